@@ -1,0 +1,73 @@
+"""What can go wrong, by what the *caller* can do about it. Messages say where, what, and how to mend.
+
+    OutcropError
+    ├── Refusal                 the request or the data asks for what cannot be; the door turns each into the
+    │   │                       service's own error shape
+    │   ├── Invalid             a value is wrong                        ValidationException
+    │   ├── NotFound            no such thing                           ResourceNotFoundException
+    │   ├── Conflict            not in this state                       ConflictException
+    │   ├── Denied              not allowed                             AccessDeniedException
+    │   ├── QuotaExceeded       too many                                ServiceQuotaExceededException
+    │   ├── NotReady            ask again in a moment                   ModelNotReadyException
+    │   ├── ModelFailed         the engine broke during the request     ModelErrorException
+    │   └── ServiceRefusal      a code of the service itself            S3's NoSuchKey, IAM's NoSuchEntity, ...
+    └── MachineTrouble          port taken, disk full, home not writable: the person at the machine mends it
+
+A broken promise of our own code is no member of this tree: it is an `assert`.
+"""
+
+from typing import Any
+
+
+class OutcropError(Exception):
+    """Anything this project refuses or reports with a sentence of its own."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Refusal(OutcropError):
+    """The request or its data asks for what cannot be."""
+
+
+class Invalid(Refusal):
+    """A value is wrong."""
+
+
+class NotFound(Refusal):
+    """No such thing."""
+
+
+class Conflict(Refusal):
+    """The thing exists, but not in a state that allows this."""
+
+
+class Denied(Refusal):
+    """The caller may not do this."""
+
+
+class QuotaExceeded(Refusal):
+    """One more than allowed."""
+
+
+class NotReady(Refusal):
+    """It will work in a moment; clients retry by themselves."""
+
+
+class ModelFailed(Refusal):
+    """The engine broke while it worked on this request."""
+
+
+class ServiceRefusal(Refusal):
+    """An error of the service's own vocabulary, e.g. S3's NoSuchKey; `members` go into the error body by name."""
+
+    def __init__(self, code: str, message: str, *, http_status: int, **members: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.http_status = http_status
+        self.members = members
+
+
+class MachineTrouble(OutcropError):
+    """Something about this machine that a person must mend: a taken port, a full disk, a home that cannot be written."""
