@@ -1,6 +1,8 @@
 """Where things are: read once from the environment and the command line at start, and then passed along."""
 
+import hashlib
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +53,9 @@ class Settings:
 
     @property
     def sockets(self) -> Path:
-        return self.home / "sockets"
+        """A short private folder: the path of a Unix socket may have only about 100 characters, a home's may have more."""
+        name = hashlib.sha256(str(self.home).encode()).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"outcrop-{os.getuid()}-{name}"
 
     @property
     def endpoint(self) -> str:
@@ -68,8 +72,9 @@ def read(
     port: int | None = None,
 ) -> Settings:
     """Settings from the command line where given, else the environment, else the defaults."""
+    place = home or Path(environment.get("OUTCROP_HOME") or platformdirs.user_data_path("outcrop"))
     return Settings(
-        home=(home or Path(environment.get("OUTCROP_HOME") or platformdirs.user_data_path("outcrop"))).expanduser().absolute(),
+        home=place.expanduser().absolute(),
         host=host or environment.get("OUTCROP_HOST") or DEFAULT_HOST,
         port=port if port is not None else int(environment.get("OUTCROP_PORT") or DEFAULT_PORT),
         database_url=environment.get("OUTCROP_DATABASE_URL", ""),
