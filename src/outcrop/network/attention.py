@@ -1,0 +1,128 @@
+"""The one attention function of the house, for packed training rows and for batched decoding alike.
+
+`transformers` calls it for every layer of any architecture that goes through its attention interface. Several
+sequences lie one behind the other in a single row; a `Layout` says where each begins and ends, and, when serving,
+where its remembered keys and values are. No padding, no mask over the row, and no token ever sees another record.
+
+Shapes: B = 1 row, H query heads, K key/value heads, T tokens of the row, S remembered plus new tokens, D head width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+IMPLEMENTATION = "outcrop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """How a layer scores: its scale, and what its architecture adds to plain attention."""
+
+    scale: float
+    window: int | None
+    "A token sees this many positions, itself included; None sees all."
+    softcap: float | None
+    "Scores are squashed to ± this value; None leaves them."
+
+
+class Layout(Protocol):
+    """Where the sequences of the row lie. Passed to the network as the keyword `layout`."""
+
+    def attend(self, layer: int, q_HTD: Tensor, k_KTD: Tensor, v_KTD: Tensor, scoring: Scoring) -> Tensor:
+        """The attention output o_HTD of one layer."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """Whole records side by side in one row, each attending to itself alone (training and scoring)."""
+
+    lengths: Sequence[int]
+    "Tokens of each record; they fill the row without gap."
+
+    def attend(self, layer: int, q_HTD: Tensor, k_KTD: Tensor, v_KTD: Tensor, scoring: Scoring) -> Tensor:
+        del layer
+        lengths = list(self.lengths)
+        assert sum(lengths) == q_HTD.shape[1], "the lengths must fill the row"
+        records = zip(q_HTD.split(lengths, 1), k_KTD.split(lengths, 1), v_KTD.split(lengths, 1), strict=True)
+        return torch.cat([attend_causal(q, k, v, scoring) for q, k, v in records], dim=1)
+
+    def positions(self) -> Tensor:
+        """Position ids of the row, p_1T: every record counts from 0."""
+        return torch.cat([torch.arange(length) for length in self.lengths]).unsqueeze(0)
+
+
+def attend_causal(q_HTD: Tensor, k_KSD: Tensor, v_KSD: Tensor, scoring: Scoring) -> Tensor:
+    """Causal attention of the last T of S positions over all S of one sequence: o_HTD."""
+    num_queries, num_keys = q_HTD.shape[1], k_KSD.shape[1]
+    k_HSD = _for_each_query_head(k_KSD, q_HTD.shape[0])
+    v_HSD = _for_each_query_head(v_KSD, q_HTD.shape[0])
+    if scoring.softcap is not None:
+        return _softcapped(q_HTD, k_HSD, v_HSD, scoring)
+    windowed = scoring.window is not None and num_keys > scoring.window
+    square = num_queries == num_keys and not windowed
+    mask_TS = None if square or (num_queries == 1 and not windowed) else _visible(num_queries, num_keys, scoring, q_HTD)
+    return scaled_dot_product_attention(
+        q_HTD.unsqueeze(0), k_HSD.unsqueeze(0), v_HSD.unsqueeze(0), attn_mask=mask_TS, is_causal=square and num_queries > 1,
+        scale=scoring.scale,
+    ).squeeze(0)  # fmt: skip
+
+
+def _softcapped(q_HTD: Tensor, k_HSD: Tensor, v_HSD: Tensor, scoring: Scoring) -> Tensor:
+    assert scoring.softcap is not None
+    scores_HTS = q_HTD @ k_HSD.transpose(1, 2) * scoring.scale
+    scores_HTS = torch.tanh(scores_HTS / scoring.softcap) * scoring.softcap
+    hidden_TS = ~_visible(q_HTD.shape[1], k_HSD.shape[1], scoring, q_HTD)
+    weights_HTS = torch.softmax(scores_HTS.masked_fill(hidden_TS, float("-inf")), dim=-1, dtype=torch.float32)
+    return weights_HTS.to(v_HSD.dtype) @ v_HSD
+
+
+def _visible(num_queries: int, num_keys: int, scoring: Scoring, like: Tensor) -> Tensor:
+    """Which keys each of the last queries may see, as booleans of shape TS."""
+    query_T1 = torch.arange(num_keys - num_queries, num_keys, device=like.device).unsqueeze(1)
+    key_1S = torch.arange(num_keys, device=like.device).unsqueeze(0)
+    visible_TS = key_1S <= query_T1
+    return visible_TS if scoring.window is None else visible_TS & (key_1S > query_T1 - scoring.window)
+
+
+def _for_each_query_head(x_KSD: Tensor, num_heads: int) -> Tensor:
+    repeats = num_heads // x_KSD.shape[0]
+    return x_KSD if repeats == 1 else x_KSD.repeat_interleave(repeats, dim=0)
+
+
+def _attention(
+    module: nn.Module,
+    q_BHTD: Tensor,
+    k_BKTD: Tensor,
+    v_BKTD: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    layout: Layout | None = None,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    dropout: float = 0.0,
+    s_aux: Tensor | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """The signature that `transformers` calls; o_BTHD as it expects."""
+    assert layout is not None, "call the network with layout="
+    assert attention_mask is None, "a layout replaces the attention mask"
+    assert q_BHTD.shape[0] == 1, "sequences lie side by side in one row, not in a batch"
+    assert s_aux is None, "attention sinks are not supported"
+    assert dropout == 0.0, "dropout inside attention is not supported"
+    scale = scaling if scaling is not None else q_BHTD.shape[-1] ** -0.5
+    scoring = Scoring(scale=scale, window=sliding_window, softcap=softcap)
+    layer = module.layer_idx
+    assert isinstance(layer, int)
+    o_HTD = layout.attend(layer, q_BHTD[0], k_BKTD[0], v_BKTD[0], scoring)
+    return o_HTD.transpose(0, 1).unsqueeze(0), None
+
+
+# `transformers` finds attention functions by name; the name is ours, so nothing of its own is changed.
+AttentionInterface.register(IMPLEMENTATION, _attention)
