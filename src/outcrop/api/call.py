@@ -1,0 +1,98 @@
+"""What a handler receives and what it may return: the whole contract between the door and the operations.
+
+A handler is a function `(platform, call) -> answer`. A plain function runs in a thread, so it may use the database and
+files freely; an `async def` runs on the event loop, so it must await whatever takes time. It raises the classes of
+`outcrop.errors`; the door turns each into the service's own error. Each file of handlers ends with its table:
+
+    def get_custom_model(platform: Platform, call: Call) -> Answered:
+        model = ...                                     # call.params["modelIdentifier"]
+        return {"modelArn": model.arn, "creationTime": model.created, ...}
+
+    OPERATIONS: dict[str, Handler] = {"GetCustomModel": get_custom_model, ...}
+
+`call.params` holds the members of the input shape by the model's own names, checked against the shape (required,
+pattern, enum, length, range): timestamps are aware datetimes in UTC, blobs are bytes, header maps (`Metadata` of S3)
+dicts with lower-case keys, documents plain JSON values. An absent member is absent. A streaming blob (S3's PutObject and
+UploadPart) is not in `params`: it is `call.body`, an async iterator of plain bytes that ends by raising when the
+payload does not keep what its signature promised; so keep the bytes aside and make them count after the last one. What the
+client sent as trailers stands in `call.trailers` then (`x-amz-checksum-crc32`).
+
+What may be returned:
+
+    {...}                                    members of the output shape by name; None counts as absent
+    Answer({...}, status=206, headers=...)   the same with another status or headers the shape does not know
+                                             (`x-amzn-bedrock-input-token-count`)
+    Streamed({...}, events=events())         for outputs with an event stream: `events` yields one-key dicts
+                                             {"chunk": {"bytes": b"..."}}. What it raises before the first event is an
+                                             ordinary error, later an exception frame. It is closed (aclose) when the
+                                             client goes away.
+
+A streaming blob of the output (S3's GetObject `Body`) may be bytes, a `FileBody(path=..., offset=..., length=...)` or an
+async iterator of bytes. A HEAD or a 304 has no body; raise ServiceRefusal("NotModified", "Not Modified",
+http_status=304) for the latter.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from outcrop.api.platform import Platform
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who signed the request."""
+
+    arn: str
+    "`arn:aws:iam::<account>:user/<name>` or `arn:aws:sts::<account>:assumed-role/<role>/<session>`."
+    account: str
+    user_id: str
+    key_id: str
+    session_name: str | None = None
+    "The session of an assumed role; None for a user."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request, understood."""
+
+    service: str
+    "botocore's name of the service, e.g. `bedrock-runtime`."
+    operation: str
+    "e.g. `CreateModelCustomizationJob`."
+    params: dict[str, Any]
+    caller: Caller
+    region: str
+    "The region the client signed for."
+    request_id: str
+    headers: Mapping[str, str]
+    "As the client sent them, names in lower case."
+    body: AsyncIterator[bytes] | None = None
+    "The streaming upload, for operations that have one."
+    trailers: Mapping[str, str] = field(default_factory=dict)
+    "Headers sent after the upload; complete once `body` has ended."
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The members of an output, with what its shape cannot say."""
+
+    members: dict[str, Any]
+    status: int | None = None
+    "None means the status the service model gives."
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """An output whose events are sent as they are made."""
+
+    members: dict[str, Any]
+    "The members beside the stream, e.g. contentType."
+    events: AsyncIterator[dict[str, Any]]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Answered = dict[str, Any] | Answer | Streamed
+Handler = Callable[["Platform", Call], Answered | Awaitable[Answered]]
