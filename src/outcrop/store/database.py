@@ -1,0 +1,202 @@
+"""The database: one engine per process, SQLite in WAL mode by default, and how to read and write through it.
+
+Server, workers and engines' supervisor open the same database at once, each with several threads. Use `reading(engine)`
+for queries and `writing(engine)` for changes, never `engine.begin()`: only `writing` takes SQLite's write lock at the
+first statement. Both join a transaction that the same context (thread or task) already has open, so several rooms can
+change their tables together. Keep transactions short; never wait for the network or a person inside one.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sql
+from sqlalchemy.engine import Connection, Dialect, Engine
+
+from outcrop.errors import MachineTrouble
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_S = 30
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+_schema = sql.MetaData()
+_versions = sql.Table(
+    "schema_version",
+    _schema,
+    sql.Column("id", sql.Integer, primary_key=True),
+    sql.Column("version", sql.Integer, nullable=False),
+)
+
+# The open write transactions of this thread or task, by engine. A context variable, and not an argument through every
+# room, because who composes a transaction (a request) stands far above who writes a row of it.
+_open_writes: ContextVar[dict[int, Connection] | None] = ContextVar("outcrop_open_writes", default=None)
+
+
+class DiskFull(MachineTrouble):
+    """The disk that holds the home has no room left; what was stored before is whole."""
+
+
+class UtcTime(sql.types.TypeDecorator[datetime]):
+    """An aware moment, stored as integer microseconds since 1970: exact, and sorts alike in every database."""
+
+    impl = sql.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        return None if value is None else microseconds(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else moment(value)
+
+
+def microseconds(at: datetime) -> int:
+    assert at.tzinfo is not None, "a moment without a time zone cannot be stored"
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def moment(count: int) -> datetime:
+    return _EPOCH + count * _MICROSECOND
+
+
+def open_database(url: str) -> Engine:
+    """The engine for `url`, its folder and schema version made if new.
+
+    Raises MachineTrouble when the database cannot be opened, or was written by a newer Outcrop.
+    """
+    address = sql.make_url(url)
+    if address.get_backend_name() == "sqlite":
+        engine = _open_sqlite(address)
+    else:
+        engine = sql.create_engine(address, json_serializer=_to_json, pool_pre_ping=True)
+    create_tables(engine, _schema)
+    _check_version(engine)
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection for queries: one snapshot, or the transaction that this context has open."""
+    open_write = (_open_writes.get() or {}).get(id(engine))
+    if open_write is not None:
+        yield open_write
+        return
+    with engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A write transaction: committed at the end, rolled back on an exception; joins one that is open already.
+
+    On SQLite no other process or thread is inside a `writing` of the same database at the same time.
+    """
+    open_writes = _open_writes.get() or {}
+    if id(engine) in open_writes:
+        yield open_writes[id(engine)]
+        return
+    with _full_disk_named(), engine.execution_options(outcrop_writes=True).begin() as connection:
+        token = _open_writes.set({**open_writes, id(engine): connection})
+        try:
+            yield connection
+        finally:
+            _open_writes.reset(token)
+
+
+def alone(connection: Connection, name: str) -> None:
+    """Until this write transaction ends, no other one that calls `alone` with the same name is running.
+
+    SQLite has one writer at a time anyway; PostgreSQL takes a lock by that name.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sql.select(sql.func.pg_advisory_xact_lock(sql.func.hashtext(name))))
+
+
+def create_tables(engine: Engine, metadata: sql.MetaData) -> None:
+    """Make the tables of `metadata` that are missing; several processes may do so at once."""
+    with writing(engine) as connection:
+        alone(connection, "create tables")
+        metadata.create_all(connection)
+
+
+def _open_sqlite(address: sql.URL) -> Engine:
+    assert address.database not in (None, "", ":memory:"), "SQLite needs a file that several processes can open"
+    file = Path(str(address.database))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _switch_to_wal(file)
+    except (OSError, sqlite3.Error) as error:
+        raise MachineTrouble(
+            f"{file}: the database cannot be opened ({error}). Make the folder writable, or choose another home."
+        ) from error
+    engine = sql.create_engine(
+        address, json_serializer=_to_json, connect_args={"timeout": BUSY_TIMEOUT_S}, pool_size=8, max_overflow=64
+    )
+    sql.event.listen(engine, "connect", _prepare_connection)
+    sql.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _switch_to_wal(file: Path) -> None:
+    # The mode stays with the file. The switch needs the file alone and does not wait for it as other statements do, so
+    # of two processes that make a new database at the same time one may be told "locked" and must ask again.
+    for attempts_left in range(100, 0, -1):
+        connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or attempts_left == 1:
+                raise
+            time.sleep(0.02)
+        finally:
+            connection.close()
+
+
+def _prepare_connection(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # sqlite3 then begins nothing by itself; `_begin` does
+    connection.execute("PRAGMA foreign_keys = ON")
+    # FULL: a commit is on the disk before it is acknowledged, also when the power fails. NORMAL would survive the
+    # death of the process only.
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin(connection: Connection) -> None:
+    # A deferred transaction that reads first and writes later fails at once when another writer came between, without
+    # waiting. Writers therefore take the lock at the start, where SQLite does wait for its turn.
+    writes = connection.get_execution_options().get("outcrop_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _full_disk_named() -> Iterator[None]:
+    try:
+        yield
+    except sql.exc.OperationalError as error:
+        if "disk is full" in str(error):
+            raise DiskFull("The disk is full: nothing was changed. Free some space and try again.") from error
+        raise
+
+
+def _check_version(engine: Engine) -> None:
+    with writing(engine) as connection:
+        alone(connection, "schema version")
+        found = connection.execute(sql.select(_versions.c.version)).scalar()
+        if found is None:
+            connection.execute(sql.insert(_versions).values(id=1, version=SCHEMA_VERSION))
+        elif found > SCHEMA_VERSION:
+            raise MachineTrouble(
+                f"{engine.url.render_as_string()}: written by a newer Outcrop (schema {found}; this program knows "
+                f"up to {SCHEMA_VERSION}). Start that version, or choose another home."
+            )
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,117 @@
+"""Files named by the SHA-256 of their content: written under a temporary name, brought to the disk, renamed.
+
+A file that has its final name is whole. Which files are still wanted is not known here: the rows that name a digest
+are (see `buckets/records.py`), and who removes a file must know that no row does.
+"""
+
+import errno
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from outcrop.store.database import DiskFull
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class IncomingFile:
+    """A file being written under a temporary name, and the digest of what was written so far."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.path = path
+        self.size = 0
+        self._file = file
+        self._sha256 = hashlib.sha256()
+
+    @property
+    def digest(self) -> str:
+        return self._sha256.hexdigest()
+
+    def write(self, data: bytes) -> None:
+        """Raises DiskFull when the data does not fit."""
+        with _full_disk_named():
+            self._file.write(data)
+        self._sha256.update(data)
+        self.size += len(data)
+
+    def settle(self) -> None:
+        """Bring everything written to the disk; nothing can be written after. Raises DiskFull."""
+        with _full_disk_named():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+
+class ObjectFiles:
+    """The folder of content-addressed files: `ab/ab12…`, and `incoming/` for those not yet whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._incoming = folder / "incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def incoming(self) -> Iterator[IncomingFile]:
+        """A new file to write to. At the end of the `with` it is gone, unless `keep` gave it its final name."""
+        path = self._incoming / secrets.token_hex(16)
+        with _full_disk_named():
+            raw = path.open("xb")
+        try:
+            # Closing after a failed write tries to write the rest once more, and fails once more.
+            with _full_disk_named(), raw:
+                yield IncomingFile(path, raw)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def keep(self, incoming: IncomingFile) -> str:
+        """Give a settled file its final name and return its digest. An equal file that is there already is replaced."""
+        digest = incoming.digest
+        place = self.path(digest)
+        with _full_disk_named():
+            if not place.parent.exists():
+                place.parent.mkdir(exist_ok=True)
+                _sync_folder(self._folder)
+            incoming.path.rename(place)
+            _sync_folder(place.parent)  # else the name may be lost with the power, though the content is not
+        return digest
+
+    def path(self, digest: str) -> Path:
+        """Where the content with this digest is, if it is here."""
+        return self._folder / digest[:2] / digest
+
+    def remove(self, digest: str) -> None:
+        self.path(digest).unlink(missing_ok=True)
+
+    def kept(self) -> Iterator[Path]:
+        """Every whole file; its name is its digest."""
+        for path in self._folder.glob("??/*"):
+            if path.parent != self._incoming:
+                yield path
+
+    def unfinished(self) -> Iterator[Path]:
+        """Every file still under a temporary name: being written now, or left by a process that died."""
+        yield from self._incoming.iterdir()
+
+
+@contextmanager
+def _full_disk_named() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DiskFull(
+                "The disk is full: nothing was stored, and what was stored before is whole. Free some space."
+            ) from error
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

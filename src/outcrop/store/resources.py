@@ -1,0 +1,240 @@
+"""Resources of every kind in one table: jobs, custom models, deployments, users, roles.
+
+A row is an ARN, what every resource has (kind, region, name, status, times), and a JSON document of the room that owns
+it. Names are unique per kind and region; a resource without a name has None. Every change is a compare-and-set on
+`version`: whoever changes a row that somebody else changed meanwhile gets `Stale`, reads again and decides again.
+"""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from dataclasses import replace as with_changes
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sql
+from sqlalchemy.engine import Engine
+
+from outcrop.errors import Conflict, Invalid
+from outcrop.store.database import UtcTime, create_tables, microseconds, moment, reading, writing
+
+SortKey = Literal["created", "updated", "name", "status"]
+
+_schema = sql.MetaData()
+_table = sql.Table(
+    "resources",
+    _schema,
+    sql.Column("arn", sql.String, primary_key=True),
+    sql.Column("kind", sql.String, nullable=False),
+    sql.Column("region", sql.String, nullable=False),
+    sql.Column("name", sql.String),
+    sql.Column("status", sql.String, nullable=False),
+    sql.Column("created", UtcTime, nullable=False),
+    sql.Column("updated", UtcTime, nullable=False),
+    sql.Column("version", sql.Integer, nullable=False),
+    sql.Column("document", sql.JSON, nullable=False),
+    sql.UniqueConstraint("kind", "region", "name", name="resources_name"),
+    sql.Index("resources_created", "kind", "region", "created", "arn"),
+)
+
+
+class NameTaken(Conflict):
+    """Another resource of this kind and region has the name."""
+
+
+class Stale(Conflict):
+    """The row was changed or removed since it was read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One row. `document` holds JSON values only; change it through `Resources.replace`, never in place."""
+
+    arn: str
+    kind: str
+    region: str
+    name: str | None = None
+    status: str = ""
+    created: datetime
+    updated: datetime
+    version: int = 1
+    document: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """What a listing keeps. Times are exclusive; `name_contains` ignores case; `equals` looks into the document."""
+
+    name_contains: str | None = None
+    status: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    updated_after: datetime | None = None
+    updated_before: datetime | None = None
+    equals: Mapping[str, str] = field(default_factory=dict)
+
+
+EVERYTHING = Filters()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Some resources of a listing, and the token that continues it, or None at its end."""
+
+    items: list[Resource]
+    next_token: str | None
+
+
+class Resources:
+    """The table of resources. Every method is one transaction, or part of the one that `store.transaction()` opened."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        create_tables(engine, _schema)
+
+    def add(self, resource: Resource) -> Resource:
+        """Raises NameTaken when kind, region and name are in use, Conflict when the ARN is."""
+        values = {column.name: getattr(resource, column.name) for column in _table.columns}
+        with writing(self._engine) as connection:
+            # Asked first rather than learnt from the failed INSERT: on PostgreSQL that would end the transaction in
+            # which the caller may have more to do. The constraint still decides between two writers there.
+            if resource.name is not None and self.find(resource.kind, resource.region, resource.name):
+                raise _name_taken(resource.name)
+            if self.get(resource.arn) is not None:
+                raise Conflict(f"{resource.arn}: exists already.")
+            try:
+                connection.execute(sql.insert(_table).values(values))
+            except sql.exc.IntegrityError as error:
+                raise _name_taken(resource.name or resource.arn) from error
+        return resource
+
+    def get(self, arn: str) -> Resource | None:
+        return self._one(_table.c.arn == arn)
+
+    def find(self, kind: str, region: str, name: str) -> Resource | None:
+        return self._one((_table.c.kind == kind) & (_table.c.region == region) & (_table.c.name == name))
+
+    def replace(
+        self,
+        resource: Resource,
+        *,
+        at: datetime,
+        status: str | None = None,
+        document: dict[str, Any] | None = None,
+        name: str | None = None,
+    ) -> Resource:
+        """`resource` with the given parts changed, if the row is still as `resource` says; what is None stays.
+
+        Raises Stale when the row was changed or removed meanwhile, NameTaken when the new name is in use.
+        """
+        changed = with_changes(
+            resource,
+            status=resource.status if status is None else status,
+            document=resource.document if document is None else document,
+            name=resource.name if name is None else name,
+            updated=at,
+            version=resource.version + 1,
+        )
+        with writing(self._engine) as connection:
+            if changed.name != resource.name and self.find(changed.kind, changed.region, changed.name or ""):
+                raise _name_taken(changed.name or "")
+            # The UPDATE repeats the version that was read: of two writers exactly one changes a row.
+            update = (
+                sql.update(_table)
+                .where(_table.c.arn == resource.arn, _table.c.version == resource.version)
+                .values({part: getattr(changed, part) for part in ("status", "document", "name", "updated", "version")})
+            )
+            if connection.execute(update).rowcount != 1:
+                raise Stale(f"{resource.arn}: changed or removed by someone else meanwhile. Read it and try again.")
+        return changed
+
+    def remove(self, arn: str, *, version: int | None = None) -> bool:
+        """Whether a row went. With `version`, only a row that still has it goes."""
+        delete = sql.delete(_table).where(_table.c.arn == arn)
+        if version is not None:
+            delete = delete.where(_table.c.version == version)
+        with writing(self._engine) as connection:
+            return connection.execute(delete).rowcount == 1
+
+    def all(self, kind: str) -> list[Resource]:
+        """Every resource of a kind in every region, oldest first."""
+        query = sql.select(_table).where(_table.c.kind == kind).order_by(_table.c.created, _table.c.arn)
+        with reading(self._engine) as connection:
+            return [_resource(row) for row in connection.execute(query)]
+
+    def list(
+        self,
+        kind: str,
+        region: str,
+        *,
+        filters: Filters = EVERYTHING,
+        sort_by: SortKey = "created",
+        descending: bool = True,
+        max_results: int = 100,
+        token: str | None = None,
+    ) -> Page:
+        """One page. Rows added or removed between two pages move no other row: a page begins after the last seen key.
+
+        Raises Invalid for a token that did not come from a listing in the same order.
+        """
+        key = sql.func.coalesce(_table.c[sort_by], "") if sort_by == "name" else _table.c[sort_by]
+        query = sql.select(_table).where(_table.c.kind == kind, _table.c.region == region, *_conditions(filters))
+        if token is not None:
+            last_key, last_arn = _read_token(token, sort_by, descending)
+            further, further_arn = (
+                (key < last_key, _table.c.arn < last_arn) if descending else (key > last_key, _table.c.arn > last_arn)
+            )
+            query = query.where(further | ((key == last_key) & further_arn))
+        order = (key.desc(), _table.c.arn.desc()) if descending else (key.asc(), _table.c.arn.asc())
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(*order).limit(max_results + 1)).all()
+        items = [_resource(row) for row in rows[:max_results]]
+        more = len(rows) > max_results and bool(items)
+        return Page(items=items, next_token=_write_token(items[-1], sort_by, descending) if more else None)
+
+    def _one(self, condition: sql.ColumnElement[bool]) -> Resource | None:
+        with reading(self._engine) as connection:
+            row = connection.execute(sql.select(_table).where(condition)).first()
+        return None if row is None else _resource(row)
+
+
+def _resource(row: sql.Row[Any]) -> Resource:
+    return Resource(**row._mapping)
+
+
+def _name_taken(name: str) -> NameTaken:
+    return NameTaken(f"{name}: this name is in use already. Choose another name.")
+
+
+def _conditions(filters: Filters) -> list[sql.ColumnElement[bool]]:
+    columns = _table.c
+    wanted = [
+        filters.name_contains and columns.name.icontains(filters.name_contains, autoescape=True),
+        filters.status and columns.status == filters.status,
+        filters.created_after and columns.created > filters.created_after,
+        filters.created_before and columns.created < filters.created_before,
+        filters.updated_after and columns.updated > filters.updated_after,
+        filters.updated_before and columns.updated < filters.updated_before,
+        *(columns.document[key].as_string() == value for key, value in filters.equals.items()),
+    ]
+    return [condition for condition in wanted if isinstance(condition, sql.ColumnElement)]
+
+
+def _write_token(last: Resource, sort_by: SortKey, descending: bool) -> str:
+    key = getattr(last, sort_by) or ""
+    content = [sort_by, descending, microseconds(key) if isinstance(key, datetime) else key, last.arn]
+    return urlsafe_b64encode(json.dumps(content).encode()).decode()
+
+
+def _read_token(token: str, sort_by: SortKey, descending: bool) -> tuple[datetime | str, str]:
+    try:
+        token_sort, token_descending, key, arn = json.loads(urlsafe_b64decode(token.encode()))
+        kept_type = int if sort_by in ("created", "updated") else str
+        fits = (token_sort, token_descending) == (sort_by, descending) and type(key) is kept_type and type(arn) is str
+        last_key = moment(key) if fits and kept_type is int else key
+    except (ValueError, TypeError, OverflowError):
+        fits = False
+    if not fits:
+        raise Invalid("nextToken: not a token of this listing. Begin again without nextToken.")
+    return last_key, arn

@@ -1,0 +1,60 @@
+"""What an installation remembers: one database and one folder of files, opened once per process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
+
+from sqlalchemy.engine import Engine
+
+from outcrop.errors import MachineTrouble
+from outcrop.settings import Settings
+from outcrop.store.database import open_database, writing
+from outcrop.store.idempotency import Idempotency
+from outcrop.store.objects import ObjectFiles
+from outcrop.store.resources import Resources
+from outcrop.store.tags import Tags
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """The records and files of one installation. Rooms with tables of their own make them on `engine`."""
+
+    engine: Engine
+    resources: Resources
+    tags: Tags
+    idempotency: Idempotency
+    objects: ObjectFiles
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Raises MachineTrouble when the home cannot be written, or belongs to a newer Outcrop."""
+        try:
+            settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            objects = ObjectFiles(settings.objects)
+        except OSError as error:
+            raise MachineTrouble(
+                f"{settings.home}: the home cannot be written ({error.strerror}). Make it writable, or choose another "
+                "with --home or OUTCROP_HOME."
+            ) from error
+        engine = open_database(settings.database)
+        return cls(
+            engine=engine,
+            resources=Resources(engine),
+            tags=Tags(engine),
+            idempotency=Idempotency(engine),
+            objects=objects,
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything written inside happens together or not at all, whichever room's methods write it.
+
+        Keep it short: on SQLite every other writer waits meanwhile.
+        """
+        with writing(self.engine):
+            yield
+
+    def close(self) -> None:
+        """Close the database's connections; a closed store opens new ones when used again."""
+        self.engine.dispose()
