@@ -11,7 +11,7 @@ Spec = dict[str, Any]
 
 
 def continuing(spec: Spec) -> Spec:
-    """The tokenizer's description without the steps that change the beginning of a text; equal to `spec` if there are none."""
+    """The tokenizer's description without the steps that change the beginning of a text."""
     return spec | {
         "normalizer": _without_prefix(spec.get("normalizer")),
         "pre_tokenizer": _without_prefix(spec.get("pre_tokenizer")),

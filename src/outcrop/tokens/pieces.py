@@ -49,9 +49,7 @@ def piece_reader(decoder: Mapping[str, Any] | None) -> PieceBytes:
 
 def _steps(decoder: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
     if decoder is None:
-        raise Invalid(
-            "tokenizer.json: decoder: missing. Choose a tokenizer that says how its tokens become text again."
-        )
+        raise Invalid("tokenizer.json: decoder: missing. Choose one that says how tokens become text again.")
     if decoder["type"] == "Sequence":
         return [step for inner in decoder["decoders"] for step in _steps(inner)]
     if decoder["type"] not in ("ByteLevel", "Metaspace", "Replace", "ByteFallback", "Fuse", "Strip", "BPEDecoder"):

@@ -50,7 +50,7 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str) -> list[int]:
 
 
 def encode_pair(tokenizer: Tokenizer, prompt: str, completion: str) -> Encoded:
-    """A training pair. The two are encoded apart: in serving, nobody knows the completion when the prompt is encoded."""
+    """A training pair, its two parts encoded apart: in serving, nobody knows the completion beforehand."""
     return Encoded(
         prompt_ids=encode_prompt(tokenizer, prompt),
         completion_ids=[*tokenizer.encode(completion, begin=False), tokenizer.eos_id],
@@ -120,7 +120,7 @@ def stop_ids(tokenizer: Tokenizer, prompt_format: PromptFormat) -> tuple[int, ..
 
 
 def end_of_turn(tokenizer: Tokenizer) -> int:
-    """The special token the chat template writes after an assistant's words, found by rendering a short conversation."""
+    """The special token the chat template writes after an assistant's words, found by rendering a short chat."""
     probe = [{"role": "user", "content": "question"}, {"role": "assistant", "content": "answer"}]
     rendered = _chat_text(tokenizer, probe, answer=False)
     after = tokenizer.encode(rendered[rendered.rindex("answer") + len("answer") :], begin=False)

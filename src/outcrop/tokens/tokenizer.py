@@ -174,7 +174,7 @@ def _chat_template(model_dir: Path, configured: Any) -> str | None:
     if isinstance(configured, list):
         named = {entry["name"]: entry["template"] for entry in configured}
         return named.get("default")
-    return configured
+    return None if configured is None else str(configured)
 
 
 def _as_list(value: Any) -> list[int]:
