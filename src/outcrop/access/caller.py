@@ -1,0 +1,59 @@
+"""Who asks, and the secret that proves it: the values that the door and this room hand to each other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """A user, or a session of a role or user."""
+
+    arn: str
+    "`arn:aws:iam::<account>:user/<name>` or `arn:aws:sts::<account>:assumed-role/<role>/<session>`."
+    account: str
+    user_id: str
+    key_id: str
+    session_name: str | None = None
+    "The session of an assumed role; None for a user."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credential:
+    """What a signature made with an access key is checked against."""
+
+    caller: Caller
+    secret: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    "Must come with the request when it is not None."
+    expires: datetime | None = None
+    "The moment after which a session's key is worth nothing; None for a user's key."
+
+
+class Asker(Protocol):
+    """A caller as this room reads one, whoever built it."""
+
+    @property
+    def arn(self) -> str: ...
+    @property
+    def account(self) -> str: ...
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def key_id(self) -> str: ...
+
+
+class Request(Protocol):
+    """A request as authorization reads it; the door's `Call` is one."""
+
+    @property
+    def service(self) -> str: ...
+    @property
+    def operation(self) -> str: ...
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+    @property
+    def caller(self) -> Asker: ...
+    @property
+    def region(self) -> str: ...

@@ -1,0 +1,68 @@
+"""The decision over policies: an explicit deny beats every allow, and what nobody allows is denied.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+from outcrop.access.conditions import holds
+from outcrop.access.documents import Effect, Matcher, Policy, Statement
+from outcrop.access.patterns import Values, covers_arn, fill, matches
+
+Context = Mapping[str, str | Values]
+"Condition keys of a request, in any case, with their value or values."
+
+
+class Decision(Enum):
+    ALLOWED = "allowed"
+    DENIED_IMPLICITLY = "implicitDeny"
+    DENIED_EXPLICITLY = "explicitDeny"
+
+
+def evaluate(policies: Iterable[Policy], *, action: str, resource: str, context: Context) -> Decision:
+    """What these policies together say about one action on one resource.
+
+    `resource` is an ARN, or `*` for an action that knows no resources: only a pattern that covers everything covers it.
+    """
+    values = normalized(context)
+    decision = Decision.DENIED_IMPLICITLY
+    for policy in policies:
+        for statement in policy.statements:
+            if not speaks_about(statement, action, resource, values, variables=policy.variables):
+                continue
+            if statement.effect is Effect.DENY:
+                return Decision.DENIED_EXPLICITLY
+            decision = Decision.ALLOWED
+    return decision
+
+
+def normalized(context: Context) -> dict[str, Values]:
+    """The context as evaluation needs it: keys in lower case, every value a tuple."""
+    return {key.lower(): (value,) if isinstance(value, str) else tuple(value) for key, value in context.items()}
+
+
+def speaks_about(
+    statement: Statement, action: str, resource: str, context: Mapping[str, Values], *, variables: bool
+) -> bool:
+    """Whether action, resource and conditions of the statement all fit; a trust statement has no resource to fit."""
+    return (
+        _covers_action(statement.actions, action)
+        and (statement.resources is None or _covers_resource(statement.resources, resource, context, variables))
+        and all(holds(condition, context, variables=variables) for condition in statement.conditions)
+    )
+
+
+def _covers_action(matcher: Matcher, action: str) -> bool:
+    wanted = action.lower()
+    covered = any(matches(fill(each.lower(), {}, variables=False) or "", wanted) for each in matcher.patterns)
+    return covered != matcher.negated
+
+
+def _covers_resource(matcher: Matcher, resource: str, context: Mapping[str, Values], variables: bool) -> bool:
+    filled = [fill(pattern, context, variables=variables) for pattern in matcher.patterns]
+    if None in filled and matcher.negated:
+        # Nobody can say what such a NotResource leaves out: the statement speaks about nothing.
+        return False
+    covered = any(pattern is not None and covers_arn(pattern, resource) for pattern in filled)
+    return covered != matcher.negated
