@@ -1,0 +1,109 @@
+"""Tiny real base models: Hugging Face directories of two layers with random weights and a tokenizer of their own.
+
+What runs with these runs with any model of the architecture; only what it says makes no sense.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from tokenizers import Tokenizer, decoders, pre_tokenizers, processors, trainers
+from tokenizers.models import BPE
+
+CONTEXT_LENGTH = 256
+VOCAB_SIZE = 384
+BEGIN, END, PAD = "<s>", "</s>", "<pad>"
+
+# A ChatML-like template: each turn is named, and the assistant's ends with the end-of-sequence token.
+CHAT_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}{{ '<|' + message['role'] + '|>\n' + message['content'] }}"
+    "{{ eos_token if message['role'] == 'assistant' else '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
+)
+
+_SPECIAL = [BEGIN, END, PAD, "<|system|>", "<|user|>", "<|assistant|>"]
+_READ_BY_THE_TOKENIZER = [
+    "The stone at the river is older than the house on the hill.",
+    "A question is asked in the morning; the answer comes in the evening.",
+    "What is the capital of the country? The capital is the city by the sea.",
+    "one two three four five six seven eight nine ten",
+    "古池や 蛙飛び込む 水の音",
+    "User: summarize the dialogue. Bot: they meet at noon.",
+]
+
+_SIZES: dict[str, Any] = {
+    "vocab_size": VOCAB_SIZE,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": CONTEXT_LENGTH,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": 2,
+    "initializer_range": 0.1,  # larger than usual: what one token does to another should show in the logits
+}
+
+
+def _gpt_neox() -> Any:
+    sizes = {name: value for name, value in _SIZES.items() if name != "num_key_value_heads"}
+    return transformers.GPTNeoXConfig(**sizes)
+
+
+def _gpt2() -> Any:
+    ids = {name: _SIZES[name] for name in ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id", "initializer_range")}
+    dropout = {"attn_pdrop": 0.0, "resid_pdrop": 0.0, "embd_pdrop": 0.0}
+    return transformers.GPT2Config(n_embd=32, n_layer=2, n_head=4, n_positions=CONTEXT_LENGTH, **ids, **dropout)
+
+
+ARCHITECTURES: dict[str, Callable[[], Any]] = {
+    "llama": lambda: transformers.LlamaConfig(**_SIZES),
+    "mistral": lambda: transformers.MistralConfig(**_SIZES, sliding_window=16),
+    "qwen2": lambda: transformers.Qwen2Config(**_SIZES),
+    "qwen3": lambda: transformers.Qwen3Config(**_SIZES, head_dim=8),
+    "gemma2": lambda: transformers.Gemma2Config(**_SIZES, head_dim=8, sliding_window=16),
+    "gemma3": lambda: transformers.Gemma3TextConfig(**_SIZES, head_dim=8, sliding_window=16),
+    "phi3": lambda: transformers.Phi3Config(**_SIZES),
+    "smollm3": lambda: transformers.SmolLM3Config(**_SIZES),
+    "olmo2": lambda: transformers.Olmo2Config(**_SIZES),
+    "gpt_neox": _gpt_neox,
+    "gpt2": _gpt2,
+}
+
+
+def tiny_model(folder: Path, architecture: str = "llama", seed: int = 0, *, chat: bool = False) -> Path:
+    """Write a random model and its tokenizer into `folder`, and return it. `chat` gives it a chat template.
+
+    Equal arguments give equal files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = transformers.AutoModelForCausalLM.from_config(ARCHITECTURES[architecture]())
+    network.save_pretrained(folder)
+    wrapped = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=_tokenizer(), bos_token=BEGIN, eos_token=END, pad_token=PAD
+    )
+    if chat:
+        wrapped.chat_template = CHAT_TEMPLATE
+    wrapped.save_pretrained(folder)
+    return folder
+
+
+def _tokenizer() -> Tokenizer:
+    """Byte-level BPE, so that every text has ids; documents begin with BEGIN."""
+    tokenizer = Tokenizer(BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCAB_SIZE,
+        special_tokens=_SPECIAL,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_READ_BY_THE_TOKENIZER, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{BEGIN} $A", special_tokens=[(BEGIN, 0)])
+    return tokenizer
