@@ -1,0 +1,54 @@
+"""A foundation model as the catalogue knows it: names, weights, dialect and hyperparameters. Values only."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+class Customization(StrEnum):
+    """Bedrock's customization types that this house trains."""
+
+    FINE_TUNING = "FINE_TUNING"
+    CONTINUED_PRE_TRAINING = "CONTINUED_PRE_TRAINING"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Where an entry's weights come from; exactly one is set, or none."""
+
+    bundled: str | None = None
+    directory: str | None = None
+    hub: str | None = None
+    alias: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseModel:
+    """One entry. `folder` is where the weights are on this machine, None until they are there."""
+
+    id: str
+    context: str
+    "Suffix of the context length, such as 4k."
+    name: str
+    provider: str
+    context_length: int
+    dialect: str = "any"
+    hyperparameters: str = "outcrop"
+    licence: str = ""
+    customizations: tuple[Customization, ...] = tuple(Customization)
+    learning_rate: float | None = None
+    weights: Weights = field(default_factory=Weights)
+    folder: Path | None = None
+    engine: str = ""
+    "Id of the entry whose weights are used: its own, or the one it is an alias of."
+
+    @property
+    def full_id(self) -> str:
+        """The form with version and context suffix, under which it is customized and provisioned."""
+        versioned = self.id if ":" in self.id else f"{self.id}:0"
+        return f"{versioned}:{self.context}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every identifier it answers to: plain, with version, with version and context."""
+        return (self.id, self.id if ":" in self.id else f"{self.id}:0", self.full_id)

@@ -1,0 +1,180 @@
+"""The model catalogue: the entries shipped with the program and those of one home, and how identifiers find them.
+
+Both are TOML files of one form. The home's file is read again whenever it changes, so that `outcrop register` needs no
+restart; an entry of the home replaces a shipped one of the same id.
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from outcrop import arn
+from outcrop.catalog.base_model import BaseModel, Customization, Weights
+from outcrop.errors import Invalid, MachineTrouble, NotFound
+
+SHIPPED = Path(__file__).parent / "models.toml"
+BUNDLED = Path(__file__).parent / "bundled"
+HOME_FILE = "models.toml"
+PULLED = "hub"
+
+
+class Catalog:
+    """All entries visible in one home."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._file = home / HOME_FILE
+        self._shipped = _read_file(SHIPPED)
+        self._seen: float | None = None
+        self._entries: tuple[BaseModel, ...] = ()
+
+    def entries(self) -> tuple[BaseModel, ...]:
+        """Every entry, with or without weights on this machine."""
+        changed = self._file.stat().st_mtime_ns if self._file.is_file() else 0.0
+        if changed != self._seen:
+            own = _read_file(self._file) if changed else ()
+            self._entries = _resolved({e.id: e for e in (*self._shipped, *own)}, self._home)
+            self._seen = changed
+        return self._entries
+
+    def ready(self) -> tuple[BaseModel, ...]:
+        """Entries whose weights are on this machine."""
+        return tuple(entry for entry in self.entries() if entry.folder is not None)
+
+    def find(self, identifier: str) -> BaseModel | None:
+        """The entry an id, an id with suffixes, or an ARN names."""
+        parsed = arn.parse(identifier)
+        if parsed is not None and (parsed.service != "bedrock" or parsed.kind != "foundation-model"):
+            return None
+        wanted = parsed.tail if parsed else identifier
+        return next((entry for entry in self.entries() if wanted in entry.names), None)
+
+    def usable(self, identifier: str) -> BaseModel:
+        """The entry named, with weights. Raises Invalid in Bedrock's words, then ours."""
+        entry = self.find(identifier)
+        if entry is None:
+            raise Invalid(f"The provided model identifier is invalid. ({identifier!r} is not in the catalogue; `outcrop models` lists it.)")
+        if entry.folder is None:
+            raise Invalid(f"The provided model identifier is invalid. ({_how_to_get(entry)})")
+        return entry
+
+    def register(self, folder: Path, *, model_id: str, name: str, context_length: int, licence: str) -> BaseModel:
+        """Add a Hugging Face directory to the home's catalogue. Raises Invalid when the id is taken by another one."""
+        taken = self.find(model_id)
+        if taken is not None and taken.weights != Weights(directory=str(folder)):
+            raise Invalid(f"{model_id}: this id is in the catalogue already. Choose another with --id.")
+        if taken is None:
+            self._append(
+                {
+                    "id": model_id,
+                    "name": name[:20],
+                    "provider": "Registered",
+                    "weights": {"directory": str(folder)},
+                    "licence": licence,
+                    "context_length": context_length,
+                    "context": f"{max(1, context_length // 1024)}k",
+                }
+            )
+        return self.usable(model_id)
+
+    def alias(self, model_id: str, target: str) -> BaseModel:
+        """Let `model_id` be served by the weights of `target`, with its own dialect and hyperparameters if it is known."""
+        served = self.usable(target)
+        known = self.find(model_id) or replace(served, id=model_id, weights=Weights())
+        if known.id == served.engine:
+            raise Invalid(f"{model_id}: it has weights of its own. An alias needs a name without weights.")
+        self._append(
+            {
+                "id": known.id,
+                "name": known.name,
+                "provider": known.provider,
+                "weights": {"alias": served.engine},
+                "licence": served.licence,
+                "context_length": known.context_length,
+                "context": known.context,
+                "dialect": known.dialect,
+                "hyperparameters": known.hyperparameters,
+                "customizations": [c.value for c in known.customizations],
+            }
+        )
+        return self.usable(model_id)
+
+    def pulled_folder(self, entry: BaseModel) -> Path:
+        """Where `outcrop pull` puts an entry's weights. Raises NotFound for an entry that is not on a hub."""
+        if entry.weights.hub is None:
+            raise NotFound(f"{entry.id}: it names no hub repository. `outcrop register DIR` adds a directory.")
+        return self._home / PULLED / entry.weights.hub
+
+    def _append(self, entry: Mapping[str, Any]) -> None:
+        text = self._file.read_text() if self._file.is_file() else "# Base models of this home; the form is that of the shipped catalogue.\n"
+        temporary = self._file.with_suffix(".toml.new")
+        temporary.write_text(text + "\n" + _toml(entry))
+        temporary.replace(self._file)
+        self._seen = None
+
+
+def _read_file(path: Path) -> tuple[BaseModel, ...]:
+    try:
+        return tuple(_entry(item) for item in tomllib.loads(path.read_text())["model"])
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise MachineTrouble(f"{path}: not a model catalogue: {error}. Mend the entry, or remove the file.") from error
+
+
+def _entry(item: Mapping[str, Any]) -> BaseModel:
+    fields = {**item, "weights": Weights(**item.get("weights", {}))}
+    if "customizations" in fields:
+        fields["customizations"] = tuple(Customization(c) for c in fields["customizations"])
+    return BaseModel(**fields)
+
+
+def _resolved(entries: Mapping[str, BaseModel], home: Path) -> tuple[BaseModel, ...]:
+    """Entries with their folders; an alias takes folder, context and rate from its target."""
+    placed = {e.id: replace(e, folder=_folder(e.weights, home), engine=e.id) for e in entries.values()}
+    return tuple(_behind(entry, placed) for entry in placed.values())
+
+
+def _behind(entry: BaseModel, placed: Mapping[str, BaseModel]) -> BaseModel:
+    target = placed.get(entry.weights.alias or "")
+    if target is None:
+        return entry
+    length = min(entry.context_length, target.context_length)
+    return replace(entry, folder=target.folder, engine=target.id, context_length=length, learning_rate=target.learning_rate)
+
+
+def _folder(weights: Weights, home: Path) -> Path | None:
+    if weights.bundled is not None:
+        place = BUNDLED / weights.bundled
+    elif weights.directory is not None:
+        place = Path(weights.directory)
+    elif weights.hub is not None:
+        place = home / PULLED / weights.hub
+    else:
+        return None
+    return place if (place / "config.json").is_file() else None
+
+
+def _how_to_get(entry: BaseModel) -> str:
+    if entry.weights.hub is not None:
+        return f"{entry.id} is known, but not on this machine: `outcrop pull {entry.id}` downloads it."
+    if entry.weights.directory is not None:
+        return f"{entry.id}: its directory {entry.weights.directory} is gone. Put it back, or register another."
+    return f"{entry.id} is known by name only: `outcrop alias {entry.id} outcrop.starter-v1` lets another model stand in."
+
+
+def _toml(entry: Mapping[str, Any]) -> str:
+    lines = [f"{key} = {_value(value)}" for key, value in entry.items()]
+    return "\n".join(["[[model]]", *lines]) + "\n"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_value(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    # A JSON string or number is a TOML string or number, but for the delete character, which no name contains.
+    return json.dumps(value, ensure_ascii=False)
+
+
