@@ -97,7 +97,7 @@ class Identity:
     trust: str | None = None
     "The trust policy's text; None for a user."
     document: dict[str, Any] = field(default_factory=dict)
-    "description, max_session_duration, tags."
+    "tags; of a role also description and max_session_s."
 
     @property
     def tags(self) -> dict[str, str]:

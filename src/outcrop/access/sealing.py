@@ -1,4 +1,4 @@
-"""The service key, and secrets sealed with it: what the database holds is worthless without the file `keys/service.key`.
+"""The service key, and secrets sealed with it: what the database holds is worthless without `keys/service.key`.
 
 AES-256-GCM; every sealed secret is bound to the id it belongs to, so rows cannot be exchanged for one another.
 """
@@ -110,6 +110,7 @@ def _key_in(text: str, path: Path) -> bytes:
         key = b""
     if len(key) != KEY_BYTES:
         raise MachineTrouble(
-            f"{path}: expected {2 * KEY_BYTES} hexadecimal digits, found something else. Put the file back from a backup."
+            f"{path}: expected {2 * KEY_BYTES} hexadecimal digits, found something else. "
+            "Put the file back from a backup."
         )
     return key

@@ -1,0 +1,136 @@
+"""Which permissions an operation of Bedrock needs, for all four of its services: they share the prefix `bedrock:`.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html
+"""
+
+import re
+
+from outcrop import arn as arns
+from outcrop.access.needs import Asked, Need
+
+SERVICE = "bedrock.amazonaws.com"
+
+THINGS: dict[str, tuple[str, str]] = {
+    "CustomModel": ("modelIdentifier", "custom-model"),
+    "CustomModelDeployment": ("customModelDeploymentIdentifier", "custom-model-deployment"),
+    "EvaluationJob": ("jobIdentifier", "evaluation-job"),
+    "Guardrail": ("guardrailIdentifier", "guardrail"),
+    "GuardrailVersion": ("guardrailIdentifier", "guardrail"),
+    "ImportedModel": ("modelIdentifier", "imported-model"),
+    "InferenceProfile": ("inferenceProfileIdentifier", "inference-profile"),
+    "ModelCopyJob": ("jobArn", "model-copy-job"),
+    "ModelCustomizationJob": ("jobIdentifier", "model-customization-job"),
+    "ModelImportJob": ("jobIdentifier", "model-import-job"),
+    "ModelInvocationJob": ("jobIdentifier", "model-invocation-job"),
+    "PromptRouter": ("promptRouterArn", "prompt-router"),
+    "ProvisionedModelThroughput": ("provisionedModelId", "provisioned-model"),
+}
+"""What Get, Stop, Delete and Update of a thing name it by, and the kind in its ARN."""
+
+NEW: dict[str, tuple[str, ...]] = {
+    "CreateCustomModel": ("custom-model/*",),
+    "CreateCustomModelDeployment": ("custom-model-deployment/*",),
+    "CreateEvaluationJob": ("evaluation-job/*",),
+    "CreateGuardrail": ("guardrail/*",),
+    "CreateInferenceProfile": ("application-inference-profile/*",),
+    "CreateModelCopyJob": ("model-copy-job/*",),
+    "CreateModelCustomizationJob": ("custom-model/*", "model-customization-job/*"),
+    "CreateModelImportJob": ("model-import-job/*", "imported-model/*"),
+    "CreateModelInvocationJob": ("model-invocation-job/*",),
+    "CreatePromptRouter": ("prompt-router/*",),
+    "CreateProvisionedModelThroughput": ("provisioned-model/*",),
+}
+"""What a create makes: its id is not known yet, so only a pattern that covers all of the kind covers it."""
+
+MODELS: dict[str, str] = {
+    "CreateCustomModelDeployment": "modelArn",
+    "CreateModelCopyJob": "sourceModelArn",
+    "CreateModelCustomizationJob": "baseModelIdentifier",
+    "CreateModelInvocationJob": "modelId",
+    "CreateProvisionedModelThroughput": "modelId",
+    "GetFoundationModel": "modelIdentifier",
+    "GetFoundationModelAvailability": "modelId",
+    "UpdateProvisionedModelThroughput": "desiredModelId",
+    "UpdateCustomModelDeployment": "modelArn",
+    "Converse": "modelId",
+    "ConverseStream": "modelId",
+    "CountTokens": "modelId",
+    "InvokeModel": "modelId",
+    "InvokeModelWithBidirectionalStream": "modelId",
+    "InvokeModelWithResponseStream": "modelId",
+    "StartAsyncInvoke": "modelId",
+}
+"""The member that names a model which the operation uses."""
+
+ACTIONS = {
+    "Converse": "InvokeModel",
+    "ConverseStream": "InvokeModelWithResponseStream",
+    "StartAsyncInvoke": "InvokeModel",
+    "RetrieveAndGenerateStream": "RetrieveAndGenerate",
+}
+_PROFILE = re.compile(r"^(us|us-gov|eu|apac|jp|au|ca|sa|global)\.")
+_ID_IN_ARN = re.compile(r"^[a-z0-9]{12}$")
+
+
+def needs(asked: Asked) -> list[Need]:
+    """The needs of one operation of Bedrock: on every resource it touches, and to pass on the role it names."""
+    action = f"bedrock:{ACTIONS.get(asked.operation, asked.operation)}"
+    resources = _resources(asked) or ["*"]
+    return [
+        *(Need(action=action, resource=resource) for resource in resources),
+        *_guardrail(asked),
+        *asked.pass_role("roleArn", SERVICE),
+    ]
+
+
+def _resources(asked: Asked) -> list[str]:
+    params, found = asked.params, []
+    model = params.get(MODELS.get(asked.operation, ""))
+    if isinstance(model, str):
+        found += _model(asked, model)
+    found += [arns.bedrock(asked.region, asked.account, each) for each in NEW.get(asked.operation, ())]
+    member, kind = THINGS.get(_noun(asked.operation), ("", ""))
+    if member in params and not found:
+        found.append(asked.arn("bedrock", kind, str(params[member])))
+    elif member in params and asked.operation.startswith("Update"):
+        found.insert(0, asked.arn("bedrock", kind, str(params[member])))
+    found += [
+        str(params[each]) for each in ("resourceARN", "resourceArn", "invocationArn", "policyArn") if each in params
+    ]
+    if "knowledgeBaseId" in params:
+        found.append(asked.arn("bedrock", "knowledge-base", str(params["knowledgeBaseId"])))
+    return found
+
+
+def _noun(operation: str) -> str:
+    for verb in ("Get", "Stop", "Delete", "Update", "Create"):
+        if operation.startswith(verb):
+            return operation.removeprefix(verb)
+    return operation
+
+
+def _model(asked: Asked, model: str) -> list[str]:
+    """The ARN of a model named by ARN, name or id. An inference profile needs the model behind it too."""
+    if arns.is_arn(model):
+        return [model]
+    for kind in ("custom-model", "provisioned-model", "custom-model-deployment", "imported-model"):
+        known = asked.find(kind, model)
+        if known:
+            return [known]
+    if _PROFILE.match(model):
+        profile = arns.bedrock(asked.region, asked.account, f"inference-profile/{model}")
+        return [profile, arns.foundation_model(asked.region, model.partition(".")[2])]
+    if _ID_IN_ARN.match(model):
+        return [arns.bedrock(asked.region, asked.account, f"provisioned-model/{model}")]
+    return [arns.foundation_model(asked.region, model)]
+
+
+def _guardrail(asked: Asked) -> list[Need]:
+    """A guardrail applied on the way is an action of its own."""
+    if asked.service != "bedrock-runtime" or asked.operation == "ApplyGuardrail":
+        return []
+    config = asked.params.get("guardrailConfig") or asked.params
+    identifier = config.get("guardrailIdentifier")
+    if not identifier:
+        return []
+    return [Need(action="bedrock:ApplyGuardrail", resource=asked.arn("bedrock", "guardrail", str(identifier)))]

@@ -1,0 +1,127 @@
+"""Which permissions an operation of S3 needs. Many operations share one action, and some need two.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+"""
+
+from urllib.parse import unquote
+
+from outcrop import arn as arns
+from outcrop.access.needs import Asked, Need
+
+ACTIONS = {
+    "HeadBucket": "ListBucket",
+    "ListBuckets": "ListAllMyBuckets",
+    "ListDirectoryBuckets": "ListAllMyBuckets",
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "ListObjectVersions": "ListBucketVersions",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListParts": "ListMultipartUploadParts",
+    "HeadObject": "GetObject",
+    "SelectObjectContent": "GetObject",
+    "CopyObject": "PutObject",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "GetBucketCors": "GetBucketCORS",
+    "PutBucketCors": "PutBucketCORS",
+    "DeleteBucketCors": "PutBucketCORS",
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+    "PutBucketEncryption": "PutEncryptionConfiguration",
+    "DeleteBucketEncryption": "PutEncryptionConfiguration",
+    "GetBucketLifecycle": "GetLifecycleConfiguration",
+    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+    "PutBucketLifecycle": "PutLifecycleConfiguration",
+    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+    "DeleteBucketLifecycle": "PutLifecycleConfiguration",
+    "GetBucketNotificationConfiguration": "GetBucketNotification",
+    "PutBucketNotificationConfiguration": "PutBucketNotification",
+    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
+    "GetBucketReplication": "GetReplicationConfiguration",
+    "PutBucketReplication": "PutReplicationConfiguration",
+    "DeleteBucketReplication": "PutReplicationConfiguration",
+    "GetBucketAccelerateConfiguration": "GetAccelerateConfiguration",
+    "PutBucketAccelerateConfiguration": "PutAccelerateConfiguration",
+    "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
+    "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
+    "DeleteBucketTagging": "PutBucketTagging",
+    "DeleteBucketOwnershipControls": "PutBucketOwnershipControls",
+}
+"""Operations whose action has another name than they."""
+_VERSIONED = {
+    "GetObject",
+    "DeleteObject",
+    "GetObjectTagging",
+    "PutObjectTagging",
+    "DeleteObjectTagging",
+    "GetObjectAcl",
+}
+_LISTING_KEYS = {"Prefix": "s3:prefix", "Delimiter": "s3:delimiter", "MaxKeys": "s3:max-keys"}
+
+
+def needs(asked: Asked) -> list[Need]:
+    """The needs of one operation of S3."""
+    if asked.operation == "ListBuckets":
+        return [Need(action="s3:ListAllMyBuckets")]
+    bucket, key = str(asked.params.get("Bucket", "")), asked.params.get("Key")
+    if asked.operation == "DeleteObjects":
+        return _deletions(asked, bucket)
+    name = ACTIONS.get(asked.operation, asked.operation)
+    if asked.params.get("VersionId") and name in _VERSIONED:
+        name = name.replace("Object", "ObjectVersion", 1) if name != "GetObject" else "GetObjectVersion"
+    resource = _object(bucket, str(key)) if key is not None else _bucket(bucket)
+    main = Need(action=f"s3:{name}", resource=resource, context=_listing(asked))
+    return [*_source(asked), main, *_more(asked, resource)]
+
+
+def _deletions(asked: Asked, bucket: str) -> list[Need]:
+    # AWS decides for each key and reports refusals in the answer. Here one forbidden key refuses the whole request,
+    # so nothing is deleted that the caller did not hear of.
+    found = asked.params.get("Delete", {}).get("Objects", [])
+    return [
+        Need(
+            action="s3:DeleteObjectVersion" if each.get("VersionId") else "s3:DeleteObject",
+            resource=_object(bucket, each.get("Key", "")),
+        )
+        for each in found
+    ] or [Need(action="s3:DeleteObject", resource=_object(bucket, ""))]
+
+
+def _source(asked: Asked) -> list[Need]:
+    """The object that a copy reads: `bucket/key?versionId=…`, percent-encoded; the older dictionary form is boto's own."""
+    source = asked.params.get("CopySource")
+    if not isinstance(source, str):
+        return []
+    path, _, version = source.partition("?versionId=")
+    action = "s3:GetObjectVersion" if version else "s3:GetObject"
+    return [Need(action=action, resource=f"arn:aws:s3:::{unquote(path).lstrip('/')}")]
+
+
+def _more(asked: Asked, resource: str) -> list[Need]:
+    """What writing tags, access lists or reading attributes needs beside the object itself."""
+    more: list[Need] = []
+    if asked.operation in ("PutObject", "CopyObject", "CreateMultipartUpload"):
+        if asked.params.get("Tagging"):
+            more.append(Need(action="s3:PutObjectTagging", resource=resource))
+        if asked.params.get("ACL"):
+            more.append(Need(action="s3:PutObjectAcl", resource=resource))
+    if asked.operation == "GetObjectAttributes":
+        more.append(Need(action="s3:GetObject", resource=resource))
+    return more
+
+
+def _listing(asked: Asked) -> dict[str, str]:
+    if ACTIONS.get(asked.operation) not in ("ListBucket", "ListBucketVersions"):
+        return {}
+    return {key: str(asked.params[member]) for member, key in _LISTING_KEYS.items() if member in asked.params}
+
+
+def _bucket(bucket: str) -> str:
+    return bucket if arns.is_arn(bucket) else f"arn:aws:s3:::{bucket}"
+
+
+def _object(bucket: str, key: str) -> str:
+    return f"{_bucket(bucket)}/{key}"

@@ -1,0 +1,144 @@
+"""Access keys of users and the temporary credentials of sessions; secrets leave here to be checked or shown once."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from outcrop import arn as arns
+from outcrop.access import refusals
+from outcrop.access.caller import Caller, Credential
+from outcrop.access.identities import ADMINISTRATOR, Identities
+from outcrop.access.names import Kind, new_key_id, new_secret
+from outcrop.access.records import AccessKey, Identity, Records, Session
+from outcrop.access.sealing import Sealer
+from outcrop.clock import Clock
+from outcrop.errors import MachineTrouble, ServiceRefusal
+
+MAX_KEYS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issued:
+    """Credentials just made: the only moment at which they are shown."""
+
+    key_id: str
+    secret: str
+    created: datetime
+    session_token: str = ""
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """The keys and sessions of the account."""
+
+    records: Records
+    identities: Identities
+    sealer: Sealer
+    account: str
+    clock: Clock
+
+    def create_key(self, user: str) -> Issued:
+        with self.records.alone():
+            owner = self.identities.get(Kind.USER, user)
+            if len(self.records.keys(owner.id)) >= MAX_KEYS:
+                raise refusals.too_many("AccessKeysPerUser", MAX_KEYS)
+            issued = Issued(key_id=new_key_id(), secret=new_secret(), created=self.clock.now())
+            sealed = self.sealer.seal(issued.secret, about=issued.key_id)
+            self.records.add_key(
+                AccessKey(id=issued.key_id, identity_id=owner.id, secret=sealed, created=issued.created)
+            )
+        return issued
+
+    def keys(self, user: str) -> list[AccessKey]:
+        """Oldest first."""
+        return self.records.keys(self.identities.get(Kind.USER, user).id)
+
+    def delete_key(self, user: str, key_id: str) -> None:
+        with self.records.alone():
+            keys = [key.id for key in self.keys(user)]
+            if key_id not in keys:
+                sentence = f"The Access Key with id {key_id} cannot be found."
+                raise ServiceRefusal("NoSuchEntity", sentence, http_status=404)
+            if user == ADMINISTRATOR and len(keys) == 1:
+                raise refusals.in_use(
+                    "The administrator of this installation needs an access key. Create a new one before deleting this."
+                )
+            self.records.remove_key(key_id)
+
+    def start_session(
+        self, identity: Identity, *, name: str | None, lasting: timedelta, policies: list[str] | None = None
+    ) -> Issued:
+        """Temporary credentials of a role (under a session name) or of a user (without)."""
+        now = self.clock.now().replace(microsecond=0)
+        issued = Issued(
+            key_id=new_key_id(temporary=True),
+            secret=new_secret(),
+            created=now,
+            session_token=secrets.token_urlsafe(192),
+            expires=now + lasting,
+        )
+        session = Session(
+            key_id=issued.key_id,
+            identity_id=identity.id,
+            name=name,
+            secret=self.sealer.seal(issued.secret, about=issued.key_id),
+            token=self.sealer.seal(issued.session_token, about=f"{issued.key_id} token"),
+            policies=policies or [],
+            expires=now + lasting,
+        )
+        with self.records.alone():
+            # A day later nobody can still ask why; until then the door answers that the token expired.
+            self.records.remove_sessions(expired_before=now - timedelta(days=1))
+            self.records.add_session(session)
+        return issued
+
+    def find(self, key_id: str) -> Credential | None:
+        """What a signature with this key is checked against, or None when there is no such key."""
+        session = self.records.session(key_id)
+        if session is not None:
+            return self._of_session(session)
+        key = self.records.key(key_id)
+        owner = key and self.records.identity_with_id(key.identity_id)
+        if not key or not owner:
+            return None
+        return Credential(caller=caller_of(owner, key_id), secret=self._opened(key.secret, about=key_id))
+
+    def _of_session(self, session: Session) -> Credential | None:
+        owner = self.records.identity_with_id(session.identity_id)
+        if owner is None:
+            return None
+        return Credential(
+            caller=caller_of(owner, session.key_id, session_name=session.name),
+            secret=self._opened(session.secret, about=session.key_id),
+            session_token=self._opened(session.token, about=f"{session.key_id} token"),
+            expires=session.expires,
+        )
+
+    def _opened(self, sealed: bytes, *, about: str) -> str:
+        text = self.sealer.open(sealed, about=about)
+        if text is None:
+            raise MachineTrouble(
+                f"{about}: the secret in the database was not sealed with this home's service key. "
+                "Put back keys/service.key and the database from the same backup."
+            )
+        return text
+
+
+def caller_of(identity: Identity, key_id: str, *, session_name: str | None = None) -> Caller:
+    """The identity as the one who asks; a session of a role has an ARN and an id of its own."""
+    own = arns.parse(identity.arn)
+    assert own is not None, f"{identity.arn} is no ARN"
+    if session_name is None:
+        return Caller(arn=identity.arn, account=own.account, user_id=identity.id, key_id=key_id)
+    return Caller(
+        arn=session_arn(own.account, identity.name, session_name),
+        account=own.account,
+        user_id=f"{identity.id}:{session_name}",
+        key_id=key_id,
+        session_name=session_name,
+    )
+
+
+def session_arn(account: str, role: str, session_name: str) -> str:
+    return str(arns.Arn(service="sts", region="", account=account, resource=f"assumed-role/{role}/{session_name}"))

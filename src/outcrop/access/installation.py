@@ -1,0 +1,109 @@
+"""The first start of an installation: an account, its administrator with an access key, and a service role for jobs.
+
+Whoever comes second, in this process or another, at the same moment or a year later, finds what the first one made.
+"""
+
+import json
+from dataclasses import dataclass, field
+
+from outcrop import arn as arns
+from outcrop.access import sealing
+from outcrop.access.attachments import Attachments
+from outcrop.access.credentials import Credentials
+from outcrop.access.identities import ADMINISTRATOR, Identities
+from outcrop.access.managed import ADMINISTRATOR as ADMINISTRATOR_POLICY
+from outcrop.access.names import Kind, arn_of
+from outcrop.access.records import InstallationRow, Records
+from outcrop.clock import Clock
+from outcrop.errors import MachineTrouble
+from outcrop.settings import Settings
+
+SERVICE_ROLE = "OutcropServiceRole"
+SERVICE_ROLE_PATH = "/service-role/"
+SERVICES = ("bedrock.amazonaws.com", "sagemaker.amazonaws.com")
+_CHECK = "installation"
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": list(SERVICES)}, "Action": "sts:AssumeRole"}],
+}
+S3_ACCESS = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """What a person needs to use this installation."""
+
+    account: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    service_role_arn: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rooms:
+    """The rules of this room, set up for one account."""
+
+    records: Records
+    identities: Identities
+    attachments: Attachments
+    credentials: Credentials
+    account: str
+
+
+def ensure(records: Records, settings: Settings, clock: Clock) -> Rooms:
+    """The account of this home, made at the first start.
+
+    Raises MachineTrouble when the database belongs to a service key that is not here.
+    """
+    row = records.installation()
+    sealer = sealing.read_key(settings.keys) if row else sealing.read_or_make_key(settings.keys)
+    with records.alone():
+        row = records.installation()
+        if row is None:
+            row = InstallationRow(account=arns.new_account(), seal_check=sealer.seal(_CHECK, about=_CHECK))
+            records.add_installation(row)
+            rooms = _rooms(records, sealer, row.account, clock)
+            _furnish(rooms)
+            return rooms
+    if sealer.open(row.seal_check, about=_CHECK) != _CHECK:
+        raise MachineTrouble(
+            f"{sealing.key_file(settings.keys)}: this is the service key of another installation than the database. "
+            "Put back the key file and the database from the same backup."
+        )
+    return _rooms(records, sealer, row.account, clock)
+
+
+def describe(rooms: Rooms) -> Installation:
+    """The installation with the administrator's oldest access key, secret included."""
+    key = rooms.credentials.keys(ADMINISTRATOR)[0]
+    credential = rooms.credentials.find(key.id)
+    assert credential is not None, "a key that was just read is gone"
+    return Installation(
+        account=rooms.account,
+        access_key_id=key.id,
+        secret_access_key=credential.secret,
+        service_role_arn=arn_of(rooms.account, "role", SERVICE_ROLE_PATH, SERVICE_ROLE),
+    )
+
+
+def _furnish(rooms: Rooms) -> None:
+    rooms.identities.create_user(ADMINISTRATOR)
+    rooms.attachments.attach(Kind.USER, ADMINISTRATOR, ADMINISTRATOR_POLICY)
+    rooms.credentials.create_key(ADMINISTRATOR)
+    rooms.identities.create_role(
+        SERVICE_ROLE,
+        path=SERVICE_ROLE_PATH,
+        trust=json.dumps(TRUST),
+        description="Jobs of Outcrop run under this role unless they name another.",
+    )
+    rooms.attachments.put_inline(Kind.ROLE, SERVICE_ROLE, "S3Access", json.dumps(S3_ACCESS))
+
+
+def _rooms(records: Records, sealer: sealing.Sealer, account: str, clock: Clock) -> Rooms:
+    identities = Identities(records=records, account=account, clock=clock)
+    attachments = Attachments(records=records, identities=identities, account=account, clock=clock)
+    credentials = Credentials(records=records, identities=identities, sealer=sealer, account=account, clock=clock)
+    return Rooms(
+        records=records, identities=identities, attachments=attachments, credentials=credentials, account=account
+    )
