@@ -1,0 +1,182 @@
+"""JSON <-> values of a shape, for rest-json and json 1.0/1.1.
+
+Members go by their wire name outside, by the model's name inside.
+"""
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+from outcrop.protocol import timestamps
+from outcrop.protocol.unreadable import Unreadable
+
+_TOKENS: dict[type, str] = {
+    bool: "TRUE_VALUE or FALSE_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE", str: "STRING_VALUE",
+    list: "START_ARRAY", dict: "START_OBJECT",
+}  # fmt: skip
+"What AWS's own parser calls each kind of JSON value in its refusals."
+
+
+def parse(body: bytes) -> Any:
+    """The JSON of a body; an empty body is an empty object."""
+    if not body.strip():
+        return {}
+    try:
+        return json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"The request body is not valid JSON: {error}") from error
+
+
+def read(shape: Shape, value: Any, path: str = "") -> Any:
+    """`value` as `shape` has it. Raises Unreadable with the path of the first value of a wrong kind."""
+    if getattr(shape, "is_document_type", False):
+        return value
+    reader = _READERS.get(shape.type_name)
+    assert reader is not None, f"{shape.name}: no reader for {shape.type_name}"
+    return reader(shape, value, path)
+
+
+def write(shape: Shape, value: Any) -> Any:
+    """What json.dumps takes for `value`."""
+    if getattr(shape, "is_document_type", False):
+        return value
+    writer = _WRITERS.get(shape.type_name)
+    return value if writer is None else writer(shape, value)
+
+
+def dumps(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _wrong(path: str, value: Any, wanted: str) -> Unreadable:
+    where = f"{path}: " if path else ""
+    return Unreadable(f"{where}{_TOKENS.get(type(value), 'VALUE_NULL')} can not be converted to {wanted}")
+
+
+def _read_structure(shape: StructureShape, value: Any, path: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong(path, value, "a structure")
+    result = {}
+    for name, member in shape.members.items():
+        inner = value.get(member.serialization.get("name", name))
+        if inner is not None:
+            result[name] = read(member, inner, f"{path}.{name}" if path else name)
+    return result
+
+
+def _read_list(shape: ListShape, value: Any, path: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise _wrong(path, value, "a list")
+    # A null in a list is kept: validation names its place.
+    return [
+        None if inner is None else read(shape.member, inner, f"{path}.{place}")
+        for place, inner in enumerate(value, start=1)
+    ]
+
+
+def _read_map(shape: MapShape, value: Any, path: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong(path, value, "a map")
+    return {
+        key: None if inner is None else read(shape.value, inner, f"{path}.{key}") for key, inner in value.items()
+    }
+
+
+def _read_string(_: Shape, value: Any, path: str) -> str:
+    if not isinstance(value, str):
+        raise _wrong(path, value, "a String")
+    return value
+
+
+def _read_integer(_: Shape, value: Any, path: str) -> int:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _wrong(path, value, "an Integer")
+    return value
+
+
+def _read_float(_: Shape, value: Any, path: str) -> float:
+    if value in ("NaN", "Infinity", "-Infinity"):
+        return float(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise _wrong(path, value, "a Float")
+    return float(value)
+
+
+def _read_boolean(_: Shape, value: Any, path: str) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(path, value, "a Boolean")
+    return value
+
+
+def _read_timestamp(_: Shape, value: Any, path: str) -> datetime:
+    if not isinstance(value, int | float | str) or isinstance(value, bool):
+        raise _wrong(path, value, "a Timestamp")
+    try:
+        return timestamps.read(value)
+    except ValueError as error:
+        raise Unreadable(f"{path}: {value!r} can not be converted to a Timestamp") from error
+
+
+def _read_blob(_: Shape, value: Any, path: str) -> bytes:
+    if not isinstance(value, str):
+        raise _wrong(path, value, "a Blob")
+    try:
+        return base64.b64decode(value, validate=True)
+    except binascii.Error as error:
+        raise Unreadable(f"{path}: a Blob must be base64: {error}") from error
+
+
+def _write_structure(shape: StructureShape, value: dict[str, Any]) -> dict[str, Any]:
+    unknown = value.keys() - shape.members.keys()
+    assert not unknown, f"{shape.name} has no member {sorted(unknown)}"
+    return {
+        member.serialization.get("name", name): write(member, value[name])
+        for name, member in shape.members.items()
+        if value.get(name) is not None
+    }
+
+
+def _write_list(shape: ListShape, value: Any) -> list[Any]:
+    return [None if inner is None else write(shape.member, inner) for inner in value]
+
+
+def _write_map(shape: MapShape, value: dict[str, Any]) -> dict[str, Any]:
+    return {key: None if inner is None else write(shape.value, inner) for key, inner in value.items()}
+
+
+def _write_float(_: Shape, value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _write_timestamp(shape: Shape, value: datetime) -> str | float:
+    return timestamps.write(value, shape.serialization.get("timestampFormat", "unixtimestamp"))
+
+
+def _write_blob(_: Shape, value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+_READERS: dict[str, Callable[[Any, Any, str], Any]] = {
+    "structure": _read_structure, "list": _read_list, "map": _read_map,
+    "string": _read_string, "character": _read_string, "blob": _read_blob,
+    "integer": _read_integer, "long": _read_integer, "bigint": _read_integer,
+    "float": _read_float, "double": _read_float, "boolean": _read_boolean, "timestamp": _read_timestamp,
+}  # fmt: skip
+_WRITERS: dict[str, Callable[[Any, Any], Any]] = {
+    "structure": _write_structure, "list": _write_list, "map": _write_map,
+    "float": _write_float, "double": _write_float, "timestamp": _write_timestamp, "blob": _write_blob,
+}  # fmt: skip

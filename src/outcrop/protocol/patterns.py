@@ -1,0 +1,70 @@
+"""The regular expressions of the service models, which are Java's, as Python's.
+
+A value must fit from its first character to its last, as in Java's `matches`. A pattern that Python cannot express is
+not checked at all; `tests/protocol/test_patterns.py` names each of them.
+"""
+
+import re
+import sys
+import unicodedata
+from functools import cache
+
+_POSIX = {
+    "ASCII": "\\x00-\\x7F", "Alnum": "a-zA-Z0-9", "Alpha": "a-zA-Z", "Digit": "0-9", "Lower": "a-z", "Upper": "A-Z",
+    "Print": "\\x20-\\x7E", "Graph": "\\x21-\\x7E", "Punct": "!-/:-@\\[-`{-~", "Space": " \\t\\n\\x0B\\f\\r",
+}  # fmt: skip
+_PROPERTY = re.compile(r"\\p\{(\w+)\}")
+# In Java two escaped surrogates are one character: `\uD800\uDC00` is U+10000.
+_SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_LONE_HYPHEN = re.compile(r"\[\\w-_\]")
+
+
+@cache
+def compiled(pattern: str) -> re.Pattern[str] | None:
+    """The pattern for `fullmatch`, or None when Python has no such expression."""
+    translated = _SURROGATES.sub(_joined, pattern)
+    translated = _LONE_HYPHEN.sub(r"[\\w\\-_]", translated).replace("\\z", "\\Z")
+    try:
+        return re.compile(_expand_properties(translated))
+    except (re.error, KeyError):
+        return None
+
+
+def _joined(found: re.Match[str]) -> str:
+    high, low = int(found[1], 16), int(found[2], 16)
+    return f"\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
+
+
+def _expand_properties(pattern: str) -> str:
+    """`\\p{L}` as ranges of characters; outside of brackets they get their own."""
+    result, position, inside = "", 0, False
+    while position < len(pattern):
+        found = _PROPERTY.match(pattern, position)
+        if found:
+            ranges = _POSIX.get(found[1]) or _ranges(found[1])
+            result += ranges if inside else f"[{ranges}]"
+            position = found.end()
+            continue
+        step = 2 if pattern[position] == "\\" else 1
+        if step == 1:
+            inside = pattern[position] == "[" or (inside and pattern[position] != "]")
+        result += pattern[position : position + step]
+        position += step
+    return result
+
+
+@cache
+def _ranges(category: str) -> str:
+    """All characters of a Unicode category such as L or Zs, as the inside of a character class."""
+    first: int | None = None
+    parts = []
+    for code in range(sys.maxunicode + 2):
+        belongs = code <= sys.maxunicode and unicodedata.category(chr(code)).startswith(category)
+        if belongs and first is None:
+            first = code
+        elif not belongs and first is not None:
+            parts.append(f"\\U{first:08x}-\\U{code - 1:08x}")
+            first = None
+    if not parts:
+        raise KeyError(category)
+    return "".join(parts)

@@ -1,0 +1,162 @@
+"""Which operation of which service a request asks for.
+
+The decision, in order: `X-Amz-Target` names an operation of a json service; a form (or query) with `Action` one of a
+query service; else the credential scope names the services whose paths are tried; a bearer token means Bedrock; and
+what is left is for S3. Paths are matched as they were sent, percent-encoded: `%2F` inside an id is no separator, and no
+slash is ever added or taken away (PrepareAgent and InvokeInlineAgent differ by nothing else).
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from urllib.parse import unquote
+
+from botocore.model import OperationModel, OperationNotFoundError
+
+from outcrop.errors import Refusal
+from outcrop.protocol import paths, query_values
+from outcrop.protocol.http import HttpRequest
+from outcrop.protocol.service_model import SERVICES, SIGNING_NAMES, load
+
+_SCOPE = re.compile(r"Credential=[^/,\s]+/[^/,]*/(?P<region>[^/,]*)/(?P<service>[^/,]*)/aws4_request")
+_SCOPE_IN_QUERY = re.compile(r"[^/]+/[^/]*/(?P<region>[^/]*)/(?P<service>[^/]*)/aws4_request")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routed:
+    service: str
+    operation: OperationModel
+    protocol: str
+    "`rest-json`, `rest-xml`, `json` or `query`: the one the client spoke, where a service knows several."
+    path_parameters: dict[str, str]
+    "Labels of the path by their wire name, decoded."
+
+
+class UnknownOperation(Refusal):
+    """No operation answers here. `service` and `protocol` say in whose words to say so."""
+
+    def __init__(self, message: str, *, service: str, protocol: str) -> None:
+        super().__init__(message)
+        self.service = service
+        self.protocol = protocol
+
+
+def route(request: HttpRequest) -> Routed:
+    """The operation asked for. A form must have been read into `request.body`; raises UnknownOperation."""
+    target = request.headers.get("x-amz-target")
+    if target:
+        return _route_target(target, scope_service(request))
+    action = _action(request)
+    if action:
+        return _route_action(action, scope_service(request))
+    return _route_path(request)
+
+
+def scope_service(request: HttpRequest) -> str | None:
+    """The service in the credential scope of the header or the presigned query: `bedrock`, `s3`, ..."""
+    found = _SCOPE.search(request.headers.get("authorization", ""))
+    if found is None:
+        credential = next((v for k, v in paths.query_pairs(request.raw_query) if k == "X-Amz-Credential"), "")
+        found = _SCOPE_IN_QUERY.fullmatch(unquote(credential))
+    return found["service"] if found else None
+
+
+def is_form(request: HttpRequest) -> bool:
+    return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+
+def _route_target(target: str, scope: str | None) -> Routed:
+    prefix, _, name = target.rpartition(".")
+    for service in (*SIGNING_NAMES.get(scope or "", ()), *SERVICES):
+        model = load(service)
+        if model.metadata.get("targetPrefix") == prefix:
+            return _named(service, name, "json")
+    raise UnknownOperation(f"No service has the target {target!r}.", service="sagemaker", protocol="json")
+
+
+def _action(request: HttpRequest) -> dict[str, str] | None:
+    """The fields of a query request, or None when it is none. STS also takes them in the URL of a GET."""
+    if is_form(request) and request.body is not None:
+        fields = query_values.fields(request.body.decode("utf-8", "replace"))
+    elif "Action=" in request.raw_query and request.raw_path == "/":
+        fields = query_values.fields(request.raw_query)
+    else:
+        return None
+    return fields if "Action" in fields else None
+
+
+def _route_action(fields: dict[str, str], scope: str | None) -> Routed:
+    candidates = SIGNING_NAMES.get(scope or "", ()) or ("sts", "iam", "cloudwatch")
+    for service in candidates:
+        model = load(service)
+        speaks_query = "query" in model.metadata["protocols"]
+        if speaks_query and (scope or fields.get("Version") == model.api_version):
+            return _named(service, fields["Action"], "query")
+    message = f"Could not find operation {fields['Action']} for version {fields.get('Version')}."
+    raise UnknownOperation(message, service="sts", protocol="query")
+
+
+def _named(service: str, name: str, protocol: str) -> Routed:
+    try:
+        operation = load(service).operation_model(name)
+    except OperationNotFoundError as error:
+        message = f"The service {service} has no operation {name!r}."
+        raise UnknownOperation(message, service=service, protocol=protocol) from error
+    return Routed(service=service, operation=operation, protocol=protocol, path_parameters={})
+
+
+def _route_path(request: HttpRequest) -> Routed:
+    scope = scope_service(request)
+    for service in _services(request, scope):
+        for template in templates(service):
+            if template.method != request.method:
+                continue
+            labels = template.match(request)
+            if labels is not None:
+                return Routed(
+                    service=service,
+                    operation=load(service).operation_model(template.operation),
+                    protocol=load(service).metadata["protocols"][0],
+                    path_parameters={name: unquote(value) for name, value in labels.items()},
+                )
+    raise _nothing_there(request, scope)
+
+
+def _services(request: HttpRequest, scope: str | None) -> tuple[str, ...]:
+    if scope is not None:
+        return tuple(s for s in SIGNING_NAMES.get(scope, ()) if _has_paths(s))
+    if request.headers.get("authorization", "").startswith("Bearer "):
+        return ("bedrock-runtime", "bedrock")
+    # Unsigned: paths of Bedrock first, so that a forgotten signature is told in Bedrock's words; S3 takes the rest.
+    return ("bedrock-runtime", "bedrock", "s3")
+
+
+def _has_paths(service: str) -> bool:
+    return str(load(service).metadata["protocols"][0]).startswith("rest-")
+
+
+def _nothing_there(request: HttpRequest, scope: str | None) -> UnknownOperation:
+    asked = f"{request.method} {request.raw_path}"
+    if scope is not None and scope not in SIGNING_NAMES:
+        message = f"Outcrop has no service that signs as {scope!r} ({asked})."
+        return UnknownOperation(message, service="bedrock", protocol="rest-json")
+    service = SIGNING_NAMES[scope or "s3"][0]
+    protocol = load(service).metadata["protocols"][0]
+    return UnknownOperation(f"No operation of {service} answers {asked}.", service=service, protocol=protocol)
+
+
+@cache
+def templates(service: str) -> tuple[paths.Template, ...]:
+    """The service's paths in the order in which they are tried: the more specific before the more general."""
+    return tuple(sorted(_templates(service), key=lambda template: template.rank))
+
+
+def _templates(service: str) -> Iterator[paths.Template]:
+    model = load(service)
+    for name in model.operation_names:
+        operation = model.operation_model(name)
+        if operation.deprecated and service == "s3":
+            continue  # GetBucketLifecycle and its like: each has a successor at the same path.
+        yield paths.template(operation, lenient_slash=service == "s3")
+

@@ -1,0 +1,44 @@
+"""Single values as text: in headers, query strings, forms and XML elements, where everything is a string."""
+
+import base64
+import binascii
+from typing import Any
+
+from botocore.model import Shape
+
+from outcrop.protocol import timestamps
+from outcrop.protocol.unreadable import Unreadable
+
+_BOOLEANS = {"true": True, "false": False}
+
+
+def read(shape: Shape, text: str, path: str) -> Any:
+    """The value `text` stands for. Raises Unreadable naming `path`."""
+    kind = shape.type_name
+    try:
+        if kind in ("integer", "long", "bigint"):
+            return int(text)
+        if kind in ("float", "double"):
+            return float(text)
+        if kind == "boolean":
+            return _BOOLEANS[text.lower()]
+        if kind == "timestamp":
+            return timestamps.read(text)
+        if kind == "blob":
+            return base64.b64decode(text, validate=True)
+    except (ValueError, KeyError, binascii.Error) as error:
+        raise Unreadable(f"{path}: {text!r} is no {kind}") from error
+    assert kind in ("string", "character"), f"{path}: a {kind} is no single value"
+    return text
+
+
+def write(shape: Shape, value: Any, timestamp_format: str) -> str:
+    """`value` as text; `timestamp_format` counts where the shape names none."""
+    kind = shape.type_name
+    if kind == "timestamp":
+        return str(timestamps.write(value, shape.serialization.get("timestampFormat", timestamp_format)))
+    if kind == "boolean":
+        return "true" if value else "false"
+    if kind == "blob":
+        return base64.b64encode(value).decode()
+    return str(value)

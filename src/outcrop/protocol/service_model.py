@@ -1,0 +1,60 @@
+"""The service models of botocore: the only place where an operation, a member, a pattern or an error is typed.
+
+A model is read when the first request for its service arrives (SageMaker's alone takes a quarter of a second), so this
+module also keeps the little one must know before: which services share a signing name.
+"""
+
+from functools import cache
+
+from botocore.loaders import Loader
+from botocore.model import OperationModel, ServiceModel, Shape
+
+SIGNING_NAMES: dict[str, tuple[str, ...]] = {
+    # The four of Bedrock share one scope and one space of paths; no two of their paths meet (but see routing.py).
+    "bedrock": ("bedrock-runtime", "bedrock", "bedrock-agent-runtime", "bedrock-agent"),
+    "sagemaker": ("sagemaker", "sagemaker-runtime"),
+    "s3": ("s3",),
+    "sts": ("sts",),
+    "iam": ("iam",),
+    "kms": ("kms",),
+    "cloudtrail": ("cloudtrail",),
+    "logs": ("logs",),
+    "monitoring": ("cloudwatch",),
+    "application-autoscaling": ("application-autoscaling",),
+}
+"Credential scope -> botocore's names of the services that sign with it."
+
+SERVICES: tuple[str, ...] = tuple(service for services in SIGNING_NAMES.values() for service in services)
+
+_LOADER = Loader()
+
+
+@cache
+def load(service: str) -> ServiceModel:
+    return ServiceModel(_LOADER.load_service_model(service, "service-2"), service)
+
+
+def signing_name(service: str) -> str:
+    return next(name for name, services in SIGNING_NAMES.items() if service in services)
+
+
+def operation(service: str, name: str) -> OperationModel:
+    return load(service).operation_model(name)
+
+
+def is_streaming_blob(shape: Shape) -> bool:
+    """True for a payload that flows: S3's bodies, but not the 25 MB blobs of InvokeModel."""
+    return shape.type_name == "blob" and bool(shape.serialization.get("streaming"))
+
+
+def streams_in(model: OperationModel) -> bool:
+    """Does the request's body flow into the handler?"""
+    shape = model.input_shape
+    payload = shape.serialization.get("payload") if shape else None
+    return payload is not None and is_streaming_blob(shape.members[payload])
+
+
+@cache
+def error_shapes(service: str) -> dict[str, Shape]:
+    """Error code on the wire -> its shape, over the whole service."""
+    return {shape.error_code: shape for shape in load(service).error_shapes}
