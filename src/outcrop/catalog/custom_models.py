@@ -1,0 +1,71 @@
+"""Custom models on record: what jobs leave behind. Files lie in one folder each; the row is written last."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from outcrop import arn
+from outcrop.catalog.base_model import BaseModel
+from outcrop.clock import Clock
+from outcrop.errors import NotFound
+from outcrop.store.resources import Resource
+from outcrop.store.store import Store
+
+KIND = "custom-model"
+ACTIVE = "Active"
+
+
+class CustomModels:
+    """The custom models of an installation."""
+
+    def __init__(self, store: Store, clock: Clock, folder: Path) -> None:
+        self._resources = store.resources
+        self._clock = clock
+        self._folder = folder
+
+    def folder(self, model_arn: str) -> Path:
+        """Where the files of a custom model lie, or will."""
+        return self._folder / model_arn.rsplit("/", 1)[-1]
+
+    def add(self, *, model_arn: str, name: str, region: str, created: datetime, document: Mapping[str, Any]) -> None:
+        """Raises NameTaken."""
+        row = Resource(
+            arn=model_arn,
+            kind=KIND,
+            region=region,
+            name=name,
+            status=ACTIVE,
+            created=created,
+            updated=self._clock.now(),
+            document=dict(document),
+        )
+        self._resources.add(row)
+
+    def look(self, region: str, identifier: str) -> Resource | None:
+        """The custom model with this ARN, name, or `base id/id`; None when there is none."""
+        if arn.is_arn(identifier):
+            found = self._resources.get(identifier)
+        elif "/" in identifier:
+            ending = f":custom-model/{identifier}"
+            rows = self._resources.all(KIND)
+            found = next((row for row in rows if row.region == region and row.arn.endswith(ending)), None)
+        else:
+            found = self._resources.find(KIND, region, identifier)
+        return found if found is not None and found.kind == KIND else None
+
+    def find(self, region: str, identifier: str) -> Resource:
+        """As `look`. Raises NotFound."""
+        found = self.look(region, identifier)
+        if found is None:
+            raise NotFound(f"The custom model {identifier} was not found.")
+        return found
+
+    def remove(self, model_arn: str) -> bool:
+        """Forget the row. Whoever removes files does it after this, so a crash leaves garbage, never a lie."""
+        return self._resources.remove(model_arn)
+
+
+def new_arn(region: str, account: str, base: BaseModel) -> str:
+    """A fresh ARN in Bedrock's form, which names the base model in full."""
+    return arn.bedrock(region, account, f"custom-model/{base.full_id}/{arn.new_id()}")

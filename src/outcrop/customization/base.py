@@ -1,0 +1,27 @@
+"""What a job starts from: a foundation model, or a custom model that is trained further."""
+
+from dataclasses import dataclass
+
+from outcrop.catalog.base_model import BaseModel
+from outcrop.catalog.catalog import Catalog
+from outcrop.catalog.custom_models import CustomModels
+from outcrop.errors import Invalid
+from outcrop.store.resources import Resource
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """The foundation model below, and the custom model in between when there is one."""
+
+    base: BaseModel
+    parent: Resource | None
+
+
+def resolve(catalog: Catalog, models: CustomModels, *, region: str, identifier: str) -> Start:
+    """The start that `baseModelIdentifier` names. Raises Invalid."""
+    parent = models.look(region, identifier)
+    if parent is None:
+        if ":custom-model/" in identifier:
+            raise Invalid(f"The provided model identifier is invalid. (There is no custom model {identifier}.)")
+        return Start(base=catalog.usable(identifier), parent=None)
+    return Start(base=catalog.usable(parent.document["baseId"]), parent=parent)

@@ -1,0 +1,121 @@
+"""From a CreateModelCustomizationJob request to a job on record: everything that can be refused is refused here, before
+any compute. What only the content of the data can show is found in the job's validation phase."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from outcrop import arn
+from outcrop.buckets.buckets import parse_s3_uri
+from outcrop.catalog import custom_models
+from outcrop.catalog.base_model import BaseModel, Customization
+from outcrop.customization import base as base_of
+from outcrop.customization import hyperparameters, memory
+from outcrop.customization.context import Context
+from outcrop.customization.data_access import DataAccess
+from outcrop.errors import Invalid
+from outcrop.jobs import jobs
+from outcrop.jobs.states import RUNNING
+from outcrop.store.idempotency import digest_of
+
+_MAX_VALIDATORS = 10
+
+
+def create(context: Context, params: Mapping[str, Any], *, region: str, account: str) -> str:
+    """Check the request, write the job's row, and return its ARN; a worker takes it from there.
+
+    The same clientRequestToken gets the first ARN again. Raises Invalid.
+    """
+    token, digest = params.get("clientRequestToken"), digest_of(params)
+    scope = f"{region}:CreateModelCustomizationJob"
+    with context.store.transaction():
+        before = context.store.idempotency.recall(scope, token, digest) if token else None
+        if before is not None:
+            return str(before["jobArn"])
+    document = _document(context, params, region=region, account=account)
+    job_arn = arn.bedrock(region, account, f"{jobs.KIND}/{document['baseFullId']}/{arn.new_id()}")
+    with context.store.transaction():
+        context.jobs.add(job_arn=job_arn, name=params["jobName"], region=region, document=document)
+        context.store.tags.put(job_arn, {tag["key"]: tag["value"] for tag in params.get("jobTags", [])})
+        if token:
+            context.store.idempotency.remember(scope, token, digest, {"jobArn": job_arn})
+    return job_arn
+
+
+def _document(context: Context, params: Mapping[str, Any], *, region: str, account: str) -> dict[str, Any]:
+    start = base_of.resolve(context.catalog, context.models, region=region, identifier=params["baseModelIdentifier"])
+    customization = _customization(start.base, params)
+    values = hyperparameters.filled(start.base.hyperparameters, params.get("hyperParameters", {}))
+    _check_names(context, params, region)
+    context.access.assert_passable(params["roleArn"])
+    longest = _check_data(context, params)
+    _check_memory(start.base, values, longest)
+    kept = ("clientRequestToken", "roleArn", "trainingDataConfig", "outputDataConfig", "vpcConfig", "customModelKmsKeyId")
+    return {
+        **{member: params[member] for member in kept if member in params},
+        "validationDataConfig": params.get("validationDataConfig") or {"validators": []},
+        "outputModelName": params["customModelName"],
+        "customModelTags": params.get("customModelTags", []),
+        "customizationType": customization.value,
+        "hyperParameters": values,
+        "baseId": start.base.id,
+        "baseFullId": start.base.full_id,
+        "baseModelArn": arn.foundation_model(region, start.base.full_id),
+        "parentArn": start.parent.arn if start.parent else None,
+        "modelArn": custom_models.new_arn(region, account, start.base),
+    }
+
+
+def _customization(base: BaseModel, params: Mapping[str, Any]) -> Customization:
+    asked = params.get("customizationType", Customization.FINE_TUNING.value)
+    offered = ", ".join(base.customizations)
+    if params.get("customizationConfig") or asked not in set(Customization):
+        raise Invalid(f"customizationType: {asked} is not built in Outcrop yet. Choose one of {offered}.")
+    if asked not in base.customizations:
+        raise Invalid(f"customizationType: {base.id} does not offer {asked}. Choose one of {offered}.")
+    if "s3Uri" not in params["trainingDataConfig"]:
+        raise Invalid("trainingDataConfig.s3Uri: missing. Name one JSONL object, s3://bucket/key.")
+    return Customization(asked)
+
+
+def _check_names(context: Context, params: Mapping[str, Any], region: str) -> None:
+    if context.store.resources.find(jobs.KIND, region, params["jobName"]) is not None:
+        raise Invalid("The provided job name is currently in use.")
+    name = params["customModelName"]
+    if context.models.look(region, name) is not None or _is_promised(context, name, region):
+        raise Invalid(f"The provided custom model name {name} is currently in use. Choose another name.")
+
+
+def _is_promised(context: Context, name: str, region: str) -> bool:
+    """Whether a job that still runs will leave a model of this name."""
+    running = (row for row in context.store.resources.all(jobs.KIND) if row.status in RUNNING and row.region == region)
+    return any(row.document["outputModelName"] == name for row in running)
+
+
+def _check_data(context: Context, params: Mapping[str, Any]) -> int:
+    """Every file is there and may be read, the output may be written; returns the longest line in bytes."""
+    data = DataAccess(context=context, role_arn=params["roleArn"])
+    validators = params.get("validationDataConfig", {}).get("validators", [])
+    if len(validators) > _MAX_VALIDATORS:
+        raise Invalid(f"validationDataConfig.validators: {len(validators)} files. Give at most {_MAX_VALIDATORS}.")
+    uris = [params["trainingDataConfig"]["s3Uri"], *(validator["s3Uri"] for validator in validators)]
+    for uri in uris:
+        if not parse_s3_uri(uri)[1]:
+            raise Invalid(f"{uri}: names a bucket, not an object. Name one JSONL object, s3://bucket/key.")
+    files = [data.open(uri) for uri in uris]
+    data.check_output(params["outputDataConfig"]["s3Uri"])
+    return max(_longest_line(file) for file in files)
+
+
+def _longest_line(path: Path) -> int:
+    with path.open("rb") as lines:
+        return max((len(line) for line in lines), default=0)
+
+
+def _check_memory(base: BaseModel, values: Mapping[str, str], longest_bytes: int) -> None:
+    assert base.folder is not None
+    rate = base.learning_rate or memory.recommended_rate(base.folder)
+    hyper = hyperparameters.resolve(base.hyperparameters, values, recommended_rate=rate)
+    # A token is at least a byte, so this many tokens at most; longer records than the context are refused later anyway.
+    longest = min(longest_bytes, base.context_length)
+    memory.check(base.id, memory.need(base.folder, longest_tokens=longest, rank=hyper.rank), memory.available())

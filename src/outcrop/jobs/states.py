@@ -1,0 +1,58 @@
+"""The states of a customization job and of its three phases, in the words of the service model."""
+
+from enum import StrEnum
+
+from outcrop.errors import Conflict
+
+
+class JobStatus(StrEnum):
+    IN_PROGRESS = "InProgress"
+    STOPPING = "Stopping"
+    STOPPED = "Stopped"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+
+
+class PhaseStatus(StrEnum):
+    NOT_STARTED = "NotStarted"
+    IN_PROGRESS = "InProgress"
+    STOPPED = "Stopped"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+
+
+class Phase(StrEnum):
+    """In the order in which a job goes through them."""
+
+    VALIDATION = "validationDetails"
+    DATA_PROCESSING = "dataProcessingDetails"
+    TRAINING = "trainingDetails"
+
+
+NEXT: dict[JobStatus, set[JobStatus]] = {
+    JobStatus.IN_PROGRESS: {JobStatus.STOPPING, JobStatus.COMPLETED, JobStatus.FAILED},
+    JobStatus.STOPPING: {JobStatus.STOPPED, JobStatus.COMPLETED, JobStatus.FAILED},
+    JobStatus.STOPPED: set(),
+    JobStatus.COMPLETED: set(),
+    JobStatus.FAILED: set(),
+}
+
+ENDED = frozenset(status for status, following in NEXT.items() if not following)
+RUNNING = frozenset(JobStatus) - ENDED
+
+_PHASE_AT_END = {
+    JobStatus.STOPPED: PhaseStatus.STOPPED,
+    JobStatus.FAILED: PhaseStatus.FAILED,
+    JobStatus.COMPLETED: PhaseStatus.COMPLETED,
+}
+
+
+def phase_at_end(status: JobStatus) -> PhaseStatus:
+    """What the phase that was running becomes when the job ends like this."""
+    return _PHASE_AT_END[status]
+
+
+def check_step(job: str, now: JobStatus, then: JobStatus) -> None:
+    """Raises Conflict for a transition that the table does not know."""
+    if then not in NEXT[now]:
+        raise Conflict(f"{job}: it is {now} and cannot become {then}.")
