@@ -38,13 +38,14 @@ class Store:
                 "with --home or OUTCROP_HOME."
             ) from error
         engine = open_database(settings.database)
-        return cls(
-            engine=engine,
-            resources=Resources(engine),
-            tags=Tags(engine),
-            idempotency=Idempotency(engine),
-            objects=objects,
-        )
+        with writing(engine):  # every table in one commit: a first start waits for the disk once
+            return cls(
+                engine=engine,
+                resources=Resources(engine),
+                tags=Tags(engine),
+                idempotency=Idempotency(engine),
+                objects=objects,
+            )
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

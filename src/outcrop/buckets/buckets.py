@@ -1,0 +1,251 @@
+"""The built-in S3: buckets and the objects in them. Uploads in parts are `Buckets.uploads`.
+
+The door uses `put`, which takes the bytes as they arrive; workers use `put_bytes`, `put_file`, `read_bytes` and
+`path_of`. Everything is refused in S3's codes. An object is whole or not there at all, and its bytes never change: an
+overwrite is another file.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from anyio import to_thread
+from sqlalchemy.engine import Connection
+
+from outcrop.buckets import checksums, listing, names, records, refusals, sweeping
+from outcrop.buckets import conditions as conditional
+from outcrop.buckets.checksums import Algorithm, Checksum
+from outcrop.buckets.conditions import UNCONDITIONAL, Conditions
+from outcrop.buckets.names import Place
+from outcrop.buckets.receiving import BLOCK_BYTES, NOTHING_PROMISED, Promise, Reception, receive
+from outcrop.buckets.records import BucketRecord, Details, ObjectRecord
+from outcrop.buckets.uploads import Uploads
+from outcrop.clock import Clock
+from outcrop.errors import ServiceRefusal
+from outcrop.settings import DEFAULT_REGION
+from outcrop.store.database import alone, create_tables, reading, writing
+from outcrop.store.store import Store
+
+PLAIN = Details()
+
+
+class Buckets:
+    """All buckets of the installation; their names are unique over every region."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        create_tables(store.engine, records.schema)
+        self.uploads = Uploads(store, clock)
+
+    def create(self, name: str, region: str) -> BucketRecord:
+        """Raises InvalidBucketName; BucketAlreadyOwnedByYou for one that exists, except in us-east-1, as S3 does."""
+        names.check_bucket_name(name)
+        bucket = BucketRecord(name=name, region=region, created=self._clock.now())
+        with writing(self._store.engine) as connection:
+            alone(connection, sweeping.ROOM)
+            present = records.bucket_named(connection, name)
+            if present is None:
+                records.add_bucket(connection, bucket)
+                return bucket
+        if not present.region == region == DEFAULT_REGION:
+            raise refusals.bucket_owned(name)
+        return present
+
+    def head(self, name: str) -> BucketRecord:
+        """Raises NoSuchBucket."""
+        with reading(self._store.engine) as connection:
+            return _required(connection, name)
+
+    def all(self) -> list[BucketRecord]:
+        """Every bucket, by name."""
+        with reading(self._store.engine) as connection:
+            return records.all_buckets(connection)
+
+    def delete(self, name: str) -> None:
+        """With its unfinished uploads. Raises NoSuchBucket, or BucketNotEmpty when an object is left."""
+        with writing(self._store.engine) as connection:
+            alone(connection, sweeping.ROOM)
+            _required(connection, name)
+            if records.objects_from(connection, name, b"", None, 1):
+                raise refusals.bucket_not_empty(name)
+            for upload in records.uploads_of(connection, name):
+                records.remove_upload(connection, upload.id, at=self._clock.now())
+            records.remove_bucket(connection, name)
+
+    async def put(
+        self,
+        place: Place,
+        chunks: AsyncIterator[bytes],
+        *,
+        details: Details = PLAIN,
+        promise: Promise = NOTHING_PROMISED,
+        conditions: Conditions = UNCONDITIONAL,
+    ) -> ObjectRecord:
+        """Store the bytes as they arrive. On any failure, the sender's or ours, what was there before stays whole."""
+        await to_thread.run_sync(self._check_target, place)
+        with refusals.full_disk_refused(), self._store.objects.incoming() as incoming:
+            reception = Reception(incoming, promise)
+            await receive(chunks, reception)
+            return await to_thread.run_sync(self._keep, place, reception, details, conditions)
+
+    def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str = PLAIN.content_type) -> ObjectRecord:
+        return self._put_blocks(Place(bucket, key), iter([data]), content_type)
+
+    def put_file(self, bucket: str, key: str, path: Path, content_type: str = PLAIN.content_type) -> ObjectRecord:
+        """Store a copy of the file."""
+        with path.open("rb") as file:
+            return self._put_blocks(Place(bucket, key), iter(lambda: file.read(BLOCK_BYTES), b""), content_type)
+
+    def find(self, bucket: str, key: str) -> ObjectRecord:
+        """Raises NoSuchBucket or NoSuchKey."""
+        with reading(self._store.engine) as connection:
+            return _required_object(connection, Place(bucket, key))
+
+    def path(self, record: ObjectRecord) -> Path:
+        """The file of an object, to be read only. Open it soon: it is removed minutes after its object is."""
+        path = self._store.objects.path(record.digest)
+        if not path.is_file() or path.stat().st_size != record.size:
+            raise ServiceRefusal(
+                "InternalError",
+                f"s3://{record.bucket}/{record.key}: its file {path} is missing or cut short. Restore it, or upload "
+                "the object again.",
+                http_status=500,
+            )
+        return path
+
+    def path_of(self, bucket: str, key: str) -> Path:
+        """`path` of the object that is there now."""
+        return self.path(self.find(bucket, key))
+
+    def read_bytes(self, bucket: str, key: str) -> bytes:
+        return self.path_of(bucket, key).read_bytes()
+
+    def remove(self, bucket: str, key: str, conditions: Conditions = UNCONDITIONAL) -> None:
+        """Removing what is not there is no error. Raises NoSuchBucket, PreconditionFailed."""
+        with writing(self._store.engine) as connection:
+            alone(connection, sweeping.ROOM)
+            _required(connection, bucket)
+            conditional.check_write(key, records.object_at(connection, bucket, key), conditions)
+            records.remove_object(connection, bucket, key, at=self._clock.now())
+        self.sweep()
+
+    def copy(
+        self,
+        source: Place,
+        target: Place,
+        *,
+        details: Details | None = None,
+        algorithm: Algorithm | None = None,
+        source_conditions: Conditions = UNCONDITIONAL,
+        conditions: Conditions = UNCONDITIONAL,
+    ) -> ObjectRecord:
+        """A second row for the same file; `details` replace the source's. A checksum of another kind is taken anew."""
+        names.check_key(target.key)
+        found = self.find(*source)
+        checksum = self._checksum_for_copy(found, algorithm)
+        with writing(self._store.engine) as connection:
+            alone(connection, sweeping.ROOM)
+            _required(connection, target.bucket)
+            # Read again: only a row that is there in this transaction keeps its file from being swept.
+            record = _required_object(connection, source)
+            conditional.check_source(record, source_conditions)
+            if record.digest != found.digest:
+                raise refusals.precondition_failed("the source changed during the copy")
+            conditional.check_write(target.key, records.object_at(connection, *target), conditions)
+            copied = replace(
+                record,
+                bucket=target.bucket,
+                key=target.key,
+                details=details or record.details,
+                checksum=checksum,
+                modified=self._clock.now(),
+                upload_id=None,
+            )
+            records.put_object(connection, copied)
+        self.sweep()
+        return copied
+
+    def tag(self, bucket: str, key: str, tags: dict[str, str]) -> None:
+        """Give the object these tags in place of those it has."""
+        with writing(self._store.engine) as connection:
+            alone(connection, sweeping.ROOM)
+            record = _required_object(connection, Place(bucket, key))
+            records.change_details(connection, record, replace(record.details, tags=tags))
+
+    def list_objects(self, bucket: str, asked: listing.Asked) -> listing.Listing:
+        """One page of the listing. Raises NoSuchBucket."""
+        with reading(self._store.engine) as connection:
+            _required(connection, bucket)
+            return listing.list_page(
+                lambda start, end, limit: records.objects_from(connection, bucket, start, end, limit), asked
+            )
+
+    def under(self, bucket: str, prefix: str) -> Iterator[ObjectRecord]:
+        """Every object whose key begins with `prefix`, in order."""
+        start: bytes | None = b""
+        while start is not None:
+            page = self.list_objects(bucket, listing.Asked(prefix=prefix, start=start))
+            yield from page.objects
+            start = page.next_start
+
+    def sweep(self) -> int:
+        """Remove files without a row; happens by itself after each change."""
+        return sweeping.sweep(self._store, self._clock.now())
+
+    def sweep_leftovers(self) -> int:
+        """Take up files that crashes left behind; for the start of the server."""
+        return sweeping.sweep_leftovers(self._store, self._clock.now())
+
+    def _put_blocks(self, place: Place, blocks: Iterator[bytes], content_type: str) -> ObjectRecord:
+        self._check_target(place)
+        with refusals.full_disk_refused(), self._store.objects.incoming() as incoming:
+            reception = Reception(incoming, NOTHING_PROMISED)
+            for block in blocks:
+                reception.write(block)
+            return self._keep(place, reception, Details(content_type=content_type), UNCONDITIONAL)
+
+    def _check_target(self, place: Place) -> None:
+        names.check_key(place.key)
+        self.head(place.bucket)
+
+    def _keep(self, place: Place, reception: Reception, details: Details, conditions: Conditions) -> ObjectRecord:
+        reception.settle()
+        with writing(self._store.engine) as connection:
+            alone(connection, sweeping.ROOM)
+            _required(connection, place.bucket)
+            conditional.check_write(place.key, records.object_at(connection, *place), conditions)
+            record = ObjectRecord(
+                bucket=place.bucket,
+                key=place.key,
+                digest=self._store.objects.keep(reception.incoming),  # file first, row last: see sweeping.py
+                size=reception.size,
+                etag=reception.etag,
+                modified=self._clock.now(),
+                details=details,
+                checksum=reception.checksum,
+            )
+            records.put_object(connection, record)
+        self.sweep()
+        return record
+
+    def _checksum_for_copy(self, source: ObjectRecord, algorithm: Algorithm | None) -> Checksum | None:
+        if algorithm is None or (source.checksum is not None and source.checksum.algorithm is algorithm):
+            return source.checksum
+        with self.path(source).open("rb") as file:
+            return checksums.of_blocks(algorithm, iter(lambda: file.read(BLOCK_BYTES), b""))
+
+
+def _required(connection: Connection, bucket: str) -> BucketRecord:
+    record = records.bucket_named(connection, bucket)
+    if record is None:
+        raise refusals.no_such_bucket(bucket)
+    return record
+
+
+def _required_object(connection: Connection, place: Place) -> ObjectRecord:
+    _required(connection, place.bucket)
+    record = records.object_at(connection, *place)
+    if record is None:
+        raise refusals.no_such_key(place.key)
+    return record

@@ -1,0 +1,90 @@
+"""Conditions of requests: which version of an object is meant, and which stretch of it. Decides only."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from outcrop.buckets import refusals
+from outcrop.buckets.records import ObjectRecord
+
+_RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """The conditional headers of HTTP, as sent."""
+
+    if_match: str | None = None
+    if_none_match: str | None = None
+    if_modified_since: datetime | None = None
+    if_unmodified_since: datetime | None = None
+
+
+UNCONDITIONAL = Conditions()
+
+
+class Stretch(NamedTuple):
+    offset: int
+    length: int
+
+
+def check_read(record: ObjectRecord, conditions: Conditions) -> None:
+    """Raises PreconditionFailed or NotModified. An ETag outweighs the time beside it (RFC 9110, 13.2.2)."""
+    check_source(record, conditions, unchanged=refusals.not_modified())
+
+
+def check_source(record: ObjectRecord, conditions: Conditions, *, unchanged: Exception | None = None) -> None:
+    """As `check_read`, but an object that did not change is refused with PreconditionFailed, as CopyObject does."""
+    modified = record.modified.replace(microsecond=0)  # what the client was told
+    if conditions.if_match is not None:
+        if not _names(conditions.if_match, record):
+            raise refusals.precondition_failed("If-Match")
+    elif conditions.if_unmodified_since is not None and modified > conditions.if_unmodified_since:
+        raise refusals.precondition_failed("If-Unmodified-Since")
+    if conditions.if_none_match is not None:
+        if _names(conditions.if_none_match, record):
+            raise unchanged or refusals.precondition_failed("If-None-Match")
+    elif conditions.if_modified_since is not None and modified <= conditions.if_modified_since:
+        raise unchanged or refusals.precondition_failed("If-Modified-Since")
+
+
+def check_write(key: str, current: ObjectRecord | None, conditions: Conditions) -> None:
+    """Raises PreconditionFailed, or NoSuchKey when a version was named of what is not there."""
+    if conditions.if_none_match is not None:
+        if conditions.if_none_match.strip() != "*":
+            raise refusals.not_built("If-None-Match with an ETag on a write", "Send If-None-Match: * or If-Match.")
+        if current is not None:
+            raise refusals.precondition_failed("If-None-Match")
+    if conditions.if_match is not None:
+        if current is None:
+            raise refusals.no_such_key(key)
+        if not _names(conditions.if_match, current):
+            raise refusals.precondition_failed("If-Match")
+
+
+def stretch_of(asked: str | None, size: int) -> Stretch | None:
+    """The bytes that a Range header names, or None when the whole object is to be sent. Raises InvalidRange.
+
+    A header that is malformed or names several ranges is passed over, as S3 does.
+    """
+    match = _RANGE.fullmatch(asked or "")
+    if asked is None or match is None or match.groups() == ("", ""):
+        return None
+    first, last = match.groups()
+    if first == "":  # the last so many bytes
+        length = min(int(last), size)
+        offset = size - length
+    else:
+        offset = int(first)
+        if last and int(last) < offset:
+            return None
+        length = min(int(last) if last else size - 1, size - 1) - offset + 1
+    if length <= 0:
+        raise refusals.invalid_range(asked, size)
+    return Stretch(offset, length)
+
+
+def _names(etags: str, record: ObjectRecord) -> bool:
+    names = [etag.strip().removeprefix("W/").strip('"') for etag in etags.split(",")]
+    return "*" in names or record.etag in names

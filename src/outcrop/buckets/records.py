@@ -1,0 +1,280 @@
+"""The rows of the built-in S3: buckets, objects, unfinished uploads and their parts, files that lost their last row.
+
+Keys are stored as their UTF-8 bytes, since S3 lists them in the order of these bytes, whatever the database thinks of
+letters. Every function takes an open connection: which rows change together is decided by the caller.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sql
+from sqlalchemy.engine import Connection, Dialect
+
+from outcrop.buckets.checksums import Algorithm, Checksum, ChecksumType
+from outcrop.store.database import UtcTime
+
+
+class Utf8(sql.types.TypeDecorator[str]):
+    """Text stored and compared as its UTF-8 bytes."""
+
+    impl = sql.LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | bytes | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002
+        return value.encode() if isinstance(value, str) else value
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else value.decode()
+
+
+schema = sql.MetaData()
+_buckets = sql.Table(
+    "buckets",
+    schema,
+    sql.Column("name", sql.String, primary_key=True),
+    sql.Column("region", sql.String, nullable=False),
+    sql.Column("created", UtcTime, nullable=False),
+)
+_objects = sql.Table(
+    "objects",
+    schema,
+    sql.Column("bucket", sql.ForeignKey("buckets.name"), primary_key=True),
+    sql.Column("key", Utf8, primary_key=True),
+    sql.Column("digest", sql.String, nullable=False, index=True),
+    sql.Column("size", sql.BigInteger, nullable=False),
+    sql.Column("etag", sql.String, nullable=False),
+    sql.Column("modified", UtcTime, nullable=False),
+    sql.Column("details", sql.JSON, nullable=False),
+    sql.Column("checksum", sql.JSON),
+    sql.Column("upload_id", sql.String),
+)
+_uploads = sql.Table(
+    "uploads",
+    schema,
+    sql.Column("id", sql.String, primary_key=True),
+    sql.Column("bucket", sql.ForeignKey("buckets.name"), nullable=False),
+    sql.Column("key", Utf8, nullable=False),
+    sql.Column("created", UtcTime, nullable=False),
+    sql.Column("details", sql.JSON, nullable=False),
+    sql.Column("algorithm", sql.String),
+    sql.Column("checksum_type", sql.String),
+    sql.Index("uploads_key", "bucket", "key", "id"),
+)
+_parts = sql.Table(
+    "parts",
+    schema,
+    sql.Column("upload_id", sql.ForeignKey("uploads.id"), primary_key=True),
+    sql.Column("number", sql.Integer, primary_key=True),
+    sql.Column("digest", sql.String, nullable=False, index=True),
+    sql.Column("size", sql.BigInteger, nullable=False),
+    sql.Column("etag", sql.String, nullable=False),
+    sql.Column("modified", UtcTime, nullable=False),
+    sql.Column("checksum", sql.JSON),
+)
+_unwanted = sql.Table(
+    "unwanted_files",
+    schema,
+    sql.Column("digest", sql.String, primary_key=True),
+    sql.Column("since", UtcTime, nullable=False, index=True),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketRecord:
+    name: str
+    region: str
+    created: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Details:
+    """What the sender wrote beside the bytes and gets back with them."""
+
+    content_type: str = "binary/octet-stream"
+    headers: dict[str, str] = field(default_factory=dict)
+    "Further headers by their member names in the service model: ContentEncoding, CacheControl, ..."
+    metadata: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectRecord:
+    """An object; `digest` is the SHA-256 of its bytes and names their file, `etag` is without quotes."""
+
+    bucket: str
+    key: str
+    digest: str
+    size: int
+    etag: str
+    modified: datetime
+    details: Details = field(default_factory=Details)
+    checksum: Checksum | None = None
+    upload_id: str | None = None
+    "The multipart upload that made it."
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadRecord:
+    """A multipart upload that was begun."""
+
+    id: str
+    bucket: str
+    key: str
+    created: datetime
+    details: Details
+    algorithm: Algorithm | None = None
+    checksum_type: ChecksumType | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartRecord:
+    upload_id: str
+    number: int
+    digest: str
+    size: int
+    etag: str
+    modified: datetime
+    checksum: Checksum | None = None
+
+
+def add_bucket(connection: Connection, bucket: BucketRecord) -> None:
+    connection.execute(sql.insert(_buckets).values(asdict(bucket)))
+
+
+def bucket_named(connection: Connection, name: str) -> BucketRecord | None:
+    row = connection.execute(sql.select(_buckets).where(_buckets.c.name == name)).first()
+    return None if row is None else BucketRecord(**row._mapping)
+
+
+def all_buckets(connection: Connection) -> list[BucketRecord]:
+    return [BucketRecord(**row._mapping) for row in connection.execute(sql.select(_buckets).order_by(_buckets.c.name))]
+
+
+def remove_bucket(connection: Connection, name: str) -> None:
+    connection.execute(sql.delete(_buckets).where(_buckets.c.name == name))
+
+
+def object_at(connection: Connection, bucket: str, key: str) -> ObjectRecord | None:
+    query = sql.select(_objects).where(_objects.c.bucket == bucket, _objects.c.key == key)
+    row = connection.execute(query).first()
+    return None if row is None else _object(row)
+
+
+def put_object(connection: Connection, record: ObjectRecord) -> None:
+    """Write the row, in place of one with the same bucket and key; the other's file becomes unwanted."""
+    remove_object(connection, record.bucket, record.key, at=record.modified)
+    values = asdict(record)
+    connection.execute(sql.insert(_objects).values(values))
+
+
+def change_details(connection: Connection, record: ObjectRecord, details: Details) -> None:
+    """Other details for the same bytes."""
+    here = (_objects.c.bucket == record.bucket) & (_objects.c.key == record.key)
+    connection.execute(sql.update(_objects).where(here).values(details=asdict(details)))
+
+
+def remove_object(connection: Connection, bucket: str, key: str, *, at: datetime) -> None:
+    here = (_objects.c.bucket == bucket) & (_objects.c.key == key)
+    digests = connection.execute(sql.select(_objects.c.digest).where(here)).scalars().all()
+    connection.execute(sql.delete(_objects).where(here))
+    note_unwanted(connection, digests, at=at)
+
+
+def objects_from(
+    connection: Connection, bucket: str, start: bytes, end: bytes | None, limit: int
+) -> list[ObjectRecord]:
+    """The first objects whose key is not before `start` and before `end`, in order."""
+    query = sql.select(_objects).where(_objects.c.bucket == bucket, _objects.c.key >= start)
+    if end is not None:
+        query = query.where(_objects.c.key < end)
+    return [_object(row) for row in connection.execute(query.order_by(_objects.c.key).limit(limit))]
+
+
+def add_upload(connection: Connection, upload: UploadRecord) -> None:
+    connection.execute(sql.insert(_uploads).values(asdict(upload)))
+
+
+def upload_with(connection: Connection, upload_id: str) -> UploadRecord | None:
+    row = connection.execute(sql.select(_uploads).where(_uploads.c.id == upload_id)).first()
+    return None if row is None else _upload(row)
+
+
+def uploads_of(connection: Connection, bucket: str) -> list[UploadRecord]:
+    """By key, then by when they began."""
+    query = sql.select(_uploads).where(_uploads.c.bucket == bucket)
+    rows = connection.execute(query.order_by(_uploads.c.key, _uploads.c.created, _uploads.c.id))
+    return [_upload(row) for row in rows]
+
+
+def remove_upload(connection: Connection, upload_id: str, *, at: datetime) -> None:
+    """With its parts, whose files become unwanted."""
+    parts = _parts.c.upload_id == upload_id
+    digests = connection.execute(sql.select(_parts.c.digest).where(parts)).scalars().all()
+    connection.execute(sql.delete(_parts).where(parts))
+    connection.execute(sql.delete(_uploads).where(_uploads.c.id == upload_id))
+    note_unwanted(connection, digests, at=at)
+
+
+def put_part(connection: Connection, part: PartRecord) -> None:
+    """Write the row, in place of an earlier part with this number."""
+    here = (_parts.c.upload_id == part.upload_id) & (_parts.c.number == part.number)
+    digests = connection.execute(sql.select(_parts.c.digest).where(here)).scalars().all()
+    connection.execute(sql.delete(_parts).where(here))
+    note_unwanted(connection, digests, at=part.modified)
+    connection.execute(sql.insert(_parts).values(asdict(part)))
+
+
+def parts_of(connection: Connection, upload_id: str) -> list[PartRecord]:
+    query = sql.select(_parts).where(_parts.c.upload_id == upload_id).order_by(_parts.c.number)
+    return [_part(row) for row in connection.execute(query)]
+
+
+def note_unwanted(connection: Connection, digests: Iterable[str], *, at: datetime) -> None:
+    """Files that may have lost their last row. Noted without asking for another one: the sweep asks when it counts."""
+    for digest in set(digests):
+        forget_unwanted(connection, digest)
+        connection.execute(sql.insert(_unwanted).values(digest=digest, since=at))
+
+
+def unwanted_since(connection: Connection, before: datetime, limit: int) -> list[str]:
+    """Digests whose row went before that moment, the oldest first."""
+    query = sql.select(_unwanted.c.digest).where(_unwanted.c.since < before).order_by(_unwanted.c.since).limit(limit)
+    return list(connection.execute(query).scalars())
+
+
+def forget_unwanted(connection: Connection, digest: str) -> None:
+    connection.execute(sql.delete(_unwanted).where(_unwanted.c.digest == digest))
+
+
+def is_wanted(connection: Connection, digest: str) -> bool:
+    """Whether a row names the file with this digest."""
+    wanted = sql.or_(
+        sql.exists(sql.select(_objects.c.digest).where(_objects.c.digest == digest)),
+        sql.exists(sql.select(_parts.c.digest).where(_parts.c.digest == digest)),
+    )
+    return bool(connection.execute(sql.select(wanted)).scalar())
+
+
+def _object(row: sql.Row[Any]) -> ObjectRecord:
+    return ObjectRecord(**{**row._mapping, "details": Details(**row.details), "checksum": _checksum(row.checksum)})
+
+
+def _upload(row: sql.Row[Any]) -> UploadRecord:
+    parsed = {
+        "details": Details(**row.details),
+        "algorithm": row.algorithm and Algorithm(row.algorithm),
+        "checksum_type": row.checksum_type and ChecksumType(row.checksum_type),
+    }
+    return UploadRecord(**{**row._mapping, **parsed})
+
+
+def _part(row: sql.Row[Any]) -> PartRecord:
+    return PartRecord(**{**row._mapping, "checksum": _checksum(row.checksum)})
+
+
+def _checksum(stored: dict[str, str] | None) -> Checksum | None:
+    if stored is None:
+        return None
+    return Checksum(algorithm=Algorithm(stored["algorithm"]), value=stored["value"], type=ChecksumType(stored["type"]))

@@ -1,0 +1,154 @@
+"""What S3 refuses, in S3's own codes, statuses and first sentences; ours add how to mend it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from outcrop.errors import ServiceRefusal
+from outcrop.store.database import DiskFull
+
+
+def no_such_bucket(name: str) -> ServiceRefusal:
+    return ServiceRefusal("NoSuchBucket", "The specified bucket does not exist", http_status=404, BucketName=name)
+
+
+def no_such_key(key: str) -> ServiceRefusal:
+    return ServiceRefusal("NoSuchKey", "The specified key does not exist.", http_status=404, Key=key)
+
+
+def no_such_upload(upload_id: str) -> ServiceRefusal:
+    return ServiceRefusal(
+        "NoSuchUpload",
+        "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or "
+        "completed.",
+        http_status=404,
+        UploadId=upload_id,
+    )
+
+
+def invalid_bucket_name(name: str, problem: str) -> ServiceRefusal:
+    return ServiceRefusal(
+        "InvalidBucketName", f"The specified bucket is not valid: {problem}.", http_status=400, BucketName=name
+    )
+
+
+def invalid_key() -> ServiceRefusal:
+    return ServiceRefusal("InvalidURI", "Couldn't parse the specified URI: the key is not UTF-8.", http_status=400)
+
+
+def key_too_long(size: int, most: int) -> ServiceRefusal:
+    return ServiceRefusal("KeyTooLongError", "Your key is too long", http_status=400, Size=size, MaxSizeAllowed=most)
+
+
+def bucket_owned(name: str) -> ServiceRefusal:
+    return ServiceRefusal(
+        "BucketAlreadyOwnedByYou",
+        "Your previous request to create the named bucket succeeded and you already own it.",
+        http_status=409,
+        BucketName=name,
+    )
+
+
+def bucket_not_empty(name: str) -> ServiceRefusal:
+    return ServiceRefusal(
+        "BucketNotEmpty", "The bucket you tried to delete is not empty", http_status=409, BucketName=name
+    )
+
+
+def precondition_failed(condition: str) -> ServiceRefusal:
+    return ServiceRefusal(
+        "PreconditionFailed",
+        "At least one of the pre-conditions you specified did not hold",
+        http_status=412,
+        Condition=condition,
+    )
+
+
+def not_modified() -> ServiceRefusal:
+    return ServiceRefusal("NotModified", "Not Modified", http_status=304)
+
+
+def invalid_range(asked: str, size: int) -> ServiceRefusal:
+    return ServiceRefusal(
+        "InvalidRange",
+        "The requested range is not satisfiable",
+        http_status=416,
+        RangeRequested=asked,
+        ActualObjectSize=size,
+    )
+
+
+def bad_digest(name: str) -> ServiceRefusal:
+    return ServiceRefusal(
+        "BadDigest", f"The {name} you specified did not match the calculated checksum.", http_status=400
+    )
+
+
+def invalid_digest() -> ServiceRefusal:
+    return ServiceRefusal("InvalidDigest", "The Content-MD5 you specified is not valid.", http_status=400)
+
+
+def invalid_part(number: int) -> ServiceRefusal:
+    return ServiceRefusal(
+        "InvalidPart",
+        "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified "
+        "entity tag may not match the part's entity tag.",
+        http_status=400,
+        PartNumber=number,
+    )
+
+
+def invalid_part_order() -> ServiceRefusal:
+    return ServiceRefusal(
+        "InvalidPartOrder",
+        "The list of parts was not in ascending order. Parts must be ordered by part number.",
+        http_status=400,
+    )
+
+
+def entity_too_small(number: int, size: int, least: int) -> ServiceRefusal:
+    return ServiceRefusal(
+        "EntityTooSmall",
+        "Your proposed upload is smaller than the minimum allowed size",
+        http_status=400,
+        PartNumber=number,
+        ProposedSize=size,
+        MinSizeAllowed=least,
+    )
+
+
+def entity_too_large(most: int) -> ServiceRefusal:
+    return ServiceRefusal(
+        "EntityTooLarge",
+        "Your proposed upload exceeds the maximum allowed size. Upload it in parts.",
+        http_status=400,
+        MaxSizeAllowed=most,
+    )
+
+
+def invalid_request(message: str) -> ServiceRefusal:
+    return ServiceRefusal("InvalidRequest", message, http_status=400)
+
+
+def invalid_argument(name: str, value: str, message: str) -> ServiceRefusal:
+    return ServiceRefusal("InvalidArgument", message, http_status=400, ArgumentName=name, ArgumentValue=value)
+
+
+def malformed_xml(problem: str) -> ServiceRefusal:
+    return ServiceRefusal(
+        "MalformedXML",
+        f"The XML you provided was not well-formed or did not validate against our published schema: {problem}",
+        http_status=400,
+    )
+
+
+def not_built(what: str, instead: str) -> ServiceRefusal:
+    return ServiceRefusal("NotImplemented", f"{what} is not built in Outcrop yet. {instead}", http_status=501)
+
+
+@contextmanager
+def full_disk_refused() -> Iterator[None]:
+    """A full disk as an answer to the client: 507, since clients would send a 500 or 503 again and again."""
+    try:
+        yield
+    except DiskFull as error:
+        raise ServiceRefusal("InsufficientStorage", error.message, http_status=507) from error

@@ -1,0 +1,67 @@
+"""Files that no row names any more are removed here, and only here.
+
+Two puts of the same content, a delete and a sweep may run at once, in different processes. None of them loses a file:
+
+* A put gives the file its final name and writes the row inside one write transaction, and renames even when an equal
+  file is there. A sweep looks for rows and removes the file inside one write transaction, too. Write transactions of
+  this room never overlap, so the sweep sees either no put at all, or its file and its row.
+* A sweep removes a file some time after its last row went. Whoever was told the path meanwhile (a download that is
+  about to begin, a worker about to open its dataset) still finds it, and an open file outlives its name.
+* A crash between rename and commit leaves a file without a row, and a crash during an upload one under a temporary
+  name: garbage, which `sweep_leftovers` takes up at the next start once it is a day old.
+"""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from outcrop.buckets import records
+from outcrop.store.database import alone, reading, writing
+from outcrop.store.store import Store
+
+GRACE = timedelta(minutes=2)
+LEFTOVER_AGE = timedelta(days=1)
+ROOM = "buckets"
+
+_BATCH = 100
+
+
+def sweep(store: Store, now: datetime) -> int:
+    """Remove files that were unwanted through the grace period; returns how many. Cheap when there is nothing to do."""
+    before = now - GRACE
+    with reading(store.engine) as connection:
+        if not records.unwanted_since(connection, before, 1):
+            return 0
+    removed = 0
+    with writing(store.engine) as connection:
+        alone(connection, ROOM)
+        for digest in records.unwanted_since(connection, before, _BATCH):
+            if not records.is_wanted(connection, digest):
+                store.objects.remove(digest)
+                removed += 1
+            records.forget_unwanted(connection, digest)
+    return removed
+
+
+def sweep_leftovers(store: Store, now: datetime) -> int:
+    """Take up what crashes left behind; returns how many files. Looks at every file: for the start, not for a request.
+
+    Unfinished files go at once; whole ones without a row are noted as unwanted, for a later sweep.
+    """
+    unfinished = [path for path in store.objects.unfinished() if _is_old(path, now)]
+    for path in unfinished:
+        path.unlink(missing_ok=True)
+    with reading(store.engine) as connection:
+        old = [path.name for path in store.objects.kept() if _is_old(path, now)]
+        orphans = [digest for digest in old if not records.is_wanted(connection, digest)]
+    if orphans:
+        with writing(store.engine) as connection:
+            alone(connection, ROOM)
+            records.note_unwanted(connection, orphans, at=now)
+    return len(unfinished) + len(orphans)
+
+
+def _is_old(path: Path, now: datetime) -> bool:
+    try:
+        return path.stat().st_mtime < (now - LEFTOVER_AGE).timestamp()
+    except FileNotFoundError:
+        return False
