@@ -1,0 +1,183 @@
+"""One base model, its adapters, and everything that generates with them right now.
+
+Not thread-safe, and knows no clock, no queue and no HTTP: `service.py` calls `step` in a loop on one thread. Adapters come
+and go between steps; a generation keeps the weights it began with until it ends.
+"""
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from outcrop.errors import Invalid, NotFound
+from outcrop.inference import scoring
+from outcrop.inference.kv_cache import KVCache, Piece, StepLayout, measure
+from outcrop.inference.sampling import sample
+from outcrop.inference.scheduler import Limits, Request, Scheduler, Turn
+from outcrop.network import adapters
+from outcrop.network.adapters import Factors, Span
+from outcrop.network.load import context_length, load_base, logits
+
+
+class Produced(NamedTuple):
+    """What a step gave one request."""
+
+    request_id: str
+    token: int
+    finish_reason: str | None
+    "None while it goes on, then 'stop' or 'length'."
+
+
+class Engine:
+    """Generates for many requests at once, one token of each per step."""
+
+    def __init__(self, folder: Path, *, cache_bytes: int, limits: Limits | None = None) -> None:
+        self.context_length = context_length(folder)
+        self.end_ids = _end_ids(folder)
+        self._network = load_base(folder)
+        self._routing = adapters.hold_adapters(self._network)
+        self._device = next(self._network.parameters()).device
+        layers, like = measure(self._network)
+        self._cache = KVCache(layers, like=like, context_length=self.context_length, max_bytes=cache_bytes)
+        self._scheduler = Scheduler(self._cache, limits or Limits())
+        self._versions: dict[str, str] = {}  # adapter name -> the key under which its layers hold it now
+        self._held: set[str] = set()
+        self._num_loaded = 0
+
+    @property
+    def adapters(self) -> list[str]:
+        return sorted(self._versions)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step would do anything."""
+        return bool(self._scheduler.live or self._scheduler.waiting)
+
+    def submit(self, request: Request) -> None:
+        """Queue a generation; its tokens come out of the steps.
+
+        Raises NotFound for an unknown adapter, Invalid when the request cannot fit.
+        """
+        if len(request.prompt_ids) + 1 > self.context_length:
+            raise Invalid(
+                f"The prompt has {len(request.prompt_ids)} tokens; this model's context of {self.context_length} tokens "
+                "leaves no room for an answer. Shorten the prompt."
+            )
+        if not request.prompt_ids or request.max_tokens < 1:
+            raise Invalid("A generation needs a prompt of at least one token, and max_tokens of at least 1.")
+        if request.num_reserved > self.context_length or not self._cache.could_hold(request.num_reserved):
+            raise Invalid(
+                f"{len(request.prompt_ids)} prompt tokens and max_tokens {request.max_tokens} do not fit into the "
+                f"context of {self.context_length} tokens or this engine's cache. Lower max_tokens."
+            )
+        self._scheduler.submit(replace(request, adapter=self._version(request.adapter)))
+
+    def abort(self, request_id: str) -> None:
+        """End a request now; nothing happens when it has already ended."""
+        self._scheduler.end(request_id)
+        self._forget_unused_adapters()
+
+    @torch.inference_mode()
+    def step(self) -> list[Produced]:
+        """One forward over the next tokens of everybody; what it produced, in no particular order."""
+        turns = sorted(self._scheduler.plan(), key=_side_by_side)
+        sampling = [turn.live for turn in turns if turn.samples]
+        logits_NV = self._forward(turns)
+        for turn in turns:
+            turn.live.slot.length += turn.num_tokens
+        if not sampling:
+            return []
+        tokens = sample(logits_NV, [live.request.sampling for live in sampling], [live.generator for live in sampling])
+        produced = [
+            Produced(live.request.id, token, live.append(token)) for live, token in zip(sampling, tokens, strict=True)
+        ]
+        for ended in (p for p in produced if p.finish_reason is not None):
+            self.abort(ended.request_id)
+        return produced
+
+    def score(self, ids: Sequence[int], adapter: str | None = None) -> list[float]:
+        """Log probability of ids[1:], each given all before it, as the trainer computes it."""
+        if len(ids) > self.context_length:
+            raise Invalid(f"The prompt has {len(ids)} tokens, over this model's context of {self.context_length} tokens.")
+        self._routing.spans = [Span(0, len(ids), self._version(adapter))]
+        return scoring.score(self._network, ids)
+
+    def load_adapter(self, name: str, folder: Path) -> None:
+        """Take an adapter from disk. One of the same name is replaced; what runs with the old one ends with it."""
+        self._num_loaded += 1
+        version = f"{name}#{self._num_loaded}"
+        adapters.load(self._network, version, folder)
+        for _, layer in adapters.layers(self._network):
+            if (factors := layer.factors.get(version)) is not None:
+                like = layer.base.weight
+                layer.factors[version] = Factors(factors.a_RI.to(like), factors.b_OR.to(like), factors.scale)
+        self._versions[name] = version
+        self._held.add(version)
+        self._forget_unused_adapters()
+
+    def unload_adapter(self, name: str) -> None:
+        """No new request finds it; its weights go when the last one that uses it ends. NotFound when there is none."""
+        self._version(name)
+        del self._versions[name]
+        self._forget_unused_adapters()
+
+    def _version(self, adapter: str | None) -> str | None:
+        if adapter is None:
+            return None
+        if adapter not in self._versions:
+            raise NotFound(f"The adapter {adapter!r} is not loaded.")
+        return self._versions[adapter]
+
+    def _forget_unused_adapters(self) -> None:
+        used = set(self._versions.values()) | self._scheduler.adapters_in_use
+        for version in self._held - used:
+            adapters.unload(self._network, version)
+        self._held &= used
+
+    def _forward(self, turns: Sequence[Turn]) -> Tensor:
+        """Logits after each turn that samples."""
+        layout = StepLayout([Piece(turn.live.slot, turn.num_tokens) for turn in turns], self._device)
+        ids, positions, last = [], [], []
+        for turn in turns:
+            start = turn.live.slot.length
+            ids += turn.live.ids[start : start + turn.num_tokens]
+            positions += range(start, start + turn.num_tokens)
+            if turn.samples:
+                last.append(len(ids) - 1)
+        row_2T = torch.tensor([ids, positions], device=self._device)
+        self._routing.spans = _spans(turns)
+        at_N = torch.tensor(last or [len(ids) - 1], device=self._device)
+        return logits(self._network, row_2T[:1], row_2T[1:], layout, at_N=at_N)
+
+
+def _side_by_side(turn: Turn) -> tuple[str, bool, int, int]:
+    """The order of a row: an adapter's tokens together, and those that decode as their cache rows lie."""
+    slot = turn.live.slot
+    return (turn.live.request.adapter or "", turn.num_tokens > 1, slot.shelf.row_length, slot.row)
+
+
+def _spans(turns: Sequence[Turn]) -> list[Span]:
+    """One span per adapter of the row, in the order of `_side_by_side`."""
+    spans: list[Span] = []
+    start = 0
+    for adapter, group in itertools.groupby(turns, key=lambda turn: turn.live.request.adapter):
+        end = start + sum(turn.num_tokens for turn in group)
+        if adapter is not None:
+            spans.append(Span(start, end, adapter))
+        start = end
+    return spans
+
+
+def _end_ids(folder: Path) -> frozenset[int]:
+    """The ids that end a text by themselves, from generation_config.json, else config.json."""
+    for name in ("generation_config.json", "config.json"):
+        path = folder / name
+        found = json.loads(path.read_text()).get("eos_token_id") if path.is_file() else None
+        if found is not None:
+            return frozenset(found if isinstance(found, list) else [found])
+    return frozenset()

@@ -1,0 +1,90 @@
+"""The next token from logits: greedy at temperature 0, else temperature, top-k, top-p, in that order, as everywhere.
+
+A request draws from its own generator, one number per token, so its answer depends on its seed and not on who else is in
+the batch.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from outcrop.errors import Invalid
+
+# A nucleus is seldom wider; only when it is, the whole vocabulary is sorted.
+_USUAL_NUCLEUS = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How a request wants its tokens drawn."""
+
+    temperature: float = 0.0
+    "0 is greedy."
+    top_p: float = 1.0
+    "Only the likeliest tokens that together reach this probability; the likeliest one always stays."
+    top_k: int = 0
+    "Only this many of the likeliest tokens; 0 is all."
+    seed: int | None = None
+    "The same seed draws the same tokens; None draws anew each time."
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < float("inf"):
+            raise Invalid(f"temperature: {self.temperature} is not a number of at least 0. Use 0 for greedy decoding.")
+        if not 0 <= self.top_p <= 1:
+            raise Invalid(f"top_p: {self.top_p} is not between 0 and 1. Use 1 to keep every token.")
+        if self.top_k < 0:
+            raise Invalid(f"top_k: {self.top_k} is below 0. Use 0 to keep every token.")
+
+
+class Candidates(NamedTuple):
+    """Tokens that may be drawn, likeliest first, and their probabilities, which sum to 1."""
+
+    ids_C: Tensor
+    probabilities_C: Tensor
+
+
+def sample(logits_NV: Tensor, samplings: Sequence[Sampling], generators: Sequence[random.Random]) -> list[int]:
+    """One token per row; the greedy rows together, the others each by its own rules."""
+    tokens: list[int] = logits_NV.argmax(dim=-1).tolist()
+    for row, (sampling, generator) in enumerate(zip(samplings, generators, strict=True)):
+        if sampling.temperature > 0:
+            tokens[row] = draw(candidates(logits_NV[row], sampling), generator)
+    return tokens
+
+
+def candidates(logits_V: Tensor, sampling: Sampling) -> Candidates:
+    """What is left of the vocabulary after temperature, top-k and top-p."""
+    # The largest logit becomes 0 first, or a tiny temperature overflows.
+    scaled_V = (logits_V.float() - logits_V.max()) / sampling.temperature
+    vocab_size = scaled_V.shape[0]
+    top_k = min(sampling.top_k or vocab_size, vocab_size)
+    if top_k < vocab_size:
+        scaled_C, ids_C = scaled_V.topk(top_k)
+        return _nucleus(ids_C, torch.softmax(scaled_C, dim=-1), sampling.top_p)
+    probabilities_V = torch.softmax(scaled_V, dim=-1)
+    if sampling.top_p < 1 and vocab_size > _USUAL_NUCLEUS:
+        likeliest_C, ids_C = probabilities_V.topk(_USUAL_NUCLEUS)
+        if likeliest_C.sum() > sampling.top_p:
+            return _nucleus(ids_C, likeliest_C, sampling.top_p)
+    sorted_V, ids_V = probabilities_V.sort(descending=True, stable=True)
+    return _nucleus(ids_V, sorted_V, sampling.top_p)
+
+
+def draw(candidates: Candidates, generator: random.Random) -> int:
+    """One token, by a single number of the generator."""
+    summed_C = candidates.probabilities_C.double().cumsum(0)
+    index = int(torch.searchsorted(summed_C, generator.random() * float(summed_C[-1]), right=True))
+    return int(candidates.ids_C[min(index, len(candidates.ids_C) - 1)])
+
+
+def _nucleus(ids_C: Tensor, probabilities_C: Tensor, top_p: float) -> Candidates:
+    """Keep a token while those before it have not reached `top_p`."""
+    if top_p < 1:
+        before_C = probabilities_C.double().cumsum(0) - probabilities_C.double()
+        num_kept = max(1, int((before_C < top_p).sum()))
+        ids_C, probabilities_C = ids_C[:num_kept], probabilities_C[:num_kept]
+    return Candidates(ids_C, probabilities_C / probabilities_C.sum())

@@ -1,0 +1,148 @@
+"""Who computes what in the next step: continuous batching, first come first served.
+
+A request joins as soon as the cache has room for its whole life, and leaves the moment it ends. Every live sequence that
+decodes gets its one token in every step; prompts share what is left of the step, so that a long prompt is read in chunks
+and does not stall the answers of others.
+"""
+
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from outcrop.inference.kv_cache import KVCache, Slot
+from outcrop.inference.sampling import Sampling
+
+STOP, LENGTH = "stop", "length"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One generation, as the engine needs it."""
+
+    id: str
+    prompt_ids: tuple[int, ...]
+    max_tokens: int
+    sampling: Sampling = field(default_factory=Sampling)
+    stop_token_ids: frozenset[int] = frozenset()
+    adapter: str | None = None
+
+    @property
+    def num_reserved(self) -> int:
+        """Positions it may ever need; the last token is produced, but never read again."""
+        return len(self.prompt_ids) + self.max_tokens - 1
+
+
+@dataclass(kw_only=True, eq=False)
+class Live:
+    """A request that has its place in the cache."""
+
+    request: Request
+    slot: Slot
+    generator: random.Random
+    ids: list[int]
+    "The prompt and what was generated; the first `slot.length` of them are in the cache."
+
+    @property
+    def num_generated(self) -> int:
+        return len(self.ids) - len(self.request.prompt_ids)
+
+    @property
+    def num_unread(self) -> int:
+        return len(self.ids) - self.slot.length
+
+    @property
+    def decodes(self) -> bool:
+        return self.num_generated > 0
+
+    def append(self, token: int) -> str | None:
+        """Take the sampled token; the reason when it was the last."""
+        self.ids.append(token)
+        if token in self.request.stop_token_ids:
+            return STOP
+        return LENGTH if self.num_generated == self.request.max_tokens else None
+
+
+class Turn(NamedTuple):
+    """The next tokens of one sequence in a step."""
+
+    live: Live
+    num_tokens: int
+
+    @property
+    def samples(self) -> bool:
+        """Whether a token follows: not after the inner chunks of a prompt."""
+        return self.num_tokens == self.live.num_unread
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much happens at once."""
+
+    max_live: int = 64
+    "Sequences side by side."
+    prompt_tokens_alone: int = 1024
+    "Prompt tokens of a step in which nothing decodes: enough to use the machine well."
+    prompt_tokens_beside_decoding: int = 128
+    "Prompt tokens of a step that others wait for: their next token comes this much later."
+
+
+class Scheduler:
+    """The waiting and the living."""
+
+    def __init__(self, cache: KVCache, limits: Limits) -> None:
+        self._cache = cache
+        self._limits = limits
+        self.waiting: deque[Request] = deque()
+        self.live: list[Live] = []
+
+    @property
+    def adapters_in_use(self) -> set[str]:
+        requests = [live.request for live in self.live] + list(self.waiting)
+        return {request.adapter for request in requests if request.adapter is not None}
+
+    def submit(self, request: Request) -> None:
+        self.waiting.append(request)
+
+    def plan(self) -> list[Turn]:
+        """The next step: one token of each that decodes, then prompts in the order they came."""
+        turns = [Turn(live, 1) for live in self.live if live.decodes]
+        room = self._limits.prompt_tokens_beside_decoding if turns else self._limits.prompt_tokens_alone
+        for live in (live for live in self.live if not live.decodes):
+            turns += self._read_prompt(live, room)
+            room -= min(room, live.num_unread)
+        while room > 0 and (admitted := self._admit()) is not None:
+            turns += self._read_prompt(admitted, room)
+            room -= min(room, admitted.num_unread)
+        return turns
+
+    def end(self, request_id: str) -> bool:
+        """Forget a request, waiting or living; False when there is none (it ended by itself in the meantime)."""
+        for live in self.live:
+            if live.request.id == request_id:
+                self.live.remove(live)
+                self._cache.give_back(live.slot)
+                return True
+        for request in self.waiting:
+            if request.id == request_id:
+                self.waiting.remove(request)
+                return True
+        return False
+
+    def _admit(self) -> Live | None:
+        """The longest waiting request, if there is room for it. Nobody overtakes, or a large one would wait for ever."""
+        if not self.waiting or len(self.live) == self._limits.max_live:
+            return None
+        request = self.waiting[0]
+        slot = self._cache.take(request.num_reserved)
+        if slot is None:
+            return None
+        self.waiting.popleft()
+        generator = random.Random(request.sampling.seed)
+        live = Live(request=request, slot=slot, generator=generator, ids=list(request.prompt_ids))
+        self.live.append(live)
+        return live
+
+    @staticmethod
+    def _read_prompt(live: Live, room: int) -> list[Turn]:
+        return [Turn(live, min(room, live.num_unread))] if room > 0 else []

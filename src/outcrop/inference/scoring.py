@@ -1,0 +1,59 @@
+"""Log probabilities of every token of a text, computed as the trainer computes them: one packed row, all at once.
+
+The LM head runs over chunks of positions: all logits of a long text at once can be larger than the model.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from outcrop.network import load
+from outcrop.network.attention import Packed
+
+_POSITIONS_PER_CHUNK = 256
+
+
+@torch.inference_mode()
+def score(network: nn.Module, ids: Sequence[int]) -> list[float]:
+    """Log probability of ids[1:], each given all before it. Adapters are routed by the caller."""
+    if len(ids) < 2:
+        return []
+    device = next(network.parameters()).device
+    ids_1T = torch.tensor([list(ids)], device=device)
+    layout = Packed(lengths=[len(ids)])
+    positions_1T = layout.positions().to(device)
+    logprobs: list[float] = []
+    with _decoder_runs_once(network):
+        for at_N in torch.arange(len(ids) - 1, device=device).split(_POSITIONS_PER_CHUNK):
+            logits_NV = load.logits(network, ids_1T, positions_1T, layout, at_N=at_N)
+            logprobs += _of(logits_NV, ids_1T[0, at_N + 1]).tolist()
+    return logprobs
+
+
+def _of(logits_NV: Tensor, ids_N: Tensor) -> Tensor:
+    return torch.log_softmax(logits_NV.float(), dim=-1).gather(1, ids_N.unsqueeze(1)).squeeze(1)
+
+
+@contextmanager
+def _decoder_runs_once(network: nn.Module) -> Iterator[None]:
+    """Within, the layers run at the first call and their result is remembered; only the head runs again.
+
+    What stands between hidden states and logits differs by architecture (Gemma caps, Granite and Cohere scale), so the
+    network's own forward is called for each chunk rather than imitated here.
+    """
+    decoder: Any = network.get_decoder()  # type: ignore[operator]
+    run, remembered = decoder.forward, []
+
+    def forward(*arguments: Any, **keywords: Any) -> Any:
+        if not remembered:
+            remembered.append(run(*arguments, **keywords))
+        return remembered[0]
+
+    decoder.forward = forward
+    try:
+        yield
+    finally:
+        del decoder.forward
