@@ -5,7 +5,7 @@ whatever breaks the connection is `EngineAway`, and the caller decides whether t
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,7 +48,7 @@ class Delta(NamedTuple):
 
     token_ids: list[int]
     finish_reason: str | None
-    "None while it goes on; `stop` after one of the stop ids (which is the last of `token_ids`), `length` after max_tokens."
+    "None while it goes on; `stop` after one of the stop ids, perhaps among `token_ids`; `length` after max_tokens."
 
 
 class EngineClient:
@@ -98,7 +98,7 @@ class EngineClient:
         """Takes an adapter out of the engine. Raises UnknownAdapter when it is not there."""
         await self._send("POST", "/v1/unload_lora_adapter", {"lora_name": name})
 
-    async def generate(self, request: GenerationRequest) -> AsyncIterator[Delta]:
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
         """Ids as they are made. Closing the iterator closes the connection, and that aborts the generation."""
         body = _body_of(request)
         try:

@@ -5,6 +5,7 @@ CHAT: it sees its chat template. Training encodes with `encode_pair` and `encode
 and `encode_chat_prompt`; the ids a model is served are exactly those it was trained behind.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -100,6 +101,11 @@ def encode_chat_prompt(tokenizer: Tokenizer, messages: Messages, system: str | N
     asked = turns[:-1] if turns[-1]["role"] == "assistant" else turns
     ids = _encode_rendered(tokenizer, _chat_text(tokenizer, asked, answer=True))
     return ids + tokenizer.encode(begun, begin=False) if begun else ids
+
+
+def join_blocks(texts: Sequence[str]) -> str:
+    """One turn's text from its several content blocks, in records and in requests alike."""
+    return "\n".join(texts)
 
 
 def text_prompt(messages: Messages, system: str | None = None) -> str:

@@ -1,0 +1,89 @@
+"""The two halves of an invocation, free of any provider's words: what was asked, and what came of it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from outcrop.tokens.chat_template import Messages
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawPrompt:
+    """A text the model goes on from, as it is."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversation:
+    """Turns, first and every second one of the user, each {'role', 'content'}."""
+
+    messages: Messages
+    system: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How to choose tokens. Temperature 0 always takes the likeliest."""
+
+    max_tokens: int | None
+    "None leaves it to the model's own limit."
+    temperature: float
+    top_p: float
+    top_k: int = 0
+    "0 chooses among all tokens."
+    seed: int | None = None
+    "None draws one."
+    stop_sequences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One request, whatever provider's body it came in."""
+
+    prompt: RawPrompt | Conversation
+    sampling: Sampling
+
+
+class Finish(StrEnum):
+    """Why an answer ended."""
+
+    END = "end"
+    "The model said all it had to say."
+    MAX_TOKENS = "max_tokens"
+    STOP_SEQUENCE = "stop_sequence"
+    CONTEXT = "context"
+    "The context was full before max_tokens were reached."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """What is known of an exchange before the first token."""
+
+    id: str
+    "Random; each provider puts its own prefix before it."
+    model_id: str
+    created: datetime
+    asked: Asked
+    num_input_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """Some text of the answer, as it is made."""
+
+    text: str
+    num_output_tokens: int
+    "Tokens so far, this piece included."
+    first: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """The whole answer."""
+
+    text: str
+    num_output_tokens: int
+    finish: Finish
+    stop_sequence: str | None = field(default=None)
+    "The one that was met."

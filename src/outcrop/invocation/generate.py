@@ -1,0 +1,195 @@
+"""From a request in plain words to text from the engine: ids in, ids out, whole characters, stop sequences, retries.
+
+An engine that dies is started again within seconds, with the adapters it held. As long as nothing has been shown to
+the caller, the request is simply put again, with the same seed; after that, the stream ends with an error.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from outcrop.errors import Invalid, ServiceRefusal
+from outcrop.inference.client import EngineAway, GenerationRequest, UnknownAdapter
+from outcrop.invocation.exchange import Asked, Conversation, Finish, Finished, RawPrompt
+from outcrop.invocation.stopping import StopScanner
+from outcrop.invocation.target import Target
+from outcrop.tokens.chat_template import TemplateRefused
+from outcrop.tokens.prompt_format import PromptFormat, encode_chat_prompt, encode_prompt, stop_ids, text_prompt
+from outcrop.tokens.tokenizer import IncrementalDecoder
+
+PATIENCE_S = 60.0
+_RETRY_EVERY_S = 0.5
+_SEEDS = 2**31
+_NO_SYSTEM = (
+    "This model doesn't support system messages. Try again without a system message or use a model that supports "
+    "system messages."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateInput:
+    """One generation, decided to the last number: the same value gives the same text on the same engine."""
+
+    prompt_ids: list[int]
+    max_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    seed: int
+    stop_sequences: tuple[str, ...]
+    stop_ids: tuple[int, ...]
+    full_context: bool
+    "max_tokens is what the context has left, less than was asked for."
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextDelta:
+    """Some more text. The last delta, and only it, has `finish`."""
+
+    text: str
+    num_tokens: int
+    "Tokens generated so far."
+    finish: Finish | None = None
+    stop_sequence: str | None = None
+
+
+def plan(target: Target, asked: Asked) -> GenerateInput:
+    """The generation that answers `asked`. Raises Invalid when the prompt leaves no room for an answer."""
+    prompt_ids = encode(target, asked.prompt)
+    room = target.context_length - len(prompt_ids)
+    if room < 1:
+        raise Invalid(
+            f"Input is too long for requested model. The prompt has {len(prompt_ids)} tokens, and prompt and answer "
+            f"together may have {target.context_length}. Shorten the prompt."
+        )
+    sampling = asked.sampling
+    wanted = min(sampling.max_tokens or target.max_output_tokens, target.max_output_tokens)
+    return GenerateInput(
+        prompt_ids=prompt_ids,
+        max_tokens=min(wanted, room),
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=sampling.top_k,
+        seed=secrets.randbelow(_SEEDS) if sampling.seed is None else sampling.seed,
+        stop_sequences=sampling.stop_sequences,
+        stop_ids=stop_ids(target.tokenizer, target.prompt_format),
+        full_context=room < wanted,
+    )
+
+
+def encode(target: Target, prompt: RawPrompt | Conversation) -> list[int]:
+    """The prompt's ids, exactly as the model was trained behind them."""
+    if isinstance(prompt, RawPrompt):
+        return encode_prompt(target.tokenizer, prompt.text)
+    if target.prompt_format is PromptFormat.TEXT:
+        return encode_prompt(target.tokenizer, text_prompt(prompt.messages, prompt.system))
+    try:
+        return encode_chat_prompt(target.tokenizer, prompt.messages, prompt.system)
+    except TemplateRefused as refused:
+        if prompt.system:
+            raise Invalid(_NO_SYSTEM) from refused
+        raise
+
+
+async def stream_text(
+    target: Target, generation: GenerateInput, *, patience_s: float = PATIENCE_S
+) -> AsyncGenerator[TextDelta, None]:
+    """Text as it is made, none of it from a stop sequence on; closing the iterator aborts the generation.
+
+    Raises EngineAway when the engine stays away before the first text, and ModelStreamErrorException after it.
+    """
+    patience = _Patience(patience_s)
+    shown = False
+    while True:
+        try:
+            async with aclosing(_attempt(target, generation)) as deltas:
+                async for delta in deltas:
+                    shown = True
+                    yield delta
+            return
+        except (EngineAway, UnknownAdapter) as problem:
+            if shown:
+                raise _broken_stream(problem) from problem
+            await patience.wait(problem)
+
+
+async def complete_text(target: Target, generation: GenerateInput, *, patience_s: float = PATIENCE_S) -> Finished:
+    """The whole answer; when the engine dies in the middle, the request is put again from the start."""
+    patience = _Patience(patience_s)
+    while True:
+        try:
+            async with aclosing(_attempt(target, generation)) as attempt:
+                deltas = [delta async for delta in attempt]
+            return finished("".join(delta.text for delta in deltas), deltas[-1])
+        except (EngineAway, UnknownAdapter) as problem:
+            await patience.wait(problem)
+
+
+def finished(text: str, last: TextDelta) -> Finished:
+    """The whole answer, from its text and its last delta."""
+    assert last.finish is not None, "a generation ended without saying why"
+    return Finished(text=text, num_output_tokens=last.num_tokens, finish=last.finish, stop_sequence=last.stop_sequence)
+
+
+class _Patience:
+    """Waits for an engine that is being started again, up to a limit for the whole request."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._until = asyncio.get_running_loop().time() + limit_s
+
+    async def wait(self, problem: Exception) -> None:
+        if asyncio.get_running_loop().time() + _RETRY_EVERY_S > self._until:
+            raise problem
+        await asyncio.sleep(_RETRY_EVERY_S)
+
+
+async def _attempt(target: Target, generation: GenerateInput) -> AsyncGenerator[TextDelta, None]:
+    """One generation; deltas without text are left out, except the last."""
+    decoder = IncrementalDecoder(target.tokenizer)
+    scanner = StopScanner(generation.stop_sequences)
+    text, num_tokens = "", 0
+    reason: str | None = None
+    async with aclosing(target.client.generate(_request(target, generation))) as deltas:
+        async for ids, reason in deltas:
+            num_tokens += len(ids)
+            text = scanner.push(decoder.push(one for one in ids if one not in generation.stop_ids))
+            if scanner.met is not None or reason is not None:
+                break
+            if text:
+                yield TextDelta(text=text, num_tokens=num_tokens)
+                text = ""
+    text += scanner.push(decoder.finish()) + scanner.finish()
+    yield TextDelta(
+        text=text, num_tokens=num_tokens, finish=_finish(reason, scanner, generation), stop_sequence=scanner.met
+    )
+
+
+def _request(target: Target, generation: GenerateInput) -> GenerationRequest:
+    return GenerationRequest(
+        model=target.engine_model,
+        prompt_ids=generation.prompt_ids,
+        max_tokens=generation.max_tokens,
+        temperature=generation.temperature,
+        top_p=generation.top_p,
+        top_k=generation.top_k,
+        seed=generation.seed,
+        stop_token_ids=generation.stop_ids,
+    )
+
+
+def _finish(reason: str | None, scanner: StopScanner, generation: GenerateInput) -> Finish:
+    if scanner.met is not None:
+        return Finish.STOP_SEQUENCE
+    if reason == "length":
+        return Finish.CONTEXT if generation.full_context else Finish.MAX_TOKENS
+    return Finish.END
+
+
+def _broken_stream(problem: Exception) -> ServiceRefusal:
+    return ServiceRefusal(
+        "ModelStreamErrorException",
+        f"The engine went away in the middle of the answer. Send the request again. ({problem})",
+        http_status=424,
+    )
