@@ -1,0 +1,93 @@
+"""Which engines should run. The server orders one per base model; the supervisor of `outcrop up` reads the orders and
+keeps the processes alive. They meet in the database; whether an engine answers is asked at its own socket."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from outcrop.catalog.base_model import BaseModel
+from outcrop.clock import Clock
+from outcrop.errors import Conflict
+from outcrop.settings import Settings
+from outcrop.store.changing import Change, change
+from outcrop.store.resources import Resource
+from outcrop.store.store import Store
+
+KIND = "engine"
+ORDERED = "Ordered"
+BROKEN = "Broken"
+_EVERYWHERE = "local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """One engine that should run."""
+
+    name: str
+    "Id of the catalogue entry whose weights it holds."
+    folder: Path
+    socket: Path
+    failure: str | None
+    "Why it was given up, when it was."
+
+
+class Engines:
+    """The orders of an installation."""
+
+    def __init__(self, store: Store, clock: Clock, settings: Settings) -> None:
+        self._resources = store.resources
+        self._clock = clock
+        self._sockets = settings.sockets
+
+    def order(self, base: BaseModel) -> Order:
+        """Ask for an engine that holds `base`; asking again changes nothing."""
+        present = self._resources.find(KIND, _EVERYWHERE, base.engine)
+        return _order(present) if present is not None else self._place(base)
+
+    def orders(self) -> list[Order]:
+        return [_order(row) for row in self._resources.all(KIND)]
+
+    def clear(self) -> None:
+        """Forget every order, as at a fresh start; whoever needs an engine orders it again."""
+        for row in self._resources.all(KIND):
+            self._resources.remove(row.arn)
+
+    def give_up(self, name: str, failure: str) -> None:
+        """Note that this engine does not start, for whoever waits for it."""
+        row = self._resources.find(KIND, _EVERYWHERE, name)
+        if row is not None:
+            document = {**row.document, "failure": failure}
+            change(self._resources, row.arn, at=self._clock.now(), decide=lambda _: Change(BROKEN, document))
+
+    def retry(self, base: BaseModel) -> None:
+        """Order an engine anew that was given up."""
+        row = self._resources.find(KIND, _EVERYWHERE, base.engine)
+        if row is not None and row.status == BROKEN:
+            self._resources.remove(row.arn)
+
+    def _place(self, base: BaseModel) -> Order:
+        assert base.folder is not None, "only entries with weights are ordered"
+        now = self._clock.now()
+        short = hashlib.sha256(base.engine.encode()).hexdigest()[:16]
+        document = {"folder": str(base.folder), "socket": str(self._sockets / f"{short}.sock"), "failure": None}
+        row = Resource(
+            arn=f"{KIND}/{base.engine}",
+            kind=KIND,
+            region=_EVERYWHERE,
+            name=base.engine,
+            status=ORDERED,
+            created=now,
+            updated=now,
+            document=document,
+        )
+        try:
+            return _order(self._resources.add(row))
+        except Conflict:  # somebody ordered it at the same moment
+            return self.order(base)
+
+
+def _order(row: Resource) -> Order:
+    assert row.name is not None
+    document = row.document
+    folder, socket = Path(document["folder"]), Path(document["socket"])
+    return Order(name=row.name, folder=folder, socket=socket, failure=document["failure"])

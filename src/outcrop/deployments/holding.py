@@ -1,0 +1,37 @@
+"""A client of an engine that brings an adapter in when the engine does not hold it: at first use, and after a restart."""
+
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+
+from outcrop.inference.client import Delta, EngineClient, GenerationRequest, UnknownAdapter
+
+
+class HoldingClient(EngineClient):
+    """An EngineClient that knows the folders of adapters; `folder_of` gives None for a name that is no adapter."""
+
+    def __init__(self, socket: Path, folder_of: Callable[[str], Path | None]) -> None:
+        super().__init__(socket)
+        self._folder_of = folder_of
+
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        try:
+            async for delta in super().generate(request):
+                yield delta
+            return
+        except UnknownAdapter:  # raised before the first delta only
+            await self._bring(request.model)
+        async for delta in super().generate(request):
+            yield delta
+
+    async def score(self, model: str, ids: list[int]) -> list[float]:
+        try:
+            return await super().score(model, ids)
+        except UnknownAdapter:
+            await self._bring(model)
+        return await super().score(model, ids)
+
+    async def _bring(self, adapter: str) -> None:
+        folder = self._folder_of(adapter)
+        if folder is None:
+            raise UnknownAdapter(f"{adapter}: no files of this adapter are on this machine.")
+        await self.load_adapter(adapter, folder)

@@ -1,0 +1,48 @@
+"""Train equals serve: a custom model is let in only when the engine that will serve it agrees with the trainer's network.
+
+The trainer leaves `parity.json` beside the weights: token ids of held-out records and their log probabilities under the
+saved adapter. The engine scores the same ids.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from outcrop.inference.client import EngineClient
+
+FILE = "parity.json"
+TOLERANCE = 2e-3
+"""Nats per token. On one machine in fp32 the two differ by about 1e-5, from the order of sums; 16-bit engines by more,
+but a wrong template, mask or scale shows as whole nats."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """How far the two lie apart."""
+
+    num_tokens: int
+    largest_difference: float
+
+    @property
+    def failure(self) -> str | None:
+        """Why the model may not be served, or None."""
+        if self.num_tokens == 0:
+            return f"{FILE} holds no token to compare, so the engine cannot be shown to serve what was trained. Train the model anew."
+        if not self.largest_difference <= TOLERANCE:  # so written that NaN fails too
+            return (
+                f"the engine's log probabilities differ from the trainer's by {self.largest_difference:.2g} nats "
+                f"(allowed {TOLERANCE:g}) on held-out records. Its answers would not be those of the trained model."
+            )
+        return None
+
+
+async def compare(client: EngineClient, adapter: str, folder: Path) -> Parity:
+    """Score the trainer's samples with the engine, which must hold the adapter."""
+    samples = json.loads((folder / FILE).read_text())
+    differences: list[float] = []
+    for sample in samples:
+        served = await client.score(adapter, sample["ids"])
+        trained = sample["logprobs"]
+        assert len(trained) == len(served), "one log probability for each id after the first"
+        differences += [abs(ours - theirs) for ours, theirs in zip(trained, served, strict=True)]
+    return Parity(num_tokens=len(differences), largest_difference=max(differences, default=0.0))
