@@ -29,18 +29,17 @@ THINGS: dict[str, tuple[str, str]] = {
 
 NEW: dict[str, tuple[str, ...]] = {
     "CreateCustomModel": ("custom-model/*",),
-    "CreateCustomModelDeployment": ("custom-model-deployment/*",),
     "CreateEvaluationJob": ("evaluation-job/*",),
     "CreateGuardrail": ("guardrail/*",),
     "CreateInferenceProfile": ("application-inference-profile/*",),
     "CreateModelCopyJob": ("model-copy-job/*",),
-    "CreateModelCustomizationJob": ("custom-model/*", "model-customization-job/*"),
+    "CreateModelCustomizationJob": ("custom-model/{base}*", "model-customization-job/{base}*"),
     "CreateModelImportJob": ("model-import-job/*", "imported-model/*"),
     "CreateModelInvocationJob": ("model-invocation-job/*",),
     "CreatePromptRouter": ("prompt-router/*",),
-    "CreateProvisionedModelThroughput": ("provisioned-model/*",),
 }
-"""What a create makes: its id is not known yet, so only a pattern that covers all of the kind covers it."""
+"""What a create makes, where its permission is about that: its id is not known yet, so only a pattern that covers all
+ids covers it. Deployments and provisioned throughput are asked about the model they are made from, as by AWS."""
 
 MODELS: dict[str, str] = {
     "CreateCustomModelDeployment": "modelArn",
@@ -88,7 +87,9 @@ def _resources(asked: Asked) -> list[str]:
     model = params.get(MODELS.get(asked.operation, ""))
     if isinstance(model, str):
         found += _model(asked, model)
-    found += [arns.bedrock(asked.region, asked.account, each) for each in NEW.get(asked.operation, ())]
+    base = _base_id(model) if isinstance(model, str) else ""
+    new = [each.format(base=base) for each in NEW.get(asked.operation, ())]
+    found += [arns.bedrock(asked.region, asked.account, each) for each in new]
     member, kind = THINGS.get(_noun(asked.operation), ("", ""))
     if member in params and not found:
         found.append(asked.arn("bedrock", kind, str(params[member])))
@@ -123,6 +124,16 @@ def _model(asked: Asked, model: str) -> list[str]:
     if _ID_IN_ARN.match(model):
         return [arns.bedrock(asked.region, asked.account, f"provisioned-model/{model}")]
     return [arns.foundation_model(asked.region, model)]
+
+
+def _base_id(model: str) -> str:
+    """The base model's id and a slash, which stand before the new id in ARNs of jobs and custom models."""
+    own = arns.parse(model)
+    if own is None:
+        return f"{model}/"
+    if own.kind == "foundation-model":
+        return f"{own.tail}/"
+    return f"{own.tail.partition('/')[0]}/" if own.kind == "custom-model" else ""
 
 
 def _guardrail(asked: Asked) -> list[Need]:

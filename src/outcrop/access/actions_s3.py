@@ -91,7 +91,7 @@ def _deletions(asked: Asked, bucket: str) -> list[Need]:
 
 
 def _source(asked: Asked) -> list[Need]:
-    """The object that a copy reads: `bucket/key?versionId=…`, percent-encoded; the older dictionary form is boto's own."""
+    """The object that a copy reads: `bucket/key?versionId=…`, percent-encoded."""
     source = asked.params.get("CopySource")
     if not isinstance(source, str):
         return []

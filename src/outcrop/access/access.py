@@ -1,0 +1,170 @@
+"""Who may do what: the room's front. The door asks it for secrets and permissions, jobs ask it what their role may do.
+
+access = Access.open(store, settings, clock)          # makes the account at the first start
+credential = access.secret_for("AKIA…")               # to check a signature
+access.authorize(call)                                # raises Denied in AWS's sentence
+access.assert_passable(role_arn, source_arn=job_arn)  # raises Invalid: a job could not run under this role
+access.role_may(role_arn, "s3:GetObject", "arn:aws:s3:::bucket/train.jsonl")
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Self
+
+from outcrop.access import installation
+from outcrop.access.actions import needs, tags_in
+from outcrop.access.attachments import Attachments
+from outcrop.access.caller import Credential, Request
+from outcrop.access.credentials import Credentials
+from outcrop.access.decisions import Decisions, refused
+from outcrop.access.documents import Form, Policy, parse
+from outcrop.access.evaluation import Context, Decision
+from outcrop.access.identities import Identities
+from outcrop.access.installation import Installation
+from outcrop.access.names import Kind
+from outcrop.access.needs import Asked, Need
+from outcrop.access.records import Identity, Records
+from outcrop.access.sessions import Sessions, caller_is_session, is_temporary
+from outcrop.access.trust import Principal, Trust, trust
+from outcrop.clock import Clock
+from outcrop.errors import Denied, Invalid, ServiceRefusal
+from outcrop.settings import Settings
+from outcrop.store.store import Store
+
+BEDROCK = "bedrock.amazonaws.com"
+_NOTHING: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """The users, roles and policies of one installation, and the decisions over them."""
+
+    account: str
+    identities: Identities
+    attachments: Attachments
+    credentials: Credentials
+    sessions: Sessions
+    decisions: Decisions
+    store: Store
+    rooms: installation.Rooms
+
+    @classmethod
+    def open(cls, store: Store, settings: Settings, clock: Clock) -> Self:
+        """The access of this home; the first to open it makes the account. Raises MachineTrouble, see installation."""
+        records = Records(store.engine)
+        rooms = installation.ensure(records, settings, clock)
+        decisions = Decisions(
+            records=records, attachments=rooms.attachments, tags_of=store.tags.get, clock=clock, account=rooms.account
+        )
+        sessions = Sessions(
+            records=records, attachments=rooms.attachments, credentials=rooms.credentials, decisions=decisions
+        )
+        return cls(
+            account=rooms.account,
+            identities=rooms.identities,
+            attachments=rooms.attachments,
+            credentials=rooms.credentials,
+            sessions=sessions,
+            decisions=decisions,
+            store=store,
+            rooms=rooms,
+        )
+
+    @property
+    def installation(self) -> Installation:
+        """What a person needs to use this installation, the administrator's secret included."""
+        return installation.describe(self.rooms)
+
+    def secret_for(self, key_id: str) -> Credential | None:
+        """What a signature with this key is checked against; None when there is no such key."""
+        return self.credentials.find(key_id)
+
+    def authorize(self, call: Request) -> None:
+        """Raises Denied at the first permission that the call needs and its caller lacks."""
+        _check_session_kind(call)
+        if (call.service, call.operation) == ("sts", "AssumeRole"):
+            return  # decided by Sessions.assume_role, together with the role's trust policy
+        asked = self._asked(call)
+        tags = tags_in(asked)
+        context: dict[str, str | tuple[str, ...]] = {
+            "aws:RequestedRegion": call.region,
+            **{f"aws:RequestTag/{key}": value for key, value in tags.items()},
+        }
+        if tags:
+            context["aws:TagKeys"] = tuple(tags)
+        for need in needs(asked):
+            verdict = self.decisions.of_caller(call.caller, need, context)
+            if verdict.decision is not Decision.ALLOWED:
+                raise refused(call.caller, need, verdict)
+
+    def role_may(self, role_arn: str, action: str, resource: str, context: Context = _NOTHING) -> Decision:
+        """What a role's policies say about one action of a job that runs under it; a role that is gone may nothing."""
+        role = self._role(role_arn)
+        if role is None:
+            return Decision.DENIED_IMPLICITLY
+        return self.decisions.of_identity(role, Need(action=action, resource=resource), context)
+
+    def assert_passable(self, role_arn: str, service: str = BEDROCK, *, source_arn: str = "") -> None:
+        """Raises Invalid unless the role exists and trusts the service.
+
+        `source_arn` is the ARN of what the service would take the role on for: trust policies of Bedrock's own pages
+        demand that it is, say, a customization job of this account.
+        """
+        role = self._role(role_arn)
+        if role is None or role.trust is None:
+            raise Invalid(
+                f"roleArn: there is no role {role_arn} in account {self.account}. Create it with iam.create_role first."
+            )
+        context = {"aws:SourceAccount": self.account, **({"aws:SourceArn": source_arn} if source_arn else {})}
+        policy = parse(role.trust, Form.TRUST)
+        principal = Principal(service=service)
+        if trust(policy, principal, context=context) is Trust.NAMED:
+            return
+        if trust(_without_conditions(policy), principal, context=context) is Trust.NAMED:
+            given = ", ".join(f"{key} {value}" for key, value in context.items())
+            raise Invalid(
+                f"roleArn: the trust policy of {role_arn} names {service}, but its conditions do not hold for {given}. "
+                "Correct them with iam.update_assume_role_policy."
+            )
+        raise Invalid(
+            f"roleArn: {service} cannot assume {role_arn}. Allow sts:AssumeRole to "
+            f'{{"Service": "{service}"}} in its trust policy with iam.update_assume_role_policy.'
+        )
+
+    def _role(self, role_arn: str) -> Identity | None:
+        identity = self.identities.records.identity_with_arn(role_arn)
+        return identity if identity is not None and identity.kind == Kind.ROLE.value else None
+
+    def _asked(self, call: Request) -> Asked:
+        return Asked(
+            service=call.service,
+            operation=call.operation,
+            params=call.params,
+            region=call.region,
+            account=self.account,
+            find=lambda kind, name: self._find(call.region, kind, name),
+            caller_arn=call.caller.arn,
+        )
+
+    def _find(self, region: str, kind: str, name: str) -> str | None:
+        """The ARN of what a name stands for: an identity, or a resource of the region."""
+        if kind in (Kind.ROLE.value, Kind.USER.value):
+            identity = self.identities.records.identity(Kind(kind), name)
+            return identity.arn if identity else None
+        resource = self.store.resources.find(kind, region, name)
+        return resource.arn if resource else None
+
+
+def _check_session_kind(call: Request) -> None:
+    """Temporary credentials of a user reach neither IAM nor, but for two operations, STS."""
+    if not is_temporary(call.caller) or caller_is_session(call.caller):
+        return
+    if call.service == "iam":
+        sentence = "The security token included in the request is invalid"
+        raise ServiceRefusal("InvalidClientTokenId", sentence, http_status=403)
+    if call.service == "sts" and call.operation not in ("AssumeRole", "GetCallerIdentity"):
+        raise Denied(f"Cannot call {call.operation} with session credentials")
+
+
+def _without_conditions(policy: Policy) -> Policy:
+    return replace(policy, statements=tuple(replace(each, conditions=()) for each in policy.statements))

@@ -1,0 +1,119 @@
+"""Temporary credentials: who may take on a role, for how long, and what a session is limited to.
+
+https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from outcrop import arn as arns
+from outcrop.access.attachments import Attachments
+from outcrop.access.caller import Asker, Caller
+from outcrop.access.credentials import Credentials, Issued, caller_of
+from outcrop.access.decisions import Decisions
+from outcrop.access.documents import Form, parse
+from outcrop.access.evaluation import Context, Decision
+from outcrop.access.identities import DEFAULT_SESSION_S
+from outcrop.access.needs import Need
+from outcrop.access.records import Identity, Records
+from outcrop.access.trust import ASSUME_ROLE, Principal, Trust, trust
+from outcrop.errors import Denied, ServiceRefusal
+
+CHAINED_SESSION_S = 3600
+USER_SESSION_S = 43200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """Credentials of a role's session, and who they make the holder."""
+
+    issued: Issued
+    caller: Caller
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sessions:
+    """Sessions of the account's roles and users."""
+
+    records: Records
+    attachments: Attachments
+    credentials: Credentials
+    decisions: Decisions
+
+    def assume_role(
+        self,
+        caller: Asker,
+        *,
+        role_arn: str,
+        session_name: str,
+        duration_s: int | None = None,
+        policy: str | None = None,
+        policy_arns: list[str] | None = None,
+        external_id: str | None = None,
+        context: Context,
+    ) -> Session:
+        """Raises Denied unless the role's trust policy names the caller, or its account and the caller's own policies
+        allow it."""
+        role = self.records.identity_with_arn(role_arn)
+        about = {**context, "sts:RoleSessionName": session_name}
+        if external_id is not None:
+            about["sts:ExternalId"] = external_id
+        if role is None or role.trust is None or not self._may_assume(caller, role, about):
+            raise Denied(f"User: {caller.arn} is not authorized to perform: {ASSUME_ROLE} on resource: {role_arn}")
+        lasting = _lasting(role, duration_s, chained=caller_is_session(caller))
+        limits = self._limits(policy, policy_arns or [])
+        issued = self.credentials.start_session(role, name=session_name, lasting=lasting, policies=limits)
+        return Session(issued=issued, caller=caller_of(role, issued.key_id, session_name=session_name))
+
+    def session_of_user(self, caller: Asker, *, duration_s: int | None = None) -> Issued:
+        user = self.decisions.identity_of(caller)
+        if user is None or is_temporary(caller):
+            raise Denied("Cannot call GetSessionToken with session credentials")
+        lasting = timedelta(seconds=duration_s or USER_SESSION_S)
+        return self.credentials.start_session(user, name=None, lasting=lasting)
+
+    def _may_assume(self, caller: Asker, role: Identity, context: Context) -> bool:
+        asking = self.decisions.identity_of(caller)
+        if asking is None or role.trust is None:
+            return False
+        verdict = self.decisions.of_caller(caller, Need(action=ASSUME_ROLE, resource=role.arn), context)
+        allowed = verdict.decision is Decision.ALLOWED
+        # What a session's own policies leave out, no trust of another role gives back.
+        if verdict.decision is Decision.DENIED_EXPLICITLY or (verdict.by == "session" and not allowed):
+            return False
+        principal = Principal(arns=tuple(dict.fromkeys((asking.arn, caller.arn))))
+        about = {**self.decisions.known(asking, user_id=caller.user_id), **context}
+        found = trust(parse(role.trust, Form.TRUST), principal, context=about)
+        return found is Trust.NAMED or (found is Trust.ACCOUNT and allowed)
+
+    def _limits(self, policy: str | None, policy_arns: list[str]) -> list[str]:
+        limits = [self.attachments.get(each).document for each in policy_arns]
+        if policy is not None:
+            parse(policy)
+            limits.append(policy)
+        return limits
+
+
+def is_temporary(caller: Asker) -> bool:
+    return caller.key_id.startswith("ASIA")
+
+
+def caller_is_session(caller: Asker) -> bool:
+    """Whether the caller is a role already, and assuming another one chains them."""
+    own = arns.parse(caller.arn)
+    return own is not None and own.service == "sts"
+
+
+def _lasting(role: Identity, duration_s: int | None, *, chained: bool) -> timedelta:
+    seconds = duration_s or DEFAULT_SESSION_S
+    if chained and seconds > CHAINED_SESSION_S:
+        raise _invalid(
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
+        )
+    if seconds > int(role.document["max_session_s"]):
+        raise _invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+    return timedelta(seconds=seconds)
+
+
+def _invalid(sentence: str) -> ServiceRefusal:
+    return ServiceRefusal("ValidationError", sentence, http_status=400)
