@@ -1,6 +1,7 @@
 """Anthropic's Messages: checked in Anthropic's own words, which begin with the path of the field."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from outcrop.errors import Invalid
@@ -108,7 +109,7 @@ def _turns(messages: Sequence[Any]) -> list[dict[str, str]]:
     turns = [_turn(message, at=f"messages.{number}") for number, message in enumerate(messages)]
     if turns[0]["role"] != "user":
         raise Invalid('messages: first message must use the "user" role')
-    for before, after in zip(turns, turns[1:], strict=False):
+    for before, after in pairwise(turns):
         if before["role"] == after["role"]:
             raise Invalid(
                 'messages: roles must alternate between "user" and "assistant", '

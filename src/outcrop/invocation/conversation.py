@@ -1,6 +1,7 @@
 """Turns in the form of Converse and Nova, checked in Converse's words and made into a plain conversation of texts."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from outcrop.errors import Invalid
@@ -19,7 +20,7 @@ def read_conversation(messages: Sequence[Mapping[str, Any]], system: Sequence[Ma
     """The conversation of a model that reads text. Raises Invalid where it is none, or holds anything but text."""
     if not messages or messages[0]["role"] != "user":
         raise Invalid(_FIRST)
-    if any(before["role"] == after["role"] for before, after in zip(messages, messages[1:], strict=False)):
+    if any(before["role"] == after["role"] for before, after in pairwise(messages)):
         raise Invalid(_ALTERNATE)
     turns = [
         {"role": message["role"], "content": _text_of(message["content"], at=f"messages.{number}")}
@@ -43,7 +44,8 @@ def _block_text(block: Mapping[str, Any], *, at: str) -> str | None:
     if "text" in block:
         if not block["text"].strip():
             raise Invalid(
-                f"The text field in the ContentBlock object at {at} is blank. Add text to the text field, and try again."
+                f"The text field in the ContentBlock object at {at} is blank. Add text to the text field, and try "
+                "again."
             )
         return str(block["text"])
     # A cache point asks for speed, not for another answer.

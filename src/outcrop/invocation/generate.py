@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from outcrop.errors import Invalid, ServiceRefusal
 from outcrop.inference.client import EngineAway, GenerationRequest, UnknownAdapter
-from outcrop.invocation.exchange import Asked, Conversation, Finish, Finished, RawPrompt
+from outcrop.invocation.exchange import Asked, Conversation, Finish, Finished, Piece, RawPrompt
 from outcrop.invocation.stopping import StopScanner
 from outcrop.invocation.target import Target
 from outcrop.tokens.chat_template import TemplateRefused
@@ -125,6 +125,20 @@ async def complete_text(target: Target, generation: GenerateInput, *, patience_s
             return finished("".join(delta.text for delta in deltas), deltas[-1])
         except (EngineAway, UnknownAdapter) as problem:
             await patience.wait(problem)
+
+
+async def stream_answer(
+    target: Target, generation: GenerateInput, *, patience_s: float = PATIENCE_S
+) -> AsyncGenerator[Piece | Finished, None]:
+    """The answer piece by piece, and then as a whole: the last item, and only it, is `Finished`."""
+    texts: list[str] = []
+    async with aclosing(stream_text(target, generation, patience_s=patience_s)) as deltas:
+        async for delta in deltas:
+            if delta.text:
+                yield Piece(text=delta.text, num_output_tokens=delta.num_tokens, first=not texts)
+                texts.append(delta.text)
+            if delta.finish is not None:
+                yield finished("".join(texts), delta)
 
 
 def finished(text: str, last: TextDelta) -> Finished:

@@ -1,0 +1,69 @@
+"""The operations of bedrock-runtime that answer with text: InvokeModel, Converse, their streams, CountTokens."""
+
+from typing import TYPE_CHECKING
+
+from outcrop.api.call import Answer, Answered, Call, Handler, Streamed
+from outcrop.errors import Invalid
+from outcrop.invocation import converse, count_tokens, invoke
+from outcrop.invocation.target import Target
+
+if TYPE_CHECKING:
+    from outcrop.api.platform import Platform
+
+_JSON = "application/json"
+
+
+async def invoke_model(platform: "Platform", call: Call) -> Answered:
+    prepared = await _prepare_invoke(platform, call)
+    invoked = await invoke.invoke(prepared)
+    return Answer(
+        {"body": invoke.to_json(invoked.response), "contentType": _JSON},
+        headers={
+            "x-amzn-bedrock-input-token-count": str(invoked.num_input_tokens),
+            "x-amzn-bedrock-output-token-count": str(invoked.num_output_tokens),
+            "x-amzn-bedrock-invocation-latency": str(invoked.latency_ms),
+        },
+    )
+
+
+async def invoke_model_with_response_stream(platform: "Platform", call: Call) -> Answered:
+    prepared = await _prepare_invoke(platform, call)
+    return Streamed({"contentType": _JSON}, events=invoke.invoke_stream(prepared))
+
+
+async def converse_once(platform: "Platform", call: Call) -> Answered:
+    target = await _target(platform, call)
+    request = await converse.prepare(target, call.params, now=platform.clock.now())
+    return await converse.converse(request)
+
+
+async def converse_stream(platform: "Platform", call: Call) -> Answered:
+    target = await _target(platform, call)
+    request = await converse.prepare(target, call.params, now=platform.clock.now())
+    return Streamed({}, events=converse.converse_stream(request))
+
+
+async def count(platform: "Platform", call: Call) -> Answered:
+    target = await _target(platform, call)
+    return {"inputTokens": await count_tokens.count_tokens(target, call.params["input"])}
+
+
+async def _prepare_invoke(platform: "Platform", call: Call) -> invoke.Prepared:
+    # Answering without the guardrail somebody relies on would be worse than not answering.
+    if call.params.get("guardrailIdentifier"):
+        raise Invalid("Guardrails are not built in Outcrop yet. Leave guardrailIdentifier out.")
+    target = await _target(platform, call)
+    return await invoke.prepare(target, call.params.get("body", b""), now=platform.clock.now())
+
+
+async def _target(platform: "Platform", call: Call) -> Target:
+    return await platform.targets.resolve(call, call.params["modelId"])
+
+
+OPERATIONS: dict[str, Handler] = {
+    "InvokeModel": invoke_model,
+    "InvokeModelWithResponseStream": invoke_model_with_response_stream,
+    "Converse": converse_once,
+    "ConverseStream": converse_stream,
+    "CountTokens": count,
+}

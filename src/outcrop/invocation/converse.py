@@ -1,0 +1,180 @@
+"""Converse and ConverseStream: one form for every model, whatever dialect it speaks otherwise."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from outcrop.errors import Invalid
+from outcrop.invocation.conversation import read_conversation
+from outcrop.invocation.dialects import native
+from outcrop.invocation.exchange import Asked, Finish, Finished, Sampling, Started
+from outcrop.invocation.generate import complete_text, plan, stream_answer
+from outcrop.invocation.invoke import Prepared, milliseconds_since
+from outcrop.invocation.schema import Number, Struct, check
+from outcrop.invocation.target import Target
+
+Params = Mapping[str, Any]
+
+_REASONS = {
+    Finish.END: "end_turn",
+    Finish.MAX_TOKENS: "max_tokens",
+    Finish.STOP_SEQUENCE: "stop_sequence",
+    Finish.CONTEXT: "model_context_window_exceeded",
+}
+_TOP_K = Number(least=0, integer=True)
+_MORE_FIELDS = Struct(
+    optional={
+        "top_k": _TOP_K,
+        "topK": _TOP_K,
+        "k": _TOP_K,
+        "seed": Number(least=0, integer=True),
+        "inferenceConfig": Struct(optional={"topK": _TOP_K, "top_k": _TOP_K}),
+    }
+)
+_NOT_BUILT = {
+    "guardrailConfig": "Guardrails are not built in Outcrop yet. Leave guardrailConfig out.",
+    "promptVariables": "Prompts of prompt management are not built in Outcrop yet. Send messages without promptVariables.",
+    "outputConfig": "Structured output is not built in Outcrop yet. Leave outputConfig out.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedConverse:
+    prepared: Prepared
+    response_fields: tuple[tuple[str, ...], ...]
+    "Paths into the native response, whose values the caller wants as additionalModelResponseFields."
+
+
+def read_converse(target: Target, params: Params) -> Asked:
+    """What a Converse request asks. Raises Invalid in Converse's words."""
+    for member, sentence in _NOT_BUILT.items():
+        if params.get(member):
+            raise Invalid(sentence)
+    if params.get("toolConfig", {}).get("tools"):
+        raise Invalid("This model doesn't support tool use.")
+    return Asked(
+        prompt=read_conversation(params.get("messages", []), params.get("system", [])),
+        sampling=_sampling(native(target.dialect).defaults, params),
+    )
+
+
+async def prepare(target: Target, params: Params, *, now: datetime) -> PreparedConverse:
+    """Checks a request against the model and its context."""
+    paths = tuple(_pointer(path) for path in params.get("additionalModelResponseFieldPaths", []))
+    asked = read_converse(target, params)
+    generation = await asyncio.to_thread(plan, target, asked)
+    started = Started(
+        id=secrets.token_hex(12),
+        model_id=target.model_id,
+        created=now,
+        asked=asked,
+        num_input_tokens=len(generation.prompt_ids),
+    )
+    prepared = Prepared(target=target, dialect=native(target.dialect), started=started, generation=generation)
+    return PreparedConverse(prepared=prepared, response_fields=paths)
+
+
+async def converse(request: PreparedConverse) -> dict[str, Any]:
+    """The members of Converse's output."""
+    begin = time.monotonic()
+    prepared = request.prepared
+    finished = await complete_text(prepared.target, prepared.generation)
+    return {
+        "output": {"message": {"role": "assistant", "content": [{"text": finished.text}]}},
+        "usage": _usage(prepared.started, finished),
+        "metrics": {"latencyMs": milliseconds_since(begin)},
+        **_stop(request, finished),
+    }
+
+
+async def converse_stream(request: PreparedConverse) -> AsyncGenerator[dict[str, Any], None]:
+    """The events of ConverseStream; the first comes with the first text, `metadata` is the last."""
+    prepared = request.prepared
+    begin = time.monotonic()
+    opened = False
+    async with aclosing(stream_answer(prepared.target, prepared.generation)) as items:
+        async for item in items:
+            if not opened:
+                opened = True
+                yield {"messageStart": {"role": "assistant"}}
+            if not isinstance(item, Finished):
+                yield {"contentBlockDelta": {"delta": {"text": item.text}, "contentBlockIndex": 0}}
+                continue
+            yield {"contentBlockStop": {"contentBlockIndex": 0}}
+            yield {"messageStop": _stop(request, item)}
+            usage = _usage(prepared.started, item)
+            yield {"metadata": {"usage": usage, "metrics": {"latencyMs": milliseconds_since(begin)}}}
+
+
+def _sampling(defaults: Sampling, params: Params) -> Sampling:
+    config = params.get("inferenceConfig", {})
+    more = params.get("additionalModelRequestFields") or {}
+    check(_MORE_FIELDS, more)
+    top_ks = {**more.get("inferenceConfig", {}), **{key: more[key] for key in ("top_k", "topK", "k") if key in more}}
+    return replace(
+        defaults,
+        max_tokens=config.get("maxTokens", defaults.max_tokens),
+        temperature=config.get("temperature", defaults.temperature),
+        top_p=config.get("topP", defaults.top_p),
+        top_k=next(iter(top_ks.values()), defaults.top_k),
+        seed=more.get("seed"),
+        stop_sequences=tuple(config.get("stopSequences", ())),
+    )
+
+
+def _usage(started: Started, finished: Finished) -> dict[str, int]:
+    return {
+        "inputTokens": started.num_input_tokens,
+        "outputTokens": finished.num_output_tokens,
+        "totalTokens": started.num_input_tokens + finished.num_output_tokens,
+    }
+
+
+def _stop(request: PreparedConverse, finished: Finished) -> dict[str, Any]:
+    stop: dict[str, Any] = {"stopReason": _REASONS[finished.finish]}
+    if request.response_fields:
+        response = request.prepared.dialect.answer(request.prepared.started, finished)
+        stop["additionalModelResponseFields"] = _pick(response, request.response_fields)
+    return stop
+
+
+def _pointer(path: str) -> tuple[str, ...]:
+    """The steps of a JSON pointer (RFC 6901)."""
+    if not path.startswith("/"):
+        raise Invalid(
+            f"additionalModelResponseFieldPaths: {path!r} is not a JSON pointer. Begin it with a slash, as in "
+            "/stop_sequence."
+        )
+    return tuple(step.replace("~1", "/").replace("~0", "~") for step in path[1:].split("/"))
+
+
+def _pick(response: Any, paths: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
+    """The values at these paths, each at its own place; a path that leads nowhere is left out."""
+    picked: dict[str, Any] = {}
+    for path in paths:
+        value = response
+        for step in path:
+            value = _step(value, step)
+        if value is _NOWHERE:
+            continue
+        place = picked
+        for step in path[:-1]:
+            place = place.setdefault(step, {})
+        place[path[-1]] = value
+    return picked
+
+
+_NOWHERE = object()
+
+
+def _step(value: Any, step: str) -> Any:
+    if isinstance(value, dict):
+        return value.get(step, _NOWHERE)
+    if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+        return value[int(step)]
+    return _NOWHERE

@@ -1,0 +1,24 @@
+"""CountTokens: how many tokens a request has, by the very encoding that would serve it."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from outcrop.errors import Invalid
+from outcrop.invocation.converse import read_converse
+from outcrop.invocation.dialects import choose
+from outcrop.invocation.generate import encode
+from outcrop.invocation.schema import read_json
+from outcrop.invocation.target import Target
+
+
+async def count_tokens(target: Target, source: Mapping[str, Any]) -> int:
+    """Tokens of CountTokens' `input`: a body of InvokeModel, or a request of Converse."""
+    if "invokeModel" in source:
+        body = read_json(source["invokeModel"]["body"])
+        asked = choose(target.dialect, body).read(body)
+    elif "converse" in source:
+        asked = read_converse(target, source["converse"])
+    else:
+        raise Invalid("input: neither invokeModel nor converse is there. Give one of them.")
+    return len(await asyncio.to_thread(encode, target, asked.prompt))

@@ -1,0 +1,112 @@
+"""InvokeModel: a provider's body in, the provider's response or chunks out."""
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from outcrop.invocation.dialect import Chunk, Dialect
+from outcrop.invocation.dialects import choose
+from outcrop.invocation.exchange import Finished, Started
+from outcrop.invocation.generate import GenerateInput, complete_text, plan, stream_answer
+from outcrop.invocation.schema import read_json
+from outcrop.invocation.target import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A request that is understood and fits the model; nothing has been generated yet."""
+
+    target: Target
+    dialect: Dialect
+    started: Started
+    generation: GenerateInput
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invoked:
+    """A response and what it took, for the headers of the answer."""
+
+    response: Chunk
+    num_input_tokens: int
+    num_output_tokens: int
+    latency_ms: int
+
+
+async def prepare(target: Target, body: bytes, *, now: datetime) -> Prepared:
+    """Checks a body against the target's dialect and context. Raises Invalid in the provider's own words."""
+    parsed = read_json(body)
+    dialect = choose(target.dialect, parsed)
+    asked = dialect.read(parsed)
+    # In a thread: tokenizing a book takes a while, and other requests stream meanwhile.
+    generation = await asyncio.to_thread(plan, target, asked)
+    started = Started(
+        id=secrets.token_hex(12),
+        model_id=target.model_id,
+        created=now,
+        asked=asked,
+        num_input_tokens=len(generation.prompt_ids),
+    )
+    return Prepared(target=target, dialect=dialect, started=started, generation=generation)
+
+
+async def invoke(prepared: Prepared) -> Invoked:
+    """The whole response in the body's dialect."""
+    begin = time.monotonic()
+    finished = await complete_text(prepared.target, prepared.generation)
+    return Invoked(
+        response=prepared.dialect.answer(prepared.started, finished),
+        num_input_tokens=prepared.started.num_input_tokens,
+        num_output_tokens=finished.num_output_tokens,
+        latency_ms=milliseconds_since(begin),
+    )
+
+
+async def invoke_stream(prepared: Prepared) -> AsyncGenerator[dict[str, Any], None]:
+    """Events of InvokeModelWithResponseStream. The first comes with the first text, so that an engine which cannot
+    answer at all is an ordinary error; the last holds the metrics."""
+    dialect, started = prepared.dialect, prepared.started
+    begin = time.monotonic()
+    first_byte_ms: int | None = None
+    async with aclosing(stream_answer(prepared.target, prepared.generation)) as items:
+        async for item in items:
+            if first_byte_ms is None:
+                first_byte_ms = milliseconds_since(begin)
+                for chunk in dialect.opening(started):
+                    yield _event(chunk)
+            if isinstance(item, Finished):
+                *before, last = dialect.closing(started, item)
+                for chunk in before:
+                    yield _event(chunk)
+                yield _event(last | _metrics(started, item, milliseconds_since(begin), first_byte_ms))
+            else:
+                yield _event(dialect.piece(started, item))
+
+
+def milliseconds_since(begin: float) -> int:
+    """Milliseconds from a value of `time.monotonic()` until now."""
+    return round((time.monotonic() - begin) * 1000)
+
+
+def _event(chunk: Chunk) -> dict[str, Any]:
+    return {"chunk": {"bytes": to_json(chunk)}}
+
+
+def to_json(value: Chunk) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def _metrics(started: Started, finished: Finished, latency_ms: int, first_byte_ms: int) -> Chunk:
+    return {
+        "amazon-bedrock-invocationMetrics": {
+            "inputTokenCount": started.num_input_tokens,
+            "outputTokenCount": finished.num_output_tokens,
+            "invocationLatency": latency_ms,
+            "firstByteLatency": first_byte_ms,
+        }
+    }
