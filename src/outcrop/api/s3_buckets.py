@@ -1,0 +1,187 @@
+"""S3: buckets, and the listings of what is in them."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Any
+
+from outcrop.api.call import Answered, Call, Handler
+from outcrop.api.platform import Platform
+from outcrop.api.s3_members import (
+    NULL_VERSION,
+    STANDARD,
+    check_call,
+    etag_of,
+    limit_of,
+    owner_of,
+    url_encoded,
+)
+from outcrop.buckets import listing, refusals
+from outcrop.buckets.records import BucketRecord, ObjectRecord
+from outcrop.settings import DEFAULT_REGION
+
+_OLD_NAMES = {"EU": "eu-west-1"}
+
+
+def create_bucket(platform: Platform, call: Call) -> Answered:
+    check_call(call)
+    constraint = call.params.get("CreateBucketConfiguration", {}).get("LocationConstraint") or call.region
+    bucket = platform.buckets.create(call.params["Bucket"], _OLD_NAMES.get(constraint, constraint))
+    return {"Location": f"/{bucket.name}"}
+
+
+def head_bucket(platform: Platform, call: Call) -> Answered:
+    check_call(call)
+    return {"BucketRegion": platform.buckets.head(call.params["Bucket"]).region}
+
+
+def delete_bucket(platform: Platform, call: Call) -> Answered:
+    check_call(call)
+    platform.buckets.delete(call.params["Bucket"])
+    return {}
+
+
+def get_bucket_location(platform: Platform, call: Call) -> Answered:
+    region = platform.buckets.head(call.params["Bucket"]).region
+    return {"LocationConstraint": None if region == DEFAULT_REGION else region}
+
+
+def get_bucket_versioning(platform: Platform, call: Call) -> Answered:
+    """A bucket that was never versioned has no status at all."""
+    platform.buckets.head(call.params["Bucket"])
+    return {}
+
+
+def list_buckets(platform: Platform, call: Call) -> Answered:
+    params = call.params
+    prefix, region, after = params.get("Prefix", ""), params.get("BucketRegion"), _name_in(params)
+    most = limit_of(call, "MaxBuckets", 10_000)
+    wanted = [
+        bucket
+        for bucket in platform.buckets.all()
+        if bucket.name.startswith(prefix) and region in (None, bucket.region) and bucket.name > after
+    ]
+    page = wanted[:most]
+    more = len(wanted) > most and page
+    return {
+        "Buckets": [_bucket(bucket) for bucket in page],
+        "Owner": owner_of(call),
+        "Prefix": params.get("Prefix"),
+        "ContinuationToken": urlsafe_b64encode(page[-1].name.encode()).decode() if more else None,
+    }
+
+
+def list_objects_v2(platform: Platform, call: Call) -> Answered:
+    params = call.params
+    token, after = params.get("ContinuationToken"), params.get("StartAfter")
+    start = listing.after_key(after) if after else b""
+    if token is not None:  # it knows where the page before ended, StartAfter only where the first began
+        start = listing.read_token(token)
+    page = platform.buckets.list_objects(params["Bucket"], _asked(call, start))
+    owner = owner_of(call) if params.get("FetchOwner") else None
+    return {
+        **_page(call, page, owner),
+        "KeyCount": page.count,
+        "ContinuationToken": token,
+        "NextContinuationToken": None if page.next_start is None else listing.write_token(page.next_start),
+        "StartAfter": url_encoded(call, params.get("StartAfter")),
+    }
+
+
+def list_objects(platform: Platform, call: Call) -> Answered:
+    params = call.params
+    marker = params.get("Marker", "")
+    start = listing.after_marker(marker, params.get("Prefix", ""), params.get("Delimiter", "")) if marker else b""
+    page = platform.buckets.list_objects(params["Bucket"], _asked(call, start))
+    # Only with a delimiter, when the last entry may be a prefix; else clients go on from the last key.
+    names_next = page.next_start is not None and params.get("Delimiter")
+    return {
+        **_page(call, page, owner_of(call)),
+        "Marker": url_encoded(call, marker),
+        "NextMarker": url_encoded(call, page.last) if names_next else None,
+    }
+
+
+def list_object_versions(platform: Platform, call: Call) -> Answered:
+    """The objects as S3 lists those of an unversioned bucket: each has one version, "null"."""
+    params = call.params
+    marker = params.get("KeyMarker", "")
+    start = listing.after_marker(marker, params.get("Prefix", ""), params.get("Delimiter", "")) if marker else b""
+    page = platform.buckets.list_objects(params["Bucket"], _asked(call, start))
+    versions = [
+        {**_object(call, record, owner_of(call)), "VersionId": NULL_VERSION, "IsLatest": True}
+        for record in page.objects
+    ]
+    answer = _page(call, page, None)
+    del answer["Contents"]
+    return {
+        **answer,
+        "Versions": versions,
+        "KeyMarker": url_encoded(call, marker),
+        "VersionIdMarker": params.get("VersionIdMarker", ""),
+        "NextKeyMarker": None if page.next_start is None else url_encoded(call, page.last),
+        "NextVersionIdMarker": None if page.next_start is None else NULL_VERSION,
+    }
+
+
+def _asked(call: Call, start: bytes) -> listing.Asked:
+    check_call(call)
+    return listing.Asked(
+        prefix=call.params.get("Prefix", ""),
+        delimiter=call.params.get("Delimiter", ""),
+        start=start,
+        max_keys=limit_of(call, "MaxKeys"),
+    )
+
+
+def _page(call: Call, page: listing.Listing, owner: dict[str, str] | None) -> dict[str, Any]:
+    params = call.params
+    return {
+        "Name": params["Bucket"],
+        "Prefix": url_encoded(call, params.get("Prefix", "")),
+        "Delimiter": url_encoded(call, params.get("Delimiter")),
+        "MaxKeys": limit_of(call, "MaxKeys"),
+        "EncodingType": params.get("EncodingType"),
+        "IsTruncated": page.next_start is not None,
+        "Contents": [_object(call, record, owner) for record in page.objects],
+        "CommonPrefixes": [{"Prefix": url_encoded(call, prefix)} for prefix in page.prefixes],
+    }
+
+
+def _object(call: Call, record: ObjectRecord, owner: dict[str, str] | None) -> dict[str, Any]:
+    checksum = record.checksum
+    return {
+        "Key": url_encoded(call, record.key),
+        "LastModified": record.modified,
+        "ETag": etag_of(record),
+        "ChecksumAlgorithm": None if checksum is None else [str(checksum.algorithm)],
+        "ChecksumType": None if checksum is None else str(checksum.type),
+        "Size": record.size,
+        "StorageClass": STANDARD,
+        "Owner": owner,
+    }
+
+
+def _bucket(bucket: BucketRecord) -> dict[str, Any]:
+    return {"Name": bucket.name, "CreationDate": bucket.created, "BucketRegion": bucket.region}
+
+
+def _name_in(params: dict[str, Any]) -> str:
+    token = params.get("ContinuationToken", "")
+    try:
+        return urlsafe_b64decode(token.encode()).decode()
+    except ValueError:
+        raise refusals.invalid_argument(
+            "continuation-token", token, "The continuation token provided is incorrect"
+        ) from None
+
+
+OPERATIONS: dict[str, Handler] = {
+    "CreateBucket": create_bucket,
+    "HeadBucket": head_bucket,
+    "DeleteBucket": delete_bucket,
+    "GetBucketLocation": get_bucket_location,
+    "GetBucketVersioning": get_bucket_versioning,
+    "ListBuckets": list_buckets,
+    "ListObjects": list_objects,
+    "ListObjectsV2": list_objects_v2,
+    "ListObjectVersions": list_object_versions,
+}

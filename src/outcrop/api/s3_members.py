@@ -1,0 +1,212 @@
+"""Members that many S3 operations share, turned into the values of `outcrop.buckets` and back."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl, quote, unquote
+
+from outcrop.api.call import Call
+from outcrop.buckets import checksums, refusals
+from outcrop.buckets.checksums import Algorithm, Checksum
+from outcrop.buckets.conditions import Conditions
+from outcrop.buckets.names import Place
+from outcrop.buckets.receiving import Promise
+from outcrop.buckets.records import Details, ObjectRecord
+from outcrop.errors import ServiceRefusal
+
+STANDARD = "STANDARD"
+MAX_METADATA_BYTES = 2048
+MAX_OBJECT_TAGS = 10
+NULL_VERSION = "null"
+
+_KEPT_HEADERS = (
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "Expires",
+    "WebsiteRedirectLocation",
+)
+_PRIVATE = {"private", "bucket-owner-full-control", "bucket-owner-read"}
+_UNBUILT = {
+    "SSECustomerAlgorithm": "Encryption with keys of the caller",
+    "CopySourceSSECustomerAlgorithm": "Encryption with keys of the caller",
+    "ServerSideEncryption": "Server-side encryption",
+    "SSEKMSKeyId": "Server-side encryption",
+    "ObjectLockMode": "Object lock",
+    "ObjectLockLegalHoldStatus": "Object lock",
+    "ObjectLockEnabledForBucket": "Object lock",
+    "WriteOffsetBytes": "Appending to an object",
+    "PartNumber": "Reading a single part",
+}
+"""Members that would change what is stored or answered. Passing over one of them would be a false promise."""
+
+
+def check_call(call: Call, *, part_number: bool = False) -> None:
+    """Raises NotImplemented for members that are not built, AccessDenied for another's bucket, NoSuchVersion."""
+    params = call.params
+    for name, what in _UNBUILT.items():
+        if params.get(name) and not (name == "PartNumber" and part_number):
+            raise refusals.not_built(f"{what} ({name})", "Leave it out.")
+    if params.get("ACL", "private") not in _PRIVATE or any(name.startswith("Grant") for name in params):
+        raise refusals.not_built("An access control list", "Leave it out; policies of users and roles decide.")
+    for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
+        if params.get(name, call.caller.account) != call.caller.account:
+            raise ServiceRefusal("AccessDenied", "Access Denied: the bucket has another owner.", http_status=403)
+    check_version(params.get("VersionId"))
+
+
+def check_version(version_id: str | None) -> None:
+    """There are no versions: only "null", S3's name of the version of an unversioned object, exists."""
+    if version_id not in (None, "", NULL_VERSION):
+        raise ServiceRefusal(
+            "NoSuchVersion",
+            "The specified version does not exist: buckets are not versioned here.",
+            http_status=404,
+            VersionId=version_id,
+        )
+
+
+def place_of(call: Call) -> Place:
+    return Place(call.params["Bucket"], call.params["Key"])
+
+
+def source_of(call: Call) -> Place:
+    """What `x-amz-copy-source` names: bucket/key, percent-encoded, with or without a slash before it."""
+    path, _, version = call.params["CopySource"].partition("?versionId=")
+    check_version(unquote(version))
+    bucket, _, key = unquote(path).removeprefix("/").partition("/")
+    if not bucket or not key or bucket.startswith("arn:"):
+        _refuse_source(call.params["CopySource"])
+    return Place(bucket, key)
+
+
+def details_of(call: Call) -> Details:
+    """What stands beside the bytes of a new object. Raises MetadataTooLarge, InvalidTag, BadRequest."""
+    params = call.params
+    headers = {name: _header_text(params[name]) for name in _KEPT_HEADERS if params.get(name)}
+    encoding = without_chunking(headers.pop("ContentEncoding", ""))
+    if encoding:
+        headers["ContentEncoding"] = encoding
+    metadata = {name.lower(): value for name, value in params.get("Metadata", {}).items()}
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items())
+    if size > MAX_METADATA_BYTES:
+        raise ServiceRefusal(
+            "MetadataTooLarge",
+            "Your metadata headers exceed the maximum allowed metadata size",
+            http_status=400,
+            Size=size,
+            MaxSizeAllowed=MAX_METADATA_BYTES,
+        )
+    return Details(
+        content_type=params.get("ContentType") or Details.content_type,
+        headers=headers,
+        metadata=metadata,
+        tags=tags_of(parse_qsl(params.get("Tagging", ""), keep_blank_values=True)),
+    )
+
+
+def tags_of(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Raises InvalidTag for a key given twice or too long, BadRequest for too many."""
+    listed = list(pairs)
+    tags = dict(listed)
+    if len(tags) < len(listed) or any(not 1 <= len(key) <= 128 or len(value) > 256 for key, value in listed):
+        raise ServiceRefusal(
+            "InvalidTag", "Tags need different keys of 1 to 128 and values of up to 256 characters.", http_status=400
+        )
+    if len(tags) > MAX_OBJECT_TAGS:
+        raise ServiceRefusal("BadRequest", f"Object tags cannot be greater than {MAX_OBJECT_TAGS}", http_status=400)
+    return tags
+
+
+def without_chunking(encoding: str) -> str:
+    """Content-Encoding without `aws-chunked`, which was true of the transfer only."""
+    kept = [part.strip() for part in encoding.split(",") if part.strip().lower() != "aws-chunked"]
+    return ", ".join(part for part in kept if part)
+
+
+def conditions_of(params: Mapping[str, Any], prefix: str = "") -> Conditions:
+    """The conditional headers; `prefix` is "CopySource" for those on the source of a copy."""
+    return Conditions(
+        if_match=params.get(f"{prefix}IfMatch"),
+        if_none_match=params.get(f"{prefix}IfNoneMatch"),
+        if_modified_since=params.get(f"{prefix}IfModifiedSince"),
+        if_unmodified_since=params.get(f"{prefix}IfUnmodifiedSince"),
+    )
+
+
+def promise_of(call: Call) -> Promise:
+    """What the sender says about the bytes. The checksum may be announced here and come as a trailer."""
+    given = given_checksum(call.params)
+    announced = call.headers.get("x-amz-trailer", "").strip().lower().removeprefix("x-amz-checksum-")
+    asked = call.params.get("ChecksumAlgorithm") or announced
+    algorithm = given[0] if given else (checksums.parse_algorithm(asked) if asked else None)
+    return Promise(
+        algorithm=algorithm,
+        checksum=given[1] if given else None,
+        content_md5=call.params.get("ContentMD5"),
+        trailers=call.trailers,
+    )
+
+
+def given_checksum(params: Mapping[str, Any]) -> tuple[Algorithm, str] | None:
+    """The one checksum among the members. Raises InvalidRequest for several, or one that is not built."""
+    given = [
+        (name.removeprefix("Checksum"), value)
+        for name, value in params.items()
+        if name.startswith("Checksum") and name not in ("ChecksumAlgorithm", "ChecksumType", "ChecksumMode")
+    ]
+    if len(given) > 1:
+        raise refusals.invalid_request(
+            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+        )
+    return (checksums.parse_algorithm(given[0][0]), given[0][1]) if given else None
+
+
+def checksum_members(checksum: Checksum | None, *, with_type: bool = True) -> dict[str, str]:
+    """ChecksumCRC32 or what it is, and ChecksumType."""
+    if checksum is None:
+        return {}
+    value = {f"Checksum{checksum.algorithm}": checksum.value}
+    return {**value, "ChecksumType": str(checksum.type)} if with_type else value
+
+
+def etag_of(record: ObjectRecord) -> str:
+    return quoted(record.etag)
+
+
+def quoted(etag: str) -> str:
+    return f'"{etag}"'
+
+
+def owner_of(call: Call) -> dict[str, str]:
+    """S3 names an account by 64 hexadecimal digits of its own."""
+    return {"ID": hashlib.sha256(call.caller.account.encode()).hexdigest()}
+
+
+def url_encoded(call: Call, text: str | None) -> str | None:
+    """`text` as `encoding-type=url` asks: a key may hold what XML cannot."""
+    if not text or call.params.get("EncodingType") != "url":
+        return text
+    return quote(text, safe="/")
+
+
+def limit_of(call: Call, member: str, most: int = 1000) -> int:
+    """How many entries a listing may have. Raises InvalidArgument for a negative number."""
+    asked = int(call.params.get(member, most))
+    if asked < 0:
+        raise refusals.invalid_argument(
+            member, str(asked), f"Argument {member} must be an integer between 0 and {most}"
+        )
+    return min(asked, most)
+
+
+def _header_text(value: str | datetime) -> str:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _refuse_source(source: str) -> NoReturn:
+    raise refusals.invalid_argument(
+        "x-amz-copy-source", source, "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
+    )
