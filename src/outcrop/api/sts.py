@@ -1,0 +1,60 @@
+"""STS: who is asking, and temporary credentials."""
+
+from typing import Any
+
+from outcrop.access.credentials import Issued
+from outcrop.api.call import Answered, Call, Handler
+from outcrop.api.platform import Platform
+from outcrop.errors import ServiceRefusal
+
+_UNBUILT = ("Tags", "TransitiveTagKeys", "SerialNumber", "TokenCode", "SourceIdentity", "ProvidedContexts")
+
+
+def get_caller_identity(_platform: Platform, call: Call) -> Answered:
+    return {"UserId": call.caller.user_id, "Account": call.caller.account, "Arn": call.caller.arn}
+
+
+def assume_role(platform: Platform, call: Call) -> Answered:
+    _refuse_unbuilt(call)
+    session = platform.access.sessions.assume_role(
+        call.caller,
+        role_arn=call.params["RoleArn"],
+        session_name=call.params["RoleSessionName"],
+        duration_s=call.params.get("DurationSeconds"),
+        policy=call.params.get("Policy"),
+        policy_arns=[each["arn"] for each in call.params.get("PolicyArns") or [] if "arn" in each],
+        external_id=call.params.get("ExternalId"),
+        context={"aws:RequestedRegion": call.region},
+    )
+    role = {"AssumedRoleId": session.caller.user_id, "Arn": session.caller.arn}
+    return {"Credentials": _credentials(session.issued), "AssumedRoleUser": role}
+
+
+def get_session_token(platform: Platform, call: Call) -> Answered:
+    _refuse_unbuilt(call)
+    issued = platform.access.sessions.session_of_user(call.caller, duration_s=call.params.get("DurationSeconds"))
+    return {"Credentials": _credentials(issued)}
+
+
+def _credentials(issued: Issued) -> dict[str, Any]:
+    return {
+        "AccessKeyId": issued.key_id,
+        "SecretAccessKey": issued.secret,
+        "SessionToken": issued.session_token,
+        "Expiration": issued.expires,
+    }
+
+
+def _refuse_unbuilt(call: Call) -> None:
+    # Each of these narrows or marks a session; one that was taken in and forgotten would be a lie in a policy.
+    for member in _UNBUILT:
+        if call.params.get(member):
+            sentence = f"{member} is not built in Outcrop yet. Ask for the session without it."
+            raise ServiceRefusal("ValidationError", sentence, http_status=400)
+
+
+OPERATIONS: dict[str, Handler] = {
+    "AssumeRole": assume_role,
+    "GetCallerIdentity": get_caller_identity,
+    "GetSessionToken": get_session_token,
+}
