@@ -1,6 +1,6 @@
 """One base model, its adapters, and everything that generates with them right now.
 
-Not thread-safe, and knows no clock, no queue and no HTTP: `service.py` calls `step` in a loop on one thread. Adapters come
+Not thread-safe, and knows no clock, no queue and no HTTP: `engine_thread.py` calls `step` in a loop. Adapters come
 and go between steps; a generation keeps the weights it began with until it ends.
 """
 
@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from outcrop.errors import Invalid, NotFound
 from outcrop.inference import scoring
 from outcrop.inference.kv_cache import KVCache, Piece, StepLayout, measure
+from outcrop.inference.request import Request
 from outcrop.inference.sampling import sample
-from outcrop.inference.scheduler import Limits, Request, Scheduler, Turn
+from outcrop.inference.scheduler import Limits, Scheduler, Turn
 from outcrop.network import adapters
 from outcrop.network.adapters import Factors, Span
 from outcrop.network.load import context_length, load_base, logits
@@ -41,6 +43,7 @@ class Engine:
         self.end_ids = _end_ids(folder)
         self._network = load_base(folder)
         self._routing = adapters.hold_adapters(self._network)
+        self._vocab_size = int(self._network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
         self._device = next(self._network.parameters()).device
         layers, like = measure(self._network)
         self._cache = KVCache(layers, like=like, context_length=self.context_length, max_bytes=cache_bytes)
@@ -61,21 +64,25 @@ class Engine:
     def submit(self, request: Request) -> None:
         """Queue a generation; its tokens come out of the steps.
 
-        Raises NotFound for an unknown adapter, Invalid when the request cannot fit.
+        What would go beyond the context ends there, as 'length'. Raises NotFound for an unknown adapter, Invalid when
+        the prompt leaves no room for an answer.
         """
-        if len(request.prompt_ids) + 1 > self.context_length:
+        self._check_ids(request.prompt_ids)
+        room = self.context_length - len(request.prompt_ids)
+        if room < 1:
             raise Invalid(
-                f"The prompt has {len(request.prompt_ids)} tokens; this model's context of {self.context_length} tokens "
-                "leaves no room for an answer. Shorten the prompt."
+                f"prompt: {len(request.prompt_ids)} tokens leave no room for an answer in this model's context of "
+                f"{self.context_length} tokens. Shorten the prompt."
             )
-        if not request.prompt_ids or request.max_tokens < 1:
-            raise Invalid("A generation needs a prompt of at least one token, and max_tokens of at least 1.")
-        if request.num_reserved > self.context_length or not self._cache.could_hold(request.num_reserved):
+        fitted = replace(
+            request, adapter=self._version(request.adapter), max_tokens=max(1, min(request.max_tokens, room))
+        )
+        if not self._cache.could_hold(fitted.num_reserved):
             raise Invalid(
-                f"{len(request.prompt_ids)} prompt tokens and max_tokens {request.max_tokens} do not fit into the "
-                f"context of {self.context_length} tokens or this engine's cache. Lower max_tokens."
+                f"max_tokens: {len(request.prompt_ids)} prompt tokens and {fitted.max_tokens} more exceed this "
+                "engine's cache. Lower max_tokens, or give the engine a larger cache."
             )
-        self._scheduler.submit(replace(request, adapter=self._version(request.adapter)))
+        self._scheduler.submit(fitted)
 
     def abort(self, request_id: str) -> None:
         """End a request now; nothing happens when it has already ended."""
@@ -102,8 +109,9 @@ class Engine:
 
     def score(self, ids: Sequence[int], adapter: str | None = None) -> list[float]:
         """Log probability of ids[1:], each given all before it, as the trainer computes it."""
+        self._check_ids(ids)
         if len(ids) > self.context_length:
-            raise Invalid(f"The prompt has {len(ids)} tokens, over this model's context of {self.context_length} tokens.")
+            raise Invalid(f"prompt: {len(ids)} tokens exceed this model's context of {self.context_length} tokens.")
         self._routing.spans = [Span(0, len(ids), self._version(adapter))]
         return scoring.score(self._network, ids)
 
@@ -111,7 +119,11 @@ class Engine:
         """Take an adapter from disk. One of the same name is replaced; what runs with the old one ends with it."""
         self._num_loaded += 1
         version = f"{name}#{self._num_loaded}"
-        adapters.load(self._network, version, folder)
+        try:
+            adapters.load(self._network, version, folder)
+        except (Invalid, OSError, ValueError, KeyError, SafetensorError) as problem:
+            adapters.unload(self._network, version)
+            raise Invalid(f"{folder}: is no adapter of this base model: {problem}") from problem
         for _, layer in adapters.layers(self._network):
             if (factors := layer.factors.get(version)) is not None:
                 like = layer.base.weight
@@ -126,6 +138,20 @@ class Engine:
         del self._versions[name]
         self._forget_unused_adapters()
 
+    def abort_all(self) -> list[str]:
+        """End everything, after a step that failed; the ids of what ended."""
+        ids = [request.id for request in self._scheduler.requests]
+        for request_id in ids:
+            self.abort(request_id)
+        return ids
+
+    def _check_ids(self, ids: Sequence[int]) -> None:
+        # An id beyond the embedding would break the step, and with it everybody else's answer.
+        if not ids:
+            raise Invalid("prompt: is empty. Give it at least one token id.")
+        if not 0 <= min(ids) <= max(ids) < self._vocab_size:
+            raise Invalid(f"prompt: a token id is not in 0 to {self._vocab_size - 1}. Use this model's tokenizer.")
+
     def _version(self, adapter: str | None) -> str | None:
         if adapter is None:
             return None
@@ -134,7 +160,7 @@ class Engine:
         return self._versions[adapter]
 
     def _forget_unused_adapters(self) -> None:
-        used = set(self._versions.values()) | self._scheduler.adapters_in_use
+        used = set(self._versions.values()) | {request.adapter for request in self._scheduler.requests}
         for version in self._held - used:
             adapters.unload(self._network, version)
         self._held &= used
@@ -142,7 +168,9 @@ class Engine:
     def _forward(self, turns: Sequence[Turn]) -> Tensor:
         """Logits after each turn that samples."""
         layout = StepLayout([Piece(turn.live.slot, turn.num_tokens) for turn in turns], self._device)
-        ids, positions, last = [], [], []
+        ids: list[int] = []
+        positions: list[int] = []
+        last: list[int] = []
         for turn in turns:
             start = turn.live.slot.length
             ids += turn.live.ids[start : start + turn.num_tokens]

@@ -5,11 +5,10 @@ gaps, so that all of them decode in one attention call over a view, without gath
 shelf's last row moves into its place. A sequence reserves room for its whole life when it is admitted, so nothing that
 runs is ever thrown out again.
 
-Shapes: R rows of a shelf, S positions, K key/value heads, H query heads, G query heads per key/value head, D head width,
-T tokens of the step's row, M rows that decode together.
+Shapes: R rows of a shelf, S positions, K key/value heads, H query heads, G query heads per key/value head, D head
+width, T tokens of the step's row, N some of them, M rows that decode together.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -128,7 +127,7 @@ class KVCache:
                 shelf.resize(len(shelf.slots))
 
     def _row_length(self, num_tokens: int) -> int:
-        doubled = max(SHORTEST_ROW, 2 ** math.ceil(math.log2(max(1, num_tokens))))
+        doubled = max(SHORTEST_ROW, 1 << (num_tokens - 1).bit_length())
         return min(doubled, max(num_tokens, self._context_length))
 
     def _row_bytes(self, num_tokens: int) -> int:
@@ -146,9 +145,9 @@ class _Write(NamedTuple):
     """Where this step's keys and values of one shelf go."""
 
     shelf: Shelf
-    tokens_N: Tensor | None
+    tokens: Tensor | None
     "Which tokens of the row; None is all of them."
-    places_N: Tensor
+    places: Tensor
     "row · row_length + position."
 
 
@@ -168,13 +167,17 @@ class _Decoding(NamedTuple):
     """
 
     shelf: Shelf
-    tokens_M: Tensor
-    lengths_M: Tensor
+    tokens: Tensor
+    "Of each of the M rows: which token of the step's row is its query."
+    lengths: Tensor
+    "Of each of the M rows: how many keys there are, the new one included."
     longest: int
     alike: bool
     "Whether all have the same length."
-    rows_N: Tensor
-    into_N: Tensor
+    rows: Tensor
+    "Which of the M rows decode,"
+    into: Tensor
+    "and to which tokens of the step's row their outputs belong."
 
 
 class StepLayout:
@@ -193,7 +196,7 @@ class StepLayout:
         decoding = [self._decoding(shelf, pieces, starts) for shelf in shelves]
         self._decodings = [d for d in decoding if d is not None]
         only = self._decodings[0] if len(self._decodings) == 1 and not self._chunks else None
-        self._in_row_order = only is not None and only.tokens_M.tolist() == list(range(len(pieces)))
+        self._in_row_order = only is not None and only.tokens.tolist() == list(range(len(pieces)))
         self._masks: dict[tuple[int, int | None], Tensor | None] = {}
 
     def attend(self, layer: int, q_HTD: Tensor, k_KTD: Tensor, v_KTD: Tensor, scoring: Scoring) -> Tensor:
@@ -209,8 +212,8 @@ class StepLayout:
             v_KSD = slot.shelf.v_RSKD[layer][slot.row, :num_keys].transpose(0, 1)
             o_THD[start:end] = attend_causal(q_HTD[:, start:end], k_KSD, v_KSD, scoring).transpose(0, 1)
         for index, decoding in enumerate(self._decodings):
-            o_MHD = self._decode(index, layer, q_HTD[:, decoding.tokens_M], scoring)
-            o_THD[decoding.into_N] = o_MHD[decoding.rows_N]
+            o_MHD = self._decode(index, layer, q_HTD[:, decoding.tokens], scoring)
+            o_THD[decoding.into] = o_MHD[decoding.rows]
         return o_THD.transpose(0, 1)
 
     def _decode(self, index: int, layer: int, q_HMD: Tensor, scoring: Scoring) -> Tensor:
@@ -261,12 +264,12 @@ class StepLayout:
         tokens, lengths = zip(*(by_row.get(row, (borrowed, 1)) for row in range(rows[-1] + 1)), strict=True)
         return _Decoding(
             shelf=shelf,
-            tokens_M=self._ids(tokens),
-            lengths_M=self._ids(lengths),
+            tokens=self._ids(tokens),
+            lengths=self._ids(lengths),
             longest=max(lengths),
             alike=len(set(lengths)) == 1,
-            rows_N=self._ids(rows),
-            into_N=self._ids([by_row[row][0] for row in rows]),
+            rows=self._ids(rows),
+            into=self._ids([by_row[row][0] for row in rows]),
         )
 
     def _ids(self, values: Sequence[int]) -> Tensor:
@@ -310,8 +313,8 @@ def _starts(pieces: Sequence[Piece]) -> list[int]:
 def _visible(decoding: _Decoding, window: int | None) -> Tensor | None:
     if decoding.alike and (window is None or window >= decoding.longest):
         return None
-    key_1S = torch.arange(decoding.longest, device=decoding.lengths_M.device).unsqueeze(0)
-    length_M1 = decoding.lengths_M.unsqueeze(1)
+    key_1S = torch.arange(decoding.longest, device=decoding.lengths.device).unsqueeze(0)
+    length_M1 = decoding.lengths.unsqueeze(1)
     visible_MS = key_1S < length_M1
     if window is not None:
         visible_MS = visible_MS & (key_1S >= length_M1 - window)

@@ -1,50 +1,27 @@
 """The next token from logits: greedy at temperature 0, else temperature, top-k, top-p, in that order, as everywhere.
 
-A request draws from its own generator, one number per token, so its answer depends on its seed and not on who else is in
-the batch.
+A request draws from its own generator, one number per token, so its answer depends on its seed and not on who else is
+in the batch.
 """
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from outcrop.errors import Invalid
+from outcrop.inference.request import Sampling
 
 # A nucleus is seldom wider; only when it is, the whole vocabulary is sorted.
 _USUAL_NUCLEUS = 512
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How a request wants its tokens drawn."""
-
-    temperature: float = 0.0
-    "0 is greedy."
-    top_p: float = 1.0
-    "Only the likeliest tokens that together reach this probability; the likeliest one always stays."
-    top_k: int = 0
-    "Only this many of the likeliest tokens; 0 is all."
-    seed: int | None = None
-    "The same seed draws the same tokens; None draws anew each time."
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.temperature < float("inf"):
-            raise Invalid(f"temperature: {self.temperature} is not a number of at least 0. Use 0 for greedy decoding.")
-        if not 0 <= self.top_p <= 1:
-            raise Invalid(f"top_p: {self.top_p} is not between 0 and 1. Use 1 to keep every token.")
-        if self.top_k < 0:
-            raise Invalid(f"top_k: {self.top_k} is below 0. Use 0 to keep every token.")
-
-
 class Candidates(NamedTuple):
     """Tokens that may be drawn, likeliest first, and their probabilities, which sum to 1."""
 
-    ids_C: Tensor
-    probabilities_C: Tensor
+    ids: Tensor
+    probabilities: Tensor
 
 
 def sample(logits_NV: Tensor, samplings: Sequence[Sampling], generators: Sequence[random.Random]) -> list[int]:
@@ -76,9 +53,9 @@ def candidates(logits_V: Tensor, sampling: Sampling) -> Candidates:
 
 def draw(candidates: Candidates, generator: random.Random) -> int:
     """One token, by a single number of the generator."""
-    summed_C = candidates.probabilities_C.double().cumsum(0)
+    summed_C = candidates.probabilities.double().cumsum(0)
     index = int(torch.searchsorted(summed_C, generator.random() * float(summed_C[-1]), right=True))
-    return int(candidates.ids_C[min(index, len(candidates.ids_C) - 1)])
+    return int(candidates.ids[min(index, len(candidates.ids) - 1)])
 
 
 def _nucleus(ids_C: Tensor, probabilities_C: Tensor, top_p: float) -> Candidates:

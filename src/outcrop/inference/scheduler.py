@@ -1,36 +1,17 @@
 """Who computes what in the next step: continuous batching, first come first served.
 
-A request joins as soon as the cache has room for its whole life, and leaves the moment it ends. Every live sequence that
-decodes gets its one token in every step; prompts share what is left of the step, so that a long prompt is read in chunks
-and does not stall the answers of others.
+A request joins as soon as the cache has room for its whole life, and leaves the moment it ends. Every live sequence
+that decodes gets its one token in every step; prompts share what is left of the step, so that a long prompt is read in
+chunks and does not stall the answers of others.
 """
 
 import random
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from outcrop.inference.kv_cache import KVCache, Slot
-from outcrop.inference.sampling import Sampling
-
-STOP, LENGTH = "stop", "length"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """One generation, as the engine needs it."""
-
-    id: str
-    prompt_ids: tuple[int, ...]
-    max_tokens: int
-    sampling: Sampling = field(default_factory=Sampling)
-    stop_token_ids: frozenset[int] = frozenset()
-    adapter: str | None = None
-
-    @property
-    def num_reserved(self) -> int:
-        """Positions it may ever need; the last token is produced, but never read again."""
-        return len(self.prompt_ids) + self.max_tokens - 1
+from outcrop.inference.request import LENGTH, STOP, Request
 
 
 @dataclass(kw_only=True, eq=False)
@@ -97,9 +78,8 @@ class Scheduler:
         self.live: list[Live] = []
 
     @property
-    def adapters_in_use(self) -> set[str]:
-        requests = [live.request for live in self.live] + list(self.waiting)
-        return {request.adapter for request in requests if request.adapter is not None}
+    def requests(self) -> list[Request]:
+        return [live.request for live in self.live] + list(self.waiting)
 
     def submit(self, request: Request) -> None:
         self.waiting.append(request)
@@ -130,7 +110,7 @@ class Scheduler:
         return False
 
     def _admit(self) -> Live | None:
-        """The longest waiting request, if there is room for it. Nobody overtakes, or a large one would wait for ever."""
+        """The longest waiting request, if there is room. Nobody overtakes, or a large one would wait for ever."""
         if not self.waiting or len(self.live) == self._limits.max_live:
             return None
         request = self.waiting[0]

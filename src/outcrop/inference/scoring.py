@@ -27,7 +27,7 @@ def score(network: nn.Module, ids: Sequence[int]) -> list[float]:
     positions_1T = layout.positions().to(device)
     logprobs: list[float] = []
     with _decoder_runs_once(network):
-        for at_N in torch.arange(len(ids) - 1, device=device).split(_POSITIONS_PER_CHUNK):
+        for at_N in torch.split(torch.arange(len(ids) - 1, device=device), _POSITIONS_PER_CHUNK):
             logits_NV = load.logits(network, ids_1T, positions_1T, layout, at_N=at_N)
             logprobs += _of(logits_NV, ids_1T[0, at_N + 1]).tolist()
     return logprobs
@@ -45,7 +45,8 @@ def _decoder_runs_once(network: nn.Module) -> Iterator[None]:
     network's own forward is called for each chunk rather than imitated here.
     """
     decoder: Any = network.get_decoder()  # type: ignore[operator]
-    run, remembered = decoder.forward, []
+    run = decoder.forward
+    remembered: list[Any] = []
 
     def forward(*arguments: Any, **keywords: Any) -> Any:
         if not remembered:

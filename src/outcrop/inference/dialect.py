@@ -1,0 +1,150 @@
+"""vLLM's dialect of the OpenAI completions protocol: JSON bodies to requests, and answers to JSON. Token ids only; the
+engine has no tokenizer, so every `text` is empty.
+
+A field that would change the answer and is not understood is refused, never ignored.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from outcrop.errors import Invalid, NotFound, NotReady, OutcropError
+from outcrop.inference.request import Sampling
+
+N = TypeVar("N", int, float)
+
+_DEFAULT_MAX_TOKENS = 16  # OpenAI's
+_UNDERSTOOD = {
+    "model", "prompt", "max_tokens", "temperature", "top_p", "top_k", "seed", "stop_token_ids", "ignore_eos",
+    "stream", "return_token_ids", "prompt_logprobs",
+}  # fmt: skip
+# Fields that many clients send with the one value that changes nothing.
+_HARMLESS = {
+    "n": 1, "best_of": 1, "echo": False, "stop": None, "logprobs": None, "presence_penalty": 0, "frequency_penalty": 0,
+    "repetition_penalty": 1, "min_p": 0, "suffix": None, "logit_bias": None, "skip_special_tokens": True,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """A body of POST /v1/completions."""
+
+    model: str
+    prompt_ids: tuple[int, ...]
+    max_tokens: int
+    sampling: Sampling
+    stop_token_ids: frozenset[int]
+    ignore_eos: bool
+    stream: bool
+    scores: bool
+    "Whether log probabilities of the prompt are asked for, instead of more tokens."
+
+
+def parse_completion(body: bytes) -> Completion:
+    """Raises Invalid, naming the field."""
+    fields = parse_object(body)
+    for name in sorted(fields.keys() - _UNDERSTOOD):
+        if name not in _HARMLESS or fields[name] not in (None, _HARMLESS[name]):
+            raise Invalid(f"{name}: is not supported by this engine. Leave it out.")
+    top_k = _number(fields, "top_k", int, 0)
+    seed = fields.get("seed")
+    return Completion(
+        model=text(fields, "model"),
+        prompt_ids=tuple(_ids(fields, "prompt")),
+        max_tokens=_number(fields, "max_tokens", int, _DEFAULT_MAX_TOKENS),
+        sampling=Sampling(
+            temperature=_number(fields, "temperature", float, 1.0),
+            top_p=_number(fields, "top_p", float, 1.0),
+            top_k=0 if top_k == -1 else top_k,  # vLLM's older way to say "all"
+            seed=None if seed is None else _number(fields, "seed", int, 0),
+        ),
+        stop_token_ids=frozenset(_ids(fields, "stop_token_ids") if fields.get("stop_token_ids") else []),
+        ignore_eos=bool(fields.get("ignore_eos", False)),
+        stream=bool(fields.get("stream", False)),
+        scores=fields.get("prompt_logprobs") is not None,
+    )
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(body)
+    except ValueError as problem:
+        raise Invalid(f"The body is not JSON: {problem}. Send one JSON object.") from problem
+    if not isinstance(fields, dict):
+        raise Invalid(f"The body is JSON, but {_kind(fields)}. Send one JSON object.")
+    return fields
+
+
+def text(fields: dict[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value:
+        raise Invalid(f"{name}: expected a string, found {_kind(value)}.")
+    return value
+
+
+def completion_answer(
+    completion: Completion,
+    request_id: str,
+    token_ids: Sequence[int],
+    finish_reason: str | None,
+    logprobs: Sequence[float] | None = None,
+) -> dict[str, Any]:
+    """The whole answer, or (of what has just been made) one event of a stream."""
+    choice: dict[str, Any] = {"index": 0, "text": "", "token_ids": list(token_ids), "finish_reason": finish_reason}
+    answer: dict[str, Any] = {
+        "id": request_id, "object": "text_completion", "model": completion.model, "choices": [choice],
+    }  # fmt: skip
+    if logprobs is not None:
+        scored = zip(completion.prompt_ids[1:], logprobs, strict=True)
+        choice["prompt_logprobs"] = [None, *({str(token): {"logprob": logprob}} for token, logprob in scored)]
+    if not completion.stream:
+        num_prompt, num_made = len(completion.prompt_ids), len(token_ids)
+        answer["usage"] = {
+            "prompt_tokens": num_prompt, "completion_tokens": num_made, "total_tokens": num_prompt + num_made,
+        }  # fmt: skip
+    return answer
+
+
+def event(data: dict[str, Any]) -> bytes:
+    """One server-sent event."""
+    return b"data: " + json.dumps(data, separators=(",", ":")).encode() + b"\n\n"
+
+
+END_OF_EVENTS = b"data: [DONE]\n\n"
+
+
+def error(problem: Exception) -> tuple[int, dict[str, Any]]:
+    """HTTP status and body; what is nobody's refusal shows no details."""
+    status, kind = next((known[1:] for known in _ERRORS if isinstance(problem, known[0])), (500, "InternalServerError"))
+    ours = isinstance(problem, OutcropError)
+    message = str(problem) if ours else "The engine failed. Its log says why."
+    return status, {"error": {"message": message, "type": kind, "code": status}}
+
+
+_ERRORS: tuple[tuple[type[Exception], int, str], ...] = (
+    (Invalid, 400, "BadRequestError"),
+    (NotFound, 404, "NotFoundError"),
+    (NotReady, 503, "ServiceUnavailableError"),
+)
+
+
+def _ids(fields: dict[str, Any], name: str) -> list[int]:
+    value = fields.get(name)
+    if not isinstance(value, list) or not all(type(token) is int for token in value):
+        raise Invalid(f"{name}: expected a list of token ids, found {_kind(value)}. This engine has no tokenizer.")
+    return value
+
+
+def _number(fields: dict[str, Any], name: str, kind: type[N], default: N) -> N:
+    value = fields.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
+        raise Invalid(f"{name}: expected {'an integer' if kind is int else 'a number'}, found {_kind(value)}.")
+    return kind(value)
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")

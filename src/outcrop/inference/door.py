@@ -1,0 +1,167 @@
+"""The engine's door: one function per path, and one log line per call."""
+
+import itertools
+import json
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from outcrop.errors import Invalid, NotFound, NotReady, OutcropError
+from outcrop.inference import dialect
+from outcrop.inference.dialect import Completion
+from outcrop.inference.engine_thread import EngineThread
+from outcrop.inference.request import LENGTH, Request
+from outcrop.inference.unix_http import HttpAnswer, HttpCall
+
+_log = structlog.get_logger()
+Facts = dict[str, Any]
+"What the log line of a call will say."
+
+
+class Door:
+    """Answers calls for one engine, whose base model requests name `base_name`."""
+
+    def __init__(self, engine: EngineThread, *, base_name: str) -> None:
+        self._engine = engine
+        self._base = base_name
+        self._numbers = itertools.count(1)
+        self._paths: dict[tuple[str, str], Callable[[HttpCall, Facts], Awaitable[HttpAnswer]]] = {
+            ("GET", "/health"): self._health,
+            ("GET", "/v1/models"): self._models,
+            ("POST", "/v1/load_lora_adapter"): self._load_adapter,
+            ("POST", "/v1/unload_lora_adapter"): self._unload_adapter,
+            ("POST", "/v1/completions"): self._complete,
+        }
+
+    async def answer(self, call: HttpCall) -> HttpAnswer:
+        """Never raises, unless it is cancelled."""
+        facts: Facts = {"method": call.method, "path": call.path, "started": time.monotonic()}
+        try:
+            found = self._paths.get((call.method, call.path))
+            if found is None:
+                raise NotFound(f"{call.method} {call.path}: this engine has no such path.")
+            answer = await found(call, facts)
+        except Exception as problem:
+            answer = _refuse(problem, facts)
+        except BaseException:
+            _report(facts, status=499)  # nginx's number for a caller that hung up
+            raise
+        if isinstance(answer.body, bytes) and call.path != "/health":  # asked every second, and never news
+            _report(facts, status=answer.status)
+        return answer
+
+    async def _health(self, call: HttpCall, facts: Facts) -> HttpAnswer:
+        del call, facts
+        if not self._engine.ready:
+            raise NotReady("The engine is loading its base model. Ask again in a moment.")
+        return _json({"status": "ready"})
+
+    async def _models(self, call: HttpCall, facts: Facts) -> HttpAnswer:
+        del call, facts
+        names, context_length = await self._engine.ask(lambda engine: (engine.adapters, engine.context_length))
+        parents: dict[str, str | None] = {self._base: None} | dict.fromkeys(names, self._base)
+        data = [
+            {"id": name, "object": "model", "parent": parent, "max_model_len": context_length}
+            for name, parent in parents.items()
+        ]
+        return _json({"object": "list", "data": data})
+
+    async def _load_adapter(self, call: HttpCall, facts: Facts) -> HttpAnswer:
+        fields = dialect.parse_object(call.body)
+        name, folder = dialect.text(fields, "lora_name"), Path(dialect.text(fields, "lora_path"))
+        facts["model"] = name
+        if name == self._base:
+            raise Invalid(f"lora_name: {name} is the base model's name. Give the adapter another.")
+        replaces = bool(fields.get("load_inplace", False))
+
+        def load(engine: Any) -> None:
+            if name in engine.adapters and not replaces:
+                raise Invalid(f"The lora adapter '{name}' has already been loaded. Set load_inplace to replace it.")
+            engine.load_adapter(name, folder)
+
+        await self._engine.ask(load)
+        return _json({"message": f"Success: LoRA adapter '{name}' added successfully."})
+
+    async def _unload_adapter(self, call: HttpCall, facts: Facts) -> HttpAnswer:
+        name = facts["model"] = dialect.text(dialect.parse_object(call.body), "lora_name")
+        await self._engine.ask(lambda engine: engine.unload_adapter(name))
+        return _json({"message": f"Success: LoRA adapter '{name}' removed successfully."})
+
+    async def _complete(self, call: HttpCall, facts: Facts) -> HttpAnswer:
+        completion = dialect.parse_completion(call.body)
+        facts.update(model=completion.model, prompt_tokens=len(completion.prompt_ids), completion_tokens=0)
+        request_id = facts["id"] = f"cmpl-{next(self._numbers)}"
+        if completion.scores:
+            return await self._score(completion, request_id)
+        request = await self._request(completion, request_id)
+        if completion.stream:
+            events = self._events(completion, request, facts)
+            await anext(events)  # accepted; what is refused has its status, not an event
+            return HttpAnswer(body=events, content_type="text/event-stream")
+        made: list[int] = []
+        reason = None
+        async with aclosing(self._engine.generate(request)) as generated:
+            async for ids, reason in generated:
+                made += ids
+                facts.update(completion_tokens=len(made), finish_reason=reason)
+        return _json(dialect.completion_answer(completion, request_id, made, reason))
+
+    async def _events(self, completion: Completion, request: Request, facts: Facts) -> AsyncGenerator[bytes, None]:
+        """Server-sent events, after one empty piece. From there on a failure is an event too."""
+        async with aclosing(self._engine.generate(request)) as generated:
+            await anext(generated)
+            status = 499
+            try:
+                yield b""
+                async for ids, reason in generated:
+                    facts.update(completion_tokens=facts["completion_tokens"] + len(ids), finish_reason=reason)
+                    yield dialect.event(dialect.completion_answer(completion, request.id, ids, reason))
+                status = 200
+            except OutcropError as problem:
+                status, body = dialect.error(problem)
+                yield dialect.event(body)
+            finally:
+                _report(facts, status=status)
+        yield dialect.END_OF_EVENTS
+
+    async def _score(self, completion: Completion, request_id: str) -> HttpAnswer:
+        """Log probabilities of the prompt. No token is generated: who asks for these wants no answer."""
+        adapter = self._adapter(completion)
+        logprobs = await self._engine.ask(lambda engine: engine.score(completion.prompt_ids, adapter))
+        return _json(dialect.completion_answer(completion, request_id, [], LENGTH, logprobs))
+
+    async def _request(self, completion: Completion, request_id: str) -> Request:
+        end_ids = await self._engine.ask(lambda engine: engine.end_ids)
+        return Request(
+            id=request_id,
+            prompt_ids=completion.prompt_ids,
+            max_tokens=completion.max_tokens,
+            sampling=completion.sampling,
+            stop_token_ids=completion.stop_token_ids | (frozenset() if completion.ignore_eos else end_ids),
+            adapter=self._adapter(completion),
+        )
+
+    def _adapter(self, completion: Completion) -> str | None:
+        return None if completion.model == self._base else completion.model
+
+
+def _json(body: dict[str, Any], status: int = 200) -> HttpAnswer:
+    return HttpAnswer(body=json.dumps(body, separators=(",", ":")).encode(), status=status)
+
+
+def _refuse(problem: Exception, facts: Facts) -> HttpAnswer:
+    status, body = dialect.error(problem)
+    if isinstance(problem, OutcropError):
+        facts["problem"] = type(problem).__name__  # not its message: that may quote what was sent
+    else:
+        _log.exception("call failed", id=facts.get("id"))
+    return _json(body, status)
+
+
+def _report(facts: Facts, *, status: int) -> None:
+    seconds = round(time.monotonic() - facts.pop("started"), 4)
+    _log.info("call", **facts, status=status, seconds=seconds)

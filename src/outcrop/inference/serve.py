@@ -1,0 +1,134 @@
+"""`python -m outcrop.inference.serve`: one base model with its adapters behind a Unix socket.
+
+The process knows no records, only folders and names. It answers from its first moment (503 while the model loads), ends
+in order at SIGTERM, and ends when the process that started it is gone. One JSON line per call goes to stderr; no prompt
+and no answer ever stands in it.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from outcrop.errors import OutcropError
+from outcrop.inference.door import Door
+from outcrop.inference.engine_thread import EngineThread
+from outcrop.inference.unix_http import UnixServer
+
+if TYPE_CHECKING:
+    from outcrop.inference.engine import Engine
+
+_GRACE_S = 5.0
+"Calls in progress may still end for so long after SIGTERM."
+
+_log = structlog.get_logger()
+
+
+def main() -> None:
+    """Serve until told to end."""
+    arguments = _arguments()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+    try:
+        status = asyncio.run(_serve(arguments))
+    except OutcropError as problem:
+        _log.error("engine cannot start", problem=str(problem))
+        status = 1
+    sys.stderr.flush()
+    # A thread still importing or loading would crash in the interpreter's last moments; there is nothing left to save.
+    os._exit(status)
+
+
+async def _serve(arguments: argparse.Namespace) -> int:
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    watch = asyncio.create_task(_end_with_parent(ended))
+    engine = EngineThread(lambda: _load(arguments))
+    server = UnixServer(arguments.socket, Door(engine, base_name=arguments.name).answer)
+    await server.start()
+    loaded = asyncio.create_task(_report_loading(engine, arguments.name))
+    ending = asyncio.create_task(ended.wait())
+    await asyncio.wait((ending, loaded), return_when=asyncio.FIRST_COMPLETED)
+    could_load = not loaded.done() or loaded.result()
+    if could_load:
+        await ending
+    await server.close(_GRACE_S if could_load else 0)
+    watch.cancel()
+    engine.stop(timeout_s=1 if engine.ready else 0)
+    _log.info("engine ended", base=arguments.name)
+    return 0 if could_load else 1
+
+
+async def _report_loading(engine: EngineThread, base: str) -> bool:
+    started = time.monotonic()
+    try:
+        await engine.loaded
+    except OutcropError as problem:
+        _log.error("base model cannot be loaded", base=base, problem=str(problem))
+        return False
+    except Exception:
+        _log.exception("base model cannot be loaded", base=base)
+        return False
+    _log.info("engine ready", base=base, seconds=round(time.monotonic() - started, 3), pid=os.getpid())
+    return True
+
+
+def _load(arguments: argparse.Namespace) -> "Engine":
+    """On the engine's thread: torch is imported here, and its number of threads belongs to the thread that sets it."""
+    import torch
+
+    from outcrop.inference.engine import Engine
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    return Engine(arguments.model, cache_bytes=arguments.cache_bytes or _usual_cache_bytes())
+
+
+def _usual_cache_bytes() -> int:
+    """A quarter of what the accelerator has free, or else of the machine's memory: others live here too."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.mem_get_info()[0] // 4
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+
+
+async def _end_with_parent(ended: asyncio.Event) -> None:
+    """Sets `ended` when the parent process is gone, however it died.
+
+    Not PR_SET_PDEATHSIG: that fires when the *thread* that started us ends, and a server starts processes from threads
+    of a pool, which come and go.
+    """
+    parent = os.getppid()
+    while os.getppid() == parent:
+        await asyncio.sleep(0.5)
+    _log.warning("parent process is gone", parent=parent)
+    ended.set()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m outcrop.inference.serve", description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="Hugging Face directory of the base model")
+    parser.add_argument("--name", required=True, help="the base model's id, as requests name it")
+    parser.add_argument("--socket", type=Path, required=True, help="path of the Unix socket")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves the choice to torch")
+    parser.add_argument("--cache-bytes", type=int, default=0, help="limit of the KV cache; 0: a quarter of the memory")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
