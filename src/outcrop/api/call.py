@@ -12,10 +12,10 @@ files freely; an `async def` runs on the event loop, so it must await whatever t
 
 `call.params` holds the members of the input shape by the model's own names, checked against the shape (required,
 pattern, enum, length, range): timestamps are aware datetimes in UTC, blobs are bytes, header maps (`Metadata` of S3)
-dicts with lower-case keys, documents plain JSON values. An absent member is absent. A streaming blob (S3's PutObject and
-UploadPart) is not in `params`: it is `call.body`, an async iterator of plain bytes that ends by raising when the
-payload does not keep what its signature promised; so keep the bytes aside and make them count after the last one. What the
-client sent as trailers stands in `call.trailers` then (`x-amz-checksum-crc32`).
+dicts with lower-case keys, documents plain JSON values. An absent member is absent. A streaming blob (S3's PutObject
+and UploadPart) is not in `params`: it is `call.body`, an async iterator of plain bytes that ends by raising when the
+payload does not keep what its signature promised; so keep the bytes aside and make them count after the last one. What
+the client sent as trailers stands in `call.trailers` then (`x-amz-checksum-crc32`).
 
 What may be returned:
 
@@ -27,8 +27,8 @@ What may be returned:
                                              ordinary error, later an exception frame. It is closed (aclose) when the
                                              client goes away.
 
-A streaming blob of the output (S3's GetObject `Body`) may be bytes, a `FileBody(path=..., offset=..., length=...)` or an
-async iterator of bytes. A HEAD or a 304 has no body; raise ServiceRefusal("NotModified", "Not Modified",
+A streaming blob of the output (S3's GetObject `Body`) may be bytes, a `FileBody(path=..., offset=..., length=...)` or
+an async iterator of bytes. A HEAD or a 304 has no body; raise ServiceRefusal("NotModified", "Not Modified",
 http_status=304) for the latter.
 """
 
@@ -36,21 +36,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from outcrop.access.caller import Caller
+
 if TYPE_CHECKING:
     from outcrop.api.platform import Platform
-
-
-@dataclass(frozen=True, kw_only=True)
-class Caller:
-    """Who signed the request."""
-
-    arn: str
-    "`arn:aws:iam::<account>:user/<name>` or `arn:aws:sts::<account>:assumed-role/<role>/<session>`."
-    account: str
-    user_id: str
-    key_id: str
-    session_name: str | None = None
-    "The session of an assumed role; None for a user."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """A routed request -> the members of its operation's input, by the model's names. It judges no value: `validate` does.
 
-A streaming blob is left out (the door hands it over as a stream). Whatever cannot be read raises Unreadable.
+A streaming blob is left out (the door hands it over as a stream). A body that cannot be read
+raises Unreadable, a value of the path, the query or a header Invalid.
 """
 
 import base64
@@ -12,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
+from outcrop.errors import Invalid
 from outcrop.protocol import json_values, query_values, scalars, service_model, xml_values
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.routing import Routed, is_form
@@ -28,8 +30,10 @@ def parse(routed: Routed, request: HttpRequest) -> dict[str, Any]:
     if routed.protocol == "query":
         return dict(query_values.read(shape, query_values.tree(_fields(request))))
     assert routed.protocol in ("rest-json", "rest-xml"), f"no parser for {routed.protocol}"
-    query = _query(request.raw_query)
-    params = _located(shape, request.headers, query, routed.path_parameters)
+    try:
+        params = _located(shape, request.headers, _query(request.raw_query), routed.path_parameters)
+    except Unreadable as error:
+        raise Invalid(error.message) from error  # A wrong value, where everything is text; not broken syntax.
     params.update(_body(shape, request.body or b"", routed.protocol))
     return params
 

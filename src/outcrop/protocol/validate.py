@@ -30,9 +30,9 @@ def violations(shape: StructureShape, params: dict[str, Any]) -> list[str]:
     return list(_structure(shape, params, ""))
 
 
-def missing(shape: StructureShape, params: dict[str, Any]) -> list[str]:
-    """Names of the required members of the first level that are absent."""
-    return [name for name in shape.required_members if params.get(name) is None]
+def absences(shape: StructureShape, params: dict[str, Any]) -> list[str]:
+    """Only the violations that something required is absent: what S3 judges before its operations do."""
+    return [sentence for sentence in violations(shape, params) if sentence.startswith("Value null ")]
 
 
 def _structure(shape: StructureShape, params: dict[str, Any], path: str) -> Iterator[str]:

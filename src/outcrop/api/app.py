@@ -1,0 +1,273 @@
+"""The door, an ASGI application: request id, signature, route, parse, validate, authorize, call, serialize, log.
+
+It speaks for every service and knows none: names, types and errors come from the service models, what an operation does
+from its handler. Whatever is raised on the way becomes the service's own error.
+"""
+
+import json
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from inspect import isawaitable
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from botocore.model import StructureShape
+
+from outcrop.api import exchange, failures
+from outcrop.api.call import Answer, Answered, Call, Handler, Streamed
+from outcrop.api.operations import Operations
+from outcrop.api.platform import Platform
+from outcrop.errors import ServiceRefusal
+from outcrop.protocol import eventstream, payload, routing, serialize, service_model, sigv4, validate
+from outcrop.protocol.http import HttpRequest, HttpResponse
+from outcrop.protocol.parse import parse
+from outcrop.protocol.routing import Routed, UnknownOperation
+from outcrop.protocol.sigv4 import Verified
+
+LARGEST_BODY = 6 * 1024 * 1024
+LARGEST_RUNTIME_BODY = 25_000_000
+"What InvokeModel's shape allows."
+_RUNTIMES = ("bedrock-runtime", "sagemaker-runtime", "bedrock-agent-runtime")
+
+_log = logging.getLogger("outcrop.door")
+
+
+@dataclass
+class _Visit:
+    """What is known so far of one request; its log line at the end."""
+
+    request: HttpRequest
+    incoming: exchange.Incoming
+    request_id: str
+    service: str = "s3"
+    protocol: str = "rest-xml"
+    routed: Routed | None = None
+    caller_arn: str = ""
+    status: int = 0
+    left: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+
+class Door:
+    """The ASGI application over one platform and one table of operations."""
+
+    def __init__(self, platform: Platform, operations: Operations) -> None:
+        self._platform = platform
+        self._operations = operations
+
+    async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = exchange.request_of(scope)
+        visit = _Visit(request, exchange.Incoming(receive, request.headers), str(uuid.uuid4()))
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(_end_when_left, visit, group.cancel_scope)
+                await self._visit(visit, send)
+                group.cancel_scope.cancel()
+        finally:
+            _write_log(visit)
+
+    async def _visit(self, visit: _Visit, send: exchange.Send) -> None:
+        response = await self._respond(visit)
+        visit.status = response.status
+        await visit.incoming.drain()
+        await exchange.send(send, response, method=visit.request.method, now=self._platform.clock.now())
+
+    async def _respond(self, visit: _Visit) -> HttpResponse:
+        request = visit.request
+        if request.raw_path == "/health" and "authorization" not in request.headers and not request.raw_query:
+            body = json.dumps(await anyio.to_thread.run_sync(self._platform.health)).encode()
+            return HttpResponse(status=200, headers={"content-type": "application/json"}, body=body)
+        try:
+            return await self._answer(visit)
+        except Exception as error:
+            return _failed(visit, error)
+
+    async def _answer(self, visit: _Visit) -> HttpResponse:
+        routed = await _route(visit)
+        streams = service_model.streams_in(routed.operation)
+        limit = LARGEST_RUNTIME_BODY if routed.service in _RUNTIMES else LARGEST_BODY
+        if routed.service != "s3" and visit.request.body is None:
+            visit.request = replace(visit.request, body=await _read(visit, visit.incoming.read(limit)))
+        verified, caller = await self._verify(visit, routed)
+        handler = self._operations.get(routed.service, {}).get(routed.operation.name)
+        if handler is None:
+            raise failures.unbuilt(routed.operation, routed.protocol)
+        trailers: dict[str, str] = {}
+        body: AsyncIterator[bytes] | None = None
+        if routed.service == "s3":
+            body = payload.plain(visit.incoming.stream(), verified, visit.request.headers, trailers)
+            if not streams:
+                visit.request = replace(visit.request, body=await _read(visit, exchange.joined(body, limit)))
+        params = parse(routed, visit.request)
+        _check(routed, params)
+        call = Call(
+            service=routed.service,
+            operation=routed.operation.name,
+            params=params,
+            caller=caller,
+            region=verified.signed.region,
+            request_id=visit.request_id,
+            headers=visit.request.headers,
+            body=body if streams else None,
+            trailers=trailers,
+        )
+        return await _serialized(visit, routed, await self._call(handler, call))
+
+    async def _verify(self, visit: _Visit, routed: Routed) -> tuple[Verified, Any]:
+        signed = sigv4.read(visit.request, protocol=routed.protocol)
+        credential = await anyio.to_thread.run_sync(self._platform.secret_for, signed.key_id)
+        verified = sigv4.verify(
+            signed,
+            credential,
+            visit.request,
+            protocol=routed.protocol,
+            service=service_model.signing_name(routed.service),
+            now=self._platform.clock.now(),
+        )
+        assert credential is not None, "verify refuses unknown keys"
+        visit.caller_arn = credential.caller.arn
+        return verified, credential.caller
+
+    async def _call(self, handler: Handler, call: Call) -> Answered:
+        def authorized() -> Any:
+            # For a plain handler this is its thread; an async one only makes its coroutine here.
+            self._platform.authorize(call)
+            return handler(self._platform, call)
+
+        answered = await anyio.to_thread.run_sync(authorized)
+        if isawaitable(answered):
+            answered = await answered
+        assert isinstance(answered, dict | Answer | Streamed), f"{call.operation} answered {type(answered)}"
+        return answered
+
+
+async def _end_when_left(visit: _Visit, scope: anyio.CancelScope) -> None:
+    await visit.incoming.client_left()
+    visit.left = True
+    scope.cancel()
+
+
+async def _route(visit: _Visit) -> Routed:
+    """The operation asked for. The form of a query request is read for it, but never what S3 may be storing."""
+    request = visit.request
+    if routing.is_form(request) and routing.scope_service(request) != "s3":
+        visit.protocol, visit.service = "query", "sts"
+        visit.request = request = replace(request, body=await _read(visit, visit.incoming.read(LARGEST_BODY)))
+    try:
+        routed = routing.route(request)
+    except UnknownOperation as error:
+        visit.service, visit.protocol = error.service, error.protocol
+        raise
+    visit.routed, visit.service, visit.protocol = routed, routed.service, routed.protocol
+    if routed.protocol not in ("rest-json", "rest-xml", "json", "query"):
+        visit.protocol = "json"
+        text = f"{routed.service}: the protocol {routed.protocol} is not built in Outcrop yet. Use json or query."
+        raise ServiceRefusal("UnknownOperationException", text, http_status=400)
+    return routed
+
+
+async def _read(visit: _Visit, body: Any) -> bytes:
+    try:
+        return bytes(await body)
+    except exchange.TooLarge as error:
+        raise failures.too_large(visit.protocol, error.limit) from error
+
+
+def _check(routed: Routed, params: dict[str, Any]) -> None:
+    shape = routed.operation.input_shape
+    if shape is None:
+        return
+    if routed.service != "s3":
+        validate.check(shape, params)
+        return
+    # S3 judges values in its operations, each with a code of its own; only what is absent is told here.
+    absent = validate.absences(shape, params)
+    if absent and shape.serialization.get("payload") not in params:
+        raise ServiceRefusal("MissingRequestBodyError", "Request Body is empty", http_status=400)
+    if absent:
+        text = "The XML you provided was not well-formed or did not validate against our published schema"
+        raise ServiceRefusal("MalformedXML", text, http_status=400)
+
+
+async def _serialized(visit: _Visit, routed: Routed, answered: Answered) -> HttpResponse:
+    answer = answered if isinstance(answered, Answer | Streamed) else Answer(answered)
+    if isinstance(answer, Streamed):
+        response = await _event_stream(visit, routed, answer)
+    else:
+        response = serialize.serialize(
+            routed.operation,
+            answer.members,
+            protocol=routed.protocol,
+            request_id=visit.request_id,
+            status=answer.status,
+        )
+    return await exchange.opened(replace(response, headers=response.headers | dict(answer.headers)))
+
+
+async def _event_stream(visit: _Visit, routed: Routed, streamed: Streamed) -> HttpResponse:
+    stream = serialize.event_stream_shape(routed.operation)
+    assert stream is not None, f"{routed.operation.name} has no event stream"
+    head = serialize.stream_head(routed.operation, streamed.members, request_id=visit.request_id)
+    try:
+        # The head waits for the first event: what fails before it is still an ordinary HTTP error.
+        first = await anext(streamed.events, None)
+    except BaseException:
+        await exchange.close(streamed.events)
+        raise
+    return replace(head, body=_frames(visit, stream, first, streamed.events))
+
+
+async def _frames(
+    visit: _Visit, stream: StructureShape, first: dict[str, Any] | None, events: AsyncIterator[dict[str, Any]]
+) -> AsyncIterator[bytes]:
+    try:
+        if first is not None:
+            yield eventstream.event(stream, first)
+            async for each in events:
+                yield eventstream.event(stream, each)
+    except Exception as error:
+        _log_trouble(visit, error)
+        yield failures.frame(error, stream)
+    finally:
+        await exchange.close(events)
+
+
+def _failed(visit: _Visit, error: Exception) -> HttpResponse:
+    _log_trouble(visit, error)
+    operation = visit.routed.operation if visit.routed is not None else None
+    found = failures.failure(error, service=visit.service, protocol=visit.protocol, operation=operation)
+    return serialize.serialize_error(
+        visit.protocol,
+        service=visit.service,
+        code=found.code,
+        message=found.message,
+        status=found.status,
+        members=found.members,
+        request_id=visit.request_id,
+    )
+
+
+def _log_trouble(visit: _Visit, error: Exception) -> None:
+    if not failures.is_expected(error):
+        _log.error(json.dumps({"event": "error", "request_id": visit.request_id}), exc_info=error)
+
+
+def _write_log(visit: _Visit) -> None:
+    operation = visit.routed.operation.name if visit.routed is not None else ""
+    line = {
+        "event": "request",
+        "request_id": visit.request_id,
+        "service": visit.service,
+        "operation": operation,
+        "status": visit.status,
+        "ms": round((time.monotonic() - visit.started) * 1000, 1),
+        "caller": visit.caller_arn,
+    }
+    _log.info(json.dumps(line | ({"client_left": True} if visit.left else {})))
+

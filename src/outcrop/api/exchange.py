@@ -1,0 +1,165 @@
+"""One request and its answer on the wire: ASGI in, ASGI out. It knows limits and connections, no service.
+
+`Incoming` hands out the request's body once, as it arrives. `send` writes a response and closes what streams into it,
+also when the client leaves in the middle.
+"""
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import IO, Any
+
+import anyio
+import anyio.to_thread
+
+from outcrop.errors import ServiceRefusal
+from outcrop.protocol import timestamps
+from outcrop.protocol.http import FileBody, HttpRequest, HttpResponse
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_FILE_PIECE = 1 << 20
+_DRAIN_LIMIT = 16 << 20
+
+
+class TooLarge(Exception):  # noqa: N818 - a fact about the body, turned into the service's own error by the door
+    """The body is longer than it may be."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+def request_of(scope: Scope) -> HttpRequest:
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key, text = name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape")
+        headers[key] = f"{headers[key]},{text}" if key in headers else text
+    return HttpRequest(
+        method=scope["method"],
+        raw_path=scope["raw_path"].decode("latin-1"),
+        raw_query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+    )
+
+
+class Incoming:
+    """The body of a request, to be read once."""
+
+    def __init__(self, receive: Receive, headers: MutableMapping[str, str] | Any) -> None:
+        self._receive = receive
+        self._stated = int(headers.get("content-length") or 0)
+        self._waits_for_100 = "100-continue" in headers.get("expect", "").lower()
+        self._begun = False
+        self.ended = anyio.Event()
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The body as it arrives; raises when the client leaves before its end."""
+        self._begun = True
+        while not self.ended.is_set():
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ServiceRefusal("IncompleteBody", "The client left before the body's end.", http_status=400)
+            if not message.get("more_body", False):
+                self.ended.set()
+            if message.get("body"):
+                yield message["body"]
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body. Raises TooLarge, at once if its length is stated."""
+        if self._stated > limit:
+            raise TooLarge(limit)
+        return await joined(self.stream(), limit)
+
+    async def drain(self) -> None:
+        """Take in what a client still sends, so that it hears an early refusal instead of a broken connection."""
+        if self.ended.is_set() or self._stated > _DRAIN_LIMIT or (self._waits_for_100 and not self._begun):
+            return
+        size = 0
+        async with aclosing(self.stream()) as stream:  # type: ignore[type-var]
+            async for piece in stream:
+                size += len(piece)
+                if size > _DRAIN_LIMIT:
+                    return
+
+    async def client_left(self) -> None:
+        """Returns when the client goes away after having sent its request."""
+        await self.ended.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+async def joined(stream: AsyncIterator[bytes], limit: int) -> bytes:
+    pieces, size = [], 0
+    async for piece in stream:
+        size += len(piece)
+        if size > limit:
+            raise TooLarge(limit)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def send(send_message: Send, response: HttpResponse, *, method: str, now: datetime) -> None:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    # boto corrects its own clock by this header when its signature is refused for its time.
+    headers["date"] = str(timestamps.write(now, "rfc822"))
+    body = response.body
+    has_body = method != "HEAD" and response.status not in (204, 304)
+    if has_body and isinstance(body, bytes):
+        headers["content-length"] = str(len(body))
+    encoded = [(name.encode("latin-1"), value.encode("utf-8", "surrogateescape")) for name, value in headers.items()]
+    start = {"type": "http.response.start", "status": response.status, "headers": encoded}
+    if isinstance(body, bytes):
+        await send_message(start)
+        await send_message({"type": "http.response.body", "body": body if has_body else b""})
+        return
+    assert not isinstance(body, FileBody), "opened() comes before send()"
+    async with aclosing(_closing(body)) as pieces:
+        await send_message(start)
+        if has_body:
+            async for piece in pieces:
+                await send_message({"type": "http.response.body", "body": piece, "more_body": True})
+        await send_message({"type": "http.response.body", "body": b""})
+
+
+async def opened(response: HttpResponse) -> HttpResponse:
+    """The response with its file open: one that is gone must become an error, before the first byte of an answer."""
+    body = response.body
+    if not isinstance(body, FileBody):
+        return response
+    file = await anyio.to_thread.run_sync(partial(body.path.open, "rb", buffering=0))
+    headers = response.headers | {"Content-Length": str(body.length)}
+    return replace(response, headers=headers, body=_file_pieces(file, body))
+
+
+async def _file_pieces(file: IO[bytes], body: FileBody) -> AsyncGenerator[bytes]:
+    with file:
+        position, end = body.offset, body.offset + body.length
+        while position < end:
+            size = min(_FILE_PIECE, end - position)
+            piece = await anyio.to_thread.run_sync(os.pread, file.fileno(), size, position)
+            if not piece:
+                raise EOFError(f"{body.path} ended at byte {position}, before {end}")
+            position += len(piece)
+            yield piece
+
+
+async def _closing(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    try:
+        async for piece in stream:
+            yield piece
+    finally:
+        await close(stream)
+
+
+async def close(stream: AsyncIterator[Any]) -> None:
+    """Close a generator even while this task is being cancelled: what it holds (a generation) must end too."""
+    if isinstance(stream, AsyncGenerator):
+        with anyio.CancelScope(shield=True):
+            await stream.aclose()

@@ -1,0 +1,144 @@
+"""What went wrong -> the code, the status and the members of the service's own error. The one place that knows both."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.model import OperationModel, StructureShape
+
+from outcrop.errors import (
+    Conflict,
+    Denied,
+    Invalid,
+    MachineTrouble,
+    ModelFailed,
+    NotFound,
+    NotReady,
+    QuotaExceeded,
+    Refusal,
+    ServiceRefusal,
+)
+from outcrop.protocol import eventstream, service_model
+from outcrop.protocol.routing import UnknownOperation
+from outcrop.protocol.unreadable import Unreadable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    code: str
+    message: str
+    status: int
+    members: dict[str, Any] = field(default_factory=dict)
+
+
+# Codes by preference: the first that the operation declares is taken. An operation of Bedrock that declares no
+# ConflictException says ValidationException for the same thing (CreateProvisionedModelThroughput does).
+_DECLARED: dict[type[Refusal], tuple[str, ...]] = {
+    Invalid: ("ValidationException", "ValidationError"),
+    NotFound: ("ResourceNotFoundException", "ResourceNotFound", "NoSuchEntity", "ValidationException"),
+    Conflict: ("ConflictException", "ResourceInUse", "EntityAlreadyExists", "DeleteConflict", "ValidationException"),
+    QuotaExceeded: ("ServiceQuotaExceededException", "ResourceLimitExceeded", "LimitExceeded", "ValidationException"),
+    NotReady: ("ModelNotReadyException", "ServiceUnavailableException", "ServiceUnavailable"),
+    ModelFailed: (
+        "ModelErrorException", "ModelError", "ModelStreamErrorException", "ModelStreamError", "InternalServerException",
+    ),
+}  # fmt: skip
+
+# Where nothing is declared (Access denied is understood everywhere, S3 declares next to nothing): rest-json, json,
+# query, rest-xml.
+_OTHERWISE: dict[type[Refusal], tuple[tuple[str, int], ...]] = {
+    Invalid: (
+        ("ValidationException", 400), ("ValidationException", 400), ("ValidationError", 400), ("InvalidArgument", 400),
+    ),
+    NotFound: (
+        ("ResourceNotFoundException", 404), ("ResourceNotFound", 400), ("NoSuchEntity", 404), ("NoSuchKey", 404),
+    ),
+    Conflict: (
+        ("ConflictException", 400), ("ConflictException", 400), ("EntityAlreadyExists", 409), ("OperationAborted", 409),
+    ),
+    Denied: (
+        ("AccessDeniedException", 403), ("AccessDeniedException", 400), ("AccessDenied", 403), ("AccessDenied", 403),
+    ),
+    QuotaExceeded: (
+        ("ServiceQuotaExceededException", 400), ("ResourceLimitExceeded", 400), ("LimitExceeded", 409),
+        ("InvalidRequest", 400),
+    ),
+    NotReady: (
+        ("ModelNotReadyException", 429), ("ServiceUnavailableException", 503), ("ServiceUnavailable", 503),
+        ("ServiceUnavailable", 503),
+    ),
+    ModelFailed: (
+        ("ModelErrorException", 424), ("InternalFailure", 500), ("InternalFailure", 500), ("InternalError", 500),
+    ),
+    Unreadable: (
+        ("SerializationException", 400), ("SerializationException", 400), ("ValidationError", 400),
+        ("MalformedXML", 400),
+    ),
+    UnknownOperation: (
+        ("UnknownOperationException", 404), ("UnknownOperationException", 400), ("InvalidAction", 400),
+        ("MethodNotAllowed", 405),
+    ),
+}  # fmt: skip
+_INTERNAL = (
+    ("InternalServerException", 500), ("InternalFailure", 500), ("ServiceFailure", 500), ("InternalError", 500),
+)  # fmt: skip
+_COLUMNS = {"rest-json": 0, "json": 1, "query": 2, "rest-xml": 3}
+_INTERNAL_MESSAGE = "The request could not be completed because of an error inside Outcrop. Its log has the details."
+
+
+def failure(error: Exception, *, service: str, protocol: str, operation: OperationModel | None) -> Failure:
+    """How the service says it over HTTP."""
+    declared = {shape.error_code for shape in operation.error_shapes} if operation is not None else set()
+    found = _failure(error, protocol, declared)
+    if isinstance(error, ServiceRefusal):
+        return found
+    shape = service_model.error_shapes(service).get(found.code)
+    modelled = shape.metadata.get("error", {}).get("httpStatusCode") if shape is not None else None
+    return Failure(code=found.code, message=found.message, status=modelled or found.status, members=found.members)
+
+
+def frame(error: Exception, stream: StructureShape) -> bytes:
+    """How it is said in an event stream whose head has already been sent."""
+    declared = {shape.error_code for shape in stream.members.values() if shape.metadata.get("exception")}
+    found = _failure(error, "rest-json", declared)
+    member = eventstream.exception_member(stream, found.code)
+    if member is None:
+        return eventstream.encode_error(found.code, found.message)
+    name, shape = member
+    members = {key: value for key, value in found.members.items() if key in shape.members}
+    return eventstream.encode_exception(name, found.message, **members)
+
+
+def unbuilt(operation: OperationModel, protocol: str) -> ServiceRefusal:
+    """An operation that Outcrop does not have; by name, and with a code that clients do not retry."""
+    text = f"{operation.name} is not built in Outcrop yet. The documentation lists the operations that are."
+    if protocol == "rest-xml":
+        return ServiceRefusal("NotImplemented", text, http_status=501)
+    code, status = _OTHERWISE[Invalid][_COLUMNS[protocol]]
+    return ServiceRefusal(code, text, http_status=status)
+
+
+def too_large(protocol: str, limit: int) -> ServiceRefusal:
+    """A body beyond what the operation takes."""
+    text = f"The request body is larger than the {limit:,} bytes that this operation takes. Send less."
+    code = "MaxMessageLengthExceeded" if protocol == "rest-xml" else "RequestEntityTooLargeException"
+    return ServiceRefusal(code, text, http_status=400 if protocol == "rest-xml" else 413)
+
+
+def is_expected(error: Exception) -> bool:
+    """True for what a caller did; the rest is logged with its traceback."""
+    return isinstance(error, Refusal)
+
+
+def _failure(error: Exception, protocol: str, declared: Collection[str]) -> Failure:
+    if isinstance(error, ServiceRefusal):
+        return Failure(code=error.code, message=error.message, status=error.http_status, members=error.members)
+    column = _COLUMNS[protocol]
+    for kind, answers in _OTHERWISE.items():
+        if isinstance(error, kind):
+            code, status = answers[column]
+            code = next((each for each in _DECLARED.get(kind, ()) if each in declared), code)
+            return Failure(code=code, message=error.message, status=status)
+    code, status = _INTERNAL[column]
+    message = error.message if isinstance(error, MachineTrouble) else _INTERNAL_MESSAGE
+    return Failure(code=code, message=message, status=status)

@@ -1,0 +1,15 @@
+"""Which handler answers which operation: the tables of all files of handlers, by service. The list below is the whole
+product as clients see it; an operation that is in none of them is answered by its name, as not built.
+"""
+
+from collections.abc import Mapping
+
+from outcrop.api import iam, sts
+from outcrop.api.call import Handler
+
+Operations = Mapping[str, Mapping[str, Handler]]
+
+OPERATIONS: Operations = {
+    "iam": iam.OPERATIONS,
+    "sts": sts.OPERATIONS,
+}

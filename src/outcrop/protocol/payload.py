@@ -1,0 +1,180 @@
+"""The body of an S3 request as it flows: chunk framing taken off, and every promise about it checked on the way.
+
+What the signature says of the body is its SHA-256, or UNSIGNED-PAYLOAD, or one of the STREAMING words: then the body
+comes in chunks (`<hex size>[;chunk-signature=<signature>]`), perhaps followed by trailers. A broken promise is raised
+when it shows, at the latest after the last byte; so whoever stores the bytes lets them count only after that.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from outcrop.errors import ServiceRefusal
+from outcrop.protocol import signature
+from outcrop.protocol.signature_refusals import Case, refusal
+from outcrop.protocol.sigv4 import UNSIGNED_PAYLOAD, Verified
+
+UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+SIGNED_CHUNKS_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CHUNK = re.compile(rb"([0-9a-fA-F]{1,16})(?:;chunk-signature=([0-9a-f]{64}))?")
+_EMPTY = hashlib.sha256(b"").hexdigest()
+_LONGEST_LINE = 4096
+_MAX_TRAILERS = 20
+
+
+def plain(
+    stream: AsyncIterator[bytes], verified: Verified, headers: Mapping[str, str], trailers: dict[str, str]
+) -> AsyncIterator[bytes]:
+    """The bytes the client meant. What follows them is put into `trailers` before the iteration ends."""
+    stated = verified.payload_hash
+    if stated == UNSIGNED_PAYLOAD:
+        return stream
+    if _SHA256.fullmatch(stated.lower()):
+        return _hashed(stream, stated.lower())
+    if stated not in (UNSIGNED_TRAILER, SIGNED_CHUNKS, SIGNED_CHUNKS_TRAILER):
+        text = f"x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a SHA-256 or a STREAMING method, not {stated!r}"
+        raise ServiceRefusal("InvalidRequest", text, http_status=400)
+    return _counted(_Chunks(stream, verified, trailers).read(), headers)
+
+
+async def _hashed(stream: AsyncIterator[bytes], stated: str) -> AsyncIterator[bytes]:
+    digest = hashlib.sha256()
+    async for piece in stream:
+        digest.update(piece)
+        yield piece
+    if digest.hexdigest() != stated:
+        raise ServiceRefusal(
+            "XAmzContentSHA256Mismatch",
+            "The provided 'x-amz-content-sha256' header does not match what was computed.",
+            http_status=400,
+            ClientComputedContentSHA256=stated,
+            S3ComputedContentSHA256=digest.hexdigest(),
+        )
+
+
+async def _counted(stream: AsyncIterator[bytes], headers: Mapping[str, str]) -> AsyncIterator[bytes]:
+    stated = headers.get("x-amz-decoded-content-length", "")
+    if not stated.isdecimal():
+        text = "You must provide the x-amz-decoded-content-length HTTP header."
+        raise ServiceRefusal("MissingContentLength", text, http_status=411)
+    size = 0
+    async for piece in stream:
+        size += len(piece)
+        if size > int(stated):
+            break
+        yield piece
+    if size != int(stated):
+        text = "You did not provide the number of bytes specified by the x-amz-decoded-content-length HTTP header"
+        raise _incomplete(text)
+
+
+@dataclass
+class _Signatures:
+    """The chain of signatures: each chunk's covers the one before, the first that of the headers."""
+
+    verified: Verified
+    previous: str
+
+    def check_chunk(self, given: str, digest: str) -> None:
+        self._check("AWS4-HMAC-SHA256-PAYLOAD", given, f"{_EMPTY}\n{digest}")
+
+    def check_trailers(self, given: str, digest: str) -> None:
+        self._check("AWS4-HMAC-SHA256-TRAILER", given, digest)
+
+    def _check(self, kind: str, given: str, rest: str) -> None:
+        signed = self.verified.signed
+        text = f"{kind}\n{signed.stamp}\n{signed.scope}\n{self.previous}\n{rest}"
+        expected = signature.sign(self.verified.key, text)
+        if not hmac.compare_digest(expected.encode(), given.encode()):
+            raise refusal(Case.MISMATCH, "rest-xml", AWSAccessKeyId=signed.key_id, StringToSign=text)
+        self.previous = expected
+
+
+class _Chunks:
+    """Takes the chunk framing off a stream, holding no more than the piece that just came in."""
+
+    def __init__(self, stream: AsyncIterator[bytes], verified: Verified, trailers: dict[str, str]) -> None:
+        self._stream = stream
+        self._buffer = b""
+        self._signed = verified.payload_hash != UNSIGNED_TRAILER
+        self._expects_trailers = verified.payload_hash != SIGNED_CHUNKS
+        self._signatures = _Signatures(verified=verified, previous=verified.signed.signature)
+        self._trailers = trailers
+
+    async def read(self) -> AsyncIterator[bytes]:
+        while True:
+            size, given = await self._chunk_head()
+            digest = hashlib.sha256()
+            left = size
+            while left:
+                piece = await self._piece(left)
+                left -= len(piece)
+                digest.update(piece)
+                yield piece
+            if self._signed:
+                self._signatures.check_chunk(given, digest.hexdigest())
+            if size == 0:
+                break
+            if await self._line():
+                raise _incomplete("A chunk is longer than its stated size.")
+        await self._read_trailers()
+
+    async def _chunk_head(self) -> tuple[int, str]:
+        found = _CHUNK.fullmatch(await self._line())
+        if found is None or (self._signed and not found[2]):
+            raise _incomplete("A chunk must begin with its size in hexadecimal digits, then its signature if signed.")
+        return int(found[1], 16), (found[2] or b"").decode()
+
+    async def _read_trailers(self) -> None:
+        lines: list[str] = []
+        given = ""
+        while len(lines) <= _MAX_TRAILERS:
+            line = (await self._line(at_end=True)).decode("latin-1")
+            if not line:
+                break
+            name, _, value = line.partition(":")
+            if name.strip().lower() == "x-amz-trailer-signature":
+                given = value.strip()
+            else:
+                lines.append(f"{name.strip().lower()}:{value.strip()}\n")
+        if self._signed and self._expects_trailers:
+            digest = hashlib.sha256("".join(lines).encode("latin-1")).hexdigest()
+            self._signatures.check_trailers(given, digest)
+        for line in lines:
+            name, _, value = line.rstrip("\n").partition(":")
+            self._trailers[name] = value
+
+    async def _piece(self, limit: int) -> bytes:
+        if not self._buffer:
+            self._buffer = await self._next()
+            if not self._buffer:
+                raise _incomplete("The request body terminated unexpectedly")
+        piece, self._buffer = self._buffer[:limit], self._buffer[limit:]
+        return piece
+
+    async def _line(self, *, at_end: bool = False) -> bytes:
+        """The next line without its end. `at_end`: the stream may stop instead, which reads as an empty line."""
+        while b"\r\n" not in self._buffer:
+            more = await self._next()
+            if not more and at_end and not self._buffer:
+                return b""
+            if not more or len(self._buffer) > _LONGEST_LINE:
+                raise _incomplete("The request body terminated unexpectedly")
+            self._buffer += more
+        line, _, self._buffer = self._buffer.partition(b"\r\n")
+        return line
+
+    async def _next(self) -> bytes:
+        async for piece in self._stream:
+            if piece:
+                return piece
+        return b""
+
+
+def _incomplete(message: str) -> ServiceRefusal:
+    return ServiceRefusal("IncompleteBody", message, http_status=400)

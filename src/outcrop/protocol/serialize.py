@@ -1,0 +1,218 @@
+"""The members of an operation's output -> a response in the protocol the client spoke; and the form of every error."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from botocore.model import ListShape, OperationModel, Shape, StructureShape
+
+from outcrop.protocol import eventstream, json_values, scalars, service_model, xml_values
+from outcrop.protocol.http import HttpResponse
+
+XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+# The service model does not hold the root elements S3 answers with; clients in typed languages look at them.
+_S3_ROOTS = {
+    "ListBuckets": "ListAllMyBucketsResult",
+    "ListObjects": "ListBucketResult",
+    "ListObjectsV2": "ListBucketResult",
+    "ListObjectVersions": "ListVersionsResult",
+    "ListMultipartUploads": "ListMultipartUploadsResult",
+    "ListParts": "ListPartsResult",
+    "CreateMultipartUpload": "InitiateMultipartUploadResult",
+    "CompleteMultipartUpload": "CompleteMultipartUploadResult",
+    "DeleteObjects": "DeleteResult",
+    "GetObjectAttributes": "GetObjectAttributesResponse",
+    "GetObjectTagging": "Tagging",
+    "GetBucketTagging": "Tagging",
+    "GetBucketVersioning": "VersioningConfiguration",
+    "GetBucketAcl": "AccessControlPolicy",
+    "GetObjectAcl": "AccessControlPolicy",
+}
+
+
+def serialize(
+    operation: OperationModel, output: dict[str, Any], *, protocol: str, request_id: str, status: int | None = None
+) -> HttpResponse:
+    """The response to a call that succeeded. Event streams are added by the door: see `stream_head`."""
+    shape = operation.output_shape
+    known = shape.members.keys() if shape is not None else set()
+    assert output.keys() <= known, f"{operation.name} has no output {sorted(output.keys() - known)}"
+    members = {name: value for name, value in output.items() if value is not None}
+    if protocol == "query":
+        response = _query(operation, members, request_id)
+    elif protocol == "json":
+        response = _json(operation, members)
+    else:
+        response = _rest(operation, members, protocol)
+    headers = request_id_headers(protocol, request_id) | response.headers
+    return replace(response, status=status or _status(operation, members), headers=headers)
+
+
+def stream_head(operation: OperationModel, output: dict[str, Any], *, request_id: str) -> HttpResponse:
+    """Status and headers of a response whose body is a stream of events."""
+    assert operation.output_shape is not None, f"{operation.name} has no output"
+    headers = request_id_headers("rest-json", request_id) | _headers(operation.output_shape, output)
+    headers["Content-Type"] = eventstream.CONTENT_TYPE
+    return HttpResponse(status=operation.http.get("responseCode", 200), headers=headers)
+
+
+def request_id_headers(protocol: str, request_id: str) -> dict[str, str]:
+    if protocol == "rest-xml":
+        return {"x-amz-request-id": request_id, "x-amz-id-2": host_id(request_id)}
+    return {"x-amzn-RequestId": request_id}
+
+
+def host_id(request_id: str) -> str:
+    """What S3 calls the extended request id."""
+    return base64.b64encode(f"outcrop/{request_id}".encode()).decode()
+
+
+def event_stream_shape(operation: OperationModel) -> StructureShape | None:
+    """The shape of the events, for operations that answer with a stream of them."""
+    stream = operation.get_event_stream_output() if operation.output_shape is not None else None
+    return stream if isinstance(stream, StructureShape) else None
+
+
+def _status(operation: OperationModel, members: dict[str, Any]) -> int:
+    shape = operation.output_shape
+    for name, member in shape.members.items() if shape is not None else ():
+        if member.serialization.get("location") == "statusCode" and name in members:
+            return int(members[name])
+    return int(operation.http.get("responseCode", 200))
+
+
+def _json(operation: OperationModel, members: dict[str, Any]) -> HttpResponse:
+    version = operation.service_model.metadata.get("jsonVersion", "1.1")
+    shape = operation.output_shape
+    body = json_values.dumps(json_values.write(shape, members)) if shape is not None else b"{}"
+    return HttpResponse(status=200, headers={"Content-Type": f"application/x-amz-json-{version}"}, body=body)
+
+
+def _query(operation: OperationModel, members: dict[str, Any], request_id: str) -> HttpResponse:
+    shape, name = operation.output_shape, operation.name
+    result = ""
+    if shape is not None:
+        wrapper = shape.serialization.get("resultWrapper", f"{name}Result")
+        result = f"<{wrapper}>{xml_values.members(shape, members)}</{wrapper}>"
+    uri = operation.service_model.metadata["xmlNamespace"]
+    metadata = f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
+    body = f'<{name}Response xmlns="{uri}">{result}{metadata}</{name}Response>'
+    return HttpResponse(status=200, headers={"Content-Type": "text/xml"}, body=body.encode())
+
+
+def _rest(operation: OperationModel, members: dict[str, Any], protocol: str) -> HttpResponse:
+    shape = operation.output_shape
+    if shape is None:
+        # A JSON client may parse what it gets, an S3 client must not find anything.
+        empty = protocol == "rest-json"
+        headers = {"Content-Type": "application/json"} if empty else {}
+        return HttpResponse(status=200, headers=headers, body=b"{}" if empty else b"")
+    headers = _headers(shape, members)
+    payload = shape.serialization.get("payload")
+    if payload is not None:
+        kind, body = _payload(shape.members[payload], members.get(payload), protocol)
+    elif protocol == "rest-json":
+        located = {n: v for n, v in members.items() if "location" not in shape.members[n].serialization}
+        kind, body = "application/json", json_values.dumps(json_values.write(shape, located))
+    else:
+        kind, body = _s3_document(operation, shape, members)
+    return HttpResponse(status=200, headers=({"Content-Type": kind} if kind else {}) | headers, body=body)
+
+
+def _payload(member: Shape, value: Any, protocol: str) -> tuple[str, Any]:
+    """Content type and body of the member that is the whole payload."""
+    if member.type_name == "blob":
+        return "application/octet-stream", b"" if value is None else value
+    if value is None:
+        return "", b""
+    if member.type_name == "string":
+        return "text/plain", value.encode()
+    if protocol == "rest-json":
+        return "application/json", json_values.dumps(json_values.write(member, value))
+    root = member.serialization.get("name", member.name)
+    attributes = "" if xml_values.namespace(member) else f' xmlns="{_S3_NAMESPACE}"'
+    return "application/xml", (XML_HEAD + xml_values.write(member, value, root, attributes)).encode()
+
+
+def _s3_document(operation: OperationModel, shape: StructureShape, members: dict[str, Any]) -> tuple[str, bytes]:
+    if all("location" in member.serialization for member in shape.members.values()):
+        return "", b""
+    if operation.name == "GetBucketLocation":
+        # The one answer whose root is its only member; us-east-1 is the empty one.
+        region = xml_values.text(members.get("LocationConstraint", ""))
+        root = f'<LocationConstraint xmlns="{_S3_NAMESPACE}">{region}</LocationConstraint>'
+        return "application/xml", (XML_HEAD + root).encode()
+    name = _S3_ROOTS.get(operation.name, shape.name)
+    body = f'{XML_HEAD}<{name} xmlns="{_S3_NAMESPACE}">{xml_values.members(shape, members)}</{name}>'
+    return "application/xml", body.encode()
+
+
+def _headers(shape: StructureShape, members: Mapping[str, Any]) -> dict[str, str]:
+    """The members that travel as headers."""
+    headers: dict[str, str] = {}
+    for name, member in shape.members.items():
+        value, place = members.get(name), member.serialization.get("location")
+        if value is None or place not in ("header", "headers"):
+            continue
+        wire_name = member.serialization.get("name", name)
+        if place == "headers":
+            headers |= {f"{wire_name}{key}": str(inner) for key, inner in value.items()}
+        else:
+            headers[wire_name] = _header(member, value)
+    return headers
+
+
+def _header(member: Shape, value: Any) -> str:
+    if member.serialization.get("jsonvalue"):
+        return base64.b64encode(json_values.dumps(value)).decode()
+    if isinstance(member, ListShape):
+        return ",".join(scalars.write(member.member, item, "rfc822") for item in value)
+    return scalars.write(member, value, "rfc822")
+
+
+def serialize_error(
+    protocol: str, *, service: str, code: str, message: str, status: int, members: Mapping[str, Any], request_id: str
+) -> HttpResponse:
+    """An error in the service's own form. `members` are those of the error's shape, by name."""
+    headers = request_id_headers(protocol, request_id)
+    if protocol == "rest-xml":
+        body = _s3_error(code, message, members, request_id)
+        return HttpResponse(status=status, headers=headers | {"Content-Type": "application/xml"}, body=body)
+    if protocol == "query":
+        body = _query_error(service, code, message, status, request_id)
+        return HttpResponse(status=status, headers=headers | {"Content-Type": "text/xml"}, body=body)
+    details = _error_members(service, code, members)
+    if protocol == "json":
+        version = service_model.load(service).metadata.get("jsonVersion", "1.1")
+        headers["Content-Type"] = f"application/x-amz-json-{version}"
+        return HttpResponse(
+            status=status, headers=headers, body=json_values.dumps({"__type": code, "message": message} | details)
+        )
+    headers |= {"Content-Type": "application/json", "x-amzn-ErrorType": code}
+    return HttpResponse(status=status, headers=headers, body=json_values.dumps({"message": message} | details))
+
+
+def _error_members(service: str, code: str, members: Mapping[str, Any]) -> dict[str, Any]:
+    shape = service_model.error_shapes(service).get(code)
+    if not isinstance(shape, StructureShape):
+        return dict(members)
+    return dict(json_values.write(shape, dict(members)))
+
+
+def _query_error(service: str, code: str, message: str, status: int, request_id: str) -> bytes:
+    uri = service_model.load(service).metadata["xmlNamespace"]
+    kind = "Sender" if status < 500 else "Receiver"
+    return (
+        f'<ErrorResponse xmlns="{uri}"><Error><Type>{kind}</Type><Code>{code}</Code>'
+        f"<Message>{xml_values.text(message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+    ).encode()
+
+
+def _s3_error(code: str, message: str, members: Mapping[str, Any], request_id: str) -> bytes:
+    extra = "".join(f"<{name}>{xml_values.text(str(value))}</{name}>" for name, value in members.items())
+    return (
+        f"{XML_HEAD}<Error><Code>{code}</Code><Message>{xml_values.text(message)}</Message>{extra}"
+        f"<RequestId>{request_id}</RequestId><HostId>{host_id(request_id)}</HostId></Error>"
+    ).encode()

@@ -1,0 +1,157 @@
+"""Is this request signed by who it says? Header and presigned query, for every service of the house.
+
+Two halves, so that the caller may look up the secret between them without holding the event loop: `read` tells whose
+key it is, `verify` compares. A body that streams is verified as it flows, by `payload`.
+"""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from outcrop.errors import ServiceRefusal
+from outcrop.protocol import signature
+from outcrop.protocol.http import HttpRequest
+from outcrop.protocol.signature import Illegible, Signed
+from outcrop.protocol.signature_refusals import Case, refusal
+
+MAX_SKEW = timedelta(minutes=15)
+UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+_REGION = re.compile(r"[a-z0-9-]{2,32}")
+
+
+class Secret(Protocol):
+    """What a signature is checked against."""
+
+    @property
+    def secret(self) -> str: ...
+    @property
+    def session_token(self) -> str | None: ...
+    @property
+    def expires(self) -> datetime | None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """A request whose headers, path and query are what its signer sent. `payload` needs the rest for signed chunks."""
+
+    signed: Signed
+    payload_hash: str
+    "What the signature says of the body: its SHA-256, or one of S3's words for bodies that stream."
+    key: bytes
+
+
+def read(request: HttpRequest, *, protocol: str) -> Signed:
+    """What the request states about its signature; refuses an unsigned or unreadable one."""
+    try:
+        signed = signature.read(request)
+    except Illegible as error:
+        raise refusal(Case.MALFORMED, protocol, str(error)) from error
+    if signed is None:
+        raise refusal(Case.MISSING, protocol)
+    return signed
+
+
+def verify(
+    signed: Signed,
+    secret: Secret | None,
+    request: HttpRequest,
+    *,
+    protocol: str,
+    service: str,
+    now: datetime,
+) -> Verified:
+    """Refuses unless `secret` signed this very request for `service` (a signing name), now, and is still valid."""
+    if secret is None:
+        raise refusal(Case.UNKNOWN_KEY, protocol, AWSAccessKeyId=signed.key_id)
+    _check_time(signed, now, protocol)
+    if signed.service != service:
+        raise refusal(Case.SCOPE, protocol, f"Credential should be scoped to correct service: '{service}'.")
+    if not _REGION.fullmatch(signed.region):
+        raise refusal(Case.SCOPE, protocol, "Credential should be scoped to a valid region.", Region="us-east-1")
+    payload_hash = _payload_hash(signed, request)
+    key = signature.signing_key(secret.secret, signed.day, signed.region, signed.service)
+    _check_signature(signed, request, payload_hash, key, protocol)
+    _check_session(signed, secret, now, protocol)
+    if signed.service == "s3":
+        _check_all_signed(signed, request)
+    return Verified(signed=signed, payload_hash=payload_hash, key=key)
+
+
+def _check_time(signed: Signed, now: datetime, protocol: str) -> None:
+    stamp, server = signed.stamp, now.strftime(signature.STAMP)
+    earliest, latest = now - MAX_SKEW, now + MAX_SKEW
+    if signed.moment > latest:
+        text = f"Signature not yet current: {stamp} is still later than {_stamp(latest)} ({server} + 15 min.)"
+    elif signed.lifetime_s is not None:
+        end = signed.moment + timedelta(seconds=signed.lifetime_s)
+        if now <= end:
+            return
+        raise _expired(signed, now, end, protocol)
+    elif signed.moment < earliest:
+        text = f"Signature expired: {stamp} is now earlier than {_stamp(earliest)} ({server} - 15 min.)"
+    else:
+        return
+    raise refusal(
+        Case.CLOCK, protocol, text, RequestTime=stamp, ServerTime=server, MaxAllowedSkewMilliseconds="900000"
+    )
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.strftime(signature.STAMP)
+
+
+def _expired(signed: Signed, now: datetime, end: datetime, protocol: str) -> ServiceRefusal:
+    """A presigned URL whose time is over."""
+    server, until = now.strftime(signature.STAMP), end.strftime(signature.STAMP)
+    if protocol == "rest-xml":
+        return ServiceRefusal(
+            "AccessDenied", "Request has expired", http_status=403,
+            **{"X-Amz-Expires": str(signed.lifetime_s), "Expires": until, "ServerTime": server},
+        )  # fmt: skip
+    return refusal(Case.CLOCK, protocol, f"Signature expired: {signed.stamp} is now earlier than {until} ({server})")
+
+
+def _payload_hash(signed: Signed, request: HttpRequest) -> str:
+    if signed.service != "s3":
+        # Never the client's word for it: the body is here and is hashed.
+        return hashlib.sha256(request.body or b"").hexdigest()
+    stated = request.headers.get("x-amz-content-sha256")
+    if stated is None and signed.lifetime_s is None:
+        text = "Missing required header for this request: x-amz-content-sha256"
+        raise ServiceRefusal("InvalidRequest", text, http_status=400)
+    return stated or UNSIGNED_PAYLOAD
+
+
+def _check_signature(signed: Signed, request: HttpRequest, payload_hash: str, key: bytes, protocol: str) -> None:
+    last = ("", "")
+    for canonical in signature.canonical_requests(signed, request, payload_hash):
+        text = signature.string_to_sign(signed, canonical)
+        if hmac.compare_digest(signature.sign(key, text).encode(), signed.signature.encode()):
+            return
+        last = (text, canonical)
+    raise refusal(
+        Case.MISMATCH, protocol, AWSAccessKeyId=signed.key_id, StringToSign=last[0], CanonicalRequest=last[1]
+    )
+
+
+def _check_session(signed: Signed, secret: Secret, now: datetime, protocol: str) -> None:
+    given = (signed.session_token or "").encode()
+    if not hmac.compare_digest((secret.session_token or "").encode(), given):
+        raise refusal(Case.BAD_TOKEN, protocol)
+    if secret.expires is not None and secret.expires <= now:
+        raise refusal(Case.EXPIRED_SESSION, protocol)
+
+
+def _check_all_signed(signed: Signed, request: HttpRequest) -> None:
+    """S3 takes orders from x-amz- headers (copy this, grant that), so each must be under the signature."""
+    unsigned = sorted(
+        name for name in request.headers.keys() - set(signed.signed_headers)
+        # A presigned URL may be used with the hash of a body that was unknown when it was made.
+        if name.startswith("x-amz-") and name != "x-amz-content-sha256"
+    )  # fmt: skip
+    if unsigned:
+        text = "There were headers present in the request which were not signed"
+        raise ServiceRefusal("AccessDenied", text, http_status=403, HeadersNotSigned=", ".join(unsigned))
