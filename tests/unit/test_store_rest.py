@@ -1,0 +1,180 @@
+"""Tags, request tokens, transactions, the schema version, and the files named by their content."""
+
+import errno
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pytest
+import sqlalchemy as sql
+
+from outcrop.errors import Conflict, MachineTrouble, ServiceRefusal
+from outcrop.settings import Settings
+from outcrop.store.database import DiskFull, create_tables, open_database, reading, writing
+from outcrop.store.idempotency import digest_of
+from outcrop.store.objects import IncomingFile, ObjectFiles
+from outcrop.store.resources import Resource
+from outcrop.store.store import Store
+
+NOW = datetime(2026, 5, 4, tzinfo=UTC)
+FULL = Path("/dev/full")
+ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model/a"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(Settings(home=tmp_path))
+    yield opened
+    opened.close()
+
+
+def row(arn: str = ARN) -> Resource:
+    return Resource(arn=arn, kind="k", region="us-east-1", created=NOW, updated=NOW)
+
+
+def test_tags_are_added_changed_and_removed(store: Store) -> None:
+    store.tags.put(ARN, {"team": "renga", "cost": "1"})
+    store.tags.put(ARN, {"cost": "2"})
+    store.tags.remove(ARN, ["team", "never there"])
+
+    assert store.tags.get(ARN) == {"cost": "2"}
+    store.tags.clear(ARN)
+    assert store.tags.get(ARN) == {}
+
+
+def test_a_fifty_first_tag_is_refused_and_changes_nothing(store: Store) -> None:
+    fifty = {f"k{number:02}": "v" for number in range(50)}
+    store.tags.put(ARN, fifty)
+
+    with pytest.raises(ServiceRefusal) as refused:
+        store.tags.put(ARN, {"k00": "new", "one more": "v"})
+
+    assert (refused.value.code, refused.value.http_status) == ("TooManyTagsException", 400)
+    assert refused.value.members == {"resourceName": ARN}
+    assert store.tags.get(ARN) == fifty
+
+
+def test_the_same_request_is_answered_as_before(store: Store) -> None:
+    digest = digest_of({"jobName": "a", "n": 1})
+    assert store.idempotency.recall("CreateJob", "t", digest) is None
+
+    store.idempotency.remember("CreateJob", "t", digest, {"jobArn": ARN})
+
+    assert store.idempotency.recall("CreateJob", "t", digest_of({"n": 1, "jobName": "a"})) == {"jobArn": ARN}
+    assert store.idempotency.recall("CreateModel", "t", digest) is None
+
+
+def test_the_same_token_for_another_request_is_a_conflict(store: Store) -> None:
+    store.idempotency.remember("CreateJob", "t", "digest of one", {})
+
+    with pytest.raises(Conflict, match=r"^clientRequestToken: this token was used for a different request"):
+        store.idempotency.recall("CreateJob", "t", "digest of two")
+    with pytest.raises(Conflict):
+        store.idempotency.remember("CreateJob", "t", "digest of one", {})
+
+
+def test_a_transaction_over_several_tables_happens_together_or_not_at_all(store: Store) -> None:
+    def add_both(*, then_divide_by: int) -> float:
+        with store.transaction():
+            store.resources.add(row())
+            store.tags.put(ARN, {"a": "b"})
+            assert store.resources.get(ARN) is not None  # it sees its own writes
+            return 1 / then_divide_by
+
+    with pytest.raises(ZeroDivisionError):
+        add_both(then_divide_by=0)
+    assert store.resources.get(ARN) is None
+    assert store.tags.get(ARN) == {}
+
+    add_both(then_divide_by=1)
+    assert store.tags.get(ARN) == {"a": "b"}
+
+
+def test_a_room_may_make_its_own_tables_again_and_again(store: Store) -> None:
+    metadata = sql.MetaData()
+    table = sql.Table("of_a_room", metadata, sql.Column("x", sql.Integer))
+    create_tables(store.engine, metadata)
+    create_tables(store.engine, metadata)
+
+    with writing(store.engine) as connection:
+        connection.execute(sql.insert(table).values(x=7))
+    with reading(store.engine) as connection:
+        assert connection.execute(sql.select(table.c.x)).scalar() == 7
+
+
+def test_the_database_is_in_wal_mode_and_flushes_every_commit(store: Store) -> None:
+    with reading(store.engine) as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_a_database_of_a_newer_outcrop_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'outcrop.db'}"
+    open_database(url).dispose()
+    with sqlite3.connect(tmp_path / "outcrop.db") as connection:
+        connection.execute("UPDATE schema_version SET version = 99")
+    connection.close()
+
+    with pytest.raises(
+        MachineTrouble, match=r"written by a newer Outcrop \(schema 99; this program knows up to 1\)\. Start"
+    ):
+        open_database(url)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "outcrop.db").write_text("this is no database, but a letter to my aunt " * 9)
+
+    with pytest.raises(MachineTrouble, match=r"outcrop\.db: the database cannot be opened"):
+        Store.open(Settings(home=tmp_path))
+
+
+def test_a_home_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("")
+
+    with pytest.raises(MachineTrouble, match="the home cannot be written"):
+        Store.open(Settings(home=tmp_path / "home"))
+
+
+def test_a_kept_file_is_named_by_its_content(tmp_path: Path) -> None:
+    files = ObjectFiles(tmp_path)
+    with files.incoming() as incoming:
+        incoming.write(b"hello ")
+        incoming.write(b"world")
+        incoming.settle()
+        digest = files.keep(incoming)
+
+    assert digest == hashlib.sha256(b"hello world").hexdigest()
+    assert files.path(digest).read_bytes() == b"hello world"
+    assert [path.name for path in files.kept()] == [digest]
+    assert list(files.unfinished()) == []
+    files.remove(digest)
+    files.remove(digest)
+    assert list(files.kept()) == []
+
+
+def test_a_file_that_is_not_kept_leaves_nothing(tmp_path: Path) -> None:
+    with ObjectFiles(tmp_path).incoming() as incoming:
+        incoming.write(b"half")
+
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_named() -> None:
+    with FULL.open("wb", buffering=0) as full:
+        incoming = IncomingFile(FULL, cast("BinaryIO", full))
+
+        with pytest.raises(DiskFull, match="The disk is full: nothing was stored"):
+            incoming.write(b"one byte too many")
+
+
+def test_other_troubles_of_the_disk_keep_their_own_name(tmp_path: Path) -> None:
+    files = ObjectFiles(tmp_path)
+    with pytest.raises(OSError, match="Input/output error") as raised, files.incoming():
+        raise OSError(errno.EIO, "Input/output error")
+
+    assert raised.value.errno == errno.EIO
