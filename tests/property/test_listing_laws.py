@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from outcrop.buckets.listing import Asked, Listing, group_of, list_page, read_token, write_token
 from outcrop.buckets.records import ObjectRecord
 from outcrop.settings import Settings
-from outcrop.store.resources import Resource
+from outcrop.store.resources import Resource, SortKey
 from outcrop.store.store import Store
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
@@ -77,7 +77,7 @@ def test_a_token_stands_when_keys_are_added(present: set[str], added: set[str], 
     sort_by=st.sampled_from(["created", "name", "status", "updated"]),
 )
 def test_pages_of_resources_add_up_also_where_many_have_the_same_key(
-    minutes: list[int], size: int, descending: bool, sort_by: str
+    minutes: list[int], size: int, descending: bool, sort_by: SortKey
 ) -> None:
     with TemporaryDirectory() as home:
         store = Store.open(Settings(home=Path(home)))
@@ -98,7 +98,7 @@ def test_pages_of_resources_add_up_also_where_many_have_the_same_key(
                     sort_by=sort_by,
                     descending=descending,
                     max_results=page_size,
-                    token=token,  # type: ignore[arg-type]
+                    token=token,
                 )
                 seen += [item.arn for item in page.items]
                 token = page.next_token

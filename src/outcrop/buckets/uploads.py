@@ -21,6 +21,7 @@ from outcrop.buckets.names import Place
 from outcrop.buckets.receiving import BLOCK_BYTES, Assembly, Promise, Reception, receive
 from outcrop.buckets.records import Details, ObjectRecord, PartRecord, UploadRecord
 from outcrop.clock import Clock
+from outcrop.errors import ServiceRefusal
 from outcrop.store.database import alone, reading, writing
 from outcrop.store.store import Store
 
@@ -131,25 +132,13 @@ class Uploads:
         long as it is there: the first answer may have been lost on its way. Raises InvalidPart, InvalidPartOrder,
         EntityTooSmall, BadDigest, PreconditionFailed, NoSuchUpload.
         """
-        done = self._done_before(place, upload_id)
-        if done is not None:
+        try:
+            return self._complete(place, upload_id, chosen, checksum, size, conditions)
+        except ServiceRefusal as refusal:
+            done = self._done_before(place, upload_id) if refusal.code == "NoSuchUpload" else None
+            if done is None:
+                raise
             return done
-        upload, present = self.parts(place, upload_id)
-        parts = chosen_parts(chosen, present)
-        with refusals.full_disk_refused(), self._store.objects.incoming() as incoming:
-            whole_algorithm = upload.algorithm if upload.checksum_type is ChecksumType.FULL_OBJECT else None
-            assembly = Assembly(incoming, whole_algorithm)
-            for block in self._blocks(upload, parts):
-                assembly.write(block)
-            taken = assembly.checksum or composite(upload, parts)
-            if taken is not None:
-                checksums.check_value(taken, checksum)
-            if size is not None and size != incoming.size:
-                raise refusals.invalid_request(
-                    f"The provided x-amz-mp-object-size {size} does not match the actual size {incoming.size}."
-                )
-            incoming.settle()
-            return self._finish(upload, parts, assembly, taken, conditions)
 
     def abort(self, place: Place, upload_id: str, *, begun: datetime | None = None) -> None:
         """Raises NoSuchUpload; with `begun`, PreconditionFailed for an upload that began at another moment."""
@@ -185,11 +174,36 @@ class Uploads:
             records.put_part(connection, part)
         return part
 
+    def _complete(
+        self,
+        place: Place,
+        upload_id: str,
+        chosen: list[ChosenPart],
+        checksum: str | None,
+        size: int | None,
+        conditions: Conditions,
+    ) -> ObjectRecord:
+        upload, present = self.parts(place, upload_id)
+        parts = chosen_parts(chosen, present)
+        with refusals.full_disk_refused(), self._store.objects.incoming() as incoming:
+            whole_algorithm = upload.algorithm if upload.checksum_type is ChecksumType.FULL_OBJECT else None
+            assembly = Assembly(incoming, whole_algorithm)
+            for block in self._blocks(upload, parts):
+                assembly.write(block)
+            taken = assembly.checksum or composite(upload, parts)
+            if taken is not None:
+                checksums.check_value(taken, checksum)
+            if size is not None and size != incoming.size:
+                raise refusals.invalid_request(
+                    f"The provided x-amz-mp-object-size {size} does not match the actual size {incoming.size}."
+                )
+            incoming.settle()
+            return self._finish(upload, parts, assembly, taken, conditions)
+
     def _done_before(self, place: Place, upload_id: str) -> ObjectRecord | None:
         with reading(self._store.engine) as connection:
             record = records.object_at(connection, *place)
-            begun = records.upload_with(connection, upload_id)
-        return record if record is not None and begun is None and record.upload_id == upload_id else None
+        return record if record is not None and record.upload_id == upload_id else None
 
     def _blocks(self, upload: UploadRecord, parts: list[PartRecord]) -> Iterator[bytes]:
         for part in parts:
@@ -204,7 +218,7 @@ class Uploads:
         self,
         upload: UploadRecord,
         parts: list[PartRecord],
-        assembly: "Assembly",
+        assembly: Assembly,
         checksum: Checksum | None,
         conditions: Conditions,
     ) -> ObjectRecord:
