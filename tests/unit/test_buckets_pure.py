@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from outcrop.buckets import checksums, conditions, crc, listing
-from outcrop.buckets.buckets import parse_s3_uri
 from outcrop.buckets.checksums import Algorithm, ChecksumType
 from outcrop.buckets.conditions import Conditions
-from outcrop.buckets.names import check_bucket_name, check_key
+from outcrop.buckets.names import check_bucket_name, check_key, parse_s3_uri
 from outcrop.buckets.records import ObjectRecord
 from outcrop.errors import Invalid, ServiceRefusal
 

@@ -21,7 +21,7 @@ from outcrop.buckets.receiving import BLOCK_BYTES, NOTHING_PROMISED, Promise, Re
 from outcrop.buckets.records import BucketRecord, Details, ObjectRecord
 from outcrop.buckets.uploads import Uploads
 from outcrop.clock import Clock
-from outcrop.errors import Invalid, ServiceRefusal
+from outcrop.errors import ServiceRefusal
 from outcrop.settings import DEFAULT_REGION
 from outcrop.store.database import alone, create_tables, reading, writing
 from outcrop.store.store import Store
@@ -234,15 +234,6 @@ class Buckets:
             return source.checksum
         with self.path(source).open("rb") as file:
             return checksums.of_blocks(algorithm, iter(lambda: file.read(BLOCK_BYTES), b""))
-
-
-def parse_s3_uri(uri: str) -> Place:
-    """Bucket and key of `s3://bucket/key`; the key may be empty or end in a slash. Raises Invalid."""
-    scheme, separator, rest = uri.partition("://")
-    bucket, _, key = rest.partition("/")
-    if scheme != "s3" or not separator or names.bucket_name_problem(bucket):
-        raise Invalid(f"{uri}: not an S3 URI. Write s3://bucket/key, with a bucket of 3 to 63 characters.")
-    return Place(bucket=bucket, key=key)
 
 
 def _required(connection: Connection, bucket: str) -> BucketRecord:

@@ -1,10 +1,11 @@
-"""Names of buckets and objects: S3's rules."""
+"""Names of buckets and objects: S3's rules, and the `s3://bucket/key` form in which jobs name them."""
 
 import ipaddress
 import re
 from typing import NamedTuple
 
 from outcrop.buckets import refusals
+from outcrop.errors import Invalid
 
 MAX_KEY_BYTES = 1024
 
@@ -22,7 +23,7 @@ class Place(NamedTuple):
 
 def check_bucket_name(name: str) -> None:
     """Raises InvalidBucketName with the rule that `name` breaks."""
-    problem = bucket_name_problem(name)
+    problem = _bucket_name_problem(name)
     if problem:
         raise refusals.invalid_bucket_name(name, problem)
 
@@ -37,8 +38,16 @@ def check_key(key: str) -> None:
         raise refusals.key_too_long(size, MAX_KEY_BYTES)
 
 
-def bucket_name_problem(name: str) -> str:
-    """The rule that `name` breaks, or "" when it breaks none."""
+def parse_s3_uri(uri: str) -> Place:
+    """Bucket and key of `s3://bucket/key`; the key may be empty or end in a slash. Raises Invalid."""
+    scheme, separator, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not separator or _bucket_name_problem(bucket):
+        raise Invalid(f"{uri}: not an S3 URI. Write s3://bucket/key, with a bucket of 3 to 63 characters.")
+    return Place(bucket=bucket, key=key)
+
+
+def _bucket_name_problem(name: str) -> str:
     if not 3 <= len(name) <= 63:
         return "it must have 3 to 63 characters"
     if not _BUCKET.fullmatch(name):
