@@ -38,7 +38,7 @@ _MORE_FIELDS = Struct(
 )
 _NOT_BUILT = {
     "guardrailConfig": "Guardrails are not built in Outcrop yet. Leave guardrailConfig out.",
-    "promptVariables": "Prompts of prompt management are not built in Outcrop yet. Send messages without promptVariables.",
+    "promptVariables": "Managed prompts are not built in Outcrop yet. Send messages without promptVariables.",
     "outputConfig": "Structured output is not built in Outcrop yet. Leave outputConfig out.",
 }
 

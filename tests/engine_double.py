@@ -1,0 +1,129 @@
+"""An engine that says what it is told to say: HTTP in the engine's dialect over a real Unix socket, without a network.
+
+It stands for the process at the other end, which may die, restart, or forget its adapters at any moment.
+"""
+
+import asyncio
+import contextlib
+import json
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Script = Callable[[dict[str, Any]], list[int]]
+
+
+@dataclass
+class EngineDouble:
+    """`say` maps a completion request to ids, which are cut at max_tokens and at a stop id, as engines do."""
+
+    socket: Path
+    say: Script
+    adapters: set[str] = field(default_factory=set)
+    die_after: list[int | None] = field(default_factory=list)
+    "For the next requests in turn: hang up after so many tokens; None answers to the end."
+    pause_after: int | None = None
+    "Stand still after so many tokens until the client hangs up."
+    tokens_per_event: int = 1
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    hung_up: asyncio.Event = field(default_factory=asyncio.Event)
+    "Set when a client left in the middle of an answer."
+    _server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self.socket.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, self.socket)
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self.socket.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                line, *headers = head.decode().split("\r\n")
+                length = next((int(h.split(":")[1]) for h in headers if h.lower().startswith("content-length:")), 0)
+                body = json.loads(await reader.readexactly(length)) if length else {}
+                await self._answer(line.split(" ")[1], body, reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(
+        self, path: str, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if path == "/v1/completions":
+            await self._complete(body, reader, writer)
+        elif path == "/v1/load_lora_adapter":
+            status = 400 if body["lora_name"] in self.adapters else 200
+            self.adapters.add(body["lora_name"])
+            _send(writer, status, {"error": {"message": "The lora adapter has already been loaded."}})
+        elif path == "/v1/unload_lora_adapter":
+            known = body["lora_name"] in self.adapters
+            self.adapters.discard(body["lora_name"])
+            _send(writer, 200 if known else 404, {"error": {"message": "The lora adapter cannot be found."}})
+        else:
+            _send(writer, 200, {"data": [{"id": "base"}, *({"id": name} for name in sorted(self.adapters))]})
+
+    async def _complete(self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.requests.append(body)
+        if body["model"] not in {"base", *self.adapters}:
+            _send(writer, 404, {"error": {"message": f"The model `{body['model']}` does not exist.", "code": 404}})
+            return
+        if "prompt_logprobs" in body:
+            scores = [None, *({str(token): {"logprob": -float(token)}} for token in body["prompt"][1:])]
+            _send(writer, 200, {"choices": [{"prompt_logprobs": scores}]})
+            return
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        dies = self.die_after.pop(0) if self.die_after else None
+        for number, (ids, reason) in enumerate(self._events(body)):
+            if dies is not None and number >= dies:
+                writer.transport.abort()
+                return
+            if self.pause_after is not None and number >= self.pause_after:
+                await reader.read()
+                self.hung_up.set()
+                raise ConnectionResetError
+            _chunk(writer, {"choices": [{"index": 0, "text": "", "token_ids": ids, "finish_reason": reason}]})
+            await writer.drain()
+        writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+        await writer.drain()
+
+    def _events(self, body: dict[str, Any]) -> list[tuple[list[int], str | None]]:
+        ids, reason = self.say(body)[: body["max_tokens"]], "length"
+        for at, token in enumerate(ids):
+            if token in body["stop_token_ids"]:
+                ids, reason = ids[: at + 1], "stop"
+                break
+        step = self.tokens_per_event
+        events: list[tuple[list[int], str | None]] = [(ids[at : at + step], None) for at in range(0, len(ids), step)]
+        return [*events[:-1], (events[-1][0], reason)]
+
+
+@contextlib.asynccontextmanager
+async def engine_double(say: Script) -> AsyncIterator[EngineDouble]:
+    # Not in pytest's folder: the path of a Unix socket may have only about 100 characters.
+    folder = Path(tempfile.mkdtemp(prefix="outcrop-"))
+    double = EngineDouble(socket=folder / "engine", say=say)
+    await double.start()
+    try:
+        yield double
+    finally:
+        await double.stop()
+        shutil.rmtree(folder)
+
+
+def _send(writer: asyncio.StreamWriter, status: int, body: dict[str, Any]) -> None:
+    data = json.dumps(body).encode()
+    writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: {len(data)}\r\n\r\n".encode() + data)
+
+
+def _chunk(writer: asyncio.StreamWriter, event: dict[str, Any]) -> None:
+    data = b"data: " + json.dumps(event).encode() + b"\n\n"
+    writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")

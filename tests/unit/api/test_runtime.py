@@ -1,0 +1,174 @@
+"""The handlers of bedrock-runtime, from a call to what the door sends."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from tests.engine_double import EngineDouble
+from tests.spoken_target import speaking
+
+from outcrop.api.call import Answer, Call, Caller, Streamed
+from outcrop.api.runtime import OPERATIONS
+from outcrop.clock import Clock, MovableClock
+from outcrop.errors import Invalid, ServiceRefusal
+from outcrop.invocation.target import Target
+
+ADA = Caller(arn="arn:aws:iam::123456789012:user/ada", account="123456789012", user_id="AIDA", key_id="AKIA")
+METRICS = "amazon-bedrock-invocationMetrics"
+
+
+@dataclass(frozen=True)
+class OneTarget:
+    """Targets of a house with a single model."""
+
+    target: Target
+
+    async def resolve(self, _call: Call, model_id: str) -> Target:
+        assert model_id == "arn:custom"
+        return self.target
+
+
+@dataclass(frozen=True)
+class OnePlatform:
+    targets: OneTarget
+    clock: Clock
+
+
+class House:
+    def __init__(self, target: Target, engine: EngineDouble) -> None:
+        self.engine = engine
+        self._platform: Any = OnePlatform(OneTarget(target), MovableClock())
+
+    async def call(self, operation: str, **params: Any) -> Any:
+        call = Call(
+            service="bedrock-runtime",
+            operation=operation,
+            params={"modelId": "arn:custom", **params},
+            caller=ADA,
+            region="us-east-1",
+            request_id="r",
+            headers={},
+        )
+        return await cast(Any, OPERATIONS[operation](self._platform, call))
+
+    async def events(self, operation: str, **params: Any) -> list[dict[str, Any]]:
+        answer = await self.call(operation, **params)
+        assert isinstance(answer, Streamed)
+        return [event async for event in answer.events]
+
+
+@asynccontextmanager
+async def house(folder: Path, said: str = "yes", **changes: Any) -> AsyncIterator[House]:
+    async with speaking(folder, said, **changes) as (target, engine):
+        yield House(target, engine)
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(scenario, timeout=30))
+
+
+def body(**content: Any) -> bytes:
+    return json.dumps(content).encode()
+
+
+def test_an_invocation_answers_in_the_bodys_dialect_and_counts_tokens_in_headers(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with house(tmp_path) as place:
+            answer = await place.call("InvokeModel", body=body(inputText="hi"))
+            assert isinstance(answer, Answer)
+            assert answer.members["contentType"] == "application/json"
+            assert json.loads(answer.members["body"]) == {
+                "inputTextTokenCount": 3,
+                "results": [{"tokenCount": 4, "outputText": "yes", "completionReason": "FINISH"}],
+            }
+            headers = dict(answer.headers)
+            assert int(headers.pop("x-amzn-bedrock-invocation-latency")) >= 0
+            assert headers == {"x-amzn-bedrock-input-token-count": "3", "x-amzn-bedrock-output-token-count": "4"}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"inputText": "hi"},
+        {"prompt": "hi", "max_gen_len": 9},
+        {"prompt": "hi", "max_tokens": 9},
+        {"messages": [{"role": "user", "content": "hi"}]},
+        {"messages": [{"role": "user", "content": [{"text": "hi"}]}]},
+        {
+            "anthropic_version": "bedrock-2023-05-31",
+            "max_tokens": 9,
+            "messages": [{"role": "user", "content": "hi"}],
+        },
+    ],
+)
+def test_the_last_chunk_of_every_dialect_holds_the_metrics(content: dict[str, Any], tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with house(tmp_path) as place:
+            events = await place.events("InvokeModelWithResponseStream", body=body(**content))
+            chunks = [json.loads(event["chunk"]["bytes"]) for event in events]
+            assert [METRICS in chunk for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+            metrics = chunks[-1][METRICS]
+            assert (metrics["inputTokenCount"], metrics["outputTokenCount"]) == (3, 4)
+            assert 0 <= metrics["firstByteLatency"] <= metrics["invocationLatency"]
+
+    run(scenario())
+
+
+def test_a_stream_that_breaks_after_its_first_text_ends_with_a_stream_error(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with house(tmp_path) as place:
+            place.engine.die_after = [2]
+            with pytest.raises(ServiceRefusal) as broken:
+                await place.events("InvokeModelWithResponseStream", body=body(inputText="hi"))
+            assert broken.value.code == "ModelStreamErrorException"
+
+    run(scenario())
+
+
+def test_a_bad_body_is_refused_before_the_stream_begins(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with house(tmp_path) as place:
+            with pytest.raises(Invalid, match="Malformed input request"):
+                await place.call("InvokeModelWithResponseStream", body=b"{")
+            assert place.engine.requests == []
+
+    run(scenario())
+
+
+def test_a_client_that_leaves_a_stream_frees_the_engine(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with house(tmp_path) as place:
+            place.engine.pause_after = 2
+            answer = await place.call("ConverseStream", messages=[{"role": "user", "content": [{"text": "hi"}]}])
+            assert await anext(answer.events) == {"messageStart": {"role": "assistant"}}
+            await answer.events.aclose()
+            await place.engine.hung_up.wait()
+
+    run(scenario())
+
+
+def test_a_guardrail_is_refused_rather_than_overlooked(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with house(tmp_path) as place:
+            with pytest.raises(Invalid, match="Guardrails are not built in Outcrop yet"):
+                await place.call("InvokeModel", body=body(inputText="hi"), guardrailIdentifier="g")
+
+    run(scenario())
+
+
+def test_converse_and_its_count_go_through_the_same_door(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        messages = [{"role": "user", "content": [{"text": "hi"}]}]
+        async with house(tmp_path) as place:
+            answer = await place.call("Converse", messages=messages)
+            counted = await place.call("CountTokens", input={"converse": {"messages": messages}})
+            assert counted == {"inputTokens": answer["usage"]["inputTokens"]}
+
+    run(scenario())

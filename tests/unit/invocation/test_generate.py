@@ -1,0 +1,234 @@
+"""From a request to text: stop sequences, limits, seeds, and engines that die."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.engine_double import EngineDouble
+from tests.small_tokenizers import CHATML, byte_level
+from tests.spoken_target import speaking
+
+from outcrop.errors import Invalid, ServiceRefusal
+from outcrop.inference.client import EngineAway, UnknownAdapter
+from outcrop.invocation import generate
+from outcrop.invocation.exchange import Asked, Conversation, Finish, Finished, RawPrompt, Sampling
+from outcrop.invocation.generate import TextDelta, complete_text, plan, stream_text
+from outcrop.invocation.target import Target
+from outcrop.tokens.prompt_format import PromptFormat
+from outcrop.tokens.tokenizer import Tokenizer
+
+SAID = "the 猫 said: stop here, not there"
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(scenario, timeout=30))
+
+
+def serving(folder: Path, said: str = SAID, **changes: Any) -> AbstractAsyncContextManager[tuple[Target, EngineDouble]]:
+    return speaking(folder, said, **changes)
+
+
+def asked(prompt: str = "hi", **sampling: Any) -> Asked:
+    chosen = {"max_tokens": None, "temperature": 0.0, "top_p": 1.0, **sampling}
+    return Asked(prompt=RawPrompt(text=prompt), sampling=Sampling(**chosen))
+
+
+async def complete(target: Target, **sampling: Any) -> Finished:
+    return await complete_text(target, plan(target, asked(**sampling)), patience_s=5)
+
+
+def test_an_answer_ends_with_the_end_token_which_is_no_text(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as (target, _):
+            finished = await complete(target)
+            num_tokens = len(target.tokenizer.encode(SAID, begin=False)) + 1
+            assert finished == Finished(text=SAID, num_output_tokens=num_tokens, finish=Finish.END)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("tokens_per_event", [1, 2, 3, 100])
+def test_nothing_from_a_stop_sequence_on_is_ever_shown_and_the_engine_is_let_go(
+    tokens_per_event: int, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as (target, engine):
+            engine.tokens_per_event = tokens_per_event
+            generation = plan(target, asked(stop_sequences=("here", "stop h")))
+            deltas = [delta async for delta in stream_text(target, generation)]
+            assert "".join(delta.text for delta in deltas) == "the 猫 said: "
+            assert all("\ufffd" not in delta.text for delta in deltas)
+            assert (deltas[-1].finish, deltas[-1].stop_sequence) == (Finish.STOP_SEQUENCE, "stop h")
+            assert [delta.finish for delta in deltas[:-1]] == [None] * (len(deltas) - 1)
+
+    run(scenario())
+
+
+def test_a_stop_sequence_ends_the_generation_in_the_engine_too(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as (target, engine):
+            engine.pause_after = 12
+            assert (await complete(target, stop_sequences=("said",))).text == "the 猫 "
+            await engine.hung_up.wait()
+
+    run(scenario())
+
+
+def test_a_stop_sequence_that_never_completes_is_shown_after_all(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path, "a the") as (target, _):
+            assert (await complete(target, stop_sequences=("them",))).text == "a the"
+
+    run(scenario())
+
+
+def test_a_character_cut_off_by_max_tokens_is_shown_as_unreadable(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path, "猫猫") as (target, _):
+            assert await complete(target, max_tokens=4) == Finished(
+                text="猫\ufffd", num_output_tokens=4, finish=Finish.MAX_TOKENS
+            )
+
+    run(scenario())
+
+
+def test_a_prompt_longer_than_the_context_is_refused_with_numbers(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as (target, _):
+            with pytest.raises(Invalid) as refused:
+                plan(target, asked("x" * 64))
+            assert refused.value.message == (
+                "Input is too long for requested model. The prompt has 65 tokens, and prompt and answer together may "
+                "have 64. Shorten the prompt."
+            )
+
+    run(scenario())
+
+
+def test_an_answer_gets_no_more_than_the_context_has_left(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as (target, _):
+            generation = plan(target, asked("x" * 59, max_tokens=1000))
+            assert (generation.max_tokens, generation.full_context) == (4, True)
+            assert (await complete_text(target, generation)).finish is Finish.CONTEXT
+            short = plan(target, asked("x", max_tokens=1000))
+            assert (short.max_tokens, short.full_context) == (48, False)
+
+    run(scenario())
+
+
+def test_a_request_without_a_seed_gets_one_and_a_given_one_is_kept(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as (target, _):
+            seeds = {plan(target, asked()).seed for _ in range(3)}
+            assert len(seeds) == 3
+            assert plan(target, asked(seed=5)).seed == 5
+
+    run(scenario())
+
+
+def test_a_conversation_is_rendered_for_a_chat_model_and_plain_for_a_text_model(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        conversation = Conversation(messages=[{"role": "user", "content": "hi"}], system="brief")
+        async with serving(tmp_path, prompt_format=PromptFormat.CHAT) as (target, _):
+            text = "<s><|im_start|>system\nbrief<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
+            assert generate.encode(target, conversation) == target.tokenizer.encode(text, begin=False)
+        async with serving(tmp_path) as (target, _):
+            assert generate.encode(target, conversation) == target.tokenizer.encode("brief\n\nhi", begin=True)
+
+    run(scenario())
+
+
+def test_a_template_that_takes_no_system_message_is_refused_in_bedrocks_words(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        refuses = "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}" + CHATML
+        folder = byte_level(tmp_path / "other", chat_template=refuses)
+        async with serving(tmp_path, prompt_format=PromptFormat.CHAT) as (target, _):
+            other = replace(target, tokenizer=Tokenizer.open(folder))
+            with pytest.raises(Invalid, match=r"^This model doesn't support system messages\. Try again without"):
+                generate.encode(other, Conversation(messages=[{"role": "user", "content": "hi"}], system="brief"))
+
+    run(scenario())
+
+
+def test_a_request_is_put_again_with_the_same_seed_when_the_engine_dies(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as (target, engine):
+            engine.die_after = [3, None]
+            assert (await complete(target)).text == SAID
+            first, second = engine.requests
+            assert first == second
+
+    run(scenario())
+
+
+def test_a_request_waits_for_an_engine_that_is_started_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as (target, engine):
+            await engine.stop()
+            waiting = asyncio.create_task(complete(target))
+            await asyncio.sleep(0.05)
+            await engine.start()
+            assert (await waiting).text == SAID
+
+    run(scenario())
+
+
+def test_a_request_waits_for_its_adapter_to_be_loaded_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as (target, engine):
+            custom = replace(target, adapter="mine")
+            waiting = asyncio.create_task(complete(custom))
+            await asyncio.sleep(0.05)
+            engine.adapters.add("mine")
+            assert (await waiting).text == SAID
+            engine.adapters.clear()
+            with pytest.raises(UnknownAdapter):
+                await complete_text(custom, plan(custom, asked()), patience_s=0)
+
+    run(scenario())
+
+
+def test_an_engine_that_stays_away_is_reported(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as (target, engine):
+            await engine.stop()
+            with pytest.raises(EngineAway):
+                await complete_text(target, plan(target, asked()), patience_s=0)
+
+    run(scenario())
+
+
+async def collect(target: Target, shown: list[TextDelta]) -> None:
+    async for delta in stream_text(target, plan(target, asked()), patience_s=5):
+        shown.append(delta)  # noqa: PERF401 (what came before the end counts)
+
+
+def test_a_stream_that_has_shown_nothing_is_put_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path, "猫") as (target, engine):
+            engine.die_after = [2, None]
+            deltas: list[TextDelta] = []
+            await collect(target, deltas)
+            assert "".join(delta.text for delta in deltas) == "猫"
+            assert deltas[-1].num_tokens == 4
+
+    run(scenario())
+
+
+def test_a_stream_that_has_shown_text_ends_with_a_stream_error(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as (target, engine):
+            engine.die_after = [5]
+            shown: list[TextDelta] = []
+            with pytest.raises(ServiceRefusal) as broken:
+                await collect(target, shown)
+            assert SAID.startswith("".join(delta.text for delta in shown))
+            assert shown
+            assert broken.value.code == "ModelStreamErrorException"
+
+    run(scenario())
