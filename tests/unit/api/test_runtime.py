@@ -12,7 +12,8 @@ import pytest
 from tests.engine_double import EngineDouble
 from tests.spoken_target import speaking
 
-from outcrop.api.call import Answer, Call, Caller, Streamed
+from outcrop.access.caller import Caller
+from outcrop.api.call import Answer, Call, Streamed
 from outcrop.api.runtime import OPERATIONS
 from outcrop.clock import Clock, MovableClock
 from outcrop.errors import Invalid, ServiceRefusal
@@ -28,8 +29,8 @@ class OneTarget:
 
     target: Target
 
-    async def resolve(self, _call: Call, model_id: str) -> Target:
-        assert model_id == "arn:custom"
+    async def resolve(self, call: Call, model_id: str) -> Target:
+        assert (call.region, model_id) == ("us-east-1", "arn:custom")
         return self.target
 
 
