@@ -21,10 +21,10 @@ from outcrop.access.documents import Form, Policy, parse
 from outcrop.access.evaluation import Context, Decision
 from outcrop.access.identities import Identities
 from outcrop.access.installation import Installation
-from outcrop.access.names import Kind
+from outcrop.access.names import Kind, is_temporary_key
 from outcrop.access.needs import Asked, Need
 from outcrop.access.records import Identity, Records
-from outcrop.access.sessions import Sessions, caller_is_session, is_temporary
+from outcrop.access.sessions import Sessions, caller_is_session
 from outcrop.access.trust import Principal, Trust, trust
 from outcrop.clock import Clock
 from outcrop.errors import Denied, Invalid, ServiceRefusal
@@ -157,7 +157,7 @@ class Access:
 
 def _check_session_kind(call: Request) -> None:
     """Temporary credentials of a user reach neither IAM nor, but for two operations, STS."""
-    if not is_temporary(call.caller) or caller_is_session(call.caller):
+    if not is_temporary_key(call.caller.key_id) or caller_is_session(call.caller):
         return
     if call.service == "iam":
         sentence = "The security token included in the request is invalid"

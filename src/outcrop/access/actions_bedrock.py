@@ -67,6 +67,7 @@ ACTIONS = {
     "StartAsyncInvoke": "InvokeModel",
     "RetrieveAndGenerateStream": "RetrieveAndGenerate",
 }
+_NAMED = ("custom-model", "provisioned-model", "custom-model-deployment", "imported-model")
 _PROFILE = re.compile(r"^(us|us-gov|eu|apac|jp|au|ca|sa|global)\.")
 _ID_IN_ARN = re.compile(r"^[a-z0-9]{12}$")
 
@@ -114,7 +115,8 @@ def _model(asked: Asked, model: str) -> list[str]:
     """The ARN of a model named by ARN, name or id. An inference profile needs the model behind it too."""
     if arns.is_arn(model):
         return [model]
-    for kind in ("custom-model", "provisioned-model", "custom-model-deployment", "imported-model"):
+    # Names given by customers hold no point and no colon, ids of foundation models do.
+    for kind in () if {".", ":"} & set(model) else _NAMED:
         known = asked.find(kind, model)
         if known:
             return [known]

@@ -8,7 +8,7 @@ from outcrop import arn as arns
 from outcrop.access import refusals
 from outcrop.access.caller import Caller, Credential
 from outcrop.access.identities import ADMINISTRATOR, Identities
-from outcrop.access.names import Kind, new_key_id, new_secret
+from outcrop.access.names import Kind, is_temporary_key, new_key_id, new_secret
 from outcrop.access.records import AccessKey, Identity, Records, Session
 from outcrop.access.sealing import Sealer
 from outcrop.clock import Clock
@@ -95,9 +95,9 @@ class Credentials:
 
     def find(self, key_id: str) -> Credential | None:
         """What a signature with this key is checked against, or None when there is no such key."""
-        session = self.records.session(key_id)
-        if session is not None:
-            return self._of_session(session)
+        if is_temporary_key(key_id):
+            session = self.records.session(key_id)
+            return self._of_session(session) if session else None
         key = self.records.key(key_id)
         owner = key and self.records.identity_with_id(key.identity_id)
         if not key or not owner:

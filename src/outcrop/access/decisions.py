@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from outcrop.access.attachments import Attachments
 from outcrop.access.caller import Asker
-from outcrop.access.documents import parse
+from outcrop.access.documents import Policy, parse
 from outcrop.access.evaluation import Context, Decision, evaluate
+from outcrop.access.names import is_temporary_key
 from outcrop.access.needs import Need
 from outcrop.access.records import Identity, Records
 from outcrop.clock import Clock
@@ -45,20 +46,14 @@ class Decisions:
             return Verdict(decision=Decision.DENIED_IMPLICITLY)
         known = {**self.known(identity, user_id=caller.user_id), **context}
         own = self.of_identity(identity, need, known)
-        session = self.records.session(caller.key_id)
+        session = self.records.session(caller.key_id) if is_temporary_key(caller.key_id) else None
         if own is not Decision.ALLOWED or session is None or not session.policies:
             return Verdict(decision=own)
-        limits = map(parse, session.policies)
-        limited = evaluate(limits, action=need.action, resource=need.resource, context=self._about(need, known))
+        limited = self._decide([parse(each) for each in session.policies], need, known)
         return Verdict(decision=limited, by="session")
 
     def of_identity(self, identity: Identity, need: Need, context: Context) -> Decision:
-        return evaluate(
-            self.attachments.of(identity),
-            action=need.action,
-            resource=need.resource,
-            context=self._about(need, {**self.known(identity), **context}),
-        )
+        return self._decide(list(self.attachments.of(identity)), need, {**self.known(identity), **context})
 
     def known(self, identity: Identity, *, user_id: str = "") -> dict[str, str | tuple[str, ...]]:
         """The condition keys about the one who asks and about the moment."""
@@ -76,13 +71,15 @@ class Decisions:
             about["aws:username"] = identity.name
         return about
 
-    def _about(self, need: Need, context: Context) -> Context:
-        """The context with what is known about the resource."""
-        if need.resource == "*":
-            return {**context, **need.context}
-        tags = self.tags_of(need.resource)
-        resource = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
-        return {"aws:ResourceAccount": self.account, **context, **resource, **need.context}
+    def _decide(self, policies: list[Policy], need: Need, context: Context) -> Decision:
+        """The policies' decision, with what is known about the resource put beside the context."""
+        about = {**context, **need.context}
+        if need.resource != "*":
+            about.setdefault("aws:ResourceAccount", self.account)
+            if any(policy.asks_for_tags for policy in policies):
+                tags = self.tags_of(need.resource)
+                about |= {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+        return evaluate(policies, action=need.action, resource=need.resource, context=about)
 
 
 def refused(caller: Asker, need: Need, verdict: Verdict) -> Denied:

@@ -69,6 +69,8 @@ class Statement:
 class Policy:
     statements: tuple[Statement, ...]
     version: str = "2008-10-17"
+    asks_for_tags: bool = False
+    "Whether it speaks of the resource's tags, which are looked up for such policies only."
 
     @property
     def variables(self) -> bool:
@@ -96,7 +98,7 @@ def parse(text: str, form: Form = Form.IDENTITY) -> Policy:
     sids = [statement.sid for statement in parsed if statement.sid]
     if len(set(sids)) < len(sids):
         raise _malformed("Statement IDs (SID) in a single policy must be unique.", "")
-    return Policy(version=version, statements=parsed)
+    return Policy(version=version, statements=parsed, asks_for_tags="aws:resourcetag/" in text.lower())
 
 
 def _statement(raw: Any, form: Form, where: str) -> Statement:

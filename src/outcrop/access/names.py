@@ -20,6 +20,7 @@ class Kind(Enum):
 
 
 LONGEST_NAME = {"role": 64, "user": 64, "policy": 128}
+_LASTING, _TEMPORARY = "AKIA", "ASIA"
 ID_PREFIX = {"role": "AROA", "user": "AIDA", "policy": "ANPA"}
 
 
@@ -56,9 +57,14 @@ def new_identity_id(kind: str) -> str:
     return ID_PREFIX[kind] + _base32(17)
 
 
+def is_temporary_key(key_id: str) -> bool:
+    """Whether the access key belongs to a session."""
+    return key_id.startswith(_TEMPORARY)
+
+
 def new_key_id(*, temporary: bool = False) -> str:
     """An access key id of 20 characters: AKIA…, or ASIA… for a session."""
-    return ("ASIA" if temporary else "AKIA") + _base32(16)
+    return (_TEMPORARY if temporary else _LASTING) + _base32(16)
 
 
 def new_secret() -> str:

@@ -14,6 +14,7 @@ from outcrop.access.decisions import Decisions
 from outcrop.access.documents import Form, parse
 from outcrop.access.evaluation import Context, Decision
 from outcrop.access.identities import DEFAULT_SESSION_S
+from outcrop.access.names import is_temporary_key
 from outcrop.access.needs import Need
 from outcrop.access.records import Identity, Records
 from outcrop.access.trust import ASSUME_ROLE, Principal, Trust, trust
@@ -67,7 +68,7 @@ class Sessions:
 
     def session_of_user(self, caller: Asker, *, duration_s: int | None = None) -> Issued:
         user = self.decisions.identity_of(caller)
-        if user is None or is_temporary(caller):
+        if user is None or is_temporary_key(caller.key_id):
             raise Denied("Cannot call GetSessionToken with session credentials")
         lasting = timedelta(seconds=duration_s or USER_SESSION_S)
         return self.credentials.start_session(user, name=None, lasting=lasting)
@@ -92,10 +93,6 @@ class Sessions:
             parse(policy)
             limits.append(policy)
         return limits
-
-
-def is_temporary(caller: Asker) -> bool:
-    return caller.key_id.startswith("ASIA")
 
 
 def caller_is_session(caller: Asker) -> bool:
