@@ -296,3 +296,83 @@ def test_what_is_not_built_is_refused_rather_than_forgotten(client: Client) -> N
         400,
         "PermissionsBoundary is not built in Outcrop yet. Leave it out, and deny in a policy what must not happen.",
     )
+
+
+def test_every_policy_operation_of_a_user(client: Client) -> None:
+    iam = client("iam")
+    iam.create_user(UserName="hana", Tags=[{"Key": "team", "Value": "blue"}])
+    assert iam.get_user(UserName="hana")["User"]["Tags"] == [{"Key": "team", "Value": "blue"}]
+    document = policy("s3:GetObject")
+    iam.put_user_policy(UserName="hana", PolicyName="p", PolicyDocument=document)
+    assert iam.get_user_policy(UserName="hana", PolicyName="p")["PolicyDocument"] == json.loads(document)
+    iam.delete_user_policy(UserName="hana", PolicyName="p")
+    assert refusal(iam.get_user_policy, UserName="hana", PolicyName="p") == (
+        "NoSuchEntity",
+        404,
+        "The user policy with name p cannot be found.",
+    )
+    arn = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+    iam.attach_user_policy(UserName="hana", PolicyArn=arn)
+    attached = iam.list_attached_user_policies(UserName="hana")["AttachedPolicies"]
+    assert attached == [{"PolicyName": "AmazonS3ReadOnlyAccess", "PolicyArn": arn}]
+    iam.detach_user_policy(UserName="hana", PolicyArn=arn)
+    iam.delete_user(UserName="hana")
+
+
+def test_a_user_reaches_its_own_folder_of_a_bucket_and_no_other(client: Client, installation: Installation) -> None:
+    iam, s3 = client("iam"), client("s3")
+    s3.create_bucket(Bucket="homes")
+    s3.put_object(Bucket="homes", Key="kenji/secret.txt", Body=b"secret")
+    iam.create_user(UserName="yuki")
+    key = iam.create_access_key(UserName="yuki")["AccessKey"]
+    own = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Action": ["s3:GetObject", "s3:PutObject"],
+                    "Resource": "arn:aws:s3:::homes/${aws:username}/*",
+                },
+                {
+                    "Effect": "Allow",
+                    "Action": "s3:ListBucket",
+                    "Resource": "arn:aws:s3:::homes",
+                    "Condition": {"StringLike": {"s3:prefix": "${aws:username}/*"}},
+                },
+            ],
+        }
+    )
+    iam.put_user_policy(UserName="yuki", PolicyName="own", PolicyDocument=own)
+    mine = client("s3", key)
+    mine.put_object(Bucket="homes", Key="yuki/train.jsonl", Body=b"{}")
+    assert mine.get_object(Bucket="homes", Key="yuki/train.jsonl")["Body"].read() == b"{}"
+    assert mine.list_objects_v2(Bucket="homes", Prefix="yuki/")["KeyCount"] == 1
+    assert refusal(mine.get_object, Bucket="homes", Key="kenji/secret.txt") == (
+        "AccessDenied",
+        403,
+        f"User: arn:aws:iam::{installation.account}:user/yuki is not authorized to perform: s3:GetObject on resource: "
+        '"arn:aws:s3:::homes/kenji/secret.txt" because no identity-based policy allows the s3:GetObject action',
+    )
+    for call, params in (
+        (mine.list_objects_v2, {}),
+        (mine.list_objects_v2, {"Prefix": "kenji/"}),
+        (mine.put_object, {"Key": "kenji/x", "Body": b""}),
+        (mine.copy_object, {"Key": "yuki/x", "CopySource": "homes/kenji/secret.txt"}),
+        (mine.delete_objects, {"Delete": {"Objects": [{"Key": "yuki/train.jsonl"}]}}),
+        (mine.delete_bucket, {}),
+    ):
+        assert refusal(call, Bucket="homes", **params)[:2] == ("AccessDenied", 403), call
+    assert refusal(mine.head_object, Bucket="homes", Key="kenji/secret.txt")[:2] == ("403", 403)
+
+
+def test_bedrock_refuses_in_its_own_shape(client: Client, installation: Installation) -> None:
+    iam = client("iam")
+    iam.create_user(UserName="mei")
+    key = iam.create_access_key(UserName="mei")["AccessKey"]
+    assert refusal(client("bedrock", key).list_custom_models) == (
+        "AccessDeniedException",
+        403,
+        f"User: arn:aws:iam::{installation.account}:user/mei is not authorized to perform: bedrock:ListCustomModels "
+        "because no identity-based policy allows the bedrock:ListCustomModels action",
+    )
