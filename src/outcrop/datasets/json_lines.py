@@ -1,0 +1,72 @@
+"""One line of bytes to one JSON value, strictly: it says one thing only, in text that can be encoded."""
+
+import json
+from typing import Any
+
+_MEND_JSON = "Write the record as one JSON object on one line."
+
+
+class JsonError(Exception):
+    """The line is no JSON value; where, what, and how to mend it."""
+
+    def __init__(self, field: str, what: str, mend: str) -> None:
+        super().__init__(what)
+        self.field = field
+        self.what = what
+        self.mend = mend
+
+
+def parse(content: bytes) -> Any:
+    """The value of a line. Raises JsonError; a key written twice is refused, for one of the two would be lost."""
+    text = _decoded(content).strip("\r\n\t ")
+    if text.startswith("["):
+        raise JsonError(
+            "",
+            "a JSON array, not JSON Lines",
+            "Write each record as an object on a line of its own, without [ ] and commas.",
+        )
+    if "\x00" in text:
+        raise JsonError(f"column {text.index(chr(0)) + 1}", "a NUL byte", "Remove it; UTF-8 text holds none.")
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise _explained(error, text) from error
+    except RecursionError as error:
+        raise JsonError("", "nested too deeply", _MEND_JSON) from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise JsonError("", f"not JSON that can be read ({error})", _MEND_JSON) from error
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        guess = " (it looks like UTF-16)" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
+        raise JsonError(f"byte {error.start + 1}", f"not UTF-8{guess}", "Save the file as UTF-8.") from error
+
+
+def _explained(error: json.JSONDecodeError, text: str) -> JsonError:
+    if error.pos >= len(text):
+        return JsonError(f"column {error.pos + 1}", "not JSON, the line ends too early", _MEND_JSON)
+    what = {
+        "Extra data": "expected the end of the line",
+        "Expecting ',' delimiter": "expected ','",
+        "Expecting ':' delimiter": "expected ':'",
+        "Expecting value": "expected a value",
+        "Expecting property name enclosed in double quotes": "expected a key in double quotes",
+        "Unterminated string starting at": "the string that begins here does not end",
+    }.get(error.msg, error.msg[0].lower() + error.msg[1:])
+    return JsonError(f"column {error.pos + 1}", f"not JSON, {what}", _MEND_JSON)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise JsonError(twice, "written twice", "Keep one of the two.")
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise JsonError("", f"not JSON, {name} is no value", _MEND_JSON)

@@ -1,0 +1,38 @@
+"""What is wrong with a line of a dataset, said in one sentence: where, what, and how to mend it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from outcrop.errors import Invalid
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that keeps a line from being a record."""
+
+    name: str
+    "The file, as its owner calls it."
+    line: int | None
+    "Counted from 1; None when the whole file is meant."
+    field: str
+    "Path inside the record, e.g. messages[2].role; empty when the whole line is meant."
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        where = self.name if self.line is None else f"{self.name}:{self.line}"
+        what = f"{self.field}: {self.what}" if self.field else self.what
+        return f"{where}: {what.rstrip('.')}. {self.mend}".rstrip()
+
+
+class RecordError(Invalid):
+    """Lines that are no records; the message holds a sentence for each."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        sentences = [str(problem) for problem in problems[:_SHOWN]]
+        if len(problems) > _SHOWN:
+            sentences.append(f"… and {len(problems) - _SHOWN} more.")
+        super().__init__("\n".join(sentences))
+        self.problems = tuple(problems)

@@ -1,0 +1,189 @@
+"""Which shapes a record may have, and what is wrong with one that has none of them.
+
+FINE_TUNING               {"prompt": "…", "completion": "…"}
+                          {"system": "…", "messages": [{"role": "user", "content": "…"}, …]}             as Claude's
+                          {"schemaVersion": "bedrock-conversation-2024", "system": [{"text": "…"}],
+                           "messages": [{"role": "user", "content": [{"text": "…"}]}, …]}                as Converse
+CONTINUED_PRE_TRAINING    {"input": "…"}
+"""
+
+from typing import Any, NamedTuple
+
+from outcrop.datasets.records import Conversation, Customization, PromptCompletion, Record, Text
+from outcrop.tokens.prompt_format import join_blocks
+
+SCHEMA_VERSION = "bedrock-conversation-2024"
+_PAIR = '{"prompt": "<input text>", "completion": "<output text>"}'
+_CHAT = '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}'
+_TEXT = '{"input": "<text>"}'
+
+
+class Flaw(NamedTuple):
+    """One thing wrong inside a record."""
+
+    field: str
+    what: str
+    mend: str
+
+
+class ShapeError(Exception):
+    """The value is no record; all its flaws."""
+
+    def __init__(self, flaws: list[Flaw]) -> None:
+        super().__init__("; ".join(flaw.what for flaw in flaws))
+        self.flaws = flaws
+
+
+def parse(value: Any, *, line: int, customization: Customization) -> Record:
+    """The record a JSON value stands for. Raises ShapeError with everything that is wrong with it."""
+    reader = _Reader()
+    if not isinstance(value, dict):
+        raise ShapeError([Flaw("", f"expected an object, found {_kind(value)}", f"Write {_example(customization)}.")])
+    if customization == "CONTINUED_PRE_TRAINING":
+        record: Record = reader.text(value, line)
+    elif "messages" in value or "schemaVersion" in value:
+        record = reader.conversation(value, line)
+    else:
+        record = reader.pair(value, line)
+    if reader.flaws:
+        raise ShapeError(reader.flaws)
+    return record
+
+
+class _Reader:
+    """Reads on after a flaw, so that a record's problems are reported together."""
+
+    def __init__(self) -> None:
+        self.flaws: list[Flaw] = []
+
+    def pair(self, value: dict[str, Any], line: int) -> PromptCompletion:
+        if "input" in value:
+            self._say("input", "belongs to CONTINUED_PRE_TRAINING", f"Write {_PAIR}, or choose that customizationType.")
+            value = {key: rest for key, rest in value.items() if key != "input"}
+        self._only(value, ("prompt", "completion"), _PAIR)
+        prompt = self._string(value, "prompt", thing="prompt")
+        completion = self._string(value, "completion", thing="completion")
+        return PromptCompletion(prompt=prompt, completion=completion, line=line)
+
+    def text(self, value: dict[str, Any], line: int) -> Text:
+        for key in ("prompt", "completion", "messages"):
+            if key in value:
+                self._say(key, "belongs to FINE_TUNING", f"Write {_TEXT}, or choose that customizationType.")
+        known = ("input", "prompt", "completion", "messages")
+        self._only(value, known, _TEXT)
+        return Text(text=self._string(value, "input", thing="text"), line=line)
+
+    def conversation(self, value: dict[str, Any], line: int) -> Conversation:
+        self._only(value, ("schemaVersion", "system", "messages"), _CHAT)
+        version = value.get("schemaVersion", SCHEMA_VERSION)
+        if version != SCHEMA_VERSION:
+            self._say("schemaVersion", f"expected {SCHEMA_VERSION!r}, found {version!r}", f"Write {SCHEMA_VERSION}.")
+        system = None if "system" not in value else self._content(value["system"], "system") or None
+        turns = value.get("messages")
+        if not isinstance(turns, list):
+            what = "missing" if "messages" not in value else f"expected a list, found {_kind(turns)}"
+            self._say("messages", what, f"Write {_CHAT}.")
+            turns = []
+        messages = [turn for number, given in enumerate(turns) if (turn := self._turn(given, f"messages[{number}]"))]
+        if system is None and messages and messages[0]["role"] == "system":
+            system = messages.pop(0)["content"]  # Llama's records have the instruction as a first turn
+            self._alternate(messages, first=1)
+        elif isinstance(value.get("messages"), list):
+            self._alternate(messages, first=0)
+        return Conversation(system=system, messages=tuple(messages), line=line)
+
+    def _turn(self, given: Any, at: str) -> dict[str, str] | None:
+        if not isinstance(given, dict):
+            self._say(at, f"expected an object, found {_kind(given)}", 'Write {"role": "user", "content": "…"}.')
+            return None
+        self._only(given, ("role", "content"), '{"role": "user", "content": "…"}', at=f"{at}.")
+        role = self._string(given, "role", thing="role", at=f"{at}.")
+        if role and role not in ("user", "assistant", "system"):
+            self._say(f"{at}.role", f"expected user or assistant, found {role!r}", "Name one of the two.")
+        if "content" not in given:
+            self._say(f"{at}.content", "missing", "Give the turn its text.")
+            return {"role": role, "content": ""}
+        return {"role": role, "content": self._content(given["content"], f"{at}.content")}
+
+    def _content(self, given: Any, at: str) -> str:
+        if isinstance(given, str):
+            return self._checked(given, at, thing="text")
+        if not isinstance(given, list):
+            self._say(at, f"expected a string or a list of text blocks, found {_kind(given)}", 'Write [{"text": "…"}].')
+            return ""
+        if not given:
+            self._say(at, "empty", "Give it a text, or remove it.")
+        return join_blocks([self._block(block, f"{at}[{number}]") for number, block in enumerate(given)])
+
+    def _block(self, block: Any, at: str) -> str:
+        if not isinstance(block, dict):
+            self._say(at, f"expected an object, found {_kind(block)}", 'Write {"text": "…"}.')
+            return ""
+        for medium in ("image", "video", "document"):
+            if medium in block:
+                self._say(f"{at}.{medium}", "this base model reads text alone", "Remove the block, or the line.")
+                return ""
+        self._only({k: v for k, v in block.items() if k != "type"}, ("text",), '{"text": "…"}', at=f"{at}.")
+        return self._string(block, "text", thing="text", at=f"{at}.")
+
+    def _alternate(self, messages: list[dict[str, str]], *, first: int) -> None:
+        """From the user to the assistant, in turns; only the first break is told, the others follow from it."""
+        if self.flaws:
+            return
+        for number, turn in enumerate(messages):
+            expected = "assistant" if number % 2 else "user"
+            if turn["role"] != expected:
+                at = f"messages[{number + first}].role"
+                self._say(at, f"expected {expected}, found {turn['role']}", "Turns alternate and begin with the user.")
+                return
+        if len(messages) % 2 or not messages:
+            what = "the last turn is the user's" if messages else "no turns"
+            self._say("messages", what, "End the conversation with what the assistant should say.")
+
+    def _string(self, value: dict[str, Any], key: str, *, thing: str, at: str = "") -> str:
+        if key not in value:
+            self._say(f"{at}{key}", "missing", f"Give the record a {thing}, or remove the line.")
+            return ""
+        if not isinstance(value[key], str):
+            found = f"expected a string, found {_kind(value[key])}"
+            self._say(f"{at}{key}", found, f"Give the record a {thing}, or remove the line.")
+            return ""
+        return self._checked(value[key], f"{at}{key}", thing=thing)
+
+    def _checked(self, text: str, at: str, *, thing: str) -> str:
+        if not text:
+            self._say(at, "empty", f"Give the record a {thing}, or remove the line.")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            half = f"half a character (\\u{ord(text[error.start]):04x}) at position {error.start + 1}"
+            self._say(at, half, "Write both halves of the surrogate pair, or the character itself.")
+            return ""
+        return text
+
+    def _only(self, value: dict[str, Any], known: tuple[str, ...], example: str, at: str = "") -> None:
+        for key in value:
+            if key not in known:
+                self._say(f"{at}{_shown(key)}", "unknown key", f"Remove it; the form is {example}.")
+
+    def _say(self, field: str, what: str, mend: str) -> None:
+        self.flaws.append(Flaw(field, what, mend))
+
+
+def _shown(key: str) -> str:
+    """A key as it may stand in a message: not endless, and on one line."""
+    plain = key.encode("utf-8", "backslashreplace").decode()
+    quoted = plain if plain.isprintable() and plain else repr(plain)
+    return quoted if len(quoted) <= 40 else f"{quoted[:40]}…"
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return {str: "a string", int: "a number", float: "a number", list: "a list", dict: "an object"}[type(value)]
+
+
+def _example(customization: Customization) -> str:
+    return _TEXT if customization == "CONTINUED_PRE_TRAINING" else _PAIR

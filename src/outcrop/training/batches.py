@@ -1,0 +1,77 @@
+"""Which records a step learns, and how they lie in rows.
+
+The order of an epoch depends on the seed and the epoch alone, so that a run taken up again meets the same records. How
+a step's records are spread over rows changes nothing that is computed, only how fast: no token sees another record, and
+the loss is summed over the step.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from outcrop.network.attention import Packed
+from outcrop.training.examples import Example
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Row:
+    """Records side by side, without gap. T tokens of the row, N supervised positions."""
+
+    ids_1T: Tensor
+    positions_1T: Tensor
+    layout: Packed
+    at_N: Tensor
+    target_N: Tensor
+
+
+def epoch_order(num_examples: int, *, seed: int, epoch: int) -> list[int]:
+    order = list(range(num_examples))
+    random.Random(f"{seed}/{epoch}").shuffle(order)
+    return order
+
+
+def batch_at(step: int, num_examples: int, *, batch_size: int, seed: int) -> list[int]:
+    """The examples of a step; the last batch of an epoch is what is left."""
+    epoch, place = divmod(step, steps_per_epoch(num_examples, batch_size))
+    return epoch_order(num_examples, seed=seed, epoch=epoch)[place * batch_size : (place + 1) * batch_size]
+
+
+def steps_per_epoch(num_examples: int, batch_size: int) -> int:
+    return -(-num_examples // batch_size)
+
+
+def pack(lengths: Sequence[int], token_budget: int) -> list[list[int]]:
+    """Indices into `lengths`, row by row: no row is longer than the budget but by a single record.
+
+    Longest first, so that records of like length are neighbours, which is what attention is fast at.
+    """
+    rows: list[list[int]] = []
+    room = 0
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if not rows or lengths[index] > room:
+            rows.append([])
+            room = token_budget
+        rows[-1].append(index)
+        room -= lengths[index]
+    return rows
+
+
+def rows_of(examples: Sequence[Example], token_budget: int) -> list[Row]:
+    packed = pack([len(example) for example in examples], token_budget)
+    return [row_of([examples[index] for index in indices]) for indices in packed]
+
+
+def row_of(examples: Sequence[Example]) -> Row:
+    layout = Packed(lengths=[len(example) for example in examples])
+    starts = torch.tensor([0, *layout.lengths[:-1]]).cumsum(0)
+    at_N = torch.cat([example.at_N + start for example, start in zip(examples, starts, strict=True)])
+    return Row(
+        ids_1T=torch.cat([example.ids_T for example in examples]).unsqueeze(0),
+        positions_1T=layout.positions(),
+        layout=layout,
+        at_N=at_N,
+        target_N=torch.cat([example.target_N for example in examples]),
+    )

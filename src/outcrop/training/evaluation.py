@@ -1,0 +1,25 @@
+"""A network on held-out records."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from outcrop.network.adapters import Routing
+from outcrop.training.batches import rows_of
+from outcrop.training.examples import Example
+from outcrop.training.loss import nll_of
+from outcrop.training.metrics import Score
+
+
+def score(network: nn.Module, routing: Routing, examples: Sequence[Example], *, token_budget: int) -> Score:
+    """The loss over all supervised tokens of the examples, summed in fp64."""
+    nll = 0.0
+    with torch.inference_mode():
+        for row in rows_of(examples, token_budget):
+            nll += float(nll_of(network, routing, row).double().sum())
+    return Score(
+        nll=nll,
+        num_tokens=sum(example.num_supervised for example in examples),
+        num_bytes=sum(example.num_bytes for example in examples),
+    )

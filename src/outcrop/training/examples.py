@@ -1,0 +1,65 @@
+"""Records as the network learns them. Shapes: T tokens of a sequence, N supervised positions."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from outcrop.datasets.encoding import EncodedRecord, encode
+from outcrop.datasets.problems import Problem, RecordError
+from outcrop.datasets.reading import open_lines, read_lines
+from outcrop.datasets.records import Customization
+from outcrop.tokens.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Example:
+    """One sequence. At position at_N the network is to predict target_N, the id that follows there."""
+
+    ids_T: Tensor
+    at_N: Tensor
+    target_N: Tensor
+    num_bytes: int
+    "Bytes of UTF-8 the targets stand for."
+    line: int
+
+    def __len__(self) -> int:
+        return self.ids_T.shape[0]
+
+    @property
+    def num_supervised(self) -> int:
+        return self.target_N.shape[0]
+
+
+def read_examples(
+    path: Path, tokenizer: Tokenizer, *, context_length: int, customization: Customization
+) -> list[Example]:
+    """All records of a file. Raises RecordError with every problem, so that nothing is left out in silence."""
+    examples: list[Example] = []
+    problems: list[Problem] = []
+    for line in read_lines(open_lines(path), name=path.name, customization=customization):
+        problems += line.problems
+        if line.record is None:
+            continue
+        encoded = encode(line.record, tokenizer, context_length=context_length, name=path.name)
+        if isinstance(encoded, Problem):
+            problems.append(encoded)
+        else:
+            examples += [example_of(sequence, tokenizer) for sequence in encoded]
+    if problems:
+        raise RecordError(problems)
+    return examples
+
+
+def example_of(record: EncodedRecord, tokenizer: Tokenizer) -> Example:
+    ids_T = torch.tensor(record.ids)
+    # The one shift by one of the house: the id at t is predicted at t - 1.
+    predicted_N = torch.tensor(record.supervised).nonzero()[:, 0]
+    return Example(
+        ids_T=ids_T,
+        at_N=predicted_N - 1,
+        target_N=ids_T[predicted_N],
+        num_bytes=record.num_bytes(tokenizer),
+        line=record.line,
+    )

@@ -1,0 +1,124 @@
+"""What a run tells while it goes and when it is over. All losses are nats per supervised token."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepMetrics:
+    """One optimizer step; both counts begin with 0."""
+
+    step: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    tokens: int
+    "All tokens that went through the network."
+    supervised: int
+    "Those of them that were learned; the loss is their mean."
+    seconds: float
+
+    @property
+    def perplexity(self) -> float:
+        return perplexity(self.loss)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationMetrics:
+    """The first validator's loss after `step` steps; step 0 is where training starts from."""
+
+    step: int
+    epoch: int
+    loss: float
+    best: bool
+    "Lower than every evaluation of this run before it."
+
+    @property
+    def perplexity(self) -> float:
+        return perplexity(self.loss)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where the run is."""
+
+    steps_done: int
+    steps: int
+    tokens_per_s: float
+    seconds_left: float
+    loss: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """A network on a file of records."""
+
+    nll: float
+    "Sum over the supervised tokens, in nats."
+    num_tokens: int
+    num_bytes: int
+
+    @property
+    def loss(self) -> float:
+        return self.nll / self.num_tokens
+
+    @property
+    def perplexity(self) -> float:
+        return perplexity(self.loss)
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Comparable between tokenizers; 0 where the supervised tokens stand for no text."""
+        return self.nll / math.log(2) / self.num_bytes if self.num_bytes else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidatorResult:
+    """A validator before and after."""
+
+    name: str
+    base: Score
+    "The network training started from: the base model, or the custom model that was trained further."
+    custom: Score
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """How a run ended. The lists are complete, also when the run was interrupted and taken up again."""
+
+    status: Literal["completed", "stopped"]
+    steps: int
+    "Steps taken."
+    best_step: int
+    "Steps after which the weights that were kept stood; the last ones where nothing was validated."
+    stopped_early: bool
+    step_metrics: tuple[StepMetrics, ...]
+    evaluations: tuple[EvaluationMetrics, ...]
+    validators: tuple[ValidatorResult, ...]
+    notes: tuple[str, ...]
+    "What was done otherwise than asked for, in plain words."
+
+    @property
+    def training_loss(self) -> float:
+        """Of the last epoch that was begun, each token counting alike."""
+        last = [step for step in self.step_metrics if step.epoch == self.step_metrics[-1].epoch]
+        return sum(step.loss * step.supervised for step in last) / sum(step.supervised for step in last)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """Called from the loop, between steps. After a resume, steps since the last checkpoint are told a second time."""
+
+    on_plan: Callable[[str], None] = lambda _text: None
+    on_progress: Callable[[Progress], None] = lambda _progress: None
+    on_step: Callable[[StepMetrics], None] = lambda _step: None
+    on_evaluation: Callable[[EvaluationMetrics], None] = lambda _evaluation: None
+    on_note: Callable[[str], None] = lambda _sentence: None
+    "Something a person should know: a checkpoint that could not be written or read."
+    should_stop: Callable[[], bool] = lambda: False
+
+
+def perplexity(loss: float) -> float:
+    return math.exp(min(loss, 700.0))

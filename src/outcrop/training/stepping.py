@@ -1,0 +1,76 @@
+"""One optimizer step."""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from outcrop.errors import Refusal
+from outcrop.network.adapters import LoRA, Routing
+from outcrop.training.batches import batch_at, rows_of
+from outcrop.training.examples import Example
+from outcrop.training.loss import nll_of
+from outcrop.training.metrics import StepMetrics
+from outcrop.training.plan import TrainingPlan
+from outcrop.training.schedule import learning_rate
+from outcrop.training.task import TrainingHyper
+from outcrop.training.weights import TrainedWeights
+
+
+class DivergedError(Refusal):
+    """The loss is no finite number any more."""
+
+
+class Trained(NamedTuple):
+    """The network with the adapter that is trained."""
+
+    network: nn.Module
+    routing: Routing
+    weights: TrainedWeights
+    shape: LoRA
+
+
+def take_step(
+    trained: Trained, examples: Sequence[Example], plan: TrainingPlan, hyper: TrainingHyper, step: int
+) -> StepMetrics:
+    """One update of the weights. Raises DivergedError, before the weights are touched."""
+    began = time.perf_counter()
+    chosen = batch_at(step, len(examples), batch_size=hyper.batch_size, seed=hyper.seed)
+    batch = [examples[index] for index in chosen]
+    rate = learning_rate(step, steps=plan.steps, warmup_steps=plan.warmup_steps, peak=plan.learning_rate)
+    loss = compute_gradient(trained, batch, token_budget=hyper.token_budget)
+    norm = trained.weights.clip(hyper.max_grad_norm)
+    demand_finite(loss + norm, step=step, rate=rate)
+    trained.weights.update(rate)
+    return StepMetrics(
+        step=step,
+        epoch=step // plan.steps_per_epoch,
+        loss=loss,
+        learning_rate=rate,
+        tokens=sum(map(len, batch)),
+        supervised=sum(example.num_supervised for example in batch),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def compute_gradient(trained: Trained, batch: Sequence[Example], *, token_budget: int) -> float:
+    """The mean loss over all supervised tokens of the batch, and its gradient, however the records lie in rows."""
+    num_supervised = sum(example.num_supervised for example in batch)
+    trained.weights.forget_gradient()
+    nll = 0.0
+    for row in rows_of(batch, token_budget):
+        row_nll = nll_of(trained.network, trained.routing, row).sum()
+        torch.autograd.backward(row_nll / num_supervised)
+        nll += float(row_nll.detach())
+    return nll / num_supervised
+
+
+def demand_finite(value: float, *, step: int, rate: float) -> None:
+    if not math.isfinite(value):
+        raise DivergedError(
+            f"step {step}: the loss is no finite number any more (learning rate {rate:g}). "
+            "Choose a smaller learningRate or more warmup steps."
+        )

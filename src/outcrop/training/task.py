@@ -1,0 +1,81 @@
+"""What to train: one frozen value that a worker could write down and another could take up."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from outcrop.datasets.records import Customization
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingHyper:
+    """How to train. The defaults suit LoRA on a small network and a CPU."""
+
+    epochs: int
+    batch_size: int
+    "Records of one optimizer step."
+    learning_rate: float
+    warmup_steps: int = 0
+    rank: int = 16
+    alpha: float = 32.0
+    seed: int = 0
+    evaluations_per_epoch: int | None = None
+    "None: four, fewer where the validation data is large beside the training data."
+    patience: int | None = None
+    "Stop after so many evaluations without improvement; None trains to the end."
+    threshold: float = 0.0
+    "A validation loss must be lower by more than this to count as an improvement."
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    token_budget: int = 2048
+    "Tokens of a row; a longer record has a row of its own."
+    threads: int = 0
+    "CPU threads; 0 leaves the choice to torch. Equal numbers give equal bits."
+    checkpoint_every_s: float = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingTask:
+    """One run, from its data to the folder where the adapter will stand."""
+
+    base_dir: Path
+    base_name: str
+    parent_adapter: Path | None
+    "The adapter of a custom model that is trained further; None begins a new one."
+    train: Path
+    validators: tuple[Path, ...]
+    "The first is evaluated while training; the others at its beginning and end."
+    customization: Customization
+    hyper: TrainingHyper
+    run_dir: Path
+    "Checkpoints; may be removed when the run is over."
+    output_dir: Path
+
+    def digest(self) -> str:
+        """Equal for runs that learn the same from the same, wherever their files lie."""
+        hyper = asdict(self.hyper)
+        for name in ("threads", "checkpoint_every_s"):
+            del hyper[name]
+        parts = {
+            "base": [self.base_name, *_weights(self.base_dir)],
+            "parent": None
+            if self.parent_adapter is None
+            else _contents(self.parent_adapter / "adapter_model.safetensors"),
+            "train": _contents(self.train),
+            "validators": [_contents(path) for path in self.validators],
+            "customization": self.customization,
+            "hyper": hyper,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _contents(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _weights(folder: Path) -> list[str]:
+    """Names and sizes stand for the weights: reading gigabytes at every start costs more than it protects."""
+    files = sorted(folder.glob("*.safetensors"))
+    return [_contents(folder / "config.json"), *[f"{file.name}:{file.stat().st_size}" for file in files]]
