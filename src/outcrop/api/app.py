@@ -76,6 +76,9 @@ class Door:
         response = await self._respond(visit)
         visit.status = response.status
         await visit.incoming.drain()
+        if not visit.incoming.ended.is_set():
+            # The server would take what comes next on this connection, another request, for the rest of this body.
+            response = replace(response, headers=response.headers | {"Connection": "close"})
         await exchange.send(send, response, method=visit.request.method, now=self._platform.clock.now())
 
     async def _respond(self, visit: _Visit) -> HttpResponse:
