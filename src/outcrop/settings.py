@@ -12,6 +12,8 @@ import platformdirs
 DEFAULT_PORT = 4580
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_REGION = "us-east-1"
+PARTS_FILE = "parts.json"
+"In the home: what the supervisor writes down of the processes it keeps alive."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,12 @@ from outcrop.access.access import Access
 from outcrop.access.caller import Credential
 from outcrop.api.call import Call
 from outcrop.buckets.buckets import Buckets
+from outcrop.catalog.catalog import Catalog
+from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
+from outcrop.customization.context import Context
+from outcrop.deployments.records import Deployments
+from outcrop.invocation.resolve import Targets
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
@@ -26,5 +31,18 @@ class Platform:
     "What a signature with this access key is checked against."
     authorize: Callable[[Call], None]
     "Raises Denied when the caller may not make this call."
+    customization: Context
+    "What requests for jobs need."
+    deployments: Deployments
+    targets: Targets
+    "From a modelId to the engine that answers it."
     health: Callable[[], dict[str, Any]]
     "What GET /health answers, as JSON."
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.customization.catalog
+
+    @property
+    def models(self) -> CustomModels:
+        return self.customization.models

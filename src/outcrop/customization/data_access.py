@@ -1,11 +1,10 @@
 """A job's way to the buckets: always under its service role, with Bedrock's sentences when that role may not."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from outcrop.access.evaluation import Decision
-from outcrop.buckets.buckets import parse_s3_uri
+from outcrop.buckets.names import parse_s3_uri
 from outcrop.customization.context import Context
 from outcrop.errors import Invalid, Refusal
 
@@ -36,7 +35,7 @@ class DataAccess:
         key = "/".join(part for part in (prefix.strip("/"), _PROBE) if part)
         try:
             self.put(bucket, key, b"", content_type="text/plain")
-            self.context.buckets.delete(bucket, key)
+            self.context.buckets.remove(bucket, key)
         except Refusal as error:
             raise Invalid(
                 f"Could not validate PutObject permissions to access S3 bucket: {bucket} at key {key} ({error.message})"
@@ -48,9 +47,7 @@ class DataAccess:
         self.context.buckets.put_bytes(bucket, key, content, content_type=content_type)
 
     def _check(self, action: str, resource: str) -> None:
-        decision = self.context.access.role_may(self.role_arn, action, resource, _NO_CONTEXT)
+        decision = self.context.access.role_may(self.role_arn, action, resource)
         if decision is not Decision.ALLOWED:
             raise Invalid(f"the role {self.role_arn} does not allow {action} on {resource}")
 
-
-_NO_CONTEXT: Mapping[str, str] = {}

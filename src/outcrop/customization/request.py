@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from outcrop import arn
-from outcrop.buckets.buckets import parse_s3_uri
+from outcrop.buckets.names import parse_s3_uri
 from outcrop.catalog import custom_models
 from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.customization import base as base_of
@@ -32,8 +32,9 @@ def create(context: Context, params: Mapping[str, Any], *, region: str, account:
         before = context.store.idempotency.recall(scope, token, digest) if token else None
         if before is not None:
             return str(before["jobArn"])
-    document = _document(context, params, region=region, account=account)
-    job_arn = arn.bedrock(region, account, f"{jobs.KIND}/{document['baseFullId']}/{arn.new_id()}")
+    start = base_of.resolve(context.catalog, context.models, region=region, identifier=params["baseModelIdentifier"])
+    job_arn = arn.bedrock(region, account, f"{jobs.KIND}/{start.base.full_id}/{arn.new_id()}")
+    document = _document(context, params, start, job_arn=job_arn, region=region)
     with context.store.transaction():
         context.jobs.add(job_arn=job_arn, name=params["jobName"], region=region, document=document)
         context.store.tags.put(job_arn, {tag["key"]: tag["value"] for tag in params.get("jobTags", [])})
@@ -42,12 +43,13 @@ def create(context: Context, params: Mapping[str, Any], *, region: str, account:
     return job_arn
 
 
-def _document(context: Context, params: Mapping[str, Any], *, region: str, account: str) -> dict[str, Any]:
-    start = base_of.resolve(context.catalog, context.models, region=region, identifier=params["baseModelIdentifier"])
+def _document(
+    context: Context, params: Mapping[str, Any], start: base_of.Start, *, job_arn: str, region: str
+) -> dict[str, Any]:
     customization = _customization(start.base, params)
     values = hyperparameters.filled(start.base.hyperparameters, params.get("hyperParameters", {}))
     _check_names(context, params, region)
-    context.access.assert_passable(params["roleArn"])
+    context.access.assert_passable(params["roleArn"], source_arn=job_arn)
     longest = _check_data(context, params)
     _check_memory(start.base, values, longest)
     kept = ("clientRequestToken", "roleArn", "trainingDataConfig", "outputDataConfig", "vpcConfig", "customModelKmsKeyId")
@@ -59,10 +61,9 @@ def _document(context: Context, params: Mapping[str, Any], *, region: str, accou
         "customizationType": customization.value,
         "hyperParameters": values,
         "baseId": start.base.id,
-        "baseFullId": start.base.full_id,
         "baseModelArn": arn.foundation_model(region, start.base.full_id),
         "parentArn": start.parent.arn if start.parent else None,
-        "modelArn": custom_models.new_arn(region, account, start.base),
+        "modelArn": custom_models.new_arn(region, context.access.account, start.base),
     }
 
 

@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -25,40 +26,97 @@ from outcrop.api.app import Door
 from outcrop.api.operations import OPERATIONS
 from outcrop.api.platform import Platform
 from outcrop.buckets.buckets import Buckets
+from outcrop.catalog.catalog import Catalog
+from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock, SystemClock
+from outcrop.customization.context import Context
+from outcrop.deployments.clients import Clients
+from outcrop.deployments.engines import Engines
+from outcrop.deployments.reconciler import Reconciler
+from outcrop.deployments.records import Deployments
 from outcrop.errors import MachineTrouble
-from outcrop.settings import Settings
+from outcrop.invocation.resolve import Targets
+from outcrop.jobs.jobs import Jobs
+from outcrop.processes import die_with_parent
+from outcrop.settings import PARTS_FILE, Settings
 from outcrop.store.store import Store
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    die_with_parent()
     settings = _settings(arguments)
     _log_as_json()
     try:
-        platform = open_platform(settings, SystemClock())
-        asyncio.run(serve(Door(platform, OPERATIONS), settings))
+        house = open_house(settings, SystemClock())
+        asyncio.run(serve_house(house, settings))
     except MachineTrouble as trouble:
         print(trouble.message, file=sys.stderr)
         return 1
-    platform.store.close()
+    house.platform.store.close()
     return 0
 
 
-def open_platform(settings: Settings, clock: Clock) -> Platform:
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """The platform that handlers see, and what works beside them in the server."""
+
+    platform: Platform
+    reconciler: Reconciler
+    clients: Clients
+
+
+def open_house(settings: Settings, clock: Clock) -> House:
     """Raises MachineTrouble when the home cannot be used."""
     store = Store.open(settings)
     access = Access.open(store, settings, clock)
-    return Platform(
+    buckets = Buckets(store, clock)
+    catalog = Catalog(settings.home)
+    models = CustomModels(store, clock, settings.models)
+    engines = Engines(store, clock, settings)
+    clients = Clients(engines, models)
+    deployments = Deployments(store, clock)
+    customization = Context(
         settings=settings,
         store=store,
         clock=clock,
         access=access,
-        buckets=Buckets(store, clock),
+        buckets=buckets,
+        catalog=catalog,
+        jobs=Jobs(store, clock),
+        models=models,
+    )
+    platform = Platform(
+        settings=settings,
+        store=store,
+        clock=clock,
+        access=access,
+        buckets=buckets,
         account=access.account,
         secret_for=access.secret_for,
         authorize=access.authorize,
-        health=_health,
+        customization=customization,
+        deployments=deployments,
+        targets=Targets(catalog, models, deployments, clients),
+        health=lambda: health(settings),
     )
+    reconciler = Reconciler(deployments, engines, clients, catalog, models)
+    return House(platform=platform, reconciler=reconciler, clients=clients)
+
+
+def open_platform(settings: Settings, clock: Clock) -> Platform:
+    """The platform alone, for a door without deployments. Raises MachineTrouble."""
+    return open_house(settings, clock).platform
+
+
+async def serve_house(house: House, settings: Settings) -> None:
+    """Answer requests and settle deployments until told to stop."""
+    reconciling = asyncio.create_task(house.reconciler.run())
+    try:
+        await serve(Door(house.platform, OPERATIONS), settings)
+    finally:
+        reconciling.cancel()
+        await asyncio.gather(reconciling, return_exceptions=True)
+        await house.clients.aclose()
 
 
 async def serve(application: Door, settings: Settings, *, stop: asyncio.Event | None = None) -> None:
@@ -94,8 +152,13 @@ def _on_signals() -> asyncio.Event:
     return stop
 
 
-def _health() -> dict[str, Any]:
-    return {"status": "ok", "version": version("outcrop")}
+def health(settings: Settings) -> dict[str, Any]:
+    """The state of each part: the server's own, and what the supervisor wrote down of the others."""
+    try:
+        parts = json.loads((settings.home / PARTS_FILE).read_text())["parts"]
+    except FileNotFoundError:
+        parts = {}  # the server runs without a supervisor
+    return {"status": "ok", "version": version("outcrop"), "parts": parts}
 
 
 def _settings(arguments: Sequence[str] | None) -> Settings:

@@ -1,0 +1,50 @@
+# Two commands from a clone: `make quickstart` and `make test`. Neither needs root; both install into .venv.
+#   make quickstart REPORT=result.json    also writes the result as JSON
+#   make ... PYTHON=python3.12            another interpreter
+#   make ... PIP_ARGS="..."               more arguments for pip, such as an index with CPU builds of torch
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP_ARGS ?=
+QUICKSTART_HOME ?= $(CURDIR)/.quickstart
+REPORT ?=
+BIN := $(VENV)/bin
+QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
+
+.PHONY: quickstart test lint soak bench install install-test clean
+
+quickstart: install
+	@QUICKSTART_STARTED=$$(date +%s.%N) $(BIN)/outcrop run --home $(QUICKSTART_HOME) -- \
+		$(BIN)/python examples/quickstart.py $(QUICKSTART_FLAGS)
+	@printf '\nTo go on, start it again on the same home:\n\n    %s up --home %s\n\nand in another shell:\n\n' \
+		'$(BIN)/outcrop' '$(QUICKSTART_HOME)'
+	@$(BIN)/outcrop env --home $(QUICKSTART_HOME) | sed 's/^/    /'
+
+test: install-test
+	$(BIN)/python -m pytest
+
+lint: install-test
+	$(BIN)/ruff check src tests examples starter
+	$(BIN)/ruff format --check src tests examples starter
+	$(BIN)/mypy
+
+soak: install-test
+	$(BIN)/python -m pytest -m soak
+
+install: $(VENV)/.installed
+install-test: $(VENV)/.installed-test
+
+# torch first and by itself: where pip finds a CPU build under the pinned version, it is taken.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Outcrop needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 quickstart")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt torch
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(QUICKSTART_HOME) build

@@ -1,0 +1,93 @@
+"""Custom models: get, list, delete."""
+
+import shutil
+from typing import Any
+
+from outcrop.api.call import Answered, Call, Handler
+from outcrop.api.listing import page
+from outcrop.api.platform import Platform
+from outcrop.catalog import custom_models
+from outcrop.errors import Conflict
+from outcrop.jobs import jobs
+from outcrop.jobs.states import RUNNING
+from outcrop.store.resources import Resource
+
+_ECHOED = (
+    "jobArn",
+    "jobName",
+    "baseModelArn",
+    "customizationType",
+    "hyperParameters",
+    "trainingDataConfig",
+    "validationDataConfig",
+    "outputDataConfig",
+    "trainingMetrics",
+    "validationMetrics",
+)
+
+
+def get_custom_model(platform: Platform, call: Call) -> Answered:
+    model = platform.models.find(call.region, call.params["modelIdentifier"])
+    return {
+        "modelArn": model.arn,
+        "modelName": model.name,
+        "modelStatus": model.status,
+        "creationTime": model.created,
+        **{member: model.document[member] for member in _ECHOED if member in model.document},
+    }
+
+
+def list_custom_models(platform: Platform, call: Call) -> Answered:
+    found = page(
+        platform.store.resources,
+        custom_models.KIND,
+        call.region,
+        call.params,
+        status="modelStatus",
+        equals={
+            "baseModelArn": call.params.get("baseModelArnEquals"),
+            "foundationModelArn": call.params.get("foundationModelArnEquals"),
+        },
+    )
+    nobody_elses = call.params.get("isOwned", True)
+    items = found.items if nobody_elses else []  # every model here belongs to the one account
+    return {"modelSummaries": [_summary(platform, model) for model in items], "nextToken": found.next_token}
+
+
+def delete_custom_model(platform: Platform, call: Call) -> Answered:
+    model = platform.models.find(call.region, call.params["modelIdentifier"])
+    users = [row.name or row.arn for row in platform.deployments.of_model(model.arn)]
+    users += [
+        row.name or row.arn
+        for row in platform.store.resources.all(jobs.KIND)
+        if row.status in RUNNING and row.document["parentArn"] == model.arn
+    ]
+    if users:
+        raise Conflict(f"The custom model {model.name} is in use by {', '.join(users)}. Delete or stop these first.")
+    with platform.store.transaction():
+        platform.models.remove(model.arn)
+        platform.store.tags.clear(model.arn)
+    # The row is gone; what a crash leaves of the folder is garbage that no one can reach.
+    shutil.rmtree(platform.models.folder(model.arn), ignore_errors=True)
+    return {}
+
+
+def _summary(platform: Platform, model: Resource) -> dict[str, Any]:
+    base = platform.catalog.find(model.document["baseId"])
+    return {
+        "modelArn": model.arn,
+        "modelName": model.name,
+        "creationTime": model.created,
+        "baseModelArn": model.document["baseModelArn"],
+        "baseModelName": base.id.split(":")[0] if base else model.document["baseId"].split(":")[0],
+        "customizationType": model.document["customizationType"],
+        "ownerAccountId": platform.account,
+        "modelStatus": model.status,
+    }
+
+
+OPERATIONS: dict[str, Handler] = {
+    "GetCustomModel": get_custom_model,
+    "ListCustomModels": list_custom_models,
+    "DeleteCustomModel": delete_custom_model,
+}

@@ -1,0 +1,116 @@
+"""Custom model deployments: on demand, paid by nobody."""
+
+from typing import Any
+
+from outcrop.api.call import Answered, Call, Handler
+from outcrop.api.idempotent import once
+from outcrop.api.listing import page, tags_of
+from outcrop.api.platform import Platform
+from outcrop.deployments.records import ON_DEMAND, UPDATING
+from outcrop.errors import Invalid, NotFound
+from outcrop.store.resources import Resource
+
+
+def create_custom_model_deployment(platform: Platform, call: Call) -> Answered:
+    params = call.params
+    model_arn = _existing_model(platform, call, params["modelArn"])
+
+    def create() -> dict[str, Any]:
+        row = platform.deployments.create(
+            ON_DEMAND,
+            name=params["modelDeploymentName"],
+            region=call.region,
+            account=platform.account,
+            model_arn=model_arn,
+            details={"description": params.get("description")},
+        )
+        platform.store.tags.put(row.arn, tags_of(params.get("tags")))
+        return {"customModelDeploymentArn": row.arn}
+
+    return once(platform.store, call, create)
+
+
+def get_custom_model_deployment(platform: Platform, call: Call) -> Answered:
+    row = _find(platform, call)
+    return {
+        "customModelDeploymentArn": row.arn,
+        "modelDeploymentName": row.name,
+        "modelArn": row.document["modelArn"],
+        "createdAt": row.created,
+        "lastUpdatedAt": row.updated,
+        "status": _status(row),
+        "description": row.document.get("description"),
+        "updateDetails": _update_details(row),
+        "failureMessage": row.document.get("failureMessage"),
+    }
+
+
+def list_custom_model_deployments(platform: Platform, call: Call) -> Answered:
+    found = page(
+        platform.store.resources,
+        ON_DEMAND,
+        call.region,
+        call.params,
+        after="createdAfter",
+        before="createdBefore",
+        equals={"modelArn": call.params.get("modelArnEquals")},
+    )
+    return {"modelDeploymentSummaries": [_summary(row) for row in found.items], "nextToken": found.next_token}
+
+
+def update_custom_model_deployment(platform: Platform, call: Call) -> Answered:
+    row = _find(platform, call)
+    model_arn = _existing_model(platform, call, call.params["modelArn"])
+    platform.deployments.point_to(row, model_arn)
+    return {"customModelDeploymentArn": row.arn}
+
+
+def delete_custom_model_deployment(platform: Platform, call: Call) -> Answered:
+    platform.deployments.remove(_find(platform, call))
+    return {}
+
+
+def _find(platform: Platform, call: Call) -> Resource:
+    return platform.deployments.find(ON_DEMAND, call.region, call.params["customModelDeploymentIdentifier"])
+
+
+def _existing_model(platform: Platform, call: Call, identifier: str) -> str:
+    try:
+        return platform.models.find(call.region, identifier).arn
+    except NotFound as error:
+        raise Invalid(f"modelArn: there is no custom model {identifier}.") from error
+
+
+def _status(row: Resource) -> str:
+    """An updating deployment is Active all the while; `updateDetails` tells of the update."""
+    return "Active" if row.status == UPDATING else row.status
+
+
+def _update_details(row: Resource) -> dict[str, str] | None:
+    desired, failure = row.document["desiredModelArn"], row.document.get("failureMessage")
+    if row.status == UPDATING:
+        return {"modelArn": desired, "updateStatus": "Updating"}
+    if row.version <= 2:  # created and settled once: never updated
+        return None
+    return {"modelArn": desired, "updateStatus": "UpdateFailed" if failure else "UpdateCompleted"}
+
+
+def _summary(row: Resource) -> dict[str, Any]:
+    return {
+        "customModelDeploymentArn": row.arn,
+        "customModelDeploymentName": row.name,
+        "modelArn": row.document["modelArn"],
+        "createdAt": row.created,
+        "status": _status(row),
+        "lastUpdatedAt": row.updated,
+        "failureMessage": row.document.get("failureMessage"),
+    }
+
+
+OPERATIONS: dict[str, Handler] = {
+    "CreateCustomModelDeployment": create_custom_model_deployment,
+    "GetCustomModelDeployment": get_custom_model_deployment,
+    "ListCustomModelDeployments": list_custom_model_deployments,
+    "UpdateCustomModelDeployment": update_custom_model_deployment,
+    "DeleteCustomModelDeployment": delete_custom_model_deployment,
+}

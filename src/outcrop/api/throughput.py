@@ -1,0 +1,113 @@
+"""Provisioned model throughput: model units of a custom model, or of a foundation model."""
+
+from datetime import timedelta
+from typing import Any
+
+from outcrop import arn
+from outcrop.api.call import Answered, Call, Handler
+from outcrop.api.idempotent import once
+from outcrop.api.listing import moment, page, tags_of
+from outcrop.api.platform import Platform
+from outcrop.deployments.records import CREATING, THROUGHPUT
+from outcrop.errors import Conflict, Invalid
+from outcrop.store.resources import Resource
+
+_COMMITMENTS = {"OneMonth": timedelta(days=30), "SixMonths": timedelta(days=180)}
+
+
+def create_provisioned_model_throughput(platform: Platform, call: Call) -> Answered:
+    params = call.params
+    model_arn, foundation_arn = _model(platform, call, params["modelId"])
+    commitment = params.get("commitmentDuration")
+    until = platform.clock.now() + _COMMITMENTS[commitment] if commitment else None
+
+    def create() -> dict[str, Any]:
+        row = platform.deployments.create(
+            THROUGHPUT,
+            name=params["provisionedModelName"],
+            region=call.region,
+            account=platform.account,
+            model_arn=model_arn,
+            details={
+                "foundationModelArn": foundation_arn,
+                "modelUnits": params["modelUnits"],
+                "commitmentDuration": commitment,
+                "commitmentExpirationTime": until.isoformat() if until else None,
+            },
+        )
+        platform.store.tags.put(row.arn, tags_of(params.get("tags")))
+        return {"provisionedModelArn": row.arn}
+
+    return once(platform.store, call, create)
+
+
+def get_provisioned_model_throughput(platform: Platform, call: Call) -> Answered:
+    row = _find(platform, call)
+    return {**_members(row), "failureMessage": row.document.get("failureMessage")}
+
+
+def list_provisioned_model_throughputs(platform: Platform, call: Call) -> Answered:
+    equals = {"modelArn": call.params.get("modelArnEquals")}
+    found = page(platform.store.resources, THROUGHPUT, call.region, call.params, equals=equals)
+    return {"provisionedModelSummaries": [_members(row) for row in found.items], "nextToken": found.next_token}
+
+
+def update_provisioned_model_throughput(platform: Platform, call: Call) -> Answered:
+    """A custom model may give way to its base model, or to another custom model of the same base."""
+    row = _find(platform, call)
+    model_arn = row.document["desiredModelArn"]
+    if "desiredModelId" in call.params:
+        model_arn, foundation_arn = _model(platform, call, call.params["desiredModelId"])
+        if foundation_arn != row.document["foundationModelArn"]:
+            raise Invalid(f"desiredModelId: {model_arn} is not of the same base model as {row.name}.")
+    platform.deployments.point_to(row, model_arn, name=call.params.get("desiredProvisionedModelName"))
+    return {}
+
+
+def delete_provisioned_model_throughput(platform: Platform, call: Call) -> Answered:
+    row = _find(platform, call)
+    until = moment(row.document["commitmentExpirationTime"])
+    if until is not None and until > platform.clock.now():
+        raise Conflict(f"{row.name}: it is committed until {until:%Y-%m-%d} and can be deleted after that.")
+    platform.deployments.remove(row)
+    return {}
+
+
+def _find(platform: Platform, call: Call) -> Resource:
+    return platform.deployments.find(THROUGHPUT, call.region, call.params["provisionedModelId"])
+
+
+def _model(platform: Platform, call: Call, identifier: str) -> tuple[str, str]:
+    """ARNs of the model and of the foundation model below it."""
+    custom = platform.models.look(call.region, identifier)
+    if custom is not None:
+        return custom.arn, custom.document["foundationModelArn"]
+    foundation = arn.foundation_model(call.region, platform.catalog.usable(identifier).full_id)
+    return foundation, foundation
+
+
+def _members(row: Resource) -> dict[str, Any]:
+    units = row.document["modelUnits"]
+    return {
+        "provisionedModelName": row.name,
+        "provisionedModelArn": row.arn,
+        "modelArn": row.document["modelArn"],
+        "desiredModelArn": row.document["desiredModelArn"],
+        "foundationModelArn": row.document["foundationModelArn"],
+        "modelUnits": 0 if row.status == CREATING else units,
+        "desiredModelUnits": units,
+        "status": row.status,
+        "commitmentDuration": row.document["commitmentDuration"],
+        "commitmentExpirationTime": moment(row.document["commitmentExpirationTime"]),
+        "creationTime": row.created,
+        "lastModifiedTime": row.updated,
+    }
+
+
+OPERATIONS: dict[str, Handler] = {
+    "CreateProvisionedModelThroughput": create_provisioned_model_throughput,
+    "GetProvisionedModelThroughput": get_provisioned_model_throughput,
+    "ListProvisionedModelThroughputs": list_provisioned_model_throughputs,
+    "UpdateProvisionedModelThroughput": update_provisioned_model_throughput,
+    "DeleteProvisionedModelThroughput": delete_provisioned_model_throughput,
+}

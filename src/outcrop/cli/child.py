@@ -1,0 +1,89 @@
+"""One process under the supervisor's eyes: started, restarted when it dies, ended in order."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+_SETTLED_S = 20.0
+"A child that lived this long is healthy; its earlier deaths are forgotten."
+_LONGEST_PAUSE_S = 5.0
+_GRACE_S = 10.0
+
+
+class Child:
+    """A Python module run as a process of its own, its output appended to a log file."""
+
+    def __init__(self, name: str, module: str, arguments: Sequence[str], *, log: Path) -> None:
+        self.name = name
+        self.deaths = 0
+        "Deaths in a row, without having settled in between."
+        self.restarts = 0
+        self._command = [sys.executable, "-m", module, *arguments]
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+        self._not_before = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def keep_alive(self) -> None:
+        """Start it when it is not running; after repeated deaths, with growing pauses."""
+        if self.alive:
+            return
+        now = time.monotonic()
+        if self._process is not None:
+            self._bury(now)
+        if now >= self._not_before:
+            self._start(now)
+
+    def last_words(self) -> str:
+        """The end of its log, for an error message."""
+        if not self._log.is_file():
+            return ""
+        lines = self._log.read_text(errors="replace").splitlines()
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+    def end(self) -> None:
+        """SIGTERM, and SIGKILL when that is not heard within ten seconds."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_GRACE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._process.wait()
+        self._process = None
+
+    def _bury(self, now: float) -> None:
+        assert self._process is not None
+        code = self._process.returncode
+        self._process = None
+        self.restarts += 1
+        # Ending with 0 is part of the plan: a worker makes room for the next job that way.
+        failed = code != 0 and now - self._started < _SETTLED_S
+        self.deaths = self.deaths + 1 if failed else 0
+        pause = 0.0 if self.deaths <= 1 else min(_LONGEST_PAUSE_S, 0.25 * 2**self.deaths)
+        self._not_before = now + pause
+
+    def _start(self, now: float) -> None:
+        with self._open_log() as log:
+            # A session of its own: Ctrl-C reaches the supervisor alone, which then ends its children in order.
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        self._started = now
+
+    def _open_log(self) -> IO[bytes]:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        return self._log.open("ab")

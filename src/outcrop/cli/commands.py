@@ -1,0 +1,183 @@
+"""The commands themselves, each a few lines over the rooms that do the work."""
+
+import json
+import os
+import signal
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from outcrop import settings as settings_of
+from outcrop.cli import export, tables
+from outcrop.cli.data_check import check_file
+from outcrop.cli.fetching import pull_weights, register_folder
+from outcrop.cli.supervisor import Supervisor, check_port, free_port
+from outcrop.errors import MachineTrouble
+from outcrop.settings import PARTS_FILE, Settings
+
+app = App(
+    name="outcrop",
+    help="Amazon Bedrock model customization on your own machine: bring data, fine-tune, deploy, invoke.",
+    version_flags=["--version"],
+)
+
+Home = Annotated[Path | None, Parameter(name="--home", help="Folder of all data (default: OUTCROP_HOME, else your data folder).")]
+Host = Annotated[str | None, Parameter(name="--host", help="Address to listen on (default 127.0.0.1).")]
+Port = Annotated[int | None, Parameter(name="--port", help="Port of the API (default 4580).")]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
+
+
+@app.command
+def up(*, home: Home = None, host: Host = None, port: Port = None) -> int:
+    """Start everything on this machine, and keep it running until Ctrl-C."""
+    settings = settings_of.read(home=home, host=host, port=port)
+    stop = _Stop()
+    with Supervisor(settings) as supervisor:
+        supervisor.wait_ready(until=stop.asked)
+        if not stop.asked():
+            print(export.welcome(settings, supervisor.installation), flush=True)
+        supervisor.watch(until=stop.asked)
+        print("\nStopping.", flush=True)
+    return 0
+
+
+@app.command
+def run(*command: Annotated[str, Parameter(allow_leading_hyphen=True)], home: Home = None, port: Port = None) -> int:
+    """Start everything, run COMMAND with the environment it needs, stop everything: `outcrop run -- python demo.py`.
+
+    Takes a free port when the usual one is in use. Ends with the command's exit code.
+    """
+    settings = _with_free_port(settings_of.read(home=home, port=port))
+    stop = _Stop()
+    with Supervisor(settings) as supervisor:
+        supervisor.wait_ready(until=stop.asked)
+        if stop.asked():
+            return 1
+        environment = {**os.environ, **export.environment(settings, supervisor.installation)}
+        with subprocess.Popen(command, env=environment, start_new_session=True) as process:
+            supervisor.watch(until=lambda: stop.asked() or process.poll() is not None)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+        return process.returncode if process.returncode >= 0 else 1
+
+
+@app.command
+def env(*, home: Home = None, as_json: AsJson = False) -> int:
+    """Print what to export so that boto3 and the AWS CLI talk to this installation."""
+    settings = settings_of.read(home=home)
+    if not (settings.home / "outcrop.db").exists() and not settings.database_url:
+        raise MachineTrouble(f"{settings.home}: nothing was ever started here. Run `outcrop up` first.")
+    settings = _as_running(settings)
+    values = export.environment(settings, export.installation(settings))
+    print(json.dumps(values, indent=2) if as_json else export.shell_lines(values))
+    return 0
+
+
+@app.command
+def models(*, home: Home = None, everything: Annotated[bool, Parameter(name="--all", negative="")] = False, as_json: AsJson = False) -> int:
+    """List the foundation models of the catalogue on this machine; `--all` also those that wait for pull or alias."""
+    return tables.print_models(settings_of.read(home=home), everything=everything, as_json=as_json)
+
+
+@app.command
+def jobs(*, home: Home = None, as_json: AsJson = False) -> int:
+    """List customization jobs, newest first."""
+    return tables.print_jobs(export.client(_running(home), "bedrock"), as_json=as_json)
+
+
+@app.command
+def deployments(*, home: Home = None, as_json: AsJson = False) -> int:
+    """List deployments and provisioned throughput."""
+    return tables.print_deployments(export.client(_running(home), "bedrock"), as_json=as_json)
+
+
+@app.command
+def register(
+    folder: Path,
+    *,
+    model_id: Annotated[str | None, Parameter(name="--id", help="Bedrock form: provider.name-v1.")] = None,
+    name: str | None = None,
+    home: Home = None,
+) -> int:
+    """Add a Hugging Face directory to the catalogue."""
+    entry = register_folder(settings_of.read(home=home), folder, model_id=model_id, name=name)
+    print(f"{entry.id} is in the catalogue: context {entry.context_length:,} tokens, weights in {entry.folder}.")
+    return 0
+
+
+@app.command
+def pull(model_id: str, *, home: Home = None) -> int:
+    """Download a catalogue model's weights from its hub repository."""
+    entry = pull_weights(settings_of.read(home=home), model_id)
+    print(f"{entry.id} is ready in {entry.folder}.")
+    return 0
+
+
+@app.command
+def alias(model_id: str, model: str, *, home: Home = None) -> int:
+    """Let MODEL_ID, say amazon.titan-text-lite-v1, be served by MODEL, so that a notebook runs unchanged."""
+    from outcrop.catalog.catalog import Catalog
+
+    settings = settings_of.read(home=home)
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    entry = Catalog(settings.home).alias(model_id, model)
+    print(f"{entry.id} is served by {entry.engine}: dialect {entry.dialect}, hyperparameters of {entry.hyperparameters}.")
+    return 0
+
+
+@app.command(name="check-data")
+def check_data(
+    file: Path,
+    *,
+    base: Annotated[str, Parameter(help="Base model whose tokenizer and context length count.")] = "outcrop.starter-v1",
+    validation: Path | None = None,
+    customization: Annotated[str, Parameter(name="--type")] = "FINE_TUNING",
+    home: Home = None,
+    as_json: AsJson = False,
+) -> int:
+    """Account for every record and token of a file, as a job would, without starting one."""
+    settings = settings_of.read(home=home)
+    return check_file(settings, file, validation=validation, base=base, customization=customization, as_json=as_json)
+
+
+class _Stop:
+    """Set by SIGINT or SIGTERM, once the command listens for them."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._hear)
+
+    def asked(self) -> bool:
+        return self._asked
+
+    def _hear(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked = True
+
+
+def _with_free_port(settings: Settings) -> Settings:
+    try:
+        check_port(settings)
+    except MachineTrouble:
+        return replace(settings, port=free_port(settings.host))
+    return settings
+
+
+def _as_running(settings: Settings) -> Settings:
+    """With the port of the `outcrop up` that runs on this home, if one does."""
+    path = settings.home / PARTS_FILE
+    if not path.is_file():
+        return settings
+    endpoint: Any = json.loads(path.read_text())["endpoint"]
+    return replace(settings, port=int(endpoint.rsplit(":", 1)[1]))
+
+
+def _running(home: Path | None) -> Settings:
+    settings = settings_of.read(home=home)
+    if not (settings.home / PARTS_FILE).is_file():
+        raise MachineTrouble(f"{settings.home}: nothing runs on this home. Start it with `outcrop up`.")
+    return _as_running(settings)

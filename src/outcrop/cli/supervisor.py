@@ -1,0 +1,192 @@
+"""`outcrop up`: server, worker and engines on one machine, kept alive until told to stop.
+
+The supervisor holds a lock on the home, so that two never share one; the kernel gives it back however it ends.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from types import TracebackType
+from typing import IO, Self
+
+from outcrop.access.access import Access
+from outcrop.access.installation import Installation
+from outcrop.cli.child import Child
+from outcrop.clock import SystemClock
+from outcrop.deployments.engines import Engines, Order
+from outcrop.errors import MachineTrouble
+from outcrop.settings import PARTS_FILE, Settings
+from outcrop.store.store import Store
+
+_LEAST_DISK_BYTES = 300_000_000
+_ROUND_S = 0.1
+_START_S = 60.0
+_ENGINE_DEATHS = 4
+"Starts in a row that an engine may fail before it is given up."
+
+
+class Supervisor:
+    """A context: entering starts everything, leaving ends it in order. `watch` in between."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._children: dict[str, Child] = {}
+        self._lock: IO[str] | None = None
+        self._parts = ""
+
+    def __enter__(self) -> Self:
+        check_machine(self._settings)
+        self._lock = _lock(self._settings)
+        try:
+            check_port(self._settings)
+            store = Store.open(self._settings)
+            clock = SystemClock()
+            self.installation: Installation = Access.open(store, self._settings, clock).installation
+            self._engines = Engines(store, clock, self._settings)
+            self._engines.clear()
+            self._settings.sockets.mkdir(mode=0o700, exist_ok=True)
+            self._children = {name: self._child(name, f"outcrop.{name}.serve") for name in ("server", "worker")}
+        except BaseException:
+            self._lock.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # The server first, so that no request arrives for what is ending.
+        for name in sorted(self._children, key=lambda name: (name != "server", name != "worker")):
+            self._children[name].end()
+        shutil.rmtree(self._settings.sockets, ignore_errors=True)
+        (self._settings.home / PARTS_FILE).unlink(missing_ok=True)
+        assert self._lock is not None
+        self._lock.close()
+
+    def watch(self, *, until: Callable[[], bool]) -> None:
+        """Keep every part alive until `until` says so."""
+        while not until():
+            self._round()
+            time.sleep(_ROUND_S)
+
+    def wait_ready(self, *, until: Callable[[], bool] = lambda: False) -> None:
+        """Watch until the server answers. Raises MachineTrouble with the server's last words when it does not."""
+        deadline = time.monotonic() + _START_S
+        self.watch(until=lambda: until() or answers(self._settings) or time.monotonic() > deadline)
+        if not until() and not answers(self._settings):
+            words = self._children["server"].last_words()
+            raise MachineTrouble(f"The server does not answer at {self._settings.endpoint}. Its last words: {words}")
+
+    def _round(self) -> None:
+        for order in self._engines.orders():
+            if order.failure is None:
+                self._keep_engine(order)
+            else:
+                self._drop_engine(order)
+        for child in self._children.values():
+            child.keep_alive()
+        self._write_parts()
+
+    def _keep_engine(self, order: Order) -> None:
+        name = _engine_name(order)
+        if name not in self._children:
+            arguments = ["--model", str(order.folder), "--name", order.name, "--socket", str(order.socket)]
+            threads = ["--threads", str(self._settings.threads)] if self._settings.threads else []
+            log = self._settings.logs / f"{name}.log"
+            self._children[name] = Child(name, "outcrop.inference.serve", arguments + threads, log=log)
+        child = self._children[name]
+        if child.deaths >= _ENGINE_DEATHS and not child.alive:
+            self._engines.give_up(order.name, f"the engine of {order.name} does not start: {child.last_words()}")
+
+    def _drop_engine(self, order: Order) -> None:
+        child = self._children.pop(_engine_name(order), None)
+        if child is not None:
+            child.end()
+
+    def _write_parts(self) -> None:
+        """What GET /health tells of the other parts; written only when it changes."""
+        parts = {
+            name: {"alive": child.alive, "pid": child.pid, "restarts": child.restarts}
+            for name, child in self._children.items()
+        }
+        text = json.dumps({"endpoint": self._settings.endpoint, "pid": os.getpid(), "parts": parts})
+        if text != self._parts:
+            path = self._settings.home / PARTS_FILE
+            temporary = path.with_suffix(".new")
+            temporary.write_text(text)
+            temporary.replace(path)
+            self._parts = text
+
+    def _child(self, name: str, module: str) -> Child:
+        settings = self._settings
+        arguments = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
+        return Child(name, module, arguments, log=settings.logs / f"{name}.log")
+
+
+def check_machine(settings: Settings) -> None:
+    """Raises MachineTrouble for a home that cannot be written or a disk that is full."""
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        free = shutil.disk_usage(settings.home).free
+        if not os.access(settings.home, os.W_OK):
+            raise PermissionError(13, "permission denied")
+    except OSError as error:
+        raise MachineTrouble(
+            f"{settings.home}: the home cannot be written ({error.strerror}). Choose another with --home or OUTCROP_HOME."
+        ) from error
+    if free < _LEAST_DISK_BYTES:
+        raise MachineTrouble(
+            f"{settings.home}: only {free // 10**6} MB of disk are free, {_LEAST_DISK_BYTES // 10**6} MB are needed. "
+            "Free some, or choose another home with --home."
+        )
+
+
+def check_port(settings: Settings) -> None:
+    """Raises MachineTrouble when another program holds the port."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise MachineTrouble(
+                f"{settings.host}:{settings.port}: cannot listen there ({error.strerror}). Stop the program that holds "
+                "the port, or choose another with --port."
+            ) from error
+
+
+def answers(settings: Settings) -> bool:
+    """Whether a server answers at the endpoint."""
+    try:
+        with urllib.request.urlopen(f"{settings.endpoint}/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def free_port(host: str) -> int:
+    """A port nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def _lock(settings: Settings) -> IO[str]:
+    file = (settings.home / "up.lock").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise MachineTrouble(
+            f"{settings.home}: another `outcrop up` runs on this home. Stop it first, or choose another home with --home."
+        ) from error
+    return file
+
+
+def _engine_name(order: Order) -> str:
+    return f"engine-{order.name.replace(':', '-')}"

@@ -1,0 +1,82 @@
+"""`lineage.json`: where a custom model comes from, to the digest of each record, so that it can be told, and trained anew
+without some of them."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from outcrop.catalog.base_model import BaseModel, Customization
+from outcrop.datasets.preflight import Report
+from outcrop.store.resources import Resource
+from outcrop.tokens.prompt_format import PromptFormat
+from outcrop.training.metrics import TrainingResult
+from outcrop.training.task import TrainingTask
+
+FILE = "lineage.json"
+_VERSIONS = ("outcrop", "torch", "transformers", "tokenizers", "numpy")
+
+
+def of_job(job: Resource, base: BaseModel, task: TrainingTask, result: TrainingResult, checked: Report) -> dict[str, Any]:
+    """The lineage of what this job trained."""
+    return {
+        "job": job.arn,
+        "base": {"id": base.id, "weights": base.engine},
+        "parent": job.document["parentArn"],
+        "customization_type": task.customization,
+        "prompt_format": prompt_format(task).value,
+        "data": [
+            {"uri": uri, **_digests(path)}
+            for uri, path in zip(_uris(job), (task.train, *task.validators), strict=True)
+        ],
+        "preflight": checked.to_json(),
+        "hyperparameters": {"asked": job.document["hyperParameters"], "used": asdict(task.hyper)},
+        "result": {
+            "steps": result.steps,
+            "best_step": result.best_step,
+            "stopped_early": result.stopped_early,
+            "training_loss": result.training_loss,
+            "validators": [asdict(validator) for validator in result.validators],
+            "notes": list(result.notes),
+        },
+        "versions": {name: version(name) for name in _VERSIONS},
+    }
+
+
+def prompt_format(task: TrainingTask) -> PromptFormat:
+    """CHAT for a model trained on conversations, told by the first record."""
+    if task.customization == Customization.CONTINUED_PRE_TRAINING:
+        return PromptFormat.TEXT
+    with task.train.open("rb") as lines:
+        first = next(line for line in lines if line.strip())
+    return PromptFormat.CHAT if "messages" in json.loads(first.removeprefix(b"\xef\xbb\xbf")) else PromptFormat.TEXT
+
+
+def write(folder: Path, lineage: dict[str, Any]) -> None:
+    """Whole or not at all."""
+    temporary = folder / f".{FILE}.new"
+    with temporary.open("w") as file:
+        json.dump(lineage, file, indent=2, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(folder / FILE)
+
+
+def _uris(job: Resource) -> list[str]:
+    validators = job.document["validationDataConfig"]["validators"]
+    return [job.document["trainingDataConfig"]["s3Uri"], *(validator["s3Uri"] for validator in validators)]
+
+
+def _digests(path: Path) -> dict[str, Any]:
+    """SHA-256 of the file, and of each record's line."""
+    whole = hashlib.sha256()
+    records = []
+    with path.open("rb") as lines:
+        for line in lines:
+            whole.update(line)
+            if line.strip():
+                records.append(hashlib.sha256(line.strip()).hexdigest())
+    return {"sha256": whole.hexdigest(), "records": records}

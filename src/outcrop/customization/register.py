@@ -1,0 +1,45 @@
+"""The end of a completed job: the custom model's row and the job's last state, together or not at all."""
+
+from outcrop import arn
+from outcrop.catalog.base_model import BaseModel
+from outcrop.customization.context import Context
+from outcrop.customization.lineage import prompt_format
+from outcrop.jobs.states import JobStatus
+from outcrop.store.resources import Resource
+from outcrop.training.metrics import TrainingResult
+from outcrop.training.task import TrainingTask
+
+_KEPT = ("customizationType", "hyperParameters", "trainingDataConfig", "validationDataConfig", "outputDataConfig")
+
+
+def register(
+    context: Context, job: Resource, base: BaseModel, parent: Resource | None, task: TrainingTask, result: TrainingResult
+) -> None:
+    """The files of the model must be whole by now."""
+    document = job.document
+    metrics = {
+        "trainingMetrics": {"trainingLoss": result.training_loss},
+        "validationMetrics": [{"validationLoss": validator.custom.loss} for validator in result.validators],
+    }
+    foundation = arn.foundation_model(job.region, base.full_id)
+    model = {
+        **{member: document[member] for member in _KEPT},
+        **metrics,
+        "jobArn": job.arn,
+        "jobName": job.name,
+        "baseId": base.id,
+        "baseModelArn": parent.arn if parent else foundation,
+        "foundationModelArn": foundation,
+        "promptFormat": prompt_format(task).value,
+    }
+    with context.store.transaction():
+        context.models.add(
+            model_arn=document["modelArn"],
+            name=document["outputModelName"],
+            region=job.region,
+            created=job.created,
+            document=model,
+        )
+        tags = {tag["key"]: tag["value"] for tag in document["customModelTags"]}
+        context.store.tags.put(document["modelArn"], tags)
+        context.jobs.end(job.arn, JobStatus.COMPLETED, **metrics)

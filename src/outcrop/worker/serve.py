@@ -1,0 +1,127 @@
+"""`python -m outcrop.worker.serve --home H`: the worker. It waits for a job, runs it in this very process, and ends.
+
+Ending after each job gives all memory back; the supervisor starts the next worker at once. Until a job comes, torch is
+not imported, so an idle worker weighs little.
+"""
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from outcrop import settings as settings_of
+from outcrop.access.access import Access
+from outcrop.buckets.buckets import Buckets
+from outcrop.catalog.catalog import Catalog
+from outcrop.catalog.custom_models import CustomModels
+from outcrop.clock import Clock, SystemClock
+from outcrop.customization.context import Context
+from outcrop.jobs.jobs import Jobs
+from outcrop.jobs.leases import Lease, Leases
+from outcrop.processes import die_with_parent
+from outcrop.settings import Settings
+from outcrop.store.store import Store
+
+NAME = "worker-1"
+"One worker a machine: after a crash its successor has the same name, and so takes its job up at once."
+_PAUSE_S = 0.2
+_RENEW_S = 5.0
+log = structlog.get_logger()
+
+
+def open_context(settings: Settings, clock: Clock) -> Context:
+    """The rooms a job needs."""
+    store = Store.open(settings)
+    return Context(
+        settings=settings,
+        store=store,
+        clock=clock,
+        access=Access.open(store, settings, clock),
+        buckets=Buckets(store, clock),
+        catalog=Catalog(settings.home),
+        jobs=Jobs(store, clock),
+        models=CustomModels(store, clock, settings.models),
+    )
+
+
+def work(context: Context, *, stop: threading.Event) -> None:
+    """Wait for one job and run it to its end, or until `stop`; a job broken off goes on in the next worker."""
+    leases = Leases(context.store.engine, context.store.resources)
+    while not stop.is_set():
+        lease = leases.take(NAME, now=context.clock.now())
+        if lease is not None:
+            _run(context, leases, lease, stop)
+            return
+        stop.wait(_PAUSE_S)
+
+
+def _run(context: Context, leases: Leases, lease: Lease, stop: threading.Event) -> None:
+    from outcrop.customization import run  # torch comes with it
+
+    log.info("job taken", job=lease.job, attempt=lease.attempts)
+    pulse = Pulse(context.clock, leases, lease)
+    with pulse:
+        ended = run.run(context, lease.job, attempt=lease.attempts, report=pulse.report, interrupted=stop.is_set)
+    if ended:
+        leases.release(lease)
+
+
+class Pulse:
+    """Renews the lease while the job runs, however long one step takes."""
+
+    def __init__(self, clock: Clock, leases: Leases, lease: Lease) -> None:
+        self._clock = clock
+        self._leases = leases
+        self._lease = lease
+        self._progress = ""
+        self._ended = threading.Event()
+        self._news = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def report(self, progress: str) -> None:
+        """Tell how far the job has come, in any words that change with it."""
+        if progress != self._progress:
+            self._progress = progress
+            self._news.set()
+
+    def __enter__(self) -> "Pulse":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._ended.set()
+        self._news.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._ended.is_set():
+            # Progress is written at once: a worker killed right after it must not count as one that came no further.
+            self._news.wait(_RENEW_S)
+            self._news.clear()
+            self._leases.renew(self._lease, now=self._clock.now(), progress=self._progress)
+
+
+def main() -> int:
+    die_with_parent()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--host")
+    parser.add_argument("--port", type=int)
+    asked = parser.parse_args()
+    stop = threading.Event()
+
+    def hear(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, hear)
+    settings = settings_of.read(home=asked.home, host=asked.host, port=asked.port)
+    work(open_context(settings, SystemClock()), stop=stop)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
