@@ -21,6 +21,7 @@ from outcrop.inference.kv_cache import KVCache, Piece, StepLayout, measure
 from outcrop.inference.request import Request
 from outcrop.inference.sampling import sample
 from outcrop.inference.scheduler import Limits, Scheduler, Turn
+from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network import adapters
 from outcrop.network.adapters import Factors, Span
 from outcrop.network.load import context_length, load_base, logits
@@ -42,6 +43,7 @@ class Engine:
         self.context_length = context_length(folder)
         self.end_ids = _end_ids(folder)
         self._network = load_base(folder)
+        lay_out_for_decoding(self._network)
         self._routing = adapters.hold_adapters(self._network)
         self._vocab_size = int(self._network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
         self._device = next(self._network.parameters()).device
