@@ -97,7 +97,7 @@ def _source(asked: Asked) -> list[Need]:
         return []
     path, _, version = source.partition("?versionId=")
     action = "s3:GetObjectVersion" if version else "s3:GetObject"
-    return [Need(action=action, resource=f"arn:aws:s3:::{unquote(path).lstrip('/')}")]
+    return [Need(action=action, resource=f"arn:aws:s3:::{unquote(path).removeprefix('/')}")]
 
 
 def _more(asked: Asked, resource: str) -> list[Need]:
