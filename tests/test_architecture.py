@@ -38,9 +38,7 @@ def imports_of(path: Path) -> Iterator[tuple[int, str]]:
         if isinstance(node, ast.Import):
             yield from ((node.lineno, name.name) for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            # `from outcrop import arn` names the room in the second half.
-            names = [f"outcrop.{name.name}" for name in node.names] if node.module == "outcrop" else [node.module]
-            yield from ((node.lineno, name) for name in names)
+            yield from ((node.lineno, f"{node.module}.{name.name}") for name in node.names)
 
 
 def test_every_room_stands_on_a_floor() -> None:

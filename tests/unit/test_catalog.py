@@ -1,0 +1,110 @@
+"""The catalogue: identifiers in all of Bedrock's forms, directories registered, closed models with a stand-in."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from outcrop.catalog.catalog import HOME_FILE, Catalog
+from outcrop.errors import Invalid, MachineTrouble
+
+FULL_ID = re.compile(r"[a-z0-9-]{1,63}[.][a-z0-9-]{1,63}([:][a-z0-9-]{1,63}){0,2}")
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    return Catalog(tmp_path)
+
+
+def model_folder(place: Path) -> Path:
+    place.mkdir()
+    (place / "config.json").write_text(json.dumps({"max_position_embeddings": 4096}))
+    return place
+
+
+def register(catalog: Catalog, place: Path, model_id: str = "local.small-v1") -> None:
+    catalog.register(model_folder(place), model_id=model_id, name="Small", context_length=4096, licence="MIT")
+
+
+def test_every_shipped_id_fits_the_service_model(catalog: Catalog) -> None:
+    for entry in catalog.entries():
+        assert FULL_ID.fullmatch(entry.full_id)
+        assert len(entry.name) <= 20
+        assert len(entry.provider) <= 20
+
+
+def test_no_id_is_shipped_twice(catalog: Catalog) -> None:
+    names = [name for entry in catalog.entries() for name in set(entry.names)]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        "local.small-v1",
+        "local.small-v1:0",
+        "local.small-v1:0:4k",
+        "arn:aws:bedrock:eu-west-1::foundation-model/local.small-v1",
+        "arn:aws:bedrock:us-east-1::foundation-model/local.small-v1:0:4k",
+    ],
+)
+def test_a_model_answers_to_every_form_of_its_id(catalog: Catalog, tmp_path: Path, identifier: str) -> None:
+    register(catalog, tmp_path / "small")
+    assert catalog.usable(identifier).id == "local.small-v1"
+
+
+def test_an_unknown_id_is_refused_in_bedrocks_words(catalog: Catalog) -> None:
+    with pytest.raises(Invalid, match=r"^The provided model identifier is invalid\. \('nobody.knows-v1' is not in"):
+        catalog.usable("nobody.knows-v1")
+
+
+def test_a_model_without_weights_tells_how_to_get_them(catalog: Catalog) -> None:
+    with pytest.raises(Invalid, match=r"`outcrop pull qwen.qwen3-0-6b-v1` downloads it"):
+        catalog.usable("qwen.qwen3-0-6b-v1")
+    with pytest.raises(Invalid, match=r"`outcrop alias amazon.titan-text-lite-v1 outcrop.starter-v1`"):
+        catalog.usable("amazon.titan-text-lite-v1")
+
+
+def test_an_alias_keeps_its_own_dialect_and_hyperparameters(catalog: Catalog, tmp_path: Path) -> None:
+    register(catalog, tmp_path / "small")
+    catalog.alias("amazon.titan-text-lite-v1", "local.small-v1")
+    titan = catalog.usable("amazon.titan-text-lite-v1:0:4k")
+    assert (titan.engine, titan.dialect, titan.hyperparameters) == ("local.small-v1", "titan", "titan-text")
+    assert titan.folder == tmp_path / "small"
+
+
+def test_an_alias_has_no_more_context_than_the_weights_behind_it(catalog: Catalog, tmp_path: Path) -> None:
+    register(catalog, tmp_path / "small")
+    catalog.alias("amazon.titan-text-express-v1", "local.small-v1")
+    assert catalog.usable("amazon.titan-text-express-v1").context_length == 4096
+
+
+def test_a_new_name_may_be_an_alias_too(catalog: Catalog, tmp_path: Path) -> None:
+    register(catalog, tmp_path / "small")
+    assert catalog.alias("house.poet-v1", "local.small-v1").engine == "local.small-v1"
+
+
+def test_another_process_sees_a_registered_model_at_once(catalog: Catalog, tmp_path: Path) -> None:
+    assert catalog.find("local.small-v1") is None
+    register(Catalog(tmp_path), tmp_path / "small")
+    assert catalog.usable("local.small-v1").context_length == 4096
+
+
+def test_a_directory_that_is_gone_is_said_so(catalog: Catalog, tmp_path: Path) -> None:
+    register(catalog, tmp_path / "small")
+    (tmp_path / "small" / "config.json").unlink()
+    with pytest.raises(Invalid, match=r"its directory .* is gone"):
+        Catalog(tmp_path).usable("local.small-v1")
+
+
+def test_an_id_is_not_given_to_two_directories(catalog: Catalog, tmp_path: Path) -> None:
+    register(catalog, tmp_path / "small")
+    with pytest.raises(Invalid, match=r"^local.small-v1: this id is in the catalogue already"):
+        register(catalog, tmp_path / "other")
+
+
+def test_a_broken_catalogue_names_its_file(tmp_path: Path) -> None:
+    (tmp_path / HOME_FILE).write_text("[[model]]\nid = 3 = 4\n")
+    with pytest.raises(MachineTrouble, match=rf"^{tmp_path}/{HOME_FILE}: not a model catalogue"):
+        Catalog(tmp_path).entries()

@@ -1,0 +1,89 @@
+"""One worker a job; a worker that dies gives it back; one that dies again and again is noticed."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from outcrop.clock import MovableClock
+from outcrop.jobs.jobs import Jobs
+from outcrop.jobs.leases import LEASE, Leases
+from outcrop.jobs.states import JobStatus
+from outcrop.settings import Settings
+from outcrop.store.store import Store
+
+
+class Office:
+    """Jobs and leases on one database and one clock."""
+
+    def __init__(self, store: Store) -> None:
+        self.clock = MovableClock()
+        self.jobs = Jobs(store, self.clock)
+        self.leases = Leases(store.engine, store.resources)
+
+    def add(self, name: str) -> str:
+        self.clock.move(timedelta(seconds=1))
+        return self.jobs.add(job_arn=f"arn:aws:bedrock:r:1:model-customization-job/b/{name}", name=name, region="r", document={}).arn
+
+    def take(self, worker: str) -> str | None:
+        lease = self.leases.take(worker, now=self.clock.now())
+        return lease.job if lease else None
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    store = Store.open(Settings(home=tmp_path))
+    yield Office(store)
+    store.close()
+
+
+def test_the_oldest_job_comes_first_and_only_once(office: Office) -> None:
+    first, second = office.add("first"), office.add("second")
+    assert [office.take("w1"), office.take("w2"), office.take("w3")] == [first, second, None]
+
+
+def test_a_job_of_a_silent_worker_is_taken_over(office: Office) -> None:
+    job = office.add("renga")
+    office.take("w1")
+    office.clock.move(LEASE - timedelta(seconds=1))
+    assert office.take("w2") is None
+    office.clock.move(timedelta(seconds=2))
+    assert office.take("w2") == job
+
+
+def test_a_restarted_worker_takes_its_own_job_at_once(office: Office) -> None:
+    job = office.add("renga")
+    assert [office.take("w1"), office.take("w1")] == [job, job]
+
+
+def test_a_renewed_lease_is_not_taken_over(office: Office) -> None:
+    office.add("renga")
+    lease = office.leases.take("w1", now=office.clock.now())
+    assert lease is not None
+    for step in range(5):
+        office.clock.move(LEASE / 2)
+        office.leases.renew(lease, now=office.clock.now(), progress=str(step))
+        assert office.take("w2") is None
+
+
+def test_attempts_count_only_those_without_progress(office: Office) -> None:
+    office.add("renga")
+    attempts = []
+    for progress in ("", "", "step 3", "step 3", "step 3"):
+        lease = office.leases.take("w1", now=office.clock.now())
+        assert lease is not None
+        attempts.append(lease.attempts)
+        office.leases.renew(lease, now=office.clock.now(), progress=progress)
+    assert attempts == [1, 2, 3, 1, 2]
+
+
+def test_an_ended_job_is_never_leased(office: Office) -> None:
+    office.jobs.end(office.add("renga"), JobStatus.FAILED)
+    assert office.take("w1") is None
+
+
+def test_a_stopping_job_is_leased_to_be_ended(office: Office) -> None:
+    job = office.add("renga")
+    office.jobs.request_stop("r", "renga")
+    assert office.take("w1") == job
