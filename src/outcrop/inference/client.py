@@ -6,17 +6,21 @@ whatever breaks the connection is `EngineAway`, and the caller decides whether t
 
 import json
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
+# httpx's own transport, not httpx: that would bring its command line with it, and the server must start in a moment.
+import httpcore
 
 from outcrop.errors import Invalid, ModelFailed, NotReady
 
 _SECONDS_TO_CONNECT = 5.0
 # The first answer waits for the whole prompt to be read and for other requests before it; on a CPU that takes a while.
 _SECONDS_BETWEEN_ANSWERS = 600.0
+_JSON = [(b"content-type", b"application/json")]
+_BROKEN = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException)
 
 
 class EngineAway(NotReady):
@@ -56,14 +60,7 @@ class EngineClient:
 
     def __init__(self, socket: Path) -> None:
         self.socket = socket
-        self._http = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(
-                uds=str(socket), verify=False, limits=httpx.Limits(max_connections=None, max_keepalive_connections=32)
-            ),
-            base_url="http://engine",
-            timeout=httpx.Timeout(_SECONDS_BETWEEN_ANSWERS, connect=_SECONDS_TO_CONNECT),
-            trust_env=False,
-        )
+        self._pool = httpcore.AsyncConnectionPool(uds=str(socket), max_connections=None, max_keepalive_connections=32)
 
     async def __aenter__(self) -> "EngineClient":
         return self
@@ -72,19 +69,20 @@ class EngineClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        await self._pool.aclose()
 
     async def health(self) -> bool:
         """Whether the engine is there and has its base model in memory."""
         try:
-            return (await self._http.get("/health", timeout=_SECONDS_TO_CONNECT)).is_success
-        except httpx.TransportError:
+            answer = await self._pool.request("GET", _url("/health"), extensions=_patience(_SECONDS_TO_CONNECT))
+        except _BROKEN:
             return False
+        return answer.status == 200
 
     async def models(self) -> list[str]:
         """The base model's id and the names of the adapters the engine holds."""
-        answer = await self._send("GET", "/v1/models")
-        return [entry["id"] for entry in answer.json()["data"]]
+        answer = json.loads(await self._send("GET", "/v1/models"))
+        return [entry["id"] for entry in answer["data"]]
 
     async def load_adapter(self, name: str, path: Path) -> None:
         """Brings an adapter into the engine; nothing happens when it is there already."""
@@ -100,18 +98,19 @@ class EngineClient:
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
         """Ids as they are made. Closing the iterator closes the connection, and that aborts the generation."""
-        body = _body_of(request)
+        body = json.dumps(_body_of(request)).encode()
         try:
-            async with self._http.stream("POST", "/v1/completions", json=body) as response:
-                if not response.is_success:
-                    await response.aread()
-                    raise _refusal(response)
-                async for line in response.aiter_lines():
-                    if line.startswith("data: ") and line != "data: [DONE]":
-                        yield _delta(line.removeprefix("data: "))
-                    elif line == "data: [DONE]":
-                        return
-        except httpx.TransportError as problem:
+            async with self._pool.stream(
+                "POST", _url("/v1/completions"), headers=_JSON, content=body, extensions=_patience()
+            ) as response:
+                if response.status != 200:
+                    raise _refusal(response.status, await response.aread())
+                async with aclosing(_events(response)) as events:
+                    async for event in events:
+                        if event == b"[DONE]":
+                            return
+                        yield _delta(event)
+        except _BROKEN as problem:
             raise _away(problem) from problem
         raise EngineAway("The engine ended its answer in the middle. Ask again.")
 
@@ -119,19 +118,40 @@ class EngineClient:
         """Log probabilities (nats) of ids[1:], each given all ids before it."""
         body = {"model": model, "prompt": ids, "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0}
         answer = await self._send("POST", "/v1/completions", body)
-        positions = answer.json()["choices"][0]["prompt_logprobs"]
+        positions = json.loads(answer)["choices"][0]["prompt_logprobs"]
         return [
             float(position[str(token_id)]["logprob"]) for token_id, position in zip(ids[1:], positions[1:], strict=True)
         ]
 
-    async def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+    async def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
+        content = None if body is None else json.dumps(body).encode()
         try:
-            response = await self._http.request(method, path, json=body)
-        except httpx.TransportError as problem:
+            response = await self._pool.request(
+                method, _url(path), headers=_JSON, content=content, extensions=_patience()
+            )
+        except _BROKEN as problem:
             raise _away(problem) from problem
-        if not response.is_success:
-            raise _refusal(response)
-        return response
+        if response.status != 200:
+            raise _refusal(response.status, response.content)
+        return response.content
+
+
+def _url(path: str) -> str:
+    return f"http://engine{path}"
+
+
+def _patience(read_s: float = _SECONDS_BETWEEN_ANSWERS) -> dict[str, Any]:
+    return {"timeout": {"connect": _SECONDS_TO_CONNECT, "read": read_s, "write": read_s}}
+
+
+async def _events(response: httpcore.Response) -> AsyncGenerator[bytes, None]:
+    """The data of server-sent events, however the connection cuts them."""
+    rest = b""
+    async for piece in response.aiter_stream():
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data: "):
+                yield line.removeprefix(b"data: ").rstrip(b"\r")
 
 
 def _body_of(request: GenerationRequest) -> dict[str, Any]:
@@ -149,7 +169,7 @@ def _body_of(request: GenerationRequest) -> dict[str, Any]:
     return body if request.seed is None else body | {"seed": request.seed}
 
 
-def _delta(text: str) -> Delta:
+def _delta(text: bytes) -> Delta:
     event = json.loads(text)
     if "error" in event:
         raise ModelFailed(f"The engine broke off: {event['error']['message']}")
@@ -157,22 +177,22 @@ def _delta(text: str) -> Delta:
     return Delta(token_ids=choice.get("token_ids") or [], finish_reason=choice["finish_reason"])
 
 
-def _away(problem: httpx.TransportError) -> EngineAway:
+def _away(problem: Exception) -> EngineAway:
     return EngineAway(
         f"The engine is not there ({type(problem).__name__}). It is started again; ask again in a moment."
     )
 
 
-def _refusal(response: httpx.Response) -> Exception:
+def _refusal(status: int, body: bytes) -> Exception:
     """The engine's refusal as one of ours, with the engine's own words."""
     try:
-        said = str(response.json()["error"]["message"])
+        said = str(json.loads(body)["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        said = response.text[:500]
-    if response.status_code == 404:
+        said = body[:500].decode(errors="replace")
+    if status == 404:
         return UnknownAdapter(f"The engine does not hold this model: {said}")
-    if response.status_code == 503:
+    if status == 503:
         return EngineAway(f"The engine is not ready: {said}")
-    if response.status_code < 500:
+    if status < 500:
         return Invalid(f"The engine refused the request: {said}")
     return ModelFailed(f"The engine failed: {said}")
