@@ -109,13 +109,10 @@ def frame(error: Exception, stream: StructureShape) -> bytes:
     return eventstream.encode_exception(name, found.message, **members)
 
 
-def unbuilt(operation: OperationModel, protocol: str) -> ServiceRefusal:
+def unbuilt(operation: OperationModel, protocol: str) -> Refusal:
     """An operation that Outcrop does not have; by name, and with a code that clients do not retry."""
     text = f"{operation.name} is not built in Outcrop yet. The documentation lists the operations that are."
-    if protocol == "rest-xml":
-        return ServiceRefusal("NotImplemented", text, http_status=501)
-    code, status = _OTHERWISE[Invalid][_COLUMNS[protocol]]
-    return ServiceRefusal(code, text, http_status=status)
+    return ServiceRefusal("NotImplemented", text, http_status=501) if protocol == "rest-xml" else Invalid(text)
 
 
 def too_large(protocol: str, limit: int) -> ServiceRefusal:

@@ -17,11 +17,21 @@ _PROPERTY = re.compile(r"\\p\{(\w+)\}")
 # In Java two escaped surrogates are one character: `\uD800\uDC00` is U+10000.
 _SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _LONE_HYPHEN = re.compile(r"\[\\w-_\]")
+# These read a run of equal characters in exponentially many ways, and sixty hyphens in a job name would stop the server
+# for years. Their replacements accept the same strings (of the lengths the shapes allow) and read each in one way.
+AMBIGUOUS = {
+    r"(-*[a-zA-Z0-9\+\-\.])*": r"[a-zA-Z0-9\+\-\.]*",
+    r"(-*[a-zA-Z0-9\+\-\.]){0,63}": r"[a-zA-Z0-9\+\-\.]*",
+    r"([-a-z0-9]*[a-z0-9]){0,39}?": r"([-a-z0-9]*[a-z0-9])?",
+    r"([.\-_a-zA-Z0-9]+/?){3,1016}": r"[.\-_a-zA-Z0-9](/?[.\-_a-zA-Z0-9]){2,}/?",
+}
 
 
 @cache
 def compiled(pattern: str) -> re.Pattern[str] | None:
     """The pattern for `fullmatch`, or None when Python has no such expression."""
+    for ambiguous, plain in AMBIGUOUS.items():
+        pattern = pattern.replace(ambiguous, plain)
     translated = _SURROGATES.sub(_joined, pattern)
     translated = _LONE_HYPHEN.sub(r"[\\w\\-_]", translated).replace("\\z", "\\Z")
     try:

@@ -17,10 +17,13 @@ from botocore.model import OperationModel, OperationNotFoundError
 from outcrop.errors import Refusal
 from outcrop.protocol import paths, query_values
 from outcrop.protocol.http import HttpRequest
-from outcrop.protocol.service_model import SERVICES, SIGNING_NAMES, load
+from outcrop.protocol.service_model import SIGNING_NAMES, load
 
 _SCOPE = re.compile(r"Credential=[^/,\s]+/[^/,]*/(?P<region>[^/,]*)/(?P<service>[^/,]*)/aws4_request")
 _SCOPE_IN_QUERY = re.compile(r"[^/]+/[^/]*/(?P<region>[^/]*)/(?P<service>[^/]*)/aws4_request")
+
+_TARGETED = ("sagemaker", "logs", "kms", "cloudwatch", "cloudtrail", "application-autoscaling")
+"Services that have a target prefix; asked in this order when no scope says which it is."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +71,7 @@ def is_form(request: HttpRequest) -> bool:
 
 def _route_target(target: str, scope: str | None) -> Routed:
     prefix, _, name = target.rpartition(".")
-    for service in (*SIGNING_NAMES.get(scope or "", ()), *SERVICES):
+    for service in (*SIGNING_NAMES.get(scope or "", ()), *_TARGETED):
         model = load(service)
         if model.metadata.get("targetPrefix") == prefix:
             return _named(service, name, "json")
@@ -113,7 +116,7 @@ def _route_path(request: HttpRequest) -> Routed:
             if template.method != request.method:
                 continue
             labels = template.match(request)
-            if labels is not None:
+            if labels is not None and not _belongs_elsewhere(service, labels):
                 return Routed(
                     service=service,
                     operation=load(service).operation_model(template.operation),
@@ -121,6 +124,12 @@ def _route_path(request: HttpRequest) -> Routed:
                     path_parameters={name: unquote(value) for name, value in labels.items()},
                 )
     raise _nothing_there(request, scope)
+
+
+def _belongs_elsewhere(service: str, labels: dict[str, str]) -> bool:
+    """Tags of agents and of their runtime share a path, in which only the ARN tells them apart."""
+    tagged = labels.get("resourceArn")
+    return service == "bedrock-agent-runtime" and tagged is not None and ":session/" not in unquote(tagged)
 
 
 def _services(request: HttpRequest, scope: str | None) -> tuple[str, ...]:

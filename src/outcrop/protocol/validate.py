@@ -14,6 +14,7 @@ from outcrop.errors import Invalid
 from outcrop.protocol import patterns
 
 _LONGEST_VALUE = 1024
+_MOST_TOLD = 100
 _NOT_NULL = "Member must not be null"
 
 
@@ -22,7 +23,8 @@ def check(shape: StructureShape, params: dict[str, Any]) -> None:
     found = violations(shape, params)
     if found:
         noun = "error" if len(found) == 1 else "errors"
-        raise Invalid(f"{len(found)} validation {noun} detected: {'; '.join(found)}")
+        rest = f"; and {len(found) - _MOST_TOLD} more" if len(found) > _MOST_TOLD else ""
+        raise Invalid(f"{len(found)} validation {noun} detected: {'; '.join(found[:_MOST_TOLD])}{rest}")
 
 
 def violations(shape: StructureShape, params: dict[str, Any]) -> list[str]:
