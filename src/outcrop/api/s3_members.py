@@ -1,7 +1,7 @@
 """Members that many S3 operations share, turned into the values of `outcrop.buckets` and back."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, quote, unquote
@@ -66,6 +66,14 @@ def check_version(version_id: str | None) -> None:
             http_status=404,
             VersionId=version_id,
         )
+
+
+def choice_of(call: Call, member: str, choices: Collection[str]) -> str | None:
+    """The value of a member that has few. Raises InvalidArgument for another one."""
+    value = call.params.get(member)
+    if value is not None and value not in choices:
+        raise refusals.invalid_argument(member, str(value), f"{member}: {value} is none of {', '.join(choices)}.")
+    return value
 
 
 def place_of(call: Call) -> Place:
@@ -187,7 +195,7 @@ def owner_of(call: Call) -> dict[str, str]:
 
 def url_encoded(call: Call, text: str | None) -> str | None:
     """`text` as `encoding-type=url` asks: a key may hold what XML cannot."""
-    if not text or call.params.get("EncodingType") != "url":
+    if not text or choice_of(call, "EncodingType", ["url"]) is None:
         return text
     return quote(text, safe="/")
 

@@ -10,6 +10,7 @@ from outcrop.api.s3_members import (
     STANDARD,
     check_call,
     checksum_members,
+    choice_of,
     conditions_of,
     details_of,
     given_checksum,
@@ -33,7 +34,7 @@ _COPY_RANGE = re.compile(r"bytes=(\d+)-(\d+)", re.ASCII)
 
 def create_multipart_upload(platform: Platform, call: Call) -> Answered:
     check_call(call)
-    algorithm, kind = call.params.get("ChecksumAlgorithm"), call.params.get("ChecksumType")
+    algorithm, kind = call.params.get("ChecksumAlgorithm"), choice_of(call, "ChecksumType", list(ChecksumType))
     upload = platform.buckets.uploads.begin(
         place_of(call),
         details=details_of(call),

@@ -10,6 +10,7 @@ from outcrop.api.s3_members import (
     check_call,
     check_version,
     checksum_members,
+    choice_of,
     conditions_of,
     details_of,
     etag_of,
@@ -27,6 +28,7 @@ from outcrop.protocol.http import FileBody
 
 MAX_DELETIONS = 1000
 
+_DIRECTIVES = ("COPY", "REPLACE")
 _OVERRIDES = {
     "ResponseCacheControl": "CacheControl",
     "ResponseContentDisposition": "ContentDisposition",
@@ -118,7 +120,10 @@ def get_object_attributes(platform: Platform, call: Call) -> Answered:
         "StorageClass": STANDARD,
         "ObjectSize": record.size,
     }
-    asked = {name: every.get(name) for name in call.params["ObjectAttributes"]}
+    for name in call.params["ObjectAttributes"]:
+        if name not in every:
+            raise refusals.invalid_argument("x-amz-object-attributes", name, "Invalid attribute name specified.")
+    asked = {name: every[name] for name in call.params["ObjectAttributes"]}
     return {"LastModified": record.modified, **asked}
 
 
@@ -201,9 +206,8 @@ def _delete_one(platform: Platform, bucket: str, entry: dict[str, Any]) -> dict[
 
 def _copied_details(platform: Platform, call: Call, source: Place) -> Details | None:
     """The details of the copy, or None for those of the source."""
-    params = call.params
-    replaces = params.get("MetadataDirective") == "REPLACE"
-    retags = params.get("TaggingDirective") == "REPLACE"
+    replaces = choice_of(call, "MetadataDirective", _DIRECTIVES) == "REPLACE"
+    retags = choice_of(call, "TaggingDirective", _DIRECTIVES) == "REPLACE"
     if not replaces and not retags:
         return None
     given, kept = details_of(call), platform.buckets.find(*source).details

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from outcrop import logs
 from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.customization import hyperparameters, lineage, memory
 from outcrop.customization.artifacts import Artifacts
@@ -32,7 +33,7 @@ from outcrop.training.task import TrainingHyper, TrainingTask
 _LONGEST_MESSAGE = 2048
 _ASK_EVERY_S = 0.5
 _INTERNAL = "Encountered an unexpected error when processing the request, please try again"
-log = logging.getLogger("outcrop.worker")
+_log = logging.getLogger("outcrop.worker")
 
 
 def run(
@@ -57,7 +58,7 @@ def run(
         return _end(context, job, JobStatus.FAILED, refusal.message)
     except Exception:
         # The one catch-all of the worker: a defect of ours must not leave a job InProgress for ever.
-        log.exception("job %s broke", job_arn)
+        _log.exception("job %s broke", job_arn)
         return _end(context, job, JobStatus.FAILED, f"{_INTERNAL} (the worker's log has the details).")
 
 
@@ -115,7 +116,7 @@ def _phases(work: _Work, report: Callable[[str], None], interrupted: Callable[[]
         on_progress=journal.on_progress,
         on_step=journal.on_step,
         on_evaluation=journal.on_evaluation,
-        on_note=lambda sentence: log.warning("%s: %s", job.arn, sentence),
+        on_note=lambda sentence: logs.tell(_log, "note", job=job.arn, note=sentence),
         should_stop=_asked_to_stop(jobs, job.arn, interrupted),
     )
     train = finetune.train if work.customization is Customization.FINE_TUNING else pretrain.train
@@ -172,7 +173,7 @@ def _task(work: _Work, files: list[Path]) -> TrainingTask:
     rate = work.base.learning_rate or memory.recommended_rate(work.folder)
     hyper = hyperparameters.resolve(work.base.hyperparameters, document["hyperParameters"], recommended_rate=rate)
     for note in hyper.notes:
-        log.info("%s: %s", work.job.arn, note)
+        logs.tell(_log, "hyperparameters", job=work.job.arn, note=note)
     return TrainingTask(
         base_dir=work.folder,
         base_name=work.base.engine,

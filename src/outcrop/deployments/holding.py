@@ -1,6 +1,7 @@
 """A client of an engine that brings an adapter in when the engine does not hold it: at first use, and after a restart."""
 
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from pathlib import Path
 
 from outcrop.inference.client import Delta, EngineClient, GenerationRequest, UnknownAdapter
@@ -14,14 +15,17 @@ class HoldingClient(EngineClient):
         self._folder_of = folder_of
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        # aclosing: a reader that leaves in the middle must end the engine's work at once, not at garbage collection.
         try:
-            async for delta in super().generate(request):
-                yield delta
+            async with aclosing(super().generate(request)) as deltas:
+                async for delta in deltas:
+                    yield delta
             return
         except UnknownAdapter:  # raised before the first delta only
             await self._bring(request.model)
-        async for delta in super().generate(request):
-            yield delta
+        async with aclosing(super().generate(request)) as deltas:
+            async for delta in deltas:
+                yield delta
 
     async def score(self, model: str, ids: list[int]) -> list[float]:
         try:

@@ -4,10 +4,11 @@ One loop in the server. All its knowledge is in the database, so a restarted ser
 """
 
 import asyncio
+import logging
 
-import structlog
 from anyio import to_thread
 
+from outcrop import logs
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
@@ -20,7 +21,7 @@ from outcrop.inference.client import EngineAway
 from outcrop.store.resources import Resource
 
 _PAUSE_S = 0.2
-log = structlog.get_logger()
+_log = logging.getLogger("outcrop.deployments")
 
 
 class Reconciler:
@@ -55,7 +56,7 @@ class Reconciler:
             await to_thread.run_sync(self._deployments.serve, row)
         else:
             await to_thread.run_sync(self._deployments.fail, row, failure)
-        log.info("deployment settled", deployment=row.arn, failure=failure)
+        logs.tell(_log, "deployment settled", deployment=row.arn, failure=failure)
 
     async def _failure_of(self, row: Resource) -> str | None:
         """None when the desired model is being served. Raises EngineAway while its engine is not there."""

@@ -5,14 +5,14 @@ not imported, so an idle worker weighs little.
 """
 
 import argparse
+import logging
 import signal
 import sys
 import threading
 from pathlib import Path
 from types import FrameType
 
-import structlog
-
+from outcrop import logs
 from outcrop import settings as settings_of
 from outcrop.access.access import Access
 from outcrop.buckets.buckets import Buckets
@@ -30,7 +30,7 @@ NAME = "worker-1"
 "One worker a machine: after a crash its successor has the same name, and so takes its job up at once."
 _PAUSE_S = 0.2
 _RENEW_S = 5.0
-log = structlog.get_logger()
+_log = logging.getLogger("outcrop.worker")
 
 
 def open_context(settings: Settings, clock: Clock) -> Context:
@@ -62,7 +62,7 @@ def work(context: Context, *, stop: threading.Event) -> None:
 def _run(context: Context, leases: Leases, lease: Lease, stop: threading.Event) -> None:
     from outcrop.customization import run  # torch comes with it
 
-    log.info("job taken", job=lease.job, attempt=lease.attempts)
+    logs.tell(_log, "job taken", job=lease.job, attempt=lease.attempts)
     pulse = Pulse(context.clock, leases, lease)
     with pulse:
         ended = run.run(context, lease.job, attempt=lease.attempts, report=pulse.report, interrupted=stop.is_set)
@@ -112,6 +112,7 @@ def main() -> int:
     parser.add_argument("--host")
     parser.add_argument("--port", type=int)
     asked = parser.parse_args()
+    logs.write_json_lines()
     stop = threading.Event()
 
     def hear(_signal: int, _frame: FrameType | None) -> None:
