@@ -10,13 +10,13 @@ from botocore.model import StructureShape
 from botocore.parsers import EventStreamJSONParser
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.protocol.test_round_trips import few
+from tests.shaped_values import draw_structure
 
 from outcrop.api import failures
 from outcrop.errors import Invalid, ModelFailed, NotReady, ServiceRefusal
 from outcrop.protocol import eventstream, service_model
 from outcrop.protocol.serialize import event_stream_shape
-from tests.protocol.test_round_trips import few
-from tests.shaped_values import draw_structure
 
 STREAMS = [
     ("bedrock-runtime", "InvokeModelWithResponseStream"),
@@ -78,7 +78,7 @@ def test_a_chunk_of_invoke_model_carries_base64_in_json() -> None:
         (ServiceRefusal("ThrottlingException", "wrong", http_status=429), "throttlingException"),
     ],
 )
-def test_an_error_after_the_first_event_is_raised_by_botocore_under_its_member_name(error: Exception, code: str) -> None:
+def test_an_error_after_the_first_event_is_raised_under_its_member_name(error: Exception, code: str) -> None:
     stream = stream_of(*STREAMS[1])
     frames = eventstream.event(stream, {"messageStart": {"role": "assistant"}}) + failures.frame(error, stream)
     events = iter(EventStream(Wire(frames), stream, EventStreamJSONParser(), "ConverseStream"))

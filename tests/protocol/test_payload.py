@@ -164,7 +164,9 @@ def test_framing_neither_loses_nor_invents_a_byte(chunks: list[bytes], cut: int)
     assert read(data, plainly(payload.UNSIGNED_TRAILER), len(whole), cut) == (whole, {})
 
 
-@pytest.mark.parametrize(("length", "code"), [(4, "IncompleteBody"), (6, "IncompleteBody"), (None, "MissingContentLength")])
+@pytest.mark.parametrize(
+    ("length", "code"), [(4, "IncompleteBody"), (6, "IncompleteBody"), (None, "MissingContentLength")]
+)
 def test_the_stated_length_must_be_the_length(length: int | None, code: str) -> None:
     assert refused(b"5\r\nhello\r\n0\r\n\r\n", plainly(payload.UNSIGNED_TRAILER), length) == code
 

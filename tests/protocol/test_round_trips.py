@@ -5,19 +5,21 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tests.shaped_values import draw_structure, read_by_botocore, request_from_botocore
 
 from outcrop.protocol import service_model
 from outcrop.protocol.parse import parse
 from outcrop.protocol.routing import route
 from outcrop.protocol.serialize import event_stream_shape, serialize
-from tests.shaped_values import draw_structure, read_by_botocore, request_from_botocore
 
 S3_OPERATIONS = (
-    "AbortMultipartUpload CompleteMultipartUpload CopyObject CreateBucket CreateMultipartUpload DeleteBucket DeleteObject "
-    "DeleteObjects DeleteObjectTagging GetBucketAcl GetBucketLocation GetBucketPolicy GetBucketVersioning GetObject "
-    "GetObjectAttributes GetObjectTagging HeadBucket HeadObject ListBuckets ListMultipartUploads ListObjects ListObjectsV2 "
-    "ListObjectVersions ListParts PutBucketAcl PutObject PutObjectTagging UploadPart UploadPartCopy"
-).split()
+    "AbortMultipartUpload", "CompleteMultipartUpload", "CopyObject", "CreateBucket", "CreateMultipartUpload",
+    "DeleteBucket", "DeleteObject", "DeleteObjects", "DeleteObjectTagging", "GetBucketAcl",
+    "GetBucketLocation", "GetBucketPolicy", "GetBucketVersioning", "GetObject", "GetObjectAttributes",
+    "GetObjectTagging", "HeadBucket", "HeadObject", "ListBuckets", "ListMultipartUploads", "ListObjects",
+    "ListObjectsV2", "ListObjectVersions", "ListParts", "PutBucketAcl", "PutObject", "PutObjectTagging",
+    "UploadPart", "UploadPartCopy",
+)  # fmt: skip
 SESSION = "arn:aws:bedrock:us-east-1:123456789012:session/0a1b2c3d"
 
 few = settings(

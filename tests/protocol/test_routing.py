@@ -1,4 +1,4 @@
-"""Which operation is meant: raw paths, ARNs, S3's query keys, targets and actions, and paths that two services share."""
+"""Which operation is meant: raw paths, ARNs, S3's query keys, targets, actions, and paths two services share."""
 
 import pytest
 

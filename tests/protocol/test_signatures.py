@@ -14,6 +14,7 @@ from outcrop.errors import ServiceRefusal
 from outcrop.protocol import sigv4
 from outcrop.protocol.http import HttpRequest
 
+SCHEME = "AWS4-HMAC-SHA256 "
 KEY, SECRET, REGION = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "ap-northeast-1"
 HOST = "http://127.0.0.1:4580"
 INVOKE = "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Acustom-model-deployment%2Fabc/invoke"
@@ -55,7 +56,7 @@ def verify(
     *,
     protocol: str = "rest-json",
     service: str = "bedrock",
-    key: Key | None = Key(),  # noqa: B008 - a value
+    key: Key | None = Key(),
     later: timedelta = timedelta(),
 ) -> sigv4.Verified:
     stated = sigv4.read(request, protocol=protocol)
@@ -85,7 +86,9 @@ def test_what_botocore_signs_verifies(path: str) -> None:
     assert verify(signed(path=path)).signed.region == REGION
 
 
-@pytest.mark.parametrize("path", ["/b/k", "/b//k/../x%20y/%E6%97%A5?tagging", "/b?list-type=2&prefix=a%2Fb", "/b/a%2Bb~c"])
+@pytest.mark.parametrize(
+    "path", ["/b/k", "/b//k/../x%20y/%E6%97%A5?tagging", "/b?list-type=2&prefix=a%2Fb", "/b/a%2Bb~c"]
+)
 @pytest.mark.parametrize("presign", [False, True])
 def test_what_botocore_signs_for_s3_verifies(path: str, presign: bool) -> None:
     request = signed("s3", "GET", path, b"", presign=presign)
@@ -176,10 +179,10 @@ def test_an_unsigned_request_is_refused(protocol: str, code: str, status: int) -
 @pytest.mark.parametrize(
     ("authorization", "message"),
     [
-        ("AWS4-HMAC-SHA256 Credential=AK/20260101/r/bedrock/aws4_request, Signature=0", "'SignedHeaders' parameter"),
-        ("AWS4-HMAC-SHA256 Credential=AK/20260101/r, SignedHeaders=host, Signature=0", "Credential must have the form"),
-        ("AWS4-HMAC-SHA256 Credential=AK/20260102/r/bedrock/aws4_request, SignedHeaders=host, Signature=0", "is not that"),
-        ("AWS4-HMAC-SHA256 Credential=AK/20260101/r/bedrock/aws4_request, SignedHeaders=x, Signature=0", "'host' must be"),
+        (SCHEME + "Credential=AK/20260101/r/bedrock/aws4_request, Signature=0", "'SignedHeaders' parameter"),
+        (SCHEME + "Credential=AK/20260101/r, SignedHeaders=host, Signature=0", "Credential must have the form"),
+        (SCHEME + "Credential=AK/20260102/r/bedrock/aws4_request, SignedHeaders=host, Signature=0", "is not that"),
+        (SCHEME + "Credential=AK/20260101/r/bedrock/aws4_request, SignedHeaders=x, Signature=0", "'host' must be"),
         ("AWS AKID:sig", "only signing method"),
         ("Basic Zm9v", "only signing method"),
     ],

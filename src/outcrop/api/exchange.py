@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
-from typing import IO, Any
+from io import FileIO
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -133,12 +133,12 @@ async def opened(response: HttpResponse) -> HttpResponse:
     body = response.body
     if not isinstance(body, FileBody):
         return response
-    file = await anyio.to_thread.run_sync(partial(body.path.open, "rb", buffering=0))
+    file = await anyio.to_thread.run_sync(FileIO, body.path)
     headers = response.headers | {"Content-Length": str(body.length)}
     return replace(response, headers=headers, body=_file_pieces(file, body))
 
 
-async def _file_pieces(file: IO[bytes], body: FileBody) -> AsyncGenerator[bytes]:
+async def _file_pieces(file: FileIO, body: FileBody) -> AsyncGenerator[bytes]:
     with file:
         position, end = body.offset, body.offset + body.length
         while position < end:

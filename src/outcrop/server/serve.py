@@ -38,6 +38,7 @@ from outcrop.errors import MachineTrouble
 from outcrop.invocation.resolve import Targets
 from outcrop.jobs.jobs import Jobs
 from outcrop.processes import die_with_parent
+from outcrop.protocol import routing
 from outcrop.settings import PARTS_FILE, Settings
 from outcrop.store.store import Store
 
@@ -131,18 +132,28 @@ async def serve(application: Door, settings: Settings, *, stop: asyncio.Event | 
         log_enabled=False,
     )
     running = asyncio.create_task(server.serve())
+    reading = asyncio.create_task(asyncio.to_thread(_read_service_models))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
     if not running.done():
         server.stop()
     stopping.cancel()
+    await reading
     try:
         await running
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        # granian says it as a RuntimeError with a stack trace of its own in the text.
+        reason = str(error).partition("\n")[0]
         raise MachineTrouble(
-            f"{settings.host}:{settings.port}: cannot listen there ({error}). Stop the program that does, or choose "
+            f"{settings.host}:{settings.port}: cannot listen there ({reason}). Stop the program that does, or choose "
             "another port with --port or OUTCROP_PORT."
         ) from error
+
+
+def _read_service_models() -> None:
+    """Read beside the first requests what each would else wait for: the models of the services that are built."""
+    for service in OPERATIONS:
+        routing.templates(service)
 
 
 def _on_signals() -> asyncio.Event:
