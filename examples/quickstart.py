@@ -123,28 +123,31 @@ class Output:
 
 def watch(bedrock: Any, job_arn: str, output: Output) -> Any:
     """Print the preflight report once it is there, then a progress bar, until the job ends."""
-    preflight_shown = False
+    preflight_shown, shown = False, ""
     while True:
         job = bedrock.get_model_customization_job(jobIdentifier=job_arn)
         if not preflight_shown and (report := output.read("preflight/report.txt")):
             print(indented(report))
             preflight_shown = True
         if progress := output.read_json("training_artifacts/progress.json"):
-            show_progress(progress, final=job["status"] == "Completed")
+            shown = show_progress(progress, shown, final=job["status"] == "Completed")
         if job["status"] not in ("InProgress", "Stopping"):
             return job
         time.sleep(0.5)
 
 
-def show_progress(progress: Any, *, final: bool) -> None:
+def show_progress(progress: Any, shown: str, *, final: bool) -> str:
+    """One line that grows on a terminal, about ten lines in a log; returns what is shown now."""
     done, total = progress["step"], progress["steps"]
     bar = "#" * (30 * done // total)
-    loss = f"loss {progress['loss']:.3f}" if progress.get("loss") is not None else "measuring the base model"
-    line = f"  [{bar:<30}] step {done}/{total}  {loss}  {progress['seconds_left']:.0f} s left"
+    line = f"  [{bar:<30}] step {done}/{total}  loss {progress['loss']:.3f}  {progress['seconds_left']:.0f} s left"
     if sys.stdout.isatty():
         print(f"\r{line:<90}", end="\n" if final else "", flush=True)
-    elif final or done % max(1, total // 10) == 0:
+        return line
+    tenth = f"{10 * done // total} of 10"
+    if tenth != shown:
         print(line, flush=True)
+    return tenth
 
 
 def print_held_out(results: Any) -> None:

@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from anyio import to_thread
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
@@ -41,6 +42,9 @@ from outcrop.processes import die_with_parent
 from outcrop.protocol import routing
 from outcrop.settings import PARTS_FILE, Settings
 from outcrop.store.store import Store
+
+
+_SWEEP_EVERY_S = 60.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,13 +115,22 @@ def open_platform(settings: Settings, clock: Clock) -> Platform:
 
 async def serve_house(house: House, settings: Settings) -> None:
     """Answer requests and settle deployments until told to stop."""
-    reconciling = asyncio.create_task(house.reconciler.run())
+    beside = [asyncio.create_task(house.reconciler.run()), asyncio.create_task(_sweep(house.platform.buckets))]
     try:
         await serve(Door(house.platform, OPERATIONS), settings)
     finally:
-        reconciling.cancel()
-        await asyncio.gather(reconciling, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         await house.clients.aclose()
+
+
+async def _sweep(buckets: Buckets) -> None:
+    """Take up what crashes left behind, and now and then the files of objects that are gone."""
+    await to_thread.run_sync(buckets.sweep_leftovers)
+    while True:
+        await asyncio.sleep(_SWEEP_EVERY_S)
+        await to_thread.run_sync(buckets.sweep)
 
 
 async def serve(application: Door, settings: Settings, *, stop: asyncio.Event | None = None) -> None:
