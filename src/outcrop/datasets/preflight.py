@@ -1,0 +1,186 @@
+"""Every record and token of a dataset accounted for, before anything is computed.
+
+Files are read line by line and encoded just as training will encode them, so what the report says of tokens is what
+the network will see. A file of any size fits: of each record only its length and a digest are remembered.
+"""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from outcrop.datasets import report_text
+from outcrop.datasets.encoding import encode
+from outcrop.datasets.problems import Problem
+from outcrop.datasets.reading import open_lines, read_lines
+from outcrop.datasets.records import Customization, Record, digest
+from outcrop.tokens.tokenizer import Tokenizer
+
+_MOST_PROBLEMS = 1000
+"Remembered of one file; the refused lines are counted all the same."
+
+
+class Longest(NamedTuple):
+    """The record with the most tokens."""
+
+    line: int
+    tokens: int
+
+
+class Split(NamedTuple):
+    """A text longer than the context, learned as several consecutive sequences."""
+
+    line: int
+    sequences: int
+
+
+class Overlap(NamedTuple):
+    """A record of this file that also stands in the training file."""
+
+    line: int
+    train_line: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileReport:
+    """One file."""
+
+    name: str
+    num_records: int
+    "Lines that will be learned, or evaluated on."
+    num_refused: int
+    problems: tuple[Problem, ...]
+    num_tokens: int
+    num_supervised: int
+    "Tokens that are learned: completions with their end, what the assistant says, or whole texts."
+    num_supervised_bytes: int
+    median_tokens: int
+    longest: Longest | None
+    num_truncated: int
+    "Always 0: nothing is ever cut off."
+    split: tuple[Split, ...]
+    duplicates: tuple[tuple[int, ...], ...]
+    "Lines that say exactly the same, group by group."
+    overlap: tuple[Overlap, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The training file and its validators."""
+
+    context_length: int
+    customization: Customization
+    files: tuple[FileReport, ...]
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What must be mended before training, file by file."""
+        return tuple(problem for file in self.files for problem in file.problems)
+
+    def to_json(self) -> dict[str, Any]:
+        """Numbers and sentences; the problems are told as they are printed, with their line and field."""
+        files = []
+        for file in self.files:
+            told = asdict(file)
+            told["problems"] = [asdict(problem) | {"sentence": str(problem)} for problem in file.problems]
+            told["longest"] = None if file.longest is None else file.longest._asdict()
+            told["split"] = [split._asdict() for split in file.split]
+            told["overlap"] = [overlap._asdict() for overlap in file.overlap]
+            files.append(told)
+        head = {"context_length": self.context_length, "customization": self.customization, "ready": not self.problems}
+        return {**head, "files": files}
+
+    def to_text(self) -> str:
+        return report_text.of_report(self)
+
+
+def examine(
+    files: Sequence[Path], *, tokenizer: Tokenizer, context_length: int, customization: Customization
+) -> Report:
+    """Read the training file, which comes first, and its validators."""
+    train = _Reading(files[0].name)
+    readings = [train, *(_Reading(path.name, train=train) for path in files[1:])]
+    for path, reading in zip(files, readings, strict=True):
+        reading.read(path, tokenizer, context_length, customization)
+    reports = tuple(reading.report() for reading in readings)
+    return Report(context_length=context_length, customization=customization, files=reports)
+
+
+@dataclass
+class _Reading:
+    """What has been seen of one file so far."""
+
+    name: str
+    train: "_Reading | None" = None
+    form: type[Record] | None = None
+    lengths: list[int] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    num_supervised: int = 0
+    num_supervised_bytes: int = 0
+    num_refused: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    split: list[Split] = field(default_factory=list)
+    first_line: dict[bytes, int] = field(default_factory=dict)
+    again: dict[bytes, list[int]] = field(default_factory=dict)
+
+    def read(self, path: Path, tokenizer: Tokenizer, context_length: int, customization: Customization) -> None:
+        for line in read_lines(open_lines(path), name=self.name, customization=customization):
+            if line.record is None:
+                self._refuse(line.problems)
+            else:
+                self._add(line.record, tokenizer, context_length)
+        if self.train and self.train.form and self.form and self.form is not self.train.form:
+            what = f"its records have another form than those of {self.train.name}"
+            self._refuse((Problem(name=self.name, line=None, field="", what=what, mend="Give both files one form."),))
+
+    def _add(self, record: Record, tokenizer: Tokenizer, context_length: int) -> None:
+        self.form = type(record)
+        encoded = encode(record, tokenizer, context_length=context_length, name=self.name)
+        if isinstance(encoded, Problem):
+            self._refuse((encoded,))
+            return
+        self.lines.append(record.line)
+        # Sequences of a split text share a token at each joint, which is counted once.
+        self.lengths.append(sum(len(sequence.ids) for sequence in encoded) - (len(encoded) - 1))
+        self.num_supervised += sum(sequence.num_supervised for sequence in encoded)
+        self.num_supervised_bytes += sum(sequence.num_bytes(tokenizer) for sequence in encoded)
+        if len(encoded) > 1:
+            self.split.append(Split(record.line, len(encoded)))
+        self._remember(record)
+
+    def _remember(self, record: Record) -> None:
+        said = digest(record)
+        if said in self.first_line:
+            self.again.setdefault(said, [self.first_line[said]]).append(record.line)
+        else:
+            self.first_line[said] = record.line
+
+    def _refuse(self, problems: Sequence[Problem]) -> None:
+        self.num_refused += 1
+        self.problems += problems[: max(0, _MOST_PROBLEMS - len(self.problems))]
+
+    def report(self) -> FileReport:
+        longest = max(range(len(self.lengths)), key=self.lengths.__getitem__, default=None)
+        return FileReport(
+            name=self.name,
+            num_records=len(self.lengths),
+            num_refused=self.num_refused,
+            problems=tuple(self.problems),
+            num_tokens=sum(self.lengths),
+            num_supervised=self.num_supervised,
+            num_supervised_bytes=self.num_supervised_bytes,
+            median_tokens=round(statistics.median(self.lengths)) if self.lengths else 0,
+            longest=None if longest is None else Longest(self.lines[longest], self.lengths[longest]),
+            num_truncated=0,
+            split=tuple(self.split),
+            duplicates=tuple(tuple(lines) for lines in self.again.values()),
+            overlap=self._overlap(),
+        )
+
+    def _overlap(self) -> tuple[Overlap, ...]:
+        if self.train is None:
+            return ()
+        shared = self.first_line.keys() & self.train.first_line.keys()
+        pairs = [Overlap(self.first_line[said], self.train.first_line[said]) for said in shared]
+        return tuple(sorted(pairs))

@@ -1,0 +1,75 @@
+"""The preflight report for people: a few aligned lines for each file, then what is in the way.
+
+train.jsonl
+  records       2,000
+  tokens       70,021   25,595 of them are learned, 117,482 bytes of text
+  longest          53   line 1,406; half of the records have 35 or fewer, the model takes 2,048
+  cut off           0
+  twice             2   lines 4 = 9 = 12
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from outcrop.datasets.preflight import FileReport, Report
+
+_SHOWN = 10
+
+
+def of_report(report: Report) -> str:
+    blocks = [_file(file, report) for file in report.files]
+    return "\n\n".join([*blocks, _verdict(report)]) + "\n"
+
+
+def _file(file: FileReport, report: Report) -> str:
+    rows = [("records", file.num_records, "")]
+    if file.num_refused:
+        rows.append(("refused", file.num_refused, "told below"))
+    if file.longest is not None:
+        bytes_ = f"{file.num_supervised_bytes:,} bytes of text"
+        rows.append(("tokens", file.num_tokens, f"{file.num_supervised:,} of them are learned, {bytes_}"))
+        rows.append(("longest", file.longest.tokens, _longest(file, report)))
+    rows.append(("cut off", file.num_truncated, ""))
+    if file.split:
+        rows.append(("split", len(file.split), f"longer than the context, learned in pieces: {_lines(file.split)}"))
+    if file.duplicates:
+        groups = [" = ".join(f"{line:,}" for line in lines) for lines in file.duplicates]
+        rows.append(("repeated", len(file.duplicates), f"lines {_some(groups)}"))
+    if file.overlap:
+        pairs = [f"{overlap.line:,} = {overlap.train_line:,}" for overlap in file.overlap]
+        rows.append(
+            ("seen", len(file.overlap), f"also in {report.files[0].name}, so easier than new text: {_some(pairs)}")
+        )
+    width = max(len(f"{number:,}") for _, number, _ in rows)
+    table = [f"  {label:<9} {number:>{width},}   {note}".rstrip() for label, number, note in rows]
+    return "\n".join([file.name, *table])
+
+
+def _longest(file: FileReport, report: Report) -> str:
+    assert file.longest is not None
+    return (
+        f"line {file.longest.line:,}; half of the records have {file.median_tokens:,} or fewer, "
+        f"the model takes {report.context_length:,}"
+    )
+
+
+def _lines(split: Sequence[tuple[int, int]]) -> str:
+    return _some([f"line {line:,} in {sequences}" for line, sequences in split])
+
+
+def _some(things: Sequence[str]) -> str:
+    more = len(things) - _SHOWN
+    return ", ".join(things[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _verdict(report: Report) -> str:
+    if not report.problems:
+        return "Ready to train: every record is used, whole."
+    shown = [str(problem) for problem in report.problems[:_SHOWN]]
+    more = len(report.problems) - _SHOWN
+    if more > 0:
+        shown.append(f"… and {more:,} more.")
+    return "\n".join(["Not ready. Mend these first:", *shown])
