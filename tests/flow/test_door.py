@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -283,7 +284,8 @@ def stream(server: Running, body: bytes) -> Any:
 def test_events_arrive_one_by_one(server: Running) -> None:
     answer = stream(server, b"two")
     assert answer["contentType"] == "application/json"
-    assert [event["chunk"]["bytes"] for event in answer["body"]] == [b"1", b"2"]
+    with closing(answer["body"]) as body:
+        assert [event["chunk"]["bytes"] for event in body] == [b"1", b"2"]
 
 
 def test_an_error_before_the_first_event_is_an_http_error(server: Running) -> None:
@@ -293,10 +295,11 @@ def test_an_error_before_the_first_event_is_an_http_error(server: Running) -> No
 
 
 def test_an_error_after_the_first_event_ends_the_stream_with_an_exception(server: Running) -> None:
-    events = iter(stream(server, b"later")["body"])
-    assert next(events) == {"chunk": {"bytes": b"1"}}
-    with pytest.raises(EventStreamError) as raised:
-        next(events)
+    with closing(stream(server, b"later")["body"]) as body:
+        events = iter(body)
+        assert next(events) == {"chunk": {"bytes": b"1"}}
+        with pytest.raises(EventStreamError) as raised:
+            next(events)
     assert raised.value.response["Error"] == {"Code": "modelStreamErrorException", "Message": "The engine broke."}
 
 

@@ -124,7 +124,9 @@ def _rest(operation: OperationModel, members: dict[str, Any], protocol: str) -> 
 def _payload(member: Shape, value: Any, protocol: str) -> tuple[str, Any]:
     """Content type and body of the member that is the whole payload."""
     if member.type_name == "blob":
-        return "application/octet-stream", b"" if value is None else value
+        # S3's objects have the type they were stored with, or none.
+        kind = "application/octet-stream" if protocol == "rest-json" else ""
+        return kind, b"" if value is None else value
     if value is None:
         return "", b""
     if member.type_name == "string":

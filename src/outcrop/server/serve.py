@@ -43,7 +43,6 @@ from outcrop.protocol import routing
 from outcrop.settings import PARTS_FILE, Settings
 from outcrop.store.store import Store
 
-
 _SWEEP_EVERY_S = 60.0
 
 
