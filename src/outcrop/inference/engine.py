@@ -40,9 +40,9 @@ class Engine:
     """Generates for many requests at once, one token of each per step."""
 
     def __init__(self, folder: Path, *, cache_bytes: int, limits: Limits | None = None) -> None:
+        self._network = load_base(folder)
         self.context_length = context_length(folder)
         self.end_ids = _end_ids(folder)
-        self._network = load_base(folder)
         lay_out_for_decoding(self._network)
         self._routing = adapters.hold_adapters(self._network)
         self._vocab_size = int(self._network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
@@ -86,6 +86,7 @@ class Engine:
             )
         self._scheduler.submit(fitted)
 
+    @torch.inference_mode()  # as `step`: what the cache holds may be changed only there
     def abort(self, request_id: str) -> None:
         """End a request now; nothing happens when it has already ended."""
         self._scheduler.end(request_id)
@@ -95,6 +96,8 @@ class Engine:
     def step(self) -> list[Produced]:
         """One forward over the next tokens of everybody; what it produced, in no particular order."""
         turns = sorted(self._scheduler.plan(), key=_side_by_side)
+        if not turns:
+            return []
         sampling = [turn.live for turn in turns if turn.samples]
         logits_NV = self._forward(turns)
         for turn in turns:

@@ -33,6 +33,9 @@ _log = structlog.get_logger()
 def main() -> None:
     """Serve until told to end."""
     arguments = _arguments()
+    # Read once, when torch is imported. A thread that waits for its siblings sleeps instead of spinning: on a machine
+    # that also trains, spinning made an 8 × 256 × 704 product take 3.8 ms instead of 0.46 ms (2 cores, load 8).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

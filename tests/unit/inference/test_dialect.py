@@ -1,0 +1,71 @@
+import json
+from typing import Any
+
+import pytest
+
+from outcrop.errors import Invalid, ModelFailed, NotFound, NotReady
+from outcrop.inference import dialect
+from outcrop.inference.request import Sampling
+
+LEAST = {"model": "base", "prompt": [1, 2]}
+
+
+def parsed(**fields: Any) -> dialect.Completion:
+    return dialect.parse_completion(json.dumps(LEAST | fields).encode())
+
+
+def test_what_is_left_out_has_the_defaults_of_openai() -> None:
+    found = parsed()
+    assert found.max_tokens == 16
+    assert found.sampling == Sampling(temperature=1.0, top_p=1.0, top_k=0, seed=None)
+    assert (found.stream, found.scores, found.ignore_eos, found.stop_token_ids) == (False, False, False, frozenset())
+
+
+def test_every_field_of_a_full_body_is_read() -> None:
+    found = parsed(
+        max_tokens=5, temperature=0.5, top_p=0.9, top_k=-1, seed=3, stop_token_ids=[7], stream=True, n=1, stop=None
+    )
+    assert found.sampling == Sampling(temperature=0.5, top_p=0.9, top_k=0, seed=3)
+    assert (found.max_tokens, found.stop_token_ids, found.stream) == (5, frozenset({7}), True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"prompt": "text"}, "prompt: expected a list of token ids, found a string. This engine has no tokenizer."),
+        ({"prompt": [1, True]}, "prompt: expected a list of token ids, found a list. This engine has no tokenizer."),
+        ({"model": None}, "model: expected a string, found null."),
+        ({"max_tokens": "5"}, "max_tokens: expected an integer, found a string."),
+        ({"temperature": []}, "temperature: expected a number, found a list."),
+        ({"n": 2}, "n: is not supported by this engine. Leave it out."),
+        ({"stop": ["\n"]}, "stop: is not supported by this engine. Leave it out."),
+        ({"guided_json": {}}, "guided_json: is not supported by this engine. Leave it out."),
+    ],
+)
+def test_a_wrong_field_is_named(fields: dict[str, Any], problem: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        parsed(**fields)
+    assert str(refused.value) == problem
+
+
+@pytest.mark.parametrize(
+    ("problem", "status", "kind"),
+    [
+        (Invalid("x"), 400, "BadRequestError"),
+        (NotFound("x"), 404, "NotFoundError"),
+        (NotReady("x"), 503, "ServiceUnavailableError"),
+        (ModelFailed("x"), 500, "InternalServerError"),
+    ],
+)
+def test_a_refusal_has_its_status(problem: Exception, status: int, kind: str) -> None:
+    assert dialect.error(problem) == (status, {"error": {"message": "x", "type": kind, "code": status}})
+
+
+def test_an_unforeseen_failure_shows_nothing_of_its_inside() -> None:
+    _, body = dialect.error(RuntimeError("the prompt was: secret"))
+    assert body["error"]["message"] == "The engine failed. Its log says why."
+
+
+def test_log_probabilities_stand_under_the_id_of_their_token_and_the_first_has_none() -> None:
+    answer = dialect.completion_answer(parsed(prompt_logprobs=0), "id", [], "length", [-0.5])
+    assert answer["choices"][0]["prompt_logprobs"] == [None, {"2": {"logprob": -0.5}}]
