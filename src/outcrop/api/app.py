@@ -31,6 +31,9 @@ from outcrop.protocol.sigv4 import Verified
 LARGEST_BODY = 6 * 1024 * 1024
 LARGEST_RUNTIME_BODY = 25_000_000
 "What InvokeModel's shape allows."
+# The pattern knows no custom model whose ARN names its base with the context suffix, as those of all jobs do. The service
+# tells such a caller what to do instead, and so does whoever resolves the id.
+_UNPATTERNED = {"bedrock-runtime": ("modelId",)}
 _RUNTIMES = ("bedrock-runtime", "sagemaker-runtime", "bedrock-agent-runtime")
 
 _log = logging.getLogger("outcrop.door")
@@ -187,7 +190,7 @@ def _check(routed: Routed, params: dict[str, Any]) -> None:
     if shape is None:
         return
     if routed.service != "s3":
-        validate.check(shape, params)
+        validate.check(shape, params, unpatterned=_UNPATTERNED.get(routed.service, ()))
         return
     # S3 judges values in its operations, each with a code of its own; only what is absent is told here.
     absent = validate.absences(shape, params)

@@ -50,5 +50,6 @@ class BaseModel:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every identifier it answers to: plain, with version, with version and context."""
-        return (self.id, self.id if ":" in self.id else f"{self.id}:0", self.full_id)
+        """Every identifier it answers to: without version, with it, with version and context."""
+        plain = self.id.split(":")[0]
+        return (plain, self.id if ":" in self.id else f"{plain}:0", self.full_id)

@@ -26,3 +26,7 @@ def main() -> None:
 
 def _say(error: OutcropError) -> None:
     print(f"outcrop: {error.message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
