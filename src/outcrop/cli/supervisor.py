@@ -128,7 +128,7 @@ class Supervisor:
         return Child(name, module, arguments, log=settings.logs / f"{name}.log")
 
 
-def check_machine(settings: Settings) -> None:
+def check_machine(settings: Settings, *, least_disk_bytes: int = _LEAST_DISK_BYTES) -> None:
     """Raises MachineTrouble for a home that cannot be written or a disk that is full."""
     try:
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -139,9 +139,9 @@ def check_machine(settings: Settings) -> None:
         raise MachineTrouble(
             f"{settings.home}: the home cannot be written ({error.strerror}). Choose another with --home or OUTCROP_HOME."
         ) from error
-    if free < _LEAST_DISK_BYTES:
+    if free < least_disk_bytes:
         raise MachineTrouble(
-            f"{settings.home}: only {free // 10**6} MB of disk are free, {_LEAST_DISK_BYTES // 10**6} MB are needed. "
+            f"{settings.home}: only {free // 10**6} MB of disk are free, {least_disk_bytes // 10**6} MB are needed. "
             "Free some, or choose another home with --home."
         )
 

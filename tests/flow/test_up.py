@@ -1,0 +1,149 @@
+"""`outcrop up`: one on a home, its parts kept alive, everything ended in order, and mistakes told in one sentence."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from outcrop.cli.supervisor import check_machine, check_port
+from outcrop.errors import MachineTrouble
+from outcrop.settings import Settings
+from tests.installed import TINY, Installed, eventually, installed, outcrop, with_tiny_models
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    with installed(with_tiny_models(tmp_path_factory.mktemp("home"))) as running:
+        yield running
+
+
+def test_a_second_up_on_the_same_home_refuses_with_a_sentence(house: Installed) -> None:
+    second = outcrop("up", "--home", str(house.settings.home))
+    assert second.returncode == 1
+    assert second.stderr == (
+        f"outcrop: {house.settings.home}: another `outcrop up` runs on this home. "
+        "Stop it first, or choose another home with --home.\n"
+    )
+
+
+def test_a_taken_port_is_told(house: Installed, tmp_path: Path) -> None:
+    port = str(house.settings.port)
+    second = outcrop("up", "--home", str(tmp_path), "--port", port)
+    assert second.returncode == 1
+    assert second.stderr.startswith(f"outcrop: 127.0.0.1:{port}: cannot listen there (")
+    assert "choose another with --port" in second.stderr
+
+
+def test_env_prints_what_to_export_and_the_keys_are_private(house: Installed) -> None:
+    lines = outcrop("env", "--home", str(house.settings.home)).stdout.splitlines()
+    assert [line.split("=")[0] for line in lines] == [
+        "export AWS_ENDPOINT_URL",
+        "export AWS_ACCESS_KEY_ID",
+        "export AWS_SECRET_ACCESS_KEY",
+        "export AWS_DEFAULT_REGION",
+        "export OUTCROP_ROLE_ARN",
+    ]
+    assert {oct(path.stat().st_mode & 0o777) for path in house.settings.keys.iterdir()} == {"0o600"}
+
+
+def test_health_tells_the_state_of_each_part(house: Installed) -> None:
+    told = httpx.get(f"{house.settings.endpoint}/health").json()
+    assert told["status"] == "ok"
+    assert told["parts"]["server"]["alive"]
+    assert told["parts"]["worker"]["alive"]
+
+
+@pytest.mark.parametrize("part", ["server", "worker"])
+def test_a_killed_part_is_started_again(house: Installed, part: str) -> None:
+    before = eventually(lambda: house.pid_of(part))
+    os.kill(before, signal.SIGKILL)
+    after = eventually(lambda: (pid := house.pid_of(part)) != before and pid)
+    assert after != before
+    assert eventually(lambda: house.client("sts").get_caller_identity()["Account"])
+
+
+def test_a_killed_engine_comes_back_and_the_request_is_answered(house: Installed) -> None:
+    runtime = house.client("bedrock-runtime")
+    conversation = {"modelId": TINY, "messages": [{"role": "user", "content": [{"text": "one two"}]}]}
+    asked = {**conversation, "inferenceConfig": {"maxTokens": 5, "temperature": 0}}
+    before = runtime.converse(**asked)["output"]
+    os.kill(eventually(lambda: house.pid_of(f"engine-{TINY}")), signal.SIGKILL)
+    assert runtime.converse(**asked)["output"] == before
+
+
+def test_sigterm_ends_everything_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with installed(tmp_path) as running:
+        pids = [eventually(lambda part=part: running.pid_of(part)) for part in ("server", "worker")]
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(30) == 0
+        assert not any(is_alive(pid) for pid in pids)
+        check_port(running.settings)
+        assert not running.settings.sockets.exists()
+
+
+def test_a_killed_supervisor_takes_its_children_along(tmp_path: Path) -> None:
+    with installed(tmp_path) as running:
+        pids = [eventually(lambda part=part: running.pid_of(part)) for part in ("server", "worker")]
+        running.process.kill()
+        running.process.wait()
+        eventually(lambda: not any(is_alive(pid) for pid in pids))
+    with installed(tmp_path):
+        pass  # the home is free again
+
+
+def test_run_gives_the_command_its_environment_and_its_exit_code(tmp_path: Path) -> None:
+    script = "import boto3, sys; boto3.client('sts').get_caller_identity(); sys.exit(7)"
+    port = taken_port()
+    with port:
+        ended = outcrop("run", "--home", str(tmp_path), "--port", str(port.getsockname()[1]), "--", sys.executable, "-c", script)
+    assert ended.returncode == 7, ended.stderr
+
+
+def test_ctrl_c_during_run_leaves_nothing_running(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "outcrop.cli.app", "run", "--home", str(tmp_path), "--", "sleep", "600"]
+    process = subprocess.Popen(command, start_new_session=True)
+    parts = tmp_path / "parts.json"
+    eventually(parts.exists)
+    time.sleep(1.0)  # at any moment: this one is in the middle of starting
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(30) == 1
+    assert not parts.exists()
+
+
+def test_a_home_that_is_no_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MachineTrouble, match=r"file/home: the home cannot be written \(Not a directory\)\. Choose another"):
+        check_machine(Settings(home=tmp_path / "file" / "home"))
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    with pytest.raises(MachineTrouble, match=r"MB of disk are free, 1000000000000 MB are needed\. Free some"):
+        check_machine(Settings(home=tmp_path), least_disk_bytes=10**18)
+
+
+def test_env_before_the_first_start_says_so(tmp_path: Path) -> None:
+    ended = outcrop("env", "--home", str(tmp_path))
+    assert ended.returncode == 1
+    assert ended.stderr == f"outcrop: {tmp_path}: nothing was ever started here. Run `outcrop up` first.\n"
+
+
+def taken_port() -> socket.socket:
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))
+    holder.listen()
+    return holder
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
