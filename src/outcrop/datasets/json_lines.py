@@ -23,7 +23,7 @@ def parse(content: bytes) -> Any:
         raise JsonError(
             "",
             "a JSON array, not JSON Lines",
-            "Write each record as an object on a line of its own, without [ ] and commas.",
+            "Write each object on a line of its own, without [ ] and commas.",
         )
     if "\x00" in text:
         raise JsonError(f"column {text.index(chr(0)) + 1}", "a NUL byte", "Remove it; UTF-8 text holds none.")

@@ -5,7 +5,7 @@ train.jsonl
   tokens       70,021   25,595 of them are learned, 117,482 bytes of text
   longest          53   line 1,406; half of the records have 35 or fewer, the model takes 2,048
   cut off           0
-  twice             2   lines 4 = 9 = 12
+  repeated          1   lines 4 = 9 = 12
 """
 
 from __future__ import annotations
@@ -29,35 +29,30 @@ def _file(file: FileReport, report: Report) -> str:
     if file.num_refused:
         rows.append(("refused", file.num_refused, "told below"))
     if file.longest is not None:
-        bytes_ = f"{file.num_supervised_bytes:,} bytes of text"
-        rows.append(("tokens", file.num_tokens, f"{file.num_supervised:,} of them are learned, {bytes_}"))
+        used = "learned" if file is report.files[0] else "scored"
+        size = f"{file.num_supervised_bytes:,} byte{'' if file.num_supervised_bytes == 1 else 's'} of text"
+        text = f"{file.num_supervised:,} of them are {used}, {size}"
+        rows.append(("tokens", file.num_tokens, text))
         rows.append(("longest", file.longest.tokens, _longest(file, report)))
     rows.append(("cut off", file.num_truncated, ""))
     if file.split:
-        rows.append(("split", len(file.split), f"longer than the context, learned in pieces: {_lines(file.split)}"))
+        pieces = [f"line {split.line:,} in {split.sequences:,}" for split in file.split]
+        rows.append(("split", len(file.split), f"longer than the context, learned in pieces: {_some(pieces)}"))
     if file.duplicates:
         groups = [" = ".join(f"{line:,}" for line in lines) for lines in file.duplicates]
         rows.append(("repeated", len(file.duplicates), f"lines {_some(groups)}"))
     if file.overlap:
         pairs = [f"{overlap.line:,} = {overlap.train_line:,}" for overlap in file.overlap]
-        rows.append(
-            ("seen", len(file.overlap), f"also in {report.files[0].name}, so easier than new text: {_some(pairs)}")
-        )
-    width = max(len(f"{number:,}") for _, number, _ in rows)
-    table = [f"  {label:<9} {number:>{width},}   {note}".rstrip() for label, number, note in rows]
+        where = f"also in {report.files[0].name}, so they test memory: lines {_some(pairs)}"
+        rows.append(("overlap", len(file.overlap), where))
+    table = [f"  {label:<9} {number:>9,}   {note}".rstrip() for label, number, note in rows]
     return "\n".join([file.name, *table])
 
 
 def _longest(file: FileReport, report: Report) -> str:
     assert file.longest is not None
-    return (
-        f"line {file.longest.line:,}; half of the records have {file.median_tokens:,} or fewer, "
-        f"the model takes {report.context_length:,}"
-    )
-
-
-def _lines(split: Sequence[tuple[int, int]]) -> str:
-    return _some([f"line {line:,} in {sequences}" for line, sequences in split])
+    half = f"half of the records have {file.median_tokens:,} or fewer, " if file.num_records > 1 else ""
+    return f"line {file.longest.line:,}; {half}the model takes {report.context_length:,}"
 
 
 def _some(things: Sequence[str]) -> str:
