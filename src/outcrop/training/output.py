@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from safetensors import SafetensorError
 from torch import nn
 
 from outcrop.errors import MachineTrouble
@@ -42,10 +43,10 @@ def save(
         (making / PARITY_FILE).write_text(json.dumps(samples) + "\n")
         _make_durable(making)
         _put_in_place(making, folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(making, ignore_errors=True)
         raise MachineTrouble(
-            f"{folder}: the trained adapter could not be written ({error.strerror or error}). "
+            f"{folder}: the trained adapter could not be written ({error}). "
             "Make room on the disk and start the job again; it goes on from its last checkpoint."
         ) from error
 

@@ -1,0 +1,186 @@
+"""Whole runs on a tiny base: what is learned, what is kept, and what a kill, a full disk or a bad rate leaves."""
+
+import json
+import math
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests import training_runs
+from tests.tiny import tiny_model
+from tests.training_runs import HELD_OUT, RECORDS, task
+
+from outcrop.errors import Invalid, MachineTrouble
+from outcrop.network import adapters, load
+from outcrop.network.attention import Packed
+from outcrop.tokens.prompt_format import encode_pair
+from outcrop.tokens.tokenizer import Tokenizer
+from outcrop.training import finetune, pretrain
+from outcrop.training.loss import log_probabilities
+from outcrop.training.metrics import EvaluationMetrics, Hooks
+from outcrop.training.stepping import DivergedError
+from outcrop.training.task import TrainingHyper
+
+HYPER = TrainingHyper(epochs=3, batch_size=4, learning_rate=5e-3, threads=1)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("base"))
+
+
+def greedy(base: Path, adapter: Path, prompts: list[str]) -> list[str]:
+    network = load.load_base(base)
+    routing = adapters.hold_adapters(network)
+    adapters.load(network, "learned", adapter)
+    tokenizer = Tokenizer.open(base)
+    return [_continue(network, routing, tokenizer, prompt) for prompt in prompts]
+
+
+def _continue(network: torch.nn.Module, routing: adapters.Routing, tokenizer: Tokenizer, prompt: str) -> str:
+    ids = tokenizer.encode(prompt, begin=True)
+    num_prompt = len(ids)
+    while len(ids) < num_prompt + 40:
+        layout = Packed(lengths=[len(ids)])
+        routing.spans = [adapters.Span(0, len(ids), "learned")]
+        last = torch.tensor([len(ids) - 1])
+        with torch.no_grad():
+            logits_1V = load.logits(network, torch.tensor([ids]), layout.positions(), layout, at_N=last)
+        ids.append(int(logits_1V.argmax()))
+        if ids[-1] == tokenizer.eos_id:
+            return tokenizer.decode(ids[num_prompt:])
+    return "did not end"
+
+
+def test_ten_records_are_learned_by_heart_and_end_where_they_end(base: Path, tmp_path: Path) -> None:
+    hyper = TrainingHyper(epochs=80, batch_size=5, learning_rate=1e-2, warmup_steps=5, threads=1)
+    result = finetune.train(task(base, tmp_path, hyper=hyper), Hooks())
+    assert (result.status, result.steps, result.best_step) == ("completed", 160, 160)
+    assert result.training_loss < 0.2 < result.step_metrics[0].loss
+    answers = greedy(base, tmp_path / "out", [record["prompt"] for record in RECORDS])
+    assert answers == [record["completion"] for record in RECORDS]
+
+
+def test_a_run_killed_again_and_again_ends_with_the_bits_of_one_that_was_not(base: Path, tmp_path: Path) -> None:
+    kills = ["7", "19", "33", "58"]
+    subprocess.run([sys.executable, "-m", "tests.training_runs", str(base), str(tmp_path), *kills], check=True)
+    for name in ("out/adapter_model.safetensors", "out/adapter_config.json", "out/parity.json", "result.json"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes(), name
+    result = json.loads((tmp_path / "killed" / "result.json").read_text())
+    assert len(result["losses"]) == 60
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(base: Path, tmp_path: Path) -> None:
+    whole = finetune.train(training_runs.resumable(base, tmp_path / "whole"), Hooks())
+    halfway = training_runs.resumable(base, tmp_path / "damaged")
+    steps: list[int] = []
+    stop_at_40 = Hooks(on_step=lambda step: steps.append(step.step), should_stop=lambda: len(steps) >= 40)
+    assert finetune.train(halfway, stop_at_40).status == "stopped"
+    newest = max(halfway.run_dir.glob("*.safetensors"))
+    newest.write_bytes(newest.read_bytes()[:-1])
+
+    notes: list[str] = []
+    result = finetune.train(halfway, Hooks(on_note=notes.append))
+    assert notes == [
+        f"{newest.name}: damaged on the disk. The run goes on from the checkpoint before it; nothing to do."
+    ]
+    assert [step.loss for step in result.step_metrics] == [step.loss for step in whole.step_metrics]
+
+
+def test_a_checkpoint_of_another_task_is_refused(base: Path, tmp_path: Path) -> None:
+    first = task(base, tmp_path, hyper=HYPER)
+    finetune.train(first, Hooks(should_stop=lambda: True))
+    with pytest.raises(Invalid, match="a checkpoint of another task"):
+        finetune.train(replace(first, hyper=replace(HYPER, learning_rate=1e-4)), Hooks())
+
+
+def test_the_best_weights_are_kept_and_patience_ends_the_run(base: Path, tmp_path: Path) -> None:
+    # Given a rate at which the held-out loss soon rises
+    told: list[EvaluationMetrics] = []
+    hyper = replace(HYPER, epochs=60, learning_rate=2e-2, patience=3)
+    result = finetune.train(task(base, tmp_path, hyper=hyper, held_out=HELD_OUT), Hooks(on_evaluation=told.append))
+    # Then the run ends early, and the weights of its lowest evaluation are those in the folder
+    best = min(told[1:], key=lambda evaluation: evaluation.loss)
+    assert (result.stopped_early, result.best_step, result.steps < 180) == (True, best.step, True)
+    (validator,) = result.validators
+    assert validator.base.loss == told[0].loss
+    assert validator.custom.loss == pytest.approx(best.loss, abs=1e-6)
+    assert validator.custom.num_bytes == sum(len(record["completion"]) for record in HELD_OUT)
+    assert validator.custom.bits_per_byte == validator.custom.nll / math.log(2) / validator.custom.num_bytes
+
+
+def test_the_output_is_a_peft_folder_with_the_trainer_s_own_log_probabilities(base: Path, tmp_path: Path) -> None:
+    finetune.train(task(base, tmp_path, hyper=HYPER, held_out=HELD_OUT), Hooks())
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "parity.json",
+    }
+    network = load.load_base(base)
+    routing = adapters.hold_adapters(network)
+    adapters.load(network, "trained", tmp_path / "out")
+    samples = json.loads((tmp_path / "out" / "parity.json").read_text())
+    tokenizer = Tokenizer.open(base)
+    for sample, record in zip(samples, HELD_OUT, strict=True):
+        encoded = encode_pair(tokenizer, record["prompt"], record["completion"])
+        assert sample["ids"] == encoded.prompt_ids + encoded.completion_ids
+        assert sample["logprobs"] == pytest.approx(log_probabilities(network, routing, sample["ids"]), abs=1e-5)
+
+
+def test_a_custom_model_is_trained_further(base: Path, tmp_path: Path) -> None:
+    first = finetune.train(task(base, tmp_path / "1", hyper=HYPER, held_out=HELD_OUT), Hooks())
+    second_task = task(
+        base, tmp_path / "2", hyper=replace(HYPER, rank=4), held_out=HELD_OUT, parent=tmp_path / "1" / "out"
+    )
+    second = finetune.train(second_task, Hooks())
+    assert second.validators[0].base.loss == pytest.approx(first.validators[0].custom.loss, abs=1e-6)
+    assert second.notes == ("rank 16 and alpha 32, from the custom model that is trained further",)
+    shapes = [load_file(tmp_path / run / "out" / "adapter_model.safetensors") for run in "12"]
+    assert {n: t.shape for n, t in shapes[0].items()} == {n: t.shape for n, t in shapes[1].items()}
+
+
+def test_continued_pre_training_learns_every_token_of_a_long_text(base: Path, tmp_path: Path) -> None:
+    text = "The stone at the river is older than the house on the hill. " * 40
+    hyper = TrainingHyper(epochs=12, batch_size=2, learning_rate=1e-2, threads=1)
+    long_text = task(base, tmp_path, hyper=hyper, records=[{"input": text}], customization="CONTINUED_PRE_TRAINING")
+    result = pretrain.train(long_text, Hooks())
+    num_tokens = len(Tokenizer.open(base).encode(text, begin=True)) + 1
+    assert sum(step.supervised for step in result.step_metrics if step.epoch == 0) == num_tokens - 1
+    assert result.training_loss < result.step_metrics[0].loss / 2
+    assert result.notes == ("texts longer than the context were split into consecutive sequences; no token is lost",)
+
+
+def test_a_rate_that_breaks_the_loss_ends_with_a_sentence_and_keeps_the_checkpoint(base: Path, tmp_path: Path) -> None:
+    broken = task(base, tmp_path, hyper=replace(HYPER, learning_rate=1e30, checkpoint_every_s=0))
+    with pytest.raises(DivergedError, match=r"^step \d+: the loss is no finite number any more \(learning rate .*\)"):
+        finetune.train(broken, Hooks())
+    assert not broken.output_dir.exists()
+
+
+def test_a_full_disk_does_not_stop_training_but_the_end_is_an_error(base: Path, tmp_path: Path) -> None:
+    full = task(base, tmp_path, hyper=replace(HYPER, checkpoint_every_s=0))
+    notes: list[str] = []
+    steps: list[int] = []
+    with _disk_takes(1000), pytest.raises(MachineTrouble, match="the trained adapter could not be written"):
+        finetune.train(full, Hooks(on_note=notes.append, on_step=lambda step: steps.append(step.step)))
+    assert len(steps) == 9
+    assert notes[0].endswith("could not be written (File too large). Training goes on; make room on the disk.")
+    assert [*full.run_dir.iterdir(), *tmp_path.glob("out*"), *tmp_path.glob(".out*")] == []
+
+
+@contextmanager
+def _disk_takes(num_bytes: int) -> Iterator[None]:
+    """No file may grow beyond this."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
