@@ -13,8 +13,12 @@ from tests.tiny import CONTEXT_LENGTH, VOCAB_SIZE, tiny_model
 
 from outcrop.errors import Invalid, NotFound
 from outcrop.inference.engine import Engine
+from outcrop.inference.kv_cache import measure
 from outcrop.inference.request import Request, Sampling
 from outcrop.inference.scheduler import Limits
+from outcrop.inference.traced import record
+from outcrop.network.adapters import hold_adapters
+from outcrop.network.load import load_base
 
 # Small enough that prompts are read in chunks, and that sequences of several lengths decode beside them.
 LIMITS = Limits(max_live=5, prompt_tokens_alone=40, prompt_tokens_beside_decoding=16)
@@ -102,6 +106,14 @@ def test_greedy_tokens_equal_transformers_in_a_batch_that_changes_all_the_time(
     ]
     made = generate(engine, requests, apart=3)
     assert made == [reference(network, request.prompt_ids, request.max_tokens) for request in requests]
+
+
+@pytest.mark.parametrize("architecture", ["qwen3", "mistral", "gemma2", "phi3", "olmo2", "gpt_neox", "gpt2"])
+def test_decoding_can_be_recorded_for_every_kind_of_network(architecture: str, tmp_path: Path) -> None:
+    network = load_base(tiny_model(tmp_path, architecture))
+    routing = hold_adapters(network)
+    measures = measure(network)
+    assert record(network, routing, measures.layers, measures.windows) is not None
 
 
 @pytest.mark.parametrize("architecture", ["llama", "mistral", "gemma2"])

@@ -4,7 +4,6 @@ Not thread-safe, and knows no clock, no queue and no HTTP: `engine_thread.py` ca
 and go between steps; a generation keeps the weights it began with until it ends.
 """
 
-import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,18 +12,18 @@ from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
 
 from outcrop.errors import Invalid, NotFound
 from outcrop.inference import scoring
-from outcrop.inference.kv_cache import KVCache, Piece, StepLayout, measure
+from outcrop.inference.forward import Forward, in_row_order
+from outcrop.inference.kv_cache import KVCache, measure
 from outcrop.inference.request import Request
 from outcrop.inference.sampling import sample
-from outcrop.inference.scheduler import Limits, Scheduler, Turn
+from outcrop.inference.scheduler import Limits, Scheduler
 from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network import adapters
 from outcrop.network.adapters import Factors, Span
-from outcrop.network.load import context_length, load_base, logits
+from outcrop.network.load import context_length, load_base
 
 
 class Produced(NamedTuple):
@@ -46,9 +45,11 @@ class Engine:
         lay_out_for_decoding(self._network)
         self._routing = adapters.hold_adapters(self._network)
         self._vocab_size = int(self._network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
-        self._device = next(self._network.parameters()).device
-        layers, like = measure(self._network)
-        self._cache = KVCache(layers, like=like, context_length=self.context_length, max_bytes=cache_bytes)
+        measures = measure(self._network)
+        self._forward = Forward(self._network, self._routing, measures)
+        self._cache = KVCache(
+            measures.layers, like=measures.like, context_length=self.context_length, max_bytes=cache_bytes
+        )
         self._scheduler = Scheduler(self._cache, limits or Limits())
         self._versions: dict[str, str] = {}  # adapter name -> the key under which its layers hold it now
         self._held: set[str] = set()
@@ -95,9 +96,9 @@ class Engine:
     @torch.inference_mode()
     def step(self) -> list[Produced]:
         """One forward over the next tokens of everybody; what it produced, in no particular order."""
-        turns = sorted(self._scheduler.plan(), key=_side_by_side)
-        if not turns:
+        if not (planned := self._scheduler.plan()):
             return []
+        turns = in_row_order(planned)
         sampling = [turn.live for turn in turns if turn.samples]
         logits_NV = self._forward(turns)
         for turn in turns:
@@ -169,41 +170,6 @@ class Engine:
         for version in self._held - used:
             adapters.unload(self._network, version)
         self._held &= used
-
-    def _forward(self, turns: Sequence[Turn]) -> Tensor:
-        """Logits after each turn that samples."""
-        layout = StepLayout([Piece(turn.live.slot, turn.num_tokens) for turn in turns], self._device)
-        ids: list[int] = []
-        positions: list[int] = []
-        last: list[int] = []
-        for turn in turns:
-            start = turn.live.slot.length
-            ids += turn.live.ids[start : start + turn.num_tokens]
-            positions += range(start, start + turn.num_tokens)
-            if turn.samples:
-                last.append(len(ids) - 1)
-        row_2T = torch.tensor([ids, positions], device=self._device)
-        self._routing.spans = _spans(turns)
-        at_N = torch.tensor(last or [len(ids) - 1], device=self._device)
-        return logits(self._network, row_2T[:1], row_2T[1:], layout, at_N=at_N)
-
-
-def _side_by_side(turn: Turn) -> tuple[str, bool, int, int]:
-    """The order of a row: an adapter's tokens together, and those that decode as their cache rows lie."""
-    slot = turn.live.slot
-    return (turn.live.request.adapter or "", turn.num_tokens > 1, slot.shelf.row_length, slot.row)
-
-
-def _spans(turns: Sequence[Turn]) -> list[Span]:
-    """One span per adapter of the row, in the order of `_side_by_side`."""
-    spans: list[Span] = []
-    start = 0
-    for adapter, group in itertools.groupby(turns, key=lambda turn: turn.live.request.adapter):
-        end = start + sum(turn.num_tokens for turn in group)
-        if adapter is not None:
-            spans.append(Span(start, end, adapter))
-        start = end
-    return spans
 
 
 def _end_ids(folder: Path) -> frozenset[int]:

@@ -19,7 +19,10 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from outcrop.network.attention import Scoring, attend_causal
 
-SHORTEST_ROW = 128
+# Rows have few different lengths, so that most sequences share a shelf; what a row reserves and never uses stays
+# untouched memory on a CPU.
+SHORTEST_ROW = 256
+_LONGER = 4
 
 
 class LayerShape(NamedTuple):
@@ -127,8 +130,10 @@ class KVCache:
                 shelf.resize(len(shelf.slots))
 
     def _row_length(self, num_tokens: int) -> int:
-        doubled = max(SHORTEST_ROW, 1 << (num_tokens - 1).bit_length())
-        return min(doubled, max(num_tokens, self._context_length))
+        row_length = SHORTEST_ROW
+        while row_length < num_tokens:
+            row_length *= _LONGER
+        return min(row_length, max(num_tokens, self._context_length))
 
     def _row_bytes(self, num_tokens: int) -> int:
         return self._position_bytes * self._row_length(num_tokens)
@@ -217,26 +222,17 @@ class StepLayout:
         return o_THD.transpose(0, 1)
 
     def _decode(self, index: int, layer: int, q_HMD: Tensor, scoring: Scoring) -> Tensor:
-        """One new token of each of the shelf's first M rows: o_MHD.
-
-        The G query heads that share a key/value head stand where queries stand, so nothing is repeated.
-        """
         decoding = self._decodings[index]
-        num_heads, num_rows, _ = q_HMD.shape
-        k_MKSD = decoding.shelf.k_RSKD[layer][:num_rows, : decoding.longest].transpose(1, 2)
-        v_MKSD = decoding.shelf.v_RSKD[layer][:num_rows, : decoding.longest].transpose(1, 2)
-        q_MKGD = q_HMD.transpose(0, 1).reshape(num_rows, k_MKSD.shape[1], -1, q_HMD.shape[2])
-        mask_M11S = self._mask(index, scoring.window)
-        if scoring.softcap is None:
-            o_MKGD = scaled_dot_product_attention(q_MKGD, k_MKSD, v_MKSD, attn_mask=mask_M11S, scale=scoring.scale)
-        else:
-            o_MKGD = _softcapped(q_MKGD, k_MKSD, v_MKSD, mask_M11S, scoring.scale, scoring.softcap)
-        return o_MKGD.reshape(num_rows, num_heads, -1)
+        shelf, mask_M11S = decoding.shelf, self._mask(index, scoring.window)
+        return decode(q_HMD, shelf.k_RSKD[layer], shelf.v_RSKD[layer], decoding.longest, mask_M11S, scoring)
 
     def _mask(self, index: int, window: int | None) -> Tensor | None:
-        """What to add to the scores, made once per step and window: 0 where a row may look, -inf elsewhere."""
+        """Made once per step and window; None when all rows may look everywhere."""
         if (index, window) not in self._masks:
-            self._masks[index, window] = _visible(self._decodings[index], window)
+            decoding = self._decodings[index]
+            plain = decoding.alike and (window is None or window >= decoding.longest)
+            like = decoding.shelf.k_RSKD[0]
+            self._masks[index, window] = None if plain else decoding_mask(decoding.lengths, window, like)
         return self._masks[index, window]
 
     def _write(self, shelf: Shelf, pieces: Sequence[Piece], starts: Sequence[int], *, alone: bool) -> _Write:
@@ -281,16 +277,27 @@ class _Measuring:
 
     def __init__(self) -> None:
         self.layers: dict[int, LayerShape] = {}
+        self.windows: dict[int, int | None] = {}
         self.like = torch.empty(0)
 
     def attend(self, layer: int, q_HTD: Tensor, k_KTD: Tensor, v_KTD: Tensor, scoring: Scoring) -> Tensor:
         self.layers[layer] = LayerShape(k_KTD.shape[0], k_KTD.shape[2], v_KTD.shape[2])
+        self.windows[layer] = scoring.window
         self.like = k_KTD.new_empty(0)
         return attend_causal(q_HTD, k_KTD, v_KTD, scoring)
 
 
-def measure(network: nn.Module) -> tuple[list[LayerShape], Tensor]:
-    """What every layer remembers, and an empty tensor of its kind, found by running one token.
+class Measures(NamedTuple):
+    """What a network's layers need of a cache."""
+
+    layers: list[LayerShape]
+    windows: list[int | None]
+    like: Tensor
+    "An empty tensor of the kind that is remembered."
+
+
+def measure(network: nn.Module) -> Measures:
+    """Found by running one token.
 
     Configurations name these widths differently in every architecture; the tensors themselves do not lie.
     """
@@ -299,7 +306,8 @@ def measure(network: nn.Module) -> tuple[list[LayerShape], Tensor]:
     with torch.inference_mode():
         network(input_ids=ids_11, position_ids=ids_11, layout=layout, use_cache=False)
     assert sorted(layout.layers) == list(range(len(layout.layers))), "every layer attends"
-    return [layout.layers[layer] for layer in range(len(layout.layers))], layout.like
+    numbers = range(len(layout.layers))
+    return Measures([layout.layers[n] for n in numbers], [layout.windows[n] for n in numbers], layout.like)
 
 
 def _starts(pieces: Sequence[Piece]) -> list[int]:
@@ -310,16 +318,32 @@ def _starts(pieces: Sequence[Piece]) -> list[int]:
     return starts
 
 
-def _visible(decoding: _Decoding, window: int | None) -> Tensor | None:
-    if decoding.alike and (window is None or window >= decoding.longest):
-        return None
-    key_1S = torch.arange(decoding.longest, device=decoding.lengths.device).unsqueeze(0)
-    length_M1 = decoding.lengths.unsqueeze(1)
-    visible_MS = key_1S < length_M1
+def decode(
+    q_HMD: Tensor, k_RSKD: Tensor, v_RSKD: Tensor, longest: int, mask_M11S: Tensor | None, scoring: Scoring
+) -> Tensor:
+    """One new token of each of a shelf's first M rows over its first `longest` positions: o_MHD.
+
+    The G query heads that share a key/value head stand where queries stand, so nothing is repeated.
+    """
+    num_heads, num_rows, width = q_HMD.shape
+    k_MKSD = k_RSKD[:num_rows, :longest].transpose(1, 2)
+    v_MKSD = v_RSKD[:num_rows, :longest].transpose(1, 2)
+    q_MKGD = q_HMD.transpose(0, 1).reshape(num_rows, k_MKSD.shape[1], -1, width)
+    if scoring.softcap is None:
+        o_MKGD = scaled_dot_product_attention(q_MKGD, k_MKSD, v_MKSD, attn_mask=mask_M11S, scale=scoring.scale)
+    else:
+        o_MKGD = _softcapped(q_MKGD, k_MKSD, v_MKSD, mask_M11S, scoring.scale, scoring.softcap)
+    return o_MKGD.reshape(num_rows, num_heads, -1)
+
+
+def decoding_mask(lengths_M: Tensor, window: int | None, like: Tensor) -> Tensor:
+    """What to add to the scores of rows with so many keys: 0 where a row may look, -inf elsewhere; M11S."""
+    key_1S = torch.arange(int(lengths_M.max()), device=lengths_M.device).unsqueeze(0)
+    length_M1 = lengths_M.unsqueeze(1)
+    hidden_MS = key_1S >= length_M1
     if window is not None:
-        visible_MS = visible_MS & (key_1S >= length_M1 - window)
-    kind = decoding.shelf.k_RSKD[0].dtype
-    mask_MS = torch.zeros(visible_MS.shape, dtype=kind, device=key_1S.device).masked_fill_(~visible_MS, float("-inf"))
+        hidden_MS = hidden_MS | (key_1S < length_M1 - window)
+    mask_MS = like.new_zeros(hidden_MS.shape).masked_fill_(hidden_MS, float("-inf"))
     return mask_MS[:, None, None, :]
 
 

@@ -1,17 +1,17 @@
 import torch
 
-from outcrop.inference.kv_cache import KVCache, LayerShape
+from outcrop.inference.kv_cache import SHORTEST_ROW, KVCache, LayerShape
 from outcrop.inference.request import Request
 from outcrop.inference.scheduler import Limits, Scheduler
 
-ROW = 128  # positions of the shortest row of the cache
+ROW = SHORTEST_ROW
 BYTES_PER_POSITION = 2 * 4 * 4  # one layer, one head, keys and values of width 4, fp32
 
 
 def cache(*, rows: int) -> KVCache:
     """Room for `rows` short sequences."""
     return KVCache(
-        [LayerShape(1, 4, 4)], like=torch.empty(0), context_length=8 * ROW, max_bytes=rows * ROW * BYTES_PER_POSITION
+        [LayerShape(1, 4, 4)], like=torch.empty(0), context_length=2 * ROW, max_bytes=rows * ROW * BYTES_PER_POSITION
     )
 
 

@@ -1,0 +1,92 @@
+"""From the turns of a step to logits: by the network itself, or by its recording when the step is the usual one."""
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from outcrop.inference.kv_cache import Measures, Piece, StepLayout
+from outcrop.inference.scheduler import Turn
+from outcrop.inference.traced import Stack, record, stack
+from outcrop.network.adapters import Routing, Span
+from outcrop.network.load import logits
+
+
+class Forward:
+    """One network with its adapters. `turns` come in the order of `in_row_order`."""
+
+    def __init__(self, network: nn.Module, routing: Routing, measures: Measures) -> None:
+        self._network = network
+        self._routing = routing
+        self._device = measures.like.device
+        on_cpu = self._device.type == "cpu"
+        self._traced = record(network, routing, measures.layers, measures.windows) if on_cpu else None
+        self._stack: Stack | None = None
+
+    def __call__(self, turns: Sequence[Turn]) -> Tensor:
+        """Logits after each turn that samples; when none does, some logits that mean nothing."""
+        if self._traced is None or not _is_usual(turns):
+            return self._by_network(turns)
+        chosen = [turn.live.request.adapter for turn in turns]
+        ids = [(turn.live.ids[-1], turn.live.slot.length) for turn in turns]
+        return self._traced.logits(turns[0].live.slot.shelf, ids, self._stacked(chosen), chosen)
+
+    def _by_network(self, turns: Sequence[Turn]) -> Tensor:
+        layout = StepLayout([Piece(turn.live.slot, turn.num_tokens) for turn in turns], self._device)
+        ids: list[int] = []
+        positions: list[int] = []
+        last: list[int] = []
+        for turn in turns:
+            start = turn.live.slot.length
+            ids += turn.live.ids[start : start + turn.num_tokens]
+            positions += range(start, start + turn.num_tokens)
+            if turn.samples:
+                last.append(len(ids) - 1)
+        row_2T = torch.tensor([ids, positions], device=self._device)
+        self._routing.spans = _spans(turns)
+        at_N = torch.tensor(last or [len(ids) - 1], device=self._device)
+        return logits(self._network, row_2T[:1], row_2T[1:], layout, at_N=at_N)
+
+    def _stacked(self, chosen: Sequence[str | None]) -> Stack | None:
+        """The adapters of this step, stacked; mostly they are those of the step before."""
+        names = sorted({name for name in chosen if name is not None})
+        if not names:
+            return None
+        if self._stack is None or self._stack.names != names:
+            self._stack = stack(self._network, names)
+        return self._stack
+
+
+def in_row_order(turns: Sequence[Turn]) -> list[Turn]:
+    """As the rows of the cache lie when everybody decodes; else an adapter's tokens together, decoding ones first."""
+
+    def usual(turn: Turn) -> tuple[int, int]:
+        return (turn.live.slot.shelf.row_length, turn.live.slot.row)
+
+    def mixed(turn: Turn) -> tuple[str, bool, int, int]:
+        return (turn.live.request.adapter or "", turn.num_tokens > 1, *usual(turn))
+
+    ordered = sorted(turns, key=usual)
+    return ordered if _is_usual(ordered) else sorted(turns, key=mixed)
+
+
+def _is_usual(turns: Sequence[Turn]) -> bool:
+    """Whether everybody decodes one token, and they are the first rows of one shelf."""
+    shelf = turns[0].live.slot.shelf
+    return all(
+        turn.num_tokens == 1 and turn.live.slot.shelf is shelf and turn.live.slot.row == row
+        for row, turn in enumerate(turns)
+    )
+
+
+def _spans(turns: Sequence[Turn]) -> list[Span]:
+    """Neighbours of one adapter share a span."""
+    spans: list[Span] = []
+    start = 0
+    for adapter, group in itertools.groupby(turns, key=lambda turn: turn.live.request.adapter):
+        end = start + sum(turn.num_tokens for turn in group)
+        if adapter is not None:
+            spans.append(Span(start, end, adapter))
+        start = end
+    return spans
