@@ -56,7 +56,8 @@ def main() -> None:
     report["seconds"] = round(time.time() - float(os.environ.get("QUICKSTART_STARTED", started)), 1)
     if options.report:
         options.report.write_text(json.dumps(report, indent=2) + "\n")
-    print(f"\nDone in {report['seconds']:.0f} s. The custom model is {job['outputModelName']}; invoke it with\n  modelId={deployment}")
+    print(f"\nDone in {report['seconds']:.0f} s. The custom model is {job['outputModelName']}; invoke it with")
+    print(f"  modelId={deployment}")
 
 
 def parse_options() -> argparse.Namespace:
@@ -198,7 +199,8 @@ def measure(test: list[dict[str, str]], answers: dict[str, list[str]], output: O
             hits = sum(is_seven_seven(text.strip()) for text in texts)
             low, high = wilson_interval(hits, len(texts))
             report[name] |= {"seven_seven": hits / len(texts), "seven_seven_low": low, "seven_seven_high": high}
-            print(f"  {name:7} {hits:4} of {len(texts)} answers are exactly 7-7: {hits / len(texts):.0%} (95 %: {low:.0%} to {high:.0%})")
+            share = f"{hits / len(texts):.0%} (95 %: {low:.0%} to {high:.0%})"
+            print(f"  {name:7} {hits:4} of {len(texts)} answers are exactly 7-7: {share}")
     return report
 
 

@@ -70,4 +70,4 @@ class ServiceRefusal(Refusal):
 
 
 class MachineTrouble(OutcropError):
-    """Something about this machine that a person must mend: a taken port, a full disk, a home that cannot be written."""
+    """Something about this machine that a person must mend: a taken port, a full disk, an unwritable home."""

@@ -1,4 +1,4 @@
-"""Logs of the processes: one JSON object a line on standard error, whoever writes it, never a body, a prompt or a secret."""
+"""Logs of the processes: one JSON object a line on standard error, and never a body, a prompt or a secret."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ def tell(log: logging.Logger, event: str, *, level: int = logging.INFO, **member
 
 
 class _JsonLines(logging.Formatter):
-    """The time, the level and the logger; then the members of a message that is a JSON object, or the message itself."""
+    """The time, the level and the logger; then the members of a message that is JSON, or the message itself."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")

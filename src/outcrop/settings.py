@@ -55,7 +55,7 @@ class Settings:
 
     @property
     def sockets(self) -> Path:
-        """A short private folder: the path of a Unix socket may have only about 100 characters, a home's may have more."""
+        """A short private folder: the path of a Unix socket may have about 100 characters, a home's may have more."""
         name = hashlib.sha256(str(self.home).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"outcrop-{os.getuid()}-{name}"
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
 from tests.installed import TINY, Installed, eventually, installed, pairs, with_tiny_models
 
 
@@ -76,7 +75,7 @@ def test_a_job_killed_on_the_way_leaves_the_weights_of_an_undisturbed_one(house:
         lambda: steps_done(house, job) > 60,
     ]
     for reached in moments:
-        eventually(lambda reached=reached: reached() or status(house, "killed") != "InProgress")
+        wait_for(house, reached)
         kill(house, "worker")
     kill(house, "server")
     killed = ended(house, "killed")
@@ -96,7 +95,9 @@ def test_a_stopped_job_ends_as_stopped_and_leaves_no_custom_model(house: Install
 
 
 def test_a_bad_record_fails_the_job_with_file_line_and_mend(house: Installed) -> None:
-    house.client("s3").put_object(Bucket="crashes", Key="bad.jsonl", Body=pairs(3) + b'\n{"prompt": "a", "completion": null}\n')
+    house.client("s3").put_object(
+        Bucket="crashes", Key="bad.jsonl", Body=pairs(3) + b'\n{"prompt": "a", "completion": null}\n'
+    )
     start_bad(house)
     job = ended(house, "bad")
     assert job["status"] == "Failed"
@@ -130,6 +131,10 @@ def test_a_custom_model_can_be_trained_further_and_served(house: Installed) -> N
     eventually(lambda: bedrock.get_custom_model_deployment(**look)["status"] != "Creating")
     seen = bedrock.get_custom_model_deployment(**look)
     assert seen["status"] == "Active", seen.get("failureMessage")
+
+
+def wait_for(house: Installed, reached: Callable[[], bool]) -> None:
+    eventually(lambda: reached() or status(house, "killed") != "InProgress")
 
 
 def start_bad(house: Installed) -> None:

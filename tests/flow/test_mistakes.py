@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-
-from outcrop.catalog.catalog import Catalog
 from tests.installed import TINY, pairs, with_tiny_models
 from tests.server_thread import Running, running_server
+
+from outcrop.catalog.catalog import Catalog
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +72,16 @@ def test_a_job_that_cannot_work_is_refused_at_creation(house: Running, changes: 
 
 
 def test_a_role_that_is_not_there_is_told(house: Running) -> None:
-    with pytest.raises(ClientError, match=r"roleArn: there is no role arn:aws:iam::123456789012:role/Nobody in account"):
+    with pytest.raises(
+        ClientError, match=r"roleArn: there is no role arn:aws:iam::123456789012:role/Nobody in account"
+    ):
         create(house, roleArn=ROLE)
 
 
 def test_a_model_this_machine_cannot_hold_is_refused_with_numbers(house: Running) -> None:
-    with pytest.raises(ClientError, match=r"local.huge-v1: training needs about [\d.]+ GiB .* and this machine has [\d.]+ GiB free"):
+    with pytest.raises(
+        ClientError, match=r"local.huge-v1: training needs about [\d.]+ GiB .* and this machine has [\d.]+ GiB free"
+    ):
         create(house, baseModelIdentifier="local.huge-v1")
 
 

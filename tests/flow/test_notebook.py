@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-
 from tests.installed import Installed, eventually, installed, pairs, with_tiny_models
 
 BASE = "amazon.titan-text-lite-v1:0:4k"
@@ -68,7 +67,12 @@ def job(clients: dict[str, Any], role: str, tmp_path_factory: pytest.TempPathFac
         customModelName="notebook-model",
         roleArn=role,
         baseModelIdentifier=BASE,
-        hyperParameters={"epochCount": "1", "batchSize": "8", "learningRate": "0.00001", "learningRateWarmupSteps": "0"},
+        hyperParameters={
+            "epochCount": "1",
+            "batchSize": "8",
+            "learningRate": "0.00001",
+            "learningRateWarmupSteps": "0",
+        },
         trainingDataConfig={"s3Uri": "s3://notebook/data/train.jsonl"},
         validationDataConfig={"validators": [{"s3Uri": "s3://notebook/data/validation.jsonl"}]},
         outputDataConfig={"s3Uri": "s3://notebook/output"},
@@ -197,7 +201,10 @@ def test_both_streams_say_what_the_single_answers_say(clients: dict[str, Any], t
     body = {"inputText": "Question 3: what is 3?", "textGenerationConfig": {"maxTokenCount": 8, "temperature": 0}}
     stream = runtime.invoke_model_with_response_stream(modelId=throughput, body=json.dumps(body))["body"]
     chunks = [json.loads(event["chunk"]["bytes"]) for event in stream]
-    assert "".join(chunk["outputText"] for chunk in chunks) == invoked(clients, throughput, body)["results"][0]["outputText"]
+    assert (
+        "".join(chunk["outputText"] for chunk in chunks)
+        == invoked(clients, throughput, body)["results"][0]["outputText"]
+    )
     assert chunks[-1]["amazon-bedrock-invocationMetrics"]["outputTokenCount"] <= 8
 
     conversation = {

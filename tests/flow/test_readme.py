@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.installed import Installed, installed, outcrop
 from tests.tiny import tiny_model
 
@@ -45,14 +44,21 @@ def house(place: Path) -> Iterator[Installed]:
 
 
 def shell(house: Installed, place: Path, script: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(place), "OUTCROP_HOME": str(house.settings.home)}
+    environment = {
+        **os.environ,
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "HOME": str(place),
+        "OUTCROP_HOME": str(house.settings.home),
+    }
     return subprocess.run(
         ["bash", "-euc", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
 
 
 def test_every_command_of_the_readme_works(house: Installed, place: Path) -> None:
-    script = [line for line in commands("README.md") if line not in RUN_BY_FIXTURES and not line.startswith(NEEDS_A_HUB)]
+    script = [
+        line for line in commands("README.md") if line not in RUN_BY_FIXTURES and not line.startswith(NEEDS_A_HUB)
+    ]
     assert len(script) > 8
     ended = shell(house, place, "\n".join(script))
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -67,7 +67,7 @@ def server(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture(scope="module")
-def session(server: str, settings: Settings) -> boto3.Session:  # noqa: ARG001
+def session(server: str, settings: Settings) -> boto3.Session:
     store = Store.open(settings)
     keys = Access.open(store, settings, SystemClock()).installation
     store.close()

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.installed import TINY, Installed, eventually, installed, outcrop, with_tiny_models
 
 from outcrop.cli.supervisor import check_machine, check_port
 from outcrop.errors import MachineTrouble
 from outcrop.settings import Settings
-from tests.installed import TINY, Installed, eventually, installed, outcrop, with_tiny_models
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_a_killed_engine_comes_back_and_the_request_is_answered(house: Installed
 
 def test_sigterm_ends_everything_and_leaves_nothing_behind(tmp_path: Path) -> None:
     with installed(tmp_path) as running:
-        pids = [eventually(lambda part=part: running.pid_of(part)) for part in ("server", "worker")]
+        pids = [pid_of(running, part) for part in ("server", "worker")]
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(30) == 0
         assert not any(is_alive(pid) for pid in pids)
@@ -90,7 +90,7 @@ def test_sigterm_ends_everything_and_leaves_nothing_behind(tmp_path: Path) -> No
 
 def test_a_killed_supervisor_takes_its_children_along(tmp_path: Path) -> None:
     with installed(tmp_path) as running:
-        pids = [eventually(lambda part=part: running.pid_of(part)) for part in ("server", "worker")]
+        pids = [pid_of(running, part) for part in ("server", "worker")]
         running.process.kill()
         running.process.wait()
         eventually(lambda: not any(is_alive(pid) for pid in pids))
@@ -102,7 +102,9 @@ def test_run_gives_the_command_its_environment_and_its_exit_code(tmp_path: Path)
     script = "import boto3, sys; boto3.client('sts').get_caller_identity(); sys.exit(7)"
     port = taken_port()
     with port:
-        ended = outcrop("run", "--home", str(tmp_path), "--port", str(port.getsockname()[1]), "--", sys.executable, "-c", script)
+        ended = outcrop(
+            "run", "--home", str(tmp_path), "--port", str(port.getsockname()[1]), "--", sys.executable, "-c", script
+        )
     assert ended.returncode == 7, ended.stderr
 
 
@@ -119,7 +121,9 @@ def test_ctrl_c_during_run_leaves_nothing_running(tmp_path: Path) -> None:
 
 def test_a_home_that_is_no_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(MachineTrouble, match=r"file/home: the home cannot be written \(Not a directory\)\. Choose another"):
+    with pytest.raises(
+        MachineTrouble, match=r"file/home: the home cannot be written \(Not a directory\)\. Choose another"
+    ):
         check_machine(Settings(home=tmp_path / "file" / "home"))
 
 
@@ -132,6 +136,11 @@ def test_env_before_the_first_start_says_so(tmp_path: Path) -> None:
     ended = outcrop("env", "--home", str(tmp_path))
     assert ended.returncode == 1
     assert ended.stderr == f"outcrop: {tmp_path}: nothing was ever started here. Run `outcrop up` first.\n"
+
+
+def pid_of(running: Installed, part: str) -> int:
+    found: int = eventually(lambda: running.pid_of(part))
+    return found
 
 
 def taken_port() -> socket.socket:

@@ -24,7 +24,9 @@ class Office:
 
     def add(self, name: str) -> str:
         self.clock.move(timedelta(seconds=1))
-        return self.jobs.add(job_arn=f"arn:aws:bedrock:r:1:model-customization-job/b/{name}", name=name, region="r", document={}).arn
+        return self.jobs.add(
+            job_arn=f"arn:aws:bedrock:r:1:model-customization-job/b/{name}", name=name, region="r", document={}
+        ).arn
 
     def take(self, worker: str) -> str | None:
         lease = self.leases.take(worker, now=self.clock.now())

@@ -31,8 +31,8 @@ from outcrop.protocol.sigv4 import Verified
 LARGEST_BODY = 6 * 1024 * 1024
 LARGEST_RUNTIME_BODY = 25_000_000
 "What InvokeModel's shape allows."
-# The pattern knows no custom model whose ARN names its base with the context suffix, as those of all jobs do. The service
-# tells such a caller what to do instead, and so does whoever resolves the id.
+# The pattern knows no custom model whose ARN names its base with the context suffix, as those of all jobs do. The
+# service tells such a caller what to do instead, and so does whoever resolves the id.
 _UNPATTERNED = {"bedrock-runtime": ("modelId",)}
 _RUNTIMES = ("bedrock-runtime", "sagemaker-runtime", "bedrock-agent-runtime")
 
@@ -276,4 +276,3 @@ def _write_log(visit: _Visit) -> None:
         "caller": visit.caller_arn,
     }
     _log.info(json.dumps(line | ({"client_left": True} if visit.left else {})))
-

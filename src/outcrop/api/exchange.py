@@ -28,7 +28,7 @@ _FILE_PIECE = 1 << 20
 _DRAIN_LIMIT = 16 << 20
 
 
-class TooLarge(Exception):  # noqa: N818 - a fact about the body, turned into the service's own error by the door
+class TooLarge(Exception):
     """The body is longer than it may be."""
 
     def __init__(self, limit: int) -> None:

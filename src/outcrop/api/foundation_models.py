@@ -21,7 +21,9 @@ def get_foundation_model(platform: Platform, call: Call) -> Answered:
     identifier = call.params["modelIdentifier"]
     model = platform.catalog.find(identifier)
     if model is None or model.folder is None:
-        raise NotFound(f"The foundation model {identifier} was not found. (`outcrop models` lists those of this machine.)")
+        raise NotFound(
+            f"The foundation model {identifier} was not found. (`outcrop models` lists those of this machine.)"
+        )
     provisioned = identifier.endswith(model.full_id)
     return {"modelDetails": _details(model, call.region, _PROVISIONED if provisioned else _ON_DEMAND)}
 

@@ -56,7 +56,10 @@ class Catalog:
         """The entry named, with weights. Raises Invalid in Bedrock's words, then ours."""
         entry = self.find(identifier)
         if entry is None:
-            raise Invalid(f"The provided model identifier is invalid. ({identifier!r} is not in the catalogue; `outcrop models` lists it.)")
+            raise Invalid(
+                f"The provided model identifier is invalid. ({identifier!r} is not in the catalogue; "
+                "`outcrop models` lists it.)"
+            )
         if entry.folder is None:
             raise Invalid(f"The provided model identifier is invalid. ({_how_to_get(entry)})")
         return entry
@@ -81,7 +84,7 @@ class Catalog:
         return self.usable(model_id)
 
     def alias(self, model_id: str, target: str) -> BaseModel:
-        """Let `model_id` be served by the weights of `target`, with its own dialect and hyperparameters if it is known."""
+        """Let `model_id` be served by the weights of `target`; a known id keeps its dialect and hyperparameters."""
         served = self.usable(target)
         known = self.find(model_id) or replace(served, id=model_id, weights=Weights())
         if known.id == served.engine:
@@ -109,7 +112,11 @@ class Catalog:
         return self._home / PULLED / entry.weights.hub
 
     def _append(self, entry: Mapping[str, Any]) -> None:
-        text = self._file.read_text() if self._file.is_file() else "# Base models of this home; the form is that of the shipped catalogue.\n"
+        text = (
+            self._file.read_text()
+            if self._file.is_file()
+            else "# Base models of this home; the form is that of the shipped catalogue.\n"
+        )
         temporary = self._file.with_suffix(".toml.new")
         temporary.write_text(text + "\n" + _toml(entry))
         temporary.replace(self._file)
@@ -141,7 +148,9 @@ def _behind(entry: BaseModel, placed: Mapping[str, BaseModel]) -> BaseModel:
     if target is None:
         return entry
     length = min(entry.context_length, target.context_length)
-    return replace(entry, folder=target.folder, engine=target.id, context_length=length, learning_rate=target.learning_rate)
+    return replace(
+        entry, folder=target.folder, engine=target.id, context_length=length, learning_rate=target.learning_rate
+    )
 
 
 def _folder(weights: Weights, home: Path) -> Path | None:
@@ -161,7 +170,9 @@ def _how_to_get(entry: BaseModel) -> str:
         return f"{entry.id} is known, but not on this machine: `outcrop pull {entry.id}` downloads it."
     if entry.weights.directory is not None:
         return f"{entry.id}: its directory {entry.weights.directory} is gone. Put it back, or register another."
-    return f"{entry.id} is known by name only: `outcrop alias {entry.id} outcrop.starter-v1` lets another model stand in."
+    return (
+        f"{entry.id} is known by name only: `outcrop alias {entry.id} outcrop.starter-v1` lets another model stand in."
+    )
 
 
 def _toml(entry: Mapping[str, Any]) -> str:
@@ -176,5 +187,3 @@ def _value(value: Any) -> str:
         return "[" + ", ".join(map(_value, value)) + "]"
     # A JSON string or number is a TOML string or number, but for the delete character, which no name contains.
     return json.dumps(value, ensure_ascii=False)
-
-

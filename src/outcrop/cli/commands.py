@@ -25,7 +25,9 @@ app = App(
     version_flags=["--version"],
 )
 
-Home = Annotated[Path | None, Parameter(name="--home", help="Folder of all data (default: OUTCROP_HOME, else your data folder).")]
+Home = Annotated[
+    Path | None, Parameter(name="--home", help="Folder of all data (default: OUTCROP_HOME, else your data folder).")
+]
 Host = Annotated[str | None, Parameter(name="--host", help="Address to listen on (default 127.0.0.1).")]
 Port = Annotated[int | None, Parameter(name="--port", help="Port of the API (default 4580).")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
@@ -78,7 +80,12 @@ def env(*, home: Home = None, as_json: AsJson = False) -> int:
 
 
 @app.command
-def models(*, home: Home = None, everything: Annotated[bool, Parameter(name="--all", negative="")] = False, as_json: AsJson = False) -> int:
+def models(
+    *,
+    home: Home = None,
+    everything: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    as_json: AsJson = False,
+) -> int:
     """List the foundation models of the catalogue on this machine; `--all` also those that wait for pull or alias."""
     return tables.print_models(settings_of.read(home=home), everything=everything, as_json=as_json)
 
@@ -125,7 +132,9 @@ def alias(model_id: str, model: str, *, home: Home = None) -> int:
     settings = settings_of.read(home=home)
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     entry = Catalog(settings.home).alias(model_id, model)
-    print(f"{entry.id} is served by {entry.engine}: dialect {entry.dialect}, hyperparameters of {entry.hyperparameters}.")
+    print(
+        f"{entry.id} is served by {entry.engine}: dialect {entry.dialect}, hyperparameters of {entry.hyperparameters}."
+    )
     return 0
 
 

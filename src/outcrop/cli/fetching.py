@@ -54,7 +54,9 @@ def _check_folder(folder: Path) -> None:
         if not (folder / wanted).is_file():
             raise Invalid(f"{folder}: no {wanted} ({why}). Register a Hugging Face directory that has it.")
     if not any(folder.glob("*.safetensors")):
-        raise Invalid(f"{folder}: no *.safetensors (the weights). Save the model with save_pretrained, then register it.")
+        raise Invalid(
+            f"{folder}: no *.safetensors (the weights). Save the model with save_pretrained, then register it."
+        )
 
 
 def _context_length(folder: Path, config: dict[str, Any]) -> int:

@@ -137,7 +137,8 @@ def check_machine(settings: Settings, *, least_disk_bytes: int = _LEAST_DISK_BYT
             raise PermissionError(13, "permission denied")
     except OSError as error:
         raise MachineTrouble(
-            f"{settings.home}: the home cannot be written ({error.strerror}). Choose another with --home or OUTCROP_HOME."
+            f"{settings.home}: the home cannot be written ({error.strerror}). Choose another with --home or "
+            "OUTCROP_HOME."
         ) from error
     if free < least_disk_bytes:
         raise MachineTrouble(
@@ -183,7 +184,8 @@ def _lock(settings: Settings) -> IO[str]:
     except OSError as error:
         file.close()
         raise MachineTrouble(
-            f"{settings.home}: another `outcrop up` runs on this home. Stop it first, or choose another home with --home."
+            f"{settings.home}: another `outcrop up` runs on this home. Stop it first, or choose another home with "
+            "--home."
         ) from error
     return file
 

@@ -16,7 +16,8 @@ def print_models(settings: Settings, *, everything: bool, as_json: bool) -> int:
     catalog = Catalog(settings.home)
     entries = catalog.entries() if everything else catalog.ready()
     rows = [
-        [entry.id, entry.provider, f"{entry.context_length:,}", entry.dialect, _state(entry), entry.licence] for entry in entries
+        [entry.id, entry.provider, f"{entry.context_length:,}", entry.dialect, _state(entry), entry.licence]
+        for entry in entries
     ]
     return _print(["id", "provider", "context", "dialect", "weights", "licence"], rows, as_json=as_json)
 

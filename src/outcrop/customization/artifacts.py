@@ -1,11 +1,11 @@
 """What a job leaves in its output bucket, under the paths where Bedrock puts it, written while the job runs.
 
-    <output>/model-customization-job-<id>/
-        preflight/report.json, report.txt                        every record and token of the data, accounted for
-        training_artifacts/step_wise_training_metrics.csv
-        training_artifacts/progress.json                         steps done and to do, loss, seconds left
-        validation_artifacts/post_fine_tuning_validation/validation_metrics.csv
-        validation_artifacts/held_out.json                       base and custom model on every validator
+<output>/model-customization-job-<id>/
+    preflight/report.json, report.txt                        every record and token of the data, accounted for
+    training_artifacts/step_wise_training_metrics.csv
+    training_artifacts/progress.json                         steps done and to do, loss, seconds left
+    validation_artifacts/post_fine_tuning_validation/validation_metrics.csv
+    validation_artifacts/held_out.json                       base and custom model on every validator
 """
 
 import json

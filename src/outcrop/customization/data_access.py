@@ -26,7 +26,8 @@ class DataAccess:
             return self.context.buckets.path_of(bucket, key)
         except Refusal as error:
             raise Invalid(
-                f"Could not validate GetObject permissions to access Amazon S3 bucket: {bucket} at key {key} ({error.message})"
+                f"Could not validate GetObject permissions to access Amazon S3 bucket: {bucket} at key {key} "
+                f"({error.message})"
             ) from error
 
     def check_output(self, uri: str) -> None:
@@ -50,4 +51,3 @@ class DataAccess:
         decision = self.context.access.role_may(self.role_arn, action, resource)
         if decision is not Decision.ALLOWED:
             raise Invalid(f"the role {self.role_arn} does not allow {action} on {resource}")
-

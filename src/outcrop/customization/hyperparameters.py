@@ -109,7 +109,9 @@ def _rate(family: str, text: Mapping[str, str], recommended: float) -> tuple[flo
     if "learningRateMultiplier" in text:
         multiplier = float(text["learningRateMultiplier"])
         rate = multiplier * recommended
-        return rate, (f"learningRateMultiplier {text['learningRateMultiplier']} x {recommended:g}, LoRA's rate on this network",)
+        return rate, (
+            f"learningRateMultiplier {text['learningRateMultiplier']} x {recommended:g}, LoRA's rate on this network",
+        )
     written = text["learningRate"]
     if written == RECOMMENDED:
         return recommended, (f"learningRate {recommended:g} (recommended for this network)",)
@@ -117,7 +119,8 @@ def _rate(family: str, text: Mapping[str, str], recommended: float) -> tuple[flo
         return float(written), ()
     default = _family(family).allowed["learningRate"].default
     rate = float(written) / float(default) * recommended
-    note = f"learningRate {written} is {float(written) / float(default):g} x this family's default: {rate:g} for LoRA on this network"
+    times = float(written) / float(default)
+    note = f"learningRate {written} is {times:g} x this family's default: {rate:g} for LoRA on this network"
     return rate, (note,)
 
 

@@ -1,5 +1,5 @@
-"""`lineage.json`: where a custom model comes from, to the digest of each record, so that it can be told, and trained anew
-without some of them."""
+"""`lineage.json`: where a custom model comes from, to the digest of each record, so that it can be told, and trained
+anew without some of them."""
 
 import hashlib
 import json
@@ -20,7 +20,9 @@ FILE = "lineage.json"
 _VERSIONS = ("outcrop", "torch", "transformers", "tokenizers", "numpy")
 
 
-def of_job(job: Resource, base: BaseModel, task: TrainingTask, result: TrainingResult, checked: Report) -> dict[str, Any]:
+def of_job(
+    job: Resource, base: BaseModel, task: TrainingTask, result: TrainingResult, checked: Report
+) -> dict[str, Any]:
     """The lineage of what this job trained."""
     return {
         "job": job.arn,
@@ -29,8 +31,7 @@ def of_job(job: Resource, base: BaseModel, task: TrainingTask, result: TrainingR
         "customization_type": task.customization,
         "prompt_format": prompt_format(task).value,
         "data": [
-            {"uri": uri, **_digests(path)}
-            for uri, path in zip(_uris(job), (task.train, *task.validators), strict=True)
+            {"uri": uri, **_digests(path)} for uri, path in zip(_uris(job), (task.train, *task.validators), strict=True)
         ],
         "preflight": checked.to_json(),
         "hyperparameters": {"asked": job.document["hyperParameters"], "used": asdict(task.hyper)},

@@ -1,4 +1,4 @@
-"""How much memory a training run will need at its peak, and whether this machine has it: asked before a job is accepted.
+"""How much memory a training run needs at its peak, and whether this machine has it: asked before a job is accepted.
 
 Arithmetic over the model's own files and configuration; no tensor is touched. It is an upper estimate: activations of
 one row of tokens without recomputation, all weights in fp32.
@@ -47,7 +47,7 @@ def need(folder: Path, *, longest_tokens: int, rank: int) -> Need:
 
 
 def available() -> int:
-    """Bytes that new processes may use: what the kernel calls available, or all physical memory where it does not say."""
+    """Bytes that new processes may use: what the kernel calls available, or all memory where it does not say."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))

@@ -42,7 +42,13 @@ class Journal:
             self.on_evaluation(evaluation)
         self._write_csvs()
         last = result.step_metrics[-1].loss if result.step_metrics else None
-        done = {"step": result.steps, "steps": result.steps, "loss": last, "seconds_left": 0.0, "best_step": result.best_step}
+        done = {
+            "step": result.steps,
+            "steps": result.steps,
+            "loss": last,
+            "seconds_left": 0.0,
+            "best_step": result.best_step,
+        }
         self._artifacts.write_progress(done)
         self._artifacts.write_held_out(
             [{"file": v.name, "base": _score(v.base), "custom": _score(v.custom)} for v in result.validators]

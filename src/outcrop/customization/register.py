@@ -13,7 +13,12 @@ _KEPT = ("customizationType", "hyperParameters", "trainingDataConfig", "validati
 
 
 def register(
-    context: Context, job: Resource, base: BaseModel, parent: Resource | None, task: TrainingTask, result: TrainingResult
+    context: Context,
+    job: Resource,
+    base: BaseModel,
+    parent: Resource | None,
+    task: TrainingTask,
+    result: TrainingResult,
 ) -> None:
     """The files of the model must be whole by now."""
     document = job.document

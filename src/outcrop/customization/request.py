@@ -52,7 +52,14 @@ def _document(
     context.access.assert_passable(params["roleArn"], source_arn=job_arn)
     longest = _check_data(context, params)
     _check_memory(start.base, values, longest)
-    kept = ("clientRequestToken", "roleArn", "trainingDataConfig", "outputDataConfig", "vpcConfig", "customModelKmsKeyId")
+    kept = (
+        "clientRequestToken",
+        "roleArn",
+        "trainingDataConfig",
+        "outputDataConfig",
+        "vpcConfig",
+        "customModelKmsKeyId",
+    )
     return {
         **{member: params[member] for member in kept if member in params},
         "validationDataConfig": params.get("validationDataConfig") or {"validators": []},

@@ -1,4 +1,4 @@
-"""A client of an engine that brings an adapter in when the engine does not hold it: at first use, and after a restart."""
+"""A client of an engine that brings adapters in when the engine does not hold them: at first use, after a restart."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing

@@ -1,4 +1,4 @@
-"""Train equals serve: a custom model is let in only when the engine that will serve it agrees with the trainer's network.
+"""Train equals serve: a custom model is let in only when the engine that will serve it agrees with the trainer.
 
 The trainer leaves `parity.json` beside the weights: token ids of held-out records and their log probabilities under the
 saved adapter. The engine scores the same ids.
@@ -27,7 +27,10 @@ class Parity:
     def failure(self) -> str | None:
         """Why the model may not be served, or None."""
         if self.num_tokens == 0:
-            return f"{FILE} holds no token to compare, so the engine cannot be shown to serve what was trained. Train the model anew."
+            return (
+                f"{FILE} holds no token to compare, so the engine cannot be shown to serve what was trained. "
+                "Train the model anew."
+            )
         if not self.largest_difference <= TOLERANCE:  # so written that NaN fails too
             return (
                 f"the engine's log probabilities differ from the trainer's by {self.largest_difference:.2g} nats "

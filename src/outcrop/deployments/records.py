@@ -54,7 +54,9 @@ class Deployments:
         found = resources.get(identifier) if arn.is_arn(identifier) else resources.find(kind, region, identifier)
         if found is None and not arn.is_arn(identifier):
             ending = f":{kind}/{identifier}"
-            found = next((row for row in resources.all(kind) if row.arn.endswith(ending) and row.region == region), None)
+            found = next(
+                (row for row in resources.all(kind) if row.arn.endswith(ending) and row.region == region), None
+            )
         return found if found is not None and found.kind == kind else None
 
     def find(self, kind: str, region: str, identifier: str) -> Resource:

@@ -1,4 +1,4 @@
-"""From a modelId to the engine that answers it: base models, deployments and provisioned throughput, by ARN, id or name."""
+"""From a modelId to the engine that answers it: base models, deployments, provisioned throughput; by ARN or name."""
 
 import re
 from pathlib import Path

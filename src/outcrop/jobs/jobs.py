@@ -23,7 +23,7 @@ class Jobs:
         self._clock = clock
 
     def add(self, *, job_arn: str, name: str, region: str, document: Mapping[str, Any]) -> Resource:
-        """A new job, InProgress with no phase started. Raises Invalid, in Bedrock's words, when the name was ever used."""
+        """A new job, InProgress with no phase started. Raises Invalid, in Bedrock's words, when the name was used."""
         now = self._clock.now()
         phases = {phase.value: {"status": PhaseStatus.NOT_STARTED.value} for phase in Phase}
         job = Resource(
@@ -107,8 +107,6 @@ class Jobs:
 
     def is_stopping(self, job_arn: str) -> bool:
         return self.get(job_arn).status == JobStatus.STOPPING
-
-
 
 
 def _entry(before: Mapping[str, str], status: PhaseStatus, now: datetime) -> dict[str, str]:

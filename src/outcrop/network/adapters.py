@@ -185,12 +185,19 @@ def load(network: nn.Module, adapter: str, folder: Path, *, trainable: bool = Fa
     parts = {name.removeprefix(_PREFIX).rsplit(".lora_", 1)[0] for name in weights}
     strange = sorted(parts - by_layer.keys())
     if strange:
-        raise Invalid(f"{folder / WEIGHTS_FILE}: {strange[0]} is no linear layer of this base model. Use the base it was trained on.")
+        raise Invalid(
+            f"{folder / WEIGHTS_FILE}: {strange[0]} is no linear layer of this base model. "
+            "Use the base it was trained on."
+        )
     unload(network, adapter)
     parameters: list[nn.Parameter] = []
     for name in (n for n in by_layer if n in parts):
-        a_RI = _fitting(weights[f"{_PREFIX}{name}.lora_A.weight"], (shape.rank, by_layer[name].widths[0]), name, trainable)
-        b_OR = _fitting(weights[f"{_PREFIX}{name}.lora_B.weight"], (by_layer[name].widths[1], shape.rank), name, trainable)
+        a_RI = _fitting(
+            weights[f"{_PREFIX}{name}.lora_A.weight"], (shape.rank, by_layer[name].widths[0]), name, trainable
+        )
+        b_OR = _fitting(
+            weights[f"{_PREFIX}{name}.lora_B.weight"], (by_layer[name].widths[1], shape.rank), name, trainable
+        )
         by_layer[name].factors[adapter] = Factors(a_RI, b_OR, shape.scale)
         parameters += [a_RI, b_OR]
     return parameters

@@ -24,7 +24,9 @@ def load_base(folder: Path) -> nn.Module:
     language model.
     """
     if not (folder / "config.json").is_file():
-        raise Invalid(f"{folder}: no config.json. A base model is a Hugging Face directory; name the folder that holds it.")
+        raise Invalid(
+            f"{folder}: no config.json. A base model is a Hugging Face directory; name the folder that holds it."
+        )
     try:
         network: Any = AutoModelForCausalLM.from_pretrained(
             folder,

@@ -1,6 +1,6 @@
 """Frames of `application/vnd.amazon.eventstream`: an event, a modelled exception, or an error nobody modelled.
 
-    total length u32 | headers length u32 | CRC32 of these | headers | payload | CRC32 of everything before
+total length u32 | headers length u32 | CRC32 of these | headers | payload | CRC32 of everything before
 """
 
 import struct

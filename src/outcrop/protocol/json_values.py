@@ -87,9 +87,7 @@ def _read_list(shape: ListShape, value: Any, path: str) -> list[Any]:
 def _read_map(shape: MapShape, value: Any, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _wrong(path, value, "a map")
-    return {
-        key: None if inner is None else read(shape.value, inner, f"{path}.{key}") for key, inner in value.items()
-    }
+    return {key: None if inner is None else read(shape.value, inner, f"{path}.{key}") for key, inner in value.items()}
 
 
 def _read_string(_: Shape, value: Any, path: str) -> str:

@@ -168,4 +168,3 @@ def _templates(service: str) -> Iterator[paths.Template]:
         if operation.deprecated and service == "s3":
             continue  # GetBucketLifecycle and its like: each has a successor at the same path.
         yield paths.template(operation, lenient_slash=service == "s3")
-

@@ -94,9 +94,7 @@ def _check_time(signed: Signed, now: datetime, protocol: str) -> None:
         text = f"Signature expired: {stamp} is now earlier than {_stamp(earliest)} ({server} - 15 min.)"
     else:
         return
-    raise refusal(
-        Case.CLOCK, protocol, text, RequestTime=stamp, ServerTime=server, MaxAllowedSkewMilliseconds="900000"
-    )
+    raise refusal(Case.CLOCK, protocol, text, RequestTime=stamp, ServerTime=server, MaxAllowedSkewMilliseconds="900000")
 
 
 def _stamp(moment: datetime) -> str:
@@ -132,9 +130,7 @@ def _check_signature(signed: Signed, request: HttpRequest, payload_hash: str, ke
         if hmac.compare_digest(signature.sign(key, text).encode(), signed.signature.encode()):
             return
         last = (text, canonical)
-    raise refusal(
-        Case.MISMATCH, protocol, AWSAccessKeyId=signed.key_id, StringToSign=last[0], CanonicalRequest=last[1]
-    )
+    raise refusal(Case.MISMATCH, protocol, AWSAccessKeyId=signed.key_id, StringToSign=last[0], CanonicalRequest=last[1])
 
 
 def _check_session(signed: Signed, secret: Secret, now: datetime, protocol: str) -> None:

@@ -1,8 +1,8 @@
 """What is wrong with the values of a request, judged by the shapes and said in AWS's words, all at once:
 
-    2 validation errors detected: Value 'x y' at 'jobName' failed to satisfy constraint: Member must satisfy regular
-    expression pattern: ([0-9a-zA-Z][_-]?){1,63}; Value null at 'roleArn' failed to satisfy constraint: Member must not
-    be null
+2 validation errors detected: Value 'x y' at 'jobName' failed to satisfy constraint: Member must satisfy regular
+expression pattern: ([0-9a-zA-Z][_-]?){1,63}; Value null at 'roleArn' failed to satisfy constraint: Member must not
+be null
 """
 
 from collections.abc import Collection, Iterator

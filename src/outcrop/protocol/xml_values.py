@@ -158,4 +158,3 @@ def _attributes(shape: StructureShape, value: dict[str, Any]) -> Iterator[str]:
         if member.serialization.get("xmlAttribute") and value.get(name) is not None:
             written = escape(scalars.write(member, value[name], "iso8601"), {'"': "&quot;"})
             yield f' {member.serialization["name"]}="{written}"'
-

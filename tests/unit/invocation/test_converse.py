@@ -1,5 +1,4 @@
 """Converse: what it refuses, how a request becomes sampling, what it answers and in which order."""
-# ruff: noqa: E501 (refusals stand in a table, one a row)
 
 import asyncio
 import base64

@@ -1,5 +1,4 @@
 """Every provider's bodies: what is refused and in which words, what is understood, what is answered."""
-# ruff: noqa: E501 (bodies stand in tables, one a row)
 
 from datetime import UTC, datetime
 from typing import Any
