@@ -1,4 +1,4 @@
-"""A small fine-tuning task; run as a program, it trains undisturbed, and once more while it is killed again and again."""
+"""A small fine-tuning task. Run as a program, it is trained undisturbed, and once more with kills in between."""
 
 import json
 import os

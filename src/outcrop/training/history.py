@@ -36,7 +36,7 @@ class History:
 
     def add_evaluation(self, loss: float, *, epoch: int, threshold: float, weights: Tensor) -> EvaluationMetrics:
         """Note an evaluation after the steps so far; `weights` (a copy) are kept if it is the best."""
-        earlier = [evaluation.loss for evaluation in self.evaluations if evaluation.step > 0]
+        earlier = [evaluation.loss for evaluation in self.evaluations[1:]]  # the first is where training started
         best = all(loss < before for before in earlier)
         evaluation = EvaluationMetrics(step=len(self.steps), epoch=epoch, loss=loss, best=best)
         self.evaluations.append(evaluation)

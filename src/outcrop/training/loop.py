@@ -73,7 +73,7 @@ def _load(task: TrainingTask) -> tuple[Trained, list[str]]:
         parent = adapters.read_shape(task.parent_adapter)
         if parent != shape:
             notes.append(
-                f"rank {parent.rank} and alpha {parent.alpha:g} (from the custom model that is trained further)"
+                f"rank {parent.rank} and alpha {parent.alpha:g}, from the custom model that is trained further"
             )
         shape = parent
         parameters = adapters.load(network, ADAPTER, task.parent_adapter, trainable=True)

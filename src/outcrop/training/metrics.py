@@ -103,6 +103,7 @@ class TrainingResult:
     @property
     def training_loss(self) -> float:
         """Of the last epoch that was begun, each token counting alike."""
+        assert self.step_metrics, "no step was taken"
         last = [step for step in self.step_metrics if step.epoch == self.step_metrics[-1].epoch]
         return sum(step.loss * step.supervised for step in last) / sum(step.supervised for step in last)
 
