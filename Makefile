@@ -8,10 +8,12 @@ VENV ?= .venv
 PIP_ARGS ?=
 QUICKSTART_HOME ?= $(CURDIR)/.quickstart
 REPORT ?=
+OUTCROP_TEST_DATA ?= ../shared/data
+
 BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
-.PHONY: quickstart test lint soak bench install install-test clean
+.PHONY: quickstart test lint soak results install install-test clean
 
 quickstart: install
 	@QUICKSTART_STARTED=$$(date +%s.%N) $(BIN)/outcrop run --home $(QUICKSTART_HOME) -- \
@@ -24,12 +26,15 @@ test: install-test
 	$(BIN)/python -m pytest
 
 lint: install-test
-	$(BIN)/ruff check src tests examples starter
-	$(BIN)/ruff format --check src tests examples starter
+	$(BIN)/ruff check src tests examples starter bench
+	$(BIN)/ruff format --check src tests examples starter bench
 	$(BIN)/mypy
 
 soak: install-test
 	$(BIN)/python -m pytest -m soak
+
+results: install
+	$(BIN)/outcrop run --home $(CURDIR)/build/results/home -- $(BIN)/python bench/results.py $(OUTCROP_TEST_DATA)
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test

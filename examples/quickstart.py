@@ -48,7 +48,7 @@ def main() -> None:
 
     heading("4  The same questions to base and custom model")
     models = {"base": options.base, "custom": deployment}
-    test = read_records(options.test)
+    test = read_records(options.test)[: options.questions]
     answers = {name: ask_all(runtime, model, test, options.max_tokens) for name, model in models.items()}
     report = measure(test, answers, output)
     show_examples(test, answers)
@@ -70,6 +70,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--epochs", default="4")
     parser.add_argument("--batch-size", default="16")
     parser.add_argument("--seed", default="0")
+    parser.add_argument("--questions", type=int, default=200, help="how many test records to ask both models")
     parser.add_argument("--max-tokens", type=int, default=32, help="longest answer in the comparison")
     parser.add_argument("--report", type=Path, help="also write the result here, as JSON")
     return parser.parse_args()
@@ -193,7 +194,9 @@ def ask(runtime: Any, model: str, prompt: str, max_tokens: int) -> str:
 def measure(test: list[dict[str, str]], answers: dict[str, list[str]], output: Output) -> dict[str, Any]:
     """The result of both models: bits per byte of the test file and, for verses, the share that is exactly 7-7."""
     held_out = output.read_json("validation_artifacts/held_out.json")[-1]
-    report: dict[str, Any] = {name: {"bits_per_byte": held_out[name]["bits_per_byte"]} for name in answers}
+    report: dict[str, Any] = {
+        name: {measure: held_out[name][measure] for measure in ("bits_per_byte", "perplexity")} for name in answers
+    }
     if all(is_seven_seven(record["completion"].strip()) for record in test):
         for name, texts in answers.items():
             hits = sum(is_seven_seven(text.strip()) for text in texts)
