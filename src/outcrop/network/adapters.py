@@ -87,7 +87,8 @@ class AdapterLinear(nn.Module):
                 continue
             whole = end - start == x_BTI.shape[1]
             x = x_BTI if whole else x_BTI[:, start:end]
-            update = (x @ found.a_RI.T) @ found.b_OR.T * found.scale
+            # Adapters are kept in fp32, also beside a base in bf16; on a CPU both casts do nothing.
+            update = ((x.to(found.a_RI.dtype) @ found.a_RI.T) @ found.b_OR.T * found.scale).to(y_BTO.dtype)
             if whole:
                 y_BTO = y_BTO + update
             else:
@@ -121,8 +122,11 @@ def add_new(network: nn.Module, adapter: str, shape: LoRA, generator: torch.Gene
     for _, layer in layers(network):
         num_inputs, num_outputs = layer.widths
         bound = 1 / math.sqrt(num_inputs)  # what PEFT draws A from: kaiming_uniform(a=√5)
-        a_RI = nn.Parameter((torch.rand(shape.rank, num_inputs, generator=generator) * 2 - 1) * bound)
-        b_OR = nn.Parameter(torch.zeros(num_outputs, shape.rank))
+        place = layer.base.weight.device
+        # Drawn on the CPU whatever the device, so that a seed means the same everywhere.
+        random_RI = (torch.rand(shape.rank, num_inputs, generator=generator) * 2 - 1) * bound
+        a_RI = nn.Parameter(random_RI.to(place))
+        b_OR = nn.Parameter(torch.zeros(num_outputs, shape.rank, device=place))
         layer.factors[adapter] = Factors(a_RI, b_OR, shape.scale)
         parameters += [a_RI, b_OR]
     return parameters
@@ -192,12 +196,10 @@ def load(network: nn.Module, adapter: str, folder: Path, *, trainable: bool = Fa
     unload(network, adapter)
     parameters: list[nn.Parameter] = []
     for name in (n for n in by_layer if n in parts):
-        a_RI = _fitting(
-            weights[f"{_PREFIX}{name}.lora_A.weight"], (shape.rank, by_layer[name].widths[0]), name, trainable
-        )
-        b_OR = _fitting(
-            weights[f"{_PREFIX}{name}.lora_B.weight"], (by_layer[name].widths[1], shape.rank), name, trainable
-        )
+        num_inputs, num_outputs = by_layer[name].widths
+        place = by_layer[name].base.weight.device
+        a_RI = _fitting(weights[f"{_PREFIX}{name}.lora_A.weight"].to(place), (shape.rank, num_inputs), name, trainable)
+        b_OR = _fitting(weights[f"{_PREFIX}{name}.lora_B.weight"].to(place), (num_outputs, shape.rank), name, trainable)
         by_layer[name].factors[adapter] = Factors(a_RI, b_OR, shape.scale)
         parameters += [a_RI, b_OR]
     return parameters

@@ -49,5 +49,12 @@ def context_length(folder: Path) -> int:
 
 def logits(network: nn.Module, ids_1T: Tensor, positions_1T: Tensor, layout: Layout, *, at_N: Tensor) -> Tensor:
     """Logits of shape NV at the positions `at_N` of the row; the head runs over these alone."""
-    out = network(input_ids=ids_1T, position_ids=positions_1T, layout=layout, logits_to_keep=at_N, use_cache=False)
+    place = device()
+    out = network(
+        input_ids=ids_1T.to(place),
+        position_ids=positions_1T.to(place),
+        layout=layout,
+        logits_to_keep=at_N.to(place),
+        use_cache=False,
+    )
     return out.logits[0]  # type: ignore[no-any-return]
