@@ -67,7 +67,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--test", type=Path, default=HERE / "test.jsonl")
     parser.add_argument("--base", default="outcrop.starter-v1", help="base model id")
     parser.add_argument("--name", default="renga", help="beginning of every name this run uses")
-    parser.add_argument("--epochs", default="4")
+    parser.add_argument("--epochs", default="3")
     parser.add_argument("--batch-size", default="16")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--questions", type=int, default=200, help="how many test records to ask both models")

@@ -2,14 +2,14 @@
 
 import itertools
 import json
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-import structlog
-
+from outcrop import logs
 from outcrop.errors import Invalid, NotFound, NotReady, OutcropError
 from outcrop.inference import dialect
 from outcrop.inference.dialect import Completion
@@ -17,7 +17,7 @@ from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.request import LENGTH, Request
 from outcrop.inference.unix_http import HttpAnswer, HttpCall
 
-_log = structlog.get_logger()
+_log = logging.getLogger("outcrop.engine")
 Facts = dict[str, Any]
 "What the log line of a call will say."
 
@@ -158,10 +158,10 @@ def _refuse(problem: Exception, facts: Facts) -> HttpAnswer:
     if isinstance(problem, OutcropError):
         facts["problem"] = type(problem).__name__  # not its message: that may quote what was sent
     else:
-        _log.exception("call failed", id=facts.get("id"))
+        _log.exception("call %s failed", facts.get("id"))
     return _json(body, status)
 
 
 def _report(facts: Facts, *, status: int) -> None:
     seconds = round(time.monotonic() - facts.pop("started"), 4)
-    _log.info("call", **facts, status=status, seconds=seconds)
+    logs.tell(_log, "call", **facts, status=status, seconds=seconds)

@@ -6,12 +6,11 @@ moment.
 """
 
 import asyncio
+import logging
 import queue
 import threading
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
-
-import structlog
 
 from outcrop.errors import ModelFailed, NotReady, OutcropError
 from outcrop.inference.request import Request
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Command = Callable[["Engine"], None]
 
-_log = structlog.get_logger()
+_log = logging.getLogger("outcrop.engine")
 
 
 class Tokens(NamedTuple):

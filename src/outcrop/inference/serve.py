@@ -7,6 +7,7 @@ and no answer ever stands in it.
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -14,8 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
-
+from outcrop import logs
 from outcrop.errors import OutcropError
 from outcrop.inference.door import Door
 from outcrop.inference.engine_thread import EngineThread
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _GRACE_S = 5.0
 "Calls in progress may still end for so long after SIGTERM."
 
-_log = structlog.get_logger()
+_log = logging.getLogger("outcrop.engine")
 
 
 def main() -> None:
@@ -36,19 +36,11 @@ def main() -> None:
     # Read once, when torch is imported. A thread that waits for its siblings sleeps instead of spinning: on a machine
     # that also trains, spinning made an 8 × 256 × 704 product take 3.8 ms instead of 0.46 ms (2 cores, load 8).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-    )
+    logs.write_json_lines()
     try:
         status = asyncio.run(_serve(arguments))
     except OutcropError as problem:
-        _log.error("engine cannot start", problem=str(problem))
+        logs.tell(_log, "engine cannot start", level=logging.ERROR, problem=str(problem))
         status = 1
     sys.stderr.flush()
     # A thread still importing or loading would crash in the interpreter's last moments; there is nothing left to save.
@@ -72,7 +64,7 @@ async def _serve(arguments: argparse.Namespace) -> int:
     await server.close(_GRACE_S if could_load else 0)
     watch.cancel()
     engine.stop(timeout_s=1 if engine.ready else 0)
-    _log.info("engine ended", base=arguments.name)
+    logs.tell(_log, "engine ended", base=arguments.name)
     return 0 if could_load else 1
 
 
@@ -81,12 +73,12 @@ async def _report_loading(engine: EngineThread, base: str) -> bool:
     try:
         await engine.loaded
     except OutcropError as problem:
-        _log.error("base model cannot be loaded", base=base, problem=str(problem))
+        logs.tell(_log, "base model cannot be loaded", level=logging.ERROR, base=base, problem=str(problem))
         return False
     except Exception:
-        _log.exception("base model cannot be loaded", base=base)
+        _log.exception("base model %s cannot be loaded", base)
         return False
-    _log.info("engine ready", base=base, seconds=round(time.monotonic() - started, 3), pid=os.getpid())
+    logs.tell(_log, "engine ready", base=base, seconds=round(time.monotonic() - started, 3), pid=os.getpid())
     return True
 
 
@@ -119,7 +111,7 @@ async def _end_with_parent(ended: asyncio.Event) -> None:
     parent = os.getppid()
     while os.getppid() == parent:
         await asyncio.sleep(0.5)
-    _log.warning("parent process is gone", parent=parent)
+    logs.tell(_log, "parent process is gone", level=logging.WARNING, parent=parent)
     ended.set()
 
 

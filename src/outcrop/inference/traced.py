@@ -9,12 +9,12 @@ gates let each token through its own (as in LoRAX).
 Shapes: M rows that decode, R ranks of all adapters together, I input width, O output width.
 """
 
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import structlog
 import torch
 from torch import Tensor, nn
 
@@ -24,7 +24,7 @@ from outcrop.network.adapters import AdapterLinear, Routing
 from outcrop.network.attention import Scoring
 
 jit: Any = torch.jit  # untyped
-_log = structlog.get_logger()
+_log = logging.getLogger("outcrop.engine")
 _CLOSE = 1e-3  # of logits; two orders of the same additions differ by 1e-5
 
 
@@ -154,7 +154,7 @@ def record(
         _log.warning("decoding cannot be recorded; it goes on unrecorded, more slowly", exc_info=True)
         return None
     if not worst < _CLOSE:
-        _log.warning("the recording differs from the network; it is not used", difference=worst)
+        _log.warning("the recording differs from the network by %g; it is not used", worst)
         return None
     return traced
 

@@ -7,12 +7,10 @@ within a second, and `tests/flow/test_start.py` holds it to that.
 import argparse
 import asyncio
 import json
-import logging
 import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from anyio import to_thread
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
+from outcrop import logs
 from outcrop import settings as places
 from outcrop.access.access import Access
 from outcrop.api.app import Door
@@ -49,7 +48,7 @@ _SWEEP_EVERY_S = 60.0
 def main(arguments: Sequence[str] | None = None) -> int:
     die_with_parent()
     settings = _settings(arguments)
-    _log_as_json()
+    logs.write_json_lines()
     try:
         house = open_house(settings, SystemClock())
         asyncio.run(serve_house(house, settings))
@@ -191,31 +190,6 @@ def _settings(arguments: Sequence[str] | None) -> Settings:
     parser.add_argument("--port", type=int)
     given = parser.parse_args(arguments)
     return places.read(home=given.home, host=given.host, port=given.port)
-
-
-def _log_as_json() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_JsonLines())
-    door = logging.getLogger("outcrop")
-    door.addHandler(handler)
-    door.setLevel(logging.INFO)
-
-
-class _JsonLines(logging.Formatter):
-    """Each record one line of JSON: its time, its level, and what the message itself holds."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-        }
-        try:
-            line |= json.loads(record.getMessage())
-        except (ValueError, TypeError):
-            line["event"] = record.getMessage()
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line)
 
 
 if __name__ == "__main__":
