@@ -71,25 +71,32 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp("llama"))
+def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama, unless the test names another architecture."""
+    return tiny_model(tmp_path_factory.mktemp("base"), getattr(request, "param", "llama"))
 
 
 @pytest.fixture
-def engine(llama: Path) -> Engine:
-    return Engine(llama, cache_bytes=CACHE_BYTES, limits=LIMITS)
+def engine(base: Path) -> Engine:
+    return Engine(base, cache_bytes=CACHE_BYTES, limits=LIMITS)
 
 
 @pytest.fixture(scope="module")
-def adapters(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def adapters(base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Three adapters of different rank, as PEFT saves them."""
     folders = {}
     for rank, name in enumerate(ADAPTERS, start=2):
         torch.manual_seed(rank)
-        base = transformers.AutoModelForCausalLM.from_pretrained(llama)
-        shape = peft.LoraConfig(r=rank, lora_alpha=8 * rank, target_modules="all-linear", init_lora_weights=False)
+        network = transformers.AutoModelForCausalLM.from_pretrained(base)
+        shape = peft.LoraConfig(
+            r=rank,
+            lora_alpha=8 * rank,
+            target_modules="all-linear",
+            init_lora_weights=False,
+            fan_in_fan_out=network.config.model_type == "gpt2",
+        )
         folders[name] = tmp_path_factory.mktemp(name)
-        peft.get_peft_model(base, shape).save_pretrained(folders[name])
+        peft.get_peft_model(network, shape).save_pretrained(folders[name])
     return folders
 
 
@@ -125,8 +132,9 @@ def test_a_text_scores_as_in_transformers(architecture: str, tmp_path: Path) -> 
     torch.testing.assert_close(found, logprobs(network, ids), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("base", ["llama", "gpt2"], indirect=True)  # GPT-2 keeps its weights transposed
 def test_adapters_side_by_side_answer_as_each_alone_and_as_peft(
-    engine: Engine, llama: Path, adapters: dict[str, Path]
+    engine: Engine, base: Path, adapters: dict[str, Path]
 ) -> None:
     # Given three adapters in one engine
     for name, folder in adapters.items():
@@ -141,7 +149,7 @@ def test_adapters_side_by_side_answer_as_each_alone_and_as_peft(
     # then each answers as it does alone, and as PEFT does
     assert together == [generate(engine, [request])[0] for request in requests]
     for adapter in models[:4]:
-        network = transformers.AutoModelForCausalLM.from_pretrained(llama)
+        network = transformers.AutoModelForCausalLM.from_pretrained(base)
         if adapter is not None:
             network = peft.PeftModel.from_pretrained(network, adapters[adapter])
         expected = [reference(network, request.prompt_ids, 16) for request in requests if request.adapter == adapter]
