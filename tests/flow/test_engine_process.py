@@ -247,7 +247,7 @@ def test_the_longest_text_can_be_scored(engine: EngineProcess) -> None:
 def test_the_socket_is_private_and_the_log_says_nothing_of_what_was_asked(engine: EngineProcess) -> None:
     assert stat.S_IMODE(engine.socket.stat().st_mode) == 0o600
     asking(engine, lambda client: client.score(BASE, [271, 272]))
-    told = {"event", "level", "timestamp", "method", "path", "id", "model", "status", "seconds"}
+    told = {"event", "level", "logger", "time", "method", "path", "id", "model", "status", "seconds"}
     told |= {"prompt_tokens", "completion_tokens", "finish_reason", "problem"}
     for call in engine.log_lines("call"):
         assert set(call) <= told
