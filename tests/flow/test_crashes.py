@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.installed import TINY, Installed, eventually, installed, pairs, with_tiny_models
+from tests.installed import TINY, Installed, eventually, installed, outcrop, pairs, with_tiny_models
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +150,13 @@ def start_bad(house: Installed) -> None:
 
 def status(house: Installed, name: str) -> str:
     return str(house.client("bedrock").get_model_customization_job(jobIdentifier=name)["status"])
+
+
+def test_the_command_line_lists_what_is_there(house: Installed) -> None:
+    home = ("--home", str(house.settings.home), "--json")
+    jobs = json.loads(outcrop("jobs", *home).stdout)
+    assert {(job["job"], job["status"]) for job in jobs} >= {("undisturbed", "Completed"), ("bad", "Failed")}
+    (deployment,) = json.loads(outcrop("deployments", *home).stdout)
+    assert (deployment["deployment"], deployment["kind"], deployment["status"]) == ("further", "on demand", "Active")
+    assert TINY in [model["id"] for model in json.loads(outcrop("models", *home).stdout)]
+    assert TINY in outcrop("models", "--all", *home[:2]).stdout
