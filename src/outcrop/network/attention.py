@@ -9,7 +9,6 @@ Shapes: B = 1 row, H query heads, K key/value heads, T tokens of the row, S reme
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol
 
 import torch
@@ -44,112 +43,41 @@ class Packed:
     """Whole records side by side in one row, each attending to itself alone (training and scoring)."""
 
     lengths: Sequence[int]
-    "Tokens of each record; they fill the row without gap. Fastest when records of like length are neighbours."
+    "Tokens of each record; they fill the row without gap."
 
     def attend(self, layer: int, q_HTD: Tensor, k_KTD: Tensor, v_KTD: Tensor, scoring: Scoring) -> Tensor:
         del layer
-        assert sum(self.lengths) == q_HTD.shape[1], "the lengths must fill the row"
-        return torch.cat([group.attend(q_HTD, k_KTD, v_KTD, scoring) for group in self._groups], dim=1)
+        lengths = list(self.lengths)
+        assert sum(lengths) == q_HTD.shape[1], "the lengths must fill the row"
+        records = zip(q_HTD.split(lengths, 1), k_KTD.split(lengths, 1), v_KTD.split(lengths, 1), strict=True)
+        return torch.cat([attend_causal(q, k, v, scoring) for q, k, v in records], dim=1)
 
     def positions(self) -> Tensor:
         """Position ids of the row, p_1T: every record counts from 0."""
         return torch.cat([torch.arange(length) for length in self.lengths]).unsqueeze(0)
 
-    @cached_property
-    def _groups(self) -> list["_Group"]:
-        """Made once for all layers."""
-        groups, start = [], 0
-        for lengths in _alike(self.lengths):
-            groups.append(_Group(start=start, lengths=lengths))
-            start += sum(lengths)
-        return groups
-
-
-# Padding a record costs arithmetic, a call of its own costs time: as much as the attention of about 64 more tokens
-# (measured on a CPU with a network of width 256). Long records differ by more than that, and stay by themselves.
-_PADDING_PER_RECORD = 64**2
-_PADDING_SHARE = 0.25
-
-
-def _alike(lengths: Sequence[int]) -> list[list[int]]:
-    """Neighbours whose attention is cheaper in one padded call than one by one."""
-    groups: list[list[int]] = []
-    for length in lengths:
-        joined = [*groups[-1], length] if groups else [length]
-        needed = sum(each * each for each in joined)
-        padded = len(joined) * max(joined) ** 2
-        if groups and padded - needed <= max(_PADDING_SHARE * needed, _PADDING_PER_RECORD * len(joined)):
-            groups[-1] = joined
-        else:
-            groups.append([length])
-    return groups
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Group:
-    """Neighbouring records that attend in one call, each padded on the right to the longest.
-
-    Padding changes nothing: attention is causal, so no token of a record sees what stands behind it.
-    """
-
-    start: int
-    lengths: Sequence[int]
-
-    def attend(self, q_HTD: Tensor, k_KTD: Tensor, v_KTD: Tensor, scoring: Scoring) -> Tensor:
-        q_NHLD, k_NKLD, v_NKLD = self._side_by_side(q_HTD), self._side_by_side(k_KTD), self._side_by_side(v_KTD)
-        o_HFD = attend_causal(q_NHLD, k_NKLD, v_NKLD, scoring).transpose(0, 1).flatten(1, 2)
-        return o_HFD if self._is_even else o_HFD.index_select(1, self._kept.to(o_HFD.device))
-
-    def _side_by_side(self, x_HTD: Tensor) -> Tensor:
-        """N records of L tokens as a batch: x_NHLD."""
-        own = x_HTD[:, self.start : self.start + sum(self.lengths)]
-        padded = own.contiguous() if self._is_even else own.index_select(1, self._taken.to(x_HTD.device))
-        return padded.view(padded.shape[0], len(self.lengths), max(self.lengths), -1).transpose(0, 1)
-
-    @cached_property
-    def _is_even(self) -> bool:
-        return min(self.lengths) == max(self.lengths)
-
-    @cached_property
-    def _taken(self) -> Tensor:
-        """Which tokens of the group stand in the padded batch; a record's last one stands for its padding."""
-        within_1L = torch.arange(max(self.lengths)).unsqueeze(0)
-        length_N1 = torch.tensor(self.lengths).unsqueeze(1)
-        start_N1 = length_N1.cumsum(0) - length_N1
-        return (start_N1 + within_1L.minimum(length_N1 - 1)).flatten()
-
-    @cached_property
-    def _kept(self) -> Tensor:
-        """Where in the padded batch the group's tokens stand."""
-        longest = max(self.lengths)
-        return torch.cat([torch.arange(length) + longest * n for n, length in enumerate(self.lengths)])
-
 
 def attend_causal(q_HTD: Tensor, k_KSD: Tensor, v_KSD: Tensor, scoring: Scoring) -> Tensor:
-    """Causal attention of the last T of S positions over all S of one sequence: o_HTD.
-
-    A batch of sequences may stand in a first dimension.
-    """
-    num_queries, num_keys = q_HTD.shape[-2], k_KSD.shape[-2]
-    k_HSD = _for_each_query_head(k_KSD, q_HTD.shape[-3])
-    v_HSD = _for_each_query_head(v_KSD, q_HTD.shape[-3])
+    """Causal attention of the last T of S positions over all S of one sequence: o_HTD."""
+    num_queries, num_keys = q_HTD.shape[1], k_KSD.shape[1]
+    k_HSD = _for_each_query_head(k_KSD, q_HTD.shape[0])
+    v_HSD = _for_each_query_head(v_KSD, q_HTD.shape[0])
     if scoring.softcap is not None:
         return _softcapped(q_HTD, k_HSD, v_HSD, scoring)
     windowed = scoring.window is not None and num_keys > scoring.window
     square = num_queries == num_keys and not windowed
     mask_TS = None if square or (num_queries == 1 and not windowed) else _visible(num_queries, num_keys, scoring, q_HTD)
-    q, k, v = (x if x.dim() == 4 else x.unsqueeze(0) for x in (q_HTD, k_HSD, v_HSD))
-    o = scaled_dot_product_attention(
-        q, k, v, attn_mask=mask_TS, is_causal=square and num_queries > 1, scale=scoring.scale
-    )
-    return o if q_HTD.dim() == 4 else o.squeeze(0)
+    return scaled_dot_product_attention(
+        q_HTD.unsqueeze(0), k_HSD.unsqueeze(0), v_HSD.unsqueeze(0), attn_mask=mask_TS, is_causal=square and num_queries > 1,
+        scale=scoring.scale,
+    ).squeeze(0)  # fmt: skip
 
 
 def _softcapped(q_HTD: Tensor, k_HSD: Tensor, v_HSD: Tensor, scoring: Scoring) -> Tensor:
     assert scoring.softcap is not None
-    scores_HTS = q_HTD @ k_HSD.transpose(-2, -1) * scoring.scale
+    scores_HTS = q_HTD @ k_HSD.transpose(1, 2) * scoring.scale
     scores_HTS = torch.tanh(scores_HTS / scoring.softcap) * scoring.softcap
-    hidden_TS = ~_visible(q_HTD.shape[-2], k_HSD.shape[-2], scoring, q_HTD)
+    hidden_TS = ~_visible(q_HTD.shape[1], k_HSD.shape[1], scoring, q_HTD)
     weights_HTS = torch.softmax(scores_HTS.masked_fill(hidden_TS, float("-inf")), dim=-1, dtype=torch.float32)
     return weights_HTS.to(v_HSD.dtype) @ v_HSD
 
@@ -163,8 +91,8 @@ def _visible(num_queries: int, num_keys: int, scoring: Scoring, like: Tensor) ->
 
 
 def _for_each_query_head(x_KSD: Tensor, num_heads: int) -> Tensor:
-    repeats = num_heads // x_KSD.shape[-3]
-    return x_KSD if repeats == 1 else x_KSD.repeat_interleave(repeats, dim=-3)
+    repeats = num_heads // x_KSD.shape[0]
+    return x_KSD if repeats == 1 else x_KSD.repeat_interleave(repeats, dim=0)
 
 
 def _attention(
