@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from outcrop.inference.kv_cache import Measures, Piece, StepLayout
+from outcrop.inference.kv_cache import Measures
 from outcrop.inference.scheduler import Turn
+from outcrop.inference.step_layout import Piece, StepLayout
 from outcrop.inference.traced import Stack, record, stack
 from outcrop.network.adapters import Routing, Span
 from outcrop.network.load import logits

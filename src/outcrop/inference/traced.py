@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from outcrop.inference.kv_cache import LayerShape, Piece, Shelf, StepLayout, decode, decoding_mask
+from outcrop.inference.kv_cache import LayerShape, Shelf
+from outcrop.inference.step_layout import Piece, StepLayout, decode, decoding_mask
 from outcrop.network import adapters, load
 from outcrop.network.adapters import AdapterLinear, Routing
 from outcrop.network.attention import Scoring
