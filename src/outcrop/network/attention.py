@@ -49,8 +49,8 @@ class Packed:
         del layer
         lengths = list(self.lengths)
         assert sum(lengths) == q_HTD.shape[1], "the lengths must fill the row"
-        records = zip(q_HTD.split(lengths, 1), k_KTD.split(lengths, 1), v_KTD.split(lengths, 1), strict=True)
-        return torch.cat([attend_causal(q, k, v, scoring) for q, k, v in records], dim=1)
+        parts = (torch.split(x, lengths, dim=1) for x in (q_HTD, k_KTD, v_KTD))
+        return torch.cat([attend_causal(q, k, v, scoring) for q, k, v in zip(*parts, strict=True)], dim=1)
 
     def positions(self) -> Tensor:
         """Position ids of the row, p_1T: every record counts from 0."""
