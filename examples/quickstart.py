@@ -67,7 +67,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--test", type=Path, default=HERE / "test.jsonl")
     parser.add_argument("--base", default="outcrop.starter-v1", help="base model id")
     parser.add_argument("--name", default="renga", help="beginning of every name this run uses")
-    parser.add_argument("--epochs", default="3")
+    parser.add_argument("--epochs", default="2")
     parser.add_argument("--batch-size", default="16")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--questions", type=int, default=200, help="how many test records to ask both models")
@@ -211,7 +211,13 @@ def show_examples(test: list[dict[str, str]], answers: dict[str, list[str]]) -> 
     for index in (0, len(test) // 2, len(test) - 1):
         print(f"\n{indented(shortened(test[index]['prompt'], 300))}")
         for name, texts in answers.items():
-            print(f"    {name:7}| {shortened(texts[index].strip(), 100)}")
+            print(f"    {name:7}| {first_line(texts[index])}")
+
+
+def first_line(text: str) -> str:
+    """What was said before the first line break, and a mark that there was more."""
+    line, _, rest = text.strip().partition("\n")
+    return f"{line} …" if rest else line
 
 
 def shortened(text: str, length: int) -> str:

@@ -67,10 +67,9 @@ def attend_causal(q_HTD: Tensor, k_KSD: Tensor, v_KSD: Tensor, scoring: Scoring)
     windowed = scoring.window is not None and num_keys > scoring.window
     square = num_queries == num_keys and not windowed
     mask_TS = None if square or (num_queries == 1 and not windowed) else _visible(num_queries, num_keys, scoring, q_HTD)
-    return scaled_dot_product_attention(
-        q_HTD.unsqueeze(0), k_HSD.unsqueeze(0), v_HSD.unsqueeze(0), attn_mask=mask_TS, is_causal=square and num_queries > 1,
-        scale=scoring.scale,
-    ).squeeze(0)  # fmt: skip
+    q, k, v = q_HTD.unsqueeze(0), k_HSD.unsqueeze(0), v_HSD.unsqueeze(0)
+    causal = square and num_queries > 1
+    return scaled_dot_product_attention(q, k, v, attn_mask=mask_TS, is_causal=causal, scale=scoring.scale).squeeze(0)
 
 
 def _softcapped(q_HTD: Tensor, k_HSD: Tensor, v_HSD: Tensor, scoring: Scoring) -> Tensor:
