@@ -38,7 +38,9 @@ def test_a_longer_record_needs_more_beyond_a_row(folder: Path) -> None:
 def test_what_does_not_fit_is_refused_with_numbers(folder: Path) -> None:
     wanted = memory.need(folder, longest_tokens=1, rank=8)
     memory.check("local.tiny-v1", wanted, free=wanted.total)
-    with pytest.raises(Invalid, match=r"^local\.tiny-v1: training needs about 0\.7 GiB .* has 0\.5 GiB free\. Free some memory"):
+    with pytest.raises(
+        Invalid, match=r"^local\.tiny-v1: training needs about 0\.7 GiB .* has 0\.5 GiB free\. Free some memory"
+    ):
         memory.check("local.tiny-v1", wanted, free=2**29)
 
 
