@@ -97,7 +97,12 @@ def create_job(bedrock: Any, run: str, bucket: str, options: argparse.Namespace)
         # The first validator steers early stopping; the second is only measured, on the base and on the result.
         validationDataConfig={"validators": [{"s3Uri": f"s3://{bucket}/{f}.jsonl"} for f in ("validation", "test")]},
         outputDataConfig={"s3Uri": f"s3://{bucket}/output/"},
-        hyperParameters={"epochCount": options.epochs, "batchSize": options.batch_size, "outcrop.seed": options.seed},
+        hyperParameters={
+            "epochCount": options.epochs,
+            "batchSize": options.batch_size,
+            "outcrop.seed": options.seed,
+            "outcrop.evaluationsPerEpoch": "2",
+        },
     )
     print(f"  {answer['jobArn']}")
     return str(answer["jobArn"])
