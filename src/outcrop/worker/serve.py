@@ -108,8 +108,8 @@ class Pulse:
 
 def main() -> int:
     die_with_parent()
-    # Read when torch is imported. A thread that waits for its siblings should spin for a moment only, then sleep: beside
-    # a busy engine, spinning on made a step ten times slower; sleeping at once costs a third when nothing else runs.
+    # Read when torch is imported. A thread that waits for its siblings should spin for a moment, then sleep: beside a
+    # busy engine, spinning on made a step ten times slower; sleeping at once costs a third when nothing else runs.
     os.environ.setdefault("GOMP_SPINCOUNT", "100000")
     parser = argparse.ArgumentParser()
     parser.add_argument("--home", type=Path, required=True)
