@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
 from tests.installed import TINY, Installed, eventually, installed, outcrop, pairs, with_tiny_models
 
 

@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
-from tests.server_thread import Running, running_server
 
 from outcrop.api.call import Answer, Answered, Call, Handler, Streamed
 from outcrop.api.platform import Platform
@@ -23,6 +22,7 @@ from outcrop.clock import SystemClock
 from outcrop.errors import Conflict, Denied, Invalid, ModelFailed, NotReady, ServiceRefusal
 from outcrop.protocol.http import FileBody
 from outcrop.server.serve import main
+from tests.server_thread import Running, running_server
 
 BIG = 8 * 1024 * 1024
 

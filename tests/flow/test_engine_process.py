@@ -19,10 +19,10 @@ import psutil
 import pytest
 import torch
 import transformers
-from tests.tiny import CONTEXT_LENGTH, tiny_model
 
 from outcrop.errors import Invalid
 from outcrop.inference.client import Delta, EngineAway, EngineClient, GenerationRequest, UnknownAdapter
+from tests.tiny import CONTEXT_LENGTH, tiny_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.installed import TINY, pairs, with_tiny_models
-from tests.server_thread import Running, running_server
 
 from outcrop.catalog.catalog import Catalog
+from tests.installed import TINY, pairs, with_tiny_models
+from tests.server_thread import Running, running_server
 
 
 @pytest.fixture(scope="module")

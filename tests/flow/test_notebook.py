@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
 from tests.installed import Installed, eventually, installed, pairs, with_tiny_models
 
 BASE = "amazon.titan-text-lite-v1:0:4k"

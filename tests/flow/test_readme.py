@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.installed import Installed, installed, outcrop
 from tests.tiny import tiny_model
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import httpx
+
 from tests.server_thread import free_port, wait_until_up
 
 HEAVY = ("torch", "transformers", "peft", "safetensors", "cyclopts")

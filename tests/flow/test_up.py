@@ -11,11 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.installed import TINY, Installed, eventually, installed, outcrop, with_tiny_models
 
 from outcrop.cli.supervisor import check_machine, check_port
 from outcrop.errors import MachineTrouble
 from outcrop.settings import Settings
+from tests.installed import TINY, Installed, eventually, installed, outcrop, with_tiny_models
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests import training_runs
-from tests.tiny import tiny_model
-from tests.training_runs import HELD_OUT, RECORDS, task
 
 from outcrop.errors import Invalid, MachineTrouble
 from outcrop.network import adapters, load
@@ -27,6 +24,9 @@ from outcrop.training.loss import log_probabilities
 from outcrop.training.metrics import EvaluationMetrics, Hooks
 from outcrop.training.stepping import DivergedError
 from outcrop.training.task import TrainingHyper
+from tests import training_runs
+from tests.tiny import tiny_model
+from tests.training_runs import HELD_OUT, RECORDS, task
 
 HYPER = TrainingHyper(epochs=3, batch_size=4, learning_rate=5e-3, threads=1)
 

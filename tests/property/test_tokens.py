@@ -7,9 +7,9 @@ from tempfile import mkdtemp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.small_tokenizers import byte_level, sentencepiece_like
 
 from outcrop.tokens.tokenizer import IncrementalDecoder, Tokenizer
+from tests.small_tokenizers import byte_level, sentencepiece_like
 
 KINDS = ["byte level", "sentencepiece", "legacy sentencepiece"]
 texts = st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from(" \na猫é")))

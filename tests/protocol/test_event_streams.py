@@ -10,13 +10,13 @@ from botocore.model import StructureShape
 from botocore.parsers import EventStreamJSONParser
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.protocol.test_round_trips import few
-from tests.shaped_values import draw_structure
 
 from outcrop.api import failures
 from outcrop.errors import Invalid, ModelFailed, NotReady, ServiceRefusal
 from outcrop.protocol import eventstream, service_model
 from outcrop.protocol.serialize import event_stream_shape
+from tests.protocol.test_round_trips import few
+from tests.shaped_values import draw_structure
 
 STREAMS = [
     ("bedrock-runtime", "InvokeModelWithResponseStream"),

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.shaped_values import draw_structure, read_by_botocore, request_from_botocore
 
 from outcrop.protocol import service_model
 from outcrop.protocol.parse import parse
 from outcrop.protocol.routing import route
 from outcrop.protocol.serialize import event_stream_shape, serialize
+from tests.shaped_values import draw_structure, read_by_botocore, request_from_botocore
 
 S3_OPERATIONS = (
     "AbortMultipartUpload", "CompleteMultipartUpload", "CopyObject", "CreateBucket", "CreateMultipartUpload",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.installed import Installed, installed
 
 ROOT = Path(__file__).parent.parent.parent

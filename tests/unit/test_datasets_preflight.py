@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.tiny import CONTEXT_LENGTH, tiny_model
 
 from outcrop.datasets.encoding import encode
 from outcrop.datasets.preflight import Longest, Overlap, Report, Split, examine
 from outcrop.datasets.records import Customization, Text
 from outcrop.tokens.tokenizer import Tokenizer
+from tests.tiny import CONTEXT_LENGTH, tiny_model
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starter.abc import UnwritableKeyError, key_name, to_abc
 from tokenizers import Tokenizer
+
+from starter.abc import UnwritableKeyError, key_name, to_abc
 
 BUNDLED = Path(__file__).parents[2] / "src/outcrop/catalog/bundled/starter-v1"
 SPECIAL = {"<|pad|>": 0, "<|begin|>": 1, "<|end|>": 2, "<|system|>": 3, "<|user|>": 4, "<|assistant|>": 5}

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.engine_double import EngineDouble
-from tests.spoken_target import speaking
 
 from outcrop.access.caller import Caller
 from outcrop.api.call import Answer, Call, Streamed
@@ -18,6 +16,8 @@ from outcrop.api.runtime import OPERATIONS
 from outcrop.clock import Clock, MovableClock
 from outcrop.errors import Invalid, ServiceRefusal
 from outcrop.invocation.target import Target
+from tests.engine_double import EngineDouble
+from tests.spoken_target import speaking
 
 ADA = Caller(arn="arn:aws:iam::123456789012:user/ada", account="123456789012", user_id="AIDA", key_id="AKIA")
 METRICS = "amazon-bedrock-invocationMetrics"

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine_double import engine_double
 
 from outcrop.inference.client import Delta, EngineAway, EngineClient, GenerationRequest, UnknownAdapter
+from tests.engine_double import engine_double
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.small_tokenizers import TEST_DATA
-from tests.spoken_target import speaking
 
 from outcrop.errors import Invalid
 from outcrop.invocation import converse
 from outcrop.invocation.count_tokens import count_tokens
+from tests.small_tokenizers import TEST_DATA
+from tests.spoken_target import speaking
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HI = [{"role": "user", "content": [{"text": "hi"}]}]

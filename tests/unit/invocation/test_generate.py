@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine_double import EngineDouble
-from tests.small_tokenizers import CHATML, byte_level
-from tests.spoken_target import speaking
 
 from outcrop.errors import Invalid, ServiceRefusal
 from outcrop.inference.client import EngineAway, UnknownAdapter
@@ -20,6 +17,9 @@ from outcrop.invocation.generate import TextDelta, complete_text, plan, stream_t
 from outcrop.invocation.target import Target
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
+from tests.engine_double import EngineDouble
+from tests.small_tokenizers import CHATML, byte_level
+from tests.spoken_target import speaking
 
 SAID = "the 猫 said: stop here, not there"
 

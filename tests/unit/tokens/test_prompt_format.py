@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from tests.small_tokenizers import BUNDLED, CHATML, byte_level, sentencepiece_like
 
 from outcrop.errors import Invalid
 from outcrop.tokens import prompt_format
 from outcrop.tokens.prompt_format import PromptFormat, encode_chat, encode_chat_prompt, encode_pair
 from outcrop.tokens.tokenizer import Tokenizer
+from tests.small_tokenizers import BUNDLED, CHATML, byte_level, sentencepiece_like
 
 TWO_ROUNDS = [
     {"role": "user", "content": "the tea"},
