@@ -19,7 +19,9 @@ class Child:
     def __init__(self, name: str, module: str, arguments: Sequence[str], *, log: Path) -> None:
         self.name = name
         self.deaths = 0
-        "Deaths in a row, without having settled in between."
+        "Ends by its own fault, with an exit code, in a row and without having settled in between."
+        self.kills = 0
+        "The same for ends by a signal: from a person, or from a kernel that ran out of memory."
         self.restarts = 0
         self._command = [sys.executable, "-m", module, *arguments]
         self._log = log
@@ -70,11 +72,12 @@ class Child:
         code = self._process.returncode
         self._process = None
         self.restarts += 1
+        settled = now - self._started >= _SETTLED_S
         # Ending with 0 is part of the plan: a worker makes room for the next job that way.
-        failed = code != 0 and now - self._started < _SETTLED_S
-        self.deaths = self.deaths + 1 if failed else 0
-        pause = 0.0 if self.deaths <= 1 else min(_LONGEST_PAUSE_S, 0.25 * 2**self.deaths)
-        self._not_before = now + pause
+        self.deaths = 0 if settled else self.deaths + (code > 0)
+        self.kills = 0 if settled else self.kills + (code < 0)
+        in_a_row = max(self.deaths, self.kills)
+        self._not_before = now + (0.0 if in_a_row <= 1 else min(_LONGEST_PAUSE_S, 0.1 * 2**in_a_row))
 
     def _start(self, now: float) -> None:
         with self._open_log() as log:

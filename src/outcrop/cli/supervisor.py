@@ -29,6 +29,8 @@ _ROUND_S = 0.1
 _START_S = 60.0
 _ENGINE_DEATHS = 4
 "Starts in a row that an engine may fail before it is given up."
+_ENGINE_KILLS = 20
+"The same for kills from outside, which say less about whether it can work."
 
 
 class Supervisor:
@@ -100,7 +102,7 @@ class Supervisor:
             log = self._settings.logs / f"{name}.log"
             self._children[name] = Child(name, "outcrop.inference.serve", arguments + threads, log=log)
         child = self._children[name]
-        if child.deaths >= _ENGINE_DEATHS and not child.alive:
+        if (child.deaths >= _ENGINE_DEATHS or child.kills >= _ENGINE_KILLS) and not child.alive:
             self._engines.give_up(order.name, f"the engine of {order.name} does not start: {child.last_words()}")
 
     def _drop_engine(self, order: Order) -> None:
