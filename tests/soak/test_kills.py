@@ -20,8 +20,10 @@ from tests.installed import Installed, installed
 
 ROOT = Path(__file__).parent.parent.parent
 KILLS = 10
-# Seconds between two kills. An engine lives through the end of a quickstart only, so its kills are closer together.
-PAUSES = {"server": (2.0, 9.0), "worker": (2.0, 9.0), "engine-outcrop.starter-v1": (1.0, 4.0)}
+ENGINE = "engine-outcrop.starter-v1"
+PARTS = (ENGINE, "server", "worker")
+# An engine lives through the end of a quickstart only: seconds between two of its kills.
+ENGINE_PAUSES = (2.0, 6.0)
 
 pytestmark = pytest.mark.soak
 
@@ -31,17 +33,27 @@ def quickstart(house: Installed, report: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, env={**os.environ, **house.environment()}, cwd=ROOT)
 
 
-def kill_at_random(house: Installed, program: "subprocess.Popen[bytes]", part: str, seed: int) -> int:
-    """Kill `part` up to ten times while the program runs; how often it was."""
-    chance = random.Random(seed)
-    kills = 0
-    while program.poll() is None and kills < KILLS:
-        time.sleep(chance.uniform(*PAUSES[part]))
-        pid = house.pid_of(part)
-        if pid is not None and program.poll() is None:
-            os.kill(pid, signal.SIGKILL)
-            kills += 1
-    return kills
+def moments(part: str, lasts_s: float) -> list[float]:
+    """Ten random pauses: over the run for server and worker, one after the other for the engine."""
+    chance = random.Random(sum(map(ord, part)))
+    if part == ENGINE:
+        return [chance.uniform(*ENGINE_PAUSES) for _ in range(KILLS)]
+    times = sorted(chance.uniform(0, 0.7 * lasts_s) for _ in range(KILLS))
+    return [later - earlier for earlier, later in zip([0.0, *times], times, strict=False)]
+
+
+def kill_at_random(house: Installed, program: "subprocess.Popen[bytes]", part: str, pauses: list[float]) -> int:
+    """Kill `part` after each pause, as soon as it is there; how often it was killed."""
+    killed: list[int] = []
+    for pause in pauses:
+        time.sleep(pause)
+        while (pid := house.pid_of(part)) in (None, *killed) and program.poll() is None:
+            time.sleep(0.05)
+        if pid is None or program.poll() is not None:
+            break
+        os.kill(pid, signal.SIGKILL)
+        killed.append(pid)
+    return len(killed)
 
 
 def result(house: Installed, report: Path) -> dict[str, Any]:
@@ -59,11 +71,11 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         return result(house, place / "report.json")
 
 
-@pytest.mark.parametrize("part", sorted(PAUSES))
+@pytest.mark.parametrize("part", PARTS)
 def test_a_quickstart_under_fire_ends_as_a_quiet_one(part: str, quiet: dict[str, Any], tmp_path: Path) -> None:
     with installed(tmp_path / "home") as house:
         program = quickstart(house, tmp_path / "report.json")
-        kills = kill_at_random(house, program, part, seed=sum(map(ord, part)))
+        kills = kill_at_random(house, program, part, moments(part, quiet["seconds"]))
         assert program.wait() == 0
         under_fire = result(house, tmp_path / "report.json")
     note(part, {"kills": kills, "seconds": under_fire["seconds"], "quiet_seconds": quiet["seconds"]})

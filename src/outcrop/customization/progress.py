@@ -24,6 +24,7 @@ class Journal:
         self._steps[told.step] = Row(step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity)
 
     def on_evaluation(self, told: EvaluationMetrics) -> None:
+        self._report(f"evaluated at step {told.step}")
         self._evaluations[told.step] = Row(step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity)
 
     def on_progress(self, told: Progress) -> None:

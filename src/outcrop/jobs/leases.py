@@ -15,7 +15,7 @@ from outcrop.store.database import UtcTime, create_tables, writing
 from outcrop.store.resources import Resources
 
 LEASE = timedelta(seconds=60)
-MAX_ATTEMPTS = 5
+MAX_ATTEMPTS = 8
 "Times that a job is taken up again without having come any further, before it is given up."
 
 _schema = sql.MetaData()

@@ -43,7 +43,10 @@ def run(task: TrainingTask, hooks: Hooks) -> TrainingResult:
         plan = plan_training(data.examples, data.validators[0] if data.validators else (), task.hyper, notes=notes)
         hooks.on_plan(plan.to_text())
         keeper = Keeper(task, trained.weights, hooks)
-        history = keeper.resume() or _begin(trained, data, task.hyper, hooks)
+        history = keeper.resume()
+        if history is None:
+            history = _begin(trained, data, task.hyper, hooks)
+            keeper.write(history)  # the base's scores may have taken longer than many a step
         stopped = _train(trained, data, plan, history, task.hyper, hooks, keeper)
         if stopped:
             keeper.write(history)
