@@ -1,7 +1,7 @@
 """How much memory a training run needs at its peak, and whether this machine has it: asked before a job is accepted.
 
-Arithmetic over the model's own files and configuration; no tensor is touched. It is an upper estimate: activations of
-one row of tokens without recomputation, all weights in fp32.
+Arithmetic over the model's own files and configuration; no tensor is touched. It means to be an upper estimate, not yet
+held against measured peaks: activations of one row of tokens without recomputation, all weights in fp32.
 """
 
 import json
@@ -15,7 +15,7 @@ from outcrop.errors import Invalid
 ROW_TOKENS = 2048
 "Tokens of a row when no single record is longer; the training plan packs records up to this."
 _PROCESS_BYTES = 700_000_000
-"Interpreter, torch and transformers, as measured."
+"Interpreter, torch and transformers: an allowance."
 _GIB = 2**30
 
 

@@ -108,8 +108,9 @@ class Pulse:
 
 def main() -> int:
     die_with_parent()
-    # Read when torch is imported. A thread that waits for its siblings should spin for a moment, then sleep: beside a
-    # busy engine, spinning on made a step ten times slower; sleeping at once costs a third when nothing else runs.
+    # Read when torch is imported. A thread that waits for its siblings should spin for a moment, then sleep: on a
+    # crowded machine, spinning on made a step several times slower; sleeping at once costs a third of the speed when
+    # nothing else runs. What this value does on a crowded machine was not measured by itself.
     os.environ.setdefault("GOMP_SPINCOUNT", "100000")
     parser = argparse.ArgumentParser()
     parser.add_argument("--home", type=Path, required=True)
