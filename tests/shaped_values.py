@@ -2,12 +2,14 @@
 
 import io
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from botocore import parsers
 from botocore.awsrequest import AWSRequest, HeadersDict, prepare_request_dict
-from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+from botocore.loaders import Loader
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from botocore.serialize import create_serializer
 from hypothesis import strategies as st
 
@@ -33,6 +35,16 @@ _JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_TEXT, inner, max_size=2),
     max_leaves=4,
 )
+
+
+@cache
+def service_of_botocore(service: str) -> ServiceModel:
+    """The service as boto3 knows it."""
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
+
+
+def operation_of_botocore(service: str, name: str) -> OperationModel:
+    return service_of_botocore(service).operation_model(name)
 
 
 def draw_structure(draw: Any, shape: StructureShape, depth: int = 0, *, place: str = "body") -> dict[str, Any]:
@@ -99,7 +111,7 @@ def _scalar(shape: Shape, place: str) -> st.SearchStrategy[Any]:
 def request_from_botocore(operation: OperationModel, params: dict[str, Any]) -> HttpRequest:
     """What botocore would send, as the server sees it, with a scope but without a real signature."""
     service = operation.service_model.service_name
-    protocol = service_model.load(service).resolved_protocol
+    protocol = service_of_botocore(service).resolved_protocol
     written = create_serializer(protocol, include_validation=False).serialize_to_request(params, operation)
     prepare_request_dict(written, ENDPOINT)
     prepared = AWSRequest(
@@ -117,7 +129,7 @@ def request_from_botocore(operation: OperationModel, params: dict[str, Any]) -> 
 
 def read_by_botocore(operation: OperationModel, response: HttpResponse) -> dict[str, Any]:
     """What a boto3 user would get, without ResponseMetadata."""
-    protocol = service_model.load(operation.service_model.service_name).resolved_protocol
+    protocol = operation.service_model.resolved_protocol
     # As botocore's client does it: a payload of bytes is handed over unread.
     body = io.BytesIO(cast("bytes", response.body)) if operation.has_streaming_output else response.body
     wire = {"status_code": response.status, "headers": HeadersDict(response.headers), "body": body}

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from botocore.eventstream import EventStream
 from botocore.exceptions import EventStreamError
-from botocore.model import StructureShape
 from botocore.parsers import EventStreamJSONParser
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +14,9 @@ from outcrop.api import failures
 from outcrop.errors import Invalid, ModelFailed, NotReady, ServiceRefusal
 from outcrop.protocol import eventstream, service_model
 from outcrop.protocol.serialize import event_stream_shape
+from outcrop.protocol.shapes import StructureShape
 from tests.protocol.test_round_trips import few
-from tests.shaped_values import draw_structure
+from tests.shaped_values import draw_structure, operation_of_botocore
 
 STREAMS = [
     ("bedrock-runtime", "InvokeModelWithResponseStream"),
@@ -38,12 +38,17 @@ class Wire:
 
 
 def stream_of(service: str, operation: str) -> StructureShape:
+    """As we know it."""
     stream = event_stream_shape(service_model.operation(service, operation))
     assert stream is not None
     return stream
 
 
-def read(stream: StructureShape, data: bytes) -> list[dict[str, Any]]:
+def stream_of_botocore(service: str, operation: str) -> Any:
+    return operation_of_botocore(service, operation).get_event_stream_output()
+
+
+def read(stream: Any, data: bytes) -> list[dict[str, Any]]:
     return list(EventStream(Wire(data), stream, EventStreamJSONParser(), "Test"))
 
 
@@ -51,16 +56,16 @@ def read(stream: StructureShape, data: bytes) -> list[dict[str, Any]]:
 @few
 @given(data=st.data())
 def test_botocore_reads_every_kind_of_event(service: str, operation: str, data: Any) -> None:
-    stream = stream_of(service, operation)
+    stream, known = stream_of(service, operation), stream_of_botocore(service, operation)
     events = [
         {name: draw_structure(data.draw, shape)}
-        for name, shape in stream.members.items()
+        for name, shape in known.members.items()
         if not shape.metadata.get("exception")
     ]
     for event in events:
         if "PayloadPart" in event:
             event["PayloadPart"].setdefault("Bytes", b"")  # the payload of a frame is never absent
-    assert read(stream, b"".join(eventstream.event(stream, each) for each in events)) == events
+    assert read(known, b"".join(eventstream.event(stream, each) for each in events)) == events
 
 
 def test_a_chunk_of_invoke_model_carries_base64_in_json() -> None:
@@ -81,7 +86,7 @@ def test_a_chunk_of_invoke_model_carries_base64_in_json() -> None:
 def test_an_error_after_the_first_event_is_raised_under_its_member_name(error: Exception, code: str) -> None:
     stream = stream_of(*STREAMS[1])
     frames = eventstream.event(stream, {"messageStart": {"role": "assistant"}}) + failures.frame(error, stream)
-    events = iter(EventStream(Wire(frames), stream, EventStreamJSONParser(), "ConverseStream"))
+    events = iter(EventStream(Wire(frames), stream_of_botocore(*STREAMS[1]), EventStreamJSONParser(), "ConverseStream"))
     assert next(events) == {"messageStart": {"role": "assistant"}}
     with pytest.raises(EventStreamError) as raised:
         next(events)
@@ -92,5 +97,5 @@ def test_an_error_the_stream_does_not_know_becomes_an_unmodelled_frame() -> None
     stream = stream_of(*STREAMS[0])
     frame = failures.frame(ServiceRefusal("Strange", "unheard of", http_status=400), stream)
     with pytest.raises(EventStreamError) as raised:
-        read(stream, frame)
+        read(stream_of_botocore(*STREAMS[0]), frame)
     assert raised.value.response["Error"] == {"Code": "Strange", "Message": "unheard of"}

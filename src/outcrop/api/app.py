@@ -15,7 +15,6 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-from botocore.model import StructureShape
 
 from outcrop.api import exchange, failures
 from outcrop.api.call import Answer, Answered, Call, Handler, Streamed
@@ -26,6 +25,7 @@ from outcrop.protocol import eventstream, payload, routing, serialize, service_m
 from outcrop.protocol.http import HttpRequest, HttpResponse
 from outcrop.protocol.parse import parse
 from outcrop.protocol.routing import Routed, UnknownOperation
+from outcrop.protocol.shapes import StructureShape
 from outcrop.protocol.sigv4 import Verified
 
 LARGEST_BODY = 6 * 1024 * 1024

@@ -4,8 +4,6 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.model import OperationModel, StructureShape
-
 from outcrop.errors import (
     Conflict,
     Denied,
@@ -20,6 +18,7 @@ from outcrop.errors import (
 )
 from outcrop.protocol import eventstream, service_model
 from outcrop.protocol.routing import UnknownOperation
+from outcrop.protocol.shapes import OperationModel, StructureShape
 from outcrop.protocol.unreadable import Unreadable
 
 
@@ -99,7 +98,7 @@ def failure(error: Exception, *, service: str, protocol: str, operation: Operati
 
 def frame(error: Exception, stream: StructureShape) -> bytes:
     """How it is said in an event stream whose head has already been sent."""
-    declared = {shape.error_code for shape in stream.members.values() if shape.metadata.get("exception")}
+    declared = {shape.error_code for shape in stream.structures.values() if shape.metadata.get("exception")}
     found = _failure(error, "rest-json", declared)
     member = eventstream.exception_member(stream, found.code)
     if member is None:

@@ -1,40 +1,73 @@
 """Which handler answers which operation: the tables of all files of handlers, by service.
 
 The list below is the whole product as clients see it; an operation that is in none of the tables is answered by its
-name, as not built.
+name, as not built. A service's handlers are imported when they are first asked for, as its model is: the server
+answers before it has read them all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 
-from outcrop.api import (
-    custom_models,
-    customization_jobs,
-    deployments,
-    foundation_models,
-    iam,
-    runtime,
-    s3_buckets,
-    s3_multipart,
-    s3_objects,
-    sts,
-    tags,
-    throughput,
-)
 from outcrop.api.call import Handler
 
-Operations = Mapping[str, Mapping[str, Handler]]
+Table = Mapping[str, Handler]
+"Operation -> what answers it."
+Operations = Mapping[str, Table]
 
-OPERATIONS: Operations = {
-    "bedrock": {
+
+class _Imported(Operations):
+    """Tables by service, each made when it is first looked up."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Table]]) -> None:
+        self._makers = {service: cache(maker) for service, maker in makers.items()}
+
+    def __getitem__(self, service: str) -> Table:
+        return self._makers[service]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+def _bedrock() -> Table:
+    from outcrop.api import custom_models, customization_jobs, deployments, foundation_models, tags, throughput
+
+    return {
         **foundation_models.OPERATIONS,
         **customization_jobs.OPERATIONS,
         **custom_models.OPERATIONS,
         **deployments.OPERATIONS,
         **throughput.OPERATIONS,
         **tags.OPERATIONS,
-    },
-    "bedrock-runtime": runtime.OPERATIONS,
-    "iam": iam.OPERATIONS,
-    "s3": {**s3_buckets.OPERATIONS, **s3_objects.OPERATIONS, **s3_multipart.OPERATIONS},
-    "sts": sts.OPERATIONS,
-}
+    }
+
+
+def _bedrock_runtime() -> Table:
+    from outcrop.api import runtime
+
+    return runtime.OPERATIONS
+
+
+def _iam() -> Table:
+    from outcrop.api import iam
+
+    return iam.OPERATIONS
+
+
+def _s3() -> Table:
+    from outcrop.api import s3_buckets, s3_multipart, s3_objects
+
+    return {**s3_buckets.OPERATIONS, **s3_objects.OPERATIONS, **s3_multipart.OPERATIONS}
+
+
+def _sts() -> Table:
+    from outcrop.api import sts
+
+    return sts.OPERATIONS
+
+
+OPERATIONS: Operations = _Imported(
+    {"bedrock": _bedrock, "bedrock-runtime": _bedrock_runtime, "iam": _iam, "s3": _s3, "sts": _sts}
+)

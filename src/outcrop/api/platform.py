@@ -1,21 +1,36 @@
-"""Everything a handler may reach for, opened once at start and passed to each of them."""
+"""Everything a handler may reach for, passed to each of them.
 
+What guards the door is opened at the start; the rooms that work on models when they are first needed (`rooms`).
+"""
+
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
 from outcrop.access.access import Access
 from outcrop.access.caller import Credential
 from outcrop.api.call import Call
 from outcrop.buckets.buckets import Buckets
-from outcrop.catalog.catalog import Catalog
-from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
-from outcrop.customization.context import Context
-from outcrop.deployments.records import Deployments
-from outcrop.invocation.resolve import Targets
 from outcrop.settings import Settings
 from outcrop.store.store import Store
+
+if TYPE_CHECKING:
+    from outcrop.api.rooms import Rooms
+    from outcrop.catalog.catalog import Catalog
+    from outcrop.catalog.custom_models import CustomModels
+    from outcrop.customization.context import Context
+    from outcrop.deployments.records import Deployments
+    from outcrop.invocation.resolve import Targets
+
+
+@dataclass
+class _Once:
+    """Whatever was opened first, for all threads."""
+
+    rooms: "Rooms | None" = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,18 +46,58 @@ class Platform:
     "What a signature with this access key is checked against."
     authorize: Callable[[Call], None]
     "Raises Denied when the caller may not make this call."
-    customization: Context
-    "What requests for jobs need."
-    deployments: Deployments
-    targets: Targets
-    "From a modelId to the engine that answers it."
     health: Callable[[], dict[str, Any]]
     "What GET /health answers, as JSON."
+    _once: _Once = field(default_factory=_Once)
+
+    @classmethod
+    def open(cls, settings: Settings, clock: Clock, *, health: Callable[[], dict[str, Any]]) -> Self:
+        """Raises MachineTrouble when the home cannot be used."""
+        store = Store.open(settings)
+        access = Access.open(store, settings, clock)
+        return cls(
+            settings=settings,
+            store=store,
+            clock=clock,
+            access=access,
+            buckets=Buckets(store, clock),
+            account=access.account,
+            secret_for=access.secret_for,
+            authorize=access.authorize,
+            health=health,
+        )
+
+    def rooms(self) -> "Rooms":
+        """The rooms that work on models. The first call reads their code: not for the event loop."""
+        with self._once.lock:
+            if self._once.rooms is None:
+                from outcrop.api.rooms import Rooms
+
+                self._once.rooms = Rooms.open(
+                    settings=self.settings,
+                    store=self.store,
+                    clock=self.clock,
+                    access=self.access,
+                    buckets=self.buckets,
+                )
+            return self._once.rooms
 
     @property
-    def catalog(self) -> Catalog:
+    def customization(self) -> "Context":
+        return self.rooms().customization
+
+    @property
+    def catalog(self) -> "Catalog":
         return self.customization.catalog
 
     @property
-    def models(self) -> CustomModels:
+    def models(self) -> "CustomModels":
         return self.customization.models
+
+    @property
+    def deployments(self) -> "Deployments":
+        return self.rooms().deployments
+
+    @property
+    def targets(self) -> "Targets":
+        return self.rooms().targets

@@ -7,9 +7,8 @@ import struct
 from binascii import crc32
 from typing import Any
 
-from botocore.model import Shape, StructureShape
-
 from outcrop.protocol import json_values, scalars
+from outcrop.protocol.shapes import Shape, StructureShape
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 _JSON = "application/json"
@@ -37,14 +36,14 @@ def event(stream: StructureShape, value: dict[str, Any]) -> bytes:
     """The frame of a one-key dict {member: {...}}."""
     assert len(value) == 1, f"an event has one key, not {sorted(value)}"
     ((name, members),) = value.items()
-    shape = stream.members[name]
+    shape = stream.structures[name]
     headers, payload, content_type = _split(shape, members)
     return encode_event(name, payload, content_type, **headers)
 
 
 def exception_member(stream: StructureShape, code: str) -> tuple[str, StructureShape] | None:
     """The member of the stream that carries errors of this code, if the stream knows them."""
-    for name, shape in stream.members.items():
+    for name, shape in stream.structures.items():
         if shape.metadata.get("exception") and shape.error_code == code:
             return name, shape
     return None

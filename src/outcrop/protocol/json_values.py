@@ -11,9 +11,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from botocore.model import ListShape, MapShape, Shape, StructureShape
-
 from outcrop.protocol import timestamps
+from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
 from outcrop.protocol.unreadable import Unreadable
 
 _TOKENS: dict[type, str] = {

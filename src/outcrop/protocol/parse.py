@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from botocore.model import ListShape, MapShape, Shape, StructureShape
-
 from outcrop.errors import Invalid
 from outcrop.protocol import json_values, query_values, scalars, service_model, xml_values
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.routing import Routed, is_form
+from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
 from outcrop.protocol.unreadable import Unreadable
 
 

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from botocore.model import OperationModel
-
 from outcrop.protocol.http import HttpRequest
+from outcrop.protocol.shapes import OperationModel
 
 _LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
 _ID = "[^/]+"
@@ -109,8 +108,8 @@ def _required(operation: OperationModel) -> dict[str, frozenset[str]]:
     """Wire names of the required members in the query and in the headers."""
     places: dict[str, set[str]] = {"querystring": set(), "header": set()}
     shape = operation.input_shape
-    for name in shape.required_members if shape else ():
-        place = shape.members[name].serialization
+    required = [shape.members[name] for name in shape.required_members] if shape is not None else []
+    for place in (member.serialization for member in required):
         if place.get("location") in places:
             wire_name = place["name"]
             places[place["location"]].add(wire_name.lower() if place["location"] == "header" else wire_name)

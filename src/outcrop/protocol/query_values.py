@@ -3,9 +3,8 @@
 from typing import Any
 from urllib.parse import parse_qsl
 
-from botocore.model import ListShape, MapShape, Shape, StructureShape
-
 from outcrop.protocol import scalars
+from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
 from outcrop.protocol.unreadable import Unreadable
 
 Branch = dict[str, Any]

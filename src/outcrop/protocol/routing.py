@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from urllib.parse import unquote
 
-from botocore.model import OperationModel, OperationNotFoundError
-
 from outcrop.errors import Refusal
 from outcrop.protocol import paths, query_values
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.service_model import SIGNING_NAMES, load
+from outcrop.protocol.shapes import OperationModel
 
 _SCOPE = re.compile(r"Credential=[^/,\s]+/[^/,]*/(?P<region>[^/,]*)/(?P<service>[^/,]*)/aws4_request")
 _SCOPE_IN_QUERY = re.compile(r"[^/]+/[^/]*/(?P<region>[^/]*)/(?P<service>[^/]*)/aws4_request")
@@ -103,7 +102,7 @@ def _route_action(fields: dict[str, str], scope: str | None) -> Routed:
 def _named(service: str, name: str, protocol: str) -> Routed:
     try:
         operation = load(service).operation_model(name)
-    except OperationNotFoundError as error:
+    except KeyError as error:
         message = f"The service {service} has no operation {name!r}."
         raise UnknownOperation(message, service=service, protocol=protocol) from error
     return Routed(service=service, operation=operation, protocol=protocol, path_parameters={})

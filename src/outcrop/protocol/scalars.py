@@ -4,9 +4,8 @@ import base64
 import binascii
 from typing import Any
 
-from botocore.model import Shape
-
 from outcrop.protocol import timestamps
+from outcrop.protocol.shapes import Shape
 from outcrop.protocol.unreadable import Unreadable
 
 _BOOLEANS = {"true": True, "false": False}

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from botocore.model import ListShape, OperationModel, Shape, StructureShape
-
 from outcrop.protocol import eventstream, json_values, scalars, service_model, xml_values
 from outcrop.protocol.http import HttpResponse
+from outcrop.protocol.shapes import ListShape, OperationModel, Shape, StructureShape
 
 XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -71,8 +70,7 @@ def host_id(request_id: str) -> str:
 
 def event_stream_shape(operation: OperationModel) -> StructureShape | None:
     """The shape of the events, for operations that answer with a stream of them."""
-    stream = operation.get_event_stream_output() if operation.output_shape is not None else None
-    return stream if isinstance(stream, StructureShape) else None
+    return operation.event_stream
 
 
 def _status(operation: OperationModel, members: dict[str, Any]) -> int:

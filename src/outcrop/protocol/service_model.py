@@ -6,8 +6,8 @@ module also keeps the little one must know before: which services share a signin
 
 from functools import cache
 
-from botocore.loaders import Loader
-from botocore.model import OperationModel, ServiceModel, Shape
+from outcrop.protocol import shapes
+from outcrop.protocol.shapes import OperationModel, ServiceModel, Shape, StructureShape
 
 SIGNING_NAMES: dict[str, tuple[str, ...]] = {
     # The four of Bedrock share one scope and one space of paths; no two of their paths meet (but see routing.py).
@@ -26,12 +26,10 @@ SIGNING_NAMES: dict[str, tuple[str, ...]] = {
 
 SERVICES: tuple[str, ...] = tuple(service for services in SIGNING_NAMES.values() for service in services)
 
-_LOADER = Loader()
-
 
 @cache
 def load(service: str) -> ServiceModel:
-    return ServiceModel(_LOADER.load_service_model(service, "service-2"), service)
+    return shapes.read(service)
 
 
 def signing_name(service: str) -> str:
@@ -50,11 +48,11 @@ def is_streaming_blob(shape: Shape) -> bool:
 def streams_in(model: OperationModel) -> bool:
     """Does the request's body flow into the handler?"""
     shape = model.input_shape
-    payload = shape.serialization.get("payload") if shape else None
-    return payload is not None and is_streaming_blob(shape.members[payload])
+    payload = shape.serialization.get("payload") if shape is not None else None
+    return shape is not None and payload is not None and is_streaming_blob(shape.members[payload])
 
 
 @cache
-def error_shapes(service: str) -> dict[str, Shape]:
+def error_shapes(service: str) -> dict[str, StructureShape]:
     """Error code on the wire -> its shape, over the whole service."""
     return {shape.error_code: shape for shape in load(service).error_shapes}

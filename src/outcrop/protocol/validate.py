@@ -8,10 +8,9 @@ be null
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from botocore.model import ListShape, MapShape, Shape, StructureShape
-
 from outcrop.errors import Invalid
 from outcrop.protocol import patterns
+from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
 
 _LONGEST_VALUE = 1024
 _MOST_TOLD = 100
@@ -104,7 +103,7 @@ def _broken(shape: Shape, value: Any) -> Iterator[str]:
             yield _at_least(shape, least)
     if shape.type_name != "string":
         return
-    pattern = shape.metadata.get("pattern")
+    pattern: str = shape.metadata.get("pattern", "")
     expression = patterns.compiled(pattern) if pattern else None
     if expression is not None and expression.fullmatch(value) is None:
         yield _fits(pattern)

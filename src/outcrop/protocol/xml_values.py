@@ -6,9 +6,8 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from botocore.model import ListShape, MapShape, Shape, StructureShape
-
 from outcrop.protocol import scalars
+from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
 from outcrop.protocol.unreadable import Unreadable
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -120,6 +119,7 @@ def _read_member(member: Shape, element: ElementTree.Element, name: str) -> Any:
             return None
         if isinstance(member, MapShape):
             return _read_map(member, found)
+        assert isinstance(member, ListShape)
         return [read(member.member, child) for child in found]
     child = element.find(name)
     return None if child is None else read(member, child)

@@ -10,7 +10,6 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,26 +20,15 @@ from granian.server.embed import Server
 
 from outcrop import logs
 from outcrop import settings as places
-from outcrop.access.access import Access
 from outcrop.api.app import Door
 from outcrop.api.operations import OPERATIONS
 from outcrop.api.platform import Platform
 from outcrop.buckets.buckets import Buckets
-from outcrop.catalog.catalog import Catalog
-from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock, SystemClock
-from outcrop.customization.context import Context
-from outcrop.deployments.clients import Clients
-from outcrop.deployments.engines import Engines
-from outcrop.deployments.reconciler import Reconciler
-from outcrop.deployments.records import Deployments
 from outcrop.errors import MachineTrouble
-from outcrop.invocation.resolve import Targets
-from outcrop.jobs.jobs import Jobs
 from outcrop.processes import die_with_parent
 from outcrop.protocol import routing
 from outcrop.settings import PARTS_FILE, Settings
-from outcrop.store.store import Store
 
 _SWEEP_EVERY_S = 60.0
 
@@ -50,77 +38,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = _settings(arguments)
     logs.write_json_lines()
     try:
-        house = open_house(settings, SystemClock())
-        asyncio.run(serve_house(house, settings))
+        platform = open_platform(settings, SystemClock())
+        asyncio.run(serve_house(platform, settings))
     except MachineTrouble as trouble:
         print(trouble.message, file=sys.stderr)
         return 1
-    house.platform.store.close()
+    platform.store.close()
     return 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class House:
-    """The platform that handlers see, and what works beside them in the server."""
-
-    platform: Platform
-    reconciler: Reconciler
-    clients: Clients
-
-
-def open_house(settings: Settings, clock: Clock) -> House:
-    """Raises MachineTrouble when the home cannot be used."""
-    store = Store.open(settings)
-    access = Access.open(store, settings, clock)
-    buckets = Buckets(store, clock)
-    catalog = Catalog(settings.home)
-    models = CustomModels(store, clock, settings.models)
-    engines = Engines(store, clock, settings)
-    clients = Clients(engines, models)
-    deployments = Deployments(store, clock)
-    customization = Context(
-        settings=settings,
-        store=store,
-        clock=clock,
-        access=access,
-        buckets=buckets,
-        catalog=catalog,
-        jobs=Jobs(store, clock),
-        models=models,
-    )
-    platform = Platform(
-        settings=settings,
-        store=store,
-        clock=clock,
-        access=access,
-        buckets=buckets,
-        account=access.account,
-        secret_for=access.secret_for,
-        authorize=access.authorize,
-        customization=customization,
-        deployments=deployments,
-        targets=Targets(catalog, models, deployments, clients),
-        health=lambda: health(settings),
-    )
-    reconciler = Reconciler(deployments, engines, clients, catalog, models)
-    return House(platform=platform, reconciler=reconciler, clients=clients)
-
-
 def open_platform(settings: Settings, clock: Clock) -> Platform:
-    """The platform alone, for a door without deployments. Raises MachineTrouble."""
-    return open_house(settings, clock).platform
+    """Raises MachineTrouble when the home cannot be used."""
+    return Platform.open(settings, clock, health=lambda: health(settings))
 
 
-async def serve_house(house: House, settings: Settings) -> None:
+async def serve_house(platform: Platform, settings: Settings) -> None:
     """Answer requests and settle deployments until told to stop."""
-    beside = [asyncio.create_task(house.reconciler.run()), asyncio.create_task(_sweep(house.platform.buckets))]
+    beside = [asyncio.create_task(_settle(platform)), asyncio.create_task(_sweep(platform.buckets))]
     try:
-        await serve(Door(house.platform, OPERATIONS), settings)
+        await serve(Door(platform, OPERATIONS), settings)
     finally:
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
-        await house.clients.aclose()
+
+
+async def _settle(platform: Platform) -> None:
+    rooms = await to_thread.run_sync(platform.rooms)
+    try:
+        await rooms.reconciler.run()
+    finally:
+        await rooms.clients.aclose()
 
 
 async def _sweep(buckets: Buckets) -> None:
@@ -143,7 +91,7 @@ async def serve(application: Door, settings: Settings, *, stop: asyncio.Event | 
         log_enabled=False,
     )
     running = asyncio.create_task(server.serve())
-    reading = asyncio.create_task(asyncio.to_thread(_read_service_models))
+    reading = asyncio.create_task(asyncio.to_thread(_read_services))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
     if not running.done():
@@ -161,10 +109,11 @@ async def serve(application: Door, settings: Settings, *, stop: asyncio.Event | 
         ) from error
 
 
-def _read_service_models() -> None:
-    """Read beside the first requests what each would else wait for: the models of the services that are built."""
+def _read_services() -> None:
+    """Read beside the first requests what each would else wait for: the services that are built."""
     for service in OPERATIONS:
         routing.templates(service)
+        OPERATIONS[service]
 
 
 def _on_signals() -> asyncio.Event:
