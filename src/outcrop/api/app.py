@@ -16,17 +16,16 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from outcrop.api import exchange, failures
+from outcrop.api import exchange, failures, verification
 from outcrop.api.call import Answer, Answered, Call, Handler, Streamed
 from outcrop.api.operations import Operations
 from outcrop.api.platform import Platform
 from outcrop.errors import ServiceRefusal
-from outcrop.protocol import eventstream, payload, routing, serialize, service_model, sigv4, validate
+from outcrop.protocol import eventstream, payload, routing, serialize, service_model, validate
 from outcrop.protocol.http import HttpRequest, HttpResponse
 from outcrop.protocol.parse import parse
 from outcrop.protocol.routing import Routed, UnknownOperation
 from outcrop.protocol.shapes import StructureShape
-from outcrop.protocol.sigv4 import Verified
 
 LARGEST_BODY = 6 * 1024 * 1024
 LARGEST_RUNTIME_BODY = 25_000_000
@@ -100,7 +99,8 @@ class Door:
         limit = LARGEST_RUNTIME_BODY if routed.service in _RUNTIMES else LARGEST_BODY
         if routed.service != "s3" and visit.request.body is None:
             visit.request = replace(visit.request, body=await _read(visit, visit.incoming.read(limit)))
-        verified, caller = await self._verify(visit, routed)
+        verified, caller = await verification.verify(self._platform, visit.request, routed)
+        visit.caller_arn = caller.arn
         handler = self._operations.get(routed.service, {}).get(routed.operation.name)
         if handler is None:
             raise failures.unbuilt(routed.operation, routed.protocol)
@@ -117,28 +117,13 @@ class Door:
             operation=routed.operation.name,
             params=params,
             caller=caller,
-            region=verified.signed.region,
+            region=verified.region,
             request_id=visit.request_id,
             headers=visit.request.headers,
             body=body if streams else None,
             trailers=trailers,
         )
         return await _serialized(visit, routed, await self._call(handler, call))
-
-    async def _verify(self, visit: _Visit, routed: Routed) -> tuple[Verified, Any]:
-        signed = sigv4.read(visit.request, protocol=routed.protocol)
-        credential = await anyio.to_thread.run_sync(self._platform.secret_for, signed.key_id)
-        verified = sigv4.verify(
-            signed,
-            credential,
-            visit.request,
-            protocol=routed.protocol,
-            service=service_model.signing_name(routed.service),
-            now=self._platform.clock.now(),
-        )
-        assert credential is not None, "verify refuses unknown keys"
-        visit.caller_arn = credential.caller.arn
-        return verified, credential.caller
 
     async def _call(self, handler: Handler, call: Call) -> Answered:
         def authorized() -> Any:

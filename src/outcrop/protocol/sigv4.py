@@ -42,6 +42,11 @@ class Verified:
     "What the signature says of the body: its SHA-256, or one of S3's words for bodies that stream."
     key: bytes
 
+    @property
+    def region(self) -> str:
+        """The region the request was signed for."""
+        return self.signed.region
+
 
 def read(request: HttpRequest, *, protocol: str) -> Signed:
     """What the request states about its signature; refuses an unsigned or unreadable one."""
