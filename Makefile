@@ -13,7 +13,7 @@ OUTCROP_TEST_DATA ?= ../shared/data
 BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
-.PHONY: quickstart test lint soak results install install-test clean
+.PHONY: quickstart test lint soak results bench-door install install-test clean
 
 quickstart: install
 	@QUICKSTART_STARTED=$$(date +%s.%N) $(BIN)/outcrop run --home $(QUICKSTART_HOME) -- \
@@ -35,6 +35,9 @@ soak: install-test
 
 results: install
 	$(BIN)/outcrop run --home $(CURDIR)/build/results/home -- $(BIN)/python bench/results.py $(OUTCROP_TEST_DATA)
+
+bench-door: install-test
+	$(BIN)/python -m bench.door
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test

@@ -1,0 +1,273 @@
+"""`make bench-door`: how fast the door is beside moto's server and beside a bare server that does nothing.
+
+Small requests: GetModelCustomizationJob at 32 connections, signed, against the same at moto's server, and against a
+bare granian + starlette that echoes a body of the same size. Objects: 1 GiB up and down and 1,000 small ones, through
+boto3, against moto's server and against hashing and writing the same bytes. The server's memory is watched throughout.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+import psutil
+from botocore.config import Config
+
+from bench.load import free_port, requests_per_second, signed_get, wait_for
+from bench.measuring import Row, environment, higher_is_better, interleaved, lower_is_better, report, seconds
+
+CONNECTIONS = 32
+SMALL = 1000
+PEERS = ("moto[server]==5.2.3", "granian", "starlette")
+ECHO = """
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+BODY = b"x" * {size}
+async def echo(request):
+    return Response(BODY, media_type="application/json")
+app = Starlette(routes=[Route("/{{rest:path}}", echo)])
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """A server that speaks AWS: ours, or moto's."""
+
+    endpoint: str
+    key_id: str
+    secret: str
+    process: psutil.Process
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=self.key_id,
+            aws_secret_access_key=self.secret,
+            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", type=int, default=5, help="turns of each measurement; the median counts")
+    parser.add_argument("--seconds", type=float, default=3.0, help="how long a turn of small requests lasts")
+    parser.add_argument("--mib", type=int, default=1024, help="size of the large object")
+    parser.add_argument("--only", choices=("requests", "objects"))
+    given = parser.parse_args()
+    python = environment("door", PEERS)
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        ours = stack.enter_context(our_door(place / "home"))
+        moto = stack.enter_context(moto_door(python))
+        peak = stack.enter_context(watched(ours.process))
+        rows: list[Row] = []
+        if given.only != "objects":
+            rows += request_rows(ours, moto, python, given)
+        if given.only != "requests":
+            rows += object_rows(ours, moto, place, given)
+        memory = peak()
+        rows.append(lower_is_better("resident memory of the server, peak", ours=memory, peer=200, unit="MB", goal=1))
+    report("door", rows, ["The peer of the last row is the limit it must stay under."])
+
+
+def request_rows(ours: Door, moto: Door, python: Path, given: argparse.Namespace) -> list[Row]:
+    our_job, moto_job = job_of(ours), job_of(moto)
+    size = len(json.dumps(our_job, default=str))
+    with echo_server(python, size) as echo:
+        wires = {
+            "ours": signed_get(ours.endpoint, path_of(our_job), ours.key_id, ours.secret),
+            "moto": signed_get(moto.endpoint, path_of(moto_job), moto.key_id, moto.secret),
+            "echo": signed_get(echo, "/echo", ours.key_id, ours.secret),
+        }
+
+        def run(name: str) -> Callable[[], float]:
+            return lambda: requests_per_second(wires[name], connections=CONNECTIONS, lasting_s=given.seconds)
+
+        rates = interleaved({name: run(name) for name in wires}, times=given.times)
+    name = f"GetModelCustomizationJob, {CONNECTIONS} connections"
+    unit = "requests/s"
+    return [
+        higher_is_better(f"{name}, moto's server", ours=rates["ours"], peer=rates["moto"], unit=unit, goal=5),
+        higher_is_better(f"{name}, bare echo", ours=rates["ours"], peer=rates["echo"], unit=unit, goal=0.2),
+    ]
+
+
+def path_of(job: dict[str, Any]) -> str:
+    """As botocore sends it: the ARN's own slash is no separator."""
+    return f"/model-customization-jobs/{quote(job['jobArn'], safe='')}"
+
+
+def object_rows(ours: Door, moto: Door, place: Path, given: argparse.Namespace) -> list[Row]:
+    file = place / "large.bin"
+    with file.open("wb") as out:
+        for _ in range(given.mib):
+            out.write(os.urandom(1 << 20))
+    doors = {"ours": ours, "moto": moto}
+    for door in doors.values():
+        door.client("s3").create_bucket(Bucket="bench")
+
+    def up(door: Door) -> Callable[[], float]:
+        return lambda: seconds(lambda: door.client("s3").upload_file(str(file), "bench", "large"))
+
+    def down(door: Door) -> Callable[[], float]:
+        return lambda: seconds(lambda: door.client("s3").download_file("bench", "large", str(place / "down.bin")))
+
+    def small(door: Door) -> Callable[[], float]:
+        return lambda: seconds(lambda: put_and_get(door.client("s3")))
+
+    times = max(1, given.times // 2 + 1)
+    taken = interleaved(
+        {
+            **{f"up {name}": up(door) for name, door in doors.items()},
+            **{f"down {name}": down(door) for name, door in doors.items()},
+            "hash and write": lambda: seconds(lambda: hash_and_write(file, place / "written.bin")),
+        },
+        times=times,
+    )
+    assert (place / "down.bin").read_bytes() == file.read_bytes(), "what came down is not what went up"
+    few = interleaved({name: small(door) for name, door in doors.items()}, times=times)
+    size = f"{given.mib} MiB"
+    floor = taken["hash and write"]
+    return [
+        lower_is_better(f"upload of {size}, moto's server", ours=taken["up ours"], peer=taken["up moto"], unit="s", goal=3),
+        lower_is_better(f"download of {size}, moto's server", ours=taken["down ours"], peer=taken["down moto"], unit="s", goal=3),
+        lower_is_better(f"upload of {size}, hashed on each side and written", ours=taken["up ours"], peer=floor, unit="s", goal=0.4),
+        lower_is_better(f"download of {size}, hashed on each side and written", ours=taken["down ours"], peer=floor, unit="s", goal=0.4),
+        lower_is_better(f"{SMALL} small objects put and got, moto's server", ours=few["ours"], peer=few["moto"], unit="s", goal=3),
+    ]  # fmt: skip
+
+
+def put_and_get(s3: Any) -> None:
+    for number in range(SMALL):
+        s3.put_object(Bucket="bench", Key=f"small/{number}", Body=b"%d" % number * 100)
+    for number in range(SMALL):
+        assert s3.get_object(Bucket="bench", Key=f"small/{number}")["Body"].read() == b"%d" % number * 100
+
+
+def hash_and_write(source: Path, target: Path) -> None:
+    """The floor: what either side cannot help doing with the bytes."""
+    with source.open("rb") as file, target.open("wb") as out:
+        sums = [(hashlib.sha256(), hashlib.md5(usedforsecurity=False)) for _ in range(2)]
+        crc = 0
+        while piece := file.read(1 << 20):
+            for sha, md5 in sums:
+                sha.update(piece)
+                md5.update(piece)
+                crc = zlib.crc32(piece, crc)
+            out.write(piece)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def job_of(door: Door) -> dict[str, Any]:
+    """A customization job to ask for; nobody runs it."""
+    s3, bedrock, iam = door.client("s3"), door.client("bedrock"), door.client("iam")
+    s3.create_bucket(Bucket="data")
+    lines = "".join(json.dumps({"prompt": f"Question {n}?", "completion": f"Answer {n}."}) + "\n" for n in range(64))
+    s3.put_object(Bucket="data", Key="train.jsonl", Body=lines.encode())
+    principal = {"Effect": "Allow", "Principal": {"Service": "bedrock.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = {"Version": "2012-10-17", "Statement": [principal]}
+    role = iam.create_role(RoleName="bench", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    allowed = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    iam.put_role_policy(RoleName="bench", PolicyName="data", PolicyDocument=json.dumps(allowed))
+    bedrock.create_model_customization_job(
+        jobName="bench",
+        customModelName="bench",
+        roleArn=role,
+        baseModelIdentifier="outcrop.starter-v1",
+        customizationType="FINE_TUNING",
+        trainingDataConfig={"s3Uri": "s3://data/train.jsonl"},
+        outputDataConfig={"s3Uri": "s3://data/out/"},
+        hyperParameters={"epochCount": "1", "batchSize": "8", "learningRate": "0.001"},
+    )
+    found: dict[str, Any] = bedrock.get_model_customization_job(jobIdentifier="bench")
+    return found
+
+
+@contextmanager
+def our_door(home: Path) -> Iterator[Door]:
+    port = free_port()
+    command = [sys.executable, "-m", "outcrop.server.serve", "--home", str(home), "--port", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        endpoint = f"http://127.0.0.1:{port}"
+        wait_for(f"{endpoint}/health")
+        shown = subprocess.run(
+            [sys.executable, "-m", "outcrop.cli.app", "env", "--home", str(home)], capture_output=True, text=True, check=True
+        ).stdout
+        given = dict(line.removeprefix("export ").split("=", 1) for line in shown.splitlines() if line.startswith("export "))
+        try:
+            yield Door(
+                endpoint=endpoint,
+                key_id=given["AWS_ACCESS_KEY_ID"].strip("'\""),
+                secret=given["AWS_SECRET_ACCESS_KEY"].strip("'\""),
+                process=psutil.Process(process.pid),
+            )
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def moto_door(python: Path) -> Iterator[Door]:
+    port = free_port()
+    command = [str(python.parent / "moto_server"), "-p", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        endpoint = f"http://127.0.0.1:{port}"
+        wait_for(f"{endpoint}/moto-api/")
+        try:
+            yield Door(endpoint=endpoint, key_id="testing", secret="testing", process=psutil.Process(process.pid))
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def echo_server(python: Path, size: int) -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "echo.py").write_text(ECHO.format(size=size))
+        port = free_port()
+        command = [str(python.parent / "granian"), "--interface", "asgi", "--port", str(port), "--no-access-log", "echo:app"]
+        with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            wait_for(f"http://127.0.0.1:{port}/")
+            try:
+                yield f"http://127.0.0.1:{port}"
+            finally:
+                process.terminate()
+
+
+@contextmanager
+def watched(process: psutil.Process) -> Iterator[Callable[[], float]]:
+    """The highest resident memory so far, in MB, read ten times a second."""
+    highest, stop = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.1):
+            highest[0] = max(highest[0], process.memory_info().rss / 1e6)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield lambda: highest[0]
+    finally:
+        stop.set()
+        thread.join()
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    main()
+    print(f"\n{time.monotonic() - started:.0f} s", file=sys.stderr)

@@ -1,0 +1,99 @@
+"""A load over many connections that costs little itself: one thread, prepared bytes, sockets polled by the kernel."""
+
+import select
+import socket
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wire:
+    """One request as bytes, and where it goes."""
+
+    host: str
+    port: int
+    data: bytes
+
+
+def signed_get(endpoint: str, path: str, key_id: str, secret: str) -> Wire:
+    """A GET signed for Bedrock; `path` as it is to be sent."""
+    request = AWSRequest(method="GET", url=endpoint + path, headers={"Accept": "application/json"})
+    SigV4Auth(Credentials(key_id, secret), "bedrock", "us-east-1").add_auth(request)
+    url = urlsplit(request.url)
+    assert url.hostname is not None
+    assert url.port is not None
+    lines = [f"GET {url.path} HTTP/1.1", f"Host: {url.netloc}", *(f"{k}: {v}" for k, v in request.headers.items())]
+    return Wire(host=url.hostname, port=url.port, data=("\r\n".join(lines) + "\r\n\r\n").encode())
+
+
+def requests_per_second(wire: Wire, *, connections: int, lasting_s: float) -> float:
+    """Each connection sends its next request as soon as it has the whole answer to the last."""
+    size = len(_whole_answer(wire))
+    waiting = {}
+    poll = select.epoll()
+    for _ in range(connections):
+        connection = socket.create_connection((wire.host, wire.port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        poll.register(connection, select.EPOLLIN)
+        waiting[connection.fileno()] = connection
+    missing = dict.fromkeys(waiting, size)
+    for connection in waiting.values():
+        connection.sendall(wire.data)
+    answered, started = 0, time.perf_counter()
+    end = started + lasting_s
+    while (now := time.perf_counter()) < end:
+        for number, _ in poll.poll():
+            piece = waiting[number].recv(65536)
+            assert piece, "the server closed a connection"
+            missing[number] -= len(piece)
+            assert missing[number] >= 0, "an answer is longer than the first one was"
+            if not missing[number]:
+                answered += 1
+                missing[number] = size
+                waiting[number].sendall(wire.data)
+    for connection in waiting.values():
+        connection.close()
+    poll.close()
+    return answered / (now - started)
+
+
+def _whole_answer(wire: Wire) -> bytes:
+    """One answer, head and body; every other one to the same request is as long."""
+    with socket.create_connection((wire.host, wire.port)) as connection:
+        connection.sendall(wire.data)
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += connection.recv(65536)
+        head, _, body = data.partition(b"\r\n\r\n")
+        assert head.split(b" ", 2)[1] == b"200", data.decode(errors="replace")
+        lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
+        while len(body) < int(lengths[0]):
+            body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(url: str) -> None:
+    """Until it answers anything at all."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit(f"{url}: does not answer")
