@@ -21,6 +21,7 @@ from outcrop.access.documents import Form, Policy, parse
 from outcrop.access.evaluation import Context, Decision
 from outcrop.access.identities import Identities
 from outcrop.access.installation import Installation
+from outcrop.access.memory import Remembered
 from outcrop.access.names import Kind, is_temporary_key
 from outcrop.access.needs import Asked, Need
 from outcrop.access.records import Identity, Records
@@ -29,6 +30,7 @@ from outcrop.access.trust import Principal, Trust, trust
 from outcrop.clock import Clock
 from outcrop.errors import Denied, Invalid, ServiceRefusal
 from outcrop.settings import Settings
+from outcrop.store.database import is_writing
 from outcrop.store.store import Store
 
 BEDROCK = "bedrock.amazonaws.com"
@@ -54,7 +56,12 @@ class Access:
         records = Records(store.engine)
         rooms = installation.ensure(records, settings, clock)
         decisions = Decisions(
-            records=records, attachments=rooms.attachments, tags_of=store.tags.get, clock=clock, account=rooms.account
+            records=records,
+            attachments=rooms.attachments,
+            remembered=Remembered(records.changes, lambda: is_writing(store.engine)),
+            tags_of=store.tags.get,
+            clock=clock,
+            account=rooms.account,
         )
         sessions = Sessions(
             records=records, attachments=rooms.attachments, credentials=rooms.credentials, decisions=decisions
@@ -77,7 +84,11 @@ class Access:
 
     def secret_for(self, key_id: str) -> Credential | None:
         """What a signature with this key is checked against; None when there is no such key."""
-        return self.credentials.find(key_id)
+        return self.decisions.remembered.now().credentials.get(key_id, self.credentials.find)
+
+    def secret_at_hand(self, key_id: str) -> Credential | None:
+        """The same, as long as nobody has to read for it: never waits. None means: ask `secret_for`, in a thread."""
+        return self.decisions.remembered.now().credentials.at_hand(key_id)
 
     def authorize(self, call: Request) -> None:
         """Raises Denied at the first permission that the call needs and its caller lacks."""
@@ -102,7 +113,7 @@ class Access:
         role = self._role(role_arn)
         if role is None:
             return Decision.DENIED_IMPLICITLY
-        return self.decisions.of_identity(role, Need(action=action, resource=resource), context)
+        return self.decisions.of_role(role, Need(action=action, resource=resource), context)
 
     def assert_passable(self, role_arn: str, service: str = BEDROCK, *, source_arn: str = "") -> None:
         """Raises Invalid unless the role exists and trusts the service.
@@ -132,7 +143,8 @@ class Access:
         )
 
     def _role(self, role_arn: str) -> Identity | None:
-        identity = self.identities.records.identity_with_arn(role_arn)
+        memory = self.decisions.remembered.now()
+        identity = memory.identities.get(role_arn, self.identities.records.identity_with_arn)
         return identity if identity is not None and identity.kind == Kind.ROLE.value else None
 
     def _asked(self, call: Request) -> Asked:

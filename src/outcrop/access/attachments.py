@@ -133,11 +133,16 @@ class Attachments:
     # what they all say together
 
     def of(self, identity: Identity) -> Iterator[Policy]:
-        """Every policy of an identity, parsed: what its decisions are made from."""
+        """Every policy of an identity, parsed: what its decisions are made from; those of a user's groups too."""
         for document in self.records.inline(identity.id).values():
             yield parse(document)
         for arn in self.records.attached(identity.id):
             yield parse(self.get(arn).document)
+
+    def boundary_of(self, identity: Identity) -> Policy | None:
+        """What an identity may do at most; None where nothing limits it."""
+        arn = identity.document.get("boundary")
+        return None if arn is None else parse(self.get(arn).document)
 
     def _find(self, arn: str) -> ManagedPolicy | None:
         return AWS_MANAGED.get(arn) or self.records.policy(arn)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from outcrop.access.attachments import Attachments
 from outcrop.access.caller import Asker
 from outcrop.access.documents import Policy, parse
-from outcrop.access.evaluation import Context, Decision, evaluate
+from outcrop.access.evaluation import Context, Decision, evaluate, normalized
+from outcrop.access.memory import Memory, Remembered, Subject, Verdict
 from outcrop.access.names import is_temporary_key
 from outcrop.access.needs import Need
+from outcrop.access.patterns import Values
 from outcrop.access.records import Identity, Records
 from outcrop.clock import Clock
 from outcrop.errors import Denied
@@ -18,68 +20,130 @@ TagsOf = Callable[[str], dict[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """A decision, and the kind of policy that made it: `identity-based` or `session`."""
-
-    decision: Decision
-    by: str = "identity-based"
-
-
-@dataclass(frozen=True, kw_only=True)
 class Decisions:
     """Decisions over the identities on record."""
 
     records: Records
     attachments: Attachments
+    remembered: Remembered
     tags_of: TagsOf
     clock: Clock
     account: str
 
     def identity_of(self, caller: Asker) -> Identity | None:
         """The user or role behind a caller; None when it was deleted meanwhile."""
-        return self.records.identity_with_id(caller.user_id.partition(":")[0])
+        subject = self._subject(self.remembered.now(), caller.user_id.partition(":")[0])
+        return None if subject is None else subject.identity
 
     def of_caller(self, caller: Asker, need: Need, context: Context) -> Verdict:
         """What the caller's policies say, and in a limited session the session's policies too: both must allow."""
-        identity = self.identity_of(caller)
-        if identity is None:
+        memory = self.remembered.now()
+        subject = self._subject(memory, caller.user_id.partition(":")[0])
+        if subject is None:
             return Verdict(decision=Decision.DENIED_IMPLICITLY)
-        known = {**self.known(identity, user_id=caller.user_id), **context}
-        own = self.of_identity(identity, need, known)
-        session = self.records.session(caller.key_id) if is_temporary_key(caller.key_id) else None
-        if own is not Decision.ALLOWED or session is None or not session.policies:
-            return Verdict(decision=own)
-        limited = self._decide([parse(each) for each in session.policies], need, known)
-        return Verdict(decision=limited, by="session")
+        temporary = is_temporary_key(caller.key_id)
+        limits = memory.limits.get(caller.key_id, self._limits) if temporary else ()
+        if limits is None:  # a session that was swept away may nothing
+            return Verdict(decision=Decision.DENIED_IMPLICITLY, by="session")
+        who = caller.user_id + caller.key_id if limits else subject.identity.id
+        return self._verdict(memory, who, subject, limits, need, {"aws:userid": caller.user_id, **context})
 
-    def of_identity(self, identity: Identity, need: Need, context: Context) -> Decision:
-        return self._decide(list(self.attachments.of(identity)), need, {**self.known(identity), **context})
+    def of_role(self, role: Identity, need: Need, context: Context) -> Decision:
+        """What the role's policies say, as of a job that runs under it."""
+        memory = self.remembered.now()
+        subject = self._subject(memory, role.id)
+        if subject is None:
+            return Decision.DENIED_IMPLICITLY
+        return self._verdict(memory, role.id, subject, (), need, context).decision
 
-    def known(self, identity: Identity, *, user_id: str = "") -> dict[str, str | tuple[str, ...]]:
+    def known(self, identity: Identity, *, user_id: str = "") -> Context:
         """The condition keys about the one who asks and about the moment."""
-        now = self.clock.now()
-        about: dict[str, str | tuple[str, ...]] = {
-            "aws:CurrentTime": now.isoformat(),
-            "aws:EpochTime": str(int(now.timestamp())),
-            "aws:PrincipalAccount": self.account,
-            "aws:PrincipalArn": identity.arn,
-            "aws:PrincipalType": "User" if identity.kind == "user" else "AssumedRole",
-            "aws:userid": user_id or identity.id,
-            **{f"aws:PrincipalTag/{key}": value for key, value in identity.tags.items()},
-        }
-        if identity.kind == "user":
-            about["aws:username"] = identity.name
-        return about
+        return {**_about(identity, self.account), "aws:userid": user_id or identity.id, **self._moment()}
 
-    def _decide(self, policies: list[Policy], need: Need, context: Context) -> Decision:
-        """The policies' decision, with what is known about the resource put beside the context."""
-        about = {**context, **need.context}
+    def _verdict(
+        self,
+        memory: Memory,
+        who: str,
+        subject: Subject,
+        limits: tuple[Policy, ...],
+        need: Need,
+        context: Context,
+    ) -> Verdict:
+        keys = subject.keys.union(*(policy.keys for policy in limits)) if limits else subject.keys
+        about = self._about_request(subject, keys, need, context) if keys else {}
+        question = (who, need.action, need.resource, tuple(about.items()))
+        verdict = memory.verdicts.get(question, lambda _question: _decided(subject, limits, need, about))
+        assert verdict is not None, "every question has an answer"
+        return verdict
+
+    def _about_request(self, subject: Subject, keys: frozenset[str], need: Need, context: Context) -> dict[str, Values]:
+        """What is known of the request under these keys, and nothing else."""
+        known = {"aws:userid": (subject.identity.id,), **subject.known}
+        known |= normalized(context) | normalized(need.context)
+        if not _MOMENT.isdisjoint(keys):
+            known |= normalized(self._moment())
         if need.resource != "*":
-            about.setdefault("aws:ResourceAccount", self.account)
-            if any(policy.asks_for_tags for policy in policies):
+            known.setdefault("aws:resourceaccount", (self.account,))
+            if any("resourcetag/" in key for key in keys):
                 tags = self.tags_of(need.resource)
-                about |= {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
-        return evaluate(policies, action=need.action, resource=need.resource, context=about)
+                known |= {f"aws:resourcetag/{key.lower()}": (value,) for key, value in tags.items()}
+        return {key: known[key] for key in sorted(keys) if key in known}
+
+    def _moment(self) -> dict[str, str]:
+        now = self.clock.now()
+        return {"aws:CurrentTime": now.isoformat(), "aws:EpochTime": str(int(now.timestamp()))}
+
+    def _subject(self, memory: Memory, identity_id: str) -> Subject | None:
+        return memory.subjects.get(identity_id, self._read_subject)
+
+    def _read_subject(self, identity_id: str) -> Subject | None:
+        identity = self.records.identity_with_id(identity_id)
+        if identity is None:
+            return None
+        policies, boundary = tuple(self.attachments.of(identity)), self.attachments.boundary_of(identity)
+        return Subject(
+            identity=identity,
+            policies=policies,
+            boundary=boundary,
+            known=normalized(_about(identity, self.account)),
+            keys=frozenset().union(*(each.keys for each in policies), boundary.keys if boundary else ()),
+        )
+
+    def _limits(self, key_id: str) -> tuple[Policy, ...] | None:
+        session = self.records.session(key_id)
+        return None if session is None else tuple(parse(each) for each in session.policies)
+
+
+_SEVERITY = {Decision.DENIED_EXPLICITLY: 0, Decision.DENIED_IMPLICITLY: 1, Decision.ALLOWED: 2}
+_MOMENT = frozenset(("aws:currenttime", "aws:epochtime"))
+
+
+def _decided(subject: Subject, limits: tuple[Policy, ...], need: Need, about: Context) -> Verdict:
+    """The whole of it: an explicit deny anywhere refuses, and each kind of policy that is there must allow."""
+    kinds = [("identity-based", subject.policies)]
+    kinds += [("permissions boundary", (subject.boundary,))] if subject.boundary is not None else []
+    kinds += [("session", limits)] if limits else []
+    verdicts = [
+        Verdict(decision=evaluate(policies, action=need.action, resource=need.resource, context=about), by=by)
+        for by, policies in kinds
+    ]
+    return min(verdicts, key=lambda each: _SEVERITY[each.decision])
+
+
+def _about(identity: Identity, account: str) -> dict[str, str | tuple[str, ...]]:
+    about: dict[str, str | tuple[str, ...]] = {
+        "aws:PrincipalAccount": account,
+        "aws:PrincipalArn": identity.arn,
+        "aws:PrincipalType": "User" if identity.kind == "user" else "AssumedRole",
+        **{f"aws:PrincipalTag/{key}": value for key, value in identity.tags.items()},
+    }
+    if identity.kind == "user":
+        about["aws:username"] = identity.name
+    return about
+
+
+_POLICY = {"permissions boundary": ""}
+"""What follows a kind of policy in AWS's sentence: `no permissions boundary allows`, `no session policy allows`."""
 
 
 def refused(caller: Asker, need: Need, verdict: Verdict) -> Denied:
@@ -91,7 +155,7 @@ def refused(caller: Asker, need: Need, verdict: Verdict) -> Denied:
         )
     if verdict.decision is Decision.DENIED_EXPLICITLY:
         article = "an" if verdict.by[0] in "aeiou" else "a"
-        why = f"with an explicit deny in {article} {verdict.by} policy"
+        why = f"with an explicit deny in {article} {verdict.by}{_POLICY.get(verdict.by, ' policy')}"
     else:
-        why = f"because no {verdict.by} policy allows the {need.action} action"
+        why = f"because no {verdict.by}{_POLICY.get(verdict.by, ' policy')} allows the {need.action} action"
     return Denied(f"User: {caller.arn} is not authorized to perform: {need.action}{where} {why}")

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from outcrop.access.conditions import OPERATORS, Condition, Quantifier
+from outcrop.access.patterns import variables_in
 from outcrop.errors import ServiceRefusal
 
 VERSIONS = ("2012-10-17", "2008-10-17")
@@ -69,8 +70,8 @@ class Statement:
 class Policy:
     statements: tuple[Statement, ...]
     version: str = "2008-10-17"
-    asks_for_tags: bool = False
-    "Whether it speaks of the resource's tags, which are looked up for such policies only."
+    keys: frozenset[str] = frozenset()
+    "The condition keys that its conditions and variables read, in lower case: nothing else about a request matters."
 
     @property
     def variables(self) -> bool:
@@ -98,7 +99,18 @@ def parse(text: str, form: Form = Form.IDENTITY) -> Policy:
     sids = [statement.sid for statement in parsed if statement.sid]
     if len(set(sids)) < len(sids):
         raise _malformed("Statement IDs (SID) in a single policy must be unique.", "")
-    return Policy(version=version, statements=parsed, asks_for_tags="aws:resourcetag/" in text.lower())
+    return Policy(
+        version=version,
+        statements=parsed,
+        keys=frozenset().union(*map(_keys_of, parsed)),
+    )
+
+
+def _keys_of(statement: Statement) -> frozenset[str]:
+    conditions = statement.conditions
+    texts = [value for condition in conditions for value in condition.values]
+    texts += statement.resources.patterns if statement.resources is not None else ()
+    return frozenset(condition.key for condition in conditions).union(*map(variables_in, texts))
 
 
 def _statement(raw: Any, form: Form, where: str) -> Statement:

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from functools import lru_cache
 
 from outcrop.access.conditions import holds
 from outcrop.access.documents import Effect, Matcher, Policy, Statement
@@ -55,8 +56,16 @@ def speaks_about(
 
 def _covers_action(matcher: Matcher, action: str) -> bool:
     wanted = action.lower()
-    covered = any(matches(fill(each.lower(), {}, variables=False) or "", wanted) for each in matcher.patterns)
+    covered = any(matches(_action_pattern(each), wanted) for each in matcher.patterns)
     return covered != matcher.negated
+
+
+@lru_cache(maxsize=4096)
+def _action_pattern(written: str) -> str:
+    """Action names are compared without case, and hold no variables."""
+    filled = fill(written.lower(), {}, variables=False)
+    assert filled is not None, "without variables nothing can be missing"
+    return filled
 
 
 def _covers_resource(matcher: Matcher, resource: str, context: Mapping[str, Values], variables: bool) -> bool:

@@ -35,6 +35,11 @@ def fill(template: str, context: Mapping[str, Values], *, variables: bool) -> st
     return "".join(filled)
 
 
+def variables_in(text: str) -> frozenset[str]:
+    """The keys of all variables that a text could mean, in lower case."""
+    return frozenset(each.partition(",")[0].strip().lower() for each in _VARIABLE.findall(text))
+
+
 def plain(pattern: str) -> str:
     """A filled pattern with its wildcards written as the characters they were."""
     return pattern.replace(ANY, "*").replace(ONE, "?")
@@ -44,7 +49,7 @@ def matches(pattern: str, text: str) -> bool:
     """Whether a filled pattern covers the whole text; `*` any characters, `?` one, case counts."""
     if ANY not in pattern and ONE not in pattern:
         return pattern == text
-    return pattern == ANY or _covers(tuple(pattern), text)
+    return pattern == ANY or _covers(_tokens(pattern), text)
 
 
 def covers_arn(pattern: str, arn: str) -> bool:
@@ -82,6 +87,11 @@ _ANY_INSIDE, _ONE_INSIDE = "\ue002", "\ue003"
 
 
 @lru_cache(maxsize=4096)
+def _tokens(pattern: str) -> tuple[str, ...]:
+    return tuple(pattern)
+
+
+@lru_cache(maxsize=4096)
 def _arn_tokens(pattern: str) -> tuple[str, ...]:
     tokens: list[str] = []
     colons = 0
@@ -98,6 +108,7 @@ def _arn_tokens(pattern: str) -> tuple[str, ...]:
     return tuple(tokens)
 
 
+@lru_cache(maxsize=8192)
 def _covers(tokens: tuple[str, ...], text: str) -> bool:
     """The places in the pattern that can be reached, character by character: no backtracking, whatever the stars."""
     places = _past_stars({0}, tokens)

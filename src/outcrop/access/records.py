@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy.engine import Engine
 
+from outcrop.access.changes import Changes
 from outcrop.access.names import Kind
 from outcrop.store.database import UtcTime, alone, create_tables, reading, writing
 
@@ -152,6 +153,7 @@ class Records:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         create_tables(engine, _schema)
+        self.changes = Changes(engine)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -267,7 +269,8 @@ class Records:
         self._write(sql.delete(_keys).where(_keys.c.id == key_id))
 
     def add_session(self, session: Session) -> None:
-        self._write(sql.insert(_sessions).values(_values(session)))
+        # Unnoted: nobody remembers that something was absent, and each AssumeRole would empty all memories.
+        self._write_unnoted(sql.insert(_sessions).values(_values(session)))
 
     def session(self, key_id: str) -> Session | None:
         row = self._first(sql.select(_sessions).where(_sessions.c.key_id == key_id))
@@ -289,6 +292,14 @@ class Records:
             return list(connection.execute(query).all())
 
     def _write(self, statement: sql.Insert | sql.Update | sql.Delete) -> int:
+        with writing(self.engine) as connection:
+            changed = connection.execute(statement).rowcount
+            if changed:
+                self.changes.note(connection)
+            return changed
+
+    def _write_unnoted(self, statement: sql.Insert | sql.Update | sql.Delete) -> int:
+        """For what no memory can hold a wrong belief about, see memory.py."""
         with writing(self.engine) as connection:
             return connection.execute(statement).rowcount
 

@@ -110,6 +110,11 @@ def writing(engine: Engine) -> Iterator[Connection]:
             _open_writes.reset(token)
 
 
+def is_writing(engine: Engine) -> bool:
+    """Whether this context is inside a `writing` of this database: it then sees what nobody else sees yet."""
+    return id(engine) in (_open_writes.get() or {})
+
+
 def alone(connection: Connection, name: str) -> None:
     """Until this write transaction ends, no other one that calls `alone` with the same name is running.
 
