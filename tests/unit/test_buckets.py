@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import pytest
 
@@ -17,7 +16,7 @@ from outcrop.buckets.listing import Asked
 from outcrop.buckets.names import Place
 from outcrop.buckets.receiving import Promise
 from outcrop.buckets.records import Details, ObjectRecord
-from outcrop.buckets.sweeping import GRACE, LEFTOVER_AGE
+from outcrop.buckets.sweeping import GRACE, GRACE_OF_PIECES, LEFTOVER_AGE
 from outcrop.buckets.uploads import MIN_PART_BYTES, ChosenPart
 from outcrop.clock import MovableClock
 from outcrop.errors import ServiceRefusal
@@ -27,6 +26,7 @@ from outcrop.store.store import Store
 
 FULL = Path("/dev/full")
 MIB = 1024**2
+LONG = hashlib.shake_128(b"long").digest(100_000)
 HERE = Place("books", "gen/parker.jsonl")
 
 
@@ -155,9 +155,9 @@ def test_what_is_not_there_is_refused(buckets: Buckets) -> None:
 
 
 def test_an_object_whose_file_was_damaged_is_refused_with_its_path(buckets: Buckets) -> None:
-    record = buckets.put_bytes("books", "a", b"hello")
+    record = buckets.put_bytes("books", "a", LONG)
     path = buckets.path(record)
-    path.write_bytes(b"hell")
+    path.write_bytes(LONG[1:])
 
     with refused("InternalError", 500):
         buckets.read_bytes("books", "a")
@@ -185,17 +185,17 @@ def test_a_file_is_put_from_disk(buckets: Buckets, tmp_path: Path) -> None:
 def test_a_broken_promise_leaves_the_old_object_and_no_file(
     buckets: Buckets, store: Store, promise: Promise, code: str
 ) -> None:
-    old = put(buckets, b"old")
+    old = put(buckets, LONG)
 
     with refused(code, 400):
-        put(buckets, b"new", promise=promise)
+        put(buckets, LONG[1:], promise=promise)
 
     assert buckets.find(*HERE) == old
     assert files(store) == [buckets.path(old)]
 
 
 def test_a_sender_who_stops_half_way_leaves_the_old_object_and_no_file(buckets: Buckets, store: Store) -> None:
-    old = put(buckets, b"old")
+    old = put(buckets, LONG)
 
     with refused("IncompleteBody", 400):
         put(buckets, b"n" * (2 * MIB), fail=True)
@@ -222,7 +222,7 @@ class FullDisk(ObjectFiles):
     @contextmanager
     def incoming(self) -> Iterator[IncomingFile]:
         with FULL.open("wb", buffering=0) as full:
-            yield IncomingFile(FULL, cast("BinaryIO", full))
+            yield IncomingFile(FULL, full)
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
@@ -239,13 +239,13 @@ def test_a_full_disk_is_said_once_and_the_old_object_stays_whole(
     )
 
     with refused("InsufficientStorage", 507):
-        put(Buckets(full, clock), b"new")
+        put(Buckets(full, clock), LONG)
 
     assert buckets.read_bytes(*HERE) == b"old"
 
 
 def test_a_copy_shares_the_file_and_outlives_its_source(buckets: Buckets, store: Store, clock: MovableClock) -> None:
-    source = put(buckets, b"text", details=Details(metadata={"a": "1"}), promise=Promise(algorithm=Algorithm.CRC32))
+    source = put(buckets, LONG, details=Details(metadata={"a": "1"}), promise=Promise(algorithm=Algorithm.CRC32))
 
     copied = buckets.copy(HERE, Place("books", "copy"))
     other = buckets.copy(HERE, Place("books", "other"), details=Details(), algorithm=Algorithm.SHA256)
@@ -253,7 +253,7 @@ def test_a_copy_shares_the_file_and_outlives_its_source(buckets: Buckets, store:
     clock.move(2 * GRACE)
     buckets.sweep()
 
-    assert buckets.read_bytes("books", "copy") == b"text"
+    assert buckets.read_bytes("books", "copy") == LONG
     assert (copied.etag, copied.details, copied.checksum) == (source.etag, source.details, source.checksum)
     assert other.details == Details()
     assert other.checksum is not None
@@ -286,13 +286,13 @@ def test_a_listing_folds_groups(buckets: Buckets) -> None:
 
 
 def test_a_file_goes_a_while_after_its_last_row(buckets: Buckets, store: Store, clock: MovableClock) -> None:
-    buckets.put_bytes("books", "one", b"same")
-    path = buckets.path(buckets.put_bytes("books", "two", b"same"))
+    buckets.put_bytes("books", "one", LONG)
+    path = buckets.path(buckets.put_bytes("books", "two", LONG))
     buckets.remove("books", "one")
     clock.move(2 * GRACE)
     assert buckets.sweep() == 0  # the other row still names it
 
-    buckets.put_bytes("books", "two", b"different")
+    buckets.put_bytes("books", "two", LONG[1:])
     assert path.exists()  # whoever was told the path may be about to open it
     clock.move(2 * GRACE)
     assert buckets.sweep() == 1
@@ -313,7 +313,7 @@ def test_a_file_that_is_put_again_before_the_sweep_stays(buckets: Buckets, clock
 
 
 def test_what_a_crash_left_is_taken_up_at_the_next_start(buckets: Buckets, store: Store, clock: MovableClock) -> None:
-    buckets.put_bytes("books", "a", b"wanted")
+    buckets.put_bytes("books", "a", LONG)
     orphan = store.objects.path("ab" + "0" * 62)
     orphan.parent.mkdir(exist_ok=True)
     orphan.write_bytes(b"renamed, but its row was never written")
@@ -352,11 +352,12 @@ def test_parts_become_one_object_in_the_order_of_their_numbers(
     md5s = hashlib.md5(b"1" * MIN_PART_BYTES).digest() + hashlib.md5(b"the end").digest()
     assert buckets.read_bytes(*HERE) == whole
     assert record.etag == hashlib.md5(md5s).hexdigest() + "-2"
-    assert record.digest == hashlib.sha256(whole).hexdigest()
     assert record.details.content_type == "text/x"
-    clock.move(2 * GRACE)
+    assert buckets.path(record).read_bytes() == whole
+    clock.move(2 * GRACE_OF_PIECES)
     buckets.sweep()
     assert files(store) == [buckets.path(record)]
+    assert buckets.read_bytes(*HERE) == whole
 
 
 def test_completing_again_gives_the_same_object(buckets: Buckets) -> None:

@@ -107,7 +107,9 @@ class Door:
         trailers: dict[str, str] = {}
         body: AsyncIterator[bytes] | None = None
         if routed.service == "s3":
-            body = payload.plain(visit.incoming.stream(), verified, visit.request.headers, trailers)
+            body = payload.plain(
+                visit.incoming.stream(), verified, visit.request.headers, trailers, hashed=not streams
+            )
             if not streams:
                 visit.request = replace(visit.request, body=await _read(visit, exchange.joined(body, limit)))
         params = parse(routed, visit.request)
@@ -121,6 +123,7 @@ class Door:
             request_id=visit.request_id,
             headers=visit.request.headers,
             body=body if streams else None,
+            body_sha256=payload.promised_sha256(verified) if streams else None,
             trailers=trailers,
         )
         return await _serialized(visit, routed, await self._call(handler, call))

@@ -59,6 +59,8 @@ class Call:
     "As the client sent them, names in lower case."
     body: AsyncIterator[bytes] | None = None
     "The streaming upload, for operations that have one."
+    body_sha256: str | None = None
+    "What the signature promises of `body`, to be checked by whoever stores it; its other promises were checked."
     trailers: Mapping[str, str] = field(default_factory=dict)
     "Headers sent after the upload; complete once `body` has ended."
 

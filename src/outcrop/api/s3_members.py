@@ -154,8 +154,15 @@ def promise_of(call: Call) -> Promise:
         algorithm=algorithm,
         checksum=given[1] if given else None,
         content_md5=call.params.get("ContentMD5"),
+        sha256=call.body_sha256,
         trailers=call.trailers,
+        size=_size_of(call),
     )
+
+
+def _size_of(call: Call) -> int | None:
+    stated = call.headers.get("x-amz-decoded-content-length") or call.headers.get("content-length", "")
+    return int(stated) if stated.isdecimal() else None
 
 
 def given_checksum(params: Mapping[str, Any]) -> tuple[Algorithm, str] | None:

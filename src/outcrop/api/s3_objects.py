@@ -24,7 +24,6 @@ from outcrop.buckets.conditions import Conditions, Stretch
 from outcrop.buckets.names import Place
 from outcrop.buckets.records import Details, ObjectRecord
 from outcrop.errors import Denied, ServiceRefusal
-from outcrop.protocol.http import FileBody
 
 MAX_DELETIONS = 1000
 
@@ -55,8 +54,7 @@ async def put_object(platform: Platform, call: Call) -> Answered:
 def get_object(platform: Platform, call: Call) -> Answered:
     record, stretch = _asked(platform, call)
     part = stretch or Stretch(0, record.size)
-    body = FileBody(path=platform.buckets.path(record), offset=part.offset, length=part.length) if part.length else b""
-    return _answer(call, record, stretch, {"Body": body})
+    return _answer(call, record, stretch, {"Body": platform.buckets.body(record, part)})
 
 
 def head_object(platform: Platform, call: Call) -> Answered:

@@ -1,8 +1,8 @@
 """The built-in S3: buckets and the objects in them. Uploads in parts are `Buckets.uploads`.
 
-The door uses `put`, which takes the bytes as they arrive; workers use `put_bytes`, `put_file`, `read_bytes` and
-`path_of`. Everything is refused in S3's codes. An object is whole or not there at all, and its bytes never change: an
-overwrite is another file.
+The door uses `put`, which takes the bytes as they arrive, and `body`; workers use `put_bytes`, `put_file`, `read_bytes`
+and `path_of`. Everything is refused in S3's codes. An object is whole or not there at all, and its bytes never change:
+an overwrite is another content.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -15,13 +15,16 @@ from sqlalchemy.engine import Connection
 from outcrop.buckets import checksums, listing, names, records, refusals, sweeping
 from outcrop.buckets import conditions as conditional
 from outcrop.buckets.checksums import Algorithm, Checksum
-from outcrop.buckets.conditions import UNCONDITIONAL, Conditions
+from outcrop.buckets.conditions import UNCONDITIONAL, Conditions, Stretch
+from outcrop.buckets.content_records import Piece, pieces_of, schema
+from outcrop.buckets.contents import Contents
+from outcrop.buckets.grouping import Grouping
 from outcrop.buckets.names import Place
 from outcrop.buckets.receiving import BLOCK_BYTES, NOTHING_PROMISED, Promise, Reception, receive
 from outcrop.buckets.records import BucketRecord, Details, ObjectRecord
 from outcrop.buckets.uploads import Uploads
 from outcrop.clock import Clock
-from outcrop.errors import ServiceRefusal
+from outcrop.protocol.http import Body
 from outcrop.settings import DEFAULT_REGION
 from outcrop.store.database import alone, create_tables, reading, writing
 from outcrop.store.store import Store
@@ -35,8 +38,10 @@ class Buckets:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        create_tables(store.engine, records.schema)
-        self.uploads = Uploads(store, clock)
+        create_tables(store.engine, schema)
+        self._contents = Contents(store, clock)
+        self._grouping = Grouping(store.engine)
+        self.uploads = Uploads(store, clock, self._contents, self._grouping)
 
     def create(self, name: str, region: str) -> BucketRecord:
         """Raises InvalidBucketName; BucketAlreadyOwnedByYou for one that exists, except in us-east-1, as S3 does."""
@@ -83,9 +88,9 @@ class Buckets:
         conditions: Conditions = UNCONDITIONAL,
     ) -> ObjectRecord:
         """Store the bytes as they arrive. On any failure, the sender's or ours, what was there before stays whole."""
-        await to_thread.run_sync(self._check_target, place)
-        with refusals.full_disk_refused(), self._store.objects.incoming() as incoming:
-            reception = Reception(incoming, promise)
+        if not promise.is_small:  # else it is refused as soon when all of it is here
+            await to_thread.run_sync(self._check_target, place)
+        with refusals.full_disk_refused(), self._contents.reception(promise) as reception:
             await receive(chunks, reception)
             return await to_thread.run_sync(self._keep, place, reception, details, conditions)
 
@@ -102,33 +107,38 @@ class Buckets:
         with reading(self._store.engine) as connection:
             return _required_object(connection, Place(bucket, key))
 
+    def body(self, record: ObjectRecord, stretch: Stretch) -> Body:
+        """These bytes of an object, to be sent."""
+        return self._contents.body(record, stretch)
+
+    def pieces(self, record: ObjectRecord) -> list[Piece]:
+        """The parts of the upload that made the object; none when it was put whole."""
+        if "-" not in record.etag:
+            return []
+        with reading(self._store.engine) as connection:
+            return pieces_of(connection, record.digest)
+
     def path(self, record: ObjectRecord) -> Path:
-        """The file of an object, to be read only. Open it soon: it is removed minutes after its object is."""
-        path = self._store.objects.path(record.digest)
-        if not path.is_file() or path.stat().st_size != record.size:
-            raise ServiceRefusal(
-                "InternalError",
-                f"s3://{record.bucket}/{record.key}: its file {path} is missing or cut short. Restore it, or upload "
-                "the object again.",
-                http_status=500,
-            )
-        return path
+        """The object as a file, to be read only. Open it soon: it is removed minutes after its object is."""
+        return self._contents.path(record)
 
     def path_of(self, bucket: str, key: str) -> Path:
         """`path` of the object that is there now."""
         return self.path(self.find(bucket, key))
 
     def read_bytes(self, bucket: str, key: str) -> bytes:
-        return self.path_of(bucket, key).read_bytes()
+        return self._contents.read(self.find(bucket, key))
 
     def remove(self, bucket: str, key: str, conditions: Conditions = UNCONDITIONAL) -> None:
         """Removing what is not there is no error. Raises NoSuchBucket, PreconditionFailed."""
-        with writing(self._store.engine) as connection:
+
+        def removed(connection: Connection) -> None:
             alone(connection, sweeping.ROOM)
             _required(connection, bucket)
             conditional.check_write(key, records.object_at(connection, bucket, key), conditions)
             records.remove_object(connection, bucket, key, at=self._clock.now())
-        self.sweep()
+
+        self._grouping.make(removed)
 
     def copy(
         self,
@@ -163,7 +173,6 @@ class Buckets:
                 upload_id=None,
             )
             records.put_object(connection, copied)
-        self.sweep()
         return copied
 
     def tag(self, bucket: str, key: str, tags: dict[str, str]) -> None:
@@ -190,7 +199,7 @@ class Buckets:
             start = page.next_start
 
     def sweep(self) -> int:
-        """Remove files without a row; happens by itself after each change."""
+        """Remove contents without a row; the server does so every minute."""
         return sweeping.sweep(self._store, self._clock.now())
 
     def sweep_leftovers(self) -> int:
@@ -199,8 +208,7 @@ class Buckets:
 
     def _put_blocks(self, place: Place, blocks: Iterator[bytes], content_type: str) -> ObjectRecord:
         self._check_target(place)
-        with refusals.full_disk_refused(), self._store.objects.incoming() as incoming:
-            reception = Reception(incoming, NOTHING_PROMISED)
+        with refusals.full_disk_refused(), self._contents.reception(NOTHING_PROMISED) as reception:
             for block in blocks:
                 reception.write(block)
             return self._keep(place, reception, Details(content_type=content_type), UNCONDITIONAL)
@@ -210,15 +218,17 @@ class Buckets:
         self.head(place.bucket)
 
     def _keep(self, place: Place, reception: Reception, details: Details, conditions: Conditions) -> ObjectRecord:
+        names.check_key(place.key)
         reception.settle()
-        with writing(self._store.engine) as connection:
+
+        def kept(connection: Connection) -> ObjectRecord:
             alone(connection, sweeping.ROOM)
             _required(connection, place.bucket)
             conditional.check_write(place.key, records.object_at(connection, *place), conditions)
             record = ObjectRecord(
                 bucket=place.bucket,
                 key=place.key,
-                digest=self._store.objects.keep(reception.incoming),  # file first, row last: see sweeping.py
+                digest=self._contents.keep(connection, reception),
                 size=reception.size,
                 etag=reception.etag,
                 modified=self._clock.now(),
@@ -226,14 +236,14 @@ class Buckets:
                 checksum=reception.checksum,
             )
             records.put_object(connection, record)
-        self.sweep()
-        return record
+            return record
+
+        return self._grouping.make(kept)
 
     def _checksum_for_copy(self, source: ObjectRecord, algorithm: Algorithm | None) -> Checksum | None:
         if algorithm is None or (source.checksum is not None and source.checksum.algorithm is algorithm):
             return source.checksum
-        with self.path(source).open("rb") as file:
-            return checksums.of_blocks(algorithm, iter(lambda: file.read(BLOCK_BYTES), b""))
+        return checksums.of_blocks(algorithm, self._contents.blocks(source))
 
 
 def _required(connection: Connection, bucket: str) -> BucketRecord:

@@ -58,6 +58,13 @@ class _RunningCrc:
         return self._value.to_bytes(self._size, "big")
 
 
+_POLYNOMIALS = {
+    Algorithm.CRC32: crc.CRC32,
+    Algorithm.CRC32C: crc.CRC32C,
+    Algorithm.CRC64NVME: crc.CRC64NVME,
+}
+
+
 def running(algorithm: Algorithm) -> Running:
     """A new checksum to feed."""
     match algorithm:
@@ -106,6 +113,15 @@ def of_parts(algorithm: Algorithm, values: Iterable[str]) -> Checksum:
     whole = running(algorithm)
     whole.update(b"".join(digests))
     return Checksum(algorithm=algorithm, value=f"{encoded(whole.digest())}-{len(digests)}", type=ChecksumType.COMPOSITE)
+
+
+def joined(algorithm: Algorithm, parts: Iterable[tuple[str, int]]) -> Checksum:
+    """The checksum of all bytes from the (checksum, size) of their parts, which only the CRCs allow."""
+    polynomial = _POLYNOMIALS[algorithm]
+    whole = 0
+    for value, size in parts:
+        whole = crc.joined(whole, int.from_bytes(base64.b64decode(value)), size, polynomial)
+    return Checksum(algorithm=algorithm, value=encoded(whole.to_bytes(polynomial.width // 8, "big")))
 
 
 def default_type(algorithm: Algorithm) -> ChecksumType:

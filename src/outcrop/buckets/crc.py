@@ -6,7 +6,7 @@ Both rest on the check being linear: crc(a + b) = shifted(crc(a), len(b)) ^ crc(
 Source of both polynomials: https://reveng.sourceforge.io/crc-catalogue/ (CRC-32/ISCSI, CRC-64/NVME).
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Polynomial(NamedTuple):
     width: int
 
 
+CRC32 = Polynomial(0xEDB88320, 32)  # zlib takes it; here it is only joined
 CRC32C = Polynomial(0x82F63B78, 32)
 CRC64NVME = Polynomial(0x9A6C9329AC4BC9B5, 64)
 
@@ -39,6 +40,24 @@ def crc(data: bytes, polynomial: Polynomial, before: int = 0) -> int:
         through = _through_lanes if len(block) >= _WORTH_LANES else _through_loop
         register = through(block, polynomial, register)
     return register ^ ones
+
+
+def joined(first: int, second: int, size: int, polynomial: Polynomial) -> int:
+    """The check of two pieces in a row from the check of each, and the size of the second."""
+    return _applied(_images_after(polynomial, size), first) ^ second
+
+
+@lru_cache(maxsize=64)
+def _images_after(polynomial: Polynomial, size: int) -> list[int]:
+    """What becomes of each bit of a register after so many zero bytes: the map of one byte, by repeated squaring."""
+    images = [1 << bit for bit in range(polynomial.width)]
+    step = [_through_loop(b"\0", polynomial, 1 << bit) for bit in range(polynomial.width)]
+    while size:
+        if size & 1:
+            images = [_applied(step, image) for image in images]
+        step = [_applied(step, image) for image in step]
+        size >>= 1
+    return images
 
 
 def _through_loop(data: bytes, polynomial: Polynomial, register: int) -> int:

@@ -1,17 +1,26 @@
-"""Bytes that arrive: written under a temporary name while their digests are taken, then held to their promise."""
+"""Bytes that arrive: kept aside while their digests are taken, then held to their promise.
 
+What is small stays in memory; more goes into a file under a temporary name. Nothing counts before `settle`.
+"""
+
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Self
 
-from anyio import to_thread
+from anyio import CancelScope
 
 from outcrop.buckets import checksums, refusals
 from outcrop.buckets.checksums import Algorithm, Checksum
-from outcrop.store.objects import IncomingFile
+from outcrop.buckets.content_records import SMALL_BYTES
+from outcrop.store.objects import IncomingFile, ObjectFiles
 
 MAX_SINGLE_BYTES = 5 * 1024**3
 BLOCK_BYTES = 1024**2
+_WORTH_A_THREAD = 256 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,25 +31,51 @@ class Promise:
     "The checksum to take, and to keep with the object."
     checksum: str | None = None
     content_md5: str | None = None
+    sha256: str | None = None
+    "What the signature of the request says of its body."
     trailers: Mapping[str, str] = field(default_factory=dict)
     "Headers after the body, complete when it has ended: a checksum may stand there."
+    size: int | None = None
+    "How many bytes are to come, where that is known."
+
+    @property
+    def is_small(self) -> bool:
+        return self.size is not None and self.size <= SMALL_BYTES
 
 
 NOTHING_PROMISED = Promise()
 
 
 class Reception:
-    """An arriving object or part: feed it with `write`, then `settle` it."""
+    """An arriving object or part: feed it with `write`, then `settle` it. Leaving the `with` drops what is not kept."""
 
-    def __init__(self, incoming: IncomingFile, promise: Promise) -> None:
-        self.incoming = incoming
+    def __init__(self, files: ObjectFiles, promise: Promise, beside: Executor) -> None:
+        """`beside` takes one digest of a long block while the caller's thread takes the others."""
+        self.size = 0
+        self.file: IncomingFile | None = None
+        self._files = files
         self._promise = promise
+        self._beside = beside
+        self._small = bytearray()
+        self._sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._checksum = None if promise.algorithm is None else checksums.running(promise.algorithm)
+        self._opened = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
 
     @property
-    def size(self) -> int:
-        return self.incoming.size
+    def digest(self) -> str:
+        return self._sha256.hexdigest()
+
+    @property
+    def small(self) -> bytes:
+        """All of it, when there is no file."""
+        return bytes(self._small)
 
     @property
     def etag(self) -> str:
@@ -53,52 +88,73 @@ class Reception:
         return Checksum(algorithm=self._promise.algorithm, value=checksums.encoded(self._checksum.digest()))
 
     def write(self, data: bytes) -> None:
-        if self.size + len(data) > MAX_SINGLE_BYTES:
+        """Raises EntityTooLarge, DiskFull."""
+        self.size += len(data)
+        if self.size > MAX_SINGLE_BYTES:
             raise refusals.entity_too_large(MAX_SINGLE_BYTES)
-        self.incoming.write(data)
-        self._md5.update(data)
-        if self._checksum is not None:
-            self._checksum.update(data)
+        if len(data) < _WORTH_A_THREAD:
+            self._md5.update(data)
+            self._take(data)
+            return
+        beside = self._beside.submit(self._md5.update, data)  # hashlib lets go of the interpreter meanwhile
+        try:
+            self._take(data)
+        finally:
+            beside.result()
 
     def settle(self) -> None:
-        """Bring the file to the disk. Raises BadDigest when a promise is broken, and writes nothing more."""
+        """Bring a file to the disk. Raises BadDigest when a promise is broken, and writes nothing more."""
         checksums.check_md5(self._promise.content_md5, self._md5.digest())
         checksum = self.checksum
         if checksum is not None:
             in_trailer = self._promise.trailers.get(f"x-amz-checksum-{checksum.algorithm.lower()}")
             checksums.check_value(checksum, self._promise.checksum or in_trailer)
-        self.incoming.settle()
+        if self._promise.sha256 not in (None, self.digest):
+            raise refusals.payload_mismatch(str(self._promise.sha256), self.digest)
+        if self.file is not None:
+            self.file.settle()
 
-
-class Assembly:
-    """The parts of an upload becoming one file, and the checksum over all of it when one is wanted."""
-
-    def __init__(self, incoming: IncomingFile, algorithm: Algorithm | None) -> None:
-        self.incoming = incoming
-        self._algorithm = algorithm
-        self._checksum = None if algorithm is None else checksums.running(algorithm)
-
-    @property
-    def checksum(self) -> Checksum | None:
-        if self._checksum is None or self._algorithm is None:
-            return None
-        return Checksum(algorithm=self._algorithm, value=checksums.encoded(self._checksum.digest()))
-
-    def write(self, data: bytes) -> None:
-        self.incoming.write(data)
+    def _take(self, data: bytes) -> None:
+        self._sha256.update(data)
         if self._checksum is not None:
             self._checksum.update(data)
+        if self.file is None and self.size <= SMALL_BYTES:
+            self._small += data
+            return
+        if self.file is None:
+            self.file = self._opened.enter_context(self._files.incoming())
+            if self._small:
+                self.file.write(self.small)
+                self._small = bytearray()
+        self.file.write(data)
 
 
 async def receive(chunks: AsyncIterator[bytes], into: Reception) -> None:
-    """Feed every chunk, in a thread and in blocks: writing and hashing must not hold up the event loop."""
-    waiting: list[bytes] = []
-    size = 0
+    """Feed every chunk: a small body at once, a longer one block by block in a thread, while the next block arrives."""
+    block, ended = await _block(chunks, SMALL_BYTES)
+    if ended:
+        into.write(block)
+        return
+    loop = asyncio.get_running_loop()
+    while block:
+        writing = loop.run_in_executor(None, into.write, block)
+        try:
+            block, ended = (b"", True) if ended else await _block(chunks, BLOCK_BYTES)
+        finally:
+            with CancelScope(shield=True):  # the file is closed next, so nobody may be writing to it
+                await asyncio.wait([writing])
+            failure = writing.exception()
+        if failure is not None:
+            raise failure
+
+
+async def _block(chunks: AsyncIterator[bytes], size: int) -> tuple[bytes, bool]:
+    """The next chunks until they are longer than `size`, and whether they were the last."""
+    pieces: list[bytes] = []
+    found = 0
     async for chunk in chunks:
-        waiting.append(chunk)
-        size += len(chunk)
-        if size >= BLOCK_BYTES:
-            await to_thread.run_sync(into.write, b"".join(waiting))
-            waiting, size = [], 0
-    if waiting:
-        await to_thread.run_sync(into.write, b"".join(waiting))
+        pieces.append(chunk)
+        found += len(chunk)
+        if found > size:
+            return b"".join(pieces), False
+    return b"".join(pieces), True

@@ -1,10 +1,9 @@
-"""The rows of the built-in S3: buckets, objects, unfinished uploads and their parts, files that lost their last row.
+"""The rows of the built-in S3: buckets, objects, unfinished uploads and their parts. Their bytes: `content_records.py`.
 
 Keys are stored as their UTF-8 bytes, since S3 lists them in the order of these bytes, whatever the database thinks of
 letters. Every function takes an open connection: which rows change together is decided by the caller.
 """
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,6 +12,7 @@ import sqlalchemy as sql
 from sqlalchemy.engine import Connection, Dialect
 
 from outcrop.buckets.checksums import Algorithm, Checksum, ChecksumType
+from outcrop.buckets.content_records import checksum_stored, note_unwanted, schema
 from outcrop.store.database import UtcTime
 
 
@@ -29,7 +29,6 @@ class Utf8(sql.types.TypeDecorator[str]):
         return None if value is None else value.decode()
 
 
-schema = sql.MetaData()
 _buckets = sql.Table(
     "buckets",
     schema,
@@ -73,12 +72,6 @@ _parts = sql.Table(
     sql.Column("modified", UtcTime, nullable=False),
     sql.Column("checksum", sql.JSON),
 )
-_unwanted = sql.Table(
-    "unwanted_files",
-    schema,
-    sql.Column("digest", sql.String, primary_key=True),
-    sql.Column("since", UtcTime, nullable=False, index=True),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +94,7 @@ class Details:
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectRecord:
-    """An object; `digest` is the SHA-256 of its bytes and names their file, `etag` is without quotes."""
+    """An object; `digest` names its bytes (see `content_records.py`), `etag` is without quotes."""
 
     bucket: str
     key: str
@@ -165,8 +158,7 @@ def object_at(connection: Connection, bucket: str, key: str) -> ObjectRecord | N
 def put_object(connection: Connection, record: ObjectRecord) -> None:
     """Write the row, in place of one with the same bucket and key; the other's file becomes unwanted."""
     remove_object(connection, record.bucket, record.key, at=record.modified)
-    values = asdict(record)
-    connection.execute(sql.insert(_objects).values(values))
+    connection.execute(sql.insert(_objects).values(asdict(record)))
 
 
 def change_details(connection: Connection, record: ObjectRecord, details: Details) -> None:
@@ -177,9 +169,10 @@ def change_details(connection: Connection, record: ObjectRecord, details: Detail
 
 def remove_object(connection: Connection, bucket: str, key: str, *, at: datetime) -> None:
     here = (_objects.c.bucket == bucket) & (_objects.c.key == key)
-    digests = connection.execute(sql.select(_objects.c.digest).where(here)).scalars().all()
-    connection.execute(sql.delete(_objects).where(here))
-    note_unwanted(connection, digests, at=at)
+    digest = connection.execute(sql.select(_objects.c.digest).where(here)).scalar()
+    if digest is not None:
+        connection.execute(sql.delete(_objects).where(here))
+        note_unwanted(connection, [digest], at=at)
 
 
 def objects_from(
@@ -209,7 +202,7 @@ def uploads_of(connection: Connection, bucket: str) -> list[UploadRecord]:
 
 
 def remove_upload(connection: Connection, upload_id: str, *, at: datetime) -> None:
-    """With its parts, whose files become unwanted."""
+    """With its parts, whose bytes become unwanted unless an object is made of them."""
     parts = _parts.c.upload_id == upload_id
     digests = connection.execute(sql.select(_parts.c.digest).where(parts)).scalars().all()
     connection.execute(sql.delete(_parts).where(parts))
@@ -231,34 +224,19 @@ def parts_of(connection: Connection, upload_id: str) -> list[PartRecord]:
     return [_part(row) for row in connection.execute(query)]
 
 
-def note_unwanted(connection: Connection, digests: Iterable[str], *, at: datetime) -> None:
-    """Files that may have lost their last row. Noted without asking for another one: the sweep asks when it counts."""
-    for digest in set(digests):
-        forget_unwanted(connection, digest)
-        connection.execute(sql.insert(_unwanted).values(digest=digest, since=at))
-
-
-def unwanted_since(connection: Connection, before: datetime, limit: int) -> list[str]:
-    """Digests whose row went before that moment, the oldest first."""
-    query = sql.select(_unwanted.c.digest).where(_unwanted.c.since < before).order_by(_unwanted.c.since).limit(limit)
-    return list(connection.execute(query).scalars())
-
-
-def forget_unwanted(connection: Connection, digest: str) -> None:
-    connection.execute(sql.delete(_unwanted).where(_unwanted.c.digest == digest))
-
-
-def is_wanted(connection: Connection, digest: str) -> bool:
-    """Whether a row names the file with this digest."""
-    wanted = sql.or_(
+def names_content(connection: Connection, digest: str) -> bool:
+    """Whether an object or a part has the bytes with this digest."""
+    named = sql.or_(
         sql.exists(sql.select(_objects.c.digest).where(_objects.c.digest == digest)),
         sql.exists(sql.select(_parts.c.digest).where(_parts.c.digest == digest)),
     )
-    return bool(connection.execute(sql.select(wanted)).scalar())
+    return bool(connection.execute(sql.select(named)).scalar())
 
 
 def _object(row: sql.Row[Any]) -> ObjectRecord:
-    return ObjectRecord(**{**row._mapping, "details": Details(**row.details), "checksum": _checksum(row.checksum)})
+    return ObjectRecord(
+        **{**row._mapping, "details": Details(**row.details), "checksum": checksum_stored(row.checksum)}
+    )
 
 
 def _upload(row: sql.Row[Any]) -> UploadRecord:
@@ -271,10 +249,4 @@ def _upload(row: sql.Row[Any]) -> UploadRecord:
 
 
 def _part(row: sql.Row[Any]) -> PartRecord:
-    return PartRecord(**{**row._mapping, "checksum": _checksum(row.checksum)})
-
-
-def _checksum(stored: dict[str, str] | None) -> Checksum | None:
-    if stored is None:
-        return None
-    return Checksum(algorithm=Algorithm(stored["algorithm"]), value=stored["value"], type=ChecksumType(stored["type"]))
+    return PartRecord(**{**row._mapping, "checksum": checksum_stored(row.checksum)})

@@ -87,6 +87,16 @@ def invalid_digest() -> ServiceRefusal:
     return ServiceRefusal("InvalidDigest", "The Content-MD5 you specified is not valid.", http_status=400)
 
 
+def payload_mismatch(stated: str, computed: str) -> ServiceRefusal:
+    return ServiceRefusal(
+        "XAmzContentSHA256Mismatch",
+        "The provided 'x-amz-content-sha256' header does not match what was computed.",
+        http_status=400,
+        ClientComputedContentSHA256=stated,
+        S3ComputedContentSHA256=computed,
+    )
+
+
 def invalid_part(number: int) -> ServiceRefusal:
     return ServiceRefusal(
         "InvalidPart",

@@ -1,4 +1,4 @@
-"""Files that no row names any more are removed here, and only here.
+"""Contents that no row names any more are removed here, and only here: files, rows of small ones, pieces of others.
 
 Two puts of the same content, a delete and a sweep may run at once, in different processes. None of them loses a file:
 
@@ -14,11 +14,15 @@ Two puts of the same content, a delete and a sweep may run at once, in different
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from outcrop.buckets import records
+from sqlalchemy.engine import Connection
+
+from outcrop.buckets import content_records, records
 from outcrop.store.database import alone, reading, writing
 from outcrop.store.store import Store
 
 GRACE = timedelta(minutes=2)
+GRACE_OF_PIECES = timedelta(hours=1)
+"More for the pieces of an object: a download opens them one after the other."
 LEFTOVER_AGE = timedelta(days=1)
 ROOM = "buckets"
 
@@ -29,16 +33,17 @@ def sweep(store: Store, now: datetime) -> int:
     """Remove files that were unwanted through the grace period; returns how many. Cheap when there is nothing to do."""
     before = now - GRACE
     with reading(store.engine) as connection:
-        if not records.unwanted_since(connection, before, 1):
+        if not content_records.unwanted_since(connection, before, 1):
             return 0
     removed = 0
     with writing(store.engine) as connection:
         alone(connection, ROOM)
-        for digest in records.unwanted_since(connection, before, _BATCH):
-            if not records.is_wanted(connection, digest):
+        for digest in content_records.unwanted_since(connection, before, _BATCH):
+            content_records.forget_unwanted(connection, digest)
+            if not _is_wanted(connection, digest):
                 store.objects.remove(digest)
+                content_records.remove_content(connection, digest, at=now + GRACE_OF_PIECES)
                 removed += 1
-            records.forget_unwanted(connection, digest)
     return removed
 
 
@@ -52,12 +57,16 @@ def sweep_leftovers(store: Store, now: datetime) -> int:
         path.unlink(missing_ok=True)
     with reading(store.engine) as connection:
         old = [path.name for path in store.objects.kept() if _is_old(path, now)]
-        orphans = [digest for digest in old if not records.is_wanted(connection, digest)]
+        orphans = [digest for digest in old if not _is_wanted(connection, digest)]
     if orphans:
         with writing(store.engine) as connection:
             alone(connection, ROOM)
-            records.note_unwanted(connection, orphans, at=now)
+            content_records.note_unwanted(connection, orphans, at=now)
     return len(unfinished) + len(orphans)
+
+
+def _is_wanted(connection: Connection, digest: str) -> bool:
+    return records.names_content(connection, digest) or content_records.is_piece(connection, digest)
 
 
 def _is_old(path: Path, now: datetime) -> bool:

@@ -1,11 +1,11 @@
 """Uploads in parts: begun, fed in any order and at the same time, then completed into one object, or aborted.
 
-Each part is a file of its own. Completing reads the chosen parts into one new file before the short transaction that
-makes the object and ends the upload; until then the object that was there stays what it was.
+Each part is a content of its own. Completing names the chosen parts as the pieces of one object and ends the upload, in
+one short transaction that reads no byte, however long the parts are; until then the object that was there stays.
 """
 
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
@@ -17,8 +17,11 @@ from outcrop.buckets import checksums, names, records, refusals, sweeping
 from outcrop.buckets import conditions as conditional
 from outcrop.buckets.checksums import Algorithm, Checksum, ChecksumType
 from outcrop.buckets.conditions import UNCONDITIONAL, Conditions, Stretch
+from outcrop.buckets.content_records import Piece, digest_of_pieces, put_pieces
+from outcrop.buckets.contents import Contents
+from outcrop.buckets.grouping import Grouping
 from outcrop.buckets.names import Place
-from outcrop.buckets.receiving import BLOCK_BYTES, Assembly, Promise, Reception, receive
+from outcrop.buckets.receiving import Promise, Reception, receive
 from outcrop.buckets.records import Details, ObjectRecord, PartRecord, UploadRecord
 from outcrop.clock import Clock
 from outcrop.errors import ServiceRefusal
@@ -41,9 +44,11 @@ class ChosenPart:
 class Uploads:
     """The unfinished uploads of every bucket."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, contents: Contents, grouping: Grouping) -> None:
         self._store = store
         self._clock = clock
+        self._contents = contents
+        self._grouping = grouping
 
     def begin(
         self,
@@ -85,8 +90,8 @@ class Uploads:
     ) -> PartRecord:
         """Store one part as it arrives; a part sent again replaces the one before."""
         upload = await to_thread.run_sync(self.find, place, upload_id)
-        with refusals.full_disk_refused(), self._store.objects.incoming() as incoming:
-            reception = Reception(incoming, _promise_for(upload, number, promise))
+        promise = _promise_for(upload, number, promise)
+        with refusals.full_disk_refused(), self._contents.reception(promise) as reception:
             await receive(chunks, reception)
             return await to_thread.run_sync(self._keep_part, upload, number, reception)
 
@@ -100,14 +105,10 @@ class Uploads:
     ) -> PartRecord:
         """Make a part of a stretch of an object."""
         upload = self.find(place, upload_id)
-        with refusals.full_disk_refused(), self._store.objects.incoming() as incoming:
-            reception = Reception(incoming, _promise_for(upload, number, Promise()))
-            with self._store.objects.path(source.digest).open("rb") as file:
-                file.seek(stretch.offset)
-                left = stretch.length
-                while left and (block := file.read(min(BLOCK_BYTES, left))):
-                    reception.write(block)
-                    left -= len(block)
+        promise = _promise_for(upload, number, Promise())
+        with refusals.full_disk_refused(), self._contents.reception(promise) as reception:
+            for block in self._contents.blocks(source, stretch):
+                reception.write(block)
             return self._keep_part(upload, number, reception)
 
     def parts(self, place: Place, upload_id: str) -> tuple[UploadRecord, list[PartRecord]]:
@@ -148,7 +149,6 @@ class Uploads:
             if begun is not None and begun != upload.created.replace(microsecond=0):
                 raise refusals.precondition_failed("x-amz-if-match-initiated-time")
             records.remove_upload(connection, upload_id, at=self._clock.now())
-        sweeping.sweep(self._store, self._clock.now())
 
     def of_bucket(self, bucket: str) -> list[UploadRecord]:
         """By key, then by when they began. Raises NoSuchBucket."""
@@ -159,20 +159,23 @@ class Uploads:
 
     def _keep_part(self, upload: UploadRecord, number: int, reception: Reception) -> PartRecord:
         reception.settle()
-        with writing(self._store.engine) as connection:
+
+        def kept(connection: Connection) -> PartRecord:
             alone(connection, sweeping.ROOM)
             _required(connection, Place(upload.bucket, upload.key), upload.id)  # it may have ended meanwhile
             part = PartRecord(
                 upload_id=upload.id,
                 number=number,
-                digest=self._store.objects.keep(reception.incoming),
+                digest=self._contents.keep(connection, reception),
                 size=reception.size,
                 etag=reception.etag,
                 modified=self._clock.now(),
                 checksum=reception.checksum,
             )
             records.put_part(connection, part)
-        return part
+            return part
+
+        return self._grouping.make(kept)
 
     def _complete(
         self,
@@ -185,62 +188,48 @@ class Uploads:
     ) -> ObjectRecord:
         upload, present = self.parts(place, upload_id)
         parts = chosen_parts(chosen, present)
-        with refusals.full_disk_refused(), self._store.objects.incoming() as incoming:
-            whole_algorithm = upload.algorithm if upload.checksum_type is ChecksumType.FULL_OBJECT else None
-            assembly = Assembly(incoming, whole_algorithm)
-            for block in self._blocks(upload, parts):
-                assembly.write(block)
-            taken = assembly.checksum or composite(upload, parts)
-            if taken is not None:
-                checksums.check_value(taken, checksum)
-            if size is not None and size != incoming.size:
-                raise refusals.invalid_request(
-                    f"The provided x-amz-mp-object-size {size} does not match the actual size {incoming.size}."
-                )
-            incoming.settle()
-            return self._finish(upload, parts, assembly, taken, conditions)
+        taken = checksum_of(upload, parts)
+        if taken is not None:
+            checksums.check_value(taken, checksum)
+        whole = sum(part.size for part in parts)
+        if size is not None and size != whole:
+            raise refusals.invalid_request(
+                f"The provided x-amz-mp-object-size {size} does not match the actual size {whole}."
+            )
+        return self._finish(upload, parts, taken, conditions)
 
     def _done_before(self, place: Place, upload_id: str) -> ObjectRecord | None:
         with reading(self._store.engine) as connection:
             record = records.object_at(connection, *place)
         return record if record is not None and record.upload_id == upload_id else None
 
-    def _blocks(self, upload: UploadRecord, parts: list[PartRecord]) -> Iterator[bytes]:
-        for part in parts:
-            try:
-                with self._store.objects.path(part.digest).open("rb") as file:
-                    while block := file.read(BLOCK_BYTES):
-                        yield block
-            except FileNotFoundError:  # aborted, or completed by another request, a while ago
-                raise refusals.no_such_upload(upload.id) from None
-
     def _finish(
-        self,
-        upload: UploadRecord,
-        parts: list[PartRecord],
-        assembly: Assembly,
-        checksum: Checksum | None,
-        conditions: Conditions,
+        self, upload: UploadRecord, parts: list[PartRecord], checksum: Checksum | None, conditions: Conditions
     ) -> ObjectRecord:
         place = Place(upload.bucket, upload.key)
+        pieces = [
+            Piece(number=part.number, content=part.digest, size=part.size, checksum=part.checksum) for part in parts
+        ]
         with writing(self._store.engine) as connection:
             alone(connection, sweeping.ROOM)
             _required(connection, place, upload.id)
+            if not set(parts) <= set(records.parts_of(connection, upload.id)):
+                raise refusals.invalid_part(parts[0].number)  # one was sent again meanwhile
             conditional.check_write(upload.key, records.object_at(connection, *place), conditions)
             record = ObjectRecord(
                 bucket=upload.bucket,
                 key=upload.key,
-                digest=self._store.objects.keep(assembly.incoming),
-                size=assembly.incoming.size,
+                digest=digest_of_pieces(pieces),
+                size=sum(part.size for part in parts),
                 etag=checksums.etag_of_parts([part.etag for part in parts]),
                 modified=self._clock.now(),
                 details=upload.details,
                 checksum=checksum,
                 upload_id=upload.id,
             )
+            put_pieces(connection, record.digest, pieces)
             records.put_object(connection, record)
             records.remove_upload(connection, upload.id, at=record.modified)
-        sweeping.sweep(self._store, self._clock.now())
         return record
 
 
@@ -265,13 +254,15 @@ def chosen_parts(chosen: list[ChosenPart], present: list[PartRecord]) -> list[Pa
     return parts
 
 
-def composite(upload: UploadRecord, parts: list[PartRecord]) -> Checksum | None:
-    """The checksum over those of the parts, if the upload asked for one."""
-    if upload.algorithm is None or upload.checksum_type is not ChecksumType.COMPOSITE:
+def checksum_of(upload: UploadRecord, parts: list[PartRecord]) -> Checksum | None:
+    """What the upload asked for: the checksum over those of its parts, or over all bytes, joined from the parts'."""
+    if upload.algorithm is None:
         return None
-    values = [part.checksum.value for part in parts if part.checksum is not None]
-    assert len(values) == len(parts), "every part of an upload with an algorithm has its checksum"
-    return checksums.of_parts(upload.algorithm, values)
+    taken = [(part.checksum.value, part.size) for part in parts if part.checksum is not None]
+    assert len(taken) == len(parts), "every part of an upload with an algorithm has its checksum"
+    if upload.checksum_type is ChecksumType.COMPOSITE:
+        return checksums.of_parts(upload.algorithm, [value for value, _ in taken])
+    return checksums.joined(upload.algorithm, taken)
 
 
 def _promise_for(upload: UploadRecord, number: int, promise: Promise) -> Promise:

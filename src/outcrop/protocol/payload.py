@@ -27,15 +27,29 @@ _LONGEST_LINE = 4096
 _MAX_TRAILERS = 20
 
 
+def promised_sha256(verified: Verified) -> str | None:
+    """The SHA-256 that the signature promises of the whole body, if it is of that kind."""
+    stated = verified.payload_hash.lower()
+    return stated if _SHA256.fullmatch(stated) else None
+
+
 def plain(
-    stream: AsyncIterator[bytes], verified: Verified, headers: Mapping[str, str], trailers: dict[str, str]
+    stream: AsyncIterator[bytes],
+    verified: Verified,
+    headers: Mapping[str, str],
+    trailers: dict[str, str],
+    *,
+    hashed: bool = True,
 ) -> AsyncIterator[bytes]:
-    """The bytes the client meant. What follows them is put into `trailers` before the iteration ends."""
+    """The bytes the client meant. What follows them is put into `trailers` before the iteration ends.
+
+    `hashed=False`: whoever takes the bytes holds them to `promised_sha256` himself, since he hashes them anyway.
+    """
     stated = verified.payload_hash
     if stated == UNSIGNED_PAYLOAD:
         return stream
     if _SHA256.fullmatch(stated.lower()):
-        return _hashed(stream, stated.lower())
+        return _hashed(stream, stated.lower()) if hashed else stream
     if stated not in (UNSIGNED_TRAILER, SIGNED_CHUNKS, SIGNED_CHUNKS_TRAILER):
         text = f"x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a SHA-256 or a STREAMING method, not {stated!r}"
         raise ServiceRefusal("InvalidRequest", text, http_status=400)

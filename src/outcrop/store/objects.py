@@ -5,13 +5,12 @@ are (see `buckets/records.py`), and who removes a file must know that no row doe
 """
 
 import errno
-import hashlib
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from outcrop.store.database import DiskFull
 
@@ -19,23 +18,19 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class IncomingFile:
-    """A file being written under a temporary name, and the digest of what was written so far."""
+    """A file being written under a temporary name."""
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, file: FileIO) -> None:
         self.path = path
         self.size = 0
         self._file = file
-        self._sha256 = hashlib.sha256()
-
-    @property
-    def digest(self) -> str:
-        return self._sha256.hexdigest()
 
     def write(self, data: bytes) -> None:
         """Raises DiskFull when the data does not fit."""
+        rest = memoryview(data)
         with _full_disk_named():
-            self._file.write(data)
-        self._sha256.update(data)
+            while rest:  # a disk that is nearly full takes a part
+                rest = rest[self._file.write(rest) :]
         self.size += len(data)
 
     def settle(self) -> None:
@@ -59,7 +54,7 @@ class ObjectFiles:
         """A new file to write to. At the end of the `with` it is gone, unless `keep` gave it its final name."""
         path = self._incoming / secrets.token_hex(16)
         with _full_disk_named():
-            raw = path.open("xb")
+            raw = path.open("xb", buffering=0)  # blocks come whole: a buffer would copy them once more
         try:
             # Closing after a failed write tries to write the rest once more, and fails once more.
             with _full_disk_named(), raw:
@@ -67,17 +62,20 @@ class ObjectFiles:
         finally:
             path.unlink(missing_ok=True)
 
-    def keep(self, incoming: IncomingFile) -> str:
-        """Give a settled file its final name and return its digest. An equal file that is there already is replaced."""
-        digest = incoming.digest
+    def keep(self, incoming: IncomingFile, digest: str) -> None:
+        """Give a settled file with this digest its final name; an equal file that is there already is replaced.
+
+        Keeping a file that was kept already changes nothing: a transaction that failed may be tried again.
+        """
         place = self.path(digest)
+        if not incoming.path.exists() and place.exists():
+            return
         with _full_disk_named():
             if not place.parent.exists():
                 place.parent.mkdir(exist_ok=True)
                 _sync_folder(self._folder)
             incoming.path.rename(place)
             _sync_folder(place.parent)  # else the name may be lost with the power, though the content is not
-        return digest
 
     def path(self, digest: str) -> Path:
         """Where the content with this digest is, if it is here."""
