@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from outcrop.errors import Invalid
-from outcrop.protocol import json_values, query_values, scalars, service_model, xml_values
+from outcrop.protocol import cbor, cbor_values, json_values, query_values, scalars, service_model, xml_values
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.routing import Routed, is_form
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
@@ -26,6 +26,8 @@ def parse(routed: Routed, request: HttpRequest) -> dict[str, Any]:
         return {}
     if routed.protocol == "json":
         return dict(json_values.read(shape, json_values.parse(request.body or b"")))
+    if routed.protocol == service_model.CBOR:
+        return dict(cbor_values.read(shape, cbor.loads(request.body or b"")))
     if routed.protocol == "query":
         return dict(query_values.read(shape, query_values.tree(_fields(request))))
     assert routed.protocol in ("rest-json", "rest-xml"), f"no parser for {routed.protocol}"

@@ -1,6 +1,7 @@
 """Which operation of which service a request asks for.
 
-The decision, in order: `X-Amz-Target` names an operation of a json service; a form (or query) with `Action` one of a
+The decision, in order: `X-Amz-Target` names an operation of a json service; `smithy-protocol` says that the path does
+so for one of RPC v2; a form (or query) with `Action` one of a
 query service; else the credential scope names the services whose paths are tried; a bearer token means Bedrock; and
 what is left is for S3. Paths are matched as they were sent, percent-encoded: `%2F` inside an id is no separator, and no
 slash is ever added or taken away (PrepareAgent and InvokeInlineAgent differ by nothing else).
@@ -15,11 +16,13 @@ from urllib.parse import unquote
 from outcrop.errors import Refusal
 from outcrop.protocol import paths, query_values
 from outcrop.protocol.http import HttpRequest
-from outcrop.protocol.service_model import SIGNING_NAMES, load
+from outcrop.protocol.service_model import CBOR, SIGNING_NAMES, load
 from outcrop.protocol.shapes import OperationModel
 
 _SCOPE = re.compile(r"Credential=[^/,\s]+/[^/,]*/(?P<region>[^/,]*)/(?P<service>[^/,]*)/aws4_request")
 _SCOPE_IN_QUERY = re.compile(r"[^/]+/[^/]*/(?P<region>[^/]*)/(?P<service>[^/]*)/aws4_request")
+
+_RPC_V2_PATH = re.compile(r"/service/(?P<service>[^/]+)/operation/(?P<operation>[^/]+)")
 
 _TARGETED = ("sagemaker", "logs", "kms", "cloudwatch", "cloudtrail", "application-autoscaling")
 "Services that have a target prefix; asked in this order when no scope says which it is."
@@ -30,7 +33,7 @@ class Routed:
     service: str
     operation: OperationModel
     protocol: str
-    "`rest-json`, `rest-xml`, `json` or `query`: the one the client spoke, where a service knows several."
+    "`rest-json`, `rest-xml`, `json`, `query` or `smithy-rpc-v2-cbor`: of those a service knows, what the client spoke."
     path_parameters: dict[str, str]
     "Labels of the path by their wire name, decoded."
 
@@ -49,6 +52,8 @@ def route(request: HttpRequest) -> Routed:
     target = request.headers.get("x-amz-target")
     if target:
         return _route_target(target, scope_service(request))
+    if request.headers.get("smithy-protocol"):
+        return _route_rpc_v2(request)
     action = _action(request)
     if action:
         return _route_action(action, scope_service(request))
@@ -75,6 +80,21 @@ def _route_target(target: str, scope: str | None) -> Routed:
         if model.metadata.get("targetPrefix") == prefix:
             return _named(service, name, "json")
     raise UnknownOperation(f"No service has the target {target!r}.", service="sagemaker", protocol="json")
+
+
+def _route_rpc_v2(request: HttpRequest) -> Routed:
+    spoken = request.headers["smithy-protocol"]
+    found = _RPC_V2_PATH.fullmatch(request.raw_path)
+    if spoken != "rpc-v2-cbor" or found is None or request.method != "POST":
+        asked = f"{request.method} {request.raw_path} as {spoken}"
+        message = f"Not a request of Smithy's RPC v2: {asked}. Send POST /service/NAME/operation/NAME as rpc-v2-cbor."
+        raise UnknownOperation(message, service="cloudwatch", protocol=CBOR)
+    for service in _TARGETED:
+        metadata = load(service).metadata
+        if metadata["targetPrefix"] == found["service"] and CBOR in metadata["protocols"]:
+            return _named(service, found["operation"], CBOR)
+    message = f"No service that speaks RPC v2 is called {found['service']!r}."
+    raise UnknownOperation(message, service="cloudwatch", protocol=CBOR)
 
 
 def _action(request: HttpRequest) -> dict[str, str] | None:
@@ -111,9 +131,7 @@ def _named(service: str, name: str, protocol: str) -> Routed:
 def _route_path(request: HttpRequest) -> Routed:
     scope = scope_service(request)
     for service in _services(request, scope):
-        for template in templates(service):
-            if template.method != request.method:
-                continue
+        for template in _candidates(service, request.method, request.raw_path[1:].partition("/")[0]):
             labels = template.match(request)
             if labels is not None and not _belongs_elsewhere(service, labels):
                 return Routed(
@@ -158,6 +176,24 @@ def _nothing_there(request: HttpRequest, scope: str | None) -> UnknownOperation:
 def templates(service: str) -> tuple[paths.Template, ...]:
     """The service's paths in the order in which they are tried: the more specific before the more general."""
     return tuple(sorted(_templates(service), key=lambda template: template.rank))
+
+
+@cache
+def _by_first_segment(service: str) -> dict[tuple[str, str], tuple[paths.Template, ...]]:
+    """The templates by method and by the literal they begin with; "" for those that begin with a label."""
+    sorted_out: dict[tuple[str, str], tuple[paths.Template, ...]] = {}
+    for template in templates(service):
+        key = (template.method, template.first_literal)
+        sorted_out[key] = (*sorted_out.get(key, ()), template)
+    return sorted_out
+
+
+def _candidates(service: str, method: str, first: str) -> Iterator[paths.Template]:
+    """Few of a hundred, in their order: a path with a literal there is never after one with a label (see `rank`)."""
+    found = _by_first_segment(service)
+    yield from found.get((method, first), ())
+    if first:
+        yield from found.get((method, ""), ())
 
 
 def _templates(service: str) -> Iterator[paths.Template]:

@@ -1,15 +1,16 @@
 """The members of an operation's output -> a response in the protocol the client spoke; and the form of every error."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from outcrop.protocol import eventstream, json_values, scalars, service_model, xml_values
+from outcrop.protocol import cbor, cbor_values, eventstream, json_values, scalars, service_model, xml_values
 from outcrop.protocol.http import HttpResponse
 from outcrop.protocol.shapes import ListShape, OperationModel, Shape, StructureShape
 
 XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_CBOR_HEADERS = {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"}
 _S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 # The service model does not hold the root elements S3 answers with; clients in typed languages look at them.
 _S3_ROOTS = {
@@ -43,6 +44,8 @@ def serialize(
         response = _query(operation, members, request_id)
     elif protocol == "json":
         response = _json(operation, members)
+    elif protocol == service_model.CBOR:
+        response = _cbor(operation, members)
     else:
         response = _rest(operation, members, protocol)
     headers = request_id_headers(protocol, request_id) | response.headers
@@ -86,6 +89,12 @@ def _json(operation: OperationModel, members: dict[str, Any]) -> HttpResponse:
     shape = operation.output_shape
     body = json_values.dumps(json_values.write(shape, members)) if shape is not None else b"{}"
     return HttpResponse(status=200, headers={"Content-Type": f"application/x-amz-json-{version}"}, body=body)
+
+
+def _cbor(operation: OperationModel, members: dict[str, Any]) -> HttpResponse:
+    shape = operation.output_shape
+    body = cbor.dumps(cbor_values.write(shape, members)) if shape is not None else b""
+    return HttpResponse(status=200, headers=dict(_CBOR_HEADERS), body=body)
 
 
 def _query(operation: OperationModel, members: dict[str, Any], request_id: str) -> HttpResponse:
@@ -183,22 +192,41 @@ def serialize_error(
     if protocol == "query":
         body = _query_error(service, code, message, status, request_id)
         return HttpResponse(status=status, headers=headers | {"Content-Type": "text/xml"}, body=body)
-    details = _error_members(service, code, members)
+    if protocol in ("json", service_model.CBOR):
+        headers |= _query_compatible(service, code, status)
+        typed = {"__type": _error_type(service, code), "message": message}
+    if protocol == service_model.CBOR:
+        body = cbor.dumps(typed | _error_members(service, code, members, cbor_values.write))
+        return HttpResponse(status=status, headers=headers | _CBOR_HEADERS, body=body)
+    details = _error_members(service, code, members, json_values.write)
     if protocol == "json":
         version = service_model.load(service).metadata.get("jsonVersion", "1.1")
         headers["Content-Type"] = f"application/x-amz-json-{version}"
-        return HttpResponse(
-            status=status, headers=headers, body=json_values.dumps({"__type": code, "message": message} | details)
-        )
+        return HttpResponse(status=status, headers=headers, body=json_values.dumps(typed | details))
     headers |= {"Content-Type": "application/json", "x-amzn-ErrorType": code}
     return HttpResponse(status=status, headers=headers, body=json_values.dumps({"message": message} | details))
 
 
-def _error_members(service: str, code: str, members: Mapping[str, Any]) -> dict[str, Any]:
+def _query_compatible(service: str, code: str, status: int) -> dict[str, str]:
+    """A service that once spoke query only still gives its clients the codes they knew, in a header."""
+    if "awsQueryCompatible" not in service_model.load(service).metadata:
+        return {}
+    return {"x-amzn-query-error": f"{code};{'Sender' if status < 500 else 'Receiver'}"}
+
+
+def _error_type(service: str, code: str) -> str:
+    """The name of an error's shape, which is mostly its code, too."""
+    shape = service_model.error_shapes(service).get(code)
+    return code if shape is None or "awsQueryCompatible" not in service_model.load(service).metadata else shape.name
+
+
+def _error_members(
+    service: str, code: str, members: Mapping[str, Any], write: Callable[[Shape, Any], Any]
+) -> dict[str, Any]:
     shape = service_model.error_shapes(service).get(code)
     if not isinstance(shape, StructureShape):
         return dict(members)
-    return dict(json_values.write(shape, dict(members)))
+    return dict(write(shape, dict(members)))
 
 
 def _query_error(service: str, code: str, message: str, status: int, request_id: str) -> bytes:

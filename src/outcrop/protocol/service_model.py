@@ -24,6 +24,9 @@ SIGNING_NAMES: dict[str, tuple[str, ...]] = {
 }
 "Credential scope -> botocore's names of the services that sign with it."
 
+CBOR = "smithy-rpc-v2-cbor"
+"The models' name of Smithy's RPC v2, which CloudWatch speaks beside json and query."
+
 SERVICES: tuple[str, ...] = tuple(service for services in SIGNING_NAMES.values() for service in services)
 
 

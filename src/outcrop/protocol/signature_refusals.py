@@ -4,6 +4,7 @@ from enum import Enum, auto
 from typing import Any
 
 from outcrop.errors import ServiceRefusal
+from outcrop.protocol.service_model import CBOR
 
 
 class Case(Enum):
@@ -73,7 +74,8 @@ _S3_TEXTS = {
 
 def refusal(case: Case, protocol: str, message: str = "", **members: Any) -> ServiceRefusal:
     """The case in the words of a service that speaks `protocol`; `message` stands where AWS has no fixed sentence."""
-    code, status = _CODES[case][protocol]
+    # RPC v2 is the json protocol in other bytes: the same codes.
+    code, status = _CODES[case]["json" if protocol == CBOR else protocol]
     fixed = _S3_TEXTS.get(case) if protocol == "rest-xml" else None
     text = fixed or _TEXTS.get(case) or message
     return ServiceRefusal(code, text, http_status=status, **(members if protocol == "rest-xml" else {}))
