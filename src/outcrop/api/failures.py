@@ -81,7 +81,7 @@ _OTHERWISE: dict[type[Refusal], tuple[tuple[str, int], ...]] = {
 _INTERNAL = (
     ("InternalServerException", 500), ("InternalFailure", 500), ("ServiceFailure", 500), ("InternalError", 500),
 )  # fmt: skip
-_COLUMNS = {"rest-json": 0, "json": 1, "query": 2, "rest-xml": 3}
+_COLUMNS = {"rest-json": 0, "json": 1, service_model.CBOR: 1, "query": 2, "rest-xml": 3}
 _INTERNAL_MESSAGE = "The request could not be completed because of an error inside Outcrop. Its log has the details."
 
 
