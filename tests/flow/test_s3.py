@@ -254,7 +254,7 @@ def test_what_is_not_built_says_so(s3: Any) -> None:
 
     assert refusal(s3.put_object, **place, Body=b"", ServerSideEncryption="aws:kms") == ("NotImplemented", 501)
     assert refusal(s3.put_object, **place, Body=b"", ACL="public-read") == ("NotImplemented", 501)
-    assert refusal(s3.get_object, **place, VersionId="1") == ("NoSuchVersion", 404)
+    assert refusal(s3.get_object, **place, VersionId="1") == ("InvalidArgument", 400)
 
 
 def test_a_copy_keeps_or_replaces_what_stands_beside(s3: Any) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from outcrop.api import exchange, failures, verification
+from outcrop.api import exchange, failures, s3_cors, verification
 from outcrop.api.call import Answer, Answered, Call, Handler, Streamed
 from outcrop.api.operations import Operations
 from outcrop.api.platform import Platform
@@ -26,6 +26,7 @@ from outcrop.protocol.http import HttpRequest, HttpResponse
 from outcrop.protocol.parse import parse
 from outcrop.protocol.routing import Routed, UnknownOperation
 from outcrop.protocol.shapes import StructureShape
+from outcrop.protocol.virtual_hosts import addressed
 
 LARGEST_BODY = 6 * 1024 * 1024
 LARGEST_RUNTIME_BODY = 25_000_000
@@ -88,10 +89,16 @@ class Door:
         if request.raw_path == "/health" and "authorization" not in request.headers and not request.raw_query:
             body = json.dumps(await anyio.to_thread.run_sync(self._platform.health)).encode()
             return HttpResponse(status=200, headers={"content-type": "application/json"}, body=body)
+        if s3_cors.is_preflight(request):
+            return await anyio.to_thread.run_sync(s3_cors.preflight, self._platform, request, visit.request_id)
         try:
-            return await self._answer(visit)
+            response = await self._answer(visit)
         except Exception as error:
-            return _failed(visit, error)
+            response = _failed(visit, error)
+        if visit.service == "s3" and "origin" in request.headers:
+            told = await anyio.to_thread.run_sync(s3_cors.headers_of_answer, self._platform, request)
+            response = replace(response, headers=response.headers | dict(told))
+        return response
 
     async def _answer(self, visit: _Visit) -> HttpResponse:
         routed = await _route(visit)
@@ -154,7 +161,9 @@ async def _route(visit: _Visit) -> Routed:
         visit.protocol, visit.service = "query", "sts"
         visit.request = request = replace(request, body=await _read(visit, visit.incoming.read(LARGEST_BODY)))
     try:
-        routed = routing.route(request)
+        # A bucket may be named by the host; what is verified and parsed stays the request as it was sent.
+        in_path = addressed(request) if routing.scope_service(request) in (None, "s3") else request
+        routed = routing.route(in_path)
     except UnknownOperation as error:
         visit.service, visit.protocol = error.service, error.protocol
         raise

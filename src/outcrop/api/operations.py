@@ -57,9 +57,14 @@ def _iam() -> Table:
 
 
 def _s3() -> Table:
-    from outcrop.api import s3_buckets, s3_multipart, s3_objects
+    from outcrop.api import s3_buckets, s3_configuration, s3_multipart, s3_objects
 
-    return {**s3_buckets.OPERATIONS, **s3_objects.OPERATIONS, **s3_multipart.OPERATIONS}
+    return {
+        **s3_buckets.OPERATIONS,
+        **s3_configuration.OPERATIONS,
+        **s3_objects.OPERATIONS,
+        **s3_multipart.OPERATIONS,
+    }
 
 
 def _sts() -> Table:

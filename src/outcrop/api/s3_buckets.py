@@ -16,6 +16,7 @@ from outcrop.api.s3_members import (
 )
 from outcrop.buckets import listing, refusals
 from outcrop.buckets.records import BucketRecord, ObjectRecord
+from outcrop.buckets.tagging import NEW_BUCKET_TAGS, parse_tags
 from outcrop.settings import DEFAULT_REGION
 
 _OLD_NAMES = {"EU": "eu-west-1"}
@@ -23,9 +24,11 @@ _OLD_NAMES = {"EU": "eu-west-1"}
 
 def create_bucket(platform: Platform, call: Call) -> Answered:
     check_call(call)
-    constraint = call.params.get("CreateBucketConfiguration", {}).get("LocationConstraint") or call.region
-    bucket = platform.buckets.create(call.params["Bucket"], _OLD_NAMES.get(constraint, constraint))
-    return {"Location": f"/{bucket.name}"}
+    asked = call.params.get("CreateBucketConfiguration", {})
+    region = asked.get("LocationConstraint") or call.region
+    tags = parse_tags(asked.get("Tags", []), NEW_BUCKET_TAGS)
+    bucket = platform.buckets.create(call.params["Bucket"], _OLD_NAMES.get(region, region), tags)
+    return {"Location": f"/{bucket.name}", "BucketArn": f"arn:aws:s3:::{bucket.name}"}
 
 
 def head_bucket(platform: Platform, call: Call) -> Answered:
@@ -42,12 +45,6 @@ def delete_bucket(platform: Platform, call: Call) -> Answered:
 def get_bucket_location(platform: Platform, call: Call) -> Answered:
     region = platform.buckets.head(call.params["Bucket"]).region
     return {"LocationConstraint": None if region == DEFAULT_REGION else region}
-
-
-def get_bucket_versioning(platform: Platform, call: Call) -> Answered:
-    """A bucket that was never versioned has no status at all."""
-    platform.buckets.head(call.params["Bucket"])
-    return {}
 
 
 def list_buckets(platform: Platform, call: Call) -> Answered:
@@ -161,7 +158,12 @@ def _object(call: Call, record: ObjectRecord, owner: dict[str, str] | None) -> d
 
 
 def _bucket(bucket: BucketRecord) -> dict[str, Any]:
-    return {"Name": bucket.name, "CreationDate": bucket.created, "BucketRegion": bucket.region}
+    return {
+        "Name": bucket.name,
+        "CreationDate": bucket.created,
+        "BucketRegion": bucket.region,
+        "BucketArn": f"arn:aws:s3:::{bucket.name}",
+    }
 
 
 def _name_in(params: dict[str, Any]) -> str:
@@ -179,7 +181,6 @@ OPERATIONS: dict[str, Handler] = {
     "HeadBucket": head_bucket,
     "DeleteBucket": delete_bucket,
     "GetBucketLocation": get_bucket_location,
-    "GetBucketVersioning": get_bucket_versioning,
     "ListBuckets": list_buckets,
     "ListObjects": list_objects,
     "ListObjectsV2": list_objects_v2,

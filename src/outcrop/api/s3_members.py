@@ -1,7 +1,7 @@
 """Members that many S3 operations share, turned into the values of `outcrop.buckets` and back."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, quote, unquote
@@ -13,11 +13,11 @@ from outcrop.buckets.conditions import Conditions
 from outcrop.buckets.names import Place
 from outcrop.buckets.receiving import Promise
 from outcrop.buckets.records import Details, ObjectRecord
+from outcrop.buckets.tagging import OBJECT_TAGS, parse_tags
 from outcrop.errors import ServiceRefusal
 
 STANDARD = "STANDARD"
 MAX_METADATA_BYTES = 2048
-MAX_OBJECT_TAGS = 10
 NULL_VERSION = "null"
 
 _KEPT_HEADERS = (
@@ -38,23 +38,30 @@ _UNBUILT = {
     "ObjectLockLegalHoldStatus": "Object lock",
     "ObjectLockEnabledForBucket": "Object lock",
     "WriteOffsetBytes": "Appending to an object",
-    "PartNumber": "Reading a single part",
 }
 """Members that would change what is stored or answered. Passing over one of them would be a false promise."""
 
 
-def check_call(call: Call, *, part_number: bool = False) -> None:
+def check_call(call: Call) -> None:
     """Raises NotImplemented for members that are not built, AccessDenied for another's bucket, NoSuchVersion."""
     params = call.params
     for name, what in _UNBUILT.items():
-        if params.get(name) and not (name == "PartNumber" and part_number):
+        if params.get(name):
             raise refusals.not_built(f"{what} ({name})", "Leave it out.")
     if params.get("ACL", "private") not in _PRIVATE or any(name.startswith("Grant") for name in params):
         raise refusals.not_built("An access control list", "Leave it out; policies of users and roles decide.")
     for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
         if params.get(name, call.caller.account) != call.caller.account:
             raise ServiceRefusal("AccessDenied", "Access Denied: the bucket has another owner.", http_status=403)
-    check_version(params.get("VersionId"))
+    if params.get("BypassGovernanceRetention") is not None:
+        name = "x-amz-bypass-governance-retention"
+        raise refusals.invalid_argument(
+            name,
+            str(params["BypassGovernanceRetention"]).lower(),
+            f"{name} is only applicable to Object Lock enabled buckets.",
+        )
+    if params.get("VersionId") not in (None, "", NULL_VERSION):
+        raise refusals.invalid_argument("versionId", params["VersionId"], "Invalid version id specified")
 
 
 def check_version(version_id: str | None) -> None:
@@ -111,21 +118,21 @@ def details_of(call: Call) -> Details:
         content_type=params.get("ContentType") or Details.content_type,
         headers=headers,
         metadata=metadata,
-        tags=tags_of(parse_qsl(params.get("Tagging", ""), keep_blank_values=True)),
+        tags=_tags_in_header(params.get("Tagging", "")),
     )
 
 
-def tags_of(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Raises InvalidTag for a key given twice or too long, BadRequest for too many."""
-    listed = list(pairs)
-    tags = dict(listed)
-    if len(tags) < len(listed) or any(not 1 <= len(key) <= 128 or len(value) > 256 for key, value in listed):
-        raise ServiceRefusal(
-            "InvalidTag", "Tags need different keys of 1 to 128 and values of up to 256 characters.", http_status=400
+def _tags_in_header(header: str) -> dict[str, str]:
+    pairs = parse_qsl(header, keep_blank_values=True)
+    tags = dict(pairs)
+    if len(tags) < len(pairs) or any("," in key or "," in value for key, value in pairs):
+        raise refusals.invalid_argument(
+            "x-amz-tagging",
+            header,
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag "
+            "name duplicates.",
         )
-    if len(tags) > MAX_OBJECT_TAGS:
-        raise ServiceRefusal("BadRequest", f"Object tags cannot be greater than {MAX_OBJECT_TAGS}", http_status=400)
-    return tags
+    return parse_tags(({"Key": key, "Value": value} for key, value in pairs), OBJECT_TAGS)
 
 
 def without_chunking(encoding: str) -> str:
@@ -202,7 +209,10 @@ def owner_of(call: Call) -> dict[str, str]:
 
 def url_encoded(call: Call, text: str | None) -> str | None:
     """`text` as `encoding-type=url` asks: a key may hold what XML cannot."""
-    if not text or choice_of(call, "EncodingType", ["url"]) is None:
+    asked = call.params.get("EncodingType")
+    if asked not in (None, "url"):
+        raise refusals.invalid_argument("encoding-type", asked, "Invalid Encoding Method specified in Request")
+    if not text or asked is None:
         return text
     return quote(text, safe="/")
 

@@ -45,7 +45,7 @@ def create_multipart_upload(platform: Platform, call: Call) -> Answered:
 
 
 async def upload_part(platform: Platform, call: Call) -> Answered:
-    check_call(call, part_number=True)
+    check_call(call)
     assert call.body is not None, "UploadPart streams its body"
     part = await platform.buckets.uploads.put_part(
         place_of(call), call.params["UploadId"], call.params["PartNumber"], call.body, promise_of(call)
@@ -54,7 +54,7 @@ async def upload_part(platform: Platform, call: Call) -> Answered:
 
 
 def upload_part_copy(platform: Platform, call: Call) -> Answered:
-    check_call(call, part_number=True)
+    check_call(call)
     source = platform.buckets.find(*source_of(call))
     conditions.check_source(source, conditions_of(call.params, "CopySource"))
     part = platform.buckets.uploads.copy_part(
@@ -105,7 +105,7 @@ def list_parts(platform: Platform, call: Call) -> Answered:
         "Key": place.key,
         "UploadId": upload.id,
         "PartNumberMarker": marker,
-        "NextPartNumberMarker": page[-1].number if page else None,
+        "NextPartNumberMarker": page[-1].number if page else 0,
         "MaxParts": most,
         "IsTruncated": len(wanted) > most,
         "Parts": [_part(part) for part in page],
@@ -122,15 +122,15 @@ def list_multipart_uploads(platform: Platform, call: Call) -> Answered:
     most = limit_of(call, "MaxUploads")
     entries = _entries(platform.buckets.uploads.of_bucket(params["Bucket"]), params)
     page = entries[:most]
-    last = page[-1] if page and len(entries) > most else None
+    last = page[-1] if page else None
     return {
         "Bucket": params["Bucket"],
         "Prefix": url_encoded(call, params.get("Prefix")),
         "Delimiter": url_encoded(call, params.get("Delimiter")),
         "KeyMarker": url_encoded(call, params.get("KeyMarker", "")),
         "UploadIdMarker": params.get("UploadIdMarker", ""),
-        "NextKeyMarker": None if last is None else url_encoded(call, _key_of(last)),
-        "NextUploadIdMarker": last.id if isinstance(last, UploadRecord) else None,
+        "NextKeyMarker": "" if last is None else url_encoded(call, _key_of(last)),
+        "NextUploadIdMarker": last.id if isinstance(last, UploadRecord) else "",
         "MaxUploads": most,
         "EncodingType": params.get("EncodingType"),
         "IsTruncated": len(entries) > most,
@@ -155,8 +155,15 @@ def _entries(uploads: list[UploadRecord], params: dict[str, Any]) -> list[Upload
 
 
 def _behind_marker(uploads: list[UploadRecord], key: str, upload_id: str) -> list[UploadRecord]:
+    if not key:  # then the id of an upload says nothing, to S3 either
+        return uploads
     ids = [upload.id for upload in uploads if upload.key == key]
-    seen = set(ids[: ids.index(upload_id) + 1] if upload_id in ids else [] if upload_id else ids)
+    if upload_id and upload_id not in ids:
+        # It may have ended between two pages: then its key comes once more. But the id of another key is wrong.
+        if any(upload.id == upload_id for upload in uploads):
+            raise refusals.invalid_argument("upload-id-marker", upload_id, "Invalid uploadId marker")
+        ids = []
+    seen = set(ids[: ids.index(upload_id) + 1] if upload_id in ids else ids)
     return [upload for upload in uploads if upload.key.encode() >= key.encode() and upload.id not in seen]
 
 
@@ -177,7 +184,16 @@ def _copied_stretch(call: Call, source: ObjectRecord) -> Stretch:
         return Stretch(0, source.size)
     match = _COPY_RANGE.fullmatch(asked)
     first, last = (int(number) for number in match.groups()) if match else (1, 0)
-    if not first <= last < source.size:
+    if first > last:
+        raise refusals.invalid_argument(
+            "x-amz-copy-source-range",
+            asked,
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the "
+            "zero-based offsets of the first and last bytes to copy",
+        )
+    if first >= source.size:
+        raise refusals.invalid_request("The specified copy range is invalid for the source object size")
+    if last >= source.size:
         raise refusals.invalid_argument(
             "x-amz-copy-source-range",
             asked,

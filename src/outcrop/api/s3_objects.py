@@ -14,20 +14,29 @@ from outcrop.api.s3_members import (
     conditions_of,
     details_of,
     etag_of,
+    limit_of,
     place_of,
     promise_of,
     source_of,
-    tags_of,
 )
 from outcrop.buckets import checksums, conditions, refusals
 from outcrop.buckets.conditions import Conditions, Stretch
+from outcrop.buckets.content_records import Piece
 from outcrop.buckets.names import Place
 from outcrop.buckets.records import Details, ObjectRecord
+from outcrop.buckets.tagging import OBJECT_TAGS, parse_tags
 from outcrop.errors import Denied, ServiceRefusal
 
 MAX_DELETIONS = 1000
 
 _DIRECTIVES = ("COPY", "REPLACE")
+_DELETION_HEADERS = {
+    "IfMatchLastModifiedTime": "x-amz-if-match-last-modified-time",
+    "IfMatchSize": "x-amz-if-match-size",
+    "LastModifiedTime": "LastModifiedTime",
+    "Size": "Size",
+}
+"""Conditions on a deletion that S3 takes for directory buckets only."""
 _OVERRIDES = {
     "ResponseCacheControl": "CacheControl",
     "ResponseContentDisposition": "ContentDisposition",
@@ -110,11 +119,10 @@ def copy_object(platform: Platform, call: Call) -> Answered:
 def get_object_attributes(platform: Platform, call: Call) -> Answered:
     check_call(call)
     record = platform.buckets.find(*place_of(call))
-    _, _, parts = record.etag.partition("-")
     every: dict[str, Any] = {
         "ETag": record.etag,  # the one place where S3 leaves the quotes out
         "Checksum": checksum_members(record.checksum) or None,
-        "ObjectParts": {"TotalPartsCount": int(parts)} if parts else None,
+        "ObjectParts": _parts_told(call, platform.buckets.pieces(record)),
         "StorageClass": STANDARD,
         "ObjectSize": record.size,
     }
@@ -125,6 +133,28 @@ def get_object_attributes(platform: Platform, call: Call) -> Answered:
     return {"LastModified": record.modified, **asked}
 
 
+def _parts_told(call: Call, pieces: list[Piece]) -> dict[str, Any] | None:
+    """The parts one by one only where they have checksums, as S3 does."""
+    if not pieces:
+        return None
+    if any(piece.checksum is None for piece in pieces):
+        return {"TotalPartsCount": len(pieces)}
+    most, marker = limit_of(call, "MaxParts"), int(call.params.get("PartNumberMarker", 0))
+    behind = [piece for piece in pieces if piece.number > marker]
+    page = behind[:most]
+    return {
+        "TotalPartsCount": len(pieces),
+        "PartNumberMarker": marker,
+        "NextPartNumberMarker": page[-1].number if page else 0,
+        "MaxParts": most,
+        "IsTruncated": len(behind) > most,
+        "Parts": [
+            {"PartNumber": piece.number, "Size": piece.size, **checksum_members(piece.checksum, with_type=False)}
+            for piece in page
+        ],
+    }
+
+
 def get_object_tagging(platform: Platform, call: Call) -> Answered:
     check_call(call)
     tags = platform.buckets.find(*place_of(call)).details.tags
@@ -133,7 +163,7 @@ def get_object_tagging(platform: Platform, call: Call) -> Answered:
 
 def put_object_tagging(platform: Platform, call: Call) -> Answered:
     check_call(call)
-    tags = tags_of((tag["Key"], tag["Value"]) for tag in call.params["Tagging"]["TagSet"])
+    tags = parse_tags(call.params["Tagging"].get("TagSet", []), OBJECT_TAGS)
     platform.buckets.tag(*place_of(call), tags)
     return {}
 
@@ -148,7 +178,27 @@ def _asked(platform: Platform, call: Call) -> tuple[ObjectRecord, Stretch | None
     check_call(call)
     record = platform.buckets.find(*place_of(call))
     conditions.check_read(record, conditions_of(call.params))
+    if call.params.get("PartNumber") is not None:
+        return record, _part_asked(platform, call, record)
     return record, conditions.stretch_of(call.params.get("Range"), record.size)
+
+
+def _part_asked(platform: Platform, call: Call, record: ObjectRecord) -> Stretch | None:
+    """Where the part is; what was put whole is its own first part, and told whole."""
+    if call.params.get("Range") is not None:
+        raise refusals.invalid_request("Cannot specify both Range header and partNumber query parameter")
+    number, pieces = call.params["PartNumber"], platform.buckets.pieces(record)
+    if not 1 <= number <= max(1, len(pieces)):
+        raise ServiceRefusal(
+            "InvalidPartNumber",
+            "The requested partnumber is not satisfiable",
+            http_status=416,
+            PartNumberRequested=number,
+            ActualPartCount=max(1, len(pieces)),
+        )
+    if not pieces:
+        return Stretch(0, record.size) if record.size else None
+    return Stretch(sum(piece.size for piece in pieces[: number - 1]), pieces[number - 1].size)
 
 
 def _answer(call: Call, record: ObjectRecord, stretch: Stretch | None, body: dict[str, Any]) -> Answer:
@@ -163,6 +213,8 @@ def _answer(call: Call, record: ObjectRecord, stretch: Stretch | None, body: dic
         **_headers(record.details),
         **_overrides(call),
     }
+    if call.params.get("PartNumber") is not None and "-" in record.etag:
+        members["PartsCount"] = int(record.etag.partition("-")[2])
     if call.params.get("ChecksumMode") == "ENABLED" and stretch is None:
         members |= checksum_members(record.checksum)
     return Answer({**members, **body}, status=None if stretch is None else 206)
@@ -184,9 +236,9 @@ def _content_range(stretch: Stretch, size: int) -> str:
 
 
 def _deletion(etag: str | None, params: dict[str, Any], member: str) -> Conditions:
-    for name in ("IfMatchLastModifiedTime", "IfMatchSize", "LastModifiedTime", "Size"):
+    for name, header in _DELETION_HEADERS.items():
         if params.get(name) is not None:
-            raise refusals.not_built(f"Deleting on condition of {name}", f"Name the ETag ({member}) instead.")
+            raise refusals.header_not_built(header, f"Name the ETag ({member}) instead.")
     return Conditions(if_match=etag)
 
 

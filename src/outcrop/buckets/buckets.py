@@ -12,12 +12,13 @@ from pathlib import Path
 from anyio import to_thread
 from sqlalchemy.engine import Connection
 
-from outcrop.buckets import checksums, listing, names, records, refusals, sweeping
+from outcrop.buckets import checksums, listing, names, records, refusals, settings_records, sweeping
 from outcrop.buckets import conditions as conditional
 from outcrop.buckets.checksums import Algorithm, Checksum
 from outcrop.buckets.conditions import UNCONDITIONAL, Conditions, Stretch
 from outcrop.buckets.content_records import Piece, pieces_of, schema
 from outcrop.buckets.contents import Contents
+from outcrop.buckets.cors import Rule
 from outcrop.buckets.grouping import Grouping
 from outcrop.buckets.names import Place
 from outcrop.buckets.receiving import BLOCK_BYTES, NOTHING_PROMISED, Promise, Reception, receive
@@ -43,7 +44,7 @@ class Buckets:
         self._grouping = Grouping(store.engine)
         self.uploads = Uploads(store, clock, self._contents, self._grouping)
 
-    def create(self, name: str, region: str) -> BucketRecord:
+    def create(self, name: str, region: str, tags: dict[str, str] | None = None) -> BucketRecord:
         """Raises InvalidBucketName; BucketAlreadyOwnedByYou for one that exists, except in us-east-1, as S3 does."""
         names.check_bucket_name(name)
         bucket = BucketRecord(name=name, region=region, created=self._clock.now())
@@ -52,8 +53,9 @@ class Buckets:
             present = records.bucket_named(connection, name)
             if present is None:
                 records.add_bucket(connection, bucket)
+                settings_records.change_setting(connection, name, settings_records.TAGGING, tags or None)
                 return bucket
-        if not present.region == region == DEFAULT_REGION:
+        if tags or not present.region == region == DEFAULT_REGION:
             raise refusals.bucket_owned(name)
         return present
 
@@ -76,7 +78,31 @@ class Buckets:
                 raise refusals.bucket_not_empty(name)
             for upload in records.uploads_of(connection, name):
                 records.remove_upload(connection, upload.id, at=self._clock.now())
+            settings_records.remove_settings(connection, name)
             records.remove_bucket(connection, name)
+
+    def exists(self, name: str) -> bool:
+        with reading(self._store.engine) as connection:
+            return records.bucket_named(connection, name) is not None
+
+    def tags(self, bucket: str) -> dict[str, str]:
+        """Raises NoSuchBucket."""
+        with reading(self._store.engine) as connection:
+            _required(connection, bucket)
+            found: dict[str, str] | None = settings_records.setting(connection, bucket, settings_records.TAGGING)
+            return found or {}
+
+    def set_tags(self, bucket: str, tags: dict[str, str] | None) -> None:
+        self._set(bucket, settings_records.TAGGING, tags)
+
+    def cors(self, bucket: str) -> list[Rule] | None:
+        """The rules for browsers, or None where none are set, as in a bucket that does not exist."""
+        with reading(self._store.engine) as connection:
+            found: list[Rule] | None = settings_records.setting(connection, bucket, settings_records.CORS)
+            return found
+
+    def set_cors(self, bucket: str, rules: list[Rule] | None) -> None:
+        self._set(bucket, settings_records.CORS, rules)
 
     async def put(
         self,
@@ -212,6 +238,12 @@ class Buckets:
             for block in blocks:
                 reception.write(block)
             return self._keep(place, reception, Details(content_type=content_type), UNCONDITIONAL)
+
+    def _set(self, bucket: str, kind: str, document: object) -> None:
+        with writing(self._store.engine) as connection:
+            alone(connection, sweeping.ROOM)
+            _required(connection, bucket)
+            settings_records.change_setting(connection, bucket, kind, document)
 
     def _check_target(self, place: Place) -> None:
         names.check_key(place.key)

@@ -31,36 +31,62 @@ class Stretch(NamedTuple):
 
 def check_read(record: ObjectRecord, conditions: Conditions) -> None:
     """Raises PreconditionFailed or NotModified. An ETag outweighs the time beside it (RFC 9110, 13.2.2)."""
-    check_source(record, conditions, unchanged=refusals.not_modified())
+    check_source(record, conditions, unchanged=refusals.not_modified(), headers="")
 
 
-def check_source(record: ObjectRecord, conditions: Conditions, *, unchanged: Exception | None = None) -> None:
+def check_source(
+    record: ObjectRecord,
+    conditions: Conditions,
+    *,
+    unchanged: Exception | None = None,
+    headers: str = "x-amz-copy-source-",
+) -> None:
     """As `check_read`, but an object that did not change is refused with PreconditionFailed, as CopyObject does."""
     modified = record.modified.replace(microsecond=0)  # what the client was told
     if conditions.if_match is not None:
         if not _names(conditions.if_match, record):
-            raise refusals.precondition_failed("If-Match")
+            raise refusals.precondition_failed(f"{headers}If-Match")
     elif conditions.if_unmodified_since is not None and modified > conditions.if_unmodified_since:
-        raise refusals.precondition_failed("If-Unmodified-Since")
+        raise refusals.precondition_failed(f"{headers}If-Unmodified-Since")
     if conditions.if_none_match is not None:
         if _names(conditions.if_none_match, record):
-            raise unchanged or refusals.precondition_failed("If-None-Match")
+            raise unchanged or refusals.precondition_failed(f"{headers}If-None-Match")
     elif conditions.if_modified_since is not None and modified <= conditions.if_modified_since:
-        raise unchanged or refusals.precondition_failed("If-Modified-Since")
+        raise unchanged or refusals.precondition_failed(f"{headers}If-Modified-Since")
 
 
 def check_write(key: str, current: ObjectRecord | None, conditions: Conditions) -> None:
-    """Raises PreconditionFailed, or NoSuchKey when a version was named of what is not there."""
-    if conditions.if_none_match is not None:
-        if conditions.if_none_match.strip() != "*":
-            raise refusals.not_built("If-None-Match with an ETag on a write", "Send If-None-Match: * or If-Match.")
-        if current is not None:
-            raise refusals.precondition_failed("If-None-Match")
+    """Raises PreconditionFailed, NoSuchKey when a version was named of what is not there, NotImplemented."""
+    check_form(conditions)
+    if conditions.if_none_match is not None and current is not None:
+        raise refusals.precondition_failed("If-None-Match")
     if conditions.if_match is not None:
         if current is None:
             raise refusals.no_such_key(key)
         if not _names(conditions.if_match, current):
             raise refusals.precondition_failed("If-Match")
+
+
+def check_form(conditions: Conditions) -> None:
+    """Raises NotImplemented for conditions on a write that S3 does not take."""
+    if conditions.if_none_match is not None and conditions.if_match is not None:
+        raise refusals.header_not_built(
+            "If-Match,If-None-Match", "Multiple conditional request headers present in the request"
+        )
+    for header, value, is_taken in (
+        ("If-None-Match", conditions.if_none_match, conditions.if_none_match == "*"),
+        ("If-Match", conditions.if_match, conditions.if_match != "*"),
+    ):
+        if value is not None and not is_taken:
+            raise refusals.header_not_built(
+                header, f"We don't accept the provided value of {header} header for this API"
+            )
+
+
+def check_unchanged_since(begun: datetime, current: ObjectRecord | None, key: str, conditions: Conditions) -> None:
+    """Raises ConditionalRequestConflict when a conditional upload was overtaken by a write that its condition fits."""
+    if conditions.if_match is not None and current is not None and current.modified > begun:
+        raise refusals.conditional_conflict(key, "If-Match")
 
 
 def stretch_of(asked: str | None, size: int) -> Stretch | None:

@@ -143,16 +143,35 @@ def invalid_argument(name: str, value: str, message: str) -> ServiceRefusal:
     return ServiceRefusal("InvalidArgument", message, http_status=400, ArgumentName=name, ArgumentValue=value)
 
 
-def malformed_xml(problem: str) -> ServiceRefusal:
-    return ServiceRefusal(
-        "MalformedXML",
-        f"The XML you provided was not well-formed or did not validate against our published schema: {problem}",
-        http_status=400,
-    )
+def malformed_xml(problem: str = "") -> ServiceRefusal:
+    text = "The XML you provided was not well-formed or did not validate against our published schema"
+    return ServiceRefusal("MalformedXML", f"{text}: {problem}" if problem else text, http_status=400)
 
 
 def not_built(what: str, instead: str) -> ServiceRefusal:
     return ServiceRefusal("NotImplemented", f"{what} is not built in Outcrop yet. {instead}", http_status=501)
+
+
+def header_not_built(header: str, additional: str | None = None) -> ServiceRefusal:
+    """What S3 itself does not do either."""
+    members = {} if additional is None else {"additionalMessage": additional}
+    return ServiceRefusal(
+        "NotImplemented",
+        "A header you provided implies functionality that is not implemented",
+        http_status=501,
+        Header=header,
+        **members,
+    )
+
+
+def conditional_conflict(key: str, condition: str) -> ServiceRefusal:
+    return ServiceRefusal(
+        "ConditionalRequestConflict",
+        "The conditional request cannot succeed due to a conflicting operation against this resource.",
+        http_status=409,
+        Condition=condition,
+        Key=key,
+    )
 
 
 @contextmanager

@@ -215,7 +215,9 @@ class Uploads:
             _required(connection, place, upload.id)
             if not set(parts) <= set(records.parts_of(connection, upload.id)):
                 raise refusals.invalid_part(parts[0].number)  # one was sent again meanwhile
-            conditional.check_write(upload.key, records.object_at(connection, *place), conditions)
+            current = records.object_at(connection, *place)
+            conditional.check_write(upload.key, current, conditions)
+            conditional.check_unchanged_since(upload.created, current, upload.key, conditions)
             record = ObjectRecord(
                 bucket=upload.bucket,
                 key=upload.key,

@@ -1,0 +1,174 @@
+"""S3: what is set on buckets. Tags and rules for browsers can be set; of all else the answer is what S3 says of a
+bucket on which nothing was set, or which setting it has without being asked.
+"""
+
+from typing import Any
+
+from outcrop.api.call import Answered, Call, Handler
+from outcrop.api.platform import Platform
+from outcrop.api.s3_members import check_call, owner_of, place_of
+from outcrop.buckets import cors, refusals
+from outcrop.buckets.tagging import BUCKET_TAGS, parse_tags
+from outcrop.errors import ServiceRefusal
+
+_UNSET = {
+    "GetBucketPolicy": ("NoSuchBucketPolicy", "The bucket policy does not exist"),
+    "GetBucketPolicyStatus": ("NoSuchBucketPolicy", "The bucket policy does not exist"),
+    # S3 itself would say AES256, which would be a false promise about the files here.
+    "GetBucketEncryption": (
+        "ServerSideEncryptionConfigurationNotFoundError",
+        "The server side encryption configuration was not found",
+    ),
+    "GetBucketLifecycleConfiguration": (
+        "NoSuchLifecycleConfiguration",
+        "The lifecycle configuration does not exist",
+    ),
+    "GetBucketReplication": (
+        "ReplicationConfigurationNotFoundError",
+        "The replication configuration was not found",
+    ),
+    "GetBucketWebsite": (
+        "NoSuchWebsiteConfiguration",
+        "The specified bucket does not have a website configuration",
+    ),
+    "GetObjectLockConfiguration": (
+        "ObjectLockConfigurationNotFoundError",
+        "Object Lock configuration does not exist for this bucket",
+    ),
+    "GetBucketAnalyticsConfiguration": ("NoSuchConfiguration", "The specified configuration does not exist."),
+    "GetBucketIntelligentTieringConfiguration": (
+        "NoSuchConfiguration",
+        "The specified configuration does not exist.",
+    ),
+    "GetBucketInventoryConfiguration": ("NoSuchConfiguration", "The specified configuration does not exist."),
+    "GetBucketMetricsConfiguration": ("NoSuchConfiguration", "The specified configuration does not exist."),
+}
+"""What S3 answers with where nothing is set."""
+_ALWAYS: dict[str, dict[str, Any]] = {
+    "GetBucketVersioning": {},
+    "GetBucketAccelerateConfiguration": {},
+    "GetBucketLogging": {},
+    "GetBucketNotificationConfiguration": {},
+    "GetBucketRequestPayment": {"Payer": "BucketOwner"},
+    "GetBucketOwnershipControls": {"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}},
+    "GetPublicAccessBlock": {
+        "PublicAccessBlockConfiguration": {
+            "BlockPublicAcls": True,
+            "IgnorePublicAcls": True,
+            "BlockPublicPolicy": True,
+            "RestrictPublicBuckets": True,
+        }
+    },
+    "ListBucketAnalyticsConfigurations": {"IsTruncated": False},
+    "ListBucketIntelligentTieringConfigurations": {"IsTruncated": False},
+    "ListBucketInventoryConfigurations": {"IsTruncated": False},
+    "ListBucketMetricsConfigurations": {"IsTruncated": False},
+    # Nothing was set, so nothing is taken away, which S3 acknowledges.
+    "DeleteBucketPolicy": {},
+    "DeleteBucketLifecycle": {},
+    "DeleteBucketReplication": {},
+    "DeleteBucketWebsite": {},
+}
+"""What holds of every bucket here."""
+
+
+def get_bucket_tagging(platform: Platform, call: Call) -> Answered:
+    check_call(call)
+    tags = platform.buckets.tags(call.params["Bucket"])
+    if not tags:
+        raise _unset(call, "NoSuchTagSet", "The TagSet does not exist")
+    return {"TagSet": [{"Key": key, "Value": value} for key, value in tags.items()]}
+
+
+def put_bucket_tagging(platform: Platform, call: Call) -> Answered:
+    check_call(call)
+    platform.buckets.head(call.params["Bucket"])
+    tags = parse_tags(call.params["Tagging"].get("TagSet", []), BUCKET_TAGS)
+    platform.buckets.set_tags(call.params["Bucket"], tags or None)
+    return {}
+
+
+def delete_bucket_tagging(platform: Platform, call: Call) -> Answered:
+    check_call(call)
+    platform.buckets.set_tags(call.params["Bucket"], None)
+    return {}
+
+
+def get_bucket_cors(platform: Platform, call: Call) -> Answered:
+    check_call(call)
+    platform.buckets.head(call.params["Bucket"])
+    rules = platform.buckets.cors(call.params["Bucket"])
+    if rules is None:
+        raise _unset(call, "NoSuchCORSConfiguration", "The CORS configuration does not exist")
+    return {"CORSRules": rules}
+
+
+def put_bucket_cors(platform: Platform, call: Call) -> Answered:
+    check_call(call)
+    rules = call.params["CORSConfiguration"].get("CORSRules", [])
+    cors.check_rules(rules)
+    platform.buckets.set_cors(call.params["Bucket"], rules)
+    return {}
+
+
+def delete_bucket_cors(platform: Platform, call: Call) -> Answered:
+    check_call(call)
+    platform.buckets.set_cors(call.params["Bucket"], None)
+    return {}
+
+
+def put_bucket_versioning(platform: Platform, call: Call) -> Answered:
+    check_call(call)
+    platform.buckets.head(call.params["Bucket"])
+    status = call.params["VersioningConfiguration"].get("Status")
+    if status is None:
+        raise ServiceRefusal(
+            "IllegalVersioningConfigurationException", "The Versioning element must be specified", http_status=400
+        )
+    if status not in ("Enabled", "Suspended"):
+        raise refusals.malformed_xml()
+    raise refusals.not_built("Versioning of objects (PutBucketVersioning)", "Keep versions under keys of their own.")
+
+
+def get_bucket_acl(platform: Platform, call: Call) -> Answered:
+    check_call(call)
+    platform.buckets.head(call.params["Bucket"])
+    return _owners_alone(call)
+
+
+def get_object_acl(platform: Platform, call: Call) -> Answered:
+    check_call(call)
+    platform.buckets.find(*place_of(call))
+    return _owners_alone(call)
+
+
+def unset_or_always(platform: Platform, call: Call) -> Answered:
+    """What cannot be set."""
+    check_call(call)
+    platform.buckets.head(call.params["Bucket"])
+    if call.operation in _UNSET:
+        raise _unset(call, *_UNSET[call.operation])
+    return dict(_ALWAYS[call.operation])
+
+
+def _owners_alone(call: Call) -> dict[str, Any]:
+    owner = owner_of(call)
+    return {"Owner": owner, "Grants": [{"Grantee": {**owner, "Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"}]}
+
+
+def _unset(call: Call, code: str, message: str) -> ServiceRefusal:
+    return ServiceRefusal(code, message, http_status=404, BucketName=call.params["Bucket"])
+
+
+OPERATIONS: dict[str, Handler] = {
+    "GetBucketTagging": get_bucket_tagging,
+    "PutBucketTagging": put_bucket_tagging,
+    "DeleteBucketTagging": delete_bucket_tagging,
+    "GetBucketCors": get_bucket_cors,
+    "PutBucketCors": put_bucket_cors,
+    "DeleteBucketCors": delete_bucket_cors,
+    "PutBucketVersioning": put_bucket_versioning,
+    "GetBucketAcl": get_bucket_acl,
+    "GetObjectAcl": get_object_acl,
+    **dict.fromkeys([*_UNSET, *_ALWAYS], unset_or_always),
+}
