@@ -14,10 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outcrop.errors import ServiceRefusal
-from outcrop.protocol import payload, sigv4
+from outcrop.protocol import payload, proof, sigv4
 from outcrop.protocol.http import HttpRequest
-from outcrop.protocol.signature import Signed
-from outcrop.protocol.sigv4 import Verified
+from outcrop.protocol.proof import Verified
 
 SCOPE = "AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request"
 NOW = datetime(2013, 5, 24, tzinfo=UTC)
@@ -50,11 +49,7 @@ def verified(kind: str, headers: dict[str, str], signature: str) -> Verified:
 
 def plainly(kind: str) -> Verified:
     """A request whose signature is not in question."""
-    signed = Signed(
-        key_id="AK", day="20130524", region="us-east-1", service="s3", stamp="20130524T000000Z",
-        signed_headers=("host",), signature="", session_token=None, lifetime_s=None,
-    )  # fmt: skip
-    return Verified(signed=signed, payload_hash=kind, key=b"")
+    return Verified(region="us-east-1", payload_hash=kind)
 
 
 def framed(signatures: list[str], trailers: str = "") -> bytes:
@@ -64,10 +59,12 @@ def framed(signatures: list[str], trailers: str = "") -> bytes:
     return frames + (trailers or "\r\n").encode()
 
 
-def read(data: bytes, known: Verified, length: int | None = None, cut: int = 1000) -> tuple[bytes, dict[str, str]]:
-    """What comes out when `data` comes in by pieces of `cut` bytes."""
+def read(
+    data: bytes, known: Verified, length: int | None = None, cut: int = 1000, trailer: str = ""
+) -> tuple[bytes, dict[str, str]]:
+    """What comes out when `data` comes in by pieces of `cut` bytes, and its head names `trailer`."""
     trailers: dict[str, str] = {}
-    headers = {} if length is None else {"x-amz-decoded-content-length": str(length)}
+    headers = {"x-amz-trailer": trailer} | ({} if length is None else {"x-amz-decoded-content-length": str(length)})
 
     async def pieces() -> AsyncIterator[bytes]:
         for start in range(0, len(data), cut):
@@ -79,9 +76,9 @@ def read(data: bytes, known: Verified, length: int | None = None, cut: int = 100
     return asyncio.run(collect()), trailers
 
 
-def refused(data: bytes, known: Verified, length: int | None = None) -> str:
+def refused(data: bytes, known: Verified, length: int | None = None, trailer: str = "") -> str:
     with pytest.raises(ServiceRefusal) as raised:
-        read(data, known, length)
+        read(data, known, length, trailer=trailer)
     return raised.value.code
 
 
@@ -103,7 +100,7 @@ TRAILERS = (
 
 def signed_chunks() -> Verified:
     return verified(
-        payload.SIGNED_CHUNKS,
+        proof.SIGNED_CHUNKS,
         {"content-length": "66824"},
         "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9",
     )
@@ -111,7 +108,7 @@ def signed_chunks() -> Verified:
 
 def signed_chunks_with_trailer() -> Verified:
     return verified(
-        payload.SIGNED_CHUNKS_TRAILER,
+        proof.SIGNED_CHUNKS_TRAILER,
         {"x-amz-trailer": "x-amz-checksum-crc32c"},
         "106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e",
     )
@@ -123,7 +120,8 @@ def test_signed_chunks_are_read_however_the_network_cuts_them(cut: int) -> None:
 
 
 def test_signed_chunks_with_a_signed_trailer_are_read() -> None:
-    body, trailers = read(framed(SIGNED_WITH_TRAILER, TRAILERS), signed_chunks_with_trailer(), 66560)
+    data = framed(SIGNED_WITH_TRAILER, TRAILERS)
+    body, trailers = read(data, signed_chunks_with_trailer(), 66560, trailer="x-amz-checksum-crc32c")
     assert (body, trailers) == (b"a" * 66560, {"x-amz-checksum-crc32c": "sOO8/Q=="})
 
 
@@ -152,23 +150,23 @@ def test_broken_framing_is_refused(broken: bytes) -> None:
 
 
 def test_unsigned_chunks_with_a_trailer_are_read() -> None:
-    known = plainly(payload.UNSIGNED_TRAILER)
+    known = plainly(proof.UNSIGNED_TRAILER)
     data = b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n"
-    assert read(data, known, 5) == (b"hello", {"x-amz-checksum-crc32": "NhCmhg=="})
+    assert read(data, known, 5, trailer="x-amz-checksum-crc32") == (b"hello", {"x-amz-checksum-crc32": "NhCmhg=="})
 
 
 @given(chunks=st.lists(st.binary(min_size=1, max_size=50), max_size=5), cut=st.integers(1, 60))
 def test_framing_neither_loses_nor_invents_a_byte(chunks: list[bytes], cut: int) -> None:
     data = b"".join(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n" for chunk in chunks) + b"0\r\n\r\n"
     whole = b"".join(chunks)
-    assert read(data, plainly(payload.UNSIGNED_TRAILER), len(whole), cut) == (whole, {})
+    assert read(data, plainly(proof.UNSIGNED_TRAILER), len(whole), cut) == (whole, {})
 
 
 @pytest.mark.parametrize(
     ("length", "code"), [(4, "IncompleteBody"), (6, "IncompleteBody"), (None, "MissingContentLength")]
 )
 def test_the_stated_length_must_be_the_length(length: int | None, code: str) -> None:
-    assert refused(b"5\r\nhello\r\n0\r\n\r\n", plainly(payload.UNSIGNED_TRAILER), length) == code
+    assert refused(b"5\r\nhello\r\n0\r\n\r\n", plainly(proof.UNSIGNED_TRAILER), length) == code
 
 
 def test_a_body_must_have_the_hash_that_was_signed() -> None:
@@ -178,8 +176,27 @@ def test_a_body_must_have_the_hash_that_was_signed() -> None:
 
 
 def test_an_unsigned_payload_is_taken_as_it_is() -> None:
-    assert read(b"hello", plainly(sigv4.UNSIGNED_PAYLOAD)) == (b"hello", {})
+    assert read(b"hello", plainly(proof.UNSIGNED_PAYLOAD)) == (b"hello", {})
 
 
 def test_an_unknown_word_for_the_payload_is_refused() -> None:
     assert refused(b"", plainly("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD")) == "InvalidRequest"
+
+
+@pytest.mark.parametrize(
+    ("after", "declared", "code"),
+    [
+        ("", "x-amz-checksum-crc32", "MalformedTrailerError"),  # promised and not sent
+        ("x-amz-checksum-crc32:NhCmhg==\r\n", "", "MalformedTrailerError"),  # sent and not promised
+        ("x-amz-checksum-crc32:NhCmhg==\r\n" * 2, "x-amz-checksum-crc32", "MalformedTrailerError"),
+        ("".join(f"a{n}:b\r\n" for n in range(30)), ",".join(f"a{n}" for n in range(30)), "MalformedTrailerError"),
+        ("\r\nGET / HTTP/1.1\r\n", "", "IncompleteBody"),  # a second request behind the body's end
+    ],
+)
+def test_what_follows_the_last_chunk_is_what_was_announced(after: str, declared: str, code: str) -> None:
+    data = f"5\r\nhello\r\n0\r\n{after}\r\n".encode()
+    assert refused(data, plainly(proof.UNSIGNED_TRAILER), 5, declared) == code
+
+
+def test_signed_chunks_need_a_signature_that_begins_their_chain() -> None:
+    assert refused(framed(SIGNED), plainly(proof.SIGNED_CHUNKS), 66560) == "InvalidRequest"

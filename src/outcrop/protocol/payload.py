@@ -13,17 +13,22 @@ from dataclasses import dataclass
 
 from outcrop.errors import ServiceRefusal
 from outcrop.protocol import signature
+from outcrop.protocol.proof import (
+    SIGNED_CHUNKS,
+    SIGNED_CHUNKS_TRAILER,
+    UNSIGNED_PAYLOAD,
+    UNSIGNED_TRAILER,
+    ChunkSeal,
+    Verified,
+)
 from outcrop.protocol.signature_refusals import Case, refusal
-from outcrop.protocol.sigv4 import UNSIGNED_PAYLOAD, Verified
-
-UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
-SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
-SIGNED_CHUNKS_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHUNK = re.compile(rb"([0-9a-fA-F]{1,16})(?:;chunk-signature=([0-9a-f]{64}))?")
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _LONGEST_LINE = 4096
+_LINE_END = b"\r\n"
+_ENDED = "The request body terminated unexpectedly"
 _MAX_TRAILERS = 20
 
 
@@ -52,8 +57,10 @@ def plain(
         return _hashed(stream, stated.lower()) if hashed else stream
     if stated not in (UNSIGNED_TRAILER, SIGNED_CHUNKS, SIGNED_CHUNKS_TRAILER):
         text = f"x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a SHA-256 or a STREAMING method, not {stated!r}"
-        raise ServiceRefusal("InvalidRequest", text, http_status=400)
-    return _counted(_Chunks(stream, verified, trailers).read(), headers)
+        raise _invalid(text)
+    declared = headers.get("x-amz-trailer", "").lower().split(",")
+    names = frozenset(name.strip() for name in declared if name.strip())
+    return _counted(_Chunks(stream, verified, names, trailers).read(), headers)
 
 
 async def _hashed(stream: AsyncIterator[bytes], stated: str) -> AsyncIterator[bytes]:
@@ -73,7 +80,7 @@ async def _hashed(stream: AsyncIterator[bytes], stated: str) -> AsyncIterator[by
 
 async def _counted(stream: AsyncIterator[bytes], headers: Mapping[str, str]) -> AsyncIterator[bytes]:
     stated = headers.get("x-amz-decoded-content-length", "")
-    if not stated.isdecimal():
+    if not (stated.isascii() and stated.isdecimal()):
         text = "You must provide the x-amz-decoded-content-length HTTP header."
         raise ServiceRefusal("MissingContentLength", text, http_status=411)
     size = 0
@@ -91,7 +98,7 @@ async def _counted(stream: AsyncIterator[bytes], headers: Mapping[str, str]) -> 
 class _Signatures:
     """The chain of signatures: each chunk's covers the one before, the first that of the headers."""
 
-    verified: Verified
+    seal: ChunkSeal
     previous: str
 
     def check_chunk(self, given: str, digest: str) -> None:
@@ -101,10 +108,10 @@ class _Signatures:
         self._check("AWS4-HMAC-SHA256-TRAILER", given, digest)
 
     def _check(self, kind: str, given: str, rest: str) -> None:
-        signed = self.verified.signed
+        signed = self.seal.signed
         text = f"{kind}\n{signed.stamp}\n{signed.scope}\n{self.previous}\n{rest}"
-        expected = signature.sign(self.verified.key, text)
-        if not hmac.compare_digest(expected.encode(), given.encode()):
+        expected = signature.sign(self.seal.key, text)
+        if not hmac.compare_digest(expected.encode(), given.encode("latin-1")):
             raise refusal(Case.MISMATCH, "rest-xml", AWSAccessKeyId=signed.key_id, StringToSign=text)
         self.previous = expected
 
@@ -112,12 +119,18 @@ class _Signatures:
 class _Chunks:
     """Takes the chunk framing off a stream, holding no more than the piece that just came in."""
 
-    def __init__(self, stream: AsyncIterator[bytes], verified: Verified, trailers: dict[str, str]) -> None:
+    def __init__(
+        self, stream: AsyncIterator[bytes], verified: Verified, declared: frozenset[str], trailers: dict[str, str]
+    ) -> None:
         self._stream = stream
-        self._buffer = b""
-        self._signed = verified.payload_hash != UNSIGNED_TRAILER
-        self._expects_trailers = verified.payload_hash != SIGNED_CHUNKS
-        self._signatures = _Signatures(verified=verified, previous=verified.signed.signature)
+        self._buffer, self._at = b"", 0
+        self._signatures: _Signatures | None = None
+        if verified.payload_hash != UNSIGNED_TRAILER:
+            if verified.seal is None:
+                raise _invalid("Signed chunks need a request that is signed with AWS4-HMAC-SHA256.")
+            self._signatures = _Signatures(seal=verified.seal, previous=verified.seal.signed.signature)
+        self._signs_trailers = verified.payload_hash == SIGNED_CHUNKS_TRAILER
+        self._declared = declared
         self._trailers = trailers
 
     async def read(self) -> AsyncIterator[bytes]:
@@ -128,59 +141,72 @@ class _Chunks:
             while left:
                 piece = await self._piece(left)
                 left -= len(piece)
-                digest.update(piece)
+                if self._signatures is not None:
+                    digest.update(piece)
                 yield piece
-            if self._signed:
+            if self._signatures is not None:
                 self._signatures.check_chunk(given, digest.hexdigest())
             if size == 0:
                 break
             if await self._line():
                 raise _incomplete("A chunk is longer than its stated size.")
         await self._read_trailers()
+        await self._check_end()
 
     async def _chunk_head(self) -> tuple[int, str]:
         found = _CHUNK.fullmatch(await self._line())
-        if found is None or (self._signed and not found[2]):
+        if found is None or (self._signatures is not None and not found[2]):
             raise _incomplete("A chunk must begin with its size in hexadecimal digits, then its signature if signed.")
         return int(found[1], 16), (found[2] or b"").decode()
 
     async def _read_trailers(self) -> None:
         lines: list[str] = []
         given = ""
-        while len(lines) <= _MAX_TRAILERS:
-            line = (await self._line(at_end=True)).decode("latin-1")
-            if not line:
-                break
+        while line := (await self._line(at_end=True)).decode("latin-1"):
             name, _, value = line.partition(":")
             if name.strip().lower() == "x-amz-trailer-signature":
                 given = value.strip()
             else:
                 lines.append(f"{name.strip().lower()}:{value.strip()}\n")
-        if self._signed and self._expects_trailers:
+            if len(lines) > _MAX_TRAILERS:
+                raise _malformed_trailer()
+        if self._signatures is not None and self._signs_trailers:
             digest = hashlib.sha256("".join(lines).encode("latin-1")).hexdigest()
             self._signatures.check_trailers(given, digest)
-        for line in lines:
-            name, _, value = line.rstrip("\n").partition(":")
-            self._trailers[name] = value
+        pairs = [line.rstrip("\n").partition(":") for line in lines]
+        if frozenset(name for name, _, _ in pairs) != self._declared or len(pairs) != len(self._declared):
+            raise _malformed_trailer()
+        self._trailers.update((name, value) for name, _, value in pairs)
+
+    async def _check_end(self) -> None:
+        """Nothing may follow but the end of a line: bytes that nobody reads could mean something to somebody else."""
+        rest = self._buffer[self._at :]
+        while len(rest) <= len(_LINE_END) and (more := await self._next()):
+            rest += more
+        if rest not in (b"", _LINE_END):
+            raise _incomplete("The body goes on after its last chunk.")
 
     async def _piece(self, limit: int) -> bytes:
-        if not self._buffer:
-            self._buffer = await self._next()
+        if self._at >= len(self._buffer):
+            self._buffer, self._at = await self._next(), 0
             if not self._buffer:
-                raise _incomplete("The request body terminated unexpectedly")
-        piece, self._buffer = self._buffer[:limit], self._buffer[limit:]
+                raise _incomplete(_ENDED)
+        piece = self._buffer[self._at : self._at + limit]
+        self._at += len(piece)
         return piece
 
     async def _line(self, *, at_end: bool = False) -> bytes:
         """The next line without its end. `at_end`: the stream may stop instead, which reads as an empty line."""
-        while b"\r\n" not in self._buffer:
+        while (end := self._buffer.find(_LINE_END, self._at)) < 0:
+            rest = self._buffer[self._at :]
             more = await self._next()
-            if not more and at_end and not self._buffer:
+            if not more and at_end and not rest:
                 return b""
-            if not more or len(self._buffer) > _LONGEST_LINE:
-                raise _incomplete("The request body terminated unexpectedly")
-            self._buffer += more
-        line, _, self._buffer = self._buffer.partition(b"\r\n")
+            if not more or len(rest) > _LONGEST_LINE:
+                raise _incomplete(_ENDED)
+            self._buffer, self._at = rest + more, 0
+        line = self._buffer[self._at : end]
+        self._at = end + len(_LINE_END)
         return line
 
     async def _next(self) -> bytes:
@@ -192,3 +218,15 @@ class _Chunks:
 
 def _incomplete(message: str) -> ServiceRefusal:
     return ServiceRefusal("IncompleteBody", message, http_status=400)
+
+
+def _invalid(message: str) -> ServiceRefusal:
+    return ServiceRefusal("InvalidRequest", message, http_status=400)
+
+
+def _malformed_trailer() -> ServiceRefusal:
+    text = (
+        "The request contained trailing data that was not well-formed or did not conform to our published schema. "
+        "Send exactly the trailers that x-amz-trailer names."
+    )
+    return ServiceRefusal("MalformedTrailerError", text, http_status=400)

@@ -14,7 +14,7 @@ from functools import cache
 from urllib.parse import unquote
 
 from outcrop.errors import Refusal
-from outcrop.protocol import paths, query_values
+from outcrop.protocol import paths, query_values, sigv2
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.service_model import CBOR, SIGNING_NAMES, load
 from outcrop.protocol.shapes import OperationModel
@@ -62,6 +62,8 @@ def route(request: HttpRequest) -> Routed:
 
 def scope_service(request: HttpRequest) -> str | None:
     """The service in the credential scope of the header or the presigned query: `bedrock`, `s3`, ..."""
+    if sigv2.claims(request):
+        return "s3"  # the only one that still knows that signature
     found = _SCOPE.search(request.headers.get("authorization", ""))
     if found is None:
         credential = next((v for k, v in paths.query_pairs(request.raw_query) if k == "X-Amz-Credential"), "")
@@ -153,7 +155,7 @@ def _services(request: HttpRequest, scope: str | None) -> tuple[str, ...]:
     if scope is not None:
         return tuple(s for s in SIGNING_NAMES.get(scope, ()) if _has_paths(s))
     if request.headers.get("authorization", "").startswith("Bearer "):
-        return ("bedrock-runtime", "bedrock")
+        return SIGNING_NAMES["bedrock"]
     # Unsigned: paths of Bedrock first, so that a forgotten signature is told in Bedrock's words; S3 takes the rest.
     return ("bedrock-runtime", "bedrock", "s3")
 

@@ -7,51 +7,33 @@ key it is, `verify` compares. A body that streams is verified as it flows, by `p
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from outcrop.errors import ServiceRefusal
 from outcrop.protocol import signature
 from outcrop.protocol.http import HttpRequest
-from outcrop.protocol.signature import Illegible, Signed
+from outcrop.protocol.proof import (
+    DECOY,
+    UNSIGNED_PAYLOAD,
+    ChunkSeal,
+    Secret,
+    Verified,
+    check_session,
+    only_one_mechanism,
+)
+from outcrop.protocol.signature import Ambiguous, Illegible, Signed
 from outcrop.protocol.signature_refusals import Case, refusal
 
 MAX_SKEW = timedelta(minutes=15)
-UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 _REGION = re.compile(r"[a-z0-9-]{2,32}")
-
-
-class Secret(Protocol):
-    """What a signature is checked against."""
-
-    @property
-    def secret(self) -> str: ...
-    @property
-    def session_token(self) -> str | None: ...
-    @property
-    def expires(self) -> datetime | None: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verified:
-    """A request whose headers, path and query are what its signer sent. `payload` needs the rest for signed chunks."""
-
-    signed: Signed
-    payload_hash: str
-    "What the signature says of the body: its SHA-256, or one of S3's words for bodies that stream."
-    key: bytes
-
-    @property
-    def region(self) -> str:
-        """The region the request was signed for."""
-        return self.signed.region
 
 
 def read(request: HttpRequest, *, protocol: str) -> Signed:
     """What the request states about its signature; refuses an unsigned or unreadable one."""
     try:
         signed = signature.read(request)
+    except Ambiguous as error:
+        raise only_one_mechanism(protocol) from error
     except Illegible as error:
         raise refusal(Case.MALFORMED, protocol, str(error)) from error
     if signed is None:
@@ -69,6 +51,10 @@ def verify(
     now: datetime,
 ) -> Verified:
     """Refuses unless `secret` signed this very request for `service` (a signing name), now, and is still valid."""
+    payload_hash = _payload_hash(signed, request)
+    key = signature.signing_key(secret.secret if secret else DECOY, signed.day, signed.region, signed.service)
+    # Calculated before anything is refused: how long an answer takes tells nothing about what was wrong.
+    wrong = _compared(signed, request, payload_hash, key)
     if secret is None:
         raise refusal(Case.UNKNOWN_KEY, protocol, AWSAccessKeyId=signed.key_id)
     _check_time(signed, now, protocol)
@@ -76,13 +62,14 @@ def verify(
         raise refusal(Case.SCOPE, protocol, f"Credential should be scoped to correct service: '{service}'.")
     if not _REGION.fullmatch(signed.region):
         raise refusal(Case.SCOPE, protocol, "Credential should be scoped to a valid region.", Region="us-east-1")
-    payload_hash = _payload_hash(signed, request)
-    key = signature.signing_key(secret.secret, signed.day, signed.region, signed.service)
-    _check_signature(signed, request, payload_hash, key, protocol)
-    _check_session(signed, secret, now, protocol)
+    if wrong is not None:
+        text, canonical = wrong
+        shown = {"StringToSign": text, "CanonicalRequest": canonical}
+        raise refusal(Case.MISMATCH, protocol, AWSAccessKeyId=signed.key_id, **shown)
+    check_session(signed.session_token, secret, now, protocol)
     if signed.service == "s3":
         _check_all_signed(signed, request)
-    return Verified(signed=signed, payload_hash=payload_hash, key=key)
+    return Verified(region=signed.region, payload_hash=payload_hash, seal=ChunkSeal(signed=signed, key=key))
 
 
 def _check_time(signed: Signed, now: datetime, protocol: str) -> None:
@@ -125,25 +112,19 @@ def _payload_hash(signed: Signed, request: HttpRequest) -> str:
     if stated is None and signed.lifetime_s is None:
         text = "Missing required header for this request: x-amz-content-sha256"
         raise ServiceRefusal("InvalidRequest", text, http_status=400)
-    return stated or UNSIGNED_PAYLOAD
+    return stated or signed.payload_hash or UNSIGNED_PAYLOAD
 
 
-def _check_signature(signed: Signed, request: HttpRequest, payload_hash: str, key: bytes, protocol: str) -> None:
+def _compared(signed: Signed, request: HttpRequest, payload_hash: str, key: bytes) -> tuple[str, str] | None:
+    """None when the signature is right, else the string that should have been signed and its canonical request."""
     last = ("", "")
+    given = signed.signature.encode("utf-8", "surrogateescape")
     for canonical in signature.canonical_requests(signed, request, payload_hash):
         text = signature.string_to_sign(signed, canonical)
-        if hmac.compare_digest(signature.sign(key, text).encode(), signed.signature.encode()):
-            return
+        if hmac.compare_digest(signature.sign(key, text).encode(), given):
+            return None
         last = (text, canonical)
-    raise refusal(Case.MISMATCH, protocol, AWSAccessKeyId=signed.key_id, StringToSign=last[0], CanonicalRequest=last[1])
-
-
-def _check_session(signed: Signed, secret: Secret, now: datetime, protocol: str) -> None:
-    given = (signed.session_token or "").encode()
-    if not hmac.compare_digest((secret.session_token or "").encode(), given):
-        raise refusal(Case.BAD_TOKEN, protocol)
-    if secret.expires is not None and secret.expires <= now:
-        raise refusal(Case.EXPIRED_SESSION, protocol)
+    return last
 
 
 def _check_all_signed(signed: Signed, request: HttpRequest) -> None:
