@@ -25,8 +25,10 @@ from outcrop.access.memory import Remembered
 from outcrop.access.names import Kind, is_temporary_key
 from outcrop.access.needs import Asked, Need
 from outcrop.access.records import Identity, Records
+from outcrop.access.service_credentials import ServiceCredentials
 from outcrop.access.sessions import Sessions, caller_is_session
 from outcrop.access.trust import Principal, Trust, trust
+from outcrop.access.uses import Use, Uses
 from outcrop.clock import Clock
 from outcrop.errors import Denied, Invalid, ServiceRefusal
 from outcrop.settings import Settings
@@ -47,8 +49,10 @@ class Access:
     credentials: Credentials
     sessions: Sessions
     decisions: Decisions
+    uses: Uses
     store: Store
     rooms: installation.Rooms
+    service_credentials: ServiceCredentials
 
     @classmethod
     def open(cls, store: Store, settings: Settings, clock: Clock) -> Self:
@@ -73,8 +77,10 @@ class Access:
             credentials=rooms.credentials,
             sessions=sessions,
             decisions=decisions,
+            uses=Uses(records),
             store=store,
             rooms=rooms,
+            service_credentials=ServiceCredentials(records, rooms.identities, rooms.account, clock),
         )
 
     @property
@@ -92,6 +98,7 @@ class Access:
 
     def authorize(self, call: Request) -> None:
         """Raises Denied at the first permission that the call needs and its caller lacks."""
+        self._note_use(call)
         _check_session_kind(call)
         if (call.service, call.operation) == ("sts", "AssumeRole"):
             return  # decided by Sessions.assume_role, together with the role's trust policy
@@ -158,9 +165,16 @@ class Access:
             caller_arn=call.caller.arn,
         )
 
+    def _note_use(self, call: Request) -> None:
+        use = Use(at=self.decisions.clock.now().replace(microsecond=0), service=call.service, region=call.region)
+        if not is_temporary_key(call.caller.key_id):
+            self.uses.note(call.caller.key_id, use)
+        elif caller_is_session(call.caller):
+            self.uses.note(call.caller.user_id.partition(":")[0], use)
+
     def _find(self, region: str, kind: str, name: str) -> str | None:
         """The ARN of what a name stands for: an identity, or a resource of the region."""
-        if kind in (Kind.ROLE.value, Kind.USER.value):
+        if kind in (Kind.GROUP.value, Kind.ROLE.value, Kind.USER.value):
             identity = self.identities.records.identity(Kind(kind), name)
             return identity.arn if identity else None
         resource = self.store.resources.find(kind, region, name)

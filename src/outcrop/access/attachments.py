@@ -1,23 +1,25 @@
-"""Policies of users and roles: inline ones, managed ones, and which managed policy is attached to whom."""
+"""Policies of users, roles and groups: inline ones, managed ones with their versions, and what is attached to whom."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from outcrop import arn as arns
 from outcrop.access import refusals
 from outcrop.access.documents import Policy, parse
-from outcrop.access.identities import ADMINISTRATOR, Identities, check_tags, size_of
+from outcrop.access.identities import ADMINISTRATOR, Identities, check_tags, size_of, together, without
 from outcrop.access.managed import ADMINISTRATOR as ADMINISTRATOR_POLICY
 from outcrop.access.managed import AWS_MANAGED
 from outcrop.access.names import Kind, arn_of, check_name, check_path, new_identity_id
 from outcrop.access.records import Identity, ManagedPolicy, Records
+from outcrop.access.version_records import Version, VersionRecords
 from outcrop.clock import Clock
 from outcrop.errors import ServiceRefusal
 
 MAX_POLICIES = 1500
 MAX_ATTACHED = 10
 MAX_POLICY_CHARACTERS = 6144
-MAX_INLINE_CHARACTERS = {Kind.ROLE: 10240, Kind.USER: 2048}
+MAX_INLINE_CHARACTERS = {Kind.GROUP: 5120, Kind.ROLE: 10240, Kind.USER: 2048}
+MAX_VERSIONS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,7 @@ class Attachments:
     """The policies of the account, and AWS's."""
 
     records: Records
+    versions: VersionRecords
     identities: Identities
     account: str
     clock: Clock
@@ -35,7 +38,7 @@ class Attachments:
         check_name("policy", name)
         parse(document)
         with self.records.alone():
-            identity = self.identities.get(kind, owner)
+            identity = self.identities.changeable(kind, owner)
             others = [size_of(text) for other, text in self.records.inline(identity.id).items() if other != name]
             limit = MAX_INLINE_CHARACTERS[kind]
             if sum(others) + size_of(document) > limit:
@@ -54,7 +57,7 @@ class Attachments:
         return self.records.inline(self.identities.get(kind, owner).id)
 
     def delete_inline(self, kind: Kind, owner: str, name: str) -> None:
-        if not self.records.remove_inline(self.identities.get(kind, owner).id, name):
+        if not self.records.remove_inline(self.identities.changeable(kind, owner).id, name):
             raise refusals.no_such(f"{kind.value} policy", name)
 
     # managed
@@ -65,9 +68,7 @@ class Attachments:
         check_name("policy", name)
         check_path(path)
         check_tags(tags or {}, "Policy")
-        parse(document)
-        if size_of(document) > MAX_POLICY_CHARACTERS:
-            raise refusals.too_many("PolicySize", MAX_POLICY_CHARACTERS)
+        check_document(document)
         policy = ManagedPolicy(
             arn=arn_of(self.account, "policy", path, name),
             id=new_identity_id("policy"),
@@ -96,19 +97,111 @@ class Attachments:
 
     def delete(self, arn: str) -> None:
         with self.records.alone():
-            self.get(arn)
-            if arn in AWS_MANAGED:
-                raise ServiceRefusal("AccessDenied", "Policy is outside your own account.", http_status=403)
-            if self.records.num_attachments().get(arn):
+            policy = self.own(arn)
+            if self.records.num_attachments().get(arn) or arn in self.bounded():
                 raise refusals.in_use("Cannot delete a policy attached to entities.")
+            if len(self.versions_of(policy)) > 1:
+                raise refusals.in_use(
+                    "This policy has more than one version. Before you delete a policy, you must delete the policy's "
+                    "versions. The default version is deleted with the policy."
+                )
             self.records.remove_policy(arn)
+
+    def own(self, arn: str) -> ManagedPolicy:
+        """A policy that this account may change. Raises NoSuchEntity, or AccessDenied for one of AWS's."""
+        policy = self.get(arn)
+        if arn in AWS_MANAGED:
+            raise ServiceRefusal("AccessDenied", "Policy is outside your own account.", http_status=403)
+        return policy
+
+    def tag(self, arn: str, tags: dict[str, str]) -> None:
+        with self.records.alone():
+            self._set_tags(arn, together(self.own(arn).tags, tags))
+
+    def untag(self, arn: str, keys: list[str]) -> None:
+        with self.records.alone():
+            self._set_tags(arn, without(self.own(arn).tags, keys))
+
+    def _set_tags(self, arn: str, tags: dict[str, str]) -> None:
+        check_tags(tags, "Policy")
+        self.records.set_policy_tags(arn, tags)
+
+    # versions of managed policies
+
+    def versions_of(self, policy: ManagedPolicy) -> list[Version]:
+        """Newest first, as IAM lists them."""
+        return [each for each in reversed(self.versions.all(policy)) if each.document is not None]
+
+    def version(self, arn: str, version_id: str) -> Version:
+        """Raises NoSuchEntity."""
+        found = [each for each in self.versions_of(self.get(arn)) if each.id == version_id]
+        if not found:
+            sentence = f"Policy {arn} version {version_id} does not exist or is not attachable."
+            raise ServiceRefusal("NoSuchEntity", sentence, http_status=404)
+        return found[0]
+
+    def add_version(self, arn: str, document: str, *, is_default: bool) -> Version:
+        check_document(document)
+        with self.records.alone():
+            policy = self.own(arn)
+            known = self.versions.all(policy)
+            if len(self.versions_of(policy)) >= MAX_VERSIONS:
+                raise ServiceRefusal(
+                    "LimitExceeded",
+                    "A managed policy can have up to 5 versions. Before you create a new version, you must delete an "
+                    "existing version.",
+                    http_status=409,
+                )
+            for each in known:  # the first version has had no row so far
+                self.versions.put(each)
+            now = self.clock.now().replace(microsecond=0)
+            version = Version(
+                policy_arn=arn, number=known[-1].number + 1, document=document, created=now, is_default=False
+            )
+            self.versions.put(version)
+            return self.set_default(arn, version.id) if is_default else version
+
+    def set_default(self, arn: str, version_id: str) -> Version:
+        """From now on the policy says what this version says."""
+        with self.records.alone():
+            policy, chosen = self.own(arn), replace(self.version(arn, version_id), is_default=True)
+            assert chosen.document is not None, "a deleted version was found"
+            for each in self.versions.all(policy):
+                if each.is_default and each.number != chosen.number:
+                    self.versions.put(replace(each, is_default=False))
+            self.versions.put(chosen)
+            self.records.set_document(arn, chosen.document)
+        return chosen
+
+    def delete_version(self, arn: str, version_id: str) -> None:
+        with self.records.alone():
+            self.own(arn)
+            version = self.version(arn, version_id)
+            if version.is_default:
+                raise refusals.in_use("Cannot delete the default version of a policy.")
+            self.versions.put(replace(version, document=None))
+
+    # attaching
+
+    def bounded(self) -> dict[str, list[Identity]]:
+        """Users and roles by the policy that is their permissions boundary."""
+        found: dict[str, list[Identity]] = {}
+        for each in (*self.records.identities(Kind.USER), *self.records.identities(Kind.ROLE)):
+            if "boundary" in each.document:
+                found.setdefault(each.document["boundary"], []).append(each)
+        return found
+
+    def check_boundary(self, arn: str | None) -> None:
+        if arn is not None and self._find(arn) is None:
+            sentence = f"Scope ARN: {arn} does not exist or is not attachable."
+            raise ServiceRefusal("NoSuchEntity", sentence, http_status=404)
 
     def attach(self, kind: Kind, owner: str, arn: str) -> None:
         """Attaching twice is once."""
         if arns.parse(arn) is None:
             raise refusals.invalid_input(f"ARN {arn} is not valid.")
         with self.records.alone():
-            identity = self.identities.get(kind, owner)
+            identity = self.identities.changeable(kind, owner)
             if self._find(arn) is None:
                 raise refusals.not_attachable(arn)
             attached = self.records.attached(identity.id)
@@ -119,7 +212,7 @@ class Attachments:
             self.records.attach(identity.id, arn)
 
     def detach(self, kind: Kind, owner: str, arn: str) -> None:
-        identity = self.identities.get(kind, owner)
+        identity = self.identities.changeable(kind, owner)
         if (kind, owner, arn) == (Kind.USER, ADMINISTRATOR, ADMINISTRATOR_POLICY):
             raise refusals.unmodifiable("The administrator of this installation keeps AdministratorAccess.")
         if not self.records.detach(identity.id, arn):
@@ -134,10 +227,18 @@ class Attachments:
 
     def of(self, identity: Identity) -> Iterator[Policy]:
         """Every policy of an identity, parsed: what its decisions are made from; those of a user's groups too."""
-        for document in self.records.inline(identity.id).values():
+        for document in self.documents_of(identity).values():
             yield parse(document)
-        for arn in self.records.attached(identity.id):
-            yield parse(self.get(arn).document)
+
+    def documents_of(self, identity: Identity) -> dict[str, str]:
+        """The texts of the same, by where each stands: `user_jane_inline`, or the ARN of a managed policy."""
+        found: dict[str, str] = {}
+        for each in (identity, *self.identities.groups.groups_of(identity.id)):
+            for name, document in self.records.inline(each.id).items():
+                found[f"{each.kind}_{each.name}_{name}"] = document
+            for arn in self.records.attached(each.id):
+                found[arn] = self.get(arn).document
+        return found
 
     def boundary_of(self, identity: Identity) -> Policy | None:
         """What an identity may do at most; None where nothing limits it."""
@@ -146,3 +247,10 @@ class Attachments:
 
     def _find(self, arn: str) -> ManagedPolicy | None:
         return AWS_MANAGED.get(arn) or self.records.policy(arn)
+
+
+def check_document(document: str) -> None:
+    """Raises MalformedPolicyDocument, or LimitExceeded for one that is too long for a managed policy."""
+    parse(document)
+    if size_of(document) > MAX_POLICY_CHARACTERS:
+        raise refusals.too_many("PolicySize", MAX_POLICY_CHARACTERS)

@@ -56,15 +56,27 @@ class Credentials:
 
     def delete_key(self, user: str, key_id: str) -> None:
         with self.records.alone():
-            keys = [key.id for key in self.keys(user)]
-            if key_id not in keys:
-                sentence = f"The Access Key with id {key_id} cannot be found."
-                raise ServiceRefusal("NoSuchEntity", sentence, http_status=404)
-            if user == ADMINISTRATOR and len(keys) == 1:
-                raise refusals.in_use(
-                    "The administrator of this installation needs an access key. Create a new one before deleting this."
-                )
+            self._check_expendable(user, key_id)
             self.records.remove_key(key_id)
+
+    def set_status(self, user: str, key_id: str, *, active: bool) -> None:
+        """An inactive key is unknown at the door until it is made active again."""
+        with self.records.alone():
+            if not active:
+                self._check_expendable(user, key_id)
+            elif key_id not in [key.id for key in self.keys(user)]:
+                raise _no_such_key(key_id)
+            self.records.set_inactive(key_id, inactive=not active)
+
+    def _check_expendable(self, user: str, key_id: str) -> None:
+        keys = [key.id for key in self.keys(user)]
+        if key_id not in keys:
+            raise _no_such_key(key_id)
+        left = [each for each in keys if each != key_id and not self.records.is_inactive(each)]
+        if user == ADMINISTRATOR and not left:
+            raise refusals.in_use(
+                "The administrator of this installation needs an access key. Create a new one before deleting this."
+            )
 
     def start_session(
         self, identity: Identity, *, name: str | None, lasting: timedelta, policies: list[str] | None = None
@@ -100,7 +112,7 @@ class Credentials:
             return self._of_session(session) if session else None
         key = self.records.key(key_id)
         owner = key and self.records.identity_with_id(key.identity_id)
-        if not key or not owner:
+        if not key or not owner or self.records.is_inactive(key_id):
             return None
         return Credential(caller=caller_of(owner, key_id), secret=self._opened(key.secret, about=key_id))
 
@@ -123,6 +135,11 @@ class Credentials:
                 "Put back keys/service.key and the database from the same backup."
             )
         return text
+
+
+def _no_such_key(key_id: str) -> ServiceRefusal:
+    sentence = f"The Access Key with id {key_id} cannot be found."
+    return ServiceRefusal("NoSuchEntity", sentence, http_status=404)
 
 
 def caller_of(identity: Identity, key_id: str, *, session_name: str | None = None) -> Caller:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from outcrop.access.attachments import Attachments
 from outcrop.access.caller import Asker
 from outcrop.access.documents import Policy, parse
-from outcrop.access.evaluation import Context, Decision, evaluate, normalized
+from outcrop.access.evaluation import SEVERITY, Context, Decision, evaluate, normalized
 from outcrop.access.memory import Memory, Remembered, Subject, Verdict
 from outcrop.access.names import is_temporary_key
 from outcrop.access.needs import Need
@@ -114,7 +114,6 @@ class Decisions:
         return None if session is None else tuple(parse(each) for each in session.policies)
 
 
-_SEVERITY = {Decision.DENIED_EXPLICITLY: 0, Decision.DENIED_IMPLICITLY: 1, Decision.ALLOWED: 2}
 _MOMENT = frozenset(("aws:currenttime", "aws:epochtime"))
 
 
@@ -127,7 +126,7 @@ def _decided(subject: Subject, limits: tuple[Policy, ...], need: Need, about: Co
         Verdict(decision=evaluate(policies, action=need.action, resource=need.resource, context=about), by=by)
         for by, policies in kinds
     ]
-    return min(verdicts, key=lambda each: _SEVERITY[each.decision])
+    return min(verdicts, key=lambda each: SEVERITY[each.decision])
 
 
 def _about(identity: Identity, account: str) -> dict[str, str | tuple[str, ...]]:

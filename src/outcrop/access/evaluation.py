@@ -21,6 +21,10 @@ class Decision(Enum):
     DENIED_EXPLICITLY = "explicitDeny"
 
 
+SEVERITY = {Decision.DENIED_EXPLICITLY: 0, Decision.DENIED_IMPLICITLY: 1, Decision.ALLOWED: 2}
+"""Of the decisions of several kinds of policy, the one with the least number holds."""
+
+
 def evaluate(policies: Iterable[Policy], *, action: str, resource: str, context: Context) -> Decision:
     """What these policies together say about one action on one resource.
 

@@ -10,10 +10,12 @@ from outcrop import arn as arns
 from outcrop.access import sealing
 from outcrop.access.attachments import Attachments
 from outcrop.access.credentials import Credentials
+from outcrop.access.group_records import GroupRecords
 from outcrop.access.identities import ADMINISTRATOR, Identities
 from outcrop.access.managed import ADMINISTRATOR as ADMINISTRATOR_POLICY
 from outcrop.access.names import Kind, arn_of
 from outcrop.access.records import InstallationRow, Records
+from outcrop.access.version_records import VersionRecords
 from outcrop.clock import Clock
 from outcrop.errors import MachineTrouble
 from outcrop.settings import Settings
@@ -75,8 +77,8 @@ def ensure(records: Records, settings: Settings, clock: Clock) -> Rooms:
 
 
 def describe(rooms: Rooms) -> Installation:
-    """The installation with the administrator's oldest access key, secret included."""
-    key = rooms.credentials.keys(ADMINISTRATOR)[0]
+    """The installation with the administrator's oldest access key that is active, secret included."""
+    key = next(each for each in rooms.credentials.keys(ADMINISTRATOR) if not rooms.records.is_inactive(each.id))
     credential = rooms.credentials.find(key.id)
     assert credential is not None, "a key that was just read is gone"
     return Installation(
@@ -101,8 +103,10 @@ def _furnish(rooms: Rooms) -> None:
 
 
 def _rooms(records: Records, sealer: sealing.Sealer, account: str, clock: Clock) -> Rooms:
-    identities = Identities(records=records, account=account, clock=clock)
-    attachments = Attachments(records=records, identities=identities, account=account, clock=clock)
+    identities = Identities(records=records, groups=GroupRecords(records), account=account, clock=clock)
+    attachments = Attachments(
+        records=records, versions=VersionRecords(records), identities=identities, account=account, clock=clock
+    )
     credentials = Credentials(records=records, identities=identities, sealer=sealer, account=account, clock=clock)
     return Rooms(
         records=records, identities=identities, attachments=attachments, credentials=credentials, account=account

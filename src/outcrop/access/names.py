@@ -15,13 +15,14 @@ _PATH = re.compile(r"^(/|/[\x21-\x7e]+/)$")
 class Kind(Enum):
     """A kind of identity; the value is the first part of its ARN's resource."""
 
+    GROUP = "group"
     ROLE = "role"
     USER = "user"
 
 
-LONGEST_NAME = {"role": 64, "user": 64, "policy": 128}
+LONGEST_NAME = {"group": 128, "role": 64, "user": 64, "policy": 128}
 _LASTING, _TEMPORARY = "AKIA", "ASIA"
-ID_PREFIX = {"role": "AROA", "user": "AIDA", "policy": "ANPA"}
+ID_PREFIX = {"group": "AGPA", "role": "AROA", "user": "AIDA", "policy": "ANPA"}
 
 
 def check_name(kind: str, name: str) -> None:
