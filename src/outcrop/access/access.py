@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from outcrop.access import installation
-from outcrop.access.actions import needs, tags_in
+from outcrop.access.actions import needs, tag_keys_in, tags_in
+from outcrop.access.aliases import Aliases
 from outcrop.access.attachments import Attachments
 from outcrop.access.caller import Credential, Request
 from outcrop.access.credentials import Credentials
@@ -50,6 +51,7 @@ class Access:
     sessions: Sessions
     decisions: Decisions
     uses: Uses
+    aliases: Aliases
     store: Store
     rooms: installation.Rooms
     service_credentials: ServiceCredentials
@@ -78,6 +80,7 @@ class Access:
             sessions=sessions,
             decisions=decisions,
             uses=Uses(records),
+            aliases=Aliases(records),
             store=store,
             rooms=rooms,
             service_credentials=ServiceCredentials(records, rooms.identities, rooms.account, clock),
@@ -108,8 +111,9 @@ class Access:
             "aws:RequestedRegion": call.region,
             **{f"aws:RequestTag/{key}": value for key, value in tags.items()},
         }
-        if tags:
-            context["aws:TagKeys"] = tuple(tags)
+        keys = tag_keys_in(asked)
+        if keys:
+            context["aws:TagKeys"] = keys
         for need in needs(asked):
             verdict = self.decisions.of_caller(call.caller, need, context)
             if verdict.decision is not Decision.ALLOWED:
@@ -177,6 +181,10 @@ class Access:
         if kind in (Kind.GROUP.value, Kind.ROLE.value, Kind.USER.value):
             identity = self.identities.records.identity(Kind(kind), name)
             return identity.arn if identity else None
+        if kind == "access-key":
+            key = self.identities.records.key(name)
+            owner = self.identities.records.identity_with_id(key.identity_id) if key else None
+            return owner.arn if owner else None
         resource = self.store.resources.find(kind, region, name)
         return resource.arn if resource else None
 

@@ -51,9 +51,9 @@ def _bedrock_runtime() -> Table:
 
 
 def _iam() -> Table:
-    from outcrop.api import iam
+    from outcrop.api import iam, service_credentials
 
-    return iam.OPERATIONS
+    return {**iam.OPERATIONS, **service_credentials.OPERATIONS}
 
 
 def _s3() -> Table:
