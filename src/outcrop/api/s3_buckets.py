@@ -79,7 +79,7 @@ def list_objects_v2(platform: Platform, call: Call) -> Answered:
         "KeyCount": page.count,
         "ContinuationToken": token,
         "NextContinuationToken": None if page.next_start is None else listing.write_token(page.next_start),
-        "StartAfter": url_encoded(call, params.get("StartAfter")),
+        "StartAfter": None if token is not None else url_encoded(call, after),
     }
 
 

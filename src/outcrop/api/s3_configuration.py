@@ -4,7 +4,7 @@ bucket on which nothing was set, or which setting it has without being asked.
 
 from typing import Any
 
-from outcrop.api.call import Answered, Call, Handler
+from outcrop.api.call import Answer, Answered, Call, Handler
 from outcrop.api.platform import Platform
 from outcrop.api.s3_members import check_call, owner_of, place_of
 from outcrop.buckets import cors, refusals
@@ -85,7 +85,7 @@ def put_bucket_tagging(platform: Platform, call: Call) -> Answered:
     platform.buckets.head(call.params["Bucket"])
     tags = parse_tags(call.params["Tagging"].get("TagSet", []), BUCKET_TAGS)
     platform.buckets.set_tags(call.params["Bucket"], tags or None)
-    return {}
+    return Answer({}, status=204)
 
 
 def delete_bucket_tagging(platform: Platform, call: Call) -> Answered:

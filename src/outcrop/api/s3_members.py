@@ -57,7 +57,7 @@ def check_call(call: Call) -> None:
         name = "x-amz-bypass-governance-retention"
         raise refusals.invalid_argument(
             name,
-            str(params["BypassGovernanceRetention"]).lower(),
+            None,
             f"{name} is only applicable to Object Lock enabled buckets.",
         )
     if params.get("VersionId") not in (None, "", NULL_VERSION):
@@ -69,7 +69,7 @@ def check_version(version_id: str | None) -> None:
     if version_id not in (None, "", NULL_VERSION):
         raise ServiceRefusal(
             "NoSuchVersion",
-            "The specified version does not exist: buckets are not versioned here.",
+            "The specified version does not exist.",
             http_status=404,
             VersionId=version_id,
         )

@@ -177,7 +177,7 @@ def delete_object_tagging(platform: Platform, call: Call) -> Answered:
 def _asked(platform: Platform, call: Call) -> tuple[ObjectRecord, Stretch | None]:
     check_call(call)
     record = platform.buckets.find(*place_of(call))
-    conditions.check_read(record, conditions_of(call.params))
+    conditions.check_read(record, conditions_of(call.params), now=platform.clock.now())
     if call.params.get("PartNumber") is not None:
         return record, _part_asked(platform, call, record)
     return record, conditions.stretch_of(call.params.get("Range"), record.size)
@@ -215,7 +215,8 @@ def _answer(call: Call, record: ObjectRecord, stretch: Stretch | None, body: dic
     }
     if call.params.get("PartNumber") is not None and "-" in record.etag:
         members["PartsCount"] = int(record.etag.partition("-")[2])
-    if call.params.get("ChecksumMode") == "ENABLED" and stretch is None:
+    is_whole = stretch is None or stretch.length == record.size
+    if call.params.get("ChecksumMode") == "ENABLED" and is_whole:
         members |= checksum_members(record.checksum)
     return Answer({**members, **body}, status=None if stretch is None else 206)
 

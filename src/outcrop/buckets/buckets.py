@@ -185,7 +185,7 @@ class Buckets:
             _required(connection, target.bucket)
             # Read again: only a row that is there in this transaction keeps its file from being swept.
             record = _required_object(connection, source)
-            conditional.check_source(record, source_conditions)
+            conditional.check_source(record, source_conditions, now=self._clock.now())
             if record.digest != found.digest:
                 raise refusals.precondition_failed("the source changed during the copy")
             conditional.check_write(target.key, records.object_at(connection, *target), conditions)

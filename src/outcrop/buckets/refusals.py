@@ -139,8 +139,9 @@ def invalid_request(message: str) -> ServiceRefusal:
     return ServiceRefusal("InvalidRequest", message, http_status=400)
 
 
-def invalid_argument(name: str, value: str, message: str) -> ServiceRefusal:
-    return ServiceRefusal("InvalidArgument", message, http_status=400, ArgumentName=name, ArgumentValue=value)
+def invalid_argument(name: str, value: str | None, message: str) -> ServiceRefusal:
+    told = {"ArgumentName": name, "ArgumentValue": value} if value else {"ArgumentName": name}
+    return ServiceRefusal("InvalidArgument", message, http_status=400, **told)
 
 
 def malformed_xml(problem: str = "") -> ServiceRefusal:

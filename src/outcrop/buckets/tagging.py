@@ -43,7 +43,7 @@ def parse_tags(listed: Iterable[Mapping[str, str]], rules: Rules) -> dict[str, s
         if key in tags:
             raise _invalid("Cannot provide multiple Tags with the same key", TagKey=key)
         if key.startswith("aws:"):
-            raise _invalid(rules.system_tag, TagKey=key)
+            raise _invalid(rules.system_tag, **({} if rules is NEW_BUCKET_TAGS else {"TagKey": key}))
         tags[key] = value
     if len(tags) > rules.most:
         text = f"{rules.what} tags cannot be greater than {rules.most}"
