@@ -1,25 +1,31 @@
 """Which permissions a request needs: service, operation and parameters become pairs of action and resource.
 
-S3 and Bedrock have files of their own; IAM, STS and SageMaker stand here. What is in no table needs
-`<service>:<Operation>` on `*`.
+S3, Bedrock, IAM and the services around them have files of their own; STS and SageMaker stand here. What is in no table
+needs `<service>:<Operation>` on `*`.
 """
 
 import re
 from collections.abc import Callable
 
-from outcrop import arn as arns
-from outcrop.access import actions_bedrock, actions_s3
-from outcrop.access.names import arn_of
+from outcrop.access import actions_bedrock, actions_iam, actions_monitoring, actions_s3
 from outcrop.access.needs import Asked, Need
 
 PREFIX = {"sagemaker-runtime": "sagemaker"}
 """The prefix of a service's actions, where it is not its own name."""
-_SAGEMAKER_THING = re.compile(
-    r"^(Create|Describe|Update|Stop|Delete)(TrainingJob|ProcessingJob|TransformJob|HyperParameterTuningJob|Model|Endpoint|"
-    r"EndpointConfig|InferenceComponent|ModelPackage|ModelPackageGroup|NotebookInstance|Pipeline|Experiment|Trial)$"
+_SAGEMAKER_NOUN = re.compile(
+    r"^(?:Create|Describe|Update|Stop|Start|Delete|Get|Put|BatchGet|Associate|Disassociate)([A-Z]\w*?)"
+    r"(?:WeightsAndCapacities|RuntimeConfig|Policy)?$"
 )
+_SAGEMAKER_KINDS = {
+    "AutoMLJob": "automl-job",
+    "AutoMLJobV2": "automl-job",
+    "Trial": "experiment-trial",
+    "TrialComponent": "experiment-trial-component",
+}
+"""Kinds in ARNs that are not the noun in lower case with dashes."""
 _FREE = {"GetCallerIdentity", "GetSessionToken", "GetAccessKeyInfo"}
 _TAG_MEMBERS = ("tags", "Tags", "jobTags")
+_TAG_KEY_MEMBERS = ("tagKeys", "TagKeys")
 
 
 def needs(asked: Asked) -> list[Need]:
@@ -41,27 +47,10 @@ def tags_in(asked: Asked) -> dict[str, str]:
     return found
 
 
-def _iam(asked: Asked) -> list[Need]:
-    context = {"iam:PolicyARN": asked.params["PolicyArn"]} if asked.operation.startswith(("Attach", "Detach")) else {}
-    return [Need(action=f"iam:{asked.operation}", resource=_iam_resource(asked), context=context)]
-
-
-def _iam_resource(asked: Asked) -> str:
-    params, operation = asked.params, asked.operation
-    if operation in ("ListRoles", "ListUsers"):
-        return arns.iam(asked.account, "role/" if operation == "ListRoles" else "user/")
-    if "PolicyArn" in params and not {"RoleName", "UserName"} & params.keys():
-        return str(params["PolicyArn"])
-    for kind in ("role", "user"):
-        name = params.get(f"{kind.capitalize()}Name")
-        if isinstance(name, str):
-            known = None if operation.startswith("Create") and "AccessKey" not in operation else asked.find(kind, name)
-            return known or arn_of(asked.account, kind, str(params.get("Path", "/")), name)
-    if operation == "CreatePolicy":
-        return arn_of(asked.account, "policy", str(params.get("Path", "/")), str(params.get("PolicyName", "")))
-    if operation in ("GetUser", "CreateAccessKey", "ListAccessKeys", "DeleteAccessKey"):
-        return asked.caller_arn  # without a UserName they speak about the caller
-    return "*"
+def tag_keys_in(asked: Asked) -> tuple[str, ...]:
+    """The keys of the tags that a request brings or takes away."""
+    named = [str(key) for member in _TAG_KEY_MEMBERS for key in asked.params.get(member) or ()]
+    return tuple(dict.fromkeys((*tags_in(asked), *named)))
 
 
 def _sts(asked: Asked) -> list[Need]:
@@ -79,21 +68,26 @@ def _sagemaker(asked: Asked) -> list[Need]:
 
 
 def _sagemaker_resource(asked: Asked) -> str:
-    thing = _SAGEMAKER_THING.match(asked.operation)
-    noun = thing.group(2) if thing else "Endpoint" if asked.service == "sagemaker-runtime" else ""
-    name = asked.params.get(f"{noun}Name")
+    found = _SAGEMAKER_NOUN.match(asked.operation)
+    noun = "Endpoint" if asked.service == "sagemaker-runtime" else found.group(1) if found else ""
+    arn, name = asked.params.get(f"{noun}Arn"), asked.params.get(f"{noun.removesuffix('V2')}Name")
     if not isinstance(name, str):
-        return str(asked.params.get("ResourceArn", "*"))
-    kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", noun).lower()
-    return asked.arn("sagemaker", kind, name)
+        return str(arn or asked.params.get("ResourceArn", "*"))
+    dashed = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", noun).lower()
+    return asked.arn("sagemaker", _SAGEMAKER_KINDS.get(noun, dashed), name)
 
 
 _RULES: dict[str, Callable[[Asked], list[Need]]] = {
+    "application-autoscaling": actions_monitoring.autoscaling,
     "bedrock": actions_bedrock.needs,
     "bedrock-agent": actions_bedrock.needs,
     "bedrock-agent-runtime": actions_bedrock.needs,
     "bedrock-runtime": actions_bedrock.needs,
-    "iam": _iam,
+    "cloudtrail": actions_monitoring.cloudtrail,
+    "cloudwatch": actions_monitoring.cloudwatch,
+    "iam": actions_iam.needs,
+    "kms": actions_monitoring.kms,
+    "logs": actions_monitoring.logs,
     "s3": actions_s3.needs,
     "sagemaker": _sagemaker,
     "sagemaker-runtime": _sagemaker,

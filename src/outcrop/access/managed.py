@@ -1,4 +1,5 @@
-"""AWS-managed policies that notebooks attach. Statements for services that do not exist here are left out.
+"""AWS-managed policies that notebooks attach. Statements for services that do not exist here are left out, so none of
+them allows more than the one of its name; some, as ReadOnlyAccess, name fewer actions.
 
 https://docs.aws.amazon.com/aws-managed-policy/latest/reference/about-managed-policy-reference.html
 """
@@ -29,6 +30,94 @@ _SAGEMAKER_BUCKETS = [f"arn:aws:s3:::*{name}*" for name in _SAGEMAKER_NAMES]
 _STATEMENTS: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "AdministratorAccess": ("2015-02-06T18:39:46", [_allow(["*"])]),
     "IAMFullAccess": ("2015-02-06T18:40:38", [_allow(["iam:*"])]),
+    "PowerUserAccess": (
+        "2015-02-06T18:39:47",
+        [
+            {"Effect": "Allow", "NotAction": ["iam:*", "organizations:*", "account:*"], "Resource": "*"},
+            _allow(["iam:CreateServiceLinkedRole", "iam:DeleteServiceLinkedRole", "iam:ListRoles"]),
+        ],
+    ),
+    "ReadOnlyAccess": (
+        "2015-02-06T18:39:48",
+        [
+            _allow(
+                [
+                    "application-autoscaling:Describe*",
+                    "application-autoscaling:List*",
+                    "bedrock:Get*",
+                    "bedrock:List*",
+                    "cloudtrail:Describe*",
+                    "cloudtrail:Get*",
+                    "cloudtrail:List*",
+                    "cloudtrail:LookupEvents",
+                    "cloudwatch:Describe*",
+                    "cloudwatch:Get*",
+                    "cloudwatch:List*",
+                    "iam:Generate*",
+                    "iam:Get*",
+                    "iam:List*",
+                    "iam:Simulate*",
+                    "kms:Describe*",
+                    "kms:Get*",
+                    "kms:List*",
+                    "logs:Describe*",
+                    "logs:FilterLogEvents",
+                    "logs:Get*",
+                    "logs:List*",
+                    "logs:StartQuery",
+                    "logs:StopQuery",
+                    "s3:DescribeJob",
+                    "s3:Get*",
+                    "s3:List*",
+                    "sagemaker:BatchGetMetrics",
+                    "sagemaker:Describe*",
+                    "sagemaker:GetSearchSuggestions",
+                    "sagemaker:List*",
+                    "sagemaker:Search",
+                    "sts:GetAccessKeyInfo",
+                    "sts:GetCallerIdentity",
+                    "sts:GetSessionToken",
+                ],
+                Sid="ReadOnlyActions",
+            )
+        ],
+    ),
+    "IAMReadOnlyAccess": (
+        "2015-02-06T18:40:39",
+        [
+            _allow(
+                [
+                    "iam:GenerateCredentialReport",
+                    "iam:GenerateServiceLastAccessedDetails",
+                    "iam:Get*",
+                    "iam:List*",
+                    "iam:SimulateCustomPolicy",
+                    "iam:SimulatePrincipalPolicy",
+                ]
+            )
+        ],
+    ),
+    "CloudWatchFullAccess": ("2015-02-06T18:40:00", [_allow(["cloudwatch:*", "logs:*", "iam:GetRole"])]),
+    "CloudWatchReadOnlyAccess": (
+        "2015-02-06T18:40:01",
+        [_allow(["cloudwatch:Describe*", "cloudwatch:Get*", "cloudwatch:List*", "logs:Get*", "logs:Describe*"])],
+    ),
+    "CloudWatchLogsFullAccess": ("2015-02-06T18:40:02", [_allow(["logs:*", "cloudwatch:GenerateQuery"])]),
+    "AmazonSageMakerReadOnly": (
+        "2017-11-29T13:07:09",
+        [
+            _allow(
+                [
+                    "sagemaker:BatchGetMetrics",
+                    "sagemaker:Describe*",
+                    "sagemaker:GetSearchSuggestions",
+                    "sagemaker:List*",
+                    "sagemaker:Search",
+                ]
+            ),
+            _allow(["application-autoscaling:Describe*", "cloudwatch:DescribeAlarms", "logs:DescribeLogStreams"]),
+        ],
+    ),
     "AmazonS3FullAccess": ("2015-02-06T18:40:58", [_allow(["s3:*"])]),
     "AmazonS3ReadOnlyAccess": ("2015-02-06T18:40:59", [_allow(["s3:Get*", "s3:List*", "s3:Describe*"])]),
     "AmazonBedrockReadOnly": ("2023-12-06T15:48:19", [_allow(["bedrock:Get*", "bedrock:List*"])]),

@@ -1,4 +1,4 @@
-"""What IAM's answers have in common: pages by marker, documents percent-encoded, tags as lists of pairs."""
+"""What IAM's answers have in common: pages by marker, documents percent-encoded, tags as pairs, and the shapes."""
 
 import base64
 import binascii
@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from outcrop.access import refusals
+from outcrop.access.records import Identity, ManagedPolicy
+from outcrop.access.uses import Use
+from outcrop.access.version_records import Version
 from outcrop.api.call import Call
 from outcrop.errors import ServiceRefusal
 
@@ -45,12 +48,59 @@ def tag_list(tags: dict[str, str]) -> list[dict[str, str]] | None:
     return [{"Key": key, "Value": value} for key, value in tags.items()] or None
 
 
-def refuse_boundary(call: Call) -> None:
-    # Taking one in and not keeping to it would allow more than was asked for.
-    if call.params.get("PermissionsBoundary"):
-        raise refusals.invalid_input(
-            "PermissionsBoundary is not built in Outcrop yet. Leave it out, and deny in a policy what must not happen."
-        )
+def role_shape(role: Identity, used: Use | None, *, listed: bool = False) -> dict[str, Any]:
+    """`listed`: IAM leaves tags, boundary and last use out of listings."""
+    shape = {
+        "Path": role.path,
+        "RoleName": role.name,
+        "RoleId": role.id,
+        "Arn": role.arn,
+        "CreateDate": role.created,
+        "AssumeRolePolicyDocument": encoded(role.trust or ""),
+        "Description": role.document["description"],
+        "MaxSessionDuration": role.document["max_session_s"],
+    }
+    if listed:
+        return shape
+    last = {"LastUsedDate": used.at, "Region": used.region} if used is not None else {}
+    return {**shape, **_boundary(role), "Tags": tag_list(role.tags), "RoleLastUsed": last}
+
+
+def user_shape(user: Identity, *, listed: bool = False) -> dict[str, Any]:
+    shape = {
+        "Path": user.path,
+        "UserName": user.name,
+        "UserId": user.id,
+        "Arn": user.arn,
+        "CreateDate": user.created,
+    }
+    return shape if listed else {**shape, **_boundary(user), "Tags": tag_list(user.tags)}
+
+
+def policy_shape(
+    policy: ManagedPolicy, versions: list[Version], *, num_attachments: int, num_bounded: int = 0, listed: bool = False
+) -> dict[str, Any]:
+    """`versions` newest first."""
+    return {
+        "PolicyName": policy.name,
+        "PolicyId": policy.id,
+        "Arn": policy.arn,
+        "Path": policy.path,
+        "DefaultVersionId": next(each.id for each in versions if each.is_default),
+        "AttachmentCount": num_attachments,
+        "PermissionsBoundaryUsageCount": num_bounded,
+        "IsAttachable": True,
+        "CreateDate": policy.created,
+        "UpdateDate": versions[0].created,
+        "Tags": None if listed else tag_list(policy.tags),
+    }
+
+
+def _boundary(identity: Identity) -> dict[str, Any]:
+    arn = identity.document.get("boundary")
+    if arn is None:
+        return {}
+    return {"PermissionsBoundary": {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn}}
 
 
 def _read_marker(marker: str | None) -> str | None:

@@ -1,7 +1,6 @@
-"""IAM: managed policies, and the inline and attached policies of roles and users.
+"""IAM: managed policies, and the inline and attached policies of users, roles and groups.
 
-IAM has every operation on an identity's policies twice, once for roles and once for users; here each is written once,
-for a kind of identity.
+IAM has every operation on an identity's policies three times; here each is written once, for a kind of identity.
 """
 
 from collections.abc import Callable
@@ -11,11 +10,8 @@ from outcrop.access.managed import AWS_MANAGED
 from outcrop.access.names import Kind
 from outcrop.access.records import ManagedPolicy
 from outcrop.api.call import Answered, Call, Handler
-from outcrop.api.iam_answers import encoded, page, tag_list, tags_of
+from outcrop.api.iam_answers import encoded, page, policy_shape, tags_of
 from outcrop.api.platform import Platform
-from outcrop.errors import ServiceRefusal
-
-_VERSION = "v1"
 
 
 def create_policy(platform: Platform, call: Call) -> Answered:
@@ -26,27 +22,13 @@ def create_policy(platform: Platform, call: Call) -> Answered:
         description=call.params.get("Description", ""),
         tags=tags_of(call),
     )
-    return {"Policy": _policy(policy, num_attachments=0)}
+    return {"Policy": _shape(platform, policy, num_attachments=0)}
 
 
 def get_policy(platform: Platform, call: Call) -> Answered:
     policy = platform.access.attachments.get(call.params["PolicyArn"])
     num = platform.access.attachments.records.num_attachments().get(policy.arn, 0)
-    return {"Policy": {**_policy(policy, num_attachments=num), "Description": policy.description or None}}
-
-
-def get_policy_version(platform: Platform, call: Call) -> Answered:
-    policy, version = platform.access.attachments.get(call.params["PolicyArn"]), call.params["VersionId"]
-    if version != _VERSION:
-        sentence = f"Policy {policy.arn} version {version} does not exist or is not attachable."
-        raise ServiceRefusal("NoSuchEntity", sentence, http_status=404)
-    found = {
-        "Document": encoded(policy.document),
-        "VersionId": _VERSION,
-        "IsDefaultVersion": True,
-        "CreateDate": policy.created,
-    }
-    return {"PolicyVersion": found}
+    return {"Policy": {**_shape(platform, policy, num_attachments=num), "Description": policy.description or None}}
 
 
 def list_policies(platform: Platform, call: Call) -> Answered:
@@ -57,14 +39,33 @@ def list_policies(platform: Platform, call: Call) -> Answered:
         *(AWS_MANAGED.values() if scope != "Local" else ()),
     ]
     shown = [each for each in policies if each.path.startswith(prefix)]
+    bounded = platform.access.attachments.bounded()
+    usage = call.params.get("PolicyUsageFilter")
     if call.params.get("OnlyAttached"):
-        shown = [each for each in shown if nums.get(each.arn)]
+        shown = [each for each in shown if nums.get(each.arn) or each.arn in bounded]
+    if usage is not None:
+        used = nums if usage == "PermissionsPolicy" else bounded
+        shown = [each for each in shown if each.arn in used]
     return page(
         call,
         "Policies",
         shown,
         key=lambda policy: policy.arn,
-        shape=lambda policy: _policy(policy, num_attachments=nums.get(policy.arn, 0), listed=True),
+        shape=lambda policy: policy_shape(
+            policy,
+            platform.access.attachments.versions_of(policy),
+            num_attachments=nums.get(policy.arn, 0),
+            num_bounded=len(bounded.get(policy.arn, ())),
+            listed=True,
+        ),
+    )
+
+
+def _shape(platform: Platform, policy: ManagedPolicy, *, num_attachments: int) -> dict[str, Any]:
+    attachments = platform.access.attachments
+    bounded = attachments.bounded().get(policy.arn, [])
+    return policy_shape(
+        policy, attachments.versions_of(policy), num_attachments=num_attachments, num_bounded=len(bounded)
     )
 
 
@@ -114,24 +115,8 @@ def _list_attached(platform: Platform, call: Call, kind: Kind, owner: str) -> An
     )
 
 
-def _policy(policy: ManagedPolicy, *, num_attachments: int, listed: bool = False) -> dict[str, Any]:
-    return {
-        "PolicyName": policy.name,
-        "PolicyId": policy.id,
-        "Arn": policy.arn,
-        "Path": policy.path,
-        "DefaultVersionId": _VERSION,
-        "AttachmentCount": num_attachments,
-        "PermissionsBoundaryUsageCount": 0,
-        "IsAttachable": True,
-        "CreateDate": policy.created,
-        "UpdateDate": policy.created,
-        "Tags": None if listed else tag_list(policy.tags),
-    }
-
-
 def _of(kind: Kind, function: Callable[[Platform, Call, Kind, str], Answered]) -> Handler:
-    """One of the functions above as the operation on roles, or the one on users."""
+    """One of the functions above as the operation on users, on roles or on groups."""
     owner = f"{kind.value.capitalize()}Name"
 
     def handler(platform: Platform, call: Call) -> Answered:
@@ -144,20 +129,16 @@ OPERATIONS: dict[str, Handler] = {
     "CreatePolicy": create_policy,
     "DeletePolicy": delete_policy,
     "GetPolicy": get_policy,
-    "GetPolicyVersion": get_policy_version,
     "ListPolicies": list_policies,
-    "AttachRolePolicy": _of(Kind.ROLE, _attach),
-    "AttachUserPolicy": _of(Kind.USER, _attach),
-    "DeleteRolePolicy": _of(Kind.ROLE, _delete_inline),
-    "DeleteUserPolicy": _of(Kind.USER, _delete_inline),
-    "DetachRolePolicy": _of(Kind.ROLE, _detach),
-    "DetachUserPolicy": _of(Kind.USER, _detach),
-    "GetRolePolicy": _of(Kind.ROLE, _get_inline),
-    "GetUserPolicy": _of(Kind.USER, _get_inline),
-    "ListAttachedRolePolicies": _of(Kind.ROLE, _list_attached),
-    "ListAttachedUserPolicies": _of(Kind.USER, _list_attached),
-    "ListRolePolicies": _of(Kind.ROLE, _list_inline),
-    "ListUserPolicies": _of(Kind.USER, _list_inline),
-    "PutRolePolicy": _of(Kind.ROLE, _put_inline),
-    "PutUserPolicy": _of(Kind.USER, _put_inline),
 }
+for _kind in Kind:
+    _word = _kind.value.capitalize()
+    OPERATIONS |= {
+        f"Attach{_word}Policy": _of(_kind, _attach),
+        f"Delete{_word}Policy": _of(_kind, _delete_inline),
+        f"Detach{_word}Policy": _of(_kind, _detach),
+        f"Get{_word}Policy": _of(_kind, _get_inline),
+        f"ListAttached{_word}Policies": _of(_kind, _list_attached),
+        f"List{_word}Policies": _of(_kind, _list_inline),
+        f"Put{_word}Policy": _of(_kind, _put_inline),
+    }

@@ -274,7 +274,55 @@ IAM = f"arn:aws:iam::{ACCOUNT}:"
             {"EndpointName": "e"},
             [("sagemaker:InvokeEndpoint", f"arn:aws:sagemaker:eu-west-1:{ACCOUNT}:endpoint/e")],
         ),
-        ("logs", "FilterLogEvents", {"logGroupName": "g"}, [("logs:FilterLogEvents", "*")]),
+        ("logs", "DescribeLogGroups", {}, [("logs:DescribeLogGroups", "*")]),
+        (
+            "logs",
+            "FilterLogEvents",
+            {"logGroupName": "g"},
+            [("logs:FilterLogEvents", f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:g:*")],
+        ),
+        (
+            "logs",
+            "PutLogEvents",
+            {"logGroupName": "g", "logStreamName": "s"},
+            [("logs:PutLogEvents", f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:g:log-stream:s")],
+        ),
+        ("kms", "CreateKey", {}, [("kms:CreateKey", "*")]),
+        ("kms", "Encrypt", {"KeyId": "k"}, [("kms:Encrypt", f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/k")]),
+        (
+            "kms",
+            "CreateAlias",
+            {"AliasName": "alias/a", "TargetKeyId": "k"},
+            [
+                ("kms:CreateAlias", f"arn:aws:kms:eu-west-1:{ACCOUNT}:alias/a"),
+                ("kms:CreateAlias", f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/k"),
+            ],
+        ),
+        ("cloudwatch", "PutMetricData", {"Namespace": "n"}, [("cloudwatch:PutMetricData", "*")]),
+        (
+            "cloudwatch",
+            "DeleteAlarms",
+            {"AlarmNames": ["a"]},
+            [("cloudwatch:DeleteAlarms", f"arn:aws:cloudwatch:eu-west-1:{ACCOUNT}:alarm:a")],
+        ),
+        (
+            "cloudtrail",
+            "CreateTrail",
+            {"Name": "t"},
+            [("cloudtrail:CreateTrail", f"arn:aws:cloudtrail:eu-west-1:{ACCOUNT}:trail/t")],
+        ),
+        ("cloudtrail", "LookupEvents", {}, [("cloudtrail:LookupEvents", "*")]),
+        (
+            "application-autoscaling",
+            "RegisterScalableTarget",
+            {"ServiceNamespace": "sagemaker", "ResourceId": "endpoint/e/variant/v"},
+            [
+                (
+                    "application-autoscaling:RegisterScalableTarget",
+                    f"arn:aws:application-autoscaling:eu-west-1:{ACCOUNT}:scalable-target/*",
+                )
+            ],
+        ),
     ],
 )
 def test_the_other_services(

@@ -1,0 +1,57 @@
+"""Which permissions an operation of IAM needs: `iam:<Operation>` on the user, role, group or policy it speaks about.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
+"""
+
+from outcrop import arn as arns
+from outcrop.access import linked
+from outcrop.access.identities import LINKED_PATH
+from outcrop.access.names import arn_of
+from outcrop.access.needs import Asked, Need
+
+_LISTINGS = {"ListRoles": "role/", "ListUsers": "user/", "ListGroups": "group/"}
+_OWN = ("GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey")
+"""Without a UserName they speak about the caller."""
+
+
+def needs(asked: Asked) -> list[Need]:
+    """The one need of an operation of IAM."""
+    operation, params = asked.operation, asked.params
+    context: dict[str, str] = {}
+    if operation.startswith(("Attach", "Detach")):
+        context["iam:PolicyARN"] = str(params["PolicyArn"])
+    if "PermissionsBoundary" in params:
+        context["iam:PermissionsBoundary"] = str(params["PermissionsBoundary"])
+    if "AWSServiceName" in params:
+        context["iam:AWSServiceName"] = str(params["AWSServiceName"])
+    return [Need(action=f"iam:{operation}", resource=_resource(asked), context=context)]
+
+
+def _resource(asked: Asked) -> str:
+    params, operation = asked.params, asked.operation
+    if operation in _LISTINGS:
+        return arns.iam(asked.account, _LISTINGS[operation])
+    if operation == "GetAccessKeyLastUsed":
+        return asked.find("access-key", str(params["AccessKeyId"])) or "*"
+    if operation == "SimulatePrincipalPolicy":
+        return str(params["PolicySourceArn"])
+    if operation == "CreateServiceLinkedRole":
+        service = str(params["AWSServiceName"])
+        return arn_of(asked.account, "role", f"{LINKED_PATH}{service}/", linked.NAMES.get(service, "*"))
+    if operation == "GetServiceLinkedRoleDeletionStatus":
+        task = str(params["DeletionTaskId"]).removeprefix("task/").rpartition("/")[0]
+        return arns.iam(asked.account, f"role/{task}")
+    if operation == "CreatePolicy":
+        return arn_of(asked.account, "policy", str(params.get("Path", "/")), str(params["PolicyName"]))
+    return _identity(asked) or str(params.get("PolicyArn") or (asked.caller_arn if operation in _OWN else "*"))
+
+
+def _identity(asked: Asked) -> str | None:
+    """The group, role or user that is named; who joins a group is not asked about."""
+    for kind in ("group", "role", "user"):
+        name = asked.params.get(f"{kind.capitalize()}Name")
+        if isinstance(name, str):
+            is_new = asked.operation == f"Create{kind.capitalize()}"
+            known = None if is_new else asked.find(kind, name)
+            return known or arn_of(asked.account, kind, str(asked.params.get("Path", "/")), name)
+    return None

@@ -1,0 +1,80 @@
+"""IAM: groups, and which users are in them. Their policies stand in `iam_policies.py`."""
+
+from typing import Any
+
+from outcrop.access.names import Kind
+from outcrop.access.records import Identity
+from outcrop.api.call import Answered, Call, Handler
+from outcrop.api.iam_answers import page, user_shape
+from outcrop.api.platform import Platform
+
+
+def create_group(platform: Platform, call: Call) -> Answered:
+    group = platform.access.identities.create_group(call.params["GroupName"], path=call.params.get("Path", "/"))
+    return {"Group": group_shape(group)}
+
+
+def get_group(platform: Platform, call: Call) -> Answered:
+    identities = platform.access.identities
+    group = identities.get(Kind.GROUP, call.params["GroupName"])
+    members = identities.groups.members(group.id)
+    users = page(call, "Users", members, key=lambda user: user.name, shape=lambda user: user_shape(user, listed=True))
+    return {"Group": group_shape(group), **users}
+
+
+def list_groups(platform: Platform, call: Call) -> Answered:
+    groups = platform.access.identities.records.identities(Kind.GROUP, path_prefix=call.params.get("PathPrefix", "/"))
+    return page(call, "Groups", groups, key=lambda group: group.name, shape=group_shape)
+
+
+def list_groups_for_user(platform: Platform, call: Call) -> Answered:
+    identities = platform.access.identities
+    groups = identities.groups.groups_of(identities.get(Kind.USER, call.params["UserName"]).id)
+    return page(call, "Groups", groups, key=lambda group: group.name, shape=group_shape)
+
+
+def update_group(platform: Platform, call: Call) -> Answered:
+    platform.access.identities.rename(
+        Kind.GROUP,
+        call.params["GroupName"],
+        new_name=call.params.get("NewGroupName"),
+        new_path=call.params.get("NewPath"),
+    )
+    return {}
+
+
+def delete_group(platform: Platform, call: Call) -> Answered:
+    platform.access.identities.delete(Kind.GROUP, call.params["GroupName"])
+    return {}
+
+
+def add_user_to_group(platform: Platform, call: Call) -> Answered:
+    platform.access.identities.join(call.params["GroupName"], call.params["UserName"])
+    return {}
+
+
+def remove_user_from_group(platform: Platform, call: Call) -> Answered:
+    platform.access.identities.leave(call.params["GroupName"], call.params["UserName"])
+    return {}
+
+
+def group_shape(group: Identity) -> dict[str, Any]:
+    return {
+        "Path": group.path,
+        "GroupName": group.name,
+        "GroupId": group.id,
+        "Arn": group.arn,
+        "CreateDate": group.created,
+    }
+
+
+OPERATIONS: dict[str, Handler] = {
+    "AddUserToGroup": add_user_to_group,
+    "CreateGroup": create_group,
+    "DeleteGroup": delete_group,
+    "GetGroup": get_group,
+    "ListGroups": list_groups,
+    "ListGroupsForUser": list_groups_for_user,
+    "RemoveUserFromGroup": remove_user_from_group,
+    "UpdateGroup": update_group,
+}
