@@ -142,15 +142,18 @@ def object_rows(ours: Door, moto: Door, place: Path, given: argparse.Namespace) 
     )
     assert (place / "down.bin").read_bytes() == file.read_bytes(), "what came down is not what went up"
     few = interleaved({name: small(door) for name, door in doors.items()}, times=times)
-    size = f"{given.mib} MiB"
-    floor = taken["hash and write"]
+    size, floor = f"{given.mib} MiB", taken["hash and write"]
+
+    def faster(name: str, ours: float, peer: float, goal: float) -> Row:
+        return lower_is_better(name, ours=ours, peer=peer, unit="s", goal=goal)
+
     return [
-        lower_is_better(f"upload of {size}, moto's server", ours=taken["up ours"], peer=taken["up moto"], unit="s", goal=3),
-        lower_is_better(f"download of {size}, moto's server", ours=taken["down ours"], peer=taken["down moto"], unit="s", goal=3),
-        lower_is_better(f"upload of {size}, hashed on each side and written", ours=taken["up ours"], peer=floor, unit="s", goal=0.4),
-        lower_is_better(f"download of {size}, hashed on each side and written", ours=taken["down ours"], peer=floor, unit="s", goal=0.4),
-        lower_is_better(f"{SMALL} small objects put and got, moto's server", ours=few["ours"], peer=few["moto"], unit="s", goal=3),
-    ]  # fmt: skip
+        faster(f"upload of {size}, moto's server", taken["up ours"], taken["up moto"], 3),
+        faster(f"download of {size}, moto's server", taken["down ours"], taken["down moto"], 3),
+        faster(f"upload of {size}, hashed on each side and written", taken["up ours"], floor, 0.4),
+        faster(f"download of {size}, hashed on each side and written", taken["down ours"], floor, 0.4),
+        faster(f"{SMALL} small objects put and got, moto's server", few["ours"], few["moto"], 3),
+    ]
 
 
 def put_and_get(s3: Any) -> None:
@@ -208,9 +211,14 @@ def our_door(home: Path) -> Iterator[Door]:
         endpoint = f"http://127.0.0.1:{port}"
         wait_for(f"{endpoint}/health")
         shown = subprocess.run(
-            [sys.executable, "-m", "outcrop.cli.app", "env", "--home", str(home)], capture_output=True, text=True, check=True
+            [sys.executable, "-m", "outcrop.cli.app", "env", "--home", str(home)],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
-        given = dict(line.removeprefix("export ").split("=", 1) for line in shown.splitlines() if line.startswith("export "))
+        given = dict(
+            line.removeprefix("export ").split("=", 1) for line in shown.splitlines() if line.startswith("export ")
+        )
         try:
             yield Door(
                 endpoint=endpoint,
@@ -240,7 +248,15 @@ def echo_server(python: Path, size: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "echo.py").write_text(ECHO.format(size=size))
         port = free_port()
-        command = [str(python.parent / "granian"), "--interface", "asgi", "--port", str(port), "--no-access-log", "echo:app"]
+        command = [
+            str(python.parent / "granian"),
+            "--interface",
+            "asgi",
+            "--port",
+            str(port),
+            "--no-access-log",
+            "echo:app",
+        ]
         with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             wait_for(f"http://127.0.0.1:{port}/")
             try:

@@ -35,37 +35,49 @@ def signed_get(endpoint: str, path: str, key_id: str, secret: str) -> Wire:
 
 def requests_per_second(wire: Wire, *, connections: int, lasting_s: float) -> float:
     """Each connection sends its next request as soon as it has the whole answer to the last."""
-    size = len(_whole_answer(wire))
-    waiting = {}
+    size, closes = _whole_answer(wire)
+    open_ones: dict[int, socket.socket] = {}
+    missing: dict[int, int] = {}
     poll = select.epoll()
-    for _ in range(connections):
+
+    def ask(connection: socket.socket) -> None:
+        missing[connection.fileno()] = size
+        connection.sendall(wire.data)
+
+    def connect() -> None:
         connection = socket.create_connection((wire.host, wire.port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        open_ones[connection.fileno()] = connection
         poll.register(connection, select.EPOLLIN)
-        waiting[connection.fileno()] = connection
-    missing = dict.fromkeys(waiting, size)
-    for connection in waiting.values():
-        connection.sendall(wire.data)
+        ask(connection)
+
+    for _ in range(connections):
+        connect()
     answered, started = 0, time.perf_counter()
     end = started + lasting_s
     while (now := time.perf_counter()) < end:
-        for number, _ in poll.poll():
-            piece = waiting[number].recv(65536)
-            assert piece, "the server closed a connection"
+        for number, _ in poll.poll(1):
+            piece = open_ones[number].recv(65536)
             missing[number] -= len(piece)
-            assert missing[number] >= 0, "an answer is longer than the first one was"
-            if not missing[number]:
-                answered += 1
-                missing[number] = size
-                waiting[number].sendall(wire.data)
-    for connection in waiting.values():
+            assert piece or not missing[number], "the server closed a connection within an answer"
+            if missing[number] > 0:
+                continue
+            answered += 1
+            if not closes:
+                ask(open_ones[number])
+                continue
+            # A server that ends each connection makes its clients connect anew; so does this one.
+            poll.unregister(number)
+            open_ones.pop(number).close()
+            connect()
+    for connection in open_ones.values():
         connection.close()
     poll.close()
     return answered / (now - started)
 
 
-def _whole_answer(wire: Wire) -> bytes:
-    """One answer, head and body; every other one to the same request is as long."""
+def _whole_answer(wire: Wire) -> tuple[int, bool]:
+    """The length of an answer, every other one to the same request being as long; and whether the server hangs up."""
     with socket.create_connection((wire.host, wire.port)) as connection:
         connection.sendall(wire.data)
         data = b""
@@ -76,7 +88,8 @@ def _whole_answer(wire: Wire) -> bytes:
         lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
         while len(body) < int(lengths[0]):
             body += connection.recv(65536)
-    return head + b"\r\n\r\n" + body
+    closes = head.startswith(b"HTTP/1.0") or b"connection: close" in head.lower()
+    return len(head) + 4 + len(body), closes
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""What every benchmark shares: the machine in words, rows with their goals, medians, and peers in environments of their own."""
+"""What every benchmark shares: the machine in words, rows with their goals, medians, and peers' environments."""
 
 import json
 import os
@@ -70,7 +70,8 @@ def report(name: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> None:
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(told, indent=2) + "\n")
-    print(f"\n{told['date']}, {told['machine']}\n\n| | ours | peer | unit | ratio | goal | met |\n|---|---|---|---|---|---|---|")
+    print(f"\n{told['date']}, {told['machine']}\n")
+    print("| | ours | peer | unit | ratio | goal | met |\n|---|---|---|---|---|---|---|")
     for row in rows:
         met = "yes" if row.met else "no"
         print(f"| {row.name} | {row.ours:g} | {row.peer:g} | {row.unit} | {row.ratio:g} | {row.goal:g} | {met} |")

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
+from outcrop import logs
 from outcrop.api.call import Answer, Answered, Call, Handler, Streamed
 from outcrop.api.platform import Platform
 from outcrop.clock import SystemClock
@@ -253,7 +254,7 @@ def test_each_request_is_one_line_of_the_log_without_its_body(
         deadline = time.monotonic() + 5
         while not caplog.records and time.monotonic() < deadline:
             time.sleep(0.005)  # the line is written after the answer
-    (line,) = [record.getMessage() for record in caplog.records]
+    (line,) = [logs.line(record) for record in caplog.records]
     assert '"operation": "InvokeModel", "status": 200' in line
     assert ":user/admin" in line
     assert "private" not in line

@@ -4,21 +4,25 @@ It speaks for every service and knows none: names, types and errors come from th
 from its handler. Whatever is raised on the way becomes the service's own error.
 """
 
+import asyncio
 import json
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field, replace
-from inspect import isawaitable
-from typing import Any
+from functools import partial
+from inspect import iscoroutinefunction
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
+from outcrop import logs
 from outcrop.api import exchange, failures, s3_cors, verification
-from outcrop.api.call import Answer, Answered, Call, Handler, Streamed
+from outcrop.api.call import Answer, Answered, Call, Handler, Streamed, is_quick
 from outcrop.api.operations import Operations
+from outcrop.api.patience import PAUSE_S, Patience
 from outcrop.api.platform import Platform
 from outcrop.errors import ServiceRefusal
 from outcrop.protocol import eventstream, payload, routing, serialize, service_model, validate
@@ -39,6 +43,13 @@ _RUNTIMES = ("bedrock-runtime", "sagemaker-runtime", "bedrock-agent-runtime")
 _log = logging.getLogger("outcrop.door")
 
 
+_Done = TypeVar("_Done")
+
+
+class _Left(Exception):
+    """The client has gone."""
+
+
 @dataclass
 class _Visit:
     """What is known so far of one request; its log line at the end."""
@@ -53,26 +64,35 @@ class _Visit:
     status: int = 0
     left: bool = False
     started: float = field(default_factory=time.monotonic)
+    scope: anyio.CancelScope | None = None
+    "Around the work that ends when the client has gone."
+    watch: "asyncio.Task[None] | None" = None
 
 
 class Door:
     """The ASGI application over one platform and one table of operations."""
 
-    def __init__(self, platform: Platform, operations: Operations) -> None:
+    def __init__(self, platform: Platform, operations: Operations, *, pause_s: float = PAUSE_S) -> None:
+        """`pause_s`: how long the next piece of a request's body may let wait for itself."""
         self._platform = platform
         self._operations = operations
+        self._pause_s = pause_s
 
     async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
         if scope["type"] != "http":
             return
         request = exchange.request_of(scope)
-        visit = _Visit(request, exchange.Incoming(receive, request.headers), str(uuid.uuid4()))
+        incoming = exchange.Incoming(
+            receive, request.headers, http_version=scope["http_version"], patience=Patience(self._pause_s)
+        )
+        visit = _Visit(request, incoming, str(uuid.uuid4()))
         try:
-            async with anyio.create_task_group() as group:
-                group.start_soon(_end_when_left, visit, group.cancel_scope)
-                await self._visit(visit, send)
-                group.cancel_scope.cancel()
+            await self._visit(visit, send)
+        except _Left:
+            pass  # nobody is there to be answered
         finally:
+            if visit.watch is not None:
+                visit.watch.cancel()
             _write_log(visit)
 
     async def _visit(self, visit: _Visit, send: exchange.Send) -> None:
@@ -82,7 +102,8 @@ class Door:
         if not visit.incoming.ended.is_set():
             # The server would take what comes next on this connection, another request, for the rest of this body.
             response = replace(response, headers=response.headers | {"Connection": "close"})
-        await exchange.send(send, response, method=visit.request.method, now=self._platform.clock.now())
+        sending = exchange.send(send, response, method=visit.request.method, now=self._platform.clock.now())
+        await (sending if isinstance(response.body, bytes) else _while_there(visit, sending))
 
     async def _respond(self, visit: _Visit) -> HttpResponse:
         request = visit.request
@@ -93,6 +114,8 @@ class Door:
             return await anyio.to_thread.run_sync(s3_cors.preflight, self._platform, request, visit.request_id)
         try:
             response = await self._answer(visit)
+        except _Left:
+            raise
         except Exception as error:
             response = _failed(visit, error)
         if visit.service == "s3" and "origin" in request.headers:
@@ -105,7 +128,7 @@ class Door:
         streams = service_model.streams_in(routed.operation)
         limit = LARGEST_RUNTIME_BODY if routed.service in _RUNTIMES else LARGEST_BODY
         if routed.service != "s3" and visit.request.body is None:
-            visit.request = replace(visit.request, body=await _read(visit, visit.incoming.read(limit)))
+            visit.request.body = await _read(visit, visit.incoming.read(limit))
         verified, caller = await verification.verify(self._platform, visit.request, routed)
         visit.caller_arn = caller.arn
         handler = self._operations.get(routed.service, {}).get(routed.operation.name)
@@ -114,11 +137,9 @@ class Door:
         trailers: dict[str, str] = {}
         body: AsyncIterator[bytes] | None = None
         if routed.service == "s3":
-            body = payload.plain(
-                visit.incoming.stream(), verified, visit.request.headers, trailers, hashed=not streams
-            )
+            body = payload.plain(visit.incoming.stream(), verified, visit.request.headers, trailers, hashed=not streams)
             if not streams:
-                visit.request = replace(visit.request, body=await _read(visit, exchange.joined(body, limit)))
+                visit.request.body = await _read(visit, exchange.joined(body, limit))
         params = parse(routed, visit.request)
         _check(routed, params)
         call = Call(
@@ -133,25 +154,37 @@ class Door:
             body_sha256=payload.promised_sha256(verified) if streams else None,
             trailers=trailers,
         )
-        return await _serialized(visit, routed, await self._call(handler, call))
+        await self._platform.ask(self._platform.authorize, call)
+        return await _serialized(visit, routed, await self._call(visit, handler, call))
 
-    async def _call(self, handler: Handler, call: Call) -> Answered:
-        def authorized() -> Any:
-            # For a plain handler this is its thread; an async one only makes its coroutine here.
-            self._platform.authorize(call)
-            return handler(self._platform, call)
-
-        answered = await anyio.to_thread.run_sync(authorized)
-        if isawaitable(answered):
-            answered = await answered
+    async def _call(self, visit: _Visit, handler: Handler, call: Call) -> Answered:
+        answered: Any
+        if iscoroutinefunction(handler):
+            answered = await _while_there(visit, handler(self._platform, call))
+        elif is_quick(handler):
+            answered = await self._platform.ask(partial(handler, self._platform), call)
+        else:
+            answered = await anyio.to_thread.run_sync(handler, self._platform, call)
         assert isinstance(answered, dict | Answer | Streamed), f"{call.operation} answered {type(answered)}"
         return answered
 
 
-async def _end_when_left(visit: _Visit, scope: anyio.CancelScope) -> None:
+async def _while_there(visit: _Visit, work: Coroutine[Any, Any, _Done]) -> _Done:
+    """The work, ended when the client goes away. What answers in a moment is not worth the task that watches."""
+    with anyio.CancelScope() as visit.scope:
+        if visit.watch is None:
+            visit.watch = asyncio.create_task(_end_when_left(visit))
+        if visit.left:
+            visit.scope.cancel()
+        return await work
+    raise _Left
+
+
+async def _end_when_left(visit: _Visit) -> None:
     await visit.incoming.client_left()
     visit.left = True
-    scope.cancel()
+    if visit.scope is not None:
+        visit.scope.cancel()
 
 
 async def _route(visit: _Visit) -> Routed:
@@ -159,7 +192,7 @@ async def _route(visit: _Visit) -> Routed:
     request = visit.request
     if routing.is_form(request) and routing.scope_service(request) != "s3":
         visit.protocol, visit.service = "query", "sts"
-        visit.request = request = replace(request, body=await _read(visit, visit.incoming.read(LARGEST_BODY)))
+        request.body = await _read(visit, visit.incoming.read(LARGEST_BODY))
     try:
         # A bucket may be named by the host; what is verified and parsed stays the request as it was sent.
         in_path = addressed(request) if routing.scope_service(request) in (None, "s3") else request
@@ -168,10 +201,6 @@ async def _route(visit: _Visit) -> Routed:
         visit.service, visit.protocol = error.service, error.protocol
         raise
     visit.routed, visit.service, visit.protocol = routed, routed.service, routed.protocol
-    if routed.protocol not in ("rest-json", "rest-xml", "json", "query"):
-        visit.protocol = "json"
-        text = f"{routed.service}: the protocol {routed.protocol} is not built in Outcrop yet. Use json or query."
-        raise ServiceRefusal("UnknownOperationException", text, http_status=400)
     return routed
 
 
@@ -210,7 +239,9 @@ async def _serialized(visit: _Visit, routed: Routed, answered: Answered) -> Http
             request_id=visit.request_id,
             status=answer.status,
         )
-    return await exchange.opened(replace(response, headers=response.headers | dict(answer.headers)))
+    if answer.headers:
+        response = replace(response, headers=response.headers | dict(answer.headers))
+    return await exchange.opened(response)
 
 
 async def _event_stream(visit: _Visit, routed: Routed, streamed: Streamed) -> HttpResponse:
@@ -258,13 +289,12 @@ def _failed(visit: _Visit, error: Exception) -> HttpResponse:
 
 def _log_trouble(visit: _Visit, error: Exception) -> None:
     if not failures.is_expected(error):
-        _log.error(json.dumps({"event": "error", "request_id": visit.request_id}), exc_info=error)
+        logs.tell(_log, "error", level=logging.ERROR, exc_info=error, request_id=visit.request_id)
 
 
 def _write_log(visit: _Visit) -> None:
     operation = visit.routed.operation.name if visit.routed is not None else ""
-    line = {
-        "event": "request",
+    members: dict[str, Any] = {
         "request_id": visit.request_id,
         "service": visit.service,
         "operation": operation,
@@ -272,4 +302,6 @@ def _write_log(visit: _Visit) -> None:
         "ms": round((time.monotonic() - visit.started) * 1000, 1),
         "caller": visit.caller_arn,
     }
-    _log.info(json.dumps(line | ({"client_left": True} if visit.left else {})))
+    if visit.left:
+        members["client_left"] = True
+    logs.tell(_log, "request", **members)

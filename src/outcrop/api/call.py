@@ -1,7 +1,9 @@
 """What a handler receives and what it may return: the whole contract between the door and the operations.
 
 A handler is a function `(platform, call) -> answer`. A plain function runs in a thread, so it may use the database and
-files freely; an `async def` runs on the event loop, so it must await whatever takes time. It raises the classes of
+files freely; an `async def` runs on the event loop, so it must await whatever takes time. A plain one that reads a row
+or two by their keys and nothing else is marked `@quick`: it runs on the event loop too where the database is a local
+file, because waking a thread would take longer than it does. A handler raises the classes of
 `outcrop.errors`; the door turns each into the service's own error. Each file of handlers ends with its table:
 
     def get_custom_model(platform: Platform, call: Call) -> Answered:
@@ -34,7 +36,7 @@ http_status=304) for the latter.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from outcrop.access.caller import Caller
 
@@ -87,3 +89,15 @@ class Streamed:
 
 Answered = dict[str, Any] | Answer | Streamed
 Handler = Callable[["Platform", Call], Answered | Awaitable[Answered]]
+_Plain = TypeVar("_Plain", bound=Callable[["Platform", Call], Answered])
+_quick: set[Handler] = set()
+
+
+def quick(handler: _Plain) -> _Plain:
+    """Marks a plain handler that only reads a row or two by their keys."""
+    _quick.add(handler)
+    return handler
+
+
+def is_quick(handler: Handler) -> bool:
+    return handler in _quick

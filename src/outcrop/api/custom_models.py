@@ -3,7 +3,7 @@
 import shutil
 from typing import Any
 
-from outcrop.api.call import Answered, Call, Handler
+from outcrop.api.call import Answered, Call, Handler, quick
 from outcrop.api.listing import page
 from outcrop.api.platform import Platform
 from outcrop.catalog import custom_models
@@ -26,6 +26,7 @@ _ECHOED = (
 )
 
 
+@quick
 def get_custom_model(platform: Platform, call: Call) -> Answered:
     model = platform.models.find(call.region, call.params["modelIdentifier"])
     return {

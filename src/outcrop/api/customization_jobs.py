@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from outcrop.api.call import Answered, Call, Handler
+from outcrop.api.call import Answered, Call, Handler, quick
 from outcrop.api.listing import moment, page
 from outcrop.api.platform import Platform
 from outcrop.customization import request
@@ -32,6 +32,7 @@ def create_model_customization_job(platform: Platform, call: Call) -> Answered:
     return {"jobArn": created}
 
 
+@quick
 def get_model_customization_job(platform: Platform, call: Call) -> Answered:
     job = platform.customization.jobs.find(call.region, call.params["jobIdentifier"])
     document = job.document

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from outcrop.api.call import Answered, Call, Handler
+from outcrop.api.call import Answered, Call, Handler, quick
 from outcrop.api.idempotent import once
 from outcrop.api.listing import page, tags_of
 from outcrop.api.platform import Platform
@@ -30,6 +30,7 @@ def create_custom_model_deployment(platform: Platform, call: Call) -> Answered:
     return once(platform.store, call, create)
 
 
+@quick
 def get_custom_model_deployment(platform: Platform, call: Call) -> Answered:
     row = _find(platform, call)
     return {

@@ -8,13 +8,15 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from io import FileIO
 from typing import Any
 
 import anyio
 import anyio.to_thread
 
+from outcrop.api.patience import Patience
 from outcrop.errors import ServiceRefusal
 from outcrop.protocol import timestamps
 from outcrop.protocol.http import FileBody, HttpRequest, HttpResponse
@@ -52,18 +54,28 @@ def request_of(scope: Scope) -> HttpRequest:
 class Incoming:
     """The body of a request, to be read once."""
 
-    def __init__(self, receive: Receive, headers: MutableMapping[str, str] | Any) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        headers: MutableMapping[str, str] | Any,
+        *,
+        http_version: str = "1.1",
+        patience: Patience | None = None,
+    ) -> None:
         self._receive = receive
+        self._patience = patience or Patience()
         self._stated = int(headers.get("content-length") or 0)
         self._waits_for_100 = "100-continue" in headers.get("expect", "").lower()
         self._begun = False
         self.ended = anyio.Event()
+        if http_version != "2" and "content-length" not in headers and "transfer-encoding" not in headers:
+            self.ended.set()  # HTTP/1: a request that states no body has none
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The body as it arrives; raises when the client leaves before its end."""
         self._begun = True
         while not self.ended.is_set():
-            message = await self._receive()
+            message = await self._patience.next(self._receive)
             if message["type"] == "http.disconnect":
                 raise ServiceRefusal("IncompleteBody", "The client left before the body's end.", http_status=400)
             if not message.get("more_body", False):
@@ -79,14 +91,19 @@ class Incoming:
 
     async def drain(self) -> None:
         """Take in what a client still sends, so that it hears an early refusal instead of a broken connection."""
-        if self.ended.is_set() or self._stated > _DRAIN_LIMIT or (self._waits_for_100 and not self._begun):
+        if self.ended.is_set() or self._patience.ended or self._stated > _DRAIN_LIMIT:
+            return
+        if self._waits_for_100 and not self._begun:
             return
         size = 0
-        async with aclosing(self.stream()) as stream:  # type: ignore[type-var]
-            async for piece in stream:
-                size += len(piece)
-                if size > _DRAIN_LIMIT:
-                    return
+        try:
+            async with aclosing(self.stream()) as stream:  # type: ignore[type-var]
+                async for piece in stream:
+                    size += len(piece)
+                    if size > _DRAIN_LIMIT:
+                        return
+        except ServiceRefusal:
+            return  # it left or was too slow; the answer is the earlier refusal, and the connection is closed
 
     async def client_left(self) -> None:
         """Returns when the client goes away after having sent its request."""
@@ -105,10 +122,15 @@ async def joined(stream: AsyncIterator[bytes], limit: int) -> bytes:
     return b"".join(pieces)
 
 
+@lru_cache(maxsize=4)
+def _date(second: int) -> str:
+    return str(timestamps.write(datetime.fromtimestamp(second, UTC), "rfc822"))
+
+
 async def send(send_message: Send, response: HttpResponse, *, method: str, now: datetime) -> None:
     headers = {name.lower(): value for name, value in response.headers.items()}
     # boto corrects its own clock by this header when its signature is refused for its time.
-    headers["date"] = str(timestamps.write(now, "rfc822"))
+    headers["date"] = _date(int(now.timestamp()))
     body = response.body
     has_body = method != "HEAD" and response.status not in (204, 304)
     if has_body and isinstance(body, bytes):

@@ -6,7 +6,9 @@ What guards the door is opened at the start; the rooms that work on models when 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from anyio import to_thread
 
 from outcrop.access.access import Access
 from outcrop.access.caller import Credential
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from outcrop.customization.context import Context
     from outcrop.deployments.records import Deployments
     from outcrop.invocation.resolve import Targets
+
+
+_Asked = TypeVar("_Asked")
+_Answer = TypeVar("_Answer")
 
 
 @dataclass
@@ -66,6 +72,12 @@ class Platform:
             authorize=access.authorize,
             health=health,
         )
+
+    async def ask(self, question: Callable[[_Asked], _Answer], asked: _Asked) -> _Answer:
+        """What access and rows by their keys are asked: at once from a local file, else in a thread."""
+        if self.store.is_local:
+            return question(asked)
+        return await to_thread.run_sync(question, asked)
 
     def rooms(self) -> "Rooms":
         """The rooms that work on models. The first call reads their code: not for the event loop."""

@@ -3,13 +3,14 @@
 from typing import Any
 
 from outcrop.access.credentials import Issued
-from outcrop.api.call import Answered, Call, Handler
+from outcrop.api.call import Answered, Call, Handler, quick
 from outcrop.api.platform import Platform
 from outcrop.errors import ServiceRefusal
 
 _UNBUILT = ("Tags", "TransitiveTagKeys", "SerialNumber", "TokenCode", "SourceIdentity", "ProvidedContexts")
 
 
+@quick
 def get_caller_identity(_platform: Platform, call: Call) -> Answered:
     return {"UserId": call.caller.user_id, "Account": call.caller.account, "Arn": call.caller.arn}
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from outcrop import arn
-from outcrop.api.call import Answered, Call, Handler
+from outcrop.api.call import Answered, Call, Handler, quick
 from outcrop.api.idempotent import once
 from outcrop.api.listing import moment, page, tags_of
 from outcrop.api.platform import Platform
@@ -41,6 +41,7 @@ def create_provisioned_model_throughput(platform: Platform, call: Call) -> Answe
     return once(platform.store, call, create)
 
 
+@quick
 def get_provisioned_model_throughput(platform: Platform, call: Call) -> Answered:
     row = _find(platform, call)
     return {**_members(row), "failureMessage": row.document.get("failureMessage")}

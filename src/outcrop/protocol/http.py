@@ -17,7 +17,7 @@ class FileBody:
 Body = bytes | FileBody | AsyncIterator[bytes]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class HttpRequest:
     method: str
     raw_path: str
@@ -26,7 +26,7 @@ class HttpRequest:
     headers: Mapping[str, str]
     "Names in lower case; repeated headers joined with a comma."
     body: bytes | None = None
-    "None while it has not been read, or when it streams."
+    "None while it has not been read, or when it streams. The only part that is set later."
 
 
 @dataclass(frozen=True, kw_only=True)

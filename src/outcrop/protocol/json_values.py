@@ -9,12 +9,15 @@ import json
 import math
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache, partial
 from typing import Any
 
 from outcrop.protocol import timestamps
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
 from outcrop.protocol.unreadable import Unreadable
 
+Writer = Callable[[Any], Any]
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _TOKENS: dict[type, str] = {
     bool: "TRUE_VALUE or FALSE_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE", str: "STRING_VALUE",
     list: "START_ARRAY", dict: "START_OBJECT",
@@ -43,14 +46,21 @@ def read(shape: Shape, value: Any, path: str = "") -> Any:
 
 def write(shape: Shape, value: Any) -> Any:
     """What json.dumps takes for `value`."""
-    if getattr(shape, "is_document_type", False):
-        return value
-    writer = _WRITERS.get(shape.type_name)
-    return value if writer is None else writer(shape, value)
+    writer = writer_of(shape)
+    return value if writer is None else writer(value)
+
+
+@cache
+def writer_of(shape: Shape) -> Writer | None:
+    """What turns a value of `shape` into JSON's; None for values that are so already. Made once for each shape."""
+    if isinstance(shape, StructureShape) and shape.is_document_type:
+        return None
+    make = _WRITERS.get(shape.type_name)
+    return None if make is None else make(shape)
 
 
 def dumps(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return _encoder.encode(value).encode("utf-8", "surrogatepass")
 
 
 def _refuse_constant(name: str) -> None:
@@ -135,36 +145,55 @@ def _read_blob(_: Shape, value: Any, path: str) -> bytes:
         raise Unreadable(f"{path}: a Blob must be base64: {error}") from error
 
 
-def _write_structure(shape: StructureShape, value: dict[str, Any]) -> dict[str, Any]:
-    unknown = value.keys() - shape.members.keys()
-    assert not unknown, f"{shape.name} has no member {sorted(unknown)}"
-    return {
-        member.serialization.get("name", name): write(member, value[name])
-        for name, member in shape.members.items()
-        if value.get(name) is not None
-    }
+def _write_structure(shape: StructureShape) -> Writer:
+    # Looked up by value, not by member: answers fill few of the members that a shape has. The table is made at the
+    # first use, since shapes contain themselves.
+    table: dict[str, tuple[str, Writer | None]] = {}
+
+    def write_members(value: dict[str, Any]) -> dict[str, Any]:
+        if not table:
+            table.update({name: (m.serialization.get("name", name), writer_of(m)) for name, m in shape.members.items()})
+        written = {}
+        for name, inner in value.items():
+            assert name in table, f"{shape.name} has no member {name}"
+            if inner is not None:
+                wire_name, writer = table[name]
+                written[wire_name] = inner if writer is None else writer(inner)
+        return written
+
+    return write_members
 
 
-def _write_list(shape: ListShape, value: Any) -> list[Any]:
-    return [None if inner is None else write(shape.member, inner) for inner in value]
+def _write_list(shape: ListShape) -> Writer:
+    def write_items(value: Any) -> list[Any]:
+        return [None if inner is None else write(shape.member, inner) for inner in value]
+
+    return write_items
 
 
-def _write_map(shape: MapShape, value: dict[str, Any]) -> dict[str, Any]:
-    return {key: None if inner is None else write(shape.value, inner) for key, inner in value.items()}
+def _write_map(shape: MapShape) -> Writer:
+    def write_values(value: dict[str, Any]) -> dict[str, Any]:
+        return {key: None if inner is None else write(shape.value, inner) for key, inner in value.items()}
+
+    return write_values
 
 
-def _write_float(_: Shape, value: float) -> float | str:
+def _write_float(_: Shape) -> Writer:
+    return _float
+
+
+def _float(value: float) -> float | str:
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def _write_timestamp(shape: Shape, value: datetime) -> str | float:
-    return timestamps.write(value, shape.serialization.get("timestampFormat", "unixtimestamp"))
+def _write_timestamp(shape: Shape) -> Writer:
+    return partial(timestamps.write, style=shape.serialization.get("timestampFormat", "unixtimestamp"))
 
 
-def _write_blob(_: Shape, value: bytes) -> str:
-    return base64.b64encode(value).decode()
+def _write_blob(_: Shape) -> Writer:
+    return lambda value: base64.b64encode(value).decode()
 
 
 _READERS: dict[str, Callable[[Any, Any, str], Any]] = {
@@ -173,7 +202,7 @@ _READERS: dict[str, Callable[[Any, Any, str], Any]] = {
     "integer": _read_integer, "long": _read_integer, "bigint": _read_integer,
     "float": _read_float, "double": _read_float, "boolean": _read_boolean, "timestamp": _read_timestamp,
 }  # fmt: skip
-_WRITERS: dict[str, Callable[[Any, Any], Any]] = {
+_WRITERS: dict[str, Callable[[Any], Writer]] = {
     "structure": _write_structure, "list": _write_list, "map": _write_map,
     "float": _write_float, "double": _write_float, "timestamp": _write_timestamp, "blob": _write_blob,
 }  # fmt: skip

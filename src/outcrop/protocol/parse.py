@@ -56,7 +56,7 @@ def _located(
     shape: StructureShape,
     headers: Mapping[str, str],
     query: dict[str, list[str]],
-    path_parameters: dict[str, str],
+    path_parameters: Mapping[str, str],
 ) -> dict[str, Any]:
     """The members in the path, the query and the headers."""
     params: dict[str, Any] = {}

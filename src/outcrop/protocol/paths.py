@@ -29,6 +29,8 @@ class Template:
     required_keys: frozenset[str]
     "Query keys of required members: `uploadId` tells ListParts from GetObject."
     required_headers: frozenset[str]
+    first_literal: str
+    "What a path of it begins with, before its second slash; empty where that is a label."
     rank: tuple[object, ...]
     "Sorts the more specific template first."
 
@@ -71,6 +73,7 @@ def template(operation: OperationModel, *, lenient_slash: bool) -> Template:
         # A key that the path itself demands tells enough; only S3 needs the members' keys to tell operations apart.
         required_keys=required["querystring"] if lenient_slash else frozenset(),
         required_headers=discriminating if lenient_slash else frozenset(),
+        first_literal="" if "{" in (first := path[1:].partition("/")[0]) else first,
         rank=(
             # The longer first: an ARN with slashes must not swallow a literal behind it.
             -path.count("/"),

@@ -8,9 +8,9 @@ slash is ever added or taken away (PrepareAgent and InvokeInlineAgent differ by 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from urllib.parse import unquote
 
 from outcrop.errors import Refusal
@@ -28,13 +28,16 @@ _TARGETED = ("sagemaker", "logs", "kms", "cloudwatch", "cloudtrail", "applicatio
 "Services that have a target prefix; asked in this order when no scope says which it is."
 
 
+_LONGEST_KEPT = 1024
+
+
 @dataclass(frozen=True, kw_only=True)
 class Routed:
     service: str
     operation: OperationModel
     protocol: str
     "`rest-json`, `rest-xml`, `json`, `query` or `smithy-rpc-v2-cbor`: of those a service knows, what the client spoke."
-    path_parameters: dict[str, str]
+    path_parameters: Mapping[str, str]
     "Labels of the path by their wire name, decoded."
 
 
@@ -132,7 +135,24 @@ def _named(service: str, name: str, protocol: str) -> Routed:
 
 def _route_path(request: HttpRequest) -> Routed:
     scope = scope_service(request)
-    for service in _services(request, scope):
+    services = _services(request, scope)
+    if "s3" in services or len(request.raw_path) + len(request.raw_query) > _LONGEST_KEPT:
+        routed = _matched(services, request)
+    else:
+        # Only S3 tells operations apart by headers too. Clients poll: the same line comes again and again.
+        routed = _matched_line(services, request.method, request.raw_path, request.raw_query)
+    if routed is None:
+        raise _nothing_there(request, scope)
+    return routed
+
+
+@lru_cache(maxsize=4096)
+def _matched_line(services: tuple[str, ...], method: str, raw_path: str, raw_query: str) -> Routed | None:
+    return _matched(services, HttpRequest(method=method, raw_path=raw_path, raw_query=raw_query, headers={}))
+
+
+def _matched(services: tuple[str, ...], request: HttpRequest) -> Routed | None:
+    for service in services:
         for template in _candidates(service, request.method, request.raw_path[1:].partition("/")[0]):
             labels = template.match(request)
             if labels is not None and not _belongs_elsewhere(service, labels):
@@ -142,7 +162,7 @@ def _route_path(request: HttpRequest) -> Routed:
                     protocol=load(service).metadata["protocols"][0],
                     path_parameters={name: unquote(value) for name, value in labels.items()},
                 )
-    raise _nothing_there(request, scope)
+    return None
 
 
 def _belongs_elsewhere(service: str, labels: dict[str, str]) -> bool:
@@ -153,11 +173,16 @@ def _belongs_elsewhere(service: str, labels: dict[str, str]) -> bool:
 
 def _services(request: HttpRequest, scope: str | None) -> tuple[str, ...]:
     if scope is not None:
-        return tuple(s for s in SIGNING_NAMES.get(scope, ()) if _has_paths(s))
+        return _with_paths(scope)
     if request.headers.get("authorization", "").startswith("Bearer "):
         return SIGNING_NAMES["bedrock"]
     # Unsigned: paths of Bedrock first, so that a forgotten signature is told in Bedrock's words; S3 takes the rest.
     return ("bedrock-runtime", "bedrock", "s3")
+
+
+@lru_cache(maxsize=256)
+def _with_paths(scope: str) -> tuple[str, ...]:
+    return tuple(s for s in SIGNING_NAMES.get(scope, ()) if _has_paths(s))
 
 
 def _has_paths(service: str) -> bool:

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from outcrop.protocol import cbor, cbor_values, eventstream, json_values, scalars, service_model, xml_values
@@ -49,7 +48,7 @@ def serialize(
     else:
         response = _rest(operation, members, protocol)
     headers = request_id_headers(protocol, request_id) | response.headers
-    return replace(response, status=status or _status(operation, members), headers=headers)
+    return HttpResponse(status=status or _status(operation, members), headers=headers, body=response.body)
 
 
 def stream_head(operation: OperationModel, output: dict[str, Any], *, request_id: str) -> HttpResponse:
@@ -77,10 +76,9 @@ def event_stream_shape(operation: OperationModel) -> StructureShape | None:
 
 
 def _status(operation: OperationModel, members: dict[str, Any]) -> int:
-    shape = operation.output_shape
-    for name, member in shape.members.items() if shape is not None else ():
-        if member.serialization.get("location") == "statusCode" and name in members:
-            return int(members[name])
+    stated = operation.output_shape.status_member if operation.output_shape is not None else None
+    if stated is not None and stated in members:
+        return int(members[stated])
     return int(operation.http.get("responseCode", 200))
 
 
@@ -121,7 +119,7 @@ def _rest(operation: OperationModel, members: dict[str, Any], protocol: str) -> 
     if payload is not None:
         kind, body = _payload(shape.members[payload], members.get(payload), protocol)
     elif protocol == "rest-json":
-        located = {n: v for n, v in members.items() if "location" not in shape.members[n].serialization}
+        located = {name: value for name, value in members.items() if name in shape.in_body}
         kind, body = "application/json", json_values.dumps(json_values.write(shape, located))
     else:
         kind, body = _s3_document(operation, shape, members)
@@ -161,12 +159,12 @@ def _s3_document(operation: OperationModel, shape: StructureShape, members: dict
 def _headers(shape: StructureShape, members: Mapping[str, Any]) -> dict[str, str]:
     """The members that travel as headers."""
     headers: dict[str, str] = {}
-    for name, member in shape.members.items():
-        value, place = members.get(name), member.serialization.get("location")
-        if value is None or place not in ("header", "headers"):
+    for name, member in shape.in_headers.items():
+        value = members.get(name)
+        if value is None:
             continue
         wire_name = member.serialization.get("name", name)
-        if place == "headers":
+        if member.serialization["location"] == "headers":
             headers |= {f"{wire_name}{key}": str(inner) for key, inner in value.items()}
         else:
             headers[wire_name] = _header(member, value)

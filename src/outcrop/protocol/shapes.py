@@ -57,6 +57,21 @@ class StructureShape(Shape):
         return {name: member for name, member in self.members.items() if isinstance(member, StructureShape)}
 
     @cached_property
+    def in_headers(self) -> dict[str, Shape]:
+        """The members that travel as headers, or as many headers with a common prefix."""
+        return {n: m for n, m in self.members.items() if m.serialization.get("location") in ("header", "headers")}
+
+    @cached_property
+    def in_body(self) -> dict[str, Shape]:
+        """The members that travel nowhere else."""
+        return {name: member for name, member in self.members.items() if "location" not in member.serialization}
+
+    @cached_property
+    def status_member(self) -> str | None:
+        """The member that is the HTTP status, where one is."""
+        return next((n for n, m in self.members.items() if m.serialization.get("location") == "statusCode"), None)
+
+    @cached_property
     def required_members(self) -> list[str]:
         required: list[str] = self.metadata.get("required", [])
         return required

@@ -208,6 +208,7 @@ def s3_paths(raw_path: str) -> list[str]:
     return [raw_path] if encoded == raw_path else [raw_path, encoded]
 
 
+@lru_cache(maxsize=4096)
 def _normalized(raw_path: str) -> str:
     """Every other service signs the path without dot segments and empty segments, encoded once more."""
     kept: list[str] = []

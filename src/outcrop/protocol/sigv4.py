@@ -73,20 +73,23 @@ def verify(
 
 
 def _check_time(signed: Signed, now: datetime, protocol: str) -> None:
-    stamp, server = signed.stamp, now.strftime(signature.STAMP)
+    stamp = signed.stamp
     earliest, latest = now - MAX_SKEW, now + MAX_SKEW
     if signed.moment > latest:
-        text = f"Signature not yet current: {stamp} is still later than {_stamp(latest)} ({server} + 15 min.)"
+        text = f"Signature not yet current: {stamp} is still later than {_stamp(latest)} ({_stamp(now)} + 15 min.)"
     elif signed.lifetime_s is not None:
         end = signed.moment + timedelta(seconds=signed.lifetime_s)
         if now <= end:
             return
         raise _expired(signed, now, end, protocol)
     elif signed.moment < earliest:
-        text = f"Signature expired: {stamp} is now earlier than {_stamp(earliest)} ({server} - 15 min.)"
+        text = f"Signature expired: {stamp} is now earlier than {_stamp(earliest)} ({_stamp(now)} - 15 min.)"
     else:
         return
-    raise refusal(Case.CLOCK, protocol, text, RequestTime=stamp, ServerTime=server, MaxAllowedSkewMilliseconds="900000")
+    skew = str(int(MAX_SKEW.total_seconds() * 1000))
+    raise refusal(
+        Case.CLOCK, protocol, text, RequestTime=stamp, ServerTime=_stamp(now), MaxAllowedSkewMilliseconds=skew
+    )
 
 
 def _stamp(moment: datetime) -> str:

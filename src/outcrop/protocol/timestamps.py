@@ -41,11 +41,8 @@ def write(moment: datetime, style: str) -> str | float:
 
 def iso8601(moment: datetime) -> str:
     """`2023-11-14T22:13:20Z`, with as many digits of the second as there are."""
-    whole = moment.strftime("%Y-%m-%dT%H:%M:%S")
-    if not moment.microsecond:
-        return whole + "Z"
-    digits = 3 if moment.microsecond % 1000 == 0 else 6
-    return f"{whole}.{moment.microsecond:06d}"[: len(whole) + 1 + digits] + "Z"
+    digits = "seconds" if not moment.microsecond else "microseconds" if moment.microsecond % 1000 else "milliseconds"
+    return moment.replace(tzinfo=None).isoformat(timespec=digits) + "Z"
 
 
 def _from_seconds(seconds: float) -> datetime:

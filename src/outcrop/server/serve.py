@@ -14,8 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from anyio import to_thread
 from granian.constants import Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from outcrop import logs
@@ -31,6 +33,7 @@ from outcrop.protocol import routing
 from outcrop.settings import PARTS_FILE, Settings
 
 _SWEEP_EVERY_S = 60.0
+_HEAD_PAUSE_S = 30.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs.write_json_lines()
     try:
         platform = open_platform(settings, SystemClock())
-        asyncio.run(serve_house(platform, settings))
+        uvloop.run(serve_house(platform, settings))
     except MachineTrouble as trouble:
         print(trouble.message, file=sys.stderr)
         return 1
@@ -79,8 +82,13 @@ async def _sweep(buckets: Buckets) -> None:
         await to_thread.run_sync(buckets.sweep)
 
 
-async def serve(application: Door, settings: Settings, *, stop: asyncio.Event | None = None) -> None:
-    """Answer requests until SIGTERM, SIGINT or `stop`. Raises MachineTrouble when the port is taken."""
+async def serve(
+    application: Door, settings: Settings, *, stop: asyncio.Event | None = None, head_pause_s: float = _HEAD_PAUSE_S
+) -> None:
+    """Answer requests until SIGTERM, SIGINT or `stop`. Raises MachineTrouble when the port is taken.
+
+    A connection whose request has not sent its whole head `head_pause_s` after its begin is closed.
+    """
     stop = stop or _on_signals()
     server = Server(
         application,
@@ -89,6 +97,7 @@ async def serve(application: Door, settings: Settings, *, stop: asyncio.Event | 
         interface=Interfaces.ASGINL,
         websockets=False,
         log_enabled=False,
+        http1_settings=HTTP1Settings(header_read_timeout=round(head_pause_s * 1000)),
     )
     running = asyncio.create_task(server.serve())
     reading = asyncio.create_task(asyncio.to_thread(_read_services))

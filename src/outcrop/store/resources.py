@@ -18,6 +18,7 @@ from sqlalchemy.engine import Engine
 
 from outcrop.errors import Conflict, Invalid
 from outcrop.store.database import UtcTime, create_tables, microseconds, moment, reading, writing
+from outcrop.store.point_reads import PointReads
 
 SortKey = Literal["created", "updated", "name", "status"]
 
@@ -37,6 +38,11 @@ _table = sql.Table(
     sql.UniqueConstraint("kind", "region", "name", name="resources_name"),
     sql.Index("resources_created", "kind", "region", "created", "arn"),
 )
+
+
+_SELECT = f"SELECT {', '.join(column.name for column in _table.columns)} FROM resources"
+_BY_ARN = f"{_SELECT} WHERE arn = ?"
+_BY_NAME = f"{_SELECT} WHERE kind = ? AND region = ? AND name = ?"
 
 
 class NameTaken(Conflict):
@@ -91,6 +97,7 @@ class Resources:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._points = PointReads(engine)
         create_tables(engine, _schema)
 
     def add(self, resource: Resource) -> Resource:
@@ -110,9 +117,13 @@ class Resources:
         return resource
 
     def get(self, arn: str) -> Resource | None:
+        if self._points.possible():
+            return _from_sqlite(self._points.row(_BY_ARN, (arn,)))
         return self._one(_table.c.arn == arn)
 
     def find(self, kind: str, region: str, name: str) -> Resource | None:
+        if self._points.possible():
+            return _from_sqlite(self._points.row(_BY_NAME, (kind, region, name)))
         return self._one((_table.c.kind == kind) & (_table.c.region == region) & (_table.c.name == name))
 
     def replace(
@@ -201,6 +212,23 @@ class Resources:
 
 def _resource(row: sql.Row[Any]) -> Resource:
     return Resource(**row._mapping)
+
+
+def _from_sqlite(row: tuple[Any, ...] | None) -> Resource | None:
+    if row is None:
+        return None
+    arn, kind, region, name, status, created, updated, version, document = row
+    return Resource(
+        arn=arn,
+        kind=kind,
+        region=region,
+        name=name,
+        status=status,
+        created=moment(created),
+        updated=moment(updated),
+        version=version,
+        document=json.loads(document),
+    )
 
 
 def _name_taken(name: str) -> NameTaken:
