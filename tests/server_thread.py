@@ -42,16 +42,21 @@ class Running:
 
 @contextmanager
 def running_server(
-    home: Path, operations: Operations = OPERATIONS, *, clock: Clock | None = None, **fields: Any
+    home: Path,
+    operations: Operations = OPERATIONS,
+    *,
+    clock: Clock | None = None,
+    pause_s: float = 60.0,
+    head_pause_s: float = 30.0,
+    **fields: Any,
 ) -> Iterator[Running]:
-    """`fields` replace fields of the platform, e.g. authorize."""
+    """`pause_s` and `head_pause_s`: how slow a request may be; `fields` replace fields of the platform."""
     settings = Settings(home=home, port=free_port())
     platform = replace(open_platform(settings, clock or SystemClock()), **fields)
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
-    thread = threading.Thread(
-        target=loop.run_until_complete, args=(serve(Door(platform, operations), settings, stop=stop),)
-    )
+    serving = serve(Door(platform, operations, pause_s=pause_s), settings, stop=stop, head_pause_s=head_pause_s)
+    thread = threading.Thread(target=loop.run_until_complete, args=(serving,))
     thread.start()
     try:
         wait_until_up(settings.endpoint, thread.is_alive)

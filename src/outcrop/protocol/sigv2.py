@@ -26,6 +26,7 @@ from outcrop.protocol.proof import (
     only_one_mechanism,
 )
 from outcrop.protocol.signature_refusals import Case, refusal
+from outcrop.protocol.virtual_hosts import addressed
 
 REGION = "us-east-1"
 "Where a caller speaks to who does not say: this signature has no region."
@@ -70,13 +71,14 @@ def read(request: HttpRequest) -> SignedV2:
 
 def verify(signed: SignedV2, secret: Secret | None, request: HttpRequest, *, now: datetime) -> Verified:
     """Refuses unless `secret` signed this request, it is still valid, and nothing beside the signature gives orders."""
-    text = string_to_sign(signed, request)
-    expected = base64.b64encode(hmac.digest((secret.secret if secret else DECOY).encode(), _bytes(text), "sha1"))
-    right = hmac.compare_digest(expected, _bytes(signed.signature))
+    texts = strings_to_sign(signed, request)
+    key = (secret.secret if secret else DECOY).encode()
+    expected = [base64.b64encode(hmac.digest(key, _bytes(text), "sha1")) for text in texts]
+    right = [hmac.compare_digest(each, _bytes(signed.signature)) for each in expected]
     if secret is None:
         raise refusal(Case.UNKNOWN_KEY, "rest-xml", AWSAccessKeyId=signed.key_id)
-    if not right:
-        raise refusal(Case.MISMATCH, "rest-xml", AWSAccessKeyId=signed.key_id, StringToSign=text)
+    if not any(right):
+        raise refusal(Case.MISMATCH, "rest-xml", AWSAccessKeyId=signed.key_id, StringToSign=texts[0])
     _check_time(signed, now)
     check_session(signed.session_token, secret, now, "rest-xml")
     _check_all_signed(request)
@@ -86,7 +88,8 @@ def verify(signed: SignedV2, secret: Secret | None, request: HttpRequest, *, now
     return Verified(region=REGION, payload_hash=word)
 
 
-def string_to_sign(signed: SignedV2, request: HttpRequest) -> str:
+def strings_to_sign(signed: SignedV2, request: HttpRequest) -> list[str]:
+    """What may have been signed: for a bucket alone some sign its path with a slash at the end and some without."""
     headers = request.headers
     lines = [request.method, headers.get("content-md5", "").strip(), headers.get("content-type", "").strip()]
     amz = {name: value.strip() for name, value in headers.items() if name.startswith("x-amz-")}
@@ -98,7 +101,7 @@ def string_to_sign(signed: SignedV2, request: HttpRequest) -> str:
     else:
         lines.append("" if "x-amz-date" in headers else signed.date)
     lines += [f"{name}:{amz[name]}" for name in sorted(amz)]
-    return "\n".join([*lines, _resource(request)])
+    return ["\n".join([*lines, resource]) for resource in _resources(request)]
 
 
 def _from_header(authorization: str, request: HttpRequest) -> SignedV2:
@@ -170,12 +173,15 @@ def _unsigned_keys() -> frozenset[str]:
     return frozenset(named - _SIGNED_KEYS - {"list-type"})
 
 
-def _resource(request: HttpRequest) -> str:
-    """The path as it was sent, with the keys of the query that name a subresource or an answer's headers."""
+def _resources(request: HttpRequest) -> list[str]:
+    """The path in path style, with the keys of the query that name a subresource or an answer's headers."""
     named = [(unquote(key), value) for key, value in _pairs(request.raw_query) if unquote(key) in _SIGNED_KEYS]
     named.sort(key=lambda pair: pair[0])
     keys = "&".join(key if value is None else f"{key}={unquote(value)}" for key, value in named)
-    return request.raw_path + ("?" + keys if keys else "")
+    path = addressed(request).raw_path
+    bucket_alone = path.count("/") == 1 and path != "/"
+    paths_signed = [path, path + "/"] if bucket_alone else [path]
+    return [each + ("?" + keys if keys else "") for each in paths_signed]
 
 
 def _pairs(raw_query: str) -> list[tuple[str, str | None]]:
