@@ -7,30 +7,25 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from outcrop import settings as settings_of
-from outcrop.cli import export, tables
+from outcrop.cli import access, export, tables
 from outcrop.cli.data_check import check_file
 from outcrop.cli.fetching import pull_weights, register_folder
+from outcrop.cli.options import AsJson, Home, Host, Port, as_running, running
 from outcrop.cli.supervisor import Supervisor, check_port, free_port
 from outcrop.errors import MachineTrouble
-from outcrop.settings import PARTS_FILE, Settings
+from outcrop.settings import Settings
 
 app = App(
     name="outcrop",
     help="Amazon Bedrock model customization on your own machine: bring data, fine-tune, deploy, invoke.",
     version_flags=["--version"],
 )
-
-Home = Annotated[
-    Path | None, Parameter(name="--home", help="Folder of all data (default: OUTCROP_HOME, else your data folder).")
-]
-Host = Annotated[str | None, Parameter(name="--host", help="Address to listen on (default 127.0.0.1).")]
-Port = Annotated[int | None, Parameter(name="--port", help="Port of the API (default 4580).")]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
+app.command(access.app)
 
 
 @app.command
@@ -73,7 +68,7 @@ def env(*, home: Home = None, as_json: AsJson = False) -> int:
     settings = settings_of.read(home=home)
     if not (settings.home / "outcrop.db").exists() and not settings.database_url:
         raise MachineTrouble(f"{settings.home}: nothing was ever started here. Run `outcrop up` first.")
-    settings = _as_running(settings)
+    settings = as_running(settings)
     values = export.environment(settings, export.installation(settings))
     print(json.dumps(values, indent=2) if as_json else export.shell_lines(values))
     return 0
@@ -93,13 +88,13 @@ def models(
 @app.command
 def jobs(*, home: Home = None, as_json: AsJson = False) -> int:
     """List customization jobs, newest first."""
-    return tables.print_jobs(export.client(_running(home), "bedrock"), as_json=as_json)
+    return tables.print_jobs(export.client(running(home), "bedrock"), as_json=as_json)
 
 
 @app.command
 def deployments(*, home: Home = None, as_json: AsJson = False) -> int:
     """List deployments and provisioned throughput."""
-    return tables.print_deployments(export.client(_running(home), "bedrock"), as_json=as_json)
+    return tables.print_deployments(export.client(running(home), "bedrock"), as_json=as_json)
 
 
 @app.command
@@ -174,19 +169,3 @@ def _with_free_port(settings: Settings) -> Settings:
     except MachineTrouble:
         return replace(settings, port=free_port(settings.host))
     return settings
-
-
-def _as_running(settings: Settings) -> Settings:
-    """With the port of the `outcrop up` that runs on this home, if one does."""
-    path = settings.home / PARTS_FILE
-    if not path.is_file():
-        return settings
-    endpoint: Any = json.loads(path.read_text())["endpoint"]
-    return replace(settings, port=int(endpoint.rsplit(":", 1)[1]))
-
-
-def _running(home: Path | None) -> Settings:
-    settings = settings_of.read(home=home)
-    if not (settings.home / PARTS_FILE).is_file():
-        raise MachineTrouble(f"{settings.home}: nothing runs on this home. Start it with `outcrop up`.")
-    return _as_running(settings)

@@ -19,7 +19,7 @@ def print_models(settings: Settings, *, everything: bool, as_json: bool) -> int:
         [entry.id, entry.provider, f"{entry.context_length:,}", entry.dialect, _state(entry), entry.licence]
         for entry in entries
     ]
-    return _print(["id", "provider", "context", "dialect", "weights", "licence"], rows, as_json=as_json)
+    return print_rows(["id", "provider", "context", "dialect", "weights", "licence"], rows, as_json=as_json)
 
 
 def print_jobs(bedrock: Any, *, as_json: bool) -> int:
@@ -35,7 +35,7 @@ def print_jobs(bedrock: Any, *, as_json: bool) -> int:
         for page in pages
         for job in page["modelCustomizationJobSummaries"]
     ]
-    return _print(["job", "status", "base model", "custom model", "created (UTC)"], rows, as_json=as_json)
+    return print_rows(["job", "status", "base model", "custom model", "created (UTC)"], rows, as_json=as_json)
 
 
 def print_deployments(bedrock: Any, *, as_json: bool) -> int:
@@ -51,7 +51,7 @@ def print_deployments(bedrock: Any, *, as_json: bool) -> int:
         for page in provisioned
         for p in page["provisionedModelSummaries"]
     ]
-    return _print(["deployment", "kind", "status", "model", "modelId to invoke"], rows, as_json=as_json)
+    return print_rows(["deployment", "kind", "status", "model", "modelId to invoke"], rows, as_json=as_json)
 
 
 def _state(entry: BaseModel) -> str:
@@ -60,7 +60,7 @@ def _state(entry: BaseModel) -> str:
     return f"outcrop pull {entry.id}" if entry.weights.hub else "waits for an alias"
 
 
-def _print(columns: Sequence[str], rows: Sequence[Sequence[str]], *, as_json: bool) -> int:
+def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, as_json: bool) -> int:
     if as_json:
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2, ensure_ascii=False))
         return 0

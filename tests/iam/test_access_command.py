@@ -1,0 +1,87 @@
+"""`outcrop access`, against a running installation."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from outcrop.cli.commands import app
+from outcrop.errors import Refusal
+from outcrop.settings import PARTS_FILE
+from tests.server_thread import Running
+
+Ran = Callable[..., str]
+
+
+@pytest.fixture
+def outcrop(server: Running, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ran:
+    """Runs a command against the server and gives what it printed."""
+    home = server.platform.settings.home
+    (home / PARTS_FILE).write_text(json.dumps({"endpoint": server.endpoint}))
+    monkeypatch.setenv("OUTCROP_HOME", str(home))
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def run(*words: str) -> str:
+        assert app(list(words), result_action="return_value") == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_a_user_added_with_a_policy_may_do_what_it_says(outcrop: Ran, server: Running) -> None:
+    made = json.loads(outcrop("access", "add", "kenji", "--policy", "AmazonS3FullAccess", "--json"))
+    assert made["user"] == "kenji"
+    assert made["AWS_ENDPOINT_URL"] == server.endpoint
+    s3 = server.client(
+        "s3",
+        aws_access_key_id=made["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=made["AWS_SECRET_ACCESS_KEY"],
+    )
+    s3.list_buckets()
+    [row] = [each for each in json.loads(outcrop("access", "--json")) if each["user"] == "kenji"]
+    assert row["access key"] == made["AWS_ACCESS_KEY_ID"]
+    assert (row["status"], row["policies"]) == ("Active", "AmazonS3FullAccess")
+    assert row["last used (UTC)"].endswith(" s3")
+
+
+def test_a_person_reads_lines_to_export_and_a_table(outcrop: Ran) -> None:
+    said = outcrop("access", "add", "yuki")
+    assert said.startswith("yuki may do nothing yet. ")
+    assert "\nexport AWS_SECRET_ACCESS_KEY=" in said
+    table = outcrop("access")
+    assert table.splitlines()[0].split("  ")[0] == "user"
+    assert "yuki" in table
+    assert "never" in table
+
+
+def test_keys_and_users_are_removed(outcrop: Ran, iam: Any) -> None:
+    first = json.loads(outcrop("access", "add", "mio", "--policy", "AmazonS3FullAccess", "--json"))["AWS_ACCESS_KEY_ID"]
+    second = json.loads(outcrop("access", "key", "mio", "--json"))["AWS_ACCESS_KEY_ID"]
+    outcrop("access", "remove", "mio", "--key", first)
+    assert [each["AccessKeyId"] for each in iam.list_access_keys(UserName="mio")["AccessKeyMetadata"]] == [second]
+    iam.create_group(GroupName="Club")
+    iam.add_user_to_group(GroupName="Club", UserName="mio")
+    outcrop("access", "remove", "mio")
+    assert "mio" not in outcrop("access")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("add", "admin"), "User with name admin already exists. (EntityAlreadyExists)"),
+        (("key", "nobody"), "The user with name nobody cannot be found. (NoSuchEntity)"),
+        (("remove", "nobody"), "The user with name nobody cannot be found. (NoSuchEntity)"),
+        (("remove", "admin"), "admin: the administrator of this installation cannot be removed."),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_sentence(outcrop: Ran, words: tuple[str, ...], sentence: str) -> None:
+    with pytest.raises(Refusal) as refusal:
+        outcrop("access", *words)
+    assert refusal.value.message == sentence
+
+
+def test_an_unknown_policy_is_told_before_anything_is_made(outcrop: Ran) -> None:
+    with pytest.raises(Refusal, match=r"^--policy Bedrok: there is no such policy\. Known are AdministratorAccess, "):
+        outcrop("access", "add", "sora", "--policy", "Bedrok")
+    assert "sora" not in outcrop("access")
