@@ -213,8 +213,9 @@ def _answer(call: Call, record: ObjectRecord, stretch: Stretch | None, body: dic
         **_headers(record.details),
         **_overrides(call),
     }
-    if call.params.get("PartNumber") is not None and "-" in record.etag:
-        members["PartsCount"] = int(record.etag.partition("-")[2])
+    parts = record.etag.partition("-")[2]
+    if call.params.get("PartNumber") is not None and record.upload_id and parts:
+        members["PartsCount"] = int(parts)
     is_whole = stretch is None or stretch.length == record.size
     if call.params.get("ChecksumMode") == "ENABLED" and is_whole:
         members |= checksum_members(record.checksum)

@@ -7,6 +7,7 @@ an overwrite is another content.
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from anyio import to_thread
@@ -20,6 +21,7 @@ from outcrop.buckets.content_records import Piece, pieces_of, schema
 from outcrop.buckets.contents import Contents
 from outcrop.buckets.cors import Rule
 from outcrop.buckets.grouping import Grouping
+from outcrop.buckets.mounts import Mounts, check_url
 from outcrop.buckets.names import Place
 from outcrop.buckets.receiving import BLOCK_BYTES, NOTHING_PROMISED, Promise, Reception, receive
 from outcrop.buckets.records import BucketRecord, Details, ObjectRecord
@@ -40,9 +42,10 @@ class Buckets:
         self._store = store
         self._clock = clock
         create_tables(store.engine, schema)
-        self._contents = Contents(store, clock)
+        self._mounts = Mounts(store.objects.mounts_file)
+        self._contents = Contents(store, clock, self._mounts)
         self._grouping = Grouping(store.engine)
-        self.uploads = Uploads(store, clock, self._contents, self._grouping)
+        self.uploads = Uploads(store, clock, self._contents, self._grouping, self._mounts)
 
     def create(self, name: str, region: str, tags: dict[str, str] | None = None) -> BucketRecord:
         """Raises InvalidBucketName; BucketAlreadyOwnedByYou for one that exists, except in us-east-1, as S3 does."""
@@ -71,6 +74,8 @@ class Buckets:
 
     def delete(self, name: str) -> None:
         """With its unfinished uploads. Raises NoSuchBucket, or BucketNotEmpty when an object is left."""
+        if self._mounts.at(name) is not None:
+            raise refusals.mounted(name, f"`outcrop unmount {name}` takes the mount away and leaves its objects")
         with writing(self._store.engine) as connection:
             alone(connection, sweeping.ROOM)
             _required(connection, name)
@@ -80,6 +85,26 @@ class Buckets:
                 records.remove_upload(connection, upload.id, at=self._clock.now())
             settings_records.remove_settings(connection, name)
             records.remove_bucket(connection, name)
+
+    def mount(self, name: str, url: str) -> None:
+        """A bucket whose objects are kept at `url`. Raises Invalid, InvalidBucketName, BucketNotEmpty."""
+        check_url(url)
+        self.create(name, DEFAULT_REGION)
+        with reading(self._store.engine) as connection:
+            if records.objects_from(connection, name, b"", None, 1):
+                raise refusals.bucket_not_empty(name)
+        self._mounts.write(name, url)
+
+    def unmount(self, name: str) -> None:
+        """Raises NoSuchBucket for what is not mounted. The objects stay where they are."""
+        if self._mounts.at(name) is None:
+            raise refusals.no_such_bucket(name)
+        self._mounts.write(name, None)
+        self.delete(name)
+
+    def mounts(self) -> dict[str, str]:
+        """URLs by bucket."""
+        return self._mounts.urls()
 
     def exists(self, name: str) -> bool:
         with reading(self._store.engine) as connection:
@@ -130,6 +155,9 @@ class Buckets:
 
     def find(self, bucket: str, key: str) -> ObjectRecord:
         """Raises NoSuchBucket or NoSuchKey."""
+        mounted = self._mounts.at(bucket)
+        if mounted is not None:
+            return mounted.find(key)
         with reading(self._store.engine) as connection:
             return _required_object(connection, Place(bucket, key))
 
@@ -139,7 +167,7 @@ class Buckets:
 
     def pieces(self, record: ObjectRecord) -> list[Piece]:
         """The parts of the upload that made the object; none when it was put whole."""
-        if "-" not in record.etag:
+        if "-" not in record.etag or self._mounts.at(record.bucket) is not None:
             return []
         with reading(self._store.engine) as connection:
             return pieces_of(connection, record.digest)
@@ -157,6 +185,11 @@ class Buckets:
 
     def remove(self, bucket: str, key: str, conditions: Conditions = UNCONDITIONAL) -> None:
         """Removing what is not there is no error. Raises NoSuchBucket, PreconditionFailed."""
+        mounted = self._mounts.at(bucket)
+        if mounted is not None:
+            mounted.check_write(key, conditions)
+            mounted.remove(key)
+            return
 
         def removed(connection: Connection) -> None:
             alone(connection, sweeping.ROOM)
@@ -179,6 +212,12 @@ class Buckets:
         """A second row for the same file; `details` replace the source's. A checksum of another kind is taken anew."""
         names.check_key(target.key)
         found = self.find(*source)
+        if self._mounts.at(source.bucket) is not None or self._mounts.at(target.bucket) is not None:
+            conditional.check_source(found, source_conditions, now=self._clock.now())
+            with refusals.full_disk_refused(), self._contents.reception(Promise(algorithm=algorithm)) as reception:
+                for block in self._contents.blocks(found):
+                    reception.write(block)
+                return self._keep(target, reception, details or found.details, conditions)
         checksum = self._checksum_for_copy(found, algorithm)
         with writing(self._store.engine) as connection:
             alone(connection, sweeping.ROOM)
@@ -203,6 +242,8 @@ class Buckets:
 
     def tag(self, bucket: str, key: str, tags: dict[str, str]) -> None:
         """Give the object these tags in place of those it has."""
+        if self._mounts.at(bucket) is not None:
+            raise refusals.mounted(bucket, "set tags with the tools of its own provider")
         with writing(self._store.engine) as connection:
             alone(connection, sweeping.ROOM)
             record = _required_object(connection, Place(bucket, key))
@@ -210,6 +251,9 @@ class Buckets:
 
     def list_objects(self, bucket: str, asked: listing.Asked) -> listing.Listing:
         """One page of the listing. Raises NoSuchBucket."""
+        mounted = self._mounts.at(bucket)
+        if mounted is not None:
+            return listing.list_page(partial(mounted.objects_from, asked.prefix), asked)
         with reading(self._store.engine) as connection:
             _required(connection, bucket)
             return listing.list_page(
@@ -252,6 +296,12 @@ class Buckets:
     def _keep(self, place: Place, reception: Reception, details: Details, conditions: Conditions) -> ObjectRecord:
         names.check_key(place.key)
         reception.settle()
+        mounted = self._mounts.at(place.bucket)
+        if mounted is not None:
+            mounted.check_write(place.key, conditions)
+            content = reception.small if reception.file is None else reception.file.path
+            mounted.write(place.key, content, details, is_new=conditions.if_none_match is not None)
+            return mounted.find(place.key)
 
         def kept(connection: Connection) -> ObjectRecord:
             alone(connection, sweeping.ROOM)

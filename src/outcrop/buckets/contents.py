@@ -3,6 +3,7 @@
 See `content_records.py` for the three places, and `sweeping.py` for their end.
 """
 
+import hashlib
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
@@ -14,6 +15,7 @@ from sqlalchemy.engine import Connection
 from outcrop.buckets import content_records, refusals, sweeping
 from outcrop.buckets.conditions import Stretch
 from outcrop.buckets.content_records import JOINED, Piece
+from outcrop.buckets.mounts import Mounts
 from outcrop.buckets.receiving import BLOCK_BYTES, Promise, Reception
 from outcrop.buckets.records import ObjectRecord
 from outcrop.clock import Clock
@@ -29,9 +31,10 @@ Source = bytes | FileBody
 class Contents:
     """The bytes of one installation."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, mounts: Mounts) -> None:
         self._store = store
         self._clock = clock
+        self._mounts = mounts
         self._beside = ThreadPoolExecutor(2, thread_name_prefix="digest")
 
     def reception(self, promise: Promise) -> Reception:
@@ -47,6 +50,9 @@ class Contents:
 
     def body(self, record: ObjectRecord, stretch: Stretch) -> Body:
         """These bytes, to be sent."""
+        mounted = self._mounts.at(record.bucket)
+        if mounted is not None:
+            return mounted.body(record, stretch) if stretch.length else b""
         sources = self._sources(record, stretch)
         if len(sources) == 1:
             return sources[0]
@@ -54,14 +60,29 @@ class Contents:
 
     def blocks(self, record: ObjectRecord, stretch: Stretch | None = None) -> Iterator[bytes]:
         """These bytes, or all, in blocks."""
+        mounted = self._mounts.at(record.bucket)
+        if mounted is not None:
+            yield from mounted.blocks(record.key, stretch)
+            return
         for source in self._sources(record, stretch or Stretch(0, record.size)):
             if isinstance(source, bytes):
                 yield source
             else:
                 yield from _blocks_of_file(source)
 
+    def blocks_of(self, digest: str, size: int) -> Iterator[bytes]:
+        """The bytes of one part of an upload."""
+        with reading(self._store.engine) as connection:
+            small = content_records.small(connection, digest)
+        if small is not None:
+            yield small
+        else:
+            yield from _blocks_of_file(FileBody(path=self._store.objects.path(digest), offset=0, length=size))
+
     def path(self, record: ObjectRecord) -> Path:
         """The content as one file, to be read only; made when there is none. Open it soon: see `sweeping.py`."""
+        if self._mounts.at(record.bucket) is not None:
+            return self._fetched(record)
         path = self._store.objects.path(record.digest)
         if path.is_file() and path.stat().st_size == record.size:
             return path
@@ -82,6 +103,21 @@ class Contents:
 
     def read(self, record: ObjectRecord) -> bytes:
         return b"".join(self.blocks(record))
+
+    def _fetched(self, record: ObjectRecord) -> Path:
+        """A copy of what is kept elsewhere; it goes with the sweep, like the file of an object that is gone."""
+        digest = hashlib.sha256()
+        with refusals.full_disk_refused(), self._store.objects.incoming() as incoming:
+            for block in self.blocks(record):
+                digest.update(block)
+                incoming.write(block)
+            incoming.settle()
+            name = digest.hexdigest()
+            with writing(self._store.engine) as connection:
+                alone(connection, sweeping.ROOM)
+                self._store.objects.keep(incoming, name)
+                content_records.note_unwanted(connection, [name], at=self._clock.now() + sweeping.GRACE_OF_PIECES)
+        return self._store.objects.path(name)
 
     def _sources(self, record: ObjectRecord, stretch: Stretch) -> list[Source]:
         if not stretch.length:

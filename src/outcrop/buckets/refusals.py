@@ -149,6 +149,12 @@ def malformed_xml(problem: str = "") -> ServiceRefusal:
     return ServiceRefusal("MalformedXML", f"{text}: {problem}" if problem else text, http_status=400)
 
 
+def mounted(bucket: str, instead: str) -> ServiceRefusal:
+    return ServiceRefusal(
+        "MethodNotAllowed", f"{bucket} is mounted, its objects are kept elsewhere: {instead}.", http_status=405
+    )
+
+
 def not_built(what: str, instead: str) -> ServiceRefusal:
     return ServiceRefusal("NotImplemented", f"{what} is not built in Outcrop yet. {instead}", http_status=501)
 

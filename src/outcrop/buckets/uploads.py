@@ -20,6 +20,8 @@ from outcrop.buckets.conditions import UNCONDITIONAL, Conditions, Stretch
 from outcrop.buckets.content_records import Piece, digest_of_pieces, put_pieces
 from outcrop.buckets.contents import Contents
 from outcrop.buckets.grouping import Grouping
+from outcrop.buckets.mounted import Mounted
+from outcrop.buckets.mounts import Mounts
 from outcrop.buckets.names import Place
 from outcrop.buckets.receiving import Promise, Reception, receive
 from outcrop.buckets.records import Details, ObjectRecord, PartRecord, UploadRecord
@@ -44,11 +46,12 @@ class ChosenPart:
 class Uploads:
     """The unfinished uploads of every bucket."""
 
-    def __init__(self, store: Store, clock: Clock, contents: Contents, grouping: Grouping) -> None:
+    def __init__(self, store: Store, clock: Clock, contents: Contents, grouping: Grouping, mounts: Mounts) -> None:
         self._store = store
         self._clock = clock
         self._contents = contents
         self._grouping = grouping
+        self._mounts = mounts
 
     def begin(
         self,
@@ -196,12 +199,27 @@ class Uploads:
             raise refusals.invalid_request(
                 f"The provided x-amz-mp-object-size {size} does not match the actual size {whole}."
             )
+        mounted = self._mounts.at(place.bucket)
+        if mounted is not None:
+            return self._finish_there(mounted, upload, parts, conditions)
         return self._finish(upload, parts, taken, conditions)
 
     def _done_before(self, place: Place, upload_id: str) -> ObjectRecord | None:
         with reading(self._store.engine) as connection:
             record = records.object_at(connection, *place)
         return record if record is not None and record.upload_id == upload_id else None
+
+    def _finish_there(
+        self, mounted: Mounted, upload: UploadRecord, parts: list[PartRecord], conditions: Conditions
+    ) -> ObjectRecord:
+        """Send the parts on as one object, then end the upload; when that is cut short, it may be completed again."""
+        mounted.check_write(upload.key, conditions)
+        blocks = (block for part in parts for block in self._contents.blocks_of(part.digest, part.size))
+        mounted.write(upload.key, blocks, upload.details, is_new=conditions.if_none_match is not None)
+        with writing(self._store.engine) as connection:
+            alone(connection, sweeping.ROOM)
+            records.remove_upload(connection, upload.id, at=self._clock.now())
+        return mounted.find(upload.key)
 
     def _finish(
         self, upload: UploadRecord, parts: list[PartRecord], checksum: Checksum | None, conditions: Conditions

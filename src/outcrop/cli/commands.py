@@ -15,6 +15,7 @@ from outcrop import settings as settings_of
 from outcrop.cli import access, export, tables
 from outcrop.cli.data_check import check_file
 from outcrop.cli.fetching import pull_weights, register_folder
+from outcrop.cli.mounting import open_buckets
 from outcrop.cli.options import AsJson, Home, Host, Port, as_running, running
 from outcrop.cli.supervisor import Supervisor, check_port, free_port
 from outcrop.errors import MachineTrouble
@@ -108,6 +109,24 @@ def register(
     """Add a Hugging Face directory to the catalogue."""
     entry = register_folder(settings_of.read(home=home), folder, model_id=model_id, name=name)
     print(f"{entry.id} is in the catalogue: context {entry.context_length:,} tokens, weights in {entry.folder}.")
+    return 0
+
+
+@app.command
+def mount(bucket: str, url: str, *, home: Home = None) -> int:
+    """Show the objects at URL (s3://, gs://, az://, file://) as BUCKET, with the credentials of the server's environment."""
+    with open_buckets(settings_of.read(home=home)) as buckets:
+        buckets.mount(bucket, url)
+    print(f"s3://{bucket} is {url} now.")
+    return 0
+
+
+@app.command
+def unmount(bucket: str, *, home: Home = None) -> int:
+    """Take a mount away; its objects stay where they are."""
+    with open_buckets(settings_of.read(home=home)) as buckets:
+        buckets.unmount(bucket)
+    print(f"s3://{bucket} is mounted no more.")
     return 0
 
 

@@ -49,6 +49,11 @@ class ObjectFiles:
         self._incoming = folder / "incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
 
+    @property
+    def mounts_file(self) -> Path:
+        """The record of buckets whose objects are kept elsewhere."""
+        return self._folder / "mounts.json"
+
     @contextmanager
     def incoming(self) -> Iterator[IncomingFile]:
         """A new file to write to. At the end of the `with` it is gone, unless `keep` gave it its final name."""

@@ -1,0 +1,19 @@
+"""The buckets of a home, opened by the command line itself: a mount is a record on this machine, no request."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from outcrop.buckets.buckets import Buckets
+from outcrop.clock import SystemClock
+from outcrop.settings import Settings
+from outcrop.store.store import Store
+
+
+@contextmanager
+def open_buckets(settings: Settings) -> Iterator[Buckets]:
+    """Raises MachineTrouble when the home cannot be used."""
+    store = Store.open(settings)
+    try:
+        yield Buckets(store, SystemClock())
+    finally:
+        store.close()
