@@ -16,6 +16,7 @@ from outcrop.access.actions import needs, tag_keys_in, tags_in
 from outcrop.access.aliases import Aliases
 from outcrop.access.attachments import Attachments
 from outcrop.access.caller import Credential, Request
+from outcrop.access.circumstances import circumstances
 from outcrop.access.credentials import Credentials
 from outcrop.access.decisions import Decisions, refused
 from outcrop.access.documents import Form, Policy, parse
@@ -107,10 +108,7 @@ class Access:
             return  # decided by Sessions.assume_role, together with the role's trust policy
         asked = self._asked(call)
         tags = tags_in(asked)
-        context: dict[str, str | tuple[str, ...]] = {
-            "aws:RequestedRegion": call.region,
-            **{f"aws:RequestTag/{key}": value for key, value in tags.items()},
-        }
+        context = circumstances(call) | {f"aws:RequestTag/{key}": value for key, value in tags.items()}
         keys = tag_keys_in(asked)
         if keys:
             context["aws:TagKeys"] = keys

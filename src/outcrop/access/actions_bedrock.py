@@ -76,8 +76,9 @@ def needs(asked: Asked) -> list[Need]:
     """The needs of one operation of Bedrock: on every resource it touches, and to pass on the role it names."""
     action = f"bedrock:{ACTIONS.get(asked.operation, asked.operation)}"
     resources = _resources(asked) or ["*"]
+    context = _context(asked, resources)
     return [
-        *(Need(action=action, resource=resource) for resource in resources),
+        *(Need(action=action, resource=resource, context=context) for resource in resources),
         *_guardrail(asked),
         *asked.pass_role("roleArn", SERVICE),
     ]
@@ -136,6 +137,19 @@ def _base_id(model: str) -> str:
     if own.kind == "foundation-model":
         return f"{own.tail}/"
     return f"{own.tail.partition('/')[0]}/" if own.kind == "custom-model" else ""
+
+
+def _context(asked: Asked, resources: list[str]) -> dict[str, str]:
+    """Bedrock's own condition keys: the profile on whose account a model is invoked, and the guardrail in its way."""
+    profiles = [each for each in resources if "inference-profile/" in each]
+    context = {"bedrock:InferenceProfileArn": profiles[0]} if profiles else {}
+    config = asked.params.get("guardrailConfig") or asked.params
+    identifier, version = config.get("guardrailIdentifier"), config.get("guardrailVersion")
+    if asked.service == "bedrock-runtime" and identifier:
+        arn = asked.arn("bedrock", "guardrail", str(identifier))
+        # A draft has no number behind its ARN.
+        context["bedrock:GuardrailIdentifier"] = arn if version in (None, "DRAFT") else f"{arn}:{version}"
+    return context
 
 
 def _guardrail(asked: Asked) -> list[Need]:

@@ -10,7 +10,11 @@ from outcrop.access.names import arn_of
 from outcrop.access.needs import Asked, Need
 
 _LISTINGS = {"ListRoles": "role/", "ListUsers": "user/", "ListGroups": "group/"}
-_OWN = ("GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey")
+_OWN = (
+    "GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey",
+    "ListServiceSpecificCredentials", "UpdateServiceSpecificCredential", "ResetServiceSpecificCredential",
+    "DeleteServiceSpecificCredential",
+)  # fmt: skip
 """Without a UserName they speak about the caller."""
 
 
@@ -31,6 +35,8 @@ def _resource(asked: Asked) -> str:
     params, operation = asked.params, asked.operation
     if operation in _LISTINGS:
         return arns.iam(asked.account, _LISTINGS[operation])
+    if params.get("AllUsers"):
+        return "*"
     if operation == "GetAccessKeyLastUsed":
         return asked.find("access-key", str(params["AccessKeyId"])) or "*"
     if operation == "SimulatePrincipalPolicy":

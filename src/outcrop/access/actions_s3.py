@@ -3,9 +3,10 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 """
 
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from outcrop import arn as arns
+from outcrop.access.evaluation import Context
 from outcrop.access.needs import Asked, Need
 
 ACTIONS = {
@@ -40,6 +41,22 @@ ACTIONS = {
     "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
     "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
     "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
+    "DeleteBucketAnalyticsConfiguration": "PutAnalyticsConfiguration",
+    "DeleteBucketIntelligentTieringConfiguration": "PutIntelligentTieringConfiguration",
+    "DeleteBucketInventoryConfiguration": "PutInventoryConfiguration",
+    "DeleteBucketMetricsConfiguration": "PutMetricsConfiguration",
+    "GetBucketAnalyticsConfiguration": "GetAnalyticsConfiguration",
+    "GetBucketIntelligentTieringConfiguration": "GetIntelligentTieringConfiguration",
+    "GetBucketInventoryConfiguration": "GetInventoryConfiguration",
+    "GetBucketMetricsConfiguration": "GetMetricsConfiguration",
+    "ListBucketAnalyticsConfigurations": "GetAnalyticsConfiguration",
+    "ListBucketIntelligentTieringConfigurations": "GetIntelligentTieringConfiguration",
+    "ListBucketInventoryConfigurations": "GetInventoryConfiguration",
+    "ListBucketMetricsConfigurations": "GetMetricsConfiguration",
+    "PutBucketAnalyticsConfiguration": "PutAnalyticsConfiguration",
+    "PutBucketIntelligentTieringConfiguration": "PutIntelligentTieringConfiguration",
+    "PutBucketInventoryConfiguration": "PutInventoryConfiguration",
+    "PutBucketMetricsConfiguration": "PutMetricsConfiguration",
     "GetBucketReplication": "GetReplicationConfiguration",
     "PutBucketReplication": "PutReplicationConfiguration",
     "DeleteBucketReplication": "PutReplicationConfiguration",
@@ -59,6 +76,15 @@ _VERSIONED = {
     "DeleteObjectTagging",
     "GetObjectAcl",
 }
+_HEADER_KEYS = {
+    "ACL": "s3:x-amz-acl",
+    "CopySource": "s3:x-amz-copy-source",
+    "MetadataDirective": "s3:x-amz-metadata-directive",
+    "ServerSideEncryption": "s3:x-amz-server-side-encryption",
+    "SSEKMSKeyId": "s3:x-amz-server-side-encryption-aws-kms-key-id",
+    "StorageClass": "s3:x-amz-storage-class",
+    "VersionId": "s3:VersionId",
+}
 _LISTING_KEYS = {"Prefix": "s3:prefix", "Delimiter": "s3:delimiter", "MaxKeys": "s3:max-keys"}
 
 
@@ -73,8 +99,8 @@ def needs(asked: Asked) -> list[Need]:
     if asked.params.get("VersionId") and name in _VERSIONED:
         name = name.replace("Object", "ObjectVersion", 1) if name != "GetObject" else "GetObjectVersion"
     resource = _object(bucket, str(key)) if key is not None else _bucket(bucket)
-    main = Need(action=f"s3:{name}", resource=resource, context=_listing(asked))
-    return [*_source(asked), main, *_more(asked, resource)]
+    main = Need(action=f"s3:{name}", resource=resource, context=_listing(asked) | _headers(asked))
+    return [*_source(asked), main, *_more(asked, resource, main.context)]
 
 
 def _deletions(asked: Asked, bucket: str) -> list[Need]:
@@ -100,14 +126,14 @@ def _source(asked: Asked) -> list[Need]:
     return [Need(action=action, resource=f"arn:aws:s3:::{unquote(path).removeprefix('/')}")]
 
 
-def _more(asked: Asked, resource: str) -> list[Need]:
+def _more(asked: Asked, resource: str, context: Context) -> list[Need]:
     """What writing tags, access lists or reading attributes needs beside the object itself."""
     more: list[Need] = []
     if asked.operation in ("PutObject", "CopyObject", "CreateMultipartUpload"):
         if asked.params.get("Tagging"):
-            more.append(Need(action="s3:PutObjectTagging", resource=resource))
+            more.append(Need(action="s3:PutObjectTagging", resource=resource, context=context))
         if asked.params.get("ACL"):
-            more.append(Need(action="s3:PutObjectAcl", resource=resource))
+            more.append(Need(action="s3:PutObjectAcl", resource=resource, context=context))
     if asked.operation == "GetObjectAttributes":
         more.append(Need(action="s3:GetObject", resource=resource))
     return more
@@ -117,6 +143,26 @@ def _listing(asked: Asked) -> dict[str, str]:
     if ACTIONS.get(asked.operation) not in ("ListBucket", "ListBucketVersions"):
         return {}
     return {key: str(asked.params[member]) for member, key in _LISTING_KEYS.items() if member in asked.params}
+
+
+def _headers(asked: Asked) -> dict[str, str | tuple[str, ...]]:
+    """What a request says of the object beside its bytes, under S3's condition keys."""
+    found: dict[str, str | tuple[str, ...]] = {
+        key: str(asked.params[member]) for member, key in _HEADER_KEYS.items() if member in asked.params
+    }
+    tags = _object_tags(asked)
+    if tags:
+        found |= {f"s3:RequestObjectTag/{key}": value for key, value in tags.items()}
+        found["s3:RequestObjectTagKeys"] = tuple(tags)
+    return found
+
+
+def _object_tags(asked: Asked) -> dict[str, str]:
+    tagging = asked.params.get("Tagging")
+    if isinstance(tagging, str):
+        return dict(parse_qsl(tagging, keep_blank_values=True))
+    pairs = (tagging or {}).get("TagSet") or () if asked.operation == "PutObjectTagging" else ()
+    return {str(pair.get("Key", "")): str(pair.get("Value", "")) for pair in pairs}
 
 
 def _bucket(bucket: str) -> str:

@@ -63,6 +63,10 @@ class Call:
     "The streaming upload, for operations that have one."
     body_sha256: str | None = None
     "What the signature promises of `body`, to be checked by whoever stores it; its other promises were checked."
+    source_ip: str = ""
+    "The address that the connection came from; what a proxy says about others is not believed."
+    secure: bool = False
+    "Whether the connection is TLS."
     trailers: Mapping[str, str] = field(default_factory=dict)
     "Headers sent after the upload; complete once `body` has ended."
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from outcrop.access.circumstances import circumstances
 from outcrop.access.credentials import Issued
 from outcrop.api.call import Answered, Call, Handler, quick
 from outcrop.api.platform import Platform
@@ -25,7 +26,7 @@ def assume_role(platform: Platform, call: Call) -> Answered:
         policy=call.params.get("Policy"),
         policy_arns=[each["arn"] for each in call.params.get("PolicyArns") or [] if "arn" in each],
         external_id=call.params.get("ExternalId"),
-        context={"aws:RequestedRegion": call.region},
+        context=circumstances(call),
     )
     role = {"AssumedRoleId": session.caller.user_id, "Arn": session.caller.arn}
     return {"Credentials": _credentials(session.issued), "AssumedRoleUser": role}
@@ -35,6 +36,14 @@ def get_session_token(platform: Platform, call: Call) -> Answered:
     _refuse_unbuilt(call)
     issued = platform.access.sessions.session_of_user(call.caller, duration_s=call.params.get("DurationSeconds"))
     return {"Credentials": _credentials(issued)}
+
+
+def get_access_key_info(platform: Platform, call: Call) -> Answered:
+    key_id = call.params["AccessKeyId"]
+    if platform.access.identities.records.key(key_id) is None and platform.access.secret_for(key_id) is None:
+        sentence = f"AccessKeyId: {key_id} is no access key of this installation, and others are not known here."
+        raise ServiceRefusal("ValidationError", sentence, http_status=400)
+    return {"Account": platform.account}
 
 
 def _credentials(issued: Issued) -> dict[str, Any]:
@@ -56,6 +65,7 @@ def _refuse_unbuilt(call: Call) -> None:
 
 OPERATIONS: dict[str, Handler] = {
     "AssumeRole": assume_role,
+    "GetAccessKeyInfo": get_access_key_info,
     "GetCallerIdentity": get_caller_identity,
     "GetSessionToken": get_session_token,
 }

@@ -30,6 +30,9 @@ class Asking:
     caller: Caller
     params: Mapping[str, Any] = field(default_factory=dict)
     region: str = REGION
+    headers: Mapping[str, str] = field(default_factory=dict)
+    source_ip: str = "127.0.0.1"
+    secure: bool = False
 
 
 def policy(effect: str, action: Any, resource: Any = "*", **condition: Any) -> str:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,9 @@ class Asking:
     operation: str = "ListBuckets"
     params: dict[str, Any] = field(default_factory=dict)
     region: str = "us-east-1"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    source_ip: str = "127.0.0.1"
+    secure: bool = False
 
 
 @pytest.fixture

@@ -1,0 +1,26 @@
+"""The condition keys that every request has, whatever it asks for: where it came from and how.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+"""
+
+from outcrop.access.caller import Request
+from outcrop.access.names import is_temporary_key
+
+
+def circumstances(call: Request) -> dict[str, str | tuple[str, ...]]:
+    """Keys without a value here are left out, so that conditions over them see them as absent."""
+    known: dict[str, str | tuple[str, ...]] = {
+        "aws:RequestedRegion": call.region,
+        "aws:SecureTransport": "true" if call.secure else "false",
+        "aws:ViaAWSService": "false",
+        "aws:PrincipalIsAWSService": "false",
+    }
+    if call.source_ip:
+        known["aws:SourceIp"] = call.source_ip
+    for header, key in (("user-agent", "aws:UserAgent"), ("referer", "aws:Referer")):
+        if header in call.headers:
+            known[key] = call.headers[header]
+    if is_temporary_key(call.caller.key_id):
+        # Present with temporary credentials only. Nobody has shown a second factor here.
+        known["aws:MultiFactorAuthPresent"] = "false"
+    return known
