@@ -1,16 +1,53 @@
 """Logs of the processes: one JSON object a line on standard error, and never a body, a prompt or a secret."""
 
+import asyncio
+import atexit
 import json
 import logging
 import sys
+import threading
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
 _MEMBERS = "outcrop_members"
-_lines: TextIO | None = None
-"Where `tell` writes in a process that writes JSON lines."
+_GATHERED_FOR_S = 0.1
 _plain = logging.Formatter()
 _encoder = json.JSONEncoder(ensure_ascii=False, default=str)
+
+
+class _Lines:
+    """Lines on their way to a stream. On an event loop they are gathered for a tenth of a second and written at once.
+
+    A write for each request costs the server more than making the line. What is told at WARNING or above, and what is
+    told outside of a loop, is written with all that waits, immediately.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._waiting: list[str] = []
+        self._lock = threading.Lock()
+        atexit.register(self.flush)
+
+    def write(self, line: str, *, at_once: bool) -> None:
+        with self._lock:
+            self._waiting.append(line)
+            is_first = len(self._waiting) == 1
+        loop = None if at_once else asyncio._get_running_loop()
+        if loop is None:
+            self.flush()
+        elif is_first:
+            loop.call_later(_GATHERED_FOR_S, self.flush)
+
+    def flush(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+            if waiting:
+                self._stream.write("\n".join(waiting) + "\n")
+                self._stream.flush()
+
+
+_lines: _Lines | None = None
+"Where this process writes, once it writes JSON lines."
 
 
 def write_json_lines(level: int = logging.INFO) -> None:
@@ -19,11 +56,9 @@ def write_json_lines(level: int = logging.INFO) -> None:
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     global _lines
-    _lines = sys.stderr
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines())
+    _lines = _Lines(sys.stderr)
     house = logging.getLogger("outcrop")
-    house.handlers = [handler]
+    house.handlers = [_JsonLines(_lines)]
     house.propagate = False
     house.setLevel(level)
 
@@ -41,21 +76,27 @@ def tell(
         log.log(level, event, exc_info=exc_info, extra={_MEMBERS: members})
     elif log.isEnabledFor(level):
         # The same line without a record made for it: the door writes one for each request.
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-        head = {"time": moment, "level": logging.getLevelName(level).lower(), "logger": log.name, "event": event}
-        _lines.write(_encoder.encode(head | members) + "\n")
+        told = _head(datetime.now(UTC), logging.getLevelName(level), log.name, event) | members
+        _lines.write(_encoder.encode(told), at_once=level >= logging.WARNING)
 
 
 def line(record: logging.LogRecord) -> str:
     """The time, the level, the logger and the event; then the members that were told with it."""
-    moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-    told = {"time": moment, "level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()}
+    told = _head(datetime.fromtimestamp(record.created, UTC), record.levelname, record.name, record.getMessage())
     told |= getattr(record, _MEMBERS, {})
     if record.exc_info:
         told["traceback"] = _plain.formatException(record.exc_info)
     return _encoder.encode(told)
 
 
-class _JsonLines(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return line(record)
+def _head(moment: datetime, level: str, logger: str, event: str) -> dict[str, Any]:
+    return {"time": moment.isoformat(timespec="milliseconds"), "level": level.lower(), "logger": logger, "event": event}
+
+
+class _JsonLines(logging.Handler):
+    def __init__(self, lines: _Lines) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.write(line(record), at_once=True)

@@ -61,6 +61,8 @@ class _Visit:
     protocol: str = "rest-xml"
     routed: Routed | None = None
     caller_arn: str = ""
+    source_ip: str = ""
+    secure: bool = False
     status: int = 0
     left: bool = False
     started: float = field(default_factory=time.monotonic)
@@ -86,6 +88,7 @@ class Door:
             receive, request.headers, http_version=scope["http_version"], patience=Patience(self._pause_s)
         )
         visit = _Visit(request, incoming, str(uuid.uuid4()))
+        visit.source_ip, visit.secure = (scope.get("client") or ("",))[0], scope.get("scheme") == "https"
         try:
             await self._visit(visit, send)
         except _Left:
@@ -140,8 +143,7 @@ class Door:
             body = payload.plain(visit.incoming.stream(), verified, visit.request.headers, trailers, hashed=not streams)
             if not streams:
                 visit.request.body = await _read(visit, exchange.joined(body, limit))
-        params = parse(routed, visit.request)
-        _check(routed, params)
+        params = _params(routed, visit.request)
         call = Call(
             service=routed.service,
             operation=routed.operation.name,
@@ -150,6 +152,8 @@ class Door:
             region=verified.region,
             request_id=visit.request_id,
             headers=visit.request.headers,
+            source_ip=visit.source_ip,
+            secure=visit.secure,
             body=body if streams else None,
             body_sha256=payload.promised_sha256(verified) if streams else None,
             trailers=trailers,
@@ -209,6 +213,18 @@ async def _read(visit: _Visit, body: Any) -> bytes:
         return bytes(await body)
     except exchange.TooLarge as error:
         raise failures.too_large(visit.protocol, error.limit) from error
+
+
+def _params(routed: Routed, request: HttpRequest) -> dict[str, Any]:
+    """What was asked for, checked; refuses what does not fit the service model."""
+    if routed.checked is not None and not request.body and not request.raw_query:
+        return dict(routed.checked)
+    params = parse(routed, request)
+    _check(routed, params)
+    shape = routed.operation.input_shape
+    if shape is not None and not shape.in_headers and not request.body and not request.raw_query:
+        routed.checked = dict(params)
+    return params
 
 
 def _check(routed: Routed, params: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@
 also when the client leaves in the middle.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import aclosing
@@ -67,8 +68,8 @@ class Incoming:
         self._stated = int(headers.get("content-length") or 0)
         self._waits_for_100 = "100-continue" in headers.get("expect", "").lower()
         self._begun = False
-        self.ended = anyio.Event()
-        if http_version != "2" and "content-length" not in headers and "transfer-encoding" not in headers:
+        self.ended = asyncio.Event()
+        if http_version.startswith("1") and "content-length" not in headers and "transfer-encoding" not in headers:
             self.ended.set()  # HTTP/1: a request that states no body has none
 
     async def stream(self) -> AsyncIterator[bytes]:
@@ -87,6 +88,8 @@ class Incoming:
         """The whole body. Raises TooLarge, at once if its length is stated."""
         if self._stated > limit:
             raise TooLarge(limit)
+        if self.ended.is_set():
+            return b""
         return await joined(self.stream(), limit)
 
     async def drain(self) -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Any
 from urllib.parse import unquote
 
 from outcrop.errors import Refusal
@@ -31,7 +32,7 @@ _TARGETED = ("sagemaker", "logs", "kms", "cloudwatch", "cloudtrail", "applicatio
 _LONGEST_KEPT = 1024
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Routed:
     service: str
     operation: OperationModel
@@ -39,6 +40,8 @@ class Routed:
     "`rest-json`, `rest-xml`, `json`, `query` or `smithy-rpc-v2-cbor`: of those a service knows, what the client spoke."
     path_parameters: Mapping[str, str]
     "Labels of the path by their wire name, decoded."
+    checked: Mapping[str, Any] | None = None
+    "The members of a request that is nothing but this line, once they have been read and checked."
 
 
 class UnknownOperation(Refusal):
