@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import pytest
 from botocore.credentials import Credentials
 
+from tests.security.house import BUCKET, KEY, SECRET_TEXT
 from tests.server_thread import Running, running_server
-
-BUCKET, KEY, SECRET_TEXT = "vault", "plans.txt", b"the plans of the house"
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ also when the client leaves in the middle.
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import aclosing
 from dataclasses import replace
@@ -29,6 +30,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 _FILE_PIECE = 1 << 20
 _DRAIN_LIMIT = 16 << 20
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class TooLarge(Exception):
@@ -155,6 +157,11 @@ async def send(send_message: Send, response: HttpResponse, *, method: str, now: 
 
 async def opened(response: HttpResponse) -> HttpResponse:
     """The response with its file open: one that is gone must become an error, before the first byte of an answer."""
+    for name, value in response.headers.items():
+        if _CONTROL.search(value):
+            # A request named it (response-content-type of S3); sent as it is, it would begin a header of its own.
+            text = f"{name}: a header holds no control characters. Leave them out of the request."
+            raise ServiceRefusal("InvalidArgument", text, http_status=400)
     body = response.body
     if not isinstance(body, FileBody):
         return response

@@ -16,7 +16,7 @@ from typing import Any
 
 import uvloop
 from anyio import to_thread
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
@@ -34,6 +34,8 @@ from outcrop.settings import PARTS_FILE, Settings
 
 _SWEEP_EVERY_S = 60.0
 _HEAD_PAUSE_S = 30.0
+_MOST_CONNECTIONS = 512
+"""At once; granian's own 128 are soon taken by somebody who only connects. Further ones wait."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,7 +89,7 @@ async def serve(
 ) -> None:
     """Answer requests until SIGTERM, SIGINT or `stop`. Raises MachineTrouble when the port is taken.
 
-    A connection whose request has not sent its whole head `head_pause_s` after its begin is closed.
+    A connection that has not sent the whole head of a request within `head_pause_s` is closed.
     """
     stop = stop or _on_signals()
     server = Server(
@@ -95,6 +97,10 @@ async def serve(
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGINL,
+        # With HTTP/2 allowed, granian waits for ever for the first bytes that would tell which of the two it is.
+        http=HTTPModes.http1,
+        backlog=_MOST_CONNECTIONS,
+        backpressure=_MOST_CONNECTIONS,
         websockets=False,
         log_enabled=False,
         http1_settings=HTTP1Settings(header_read_timeout=round(head_pause_s * 1000)),
