@@ -61,6 +61,15 @@ MODELS: dict[str, str] = {
 }
 """The member that names a model which the operation uses."""
 
+AGENTS: dict[str, str] = {
+    "agentId": "agent",
+    "flowIdentifier": "flow",
+    "promptIdentifier": "prompt",
+    "knowledgeBaseId": "knowledge-base",
+    "sessionIdentifier": "session",
+}
+"""The members that name a thing of the agents' services, and the kind in its ARN."""
+
 ACTIONS = {
     "Converse": "InvokeModel",
     "ConverseStream": "InvokeModelWithResponseStream",
@@ -100,9 +109,20 @@ def _resources(asked: Asked) -> list[str]:
     found += [
         str(params[each]) for each in ("resourceARN", "resourceArn", "invocationArn", "policyArn") if each in params
     ]
-    if "knowledgeBaseId" in params:
-        found.append(asked.arn("bedrock", "knowledge-base", str(params["knowledgeBaseId"])))
-    return found
+    return found + _agents(asked)
+
+
+def _agents(asked: Asked) -> list[str]:
+    """What the agents' services speak about: the alias where one is named, else the thing itself."""
+    params = asked.params
+    if "agentAliasId" in params and "agentId" in params:
+        return [asked.arn("bedrock", "agent-alias", f"{params['agentId']}/{params['agentAliasId']}")]
+    alias = params.get("flowAliasIdentifier") or (params.get("aliasIdentifier") if "flowIdentifier" in params else None)
+    if alias is not None and "flowIdentifier" in params:
+        flow = asked.arn("bedrock", "flow", str(params["flowIdentifier"]))
+        return [str(alias) if arns.is_arn(str(alias)) else f"{flow}/alias/{alias}"]
+    # A knowledge base given to an agent is a change of the agent.
+    return [asked.arn("bedrock", kind, str(params[member])) for member, kind in AGENTS.items() if member in params][:1]
 
 
 def _noun(operation: str) -> str:

@@ -215,6 +215,24 @@ JOB = {"jobName": "j", "customModelName": "m", "baseModelIdentifier": "amazon.ti
             {"knowledgeBaseId": "ABCDEFGHIJ"},
             [("bedrock:Retrieve", f"{BEDROCK}knowledge-base/ABCDEFGHIJ")],
         ),
+        (
+            "bedrock-agent-runtime",
+            "InvokeAgent",
+            {"agentId": "A", "agentAliasId": "B", "sessionId": "s"},
+            [("bedrock:InvokeAgent", f"{BEDROCK}agent-alias/A/B")],
+        ),
+        (
+            "bedrock-agent",
+            "AssociateAgentKnowledgeBase",
+            {"agentId": "A", "agentVersion": "DRAFT", "knowledgeBaseId": "K"},
+            [("bedrock:AssociateAgentKnowledgeBase", f"{BEDROCK}agent/A")],
+        ),
+        (
+            "bedrock-agent-runtime",
+            "InvokeFlow",
+            {"flowIdentifier": "F", "flowAliasIdentifier": "X"},
+            [("bedrock:InvokeFlow", f"{BEDROCK}flow/F/alias/X")],
+        ),
     ],
 )
 def test_bedrock(service: str, operation: str, params: dict[str, Any], expected: list[tuple[str, str]]) -> None:
