@@ -227,7 +227,8 @@ class Buckets:
             conditional.check_source(record, source_conditions, now=self._clock.now())
             if record.digest != found.digest:
                 raise refusals.precondition_failed("the source changed during the copy")
-            conditional.check_write(target.key, records.object_at(connection, *target), conditions)
+            current = records.object_at(connection, *target)
+            conditional.check_write(target.key, current, conditions)
             copied = replace(
                 record,
                 bucket=target.bucket,
@@ -237,7 +238,7 @@ class Buckets:
                 modified=self._clock.now(),
                 upload_id=None,
             )
-            records.put_object(connection, copied)
+            records.put_object(connection, copied, replaces=current)
         return copied
 
     def tag(self, bucket: str, key: str, tags: dict[str, str]) -> None:
@@ -306,7 +307,8 @@ class Buckets:
         def kept(connection: Connection) -> ObjectRecord:
             alone(connection, sweeping.ROOM)
             _required(connection, place.bucket)
-            conditional.check_write(place.key, records.object_at(connection, *place), conditions)
+            current = records.object_at(connection, *place)
+            conditional.check_write(place.key, current, conditions)
             record = ObjectRecord(
                 bucket=place.bucket,
                 key=place.key,
@@ -317,7 +319,7 @@ class Buckets:
                 details=details,
                 checksum=reception.checksum,
             )
-            records.put_object(connection, record)
+            records.put_object(connection, record, replaces=current)
             return record
 
         return self._grouping.make(kept)

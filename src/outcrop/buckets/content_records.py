@@ -45,6 +45,12 @@ _unwanted = sql.Table(
 )
 
 
+# Built once: these run for every object, and building a statement takes longer than running it.
+_SMALL = sql.select(_contents.c.data).where(_contents.c.digest == sql.bindparam("named"))
+_NEW_CONTENT = sqlite.insert(_contents).on_conflict_do_nothing()
+_NEW_CONTENT_PG = postgresql.insert(_contents).on_conflict_do_nothing()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Piece:
     """One part of the upload that made an object: its part number, and the digest of its bytes."""
@@ -63,12 +69,12 @@ def digest_of_pieces(pieces: list[Piece]) -> str:
 
 def put_small(connection: Connection, digest: str, data: bytes) -> None:
     """Equal content that is there already stays."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(insert(_contents).values(digest=digest, data=data).on_conflict_do_nothing())
+    statement = _NEW_CONTENT_PG if connection.dialect.name == "postgresql" else _NEW_CONTENT
+    connection.execute(statement, {"digest": digest, "data": data})
 
 
 def small(connection: Connection, digest: str) -> bytes | None:
-    found: bytes | None = connection.execute(sql.select(_contents.c.data).where(_contents.c.digest == digest)).scalar()
+    found: bytes | None = connection.execute(_SMALL, {"named": digest}).scalar()
     return found
 
 

@@ -74,6 +74,14 @@ _parts = sql.Table(
 )
 
 
+# Built once: these run for every object, and building a statement takes longer than running it.
+_BUCKET_NAMED = sql.select(_buckets).where(_buckets.c.name == sql.bindparam("named"))
+_OBJECT_AT = sql.select(_objects).where(
+    _objects.c.bucket == sql.bindparam("in_bucket"), _objects.c.key == sql.bindparam("at_key")
+)
+_NEW_OBJECT = sql.insert(_objects)
+
+
 @dataclass(frozen=True, kw_only=True)
 class BucketRecord:
     name: str
@@ -137,7 +145,7 @@ def add_bucket(connection: Connection, bucket: BucketRecord) -> None:
 
 
 def bucket_named(connection: Connection, name: str) -> BucketRecord | None:
-    row = connection.execute(sql.select(_buckets).where(_buckets.c.name == name)).first()
+    row = connection.execute(_BUCKET_NAMED, {"named": name}).first()
     return None if row is None else BucketRecord(**row._mapping)
 
 
@@ -150,15 +158,15 @@ def remove_bucket(connection: Connection, name: str) -> None:
 
 
 def object_at(connection: Connection, bucket: str, key: str) -> ObjectRecord | None:
-    query = sql.select(_objects).where(_objects.c.bucket == bucket, _objects.c.key == key)
-    row = connection.execute(query).first()
+    row = connection.execute(_OBJECT_AT, {"in_bucket": bucket, "at_key": key}).first()
     return None if row is None else _object(row)
 
 
-def put_object(connection: Connection, record: ObjectRecord) -> None:
-    """Write the row, in place of one with the same bucket and key; the other's file becomes unwanted."""
-    remove_object(connection, record.bucket, record.key, at=record.modified)
-    connection.execute(sql.insert(_objects).values(asdict(record)))
+def put_object(connection: Connection, record: ObjectRecord, *, replaces: ObjectRecord | None) -> None:
+    """Write the row, in place of the one that is there, whose bytes become unwanted."""
+    if replaces is not None:
+        remove_object(connection, record.bucket, record.key, at=record.modified)
+    connection.execute(_NEW_OBJECT, asdict(record))
 
 
 def change_details(connection: Connection, record: ObjectRecord, details: Details) -> None:

@@ -248,7 +248,7 @@ class Uploads:
                 upload_id=upload.id,
             )
             put_pieces(connection, record.digest, pieces)
-            records.put_object(connection, record)
+            records.put_object(connection, record, replaces=current)
             records.remove_upload(connection, upload.id, at=record.modified)
         return record
 
