@@ -1,14 +1,17 @@
 """A load over many connections that costs little itself: one thread, prepared bytes, sockets polled by the kernel."""
 
+import http.client
 import select
 import socket
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -26,11 +29,59 @@ def signed_get(endpoint: str, path: str, key_id: str, secret: str) -> Wire:
     """A GET signed for Bedrock; `path` as it is to be sent."""
     request = AWSRequest(method="GET", url=endpoint + path, headers={"Accept": "application/json"})
     SigV4Auth(Credentials(key_id, secret), "bedrock", "us-east-1").add_auth(request)
+    return _wire(request, b"")
+
+
+def signed_for_s3(endpoint: str, method: str, path: str, body: bytes, key_id: str, secret: str) -> Wire:
+    """A request signed for S3, with the digest of its body under the signature."""
+    headers = {"Content-Length": str(len(body))} if method == "PUT" else {}
+    request = AWSRequest(method=method, url=endpoint + path, headers=headers, data=body)
+    S3SigV4Auth(Credentials(key_id, secret), "s3", "us-east-1").add_auth(request)
+    return _wire(request, body)
+
+
+def _wire(request: AWSRequest, body: bytes) -> Wire:
     url = urlsplit(request.url)
     assert url.hostname is not None
     assert url.port is not None
-    lines = [f"GET {url.path} HTTP/1.1", f"Host: {url.netloc}", *(f"{k}: {v}" for k, v in request.headers.items())]
-    return Wire(host=url.hostname, port=url.port, data=("\r\n".join(lines) + "\r\n\r\n").encode())
+    lines = [
+        f"{request.method} {url.path} HTTP/1.1",
+        f"Host: {url.netloc}",
+        *(f"{k}: {v}" for k, v in request.headers.items()),
+    ]
+    return Wire(host=url.hostname, port=url.port, data=("\r\n".join(lines) + "\r\n\r\n").encode() + body)
+
+
+def seconds_for_each(wires: Sequence[Wire], *, connections: int) -> float:
+    """How long it takes until every request has its answer; each must be 200."""
+    waiting = list(reversed(wires))
+
+    def work() -> None:
+        connection = None
+        while True:
+            try:
+                wire = waiting.pop()
+            except IndexError:
+                break
+            if connection is None:
+                connection = http.client.HTTPConnection(wire.host, wire.port)
+                connection.connect()
+            connection.sock.sendall(wire.data)
+            response = http.client.HTTPResponse(connection.sock, method=wire.data[:4].decode().strip())
+            response.begin()
+            assert response.status == 200, response.read()
+            response.read()
+            if response.will_close:
+                connection.close()
+                connection = None
+        if connection is not None:
+            connection.close()
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(connections) as pool:
+        for done in [pool.submit(work) for _ in range(connections)]:
+            done.result()
+    return time.perf_counter() - started
 
 
 def requests_per_second(wire: Wire, *, connections: int, lasting_s: float) -> float:
