@@ -1,0 +1,96 @@
+"""Changes that wait together: one commit, each with its own answer."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sql
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.engine import Connection
+
+from outcrop.buckets.checksums import Algorithm, Checksum, joined, of_blocks
+from outcrop.buckets.grouping import Grouping
+from outcrop.errors import Invalid
+from outcrop.settings import Settings
+from outcrop.store.database import reading, writing
+from outcrop.store.store import Store
+
+CREATE = sql.text("create table notes (text varchar primary key)")
+INSERT = sql.text("insert into notes values (:text)")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(Settings(home=tmp_path))
+    with writing(opened.engine) as connection:
+        connection.execute(CREATE)
+    yield opened
+    opened.close()
+
+
+def noted(store: Store) -> list[str]:
+    with reading(store.engine) as connection:
+        return sorted(connection.execute(sql.text("select text from notes")).scalars())
+
+
+def test_changes_that_wait_share_a_commit_and_keep_their_own_refusals(store: Store) -> None:
+    grouping, commits = Grouping(store.engine), []
+    sql.event.listen(store.engine, "commit", lambda _: commits.append(1))
+    first_is_in, others_wait = threading.Event(), threading.Event()
+
+    def note(text: str) -> str:
+        def change(connection: Connection) -> str:
+            if text == "first":
+                first_is_in.set()
+                assert others_wait.wait(30)
+            if text == "refused":
+                raise Invalid("refused")
+            connection.execute(INSERT, {"text": text})
+            return text
+
+        try:
+            return grouping.make(change)
+        except Invalid as error:
+            return error.message.upper()
+        except sql.exc.IntegrityError:
+            return "TWICE"
+
+    with ThreadPoolExecutor(5) as threads:
+        first = threads.submit(note, "first")
+        assert first_is_in.wait(30)
+        others = [threads.submit(note, text) for text in ("a", "refused", "b")]
+        while len(grouping._queue) < 3:
+            threading.Event().wait(0.005)
+        others_wait.set()
+        assert [each.result() for each in (first, *others)] == ["first", "a", "REFUSED", "b"]
+    assert len(commits) == 2
+    assert note("a") == "TWICE"
+    assert noted(store) == ["a", "b", "first"]
+
+
+def test_one_change_that_breaks_the_transaction_breaks_no_other(store: Store) -> None:
+    grouping = Grouping(store.engine)
+
+    def note(text: str) -> str:
+        try:
+            grouping.make(lambda connection: connection.execute(INSERT, {"text": text}))
+        except sql.exc.IntegrityError:
+            return "twice"
+        return "noted"
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(note, ["a", "b", "a", "c", "a", "d"]))
+
+    assert sorted(answers) == ["noted"] * 4 + ["twice"] * 2
+    assert noted(store) == ["a", "b", "c", "d"]
+
+
+@given(st.lists(st.binary(max_size=50), min_size=1, max_size=5))
+def test_the_checksum_of_the_whole_is_joined_from_those_of_the_parts(parts: list[bytes]) -> None:
+    for algorithm in (Algorithm.CRC32, Algorithm.CRC32C, Algorithm.CRC64NVME):
+        taken = [(of_blocks(algorithm, [part]).value, len(part)) for part in parts]
+        whole: Checksum = of_blocks(algorithm, parts)
+        assert joined(algorithm, taken) == whole
