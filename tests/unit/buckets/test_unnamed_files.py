@@ -1,0 +1,55 @@
+"""Files that no row names any more: they go, but never before whoever was told of them is done."""
+
+from datetime import timedelta
+
+from outcrop.buckets.buckets import Buckets
+from outcrop.buckets.sweeping import GRACE, LEFTOVER_AGE
+from outcrop.clock import MovableClock
+from outcrop.store.store import Store
+from tests.buckets_room import LONG, files
+
+
+def test_a_file_goes_a_while_after_its_last_row(buckets: Buckets, store: Store, clock: MovableClock) -> None:
+    buckets.put_bytes("books", "one", LONG)
+    path = buckets.path(buckets.put_bytes("books", "two", LONG))
+    buckets.remove("books", "one")
+    clock.move(2 * GRACE)
+    assert buckets.sweep() == 0  # the other row still names it
+
+    buckets.put_bytes("books", "two", LONG[1:])
+    assert path.exists()  # whoever was told the path may be about to open it
+    clock.move(2 * GRACE)
+    assert buckets.sweep() == 1
+
+    assert not path.exists()
+    assert files(store) == [buckets.path_of("books", "two")]
+
+
+def test_a_file_that_is_put_again_before_the_sweep_stays(buckets: Buckets, clock: MovableClock) -> None:
+    buckets.put_bytes("books", "a", b"same")
+    buckets.remove("books", "a")
+    clock.move(2 * GRACE)
+    buckets.put_bytes("books", "b", b"same")
+    clock.move(2 * GRACE)
+    buckets.sweep()
+
+    assert buckets.read_bytes("books", "b") == b"same"
+
+
+def test_what_a_crash_left_is_taken_up_at_the_next_start(buckets: Buckets, store: Store, clock: MovableClock) -> None:
+    buckets.put_bytes("books", "a", LONG)
+    orphan = store.objects.path("ab" + "0" * 62)
+    orphan.parent.mkdir(exist_ok=True)
+    orphan.write_bytes(b"renamed, but its row was never written")
+    unfinished = orphan.parent.parent / "incoming" / "0123"
+    unfinished.write_bytes(b"half")
+    newest = max(path.stat().st_mtime for path in files(store))
+    clock.move(timedelta(seconds=newest - clock.now().timestamp()) + LEFTOVER_AGE / 2)
+    assert buckets.sweep_leftovers() == 0
+
+    clock.move(LEFTOVER_AGE)
+    assert buckets.sweep_leftovers() == 2
+    clock.move(2 * GRACE)
+    buckets.sweep()
+
+    assert files(store) == [buckets.path_of("books", "a")]
