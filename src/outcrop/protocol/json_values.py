@@ -4,7 +4,6 @@ Members go by their wire name outside, by the model's name inside.
 """
 
 import base64
-import binascii
 import json
 import math
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
-from outcrop.protocol import timestamps
+from outcrop.protocol import scalars, timestamps
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
 from outcrop.protocol.unreadable import Unreadable
 
@@ -105,11 +104,13 @@ def _read_string(_: Shape, value: Any, path: str) -> str:
     return value
 
 
-def _read_integer(_: Shape, value: Any, path: str) -> int:
+def _read_integer(shape: Shape, value: Any, path: str) -> int:
     if isinstance(value, float) and value.is_integer():
-        return int(value)
+        value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         raise _wrong(path, value, "an Integer")
+    if not scalars.fits(shape, value):
+        raise Unreadable(f"{path}: the number is out of the range of {shape.type_name}")
     return value
 
 
@@ -118,7 +119,10 @@ def _read_float(_: Shape, value: Any, path: str) -> float:
         return float(value)
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise _wrong(path, value, "a Float")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise Unreadable(f"{path}: the number is too large for a Float") from error
 
 
 def _read_boolean(_: Shape, value: Any, path: str) -> bool:
@@ -141,7 +145,7 @@ def _read_blob(_: Shape, value: Any, path: str) -> bytes:
         raise _wrong(path, value, "a Blob")
     try:
         return base64.b64decode(value, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error is one; letters beyond ASCII are another
         raise Unreadable(f"{path}: a Blob must be base64: {error}") from error
 
 

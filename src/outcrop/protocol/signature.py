@@ -25,6 +25,7 @@ _QUERY_NAMES = tuple(
     f"X-Amz-{name}"
     for name in ("Algorithm", "Credential", "Signature", "Date", "SignedHeaders", "Expires", "Security-Token")
 )
+_AUTHORITY = ":authority"
 _SECONDS = re.compile(r"\d{1,7}", re.ASCII)
 _PART = re.compile(r"(Credential|SignedHeaders|Signature)=([^,\s]*)")
 
@@ -139,7 +140,8 @@ def _signed(
     if parts[1] != stamp[:8]:
         raise Illegible(f"The date {parts[1]!r} in the credential scope is not that of X-Amz-Date, {stamp!r}.")
     names = tuple(signed_headers.lower().split(";"))
-    if "host" not in names:
+    # Over HTTP/2, as the JavaScript SDK speaks to Bedrock's runtime, the host is called `:authority`.
+    if "host" not in names and _AUTHORITY not in names:
         raise Illegible("'host' must be a signed header.")
     return Signed(
         key_id=parts[0], day=parts[1], region=parts[2], service=parts[3], stamp=stamp, signed_headers=names,
@@ -233,4 +235,4 @@ def _canonical_query(raw_query: str) -> str:
 
 
 def _header_value(request: HttpRequest, name: str) -> str:
-    return " ".join(request.headers.get(name, "").split())
+    return " ".join(request.headers.get("host" if name == _AUTHORITY else name, "").split())

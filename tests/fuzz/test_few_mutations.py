@@ -1,0 +1,40 @@
+"""The fuzz campaign in small; `tests/soak/test_fuzz.py` is the same with fifty thousand requests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.campaign import ENDS_S, Campaign, digest, furnish
+from tests.fuzz.process import ServerProcess, server_process
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[ServerProcess]:
+    with server_process(home) as running:
+        furnish(running.client)
+        yield running
+
+
+@pytest.fixture
+def campaign(server: ServerProcess) -> Campaign:
+    # Whether it hangs, not how fast it is: the campaign itself asks for two seconds.
+    return Campaign(endpoint=server.endpoint, credentials=server.credentials, slow_s=ENDS_S / 2)
+
+
+def test_no_request_without_a_proof_changes_anything(campaign: Campaign, home: Path) -> None:
+    before = digest(home)
+    assert campaign.unproven(150, seed=7).troubles == []
+    assert digest(home) == before
+
+
+def test_no_signed_request_breaks_the_server(campaign: Campaign, server: ServerProcess) -> None:
+    report = campaign.proven(150, seed=7)
+    assert report.troubles == []
+    assert report.statuses["200"]  # some got all the way through
+    assert server.process.poll() is None
