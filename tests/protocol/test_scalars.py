@@ -16,7 +16,7 @@ def of(kind: str) -> Shape:
 
 @pytest.mark.parametrize("text", ["1_000", " 1", "١", "1.0", "", "0x1", "9" * 5000, "2147483648"])
 def test_what_no_service_takes_for_an_integer_is_none(text: str) -> None:
-    with pytest.raises(Unreadable, match="^count: "):
+    with pytest.raises(Unreadable, match=r"^count: "):
         scalars.read(of("integer"), text, "count")
 
 
