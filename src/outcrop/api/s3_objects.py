@@ -177,7 +177,7 @@ def delete_object_tagging(platform: Platform, call: Call) -> Answered:
 def _asked(platform: Platform, call: Call) -> tuple[ObjectRecord, Stretch | None]:
     check_call(call)
     record = platform.buckets.find(*place_of(call))
-    conditions.check_read(record, conditions_of(call.params), now=platform.clock.now())
+    conditions.check_read(record, conditions_of(call.params))
     if call.params.get("PartNumber") is not None:
         return record, _part_asked(platform, call, record)
     return record, conditions.stretch_of(call.params.get("Range"), record.size)

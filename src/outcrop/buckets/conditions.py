@@ -29,22 +29,22 @@ class Stretch(NamedTuple):
     length: int
 
 
-def check_read(record: ObjectRecord, conditions: Conditions, *, now: datetime) -> None:
+def check_read(record: ObjectRecord, conditions: Conditions) -> None:
     """Raises PreconditionFailed or NotModified. An ETag outweighs the time beside it (RFC 9110, 13.2.2)."""
-    check_source(record, conditions, now=now, unchanged=refusals.not_modified(), headers="")
+    check_source(record, conditions, unchanged=refusals.not_modified(), headers="")
 
 
 def check_source(
     record: ObjectRecord,
     conditions: Conditions,
     *,
-    now: datetime,
+    now: datetime | None = None,
     unchanged: Exception | None = None,
     headers: str = "x-amz-copy-source-",
 ) -> None:
     """As `check_read`, but an object that did not change is refused with PreconditionFailed, as CopyObject does.
 
-    A modification asked for that lies ahead of `now` is passed over, as S3 does.
+    A modification asked for that lies ahead of `now` is passed over, as S3 does for the source of a copy.
     """
     modified = record.modified.replace(microsecond=0)  # what the client was told
     if conditions.if_match is not None:
@@ -55,7 +55,9 @@ def check_source(
     if conditions.if_none_match is not None:
         if _names(conditions.if_none_match, record):
             raise unchanged or refusals.precondition_failed(f"{headers}If-None-Match")
-    elif conditions.if_modified_since is not None and modified <= conditions.if_modified_since <= now:
+    elif conditions.if_modified_since is not None and modified <= conditions.if_modified_since <= (
+        now or conditions.if_modified_since
+    ):
         raise unchanged or refusals.precondition_failed(f"{headers}If-Modified-Since")
 
 
