@@ -128,7 +128,7 @@ def receive(connection: socket.socket) -> Reply:
     """The answer on a connection; status 0 when it was closed without one."""
     data = b""
     while b"\r\n\r\n" not in data:
-        piece = _piece(connection)
+        piece = more(connection)
         if not piece:
             return Reply(status=0, head=data.lower(), body=b"")
         data += piece
@@ -136,12 +136,13 @@ def receive(connection: socket.socket) -> Reply:
     status = int(head.split(b" ", 2)[1])
     stated = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     length = int(stated[0].partition(b":")[2]) if stated else 0
-    while len(body) < length and (piece := _piece(connection)):
+    while len(body) < length and (piece := more(connection)):
         body += piece
     return Reply(status=status, head=head.lower(), body=body)
 
 
-def _piece(connection: socket.socket) -> bytes:
+def more(connection: socket.socket) -> bytes:
+    """What comes next; nothing when the other side has closed."""
     try:
         return connection.recv(65536)
     except ConnectionResetError:

@@ -226,3 +226,28 @@ def test_the_key_of_a_session_needs_its_token_and_its_time() -> None:
     assert refusal(signed(token="other"), key=session).code == "UnrecognizedClientException"
     assert refusal(signed(token="token")).code == "UnrecognizedClientException"
     assert refusal(signed(token="token"), key=session, later=timedelta(minutes=6)).code == "ExpiredTokenException"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "service", "wrong", "expired", "late"),
+    [
+        ("json", "sagemaker", "UnrecognizedClientException", "ExpiredTokenException", "InvalidSignatureException"),
+        ("query", "sts", "InvalidClientTokenId", "ExpiredToken", "SignatureDoesNotMatch"),
+        ("rest-xml", "s3", "InvalidToken", "ExpiredToken", "RequestTimeTooSkewed"),
+    ],
+)
+def test_each_family_has_its_own_words_for_sessions_and_clocks(
+    protocol: str, service: str, wrong: str, expired: str, late: str
+) -> None:
+    session = Key(session_token="token", expires=datetime.now(UTC) + timedelta(minutes=5))
+    named = {"protocol": protocol, "service": service, "key": session}
+    assert refusal(signed(service, token="other"), **named).code == wrong
+    assert refusal(signed(service, token="token"), later=timedelta(minutes=6), **named).code == expired
+    assert refusal(signed(service, token="token"), later=timedelta(minutes=16), **named).code == late
+
+
+@pytest.mark.parametrize("twice", ["X-Amz-Credential", "X-Amz-Signature", "X-Amz-Expires"])
+def test_a_part_of_a_presigned_url_that_is_given_twice_is_refused(twice: str) -> None:
+    request = signed("s3", "GET", "/b/k", b"", presign=True)
+    bent = replace(request, raw_query=f"{request.raw_query}&{twice}=1")
+    assert refusal(bent, protocol="rest-xml", service="s3").code == "AuthorizationHeaderMalformed"

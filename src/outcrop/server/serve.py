@@ -16,7 +16,7 @@ from typing import Any
 
 import uvloop
 from anyio import to_thread
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
@@ -30,6 +30,7 @@ from outcrop.clock import Clock, SystemClock
 from outcrop.errors import MachineTrouble
 from outcrop.processes import die_with_parent
 from outcrop.protocol import routing
+from outcrop.server.silent import close_silent
 from outcrop.settings import PARTS_FILE, Settings
 
 _SWEEP_EVERY_S = 60.0
@@ -97,8 +98,6 @@ async def serve(
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGINL,
-        # With HTTP/2 allowed, granian waits for ever for the first bytes that would tell which of the two it is.
-        http=HTTPModes.http1,
         backlog=_MOST_CONNECTIONS,
         backpressure=_MOST_CONNECTIONS,
         websockets=False,
@@ -107,11 +106,13 @@ async def serve(
     )
     running = asyncio.create_task(server.serve())
     reading = asyncio.create_task(asyncio.to_thread(_read_services))
+    closing = asyncio.create_task(close_silent(settings.port, after_s=head_pause_s))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
     if not running.done():
         server.stop()
     stopping.cancel()
+    closing.cancel()
     await reading
     try:
         await running
