@@ -108,8 +108,10 @@ class Access:
             return  # decided by Sessions.assume_role, together with the role's trust policy
         asked = self._asked(call)
         tags = tags_in(asked)
-        context = circumstances(call) | {f"aws:RequestTag/{key}": value for key, value in tags.items()}
-        keys = tag_keys_in(asked)
+        context = circumstances(call)
+        if tags:
+            context |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+        keys = tag_keys_in(asked, tags)
         if keys:
             context["aws:TagKeys"] = keys
         for need in needs(asked):
@@ -168,7 +170,7 @@ class Access:
         )
 
     def _note_use(self, call: Request) -> None:
-        use = Use(at=self.decisions.clock.now().replace(microsecond=0), service=call.service, region=call.region)
+        use = Use(at=self.decisions.clock.now(), service=call.service, region=call.region)
         if not is_temporary_key(call.caller.key_id):
             self.uses.note(call.caller.key_id, use)
         elif caller_is_session(call.caller):

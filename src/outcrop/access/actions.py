@@ -5,7 +5,7 @@ needs `<service>:<Operation>` on `*`.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from outcrop.access import actions_bedrock, actions_iam, actions_monitoring, actions_s3
 from outcrop.access.needs import Asked, Need
@@ -47,10 +47,10 @@ def tags_in(asked: Asked) -> dict[str, str]:
     return found
 
 
-def tag_keys_in(asked: Asked) -> tuple[str, ...]:
-    """The keys of the tags that a request brings or takes away."""
+def tag_keys_in(asked: Asked, tags: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys of the tags that a request brings, which are given, or takes away."""
     named = [str(key) for member in _TAG_KEY_MEMBERS for key in asked.params.get(member) or ()]
-    return tuple(dict.fromkeys((*tags_in(asked), *named)))
+    return tuple(dict.fromkeys((*tags, *named)))
 
 
 def _sts(asked: Asked) -> list[Need]:

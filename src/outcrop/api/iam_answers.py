@@ -62,7 +62,7 @@ def role_shape(role: Identity, used: Use | None, *, listed: bool = False) -> dic
     }
     if listed:
         return shape
-    last = {"LastUsedDate": used.at, "Region": used.region} if used is not None else {}
+    last = {"LastUsedDate": used.at.replace(microsecond=0), "Region": used.region} if used is not None else {}
     return {**shape, **_boundary(role), "Tags": tag_list(role.tags), "RoleLastUsed": last}
 
 

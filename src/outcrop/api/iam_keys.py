@@ -64,7 +64,7 @@ def get_access_key_last_used(platform: Platform, call: Call) -> Answered:
     use = platform.access.uses.last(key_id)
     if use is None:
         return {"UserName": owner.name, "AccessKeyLastUsed": {"ServiceName": "N/A", "Region": "N/A"}}
-    last = {"LastUsedDate": use.at, "ServiceName": use.service, "Region": use.region}
+    last = {"LastUsedDate": use.at.replace(microsecond=0), "ServiceName": use.service, "Region": use.region}
     return {"UserName": owner.name, "AccessKeyLastUsed": last}
 
 
