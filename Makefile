@@ -13,7 +13,7 @@ OUTCROP_TEST_DATA ?= ../shared/data
 BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
-.PHONY: quickstart test lint soak results bench-door install install-test clean
+.PHONY: quickstart test lint soak results bench-door install install-test clients clean
 
 quickstart: install
 	@QUICKSTART_STARTED=$$(date +%s.%N) $(BIN)/outcrop run --home $(QUICKSTART_HOME) -- \
@@ -41,6 +41,7 @@ bench-door: install-test
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
+clients: build/clients/python/.installed build/clients/node/.installed
 
 # torch first and by itself: where pip finds a CPU build under the pinned version, it is taken.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -52,6 +53,18 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[test]'
+	@touch $@
+
+# Programs of others that tests/clients runs, apart from ours: a Python environment, and the JavaScript SDK where Node is.
+build/clients/python/.installed: tests/clients/requirements.txt
+	$(PYTHON) -m venv build/clients/python
+	build/clients/python/bin/pip install --quiet $(PIP_ARGS) -r tests/clients/requirements.txt
+	@touch $@
+
+build/clients/node/.installed: tests/clients/package.json tests/clients/package-lock.json
+	mkdir -p build/clients/node
+	cp tests/clients/package.json tests/clients/package-lock.json build/clients/node/
+	if command -v npm; then cd build/clients/node && npm ci --no-audit --no-fund; fi
 	@touch $@
 
 clean:

@@ -63,7 +63,7 @@ _KEYS = [
     "delete", "tagging", "acl", "policy", "cors", "attributes", "maxResults", "nextToken", "Action", "Version",
     "creationTimeAfter", "sortOrder", "X-Amz-Credential", "X-Amz-Algorithm", "X-Amz-Expires", "response-content-type", "",
 ]  # fmt: skip
-_JSON = [
+_JSON: list[Any] = [
     None,
     True,
     0,

@@ -5,23 +5,30 @@ from outcrop.protocol import service_model
 
 _HEAD = """# Operations
 
-Made from the code by `python -m outcrop.api.operations_page`. Every operation of these services is known by name;
-one that is not in the second column is answered with an error that says so.
+Made from the code by `python -m outcrop.api.operations_page`. Every operation of these services is known by name, its
+request is read and checked; one that does not work is answered with an error that says so.
 
-| service | built | of |
+| service | operations that work | of |
 |---|---|---|
 """
 
 
 def page() -> str:
     """The page as Markdown."""
-    return _HEAD + "".join(_row(service) for service in service_model.SERVICES)
+    services = service_model.SERVICES
+    return _HEAD + "".join(map(_row, services)) + "".join(map(_table, services))
 
 
 def _row(service: str) -> str:
-    built = sorted(OPERATIONS.get(service, {}))
     known = len(service_model.load(service).operation_names)
-    return f"| {service} | {', '.join(built) or 'none yet'} | {len(built)} of {known} |\n"
+    return f"| [{service}](#{service}) | {len(OPERATIONS.get(service, {}))} | {known} |\n"
+
+
+def _table(service: str) -> str:
+    built = OPERATIONS.get(service, {})
+    names = service_model.load(service).operation_names
+    rows = "".join(f"| {name} | {'yes' if name in built else 'no'} |\n" for name in names)
+    return f"\n## {service}\n\n| operation | works |\n|---|---|\n{rows}"
 
 
 if __name__ == "__main__":
