@@ -41,9 +41,15 @@ class _Lines:
     def flush(self) -> None:
         with self._lock:
             waiting, self._waiting = self._waiting, []
-            if waiting:
+            if waiting and not self._stream.closed:
                 self._stream.write("\n".join(waiting) + "\n")
                 self._stream.flush()
+
+
+def flush() -> None:
+    """Write what is gathered: at the end of the loop that gathered it."""
+    if _lines is not None:
+        _lines.flush()
 
 
 _lines: _Lines | None = None

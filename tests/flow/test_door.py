@@ -368,7 +368,8 @@ def test_a_clock_that_is_wrong_is_corrected_by_the_date_of_the_answer(tmp_path: 
         assert error(raised)[2].startswith("Signature expired: ")
 
 
-def test_a_port_that_is_taken_is_said_so(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "write_json_lines", lambda: None)  # else for all tests after it
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -5,8 +5,9 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 import pytest
 import sqlalchemy as sql
@@ -139,15 +140,15 @@ def test_a_home_that_is_a_file_is_named(tmp_path: Path) -> None:
         Store.open(Settings(home=tmp_path / "home"))
 
 
-def test_a_kept_file_is_named_by_its_content(tmp_path: Path) -> None:
+def test_a_kept_file_is_found_by_its_digest(tmp_path: Path) -> None:
     files = ObjectFiles(tmp_path)
     with files.incoming() as incoming:
         incoming.write(b"hello ")
         incoming.write(b"world")
         incoming.settle()
-        digest = files.keep(incoming)
+        digest = hashlib.sha256(b"hello world").hexdigest()
+        files.keep(incoming, digest)
 
-    assert digest == hashlib.sha256(b"hello world").hexdigest()
     assert files.path(digest).read_bytes() == b"hello world"
     assert [path.name for path in files.kept()] == [digest]
     assert list(files.unfinished()) == []
@@ -166,7 +167,7 @@ def test_a_file_that_is_not_kept_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 def test_a_full_disk_is_named() -> None:
     with FULL.open("wb", buffering=0) as full:
-        incoming = IncomingFile(FULL, cast("BinaryIO", full))
+        incoming = IncomingFile(FULL, cast("FileIO", full))
 
         with pytest.raises(DiskFull, match="The disk is full: nothing was stored"):
             incoming.write(b"one byte too many")

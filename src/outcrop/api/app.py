@@ -165,7 +165,7 @@ class Door:
         answered: Any
         if iscoroutinefunction(handler):
             answered = await _while_there(visit, handler(self._platform, call))
-        elif is_quick(handler):
+        elif is_quick(handler, self._platform, call):
             answered = await self._platform.ask(partial(handler, self._platform), call)
         else:
             answered = await anyio.to_thread.run_sync(handler, self._platform, call)

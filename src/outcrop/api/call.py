@@ -94,14 +94,25 @@ class Streamed:
 Answered = dict[str, Any] | Answer | Streamed
 Handler = Callable[["Platform", Call], Answered | Awaitable[Answered]]
 _Plain = TypeVar("_Plain", bound=Callable[["Platform", Call], Answered])
-_quick: set[Handler] = set()
+_quick: dict[Handler, Callable[["Platform", Call], bool]] = {}
 
 
 def quick(handler: _Plain) -> _Plain:
     """Marks a plain handler that only reads a row or two by their keys."""
-    _quick.add(handler)
+    _quick[handler] = lambda _platform, _call: True
     return handler
 
 
-def is_quick(handler: Handler) -> bool:
-    return handler in _quick
+def quick_when(condition: Callable[["Platform", Call], bool]) -> Callable[[_Plain], _Plain]:
+    """The same of a handler for which it depends on what is asked for."""
+
+    def mark(handler: _Plain) -> _Plain:
+        _quick[handler] = condition
+        return handler
+
+    return mark
+
+
+def is_quick(handler: Handler, platform: "Platform", call: Call) -> bool:
+    condition = _quick.get(handler)
+    return condition is not None and condition(platform, call)

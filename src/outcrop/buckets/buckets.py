@@ -158,8 +158,16 @@ class Buckets:
         mounted = self._mounts.at(bucket)
         if mounted is not None:
             return mounted.find(key)
+        points = self._store.points
+        found = records.object_by_point(points, bucket, key) if points.possible() else None
+        if found is not None:
+            return found
         with reading(self._store.engine) as connection:
             return _required_object(connection, Place(bucket, key))
+
+    def is_mounted(self, bucket: str) -> bool:
+        """Whether its objects are kept elsewhere: asking for one takes as long as elsewhere takes."""
+        return self._mounts.at(bucket) is not None
 
     def body(self, record: ObjectRecord, stretch: Stretch) -> Body:
         """These bytes of an object, to be sent."""

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from outcrop.buckets.checksums import Algorithm, Checksum, ChecksumType
 from outcrop.store.database import UtcTime
+from outcrop.store.point_reads import PointReads
 
 SMALL_BYTES = 64 * 1024
 JOINED = ""
@@ -76,6 +77,12 @@ def put_small(connection: Connection, digest: str, data: bytes) -> None:
 def small(connection: Connection, digest: str) -> bytes | None:
     found: bytes | None = connection.execute(_SMALL, {"named": digest}).scalar()
     return found
+
+
+def small_by_point(points: PointReads, digest: str) -> bytes | None:
+    """The same without a connection, where `points.possible()`."""
+    row = points.row("SELECT data FROM small_contents WHERE digest = ?", (digest,))
+    return None if row is None else bytes(row[0])
 
 
 def put_pieces(connection: Connection, digest: str, pieces: list[Piece]) -> None:

@@ -122,6 +122,10 @@ class Contents:
     def _sources(self, record: ObjectRecord, stretch: Stretch) -> list[Source]:
         if not stretch.length:
             return []
+        points = self._store.points
+        small = content_records.small_by_point(points, record.digest) if points.possible() else None
+        if small is not None:
+            return [small[stretch.offset : stretch.offset + stretch.length]]
         with reading(self._store.engine) as connection:
             small = content_records.small(connection, record.digest)
             pieces = [] if small is not None else content_records.pieces_of(connection, record.digest)

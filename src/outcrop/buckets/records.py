@@ -4,6 +4,7 @@ Keys are stored as their UTF-8 bytes, since S3 lists them in the order of these 
 letters. Every function takes an open connection: which rows change together is decided by the caller.
 """
 
+import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,8 @@ from sqlalchemy.engine import Connection, Dialect
 
 from outcrop.buckets.checksums import Algorithm, Checksum, ChecksumType
 from outcrop.buckets.content_records import checksum_stored, note_unwanted, schema
-from outcrop.store.database import UtcTime
+from outcrop.store.database import UtcTime, moment
+from outcrop.store.point_reads import PointReads
 
 
 class Utf8(sql.types.TypeDecorator[str]):
@@ -79,6 +81,8 @@ _BUCKET_NAMED = sql.select(_buckets).where(_buckets.c.name == sql.bindparam("nam
 _OBJECT_AT = sql.select(_objects).where(
     _objects.c.bucket == sql.bindparam("in_bucket"), _objects.c.key == sql.bindparam("at_key")
 )
+_OBJECT_COLUMNS = tuple(column.name for column in _objects.columns)
+_OBJECT_POINT = f"SELECT {', '.join(_OBJECT_COLUMNS)} FROM objects WHERE bucket = ? AND key = ?"
 _NEW_OBJECT = sql.insert(_objects)
 
 
@@ -160,6 +164,24 @@ def remove_bucket(connection: Connection, name: str) -> None:
 def object_at(connection: Connection, bucket: str, key: str) -> ObjectRecord | None:
     row = connection.execute(_OBJECT_AT, {"in_bucket": bucket, "at_key": key}).first()
     return None if row is None else _object(row)
+
+
+def object_by_point(points: PointReads, bucket: str, key: str) -> ObjectRecord | None:
+    """The same without a connection, where `points.possible()`."""
+    row = points.row(_OBJECT_POINT, (bucket, key.encode()))
+    if row is None:
+        return None
+    named = dict(zip(_OBJECT_COLUMNS, row, strict=True))
+    checksum = named["checksum"]
+    return ObjectRecord(
+        **{
+            **named,
+            "key": key,
+            "modified": moment(named["modified"]),
+            "details": Details(**json.loads(named["details"])),
+            "checksum": None if checksum is None else checksum_stored(json.loads(checksum)),
+        }
+    )
 
 
 def put_object(connection: Connection, record: ObjectRecord, *, replaces: ObjectRecord | None) -> None:

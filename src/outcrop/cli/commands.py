@@ -114,7 +114,7 @@ def register(
 
 @app.command
 def mount(bucket: str, url: str, *, home: Home = None) -> int:
-    """Show the objects at URL (s3://, gs://, az://, file://) as BUCKET, with the credentials of the server's environment."""
+    """Show the objects at URL (s3://, gs://, az://, file://) as BUCKET, with the server's own credentials."""
     with open_buckets(settings_of.read(home=home)) as buckets:
         buckets.mount(bucket, url)
     print(f"s3://{bucket} is {url} now.")

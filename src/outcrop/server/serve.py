@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MachineTrouble as trouble:
         print(trouble.message, file=sys.stderr)
         return 1
+    finally:
+        logs.flush()
     platform.store.close()
     return 0
 

@@ -12,6 +12,7 @@ from outcrop.settings import Settings
 from outcrop.store.database import open_database, writing
 from outcrop.store.idempotency import Idempotency
 from outcrop.store.objects import ObjectFiles
+from outcrop.store.point_reads import PointReads
 from outcrop.store.resources import Resources
 from outcrop.store.tags import Tags
 
@@ -25,6 +26,7 @@ class Store:
     tags: Tags
     idempotency: Idempotency
     objects: ObjectFiles
+    points: PointReads
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -45,6 +47,7 @@ class Store:
                 tags=Tags(engine),
                 idempotency=Idempotency(engine),
                 objects=objects,
+                points=PointReads(engine),
             )
 
     @property

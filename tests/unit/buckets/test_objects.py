@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -175,13 +176,7 @@ def test_a_full_disk_is_said_once_and_the_old_object_stays_whole(
     buckets: Buckets, store: Store, clock: MovableClock, tmp_path: Path
 ) -> None:
     put(buckets, b"old")
-    full = Store(
-        engine=store.engine,
-        resources=store.resources,
-        tags=store.tags,
-        idempotency=store.idempotency,
-        objects=FullDisk(tmp_path / "objects"),
-    )
+    full = replace(store, objects=FullDisk(tmp_path / "objects"))
 
     with refused("InsufficientStorage", 507):
         put(Buckets(full, clock), LONG)
