@@ -5,9 +5,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from io import FileIO
 from pathlib import Path
-from typing import cast
 
 import pytest
 import sqlalchemy as sql
@@ -167,7 +165,7 @@ def test_a_file_that_is_not_kept_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 def test_a_full_disk_is_named() -> None:
     with FULL.open("wb", buffering=0) as full:
-        incoming = IncomingFile(FULL, cast("FileIO", full))
+        incoming = IncomingFile(FULL, full)
 
         with pytest.raises(DiskFull, match="The disk is full: nothing was stored"):
             incoming.write(b"one byte too many")
