@@ -1,6 +1,6 @@
 """Everything a handler may reach for, passed to each of them.
 
-What guards the door is opened at the start; the rooms that work on models when they are first needed (`rooms`).
+What guards the door is opened at the start; the buckets and the rooms that work on models when they are first needed.
 """
 
 import threading
@@ -13,13 +13,13 @@ from anyio import to_thread
 from outcrop.access.access import Access
 from outcrop.access.caller import Credential
 from outcrop.api.call import Call
-from outcrop.buckets.buckets import Buckets
 from outcrop.clock import Clock
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
 if TYPE_CHECKING:
     from outcrop.api.rooms import Rooms
+    from outcrop.buckets.buckets import Buckets
     from outcrop.catalog.catalog import Catalog
     from outcrop.catalog.custom_models import CustomModels
     from outcrop.customization.context import Context
@@ -36,7 +36,8 @@ class _Once:
     """Whatever was opened first, for all threads."""
 
     rooms: "Rooms | None" = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    buckets: "Buckets | None" = None
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,6 @@ class Platform:
     store: Store
     clock: Clock
     access: Access
-    buckets: Buckets
     account: str
     "The 12 digits of the one account."
     secret_for: Callable[[str], Credential | None]
@@ -66,7 +66,6 @@ class Platform:
             store=store,
             clock=clock,
             access=access,
-            buckets=Buckets(store, clock),
             account=access.account,
             secret_for=access.secret_for,
             authorize=access.authorize,
@@ -93,6 +92,16 @@ class Platform:
                     buckets=self.buckets,
                 )
             return self._once.rooms
+
+    @property
+    def buckets(self) -> "Buckets":
+        buckets = self._once.buckets
+        if buckets is None:
+            with self._once.lock:
+                from outcrop.buckets.buckets import Buckets
+
+                buckets = self._once.buckets = self._once.buckets or Buckets(self.store, self.clock)
+        return buckets
 
     @property
     def customization(self) -> "Context":

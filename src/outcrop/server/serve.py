@@ -25,7 +25,6 @@ from outcrop import settings as places
 from outcrop.api.app import Door
 from outcrop.api.operations import OPERATIONS
 from outcrop.api.platform import Platform
-from outcrop.buckets.buckets import Buckets
 from outcrop.clock import Clock, SystemClock
 from outcrop.errors import MachineTrouble
 from outcrop.processes import die_with_parent
@@ -34,6 +33,8 @@ from outcrop.server.silent import close_silent
 from outcrop.settings import PARTS_FILE, Settings
 
 _SWEEP_EVERY_S = 60.0
+_LISTENING_FIRST_S = 0.2
+"""What is read beside the first requests would, read at once, keep the first of them waiting."""
 _HEAD_PAUSE_S = 30.0
 _MOST_CONNECTIONS = 512
 """At once; granian's own 128 are soon taken by somebody who only connects. Further ones wait."""
@@ -62,7 +63,7 @@ def open_platform(settings: Settings, clock: Clock) -> Platform:
 
 async def serve_house(platform: Platform, settings: Settings) -> None:
     """Answer requests and settle deployments until told to stop."""
-    beside = [asyncio.create_task(_settle(platform)), asyncio.create_task(_sweep(platform.buckets))]
+    beside = [asyncio.create_task(_settle(platform)), asyncio.create_task(_sweep(platform))]
     try:
         await serve(Door(platform, OPERATIONS), settings)
     finally:
@@ -72,6 +73,7 @@ async def serve_house(platform: Platform, settings: Settings) -> None:
 
 
 async def _settle(platform: Platform) -> None:
+    await asyncio.sleep(_LISTENING_FIRST_S)
     rooms = await to_thread.run_sync(platform.rooms)
     try:
         await rooms.reconciler.run()
@@ -79,8 +81,10 @@ async def _settle(platform: Platform) -> None:
         await rooms.clients.aclose()
 
 
-async def _sweep(buckets: Buckets) -> None:
+async def _sweep(platform: Platform) -> None:
     """Take up what crashes left behind, and now and then the files of objects that are gone."""
+    await asyncio.sleep(_LISTENING_FIRST_S)
+    buckets = await to_thread.run_sync(lambda: platform.buckets)
     await to_thread.run_sync(buckets.sweep_leftovers)
     while True:
         await asyncio.sleep(_SWEEP_EVERY_S)
@@ -107,15 +111,14 @@ async def serve(
         http1_settings=HTTP1Settings(header_read_timeout=round(head_pause_s * 1000)),
     )
     running = asyncio.create_task(server.serve())
-    reading = asyncio.create_task(asyncio.to_thread(_read_services))
+    reading = asyncio.create_task(_read_services())
     closing = asyncio.create_task(close_silent(settings.port, after_s=head_pause_s))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
     if not running.done():
         server.stop()
-    stopping.cancel()
-    closing.cancel()
-    await reading
+    for task in (stopping, closing, reading):
+        task.cancel()
     try:
         await running
     except (OSError, RuntimeError) as error:
@@ -127,11 +130,16 @@ async def serve(
         ) from error
 
 
-def _read_services() -> None:
+async def _read_services() -> None:
     """Read beside the first requests what each would else wait for: the services that are built."""
+    await asyncio.sleep(_LISTENING_FIRST_S)
     for service in OPERATIONS:
-        routing.templates(service)
-        OPERATIONS[service]
+        await to_thread.run_sync(_read_service, service)
+
+
+def _read_service(service: str) -> None:
+    routing.templates(service)
+    OPERATIONS[service]
 
 
 def _on_signals() -> asyncio.Event:
