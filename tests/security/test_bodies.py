@@ -176,3 +176,17 @@ def test_many_idle_connections_leave_room_for_others(house: Running) -> None:
     finally:
         for connection in idle:
             connection.close()
+
+
+def test_no_body_is_read_for_a_key_that_is_unknown(house: Running) -> None:
+    """The refusal comes although the body never does."""
+    stranger = Credentials("AKIAAAAAAAAAAAAAAAAA", "secret")
+    request = wire.signed(house.endpoint, stranger, "POST", "/model/m/invoke", service="bedrock", body=b"{}")
+    with_promise = request.with_header("Content-Length", "20000000")
+    with_promise.body = b""
+    url = urlsplit(house.endpoint)
+    with socket.create_connection((url.hostname, url.port), timeout=wire.PATIENCE_S) as connection:
+        connection.sendall(with_promise.raw())
+        reply = connection.recv(65536)
+    assert reply.startswith(b"HTTP/1.1 403")
+    assert b"UnrecognizedClientException" in reply

@@ -131,6 +131,8 @@ class Door:
         streams = service_model.streams_in(routed.operation)
         limit = LARGEST_RUNTIME_BODY if routed.service in _RUNTIMES else LARGEST_BODY
         if routed.service != "s3" and visit.request.body is None:
+            if not visit.incoming.ended.is_set():
+                await verification.turn_away(self._platform, visit.request, routed)
             visit.request.body = await _read(visit, visit.incoming.read(limit))
         verified, caller = await verification.verify(self._platform, visit.request, routed)
         visit.caller_arn = caller.arn

@@ -56,6 +56,23 @@ async def verify(platform: Platform, request: HttpRequest, routed: Routed) -> tu
     return verified, credential.caller
 
 
+async def turn_away(platform: Platform, request: HttpRequest, routed: Routed) -> None:
+    """Refuses who proves nothing, before a body is read for them: no proof, an unknown key, a token that is none."""
+    if bearer.claims(request):
+        await _by_key(platform, request, routed)
+        return
+    signed = sigv4.read(request, protocol=routed.protocol)
+    if await platform.ask(platform.secret_for, signed.key_id) is None:
+        sigv4.verify(
+            signed,
+            None,
+            request,
+            protocol=routed.protocol,
+            service=service_model.signing_name(routed.service),
+            now=platform.clock.now(),
+        )
+
+
 async def _by_version_2(platform: Platform, request: HttpRequest) -> tuple[Verified, Caller]:
     signed = sigv2.read(request)
     credential = await platform.ask(platform.secret_for, signed.key_id)

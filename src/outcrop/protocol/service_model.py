@@ -35,6 +35,7 @@ def load(service: str) -> ServiceModel:
     return shapes.read(service)
 
 
+@cache
 def signing_name(service: str) -> str:
     return next(name for name, services in SIGNING_NAMES.items() if service in services)
 
