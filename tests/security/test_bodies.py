@@ -100,9 +100,12 @@ def test_a_deep_xml_document_is_refused(house: Running, keys: Credentials) -> No
     assert alive(house)
 
 
-def test_a_body_beyond_the_limit_of_its_operation_is_refused_before_it_is_read(house: Running) -> None:
-    head = b"POST /model-customization-jobs HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\n"
-    assert wire.send(house.endpoint, head).status == 413
+def test_a_body_beyond_the_limit_of_its_operation_is_refused_before_it_is_read(
+    house: Running, keys: Credentials
+) -> None:
+    path = "/model-customization-jobs"
+    request = wire.signed(house.endpoint, keys, "POST", path, service="bedrock", length=99_999_999_999)
+    assert wire.send(house.endpoint, request).status == 413
 
 
 @pytest.mark.parametrize("name", ["response-content-type", "response-content-disposition", "response-cache-control"])
