@@ -67,8 +67,14 @@ def test_every_command_of_the_readme_works(house: Installed, place: Path) -> Non
     assert "house.my-llama-v1 is in the catalogue" in ended.stdout
 
 
-def test_every_command_of_the_japanese_readme_stands_in_the_english_one() -> None:
-    assert set(commands("README.ja.md")) <= set(commands("README.md"))
+def links(document: str) -> set[str]:
+    return set(re.findall(r"\]\(([^)]+)\)", (ROOT / document).read_text())) - {"README.md", "README.ja.md"}
+
+
+def test_the_japanese_readme_has_the_commands_the_program_and_the_links_of_the_english_one() -> None:
+    assert commands("README.ja.md") == commands("README.md")
+    assert python_blocks("README.ja.md") == python_blocks("README.md")
+    assert links("README.ja.md") - {"examples/renga"} == links("README.md")
 
 
 def test_the_python_of_the_readme_works(house: Installed, place: Path) -> None:
