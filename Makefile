@@ -64,8 +64,8 @@ build/clients/python/.installed: tests/clients/requirements.txt
 build/clients/node/.installed: tests/clients/package.json tests/clients/package-lock.json
 	mkdir -p build/clients/node
 	cp tests/clients/package.json tests/clients/package-lock.json build/clients/node/
-	if command -v npm; then cd build/clients/node && npm ci --no-audit --no-fund; fi
-	@touch $@
+	@if command -v npm >/dev/null; then cd $(@D) && npm ci --no-audit --no-fund && touch $(@F); \
+	else echo "npm is not on the PATH: the JavaScript SDK is not installed, and its test is skipped."; fi
 
 clean:
 	rm -rf $(VENV) $(QUICKSTART_HOME) build
