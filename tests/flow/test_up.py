@@ -94,8 +94,9 @@ def test_a_killed_supervisor_takes_its_children_along(tmp_path: Path) -> None:
         running.process.kill()
         running.process.wait()
         eventually(lambda: not any(is_alive(pid) for pid in pids))
-    with installed(tmp_path):
-        pass  # the home is free again
+    with installed(tmp_path) as again:  # the home is free
+        assert again.client("sts").get_caller_identity()["Account"]
+        assert not set(pids) & {pid_of(again, part) for part in ("server", "worker")}
 
 
 def test_run_gives_the_command_its_environment_and_its_exit_code(tmp_path: Path) -> None:

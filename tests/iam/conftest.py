@@ -1,7 +1,6 @@
 """A server of this folder's own, with clients of boto3 for the administrator and for users made on the way."""
 
 import itertools
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -45,17 +44,3 @@ def client_of(server: Running, iam: Any) -> Callable[..., Any]:
         )
 
     return make
-
-
-def policy(effect: str, action: Any, resource: Any = "*", **condition: Any) -> str:
-    statement = {"Effect": effect, "Action": action, "Resource": resource}
-    if condition:
-        statement["Condition"] = condition
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-def trusting(principal: Any, **condition: Any) -> str:
-    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
-    if condition:
-        statement["Condition"] = condition
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.iam.conftest import policy
 from tests.iam.test_users_and_roles import code_of
+from tests.policies import policy
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.iam.conftest import policy, trusting
+from tests.policies import policy, trusting
 from tests.server_thread import Running
 
 BEDROCK = trusting({"Service": "bedrock.amazonaws.com"})

@@ -86,16 +86,6 @@ def list_users(platform: Platform, call: Call) -> Answered:
     return page(call, "Users", users, key=lambda user: user.name, shape=lambda user: user_shape(user, listed=True))
 
 
-def update_user(platform: Platform, call: Call) -> Answered:
-    platform.access.identities.rename(
-        Kind.USER,
-        call.params["UserName"],
-        new_name=call.params.get("NewUserName"),
-        new_path=call.params.get("NewPath"),
-    )
-    return {}
-
-
 def tag_user(platform: Platform, call: Call) -> Answered:
     platform.access.identities.tag(Kind.USER, call.params["UserName"], tags_of(call))
     return {}
@@ -196,5 +186,5 @@ OPERATIONS: dict[str, Handler] = {
     "UpdateAssumeRolePolicy": update_assume_role_policy,
     "UpdateRole": update_role,
     "UpdateRoleDescription": update_role_description,
-    "UpdateUser": update_user,
+    "UpdateUser": iam_groups.renaming(Kind.USER),
 }

@@ -33,14 +33,16 @@ def list_groups_for_user(platform: Platform, call: Call) -> Answered:
     return page(call, "Groups", groups, key=lambda group: group.name, shape=group_shape)
 
 
-def update_group(platform: Platform, call: Call) -> Answered:
-    platform.access.identities.rename(
-        Kind.GROUP,
-        call.params["GroupName"],
-        new_name=call.params.get("NewGroupName"),
-        new_path=call.params.get("NewPath"),
-    )
-    return {}
+def renaming(kind: Kind) -> Handler:
+    """UpdateGroup and UpdateUser: another name, another path, or both."""
+    noun = kind.value.capitalize()
+
+    def handler(platform: Platform, call: Call) -> Answered:
+        new_name, new_path = call.params.get(f"New{noun}Name"), call.params.get("NewPath")
+        platform.access.identities.rename(kind, call.params[f"{noun}Name"], new_name=new_name, new_path=new_path)
+        return {}
+
+    return handler
 
 
 def delete_group(platform: Platform, call: Call) -> Answered:
@@ -76,5 +78,5 @@ OPERATIONS: dict[str, Handler] = {
     "ListGroups": list_groups,
     "ListGroupsForUser": list_groups_for_user,
     "RemoveUserFromGroup": remove_user_from_group,
-    "UpdateGroup": update_group,
+    "UpdateGroup": renaming(Kind.GROUP),
 }

@@ -3,12 +3,11 @@
 from typing import Any
 
 from outcrop.access import refusals
-from outcrop.access.names import Kind
 from outcrop.access.service_credentials import ServiceCredential, ServiceCredentials
 from outcrop.api.call import Answered, Call, Handler
 from outcrop.api.iam_answers import page
+from outcrop.api.iam_keys import user_name
 from outcrop.api.platform import Platform
-from outcrop.errors import ServiceRefusal
 
 
 def create_service_specific_credential(platform: Platform, call: Call) -> Answered:
@@ -26,7 +25,7 @@ def list_service_specific_credentials(platform: Platform, call: Call) -> Answere
             raise refusals.invalid_input("UserName and AllUsers exclude each other. Send one of them.")
         found = _rooms(platform).of_everyone(service=service)
     else:
-        name = _user_name(platform, call)
+        name = user_name(platform, call)
         found = [(name, each) for each in _rooms(platform).of_user(name, service=service)]
     return page(
         call,
@@ -42,36 +41,24 @@ def update_service_specific_credential(platform: Platform, call: Call) -> Answer
     if status == "Expired":
         raise refusals.invalid_input("Status: a credential expires by itself. Set Active or Inactive.")
     _rooms(platform).set_active(
-        _user_name(platform, call), call.params["ServiceSpecificCredentialId"], active=status == "Active"
+        user_name(platform, call), call.params["ServiceSpecificCredentialId"], active=status == "Active"
     )
     return {}
 
 
 def reset_service_specific_credential(platform: Platform, call: Call) -> Answered:
-    name = _user_name(platform, call)
+    name = user_name(platform, call)
     renewed, key = _rooms(platform).reset(name, call.params["ServiceSpecificCredentialId"])
     return {"ServiceSpecificCredential": _shown(platform, name, renewed) | {"ServiceCredentialSecret": key}}
 
 
 def delete_service_specific_credential(platform: Platform, call: Call) -> Answered:
-    _rooms(platform).delete(_user_name(platform, call), call.params["ServiceSpecificCredentialId"])
+    _rooms(platform).delete(user_name(platform, call), call.params["ServiceSpecificCredentialId"])
     return {}
 
 
 def _rooms(platform: Platform) -> ServiceCredentials:
     return platform.access.service_credentials
-
-
-def _user_name(platform: Platform, call: Call) -> str:
-    """The user a request speaks about: the one it names, else the one who asks."""
-    name = call.params.get("UserName")
-    if name is not None:
-        return str(name)
-    caller = platform.access.decisions.identity_of(call.caller)
-    if caller is None or caller.kind != Kind.USER.value:
-        sentence = "Must specify userName when calling with non-User credentials"
-        raise ServiceRefusal("ValidationError", sentence, http_status=400)
-    return caller.name
 
 
 def _shown(platform: Platform, user: str, credential: ServiceCredential) -> dict[str, Any]:
