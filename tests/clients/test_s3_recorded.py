@@ -1,4 +1,8 @@
-"""What the real S3 was recorded to answer, asked here: each step by boto3, each difference named and none else."""
+"""What the real S3 was recorded to answer, asked here: each step by boto3, each difference named and none else.
+
+A `play_…` performs the steps of the recorded test `test_…` and yields each step's name with the answer that came.
+`test_the_answers_are_those_recorded`, at the end, runs every play and compares each answer with the recording.
+"""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -56,7 +60,7 @@ def tag_set(**tags: str) -> dict[str, Any]:
     return {"TagSet": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
 
-def test_bucket_tagging_crud(s3: Any, bucket: str) -> Steps:
+def play_bucket_tagging_crud(s3: Any, bucket: str) -> Steps:
     yield "get-bucket-tags-empty", answer(s3.get_bucket_tagging, Bucket=bucket)
     yield "put-bucket-tags", answer(s3.put_bucket_tagging, Bucket=bucket, Tagging=tag_set(tag1="tag1", tag2=""))
     yield "get-bucket-tags", answer(s3.get_bucket_tagging, Bucket=bucket)
@@ -66,14 +70,14 @@ def test_bucket_tagging_crud(s3: Any, bucket: str) -> Steps:
     yield "put-bucket-tags-empty", answer(s3.put_bucket_tagging, Bucket=bucket, Tagging=tag_set())
 
 
-def test_bucket_tagging_exc(s3: Any, bucket: str) -> Steps:
+def play_bucket_tagging_exc(s3: Any, bucket: str) -> Steps:
     none = "no-such-bucket-here"
     yield "get-no-bucket-tags", answer(s3.get_bucket_tagging, Bucket=none)
     yield "delete-no-bucket-tags", answer(s3.delete_bucket_tagging, Bucket=none)
     yield "put-no-bucket-tags", answer(s3.put_bucket_tagging, Bucket=none, Tagging=tag_set(a="b"))
 
 
-def test_tagging_validation(s3: Any, bucket: str) -> Steps:
+def play_tagging_validation(s3: Any, bucket: str) -> Steps:
     s3.put_object(Bucket=bucket, Key="k", Body=b"")
 
     def put(kind: str, *tags: tuple[str, str]) -> dict[str, Any]:
@@ -89,7 +93,7 @@ def test_tagging_validation(s3: Any, bucket: str) -> Steps:
     yield "put-bucket-tags-invalid-value", put("bucket", ("Key1", "Val1,Val2"))
 
 
-def test_object_tagging_crud(s3: Any, bucket: str) -> Steps:
+def play_object_tagging_crud(s3: Any, bucket: str) -> Steps:
     place = {"Bucket": bucket, "Key": "k"}
     yield "put-object", answer(s3.put_object, **place, Body=b"test-tagging")
     yield "get-object-tags-empty", answer(s3.get_object_tagging, **place)
@@ -103,7 +107,7 @@ def test_object_tagging_crud(s3: Any, bucket: str) -> Steps:
     yield "get-obj-after-tags-deleted", answer(s3.get_object, **place)
 
 
-def test_object_tagging_exc(s3: Any, bucket: str) -> Steps:
+def play_object_tagging_exc(s3: Any, bucket: str) -> Steps:
     for where, place in (
         ("bucket", {"Bucket": "no-such-bucket", "Key": "k"}),
         ("key", {"Bucket": bucket, "Key": "fake-key"}),
@@ -115,7 +119,7 @@ def test_object_tagging_exc(s3: Any, bucket: str) -> Steps:
         yield f"put-obj-{step}", answer(s3.put_object, Bucket=bucket, Key="k", Body=b"", Tagging=tags)
 
 
-def test_create_bucket_with_tags_us_east_1_idempotency(s3: Any, bucket: str) -> Steps:
+def play_create_bucket_with_tags_us_east_1_idempotency(s3: Any, bucket: str) -> Steps:
     name = f"{bucket}-tagged"
 
     def create(*tags: tuple[str, str]) -> dict[str, Any]:
@@ -132,7 +136,7 @@ def test_create_bucket_with_tags_us_east_1_idempotency(s3: Any, bucket: str) -> 
     yield "get-bucket-tags-after-create-empty", answer(s3.get_bucket_tagging, Bucket=name)
 
 
-def test_create_bucket_with_tags_exc(s3: Any, bucket: str) -> Steps:
+def play_create_bucket_with_tags_exc(s3: Any, bucket: str) -> Steps:
     for step, key, value in (
         ("tags-key-aws-prefix", "aws:test", "value1"),
         ("tags-key-aws-bad-value", "test", "value1,value2"),
@@ -142,7 +146,7 @@ def test_create_bucket_with_tags_exc(s3: Any, bucket: str) -> Steps:
         yield step, answer(s3.create_bucket, Bucket=f"{bucket}-bad", CreateBucketConfiguration=configuration)
 
 
-def test_put_object_if_none_match(s3: Any, bucket: str) -> Steps:
+def play_put_object_if_none_match(s3: Any, bucket: str) -> Steps:
     place = {"Bucket": bucket, "Key": "test-precondition"}
     yield "put-obj", answer(s3.put_object, **place, Body=b"", IfNoneMatch="*")
     yield "put-obj-if-none-match", answer(s3.put_object, **place, Body=b"", IfNoneMatch="*")
@@ -150,13 +154,13 @@ def test_put_object_if_none_match(s3: Any, bucket: str) -> Steps:
     yield "put-obj-after-del", answer(s3.put_object, **place, Body=b"", IfNoneMatch="*")
 
 
-def test_put_object_if_none_match_validation(s3: Any, bucket: str) -> Steps:
+def play_put_object_if_none_match_validation(s3: Any, bucket: str) -> Steps:
     place = {"Bucket": bucket, "Key": "k"}
     yield "put-obj", answer(s3.put_object, **place, Body=b"", IfNoneMatch="*")
     yield "put-obj-if-none-match-bad-value", answer(s3.put_object, **place, IfNoneMatch="value")
 
 
-def test_put_object_if_match(s3: Any, bucket: str) -> Steps:
+def play_put_object_if_match(s3: Any, bucket: str) -> Steps:
     place = {"Bucket": bucket, "Key": "test-precondition"}
     yield "put-obj", (put := answer(s3.put_object, **place, Body=b"test"))
     yield "put-obj-if-match-wrong-etag", answer(s3.put_object, **place, IfMatch="d41d8cd98f00b204e9800998ecf8427e")
@@ -166,18 +170,18 @@ def test_put_object_if_match(s3: Any, bucket: str) -> Steps:
     yield "put-obj-after-del", answer(s3.put_object, **place)
 
 
-def test_put_object_if_match_validation(s3: Any, bucket: str) -> Steps:
+def play_put_object_if_match_validation(s3: Any, bucket: str) -> Steps:
     place = {"Bucket": bucket, "Key": "test-precondition-validation"}
     yield "put-obj-if-match-star-value", answer(s3.put_object, **place, IfMatch="*")
     yield "put-obj-if-match-bad-value", answer(s3.put_object, **place, IfMatch="abcdef")
 
 
-def test_put_object_if_match_and_if_none_match_validation(s3: Any, bucket: str) -> Steps:
+def play_put_object_if_match_and_if_none_match_validation(s3: Any, bucket: str) -> Steps:
     put = answer(s3.put_object, Bucket=bucket, Key="k", IfMatch="abcdef", IfNoneMatch="*")
     yield "put-obj-both-precondition", put
 
 
-def test_multipart_if_none_match_with_delete(s3: Any, bucket: str) -> Steps:
+def play_multipart_if_none_match_with_delete(s3: Any, bucket: str) -> Steps:
     place = {"Bucket": bucket, "Key": "test-precondition"}
     yield "put-obj", answer(s3.put_object, **place)
     yield "create-multipart", (begun := answer(s3.create_multipart_upload, **place))
@@ -187,7 +191,7 @@ def test_multipart_if_none_match_with_delete(s3: Any, bucket: str) -> Steps:
     yield "complete-multipart-after-del", answer(s3.complete_multipart_upload, **upload, IfNoneMatch="*")
 
 
-def test_multipart_if_match_with_put(s3: Any, bucket: str) -> Steps:
+def play_multipart_if_match_with_put(s3: Any, bucket: str) -> Steps:
     place = {"Bucket": bucket, "Key": "test-precondition"}
     yield "put-obj", (before := answer(s3.put_object, **place, Body=b"test"))
     yield "create-multipart", (begun := answer(s3.create_multipart_upload, **place))
@@ -213,7 +217,7 @@ def _with_a_part(s3: Any, place: dict[str, str], begun: dict[str, Any]) -> dict[
     return {**upload, "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}}
 
 
-def test_copy_object_precondition_write_validation(s3: Any, bucket: str) -> Steps:
+def play_copy_object_precondition_write_validation(s3: Any, bucket: str) -> Steps:
     s3.put_object(Bucket=bucket, Key="src", Body=b"x")
     copy = {"Bucket": bucket, "Key": "to", "CopySource": f"{bucket}/src"}
     yield "copy-obj-none-match-etag", answer(s3.copy_object, **copy, IfNoneMatch="abc")
@@ -221,7 +225,7 @@ def test_copy_object_precondition_write_validation(s3: Any, bucket: str) -> Step
     yield "copy-obj-both", answer(s3.copy_object, **copy, IfMatch="abc", IfNoneMatch="*")
 
 
-def test_s3_copy_object_preconditions(s3: Any, bucket: str) -> Steps:
+def play_s3_copy_object_preconditions(s3: Any, bucket: str) -> Steps:
     s3.put_object(Bucket=bucket, Key="src", Body=b"data")
     copy = {"Bucket": bucket, "Key": "to", "CopySource": f"{bucket}/src"}
     yield "head-object", (head := answer(s3.head_object, Bucket=bucket, Key="src"))
@@ -236,7 +240,7 @@ def test_s3_copy_object_preconditions(s3: Any, bucket: str) -> Steps:
     yield "copy-success", answer(s3.copy_object, **copy, CopySourceIfMatch=etag)
 
 
-def test_delete_object(s3: Any, bucket: str) -> Steps:
+def play_delete_object(s3: Any, bucket: str) -> Steps:
     place = {"Bucket": bucket, "Key": "test-delete"}
     yield "put-object", answer(s3.put_object, **place, Body=b"test-delete")
     yield "delete-object", answer(s3.delete_object, **place)
@@ -244,7 +248,7 @@ def test_delete_object(s3: Any, bucket: str) -> Steps:
     yield "delete-nonexistent-object-versionid", answer(s3.delete_object, **place, VersionId=WRONG_VERSION)
 
 
-def test_delete_objects(s3: Any, bucket: str) -> Steps:
+def play_delete_objects(s3: Any, bucket: str) -> Steps:
     yield "put-object", answer(s3.put_object, Bucket=bucket, Key="test-delete", Body=b"test-delete")
     wrong = {"Objects": [{"Key": "test-delete", "VersionId": WRONG_VERSION}]}
     yield "delete-object-wrong-version-id", answer(s3.delete_objects, Bucket=bucket, Delete=wrong)
@@ -252,14 +256,14 @@ def test_delete_objects(s3: Any, bucket: str) -> Steps:
     yield "delete-objects", answer(s3.delete_objects, Bucket=bucket, Delete={"Objects": keys})
 
 
-def test_get_object_with_version_unversioned_bucket(s3: Any, bucket: str) -> Steps:
+def play_get_object_with_version_unversioned_bucket(s3: Any, bucket: str) -> Steps:
     place = {"Bucket": bucket, "Key": "k"}
     yield "put-object", answer(s3.put_object, **place, Body=b"test-version")
     yield "get-obj-with-version", answer(s3.get_object, **place, VersionId=WRONG_VERSION)
     yield "get-obj-with-null-version", answer(s3.get_object, **place, VersionId="null")
 
 
-def test_delete_object_with_no_locking(s3: Any, bucket: str) -> Steps:
+def play_delete_object_with_no_locking(s3: Any, bucket: str) -> Steps:
     place = {"Bucket": bucket, "Key": "k"}
     yield "delete-object-bypass-no-lock", answer(s3.delete_object, **place, BypassGovernanceRetention=True)
     yield "delete-object-bypass-no-lock-false", answer(s3.delete_object, **place, BypassGovernanceRetention=False)
@@ -267,7 +271,7 @@ def test_delete_object_with_no_locking(s3: Any, bucket: str) -> Steps:
     yield "delete-objects-bypass-no-lock", answer(s3.delete_objects, **many)
 
 
-def test_get_object_range(s3: Any, bucket: str) -> Steps:
+def play_get_object_range(s3: Any, bucket: str) -> Steps:
     place = {"Bucket": bucket, "Key": "k"}
     s3.put_object(**place, Body=TEN)
     for step in scenarios()["test_get_object_range"]:
@@ -276,7 +280,7 @@ def test_get_object_range(s3: Any, bucket: str) -> Steps:
             yield step, answer(s3.get_object, **place, Range=f"bytes={asked}")
 
 
-def test_upload_part_copy_range(s3: Any, bucket: str) -> Steps:
+def play_upload_part_copy_range(s3: Any, bucket: str) -> Steps:
     yield "put-src-object", answer(s3.put_object, Bucket=bucket, Key="src", Body=TEN)
     place = {"Bucket": bucket, "Key": "test-upload-part-copy"}
     yield "create-multipart", (begun := answer(s3.create_multipart_upload, **place))
@@ -292,7 +296,7 @@ def test_upload_part_copy_range(s3: Any, bucket: str) -> Steps:
             yield step, answer(s3.upload_part_copy, **upload, PartNumber=1, CopySourceRange=asked)
 
 
-def test_list_parts_pagination(s3: Any, bucket: str) -> Steps:
+def play_list_parts_pagination(s3: Any, bucket: str) -> Steps:
     place = {"Bucket": bucket, "Key": "test-list-part-pagination"}
     upload = {**place, "UploadId": s3.create_multipart_upload(**place)["UploadId"]}
     yield "list-parts-empty", answer(s3.list_parts, **upload)
@@ -304,7 +308,7 @@ def test_list_parts_pagination(s3: Any, bucket: str) -> Steps:
     yield "list-parts-wrong-part", answer(s3.list_parts, **upload, MaxParts=1, PartNumberMarker=10)
 
 
-def test_list_objects_v2_continuation_start_after(s3: Any, bucket: str) -> Steps:
+def play_list_objects_v2_continuation_start_after(s3: Any, bucket: str) -> Steps:
     for number in range(12):
         s3.put_object(Bucket=bucket, Key=f"test_{number}", Body=b"content 123")
     yield "list-objects-v2-max-5", (page := answer(s3.list_objects_v2, Bucket=bucket, MaxKeys=5))
@@ -317,7 +321,7 @@ def test_list_objects_v2_continuation_start_after(s3: Any, bucket: str) -> Steps
     yield "exc-continuation-token", answer(s3.list_objects_v2, Bucket=bucket, ContinuationToken="")
 
 
-def test_list_parts_via_object_attrs_pagination(s3: Any, bucket: str) -> Steps:
+def play_list_parts_via_object_attrs_pagination(s3: Any, bucket: str) -> Steps:
     place = {"Bucket": bucket, "Key": "test-object-attrs-pagination"}
     begun = s3.create_multipart_upload(**place, ChecksumAlgorithm="SHA256")
     upload = {**place, "UploadId": begun["UploadId"]}
@@ -338,7 +342,7 @@ def test_list_parts_via_object_attrs_pagination(s3: Any, bucket: str) -> Steps:
         yield f"get-object-attrs-{step}", attributes
 
 
-def test_bucket_versioning_crud(s3: Any, bucket: str) -> Steps:
+def play_bucket_versioning_crud(s3: Any, bucket: str) -> Steps:
     def put(**configuration: str) -> dict[str, Any]:
         return answer(s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=configuration)
 
@@ -349,20 +353,20 @@ def test_bucket_versioning_crud(s3: Any, bucket: str) -> Steps:
     yield "put-versioning-empty", put()
 
 
-def test_bucket_policy_crud(s3: Any, bucket: str) -> Steps:
+def play_bucket_policy_crud(s3: Any, bucket: str) -> Steps:
     yield "get-bucket-default-policy", answer(s3.get_bucket_policy, Bucket=bucket)
     yield "delete-bucket-policy-after-delete", answer(s3.delete_bucket_policy, Bucket=bucket)
 
 
-def test_crud_public_access_block(s3: Any, bucket: str) -> Steps:
+def play_crud_public_access_block(s3: Any, bucket: str) -> Steps:
     yield "get-default-public-access-block", answer(s3.get_public_access_block, Bucket=bucket)
 
 
-def test_crud_bucket_ownership_controls(s3: Any, bucket: str) -> Steps:
+def play_crud_bucket_ownership_controls(s3: Any, bucket: str) -> Steps:
     yield "default-ownership", answer(s3.get_bucket_ownership_controls, Bucket=bucket)
 
 
-def test_delete_cors(s3: Any, bucket: str) -> Steps:
+def play_delete_cors(s3: Any, bucket: str) -> Steps:
     rules = {"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]}
     yield "delete-cors-before-set", answer(s3.delete_bucket_cors, Bucket=bucket)
     yield "put-cors", answer(s3.put_bucket_cors, Bucket=bucket, CORSConfiguration=rules)
@@ -371,22 +375,44 @@ def test_delete_cors(s3: Any, bucket: str) -> Steps:
     yield "get-cors-deleted", answer(s3.get_bucket_cors, Bucket=bucket)
 
 
-def test_put_cors_invalid_rules(s3: Any, bucket: str) -> Steps:
+def play_put_cors_invalid_rules(s3: Any, bucket: str) -> Steps:
     wrong = {"CORSRules": [{"AllowedMethods": ["MYMETHOD"], "AllowedOrigins": ["*"]}]}
     yield "put-cors-exc", answer(s3.put_bucket_cors, Bucket=bucket, CORSConfiguration=wrong)
     yield "put-cors-exc-empty", answer(s3.put_bucket_cors, Bucket=bucket, CORSConfiguration={"CORSRules": []})
 
 
 Play = Callable[[Any, str], Steps]
-PLAYS: list[Play] = [play for name, play in list(globals().items()) if name.startswith("test_")]
-for played in PLAYS:  # they are played by the one test below
-    del globals()[played.__name__]
+PLAYS: list[Play] = [play for name, play in list(globals().items()) if name.startswith("play_")]
 
 
-@pytest.mark.parametrize("play", PLAYS, ids=lambda play: play.__name__.removeprefix("test_"))
+@pytest.mark.parametrize("play", PLAYS, ids=lambda play: play.__name__.removeprefix("play_"))
 def test_the_answers_are_those_recorded(s3: Any, bucket: str, play: Play) -> None:
-    recorded = scenarios()[play.__name__]
+    scenario = play.__name__.replace("play_", "test_", 1)
+    recorded = scenarios()[scenario]
     found = {step: list(differences(recorded[step], ours)) for step, ours in play(s3, bucket)}
-    expected = {step: DEVIATIONS.get((play.__name__, step), []) for step in found}
+    expected = {step: DEVIATIONS.get((scenario, step), []) for step in found}
 
     assert found == expected
+    assert found, "a play without steps compares nothing"
+
+
+def test_every_deviation_belongs_to_a_play() -> None:
+    assert {scenario for scenario, _ in DEVIATIONS} <= {play.__name__.replace("play_", "test_", 1) for play in PLAYS}
+
+
+@pytest.mark.parametrize(
+    ("ours", "difference"),
+    [
+        ({"Tags": [{"Key": "a", "Value": "b"}], "ResponseMetadata": {"HTTPStatusCode": 200}}, None),
+        ({"Tags": [{"Key": "a", "Value": "c"}], "ResponseMetadata": {"HTTPStatusCode": 200}},
+         "Tags[0].Value: 'b' was recorded, not 'c'"),
+        ({"Tags": [], "ResponseMetadata": {"HTTPStatusCode": 200}},
+         "Tags: [{'Key': 'a', 'Value': 'b'}] was recorded, not []"),
+        ({"ResponseMetadata": {"HTTPStatusCode": 200}}, "Tags: missing"),
+        ({"Tags": [{"Key": "a", "Value": "b"}], "ResponseMetadata": {"HTTPStatusCode": 204}},
+         "status: 200 was recorded, not 204"),
+    ],
+)  # fmt: skip
+def test_an_answer_that_is_not_the_recorded_one_is_told(ours: dict[str, Any], difference: str | None) -> None:
+    recorded = {"Tags": [{"Key": "a", "Value": "b"}], "ResponseMetadata": {"HTTPStatusCode": 200}}
+    assert list(differences(recorded, ours)) == ([] if difference is None else [difference])
