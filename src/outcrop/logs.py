@@ -9,6 +9,8 @@ import threading
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+import orjson
+
 _MEMBERS = "outcrop_members"
 _GATHERED_FOR_S = 0.1
 _plain = logging.Formatter()
@@ -83,7 +85,7 @@ def tell(
     elif log.isEnabledFor(level):
         # The same line without a record made for it: the door writes one for each request.
         told = _head(datetime.now(UTC), logging.getLevelName(level), log.name, event) | members
-        _lines.write(_encoder.encode(told), at_once=level >= logging.WARNING)
+        _lines.write(_json(told), at_once=level >= logging.WARNING)
 
 
 def line(record: logging.LogRecord) -> str:
@@ -92,7 +94,14 @@ def line(record: logging.LogRecord) -> str:
     told |= getattr(record, _MEMBERS, {})
     if record.exc_info:
         told["traceback"] = _plain.formatException(record.exc_info)
-    return _encoder.encode(told)
+    return _json(told)
+
+
+def _json(told: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(told, default=str).decode()
+    except TypeError:  # integers of more than 64 bits, halves of surrogate pairs
+        return _encoder.encode(told)
 
 
 def _head(moment: datetime, level: str, logger: str, event: str) -> dict[str, Any]:

@@ -11,12 +11,16 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
+import orjson
+
 from outcrop.protocol import scalars, timestamps
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
 from outcrop.protocol.unreadable import Unreadable
 
 Writer = Callable[[Any], Any]
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_ONLY_JSON = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+"""What is no JSON value is a mistake here, and not to be written in a form that somebody else chose."""
 _TOKENS: dict[type, str] = {
     bool: "TRUE_VALUE or FALSE_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE", str: "STRING_VALUE",
     list: "START_ARRAY", dict: "START_OBJECT",
@@ -59,7 +63,11 @@ def writer_of(shape: Shape) -> Writer | None:
 
 
 def dumps(value: Any) -> bytes:
-    return _encoder.encode(value).encode("utf-8", "surrogatepass")
+    try:
+        return orjson.dumps(value, option=_ONLY_JSON)
+    except TypeError:
+        # Integers of more than 64 bits and halves of surrogate pairs, which a document may hold.
+        return _encoder.encode(value).encode("utf-8", "surrogatepass")
 
 
 def _refuse_constant(name: str) -> None:

@@ -67,6 +67,8 @@ class Signed:
 def read(request: HttpRequest) -> Signed | None:
     """What the header or the presigned query states; None when the request is not signed. Raises Illegible."""
     authorization = request.headers.get("authorization")
+    if authorization is not None and not request.raw_query:
+        return _from_header(authorization, request)
     pairs = [(unquote(key), unquote(value)) for key, value in query_pairs(request.raw_query)]
     query = dict(pairs)
     in_query = "X-Amz-Algorithm" in query or "X-Amz-Signature" in query
@@ -85,12 +87,9 @@ def read(request: HttpRequest) -> Signed | None:
 def _from_header(authorization: str, request: HttpRequest) -> Signed:
     if not authorization.startswith(ALGORITHM + " "):
         raise Illegible(f"The only signing method verified here is {ALGORITHM}.")
-    found = _PART.findall(authorization)
-    parts = dict(found)
-    if len(found) != len(parts):
-        # Two headers of that name arrive as one; whoever takes the first and whoever takes the last would disagree.
-        raise Illegible("The Authorization header must be given once, and each of its parts once.")
-    lacking = [name for name in ("Credential", "Signature", "SignedHeaders") if not parts.get(name)]
+    credential, signed_headers, signature = _header_parts(authorization)
+    named = {"Credential": credential, "Signature": signature, "SignedHeaders": signed_headers}
+    lacking = [name for name, value in named.items() if not value]
     stamp = _header_stamp(request)
     problems = [f"Authorization header requires '{name}' parameter." for name in lacking]
     if stamp is None:
@@ -98,13 +97,23 @@ def _from_header(authorization: str, request: HttpRequest) -> Signed:
     if problems or stamp is None:
         raise Illegible(" ".join(problems))
     return _signed(
-        credential=parts["Credential"],
+        credential=credential,
         stamp=stamp,
-        signed_headers=parts["SignedHeaders"],
-        signature=parts["Signature"],
+        signed_headers=signed_headers,
+        signature=signature,
         session_token=request.headers.get("x-amz-security-token"),
         lifetime_s=None,
     )
+
+
+def _header_parts(authorization: str) -> tuple[str, str, str]:
+    """Credential, signed headers and signature; "" for what is not there."""
+    found = _PART.findall(authorization)
+    parts = dict(found)
+    if len(found) != len(parts):
+        # Two headers of that name arrive as one; whoever takes the first and whoever takes the last would disagree.
+        raise Illegible("The Authorization header must be given once, and each of its parts once.")
+    return parts.get("Credential", ""), parts.get("SignedHeaders", ""), parts.get("Signature", "")
 
 
 def _from_query(query: dict[str, str]) -> Signed:
@@ -131,25 +140,39 @@ def _signed(
     *, credential: str, stamp: str, signed_headers: str, signature: str, session_token: str | None,
     lifetime_s: int | None, payload_hash: str | None = None,
 ) -> Signed:  # fmt: skip
-    parts = credential.rsplit("/", 4)
-    if len(parts) != 5 or parts[4] != "aws4_request":
-        raise Illegible("Credential must have the form <access key id>/<yyyymmdd>/<region>/<service>/aws4_request.")
+    key_id, day, region, service = _credential(credential)
     moment = _moment(stamp)
     if moment is None:
         raise Illegible(f"X-Amz-Date must be in the ISO8601 Long Format {STAMP!r}, not {stamp!r}.")
-    if parts[1] != stamp[:8]:
-        raise Illegible(f"The date {parts[1]!r} in the credential scope is not that of X-Amz-Date, {stamp!r}.")
-    names = tuple(signed_headers.lower().split(";"))
-    # Over HTTP/2, as the JavaScript SDK speaks to Bedrock's runtime, the host is called `:authority`.
-    if "host" not in names and _AUTHORITY not in names:
-        raise Illegible("'host' must be a signed header.")
+    if day != stamp[:8]:
+        raise Illegible(f"The date {day!r} in the credential scope is not that of X-Amz-Date, {stamp!r}.")
     return Signed(
-        key_id=parts[0], day=parts[1], region=parts[2], service=parts[3], stamp=stamp, signed_headers=names,
+        key_id=key_id, day=day, region=region, service=service, stamp=stamp,
+        signed_headers=_header_names(signed_headers),
         signature=signature, session_token=session_token, lifetime_s=lifetime_s,
         moment=moment, payload_hash=payload_hash,
     )  # fmt: skip
 
 
+@lru_cache(maxsize=1024)
+def _credential(text: str) -> tuple[str, str, str, str]:
+    """Key id, day, region and service."""
+    parts = text.rsplit("/", 4)
+    if len(parts) != 5 or parts[4] != "aws4_request":
+        raise Illegible("Credential must have the form <access key id>/<yyyymmdd>/<region>/<service>/aws4_request.")
+    return parts[0], parts[1], parts[2], parts[3]
+
+
+@lru_cache(maxsize=256)
+def _header_names(text: str) -> tuple[str, ...]:
+    names = tuple(text.lower().split(";"))
+    # Over HTTP/2, as the JavaScript SDK speaks to Bedrock's runtime, the host is called `:authority`.
+    if "host" not in names and _AUTHORITY not in names:
+        raise Illegible("'host' must be a signed header.")
+    return names
+
+
+@lru_cache(maxsize=256)
 def _moment(stamp: str) -> datetime | None:
     found = _STAMP.fullmatch(stamp)
     if found is None:
@@ -178,13 +201,9 @@ def canonical_requests(signed: Signed, request: HttpRequest, payload_hash: str) 
     """The canonical request; several where signers differ in how they encode a path that names the same thing."""
     headers = "".join(f"{name}:{_header_value(request, name)}\n" for name in signed.signed_headers)
     paths = s3_paths(request.raw_path) if signed.service == "s3" else [_normalized(request.raw_path)]
+    query, names = _canonical_query(request.raw_query), ";".join(signed.signed_headers)
     for path in paths:
-        yield "\n".join(
-            [
-                request.method, path, _canonical_query(request.raw_query), headers,
-                ";".join(signed.signed_headers), payload_hash,
-            ]
-        )  # fmt: skip
+        yield f"{request.method}\n{path}\n{query}\n{headers}\n{names}\n{payload_hash}"
 
 
 def string_to_sign(signed: Signed, canonical_request: str) -> str:
@@ -226,6 +245,8 @@ def _normalized(raw_path: str) -> str:
 
 
 def _canonical_query(raw_query: str) -> str:
+    if not raw_query:
+        return ""
     encoded = sorted(
         (quote(unquote_to_bytes(key), safe="-_.~"), quote(unquote_to_bytes(value), safe="-_.~"))
         for key, value in query_pairs(raw_query)

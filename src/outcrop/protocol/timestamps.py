@@ -28,7 +28,8 @@ def read(text: str | float) -> datetime:
 def write(moment: datetime, style: str) -> str | float:
     """`moment` as `iso8601`, `rfc822` or `unixtimestamp`, the names botocore's models use."""
     assert moment.tzinfo is not None, f"{moment!r} names no time zone"
-    moment = moment.astimezone(UTC)
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
     if style == "iso8601":
         return iso8601(moment)
     if style == "rfc822":
@@ -42,7 +43,7 @@ def write(moment: datetime, style: str) -> str | float:
 def iso8601(moment: datetime) -> str:
     """`2023-11-14T22:13:20Z`, with as many digits of the second as there are."""
     digits = "seconds" if not moment.microsecond else "microseconds" if moment.microsecond % 1000 else "milliseconds"
-    return moment.replace(tzinfo=None).isoformat(timespec=digits) + "Z"
+    return moment.isoformat(timespec=digits)[:-6] + "Z"
 
 
 def _from_seconds(seconds: float) -> datetime:
