@@ -151,7 +151,7 @@ def test_the_role_of_a_customization_notebook(client: Client, installation: Inst
     assert refusal(iam.delete_role, RoleName=role["RoleName"]) == (
         "DeleteConflict",
         409,
-        "Cannot delete entity, must detach all policies first.",
+        f"Cannot delete entity, must detach all policies first. Left of role {role['RoleName']}: {made['Arn']}.",
     )
     iam.detach_role_policy(RoleName=role["RoleName"], PolicyArn=made["Arn"])
     iam.delete_policy(PolicyArn=made["Arn"])

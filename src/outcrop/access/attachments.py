@@ -98,8 +98,10 @@ class Attachments:
     def delete(self, arn: str) -> None:
         with self.records.alone():
             policy = self.own(arn)
-            if self.records.num_attachments().get(arn) or arn in self.bounded():
-                raise refusals.in_use("Cannot delete a policy attached to entities.")
+            holders = [*self.records.attached_to(arn), *self.bounded().get(arn, ())]
+            if holders:
+                named = ", ".join(dict.fromkeys(f"{each.kind} {each.name}" for each in holders))
+                raise refusals.in_use(f"Cannot delete a policy attached to entities. Attached to: {named}.")
             if len(self.versions_of(policy)) > 1:
                 raise refusals.in_use(
                     "This policy has more than one version. Before you delete a policy, you must delete the policy's "

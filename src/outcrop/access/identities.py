@@ -1,5 +1,6 @@
 """Users, roles and groups: made, found, renamed, tagged and removed by IAM's rules."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,6 +9,7 @@ from outcrop.access.documents import Form, parse
 from outcrop.access.group_records import GroupRecords
 from outcrop.access.names import Kind, arn_of, check_name, check_path, new_identity_id
 from outcrop.access.records import Identity, Records
+from outcrop.access.service_credential_records import ServiceCredentialRecords
 from outcrop.clock import Clock
 from outcrop.errors import ServiceRefusal
 
@@ -30,6 +32,7 @@ class Identities:
 
     records: Records
     groups: GroupRecords
+    service_credentials: ServiceCredentialRecords
     account: str
     clock: Clock
 
@@ -160,20 +163,25 @@ class Identities:
                 raise ServiceRefusal("NoSuchEntity", sentence, http_status=404)
 
     def delete(self, kind: Kind, name: str) -> None:
-        """Raises DeleteConflict while policies, access keys or memberships hang on it."""
+        """Raises DeleteConflict while anything hangs on it, naming what does."""
         with self.records.alone():
             identity = self.changeable(kind, name)
             if kind is Kind.USER and name == ADMINISTRATOR:
                 raise refusals.unmodifiable("The administrator of this installation cannot be deleted.")
-            if self.records.attached(identity.id):
-                raise refusals.in_use("Cannot delete entity, must detach all policies first.")
-            if self.records.inline(identity.id):
-                raise refusals.in_use("Cannot delete entity, must delete policies first.")
-            if self.records.keys(identity.id):
-                raise refusals.in_use("Cannot delete entity, must delete access keys first.")
-            if self.groups.members(identity.id) or self.groups.groups_of(identity.id):
-                raise refusals.in_use("Cannot delete entity, must remove users from group first.")
+            for first, left in self._hanging_on(identity):
+                if left:
+                    sentence = f"Cannot delete entity, must {first} first."
+                    raise refusals.in_use(f"{sentence} Left of {kind.value} {name}: {', '.join(left)}.")
             self.records.remove_identity(identity.id)
+
+    def _hanging_on(self, identity: Identity) -> Iterator[tuple[str, list[str]]]:
+        """What must be done before it is deleted, and to what, in the order in which IAM asks for it."""
+        yield "detach all policies", self.records.attached(identity.id)
+        yield "delete policies", list(self.records.inline(identity.id))
+        yield "delete access keys", [key.id for key in self.records.keys(identity.id)]
+        yield "delete service specific credentials", [each.id for each in self.service_credentials.of(identity.id)]
+        joined = self.groups.members(identity.id) or self.groups.groups_of(identity.id)
+        yield "remove users from group", [each.name for each in joined]
 
     def _add(self, kind: Kind, name: str, path: str, *, trust: str | None, document: dict[str, Any]) -> Identity:
         check_name(kind.value, name)

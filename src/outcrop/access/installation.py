@@ -15,6 +15,7 @@ from outcrop.access.identities import ADMINISTRATOR, Identities
 from outcrop.access.managed import ADMINISTRATOR as ADMINISTRATOR_POLICY
 from outcrop.access.names import Kind, arn_of
 from outcrop.access.records import InstallationRow, Records
+from outcrop.access.service_credential_records import ServiceCredentialRecords
 from outcrop.access.version_records import VersionRecords
 from outcrop.clock import Clock
 from outcrop.errors import MachineTrouble
@@ -103,7 +104,13 @@ def _furnish(rooms: Rooms) -> None:
 
 
 def _rooms(records: Records, sealer: sealing.Sealer, account: str, clock: Clock) -> Rooms:
-    identities = Identities(records=records, groups=GroupRecords(records), account=account, clock=clock)
+    identities = Identities(
+        records=records,
+        groups=GroupRecords(records),
+        service_credentials=ServiceCredentialRecords(records),
+        account=account,
+        clock=clock,
+    )
     attachments = Attachments(
         records=records, versions=VersionRecords(records), identities=identities, account=account, clock=clock
     )

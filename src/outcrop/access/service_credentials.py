@@ -7,56 +7,22 @@ bits, so a plain SHA-256 cannot be searched, and finding its row by the digest t
 import base64
 import hashlib
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
-
-import sqlalchemy as sql
 
 from outcrop.access import refusals
 from outcrop.access.caller import Caller
 from outcrop.access.credentials import caller_of
 from outcrop.access.identities import Identities
 from outcrop.access.names import Kind
-from outcrop.access.records import Identity, Records, schema, table
+from outcrop.access.records import Identity, Records
+from outcrop.access.service_credential_records import ServiceCredential
 from outcrop.clock import Clock
 from outcrop.errors import ServiceRefusal
-from outcrop.store.database import UtcTime, create_tables, reading, writing
 
 BEDROCK = "bedrock.amazonaws.com"
 MAX_CREDENTIALS = 2
 _PREFIX = "ABSK"
-
-_table = table(
-    "service_credentials",
-    sql.Column("id", sql.String, primary_key=True),
-    sql.Column("identity_id", sql.ForeignKey("access_identities.id", ondelete="CASCADE"), nullable=False, index=True),
-    sql.Column("service", sql.String, nullable=False),
-    sql.Column("alias", sql.String, nullable=False),
-    sql.Column("digest", sql.LargeBinary, nullable=False, unique=True),
-    sql.Column("active", sql.Boolean, nullable=False),
-    sql.Column("created", UtcTime, nullable=False),
-    sql.Column("expires", UtcTime),
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServiceCredential:
-    id: str
-    identity_id: str
-    service: str
-    alias: str
-    "Its public part, e.g. `jane-at-123456789012`."
-    digest: bytes = field(repr=False)
-    active: bool
-    created: datetime
-    expires: datetime | None
-
-    def status(self, now: datetime) -> str:
-        """In IAM's words."""
-        if self.expires is not None and self.expires <= now:
-            return "Expired"
-        return "Active" if self.active else "Inactive"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,21 +34,21 @@ class Opened:
 
 
 class ServiceCredentials:
-    """The rows and IAM's rules over them."""
+    """IAM's rules over them."""
 
     def __init__(self, records: Records, identities: Identities, account: str, clock: Clock) -> None:
         self._records = records
         self._identities = identities
+        self._rows = identities.service_credentials
         self._account = account
         self._clock = clock
-        create_tables(records.engine, schema)
 
     def create(self, user: str, service: str, *, age_days: int | None) -> tuple[ServiceCredential, str]:
         """The credential and its key, which is never shown again."""
         _check_service(service)
         with self._records.alone():
             owner = self._identities.get(Kind.USER, user)
-            others = self._of(owner)
+            others = self._rows.of(owner.id)
             if len(others) >= MAX_CREDENTIALS:
                 raise refusals.too_many("ServiceSpecificCredentialsPerUser", MAX_CREDENTIALS)
             now = self._clock.now()
@@ -98,21 +64,21 @@ class ServiceCredentials:
                 created=now,
                 expires=None if age_days is None else now + timedelta(days=age_days),
             )
-            self._write(sql.insert(_table).values(vars(made)))
+            self._rows.add(made)
         return made, key
 
     def of_user(self, user: str, *, service: str | None = None) -> list[ServiceCredential]:
         """In the order of their ids."""
         if service is not None:
             _check_service(service)
-        return self._of(self._identities.get(Kind.USER, user))
+        return self._rows.of(self._identities.get(Kind.USER, user).id)
 
     def of_everyone(self, *, service: str | None = None) -> list[tuple[str, ServiceCredential]]:
         """With the names of their users, in the order of their ids."""
         if service is not None:
             _check_service(service)
         names = {user.id: user.name for user in self._records.identities(Kind.USER)}
-        return [(names[each.identity_id], each) for each in self._rows(sql.true()) if each.identity_id in names]
+        return [(names[each.identity_id], each) for each in self._rows.all() if each.identity_id in names]
 
     def reset(self, user: str, credential_id: str) -> tuple[ServiceCredential, str]:
         """The credential with a new key; the one before opens nothing any more."""
@@ -120,28 +86,26 @@ class ServiceCredentials:
             found = self._get(user, credential_id)
             key = _new_key(found.alias)
             renewed = replace(found, digest=_digest(key))
-            self._write(sql.update(_table).where(_table.c.id == found.id).values(digest=renewed.digest))
+            self._rows.change(found.id, digest=renewed.digest)
         return renewed, key
 
     def set_active(self, user: str, credential_id: str, *, active: bool) -> None:
         with self._records.alone():
             found = self._get(user, credential_id)
-            self._write(sql.update(_table).where(_table.c.id == found.id).values(active=active))
+            self._rows.change(found.id, active=active)
 
     def delete(self, user: str, credential_id: str) -> None:
         with self._records.alone():
             found = self._get(user, credential_id)
-            self._write(sql.delete(_table).where(_table.c.id == found.id))
+            self._rows.remove(found.id)
 
     def find(self, key: str) -> Opened | None:
         """Whose key this is; None when it is nobody's, or when it is inactive."""
-        rows = self._rows(_table.c.digest == _digest(key))
-        if not rows or not rows[0].active:
+        found = self._rows.with_digest(_digest(key))
+        owner = self._records.identity_with_id(found.identity_id) if found is not None and found.active else None
+        if found is None or owner is None:
             return None
-        owner = self._records.identity_with_id(rows[0].identity_id)
-        if owner is None:
-            return None
-        return Opened(caller=caller_of(owner, rows[0].id), expires=rows[0].expires)
+        return Opened(caller=caller_of(owner, found.id), expires=found.expires)
 
     def _get(self, user: str, credential_id: str) -> ServiceCredential:
         found = [each for each in self.of_user(user) if each.id == credential_id]
@@ -150,21 +114,9 @@ class ServiceCredentials:
             raise ServiceRefusal("NoSuchEntity", sentence, http_status=404)
         return found[0]
 
-    def _of(self, owner: Identity) -> list[ServiceCredential]:
-        return self._rows(_table.c.identity_id == owner.id)
-
     def _free_alias(self, owner: Identity, taken: set[str]) -> str:
         names = (f"{owner.name}{f'+{n}' if n else ''}-at-{self._account}" for n in range(MAX_CREDENTIALS))
         return next(name for name in names if name not in taken)
-
-    def _rows(self, condition: sql.ColumnElement[bool]) -> list[ServiceCredential]:
-        with reading(self._records.engine) as connection:
-            rows = connection.execute(sql.select(_table).where(condition).order_by(_table.c.id)).all()
-        return [ServiceCredential(**row._mapping) for row in rows]
-
-    def _write(self, statement: Any) -> None:
-        with writing(self._records.engine) as connection:
-            connection.execute(statement)
 
 
 def _new_id() -> str:

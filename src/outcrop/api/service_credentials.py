@@ -3,7 +3,8 @@
 from typing import Any
 
 from outcrop.access import refusals
-from outcrop.access.service_credentials import ServiceCredential, ServiceCredentials
+from outcrop.access.service_credential_records import ServiceCredential
+from outcrop.access.service_credentials import ServiceCredentials
 from outcrop.api.call import Answered, Call, Handler
 from outcrop.api.iam_answers import page
 from outcrop.api.iam_keys import user_name

@@ -88,6 +88,10 @@ def test_an_unknown_name_is_no_such_entity(access: Access, kind: Kind, word: str
         assert refusal(action) == ("NoSuchEntity", 404, message)
 
 
+def conflict(sentence: str) -> tuple[str, int, str]:
+    return "DeleteConflict", 409, sentence
+
+
 def test_a_role_with_policies_is_deleted_only_after_them(access: Access) -> None:
     access.identities.create_role("Tuning", trust=TRUST)
     access.attachments.attach(Kind.ROLE, "Tuning", S3_FULL)
@@ -96,25 +100,66 @@ def test_a_role_with_policies_is_deleted_only_after_them(access: Access) -> None
     def delete() -> None:
         access.identities.delete(Kind.ROLE, "Tuning")
 
-    assert refusal(delete) == ("DeleteConflict", 409, "Cannot delete entity, must detach all policies first.")
+    assert refusal(delete) == conflict(
+        f"Cannot delete entity, must detach all policies first. Left of role Tuning: {S3_FULL}."
+    )
     access.attachments.detach(Kind.ROLE, "Tuning", S3_FULL)
-    assert refusal(delete) == ("DeleteConflict", 409, "Cannot delete entity, must delete policies first.")
+    assert refusal(delete) == conflict("Cannot delete entity, must delete policies first. Left of role Tuning: read.")
     access.attachments.delete_inline(Kind.ROLE, "Tuning", "read")
     delete()
     assert refusal(delete) == ("NoSuchEntity", 404, "The role with name Tuning cannot be found.")
 
 
-def test_a_user_with_a_key_is_deleted_only_after_it(access: Access) -> None:
+def test_a_user_is_deleted_only_after_all_that_hangs_on_it(access: Access) -> None:
     access.identities.create_user("jane")
-    key = access.credentials.create_key("jane")
-    assert refusal(lambda: access.identities.delete(Kind.USER, "jane")) == (
-        "DeleteConflict",
-        409,
-        "Cannot delete entity, must delete access keys first.",
-    )
-    access.credentials.delete_key("jane", key.key_id)
-    assert access.secret_for(key.key_id) is None
+    access.identities.create_group("Readers")
+    access.identities.join("Readers", "jane")
+    access.attachments.attach(Kind.USER, "jane", S3_FULL)
+    access.attachments.put_inline(Kind.USER, "jane", "read", READ)
+    keys = [access.credentials.create_key("jane").key_id for _ in range(2)]
+    bedrock, _ = access.service_credentials.create("jane", "bedrock.amazonaws.com", age_days=None)
+    left = [key.id for key in access.credentials.keys("jane")]
+
+    def delete_keys() -> None:
+        for key in keys:
+            access.credentials.delete_key("jane", key)
+
+    for first, named, end in (
+        ("detach all policies", [S3_FULL], lambda: access.attachments.detach(Kind.USER, "jane", S3_FULL)),
+        ("delete policies", ["read"], lambda: access.attachments.delete_inline(Kind.USER, "jane", "read")),
+        ("delete access keys", left, delete_keys),
+        (
+            "delete service specific credentials",
+            [bedrock.id],
+            lambda: access.service_credentials.delete("jane", bedrock.id),
+        ),
+        ("remove users from group", ["Readers"], lambda: access.identities.leave("Readers", "jane")),
+    ):
+        assert refusal(lambda: access.identities.delete(Kind.USER, "jane")) == conflict(
+            f"Cannot delete entity, must {first} first. Left of user jane: {', '.join(named)}."
+        )
+        end()
+    assert [access.secret_for(key) for key in keys] == [None, None]
     access.identities.delete(Kind.USER, "jane")
+    assert refusal(lambda: access.identities.get(Kind.USER, "jane"))[0] == "NoSuchEntity"
+
+
+def test_a_group_is_deleted_only_after_its_members_and_policies(access: Access) -> None:
+    access.identities.create_group("Readers")
+    access.identities.create_user("jane")
+    access.identities.join("Readers", "jane")
+    access.attachments.put_inline(Kind.GROUP, "Readers", "read", READ)
+
+    def delete() -> None:
+        access.identities.delete(Kind.GROUP, "Readers")
+
+    assert refusal(delete) == conflict("Cannot delete entity, must delete policies first. Left of group Readers: read.")
+    access.attachments.delete_inline(Kind.GROUP, "Readers", "read")
+    assert refusal(delete) == conflict(
+        "Cannot delete entity, must remove users from group first. Left of group Readers: jane."
+    )
+    access.identities.leave("Readers", "jane")
+    delete()
 
 
 def test_a_user_has_two_access_keys_at_most(access: Access) -> None:
@@ -203,9 +248,14 @@ def test_a_managed_policy_is_made_once_and_deleted_when_nobody_has_it(access: Ac
     assert refusal(lambda: access.attachments.delete(policy.arn)) == (
         "DeleteConflict",
         409,
-        "Cannot delete a policy attached to entities.",
+        "Cannot delete a policy attached to entities. Attached to: role Tuning.",
     )
     access.attachments.detach(Kind.ROLE, "Tuning", policy.arn)
+    access.identities.create_user("jane", boundary=policy.arn)
+    assert refusal(lambda: access.attachments.delete(policy.arn)) == conflict(
+        "Cannot delete a policy attached to entities. Attached to: user jane."
+    )
+    access.identities.set_boundary(Kind.USER, "jane", None)
     access.attachments.delete(policy.arn)
     assert refusal(lambda: access.attachments.get(policy.arn)) == (
         "NoSuchEntity",
