@@ -124,7 +124,7 @@ def test_a_user_is_deleted_only_after_all_that_hangs_on_it(access: Access) -> No
         for key in keys:
             access.credentials.delete_key("jane", key)
 
-    for first, named, end in (
+    steps: tuple[tuple[str, list[str], Callable[[], object]], ...] = (
         ("detach all policies", [S3_FULL], lambda: access.attachments.detach(Kind.USER, "jane", S3_FULL)),
         ("delete policies", ["read"], lambda: access.attachments.delete_inline(Kind.USER, "jane", "read")),
         ("delete access keys", left, delete_keys),
@@ -134,7 +134,8 @@ def test_a_user_is_deleted_only_after_all_that_hangs_on_it(access: Access) -> No
             lambda: access.service_credentials.delete("jane", bedrock.id),
         ),
         ("remove users from group", ["Readers"], lambda: access.identities.leave("Readers", "jane")),
-    ):
+    )
+    for first, named, end in steps:
         assert refusal(lambda: access.identities.delete(Kind.USER, "jane")) == conflict(
             f"Cannot delete entity, must {first} first. Left of user jane: {', '.join(named)}."
         )
