@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
+from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
 from outcrop.errors import ServiceRefusal
@@ -251,3 +252,49 @@ def test_a_part_of_a_presigned_url_that_is_given_twice_is_refused(twice: str) ->
     request = signed("s3", "GET", "/b/k", b"", presign=True)
     bent = replace(request, raw_query=f"{request.raw_query}&{twice}=1")
     assert refusal(bent, protocol="rest-xml", service="s3").code == "AuthorizationHeaderMalformed"
+
+
+class AuthorityAuth(SigV4Auth):  # type: ignore[misc]
+    """Signs as the JavaScript SDK does over HTTP/2, where the host travels as `:authority`."""
+
+    def headers_to_sign(self, request: AWSRequest) -> HTTPHeaders:
+        headers = super().headers_to_sign(request)
+        headers[":authority"] = headers["host"]
+        del headers["host"]
+        return headers
+
+
+def signed_over_http2() -> HttpRequest:
+    request = AWSRequest(method="POST", url=HOST + INVOKE, data=b"{}")
+    AuthorityAuth(Credentials(KEY, SECRET), "bedrock", REGION).add_auth(request)
+    assert "SignedHeaders=:authority;x-amz-date" in request.headers["Authorization"]
+    # The server hands the pseudo header on as `host`.
+    wire = {name.lower(): str(value) for name, value in request.headers.items()}
+    return HttpRequest(
+        method="POST", raw_path=INVOKE, raw_query="", headers={"host": "127.0.0.1:4580", **wire}, body=b"{}"
+    )
+
+
+def test_the_host_may_be_signed_as_the_authority_of_http2() -> None:
+    assert verify(signed_over_http2()).region == REGION
+
+
+def test_the_authority_that_was_signed_is_the_host_that_was_asked() -> None:
+    request = signed_over_http2()
+    request.headers = {**request.headers, "host": "127.0.0.1:4581"}
+    assert refusal(request).code == "InvalidSignatureException"
+
+
+def test_a_header_called_authority_does_not_stand_for_the_host() -> None:
+    # HTTP/1 has no such header; one that slips through is not what the signature is checked against.
+    request = signed_over_http2()
+    request.headers = {**request.headers, "host": "127.0.0.1:4581", ":authority": "127.0.0.1:4580"}
+    assert refusal(request).code == "InvalidSignatureException"
+
+
+def test_a_signature_over_neither_host_nor_authority_is_refused() -> None:
+    request = signed_over_http2()
+    stated = request.headers["authorization"].replace(":authority;", "")
+    request.headers = {**request.headers, "authorization": stated}
+    answer = refusal(request)
+    assert answer.message == "'host' must be a signed header."
