@@ -42,7 +42,7 @@ def parse(text: str) -> Arn | None:
 
 
 def is_arn(text: str) -> bool:
-    return parse(text) is not None
+    return text.startswith(f"arn:{PARTITION}:") and text.count(":") >= 5
 
 
 def bedrock(region: str, account: str, resource: str) -> str:

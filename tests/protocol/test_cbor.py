@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from outcrop.protocol import cbor, service_model
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.parse import parse
-from outcrop.protocol.routing import UnknownOperation, route
+from outcrop.protocol.routing import UnknownOperation, route, scope_service
 from outcrop.protocol.serialize import serialize, serialize_error
 from outcrop.protocol.unreadable import Unreadable
 
@@ -91,7 +91,7 @@ def test_a_moment_of_cloudwatch_is_a_tagged_number_of_seconds() -> None:
     at = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
     datum = {"MetricName": "loss", "Timestamp": cbor.Moment(at.timestamp()), "Value": 2.5}
     request = asked(PATH, cbor.dumps({"Namespace": "Outcrop", "MetricData": [datum]}))
-    routed = route(request)
+    routed = route(request, scope_service(request))
     read = parse(routed, request)["MetricData"]
     assert read == [{"MetricName": "loss", "Timestamp": at, "Value": 2.5}]
 
@@ -99,7 +99,7 @@ def test_a_moment_of_cloudwatch_is_a_tagged_number_of_seconds() -> None:
 def test_a_value_of_a_wrong_kind_is_named_by_its_path() -> None:
     request = asked(PATH, cbor.dumps({"MetricData": [{"MetricName": 7}]}))
     with pytest.raises(Unreadable, match=r"^MetricData\.1\.MetricName: NUMBER_VALUE can not be converted to a String$"):
-        parse(route(request), request)
+        parse(route(request, scope_service(request)), request)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_value_of_a_wrong_kind_is_named_by_its_path() -> None:
 )
 def test_what_rpc_v2_does_not_know_is_said_in_cbor(request_: HttpRequest) -> None:
     with pytest.raises(UnknownOperation) as raised:
-        route(request_)
+        route(request_, scope_service(request_))
     assert raised.value.protocol == service_model.CBOR
 
 

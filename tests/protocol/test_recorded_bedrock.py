@@ -16,7 +16,7 @@ from botocore.eventstream import EventStreamBuffer
 from outcrop.protocol import eventstream, json_values, service_model, validate
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.parse import parse
-from outcrop.protocol.routing import route
+from outcrop.protocol.routing import route, scope_service
 from outcrop.protocol.serialize import serialize
 
 SAMPLES = Path(os.environ.get("OUTCROP_TEST_DATA", "../shared/data")) / "bedrock-wire-samples/converse.recorded.jsonl"
@@ -57,7 +57,7 @@ def test_a_recorded_request_is_read_whole(exchange: dict[str, Any]) -> None:
     url = urlsplit(exchange["uri"])
     body = json.dumps(exchange["request"]).encode()
     request = HttpRequest(method=exchange["method"], raw_path=url.path, raw_query=url.query, headers={}, body=body)
-    routed = route(request)
+    routed = route(request, scope_service(request))
     shape = routed.operation.input_shape
     assert shape is not None
     params = parse(routed, request)

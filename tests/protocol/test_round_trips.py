@@ -22,7 +22,7 @@ from outcrop.protocol import service_model, shapes, validate
 from outcrop.protocol.http import HttpRequest, HttpResponse
 from outcrop.protocol.parse import parse
 from outcrop.protocol.query_values import fields
-from outcrop.protocol.routing import Routed, route
+from outcrop.protocol.routing import Routed, route, scope_service
 from outcrop.protocol.serialize import serialize
 from tests.broken_values import broken
 from tests.random_values import Maker
@@ -75,7 +75,7 @@ def asked(operation: BotocoreOperation, maker: Maker, protocol: str | None) -> t
 
 
 def understood(request: HttpRequest) -> tuple[Routed, dict[str, Any]]:
-    routed = route(request)
+    routed = route(request, scope_service(request))
     return routed, parse(routed, request)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from outcrop.protocol import service_model
 from outcrop.protocol.http import HttpRequest
-from outcrop.protocol.routing import UnknownOperation, route
+from outcrop.protocol.routing import Routed, UnknownOperation, route, scope_service
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/abc123def456"
 ENCODED = ARN.replace(":", "%3A").replace("/", "%2F")
@@ -20,8 +20,12 @@ def request(line: str, scope: str | None = None, body: bytes = b"", **headers: s
     return HttpRequest(method=method, raw_path=path, raw_query=query, headers=named, body=body)
 
 
+def route_of(request: HttpRequest) -> Routed:
+    return route(request, scope_service(request))
+
+
 def routed(line: str, scope: str | None = None, body: bytes = b"", **headers: str) -> tuple[str, str]:
-    found = route(request(line, scope, body, **headers))
+    found = route_of(request(line, scope, body, **headers))
     return found.service, found.operation.name
 
 
@@ -44,14 +48,14 @@ def test_each_signing_name_is_that_of_its_services() -> None:
     ],
 )
 def test_an_arn_in_the_path_is_one_id_encoded_or_not(model_id: str, suffix: str, operation: str) -> None:
-    found = route(request(f"POST /model/{model_id}/{suffix}", "bedrock"))
+    found = route_of(request(f"POST /model/{model_id}/{suffix}", "bedrock"))
     assert (found.operation.name, found.path_parameters) == (operation, {"modelId": ARN})
 
 
 def test_an_arn_does_not_swallow_a_literal_behind_it() -> None:
     policy = "arn:aws:bedrock:us-east-1:123456789012:automated-reasoning-policy/abc"
     line = f"GET /automated-reasoning-policies/{policy}/build-workflows/1"
-    found = route(request(line, "bedrock"))
+    found = route_of(request(line, "bedrock"))
     assert found.operation.name == "GetAutomatedReasoningPolicyBuildWorkflow"
     assert found.path_parameters == {"policyArn": policy, "buildWorkflowId": "1"}
 
@@ -114,7 +118,7 @@ def test_a_copy_is_told_by_its_header() -> None:
 
 
 def test_a_key_keeps_its_slashes_and_dots() -> None:
-    assert route(request("GET /b//k%2F../x/", "s3")).path_parameters == {"Bucket": "b", "Key": "/k/../x/"}
+    assert route_of(request("GET /b//k%2F../x/", "s3")).path_parameters == {"Bucket": "b", "Key": "/k/../x/"}
 
 
 @pytest.mark.parametrize(
@@ -168,5 +172,5 @@ def test_without_a_scope_bedrock_comes_before_s3() -> None:
 )
 def test_what_no_operation_answers_is_said_in_the_service_s_protocol(line: str, scope: str, protocol: str) -> None:
     with pytest.raises(UnknownOperation) as raised:
-        route(request(line, scope))
+        route_of(request(line, scope))
     assert raised.value.protocol == protocol

@@ -18,7 +18,7 @@ from outcrop.access.attachments import Attachments
 from outcrop.access.caller import Credential, Request
 from outcrop.access.circumstances import circumstances
 from outcrop.access.credentials import Credentials
-from outcrop.access.decisions import Decisions, refused
+from outcrop.access.decisions import Decisions, TagsOf, refused
 from outcrop.access.documents import Form, Policy, parse
 from outcrop.access.evaluation import Context, Decision
 from outcrop.access.identities import Identities
@@ -39,6 +39,8 @@ from outcrop.store.store import Store
 
 BEDROCK = "bedrock.amazonaws.com"
 _NOTHING: Mapping[str, str] = {}
+_DECIDED_LATER = {("sts", "AssumeRole"), ("s3", "DeleteObjects")}
+"""By Sessions.assume_role, together with the role's trust policy; object by object, by `Access.refusals`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +60,12 @@ class Access:
     service_credentials: ServiceCredentials
 
     @classmethod
-    def open(cls, store: Store, settings: Settings, clock: Clock) -> Self:
-        """The access of this home; the first to open it makes the account. Raises MachineTrouble, see installation."""
+    def open(cls, store: Store, settings: Settings, clock: Clock, *, object_tags: TagsOf = lambda _arn: {}) -> Self:
+        """The access of this home; the first to open it makes the account. Raises MachineTrouble, see installation.
+
+        `object_tags` is asked where a policy speaks of the tags of an object in a bucket: whoever opens it to decide
+        about objects has to give it.
+        """
         records = Records(store.engine)
         rooms = installation.ensure(records, settings, clock)
         decisions = Decisions(
@@ -67,6 +73,7 @@ class Access:
             attachments=rooms.attachments,
             remembered=Remembered(records.changes, lambda: is_writing(store.engine)),
             tags_of=store.tags.get,
+            object_tags=object_tags,
             clock=clock,
             account=rooms.account,
         )
@@ -104,20 +111,31 @@ class Access:
         """Raises Denied at the first permission that the call needs and its caller lacks."""
         self._note_use(call)
         _check_session_kind(call)
-        if (call.service, call.operation) == ("sts", "AssumeRole"):
-            return  # decided by Sessions.assume_role, together with the role's trust policy
-        asked = self._asked(call)
-        tags = tags_in(asked)
-        context = circumstances(call)
-        if tags:
-            context |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
-        keys = tag_keys_in(asked, tags)
-        if keys:
-            context["aws:TagKeys"] = keys
+        if (call.service, call.operation) in _DECIDED_LATER:
+            return
+        memory = self.decisions.remembered.now(since=call.started)
+        again = None if call.line is None else (call.caller.user_id, call.region, call.line)
+        if again is not None and memory.permitted.at_hand(again):
+            return
+        looked_up: list[str] = []
+        asked = self._asked(call, looked_up)
+        context = _context(call, asked)
         for need in needs(asked):
-            verdict = self.decisions.of_caller(call.caller, need, context)
+            verdict = self.decisions.of_caller(call.caller, need, context, memory=memory)
             if verdict.decision is not Decision.ALLOWED:
                 raise refused(call.caller, need, verdict)
+        if again is not None and not looked_up and self.decisions.reads_policies_only(memory, call.caller):
+            memory.permitted.keep(again, True)
+
+    def refusals(self, call: Request) -> list[Denied | None]:
+        """What of the permissions that the call needs its caller lacks, in their order; None for what it has."""
+        asked = self._asked(call, [])
+        context, found = _context(call, asked), list[Denied | None]()
+        for need in needs(asked):
+            verdict = self.decisions.of_caller(call.caller, need, context)
+            allowed = verdict.decision is Decision.ALLOWED
+            found.append(None if allowed else refused(call.caller, need, verdict))
+        return found
 
     def role_may(self, role_arn: str, action: str, resource: str, context: Context = _NOTHING) -> Decision:
         """What a role's policies say about one action of a job that runs under it; a role that is gone may nothing."""
@@ -158,14 +176,20 @@ class Access:
         identity = memory.identities.get(role_arn, self.identities.records.identity_with_arn)
         return identity if identity is not None and identity.kind == Kind.ROLE.value else None
 
-    def _asked(self, call: Request) -> Asked:
+    def _asked(self, call: Request, looked_up: list[str]) -> Asked:
+        """`looked_up` takes the names of other rooms' rows that the needs of this call depend on."""
+
+        def find(kind: str, name: str) -> str | None:
+            looked_up.append(name)
+            return self._find(call.region, kind, name)
+
         return Asked(
             service=call.service,
             operation=call.operation,
             params=call.params,
             region=call.region,
             account=self.account,
-            find=lambda kind, name: self._find(call.region, kind, name),
+            find=find,
             caller_arn=call.caller.arn,
         )
 
@@ -187,6 +211,17 @@ class Access:
             return owner.arn if owner else None
         resource = self.store.resources.find(kind, region, name)
         return resource.arn if resource else None
+
+
+def _context(call: Request, asked: Asked) -> dict[str, str | tuple[str, ...]]:
+    """What is known of the request, whatever it needs."""
+    context, tags = circumstances(call), tags_in(asked)
+    if tags:
+        context |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    keys = tag_keys_in(asked, tags)
+    if keys:
+        context["aws:TagKeys"] = keys
+    return context
 
 
 def _check_session_kind(call: Request) -> None:

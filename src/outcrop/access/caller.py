@@ -1,6 +1,6 @@
 """Who asks, and the secret that proves it: the values that the door and this room hand to each other."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -63,3 +63,10 @@ class Request(Protocol):
     def source_ip(self) -> str: ...
     @property
     def secure(self) -> bool: ...
+    @property
+    def started(self) -> float:
+        """When the request came in, of `time.monotonic()`."""
+
+    @property
+    def line(self) -> Hashable | None:
+        """Equal for requests of equal service, operation and parameters; None where nobody has compared them."""

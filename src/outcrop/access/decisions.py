@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from outcrop.access.actions_s3 import TAGGED_OBJECT_ACTIONS
 from outcrop.access.attachments import Attachments
 from outcrop.access.caller import Asker
 from outcrop.access.documents import Policy, parse
@@ -27,6 +28,8 @@ class Decisions:
     attachments: Attachments
     remembered: Remembered
     tags_of: TagsOf
+    object_tags: TagsOf
+    "Of an object in a bucket."
     clock: Clock
     account: str
 
@@ -35,9 +38,9 @@ class Decisions:
         subject = self._subject(self.remembered.now(), caller.user_id.partition(":")[0])
         return None if subject is None else subject.identity
 
-    def of_caller(self, caller: Asker, need: Need, context: Context) -> Verdict:
+    def of_caller(self, caller: Asker, need: Need, context: Context, *, memory: Memory | None = None) -> Verdict:
         """What the caller's policies say, and in a limited session the session's policies too: both must allow."""
-        memory = self.remembered.now()
+        memory = memory or self.remembered.now()
         subject = self._subject(memory, caller.user_id.partition(":")[0])
         if subject is None:
             return Verdict(decision=Decision.DENIED_IMPLICITLY)
@@ -47,6 +50,13 @@ class Decisions:
             return Verdict(decision=Decision.DENIED_IMPLICITLY, by="session")
         who = caller.user_id + caller.key_id if limits else subject.identity.id
         return self._verdict(memory, who, subject, limits, need, {"aws:userid": caller.user_id, **context})
+
+    def reads_policies_only(self, memory: Memory, caller: Asker) -> bool:
+        """Whether no decision about this caller depends on more than action and resource: no condition, no session."""
+        if is_temporary_key(caller.key_id):
+            return False
+        subject = self._subject(memory, caller.user_id)
+        return subject is not None and not subject.keys
 
     def of_role(self, role: Identity, need: Need, context: Context) -> Decision:
         """What the role's policies say, as of a job that runs under it."""
@@ -87,6 +97,9 @@ class Decisions:
             if any("resourcetag/" in key for key in keys):
                 tags = self.tags_of(need.resource)
                 known |= {f"aws:resourcetag/{key.lower()}": (value,) for key, value in tags.items()}
+            if need.action in TAGGED_OBJECT_ACTIONS and any(key.startswith(_OBJECT_TAG) for key in keys):
+                tags = self.object_tags(need.resource)
+                known |= {f"{_OBJECT_TAG}{key.lower()}": (value,) for key, value in tags.items()}
         return {key: known[key] for key in sorted(keys) if key in known}
 
     def _moment(self) -> dict[str, str]:
@@ -114,6 +127,7 @@ class Decisions:
         return None if session is None else tuple(parse(each) for each in session.policies)
 
 
+_OBJECT_TAG = "s3:existingobjecttag/"
 _MOMENT = frozenset(("aws:currenttime", "aws:epochtime"))
 
 

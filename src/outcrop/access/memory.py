@@ -5,7 +5,8 @@ anything changes, every later request gets a new one, and nothing read before ca
 remembered, so a new key or session works at once, and strangers cannot fill the memory.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -56,10 +57,13 @@ class Kept(Generic[K, T]):
         if found is None:
             found = read(key)
             if found is not None:
-                if len(self._values) >= MAX_KEPT:
-                    self._values.clear()
-                self._values[key] = found
+                self.keep(key, found)
         return found
+
+    def keep(self, key: K, value: T) -> None:
+        if len(self._values) >= MAX_KEPT:
+            self._values.clear()
+        self._values[key] = value
 
     def at_hand(self, key: K) -> T | None:
         return self._values.get(key)
@@ -67,6 +71,10 @@ class Kept(Generic[K, T]):
 
 Question = tuple[str, str, str, tuple[tuple[str, Values], ...]]
 "Who (identity and session), action, resource, and the values of all condition keys that the policies read."
+
+
+Repeated = tuple[str, str, Hashable]
+"Who (identity id), region, and what stands for one service, operation and parameters."
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,8 @@ class Memory:
     verdicts: Kept[Question, Verdict] = field(default_factory=Kept)
     identities: Kept[str, Identity] = field(default_factory=Kept)
     "By ARN."
+    permitted: Kept[Repeated, bool] = field(default_factory=Kept)
+    "Requests that were allowed by nothing but their line, their caller and the policies."
 
 
 class Remembered:
@@ -91,14 +101,23 @@ class Remembered:
     def __init__(self, changes: Changes, in_transaction: Callable[[], bool]) -> None:
         self._changes = changes
         self._in_transaction = in_transaction
-        self._memory = Memory()
+        # The moment before its number was read stands beside the memory, in one value: threads replace both or neither.
+        self._latest = (Memory(), float("-inf"))
 
-    def now(self) -> Memory:
+    def now(self, *, since: float | None = None) -> Memory:
+        """The memory of this moment, or of one after `since` (`time.monotonic()`).
+
+        For a request that is being answered, every moment after its arrival is as good as any other.
+        """
         if self._in_transaction():
             # It reads what it wrote itself and may yet roll back: nothing of that is for others.
             return Memory()
+        memory, asked_at = self._latest
+        if since is not None and asked_at >= since:
+            return memory
+        asked_at = time.monotonic()
         number = self._changes.number()
-        memory = self._memory
         if memory.number != number:
-            self._memory = memory = Memory(number)
+            memory = Memory(number)
+        self._latest = (memory, asked_at)
         return memory

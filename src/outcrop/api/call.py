@@ -34,7 +34,8 @@ an async iterator of bytes. A HEAD or a 304 has no body; raise ServiceRefusal("N
 http_status=304) for the latter.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,6 +68,10 @@ class Call:
     "The address that the connection came from; what a proxy says about others is not believed."
     secure: bool = False
     "Whether the connection is TLS."
+    started: float = field(default_factory=time.monotonic)
+    "When the request came in, of `time.monotonic()`."
+    line: Hashable | None = None
+    "Stands for service, operation and parameters of a request that is nothing but its first line, and comes again."
     trailers: Mapping[str, str] = field(default_factory=dict)
     "Headers sent after the upload; complete once `body` has ended."
 

@@ -128,20 +128,24 @@ async def joined(stream: AsyncIterator[bytes], limit: int) -> bytes:
 
 
 @lru_cache(maxsize=4)
-def _date(second: int) -> str:
-    return str(timestamps.write(datetime.fromtimestamp(second, UTC), "rfc822"))
+def _date(second: int) -> bytes:
+    return str(timestamps.write(datetime.fromtimestamp(second, UTC), "rfc822")).encode()
+
+
+@lru_cache(maxsize=256)
+def _wire_name(name: str) -> bytes:
+    return name.lower().encode("latin-1")
 
 
 async def send(send_message: Send, response: HttpResponse, *, method: str, now: datetime) -> None:
-    headers = {name.lower(): value for name, value in response.headers.items()}
+    headers = {_wire_name(name): value.encode("utf-8", "surrogateescape") for name, value in response.headers.items()}
     # boto corrects its own clock by this header when its signature is refused for its time.
-    headers["date"] = _date(int(now.timestamp()))
+    headers[b"date"] = _date(int(now.timestamp()))
     body = response.body
     has_body = method != "HEAD" and response.status not in (204, 304)
     if has_body and isinstance(body, bytes):
-        headers["content-length"] = str(len(body))
-    encoded = [(name.encode("latin-1"), value.encode("utf-8", "surrogateescape")) for name, value in headers.items()]
-    start = {"type": "http.response.start", "status": response.status, "headers": encoded}
+        headers[b"content-length"] = b"%d" % len(body)
+    start = {"type": "http.response.start", "status": response.status, "headers": list(headers.items())}
     if isinstance(body, bytes):
         await send_message(start)
         await send_message({"type": "http.response.body", "body": body if has_body else b""})

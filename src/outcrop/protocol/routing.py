@@ -32,7 +32,7 @@ _TARGETED = ("sagemaker", "logs", "kms", "cloudwatch", "cloudtrail", "applicatio
 _LONGEST_KEPT = 1024
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Routed:
     service: str
     operation: OperationModel
@@ -53,17 +53,20 @@ class UnknownOperation(Refusal):
         self.protocol = protocol
 
 
-def route(request: HttpRequest) -> Routed:
-    """The operation asked for. A form must have been read into `request.body`; raises UnknownOperation."""
+def route(request: HttpRequest, scope: str | None) -> Routed:
+    """The operation asked for; `scope`: see scope_service. Raises UnknownOperation.
+
+    A form must have been read into `request.body`.
+    """
     target = request.headers.get("x-amz-target")
     if target:
-        return _route_target(target, scope_service(request))
+        return _route_target(target, scope)
     if request.headers.get("smithy-protocol"):
         return _route_rpc_v2(request)
     action = _action(request)
     if action:
-        return _route_action(action, scope_service(request))
-    return _route_path(request)
+        return _route_action(action, scope)
+    return _route_path(request, scope)
 
 
 def scope_service(request: HttpRequest) -> str | None:
@@ -136,8 +139,7 @@ def _named(service: str, name: str, protocol: str) -> Routed:
     return Routed(service=service, operation=operation, protocol=protocol, path_parameters={})
 
 
-def _route_path(request: HttpRequest) -> Routed:
-    scope = scope_service(request)
+def _route_path(request: HttpRequest, scope: str | None) -> Routed:
     services = _services(request, scope)
     if "s3" in services or len(request.raw_path) + len(request.raw_query) > _LONGEST_KEPT:
         routed = _matched(services, request)

@@ -36,6 +36,10 @@ def serialize(
 ) -> HttpResponse:
     """The response to a call that succeeded. Event streams are added by the door: see `stream_head`."""
     shape = operation.output_shape
+    if protocol == "rest-json" and shape is not None and shape.is_body_only:
+        headers = {"x-amzn-RequestId": request_id, "Content-Type": "application/json"}
+        body = json_values.dumps(json_values.write(shape, output))
+        return HttpResponse(status=status or _status(operation, output), headers=headers, body=body)
     known = shape.members.keys() if shape is not None else set()
     assert output.keys() <= known, f"{operation.name} has no output {sorted(output.keys() - known)}"
     members = {name: value for name, value in output.items() if value is not None}

@@ -67,6 +67,11 @@ class StructureShape(Shape):
         return {name: member for name, member in self.members.items() if "location" not in member.serialization}
 
     @cached_property
+    def is_body_only(self) -> bool:
+        """Whether all members travel in the body, which they are."""
+        return len(self.in_body) == len(self.members) and "payload" not in self.serialization
+
+    @cached_property
     def status_member(self) -> str | None:
         """The member that is the HTTP status, where one is."""
         return next((n for n, m in self.members.items() if m.serialization.get("location") == "statusCode"), None)

@@ -1,6 +1,7 @@
 """What the door and the jobs ask: may this caller, may this role, and in which words not."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -33,6 +34,8 @@ class Asking:
     headers: Mapping[str, str] = field(default_factory=dict)
     source_ip: str = "127.0.0.1"
     secure: bool = False
+    started: float = math.inf
+    line: Hashable | None = None
 
 
 BEDROCK = trusting({"Service": "bedrock.amazonaws.com"})

@@ -1,9 +1,11 @@
 """What is kept in memory between requests, and that no change of the records, wherever made, is overlooked."""
 
 import json
+import math
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +21,7 @@ from outcrop.clock import MovableClock
 from outcrop.errors import Denied
 from outcrop.settings import Settings
 from outcrop.store.database import writing
+from outcrop.store.resources import Resource
 from outcrop.store.store import Store
 
 S3 = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
@@ -34,6 +37,8 @@ class Asking:
     headers: Mapping[str, str] = field(default_factory=dict)
     source_ip: str = "127.0.0.1"
     secure: bool = False
+    started: float = math.inf
+    line: Hashable | None = None
 
 
 @pytest.fixture
@@ -125,6 +130,76 @@ def test_a_change_that_is_not_committed_yet_is_not_seen_and_then_is(access: Acce
         access.attachments.delete_inline(Kind.USER, "jane", "s3")
         assert number() == before
     assert number() > before
+
+
+def test_a_line_that_was_permitted_is_refused_once_a_policy_changed(access: Access, key: Issued) -> None:
+    caller = caller_of(access, key.key_id)
+    access.authorize(Asking(caller=caller, line="GET /"))
+    access.authorize(Asking(caller=caller, line="GET /"))
+    access.attachments.delete_inline(Kind.USER, "jane", "s3")
+    with pytest.raises(Denied):
+        access.authorize(Asking(caller=caller, line="GET /"))
+
+
+def test_a_line_permitted_to_one_is_not_thereby_permitted_to_another(access: Access, key: Issued) -> None:
+    access.authorize(Asking(caller=caller_of(access, key.key_id), line="GET /"))
+    access.identities.create_user("mei")
+    mei = caller_of(access, access.credentials.create_key("mei").key_id)
+    access.authorize(Asking(caller=caller_of(access, key.key_id), line="GET /"))
+    with pytest.raises(Denied):
+        access.authorize(Asking(caller=mei, line="GET /"))
+
+
+def test_a_condition_is_asked_again_for_the_same_line(access: Access, key: Issued) -> None:
+    at_home = {"IpAddress": {"aws:SourceIp": "127.0.0.1/32"}}
+    statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": at_home}
+    access.attachments.put_inline(
+        Kind.USER, "jane", "s3", json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    )
+    caller = caller_of(access, key.key_id)
+    access.authorize(Asking(caller=caller, line="GET /"))
+    with pytest.raises(Denied):
+        access.authorize(Asking(caller=caller, line="GET /", source_ip="203.0.113.7"))
+
+
+def test_a_name_that_comes_to_mean_another_thing_is_looked_up_again(
+    access: Access, key: Issued, store: Store, clock: MovableClock
+) -> None:
+    first, second = (f"arn:aws:bedrock:us-east-1:{access.account}:custom-model/x/{each}" for each in "ab")
+    allow = {"Effect": "Allow", "Action": "bedrock:*", "Resource": first}
+    access.attachments.put_inline(Kind.USER, "jane", "s3", json.dumps({"Version": "2012-10-17", "Statement": [allow]}))
+    asking = Asking(
+        caller=caller_of(access, key.key_id),
+        service="bedrock",
+        operation="GetCustomModel",
+        params={"modelIdentifier": "mine"},
+        line="GET /custom-models/mine",
+    )
+
+    def name(arn: str) -> None:
+        now = clock.now()
+        store.resources.add(
+            Resource(arn=arn, kind="custom-model", region="us-east-1", name="mine", created=now, updated=now)
+        )
+
+    name(first)
+    access.authorize(asking)
+    store.resources.remove(first)
+    name(second)
+    with pytest.raises(Denied):
+        access.authorize(asking)
+
+
+def test_what_was_read_since_a_request_came_in_holds_for_it_and_not_for_the_next(
+    access: Access, key: Issued, settings: Settings
+) -> None:
+    caller = caller_of(access, key.key_id)
+    came_in = time.monotonic()
+    access.authorize(Asking(caller=caller))
+    elsewhere(settings, "access.attachments.delete_inline(Kind.USER, 'jane', 's3')")
+    access.authorize(Asking(caller=caller, started=came_in))
+    with pytest.raises(Denied):
+        access.authorize(Asking(caller=caller, started=time.monotonic()))
 
 
 def test_jobs_and_other_records_leave_the_memory_alone(access: Access, key: Issued, store: Store) -> None:
