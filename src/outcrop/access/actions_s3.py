@@ -85,6 +85,15 @@ _HEADER_KEYS = {
     "StorageClass": "s3:x-amz-storage-class",
     "VersionId": "s3:VersionId",
 }
+TAGGED_OBJECT_ACTIONS = frozenset({
+    "s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectAcl", "s3:GetObjectVersionAcl", "s3:PutObjectAcl",
+    "s3:PutObjectVersionAcl", "s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:PutObjectTagging",
+    "s3:PutObjectVersionTagging", "s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging",
+})  # fmt: skip
+"""Actions that know s3:ExistingObjectTag/…: not those that put or delete an object.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/tagging-and-policies.html
+"""
 _LISTING_KEYS = {"Prefix": "s3:prefix", "Delimiter": "s3:delimiter", "MaxKeys": "s3:max-keys"}
 
 
@@ -104,8 +113,7 @@ def needs(asked: Asked) -> list[Need]:
 
 
 def _deletions(asked: Asked, bucket: str) -> list[Need]:
-    # AWS decides for each key and reports refusals in the answer. Here one forbidden key refuses the whole request,
-    # so nothing is deleted that the caller did not hear of.
+    # One for each object, in their order: a refusal is told in the answer, and the others are deleted.
     found = asked.params.get("Delete", {}).get("Objects", [])
     return [
         Need(

@@ -39,6 +39,14 @@ class _Once:
     buckets: "Buckets | None" = None
     lock: threading.RLock = field(default_factory=threading.RLock)
 
+    def buckets_of(self, store: Store, clock: Clock) -> "Buckets":
+        if self.buckets is None:
+            with self.lock:
+                from outcrop.buckets.buckets import Buckets
+
+                self.buckets = self.buckets or Buckets(store, clock)
+        return self.buckets
+
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
@@ -60,7 +68,10 @@ class Platform:
     def open(cls, settings: Settings, clock: Clock, *, health: Callable[[], dict[str, Any]]) -> Self:
         """Raises MachineTrouble when the home cannot be used."""
         store = Store.open(settings)
-        access = Access.open(store, settings, clock)
+        once = _Once()
+        access = Access.open(
+            store, settings, clock, object_tags=lambda arn: once.buckets_of(store, clock).tags_by_arn(arn)
+        )
         return cls(
             settings=settings,
             store=store,
@@ -70,6 +81,7 @@ class Platform:
             secret_for=access.secret_for,
             authorize=access.authorize,
             health=health,
+            _once=once,
         )
 
     async def ask(self, question: Callable[[_Asked], _Answer], asked: _Asked) -> _Answer:
@@ -95,13 +107,7 @@ class Platform:
 
     @property
     def buckets(self) -> "Buckets":
-        buckets = self._once.buckets
-        if buckets is None:
-            with self._once.lock:
-                from outcrop.buckets.buckets import Buckets
-
-                buckets = self._once.buckets = self._once.buckets or Buckets(self.store, self.clock)
-        return buckets
+        return self._once.buckets_of(self.store, self.clock)
 
     @property
     def customization(self) -> "Context":

@@ -90,10 +90,12 @@ def delete_objects(platform: Platform, call: Call) -> Answered:
     entries = asked.get("Objects", [])
     if not 1 <= len(entries) <= MAX_DELETIONS:
         raise refusals.malformed_xml(f"{len(entries)} objects; name 1 to {MAX_DELETIONS}.")
-    platform.buckets.head(call.params["Bucket"])
+    refusals_by_entry = platform.access.refusals(call)
+    if None in refusals_by_entry:  # whether the bucket exists is told to those who may delete in it
+        platform.buckets.head(call.params["Bucket"])
     deleted, errors = [], []
-    for entry in entries:
-        problem = _delete_one(platform, call.params["Bucket"], entry)
+    for entry, denied in zip(entries, refusals_by_entry, strict=True):
+        problem = _denied(denied) if denied else _delete_one(platform, call.params["Bucket"], entry)
         if problem is None:
             deleted.append({"Key": entry["Key"], "VersionId": entry.get("VersionId")})
         else:
@@ -259,8 +261,12 @@ def _delete_one(platform: Platform, bucket: str, entry: dict[str, Any]) -> dict[
     except ServiceRefusal as refusal:
         return {"Code": refusal.code, "Message": refusal.message}
     except Denied as denied:
-        return {"Code": "AccessDenied", "Message": denied.message}
+        return _denied(denied)
     return None
+
+
+def _denied(denied: Denied) -> dict[str, str]:
+    return {"Code": "AccessDenied", "Message": denied.message}
 
 
 def _copied_details(platform: Platform, call: Call, source: Place) -> Details | None:

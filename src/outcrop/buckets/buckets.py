@@ -27,6 +27,7 @@ from outcrop.buckets.receiving import BLOCK_BYTES, NOTHING_PROMISED, Promise, Re
 from outcrop.buckets.records import BucketRecord, Details, ObjectRecord
 from outcrop.buckets.uploads import Uploads
 from outcrop.clock import Clock
+from outcrop.errors import ServiceRefusal
 from outcrop.protocol.http import Body
 from outcrop.settings import DEFAULT_REGION
 from outcrop.store.database import alone, create_tables, reading, writing
@@ -164,6 +165,16 @@ class Buckets:
             return found
         with reading(self._store.engine) as connection:
             return _required_object(connection, Place(bucket, key))
+
+    def tags_by_arn(self, arn: str) -> dict[str, str]:
+        """Tags of an object; none where nothing is, and in mounted buckets, which keep tags to themselves."""
+        bucket, _, key = arn.removeprefix("arn:aws:s3:::").partition("/")
+        if self.is_mounted(bucket):
+            return {}
+        try:
+            return self.find(bucket, key).details.tags
+        except ServiceRefusal:  # there is no such bucket or object, which is told to those who may know
+            return {}
 
     def is_mounted(self, bucket: str) -> bool:
         """Whether its objects are kept elsewhere: asking for one takes as long as elsewhere takes."""

@@ -37,12 +37,13 @@ _log = logging.getLogger("outcrop.worker")
 def open_context(settings: Settings, clock: Clock) -> Context:
     """The rooms a job needs."""
     store = Store.open(settings)
+    buckets = Buckets(store, clock)
     return Context(
         settings=settings,
         store=store,
         clock=clock,
-        access=Access.open(store, settings, clock),
-        buckets=Buckets(store, clock),
+        access=Access.open(store, settings, clock, object_tags=buckets.tags_by_arn),
+        buckets=buckets,
         catalog=Catalog(settings.home),
         jobs=Jobs(store, clock),
         models=CustomModels(store, clock, settings.models),
