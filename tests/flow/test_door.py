@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import logging
 import socket
 import threading
