@@ -107,13 +107,13 @@ def test_removing_says_whether_it_was_there_in_that_version(store: Store) -> Non
         (Filters(), ["c", "Bob", "a"]),
         (Filters(name_contains="B"), ["Bob"]),
         (Filters(name_contains="%"), []),
-        (Filters(status="Active"), ["c", "a"]),
+        (Filters(statuses=("Active",)), ["c", "a"]),
         (Filters(created_after=NOON), ["c", "Bob"]),
         (Filters(created_before=NOON + timedelta(minutes=2)), ["Bob", "a"]),
         (Filters(updated_after=NOON + timedelta(minutes=1)), ["c"]),
         (Filters(equals={"base": "x"}), ["Bob", "a"]),
         (Filters(equals={"base": "x", "wicked' key\"": "1"}), []),
-        (Filters(equals={"base": "x"}, status="Active"), ["a"]),
+        (Filters(equals={"base": "x"}, statuses=("Active",)), ["a"]),
     ],
 )
 def test_a_listing_is_filtered(store: Store, filters: Filters, kept: list[str]) -> None:
@@ -174,9 +174,7 @@ def test_a_token_stands_when_rows_come_and_go(store: Store) -> None:
     assert second.next_token is None
 
 
-@pytest.mark.parametrize(
-    "broken", ["", "x", "W10=", "bm90IGpzb24=", "eyJhIjoxfQ==", "é", "W251bGwsbnVsbCxudWxsLG51bGxd"]
-)
+@pytest.mark.parametrize("broken", ["", "x", "[]", "not json", '{"a":1}', "é", "[null,null,null,null]", "[" * 100_000])
 def test_a_broken_token_is_refused(store: Store, broken: str) -> None:
     with pytest.raises(Invalid, match=r"^nextToken: not a token of this listing\. Begin again without nextToken\.$"):
         store.resources.list("custom-model", "us-east-1", token=broken)

@@ -4,7 +4,7 @@ import shutil
 from typing import Any
 
 from outcrop.api.call import Answered, Call, Handler, quick
-from outcrop.api.listing import page
+from outcrop.api.listing import model_arn, page
 from outcrop.api.platform import Platform
 from outcrop.catalog import custom_models
 from outcrop.errors import Conflict
@@ -40,19 +40,18 @@ def get_custom_model(platform: Platform, call: Call) -> Answered:
 
 def list_custom_models(platform: Platform, call: Call) -> Answered:
     found = page(
-        platform.store.resources,
+        platform,
+        call,
         custom_models.KIND,
-        call.region,
-        call.params,
         status="modelStatus",
         equals={
-            "baseModelArn": call.params.get("baseModelArnEquals"),
-            "foundationModelArn": call.params.get("foundationModelArnEquals"),
+            "baseModelArn": model_arn(platform, call, "baseModelArnEquals"),
+            "foundationModelArn": model_arn(platform, call, "foundationModelArnEquals"),
         },
     )
-    nobody_elses = call.params.get("isOwned", True)
-    items = found.items if nobody_elses else []  # every model here belongs to the one account
-    return {"modelSummaries": [_summary(platform, model) for model in items], "nextToken": found.next_token}
+    if not call.params.get("isOwned", True):
+        return {"modelSummaries": []}  # every model here belongs to the one account, and none is shared with it
+    return {"modelSummaries": [_summary(platform, model) for model in found.items], "nextToken": found.next_token}
 
 
 def delete_custom_model(platform: Platform, call: Call) -> Answered:

@@ -50,7 +50,7 @@ def get_model_customization_job(platform: Platform, call: Call) -> Answered:
 
 
 def list_model_customization_jobs(platform: Platform, call: Call) -> Answered:
-    found = page(platform.store.resources, jobs.KIND, call.region, call.params)
+    found = page(platform, call, jobs.KIND)
     return {"modelCustomizationJobSummaries": [_summary(job) for job in found.items], "nextToken": found.next_token}
 
 

@@ -4,16 +4,20 @@ from typing import Any
 
 from outcrop.api.call import Answered, Call, Handler, quick
 from outcrop.api.idempotent import once
-from outcrop.api.listing import page, tags_of
+from outcrop.api.listing import page
 from outcrop.api.platform import Platform
-from outcrop.deployments.records import ON_DEMAND, UPDATING
+from outcrop.deployments.records import ON_DEMAND, SERVING, UPDATING
 from outcrop.errors import Invalid, NotFound
 from outcrop.store.resources import Resource
+from outcrop.store.tags import tags_of
+
+# An updating deployment is Active all the while; `updateDetails` tells of the update.
+_SHOWN_AS = {UPDATING: SERVING[ON_DEMAND]}
 
 
 def create_custom_model_deployment(platform: Platform, call: Call) -> Answered:
     params = call.params
-    model_arn = _existing_model(platform, call, params["modelArn"])
+    tags = tags_of("tags", params.get("tags"))
 
     def create() -> dict[str, Any]:
         row = platform.deployments.create(
@@ -21,10 +25,10 @@ def create_custom_model_deployment(platform: Platform, call: Call) -> Answered:
             name=params["modelDeploymentName"],
             region=call.region,
             account=platform.account,
-            model_arn=model_arn,
+            model_arn=_existing_model(platform, call, params["modelArn"]),
             details={"description": params.get("description")},
         )
-        platform.store.tags.put(row.arn, tags_of(params.get("tags")))
+        platform.store.tags.put(row.arn, tags)
         return {"customModelDeploymentArn": row.arn}
 
     return once(platform.store, call, create)
@@ -48,12 +52,12 @@ def get_custom_model_deployment(platform: Platform, call: Call) -> Answered:
 
 def list_custom_model_deployments(platform: Platform, call: Call) -> Answered:
     found = page(
-        platform.store.resources,
+        platform,
+        call,
         ON_DEMAND,
-        call.region,
-        call.params,
         after="createdAfter",
         before="createdBefore",
+        shown_as=_SHOWN_AS,
         equals={"modelArn": call.params.get("modelArnEquals")},
     )
     return {"modelDeploymentSummaries": [_summary(row) for row in found.items], "nextToken": found.next_token}
@@ -83,8 +87,7 @@ def _existing_model(platform: Platform, call: Call, identifier: str) -> str:
 
 
 def _status(row: Resource) -> str:
-    """An updating deployment is Active all the while; `updateDetails` tells of the update."""
-    return "Active" if row.status == UPDATING else row.status
+    return _SHOWN_AS.get(row.status, row.status)
 
 
 def _update_details(row: Resource) -> dict[str, str] | None:

@@ -1,7 +1,6 @@
 """What IAM's answers have in common: pages by marker, documents percent-encoded, tags as pairs, and the shapes."""
 
-import base64
-import binascii
+import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -10,10 +9,12 @@ from outcrop.access import refusals
 from outcrop.access.records import Identity, ManagedPolicy
 from outcrop.access.uses import Use
 from outcrop.access.version_records import Version
+from outcrop.api import page_tokens
 from outcrop.api.call import Call
-from outcrop.errors import ServiceRefusal
 
 DEFAULT_MAX_ITEMS = 100
+_LONGEST_PLACE_BYTES = 200  # a marker has at most 320 characters
+_COMMON_CHARACTERS = 40
 T = TypeVar("T")
 
 
@@ -21,13 +22,16 @@ def page(
     call: Call, member: str, items: Iterable[T], *, key: Callable[[T], str], shape: Callable[[T], Any]
 ) -> dict[str, Any]:
     """One page of a listing: it begins behind the last key of the page before, so it stands when rows come and go."""
-    after = _read_marker(call.params.get("Marker"))
-    rest = sorted((item for item in items if after is None or key(item) > after), key=key)
+    after = page_tokens.read(call)
+    placed = sorted(((_place(key(item)), item) for item in items), key=lambda pair: pair[0])
+    rest = [pair for pair in placed if after is None or pair[0] > after]
     shown = rest[: call.params.get("MaxItems", DEFAULT_MAX_ITEMS)]
-    answer: dict[str, Any] = {member: [shape(item) for item in shown], "IsTruncated": len(rest) > len(shown)}
-    if answer["IsTruncated"]:
-        answer["Marker"] = base64.urlsafe_b64encode(key(shown[-1]).encode()).decode()
-    return answer
+    more = len(rest) > len(shown)
+    return {
+        member: [shape(item) for _, item in shown],
+        "IsTruncated": more,
+        "Marker": page_tokens.write(call, shown[-1][0]) if more else None,
+    }
 
 
 def encoded(document: str) -> str:
@@ -103,11 +107,8 @@ def _boundary(identity: Identity) -> dict[str, Any]:
     return {"PermissionsBoundary": {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn}}
 
 
-def _read_marker(marker: str | None) -> str | None:
-    if marker is None:
-        return None
-    try:
-        return base64.urlsafe_b64decode(marker.encode()).decode()
-    except (binascii.Error, ValueError) as error:
-        sentence = "Marker: not a marker of this listing. Begin again without Marker."
-        raise ServiceRefusal("ValidationError", sentence, http_status=400) from error
+def _place(key: str) -> str:
+    """Where a key stands in a listing. One that no marker could hold is ordered by how it begins, then by its hash."""
+    if len(key.encode()) <= _LONGEST_PLACE_BYTES:
+        return key
+    return key[:_COMMON_CHARACTERS] + hashlib.sha256(key.encode()).hexdigest()[:32]

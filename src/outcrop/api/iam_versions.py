@@ -27,7 +27,7 @@ def list_policy_versions(platform: Platform, call: Call) -> Answered:
     attachments = platform.access.attachments
     versions = attachments.versions_of(attachments.get(call.params["PolicyArn"]))
     # Newest first; a marker names the last version shown, and versions are only added before the first.
-    return page(call, "Versions", versions, key=lambda each: f"{9999 - each.number:04d}", shape=version_shape)
+    return page(call, "Versions", versions, key=lambda each: f"{10**9 - each.number:010d}", shape=version_shape)
 
 
 def delete_policy_version(platform: Platform, call: Call) -> Answered:

@@ -1,41 +1,61 @@
 """What List operations of Bedrock have in common: the request's filters and paging, as the store understands them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-from outcrop.store.resources import Filters, Page, Resources
+from outcrop import arn
+from outcrop.api import page_tokens
+from outcrop.api.call import Call
+from outcrop.api.platform import Platform
+from outcrop.store.resources import Filters, Page
 
 _DEFAULT_RESULTS = 100
 
 
 def page(
-    resources: Resources,
+    platform: Platform,
+    call: Call,
     kind: str,
-    region: str,
-    params: Mapping[str, Any],
     *,
     after: str = "creationTimeAfter",
     before: str = "creationTimeBefore",
     status: str = "statusEquals",
+    shown_as: Mapping[str, str] | None = None,
     equals: Mapping[str, str | None] | None = None,
 ) -> Page:
-    """One page, newest first unless the request says Ascending. `equals` maps document keys to wanted values."""
-    wanted = {key: value for key, value in (equals or {}).items() if value is not None}
-    return resources.list(
+    """One page, newest first unless the request says Ascending. Raises Invalid for a token of another query.
+
+    `after`, `before` and `status` name the members of the request. `shown_as`: states on record that clients see as
+    another one. `equals` maps document keys to wanted values; None is not asked for.
+    """
+    params = call.params
+    found = platform.store.resources.list(
         kind,
-        region,
+        call.region,
         filters=Filters(
             name_contains=params.get("nameContains"),
-            status=params.get(status),
+            statuses=_statuses(params.get(status), shown_as or {}),
             created_after=params.get(after),
             created_before=params.get(before),
-            equals=wanted,
+            equals={key: value for key, value in (equals or {}).items() if value is not None},
         ),
         descending=params.get("sortOrder", "Descending") == "Descending",
         max_results=params.get("maxResults", _DEFAULT_RESULTS),
-        token=params.get("nextToken"),
+        token=page_tokens.read(call),
     )
+    return replace(found, next_token=found.next_token and page_tokens.write(call, found.next_token))
+
+
+def model_arn(platform: Platform, call: Call, member: str) -> str | None:
+    """The ARN that a filter names, as documents keep it: that of a foundation model with version and context suffix.
+
+    A client may leave these out; an ARN of another region or of a model not known here stays as it is.
+    """
+    given: str | None = call.params.get(member)
+    parsed = arn.parse(given or "")
+    foundation = platform.catalog.find(given) if given and parsed and parsed.region == call.region else None
+    return given if foundation is None else arn.foundation_model(call.region, foundation.full_id)
 
 
 def moment(text: str | None) -> datetime | None:
@@ -43,6 +63,5 @@ def moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def tags_of(given: list[Mapping[str, str]] | None) -> dict[str, str]:
-    """Bedrock's list of key and value as a mapping."""
-    return {tag["key"]: tag["value"] for tag in given or []}
+def _statuses(wanted: str | None, shown_as: Mapping[str, str]) -> tuple[str, ...]:
+    return () if wanted is None else (wanted, *(kept for kept, shown in shown_as.items() if shown == wanted))

@@ -1,13 +1,15 @@
 """Tags of Bedrock's resources: by ARN in the body."""
 
 from outcrop.api.call import Answered, Call, Handler
-from outcrop.api.listing import tags_of
 from outcrop.api.platform import Platform
 from outcrop.errors import NotFound
+from outcrop.store.tags import tags_of
 
 
 def tag_resource(platform: Platform, call: Call) -> Answered:
-    platform.store.tags.put(_existing(platform, call), tags_of(call.params["tags"]))
+    tags = tags_of("tags", call.params["tags"])
+    with platform.store.transaction():  # no tags are left of a resource that is deleted at this moment
+        platform.store.tags.put(_existing(platform, call), tags)
     return {}
 
 

@@ -6,28 +6,30 @@ from typing import Any
 from outcrop import arn
 from outcrop.api.call import Answered, Call, Handler, quick
 from outcrop.api.idempotent import once
-from outcrop.api.listing import moment, page, tags_of
+from outcrop.api.listing import model_arn, moment, page
 from outcrop.api.platform import Platform
 from outcrop.deployments.records import CREATING, THROUGHPUT
 from outcrop.errors import Conflict, Invalid
 from outcrop.store.resources import Resource
+from outcrop.store.tags import tags_of
 
 _COMMITMENTS = {"OneMonth": timedelta(days=30), "SixMonths": timedelta(days=180)}
 
 
 def create_provisioned_model_throughput(platform: Platform, call: Call) -> Answered:
     params = call.params
-    model_arn, foundation_arn = _model(platform, call, params["modelId"])
+    tags = tags_of("tags", params.get("tags"))
     commitment = params.get("commitmentDuration")
     until = platform.clock.now() + _COMMITMENTS[commitment] if commitment else None
 
     def create() -> dict[str, Any]:
+        desired, foundation_arn = _model(platform, call, params["modelId"])
         row = platform.deployments.create(
             THROUGHPUT,
             name=params["provisionedModelName"],
             region=call.region,
             account=platform.account,
-            model_arn=model_arn,
+            model_arn=desired,
             details={
                 "foundationModelArn": foundation_arn,
                 "modelUnits": params["modelUnits"],
@@ -35,7 +37,7 @@ def create_provisioned_model_throughput(platform: Platform, call: Call) -> Answe
                 "commitmentExpirationTime": until.isoformat() if until else None,
             },
         )
-        platform.store.tags.put(row.arn, tags_of(params.get("tags")))
+        platform.store.tags.put(row.arn, tags)
         return {"provisionedModelArn": row.arn}
 
     return once(platform.store, call, create)
@@ -48,20 +50,19 @@ def get_provisioned_model_throughput(platform: Platform, call: Call) -> Answered
 
 
 def list_provisioned_model_throughputs(platform: Platform, call: Call) -> Answered:
-    equals = {"modelArn": call.params.get("modelArnEquals")}
-    found = page(platform.store.resources, THROUGHPUT, call.region, call.params, equals=equals)
+    found = page(platform, call, THROUGHPUT, equals={"modelArn": model_arn(platform, call, "modelArnEquals")})
     return {"provisionedModelSummaries": [_members(row) for row in found.items], "nextToken": found.next_token}
 
 
 def update_provisioned_model_throughput(platform: Platform, call: Call) -> Answered:
     """A custom model may give way to its base model, or to another custom model of the same base."""
     row = _find(platform, call)
-    model_arn = row.document["desiredModelArn"]
+    desired = row.document["desiredModelArn"]
     if "desiredModelId" in call.params:
-        model_arn, foundation_arn = _model(platform, call, call.params["desiredModelId"])
+        desired, foundation_arn = _model(platform, call, call.params["desiredModelId"])
         if foundation_arn != row.document["foundationModelArn"]:
-            raise Invalid(f"desiredModelId: {model_arn} is not of the same base model as {row.name}.")
-    platform.deployments.point_to(row, model_arn, name=call.params.get("desiredProvisionedModelName"))
+            raise Invalid(f"desiredModelId: {desired} is not of the same base model as {row.name}.")
+    platform.deployments.point_to(row, desired, name=call.params.get("desiredProvisionedModelName"))
     return {}
 
 

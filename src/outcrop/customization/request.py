@@ -17,6 +17,7 @@ from outcrop.errors import Invalid
 from outcrop.jobs import jobs
 from outcrop.jobs.states import RUNNING
 from outcrop.store.idempotency import digest_of
+from outcrop.store.tags import check_number, tags_of
 
 _MAX_VALIDATORS = 10
 
@@ -26,21 +27,25 @@ def create(context: Context, params: Mapping[str, Any], *, region: str, account:
 
     The same clientRequestToken gets the first ARN again. Raises Invalid.
     """
-    token, digest = params.get("clientRequestToken"), digest_of(params)
-    scope = f"{region}:CreateModelCustomizationJob"
-    with context.store.transaction():
-        before = context.store.idempotency.recall(scope, token, digest) if token else None
-        if before is not None:
-            return str(before["jobArn"])
+    token, scope = params.get("clientRequestToken"), f"{region}:CreateModelCustomizationJob"
+    before = context.store.idempotency.recall(scope, token, digest_of(params)) if token else None
+    if before is not None:
+        return str(before["jobArn"])
+    tags = tags_of("jobTags", params.get("jobTags"))
+    model_tags = tags_of("customModelTags", params.get("customModelTags"))
     start = base_of.resolve(context.catalog, context.models, region=region, identifier=params["baseModelIdentifier"])
     job_arn = arn.bedrock(region, account, f"{jobs.KIND}/{start.base.full_id}/{arn.new_id()}")
     document = _document(context, params, start, job_arn=job_arn, region=region)
-    with context.store.transaction():
+    check_number(document["modelArn"], model_tags)
+
+    def add() -> dict[str, Any]:
+        # Names are asked for in here and not before: a request sent twice at once would find its own name taken.
+        _check_names(context, params, region)
         context.jobs.add(job_arn=job_arn, name=params["jobName"], region=region, document=document)
-        context.store.tags.put(job_arn, {tag["key"]: tag["value"] for tag in params.get("jobTags", [])})
-        if token:
-            context.store.idempotency.remember(scope, token, digest, {"jobArn": job_arn})
-    return job_arn
+        context.store.tags.put(job_arn, tags)
+        return {"jobArn": job_arn}
+
+    return str(context.store.idempotency.once(scope, token, params, add)["jobArn"])
 
 
 def _document(
@@ -48,7 +53,6 @@ def _document(
 ) -> dict[str, Any]:
     customization = _customization(start.base, params)
     values = hyperparameters.filled(start.base.hyperparameters, params.get("hyperParameters", {}))
-    _check_names(context, params, region)
     context.access.assert_passable(params["roleArn"], source_arn=job_arn)
     longest = _check_data(context, params)
     _check_memory(start.base, values, longest)

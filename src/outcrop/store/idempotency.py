@@ -1,19 +1,19 @@
 """Client request tokens: the same request sent again gets the first answer instead of a second resource.
 
-Recall, the work and remember belong in one `store.transaction()`; then two equal requests at the same moment make one
-resource, and a crash between leaves neither.
+`once` recalls, works and remembers in one transaction: two equal requests at the same moment make one resource and get
+one answer, and a crash between leaves neither.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy.engine import Engine
 
 from outcrop.errors import Conflict
-from outcrop.store.database import create_tables, reading, writing
+from outcrop.store.database import alone, create_tables, reading, writing
 
 _schema = sql.MetaData()
 _table = sql.Table(
@@ -37,6 +37,25 @@ class Idempotency:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         create_tables(engine, _schema)
+
+    def once(
+        self, operation: str, token: str | None, params: Mapping[str, Any], create: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """The answer given before to this token, else that of `create`, which is kept.
+
+        Raises Conflict when the token came with other `params`. Without a token every request is a new one.
+        """
+        with writing(self._engine) as connection:
+            if token is None:
+                return create()
+            alone(connection, f"{operation} {token}")
+            digest = digest_of(params)
+            before = self.recall(operation, token, digest)
+            if before is not None:
+                return before
+            answer = create()
+            self.remember(operation, token, digest, answer)
+            return answer
 
     def recall(self, operation: str, token: str, digest: str) -> dict[str, Any] | None:
         """The answer given before, or None. Raises Conflict when the token came with a different request."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import sqlalchemy as sql
 from sqlalchemy.engine import Engine
 
-from outcrop.errors import ServiceRefusal
+from outcrop.errors import Invalid, ServiceRefusal
 from outcrop.store.database import create_tables, reading, writing
 
 MAX_TAGS = 50
@@ -20,6 +20,33 @@ _table = sql.Table(
 )
 
 
+def tags_of(member: str, pairs: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
+    """The `key` and `value` pairs of a request's `member` as a mapping.
+
+    Raises Invalid for a key that comes twice, or that begins with aws: in any case, which is AWS's own.
+    """
+    tags: dict[str, str] = {}
+    for pair in pairs or ():
+        key = pair["key"]
+        if key in tags:
+            raise Invalid(f"{member}: the key {key!r} is given twice. Give each key once.")
+        if key.lower().startswith("aws:"):
+            raise Invalid(f"{member}: the key {key!r} begins with aws:, which is kept for AWS. Choose another key.")
+        tags[key] = pair["value"]
+    return tags
+
+
+def check_number(arn: str, tags: Mapping[str, str]) -> None:
+    """Raises TooManyTagsException when these are more than a resource may have."""
+    if len(tags) > MAX_TAGS:
+        raise ServiceRefusal(
+            "TooManyTagsException",
+            f"{arn} would have {len(tags)} tags; at most {MAX_TAGS} are allowed. Remove some first.",
+            http_status=400,
+            resourceName=arn,
+        )
+
+
 class Tags:
     """The tags of every resource."""
 
@@ -30,14 +57,7 @@ class Tags:
     def put(self, arn: str, tags: Mapping[str, str]) -> None:
         """Add tags, or give present keys a new value. Raises TooManyTagsException, and changes nothing then."""
         with writing(self._engine) as connection:
-            count = len({**self.get(arn), **tags})
-            if count > MAX_TAGS:
-                raise ServiceRefusal(
-                    "TooManyTagsException",
-                    f"{arn} would have {count} tags; at most {MAX_TAGS} are allowed. Remove some first.",
-                    http_status=400,
-                    resourceName=arn,
-                )
+            check_number(arn, {**self.get(arn), **tags})
             self.remove(arn, tags)
             if tags:
                 rows = [{"arn": arn, "key": key, "value": value} for key, value in tags.items()]
