@@ -71,6 +71,7 @@ class Access:
         decisions = Decisions(
             records=records,
             attachments=rooms.attachments,
+            marks=rooms.credentials.marks,
             remembered=Remembered(records.changes, lambda: is_writing(store.engine)),
             tags_of=store.tags.get,
             object_tags=object_tags,

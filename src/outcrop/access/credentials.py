@@ -11,6 +11,7 @@ from outcrop.access.identities import ADMINISTRATOR, Identities
 from outcrop.access.names import Kind, is_temporary_key, new_key_id, new_secret
 from outcrop.access.records import AccessKey, Identity, Records, Session
 from outcrop.access.sealing import Sealer
+from outcrop.access.session_marks import UNMARKED, MarkRecords, Marks
 from outcrop.clock import Clock
 from outcrop.errors import MachineTrouble, ServiceRefusal
 
@@ -33,6 +34,7 @@ class Credentials:
     """The keys and sessions of the account."""
 
     records: Records
+    marks: MarkRecords
     identities: Identities
     sealer: Sealer
     account: str
@@ -79,7 +81,13 @@ class Credentials:
             )
 
     def start_session(
-        self, identity: Identity, *, name: str | None, lasting: timedelta, policies: list[str] | None = None
+        self,
+        identity: Identity,
+        *,
+        name: str | None,
+        lasting: timedelta,
+        policies: list[str] | None = None,
+        marks: Marks = UNMARKED,
     ) -> Issued:
         """Temporary credentials of a role (under a session name) or of a user (without)."""
         now = self.clock.now().replace(microsecond=0)
@@ -103,6 +111,7 @@ class Credentials:
             # A day later nobody can still ask why; until then the door answers that the token expired.
             self.records.remove_sessions(expired_before=now - timedelta(days=1))
             self.records.add_session(session)
+            self.marks.add(issued.key_id, marks)
         return issued
 
     def find(self, key_id: str) -> Credential | None:

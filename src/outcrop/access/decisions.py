@@ -8,11 +8,12 @@ from outcrop.access.attachments import Attachments
 from outcrop.access.caller import Asker
 from outcrop.access.documents import Policy, parse
 from outcrop.access.evaluation import SEVERITY, Context, Decision, evaluate, normalized
-from outcrop.access.memory import Memory, Remembered, Subject, Verdict
+from outcrop.access.memory import Memory, Remembered, Subject, Terms, Verdict
 from outcrop.access.names import is_temporary_key
 from outcrop.access.needs import Need
 from outcrop.access.patterns import Values
 from outcrop.access.records import Identity, Records
+from outcrop.access.session_marks import UNMARKED, MarkRecords
 from outcrop.clock import Clock
 from outcrop.errors import Denied
 
@@ -26,6 +27,7 @@ class Decisions:
 
     records: Records
     attachments: Attachments
+    marks: MarkRecords
     remembered: Remembered
     tags_of: TagsOf
     object_tags: TagsOf
@@ -44,12 +46,11 @@ class Decisions:
         subject = self._subject(memory, caller.user_id.partition(":")[0])
         if subject is None:
             return Verdict(decision=Decision.DENIED_IMPLICITLY)
-        temporary = is_temporary_key(caller.key_id)
-        limits = memory.limits.get(caller.key_id, self._limits) if temporary else ()
-        if limits is None:  # a session that was swept away may nothing
+        terms = memory.terms.get(caller.key_id, self._terms) if is_temporary_key(caller.key_id) else _NO_TERMS
+        if terms is None:  # a session that was swept away may nothing
             return Verdict(decision=Decision.DENIED_IMPLICITLY, by="session")
-        who = caller.user_id + caller.key_id if limits else subject.identity.id
-        return self._verdict(memory, who, subject, limits, need, {"aws:userid": caller.user_id, **context})
+        who = caller.user_id + caller.key_id if terms.limits else subject.identity.id
+        return self._verdict(memory, who, subject, terms, need, {"aws:userid": caller.user_id, **context})
 
     def reads_policies_only(self, memory: Memory, caller: Asker) -> bool:
         """Whether no decision about this caller depends on more than action and resource: no condition, no session."""
@@ -64,31 +65,32 @@ class Decisions:
         subject = self._subject(memory, role.id)
         if subject is None:
             return Decision.DENIED_IMPLICITLY
-        return self._verdict(memory, role.id, subject, (), need, context).decision
+        return self._verdict(memory, role.id, subject, _NO_TERMS, need, context).decision
 
     def known(self, identity: Identity, *, user_id: str = "") -> Context:
         """The condition keys about the one who asks and about the moment."""
         return {**_about(identity, self.account), "aws:userid": user_id or identity.id, **self._moment()}
 
+    def known_of(self, caller: Asker, identity: Identity) -> Context:
+        """The same of a caller, with what its session is known by."""
+        marks = self.marks.of(caller.key_id) if is_temporary_key(caller.key_id) else UNMARKED
+        return normalized(self.known(identity, user_id=caller.user_id)) | normalized(marks.known)
+
     def _verdict(
-        self,
-        memory: Memory,
-        who: str,
-        subject: Subject,
-        limits: tuple[Policy, ...],
-        need: Need,
-        context: Context,
+        self, memory: Memory, who: str, subject: Subject, terms: Terms, need: Need, context: Context
     ) -> Verdict:
-        keys = subject.keys.union(*(policy.keys for policy in limits)) if limits else subject.keys
-        about = self._about_request(subject, keys, need, context) if keys else {}
+        keys = subject.keys.union(*(policy.keys for policy in terms.limits)) if terms.limits else subject.keys
+        about = self._about_request(subject, terms, keys, need, context) if keys else {}
         question = (who, need.action, need.resource, tuple(about.items()))
-        verdict = memory.verdicts.get(question, lambda _question: _decided(subject, limits, need, about))
+        verdict = memory.verdicts.get(question, lambda _question: _decided(subject, terms.limits, need, about))
         assert verdict is not None, "every question has an answer"
         return verdict
 
-    def _about_request(self, subject: Subject, keys: frozenset[str], need: Need, context: Context) -> dict[str, Values]:
+    def _about_request(
+        self, subject: Subject, terms: Terms, keys: frozenset[str], need: Need, context: Context
+    ) -> dict[str, Values]:
         """What is known of the request under these keys, and nothing else."""
-        known = {"aws:userid": (subject.identity.id,), **subject.known}
+        known = {"aws:userid": (subject.identity.id,), **subject.known, **terms.known}
         known |= normalized(context) | normalized(need.context)
         if not _MOMENT.isdisjoint(keys):
             known |= normalized(self._moment())
@@ -122,11 +124,15 @@ class Decisions:
             keys=frozenset().union(*(each.keys for each in policies), boundary.keys if boundary else ()),
         )
 
-    def _limits(self, key_id: str) -> tuple[Policy, ...] | None:
+    def _terms(self, key_id: str) -> Terms | None:
         session = self.records.session(key_id)
-        return None if session is None else tuple(parse(each) for each in session.policies)
+        if session is None:
+            return None
+        limits = tuple(parse(each) for each in session.policies)
+        return Terms(limits=limits, known=normalized(self.marks.of(key_id).known))
 
 
+_NO_TERMS = Terms()
 _OBJECT_TAG = "s3:existingobjecttag/"
 _MOMENT = frozenset(("aws:currenttime", "aws:epochtime"))
 

@@ -16,6 +16,7 @@ from outcrop.access.managed import ADMINISTRATOR as ADMINISTRATOR_POLICY
 from outcrop.access.names import Kind, arn_of
 from outcrop.access.records import InstallationRow, Records
 from outcrop.access.service_credential_records import ServiceCredentialRecords
+from outcrop.access.session_marks import MarkRecords
 from outcrop.access.version_records import VersionRecords
 from outcrop.clock import Clock
 from outcrop.errors import MachineTrouble
@@ -114,7 +115,14 @@ def _rooms(records: Records, sealer: sealing.Sealer, account: str, clock: Clock)
     attachments = Attachments(
         records=records, versions=VersionRecords(records), identities=identities, account=account, clock=clock
     )
-    credentials = Credentials(records=records, identities=identities, sealer=sealer, account=account, clock=clock)
+    credentials = Credentials(
+        records=records,
+        marks=MarkRecords(records),
+        identities=identities,
+        sealer=sealer,
+        account=account,
+        clock=clock,
+    )
     return Rooms(
         records=records, identities=identities, attachments=attachments, credentials=credentials, account=account
     )

@@ -6,7 +6,7 @@ remembered, so a new key or session works at once, and strangers cannot fill the
 """
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -69,6 +69,16 @@ class Kept(Generic[K, T]):
         return self._values.get(key)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What a session brings beside its identity's policies."""
+
+    limits: tuple[Policy, ...] = ()
+    "Session policies; each decision must be allowed by them too."
+    known: Mapping[str, Values] = field(default_factory=dict)
+    "The condition keys that its marks give; they stand before those of its identity."
+
+
 Question = tuple[str, str, str, tuple[tuple[str, Values], ...]]
 "Who (identity and session), action, resource, and the values of all condition keys that the policies read."
 
@@ -86,8 +96,8 @@ class Memory:
     "By key id."
     subjects: Kept[str, Subject] = field(default_factory=Kept)
     "By identity id."
-    limits: Kept[str, tuple[Policy, ...]] = field(default_factory=Kept)
-    "Session policies, by key id."
+    terms: Kept[str, Terms] = field(default_factory=Kept)
+    "Of sessions, by key id."
     verdicts: Kept[Question, Verdict] = field(default_factory=Kept)
     identities: Kept[str, Identity] = field(default_factory=Kept)
     "By ARN."

@@ -12,11 +12,12 @@ from outcrop.access.caller import Asker, Caller
 from outcrop.access.credentials import Credentials, Issued, caller_of
 from outcrop.access.decisions import Decisions
 from outcrop.access.documents import Form, parse
-from outcrop.access.evaluation import Context, Decision
+from outcrop.access.evaluation import Context, Decision, normalized
 from outcrop.access.identities import DEFAULT_SESSION_S
 from outcrop.access.names import is_temporary_key
 from outcrop.access.needs import Need
 from outcrop.access.records import Identity, Records
+from outcrop.access.session_marks import UNMARKED, Marks
 from outcrop.access.trust import ASSUME_ROLE, Principal, Trust, trust
 from outcrop.errors import Denied, ServiceRefusal
 
@@ -30,6 +31,7 @@ class Session:
 
     issued: Issued
     caller: Caller
+    source_identity: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,20 +53,27 @@ class Sessions:
         policy: str | None = None,
         policy_arns: list[str] | None = None,
         external_id: str | None = None,
+        asked: Marks = UNMARKED,
         context: Context,
     ) -> Session:
         """Raises Denied unless the role's trust policy names the caller, or its account and the caller's own policies
-        allow it."""
+        allow it: sts:AssumeRole, and what the session's marks need beside it, inherited ones included."""
+        marks = self._marks_of(caller).next(asked)
         role = self.records.identity_with_arn(role_arn)
-        about = {**context, "sts:RoleSessionName": session_name}
+        about = {**context, **asked.asked, "sts:RoleSessionName": session_name}
+        if marks.source_identity is not None:
+            about["sts:SourceIdentity"] = marks.source_identity
         if external_id is not None:
             about["sts:ExternalId"] = external_id
-        if role is None or role.trust is None or not self._may_assume(caller, role, about):
-            raise Denied(f"User: {caller.arn} is not authorized to perform: {ASSUME_ROLE} on resource: {role_arn}")
+        for action in (ASSUME_ROLE, *marks.actions):
+            if role is None or not self._may(caller, action, role, about):
+                raise Denied(f"User: {caller.arn} is not authorized to perform: {action} on resource: {role_arn}")
+        assert role is not None, "the first action asks for it"
         lasting = _lasting(role, duration_s, chained=caller_is_session(caller))
         limits = self._limits(policy, policy_arns or [])
-        issued = self.credentials.start_session(role, name=session_name, lasting=lasting, policies=limits)
-        return Session(issued=issued, caller=caller_of(role, issued.key_id, session_name=session_name))
+        issued = self.credentials.start_session(role, name=session_name, lasting=lasting, policies=limits, marks=marks)
+        holder = caller_of(role, issued.key_id, session_name=session_name)
+        return Session(issued=issued, caller=holder, source_identity=marks.source_identity)
 
     def session_of_user(self, caller: Asker, *, duration_s: int | None = None) -> Issued:
         user = self.decisions.identity_of(caller)
@@ -73,18 +82,21 @@ class Sessions:
         lasting = timedelta(seconds=duration_s or USER_SESSION_S)
         return self.credentials.start_session(user, name=None, lasting=lasting)
 
-    def _may_assume(self, caller: Asker, role: Identity, context: Context) -> bool:
+    def _marks_of(self, caller: Asker) -> Marks:
+        return self.credentials.marks.of(caller.key_id) if is_temporary_key(caller.key_id) else UNMARKED
+
+    def _may(self, caller: Asker, action: str, role: Identity, context: Context) -> bool:
         asking = self.decisions.identity_of(caller)
         if asking is None or role.trust is None:
             return False
-        verdict = self.decisions.of_caller(caller, Need(action=ASSUME_ROLE, resource=role.arn), context)
+        verdict = self.decisions.of_caller(caller, Need(action=action, resource=role.arn), context)
         allowed = verdict.decision is Decision.ALLOWED
         # What a session's own policies leave out, no trust of another role gives back.
         if verdict.decision is Decision.DENIED_EXPLICITLY or (verdict.by == "session" and not allowed):
             return False
         principal = Principal(arns=tuple(dict.fromkeys((asking.arn, caller.arn))))
-        about = {**self.decisions.known(asking, user_id=caller.user_id), **context}
-        found = trust(parse(role.trust, Form.TRUST), principal, context=about)
+        about = {**self.decisions.known_of(caller, asking), **normalized(context)}
+        found = trust(parse(role.trust, Form.TRUST), principal, action=action, context=about)
         return found is Trust.NAMED or (found is Trust.ACCOUNT and allowed)
 
     def _limits(self, policy: str | None, policy_arns: list[str]) -> list[str]:

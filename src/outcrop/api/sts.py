@@ -4,11 +4,12 @@ from typing import Any
 
 from outcrop.access.circumstances import circumstances
 from outcrop.access.credentials import Issued
+from outcrop.access.session_marks import parse_marks
 from outcrop.api.call import Answered, Call, Handler, quick
 from outcrop.api.platform import Platform
 from outcrop.errors import ServiceRefusal
 
-_UNBUILT = ("Tags", "TransitiveTagKeys", "SerialNumber", "TokenCode", "SourceIdentity", "ProvidedContexts")
+_UNBUILT = ("SerialNumber", "TokenCode", "ProvidedContexts")
 
 
 @quick
@@ -26,10 +27,17 @@ def assume_role(platform: Platform, call: Call) -> Answered:
         policy=call.params.get("Policy"),
         policy_arns=[each["arn"] for each in call.params.get("PolicyArns") or [] if "arn" in each],
         external_id=call.params.get("ExternalId"),
+        asked=parse_marks(
+            call.params.get("Tags") or (), call.params.get("TransitiveTagKeys") or (), call.params.get("SourceIdentity")
+        ),
         context=circumstances(call),
     )
     role = {"AssumedRoleId": session.caller.user_id, "Arn": session.caller.arn}
-    return {"Credentials": _credentials(session.issued), "AssumedRoleUser": role}
+    return {
+        "Credentials": _credentials(session.issued),
+        "AssumedRoleUser": role,
+        "SourceIdentity": session.source_identity,
+    }
 
 
 def get_session_token(platform: Platform, call: Call) -> Answered:
