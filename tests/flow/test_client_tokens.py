@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from outcrop.api.operations import OPERATIONS
 from outcrop.store.resources import Resource
 from tests.listings.bedrock import FOUNDATIONS, START
+from tests.listings.listing import client_of
 from tests.server_thread import Running, running_server
 from tests.shaped_values import operation_of_botocore
 
@@ -98,7 +99,7 @@ def creation(request: pytest.FixtureRequest) -> Creation:
 
 def send(house: Running, creation: Creation, name: str, **members: Any) -> str:
     """The ARN that was answered."""
-    answer = getattr(house.client("bedrock"), creation.method)(**(creation.asked(house, name) | members))
+    answer = getattr(client_of(house, "bedrock"), creation.method)(**(creation.asked(house, name) | members))
     return next(str(value) for member, value in answer.items() if member.endswith("Arn"))
 
 

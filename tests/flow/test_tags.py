@@ -14,6 +14,7 @@ from outcrop.api.operations import OPERATIONS
 from outcrop.store.resources import Resource
 from tests.flow.test_client_tokens import job
 from tests.listings.bedrock import FOUNDATIONS, START
+from tests.listings.listing import client_of
 from tests.policies import policy, trusting
 from tests.server_thread import Running, running_server
 
@@ -40,7 +41,7 @@ class Tagged:
     by: str = "resourceARN"
 
     def client(self, house: Running) -> Any:
-        return house.client(self.service, config={"parameter_validation": False})
+        return client_of(house, self.service)
 
     def tag(self, house: Running, thing: str, tags: Tags) -> None:
         if self.service == "bedrock":
@@ -72,38 +73,40 @@ def numbered(first: int, last: int) -> Tags:
 
 
 def make_job(house: Running, name: str, tags: Tags) -> str:
-    made = house.client("bedrock").create_model_customization_job(**job(house, name), jobTags=lowered(tags))
+    made = client_of(house, "bedrock").create_model_customization_job(**job(house, name), jobTags=lowered(tags))
     return str(made["jobArn"])
 
 
 def make_deployment(house: Running, name: str, tags: Tags) -> str:
-    made = house.client("bedrock").create_custom_model_deployment(
+    made = client_of(house, "bedrock").create_custom_model_deployment(
         modelDeploymentName=name, modelArn=MODEL, tags=lowered(tags)
     )
     return str(made["customModelDeploymentArn"])
 
 
 def make_throughput(house: Running, name: str, tags: Tags) -> str:
-    made = house.client("bedrock").create_provisioned_model_throughput(
+    made = client_of(house, "bedrock").create_provisioned_model_throughput(
         provisionedModelName=name, modelId="outcrop.starter-v1", modelUnits=1, tags=lowered(tags)
     )
     return str(made["provisionedModelArn"])
 
 
 def make_user(house: Running, name: str, tags: Tags) -> str:
-    house.client("iam").create_user(UserName=name, Tags=tags)
+    client_of(house, "iam").create_user(UserName=name, Tags=tags)
     return name
 
 
 def make_role(house: Running, name: str, tags: Tags) -> str:
     trust = trusting({"Service": "bedrock.amazonaws.com"})
-    house.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=tags)
+    client_of(house, "iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=tags)
     return name
 
 
 def make_policy(house: Running, name: str, tags: Tags) -> str:
     document = policy("Allow", "s3:GetObject")
-    return str(house.client("iam").create_policy(PolicyName=name, PolicyDocument=document, Tags=tags)["Policy"]["Arn"])
+    return str(
+        client_of(house, "iam").create_policy(PolicyName=name, PolicyDocument=document, Tags=tags)["Policy"]["Arn"]
+    )
 
 
 BEDROCK: dict[str, Any] = {
@@ -116,7 +119,7 @@ KINDS = [
     Tagged(
         kind="deployment",
         make=make_deployment,
-        delete=lambda house, thing: house.client("bedrock").delete_custom_model_deployment(
+        delete=lambda house, thing: client_of(house, "bedrock").delete_custom_model_deployment(
             customModelDeploymentIdentifier=thing
         ),
         **BEDROCK,
@@ -124,7 +127,7 @@ KINDS = [
     Tagged(
         kind="throughput",
         make=make_throughput,
-        delete=lambda house, thing: house.client("bedrock").delete_provisioned_model_throughput(
+        delete=lambda house, thing: client_of(house, "bedrock").delete_provisioned_model_throughput(
             provisionedModelId=thing
         ),
         **BEDROCK,
@@ -132,7 +135,7 @@ KINDS = [
     Tagged(
         kind="user",
         make=make_user,
-        delete=lambda house, thing: house.client("iam").delete_user(UserName=thing),
+        delete=lambda house, thing: client_of(house, "iam").delete_user(UserName=thing),
         word="user",
         by="UserName",
         **IAM,
@@ -140,7 +143,7 @@ KINDS = [
     Tagged(
         kind="role",
         make=make_role,
-        delete=lambda house, thing: house.client("iam").delete_role(RoleName=thing),
+        delete=lambda house, thing: client_of(house, "iam").delete_role(RoleName=thing),
         word="role",
         by="RoleName",
         **IAM,
@@ -148,7 +151,7 @@ KINDS = [
     Tagged(
         kind="policy",
         make=make_policy,
-        delete=lambda house, thing: house.client("iam").delete_policy(PolicyArn=thing),
+        delete=lambda house, thing: client_of(house, "iam").delete_policy(PolicyArn=thing),
         word="policy",
         by="PolicyArn",
         **IAM,
@@ -257,7 +260,7 @@ def test_tags_go_with_what_they_are_on(house: Running, kind: Tagged) -> None:
 
 
 def test_tags_of_a_custom_model_go_with_it(house: Running) -> None:
-    bedrock = house.client("bedrock")
+    bedrock = client_of(house, "bedrock")
     model = Resource(
         arn=MODEL.replace("taggedtagged", "deleteddelet"),
         kind="custom-model",
@@ -284,5 +287,5 @@ def test_tags_of_a_custom_model_go_with_it(house: Running) -> None:
 )
 def test_tags_for_the_model_are_judged_before_the_job_runs(house: Running, tags: Tags, code: str) -> None:
     asked = job(house, "model-tags") | {"customModelTags": lowered(tags)}
-    assert code_of(lambda: house.client("bedrock").create_model_customization_job(**asked)) == code
+    assert code_of(lambda: client_of(house, "bedrock").create_model_customization_job(**asked)) == code
     assert house.platform.store.resources.find("model-customization-job", "us-east-1", "model-tags") is None

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from outcrop.store.resources import Resource
-from tests.listings.listing import Listing
+from tests.listings.listing import Listing, client_of
 from tests.server_thread import Running
 
 START = datetime(2026, 5, 4, tzinfo=UTC)
@@ -115,7 +115,7 @@ def tag_a_model(house: Running) -> None:
 
 
 def add_tag(house: Running, number: int) -> str:
-    house.client("bedrock").tag_resource(resourceARN=TAGGED, tags=[{"key": f"row-{number}", "value": ""}])
+    client_of(house, "bedrock").tag_resource(resourceARN=TAGGED, tags=[{"key": f"row-{number}", "value": ""}])
     return f"row-{number}"
 
 
@@ -191,7 +191,7 @@ LISTINGS = [
         name_of=lambda row: row["key"],
         prepare=tag_a_model,
         add=add_tag,
-        remove=lambda house, row: house.client("bedrock").untag_resource(resourceARN=TAGGED, tagKeys=[row]),
+        remove=lambda house, row: client_of(house, "bedrock").untag_resource(resourceARN=TAGGED, tagKeys=[row]),
         asked=lambda _: {"resourceARN": TAGGED},
     ),
 ]

@@ -15,6 +15,17 @@ Row = Any
 Kept = Callable[[Row], bool]
 
 
+_clients: dict[tuple[str, str], Any] = {}
+
+
+def client_of(house: Running, service: str) -> Any:
+    """A client that leaves all refusals to the server; made once, for that takes longer than ten requests."""
+    place = (house.endpoint, service)
+    if place not in _clients:
+        _clients[place] = house.client(service, config={"parameter_validation": False})
+    return _clients[place]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Listing:
     """One operation that lists. Every member of its input stands in one of the fields below."""
@@ -68,7 +79,7 @@ class Listing:
 
     def ask(self, house: Running, **members: Any) -> dict[str, Any]:
         """One answer, as boto3 reads it."""
-        client = house.client(self.service, config={"parameter_validation": False})  # the server's refusals are asked
+        client = client_of(house, self.service)
         method = client.meta.method_to_api_mapping
         name = next(python for python, operation in method.items() if operation == self.operation)
         answer: dict[str, Any] = getattr(client, name)(**(self.asked(house) | members))

@@ -4,7 +4,7 @@ from typing import Any
 
 import jmespath
 
-from tests.listings.listing import Listing
+from tests.listings.listing import Listing, client_of
 from tests.server_thread import Running
 
 BUCKET, KEY, WHOLE = "listed", "uploading", "whole"
@@ -36,7 +36,7 @@ def make_bucket(house: Running) -> None:
 
 
 def client(house: Running) -> Any:
-    return house.client("s3")
+    return client_of(house, "s3")
 
 
 def add_object(house: Running, number: int) -> str:
