@@ -1,7 +1,8 @@
 """Changes that wait together: one commit, each with its own answer."""
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -86,6 +87,58 @@ def test_one_change_that_breaks_the_transaction_breaks_no_other(store: Store) ->
 
     assert sorted(answers) == ["noted"] * 4 + ["twice"] * 2
     assert noted(store) == ["a", "b", "c", "d"]
+
+
+def test_tasks_share_a_commit_with_each_other_and_keep_their_own_refusals(store: Store) -> None:
+    grouping, commits = Grouping(store.engine), []
+    sql.event.listen(store.engine, "commit", lambda _: commits.append(1))
+    first_is_in, others_wait = threading.Event(), threading.Event()
+
+    def note(text: str) -> Callable[[Connection], str]:
+        def change(connection: Connection) -> str:
+            if text == "first":
+                first_is_in.set()
+                assert others_wait.wait(30)
+            if text == "refused":
+                raise Invalid("refused")
+            connection.execute(INSERT, {"text": text})
+            return text
+
+        return change
+
+    async def all_of_them() -> list[str | BaseException]:
+        first = asyncio.create_task(grouping.made(note("first")))
+        assert await asyncio.to_thread(first_is_in.wait, 30)
+        others = [asyncio.create_task(grouping.made(note(text))) for text in ("a", "refused", "left", "b")]
+        while len(grouping._queue) < 4:
+            await asyncio.sleep(0.005)
+        others[2].cancel()
+        others_wait.set()
+        return await asyncio.gather(first, *others, return_exceptions=True)
+
+    first, a, refused, left, b = asyncio.run(all_of_them())
+
+    assert (first, a, b) == ("first", "a", "b")
+    assert isinstance(refused, Invalid)
+    assert isinstance(left, asyncio.CancelledError)
+    assert len(commits) == 2
+    assert noted(store) == ["a", "b", "first", "left"]  # whoever left had asked for it
+
+
+def test_tasks_and_threads_wait_side_by_side(store: Store) -> None:
+    grouping = Grouping(store.engine)
+
+    def note(text: str) -> Callable[[Connection], object]:
+        return lambda connection: connection.execute(INSERT, {"text": text})
+
+    async def all_of_them() -> None:
+        by_tasks = [grouping.made(note(f"task {number}")) for number in range(100)]
+        by_threads = [asyncio.to_thread(grouping.make, note(f"thread {number}")) for number in range(100)]
+        await asyncio.gather(*by_tasks, *by_threads)
+
+    asyncio.run(all_of_them())
+
+    assert noted(store) == sorted(f"{who} {number}" for who in ("task", "thread") for number in range(100))
 
 
 @given(st.lists(st.binary(max_size=50), min_size=1, max_size=5))

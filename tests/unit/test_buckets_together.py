@@ -24,9 +24,11 @@ from outcrop.settings import Settings
 from outcrop.store.store import Store
 
 PUTTING = """
-import sys, hashlib
+import asyncio, sys, hashlib
 from pathlib import Path
 from outcrop.buckets.buckets import Buckets
+from outcrop.buckets.names import Place
+from outcrop.buckets.receiving import Promise
 from outcrop.clock import SystemClock
 from outcrop.settings import Settings
 from outcrop.store.store import Store
@@ -36,8 +38,12 @@ number = 0
 while True:
     seed = str(number % 3) if number % 2 else str(number)  # every second content comes again and again
     data = hashlib.shake_128(seed.encode()).digest(200_000)
-    buckets.put_bytes("books", f"k{number % 7}" if number % 2 else f"n{number}", data)
-    print(number, hashlib.sha256(data).hexdigest(), flush=True)
+    digest = hashlib.sha256(data).hexdigest()
+    async def chunks():
+        yield data
+    place = Place("books", f"k{number % 7}" if number % 2 else f"n{number}")
+    asyncio.run(buckets.put(place, chunks(), promise=Promise(sha256=digest)))
+    print(number, digest, flush=True)
     number += 1
 """
 

@@ -20,7 +20,7 @@ from outcrop.buckets.conditions import UNCONDITIONAL, Conditions, Stretch
 from outcrop.buckets.content_records import Piece, pieces_of, schema
 from outcrop.buckets.contents import Contents
 from outcrop.buckets.cors import Rule
-from outcrop.buckets.grouping import Grouping
+from outcrop.buckets.grouping import Change, Grouping
 from outcrop.buckets.mounts import Mounts, check_url
 from outcrop.buckets.names import Place
 from outcrop.buckets.receiving import BLOCK_BYTES, NOTHING_PROMISED, Promise, Reception, receive
@@ -144,7 +144,11 @@ class Buckets:
             await to_thread.run_sync(self._check_target, place)
         with refusals.full_disk_refused(), self._contents.reception(promise) as reception:
             await receive(chunks, reception)
-            return await to_thread.run_sync(self._keep, place, reception, details, conditions)
+            if reception.file is not None or self._mounts.at(place.bucket) is not None:
+                return await to_thread.run_sync(self._keep, place, reception, details, conditions)
+            names.check_key(place.key)
+            reception.settle()
+            return await self._grouping.made(self._kept(place, reception, details, conditions))
 
     def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str = PLAIN.content_type) -> ObjectRecord:
         return self._put_blocks(Place(bucket, key), iter([data]), content_type)
@@ -322,6 +326,12 @@ class Buckets:
             content = reception.small if reception.file is None else reception.file.path
             mounted.write(place.key, content, details, is_new=conditions.if_none_match is not None)
             return mounted.find(place.key)
+        return self._grouping.make(self._kept(place, reception, details, conditions))
+
+    def _kept(
+        self, place: Place, reception: Reception, details: Details, conditions: Conditions
+    ) -> Change[ObjectRecord]:
+        """The change that makes what has settled the object there."""
 
         def kept(connection: Connection) -> ObjectRecord:
             alone(connection, sweeping.ROOM)
@@ -341,7 +351,7 @@ class Buckets:
             records.put_object(connection, record, replaces=current)
             return record
 
-        return self._grouping.make(kept)
+        return kept
 
     def _checksum_for_copy(self, source: ObjectRecord, algorithm: Algorithm | None) -> Checksum | None:
         if algorithm is None or (source.checksum is not None and source.checksum.algorithm is algorithm):

@@ -1,8 +1,9 @@
 """The rows about bytes: small contents, what objects made of parts consist of, and what lost its last name.
 
-A content is known by its digest: the SHA-256 of its bytes, or, when an upload in parts made it, `digest_of_pieces`. Its
-bytes are in one of three places: up to `SMALL_BYTES` in a row here, which is on the disk with the commit that makes the
-object; else in a file of that name; or, as long as nobody needed them as one file, in the contents of its pieces.
+A content is known by its digest: the SHA-256 of its bytes; where nobody asked for that and it is long, 64 digits drawn
+at random; or, when an upload in parts made it, `digest_of_pieces`. Equal digests are equal bytes, but not the other way
+round. The bytes are in one of three places: up to `SMALL_BYTES` in a row here, which is on the disk with the commit that
+makes the object; else in a file of that name; or, as long as nobody needed them as one file, in those of its pieces.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from sqlalchemy.engine import Connection
 from outcrop.buckets.checksums import Algorithm, Checksum, ChecksumType
 from outcrop.store.database import UtcTime
 from outcrop.store.point_reads import PointReads
+from outcrop.store.prepared import Prepared
 
 SMALL_BYTES = 64 * 1024
 JOINED = ""
@@ -46,10 +48,12 @@ _unwanted = sql.Table(
 )
 
 
-# Built once: these run for every object, and building a statement takes longer than running it.
-_SMALL = sql.select(_contents.c.data).where(_contents.c.digest == sql.bindparam("named"))
-_NEW_CONTENT = sqlite.insert(_contents).on_conflict_do_nothing()
-_NEW_CONTENT_PG = postgresql.insert(_contents).on_conflict_do_nothing()
+# These run for every object or part.
+_SMALL = Prepared(sql.select(_contents.c.data).where(_contents.c.digest == sql.bindparam("named")))
+_NEW_CONTENT = Prepared(sqlite.insert(_contents).on_conflict_do_nothing())
+_NEW_CONTENT_PG = Prepared(postgresql.insert(_contents).on_conflict_do_nothing())
+_NEW_UNWANTED = Prepared(sql.insert(_unwanted))
+_NOT_UNWANTED = Prepared(sql.delete(_unwanted).where(_unwanted.c.digest == sql.bindparam("named")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,18 +75,18 @@ def digest_of_pieces(pieces: list[Piece]) -> str:
 def put_small(connection: Connection, digest: str, data: bytes) -> None:
     """Equal content that is there already stays."""
     statement = _NEW_CONTENT_PG if connection.dialect.name == "postgresql" else _NEW_CONTENT
-    connection.execute(statement, {"digest": digest, "data": data})
+    statement.run(connection, {"digest": digest, "data": data})
 
 
 def small(connection: Connection, digest: str) -> bytes | None:
-    found: bytes | None = connection.execute(_SMALL, {"named": digest}).scalar()
-    return found
+    found = _SMALL.first(connection, {"named": digest})
+    return None if found is None else found["data"]
 
 
 def small_by_point(points: PointReads, digest: str) -> bytes | None:
     """The same without a connection, where `points.possible()`."""
-    row = points.row("SELECT data FROM small_contents WHERE digest = ?", (digest,))
-    return None if row is None else bytes(row[0])
+    found = points.first(_SMALL, {"named": digest})
+    return None if found is None else found["data"]
 
 
 def put_pieces(connection: Connection, digest: str, pieces: list[Piece]) -> None:
@@ -124,7 +128,7 @@ def note_unwanted(connection: Connection, digests: Iterable[str], *, at: datetim
     """Contents that may have lost their last name. Noted without asking for another: the sweep asks when it counts."""
     for digest in set(digests):
         forget_unwanted(connection, digest)
-        connection.execute(sql.insert(_unwanted).values(digest=digest, since=at))
+        _NEW_UNWANTED.run(connection, {"digest": digest, "since": at})
 
 
 def unwanted_since(connection: Connection, before: datetime, limit: int) -> list[str]:
@@ -134,7 +138,7 @@ def unwanted_since(connection: Connection, before: datetime, limit: int) -> list
 
 
 def forget_unwanted(connection: Connection, digest: str) -> None:
-    connection.execute(sql.delete(_unwanted).where(_unwanted.c.digest == digest))
+    _NOT_UNWANTED.run(connection, {"named": digest})
 
 
 def checksum_stored(stored: dict[str, str] | None) -> Checksum | None:

@@ -2,10 +2,15 @@
 
 Whoever comes while a commit is on its way queues up; the first of them then makes the changes of all who wait, and
 wakes them when they are on the disk. A hundred uploads at once cost a few commits; one alone costs what it did.
+Tasks of the event loop queue up beside threads: one thread makes the changes of them all, so that waking threads does
+not cost more than the changes.
 """
 
+import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -24,8 +29,15 @@ _MOST = 64
 class _Waiting:
     change: Change[Any]
     is_done: bool = False
+    done: Callable[[], None] | None = None
+    "Tells a task, which unlike a thread does not wait for its turn."
     result: Any = None
     error: BaseException | None = None
+
+    def outcome(self) -> Any:
+        if self.error is not None:
+            raise self.error
+        return self.result
 
 
 class Grouping:
@@ -36,6 +48,8 @@ class Grouping:
         self._turn = threading.Lock()
         self._queue: list[_Waiting] = []
         self._queue_lock = threading.Lock()
+        self._for_tasks = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._is_for_tasks_busy = False
 
     def make(self, change: Change[T]) -> T:
         """Make the change, perhaps with others; returns when it is on the disk. Raises what it raises."""
@@ -50,9 +64,34 @@ class Grouping:
                 self._make_all(self._taken())
             while not waiting.is_done:  # more were waiting than one transaction takes
                 self._make_all(self._taken())
-        if waiting.error is not None:
-            raise waiting.error
-        return cast("T", waiting.result)
+        return cast("T", waiting.outcome())
+
+    async def made(self, change: Change[T]) -> T:
+        """`make` for a task. When it is cancelled, its change is made all the same."""
+        loop = asyncio.get_running_loop()
+        on_disk = asyncio.Event()
+
+        def tell() -> None:
+            with suppress(RuntimeError):  # the loop has ended, and the task with it
+                loop.call_soon_threadsafe(on_disk.set)
+
+        waiting = _Waiting(change, done=tell)
+        with self._queue_lock:
+            self._queue.append(waiting)
+            if not self._is_for_tasks_busy:
+                self._is_for_tasks_busy = True
+                self._for_tasks.submit(self._make_until_none_waits)
+        await on_disk.wait()
+        return cast("T", waiting.outcome())
+
+    def _make_until_none_waits(self) -> None:
+        while True:
+            with self._turn:
+                self._make_all(self._taken())
+            with self._queue_lock:
+                if not self._queue:
+                    self._is_for_tasks_busy = False
+                    return
 
     def _taken(self) -> list[_Waiting]:
         with self._queue_lock:
@@ -60,6 +99,8 @@ class Grouping:
         return taken
 
     def _make_all(self, group: list[_Waiting]) -> None:
+        if not group:
+            return
         try:
             with writing(self._engine) as connection:
                 for waiting in group:
@@ -70,6 +111,8 @@ class Grouping:
                 self._make_alone(waiting)
         for waiting in group:
             waiting.is_done = True
+            if waiting.done is not None:
+                waiting.done()
 
     def _make_alone(self, waiting: _Waiting) -> None:
         waiting.error = None

@@ -1,11 +1,14 @@
 """Bytes that arrive: kept aside while their digests are taken, then held to their promise.
 
-What is small stays in memory; more goes into a file under a temporary name. Nothing counts before `settle`.
+What is small stays in memory; more goes into a file under a temporary name. Nothing counts before `settle`. Of what is
+not small no SHA-256 is taken unless the sender promised one: it costs more than receiving, writing and every other
+digest together.
 """
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+import secrets
+from collections.abc import AsyncIterator, Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,13 +17,12 @@ from typing import Self
 from anyio import CancelScope
 
 from outcrop.buckets import checksums, refusals
-from outcrop.buckets.checksums import Algorithm, Checksum
+from outcrop.buckets.checksums import Algorithm, Checksum, Running
 from outcrop.buckets.content_records import SMALL_BYTES
 from outcrop.store.objects import IncomingFile, ObjectFiles
 
 MAX_SINGLE_BYTES = 5 * 1024**3
 BLOCK_BYTES = 1024**2
-_WORTH_A_THREAD = 256 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,15 +52,16 @@ class Reception:
     """An arriving object or part: feed it with `write`, then `settle` it. Leaving the `with` drops what is not kept."""
 
     def __init__(self, files: ObjectFiles, promise: Promise, beside: Executor) -> None:
-        """`beside` takes one digest of a long block while the caller's thread takes the others."""
+        """`beside` takes the SHA-256 while the caller's thread takes the others: it lasts longer than all of them."""
         self.size = 0
         self.file: IncomingFile | None = None
         self._files = files
         self._promise = promise
         self._beside = beside
         self._small = bytearray()
-        self._sha256 = hashlib.sha256()
+        self._drawn = secrets.token_hex(32)
         self._md5 = hashlib.md5(usedforsecurity=False)
+        self._sha256 = hashlib.sha256() if promise.sha256 is not None else None
         self._checksum = None if promise.algorithm is None else checksums.running(promise.algorithm)
         self._opened = ExitStack()
 
@@ -70,7 +73,8 @@ class Reception:
 
     @property
     def digest(self) -> str:
-        return self._sha256.hexdigest()
+        """The name of the content, of 64 hexadecimal digits: its SHA-256 where that was taken, else drawn at random."""
+        return self._drawn if self._sha256 is None else self._sha256.hexdigest()
 
     @property
     def small(self) -> bytes:
@@ -87,59 +91,64 @@ class Reception:
             return None
         return Checksum(algorithm=self._promise.algorithm, value=checksums.encoded(self._checksum.digest()))
 
-    def write(self, data: bytes) -> None:
+    def write(self, *pieces: bytes) -> None:
         """Raises EntityTooLarge, DiskFull."""
-        self.size += len(data)
+        self.size += sum(map(len, pieces))
         if self.size > MAX_SINGLE_BYTES:
             raise refusals.entity_too_large(MAX_SINGLE_BYTES)
-        if len(data) < _WORTH_A_THREAD:
-            self._md5.update(data)
-            self._take(data)
+        if self.file is None and self.size <= SMALL_BYTES:
+            self._small += b"".join(pieces)
             return
-        beside = self._beside.submit(self._md5.update, data)  # hashlib lets go of the interpreter meanwhile
+        if self.file is None:
+            self.file = self._opened.enter_context(self._files.incoming())
+            pieces = (self.small, *pieces)
+            self._small = bytearray()
+        beside = None if self._sha256 is None else self._beside.submit(_update, self._sha256, pieces)
         try:
-            self._take(data)
+            for piece in pieces:
+                self.file.write(piece)
+                self._take(piece)
         finally:
-            beside.result()
+            if beside is not None:
+                beside.result()
 
     def settle(self) -> None:
         """Bring a file to the disk. Raises BadDigest when a promise is broken, and writes nothing more."""
+        if self.file is None:
+            self._sha256 = hashlib.sha256(self.small)  # of so little it costs nothing, and equal contents share a row
+            self._take(self.small)
         checksums.check_md5(self._promise.content_md5, self._md5.digest())
         checksum = self.checksum
         if checksum is not None:
             in_trailer = self._promise.trailers.get(f"x-amz-checksum-{checksum.algorithm.lower()}")
             checksums.check_value(checksum, self._promise.checksum or in_trailer)
-        if self._promise.sha256 not in (None, self.digest):
+        if self._promise.sha256 is not None and self._promise.sha256 != self.digest:
             raise refusals.payload_mismatch(str(self._promise.sha256), self.digest)
         if self.file is not None:
             self.file.settle()
 
     def _take(self, data: bytes) -> None:
-        self._sha256.update(data)
+        self._md5.update(data)
         if self._checksum is not None:
             self._checksum.update(data)
-        if self.file is None and self.size <= SMALL_BYTES:
-            self._small += data
-            return
-        if self.file is None:
-            self.file = self._opened.enter_context(self._files.incoming())
-            if self._small:
-                self.file.write(self.small)
-                self._small = bytearray()
-        self.file.write(data)
+
+
+def _update(digest: Running, pieces: Iterable[bytes]) -> None:
+    for piece in pieces:
+        digest.update(piece)
 
 
 async def receive(chunks: AsyncIterator[bytes], into: Reception) -> None:
     """Feed every chunk: a small body at once, a longer one block by block in a thread, while the next block arrives."""
     block, ended = await _block(chunks, SMALL_BYTES)
     if ended:
-        into.write(block)
+        into.write(*block)
         return
     loop = asyncio.get_running_loop()
     while block:
-        writing = loop.run_in_executor(None, into.write, block)
+        writing = loop.run_in_executor(None, into.write, *block)
         try:
-            block, ended = (b"", True) if ended else await _block(chunks, BLOCK_BYTES)
+            block, ended = ([], True) if ended else await _block(chunks, BLOCK_BYTES)
         finally:
             with CancelScope(shield=True):  # the file is closed next, so nobody may be writing to it
                 await asyncio.wait([writing])
@@ -148,13 +157,13 @@ async def receive(chunks: AsyncIterator[bytes], into: Reception) -> None:
             raise failure
 
 
-async def _block(chunks: AsyncIterator[bytes], size: int) -> tuple[bytes, bool]:
-    """The next chunks until they are longer than `size`, and whether they were the last."""
+async def _block(chunks: AsyncIterator[bytes], size: int) -> tuple[list[bytes], bool]:
+    """The next chunks until they are longer than `size`, and whether they were the last. To join them is to copy."""
     pieces: list[bytes] = []
     found = 0
     async for chunk in chunks:
         pieces.append(chunk)
         found += len(chunk)
         if found > size:
-            return b"".join(pieces), False
-    return b"".join(pieces), True
+            return pieces, False
+    return pieces, True

@@ -4,7 +4,7 @@ Keys are stored as their UTF-8 bytes, since S3 lists them in the order of these 
 letters. Every function takes an open connection: which rows change together is decided by the caller.
 """
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,8 +14,9 @@ from sqlalchemy.engine import Connection, Dialect
 
 from outcrop.buckets.checksums import Algorithm, Checksum, ChecksumType
 from outcrop.buckets.content_records import checksum_stored, note_unwanted, schema
-from outcrop.store.database import UtcTime, moment
+from outcrop.store.database import UtcTime
 from outcrop.store.point_reads import PointReads
+from outcrop.store.prepared import Prepared
 
 
 class Utf8(sql.types.TypeDecorator[str]):
@@ -76,14 +77,18 @@ _parts = sql.Table(
 )
 
 
-# Built once: these run for every object, and building a statement takes longer than running it.
-_BUCKET_NAMED = sql.select(_buckets).where(_buckets.c.name == sql.bindparam("named"))
-_OBJECT_AT = sql.select(_objects).where(
-    _objects.c.bucket == sql.bindparam("in_bucket"), _objects.c.key == sql.bindparam("at_key")
-)
-_OBJECT_COLUMNS = tuple(column.name for column in _objects.columns)
-_OBJECT_POINT = f"SELECT {', '.join(_OBJECT_COLUMNS)} FROM objects WHERE bucket = ? AND key = ?"
-_NEW_OBJECT = sql.insert(_objects)
+# These run for every object or part.
+_BUCKET_NAMED = Prepared(sql.select(_buckets).where(_buckets.c.name == sql.bindparam("named")))
+_HERE = (_objects.c.bucket == sql.bindparam("in_bucket")) & (_objects.c.key == sql.bindparam("at_key"))
+_OBJECT_AT = Prepared(sql.select(_objects).where(_HERE))
+_DIGEST_AT = Prepared(sql.select(_objects.c.digest).where(_HERE))
+_NEW_OBJECT = Prepared(sql.insert(_objects))
+_NO_OBJECT = Prepared(sql.delete(_objects).where(_HERE))
+_UPLOAD_WITH = Prepared(sql.select(_uploads).where(_uploads.c.id == sql.bindparam("named")))
+_PART = (_parts.c.upload_id == sql.bindparam("of_upload")) & (_parts.c.number == sql.bindparam("numbered"))
+_DIGEST_OF_PART = Prepared(sql.select(_parts.c.digest).where(_PART))
+_NEW_PART = Prepared(sql.insert(_parts))
+_NO_PART = Prepared(sql.delete(_parts).where(_PART))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,8 +154,8 @@ def add_bucket(connection: Connection, bucket: BucketRecord) -> None:
 
 
 def bucket_named(connection: Connection, name: str) -> BucketRecord | None:
-    row = connection.execute(_BUCKET_NAMED, {"named": name}).first()
-    return None if row is None else BucketRecord(**row._mapping)
+    found = _BUCKET_NAMED.first(connection, {"named": name})
+    return None if found is None else BucketRecord(**found)
 
 
 def all_buckets(connection: Connection) -> list[BucketRecord]:
@@ -162,33 +167,21 @@ def remove_bucket(connection: Connection, name: str) -> None:
 
 
 def object_at(connection: Connection, bucket: str, key: str) -> ObjectRecord | None:
-    row = connection.execute(_OBJECT_AT, {"in_bucket": bucket, "at_key": key}).first()
-    return None if row is None else _object(row)
+    found = _OBJECT_AT.first(connection, {"in_bucket": bucket, "at_key": key})
+    return None if found is None else _object(found)
 
 
 def object_by_point(points: PointReads, bucket: str, key: str) -> ObjectRecord | None:
     """The same without a connection, where `points.possible()`."""
-    row = points.row(_OBJECT_POINT, (bucket, key.encode()))
-    if row is None:
-        return None
-    named = dict(zip(_OBJECT_COLUMNS, row, strict=True))
-    checksum = named["checksum"]
-    return ObjectRecord(
-        **{
-            **named,
-            "key": key,
-            "modified": moment(named["modified"]),
-            "details": Details(**json.loads(named["details"])),
-            "checksum": None if checksum is None else checksum_stored(json.loads(checksum)),
-        }
-    )
+    found = points.first(_OBJECT_AT, {"in_bucket": bucket, "at_key": key})
+    return None if found is None else _object(found)
 
 
 def put_object(connection: Connection, record: ObjectRecord, *, replaces: ObjectRecord | None) -> None:
     """Write the row, in place of the one that is there, whose bytes become unwanted."""
     if replaces is not None:
         remove_object(connection, record.bucket, record.key, at=record.modified)
-    connection.execute(_NEW_OBJECT, asdict(record))
+    _NEW_OBJECT.run(connection, _columns_of(record) | {"details": vars(record.details)})
 
 
 def change_details(connection: Connection, record: ObjectRecord, details: Details) -> None:
@@ -198,11 +191,11 @@ def change_details(connection: Connection, record: ObjectRecord, details: Detail
 
 
 def remove_object(connection: Connection, bucket: str, key: str, *, at: datetime) -> None:
-    here = (_objects.c.bucket == bucket) & (_objects.c.key == key)
-    digest = connection.execute(sql.select(_objects.c.digest).where(here)).scalar()
-    if digest is not None:
-        connection.execute(sql.delete(_objects).where(here))
-        note_unwanted(connection, [digest], at=at)
+    here = {"in_bucket": bucket, "at_key": key}
+    found = _DIGEST_AT.first(connection, here)
+    if found is not None:
+        _NO_OBJECT.run(connection, here)
+        note_unwanted(connection, [found["digest"]], at=at)
 
 
 def objects_from(
@@ -212,7 +205,7 @@ def objects_from(
     query = sql.select(_objects).where(_objects.c.bucket == bucket, _objects.c.key >= start)
     if end is not None:
         query = query.where(_objects.c.key < end)
-    return [_object(row) for row in connection.execute(query.order_by(_objects.c.key).limit(limit))]
+    return [_object(row._asdict()) for row in connection.execute(query.order_by(_objects.c.key).limit(limit))]
 
 
 def add_upload(connection: Connection, upload: UploadRecord) -> None:
@@ -220,15 +213,21 @@ def add_upload(connection: Connection, upload: UploadRecord) -> None:
 
 
 def upload_with(connection: Connection, upload_id: str) -> UploadRecord | None:
-    row = connection.execute(sql.select(_uploads).where(_uploads.c.id == upload_id)).first()
-    return None if row is None else _upload(row)
+    found = _UPLOAD_WITH.first(connection, {"named": upload_id})
+    return None if found is None else _upload(found)
+
+
+def upload_by_point(points: PointReads, upload_id: str) -> UploadRecord | None:
+    """The same without a connection, where `points.possible()`."""
+    found = points.first(_UPLOAD_WITH, {"named": upload_id})
+    return None if found is None else _upload(found)
 
 
 def uploads_of(connection: Connection, bucket: str) -> list[UploadRecord]:
     """By key, then by when they began."""
     query = sql.select(_uploads).where(_uploads.c.bucket == bucket)
     rows = connection.execute(query.order_by(_uploads.c.key, _uploads.c.created, _uploads.c.id))
-    return [_upload(row) for row in rows]
+    return [_upload(row._asdict()) for row in rows]
 
 
 def remove_upload(connection: Connection, upload_id: str, *, at: datetime) -> None:
@@ -242,11 +241,12 @@ def remove_upload(connection: Connection, upload_id: str, *, at: datetime) -> No
 
 def put_part(connection: Connection, part: PartRecord) -> None:
     """Write the row, in place of an earlier part with this number."""
-    here = (_parts.c.upload_id == part.upload_id) & (_parts.c.number == part.number)
-    digests = connection.execute(sql.select(_parts.c.digest).where(here)).scalars().all()
-    connection.execute(sql.delete(_parts).where(here))
-    note_unwanted(connection, digests, at=part.modified)
-    connection.execute(sql.insert(_parts).values(asdict(part)))
+    here = {"of_upload": part.upload_id, "numbered": part.number}
+    before = _DIGEST_OF_PART.first(connection, here)
+    if before is not None:
+        _NO_PART.run(connection, here)
+        note_unwanted(connection, [before["digest"]], at=part.modified)
+    _NEW_PART.run(connection, _columns_of(part))
 
 
 def parts_of(connection: Connection, upload_id: str) -> list[PartRecord]:
@@ -263,19 +263,23 @@ def names_content(connection: Connection, digest: str) -> bool:
     return bool(connection.execute(sql.select(named)).scalar())
 
 
-def _object(row: sql.Row[Any]) -> ObjectRecord:
-    return ObjectRecord(
-        **{**row._mapping, "details": Details(**row.details), "checksum": checksum_stored(row.checksum)}
-    )
+def _columns_of(record: ObjectRecord | PartRecord) -> dict[str, Any]:
+    # As `asdict`, which copies what is only read here, and takes longer for it than the database for its row.
+    return vars(record) | {"checksum": record.checksum and vars(record.checksum)}
 
 
-def _upload(row: sql.Row[Any]) -> UploadRecord:
+def _object(row: Mapping[str, Any]) -> ObjectRecord:
+    parsed = {"details": Details(**row["details"]), "checksum": checksum_stored(row["checksum"])}
+    return ObjectRecord(**{**row, **parsed})
+
+
+def _upload(row: Mapping[str, Any]) -> UploadRecord:
     parsed = {
-        "details": Details(**row.details),
-        "algorithm": row.algorithm and Algorithm(row.algorithm),
-        "checksum_type": row.checksum_type and ChecksumType(row.checksum_type),
+        "details": Details(**row["details"]),
+        "algorithm": row["algorithm"] and Algorithm(row["algorithm"]),
+        "checksum_type": row["checksum_type"] and ChecksumType(row["checksum_type"]),
     }
-    return UploadRecord(**{**row._mapping, **parsed})
+    return UploadRecord(**{**row, **parsed})
 
 
 def _part(row: sql.Row[Any]) -> PartRecord:

@@ -92,7 +92,9 @@ class Uploads:
         self, place: Place, upload_id: str, number: int, chunks: AsyncIterator[bytes], promise: Promise
     ) -> PartRecord:
         """Store one part as it arrives; a part sent again replaces the one before."""
-        upload = await to_thread.run_sync(self.find, place, upload_id)
+        upload = self._found_at_once(place, upload_id)
+        if upload is None:
+            upload = await to_thread.run_sync(self.find, place, upload_id)
         promise = _promise_for(upload, number, promise)
         with refusals.full_disk_refused(), self._contents.reception(promise) as reception:
             await receive(chunks, reception)
@@ -159,6 +161,12 @@ class Uploads:
             if records.bucket_named(connection, bucket) is None:
                 raise refusals.no_such_bucket(bucket)
             return records.uploads_of(connection, bucket)
+
+    def _found_at_once(self, place: Place, upload_id: str) -> UploadRecord | None:
+        """As `find`, where that takes no thread; None says nothing."""
+        points = self._store.points
+        upload = records.upload_by_point(points, upload_id) if points.possible() else None
+        return upload if upload is not None and (upload.bucket, upload.key) == place else None
 
     def _keep_part(self, upload: UploadRecord, number: int, reception: Reception) -> PartRecord:
         reception.settle()

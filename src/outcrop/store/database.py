@@ -102,7 +102,12 @@ def writing(engine: Engine) -> Iterator[Connection]:
     if id(engine) in open_writes:
         yield open_writes[id(engine)]
         return
-    with _full_disk_named(), engine.execution_options(outcrop_writes=True).begin() as connection:
+    # The option is set on the connection: an engine with options of its own costs more to make than such a transaction.
+    with (
+        _full_disk_named(),
+        engine.connect() as connection,
+        connection.execution_options(outcrop_writes=True).begin(),
+    ):
         token = _open_writes.set({**open_writes, id(engine): connection})
         try:
             yield connection
@@ -184,7 +189,7 @@ def _begin(connection: Connection) -> None:
 def _full_disk_named() -> Iterator[None]:
     try:
         yield
-    except sql.exc.OperationalError as error:
+    except (sql.exc.OperationalError, sqlite3.OperationalError) as error:  # the driver's: see `prepared.py`
         if "disk is full" in str(error):
             raise DiskFull("The disk is full: nothing was changed. Free some space and try again.") from error
         raise

@@ -1,4 +1,4 @@
-"""Files named by the SHA-256 of their content: written under a temporary name, brought to the disk, renamed.
+"""Files named by 64 digits, equal for equal bytes only: written under a temporary name, brought to the disk, renamed.
 
 A file that has its final name is whole. Which files are still wanted is not known here: the rows that name a digest
 are (see `buckets/records.py`), and who removes a file must know that no row does.
@@ -42,7 +42,7 @@ class IncomingFile:
 
 
 class ObjectFiles:
-    """The folder of content-addressed files: `ab/ab12…`, and `incoming/` for those not yet whole."""
+    """The folder of files by their names: `ab/ab12…`, and `incoming/` for those not yet whole."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -68,7 +68,7 @@ class ObjectFiles:
             path.unlink(missing_ok=True)
 
     def keep(self, incoming: IncomingFile, digest: str) -> None:
-        """Give a settled file with this digest its final name; an equal file that is there already is replaced.
+        """Give a settled file this digest as its final name; an equal file that is there already is replaced.
 
         Keeping a file that was kept already changes nothing: a transaction that failed may be tried again.
         """

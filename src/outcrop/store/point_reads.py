@@ -7,13 +7,14 @@ transaction, there is no such way: ask `reading(engine)` then.
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy.engine import Engine
 
 from outcrop.store.database import BUSY_TIMEOUT_S, is_writing
+from outcrop.store.prepared import Prepared
 
 
 class PointReads:
@@ -30,13 +31,18 @@ class PointReads:
     def possible(self) -> bool:
         return self._is_sqlite and not is_writing(self._engine)
 
+    def first(self, prepared: Prepared, parameters: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The first row by the names of its columns, converted as ever. Only where `possible`."""
+        return prepared.first_by(self._connection(), self._engine.dialect, parameters)
+
     def row(self, query: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
         """The first row as SQLite has it: times as microseconds, documents as JSON text. Only where `possible`."""
-        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
-        if connection is None:
-            connection = self._connect()
-        found: tuple[Any, ...] | None = connection.execute(query, parameters).fetchone()
+        found: tuple[Any, ...] | None = self._connection().execute(query, parameters).fetchone()
         return found
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
+        return self._connect() if connection is None else connection
 
     def _connect(self) -> sqlite3.Connection:
         assert self._engine.url.database is not None, "SQLite lives in a file here"

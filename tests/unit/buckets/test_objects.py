@@ -1,7 +1,8 @@
 """The built-in S3 under its door: buckets and objects on a real database and real files."""
 
+import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from outcrop.buckets.receiving import Promise
 from outcrop.buckets.records import Details
 from outcrop.buckets.sweeping import GRACE
 from outcrop.clock import MovableClock
+from outcrop.errors import ServiceRefusal
 from outcrop.store.objects import IncomingFile, ObjectFiles
 from outcrop.store.store import Store
 from tests.buckets_room import HERE, LONG, MIB, files, put, put_part, refused
@@ -76,8 +78,43 @@ def test_an_object_comes_back_as_it_was_put(buckets: Buckets) -> None:
     assert buckets.find(*HERE) == record
     assert buckets.read_bytes(*HERE) == data
     assert record.etag == hashlib.md5(data).hexdigest()
-    assert record.digest == hashlib.sha256(data).hexdigest()
     assert (record.size, record.details) == (len(data), details)
+
+
+def test_a_long_content_is_named_by_its_digest_only_where_that_was_promised(buckets: Buckets, store: Store) -> None:
+    signed = Promise(sha256=hashlib.sha256(LONG).hexdigest())
+
+    one = put(buckets, LONG, Place("books", "one"), promise=signed)
+    two = put(buckets, LONG, Place("books", "two"), promise=signed)
+    three = put(buckets, LONG, Place("books", "three"))
+    four = put(buckets, LONG, Place("books", "four"))
+
+    assert one.digest == two.digest == signed.sha256
+    assert len({one.digest, three.digest, four.digest}) == 3
+    assert len(files(store)) == 3
+    assert {buckets.read_bytes("books", key) for key in ("one", "two", "three", "four")} == {LONG}
+    assert {len(each.digest) for each in (one, three, four)} == {64}
+
+
+@pytest.mark.parametrize("data", [b"short", LONG], ids=["short", "long"])
+def test_of_many_who_create_an_object_one_wins(buckets: Buckets, data: bytes) -> None:
+    async def create(number: int) -> str:
+        async def chunks() -> AsyncIterator[bytes]:
+            yield data + b"%d" % number
+
+        try:
+            await buckets.put(HERE, chunks(), conditions=Conditions(if_none_match="*"))
+        except ServiceRefusal as refusal:
+            return refusal.code
+        return str(number)
+
+    async def all_of_them() -> list[str]:
+        return await asyncio.gather(*(create(number) for number in range(8)))
+
+    answers = sorted(asyncio.run(all_of_them()))
+
+    assert answers[1:] == ["PreconditionFailed"] * 7
+    assert buckets.read_bytes(*HERE) == data + answers[0].encode()
 
 
 @pytest.mark.parametrize("key", ["a//b", "a/", "../../etc/passwd", "俳句/𐀀 ?&%2F+", ".", "/", "a\nb"])

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from outcrop.buckets.buckets import Buckets
+from outcrop.buckets.names import Place
 from outcrop.buckets.sweeping import GRACE, LEFTOVER_AGE
 from outcrop.clock import MovableClock
 from outcrop.store.store import Store
@@ -11,7 +12,7 @@ from tests.buckets_room import LONG, files
 
 def test_a_file_goes_a_while_after_its_last_row(buckets: Buckets, store: Store, clock: MovableClock) -> None:
     buckets.put_bytes("books", "one", LONG)
-    path = buckets.path(buckets.put_bytes("books", "two", LONG))
+    path = buckets.path(buckets.copy(Place("books", "one"), Place("books", "two")))
     buckets.remove("books", "one")
     clock.move(2 * GRACE)
     assert buckets.sweep() == 0  # the other row still names it
