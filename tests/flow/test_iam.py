@@ -288,11 +288,8 @@ def test_a_session_token_of_a_user(client: Client) -> None:
 
 def test_what_is_not_built_is_refused_rather_than_forgotten(client: Client) -> None:
     assert refusal(
-        client("sts").assume_role,
-        RoleArn="arn:aws:iam::123456789012:role/Any",
-        RoleSessionName="session",
-        Tags=[{"Key": "a", "Value": "b"}],
-    ) == ("ValidationError", 400, "Tags is not built in Outcrop yet. Ask for the session without it.")
+        client("sts").get_session_token, SerialNumber="arn:aws:iam::123456789012:mfa/jane", TokenCode="123456"
+    ) == ("ValidationError", 400, "SerialNumber is not built in Outcrop yet. Ask for the session without it.")
 
 
 def test_every_policy_operation_of_a_user(client: Client) -> None:
