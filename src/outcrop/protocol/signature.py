@@ -88,13 +88,12 @@ def _from_header(authorization: str, request: HttpRequest) -> Signed:
     if not authorization.startswith(ALGORITHM + " "):
         raise Illegible(f"The only signing method verified here is {ALGORITHM}.")
     credential, signed_headers, signature = _header_parts(authorization)
-    named = {"Credential": credential, "Signature": signature, "SignedHeaders": signed_headers}
-    lacking = [name for name, value in named.items() if not value]
     stamp = _header_stamp(request)
-    problems = [f"Authorization header requires '{name}' parameter." for name in lacking]
-    if stamp is None:
-        problems.append("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
-    if problems or stamp is None:
+    if not (credential and signature and signed_headers and stamp):
+        named = {"Credential": credential, "Signature": signature, "SignedHeaders": signed_headers}
+        problems = [f"Authorization header requires '{name}' parameter." for name, value in named.items() if not value]
+        if not stamp:
+            problems.append("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
         raise Illegible(" ".join(problems))
     return _signed(
         credential=credential,

@@ -25,6 +25,7 @@ from outcrop.protocol.signature import Ambiguous, Illegible, Signed
 from outcrop.protocol.signature_refusals import Case, refusal
 
 MAX_SKEW = timedelta(minutes=15)
+_OF_NOTHING = hashlib.sha256().hexdigest()
 _REGION = re.compile(r"[a-z0-9-]{2,32}")
 
 
@@ -110,7 +111,7 @@ def _expired(signed: Signed, now: datetime, end: datetime, protocol: str) -> Ser
 def _payload_hash(signed: Signed, request: HttpRequest) -> str:
     if signed.service != "s3":
         # Never the client's word for it: the body is here and is hashed.
-        return hashlib.sha256(request.body or b"").hexdigest()
+        return hashlib.sha256(request.body).hexdigest() if request.body else _OF_NOTHING
     stated = request.headers.get("x-amz-content-sha256")
     if stated is None and signed.lifetime_s is None:
         text = "Missing required header for this request: x-amz-content-sha256"

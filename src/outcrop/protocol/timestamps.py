@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -40,6 +41,7 @@ def write(moment: datetime, style: str) -> str | float:
     raise AssertionError(f"no such timestamp format in any model: {style}")
 
 
+@lru_cache(maxsize=4096)
 def iso8601(moment: datetime) -> str:
     """`2023-11-14T22:13:20Z`, with as many digits of the second as there are."""
     digits = "seconds" if not moment.microsecond else "microseconds" if moment.microsecond % 1000 else "milliseconds"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 from sqlalchemy.engine import Engine
@@ -50,7 +51,7 @@ class Store:
                 points=PointReads(engine),
             )
 
-    @property
+    @cached_property
     def is_local(self) -> bool:
         """A file on this machine: a row by its key is read faster than a thread is woken to read it."""
         return self.engine.dialect.name == "sqlite"
