@@ -1,13 +1,14 @@
 """The regular expressions of the service models, which are Java's, as Python's.
 
 A value must fit from its first character to its last, as in Java's `matches`. A pattern that Python cannot express is
-not checked at all; `tests/protocol/test_patterns.py` names each of them.
+not checked at all; `tests/protocol/test_validation.py` names each of them.
 """
 
 import re
 import sys
 import unicodedata
 from functools import cache
+from itertools import groupby
 
 _POSIX = {
     "ASCII": "\\x00-\\x7F", "Alnum": "a-zA-Z0-9", "Alpha": "a-zA-Z", "Digit": "0-9", "Lower": "a-z", "Upper": "A-Z",
@@ -40,6 +41,11 @@ def compiled(pattern: str) -> re.Pattern[str] | None:
         return None
 
 
+def prepare() -> None:
+    """Read what the first pattern with a Unicode property would wait for, a third of a second."""
+    _categories()
+
+
 def _joined(found: re.Match[str]) -> str:
     high, low = int(found[1], 16), int(found[2], 16)
     return f"\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
@@ -66,15 +72,21 @@ def _expand_properties(pattern: str) -> str:
 @cache
 def _ranges(category: str) -> str:
     """All characters of a Unicode category such as L or Zs, as the inside of a character class."""
-    first: int | None = None
-    parts = []
-    for code in range(sys.maxunicode + 2):
-        belongs = code <= sys.maxunicode and unicodedata.category(chr(code)).startswith(category)
-        if belongs and first is None:
-            first = code
-        elif not belongs and first is not None:
-            parts.append(f"\\U{first:08x}-\\U{code - 1:08x}")
-            first = None
+    parts = [f"\\U{first:08x}-\\U{last:08x}" for own, first, last in _categories() if own.startswith(category)]
     if not parts:
         raise KeyError(category)
     return "".join(parts)
+
+
+@cache
+def _categories() -> list[tuple[str, int, int]]:
+    """Every stretch of characters of one category: the category, the first and the last of them.
+
+    One pass over all of Unicode, for all categories: a request waits for the first pattern that asks for one.
+    """
+    stretches, first = [], 0
+    for category, characters in groupby(map(unicodedata.category, map(chr, range(sys.maxunicode + 1)))):
+        end = first + sum(1 for _ in characters)
+        stretches.append((category, first, end - 1))
+        first = end
+    return stretches

@@ -28,7 +28,7 @@ from outcrop.api.platform import Platform
 from outcrop.clock import Clock, SystemClock
 from outcrop.errors import MachineTrouble
 from outcrop.processes import die_with_parent
-from outcrop.protocol import routing
+from outcrop.protocol import patterns, routing
 from outcrop.server.silent import close_silent
 from outcrop.settings import PARTS_FILE, Settings
 
@@ -135,6 +135,7 @@ async def _read_services() -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
     for service in OPERATIONS:
         await to_thread.run_sync(_read_service, service)
+    await to_thread.run_sync(patterns.prepare)
 
 
 def _read_service(service: str) -> None:
