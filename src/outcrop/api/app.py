@@ -179,7 +179,7 @@ class Door:
             caller=upload.caller,
             region=upload.region,
             request_id=visit.request_id,
-            headers={**visit.request.headers, **upload.request.headers},
+            headers=upload.request.headers,
             source_ip=visit.source_ip,
             secure=visit.secure,
             body=upload.body,
