@@ -24,10 +24,12 @@ from botocore.exceptions import ParamValidationError
 
 from outcrop.protocol import service_model
 from tests.fuzz.mutations import Sent, mutated
+from tests.fuzz.seeds import BUCKET, KEY, Furniture, furnish, nudged, right
 from tests.random_values import Maker
 from tests.shaped_values import operation_of_botocore, protocol_of, request_from_botocore
 
-BUCKET, KEY = "fuzzed", "an/object"
+SEEDED = 0.7
+"""Of the proven requests, the share that begins with a right one about something that is there."""
 WRONG = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 SLOW_S = 2.0
 ENDS_S = 30.0
@@ -37,7 +39,14 @@ ENDS_S = 30.0
 class Report:
     statuses: Counter[str] = field(default_factory=Counter)
     troubles: list[str] = field(default_factory=list)
+    answered: set[str] = field(default_factory=set)
+    "The operations that succeeded at least once."
     slowest_s: float = 0.0
+
+    @property
+    def share_answered(self) -> float:
+        """Of the requests, those that succeeded: they went all the way through."""
+        return sum(num for status, num in self.statuses.items() if status < "4") / max(1, self.statuses.total())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +55,17 @@ class Campaign:
     credentials: Credentials
     slow_s: float = SLOW_S
 
-    def proven(self, count: int, seed: int) -> Report:
+    def proven(self, count: int, seed: int, there: Furniture) -> Report:
         """Requests whose signature is right, whatever else is wrong with them."""
         report = Report()
         for number in range(count):
             numbers = random.Random(f"{seed} proven {number}")
-            service, name, sent = drawn(numbers)
-            sent = self._signed(mutated(sent, numbers), service, self.credentials)
+            if numbers.random() < SEEDED:
+                service, name, sent = seeded(there, numbers)
+            else:
+                service, name, sent = drawn(numbers)
+                sent = mutated(sent, numbers)
+            sent = self._signed(sent, service, self.credentials)
             self._judge(report, f"{seed}/proven/{number} {service} {name}", sent, unproven=False)
         return report
 
@@ -94,6 +107,7 @@ class Campaign:
             took = min(took, again)
         report.slowest_s = max(report.slowest_s, took)
         report.statuses[str(status)] += 1
+        report.answered |= {name.rpartition(" ")[2]} if status is not None and status < 400 else set()
         if took > self.slow_s:
             report.troubles.append(f"{name}: {took:.1f} s: {sent!r:.600}")
         if status is None and not sent.cut:
@@ -122,6 +136,19 @@ class Campaign:
         return (int(head[1]) if len(head) > 2 else None), time.monotonic() - started
 
 
+def seeded(there: Furniture, numbers: random.Random) -> tuple[str, str, Sent]:
+    """A right request about something that is there; mostly with one value changed a little, or bent on its way."""
+    while True:
+        service, name, params = right(there, numbers)
+        if numbers.random() < 0.5:
+            params = nudged(params, numbers)
+        try:
+            sent = _sent(service, name, params, None, numbers)
+        except (ParamValidationError, AttributeError, LookupError, TypeError, ValueError):
+            continue  # botocore cannot write such a value
+        return service, name, mutated(sent, numbers, most=1) if numbers.random() < 0.2 else sent
+
+
 def drawn(numbers: random.Random) -> tuple[str, str, Sent]:
     """A request as botocore would make it, of any operation; half of S3's are for a bucket that exists."""
     while True:
@@ -136,17 +163,17 @@ def drawn(numbers: random.Random) -> tuple[str, str, Sent]:
         if service == "s3" and numbers.random() < 0.7:
             params |= {field: value for field, value in (("Bucket", BUCKET), ("Key", KEY)) if field in params}
         try:
-            made = request_from_botocore(operation, params, protocol)
+            return service, name, _sent(service, name, params, protocol, numbers)
         except ParamValidationError:
             continue
-        assert protocol_of(service, protocol)
-        kept = {key: value for key, value in made.headers.items() if key not in ("authorization", "content-length")}
-        body = made.body or (numbers.randbytes(20) if made.method == "PUT" and service == "s3" else b"")
-        return (
-            service,
-            name,
-            Sent(method=made.method, path=made.raw_path, query=made.raw_query, headers=kept, body=body),
-        )
+
+
+def _sent(service: str, name: str, params: dict[str, Any], protocol: str | None, numbers: random.Random) -> Sent:
+    made = request_from_botocore(operation_of_botocore(service, name), params, protocol)
+    assert protocol_of(service, protocol)
+    kept = {key: value for key, value in made.headers.items() if key not in ("authorization", "content-length")}
+    body = made.body or (numbers.randbytes(20) if made.method == "PUT" and service == "s3" else b"")
+    return Sent(method=made.method, path=made.raw_path, query=made.raw_query, headers=kept, body=body)
 
 
 def _changed(sent: Sent, numbers: random.Random) -> Sent:
@@ -174,32 +201,26 @@ def digest(home: Path) -> str:
     return whole.hexdigest()
 
 
-def furnish(client_of: Any) -> None:
-    """Something to break: a bucket with an object, a user, a role."""
-    s3, iam = client_of("s3"), client_of("iam")
-    s3.create_bucket(Bucket=BUCKET)
-    s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"whole")
-    iam.create_user(UserName="fuzzed")
-
-
 def main() -> None:
     from tests.fuzz.process import server_process
 
     count, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
     with tempfile.TemporaryDirectory() as folder, server_process(Path(folder)) as running:
-        furnish(running.client)
+        there = furnish(running.client)
         before = digest(Path(folder))
         campaign = Campaign(endpoint=running.endpoint, credentials=running.credentials)
         started = time.monotonic()
         unproven = campaign.unproven(count // 2, seed)
         unchanged = digest(Path(folder)) == before
-        proven = campaign.proven(count - count // 2, seed)
+        proven = campaign.proven(count - count // 2, seed, there)
         figures = {
             "requests": count,
             "seed": seed,
             "seconds": round(time.monotonic() - started),
             "unproven": dict(sorted(unproven.statuses.items())),
             "proven": dict(sorted(proven.statuses.items())),
+            "proven_that_succeeded": round(proven.share_answered, 3),
+            "operations_that_succeeded": len(proven.answered),
             "slowest_s": round(max(unproven.slowest_s, proven.slowest_s), 2),
             "records_unchanged_by_unproven": unchanged,
             "server_lives": running.process.poll() is None,

@@ -90,8 +90,8 @@ _BODIES = [
 ]  # fmt: skip
 
 
-def mutated(sent: Sent, numbers: random.Random) -> Sent:
-    for _ in range(numbers.choice([1, 1, 1, 2, 3])):
+def mutated(sent: Sent, numbers: random.Random, *, most: int = 3) -> Sent:
+    for _ in range(min(most, numbers.choice([1, 1, 1, 2, 3]))):
         sent = numbers.choice(MUTATIONS)(sent, numbers)
     return sent
 

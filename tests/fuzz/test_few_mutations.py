@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.campaign import ENDS_S, Campaign, digest, furnish
+from tests.fuzz.campaign import ENDS_S, Campaign, digest
 from tests.fuzz.process import ServerProcess, server_process
+from tests.fuzz.seeds import Furniture, furnish
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +18,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(home: Path) -> Iterator[ServerProcess]:
     with server_process(home) as running:
-        furnish(running.client)
         yield running
+
+
+@pytest.fixture(scope="module")
+def there(server: ServerProcess) -> Furniture:
+    return furnish(server.client)
 
 
 @pytest.fixture
@@ -27,14 +32,15 @@ def campaign(server: ServerProcess) -> Campaign:
     return Campaign(endpoint=server.endpoint, credentials=server.credentials, slow_s=ENDS_S / 2)
 
 
+@pytest.mark.usefixtures("there")
 def test_no_request_without_a_proof_changes_anything(campaign: Campaign, home: Path) -> None:
     before = digest(home)
     assert campaign.unproven(150, seed=7).troubles == []
     assert digest(home) == before
 
 
-def test_no_signed_request_breaks_the_server(campaign: Campaign, server: ServerProcess) -> None:
-    report = campaign.proven(150, seed=7)
+def test_no_signed_request_breaks_the_server(campaign: Campaign, server: ServerProcess, there: Furniture) -> None:
+    report = campaign.proven(150, seed=7, there=there)
     assert report.troubles == []
-    assert report.statuses["200"]  # some got all the way through
+    assert report.share_answered > 0.25, "most requests were turned away before they reached anything"
     assert server.process.poll() is None
