@@ -3,13 +3,16 @@
 Small requests: GetModelCustomizationJob at 32 connections, signed, against the same at moto's server, and against a
 bare granian + starlette that echoes a body of the same size. Objects: 1 GiB up and down and 1,000 small ones, through
 boto3, against moto's server and against hashing and writing the same bytes. The server's memory is watched throughout.
+
+Uploads are measured twice, alike for every server: with boto3 as it comes, which over HTTP takes a SHA-256 of each
+part to sign it, and without that, as over HTTPS. How long the client takes by itself is shown by uploads to a server
+that answers at once (`sink.py`).
 """
 
 import argparse
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -17,50 +20,19 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import boto3
 import psutil
-from botocore.config import Config
 
-from bench.load import Wire, free_port, requests_per_second, seconds_for_each, signed_for_s3, signed_get, wait_for
+from bench.doors import Door, echo_server, moto_door, our_door, sink_door
+from bench.load import Wire, requests_per_second, seconds_for_each, signed_for_s3, signed_get
 from bench.measuring import Row, environment, higher_is_better, interleaved, lower_is_better, report, seconds
 
 CONNECTIONS = 32
 SMALL = 1000
 PEERS = ("moto[server]==5.2.3", "granian", "starlette")
-ECHO = """
-from starlette.applications import Starlette
-from starlette.responses import Response
-from starlette.routing import Route
-BODY = b"x" * {size}
-async def echo(request):
-    return Response(BODY, media_type="application/json")
-app = Starlette(routes=[Route("/{{rest:path}}", echo)])
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Door:
-    """A server that speaks AWS: ours, or moto's."""
-
-    endpoint: str
-    key_id: str
-    secret: str
-    process: psutil.Process
-
-    def client(self, service: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id=self.key_id,
-            aws_secret_access_key=self.secret,
-            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
-        )
 
 
 def main() -> None:
@@ -80,7 +52,8 @@ def main() -> None:
         if given.only != "objects":
             rows += request_rows(ours, moto, python, given)
         if given.only != "requests":
-            rows += object_rows(ours, moto, place, given)
+            sink = stack.enter_context(sink_door())
+            rows += object_rows({"ours": ours, "moto": moto, "sink": sink}, place, given)
         memory = peak()
         rows.append(lower_is_better("resident memory of the server, peak", ours=memory, peer=200, unit="MB", goal=1))
     report("door", rows, ["The peer of the last row is the limit it must stay under."])
@@ -113,17 +86,17 @@ def path_of(job: dict[str, Any]) -> str:
     return f"/model-customization-jobs/{quote(job['jobArn'], safe='')}"
 
 
-def object_rows(ours: Door, moto: Door, place: Path, given: argparse.Namespace) -> list[Row]:
+def object_rows(doors: dict[str, Door], place: Path, given: argparse.Namespace) -> list[Row]:
     file = place / "large.bin"
     with file.open("wb") as out:
         for _ in range(given.mib):
             out.write(os.urandom(1 << 20))
-    doors = {"ours": ours, "moto": moto}
-    for door in doors.values():
+    stores = {"ours": doors["ours"], "moto": doors["moto"]}
+    for door in stores.values():
         door.client("s3").create_bucket(Bucket="bench")
 
-    def up(door: Door) -> Callable[[], float]:
-        return lambda: seconds(lambda: door.client("s3").upload_file(str(file), "bench", "large"))
+    def up(door: Door, **s3: Any) -> Callable[[], float]:
+        return lambda: seconds(lambda: door.client("s3", **s3).upload_file(str(file), "bench", "large"))
 
     def down(door: Door) -> Callable[[], float]:
         return lambda: seconds(lambda: door.client("s3").download_file("bench", "large", str(place / "down.bin")))
@@ -135,13 +108,14 @@ def object_rows(ours: Door, moto: Door, place: Path, given: argparse.Namespace) 
     taken = interleaved(
         {
             **{f"up {name}": up(door) for name, door in doors.items()},
-            **{f"down {name}": down(door) for name, door in doors.items()},
+            **{f"up unsigned {name}": up(door, payload_signing_enabled=False) for name, door in doors.items()},
+            **{f"down {name}": down(door) for name, door in stores.items()},
             "hash and write": lambda: seconds(lambda: hash_and_write(file, place / "written.bin")),
         },
         times=times,
     )
     assert (place / "down.bin").read_bytes() == file.read_bytes(), "what came down is not what went up"
-    few = interleaved({name: small(door) for name, door in doors.items()}, times=times)
+    few = interleaved({name: small(door) for name, door in stores.items()}, times=times)
     size, floor = f"{given.mib} MiB", taken["hash and write"]
 
     def faster(name: str, ours: float, peer: float, goal: float) -> Row:
@@ -149,6 +123,11 @@ def object_rows(ours: Door, moto: Door, place: Path, given: argparse.Namespace) 
 
     return [
         faster(f"upload of {size}, moto's server", taken["up ours"], taken["up moto"], 3),
+        faster(f"upload of {size}, the client alone", taken["up ours"], taken["up sink"], 0.2),
+        faster(f"unsigned upload of {size}, moto's server", taken["up unsigned ours"], taken["up unsigned moto"], 3),
+        faster(
+            f"unsigned upload of {size}, the client alone", taken["up unsigned ours"], taken["up unsigned sink"], 0.2
+        ),
         faster(f"download of {size}, moto's server", taken["down ours"], taken["down moto"], 3),
         faster(f"upload of {size}, hashed on each side and written", taken["up ours"], floor, 0.4),
         faster(f"download of {size}, hashed on each side and written", taken["down ours"], floor, 0.4),
@@ -207,68 +186,6 @@ def job_of(door: Door) -> dict[str, Any]:
     )
     found: dict[str, Any] = bedrock.get_model_customization_job(jobIdentifier="bench")
     return found
-
-
-@contextmanager
-def our_door(home: Path) -> Iterator[Door]:
-    port = free_port()
-    command = [sys.executable, "-m", "outcrop.server.serve", "--home", str(home), "--port", str(port)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        endpoint = f"http://127.0.0.1:{port}"
-        wait_for(f"{endpoint}/health")
-        shown = subprocess.run(
-            [sys.executable, "-m", "outcrop.cli.app", "env", "--home", str(home)],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        given = dict(
-            line.removeprefix("export ").split("=", 1) for line in shown.splitlines() if line.startswith("export ")
-        )
-        try:
-            yield Door(
-                endpoint=endpoint,
-                key_id=given["AWS_ACCESS_KEY_ID"].strip("'\""),
-                secret=given["AWS_SECRET_ACCESS_KEY"].strip("'\""),
-                process=psutil.Process(process.pid),
-            )
-        finally:
-            process.terminate()
-
-
-@contextmanager
-def moto_door(python: Path) -> Iterator[Door]:
-    port = free_port()
-    command = [str(python.parent / "moto_server"), "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        endpoint = f"http://127.0.0.1:{port}"
-        wait_for(f"{endpoint}/moto-api/")
-        try:
-            yield Door(endpoint=endpoint, key_id="testing", secret="testing", process=psutil.Process(process.pid))
-        finally:
-            process.terminate()
-
-
-@contextmanager
-def echo_server(python: Path, size: int) -> Iterator[str]:
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "echo.py").write_text(ECHO.format(size=size))
-        port = free_port()
-        command = [
-            str(python.parent / "granian"),
-            "--interface",
-            "asgi",
-            "--port",
-            str(port),
-            "--no-access-log",
-            "echo:app",
-        ]
-        with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            wait_for(f"http://127.0.0.1:{port}/")
-            try:
-                yield f"http://127.0.0.1:{port}"
-            finally:
-                process.terminate()
 
 
 @contextmanager
