@@ -1,9 +1,9 @@
 """The rows about bytes: small contents, what objects made of parts consist of, and what lost its last name.
 
 A content is known by its digest: the SHA-256 of its bytes; where nobody asked for that and it is long, 64 digits drawn
-at random; or, when an upload in parts made it, `digest_of_pieces`. Equal digests are equal bytes, but not the other way
-round. The bytes are in one of three places: up to `SMALL_BYTES` in a row here, which is on the disk with the commit that
-makes the object; else in a file of that name; or, as long as nobody needed them as one file, in those of its pieces.
+at random; or, when an upload in parts made it, `digest_of_pieces`. Equal digests are equal bytes, not the other way
+round. The bytes are in one of three places: up to `SMALL_BYTES` in a row here, on the disk with the commit that makes
+the object; else in a file of that name; or, as long as nobody needed them as one file, in the contents of its pieces.
 """
 
 import hashlib

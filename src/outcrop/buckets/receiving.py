@@ -23,6 +23,8 @@ from outcrop.store.objects import IncomingFile, ObjectFiles
 
 MAX_SINGLE_BYTES = 5 * 1024**3
 BLOCK_BYTES = 1024**2
+IN_FLIGHT_BYTES = 512 * 1024
+"Of each body that arrives: there may be dozens at once, and two such blocks of each are held."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +150,7 @@ async def receive(chunks: AsyncIterator[bytes], into: Reception) -> None:
     while block:
         writing = loop.run_in_executor(None, into.write, *block)
         try:
-            block, ended = ([], True) if ended else await _block(chunks, BLOCK_BYTES)
+            block, ended = ([], True) if ended else await _block(chunks, IN_FLIGHT_BYTES)
         finally:
             with CancelScope(shield=True):  # the file is closed next, so nobody may be writing to it
                 await asyncio.wait([writing])

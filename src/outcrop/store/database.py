@@ -26,6 +26,7 @@ BUSY_TIMEOUT_S = 30
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 _schema = sql.MetaData()
 _versions = sql.Table(
@@ -209,4 +210,4 @@ def _check_version(engine: Engine) -> None:
 
 
 def _to_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _JSON.encode(value)
