@@ -60,21 +60,19 @@ def _located(
 ) -> dict[str, Any]:
     """The members in the path, the query and the headers."""
     params: dict[str, Any] = {}
-    for name, member in shape.members.items():
-        wire_name = member.serialization.get("name", name)
-        value: Any = None
-        match member.serialization.get("location"):
-            case "uri" if wire_name in path_parameters:
-                value = scalars.read(member, path_parameters[wire_name], name)
-            case "querystring":
-                value = _from_query(member, query, wire_name, shape)
-            case "header" if wire_name.lower() in headers:
-                value = _from_header(member, headers[wire_name.lower()], wire_name)
-            case "headers":
-                value = _prefixed(headers, wire_name.lower())
-        if value is not None:
-            params[name] = value
-    return params
+    for wire_name, value in path_parameters.items():
+        if (label := shape.places.labels.get(wire_name)) is not None:
+            params[label.name] = scalars.read(label.shape, value, label.name)
+    if query:
+        for wire_name, key in shape.places.keys.items():
+            params[key.name] = _from_query(key.shape, query, wire_name, shape)
+    for wire_name, value in headers.items():
+        if (header := shape.places.headers.get(wire_name)) is not None:
+            shown_name = header.shape.serialization.get("name", header.name)
+            params[header.name] = _from_header(header.shape, value, shown_name)
+    for prefix, prefixed in shape.places.prefixes.items():
+        params[prefixed.name] = _prefixed(headers, prefix)
+    return {name: value for name, value in params.items() if value is not None}
 
 
 def _from_query(member: Shape, query: dict[str, list[str]], name: str, shape: StructureShape) -> Any:

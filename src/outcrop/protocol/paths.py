@@ -36,6 +36,8 @@ class Template:
 
     def match(self, request: HttpRequest) -> dict[str, str] | None:
         """The labels of the path, still encoded, or None."""
+        if (self.literal_keys or self.required_keys) and not request.raw_query:
+            return None
         found = self.exact.fullmatch(request.raw_path)
         if found is None and self.with_arns is not None and "/arn:" in request.raw_path:
             found = self.with_arns.fullmatch(request.raw_path)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 Model = Mapping[str, Any]
 
@@ -46,6 +46,22 @@ class Shape:
         return f"<{type(self).__name__} {self.name}>"
 
 
+class Placed(NamedTuple):
+    """A member by its model's name."""
+
+    name: str
+    shape: Shape
+
+
+class Places(NamedTuple):
+    """Members outside of the body, by their wire names; those of headers in lower case."""
+
+    labels: dict[str, Placed]
+    keys: dict[str, Placed]
+    headers: dict[str, Placed]
+    prefixes: dict[str, Placed]
+
+
 class StructureShape(Shape):
     @cached_property
     def members(self) -> dict[str, Shape]:
@@ -55,6 +71,18 @@ class StructureShape(Shape):
     def structures(self) -> "dict[str, StructureShape]":
         """The members that are structures: all events of a stream are."""
         return {name: member for name, member in self.members.items() if isinstance(member, StructureShape)}
+
+    @cached_property
+    def places(self) -> Places:
+        """The members that travel in the path, the query and the headers."""
+        found = Places({}, {}, {}, {})
+        tables = {"uri": found.labels, "querystring": found.keys, "header": found.headers, "headers": found.prefixes}
+        for name, member in self.members.items():
+            location, wire_name = member.serialization.get("location"), member.serialization.get("name", name)
+            if location in tables:
+                key = wire_name.lower() if location.startswith("header") else wire_name
+                tables[location][key] = Placed(name, member)
+        return found
 
     @cached_property
     def in_headers(self) -> dict[str, Shape]:

@@ -35,7 +35,25 @@ def violations(shape: StructureShape, params: dict[str, Any]) -> list[str]:
 
 def absences(shape: StructureShape, params: dict[str, Any]) -> list[str]:
     """Only the violations that something required is absent: what S3 judges before its operations do."""
+    if not _lacks(shape, params):
+        return []
     return [sentence for sentence in violations(shape, params) if sentence.startswith("Value null ")]
+
+
+def _lacks(shape: Shape, value: Any) -> bool:
+    """Whether anything required may be absent. It looks at nothing else, so it is quick where all is well."""
+    if isinstance(shape, StructureShape):
+        required = shape.required_members
+        if any(value.get(name) is None and not _flows(shape.members[name]) for name in required):
+            return True
+        return any(
+            _lacks(shape.members[name], inner) for name, inner in value.items() if isinstance(inner, dict | list)
+        )
+    if isinstance(shape, ListShape):
+        return any(item is None or _lacks(shape.member, item) for item in value)
+    if isinstance(shape, MapShape):
+        return any(item is None or _lacks(shape.value, item) for item in value.values())
+    return False
 
 
 def _structure(shape: StructureShape, params: dict[str, Any], path: str) -> Iterator[str]:
