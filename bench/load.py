@@ -1,13 +1,11 @@
 """A load over many connections that costs little itself: one thread, prepared bytes, sockets polled by the kernel."""
 
-import http.client
 import select
 import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -55,33 +53,63 @@ def _wire(request: AWSRequest, body: bytes) -> Wire:
 def seconds_for_each(wires: Sequence[Wire], *, connections: int) -> float:
     """How long it takes until every request has its answer; each must be 200."""
     waiting = list(reversed(wires))
+    open_ones: dict[int, socket.socket] = {}
+    answers: dict[int, bytes] = {}
+    poll = select.epoll()
 
-    def work() -> None:
-        connection = None
-        while True:
-            try:
-                wire = waiting.pop()
-            except IndexError:
-                break
-            if connection is None:
-                connection = http.client.HTTPConnection(wire.host, wire.port)
-                connection.connect()
-            connection.sock.sendall(wire.data)
-            response = http.client.HTTPResponse(connection.sock, method=wire.data[:4].decode().strip())
-            response.begin()
-            assert response.status == 200, response.read()
-            response.read()
-            if response.will_close:
-                connection.close()
-                connection = None
-        if connection is not None:
-            connection.close()
+    def ask(connection: socket.socket, wire: Wire) -> None:
+        answers[connection.fileno()] = b""
+        connection.sendall(wire.data)
+
+    def connect(wire: Wire) -> None:
+        connection = _connected(wire)
+        open_ones[connection.fileno()] = connection
+        poll.register(connection, select.EPOLLIN)
+        ask(connection, wire)
+
+    def close(number: int) -> None:
+        poll.unregister(number)
+        open_ones.pop(number).close()
 
     started = time.perf_counter()
-    with ThreadPoolExecutor(connections) as pool:
-        for done in [pool.submit(work) for _ in range(connections)]:
-            done.result()
+    for _ in range(min(connections, len(waiting))):
+        connect(waiting.pop())
+    while open_ones:
+        for number, _ in poll.poll(1):
+            piece = open_ones[number].recv(65536)
+            answers[number] += piece
+            head, end, body = answers[number].partition(b"\r\n\r\n")
+            if not end or len(body) < _stated_length(head):
+                assert piece, "the server closed a connection within an answer"
+                continue
+            assert head.split(b" ", 2)[1] == b"200", answers[number].decode(errors="replace")
+            closes = _closes(head)
+            if closes or not waiting:
+                close(number)
+            if waiting:
+                wire = waiting.pop()
+                if closes:
+                    connect(wire)
+                else:
+                    ask(open_ones[number], wire)
+    poll.close()
     return time.perf_counter() - started
+
+
+def _connected(wire: Wire) -> socket.socket:
+    connection = socket.create_connection((wire.host, wire.port))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def _stated_length(head: bytes) -> int:
+    """Of the body, by its Content-Length: every server measured here states one."""
+    lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    return int(lengths[0])
+
+
+def _closes(head: bytes) -> bool:
+    return head.startswith(b"HTTP/1.0") or b"connection: close" in head.lower()
 
 
 def requests_per_second(wire: Wire, *, connections: int, lasting_s: float) -> float:
@@ -96,8 +124,7 @@ def requests_per_second(wire: Wire, *, connections: int, lasting_s: float) -> fl
         connection.sendall(wire.data)
 
     def connect() -> None:
-        connection = socket.create_connection((wire.host, wire.port))
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = _connected(wire)
         open_ones[connection.fileno()] = connection
         poll.register(connection, select.EPOLLIN)
         ask(connection)
@@ -136,11 +163,9 @@ def _whole_answer(wire: Wire) -> tuple[int, bool]:
             data += connection.recv(65536)
         head, _, body = data.partition(b"\r\n\r\n")
         assert head.split(b" ", 2)[1] == b"200", data.decode(errors="replace")
-        lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
-        while len(body) < int(lengths[0]):
+        while len(body) < _stated_length(head):
             body += connection.recv(65536)
-    closes = head.startswith(b"HTTP/1.0") or b"connection: close" in head.lower()
-    return len(head) + 4 + len(body), closes
+    return len(head) + 4 + len(body), _closes(head)
 
 
 def free_port() -> int:
