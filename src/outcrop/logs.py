@@ -84,8 +84,8 @@ def tell(
         log.log(level, event, exc_info=exc_info, extra={_MEMBERS: members})
     elif log.isEnabledFor(level):
         # The same line without a record made for it: the door writes one for each request.
-        told = {**_head(datetime.now(UTC), logging.getLevelName(level), log.name, event), **members}
-        _lines.write(_json(told), at_once=level >= logging.WARNING)
+        head = _head(datetime.now(UTC), logging.getLevelName(level), log.name, event)
+        _lines.write(_json(head | members), at_once=level >= logging.WARNING)
 
 
 def line(record: logging.LogRecord) -> str:

@@ -3,9 +3,9 @@
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 import sqlalchemy as sql
 
@@ -24,8 +24,7 @@ _uses = table(
 _log = logging.getLogger("outcrop.access")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Use:
+class Use(NamedTuple):
     at: datetime
     service: str
     region: str
@@ -68,7 +67,7 @@ class Uses:
         try:
             with self._records.alone():
                 self._records.write_unnoted(sql.delete(_uses).where(_uses.c.id == used_id))
-                self._records.write_unnoted(sql.insert(_uses).values(id=used_id, **vars(use)))
+                self._records.write_unnoted(sql.insert(_uses).values(id=used_id, **use._asdict()))
         except (DiskFull, sql.exc.SQLAlchemyError) as error:
             # Who reads need not care that the disk is full or the database busy; who writes will be told.
             _log.warning("the last use of %s was not written: %s", used_id, error)

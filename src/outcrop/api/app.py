@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
@@ -132,9 +132,9 @@ class Door:
         limit = LARGEST_RUNTIME_BODY if routed.service in _RUNTIMES else LARGEST_BODY
         if routed.service != "s3" and visit.request.body is None:
             if not visit.incoming.ended.is_set():
-                await verification.turn_away(self._platform, visit.request, routed)
+                await self._platform.ask(verification.turn_away, self._platform, visit.request, routed)
             visit.request.body = await _read(visit, visit.incoming.read(limit))
-        verified, caller = await verification.verify(self._platform, visit.request, routed)
+        verified, caller = await self._platform.ask(verification.verify, self._platform, visit.request, routed)
         visit.caller_arn = caller.arn
         handler = self._operations.get(routed.service, {}).get(routed.operation.name)
         if handler is None:
@@ -199,7 +199,7 @@ class Door:
             assert isinstance(work, Coroutine), f"{call.operation} is an async def"
             answered = await _while_there(visit, work)
         elif is_quick(handler, self._platform, call):
-            answered = await self._platform.ask(partial(handler, self._platform), call)
+            answered = await self._platform.ask(handler, self._platform, call)
         else:
             answered = await anyio.to_thread.run_sync(handler, self._platform, call)
         assert isinstance(answered, dict | Answer | Streamed), f"{call.operation} answered {type(answered)}"

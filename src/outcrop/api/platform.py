@@ -6,7 +6,7 @@ What guards the door is opened at the start; the buckets and the rooms that work
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, TypeVarTuple
 
 from anyio import to_thread
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from outcrop.invocation.resolve import Targets
 
 
-_Asked = TypeVar("_Asked")
+_Asked = TypeVarTuple("_Asked")
 _Answer = TypeVar("_Answer")
 
 
@@ -84,11 +84,11 @@ class Platform:
             _once=once,
         )
 
-    async def ask(self, question: Callable[[_Asked], _Answer], asked: _Asked) -> _Answer:
+    async def ask(self, question: Callable[[*_Asked], _Answer], *asked: *_Asked) -> _Answer:
         """What access and rows by their keys are asked: at once from a local file, else in a thread."""
         if self.store.is_local:
-            return question(asked)
-        return await to_thread.run_sync(question, asked)
+            return question(*asked)
+        return await to_thread.run_sync(question, *asked)
 
     def rooms(self) -> "Rooms":
         """The rooms that work on models. The first call reads their code: not for the event loop."""

@@ -1,11 +1,10 @@
 """Who sent this request? The proof it carries is read, checked against what access knows, and named.
 
 Signature Version 4 everywhere, Version 2 for S3 beside it, API keys for Bedrock. Whatever the kind, what comes out is a
-caller, the region, and what the proof says of the body.
+caller, the region, and what the proof says of the body. It reads rows by their keys, so call it through `Platform.ask`.
 """
 
 from collections.abc import Iterator
-from functools import partial
 from urllib.parse import unquote
 
 from outcrop.access.caller import Caller
@@ -28,20 +27,20 @@ _OF_THE_PROOF = frozenset({
 })  # fmt: skip
 
 
-async def verify(platform: Platform, request: HttpRequest, routed: Routed) -> tuple[Verified, Caller]:
+def verify(platform: Platform, request: HttpRequest, routed: Routed) -> tuple[Verified, Caller]:
     """What was proven, and who did; refuses in the words of the service that was asked.
 
     A presigned request of S3 leaves with the headers that it brought in its query.
     """
     if bearer.claims(request):
-        return await _by_key(platform, request, routed)
+        return _by_key(platform, request, routed)
     is_s3 = routed.service == "s3"
     if is_s3 and sigv2.claims(request):
-        return await _by_version_2(platform, request)
+        return _by_version_2(platform, request)
     if is_s3:
         _check_scheme(request)
     signed = sigv4.read(request, protocol=routed.protocol)
-    credential = await platform.ask(platform.secret_for, signed.key_id)
+    credential = platform.secret_for(signed.key_id)
     verified = sigv4.verify(
         signed,
         credential,
@@ -56,13 +55,13 @@ async def verify(platform: Platform, request: HttpRequest, routed: Routed) -> tu
     return verified, credential.caller
 
 
-async def turn_away(platform: Platform, request: HttpRequest, routed: Routed) -> None:
+def turn_away(platform: Platform, request: HttpRequest, routed: Routed) -> None:
     """Refuses who proves nothing, before a body is read for them: no proof, an unknown key, a token that is none."""
     if bearer.claims(request):
-        await _by_key(platform, request, routed)
+        _by_key(platform, request, routed)
         return
     signed = sigv4.read(request, protocol=routed.protocol)
-    if await platform.ask(platform.secret_for, signed.key_id) is None:
+    if platform.secret_for(signed.key_id) is None:
         sigv4.verify(
             signed,
             None,
@@ -73,9 +72,9 @@ async def turn_away(platform: Platform, request: HttpRequest, routed: Routed) ->
         )
 
 
-async def _by_version_2(platform: Platform, request: HttpRequest) -> tuple[Verified, Caller]:
+def _by_version_2(platform: Platform, request: HttpRequest) -> tuple[Verified, Caller]:
     signed = sigv2.read(request)
-    credential = await platform.ask(platform.secret_for, signed.key_id)
+    credential = platform.secret_for(signed.key_id)
     verified = sigv2.verify(signed, credential, request, now=platform.clock.now())
     assert credential is not None, "verify refuses unknown keys"
     if signed.presigned:
@@ -83,7 +82,7 @@ async def _by_version_2(platform: Platform, request: HttpRequest) -> tuple[Verif
     return verified, credential.caller
 
 
-async def _by_key(platform: Platform, request: HttpRequest, routed: Routed) -> tuple[Verified, Caller]:
+def _by_key(platform: Platform, request: HttpRequest, routed: Routed) -> tuple[Verified, Caller]:
     if routed.service not in bearer.SERVICES:
         text = f"API keys open Bedrock only, not {routed.service}. Sign the request with an access key."
         raise Denied(text)
@@ -93,11 +92,11 @@ async def _by_key(platform: Platform, request: HttpRequest, routed: Routed) -> t
     presigned = bearer.presigned(key)
     kind = "LONG_TERM" if presigned is None else "SHORT_TERM"
     if presigned is None:
-        caller = await platform.ask(partial(_owner, platform), key)
+        caller = _owner(platform, key)
         verified = Verified(region=bearer.region_of(request, default=DEFAULT_REGION))
     else:
-        caller, verified = await _short_term(platform, presigned)
-    await platform.ask(partial(_check_may_use_keys, platform, kind=kind, region=verified.region), caller)
+        caller, verified = _short_term(platform, presigned)
+    _check_may_use_keys(platform, caller, kind=kind, region=verified.region)
     return verified, caller
 
 
@@ -110,10 +109,10 @@ def _owner(platform: Platform, key: str) -> Caller:
     return found.caller
 
 
-async def _short_term(platform: Platform, presigned: HttpRequest) -> tuple[Caller, Verified]:
+def _short_term(platform: Platform, presigned: HttpRequest) -> tuple[Caller, Verified]:
     try:
         signed = sigv4.read(presigned, protocol="rest-json")
-        credential = await platform.ask(platform.secret_for, signed.key_id)
+        credential = platform.secret_for(signed.key_id)
         verified = sigv4.verify(
             signed, credential, presigned, protocol="rest-json", service="bedrock", now=platform.clock.now()
         )

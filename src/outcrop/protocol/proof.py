@@ -1,9 +1,8 @@
 """What every kind of proof has in common: the secret it is checked against, and what is left after the check."""
 
 import hmac
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from outcrop.errors import ServiceRefusal
 from outcrop.protocol.signature import Signed
@@ -28,16 +27,14 @@ class Secret(Protocol):
     def expires(self) -> datetime | None: ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChunkSeal:
+class ChunkSeal(NamedTuple):
     """What the signatures of chunks are checked with: the request's own signature begins their chain."""
 
     signed: Signed
     key: bytes
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verified:
+class Verified(NamedTuple):
     """A request whose headers, path and query are what its sender proved. The body may still be to come."""
 
     region: str

@@ -8,9 +8,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 from outcrop.errors import Refusal
@@ -38,9 +38,8 @@ class Ambiguous(Refusal):
     """The request carries two signatures; which of them a reader takes must not matter."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Signed:
-    """What a request states about its signature."""
+class Signed(NamedTuple):
+    """What a request states about its signature. A tuple, since one is made for every request."""
 
     key_id: str
     day: str
