@@ -293,19 +293,15 @@ def _check(routed: Routed, params: dict[str, Any]) -> None:
 
 
 async def _serialized(visit: _Visit, routed: Routed, answered: Answered) -> HttpResponse:
-    answer = answered if isinstance(answered, Answer | Streamed) else Answer(answered)
-    if isinstance(answer, Streamed):
-        response = await _event_stream(visit, routed, answer)
+    if isinstance(answered, Streamed):
+        response = await _event_stream(visit, routed, answered)
     else:
+        members, status = (answered.members, answered.status) if isinstance(answered, Answer) else (answered, None)
         response = serialize.serialize(
-            routed.operation,
-            answer.members,
-            protocol=routed.protocol,
-            request_id=visit.request_id,
-            status=answer.status,
+            routed.operation, members, protocol=routed.protocol, request_id=visit.request_id, status=status
         )
-    if answer.headers:
-        response = replace(response, headers=response.headers | dict(answer.headers))
+    if isinstance(answered, Answer | Streamed) and answered.headers:
+        response = replace(response, headers=response.headers | dict(answered.headers))
     return await exchange.opened(response)
 
 
