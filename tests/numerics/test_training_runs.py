@@ -3,8 +3,10 @@
 import json
 import math
 import resource
+import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,10 +21,10 @@ from outcrop.network import adapters, load
 from outcrop.network.attention import Packed
 from outcrop.tokens.prompt_format import encode_pair
 from outcrop.tokens.tokenizer import Tokenizer
-from outcrop.training import finetune, pretrain
+from outcrop.training import checkpoint, finetune, loop, pretrain
+from outcrop.training.divergence import DivergedError
 from outcrop.training.loss import log_probabilities
-from outcrop.training.metrics import EvaluationMetrics, Hooks
-from outcrop.training.stepping import DivergedError
+from outcrop.training.metrics import EvaluationMetrics, Hooks, ModelCheckpoint, Progress, Start, StepMetrics
 from outcrop.training.task import TrainingHyper
 from tests import training_runs
 from tests.tiny import tiny_model
@@ -157,11 +159,120 @@ def test_continued_pre_training_learns_every_token_of_a_long_text(base: Path, tm
     assert result.notes == ("texts longer than the context were split into consecutive sequences; no token is lost",)
 
 
-def test_a_rate_that_breaks_the_loss_ends_with_a_sentence_and_keeps_the_checkpoint(base: Path, tmp_path: Path) -> None:
+def test_a_rate_that_breaks_the_loss_ends_with_a_sentence(base: Path, tmp_path: Path) -> None:
     broken = task(base, tmp_path, hyper=replace(HYPER, learning_rate=1e30, checkpoint_every_s=0))
-    with pytest.raises(DivergedError, match=r"^step \d+: the loss is no finite number any more \(learning rate .*\)"):
+    with pytest.raises(DivergedError) as error:
         finetune.train(broken, Hooks())
+    assert str(error.value) == (
+        "step 1: the loss is no finite number any more (loss nan, gradient norm nan, learning rate 8.88889e+29). "
+        "Choose a smaller learningRate or more warmup steps. There is no checkpoint before that is worth keeping."
+    )
     assert not broken.output_dir.exists()
+
+
+@pytest.mark.parametrize("held_out", [None, HELD_OUT])
+def test_a_diverging_run_ends_and_its_last_good_checkpoint_is_kept(
+    base: Path, tmp_path: Path, held_out: object
+) -> None:
+    # Given a model that knows the records, trained further at a rate that ruins it when warmup ends
+    knowing = replace(HYPER, epochs=40, learning_rate=1e-2)
+    finetune.train(task(base, tmp_path / "parent", hyper=knowing), Hooks())
+    ruinous = replace(HYPER, epochs=120, batch_size=10, learning_rate=0.15, warmup_steps=60)
+    kept: dict[str, Path] = {}
+
+    def keep(checkpoint: ModelCheckpoint, folder: Path) -> None:
+        kept[checkpoint.name] = Path(shutil.copytree(folder, tmp_path / "kept" / checkpoint.name))
+
+    run = task(base, tmp_path, hyper=ruinous, held_out=held_out, parent=tmp_path / "parent" / "out")
+    with pytest.raises(DivergedError, match="training diverges") as error:
+        finetune.train(run, Hooks(on_checkpoint=keep))
+    good = str(error.value).rsplit(" ", 1)[1].rstrip(".")
+    assert str(error.value).endswith(f"The last good checkpoint is {good}.")
+    assert good in kept
+    assert {path.name for path in kept[good].iterdir()} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "parity.json",
+    }
+
+
+def test_each_evaluation_leaves_a_model_checkpoint_and_the_best_is_the_result(base: Path, tmp_path: Path) -> None:
+    kept: dict[int, bytes] = {}
+
+    def keep(checkpoint: ModelCheckpoint, folder: Path) -> None:
+        kept[checkpoint.step] = (folder / "adapter_model.safetensors").read_bytes()
+
+    hyper = replace(HYPER, epochs=4, learning_rate=2e-2, evaluate_every_steps=5)
+    told = task(base, tmp_path, hyper=hyper, held_out=HELD_OUT)
+    result = finetune.train(told, Hooks(on_checkpoint=keep))
+    assert [evaluation.step for evaluation in result.evaluations] == [0, 5, 10, 12]
+    assert [(c.step, c.loss) for c in result.checkpoints] == [(e.step, e.loss) for e in result.evaluations[1:]]
+    assert list(kept) == [5, 10, 12]
+    assert (told.output_dir / "adapter_model.safetensors").read_bytes() == kept[result.best_step]
+    assert {path.suffix for path in told.run_dir.iterdir()} == {".safetensors"}  # the folders are gone
+
+
+def test_without_validation_each_epoch_leaves_a_model_checkpoint_at_most_ten(base: Path, tmp_path: Path) -> None:
+    told: list[ModelCheckpoint] = []
+    hyper = replace(HYPER, epochs=25, batch_size=10)
+    finetune.train(task(base, tmp_path, hyper=hyper), Hooks(on_checkpoint=lambda made, _folder: told.append(made)))
+    assert [made.step for made in told] == [2, 5, 7, 10, 12, 15, 17, 20, 22, 25]
+    assert {made.loss for made in told} == {None}
+
+
+def test_records_set_aside_are_evaluated_and_not_trained_on(base: Path, tmp_path: Path) -> None:
+    hyper = replace(HYPER, held_out_percentage=30.0, seed=5)
+    run = task(base, tmp_path, hyper=hyper)
+    result = finetune.train(run, Hooks())
+    note = "3 of 10 records were set aside for validation (30 %, seed 5) and are not trained on"
+    assert result.notes[0] == note
+    # Seven records: of each epoch's tokens, none are of the three
+    split, _ = loop._read(run)
+    assert sum(step.tokens for step in result.step_metrics) == 3 * sum(map(len, split.examples))
+    (validator,) = result.validators
+    assert validator.name == "train.jsonl (set aside)"
+    assert validator.custom.num_tokens == sum(example.num_supervised for example in split.evaluated)
+
+
+def test_the_steps_of_a_run_tell_rates_and_costs(base: Path, tmp_path: Path) -> None:
+    starts: list[Start] = []
+    told: list[Progress] = []
+    finetune.train(task(base, tmp_path, hyper=HYPER), Hooks(on_start=starts.append, on_progress=told.append))
+    (start,) = starts
+    assert (start.threads, start.steps) == (1, ())
+    assert start.num_parameters > start.num_trained > 0
+    assert start.peak_flops > 1e8
+    assert [progress.steps_done for progress in told] == list(range(1, 10))
+    last = told[-1]
+    assert last.peak_bytes >= last.resident_bytes * 0.99 > 1e7
+    assert last.seconds_left == 0
+    assert last.last.grad_norm > 0
+    assert last.last.flops / last.last.seconds < 2 * start.peak_flops  # a utilization above that would be a lie
+
+
+def test_a_disk_slower_than_the_steps_holds_no_step_back(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a disk that takes a checkpoint only when twenty steps were taken
+    taken = threading.Event()
+    steps: list[int] = []
+    real = checkpoint.write
+
+    def slow(folder: Path, state: checkpoint.Snapshot) -> Path:
+        assert state.step == 0 or taken.wait(60)
+        return real(folder, state)
+
+    def tell(step: StepMetrics) -> None:
+        steps.append(step.step)
+        if len(steps) == 20:
+            taken.set()
+
+    monkeypatch.setattr(checkpoint, "write", slow)
+    run = training_runs.resumable(base, tmp_path)
+    finetune.train(run, Hooks(on_step=tell))
+    # Then all sixty were taken, and what was written is whole
+    assert len(steps) == 60
+    assert all(checkpoint._is_whole(path) for path in run.run_dir.glob("*.safetensors"))
 
 
 def test_a_full_disk_does_not_stop_training_but_the_end_is_an_error(base: Path, tmp_path: Path) -> None:

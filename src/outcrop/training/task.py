@@ -22,6 +22,10 @@ class TrainingHyper:
     seed: int = 0
     evaluations_per_epoch: int | None = None
     "None: four, fewer where the validation data is large beside the training data."
+    evaluate_every_steps: int | None = None
+    "Steps between evaluations, counted over the run, its end included; None: by the epoch."
+    held_out_percentage: float = 0.0
+    "Of the training records, set aside for validation where no validation data is given; 0 to 50."
     patience: int | None = None
     "Stop after so many evaluations without improvement; None trains to the end."
     threshold: float = 0.0

@@ -1,0 +1,54 @@
+"""Model checkpoints: the weights on the way in the layout of a finished run, so that each can be served like one.
+
+Beside the checkpoints that a run goes on from, which hold more and serve nobody.
+"""
+
+import shutil
+from collections.abc import Sequence
+
+from outcrop.errors import MachineTrouble
+from outcrop.training import output
+from outcrop.training.examples import Example
+from outcrop.training.history import History
+from outcrop.training.metrics import Hooks, ModelCheckpoint
+from outcrop.training.plan import TrainingPlan
+from outcrop.training.stepping import Trained
+from outcrop.training.task import TrainingTask
+
+MOST = 10
+"Of one run. Each takes the room of a custom model; who wants a finer choice has the losses to choose from."
+
+
+def steps_to_keep(plan: TrainingPlan) -> frozenset[int]:
+    """Numbers of steps taken after which there is a model checkpoint.
+
+    After each evaluation, or each epoch where nothing is validated; where these are more than MOST, that many of them,
+    evenly spread, with the last.
+    """
+    places = sorted(plan.evaluate_after) or list(range(plan.steps_per_epoch, plan.steps + 1, plan.steps_per_epoch))
+    if len(places) <= MOST:
+        return frozenset(places)
+    return frozenset(places[len(places) * part // MOST - 1] for part in range(1, MOST + 1))
+
+
+def publish(
+    task: TrainingTask,
+    trained: Trained,
+    held_out: Sequence[Example],
+    history: History,
+    hooks: Hooks,
+    checkpoint: ModelCheckpoint,
+) -> None:
+    """Write the weights as they are now, hand the folder over, and note it. A full disk is told; training goes on."""
+    folder = task.run_dir / checkpoint.name
+    try:
+        output.save(
+            folder, trained.network, trained.routing, trained.shape, base_name=task.base_name, held_out=held_out
+        )
+        hooks.on_checkpoint(checkpoint, folder)
+    except (OSError, MachineTrouble) as error:
+        hooks.on_note(f"{checkpoint.name}: the model checkpoint could not be kept ({error}). Training goes on.")
+    else:
+        history.checkpoints.append(checkpoint)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
