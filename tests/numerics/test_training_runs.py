@@ -17,8 +17,9 @@ import torch
 from safetensors.torch import load_file
 
 from outcrop.errors import Invalid, MachineTrouble
-from outcrop.network import adapters, load
+from outcrop.network import adapter_files, adapters, load
 from outcrop.network.attention import Packed
+from outcrop.network.method import LoRA
 from outcrop.tokens.prompt_format import encode_pair
 from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.training import checkpoint, finetune, loop, pretrain
@@ -41,7 +42,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def greedy(base: Path, adapter: Path, prompts: list[str]) -> list[str]:
     network = load.load_base(base)
     routing = adapters.hold_adapters(network)
-    adapters.load(network, "learned", adapter)
+    adapter_files.load(network, "learned", adapter)
     tokenizer = Tokenizer.open(base)
     return [_continue(network, routing, tokenizer, prompt) for prompt in prompts]
 
@@ -127,7 +128,7 @@ def test_the_output_is_a_peft_folder_with_the_trainer_s_own_log_probabilities(ba
     }
     network = load.load_base(base)
     routing = adapters.hold_adapters(network)
-    adapters.load(network, "trained", tmp_path / "out")
+    adapter_files.load(network, "trained", tmp_path / "out")
     samples = json.loads((tmp_path / "out" / "parity.json").read_text())
     tokenizer = Tokenizer.open(base)
     for sample, record in zip(samples, HELD_OUT, strict=True):
@@ -139,11 +140,15 @@ def test_the_output_is_a_peft_folder_with_the_trainer_s_own_log_probabilities(ba
 def test_a_custom_model_is_trained_further(base: Path, tmp_path: Path) -> None:
     first = finetune.train(task(base, tmp_path / "1", hyper=HYPER, held_out=HELD_OUT), Hooks())
     second_task = task(
-        base, tmp_path / "2", hyper=replace(HYPER, rank=4), held_out=HELD_OUT, parent=tmp_path / "1" / "out"
+        base,
+        tmp_path / "2",
+        hyper=replace(HYPER, method=LoRA(rank=16, alpha=32)),
+        held_out=HELD_OUT,
+        parent=tmp_path / "1" / "out",
     )
     second = finetune.train(second_task, Hooks())
     assert second.validators[0].base.loss == pytest.approx(first.validators[0].custom.loss, abs=1e-6)
-    assert second.notes == ("rank 16 and alpha 32, from the custom model that is trained further",)
+    assert second.notes == ("lora of rank 16 and alpha 32, from the custom model that is trained further",)
     shapes = [load_file(tmp_path / run / "out" / "adapter_model.safetensors") for run in "12"]
     assert {n: t.shape for n, t in shapes[0].items()} == {n: t.shape for n, t in shapes[1].items()}
 
@@ -279,7 +284,7 @@ def test_a_full_disk_does_not_stop_training_but_the_end_is_an_error(base: Path, 
     full = task(base, tmp_path, hyper=replace(HYPER, checkpoint_every_s=0))
     notes: list[str] = []
     steps: list[int] = []
-    with _disk_takes(1000), pytest.raises(MachineTrouble, match="the trained adapter could not be written"):
+    with _disk_takes(1000), pytest.raises(MachineTrouble, match="what was trained could not be written"):
         finetune.train(full, Hooks(on_note=notes.append, on_step=lambda step: steps.append(step.step)))
     assert len(steps) == 9
     assert notes[0].endswith("could not be written (File too large). Training goes on; make room on the disk.")

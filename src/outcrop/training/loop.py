@@ -13,8 +13,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from outcrop.errors import MachineTrouble
-from outcrop.network import adapters, load
-from outcrop.network.adapters import LoRA
+from outcrop.network import load
 from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.training import divergence, machine, output
 from outcrop.training.divergence import DivergedError, demand_finite
@@ -24,7 +23,7 @@ from outcrop.training.flops import step_cost
 from outcrop.training.held_out import set_aside
 from outcrop.training.history import History
 from outcrop.training.keeper import Keeper
-from outcrop.training.loss import ADAPTER
+from outcrop.training.learner import prepare
 from outcrop.training.metrics import Hooks, ModelCheckpoint, Score, Start, TrainingResult, ValidatorResult
 from outcrop.training.model_checkpoints import publish, steps_to_keep
 from outcrop.training.pace import Pace
@@ -112,24 +111,10 @@ def _read(task: TrainingTask) -> tuple[Data, list[str]]:
 
 
 def _load(task: TrainingTask) -> tuple[Trained, list[str]]:
-    network = load.load_base(task.base_dir)
-    routing = adapters.hold_adapters(network)
-    shape = LoRA(rank=task.hyper.rank, alpha=task.hyper.alpha)
-    notes = []
-    if task.parent_adapter is None:
-        generator = torch.Generator().manual_seed(task.hyper.seed)
-        parameters = adapters.add_new(network, ADAPTER, shape, generator)
-    else:
-        parent = adapters.read_shape(task.parent_adapter)
-        if parent != shape:
-            notes.append(
-                f"rank {parent.rank} and alpha {parent.alpha:g}, from the custom model that is trained further"
-            )
-        shape = parent
-        parameters = adapters.load(network, ADAPTER, task.parent_adapter, trainable=True)
-    weights = TrainedWeights(parameters, weight_decay=task.hyper.weight_decay)
-    cost = step_cost(network, num_trained=weights.vector.numel())
-    return Trained(network, routing, weights, shape, cost), notes
+    learner = prepare(task)
+    weights = TrainedWeights(learner.parameters, weight_decay=task.hyper.weight_decay)
+    cost = step_cost(learner.network, num_trained=weights.vector.numel())
+    return Trained(learner.network, learner.routing, weights, learner.method, cost), list(learner.notes)
 
 
 def _plan(data: Data, hyper: TrainingHyper, notes: Sequence[str]) -> TrainingPlan:
@@ -250,10 +235,7 @@ def _save(run: _Run) -> None:
     task, trained = run.task, run.trained
     while True:
         try:
-            output.save(
-                task.output_dir, trained.network, trained.routing, trained.shape,
-                base_name=task.base_name, held_out=run.data.held_out,
-            )  # fmt: skip
+            output.save(task.output_dir, task, trained, held_out=run.data.held_out)
             return
         except MachineTrouble as trouble:
             if not run.hooks.try_again(trouble):

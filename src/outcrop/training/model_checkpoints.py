@@ -42,9 +42,7 @@ def publish(
     """Write the weights as they are now, hand the folder over, and note it. A full disk is told; training goes on."""
     folder = task.run_dir / checkpoint.name
     try:
-        output.save(
-            folder, trained.network, trained.routing, trained.shape, base_name=task.base_name, held_out=held_out
-        )
+        output.save(folder, task, trained, held_out=held_out)
         hooks.on_checkpoint(checkpoint, folder)
     except (OSError, MachineTrouble) as error:
         hooks.on_note(f"{checkpoint.name}: the model checkpoint could not be kept ({error}). Training goes on.")

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from outcrop.network.adapters import LoRA, Routing
+from outcrop.network.adapters import Routing
+from outcrop.network.method import Method
 from outcrop.training.batches import batch_at, rows_of
 from outcrop.training.divergence import demand_finite
 from outcrop.training.examples import Example
@@ -21,12 +22,12 @@ from outcrop.training.weights import TrainedWeights
 
 
 class Trained(NamedTuple):
-    """The network with the adapter that is trained."""
+    """The network with what it learns."""
 
     network: nn.Module
     routing: Routing
     weights: TrainedWeights
-    shape: LoRA
+    method: Method
     cost: StepCost
 
 

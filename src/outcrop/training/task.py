@@ -6,19 +6,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from outcrop.datasets.records import Customization
+from outcrop.network.method import DEFAULT, Method, continues, read_adapter
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingHyper:
-    """How to train. The defaults suit LoRA on a small network and a CPU."""
+    """How to train. The defaults suit a small network and a CPU."""
 
     epochs: int
     batch_size: int
     "Records of one optimizer step."
     learning_rate: float
     warmup_steps: int = 0
-    rank: int = 16
-    alpha: float = 32.0
+    method: Method = DEFAULT
     seed: int = 0
     evaluations_per_epoch: int | None = None
     "None: four, fewer where the validation data is large beside the training data."
@@ -46,7 +46,7 @@ class TrainingTask:
     base_dir: Path
     base_name: str
     parent_adapter: Path | None
-    "The adapter of a custom model that is trained further; None begins a new one."
+    "The adapter of a custom model that is trained further, on `base_dir`; None where there is none."
     train: Path
     validators: tuple[Path, ...]
     "The first is evaluated while training; the others at its beginning and end."
@@ -56,19 +56,29 @@ class TrainingTask:
     "Checkpoints; may be removed when the run is over."
     output_dir: Path
 
+    base_owner: str | None = None
+    "Id of the custom model whose own network `base_dir` holds; None: it is a foundation model's."
+
+    @property
+    def merges_parent(self) -> bool:
+        """Whether the parent's adapter becomes part of the network, since another method begins on it."""
+        parent = self.parent_adapter
+        return parent is not None and not continues(read_adapter(parent), self.hyper.method)
+
     def digest(self) -> str:
         """Equal for runs that learn the same from the same, wherever their files lie."""
         hyper = asdict(self.hyper)
         for name in ("threads", "checkpoint_every_s"):
             del hyper[name]
         parts = {
-            "base": [self.base_name, *_weights(self.base_dir)],
+            "base": [self.base_name, self.base_owner, *_weights(self.base_dir)],
             "parent": None
             if self.parent_adapter is None
             else _contents(self.parent_adapter / "adapter_model.safetensors"),
             "train": _contents(self.train),
             "validators": [_contents(path) for path in self.validators],
             "customization": self.customization,
+            "method": self.hyper.method.name,
             "hyper": hyper,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
