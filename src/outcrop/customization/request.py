@@ -13,9 +13,9 @@ from outcrop.customization import base as base_of
 from outcrop.customization import hyperparameters, memory
 from outcrop.customization.context import Context
 from outcrop.customization.data_access import DataAccess
+from outcrop.customization.names import check_model_name
 from outcrop.errors import Invalid
 from outcrop.jobs import jobs
-from outcrop.jobs.states import RUNNING
 from outcrop.store.idempotency import digest_of
 
 _MAX_VALIDATORS = 10
@@ -89,15 +89,7 @@ def _customization(base: BaseModel, params: Mapping[str, Any]) -> Customization:
 def _check_names(context: Context, params: Mapping[str, Any], region: str) -> None:
     if context.store.resources.find(jobs.KIND, region, params["jobName"]) is not None:
         raise Invalid("The provided job name is currently in use.")
-    name = params["customModelName"]
-    if context.models.look(region, name) is not None or _is_promised(context, name, region):
-        raise Invalid(f"The provided custom model name {name} is currently in use. Choose another name.")
-
-
-def _is_promised(context: Context, name: str, region: str) -> bool:
-    """Whether a job that still runs will leave a model of this name."""
-    running = (row for row in context.store.resources.all(jobs.KIND) if row.status in RUNNING and row.region == region)
-    return any(row.document["outputModelName"] == name for row in running)
+    check_model_name(context, params["customModelName"], region)
 
 
 def _check_data(context: Context, params: Mapping[str, Any]) -> int:

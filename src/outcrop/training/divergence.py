@@ -22,6 +22,9 @@ _STANDARD_ERRORS = 6
 class DivergedError(Refusal):
     """What was trained is worse than what training began with."""
 
+    checkpoint: str | None = None
+    "Name of the model checkpoint that holds the last good weights."
+
 
 def demand_finite(loss: float, *, step: int, rate: float, grad_norm: float = 0.0) -> None:
     """Raises DivergedError for NaN and infinity."""

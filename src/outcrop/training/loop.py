@@ -84,7 +84,11 @@ def _to_the_end(run: _Run) -> TrainingResult:
     try:
         stopped = _train(run)
     except DivergedError as error:
-        raise DivergedError(f"{error.message} {_keep_what_was_good(run)}") from error
+        good = _keep_what_was_good(run)
+        error.checkpoint = None if good is None else good.name
+        told = f"The last good checkpoint is {good.name}." if good else "No checkpoint before that is worth keeping."
+        error.message = f"{error.message} {told}"
+        raise
     if stopped:
         run.keeper.write(run.history)
         return _result("stopped", run, ())
@@ -183,14 +187,12 @@ def _publish(run: _Run, checkpoint: ModelCheckpoint) -> None:
     publish(run.task, run.trained, run.data.held_out, run.history, run.hooks, checkpoint)
 
 
-def _keep_what_was_good(run: _Run) -> str:
-    """Leave the last good weights as a model checkpoint, if they are not one yet, and say which it is."""
+def _keep_what_was_good(run: _Run) -> ModelCheckpoint | None:
+    """Leave the last good weights as a model checkpoint, if they are not one yet."""
     good = _best_of(run) or _last_good_of(run)
-    if good is None:
-        return "There is no checkpoint before that is worth keeping."
-    if good.step not in {checkpoint.step for checkpoint in run.history.checkpoints}:
+    if good is not None and good.step not in {checkpoint.step for checkpoint in run.history.checkpoints}:
         _publish(run, good)
-    return f"The last good checkpoint is {good.name}."
+    return good
 
 
 def _best_of(run: _Run) -> ModelCheckpoint | None:
