@@ -16,6 +16,7 @@ from outcrop.customization.data_access import DataAccess
 from outcrop.customization.names import check_model_name
 from outcrop.errors import Invalid
 from outcrop.jobs import jobs
+from outcrop.network import headers
 from outcrop.store.idempotency import digest_of
 
 _MAX_VALIDATORS = 10
@@ -51,7 +52,7 @@ def _document(
     _check_names(context, params, region)
     context.access.assert_passable(params["roleArn"], source_arn=job_arn)
     longest = _check_data(context, params)
-    _check_memory(start.base, values, longest)
+    _check_training(start, values, longest)
     kept = (
         "clientRequestToken",
         "roleArn",
@@ -112,10 +113,14 @@ def _longest_line(path: Path) -> int:
         return max((len(line) for line in lines), default=0)
 
 
-def _check_memory(base: BaseModel, values: Mapping[str, str], longest_bytes: int) -> None:
+def _check_training(start: base_of.Start, values: Mapping[str, str], longest_bytes: int) -> None:
+    """The method suits the network, and the machine has the memory."""
+    base = start.base
     assert base.folder is not None
     rate = base.learning_rate or memory.recommended_rate(base.folder)
-    hyper = hyperparameters.resolve(base.hyperparameters, values, recommended_rate=rate)
+    hyper = hyperparameters.resolve(base.hyperparameters, values, recommended_rate=rate, parent=start.method).hyper
+    headers.check_method(base.folder, hyper.method)
     # A token is at least a byte, so this many tokens at most; longer records than the context are refused later anyway.
     longest = min(longest_bytes, base.context_length)
-    memory.check(base.id, memory.need(base.folder, longest_tokens=longest, rank=hyper.rank), memory.available())
+    wanted = memory.need(base.folder, longest_tokens=longest, method=hyper.method, token_budget=hyper.token_budget)
+    memory.check(base.id, wanted, memory.available())

@@ -12,22 +12,22 @@ from pathlib import Path
 
 from outcrop import logs
 from outcrop.catalog.base_model import Customization
-from outcrop.customization import checkpoints, hyperparameters, lineage, memory
+from outcrop.customization import checkpoints, lineage
 from outcrop.customization.context import Context
 from outcrop.customization.full_disk import Patience, is_full
 from outcrop.customization.register import register
+from outcrop.customization.task import task_of
 from outcrop.customization.work import LONGEST_MESSAGE, Work, check, fetch
 from outcrop.datasets import preflight
 from outcrop.errors import MachineTrouble, Refusal
 from outcrop.jobs.jobs import Jobs
 from outcrop.jobs.leases import MAX_ATTEMPTS
 from outcrop.jobs.states import JobStatus, Phase
-from outcrop.network.method import LoRA
 from outcrop.store.resources import Resource
 from outcrop.training import finetune, pretrain
 from outcrop.training.divergence import DivergedError
 from outcrop.training.metrics import Hooks, ModelCheckpoint, TrainingResult
-from outcrop.training.task import TrainingHyper, TrainingTask
+from outcrop.training.task import TrainingTask
 
 _ASK_EVERY_S = 0.5
 _INTERNAL = "Encountered an unexpected error when processing the request, please try again"
@@ -103,7 +103,7 @@ def _phases(work: Work, patience: Patience) -> bool:
     checked = check(work, files)
     jobs.enter(job.arn, Phase.DATA_PROCESSING)
     work.journal.report("processing data")
-    task = _task(work, files)
+    task = task_of(work.context, job, work.start, files=files, run_dir=work.run_dir / "checkpoints")
     train = finetune.train if work.customization is Customization.FINE_TUNING else pretrain.train
     result = train(task, _hooks(work, task, patience))
     if result.status == "stopped":
@@ -148,37 +148,6 @@ def _hooks(work: Work, task: TrainingTask, patience: Patience) -> Hooks:
     )
 
 
-def _task(work: Work, files: list[Path]) -> TrainingTask:
-    document = work.job.document
-    rate = work.base.learning_rate or memory.recommended_rate(work.folder)
-    hyper = hyperparameters.resolve(work.base.hyperparameters, document["hyperParameters"], recommended_rate=rate)
-    for note in hyper.notes:
-        logs.tell(_log, "hyperparameters", job=work.job.arn, note=note)
-    return TrainingTask(
-        base_dir=work.folder,
-        base_name=work.base.engine,
-        parent_adapter=work.context.models.folder(work.parent.arn) if work.parent else None,
-        train=files[0],
-        validators=tuple(files[1:]),
-        customization=work.customization.value,
-        hyper=TrainingHyper(
-            epochs=hyper.epochs,
-            batch_size=hyper.batch_size,
-            learning_rate=hyper.learning_rate,
-            warmup_steps=hyper.warmup_steps,
-            method=LoRA(rank=hyper.rank, alpha=hyper.alpha),
-            seed=hyper.seed,
-            evaluations_per_epoch=hyper.evaluations_per_epoch,
-            patience=hyper.patience,
-            threshold=hyper.threshold,
-            token_budget=memory.ROW_TOKENS,
-            threads=work.context.settings.threads,
-        ),
-        run_dir=work.run_dir / "checkpoints",
-        output_dir=work.context.models.folder(document["modelArn"]),
-    )
-
-
 def _complete_patiently(
     work: Work, task: TrainingTask, result: TrainingResult, checked: preflight.Report, patience: Patience
 ) -> bool:
@@ -200,7 +169,7 @@ def _complete(work: Work, task: TrainingTask, result: TrainingResult, checked: p
     work.journal.end("Completed", steps=result.steps, best_step=result.best_step, stopped_early=result.stopped_early)
     document = lineage.of_job(work.job, work.base, task, result, checked)
     lineage.write(task.output_dir, document)
-    register(work.context, work.job, work.base, work.parent, task, result)
+    register(work.context, work.job, work.base, work.start.parent, task, result)
     shutil.rmtree(work.run_dir, ignore_errors=True)
 
 

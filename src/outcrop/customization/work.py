@@ -9,8 +9,9 @@ from typing import Any
 
 from outcrop import logs
 from outcrop.catalog.base_model import BaseModel, Customization
-from outcrop.customization import events
+from outcrop.customization import base, events
 from outcrop.customization.artifacts import Artifacts
+from outcrop.customization.base import Start
 from outcrop.customization.context import Context
 from outcrop.customization.data_access import DataAccess
 from outcrop.customization.events import Events
@@ -32,8 +33,7 @@ class Work:
 
     context: Context
     job: Resource
-    base: BaseModel
-    parent: Resource | None
+    start: Start
     data: DataAccess
     artifacts: Artifacts
     run_dir: Path
@@ -44,19 +44,28 @@ class Work:
         document = job.document
         data = DataAccess(context=context, role_arn=document["roleArn"])
         output = document["outputDataConfig"]["s3Uri"]
-        parent = context.models.find(job.region, document["parentArn"]) if document["parentArn"] else None
+        identifier = document["parentArn"] or document["baseId"]
         artifacts = Artifacts(data=data, output_uri=output, job_arn=job.arn)
         run_dir = context.settings.runs / job.arn.rsplit("/", 1)[-1]
         return cls(
             context=context,
             job=job,
-            base=context.catalog.usable(document["baseId"]),
-            parent=parent,
+            start=base.resolve(context.catalog, context.models, region=job.region, identifier=identifier),
             data=data,
             artifacts=artifacts,
             run_dir=run_dir,
-            journal=Journal(artifacts, Events(run_dir / events.FILE, context.clock), report),
+            journal=Journal(
+                artifacts,
+                Events(run_dir / events.FILE, context.clock),
+                report,
+                tensorboard=document["hyperParameters"].get("outcrop.tensorboard") == "true",
+            ),
         )
+
+    @property
+    def base(self) -> BaseModel:
+        """With the weights the job starts from."""
+        return self.start.base
 
     @property
     def customization(self) -> Customization:

@@ -14,6 +14,8 @@ from outcrop.errors import Invalid
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
+OWN_BASE = "base-"
+"A custom model's folder may hold the network below its adapter, under this and the id of the model that first had it."
 
 # What in a file of PEFT's would change the answers, and is not understood here.
 _LORA_ODD = (

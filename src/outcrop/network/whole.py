@@ -11,9 +11,6 @@ from torch import Tensor, nn
 from outcrop.network.adapters import bare
 from outcrop.network.load import serving_dtype
 
-BASE = "base-"
-"A custom model's folder may hold the network below its adapter under this name and an id."
-
 _WEIGHTS = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".gguf", ".onnx")
 _BESIDE = (".json", ".jinja", ".model", ".txt")
 "What belongs to a model beside its weights: configurations, tokenizer, chat template."

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 
 from outcrop.errors import MachineTrouble
 from outcrop.network import adapter_files, whole
-from outcrop.network.method import Full
+from outcrop.network.method import OWN_BASE, Full
 from outcrop.training.checkpoint import sync_folder
 from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER, log_probabilities
@@ -58,9 +58,9 @@ def _write(making: Path, task: TrainingTask, trained: Trained) -> None:
         return
     adapter_files.save(making, trained.network, ADAPTER, trained.method, base=task.base_name)
     if task.merges_parent:
-        whole.save(making / f"{whole.BASE}{task.output_dir.name}", trained.network, like=task.base_dir)
+        whole.save(making / f"{OWN_BASE}{task.output_dir.name}", trained.network, like=task.base_dir)
     elif task.base_owner is not None:
-        whole.link(making / f"{whole.BASE}{task.base_owner}", task.base_dir)
+        whole.link(making / f"{OWN_BASE}{task.base_owner}", task.base_dir)
 
 
 def _sample(trained: Trained, example: Example) -> dict[str, list[int] | list[float]]:

@@ -38,7 +38,9 @@ def take_step(
     began = time.perf_counter()
     chosen = batch_at(step, len(examples), batch_size=hyper.batch_size, seed=hyper.seed)
     batch = [examples[index] for index in chosen]
-    rate = learning_rate(step, steps=plan.steps, warmup_steps=plan.warmup_steps, peak=plan.learning_rate)
+    rate = learning_rate(
+        step, steps=plan.steps, warmup_steps=plan.warmup_steps, peak=plan.learning_rate, schedule=hyper.schedule
+    )
     loss = compute_gradient(trained, batch, token_budget=hyper.token_budget)
     norm = trained.weights.clip(hyper.max_grad_norm)
     demand_finite(loss, step=step, rate=rate, grad_norm=norm)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from outcrop.datasets.records import Customization
 from outcrop.network.method import DEFAULT, Method, continues, read_adapter
+from outcrop.training.schedule import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,7 @@ class TrainingHyper:
     "Records of one optimizer step."
     learning_rate: float
     warmup_steps: int = 0
+    schedule: Schedule = "linear"
     method: Method = DEFAULT
     seed: int = 0
     evaluations_per_epoch: int | None = None
