@@ -1,4 +1,5 @@
-"""The quickstart under fire: each part killed at ten random moments, and the result is that of a quiet run.
+"""The quickstart under fire: each part killed at ten random moments, and one job whose worker is killed fifty times; the
+result is that of a quiet run.
 
 Run by `make soak`; writes its figures to build/soak/kills.json.
 """
@@ -16,10 +17,11 @@ from typing import Any
 
 import pytest
 
-from tests.installed import Installed, installed
+from tests.installed import TINY, Installed, eventually, installed, pairs, with_tiny_models
 
 ROOT = Path(__file__).parent.parent.parent
 KILLS = 10
+FIFTY = 50
 ENGINE = "engine-outcrop.starter-v1"
 PARTS = (ENGINE, "server", "worker")
 # An engine lives through the end of a quickstart only: seconds between two of its kills.
@@ -82,6 +84,80 @@ def test_a_quickstart_under_fire_ends_as_a_quiet_one(part: str, quiet: dict[str,
     assert under_fire["weights"] == quiet["weights"]
     assert under_fire["custom"] == quiet["custom"]
     assert kills == KILLS
+
+
+def test_a_job_whose_worker_is_killed_fifty_times_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+    """Killed at random moments, of which no two attempts have the same: importing, reading, training, writing."""
+    chance = random.Random(50)
+    with installed(with_tiny_models(tmp_path / "home")) as house:
+        s3 = house.client("s3")
+        s3.create_bucket(Bucket="fifty")
+        s3.put_object(Bucket="fifty", Key="train.jsonl", Body=pairs(400))
+        s3.put_object(Bucket="fifty", Key="validation.jsonl", Body=pairs(8))
+        undisturbed = ended(house, start(house, "undisturbed"))
+        job = start(house, "killed")
+        killed: list[int] = []
+        while len(killed) < FIFTY and status(house, job) == "InProgress":
+            pid = eventually(lambda: new_worker(house, killed))
+            before = steps_done(house, job)
+            # Every third one is killed wherever it is; the others once they came further, lest the job is given up.
+            while len(killed) % 3 and steps_done(house, job) <= before and status(house, job) == "InProgress":
+                time.sleep(0.1)
+            time.sleep(chance.uniform(0, 1.5))
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+        again = ended(house, job)
+        note("fifty kills of one job", {"kills": len(killed), "steps": steps_done(house, job)})
+        assert (undisturbed["status"], again["status"]) == ("Completed", "Completed"), again.get("failureMessage")
+        assert len(killed) == FIFTY
+        assert again["validationMetrics"] == undisturbed["validationMetrics"]
+        assert adapter(house, again) == adapter(house, undisturbed)
+
+
+def start(house: Installed, name: str) -> str:
+    job: str = house.client("bedrock").create_model_customization_job(
+        jobName=name,
+        customModelName=name,
+        roleArn=house.role,
+        baseModelIdentifier=TINY,
+        trainingDataConfig={"s3Uri": "s3://fifty/train.jsonl"},
+        validationDataConfig={"validators": [{"s3Uri": "s3://fifty/validation.jsonl"}]},
+        outputDataConfig={"s3Uri": f"s3://fifty/{name}"},
+        hyperParameters={
+            "epochCount": "40",
+            "batchSize": "4",
+            "learningRate": "0.001",
+            "outcrop.evaluationsPerEpoch": "1",
+        },
+    )["jobArn"]
+    return job
+
+
+def status(house: Installed, job: str) -> str:
+    return str(house.client("bedrock").get_model_customization_job(jobIdentifier=job)["status"])
+
+
+def ended(house: Installed, job: str) -> Any:
+    eventually(lambda: status(house, job) != "InProgress", within_s=1200)
+    return house.client("bedrock").get_model_customization_job(jobIdentifier=job)
+
+
+def new_worker(house: Installed, killed: list[int]) -> int | None:
+    pid = house.pid_of("worker")
+    return None if pid in killed else pid
+
+
+def steps_done(house: Installed, job: str) -> int:
+    s3 = house.client("s3")
+    for item in s3.list_objects_v2(Bucket="fifty").get("Contents", []):
+        if item["Key"].endswith(f"{job.rsplit('/', 1)[-1]}/training_artifacts/progress.json"):
+            return int(json.loads(s3.get_object(Bucket="fifty", Key=item["Key"])["Body"].read())["step"])
+    return 0
+
+
+def adapter(house: Installed, job: Any) -> str:
+    folder = house.settings.models / job["outputModelArn"].rsplit("/", 1)[-1]
+    return hashlib.sha256((folder / "adapter_model.safetensors").read_bytes()).hexdigest()
 
 
 def note(part: str, figures: dict[str, Any]) -> None:
