@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas
 
+from outcrop.buckets.listing import Asked
 from outcrop.clock import SystemClock
 from outcrop.customization import imported, request, run
 from outcrop.customization.context import Context
@@ -78,6 +79,12 @@ class JobHouse:
     def folder(self, job: str) -> str:
         """Key of the job's folder."""
         return f"out/{self.context.jobs.get(job).name}/model-customization-job-{job.rsplit('/', 1)[-1]}"
+
+    def keys(self, job: str) -> list[str]:
+        """All objects in the job's folder."""
+        prefix = f"{self.folder(job)}/"
+        found = self.context.buckets.list_objects(BUCKET, Asked(prefix=prefix)).objects
+        return [item.key.removeprefix(prefix) for item in found]
 
     def events(self, job: str) -> list[dict[str, Any]]:
         lines = self.output(job, "training_artifacts/events.jsonl").splitlines()

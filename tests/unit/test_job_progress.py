@@ -94,6 +94,32 @@ def test_what_a_killed_worker_told_is_not_lost(house: JobHouse, at_once: None) -
     assert house.training_csv(job)["step_number"].tolist() == list(range(6))
 
 
+def test_tensorboard_gets_its_file_when_it_is_asked_for(house: JobHouse) -> None:
+    jobs = [
+        house.create(name, more={"outcrop.tensorboard": wish})
+        for name, wish in (("with", "true"), ("without", "false"))
+    ]
+    for job in jobs:
+        house.work(job)
+    keys = [house.keys(job) for job in jobs]
+    (name,) = [key for key in keys[0] if "tensorboard" in key]
+    assert name.startswith("training_artifacts/tensorboard/events.out.tfevents.")
+    assert b"validation/loss" in house.output(jobs[0], name)
+    assert [key for key in keys[1] if "tensorboard" in key] == []
+
+
+def test_records_are_set_aside_by_the_percentage(house: JobHouse) -> None:
+    job = house.create("aside", validate=False, more={"outcrop.evalPercentage": "25", "outcrop.seed": "3"})
+    house.work(job)
+    events = house.events(job)
+    (plan,) = [event["lines"] for event in events if event["event"] == "plan"]
+    note = "note         3 of 12 records were set aside for validation (25 %, seed 3) and are not trained on"
+    assert note in plan
+    assert [event["event"] for event in events].count("evaluation") > 1
+    (score,) = json.loads(house.output(job, "validation_artifacts/held_out.json"))
+    assert score["file"] == "train.jsonl (set aside)"
+
+
 def test_each_model_checkpoint_becomes_a_model_of_its_own(house: JobHouse) -> None:
     job = house.create("kept")
     house.work(job)
