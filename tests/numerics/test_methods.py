@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from outcrop.errors import Invalid
+from outcrop.inference.engine import Engine
+from outcrop.inference.request import Request
 from outcrop.network import adapter_files, adapters, load
 from outcrop.network.adapters import Routing, Span
 from outcrop.network.attention import Packed
@@ -214,6 +216,33 @@ def test_adapters_of_several_methods_in_one_row_answer_as_each_alone(name: str, 
     # then each answers as if the row were its own
     for number, part in enumerate(torch.split(found_TV, LENGTHS)):
         assert_close(part, wanted[number][number])
+
+
+def test_an_engine_serves_them_side_by_side_as_each_alone(bases: dict[str, Path], tmp_path: Path) -> None:
+    # Given an engine with an adapter of each method
+    engine = Engine(bases["qwen2"], cache_bytes=2**24)
+    for name in ("lora", "dora", "oft"):
+        network, _, _ = ours(bases["qwen2"], METHODS[name])
+        adapter_files.save(tmp_path / name, network, ADAPTER, METHODS[name], base="tiny")
+        engine.load_adapter(name, tmp_path / name)
+    # when each of them and the base generate in one batch
+    adapters_used: list[str | None] = ["lora", "dora", "oft", None, "dora"]
+    requests = [
+        Request(id=str(n), prompt_ids=tuple(records()[n % 3].tolist()), max_tokens=12, adapter=adapter)
+        for n, adapter in enumerate(adapters_used)
+    ]
+    # then each answers as it does alone
+    assert generated(engine, requests) == [generated(engine, [request])[0] for request in requests]
+
+
+def generated(engine: Engine, requests: list[Request]) -> list[list[int]]:
+    made: dict[str, list[int]] = {request.id: [] for request in requests}
+    for request in requests:
+        engine.submit(request)
+    while engine.busy:
+        for produced in engine.step():
+            made[produced.request_id].append(produced.token)
+    return list(made.values())
 
 
 @pytest.mark.parametrize("name", ["lora", "dora"])

@@ -1,17 +1,13 @@
 """From a job on record to what the workshop trains."""
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 
-from outcrop import logs
 from outcrop.customization import hyperparameters, memory
 from outcrop.customization.base import Start
 from outcrop.customization.context import Context
 from outcrop.store.resources import Resource
 from outcrop.training.task import TrainingTask
-
-_log = logging.getLogger("outcrop.worker")
 
 
 def task_of(context: Context, job: Resource, start: Start, *, files: list[Path], run_dir: Path) -> TrainingTask:
@@ -22,8 +18,6 @@ def task_of(context: Context, job: Resource, start: Start, *, files: list[Path],
     resolved = hyperparameters.resolve(
         base.hyperparameters, document["hyperParameters"], recommended_rate=rate, parent=start.method
     )
-    for note in resolved.notes:
-        logs.tell(_log, "hyperparameters", job=job.arn, note=note)
     return TrainingTask(
         base_dir=base.folder,
         base_name=base.engine,
@@ -35,4 +29,5 @@ def task_of(context: Context, job: Resource, start: Start, *, files: list[Path],
         hyper=replace(resolved.hyper, threads=context.settings.threads),
         run_dir=run_dir,
         output_dir=context.models.folder(document["modelArn"]),
+        notes=resolved.notes,
     )

@@ -34,7 +34,7 @@ def prepare(task: TrainingTask) -> Learner:
     method = task.hyper.method
     network = load.load_base(task.base_dir, trainable=isinstance(method, Full))
     routing = adapters.hold_adapters(network)
-    notes: list[str] = []
+    notes = list(task.notes)
     if task.parent_adapter is not None:
         parent = read_adapter(task.parent_adapter)
         if not task.merges_parent:

@@ -61,6 +61,9 @@ class TrainingTask:
     base_owner: str | None = None
     "Id of the custom model whose own network `base_dir` holds; None: it is a foundation model's."
 
+    notes: tuple[str, ...] = ()
+    "What was understood otherwise than it was asked for, in plain words; told with the plan and the result."
+
     @property
     def merges_parent(self) -> bool:
         """Whether the parent's adapter becomes part of the network, since another method begins on it."""
