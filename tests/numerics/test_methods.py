@@ -19,6 +19,7 @@ from outcrop.network import adapter_files, adapters, load
 from outcrop.network.adapters import Routing, Span
 from outcrop.network.attention import Packed
 from outcrop.network.method import OFT, Adapter, LoRA, read_adapter
+from outcrop.training.weights import TrainedWeights
 from tests.tiny import ARCHITECTURES, VOCAB_SIZE, tiny_model
 
 pytestmark = [
@@ -141,6 +142,41 @@ def test_loss_and_gradients_are_those_of_peft_for_the_files_we_write(
     for which, gradient in gradients.items():
         assert gradient is not None
         assert (gradient - theirs_by_name[which]).abs().max() <= 1e-4 * theirs_by_name[which].abs().max(), which
+
+
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+def test_training_in_full_has_the_gradients_of_transformers(architecture: str, bases: dict[str, Path]) -> None:
+    network = load.load_base(bases[architecture], trainable=True).requires_grad_(True)
+    reference = transformers.AutoModelForCausalLM.from_pretrained(bases[architecture], attn_implementation="eager")
+    torch.autograd.backward(loss_of(packed_logits(network, Routing())))
+    torch.autograd.backward(loss_of(padded_logits(reference.eval())))
+    wanted = {name: parameter.grad for name, parameter in reference.named_parameters()}
+    assert wanted.keys() == {name for name, _ in network.named_parameters()}
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None
+        assert (parameter.grad - wanted[name]).abs().max() <= 1e-4 * max(1e-3, float(wanted[name].abs().max())), name
+
+
+def test_weight_decay_is_adamw_s_and_for_matrices_only() -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(3,), (4, 3), (2, 4), (5,), (2, 2)]
+    parameters = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+    same = [nn.Parameter(parameter.detach().clone()) for parameter in parameters]
+    matrices, others = [p for p in same if p.ndim == 2], [p for p in same if p.ndim == 1]
+    groups = [{"params": matrices, "weight_decay": 0.3}, {"params": others, "weight_decay": 0.0}]
+    reference = torch.optim.AdamW(groups, lr=0.01)
+    weights = TrainedWeights(parameters, weight_decay=0.3)
+    for _ in range(4):
+        weights.forget_gradient()
+        for ours_, theirs_ in zip(parameters, same, strict=True):
+            gradient = torch.randn(ours_.shape, generator=generator)
+            assert ours_.grad is not None
+            ours_.grad += gradient
+            theirs_.grad = gradient
+        weights.update(0.01)
+        reference.step()
+    for ours_, theirs_ in zip(parameters, same, strict=True):
+        torch.testing.assert_close(ours_, theirs_)
 
 
 @pytest.mark.parametrize(("architecture", "name"), [*GRID, *MORE])

@@ -12,7 +12,7 @@ from outcrop.training.examples import Example
 from outcrop.training.history import History
 from outcrop.training.metrics import Score
 from outcrop.training.plan import plan_training
-from outcrop.training.schedule import learning_rate
+from outcrop.training.schedule import Schedule, learning_rate
 from outcrop.training.task import TrainingHyper
 
 HYPER = TrainingHyper(epochs=2, batch_size=4, learning_rate=1e-3)
@@ -105,3 +105,16 @@ def test_patience_counts_evaluations_that_do_not_improve_by_the_threshold() -> N
     assert history.best_weights == torch.tensor([0.74])
     assert [evaluation.best for evaluation in history.evaluations] == [False, True, True, False, True, True]
     assert (history.is_out_of_patience(None), history.is_out_of_patience(1)) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        ("linear", [0.5, 1.0, 0.75, 0.5, 0.25]),
+        ("cosine", [0.5, 1.0, 0.853553, 0.5, 0.146447]),
+        ("constant", [0.5, 1.0, 1.0, 1.0, 1.0]),
+    ],
+)
+def test_the_rate_rises_and_then_goes_by_the_schedule(schedule: Schedule, rates: list[float]) -> None:
+    found = [learning_rate(step, steps=5, warmup_steps=1, peak=1.0, schedule=schedule) for step in range(5)]
+    assert found == pytest.approx(rates, abs=1e-6)
