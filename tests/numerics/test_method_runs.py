@@ -10,6 +10,7 @@ import peft
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file
 from torch import nn
 
 from outcrop.inference.engine import Engine
@@ -240,6 +241,20 @@ def test_tied_weights_stay_tied_when_all_of_them_are_trained(tmp_path: Path) -> 
     assert network.lm_head.weight is network.model.embed_tokens.weight
     sizes = [(folder / "model.safetensors").stat().st_size for folder in (base, done.output_dir)]
     assert abs(sizes[0] - sizes[1]) < 1000
+
+
+def test_weights_served_in_16_bits_are_compared_in_16_bits(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU, where training in full is in 32 bits."""
+    monkeypatch.setattr(load, "serving_dtype", lambda: torch.bfloat16)
+    done = task(base, tmp_path, hyper=replace(SHORT, method=Full()))
+    finetune.train(done, Hooks())
+    engine = Engine(done.output_dir, cache_bytes=2**24)
+    for sample in json.loads((done.output_dir / "parity.json").read_text()):
+        assert engine.score(sample["ids"]) == pytest.approx(sample["logprobs"], abs=1e-6)
+    weights = load_file(done.output_dir / "model.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {torch.bfloat16}
 
 
 @pytest.mark.parametrize("method", [LoRA(rank=4, alpha=8, dropout=0.3, decomposed=True), Full()], ids=str)

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from outcrop.network import load
 from outcrop.network.adapters import bare
-from outcrop.network.load import serving_dtype
 
 _WEIGHTS = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".gguf", ".onnx")
 _BESIDE = (".json", ".jinja", ".model", ".txt")
@@ -17,7 +17,7 @@ _BESIDE = (".json", ".jinja", ".model", ".txt")
 
 
 def save(folder: Path, network: nn.Module, *, like: Path) -> None:
-    """Write the network without its adapters; all but the weights is as in the directory `like`."""
+    """Write the network without its adapters, as it will be served; all else is as in the directory `like`."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in _beside(like):
         shutil.copyfile(path, folder / path.name)
@@ -63,6 +63,7 @@ def _own_tensors(network: nn.Module) -> dict[str, Tensor]:
     for name, tensor in network.state_dict().items():
         key = (tensor.data_ptr(), tensor.shape)
         if key not in copies:
-            copies[key] = tensor.detach().to(serving_dtype() if tensor.is_floating_point() else tensor.dtype, copy=True)
+            dtype = load.serving_dtype() if tensor.is_floating_point() else tensor.dtype
+            copies[key] = tensor.detach().to(dtype, copy=True)
         found[name] = copies[key]
     return found

@@ -15,9 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError
+from torch import nn
 
 from outcrop.errors import MachineTrouble
-from outcrop.network import adapter_files, whole
+from outcrop.network import adapter_files, load, whole
+from outcrop.network.adapters import Routing
 from outcrop.network.method import OWN_BASE, Full
 from outcrop.training.checkpoint import sync_folder
 from outcrop.training.examples import Example
@@ -40,7 +42,8 @@ def save(folder: Path, task: TrainingTask, trained: Trained, *, held_out: Sequen
     try:
         making.mkdir(parents=True)
         _write(making, task, trained)
-        samples = [_sample(trained, example) for example in held_out[:_PARITY_RECORDS]]
+        network, routing = _as_served(making, trained)
+        samples = [_sample(network, routing, example) for example in held_out[:_PARITY_RECORDS]]
         (making / PARITY_FILE).write_text(json.dumps(samples) + "\n")
         _make_durable(making)
         _put_in_place(making, folder)
@@ -63,9 +66,16 @@ def _write(making: Path, task: TrainingTask, trained: Trained) -> None:
         whole.link(making / f"{OWN_BASE}{task.base_owner}", task.base_dir)
 
 
-def _sample(trained: Trained, example: Example) -> dict[str, list[int] | list[float]]:
+def _as_served(folder: Path, trained: Trained) -> tuple[nn.Module, Routing]:
+    """The network that was trained, unless its weights were written in fewer bits than they were trained in."""
+    if isinstance(trained.method, Full) and trained.weights.vector.dtype != load.serving_dtype():
+        return load.load_base(folder), Routing()
+    return trained.network, trained.routing
+
+
+def _sample(network: nn.Module, routing: Routing, example: Example) -> dict[str, list[int] | list[float]]:
     ids = example.ids_T[:_PARITY_TOKENS].tolist()
-    return {"ids": ids, "logprobs": log_probabilities(trained.network, trained.routing, ids)}
+    return {"ids": ids, "logprobs": log_probabilities(network, routing, ids)}
 
 
 def _make_durable(folder: Path) -> None:
