@@ -7,6 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from outcrop.training import loop
+from outcrop.training.data import read
 from outcrop.training.stepping import compute_gradient
 from outcrop.training.task import TrainingHyper
 from tests.tiny import tiny_model
@@ -20,12 +21,12 @@ def test_a_step_costs_what_torch_counts(architecture: str, tmp_path: Path) -> No
         tmp_path,
         hyper=TrainingHyper(epochs=1, batch_size=10, learning_rate=1e-3),
     )
-    data, _ = loop._read(run)
+    examples = read(run).examples
     trained, _ = loop._load(run)
     counter = FlopCounterMode(display=False)
     with counter, torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-        compute_gradient(trained, data.examples, token_budget=2048)
-    supervised = sum(e.num_supervised for e in data.examples)
-    said = trained.cost.of(map(len, data.examples), supervised)
+        compute_gradient(trained, examples, token_budget=2048)
+    supervised = sum(e.num_supervised for e in examples)
+    said = trained.cost.of(map(len, examples), supervised)
     # torch counts attention over whole squares, and no gradient of what enters the first layer.
     assert said == pytest.approx(counter.get_total_flops(), rel=0.1)

@@ -20,7 +20,7 @@ from outcrop.network import adapter_files, adapters, load
 from outcrop.network.method import LoRA
 from outcrop.tokens.prompt_format import encode_pair
 from outcrop.tokens.tokenizer import Tokenizer
-from outcrop.training import checkpoint, finetune, loop, pretrain
+from outcrop.training import checkpoint, data, finetune, pretrain
 from outcrop.training.divergence import DivergedError
 from outcrop.training.loss import log_probabilities
 from outcrop.training.metrics import EvaluationMetrics, Hooks, ModelCheckpoint, Progress, Start, StepMetrics
@@ -198,11 +198,20 @@ def test_records_set_aside_are_evaluated_and_not_trained_on(base: Path, tmp_path
     note = "3 of 10 records were set aside for validation (30 %, seed 5) and are not trained on"
     assert result.notes[0] == note
     # Seven records: of each epoch's tokens, none are of the three
-    split, _ = loop._read(run)
+    split = data.read(run)
     assert sum(step.tokens for step in result.step_metrics) == 3 * sum(map(len, split.examples))
     (validator,) = result.validators
     assert validator.name == "train.jsonl (set aside)"
     assert validator.custom.num_tokens == sum(example.num_supervised for example in split.evaluated)
+
+
+def test_validators_of_the_same_file_name_are_two(base: Path, tmp_path: Path) -> None:
+    run = task(base, tmp_path, hyper=HYPER, held_out=HELD_OUT)
+    (tmp_path / "other").mkdir()
+    other = training_runs.write_jsonl(tmp_path / "other" / "validation.jsonl", HELD_OUT[:1])
+    result = finetune.train(replace(run, validators=(*run.validators, other)), Hooks())
+    assert [v.name for v in result.validators] == ["validation.jsonl", "validation.jsonl"]
+    assert result.validators[0].custom.num_tokens > result.validators[1].custom.num_tokens
 
 
 def test_the_steps_of_a_run_tell_rates_and_costs(base: Path, tmp_path: Path) -> None:

@@ -108,6 +108,14 @@ def test_tensorboard_gets_its_file_when_it_is_asked_for(house: JobHouse) -> None
     assert [key for key in keys[1] if "tensorboard" in key] == []
 
 
+def test_what_was_understood_otherwise_is_told_with_the_plan(house: JobHouse) -> None:
+    job = house.create("noted", more={"outcrop.batchSize": "6", "outcrop.evalPercentage": "20"})
+    house.work(job)
+    (plan,) = [event["lines"] for event in house.events(job) if event["event"] == "plan"]
+    assert "note         batchSize 4 is overruled by outcrop.batchSize 6" in plan
+    assert "note         nothing of the training data is set aside: there is validation data" in plan
+
+
 def test_records_are_set_aside_by_the_percentage(house: JobHouse) -> None:
     job = house.create("aside", validate=False, more={"outcrop.evalPercentage": "25", "outcrop.seed": "3"})
     house.work(job)
@@ -172,7 +180,7 @@ def test_what_is_no_whole_checkpoint_becomes_no_model(house: JobHouse, how: str,
 def test_a_diverged_job_names_the_checkpoint_to_go_on_with(house: JobHouse) -> None:
     # Given a model that knows its records, and a job on it whose rate grows until it ruins everything
     house.put("train.jsonl", "".join(json.dumps(record) + "\n" for record in RECORDS).encode())
-    known = {"epochCount": "60", "batchSize": "10", "learningRate": "0.01"}
+    known = {"epochCount": "40", "batchSize": "10", "learningRate": "0.01"}
     house.work(house.create("knowing", validate=False, more=known))
     ruinous = {"epochCount": "100", "batchSize": "10", "learningRate": "0.15", "learningRateWarmupSteps": "50"}
     job = house.create(

@@ -4,28 +4,24 @@ What a step computes depends on the weights, the optimizer and the step's number
 taken up again ends, on a CPU with equal threads, with the very bits of one that was not.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
 
 from outcrop.errors import MachineTrouble
-from outcrop.network import load
-from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.training import divergence, machine, output
+from outcrop.training.data import Data, read
 from outcrop.training.divergence import DivergedError, demand_finite
 from outcrop.training.evaluation import score, steps_to_evaluate
-from outcrop.training.examples import Example, read_examples
 from outcrop.training.flops import step_cost
-from outcrop.training.held_out import set_aside
 from outcrop.training.history import History
 from outcrop.training.keeper import Keeper
 from outcrop.training.learner import prepare
 from outcrop.training.metrics import Hooks, ModelCheckpoint, Score, Start, TrainingResult, ValidatorResult
-from outcrop.training.model_checkpoints import publish, steps_to_keep
+from outcrop.training.model_checkpoints import publish, size_of, steps_to_keep
 from outcrop.training.pace import Pace
 from outcrop.training.plan import TrainingPlan, plan_training
 from outcrop.training.stepping import Trained, take_step
@@ -33,30 +29,12 @@ from outcrop.training.task import TrainingHyper, TrainingTask
 from outcrop.training.weights import TrainedWeights
 
 
-class Data(NamedTuple):
-    """What is learned, and what it is tried on."""
-
-    examples: Sequence[Example]
-    validators: Mapping[str, Sequence[Example]]
-    "By the name of their file; the first is evaluated while training."
-
-    @property
-    def evaluated(self) -> Sequence[Example]:
-        """What is evaluated while training; nothing where there is no validation data."""
-        return next(iter(self.validators.values()), ())
-
-    @property
-    def held_out(self) -> Sequence[Example]:
-        """What a serving engine is compared on."""
-        return self.evaluated or self.examples
-
-
 def run(task: TrainingTask, hooks: Hooks) -> TrainingResult:
     """Train to the end, from the last checkpoint in the run's folder if there is one. Raises Refusal."""
     with _settled(task.hyper):
-        data, notes = _read(task)
-        trained, more_notes = _load(task)
-        plan = _plan(data, task.hyper, [*notes, *more_notes])
+        data = read(task)
+        trained, notes = _load(task)
+        plan = _plan(data, task.hyper, [*data.notes, *notes])
         hooks.on_plan(plan.to_text())
         with Keeper(task, trained.weights, hooks) as keeper:
             history = keeper.resume()
@@ -93,25 +71,6 @@ def _to_the_end(run: _Run) -> TrainingResult:
         run.keeper.write(run.history)
         return _result("stopped", run, ())
     return _finish(run)
-
-
-def _read(task: TrainingTask) -> tuple[Data, list[str]]:
-    tokenizer = Tokenizer.open(task.base_dir)
-    context_length = load.context_length(task.base_dir)
-
-    def read(path: Path) -> list[Example]:
-        return read_examples(path, tokenizer, context_length=context_length, customization=task.customization)
-
-    examples, percentage = read(task.train), task.hyper.held_out_percentage
-    if task.validators:
-        notes = ["nothing of the training data is set aside: there is validation data"] if percentage else []
-        return Data(examples, {path.name: read(path) for path in task.validators}), notes
-    if not percentage:
-        return Data(examples, {}), []
-    split = set_aside(examples, percentage=percentage, seed=task.hyper.seed)
-    if not split.held_out:
-        return Data(examples, {}), ["no record was set aside for validation: all of them are equal"]
-    return Data(split.training, {f"{task.train.name} (set aside)": split.held_out}), [split.note]
 
 
 def _load(task: TrainingTask) -> tuple[Trained, list[str]]:
@@ -151,7 +110,7 @@ def _train(run: _Run) -> bool:
     """Take the steps that are left. True when it was asked to stop before the end."""
     history, plan, hyper, hooks = run.history, run.plan, run.task.hyper, run.hooks
     pace = Pace(plan, tokens_done=sum(step.tokens for step in history.steps))
-    keep_after = steps_to_keep(plan)
+    keep_after = steps_to_keep(plan, num_bytes=size_of(run.task, run.trained))
     while len(history.steps) < plan.steps and not history.is_out_of_patience(hyper.patience):
         if hooks.should_stop():
             return True
@@ -217,7 +176,7 @@ def _last_good_of(run: _Run) -> ModelCheckpoint | None:
 
 def _scores(trained: Trained, data: Data, hyper: TrainingHyper) -> list[Score]:
     budget = hyper.token_budget
-    return [score(trained.network, trained.routing, v, token_budget=budget) for v in data.validators.values()]
+    return [score(trained.network, trained.routing, v, token_budget=budget) for _, v in data.validators]
 
 
 def _finish(run: _Run) -> TrainingResult:
@@ -226,8 +185,8 @@ def _finish(run: _Run) -> TrainingResult:
     custom = _scores(run.trained, run.data, run.task.hyper)
     _save(run)
     validators = [
-        ValidatorResult(name=name, base=before, custom=after)
-        for name, before, after in zip(run.data.validators, run.history.base, custom, strict=True)
+        ValidatorResult(name=validator.name, base=before, custom=after)
+        for validator, before, after in zip(run.data.validators, run.history.base, custom, strict=True)
     ]
     return _result("completed", run, validators)
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 
 from outcrop.errors import MachineTrouble
+from outcrop.network.method import Full
 from outcrop.training import output
 from outcrop.training.examples import Example
 from outcrop.training.history import History
@@ -16,19 +17,29 @@ from outcrop.training.stepping import Trained
 from outcrop.training.task import TrainingTask
 
 MOST = 10
-"Of one run. Each takes the room of a custom model; who wants a finer choice has the losses to choose from."
+"Of one run; who wants a finer choice has the losses to choose from."
+ROOM_BYTES = 4 * 2**30
+"All of them together take no more, but there is always one: whole networks are large."
 
 
-def steps_to_keep(plan: TrainingPlan) -> frozenset[int]:
+def steps_to_keep(plan: TrainingPlan, *, num_bytes: int) -> frozenset[int]:
     """Numbers of steps taken after which there is a model checkpoint.
 
-    After each evaluation, or each epoch where nothing is validated; where these are more than MOST, that many of them,
-    evenly spread, with the last.
+    After each evaluation, or each epoch where nothing is validated; where these are more than MOST, or than there is
+    room for at `num_bytes` each, as many of them as may be, evenly spread, with the last.
     """
+    most = max(1, min(MOST, ROOM_BYTES // num_bytes))
     places = sorted(plan.evaluate_after) or list(range(plan.steps_per_epoch, plan.steps + 1, plan.steps_per_epoch))
-    if len(places) <= MOST:
+    if len(places) <= most:
         return frozenset(places)
-    return frozenset(places[len(places) * part // MOST - 1] for part in range(1, MOST + 1))
+    return frozenset(places[len(places) * part // most - 1] for part in range(1, most + 1))
+
+
+def size_of(task: TrainingTask, trained: Trained) -> int:
+    """Bytes of one: the adapter alone, or with the network of its own that it stands on."""
+    if isinstance(trained.method, Full) or task.merges_parent:
+        return sum(parameter.nbytes for parameter in trained.network.parameters())
+    return trained.weights.vector.nbytes
 
 
 def publish(
