@@ -4,12 +4,17 @@ import re
 from pathlib import Path
 
 from outcrop.api.operations_page import page
+from outcrop.customization import hyperparameters_page
 
 ROOT = Path(__file__).parent.parent
 
 
 def test_the_operations_page_is_the_code() -> None:
     assert (ROOT / "docs/operations.md").read_text() == page()
+
+
+def test_the_tables_of_hyperparameters_are_the_code() -> None:
+    assert hyperparameters_page.tables() in (ROOT / "docs/training.md").read_text()
 
 
 def test_every_link_between_pages_leads_somewhere() -> None:

@@ -48,6 +48,16 @@ _SIZES: dict[str, Any] = {
     # a head that is not trained leaves room to learn anything by heart.
 }
 
+# Rotations stretched for long contexts, as Llama 3.1 and 3.2 have them.
+_LLAMA3_ROPE = {
+    "rope_type": "llama3",
+    "rope_theta": 500000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+
 
 def _gpt_neox() -> Any:
     sizes = {name: value for name, value in _SIZES.items() if name != "num_key_value_heads"}
@@ -65,6 +75,7 @@ def _gpt2() -> Any:
 
 ARCHITECTURES: dict[str, Callable[[], Any]] = {
     "llama": lambda: transformers.LlamaConfig(**_SIZES),
+    "llama3": lambda: transformers.LlamaConfig(**_SIZES, rope_parameters=_LLAMA3_ROPE, tie_word_embeddings=True),
     "mistral": lambda: transformers.MistralConfig(**_SIZES, sliding_window=16),
     "qwen2": lambda: transformers.Qwen2Config(**_SIZES),
     "qwen3": lambda: transformers.Qwen3Config(**_SIZES, head_dim=8),

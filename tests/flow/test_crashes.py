@@ -134,6 +134,28 @@ def test_a_custom_model_can_be_trained_further_and_served(house: Installed) -> N
     assert seen["status"] == "Active", seen.get("failureMessage")
 
 
+def test_a_checkpoint_on_the_way_is_listed_made_a_model_and_served(house: Installed) -> None:
+    bedrock = house.client("bedrock")
+    said = outcrop("checkpoints", "undisturbed", "--home", str(house.settings.home), "--json")
+    listed = json.loads(said.stdout)
+    assert len(listed) == 10
+    assert [row["of all"] for row in listed].count("best") == 1
+    made = bedrock.create_custom_model(
+        modelName="on-the-way",
+        modelSourceConfig={"s3DataSource": {"s3Uri": listed[2]["s3Uri for CreateCustomModel"]}},
+        roleArn=house.role,
+    )
+    model = bedrock.get_custom_model(modelIdentifier="on-the-way")
+    assert (model["modelStatus"], model["customizationType"]) == ("Active", "IMPORTED")
+    deployment = bedrock.create_custom_model_deployment(modelDeploymentName="on-the-way", modelArn=made["modelArn"])
+    look = {"customModelDeploymentIdentifier": deployment["customModelDeploymentArn"]}
+    eventually(lambda: bedrock.get_custom_model_deployment(**look)["status"] != "Creating")
+    seen = bedrock.get_custom_model_deployment(**look)
+    # Active: the engine gave the trainer's own log probabilities with these weights
+    assert seen["status"] == "Active", seen.get("failureMessage")
+    bedrock.delete_custom_model_deployment(**look)
+
+
 def wait_for(house: Installed, reached: Callable[[], bool]) -> None:
     eventually(lambda: reached() or status(house, "killed") != "InProgress")
 

@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from outcrop.catalog.catalog import Catalog
+from outcrop.customization.hyperparameters import read_family
 from tests.installed import TINY, pairs, with_tiny_models
 from tests.server_thread import Running, running_server
 
@@ -55,7 +56,9 @@ ROLE = "arn:aws:iam::123456789012:role/Nobody"
     [
         ({"baseModelIdentifier": "nobody.knows-v1"}, "The provided model identifier is invalid. ('nobody.knows-v1' is not in the catalogue; `outcrop models` lists it.)"),
         ({"baseModelIdentifier": "qwen.qwen3-0-6b-v1"}, "The provided model identifier is invalid. (qwen.qwen3-0-6b-v1 is known, but not on this machine: `outcrop pull qwen.qwen3-0-6b-v1` downloads it.)"),
-        ({"hyperParameters": {"epochs": "3"}}, "hyperParameters.epochs: unknown for this base model. Known are epochCount, batchSize, learningRate, learningRateWarmupSteps, earlyStoppingPatience, earlyStoppingThreshold, outcrop.loraRank, outcrop.loraAlpha, outcrop.seed, outcrop.evaluationsPerEpoch."),
+        ({"hyperParameters": {"epochs": "3"}}, "hyperParameters.epochs: unknown for this base model. Known are epochCount, batchSize, learningRate, learningRateWarmupSteps, earlyStoppingPatience, earlyStoppingThreshold, " + ", ".join(read_family("extra").allowed) + "."),
+        ({"hyperParameters": {"outcrop.method": "full", "outcrop.rank": "8"}}, "hyperParameters.outcrop.rank: belongs to lora and dora, and this job trains by full. Remove it, or choose another outcrop.method."),
+        ({"hyperParameters": {"outcrop.targets": "query"}}, "hyperParameters.outcrop.targets: query is no linear layer of this base model. Choose among down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj."),
         ({"hyperParameters": {"batchSize": "0"}}, "hyperParameters.batchSize: 0 is below the least value 1. Choose 1 to 4096 for this base model."),
         ({"customizationType": "DISTILLATION"}, "customizationType: DISTILLATION is not built in Outcrop yet. Choose one of FINE_TUNING, CONTINUED_PRE_TRAINING."),
         ({"baseModelIdentifier": "meta.llama2-13b-v1", "customizationType": "CONTINUED_PRE_TRAINING"}, "customizationType: meta.llama2-13b-v1:0 does not offer CONTINUED_PRE_TRAINING. Choose one of FINE_TUNING."),

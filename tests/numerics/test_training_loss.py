@@ -12,10 +12,11 @@ import transformers
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from outcrop.network import adapters, load
-from outcrop.network.adapters import LoRA
+from outcrop.network import adapter_files, adapters, load
+from outcrop.network.method import LoRA
 from outcrop.training.batches import row_of
 from outcrop.training.examples import Example
+from outcrop.training.flops import step_cost
 from outcrop.training.loss import ADAPTER, log_probabilities, nll_of
 from outcrop.training.stepping import Trained, compute_gradient
 from outcrop.training.weights import TrainedWeights
@@ -39,11 +40,12 @@ def trained(base: Path, seed: int) -> Trained:
     network = load.load_base(base)
     routing = adapters.hold_adapters(network)
     generator = torch.Generator().manual_seed(seed)
-    parameters = adapters.add_new(network, ADAPTER, SHAPE, generator)
+    parameters = adapter_files.add_new(network, ADAPTER, SHAPE, generator)
     with torch.no_grad():
         for parameter in parameters:
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
-    return Trained(network, routing, TrainedWeights(parameters, weight_decay=0.0), SHAPE)
+    weights = TrainedWeights(parameters, weight_decay=0.0)
+    return Trained(network, routing, weights, SHAPE, step_cost(network, num_trained=weights.vector.numel()))
 
 
 def reference(base: Path, adapter: Path) -> Any:
@@ -66,16 +68,16 @@ def padded_loss(network: Any, batch: Sequence[Example]) -> Tensor:
 
 
 def save(ours: Trained, folder: Path) -> Path:
-    transposed = adapters.is_transposed(ours.network)
-    adapters.save(folder, adapters.tensors(ours.network, ADAPTER), SHAPE, base="tiny", transposed=transposed)
+    adapter_files.save(folder, ours.network, ADAPTER, SHAPE, base="tiny")
     return folder
 
 
 def gradients(network: torch.nn.Module) -> dict[str, Tensor]:
-    found = {}
-    for name, layer in adapters.layers(network):
-        a_RI, b_OR, _ = layer.factors[ADAPTER]
-        found[f"{name}.lora_A"], found[f"{name}.lora_B"] = a_RI.grad, b_OR.grad
+    found = {
+        f"{name}.{part}": parameter.grad
+        for name, layer in adapters.layers(network)
+        for part, parameter in layer.updates[ADAPTER].parameters().items()
+    }
     return {name: gradient for name, gradient in found.items() if gradient is not None}
 
 
@@ -98,7 +100,7 @@ def test_loss_and_gradients_equal_those_of_a_padded_batch_in_peft(architecture: 
         mine = gradients(ours.network)
         assert len(mine) == len(reference_gradients)
         for name, gradient in mine.items():
-            wanted = reference_gradients[f"base_model.model.{name}.default.weight"]
+            wanted = reference_gradients[f"base_model.model.{name}".replace(".weight", ".default.weight")]
             assert (gradient - wanted).abs().max() <= 1e-4 * wanted.abs().max(), name
 
 
@@ -150,5 +152,5 @@ def test_peft_loads_our_adapter_and_we_load_peft_s(architecture: str, tmp_path: 
 
     theirs.save_pretrained(tmp_path / "theirs", save_embedding_layers=False)
     again = trained(base, seed=6)
-    adapters.load(again.network, ADAPTER, tmp_path / "theirs")
+    adapter_files.load(again.network, ADAPTER, tmp_path / "theirs")
     assert log_probabilities(again.network, again.routing, ids) == pytest.approx(expected.tolist(), abs=1e-5)

@@ -1,9 +1,15 @@
 """Hyperparameters by the providers' names: defaults shown, values echoed verbatim, mistakes told all at once."""
 
+from pathlib import Path
+
 import pytest
 
-from outcrop.customization.hyperparameters import filled, resolve
+from outcrop.customization.hyperparameters import filled, read_family, resolve
 from outcrop.errors import Invalid
+from outcrop.network import headers
+from outcrop.network.method import DEFAULT, OFT, Full, LoRA, Method
+from outcrop.training.task import TrainingHyper
+from tests.tiny import tiny_model
 
 
 def test_defaults_are_filled_in_and_given_values_kept_to_the_letter() -> None:
@@ -36,8 +42,24 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         filled("llama", {"epochs": "3"})
     assert refused.value.message == (
         "hyperParameters.epochs: unknown for this base model. Known are epochCount, batchSize, learningRate, "
-        "outcrop.loraRank, outcrop.loraAlpha, outcrop.seed, outcrop.evaluationsPerEpoch."
+        f"{', '.join(read_family('extra').allowed)}."
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"outcrop.method": "qlora"}, "hyperParameters.outcrop.method: 'qlora' is none of them. Choose lora or dora or oft or full."),
+        ({"outcrop.rslora": "yes"}, "hyperParameters.outcrop.rslora: 'yes' is none of them. Choose true or false."),
+        ({"outcrop.targets": "q_proj,"}, "hyperParameters.outcrop.targets: '' is no layer's name. Name layers as q_proj,v_proj; a name may be the end of a longer one after a dot."),
+        ({"outcrop.rank": "0"}, "hyperParameters.outcrop.rank: 0 is below the least value 1. Choose 1 to 1024 for this base model."),
+        ({"outcrop.schedule": "wsd"}, "hyperParameters.outcrop.schedule: 'wsd' is none of them. Choose linear or cosine or constant."),
+    ],
+)  # fmt: skip
+def test_a_bad_value_of_ours_names_its_range(given: dict[str, str], message: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        filled("nova", given)
+    assert refused.value.message == message
 
 
 def test_all_mistakes_are_told_together() -> None:
@@ -48,22 +70,139 @@ def test_all_mistakes_are_told_together() -> None:
 
 
 def test_a_rate_of_a_closed_model_is_read_relative_to_its_default() -> None:
-    hyper = resolve("titan-text", filled("titan-text", {"learningRate": "0.00002"}), recommended_rate=0.002)
-    assert hyper.learning_rate == pytest.approx(0.004)
-    assert hyper.notes == ("learningRate 0.00002 is 2 x this family's default: 0.004 for LoRA on this network",)
+    resolved = resolve("titan-text", filled("titan-text", {"learningRate": "0.00002"}), recommended_rate=0.002)
+    assert resolved.hyper.learning_rate == pytest.approx(0.004)
+    assert resolved.notes == (
+        "learningRate 0.00002 is 2 x this family's default: 0.004, as what suits lora on this network",
+    )
 
 
 def test_a_rate_of_an_open_model_means_what_it_says() -> None:
-    assert resolve("outcrop", filled("outcrop", {"learningRate": "0.001"}), recommended_rate=0.5).learning_rate == 0.001
+    resolved = resolve("outcrop", filled("outcrop", {"learningRate": "0.001"}), recommended_rate=0.5)
+    assert (resolved.hyper.learning_rate, resolved.notes) == (0.001, ())
 
 
 def test_claudes_multiplier_multiplies_the_recommended_rate() -> None:
-    hyper = resolve("claude", filled("claude", {"learningRateMultiplier": "0.5"}), recommended_rate=0.002)
+    hyper = resolve("claude", filled("claude", {"learningRateMultiplier": "0.5"}), recommended_rate=0.002).hyper
     assert hyper.learning_rate == 0.001
     assert (hyper.patience, hyper.threshold) == (2, 0.001)
 
 
-def test_our_own_names_go_with_every_family() -> None:
-    given = {"outcrop.loraRank": "4", "outcrop.loraAlpha": "8", "outcrop.seed": "7", "outcrop.evaluationsPerEpoch": "2"}
-    hyper = resolve("cohere", filled("cohere", given), recommended_rate=0.001)
-    assert (hyper.rank, hyper.alpha, hyper.seed, hyper.evaluations_per_epoch) == (4, 8.0, 7, 2)
+@pytest.mark.parametrize("family", ["titan-text", "titan-premier", "cohere", "llama", "claude", "nova", "outcrop"])
+def test_our_own_names_go_with_every_family(family: str) -> None:
+    given = {
+        "outcrop.method": "dora",
+        "outcrop.rank": "4",
+        "outcrop.alpha": "8",
+        "outcrop.dropout": "0.1",
+        "outcrop.targets": "v_proj,q_proj",
+        "outcrop.rslora": "true",
+        "outcrop.learningRate": "0.01",
+        "outcrop.learningRateWarmupSteps": "7",
+        "outcrop.schedule": "cosine",
+        "outcrop.batchSize": "12",
+        "outcrop.tokensPerRow": "512",
+        "outcrop.weightDecay": "0.05",
+        "outcrop.maxGradNorm": "0.5",
+        "outcrop.seed": "7",
+        "outcrop.evaluationsPerEpoch": "2",
+        "outcrop.evaluateEverySteps": "50",
+        "outcrop.evalPercentage": "10",
+        "outcrop.earlyStoppingPatience": "3",
+        "outcrop.earlyStoppingThreshold": "0.02",
+    }
+    hyper = resolve(family, filled(family, given), recommended_rate=0.5).hyper
+    assert hyper == TrainingHyper(
+        epochs=hyper.epochs,
+        batch_size=12,
+        learning_rate=0.01,
+        warmup_steps=7,
+        schedule="cosine",
+        method=LoRA(rank=4, alpha=8, dropout=0.1, targets=("q_proj", "v_proj"), stabilized=True, decomposed=True),
+        seed=7,
+        evaluations_per_epoch=2,
+        evaluate_every_steps=50,
+        held_out_percentage=10,
+        patience=3,
+        threshold=0.02,
+        weight_decay=0.05,
+        max_grad_norm=0.5,
+        token_budget=512,
+    )
+
+
+def test_what_is_overruled_is_said() -> None:
+    given = {"batchSize": "4", "learningRateMultiplier": "2", "outcrop.batchSize": "3", "outcrop.learningRate": "0.01"}
+    assert resolve("claude", filled("claude", given), recommended_rate=0.5).notes == (
+        "batchSize 4 is overruled by outcrop.batchSize 3",
+        "learningRateMultiplier 2 is overruled by outcrop.learningRate 0.01",
+    )
+
+
+def test_recommended_leaves_the_familys_own() -> None:
+    ours = {
+        name: "recommended"
+        for name, allowed in read_family("extra").allowed.items()
+        if allowed.default == "recommended"
+    }
+    plain = resolve("cohere", filled("cohere", {}), recommended_rate=0.5)
+    assert resolve("cohere", filled("cohere", ours), recommended_rate=0.5) == plain
+    assert (plain.hyper.held_out_percentage, plain.hyper.patience, plain.hyper.method) == (20, 6, DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("given", "parent", "method"),
+    [
+        ({}, None, DEFAULT),
+        ({"outcrop.rank": "8"}, None, LoRA(rank=8, alpha=16)),
+        ({"outcrop.method": "oft"}, None, OFT(block_size=32)),
+        ({"outcrop.method": "full"}, DEFAULT, Full()),
+        ({}, Full(), Full()),
+        # What is not said stays as the custom model has it.
+        ({}, OFT(block_size=8, terms=5), OFT(block_size=8, terms=5)),
+        ({}, LoRA(rank=4, alpha=12, targets=("q_proj",)), LoRA(rank=4, alpha=12, targets=("q_proj",))),
+        ({"outcrop.rank": "8"}, LoRA(rank=4, alpha=12, decomposed=True), LoRA(rank=8, alpha=16, decomposed=True)),
+        ({"outcrop.alpha": "2"}, LoRA(rank=4, alpha=12), LoRA(rank=4, alpha=2)),
+        ({"outcrop.method": "lora"}, LoRA(rank=4, alpha=12, decomposed=True), DEFAULT),
+        ({"outcrop.targets": "all-linear"}, LoRA(rank=4, alpha=12, targets=("q_proj",)), LoRA(rank=4, alpha=12)),
+    ],
+)  # fmt: skip
+def test_the_method_is_what_is_asked_for_or_the_custom_models(
+    given: dict[str, str], parent: Method | None, method: Method
+) -> None:
+    resolved = resolve("outcrop", filled("outcrop", given), recommended_rate=0.001, parent=parent)
+    assert resolved.hyper.method == method
+
+
+def test_a_value_of_another_method_is_refused() -> None:
+    values = filled("outcrop", {"outcrop.method": "full", "outcrop.rank": "8", "outcrop.targets": "q_proj"})
+    with pytest.raises(Invalid) as refused:
+        resolve("outcrop", values, recommended_rate=0.001)
+    assert refused.value.message == (
+        "hyperParameters.outcrop.rank: belongs to lora and dora, and this job trains by full. Remove it, or choose "
+        "another outcrop.method. "
+        "hyperParameters.outcrop.targets: belongs to lora and dora and oft, and this job trains by full. Remove it, "
+        "or choose another outcrop.method."
+    )
+
+
+@pytest.mark.parametrize(
+    ("architecture", "method", "problem"),
+    [
+        ("llama", LoRA(rank=1, alpha=1, targets=("q_proj", "c_attn")), "hyperParameters.outcrop.targets: c_attn is no linear layer of this base model. Choose among down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj."),
+        ("phi3", LoRA(rank=1, alpha=1, targets=("q_proj",)), "hyperParameters.outcrop.targets: q_proj is no linear layer of this base model. Choose among down_proj, gate_up_proj, o_proj, qkv_proj."),
+        ("gpt2", OFT(block_size=8), "hyperParameters.outcrop.method: oft is not to be had for this base model, which keeps its weights transposed: PEFT could not load the adapter. Choose lora, dora or full."),
+    ],
+)  # fmt: skip
+def test_a_method_that_does_not_suit_the_network_is_found_from_its_files(
+    architecture: str, method: Method, problem: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        headers.check_method(tiny_model(tmp_path, architecture), method)
+    assert refused.value.message == problem
+
+
+def test_a_method_that_suits_is_not_refused(tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path, "gpt2")
+    for method in (DEFAULT, Full(), LoRA(rank=1, alpha=1, targets=("attn.c_proj", "c_fc"))):
+        headers.check_method(folder, method)

@@ -11,8 +11,9 @@ from outcrop.training.batches import batch_at, epoch_order, pack, steps_per_epoc
 from outcrop.training.examples import Example
 from outcrop.training.history import History
 from outcrop.training.metrics import Score
+from outcrop.training.model_checkpoints import ROOM_BYTES, steps_to_keep
 from outcrop.training.plan import plan_training
-from outcrop.training.schedule import learning_rate
+from outcrop.training.schedule import Schedule, learning_rate
 from outcrop.training.task import TrainingHyper
 
 HYPER = TrainingHyper(epochs=2, batch_size=4, learning_rate=1e-3)
@@ -105,3 +106,35 @@ def test_patience_counts_evaluations_that_do_not_improve_by_the_threshold() -> N
     assert history.best_weights == torch.tensor([0.74])
     assert [evaluation.best for evaluation in history.evaluations] == [False, True, True, False, True, True]
     assert (history.is_out_of_patience(None), history.is_out_of_patience(1)) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        ("linear", [0.5, 1.0, 0.75, 0.5, 0.25]),
+        ("cosine", [0.5, 1.0, 0.853553, 0.5, 0.146447]),
+        ("constant", [0.5, 1.0, 1.0, 1.0, 1.0]),
+    ],
+)
+def test_the_rate_rises_and_then_goes_by_the_schedule(schedule: Schedule, rates: list[float]) -> None:
+    found = [learning_rate(step, steps=5, warmup_steps=1, peak=1.0, schedule=schedule) for step in range(5)]
+    assert found == pytest.approx(rates, abs=1e-6)
+
+
+@given(
+    num_records=st.integers(1, 60),
+    epochs=st.integers(1, 15),
+    validated=st.booleans(),
+    num_bytes=st.integers(1, 2 * ROOM_BYTES),
+)
+def test_model_checkpoints_are_few_fit_the_room_and_end_with_the_run(
+    num_records: int, epochs: int, validated: bool, num_bytes: int
+) -> None:
+    hyper = replace(HYPER, epochs=epochs)
+    plan = plan_training(examples(*[3] * num_records), examples(3) if validated else (), hyper)
+    kept = steps_to_keep(plan, num_bytes=num_bytes)
+    ends = frozenset(range(plan.steps_per_epoch, plan.steps + 1, plan.steps_per_epoch))
+    assert kept <= (plan.evaluate_after or ends)
+    assert plan.steps in kept
+    assert len(kept) <= 10
+    assert len(kept) == 1 or len(kept) * num_bytes <= ROOM_BYTES

@@ -1,4 +1,4 @@
-"""Custom models: get, list, delete."""
+"""Custom models: create from a checkpoint, get, list, delete."""
 
 import shutil
 from typing import Any
@@ -7,6 +7,7 @@ from outcrop.api.call import Answered, Call, Handler, quick
 from outcrop.api.listing import model_arn, page
 from outcrop.api.platform import Platform
 from outcrop.catalog import custom_models
+from outcrop.customization import imported
 from outcrop.errors import Conflict
 from outcrop.jobs import jobs
 from outcrop.jobs.states import RUNNING
@@ -24,6 +25,11 @@ _ECHOED = (
     "trainingMetrics",
     "validationMetrics",
 )
+
+
+def create_custom_model(platform: Platform, call: Call) -> Answered:
+    created = imported.create(platform.customization, call.params, region=call.region, account=platform.account)
+    return {"modelArn": created}
 
 
 @quick
@@ -87,6 +93,7 @@ def _summary(platform: Platform, model: Resource) -> dict[str, Any]:
 
 
 OPERATIONS: dict[str, Handler] = {
+    "CreateCustomModel": create_custom_model,
     "GetCustomModel": get_custom_model,
     "ListCustomModels": list_custom_models,
     "DeleteCustomModel": delete_custom_model,

@@ -41,6 +41,8 @@ class BaseModel:
     folder: Path | None = None
     engine: str = ""
     "Id of the entry whose weights are used: its own, or the one it is an alias of."
+    owner: str | None = None
+    "Id of the custom model that `folder` is the own network of; None: it holds the foundation model's."
 
     @property
     def full_id(self) -> str:

@@ -1,6 +1,7 @@
 """Custom models on record: what jobs leave behind. Files lie in one folder each; the row is written last."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from outcrop import arn
 from outcrop.catalog.base_model import BaseModel
 from outcrop.clock import Clock
 from outcrop.errors import NotFound
+from outcrop.network.method import OWN_BASE, has_adapter
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
 
@@ -27,6 +29,19 @@ class CustomModels:
     def folder(self, model_arn: str) -> Path:
         """Where the files of a custom model lie, or will."""
         return self._folder / model_arn.rsplit("/", 1)[-1]
+
+    def network_below(self, base: BaseModel, model_arn: str) -> BaseModel:
+        """`base` with the network that a custom model runs on: its own, where it has one."""
+        folder = self.folder(model_arn)
+        if (folder / "config.json").is_file():
+            return _of_its_own(base, folder, owner=folder.name)
+        below = next(folder.glob(f"{OWN_BASE}*"), None)
+        return base if below is None else _of_its_own(base, below, owner=below.name.removeprefix(OWN_BASE))
+
+    def adapter(self, model_arn: str) -> Path | None:
+        """The folder of a custom model's adapter; None for one that is a network of its own."""
+        folder = self.folder(model_arn)
+        return folder if has_adapter(folder) else None
 
     def add(self, *, model_arn: str, name: str, region: str, created: datetime, document: Mapping[str, Any]) -> None:
         """Raises NameTaken."""
@@ -64,6 +79,10 @@ class CustomModels:
     def remove(self, model_arn: str) -> bool:
         """Forget the row. Whoever removes files does it after this, so a crash leaves garbage, never a lie."""
         return self._resources.remove(model_arn)
+
+
+def _of_its_own(base: BaseModel, folder: Path, *, owner: str) -> BaseModel:
+    return replace(base, folder=folder, engine=f"{base.engine}@{owner}", owner=owner)
 
 
 def new_arn(region: str, account: str, base: BaseModel) -> str:

@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 
 from outcrop import settings as settings_of
 from outcrop.cli import access, export, tables
+from outcrop.cli.checkpoints import print_checkpoints
 from outcrop.cli.data_check import check_file
 from outcrop.cli.fetching import pull_weights, register_folder
 from outcrop.cli.mounting import open_buckets
@@ -90,6 +91,14 @@ def models(
 def jobs(*, home: Home = None, as_json: AsJson = False) -> int:
     """List customization jobs, newest first."""
     return tables.print_jobs(export.client(running(home), "bedrock"), as_json=as_json)
+
+
+@app.command
+def checkpoints(job: str, *, home: Home = None, as_json: AsJson = False) -> int:
+    """List the model checkpoints of JOB, each of which CreateCustomModel makes a custom model of."""
+    settings = running(home)
+    bedrock, s3 = export.client(settings, "bedrock"), export.client(settings, "s3")
+    return print_checkpoints(bedrock, s3, job, as_json=as_json)
 
 
 @app.command

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
@@ -27,6 +28,7 @@ from outcrop.store.store import Store
 _LEAST_DISK_BYTES = 300_000_000
 _ROUND_S = 0.1
 _START_S = 60.0
+_ENGINE = "engine-"
 _ENGINE_DEATHS = 4
 "Starts in a row that an engine may fail before it is given up."
 _ENGINE_KILLS = 20
@@ -39,6 +41,7 @@ class Supervisor:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._children: dict[str, Child] = {}
+        self._folders: dict[str, Path] = {}
         self._lock: IO[str] | None = None
         self._parts = ""
 
@@ -85,30 +88,28 @@ class Supervisor:
             raise MachineTrouble(f"The server does not answer at {self._settings.endpoint}. Its last words: {words}")
 
     def _round(self) -> None:
-        for order in self._engines.orders():
-            if order.failure is None:
-                self._keep_engine(order)
-            else:
-                self._drop_engine(order)
+        wanted = {_engine_name(order): order for order in self._engines.orders() if order.failure is None}
+        for name in [name for name in self._children if name.startswith(_ENGINE) and name not in wanted]:
+            self._children.pop(name).end()  # given up, or not needed any more
+        for order in wanted.values():
+            self._keep_engine(order)
         for child in self._children.values():
             child.keep_alive()
         self._write_parts()
 
     def _keep_engine(self, order: Order) -> None:
         name = _engine_name(order)
-        if name not in self._children:
+        child = self._children.get(name)
+        if child is None or self._folders[name] != order.folder:
+            if child is not None:
+                child.end()  # the same network, whose files now lie elsewhere
             arguments = ["--model", str(order.folder), "--name", order.name, "--socket", str(order.socket)]
             threads = ["--threads", str(self._settings.threads)] if self._settings.threads else []
             log = self._settings.logs / f"{name}.log"
-            self._children[name] = Child(name, "outcrop.inference.serve", arguments + threads, log=log)
-        child = self._children[name]
+            child = Child(name, "outcrop.inference.serve", arguments + threads, log=log)
+            self._children[name], self._folders[name] = child, order.folder
         if (child.deaths >= _ENGINE_DEATHS or child.kills >= _ENGINE_KILLS) and not child.alive:
             self._engines.give_up(order.name, f"the engine of {order.name} does not start: {child.last_words()}")
-
-    def _drop_engine(self, order: Order) -> None:
-        child = self._children.pop(_engine_name(order), None)
-        if child is not None:
-            child.end()
 
     def _write_parts(self) -> None:
         """What GET /health tells of the other parts; written only when it changes."""
@@ -193,4 +194,4 @@ def _lock(settings: Settings) -> IO[str]:
 
 
 def _engine_name(order: Order) -> str:
-    return f"engine-{order.name.replace(':', '-')}"
+    return f"{_ENGINE}{order.name.replace(':', '-')}"

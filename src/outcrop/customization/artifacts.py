@@ -4,6 +4,9 @@
     preflight/report.json, report.txt                        every record and token of the data, accounted for
     training_artifacts/step_wise_training_metrics.csv
     training_artifacts/progress.json                         steps done and to do, loss, seconds left
+    training_artifacts/events.jsonl                          everything that happened, one JSON object a line
+    training_artifacts/tensorboard/events.out.tfevents.*     the same for TensorBoard, where it was asked for
+    checkpoints/step-<steps>/                                the model on the way; see `checkpoints.py`
     validation_artifacts/post_fine_tuning_validation/validation_metrics.csv
     validation_artifacts/held_out.json                       base and custom model on every validator
 """
@@ -11,6 +14,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from outcrop.buckets.names import parse_s3_uri
@@ -42,7 +46,7 @@ class Artifacts:
     job_arn: str
 
     def write_preflight(self, report: dict[str, Any], text: str) -> None:
-        self._put_json("preflight/report.json", report)
+        self.write_json("preflight/report.json", report)
         self._put("preflight/report.txt", text, "text/plain; charset=utf-8")
 
     def write_training(self, rows: Iterable[Row]) -> None:
@@ -53,19 +57,40 @@ class Artifacts:
         self._put_csv(path, _VALIDATION_HEADER, rows)
 
     def write_progress(self, progress: dict[str, Any]) -> None:
-        self._put_json("training_artifacts/progress.json", progress)
+        self.write_json("training_artifacts/progress.json", progress)
+
+    def write_events(self, lines: bytes) -> None:
+        self._put_bytes("training_artifacts/events.jsonl", lines, "application/jsonl")
+
+    def write_tensorboard(self, name: str, content: bytes) -> None:
+        self._put_bytes(f"training_artifacts/tensorboard/{name}", content, "application/octet-stream")
 
     def write_held_out(self, results: list[dict[str, Any]]) -> None:
-        self._put_json("validation_artifacts/held_out.json", results)
+        self.write_json("validation_artifacts/held_out.json", results)
+
+    def write_file(self, path: str, file: Path) -> None:
+        """A copy of a file at `path` in the job's folder."""
+        self.data.put_file(*self._place(path), file, content_type="application/octet-stream")
+
+    def write_json(self, path: str, value: Any) -> None:
+        self._put(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n", "application/json")
+
+    def uri(self, path: str) -> str:
+        """S3 URI of a path in the job's folder."""
+        bucket, key = self._place(path)
+        return f"s3://{bucket}/{key}"
 
     def _put_csv(self, path: str, header: str, rows: Iterable[Row]) -> None:
         self._put(path, "\n".join([header, *map(str, rows)]) + "\n", "text/csv")
 
-    def _put_json(self, path: str, value: Any) -> None:
-        self._put(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n", "application/json")
-
     def _put(self, path: str, text: str, content_type: str) -> None:
+        self._put_bytes(path, text.encode(), content_type)
+
+    def _put_bytes(self, path: str, content: bytes, content_type: str) -> None:
+        self.data.put(*self._place(path), content, content_type=content_type)
+
+    def _place(self, path: str) -> tuple[str, str]:
+        """Bucket and key of a path in the job's folder."""
         bucket, prefix = parse_s3_uri(self.output_uri)
         folder = f"model-customization-job-{self.job_arn.rsplit('/', 1)[-1]}"
-        key = "/".join(part for part in (prefix.strip("/"), folder, path) if part)
-        self.data.put(bucket, key, text.encode(), content_type=content_type)
+        return bucket, "/".join(part for part in (prefix.strip("/"), folder, path) if part)

@@ -6,15 +6,19 @@ from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.errors import Invalid
+from outcrop.network.method import Method, method_of
 from outcrop.store.resources import Resource
 
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """The foundation model below, and the custom model in between when there is one."""
+    """The network below, and the custom model in between when there is one."""
 
     base: BaseModel
+    "With the weights the custom model runs on, where it has its own."
     parent: Resource | None
+    method: Method | None
+    "How the custom model was trained."
 
 
 def resolve(catalog: Catalog, models: CustomModels, *, region: str, identifier: str) -> Start:
@@ -23,5 +27,6 @@ def resolve(catalog: Catalog, models: CustomModels, *, region: str, identifier: 
     if parent is None:
         if ":custom-model/" in identifier:
             raise Invalid(f"The provided model identifier is invalid. (There is no custom model {identifier}.)")
-        return Start(base=catalog.usable(identifier), parent=None)
-    return Start(base=catalog.usable(parent.document["baseId"]), parent=parent)
+        return Start(base=catalog.usable(identifier), parent=None, method=None)
+    base = models.network_below(catalog.usable(parent.document["baseId"]), parent.arn)
+    return Start(base=base, parent=parent, method=method_of(models.folder(parent.arn)))

@@ -47,6 +47,11 @@ class DataAccess:
         self._check("s3:PutObject", f"arn:aws:s3:::{bucket}/{key}")
         self.context.buckets.put_bytes(bucket, key, content, content_type=content_type)
 
+    def put_file(self, bucket: str, key: str, path: Path, *, content_type: str) -> None:
+        """As `put`, for what may be larger than memory."""
+        self._check("s3:PutObject", f"arn:aws:s3:::{bucket}/{key}")
+        self.context.buckets.put_file(bucket, key, path, content_type=content_type)
+
     def _check(self, action: str, resource: str) -> None:
         decision = self.context.access.role_may(self.role_arn, action, resource)
         if decision is not Decision.ALLOWED:

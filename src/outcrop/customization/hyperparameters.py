@@ -8,45 +8,58 @@ from pathlib import Path
 from typing import Any
 
 from outcrop.catalog import base_model as catalog_entry
+from outcrop.customization.methods import LEARNING_RATE_BESIDE_LORA, method_of
 from outcrop.errors import Invalid
+from outcrop.network.method import Method
+from outcrop.training.task import TrainingHyper
 
 _FILE = Path(catalog_entry.__file__).parent / "hyperparameters.toml"
 RECOMMENDED = "recommended"
-DEFAULT_RANK = 16
+
+RATE = "outcrop.learningRate"
+
+# Names of ours that say the same as a family's; given, they rule.
+_SAME = {
+    "outcrop.batchSize": "batchSize",
+    RATE: "learningRate",
+    "outcrop.learningRateWarmupSteps": "learningRateWarmupSteps",
+    "outcrop.earlyStoppingPatience": "earlyStoppingPatience",
+    "outcrop.earlyStoppingThreshold": "earlyStoppingThreshold",
+    "outcrop.evalPercentage": "evalPercentage",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hyperparameters:
-    """What to train, resolved. `notes` says in plain words what was understood differently from what was written."""
+class Resolved:
+    """What to train, and in plain words what was understood otherwise than it is written."""
 
-    epochs: int
-    batch_size: int
-    "Records of one optimizer step."
-    learning_rate: float
-    warmup_steps: int
-    patience: int | None
-    "Evaluations without improvement before training stops; None trains to the end."
-    threshold: float
-    rank: int
-    alpha: float
-    seed: int
-    evaluations_per_epoch: int
-    notes: tuple[str, ...] = ()
+    hyper: TrainingHyper
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Allowed:
-    """The range of one hyperparameter and its default as written on the wire."""
+    """What one hyperparameter may be: a number in a range, one of some words, or layer names; with its default."""
 
     default: str
-    least: float
-    most: float
+    means: str = ""
+    least: float = 0.0
+    most: float = 0.0
     whole: bool = False
+    words: tuple[str, ...] = ()
+    "Not empty: it is one of these rather than a number."
+    names: bool = False
+    "It is a list of names with commas between them."
 
     def problem(self, text: str) -> str | None:
         """What is wrong with a value, or None."""
-        if text == RECOMMENDED == self.default:
+        if text == self.default:
             return None
+        if self.names:
+            bad = [name for name in text.split(",") if not name.replace(".", "a").replace("_", "a").isalnum()]
+            return f"{bad[0]!r} is no layer's name. {self._choose}" if bad else None
+        if self.words:
+            return None if text in self.words else f"{text!r} is none of them. {self._choose}"
         try:
             number = float(int(text)) if self.whole else float(text)
         except ValueError:
@@ -58,8 +71,16 @@ class Allowed:
         return None
 
     @property
+    def range(self) -> str:
+        if self.names:
+            return f"{self.default}, or names of layers with commas between them"
+        return ", ".join(self.words) if self.words else f"{_plain(self.least)} to {_plain(self.most)}"
+
+    @property
     def _choose(self) -> str:
-        return f"Choose {_plain(self.least)} to {_plain(self.most)} for this base model."
+        if self.names:
+            return "Name layers as q_proj,v_proj; a name may be the end of a longer one after a dot."
+        return f"Choose {' or '.join(self.words)}." if self.words else f"Choose {self.range} for this base model."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,53 +96,83 @@ def filled(family: str, given: Mapping[str, str]) -> dict[str, str]:
 
     Raises Invalid with every problem at once.
     """
-    known = {**_family(family).allowed, **_family("extra").allowed}
+    known = {**read_family(family).allowed, **read_family("extra").allowed}
     problems = [problem for name, text in given.items() for problem in _problems(name, text, known)]
     if problems:
         raise Invalid(" ".join(problems))
-    defaults = {name: allowed.default for name, allowed in _family(family).allowed.items()}
+    defaults = {name: allowed.default for name, allowed in read_family(family).allowed.items()}
     return {**defaults, **given}
 
 
-def resolve(family: str, values: Mapping[str, str], *, recommended_rate: float) -> Hyperparameters:
-    """`values` (from `filled`) as one value. `recommended_rate` is what suits LoRA on the network to be trained."""
-    extra = _family("extra").allowed
-    text = {**{name: allowed.default for name, allowed in extra.items()}, **values}
-    rank = DEFAULT_RANK if text["outcrop.loraRank"] == RECOMMENDED else int(text["outcrop.loraRank"])
-    alpha = 2.0 * rank if text["outcrop.loraAlpha"] == RECOMMENDED else float(text["outcrop.loraAlpha"])
-    rate, notes = _rate(family, text, recommended_rate)
-    return Hyperparameters(
+def resolve(
+    family: str, values: Mapping[str, str], *, recommended_rate: float, parent: Method | None = None
+) -> Resolved:
+    """`values` (from `filled`) as one value. `recommended_rate` is what suits LoRA on the network to be trained;
+    `parent` is the method of the custom model that is trained further.
+
+    Raises Invalid for values that do not go with the method.
+    """
+    extra = read_family("extra").allowed
+    method = method_of(values, parent)
+    text, overruled = _with_ours(values)
+    text = {**{name: allowed.default for name, allowed in extra.items()}, **text}
+    rate, notes = _rate(family, text, recommended_rate * LEARNING_RATE_BESIDE_LORA[method.name], method)
+    hyper = TrainingHyper(
         epochs=int(text["epochCount"]),
         batch_size=int(text.get("batchSize", "1")),
         learning_rate=rate,
         warmup_steps=int(text.get("learningRateWarmupSteps", "0")),
-        patience=int(text["earlyStoppingPatience"]) if "earlyStoppingPatience" in text else None,
-        threshold=float(text.get("earlyStoppingThreshold", "0")),
-        rank=rank,
-        alpha=alpha,
+        schedule=text["outcrop.schedule"],  # type: ignore[arg-type]  # one of the words, checked by `filled`
+        method=method,
         seed=int(text["outcrop.seed"]),
         evaluations_per_epoch=int(text["outcrop.evaluationsPerEpoch"]),
-        notes=notes,
+        evaluate_every_steps=_unless_recommended(text["outcrop.evaluateEverySteps"]),
+        held_out_percentage=float(text.get("evalPercentage", "0")),
+        patience=int(text["earlyStoppingPatience"]) if "earlyStoppingPatience" in text else None,
+        threshold=float(text.get("earlyStoppingThreshold", "0")),
+        weight_decay=float(text["outcrop.weightDecay"]),
+        max_grad_norm=float(text["outcrop.maxGradNorm"]),
+        token_budget=int(text["outcrop.tokensPerRow"]),
     )
+    return Resolved(hyper=hyper, notes=(*overruled, *notes))
 
 
-def _rate(family: str, text: Mapping[str, str], recommended: float) -> tuple[float, tuple[str, ...]]:
+def _with_ours(values: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The values with ours in the place of a family's that mean the same."""
+    text, notes = dict(values), []
+    for ours, theirs in _SAME.items():
+        if values.get(ours, RECOMMENDED) == RECOMMENDED:
+            continue
+        notes += [
+            f"{name} {values[name]} is overruled by {ours} {values[ours]}"
+            for name in (theirs, f"{theirs}Multiplier")
+            if name in values
+        ]
+        if ours != RATE:  # which means what it says, where the family's may be a multiple
+            text[theirs] = values[ours]
+    return text, tuple(notes)
+
+
+def _rate(family: str, text: Mapping[str, str], recommended: float, method: Method) -> tuple[float, tuple[str, ...]]:
+    suits = f"what suits {method.name} on this network"
+    if text[RATE] != RECOMMENDED:
+        return float(text[RATE]), ()
     if "learningRateMultiplier" in text:
         multiplier = float(text["learningRateMultiplier"])
         rate = multiplier * recommended
-        return rate, (
-            f"learningRateMultiplier {text['learningRateMultiplier']} x {recommended:g}, LoRA's rate on this network",
-        )
+        return rate, (f"learningRateMultiplier {text['learningRateMultiplier']} x {recommended:g}, {suits}",)
     written = text["learningRate"]
     if written == RECOMMENDED:
-        return recommended, (f"learningRate {recommended:g} (recommended for this network)",)
-    if not _family(family).relative_rate:
+        return recommended, (f"learningRate {recommended:g}, {suits}",)
+    if not read_family(family).relative_rate:
         return float(written), ()
-    default = _family(family).allowed["learningRate"].default
-    rate = float(written) / float(default) * recommended
-    times = float(written) / float(default)
-    note = f"learningRate {written} is {times:g} x this family's default: {rate:g} for LoRA on this network"
-    return rate, (note,)
+    times = float(written) / float(read_family(family).allowed["learningRate"].default)
+    rate = times * recommended
+    return rate, (f"learningRate {written} is {times:g} x this family's default: {rate:g}, as {suits}",)
+
+
+def _unless_recommended(text: str) -> int | None:
+    return None if text == RECOMMENDED else int(text)
 
 
 def _problems(name: str, text: str, known: Mapping[str, Allowed]) -> list[str]:
@@ -137,7 +188,12 @@ def _plain(number: float) -> str:
 
 
 @cache
-def _family(name: str) -> Family:
+def read_family(name: str) -> Family:
+    """A family of hyperparameters.toml."""
     described: dict[str, Any] = tomllib.loads(_FILE.read_text())["family"][name]
-    allowed = {key: Allowed(**value) for key, value in described["values"].items()}
+    allowed = {key: Allowed(**_exact(value)) for key, value in described["values"].items()}
     return Family(relative_rate=described["learning_rate"] == "relative", allowed=allowed)
+
+
+def _exact(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {**value, "words": tuple(value.get("words", ()))}

@@ -34,7 +34,10 @@ def of_job(
             {"uri": uri, **_digests(path)} for uri, path in zip(_uris(job), (task.train, *task.validators), strict=True)
         ],
         "preflight": checked.to_json(),
-        "hyperparameters": {"asked": job.document["hyperParameters"], "used": asdict(task.hyper)},
+        "hyperparameters": {
+            "asked": job.document["hyperParameters"],
+            "used": {**asdict(task.hyper), "method": {"name": task.hyper.method.name, **asdict(task.hyper.method)}},
+        },
         "result": {
             "steps": result.steps,
             "best_step": result.best_step,

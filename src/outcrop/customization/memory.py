@@ -5,15 +5,20 @@ held against measured peaks: activations of one row of tokens without recomputat
 """
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from outcrop.errors import Invalid
+from outcrop.network import headers
+from outcrop.network.method import OFT, Full, LoRA, Method
 
 ROW_TOKENS = 2048
 "Tokens of a row when no single record is longer; the training plan packs records up to this."
+_COPIES = 9
+"Of what is trained: itself, its gradient, two moments, the best so far and its successor, and a checkpoint's three."
 _PROCESS_BYTES = 700_000_000
 "Interpreter, torch and transformers: an allowance."
 _GIB = 2**30
@@ -25,25 +30,35 @@ class Need:
 
     weights: int
     activations: int
-    adapter: int
+    trained: int
+    "What comes with the weights that learn: gradient, optimizer, and copies of them."
 
     @property
     def total(self) -> int:
-        return _PROCESS_BYTES + self.weights + self.activations + self.adapter
+        return _PROCESS_BYTES + self.weights + self.activations + self.trained
 
 
-def need(folder: Path, *, longest_tokens: int, rank: int) -> Need:
-    """Memory to train LoRA of `rank` on the model in `folder`, whose longest record has `longest_tokens`."""
+def need(folder: Path, *, longest_tokens: int, method: Method, token_budget: int = ROW_TOKENS) -> Need:
+    """Memory to train the model in `folder` by `method`, in rows of `token_budget` tokens or one longer record."""
     config = _text_config(json.loads((folder / "config.json").read_text()))
     hidden = _number(config, "hidden_size", "n_embd")
     layers = _number(config, "num_hidden_layers", "n_layer")
     inner = config.get("intermediate_size") or config.get("n_inner") or 4 * hidden
-    tokens = max(ROW_TOKENS, longest_tokens)
-    # Kept for the backward pass per token and layer: inputs of every linear layer and its low-rank product, what the
-    # norms, attention and the gated product remember; for the head, logits, their softmax and its gradient.
-    per_token = layers * (18 * hidden + 7 * inner + 8 * rank) + 3 * config["vocab_size"]
-    adapter = layers * rank * (10 * hidden + 3 * (hidden + inner))
-    return Need(weights=_num_parameters(folder) * 4, activations=tokens * per_token * 4, adapter=adapter * 4 * 5)
+    num_parameters = _num_parameters(folder)
+    # Kept for the backward pass per token and layer: what the norms, attention and the gated product remember, and what
+    # the method does; for the head, logits, their softmax and its gradient.
+    match method:
+        case LoRA():
+            trained = layers * method.rank * (10 * hidden + 3 * (hidden + inner))
+            beside = 8 * method.rank + (2 * (5 * hidden + 2 * inner) if method.decomposed else 0)
+        case OFT():
+            trained = layers * (6 * hidden + inner) * method.block_size // 2
+            beside = 6 * hidden + inner
+        case Full():
+            trained, beside = num_parameters, 6 * hidden + inner
+    per_token = layers * (18 * hidden + 7 * inner + beside) + 3 * config["vocab_size"]
+    tokens = max(token_budget, longest_tokens)
+    return Need(weights=num_parameters * 4, activations=tokens * per_token * 4, trained=trained * 4 * _COPIES)
 
 
 def available() -> int:
@@ -60,11 +75,16 @@ def check(model_id: str, wanted: Need, free: int) -> None:
     """Raises Invalid, saying what to change, when a run cannot fit."""
     if wanted.total <= free:
         return
-    mend = "shorten the longest record" if wanted.activations > wanted.weights else "choose a smaller base model"
+    mends = {
+        wanted.activations: "shorten the longest record, or lower outcrop.tokensPerRow",
+        wanted.trained: "choose another outcrop.method or a smaller base model",
+        wanted.weights: "choose a smaller base model",
+    }
+    mend = mends[max(mends)]
     raise Invalid(
         f"{model_id}: training needs about {wanted.total / _GIB:.1f} GiB ({wanted.weights / _GIB:.1f} for the weights, "
-        f"{wanted.activations / _GIB:.1f} for the longest row), and this machine has {free / _GIB:.1f} GiB free. "
-        f"Free some memory, or {mend}."
+        f"{wanted.activations / _GIB:.1f} for the longest row, {wanted.trained / _GIB:.1f} for what is trained), and "
+        f"this machine has {free / _GIB:.1f} GiB free. Free some memory, or {mend}."
     )
 
 
@@ -84,22 +104,8 @@ def _cgroup_limit() -> int:
 
 
 def _num_parameters(folder: Path) -> int:
-    count = sum(_parameters_in(path) for path in folder.glob("*.safetensors"))
+    count = sum(math.prod(shape) for shape in headers.shapes(folder).values())
     return count or sum(path.stat().st_size for path in folder.glob("*.bin")) // 2
-
-
-def _parameters_in(path: Path) -> int:
-    """From the header of a safetensors file: a length of 8 bytes, then JSON."""
-    with path.open("rb") as file:
-        header: dict[str, Any] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    count = 0
-    for name, tensor in header.items():
-        if name != "__metadata__":
-            elements = 1
-            for size in tensor["shape"]:
-                elements *= size
-            count += elements
-    return count
 
 
 def _text_config(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,64 +1,173 @@
-"""What a job tells while it runs: both CSVs and the progress, in the output bucket, at most about once a second."""
+"""What a job tells while it runs: the CSVs, the progress and the events, in the output bucket, about once a second.
+
+What a killed worker told is told again by its successor, from what the run remembers.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from outcrop.customization.artifacts import Artifacts, Row
-from outcrop.training.metrics import EvaluationMetrics, Progress, Score, StepMetrics, TrainingResult
+from outcrop.customization.events import Events
+from outcrop.customization.full_disk import is_full
+from outcrop.customization.tensorboard import EventFile
+from outcrop.training.metrics import (
+    EvaluationMetrics,
+    ModelCheckpoint,
+    Progress,
+    Score,
+    Start,
+    StepMetrics,
+    TrainingResult,
+)
 
 _EVERY_S = 1.0
+_SHARE = 0.02
+"Of the time, at most, goes into writing: the files of a long run are long."
 
 
 class Journal:
     """Collects what the training loop tells. Steps told again after a resume replace what was told before."""
 
-    def __init__(self, artifacts: Artifacts, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, artifacts: Artifacts, events: Events, report: Callable[[str], None], *, tensorboard: bool = False
+    ) -> None:
         self._artifacts = artifacts
-        self._report = report
+        self._events = events
+        self.report = report
+        "Told how far the job is, in words that change with it."
         self._steps: dict[int, Row] = {}
         self._evaluations: dict[int, Row] = {}
+        self._progress: dict[str, Any] = {}
+        self._peak_flops = 0.0
         self._written_at = 0.0
+        self._cost_s = 0.0
+        self._event_file = EventFile() if tensorboard else None
+        if self._event_file is not None:
+            for event in events.all():
+                self._event_file.add(event)
+            events.listener = self._event_file.add
 
-    def on_step(self, told: StepMetrics) -> None:
-        self._steps[told.step] = Row(step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity)
+    def on_plan(self, text: str) -> None:
+        self._tell("plan", lines=text.splitlines())
+
+    def on_start(self, start: Start) -> None:
+        self._peak_flops = start.peak_flops
+        for step in start.steps:
+            self._steps[step.step] = _step_row(step)
+        for evaluation in start.evaluations:
+            self._evaluations[evaluation.step] = _evaluation_row(evaluation)
+        self._tell(
+            "resume" if start.steps else "start",
+            step=len(start.steps),
+            parameters=start.num_parameters,
+            trained_parameters=start.num_trained,
+            threads=start.threads,
+            peak_flops=round(start.peak_flops),
+        )
 
     def on_evaluation(self, told: EvaluationMetrics) -> None:
-        self._report(f"evaluated at step {told.step}")
-        self._evaluations[told.step] = Row(step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity)
+        self.report(f"evaluated at step {told.step}")
+        self._evaluations[told.step] = _evaluation_row(told)
+        self._tell(
+            "evaluation", step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity, best=told.best
+        )
+
+    def on_checkpoint(self, told: ModelCheckpoint, uri: str) -> None:
+        self._tell("checkpoint", step=told.step, epoch=told.epoch, validation_loss=told.loss, uri=uri)
+
+    def on_note(self, sentence: str) -> None:
+        self._tell("note", note=sentence)
 
     def on_progress(self, told: Progress) -> None:
-        self._report(f"step {told.steps_done}")
-        if time.monotonic() - self._written_at < _EVERY_S:
-            return
-        self._artifacts.write_progress(_progress(told))
-        self._write_csvs()
-        self._written_at = time.monotonic()
+        self.report(f"step {told.steps_done}")
+        self._steps[told.last.step] = _step_row(told.last)
+        self._progress = _progress(told)
+        self._tell("step", **_step_event(told, self._peak_flops))
+        if time.monotonic() - self._written_at >= max(_EVERY_S, self._cost_s / _SHARE):
+            with _tolerating_a_full_disk():
+                self._write()
 
     def finish(self, result: TrainingResult) -> None:
         """The complete files, from the result itself."""
         for step in result.step_metrics:
-            self.on_step(step)
+            self._steps[step.step] = _step_row(step)
         for evaluation in result.evaluations:
-            self.on_evaluation(evaluation)
-        self._write_csvs()
+            self._evaluations[evaluation.step] = _evaluation_row(evaluation)
         last = result.step_metrics[-1].loss if result.step_metrics else None
-        done = {
+        self._progress = {
             "step": result.steps,
             "steps": result.steps,
             "loss": last,
             "seconds_left": 0.0,
             "best_step": result.best_step,
         }
-        self._artifacts.write_progress(done)
         self._artifacts.write_held_out(
             [{"file": v.name, "base": _score(v.base), "custom": _score(v.custom)} for v in result.validators]
         )
 
-    def _write_csvs(self) -> None:
-        self._artifacts.write_training(row for _, row in sorted(self._steps.items()))
+    def end(self, status: str, **members: Any) -> None:
+        """The last event, and everything written once more. Raises Refusal and OSError."""
+        self._events.tell("end", status=status, **members)
+        self._write()
+
+    def _tell(self, event: str, **members: Any) -> None:
+        with _tolerating_a_full_disk():
+            self._events.tell(event, **members)
+
+    def _write(self) -> None:
+        began = time.monotonic()
+        if self._steps:
+            self._artifacts.write_training(row for _, row in sorted(self._steps.items()))
         if self._evaluations:
             self._artifacts.write_validation(row for _, row in sorted(self._evaluations.items()))
+        if self._progress:
+            self._artifacts.write_progress(self._progress)
+        self._artifacts.write_events(self._events.content())
+        if self._event_file is not None:
+            self._artifacts.write_tensorboard(self._event_file.name, self._event_file.content())
+        self._written_at = time.monotonic()
+        self._cost_s = self._written_at - began
+
+
+@contextmanager
+def _tolerating_a_full_disk() -> Iterator[None]:
+    """While training goes on, what cannot be told is left out: the CSVs are complete again with the next write."""
+    try:
+        yield
+    except Exception as error:
+        if not is_full(error):
+            raise
+
+
+def _step_row(told: StepMetrics) -> Row:
+    return Row(step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity)
+
+
+def _evaluation_row(told: EvaluationMetrics) -> Row:
+    return Row(step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity)
+
+
+def _step_event(told: Progress, peak_flops: float) -> dict[str, Any]:
+    last = told.last
+    return {
+        "step": last.step,
+        "epoch": last.epoch,
+        "loss": last.loss,
+        "perplexity": last.perplexity,
+        "learning_rate": last.learning_rate,
+        "grad_norm": last.grad_norm,
+        "tokens": last.tokens,
+        "supervised_tokens": last.supervised,
+        "seconds": round(last.seconds, 6),
+        "tokens_per_s": round(last.tokens / last.seconds, 1),
+        "supervised_tokens_per_s": round(last.supervised / last.seconds, 1),
+        "mfu": round(last.flops / last.seconds / peak_flops, 4),
+        "resident_bytes": told.resident_bytes,
+        "peak_bytes": told.peak_bytes,
+        "seconds_left": round(told.seconds_left, 1),
+    }
 
 
 def _progress(told: Progress) -> dict[str, Any]:

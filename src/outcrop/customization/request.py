@@ -13,9 +13,10 @@ from outcrop.customization import base as base_of
 from outcrop.customization import hyperparameters, memory
 from outcrop.customization.context import Context
 from outcrop.customization.data_access import DataAccess
+from outcrop.customization.names import check_model_name
 from outcrop.errors import Invalid
 from outcrop.jobs import jobs
-from outcrop.jobs.states import RUNNING
+from outcrop.network import headers
 from outcrop.store.idempotency import digest_of
 from outcrop.store.tags import check_number, tags_of
 
@@ -55,7 +56,7 @@ def _document(
     values = hyperparameters.filled(start.base.hyperparameters, params.get("hyperParameters", {}))
     context.access.assert_passable(params["roleArn"], source_arn=job_arn)
     longest = _check_data(context, params)
-    _check_memory(start.base, values, longest)
+    _check_training(start, values, longest)
     kept = (
         "clientRequestToken",
         "roleArn",
@@ -93,15 +94,7 @@ def _customization(base: BaseModel, params: Mapping[str, Any]) -> Customization:
 def _check_names(context: Context, params: Mapping[str, Any], region: str) -> None:
     if context.store.resources.find(jobs.KIND, region, params["jobName"]) is not None:
         raise Invalid("The provided job name is currently in use.")
-    name = params["customModelName"]
-    if context.models.look(region, name) is not None or _is_promised(context, name, region):
-        raise Invalid(f"The provided custom model name {name} is currently in use. Choose another name.")
-
-
-def _is_promised(context: Context, name: str, region: str) -> bool:
-    """Whether a job that still runs will leave a model of this name."""
-    running = (row for row in context.store.resources.all(jobs.KIND) if row.status in RUNNING and row.region == region)
-    return any(row.document["outputModelName"] == name for row in running)
+    check_model_name(context, params["customModelName"], region)
 
 
 def _check_data(context: Context, params: Mapping[str, Any]) -> int:
@@ -124,10 +117,14 @@ def _longest_line(path: Path) -> int:
         return max((len(line) for line in lines), default=0)
 
 
-def _check_memory(base: BaseModel, values: Mapping[str, str], longest_bytes: int) -> None:
+def _check_training(start: base_of.Start, values: Mapping[str, str], longest_bytes: int) -> None:
+    """The method suits the network, and the machine has the memory."""
+    base = start.base
     assert base.folder is not None
     rate = base.learning_rate or memory.recommended_rate(base.folder)
-    hyper = hyperparameters.resolve(base.hyperparameters, values, recommended_rate=rate)
+    hyper = hyperparameters.resolve(base.hyperparameters, values, recommended_rate=rate, parent=start.method).hyper
+    headers.check_method(base.folder, hyper.method)
     # A token is at least a byte, so this many tokens at most; longer records than the context are refused later anyway.
     longest = min(longest_bytes, base.context_length)
-    memory.check(base.id, memory.need(base.folder, longest_tokens=longest, rank=hyper.rank), memory.available())
+    wanted = memory.need(base.folder, longest_tokens=longest, method=hyper.method, token_budget=hyper.token_budget)
+    memory.check(base.id, wanted, memory.available())

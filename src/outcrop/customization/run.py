@@ -8,29 +8,27 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from outcrop import logs
-from outcrop.catalog.base_model import BaseModel, Customization
-from outcrop.customization import hyperparameters, lineage, memory
-from outcrop.customization.artifacts import Artifacts
+from outcrop.catalog.base_model import Customization
+from outcrop.customization import checkpoints, lineage
 from outcrop.customization.context import Context
-from outcrop.customization.data_access import DataAccess
-from outcrop.customization.progress import Journal
+from outcrop.customization.full_disk import Patience, is_full
 from outcrop.customization.register import register
+from outcrop.customization.task import task_of
+from outcrop.customization.work import LONGEST_MESSAGE, Work, check, fetch
 from outcrop.datasets import preflight
-from outcrop.errors import Invalid, MachineTrouble, Refusal
+from outcrop.errors import MachineTrouble, Refusal
 from outcrop.jobs.jobs import Jobs
 from outcrop.jobs.leases import MAX_ATTEMPTS
 from outcrop.jobs.states import JobStatus, Phase
 from outcrop.store.resources import Resource
-from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.training import finetune, pretrain
-from outcrop.training.metrics import Hooks, TrainingResult
-from outcrop.training.task import TrainingHyper, TrainingTask
+from outcrop.training.divergence import DivergedError
+from outcrop.training.metrics import Hooks, ModelCheckpoint, TrainingResult
+from outcrop.training.task import TrainingTask
 
-_LONGEST_MESSAGE = 2048
 _ASK_EVERY_S = 0.5
 _INTERNAL = "Encountered an unexpected error when processing the request, please try again"
 _log = logging.getLogger("outcrop.worker")
@@ -52,166 +50,130 @@ def run(
             "Shorten the longest records, or choose a smaller base model; the worker's log has the details."
         )
         return _end(context, job, JobStatus.FAILED, message)
+    patience = _patience(context, job, interrupted)
+    while True:
+        try:
+            return _to_the_end(context, job_arn, patience, report)
+        except Exception as error:
+            if not is_full(error):
+                raise
+            if not patience.wait(error):
+                return False
+
+
+def _to_the_end(context: Context, job_arn: str, patience: Patience, report: Callable[[str], None]) -> bool:
+    """As `run`. What a full disk broke off is raised: it goes on from the last checkpoint when there is room."""
+    job = context.jobs.get(job_arn)
+    if job.status == JobStatus.STOPPING:
+        return _end(context, job, JobStatus.STOPPED)
     try:
-        return _phases(_Work.of(context, job), report, interrupted)
-    except (Refusal, MachineTrouble) as refusal:
+        work = Work.of(context, job, report)
+    except Refusal as refusal:
         return _end(context, job, JobStatus.FAILED, refusal.message)
-    except Exception:
-        # The one catch-all of the worker: a defect of ours must not leave a job InProgress for ever.
-        _log.exception("job %s broke", job_arn)
-        return _end(context, job, JobStatus.FAILED, f"{_INTERNAL} (the worker's log has the details).")
+    try:
+        return _phases(work, patience)
+    except Exception as error:
+        if is_full(error):
+            raise
+        message = _failure(work, error)
+        work.end_journal(JobStatus.FAILED, failure=message)
+        return _end(context, job, JobStatus.FAILED, message)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Work:
-    """One job with everything its phases need."""
-
-    context: Context
-    job: Resource
-    base: BaseModel
-    parent: Resource | None
-    data: DataAccess
-    artifacts: Artifacts
-    run_dir: Path
-
-    @classmethod
-    def of(cls, context: Context, job: Resource) -> "_Work":
-        document = job.document
-        data = DataAccess(context=context, role_arn=document["roleArn"])
-        output = document["outputDataConfig"]["s3Uri"]
-        parent = context.models.find(job.region, document["parentArn"]) if document["parentArn"] else None
-        return cls(
-            context=context,
-            job=job,
-            base=context.catalog.usable(document["baseId"]),
-            parent=parent,
-            data=data,
-            artifacts=Artifacts(data=data, output_uri=output, job_arn=job.arn),
-            run_dir=context.settings.runs / job.arn.rsplit("/", 1)[-1],
-        )
-
-    @property
-    def customization(self) -> Customization:
-        return Customization(self.job.document["customizationType"])
-
-    @property
-    def folder(self) -> Path:
-        """Where the weights of the base model are."""
-        assert self.base.folder is not None
-        return self.base.folder
+def _failure(work: Work, error: Exception) -> str:
+    if isinstance(error, DivergedError) and error.checkpoint:
+        uri = work.artifacts.uri(f"{checkpoints.FOLDER}/{error.checkpoint}/")
+        return f"{error.message} CreateCustomModel makes a custom model of it, from {uri}"
+    if isinstance(error, Refusal | MachineTrouble):
+        return error.message
+    # The one catch-all of the worker: a defect of ours must not leave a job InProgress for ever.
+    _log.error("job %s broke", work.job.arn, exc_info=error)
+    return f"{_INTERNAL} (the worker's log has the details)."
 
 
-def _phases(work: _Work, report: Callable[[str], None], interrupted: Callable[[], bool]) -> bool:
+def _patience(context: Context, job: Resource, interrupted: Callable[[], bool]) -> Patience:
+    return Patience(interrupted=interrupted, stopping=_asked_to_stop(context.jobs, job.arn))
+
+
+def _phases(work: Work, patience: Patience) -> bool:
     jobs, job = work.context.jobs, work.job
     jobs.enter(job.arn, Phase.VALIDATION)
-    report("validating")
-    files = _fetch(work)
-    checked = _check(work, files)
+    work.journal.report("validating")
+    files = fetch(work)
+    checked = check(work, files)
     jobs.enter(job.arn, Phase.DATA_PROCESSING)
-    report("processing data")
-    task = _task(work, files)
-    journal = Journal(work.artifacts, report)
-    hooks = Hooks(
-        on_plan=lambda _plan: jobs.enter(job.arn, Phase.TRAINING),
-        on_progress=journal.on_progress,
-        on_step=journal.on_step,
-        on_evaluation=journal.on_evaluation,
-        on_note=lambda sentence: logs.tell(_log, "note", job=job.arn, note=sentence),
-        should_stop=_asked_to_stop(jobs, job.arn, interrupted),
-    )
+    work.journal.report("processing data")
+    task = task_of(work.context, job, work.start, files=files, run_dir=work.run_dir / "checkpoints")
     train = finetune.train if work.customization is Customization.FINE_TUNING else pretrain.train
-    result = train(task, hooks)
+    result = train(task, _hooks(work, task, patience))
     if result.status == "stopped":
-        return not interrupted() and _end(work.context, job, JobStatus.STOPPED)
-    _complete(work, task, result, journal, checked)
-    return True
+        if patience.interrupted():
+            return False
+        work.end_journal(JobStatus.STOPPED)
+        return _end(work.context, job, JobStatus.STOPPED)
+    return _complete_patiently(work, task, result, checked, patience)
 
 
-def _fetch(work: _Work) -> list[Path]:
-    """The data under the names its owner gave it, so that problems can name the file: training first."""
-    document = work.job.document
-    validators = document["validationDataConfig"]["validators"]
-    uris = [document["trainingDataConfig"]["s3Uri"], *(validator["s3Uri"] for validator in validators)]
-    files = []
-    for index, uri in enumerate(uris):
-        place = work.run_dir / "data" / str(index) / uri.rsplit("/", 1)[-1]
-        if not place.is_file():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            temporary = place.with_name(f".{place.name}.part")
-            shutil.copyfile(work.data.open(uri), temporary)
-            temporary.replace(place)
-        files.append(place)
-    return files
+def _hooks(work: Work, task: TrainingTask, patience: Patience) -> Hooks:
+    journal, job = work.journal, work.job
 
+    def on_plan(text: str) -> None:
+        work.context.jobs.enter(job.arn, Phase.TRAINING)
+        journal.on_plan(text)
 
-def _check(work: _Work, files: list[Path]) -> preflight.Report:
-    """Account for every record; the report goes to the bucket whether or not the data is good. Raises Invalid."""
-    checked = preflight.examine(
-        files,
-        tokenizer=Tokenizer.open(work.folder),
-        context_length=work.base.context_length,
-        customization=work.customization.value,
-    )
-    work.artifacts.write_preflight(checked.to_json(), checked.to_text())
-    if checked.problems:
-        raise Invalid(_told(checked))
-    return checked
+    def on_note(sentence: str) -> None:
+        logs.tell(_log, "note", job=job.arn, note=sentence)
+        journal.on_note(sentence)
 
+    def on_checkpoint(checkpoint: ModelCheckpoint, folder: Path) -> None:
+        origin = checkpoints.Origin(
+            job_arn=job.arn,
+            base_id=work.base.id,
+            parent_arn=job.document["parentArn"],
+            customization=task.customization,
+            prompt_format=lineage.prompt_format(task).value,
+        )
+        journal.on_checkpoint(checkpoint, checkpoints.publish(work.artifacts, origin, checkpoint, folder))
 
-def _told(checked: preflight.Report) -> str:
-    """As many problems as a failureMessage has room for."""
-    told, room = "", _LONGEST_MESSAGE - 80
-    for count, problem in enumerate(checked.problems):
-        if len(told) + len(str(problem)) > room:
-            return f"{told}({len(checked.problems) - count} more problems in preflight/report.txt of the output.)"
-        told += f"{problem} "
-    return told.rstrip()
-
-
-def _task(work: _Work, files: list[Path]) -> TrainingTask:
-    document = work.job.document
-    rate = work.base.learning_rate or memory.recommended_rate(work.folder)
-    hyper = hyperparameters.resolve(work.base.hyperparameters, document["hyperParameters"], recommended_rate=rate)
-    for note in hyper.notes:
-        logs.tell(_log, "hyperparameters", job=work.job.arn, note=note)
-    return TrainingTask(
-        base_dir=work.folder,
-        base_name=work.base.engine,
-        parent_adapter=work.context.models.folder(work.parent.arn) if work.parent else None,
-        train=files[0],
-        validators=tuple(files[1:]),
-        customization=work.customization.value,
-        hyper=TrainingHyper(
-            epochs=hyper.epochs,
-            batch_size=hyper.batch_size,
-            learning_rate=hyper.learning_rate,
-            warmup_steps=hyper.warmup_steps,
-            rank=hyper.rank,
-            alpha=hyper.alpha,
-            seed=hyper.seed,
-            evaluations_per_epoch=hyper.evaluations_per_epoch,
-            patience=hyper.patience,
-            threshold=hyper.threshold,
-            token_budget=memory.ROW_TOKENS,
-            threads=work.context.settings.threads,
-        ),
-        run_dir=work.run_dir / "checkpoints",
-        output_dir=work.context.models.folder(document["modelArn"]),
+    return Hooks(
+        on_plan=on_plan,
+        on_start=journal.on_start,
+        on_progress=journal.on_progress,
+        on_evaluation=journal.on_evaluation,
+        on_checkpoint=on_checkpoint,
+        on_note=on_note,
+        should_stop=lambda: patience.interrupted() or patience.stopping(),
+        # A job that is to stop, or a worker that is to end, does not wait for room.
+        try_again=lambda trouble: is_full(trouble) and patience.wait(trouble) and not patience.stopping(),
     )
 
 
-def _complete(
-    work: _Work, task: TrainingTask, result: TrainingResult, journal: Journal, checked: preflight.Report
-) -> None:
+def _complete_patiently(
+    work: Work, task: TrainingTask, result: TrainingResult, checked: preflight.Report, patience: Patience
+) -> bool:
+    """Whether the job was completed: the worker may have to end while the disk is full."""
+    while True:
+        try:
+            _complete(work, task, result, checked)
+            return True
+        except Exception as error:
+            if not is_full(error):
+                raise
+            if not patience.wait(error):
+                return False
+
+
+def _complete(work: Work, task: TrainingTask, result: TrainingResult, checked: preflight.Report) -> None:
     """Everything the job leaves behind, and then, in one transaction, the model's row and the job's end."""
-    journal.finish(result)
+    work.journal.finish(result)
+    work.journal.end("Completed", steps=result.steps, best_step=result.best_step, stopped_early=result.stopped_early)
     document = lineage.of_job(work.job, work.base, task, result, checked)
     lineage.write(task.output_dir, document)
-    register(work.context, work.job, work.base, work.parent, task, result)
+    register(work.context, work.job, work.base, work.start.parent, task, result)
     shutil.rmtree(work.run_dir, ignore_errors=True)
 
 
-def _asked_to_stop(jobs: Jobs, job_arn: str, interrupted: Callable[[], bool]) -> Callable[[], bool]:
+def _asked_to_stop(jobs: Jobs, job_arn: str) -> Callable[[], bool]:
     """Asks the record at most twice a second, however short the steps are."""
     asked_at, stopping = 0.0, False
 
@@ -219,13 +181,13 @@ def _asked_to_stop(jobs: Jobs, job_arn: str, interrupted: Callable[[], bool]) ->
         nonlocal asked_at, stopping
         if time.monotonic() - asked_at > _ASK_EVERY_S:
             asked_at, stopping = time.monotonic(), jobs.is_stopping(job_arn)
-        return stopping or interrupted()
+        return stopping
 
     return should_stop
 
 
 def _end(context: Context, job: Resource, status: JobStatus, failure: str | None = None) -> bool:
-    members = {} if failure is None else {"failureMessage": failure[:_LONGEST_MESSAGE]}
+    members = {} if failure is None else {"failureMessage": failure[:LONGEST_MESSAGE]}
     context.jobs.end(job.arn, status, **members)
     shutil.rmtree(context.settings.runs / job.arn.rsplit("/", 1)[-1], ignore_errors=True)
     shutil.rmtree(context.models.folder(job.document["modelArn"]), ignore_errors=True)

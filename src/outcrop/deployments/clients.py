@@ -29,4 +29,4 @@ class Clients:
             await client.aclose()
 
     def _folder_of(self, adapter: str) -> Path | None:
-        return self._models.folder(adapter) if arn.is_arn(adapter) else None
+        return self._models.adapter(adapter) if arn.is_arn(adapter) else None

@@ -1,7 +1,9 @@
-"""Which engines should run. The server orders one per base model; the supervisor of `outcrop up` reads the orders and
-keeps the processes alive. They meet in the database; whether an engine answers is asked at its own socket."""
+"""Which engines should run. The server orders one per network: a base model's, or a custom model's own. The supervisor
+of `outcrop up` reads the orders and keeps the processes alive. They meet in the database; whether an engine answers is
+asked at its own socket."""
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +26,7 @@ class Order:
     """One engine that should run."""
 
     name: str
-    "Id of the catalogue entry whose weights it holds."
+    "Id of the catalogue entry whose weights it holds; with `@` and a custom model's id, that model's own network."
     folder: Path
     socket: Path
     failure: str | None
@@ -42,10 +44,28 @@ class Engines:
     def order(self, base: BaseModel) -> Order:
         """Ask for an engine that holds `base`; asking again changes nothing."""
         present = self._resources.find(KIND, _EVERYWHERE, base.engine)
-        return _order(present) if present is not None else self._place(base)
+        if present is None:
+            return self._place(base)
+        ordered = _order(present)
+        if base.owner is None or ordered.folder.is_dir():
+            return ordered
+        # Custom models may share one network, each with its own files of it; those named in the order are deleted.
+        self._resources.remove(present.arn)
+        return self._place(base)
 
     def orders(self) -> list[Order]:
         return [_order(row) for row in self._resources.all(KIND)]
+
+    def retire(self, needed: Collection[str]) -> None:
+        """Forget the orders of custom models' own networks but for those `needed`: these may be many."""
+        for row in self._resources.all(KIND):
+            if row.document["owner"] is not None and row.name not in needed:
+                self._resources.remove(row.arn)
+
+    @property
+    def has_own(self) -> bool:
+        """Whether any engine is ordered for a custom model's own network."""
+        return any(row.document["owner"] is not None for row in self._resources.all(KIND))
 
     def clear(self) -> None:
         """Forget every order, as at a fresh start; whoever needs an engine orders it again."""
@@ -69,7 +89,12 @@ class Engines:
         assert base.folder is not None, "only entries with weights are ordered"
         now = self._clock.now()
         short = hashlib.sha256(base.engine.encode()).hexdigest()[:16]
-        document = {"folder": str(base.folder), "socket": str(self._sockets / f"{short}.sock"), "failure": None}
+        document = {
+            "folder": str(base.folder),
+            "socket": str(self._sockets / f"{short}.sock"),
+            "failure": None,
+            "owner": base.owner,
+        }
         row = Resource(
             arn=f"{KIND}/{base.engine}",
             kind=KIND,

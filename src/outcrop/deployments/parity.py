@@ -39,12 +39,12 @@ class Parity:
         return None
 
 
-async def compare(client: EngineClient, adapter: str, folder: Path) -> Parity:
-    """Score the trainer's samples with the engine, which must hold the adapter."""
+async def compare(client: EngineClient, model: str, folder: Path) -> Parity:
+    """Score the trainer's samples with the engine, which must hold `model`: an adapter, or its own base."""
     samples = json.loads((folder / FILE).read_text())
     differences: list[float] = []
     for sample in samples:
-        served = await client.score(adapter, sample["ids"])
+        served = await client.score(model, sample["ids"])
         trained = sample["logprobs"]
         assert len(trained) == len(served), "one log probability for each id after the first"
         differences += [abs(ours - theirs) for ours, theirs in zip(trained, served, strict=True)]

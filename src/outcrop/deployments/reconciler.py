@@ -40,7 +40,18 @@ class Reconciler:
         while True:
             for row in await to_thread.run_sync(self._deployments.pending):
                 await self._settle(row)
+            await to_thread.run_sync(self._retire)
             await asyncio.sleep(_PAUSE_S)
+
+    def _retire(self) -> None:
+        """Let the engines of custom models' own networks go when no deployment is left that needs them."""
+        if not self._engines.has_own:
+            return
+        customs = [self._models.look(region, model_arn) for region, model_arn in self._deployments.served()]
+        bases = [
+            (self._catalog.find(custom.document["baseId"]), custom.arn) for custom in customs if custom is not None
+        ]
+        self._engines.retire({self._models.network_below(base, arn).engine for base, arn in bases if base is not None})
 
     async def _settle(self, row: Resource) -> None:
         try:
@@ -62,14 +73,17 @@ class Reconciler:
         """None when the desired model is being served. Raises EngineAway while its engine is not there."""
         model_arn = row.document["desiredModelArn"]
         custom = self._models.look(row.region, model_arn)
-        base = self._catalog.usable(custom.document["baseId"] if custom is not None else model_arn)
-        await self._engine_up(base)
         if custom is None:
+            await self._engine_up(self._catalog.usable(model_arn))
             return None
+        base = self._models.network_below(self._catalog.usable(custom.document["baseId"]), custom.arn)
+        await self._engine_up(base)
         client = self._clients.of(base)
-        folder = self._models.folder(custom.arn)
-        await client.load_adapter(custom.arn, folder)
-        return (await parity.compare(client, custom.arn, folder)).failure
+        adapter = self._models.adapter(custom.arn)
+        if adapter is not None:
+            await client.load_adapter(custom.arn, adapter)
+        served = base.engine if adapter is None else custom.arn
+        return (await parity.compare(client, served, self._models.folder(custom.arn))).failure
 
     async def _engine_up(self, base: BaseModel) -> None:
         order = await to_thread.run_sync(self._engines.order, base)

@@ -88,6 +88,16 @@ class Deployments:
         """The model asked for cannot be served: a new deployment fails, an updated one keeps its old model."""
         self._settle(row, failure=failure)
 
+    def served(self) -> set[tuple[str, str]]:
+        """Region and ARN of the models that deployments serve, or are about to."""
+        rows = [*self._store.resources.all(ON_DEMAND), *self._store.resources.all(THROUGHPUT)]
+        return {
+            (row.region, row.document[member])
+            for row in rows
+            if row.status != FAILED
+            for member in ("modelArn", "desiredModelArn")
+        }
+
     def of_model(self, model_arn: str) -> list[Resource]:
         """Deployments that serve this model, or are about to."""
         rows = [*self._store.resources.all(ON_DEMAND), *self._store.resources.all(THROUGHPUT)]

@@ -21,8 +21,8 @@ from outcrop.inference.request import Request
 from outcrop.inference.sampling import sample
 from outcrop.inference.scheduler import Limits, Scheduler
 from outcrop.inference.weight_layout import lay_out_for_decoding
-from outcrop.network import adapters
-from outcrop.network.adapters import Factors, Span
+from outcrop.network import adapter_files, adapters
+from outcrop.network.adapters import Span
 from outcrop.network.load import context_length, load_base
 
 
@@ -126,14 +126,13 @@ class Engine:
         self._num_loaded += 1
         version = f"{name}#{self._num_loaded}"
         try:
-            adapters.load(self._network, version, folder)
+            adapter_files.load(self._network, version, folder)
         except (Invalid, OSError, ValueError, KeyError, SafetensorError) as problem:
             adapters.unload(self._network, version)
             raise Invalid(f"{folder}: is no adapter of this base model: {problem}") from problem
         for _, layer in adapters.layers(self._network):
-            if (factors := layer.factors.get(version)) is not None:
-                like = layer.base.weight
-                layer.factors[version] = Factors(factors.a_RI.to(like), factors.b_OR.to(like), factors.scale)
+            if (update := layer.updates.get(version)) is not None:
+                layer.updates[version] = update.served(layer.base)
         self._versions[name] = version
         self._held.add(version)
         self._forget_unused_adapters()

@@ -30,8 +30,11 @@ class Forward:
         if self._traced is None or not _is_usual(turns):
             return self._by_network(turns)
         chosen = [turn.live.request.adapter for turn in turns]
+        stacked = self._stacked(chosen)
+        if stacked is None and any(chosen):
+            return self._by_network(turns)  # an adapter that is no plain LoRA cannot be stacked
         ids = [(turn.live.ids[-1], turn.live.slot.length) for turn in turns]
-        return self._traced.logits(turns[0].live.slot.shelf, ids, self._stacked(chosen), chosen)
+        return self._traced.logits(turns[0].live.slot.shelf, ids, stacked, chosen)
 
     def _by_network(self, turns: Sequence[Turn]) -> Tensor:
         layout = StepLayout([Piece(turn.live.slot, turn.num_tokens) for turn in turns], self._device)

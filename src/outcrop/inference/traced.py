@@ -23,6 +23,7 @@ from outcrop.inference.step_layout import Piece, StepLayout, decode, decoding_ma
 from outcrop.network import adapters, load
 from outcrop.network.adapters import AdapterLinear, Routing
 from outcrop.network.attention import Scoring
+from outcrop.network.lora import LowRank
 
 jit: Any = torch.jit  # untyped
 _log = logging.getLogger("outcrop.engine")
@@ -50,21 +51,24 @@ class Stack(NamedTuple):
         return torch.tensor(rows).repeat_interleave(repeats, dim=1, output_size=sum(self.ranks))
 
 
-def stack(network: nn.Module, names: Sequence[str]) -> Stack:
-    """The adapters `names` of every layer, stacked."""
+def stack(network: nn.Module, names: Sequence[str]) -> Stack | None:
+    """The adapters `names` of every layer, stacked; None when one of them is no plain LoRA."""
     layers = [layer for _, layer in adapters.layers(network)]
-    found = [next(layer.factors[name] for layer in layers if name in layer.factors) for name in names]
-    ranks = [factors.a_RI.shape[0] for factors in found]
+    if not all(isinstance(layer.updates.get(name), LowRank | None) for layer in layers for name in names):
+        return None
+    of_layers = [{n: u for n, u in layer.updates.items() if n in names and isinstance(u, LowRank)} for layer in layers]
+    found = [next(of_layer[name] for of_layer in of_layers if name in of_layer) for name in names]
+    ranks = [update.a_RI.shape[0] for update in found]
     a, b = [], []
-    for layer in layers:
+    for layer, of_layer in zip(layers, of_layers, strict=True):
         num_inputs, num_outputs = layer.widths
-        factors = [layer.factors.get(name) for name in names]
+        updates = [of_layer.get(name) for name in names]
         like = layer.base.weight
-        a_RI = [f.a_RI if f else like.new_zeros(r, num_inputs) for f, r in zip(factors, ranks, strict=True)]
-        b_OR = [f.b_OR if f else like.new_zeros(num_outputs, r) for f, r in zip(factors, ranks, strict=True)]
+        a_RI = [u.a_RI if u else like.new_zeros(r, num_inputs) for u, r in zip(updates, ranks, strict=True)]
+        b_OR = [u.b_OR if u else like.new_zeros(num_outputs, r) for u, r in zip(updates, ranks, strict=True)]
         a.append(torch.cat(a_RI).t().contiguous())
         b.append(torch.cat(b_OR, dim=1).t().contiguous())
-    return Stack(list(names), ranks, [factors.scale for factors in found], a, b)
+    return Stack(list(names), ranks, [update.scale for update in found], a, b)
 
 
 class _Inputs(NamedTuple):

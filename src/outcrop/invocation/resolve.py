@@ -50,8 +50,10 @@ class Targets:
         _check_serving(deployment)
         model_arn = deployment.document["modelArn"]
         custom = self._models.look(region, model_arn)
-        base = self._catalog.usable(custom.document["baseId"] if custom is not None else model_arn)
-        return self._target(model_id, base, custom)
+        if custom is None:
+            return self._target(model_id, self._catalog.usable(model_arn), None)
+        base = self._catalog.usable(custom.document["baseId"])
+        return self._target(model_id, self._models.network_below(base, custom.arn), custom)
 
     def _deployment(self, region: str, model_id: str) -> Resource | None:
         if (parsed := arn.parse(model_id)) is not None:
@@ -84,7 +86,7 @@ class Targets:
             model_id=model_id,
             base_id=base.engine,
             client=self._clients.of(base),
-            adapter=None if custom is None else custom.arn,
+            adapter=custom.arn if custom is not None and self._models.adapter(custom.arn) is not None else None,
             tokenizer=tokenizer,
             prompt_format=format_of_base(tokenizer)
             if custom is None

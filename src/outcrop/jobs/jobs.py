@@ -66,12 +66,13 @@ class Jobs:
         return change(self._resources, job.arn, at=self._clock.now(), decide=decide)
 
     def enter(self, job_arn: str, phase: Phase) -> None:
-        """The given phase runs; those before it are completed. Entering it again, after a crash, changes nothing."""
+        """The given phase runs; those before it are completed. Entering it again, after a crash, changes nothing,
+        nor does entering one that is over: the successor of a killed worker goes through all of them."""
         now = self._clock.now()
 
         def decide(row: Resource) -> Change | None:
             details = dict(row.document["statusDetails"])
-            if details[phase]["status"] == PhaseStatus.IN_PROGRESS:
+            if details[phase]["status"] != PhaseStatus.NOT_STARTED:
                 return None
             for earlier in list(Phase)[: list(Phase).index(phase)]:
                 if details[earlier]["status"] != PhaseStatus.COMPLETED:

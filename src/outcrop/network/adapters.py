@@ -1,49 +1,46 @@
-"""LoRA adapters: linear layers that hold many, and their files in PEFT's layout.
+"""Linear layers that hold many adapters at once.
 
-A base network is loaded once; `hold_adapters` replaces its linear layers by `AdapterLinear`, which adds the update of
-whichever adapter a token belongs to. Training has one adapter for the whole row, an engine several side by side.
+A base network is loaded once; `hold_adapters` replaces its linear layers by `AdapterLinear`, which does to each token
+what the adapter it belongs to asks for. Training has one adapter for the whole row, an engine several side by side.
+What an adapter does at a layer is an `Update`: `lora.py`, `dora.py`, `oft.py`.
 
-Source of the method: Hu et al. 2021, arXiv:2106.09685, section 4.1.
-Shapes: T tokens, I input width, O output width, R rank.
+Shapes: T tokens, I input width, O output width.
 """
 
-import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeAlias
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from outcrop.errors import Invalid
-
-CONFIG_FILE = "adapter_config.json"
-WEIGHTS_FILE = "adapter_model.safetensors"
-_PREFIX = "base_model.model."
+Linear: TypeAlias = nn.Linear | Conv1D
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoRA:
-    """What an adapter is made of."""
+class Update(Protocol):
+    """What one adapter does at one layer: something to its inputs, then something to its outputs."""
 
-    rank: int
-    alpha: float
+    def before(self, x_BTI: Tensor) -> Tensor:
+        """What the frozen layer gets instead of x; x itself where nothing changes."""
+        ...
 
-    @property
-    def scale(self) -> float:
-        return self.alpha / self.rank
+    def after(self, x_BTI: Tensor, y_BTO: Tensor, base: Linear) -> Tensor:
+        """The output, from the frozen layer's own: y is base(before(x))."""
+        ...
 
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """The weights, by the names PEFT gives them after the layer's."""
+        ...
 
-class Factors(NamedTuple):
-    """The update of one layer: y += scale · x Aᵀ Bᵀ."""
+    def served(self, base: Linear) -> "Update":
+        """The same in the base's precision, with all done once that a frozen update need not do at every token."""
+        ...
 
-    a_RI: Tensor
-    b_OR: Tensor
-    scale: float
+    def merged(self, base: Linear) -> Tensor:
+        """The one weight that answers as base and update do together, OI in fp32."""
+        ...
 
 
 class Span(NamedTuple):
@@ -62,40 +59,45 @@ class Routing:
 
 
 class AdapterLinear(nn.Module):
-    """A frozen linear layer with low-rank updates beside it: y = x Wᵀ + scale · x Aᵀ Bᵀ.
+    """A frozen linear layer with the updates of adapters around it: x_BTI -> y_BTO with B = 1."""
 
-    x_BTI -> y_BTO with B = 1. A starts random, B zero, so a fresh adapter changes nothing.
-    """
-
-    def __init__(self, base: nn.Linear | Conv1D, routing: Routing) -> None:
+    def __init__(self, base: Linear, routing: Routing) -> None:
         super().__init__()
         self.base = base
         self.routing = routing
-        self.factors: dict[str, Factors] = {}
+        self.updates: dict[str, Update] = {}
 
     @property
     def widths(self) -> tuple[int, int]:
-        """(I, O); GPT-2's Conv1D keeps its weight transposed."""
-        rows, columns = self.base.weight.shape
-        return (rows, columns) if isinstance(self.base, Conv1D) else (columns, rows)
+        """(I, O)"""
+        num_outputs, num_inputs = weight_of(self.base).shape
+        return num_inputs, num_outputs
 
     def forward(self, x_BTI: Tensor) -> Tensor:
-        y_BTO: Tensor = self.base(x_BTI)
-        for start, end, adapter in self.routing.spans:
-            found = self.factors.get(adapter) if adapter is not None else None
-            if found is None:
-                continue
-            whole = end - start == x_BTI.shape[1]
-            x = x_BTI if whole else x_BTI[:, start:end]
-            # Adapters are kept in fp32, also beside a base in bf16; on a CPU both casts do nothing. The scale meets the
-            # R numbers of a token rather than its O: a tenth of a training step was spent on the latter.
-            narrow = (x.to(found.a_RI.dtype) @ found.a_RI.T) * found.scale
-            update = (narrow @ found.b_OR.T).to(y_BTO.dtype)
-            if whole:
-                y_BTO = y_BTO + update
-            else:
-                y_BTO[:, start:end] += update
+        found = [
+            (start, end, self.updates[adapter])
+            for start, end, adapter in self.routing.spans
+            if adapter is not None and adapter in self.updates
+        ]
+        if len(found) == 1 and found[0][1] - found[0][0] == x_BTI.shape[1]:
+            update = found[0][2]
+            whole: Tensor = update.after(x_BTI, self.base(update.before(x_BTI)), self.base)
+            return whole
+        changed_BTI = x_BTI
+        for start, end, update in found:
+            part = x_BTI[:, start:end]
+            if (turned := update.before(part)) is not part:
+                changed_BTI = x_BTI.clone() if changed_BTI is x_BTI else changed_BTI
+                changed_BTI[:, start:end] = turned
+        y_BTO: Tensor = self.base(changed_BTI)
+        for start, end, update in found:
+            y_BTO[:, start:end] = update.after(x_BTI[:, start:end], y_BTO[:, start:end], self.base)
         return y_BTO
+
+
+def weight_of(base: Linear) -> Tensor:
+    """W_OI; GPT-2's Conv1D keeps it transposed."""
+    return base.weight.T if isinstance(base, Conv1D) else base.weight
 
 
 def hold_adapters(network: nn.Module) -> Routing:
@@ -105,11 +107,10 @@ def hold_adapters(network: nn.Module) -> Routing:
     """
     routing = Routing()
     head = network.get_output_embeddings()  # type: ignore[operator]
-    found = [(n, m) for n, m in network.named_modules() if isinstance(m, nn.Linear | Conv1D) and m is not head]
+    found = [(n, m) for n, m in network.named_modules() if isinstance(m, Linear) and m is not head]
     network.requires_grad_(False)
     for name, layer in found:
-        parent, _, attribute = name.rpartition(".")
-        setattr(network.get_submodule(parent), attribute, AdapterLinear(layer, routing))
+        _put(network, name, AdapterLinear(layer, routing))
     return routing
 
 
@@ -118,99 +119,10 @@ def layers(network: nn.Module) -> Iterator[tuple[str, AdapterLinear]]:
     return ((name, layer) for name, layer in network.named_modules() if isinstance(layer, AdapterLinear))
 
 
-def add_new(network: nn.Module, adapter: str, shape: LoRA, generator: torch.Generator) -> list[nn.Parameter]:
-    """Give every layer a fresh trainable adapter; returns its parameters in the order of the layers."""
-    parameters: list[nn.Parameter] = []
-    for _, layer in layers(network):
-        num_inputs, num_outputs = layer.widths
-        bound = 1 / math.sqrt(num_inputs)  # what PEFT draws A from: kaiming_uniform(a=√5)
-        place = layer.base.weight.device
-        # Drawn on the CPU whatever the device, so that a seed means the same everywhere.
-        random_RI = (torch.rand(shape.rank, num_inputs, generator=generator) * 2 - 1) * bound
-        a_RI = nn.Parameter(random_RI.to(place))
-        b_OR = nn.Parameter(torch.zeros(num_outputs, shape.rank, device=place))
-        layer.factors[adapter] = Factors(a_RI, b_OR, shape.scale)
-        parameters += [a_RI, b_OR]
-    return parameters
-
-
-def tensors(network: nn.Module, adapter: str) -> dict[str, Tensor]:
-    """An adapter's weights by PEFT's names, detached, in the layers' order."""
-    named: dict[str, Tensor] = {}
-    for name, layer in layers(network):
-        found = layer.factors.get(adapter)
-        if found is not None:
-            named[f"{_PREFIX}{name}.lora_A.weight"] = found.a_RI.detach()
-            named[f"{_PREFIX}{name}.lora_B.weight"] = found.b_OR.detach()
-    return named
-
-
-def save(folder: Path, weights: Mapping[str, Tensor], shape: LoRA, *, base: str, transposed: bool) -> None:
-    """Write an adapter in PEFT's layout. `base` is the base model's name; `transposed` is true for Conv1D layers."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous().cpu() for name, tensor in weights.items()}, folder / WEIGHTS_FILE)
-    targets = sorted({name.removeprefix(_PREFIX).rsplit(".lora_", 1)[0].rsplit(".", 1)[-1] for name in weights})
-    config = {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": base,
-        "r": shape.rank,
-        "lora_alpha": shape.alpha,
-        "lora_dropout": 0.0,
-        "target_modules": targets,
-        "bias": "none",
-        "fan_in_fan_out": transposed,
-        "inference_mode": True,
-        "use_rslora": False,
-        "use_dora": False,
-    }
-    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-
-
-def read_shape(folder: Path) -> LoRA:
-    """Rank and alpha of an adapter on disk. Raises Invalid for what is not plain LoRA."""
-    path = folder / CONFIG_FILE
-    if not path.is_file():
-        raise Invalid(f"{path}: missing. An adapter is a folder with {CONFIG_FILE} and {WEIGHTS_FILE}.")
-    config = json.loads(path.read_text())
-    odd = [k for k in ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "modules_to_save") if config.get(k)]
-    if config.get("peft_type") != "LORA" or config.get("bias", "none") != "none" or odd:
-        named = ", ".join(odd) or f"{config.get('peft_type')} with bias {config.get('bias', 'none')!r}"
-        raise Invalid(f"{path}: {named} is not supported. Save the adapter as plain LoRA.")
-    return LoRA(rank=int(config["r"]), alpha=float(config["lora_alpha"]))
-
-
-def load(network: nn.Module, adapter: str, folder: Path, *, trainable: bool = False) -> list[nn.Parameter]:
-    """Put an adapter from disk into the layers it names, replacing one of the same name.
-
-    Returns its parameters, as `add_new`. Raises Invalid when a weight fits no layer of this network.
-    """
-    shape = read_shape(folder)
-    weights = load_file(folder / WEIGHTS_FILE)
-    by_layer = dict(layers(network))
-    parts = {name.removeprefix(_PREFIX).rsplit(".lora_", 1)[0] for name in weights}
-    strange = sorted(parts - by_layer.keys())
-    if strange:
-        raise Invalid(
-            f"{folder / WEIGHTS_FILE}: {strange[0]} is no linear layer of this base model. "
-            "Use the base it was trained on."
-        )
-    unload(network, adapter)
-    parameters: list[nn.Parameter] = []
-    for name in (n for n in by_layer if n in parts):
-        num_inputs, num_outputs = by_layer[name].widths
-        place = by_layer[name].base.weight.device
-        a_RI = _fitting(weights[f"{_PREFIX}{name}.lora_A.weight"].to(place), (shape.rank, num_inputs), name, trainable)
-        b_OR = _fitting(weights[f"{_PREFIX}{name}.lora_B.weight"].to(place), (num_outputs, shape.rank), name, trainable)
-        by_layer[name].factors[adapter] = Factors(a_RI, b_OR, shape.scale)
-        parameters += [a_RI, b_OR]
-    return parameters
-
-
 def unload(network: nn.Module, adapter: str) -> None:
     """Forget an adapter; nothing happens when no layer holds it."""
     for _, layer in layers(network):
-        layer.factors.pop(adapter, None)
+        layer.updates.pop(adapter, None)
 
 
 def is_transposed(network: nn.Module) -> bool:
@@ -218,7 +130,30 @@ def is_transposed(network: nn.Module) -> bool:
     return any(isinstance(layer.base, Conv1D) for _, layer in layers(network))
 
 
-def _fitting(weight: Tensor, shape: tuple[int, int], layer: str, trainable: bool) -> nn.Parameter:
-    if tuple(weight.shape) != shape:
-        raise Invalid(f"{layer}: the adapter's weight has shape {tuple(weight.shape)}, this base model needs {shape}.")
-    return nn.Parameter(weight.float(), requires_grad=trainable)
+@torch.no_grad()
+def merge(network: nn.Module, adapter: str) -> None:
+    """Make an adapter part of the base's own weights, and forget it as an adapter.
+
+    A base in 16 bits rounds what it takes in; the sum itself is made in fp32.
+    """
+    for _, layer in layers(network):
+        if (update := layer.updates.pop(adapter, None)) is not None:
+            weight_of(layer.base).copy_(update.merged(layer.base))
+
+
+@contextmanager
+def bare(network: nn.Module) -> Iterator[None]:
+    """Within, the network has its own linear layers again, under their own names."""
+    held = list(layers(network))
+    for name, layer in held:
+        _put(network, name, layer.base)
+    try:
+        yield
+    finally:
+        for name, layer in held:
+            _put(network, name, layer)
+
+
+def _put(network: nn.Module, name: str, layer: nn.Module) -> None:
+    parent, _, attribute = name.rpartition(".")
+    setattr(network.get_submodule(parent), attribute, layer)

@@ -17,11 +17,16 @@ def device() -> torch.device:
     return torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
 
 
-def load_base(folder: Path) -> nn.Module:
+def serving_dtype() -> torch.dtype:
+    """fp32 on a CPU, where bf16 is slower and less exact; bf16 on a GPU."""
+    return torch.bfloat16 if device().type == "cuda" else torch.float32
+
+
+def load_base(folder: Path, *, trainable: bool = False) -> nn.Module:
     """The frozen network in `folder`, in evaluation mode, on `device()`.
 
-    fp32 on a CPU, where bf16 is slower and less exact; bf16 on a GPU. Raises Invalid for a folder that holds no causal
-    language model.
+    In `serving_dtype()`, but in fp32 when its own weights shall be `trainable`: small steps vanish in 16 bits. Raises
+    Invalid for a folder that holds no causal language model.
     """
     if not (folder / "config.json").is_file():
         raise Invalid(
@@ -30,7 +35,7 @@ def load_base(folder: Path) -> nn.Module:
     try:
         network: Any = AutoModelForCausalLM.from_pretrained(
             folder,
-            dtype=torch.bfloat16 if device().type == "cuda" else torch.float32,
+            dtype=torch.float32 if trainable else serving_dtype(),
             attn_implementation=IMPLEMENTATION,
             local_files_only=True,
         )

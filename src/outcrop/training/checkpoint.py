@@ -3,42 +3,73 @@
 One safetensors file each, `step-00000340-<digest>.safetensors`, written under another name, flushed to the disk and
 renamed, so that a file with such a name is whole unless the disk itself failed; then the digest shows it. The one
 before is kept until the next is there.
+
+The file is written piece by piece and hashed on the way: a network trained in full would not fit into memory once more.
+Layout of the format: https://huggingface.co/docs/safetensors/index#format
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
+from safetensors import safe_open
 from torch import Tensor
 
 from outcrop.errors import Invalid
 from outcrop.training.history import History
-from outcrop.training.metrics import EvaluationMetrics, Score, StepMetrics
+from outcrop.training.metrics import EvaluationMetrics, ModelCheckpoint, Score, StepMetrics
 from outcrop.training.weights import TrainedWeights
 
 _KEPT = 2
-_COLUMNS = ("epoch", "loss", "learning_rate", "tokens", "supervised", "seconds")
+_COLUMNS = ("epoch", "loss", "learning_rate", "grad_norm", "tokens", "supervised", "flops", "seconds")
+_WHOLE = ("epoch", "tokens", "supervised")
+_DTYPES = {
+    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
+    torch.int64: "I64", torch.int32: "I32", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
+}  # fmt: skip
 
 
-def write(folder: Path, *, task: str, weights: TrainedWeights, history: History) -> Path:
-    """Put the state after `len(history.steps)` steps on the disk. Raises OSError when it does not get there."""
-    content = save_tensors(_tensors(weights, history), metadata={"facts": json.dumps(_facts(task, history))})
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Snapshot:
+    """The state after some steps, which no later step changes: it may be written while training goes on."""
+
+    step: int
+    tensors: dict[str, Tensor]
+    steps: tuple[StepMetrics, ...]
+    facts: dict[str, Any]
+
+
+def snapshot(*, task: str, weights: TrainedWeights, history: History) -> Snapshot:
+    """The state now. Costs a copy of the weights and of the optimizer's state."""
+    tensors = {
+        "weights": weights.copy().cpu(),
+        "random": torch.get_rng_state(),
+        **{f"optimizer/{name}": t.detach().to("cpu", copy=True) for name, t in weights.optimizer_state().items()},
+    }
+    if history.best_weights is not None:
+        tensors["best"] = history.best_weights.cpu()  # replaced by a better one, never changed
+    steps = tuple(history.steps)
+    return Snapshot(step=len(steps), tensors=tensors, steps=steps, facts=_facts(task, history))
+
+
+def write(folder: Path, state: Snapshot) -> Path:
+    """Put the state on the disk. Raises OSError when it does not get there; the checkpoints before it stay."""
     folder.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256(content).hexdigest()[:32]
-    path = folder / f"step-{len(history.steps):08d}-{digest}.safetensors"
-    temporary = folder / f"{path.name}.tmp"
+    temporary = folder / f"step-{state.step:08d}.tmp"
+    digest = hashlib.sha256()
     try:
         with temporary.open("wb") as file:
-            file.write(content)
+            for piece in _pieces(state):
+                digest.update(piece)
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
+        path = folder / f"step-{state.step:08d}-{digest.hexdigest()[:32]}.safetensors"
         temporary.rename(path)
     except OSError:
         temporary.unlink(missing_ok=True)
@@ -49,20 +80,25 @@ def write(folder: Path, *, task: str, weights: TrainedWeights, history: History)
     return path
 
 
-def resume(folder: Path, *, task: str, weights: TrainedWeights, note: Callable[[str], None]) -> History | None:
+def resume(
+    folder: Path, *, task: str, weights: TrainedWeights, note: Callable[[str], None], at_most: int | None = None
+) -> History | None:
     """Put the newest whole checkpoint's state into `weights`, and return its history; None where there is none.
 
-    Raises Invalid for a checkpoint of another task.
+    `at_most` passes over those of more steps. Raises Invalid for a checkpoint of another task.
     """
     for leftover in folder.glob("*.tmp"):
         leftover.unlink(missing_ok=True)  # killed while writing
+    damaged = 0
     for path in _newest_first(folder):
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest()[:32] != path.stem.rsplit("-", 1)[-1]:
+        if not _is_whole(path):
+            damaged += 1
             note(f"{path.name}: damaged on the disk. The run goes on from the checkpoint before it; nothing to do.")
-            path.unlink()
-            continue
-        return _restore(path, content, task=task, weights=weights)
+            path.unlink(missing_ok=True)
+        elif at_most is None or _step_of(path) <= at_most:
+            return _restore(path, task=task, weights=weights)
+    if damaged:
+        note(f"{folder}: no whole checkpoint is left. The run begins anew; look after the disk.")
     return None
 
 
@@ -79,17 +115,38 @@ def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.safetensors"), reverse=True)
 
 
-def _tensors(weights: TrainedWeights, history: History) -> dict[str, Tensor]:
-    columns = [[float(getattr(step, name)) for step in history.steps] for name in _COLUMNS]
-    tensors = {
-        "weights": weights.copy(),
-        "metrics": torch.tensor(columns, dtype=torch.float64),
-        "random": torch.get_rng_state(),
-        **{f"optimizer/{name}": tensor for name, tensor in weights.optimizer_state().items()},
-    }
-    if history.best_weights is not None:
-        tensors["best"] = history.best_weights
-    return tensors
+def _step_of(path: Path) -> int:
+    return int(path.name.split("-")[1])
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:  # a sector that cannot be read is no better than one that reads wrongly
+        return False
+    return digest[:32] == path.stem.rsplit("-", 1)[-1]
+
+
+def _pieces(state: Snapshot) -> Iterator[bytes | memoryview]:
+    """The bytes of the file, in order: the header's length, the header, then each tensor."""
+    tensors = {**state.tensors, "metrics": _metrics(state.steps)}
+    header: dict[str, Any] = {"__metadata__": {"facts": json.dumps(state.facts)}}
+    end = 0
+    for name, tensor in tensors.items():
+        start, end = end, end + tensor.nbytes
+        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    yield len(text).to_bytes(8, "little")
+    yield text
+    for tensor in tensors.values():
+        yield tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data
+
+
+def _metrics(steps: tuple[StepMetrics, ...]) -> Tensor:
+    columns = [[float(getattr(step, name)) for step in steps] for name in _COLUMNS]
+    return torch.tensor(columns, dtype=torch.float64)
 
 
 def _facts(task: str, history: History) -> dict[str, Any]:
@@ -100,17 +157,20 @@ def _facts(task: str, history: History) -> dict[str, Any]:
         "failures": history.failures,
         "base": [asdict(score) for score in history.base],
         "evaluations": [asdict(evaluation) for evaluation in history.evaluations],
+        "checkpoints": [asdict(checkpoint) for checkpoint in history.checkpoints],
     }
 
 
-def _restore(path: Path, content: bytes, *, task: str, weights: TrainedWeights) -> History:
-    facts = _read_facts(content)
+def _restore(path: Path, *, task: str, weights: TrainedWeights) -> History:
+    with safe_open(path, framework="pt") as file:
+        facts = json.loads(file.metadata()["facts"])
+        # Copies: what is read is a view of the file, which the next checkpoints remove.
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (no mapping)
     if facts["task"] != task:
         raise Invalid(
             f"{path}: a checkpoint of another task (other data, base or hyperparameters). "
             "Give each run a folder of its own."
         )
-    tensors = load_tensors(content)
     weights.put(tensors["weights"])
     prefix = "optimizer/"
     weights.put_optimizer_state({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
@@ -118,6 +178,7 @@ def _restore(path: Path, content: bytes, *, task: str, weights: TrainedWeights) 
     return History(
         steps=_steps(tensors["metrics"]),
         evaluations=[EvaluationMetrics(**evaluation) for evaluation in facts["evaluations"]],
+        checkpoints=[ModelCheckpoint(**checkpoint) for checkpoint in facts["checkpoints"]],
         base=[Score(**score) for score in facts["base"]],
         best_step=facts["best_step"],
         best_weights=tensors.get("best"),
@@ -126,24 +187,11 @@ def _restore(path: Path, content: bytes, *, task: str, weights: TrainedWeights) 
     )
 
 
-def _read_facts(content: bytes) -> dict[str, Any]:
-    """From the header of the safetensors file: its length in 8 bytes, then JSON."""
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    facts: dict[str, Any] = json.loads(header["__metadata__"]["facts"])
-    return facts
-
-
 def _steps(metrics: Tensor) -> list[StepMetrics]:
     rows = metrics.T.tolist()
-    return [
-        StepMetrics(
-            step=number,
-            epoch=int(epoch),
-            loss=loss,
-            learning_rate=rate,
-            tokens=int(tokens),
-            supervised=int(supervised),
-            seconds=seconds,
-        )
-        for number, (epoch, loss, rate, tokens, supervised, seconds) in enumerate(rows)
-    ]
+    return [StepMetrics(step=number, **_members(row)) for number, row in enumerate(rows)]
+
+
+def _members(row: list[float]) -> dict[str, Any]:
+    members = zip(_COLUMNS, row, strict=True)
+    return {name: int(value) if name in _WHOLE else value for name, value in members}

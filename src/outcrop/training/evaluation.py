@@ -1,4 +1,4 @@
-"""A network on held-out records."""
+"""A network on held-out records, and after which steps."""
 
 from collections.abc import Sequence
 
@@ -23,3 +23,8 @@ def score(network: nn.Module, routing: Routing, examples: Sequence[Example], *, 
         num_tokens=sum(example.num_supervised for example in examples),
         num_bytes=sum(example.num_bytes for example in examples),
     )
+
+
+def steps_to_evaluate(steps: int, *, every: int) -> frozenset[int]:
+    """Numbers of steps taken: each multiple of `every`, and the end of the run."""
+    return frozenset({*range(every, steps, every), steps})

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from outcrop.training.metrics import EvaluationMetrics, Score, StepMetrics
+from outcrop.training.metrics import EvaluationMetrics, ModelCheckpoint, Score, StepMetrics
 
 
 @dataclass(kw_only=True)
@@ -13,6 +13,7 @@ class History:
 
     steps: list[StepMetrics] = field(default_factory=list)
     evaluations: list[EvaluationMetrics] = field(default_factory=list)
+    checkpoints: list[ModelCheckpoint] = field(default_factory=list)
     base: list[Score] = field(default_factory=list)
     "Each validator before the first step."
     best_step: int = 0

@@ -1,8 +1,14 @@
-"""When a checkpoint is written: often enough that little work is lost, seldom enough that it costs little."""
+"""When a checkpoint is written: often enough that little work is lost, seldom enough that it costs little.
+
+The state is copied between two steps, and written by a thread while training goes on.
+"""
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Self
 
 from outcrop.training import checkpoint
+from outcrop.training.checkpoint import Snapshot
 from outcrop.training.history import History
 from outcrop.training.metrics import Hooks
 from outcrop.training.task import TrainingTask
@@ -13,7 +19,10 @@ _SHARE = 0.05
 
 
 class Keeper:
-    """Writes one run's checkpoints. A full disk is told and tried again; training goes on meanwhile."""
+    """Writes one run's checkpoints, one at a time. A full disk is told and tried again; training goes on meanwhile.
+
+    Hooks are called by the caller's thread only.
+    """
 
     def __init__(self, task: TrainingTask, weights: TrainedWeights, hooks: Hooks) -> None:
         self._folder = task.run_dir
@@ -23,30 +32,74 @@ class Keeper:
         self._hooks = hooks
         self._cost_s = 0.0
         self._last = time.monotonic()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._writing: Future[float] | None = None
+        self._step = 0
+        self._failing = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._finish()
+        self._thread.shutdown()
 
     def resume(self) -> History | None:
+        """The last whole checkpoint, put into the weights. Raises Invalid for one of another task."""
         return checkpoint.resume(self._folder, task=self._task, weights=self._weights, note=self._hooks.on_note)
+
+    def go_back(self, step: int) -> History | None:
+        """As `resume`, from a checkpoint of at most so many steps."""
+        self._finish()
+        return checkpoint.resume(
+            self._folder, task=self._task, weights=self._weights, note=self._hooks.on_note, at_most=step
+        )
 
     def write_if_due(self, history: History) -> None:
         if self._waited() >= max(self._every_s, self._cost_s / _SHARE):
-            self.write(history)
+            self._begin(history)
 
     def write_at_evaluation(self, history: History) -> None:
         """Where the costly part of a run is just done; only the share of time holds it back."""
         if self._waited() >= self._cost_s / _SHARE:
-            self.write(history)
+            self._begin(history)
 
     def write(self, history: History) -> None:
-        began = time.monotonic()
-        try:
-            checkpoint.write(self._folder, task=self._task, weights=self._weights, history=history)
-        except OSError as error:
-            self._hooks.on_note(
-                f"{self._folder}: the checkpoint after step {len(history.steps)} could not be written "
-                f"({error.strerror or error}). Training goes on; make room on the disk."
-            )
+        """On the disk when this returns, or told why not."""
+        self._finish()
+        self._begin(history)
+        self._finish()
+
+    def _begin(self, history: History) -> None:
+        if self._writing is not None and not self._writing.done():
+            return  # the disk is slower than the steps; the next one is due at once
+        self._finish()
+        state = checkpoint.snapshot(task=self._task, weights=self._weights, history=history)
+        self._step = state.step
         self._last = time.monotonic()
-        self._cost_s = self._last - began
+        self._writing = self._thread.submit(self._put, state)
+
+    def _finish(self) -> None:
+        """Wait for the one that is being written, and tell when it could not be."""
+        writing, self._writing = self._writing, None
+        if writing is None:
+            return
+        try:
+            self._cost_s = writing.result()
+            self._failing = False
+        except OSError as error:
+            if not self._failing:  # told once, however long the disk stays full
+                self._hooks.on_note(
+                    f"{self._folder}: the checkpoint after step {self._step} could not be written "
+                    f"({error.strerror or error}). Training goes on; make room on the disk."
+                )
+            self._failing = True
+
+    def _put(self, state: Snapshot) -> float:
+        """Seconds it took. Runs in the writing thread."""
+        began = time.monotonic()
+        checkpoint.write(self._folder, state)
+        return time.monotonic() - began
 
     def _waited(self) -> float:
         return time.monotonic() - self._last

@@ -3,7 +3,10 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+from outcrop.errors import MachineTrouble
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,10 +17,14 @@ class StepMetrics:
     epoch: int
     loss: float
     learning_rate: float
+    grad_norm: float
+    "Before it was clipped."
     tokens: int
     "All tokens that went through the network."
     supervised: int
     "Those of them that were learned; the loss is their mean."
+    flops: float
+    "Floating-point operations the mathematics needs; see `flops.py`."
     seconds: float
 
     @property
@@ -41,14 +48,54 @@ class EvaluationMetrics:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelCheckpoint:
+    """The weights after `step` steps in a folder of their own, which serves like a finished run's."""
+
+    step: int
+    epoch: int
+    loss: float | None
+    "The first validator's, where there is one."
+
+    @property
+    def name(self) -> str:
+        return f"step-{self.step:08d}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """What a run has before its first step, or before the first one after it was taken up again."""
+
+    num_parameters: int
+    num_trained: int
+    threads: int
+    peak_flops: float
+    "Operations a second of a large matrix product in fp32, measured on this device just now."
+    steps: tuple[StepMetrics, ...] = ()
+    "Those that were taken before a resume."
+    evaluations: tuple[EvaluationMetrics, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Progress:
     """Where the run is."""
 
-    steps_done: int
     steps: int
     tokens_per_s: float
+    "Since the run began or was taken up again, evaluations and checkpoints included."
     seconds_left: float
-    loss: float
+    last: StepMetrics
+    resident_bytes: int
+    "Memory of the process now."
+    peak_bytes: int
+    "The most it ever had."
+
+    @property
+    def steps_done(self) -> int:
+        return self.last.step + 1
+
+    @property
+    def loss(self) -> float:
+        return self.last.loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +144,7 @@ class TrainingResult:
     step_metrics: tuple[StepMetrics, ...]
     evaluations: tuple[EvaluationMetrics, ...]
     validators: tuple[ValidatorResult, ...]
+    checkpoints: tuple[ModelCheckpoint, ...]
     notes: tuple[str, ...]
     "What was done otherwise than asked for, in plain words."
 
@@ -113,12 +161,17 @@ class Hooks:
     """Called from the loop, between steps. After a resume, steps since the last checkpoint are told a second time."""
 
     on_plan: Callable[[str], None] = lambda _text: None
+    on_start: Callable[[Start], None] = lambda _start: None
     on_progress: Callable[[Progress], None] = lambda _progress: None
     on_step: Callable[[StepMetrics], None] = lambda _step: None
     on_evaluation: Callable[[EvaluationMetrics], None] = lambda _evaluation: None
+    on_checkpoint: Callable[[ModelCheckpoint, Path], None] = lambda _checkpoint, _folder: None
+    "The folder is whole; it is removed when the call is over."
     on_note: Callable[[str], None] = lambda _sentence: None
     "Something a person should know: a checkpoint that could not be written or read."
     should_stop: Callable[[], bool] = lambda: False
+    try_again: Callable[[MachineTrouble], bool] = lambda _trouble: False
+    "Asked when the result could not be written: it may wait, and says whether to try once more."
 
 
 def perplexity(loss: float) -> float:

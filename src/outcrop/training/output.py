@@ -1,6 +1,9 @@
-"""The folder a run leaves behind: the adapter in PEFT's layout, and what its serving is compared with.
+"""The folder a run leaves behind: what was trained, and what its serving is compared with.
 
-adapter_config.json, adapter_model.safetensors    the best weights
+adapter_config.json, adapter_model.safetensors    an adapter, in PEFT's layout
+base-<id>/                                        the whole network below the adapter, where that is not the foundation
+                                                  model's; <id> is the custom model that first had it
+config.json, model.safetensors, tokenizer.json …  instead of the above: a network trained in full
 parity.json                                       [{"ids": […], "logprobs": […]}, …]: the trainer's own log
                                                   probabilities of ids[1:] on held-out records
 """
@@ -15,30 +18,31 @@ from safetensors import SafetensorError
 from torch import nn
 
 from outcrop.errors import MachineTrouble
-from outcrop.network import adapters
-from outcrop.network.adapters import LoRA, Routing
+from outcrop.network import adapter_files, load, whole
+from outcrop.network.adapters import Routing
+from outcrop.network.method import OWN_BASE, Full
 from outcrop.training.checkpoint import sync_folder
 from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER, log_probabilities
+from outcrop.training.stepping import Trained
+from outcrop.training.task import TrainingTask
 
 PARITY_FILE = "parity.json"
 _PARITY_RECORDS = 8
 _PARITY_TOKENS = 512
 
 
-def save(
-    folder: Path, network: nn.Module, routing: Routing, shape: LoRA, *, base_name: str, held_out: Sequence[Example]
-) -> None:
-    """Write the adapter as the network holds it now: all of the folder appears at once, or nothing of it.
+def save(folder: Path, task: TrainingTask, trained: Trained, *, held_out: Sequence[Example]) -> None:
+    """Write what was trained as the network holds it now: all of the folder appears at once, or nothing of it.
 
     Raises MachineTrouble when the disk does not take it.
     """
     making = folder.with_name(f".{folder.name}.making")
     shutil.rmtree(making, ignore_errors=True)
     try:
-        transposed = adapters.is_transposed(network)
-        weights = adapters.tensors(network, ADAPTER)
-        adapters.save(making, weights, shape, base=base_name, transposed=transposed)
+        making.mkdir(parents=True)
+        _write(making, task, trained)
+        network, routing = _as_served(making, trained)
         samples = [_sample(network, routing, example) for example in held_out[:_PARITY_RECORDS]]
         (making / PARITY_FILE).write_text(json.dumps(samples) + "\n")
         _make_durable(making)
@@ -46,9 +50,27 @@ def save(
     except (OSError, SafetensorError) as error:
         shutil.rmtree(making, ignore_errors=True)
         raise MachineTrouble(
-            f"{folder}: the trained adapter could not be written ({error}). "
+            f"{folder}: what was trained could not be written ({error}). "
             "Make room on the disk and start the job again; it goes on from its last checkpoint."
         ) from error
+
+
+def _write(making: Path, task: TrainingTask, trained: Trained) -> None:
+    if isinstance(trained.method, Full):
+        whole.save(making, trained.network, like=task.base_dir)
+        return
+    adapter_files.save(making, trained.network, ADAPTER, trained.method, base=task.base_name)
+    if task.merges_parent:
+        whole.save(making / f"{OWN_BASE}{task.output_dir.name}", trained.network, like=task.base_dir)
+    elif task.base_owner is not None:
+        whole.link(making / f"{OWN_BASE}{task.base_owner}", task.base_dir)
+
+
+def _as_served(folder: Path, trained: Trained) -> tuple[nn.Module, Routing]:
+    """The network that was trained, unless its weights were written in fewer bits than they were trained in."""
+    if isinstance(trained.method, Full) and trained.weights.vector.dtype != load.serving_dtype():
+        return load.load_base(folder), Routing()
+    return trained.network, trained.routing
 
 
 def _sample(network: nn.Module, routing: Routing, example: Example) -> dict[str, list[int] | list[float]]:
@@ -58,7 +80,10 @@ def _sample(network: nn.Module, routing: Routing, example: Example) -> dict[str,
 
 def _make_durable(folder: Path) -> None:
     for path in folder.iterdir():
-        with path.open("rb+") as file:
+        if path.is_dir():
+            _make_durable(path)
+            continue
+        with path.open("rb") as file:
             os.fsync(file.fileno())
     sync_folder(folder)
 

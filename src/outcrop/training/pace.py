@@ -2,6 +2,7 @@
 
 import time
 
+from outcrop.training import machine
 from outcrop.training.metrics import Progress, StepMetrics
 from outcrop.training.plan import TrainingPlan
 
@@ -20,9 +21,10 @@ class Pace:
         seconds = max(time.monotonic() - self._began, 1e-9)
         tokens_per_s = (self._tokens_done - self._tokens_before) / seconds
         return Progress(
-            steps_done=step.step + 1,
             steps=self._plan.steps,
             tokens_per_s=tokens_per_s,
             seconds_left=(self._plan.num_tokens - self._tokens_done) / tokens_per_s,
-            loss=step.loss,
+            last=step,
+            resident_bytes=machine.resident_bytes(),
+            peak_bytes=machine.peak_bytes(),
         )

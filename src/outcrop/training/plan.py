@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from outcrop.training.batches import batch_at, pack, steps_per_epoch
 from outcrop.training.examples import Example
-from outcrop.training.schedule import effective_warmup
+from outcrop.training.schedule import Schedule, after_warmup, effective_warmup
 from outcrop.training.task import TrainingHyper
 
 _EVALUATIONS_PER_EPOCH = 4
@@ -28,6 +28,7 @@ class TrainingPlan:
     "Tokens of the longest sequence."
     warmup_steps: int
     learning_rate: float
+    schedule: Schedule
     evaluate_after: frozenset[int]
     "Numbers of steps taken after which the first validator is evaluated."
     notes: tuple[str, ...]
@@ -38,11 +39,12 @@ class TrainingPlan:
 
     def to_text(self) -> str:
         split = "" if self.num_sequences == self.num_records else f" in {self.num_sequences:,} sequences"
+        then = after_warmup(self.schedule)
         lines = [
             f"records      {self.num_records:,}{split}, the longest of {self.longest:,} tokens",
             f"steps        {self.steps:,} = {self.epochs} epochs x {self.steps_per_epoch:,}, in {self.num_rows:,} rows",
             f"tokens       {self.num_tokens:,}, of which {self.num_supervised:,} are learned",
-            f"rate         {self.learning_rate:g} after {self.warmup_steps} steps of warmup, then falling evenly to 0",
+            f"rate         {self.learning_rate:g} after {self.warmup_steps} steps of warmup, then {then}",
             f"evaluations  {len(self.evaluate_after)}",
         ]
         return "\n".join([*lines, *(f"note         {note}" for note in self.notes)])
@@ -72,6 +74,7 @@ def plan_training(
         longest=max(map(len, examples)),
         warmup_steps=warmup_steps,
         learning_rate=hyper.learning_rate,
+        schedule=hyper.schedule,
         evaluate_after=_evaluations(steps, per_epoch, num_tokens, sum(map(len, validation)), hyper),
         notes=tuple(told),
     )

@@ -1,6 +1,5 @@
 """One optimizer step."""
 
-import math
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,10 +7,12 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from outcrop.errors import Refusal
-from outcrop.network.adapters import LoRA, Routing
+from outcrop.network.adapters import Routing
+from outcrop.network.method import Method
 from outcrop.training.batches import batch_at, rows_of
+from outcrop.training.divergence import demand_finite
 from outcrop.training.examples import Example
+from outcrop.training.flops import StepCost
 from outcrop.training.loss import nll_of
 from outcrop.training.metrics import StepMetrics
 from outcrop.training.plan import TrainingPlan
@@ -20,17 +21,14 @@ from outcrop.training.task import TrainingHyper
 from outcrop.training.weights import TrainedWeights
 
 
-class DivergedError(Refusal):
-    """The loss is no finite number any more."""
-
-
 class Trained(NamedTuple):
-    """The network with the adapter that is trained."""
+    """The network with what it learns."""
 
     network: nn.Module
     routing: Routing
     weights: TrainedWeights
-    shape: LoRA
+    method: Method
+    cost: StepCost
 
 
 def take_step(
@@ -40,18 +38,23 @@ def take_step(
     began = time.perf_counter()
     chosen = batch_at(step, len(examples), batch_size=hyper.batch_size, seed=hyper.seed)
     batch = [examples[index] for index in chosen]
-    rate = learning_rate(step, steps=plan.steps, warmup_steps=plan.warmup_steps, peak=plan.learning_rate)
+    rate = learning_rate(
+        step, steps=plan.steps, warmup_steps=plan.warmup_steps, peak=plan.learning_rate, schedule=hyper.schedule
+    )
     loss = compute_gradient(trained, batch, token_budget=hyper.token_budget)
     norm = trained.weights.clip(hyper.max_grad_norm)
-    demand_finite(loss + norm, step=step, rate=rate)
+    demand_finite(loss, step=step, rate=rate, grad_norm=norm)
     trained.weights.update(rate)
+    num_supervised = sum(example.num_supervised for example in batch)
     return StepMetrics(
         step=step,
         epoch=step // plan.steps_per_epoch,
         loss=loss,
         learning_rate=rate,
+        grad_norm=norm,
         tokens=sum(map(len, batch)),
-        supervised=sum(example.num_supervised for example in batch),
+        supervised=num_supervised,
+        flops=trained.cost.of(map(len, batch), num_supervised),
         seconds=time.perf_counter() - began,
     )
 
@@ -66,11 +69,3 @@ def compute_gradient(trained: Trained, batch: Sequence[Example], *, token_budget
         torch.autograd.backward(row_nll / num_supervised)
         nll += float(row_nll.detach())
     return nll / num_supervised
-
-
-def demand_finite(value: float, *, step: int, rate: float) -> None:
-    if not math.isfinite(value):
-        raise DivergedError(
-            f"step {step}: the loss is no finite number any more (learning rate {rate:g}). "
-            "Choose a smaller learningRate or more warmup steps."
-        )

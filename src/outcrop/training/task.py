@@ -6,22 +6,28 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from outcrop.datasets.records import Customization
+from outcrop.network.method import DEFAULT, Method, continues, read_adapter
+from outcrop.training.schedule import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingHyper:
-    """How to train. The defaults suit LoRA on a small network and a CPU."""
+    """How to train. The defaults suit a small network and a CPU."""
 
     epochs: int
     batch_size: int
     "Records of one optimizer step."
     learning_rate: float
     warmup_steps: int = 0
-    rank: int = 16
-    alpha: float = 32.0
+    schedule: Schedule = "linear"
+    method: Method = DEFAULT
     seed: int = 0
     evaluations_per_epoch: int | None = None
     "None: four, fewer where the validation data is large beside the training data."
+    evaluate_every_steps: int | None = None
+    "Steps between evaluations, counted over the run, its end included; None: by the epoch."
+    held_out_percentage: float = 0.0
+    "Of the training records, set aside for validation where no validation data is given; 0 to 50."
     patience: int | None = None
     "Stop after so many evaluations without improvement; None trains to the end."
     threshold: float = 0.0
@@ -42,7 +48,7 @@ class TrainingTask:
     base_dir: Path
     base_name: str
     parent_adapter: Path | None
-    "The adapter of a custom model that is trained further; None begins a new one."
+    "The adapter of a custom model that is trained further, on `base_dir`; None where there is none."
     train: Path
     validators: tuple[Path, ...]
     "The first is evaluated while training; the others at its beginning and end."
@@ -52,19 +58,32 @@ class TrainingTask:
     "Checkpoints; may be removed when the run is over."
     output_dir: Path
 
+    base_owner: str | None = None
+    "Id of the custom model whose own network `base_dir` holds; None: it is a foundation model's."
+
+    notes: tuple[str, ...] = ()
+    "What was understood otherwise than it was asked for, in plain words; told with the plan and the result."
+
+    @property
+    def merges_parent(self) -> bool:
+        """Whether the parent's adapter becomes part of the network, since another method begins on it."""
+        parent = self.parent_adapter
+        return parent is not None and not continues(read_adapter(parent), self.hyper.method)
+
     def digest(self) -> str:
         """Equal for runs that learn the same from the same, wherever their files lie."""
         hyper = asdict(self.hyper)
         for name in ("threads", "checkpoint_every_s"):
             del hyper[name]
         parts = {
-            "base": [self.base_name, *_weights(self.base_dir)],
+            "base": [self.base_name, self.base_owner, *_weights(self.base_dir)],
             "parent": None
             if self.parent_adapter is None
             else _contents(self.parent_adapter / "adapter_model.safetensors"),
             "train": _contents(self.train),
             "validators": [_contents(path) for path in self.validators],
             "customization": self.customization,
+            "method": self.hyper.method.name,
             "hyper": hyper,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

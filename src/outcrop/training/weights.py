@@ -11,10 +11,13 @@ from torch import Tensor, nn
 
 
 class TrainedWeights:
-    """Parameters laid into one vector, with AdamW over it."""
+    """Parameters laid into one vector, with AdamW over it (Loshchilov and Hutter 2017, arXiv:1711.05101).
+
+    Weight decay is for matrices: biases, norms and DoRA's magnitudes are no smaller for being better.
+    """
 
     def __init__(self, parameters: Sequence[nn.Parameter], *, weight_decay: float) -> None:
-        self.vector = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
+        self.vector = nn.Parameter(_laid_end_to_end(parameters))
         gradient = torch.zeros_like(self.vector)
         self.vector.grad = gradient
         start = 0
@@ -25,7 +28,10 @@ class TrainedWeights:
             parameter.grad = gradient[start:end].view_as(parameter)
             start = end
         self._gradient = gradient
-        self._optimizer = torch.optim.AdamW([self.vector], lr=0.0, weight_decay=weight_decay, fused=True)
+        self._decay = weight_decay
+        self._decaying = _neighbours(parameters)
+        # The decay is ours, as it is not for all of the vector; the rest of AdamW is torch's.
+        self._optimizer = torch.optim.AdamW([self.vector], lr=0.0, weight_decay=0.0, fused=True)
 
     def forget_gradient(self) -> None:
         self._gradient.zero_()
@@ -38,6 +44,9 @@ class TrainedWeights:
         return norm
 
     def update(self, learning_rate: float) -> None:
+        if self._decay:
+            for start, end in self._decaying:
+                self.vector.data[start:end].mul_(1 - learning_rate * self._decay)
         self._optimizer.param_groups[0]["lr"] = learning_rate
         self._optimizer.step()
 
@@ -54,3 +63,20 @@ class TrainedWeights:
 
     def put_optimizer_state(self, state: dict[str, Tensor]) -> None:
         self._optimizer.state[self.vector] = dict(state)
+
+
+def _laid_end_to_end(parameters: Sequence[nn.Parameter]) -> Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in parameters])
+
+
+def _neighbours(parameters: Sequence[nn.Parameter]) -> list[tuple[int, int]]:
+    """Where in the vector the matrices lie, as few stretches as there are."""
+    found: list[tuple[int, int]] = []
+    start = 0
+    for parameter in parameters:
+        end = start + parameter.numel()
+        if parameter.ndim >= 2:
+            joins = bool(found) and found[-1][1] == start
+            found[-1:] = [(found[-1][0], end)] if joins else [*found[-1:], (start, end)]
+        start = end
+    return found

@@ -21,6 +21,7 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock, SystemClock
 from outcrop.customization.context import Context
+from outcrop.customization.full_disk import is_full
 from outcrop.jobs.jobs import Jobs
 from outcrop.jobs.leases import Lease, Leases
 from outcrop.processes import die_with_parent
@@ -104,7 +105,12 @@ class Pulse:
             # Progress is written at once: a worker killed right after it must not count as one that came no further.
             self._news.wait(_RENEW_S)
             self._news.clear()
-            self._leases.renew(self._lease, now=self._clock.now(), progress=self._progress)
+            try:
+                self._leases.renew(self._lease, now=self._clock.now(), progress=self._progress)
+            except Exception as error:
+                # One worker a machine: nobody takes the job while the disk is full, and the next beat tries again.
+                if not is_full(error):
+                    raise
 
 
 def main() -> int:

@@ -1,0 +1,56 @@
+"""A full disk: told from other troubles, and waited out. Training is hours of work, and room is made in minutes."""
+
+import contextlib
+import errno
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from outcrop import logs
+
+PAUSE_S = 20.0
+_ASK_EVERY_S = 0.5
+_CODES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# SQLite and safetensors tell it in words.
+_WORDS = ("disk is full", "No space left on device")
+_log = logging.getLogger("outcrop.worker")
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the error, or one it was raised from, says that the disk takes no more."""
+    return any(_says_so(link) for link in _chain(error))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """Waits for room, unless the worker is to end."""
+
+    interrupted: Callable[[], bool]
+    stopping: Callable[[], bool]
+
+    def wait(self, error: BaseException) -> bool:
+        """Whether to try again: after a pause, or at once when the job is to stop. False when the worker is to end."""
+        sentence = (
+            f"The disk is full ({error}). Nothing is lost: the job waits, and tries again every {PAUSE_S:g} seconds. "
+            "Make room on the disk of Outcrop's home."
+        )
+        with contextlib.suppress(OSError):
+            logs.tell(_log, "disk full", level=logging.WARNING, note=sentence)
+        until = time.monotonic() + PAUSE_S
+        while time.monotonic() < until and not self.interrupted() and not self.stopping():
+            time.sleep(_ASK_EVERY_S)
+        return not self.interrupted()
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _says_so(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno in _CODES:
+        return True
+    return any(words in str(error) for words in _WORDS)

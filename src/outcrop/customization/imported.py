@@ -1,0 +1,98 @@
+"""CreateCustomModel: a model checkpoint in a bucket becomes a custom model of its own.
+
+Amazon's operation takes artifacts that its own trainers left; this one takes folders that `checkpoints.py` wrote, on
+this installation or another that knows the same base model. Every file is held against its digest.
+"""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from outcrop import arn
+from outcrop.catalog import custom_models
+from outcrop.customization import checkpoints
+from outcrop.customization.context import Context
+from outcrop.customization.data_access import DataAccess
+from outcrop.customization.names import check_model_name
+from outcrop.errors import Invalid
+from outcrop.store.idempotency import digest_of
+
+IMPORTED = "IMPORTED"
+
+
+def create(context: Context, params: Mapping[str, Any], *, region: str, account: str) -> str:
+    """Copy the files, then write the model's row; returns its ARN.
+
+    The same clientRequestToken gets the first ARN again. Raises Invalid.
+    """
+    token, digest = params.get("clientRequestToken"), digest_of(params)
+    scope = f"{region}:CreateCustomModel"
+    with context.store.transaction():
+        before = context.store.idempotency.recall(scope, token, digest) if token else None
+        if before is not None:
+            return str(before["modelArn"])
+    check_model_name(context, params["modelName"], region)
+    model_arn = arn.bedrock(region, account, f"{custom_models.KIND}/imported/{arn.new_id()}")
+    data, uri = _source(context, params, model_arn)
+    manifest = _manifest(data, uri)
+    base = context.catalog.usable(manifest["base_id"])
+    _copy(data, uri, manifest["files"], context.models.folder(model_arn))
+    foundation = arn.foundation_model(region, base.full_id)
+    document = {
+        "customizationType": IMPORTED,
+        "baseId": base.id,
+        "baseModelArn": foundation,
+        "foundationModelArn": foundation,
+        "promptFormat": manifest["prompt_format"],
+        "source": uri,
+    }
+    with context.store.transaction():
+        check_model_name(context, params["modelName"], region)  # another request may have taken it meanwhile
+        context.models.add(
+            model_arn=model_arn,
+            name=params["modelName"],
+            region=region,
+            created=context.clock.now(),
+            document=document,
+        )
+        context.store.tags.put(model_arn, {tag["key"]: tag["value"] for tag in params.get("modelTags", [])})
+        if token:
+            context.store.idempotency.remember(scope, token, digest, {"modelArn": model_arn})
+    return model_arn
+
+
+def _source(context: Context, params: Mapping[str, Any], model_arn: str) -> tuple[DataAccess, str]:
+    if "roleArn" not in params:
+        raise Invalid("roleArn: missing. Name a role that may read the objects under modelSourceConfig.")
+    context.access.assert_passable(params["roleArn"], source_arn=model_arn)
+    uri: str = params["modelSourceConfig"]["s3DataSource"]["s3Uri"].rstrip("/")
+    return DataAccess(context=context, role_arn=params["roleArn"]), uri
+
+
+def _manifest(data: DataAccess, uri: str) -> dict[str, Any]:
+    path = data.open(f"{uri}/{checkpoints.MANIFEST}")
+    try:
+        return checkpoints.read_manifest(path)
+    except ValueError as error:
+        raise Invalid(
+            f"{uri}/{checkpoints.MANIFEST}: not what a customization job writes ({error}). Name a folder under "
+            "checkpoints/ of a job's output."
+        ) from error
+
+
+def _copy(data: DataAccess, uri: str, digests: Mapping[str, str], folder: Path) -> None:
+    """All files, or none: whatever is left by a crash has no row."""
+    making = folder.with_name(f".{folder.name}.making")
+    try:
+        for name, digest in digests.items():
+            if ".." in PurePosixPath(name).parts or name.startswith("/"):
+                raise Invalid(f"{uri}/{checkpoints.MANIFEST}: files: {name!r} leads out of the folder.")
+            place = making / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(data.open(f"{uri}/{name}"), place)
+            if checkpoints.digest_of(place) != digest:
+                raise Invalid(f"{uri}/{name}: not what the job wrote; its SHA-256 differs. Choose another checkpoint.")
+        making.rename(folder)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)

@@ -1,0 +1,33 @@
+"""From a job on record to what the workshop trains."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from outcrop.customization import hyperparameters, memory
+from outcrop.customization.base import Start
+from outcrop.customization.context import Context
+from outcrop.store.resources import Resource
+from outcrop.training.task import TrainingTask
+
+
+def task_of(context: Context, job: Resource, start: Start, *, files: list[Path], run_dir: Path) -> TrainingTask:
+    """`files` are the training data and the validators; `run_dir` is where checkpoints may lie."""
+    document, base = job.document, start.base
+    assert base.folder is not None
+    rate = base.learning_rate or memory.recommended_rate(base.folder)
+    resolved = hyperparameters.resolve(
+        base.hyperparameters, document["hyperParameters"], recommended_rate=rate, parent=start.method
+    )
+    return TrainingTask(
+        base_dir=base.folder,
+        base_name=base.engine,
+        base_owner=base.owner,
+        parent_adapter=context.models.adapter(start.parent.arn) if start.parent else None,
+        train=files[0],
+        validators=tuple(files[1:]),
+        customization=document["customizationType"],
+        hyper=replace(resolved.hyper, threads=context.settings.threads),
+        run_dir=run_dir,
+        output_dir=context.models.folder(document["modelArn"]),
+        notes=resolved.notes,
+    )

@@ -1,0 +1,57 @@
+"""What a run learns from, and what it is tried on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from outcrop.network import load
+from outcrop.tokens.tokenizer import Tokenizer
+from outcrop.training.examples import Example, read_examples
+from outcrop.training.held_out import set_aside
+from outcrop.training.task import TrainingTask
+
+
+class Validator(NamedTuple):
+    """Held-out records, by the name of their file."""
+
+    name: str
+    examples: Sequence[Example]
+
+
+class Data(NamedTuple):
+    """Of one run; nothing of the validators is learned."""
+
+    examples: Sequence[Example]
+    validators: Sequence[Validator]
+    notes: Sequence[str]
+    "What was done with the records, in plain words."
+
+    @property
+    def evaluated(self) -> Sequence[Example]:
+        """What is evaluated while training: the first validator's; nothing where there is none."""
+        return self.validators[0].examples if self.validators else ()
+
+    @property
+    def held_out(self) -> Sequence[Example]:
+        """What a serving engine is compared on."""
+        return self.evaluated or self.examples
+
+
+def read(task: TrainingTask) -> Data:
+    """Raises RecordError with every problem of a file."""
+    tokenizer = Tokenizer.open(task.base_dir)
+    context_length = load.context_length(task.base_dir)
+
+    def examples_of(path: Path) -> list[Example]:
+        return read_examples(path, tokenizer, context_length=context_length, customization=task.customization)
+
+    examples, percentage = examples_of(task.train), task.hyper.held_out_percentage
+    if task.validators:
+        notes = ["nothing of the training data is set aside: there is validation data"] if percentage else []
+        return Data(examples, [Validator(path.name, examples_of(path)) for path in task.validators], notes)
+    if not percentage:
+        return Data(examples, [], [])
+    split = set_aside(examples, percentage=percentage, seed=task.hyper.seed)
+    if not split.held_out:
+        return Data(examples, [], ["no record was set aside for validation: all of them are equal"])
+    return Data(split.training, [Validator(f"{task.train.name} (set aside)", split.held_out)], [split.note])

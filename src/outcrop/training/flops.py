@@ -1,0 +1,50 @@
+"""How many floating-point operations a training step needs, whatever the code that runs it really does.
+
+Counted are the products of matrices, two operations a multiply-add: each linear layer forward, its input's gradient,
+and its weights' gradient where they are trained; attention within each record, causal; the LM head at supervised
+positions only. Divided by the time and by a measured peak, this is the model FLOPs utilization of Chowdhery et al.
+2022, arXiv:2204.02311, appendix B, there for networks that are trained in full on texts of equal length.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepCost:
+    """Operations of a forward and backward pass, by what they grow with."""
+
+    per_token: float
+    per_supervised: float
+    per_token_pair: float
+    "Of a record, its length squared."
+
+    def of(self, lengths: Iterable[int], num_supervised: int) -> float:
+        """Of one step over records of these lengths."""
+        tokens = pairs = 0
+        for length in lengths:
+            tokens += length
+            pairs += length * length
+        return self.per_token * tokens + self.per_supervised * num_supervised + self.per_token_pair * pairs
+
+
+def step_cost(network: Any, *, num_trained: int) -> StepCost:
+    """For a transformers causal language model in which `num_trained` parameters are trained."""
+    head = network.get_output_embeddings()
+    linear = [m.weight for m in network.modules() if isinstance(m, nn.Linear | Conv1D) and m is not head]
+    matmul = sum(weight.numel() for weight in linear)
+    # An adapter's weights come beside those of the frozen layers; a network trained in full has no others.
+    beside = 0 if any(weight.requires_grad for weight in linear) else num_trained
+    config = network.config.get_text_config()
+    # Some configurations leave the width of a head to be understood, some leave the name out.
+    head_width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return StepCost(
+        per_token=4.0 * (matmul + beside) + 2.0 * num_trained,
+        per_supervised=4.0 * head.weight.numel(),
+        # Scores and their product with the values: 2 x 2 operations for each of half the pairs, and twice that back.
+        per_token_pair=6.0 * config.num_hidden_layers * config.num_attention_heads * head_width,
+    )

@@ -1,0 +1,50 @@
+"""Records set aside from the training data, where no validation data is given: whole ones, and never trained on."""
+
+import random
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from outcrop.training.examples import Example
+
+
+class Split(NamedTuple):
+    """What is trained on and what is not, each in the order of the file."""
+
+    training: list[Example]
+    held_out: list[Example]
+    note: str
+    "What was done, in plain words."
+
+
+def set_aside(examples: Sequence[Example], *, percentage: float, seed: int) -> Split:
+    """About `percentage` of the records, chosen by the seed alone; at least one, and never all.
+
+    All sequences of a record go together, and so do records of equal tokens: a copy that was trained on would make the
+    held-out loss a lie. Nothing is set aside where all records are equal.
+    """
+    groups = _equal_records(examples)
+    num_records = sum(map(len, groups))
+    wanted = max(1, round(num_records * percentage / 100))
+    random.Random(f"{seed}/held out").shuffle(groups)
+    lines: set[int] = set()
+    for group in groups[:-1]:
+        if len(lines) >= wanted:
+            break
+        lines.update(group)
+    return Split(
+        training=[example for example in examples if example.line not in lines],
+        held_out=[example for example in examples if example.line in lines],
+        note=f"{len(lines)} of {num_records} records were set aside for validation ({percentage:g} %, seed {seed}) and "
+        "are not trained on",
+    )
+
+
+def _equal_records(examples: Sequence[Example]) -> list[list[int]]:
+    """Lines of the file, those with the same tokens together."""
+    contents: dict[int, list[bytes]] = {}
+    for example in examples:
+        contents.setdefault(example.line, []).append(example.ids_T.numpy().tobytes())
+    groups: dict[tuple[bytes, ...], list[int]] = {}
+    for line, content in contents.items():
+        groups.setdefault(tuple(content), []).append(line)
+    return list(groups.values())

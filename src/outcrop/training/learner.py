@@ -1,0 +1,52 @@
+"""What is trained: a network, and which of its weights learn by which method.
+
+A custom model that is trained further by its own method goes on where it ended. Another method begins on the network
+that the custom model is: its adapter is merged into the base first (docs/decisions/0005).
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from outcrop.network import adapter_files, adapters, load
+from outcrop.network.adapters import Routing
+from outcrop.network.method import Full, Method, read_adapter
+from outcrop.training.loss import ADAPTER
+from outcrop.training.task import TrainingTask
+
+
+class Learner(NamedTuple):
+    """A network ready to be trained."""
+
+    network: nn.Module
+    routing: Routing
+    parameters: list[nn.Parameter]
+    "Those that learn, each once."
+    method: Method
+    notes: tuple[str, ...]
+    "What was understood otherwise than it may have been meant."
+
+
+def prepare(task: TrainingTask) -> Learner:
+    """The network of the task with what it learns. Raises Invalid for a method that does not suit it."""
+    method = task.hyper.method
+    network = load.load_base(task.base_dir, trainable=isinstance(method, Full))
+    routing = adapters.hold_adapters(network)
+    notes = list(task.notes)
+    if task.parent_adapter is not None:
+        parent = read_adapter(task.parent_adapter)
+        if not task.merges_parent:
+            parameters = adapter_files.load(network, ADAPTER, task.parent_adapter, trainable=True)
+            notes.append(f"{replace(parent, targets=())}, from the custom model that is trained further")
+            return Learner(network, routing, parameters, parent, tuple(notes))
+        adapter_files.load(network, ADAPTER, task.parent_adapter)
+        adapters.merge(network, ADAPTER)
+        notes.append(f"the custom model's {parent.name} was merged into the base, since {method} begins on it")
+    if isinstance(method, Full):
+        network.requires_grad_(True)
+        return Learner(network, routing, list(network.parameters()), method, tuple(notes))
+    generator = torch.Generator().manual_seed(task.hyper.seed)
+    parameters = adapter_files.add_new(network, ADAPTER, method, generator)
+    return Learner(network, routing, parameters, method, tuple(notes))

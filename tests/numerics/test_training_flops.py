@@ -1,0 +1,32 @@
+"""The operations a step is said to need are those that torch counts while it runs."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from outcrop.training import loop
+from outcrop.training.data import read
+from outcrop.training.stepping import compute_gradient
+from outcrop.training.task import TrainingHyper
+from tests.tiny import tiny_model
+from tests.training_runs import task
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+def test_a_step_costs_what_torch_counts(architecture: str, tmp_path: Path) -> None:
+    run = task(
+        tiny_model(tmp_path / "base", architecture),
+        tmp_path,
+        hyper=TrainingHyper(epochs=1, batch_size=10, learning_rate=1e-3),
+    )
+    examples = read(run).examples
+    trained, _ = loop._load(run)
+    counter = FlopCounterMode(display=False)
+    with counter, torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        compute_gradient(trained, examples, token_budget=2048)
+    supervised = sum(e.num_supervised for e in examples)
+    said = trained.cost.of(map(len, examples), supervised)
+    # torch counts attention over whole squares, and no gradient of what enters the first layer.
+    assert said == pytest.approx(counter.get_total_flops(), rel=0.1)
