@@ -13,7 +13,7 @@ OUTCROP_TEST_DATA ?= ../shared/data
 BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
-.PHONY: quickstart test lint soak results bench-door install install-test clients clean
+.PHONY: quickstart test lint soak results bench-door bench-train bench-train-gpu install install-test clients clean
 
 quickstart: install
 	@QUICKSTART_STARTED=$$(date +%s.%N) $(BIN)/outcrop run --home $(QUICKSTART_HOME) -- \
@@ -38,6 +38,12 @@ results: install
 
 bench-door: install-test
 	$(BIN)/python -m bench.door
+
+bench-train: install-test
+	$(BIN)/python -m bench.train
+
+bench-train-gpu: install-test
+	$(BIN)/python -m bench.train --device cuda
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from outcrop.network import adapter_files, adapters, load
-from outcrop.network.method import LoRA
+from outcrop.network.method import Full, LoRA
 from outcrop.training.batches import row_of
 from outcrop.training.examples import Example
 from outcrop.training.flops import step_cost
@@ -102,6 +102,30 @@ def test_loss_and_gradients_equal_those_of_a_padded_batch_in_peft(architecture: 
         for name, gradient in mine.items():
             wanted = reference_gradients[f"base_model.model.{name}".replace(".weight", ".default.weight")]
             assert (gradient - wanted).abs().max() <= 1e-4 * wanted.abs().max(), name
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma2", "gpt2"])  # the last two tie head and embeddings
+def test_gradients_of_all_weights_equal_those_of_a_padded_batch(architecture: str, tmp_path: Path) -> None:
+    base = tiny_model(tmp_path, architecture)
+    network = load.load_base(base, trainable=True)
+    own = dict(network.named_parameters())
+    routing = adapters.hold_adapters(network)
+    network.requires_grad_(True)
+    weights = TrainedWeights(list(network.parameters()), weight_decay=0.0)
+    ours = Trained(network, routing, weights, Full(), step_cost(network, num_trained=weights.vector.numel()))
+    theirs: Any = transformers.AutoModelForCausalLM.from_pretrained(base, attn_implementation="eager").eval()
+    generator = random.Random(7)
+    batch = [example(generator, length) for length in (40, 7, 23, 23, 2)]
+
+    loss = compute_gradient(ours, batch, token_budget=50)
+    expected = padded_loss(theirs, batch)
+    expected.backward()  # type: ignore[no-untyped-call]
+
+    assert loss == pytest.approx(expected.item(), abs=1e-6 * max(1.0, loss))
+    for name, parameter in theirs.named_parameters():
+        gradient = own[name].grad
+        assert gradient is not None
+        assert (gradient - parameter.grad).abs().max() <= 1e-4 * parameter.grad.abs().max(), name
 
 
 def test_how_records_lie_in_rows_changes_neither_loss_nor_gradient(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """One process under the supervisor's eyes: started, restarted when it dies, ended in order."""
 
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -16,7 +17,16 @@ _GRACE_S = 10.0
 class Child:
     """A Python module run as a process of its own, its output appended to a log file."""
 
-    def __init__(self, name: str, module: str, arguments: Sequence[str], *, log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        arguments: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`environment` is what it gets beside our own."""
         self.name = name
         self.deaths = 0
         "Ends by its own fault, with an exit code, in a row and without having settled in between."
@@ -25,6 +35,7 @@ class Child:
         self.restarts = 0
         self._command = [sys.executable, "-m", module, *arguments]
         self._log = log
+        self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._not_before = 0.0
@@ -83,7 +94,12 @@ class Child:
         with self._open_log() as log:
             # A session of its own: Ctrl-C reaches the supervisor alone, which then ends its children in order.
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self._command,
+                env={**os.environ, **self._environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self._started = now
 

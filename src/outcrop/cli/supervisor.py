@@ -18,6 +18,7 @@ from typing import IO, Self
 
 from outcrop.access.access import Access
 from outcrop.access.installation import Installation
+from outcrop.cli import allocator
 from outcrop.cli.child import Child
 from outcrop.clock import SystemClock
 from outcrop.deployments.engines import Engines, Order
@@ -128,7 +129,8 @@ class Supervisor:
     def _child(self, name: str, module: str) -> Child:
         settings = self._settings
         arguments = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
-        return Child(name, module, arguments, log=settings.logs / f"{name}.log")
+        environment = allocator.environment() if name == "worker" else {}
+        return Child(name, module, arguments, log=settings.logs / f"{name}.log", environment=environment)
 
 
 def check_machine(settings: Settings, *, least_disk_bytes: int = _LEAST_DISK_BYTES) -> None:

@@ -60,8 +60,11 @@ class Packed:
 def attend_causal(q_HTD: Tensor, k_KSD: Tensor, v_KSD: Tensor, scoring: Scoring) -> Tensor:
     """Causal attention of the last T of S positions over all S of one sequence: o_HTD."""
     num_queries, num_keys = q_HTD.shape[1], k_KSD.shape[1]
-    k_HSD = _for_each_query_head(k_KSD, q_HTD.shape[0])
-    v_HSD = _for_each_query_head(v_KSD, q_HTD.shape[0])
+    # On a CPU every kernel lets query heads share keys and values, which spares the copies and the memory they are
+    # remembered in until the backward pass; on a GPU not all do.
+    shares = q_HTD.device.type == "cpu" and scoring.softcap is None
+    k_HSD = k_KSD if shares else _for_each_query_head(k_KSD, q_HTD.shape[0])
+    v_HSD = v_KSD if shares else _for_each_query_head(v_KSD, q_HTD.shape[0])
     if scoring.softcap is not None:
         return _softcapped(q_HTD, k_HSD, v_HSD, scoring)
     windowed = scoring.window is not None and num_keys > scoring.window
@@ -69,7 +72,9 @@ def attend_causal(q_HTD: Tensor, k_KSD: Tensor, v_KSD: Tensor, scoring: Scoring)
     mask_TS = None if square or (num_queries == 1 and not windowed) else _visible(num_queries, num_keys, scoring, q_HTD)
     q, k, v = q_HTD.unsqueeze(0), k_HSD.unsqueeze(0), v_HSD.unsqueeze(0)
     causal = square and num_queries > 1
-    return scaled_dot_product_attention(q, k, v, attn_mask=mask_TS, is_causal=causal, scale=scoring.scale).squeeze(0)
+    return scaled_dot_product_attention(
+        q, k, v, attn_mask=mask_TS, is_causal=causal, scale=scoring.scale, enable_gqa=shares
+    ).squeeze(0)
 
 
 def _softcapped(q_HTD: Tensor, k_HSD: Tensor, v_HSD: Tensor, scoring: Scoring) -> Tensor:

@@ -1,23 +1,35 @@
 """The loss of a row: nothing but the supervised positions goes through the LM head."""
 
+from weakref import WeakKeyDictionary
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from outcrop.network import load
+from outcrop.network import lm_head, load
 from outcrop.network.adapters import Routing, Span
+from outcrop.network.lm_head import LMHead
+from outcrop.training import cross_entropy as sliced
 from outcrop.training.batches import Row, row_of
 from outcrop.training.examples import Example
 
 ADAPTER = "trained"
 "The name under which the layers hold the adapter that is trained."
 
+# Trying a head out costs a forward pass, so it is done once for as long as a network lives.
+_HEADS: WeakKeyDictionary[nn.Module, LMHead | None] = WeakKeyDictionary()
+
 
 def nll_of(network: nn.Module, routing: Routing, row: Row) -> Tensor:
     """The negative log-likelihood of each supervised token, nll_N, in nats and fp32."""
+    head = _head_of(network, routing)
     routing.spans = [Span(0, row.ids_1T.shape[1], ADAPTER)]
-    logits_NV = load.logits(network, row.ids_1T, row.positions_1T, row.layout, at_N=row.at_N)
-    return cross_entropy(logits_NV.float(), row.target_N, reduction="none")
+    if head is None:
+        logits_NV = load.logits(network, row.ids_1T, row.positions_1T, row.layout, at_N=row.at_N)
+        return cross_entropy(logits_NV.float(), row.target_N.to(logits_NV.device), reduction="none")
+    hidden_TH = lm_head.hidden(network, row.ids_1T, row.positions_1T, row.layout)
+    place = hidden_TH.device
+    return sliced.nll(hidden_TH.index_select(0, row.at_N.to(place)), head, row.target_N.to(place))
 
 
 def log_probabilities(network: nn.Module, routing: Routing, ids: list[int]) -> list[float]:
@@ -26,3 +38,10 @@ def log_probabilities(network: nn.Module, routing: Routing, ids: list[int]) -> l
     whole = Example(ids_T=ids_T, at_N=torch.arange(len(ids) - 1), target_N=ids_T[1:], num_bytes=0, line=0)
     with torch.inference_mode():
         return (-nll_of(network, routing, row_of([whole]))).tolist()
+
+
+def _head_of(network: nn.Module, routing: Routing) -> LMHead | None:
+    if network not in _HEADS:
+        routing.spans = []  # the bare base tells
+        _HEADS[network] = lm_head.find(network)
+    return _HEADS[network]

@@ -1,0 +1,124 @@
+"""Cross-entropy straight from hidden states, a slice of the logits at a time.
+
+All logits of a row can be larger than the network; kept for the backward pass they would be held several times. Here
+the gradient of a slice is made while its logits are at hand, and then both are gone.
+
+Shapes: N positions, C of them in a slice, H hidden width, V vocabulary.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from outcrop.network.lm_head import LMHead
+
+_SLICE_BYTES = 64 * 2**20
+"Of logits in a slice; their gradient takes as much again."
+_FEWEST = 128
+"Positions of a slice; with fewer the product of matrices becomes slow."
+
+
+def nll(hidden_NH: Tensor, head: LMHead, target_N: Tensor, *, slice_bytes: int = _SLICE_BYTES) -> Tensor:
+    """The negative log-likelihood of each target, nll_N, in nats and fp32; hidden states and head may be trained."""
+    size = max(_FEWEST, slice_bytes // (4 * head.weight_VH.shape[0]))
+    found: Tensor = _CrossEntropy.apply(hidden_NH, head.weight_VH, head, target_N, size)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Pass(NamedTuple):
+    nll_N: Tensor
+    hidden_NH: Tensor | None
+    "Gradients, where asked for."
+    weight_VH: Tensor | None
+
+
+class _CrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden_NH: Tensor, weight_VH: Tensor, head: LMHead, target_N: Tensor, size: int) -> Tensor:
+        wants_hidden, wants_weight = ctx.needs_input_grad[:2]
+        made = _through(hidden_NH, head, target_N, size, wants_hidden=wants_hidden, wants_weight=wants_weight)
+        ctx.head, ctx.made, ctx.size = head, made, size
+        if wants_weight:  # they are needed again where the losses are weighted
+            ctx.save_for_backward(hidden_NH, target_N, weight_VH)
+        return made.nll_N
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream_N: Tensor) -> tuple[Tensor | None, ...]:
+        made: _Pass = ctx.made
+        dtype = ctx.head.weight_VH.dtype
+        hidden_NH = made.hidden_NH
+        if hidden_NH is not None:
+            hidden_NH = hidden_NH * upstream_N.unsqueeze(1).to(dtype)
+        weight_VH = made.weight_VH
+        if weight_VH is not None:
+            if bool((upstream_N == upstream_N[0]).all()):  # a sum or a mean: one number for all
+                weight_VH = weight_VH * upstream_N[0].to(dtype)
+            else:
+                hidden, target_N, _ = ctx.saved_tensors
+                weight_VH = _through(
+                    hidden, ctx.head, target_N, ctx.size, wants_hidden=False, wants_weight=True, upstream_N=upstream_N
+                ).weight_VH
+        return hidden_NH, weight_VH, None, None, None
+
+
+def _through(
+    hidden_NH: Tensor,
+    head: LMHead,
+    target_N: Tensor,
+    size: int,
+    *,
+    wants_hidden: bool,
+    wants_weight: bool,
+    upstream_N: Tensor | None = None,
+) -> _Pass:
+    """The losses, and the gradients of their sum, each loss times upstream_N if that is given."""
+    weight_VH = head.weight_VH
+    num, width = hidden_NH.shape[0], weight_VH.shape[0]
+    size = min(num, size)
+    # The same memory for all slices: what is fresh has to be cleared by the system first, page by page.
+    product_CV = weight_VH.new_empty(size, width)
+    log_CV = weight_VH.new_empty(size, width, dtype=torch.float32)
+    nll_N = hidden_NH.new_empty(num, dtype=torch.float32)
+    grad_NH = torch.empty_like(hidden_NH) if wants_hidden else None
+    grad_VH = torch.zeros_like(weight_VH) if wants_weight else None
+    for start in range(0, num, size):
+        end = min(num, start + size)
+        hidden_CH, target_C = hidden_NH[start:end], target_N[start:end]
+        product = torch.mm(hidden_CH, weight_VH.T, out=product_CV[: end - start])
+        logits = _in_place(product.float(), head)
+        log = torch.log_softmax(logits, dim=1, out=log_CV[: end - start])
+        nll_N[start:end] = -log.gather(1, target_C.unsqueeze(1)).squeeze(1)
+        if not (wants_hidden or wants_weight):
+            continue
+        upstream_C = None if upstream_N is None else upstream_N[start:end]
+        grad = _gradient(log, logits, target_C, upstream_C, head).to(weight_VH.dtype)
+        if grad_NH is not None:
+            torch.mm(grad, weight_VH, out=grad_NH[start:end])
+        if grad_VH is not None:
+            grad_VH.addmm_(grad.T, hidden_CH)
+    return _Pass(nll_N, grad_NH, grad_VH)
+
+
+def _in_place(logits_CV: Tensor, head: LMHead) -> Tensor:
+    """The product of hidden states and head, made logits."""
+    if head.scale != 1.0:
+        logits_CV.mul_(head.scale)
+    if head.softcap is not None:
+        logits_CV.div_(head.softcap).tanh_().mul_(head.softcap)
+    return logits_CV
+
+
+def _gradient(log_CV: Tensor, logits_CV: Tensor, target_C: Tensor, upstream_C: Tensor | None, head: LMHead) -> Tensor:
+    """Of the losses by the product of hidden states and head; in the memory of the log probabilities."""
+    grad_CV = log_CV.exp_()
+    grad_CV[torch.arange(len(target_C), device=target_C.device), target_C] -= 1
+    if head.softcap is not None:
+        grad_CV.mul_(logits_CV.div_(head.softcap).square_().neg_().add_(1))
+    if head.scale != 1.0:
+        grad_CV.mul_(head.scale)
+    if upstream_C is not None:
+        grad_CV.mul_(upstream_C.unsqueeze(1))
+    return grad_CV
