@@ -1,5 +1,7 @@
 """Client request tokens of every operation that takes one: sent again it is answered again, and makes nothing new."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from tests.shaped_values import operation_of_botocore
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/outcrop.starter-v1:0:2k/tokentokento"
 AT_ONCE = 4
+EMPTY = hashlib.sha256().hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +38,19 @@ class Creation:
 def job(house: Running, name: str) -> dict[str, Any]:
     return {
         "jobName": name,
-        "customModelName": name,
+        "customModelName": f"{name}-by-a-job",
         "roleArn": house.installation.service_role_arn,
         "baseModelIdentifier": "outcrop.starter-v1",
         "trainingDataConfig": {"s3Uri": "s3://data/train.jsonl"},
         "outputDataConfig": {"s3Uri": "s3://data/output"},
+    }
+
+
+def imported(house: Running, name: str) -> dict[str, Any]:
+    return {
+        "modelName": name,
+        "modelSourceConfig": {"s3DataSource": {"s3Uri": "s3://data/checkpoint"}},
+        "roleArn": house.installation.service_role_arn,
     }
 
 
@@ -50,6 +61,14 @@ CREATIONS = [
         asked=job,
         other={"hyperParameters": {"epochCount": "2"}},
         kind="model-customization-job",
+        refusal="ConflictException",
+    ),
+    Creation(
+        operation="CreateCustomModel",
+        method="create_custom_model",
+        asked=imported,
+        other={"modelTags": [{"key": "another", "value": "one"}]},
+        kind="custom-model",
         refusal="ConflictException",
     ),
     Creation(
@@ -76,6 +95,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running_server(tmp_path_factory.mktemp("tokens") / "home") as running:
         running.client("s3").create_bucket(Bucket="data")
         running.client("s3").put_object(Bucket="data", Key="train.jsonl", Body=b'{"prompt": "a", "completion": "b"}\n')
+        manifest = {"base_id": "outcrop.starter-v1", "prompt_format": "plain", "files": {"adapter": EMPTY}}
+        running.client("s3").put_object(Bucket="data", Key="checkpoint/adapter", Body=b"")
+        running.client("s3").put_object(Bucket="data", Key="checkpoint/checkpoint.json", Body=json.dumps(manifest))
         running.platform.store.resources.add(
             Resource(
                 arn=MODEL,
@@ -140,8 +162,8 @@ def test_a_request_sent_several_times_at_once_makes_one_thing(house: Running, cr
 
 
 def test_a_token_of_a_refused_request_is_free(house: Running, creation: Creation) -> None:
-    wrong = {"tags": [{"key": "aws:own", "value": ""}]}
-    wrong = {"jobTags": wrong["tags"]} if creation.kind == "model-customization-job" else wrong
+    member = {"model-customization-job": "jobTags", "custom-model": "modelTags"}.get(creation.kind, "tags")
+    wrong = {member: [{"key": "aws:own", "value": ""}]}
     with pytest.raises(ClientError, match="begins with aws:"):
         send(house, creation, "refused", clientRequestToken="refused-1", **wrong)
     assert named(house, creation, "refused") == []
@@ -150,7 +172,7 @@ def test_a_token_of_a_refused_request_is_free(house: Running, creation: Creation
 
 def test_a_token_is_remembered_when_what_it_named_has_gone(house: Running) -> None:
     """A retry of a create that came through must not fail because its model was deleted meanwhile."""
-    deployment = CREATIONS[1]
+    deployment = next(each for each in CREATIONS if each.operation == "CreateCustomModelDeployment")
     gone = Resource(
         arn=MODEL.replace("tokentokento", "gonegonegone"),
         kind="custom-model",
@@ -168,7 +190,7 @@ def test_a_token_is_remembered_when_what_it_named_has_gone(house: Running) -> No
 
 
 def test_a_token_counts_in_its_region_alone(house: Running) -> None:
-    deployment = CREATIONS[2]
+    deployment = next(each for each in CREATIONS if each.operation == "CreateProvisionedModelThroughput")
     first = send(house, deployment, "everywhere", clientRequestToken="region-1")
     elsewhere = house.client("bedrock", region_name="eu-west-1")
     second = elsewhere.create_provisioned_model_throughput(

@@ -17,6 +17,7 @@ from outcrop.customization.data_access import DataAccess
 from outcrop.customization.names import check_model_name
 from outcrop.errors import Invalid
 from outcrop.store.idempotency import digest_of
+from outcrop.store.tags import tags_of
 
 IMPORTED = "IMPORTED"
 
@@ -26,13 +27,23 @@ def create(context: Context, params: Mapping[str, Any], *, region: str, account:
 
     The same clientRequestToken gets the first ARN again. Raises Invalid.
     """
-    token, digest = params.get("clientRequestToken"), digest_of(params)
-    scope = f"{region}:CreateCustomModel"
-    with context.store.transaction():
-        before = context.store.idempotency.recall(scope, token, digest) if token else None
-        if before is not None:
-            return str(before["modelArn"])
-    check_model_name(context, params["modelName"], region)
+    token, scope = params.get("clientRequestToken"), f"{region}:CreateCustomModel"
+
+    def answered_before() -> str | None:
+        found = context.store.idempotency.recall(scope, token, digest_of(params)) if token else None
+        return None if found is None else str(found["modelArn"])
+
+    before = answered_before()
+    if before is not None:
+        return before
+    try:
+        check_model_name(context, params["modelName"], region)
+    except Invalid:
+        before = answered_before()  # the model of this name may be what an equal request has made since
+        if before is None:
+            raise
+        return before
+    tags = tags_of("modelTags", params.get("modelTags", []))
     model_arn = arn.bedrock(region, account, f"{custom_models.KIND}/imported/{arn.new_id()}")
     data, uri = _source(context, params, model_arn)
     manifest = _manifest(data, uri)
@@ -47,7 +58,8 @@ def create(context: Context, params: Mapping[str, Any], *, region: str, account:
         "promptFormat": manifest["prompt_format"],
         "source": uri,
     }
-    with context.store.transaction():
+
+    def add() -> dict[str, Any]:
         check_model_name(context, params["modelName"], region)  # another request may have taken it meanwhile
         context.models.add(
             model_arn=model_arn,
@@ -56,10 +68,16 @@ def create(context: Context, params: Mapping[str, Any], *, region: str, account:
             created=context.clock.now(),
             document=document,
         )
-        context.store.tags.put(model_arn, {tag["key"]: tag["value"] for tag in params.get("modelTags", [])})
-        if token:
-            context.store.idempotency.remember(scope, token, digest, {"modelArn": model_arn})
-    return model_arn
+        context.store.tags.put(model_arn, tags)
+        return {"modelArn": model_arn}
+
+    made = ""
+    try:
+        made = str(context.store.idempotency.once(scope, token, params, add)["modelArn"])
+    finally:
+        if made != model_arn:  # an equal request was faster, or the name is taken
+            shutil.rmtree(context.models.folder(model_arn), ignore_errors=True)
+    return made
 
 
 def _source(context: Context, params: Mapping[str, Any], model_arn: str) -> tuple[DataAccess, str]:
