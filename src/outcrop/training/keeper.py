@@ -1,6 +1,7 @@
 """When a checkpoint is written: often enough that little work is lost, seldom enough that it costs little.
 
-The state is copied between two steps, and written by a thread while training goes on.
+The state is copied between two steps, and written by a thread while training goes on. Of several ranks the first writes
+and reads, and gives the others what it read, so that a run may be taken up again by more ranks or fewer.
 """
 
 import time
@@ -11,6 +12,7 @@ from outcrop.training import checkpoint
 from outcrop.training.checkpoint import Snapshot
 from outcrop.training.history import History
 from outcrop.training.metrics import Hooks
+from outcrop.training.ranks import Ranks
 from outcrop.training.task import TrainingTask
 from outcrop.training.weights import TrainedWeights
 
@@ -24,12 +26,13 @@ class Keeper:
     Hooks are called by the caller's thread only.
     """
 
-    def __init__(self, task: TrainingTask, weights: TrainedWeights, hooks: Hooks) -> None:
+    def __init__(self, task: TrainingTask, weights: TrainedWeights, hooks: Hooks, ranks: Ranks) -> None:
         self._folder = task.run_dir
         self._task = task.digest()
         self._every_s = task.hyper.checkpoint_every_s
         self._weights = weights
         self._hooks = hooks
+        self._ranks = ranks
         self._cost_s = 0.0
         self._last = time.monotonic()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
@@ -46,14 +49,12 @@ class Keeper:
 
     def resume(self) -> History | None:
         """The last whole checkpoint, put into the weights. Raises Invalid for one of another task."""
-        return checkpoint.resume(self._folder, task=self._task, weights=self._weights, note=self._hooks.on_note)
+        return self._restore(at_most=None)
 
     def go_back(self, step: int) -> History | None:
         """As `resume`, from a checkpoint of at most so many steps."""
         self._finish()
-        return checkpoint.resume(
-            self._folder, task=self._task, weights=self._weights, note=self._hooks.on_note, at_most=step
-        )
+        return self._restore(at_most=step)
 
     def write_if_due(self, history: History) -> None:
         if self._waited() >= max(self._every_s, self._cost_s / _SHARE):
@@ -70,7 +71,20 @@ class Keeper:
         self._begin(history)
         self._finish()
 
+    def _restore(self, *, at_most: int | None) -> History | None:
+        history = None
+        if self._ranks.is_first:
+            history = checkpoint.resume(
+                self._folder, task=self._task, weights=self._weights, note=self._hooks.on_note, at_most=at_most
+            )
+        history = self._ranks.of_first(history)
+        if history is not None:
+            self._weights.copy_first(self._ranks)
+        return history
+
     def _begin(self, history: History) -> None:
+        if not self._ranks.is_first:
+            return
         if self._writing is not None and not self._writing.done():
             return  # the disk is slower than the steps; the next one is due at once
         self._finish()

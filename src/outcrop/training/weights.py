@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from outcrop.training.ranks import Ranks
+
 
 class TrainedWeights:
     """Parameters laid into one vector, with AdamW over it (Loshchilov and Hutter 2017, arXiv:1711.05101).
@@ -36,6 +38,10 @@ class TrainedWeights:
     def forget_gradient(self) -> None:
         self._gradient.zero_()
 
+    def add_up_gradient(self, ranks: Ranks) -> None:
+        """Over all ranks, in one message: every small matrix of an adapter lies in the one vector."""
+        ranks.add_up(self._gradient)
+
     def clip(self, max_norm: float) -> float:
         """Scale the gradient down to `max_norm`; returns the norm it had."""
         norm = float(torch.linalg.vector_norm(self._gradient))
@@ -57,12 +63,23 @@ class TrainedWeights:
         with torch.no_grad():
             self.vector.copy_(vector)
 
+    def copy_first(self, ranks: Ranks) -> None:
+        """Take over the first rank's weights and optimizer, whatever stood here."""
+        ranks.copy_first(self.vector.data)
+        state = self.optimizer_state()
+        shapes = ranks.of_first({name: (tensor.shape, tensor.dtype) for name, tensor in state.items()})
+        for name, (shape, dtype) in shapes.items():
+            if not ranks.is_first:
+                state[name] = torch.empty(shape, dtype=dtype, device=self.vector.device)
+            ranks.copy_first(state[name])
+        self.put_optimizer_state(state)
+
     def optimizer_state(self) -> dict[str, Tensor]:
         """Empty before the first update."""
         return dict(self._optimizer.state[self.vector])
 
     def put_optimizer_state(self, state: dict[str, Tensor]) -> None:
-        self._optimizer.state[self.vector] = dict(state)
+        self._optimizer.state[self.vector] = {name: tensor.to(self.vector.device) for name, tensor in state.items()}
 
 
 def _laid_end_to_end(parameters: Sequence[nn.Parameter]) -> Tensor:
