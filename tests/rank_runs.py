@@ -19,7 +19,6 @@ from outcrop.network import load
 from outcrop.network.method import Full, LoRA, Method
 from outcrop.training import data, loop
 from outcrop.training.divergence import DivergedError
-from outcrop.training.loop import _load
 from outcrop.training.metrics import Hooks, StepMetrics
 from outcrop.training.plan import plan_training
 from outcrop.training.ranks import ALONE, RankLostError, Ranks, joined, store_at
@@ -78,13 +77,14 @@ def take_steps(task: TrainingTask, where: Path, ranks: Ranks) -> None:
     """Twelve steps; each rank leaves its losses, gradient norms and weights after each."""
     examples = data.read(task).examples
     plan = plan_training(examples, (), task.hyper)
-    trained, _ = _load(task)
+    trained, _ = loop.load_trained(task, ranks)
     steps, weights = [], []
     for step in range(plan.steps):
         steps.append(take_step(trained, examples, plan, task.hyper, step, ranks))
         weights.append(trained.weights.copy())
+    name = f"{ranks.size}-{ranks.rank}{'-sharded' if ranks.shards else ''}.pt"
     measured = torch.tensor([[step.loss, step.grad_norm] for step in steps], dtype=torch.float64)
-    torch.save({"measured": measured, "weights": torch.stack(weights)}, where / f"{ranks.size}-{ranks.rank}.pt")
+    torch.save({"measured": measured, "weights": torch.stack(weights)}, where / name)
 
 
 def train(task: TrainingTask, ranks: Ranks, *, kill: tuple[int, int] | None = None, stop: int | None = None) -> None:
@@ -111,6 +111,11 @@ def train(task: TrainingTask, ranks: Ranks, *, kill: tuple[int, int] | None = No
     (task.run_dir.parent / f"rank-{ranks.rank}.json").write_text(json.dumps(told))
 
 
+def _sharded(work: Callable[[Ranks], object], ranks: Ranks) -> None:
+    """As on GPUs, where a network trained in full is split between the ranks."""
+    work(replace(ranks, shards=True))
+
+
 def main(base: Path, where: Path) -> None:
     codes: dict[str, list[int]] = {}
 
@@ -124,8 +129,17 @@ def main(base: Path, where: Path) -> None:
     for name, method in METHODS.items():
         for size in (1, 2):
             run(f"{name} on {size}", size, partial(take_steps, task_in(name, method=method), where / name))
+    sharded = partial(_sharded, partial(take_steps, task_in("full", method=Full()), where / "full"))
+    run("full sharded on 2", 2, sharded)
     for size in (1, 2):
         run(f"whole-{size}", size, partial(train, task_in(f"whole-{size}")))
+    run("full-whole-1", 1, partial(train, task_in("full-whole-1", method=Full())))
+    run("sharded-2", 2, partial(_sharded, partial(train, task_in("sharded-2", method=Full()))))
+    moved = task_in("from-sharded-to-1", method=Full())
+    run("from-sharded", 2, partial(_sharded, partial(train, moved, stop=5)))
+    run("from-sharded-to-1", 1, partial(train, moved))
+    ruinous = task_in("sharded-diverged", method=Full(), learning_rate=1e30)
+    run("sharded-diverged", 2, partial(_sharded, partial(train, ruinous)))
     for victim in (0, 1):
         killed = task_in(f"killed-{victim}")
         run(f"killed-{victim}", 2, partial(train, killed, kill=(victim, 6)))

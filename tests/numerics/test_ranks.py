@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from outcrop.training import finetune
 from outcrop.training.metrics import Hooks
@@ -38,8 +39,8 @@ class Runs:
         told: dict[str, Any] = json.loads((self.folder / run / f"rank-{rank}.json").read_text())
         return told
 
-    def steps(self, method: str, size: int, rank: int) -> dict[str, torch.Tensor]:
-        steps: dict[str, torch.Tensor] = torch.load(self.folder / method / f"{size}-{rank}.pt")
+    def steps(self, method: str, size: int, rank: int, how: str = "") -> dict[str, torch.Tensor]:
+        steps: dict[str, torch.Tensor] = torch.load(self.folder / method / f"{size}-{rank}{how}.pt")
         return steps
 
     def adapter(self, run: str) -> bytes:
@@ -69,6 +70,31 @@ def test_two_ranks_take_the_steps_of_one(runs: Runs, method: str) -> None:
     # And all ranks hold the very same
     assert torch.equal(first["weights"], second["weights"])
     assert torch.equal(first["measured"], second["measured"])
+
+
+def test_a_network_split_between_two_ranks_takes_the_steps_of_a_whole_one(runs: Runs) -> None:
+    alone, first, second = (
+        runs.steps("full", 1, 0),
+        runs.steps("full", 2, 0, "-sharded"),
+        runs.steps("full", 2, 1, "-sharded"),
+    )
+    torch.testing.assert_close(first["measured"], alone["measured"], atol=ATOL, rtol=ATOL)
+    torch.testing.assert_close(first["weights"], alone["weights"], atol=ATOL, rtol=0)
+    assert torch.equal(first["measured"], second["measured"])
+    assert second["weights"].numel() == 0, "the first rank alone gets what all of them have"
+
+
+def test_a_split_network_is_evaluated_saved_and_taken_up_again_whole(runs: Runs) -> None:
+    whole = runs.told("full-whole-1")
+    for run in ("sharded-2", "from-sharded-to-1"):
+        told = runs.told(run)
+        assert told["losses"] == pytest.approx(whole["losses"], abs=ATOL)
+        assert told["evaluations"] == pytest.approx(whole["evaluations"], abs=ATOL)
+        assert told["scores"] == pytest.approx(whole["scores"], rel=ATOL)
+        ours, theirs = (load_file(runs.folder / name / "out" / "model.safetensors") for name in (run, "full-whole-1"))
+        torch.testing.assert_close(ours, theirs, atol=ATOL, rtol=0)
+    assert runs.told("from-sharded-to-1")["steps_now"] == 7
+    assert runs.codes["sharded-diverged"] == [DIVERGED, DIVERGED]
 
 
 def test_a_whole_run_of_two_ranks_tells_what_one_tells(runs: Runs) -> None:

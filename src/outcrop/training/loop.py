@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from outcrop.errors import MachineTrouble
+from outcrop.network.method import Full
 from outcrop.training import divergence, machine, output
 from outcrop.training.data import Data, read
 from outcrop.training.divergence import DivergedError, demand_finite
@@ -27,6 +28,7 @@ from outcrop.training.model_checkpoints import publish, size_of, steps_to_keep
 from outcrop.training.pace import Pace
 from outcrop.training.plan import TrainingPlan, plan_training
 from outcrop.training.ranks import ALONE, Ranks
+from outcrop.training.sharding import ShardedWeights, whole
 from outcrop.training.stepping import Trained, take_step
 from outcrop.training.task import TrainingHyper, TrainingTask
 from outcrop.training.weights import TrainedWeights
@@ -37,7 +39,7 @@ def run(task: TrainingTask, hooks: Hooks, ranks: Ranks = ALONE) -> TrainingResul
     when another rank ended; of the hooks, those of the first rank are heard."""
     with _settled(task.hyper, ranks):
         data = read(task)
-        trained, notes = _load(task)
+        trained, notes = load_trained(task, ranks)
         plan = _plan(data, task.hyper, [*data.notes, *notes], ranks)
         hooks.on_plan(plan.to_text())
         with Keeper(task, trained.weights, hooks, ranks) as keeper:
@@ -78,10 +80,16 @@ def _to_the_end(run: _Run) -> TrainingResult:
     return _finish(run)
 
 
-def _load(task: TrainingTask) -> tuple[Trained, list[str]]:
+def load_trained(task: TrainingTask, ranks: Ranks) -> tuple[Trained, list[str]]:
+    """The network with what it learns, and what was understood otherwise than it may have been meant."""
     learner = prepare(task)
-    weights = TrainedWeights(learner.parameters, weight_decay=task.hyper.weight_decay)
-    cost = step_cost(learner.network, num_trained=weights.vector.numel())
+    cost = step_cost(learner.network, num_trained=sum(parameter.numel() for parameter in learner.parameters))
+    decay = task.hyper.weight_decay
+    weights: TrainedWeights | ShardedWeights
+    if ranks.shards and isinstance(learner.method, Full):
+        weights = ShardedWeights(learner.network, weight_decay=decay, ranks=ranks)
+    else:
+        weights = TrainedWeights(learner.parameters, weight_decay=decay, ranks=ranks)
     return Trained(learner.network, learner.routing, weights, learner.method, cost), list(learner.notes)
 
 
@@ -95,7 +103,7 @@ def _plan(data: Data, hyper: TrainingHyper, notes: Sequence[str], ranks: Ranks) 
 def _start(trained: Trained, history: History | None, ranks: Ranks) -> Start:
     return Start(
         num_parameters=sum(parameter.numel() for parameter in trained.network.parameters()),
-        num_trained=trained.weights.vector.numel(),
+        num_trained=trained.weights.num_weights,
         threads=torch.get_num_threads() * ranks.size,
         peak_flops=ranks.sum(machine.matmul_flops()),
         devices=ranks.size,
@@ -149,8 +157,20 @@ def _evaluate(run: _Run) -> float:
 
 
 def _publish(run: _Run, checkpoint: ModelCheckpoint) -> None:
-    if run.ranks.is_first:
-        publish(run.task, run.trained, run.data.held_out, run.history, run.hooks, checkpoint)
+    trained, kept = _to_be_written(run), run.history.checkpoints
+    if trained is not None:
+        publish(run.task, trained, run.data.held_out, run.history, run.hooks, checkpoint)
+    if run.ranks.of_first(checkpoint in kept) and not run.ranks.is_first:
+        kept.append(checkpoint)
+
+
+def _to_be_written(run: _Run) -> Trained | None:
+    """What the first rank writes; None on the others."""
+    weights = run.trained.weights
+    if isinstance(weights, TrainedWeights):
+        return run.trained if run.ranks.is_first else None
+    learner = whole(weights, run.task)
+    return learner and run.trained._replace(network=learner.network, routing=learner.routing)
 
 
 def _keep_what_was_good(run: _Run) -> ModelCheckpoint | None:
@@ -183,15 +203,16 @@ def _last_good_of(run: _Run) -> ModelCheckpoint | None:
 
 def _scores(trained: Trained, files: Sequence[Sequence[Example]], hyper: TrainingHyper, ranks: Ranks) -> list[Score]:
     budget = hyper.token_budget
-    return [score(trained.network, trained.routing, v, token_budget=budget, ranks=ranks) for v in files]
+    return [score(trained, v, token_budget=budget, ranks=ranks) for v in files]
 
 
 def _finish(run: _Run) -> TrainingResult:
     if run.history.best_weights is not None:
         run.trained.weights.put(run.history.best_weights)
     custom = _scores(run.trained, [v.examples for v in run.data.validators], run.task.hyper, run.ranks)
-    if run.ranks.is_first:
-        _save(run)
+    trained = _to_be_written(run)
+    if trained is not None:
+        _save(run, trained)
     validators = [
         ValidatorResult(name=validator.name, base=before, custom=after)
         for validator, before, after in zip(run.data.validators, run.history.base, custom, strict=True)
@@ -199,9 +220,9 @@ def _finish(run: _Run) -> TrainingResult:
     return _result("completed", run, validators)
 
 
-def _save(run: _Run) -> None:
+def _save(run: _Run, trained: Trained) -> None:
     """Write the result, as often as the hooks want it tried: hours of work shall not be lost to a full disk."""
-    task, trained = run.task, run.trained
+    task = run.task
     while True:
         try:
             output.save(task.output_dir, task, trained, held_out=run.data.held_out)

@@ -41,6 +41,8 @@ class Ranks:
     size: int = 1
     between_gpus: dist.ProcessGroup | None = None
     "None where there are none."
+    shards: bool = False
+    "Whether a network that is trained in full is split between them; on a CPU each holds it whole."
 
     @property
     def is_first(self) -> bool:
@@ -75,10 +77,6 @@ class Ranks:
         if self.size > 1:
             with _noticing_a_loss():
                 dist.broadcast(tensor, src=0, group=self._group(tensor))
-
-    def share(self, lengths: Sequence[int]) -> list[int]:
-        """Indices into `lengths` that fall to this rank; all of them, in order, where there is one rank."""
-        return deal(lengths, self.size)[self.rank]
 
     def reseed(self, seed: int, step: int) -> None:
         """Random numbers of a step that are this rank's own, and the same after a resume. One rank alone keeps its
@@ -122,7 +120,7 @@ def joined(rank: int, size: int, *, store: Store | None = None) -> Iterator[Rank
         dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=_PATIENCE)
     try:
         gpus = dist.new_group(backend="nccl", timeout=_GPU_PATIENCE) if torch.cuda.is_available() else None
-        yield Ranks(rank=rank, size=size, between_gpus=gpus)
+        yield Ranks(rank=rank, size=size, between_gpus=gpus, shards=gpus is not None)
     finally:
         dist.destroy_process_group()
 

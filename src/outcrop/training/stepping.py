@@ -13,7 +13,7 @@ from torch import nn
 
 from outcrop.network.adapters import Routing
 from outcrop.network.method import Method
-from outcrop.training.batches import batch_at, rows_of
+from outcrop.training.batches import batch_at
 from outcrop.training.divergence import demand_finite
 from outcrop.training.examples import Example
 from outcrop.training.flops import StepCost
@@ -22,6 +22,8 @@ from outcrop.training.metrics import StepMetrics
 from outcrop.training.plan import TrainingPlan
 from outcrop.training.ranks import ALONE, Ranks
 from outcrop.training.schedule import learning_rate
+from outcrop.training.sharding import ShardedWeights
+from outcrop.training.shares import share_of
 from outcrop.training.task import TrainingHyper
 from outcrop.training.weights import TrainedWeights
 
@@ -31,7 +33,7 @@ class Trained(NamedTuple):
 
     network: nn.Module
     routing: Routing
-    weights: TrainedWeights
+    weights: TrainedWeights | ShardedWeights
     method: Method
     cost: StepCost
 
@@ -69,12 +71,14 @@ def compute_gradient(trained: Trained, batch: Sequence[Example], *, token_budget
     """The mean loss over all supervised tokens of the batch, and its gradient, however the records lie in rows and
     whichever rank has them: a rank whose share holds few tokens, or none, counts for just these."""
     num_supervised = sum(example.num_supervised for example in batch)
-    share = [batch[index] for index in ranks.share([len(example) for example in batch])]
+    share = share_of(batch, token_budget, ranks, together=trained.weights.is_sharded)
     trained.weights.forget_gradient()
     nll = 0.0
-    for row in rows_of(share, token_budget):
+    for row in share.rows:
         row_nll = nll_of(trained.network, trained.routing, row).sum()
         torch.autograd.backward(row_nll / num_supervised)
         nll += float(row_nll.detach())
-    trained.weights.add_up_gradient(ranks)
+    for row in share.idle:
+        torch.autograd.backward(0 * nll_of(trained.network, trained.routing, row).sum())
+    trained.weights.add_up_gradient()
     return ranks.sum(nll) / num_supervised
