@@ -134,20 +134,19 @@ def main(base: Path, where: Path) -> None:
     for size in (1, 2):
         run(f"whole-{size}", size, partial(train, task_in(f"whole-{size}")))
     run("full-whole-1", 1, partial(train, task_in("full-whole-1", method=Full())))
-    run("sharded-2", 2, partial(_sharded, partial(train, task_in("sharded-2", method=Full()))))
-    moved = task_in("from-sharded-to-1", method=Full())
-    run("from-sharded", 2, partial(_sharded, partial(train, moved, stop=5)))
-    run("from-sharded-to-1", 1, partial(train, moved))
+    moved = task_in("moved-full", method=Full())
+    run("sharded first", 2, partial(_sharded, partial(train, moved, stop=3)))
+    run("whole then", 1, partial(train, moved, stop=3))
+    run("sharded again", 2, partial(_sharded, partial(train, moved)))
     ruinous = task_in("sharded-diverged", method=Full(), learning_rate=1e30)
     run("sharded-diverged", 2, partial(_sharded, partial(train, ruinous)))
     for victim in (0, 1):
         killed = task_in(f"killed-{victim}")
         run(f"killed-{victim}", 2, partial(train, killed, kill=(victim, 6)))
     run("killed-1 again", 2, partial(train, killed))
-    for before, after in ((2, 1), (1, 2)):
-        moved = task_in(f"from-{before}-to-{after}")
-        run(f"from-{before}", before, partial(train, moved, stop=5))
-        run(f"to-{after}", after, partial(train, moved))
+    moved = task_in("moved")
+    run("first on two", 2, partial(train, moved, stop=5))
+    run("then on one", 1, partial(train, moved))
     run("diverged", 2, partial(train, task_in("diverged", learning_rate=1e30)))
     dropout = replace(LoRA(rank=16, alpha=32.0), dropout=0.3)
     for name, stop in (("dropout", None), ("dropout-stopped", 2)):
