@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch.distributed.tensor import DTensor
 
 from outcrop.network import load
 from outcrop.network.method import Full, LoRA, Method
@@ -82,9 +83,11 @@ def take_steps(task: TrainingTask, where: Path, ranks: Ranks) -> None:
     for step in range(plan.steps):
         steps.append(take_step(trained, examples, plan, task.hyper, step, ranks))
         weights.append(trained.weights.copy())
+    parameters = trained.network.parameters()
+    held = sum((p.to_local() if isinstance(p, DTensor) else p).numel() for p in parameters)
     name = f"{ranks.size}-{ranks.rank}{'-sharded' if ranks.shards else ''}.pt"
     measured = torch.tensor([[step.loss, step.grad_norm] for step in steps], dtype=torch.float64)
-    torch.save({"measured": measured, "weights": torch.stack(weights)}, where / name)
+    torch.save({"measured": measured, "weights": torch.stack(weights), "held": torch.tensor(held)}, where / name)
 
 
 def train(task: TrainingTask, ranks: Ranks, *, kill: tuple[int, int] | None = None, stop: int | None = None) -> None:

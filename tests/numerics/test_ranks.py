@@ -22,7 +22,7 @@ from outcrop.training.metrics import Hooks
 from outcrop.training.ranks import RankLostError
 from tests import training_runs
 from tests.rank_runs import DIVERGED, HYPER, LOST, METHODS, UNEVEN, WHOLE
-from tests.tiny import tiny_model
+from tests.tiny import VOCAB_SIZE, tiny_model
 
 KILLED = -signal.SIGKILL
 ATOL = 1e-5
@@ -82,6 +82,10 @@ def test_a_network_split_between_two_ranks_takes_the_steps_of_a_whole_one(runs: 
     torch.testing.assert_close(first["weights"], alone["weights"], atol=ATOL, rtol=0)
     assert torch.equal(first["measured"], second["measured"])
     assert second["weights"].numel() == 0, "the first rank alone gets what all of them have"
+    # Of every layer each holds a part; embeddings, head and the last norm are on both
+    beside = 2 * VOCAB_SIZE * 64 + 64
+    assert first["held"] + second["held"] == alone["held"] + beside
+    assert first["held"] == second["held"]
 
 
 def test_a_split_network_is_evaluated_saved_and_moved_to_one_device_and_back(runs: Runs) -> None:

@@ -1,8 +1,12 @@
-"""A network trained in full, split between the ranks: each keeps a part of every weight, gradient and optimizer state.
+"""A network trained in full, its layers split between the ranks: each keeps a part of every weight of theirs, with its
+gradient and optimizer state.
 
-A layer's weights are gathered when the layer is computed and given back at once, so no device holds the network whole
-while it trains. This is fully sharded data parallelism, by torch's `fully_shard`; source: Rajbhandari et al. 2020,
-ZeRO, arXiv:1910.02054, stage 3. Every pass is a common one: all ranks make as many.
+A layer's weights are gathered when the layer is computed and given back after it. This is fully sharded data
+parallelism, by torch's `fully_shard`; source: Rajbhandari et al. 2020, ZeRO, arXiv:1910.02054, stage 3. Every pass is a
+common one: all ranks make as many.
+
+What is no layer (embeddings, head, the last norm) stays whole on every rank, so that a loss may use the head apart from
+the network; its gradients are added up as an adapter's are.
 
 To the rest of the workshop the weights are the same one vector as `TrainedWeights`', so that checkpoints fit either.
 """
@@ -16,6 +20,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor
 
 from outcrop.training.learner import Learner, prepare
 from outcrop.training.ranks import Ranks
@@ -53,7 +58,11 @@ class ShardedWeights:
         _split(network, ranks)
         self._parameters = list(network.parameters())
         self._shapes = [parameter.shape for parameter in self._parameters]
-        self._optimizer = torch.optim.AdamW(self._parameters, lr=0.0, weight_decay=0.0)
+        self._split = [parameter for parameter in self._parameters if _is_split(parameter)]
+        self._whole = [parameter for parameter in self._parameters if not _is_split(parameter)]
+        # Two groups: torch updates the tensors of a group together, and these two kinds do not mix.
+        groups = [{"params": self._split}, {"params": self._whole}]
+        self._optimizer = torch.optim.AdamW(groups, lr=0.0, weight_decay=0.0)
 
     @property
     def num_weights(self) -> int:
@@ -67,15 +76,16 @@ class ShardedWeights:
         self._optimizer.zero_grad()
 
     def add_up_gradient(self) -> None:
-        """Each backward pass has done so."""
+        """What is split, each backward pass has added up."""
+        for gradient in _gradients(self._whole):
+            self.ranks.add_up(gradient)
 
     def clip(self, max_norm: float) -> float:
         """Scale the gradient down to `max_norm`; returns the norm it had on all ranks together."""
-        gradients = [_local(parameter.grad) for parameter in self._parameters]
-        squares = sum(float(torch.linalg.vector_norm(gradient)) ** 2 for gradient in gradients)
-        norm = math.sqrt(self.ranks.sum(squares))
+        split, all_alike = _gradients(self._split), _gradients(self._whole)
+        norm = math.sqrt(self.ranks.sum(_squared(split)) + _squared(all_alike))
         if norm > max_norm:
-            for gradient in gradients:
+            for gradient in [*split, *all_alike]:
                 gradient.mul_(max_norm / norm)
         return norm
 
@@ -84,7 +94,8 @@ class ShardedWeights:
             for parameter in self._parameters:
                 if parameter.ndim >= 2:
                     _local(parameter.data).mul_(1 - learning_rate * self._decay)
-        self._optimizer.param_groups[0]["lr"] = learning_rate
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
         self._optimizer.step()
 
     def copy(self) -> Tensor:
@@ -118,7 +129,7 @@ class ShardedWeights:
     def _gathered(self, parts: Sequence[Any]) -> Tensor:
         whole = []
         for part in parts:
-            full = part.full_tensor()
+            full = part.full_tensor() if _is_split(part) else part
             if self.ranks.is_first:
                 whole.append(full.flatten().to("cpu", copy=True))
         return torch.cat(whole) if whole else torch.empty(0)
@@ -133,29 +144,43 @@ class ShardedWeights:
             if self.ranks.is_first:
                 full.copy_(vector[start:end].view(shape))
             self.ranks.copy_first(full)
-            chunks = torch.chunk(full, self.ranks.size)
+            chunks = torch.chunk(full, self.ranks.size) if _is_split(part) else [full] * self.ranks.size
             if self.ranks.rank < len(chunks):
                 mine.copy_(chunks[self.ranks.rank])
             start = end
 
 
-def _split(network: nn.Module, ranks: Ranks) -> None:
-    """Layer by layer, then what is left: embeddings, head and the last norm."""
-    place = next(network.parameters()).device.type
+def _split(network: Any, ranks: Ranks) -> None:
+    """Layer by layer; the decoder around them lets one layer be gathered while the one before is computed."""
     group = ranks.between_gpus or dist.group.WORLD
     assert group is not None, "ranks have joined"
-    mesh = DeviceMesh.from_group(group, place)
-    for layer in max((m for m in network.modules() if isinstance(m, nn.ModuleList)), key=len):
+    mesh = DeviceMesh.from_group(group, next(network.parameters()).device.type)
+    decoder = network.get_decoder()
+    layers = max((m for m in decoder.modules() if isinstance(m, nn.ModuleList)), key=len)
+    beside = set(network.parameters()) - set(layers.parameters())
+    for layer in layers:
         fully_shard(layer, mesh=mesh)
-    fully_shard(network, mesh=mesh)
-    for module in network.modules():
+    fully_shard(decoder, mesh=mesh, ignored_params=beside)
+    for module in decoder.modules():
         if isinstance(module, FSDPModule):
             # Sums: the loss of each rank is divided by the tokens of all already.
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)
 
 
+def _is_split(tensor: Tensor) -> bool:
+    return isinstance(tensor, DTensor)
+
+
 def _local(tensor: Any) -> Tensor:
-    """This rank's part of a split tensor, not a copy."""
-    part: Tensor = tensor.to_local()
+    """This rank's part of a split tensor, and all of another; not a copy."""
+    part: Tensor = tensor.to_local() if _is_split(tensor) else tensor
     return part
+
+
+def _gradients(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+    return [_local(parameter.grad) for parameter in parameters]
+
+
+def _squared(tensors: Sequence[Tensor]) -> float:
+    return sum(float(torch.linalg.vector_norm(tensor)) ** 2 for tensor in tensors)
