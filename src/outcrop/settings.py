@@ -28,6 +28,8 @@ class Settings:
     "SQLAlchemy URL; empty means SQLite in the home."
     threads: int = 0
     "CPU threads for training and for each engine; 0 leaves the choice to torch."
+    devices: int = 1
+    "GPUs that train a job together; processes of a CPU where there are none. It changes no result."
 
     @property
     def database(self) -> str:
@@ -81,4 +83,5 @@ def read(
         port=port if port is not None else int(environment.get("OUTCROP_PORT") or DEFAULT_PORT),
         database_url=environment.get("OUTCROP_DATABASE_URL", ""),
         threads=int(environment.get("OUTCROP_THREADS") or 0),
+        devices=max(1, int(environment.get("OUTCROP_DEVICES") or 1)),
     )

@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from outcrop.customization import progress
+from outcrop.customization import progress, run
 from outcrop.errors import Refusal
 from tests.installed import with_tiny_models
 from tests.job_house import BUCKET, JobHouse, Killed
 from tests.training_runs import RECORDS
+
+MEMBER = "outcrop.training.member"
 
 
 @pytest.fixture(scope="module")
@@ -197,3 +201,23 @@ def test_a_diverged_job_names_the_checkpoint_to_go_on_with(house: JobHouse) -> N
     assert uri.startswith(f"s3://{BUCKET}/{house.folder(job)}/checkpoints/step-")
     house.create_custom_model("rescued", uri)
     assert house.events(job)[-1].items() >= {"event": "end", "status": "Failed", "failure": message}.items()
+
+
+def test_a_job_on_two_devices_is_taken_up_again_when_one_is_killed(house: JobHouse) -> None:
+    two = replace(house.context, settings=replace(house.settings, devices=2))
+    job = house.create("two devices")
+
+    def kill(words: str) -> None:
+        if words == "step 4":
+            (member,) = [child for child in psutil.Process().children() if MEMBER in child.cmdline()]
+            member.kill()
+
+    # The attempt is over, the job is not
+    assert run.run(two, job, attempt=1, report=kill, interrupted=lambda: False) is False
+    assert house.context.jobs.get(job).status == "InProgress"
+    (start,) = [event for event in house.events(job) if event["event"] == "start"]
+    assert start["devices"] == 2
+    # One device ends what two began
+    assert house.work(job, attempt=2)
+    assert house.context.jobs.get(job).status == "Completed"
+    assert house.training_csv(job)["step_number"].tolist() == list(range(6))

@@ -64,6 +64,7 @@ class Journal:
             parameters=start.num_parameters,
             trained_parameters=start.num_trained,
             threads=start.threads,
+            devices=start.devices,
             peak_flops=round(start.peak_flops),
         )
 

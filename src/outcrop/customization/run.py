@@ -27,6 +27,7 @@ from outcrop.store.resources import Resource
 from outcrop.training import finetune, pretrain
 from outcrop.training.divergence import DivergedError
 from outcrop.training.metrics import Hooks, ModelCheckpoint, TrainingResult
+from outcrop.training.ranks import RankLostError
 from outcrop.training.task import TrainingTask
 
 _ASK_EVERY_S = 0.5
@@ -105,7 +106,12 @@ def _phases(work: Work, patience: Patience) -> bool:
     work.journal.report("processing data")
     task = task_of(work.context, job, work.start, files=files, run_dir=work.run_dir / "checkpoints")
     train = finetune.train if work.customization is Customization.FINE_TUNING else pretrain.train
-    result = train(task, _hooks(work, task, patience))
+    try:
+        result = train(task, _hooks(work, task, patience), devices=work.context.settings.devices)
+    except RankLostError as lost:
+        # As if the whole worker had died, most likely for the same want of memory: its successor takes the job up.
+        logs.tell(_log, "device lost", level=logging.WARNING, job=job.arn, note=lost.message)
+        return False
     if result.status == "stopped":
         if patience.interrupted():
             return False

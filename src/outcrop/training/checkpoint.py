@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import safe_open
@@ -23,6 +23,7 @@ from torch import Tensor
 from outcrop.errors import Invalid
 from outcrop.training.history import History
 from outcrop.training.metrics import EvaluationMetrics, ModelCheckpoint, Score, StepMetrics
+from outcrop.training.sharding import ShardedWeights
 from outcrop.training.weights import TrainedWeights
 
 _KEPT = 2
@@ -44,7 +45,7 @@ class Snapshot:
     facts: dict[str, Any]
 
 
-def snapshot(*, task: str, weights: TrainedWeights, history: History) -> Snapshot:
+def snapshot(*, task: str, weights: TrainedWeights | ShardedWeights, history: History) -> Snapshot:
     """The state now. Costs a copy of the weights and of the optimizer's state."""
     tensors = {
         "weights": weights.copy().cpu(),
@@ -80,10 +81,16 @@ def write(folder: Path, state: Snapshot) -> Path:
     return path
 
 
-def resume(
-    folder: Path, *, task: str, weights: TrainedWeights, note: Callable[[str], None], at_most: int | None = None
-) -> History | None:
-    """Put the newest whole checkpoint's state into `weights`, and return its history; None where there is none.
+class Restored(NamedTuple):
+    """What a checkpoint held; the random state is set already."""
+
+    history: History
+    weights: Tensor
+    optimizer: dict[str, Tensor]
+
+
+def resume(folder: Path, *, task: str, note: Callable[[str], None], at_most: int | None = None) -> Restored | None:
+    """The newest whole checkpoint's state; None where there is none.
 
     `at_most` passes over those of more steps. Raises Invalid for a checkpoint of another task.
     """
@@ -96,7 +103,7 @@ def resume(
             note(f"{path.name}: damaged on the disk. The run goes on from the checkpoint before it; nothing to do.")
             path.unlink(missing_ok=True)
         elif at_most is None or _step_of(path) <= at_most:
-            return _restore(path, task=task, weights=weights)
+            return _restore(path, task=task)
     if damaged:
         note(f"{folder}: no whole checkpoint is left. The run begins anew; look after the disk.")
     return None
@@ -161,7 +168,7 @@ def _facts(task: str, history: History) -> dict[str, Any]:
     }
 
 
-def _restore(path: Path, *, task: str, weights: TrainedWeights) -> History:
+def _restore(path: Path, *, task: str) -> Restored:
     with safe_open(path, framework="pt") as file:
         facts = json.loads(file.metadata()["facts"])
         # Copies: what is read is a view of the file, which the next checkpoints remove.
@@ -171,11 +178,10 @@ def _restore(path: Path, *, task: str, weights: TrainedWeights) -> History:
             f"{path}: a checkpoint of another task (other data, base or hyperparameters). "
             "Give each run a folder of its own."
         )
-    weights.put(tensors["weights"])
     prefix = "optimizer/"
-    weights.put_optimizer_state({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+    optimizer = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
     torch.set_rng_state(tensors["random"])
-    return History(
+    history = History(
         steps=_steps(tensors["metrics"]),
         evaluations=[EvaluationMetrics(**evaluation) for evaluation in facts["evaluations"]],
         checkpoints=[ModelCheckpoint(**checkpoint) for checkpoint in facts["checkpoints"]],
@@ -185,6 +191,7 @@ def _restore(path: Path, *, task: str, weights: TrainedWeights) -> History:
         reference=facts["reference"],
         failures=facts["failures"],
     )
+    return Restored(history, tensors["weights"], optimizer)
 
 
 def _steps(metrics: Tensor) -> list[StepMetrics]:

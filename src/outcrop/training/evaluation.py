@@ -3,23 +3,28 @@
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
-from outcrop.network.adapters import Routing
-from outcrop.training.batches import rows_of
 from outcrop.training.examples import Example
 from outcrop.training.loss import nll_of
 from outcrop.training.metrics import Score
+from outcrop.training.ranks import Ranks
+from outcrop.training.shares import share_of
+from outcrop.training.stepping import Trained
 
 
-def score(network: nn.Module, routing: Routing, examples: Sequence[Example], *, token_budget: int) -> Score:
-    """The loss over all supervised tokens of the examples, summed in fp64."""
+def score(trained: Trained, examples: Sequence[Example], *, token_budget: int, ranks: Ranks) -> Score:
+    """The loss over all supervised tokens of the examples, summed in fp64; each rank computes its share."""
+    together = trained.weights.is_sharded
+    share = share_of(examples, token_budget, ranks, together=together)
     nll = 0.0
-    with torch.inference_mode():
-        for row in rows_of(examples, token_budget):
-            nll += float(nll_of(network, routing, row).double().sum())
+    # What a split network gathers outlives an evaluation, and must be no tensor of inference alone.
+    with torch.no_grad() if together else torch.inference_mode():
+        for row in share.rows:
+            nll += float(nll_of(trained.network, trained.routing, row).double().sum())
+        for row in share.idle:
+            nll_of(trained.network, trained.routing, row)
     return Score(
-        nll=nll,
+        nll=ranks.sum(nll),
         num_tokens=sum(example.num_supervised for example in examples),
         num_bytes=sum(example.num_bytes for example in examples),
     )

@@ -1,7 +1,8 @@
 """The training loop: steps, evaluations, checkpoints, and the end.
 
 What a step computes depends on the weights, the optimizer and the step's number alone, so a run that was killed and
-taken up again ends, on a CPU with equal threads, with the very bits of one that was not.
+taken up again ends, on a CPU with equal threads and devices, with the very bits of one that was not. Every rank of
+several runs this same loop and comes to the same decisions; the first one alone writes and tells.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,10 +13,12 @@ from typing import Literal, NamedTuple
 import torch
 
 from outcrop.errors import MachineTrouble
+from outcrop.network.method import Full
 from outcrop.training import divergence, machine, output
 from outcrop.training.data import Data, read
 from outcrop.training.divergence import DivergedError, demand_finite
 from outcrop.training.evaluation import score, steps_to_evaluate
+from outcrop.training.examples import Example
 from outcrop.training.flops import step_cost
 from outcrop.training.history import History
 from outcrop.training.keeper import Keeper
@@ -24,25 +27,28 @@ from outcrop.training.metrics import Hooks, ModelCheckpoint, Score, Start, Train
 from outcrop.training.model_checkpoints import publish, size_of, steps_to_keep
 from outcrop.training.pace import Pace
 from outcrop.training.plan import TrainingPlan, plan_training
+from outcrop.training.ranks import ALONE, Ranks
+from outcrop.training.sharding import ShardedWeights, whole
 from outcrop.training.stepping import Trained, take_step
 from outcrop.training.task import TrainingHyper, TrainingTask
 from outcrop.training.weights import TrainedWeights
 
 
-def run(task: TrainingTask, hooks: Hooks) -> TrainingResult:
-    """Train to the end, from the last checkpoint in the run's folder if there is one. Raises Refusal."""
-    with _settled(task.hyper):
+def run(task: TrainingTask, hooks: Hooks, ranks: Ranks = ALONE) -> TrainingResult:
+    """Train to the end, from the last checkpoint in the run's folder if there is one. Raises Refusal, and RankLostError
+    when another rank ended; of the hooks, those of the first rank are heard."""
+    with _settled(task.hyper, ranks):
         data = read(task)
-        trained, notes = _load(task)
-        plan = _plan(data, task.hyper, [*data.notes, *notes])
+        trained, notes = load_trained(task, ranks)
+        plan = _plan(data, task.hyper, [*data.notes, *notes], ranks)
         hooks.on_plan(plan.to_text())
-        with Keeper(task, trained.weights, hooks) as keeper:
+        with Keeper(task, trained.weights, hooks, ranks) as keeper:
             history = keeper.resume()
-            hooks.on_start(_start(trained, history))
+            hooks.on_start(_start(trained, history, ranks))
             if history is None:
-                history = _begin(trained, data, task.hyper, hooks)
+                history = _begin(trained, data, task.hyper, hooks, ranks)
                 keeper.write(history)  # the base's scores may have taken longer than many a step
-            going = _Run(task, hooks, trained, data, plan, history, keeper)
+            going = _Run(task, hooks, trained, data, plan, history, keeper, ranks)
             return _to_the_end(going)
 
 
@@ -56,6 +62,7 @@ class _Run(NamedTuple):
     plan: TrainingPlan
     history: History
     keeper: Keeper
+    ranks: Ranks
 
 
 def _to_the_end(run: _Run) -> TrainingResult:
@@ -73,34 +80,41 @@ def _to_the_end(run: _Run) -> TrainingResult:
     return _finish(run)
 
 
-def _load(task: TrainingTask) -> tuple[Trained, list[str]]:
+def load_trained(task: TrainingTask, ranks: Ranks) -> tuple[Trained, list[str]]:
+    """The network with what it learns, and what was understood otherwise than it may have been meant."""
     learner = prepare(task)
-    weights = TrainedWeights(learner.parameters, weight_decay=task.hyper.weight_decay)
-    cost = step_cost(learner.network, num_trained=weights.vector.numel())
+    cost = step_cost(learner.network, num_trained=sum(parameter.numel() for parameter in learner.parameters))
+    decay = task.hyper.weight_decay
+    weights: TrainedWeights | ShardedWeights
+    if ranks.shards and isinstance(learner.method, Full):
+        weights = ShardedWeights(learner.network, weight_decay=decay, ranks=ranks)
+    else:
+        weights = TrainedWeights(learner.parameters, weight_decay=decay, ranks=ranks)
     return Trained(learner.network, learner.routing, weights, learner.method, cost), list(learner.notes)
 
 
-def _plan(data: Data, hyper: TrainingHyper, notes: Sequence[str]) -> TrainingPlan:
-    plan = plan_training(data.examples, data.evaluated, hyper, notes=notes)
+def _plan(data: Data, hyper: TrainingHyper, notes: Sequence[str], ranks: Ranks) -> TrainingPlan:
+    plan = plan_training(data.examples, data.evaluated, hyper, notes=notes, num_ranks=ranks.size)
     if hyper.evaluate_every_steps is None or not data.evaluated:
         return plan
     return replace(plan, evaluate_after=steps_to_evaluate(plan.steps, every=hyper.evaluate_every_steps))
 
 
-def _start(trained: Trained, history: History | None) -> Start:
+def _start(trained: Trained, history: History | None, ranks: Ranks) -> Start:
     return Start(
         num_parameters=sum(parameter.numel() for parameter in trained.network.parameters()),
-        num_trained=trained.weights.vector.numel(),
-        threads=torch.get_num_threads(),
-        peak_flops=machine.matmul_flops(),
+        num_trained=trained.weights.num_weights,
+        threads=torch.get_num_threads() * ranks.size,
+        peak_flops=ranks.sum(machine.matmul_flops()),
+        devices=ranks.size,
         steps=tuple(history.steps) if history else (),
         evaluations=tuple(history.evaluations) if history else (),
     )
 
 
-def _begin(trained: Trained, data: Data, hyper: TrainingHyper, hooks: Hooks) -> History:
+def _begin(trained: Trained, data: Data, hyper: TrainingHyper, hooks: Hooks, ranks: Ranks) -> History:
     history = History()
-    evaluation = history.begin(_scores(trained, data, hyper))
+    evaluation = history.begin(_scores(trained, [v.examples for v in data.validators], hyper, ranks))
     if evaluation is not None:
         hooks.on_evaluation(evaluation)
     return history
@@ -112,9 +126,9 @@ def _train(run: _Run) -> bool:
     pace = Pace(plan, tokens_done=sum(step.tokens for step in history.steps))
     keep_after = steps_to_keep(plan, num_bytes=size_of(run.task, run.trained))
     while len(history.steps) < plan.steps and not history.is_out_of_patience(hyper.patience):
-        if hooks.should_stop():
+        if run.ranks.of_first(hooks.should_stop()):
             return True
-        step = take_step(run.trained, run.data.examples, plan, hyper, len(history.steps))
+        step = take_step(run.trained, run.data.examples, plan, hyper, len(history.steps), run.ranks)
         history.steps.append(step)
         hooks.on_step(step)
         hooks.on_progress(pace.after(step))
@@ -133,7 +147,7 @@ def _train(run: _Run) -> bool:
 def _evaluate(run: _Run) -> float:
     """The first validator's loss, noted; the weights are kept if none was lower."""
     hyper, trained, last = run.task.hyper, run.trained, run.history.steps[-1]
-    result = score(trained.network, trained.routing, run.data.evaluated, token_budget=hyper.token_budget)
+    (result,) = _scores(trained, [run.data.evaluated], hyper, run.ranks)
     demand_finite(result.loss, step=last.step, rate=last.learning_rate)
     evaluation = run.history.add_evaluation(
         result.loss, epoch=last.epoch, threshold=hyper.threshold, weights=trained.weights.copy()
@@ -143,7 +157,20 @@ def _evaluate(run: _Run) -> float:
 
 
 def _publish(run: _Run, checkpoint: ModelCheckpoint) -> None:
-    publish(run.task, run.trained, run.data.held_out, run.history, run.hooks, checkpoint)
+    trained, kept = _to_be_written(run), run.history.checkpoints
+    if trained is not None:
+        publish(run.task, trained, run.data.held_out, run.history, run.hooks, checkpoint)
+    if run.ranks.of_first(checkpoint in kept) and not run.ranks.is_first:
+        kept.append(checkpoint)
+
+
+def _to_be_written(run: _Run) -> Trained | None:
+    """What the first rank writes; None on the others."""
+    weights = run.trained.weights
+    if isinstance(weights, TrainedWeights):
+        return run.trained if run.ranks.is_first else None
+    learner = whole(weights, run.task)
+    return learner and run.trained._replace(network=learner.network, routing=learner.routing)
 
 
 def _keep_what_was_good(run: _Run) -> ModelCheckpoint | None:
@@ -174,16 +201,18 @@ def _last_good_of(run: _Run) -> ModelCheckpoint | None:
     return kept[-1] if kept else None
 
 
-def _scores(trained: Trained, data: Data, hyper: TrainingHyper) -> list[Score]:
+def _scores(trained: Trained, files: Sequence[Sequence[Example]], hyper: TrainingHyper, ranks: Ranks) -> list[Score]:
     budget = hyper.token_budget
-    return [score(trained.network, trained.routing, v, token_budget=budget) for _, v in data.validators]
+    return [score(trained, v, token_budget=budget, ranks=ranks) for v in files]
 
 
 def _finish(run: _Run) -> TrainingResult:
     if run.history.best_weights is not None:
         run.trained.weights.put(run.history.best_weights)
-    custom = _scores(run.trained, run.data, run.task.hyper)
-    _save(run)
+    custom = _scores(run.trained, [v.examples for v in run.data.validators], run.task.hyper, run.ranks)
+    trained = _to_be_written(run)
+    if trained is not None:
+        _save(run, trained)
     validators = [
         ValidatorResult(name=validator.name, base=before, custom=after)
         for validator, before, after in zip(run.data.validators, run.history.base, custom, strict=True)
@@ -191,9 +220,9 @@ def _finish(run: _Run) -> TrainingResult:
     return _result("completed", run, validators)
 
 
-def _save(run: _Run) -> None:
+def _save(run: _Run, trained: Trained) -> None:
     """Write the result, as often as the hooks want it tried: hours of work shall not be lost to a full disk."""
-    task, trained = run.task, run.trained
+    task = run.task
     while True:
         try:
             output.save(task.output_dir, task, trained, held_out=run.data.held_out)
@@ -221,12 +250,12 @@ def _result(
 
 
 @contextmanager
-def _settled(hyper: TrainingHyper) -> Iterator[None]:
-    """Threads and random states fixed while a run lasts."""
+def _settled(hyper: TrainingHyper, ranks: Ranks) -> Iterator[None]:
+    """Threads and random states fixed while a run lasts. Ranks share the threads of a machine evenly."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng():
         torch.manual_seed(hyper.seed)
-        torch.set_num_threads(hyper.threads or threads)
+        torch.set_num_threads(max(1, (hyper.threads or threads) // ranks.size))
         torch.use_deterministic_algorithms(True)
         # Filling new memory with NaN would find a read before the first write; it also costs a tenth of the time.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

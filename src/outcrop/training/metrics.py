@@ -67,9 +67,12 @@ class Start:
 
     num_parameters: int
     num_trained: int
+    devices: int
+    "Ranks that train together."
     threads: int
+    "Of all devices together."
     peak_flops: float
-    "Operations a second of a large matrix product in fp32, measured on this device just now."
+    "Operations a second of large matrix products in fp32 on all devices together, measured just now."
     steps: tuple[StepMetrics, ...] = ()
     "Those that were taken before a resume."
     evaluations: tuple[EvaluationMetrics, ...] = ()

@@ -39,7 +39,7 @@ def size_of(task: TrainingTask, trained: Trained) -> int:
     """Bytes of one: the adapter alone, or with the network of its own that it stands on."""
     if isinstance(trained.method, Full) or task.merges_parent:
         return sum(parameter.nbytes for parameter in trained.network.parameters())
-    return trained.weights.vector.nbytes
+    return trained.weights.num_bytes
 
 
 def publish(

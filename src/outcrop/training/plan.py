@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from outcrop.training.batches import batch_at, pack, steps_per_epoch
 from outcrop.training.examples import Example
+from outcrop.training.ranks import deal
 from outcrop.training.schedule import Schedule, after_warmup, effective_warmup
 from outcrop.training.task import TrainingHyper
 
@@ -21,7 +22,7 @@ class TrainingPlan:
     epochs: int
     steps_per_epoch: int
     num_rows: int
-    "Forward and backward passes over all epochs."
+    "Forward and backward passes over all epochs, of all ranks together."
     num_tokens: int
     num_supervised: int
     longest: int
@@ -51,7 +52,12 @@ class TrainingPlan:
 
 
 def plan_training(
-    examples: Sequence[Example], validation: Sequence[Example], hyper: TrainingHyper, *, notes: Sequence[str] = ()
+    examples: Sequence[Example],
+    validation: Sequence[Example],
+    hyper: TrainingHyper,
+    *,
+    notes: Sequence[str] = (),
+    num_ranks: int = 1,
 ) -> TrainingPlan:
     per_epoch = steps_per_epoch(len(examples), hyper.batch_size)
     steps = hyper.epochs * per_epoch
@@ -68,7 +74,7 @@ def plan_training(
         num_sequences=len(examples),
         epochs=hyper.epochs,
         steps_per_epoch=per_epoch,
-        num_rows=sum(_num_rows(step, examples, hyper) for step in range(steps)),
+        num_rows=sum(_num_rows(step, examples, hyper, num_ranks) for step in range(steps)),
         num_tokens=hyper.epochs * num_tokens,
         num_supervised=hyper.epochs * sum(example.num_supervised for example in examples),
         longest=max(map(len, examples)),
@@ -80,9 +86,10 @@ def plan_training(
     )
 
 
-def _num_rows(step: int, examples: Sequence[Example], hyper: TrainingHyper) -> int:
+def _num_rows(step: int, examples: Sequence[Example], hyper: TrainingHyper, num_ranks: int) -> int:
     batch = batch_at(step, len(examples), batch_size=hyper.batch_size, seed=hyper.seed)
-    return len(pack([len(examples[index]) for index in batch], hyper.token_budget))
+    lengths = [len(examples[index]) for index in batch]
+    return sum(len(pack([lengths[i] for i in share], hyper.token_budget)) for share in deal(lengths, num_ranks))
 
 
 def _evaluations(

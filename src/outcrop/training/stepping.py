@@ -1,4 +1,8 @@
-"""One optimizer step."""
+"""One optimizer step.
+
+Several ranks take it together: each computes its share of the records, and the gradients are added up, so that the
+update is the one a single device would make.
+"""
 
 import time
 from collections.abc import Sequence
@@ -9,14 +13,17 @@ from torch import nn
 
 from outcrop.network.adapters import Routing
 from outcrop.network.method import Method
-from outcrop.training.batches import batch_at, rows_of
+from outcrop.training.batches import batch_at
 from outcrop.training.divergence import demand_finite
 from outcrop.training.examples import Example
 from outcrop.training.flops import StepCost
 from outcrop.training.loss import nll_of
 from outcrop.training.metrics import StepMetrics
 from outcrop.training.plan import TrainingPlan
+from outcrop.training.ranks import ALONE, Ranks
 from outcrop.training.schedule import learning_rate
+from outcrop.training.sharding import ShardedWeights
+from outcrop.training.shares import share_of
 from outcrop.training.task import TrainingHyper
 from outcrop.training.weights import TrainedWeights
 
@@ -26,22 +33,23 @@ class Trained(NamedTuple):
 
     network: nn.Module
     routing: Routing
-    weights: TrainedWeights
+    weights: TrainedWeights | ShardedWeights
     method: Method
     cost: StepCost
 
 
 def take_step(
-    trained: Trained, examples: Sequence[Example], plan: TrainingPlan, hyper: TrainingHyper, step: int
+    trained: Trained, examples: Sequence[Example], plan: TrainingPlan, hyper: TrainingHyper, step: int, ranks: Ranks
 ) -> StepMetrics:
-    """One update of the weights. Raises DivergedError, before the weights are touched."""
+    """One update of the weights. Raises DivergedError, before the weights are touched, on every rank alike."""
     began = time.perf_counter()
+    ranks.reseed(hyper.seed, step)
     chosen = batch_at(step, len(examples), batch_size=hyper.batch_size, seed=hyper.seed)
     batch = [examples[index] for index in chosen]
     rate = learning_rate(
         step, steps=plan.steps, warmup_steps=plan.warmup_steps, peak=plan.learning_rate, schedule=hyper.schedule
     )
-    loss = compute_gradient(trained, batch, token_budget=hyper.token_budget)
+    loss = compute_gradient(trained, batch, token_budget=hyper.token_budget, ranks=ranks)
     norm = trained.weights.clip(hyper.max_grad_norm)
     demand_finite(loss, step=step, rate=rate, grad_norm=norm)
     trained.weights.update(rate)
@@ -59,13 +67,18 @@ def take_step(
     )
 
 
-def compute_gradient(trained: Trained, batch: Sequence[Example], *, token_budget: int) -> float:
-    """The mean loss over all supervised tokens of the batch, and its gradient, however the records lie in rows."""
+def compute_gradient(trained: Trained, batch: Sequence[Example], *, token_budget: int, ranks: Ranks = ALONE) -> float:
+    """The mean loss over all supervised tokens of the batch, and its gradient, however the records lie in rows and
+    whichever rank has them: a rank whose share holds few tokens, or none, counts for just these."""
     num_supervised = sum(example.num_supervised for example in batch)
+    share = share_of(batch, token_budget, ranks, together=trained.weights.is_sharded)
     trained.weights.forget_gradient()
     nll = 0.0
-    for row in rows_of(batch, token_budget):
+    for row in share.rows:
         row_nll = nll_of(trained.network, trained.routing, row).sum()
         torch.autograd.backward(row_nll / num_supervised)
         nll += float(row_nll.detach())
-    return nll / num_supervised
+    for row in share.idle:
+        torch.autograd.backward(0 * nll_of(trained.network, trained.routing, row).sum())
+    trained.weights.add_up_gradient()
+    return ranks.sum(nll) / num_supervised

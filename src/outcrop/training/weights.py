@@ -9,14 +9,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from outcrop.training.ranks import ALONE, Ranks
+
 
 class TrainedWeights:
     """Parameters laid into one vector, with AdamW over it (Loshchilov and Hutter 2017, arXiv:1711.05101).
 
+    Every rank holds them whole. What is put into them, on all ranks at once, is what the first one gives.
+
     Weight decay is for matrices: biases, norms and DoRA's magnitudes are no smaller for being better.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], *, weight_decay: float) -> None:
+    is_sharded = False
+
+    def __init__(self, parameters: Sequence[nn.Parameter], *, weight_decay: float, ranks: Ranks = ALONE) -> None:
         self.vector = nn.Parameter(_laid_end_to_end(parameters))
         gradient = torch.zeros_like(self.vector)
         self.vector.grad = gradient
@@ -28,13 +34,30 @@ class TrainedWeights:
             parameter.grad = gradient[start:end].view_as(parameter)
             start = end
         self._gradient = gradient
+        self._ranks = ranks
         self._decay = weight_decay
         self._decaying = _neighbours(parameters)
         # The decay is ours, as it is not for all of the vector; the rest of AdamW is torch's.
         self._optimizer = torch.optim.AdamW([self.vector], lr=0.0, weight_decay=0.0, fused=True)
 
+    @property
+    def num_weights(self) -> int:
+        return self.vector.numel()
+
+    @property
+    def num_bytes(self) -> int:
+        return self.vector.nbytes
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.vector.dtype
+
     def forget_gradient(self) -> None:
         self._gradient.zero_()
+
+    def add_up_gradient(self) -> None:
+        """Over all ranks, in one message: every small matrix of an adapter lies in the one vector."""
+        self._ranks.add_up(self._gradient)
 
     def clip(self, max_norm: float) -> float:
         """Scale the gradient down to `max_norm`; returns the norm it had."""
@@ -54,15 +77,24 @@ class TrainedWeights:
         return self.vector.detach().clone()
 
     def put(self, vector: Tensor) -> None:
-        with torch.no_grad():
-            self.vector.copy_(vector)
+        if self._ranks.is_first:
+            self.vector.data.copy_(vector)
+        self._ranks.copy_first(self.vector.data)
 
     def optimizer_state(self) -> dict[str, Tensor]:
         """Empty before the first update."""
         return dict(self._optimizer.state[self.vector])
 
     def put_optimizer_state(self, state: dict[str, Tensor]) -> None:
-        self._optimizer.state[self.vector] = dict(state)
+        shapes = self._ranks.of_first({name: (tensor.shape, tensor.dtype) for name, tensor in state.items()})
+        placed = {
+            name: torch.empty(shape, dtype=dtype, device=self.vector.device) for name, (shape, dtype) in shapes.items()
+        }
+        for name, tensor in placed.items():
+            if self._ranks.is_first:
+                tensor.copy_(state[name])
+            self._ranks.copy_first(tensor)
+        self._optimizer.state[self.vector] = placed
 
 
 def _laid_end_to_end(parameters: Sequence[nn.Parameter]) -> Tensor:

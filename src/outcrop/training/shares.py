@@ -1,0 +1,27 @@
+"""What falls to one rank of a set of records: its rows."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from outcrop.training.batches import Row, pack, row_of, rows_of
+from outcrop.training.examples import Example
+from outcrop.training.ranks import Ranks, deal
+
+
+class Share(NamedTuple):
+    """Of one rank."""
+
+    rows: list[Row]
+    idle: list[Row]
+    "Computed for nothing. A split network is gathered by all ranks in each pass, so all make as many."
+
+
+def share_of(examples: Sequence[Example], token_budget: int, ranks: Ranks, *, together: bool) -> Share:
+    """This rank's; `together` where all ranks must make as many passes."""
+    lengths = [len(example) for example in examples]
+    shares = deal(lengths, ranks.size)
+    rows = rows_of([examples[index] for index in shares[ranks.rank]], token_budget)
+    if not together:
+        return Share(rows, [])
+    most = max(len(pack([lengths[index] for index in share], token_budget)) for share in shares)
+    return Share(rows, [row_of([min(examples, key=len)])] * (most - len(rows)))
