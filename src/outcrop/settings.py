@@ -83,5 +83,5 @@ def read(
         port=port if port is not None else int(environment.get("OUTCROP_PORT") or DEFAULT_PORT),
         database_url=environment.get("OUTCROP_DATABASE_URL", ""),
         threads=int(environment.get("OUTCROP_THREADS") or 0),
-        devices=max(1, int(environment.get("OUTCROP_DEVICES") or 1)),
+        devices=int(environment.get("OUTCROP_DEVICES") or 1),
     )

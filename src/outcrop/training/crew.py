@@ -47,11 +47,11 @@ class Place:
 def run(task: TrainingTask, hooks: Hooks, *, devices: int) -> TrainingResult:
     """As `loop.run`, on `devices` GPUs, or in as many processes where the machine has none.
 
-    Raises also RankLostError, and MachineTrouble where there are fewer GPUs.
+    Raises also RankLostError, and MachineTrouble for less than one, or more than there are GPUs.
     """
     if devices == 1:
         return loop.run(task, hooks)
-    _demand_gpus(devices)
+    _check(devices)
     with tempfile.TemporaryDirectory(prefix="outcrop-ranks-") as folder, _local():
         first = Place(task=task, rank=0, size=devices, meeting_point=Path(folder) / "meeting")
         with _children(first) as children:
@@ -68,7 +68,9 @@ def use_device(rank: int) -> None:
         torch.cuda.set_device(rank)
 
 
-def _demand_gpus(devices: int) -> None:
+def _check(devices: int) -> None:
+    if devices < 1:
+        raise MachineTrouble(f"OUTCROP_DEVICES is {devices}. Set it to 1 or more, or leave it out.")
     found = torch.cuda.device_count()
     if 0 < found < devices:
         raise MachineTrouble(

@@ -5,6 +5,7 @@ taken up again ends, on a CPU with equal threads and devices, with the very bits
 several runs this same loop and comes to the same decisions; the first one alone writes and tells.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -253,7 +254,10 @@ def _result(
 def _settled(hyper: TrainingHyper, ranks: Ranks) -> Iterator[None]:
     """Threads and random states fixed while a run lasts. Ranks share the threads of a machine evenly."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    with torch.random.fork_rng():
+    # Without a workspace of its own cuBLAS is not deterministic, and torch refuses it:
+    # https://docs.pytorch.org/docs/stable/generated/torch.use_deterministic_algorithms.html
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if torch.cuda.is_available() else []):
         torch.manual_seed(hyper.seed)
         torch.set_num_threads(max(1, (hyper.threads or threads) // ranks.size))
         torch.use_deterministic_algorithms(True)
