@@ -20,6 +20,7 @@ from outcrop.training.batches import batch_at, steps_per_epoch
 from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER
 from outcrop.training.plan import plan_training
+from outcrop.training.ranks import ALONE
 from outcrop.training.stepping import take_step
 from outcrop.training.task import TrainingHyper, TrainingTask
 
@@ -29,8 +30,8 @@ def main() -> None:
     spec: dict[str, Any] = json.loads(sys.argv[1])
     task = task_of(spec)
     examples = [example_of(record) for record in read_records(Path(spec["records"]))]
-    with loop._settled(task.hyper):
-        trained, _ = loop._load(task)
+    with loop._settled(task.hyper, ALONE):
+        trained, _ = loop.load_trained(task, ALONE)
         if spec.get("adapter"):
             assert not isinstance(trained.method, Full), "only an adapter can be written at the start"
             adapter_files.save(Path(spec["adapter"]), trained.network, ADAPTER, trained.method, base="bench")
@@ -38,7 +39,7 @@ def main() -> None:
         turns.answer(ready=True)
         for step in range(plan.steps):
             turns.wait()
-            told = take_step(trained, examples, plan, task.hyper, step)
+            told = take_step(trained, examples, plan, task.hyper, step, ALONE)
             turns.answer(
                 seconds=told.seconds,
                 tokens=told.tokens,

@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from outcrop.training import loop
 from outcrop.training.data import read
+from outcrop.training.ranks import ALONE
 from outcrop.training.stepping import compute_gradient
 from outcrop.training.task import TrainingHyper
 from tests.tiny import tiny_model
@@ -22,7 +23,7 @@ def test_a_step_costs_what_torch_counts(architecture: str, tmp_path: Path) -> No
         hyper=TrainingHyper(epochs=1, batch_size=10, learning_rate=1e-3),
     )
     examples = read(run).examples
-    trained, _ = loop._load(run)
+    trained, _ = loop.load_trained(run, ALONE)
     counter = FlopCounterMode(display=False)
     with counter, torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
         compute_gradient(trained, examples, token_budget=2048)
