@@ -33,6 +33,7 @@ def run(task: TrainingTask, hooks: Hooks) -> TrainingResult:
     """Train to the end, from the last checkpoint in the run's folder if there is one. Raises Refusal."""
     with _settled(task.hyper):
         data = read(task)
+        hooks.on_data(data)
         trained, notes = _load(task)
         plan = _plan(data, task.hyper, [*data.notes, *notes])
         hooks.on_plan(plan.to_text())

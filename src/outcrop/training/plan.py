@@ -75,7 +75,7 @@ def plan_training(
         warmup_steps=warmup_steps,
         learning_rate=hyper.learning_rate,
         schedule=hyper.schedule,
-        evaluate_after=_evaluations(steps, per_epoch, num_tokens, sum(map(len, validation)), hyper),
+        evaluate_after=evaluations(steps, per_epoch, num_tokens, sum(map(len, validation)), hyper),
         notes=tuple(told),
     )
 
@@ -85,10 +85,10 @@ def _num_rows(step: int, examples: Sequence[Example], hyper: TrainingHyper) -> i
     return len(pack([len(examples[index]) for index in batch], hyper.token_budget))
 
 
-def _evaluations(
+def evaluations(
     steps: int, per_epoch: int, num_tokens: int, num_validation: int, hyper: TrainingHyper
 ) -> frozenset[int]:
-    """Evenly over each epoch, its end included."""
+    """Numbers of steps taken after which there is one: evenly over each epoch, its end included."""
     if not num_validation:
         return frozenset()
     wanted = hyper.evaluations_per_epoch
