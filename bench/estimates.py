@@ -31,14 +31,14 @@ class Case:
     """One run. Every tenth record is held out."""
 
     architecture: str = "llama"
-    width: int = 512
-    layers: int = 8
-    vocabulary: int = 32_000
+    width: int = 256
+    layers: int = 4
+    vocabulary: int = 16_000
     method: Method = DEFAULT
     record_tokens: int = 128
     token_budget: int = 1024
-    records: int = 40
-    batch_size: int = 12
+    records: int = 20
+    batch_size: int = 9
 
     def __str__(self) -> str:
         size = f"{self.architecture} {self.width} x {self.layers}, vocabulary {self.vocabulary:,}"
@@ -46,17 +46,16 @@ class Case:
 
 
 CASES = (
-    Case(width=256, vocabulary=16_000),
     Case(),
-    Case(record_tokens=256, token_budget=2048, records=20),
+    Case(width=512, vocabulary=32_000),
     Case(record_tokens=1024, token_budget=512, records=10, batch_size=2),
     Case(method=LoRA(rank=16, alpha=32, decomposed=True)),
     Case(method=OFT(block_size=32)),
-    Case(method=Full()),
-    Case(architecture="qwen3", layers=12, vocabulary=64_000),
+    Case(width=512, vocabulary=32_000, method=Full()),
+    Case(architecture="qwen3", vocabulary=32_000),
     Case(architecture="gemma2", record_tokens=256),
     Case(architecture="gpt2"),
-    Case(width=1024, layers=12, records=20),
+    Case(width=1024, layers=8, vocabulary=32_000, records=10),
 )
 
 
@@ -151,12 +150,13 @@ def _write_records(case: Case, folder: Path) -> None:
 
 
 def _write_tokenizer(case: Case, folder: Path) -> None:
-    from tokenizers import Tokenizer, models, pre_tokenizers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     words = {"</s>": 0, **{f"w{number}": number + 1 for number in range(case.vocabulary - 1)}}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="</s>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.decoder = decoders.Fuse()
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>").save_pretrained(folder)
 
 

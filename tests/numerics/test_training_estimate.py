@@ -9,7 +9,7 @@ from outcrop.errors import Invalid
 from outcrop.network.method import Full, LoRA
 from outcrop.training import estimate, memory
 from outcrop.training.data import read
-from outcrop.training.duration import RowTime, Speed, pass_time
+from outcrop.training.duration import ATTENTION, BYTES, PRODUCT, RowTime, Speed, pass_time
 from outcrop.training.estimate import Estimate, Lengths, check, lengths_of
 from outcrop.training.plan import plan_training
 from outcrop.training.task import TrainingHyper
@@ -52,9 +52,9 @@ def test_without_validation_no_best_weights_are_kept() -> None:
 
 def test_an_operation_takes_the_longer_of_its_two_times() -> None:
     taken = pass_time(cost(), [10, 10], Speed(flops=1e9, bytes=1e6, op_s=0.0))
-    products, others = 3 * 2e6 / (0.85 * 1e9), 2 * 4000 / 1e6
+    products, others = 3 * 2e6 / (PRODUCT * 1e9), 2 * 4000 / (BYTES * 1e6)
     assert taken.scoring.of(rows=1, tokens=20, pairs=200) == pytest.approx(products + others)
-    assert taken.learning.per_pair * 200 == pytest.approx(1e6 / (0.35 * 1e9))
+    assert taken.learning.per_pair * 200 == pytest.approx(1e6 / (ATTENTION * 1e9))
 
 
 def test_rows_are_added_up() -> None:
@@ -75,8 +75,16 @@ def test_steps_and_evaluations_are_those_of_the_plan(base: Path, tmp_path: Path)
 
 
 def test_a_machine_of_half_the_speed_takes_twice_as_long(found: Estimate, base: Path) -> None:
-    slower = Speed(flops=SPEED.flops / 2, bytes=SPEED.bytes / 2, op_s=2 * SPEED.op_s)
-    assert estimate.estimate(base, LENGTHS, HYPER, speed=slower).seconds == pytest.approx(2 * found.seconds)
+    slow = Speed(flops=SPEED.flops / 2, bytes=SPEED.bytes / 2, op_s=2 * SPEED.op_s)
+    slower = estimate.estimate(base, LENGTHS, HYPER, speed=slow)
+    assert slower.step_s == pytest.approx(2 * found.step_s)
+    assert slower.evaluation_s == pytest.approx(2 * found.evaluation_s)
+
+
+def test_the_parts_make_the_whole(found: Estimate) -> None:
+    """Two epochs of four evaluations, cut to the two steps each has; a model checkpoint after each."""
+    assert (found.steps, found.evaluations, found.saves) == (4, 2 + 4, 2 + 4)
+    assert found.seconds == pytest.approx(4 * found.step_s + 6 * (found.evaluation_s + found.save_s))
 
 
 def test_what_does_not_fit_is_refused_with_a_budget_that_does(found: Estimate, base: Path) -> None:

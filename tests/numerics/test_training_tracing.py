@@ -1,18 +1,19 @@
 """What a row is said to cost, before anything is loaded, is what it costs when real tensors are computed with."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import transformers
 from torch.autograd.graph import saved_tensors_hooks
-from transformers import AutoConfig
 
 from outcrop.network.method import OFT, Full, LoRA, Method
 from outcrop.training import learner, tracing
 from outcrop.training.batches import row_of
 from outcrop.training.loss import nll_of
 from outcrop.training.task import TrainingHyper
-from outcrop.training.tracing import cost_of_row
+from outcrop.training.tracing import Untraceable, cost_of_row
 from outcrop.training.weights import TrainedWeights
 from tests.tiny import ARCHITECTURES, tiny_model
 from tests.training_runs import task
@@ -68,7 +69,7 @@ def test_deeper_networks_lie_on_the_line_through_two_depths(tmp_path: Path) -> N
     config.layer_types = config.layer_types * 3
     config.save_pretrained(tmp_path)
     said = cost_of_row(tmp_path, LoRA(rank=8, alpha=1), LENGTHS)
-    whole = tracing._trace(AutoConfig.from_pretrained(tmp_path), 6, LoRA(rank=8, alpha=1), LENGTHS, 1.0)
+    whole = tracing._trace(transformers.AutoConfig.from_pretrained(tmp_path), 6, LoRA(rank=8, alpha=1), LENGTHS, 1.0)
     assert (said.weights, said.trained, said.kept, said.peak) == (whole.weights, whole.trained, whole.kept, whole.peak)
     assert said.forward == whole.forward
     assert said.backward == whole.backward
@@ -91,3 +92,15 @@ def test_a_longer_record_costs_more_attention_than_two_of_half_its_length(tmp_pa
         return sum(op.flops * count for op, count in cost.forward.items() if op.attends)
 
     assert attention(one) == 2 * attention(two) > 0
+
+
+def test_a_network_that_routes_by_contents_is_said_to_be_untraceable(tmp_path: Path) -> None:
+    sizes: dict[str, Any] = {
+        "hidden_size": 64,
+        "intermediate_size": 64,
+        "num_attention_heads": 4,
+        "num_hidden_layers": 1,
+    }
+    transformers.MixtralConfig(vocab_size=384, num_local_experts=2, **sizes).save_pretrained(tmp_path)
+    with pytest.raises(Untraceable, match=r"^mixtral: memory and time cannot be estimated"):
+        cost_of_row(tmp_path, Full(), LENGTHS)

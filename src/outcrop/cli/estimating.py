@@ -113,5 +113,7 @@ def _as_json(found: Estimate, free: int) -> dict[str, Any]:
         "secondsPerStep": found.step_s,
         "evaluations": found.evaluations,
         "secondsPerEvaluation": found.evaluation_s,
+        "saves": found.saves,
+        "secondsPerSave": found.save_s,
         "widestRowTokens": sum(found.widest),
     }

@@ -6,16 +6,19 @@ The worker asks, who has the data; the door has only bounds (memory.py).
 from outcrop.customization import memory
 from outcrop.training import estimate, machine
 from outcrop.training.data import Data
-from outcrop.training.estimate import Estimate
 from outcrop.training.task import TrainingTask
+from outcrop.training.tracing import Untraceable
 
 
-def of(model_id: str, task: TrainingTask, data: Data) -> Estimate:
-    """Raises Invalid when the run cannot fit."""
+def told(model_id: str, task: TrainingTask, data: Data) -> str:
+    """Lines for the plan. Raises Invalid when the run cannot fit."""
     lengths = estimate.lengths_of(data)
-    found = estimate.estimate(task.base_dir, lengths, task.hyper)
+    try:
+        found = estimate.estimate(task.base_dir, lengths, task.hyper)
+    except Untraceable as unknown:
+        return f"note         {unknown.message}"
     estimate.check(model_id, found, task.base_dir, lengths, task.hyper, free=free_bytes())
-    return found
+    return found.to_text()
 
 
 def free_bytes() -> int:

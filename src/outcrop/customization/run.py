@@ -121,7 +121,7 @@ def _hooks(work: Work, task: TrainingTask, patience: Patience) -> Hooks:
     needs: list[str] = []
 
     def on_data(data: Data) -> None:
-        needs.append(forecast.of(work.base.id, task, data).to_text())
+        needs.append(forecast.told(work.base.id, task, data))
 
     def on_plan(text: str) -> None:
         work.context.jobs.enter(job.arn, Phase.TRAINING)

@@ -9,7 +9,7 @@ import torch
 from outcrop.errors import Invalid
 from outcrop.network import load
 from outcrop.network.method import Full, Method
-from outcrop.training import duration
+from outcrop.training import duration, model_checkpoints, output
 from outcrop.training.batches import batch_at, pack, steps_per_epoch
 from outcrop.training.data import Data
 from outcrop.training.duration import RowTime, Speed, measure_speed
@@ -45,17 +45,22 @@ class Estimate:
     "Of a step, on average."
     evaluations: int
     evaluation_s: float
+    saves: int
+    "Of what is trained: model checkpoints, the first checkpoint, and the result."
+    save_s: float
+    "With the log probabilities that go into each."
 
     @property
     def seconds(self) -> float:
-        return self.steps * self.step_s + self.evaluations * self.evaluation_s
+        return self.steps * self.step_s + self.evaluations * self.evaluation_s + self.saves * self.save_s
 
     def to_text(self) -> str:
         return "\n".join(
             [
                 f"memory       {self.memory.to_text()}",
                 f"time         {clock(self.seconds)} = {self.steps:,} steps x {self.step_s:.3g} s + "
-                f"{self.evaluations} evaluations x {self.evaluation_s:.3g} s",
+                f"{self.evaluations} evaluations x {self.evaluation_s:.3g} s + "
+                f"{self.saves} saves x {self.save_s:.3g} s",
             ]
         )
 
@@ -80,7 +85,8 @@ def estimate(folder: Path, lengths: Lengths, hyper: TrainingHyper, *, speed: Spe
     taken = duration.pass_time(cost, usual, speed)
     per_epoch = steps_per_epoch(len(lengths.training), hyper.batch_size)
     learning = _seconds(taken.learning, rows) / per_epoch
-    evaluations = _num_evaluations(lengths, hyper)
+    evaluations, saves = _num_evaluations(lengths, hyper), _num_saves(lengths, hyper)
+    samples = [[min(length, output.PARITY_TOKENS)] for length in (lengths.validation or lengths.training)]
     return Estimate(
         memory=memory,
         widest=tuple(widest),
@@ -88,6 +94,9 @@ def estimate(folder: Path, lengths: Lengths, hyper: TrainingHyper, *, speed: Spe
         step_s=learning + duration.update_seconds(cost, speed),
         evaluations=evaluations,
         evaluation_s=_seconds(taken.scoring, _packed(lengths.validation, hyper.token_budget)),
+        saves=saves,
+        save_s=_seconds(taken.scoring, samples[: output.PARITY_RECORDS])
+        + cost.trained * 4 / duration.SAVED_BYTES_PER_S,
     )
 
 
@@ -174,6 +183,12 @@ def _usual(rows: Sequence[Sequence[int]]) -> list[int]:
 def _seconds(taken: RowTime, rows: Sequence[Sequence[int]]) -> float:
     pairs = sum(length * length for row in rows for length in row)
     return taken.of(rows=len(rows), tokens=sum(map(sum, rows)), pairs=pairs)
+
+
+def _num_saves(lengths: Lengths, hyper: TrainingHyper) -> int:
+    """After each evaluation or epoch, at most as many as are kept; the first checkpoint, and the result."""
+    within = _num_evaluations(lengths, hyper) - 2 if lengths.validation else hyper.epochs
+    return 2 + min(within, model_checkpoints.MOST)
 
 
 def _num_evaluations(lengths: Lengths, hyper: TrainingHyper) -> int:

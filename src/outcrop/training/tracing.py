@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from outcrop.errors import Invalid
 from outcrop.network import adapter_files, adapters, load
 from outcrop.network.adapters import Routing
 from outcrop.network.attention import IMPLEMENTATION
@@ -33,6 +34,10 @@ from outcrop.training.weights import TrainedWeights
 _aten: Any = torch.ops.aten
 _prim: Any = torch.ops.prim
 _PRODUCTS = {_aten.mm, _aten.addmm, _aten.bmm, _aten.baddbmm}
+
+
+class Untraceable(Invalid):
+    """The network cannot be run without contents; it may train none the worse."""
 
 
 class Op(NamedTuple):
@@ -62,7 +67,10 @@ class Cost:
 
 
 def cost_of_row(folder: Path, method: Method, lengths: Sequence[int], *, supervised: float = 1.0) -> Cost:
-    """Of records of these lengths side by side in the network of `folder`, a share of whose tokens is learned."""
+    """Of records of these lengths side by side in the network of `folder`, a share of whose tokens is learned.
+
+    Raises Untraceable for a network whose code depends on what its tensors contain, as routing to experts may.
+    """
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     depth = int(config.get_text_config().num_hidden_layers)
     period = _period(config)
@@ -88,6 +96,12 @@ def _trace(config: Any, depth: int, method: Method, lengths: Sequence[int], supe
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), torch.device(load.device()):
             return _traced(*_learner(config, method), lengths, supervised)
+    except RuntimeError as error:
+        first = str(error).partition("\n")[0]
+        raise Untraceable(
+            f"{config.model_type}: memory and time cannot be estimated, since this kind of network does not run "
+            f"without contents ({first}). Train it on few records, and look at peak_bytes in events.jsonl."
+        ) from error
     finally:
         text.num_hidden_layers = before[0]
         if before[1]:
