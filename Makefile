@@ -13,7 +13,7 @@ OUTCROP_TEST_DATA ?= ../shared/data
 BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
-.PHONY: quickstart test lint soak results bench-door bench-train bench-train-gpu install install-test clients clean
+.PHONY: quickstart test lint soak results bench-door bench-train bench-train-gpu bench-estimates install install-test clients clean
 
 quickstart: install
 	@QUICKSTART_STARTED=$$(date +%s.%N) $(BIN)/outcrop run --home $(QUICKSTART_HOME) -- \
@@ -44,6 +44,9 @@ bench-train: install-test
 
 bench-train-gpu: install-test
 	$(BIN)/python -m bench.train --device cuda
+
+bench-estimates: install-test
+	$(BIN)/python -m bench.estimates
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test

@@ -83,7 +83,7 @@ def test_a_role_that_is_not_there_is_told(house: Running) -> None:
 
 def test_a_model_this_machine_cannot_hold_is_refused_with_numbers(house: Running) -> None:
     with pytest.raises(
-        ClientError, match=r"local.huge-v1: training needs about [\d.]+ GiB .* and this machine has [\d.]+ GiB free"
+        ClientError, match=r"local.huge-v1: training needs at least [\d.]+ GiB .* and this machine has [\d.]+ GiB free"
     ):
         create(house, baseModelIdentifier="local.huge-v1")
 

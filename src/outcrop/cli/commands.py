@@ -176,6 +176,34 @@ def check_data(
     return check_file(settings, file, validation=validation, base=base, customization=customization, as_json=as_json)
 
 
+@app.command
+def estimate(
+    file: Path | None = None,
+    *,
+    base: Annotated[str, Parameter(help="Base model that would be trained.")] = "outcrop.starter-v1",
+    validation: Path | None = None,
+    customization: Annotated[str, Parameter(name="--type")] = "FINE_TUNING",
+    records: Annotated[int, Parameter(help="How many there are, where no file is given.")] = 1000,
+    tokens: Annotated[int, Parameter(help="Of each record, where no file is given.")] = 256,
+    hyper: Annotated[list[str] | None, Parameter(help="NAME=VALUE, as in a job; may be given again.")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> int:
+    """Say how much memory and time a job would need on this machine, and whether it fits, without starting one."""
+    from outcrop.cli.estimating import Asked, print_estimate  # torch takes seconds to import; no other command needs it
+
+    asked = Asked(
+        base=base,
+        customization=customization,
+        file=file,
+        validation=validation,
+        records=records,
+        tokens=tokens,
+        hyper=hyper or (),
+    )
+    return print_estimate(settings_of.read(home=home), asked, as_json=as_json)
+
+
 class _Stop:
     """Set by SIGINT or SIGTERM, once the command listens for them."""
 

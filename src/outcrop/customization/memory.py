@@ -1,7 +1,7 @@
-"""How much memory a training run needs at its peak, and whether this machine has it: asked before a job is accepted.
+"""The least memory a training run can do with, and whether this machine has it: asked before a job is accepted.
 
-Arithmetic over the model's own files and configuration; no tensor is touched. It means to be an upper estimate, not yet
-held against measured peaks: activations of one row of tokens without recomputation, all weights in fp32.
+Arithmetic over the headers of the model's files; no tensor is touched, and no record is read. What rows take on top is
+known to the worker, who has the data and refuses what does not fit before anything is loaded (forecast.py).
 """
 
 import json
@@ -13,52 +13,42 @@ from typing import Any
 
 from outcrop.errors import Invalid
 from outcrop.network import headers
-from outcrop.network.method import OFT, Full, LoRA, Method
+from outcrop.network.method import OFT, Full, LoRA, Method, is_target
 
-ROW_TOKENS = 2048
-"Tokens of a row when no single record is longer; the training plan packs records up to this."
-_COPIES = 9
-"Of what is trained: itself, its gradient, two moments, the best so far and its successor, and a checkpoint's three."
-_PROCESS_BYTES = 700_000_000
-"Interpreter, torch and transformers: an allowance."
+_COPIES = 6
+"Of what is trained, beside itself: its gradient, two moments, and a checkpoint's three."
+_PROCESS_BYTES = 350_000_000
+"Interpreter, torch and transformers before they do anything."
 _GIB = 2**30
 
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """Peak memory of one run, in bytes."""
+    """Memory that a run has at once, whatever its rows, in bytes."""
 
     weights: int
-    activations: int
     trained: int
-    "What comes with the weights that learn: gradient, optimizer, and copies of them."
+    "What comes with the weights that learn: an adapter's own, gradient, optimizer, and a checkpoint."
 
     @property
     def total(self) -> int:
-        return _PROCESS_BYTES + self.weights + self.activations + self.trained
+        return _PROCESS_BYTES + self.weights + self.trained
 
 
-def need(folder: Path, *, longest_tokens: int, method: Method, token_budget: int = ROW_TOKENS) -> Need:
-    """Memory to train the model in `folder` by `method`, in rows of `token_budget` tokens or one longer record."""
-    config = _text_config(json.loads((folder / "config.json").read_text()))
-    hidden = _number(config, "hidden_size", "n_embd")
-    layers = _number(config, "num_hidden_layers", "n_layer")
-    inner = config.get("intermediate_size") or config.get("n_inner") or 4 * hidden
+def need(folder: Path, *, method: Method) -> Need:
+    """Memory to train the model in `folder` by `method`."""
     num_parameters = _num_parameters(folder)
-    # Kept for the backward pass per token and layer: what the norms, attention and the gated product remember, and what
-    # the method does; for the head, logits, their softmax and its gradient.
-    match method:
-        case LoRA():
-            trained = layers * method.rank * (10 * hidden + 3 * (hidden + inner))
-            beside = 8 * method.rank + (2 * (5 * hidden + 2 * inner) if method.decomposed else 0)
-        case OFT():
-            trained = layers * (6 * hidden + inner) * method.block_size // 2
-            beside = 6 * hidden + inner
-        case Full():
-            trained, beside = num_parameters, 6 * hidden + inner
-    per_token = layers * (18 * hidden + 7 * inner + beside) + 3 * config["vocab_size"]
-    tokens = max(token_budget, longest_tokens)
-    return Need(weights=num_parameters * 4, activations=tokens * per_token * 4, trained=trained * 4 * _COPIES)
+    if isinstance(method, Full):
+        return Need(weights=num_parameters * 4, trained=num_parameters * 4 * _COPIES)
+    chosen = [shape for name, shape in headers.linear_layers(folder).items() if is_target(name, method.targets)]
+    return Need(weights=num_parameters * 4, trained=_num_trained(chosen, method) * 4 * (1 + _COPIES))
+
+
+def _num_trained(shapes: list[tuple[int, ...]], method: LoRA | OFT) -> int:
+    """Of a rotation, blocks may be chosen a little narrower than asked for, so half of it is sure."""
+    if isinstance(method, OFT):
+        return sum(min(shape) * (method.block_size - 1) // 4 for shape in shapes)
+    return sum(method.rank * sum(shape) for shape in shapes)
 
 
 def available() -> int:
@@ -75,16 +65,11 @@ def check(model_id: str, wanted: Need, free: int) -> None:
     """Raises Invalid, saying what to change, when a run cannot fit."""
     if wanted.total <= free:
         return
-    mends = {
-        wanted.activations: "shorten the longest record, or lower outcrop.tokensPerRow",
-        wanted.trained: "choose another outcrop.method or a smaller base model",
-        wanted.weights: "choose a smaller base model",
-    }
-    mend = mends[max(mends)]
+    other = "another outcrop.method or " if wanted.trained > wanted.weights else ""
     raise Invalid(
-        f"{model_id}: training needs about {wanted.total / _GIB:.1f} GiB ({wanted.weights / _GIB:.1f} for the weights, "
-        f"{wanted.activations / _GIB:.1f} for the longest row, {wanted.trained / _GIB:.1f} for what is trained), and "
-        f"this machine has {free / _GIB:.1f} GiB free. Free some memory, or {mend}."
+        f"{model_id}: training needs at least {wanted.total / _GIB:.1f} GiB ({wanted.weights / _GIB:.1f} "
+        f"for the weights, {wanted.trained / _GIB:.1f} for what is trained) beside its rows, and this machine has "
+        f"{free / _GIB:.1f} GiB free. Free some memory, or choose {other}a smaller base model."
     )
 
 

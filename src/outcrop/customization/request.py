@@ -2,7 +2,6 @@
 any compute. What only the content of the data can show is found in the job's validation phase."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from outcrop import arn
@@ -55,8 +54,8 @@ def _document(
     customization = _customization(start.base, params)
     values = hyperparameters.filled(start.base.hyperparameters, params.get("hyperParameters", {}))
     context.access.assert_passable(params["roleArn"], source_arn=job_arn)
-    longest = _check_data(context, params)
-    _check_training(start, values, longest)
+    _check_data(context, params)
+    _check_training(start, values)
     kept = (
         "clientRequestToken",
         "roleArn",
@@ -97,8 +96,8 @@ def _check_names(context: Context, params: Mapping[str, Any], region: str) -> No
     check_model_name(context, params["customModelName"], region)
 
 
-def _check_data(context: Context, params: Mapping[str, Any]) -> int:
-    """Every file is there and may be read, the output may be written; returns the longest line in bytes."""
+def _check_data(context: Context, params: Mapping[str, Any]) -> None:
+    """Every file is there and may be read, and the output may be written."""
     data = DataAccess(context=context, role_arn=params["roleArn"])
     validators = params.get("validationDataConfig", {}).get("validators", [])
     if len(validators) > _MAX_VALIDATORS:
@@ -107,24 +106,16 @@ def _check_data(context: Context, params: Mapping[str, Any]) -> int:
     for uri in uris:
         if not parse_s3_uri(uri)[1]:
             raise Invalid(f"{uri}: names a bucket, not an object. Name one JSONL object, s3://bucket/key.")
-    files = [data.open(uri) for uri in uris]
+    for uri in uris:
+        data.open(uri)
     data.check_output(params["outputDataConfig"]["s3Uri"])
-    return max(_longest_line(file) for file in files)
 
 
-def _longest_line(path: Path) -> int:
-    with path.open("rb") as lines:
-        return max((len(line) for line in lines), default=0)
-
-
-def _check_training(start: base_of.Start, values: Mapping[str, str], longest_bytes: int) -> None:
-    """The method suits the network, and the machine has the memory."""
+def _check_training(start: base_of.Start, values: Mapping[str, str]) -> None:
+    """The method suits the network, and the machine has the memory for it, if not yet for every row."""
     base = start.base
     assert base.folder is not None
     rate = base.learning_rate or memory.recommended_rate(base.folder)
     hyper = hyperparameters.resolve(base.hyperparameters, values, recommended_rate=rate, parent=start.method).hyper
     headers.check_method(base.folder, hyper.method)
-    # A token is at least a byte, so this many tokens at most; longer records than the context are refused later anyway.
-    longest = min(longest_bytes, base.context_length)
-    wanted = memory.need(base.folder, longest_tokens=longest, method=hyper.method, token_budget=hyper.token_budget)
-    memory.check(base.id, wanted, memory.available())
+    memory.check(base.id, memory.need(base.folder, method=hyper.method), memory.available())

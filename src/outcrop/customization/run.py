@@ -12,7 +12,7 @@ from pathlib import Path
 
 from outcrop import logs
 from outcrop.catalog.base_model import Customization
-from outcrop.customization import checkpoints, lineage
+from outcrop.customization import checkpoints, forecast, lineage
 from outcrop.customization.context import Context
 from outcrop.customization.full_disk import Patience, is_full
 from outcrop.customization.register import register
@@ -25,6 +25,7 @@ from outcrop.jobs.leases import MAX_ATTEMPTS
 from outcrop.jobs.states import JobStatus, Phase
 from outcrop.store.resources import Resource
 from outcrop.training import finetune, pretrain
+from outcrop.training.data import Data
 from outcrop.training.divergence import DivergedError
 from outcrop.training.metrics import Hooks, ModelCheckpoint, TrainingResult
 from outcrop.training.ranks import RankLostError
@@ -123,9 +124,14 @@ def _phases(work: Work, patience: Patience) -> bool:
 def _hooks(work: Work, task: TrainingTask, patience: Patience) -> Hooks:
     journal, job = work.journal, work.job
 
+    needs: list[str] = []
+
+    def on_data(data: Data) -> None:
+        needs.append(forecast.told(work.base.id, task, data))
+
     def on_plan(text: str) -> None:
         work.context.jobs.enter(job.arn, Phase.TRAINING)
-        journal.on_plan(text)
+        journal.on_plan("\n".join([text, *needs]))
 
     def on_note(sentence: str) -> None:
         logs.tell(_log, "note", job=job.arn, note=sentence)
@@ -142,6 +148,7 @@ def _hooks(work: Work, task: TrainingTask, patience: Patience) -> Hooks:
         journal.on_checkpoint(checkpoint, checkpoints.publish(work.artifacts, origin, checkpoint, folder))
 
     return Hooks(
+        on_data=on_data,
         on_plan=on_plan,
         on_start=journal.on_start,
         on_progress=journal.on_progress,

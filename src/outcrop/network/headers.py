@@ -30,13 +30,18 @@ def check_method(folder: Path, method: Method) -> None:
             "hyperParameters.outcrop.method: oft is not to be had for this base model, which keeps its weights "
             "transposed: PEFT could not load the adapter. Choose lora, dora or full."
         )
-    layers = [name.removesuffix(".weight") for name, shape in shapes(folder).items() if _is_layer(name, shape)]
+    layers = linear_layers(folder)
     unknown = [target for target in method.targets if not any(is_target(layer, (target,)) for layer in layers)]
     if layers and unknown:
         ends = ", ".join(sorted({layer.rsplit(".", 1)[-1] for layer in layers}))
         raise Invalid(
             f"hyperParameters.outcrop.targets: {unknown[0]} is no linear layer of this base model. Choose among {ends}."
         )
+
+
+def linear_layers(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The layers that adapters go to, with the shape of their weights."""
+    return {name.removesuffix(".weight"): shape for name, shape in shapes(folder).items() if _is_layer(name, shape)}
 
 
 def _is_layer(name: str, shape: tuple[int, ...]) -> bool:

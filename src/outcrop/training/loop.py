@@ -40,6 +40,7 @@ def run(task: TrainingTask, hooks: Hooks, ranks: Ranks = ALONE) -> TrainingResul
     when another rank ended; of the hooks, those of the first rank are heard."""
     with _settled(task.hyper, ranks):
         data = read(task)
+        hooks.on_data(data)
         trained, notes = load_trained(task, ranks)
         plan = _plan(data, task.hyper, [*data.notes, *notes], ranks)
         hooks.on_plan(plan.to_text())

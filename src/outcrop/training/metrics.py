@@ -4,9 +4,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from outcrop.errors import MachineTrouble
+
+if TYPE_CHECKING:
+    from outcrop.training.data import Data  # which needs torch, and these values are told where there is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +166,8 @@ class TrainingResult:
 class Hooks:
     """Called from the loop, between steps. After a resume, steps since the last checkpoint are told a second time."""
 
+    on_data: Callable[["Data"], None] = lambda _data: None
+    "Before anything is loaded; may raise Refusal, and nothing was done."
     on_plan: Callable[[str], None] = lambda _text: None
     on_start: Callable[[Start], None] = lambda _start: None
     on_progress: Callable[[Progress], None] = lambda _progress: None

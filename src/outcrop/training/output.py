@@ -28,8 +28,8 @@ from outcrop.training.stepping import Trained
 from outcrop.training.task import TrainingTask
 
 PARITY_FILE = "parity.json"
-_PARITY_RECORDS = 8
-_PARITY_TOKENS = 512
+PARITY_RECORDS = 8
+PARITY_TOKENS = 512
 
 
 def save(folder: Path, task: TrainingTask, trained: Trained, *, held_out: Sequence[Example]) -> None:
@@ -43,7 +43,7 @@ def save(folder: Path, task: TrainingTask, trained: Trained, *, held_out: Sequen
         making.mkdir(parents=True)
         _write(making, task, trained)
         network, routing = _as_served(making, trained)
-        samples = [_sample(network, routing, example) for example in held_out[:_PARITY_RECORDS]]
+        samples = [_sample(network, routing, example) for example in held_out[:PARITY_RECORDS]]
         (making / PARITY_FILE).write_text(json.dumps(samples) + "\n")
         _make_durable(making)
         _put_in_place(making, folder)
@@ -74,7 +74,7 @@ def _as_served(folder: Path, trained: Trained) -> tuple[nn.Module, Routing]:
 
 
 def _sample(network: nn.Module, routing: Routing, example: Example) -> dict[str, list[int] | list[float]]:
-    ids = example.ids_T[:_PARITY_TOKENS].tolist()
+    ids = example.ids_T[:PARITY_TOKENS].tolist()
     return {"ids": ids, "logprobs": log_probabilities(network, routing, ids)}
 
 

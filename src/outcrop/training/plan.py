@@ -81,7 +81,7 @@ def plan_training(
         warmup_steps=warmup_steps,
         learning_rate=hyper.learning_rate,
         schedule=hyper.schedule,
-        evaluate_after=_evaluations(steps, per_epoch, num_tokens, sum(map(len, validation)), hyper),
+        evaluate_after=evaluations(steps, per_epoch, num_tokens, sum(map(len, validation)), hyper),
         notes=tuple(told),
     )
 
@@ -92,10 +92,10 @@ def _num_rows(step: int, examples: Sequence[Example], hyper: TrainingHyper, num_
     return sum(len(pack([lengths[i] for i in share], hyper.token_budget)) for share in deal(lengths, num_ranks))
 
 
-def _evaluations(
+def evaluations(
     steps: int, per_epoch: int, num_tokens: int, num_validation: int, hyper: TrainingHyper
 ) -> frozenset[int]:
-    """Evenly over each epoch, its end included."""
+    """Numbers of steps taken after which there is one: evenly over each epoch, its end included."""
     if not num_validation:
         return frozenset()
     wanted = hyper.evaluations_per_epoch

@@ -1,0 +1,119 @@
+"""`outcrop estimate`: the memory and the time a job would need on this machine, before there is one."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from outcrop.catalog.base_model import BaseModel, Customization
+from outcrop.catalog.catalog import Catalog
+from outcrop.customization import forecast, hyperparameters, memory
+from outcrop.errors import Invalid
+from outcrop.network import headers
+from outcrop.settings import Settings
+from outcrop.tokens.tokenizer import Tokenizer
+from outcrop.training import estimate
+from outcrop.training.estimate import Estimate, Lengths
+from outcrop.training.examples import read_examples
+from outcrop.training.task import TrainingHyper
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What would be trained, as the command was given it."""
+
+    base: str
+    customization: str
+    file: Path | None
+    validation: Path | None
+    records: int
+    tokens: int
+    hyper: Sequence[str]
+
+
+def print_estimate(settings: Settings, asked: Asked, *, as_json: bool) -> int:
+    """1 when the run does not fit, with what would make it fit. Raises Invalid for what cannot be trained at all."""
+    model = Catalog(settings.home).usable(asked.base)
+    assert model.folder is not None
+    hyper = replace(_hyper(model, asked.hyper), threads=settings.threads)
+    headers.check_method(model.folder, hyper.method)
+    lengths = _lengths(model, asked)
+    found = estimate.estimate(model.folder, lengths, hyper)
+    free = forecast.free_bytes()
+    print(json.dumps(_as_json(found, free), indent=2) if as_json else _as_text(found, hyper, free))
+    try:
+        estimate.check(model.id, found, model.folder, lengths, hyper, free=free)
+    except Invalid as refusal:
+        if not as_json:
+            print(refusal.message)
+        return 1
+    return 0
+
+
+def _hyper(model: BaseModel, given: Sequence[str]) -> TrainingHyper:
+    bad = [pair for pair in given if "=" not in pair]
+    if bad:
+        raise Invalid(f"--hyper: {bad[0]} has no value. Write NAME=VALUE, such as outcrop.method=dora.")
+    values = hyperparameters.filled(model.hyperparameters, dict(pair.split("=", 1) for pair in given))
+    assert model.folder is not None
+    rate = model.learning_rate or memory.recommended_rate(model.folder)
+    return hyperparameters.resolve(model.hyperparameters, values, recommended_rate=rate).hyper
+
+
+def _lengths(model: BaseModel, asked: Asked) -> Lengths:
+    """Of the files, or of as many records of one length as were asked for."""
+    if asked.customization not in set(Customization):
+        raise Invalid(
+            f"--type: {asked.customization} is no customization type. Choose one of {', '.join(Customization)}."
+        )
+    if asked.file is None:
+        if not 2 <= asked.tokens <= model.context_length:
+            raise Invalid(f"--tokens: {asked.tokens} is no length of a record. Choose 2 to {model.context_length}.")
+        if asked.records < 1:
+            raise Invalid(f"--records: {asked.records} is too few. Give at least 1.")
+        return Lengths(training=[asked.tokens] * asked.records, supervised=asked.records * (asked.tokens - 1))
+    training, supervised = _read(model, asked, asked.file)
+    validation = _read(model, asked, asked.validation)[0] if asked.validation else []
+    return Lengths(training=training, supervised=supervised, validation=validation)
+
+
+def _read(model: BaseModel, asked: Asked, path: Path) -> tuple[list[int], int]:
+    if not path.is_file():
+        raise Invalid(f"{path}: no such file.")
+    assert model.folder is not None
+    examples = read_examples(
+        path,
+        Tokenizer.open(model.folder),
+        context_length=model.context_length,
+        customization=Customization(asked.customization).value,
+    )
+    return [len(example) for example in examples], sum(example.num_supervised for example in examples)
+
+
+def _as_text(found: Estimate, hyper: TrainingHyper, free: int) -> str:
+    widest = f"{sum(found.widest):,} tokens in {len(found.widest)} records"
+    return f"method       {hyper.method}\nwidest row   {widest}\n{found.to_text()}\nfree         {free / 2**30:.2f} GiB"
+
+
+def _as_json(found: Estimate, free: int) -> dict[str, Any]:
+    parts = found.memory
+    return {
+        "memoryBytes": parts.total,
+        "memory": {
+            "weights": parts.weights,
+            "optimizer": parts.optimizer,
+            "copies": parts.copies,
+            "widestRow": parts.row,
+            "process": parts.process,
+        },
+        "freeBytes": free,
+        "seconds": found.seconds,
+        "steps": found.steps,
+        "secondsPerStep": found.step_s,
+        "evaluations": found.evaluations,
+        "secondsPerEvaluation": found.evaluation_s,
+        "saves": found.saves,
+        "secondsPerSave": found.save_s,
+        "widestRowTokens": sum(found.widest),
+    }

@@ -1,0 +1,108 @@
+"""What a run is said to need: every part of it, how it changes, and what is proposed where it is too much."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from outcrop.errors import Invalid
+from outcrop.network.method import Full, LoRA
+from outcrop.training import estimate, memory
+from outcrop.training.data import read
+from outcrop.training.duration import ATTENTION, BYTES, PRODUCT, RowTime, Speed, pass_time
+from outcrop.training.estimate import Estimate, Lengths, check, lengths_of
+from outcrop.training.plan import plan_training
+from outcrop.training.task import TrainingHyper
+from outcrop.training.tracing import Cost, Op
+from tests.tiny import tiny_model
+from tests.training_runs import HELD_OUT, task
+
+SPEED = Speed(flops=1e9, bytes=1e9, op_s=1e-6)
+HYPER = TrainingHyper(epochs=2, batch_size=4, learning_rate=1e-3, method=LoRA(rank=8, alpha=1), token_budget=256)
+LENGTHS = Lengths(training=[60] * 8, supervised=400, validation=[60] * 2)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def found(base: Path) -> Estimate:
+    return estimate.estimate(base, LENGTHS, HYPER, speed=SPEED)
+
+
+def cost(*, trained: int = 1000) -> Cost:
+    forward = {Op(2e6, 1000): 3.0, Op(0.0, 4000): 2.0}
+    return Cost(
+        weights=4e6, trained=trained, kept=1e6, peak=2e6, forward=forward, backward={Op(1e6, 8, attends=True): 1}
+    )
+
+
+def test_an_adapter_comes_on_top_of_the_weights() -> None:
+    need = memory.memory_of(cost(), own_weights=False, validated=True)
+    assert (need.weights, need.optimizer, need.copies, need.row) == (4_004_000, 12_000, 16_000, 2_000_000)
+    assert need.total == need.process + 4_004_000 + 12_000 + 16_000 + 2_000_000
+
+
+def test_without_validation_no_best_weights_are_kept() -> None:
+    need = memory.memory_of(cost(trained=1_000_000), own_weights=True, validated=False)
+    assert (need.weights, need.optimizer, need.copies) == (4_000_000, 12_000_000, 12_000_000)
+
+
+def test_an_operation_takes_the_longer_of_its_two_times() -> None:
+    taken = pass_time(cost(), [10, 10], Speed(flops=1e9, bytes=1e6, op_s=0.0))
+    products, others = 3 * 2e6 / (PRODUCT * 1e9), 2 * 4000 / (BYTES * 1e6)
+    assert taken.scoring.of(rows=1, tokens=20, pairs=200) == pytest.approx(products + others)
+    assert taken.learning.per_pair * 200 == pytest.approx(1e6 / (ATTENTION * 1e9))
+
+
+def test_rows_are_added_up() -> None:
+    assert RowTime(1.0, 0.1, 0.01).of(rows=2, tokens=30, pairs=400) == pytest.approx(2 + 3 + 4)
+
+
+def test_the_widest_row_is_the_fullest(found: Estimate) -> None:
+    assert found.widest == (60, 60, 60, 60)
+    assert found.steps == 4
+
+
+def test_steps_and_evaluations_are_those_of_the_plan(base: Path, tmp_path: Path) -> None:
+    run = task(base, tmp_path, hyper=HYPER, held_out=HELD_OUT)
+    data = read(run)
+    plan = plan_training(data.examples, data.evaluated, HYPER)
+    said = estimate.estimate(base, lengths_of(data), HYPER, speed=SPEED)
+    assert (said.steps, said.evaluations) == (plan.steps, 2 + len(plan.evaluate_after))
+
+
+def test_a_machine_of_half_the_speed_takes_twice_as_long(found: Estimate, base: Path) -> None:
+    slow = Speed(flops=SPEED.flops / 2, bytes=SPEED.bytes / 2, op_s=2 * SPEED.op_s)
+    slower = estimate.estimate(base, LENGTHS, HYPER, speed=slow)
+    assert slower.step_s == pytest.approx(2 * found.step_s)
+    assert slower.evaluation_s == pytest.approx(2 * found.evaluation_s)
+
+
+def test_the_parts_make_the_whole(found: Estimate) -> None:
+    """Two epochs of four evaluations, cut to the two steps each has; a model checkpoint after each."""
+    assert (found.steps, found.evaluations, found.saves) == (4, 2 + 4, 2 + 4)
+    assert found.seconds == pytest.approx(4 * found.step_s + 6 * (found.evaluation_s + found.save_s))
+
+
+def test_what_does_not_fit_is_refused_with_a_budget_that_does(found: Estimate, base: Path) -> None:
+    check("local.tiny-v1", found, base, LENGTHS, HYPER, free=found.memory.total)
+    short = found.memory.total - found.memory.row // 3
+    with pytest.raises(Invalid, match=r"^local\.tiny-v1: .* Set outcrop\.tokensPerRow to 120: it then fits") as refused:
+        check("local.tiny-v1", found, base, LENGTHS, HYPER, free=short)
+    assert "GiB widest row" in refused.value.message
+    narrower = estimate.estimate(base, LENGTHS, replace(HYPER, token_budget=120), speed=SPEED)
+    assert narrower.memory.total <= short
+
+
+def test_where_no_budget_helps_something_else_is_proposed(found: Estimate, base: Path) -> None:
+    full = replace(HYPER, method=Full())
+    with pytest.raises(Invalid, match=r"Choose outcrop\.method lora or a smaller base model, or free some memory\.$"):
+        check("local.tiny-v1", found, base, LENGTHS, full, free=1000)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.5, "0.5 s"), (99, "99 s"), (720, "12 min"), (12_600, "3.5 h")])
+def test_time_is_told_as_a_person_would(seconds: float, said: str) -> None:
+    assert estimate.clock(seconds) == said

@@ -1,0 +1,106 @@
+"""What a row is said to cost, before anything is loaded, is what it costs when real tensors are computed with."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from torch.autograd.graph import saved_tensors_hooks
+
+from outcrop.network.method import OFT, Full, LoRA, Method
+from outcrop.training import learner, tracing
+from outcrop.training.batches import row_of
+from outcrop.training.loss import nll_of
+from outcrop.training.task import TrainingHyper
+from outcrop.training.tracing import Untraceable, cost_of_row
+from outcrop.training.weights import TrainedWeights
+from tests.tiny import ARCHITECTURES, tiny_model
+from tests.training_runs import task
+
+LENGTHS = [40, 23]
+CASES = [
+    ("llama", LoRA(rank=8, alpha=1)),
+    ("gemma2", LoRA(rank=8, alpha=1, decomposed=True)),
+    ("mistral", LoRA(rank=8, alpha=1, dropout=0.1)),
+    ("qwen3", OFT(block_size=16)),
+    ("gpt2", Full()),
+]
+
+
+@pytest.mark.parametrize(("architecture", "method"), CASES, ids=lambda case: str(getattr(case, "name", case)))
+def test_a_traced_row_is_a_real_row(architecture: str, method: Method, tmp_path: Path) -> None:
+    base = tiny_model(tmp_path / "base", architecture)
+    hyper = TrainingHyper(epochs=1, batch_size=2, learning_rate=1e-3, method=method)
+    real = learner.prepare(task(base, tmp_path, hyper=hyper))
+    weights = TrainedWeights(real.parameters, weight_decay=0.0)
+    said = cost_of_row(base, method, LENGTHS, supervised=0.5)
+
+    measured = tracing._traced(real.network, real.routing, weights, LENGTHS, 0.5)
+    assert (said.weights, said.trained) == (measured.weights, weights.vector.numel())
+    assert (said.kept, said.peak) == (measured.kept, measured.peak)
+
+    # Autograd's own word for what it keeps; beside it there are the loss, and the row's own ids.
+    assert said.kept == pytest.approx(_saved(real, weights), rel=0.01)
+
+
+def _saved(real: learner.Learner, weights: TrainedWeights) -> int:
+    own = (*real.network.parameters(), *real.network.buffers(), weights.vector)
+    known = {tensor.untyped_storage().data_ptr() for tensor in own}
+    found: dict[int, torch.UntypedStorage] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            found[storage.data_ptr()] = storage
+        return tensor
+
+    row = row_of([tracing._example(length, 0.5) for length in LENGTHS])
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        nll = nll_of(real.network, real.routing, row).sum()
+    assert nll.requires_grad
+    return sum(storage.nbytes() for storage in found.values())
+
+
+def test_deeper_networks_lie_on_the_line_through_two_depths(tmp_path: Path) -> None:
+    """Of Gemma 2, whose layers are of two kinds in turn."""
+    config = ARCHITECTURES["gemma2"]()
+    config.num_hidden_layers = 6
+    config.layer_types = config.layer_types * 3
+    config.save_pretrained(tmp_path)
+    said = cost_of_row(tmp_path, LoRA(rank=8, alpha=1), LENGTHS)
+    whole = tracing._trace(transformers.AutoConfig.from_pretrained(tmp_path), 6, LoRA(rank=8, alpha=1), LENGTHS, 1.0)
+    assert (said.weights, said.trained, said.kept, said.peak) == (whole.weights, whole.trained, whole.kept, whole.peak)
+    assert said.forward == whole.forward
+    assert said.backward == whole.backward
+
+
+def test_products_of_matrices_are_counted_in_full(tmp_path: Path) -> None:
+    """Forward of a network trained in full: two operations a weight of the linear layers and a token."""
+    base = tiny_model(tmp_path, "llama")
+    cost = cost_of_row(base, Full(), [64])
+    linear = 2 * (2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 128)
+    said = sum(op.flops * count for op, count in cost.forward.items() if not op.attends and op.flops)
+    assert said == 2 * 64 * linear + 2 * 63 * 64 * 384
+
+
+def test_a_longer_record_costs_more_attention_than_two_of_half_its_length(tmp_path: Path) -> None:
+    base = tiny_model(tmp_path, "llama")
+    one, two = (cost_of_row(base, LoRA(rank=8, alpha=1), lengths) for lengths in ([64], [32, 32]))
+
+    def attention(cost: tracing.Cost) -> float:
+        return sum(op.flops * count for op, count in cost.forward.items() if op.attends)
+
+    assert attention(one) == 2 * attention(two) > 0
+
+
+def test_a_network_that_routes_by_contents_is_said_to_be_untraceable(tmp_path: Path) -> None:
+    sizes: dict[str, Any] = {
+        "hidden_size": 64,
+        "intermediate_size": 64,
+        "num_attention_heads": 4,
+        "num_hidden_layers": 1,
+    }
+    transformers.MixtralConfig(vocab_size=384, num_local_experts=2, **sizes).save_pretrained(tmp_path)
+    with pytest.raises(Untraceable, match=r"^mixtral: memory and time cannot be estimated"):
+        cost_of_row(tmp_path, Full(), LENGTHS)
