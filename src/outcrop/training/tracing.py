@@ -33,7 +33,7 @@ from outcrop.training.weights import TrainedWeights
 
 _aten: Any = torch.ops.aten
 _prim: Any = torch.ops.prim
-_PRODUCTS = {_aten.mm, _aten.addmm, _aten.bmm, _aten.baddbmm}
+_PRODUCTS = {_aten.mm, _aten.addmm, _aten.addmm_, _aten.bmm, _aten.baddbmm}
 
 
 class Untraceable(Invalid):
@@ -184,7 +184,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return args[0].dtype == torch.bool
         out = func(*args, **(kwargs or {}))
         made = [x for x in tree_leaves(out) if isinstance(x, Tensor)]
-        read = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        # What is only written to, `out=`, is no operand.
+        read = [x for x in tree_leaves(args) if isinstance(x, Tensor)]
         if not func.is_view:
             op = _op(func, read, made)
             self.ops[op] = self.ops.get(op, 0) + 1
