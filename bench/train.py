@@ -69,6 +69,8 @@ class Turn:
     """What a contestant tells of a step. Peers do not tell operations."""
 
     seconds: float
+    cpu_seconds: float
+    "Of all its threads."
     tokens: int
     peak_bytes: int
     loss: float
@@ -154,6 +156,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=5, help="measured steps of each contestant; their median counts")
     parser.add_argument("--peers", help="settings to try, e.g. trl-packed,hf-single+malloc; all of them by default")
     parser.add_argument("--batch", type=int, help="records of a step, where the machine is small")
+    parser.add_argument("--threads", type=int, help="of each contestant; by default torch chooses")
+    parser.add_argument("--row-tokens", type=int, help="most tokens of a row of ours; by default the trainer's")
     parser.add_argument("--quick", action="store_true", help="a tiny network and few steps: proves that this runs")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     return parser.parse_args()
@@ -169,16 +173,14 @@ def compare(work: Work, python: Path, given: argparse.Namespace) -> tuple[list[R
     most = WARM_UP + max(given.steps, TRIED)
     common = {
         "model": str(model), "method": work.method, "device": given.device, "batch": batch, "learning_rate": 1e-4,
-        "steps": most, "longest": work.longest, **write_data(records_of(work, batch * most), batch, WORK / work.name),
+        "steps": most, "longest": work.longest, "threads": given.threads, "token_budget": given.row_tokens,
+        **write_data(records_of(work, batch * most), batch, WORK / work.name),
     }  # fmt: skip
     start = partial(peer, python, common, work)
     tried = {setting: rate_of(try_out(start, setting)) for setting in settings_of(work, given)}
-    best = {
-        lib: max((s for s in tried if s.library == lib), key=tried.__getitem__) for lib in {s.library for s in tried}
-    }
+    best = {setting.library: setting for setting in sorted(tried, key=tried.__getitem__)}  # the last of each stays
     turns = interleaved(start, common, best, num=given.steps)
-    note = f"{work.name}: best settings " + ", ".join(map(str, sorted(best.values(), key=str)))
-    return rows_of(work, turns), note
+    return rows_of(work, turns), note_of(work, best, turns)
 
 
 def write_data(records: Sequence[Record], batch: int, folder: Path) -> dict[str, str]:
@@ -261,15 +263,16 @@ def interleaved(
 
 
 def rows_of(work: Work, turns: dict[str, list[Turn]]) -> list[Row]:
-    ours = turns.pop("ours")
+    ours = turns["ours"]
+    peers = {name: found for name, found in turns.items() if name != "ours"}
     goals = {"trl": ("TRL at its best", work.trl_goal), "hf": ("transformers' Trainer at its best", work.hf_goal)}
-    rates = {library: rate_of(found) for library, found in turns.items()}
+    rates = {library: rate_of(found) for library, found in peers.items()}
     rows = []
     for library, rate in sorted(rates.items(), reverse=True):
         name, goal = goals[library]
         assert goal is not None, "a library without a goal is not run"
         rows.append(higher_is_better(f"{work.name}; {name}", ours=rate_of(ours), peer=rate, unit="tokens/s", goal=goal))
-    fastest = turns[max(rates, key=rates.__getitem__)]
+    fastest = peers[max(rates, key=rates.__getitem__)]
     if work.memory_goal is not None:
         memory = {"ours": peak_of(ours), "peer": peak_of(fastest)}
         name = f"{work.name}, peak memory; the faster of them"
@@ -280,6 +283,19 @@ def rows_of(work: Work, turns: dict[str, list[Turn]]) -> list[Row]:
         name = f"{work.name}, useful operations; the fp32 product of matrices at its best"
         rows.append(higher_is_better(name, ours=used, peer=peak, unit="GFLOP/s", goal=work.utilization_goal))
     return rows
+
+
+def note_of(work: Work, best: dict[Library, Setting], turns: dict[str, list[Turn]]) -> str:
+    """Processor time is what a crowded machine changes least; with one thread, none of it is spent on waiting."""
+    ours = per_cpu_second(turns["ours"])
+    told = [f"{s}: {ours / per_cpu_second(turns[library]):.2f}" for library, s in sorted(best.items())]
+    return (
+        f"{work.name}, the peers' best settings, and our tokens a second of processor time by theirs: {', '.join(told)}"
+    )
+
+
+def per_cpu_second(turns: Sequence[Turn]) -> float:
+    return statistics.median(turn.tokens / turn.cpu_seconds for turn in turns)
 
 
 def rate_of(turns: Sequence[Turn]) -> float:

@@ -6,6 +6,7 @@ Runs with a specification in JSON as its only argument, as `train_peer.py` does.
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,11 @@ def main() -> None:
         turns.answer(ready=True)
         for step in range(plan.steps):
             turns.wait()
+            began_cpu = time.process_time()
             told = take_step(trained, examples, plan, task.hyper, step, ALONE)
             turns.answer(
                 seconds=told.seconds,
+                cpu_seconds=time.process_time() - began_cpu,
                 tokens=told.tokens,
                 peak_bytes=peak_bytes(spec["device"]),
                 loss=told.loss,

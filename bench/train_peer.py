@@ -24,6 +24,7 @@ class Step:
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
+        self.began_cpu = time.process_time()
         self.tokens = 0
         self.loss = 0.0
 
@@ -47,8 +48,13 @@ class TakesTurns(transformers.TrainerCallback):  # type: ignore[misc]
         if self._device == "cuda":
             torch.cuda.synchronize()
         seconds = time.perf_counter() - self.step.began
-        peak = peak_bytes(self._device)
-        self._turns.answer(seconds=seconds, tokens=self.step.tokens, peak_bytes=peak, loss=self.step.loss)
+        self._turns.answer(
+            seconds=seconds,
+            cpu_seconds=time.process_time() - self.step.began_cpu,
+            tokens=self.step.tokens,
+            peak_bytes=peak_bytes(self._device),
+            loss=self.step.loss,
+        )
 
 
 def main() -> None:

@@ -11,21 +11,26 @@ import pytest
 from outcrop.cli import allocator
 from outcrop.cli.child import Child
 
-HELD_AFTER_FREEING = """
+FREEING = """
 import os
-block = bytearray(100 << 20)
-del block
+blocks = [bytearray({mib} << 20) for _ in range({num})]
+del blocks
 print(int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are not told anything")
-def test_freed_memory_stays_with_the_process() -> None:
-    def held(environment: dict[str, str]) -> int:
-        command = [sys.executable, "-c", HELD_AFTER_FREEING]
-        return int(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
+def held_after_freeing(*, num: int, mib: int, environment: dict[str, str]) -> int:
+    """MiB that a process holds when it has taken and freed so many blocks of so many MiB."""
+    command = [sys.executable, "-c", FREEING.format(num=num, mib=mib)]
+    return int(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
 
-    assert held({}) < 100 <= held(allocator.environment())
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are not told anything")
+def test_freed_memory_stays_with_the_process_but_for_the_largest_blocks() -> None:
+    ours = allocator.environment()
+    assert held_after_freeing(num=40, mib=4, environment={}) < 100
+    assert held_after_freeing(num=40, mib=4, environment=ours) >= 160
+    assert held_after_freeing(num=4, mib=40, environment=ours) < 100
 
 
 def test_whoever_has_set_the_allocator_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,17 +1,17 @@
 """How glibc's allocator is told to treat a process that trains: before it starts, for it is not asked again.
 
-A training step takes and gives back the same large blocks over and over. By default each goes back to the kernel at
-once, which must clear it page by page before it is taken again; a tenth of a step or more went there
-(docs/performance.md). Here freed memory stays with the process, and comes in huge pages where the kernel grants them.
-What a process held at its peak it thus holds to its end: that is bounded by the tokens of a row, and a worker ends
-after each job. Other C libraries ignore all of this.
+A training step takes and gives back the same blocks over and over. By default the kernel gets many of them back at once
+and must clear them page by page when they are taken again (docs/performance.md says what that cost). Here freed blocks
+stay with the process, all but the largest, which would tear holes that nothing fits into; and memory comes in huge
+pages where the kernel grants them. What stays is given back when the worker ends, which it does after each job. Other C
+libraries ignore all of this.
 """
 
 import os
 
 _TUNABLES = {
     "glibc.malloc.hugetlb": 1,  # ask for huge pages
-    "glibc.malloc.mmap_max": 0,  # nothing is mapped apart, and so unmapped when it is freed
+    "glibc.malloc.mmap_threshold": 8 << 20,  # smaller blocks are not mapped apart, and so not unmapped when freed
     "glibc.malloc.trim_threshold": 1 << 40,  # the end of the heap is not given back
     "glibc.malloc.top_pad": 64 << 20,  # nor is it asked for in small pieces
 }

@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from outcrop.network.lm_head import LMHead
 
-_SLICE_BYTES = 64 * 2**20
+_SLICE_BYTES = 32 * 2**20
 "Of logits in a slice; their gradient takes as much again."
 _FEWEST = 128
 "Positions of a slice; with fewer the product of matrices becomes slow."
@@ -48,6 +48,7 @@ class _CrossEntropy(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, upstream_N: Tensor) -> tuple[Tensor | None, ...]:
         made: _Pass = ctx.made
+        ctx.made = None  # large, and of no use any more
         dtype = ctx.head.weight_VH.dtype
         hidden_NH = made.hidden_NH
         if hidden_NH is not None:
