@@ -102,7 +102,7 @@ def test_a_session_token_without_second_factor_says_so(
         aws_secret_access_key=given["SecretAccessKey"],
         aws_session_token=given["SessionToken"],
     )
-    s3.list_buckets()
+    assert s3.list_buckets()["Owner"]["ID"]
 
 
 def test_a_keys_account_is_told(server: Running, user: str, iam: Any) -> None:

@@ -113,7 +113,11 @@ class EngineThread:
             command = self._commands.get()
             if command is None:
                 return False
-            command(engine)
+            try:
+                command(engine)
+            except Exception:
+                # What was asked has told its own failure; an abort has nobody to tell, and others wait for this thread.
+                _log.exception("command failed")
         return True
 
     def _step(self, engine: "Engine") -> None:
