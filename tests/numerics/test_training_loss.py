@@ -9,14 +9,16 @@ import peft
 import pytest
 import torch
 import transformers
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from outcrop.network import adapter_files, adapters, load
-from outcrop.network.method import Full, LoRA
+from outcrop.network.adapters import Routing
+from outcrop.network.method import Full, LoRA, Method
 from outcrop.training.batches import row_of
 from outcrop.training.examples import Example
 from outcrop.training.flops import step_cost
+from outcrop.training.lanes import Lanes
 from outcrop.training.loss import ADAPTER, log_probabilities, nll_of
 from outcrop.training.stepping import Trained, compute_gradient
 from outcrop.training.weights import TrainedWeights
@@ -35,7 +37,7 @@ def example(generator: random.Random, length: int, *, ids: Sequence[int] | None 
     return Example(ids_T=ids_T, at_N=at_N, target_N=ids_T[at_N + 1], num_bytes=0, line=1)
 
 
-def trained(base: Path, seed: int) -> Trained:
+def trained(base: Path, seed: int, *, threads: int = 1) -> Trained:
     """A network with an adapter whose every weight is random, so that every gradient is alive."""
     network = load.load_base(base)
     routing = adapters.hold_adapters(network)
@@ -44,8 +46,15 @@ def trained(base: Path, seed: int) -> Trained:
     with torch.no_grad():
         for parameter in parameters:
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
+    return to_be_trained(network, routing, parameters, SHAPE, threads=threads)
+
+
+def to_be_trained(
+    network: nn.Module, routing: Routing, parameters: Sequence[nn.Parameter], method: Method, *, threads: int
+) -> Trained:
     weights = TrainedWeights(parameters, weight_decay=0.0)
-    return Trained(network, routing, weights, SHAPE, step_cost(network, num_trained=weights.vector.numel()))
+    lanes = Lanes(network, routing, weights, threads=threads)
+    return Trained(network, routing, weights, method, step_cost(network, num_trained=weights.num_weights), lanes)
 
 
 def reference(base: Path, adapter: Path) -> Any:
@@ -81,10 +90,13 @@ def gradients(network: torch.nn.Module) -> dict[str, Tensor]:
     return {name: gradient for name, gradient in found.items() if gradient is not None}
 
 
+@pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("architecture", ["llama", "mistral", "qwen2", "gemma2", "gpt_neox", "gpt2"])
-def test_loss_and_gradients_equal_those_of_a_padded_batch_in_peft(architecture: str, tmp_path: Path) -> None:
+def test_loss_and_gradients_equal_those_of_a_padded_batch_in_peft(
+    architecture: str, threads: int, tmp_path: Path
+) -> None:
     base = tiny_model(tmp_path / "base", architecture)
-    ours = trained(base, seed=1)
+    ours = trained(base, seed=1, threads=threads)
     theirs = reference(base, save(ours, tmp_path / "adapter"))
     for seed, token_budget in [(0, 2048), (1, 40), (2, 90)]:
         generator = random.Random(seed)
@@ -104,15 +116,16 @@ def test_loss_and_gradients_equal_those_of_a_padded_batch_in_peft(architecture: 
             assert (gradient - wanted).abs().max() <= 1e-4 * wanted.abs().max(), name
 
 
-@pytest.mark.parametrize("architecture", ["llama", "gemma2", "gpt2"])  # the last two tie head and embeddings
-def test_gradients_of_all_weights_equal_those_of_a_padded_batch(architecture: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("architecture", "threads"), [("llama", 1), ("gemma2", 2), ("gpt2", 2)])  # the last two tie head
+def test_gradients_of_all_weights_equal_those_of_a_padded_batch(
+    architecture: str, threads: int, tmp_path: Path
+) -> None:
     base = tiny_model(tmp_path, architecture)
     network = load.load_base(base, trainable=True)
     own = dict(network.named_parameters())
     routing = adapters.hold_adapters(network)
     network.requires_grad_(True)
-    weights = TrainedWeights(list(network.parameters()), weight_decay=0.0)
-    ours = Trained(network, routing, weights, Full(), step_cost(network, num_trained=weights.vector.numel()))
+    ours = to_be_trained(network, routing, list(network.parameters()), Full(), threads=threads)
     theirs: Any = transformers.AutoModelForCausalLM.from_pretrained(base, attn_implementation="eager").eval()
     generator = random.Random(7)
     batch = [example(generator, length) for length in (40, 7, 23, 23, 2)]

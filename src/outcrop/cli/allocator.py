@@ -14,6 +14,7 @@ _TUNABLES = {
     "glibc.malloc.mmap_threshold": 8 << 20,  # smaller blocks are not mapped apart, and so not unmapped when freed
     "glibc.malloc.trim_threshold": 1 << 40,  # the end of the heap is not given back
     "glibc.malloc.top_pad": 64 << 20,  # nor is it asked for in small pieces
+    "glibc.malloc.arena_max": 1,  # heaps of other threads would be given back, whatever is said above
 }
 
 

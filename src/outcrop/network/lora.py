@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout
 
 from outcrop.network.adapters import Linear, weight_of
 from outcrop.network.method import LoRA
+from outcrop.network.noise import dropout
 
 A, B = "lora_A.weight", "lora_B.weight"
 

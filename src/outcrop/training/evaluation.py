@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import torch
 
+from outcrop.training.batches import Row
 from outcrop.training.examples import Example
+from outcrop.training.lanes import Lane
 from outcrop.training.loss import nll_of
 from outcrop.training.metrics import Score
 from outcrop.training.ranks import Ranks
@@ -16,15 +18,17 @@ def score(trained: Trained, examples: Sequence[Example], *, token_budget: int, r
     """The loss over all supervised tokens of the examples, summed in fp64; each rank computes its share."""
     together = trained.weights.is_sharded
     share = share_of(examples, token_budget, ranks, together=together)
-    nll = 0.0
-    # What a split network gathers outlives an evaluation, and must be no tensor of inference alone.
-    with torch.no_grad() if together else torch.inference_mode():
-        for row in share.rows:
-            nll += float(nll_of(trained.network, trained.routing, row).double().sum())
-        for row in share.idle:
-            nll_of(trained.network, trained.routing, row)
+
+    def nll(lane: Lane, row: Row) -> float:
+        # What a split network gathers outlives an evaluation, and must be no tensor of inference alone.
+        with torch.no_grad() if together else torch.inference_mode():
+            return float(nll_of(lane.network, lane.routing, row).double().sum())
+
+    total = trained.lanes.sum(share.examples, token_budget, nll)
+    for row in share.idle:
+        nll(trained.lanes.first, row)
     return Score(
-        nll=ranks.sum(nll),
+        nll=ranks.sum(total),
         num_tokens=sum(example.num_supervised for example in examples),
         num_bytes=sum(example.num_bytes for example in examples),
     )

@@ -15,7 +15,7 @@ import torch
 
 from outcrop.errors import MachineTrouble
 from outcrop.network.method import Full
-from outcrop.training import divergence, machine, output
+from outcrop.training import divergence, lanes, machine, output
 from outcrop.training.data import Data, read
 from outcrop.training.divergence import DivergedError, demand_finite
 from outcrop.training.evaluation import score, steps_to_evaluate
@@ -23,6 +23,7 @@ from outcrop.training.examples import Example
 from outcrop.training.flops import step_cost
 from outcrop.training.history import History
 from outcrop.training.keeper import Keeper
+from outcrop.training.lanes import Lanes
 from outcrop.training.learner import prepare
 from outcrop.training.metrics import Hooks, ModelCheckpoint, Score, Start, TrainingResult, ValidatorResult
 from outcrop.training.model_checkpoints import publish, size_of, steps_to_keep
@@ -42,7 +43,7 @@ def run(task: TrainingTask, hooks: Hooks, ranks: Ranks = ALONE) -> TrainingResul
         data = read(task)
         hooks.on_data(data)
         trained, notes = load_trained(task, ranks)
-        plan = _plan(data, task.hyper, [*data.notes, *notes], ranks)
+        plan = _plan(data, task.hyper, [*data.notes, *notes])
         hooks.on_plan(plan.to_text())
         with Keeper(task, trained.weights, hooks, ranks) as keeper:
             history = keeper.resume()
@@ -92,11 +93,14 @@ def load_trained(task: TrainingTask, ranks: Ranks) -> tuple[Trained, list[str]]:
         weights = ShardedWeights(learner.network, weight_decay=decay, ranks=ranks)
     else:
         weights = TrainedWeights(learner.parameters, weight_decay=decay, ranks=ranks)
-    return Trained(learner.network, learner.routing, weights, learner.method, cost), list(learner.notes)
+    threads = torch.get_num_threads()
+    most = lanes.MOST_WHOLE if isinstance(learner.method, Full) else lanes.MOST
+    own = Lanes(learner.network, learner.routing, weights, threads=threads, most=most)
+    return Trained(learner.network, learner.routing, weights, learner.method, cost, own), list(learner.notes)
 
 
-def _plan(data: Data, hyper: TrainingHyper, notes: Sequence[str], ranks: Ranks) -> TrainingPlan:
-    plan = plan_training(data.examples, data.evaluated, hyper, notes=notes, num_ranks=ranks.size)
+def _plan(data: Data, hyper: TrainingHyper, notes: Sequence[str]) -> TrainingPlan:
+    plan = plan_training(data.examples, data.evaluated, hyper, notes=notes)
     if hyper.evaluate_every_steps is None or not data.evaluated:
         return plan
     return replace(plan, evaluate_after=steps_to_evaluate(plan.steps, every=hyper.evaluate_every_steps))

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from outcrop.training.batches import batch_at, pack, steps_per_epoch
+from outcrop.training.batches import steps_per_epoch
 from outcrop.training.examples import Example
-from outcrop.training.ranks import deal
 from outcrop.training.schedule import Schedule, after_warmup, effective_warmup
 from outcrop.training.task import TrainingHyper
 
@@ -21,8 +20,6 @@ class TrainingPlan:
     "More than the records where long texts were split."
     epochs: int
     steps_per_epoch: int
-    num_rows: int
-    "Forward and backward passes over all epochs, of all ranks together."
     num_tokens: int
     num_supervised: int
     longest: int
@@ -43,7 +40,7 @@ class TrainingPlan:
         then = after_warmup(self.schedule)
         lines = [
             f"records      {self.num_records:,}{split}, the longest of {self.longest:,} tokens",
-            f"steps        {self.steps:,} = {self.epochs} epochs x {self.steps_per_epoch:,}, in {self.num_rows:,} rows",
+            f"steps        {self.steps:,} = {self.epochs} epochs x {self.steps_per_epoch:,}",
             f"tokens       {self.num_tokens:,}, of which {self.num_supervised:,} are learned",
             f"rate         {self.learning_rate:g} after {self.warmup_steps} steps of warmup, then {then}",
             f"evaluations  {len(self.evaluate_after)}",
@@ -57,7 +54,6 @@ def plan_training(
     hyper: TrainingHyper,
     *,
     notes: Sequence[str] = (),
-    num_ranks: int = 1,
 ) -> TrainingPlan:
     per_epoch = steps_per_epoch(len(examples), hyper.batch_size)
     steps = hyper.epochs * per_epoch
@@ -74,7 +70,6 @@ def plan_training(
         num_sequences=len(examples),
         epochs=hyper.epochs,
         steps_per_epoch=per_epoch,
-        num_rows=sum(_num_rows(step, examples, hyper, num_ranks) for step in range(steps)),
         num_tokens=hyper.epochs * num_tokens,
         num_supervised=hyper.epochs * sum(example.num_supervised for example in examples),
         longest=max(map(len, examples)),
@@ -84,12 +79,6 @@ def plan_training(
         evaluate_after=evaluations(steps, per_epoch, num_tokens, sum(map(len, validation)), hyper),
         notes=tuple(told),
     )
-
-
-def _num_rows(step: int, examples: Sequence[Example], hyper: TrainingHyper, num_ranks: int) -> int:
-    batch = batch_at(step, len(examples), batch_size=hyper.batch_size, seed=hyper.seed)
-    lengths = [len(examples[index]) for index in batch]
-    return sum(len(pack([lengths[i] for i in share], hyper.token_budget)) for share in deal(lengths, num_ranks))
 
 
 def evaluations(

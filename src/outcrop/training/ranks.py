@@ -7,7 +7,6 @@ Numbers and decisions travel over gloo, tensors over what suits the place they a
 dies is noticed by the others the next time they speak.
 """
 
-import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,12 +76,6 @@ class Ranks:
         if self.size > 1:
             with _noticing_a_loss():
                 dist.broadcast(tensor, src=0, group=self._group(tensor))
-
-    def reseed(self, seed: int, step: int) -> None:
-        """Random numbers of a step that are this rank's own, and the same after a resume. One rank alone keeps its
-        generator, whose state its checkpoints hold."""
-        if self.size > 1:
-            torch.manual_seed(random.Random(f"{seed}/{step}/{self.rank}").getrandbits(63))
 
     def _group(self, tensor: Tensor) -> dist.ProcessGroup | None:
         return self.between_gpus if tensor.is_cuda else None

@@ -1,9 +1,9 @@
-"""What falls to one rank of a set of records: its rows."""
+"""What falls to one rank of a set of records."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from outcrop.training.batches import Row, pack, row_of, rows_of
+from outcrop.training.batches import Row, pack, row_of
 from outcrop.training.examples import Example
 from outcrop.training.ranks import Ranks, deal
 
@@ -11,7 +11,7 @@ from outcrop.training.ranks import Ranks, deal
 class Share(NamedTuple):
     """Of one rank."""
 
-    rows: list[Row]
+    examples: list[Example]
     idle: list[Row]
     "Computed for nothing. A split network is gathered by all ranks in each pass, so all make as many."
 
@@ -20,8 +20,8 @@ def share_of(examples: Sequence[Example], token_budget: int, ranks: Ranks, *, to
     """This rank's; `together` where all ranks must make as many passes."""
     lengths = [len(example) for example in examples]
     shares = deal(lengths, ranks.size)
-    rows = rows_of([examples[index] for index in shares[ranks.rank]], token_budget)
+    own = [examples[index] for index in shares[ranks.rank]]
     if not together:
-        return Share(rows, [])
-    most = max(len(pack([lengths[index] for index in share], token_budget)) for share in shares)
-    return Share(rows, [row_of([min(examples, key=len)])] * (most - len(rows)))
+        return Share(own, [])
+    passes = [len(pack([lengths[index] for index in share], token_budget)) for share in shares]
+    return Share(own, [row_of([min(examples, key=len)])] * (max(passes) - passes[ranks.rank]))

@@ -11,12 +11,14 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from outcrop.network import load, noise
 from outcrop.network.adapters import Routing
 from outcrop.network.method import Method
-from outcrop.training.batches import batch_at
+from outcrop.training.batches import Row, batch_at
 from outcrop.training.divergence import demand_finite
 from outcrop.training.examples import Example
 from outcrop.training.flops import StepCost
+from outcrop.training.lanes import Lane, Lanes
 from outcrop.training.loss import nll_of
 from outcrop.training.metrics import StepMetrics
 from outcrop.training.plan import TrainingPlan
@@ -36,6 +38,7 @@ class Trained(NamedTuple):
     weights: TrainedWeights | ShardedWeights
     method: Method
     cost: StepCost
+    lanes: Lanes
 
 
 def take_step(
@@ -43,13 +46,12 @@ def take_step(
 ) -> StepMetrics:
     """One update of the weights. Raises DivergedError, before the weights are touched, on every rank alike."""
     began = time.perf_counter()
-    ranks.reseed(hyper.seed, step)
     chosen = batch_at(step, len(examples), batch_size=hyper.batch_size, seed=hyper.seed)
     batch = [examples[index] for index in chosen]
     rate = learning_rate(
         step, steps=plan.steps, warmup_steps=plan.warmup_steps, peak=plan.learning_rate, schedule=hyper.schedule
     )
-    loss = compute_gradient(trained, batch, token_budget=hyper.token_budget, ranks=ranks)
+    loss = compute_gradient(trained, batch, token_budget=hyper.token_budget, ranks=ranks, draw=f"{hyper.seed}/{step}")
     norm = trained.weights.clip(hyper.max_grad_norm)
     demand_finite(loss, step=step, rate=rate, grad_norm=norm)
     trained.weights.update(rate)
@@ -67,17 +69,25 @@ def take_step(
     )
 
 
-def compute_gradient(trained: Trained, batch: Sequence[Example], *, token_budget: int, ranks: Ranks = ALONE) -> float:
+def compute_gradient(
+    trained: Trained, batch: Sequence[Example], *, token_budget: int, ranks: Ranks = ALONE, draw: str = ""
+) -> float:
     """The mean loss over all supervised tokens of the batch, and its gradient, however the records lie in rows and
-    whichever rank has them: a rank whose share holds few tokens, or none, counts for just these."""
+    whichever rank has them: a rank whose share holds few tokens, or none, counts for just these. What is dropped
+    depends on `draw`, the rank, and how the records lie."""
     num_supervised = sum(example.num_supervised for example in batch)
     share = share_of(batch, token_budget, ranks, together=trained.weights.is_sharded)
     trained.weights.forget_gradient()
-    nll = 0.0
-    for row in share.rows:
-        row_nll = nll_of(trained.network, trained.routing, row).sum()
-        torch.autograd.backward(row_nll / num_supervised)
-        nll += float(row_nll.detach())
+    place = load.device()
+    generators = [noise.seeded(f"{draw}/{ranks.rank}/{lane}", place) for lane in range(trained.lanes.most)]
+
+    def learn(lane: Lane, row: Row) -> float:
+        with noise.drawn_from(generators[lane.index]):
+            nll = nll_of(lane.network, lane.routing, row).sum()
+        torch.autograd.backward(nll / num_supervised)
+        return float(nll.detach())
+
+    nll = trained.lanes.sum(share.examples, token_budget, learn)
     for row in share.idle:
         torch.autograd.backward(0 * nll_of(trained.network, trained.routing, row).sum())
     trained.weights.add_up_gradient()

@@ -4,7 +4,8 @@ An adapter is many small matrices. They are laid into one vector, and their grad
 optimizer, the clipping, and a checkpoint are a few operations on long vectors instead of hundreds on short ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,14 +27,13 @@ class TrainedWeights:
         self.vector = nn.Parameter(_laid_end_to_end(parameters))
         gradient = torch.zeros_like(self.vector)
         self.vector.grad = gradient
-        start = 0
-        for parameter in parameters:
-            end = start + parameter.numel()
+        for parameter, start, end in _places(parameters):
             parameter.data = self.vector.data[start:end].view_as(parameter)
             # Autograd adds into a gradient that is there, so it never leaves this vector.
             parameter.grad = gradient[start:end].view_as(parameter)
-            start = end
+        self._parameters = list(parameters)
         self._gradient = gradient
+        self._others: list[Tensor] = []
         self._ranks = ranks
         self._decay = weight_decay
         self._decaying = _neighbours(parameters)
@@ -52,11 +52,25 @@ class TrainedWeights:
     def dtype(self) -> torch.dtype:
         return self.vector.dtype
 
+    def twins(self) -> dict[int, Any]:
+        """By the id of each parameter, another with the same values in the same memory, whose gradient goes into a
+        vector apart until `add_up_gradient`."""
+        gradient = torch.zeros_like(self.vector)
+        self._others.append(gradient)
+        found: dict[int, Any] = {}
+        for parameter, start, end in _places(self._parameters):
+            found[id(parameter)] = twin = nn.Parameter(parameter.data)
+            twin.grad = gradient[start:end].view_as(parameter)
+        return found
+
     def forget_gradient(self) -> None:
-        self._gradient.zero_()
+        for gradient in (self._gradient, *self._others):
+            gradient.zero_()
 
     def add_up_gradient(self) -> None:
-        """Over all ranks, in one message: every small matrix of an adapter lies in the one vector."""
+        """Over all twins, and over all ranks in one message: every small matrix of an adapter lies in the one vector."""
+        for gradient in self._others:
+            self._gradient.add_(gradient)
         self._ranks.add_up(self._gradient)
 
     def clip(self, max_norm: float) -> float:
@@ -104,11 +118,16 @@ def _laid_end_to_end(parameters: Sequence[nn.Parameter]) -> Tensor:
 def _neighbours(parameters: Sequence[nn.Parameter]) -> list[tuple[int, int]]:
     """Where in the vector the matrices lie, as few stretches as there are."""
     found: list[tuple[int, int]] = []
-    start = 0
-    for parameter in parameters:
-        end = start + parameter.numel()
+    for parameter, start, end in _places(parameters):
         if parameter.ndim >= 2:
             joins = bool(found) and found[-1][1] == start
             found[-1:] = [(found[-1][0], end)] if joins else [*found[-1:], (start, end)]
-        start = end
     return found
+
+
+def _places(parameters: Sequence[nn.Parameter]) -> Iterator[tuple[nn.Parameter, int, int]]:
+    """Each with where it begins and ends in the vector."""
+    start = 0
+    for parameter in parameters:
+        yield parameter, start, start + parameter.numel()
+        start += parameter.numel()

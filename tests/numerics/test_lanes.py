@@ -1,0 +1,141 @@
+"""Threads that compute a step side by side: the same step, the same bits at every repetition, bounded memory."""
+
+import random
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from outcrop.network.method import LoRA
+from outcrop.training import loop
+from outcrop.training.batches import Row
+from outcrop.training.evaluation import score
+from outcrop.training.examples import Example
+from outcrop.training.lanes import Lane, split
+from outcrop.training.ranks import ALONE
+from outcrop.training.stepping import Trained, compute_gradient
+from outcrop.training.task import TrainingHyper
+from tests.numerics.test_training_loss import example
+from tests.tiny import tiny_model
+from tests.training_runs import task
+
+LENGTHS = [40, 7, 23, 23, 2, 31, 12]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return tiny_model(tmp_path / "base", "llama")
+
+
+@pytest.fixture
+def batch() -> list[Example]:
+    generator = random.Random(5)
+    return [example(generator, length) for length in LENGTHS]
+
+
+def on(threads: int, base: Path, where: Path, *, dropout: float = 0.0) -> Trained:
+    """An adapter whose every weight is random, on so many threads."""
+    method = LoRA(rank=4, alpha=8, dropout=dropout)
+    hyper = TrainingHyper(epochs=1, batch_size=8, learning_rate=1e-2, method=method, threads=threads)
+    with loop._settled(hyper, ALONE):
+        trained, _ = loop.load_trained(task(base, where, hyper=hyper), ALONE)
+    random_V = torch.randn(trained.weights.num_weights, generator=torch.Generator().manual_seed(0)) * 0.1
+    trained.weights.put(random_V)
+    return trained
+
+
+def gradient_of(trained: Trained, batch: list[Example], *, draw: str = "") -> tuple[float, Tensor]:
+    loss = compute_gradient(trained, batch, token_budget=64, draw=draw)
+    gradient = trained.weights.vector.grad  # type: ignore[union-attr]
+    assert gradient is not None
+    return loss, gradient.clone()
+
+
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_a_step_of_several_lanes_is_that_of_one(
+    threads: int, base: Path, batch: list[Example], tmp_path: Path
+) -> None:
+    loss, gradient = gradient_of(on(1, base, tmp_path), batch)
+    lanes = on(threads, base, tmp_path)
+    for _ in range(2):  # the second time, every lane has a gradient to forget
+        found, its_gradient = gradient_of(lanes, batch)
+        assert found == pytest.approx(loss, abs=1e-6)
+        assert (its_gradient - gradient).abs().max() <= 1e-5 * gradient.abs().max()
+
+
+def test_a_lane_sees_the_weights_after_an_update(base: Path, batch: list[Example], tmp_path: Path) -> None:
+    one, two = on(1, base, tmp_path), on(2, base, tmp_path)
+    for _ in range(3):
+        losses = [gradient_of(trained, batch)[0] for trained in (one, two)]
+        assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+        for trained in (one, two):
+            trained.weights.update(1e-2)
+
+
+def test_several_lanes_give_the_same_bits_every_time(base: Path, batch: list[Example], tmp_path: Path) -> None:
+    found = []
+    for _ in range(4):
+        trained = on(3, base, tmp_path, dropout=0.5)
+        loss, gradient = gradient_of(trained, batch, draw="0/7")
+        found.append((loss, score(trained, batch, token_budget=64, ranks=ALONE).nll, gradient.numpy().tobytes()))
+    assert len(set(found)) == 1
+
+
+def test_what_is_dropped_differs_from_step_to_step(base: Path, batch: list[Example], tmp_path: Path) -> None:
+    trained = on(2, base, tmp_path, dropout=0.5)
+    losses = {gradient_of(trained, batch, draw=f"0/{step}")[0] for step in range(3)}
+    assert len(losses) == 3
+
+
+def test_rows_under_way_hold_no_more_tokens_than_asked_for(base: Path, batch: list[Example], tmp_path: Path) -> None:
+    lanes = on(3, base, tmp_path).lanes
+    under_way, most, changing = 0, 0, threading.Lock()
+
+    def work(lane: Lane, row: Row) -> float:
+        nonlocal under_way, most
+        with changing:
+            under_way += row.ids_1T.shape[1]
+            most = max(most, under_way)
+        threading.Event().wait(0.01)
+        with changing:
+            under_way -= row.ids_1T.shape[1]
+        return float(len(row.layout.lengths))
+
+    assert lanes.sum(batch, 24, work) == len(LENGTHS)
+    assert most == max(LENGTHS)  # which no budget makes shorter
+
+
+def test_an_error_in_a_lane_reaches_who_asked(base: Path, batch: list[Example], tmp_path: Path) -> None:
+    def work(lane: Lane, row: Row) -> float:
+        if lane.index == 1:
+            raise MemoryError("no room")
+        return 0.0
+
+    trained = on(2, base, tmp_path)
+    with pytest.raises(MemoryError, match="no room"):
+        trained.lanes.sum(batch, 64, work)
+    assert gradient_of(trained, batch)[0] > 0  # nothing is held for ever
+
+
+@pytest.mark.parametrize(
+    ("lengths", "threads", "num_lanes"),
+    [
+        ([9], 4, 1),
+        ([9, 9], 2, 2),
+        ([9, 1], 2, 1),  # a lane of a tenth of the work would leave a thread idle
+        ([5, 5, 5, 5], 4, 4),
+        ([12, 5, 5, 2], 4, 2),
+        ([5] * 40, 64, 8),
+    ],
+)
+def test_as_many_lanes_as_end_soonest(lengths: list[int], threads: int, num_lanes: int) -> None:
+    shares = split(lengths, threads, min(threads, 8))
+    assert len(shares) == num_lanes
+    assert sorted(index for share in shares for index in share) == list(range(len(lengths)))
