@@ -59,9 +59,7 @@ def gradient_of(trained: Trained, batch: list[Example], *, draw: str = "") -> tu
 
 
 @pytest.mark.parametrize("threads", [2, 3, 5])
-def test_a_step_of_several_lanes_is_that_of_one(
-    threads: int, base: Path, batch: list[Example], tmp_path: Path
-) -> None:
+def test_a_step_of_several_lanes_is_that_of_one(threads: int, base: Path, batch: list[Example], tmp_path: Path) -> None:
     loss, gradient = gradient_of(on(1, base, tmp_path), batch)
     lanes = on(threads, base, tmp_path)
     for _ in range(2):  # the second time, every lane has a gradient to forget

@@ -116,7 +116,9 @@ def test_loss_and_gradients_equal_those_of_a_padded_batch_in_peft(
             assert (gradient - wanted).abs().max() <= 1e-4 * wanted.abs().max(), name
 
 
-@pytest.mark.parametrize(("architecture", "threads"), [("llama", 1), ("gemma2", 2), ("gpt2", 2)])  # the last two tie head
+@pytest.mark.parametrize(
+    ("architecture", "threads"), [("llama", 1), ("gemma2", 2), ("gpt2", 2)]
+)  # the last two tie head
 def test_gradients_of_all_weights_equal_those_of_a_padded_batch(
     architecture: str, threads: int, tmp_path: Path
 ) -> None:

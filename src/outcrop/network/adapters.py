@@ -58,6 +58,13 @@ class Routing:
     spans: list[Span] = field(default_factory=list)
 
 
+class Several:
+    """Not one update for a whole row."""
+
+
+SEVERAL = Several()
+
+
 class AdapterLinear(nn.Module):
     """A frozen linear layer with the updates of adapters around it: x_BTI -> y_BTO with B = 1."""
 
@@ -73,12 +80,22 @@ class AdapterLinear(nn.Module):
         num_outputs, num_inputs = weight_of(self.base).shape
         return num_inputs, num_outputs
 
-    def forward(self, x_BTI: Tensor) -> Tensor:
-        found = [
+    def only_update(self, num_tokens: int) -> "Update | Several | None":
+        """What is done to all tokens of the row alike: an update, or None; `SEVERAL` where it differs."""
+        found = self._found()
+        if not found:
+            return None
+        return found[0][2] if len(found) == 1 and found[0][1] - found[0][0] == num_tokens else SEVERAL
+
+    def _found(self) -> list[tuple[int, int, Update]]:
+        return [
             (start, end, self.updates[adapter])
             for start, end, adapter in self.routing.spans
             if adapter is not None and adapter in self.updates
         ]
+
+    def forward(self, x_BTI: Tensor) -> Tensor:
+        found = self._found()
         if len(found) == 1 and found[0][1] - found[0][0] == x_BTI.shape[1]:
             update = found[0][2]
             whole: Tensor = update.after(x_BTI, self.base(update.before(x_BTI)), self.base)

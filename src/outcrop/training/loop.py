@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from outcrop.errors import MachineTrouble
+from outcrop.network import gated
 from outcrop.network.method import Full
 from outcrop.training import divergence, lanes, machine, output
 from outcrop.training.data import Data, read
@@ -86,6 +87,8 @@ def _to_the_end(run: _Run) -> TrainingResult:
 def load_trained(task: TrainingTask, ranks: Ranks) -> tuple[Trained, list[str]]:
     """The network with what it learns, and what was understood otherwise than it may have been meant."""
     learner = prepare(task)
+    if not ranks.shards:
+        gated.make_lean(learner.network)
     cost = step_cost(learner.network, num_trained=sum(parameter.numel() for parameter in learner.parameters))
     decay = task.hyper.weight_decay
     weights: TrainedWeights | ShardedWeights

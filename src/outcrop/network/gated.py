@@ -1,0 +1,173 @@
+"""The second half of a gated feed-forward block, down(act(gate) · up), which remembers no more than gate and up.
+
+Left to itself, autograd keeps act(gate) and the product too, half of all that a layer of a Llama-like network keeps for
+its backward pass. Here both are made again, so many tokens at a time that what is made again stays small.
+The numbers are the same; only the order in which an adapter's gradient is summed over tokens differs.
+
+Shapes: T tokens, I inner width, O output width, R rank.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+from transformers.activations import ACT2FN
+
+from outcrop.network.adapters import AdapterLinear
+from outcrop.network.lora import LowRank
+
+_TOKENS = 512
+"Made again at a time; products of matrices with fewer rows than this lose speed."
+_PARTS = ("gate_proj", "up_proj", "down_proj")
+_CLOSE = 1e-5
+"How far this may be from the block's own answer, as a share of its largest number."
+
+
+class Activation(NamedTuple):
+    """A function of each number, and its gradient from that of its result."""
+
+    of: Callable[[Tensor], Tensor]
+    gradient: Callable[[Tensor, Tensor], Tensor]
+
+
+_SILU = Activation(functional.silu, torch.ops.aten.silu_backward)
+_GELU_TANH = Activation(
+    lambda x: functional.gelu(x, approximate="tanh"),
+    lambda grad, x: torch.ops.aten.gelu_backward(grad, x, approximate="tanh"),
+)
+_ACTIVATIONS = {"silu": _SILU, "gelu_pytorch_tanh": _GELU_TANH}
+_KNOWN = {type(ACT2FN[name]): activation for name, activation in _ACTIVATIONS.items()}
+
+
+class _Lean:
+    """Put before the class of a block: its parts stay where they are, under their names."""
+
+    act_fn: nn.Module
+    gate_proj: nn.Module
+    up_proj: nn.Module
+    down_proj: AdapterLinear
+
+    def forward(self, x_BTH: Tensor) -> Tensor:
+        down = self.down_proj
+        update = down.only_update(x_BTH.shape[1])
+        fits = torch.is_grad_enabled() and x_BTH.shape[0] == 1 and _is_plain(update)
+        if not fits:
+            return super().forward(x_BTH)  # type: ignore[misc,no-any-return]
+        gate_TI, up_TI = self.gate_proj(x_BTH)[0], self.up_proj(x_BTH)[0]
+        return down_of(gate_TI, up_TI, down.base, update, _KNOWN[type(self.act_fn)]).unsqueeze(0)
+
+
+def make_lean(network: nn.Module) -> int:
+    """Have the gated blocks of a network that holds adapters remember less while it trains; returns how many there are.
+
+    On a CPU: elsewhere the cache is not what counts.
+    """
+    found = [module for module in network.modules() if _is_gated(module)]
+    tried: dict[type, bool] = {}
+    for block in found:
+        own = type(block)
+        if own not in tried:
+            tried[own] = _answers_alike(block)
+        if tried[own]:
+            block.__class__ = type(f"Lean{own.__name__}", (_Lean, own), {})
+    return sum(isinstance(block, _Lean) for block in found)
+
+
+def down_of(gate_TI: Tensor, up_TI: Tensor, base: nn.Linear, update: LowRank | None, activation: Activation) -> Tensor:
+    """base(act(gate) · up) with an adapter's update, y_TO."""
+    a_RI, b_OR = (None, None) if update is None else (update.a_RI, update.b_OR)
+    scale = 1.0 if update is None else update.scale
+    y_TO: Tensor = _GatedDown.apply(gate_TI, up_TI, base.weight, base.bias, a_RI, b_OR, scale, activation)
+    return y_TO
+
+
+class _GatedDown(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        gate_TI: Tensor,
+        up_TI: Tensor,
+        weight_OI: Tensor,
+        bias_O: Tensor | None,
+        a_RI: Tensor | None,
+        b_OR: Tensor | None,
+        scale: float,
+        activation: Activation,
+    ) -> Tensor:
+        y_TO = gate_TI.new_empty(len(gate_TI), len(weight_OI))
+        narrow_TR = None if a_RI is None else gate_TI.new_empty(len(gate_TI), len(a_RI))
+        for part in _parts(len(gate_TI)):
+            product_CI = activation.of(gate_TI[part]).mul_(up_TI[part])
+            torch.mm(product_CI, weight_OI.T, out=y_TO[part])
+            if a_RI is not None and narrow_TR is not None and b_OR is not None:
+                narrow_CR = torch.mm(product_CI, a_RI.T, out=narrow_TR[part]).mul_(scale)
+                y_TO[part].addmm_(narrow_CR, b_OR.T)
+        if bias_O is not None:
+            y_TO += bias_O
+        ctx.scale, ctx.activation = scale, activation
+        ctx.save_for_backward(gate_TI, up_TI, weight_OI, a_RI, b_OR, narrow_TR)
+        return y_TO
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy_TO: Tensor) -> tuple[Tensor | None, ...]:
+        gate_TI, up_TI, weight_OI, a_RI, b_OR, narrow_TR = ctx.saved_tensors
+        wants_weight, wants_bias = ctx.needs_input_grad[2:4]
+        dgate_TI, dup_TI = torch.empty_like(gate_TI), torch.empty_like(up_TI)
+        dweight_OI = torch.zeros_like(weight_OI) if wants_weight else None
+        da_RI = None if a_RI is None else torch.zeros_like(a_RI)
+        db_OR = None if narrow_TR is None else dy_TO.T @ narrow_TR
+        for part in _parts(len(gate_TI)):
+            gate_CI, up_CI, dy_CO = gate_TI[part], up_TI[part], dy_TO[part]
+            active_CI = ctx.activation.of(gate_CI)
+            dproduct_CI = dy_CO @ weight_OI
+            if dweight_OI is not None or da_RI is not None:
+                product_CI = active_CI * up_CI
+            if da_RI is not None:
+                dnarrow_CR = (dy_CO @ b_OR).mul_(ctx.scale)
+                dproduct_CI.addmm_(dnarrow_CR, a_RI)
+                da_RI.addmm_(dnarrow_CR.T, product_CI)
+            if dweight_OI is not None:
+                dweight_OI.addmm_(dy_CO.T, product_CI)
+            torch.mul(dproduct_CI, active_CI, out=dup_TI[part])
+            dgate_TI[part] = ctx.activation.gradient(dproduct_CI.mul_(up_CI), gate_CI)
+        dbias_O = dy_TO.sum(0) if wants_bias else None
+        return dgate_TI, dup_TI, dweight_OI, dbias_O, da_RI, db_OR, None, None
+
+
+def _parts(num_tokens: int) -> list[slice]:
+    return [slice(start, start + _TOKENS) for start in range(0, num_tokens, _TOKENS)]
+
+
+def _is_gated(module: nn.Module) -> bool:
+    return (
+        all(isinstance(getattr(module, part, None), AdapterLinear) for part in _PARTS)
+        and isinstance(getattr(module, "down_proj").base, nn.Linear)
+        and type(getattr(module, "act_fn", None)) in _KNOWN
+        and not isinstance(module, _Lean)
+        and next(module.parameters()).device.type == "cpu"
+    )
+
+
+def _is_plain(update: object) -> bool:
+    """Whether the sums above are what it does: nothing, or a LoRA that drops nothing."""
+    return update is None or (isinstance(update, LowRank) and not update.dropout)
+
+
+@torch.no_grad()
+def _answers_alike(block: Any) -> bool:
+    """Whether a block does with its parts what is done here, for the bare base."""
+    num_inputs, _ = block.gate_proj.widths
+    weight = block.down_proj.base.weight
+    x_BTH = torch.randn(1, 4, num_inputs, generator=torch.Generator().manual_seed(0)).to(weight.dtype)
+    spans, block.down_proj.routing.spans = block.down_proj.routing.spans, []
+    try:
+        gate_TI, up_TI = block.gate_proj(x_BTH)[0], block.up_proj(x_BTH)[0]
+        mine = down_of(gate_TI, up_TI, block.down_proj.base, None, _KNOWN[type(block.act_fn)])
+        theirs = block(x_BTH)[0]
+    finally:
+        block.down_proj.routing.spans = spans
+    return float((mine - theirs).abs().max()) <= _CLOSE * float(theirs.abs().max())

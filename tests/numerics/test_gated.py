@@ -1,0 +1,104 @@
+"""A gated block that remembers less gives the same answer and the same gradients as the block of transformers."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from transformers.models.llama.modeling_llama import LlamaMLP
+
+from outcrop.network import adapter_files, adapters, gated, load
+from outcrop.network.adapters import Span
+from outcrop.network.method import LoRA, Method
+from tests.tiny import tiny_model
+
+NAME = "trained"
+
+
+def network_with(base: Path, method: Method | None, *, lean: bool) -> nn.Module:
+    """With random weights in every adapter, or, for None, all of its own weights learning."""
+    network = load.load_base(base, trainable=method is None)
+    routing = adapters.hold_adapters(network)
+    generator = torch.Generator().manual_seed(1)
+    if method is None:
+        network.requires_grad_(True)
+    else:
+        for parameter in adapter_files.add_new(network, NAME, method, generator):
+            parameter.data.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
+        routing.spans = [Span(0, 700, NAME)]
+    if lean:
+        assert gated.make_lean(network) == 2
+    return network
+
+
+def blocks(network: nn.Module) -> list[nn.Module]:
+    return [layer.mlp for layer in network.model.layers]  # type: ignore[attr-defined,union-attr]
+
+
+def learned(network: nn.Module) -> list[torch.Tensor]:
+    updates = [
+        p for _, layer in adapters.layers(network) for u in layer.updates.values() for p in u.parameters().values()
+    ]
+    return [parameter for parameter in [*network.parameters(), *updates] if parameter.requires_grad]
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gemma2", "olmo2"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        LoRA(rank=4, alpha=8),
+        LoRA(rank=4, alpha=8, targets=("up_proj", "q_proj")),  # nothing is learned in the last product
+        LoRA(rank=4, alpha=8, decomposed=True),
+        None,
+    ],
+    ids=["lora", "elsewhere", "dora", "full"],
+)
+def test_a_lean_block_answers_and_learns_as_its_own_does(
+    architecture: str, method: Method | None, tmp_path: Path
+) -> None:
+    base = tiny_model(tmp_path, architecture)
+    plain, lean = (network_with(base, method, lean=is_lean) for is_lean in (False, True))
+    x = torch.randn(1, 700, plain.config.hidden_size, generator=torch.Generator().manual_seed(2))  # two parts
+    found = []
+    for network in (plain, lean):
+        mine = x.clone().requires_grad_()
+        y = mine
+        for block in blocks(network):
+            y = block(y)
+        y.square().sum().backward()
+        found.append([y.detach(), mine.grad, *[p.grad for p in learned(network) if p.grad is not None]])
+    assert len(found[0]) == len(found[1]) > 2
+    for wanted, got in zip(*found, strict=True):
+        assert (got - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+
+
+def test_a_lean_block_remembers_gate_and_up_alone(tmp_path: Path) -> None:
+    base = tiny_model(tmp_path, "llama")
+    kept = []
+    for lean in (False, True):
+        network = network_with(base, LoRA(rank=4, alpha=8), lean=lean)
+        x = torch.randn(1, 700, network.config.hidden_size, requires_grad=True)
+        seen: dict[int, int] = {}
+
+        def remember(tensor: torch.Tensor, seen: dict[int, int] = seen) -> torch.Tensor:
+            if tensor.shape[-1] == network.config.intermediate_size and 700 in tensor.shape:
+                seen[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(remember, lambda tensor: tensor):
+            y = blocks(network)[0](x)
+        kept.append(len(seen))
+        del y
+    assert kept == [4, 2]
+
+
+def test_a_block_that_does_something_else_is_left_alone(tmp_path: Path) -> None:
+    class Doubling(LlamaMLP):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return 2 * super().forward(x)
+
+    network = load.load_base(tiny_model(tmp_path, "llama"))
+    adapters.hold_adapters(network)
+    for block in blocks(network):
+        block.__class__ = Doubling
+    assert gated.make_lean(network) == 0
