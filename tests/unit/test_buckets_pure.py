@@ -253,12 +253,3 @@ def test_a_conditional_write(current: ObjectRecord | None, asked: Conditions, an
 )
 def test_a_marker_in_a_group_skips_the_group(marker: str, prefix: str, delimiter: str, start: bytes) -> None:
     assert listing.after_marker(marker, prefix, delimiter) == start
-
-
-@pytest.mark.parametrize("token", ["", "x", "YWJj", "é"])
-def test_a_broken_continuation_token_is_refused(token: str) -> None:
-    with pytest.raises(ServiceRefusal) as refused:
-        listing.read_token(token)
-
-    assert code_of(refused) == ("InvalidArgument", 400)
-    assert refused.value.message == "The continuation token provided is incorrect"
