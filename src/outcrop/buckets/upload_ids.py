@@ -1,7 +1,7 @@
 """Ids of uploads in parts, which sort as the uploads began.
 
-S3 lists the uploads of one key in the order in which they began, and goes on with ids greater than the marker. Both hold
-where the id begins with the time, also when the upload at the marker has ended meanwhile.
+S3 lists the uploads of one key in the order in which they began, and goes on with ids greater than the marker. Both
+hold where the id begins with the time, also when the upload at the marker has ended meanwhile.
 """
 
 import re
