@@ -46,6 +46,8 @@ class Listing:
     "Members of every request."
     filters: dict[str, tuple[Any, Kept]] = field(default_factory=dict)
     "Member -> a value, and which of the rows it keeps."
+    only_first: frozenset[str] = frozenset()
+    "Filters of the first page, whose work a token then does."
     is_ordered: bool = True
     "Whether an answer shows its rows in the order of the pages, and not by kinds."
     sorted_by: str | None = None
@@ -60,6 +62,8 @@ class Listing:
     "Member of the request -> where in the answer before it is taken from."
     is_opaque: bool = True
     "Whether the token means nothing to clients; S3's older listings go on from a key that they may name themselves."
+    wrong_sizes: tuple[int, ...] = (0, 1001)
+    "Sizes of a page that are refused."
     refusal: str = "ValidationException"
     "The code that a wrong token or size is refused with."
 

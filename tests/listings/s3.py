@@ -1,4 +1,4 @@
-"""S3's list operations. The older ones go on from a key that clients may name themselves; only two tokens are opaque."""
+"""S3's list operations. The older ones go on from a key that clients may name themselves; ContinuationToken is opaque."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ BUCKET, KEY, WHOLE = "listed", "uploading", "whole"
 PART = b"x" * 5 * 1024 * 1024
 # Who asks, who pays, and in what form the answer comes; none of them chooses rows.
 FORM = frozenset({
-    "EncodingType", "ExpectedBucketOwner", "FetchOwner", "OptionalObjectAttributes", "RequestPayer",
+    "EncodingType", "ExpectedBucketOwner", "FetchOwner", "RequestPayer",
     "SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5",
 })  # fmt: skip
 
@@ -26,6 +26,7 @@ def s3(operation: str, rows: str, name: str, **fields: Any) -> Listing:
         prepare=fields.pop("prepare", make_bucket),
         asked=fields.pop("asked", lambda _: {"Bucket": BUCKET}),
         refusal="InvalidArgument",
+        wrong_sizes=fields.pop("wrong_sizes", (-1,)),
         not_filters=FORM,
         **fields,
     )
@@ -55,7 +56,9 @@ def objects(operation: str, rows: str = "Contents", **fields: Any) -> Listing:
         "Delimiter": ("/", lambda _: False),  # all of them are folded into two prefixes
     }
     filters |= fields.pop("filters", {})
-    return s3(operation, rows, "Key", add=add_object, remove=remove_object, size="MaxKeys", filters=filters, **fields)
+    refused = {"OptionalObjectAttributes": ["Colour"], **fields.pop("refused", {})}
+    rows_of = {"add": add_object, "remove": remove_object, "size": "MaxKeys", "filters": filters, "refused": refused}
+    return s3(operation, rows, "Key", **rows_of, **fields)
 
 
 def add_bucket(house: Running, number: int) -> str:
@@ -109,7 +112,7 @@ def make_of_parts(house: Running) -> None:
 
 def never_set(operation: str) -> Listing:
     """What cannot be set on a bucket: listed as nothing."""
-    return s3(operation, "[]", "Id", tokens={"ContinuationToken": "NextContinuationToken"}, is_opaque=False)
+    return s3(operation, "[]", "Id", tokens={"ContinuationToken": "NextContinuationToken"})
 
 
 LISTINGS = [
@@ -121,8 +124,8 @@ LISTINGS = [
         remove=lambda house, name: client(house).delete_bucket(Bucket=name),
         asked=lambda _: {},
         size="MaxBuckets",
+        wrong_sizes=(-1, 0, 10_001),
         tokens={"ContinuationToken": "ContinuationToken"},
-        is_opaque=False,  # any name of a bucket is a place, there or not
         filters={
             "Prefix": ("even-", lambda row: row["Name"].startswith("even-")),
             "BucketRegion": ("eu-west-1", lambda row: row["BucketRegion"] == "eu-west-1"),
@@ -132,6 +135,7 @@ LISTINGS = [
         "ListObjectsV2",
         tokens={"ContinuationToken": "NextContinuationToken"},
         filters={"StartAfter": ("even/row-2", lambda row: row["Key"] > "even/row-2")},
+        only_first=frozenset({"StartAfter"}),
     ),
     objects("ListObjects", tokens={"Marker": "NextMarker || Contents[-1].Key"}, is_opaque=False),
     objects(

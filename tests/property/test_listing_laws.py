@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outcrop.buckets.listing import Asked, Listing, group_of, list_page, read_token, write_token
+from outcrop.buckets.listing import Asked, Listing, group_of, list_page
 from outcrop.buckets.records import ObjectRecord
 from outcrop.settings import Settings
 from outcrop.store.resources import Resource, SortKey
@@ -52,7 +52,7 @@ def test_pages_of_any_size_add_up_to_the_sorted_keys(present: set[str], prefix: 
         assert page.count <= size
         assert page.next_start is None or page.count == size
         seen += entries(page)
-        start = None if page.next_start is None else read_token(write_token(page.next_start))
+        start = page.next_start
 
     assert seen == expected(present, prefix, delimiter)
 

@@ -37,23 +37,33 @@ def noted(store: Store) -> list[str]:
         return sorted(connection.execute(sql.text("select text from notes")).scalars())
 
 
-def test_changes_that_wait_share_a_commit_and_keep_their_own_refusals(store: Store) -> None:
-    grouping, commits = Grouping(store.engine), []
-    sql.event.listen(store.engine, "commit", lambda _: commits.append(1))
-    first_is_in, others_wait = threading.Event(), threading.Event()
+class Held:
+    """Changes of which the one named "first" waits within its transaction until it is let go."""
 
-    def note(text: str) -> str:
+    def __init__(self) -> None:
+        self.first_is_in, self.others_wait = threading.Event(), threading.Event()
+
+    def note(self, text: str) -> Callable[[Connection], str]:
         def change(connection: Connection) -> str:
             if text == "first":
-                first_is_in.set()
-                assert others_wait.wait(30)
+                self.first_is_in.set()
+                assert self.others_wait.wait(30)
             if text == "refused":
                 raise Invalid("refused")
             connection.execute(INSERT, {"text": text})
             return text
 
+        return change
+
+
+def test_changes_that_wait_share_a_commit_and_keep_their_own_refusals(store: Store) -> None:
+    grouping, commits = Grouping(store.engine), []
+    sql.event.listen(store.engine, "commit", lambda _: commits.append(1))
+    held = Held()
+
+    def note(text: str) -> str:
         try:
-            return grouping.make(change)
+            return grouping.make(held.note(text))
         except Invalid as error:
             return error.message.upper()
         except sql.exc.IntegrityError:
@@ -61,11 +71,11 @@ def test_changes_that_wait_share_a_commit_and_keep_their_own_refusals(store: Sto
 
     with ThreadPoolExecutor(5) as threads:
         first = threads.submit(note, "first")
-        assert first_is_in.wait(30)
+        assert held.first_is_in.wait(30)
         others = [threads.submit(note, text) for text in ("a", "refused", "b")]
         while len(grouping._queue) < 3:
             threading.Event().wait(0.005)
-        others_wait.set()
+        held.others_wait.set()
         assert [each.result() for each in (first, *others)] == ["first", "a", "REFUSED", "b"]
     assert len(commits) == 2
     assert note("a") == "TWICE"
@@ -92,28 +102,16 @@ def test_one_change_that_breaks_the_transaction_breaks_no_other(store: Store) ->
 def test_tasks_share_a_commit_with_each_other_and_keep_their_own_refusals(store: Store) -> None:
     grouping, commits = Grouping(store.engine), []
     sql.event.listen(store.engine, "commit", lambda _: commits.append(1))
-    first_is_in, others_wait = threading.Event(), threading.Event()
-
-    def note(text: str) -> Callable[[Connection], str]:
-        def change(connection: Connection) -> str:
-            if text == "first":
-                first_is_in.set()
-                assert others_wait.wait(30)
-            if text == "refused":
-                raise Invalid("refused")
-            connection.execute(INSERT, {"text": text})
-            return text
-
-        return change
+    held = Held()
 
     async def all_of_them() -> list[str | BaseException]:
-        first = asyncio.create_task(grouping.made(note("first")))
-        assert await asyncio.to_thread(first_is_in.wait, 30)
-        others = [asyncio.create_task(grouping.made(note(text))) for text in ("a", "refused", "left", "b")]
+        first = asyncio.create_task(grouping.made(held.note("first")))
+        assert await asyncio.to_thread(held.first_is_in.wait, 30)
+        others = [asyncio.create_task(grouping.made(held.note(text))) for text in ("a", "refused", "left", "b")]
         while len(grouping._queue) < 4:
             await asyncio.sleep(0.005)
         others[2].cancel()
-        others_wait.set()
+        held.others_wait.set()
         return await asyncio.gather(first, *others, return_exceptions=True)
 
     first, a, refused, left, b = asyncio.run(all_of_them())

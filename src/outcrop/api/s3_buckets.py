@@ -1,6 +1,5 @@
 """S3: buckets, and the listings of what is in them."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
 from outcrop.api.call import Answered, Call, Handler
@@ -10,10 +9,10 @@ from outcrop.api.s3_members import (
     STANDARD,
     check_call,
     etag_of,
-    limit_of,
     owner_of,
     url_encoded,
 )
+from outcrop.api.s3_paging import check_version_marker, limit_of, limit_of_buckets, read_token, write_token
 from outcrop.buckets import listing, refusals
 from outcrop.buckets.records import BucketRecord, ObjectRecord
 from outcrop.buckets.tagging import NEW_BUCKET_TAGS, parse_tags
@@ -49,36 +48,35 @@ def get_bucket_location(platform: Platform, call: Call) -> Answered:
 
 def list_buckets(platform: Platform, call: Call) -> Answered:
     params = call.params
-    prefix, region, after = params.get("Prefix", ""), params.get("BucketRegion"), _name_in(params)
-    most = limit_of(call, "MaxBuckets", 10_000)
+    prefix, region, most = params.get("Prefix", ""), params.get("BucketRegion"), limit_of_buckets(call)
+    after = (read_token(call) or b"").decode()
     wanted = [
         bucket
         for bucket in platform.buckets.all()
         if bucket.name.startswith(prefix) and region in (None, bucket.region) and bucket.name > after
     ]
     page = wanted[:most]
-    more = len(wanted) > most and page
     return {
         "Buckets": [_bucket(bucket) for bucket in page],
         "Owner": owner_of(call),
         "Prefix": params.get("Prefix"),
-        "ContinuationToken": urlsafe_b64encode(page[-1].name.encode()).decode() if more else None,
+        "ContinuationToken": write_token(call, page[-1].name.encode()) if len(wanted) > most else None,
     }
 
 
 def list_objects_v2(platform: Platform, call: Call) -> Answered:
     params = call.params
     token, after = params.get("ContinuationToken"), params.get("StartAfter")
-    start = listing.after_key(after) if after else b""
-    if token is not None:  # it knows where the page before ended, StartAfter only where the first began
-        start = listing.read_token(token)
+    start = read_token(call)
+    if start is None:  # a token knows where the page before ended, StartAfter only where the first began
+        start = listing.after_key(after) if after else b""
     page = platform.buckets.list_objects(params["Bucket"], _asked(call, start))
     owner = owner_of(call) if params.get("FetchOwner") else None
     return {
         **_page(call, page, owner),
         "KeyCount": page.count,
         "ContinuationToken": token,
-        "NextContinuationToken": None if page.next_start is None else listing.write_token(page.next_start),
+        "NextContinuationToken": None if page.next_start is None else write_token(call, page.next_start),
         "StartAfter": None if token is not None else url_encoded(call, after),
     }
 
@@ -100,6 +98,7 @@ def list_objects(platform: Platform, call: Call) -> Answered:
 def list_object_versions(platform: Platform, call: Call) -> Answered:
     """The objects as S3 lists those of an unversioned bucket: each has one version, "null"."""
     params = call.params
+    check_version_marker(call, NULL_VERSION)
     marker = params.get("KeyMarker", "")
     start = listing.after_marker(marker, params.get("Prefix", ""), params.get("Delimiter", "")) if marker else b""
     page = platform.buckets.list_objects(params["Bucket"], _asked(call, start))
@@ -121,12 +120,22 @@ def list_object_versions(platform: Platform, call: Call) -> Answered:
 
 def _asked(call: Call, start: bytes) -> listing.Asked:
     check_call(call)
+    _check_optional_attributes(call)
     return listing.Asked(
         prefix=call.params.get("Prefix", ""),
         delimiter=call.params.get("Delimiter", ""),
         start=start,
         max_keys=limit_of(call, "MaxKeys"),
     )
+
+
+def _check_optional_attributes(call: Call) -> None:
+    """RestoreStatus, the one there is, is told of objects brought back from an archive: never, since none is here."""
+    for name in call.params.get("OptionalObjectAttributes", []):
+        if name != "RestoreStatus":
+            raise refusals.invalid_argument(
+                "x-amz-optional-object-attributes", name, f"OptionalObjectAttributes: {name} is none of RestoreStatus."
+            )
 
 
 def _page(call: Call, page: listing.Listing, owner: dict[str, str] | None) -> dict[str, Any]:
@@ -164,16 +173,6 @@ def _bucket(bucket: BucketRecord) -> dict[str, Any]:
         "BucketRegion": bucket.region,
         "BucketArn": f"arn:aws:s3:::{bucket.name}",
     }
-
-
-def _name_in(params: dict[str, Any]) -> str:
-    token = params.get("ContinuationToken", "")
-    try:
-        return urlsafe_b64decode(token.encode()).decode()
-    except ValueError:
-        raise refusals.invalid_argument(
-            "continuation-token", token, "The continuation token provided is incorrect"
-        ) from None
 
 
 OPERATIONS: dict[str, Handler] = {

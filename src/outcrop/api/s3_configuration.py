@@ -7,6 +7,7 @@ from typing import Any
 from outcrop.api.call import Answer, Answered, Call, Handler
 from outcrop.api.platform import Platform
 from outcrop.api.s3_members import check_call, owner_of, place_of
+from outcrop.api.s3_paging import read_token
 from outcrop.buckets import cors, refusals
 from outcrop.buckets.tagging import BUCKET_TAGS, parse_tags
 from outcrop.errors import ServiceRefusal
@@ -59,10 +60,6 @@ _ALWAYS: dict[str, dict[str, Any]] = {
             "RestrictPublicBuckets": True,
         }
     },
-    "ListBucketAnalyticsConfigurations": {"IsTruncated": False},
-    "ListBucketIntelligentTieringConfigurations": {"IsTruncated": False},
-    "ListBucketInventoryConfigurations": {"IsTruncated": False},
-    "ListBucketMetricsConfigurations": {"IsTruncated": False},
     # Nothing was set, so nothing is taken away, which S3 acknowledges.
     "DeleteBucketPolicy": {},
     "DeleteBucketLifecycle": {},
@@ -151,6 +148,14 @@ def unset_or_always(platform: Platform, call: Call) -> Answered:
     return dict(_ALWAYS[call.operation])
 
 
+def list_none(platform: Platform, call: Call) -> Answered:
+    """Configurations of which none can be set. No page of none goes on, so every token is another query's."""
+    check_call(call)
+    platform.buckets.head(call.params["Bucket"])
+    read_token(call)
+    return {"IsTruncated": False}
+
+
 def _owners_alone(call: Call) -> dict[str, Any]:
     owner = owner_of(call)
     return {"Owner": owner, "Grants": [{"Grantee": {**owner, "Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"}]}
@@ -170,5 +175,9 @@ OPERATIONS: dict[str, Handler] = {
     "PutBucketVersioning": put_bucket_versioning,
     "GetBucketAcl": get_bucket_acl,
     "GetObjectAcl": get_object_acl,
+    "ListBucketAnalyticsConfigurations": list_none,
+    "ListBucketIntelligentTieringConfigurations": list_none,
+    "ListBucketInventoryConfigurations": list_none,
+    "ListBucketMetricsConfigurations": list_none,
     **dict.fromkeys([*_UNSET, *_ALWAYS], unset_or_always),
 }

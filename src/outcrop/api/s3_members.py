@@ -217,16 +217,6 @@ def url_encoded(call: Call, text: str | None) -> str | None:
     return quote(text, safe="/")
 
 
-def limit_of(call: Call, member: str, most: int = 1000) -> int:
-    """How many entries a listing may have. Raises InvalidArgument for a negative number."""
-    asked = int(call.params.get(member, most))
-    if asked < 0:
-        raise refusals.invalid_argument(
-            member, str(asked), f"Argument {member} must be an integer between 0 and {most}"
-        )
-    return min(asked, most)
-
-
 def _header_text(value: str | datetime) -> str:
     return value.isoformat() if isinstance(value, datetime) else value
 

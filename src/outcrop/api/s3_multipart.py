@@ -14,7 +14,6 @@ from outcrop.api.s3_members import (
     conditions_of,
     details_of,
     given_checksum,
-    limit_of,
     owner_of,
     place_of,
     promise_of,
@@ -22,11 +21,13 @@ from outcrop.api.s3_members import (
     source_of,
     url_encoded,
 )
+from outcrop.api.s3_paging import limit_of
 from outcrop.buckets import checksums, conditions, refusals
 from outcrop.buckets.checksums import ChecksumType
 from outcrop.buckets.conditions import Stretch
 from outcrop.buckets.listing import group_of
 from outcrop.buckets.records import ObjectRecord, PartRecord, UploadRecord
+from outcrop.buckets.upload_ids import LAST_UPLOAD_ID, is_upload_id
 from outcrop.buckets.uploads import ChosenPart
 
 _COPY_RANGE = re.compile(r"bytes=(\d+)-(\d+)", re.ASCII)
@@ -107,7 +108,7 @@ def list_parts(platform: Platform, call: Call) -> Answered:
         "PartNumberMarker": marker,
         "NextPartNumberMarker": page[-1].number if page else 0,
         "MaxParts": most,
-        "IsTruncated": len(wanted) > most,
+        "IsTruncated": len(wanted) > most > 0,
         # An upload that asked for no checksum tells none, though its sender may have sent one with each part.
         "Parts": [_part(part, with_checksum=upload.algorithm is not None) for part in page],
         "Initiator": owner_of(call),
@@ -134,7 +135,7 @@ def list_multipart_uploads(platform: Platform, call: Call) -> Answered:
         "NextUploadIdMarker": last.id if isinstance(last, UploadRecord) else "",
         "MaxUploads": most,
         "EncodingType": params.get("EncodingType"),
-        "IsTruncated": len(entries) > most,
+        "IsTruncated": len(entries) > most > 0,
         "Uploads": [_upload(call, entry) for entry in page if isinstance(entry, UploadRecord)],
         "CommonPrefixes": [{"Prefix": url_encoded(call, entry)} for entry in page if isinstance(entry, str)],
     }
@@ -144,8 +145,9 @@ def _entries(uploads: list[UploadRecord], params: dict[str, Any]) -> list[Upload
     """Uploads behind the marker under the prefix, with the groups that the delimiter makes folded into their names."""
     prefix, delimiter = params.get("Prefix", ""), params.get("Delimiter", "")
     entries: list[UploadRecord | str] = []
-    for upload in _behind_marker(uploads, params.get("KeyMarker", ""), params.get("UploadIdMarker", "")):
-        if not upload.key.startswith(prefix):
+    marker = _marker(uploads, params.get("KeyMarker", ""), params.get("UploadIdMarker", ""))
+    for upload in uploads:
+        if (upload.key.encode(), upload.id) <= marker or not upload.key.startswith(prefix):
             continue
         group = group_of(upload.key, prefix, delimiter)
         if group is None:
@@ -155,17 +157,18 @@ def _entries(uploads: list[UploadRecord], params: dict[str, Any]) -> list[Upload
     return entries
 
 
-def _behind_marker(uploads: list[UploadRecord], key: str, upload_id: str) -> list[UploadRecord]:
+def _marker(uploads: list[UploadRecord], key: str, upload_id: str) -> tuple[bytes, str]:
+    """Key and upload id that the listing goes on behind. Raises InvalidArgument for no id, or that of another key.
+
+    An upload may have ended between two pages, so that its id need not be there.
+    """
     if not key:  # then the id of an upload says nothing, to S3 either
-        return uploads
-    ids = [upload.id for upload in uploads if upload.key == key]
-    if upload_id and upload_id not in ids:
-        # It may have ended between two pages: then its key comes once more. But the id of another key is wrong.
-        if any(upload.id == upload_id for upload in uploads):
-            raise refusals.invalid_argument("upload-id-marker", upload_id, "Invalid uploadId marker")
-        ids = []
-    seen = set(ids[: ids.index(upload_id) + 1] if upload_id in ids else ids)
-    return [upload for upload in uploads if upload.key.encode() >= key.encode() and upload.id not in seen]
+        return b"", ""
+    if not upload_id:
+        return key.encode(), LAST_UPLOAD_ID
+    if not is_upload_id(upload_id) or any(upload.id == upload_id and upload.key != key for upload in uploads):
+        raise refusals.invalid_argument("upload-id-marker", upload_id, "Invalid uploadId marker")
+    return key.encode(), upload_id
 
 
 def _key_of(entry: UploadRecord | str) -> str:

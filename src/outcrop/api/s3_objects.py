@@ -14,11 +14,11 @@ from outcrop.api.s3_members import (
     conditions_of,
     details_of,
     etag_of,
-    limit_of,
     place_of,
     promise_of,
     source_of,
 )
+from outcrop.api.s3_paging import limit_of
 from outcrop.buckets import checksums, conditions, refusals
 from outcrop.buckets.conditions import Conditions, Stretch
 from outcrop.buckets.content_records import Piece

@@ -3,11 +3,10 @@
 import base64
 import binascii
 import hashlib
-import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from outcrop.buckets import crc, refusals
 
@@ -45,39 +44,41 @@ class Running(Protocol):
     def digest(self) -> bytes: ...
 
 
+class _Crc(NamedTuple):
+    """One of the cyclic redundancy checks, and how many bytes it has."""
+
+    model: crc.Model
+    size: int
+
+
+_CRCS = {
+    Algorithm.CRC32: _Crc(crc.CRC32, 4),
+    Algorithm.CRC32C: _Crc(crc.CRC32C, 4),
+    Algorithm.CRC64NVME: _Crc(crc.CRC64NVME, 8),
+}
+
+
 class _RunningCrc:
-    def __init__(self, step: Callable[[bytes, int], int], size: int) -> None:
-        self._step = step
-        self._size = size
+    def __init__(self, of: _Crc) -> None:
+        self._of = of
         self._value = 0
 
     def update(self, data: bytes) -> None:
-        self._value = self._step(data, self._value)
+        self._value = self._of.model.calc(data, self._value)
 
     def digest(self) -> bytes:
-        return self._value.to_bytes(self._size, "big")
-
-
-_POLYNOMIALS = {
-    Algorithm.CRC32: crc.CRC32,
-    Algorithm.CRC32C: crc.CRC32C,
-    Algorithm.CRC64NVME: crc.CRC64NVME,
-}
+        return self._value.to_bytes(self._of.size, "big")
 
 
 def running(algorithm: Algorithm) -> Running:
     """A new checksum to feed."""
     match algorithm:
-        case Algorithm.CRC32:
-            return _RunningCrc(zlib.crc32, 4)
-        case Algorithm.CRC32C:
-            return _RunningCrc(lambda data, before: crc.crc(data, crc.CRC32C, before), 4)
-        case Algorithm.CRC64NVME:
-            return _RunningCrc(lambda data, before: crc.crc(data, crc.CRC64NVME, before), 8)
         case Algorithm.SHA1:
             return hashlib.sha1(usedforsecurity=False)
         case Algorithm.SHA256:
             return hashlib.sha256()
+        case Algorithm.CRC32 | Algorithm.CRC32C | Algorithm.CRC64NVME:
+            return _RunningCrc(_CRCS[algorithm])
 
 
 def parse_algorithm(name: str) -> Algorithm:
@@ -117,11 +118,11 @@ def of_parts(algorithm: Algorithm, values: Iterable[str]) -> Checksum:
 
 def joined(algorithm: Algorithm, parts: Iterable[tuple[str, int]]) -> Checksum:
     """The checksum of all bytes from the (checksum, size) of their parts, which only the CRCs allow."""
-    polynomial = _POLYNOMIALS[algorithm]
+    of = _CRCS[algorithm]
     whole = 0
     for value, size in parts:
-        whole = crc.joined(whole, int.from_bytes(base64.b64decode(value)), size, polynomial)
-    return Checksum(algorithm=algorithm, value=encoded(whole.to_bytes(polynomial.width // 8, "big")))
+        whole = of.model.combine(whole, int.from_bytes(base64.b64decode(value)), size)
+    return Checksum(algorithm=algorithm, value=encoded(whole.to_bytes(of.size, "big")))
 
 
 def default_type(algorithm: Algorithm) -> ChecksumType:

@@ -4,17 +4,13 @@ A page knows where the next one begins: a byte string that no listed key or fold
 removed between two pages therefore neither repeat nor hide another key. Fetching is passed in; nothing here knows SQL.
 """
 
-import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from outcrop.buckets import refusals
 from outcrop.buckets.records import ObjectRecord
 
 MAX_KEYS = 1000
 _FOLDING_BATCH = 64
-_TOKEN_MARK = b"from:"
 
 Fetch = Callable[[bytes, bytes | None, int], list[ObjectRecord]]
 """(start, end, limit) -> the first `limit` objects with start <= key < end, in order."""
@@ -91,21 +87,6 @@ def group_of(key: str, prefix: str, delimiter: str) -> str | None:
         return None
     head, found, _ = key[len(prefix) :].partition(delimiter)
     return prefix + head + found if found else None
-
-
-def write_token(start: bytes) -> str:
-    return urlsafe_b64encode(_TOKEN_MARK + start).decode()
-
-
-def read_token(token: str) -> bytes:
-    """Raises InvalidArgument for what is no token of ours."""
-    try:
-        content = urlsafe_b64decode(token.encode())
-    except (binascii.Error, ValueError):
-        content = b""
-    if not content.startswith(_TOKEN_MARK):
-        raise refusals.invalid_argument("continuation-token", token, "The continuation token provided is incorrect")
-    return content.removeprefix(_TOKEN_MARK)
 
 
 def _add(page: Listing, found: ObjectRecord, asked: Asked) -> bytes:

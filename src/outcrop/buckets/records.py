@@ -224,10 +224,11 @@ def upload_by_point(points: PointReads, upload_id: str) -> UploadRecord | None:
 
 
 def uploads_of(connection: Connection, bucket: str) -> list[UploadRecord]:
-    """By key, then by when they began."""
+    """By key, then by id, and so by when they began: see `upload_ids.py`."""
     query = sql.select(_uploads).where(_uploads.c.bucket == bucket)
-    rows = connection.execute(query.order_by(_uploads.c.key, _uploads.c.created, _uploads.c.id))
-    return [_upload(row._asdict()) for row in rows]
+    found = [_upload(row._asdict()) for row in connection.execute(query)]
+    # Not by the database: letters of an id have an order of their own in some of Postgres's collations.
+    return sorted(found, key=lambda upload: (upload.key.encode(), upload.id))
 
 
 def remove_upload(connection: Connection, upload_id: str, *, at: datetime) -> None:

@@ -4,7 +4,6 @@ Each part is a content of its own. Completing names the chosen parts as the piec
 one short transaction that reads no byte, however long the parts are; until then the object that was there stays.
 """
 
-import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,6 +24,7 @@ from outcrop.buckets.mounts import Mounts
 from outcrop.buckets.names import Place
 from outcrop.buckets.receiving import Promise, Reception, receive
 from outcrop.buckets.records import Details, ObjectRecord, PartRecord, UploadRecord
+from outcrop.buckets.upload_ids import draw_upload_id
 from outcrop.clock import Clock
 from outcrop.errors import ServiceRefusal
 from outcrop.store.database import alone, reading, writing
@@ -68,11 +68,12 @@ class Uploads:
         if algorithm is not None:
             checksum_type = checksum_type or checksums.default_type(algorithm)
             checksums.check_type(algorithm, checksum_type)
+        now = self._clock.now()
         upload = UploadRecord(
-            id=secrets.token_urlsafe(32),
+            id=draw_upload_id(now),
             bucket=place.bucket,
             key=place.key,
-            created=self._clock.now(),
+            created=now,
             details=details,
             algorithm=algorithm,
             checksum_type=checksum_type,

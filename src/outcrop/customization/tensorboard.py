@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from outcrop.buckets.crc import CRC32C, crc
+from outcrop.buckets.crc import CRC32C
 
 _VERSION = b"brain.Event:2"
 _SCALARS: Mapping[str, Mapping[str, str]] = {
@@ -90,5 +90,5 @@ def _record(content: bytes) -> bytes:
 
 
 def _masked(content: bytes) -> bytes:
-    check = crc(content, CRC32C)
+    check = CRC32C.calc(content, 0)
     return struct.pack("<I", ((check >> 15 | check << 17) + 0xA282EAD8) & 0xFFFFFFFF)
