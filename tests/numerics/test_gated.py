@@ -1,6 +1,7 @@
 """A gated block that remembers less gives the same answer and the same gradients as the block of transformers."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,13 +10,13 @@ from transformers.models.llama.modeling_llama import LlamaMLP
 
 from outcrop.network import adapter_files, adapters, gated, load
 from outcrop.network.adapters import Span
-from outcrop.network.method import LoRA, Method
+from outcrop.network.method import LoRA
 from tests.tiny import tiny_model
 
 NAME = "trained"
 
 
-def network_with(base: Path, method: Method | None, *, lean: bool) -> nn.Module:
+def network_with(base: Path, method: LoRA | None, *, lean: bool) -> Any:
     """With random weights in every adapter, or, for None, all of its own weights learning."""
     network = load.load_base(base, trainable=method is None)
     routing = adapters.hold_adapters(network)
@@ -31,8 +32,8 @@ def network_with(base: Path, method: Method | None, *, lean: bool) -> nn.Module:
     return network
 
 
-def blocks(network: nn.Module) -> list[nn.Module]:
-    return [layer.mlp for layer in network.model.layers]  # type: ignore[attr-defined,union-attr]
+def blocks(network: Any) -> list[nn.Module]:
+    return [layer.mlp for layer in network.model.layers]
 
 
 def learned(network: nn.Module) -> list[torch.Tensor]:
@@ -54,7 +55,7 @@ def learned(network: nn.Module) -> list[torch.Tensor]:
     ids=["lora", "elsewhere", "dora", "full"],
 )
 def test_a_lean_block_answers_and_learns_as_its_own_does(
-    architecture: str, method: Method | None, tmp_path: Path
+    architecture: str, method: LoRA | None, tmp_path: Path
 ) -> None:
     base = tiny_model(tmp_path, architecture)
     plain, lean = (network_with(base, method, lean=is_lean) for is_lean in (False, True))
@@ -65,7 +66,7 @@ def test_a_lean_block_answers_and_learns_as_its_own_does(
         y = mine
         for block in blocks(network):
             y = block(y)
-        y.square().sum().backward()
+        torch.autograd.backward(y.square().sum())
         found.append([y.detach(), mine.grad, *[p.grad for p in learned(network) if p.grad is not None]])
     assert len(found[0]) == len(found[1]) > 2
     for wanted, got in zip(*found, strict=True):
@@ -78,10 +79,11 @@ def test_a_lean_block_remembers_gate_and_up_alone(tmp_path: Path) -> None:
     for lean in (False, True):
         network = network_with(base, LoRA(rank=4, alpha=8), lean=lean)
         x = torch.randn(1, 700, network.config.hidden_size, requires_grad=True)
+        width = network.config.intermediate_size
         seen: dict[int, int] = {}
 
-        def remember(tensor: torch.Tensor, seen: dict[int, int] = seen) -> torch.Tensor:
-            if tensor.shape[-1] == network.config.intermediate_size and 700 in tensor.shape:
+        def remember(tensor: torch.Tensor, seen: dict[int, int] = seen, width: int = width) -> torch.Tensor:
+            if tensor.shape[-1] == width and 700 in tensor.shape:
                 seen[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
             return tensor
 
@@ -93,8 +95,8 @@ def test_a_lean_block_remembers_gate_and_up_alone(tmp_path: Path) -> None:
 
 
 def test_a_block_that_does_something_else_is_left_alone(tmp_path: Path) -> None:
-    class Doubling(LlamaMLP):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
+    class Doubling(LlamaMLP):  # type: ignore[misc]
+        def forward(self, x: torch.Tensor) -> Any:
             return 2 * super().forward(x)
 
     network = load.load_base(tiny_model(tmp_path, "llama"))

@@ -112,7 +112,7 @@ def test_rows_under_way_hold_no_more_tokens_than_asked_for(base: Path, batch: li
 
 def test_an_error_in_a_lane_reaches_who_asked(base: Path, batch: list[Example], tmp_path: Path) -> None:
     def work(lane: Lane, row: Row) -> float:
-        if lane.index == 1:
+        if lane.number == 1:
             raise MemoryError("no room")
         return 0.0
 

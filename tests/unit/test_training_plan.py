@@ -67,7 +67,7 @@ def test_a_plan_counts_steps_rows_and_tokens_and_reads_well() -> None:
     assert (plan.steps, plan.steps_per_epoch, plan.num_tokens, plan.num_supervised) == (6, 3, 240, 220)
     assert plan.to_text() == (
         "records      10, the longest of 30 tokens\n"
-        f"steps        6 = 2 epochs x 3\n"
+        "steps        6 = 2 epochs x 3\n"
         "tokens       240, of which 220 are learned\n"
         "rate         0.001 after 3 steps of warmup, then falling evenly to 0\n"
         "evaluations  6\n"

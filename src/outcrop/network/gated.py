@@ -53,9 +53,11 @@ class _Lean:
     def forward(self, x_BTH: Tensor) -> Tensor:
         down = self.down_proj
         update = down.only_update(x_BTH.shape[1])
-        fits = torch.is_grad_enabled() and x_BTH.shape[0] == 1 and _is_plain(update)
-        if not fits:
+        # Nothing, or a LoRA that drops nothing: the sums below are what it does.
+        is_plain = update is None or (isinstance(update, LowRank) and not update.dropout)
+        if not (is_plain and torch.is_grad_enabled() and x_BTH.shape[0] == 1):
             return super().forward(x_BTH)  # type: ignore[misc,no-any-return]
+        assert update is None or isinstance(update, LowRank)
         gate_TI, up_TI = self.gate_proj(x_BTH)[0], self.up_proj(x_BTH)[0]
         return down_of(gate_TI, up_TI, down.base, update, _KNOWN[type(self.act_fn)]).unsqueeze(0)
 
@@ -80,7 +82,8 @@ def down_of(gate_TI: Tensor, up_TI: Tensor, base: nn.Linear, update: LowRank | N
     """base(act(gate) · up) with an adapter's update, y_TO."""
     a_RI, b_OR = (None, None) if update is None else (update.a_RI, update.b_OR)
     scale = 1.0 if update is None else update.scale
-    y_TO: Tensor = _GatedDown.apply(gate_TI, up_TI, base.weight, base.bias, a_RI, b_OR, scale, activation)
+    arguments = (gate_TI, up_TI, base.weight, base.bias, a_RI, b_OR, scale, activation)
+    y_TO: Tensor = _GatedDown.apply(*arguments)  # type: ignore[no-untyped-call]
     return y_TO
 
 
@@ -142,19 +145,14 @@ def _parts(num_tokens: int) -> list[slice]:
     return [slice(start, start + _TOKENS) for start in range(0, num_tokens, _TOKENS)]
 
 
-def _is_gated(module: nn.Module) -> bool:
+def _is_gated(module: Any) -> bool:
     return (
         all(isinstance(getattr(module, part, None), AdapterLinear) for part in _PARTS)
-        and isinstance(getattr(module, "down_proj").base, nn.Linear)
+        and isinstance(module.down_proj.base, nn.Linear)
         and type(getattr(module, "act_fn", None)) in _KNOWN
         and not isinstance(module, _Lean)
         and next(module.parameters()).device.type == "cpu"
     )
-
-
-def _is_plain(update: object) -> bool:
-    """Whether the sums above are what it does: nothing, or a LoRA that drops nothing."""
-    return update is None or (isinstance(update, LowRank) and not update.dropout)
 
 
 @torch.no_grad()

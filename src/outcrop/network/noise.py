@@ -1,4 +1,4 @@
-"""Random numbers of a thread's own. torch has one generator for all threads, so that who draws first would be chance."""
+"""Random numbers of a thread's own: of the one generator that torch has for all, who draws first would be chance."""
 
 import random
 import threading

@@ -4,9 +4,9 @@ A thread that takes a row from end to end waits for nobody. Threads that share e
 other at every one of the thousands of operations of a step, most of them small; where other programs want the cores
 too, they wait most of the time (docs/performance.md).
 
-Every lane sees the same weights through a network of its own and has a gradient of its own. Which records fall to a lane
-depends on their lengths and the number of threads alone, and what the lanes found is added in their order. So equal
-numbers of threads give equal bits, whichever lane is faster.
+Every lane sees the same weights through a network of its own and has a gradient of its own. Which records fall to a
+lane depends on their lengths and the number of threads alone, and what the lanes found is added in their order. So
+equal numbers of threads give equal bits, whichever lane is faster.
 """
 
 import copy
@@ -38,7 +38,7 @@ _SHARING = 0.6
 class Lane(NamedTuple):
     """What one thread computes with."""
 
-    index: int
+    number: int
     network: nn.Module
     routing: Routing
 
@@ -78,6 +78,8 @@ class Lanes:
             return sum(work(self.first, row) for row in rows)
         lanes = self._first(len(shares))
         rows_of_lanes = [rows_of([examples[i] for i in share], token_budget // len(shares)) for share in shares]
+        for rows in rows_of_lanes[1::2]:
+            rows.reverse()  # lest all lanes have their longest rows, which come first, at the same time
         room = _Room(max(token_budget, *(_tokens(row) for rows in rows_of_lanes for row in rows)))
 
         def drive(lane: Lane, rows: Sequence[Row]) -> float:
@@ -88,11 +90,9 @@ class Lanes:
                     total += work(lane, row)
             return total
 
-        # Longest first in one lane and last in the next, lest all have their longest rows at the same time.
-        ordered = [rows if lane.index % 2 == 0 else rows[::-1] for lane, rows in zip(lanes, rows_of_lanes, strict=True)]
         try:
             with ThreadPoolExecutor(len(shares), thread_name_prefix="lane") as threads:
-                return sum(threads.map(drive, lanes, ordered))
+                return sum(threads.map(drive, lanes, rows_of_lanes))
         finally:
             torch.set_num_threads(self._threads)  # new threads begin with the number set last, in whichever thread
 

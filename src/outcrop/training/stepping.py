@@ -82,7 +82,7 @@ def compute_gradient(
     generators = [noise.seeded(f"{draw}/{ranks.rank}/{lane}", place) for lane in range(trained.lanes.most)]
 
     def learn(lane: Lane, row: Row) -> float:
-        with noise.drawn_from(generators[lane.index]):
+        with noise.drawn_from(generators[lane.number]):
             nll = nll_of(lane.network, lane.routing, row).sum()
         torch.autograd.backward(nll / num_supervised)
         return float(nll.detach())

@@ -68,7 +68,7 @@ class TrainedWeights:
             gradient.zero_()
 
     def add_up_gradient(self) -> None:
-        """Over all twins, and over all ranks in one message: every small matrix of an adapter lies in the one vector."""
+        """Over twins, and over all ranks in one message: every small matrix of an adapter lies in the one vector."""
         for gradient in self._others:
             self._gradient.add_(gradient)
         self._ranks.add_up(self._gradient)
