@@ -13,7 +13,7 @@ from outcrop.training import loop
 from outcrop.training.batches import Row
 from outcrop.training.evaluation import score
 from outcrop.training.examples import Example
-from outcrop.training.lanes import Lane, split
+from outcrop.training.lanes import Lane, most_tokens, split
 from outcrop.training.ranks import ALONE
 from outcrop.training.stepping import Trained, compute_gradient
 from outcrop.training.task import TrainingHyper
@@ -137,3 +137,15 @@ def test_as_many_lanes_as_end_soonest(lengths: list[int], threads: int, num_lane
     shares = split(lengths, threads, min(threads, 8))
     assert len(shares) == num_lanes
     assert sorted(index for share in shares for index in share) == list(range(len(lengths)))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "budget", "most"),
+    [
+        ([100, 200, 300], 1024, 1024),
+        ([100, 200, 3000], 1024, 3000),
+        ([1024, 1024, 1024], 1024, 2048),  # else one of two lanes would always wait
+    ],
+)
+def test_as_many_tokens_at_a_time_as_keep_the_lanes_busy(lengths: list[int], budget: int, most: int) -> None:
+    assert most_tokens(lengths, budget, num_lanes=2) == most

@@ -11,6 +11,7 @@ equal numbers of threads give equal bits, whichever lane is faster.
 
 import copy
 import itertools
+import statistics
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -70,9 +71,9 @@ class Lanes:
         return self._lanes[0]
 
     def sum(self, examples: Sequence[Example], token_budget: int, work: Callable[[Lane, Row], float]) -> float:
-        """What `work` gives for the rows of these examples, added up; at most `token_budget` tokens at a time, or one
-        record that is longer."""
-        shares = split([len(example) for example in examples], self._threads, self.most)
+        """What `work` gives for the rows of these examples, added up; no more tokens at a time than `most_tokens`."""
+        lengths = [len(example) for example in examples]
+        shares = split(lengths, self._threads, self.most)
         if len(shares) == 1:
             rows = rows_of(examples, token_budget)
             return sum(work(self.first, row) for row in rows)
@@ -80,7 +81,7 @@ class Lanes:
         rows_of_lanes = [rows_of([examples[i] for i in share], token_budget // len(shares)) for share in shares]
         for rows in rows_of_lanes[1::2]:
             rows.reverse()  # lest all lanes have their longest rows, which come first, at the same time
-        room = _Room(max(token_budget, *(_tokens(row) for rows in rows_of_lanes for row in rows)))
+        room = _Room(most_tokens(lengths, token_budget, num_lanes=len(shares)))
 
         def drive(lane: Lane, rows: Sequence[Row]) -> float:
             torch.set_num_threads(self._threads // len(shares))
@@ -120,6 +121,12 @@ def split(lengths: Sequence[int], threads: int, most: int) -> list[list[int]]:
         return float(fullest / (threads // len(shares)) ** _SHARING)
 
     return min((deal(lengths, num) for num in range(1, max(1, min(most, len(lengths))) + 1)), key=duration)
+
+
+def most_tokens(lengths: Sequence[int], token_budget: int, *, num_lanes: int) -> int:
+    """Of records of these lengths, under way at the same time: the budget; or a record that is longer; or, where most
+    are longer than a lane's part of the budget, one of the usual length in each lane, for none to stand idle."""
+    return max(token_budget, max(lengths), num_lanes * int(statistics.median(lengths)))
 
 
 class _Room:
