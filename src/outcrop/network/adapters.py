@@ -7,7 +7,7 @@ What an adapter does at a layer is an `Update`: `lora.py`, `dora.py`, `oft.py`.
 Shapes: T tokens, I input width, O output width.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
@@ -85,7 +85,7 @@ class AdapterLinear(nn.Module):
         found = self._found()
         if not found:
             return None
-        return found[0][2] if len(found) == 1 and found[0][1] - found[0][0] == num_tokens else SEVERAL
+        return found[0][2] if _covers(found, num_tokens) else SEVERAL
 
     def _found(self) -> list[tuple[int, int, Update]]:
         return [
@@ -96,7 +96,7 @@ class AdapterLinear(nn.Module):
 
     def forward(self, x_BTI: Tensor) -> Tensor:
         found = self._found()
-        if len(found) == 1 and found[0][1] - found[0][0] == x_BTI.shape[1]:
+        if _covers(found, x_BTI.shape[1]):
             update = found[0][2]
             whole: Tensor = update.after(x_BTI, self.base(update.before(x_BTI)), self.base)
             return whole
@@ -110,6 +110,11 @@ class AdapterLinear(nn.Module):
         for start, end, update in found:
             y_BTO[:, start:end] = update.after(x_BTI[:, start:end], y_BTO[:, start:end], self.base)
         return y_BTO
+
+
+def _covers(found: Sequence[tuple[int, int, Update]], num_tokens: int) -> bool:
+    """Whether there is one update for all tokens, or for what a trimmed last layer left of them."""
+    return len(found) == 1 and found[0][0] == 0 and found[0][1] >= num_tokens
 
 
 def weight_of(base: Linear) -> Tensor:

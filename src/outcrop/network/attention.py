@@ -38,12 +38,14 @@ class Layout(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Packed:
     """Whole records side by side in one row, each attending to itself alone (training and scoring)."""
 
     lengths: Sequence[int]
     "Tokens of each record; they fill the row without gap."
+    kept_N: Tensor | None = None
+    "Positions whose hidden states are wanted of a network with a trimmed last layer; None: all."
 
     def attend(self, layer: int, q_HTD: Tensor, k_KTD: Tensor, v_KTD: Tensor, scoring: Scoring) -> Tensor:
         del layer

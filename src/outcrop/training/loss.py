@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from outcrop.network import lm_head, load
+from outcrop.network import last_layer, lm_head, load
 from outcrop.network.adapters import Routing, Span
 from outcrop.network.lm_head import LMHead
 from outcrop.training import cross_entropy as sliced
@@ -27,9 +27,8 @@ def nll_of(network: nn.Module, routing: Routing, row: Row) -> Tensor:
     if head is None:
         logits_NV = load.logits(network, row.ids_1T, row.positions_1T, row.layout, at_N=row.at_N)
         return cross_entropy(logits_NV.float(), row.target_N.to(logits_NV.device), reduction="none")
-    hidden_TH = lm_head.hidden(network, row.ids_1T, row.positions_1T, row.layout)
-    place = hidden_TH.device
-    return sliced.nll(hidden_TH.index_select(0, row.at_N.to(place)), head, row.target_N.to(place))
+    hidden_NH = last_layer.hidden_at(network, row.ids_1T, row.positions_1T, row.layout, row.at_N)
+    return sliced.nll(hidden_NH, head, row.target_N.to(hidden_NH.device))
 
 
 def log_probabilities(network: nn.Module, routing: Routing, ids: list[int]) -> list[float]:
