@@ -4,13 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from outcrop.errors import Invalid
 from outcrop.network.method import Full, LoRA
-from outcrop.training import estimate, memory
+from outcrop.training import duration, estimate, memory
 from outcrop.training.data import read
 from outcrop.training.duration import ATTENTION, BYTES, PRODUCT, RowTime, Speed, pass_time
-from outcrop.training.estimate import Estimate, Lengths, check, lengths_of
+from outcrop.training.estimate import Estimate, Lengths, lengths_of
+from outcrop.training.fitting import check
+from outcrop.training.memory import Holding
 from outcrop.training.plan import plan_training
 from outcrop.training.task import TrainingHyper
 from outcrop.training.tracing import Cost, Op
@@ -18,7 +21,9 @@ from tests.tiny import tiny_model
 from tests.training_runs import HELD_OUT, task
 
 SPEED = Speed(flops=1e9, bytes=1e9, op_s=1e-6)
-HYPER = TrainingHyper(epochs=2, batch_size=4, learning_rate=1e-3, method=LoRA(rank=8, alpha=1), token_budget=256)
+HYPER = TrainingHyper(
+    epochs=2, batch_size=4, learning_rate=1e-3, method=LoRA(rank=8, alpha=1), token_budget=256, threads=1
+)
 LENGTHS = Lengths(training=[60] * 8, supervised=400, validation=[60] * 2)
 
 
@@ -34,36 +39,64 @@ def found(base: Path) -> Estimate:
 
 def cost(*, trained: int = 1000) -> Cost:
     forward = {Op(2e6, 1000): 3.0, Op(0.0, 4000): 2.0}
-    return Cost(
-        weights=4e6, trained=trained, kept=1e6, peak=2e6, forward=forward, backward={Op(1e6, 8, attends=True): 1}
-    )
+    backward = {Op(1e6, 8, attends=True): 1.0}
+    return Cost(weights=4e6, trained=trained, kept=1e6, peak=2e6, forward=forward, backward=backward, scoring=forward)
 
 
 def test_an_adapter_comes_on_top_of_the_weights() -> None:
-    need = memory.memory_of(cost(), own_weights=False, validated=True)
-    assert (need.weights, need.optimizer, need.copies, need.row) == (4_004_000, 12_000, 16_000, 2_000_000)
+    need = memory.memory_of(cost(), [2e6], Holding(lanes=1, own_weights=False, validated=True))
+    assert (need.weights, need.optimizer, need.copies, need.rows) == (4_004_000, 12_000, 16_000, 2_000_000)
     assert need.total == need.process + 4_004_000 + 12_000 + 16_000 + 2_000_000
 
 
 def test_without_validation_no_best_weights_are_kept() -> None:
-    need = memory.memory_of(cost(trained=1_000_000), own_weights=True, validated=False)
+    need = memory.memory_of(cost(trained=1_000_000), [], Holding(lanes=1, own_weights=True, validated=False))
     assert (need.weights, need.optimizer, need.copies) == (4_000_000, 12_000_000, 12_000_000)
+
+
+def test_a_further_lane_holds_a_row_and_a_gradient_and_no_weights() -> None:
+    alone, beside = (
+        memory.memory_of(cost(), [2e6] * lanes, Holding(lanes=lanes, own_weights=False, validated=True))
+        for lanes in (1, 2)
+    )
+    assert (beside.weights, beside.copies, beside.process) == (alone.weights, alone.copies, alone.process)
+    assert (beside.optimizer - alone.optimizer, beside.rows - alone.rows) == (4_000, 2_000_000)
 
 
 def test_an_operation_takes_the_longer_of_its_two_times() -> None:
     taken = pass_time(cost(), [10, 10], Speed(flops=1e9, bytes=1e6, op_s=0.0))
     products, others = 3 * 2e6 / (PRODUCT * 1e9), 2 * 4000 / (BYTES * 1e6)
-    assert taken.scoring.of(rows=1, tokens=20, pairs=200) == pytest.approx(products + others)
+    assert taken.scoring.of([[10, 10]]) == pytest.approx(products + others)
     assert taken.learning.per_pair * 200 == pytest.approx(1e6 / (ATTENTION * 1e9))
 
 
 def test_rows_are_added_up() -> None:
-    assert RowTime(1.0, 0.1, 0.01).of(rows=2, tokens=30, pairs=400) == pytest.approx(2 + 3 + 4)
+    assert RowTime(1.0, 0.1, 0.01).of([[10], [10, 10]]) == pytest.approx(2 + 3 + 3)
 
 
-def test_the_widest_row_is_the_fullest(found: Estimate) -> None:
-    assert found.widest == (60, 60, 60, 60)
-    assert found.steps == 4
+def test_the_fullest_lane_counts_and_threads_within_it_share() -> None:
+    taken, turn = RowTime(0.0, 1.0, 0.0), [[[5], [5]], [[7]]]
+    assert taken.of_turn(turn, 2) == 10
+    assert taken.of_turn(turn, 4) == pytest.approx(10 / 2**0.6)
+
+
+def test_a_machine_is_measured_on_as_many_threads_as_it_will_use() -> None:
+    before = torch.get_num_threads()
+    alone, beside = duration.measure_speed(1, for_s=0.01), duration.measure_speed(2, for_s=0.01)
+    assert torch.get_num_threads() == before
+    assert all(number > 0 for number in (*alone, *beside))
+
+
+def test_most_tokens_at_once_are_those_of_the_fullest_row(found: Estimate) -> None:
+    assert found.at_once == ((60, 60, 60, 60),)
+    assert found.tokens_at_once == 240
+
+
+def test_two_threads_halve_the_rows_and_the_time(found: Estimate, base: Path) -> None:
+    twice = estimate.estimate(base, LENGTHS, replace(HYPER, threads=2), speed=SPEED)
+    assert twice.at_once == ((60, 60), (60, 60))
+    assert twice.step_s == pytest.approx(found.step_s / 2, rel=0.05)
+    assert twice.memory.optimizer == found.memory.optimizer * 4 // 3
 
 
 def test_steps_and_evaluations_are_those_of_the_plan(base: Path, tmp_path: Path) -> None:
@@ -89,12 +122,21 @@ def test_the_parts_make_the_whole(found: Estimate) -> None:
 
 def test_what_does_not_fit_is_refused_with_a_budget_that_does(found: Estimate, base: Path) -> None:
     check("local.tiny-v1", found, base, LENGTHS, HYPER, free=found.memory.total)
-    short = found.memory.total - found.memory.row // 3
+    short = found.memory.total - found.memory.rows // 3
     with pytest.raises(Invalid, match=r"^local\.tiny-v1: .* Set outcrop\.tokensPerRow to 120: it then fits") as refused:
         check("local.tiny-v1", found, base, LENGTHS, HYPER, free=short)
-    assert "GiB widest row" in refused.value.message
+    assert "GiB rows at once" in refused.value.message
     narrower = estimate.estimate(base, LENGTHS, replace(HYPER, token_budget=120), speed=SPEED)
     assert narrower.memory.total <= short
+
+
+def test_where_only_the_gradients_of_threads_are_too_much_one_thread_is_proposed(base: Path) -> None:
+    hyper = replace(HYPER, method=Full(), threads=2, token_budget=120)
+    two, one = (estimate.memory_needed(base, LENGTHS, replace(hyper, threads=num)).total for num in (2, 1))
+    said = estimate.estimate(base, LENGTHS, hyper, speed=SPEED)
+    assert (said.memory.total, one < two) == (two, True)
+    with pytest.raises(Invalid, match=r"Start Outcrop with OUTCROP_THREADS=1: it then fits"):
+        check("local.tiny-v1", said, base, LENGTHS, hyper, free=one)
 
 
 def test_where_no_budget_helps_something_else_is_proposed(found: Estimate, base: Path) -> None:

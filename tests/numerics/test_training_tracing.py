@@ -1,5 +1,6 @@
 """What a row is said to cost, before anything is loaded, is what it costs when real tensors are computed with."""
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def test_a_traced_row_is_a_real_row(architecture: str, method: Method, tmp_path:
     base = tiny_model(tmp_path / "base", architecture)
     hyper = TrainingHyper(epochs=1, batch_size=2, learning_rate=1e-3, method=method)
     real = learner.prepare(task(base, tmp_path, hyper=hyper))
+    learner.lighten(real.network, real.routing)
     weights = TrainedWeights(real.parameters, weight_decay=0.0)
     said = cost_of_row(base, method, LENGTHS, supervised=0.5)
 
@@ -51,19 +53,20 @@ def test_a_traced_row_is_a_real_row(architecture: str, method: Method, tmp_path:
 def _saved(real: learner.Learner, weights: TrainedWeights) -> int:
     own = (*real.network.parameters(), *real.network.buffers(), weights.vector)
     known = {tensor.untyped_storage().data_ptr() for tensor in own}
-    found: dict[int, torch.UntypedStorage] = {}
+    # Weak, since what was computed and not used, as by a trimmed layer's own norm, is given back with its graph.
+    found: dict[int, weakref.ref[torch.UntypedStorage]] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in known:
-            found[storage.data_ptr()] = storage
-        return tensor
+            found[storage.data_ptr()] = weakref.ref(storage)
+        return tensor.detach()  # one that remembers where it came from would hold the node that holds it
 
     row = row_of([tracing._example(length, 0.5) for length in LENGTHS])
     with saved_tensors_hooks(pack, lambda tensor: tensor):
         nll = nll_of(real.network, real.routing, row).sum()
     assert nll.requires_grad
-    return sum(storage.nbytes() for storage in found.values())
+    return sum(storage.nbytes() for reference in found.values() if (storage := reference()) is not None)
 
 
 def test_deeper_networks_lie_on_the_line_through_two_depths(tmp_path: Path) -> None:
@@ -77,18 +80,23 @@ def test_deeper_networks_lie_on_the_line_through_two_depths(tmp_path: Path) -> N
     assert (said.weights, said.trained, said.kept, said.peak) == (whole.weights, whole.trained, whole.kept, whole.peak)
     assert said.forward == whole.forward
     assert said.backward == whole.backward
+    assert said.scoring == whole.scoring
 
 
 def test_products_of_matrices_are_counted_in_full(tmp_path: Path) -> None:
     """Forward of a network trained in full: two operations a weight of the linear layers and a token.
 
-    The loss makes the gradients of its two operands at once, which are two more products with the head.
+    What follows the attention of the last layer does so for the 63 tokens with a target. The loss makes the gradients of
+    its two operands at once, two more products with the head, but where it is only a score.
     """
     base = tiny_model(tmp_path, "llama")
     cost = cost_of_row(base, Full(), [64])
-    linear = 2 * (2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 128)
+    attention, feed_forward = 2 * 64 * 64 + 2 * 64 * 32, 3 * 64 * 128
     said = sum(op.flops * count for op, count in cost.forward.items() if not op.attends and op.flops)
-    assert said == 2 * 64 * linear + 3 * 2 * 63 * 64 * 384
+    head = 2 * 63 * 64 * 384
+    assert said == 2 * 64 * (2 * attention + feed_forward) + 2 * 63 * feed_forward + 3 * head
+    scored = sum(op.flops * count for op, count in cost.scoring.items() if not op.attends)
+    assert scored == said - 2 * head
 
 
 def test_a_longer_record_costs_more_attention_than_two_of_half_its_length(tmp_path: Path) -> None:

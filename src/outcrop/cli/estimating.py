@@ -13,7 +13,7 @@ from outcrop.errors import Invalid
 from outcrop.network import headers
 from outcrop.settings import Settings
 from outcrop.tokens.tokenizer import Tokenizer
-from outcrop.training import estimate
+from outcrop.training import estimate, fitting
 from outcrop.training.estimate import Estimate, Lengths
 from outcrop.training.examples import read_examples
 from outcrop.training.task import TrainingHyper
@@ -43,7 +43,7 @@ def print_estimate(settings: Settings, asked: Asked, *, as_json: bool) -> int:
     free = forecast.free_bytes()
     print(json.dumps(_as_json(found, free), indent=2) if as_json else _as_text(found, hyper, free))
     try:
-        estimate.check(model.id, found, model.folder, lengths, hyper, free=free)
+        fitting.check(model.id, found, model.folder, lengths, hyper, free=free)
     except Invalid as refusal:
         if not as_json:
             print(refusal.message)
@@ -92,8 +92,11 @@ def _read(model: BaseModel, asked: Asked, path: Path) -> tuple[list[int], int]:
 
 
 def _as_text(found: Estimate, hyper: TrainingHyper, free: int) -> str:
-    widest = f"{sum(found.widest):,} tokens in {len(found.widest)} records"
-    return f"method       {hyper.method}\nwidest row   {widest}\n{found.to_text()}\nfree         {free / 2**30:.2f} GiB"
+    records, rows = sum(map(len, found.at_once)), len(found.at_once)
+    at_once = f"{found.tokens_at_once:,} tokens in {records} records, {rows} row{'s' * (rows > 1)} side by side"
+    return (
+        f"method       {hyper.method}\nat once      {at_once}\n{found.to_text()}\nfree         {free / 2**30:.2f} GiB"
+    )
 
 
 def _as_json(found: Estimate, free: int) -> dict[str, Any]:
@@ -104,7 +107,7 @@ def _as_json(found: Estimate, free: int) -> dict[str, Any]:
             "weights": parts.weights,
             "optimizer": parts.optimizer,
             "copies": parts.copies,
-            "widestRow": parts.row,
+            "rows": parts.rows,
             "process": parts.process,
         },
         "freeBytes": free,
@@ -115,5 +118,5 @@ def _as_json(found: Estimate, free: int) -> dict[str, Any]:
         "secondsPerEvaluation": found.evaluation_s,
         "saves": found.saves,
         "secondsPerSave": found.save_s,
-        "widestRowTokens": sum(found.widest),
+        "tokensAtOnce": found.tokens_at_once,
     }

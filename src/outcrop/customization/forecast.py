@@ -4,7 +4,7 @@ The worker asks, who has the data; the door has only bounds (memory.py).
 """
 
 from outcrop.customization import memory
-from outcrop.training import estimate, machine
+from outcrop.training import estimate, fitting, machine
 from outcrop.training.data import Data
 from outcrop.training.task import TrainingTask
 from outcrop.training.tracing import Untraceable
@@ -17,7 +17,7 @@ def told(model_id: str, task: TrainingTask, data: Data) -> str:
         found = estimate.estimate(task.base_dir, lengths, task.hyper)
     except Untraceable as unknown:
         return f"note         {unknown.message}"
-    estimate.check(model_id, found, task.base_dir, lengths, task.hyper, free=free_bytes())
+    fitting.check(model_id, found, task.base_dir, lengths, task.hyper, free=free_bytes())
     return found.to_text()
 
 

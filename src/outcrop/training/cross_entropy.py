@@ -23,7 +23,9 @@ _FEWEST = 128
 def nll(hidden_NH: Tensor, head: LMHead, target_N: Tensor, *, slice_bytes: int = _SLICE_BYTES) -> Tensor:
     """The negative log-likelihood of each target, nll_N, in nats and fp32; hidden states and head may be trained."""
     size = max(_FEWEST, slice_bytes // (4 * head.weight_VH.shape[0]))
-    found: Tensor = _CrossEntropy.apply(hidden_NH, head.weight_VH, head, target_N, size)  # type: ignore[no-untyped-call]
+    # A function of torch's is told that a weight learns even where nothing is being learned.
+    weight_VH = head.weight_VH if torch.is_grad_enabled() else head.weight_VH.detach()
+    found: Tensor = _CrossEntropy.apply(hidden_NH, weight_VH, head, target_N, size)  # type: ignore[no-untyped-call]
     return found
 
 

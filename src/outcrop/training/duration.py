@@ -1,55 +1,70 @@
 """How long a run takes, from what its rows compute and what this machine does in a second.
 
-Each operation of a traced row takes the longer of two times: its products at the machine's speed for products, or its
-bytes at the speed memory is read and written. What that gives for a row of the usual kind is added up over a run.
+Each operation of a traced row takes the longer of two times: its products at a thread's speed for products, or its
+bytes at the speed memory is read and written. What that gives for a row of the usual kind is added up for each lane,
+and the fullest lane counts.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import NamedTuple
 
 import torch
 
 from outcrop.network import load
+from outcrop.training import lanes
 from outcrop.training.tracing import Cost, Op
+from outcrop.training.workload import Row, Turn
 
-PRODUCT = 0.75
-"Of the speed of a large square product, what the products of a row reach together."
-ATTENTION = 0.1
-"The same of attention within records."
-BYTES = 0.8
-"Of the speed of a large sum, what the other operations reach together."
+# Measured on 2026-11-21, one thread of an Intel Xeon at 2.5 GHz, its own time: rows of 512 and 1,024 tokens of seven of
+# the cases in bench/estimates.py, profiled and timed. With these three each row is said within 15 %.
+PRODUCT = 0.8
+"Of the speed of a large square product, what the products of a row reach: from 0.6 (256 wide) to 0.8 (512)."
+ATTENTION = 0.35
+"The same of attention within records: 0.2 in records of 128 tokens, where it is little, 0.4 in those of 1,024."
+BYTES = 0.6
+"Of the speed of a large sum, what the other operations reach: 0.4 to 0.6 as profiled, which slows them."
 SAVED_BYTES_PER_S = 100e6
 "What is trained, written, flushed and hashed: of a middling disk."
 _UPDATE_BYTES = 40
 "Read and written for each number that learns in a step: gradient made, measured, read; weight and moments, both ways."
+_LANE_BYTES = 16
+"The same for each further lane: its gradient cleared, and added to the first."
 _FOR_S = 0.2
+"For each measurement."
 _SIDE = 1024
-_NUMBERS = 10 * 2**20
-"Of the large sum: more than an allocator keeps for reuse, as most tensors of a row are."
+_NUMBERS = 2**20
+"Of the large sum: what a tensor of a row holds, more or less."
 
 
 class Speed(NamedTuple):
-    """What the machine does in a second."""
+    """What one thread does in a second, while the others do the same."""
 
     flops: float
     "In a product of large square matrices."
     bytes: float
-    "Read and written in a sum of large vectors, into fresh memory."
+    "Read and written in a sum of large vectors."
     op_s: float
     "Seconds of an operation on almost nothing."
 
 
 class RowTime(NamedTuple):
-    """Seconds that rows take, by what they grow with."""
+    """Seconds that rows take in one thread, by what they grow with."""
 
     per_row: float
     per_token: float
     per_pair: float
     "Of a record, its length squared."
 
-    def of(self, *, rows: float, tokens: float, pairs: float) -> float:
-        return self.per_row * rows + self.per_token * tokens + self.per_pair * pairs
+    def of(self, rows: Sequence[Row]) -> float:
+        pairs = sum(length * length for row in rows for length in row)
+        return self.per_row * len(rows) + self.per_token * sum(map(sum, rows)) + self.per_pair * pairs
+
+    def of_turn(self, turn: Turn, threads: int) -> float:
+        """Until the fullest lane is done, whose threads share its products."""
+        return max(map(self.of, turn)) / shared(threads // len(turn))
 
 
 class Pass(NamedTuple):
@@ -59,36 +74,54 @@ class Pass(NamedTuple):
     scoring: RowTime
 
 
-def measure_speed(threads: int = 0) -> Speed:
-    """Of this device, with so many threads, or as many as are set now; takes half a second."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
+def shared(threads: int) -> float:
+    """How many times as fast as one so many threads are on one row."""
+    return float(threads**lanes.SHARING)
+
+
+def measure_speed(threads: int, *, now: Callable[[], float] = time.perf_counter, for_s: float = _FOR_S) -> Speed:
+    """Of one of so many threads of this device; each of three measurements takes `for_s`.
+
+    They are measured side by side, as two threads of one core, or all threads on one memory, are slower than each by
+    itself. `now` may be a clock that counts a thread's own time, where other programs' shall not count.
+    """
+    num, before = min(threads, lanes.MOST), torch.get_num_threads()
+    together = Barrier(num)
     try:
-        return _measured()
+        with ThreadPoolExecutor(num) as pool:
+            found = list(pool.map(lambda _: _measured(together, now, for_s), range(num)))
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(before)  # new threads begin with the number set last, in whichever thread
+    return Speed(*(sum(values) / num for values in zip(*found, strict=True)))
 
 
-def _measured() -> Speed:
+def _measured(together: Barrier, now: Callable[[], float], for_s: float) -> Speed:
+    torch.set_num_threads(1)
     place = load.device()
-    square, large = torch.ones(_SIDE, _SIDE, device=place), torch.ones(_NUMBERS, device=place)
-    product, little = torch.empty_like(square), torch.ones(8, device=place)
+    square, large, little = (torch.ones(shape, device=place) for shape in ((_SIDE, _SIDE), (_NUMBERS,), (8,)))
+    product, total = torch.empty_like(square), torch.empty_like(large)
+
+    def mean(action: Callable[[], object]) -> float:
+        together.wait()
+        return _mean_seconds(action, now, for_s)
+
     return Speed(
-        flops=2 * _SIDE**3 / _mean_seconds(lambda: torch.matmul(square, square, out=product)),
-        bytes=2 * large.nbytes / _mean_seconds(lambda: large + 1),
-        op_s=_mean_seconds(lambda: little + 1),
+        flops=2 * _SIDE**3 / mean(lambda: torch.matmul(square, square, out=product)),
+        bytes=2 * large.nbytes / mean(lambda: torch.add(large, 1, out=total)),
+        op_s=mean(lambda: little + 1),
     )
 
 
-def _mean_seconds(action: Callable[[], object]) -> float:
+def _mean_seconds(action: Callable[[], object], now: Callable[[], float], for_s: float) -> float:
     """Not the fastest: where others use the machine, a run will meet them too."""
     action()
-    began, count = time.perf_counter(), 0
-    while time.perf_counter() - began < _FOR_S:
+    _finish()
+    end, began, count = time.perf_counter() + for_s, now(), 0
+    while time.perf_counter() < end or not count:
         action()
         count += 1
     _finish()
-    return (time.perf_counter() - began) / count
+    return (now() - began) / count
 
 
 def _finish() -> None:
@@ -108,16 +141,17 @@ def pass_time(cost: Cost, lengths: Sequence[int], speed: Speed) -> Pass:
         return RowTime(started, (seconds_of(ops, speed) - within - started) / tokens, within / pairs)
 
     forward, backward = per(cost.forward), per(cost.backward)
-    return Pass(learning=RowTime(*(f + b for f, b in zip(forward, backward, strict=True))), scoring=forward)
+    return Pass(learning=RowTime(*(f + b for f, b in zip(forward, backward, strict=True))), scoring=per(cost.scoring))
 
 
 def seconds_of(ops: Mapping[Op, float], speed: Speed) -> float:
     return sum(count * _seconds(op, speed) for op, count in ops.items())
 
 
-def update_seconds(cost: Cost, speed: Speed) -> float:
-    """Of a step beside its rows."""
-    return cost.trained * _UPDATE_BYTES / speed.bytes
+def update_seconds(cost: Cost, speed: Speed, threads: int, *, num_lanes: int) -> float:
+    """Of a step beside its rows: one operation on long vectors after the other, by all threads."""
+    per_number = _UPDATE_BYTES + _LANE_BYTES * (num_lanes - 1)
+    return cost.trained * per_number / (speed.bytes * shared(threads))
 
 
 def _seconds(op: Op, speed: Speed) -> float:

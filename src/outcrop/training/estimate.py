@@ -1,25 +1,23 @@
-"""What a run will need, memory and time, before anything of it is loaded; and what to change where that is too much."""
+"""What a run will need, memory and time, before anything of it is loaded."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from outcrop.errors import Invalid
 from outcrop.network import load
-from outcrop.network.method import Full, Method
+from outcrop.network.method import Full
 from outcrop.training import duration, model_checkpoints, output
-from outcrop.training.batches import batch_at, pack, steps_per_epoch
+from outcrop.training.batches import steps_per_epoch
 from outcrop.training.data import Data
-from outcrop.training.duration import RowTime, Speed, measure_speed
+from outcrop.training.duration import Speed, measure_speed
 from outcrop.training.evaluation import steps_to_evaluate
-from outcrop.training.memory import Memory, gib, memory_of
+from outcrop.training.memory import Holding, Memory, memory_of
 from outcrop.training.plan import evaluations
 from outcrop.training.task import TrainingHyper
 from outcrop.training.tracing import cost_of_row
-
-_LEAST_BUDGET = 64
+from outcrop.training.workload import Crew, Row, Turn, crew_of, most_at_once, steps_of, turn_of, usual_row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +30,19 @@ class Lengths:
     validation: Sequence[int] = ()
     "Of the first validator."
 
+    @property
+    def share(self) -> float:
+        """Of the tokens, which are learned."""
+        return self.supervised / sum(self.training)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
     """Of one run, to its last epoch."""
 
     memory: Memory
-    widest: tuple[int, ...]
-    "Lengths of the records in the row that takes most."
+    at_once: tuple[tuple[int, ...], ...]
+    "Lengths of the records in each of the rows that are under way when there are most tokens."
     steps: int
     step_s: float
     "Of a step, on average."
@@ -49,6 +52,10 @@ class Estimate:
     "Of what is trained: model checkpoints, the first checkpoint, and the result."
     save_s: float
     "With the log probabilities that go into each."
+
+    @property
+    def tokens_at_once(self) -> int:
+        return sum(map(sum, self.at_once))
 
     @property
     def seconds(self) -> float:
@@ -75,39 +82,44 @@ def lengths_of(data: Data) -> Lengths:
 
 def estimate(folder: Path, lengths: Lengths, hyper: TrainingHyper, *, speed: Speed | None = None) -> Estimate:
     """Of training the network in `folder` on this machine, or one of the given speed."""
-    rows = _rows(lengths, hyper)
-    widest = max(rows, key=lambda row: (sum(row), max(row)))
-    share = lengths.supervised / sum(lengths.training)
-    memory = _memory(folder, hyper, lengths, widest, share)
-    usual = _usual(rows)
-    cost = cost_of_row(folder, hyper.method, usual, supervised=share)
-    speed = speed or measure_speed(hyper.threads)
+    crew = crew_of(hyper)
+    steps = steps_of(lengths.training, crew, hyper)
+    usual = usual_row(steps)
+    cost = cost_of_row(folder, hyper.method, usual, supervised=lengths.share)
+    speed = speed or measure_speed(crew.threads)
     taken = duration.pass_time(cost, usual, speed)
     per_epoch = steps_per_epoch(len(lengths.training), hyper.batch_size)
-    learning = _seconds(taken.learning, rows) / per_epoch
-    evaluations, saves = _num_evaluations(lengths, hyper), _num_saves(lengths, hyper)
+    evaluated = _evaluated(lengths, crew, hyper)
     samples = [[min(length, output.PARITY_TOKENS)] for length in (lengths.validation or lengths.training)]
+    update_s = duration.update_seconds(cost, speed, crew.threads, num_lanes=_most_lanes([*steps, *evaluated]))
     return Estimate(
-        memory=memory,
-        widest=tuple(widest),
+        memory=memory_needed(folder, lengths, hyper),
+        at_once=tuple(map(tuple, most_at_once(steps, hyper.token_budget))),
         steps=per_epoch * hyper.epochs,
-        step_s=learning + duration.update_seconds(cost, speed),
-        evaluations=evaluations,
-        evaluation_s=_seconds(taken.scoring, _packed(lengths.validation, hyper.token_budget)),
-        saves=saves,
-        save_s=_seconds(taken.scoring, samples[: output.PARITY_RECORDS])
+        step_s=sum(taken.learning.of_turn(turn, crew.threads) for turn in steps) / per_epoch + update_s,
+        evaluations=_num_evaluations(lengths, hyper),
+        evaluation_s=sum(taken.scoring.of_turn(turn, crew.threads) for turn in evaluated),
+        saves=_num_saves(lengths, hyper),
+        save_s=taken.scoring.of_turn([samples[: output.PARITY_RECORDS]], crew.threads)
         + cost.trained * 4 / duration.SAVED_BYTES_PER_S,
     )
 
 
-def check(name: str, found: Estimate, folder: Path, lengths: Lengths, hyper: TrainingHyper, *, free: int) -> None:
-    """Raises Invalid where the run needs more than `free` bytes, with what would make it fit."""
-    if found.memory.total > free:
-        budget = _fitting(folder, lengths, hyper, found, free)
-        raise Invalid(
-            f"{name}: training needs about {found.memory.to_text()}, and this machine has {gib(free)} free. "
-            + _mend(found, hyper.method, budget)
-        )
+def memory_needed(folder: Path, lengths: Lengths, hyper: TrainingHyper) -> Memory:
+    crew = crew_of(hyper)
+    steps = steps_of(lengths.training, crew, hyper)
+    at_once = most_at_once(steps, hyper.token_budget)
+    fullest, emptiest = at_once[0], at_once[-1]
+    most = cost_of_row(folder, hyper.method, fullest, supervised=lengths.share)
+    alike = sum(emptiest) == sum(fullest)
+    least = most if alike else cost_of_row(folder, hyper.method, emptiest, supervised=lengths.share)
+    holding = Holding(
+        lanes=_most_lanes([*steps, *_evaluated(lengths, crew, hyper)]),
+        own_weights=isinstance(hyper.method, Full),
+        validated=bool(lengths.validation),
+        on_gpu=load.device().type == "cuda",
+    )
+    return memory_of(most, _between(at_once, most.peak, least.peak), holding)
 
 
 def free_on_gpu() -> int | None:
@@ -124,65 +136,19 @@ def clock(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
-def _memory(folder: Path, hyper: TrainingHyper, lengths: Lengths, widest: Sequence[int], share: float) -> Memory:
-    cost = cost_of_row(folder, hyper.method, widest, supervised=share)
-    return memory_of(
-        cost,
-        own_weights=isinstance(hyper.method, Full),
-        validated=bool(lengths.validation),
-        on_gpu=load.device().type == "cuda",
-    )
+def _evaluated(lengths: Lengths, crew: Crew, hyper: TrainingHyper) -> list[Turn]:
+    return [turn_of(lengths.validation, crew, hyper.token_budget)] if lengths.validation else []
 
 
-def _mend(found: Estimate, method: Method, budget: int | None) -> str:
-    if budget is not None:
-        return f"Set outcrop.tokensPerRow to {budget}: it then fits, and what is learned stays the same."
-    if found.memory.row > found.memory.total / 2:
-        return f"Shorten the longest records (the longest has {max(found.widest):,} tokens), or free some memory."
-    other = "outcrop.method lora or " if isinstance(method, Full) else ""
-    return f"Choose {other}a smaller base model, or free some memory."
+def _most_lanes(turns: Sequence[Turn]) -> int:
+    return max(map(len, turns))
 
 
-def _fitting(folder: Path, lengths: Lengths, hyper: TrainingHyper, found: Estimate, free: int) -> int | None:
-    """The largest half, quarter, … of the row's tokens with which the run fits; None if no such one does."""
-    longest = max(lengths.training)
-    budget = min(hyper.token_budget, sum(found.widest)) // 2
-    share = lengths.supervised / sum(lengths.training)
-    while budget >= max(_LEAST_BUDGET, longest):
-        # Rows take nearly as much as they have tokens; only what should fit is traced.
-        rest = found.memory.total - found.memory.row
-        if rest + found.memory.row * budget / sum(found.widest) <= free:
-            narrower = replace(hyper, token_budget=budget)
-            widest = max(_rows(lengths, narrower), key=lambda row: (sum(row), max(row)))
-            if _memory(folder, narrower, lengths, widest, share).total <= free:
-                return budget
-        budget //= 2
-    return None
-
-
-def _rows(lengths: Lengths, hyper: TrainingHyper) -> list[list[int]]:
-    """Of the first epoch, as records lie in them."""
-    num = len(lengths.training)
-    rows: list[list[int]] = []
-    for step in range(steps_per_epoch(num, hyper.batch_size)):
-        batch = batch_at(step, num, batch_size=hyper.batch_size, seed=hyper.seed)
-        rows += _packed([lengths.training[index] for index in batch], hyper.token_budget)
-    return rows
-
-
-def _packed(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    return [[lengths[index] for index in row] for row in pack(lengths, budget)]
-
-
-def _usual(rows: Sequence[Sequence[int]]) -> list[int]:
-    """A row with the mean number of records of mean length."""
-    records = max(1, round(sum(map(len, rows)) / len(rows)))
-    return [max(2, round(sum(map(sum, rows)) / len(rows) / records))] * records
-
-
-def _seconds(taken: RowTime, rows: Sequence[Sequence[int]]) -> float:
-    pairs = sum(length * length for row in rows for length in row)
-    return taken.of(rows=len(rows), tokens=sum(map(sum, rows)), pairs=pairs)
+def _between(rows: Sequence[Row], first: float, last: float) -> list[float]:
+    """The peak of each row, from those of the first and the last: it grows with the tokens."""
+    most, least = sum(rows[0]), sum(rows[-1])
+    slope = (first - last) / (most - least) if most > least else 0.0
+    return [first - slope * (most - sum(row)) for row in rows]
 
 
 def _num_saves(lengths: Lengths, hyper: TrainingHyper) -> int:

@@ -32,7 +32,7 @@ MOST = 8
 "Lanes, where only an adapter learns: every lane holds a gradient."
 MOST_WHOLE = 2
 "Where all weights learn."
-_SHARING = 0.6
+SHARING = 0.6
 "N threads on one row are N to this power times as fast as one: 1.5 for two, as measured on two networks."
 
 
@@ -118,7 +118,7 @@ def split(lengths: Sequence[int], threads: int, most: int) -> list[list[int]]:
 
     def duration(shares: Sequence[Sequence[int]]) -> float:
         fullest = max(sum(lengths[index] for index in share) for share in shares)
-        return float(fullest / (threads // len(shares)) ** _SHARING)
+        return float(fullest / (threads // len(shares)) ** SHARING)
 
     return min((deal(lengths, num) for num in range(1, max(1, min(most, len(lengths))) + 1)), key=duration)
 

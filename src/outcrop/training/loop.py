@@ -14,7 +14,6 @@ from typing import Literal, NamedTuple
 import torch
 
 from outcrop.errors import MachineTrouble
-from outcrop.network import gated, last_layer
 from outcrop.network.method import Full
 from outcrop.training import divergence, lanes, machine, output
 from outcrop.training.data import Data, read
@@ -25,7 +24,7 @@ from outcrop.training.flops import step_cost
 from outcrop.training.history import History
 from outcrop.training.keeper import Keeper
 from outcrop.training.lanes import Lanes
-from outcrop.training.learner import prepare
+from outcrop.training.learner import lighten, prepare
 from outcrop.training.metrics import Hooks, ModelCheckpoint, Score, Start, TrainingResult, ValidatorResult
 from outcrop.training.model_checkpoints import publish, size_of, steps_to_keep
 from outcrop.training.pace import Pace
@@ -88,9 +87,7 @@ def load_trained(task: TrainingTask, ranks: Ranks) -> tuple[Trained, list[str]]:
     """The network with what it learns, and what was understood otherwise than it may have been meant."""
     learner = prepare(task)
     if not ranks.shards:
-        gated.make_lean(learner.network)
-        learner.routing.spans = []
-        last_layer.trim(learner.network)
+        lighten(learner.network, learner.routing)
     cost = step_cost(learner.network, num_trained=sum(parameter.numel() for parameter in learner.parameters))
     decay = task.hyper.weight_decay
     weights: TrainedWeights | ShardedWeights

@@ -34,8 +34,8 @@ class TrainingHyper:
     "A validation loss must be lower by more than this to count as an improvement."
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
-    token_budget: int = 2048
-    "Tokens of a row; a longer record has a row of its own."
+    token_budget: int = 1024
+    "Tokens computed at once, over all threads; a longer record is computed all the same."
     threads: int = 0
     "CPU threads; 0 leaves the choice to torch. Equal numbers give equal bits."
     checkpoint_every_s: float = 5.0

@@ -28,6 +28,7 @@ from outcrop.network.attention import IMPLEMENTATION
 from outcrop.network.method import Full, Method
 from outcrop.training.batches import Row, row_of
 from outcrop.training.examples import Example
+from outcrop.training.learner import lighten
 from outcrop.training.loss import ADAPTER, nll_of
 from outcrop.training.weights import TrainedWeights
 
@@ -64,6 +65,8 @@ class Cost:
     forward: dict[Op, float]
     "How many of each there are."
     backward: dict[Op, float]
+    scoring: dict[Op, float]
+    "Of the forward pass alone, where nothing is learned."
 
 
 def cost_of_row(folder: Path, method: Method, lengths: Sequence[int], *, supervised: float = 1.0) -> Cost:
@@ -109,7 +112,7 @@ def _trace(config: Any, depth: int, method: Method, lengths: Sequence[int], supe
 
 
 def _learner(config: Any, method: Method) -> tuple[nn.Module, Routing, TrainedWeights]:
-    """As `learner.prepare`, without contents."""
+    """As `learner.prepare` and `learner.lighten`, without contents."""
     full = isinstance(method, Full)
     network: Any = AutoModelForCausalLM.from_config(
         config, attn_implementation=IMPLEMENTATION, dtype=torch.float32 if full else load.serving_dtype()
@@ -121,6 +124,8 @@ def _learner(config: Any, method: Method) -> tuple[nn.Module, Routing, TrainedWe
         parameters = list(network.parameters())
     else:
         parameters = adapter_files.add_new(network, ADAPTER, method, torch.Generator())
+    with Watch([]):
+        lighten(network, routing)
     return network, routing, TrainedWeights(parameters, weight_decay=0.0)
 
 
@@ -133,6 +138,8 @@ def _traced(
     with Watch([]):  # what is done once for as long as a network lives is done here
         nll_of(network, routing, row)
     kept, forward, backward = _pass(watch, network, routing, row)
+    with Watch([]) as scoring, torch.no_grad():
+        nll_of(network, routing, row)
     return Cost(
         weights=_size_of(network),
         trained=weights.vector.numel(),
@@ -140,6 +147,7 @@ def _traced(
         peak=watch.peak,
         forward=forward,
         backward=backward,
+        scoring=scoring.ops,
     )
 
 
@@ -241,4 +249,5 @@ def _on_the_line(once: Cost, twice: Cost, times: float) -> Cost:
         peak=reach(once.peak, twice.peak),
         forward=reach_all(once.forward, twice.forward),
         backward=reach_all(once.backward, twice.backward),
+        scoring=reach_all(once.scoring, twice.scoring),
     )

@@ -1,0 +1,62 @@
+"""Whether a run fits into the memory that is free, and what to change where it does not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from outcrop.errors import Invalid
+from outcrop.network.method import Full
+from outcrop.training.estimate import Estimate, Lengths, memory_needed
+from outcrop.training.memory import gib
+from outcrop.training.task import TrainingHyper
+from outcrop.training.workload import crew_of
+
+_LEAST_BUDGET = 64
+
+
+def check(name: str, found: Estimate, folder: Path, lengths: Lengths, hyper: TrainingHyper, *, free: int) -> None:
+    """Raises Invalid where the run needs more than `free` bytes, with what would make it fit."""
+    if found.memory.total > free:
+        raise Invalid(
+            f"{name}: training needs about {found.memory.to_text()}, and this machine has {gib(free)} free. "
+            + _mend(found, folder, lengths, hyper, free)
+        )
+
+
+def _mend(found: Estimate, folder: Path, lengths: Lengths, hyper: TrainingHyper, free: int) -> str:
+    budget = _fitting(folder, lengths, hyper, found, free)
+    if budget is not None:
+        return f"Set outcrop.tokensPerRow to {budget}: it then fits, and what is learned stays the same."
+    if _fits_on_one_thread(folder, lengths, hyper, found, free):
+        return (
+            "Start Outcrop with OUTCROP_THREADS=1: it then fits, since every thread holds a gradient; it takes longer."
+        )
+    if found.memory.rows > found.memory.total / 2:
+        longest = max(max(row) for row in found.at_once)
+        return f"Shorten the longest records (the longest has {longest:,} tokens), or free some memory."
+    other = "outcrop.method lora or " if isinstance(hyper.method, Full) else ""
+    return f"Choose {other}a smaller base model, or free some memory."
+
+
+def _fitting(folder: Path, lengths: Lengths, hyper: TrainingHyper, found: Estimate, free: int) -> int | None:
+    """The largest half, quarter, … of the tokens at once with which the run fits; None if no such one does.
+
+    Below the longest record there is nothing to be had: it is computed whole, and others beside it only where it is not.
+    """
+    longest = max(lengths.training)
+    budget = min(hyper.token_budget, found.tokens_at_once) // 2
+    while budget >= max(_LEAST_BUDGET, longest):
+        # Rows take nearly as much as they have tokens; only what should fit is traced.
+        rest = found.memory.total - found.memory.rows
+        if rest + found.memory.rows * budget / found.tokens_at_once <= free:
+            narrower = replace(hyper, token_budget=budget)
+            if memory_needed(folder, lengths, narrower).total <= free:
+                return budget
+        budget //= 2
+    return None
+
+
+def _fits_on_one_thread(folder: Path, lengths: Lengths, hyper: TrainingHyper, found: Estimate, free: int) -> bool:
+    """What is saved are gradients, so it is tried only where they would do."""
+    if crew_of(hyper).lanes == 1 or found.memory.total - found.memory.optimizer > free:
+        return False
+    return memory_needed(folder, lengths, replace(hyper, threads=1)).total <= free
