@@ -172,6 +172,12 @@ def test_an_empty_object_is_an_object(s3: Any) -> None:
     assert refusal(s3.get_object, Bucket=BUCKET, Key="empty", Range="bytes=0-") == ("InvalidRange", 416)
 
 
+def test_what_follows_an_empty_object_on_its_connection_is_answered_by_its_own_status(s3: Any) -> None:
+    for _ in range(3):
+        s3.put_object(Bucket=BUCKET, Key="empty-again", Body=b"")
+        assert refusal(s3.put_object, Bucket="nowhere-to-be-found", Key="a", Body=b"1") == ("NoSuchBucket", 404)
+
+
 @pytest.mark.parametrize("key", ["a//b", "dots/../a", "trailing/", " space ", "%2F", "q?a=b&c#d", "é/𐀀", "a:b@c"])
 def test_a_key_is_taken_as_it_stands(s3: Any, key: str) -> None:
     s3.put_object(Bucket=BUCKET, Key=f"keys/{key}", Body=key.encode())
