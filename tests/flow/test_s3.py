@@ -1,5 +1,6 @@
 """The built-in S3 as clients know it: a real server process, and boto3 as it comes."""
 
+import hashlib
 import socket
 import subprocess
 import sys
