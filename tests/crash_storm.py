@@ -62,15 +62,21 @@ class Storm:
         self.server.wait()
         for worker in workers:
             worker.join()
-        assert not self.refusals
+        assert not self.refusals, f"{self.refusals[0]}; {self.log}"
+
+    @property
+    def log(self) -> Path:
+        """What the server said, in all its lives."""
+        return self.settings.home.parent / "server.log"
 
     def start(self) -> None:
         command = [sys.executable, "-m", "outcrop.server.serve"]
-        self.server = subprocess.Popen(
-            [*command, "--home", str(self.settings.home), "--port", str(self.settings.port)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with self.log.open("ab") as log:
+            self.server = subprocess.Popen(
+                [*command, "--home", str(self.settings.home), "--port", str(self.settings.port)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         deadline = time.monotonic() + 60
         while True:
             try:

@@ -1,5 +1,6 @@
 """The built-in S3 as clients know it: a real server process, and boto3 as it comes."""
 
+import hashlib
 import socket
 import subprocess
 import sys
@@ -170,6 +171,12 @@ def test_an_empty_object_is_an_object(s3: Any) -> None:
     assert (got["Body"].read(), got["ContentLength"]) == (b"", 0)
     assert got["ETag"] == '"d41d8cd98f00b204e9800998ecf8427e"'
     assert refusal(s3.get_object, Bucket=BUCKET, Key="empty", Range="bytes=0-") == ("InvalidRange", 416)
+
+
+def test_what_follows_an_empty_object_on_its_connection_is_an_answer_of_its_own(s3: Any) -> None:
+    for body in (b"1", b"2"):
+        s3.put_object(Bucket=BUCKET, Key="empty-again", Body=b"")
+        assert s3.put_object(Bucket=BUCKET, Key="full", Body=body)["ETag"] == f'"{hashlib.md5(body).hexdigest()}"'
 
 
 @pytest.mark.parametrize("key", ["a//b", "dots/../a", "trailing/", " space ", "%2F", "q?a=b&c#d", "é/𐀀", "a:b@c"])

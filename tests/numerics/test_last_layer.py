@@ -16,7 +16,11 @@ from tests.numerics.test_training_loss import example
 from tests.tiny import ARCHITECTURES, tiny_model
 
 TRIMMED = set(ARCHITECTURES) - {"gpt2"}  # which counts on a state for every token behind its layers
-METHODS = {"lora": LoRA(rank=4, alpha=8), "dora": LoRA(rank=4, alpha=8, decomposed=True), "oft": OFT(block_size=8)}
+METHODS: dict[str, LoRA | OFT] = {
+    "lora": LoRA(rank=4, alpha=8),
+    "dora": LoRA(rank=4, alpha=8, decomposed=True),
+    "oft": OFT(block_size=8),
+}
 
 
 def losses_and_gradients(base: Path, method: LoRA | OFT | None, *, trim: bool) -> list[torch.Tensor]:
@@ -31,8 +35,8 @@ def losses_and_gradients(base: Path, method: LoRA | OFT | None, *, trim: bool) -
             parameter.data.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
     if trim:
         assert last_layer.trim(network)
-    generator = random.Random(4)
-    nll = nll_of(network, routing, row_of([example(generator, length) for length in (12, 30, 3)]))
+    lengths = random.Random(4)
+    nll = nll_of(network, routing, row_of([example(lengths, length) for length in (12, 30, 3)]))
     torch.autograd.backward(nll.sum())
     return [nll.detach(), *[p.grad for p in parameters if p.grad is not None]]
 

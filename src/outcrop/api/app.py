@@ -102,8 +102,9 @@ class Door:
         response = await self._respond(visit)
         visit.status = response.status
         await visit.incoming.drain()
-        if not visit.incoming.ended.is_set():
-            # The server would take what comes next on this connection, another request, for the rest of this body.
+        if visit.incoming.waits_in_vain or not visit.incoming.ended.is_set():
+            # The server would take what comes next on this connection, another request, for the rest of this body. And
+            # botocore keeps the status of an answer that comes in place of a 100 for the connection's next answer.
             response = replace(response, headers=response.headers | {"Connection": "close"})
         sending = exchange.send(send, response, method=visit.request.method, now=self._platform.clock.now())
         await (sending if isinstance(response.body, bytes) else _while_there(visit, sending))

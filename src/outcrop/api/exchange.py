@@ -70,6 +70,8 @@ class Incoming:
         self._stated = int(headers.get("content-length") or 0)
         self._waits_for_100 = "100-continue" in headers.get("expect", "").lower()
         self._begun = False
+        self.waits_in_vain = self._waits_for_100 and headers.get("content-length") == "0"
+        "The HTTP server asks for no body that is empty, and answers at once what the client takes for its 100."
         self.ended = asyncio.Event()
         if http_version.startswith("1") and "content-length" not in headers and "transfer-encoding" not in headers:
             self.ended.set()  # HTTP/1: a request that states no body has none

@@ -54,11 +54,11 @@ class _CrossEntropy(torch.autograd.Function):
         dtype = ctx.head.weight_VH.dtype
         hidden_NH = made.hidden_NH
         if hidden_NH is not None:
-            hidden_NH = hidden_NH * upstream_N.unsqueeze(1).to(dtype)
+            hidden_NH.mul_(upstream_N.unsqueeze(1).to(dtype))  # in place, as nobody else has them
         weight_VH = made.weight_VH
         if weight_VH is not None:
             if bool((upstream_N == upstream_N[0]).all()):  # a sum or a mean: one number for all
-                weight_VH = weight_VH * upstream_N[0].to(dtype)
+                weight_VH.mul_(upstream_N[0].to(dtype))
             else:
                 hidden, target_N, _ = ctx.saved_tensors
                 weight_VH = _through(
