@@ -40,7 +40,7 @@ def _mend(found: Estimate, folder: Path, lengths: Lengths, hyper: TrainingHyper,
 def _fitting(folder: Path, lengths: Lengths, hyper: TrainingHyper, found: Estimate, free: int) -> int | None:
     """The largest half, quarter, … of the tokens at once with which the run fits; None if no such one does.
 
-    Below the longest record there is nothing to be had: it is computed whole, and others beside it only where it is not.
+    Below the longest record there is nothing to be had: it is computed whole in any case.
     """
     longest = max(lengths.training)
     budget = min(hyper.token_budget, found.tokens_at_once) // 2
