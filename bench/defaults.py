@@ -1,0 +1,140 @@
+"""`make bench-defaults`: which hyperparameters suit the sample tasks on the starter model: whence the defaults come.
+
+    python -m bench.defaults DATA_FOLDER     # the folder with waka-hachidaishu, mts-dialog and jsquad
+
+Measured is the lowest validation loss of a run, which is that of the weights a job keeps; the test records are not
+looked at. First the learning rate of each method, then, at LoRA's best, what else one may choose, then the best rates
+and their neighbours with another seed. Best is the value whose losses lie least above the lowest of each task, on the
+mean. Outcomes stand in build/defaults/journal.jsonl; the tables of docs/defaults.md are what is printed.
+"""
+
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from bench.measuring import ROOT, machine
+from bench.tasks import Choice, prepare
+from bench.trials import Journal, Outcome, Stage, Trial, outcome_of
+from outcrop.datasets.records import Customization
+
+WORK = ROOT / "build" / "defaults"
+CHOICES = {
+    "waka": Choice(train=256, validation=60, longest=120),
+    "mts-dialog": Choice(train=128, validation=40, longest=120),
+    "jsquad": Choice(train=128, validation=40, longest=120),
+}
+COMMON = {"epochCount": "2", "outcrop.evaluationsPerEpoch": "1"}
+
+FINE_TUNING: Customization = "FINE_TUNING"
+PRE_TRAINING: Customization = "CONTINUED_PRE_TRAINING"
+RATES: dict[tuple[Customization, str], Sequence[str]] = {
+    (FINE_TUNING, "lora"): ("0.0003", "0.001", "0.003", "0.01", "0.03"),
+    (FINE_TUNING, "full"): ("0.0001", "0.0003", "0.001", "0.003", "0.01"),
+    (FINE_TUNING, "oft"): ("0.001", "0.003", "0.01", "0.03"),
+    (FINE_TUNING, "dora"): ("0.001", "0.003", "0.01", "0.03"),
+    (PRE_TRAINING, "lora"): ("0.001", "0.003", "0.01", "0.03"),
+    (PRE_TRAINING, "full"): ("0.0003", "0.001", "0.003", "0.01"),
+}
+OTHERS: dict[str, Sequence[str]] = {
+    "outcrop.rank": ("4", "8", "16", "32"),
+    "batchSize": ("4", "8", "16", "32"),
+    "learningRateWarmupSteps": ("0", "4", "10"),
+    "outcrop.schedule": ("linear", "cosine", "constant"),
+}
+DEFAULTS = {"outcrop.rank": "16", "batchSize": "16", "learningRateWarmupSteps": "10", "outcrop.schedule": "linear"}
+"""What a run has unless it is about another value; named, so that a later default changes no run that stands."""
+
+Losses = dict[str, dict[str, float]]
+"""Validation loss by value and task."""
+Measure = Callable[[Trial], Outcome]
+
+
+def main() -> None:
+    records = prepare(Path(sys.argv[1]), WORK / "data", CHOICES)
+    journal = Journal(WORK / "journal.jsonl")
+
+    def measure(trial: Trial) -> Outcome:
+        return outcome_of(trial, records[trial.task], journal, WORK / "runs", with_test=False)
+
+    sweeps = {
+        f"{customization}, {method}: learning rate": partial(stage, customization, method)
+        for customization, method in RATES
+    }
+    tables = {
+        title: losses_of(measure, rates, made)
+        for (title, made), rates in zip(sweeps.items(), RATES.values(), strict=True)
+    }
+    best = best_of(next(iter(tables.values())))
+    for name, values in OTHERS.items():
+        tables[f"lora at a rate of {best}: {name}"] = losses_of(measure, values, partial(stage_with, best, name))
+    for (title, made), rates in zip(sweeps.items(), RATES.values(), strict=True):
+        near = neighbours(rates, best_of(tables[title]))
+        tables[f"{title}, another seed"] = losses_of(measure, near, made, seed=1)
+    print(f"\n{time.strftime('%Y-%m-%d')}, {machine()}")
+    for title, losses in tables.items():
+        print(f"\n{title}\n\n{table(losses)}")
+
+
+def stage(customization: Customization, method: str, rate: str, other: Mapping[str, str] | None = None) -> Stage:
+    """A run by a method at a rate, all else but `other` as in DEFAULTS."""
+    usual = {name: value for name, value in DEFAULTS.items() if name != "outcrop.rank" or method in ("lora", "dora")}
+    hyper = {**COMMON, **usual, "outcrop.method": method, "outcrop.learningRate": rate, **(other or {})}
+    return Stage(customization=customization, hyper=hyper)
+
+
+def stage_with(rate: str, name: str, value: str) -> Stage:
+    """A fine-tuning by LoRA that is about another value than the rate."""
+    return stage(FINE_TUNING, "lora", rate, {name: value})
+
+
+def losses_of(measure: Measure, values: Sequence[str], stage_of: Callable[[str], Stage], *, seed: int = 0) -> Losses:
+    """One run a value and task."""
+    losses: Losses = {}
+    for value in values:
+        made = stage_of(value)
+        name = f"{made.hyper['outcrop.method']} {value}"
+        trials = {task: Trial(task=task, name=name, stages=(made,), seed=seed) for task in CHOICES}
+        losses[value] = {task: measure(trial).validation_loss for task, trial in trials.items()}
+    return losses
+
+
+def excess(losses: Losses, value: str) -> float:
+    """How far the losses of a value lie above the lowest of each task, on the mean, in nats."""
+    lowest = {task: min(row[task] for row in losses.values()) for task in CHOICES}
+    return sum(losses[value][task] - lowest[task] for task in CHOICES) / len(CHOICES)
+
+
+def best_of(losses: Losses) -> str:
+    return min(losses, key=lambda value: excess(losses, value))
+
+
+def neighbours(values: Sequence[str], best: str) -> Sequence[str]:
+    """The best with the next smaller and the next greater one."""
+    place = values.index(best)
+    return values[max(0, place - 1) : place + 2]
+
+
+def table(losses: Losses) -> str:
+    """Markdown; the lowest loss of each task, and the least excess, are bold."""
+    rows = [f"| | {' | '.join(CHOICES)} | above the lowest |", "|---" * (len(CHOICES) + 2) + "|"]
+    lowest = {task: min(row[task] for row in losses.values()) for task in CHOICES}
+    best = best_of(losses)
+    for value, row in losses.items():
+        cells = [bold(_figure(row[task]), on=row[task] == lowest[task]) for task in CHOICES]
+        rows.append(f"| {value} | {' | '.join(cells)} | {bold(_figure(excess(losses, value)), on=value == best)} |")
+    return "\n".join(rows)
+
+
+def bold(text: str, *, on: bool) -> str:
+    return f"**{text}**" if on else text
+
+
+def _figure(number: float) -> str:
+    return f"{number:.3f}" if math.isfinite(number) else "diverged"
+
+
+if __name__ == "__main__":
+    main()
