@@ -20,9 +20,9 @@ from bench.trials import Journal, Scored, Stage, Trial, loss_of, outcome_of, sco
 
 WORK = ROOT / "build" / "methods"
 CHOICES = {
-    "waka": Choice(train=512, validation=60),
-    "mts-dialog": Choice(train=192, validation=40),
-    "jsquad": Choice(train=192, validation=40),
+    "waka": Choice(train=384, validation=60),
+    "mts-dialog": Choice(train=128, validation=40),
+    "jsquad": Choice(train=128, validation=40),
 }
 SEEDS = (0, 1, 2)
 COMMON = {"epochCount": "2", "outcrop.evaluationsPerEpoch": "2"}

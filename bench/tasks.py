@@ -59,12 +59,20 @@ def _prepare(task: str, data: Path, folder: Path, choice: Choice) -> Records:
     limits = ["--max-tokens", str(LONGEST), "--tokenizer", str(TOKENIZER)]
     program = [sys.executable, ROOT / "examples/convert.py", task, data / FOLDERS[task], pool, *sizes, *limits]
     subprocess.run(list(map(str, program)), check=True, stdout=subprocess.DEVNULL)
-    chosen = {
-        "train": _first(_read(pool / "train.jsonl"), choice.train, longest=choice.longest),
-        "validation": _first(_read(pool / "validation.jsonl"), choice.validation, longest=choice.longest),
-        "test": _read(pool / "test.jsonl"),
-    }
-    for part, records in chosen.items():
+    parts = {part: _read(pool / f"{part}.jsonl") for part in POOLS}
+    parts["train"] = _first(parts["train"], choice.train, longest=choice.longest)
+    parts["validation"] = _first(parts["validation"], choice.validation, longest=choice.longest)
+    return _put(folder, parts)
+
+
+def shipped(folder: Path) -> Records:
+    """The records of `make quickstart`, all of them."""
+    return _put(folder, {part: _read(ROOT / "examples/renga" / f"{part}.jsonl") for part in POOLS})
+
+
+def _put(folder: Path, parts: dict[str, list[dict[str, str]]]) -> Records:
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, records in parts.items():
         _write(folder / f"{part}.jsonl", records)
         texts = dict.fromkeys(record["prompt"] + record["completion"] for record in records)
         _write(folder / f"{part}-texts.jsonl", [{"input": text} for text in texts])
