@@ -47,9 +47,9 @@ OTHERS: dict[str, Sequence[str]] = {
     "outcrop.schedule": ("linear", "cosine", "constant"),
 }
 LONG = "renga"
-"""The quickstart's 2,000 records, at rates around LoRA's best: short runs like high rates, and a default has to suit
+"""The quickstart's 2,000 records, at rates around the best: short runs like high rates, and a default has to suit
 long ones."""
-LONG_RATES = ("0.003", "0.006", "0.01")
+LONG_RATES = {"lora": ("0.003", "0.006", "0.01"), "full": ("0.001", "0.003")}
 DEFAULTS = {"outcrop.rank": "16", "batchSize": "16", "learningRateWarmupSteps": "10", "outcrop.schedule": "linear"}
 """What a run has unless it is about another value; named, so that a later default changes no run that stands."""
 
@@ -70,9 +70,9 @@ def main() -> None:
         near = neighbours(RATES[sweep], best_of(tables[_title(*sweep)]))
         tables[f"{_title(*sweep)}, another seed"] = losses_of(measure, near, partial(stage, *sweep), seed=1)
     best = best_of(tables[_title(FINE_TUNING, "lora")])
-    tables["a long run: learning rate"] = losses_of(
-        measure, LONG_RATES, partial(stage, FINE_TUNING, "lora"), tasks=[LONG]
-    )
+    for method, rates in LONG_RATES.items():
+        made = partial(stage, FINE_TUNING, method)
+        tables[f"a long run, {method}: learning rate"] = losses_of(measure, rates, made, tasks=[LONG])
     for name, values in OTHERS.items():
         tables[f"lora at a rate of {best}: {name}"] = losses_of(measure, values, partial(stage_with, best, name))
     print(f"\n{time.strftime('%Y-%m-%d')}, {machine()}")
