@@ -13,7 +13,8 @@ OUTCROP_TEST_DATA ?= ../shared/data
 BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
-.PHONY: quickstart test lint soak results bench-door bench-train bench-train-gpu bench-estimates install install-test clients clean
+.PHONY: quickstart test lint soak results bench-door bench-train bench-train-gpu bench-estimates bench-defaults \
+	bench-methods install install-test clients clean
 
 quickstart: install
 	@QUICKSTART_STARTED=$$(date +%s.%N) $(BIN)/outcrop run --home $(QUICKSTART_HOME) -- \
@@ -47,6 +48,12 @@ bench-train-gpu: install-test
 
 bench-estimates: install-test
 	$(BIN)/python -m bench.estimates
+
+bench-defaults: install-test
+	$(BIN)/python -m bench.defaults $(OUTCROP_TEST_DATA)
+
+bench-methods: install-test
+	$(BIN)/python -m bench.methods $(OUTCROP_TEST_DATA)
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
