@@ -23,7 +23,7 @@ from outcrop.training.loss import ADAPTER
 from outcrop.training.plan import plan_training
 from outcrop.training.ranks import ALONE
 from outcrop.training.stepping import take_step
-from outcrop.training.task import TrainingHyper, TrainingTask
+from outcrop.training.task import TrainingHyper, TrainingTask, tokens_at_once
 
 
 def main() -> None:
@@ -57,14 +57,13 @@ def main() -> None:
 def task_of(spec: dict[str, Any]) -> TrainingTask:
     method = Full() if spec["method"] == "full" else LoRA(rank=RANK, alpha=ALPHA)
     nowhere = Path(spec["records"])
-    chosen = {"token_budget": spec["token_budget"]} if spec.get("token_budget") else {}
     hyper = TrainingHyper(
         epochs=1,
         batch_size=spec["batch"],
         learning_rate=spec["learning_rate"],
         method=method,
         threads=spec.get("threads") or torch.get_num_threads(),
-        **chosen,
+        token_budget=spec.get("token_budget") or tokens_at_once(method),
     )
     return TrainingTask(
         base_dir=Path(spec["model"]),

@@ -11,7 +11,7 @@ from outcrop.catalog import base_model as catalog_entry
 from outcrop.customization.methods import LEARNING_RATE_BESIDE_LORA, method_of
 from outcrop.errors import Invalid
 from outcrop.network.method import Method
-from outcrop.training.task import TrainingHyper
+from outcrop.training.task import TrainingHyper, tokens_at_once
 
 _FILE = Path(catalog_entry.__file__).parent / "hyperparameters.toml"
 RECOMMENDED = "recommended"
@@ -132,7 +132,7 @@ def resolve(
         threshold=float(text.get("earlyStoppingThreshold", "0")),
         weight_decay=float(text["outcrop.weightDecay"]),
         max_grad_norm=float(text["outcrop.maxGradNorm"]),
-        token_budget=int(text["outcrop.tokensPerRow"]),
+        token_budget=_unless_recommended(text["outcrop.tokensPerRow"]) or tokens_at_once(method),
     )
     return Resolved(hyper=hyper, notes=(*overruled, *notes))
 

@@ -30,6 +30,10 @@ class Update(Protocol):
         """The output, from the frozen layer's own: y is base(before(x))."""
         ...
 
+    def both(self, x_BTI: Tensor, base: Linear) -> Tensor:
+        """What the layer answers, where one update is for all tokens."""
+        return self.after(x_BTI, base(self.before(x_BTI)), base)
+
     def parameters(self) -> dict[str, nn.Parameter]:
         """The weights, by the names PEFT gives them after the layer's."""
         ...
@@ -97,9 +101,7 @@ class AdapterLinear(nn.Module):
     def forward(self, x_BTI: Tensor) -> Tensor:
         found = self._found()
         if _covers(found, x_BTI.shape[1]):
-            update = found[0][2]
-            whole: Tensor = update.after(x_BTI, self.base(update.before(x_BTI)), self.base)
-            return whole
+            return found[0][2].both(x_BTI, self.base)
         changed_BTI = x_BTI
         for start, end, update in found:
             part = x_BTI[:, start:end]

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from outcrop.network.adapters import Linear, weight_of
+from outcrop.network.adapters import Linear, Update, weight_of
 from outcrop.network.lora import LowRank
 
 MAGNITUDE = "lora_magnitude_vector"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Decomposed:
+class Decomposed(Update):
     """y = gain · (W x + scale · B A x) + bias, where gain = magnitude / |W + scale · B A|, row by row."""
 
     direction: LowRank
@@ -51,7 +51,7 @@ class Decomposed:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Scaled:
+class Scaled(Update):
     """A DoRA update that is not trained any more: its gains are known, and the low-rank part has taken them in."""
 
     added: LowRank

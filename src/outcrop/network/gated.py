@@ -122,7 +122,7 @@ class _GatedDown(torch.autograd.Function):
         dgate_TI, dup_TI = torch.empty_like(gate_TI), torch.empty_like(up_TI)
         dweight_OI = torch.zeros_like(weight_OI) if wants_weight else None
         da_RI = None if a_RI is None else torch.zeros_like(a_RI)
-        db_OR = None if narrow_TR is None else dy_TO.T @ narrow_TR
+        db_OR = None if narrow_TR is None else (narrow_TR.T @ dy_TO).T  # as in lora.py
         for part in _parts(len(gate_TI)):
             gate_CI, up_CI, dy_CO = gate_TI[part], up_TI[part], dy_TO[part]
             active_CI = ctx.activation.of(gate_CI)

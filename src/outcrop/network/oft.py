@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from outcrop.network.adapters import Linear, weight_of
+from outcrop.network.adapters import Linear, Update, weight_of
 from outcrop.network.method import OFT
 
 SKEW = "oft_R.weight"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Turned:
+class Turned(Update):
     """y = W R x + bias. Kept in fp32 while it is trained, also beside a base in bf16."""
 
     skew_NE: Tensor
@@ -52,7 +52,7 @@ class Turned:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Rotated:
+class Rotated(Update):
     """An OFT update that is not trained any more."""
 
     rotation_NKK: Tensor

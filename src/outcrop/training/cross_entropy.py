@@ -6,6 +6,9 @@ the gradient of a slice is made while its logits are at hand, and then both are 
 Shapes: N positions, C of them in a slice, H hidden width, V vocabulary.
 """
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -14,8 +17,8 @@ from torch.autograd.function import once_differentiable
 
 from outcrop.network.lm_head import LMHead
 
-_SLICE_BYTES = 32 * 2**20
-"Of logits in a slice; their gradient takes as much again."
+_SLICE_BYTES = 16 * 2**20
+"Of logits in a slice; their gradient takes as much again. A processor's cache holds a slice of this size."
 _FEWEST = 128
 "Positions of a slice; with fewer the product of matrices becomes slow."
 
@@ -79,30 +82,68 @@ def _through(
 ) -> _Pass:
     """The losses, and the gradients of their sum, each loss times upstream_N if that is given."""
     weight_VH = head.weight_VH
-    num, width = hidden_NH.shape[0], weight_VH.shape[0]
+    num = hidden_NH.shape[0]
     size = min(num, size)
-    # The same memory for all slices: what is fresh has to be cleared by the system first, page by page.
-    product_CV = weight_VH.new_empty(size, width)
-    log_CV = weight_VH.new_empty(size, width, dtype=torch.float32)
     nll_N = hidden_NH.new_empty(num, dtype=torch.float32)
     grad_NH = torch.empty_like(hidden_NH) if wants_hidden else None
     grad_VH = torch.zeros_like(weight_VH) if wants_weight else None
-    for start in range(0, num, size):
-        end = min(num, start + size)
-        hidden_CH, target_C = hidden_NH[start:end], target_N[start:end]
-        product = torch.mm(hidden_CH, weight_VH.T, out=product_CV[: end - start])
-        logits = _in_place(product.float(), head)
-        log = torch.log_softmax(logits, dim=1, out=log_CV[: end - start])
-        nll_N[start:end] = -log.gather(1, target_C.unsqueeze(1)).squeeze(1)
-        if not (wants_hidden or wants_weight):
-            continue
-        upstream_C = None if upstream_N is None else upstream_N[start:end]
-        grad = _gradient(log, logits, target_C, upstream_C, head).to(weight_VH.dtype)
-        if grad_NH is not None:
-            torch.mm(grad, weight_VH, out=grad_NH[start:end])
-        if grad_VH is not None:
-            grad_VH.addmm_(grad.T, hidden_CH)
+    # The same memory for all slices, and for those of the next row.
+    with _lent(size, weight_VH) as product_CV, _lent(size, weight_VH, dtype=torch.float32) as log_CV:
+        for start in range(0, num, size):
+            end = min(num, start + size)
+            hidden_CH, target_C = hidden_NH[start:end], target_N[start:end]
+            product = torch.mm(hidden_CH, weight_VH.T, out=product_CV[: end - start])
+            logits = _in_place(product.float(), head)
+            log = torch.log_softmax(logits, dim=1, out=log_CV[: end - start])
+            nll_N[start:end] = -log.gather(1, target_C.unsqueeze(1)).squeeze(1)
+            if not (wants_hidden or wants_weight):
+                continue
+            upstream_C = None if upstream_N is None else upstream_N[start:end]
+            grad = _gradient(log, logits, target_C, upstream_C, head).to(weight_VH.dtype)
+            if grad_NH is not None:
+                torch.mm(grad, weight_VH, out=grad_NH[start:end])
+            if grad_VH is not None:
+                grad_VH.addmm_(grad.T, hidden_CH)
     return _Pass(nll_N, grad_NH, grad_VH)
+
+
+class _Spare:
+    """Memory of slices that are done with. What is fresh has to be cleared by the system first, page by page, which
+    takes a tenth of the time that a product of matrices takes to fill it.
+
+    There is never more of it than slices were at hand at once, one of each kind in a thread.
+    """
+
+    def __init__(self) -> None:
+        self._spare: list[Tensor] = []
+        self._lock = threading.Lock()
+
+    def take(self, num: int, like: Tensor, dtype: torch.dtype) -> Tensor:
+        with self._lock:
+            of_kind = [i for i, t in enumerate(self._spare) if t.dtype == dtype and t.device == like.device]
+            found = self._spare.pop(of_kind[-1]) if of_kind else like.new_empty(0, dtype=dtype)
+        return found if found.numel() >= num else like.new_empty(num, dtype=dtype)
+
+    def give(self, memory: Tensor) -> None:
+        with self._lock:
+            self._spare.append(memory)
+
+
+_SPARE = _Spare()
+
+
+@contextmanager
+def _lent(size: int, weight_VH: Tensor, *, dtype: torch.dtype | None = None) -> Iterator[Tensor]:
+    """Of shape CV, with anything in it; as the weight, but for `dtype`. A GPU's memory is kept by torch itself."""
+    width, dtype = weight_VH.shape[0], dtype or weight_VH.dtype
+    if weight_VH.device.type != "cpu":
+        yield weight_VH.new_empty(size, width, dtype=dtype)
+        return
+    memory = _SPARE.take(size * width, weight_VH, dtype)
+    try:
+        yield memory[: size * width].view(size, width)
+    finally:
+        _SPARE.give(memory)
 
 
 def _in_place(logits_CV: Tensor, head: LMHead) -> Tensor:

@@ -6,8 +6,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from outcrop.datasets.records import Customization
-from outcrop.network.method import DEFAULT, Method, continues, read_adapter
+from outcrop.network.method import DEFAULT, Full, Method, continues, read_adapter
 from outcrop.training.schedule import Schedule
+
+
+TOKENS_AT_ONCE = 1536
+"Where an adapter learns: more gains little speed for the memory it takes."
+TOKENS_AT_ONCE_WHOLE = 4096
+"Where all weights learn: each row reads and writes a gradient as large as the network, so fewer rows are faster."
+
+
+def tokens_at_once(method: Method) -> int:
+    """What suits a method, where nobody says another number (docs/performance.md)."""
+    return TOKENS_AT_ONCE_WHOLE if isinstance(method, Full) else TOKENS_AT_ONCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +45,7 @@ class TrainingHyper:
     "A validation loss must be lower by more than this to count as an improvement."
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
-    token_budget: int = 1024
+    token_budget: int = TOKENS_AT_ONCE
     "Tokens computed at once, over all threads; a longer record is computed all the same."
     threads: int = 0
     "CPU threads; 0 leaves the choice to torch. Equal numbers give equal bits."
