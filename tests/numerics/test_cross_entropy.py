@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from outcrop.network import lm_head, load
 from outcrop.network.lm_head import LMHead
-from outcrop.training.cross_entropy import nll
+from outcrop.training.cross_entropy import Spare, nll
 from tests.tiny import ARCHITECTURES, tiny_model
 
 HEADS = {
@@ -80,6 +80,17 @@ def test_nothing_is_lost_where_the_target_is_all_but_impossible() -> None:
     head = LMHead(weight_VH=torch.tensor([[0.0], [400.0]]))
     nll_N = nll(torch.ones(2, 1), head, torch.tensor([0, 1]))
     assert nll_N.tolist() == [400.0, 0.0]
+
+
+def test_memory_of_slices_is_lent_to_one_at_a_time_and_comes_back() -> None:
+    spare, like = Spare(), torch.empty(0)
+    first, second = spare.take(8, like, torch.float32), spare.take(8, like, torch.float32)
+    assert first.data_ptr() != second.data_ptr()
+    spare.give(first)
+    assert spare.take(6, like, torch.bfloat16).dtype == torch.bfloat16
+    assert spare.take(6, like, torch.float32) is first
+    spare.give(first)
+    assert spare.take(9, like, torch.float32).numel() == 9
 
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))

@@ -10,8 +10,9 @@ import transformers
 from torch.autograd.graph import saved_tensors_hooks
 
 from outcrop.network.method import OFT, Full, LoRA, Method
-from outcrop.training import learner, tracing
+from outcrop.training import cross_entropy, learner, tracing
 from outcrop.training.batches import row_of
+from outcrop.training.cross_entropy import Spare
 from outcrop.training.loss import nll_of
 from outcrop.training.task import TrainingHyper
 from outcrop.training.tracing import Untraceable, cost_of_row
@@ -29,8 +30,18 @@ CASES = [
 ]
 
 
+class FreshMemory(Spare):
+    """Keeps nothing: what a row takes is seen only where it takes it anew."""
+
+    def give(self, memory: torch.Tensor) -> None:
+        pass
+
+
 @pytest.mark.parametrize(("architecture", "method"), CASES, ids=lambda case: str(getattr(case, "name", case)))
-def test_a_traced_row_is_a_real_row(architecture: str, method: Method, tmp_path: Path) -> None:
+def test_a_traced_row_is_a_real_row(
+    architecture: str, method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cross_entropy, "SPARE", FreshMemory())
     base = tiny_model(tmp_path / "base", architecture)
     hyper = TrainingHyper(epochs=1, batch_size=2, learning_rate=1e-3, method=method)
     real = learner.prepare(task(base, tmp_path, hyper=hyper))

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from outcrop.network.lm_head import LMHead
@@ -107,7 +107,7 @@ def _through(
     return _Pass(nll_N, grad_NH, grad_VH)
 
 
-class _Spare:
+class Spare:
     """Memory of slices that are done with. What is fresh has to be cleared by the system first, page by page, which
     takes a tenth of the time that a product of matrices takes to fill it.
 
@@ -121,29 +121,35 @@ class _Spare:
     def take(self, num: int, like: Tensor, dtype: torch.dtype) -> Tensor:
         with self._lock:
             of_kind = [i for i, t in enumerate(self._spare) if t.dtype == dtype and t.device == like.device]
-            found = self._spare.pop(of_kind[-1]) if of_kind else like.new_empty(0, dtype=dtype)
-        return found if found.numel() >= num else like.new_empty(num, dtype=dtype)
+            found = self._spare.pop(of_kind[-1]) if of_kind else None
+        if found is not None and found.numel() >= num:
+            return found
+        with torch.inference_mode(False):  # what an evaluation takes first, a training step may fill too
+            return torch.empty(num, dtype=dtype, device=like.device)
 
     def give(self, memory: Tensor) -> None:
         with self._lock:
             self._spare.append(memory)
 
 
-_SPARE = _Spare()
+SPARE = Spare()
 
 
 @contextmanager
 def _lent(size: int, weight_VH: Tensor, *, dtype: torch.dtype | None = None) -> Iterator[Tensor]:
-    """Of shape CV, with anything in it; as the weight, but for `dtype`. A GPU's memory is kept by torch itself."""
+    """Of shape CV, with anything in it; as the weight, but for `dtype`.
+
+    A GPU's memory is kept by torch itself, and what is only traced has none.
+    """
     width, dtype = weight_VH.shape[0], dtype or weight_VH.dtype
-    if weight_VH.device.type != "cpu":
+    if weight_VH.device.type != "cpu" or type(weight_VH) not in (Tensor, nn.Parameter):
         yield weight_VH.new_empty(size, width, dtype=dtype)
         return
-    memory = _SPARE.take(size * width, weight_VH, dtype)
+    memory = SPARE.take(size * width, weight_VH, dtype)
     try:
         yield memory[: size * width].view(size, width)
     finally:
-        _SPARE.give(memory)
+        SPARE.give(memory)
 
 
 def _in_place(logits_CV: Tensor, head: LMHead) -> Tensor:
