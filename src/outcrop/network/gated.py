@@ -58,7 +58,8 @@ class _Lean:
         if not (is_plain and torch.is_grad_enabled() and x_BTH.shape[0] == 1):
             return super().forward(x_BTH)  # type: ignore[misc,no-any-return]
         assert update is None or isinstance(update, LowRank)
-        gate_TI, up_TI = self.gate_proj(x_BTH)[0], self.up_proj(x_BTH)[0]
+        # Not [0], whose gradient is a tensor of zeros with this one copied into it.
+        gate_TI, up_TI = self.gate_proj(x_BTH).squeeze(0), self.up_proj(x_BTH).squeeze(0)
         return down_of(gate_TI, up_TI, down.base, update, _KNOWN[type(self.act_fn)]).unsqueeze(0)
 
 

@@ -34,7 +34,7 @@ class LowRank(Update):
     def both(self, x_BTI: Tensor, base: Linear) -> Tensor:
         if not self._adds_in_place(x_BTI, base):
             return super().both(x_BTI, base)
-        arguments = (x_BTI[0], base.weight, base.bias, self.a_RI, self.b_OR, self.scale)
+        arguments = (x_BTI.squeeze(0), base.weight, base.bias, self.a_RI, self.b_OR, self.scale)
         y_TO: Tensor = _Both.apply(*arguments)  # type: ignore[no-untyped-call]
         return y_TO.unsqueeze(0)
 

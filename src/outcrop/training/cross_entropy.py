@@ -6,6 +6,7 @@ the gradient of a slice is made while its logits are at hand, and then both are 
 Shapes: N positions, C of them in a slice, H hidden width, V vocabulary.
 """
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from outcrop.network.lm_head import LMHead
 
-_SLICE_BYTES = 16 * 2**20
+_SLICE_BYTES = 24 * 2**20
 "Of logits in a slice; their gradient takes as much again. A processor's cache holds a slice of this size."
 _FEWEST = 128
 "Positions of a slice; with fewer the product of matrices becomes slow."
@@ -83,7 +84,7 @@ def _through(
     """The losses, and the gradients of their sum, each loss times upstream_N if that is given."""
     weight_VH = head.weight_VH
     num = hidden_NH.shape[0]
-    size = min(num, size)
+    size = math.ceil(num / max(1, math.ceil(num / size)))  # of a whole one and a few positions, the few would take longest
     nll_N = hidden_NH.new_empty(num, dtype=torch.float32)
     grad_NH = torch.empty_like(hidden_NH) if wants_hidden else None
     grad_VH = torch.zeros_like(weight_VH) if wants_weight else None

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from outcrop.network import adapter_files, adapters, gated, last_layer, load
+from outcrop.network import adapter_files, adapters, gated, last_layer, load, rms_norm
 from outcrop.network.adapters import Routing
 from outcrop.network.method import Full, Method, read_adapter
 from outcrop.training.loss import ADAPTER
@@ -54,6 +54,7 @@ def prepare(task: TrainingTask) -> Learner:
 
 def lighten(network: nn.Module, routing: Routing) -> None:
     """Have a network keep and compute less while it trains, where it is known how; its numbers stay the same."""
-    routing.spans = []  # both are tried out on the bare base
+    routing.spans = []  # all of it is tried out on the bare base
     gated.make_lean(network)
+    rms_norm.make_lean(network)
     last_layer.trim(network)
