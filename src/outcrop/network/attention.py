@@ -52,7 +52,9 @@ class Packed:
         lengths = list(self.lengths)
         assert sum(lengths) == q_HTD.shape[1], "the lengths must fill the row"
         parts = (torch.split(x, lengths, dim=1) for x in (q_HTD, k_KTD, v_KTD))
-        return torch.cat([attend_causal(q, k, v, scoring) for q, k, v in zip(*parts, strict=True)], dim=1)
+        found = (attend_causal(q, k, v, scoring) for q, k, v in zip(*parts, strict=True))
+        # Token by token, as the kernel leaves them and the next layer reads them; else they would be copied once more.
+        return torch.cat([o_HTD.transpose(0, 1) for o_HTD in found]).transpose(0, 1)
 
     def positions(self) -> Tensor:
         """Position ids of the row, p_1T: every record counts from 0."""
@@ -126,7 +128,8 @@ def _attention(
     scoring = Scoring(scale=scale, window=sliding_window, softcap=softcap)
     layer = module.layer_idx
     assert isinstance(layer, int)
-    o_HTD = layout.attend(layer, q_BHTD[0], k_BKTD[0], v_BKTD[0], scoring)
+    # Not [0], whose gradient is a tensor of zeros with this one copied into it.
+    o_HTD = layout.attend(layer, q_BHTD.squeeze(0), k_BKTD.squeeze(0), v_BKTD.squeeze(0), scoring)
     return o_HTD.transpose(0, 1).unsqueeze(0), None
 
 

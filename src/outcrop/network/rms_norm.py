@@ -26,7 +26,7 @@ class _Lean:
     def forward(self, hidden_states: Tensor) -> Tensor:
         if not torch.is_grad_enabled():
             return super().forward(hidden_states)  # type: ignore[misc,no-any-return]
-        return normed(hidden_states, self.weight + self.added if self.added else self.weight, _epsilon(self))
+        return normed(hidden_states, self.weight, self.added, _epsilon(self))
 
 
 def make_lean(network: nn.Module) -> int:
@@ -42,32 +42,38 @@ def make_lean(network: nn.Module) -> int:
     return sum(isinstance(norm, _Lean) for norm in found)
 
 
-def normed(x: Tensor, weight_H: Tensor, epsilon: float) -> Tensor:
-    """x of any shape that ends in H."""
-    y: Tensor = _RMSNorm.apply(x, weight_H, epsilon)  # type: ignore[no-untyped-call]
+def normed(x: Tensor, weight_H: Tensor, added: float, epsilon: float) -> Tensor:
+    """x of any shape that ends in H, normed and times weight + added."""
+    y: Tensor = _RMSNorm.apply(x, weight_H, added, epsilon)  # type: ignore[no-untyped-call]
     return y
 
 
 class _RMSNorm(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight_H: Tensor, epsilon: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight_H: Tensor, added: float, epsilon: float) -> Tensor:
         length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         scale = length.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
+        ctx.added = added
         ctx.save_for_backward(x, weight_H, scale)
-        return (x * scale).mul_(weight_H)
+        y: Tensor = (x * scale).mul_(_gain(weight_H, added))
+        return y
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight_H, scale = ctx.saved_tensors
         dx = dweight_H = None
         if ctx.needs_input_grad[1]:
             dweight_H = (dy * x).mul_(scale).flatten(0, -2).sum(0)
         if ctx.needs_input_grad[0]:
-            dx = dy * weight_H
+            dx = dy * _gain(weight_H, ctx.added)
             along = (dx * x).sum(-1, keepdim=True).mul_(scale.pow(3)).div_(-x.shape[-1])
             dx = dx.mul_(scale).addcmul_(x, along)
-        return dx, dweight_H, None
+        return dx, dweight_H, None, None
+
+
+def _gain(weight_H: Tensor, added: float) -> Tensor:
+    return weight_H + added if added else weight_H
 
 
 def _epsilon(norm: Any) -> float:
@@ -91,5 +97,5 @@ def _is_norm(module: Any) -> bool:
 @torch.no_grad()
 def _answers_alike(norm: Any, added: float) -> bool:
     x_TH = torch.randn(3, len(norm.weight), generator=torch.Generator().manual_seed(0)) * 3
-    mine, theirs = normed(x_TH, norm.weight + added, _epsilon(norm)), norm(x_TH)
+    mine, theirs = normed(x_TH, norm.weight, added, _epsilon(norm)), norm(x_TH)
     return float((mine - theirs).abs().max()) <= _CLOSE * float(theirs.abs().max())

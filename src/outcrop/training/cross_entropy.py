@@ -84,7 +84,7 @@ def _through(
     """The losses, and the gradients of their sum, each loss times upstream_N if that is given."""
     weight_VH = head.weight_VH
     num = hidden_NH.shape[0]
-    size = math.ceil(num / max(1, math.ceil(num / size)))  # of a whole one and a few positions, the few would take longest
+    size = math.ceil(num / max(1, math.ceil(num / size)))  # all alike: a slice of few positions is slow
     nll_N = hidden_NH.new_empty(num, dtype=torch.float32)
     grad_NH = torch.empty_like(hidden_NH) if wants_hidden else None
     grad_VH = torch.zeros_like(weight_VH) if wants_weight else None
