@@ -2,8 +2,9 @@
 
 Counted are the products of matrices, two operations a multiply-add: each linear layer forward, its input's gradient,
 and its weights' gradient where they are trained; attention within each record, causal; the LM head at supervised
-positions only. A last layer that is computed at those alone counts as a whole one. Divided by the time and by a measured peak, this is the model FLOPs utilization of Chowdhery et al.
-2022, arXiv:2204.02311, appendix B, there for networks that are trained in full on texts of equal length.
+positions only. A last layer that is computed at those alone counts as a whole one. Divided by the time and by a
+measured peak, this is the model FLOPs utilization of Chowdhery et al. 2022, arXiv:2204.02311, appendix B, there for
+networks that are trained in full on texts of equal length.
 """
 
 from collections.abc import Iterable
