@@ -84,13 +84,20 @@ def test_nothing_is_lost_where_the_target_is_all_but_impossible() -> None:
 
 def test_memory_of_slices_is_lent_to_one_at_a_time_and_comes_back() -> None:
     spare, like = Spare(), torch.empty(0)
-    first, second = spare.take(8, like, torch.float32), spare.take(8, like, torch.float32)
+    first, second = spare.take(8, like), spare.take(8, like)
     assert first.data_ptr() != second.data_ptr()
     spare.give(first)
-    assert spare.take(6, like, torch.bfloat16).dtype == torch.bfloat16
-    assert spare.take(6, like, torch.float32) is first
+    assert spare.take(6, like.bfloat16()).dtype == torch.bfloat16
+    assert spare.take(6, like) is first
     spare.give(first)
-    assert spare.take(9, like, torch.float32).numel() == 9
+    assert spare.take(9, like).numel() == 9
+
+
+def test_a_target_that_has_no_chance_has_a_loss_all_the_same() -> None:
+    head = LMHead(weight_VH=torch.tensor([[0.0], [400.0], [-300.0], [399.0]]))
+    nll_N = nll(torch.ones(3, 1), head, torch.tensor([0, 2, 3]))
+    wanted_N = -torch.log_softmax(torch.tensor([0.0, 400.0, -300.0, 399.0]).double(), dim=0)[[0, 2, 3]]
+    assert nll_N.tolist() == pytest.approx(wanted_N.tolist(), rel=1e-7)
 
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))

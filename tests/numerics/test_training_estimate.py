@@ -17,6 +17,7 @@ from outcrop.training.memory import Holding
 from outcrop.training.plan import plan_training
 from outcrop.training.task import TrainingHyper
 from outcrop.training.tracing import Cost, Op
+from outcrop.training.turns import Planned, Turn
 from tests.tiny import tiny_model
 from tests.training_runs import HELD_OUT, task
 
@@ -66,18 +67,20 @@ def test_a_further_lane_holds_a_row_and_a_gradient_and_no_weights() -> None:
 def test_an_operation_takes_the_longer_of_its_two_times() -> None:
     taken = pass_time(cost(), [10, 10], Speed(flops=1e9, bytes=1e6, op_s=0.0))
     products, others = 3 * 2e6 / (PRODUCT * 1e9), 2 * 4000 / (BYTES * 1e6)
-    assert taken.scoring.of([[10, 10]]) == pytest.approx(products + others)
+    assert taken.scoring.of([10, 10]) == pytest.approx(products + others)
     assert taken.learning.per_pair * 200 == pytest.approx(1e6 / (ATTENTION * 1e9))
 
 
-def test_rows_are_added_up() -> None:
-    assert RowTime(1.0, 0.1, 0.01).of([[10], [10, 10]]) == pytest.approx(2 + 3 + 3)
+def test_what_a_row_grows_with_is_added_up() -> None:
+    assert RowTime(1.0, 0.1, 0.01).of([10, 20]) == pytest.approx(1 + 3 + 5)
 
 
-def test_the_fullest_lane_counts_and_threads_within_it_share() -> None:
-    taken, turn = RowTime(0.0, 1.0, 0.0), [[[5], [5]], [[7]]]
+def test_the_last_lane_counts_and_threads_within_it_share() -> None:
+    rows = [Planned(0, [0]), Planned(1, [1]), Planned(0, [2])]
+    taken, turn = RowTime(0.0, 1.0, 0.0), Turn(lengths=[5, 7, 5], rows=rows, lanes=2, room=12)
     assert taken.of_turn(turn, 2) == 10
     assert taken.of_turn(turn, 4) == pytest.approx(10 / 2**0.6)
+    assert taken.of_turn(replace(turn, room=9), 2) == 17  # one after the other
 
 
 def test_a_machine_is_measured_on_as_many_threads_as_it_will_use() -> None:
@@ -131,12 +134,13 @@ def test_what_does_not_fit_is_refused_with_a_budget_that_does(found: Estimate, b
 
 
 def test_where_only_the_gradients_of_threads_are_too_much_one_thread_is_proposed(base: Path) -> None:
-    hyper = replace(HYPER, method=Full(), threads=2, token_budget=120)
-    two, one = (estimate.memory_needed(base, LENGTHS, replace(hyper, threads=num)).total for num in (2, 1))
-    said = estimate.estimate(base, LENGTHS, hyper, speed=SPEED)
+    hyper = replace(HYPER, method=Full(), threads=2, token_budget=240)
+    lengths = replace(LENGTHS, training=[120] * 8)  # in no smaller budget's room
+    two, one = (estimate.memory_needed(base, lengths, replace(hyper, threads=num)).total for num in (2, 1))
+    said = estimate.estimate(base, lengths, hyper, speed=SPEED)
     assert (said.memory.total, one < two) == (two, True)
     with pytest.raises(Invalid, match=r"Start Outcrop with OUTCROP_THREADS=1: it then fits"):
-        check("local.tiny-v1", said, base, LENGTHS, hyper, free=one)
+        check("local.tiny-v1", said, base, lengths, hyper, free=one)
 
 
 def test_where_no_budget_helps_something_else_is_proposed(found: Estimate, base: Path) -> None:

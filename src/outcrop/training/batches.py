@@ -59,11 +59,6 @@ def pack(lengths: Sequence[int], token_budget: int) -> list[list[int]]:
     return rows
 
 
-def rows_of(examples: Sequence[Example], token_budget: int) -> list[Row]:
-    packed = pack([len(example) for example in examples], token_budget)
-    return [row_of([examples[index] for index in indices]) for indices in packed]
-
-
 def row_of(examples: Sequence[Example]) -> Row:
     layout = Packed(lengths=[len(example) for example in examples])
     starts = torch.tensor([0, *layout.lengths[:-1]]).cumsum(0)

@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 from outcrop.network.lm_head import LMHead
 
 _SLICE_BYTES = 24 * 2**20
-"Of logits in a slice; their gradient takes as much again. A processor's cache holds a slice of this size."
+"Of logits in a slice, and then their gradient. A processor's cache holds a slice of this size."
 _FEWEST = 128
 "Positions of a slice; with fewer the product of matrices becomes slow."
 
@@ -88,19 +88,21 @@ def _through(
     nll_N = hidden_NH.new_empty(num, dtype=torch.float32)
     grad_NH = torch.empty_like(hidden_NH) if wants_hidden else None
     grad_VH = torch.zeros_like(weight_VH) if wants_weight else None
-    # The same memory for all slices, and for those of the next row.
-    with _lent(size, weight_VH) as product_CV, _lent(size, weight_VH, dtype=torch.float32) as log_CV:
+    with _lent(size, weight_VH) as product_CV:  # the same memory for all slices, and for those of the next row
         for start in range(0, num, size):
             end = min(num, start + size)
             hidden_CH, target_C = hidden_NH[start:end], target_N[start:end]
             product = torch.mm(hidden_CH, weight_VH.T, out=product_CV[: end - start])
             logits = _in_place(product.float(), head)
-            log = torch.log_softmax(logits, dim=1, out=log_CV[: end - start])
-            nll_N[start:end] = -log.gather(1, target_C.unsqueeze(1)).squeeze(1)
+            of_target, largest = logits.gather(1, target_C.unsqueeze(1)).squeeze(1), logits.amax(1)
+            slope = _slope(logits, head) if wants_hidden or wants_weight else None
+            chance = torch.softmax(logits, dim=1, out=logits)
+            # Of the likeliest token the logarithm is exact, while that of a target's chance may be of zero.
+            nll_N[start:end] = (largest - of_target) - chance.amax(1).log_()
             if not (wants_hidden or wants_weight):
                 continue
             upstream_C = None if upstream_N is None else upstream_N[start:end]
-            grad = _gradient(log, logits, target_C, upstream_C, head).to(weight_VH.dtype)
+            grad = _gradient(chance, slope, target_C, upstream_C).to(weight_VH.dtype)
             if grad_NH is not None:
                 torch.mm(grad, weight_VH, out=grad_NH[start:end])
             if grad_VH is not None:
@@ -112,21 +114,21 @@ class Spare:
     """Memory of slices that are done with. What is fresh has to be cleared by the system first, page by page, which
     takes a tenth of the time that a product of matrices takes to fill it.
 
-    There is never more of it than slices were at hand at once, one of each kind in a thread.
+    There is never more of it than slices were at hand at once, one in a thread.
     """
 
     def __init__(self) -> None:
         self._spare: list[Tensor] = []
         self._lock = threading.Lock()
 
-    def take(self, num: int, like: Tensor, dtype: torch.dtype) -> Tensor:
+    def take(self, num: int, like: Tensor) -> Tensor:
         with self._lock:
-            of_kind = [i for i, t in enumerate(self._spare) if t.dtype == dtype and t.device == like.device]
+            of_kind = [i for i, t in enumerate(self._spare) if t.dtype == like.dtype and t.device == like.device]
             found = self._spare.pop(of_kind[-1]) if of_kind else None
         if found is not None and found.numel() >= num:
             return found
         with torch.inference_mode(False):  # what an evaluation takes first, a training step may fill too
-            return torch.empty(num, dtype=dtype, device=like.device)
+            return torch.empty(num, dtype=like.dtype, device=like.device)
 
     def give(self, memory: Tensor) -> None:
         with self._lock:
@@ -137,16 +139,16 @@ SPARE = Spare()
 
 
 @contextmanager
-def _lent(size: int, weight_VH: Tensor, *, dtype: torch.dtype | None = None) -> Iterator[Tensor]:
-    """Of shape CV, with anything in it; as the weight, but for `dtype`.
+def _lent(size: int, weight_VH: Tensor) -> Iterator[Tensor]:
+    """Of shape CV and the weight's kind, with anything in it.
 
     A GPU's memory is kept by torch itself, and what is only traced has none.
     """
-    width, dtype = weight_VH.shape[0], dtype or weight_VH.dtype
+    width = weight_VH.shape[0]
     if weight_VH.device.type != "cpu" or type(weight_VH) not in (Tensor, nn.Parameter):
-        yield weight_VH.new_empty(size, width, dtype=dtype)
+        yield weight_VH.new_empty(size, width)
         return
-    memory = SPARE.take(size * width, weight_VH, dtype)
+    memory = SPARE.take(size * width, weight_VH)
     try:
         yield memory[: size * width].view(size, width)
     finally:
@@ -162,14 +164,20 @@ def _in_place(logits_CV: Tensor, head: LMHead) -> Tensor:
     return logits_CV
 
 
-def _gradient(log_CV: Tensor, logits_CV: Tensor, target_C: Tensor, upstream_C: Tensor | None, head: LMHead) -> Tensor:
-    """Of the losses by the product of hidden states and head; in the memory of the log probabilities."""
-    grad_CV = log_CV.exp_()
-    grad_CV[torch.arange(len(target_C), device=target_C.device), target_C] -= 1
-    if head.softcap is not None:
-        grad_CV.mul_(logits_CV.div_(head.softcap).square_().neg_().add_(1))
-    if head.scale != 1.0:
-        grad_CV.mul_(head.scale)
+def _slope(logits_CV: Tensor, head: LMHead) -> Tensor | float | None:
+    """Of the logits by the product of hidden states and head: a number, or one for each; None stands for 1."""
+    if head.softcap is None:
+        return None if head.scale == 1.0 else head.scale
+    return (logits_CV / head.softcap).square_().neg_().add_(1).mul_(head.scale)
+
+
+def _gradient(
+    chance_CV: Tensor, slope_CV: Tensor | float | None, target_C: Tensor, upstream_C: Tensor | None
+) -> Tensor:
+    """Of the losses by the product of hidden states and head; in the memory of the probabilities."""
+    chance_CV[torch.arange(len(target_C), device=target_C.device), target_C] -= 1
+    if slope_CV is not None:
+        chance_CV.mul_(slope_CV)
     if upstream_C is not None:
-        grad_CV.mul_(upstream_C.unsqueeze(1))
-    return grad_CV
+        chance_CV.mul_(upstream_C.unsqueeze(1))
+    return chance_CV

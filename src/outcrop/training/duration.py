@@ -1,8 +1,8 @@
 """How long a run takes, from what its rows compute and what this machine does in a second.
 
 Each operation of a traced row takes the longer of two times: its products at a thread's speed for products, or its
-bytes at the speed memory is read and written. What that gives for a row of the usual kind is added up for each lane,
-and the fullest lane counts.
+bytes at the speed memory is read and written. What that gives for a row of the usual kind is put in place of every
+row of a turn's plan, whose end counts.
 """
 
 import time
@@ -16,7 +16,7 @@ import torch
 from outcrop.network import load
 from outcrop.training import lanes
 from outcrop.training.tracing import Cost, Op
-from outcrop.training.workload import Row, Turn
+from outcrop.training.turns import SHARING, Planned, Turn
 
 # Measured on 2026-11-21, one thread of an Intel Xeon at 2.5 GHz, its own time: rows of 512 and 1,024 tokens of seven of
 # the cases in bench/estimates.py, profiled and timed. With these three each row is said within 15 %.
@@ -58,13 +58,18 @@ class RowTime(NamedTuple):
     per_pair: float
     "Of a record, its length squared."
 
-    def of(self, rows: Sequence[Row]) -> float:
-        pairs = sum(length * length for row in rows for length in row)
-        return self.per_row * len(rows) + self.per_token * sum(map(sum, rows)) + self.per_pair * pairs
+    def of(self, records: Sequence[int]) -> float:
+        """A row of records of these lengths."""
+        pairs = sum(length * length for length in records)
+        return self.per_row + self.per_token * sum(records) + self.per_pair * pairs
 
     def of_turn(self, turn: Turn, threads: int) -> float:
-        """Until the fullest lane is done, whose threads share its products."""
-        return max(map(self.of, turn)) / shared(threads // len(turn))
+        """Until the last lane is done, whose threads share its products."""
+
+        def seconds(row: Planned) -> float:
+            return self.of([turn.lengths[index] for index in row.records])
+
+        return turn.end(seconds) / shared(threads // turn.lanes)
 
 
 class Pass(NamedTuple):
@@ -76,7 +81,7 @@ class Pass(NamedTuple):
 
 def shared(threads: int) -> float:
     """How many times as fast as one so many threads are on one row."""
-    return float(threads**lanes.SHARING)
+    return float(threads**SHARING)
 
 
 def measure_speed(threads: int, *, now: Callable[[], float] = time.perf_counter, for_s: float = _FOR_S) -> Speed:

@@ -17,7 +17,8 @@ from outcrop.training.memory import Holding, Memory, memory_of
 from outcrop.training.plan import evaluations
 from outcrop.training.task import TrainingHyper
 from outcrop.training.tracing import cost_of_row
-from outcrop.training.workload import Crew, Row, Turn, crew_of, most_at_once, steps_of, turn_of, usual_row
+from outcrop.training.turns import Turn
+from outcrop.training.workload import Crew, Row, crew_of, most_at_once, steps_of, turn_of, usual_row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,17 +91,18 @@ def estimate(folder: Path, lengths: Lengths, hyper: TrainingHyper, *, speed: Spe
     taken = duration.pass_time(cost, usual, speed)
     per_epoch = steps_per_epoch(len(lengths.training), hyper.batch_size)
     evaluated = _evaluated(lengths, crew, hyper)
-    samples = [[min(length, output.PARITY_TOKENS)] for length in (lengths.validation or lengths.training)]
+    samples = [min(length, output.PARITY_TOKENS) for length in (lengths.validation or lengths.training)]
     update_s = duration.update_seconds(cost, speed, crew.threads, num_lanes=_most_lanes([*steps, *evaluated]))
     return Estimate(
         memory=memory_needed(folder, lengths, hyper),
-        at_once=tuple(map(tuple, most_at_once(steps, hyper.token_budget))),
+        at_once=tuple(map(tuple, most_at_once(steps))),
         steps=per_epoch * hyper.epochs,
         step_s=sum(taken.learning.of_turn(turn, crew.threads) for turn in steps) / per_epoch + update_s,
         evaluations=_num_evaluations(lengths, hyper),
         evaluation_s=sum(taken.scoring.of_turn(turn, crew.threads) for turn in evaluated),
         saves=_num_saves(lengths, hyper),
-        save_s=taken.scoring.of_turn([samples[: output.PARITY_RECORDS]], crew.threads)
+        save_s=sum(taken.scoring.of([sample]) for sample in samples[: output.PARITY_RECORDS])
+        / duration.shared(crew.threads)
         + cost.trained * 4 / duration.SAVED_BYTES_PER_S,
     )
 
@@ -108,7 +110,7 @@ def estimate(folder: Path, lengths: Lengths, hyper: TrainingHyper, *, speed: Spe
 def memory_needed(folder: Path, lengths: Lengths, hyper: TrainingHyper) -> Memory:
     crew = crew_of(hyper)
     steps = steps_of(lengths.training, crew, hyper)
-    at_once = most_at_once(steps, hyper.token_budget)
+    at_once = most_at_once(steps)
     fullest, emptiest = at_once[0], at_once[-1]
     most = cost_of_row(folder, hyper.method, fullest, supervised=lengths.share)
     alike = sum(emptiest) == sum(fullest)
@@ -141,7 +143,7 @@ def _evaluated(lengths: Lengths, crew: Crew, hyper: TrainingHyper) -> list[Turn]
 
 
 def _most_lanes(turns: Sequence[Turn]) -> int:
-    return max(map(len, turns))
+    return max(turn.lanes for turn in turns)
 
 
 def _between(rows: Sequence[Row], first: float, last: float) -> list[float]:

@@ -5,13 +5,12 @@ other at every one of the thousands of operations of a step, most of them small;
 too, they wait most of the time (docs/performance.md).
 
 Every lane sees the same weights through a network of its own and has a gradient of its own. Which records fall to a
-lane depends on their lengths and the number of threads alone, and what the lanes found is added in their order. So
-equal numbers of threads give equal bits, whichever lane is faster.
+lane, and in which rows, depends on their lengths and the number of threads alone (turns.py), and what the lanes found
+is added in their order. So equal numbers of threads give equal bits, whichever lane is faster.
 """
 
 import copy
 import itertools
-import statistics
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,18 +21,16 @@ import torch
 from torch import nn
 
 from outcrop.network.adapters import Routing
-from outcrop.training.batches import Row, rows_of
+from outcrop.training.batches import Row, row_of
 from outcrop.training.examples import Example
-from outcrop.training.ranks import deal
 from outcrop.training.sharding import ShardedWeights
+from outcrop.training.turns import Turn, plan
 from outcrop.training.weights import TrainedWeights
 
 MOST = 8
 "Lanes, where only an adapter learns: every lane holds a gradient."
 MOST_WHOLE = 2
 "Where all weights learn."
-SHARING = 0.6
-"N threads on one row are N to this power times as fast as one: 1.5 for two, as measured on two networks."
 
 
 class Lane(NamedTuple):
@@ -71,29 +68,28 @@ class Lanes:
         return self._lanes[0]
 
     def sum(self, examples: Sequence[Example], token_budget: int, work: Callable[[Lane, Row], float]) -> float:
-        """What `work` gives for the rows of these examples, added up; no more tokens at a time than `most_tokens`."""
+        """What `work` gives for the rows of these examples, added up; see `turns.plan` for which rows, and when."""
         lengths = [len(example) for example in examples]
-        shares = split(lengths, self._threads, self.most)
-        if len(shares) == 1:
-            rows = rows_of(examples, token_budget)
-            return sum(work(self.first, row) for row in rows)
-        lanes = self._first(len(shares))
-        rows_of_lanes = [rows_of([examples[i] for i in share], token_budget // len(shares)) for share in shares]
-        for rows in rows_of_lanes[1::2]:
-            rows.reverse()  # lest all lanes have their longest rows, which come first, at the same time
-        room = _Room(most_tokens(lengths, token_budget, num_lanes=len(shares)))
+        turn = plan(lengths, token_budget, threads=self._threads, most_lanes=self.most)
+        room = _Room(turn)
 
-        def drive(lane: Lane, rows: Sequence[Row]) -> float:
-            torch.set_num_threads(self._threads // len(shares))
+        def drive(lane: Lane) -> float:
+            torch.set_num_threads(self._threads // turn.lanes)
             total = 0.0
-            for row in rows:
-                with room.taken(_tokens(row)):
-                    total += work(lane, row)
+            for number, row in enumerate(turn.rows):
+                if row.lane == lane.number:
+                    with room.of(number) as given:
+                        if not given:
+                            break
+                        total += work(lane, row_of([examples[index] for index in row.records]))
             return total
 
+        lanes = self._first(turn.lanes)
+        if turn.lanes == 1:
+            return drive(self.first)
         try:
-            with ThreadPoolExecutor(len(shares), thread_name_prefix="lane") as threads:
-                return sum(threads.map(drive, lanes, rows_of_lanes))
+            with ThreadPoolExecutor(turn.lanes, thread_name_prefix="lane") as threads:
+                return sum(threads.map(drive, lanes))
         finally:
             torch.set_num_threads(self._threads)  # new threads begin with the number set last, in whichever thread
 
@@ -112,42 +108,35 @@ class Lanes:
         return Lane(len(self._lanes), own_network, own_routing)
 
 
-def split(lengths: Sequence[int], threads: int, most: int) -> list[list[int]]:
-    """Indices into `lengths` for each lane, with as many lanes as end soonest: the fullest one holds up the step, and
-    threads that have no lane help within one."""
-
-    def duration(shares: Sequence[Sequence[int]]) -> float:
-        fullest = max(sum(lengths[index] for index in share) for share in shares)
-        return float(fullest / (threads // len(shares)) ** SHARING)
-
-    return min((deal(lengths, num) for num in range(1, max(1, min(most, len(lengths))) + 1)), key=duration)
-
-
-def most_tokens(lengths: Sequence[int], token_budget: int, *, num_lanes: int) -> int:
-    """Of records of these lengths, under way at the same time: the budget; or a record that is longer; or, where most
-    are longer than a lane's part of the budget, one of the usual length in each lane, for none to stand idle."""
-    return max(token_budget, max(lengths), num_lanes * int(statistics.median(lengths)))
-
-
 class _Room:
-    """Memory for so many tokens at a time."""
+    """Memory for the tokens of a turn's rows, given in the order of its plan: a lane that is early waits, rather than
+    take the room that another was promised."""
 
-    def __init__(self, tokens: int) -> None:
-        self._free = tokens
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._free = turn.room
+        self._next = 0
+        self._lost = False
         self._changed = threading.Condition()
 
     @contextmanager
-    def taken(self, tokens: int) -> Iterator[None]:
+    def of(self, number: int) -> Iterator[bool]:
+        """Room for that row, when it is its turn; False if the turn was lost to an error in another lane."""
+        tokens = self._turn.tokens(self._turn.rows[number])
         with self._changed:
-            self._changed.wait_for(lambda: self._free >= tokens)
+            self._changed.wait_for(lambda: self._lost or (self._next == number and self._free >= tokens))
+            if self._lost:
+                yield False
+                return
+            self._next += 1
             self._free -= tokens
+            self._changed.notify_all()
+        done = False
         try:
-            yield
+            yield True
+            done = True
         finally:
             with self._changed:
                 self._free += tokens
+                self._lost |= not done
                 self._changed.notify_all()
-
-
-def _tokens(row: Row) -> int:
-    return row.ids_1T.shape[1]

@@ -9,7 +9,7 @@ from outcrop.datasets.records import Customization
 from outcrop.network.method import DEFAULT, Full, Method, continues, read_adapter
 from outcrop.training.schedule import Schedule
 
-TOKENS_AT_ONCE = 1024
+TOKENS_AT_ONCE = 1536
 "Where an adapter learns: more gains little speed for the memory it takes."
 TOKENS_AT_ONCE_WHOLE = 4096
 "Where all weights learn: each row reads and writes a gradient as large as the network, so fewer rows are faster."

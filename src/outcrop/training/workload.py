@@ -1,6 +1,6 @@
-"""How the records of a run lie in rows, and the rows in lanes, by their lengths alone: lanes.py without the tensors.
+"""The turns of a run, and the rows that take most memory or are usual among them, by the lengths of records alone.
 
-A row is the lengths of its records, in tokens.
+A row is here the lengths of its records, in tokens.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,11 @@ import torch
 from outcrop.network import load
 from outcrop.network.method import Full
 from outcrop.training import lanes
-from outcrop.training.batches import batch_at, pack, steps_per_epoch
+from outcrop.training.batches import batch_at, steps_per_epoch
 from outcrop.training.task import TrainingHyper
+from outcrop.training.turns import Turn, plan
 
 Row = Sequence[int]
-Turn = Sequence[Sequence[Row]]
-"What is computed until the last lane is done, a step or an evaluation: the rows of each lane."
 
 
 class Crew(NamedTuple):
@@ -35,9 +34,8 @@ def crew_of(hyper: TrainingHyper) -> Crew:
 
 
 def turn_of(lengths: Sequence[int], crew: Crew, token_budget: int) -> Turn:
-    """Of records that are computed together; each lane has its part of the budget."""
-    shares = lanes.split(lengths, crew.threads, crew.lanes)
-    return [_rows([lengths[index] for index in share], token_budget // len(shares)) for share in shares]
+    """Of records that are computed together."""
+    return plan(lengths, token_budget, threads=crew.threads, most_lanes=crew.lanes)
 
 
 def steps_of(lengths: Sequence[int], crew: Crew, hyper: TrainingHyper) -> list[Turn]:
@@ -50,29 +48,30 @@ def steps_of(lengths: Sequence[int], crew: Crew, hyper: TrainingHyper) -> list[T
     return [turn_of([lengths[index] for index in batch], crew, hyper.token_budget) for batch in batches]
 
 
-def most_at_once(turns: Sequence[Turn], token_budget: int) -> list[Row]:
+def most_at_once(turns: Sequence[Turn]) -> list[Row]:
     """The rows that are under way together when there are most tokens, the fullest first."""
-    return max((_at_once(turn, token_budget) for turn in turns), key=lambda rows: (_tokens(rows), max(map(max, rows))))
+    return max(map(_at_once, turns), key=lambda rows: (_tokens(rows), max(map(max, rows))))
 
 
 def usual_row(turns: Sequence[Turn]) -> Row:
     """With the mean number of records of mean length."""
-    rows = [row for turn in turns for lane in turn for row in lane]
+    rows = [row for turn in turns for row in rows_of(turn)]
     records = max(1, round(sum(map(len, rows)) / len(rows)))
     return [max(2, round(_tokens(rows) / len(rows) / records))] * records
 
 
-def _rows(lengths: Sequence[int], token_budget: int) -> list[Row]:
-    return [[lengths[index] for index in row] for row in pack(lengths, token_budget)]
+def rows_of(turn: Turn, lane: int | None = None) -> list[Row]:
+    """Of one lane, or all."""
+    rows = [row for row in turn.rows if lane is None or row.lane == lane]
+    return [[turn.lengths[index] for index in row.records] for row in rows]
 
 
-def _at_once(turn: Turn, token_budget: int) -> list[Row]:
+def _at_once(turn: Turn) -> list[Row]:
     """Of each lane the fullest row that the lanes before leave room for."""
-    fullest_first = sorted(turn, key=lambda rows: -max(map(sum, rows)))
-    lengths = [length for rows in turn for row in rows for length in row]
-    room = lanes.most_tokens(lengths, token_budget, num_lanes=len(turn))
+    lanes = [rows_of(turn, lane) for lane in range(turn.lanes)]
+    room = turn.room
     chosen: list[Row] = []
-    for rows in fullest_first:
+    for rows in sorted(filter(None, lanes), key=lambda rows: -max(map(sum, rows))):
         fitting = [row for row in rows if sum(row) <= room]
         if fitting:
             chosen.append(max(fitting, key=lambda row: (sum(row), max(row))))
