@@ -17,8 +17,6 @@ SHARING = 0.6
 "N threads on one row are N to this power times as fast as one: 1.5 for two, as measured on two networks."
 _ROW_TOKENS = 64
 "What a row takes beside its tokens, told in tokens."
-_GRACE = 1.05
-"How much longer than the others a lane may take, rather than begin another row for what is left."
 
 
 class Planned(NamedTuple):
@@ -99,7 +97,7 @@ def _side_by_side(num_lanes: int, lengths: Sequence[int], part: int, room: int) 
                 continue
             free = room - sum(held[other] for other in range(num_lanes) if ends[other] > now)
             to_go = (left + sum(max(0.0, end - now) for end in ends)) / num_lanes
-            row = _taken(waiting, free=free, part=part, even=_GRACE * to_go)
+            row = _taken(waiting, free=free, part=part, even=to_go + _ROW_TOKENS / 2)
             if not row:
                 continue  # until another lane has done
             planned.append(Planned(lane, [index for _, index in row]))
