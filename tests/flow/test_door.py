@@ -18,7 +18,7 @@ import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
 from outcrop import logs
-from outcrop.api.call import Answer, Answered, Call, Handler, Streamed
+from outcrop.api.call import Answer, Answered, Call, Derived, Handler, Streamed
 from outcrop.api.platform import Platform
 from outcrop.clock import SystemClock
 from outcrop.errors import Conflict, Denied, Invalid, ModelFailed, NotReady, ServiceRefusal
@@ -50,6 +50,25 @@ def invoke_model(_: Platform, call: Call) -> Answered:
         raise NotReady("Model is not ready for inference. Wait and try your request again.")
     members = {"body": call.params["body"].upper(), "contentType": "application/json"}
     return Answer(members, headers={"x-amzn-bedrock-input-token-count": "3"})
+
+
+class Polled:
+    """A model that is asked for again and again."""
+
+    def __init__(self) -> None:
+        self.name, self.made = "one", 0
+
+    def get(self, _: Platform, __: Call) -> Answered:
+        return Derived(self.name, self._members)
+
+    def _members(self) -> dict[str, Any]:
+        self.made += 1
+        return {
+            "modelDetails": {
+                "modelArn": "arn:aws:bedrock:us-east-1::foundation-model/some.model-v1",
+                "modelId": self.name,
+            }
+        }
 
 
 class Chunks:
@@ -120,12 +139,19 @@ def chunks() -> Chunks:
 
 
 @pytest.fixture(scope="module")
+def polled() -> Polled:
+    return Polled()
+
+
+@pytest.fixture(scope="module")
 def objects(tmp_path_factory: pytest.TempPathFactory) -> Objects:
     return Objects(tmp_path_factory.mktemp("objects"))
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, chunks: Chunks, objects: Objects) -> Iterator[Running]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, chunks: Chunks, objects: Objects, polled: Polled
+) -> Iterator[Running]:
     operations: dict[str, dict[str, Handler]] = {
         "sts": {"GetCallerIdentity": get_caller_identity},
         "bedrock": {
@@ -133,6 +159,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, chunks: Chunks, objects: Ob
             "DeleteCustomModel": delete_custom_model,
             "ListCustomModels": list_custom_models,
             "GetModelCustomizationJob": list_custom_models,
+            "GetFoundationModel": polled.get,
         },
         "bedrock-runtime": {"InvokeModel": invoke_model, "InvokeModelWithResponseStream": chunks.stream},
         "s3": {
@@ -150,6 +177,17 @@ def server(tmp_path_factory: pytest.TempPathFactory, chunks: Chunks, objects: Ob
 def error(raised: pytest.ExceptionInfo[ClientError]) -> tuple[str, int, str]:
     response = raised.value.response
     return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
+
+
+def test_what_follows_from_an_unchanged_source_is_made_once(server: Running, polled: Polled) -> None:
+    client = server.client("bedrock")
+    first, second = (client.get_foundation_model(modelIdentifier="some.model-v1") for _ in range(2))
+    polled.name = "two"
+    third = client.get_foundation_model(modelIdentifier="some.model-v1")
+
+    assert [answer["modelDetails"]["modelId"] for answer in (first, second, third)] == ["one", "one", "two"]
+    assert polled.made == 2
+    assert len({answer["ResponseMetadata"]["RequestId"] for answer in (first, second, third)}) == 3
 
 
 def test_a_caller_hears_who_it_is(server: Running) -> None:

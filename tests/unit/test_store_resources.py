@@ -42,6 +42,20 @@ def test_a_resource_comes_back_as_it_was_added(store: Store) -> None:
     assert store.resources.get("arn:aws:bedrock:us-east-1:123456789012:custom-model/other") is None
 
 
+def test_equal_rows_are_equal_resources(store: Store) -> None:
+    added = store.resources.add(model("parker", document={"base": "m", "steps": [1, 2.5, None], "名": "俳句"}))
+    row, by_name = store.resources.row(added.arn), store.resources.row_named("custom-model", "us-east-1", "parker")
+    with store.transaction():  # where SQLite is not asked directly
+        within = store.resources.row(added.arn)
+    assert row is not None
+    assert within is not None
+    assert by_name == row
+    assert row.resource() == within.resource() == added
+
+    store.resources.replace(added, at=added.updated, status=added.status)
+    assert store.resources.row(added.arn) != row
+
+
 def test_microseconds_and_the_time_zone_survive(store: Store) -> None:
     at = datetime(2026, 5, 4, 12, 0, 0, 123457, tzinfo=UTC)
     added = store.resources.add(model("a", created=at))

@@ -9,7 +9,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Hashable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from inspect import iscoroutinefunction
@@ -20,7 +20,7 @@ import anyio.to_thread
 
 from outcrop import logs
 from outcrop.api import exchange, failures, s3_cors, s3_forms, verification
-from outcrop.api.call import Answer, Answered, Call, Handler, Streamed, is_quick
+from outcrop.api.call import Answer, Answered, Call, Derived, Handler, Streamed, is_quick
 from outcrop.api.operations import Operations
 from outcrop.api.patience import PAUSE_S, Patience
 from outcrop.api.platform import Platform
@@ -39,6 +39,9 @@ LARGEST_RUNTIME_BODY = 25_000_000
 # service tells such a caller what to do instead, and so does whoever resolves the id.
 _UNPATTERNED = {"bedrock-runtime": ("modelId",)}
 _RUNTIMES = ("bedrock-runtime", "sagemaker-runtime", "bedrock-agent-runtime")
+
+_MOST_SENT = 256
+"Answers remembered for those who ask again; then it begins anew."
 
 _log = logging.getLogger("outcrop.door")
 
@@ -79,6 +82,7 @@ class Door:
         self._platform = platform
         self._operations = operations
         self._pause_s = pause_s
+        self._sent: dict[Hashable, HttpResponse] = {}
 
     async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
         if scope["type"] != "http":
@@ -164,7 +168,10 @@ class Door:
             trailers=trailers,
         )
         await self._platform.ask(self._platform.authorize, call)
-        return await _serialized(visit, routed, await self._call(visit, handler, call))
+        answered = await self._call(visit, handler, call)
+        if isinstance(answered, Derived):
+            return await exchange.opened(self._derived(visit, routed, answered))
+        return await _serialized(visit, routed, answered)
 
     async def _take_form(self, visit: _Visit) -> HttpResponse:
         """A PutObject that a page's form stands for; what proves it is the form's policy."""
@@ -203,8 +210,21 @@ class Door:
             answered = await self._platform.ask(handler, self._platform, call)
         else:
             answered = await anyio.to_thread.run_sync(handler, self._platform, call)
-        assert isinstance(answered, dict | Answer | Streamed), f"{call.operation} answered {type(answered)}"
+        assert isinstance(answered, dict | Derived | Answer | Streamed), f"{call.operation} answered {type(answered)}"
         return answered
+
+    def _derived(self, visit: _Visit, routed: Routed, derived: Derived) -> HttpResponse:
+        """As it was sent before while the source is the same, under the id of this request."""
+        key = routed.service, routed.operation.name, routed.protocol, derived.source
+        sent = self._sent.get(key)
+        if sent is None:
+            if len(self._sent) >= _MOST_SENT:
+                self._sent.clear()
+            sent = self._sent[key] = serialize.serialize(
+                routed.operation, derived.members(), protocol=routed.protocol, request_id=visit.request_id
+            )
+        ids = serialize.request_id_headers(routed.protocol, visit.request_id)
+        return HttpResponse(status=sent.status, headers=sent.headers | ids, body=sent.body)
 
 
 def _request_id() -> str:
@@ -293,7 +313,7 @@ def _check(routed: Routed, params: dict[str, Any]) -> None:
         raise ServiceRefusal("MalformedXML", text, http_status=400)
 
 
-async def _serialized(visit: _Visit, routed: Routed, answered: Answered) -> HttpResponse:
+async def _serialized(visit: _Visit, routed: Routed, answered: dict[str, Any] | Answer | Streamed) -> HttpResponse:
     if isinstance(answered, Streamed):
         response = await _event_stream(visit, routed, answered)
     else:

@@ -22,6 +22,8 @@ the client sent as trailers stands in `call.trailers` then (`x-amz-checksum-crc3
 What may be returned:
 
     {...}                                    members of the output shape by name; None counts as absent
+    Derived(row, lambda: {...})              members that follow from a row alone; while a poller finds the same row,
+                                             they are neither made nor serialized again
     Answer({...}, status=206, headers=...)   the same with another status or headers the shape does not know
                                              (`x-amzn-bedrock-input-token-count`)
     Streamed({...}, events=events())         for outputs with an event stream: `events` yields one-key dicts
@@ -37,7 +39,7 @@ http_status=304) for the latter.
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from outcrop.access.caller import Caller
 
@@ -86,6 +88,14 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class Derived(NamedTuple):
+    """The members of an output that follow from `source` and nothing else: of one operation, equal sources have equal
+    members."""
+
+    source: Hashable
+    members: Callable[[], dict[str, Any]]
+
+
 @dataclass(frozen=True)
 class Streamed:
     """An output whose events are sent as they are made."""
@@ -96,7 +106,7 @@ class Streamed:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Answered = dict[str, Any] | Answer | Streamed
+Answered = dict[str, Any] | Derived | Answer | Streamed
 Handler = Callable[["Platform", Call], Answered | Awaitable[Answered]]
 _Plain = TypeVar("_Plain", bound=Callable[["Platform", Call], Answered])
 _quick: dict[Handler, Callable[["Platform", Call], bool]] = {}

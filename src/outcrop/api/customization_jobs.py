@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from outcrop.api.call import Answered, Call, Handler, quick
+from outcrop.api.call import Answered, Call, Derived, Handler, quick
 from outcrop.api.listing import moment, page
 from outcrop.api.platform import Platform
 from outcrop.customization import request
@@ -34,7 +34,11 @@ def create_model_customization_job(platform: Platform, call: Call) -> Answered:
 
 @quick
 def get_model_customization_job(platform: Platform, call: Call) -> Answered:
-    job = platform.customization.jobs.find(call.region, call.params["jobIdentifier"])
+    row = platform.customization.jobs.row(call.region, call.params["jobIdentifier"])
+    return Derived(row, lambda: _job(row.resource()))
+
+
+def _job(job: Resource) -> dict[str, Any]:
     document = job.document
     return {
         "jobArn": job.arn,

@@ -9,7 +9,7 @@ from outcrop.clock import Clock
 from outcrop.errors import Conflict, Invalid, NotFound
 from outcrop.jobs.states import ENDED, JobStatus, Phase, PhaseStatus, check_step, phase_at_end
 from outcrop.store.changing import Change, change
-from outcrop.store.resources import NameTaken, Resource
+from outcrop.store.resources import NameTaken, Resource, Row
 from outcrop.store.store import Store
 
 KIND = "model-customization-job"
@@ -47,8 +47,12 @@ class Jobs:
 
     def find(self, region: str, identifier: str) -> Resource:
         """The job with this ARN or name. Raises NotFound."""
+        return self.row(region, identifier).resource()
+
+    def row(self, region: str, identifier: str) -> Row:
+        """The same, not taken apart: jobs are asked for again and again. Raises NotFound."""
         by_arn = arn.is_arn(identifier)
-        job = self._resources.get(identifier) if by_arn else self._resources.find(KIND, region, identifier)
+        job = self._resources.row(identifier) if by_arn else self._resources.row_named(KIND, region, identifier)
         if job is None or job.kind != KIND:
             raise NotFound(f"The model customization job {identifier} was not found.")
         return job

@@ -218,7 +218,15 @@ def signing_key(secret: str, day: str, region: str, service: str) -> bytes:
 
 
 def sign(key: bytes, text: str) -> str:
-    return hmac.digest(key, text.encode(), "sha256").hex()
+    code = _with_key(key).copy()
+    code.update(text.encode())
+    return code.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _with_key(key: bytes) -> hmac.HMAC:
+    """Given the key and no text yet: OpenSSL takes longer to find its HMAC and set a key than to use it."""
+    return hmac.new(key, digestmod="sha256")
 
 
 def s3_paths(raw_path: str) -> list[str]:
