@@ -21,6 +21,8 @@ from outcrop.network.lora import LowRank
 
 _TOKENS = 512
 "Made again at a time; products of matrices with fewer rows than this lose speed."
+_NUMBERS = 2**17
+"Of each tensor at a time, between the products: as many as stay in a core's own cache from one operation to the next."
 _PARTS = ("gate_proj", "up_proj", "down_proj")
 _CLOSE = 1e-5
 "How far this may be from the block's own answer, as a share of its largest number."
@@ -30,13 +32,17 @@ class Activation(NamedTuple):
     """A function of each number, and its gradient from that of its result."""
 
     of: Callable[[Tensor], Tensor]
-    gradient: Callable[[Tensor, Tensor], Tensor]
+    gradient: Callable[[Tensor, Tensor, Tensor], object]
+    "Written to the third."
 
 
-_SILU = Activation(functional.silu, torch.ops.aten.silu_backward)
+_SILU = Activation(
+    functional.silu,
+    lambda grad, x, into: torch.ops.aten.silu_backward(grad, x, grad_input=into),
+)
 _GELU_TANH = Activation(
     lambda x: functional.gelu(x, approximate="tanh"),
-    lambda grad, x: torch.ops.aten.gelu_backward(grad, x, approximate="tanh"),
+    lambda grad, x, into: torch.ops.aten.gelu_backward(grad, x, approximate="tanh", grad_input=into),
 )
 _ACTIVATIONS = {"silu": _SILU, "gelu_pytorch_tanh": _GELU_TANH}
 _KNOWN = {type(ACT2FN[name]): activation for name, activation in _ACTIVATIONS.items()}
@@ -103,8 +109,8 @@ class _GatedDown(torch.autograd.Function):
     ) -> Tensor:
         y_TO = gate_TI.new_empty(len(gate_TI), len(weight_OI))
         narrow_TR = None if a_RI is None else gate_TI.new_empty(len(gate_TI), len(a_RI))
-        for part in _parts(len(gate_TI)):
-            product_CI = activation.of(gate_TI[part]).mul_(up_TI[part])
+        for part in _parts(len(gate_TI), _TOKENS):
+            product_CI = _product(gate_TI[part], up_TI[part], activation)
             torch.mm(product_CI, weight_OI.T, out=y_TO[part])
             if a_RI is not None and narrow_TR is not None and b_OR is not None:
                 narrow_CR = torch.mm(product_CI, a_RI.T, out=narrow_TR[part]).mul_(scale)
@@ -124,26 +130,50 @@ class _GatedDown(torch.autograd.Function):
         dweight_OI = torch.zeros_like(weight_OI) if wants_weight else None
         da_RI = None if a_RI is None else torch.zeros_like(a_RI)
         db_OR = None if narrow_TR is None else (narrow_TR.T @ dy_TO).T  # as in lora.py
-        for part in _parts(len(gate_TI)):
-            gate_CI, up_CI, dy_CO = gate_TI[part], up_TI[part], dy_TO[part]
-            active_CI = ctx.activation.of(gate_CI)
+        for part in _parts(len(gate_TI), _TOKENS):
+            dy_CO = dy_TO[part]
             dproduct_CI = dy_CO @ weight_OI
-            if dweight_OI is not None or da_RI is not None:
-                product_CI = active_CI * up_CI
             if da_RI is not None:
                 dnarrow_CR = (dy_CO @ b_OR).mul_(ctx.scale)
                 dproduct_CI.addmm_(dnarrow_CR, a_RI)
+            grads = dproduct_CI, dgate_TI[part], dup_TI[part]
+            product_CI = _back_through(gate_TI[part], up_TI[part], *grads, ctx.activation)
+            if da_RI is not None:
                 da_RI.addmm_(dnarrow_CR.T, product_CI)
             if dweight_OI is not None:
                 dweight_OI.addmm_(dy_CO.T, product_CI)
-            torch.mul(dproduct_CI, active_CI, out=dup_TI[part])
-            dgate_TI[part] = ctx.activation.gradient(dproduct_CI.mul_(up_CI), gate_CI)
         dbias_O = dy_TO.sum(0) if wants_bias else None
         return dgate_TI, dup_TI, dweight_OI, dbias_O, da_RI, db_OR, None, None
 
 
-def _parts(num_tokens: int) -> list[slice]:
-    return [slice(start, start + _TOKENS) for start in range(0, num_tokens, _TOKENS)]
+def _product(gate_CI: Tensor, up_CI: Tensor, activation: Activation) -> Tensor:
+    """act(gate) · up"""
+    product_CI = torch.empty_like(up_CI)
+    for part in _in_cache(up_CI):
+        torch.mul(activation.of(gate_CI[part]), up_CI[part], out=product_CI[part])
+    return product_CI
+
+
+def _back_through(
+    gate_CI: Tensor, up_CI: Tensor, dproduct_CI: Tensor, dgate_CI: Tensor, dup_CI: Tensor, activation: Activation
+) -> Tensor:
+    """The product again. Its gradient, which is used up, is written on as those of gate and up."""
+    product_CI = torch.empty_like(up_CI)
+    for part in _in_cache(up_CI):
+        gate, up, dproduct = gate_CI[part], up_CI[part], dproduct_CI[part]
+        active = activation.of(gate)
+        torch.mul(active, up, out=product_CI[part])
+        torch.mul(dproduct, active, out=dup_CI[part])
+        activation.gradient(dproduct.mul_(up), gate, dgate_CI[part])
+    return product_CI
+
+
+def _in_cache(x_CI: Tensor) -> list[slice]:
+    return _parts(len(x_CI), max(1, _NUMBERS // x_CI.shape[1]))
+
+
+def _parts(num: int, size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, num, size)]
 
 
 def _is_gated(module: Any) -> bool:
