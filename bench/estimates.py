@@ -54,7 +54,7 @@ CASES = (
     Case(record_tokens=1024, token_budget=512, records=10, batch_size=4),
     Case(method=LoRA(rank=16, alpha=32, decomposed=True)),
     Case(method=OFT(block_size=32)),
-    Case(width=512, vocabulary=32_000, method=Full()),
+    Case(width=512, vocabulary=32_000, method=Full(), records=150),  # time for a checkpoint with all that is learned
     Case(architecture="qwen3", vocabulary=32_000),
     Case(architecture="gemma2", record_tokens=256),
     Case(architecture="gpt2"),
