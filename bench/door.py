@@ -121,9 +121,7 @@ def object_rows(doors: dict[str, Door], place: Path, given: argparse.Namespace) 
     def faster(name: str, ours: float, peer: float, goal: float) -> Row:
         return lower_is_better(name, ours=ours, peer=peer, unit="s", goal=goal)
 
-    both = {name: taken[f"up {name}"] + taken[f"down {name}"] for name in stores}
     return [
-        faster(f"upload and download of {size}, moto's server", both["ours"], both["moto"], 3),
         faster(f"upload of {size}, moto's server", taken["up ours"], taken["up moto"], 3),
         faster(f"upload of {size}, the client alone", taken["up ours"], taken["up sink"], 0.2),
         faster(f"unsigned upload of {size}, moto's server", taken["up unsigned ours"], taken["up unsigned moto"], 3),

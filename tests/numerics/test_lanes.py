@@ -13,10 +13,11 @@ from outcrop.training import loop
 from outcrop.training.batches import Row
 from outcrop.training.evaluation import score
 from outcrop.training.examples import Example
-from outcrop.training.lanes import Lane
+from outcrop.training.lanes import Lane, _Room
 from outcrop.training.ranks import ALONE
 from outcrop.training.stepping import Trained, compute_gradient
 from outcrop.training.task import TrainingHyper
+from outcrop.training.turns import Planned, Turn
 from tests.numerics.test_training_loss import example
 from tests.tiny import tiny_model
 from tests.training_runs import task
@@ -109,6 +110,22 @@ def test_rows_under_way_hold_no_more_tokens_than_asked_for(base: Path, tmp_path:
 
     assert lanes.sum(batch, 24, work) == 9
     assert most == 40  # which no budget makes shorter
+
+
+def test_a_row_that_is_early_waits_for_the_one_before_it() -> None:
+    room = _Room(Turn(lengths=[5, 5], rows=[Planned(0, [0]), Planned(1, [1])], lanes=2, room=10))
+    begun = threading.Event()
+
+    def early() -> None:
+        with room.of(1):
+            begun.set()
+
+    thread = threading.Thread(target=early)
+    thread.start()
+    assert not begun.wait(0.05)
+    with room.of(0):
+        assert begun.wait(10)  # beside it, as there is room for both
+    thread.join()
 
 
 @pytest.mark.parametrize("unlucky", [0, 1])

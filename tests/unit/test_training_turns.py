@@ -31,7 +31,7 @@ def test_every_record_is_taken_once_and_no_row_is_too_long(lengths: list[int], b
 
 
 @given(lengths=LENGTHS, budget=st.integers(1, 400), seconds=st.randoms())
-def test_rows_begin_in_order_and_fit_whatever_they_take(
+def test_the_end_lies_between_that_of_the_fullest_lane_and_of_all_in_turn(
     lengths: list[int], budget: int, seconds: random.Random
 ) -> None:
     turn = planned(lengths, budget)

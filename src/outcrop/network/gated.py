@@ -136,8 +136,10 @@ class _GatedDown(torch.autograd.Function):
             if da_RI is not None:
                 dnarrow_CR = (dy_CO @ b_OR).mul_(ctx.scale)
                 dproduct_CI.addmm_(dnarrow_CR, a_RI)
+            product_CI = torch.empty_like(dproduct_CI)
+            wanted_CI = None if da_RI is None and dweight_OI is None else product_CI
             grads = dproduct_CI, dgate_TI[part], dup_TI[part]
-            product_CI = _back_through(gate_TI[part], up_TI[part], *grads, ctx.activation)
+            _back_through(gate_TI[part], up_TI[part], wanted_CI, *grads, ctx.activation)
             if da_RI is not None:
                 da_RI.addmm_(dnarrow_CR.T, product_CI)
             if dweight_OI is not None:
@@ -155,17 +157,22 @@ def _product(gate_CI: Tensor, up_CI: Tensor, activation: Activation) -> Tensor:
 
 
 def _back_through(
-    gate_CI: Tensor, up_CI: Tensor, dproduct_CI: Tensor, dgate_CI: Tensor, dup_CI: Tensor, activation: Activation
-) -> Tensor:
-    """The product again. Its gradient, which is used up, is written on as those of gate and up."""
-    product_CI = torch.empty_like(up_CI)
+    gate_CI: Tensor,
+    up_CI: Tensor,
+    product_CI: Tensor | None,
+    dproduct_CI: Tensor,
+    dgate_CI: Tensor,
+    dup_CI: Tensor,
+    activation: Activation,
+) -> None:
+    """The product again, where it is wanted. Its gradient, which is used up, is written on as those of gate and up."""
     for part in _in_cache(up_CI):
         gate, up, dproduct = gate_CI[part], up_CI[part], dproduct_CI[part]
         active = activation.of(gate)
-        torch.mul(active, up, out=product_CI[part])
+        if product_CI is not None:
+            torch.mul(active, up, out=product_CI[part])
         torch.mul(dproduct, active, out=dup_CI[part])
         activation.gradient(dproduct.mul_(up), gate, dgate_CI[part])
-    return product_CI
 
 
 def _in_cache(x_CI: Tensor) -> list[slice]:

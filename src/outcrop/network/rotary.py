@@ -1,4 +1,4 @@
-"""Rotary positions as one operation each way, where a network would make them of nine.
+"""Rotary positions as one operation each way, where a network would make them of ten.
 
 Left to autograd, each rotation of queries and keys is two products, a sum, a negation and a copy of all numbers, and
 more of the same on the way back. Source of the rotation: Su et al. 2021, arXiv:2104.09864, section 3.4.2; halves lie

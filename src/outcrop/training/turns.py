@@ -2,7 +2,7 @@
 
 A row is the indices of its records. Memory bounds the tokens that are under way together, so one long record leaves
 the other lanes little room. What they can take beside it is found here beforehand, for all of them to end at about
-the same time; rows that were dealt without regard to each other left every fifth second of a lane unused.
+the same time; rows that were dealt without regard to each other left an eighth of the lanes' time unused.
 """
 
 import statistics
@@ -16,7 +16,7 @@ from outcrop.training.batches import pack
 SHARING = 0.6
 "N threads on one row are N to this power times as fast as one: 1.5 for two, as measured on two networks."
 _ROW_TOKENS = 64
-"What a row takes beside its tokens, told in tokens."
+"What a row takes beside its tokens, told in tokens: 60 to 80 on the network `small` of bench/train_data.py."
 
 
 class Planned(NamedTuple):
