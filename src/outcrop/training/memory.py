@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from outcrop.training.tracing import Cost
 
 PROCESS_BYTES = 560_000_000
-"""Interpreter, torch, transformers and a tokenizer, the libraries that the first step loads, holes in the heap: what the
-runs of bench/estimates.py hold beside what is counted, on Linux."""
+"""Interpreter, torch, transformers, a tokenizer, the libraries that the first step loads, and holes in the heap: what
+the runs of bench/estimates.py hold beside what is counted, on Linux."""
 _GIB = 2**30
 _FP32 = 4
 _MOMENTS = 2
