@@ -18,11 +18,11 @@ FLOORS = [
     {"jobs", "catalog", "access", "buckets"},
     {"training", "inference"},
     {"datasets", "network"},
-    {"tokens", "store", "protocol"},
+    {"tokens", "store", "protocol", "kernels"},
     {"arn", "clock", "errors", "settings", "processes", "logs"},
 ]
 TORCH = {"torch", "transformers", "safetensors", "peft"}
-WORKSHOPS = {"network", "training", "inference"}
+WORKSHOPS = {"kernels", "network", "training", "inference"}
 
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -1,6 +1,5 @@
 """The loss made slice by slice is the plain one, with its gradients, whatever an architecture does to its logits."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ from outcrop.network.lm_head import LMHead
 from outcrop.training.cross_entropy import Spare, nll
 from tests.tiny import ARCHITECTURES, tiny_model
 
+pytestmark = pytest.mark.usefixtures("each_way")
+
 HEADS = {
     "plain": LMHead(weight_VH=torch.empty(0)),
     "scaled": LMHead(weight_VH=torch.empty(0), scale=0.0625),
@@ -25,15 +26,6 @@ WIDTH, VOCAB = 24, 700
 ONE_SLICE, MANY_SLICES = 2**26, 0
 _SIZES: dict[str, Any] = {"vocab_size": 384, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1}
 _SIZES |= {"num_attention_heads": 4, "pad_token_id": 0, "initializer_range": 0.15}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny matrices are not worth a second thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def close(found: Tensor | None, wanted: Tensor | None, share: float) -> bool:

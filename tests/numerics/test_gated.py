@@ -13,6 +13,8 @@ from outcrop.network.adapters import Span
 from outcrop.network.method import LoRA
 from tests.tiny import tiny_model
 
+pytestmark = pytest.mark.usefixtures("each_way")
+
 NAME = "trained"
 
 

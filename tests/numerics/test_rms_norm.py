@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from outcrop.network import load, rms_norm
 from tests.tiny import ARCHITECTURES, tiny_model
 
+pytestmark = pytest.mark.usefixtures("each_way")
+
 WITHOUT = {"gpt2", "gpt_neox"}
 "Have another norm."
 

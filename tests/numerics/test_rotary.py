@@ -11,6 +11,8 @@ from outcrop.network import load, rotary
 from outcrop.network.attention import Packed
 from tests.tiny import ARCHITECTURES, tiny_model
 
+pytestmark = pytest.mark.usefixtures("each_way")
+
 WITHOUT = {"gpt2"}
 "Learns its positions."
 LAYOUT = Packed(lengths=(7, 4))

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from outcrop.kernels import attention as kernel
+
 IMPLEMENTATION = "outcrop"
 
 
@@ -51,6 +53,8 @@ class Packed:
         del layer
         lengths = list(self.lengths)
         assert sum(lengths) == q_HTD.shape[1], "the lengths must fill the row"
+        if scoring.softcap is None and (kernels := kernel.kernels_for(q_HTD, k_KTD, v_KTD)):
+            return kernel.attend(kernels, q_HTD, k_KTD, v_KTD, lengths, scoring.scale, scoring.window)
         parts = (torch.split(x, lengths, dim=1) for x in (q_HTD, k_KTD, v_KTD))
         found = (attend_causal(q, k, v, scoring) for q, k, v in zip(*parts, strict=True))
         # Token by token, as the kernel leaves them and the next layer reads them; else they would be copied once more.

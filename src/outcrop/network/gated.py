@@ -16,6 +16,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from transformers.activations import ACT2FN
 
+from outcrop.kernels.library import Library
+from outcrop.kernels.use import usable
 from outcrop.network.adapters import AdapterLinear
 from outcrop.network.lora import LowRank
 
@@ -34,15 +36,19 @@ class Activation(NamedTuple):
     of: Callable[[Tensor], Tensor]
     gradient: Callable[[Tensor, Tensor, Tensor], object]
     "Written to the third."
+    kernel: int
+    "By which the C kernels know it."
 
 
 _SILU = Activation(
     functional.silu,
     lambda grad, x, into: torch.ops.aten.silu_backward(grad, x, grad_input=into),
+    0,
 )
 _GELU_TANH = Activation(
     lambda x: functional.gelu(x, approximate="tanh"),
     lambda grad, x, into: torch.ops.aten.gelu_backward(grad, x, approximate="tanh", grad_input=into),
+    1,
 )
 _ACTIVATIONS = {"silu": _SILU, "gelu_pytorch_tanh": _GELU_TANH}
 _KNOWN = {type(ACT2FN[name]): activation for name, activation in _ACTIVATIONS.items()}
@@ -151,6 +157,10 @@ class _GatedDown(torch.autograd.Function):
 def _product(gate_CI: Tensor, up_CI: Tensor, activation: Activation) -> Tensor:
     """act(gate) · up"""
     product_CI = torch.empty_like(up_CI)
+    if kernels := _kernels(gate_CI, up_CI):
+        at = (gate_CI.data_ptr(), up_CI.data_ptr(), product_CI.data_ptr())
+        kernels.gate(activation.kernel, up_CI.numel(), *at)
+        return product_CI
     for part in _in_cache(up_CI):
         torch.mul(activation.of(gate_CI[part]), up_CI[part], out=product_CI[part])
     return product_CI
@@ -166,6 +176,11 @@ def _back_through(
     activation: Activation,
 ) -> None:
     """The product again, where it is wanted. Its gradient, which is used up, is written on as those of gate and up."""
+    if kernels := _kernels(gate_CI, up_CI, dproduct_CI, dgate_CI, dup_CI):
+        product = None if product_CI is None else product_CI.data_ptr()
+        given = (x.data_ptr() for x in (gate_CI, up_CI, dproduct_CI))
+        kernels.gate_back(activation.kernel, up_CI.numel(), *given, product, dgate_CI.data_ptr(), dup_CI.data_ptr())
+        return
     for part in _in_cache(up_CI):
         gate, up, dproduct = gate_CI[part], up_CI[part], dproduct_CI[part]
         active = activation.of(gate)
@@ -173,6 +188,10 @@ def _back_through(
             torch.mul(active, up, out=product_CI[part])
         torch.mul(dproduct, active, out=dup_CI[part])
         activation.gradient(dproduct.mul_(up), gate, dgate_CI[part])
+
+
+def _kernels(*tensors: Tensor) -> Library | None:
+    return usable(*tensors) if all(x.is_contiguous() for x in tensors) else None
 
 
 def _in_cache(x_CI: Tensor) -> list[slice]:

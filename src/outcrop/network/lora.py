@@ -1,8 +1,10 @@
 """LoRA at one layer. Shapes: T tokens, I input width, O output width, R rank."""
 
+import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,8 @@ from outcrop.network.method import LoRA
 from outcrop.network.noise import dropout
 
 A, B = "lora_A.weight", "lora_B.weight"
+_Base: TypeAlias = tuple[Tensor, Tensor | None, float]
+"A frozen layer's weight and bias, and the scale of what is added."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,14 +36,10 @@ class LowRank(Update):
         return y_BTO + self.product(self.seen(x_BTI)).to(y_BTO.dtype)
 
     def both(self, x_BTI: Tensor, base: Linear) -> Tensor:
-        if not self._adds_in_place(x_BTI, base):
-            return super().both(x_BTI, base)
-        arguments = (x_BTI.squeeze(0), base.weight, base.bias, self.a_RI, self.b_OR, self.scale)
-        y_TO: Tensor = _Both.apply(*arguments)  # type: ignore[no-untyped-call]
-        return y_TO.unsqueeze(0)
+        return several(x_BTI, [(base, self)])[0] if self.adds_in_place(x_BTI, base) else super().both(x_BTI, base)
 
-    def _adds_in_place(self, x_BTI: Tensor, base: Linear) -> bool:
-        """Whether `_Both` says it: a row on a CPU, all in one precision, learned from as it is."""
+    def adds_in_place(self, x_BTI: Tensor, base: Linear) -> bool:
+        """Whether `several` says it: a row on a CPU, all in one precision, learned from as it is."""
         return (
             torch.is_grad_enabled()
             and not self.dropout
@@ -76,29 +76,53 @@ class LowRank(Update):
         return weight_of(base).float() + self.weight()
 
 
-class _Both(torch.autograd.Function):
-    """W x + bias + scale · B A x, and back, with the small products added where the large ones stand: a tensor of
-    its own for each is as slow to fill and to add as the product is to make."""
+def several(x_BTI: Tensor, layers: Sequence[tuple[Linear, LowRank]]) -> list[Tensor]:
+    """What each of these layers answers to the same x, y_BTO; see `LowRank.adds_in_place` for when."""
+    bases = [(base.weight, base.bias, update.scale) for base, update in layers]
+    learnt = [tensor for _, update in layers for tensor in (update.a_RI, update.b_OR)]
+    found: tuple[Tensor, ...] = _Several.apply(x_BTI.squeeze(0), bases, *learnt)  # type: ignore[no-untyped-call]
+    return [y_TO.unsqueeze(0) for y_TO in found]
+
+
+class _Several(torch.autograd.Function):
+    """W x + bias + scale · B A x of each layer, and back, with the small products added where the large ones stand: a
+    tensor of its own for each is as slow to fill and to add as the product is to make. What layers that share x have of
+    A is one product, and so is what x gets back through it. S is the sum of the ranks."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x_TI: Tensor, weight_OI: Tensor, bias_O: Tensor | None, a_RI: Tensor, b_OR: Tensor, scale: float
-    ) -> Tensor:
-        narrow_TR = (x_TI @ a_RI.T).mul_(scale)
-        y_TO = x_TI @ weight_OI.T if bias_O is None else torch.addmm(bias_O, x_TI, weight_OI.T)
-        ctx.scale = scale
-        ctx.save_for_backward(x_TI, weight_OI, a_RI, b_OR, narrow_TR)
-        return y_TO.addmm_(narrow_TR, b_OR.T)
+    def forward(ctx: Any, x_TI: Tensor, bases: Sequence[_Base], *learnt: Tensor) -> tuple[Tensor, ...]:
+        a_SI = torch.cat(learnt[::2]) if len(bases) > 1 else learnt[0]
+        parts = _parts([len(a_RI) for a_RI in learnt[::2]])
+        narrow_TS = x_TI @ a_SI.T
+        found = list[Tensor]()
+        for (weight_OI, bias_O, scale), b_OR, part in zip(bases, learnt[1::2], parts, strict=True):
+            y_TO = x_TI @ weight_OI.T if bias_O is None else torch.addmm(bias_O, x_TI, weight_OI.T)
+            found.append(y_TO.addmm_(narrow_TS[:, part].mul_(scale), b_OR.T))
+        ctx.bases, ctx.parts = bases, parts
+        ctx.save_for_backward(x_TI, a_SI, narrow_TS, *learnt[1::2])
+        return tuple(found)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dy_TO: Tensor) -> tuple[Tensor | None, ...]:
-        x_TI, weight_OI, a_RI, b_OR, narrow_TR = ctx.saved_tensors
-        dnarrow_TR = (dy_TO @ b_OR).mul_(ctx.scale)
-        # The transposed product is made half again as fast as dy.T @ narrow.
-        da_RI, db_OR = dnarrow_TR.T @ x_TI, (narrow_TR.T @ dy_TO).T
-        dx_TI = (dy_TO @ weight_OI).addmm_(dnarrow_TR, a_RI) if ctx.needs_input_grad[0] else None
-        return dx_TI, None, None, da_RI, db_OR, None
+    def backward(ctx: Any, *dys: Tensor) -> tuple[Tensor | None, ...]:
+        x_TI, a_SI, narrow_TS, *bs = ctx.saved_tensors
+        dnarrow_TS, dx_TI = torch.empty_like(narrow_TS), None
+        dbs = list[Tensor]()
+        for dy_TO, (weight_OI, _, scale), b_OR, part in zip(dys, ctx.bases, bs, ctx.parts, strict=True):
+            torch.mm(dy_TO, b_OR, out=dnarrow_TS[:, part]).mul_(scale)
+            # The transposed product is made half again as fast as dy.T @ narrow.
+            dbs.append((narrow_TS[:, part].T @ dy_TO).T)
+            if ctx.needs_input_grad[0]:
+                dx_TI = dy_TO @ weight_OI if dx_TI is None else dx_TI.addmm_(dy_TO, weight_OI)
+        das = (dnarrow_TS.T @ x_TI).split([part.stop - part.start for part in ctx.parts])
+        if dx_TI is not None:
+            dx_TI.addmm_(dnarrow_TS, a_SI)
+        return dx_TI, None, *itertools.chain.from_iterable(zip(das, dbs, strict=True))
+
+
+def _parts(ranks: Sequence[int]) -> list[slice]:
+    ends = list(itertools.accumulate(ranks))
+    return [slice(end - rank, end) for end, rank in zip(ends, ranks, strict=True)]
 
 
 def fresh(base: Linear, method: LoRA, generator: torch.Generator) -> LowRank:

@@ -11,6 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from outcrop.kernels.library import Library
+from outcrop.kernels.use import usable
+
 _CLOSE = 1e-5
 "How far this may be from a norm's own answer, as a share of its largest number."
 _EPSILON = ("variance_epsilon", "eps")
@@ -51,17 +54,30 @@ def normed(x: Tensor, weight_H: Tensor, added: float, epsilon: float) -> Tensor:
 class _RMSNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight_H: Tensor, added: float, epsilon: float) -> Tensor:
+        ctx.added, ctx.kernels = added, usable(x, weight_H) if x.is_contiguous() else None
+        if ctx.kernels:
+            y, scale = torch.empty_like(x), x.new_empty(*x.shape[:-1], 1)
+            ctx.kernels.norm(
+                *_size(x), x.data_ptr(), weight_H.data_ptr(), added, epsilon, y.data_ptr(), scale.data_ptr()
+            )
+            ctx.save_for_backward(x, weight_H, scale)
+            return y
         length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         scale = length.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
-        ctx.added = added
         ctx.save_for_backward(x, weight_H, scale)
-        y: Tensor = (x * scale).mul_(_gain(weight_H, added))
-        return y
+        found: Tensor = (x * scale).mul_(_gain(weight_H, added))
+        return found
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight_H, scale = ctx.saved_tensors
+        if ctx.kernels:
+            return (
+                *_back(ctx.kernels, x, weight_H, ctx.added, scale, dy.contiguous(), *ctx.needs_input_grad[:2]),
+                None,
+                None,
+            )
         dx = dweight_H = None
         if ctx.needs_input_grad[1]:
             dweight_H = (dy * x).mul_(scale).flatten(0, -2).sum(0)
@@ -70,6 +86,28 @@ class _RMSNorm(torch.autograd.Function):
             along = (dx * x).sum(-1, keepdim=True).mul_(scale.pow(3)).div_(-x.shape[-1])
             dx = dx.mul_(scale).addcmul_(x, along)
         return dx, dweight_H, None, None
+
+
+def _back(
+    kernels: Library,
+    x: Tensor,
+    weight_H: Tensor,
+    added: float,
+    scale: Tensor,
+    dy: Tensor,
+    wants_x: bool,
+    wants_weight: bool,
+) -> tuple[Tensor | None, Tensor | None]:
+    dx, dweight_H = torch.empty_like(x), torch.zeros_like(weight_H) if wants_weight else None
+    into = None if dweight_H is None else dweight_H.data_ptr()
+    given = (x.data_ptr(), weight_H.data_ptr(), added, scale.data_ptr(), dy.data_ptr())
+    kernels.norm_back(*_size(x), *given, dx.data_ptr(), into)
+    return dx if wants_x else None, dweight_H
+
+
+def _size(x: Tensor) -> tuple[int, int]:
+    """Rows, and how wide they are."""
+    return x.numel() // x.shape[-1], x.shape[-1]
 
 
 def _gain(weight_H: Tensor, added: float) -> Tensor:

@@ -15,6 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from outcrop.kernels.library import Library
+from outcrop.kernels.use import usable
+
 _NAME = "apply_rotary_pos_emb"
 "By which the attention of every family in `transformers` that has such positions finds the function."
 _CLOSE = 1e-6
@@ -48,26 +51,41 @@ def rotated(q_BHTD: Tensor, k_BKTD: Tensor, cos_BTD: Tensor, sin_BTD: Tensor) ->
 class _Rotary(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q_BHTD: Tensor, k_BKTD: Tensor, cos_BTD: Tensor, sin_BTD: Tensor) -> tuple[Tensor, Tensor]:
-        cos, sin = cos_BTD.unsqueeze(1), sin_BTD.unsqueeze(1)
-        ctx.save_for_backward(cos, sin)
-        first, second = sin.chunk(2, dim=-1)
-        return _turned(q_BHTD, cos, -first, second), _turned(k_BKTD, cos, -first, second)
+        ctx.save_for_backward(cos_BTD, sin_BTD)
+        return _turned(q_BHTD, cos_BTD, sin_BTD), _turned(k_BKTD, cos_BTD, sin_BTD)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dq: Tensor, dk: Tensor) -> tuple[Tensor | None, ...]:
         cos, sin = ctx.saved_tensors
-        first, second = sin.chunk(2, dim=-1)
-        return _turned(dq, cos, second, -first), _turned(dk, cos, second, -first), None, None
+        return _turned(dq, cos, sin, back=True), _turned(dk, cos, sin, back=True), None, None
 
 
-def _turned(x: Tensor, cos: Tensor, sin_of_second: Tensor, sin_of_first: Tensor) -> Tensor:
-    """x cos, with the second half of x added to the first and the first to the second, each times a sine."""
-    y = x * cos
-    (x1, x2), (y1, y2) = x.chunk(2, dim=-1), y.chunk(2, dim=-1)
-    y1.addcmul_(x2, sin_of_second)
-    y2.addcmul_(x1, sin_of_first)
+def _turned(x_BHTD: Tensor, cos_BTD: Tensor, sin_BTD: Tensor, *, back: bool = False) -> Tensor:
+    """x cos, with the second half of x times a sine added to the first and the first to the second; with `back`, the
+    gradient of x from that of such a sum."""
+    one_row = x_BHTD.shape[0] == 1 and x_BHTD.stride(-1) == 1 and cos_BTD.is_contiguous() and sin_BTD.is_contiguous()
+    if one_row and (kernels := usable(x_BHTD, cos_BTD, sin_BTD)):
+        return _turned_in_c(kernels, x_BHTD, cos_BTD, sin_BTD, back=back)
+    y = x_BHTD * cos_BTD.unsqueeze(1)
+    (x1, x2), (y1, y2) = x_BHTD.chunk(2, dim=-1), y.chunk(2, dim=-1)
+    of_first, of_second = sin_BTD.unsqueeze(1).chunk(2, dim=-1)
+    y1.addcmul_(x2, of_second if back else -of_first)
+    y2.addcmul_(x1, -of_first if back else of_second)
     return y
+
+
+def _turned_in_c(kernels: Library, x_1HTD: Tensor, cos_1TD: Tensor, sin_1TD: Tensor, *, back: bool) -> Tensor:
+    _, heads, tokens, width = x_1HTD.shape
+    y_1HTD = x_1HTD.new_empty(1, tokens, heads, width).transpose(1, 2)
+    of_first = sin_1TD.data_ptr()
+    of_second = of_first + sin_1TD.element_size() * (width // 2)
+    sines = (of_second, 1.0, of_first, -1.0) if back else (of_first, -1.0, of_second, 1.0)
+    kernels.rotate(
+        heads, tokens, width, x_1HTD.data_ptr(), x_1HTD.stride(1), x_1HTD.stride(2), cos_1TD.data_ptr(), *sines, width,
+        y_1HTD.data_ptr(), y_1HTD.stride(1), y_1HTD.stride(2),
+    )  # fmt: skip
+    return y_1HTD
 
 
 def _lean_class(own: type) -> type | None:

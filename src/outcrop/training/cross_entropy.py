@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from outcrop.kernels.library import Library
+from outcrop.kernels.use import usable
 from outcrop.network.lm_head import LMHead
 
 _SLICE_BYTES = 24 * 2**20
@@ -94,15 +96,12 @@ def _through(
             hidden_CH, target_C = hidden_NH[start:end], target_N[start:end]
             product = torch.mm(hidden_CH, weight_VH.T, out=product_CV[: end - start])
             logits = _in_place(product.float(), head)
-            of_target, largest = logits.gather(1, target_C.unsqueeze(1)).squeeze(1), logits.amax(1)
             slope = _slope(logits, head) if wants_hidden or wants_weight else None
-            chance = torch.softmax(logits, dim=1, out=logits)
-            # Of the likeliest token the logarithm is exact, while that of a target's chance may be of zero.
-            nll_N[start:end] = (largest - of_target) - chance.amax(1).log_()
+            nll_N[start:end] = _softmax(logits, target_C, wants_gradient=wants_hidden or wants_weight)
             if not (wants_hidden or wants_weight):
                 continue
             upstream_C = None if upstream_N is None else upstream_N[start:end]
-            grad = _gradient(chance, slope, target_C, upstream_C).to(weight_VH.dtype)
+            grad = _gradient(logits, slope, upstream_C).to(weight_VH.dtype)
             if grad_NH is not None:
                 torch.mm(grad, weight_VH, out=grad_NH[start:end])
             if grad_VH is not None:
@@ -171,13 +170,33 @@ def _slope(logits_CV: Tensor, head: LMHead) -> Tensor | float | None:
     return (logits_CV / head.softcap).square_().neg_().add_(1).mul_(head.scale)
 
 
-def _gradient(
-    chance_CV: Tensor, slope_CV: Tensor | float | None, target_C: Tensor, upstream_C: Tensor | None
-) -> Tensor:
-    """Of the losses by the product of hidden states and head; in the memory of the probabilities."""
-    chance_CV[torch.arange(len(target_C), device=target_C.device), target_C] -= 1
+def _softmax(logits_CV: Tensor, target_C: Tensor, *, wants_gradient: bool) -> Tensor:
+    """nll_C. The logits' memory holds, if wanted, its gradient by them, and else nothing of use."""
+    if kernels := usable(logits_CV):
+        return _softmax_in_c(kernels, logits_CV, target_C, wants_gradient=wants_gradient)
+    of_target, largest = logits_CV.gather(1, target_C.unsqueeze(1)).squeeze(1), logits_CV.amax(1)
+    chance_CV = torch.softmax(logits_CV, dim=1, out=logits_CV)
+    # Of the likeliest token the logarithm is exact, while that of a target's chance may be of zero.
+    nll_C = (largest - of_target) - chance_CV.amax(1).log_()
+    if wants_gradient:
+        chance_CV[torch.arange(len(target_C), device=target_C.device), target_C] -= 1
+    return nll_C
+
+
+def _softmax_in_c(kernels: Library, logits_CV: Tensor, target_C: Tensor, *, wants_gradient: bool) -> Tensor:
+    target_C = target_C.contiguous()
+    nll_C = logits_CV.new_empty(len(target_C))
+    assert logits_CV.is_contiguous(), "slices lie in memory of their own"
+    kernels.cross_entropy(
+        *logits_CV.shape, logits_CV.data_ptr(), target_C.data_ptr(), nll_C.data_ptr(), int(wants_gradient)
+    )
+    return nll_C
+
+
+def _gradient(of_logits_CV: Tensor, slope_CV: Tensor | float | None, upstream_C: Tensor | None) -> Tensor:
+    """Of the losses by the product of hidden states and head, from that by the logits and in its memory."""
     if slope_CV is not None:
-        chance_CV.mul_(slope_CV)
+        of_logits_CV.mul_(slope_CV)
     if upstream_C is not None:
-        chance_CV.mul_(upstream_C.unsqueeze(1))
-    return chance_CV
+        of_logits_CV.mul_(upstream_C.unsqueeze(1))
+    return of_logits_CV

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from outcrop.network import adapter_files, adapters, gated, last_layer, load, rms_norm, rotary
+from outcrop.network import adapter_files, adapters, gated, last_layer, load, rms_norm, rotary, shared_input
 from outcrop.network.adapters import Routing
 from outcrop.network.method import Full, Method, read_adapter
 from outcrop.training.loss import ADAPTER
@@ -58,4 +58,5 @@ def lighten(network: nn.Module, routing: Routing) -> None:
     gated.make_lean(network)
     rms_norm.make_lean(network)
     rotary.make_lean(network)
+    shared_input.make_lean(network)
     last_layer.trim(network)

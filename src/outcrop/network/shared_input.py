@@ -1,0 +1,56 @@
+"""Layers that read one tensor, as those of queries, keys and values do, computed together where LoRA learns on all.
+
+The first that is called answers for its siblings, which then hand out what is there if they are given the very same
+tensor. So nothing is taken for granted about a network: layers that are used otherwise compute for themselves.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from outcrop.network import lora
+from outcrop.network.adapters import AdapterLinear
+from outcrop.network.lora import LowRank
+
+_TOGETHER = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
+"Names of siblings, in most families of `transformers`."
+
+
+class _Sharing(AdapterLinear):
+    """Put in the place of the class of a layer."""
+
+    siblings: Sequence["_Sharing"]
+    "Itself among them."
+    found: tuple[Tensor, Tensor] | None = None
+    "What was asked of a sibling, and the answer to it."
+
+    def forward(self, x_BTI: Tensor) -> Tensor:
+        found, self.found = self.found, None
+        if found is not None and found[0] is x_BTI:
+            return found[1]
+        layers = [(layer.base, layer.only_update(x_BTI.shape[1])) for layer in self.siblings]
+        plain = [(base, u) for base, u in layers if isinstance(u, LowRank) and u.adds_in_place(x_BTI, base)]
+        if len(plain) < len(layers):
+            return super().forward(x_BTI)
+        for layer, y_BTO in zip(self.siblings, lora.several(x_BTI, plain), strict=True):
+            layer.found = (x_BTI, y_BTO)
+        assert self.found is not None, "it is its own sibling"
+        (_, y_BTO), self.found = self.found, None
+        return y_BTO
+
+
+def make_lean(network: nn.Module) -> int:
+    """Have layers that share their input compute together while LoRA is trained; returns how many groups do."""
+    groups = list[list[AdapterLinear]]()
+    for module in network.modules():
+        for names in _TOGETHER:
+            held = [layer for name in names if type(layer := getattr(module, name, None)) is AdapterLinear]
+            if len(held) == len(names) and len({layer.widths[0] for layer in held}) == 1:
+                groups.append(held)
+    for group in groups:
+        for layer in group:
+            layer.__class__ = _Sharing
+        siblings = [layer for layer in group if isinstance(layer, _Sharing)]
+        for layer in siblings:
+            layer.siblings = siblings
+    return len(groups)

@@ -1,0 +1,106 @@
+"""Where the C kernels come from, and what happens where they cannot be had."""
+
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from outcrop.kernels.library import Library, library
+
+HAS_COMPILER = shutil.which("cc") is not None
+needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="there is no C compiler")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / name)
+    library.cache_clear()
+    yield tmp_path / "outcrop"
+    library.cache_clear()
+
+
+def compiler(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of any on this machine."""
+    folder.mkdir()
+    (folder / "cc").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "cc").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+@needs_compiler
+def test_they_are_compiled_once(cache: Path) -> None:
+    assert isinstance(library(), Library)
+    (made,) = cache.iterdir()
+    assert cache.stat().st_mode & 0o077 == 0
+    before = made.stat()
+    library.cache_clear()
+    assert isinstance(library(), Library)
+    assert [path.name for path in cache.iterdir()] == [made.name]
+    assert made.stat().st_mtime_ns == before.st_mtime_ns
+
+
+@needs_compiler
+def test_a_damaged_file_is_compiled_anew(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert library()
+    (made,) = cache.iterdir()
+    # Elsewhere, since the linker remembers what it loaded from a path.
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / "other" / name)
+    damaged = tmp_path / "other" / "outcrop" / made.name
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"\x7fELF and no more")
+    library.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        assert isinstance(library(), Library)
+    assert f"{damaged} is compiled anew" in caplog.text
+    assert damaged.stat().st_size == made.stat().st_size
+
+
+def test_none_are_wanted(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTCROP_KERNELS", "0")
+    assert library() is None
+    assert not cache.exists()
+
+
+def test_no_compiler(cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("PATH", "")
+    with caplog.at_level(logging.WARNING):
+        assert library() is None
+    assert "no C compiler (cc, gcc, clang) is installed" in caplog.text
+    assert not cache.exists()
+
+
+def test_a_compiler_that_fails(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    script = '[ "$1" = --version ] && echo cc 1 && exit 0\necho "vector.h: no such luck" >&2; exit 3'
+    compiler(tmp_path / "bin", script, monkeypatch)
+    with caplog.at_level(logging.WARNING):
+        assert library() is None
+    assert "ended with 3: vector.h: no such luck" in caplog.text
+    assert list(cache.iterdir()) == []
+
+
+def test_a_folder_that_others_write_to_is_not_trusted(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    compiler(tmp_path / "bin", "echo cc 1", monkeypatch)
+    cache.mkdir()
+    cache.chmod(0o777)
+    with caplog.at_level(logging.WARNING):
+        assert library() is None
+    assert "others may write here" in caplog.text
+
+
+def test_no_room_for_a_cache(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    compiler(tmp_path / "bin", "echo cc 1", monkeypatch)
+    cache.write_text("a file where the folder should be")
+    with caplog.at_level(logging.WARNING):
+        assert library() is None
+    assert "File exists" in caplog.text
