@@ -10,7 +10,7 @@ from outcrop.errors import Invalid
 from outcrop.network.method import Full, LoRA
 from outcrop.training import duration, estimate, memory
 from outcrop.training.data import read
-from outcrop.training.duration import ATTENTION, BYTES, PRODUCT, RowTime, Speed, pass_time
+from outcrop.training.duration import ATTENTION, BYTES, C_ATTENTION, C_BYTES, PRODUCT, RowTime, Speed, pass_time
 from outcrop.training.estimate import Estimate, Lengths, lengths_of
 from outcrop.training.fitting import check
 from outcrop.training.memory import Holding
@@ -69,6 +69,12 @@ def test_an_operation_takes_the_longer_of_its_two_times() -> None:
     products, others = 3 * 2e6 / (PRODUCT * 1e9), 2 * 4000 / (BYTES * 1e6)
     assert taken.scoring.of([10, 10]) == pytest.approx(products + others)
     assert taken.learning.per_pair * 200 == pytest.approx(1e6 / (ATTENTION * 1e9))
+
+
+def test_what_the_c_kernels_do_has_speeds_of_its_own() -> None:
+    ops = {Op(1e6, 8, attends=True, in_c=True): 1.0, Op(0.0, 4000, in_c=True): 2.0}
+    found = duration.seconds_of(ops, Speed(flops=1e9, bytes=1e6, op_s=0.0))
+    assert found == pytest.approx(1e6 / (C_ATTENTION * 1e9) + 2 * 4000 / (C_BYTES * 1e6))
 
 
 def test_what_a_row_grows_with_is_added_up() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from outcrop.kernels.library import Library, Strided
-from outcrop.kernels.use import usable
+from outcrop.kernels.use import address, usable
 
 _WIDTH = 16
 "Head widths are to be multiples of the widest vectors."
@@ -83,7 +83,7 @@ def _token_by_token(x_HTD: Tensor) -> Tensor:
 
 
 def _strided(x_HTD: Tensor) -> Strided:
-    return Strided(x_HTD.data_ptr(), x_HTD.stride(0), x_HTD.stride(1))
+    return Strided(address(x_HTD), x_HTD.stride(0), x_HTD.stride(1))
 
 
 def _demand_memory(failed: int) -> None:

@@ -17,7 +17,7 @@ from torch.nn import functional
 from transformers.activations import ACT2FN
 
 from outcrop.kernels.library import Library
-from outcrop.kernels.use import usable
+from outcrop.kernels.use import address, usable
 from outcrop.network.adapters import AdapterLinear
 from outcrop.network.lora import LowRank
 
@@ -158,7 +158,7 @@ def _product(gate_CI: Tensor, up_CI: Tensor, activation: Activation) -> Tensor:
     """act(gate) · up"""
     product_CI = torch.empty_like(up_CI)
     if kernels := _kernels(gate_CI, up_CI):
-        at = (gate_CI.data_ptr(), up_CI.data_ptr(), product_CI.data_ptr())
+        at = (address(gate_CI), address(up_CI), address(product_CI))
         kernels.gate(activation.kernel, up_CI.numel(), *at)
         return product_CI
     for part in _in_cache(up_CI):
@@ -177,9 +177,9 @@ def _back_through(
 ) -> None:
     """The product again, where it is wanted. Its gradient, which is used up, is written on as those of gate and up."""
     if kernels := _kernels(gate_CI, up_CI, dproduct_CI, dgate_CI, dup_CI):
-        product = None if product_CI is None else product_CI.data_ptr()
-        given = (x.data_ptr() for x in (gate_CI, up_CI, dproduct_CI))
-        kernels.gate_back(activation.kernel, up_CI.numel(), *given, product, dgate_CI.data_ptr(), dup_CI.data_ptr())
+        product = None if product_CI is None else address(product_CI)
+        given = (address(x) for x in (gate_CI, up_CI, dproduct_CI))
+        kernels.gate_back(activation.kernel, up_CI.numel(), *given, product, address(dgate_CI), address(dup_CI))
         return
     for part in _in_cache(up_CI):
         gate, up, dproduct = gate_CI[part], up_CI[part], dproduct_CI[part]

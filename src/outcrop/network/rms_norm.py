@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from outcrop.kernels.library import Library
-from outcrop.kernels.use import usable
+from outcrop.kernels.use import address, usable
 
 _CLOSE = 1e-5
 "How far this may be from a norm's own answer, as a share of its largest number."
@@ -57,9 +57,7 @@ class _RMSNorm(torch.autograd.Function):
         ctx.added, ctx.kernels = added, usable(x, weight_H) if x.is_contiguous() else None
         if ctx.kernels:
             y, scale = torch.empty_like(x), x.new_empty(*x.shape[:-1], 1)
-            ctx.kernels.norm(
-                *_size(x), x.data_ptr(), weight_H.data_ptr(), added, epsilon, y.data_ptr(), scale.data_ptr()
-            )
+            ctx.kernels.norm(*_size(x), address(x), address(weight_H), added, epsilon, address(y), address(scale))
             ctx.save_for_backward(x, weight_H, scale)
             return y
         length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
@@ -99,9 +97,9 @@ def _back(
     wants_weight: bool,
 ) -> tuple[Tensor | None, Tensor | None]:
     dx, dweight_H = torch.empty_like(x), torch.zeros_like(weight_H) if wants_weight else None
-    into = None if dweight_H is None else dweight_H.data_ptr()
-    given = (x.data_ptr(), weight_H.data_ptr(), added, scale.data_ptr(), dy.data_ptr())
-    kernels.norm_back(*_size(x), *given, dx.data_ptr(), into)
+    into = None if dweight_H is None else address(dweight_H)
+    given = (address(x), address(weight_H), added, address(scale), address(dy))
+    kernels.norm_back(*_size(x), *given, address(dx), into)
     return dx if wants_x else None, dweight_H
 
 

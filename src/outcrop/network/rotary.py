@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from outcrop.kernels.library import Library
-from outcrop.kernels.use import usable
+from outcrop.kernels.use import address, usable
 
 _NAME = "apply_rotary_pos_emb"
 "By which the attention of every family in `transformers` that has such positions finds the function."
@@ -78,12 +78,12 @@ def _turned(x_BHTD: Tensor, cos_BTD: Tensor, sin_BTD: Tensor, *, back: bool = Fa
 def _turned_in_c(kernels: Library, x_1HTD: Tensor, cos_1TD: Tensor, sin_1TD: Tensor, *, back: bool) -> Tensor:
     _, heads, tokens, width = x_1HTD.shape
     y_1HTD = x_1HTD.new_empty(1, tokens, heads, width).transpose(1, 2)
-    of_first = sin_1TD.data_ptr()
+    of_first = address(sin_1TD)
     of_second = of_first + sin_1TD.element_size() * (width // 2)
     sines = (of_second, 1.0, of_first, -1.0) if back else (of_first, -1.0, of_second, 1.0)
     kernels.rotate(
-        heads, tokens, width, x_1HTD.data_ptr(), x_1HTD.stride(1), x_1HTD.stride(2), cos_1TD.data_ptr(), *sines, width,
-        y_1HTD.data_ptr(), y_1HTD.stride(1), y_1HTD.stride(2),
+        heads, tokens, width, address(x_1HTD), x_1HTD.stride(1), x_1HTD.stride(2), address(cos_1TD), *sines, width,
+        address(y_1HTD), y_1HTD.stride(1), y_1HTD.stride(2),
     )  # fmt: skip
     return y_1HTD
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from outcrop.kernels.library import Library
-from outcrop.kernels.use import usable
+from outcrop.kernels.use import address, usable
 from outcrop.network.lm_head import LMHead
 
 _SLICE_BYTES = 24 * 2**20
@@ -187,9 +187,7 @@ def _softmax_in_c(kernels: Library, logits_CV: Tensor, target_C: Tensor, *, want
     target_C = target_C.contiguous()
     nll_C = logits_CV.new_empty(len(target_C))
     assert logits_CV.is_contiguous(), "slices lie in memory of their own"
-    kernels.cross_entropy(
-        *logits_CV.shape, logits_CV.data_ptr(), target_C.data_ptr(), nll_C.data_ptr(), int(wants_gradient)
-    )
+    kernels.cross_entropy(*logits_CV.shape, address(logits_CV), address(target_C), address(nll_C), int(wants_gradient))
     return nll_C
 
 

@@ -26,6 +26,10 @@ ATTENTION = 0.35
 "The same of attention within records: 0.2 in records of 128 tokens, where it is little, 0.4 in those of 1,024."
 BYTES = 0.5
 "Of the speed of a large sum, what the other operations reach: 0.4 to 0.6 as profiled, which slows them."
+C_ATTENTION = 0.55
+"Of attention by the C kernels: 0.4 in records of 128 tokens, 0.7 in those of 256, 0.85 in those of 512."
+C_BYTES = 0.7
+"Of what else the C kernels do: from 0.45 (cross-entropy) to 1 (norms, rotary positions)."
 SAVED_BYTES_PER_S = 200e6
 "What is trained, written, flushed and hashed: 240 MB/s were found on the disk of a virtual machine."
 _UPDATE_BYTES = 40
@@ -160,5 +164,6 @@ def update_seconds(cost: Cost, speed: Speed, threads: int, *, num_lanes: int) ->
 
 
 def _seconds(op: Op, speed: Speed) -> float:
-    reached = ATTENTION if op.attends else PRODUCT
-    return speed.op_s + max(op.flops / (reached * speed.flops), op.size / (BYTES * speed.bytes))
+    attention, others = (C_ATTENTION, C_BYTES) if op.in_c else (ATTENTION, BYTES)
+    reached = attention if op.attends else PRODUCT
+    return speed.op_s + max(op.flops / (reached * speed.flops), op.size / (others * speed.bytes))

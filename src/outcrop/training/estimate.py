@@ -16,9 +16,18 @@ from outcrop.training.evaluation import steps_to_evaluate
 from outcrop.training.memory import Holding, Memory, memory_of
 from outcrop.training.plan import evaluations
 from outcrop.training.task import TrainingHyper
-from outcrop.training.tracing import cost_of_row
+from outcrop.training.tracing import Cost, cost_of_row
 from outcrop.training.turns import Turn
-from outcrop.training.workload import Crew, Row, crew_of, most_at_once, steps_of, turn_of, usual_row
+from outcrop.training.workload import (
+    Crew,
+    Row,
+    computes_in_c,
+    crew_of,
+    most_at_once,
+    steps_of,
+    turn_of,
+    usual_row,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +95,7 @@ def estimate(folder: Path, lengths: Lengths, hyper: TrainingHyper, *, speed: Spe
     crew = crew_of(hyper)
     steps = steps_of(lengths.training, crew, hyper)
     usual = usual_row(steps)
-    cost = cost_of_row(folder, hyper.method, usual, supervised=lengths.share)
+    cost = cost_of_row(folder, hyper.method, usual, supervised=lengths.share, in_c=computes_in_c(crew))
     speed = speed or measure_speed(crew.threads)
     taken = duration.pass_time(cost, usual, speed)
     per_epoch = steps_per_epoch(len(lengths.training), hyper.batch_size)
@@ -112,9 +121,12 @@ def memory_needed(folder: Path, lengths: Lengths, hyper: TrainingHyper) -> Memor
     steps = steps_of(lengths.training, crew, hyper)
     at_once = most_at_once(steps)
     fullest, emptiest = at_once[0], at_once[-1]
-    most = cost_of_row(folder, hyper.method, fullest, supervised=lengths.share)
-    alike = sum(emptiest) == sum(fullest)
-    least = most if alike else cost_of_row(folder, hyper.method, emptiest, supervised=lengths.share)
+
+    def cost_of(row: Row) -> Cost:
+        return cost_of_row(folder, hyper.method, row, supervised=lengths.share, in_c=computes_in_c(crew))
+
+    most = cost_of(fullest)
+    least = most if sum(emptiest) == sum(fullest) else cost_of(emptiest)
     holding = Holding(
         lanes=_most_lanes([*steps, *_evaluated(lengths, crew, hyper)]),
         own_weights=isinstance(hyper.method, Full),

@@ -10,9 +10,10 @@ What is not seen: memory that an operation takes and gives back within itself, a
 import math
 import weakref
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,8 @@ from torch.utils._pytree import tree_leaves
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from outcrop.errors import Invalid
+from outcrop.kernels.use import pretending
+from outcrop.kernels.work import work_of
 from outcrop.network import adapter_files, adapters, load
 from outcrop.network.adapters import Routing
 from outcrop.network.attention import IMPLEMENTATION
@@ -48,6 +51,8 @@ class Op(NamedTuple):
     "Of products of matrices; 0 for everything else."
     size: int
     attends: bool = False
+    in_c: bool = False
+    "By one of the kernels."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +74,11 @@ class Cost:
     "Of the forward pass alone, where nothing is learned."
 
 
-def cost_of_row(folder: Path, method: Method, lengths: Sequence[int], *, supervised: float = 1.0) -> Cost:
-    """Of records of these lengths side by side in the network of `folder`, a share of whose tokens is learned.
+def cost_of_row(
+    folder: Path, method: Method, lengths: Sequence[int], *, supervised: float = 1.0, in_c: bool = False
+) -> Cost:
+    """Of records of these lengths side by side in the network of `folder`, a share of whose tokens is learned, with the
+    C kernels or without.
 
     Raises Untraceable for a network whose code depends on what its tensors contain, as routing to experts may.
     """
@@ -78,8 +86,8 @@ def cost_of_row(folder: Path, method: Method, lengths: Sequence[int], *, supervi
     depth = int(config.get_text_config().num_hidden_layers)
     period = _period(config)
     if depth <= 2 * period:
-        return _trace(config, depth, method, lengths, supervised)
-    once, twice = (_trace(config, n * period, method, lengths, supervised) for n in (1, 2))
+        return _trace(config, depth, method, lengths, supervised, in_c)
+    once, twice = (_trace(config, n * period, method, lengths, supervised, in_c) for n in (1, 2))
     return _on_the_line(once, twice, depth / period - 1)
 
 
@@ -90,7 +98,7 @@ def _period(config: Any) -> int:
     return next(fits)
 
 
-def _trace(config: Any, depth: int, method: Method, lengths: Sequence[int], supervised: float) -> Cost:
+def _trace(config: Any, depth: int, method: Method, lengths: Sequence[int], supervised: float, in_c: bool) -> Cost:
     text = config.get_text_config()
     before = text.num_hidden_layers, getattr(text, "layer_types", None)
     text.num_hidden_layers = depth
@@ -98,7 +106,7 @@ def _trace(config: Any, depth: int, method: Method, lengths: Sequence[int], supe
         text.layer_types = before[1][:depth]
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), torch.device(load.device()):
-            return _traced(*_learner(config, method), lengths, supervised)
+            return _traced(*_learner(config, method), lengths, supervised, in_c=in_c)
     except RuntimeError as error:
         first = str(error).partition("\n")[0]
         raise Untraceable(
@@ -130,15 +138,21 @@ def _learner(config: Any, method: Method) -> tuple[nn.Module, Routing, TrainedWe
 
 
 def _traced(
-    network: nn.Module, routing: Routing, weights: TrainedWeights, lengths: Sequence[int], supervised: float
+    network: nn.Module,
+    routing: Routing,
+    weights: TrainedWeights,
+    lengths: Sequence[int],
+    supervised: float,
+    *,
+    in_c: bool = False,
 ) -> Cost:
     own = [*network.parameters(), *network.buffers(), weights.vector, weights.vector.grad]
     row = row_of([_example(length, supervised) for length in lengths])
-    watch = Watch([tensor for tensor in own if tensor is not None])
-    with Watch([]):  # what is done once for as long as a network lives is done here
+    watch = Watch([tensor for tensor in own if tensor is not None], in_c=in_c)
+    with Watch([], in_c=in_c):  # what is done once for as long as a network lives is done here
         nll_of(network, routing, row)
     kept, forward, backward = _pass(watch, network, routing, row)
-    with Watch([]) as scoring, torch.no_grad():
+    with Watch([], in_c=in_c) as scoring, torch.no_grad():
         nll_of(network, routing, row)
     return Cost(
         weights=_size_of(network),
@@ -175,10 +189,14 @@ def _size_of(network: nn.Module) -> int:
 
 
 class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees each operation, counts it, and counts the bytes of tensors as they come and go."""
+    """Sees each operation, counts it, and counts the bytes of tensors as they come and go.
 
-    def __init__(self, known: Sequence[Tensor]) -> None:
+    With `in_c` what the C kernels would do is counted as done by them.
+    """
+
+    def __init__(self, known: Sequence[Tensor], *, in_c: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._kernels = pretending(self._count_kernel) if in_c else nullcontext()
         self._known = {weakref.ref(tensor.untyped_storage()) for tensor in known}
         self._alive: dict[Any, int] = {}
         self.now = self.peak = 0
@@ -195,11 +213,25 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         # What is only written to, `out=`, is no operand.
         read = [x for x in tree_leaves(args) if isinstance(x, Tensor)]
         if not func.is_view:
-            op = _op(func, read, made)
-            self.ops[op] = self.ops.get(op, 0) + 1
+            self._count(_op(func, read, made))
         for tensor in made:
             self._add(tensor)
         return out
+
+    def __enter__(self) -> Self:
+        self._kernels.__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self._kernels.__exit__(*error)
+
+    def _count(self, op: Op) -> None:
+        self.ops[op] = self.ops.get(op, 0) + 1
+
+    def _count_kernel(self, kernel: str, *arguments: Any) -> None:
+        self._count(Op(*work_of(kernel, arguments), in_c=True))
 
     def _add(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 
+from outcrop.kernels.library import library
 from outcrop.network import load
 from outcrop.network.method import Full
 from outcrop.training import lanes
@@ -31,6 +32,11 @@ def crew_of(hyper: TrainingHyper) -> Crew:
         return Crew(1, 1)
     threads = hyper.threads or torch.get_num_threads()
     return Crew(threads, min(threads, lanes.MOST_WHOLE if isinstance(hyper.method, Full) else lanes.MOST))
+
+
+def computes_in_c(crew: Crew) -> bool:
+    """Whether its lanes use the C kernels (kernels/use.py), where it makes as many as it can."""
+    return load.device().type == "cpu" and crew.threads <= crew.lanes and library() is not None
 
 
 def turn_of(lengths: Sequence[int], crew: Crew, token_budget: int) -> Turn:
