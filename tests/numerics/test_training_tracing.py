@@ -9,7 +9,7 @@ import torch
 import transformers
 from torch.autograd.graph import saved_tensors_hooks
 
-from outcrop.kernels import use
+from outcrop.kernels.use import usable
 from outcrop.network.method import OFT, Full, LoRA, Method
 from outcrop.training import cross_entropy, learner, tracing
 from outcrop.training.batches import row_of
@@ -49,7 +49,7 @@ def test_a_traced_row_is_a_real_row(
     real = learner.prepare(task(base, tmp_path, hyper=hyper))
     learner.lighten(real.network, real.routing)
     weights = TrainedWeights(real.parameters, weight_decay=0.0)
-    said = cost_of_row(base, method, LENGTHS, supervised=0.5, in_c=use.library() is not None)
+    said = cost_of_row(base, method, LENGTHS, supervised=0.5, in_c=usable(torch.zeros(1)) is not None)
 
     measured = tracing._traced(real.network, real.routing, weights, LENGTHS, 0.5)
     assert (said.weights, said.trained) == (measured.weights, weights.vector.numel())
