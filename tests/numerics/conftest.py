@@ -6,15 +6,14 @@ import pytest
 import torch
 
 from outcrop.kernels import use
-from outcrop.kernels.library import library
 
 
 @pytest.fixture(params=["c kernels", "torch"])
 def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """In one thread, which the C kernels compute in, and then without them."""
     if request.param == "torch":
-        monkeypatch.setattr(use, "library", lambda: None)
-    elif library() is None:
+        monkeypatch.setattr(use, "trusted", lambda: None)
+    elif use.trusted() is None:
         pytest.skip("there is no C compiler for the kernels")
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from outcrop.kernels import attention
+from outcrop.kernels import attention, check
 from outcrop.kernels.library import Library, compile_to
+from outcrop.kernels.use import Pretended
+from outcrop.network.lm_head import LMHead
+from outcrop.training.cross_entropy import nll
 
 COMPILER = shutil.which("cc")
 CPUINFO = Path("/proc/cpuinfo")
@@ -100,10 +103,14 @@ def test_what_is_not_a_number_shows(kernels: Library) -> None:
     o = attention.attend(kernels, q, k, v, [40], 1.0, None)
     assert not o[0, :20].isnan().any()
     assert o[0, 20:].isnan().all()
-    logits, target, nll = torch.randn(2, 50), torch.tensor([4, 4]), torch.empty(2)
+    logits, target, nlls = torch.randn(2, 50), torch.tensor([4, 4]), torch.empty(2)
     logits[0, 7], logits[1, 9] = math.nan, math.inf
-    kernels.cross_entropy(2, 50, logits.data_ptr(), target.data_ptr(), nll.data_ptr(), 1)
-    assert not nll.isfinite().any()
+    kernels.cross_entropy(2, 50, logits.data_ptr(), target.data_ptr(), nlls.data_ptr(), 1)
+    assert not nlls.isfinite().any()
+    logits = torch.randn(1, 50)
+    logits.view(torch.int32)[0, 3] = 0x7FFFFFFF  # one whose digits are all set
+    kernels.cross_entropy(1, 50, logits.data_ptr(), target.data_ptr(), nlls.data_ptr(), 1)
+    assert nlls[0].isnan()
 
 
 @pytest.mark.parametrize("width", [1, 15, 16, 64, 83])
@@ -170,9 +177,48 @@ def test_cross_entropy(kernels: Library, width: int) -> None:
     exact = logits.double().requires_grad_()
     wanted = functional.cross_entropy(exact, target, reduction="none")
     (want,) = torch.autograd.grad(wanted.sum(), exact)
-    nll, only, slope = torch.empty(rows), torch.empty(rows), logits.clone()
+    nlls, only, slope = torch.empty(rows), torch.empty(rows), logits.clone()
     kernels.cross_entropy(rows, width, logits.data_ptr(), target.data_ptr(), only.data_ptr(), 0)
-    kernels.cross_entropy(rows, width, slope.data_ptr(), target.data_ptr(), nll.data_ptr(), 1)
-    assert torch.equal(nll, only)
-    assert torch.allclose(nll.double(), wanted, rtol=1e-6, atol=1e-6)
+    kernels.cross_entropy(rows, width, slope.data_ptr(), target.data_ptr(), nlls.data_ptr(), 1)
+    assert torch.equal(nlls, only)
+    assert torch.allclose(nlls.double(), wanted, rtol=1e-6, atol=1e-6)
     assert torch.allclose(slope.double(), want, rtol=2e-6, atol=1e-7)
+
+
+def test_they_are_tried_out_before_they_are_trusted(kernels: Library) -> None:
+    assert check.answers_alike(kernels)
+    with torch.inference_mode():
+        assert check.answers_alike(kernels)
+    assert not check.answers_alike(Pretended(lambda *_: None)), "which computes nothing"
+
+
+@pytest.mark.usefixtures("each_way")
+@pytest.mark.parametrize(("heads", "key_heads", "values"), [(3, 2, 2), (1, 2, 2), (2, 2, 1)])
+def test_heads_that_cannot_be_shared_are_left_to_torch(heads: int, key_heads: int, values: int) -> None:
+    q, k, v = (torch.randn(num, 5, 16) for num in (heads, key_heads, values))
+    assert attention.kernels_for(q, k, v, 1.0, None) is None
+    assert attention.kernels_for(q, q, q, 0.0, None) is None
+    assert attention.kernels_for(q, q, q[:, :4], 1.0, None) is None
+
+
+@pytest.mark.usefixtures("each_way")
+@pytest.mark.parametrize("target", [-100, 50, 5000])
+def test_a_target_that_the_head_does_not_know_is_an_error(target: int) -> None:
+    head = LMHead(weight_VH=torch.randn(50, 8))
+    with pytest.raises((IndexError, RuntimeError), match=r"out of|no token id"):
+        nll(torch.randn(3, 8), head, torch.tensor([1, target, 2]))
+
+
+@pytest.mark.usefixtures("each_way")
+def test_a_gradient_may_be_one_number_for_all() -> None:
+    q, k, v = (torch.randn(2, 9, 16).requires_grad_() for _ in range(3))
+    kernels = attention.kernels_for(q, k, v, 1.0, None)
+    if kernels is None:
+        pytest.skip("this is about the kernels")
+    torch.autograd.backward(attention.attend(kernels, q, k, v, [4, 5], 1.0, None).sum())
+    exact = [x.detach().double().requires_grad_() for x in (q, k, v)]
+    torch.autograd.backward(naive(exact[0], exact[1], exact[2], [4, 5], 1.0, None).sum())
+    for found, wanted in zip((q, k, v), exact, strict=True):
+        assert found.grad is not None
+        assert wanted.grad is not None
+        assert close(found.grad, wanted.grad, 1e-5)

@@ -1,5 +1,6 @@
 """Layers that share their input and are computed together answer and learn as each by itself does."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +90,16 @@ def test_a_sibling_that_is_given_something_else_answers_to_that(tmp_path: Path) 
     found = [attention.q_proj(x), attention.k_proj(other), attention.v_proj(x), attention.k_proj(x)]
     for one, two in zip(wanted, found, strict=True):
         assert (one - two).abs().max() <= 1e-5 * one.abs().max()
+    attention.q_proj(x)
+    x.zero_()
+    assert not attention.k_proj(x).any(), "what was found before is of no use for what is there now"
+
+
+def test_an_answer_that_was_never_fetched_is_not_copied(tmp_path: Path) -> None:
+    network, _ = network_with(tiny_model(tmp_path, "llama"), METHODS["lora"])
+    attention = network.model.layers[0].self_attn
+    shared_input.make_lean(network)
+    x = torch.randn(1, 11, attention.q_proj.widths[0])
+    attention.q_proj(x)
+    assert attention.k_proj.found is not None
+    assert copy.deepcopy(attention).k_proj.found is None

@@ -1,13 +1,15 @@
 """Where the C kernels come from, and what happens where they cannot be had."""
 
 import logging
+import os
 import shutil
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import platformdirs
 import pytest
 
+from outcrop.kernels import use
 from outcrop.kernels.library import Library, library
 
 HAS_COMPILER = shutil.which("cc") is not None
@@ -15,11 +17,9 @@ needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="there is no C comp
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / name)
-    library.cache_clear()
-    yield tmp_path / "outcrop"
-    library.cache_clear()
+    return tmp_path / "outcrop"
 
 
 def compiler(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +36,6 @@ def test_they_are_compiled_once(cache: Path) -> None:
     (made,) = cache.iterdir()
     assert cache.stat().st_mode & 0o077 == 0
     before = made.stat()
-    library.cache_clear()
     assert isinstance(library(), Library)
     assert [path.name for path in cache.iterdir()] == [made.name]
     assert made.stat().st_mtime_ns == before.st_mtime_ns
@@ -53,7 +52,6 @@ def test_a_damaged_file_is_compiled_anew(
     damaged = tmp_path / "other" / "outcrop" / made.name
     damaged.parent.mkdir(parents=True)
     damaged.write_bytes(b"\x7fELF and no more")
-    library.cache_clear()
     with caplog.at_level(logging.WARNING):
         assert isinstance(library(), Library)
     assert f"{damaged} is compiled anew" in caplog.text
@@ -104,3 +102,51 @@ def test_no_room_for_a_cache(
     with caplog.at_level(logging.WARNING):
         assert library() is None
     assert "File exists" in caplog.text
+
+
+def test_a_user_without_a_home_trains_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def nowhere(name: str) -> Path:
+        raise RuntimeError(f"could not determine the home directory for {name}")
+
+    monkeypatch.setattr(platformdirs, "user_cache_path", nowhere)
+    with caplog.at_level(logging.WARNING):
+        assert library() is None
+    assert not HAS_COMPILER or "could not determine the home directory" in caplog.text
+
+
+@needs_compiler
+def test_a_file_that_others_could_write_is_not_executed(cache: Path) -> None:
+    assert library()
+    (made,) = cache.iterdir()
+    made.unlink()
+    made.write_bytes(b"planted")
+    made.chmod(0o666)
+    assert library()
+    assert made.read_bytes() != b"planted"
+    assert made.stat().st_mode & 0o022 == 0
+
+
+@needs_compiler
+def test_the_next_compiler_is_tried(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gcc = shutil.which("gcc") or shutil.which("clang")
+    if gcc is None:
+        pytest.skip("there is no other compiler")
+    path = os.environ["PATH"]
+    compiler(tmp_path / "bin", "exit 3", monkeypatch)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{path}")
+    assert library()
+
+
+@needs_compiler
+def test_threads_that_ask_at_once_get_the_same(cache: Path) -> None:
+    use._once.cache_clear()
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            found = list(threads.map(lambda _: use.trusted(), range(4)))
+    finally:
+        use._once.cache_clear()
+    assert found[0] is not None
+    assert all(one is found[0] for one in found)
+    assert len(list(cache.iterdir())) == 1

@@ -18,10 +18,12 @@ _WIDTH = 16
 "Head widths are to be multiples of the widest vectors."
 
 
-def kernels_for(q_HTD: Tensor, k_KTD: Tensor, v_KTD: Tensor) -> Library | None:
+def kernels_for(q_HTD: Tensor, k_KTD: Tensor, v_KTD: Tensor, scale: float, window: int | None) -> Library | None:
     """The kernels if they know how to attend with these."""
-    width = q_HTD.shape[-1]
-    if width % _WIDTH or not width == k_KTD.shape[-1] == v_KTD.shape[-1]:
+    heads, tokens, width = q_HTD.shape
+    shared = k_KTD.shape == v_KTD.shape and k_KTD.shape[1:] == (tokens, width)
+    known = shared and k_KTD.shape[0] > 0 and heads % k_KTD.shape[0] == 0 and width > 0 and width % _WIDTH == 0
+    if not known or scale <= 0 or (window is not None and window <= 0):
         return None
     return usable(q_HTD, k_KTD, v_KTD)
 

@@ -11,10 +11,10 @@ import logging
 import os
 import platform
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,33 +65,42 @@ def _typed(function: Any, *arguments: type, result: type | None = None) -> Calla
     return function  # type: ignore[no-any-return]
 
 
-@cache
 def library() -> Library | None:
-    """The kernels, or None where there are none to be had; why is logged."""
+    """The kernels, or None where there are none to be had; why is logged. `use.trusted` asks once a process."""
     if os.environ.get("OUTCROP_KERNELS") == "0":
         return None
-    compiler = next((found for name in _COMPILERS if (found := shutil.which(name))), None)
-    if compiler is None:
+    compilers = dict.fromkeys(found for name in _COMPILERS if (found := shutil.which(name)))
+    if not compilers:
         _log.warning(
             "no C compiler (%s) is installed; training goes without the C kernels, slower", ", ".join(_COMPILERS)
         )
-        return None
-    try:
-        return _loaded(compiler, _cache())
-    except (OSError, subprocess.SubprocessError) as error:
-        _log.warning("training goes without the C kernels, slower: %s", error)
-        return None
+    for compiler in compilers:
+        try:
+            return _loaded(compiler, _cache())
+        # platformdirs raises RuntimeError for a user without a home.
+        except (OSError, AttributeError, ValueError, RuntimeError, subprocess.SubprocessError) as error:
+            _log.warning("training goes without what %s makes of the C kernels, slower: %s", compiler, error)
+    return None
 
 
 def _loaded(compiler: str, folder: Path) -> Library:
     path = folder / f"kernels-{_digest(compiler)}.so"
-    if path.is_file():
+    if _is_own(path):
         try:
             return Library(path)
-        except OSError as error:
+        except (OSError, AttributeError) as error:
             _log.warning("%s is compiled anew: %s", path, error)
     compile_to(path, compiler, _OWN_PROCESSOR)
     return Library(path)
+
+
+def _is_own(path: Path) -> bool:
+    """A file that nobody else wrote, or can write: it is executed."""
+    try:
+        state = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & 0o022
 
 
 def compile_to(path: Path, compiler: str, *flags: str) -> None:

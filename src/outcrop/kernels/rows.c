@@ -63,15 +63,21 @@ typedef struct {
     vec of, slope;
 } activated;
 
+/* 1 / (1 + e^-x) */
+INLINE vec sigmoid_of(vec x) {
+    const vec share = 1.0f / (1.0f + exp_of(smaller(-x, splat(88))));
+    return choose(x < splat(-88), splat(0), share);
+}
+
 INLINE activated activate(const int kind, vec x) {
     if (kind == SILU) {
-        const vec sigmoid = 1.0f / (1.0f + exp_of(smaller(-x, splat(88))));
+        const vec sigmoid = sigmoid_of(x);
         return (activated){x * sigmoid, sigmoid * (1.0f + x * (1.0f - sigmoid))};
     }
-    /* x times half of 1 + tanh(u), which is 1 / (1 + e^-2u) */
+    /* x times half of 1 + tanh(u), which is the sigmoid of 2 u */
     const float root = 0.7978845608028654f, cubic = 0.044715f;
     const vec u = root * (x + cubic * x * x * x);
-    const vec share = 1.0f / (1.0f + exp_of(smaller(-2.0f * u, splat(88))));
+    const vec share = sigmoid_of(2.0f * u);
     return (activated){x * share, share + 2.0f * x * share * (1.0f - share) * root * (1.0f + 3.0f * cubic * x * x)};
 }
 

@@ -78,5 +78,5 @@ INLINE vec exp_of(vec x) {
     p = p * r + splat(1.6666665459e-1f);
     p = p * r + splat(5.0000001201e-1f);
     p = p * (r * r) + r + splat(1.0f);
-    return (vec)(((ivec)p + power) & ~tiny);
+    return (vec)(((ivec)p + (power & (x == x))) & ~tiny); /* what is not a number stays none */
 }

@@ -53,8 +53,9 @@ class Packed:
         del layer
         lengths = list(self.lengths)
         assert sum(lengths) == q_HTD.shape[1], "the lengths must fill the row"
-        if scoring.softcap is None and (kernels := kernel.kernels_for(q_HTD, k_KTD, v_KTD)):
-            return kernel.attend(kernels, q_HTD, k_KTD, v_KTD, lengths, scoring.scale, scoring.window)
+        how = scoring.scale, scoring.window
+        if scoring.softcap is None and (kernels := kernel.kernels_for(q_HTD, k_KTD, v_KTD, *how)):
+            return kernel.attend(kernels, q_HTD, k_KTD, v_KTD, lengths, *how)
         parts = (torch.split(x, lengths, dim=1) for x in (q_HTD, k_KTD, v_KTD))
         found = (attend_causal(q, k, v, scoring) for q, k, v in zip(*parts, strict=True))
         # Token by token, as the kernel leaves them and the next layer reads them; else they would be copied once more.

@@ -191,7 +191,8 @@ def _back_through(
 
 
 def _kernels(*tensors: Tensor) -> Library | None:
-    return usable(*tensors) if all(x.is_contiguous() for x in tensors) else None
+    alike = all(x.is_contiguous() and x.shape == tensors[0].shape for x in tensors)
+    return usable(*tensors) if alike else None
 
 
 def _in_cache(x_CI: Tensor) -> list[slice]:

@@ -16,6 +16,8 @@ from outcrop.kernels.use import address, usable
 
 _CLOSE = 1e-5
 "How far this may be from a norm's own answer, as a share of its largest number."
+_SUMMED = 4096
+"Rows whose gradients of a weight are added up one by one."
 _EPSILON = ("variance_epsilon", "eps")
 
 
@@ -54,7 +56,8 @@ def normed(x: Tensor, weight_H: Tensor, added: float, epsilon: float) -> Tensor:
 class _RMSNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight_H: Tensor, added: float, epsilon: float) -> Tensor:
-        ctx.added, ctx.kernels = added, usable(x, weight_H) if x.is_contiguous() else None
+        fits = x.is_contiguous() and weight_H.is_contiguous() and weight_H.shape == x.shape[-1:]
+        ctx.added, ctx.kernels = added, usable(x, weight_H) if fits else None
         if ctx.kernels:
             y, scale = torch.empty_like(x), x.new_empty(*x.shape[:-1], 1)
             ctx.kernels.norm(*_size(x), address(x), address(weight_H), added, epsilon, address(y), address(scale))
@@ -96,10 +99,20 @@ def _back(
     wants_x: bool,
     wants_weight: bool,
 ) -> tuple[Tensor | None, Tensor | None]:
+    num, width = _size(x)
     dx, dweight_H = torch.empty_like(x), torch.zeros_like(weight_H) if wants_weight else None
-    into = None if dweight_H is None else address(dweight_H)
-    given = (address(x), address(weight_H), added, address(scale), address(dy))
-    kernels.norm_back(*_size(x), *given, address(dx), into)
+    parts = [(x, scale, dy, dx)]
+    if wants_weight:  # of very many rows a sum loses digits
+        flat = (y.view(num, -1) for y in parts[0])
+        parts = list(zip(*(torch.split(y, _SUMMED) for y in flat), strict=True))
+    for x_, scale_, dy_, dx_ in parts:
+        part_H = None if dweight_H is None else torch.zeros_like(dweight_H)
+        kernels.norm_back(
+            x_.numel() // width, width, address(x_), address(weight_H), added, address(scale_), address(dy_),
+            address(dx_), None if part_H is None else address(part_H),
+        )  # fmt: skip
+        if dweight_H is not None and part_H is not None:
+            dweight_H += part_H
     return dx if wants_x else None, dweight_H
 
 

@@ -64,8 +64,11 @@ class _Rotary(torch.autograd.Function):
 def _turned(x_BHTD: Tensor, cos_BTD: Tensor, sin_BTD: Tensor, *, back: bool = False) -> Tensor:
     """x cos, with the second half of x times a sine added to the first and the first to the second; with `back`, the
     gradient of x from that of such a sum."""
-    one_row = x_BHTD.shape[0] == 1 and x_BHTD.stride(-1) == 1 and cos_BTD.is_contiguous() and sin_BTD.is_contiguous()
-    if one_row and (kernels := usable(x_BHTD, cos_BTD, sin_BTD)):
+    one_row = x_BHTD.shape[0] == 1 and x_BHTD.stride(-1) == 1 and x_BHTD.shape[-1] % 2 == 0
+    angles = (
+        cos_BTD.shape == sin_BTD.shape == (1, *x_BHTD.shape[2:]) and cos_BTD.is_contiguous() and sin_BTD.is_contiguous()
+    )
+    if one_row and angles and (kernels := usable(x_BHTD, cos_BTD, sin_BTD)):
         return _turned_in_c(kernels, x_BHTD, cos_BTD, sin_BTD, back=back)
     y = x_BHTD * cos_BTD.unsqueeze(1)
     (x1, x2), (y1, y2) = x_BHTD.chunk(2, dim=-1), y.chunk(2, dim=-1)

@@ -5,7 +5,9 @@ tensor. So nothing is taken for granted about a network: layers that are used ot
 """
 
 from collections.abc import Sequence
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from outcrop.network import lora
@@ -20,23 +22,29 @@ class _Sharing(AdapterLinear):
     """Put in the place of the class of a layer."""
 
     siblings: Sequence["_Sharing"]
-    "Itself among them."
-    found: tuple[Tensor, Tensor] | None = None
-    "What was asked of a sibling, and the answer to it."
+    "Itself among them, in the order in which a network calls them."
+    found: tuple[Tensor, int, Tensor] | None = None
+    "What the first sibling was asked, how often that had been written to, and this layer's answer to it."
 
     def forward(self, x_BTI: Tensor) -> Tensor:
         found, self.found = self.found, None
-        if found is not None and found[0] is x_BTI:
-            return found[1]
+        learns = torch.is_grad_enabled()
+        if learns and found is not None and found[0] is x_BTI and found[1] == x_BTI._version:
+            return found[2]
+        if not learns or self is not self.siblings[0]:
+            return super().forward(x_BTI)
         layers = [(layer.base, layer.only_update(x_BTI.shape[1])) for layer in self.siblings]
         plain = [(base, u) for base, u in layers if isinstance(u, LowRank) and u.adds_in_place(x_BTI, base)]
         if len(plain) < len(layers):
             return super().forward(x_BTI)
-        for layer, y_BTO in zip(self.siblings, lora.several(x_BTI, plain), strict=True):
-            layer.found = (x_BTI, y_BTO)
-        assert self.found is not None, "it is its own sibling"
-        (_, y_BTO), self.found = self.found, None
+        y_BTO, *others = lora.several(x_BTI, plain)
+        for layer, other_BTO in zip(self.siblings[1:], others, strict=True):
+            layer.found = x_BTI, x_BTI._version, other_BTO
         return y_BTO
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without an answer that was never fetched: a copy of the network has no use for it, and could not copy it."""
+        return {name: value for name, value in self.__dict__.items() if name != "found"}
 
 
 def make_lean(network: nn.Module) -> int:

@@ -184,7 +184,10 @@ def _softmax(logits_CV: Tensor, target_C: Tensor, *, wants_gradient: bool) -> Te
 
 
 def _softmax_in_c(kernels: Library, logits_CV: Tensor, target_C: Tensor, *, wants_gradient: bool) -> Tensor:
-    target_C = target_C.contiguous()
+    target_C, width = target_C.contiguous(), logits_CV.shape[1]
+    # Before what torch itself would refuse is read from elsewhere.
+    if target_C.dtype != torch.int64 or int(target_C.min()) < 0 or int(target_C.max()) >= width:
+        raise IndexError(f"a target is no token id below {width:,}, which is as many as the head knows")
     nll_C = logits_CV.new_empty(len(target_C))
     assert logits_CV.is_contiguous(), "slices lie in memory of their own"
     kernels.cross_entropy(*logits_CV.shape, address(logits_CV), address(target_C), address(nll_C), int(wants_gradient))

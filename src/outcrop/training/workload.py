@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from outcrop.kernels.library import library
+from outcrop.kernels.use import trusted
 from outcrop.network import load
 from outcrop.network.method import Full
 from outcrop.training import lanes
@@ -36,7 +36,7 @@ def crew_of(hyper: TrainingHyper) -> Crew:
 
 def computes_in_c(crew: Crew) -> bool:
     """Whether its lanes use the C kernels (kernels/use.py), where it makes as many as it can."""
-    return load.device().type == "cpu" and crew.threads <= crew.lanes and library() is not None
+    return load.device().type == "cpu" and crew.threads <= crew.lanes and trusted() is not None
 
 
 def turn_of(lengths: Sequence[int], crew: Crew, token_budget: int) -> Turn:
