@@ -29,8 +29,9 @@ class Row:
     met: bool
 
 
-def higher_is_better(name: str, *, ours: float, peer: float, unit: str, goal: float) -> Row:
-    return _row(name, ours, peer, unit, ours / peer, goal)
+def higher_is_better(name: str, *, ours: float, peer: float, unit: str, goal: float, ratio: float | None = None) -> Row:
+    """`ratio` where it is not that of the two numbers, such as the median of the turns' own."""
+    return _row(name, ours, peer, unit, ours / peer if ratio is None else ratio, goal)
 
 
 def lower_is_better(name: str, *, ours: float, peer: float, unit: str, goal: float) -> Row:

@@ -12,7 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -153,7 +153,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=[work.name for work in (*WORKS, *QUICK, *GPU)])
-    parser.add_argument("--steps", type=int, default=5, help="measured steps of each contestant; their median counts")
+    parser.add_argument("--steps", type=int, default=5, help="measured steps of each contestant; medians count")
     parser.add_argument("--peers", help="settings to try, e.g. trl-packed,hf-single+malloc; all of them by default")
     parser.add_argument("--batch", type=int, help="records of a step, where the machine is small")
     parser.add_argument("--threads", type=int, help="of each contestant; by default torch chooses")
@@ -271,7 +271,8 @@ def rows_of(work: Work, turns: dict[str, list[Turn]]) -> list[Row]:
     for library, rate in sorted(rates.items(), reverse=True):
         name, goal = goals[library]
         assert goal is not None, "a library without a goal is not run"
-        rows.append(higher_is_better(f"{work.name}; {name}", ours=rate_of(ours), peer=rate, unit="tokens/s", goal=goal))
+        told = {"ours": rate_of(ours), "peer": rate, "ratio": ratio_of(ours, peers[library], rate_in_turn)}
+        rows.append(higher_is_better(f"{work.name}; {name}", **told, unit="tokens/s", goal=goal))
     fastest = peers[max(rates, key=rates.__getitem__)]
     if work.memory_goal is not None:
         memory = {"ours": peak_of(ours), "peer": peak_of(fastest)}
@@ -287,19 +288,28 @@ def rows_of(work: Work, turns: dict[str, list[Turn]]) -> list[Row]:
 
 def note_of(work: Work, best: dict[Library, Setting], turns: dict[str, list[Turn]]) -> str:
     """Processor time is what a crowded machine changes least; with one thread, none of it is spent on waiting."""
-    ours = per_cpu_second(turns["ours"])
-    told = [f"{s}: {ours / per_cpu_second(turns[library]):.2f}" for library, s in sorted(best.items())]
+    ours = turns["ours"]
+    told = [f"{s}: {ratio_of(ours, turns[library], per_cpu_second):.2f}" for library, s in sorted(best.items())]
     return (
         f"{work.name}, the peers' best settings, and our tokens a second of processor time by theirs: {', '.join(told)}"
     )
 
 
-def per_cpu_second(turns: Sequence[Turn]) -> float:
-    return statistics.median(turn.tokens / turn.cpu_seconds for turn in turns)
+def ratio_of(ours: Sequence[Turn], peer: Sequence[Turn], rate: Callable[[Turn], float]) -> float:
+    """The median of what each turn gives: its steps are of the same records, and of the machine at the same speed."""
+    return statistics.median(rate(own) / rate(other) for own, other in zip(ours, peer, strict=True))
+
+
+def per_cpu_second(turn: Turn) -> float:
+    return turn.tokens / turn.cpu_seconds
+
+
+def rate_in_turn(turn: Turn) -> float:
+    return turn.tokens / turn.seconds
 
 
 def rate_of(turns: Sequence[Turn]) -> float:
-    return statistics.median(turn.tokens / turn.seconds for turn in turns)
+    return statistics.median(map(rate_in_turn, turns))
 
 
 def peak_of(turns: Sequence[Turn]) -> float:

@@ -139,6 +139,16 @@ def test_what_does_not_fit_is_refused_with_a_budget_that_does(found: Estimate, b
     assert narrower.memory.total <= short
 
 
+def test_what_fits_if_layers_are_computed_again_is_told_so(base: Path) -> None:
+    long = Lengths(training=[120] * 4, supervised=400, validation=[])
+    hyper = replace(HYPER, batch_size=1, token_budget=100)
+    said = estimate.estimate(base, long, hyper, speed=SPEED)
+    least = estimate.memory_needed(base, long, replace(hyper, gradient_checkpointing=True)).total
+    assert least < said.memory.total
+    with pytest.raises(Invalid, match=r"Set outcrop\.gradientCheckpointing to true: it then fits"):
+        check("local.tiny-v1", said, base, long, hyper, free=least)
+
+
 def test_where_only_the_gradients_of_threads_are_too_much_one_thread_is_proposed(base: Path) -> None:
     hyper = replace(HYPER, method=Full(), threads=2, token_budget=240)
     lengths = replace(LENGTHS, training=[120] * 8)  # in no smaller budget's room

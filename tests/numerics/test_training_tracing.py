@@ -10,13 +10,14 @@ import transformers
 from torch.autograd.graph import saved_tensors_hooks
 
 from outcrop.kernels.use import usable
+from outcrop.network import gradient_checkpointing
 from outcrop.network.method import OFT, Full, LoRA, Method
 from outcrop.training import cross_entropy, learner, tracing
 from outcrop.training.batches import row_of
 from outcrop.training.cross_entropy import Spare
 from outcrop.training.loss import nll_of
 from outcrop.training.task import TrainingHyper
-from outcrop.training.tracing import Untraceable, cost_of_row
+from outcrop.training.tracing import Untraceable, Way, cost_of_row
 from outcrop.training.weights import TrainedWeights
 from tests.tiny import ARCHITECTURES, tiny_model
 from tests.training_runs import task
@@ -39,21 +40,26 @@ class FreshMemory(Spare):
 
 
 @pytest.mark.usefixtures("each_way")
+@pytest.mark.parametrize("forgets", [False, True], ids=["", "checkpointing"])
 @pytest.mark.parametrize(("architecture", "method"), CASES, ids=lambda case: str(getattr(case, "name", case)))
 def test_a_traced_row_is_a_real_row(
-    architecture: str, method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    architecture: str, method: Method, forgets: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cross_entropy, "SPARE", FreshMemory())
     base = tiny_model(tmp_path / "base", architecture)
     hyper = TrainingHyper(epochs=1, batch_size=2, learning_rate=1e-3, method=method)
     real = learner.prepare(task(base, tmp_path, hyper=hyper))
     learner.lighten(real.network, real.routing)
+    if forgets:
+        gradient_checkpointing.make_lean(real.network)
     weights = TrainedWeights(real.parameters, weight_decay=0.0)
-    said = cost_of_row(base, method, LENGTHS, supervised=0.5, in_c=usable(torch.zeros(1)) is not None)
+    said = cost_of_row(base, method, LENGTHS, supervised=0.5, way=Way(usable(torch.zeros(1)) is not None, forgets))
 
     measured = tracing._traced(real.network, real.routing, weights, LENGTHS, 0.5)
     assert (said.weights, said.trained) == (measured.weights, weights.vector.numel())
     assert (said.kept, said.peak) == (measured.kept, measured.peak)
+    if forgets:
+        return  # what a forgotten layer keeps is out of autograd's sight
 
     # Autograd's own word for what it keeps; beside it there are the loss, the row's own ids, and the gradients of the
     # hidden states and of a head that learns, which the loss has at once and keeps out of autograd's sight.
@@ -90,7 +96,7 @@ def test_deeper_networks_lie_on_the_line_through_two_depths(tmp_path: Path) -> N
     config.save_pretrained(tmp_path)
     said = cost_of_row(tmp_path, LoRA(rank=8, alpha=1), LENGTHS)
     whole = tracing._trace(
-        transformers.AutoConfig.from_pretrained(tmp_path), 6, LoRA(rank=8, alpha=1), LENGTHS, 1.0, False
+        transformers.AutoConfig.from_pretrained(tmp_path), 6, LoRA(rank=8, alpha=1), LENGTHS, 1.0, Way()
     )
     assert (said.weights, said.trained, said.kept, said.peak) == (whole.weights, whole.trained, whole.kept, whole.peak)
     assert said.forward == whole.forward

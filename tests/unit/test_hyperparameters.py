@@ -102,6 +102,7 @@ def test_our_own_names_go_with_every_family(family: str) -> None:
         "outcrop.schedule": "cosine",
         "outcrop.batchSize": "12",
         "outcrop.tokensPerRow": "512",
+        "outcrop.gradientCheckpointing": "true",
         "outcrop.weightDecay": "0.05",
         "outcrop.maxGradNorm": "0.5",
         "outcrop.seed": "7",
@@ -128,6 +129,7 @@ def test_our_own_names_go_with_every_family(family: str) -> None:
         weight_decay=0.05,
         max_grad_norm=0.5,
         token_budget=512,
+        gradient_checkpointing=True,
     )
 
 

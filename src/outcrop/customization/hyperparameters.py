@@ -133,6 +133,7 @@ def resolve(
         weight_decay=float(text["outcrop.weightDecay"]),
         max_grad_norm=float(text["outcrop.maxGradNorm"]),
         token_budget=_unless_recommended(text["outcrop.tokensPerRow"]) or tokens_at_once(method),
+        gradient_checkpointing=text["outcrop.gradientCheckpointing"] == "true",
     )
     return Resolved(hyper=hyper, notes=(*overruled, *notes))
 

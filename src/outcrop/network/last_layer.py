@@ -84,8 +84,13 @@ def hidden_at(network: Any, ids_1T: Tensor, positions_1T: Tensor, layout: Packed
 
 def _last_layer(network: Any) -> Any:
     """None where there is no list of layers."""
+    return next(reversed(layers_of(network)), None)
+
+
+def layers_of(network: Any) -> list[nn.Module]:
+    """In the order in which they compute; none where there is no one list of them."""
     lists = [module for module in network.get_decoder().children() if isinstance(module, nn.ModuleList)]
-    return lists[0][-1] if len(lists) == 1 and len(lists[0]) else None
+    return list(lists[0]) if len(lists) == 1 else []
 
 
 @torch.no_grad()

@@ -2,8 +2,8 @@
 
 import random
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor
@@ -25,6 +25,23 @@ def drawn_from(generator: torch.Generator) -> Iterator[None]:
         yield
     finally:
         _SOURCE.generator = before
+
+
+def again() -> Callable[[], AbstractContextManager[None]]:
+    """Within what this gives, what this thread draws from now on is drawn again, in whichever thread."""
+    generator = _SOURCE.generator
+    if generator is None:
+        state = torch.get_rng_state()
+        return lambda: _global_at(state)
+    place, drawn = generator.device, generator.get_state()
+    return lambda: drawn_from(torch.Generator(place).set_state(drawn))
+
+
+@contextmanager
+def _global_at(state: Tensor) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.set_rng_state(state)
+        yield
 
 
 def seeded(words: str, place: torch.device) -> torch.Generator:

@@ -16,7 +16,7 @@ from outcrop.training.evaluation import steps_to_evaluate
 from outcrop.training.memory import Holding, Memory, memory_of
 from outcrop.training.plan import evaluations
 from outcrop.training.task import TrainingHyper
-from outcrop.training.tracing import Cost, cost_of_row
+from outcrop.training.tracing import Cost, Way, cost_of_row
 from outcrop.training.turns import Turn
 from outcrop.training.workload import (
     Crew,
@@ -95,7 +95,7 @@ def estimate(folder: Path, lengths: Lengths, hyper: TrainingHyper, *, speed: Spe
     crew = crew_of(hyper)
     steps = steps_of(lengths.training, crew, hyper)
     usual = usual_row(steps)
-    cost = cost_of_row(folder, hyper.method, usual, supervised=lengths.share, in_c=computes_in_c(crew))
+    cost = cost_of_row(folder, hyper.method, usual, supervised=lengths.share, way=_way(crew, hyper))
     speed = speed or measure_speed(crew.threads)
     taken = duration.pass_time(cost, usual, speed)
     per_epoch = steps_per_epoch(len(lengths.training), hyper.batch_size)
@@ -123,7 +123,7 @@ def memory_needed(folder: Path, lengths: Lengths, hyper: TrainingHyper) -> Memor
     fullest, emptiest = at_once[0], at_once[-1]
 
     def cost_of(row: Row) -> Cost:
-        return cost_of_row(folder, hyper.method, row, supervised=lengths.share, in_c=computes_in_c(crew))
+        return cost_of_row(folder, hyper.method, row, supervised=lengths.share, way=_way(crew, hyper))
 
     most = cost_of(fullest)
     least = most if sum(emptiest) == sum(fullest) else cost_of(emptiest)
@@ -134,6 +134,10 @@ def memory_needed(folder: Path, lengths: Lengths, hyper: TrainingHyper) -> Memor
         on_gpu=load.device().type == "cuda",
     )
     return memory_of(most, _between(at_once, most.peak, least.peak), holding)
+
+
+def _way(crew: Crew, hyper: TrainingHyper) -> Way:
+    return Way(in_c=computes_in_c(crew), gradient_checkpointing=hyper.gradient_checkpointing)
 
 
 def free_on_gpu() -> int | None:

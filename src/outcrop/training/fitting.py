@@ -26,6 +26,11 @@ def _mend(found: Estimate, folder: Path, lengths: Lengths, hyper: TrainingHyper,
     budget = _fitting(folder, lengths, hyper, found, free)
     if budget is not None:
         return f"Set outcrop.tokensPerRow to {budget}: it then fits, and what is learned stays the same."
+    if _fits(folder, lengths, replace(hyper, gradient_checkpointing=True), free):
+        return (
+            "Set outcrop.gradientCheckpointing to true: it then fits, and what is learned stays the same; it takes "
+            "about a third longer."
+        )
     if _fits_on_one_thread(folder, lengths, hyper, found, free):
         return (
             "Start Outcrop with OUTCROP_THREADS=1: it then fits, since every thread holds a gradient; it takes longer."
@@ -47,16 +52,19 @@ def _fitting(folder: Path, lengths: Lengths, hyper: TrainingHyper, found: Estima
     while budget >= max(_LEAST_BUDGET, longest):
         # Rows take nearly as much as they have tokens; only what should fit is traced.
         rest = found.memory.total - found.memory.rows
-        if rest + found.memory.rows * budget / found.tokens_at_once <= free:
-            narrower = replace(hyper, token_budget=budget)
-            if memory_needed(folder, lengths, narrower).total <= free:
-                return budget
+        may_fit = rest + found.memory.rows * budget / found.tokens_at_once <= free
+        if may_fit and _fits(folder, lengths, replace(hyper, token_budget=budget), free):
+            return budget
         budget //= 2
     return None
+
+
+def _fits(folder: Path, lengths: Lengths, hyper: TrainingHyper, free: int) -> bool:
+    return memory_needed(folder, lengths, hyper).total <= free
 
 
 def _fits_on_one_thread(folder: Path, lengths: Lengths, hyper: TrainingHyper, found: Estimate, free: int) -> bool:
     """What is saved are gradients, so it is tried only where they would do."""
     if crew_of(hyper).lanes == 1 or found.memory.total - found.memory.optimizer > free:
         return False
-    return memory_needed(folder, lengths, replace(hyper, threads=1)).total <= free
+    return _fits(folder, lengths, replace(hyper, threads=1), free)

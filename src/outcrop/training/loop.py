@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from outcrop.errors import MachineTrouble
+from outcrop.network import gradient_checkpointing
 from outcrop.network.method import Full
 from outcrop.training import divergence, lanes, machine, output
 from outcrop.training.data import Data, read
@@ -88,6 +89,8 @@ def load_trained(task: TrainingTask, ranks: Ranks) -> tuple[Trained, list[str]]:
     learner = prepare(task)
     if not ranks.shards:
         lighten(learner.network, learner.routing)
+    if task.hyper.gradient_checkpointing:
+        gradient_checkpointing.make_lean(learner.network)
     cost = step_cost(learner.network, num_trained=sum(parameter.numel() for parameter in learner.parameters))
     decay = task.hyper.weight_decay
     weights: TrainedWeights | ShardedWeights

@@ -46,6 +46,8 @@ class TrainingHyper:
     max_grad_norm: float = 1.0
     token_budget: int = TOKENS_AT_ONCE
     "Tokens computed at once, over all threads; a longer record is computed all the same."
+    gradient_checkpointing: bool = False
+    "Layers are computed again on the way back rather than remembered; the numbers are the same."
     threads: int = 0
     "CPU threads; 0 leaves the choice to torch. Equal numbers give equal bits."
     checkpoint_every_s: float = 5.0

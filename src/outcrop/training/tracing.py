@@ -25,7 +25,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from outcrop.errors import Invalid
 from outcrop.kernels.use import pretending
 from outcrop.kernels.work import work_of
-from outcrop.network import adapter_files, adapters, load
+from outcrop.network import adapter_files, adapters, gradient_checkpointing, load
 from outcrop.network.adapters import Routing
 from outcrop.network.attention import IMPLEMENTATION
 from outcrop.network.method import Full, Method
@@ -74,21 +74,33 @@ class Cost:
     "Of the forward pass alone, where nothing is learned."
 
 
+class Way(NamedTuple):
+    """In which a row is computed."""
+
+    in_c: bool = False
+    "With the C kernels."
+    gradient_checkpointing: bool = False
+
+
+PLAIN = Way()
+
+
 def cost_of_row(
-    folder: Path, method: Method, lengths: Sequence[int], *, supervised: float = 1.0, in_c: bool = False
+    folder: Path, method: Method, lengths: Sequence[int], *, supervised: float = 1.0, way: Way = PLAIN
 ) -> Cost:
-    """Of records of these lengths side by side in the network of `folder`, a share of whose tokens is learned, with the
-    C kernels or without.
+    """Of records of these lengths side by side in the network of `folder`, a share of whose tokens is learned.
 
     Raises Untraceable for a network whose code depends on what its tensors contain, as routing to experts may.
     """
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     depth = int(config.get_text_config().num_hidden_layers)
     period = _period(config)
-    if depth <= 2 * period:
-        return _trace(config, depth, method, lengths, supervised, in_c)
-    once, twice = (_trace(config, n * period, method, lengths, supervised, in_c) for n in (1, 2))
-    return _on_the_line(once, twice, depth / period - 1)
+    # Where layers forget, the last does not, so that the first two are not alike.
+    first = 2 if way.gradient_checkpointing else 1
+    if depth <= (first + 1) * period:
+        return _trace(config, depth, method, lengths, supervised, way)
+    less, more = (_trace(config, n * period, method, lengths, supervised, way) for n in (first, first + 1))
+    return _on_the_line(less, more, depth / period - first)
 
 
 def _period(config: Any) -> int:
@@ -98,7 +110,7 @@ def _period(config: Any) -> int:
     return next(fits)
 
 
-def _trace(config: Any, depth: int, method: Method, lengths: Sequence[int], supervised: float, in_c: bool) -> Cost:
+def _trace(config: Any, depth: int, method: Method, lengths: Sequence[int], supervised: float, way: Way) -> Cost:
     text = config.get_text_config()
     before = text.num_hidden_layers, getattr(text, "layer_types", None)
     text.num_hidden_layers = depth
@@ -106,7 +118,7 @@ def _trace(config: Any, depth: int, method: Method, lengths: Sequence[int], supe
         text.layer_types = before[1][:depth]
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), torch.device(load.device()):
-            return _traced(*_learner(config, method), lengths, supervised, in_c=in_c)
+            return _traced(*_learner(config, method, way), lengths, supervised, in_c=way.in_c)
     except RuntimeError as error:
         first = str(error).partition("\n")[0]
         raise Untraceable(
@@ -119,8 +131,8 @@ def _trace(config: Any, depth: int, method: Method, lengths: Sequence[int], supe
             text.layer_types = before[1]
 
 
-def _learner(config: Any, method: Method) -> tuple[nn.Module, Routing, TrainedWeights]:
-    """As `learner.prepare` and `learner.lighten`, without contents."""
+def _learner(config: Any, method: Method, way: Way) -> tuple[nn.Module, Routing, TrainedWeights]:
+    """As `loop.load_trained`, without contents."""
     full = isinstance(method, Full)
     network: Any = AutoModelForCausalLM.from_config(
         config, attn_implementation=IMPLEMENTATION, dtype=torch.float32 if full else load.serving_dtype()
@@ -134,6 +146,8 @@ def _learner(config: Any, method: Method) -> tuple[nn.Module, Routing, TrainedWe
         parameters = adapter_files.add_new(network, ADAPTER, method, torch.Generator())
     with Watch([]):
         lighten(network, routing)
+    if way.gradient_checkpointing:
+        gradient_checkpointing.make_lean(network)
     return network, routing, TrainedWeights(parameters, weight_decay=0.0)
 
 
@@ -266,7 +280,7 @@ def _attention_flops(name: str, read: Sequence[Tensor]) -> float:
 
 
 def _on_the_line(once: Cost, twice: Cost, times: float) -> Cost:
-    """Where `times` periods of layers are added to the first."""
+    """Where `times` periods of layers are added to the first of two costs, which are a period apart."""
 
     def reach(a: float, b: float) -> float:
         return a + (b - a) * times
