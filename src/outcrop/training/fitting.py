@@ -29,7 +29,7 @@ def _mend(found: Estimate, folder: Path, lengths: Lengths, hyper: TrainingHyper,
     if _fits(folder, lengths, replace(hyper, gradient_checkpointing=True), free):
         return (
             "Set outcrop.gradientCheckpointing to true: it then fits, and what is learned stays the same; it takes "
-            "about a third longer."
+            "up to half as long again."
         )
     if _fits_on_one_thread(folder, lengths, hyper, found, free):
         return (
