@@ -31,8 +31,13 @@ def compiler(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @needs_compiler
-def test_they_are_compiled_once(cache: Path) -> None:
-    assert isinstance(library(), Library)
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0])
+def test_they_are_compiled_once(umask: int, cache: Path) -> None:
+    before_us = os.umask(umask)
+    try:
+        assert isinstance(library(), Library)
+    finally:
+        os.umask(before_us)
     (made,) = cache.iterdir()
     assert cache.stat().st_mode & 0o077 == 0
     before = made.stat()

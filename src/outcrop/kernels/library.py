@@ -112,6 +112,7 @@ def compile_to(path: Path, compiler: str, *flags: str) -> None:
         ran = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False)
         if ran.returncode:
             raise OSError(f"{' '.join(command)} ended with {ran.returncode}: {ran.stderr.strip()[-500:]}")
+        made.chmod(0o700)  # whatever the umask; a file that a group may write is not trusted the next time
         made.replace(path)
 
 
