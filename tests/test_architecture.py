@@ -18,8 +18,8 @@ FLOORS = [
     {"jobs", "catalog", "access", "buckets"},
     {"training", "inference"},
     {"datasets", "network"},
-    {"tokens", "store", "protocol", "kernels"},
-    {"arn", "clock", "errors", "settings", "processes", "logs"},
+    {"tokens", "store", "protocol", "kernels", "digests"},
+    {"arn", "clock", "errors", "settings", "processes", "logs", "compiling"},
 ]
 TORCH = {"torch", "transformers", "safetensors", "peft"}
 WORKSHOPS = {"kernels", "network", "training", "inference"}

@@ -1,9 +1,7 @@
 """The C kernels against the plain formula in double precision, in each width of vectors that this processor has."""
 
 import math
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,31 +9,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from outcrop.kernels import attention, check
-from outcrop.kernels.library import Library, compile_to
+from outcrop.kernels.library import SOURCE, Library
 from outcrop.kernels.use import Pretended
 from outcrop.network.lm_head import LMHead
 from outcrop.training.cross_entropy import nll
+from tests.compiled import WIDTHS, compiled, needs_compiler
 
-COMPILER = shutil.which("cc")
-CPUINFO = Path("/proc/cpuinfo")
-ABLE = set(CPUINFO.read_text().split()) if CPUINFO.is_file() else set()
-TARGETS = {
-    "native": ("-march=native",),
-    "avx2": ("-mavx2", "-mfma", "-mno-avx512f"),
-    "plain": (),
-}
 SETTINGS = {"window none": None, "window 1": 1, "window 20": 20, "window 64": 64}
 
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
+pytestmark = needs_compiler
 
 
-@pytest.fixture(scope="module", params=list(TARGETS))
+@pytest.fixture(scope="module", params=WIDTHS)
 def kernels(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Library:
-    if request.param == "avx2" and not {"avx2", "fma"} <= ABLE:
-        pytest.skip("this processor has no AVX2")
-    path = tmp_path_factory.mktemp("kernels") / "kernels.so"
-    compile_to(path, str(COMPILER), *TARGETS[request.param])
-    return Library(path)
+    return Library(compiled(SOURCE, request.param, tmp_path_factory.mktemp("kernels")))
 
 
 @pytest.fixture(autouse=True)

@@ -69,7 +69,7 @@ def test_a_token_stands_when_keys_are_added(present: set[str], added: set[str], 
     assert set(entries(first)) & set(entries(later)) == set()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     minutes=st.lists(st.integers(0, 3), max_size=12),
     size=st.integers(1, 5),

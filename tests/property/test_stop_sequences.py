@@ -1,6 +1,6 @@
 """A stop sequence ends the text at the same letter, however the text arrives."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from outcrop.invocation.stopping import StopScanner
@@ -19,7 +19,6 @@ def up_to_the_first_stop(text: str, stop_sequences: list[str]) -> tuple[str, str
     return text, None
 
 
-@settings(deadline=None)
 @given(pieces=st.lists(few_letters), stop_sequences=stops)
 def test_the_text_ends_before_the_first_stop_sequence(pieces: list[str], stop_sequences: list[str]) -> None:
     scanner = StopScanner(tuple(stop_sequences))
@@ -27,7 +26,6 @@ def test_the_text_ends_before_the_first_stop_sequence(pieces: list[str], stop_se
     assert ("".join(shown), scanner.met) == up_to_the_first_stop("".join(pieces), stop_sequences)
 
 
-@settings(deadline=None)
 @given(text=few_letters, stop_sequences=stops)
 def test_no_letter_waits_that_cannot_become_a_stop_sequence(text: str, stop_sequences: list[str]) -> None:
     scanner = StopScanner(tuple(stop_sequences))

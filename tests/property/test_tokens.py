@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from outcrop.tokens.tokenizer import IncrementalDecoder, Tokenizer
@@ -24,7 +24,6 @@ def tokenizer_of(kind: str) -> Tokenizer:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None)
 @given(ids=st.lists(st.lists(st.integers(0, 300), max_size=4)))
 def test_what_is_decoded_in_pieces_is_what_is_decoded_at_once(kind: str, ids: list[list[int]]) -> None:
     tokenizer = tokenizer_of(kind)
@@ -34,7 +33,6 @@ def test_what_is_decoded_in_pieces_is_what_is_decoded_at_once(kind: str, ids: li
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None)
 @given(text=texts)
 def test_a_streamed_text_shows_whole_characters_only(kind: str, text: str) -> None:
     tokenizer = tokenizer_of(kind)
@@ -47,7 +45,6 @@ def test_a_streamed_text_shows_whole_characters_only(kind: str, text: str) -> No
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None)
 @given(prompt=texts, completion=texts)
 def test_a_completion_comes_back_letter_for_letter_behind_any_prompt(kind: str, prompt: str, completion: str) -> None:
     tokenizer = tokenizer_of(kind)

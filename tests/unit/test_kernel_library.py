@@ -11,9 +11,7 @@ import pytest
 
 from outcrop.kernels import use
 from outcrop.kernels.library import Library, library
-
-HAS_COMPILER = shutil.which("cc") is not None
-needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="there is no C compiler")
+from tests.compiled import COMPILER, needs_compiler
 
 
 @pytest.fixture
@@ -118,7 +116,7 @@ def test_a_user_without_a_home_trains_all_the_same(
     monkeypatch.setattr(platformdirs, "user_cache_path", nowhere)
     with caplog.at_level(logging.WARNING):
         assert library() is None
-    assert not HAS_COMPILER or "could not determine the home directory" in caplog.text
+    assert COMPILER is None or "could not determine the home directory" in caplog.text
 
 
 @needs_compiler

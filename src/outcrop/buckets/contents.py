@@ -5,7 +5,6 @@ See `content_records.py` for the three places, and `sweeping.py` for their end.
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from outcrop.buckets.mounts import Mounts
 from outcrop.buckets.receiving import BLOCK_BYTES, Promise, Reception
 from outcrop.buckets.records import ObjectRecord
 from outcrop.clock import Clock
+from outcrop.digests.streams import Streams
 from outcrop.errors import ServiceRefusal
 from outcrop.protocol.http import Body, FileBody
 from outcrop.store.database import alone, reading, writing
@@ -35,10 +35,10 @@ class Contents:
         self._store = store
         self._clock = clock
         self._mounts = mounts
-        self._beside = ThreadPoolExecutor(2, thread_name_prefix="digest")
+        self._streams = Streams()
 
     def reception(self, promise: Promise) -> Reception:
-        return Reception(self._store.objects, promise, self._beside)
+        return Reception(self._store.objects, promise, self._streams)
 
     def keep(self, connection: Connection, reception: Reception) -> str:
         """Keep what has settled, within the transaction that names it; returns its digest."""

@@ -6,10 +6,9 @@ digest together.
 """
 
 import asyncio
-import hashlib
 import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping
-from concurrent.futures import Executor
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Self
@@ -17,8 +16,11 @@ from typing import Self
 from anyio import CancelScope
 
 from outcrop.buckets import checksums, refusals
-from outcrop.buckets.checksums import Algorithm, Checksum, Running
+from outcrop.buckets.checksums import Algorithm, Checksum
 from outcrop.buckets.content_records import SMALL_BYTES
+from outcrop.digests import library as digests
+from outcrop.digests.library import Digest, Kind
+from outcrop.digests.streams import Stream, Streams
 from outcrop.store.objects import IncomingFile, ObjectFiles
 
 MAX_SINGLE_BYTES = 5 * 1024**3
@@ -53,17 +55,16 @@ NOTHING_PROMISED = Promise()
 class Reception:
     """An arriving object or part: feed it with `write`, then `settle` it. Leaving the `with` drops what is not kept."""
 
-    def __init__(self, files: ObjectFiles, promise: Promise, beside: Executor) -> None:
-        """`beside` takes the SHA-256 while the caller's thread takes the others: it lasts longer than all of them."""
+    def __init__(self, files: ObjectFiles, promise: Promise, streams: Streams) -> None:
         self.size = 0
         self.file: IncomingFile | None = None
         self._files = files
         self._promise = promise
-        self._beside = beside
+        self._streams = streams
+        self._stream: Stream | None = None
+        self._of_small: dict[Kind, Digest] = {}
         self._small = bytearray()
         self._drawn = secrets.token_hex(32)
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._sha256 = hashlib.sha256() if promise.sha256 is not None else None
         self._checksum = None if promise.algorithm is None else checksums.running(promise.algorithm)
         self._opened = ExitStack()
 
@@ -76,7 +77,7 @@ class Reception:
     @property
     def digest(self) -> str:
         """The name of the content, of 64 hexadecimal digits: its SHA-256 where that was taken, else drawn at random."""
-        return self._drawn if self._sha256 is None else self._sha256.hexdigest()
+        return self._taken(Kind.SHA256).hexdigest() if self._names_by_content else self._drawn
 
     @property
     def small(self) -> bytes:
@@ -85,7 +86,7 @@ class Reception:
 
     @property
     def etag(self) -> str:
-        return self._md5.hexdigest()
+        return self._taken(Kind.MD5).hexdigest()
 
     @property
     def checksum(self) -> Checksum | None:
@@ -94,32 +95,46 @@ class Reception:
         return Checksum(algorithm=self._promise.algorithm, value=checksums.encoded(self._checksum.digest()))
 
     def write(self, *pieces: bytes) -> None:
-        """Raises EntityTooLarge, DiskFull."""
-        self.size += sum(map(len, pieces))
-        if self.size > MAX_SINGLE_BYTES:
-            raise refusals.entity_too_large(MAX_SINGLE_BYTES)
-        if self.file is None and self.size <= SMALL_BYTES:
+        """Keep these bytes and take their digests. Raises EntityTooLarge, DiskFull."""
+        if self.file is None and self.size + _size(pieces) <= SMALL_BYTES:
+            self.size += _size(pieces)
             self._small += b"".join(pieces)
             return
+        if self._small:
+            pieces = (self.small, *pieces)
+            self.size, self._small = 0, bytearray()
+        taking = self.take(pieces)
+        try:
+            self.store(pieces)
+        finally:
+            taking.result()
+
+    def take(self, pieces: Sequence[bytes]) -> Future[None]:
+        """Take the digests of what is too much to be small, in another thread; what came before must be done."""
+        if self._stream is None:
+            kinds = (Kind.MD5,) if self._promise.sha256 is None else (Kind.MD5, Kind.SHA256)
+            self._stream = self._opened.enter_context(self._streams.stream(*kinds))
+        return self._stream.take(pieces)
+
+    def store(self, pieces: Sequence[bytes]) -> None:
+        """Put what is too much to be small into the file. Raises EntityTooLarge, DiskFull."""
+        self.size += _size(pieces)
+        if self.size > MAX_SINGLE_BYTES:
+            raise refusals.entity_too_large(MAX_SINGLE_BYTES)
         if self.file is None:
             self.file = self._opened.enter_context(self._files.incoming())
-            pieces = (self.small, *pieces)
-            self._small = bytearray()
-        beside = None if self._sha256 is None else self._beside.submit(_update, self._sha256, pieces)
-        try:
-            for piece in pieces:
-                self.file.write(piece)
-                self._take(piece)
-        finally:
-            if beside is not None:
-                beside.result()
+        for piece in pieces:
+            self.file.write(piece)
+            if self._checksum is not None:
+                self._checksum.update(piece)
 
     def settle(self) -> None:
         """Bring a file to the disk. Raises BadDigest when a promise is broken, and writes nothing more."""
         if self.file is None:
-            self._sha256 = hashlib.sha256(self.small)  # of so little it costs nothing, and equal contents share a row
-            self._take(self.small)
-        checksums.check_md5(self._promise.content_md5, self._md5.digest())
+            self._of_small = {kind: digests.plain(kind, self.small) for kind in Kind}
+            if self._checksum is not None:
+                self._checksum.update(self.small)
+        checksums.check_md5(self._promise.content_md5, self._taken(Kind.MD5).digest())
         checksum = self.checksum
         if checksum is not None:
             in_trailer = self._promise.trailers.get(f"x-amz-checksum-{checksum.algorithm.lower()}")
@@ -129,34 +144,36 @@ class Reception:
         if self.file is not None:
             self.file.settle()
 
-    def _take(self, data: bytes) -> None:
-        self._md5.update(data)
-        if self._checksum is not None:
-            self._checksum.update(data)
+    @property
+    def _names_by_content(self) -> bool:
+        """Of little it costs nothing, and equal contents share a row."""
+        return self._stream is None or self._promise.sha256 is not None
+
+    def _taken(self, kind: Kind) -> Digest:
+        return self._of_small[kind] if self._stream is None else self._stream[kind]
 
 
-def _update(digest: Running, pieces: Iterable[bytes]) -> None:
-    for piece in pieces:
-        digest.update(piece)
+def _size(pieces: Sequence[bytes]) -> int:
+    return sum(map(len, pieces))
 
 
 async def receive(chunks: AsyncIterator[bytes], into: Reception) -> None:
-    """Feed every chunk: a small body at once, a longer one block by block in a thread, while the next block arrives."""
+    """Feed every chunk: a small body at once, a longer one block by block in threads, while the next block arrives."""
     block, ended = await _block(chunks, SMALL_BYTES)
     if ended:
         into.write(*block)
         return
     loop = asyncio.get_running_loop()
     while block:
-        writing = loop.run_in_executor(None, into.write, *block)
+        at_work = [asyncio.wrap_future(into.take(block)), loop.run_in_executor(None, into.store, block)]
         try:
             block, ended = ([], True) if ended else await _block(chunks, IN_FLIGHT_BYTES)
         finally:
             with CancelScope(shield=True):  # the file is closed next, so nobody may be writing to it
-                await asyncio.wait([writing])
-            failure = writing.exception()
-        if failure is not None:
-            raise failure
+                await asyncio.wait(at_work)
+            failures = [failure for one in at_work if (failure := one.exception())]
+        if failures:
+            raise failures[0]
 
 
 async def _block(chunks: AsyncIterator[bytes], size: int) -> tuple[list[bytes], bool]:

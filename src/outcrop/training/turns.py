@@ -7,7 +7,7 @@ the same time; rows that were dealt without regard to each other left an eighth 
 
 import statistics
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,6 +17,11 @@ SHARING = 0.6
 "N threads on one row are N to this power times as fast as one: 1.5 for two, as measured on two networks."
 _ROW_TOKENS = 64
 "What a row takes beside its tokens, told in tokens: 60 to 80 on the network `small` of bench/train_data.py."
+
+_PARTS = 16
+"Lengths of rows are tried in steps of one of so many of a lane's part."
+_FEW_ROWS = 8
+"Of each lane; beyond, no lane ends much later than another."
 
 
 class Planned(NamedTuple):
@@ -64,7 +69,7 @@ def plan(lengths: Sequence[int], token_budget: int, *, threads: int, most_lanes:
         return turn.end(lambda row: turn.tokens(row) + _ROW_TOKENS) / float((threads // turn.lanes) ** SHARING)
 
     counts = range(1, max(1, min(most_lanes, threads, len(lengths))) + 1)
-    return min((_on(num, lengths, token_budget) for num in counts), key=seconds)
+    return min((turn for num in counts for turn in _on(num, lengths, token_budget)), key=seconds)
 
 
 def most_tokens(lengths: Sequence[int], token_budget: int, *, num_lanes: int) -> int:
@@ -75,13 +80,18 @@ def most_tokens(lengths: Sequence[int], token_budget: int, *, num_lanes: int) ->
     return max(token_budget, max(lengths), num_lanes * int(statistics.median(lengths)))
 
 
-def _on(num_lanes: int, lengths: Sequence[int], token_budget: int) -> Turn:
+def _on(num_lanes: int, lengths: Sequence[int], token_budget: int) -> Iterator[Turn]:
+    """With that many lanes: rows as long as a lane's part of the budget, and, where few decide when the last lane is
+    done, shorter ones, which may end together more nearly."""
     room = most_tokens(lengths, token_budget, num_lanes=num_lanes)
     if num_lanes == 1:
-        rows = [Planned(0, records) for records in pack(lengths, token_budget)]
-    else:
-        rows = _side_by_side(num_lanes, lengths, token_budget // num_lanes, room)
-    return Turn(lengths=lengths, rows=rows, lanes=num_lanes, room=room)
+        yield Turn(lengths=lengths, rows=[Planned(0, row) for row in pack(lengths, token_budget)], lanes=1, room=room)
+        return
+    part = token_budget // num_lanes
+    parts = [part * (_PARTS - n) // _PARTS for n in range(_PARTS // 2 + 1)]
+    for tried in parts if sum(lengths) <= _FEW_ROWS * token_budget else parts[:1]:
+        rows = _side_by_side(num_lanes, lengths, tried, room)
+        yield Turn(lengths=lengths, rows=rows, lanes=num_lanes, room=room)
 
 
 def _side_by_side(num_lanes: int, lengths: Sequence[int], part: int, room: int) -> list[Planned]:
