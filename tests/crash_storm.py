@@ -27,6 +27,7 @@ from outcrop.access.access import Access
 from outcrop.clock import SystemClock
 from outcrop.settings import Settings
 from outcrop.store.store import Store
+from tests.patience import PATIENCE_S
 
 BUCKET = "books"
 WORKERS = 4
@@ -53,7 +54,7 @@ class Storm:
         ]
         for worker in workers:
             worker.start()
-        enough, deadline = self.writes + writes, time.monotonic() + 120
+        enough, deadline = self.writes + writes, time.monotonic() + PATIENCE_S
         while self.writes < enough and not self.refusals:
             assert time.monotonic() < deadline, f"{enough - self.writes} writes are still not acknowledged"
             time.sleep(0.005)
@@ -77,7 +78,7 @@ class Storm:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
                 urllib.request.urlopen(f"{self.settings.endpoint}/health", timeout=5).close()

@@ -17,7 +17,8 @@ from botocore.config import Config
 
 from outcrop.catalog.catalog import Catalog
 from outcrop.cli.supervisor import answers, free_port
-from outcrop.settings import Settings
+from outcrop.settings import PARTS_FILE, Settings
+from tests.patience import PATIENCE_S
 from tests.tiny import CONTEXT_LENGTH, tiny_model
 
 TINY = "local.tiny-v1"
@@ -69,7 +70,7 @@ class Installed:
 def outcrop(*arguments: str, **more: Any) -> "subprocess.CompletedProcess[str]":
     """Run the command line to its end."""
     command = [sys.executable, "-m", "outcrop.cli.app", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **more)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, **more)
 
 
 @contextmanager
@@ -84,12 +85,13 @@ def installed(home: Path) -> Iterator[Installed]:
         text=True,
     )
     try:
-        eventually(lambda: answers(settings) or process.poll() is not None)
+        parts = home / PARTS_FILE
+        eventually(lambda: (answers(settings) and parts.exists()) or process.poll() is not None)
         assert process.poll() is None, process.communicate()[0]
         yield Installed(settings=settings, process=process)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE_S)
 
 
 def with_tiny_models(home: Path) -> Path:
@@ -103,7 +105,7 @@ def with_tiny_models(home: Path) -> Path:
     return home
 
 
-def eventually(holds: Callable[[], Any], *, within_s: float = 90.0) -> Any:
+def eventually(holds: Callable[[], Any], *, within_s: float = PATIENCE_S) -> Any:
     """The first true value of `holds`, asked again and again."""
     deadline = time.monotonic() + within_s
     while not (value := holds()):

@@ -17,6 +17,7 @@ from outcrop.access.access import Access
 from outcrop.clock import SystemClock
 from outcrop.settings import Settings
 from outcrop.store.store import Store
+from tests.patience import PATIENCE_S
 from tests.server_thread import free_port, wait_until_up
 
 MIB = 1024**2
@@ -62,7 +63,7 @@ def watched_server(home: Path) -> Iterator[tuple[Any, psutil.Process]]:
         s3.close()
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE_S)
 
 
 def go_in_and_out(s3: Any, size: int) -> None:

@@ -20,6 +20,7 @@ from outcrop.api.platform import Platform
 from outcrop.clock import Clock, SystemClock
 from outcrop.server.serve import open_platform, serve
 from outcrop.settings import Settings
+from tests.patience import PATIENCE_S
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ def running_server(
         yield Running(platform=platform, installation=platform.access.installation, endpoint=settings.endpoint)
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(timeout=10)
+        thread.join(timeout=PATIENCE_S)
         loop.close()
         platform.store.close()
 

@@ -16,6 +16,7 @@ import pytest
 
 from outcrop.catalog.catalog import Catalog
 from tests.installed import Installed, installed
+from tests.patience import PATIENCE_S
 
 PROGRAMS = Path(__file__).parent / "programs"
 CLIENTS = Path(__file__).parent.parent.parent / "build" / "clients"
@@ -52,7 +53,12 @@ def said(running: Installed, *command: str | Path, **more: str) -> Any:
     environment = {**kept, **away, **running.environment(), **more}
     environment["AWS_REGION"] = environment["AWS_DEFAULT_REGION"]
     ended = subprocess.run(
-        [str(part) for part in command], env=environment, capture_output=True, text=True, timeout=300, check=False
+        [str(part) for part in command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
     return json.loads(ended.stdout) if ended.stdout.strip() else None

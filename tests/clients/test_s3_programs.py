@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
+from tests.patience import PATIENCE_S
 from tests.server_thread import Running, running_server
 
 MIB = 1024**2
@@ -49,7 +50,7 @@ def test_the_aws_cli_works_on_a_bucket(environment: dict[str, str], tmp_path: Pa
     def aws(*arguments: str) -> str:
         done = subprocess.run(
             [sys.executable, str(command), "s3", *arguments],
-            env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+            env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -151,7 +152,7 @@ def test_a_program_works_on_a_bucket(
     for module in needed:
         pytest.importorskip(module, reason=f"{module} is not installed", exc_type=ImportError)
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 

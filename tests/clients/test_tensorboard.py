@@ -9,6 +9,7 @@ import pytest
 
 from outcrop.customization.tensorboard import EventFile
 from tests.clients.test_programs import PROGRAMS, PYTHON
+from tests.patience import PATIENCE_S
 
 TIME = "2026-11-21T08:00:00.500+00:00"
 MEMBERS = ("learning_rate", "grad_norm", "tokens_per_s", "supervised_tokens_per_s", "mfu", "resident_bytes")
@@ -25,7 +26,7 @@ def test_tensorboard_reads_steps_and_evaluations(tmp_path: Path) -> None:
     file.add({"time": TIME, "event": "evaluation", "step": 4, "loss": 1.125})
     (tmp_path / file.name).write_bytes(file.content())
     command = [str(PYTHON), str(PROGRAMS / "tensorboard_reads.py"), str(tmp_path)]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    said = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True).stdout
     read: dict[str, Any] = json.loads(said)
     assert read["train/loss"] == [[step, loss] for step, loss in enumerate(losses)]
     assert read["validation/loss"] == [[4, 1.125]]

@@ -43,7 +43,7 @@ def ended(house: Installed, name: str) -> Any:
         job = bedrock.get_model_customization_job(jobIdentifier=name)
         return job if job["status"] not in ("InProgress", "Stopping") else None
 
-    return eventually(look, within_s=180)
+    return eventually(look)
 
 
 def weights(house: Installed, job: Any) -> str:

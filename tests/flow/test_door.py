@@ -24,6 +24,7 @@ from outcrop.clock import SystemClock
 from outcrop.errors import Conflict, Denied, Invalid, ModelFailed, NotReady, ServiceRefusal
 from outcrop.protocol.http import FileBody
 from outcrop.server.serve import main
+from tests.patience import PATIENCE_S
 from tests.server_thread import Running, running_server
 
 BIG = 8 * 1024 * 1024
@@ -290,7 +291,7 @@ def test_each_request_is_one_line_of_the_log_without_its_body(
 ) -> None:
     with caplog.at_level(logging.INFO, logger="outcrop"):
         server.client("bedrock-runtime").invoke_model(modelId="m", body=b"very private")
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE_S
         while not caplog.records and time.monotonic() < deadline:
             time.sleep(0.005)  # the line is written after the answer
     (line,) = [logs.line(record) for record in caplog.records]
@@ -350,7 +351,7 @@ def test_a_stream_whose_client_leaves_is_closed(server: Running, chunks: Chunks)
     next(iter(answer["body"]))
     assert not chunks.closed.is_set()
     answer["body"].close()
-    assert chunks.closed.wait(5)
+    assert chunks.closed.wait(PATIENCE_S)
 
 
 def test_an_upload_flows_through_in_pieces_and_comes_back_from_a_file(server: Running, objects: Objects) -> None:

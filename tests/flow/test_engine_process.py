@@ -22,12 +22,12 @@ import transformers
 
 from outcrop.errors import Invalid
 from outcrop.inference.client import Delta, EngineAway, EngineClient, GenerationRequest, UnknownAdapter
+from tests.patience import PATIENCE_S
 from tests.tiny import CONTEXT_LENGTH, tiny_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
 BASE = "tiny.llama-v1:0"
-PATIENCE_S = 300.0  # torch alone takes seconds to import, on a busy machine a minute
 T = TypeVar("T")
 
 

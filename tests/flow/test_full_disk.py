@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
+
 ROOT = Path(__file__).parent.parent.parent
 MOMENTS = ("", "validating", "step 3", "evaluated at step 6")
 UNSHARE = ("unshare", "--map-root-user", "--mount")
@@ -25,7 +27,7 @@ def test_a_job_waits_for_room_and_ends_as_if_the_disk_had_never_been_full(tmp_pa
     if not may_mount(tmp_path):
         pytest.skip("this kernel lets nobody mount a disk of their own (unshare --map-root-user --mount)")
     command = [*UNSHARE, sys.executable, "-m", "tests.full_disk", str(tmp_path), *MOMENTS]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert ended.returncode == 0, ended.stderr
     undisturbed, *others = json.loads(ended.stdout)
     assert (undisturbed["status"], undisturbed["waited"]) == ("Completed", 0)

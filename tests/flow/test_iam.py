@@ -21,6 +21,7 @@ from outcrop.access.installation import Installation
 from outcrop.clock import SystemClock
 from outcrop.settings import Settings
 from outcrop.store.store import Store
+from tests.patience import PATIENCE_S
 
 Client = Callable[..., Any]
 
@@ -46,14 +47,14 @@ def installation(settings: Settings) -> Iterator[Installation]:
             store.close()
         finally:
             server.terminate()
-            server.wait(timeout=10)
+            server.wait(timeout=PATIENCE_S)
 
 
 def _wait_for(settings: Settings, server: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE_S
     while True:
         try:
-            with urllib.request.urlopen(f"{settings.endpoint}/health", timeout=1):
+            with urllib.request.urlopen(f"{settings.endpoint}/health", timeout=5):
                 return
         except OSError:
             if time.monotonic() > end or server.poll() is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.installed import Installed, installed, outcrop
+from tests.patience import PATIENCE_S
 from tests.tiny import tiny_model
 
 ROOT = Path(__file__).parent.parent.parent
@@ -52,7 +53,13 @@ def shell(house: Installed, place: Path, script: str) -> "subprocess.CompletedPr
         "OUTCROP_HOME": str(house.settings.home),
     }
     return subprocess.run(
-        ["bash", "-euc", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+        ["bash", "-euc", script],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
 
 

@@ -21,9 +21,9 @@ from outcrop.access.access import Access
 from outcrop.clock import SystemClock
 from outcrop.settings import Settings
 from outcrop.store.store import Store
+from tests.patience import PATIENCE_S
 
 MIB = 1024**2
-START_S = 60
 BUCKET = "books"
 
 
@@ -35,7 +35,7 @@ def free_port() -> int:
 
 
 def wait_until_up(endpoint: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + START_S
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             urllib.request.urlopen(f"{endpoint}/health", timeout=5).close()
@@ -64,7 +64,7 @@ def server(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield settings.endpoint
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE_S)
 
 
 @pytest.fixture(scope="module")

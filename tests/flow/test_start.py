@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.patience import PATIENCE_S
 from tests.server_thread import free_port, wait_until_up
 
 HEAVY = ("torch", "transformers", "peft", "safetensors", "cyclopts")
@@ -26,4 +27,4 @@ def test_the_server_answers_and_stops_when_told(tmp_path: Path) -> None:
         wait_until_up(endpoint, lambda: server.poll() is None)
         assert httpx.get(f"{endpoint}/health").json()["status"] == "ok"
         server.send_signal(signal.SIGTERM)
-        assert server.wait(timeout=20) == 0
+        assert server.wait(timeout=PATIENCE_S) == 0

@@ -12,10 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from outcrop.cli.supervisor import check_machine, check_port
+from outcrop.cli.supervisor import Supervisor, check_machine, check_port, free_port
 from outcrop.errors import MachineTrouble
 from outcrop.settings import Settings
 from tests.installed import TINY, Installed, eventually, installed, outcrop, with_tiny_models
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def test_sigterm_ends_everything_and_leaves_nothing_behind(tmp_path: Path) -> No
     with installed(tmp_path) as running:
         pids = [pid_of(running, part) for part in ("server", "worker")]
         running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(30) == 0
+        assert running.process.wait(PATIENCE_S) == 0
         assert not any(is_alive(pid) for pid in pids)
         check_port(running.settings)
         assert not running.settings.sockets.exists()
@@ -116,7 +117,7 @@ def test_ctrl_c_during_run_leaves_nothing_running(tmp_path: Path) -> None:
     eventually(parts.exists)
     time.sleep(1.0)  # at any moment: this one is in the middle of starting
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(30) == 1
+    assert process.wait(PATIENCE_S) == 1
     assert not parts.exists()
 
 
@@ -137,6 +138,46 @@ def test_env_before_the_first_start_says_so(tmp_path: Path) -> None:
     ended = outcrop("env", "--home", str(tmp_path))
     assert ended.returncode == 1
     assert ended.stderr == f"outcrop: {tmp_path}: nothing was ever started here. Run `outcrop up` first.\n"
+
+
+def test_env_where_nothing_runs_now_says_so(tmp_path: Path) -> None:
+    with Supervisor(Settings(home=tmp_path, port=free_port("127.0.0.1"))):
+        pass
+    ended = outcrop("env", "--home", str(tmp_path))
+    assert ended.returncode == 0
+    assert "export AWS_ENDPOINT_URL=" in ended.stdout
+    assert ended.stderr.startswith(f"outcrop: {tmp_path}: nothing runs on this home now; ")
+
+
+def test_a_server_that_cannot_start_is_given_up_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", program(tmp_path / "python", "echo no memory left; exit 3"))
+    home = tmp_path / "home"
+    with (
+        Supervisor(Settings(home=home, port=free_port("127.0.0.1"))) as supervisor,
+        pytest.raises(MachineTrouble, match=r"does not answer at http://.*\. Its last words: no memory left$"),
+    ):
+        supervisor.wait_ready()
+    assert (home / "logs" / "server.log").read_text() == "no memory left\n" * 3
+
+
+def test_a_slow_start_is_told_and_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "executable", program(tmp_path / "python", f'sleep 1; exec {sys.executable} "$@"'))
+    monkeypatch.setattr("outcrop.cli.supervisor._NOTE_EVERY_S", 0.5)
+    with Supervisor(Settings(home=tmp_path / "home", port=free_port("127.0.0.1"))) as supervisor:
+        supervisor.wait_ready()
+    told = capfd.readouterr().err
+    assert "The server has been starting for " in told
+    assert f"its log is {tmp_path / 'home' / 'logs' / 'server.log'}" in told
+
+
+def program(path: Path, script: str) -> str:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
 
 
 def pid_of(running: Installed, part: str) -> int:

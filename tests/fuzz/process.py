@@ -16,6 +16,7 @@ from botocore.credentials import Credentials
 from outcrop.clock import SystemClock
 from outcrop.server.serve import open_platform
 from outcrop.settings import Settings
+from tests.patience import PATIENCE_S
 from tests.server_thread import free_port, wait_until_up
 
 
@@ -51,4 +52,4 @@ def server_process(home: Path) -> Iterator[ServerProcess]:
             yield ServerProcess(endpoint=settings.endpoint, credentials=credentials, process=process)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=30)
+            process.wait(timeout=PATIENCE_S)

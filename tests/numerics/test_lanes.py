@@ -19,6 +19,7 @@ from outcrop.training.stepping import Trained, compute_gradient
 from outcrop.training.task import TrainingHyper
 from outcrop.training.turns import Planned, Turn
 from tests.numerics.test_training_loss import example
+from tests.patience import PATIENCE_S
 from tests.tiny import tiny_model
 from tests.training_runs import task
 
@@ -124,7 +125,7 @@ def test_a_row_that_is_early_waits_for_the_one_before_it() -> None:
     thread.start()
     assert not begun.wait(0.05)
     with room.of(0):
-        assert begun.wait(10)  # beside it, as there is room for both
+        assert begun.wait(PATIENCE_S)  # beside it, as there is room for both
     thread.join()
 
 

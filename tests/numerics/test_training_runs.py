@@ -26,6 +26,7 @@ from outcrop.training.loss import log_probabilities
 from outcrop.training.metrics import EvaluationMetrics, Hooks, ModelCheckpoint, Progress, Start, StepMetrics
 from outcrop.training.task import TrainingHyper
 from tests import training_runs
+from tests.patience import PATIENCE_S
 from tests.tiny import tiny_model
 from tests.training_runs import HELD_OUT, task
 
@@ -239,7 +240,7 @@ def test_a_disk_slower_than_the_steps_holds_no_step_back(
     real = checkpoint.write
 
     def slow(folder: Path, state: checkpoint.Snapshot) -> Path:
-        assert state.step == 0 or taken.wait(60)
+        assert state.step == 0 or taken.wait(PATIENCE_S)
         return real(folder, state)
 
     def tell(step: StepMetrics) -> None:

@@ -12,6 +12,7 @@ import pytest
 from botocore.credentials import Credentials
 
 from tests import wire
+from tests.patience import PATIENCE_S
 from tests.server_thread import Running, running_server
 from tests.wire import Request
 
@@ -74,7 +75,7 @@ def test_the_aws_cli_uploads_and_downloads(house: Running, tmp_path: Path) -> No
     }
     command = [sys.executable, "-m", "awscli", "--endpoint-url", house.endpoint, "s3", "cp"]
     for source, target in ((str(there), f"s3://{BUCKET}/cli"), (f"s3://{BUCKET}/cli", str(back))):
-        subprocess.run([*command, source, target], env=environment, check=True, capture_output=True, timeout=120)
+        subprocess.run([*command, source, target], env=environment, check=True, capture_output=True, timeout=PATIENCE_S)
     assert back.read_bytes() == there.read_bytes()
 
 

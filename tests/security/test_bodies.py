@@ -12,6 +12,7 @@ import pytest
 from botocore.credentials import Credentials
 
 from tests import wire
+from tests.patience import PATIENCE_S
 from tests.security.house import BUCKET, KEY
 from tests.server_thread import Running, running_server
 
@@ -156,7 +157,7 @@ def test_a_refused_request_does_not_wait_for_the_rest_of_its_body(hasty: Running
 
 def test_a_head_that_never_ends_is_given_up(hasty: Running) -> None:
     address = urlsplit(hasty.endpoint)
-    with socket.create_connection((str(address.hostname), int(address.port or 80)), wire.PATIENCE_S) as connection:
+    with socket.create_connection((str(address.hostname), int(address.port or 80)), PATIENCE_S) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nX-Slow: ")
         assert wire.receive(connection).status in (0, 408)
 
@@ -165,7 +166,7 @@ def test_a_head_that_never_ends_is_given_up(hasty: Running) -> None:
 @pytest.mark.parametrize("said", [b"", b"P", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
 def test_a_connection_that_asks_for_nothing_is_closed(hasty: Running, said: bytes) -> None:
     address = urlsplit(hasty.endpoint)
-    with socket.create_connection((str(address.hostname), int(address.port or 80)), wire.PATIENCE_S) as connection:
+    with socket.create_connection((str(address.hostname), int(address.port or 80)), PATIENCE_S) as connection:
         connection.sendall(said)
         while wire.more(connection):
             pass  # HTTP/2 greets before it waits
@@ -188,7 +189,7 @@ def test_no_body_is_read_for_a_key_that_is_unknown(house: Running) -> None:
     with_promise = request.with_header("Content-Length", "20000000")
     with_promise.body = b""
     url = urlsplit(house.endpoint)
-    with socket.create_connection((url.hostname, url.port), timeout=wire.PATIENCE_S) as connection:
+    with socket.create_connection((url.hostname, url.port), timeout=PATIENCE_S) as connection:
         connection.sendall(with_promise.raw())
         reply = connection.recv(65536)
     assert reply.startswith(b"HTTP/1.1 403")

@@ -18,6 +18,7 @@ from outcrop.errors import Invalid
 from outcrop.settings import Settings
 from outcrop.store.database import reading, writing
 from outcrop.store.store import Store
+from tests.patience import PATIENCE_S
 
 CREATE = sql.text("create table notes (text varchar primary key)")
 INSERT = sql.text("insert into notes values (:text)")
@@ -47,7 +48,7 @@ class Held:
         def change(connection: Connection) -> str:
             if text == "first":
                 self.first_is_in.set()
-                assert self.others_wait.wait(30)
+                assert self.others_wait.wait(PATIENCE_S)
             if text == "refused":
                 raise Invalid("refused")
             connection.execute(INSERT, {"text": text})
@@ -71,7 +72,7 @@ def test_changes_that_wait_share_a_commit_and_keep_their_own_refusals(store: Sto
 
     with ThreadPoolExecutor(5) as threads:
         first = threads.submit(note, "first")
-        assert held.first_is_in.wait(30)
+        assert held.first_is_in.wait(PATIENCE_S)
         others = [threads.submit(note, text) for text in ("a", "refused", "b")]
         while len(grouping._queue) < 3:
             threading.Event().wait(0.005)

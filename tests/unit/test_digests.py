@@ -16,6 +16,7 @@ from outcrop.digests import streams as streams_module
 from outcrop.digests.library import SOURCE, Kind, Library, RunningDigest, answers_alike, plain, take
 from outcrop.digests.streams import Stream, Streams
 from tests.compiled import WIDTHS, compiled, needs_compiler
+from tests.patience import PATIENCE_S
 
 BOTH = tuple(Kind)
 
@@ -92,7 +93,7 @@ def fed(stream: Stream, data: bytes, seed: int) -> None:
             size = drawn.randint(1, 200_000)
             pieces.append(data[at : at + size])
             at += size
-        stream.take(pieces).result(timeout=60)
+        stream.take(pieces).result(timeout=PATIENCE_S)
 
 
 def check_many(streams: Streams) -> None:
@@ -108,7 +109,7 @@ def check_many(streams: Streams) -> None:
 
     with ThreadPoolExecutor(len(contents)) as threads:
         done = [threads.submit(run, number) for number in range(len(contents))]
-        assert not wait(done, timeout=120).not_done
+        assert not wait(done, timeout=PATIENCE_S).not_done
         for one in done:
             one.result()
 
@@ -132,19 +133,19 @@ def test_a_stream_begun_before_the_library_was_there_ends_as_it_began(library: L
 
     def found() -> Library:
         told.set()
-        ready.wait(30)
+        ready.wait(PATIENCE_S)
         return library
 
     streams = Streams(found)
     with streams.stream(*BOTH) as early:
         assert not told.is_set()
         with streams.stream(), streams.stream():
-            assert told.wait(30)
-        early.take([b"early ", b"bird"]).result(timeout=30)
+            assert told.wait(PATIENCE_S)
+        early.take([b"early ", b"bird"]).result(timeout=PATIENCE_S)
         ready.set()
         wait_for_library(streams)
         with streams.stream(*BOTH) as late:
-            wait([early.take([b" and the worm"]), late.take([b"later"])], timeout=30)
+            wait([early.take([b" and the worm"]), late.take([b"later"])], timeout=PATIENCE_S)
             for kind in BOTH:
                 assert early[kind].digest() == plain(kind, b"early bird and the worm").digest()
                 assert late[kind].digest() == plain(kind, b"later").digest()
@@ -176,8 +177,8 @@ def test_a_failure_reaches_who_waits() -> None:
     with streams.stream(Kind.MD5) as stream, streams.stream(Kind.MD5) as other:
         lost = stream.take(["no bytes"])  # type: ignore[list-item]
         with pytest.raises(TypeError):
-            lost.result(timeout=30)
-        other.take([b"bytes"]).result(timeout=30)
+            lost.result(timeout=PATIENCE_S)
+        other.take([b"bytes"]).result(timeout=PATIENCE_S)
         assert other[Kind.MD5].digest() == plain(Kind.MD5, b"bytes").digest()
 
 
@@ -188,5 +189,5 @@ def test_who_no_longer_waits_holds_up_nobody(library: Library) -> None:
     with streams.stream(), streams.stream(), streams.stream(Kind.MD5) as gone, streams.stream(Kind.MD5) as other:
         for _ in range(50):
             gone.take([b"bytes" * 1000]).cancel()
-            other.take([b"bytes" * 1000]).result(timeout=30)
+            other.take([b"bytes" * 1000]).result(timeout=PATIENCE_S)
         assert other[Kind.MD5].digest() == plain(Kind.MD5, b"bytes" * 50_000).digest()

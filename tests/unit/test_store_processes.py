@@ -11,6 +11,7 @@ import pytest
 from outcrop.settings import Settings
 from outcrop.store.resources import NameTaken, Resource, Stale
 from outcrop.store.store import Store
+from tests.patience import PATIENCE_S
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
 ROUNDS = 40
@@ -70,7 +71,7 @@ def run_together(home: Path, program: str, how_many: int) -> list[list[str]]:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    printed = [process.communicate(timeout=60)[0].splitlines() for process in processes]
+    printed = [process.communicate(timeout=PATIENCE_S)[0].splitlines() for process in processes]
     assert [process.returncode for process in processes] == [0] * how_many
     return printed
 

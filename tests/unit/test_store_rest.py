@@ -1,14 +1,22 @@
 """Tags, request tokens, transactions, the schema version, and the files named by their content."""
 
 import errno
+import fcntl
 import hashlib
+import os
+import random
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 import sqlalchemy as sql
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from outcrop.errors import Conflict, MachineTrouble, ServiceRefusal
 from outcrop.settings import Settings
@@ -20,6 +28,8 @@ from outcrop.store.store import Store
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
 FULL = Path("/dev/full")
+LENGTHS = (0, 1, 511, 4095, 4096, 4097, 65_536, 300_000, 1024**2 - 1, 1024**2, 1024**2 + 4097)
+"Of pieces, around a disk's block and around what passes the cache at once."
 ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model/a"
 
 
@@ -169,6 +179,56 @@ def test_a_full_disk_is_named() -> None:
 
         with pytest.raises(DiskFull, match="The disk is full: nothing was stored"):
             incoming.write(b"one byte too many")
+
+
+@settings(max_examples=60)
+@given(st.lists(st.lists(st.sampled_from(LENGTHS), max_size=6), max_size=8))
+def test_what_passes_the_cache_is_what_was_written(writes: list[list[int]]) -> None:
+    drawn = random.Random(0)
+    contents = [[drawn.randbytes(length) for length in lengths] for lengths in writes]
+    with TemporaryDirectory() as folder, ObjectFiles(Path(folder)).incoming(passing=True) as incoming:
+        for pieces in contents:
+            incoming.write(*pieces)
+        incoming.settle()
+        everything = b"".join(piece for pieces in contents for piece in pieces)
+        assert incoming.size == len(everything)
+        assert incoming.path.read_bytes() == everything
+
+
+class Grudging(FileIO):
+    """A file on a disk that takes little at a time, or whose blocks are larger than any of ours."""
+
+    def __init__(self, path: Path, *, most: int | None) -> None:
+        super().__init__(path, "xb")
+        self._most = most
+        self.refused = 0
+
+    def write(self, data: Any, /) -> int:
+        if self._most is None and fcntl.fcntl(self, fcntl.F_GETFL) & os.O_DIRECT:
+            self.refused += 1
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return super().write(data[: self._most])
+
+
+@pytest.mark.skipif(not hasattr(os, "O_DIRECT"), reason="this system has no way past its cache")
+@pytest.mark.parametrize("most", [None, 4096, 12288, 100_001])
+def test_a_disk_that_does_not_let_pass_gets_all_of_it(most: int | None, tmp_path: Path) -> None:
+    data = random.Random(1).randbytes(3_000_001)
+    with Grudging(tmp_path / "file", most=most) as file:
+        incoming = IncomingFile(tmp_path / "file", file, passing=True)
+        let = fcntl.fcntl(file, fcntl.F_GETFL) & os.O_DIRECT
+        for offset in range(0, len(data), 300_000):
+            incoming.write(data[offset : offset + 100_000], data[offset + 100_000 : offset + 300_000])
+        incoming.settle()
+    assert (tmp_path / "file").read_bytes() == data
+    assert file.refused == (1 if let and most is None else 0)  # once; after that nothing tries to pass
+
+
+def test_an_unfinished_file_that_passes_the_cache_leaves_nothing(tmp_path: Path) -> None:
+    with ObjectFiles(tmp_path).incoming(passing=True) as incoming:
+        incoming.write(bytes(10_000))
+
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_other_troubles_of_the_disk_keep_their_own_name(tmp_path: Path) -> None:

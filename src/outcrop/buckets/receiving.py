@@ -27,6 +27,8 @@ MAX_SINGLE_BYTES = 5 * 1024**3
 BLOCK_BYTES = 1024**2
 IN_FLIGHT_BYTES = 512 * 1024
 "Of each body that arrives: there may be dozens at once, and two such blocks of each are held."
+PASSING_BYTES = 5 * 1024**2
+"From here on a body is written past the kernel's cache: S3's least part, so often one of something large."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,10 +124,11 @@ class Reception:
         if self.size > MAX_SINGLE_BYTES:
             raise refusals.entity_too_large(MAX_SINGLE_BYTES)
         if self.file is None:
-            self.file = self._opened.enter_context(self._files.incoming())
-        for piece in pieces:
-            self.file.write(piece)
-            if self._checksum is not None:
+            passing = self._promise.size is not None and self._promise.size >= PASSING_BYTES
+            self.file = self._opened.enter_context(self._files.incoming(passing=passing))
+        self.file.write(*pieces)
+        if self._checksum is not None:
+            for piece in pieces:
                 self._checksum.update(piece)
 
     def settle(self) -> None:

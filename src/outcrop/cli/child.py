@@ -34,7 +34,7 @@ class Child:
         "The same for ends by a signal: from a person, or from a kernel that ran out of memory."
         self.restarts = 0
         self._command = [sys.executable, "-m", module, *arguments]
-        self._log = log
+        self.log = log
         self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
@@ -60,9 +60,9 @@ class Child:
 
     def last_words(self) -> str:
         """The end of its log, for an error message."""
-        if not self._log.is_file():
+        if not self.log.is_file():
             return ""
-        lines = self._log.read_text(errors="replace").splitlines()
+        lines = self.log.read_text(errors="replace").splitlines()
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def end(self) -> None:
@@ -104,5 +104,5 @@ class Child:
         self._started = now
 
     def _open_log(self) -> IO[bytes]:
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        return self._log.open("ab")
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        return self.log.open("ab")

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -20,7 +21,7 @@ from outcrop.cli.mounting import open_buckets
 from outcrop.cli.options import AsJson, Home, Host, Port, as_running, running
 from outcrop.cli.supervisor import Supervisor, check_port, free_port
 from outcrop.errors import MachineTrouble
-from outcrop.settings import Settings
+from outcrop.settings import PARTS_FILE, Settings
 
 app = App(
     name="outcrop",
@@ -70,6 +71,9 @@ def env(*, home: Home = None, as_json: AsJson = False) -> int:
     settings = settings_of.read(home=home)
     if not (settings.home / "outcrop.db").exists() and not settings.database_url:
         raise MachineTrouble(f"{settings.home}: nothing was ever started here. Run `outcrop up` first.")
+    if not (settings.home / PARTS_FILE).is_file():
+        told = f"nothing runs on this home now; `outcrop up` would answer at {settings.endpoint}."
+        print(f"outcrop: {settings.home}: {told}", file=sys.stderr)
     settings = as_running(settings)
     values = export.environment(settings, export.installation(settings))
     print(json.dumps(values, indent=2) if as_json else export.shell_lines(values))

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -28,7 +29,11 @@ from outcrop.store.store import Store
 
 _LEAST_DISK_BYTES = 300_000_000
 _ROUND_S = 0.1
-_START_S = 60.0
+_START_S = 600.0
+"A server alone needs two seconds; on a machine that is busy with other things it has needed more than a minute."
+_NOTE_EVERY_S = 30.0
+_SERVER_DEATHS = 3
+"Starts in a row that the server may fail before all of it is given up, while nothing has answered yet."
 _ENGINE = "engine-"
 _ENGINE_DEATHS = 4
 "Starts in a row that an engine may fail before it is given up."
@@ -82,11 +87,23 @@ class Supervisor:
 
     def wait_ready(self, *, until: Callable[[], bool] = lambda: False) -> None:
         """Watch until the server answers. Raises MachineTrouble with the server's last words when it does not."""
-        deadline = time.monotonic() + _START_S
-        self.watch(until=lambda: until() or answers(self._settings) or time.monotonic() > deadline)
-        if not until() and not answers(self._settings):
-            words = self._children["server"].last_words()
-            raise MachineTrouble(f"The server does not answer at {self._settings.endpoint}. Its last words: {words}")
+        server = self._children["server"]
+        began = time.monotonic()
+        notes = 0
+        while not (until() or answers(self._settings)):
+            waited = time.monotonic() - began
+            if waited > _START_S or server.deaths >= _SERVER_DEATHS:
+                raise MachineTrouble(
+                    f"The server does not answer at {self._settings.endpoint}. Its last words: {server.last_words()}"
+                )
+            if waited > (notes + 1) * _NOTE_EVERY_S:
+                notes += 1
+                print(
+                    f"The server has been starting for {waited:.0f} s; its log is {server.log}. Ctrl-C stops it.",
+                    file=sys.stderr,
+                )
+            self._round()
+            time.sleep(_ROUND_S)
 
     def _round(self) -> None:
         wanted = {_engine_name(order): order for order in self._engines.orders() if order.failure is None}

@@ -2,43 +2,101 @@
 
 A file that has its final name is whole. Which files are still wanted is not known here: the rows that name a digest
 are (see `buckets/records.py`), and who removes a file must know that no row does.
+
+A file that is `passing` goes from our memory to the disk, past the kernel's cache (O_DIRECT in open(2)): it must be on
+the disk before it counts anyway, and to fill the cache with a gigabyte can cost more than all else done with it.
 """
 
 import errno
+import fcntl
+import mmap
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
 from outcrop.store.database import DiskFull
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_O_DIRECT = getattr(os, "O_DIRECT", 0)
+"0: this system has no such thing."
+_BLOCK_BYTES = 4096
+"Memory, place and length of what passes the cache are multiples of this; few disks have larger blocks."
+_PASSAGE_BYTES = 1024**2
+_of_thread = threading.local()
 
 
 class IncomingFile:
     """A file being written under a temporary name."""
 
-    def __init__(self, path: Path, file: FileIO) -> None:
+    def __init__(self, path: Path, file: FileIO, *, passing: bool = False) -> None:
+        """`passing`: past the kernel's cache, if the file system lets us."""
         self.path = path
         self.size = 0
         self._file = file
+        self._rest = b""
+        "What is written next: past the cache go whole blocks of the disk only."
+        self._passing = False
+        if passing and _O_DIRECT:
+            with suppress(OSError):  # then it goes through the cache, which is slower and no worse
+                self._pass_the_cache(True)
 
-    def write(self, data: bytes) -> None:
+    def write(self, *pieces: bytes) -> None:
         """Raises DiskFull when the data does not fit."""
-        rest = memoryview(data)
         with _full_disk_named():
-            while rest:  # a disk that is nearly full takes a part
-                rest = rest[self._file.write(rest) :]
-        self.size += len(data)
+            if self._passing:
+                self._pass(pieces)
+            else:
+                for piece in (self._rest, *pieces):
+                    self._put(memoryview(piece))
+                self._rest = b""
+        self.size += sum(map(len, pieces))
 
     def settle(self) -> None:
         """Bring everything written to the disk; nothing can be written after. Raises DiskFull."""
         with _full_disk_named():
-            self._file.flush()
+            if self._passing:
+                self._pass_the_cache(False)  # what is left is no whole block
+            self._put(memoryview(self._rest))
             os.fsync(self._file.fileno())
             self._file.close()
+
+    def _pass(self, pieces: Sequence[bytes]) -> None:
+        """Through memory that lies as a disk wants it; less than a block stays for the next time."""
+        room = _passage()
+        filled = len(self._rest)
+        room[:filled] = self._rest
+        for piece in pieces:
+            left = memoryview(piece)
+            while left:
+                taken = left[: len(room) - filled]
+                room[filled : filled + len(taken)] = taken
+                filled += len(taken)
+                left = left[len(taken) :]
+                if filled == len(room):
+                    self._put(room)
+                    filled = 0
+        whole = filled - filled % _BLOCK_BYTES
+        self._put(room[:whole])
+        self._rest = bytes(room[whole:filled])
+
+    def _put(self, data: memoryview) -> None:
+        while data:  # a disk that is nearly full takes a part
+            try:
+                data = data[self._file.write(data) :]
+            except OSError as error:
+                if error.errno != errno.EINVAL or not self._passing:
+                    raise
+                self._pass_the_cache(False)  # the blocks of this disk are larger, or it took a part of one
+
+    def _pass_the_cache(self, does: bool) -> None:
+        """Raises OSError where the file system has no such way."""
+        flags = fcntl.fcntl(self._file, fcntl.F_GETFL)
+        fcntl.fcntl(self._file, fcntl.F_SETFL, flags | _O_DIRECT if does else flags & ~_O_DIRECT)
+        self._passing = does
 
 
 class ObjectFiles:
@@ -55,15 +113,18 @@ class ObjectFiles:
         return self._folder / "mounts.json"
 
     @contextmanager
-    def incoming(self) -> Iterator[IncomingFile]:
-        """A new file to write to. At the end of the `with` it is gone, unless `keep` gave it its final name."""
+    def incoming(self, *, passing: bool = False) -> Iterator[IncomingFile]:
+        """A new file to write to. At the end of the `with` it is gone, unless `keep` gave it its final name.
+
+        `passing` is for what is large and not read again at once.
+        """
         path = self._incoming / secrets.token_hex(16)
         with _full_disk_named():
             raw = path.open("xb", buffering=0)  # blocks come whole: a buffer would copy them once more
         try:
             # Closing after a failed write tries to write the rest once more, and fails once more.
             with _full_disk_named(), raw:
-                yield IncomingFile(path, raw)
+                yield IncomingFile(path, raw, passing=passing)
         finally:
             path.unlink(missing_ok=True)
 
@@ -98,6 +159,14 @@ class ObjectFiles:
     def unfinished(self) -> Iterator[Path]:
         """Every file still under a temporary name: being written now, or left by a process that died."""
         yield from self._incoming.iterdir()
+
+
+def _passage() -> memoryview:
+    """Memory of this thread that starts at a page, as every mapping does."""
+    if not hasattr(_of_thread, "passage"):
+        _of_thread.passage = memoryview(mmap.mmap(-1, _PASSAGE_BYTES))
+    found: memoryview = _of_thread.passage
+    return found
 
 
 @contextmanager

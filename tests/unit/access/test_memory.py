@@ -23,6 +23,7 @@ from outcrop.settings import Settings
 from outcrop.store.database import writing
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
+from tests.patience import PATIENCE_S
 
 S3 = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
 
@@ -63,7 +64,7 @@ def elsewhere(settings: Settings, line: str) -> None:
         "settings = Settings(home=Path(sys.argv[1]))\n"
         f"access = Access.open(Store.open(settings), settings, SystemClock())\n{line}\n"
     )
-    subprocess.run([sys.executable, "-c", program, str(settings.home)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program, str(settings.home)], check=True, timeout=PATIENCE_S)
 
 
 def test_an_unchanged_installation_is_asked_nothing_twice(access: Access, key: Issued, store: Store) -> None:

@@ -17,6 +17,7 @@ from outcrop.clock import Clock, MovableClock
 from outcrop.errors import Invalid, ServiceRefusal
 from outcrop.invocation.target import Target
 from tests.engine_double import EngineDouble
+from tests.patience import PATIENCE_S
 from tests.spoken_target import speaking
 
 ADA = Caller(arn="arn:aws:iam::123456789012:user/ada", account="123456789012", user_id="AIDA", key_id="AKIA")
@@ -70,7 +71,7 @@ async def house(folder: Path, said: str = "yes", **changes: Any) -> AsyncIterato
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(scenario, timeout=30))
+    asyncio.run(asyncio.wait_for(scenario, timeout=PATIENCE_S))
 
 
 def body(**content: Any) -> bytes:

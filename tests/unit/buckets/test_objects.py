@@ -203,9 +203,9 @@ class FullDisk(ObjectFiles):
     """A disk without room: every byte is refused, as by the real one."""
 
     @contextmanager
-    def incoming(self) -> Iterator[IncomingFile]:
+    def incoming(self, *, passing: bool = False) -> Iterator[IncomingFile]:
         with FULL.open("wb", buffering=0) as full:
-            yield IncomingFile(FULL, full)
+            yield IncomingFile(FULL, full, passing=passing)
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")

@@ -10,10 +10,11 @@ import pytest
 
 from outcrop.inference.client import Delta, EngineAway, EngineClient, GenerationRequest, UnknownAdapter
 from tests.engine_double import engine_double
+from tests.patience import PATIENCE_S
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(scenario, timeout=30))
+    asyncio.run(asyncio.wait_for(scenario, timeout=PATIENCE_S))
 
 
 def asking(model: str = "base", max_tokens: int = 10) -> GenerationRequest:

@@ -13,6 +13,7 @@ import pytest
 from outcrop.errors import Invalid
 from outcrop.invocation import converse
 from outcrop.invocation.count_tokens import count_tokens
+from tests.patience import PATIENCE_S
 from tests.small_tokenizers import TEST_DATA
 from tests.spoken_target import speaking
 
@@ -23,7 +24,7 @@ RECORDED = TEST_DATA / "bedrock-wire-samples/converse.recorded.jsonl"
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(scenario, timeout=30))
+    asyncio.run(asyncio.wait_for(scenario, timeout=PATIENCE_S))
 
 
 async def ask(folder: Path, params: dict[str, Any], said: str = "yes", **changes: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from outcrop.invocation.target import Target
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 from tests.engine_double import EngineDouble
+from tests.patience import PATIENCE_S
 from tests.small_tokenizers import CHATML, byte_level
 from tests.spoken_target import speaking
 
@@ -25,7 +26,7 @@ SAID = "the 猫 said: stop here, not there"
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(scenario, timeout=30))
+    asyncio.run(asyncio.wait_for(scenario, timeout=PATIENCE_S))
 
 
 def serving(folder: Path, said: str = SAID, **changes: Any) -> AbstractAsyncContextManager[tuple[Target, EngineDouble]]:
