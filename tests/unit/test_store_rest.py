@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import hashlib
+import mmap
 import os
 import random
 import sqlite3
@@ -196,32 +197,91 @@ def test_what_passes_the_cache_is_what_was_written(writes: list[list[int]]) -> N
 
 
 class Grudging(FileIO):
-    """A file on a disk that takes little at a time, or whose blocks are larger than any of ours."""
+    """A file on a disk that takes little at a time, or refuses with `error` what passes the cache."""
 
-    def __init__(self, path: Path, *, most: int | None) -> None:
+    def __init__(self, path: Path, *, most: int | None = None, error: int | None = None) -> None:
         super().__init__(path, "xb")
         self._most = most
+        self._error = error
         self.refused = 0
 
+    @property
+    def passes(self) -> bool:
+        return bool(fcntl.fcntl(self, fcntl.F_GETFL) & os.O_DIRECT)
+
     def write(self, data: Any, /) -> int:
-        if self._most is None and fcntl.fcntl(self, fcntl.F_GETFL) & os.O_DIRECT:
+        if self._error is not None and self.passes:
             self.refused += 1
-            raise OSError(errno.EINVAL, "Invalid argument")
+            raise OSError(self._error, os.strerror(self._error))
         return super().write(data[: self._most])
 
 
-@pytest.mark.skipif(not hasattr(os, "O_DIRECT"), reason="this system has no way past its cache")
-@pytest.mark.parametrize("most", [None, 4096, 12288, 100_001])
-def test_a_disk_that_does_not_let_pass_gets_all_of_it(most: int | None, tmp_path: Path) -> None:
-    data = random.Random(1).randbytes(3_000_001)
+@pytest.fixture
+def let(tmp_path: Path) -> None:
+    """Skips where the file system has no way past its cache."""
+    if not hasattr(os, "O_DIRECT"):
+        pytest.skip("this system has no way past its cache")
+    try:
+        descriptor = os.open(tmp_path / "probe", os.O_CREAT | os.O_WRONLY | os.O_DIRECT)
+    except OSError as error:
+        pytest.skip(f"this file system has no way past its cache: {error}")
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
+        file.write(mmap.mmap(-1, 4096))
+
+
+DATA = random.Random(1).randbytes(3_000_001)
+
+
+def write_data(incoming: IncomingFile) -> None:
+    for offset in range(0, len(DATA), 300_000):
+        incoming.write(DATA[offset : offset + 100_000], DATA[offset + 100_000 : offset + 300_000])
+
+
+@pytest.mark.usefixtures("let")
+@pytest.mark.parametrize("most", [None, 4096, 12288])
+def test_it_passes_the_cache_to_the_end(most: int | None, tmp_path: Path) -> None:
     with Grudging(tmp_path / "file", most=most) as file:
         incoming = IncomingFile(tmp_path / "file", file, passing=True)
-        let = fcntl.fcntl(file, fcntl.F_GETFL) & os.O_DIRECT
-        for offset in range(0, len(data), 300_000):
-            incoming.write(data[offset : offset + 100_000], data[offset + 100_000 : offset + 300_000])
+        write_data(incoming)
+        assert file.passes
         incoming.settle()
-    assert (tmp_path / "file").read_bytes() == data
-    assert file.refused == (1 if let and most is None else 0)  # once; after that nothing tries to pass
+    assert (tmp_path / "file").read_bytes() == DATA
+
+
+@pytest.mark.usefixtures("let")
+@pytest.mark.parametrize("error", [errno.EINVAL, errno.EOPNOTSUPP])
+def test_a_disk_that_does_not_let_pass_gets_all_of_it(error: int, tmp_path: Path) -> None:
+    with Grudging(tmp_path / "file", error=error) as file:
+        incoming = IncomingFile(tmp_path / "file", file, passing=True)
+        write_data(incoming)
+        assert not file.passes
+        incoming.settle()
+    assert (tmp_path / "file").read_bytes() == DATA
+    assert file.refused == 1  # after that nothing tries to pass
+
+
+@pytest.mark.usefixtures("let")
+def test_a_disk_that_takes_parts_of_blocks_gets_all_of_it(tmp_path: Path) -> None:
+    with Grudging(tmp_path / "file", most=100_001) as file:
+        incoming = IncomingFile(tmp_path / "file", file, passing=True)
+        write_data(incoming)
+        incoming.settle()
+    assert (tmp_path / "file").read_bytes() == DATA
+
+
+@pytest.mark.usefixtures("let")
+def test_a_full_disk_is_named_where_the_cache_is_passed(tmp_path: Path) -> None:
+    with Grudging(tmp_path / "file", error=errno.ENOSPC) as file:
+        incoming = IncomingFile(tmp_path / "file", file, passing=True)
+        with pytest.raises(DiskFull, match="The disk is full: nothing was stored"):
+            incoming.write(DATA)
+
+
+def test_a_file_that_takes_nothing_is_no_endless_wait(tmp_path: Path) -> None:
+    with Grudging(tmp_path / "file", most=0) as file:
+        incoming = IncomingFile(tmp_path / "file", file)
+        with pytest.raises(OSError, match="takes no more bytes"):
+            incoming.write(b"a")
 
 
 def test_an_unfinished_file_that_passes_the_cache_leaves_nothing(tmp_path: Path) -> None:

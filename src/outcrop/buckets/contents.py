@@ -5,6 +5,7 @@ See `content_records.py` for the three places, and `sweeping.py` for their end.
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from outcrop.buckets import content_records, refusals, sweeping
 from outcrop.buckets.conditions import Stretch
 from outcrop.buckets.content_records import JOINED, Piece
 from outcrop.buckets.mounts import Mounts
-from outcrop.buckets.receiving import BLOCK_BYTES, Promise, Reception
+from outcrop.buckets.receiving import BLOCK_BYTES, PASSING_BYTES, Promise, Reception
 from outcrop.buckets.records import ObjectRecord
 from outcrop.clock import Clock
 from outcrop.digests.streams import Streams
@@ -24,6 +25,8 @@ from outcrop.protocol.http import Body, FileBody
 from outcrop.store.database import alone, reading, writing
 from outcrop.store.store import Store
 
+_WRITERS = 8
+"Threads that write bodies: they wait for the disk, and nobody else for them."
 Source = bytes | FileBody
 """A stretch of bytes: here, or in a file."""
 
@@ -36,9 +39,13 @@ class Contents:
         self._clock = clock
         self._mounts = mounts
         self._streams = Streams()
+        self._writers = ThreadPoolExecutor(_WRITERS, "bodies")
 
-    def reception(self, promise: Promise) -> Reception:
-        return Reception(self._store.objects, promise, self._streams)
+    def reception(self, promise: Promise, bucket: str) -> Reception:
+        """For what arrives to be kept in `bucket`."""
+        large = promise.size is not None and promise.size >= PASSING_BYTES
+        passing = large and self._mounts.at(bucket) is None  # what goes elsewhere is read again at once
+        return Reception(self._store.objects, promise, self._streams, self._writers, passing=passing)
 
     def keep(self, connection: Connection, reception: Reception) -> str:
         """Keep what has settled, within the transaction that names it; returns its digest."""

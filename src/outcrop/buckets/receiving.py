@@ -8,7 +8,7 @@ digest together.
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Self
@@ -57,10 +57,15 @@ NOTHING_PROMISED = Promise()
 class Reception:
     """An arriving object or part: feed it with `write`, then `settle` it. Leaving the `with` drops what is not kept."""
 
-    def __init__(self, files: ObjectFiles, promise: Promise, streams: Streams) -> None:
+    def __init__(
+        self, files: ObjectFiles, promise: Promise, streams: Streams, writers: Executor, *, passing: bool
+    ) -> None:
+        """`writers` write what is not small; `passing`: past the kernel's cache."""
         self.size = 0
+        self.writers = writers
         self.file: IncomingFile | None = None
         self._files = files
+        self._passing = passing
         self._promise = promise
         self._streams = streams
         self._stream: Stream | None = None
@@ -124,8 +129,7 @@ class Reception:
         if self.size > MAX_SINGLE_BYTES:
             raise refusals.entity_too_large(MAX_SINGLE_BYTES)
         if self.file is None:
-            passing = self._promise.size is not None and self._promise.size >= PASSING_BYTES
-            self.file = self._opened.enter_context(self._files.incoming(passing=passing))
+            self.file = self._opened.enter_context(self._files.incoming(passing=self._passing))
         self.file.write(*pieces)
         if self._checksum is not None:
             for piece in pieces:
@@ -168,7 +172,7 @@ async def receive(chunks: AsyncIterator[bytes], into: Reception) -> None:
         return
     loop = asyncio.get_running_loop()
     while block:
-        at_work = [asyncio.wrap_future(into.take(block)), loop.run_in_executor(None, into.store, block)]
+        at_work = [asyncio.wrap_future(into.take(block)), loop.run_in_executor(into.writers, into.store, block)]
         try:
             block, ended = ([], True) if ended else await _block(chunks, IN_FLIGHT_BYTES)
         finally:

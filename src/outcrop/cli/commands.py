@@ -19,9 +19,9 @@ from outcrop.cli.data_check import check_file
 from outcrop.cli.fetching import pull_weights, register_folder
 from outcrop.cli.mounting import open_buckets
 from outcrop.cli.options import AsJson, Home, Host, Port, as_running, running
-from outcrop.cli.supervisor import Supervisor, check_port, free_port
+from outcrop.cli.supervisor import Supervisor, answers, check_port, free_port
 from outcrop.errors import MachineTrouble
-from outcrop.settings import PARTS_FILE, Settings
+from outcrop.settings import Settings
 
 app = App(
     name="outcrop",
@@ -71,10 +71,10 @@ def env(*, home: Home = None, as_json: AsJson = False) -> int:
     settings = settings_of.read(home=home)
     if not (settings.home / "outcrop.db").exists() and not settings.database_url:
         raise MachineTrouble(f"{settings.home}: nothing was ever started here. Run `outcrop up` first.")
-    if not (settings.home / PARTS_FILE).is_file():
-        told = f"nothing runs on this home now; `outcrop up` would answer at {settings.endpoint}."
-        print(f"outcrop: {settings.home}: {told}", file=sys.stderr)
     settings = as_running(settings)
+    if not answers(settings):
+        told = f"nothing answers at {settings.endpoint} now. `outcrop up` starts it."
+        print(f"outcrop: {settings.home}: {told}", file=sys.stderr)
     values = export.environment(settings, export.installation(settings))
     print(json.dumps(values, indent=2) if as_json else export.shell_lines(values))
     return 0

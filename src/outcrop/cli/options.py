@@ -21,10 +21,11 @@ AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON 
 
 def as_running(settings: Settings) -> Settings:
     """With the port of the `outcrop up` that runs on this home, if one does."""
-    path = settings.home / PARTS_FILE
-    if not path.is_file():
+    try:
+        parts = json.loads((settings.home / PARTS_FILE).read_text())
+    except FileNotFoundError:
         return settings
-    endpoint: Any = json.loads(path.read_text())["endpoint"]
+    endpoint: Any = parts["endpoint"]
     return replace(settings, port=int(endpoint.rsplit(":", 1)[1]))
 
 

@@ -32,8 +32,8 @@ _ROUND_S = 0.1
 _START_S = 600.0
 "A server alone needs two seconds; on a machine that is busy with other things it has needed more than a minute."
 _NOTE_EVERY_S = 30.0
-_SERVER_DEATHS = 3
-"Starts in a row that the server may fail before all of it is given up, while nothing has answered yet."
+_SERVER_ENDS = 3
+"So often the server may end, however it does, before it has ever answered."
 _ENGINE = "engine-"
 _ENGINE_DEATHS = 4
 "Starts in a row that an engine may fail before it is given up."
@@ -92,14 +92,16 @@ class Supervisor:
         notes = 0
         while not (until() or answers(self._settings)):
             waited = time.monotonic() - began
-            if waited > _START_S or server.deaths >= _SERVER_DEATHS:
+            if waited > _START_S or server.restarts >= _SERVER_ENDS:
                 raise MachineTrouble(
                     f"The server does not answer at {self._settings.endpoint}. Its last words: {server.last_words()}"
                 )
             if waited > (notes + 1) * _NOTE_EVERY_S:
                 notes += 1
+                ended = f", it has ended {server.restarts} times meanwhile" if server.restarts else ""
                 print(
-                    f"The server has been starting for {waited:.0f} s; its log is {server.log}. Ctrl-C stops it.",
+                    f"outcrop: the server has not answered for {waited:.0f} s{ended}. Its log is {server.log}; "
+                    "Ctrl-C stops it.",
                     file=sys.stderr,
                 )
             self._round()

@@ -21,6 +21,8 @@ from pathlib import Path
 from outcrop.store.database import DiskFull
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_NOT_SO = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}
+"What a file system says that does not let pass its cache, or not in such blocks."
 _O_DIRECT = getattr(os, "O_DIRECT", 0)
 "0: this system has no such thing."
 _BLOCK_BYTES = 4096
@@ -86,11 +88,15 @@ class IncomingFile:
     def _put(self, data: memoryview) -> None:
         while data:  # a disk that is nearly full takes a part
             try:
-                data = data[self._file.write(data) :]
+                written = self._file.write(data)
             except OSError as error:
-                if error.errno != errno.EINVAL or not self._passing:
+                if error.errno not in _NOT_SO or not self._passing:
                     raise
                 self._pass_the_cache(False)  # the blocks of this disk are larger, or it took a part of one
+                continue
+            if not written:
+                raise OSError(errno.EIO, f"{self.path}: the file system takes no more bytes and does not say why")
+            data = data[written:]
 
     def _pass_the_cache(self, does: bool) -> None:
         """Raises OSError where the file system has no such way."""
@@ -164,7 +170,7 @@ class ObjectFiles:
 def _passage() -> memoryview:
     """Memory of this thread that starts at a page, as every mapping does."""
     if not hasattr(_of_thread, "passage"):
-        _of_thread.passage = memoryview(mmap.mmap(-1, _PASSAGE_BYTES))
+        _of_thread.passage = memoryview(mmap.mmap(-1, _PASSAGE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
     found: memoryview = _of_thread.passage
     return found
 
