@@ -148,7 +148,7 @@ class Supervisor:
     def _child(self, name: str, module: str) -> Child:
         settings = self._settings
         arguments = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
-        environment = allocator.environment() if name == "worker" else {}
+        environment = allocator.for_worker() if name == "worker" else allocator.for_server()
         return Child(name, module, arguments, log=settings.logs / f"{name}.log", environment=environment)
 
 
