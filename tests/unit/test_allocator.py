@@ -19,10 +19,14 @@ print(int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE
 """
 
 
+def held(program: str, environment: dict[str, str]) -> int:
+    """What the program prints: the MiB that it holds at its end."""
+    return int(subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True).stdout)
+
+
 def held_after_freeing(*, num: int, mib: int, environment: dict[str, str]) -> int:
-    """MiB that a process holds when it has taken and freed so many blocks of so many MiB."""
-    command = [sys.executable, "-c", FREEING.format(num=num, mib=mib)]
-    return int(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
+    """The same, of one that has taken and freed so many blocks of so many MiB."""
+    return held(FREEING.format(num=num, mib=mib), environment)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are not told anything")
@@ -53,12 +57,7 @@ print(int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are not told anything")
 def test_what_many_threads_freed_is_not_kept_by_each_of_them() -> None:
-    def held(environment: dict[str, str]) -> int:
-        ran = subprocess.run([sys.executable, "-c", THREADS], env=environment, capture_output=True, check=True)
-        return int(ran.stdout)
-
-    plain = held({})
-    assert held(allocator.for_server()) < plain / 2
+    assert held(THREADS, allocator.for_server()) < held(THREADS, {}) / 2
 
 
 def test_whoever_has_set_the_allocator_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:

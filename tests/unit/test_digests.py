@@ -152,7 +152,7 @@ def test_a_stream_begun_before_the_library_was_there_ends_as_it_began(library: L
 
 
 def wait_for_library(streams: Streams) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE_S
     with streams.stream(), streams.stream():  # since one with fewer beside it is hashlib's
         while not isinstance(streams.stream(Kind.MD5)[Kind.MD5], RunningDigest):
             assert time.monotonic() < end

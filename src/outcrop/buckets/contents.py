@@ -16,7 +16,7 @@ from outcrop.buckets import content_records, refusals, sweeping
 from outcrop.buckets.conditions import Stretch
 from outcrop.buckets.content_records import JOINED, Piece
 from outcrop.buckets.mounts import Mounts
-from outcrop.buckets.receiving import BLOCK_BYTES, PASSING_BYTES, Promise, Reception
+from outcrop.buckets.receiving import BLOCK_BYTES, Promise, Reception
 from outcrop.buckets.records import ObjectRecord
 from outcrop.clock import Clock
 from outcrop.digests.streams import Streams
@@ -25,6 +25,8 @@ from outcrop.protocol.http import Body, FileBody
 from outcrop.store.database import alone, reading, writing
 from outcrop.store.store import Store
 
+_PASSING_BYTES = 5 * 1024**2
+"From here on a body is written past the kernel's cache: S3's least part, so often one of something large."
 _WRITERS = 8
 "Threads that write bodies: they wait for the disk, and nobody else for them."
 Source = bytes | FileBody
@@ -43,7 +45,7 @@ class Contents:
 
     def reception(self, promise: Promise, bucket: str) -> Reception:
         """For what arrives to be kept in `bucket`."""
-        large = promise.size is not None and promise.size >= PASSING_BYTES
+        large = promise.size is not None and promise.size >= _PASSING_BYTES
         passing = large and self._mounts.at(bucket) is None  # what goes elsewhere is read again at once
         return Reception(self._store.objects, promise, self._streams, self._writers, passing=passing)
 

@@ -27,8 +27,6 @@ MAX_SINGLE_BYTES = 5 * 1024**3
 BLOCK_BYTES = 1024**2
 IN_FLIGHT_BYTES = 512 * 1024
 "Of each body that arrives: there may be dozens at once, and two such blocks of each are held."
-PASSING_BYTES = 5 * 1024**2
-"From here on a body is written past the kernel's cache: S3's least part, so often one of something large."
 
 
 @dataclass(frozen=True, kw_only=True)
