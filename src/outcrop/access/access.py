@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
-from outcrop.access import installation
+from outcrop import arn as arns
+from outcrop.access import actions_bedrock, installation
 from outcrop.access.actions import needs, tag_keys_in, tags_in
 from outcrop.access.aliases import Aliases
 from outcrop.access.attachments import Attachments
@@ -24,6 +25,7 @@ from outcrop.access.evaluation import Context, Decision
 from outcrop.access.identities import Identities
 from outcrop.access.installation import Installation
 from outcrop.access.memory import Remembered
+from outcrop.access.named import FOUNDATION, FindFoundation, Found, Foundation, Named
 from outcrop.access.names import Kind, is_temporary_key
 from outcrop.access.needs import Asked, Need
 from outcrop.access.records import Identity, Records
@@ -35,6 +37,7 @@ from outcrop.clock import Clock
 from outcrop.errors import Denied, Invalid, ServiceRefusal
 from outcrop.settings import Settings
 from outcrop.store.database import is_writing
+from outcrop.store.resources import Row
 from outcrop.store.store import Store
 
 BEDROCK = "bedrock.amazonaws.com"
@@ -56,15 +59,24 @@ class Access:
     uses: Uses
     aliases: Aliases
     store: Store
+    foundation: FindFoundation
     rooms: installation.Rooms
     service_credentials: ServiceCredentials
 
     @classmethod
-    def open(cls, store: Store, settings: Settings, clock: Clock, *, object_tags: TagsOf = lambda _arn: {}) -> Self:
+    def open(
+        cls,
+        store: Store,
+        settings: Settings,
+        clock: Clock,
+        *,
+        object_tags: TagsOf = lambda _arn: {},
+        foundation: FindFoundation = lambda _identifier: None,
+    ) -> Self:
         """The access of this home; the first to open it makes the account. Raises MachineTrouble, see installation.
 
-        `object_tags` is asked where a policy speaks of the tags of an object in a bucket: whoever opens it to decide
-        about objects has to give it.
+        `object_tags` is asked where a policy speaks of the tags of an object in a bucket, `foundation` for models of
+        the catalogue: whoever opens it to decide about requests has to give both.
         """
         records = Records(store.engine)
         rooms = installation.ensure(records, settings, clock)
@@ -91,6 +103,7 @@ class Access:
             uses=Uses(records),
             aliases=Aliases(records),
             store=store,
+            foundation=foundation,
             rooms=rooms,
             service_credentials=ServiceCredentials(records, rooms.identities, rooms.account, clock),
         )
@@ -177,12 +190,37 @@ class Access:
         identity = memory.identities.get(role_arn, self.identities.records.identity_with_arn)
         return identity if identity is not None and identity.kind == Kind.ROLE.value else None
 
+    def named(self, call: Request, member: str) -> Named:
+        """What an identifier of a request of Bedrock stands for: what was decided on."""
+        return actions_bedrock.named(self._asked(call, []), member)
+
+    def row(self, call: Request, member: str) -> Row | None:
+        """The row that the identifier stands for, as it was when that was found; None when there is no such thing."""
+        thing = self.named(call, member)
+        if not thing.is_known or thing.foundation is not None:
+            return None
+        key = thing.kind, call.params[member]
+        if key not in call.found:  # an ARN says by itself what it stands for
+            call.found[key] = self._find(call.region, *key)
+        row = call.found[key]
+        return row if isinstance(row, Row) else None
+
     def _asked(self, call: Request, looked_up: list[str]) -> Asked:
         """`looked_up` takes the names of other rooms' rows that the needs of this call depend on."""
 
-        def find(kind: str, name: str) -> str | None:
+        def find(kind: str, name: str) -> Found | None:
             looked_up.append(name)
-            return self._find(call.region, kind, name)
+            if (kind, name) not in call.found:
+                call.found[kind, name] = self._find(call.region, kind, name)
+            found: Found | None = call.found[kind, name]
+            return found
+
+        def foundation(identifier: str) -> Foundation | None:
+            looked_up.append(identifier)
+            if (FOUNDATION, identifier) not in call.found:
+                call.found[FOUNDATION, identifier] = self.foundation(identifier)
+            found: Foundation | None = call.found[FOUNDATION, identifier]
+            return found
 
         return Asked(
             service=call.service,
@@ -191,6 +229,7 @@ class Access:
             region=call.region,
             account=self.account,
             find=find,
+            foundation=foundation,
             caller_arn=call.caller.arn,
         )
 
@@ -201,17 +240,20 @@ class Access:
         elif caller_is_session(call.caller):
             self.uses.note(call.caller.user_id.partition(":")[0], use)
 
-    def _find(self, region: str, kind: str, name: str) -> str | None:
-        """The ARN of what a name stands for: an identity, or a resource of the region."""
+    def _find(self, region: str, kind: str, name: str) -> Found | None:
+        """What a spelling stands for: an identity, or a resource of the region by ARN, name or the ARN's end."""
         if kind in (Kind.GROUP.value, Kind.ROLE.value, Kind.USER.value):
-            identity = self.identities.records.identity(Kind(kind), name)
-            return identity.arn if identity else None
+            return self.identities.records.identity(Kind(kind), name)
         if kind == "access-key":
             key = self.identities.records.key(name)
-            owner = self.identities.records.identity_with_id(key.identity_id) if key else None
-            return owner.arn if owner else None
-        resource = self.store.resources.find(kind, region, name)
-        return resource.arn if resource else None
+            return self.identities.records.identity_with_id(key.identity_id) if key else None
+        resources = self.store.resources
+        if name.startswith("arn:"):
+            row = resources.row(name)
+        else:
+            row = resources.row_named(kind, region, name)
+            row = row or resources.row(arns.bedrock(region, self.account, f"{kind}/{name}"))
+        return row if row is not None and (row.kind, row.region) == (kind, region) else None
 
 
 def _context(call: Request, asked: Asked) -> dict[str, str | tuple[str, ...]]:

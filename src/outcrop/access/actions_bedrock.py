@@ -3,10 +3,14 @@
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html
 """
 
-import re
+import json
+from dataclasses import replace
 
 from outcrop import arn as arns
+from outcrop.access.named import FOUNDATION, PROFILE, Named
+from outcrop.access.named import named as find_named
 from outcrop.access.needs import Asked, Need
+from outcrop.store.resources import Row
 
 SERVICE = "bedrock.amazonaws.com"
 
@@ -33,7 +37,7 @@ NEW: dict[str, tuple[str, ...]] = {
     "CreateGuardrail": ("guardrail/*",),
     "CreateInferenceProfile": ("application-inference-profile/*",),
     "CreateModelCopyJob": ("model-copy-job/*",),
-    "CreateModelCustomizationJob": ("custom-model/{base}*", "model-customization-job/{base}*"),
+    "CreateModelCustomizationJob": ("custom-model/{base}/*", "model-customization-job/{base}/*"),
     "CreateModelImportJob": ("model-import-job/*", "imported-model/*"),
     "CreateModelInvocationJob": ("model-invocation-job/*",),
     "CreatePromptRouter": ("prompt-router/*",),
@@ -41,25 +45,30 @@ NEW: dict[str, tuple[str, ...]] = {
 """What a create makes, where its permission is about that: its id is not known yet, so only a pattern that covers all
 ids covers it. Deployments and provisioned throughput are asked about the model they are made from, as by AWS."""
 
-MODELS: dict[str, str] = {
-    "CreateCustomModelDeployment": "modelArn",
-    "CreateModelCopyJob": "sourceModelArn",
-    "CreateModelCustomizationJob": "baseModelIdentifier",
-    "CreateModelInvocationJob": "modelId",
-    "CreateProvisionedModelThroughput": "modelId",
-    "GetFoundationModel": "modelIdentifier",
-    "GetFoundationModelAvailability": "modelId",
-    "UpdateProvisionedModelThroughput": "desiredModelId",
-    "UpdateCustomModelDeployment": "modelArn",
-    "Converse": "modelId",
-    "ConverseStream": "modelId",
-    "CountTokens": "modelId",
-    "InvokeModel": "modelId",
-    "InvokeModelWithBidirectionalStream": "modelId",
-    "InvokeModelWithResponseStream": "modelId",
-    "StartAsyncInvoke": "modelId",
+_BASES = ("custom-model", FOUNDATION)
+_INVOKED = (FOUNDATION, "provisioned-model", "custom-model-deployment", "custom-model", "imported-model", PROFILE)
+MODELS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "CreateCustomModelDeployment": ("modelArn", ("custom-model",)),
+    "CreateModelCopyJob": ("sourceModelArn", ("custom-model",)),
+    "CreateModelCustomizationJob": ("baseModelIdentifier", _BASES),
+    "CreateModelInvocationJob": ("modelId", _INVOKED),
+    "CreateProvisionedModelThroughput": ("modelId", _BASES),
+    "GetFoundationModel": ("modelIdentifier", (FOUNDATION,)),
+    "GetFoundationModelAvailability": ("modelId", (FOUNDATION,)),
+    "UpdateProvisionedModelThroughput": ("desiredModelId", _BASES),
+    "UpdateCustomModelDeployment": ("modelArn", ("custom-model",)),
+    "Converse": ("modelId", _INVOKED),
+    "ConverseStream": ("modelId", _INVOKED),
+    "CountTokens": ("modelId", _INVOKED),
+    "InvokeModel": ("modelId", _INVOKED),
+    "InvokeModelWithBidirectionalStream": ("modelId", _INVOKED),
+    "InvokeModelWithResponseStream": ("modelId", _INVOKED),
+    "StartAsyncInvoke": ("modelId", _INVOKED),
 }
-"""The member that names a model which the operation uses."""
+"""The member that names a model which the operation uses, and the kinds it may be of, in the order they are tried."""
+
+TAGGED = ("resourceARN", "resourceArn")
+_ON_RECORD = ("custom-model", "custom-model-deployment", "model-customization-job", "provisioned-model")
 
 AGENTS: dict[str, str] = {
     "agentId": "agent",
@@ -76,40 +85,65 @@ ACTIONS = {
     "StartAsyncInvoke": "InvokeModel",
     "RetrieveAndGenerateStream": "RetrieveAndGenerate",
 }
-_NAMED = ("custom-model", "provisioned-model", "custom-model-deployment", "imported-model")
-_PROFILE = re.compile(r"^(us|us-gov|eu|apac|jp|au|ca|sa|global)\.")
-_ID_IN_ARN = re.compile(r"^[a-z0-9]{12}$")
+
+
+def named(asked: Asked, member: str) -> Named:
+    """What the identifier in a member of the request stands for. Decisions and handlers ask here, and nowhere else."""
+    model, kinds = MODELS.get(asked.operation, ("", ()))
+    if member != model:
+        thing, kind = THINGS.get(_noun(asked.operation), ("", ""))
+        kinds = (kind,) if member == thing else _ON_RECORD
+    return find_named(str(asked.params[member]), kinds, asked)
 
 
 def needs(asked: Asked) -> list[Need]:
     """The needs of one operation of Bedrock: on every resource it touches, and to pass on the role it names."""
     action = f"bedrock:{ACTIONS.get(asked.operation, asked.operation)}"
-    resources = _resources(asked) or ["*"]
-    context = _context(asked, resources)
+    touched = _touched(asked) or [Need(action=action)]
+    context = _context(asked, touched)
     return [
-        *(Need(action=action, resource=resource, context=context) for resource in resources),
+        *(replace(each, action=action, context=context) for each in touched),
         *_guardrail(asked),
         *asked.pass_role("roleArn", SERVICE),
     ]
 
 
-def _resources(asked: Asked) -> list[str]:
-    params, found = asked.params, []
-    model = params.get(MODELS.get(asked.operation, ""))
-    if isinstance(model, str):
-        found += _model(asked, model)
-    base = _base_id(model) if isinstance(model, str) else ""
-    new = [each.format(base=base) for each in NEW.get(asked.operation, ())]
-    found += [arns.bedrock(asked.region, asked.account, each) for each in new]
-    member, kind = THINGS.get(_noun(asked.operation), ("", ""))
-    if member in params and not found:
-        found.append(asked.arn("bedrock", kind, str(params[member])))
-    elif member in params and asked.operation.startswith("Update"):
-        found.insert(0, asked.arn("bedrock", kind, str(params[member])))
+def _touched(asked: Asked) -> list[Need]:
+    """The resources that the operation touches."""
+    found: list[Need] = []
+    member, _ = THINGS.get(_noun(asked.operation), ("", ""))
+    model, _ = MODELS.get(asked.operation, ("", ()))
+    if member in asked.params and member != model:
+        found += _of(named(asked, member))
+    if isinstance(asked.params.get(model), str):
+        found += _of(named(asked, model))
+    found += _new(asked, model)
+    found += [Need(action="", resource=named(asked, each).arn) for each in TAGGED if each in asked.params]
     found += [
-        str(params[each]) for each in ("resourceARN", "resourceArn", "invocationArn", "policyArn") if each in params
+        Need(action="", resource=str(asked.params[each]))
+        for each in ("invocationArn", "policyArn")
+        if each in asked.params
     ]
-    return found + _agents(asked)
+    return found + [Need(action="", resource=each) for each in _agents(asked)]
+
+
+def _of(thing: Named) -> list[Need]:
+    """An inference profile needs the model behind it too."""
+    own = Need(action="", resource=thing.arn, also=thing.also, behind=thing.behind, shown=thing.shown)
+    if thing.profile is None:
+        return [own]
+    return [Need(action="", resource=thing.profile, shown=thing.shown), replace(own, shown="")]
+
+
+def _new(asked: Asked, model: str) -> list[Need]:
+    """What is made, with the ids of its base in their place, whichever of them a policy writes."""
+    made = NEW.get(asked.operation, ())
+    bases = _ids_of_base(asked, model) if any("{base}" in each for each in made) else ("",)
+    found = []
+    for each in made:
+        own, *also = (arns.bedrock(asked.region, asked.account, each.format(base=base)) for base in bases)
+        found.append(Need(action="", resource=own, also=tuple(also)))
+    return found
 
 
 def _agents(asked: Asked) -> list[str]:
@@ -132,36 +166,22 @@ def _noun(operation: str) -> str:
     return operation
 
 
-def _model(asked: Asked, model: str) -> list[str]:
-    """The ARN of a model named by ARN, name or id. An inference profile needs the model behind it too."""
-    if arns.is_arn(model):
-        return [model]
-    # Names given by customers hold no point and no colon, ids of foundation models do.
-    for kind in () if {".", ":"} & set(model) else _NAMED:
-        known = asked.find(kind, model)
-        if known:
-            return [known]
-    if _PROFILE.match(model):
-        profile = arns.bedrock(asked.region, asked.account, f"inference-profile/{model}")
-        return [profile, arns.foundation_model(asked.region, model.partition(".")[2])]
-    if _ID_IN_ARN.match(model):
-        return [arns.bedrock(asked.region, asked.account, f"provisioned-model/{model}")]
-    return [arns.foundation_model(asked.region, model)]
+def _ids_of_base(asked: Asked, member: str) -> tuple[str, ...]:
+    """The ids of the base model, which stand in the ARNs of jobs and custom models. The full one is what they hold."""
+    thing = named(asked, member)
+    base = thing.foundation
+    if thing.kind == "custom-model":
+        parent = asked.find(thing.kind, thing.arn)
+        base = asked.foundation(json.loads(parent.document)["baseId"]) if isinstance(parent, Row) else None
+    if base is not None:
+        return tuple(dict.fromkeys((base.names[-1], *base.names)))
+    tail = thing.arn.partition("/")[2]
+    return (tail if thing.kind == FOUNDATION else tail.rpartition("/")[0],)
 
 
-def _base_id(model: str) -> str:
-    """The base model's id and a slash, which stand before the new id in ARNs of jobs and custom models."""
-    own = arns.parse(model)
-    if own is None:
-        return f"{model}/"
-    if own.kind == "foundation-model":
-        return f"{own.tail}/"
-    return f"{own.tail.partition('/')[0]}/" if own.kind == "custom-model" else ""
-
-
-def _context(asked: Asked, resources: list[str]) -> dict[str, str]:
+def _context(asked: Asked, touched: list[Need]) -> dict[str, str]:
     """Bedrock's own condition keys: the profile on whose account a model is invoked, and the guardrail in its way."""
-    profiles = [each for each in resources if "inference-profile/" in each]
+    profiles = [each.resource for each in touched if "inference-profile/" in each.resource]
     context = {"bedrock:InferenceProfileArn": profiles[0]} if profiles else {}
     config = asked.params.get("guardrailConfig") or asked.params
     identifier, version = config.get("guardrailIdentifier"), config.get("guardrailVersion")

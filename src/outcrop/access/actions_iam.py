@@ -38,7 +38,8 @@ def _resource(asked: Asked) -> str:
     if params.get("AllUsers"):
         return "*"
     if operation == "GetAccessKeyLastUsed":
-        return asked.find("access-key", str(params["AccessKeyId"])) or "*"
+        owner = asked.find("access-key", str(params["AccessKeyId"]))
+        return owner.arn if owner is not None else "*"
     if operation == "SimulatePrincipalPolicy":
         return str(params["PolicySourceArn"])
     if operation == "CreateServiceLinkedRole":
@@ -59,5 +60,6 @@ def _identity(asked: Asked) -> str | None:
         if isinstance(name, str):
             is_new = asked.operation == f"Create{kind.capitalize()}"
             known = None if is_new else asked.find(kind, name)
-            return known or arn_of(asked.account, kind, str(asked.params.get("Path", "/")), name)
+            path = str(asked.params.get("Path", "/"))
+            return known.arn if known is not None else arn_of(asked.account, kind, path, name)
     return None

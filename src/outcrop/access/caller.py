@@ -1,6 +1,6 @@
 """Who asks, and the secret that proves it: the values that the door and this room hand to each other."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -66,6 +66,10 @@ class Request(Protocol):
     @property
     def started(self) -> float:
         """When the request came in, of `time.monotonic()`."""
+
+    @property
+    def found(self) -> MutableMapping[tuple[str, str], Any]:
+        """What was looked up for it, by kind and spelling: what is decided on is what is used."""
 
     @property
     def line(self) -> Hashable | None:

@@ -7,7 +7,7 @@ from outcrop.access.actions_s3 import TAGGED_OBJECT_ACTIONS
 from outcrop.access.attachments import Attachments
 from outcrop.access.caller import Asker
 from outcrop.access.documents import Policy, parse
-from outcrop.access.evaluation import SEVERITY, Context, Decision, evaluate, normalized
+from outcrop.access.evaluation import SEVERITY, Context, Decision, decide, normalized
 from outcrop.access.memory import Memory, Remembered, Subject, Terms, Verdict
 from outcrop.access.names import is_temporary_key
 from outcrop.access.needs import Need
@@ -81,7 +81,7 @@ class Decisions:
     ) -> Verdict:
         keys = subject.keys.union(*(policy.keys for policy in terms.limits)) if terms.limits else subject.keys
         about = self._about_request(subject, terms, keys, need, context) if keys else {}
-        question = (who, need.action, need.resource, tuple(about.items()))
+        question = (who, need.matter, tuple(about.items()))
         verdict = memory.verdicts.get(question, lambda _question: _decided(subject, terms.limits, need, about))
         assert verdict is not None, "every question has an answer"
         return verdict
@@ -142,10 +142,7 @@ def _decided(subject: Subject, limits: tuple[Policy, ...], need: Need, about: Co
     kinds = [("identity-based", subject.policies)]
     kinds += [("permissions boundary", (subject.boundary,))] if subject.boundary is not None else []
     kinds += [("session", limits)] if limits else []
-    verdicts = [
-        Verdict(decision=evaluate(policies, action=need.action, resource=need.resource, context=about), by=by)
-        for by, policies in kinds
-    ]
+    verdicts = [Verdict(decision=decide(policies, need.matter, about), by=by) for by, policies in kinds]
     return min(verdicts, key=lambda each: SEVERITY[each.decision])
 
 
@@ -169,9 +166,8 @@ def refused(caller: Asker, need: Need, verdict: Verdict) -> Denied:
     """The refusal in AWS's sentence: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
     where = ""
     if need.resource != "*":
-        where = (
-            f' on resource: "{need.resource}"' if need.action.startswith("s3:") else f" on resource: {need.resource}"
-        )
+        shown = need.shown or need.resource
+        where = f' on resource: "{shown}"' if need.action.startswith("s3:") else f" on resource: {shown}"
     if verdict.decision is Decision.DENIED_EXPLICITLY:
         article = "an" if verdict.by[0] in "aeiou" else "a"
         why = f"with an explicit deny in {article} {verdict.by}{_POLICY.get(verdict.by, ' policy')}"

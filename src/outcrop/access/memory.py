@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from outcrop.access.caller import Credential
 from outcrop.access.changes import Changes
 from outcrop.access.documents import Policy
-from outcrop.access.evaluation import Decision
+from outcrop.access.evaluation import Decision, Matter
 from outcrop.access.patterns import Values
 from outcrop.access.records import Identity
 
@@ -79,8 +79,8 @@ class Terms:
     "The condition keys that its marks give; they stand before those of its identity."
 
 
-Question = tuple[str, str, str, tuple[tuple[str, Values], ...]]
-"Who (identity and session), action, resource, and the values of all condition keys that the policies read."
+Question = tuple[str, Matter, tuple[tuple[str, Values], ...]]
+"Who (identity and session), what it is about, and the values of all condition keys that the policies read."
 
 
 Repeated = tuple[str, str, Hashable]

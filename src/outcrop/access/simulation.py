@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from outcrop.access.documents import Policy, parse
-from outcrop.access.evaluation import SEVERITY, Context, Decision, evaluate, normalized, speaks_about
+from outcrop.access.evaluation import SEVERITY, Context, Decision, Matter, evaluate, normalized, speaks_about
 from outcrop.access.patterns import Values
 
 
@@ -48,4 +48,5 @@ def simulate(
 
 
 def _speaks(policy: Policy, action: str, resource: str, values: Mapping[str, Values]) -> bool:
-    return any(speaks_about(each, action, resource, values, variables=policy.variables) for each in policy.statements)
+    matter = Matter((action,), (resource,))
+    return any(speaks_about(each, matter, values, variables=policy.variables) for each in policy.statements)

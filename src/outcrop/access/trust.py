@@ -6,7 +6,7 @@ from enum import Enum
 
 from outcrop import arn as arns
 from outcrop.access.documents import Effect, Policy, Principals
-from outcrop.access.evaluation import Context, normalized, speaks_about
+from outcrop.access.evaluation import Context, Matter, normalized, speaks_about
 from outcrop.access.patterns import Values
 
 ASSUME_ROLE = "sts:AssumeRole"
@@ -42,7 +42,7 @@ def trust(policy: Policy, principal: Principal, *, action: str = ASSUME_ROLE, co
     found: set[Trust] = set()
     for statement in policy.statements:
         assert statement.principals is not None, "a trust policy was parsed as an identity policy"
-        if not speaks_about(statement, action, "", values, variables=policy.variables):
+        if not speaks_about(statement, Matter((action,), ()), values, variables=policy.variables):
             continue
         naming = _naming(statement.principals, principal)
         if naming is not Trust.NONE:

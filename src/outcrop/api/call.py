@@ -74,6 +74,8 @@ class Call:
     "When the request came in, of `time.monotonic()`."
     line: Hashable | None = None
     "Stands for service, operation and parameters of a request that is nothing but its first line, and comes again."
+    found: dict[tuple[str, str], Any] = field(default_factory=dict)
+    "What its identifiers were found to stand for when it was authorized; read it through `api/named.py`."
     trailers: Mapping[str, str] = field(default_factory=dict)
     "Headers sent after the upload; complete once `body` has ended."
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from outcrop.api.call import Answered, Call, Handler, quick
 from outcrop.api.listing import model_arn, page
+from outcrop.api.named import resource_of
 from outcrop.api.platform import Platform
 from outcrop.catalog import custom_models
 from outcrop.customization import imported
@@ -34,7 +35,7 @@ def create_custom_model(platform: Platform, call: Call) -> Answered:
 
 @quick
 def get_custom_model(platform: Platform, call: Call) -> Answered:
-    model = platform.models.find(call.region, call.params["modelIdentifier"])
+    model = resource_of(platform, call, "modelIdentifier", "custom model")
     return {
         "modelArn": model.arn,
         "modelName": model.name,
@@ -61,7 +62,7 @@ def list_custom_models(platform: Platform, call: Call) -> Answered:
 
 
 def delete_custom_model(platform: Platform, call: Call) -> Answered:
-    model = platform.models.find(call.region, call.params["modelIdentifier"])
+    model = resource_of(platform, call, "modelIdentifier", "custom model")
     users = [row.name or row.arn for row in platform.deployments.of_model(model.arn)]
     users += [
         row.name or row.arn

@@ -4,12 +4,14 @@ from typing import Any
 
 from outcrop.api.call import Answered, Call, Derived, Handler, quick
 from outcrop.api.listing import moment, page
+from outcrop.api.named import look, row_of
 from outcrop.api.platform import Platform
 from outcrop.customization import request
 from outcrop.jobs import jobs
 from outcrop.jobs.states import JobStatus
 from outcrop.store.resources import Resource
 
+_NOUN = "model customization job"
 _ECHOED = (
     "clientRequestToken",
     "roleArn",
@@ -28,13 +30,20 @@ _ECHOED = (
 
 
 def create_model_customization_job(platform: Platform, call: Call) -> Answered:
-    created = request.create(platform.customization, call.params, region=call.region, account=platform.account)
+    created = request.create(
+        platform.customization,
+        call.params,
+        base=platform.access.named(call, "baseModelIdentifier"),
+        parent=look(platform, call, "baseModelIdentifier"),
+        region=call.region,
+        account=platform.account,
+    )
     return {"jobArn": created}
 
 
 @quick
 def get_model_customization_job(platform: Platform, call: Call) -> Answered:
-    row = platform.customization.jobs.row(call.region, call.params["jobIdentifier"])
+    row = row_of(platform, call, "jobIdentifier", _NOUN)
     return Derived(row, lambda: _job(row.resource()))
 
 
@@ -59,7 +68,8 @@ def list_model_customization_jobs(platform: Platform, call: Call) -> Answered:
 
 
 def stop_model_customization_job(platform: Platform, call: Call) -> Answered:
-    platform.customization.jobs.request_stop(call.region, call.params["jobIdentifier"])
+    job = row_of(platform, call, "jobIdentifier", _NOUN)
+    platform.customization.jobs.request_stop(call.region, job.arn)
     return {}
 
 

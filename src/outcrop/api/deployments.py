@@ -5,9 +5,10 @@ from typing import Any
 from outcrop.api.call import Answered, Call, Handler, quick
 from outcrop.api.idempotent import once
 from outcrop.api.listing import page
+from outcrop.api.named import look, resource_of
 from outcrop.api.platform import Platform
 from outcrop.deployments.records import ON_DEMAND, SERVING, UPDATING
-from outcrop.errors import Invalid, NotFound
+from outcrop.errors import Invalid
 from outcrop.store.resources import Resource
 from outcrop.store.tags import tags_of
 
@@ -25,7 +26,7 @@ def create_custom_model_deployment(platform: Platform, call: Call) -> Answered:
             name=params["modelDeploymentName"],
             region=call.region,
             account=platform.account,
-            model_arn=_existing_model(platform, call, params["modelArn"]),
+            model_arn=_existing_model(platform, call),
             details={"description": params.get("description")},
         )
         platform.store.tags.put(row.arn, tags)
@@ -65,7 +66,7 @@ def list_custom_model_deployments(platform: Platform, call: Call) -> Answered:
 
 def update_custom_model_deployment(platform: Platform, call: Call) -> Answered:
     row = _find(platform, call)
-    model_arn = _existing_model(platform, call, call.params["modelArn"])
+    model_arn = _existing_model(platform, call)
     platform.deployments.point_to(row, model_arn)
     return {"customModelDeploymentArn": row.arn}
 
@@ -76,14 +77,14 @@ def delete_custom_model_deployment(platform: Platform, call: Call) -> Answered:
 
 
 def _find(platform: Platform, call: Call) -> Resource:
-    return platform.deployments.find(ON_DEMAND, call.region, call.params["customModelDeploymentIdentifier"])
+    return resource_of(platform, call, "customModelDeploymentIdentifier", "custom model deployment")
 
 
-def _existing_model(platform: Platform, call: Call, identifier: str) -> str:
-    try:
-        return platform.models.find(call.region, identifier).arn
-    except NotFound as error:
-        raise Invalid(f"modelArn: there is no custom model {identifier}.") from error
+def _existing_model(platform: Platform, call: Call) -> str:
+    model = look(platform, call, "modelArn")
+    if model is None:
+        raise Invalid(f"modelArn: there is no custom model {call.params['modelArn']}.")
+    return model.arn
 
 
 def _status(row: Resource) -> str:

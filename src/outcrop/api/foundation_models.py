@@ -19,8 +19,8 @@ def list_foundation_models(platform: Platform, call: Call) -> Answered:
 
 def get_foundation_model(platform: Platform, call: Call) -> Answered:
     identifier = call.params["modelIdentifier"]
-    model = platform.catalog.find(identifier)
-    if model is None or model.folder is None:
+    model = platform.access.named(call, "modelIdentifier").foundation
+    if not isinstance(model, BaseModel) or model.folder is None:
         raise NotFound(
             f"The foundation model {identifier} was not found. (`outcrop models` lists those of this machine.)"
         )

@@ -13,6 +13,7 @@ from anyio import to_thread
 from outcrop.access.access import Access
 from outcrop.access.caller import Credential
 from outcrop.api.call import Call
+from outcrop.catalog.catalog import Catalog
 from outcrop.clock import Clock
 from outcrop.settings import Settings
 from outcrop.store.store import Store
@@ -20,7 +21,6 @@ from outcrop.store.store import Store
 if TYPE_CHECKING:
     from outcrop.api.rooms import Rooms
     from outcrop.buckets.buckets import Buckets
-    from outcrop.catalog.catalog import Catalog
     from outcrop.catalog.custom_models import CustomModels
     from outcrop.customization.context import Context
     from outcrop.deployments.records import Deployments
@@ -62,6 +62,7 @@ class Platform:
     "Raises Denied when the caller may not make this call."
     health: Callable[[], dict[str, Any]]
     "What GET /health answers, as JSON."
+    catalog: Catalog
     _once: _Once = field(default_factory=_Once)
 
     @classmethod
@@ -69,8 +70,13 @@ class Platform:
         """Raises MachineTrouble when the home cannot be used."""
         store = Store.open(settings)
         once = _Once()
+        catalog = Catalog(settings.home)
         access = Access.open(
-            store, settings, clock, object_tags=lambda arn: once.buckets_of(store, clock).tags_by_arn(arn)
+            store,
+            settings,
+            clock,
+            object_tags=lambda arn: once.buckets_of(store, clock).tags_by_arn(arn),
+            foundation=catalog.find,
         )
         return cls(
             settings=settings,
@@ -81,6 +87,7 @@ class Platform:
             secret_for=access.secret_for,
             authorize=access.authorize,
             health=health,
+            catalog=catalog,
             _once=once,
         )
 
@@ -102,6 +109,7 @@ class Platform:
                     clock=self.clock,
                     access=self.access,
                     buckets=self.buckets,
+                    catalog=self.catalog,
                 )
             return self._once.rooms
 
@@ -112,10 +120,6 @@ class Platform:
     @property
     def customization(self) -> "Context":
         return self.rooms().customization
-
-    @property
-    def catalog(self) -> "Catalog":
-        return self.customization.catalog
 
     @property
     def models(self) -> "CustomModels":

@@ -34,8 +34,16 @@ class Rooms:
     reconciler: Reconciler
 
     @classmethod
-    def open(cls, *, settings: Settings, store: Store, clock: Clock, access: Access, buckets: Buckets) -> Self:
-        catalog = Catalog(settings.home)
+    def open(
+        cls,
+        *,
+        settings: Settings,
+        store: Store,
+        clock: Clock,
+        access: Access,
+        buckets: Buckets,
+        catalog: Catalog,
+    ) -> Self:
         models = CustomModels(store, clock, settings.models)
         engines = Engines(store, clock, settings)
         clients = Clients(engines, models)
@@ -53,7 +61,7 @@ class Rooms:
         return cls(
             customization=customization,
             deployments=deployments,
-            targets=Targets(catalog, models, deployments, clients),
+            targets=Targets(catalog, models, clients),
             clients=clients,
             reconciler=Reconciler(deployments, engines, clients, catalog, models),
         )

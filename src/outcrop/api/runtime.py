@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from anyio import to_thread
+
 from outcrop.api.call import Answer, Answered, Call, Handler, Streamed
+from outcrop.api.named import look
 from outcrop.errors import Invalid
 from outcrop.invocation import converse, count_tokens, invoke
 from outcrop.invocation.target import Target
@@ -57,7 +60,12 @@ async def _prepare_invoke(platform: "Platform", call: Call) -> invoke.Prepared:
 
 
 async def _target(platform: "Platform", call: Call) -> Target:
-    return await platform.targets.resolve(call, call.params["modelId"])
+    return await to_thread.run_sync(_find_target, platform, call)
+
+
+def _find_target(platform: "Platform", call: Call) -> Target:
+    thing, row = platform.access.named(call, "modelId"), look(platform, call, "modelId")
+    return platform.targets.resolve(call.params["modelId"], thing, row)
 
 
 OPERATIONS: dict[str, Handler] = {

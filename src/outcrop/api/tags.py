@@ -1,8 +1,8 @@
 """Tags of Bedrock's resources: by ARN in the body."""
 
 from outcrop.api.call import Answered, Call, Handler
+from outcrop.api.named import row_of
 from outcrop.api.platform import Platform
-from outcrop.errors import NotFound
 from outcrop.store.tags import tags_of
 
 
@@ -24,10 +24,7 @@ def list_tags_for_resource(platform: Platform, call: Call) -> Answered:
 
 
 def _existing(platform: Platform, call: Call) -> str:
-    wanted: str = call.params["resourceARN"]
-    if platform.store.resources.get(wanted) is None:
-        raise NotFound(f"The resource {wanted} was not found.")
-    return wanted
+    return row_of(platform, call, "resourceARN", "resource").arn
 
 
 OPERATIONS: dict[str, Handler] = {

@@ -7,7 +7,9 @@ from outcrop import arn
 from outcrop.api.call import Answered, Call, Handler, quick
 from outcrop.api.idempotent import once
 from outcrop.api.listing import model_arn, moment, page
+from outcrop.api.named import look, resource_of
 from outcrop.api.platform import Platform
+from outcrop.catalog.base_model import BaseModel
 from outcrop.deployments.records import CREATING, THROUGHPUT
 from outcrop.errors import Conflict, Invalid
 from outcrop.store.resources import Resource
@@ -23,7 +25,7 @@ def create_provisioned_model_throughput(platform: Platform, call: Call) -> Answe
     until = platform.clock.now() + _COMMITMENTS[commitment] if commitment else None
 
     def create() -> dict[str, Any]:
-        desired, foundation_arn = _model(platform, call, params["modelId"])
+        desired, foundation_arn = _model(platform, call, "modelId")
         row = platform.deployments.create(
             THROUGHPUT,
             name=params["provisionedModelName"],
@@ -59,7 +61,7 @@ def update_provisioned_model_throughput(platform: Platform, call: Call) -> Answe
     row = _find(platform, call)
     desired = row.document["desiredModelArn"]
     if "desiredModelId" in call.params:
-        desired, foundation_arn = _model(platform, call, call.params["desiredModelId"])
+        desired, foundation_arn = _model(platform, call, "desiredModelId")
         if foundation_arn != row.document["foundationModelArn"]:
             raise Invalid(f"desiredModelId: {desired} is not of the same base model as {row.name}.")
     platform.deployments.point_to(row, desired, name=call.params.get("desiredProvisionedModelName"))
@@ -76,16 +78,20 @@ def delete_provisioned_model_throughput(platform: Platform, call: Call) -> Answe
 
 
 def _find(platform: Platform, call: Call) -> Resource:
-    return platform.deployments.find(THROUGHPUT, call.region, call.params["provisionedModelId"])
+    return resource_of(platform, call, "provisionedModelId", "provisioned model throughput")
 
 
-def _model(platform: Platform, call: Call, identifier: str) -> tuple[str, str]:
+def _model(platform: Platform, call: Call, member: str) -> tuple[str, str]:
     """ARNs of the model and of the foundation model below it."""
-    custom = platform.models.look(call.region, identifier)
+    custom = look(platform, call, member)
     if custom is not None:
         return custom.arn, custom.document["foundationModelArn"]
-    foundation = arn.foundation_model(call.region, platform.catalog.usable(identifier).full_id)
+    foundation = arn.foundation_model(call.region, _base(platform, call, member).full_id)
     return foundation, foundation
+
+
+def _base(platform: Platform, call: Call, member: str) -> BaseModel:
+    return platform.catalog.with_weights(platform.access.named(call, member).foundation, call.params[member])
 
 
 def _members(row: Resource) -> dict[str, Any]:

@@ -54,8 +54,11 @@ class Catalog:
 
     def usable(self, identifier: str) -> BaseModel:
         """The entry named, with weights. Raises Invalid in Bedrock's words, then ours."""
-        entry = self.find(identifier)
-        if entry is None:
+        return self.with_weights(self.find(identifier), identifier)
+
+    def with_weights(self, entry: object, identifier: str) -> BaseModel:
+        """The entry that `identifier` was found to name, if its weights are here. Raises Invalid, as `usable`."""
+        if not isinstance(entry, BaseModel):
             raise Invalid(
                 f"The provided model identifier is invalid. ({identifier!r} is not in the catalogue; "
                 "`outcrop models` lists it.)"

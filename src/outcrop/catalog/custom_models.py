@@ -58,15 +58,9 @@ class CustomModels:
         self._resources.add(row)
 
     def look(self, region: str, identifier: str) -> Resource | None:
-        """The custom model with this ARN, name, or `base id/id`; None when there is none."""
-        if arn.is_arn(identifier):
-            found = self._resources.get(identifier)
-        elif "/" in identifier:
-            ending = f":custom-model/{identifier}"
-            rows = self._resources.all(KIND)
-            found = next((row for row in rows if row.region == region and row.arn.endswith(ending)), None)
-        else:
-            found = self._resources.find(KIND, region, identifier)
+        """The custom model with this ARN or name; None when there is none."""
+        by_arn = arn.is_arn(identifier)
+        found = self._resources.get(identifier) if by_arn else self._resources.find(KIND, region, identifier)
         return found if found is not None and found.kind == KIND else None
 
     def find(self, region: str, identifier: str) -> Resource:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from outcrop.access.named import Named
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
@@ -21,12 +22,11 @@ class Start:
     "How the custom model was trained."
 
 
-def resolve(catalog: Catalog, models: CustomModels, *, region: str, identifier: str) -> Start:
-    """The start that `baseModelIdentifier` names. Raises Invalid."""
-    parent = models.look(region, identifier)
+def resolve(catalog: Catalog, models: CustomModels, *, identifier: str, base: Named, parent: Resource | None) -> Start:
+    """The start that `baseModelIdentifier` was found to name. Raises Invalid."""
     if parent is None:
         if ":custom-model/" in identifier:
             raise Invalid(f"The provided model identifier is invalid. (There is no custom model {identifier}.)")
-        return Start(base=catalog.usable(identifier), parent=None, method=None)
-    base = models.network_below(catalog.usable(parent.document["baseId"]), parent.arn)
-    return Start(base=base, parent=parent, method=method_of(models.folder(parent.arn)))
+        return Start(base=catalog.with_weights(base.foundation, identifier), parent=None, method=None)
+    below = models.network_below(catalog.usable(parent.document["baseId"]), parent.arn)
+    return Start(base=below, parent=parent, method=method_of(models.folder(parent.arn)))

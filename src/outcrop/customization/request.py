@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from outcrop import arn
+from outcrop.access.named import Named
 from outcrop.buckets.names import parse_s3_uri
 from outcrop.catalog import custom_models
 from outcrop.catalog.base_model import BaseModel, Customization
@@ -17,14 +18,18 @@ from outcrop.errors import Invalid
 from outcrop.jobs import jobs
 from outcrop.network import headers
 from outcrop.store.idempotency import digest_of
+from outcrop.store.resources import Resource
 from outcrop.store.tags import check_number, tags_of
 
 _MAX_VALIDATORS = 10
 
 
-def create(context: Context, params: Mapping[str, Any], *, region: str, account: str) -> str:
+def create(
+    context: Context, params: Mapping[str, Any], *, base: Named, parent: Resource | None, region: str, account: str
+) -> str:
     """Check the request, write the job's row, and return its ARN; a worker takes it from there.
 
+    `base` and `parent` are what `baseModelIdentifier` was found to name: a foundation model, or a custom model's row.
     The same clientRequestToken gets the first ARN again. Raises Invalid.
     """
     token, scope = params.get("clientRequestToken"), f"{region}:CreateModelCustomizationJob"
@@ -33,7 +38,8 @@ def create(context: Context, params: Mapping[str, Any], *, region: str, account:
         return str(before["jobArn"])
     tags = tags_of("jobTags", params.get("jobTags"))
     model_tags = tags_of("customModelTags", params.get("customModelTags"))
-    start = base_of.resolve(context.catalog, context.models, region=region, identifier=params["baseModelIdentifier"])
+    identifier = params["baseModelIdentifier"]
+    start = base_of.resolve(context.catalog, context.models, identifier=identifier, base=base, parent=parent)
     job_arn = arn.bedrock(region, account, f"{jobs.KIND}/{start.base.full_id}/{arn.new_id()}")
     document = _document(context, params, start, job_arn=job_arn, region=region)
     check_number(document["modelArn"], model_tags)

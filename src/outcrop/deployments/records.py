@@ -48,25 +48,6 @@ class Deployments:
         except NameTaken as error:
             raise Invalid(f"The provided name {name} is currently in use. Choose another name.") from error
 
-    def look(self, kind: str, region: str, identifier: str) -> Resource | None:
-        """The deployment with this ARN, id or name."""
-        resources = self._store.resources
-        found = resources.get(identifier) if arn.is_arn(identifier) else resources.find(kind, region, identifier)
-        if found is None and not arn.is_arn(identifier):
-            ending = f":{kind}/{identifier}"
-            found = next(
-                (row for row in resources.all(kind) if row.arn.endswith(ending) and row.region == region), None
-            )
-        return found if found is not None and found.kind == kind else None
-
-    def find(self, kind: str, region: str, identifier: str) -> Resource:
-        """As `look`. Raises NotFound."""
-        found = self.look(kind, region, identifier)
-        if found is None:
-            what = "custom model deployment" if kind == ON_DEMAND else "provisioned model throughput"
-            raise NotFound(f"The {what} {identifier} was not found.")
-        return found
-
     def point_to(self, row: Resource, model_arn: str, *, name: str | None = None) -> Resource:
         """Let a serving deployment go over to another model. Raises Conflict for one that does not serve."""
         if row.status != SERVING[row.kind]:

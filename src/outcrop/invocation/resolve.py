@@ -1,83 +1,52 @@
 """From a modelId to the engine that answers it: base models, deployments, provisioned throughput; by ARN or name."""
 
-import re
 from pathlib import Path
-from typing import Protocol
 
-from anyio import to_thread
-
-from outcrop import arn
+from outcrop.access.named import Named
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.deployments.clients import Clients
-from outcrop.deployments.records import CREATING, FAILED, ON_DEMAND, THROUGHPUT, Deployments
+from outcrop.deployments.records import CREATING, FAILED, ON_DEMAND, THROUGHPUT
 from outcrop.errors import Invalid, NotFound, NotReady
 from outcrop.invocation.target import Target
 from outcrop.store.resources import Resource
 from outcrop.tokens.prompt_format import PromptFormat, format_of_base
 from outcrop.tokens.tokenizer import Tokenizer
 
-# Inference profiles of the service put the place before the id; here there is one place.
-_PROFILE = re.compile(r"^(us|eu|apac|jp|au|global|us-gov)\.")
-
-
-class Regional(Protocol):
-    """What is asked of a call: which region it names."""
-
-    @property
-    def region(self) -> str: ...
+_DEPLOYED = {ON_DEMAND: "custom model deployment", THROUGHPUT: "provisioned model throughput"}
 
 
 class Targets:
     """Finds targets; tokenizers stay open between requests."""
 
-    def __init__(self, catalog: Catalog, models: CustomModels, deployments: Deployments, clients: Clients) -> None:
+    def __init__(self, catalog: Catalog, models: CustomModels, clients: Clients) -> None:
         self._catalog = catalog
         self._models = models
-        self._deployments = deployments
         self._clients = clients
         self._tokenizers: dict[Path, Tokenizer] = {}
 
-    async def resolve(self, call: Regional, model_id: str) -> Target:
-        """Raises Invalid, NotFound or NotReady, in Bedrock's words."""
-        return await to_thread.run_sync(self._resolve, call.region, model_id)
-
-    def _resolve(self, region: str, model_id: str) -> Target:
-        deployment = self._deployment(region, model_id)
-        if deployment is None:
-            return self._target(model_id, self._base(region, model_id), None)
-        _check_serving(deployment)
-        model_arn = deployment.document["modelArn"]
-        custom = self._models.look(region, model_arn)
+    def resolve(self, model_id: str, thing: Named, row: Resource | None) -> Target:
+        """The target of what `model_id` was found to name. Raises Invalid, NotFound or NotReady, in Bedrock's words."""
+        if thing.kind not in _DEPLOYED:
+            return self._target(model_id, self._base(model_id, thing, row), None)
+        if row is None:
+            raise NotFound(f"The {_DEPLOYED[thing.kind]} {model_id} was not found.")
+        _check_serving(row)
+        model_arn = row.document["modelArn"]
+        custom = self._models.look(row.region, model_arn)
         if custom is None:
             return self._target(model_id, self._catalog.usable(model_arn), None)
         base = self._catalog.usable(custom.document["baseId"])
         return self._target(model_id, self._models.network_below(base, custom.arn), custom)
 
-    def _deployment(self, region: str, model_id: str) -> Resource | None:
-        if (parsed := arn.parse(model_id)) is not None:
-            if parsed.kind not in (ON_DEMAND, THROUGHPUT):
-                return None
-            return self._deployments.find(parsed.kind, region, model_id)
-        if self._catalog.find(model_id) is not None:
-            return None
-        return self._deployments.look(THROUGHPUT, region, model_id) or self._deployments.look(
-            ON_DEMAND, region, model_id
-        )
-
-    def _base(self, region: str, model_id: str) -> BaseModel:
-        if self._models.look(region, model_id) is not None:
+    def _base(self, model_id: str, thing: Named, row: Resource | None) -> BaseModel:
+        if row is not None:
             raise Invalid(
                 f"Invocation of model ID {model_id} with on-demand throughput isn’t supported. Retry your request with "
                 "the ID or ARN of an inference profile that contains this model."
             )
-        parsed = arn.parse(model_id)
-        if parsed is not None and parsed.kind == "inference-profile":
-            model_id = parsed.tail
-        return self._catalog.usable(
-            _PROFILE.sub("", model_id) if parsed is None or parsed.kind == "inference-profile" else model_id
-        )
+        return self._catalog.with_weights(thing.foundation, model_id)
 
     def _target(self, model_id: str, base: BaseModel, custom: Resource | None) -> Target:
         assert base.folder is not None

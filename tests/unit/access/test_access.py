@@ -36,6 +36,7 @@ class Asking:
     secure: bool = False
     started: float = math.inf
     line: Hashable | None = None
+    found: dict[tuple[str, str], Any] = field(default_factory=dict)
 
 
 BEDROCK = trusting({"Service": "bedrock.amazonaws.com"})

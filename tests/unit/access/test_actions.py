@@ -1,5 +1,6 @@
 """Which actions and resources a request needs permission for, as AWS documents."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -19,6 +20,13 @@ KNOWN = {
 }
 
 
+@dataclass(frozen=True)
+class Arned:
+    """A row, as far as decisions look at one."""
+
+    arn: str
+
+
 def needed(service: str, operation: str, params: dict[str, Any]) -> list[tuple[str, str]]:
     asked = Asked(
         service=service,
@@ -26,7 +34,7 @@ def needed(service: str, operation: str, params: dict[str, Any]) -> list[tuple[s
         params=params,
         region="eu-west-1",
         account=ACCOUNT,
-        find=lambda kind, name: KNOWN.get((kind, name)),
+        find=lambda kind, name: Arned(KNOWN[kind, name]) if (kind, name) in KNOWN else None,
         caller_arn=f"arn:aws:iam::{ACCOUNT}:user/jane",
     )
     return [(need.action, need.resource) for need in needs(asked)]
@@ -358,7 +366,7 @@ def test_every_operation_and_member_in_the_tables_is_in_the_service_models() -> 
         assert shapes[0] is not None, f"{operation} takes nothing"
         return set(shapes[0].members)
 
-    for operation, member in actions_bedrock.MODELS.items():
+    for operation, (member, _) in actions_bedrock.MODELS.items():
         assert member in members(operation), operation
     for operation in actions_bedrock.NEW:
         assert members(operation)

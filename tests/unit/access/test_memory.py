@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -40,6 +40,7 @@ class Asking:
     secure: bool = False
     started: float = math.inf
     line: Hashable | None = None
+    found: dict[tuple[str, str], Any] = field(default_factory=dict)
 
 
 @pytest.fixture
@@ -188,7 +189,7 @@ def test_a_name_that_comes_to_mean_another_thing_is_looked_up_again(
     store.resources.remove(first)
     name(second)
     with pytest.raises(Denied):
-        access.authorize(asking)
+        access.authorize(replace(asking, found={}))
 
 
 def test_what_was_read_since_a_request_came_in_holds_for_it_and_not_for_the_next(

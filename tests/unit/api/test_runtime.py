@@ -30,21 +30,32 @@ class OneTarget:
 
     target: Target
 
-    async def resolve(self, call: Call, model_id: str) -> Target:
-        assert (call.region, model_id) == ("us-east-1", "arn:custom")
+    def resolve(self, model_id: str, _thing: object, _row: None) -> Target:
+        assert model_id == "arn:custom"
         return self.target
+
+
+class OneAccess:
+    """Access of a house where nobody asks what a name stands for."""
+
+    def named(self, _call: Call, _member: str) -> object:
+        return None
+
+    def row(self, _call: Call, _member: str) -> None:
+        return None
 
 
 @dataclass(frozen=True)
 class OnePlatform:
     targets: OneTarget
+    access: OneAccess
     clock: Clock
 
 
 class House:
     def __init__(self, target: Target, engine: EngineDouble) -> None:
         self.engine = engine
-        self._platform: Any = OnePlatform(OneTarget(target), MovableClock())
+        self._platform: Any = OnePlatform(OneTarget(target), OneAccess(), MovableClock())
 
     async def call(self, operation: str, **params: Any) -> Any:
         call = Call(
