@@ -14,6 +14,7 @@ from typing import Self
 from outcrop import arn as arns
 from outcrop.access import actions_bedrock, installation
 from outcrop.access.actions import needs, tag_keys_in, tags_in
+from outcrop.access.actions_iam import ACCESS_KEY
 from outcrop.access.aliases import Aliases
 from outcrop.access.attachments import Attachments
 from outcrop.access.caller import Credential, Request
@@ -41,7 +42,10 @@ from outcrop.store.resources import Row
 from outcrop.store.store import Store
 
 BEDROCK = "bedrock.amazonaws.com"
+_IAM = "arn:aws:iam:"
 _NOTHING: Mapping[str, str] = {}
+_IDENTITIES = tuple(kind.value for kind in Kind)
+_NAMED_IN_IAM = (*_IDENTITIES, ACCESS_KEY)
 _DECIDED_LATER = {("sts", "AssumeRole"), ("s3", "DeleteObjects")}
 """By Sessions.assume_role, together with the role's trust policy; object by object, by `Access.refusals`."""
 
@@ -85,7 +89,7 @@ class Access:
             attachments=rooms.attachments,
             marks=rooms.credentials.marks,
             remembered=Remembered(records.changes, lambda: is_writing(store.engine)),
-            tags_of=store.tags.get,
+            tags_of=lambda arn: records.tags_of(arn) if arn.startswith(_IAM) else store.tags.get(arn),
             object_tags=object_tags,
             clock=clock,
             account=rooms.account,
@@ -205,6 +209,16 @@ class Access:
         row = call.found[key]
         return row if isinstance(row, Row) else None
 
+    def assert_same(self, call: Request) -> None:
+        """Raises ConcurrentModification when a name of IAM means something else than when it was decided on."""
+        for (kind, name), found in call.found.items():
+            if kind not in _NAMED_IN_IAM:
+                continue
+            now = self._find(call.region, kind, name)
+            if (now and now.arn) != (found and found.arn):
+                sentence = f"The {kind} {name} was changed by another request meanwhile. Send this one again."
+                raise ServiceRefusal("ConcurrentModification", sentence, http_status=409)
+
     def _asked(self, call: Request, looked_up: list[str]) -> Asked:
         """`looked_up` takes the names of other rooms' rows that the needs of this call depend on."""
 
@@ -242,9 +256,9 @@ class Access:
 
     def _find(self, region: str, kind: str, name: str) -> Found | None:
         """What a spelling stands for: an identity, or a resource of the region by ARN, name or the ARN's end."""
-        if kind in (Kind.GROUP.value, Kind.ROLE.value, Kind.USER.value):
+        if kind in _IDENTITIES:
             return self.identities.records.identity(Kind(kind), name)
-        if kind == "access-key":
+        if kind == ACCESS_KEY:
             key = self.identities.records.key(name)
             return self.identities.records.identity_with_id(key.identity_id) if key else None
         resources = self.store.resources

@@ -10,6 +10,8 @@ from outcrop.access.names import arn_of
 from outcrop.access.needs import Asked, Need
 
 _LISTINGS = {"ListRoles": "role/", "ListUsers": "user/", "ListGroups": "group/"}
+ACCESS_KEY = "access-key"
+"""What `Asked.find` looks up the owner of."""
 _OWN = (
     "GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey",
     "ListServiceSpecificCredentials", "UpdateServiceSpecificCredential", "ResetServiceSpecificCredential",
@@ -28,7 +30,18 @@ def needs(asked: Asked) -> list[Need]:
         context["iam:PermissionsBoundary"] = str(params["PermissionsBoundary"])
     if "AWSServiceName" in params:
         context["iam:AWSServiceName"] = str(params["AWSServiceName"])
-    return [Need(action=f"iam:{operation}", resource=_resource(asked), context=context)]
+    return [Need(action=f"iam:{operation}", resource=_resource(asked), context=context, shown=_shown(asked))]
+
+
+def _shown(asked: Asked) -> str:
+    """What a refusal says of the resource: `user jane`, as IAM does, which does not tell whether there is one."""
+    if asked.operation == "GetAccessKeyLastUsed":
+        return f"access key {asked.params['AccessKeyId']}"
+    for kind in ("group", "role", "user"):
+        name = asked.params.get(f"{kind.capitalize()}Name")
+        if isinstance(name, str) and not asked.operation.startswith("Create"):
+            return f"{kind} {name}"
+    return ""
 
 
 def _resource(asked: Asked) -> str:
@@ -38,8 +51,8 @@ def _resource(asked: Asked) -> str:
     if params.get("AllUsers"):
         return "*"
     if operation == "GetAccessKeyLastUsed":
-        owner = asked.find("access-key", str(params["AccessKeyId"]))
-        return owner.arn if owner is not None else "*"
+        owner = asked.find(ACCESS_KEY, str(params["AccessKeyId"]))
+        return owner.arn if owner is not None else arns.iam(asked.account, "user/*")
     if operation == "SimulatePrincipalPolicy":
         return str(params["PolicySourceArn"])
     if operation == "CreateServiceLinkedRole":

@@ -3,11 +3,12 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 """
 
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from outcrop import arn as arns
 from outcrop.access.evaluation import Context
 from outcrop.access.needs import Asked, Need
+from outcrop.protocol.copy_sources import parse_copy_source
 
 ACTIONS = {
     "HeadBucket": "ListBucket",
@@ -68,6 +69,7 @@ ACTIONS = {
     "DeleteBucketOwnershipControls": "PutBucketOwnershipControls",
 }
 """Operations whose action has another name than they."""
+NULL_VERSION = "null"
 _VERSIONED = {
     "GetObject",
     "DeleteObject",
@@ -105,33 +107,41 @@ def needs(asked: Asked) -> list[Need]:
     if asked.operation == "DeleteObjects":
         return _deletions(asked, bucket)
     name = ACTIONS.get(asked.operation, asked.operation)
-    if asked.params.get("VersionId") and name in _VERSIONED:
-        name = name.replace("Object", "ObjectVersion", 1) if name != "GetObject" else "GetObjectVersion"
+    name, or_action = _versioned(name, asked.params.get("VersionId"))
     resource = _object(bucket, str(key)) if key is not None else _bucket(bucket)
-    main = Need(action=f"s3:{name}", resource=resource, context=_listing(asked) | _headers(asked))
+    context = _listing(asked) | _headers(asked)
+    main = Need(action=f"s3:{name}", resource=resource, context=context, or_action=or_action)
     return [*_source(asked), main, *_more(asked, resource, main.context)]
+
+
+def _versioned(name: str, version: str | None) -> tuple[str, str | None]:
+    """The action where a version is named. The version `null` is the object itself, so both actions are about it."""
+    if not version or name not in _VERSIONED:
+        return name, None
+    versioned = name.replace("Object", "ObjectVersion", 1)
+    return (name, f"s3:{versioned}") if version == NULL_VERSION else (versioned, None)
 
 
 def _deletions(asked: Asked, bucket: str) -> list[Need]:
     # One for each object, in their order: a refusal is told in the answer, and the others are deleted.
     found = asked.params.get("Delete", {}).get("Objects", [])
-    return [
-        Need(
-            action="s3:DeleteObjectVersion" if each.get("VersionId") else "s3:DeleteObject",
-            resource=_object(bucket, each.get("Key", "")),
-        )
-        for each in found
-    ] or [Need(action="s3:DeleteObject", resource=_object(bucket, ""))]
+    needs_of_each = [_deletion(bucket, each.get("Key", ""), each.get("VersionId")) for each in found]
+    return needs_of_each or [Need(action="s3:DeleteObject", resource=_object(bucket, ""))]
+
+
+def _deletion(bucket: str, key: str, version: str | None) -> Need:
+    name, or_action = _versioned("DeleteObject", version)
+    return Need(action=f"s3:{name}", resource=_object(bucket, key), or_action=or_action)
 
 
 def _source(asked: Asked) -> list[Need]:
-    """The object that a copy reads: `bucket/key?versionId=…`, percent-encoded."""
-    source = asked.params.get("CopySource")
-    if not isinstance(source, str):
+    """The object that a copy reads."""
+    header = asked.params.get("CopySource")
+    if not isinstance(header, str):
         return []
-    path, _, version = source.partition("?versionId=")
-    action = "s3:GetObjectVersion" if version else "s3:GetObject"
-    return [Need(action=action, resource=f"arn:aws:s3:::{unquote(path).removeprefix('/')}")]
+    source = parse_copy_source(header)
+    name, or_action = _versioned("GetObject", source.version)
+    return [Need(action=f"s3:{name}", resource=_object(source.bucket, source.key), or_action=or_action)]
 
 
 def _more(asked: Asked, resource: str, context: Context) -> list[Need]:

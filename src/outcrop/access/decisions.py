@@ -98,7 +98,9 @@ class Decisions:
             known.setdefault("aws:resourceaccount", (self.account,))
             if any("resourcetag/" in key for key in keys):
                 tags = self.tags_of(need.resource)
-                known |= {f"aws:resourcetag/{key.lower()}": (value,) for key, value in tags.items()}
+                # A service may have the key under its own prefix too: iam:ResourceTag/…
+                for prefix in ("aws", need.action.partition(":")[0]):
+                    known |= {f"{prefix}:resourcetag/{key.lower()}": (value,) for key, value in tags.items()}
             if need.action in TAGGED_OBJECT_ACTIONS and any(key.startswith(_OBJECT_TAG) for key in keys):
                 tags = self.object_tags(need.resource)
                 known |= {f"{_OBJECT_TAG}{key.lower()}": (value,) for key, value in tags.items()}

@@ -196,6 +196,11 @@ class Records:
     def identity_with_arn(self, arn: str) -> Identity | None:
         return self._identity(_identities.c.arn == arn)
 
+    def tags_of(self, arn: str) -> dict[str, str]:
+        """The tags of an identity or of a managed policy; none of what is not there."""
+        found = self.identity_with_arn(arn) or self.policy(arn)
+        return {} if found is None else dict(found.tags)
+
     def identities(self, kind: Kind, *, path_prefix: str = "/") -> list[Identity]:
         """In the order of their names."""
         query = sql.select(_identities).where(

@@ -52,8 +52,10 @@ def _bedrock_runtime() -> Table:
 
 def _iam() -> Table:
     from outcrop.api import iam, service_credentials
+    from outcrop.api.iam_unchanged import unchanged
 
-    return {**iam.OPERATIONS, **service_credentials.OPERATIONS}
+    tables = {**iam.OPERATIONS, **service_credentials.OPERATIONS}
+    return {name: unchanged(name, handler) for name, handler in tables.items()}
 
 
 def _s3() -> Table:

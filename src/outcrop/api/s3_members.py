@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import parse_qsl, quote
 
 from outcrop.api.call import Call
 from outcrop.buckets import checksums, refusals
@@ -15,6 +15,7 @@ from outcrop.buckets.receiving import Promise
 from outcrop.buckets.records import Details, ObjectRecord
 from outcrop.buckets.tagging import OBJECT_TAGS, parse_tags
 from outcrop.errors import ServiceRefusal
+from outcrop.protocol.copy_sources import parse_copy_source
 
 STANDARD = "STANDARD"
 MAX_METADATA_BYTES = 2048
@@ -89,9 +90,8 @@ def place_of(call: Call) -> Place:
 
 def source_of(call: Call) -> Place:
     """What `x-amz-copy-source` names: bucket/key, percent-encoded, with or without a slash before it."""
-    path, _, version = call.params["CopySource"].partition("?versionId=")
-    check_version(unquote(version))
-    bucket, _, key = unquote(path).removeprefix("/").partition("/")
+    bucket, key, version = parse_copy_source(call.params["CopySource"])
+    check_version(version)
     if not bucket or not key or bucket.startswith("arn:"):
         _refuse_source(call.params["CopySource"])
     return Place(bucket, key)

@@ -57,6 +57,8 @@ class Mounted:
         """Raises NoSuchKey."""
         import obstore
 
+        if not _is_own(key):
+            raise refusals.no_such_key(key)
         with self._refused(key):
             answer = obstore.get(self._store, key, options={"head": True})
             details = _details(answer.attributes)
@@ -85,6 +87,9 @@ class Mounted:
         """`is_new`: raises PreconditionFailed when something is there."""
         import obstore
 
+        if not _is_own(key):
+            text = f"{key}: a key that {self.url} cannot hold: it begins or ends with a slash. Leave that out."
+            raise refusals.invalid_request(text)
         # A directory keeps bytes alone. The type is guessed from the name when it is read.
         if self.is_directory and (details.headers or details.metadata or details.tags):
             raise refusals.not_built(
@@ -118,6 +123,8 @@ class Mounted:
         """What is not there is removed already."""
         import obstore
 
+        if not _is_own(key):
+            return
         try:
             with self._refused(key):
                 obstore.delete(self._store, key)
@@ -183,6 +190,11 @@ class Mounted:
         except (exceptions.BaseError, OSError) as error:
             text = f"{self.url} cannot be reached or refused: {_first_line(error)}"
             raise ServiceRefusal("ServiceUnavailable", text, http_status=503) from error
+
+
+def _is_own(key: str) -> bool:
+    """Whether obstore takes the key as it is: it drops slashes at both ends, and would reach another object."""
+    return not (key.startswith("/") or key.endswith("/"))
 
 
 def _offset(start: bytes) -> str | None:
