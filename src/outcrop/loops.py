@@ -28,7 +28,7 @@ Made = TypeVar("Made")
 _log = logging.getLogger("outcrop.loops")
 
 
-class LoopEnded(Exception):
+class LoopEnded(MachineTrouble):
     """A loop failed again and again, or ended by itself."""
 
 
@@ -100,7 +100,9 @@ class Loop:
         self.failures += 1
         if self.failures >= MOST_FAILURES and not isinstance(outcome.error, MachineTrouble | OSError):
             self.ended = True
-            raise LoopEnded(f"loop {self.name}: failed {self.failures} times in a row") from outcome.error
+            raise LoopEnded(
+                f"The loop {self.name} failed {self.failures} times in a row. The log has the details."
+            ) from outcome.error
 
     @property
     def trouble(self) -> str | None:

@@ -56,9 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MachineTrouble as trouble:
         print(trouble.message, file=sys.stderr)
         return 1
-    except LoopEnded as ended:
-        print(f"The server ends, to be started anew: {ended}.", file=sys.stderr)
-        return 1
     finally:
         logs.flush()
     platform.store.close()
@@ -80,7 +77,7 @@ async def serve_house(
 
     def on_end(task: asyncio.Task[None]) -> None:
         if not task.cancelled():
-            ended.append(task.exception() or LoopEnded(f"{task.get_name()} returned"))
+            ended.append(task.exception() or AssertionError("a loop has no end"))
             stop.set()
 
     beside = [asyncio.create_task(loop(platform, loops), name=loop.__name__) for loop in _LOOPS]
@@ -93,7 +90,10 @@ async def serve_house(
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
     if ended:
-        raise LoopEnded(str(ended[0])) from ended[0]
+        logs.tell(_log, "the server ends, to be started anew", level=logging.ERROR, exc_info=ended[0])
+        raise ended[0] if isinstance(ended[0], MachineTrouble) else LoopEnded(
+            "A loop of the server ended by itself. The log has the details."
+        ) from ended[0]
 
 
 async def _settle(platform: Platform, loops: Loops) -> None:
