@@ -10,6 +10,7 @@
     │   ├── QuotaExceeded       too many                                ServiceQuotaExceededException
     │   ├── NotReady            ask again in a moment                   ModelNotReadyException
     │   ├── ModelFailed         the engine broke during the request     ModelErrorException
+    │   │   └── ModelDamaged    its files are missing or cannot be read
     │   └── ServiceRefusal      a code of the service itself            S3's NoSuchKey, IAM's NoSuchEntity, ...
     └── MachineTrouble          port taken, disk full, home not writable: the person at the machine mends it
 
@@ -57,6 +58,10 @@ class NotReady(Refusal):
 
 class ModelFailed(Refusal):
     """The engine broke while it worked on this request."""
+
+
+class ModelDamaged(ModelFailed):
+    """The files of a model are missing, cut short, or do not fit each other: no caller can help it."""
 
 
 class ServiceRefusal(Refusal):

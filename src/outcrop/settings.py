@@ -61,6 +61,10 @@ class Settings:
         name = hashlib.sha256(str(self.home).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"outcrop-{os.getuid()}-{name}"
 
+    def hidden(self, text: str) -> str:
+        """`text` for a client, who need not know where the home is."""
+        return text.replace(str(self.home), "$OUTCROP_HOME")
+
     @property
     def endpoint(self) -> str:
         """The address a client on this machine is pointed at."""

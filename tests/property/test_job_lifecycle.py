@@ -68,13 +68,35 @@ class Lifecycle(RuleBasedStateMachine):
     @rule(data=st.data())
     def stop(self, data: st.DataObject) -> None:
         name = data.draw(st.sampled_from(sorted(self.arns)))
-        before = self.status(name)
+        before, began = self.status(name), self.began(name)
         try:
             self.house.context.jobs.request_stop(REGION, name)
         except Conflict:
             assert before in ENDED
         else:
-            assert (before in ENDED, self.status(name)) == (False, JobStatus.STOPPING)
+            assert (before in ENDED, self.status(name)) == (
+                False,
+                JobStatus.STOPPING if began else JobStatus.STOPPED,
+            )
+
+    @precondition(lambda self: self.arns)
+    @rule(data=st.data())
+    def stop_while_a_worker_has_taken_it(self, data: st.DataObject) -> None:
+        """Between the worker's lease and its first step: the job is stopped, and the worker leaves it alone."""
+        name = data.draw(st.sampled_from(sorted(self.arns)))
+        if self.status(name) in ENDED or self.began(name):
+            return
+        enter = self.house.context.jobs.enter
+
+        def stop_then_enter(job_arn: str, phase: Phase) -> None:
+            if phase is Phase.VALIDATION:
+                self.house.context.jobs.request_stop(REGION, name)
+            enter(job_arn, phase)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self.house.context.jobs, "enter", stop_then_enter)
+            assert self.house.work(self.arns[name])
+        assert self.status(name) is JobStatus.STOPPED
 
     @rule(kill_after=st.none() | st.integers(0, 8))
     def work(self, kill_after: int | None) -> None:
@@ -150,6 +172,10 @@ class Lifecycle(RuleBasedStateMachine):
 
     def status(self, name: str) -> JobStatus:
         return JobStatus(self.house.context.jobs.get(self.arns[name]).status)
+
+    def began(self, name: str) -> bool:
+        details = self.document(self.arns[name])["statusDetails"]
+        return any(details[phase]["status"] != "NotStarted" for phase in Phase)
 
     def document(self, arn: str) -> dict[str, Any]:
         return dict(self.house.context.jobs.get(arn).document)

@@ -9,8 +9,9 @@ import pytest
 from outcrop.clock import MovableClock
 from outcrop.jobs.jobs import Jobs
 from outcrop.jobs.leases import LEASE, Leases
-from outcrop.jobs.states import JobStatus
+from outcrop.jobs.states import JobStatus, Phase
 from outcrop.settings import Settings
+from outcrop.store.database import writing
 from outcrop.store.store import Store
 
 
@@ -19,6 +20,7 @@ class Office:
 
     def __init__(self, store: Store) -> None:
         self.clock = MovableClock()
+        self.store = store
         self.jobs = Jobs(store, self.clock)
         self.leases = Leases(store.engine, store.resources)
 
@@ -87,5 +89,21 @@ def test_an_ended_job_is_never_leased(office: Office) -> None:
 
 def test_a_stopping_job_is_leased_to_be_ended(office: Office) -> None:
     job = office.add("renga")
+    office.jobs.enter(job, Phase.VALIDATION)
     office.jobs.request_stop("r", "renga")
     assert office.take("w1") == job
+
+
+def test_a_job_that_was_stopped_before_it_began_is_never_leased(office: Office) -> None:
+    office.add("renga")
+    office.jobs.request_stop("r", "renga")
+    assert office.take("w1") is None
+
+
+def test_a_damaged_lease_holds_nobody_back(office: Office) -> None:
+    first, second = office.add("renga"), office.add("haiku")
+    assert office.take("w1") == first
+    with writing(office.store.engine) as connection:
+        connection.exec_driver_sql("UPDATE leases SET until = 'never', attempts = 'many'")
+    assert office.take("w2") == first
+    assert office.take("w3") == second

@@ -1,6 +1,7 @@
 """Jobs move as Bedrock's state table says, whoever asks, and every move is on record."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from outcrop import arn
 from outcrop.clock import MovableClock
 from outcrop.errors import Conflict, Invalid, NotFound
-from outcrop.jobs.jobs import Jobs
+from outcrop.jobs.jobs import JobEnded, Jobs
 from outcrop.jobs.states import ENDED, NEXT, JobStatus, Phase
 from outcrop.settings import Settings
 from outcrop.store.store import Store
@@ -80,14 +81,45 @@ def test_a_failed_job_leaves_later_phases_not_started(jobs: Jobs) -> None:
 
 def test_stopping_twice_is_the_same_as_once(jobs: Jobs) -> None:
     job_arn = add(jobs)
+    jobs.enter(job_arn, Phase.VALIDATION)
     jobs.request_stop(REGION, "renga")
     jobs.request_stop(REGION, job_arn)
     assert jobs.is_stopping(job_arn)
 
 
+def test_a_job_that_never_began_is_stopped_at_once(jobs: Jobs) -> None:
+    job_arn = add(jobs)
+    stopped = jobs.request_stop(REGION, "renga")
+    assert (stopped.status, "endTime" in stopped.document) == ("Stopped", True)
+    with pytest.raises(JobEnded):
+        jobs.enter(job_arn, Phase.VALIDATION)
+    assert jobs.get(job_arn).status == "Stopped"
+
+
+def test_of_a_stop_and_a_begin_at_the_same_moment_one_comes_first(store: Store) -> None:
+    for number in range(20):
+        jobs = Jobs(store, MovableClock())
+        job_arn = add(jobs, f"renga{number}")
+        with ThreadPoolExecutor(2) as pool:
+            began = pool.submit(_began, jobs, job_arn)
+            stopped = pool.submit(jobs.request_stop, REGION, job_arn).result()
+        job = jobs.get(job_arn)
+        assert job.status == stopped.status == ("Stopping" if began.result() else "Stopped")
+        assert ("endTime" in job.document) == (job.status == "Stopped")
+
+
+def _began(jobs: Jobs, job_arn: str) -> bool:
+    try:
+        jobs.enter(job_arn, Phase.VALIDATION)
+    except JobEnded:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("ended", sorted(ENDED))
 def test_an_ended_job_cannot_be_stopped(jobs: Jobs, ended: JobStatus) -> None:
     job_arn = add(jobs)
+    jobs.enter(job_arn, Phase.VALIDATION)
     jobs.request_stop(REGION, job_arn)
     jobs.end(job_arn, ended)
     with pytest.raises(Conflict, match=rf"^The model customization job renga is {ended} and cannot be stopped\.$"):
@@ -98,6 +130,7 @@ def test_an_ended_job_cannot_be_stopped(jobs: Jobs, ended: JobStatus) -> None:
 @pytest.mark.parametrize("then", sorted(ENDED))
 def test_no_job_leaves_the_table(jobs: Jobs, now: JobStatus, then: JobStatus) -> None:
     job_arn = add(jobs)
+    jobs.enter(job_arn, Phase.VALIDATION)
     if now is not JobStatus.IN_PROGRESS:
         jobs.request_stop(REGION, job_arn)
     if now in ENDED:

@@ -116,8 +116,9 @@ class Door:
     async def _respond(self, visit: _Visit) -> HttpResponse:
         request = visit.request
         if request.raw_path == "/health" and "authorization" not in request.headers and not request.raw_query:
-            body = json.dumps(await anyio.to_thread.run_sync(self._platform.health)).encode()
-            return HttpResponse(status=200, headers={"content-type": "application/json"}, body=body)
+            told = await anyio.to_thread.run_sync(self._platform.health)
+            body, status = json.dumps(told).encode(), 200 if told["status"] == "ok" else 503
+            return HttpResponse(status=status, headers={"content-type": "application/json"}, body=body)
         if s3_cors.is_preflight(request):
             return await anyio.to_thread.run_sync(s3_cors.preflight, self._platform, request, visit.request_id)
         try:

@@ -1,10 +1,11 @@
 """Custom models: create from a checkpoint, get, list, delete."""
 
 import shutil
+from functools import partial
 from typing import Any
 
 from outcrop.api.call import Answered, Call, Handler, quick
-from outcrop.api.listing import model_arn, page
+from outcrop.api.listing import model_arn, page, summaries
 from outcrop.api.named import resource_of
 from outcrop.api.platform import Platform
 from outcrop.catalog import custom_models
@@ -58,7 +59,7 @@ def list_custom_models(platform: Platform, call: Call) -> Answered:
     )
     if not call.params.get("isOwned", True):
         return {"modelSummaries": []}  # every model here belongs to the one account, and none is shared with it
-    return {"modelSummaries": [_summary(platform, model) for model in found.items], "nextToken": found.next_token}
+    return {"modelSummaries": summaries(found, partial(_summary, platform)), "nextToken": found.next_token}
 
 
 def delete_custom_model(platform: Platform, call: Call) -> Answered:
@@ -67,7 +68,7 @@ def delete_custom_model(platform: Platform, call: Call) -> Answered:
     users += [
         row.name or row.arn
         for row in platform.store.resources.all(jobs.KIND)
-        if row.status in RUNNING and row.document["parentArn"] == model.arn
+        if row.status in RUNNING and row.document.get("parentArn") == model.arn
     ]
     if users:
         raise Conflict(f"The custom model {model.name} is in use by {', '.join(users)}. Delete or stop these first.")

@@ -3,12 +3,12 @@
 from typing import Any
 
 from outcrop.api.call import Answered, Call, Derived, Handler, quick
-from outcrop.api.listing import moment, page
+from outcrop.api.listing import moment, page, summaries, told
 from outcrop.api.named import look, row_of
 from outcrop.api.platform import Platform
 from outcrop.customization import request
 from outcrop.jobs import jobs
-from outcrop.jobs.states import JobStatus
+from outcrop.jobs.states import JobStatus, Phase
 from outcrop.store.resources import Resource
 
 _NOUN = "model customization job"
@@ -44,7 +44,7 @@ def create_model_customization_job(platform: Platform, call: Call) -> Answered:
 @quick
 def get_model_customization_job(platform: Platform, call: Call) -> Answered:
     row = row_of(platform, call, "jobIdentifier", _NOUN)
-    return Derived(row, lambda: _job(row.resource()))
+    return Derived(row, lambda: told(row.resource(), _job))
 
 
 def _job(job: Resource) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def _job(job: Resource) -> dict[str, Any]:
 
 def list_model_customization_jobs(platform: Platform, call: Call) -> Answered:
     found = page(platform, call, jobs.KIND)
-    return {"modelCustomizationJobSummaries": [_summary(job) for job in found.items], "nextToken": found.next_token}
+    return {"modelCustomizationJobSummaries": summaries(found, _summary), "nextToken": found.next_token}
 
 
 def stop_model_customization_job(platform: Platform, call: Call) -> Answered:
@@ -95,12 +95,13 @@ def _output_model(job: Resource) -> str | None:
 
 def _status_details(document: dict[str, Any]) -> dict[str, Any]:
     return {
-        phase: {
+        phase.value: {
             "status": details["status"],
             "creationTime": moment(details.get("creationTime")),
             "lastModifiedTime": moment(details.get("lastModifiedTime")),
         }
-        for phase, details in document["statusDetails"].items()
+        for phase in Phase
+        for details in [document["statusDetails"][phase]]
     }
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from outcrop.api.call import Answered, Call, Handler, quick
 from outcrop.api.idempotent import once
-from outcrop.api.listing import page
+from outcrop.api.listing import page, summaries, told
 from outcrop.api.named import look, resource_of
 from outcrop.api.platform import Platform
 from outcrop.deployments.records import ON_DEMAND, SERVING, UPDATING
@@ -37,7 +37,10 @@ def create_custom_model_deployment(platform: Platform, call: Call) -> Answered:
 
 @quick
 def get_custom_model_deployment(platform: Platform, call: Call) -> Answered:
-    row = _find(platform, call)
+    return told(_find(platform, call), _members)
+
+
+def _members(row: Resource) -> dict[str, Any]:
     return {
         "customModelDeploymentArn": row.arn,
         "modelDeploymentName": row.name,
@@ -61,7 +64,7 @@ def list_custom_model_deployments(platform: Platform, call: Call) -> Answered:
         shown_as=_SHOWN_AS,
         equals={"modelArn": call.params.get("modelArnEquals")},
     )
-    return {"modelDeploymentSummaries": [_summary(row) for row in found.items], "nextToken": found.next_token}
+    return {"modelDeploymentSummaries": summaries(found, _summary), "nextToken": found.next_token}
 
 
 def update_custom_model_deployment(platform: Platform, call: Call) -> Answered:

@@ -1,16 +1,22 @@
 """What List operations of Bedrock have in common: the request's filters and paging, as the store understands them."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any, TypeVar
 
 from outcrop import arn
 from outcrop.api import page_tokens
 from outcrop.api.call import Call
 from outcrop.api.platform import Platform
-from outcrop.store.resources import Filters, Page
+from outcrop.loops import each
+from outcrop.store.damage import understood
+from outcrop.store.resources import Filters, Page, Resource
 
 _DEFAULT_RESULTS = 100
+Told = TypeVar("Told")
+_log = logging.getLogger("outcrop.door")
 
 
 def page(
@@ -45,6 +51,17 @@ def page(
         token=page_tokens.read(call),
     )
     return replace(found, next_token=found.next_token and page_tokens.write(call, found.next_token))
+
+
+def told(row: Resource, members: Callable[[Resource], Told]) -> Told:
+    """What an answer tells of a row. Raises Damaged when its document is not what `members` takes it for."""
+    with understood(row.arn):
+        return members(row)
+
+
+def summaries(found: Page, members: Callable[[Resource], dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entries of a page. A damaged row is logged and left out: the others are listed all the same."""
+    return each(found.items, lambda row: told(row, members), log=_log, name=lambda row: row.arn)
 
 
 def model_arn(platform: Platform, call: Call, member: str) -> str | None:

@@ -46,8 +46,8 @@ class Rooms:
     ) -> Self:
         models = CustomModels(store, clock, settings.models)
         engines = Engines(store, clock, settings)
-        clients = Clients(engines, models)
         deployments = Deployments(store, clock)
+        clients = Clients(engines, models, clock, damaged=deployments.fail_model)
         customization = Context(
             settings=settings,
             store=store,

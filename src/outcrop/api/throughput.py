@@ -1,17 +1,18 @@
 """Provisioned model throughput: model units of a custom model, or of a foundation model."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from outcrop import arn
 from outcrop.api.call import Answered, Call, Handler, quick
 from outcrop.api.idempotent import once
-from outcrop.api.listing import model_arn, moment, page
+from outcrop.api.listing import model_arn, moment, page, summaries, told
 from outcrop.api.named import look, resource_of
 from outcrop.api.platform import Platform
 from outcrop.catalog.base_model import BaseModel
 from outcrop.deployments.records import CREATING, THROUGHPUT
 from outcrop.errors import Conflict, Invalid
+from outcrop.store.damage import Damaged
 from outcrop.store.resources import Resource
 from outcrop.store.tags import tags_of
 
@@ -48,12 +49,12 @@ def create_provisioned_model_throughput(platform: Platform, call: Call) -> Answe
 @quick
 def get_provisioned_model_throughput(platform: Platform, call: Call) -> Answered:
     row = _find(platform, call)
-    return {**_members(row), "failureMessage": row.document.get("failureMessage")}
+    return {**told(row, _members), "failureMessage": row.document.get("failureMessage")}
 
 
 def list_provisioned_model_throughputs(platform: Platform, call: Call) -> Answered:
     found = page(platform, call, THROUGHPUT, equals={"modelArn": model_arn(platform, call, "modelArnEquals")})
-    return {"provisionedModelSummaries": [_members(row) for row in found.items], "nextToken": found.next_token}
+    return {"provisionedModelSummaries": summaries(found, _members), "nextToken": found.next_token}
 
 
 def update_provisioned_model_throughput(platform: Platform, call: Call) -> Answered:
@@ -70,11 +71,19 @@ def update_provisioned_model_throughput(platform: Platform, call: Call) -> Answe
 
 def delete_provisioned_model_throughput(platform: Platform, call: Call) -> Answered:
     row = _find(platform, call)
-    until = moment(row.document["commitmentExpirationTime"])
+    until = _committed_until(row)
     if until is not None and until > platform.clock.now():
         raise Conflict(f"{row.name}: it is committed until {until:%Y-%m-%d} and can be deleted after that.")
     platform.deployments.remove(row)
     return {}
+
+
+def _committed_until(row: Resource) -> datetime | None:
+    """None too for a record that is damaged: nothing is kept by what cannot be read."""
+    try:
+        return told(row, lambda row: moment(row.document["commitmentExpirationTime"]))
+    except Damaged:
+        return None
 
 
 def _find(platform: Platform, call: Call) -> Resource:

@@ -1,6 +1,7 @@
 """Custom models on record: what jobs leave behind. Files lie in one folder each; the row is written last."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 from outcrop import arn
 from outcrop.catalog.base_model import BaseModel
 from outcrop.clock import Clock
-from outcrop.errors import NotFound
-from outcrop.network.method import OWN_BASE, has_adapter
+from outcrop.errors import ModelDamaged, NotFound
+from outcrop.network.method import CONFIG_FILE, OWN_BASE, has_adapter
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
 
@@ -31,17 +32,26 @@ class CustomModels:
         return self._folder / model_arn.rsplit("/", 1)[-1]
 
     def network_below(self, base: BaseModel, model_arn: str) -> BaseModel:
-        """`base` with the network that a custom model runs on: its own, where it has one."""
+        """`base` with the network that a custom model runs on: its own, where it has one. Raises ModelDamaged."""
         folder = self.folder(model_arn)
-        if (folder / "config.json").is_file():
-            return _of_its_own(base, folder, owner=folder.name)
-        below = next(folder.glob(f"{OWN_BASE}*"), None)
+        with _readable(model_arn):
+            if (folder / "config.json").is_file():
+                return _of_its_own(base, folder, owner=folder.name)
+            below = next(folder.glob(f"{OWN_BASE}*"), None)
         return base if below is None else _of_its_own(base, below, owner=below.name.removeprefix(OWN_BASE))
 
     def adapter(self, model_arn: str) -> Path | None:
-        """The folder of a custom model's adapter; None for one that is a network of its own."""
+        """The folder of a custom model's adapter; None for one that is a network of its own.
+
+        Raises ModelDamaged for one that is neither: were it taken for the base model, that would answer in its place.
+        """
         folder = self.folder(model_arn)
-        return folder if has_adapter(folder) else None
+        with _readable(model_arn):
+            if has_adapter(folder):
+                return folder
+            if (folder / "config.json").is_file():
+                return None
+        raise _damaged(model_arn, f"neither {CONFIG_FILE} nor config.json is there")
 
     def add(self, *, model_arn: str, name: str, region: str, created: datetime, document: Mapping[str, Any]) -> None:
         """Raises NameTaken."""
@@ -73,6 +83,21 @@ class CustomModels:
     def remove(self, model_arn: str) -> bool:
         """Forget the row. Whoever removes files does it after this, so a crash leaves garbage, never a lie."""
         return self._resources.remove(model_arn)
+
+
+@contextmanager
+def _readable(model_arn: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _damaged(model_arn, error.strerror or "they cannot be read") from error
+
+
+def _damaged(model_arn: str, what: str) -> ModelDamaged:
+    return ModelDamaged(
+        f"The files of the custom model {model_arn} are damaged: {what}. Restore its folder from a backup, or import "
+        "or train it again."
+    )
 
 
 def _of_its_own(base: BaseModel, folder: Path, *, owner: str) -> BaseModel:

@@ -1,17 +1,20 @@
 """One process under the supervisor's eyes: started, restarted when it dies, ended in order."""
 
+import contextlib
+import itertools
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-_SETTLED_S = 20.0
-"A child that lived this long is healthy; its earlier deaths are forgotten."
 _LONGEST_PAUSE_S = 5.0
 _GRACE_S = 10.0
+_READ_BYTES = 64 * 1024
+_LINES_OF_AN_END = 20
 
 
 class Child:
@@ -25,19 +28,29 @@ class Child:
         *,
         log: Path,
         environment: Mapping[str, str] | None = None,
+        is_ready: Callable[[float], bool],
     ) -> None:
-        """`environment` is what it gets beside our own."""
+        """`environment` is what it gets beside our own.
+
+        `is_ready` tells whether it can do its work by now, that many seconds after its start.
+        """
         self.name = name
         self.deaths = 0
-        "Ends by its own fault, with an exit code, in a row and without having settled in between."
+        "Ends by its own fault, with an exit code, in a row and without having been ready once in between."
         self.kills = 0
         "The same for ends by a signal: from a person, or from a kernel that ran out of memory."
         self.restarts = 0
+        self.failures = 0
+        "Ends that were no part of the plan, in all."
         self._command = [sys.executable, "-m", module, *arguments]
         self.log = log
         self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_ready = is_ready
+        self.ready = False
+        "Whether it was ready once since it was started."
         self._started = 0.0
+        self._code = 0
         self._not_before = 0.0
 
     @property
@@ -51,19 +64,34 @@ class Child:
     def keep_alive(self) -> None:
         """Start it when it is not running; after repeated deaths, with growing pauses."""
         if self.alive:
+            # However long it takes to be ready: a large model that loads slowly is no failure, and one that takes long
+            # to find that it cannot load is no success.
+            self.ready = self.ready or self._is_ready(time.monotonic() - self._started)
             return
         now = time.monotonic()
         if self._process is not None:
             self._bury(now)
         if now >= self._not_before:
-            self._start(now)
+            self._start()
 
     def last_words(self) -> str:
         """The end of its log, for an error message."""
-        if not self.log.is_file():
-            return ""
-        lines = self.log.read_text(errors="replace").splitlines()
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return next(self._last_lines(), "")
+
+    def reason(self) -> str:
+        """Why it ended, as it told it itself in a line that holds `ends_with`; otherwise how it ended."""
+        for line in itertools.islice(self._last_lines(), _LINES_OF_AN_END):
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                return str(json.loads(line)["ends_with"])
+        how = f"signal {-self._code}" if self._code < 0 else f"status {self._code}"
+        return f"it ended with {how}, and the log of {self.name} has the details"
+
+    def _last_lines(self) -> Iterator[str]:
+        """What its log ends with, the last line first."""
+        with contextlib.suppress(OSError), self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - _READ_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+            yield from (line.strip() for line in reversed(lines) if line.strip())
 
     def end(self) -> None:
         """SIGTERM, and SIGKILL when that is not heard within ten seconds."""
@@ -83,14 +111,15 @@ class Child:
         code = self._process.returncode
         self._process = None
         self.restarts += 1
-        settled = now - self._started >= _SETTLED_S
+        settled, self.ready, self._code = self.ready, False, code
+        self.failures += code != 0
         # Ending with 0 is part of the plan: a worker makes room for the next job that way.
         self.deaths = 0 if settled else self.deaths + (code > 0)
         self.kills = 0 if settled else self.kills + (code < 0)
         in_a_row = max(self.deaths, self.kills)
         self._not_before = now + (0.0 if in_a_row <= 1 else min(_LONGEST_PAUSE_S, 0.1 * 2**in_a_row))
 
-    def _start(self, now: float) -> None:
+    def _start(self) -> None:
         with self._open_log() as log:
             # A session of its own: Ctrl-C reaches the supervisor alone, which then ends its children in order.
             self._process = subprocess.Popen(
@@ -101,7 +130,7 @@ class Child:
                 stderr=log,
                 start_new_session=True,
             )
-        self._started = now
+        self._started = time.monotonic()
 
     def _open_log(self) -> IO[bytes]:
         self.log.parent.mkdir(parents=True, exist_ok=True)

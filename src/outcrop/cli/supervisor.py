@@ -5,6 +5,7 @@ The supervisor holds a lock on the home, so that two never share one; the kernel
 
 import fcntl
 import json
+import logging
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -24,19 +26,27 @@ from outcrop.cli.child import Child
 from outcrop.clock import SystemClock
 from outcrop.deployments.engines import Engines, Order
 from outcrop.errors import MachineTrouble
+from outcrop.loops import Loop, each
 from outcrop.settings import PARTS_FILE, Settings
 from outcrop.store.store import Store
 
 _LEAST_DISK_BYTES = 300_000_000
 _ROUND_S = 0.1
+_ASKED_S = 0.3
+"So long a part that is starting may take for an answer: others are watched meanwhile."
 _START_S = 600.0
 "A server alone needs two seconds; on a machine that is busy with other things it has needed more than a minute."
 _NOTE_EVERY_S = 30.0
 _SERVER_ENDS = 3
 "So often the server may end, however it does, before it has ever answered."
 _ENGINE = "engine-"
-_ENGINE_DEATHS = 4
-"Starts in a row that an engine may fail before it is given up."
+_log = logging.getLogger("outcrop.supervisor")
+_ENGINE_DEATHS = 3
+"Starts in a row in which an engine may end without having been ready, before it is given up."
+_WORKER_SETTLED_S = 20.0
+"A worker has no door to ask at: one that lives so long is well."
+_TOLD_ENDS = 3
+"So often a part ends unasked before it is told; then at twice as many, and so on."
 _ENGINE_KILLS = 20
 "The same for kills from outside, which say less about whether it can work."
 
@@ -50,6 +60,8 @@ class Supervisor:
         self._folders: dict[str, Path] = {}
         self._lock: IO[str] | None = None
         self._parts = ""
+        self._told_next: dict[str, int] = {}
+        self._loop = Loop("supervisor")
 
     def __enter__(self) -> Self:
         check_machine(self._settings)
@@ -82,7 +94,8 @@ class Supervisor:
     def watch(self, *, until: Callable[[], bool]) -> None:
         """Keep every part alive until `until` says so."""
         while not until():
-            self._round()
+            with self._loop.turn():
+                self._round()
             time.sleep(_ROUND_S)
 
     def wait_ready(self, *, until: Callable[[], bool] = lambda: False) -> None:
@@ -111,11 +124,25 @@ class Supervisor:
         wanted = {_engine_name(order): order for order in self._engines.orders() if order.failure is None}
         for name in [name for name in self._children if name.startswith(_ENGINE) and name not in wanted]:
             self._children.pop(name).end()  # given up, or not needed any more
-        for order in wanted.values():
-            self._keep_engine(order)
+        each(wanted.values(), self._keep_engine, log=_log, name=_engine_name, broken=self._give_up)
         for child in self._children.values():
             child.keep_alive()
+            self._tell_ends(child)
         self._write_parts()
+
+    def _tell_ends(self, child: Child) -> None:
+        """A part that ends again and again is told, more and more seldom, to whoever sits at the machine."""
+        if child.failures < self._told_next.get(child.name, _TOLD_ENDS):
+            return
+        self._told_next[child.name] = 2 * child.failures
+        print(
+            f"outcrop: {child.name} has ended {child.failures} times and is started again each time. Its last words: "
+            f"{child.last_words()[:500]} Its log is {child.log}.",
+            file=sys.stderr,
+        )
+
+    def _give_up(self, order: Order) -> None:
+        self._engines.give_up(order.name, f"The engine of {order.name} cannot be started; the log has the details.")
 
     def _keep_engine(self, order: Order) -> None:
         name = _engine_name(order)
@@ -126,15 +153,17 @@ class Supervisor:
             arguments = ["--model", str(order.folder), "--name", order.name, "--socket", str(order.socket)]
             threads = ["--threads", str(self._settings.threads)] if self._settings.threads else []
             log = self._settings.logs / f"{name}.log"
-            child = Child(name, "outcrop.inference.serve", arguments + threads, log=log)
+            ready = partial(engine_answers, order.socket)
+            child = Child(name, "outcrop.inference.serve", arguments + threads, log=log, is_ready=ready)
             self._children[name], self._folders[name] = child, order.folder
         if (child.deaths >= _ENGINE_DEATHS or child.kills >= _ENGINE_KILLS) and not child.alive:
-            self._engines.give_up(order.name, f"the engine of {order.name} does not start: {child.last_words()}")
+            sentence = f"The engine of {order.name} does not start: {child.reason()}"
+            self._engines.give_up(order.name, self._settings.hidden(sentence))
 
     def _write_parts(self) -> None:
         """What GET /health tells of the other parts; written only when it changes."""
         parts = {
-            name: {"alive": child.alive, "pid": child.pid, "restarts": child.restarts}
+            name: {"alive": child.alive, "ready": child.ready, "pid": child.pid, "restarts": child.restarts}
             for name, child in self._children.items()
         }
         text = json.dumps({"endpoint": self._settings.endpoint, "pid": os.getpid(), "parts": parts})
@@ -149,7 +178,13 @@ class Supervisor:
         settings = self._settings
         arguments = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
         environment = allocator.for_worker() if name == "worker" else allocator.for_server()
-        return Child(name, module, arguments, log=settings.logs / f"{name}.log", environment=environment)
+        log = settings.logs / f"{name}.log"
+        return Child(name, module, arguments, log=log, environment=environment, is_ready=self._readiness(name))
+
+    def _readiness(self, name: str) -> Callable[[float], bool]:
+        if name == "worker":
+            return lambda seconds: seconds >= _WORKER_SETTLED_S
+        return lambda _: answers(self._settings, timeout_s=_ASKED_S)
 
 
 def check_machine(settings: Settings, *, least_disk_bytes: int = _LEAST_DISK_BYTES) -> None:
@@ -185,11 +220,25 @@ def check_port(settings: Settings) -> None:
             ) from error
 
 
-def answers(settings: Settings) -> bool:
-    """Whether a server answers at the endpoint."""
+def engine_answers(place: Path, _seconds: float) -> bool:
+    """Whether an engine answers at this socket that it has its model in memory."""
     try:
-        with urllib.request.urlopen(f"{settings.endpoint}/health", timeout=2) as answer:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_ASKED_S)
+            connection.connect(str(place))
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n\r\n")
+            return connection.recv(64).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
+
+
+def answers(settings: Settings, *, timeout_s: float = 2) -> bool:
+    """Whether a server answers at the endpoint, be it that something is wrong with it."""
+    try:
+        with urllib.request.urlopen(f"{settings.endpoint}/health", timeout=timeout_s) as answer:
             return bool(answer.status == 200)
+    except urllib.error.HTTPError as told:
+        return told.code == 503
     except (urllib.error.URLError, OSError):
         return False
 

@@ -20,9 +20,11 @@ from outcrop.customization.task import task_of
 from outcrop.customization.work import LONGEST_MESSAGE, Work, check, fetch
 from outcrop.datasets import preflight
 from outcrop.errors import MachineTrouble, Refusal
-from outcrop.jobs.jobs import Jobs
+from outcrop.jobs.jobs import JobEnded, Jobs
 from outcrop.jobs.leases import MAX_ATTEMPTS
-from outcrop.jobs.states import JobStatus, Phase
+from outcrop.jobs.states import ENDED, JobStatus, Phase
+from outcrop.loops import UNEXPECTED
+from outcrop.store.damage import Damaged, understood
 from outcrop.store.resources import Resource
 from outcrop.training import finetune, pretrain
 from outcrop.training.data import Data
@@ -32,7 +34,6 @@ from outcrop.training.ranks import RankLostError
 from outcrop.training.task import TrainingTask
 
 _ASK_EVERY_S = 0.5
-_INTERNAL = "Encountered an unexpected error when processing the request, please try again"
 _log = logging.getLogger("outcrop.worker")
 
 
@@ -41,9 +42,25 @@ def run(
 ) -> bool:
     """Work on the job until it ends, or until `interrupted`; whether it ended.
 
-    `report` is told how far the job is, in words that change with it.
+    `report` is told how far the job is, in words that change with it. A job whose record is damaged is Failed.
     """
+    try:
+        return _run(context, job_arn, attempt, report, interrupted)
+    except JobEnded:  # stopped in the moment before it began
+        pass
+    except Damaged as damaged:
+        _log.error("job %s broke", job_arn, exc_info=damaged)
+        context.store.resources.fail(job_arn, at=context.clock.now(), unless=ENDED)
+    shutil.rmtree(context.settings.runs / job_arn.rsplit("/", 1)[-1], ignore_errors=True)
+    return True
+
+
+def _run(
+    context: Context, job_arn: str, attempt: int, report: Callable[[str], None], interrupted: Callable[[], bool]
+) -> bool:
     job = context.jobs.get(job_arn)
+    if job.status in ENDED:
+        return True
     if job.status == JobStatus.STOPPING:
         return _end(context, job, JobStatus.STOPPED)
     if attempt > MAX_ATTEMPTS:
@@ -69,11 +86,14 @@ def _to_the_end(context: Context, job_arn: str, patience: Patience, report: Call
     if job.status == JobStatus.STOPPING:
         return _end(context, job, JobStatus.STOPPED)
     try:
-        work = Work.of(context, job, report)
+        with understood(job.arn):
+            work = Work.of(context, job, report)
     except Refusal as refusal:
         return _end(context, job, JobStatus.FAILED, refusal.message)
     try:
         return _phases(work, patience)
+    except JobEnded:
+        raise
     except Exception as error:
         if is_full(error):
             raise
@@ -90,7 +110,7 @@ def _failure(work: Work, error: Exception) -> str:
         return error.message
     # The one catch-all of the worker: a defect of ours must not leave a job InProgress for ever.
     _log.error("job %s broke", work.job.arn, exc_info=error)
-    return f"{_INTERNAL} (the worker's log has the details)."
+    return f"{UNEXPECTED} (the worker's log has the details)."
 
 
 def _patience(context: Context, job: Resource, interrupted: Callable[[], bool]) -> Patience:
@@ -200,8 +220,10 @@ def _asked_to_stop(jobs: Jobs, job_arn: str) -> Callable[[], bool]:
 
 
 def _end(context: Context, job: Resource, status: JobStatus, failure: str | None = None) -> bool:
-    members = {} if failure is None else {"failureMessage": failure[:LONGEST_MESSAGE]}
-    context.jobs.end(job.arn, status, **members)
+    members = {} if failure is None else {"failureMessage": context.settings.hidden(failure)[:LONGEST_MESSAGE]}
+    with understood(job.arn):
+        context.jobs.end(job.arn, status, **members)
+        folder = context.models.folder(job.document["modelArn"])
     shutil.rmtree(context.settings.runs / job.arn.rsplit("/", 1)[-1], ignore_errors=True)
-    shutil.rmtree(context.models.folder(job.document["modelArn"]), ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     return True

@@ -1,32 +1,56 @@
 """One client per engine, shared by everything in the server that talks to it."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from outcrop import arn
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.custom_models import CustomModels
-from outcrop.deployments.engines import Engines
+from outcrop.clock import Clock
+from outcrop.deployments.engines import Engines, Order
 from outcrop.deployments.holding import HoldingClient
+from outcrop.errors import ModelFailed
+
+RETRY_AFTER = timedelta(minutes=1)
+"What could not be loaded may have been mended since: so long after it was given up, a request has it tried again."
 
 
 class Clients:
     """Clients by socket; `aclose` ends them all."""
 
-    def __init__(self, engines: Engines, models: CustomModels) -> None:
+    def __init__(
+        self, engines: Engines, models: CustomModels, clock: Clock, *, damaged: Callable[[str, str], None]
+    ) -> None:
+        """`damaged` is told the ARN of a custom model whose files turned out to be of no use, and why."""
         self._engines = engines
         self._models = models
+        self._clock = clock
+        self._damaged = damaged
         self._clients: dict[Path, HoldingClient] = {}
 
     def of(self, base: BaseModel) -> HoldingClient:
-        """The client of the engine that holds `base`, which is ordered if nobody did before."""
-        socket = self._engines.order(base).socket
-        if socket not in self._clients:
-            self._clients[socket] = HoldingClient(socket, self._folder_of)
-        return self._clients[socket]
+        """The client of the engine that holds `base`, which is ordered if nobody did before.
+
+        Raises ModelFailed while the engine is given up.
+        """
+        order = self._order(base)
+        if order.failure is not None:
+            raise ModelFailed(order.failure)
+        if order.socket not in self._clients:
+            self._clients[order.socket] = HoldingClient(order.socket, self._folder_of, damaged=self._damaged)
+        return self._clients[order.socket]
 
     async def aclose(self) -> None:
         for client in self._clients.values():
             await client.aclose()
+
+    def _order(self, base: BaseModel) -> Order:
+        order = self._engines.order(base)
+        if order.failure is None or self._clock.now() - order.since < RETRY_AFTER:
+            return order
+        self._engines.retry(order.name)
+        return self._engines.order(base)
 
     def _folder_of(self, adapter: str) -> Path | None:
         return self._models.adapter(adapter) if arn.is_arn(adapter) else None

@@ -4,15 +4,25 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
+from anyio import to_thread
+
+from outcrop.errors import ModelDamaged
 from outcrop.inference.client import Delta, EngineClient, GenerationRequest, UnknownAdapter
 
 
 class HoldingClient(EngineClient):
-    """An EngineClient that knows the folders of adapters; `folder_of` gives None for a name that is no adapter."""
+    """An EngineClient that knows the folders of adapters.
 
-    def __init__(self, socket: Path, folder_of: Callable[[str], Path | None]) -> None:
+    `folder_of` gives None for a name that is no adapter. `damaged` is told the name of an adapter whose files are of no
+    use, and why.
+    """
+
+    def __init__(
+        self, socket: Path, folder_of: Callable[[str], Path | None], *, damaged: Callable[[str, str], None]
+    ) -> None:
         super().__init__(socket)
         self._folder_of = folder_of
+        self._damaged = damaged
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
         # aclosing: a reader that leaves in the middle must end the engine's work at once, not at garbage collection.
@@ -35,7 +45,11 @@ class HoldingClient(EngineClient):
         return await super().score(model, ids)
 
     async def _bring(self, adapter: str) -> None:
-        folder = self._folder_of(adapter)
-        if folder is None:
-            raise UnknownAdapter(f"{adapter}: no files of this adapter are on this machine.")
-        await self.load_adapter(adapter, folder)
+        try:
+            folder = self._folder_of(adapter)
+            if folder is None:
+                raise UnknownAdapter(f"{adapter}: no files of this adapter are on this machine.")
+            await self.load_adapter(adapter, folder)
+        except ModelDamaged as damage:
+            await to_thread.run_sync(self._damaged, adapter, damage.message)
+            raise

@@ -1,6 +1,7 @@
 """Brings deployments from Creating to serving: order the engine, wait for it, load the adapter, compare, let it in.
 
-One loop in the server. All its knowledge is in the database, so a restarted server goes on where the last one was.
+All its knowledge is in the database, so a restarted server goes on where the last one was. Each deployment is settled by
+a task of its own: one whose engine is slow, or whose record or files are damaged, keeps no other waiting.
 """
 
 import asyncio
@@ -15,17 +16,20 @@ from outcrop.catalog.custom_models import CustomModels
 from outcrop.deployments import parity
 from outcrop.deployments.clients import Clients
 from outcrop.deployments.engines import Engines
-from outcrop.deployments.records import Deployments
-from outcrop.errors import Refusal
+from outcrop.deployments.records import Deployments, model_arns
+from outcrop.errors import ModelFailed, Refusal
 from outcrop.inference.client import EngineAway
+from outcrop.loops import UNEXPECTED, contained
+from outcrop.store.damage import Damaged, understood
 from outcrop.store.resources import Resource
 
-_PAUSE_S = 0.2
+_MOST_AT_ONCE = 32
+_UNEXPECTED = f"{UNEXPECTED} (the server's log has the details). Update the deployment to its model to try again."
 _log = logging.getLogger("outcrop.deployments")
 
 
 class Reconciler:
-    """`run` until cancelled."""
+    """`turn` now and then; `aclose` at the end."""
 
     def __init__(
         self, deployments: Deployments, engines: Engines, clients: Clients, catalog: Catalog, models: CustomModels
@@ -35,34 +39,50 @@ class Reconciler:
         self._clients = clients
         self._catalog = catalog
         self._models = models
+        self._settling: dict[str, asyncio.Task[None]] = {}
 
-    async def run(self) -> None:
-        while True:
-            for row in await to_thread.run_sync(self._deployments.pending):
-                await self._settle(row)
-            await to_thread.run_sync(self._retire)
-            await asyncio.sleep(_PAUSE_S)
+    async def turn(self) -> None:
+        """Look for deployments that wait, and go on with each."""
+        for row in await to_thread.run_sync(self._deployments.pending):
+            if row.arn not in self._settling and len(self._settling) < _MOST_AT_ONCE:
+                task = self._settling[row.arn] = asyncio.create_task(self._settle(row))
+                task.add_done_callback(lambda _, arn=row.arn: self._settling.pop(arn))
+        await to_thread.run_sync(self._retire)
+
+    async def aclose(self) -> None:
+        tasks = list(self._settling.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _retire(self) -> None:
         """Let the engines of custom models' own networks go when no deployment is left that needs them."""
         if not self._engines.has_own:
             return
-        customs = [self._models.look(region, model_arn) for region, model_arn in self._deployments.served()]
-        bases = [
-            (self._catalog.find(custom.document["baseId"]), custom.arn) for custom in customs if custom is not None
-        ]
-        self._engines.retire({self._models.network_below(base, arn).engine for base, arn in bases if base is not None})
+        needed = set()
+        for region, model_arn in self._deployments.served():
+            try:
+                needed.add(self._network(region, model_arn).engine)
+            except (Refusal, Damaged):
+                continue  # whoever asks for this model is told; it needs no engine
+        self._engines.retire(needed)
 
     async def _settle(self, row: Resource) -> None:
+        """One attempt; what raises fails this deployment alone."""
+        with contained(_log, f"settling {row.arn}") as outcome:
+            await self._try(row)
+        if outcome.error is not None:
+            sentence = outcome.error.message if isinstance(outcome.error, Damaged) else _UNEXPECTED
+            with contained(_log, f"marking {row.arn}"):
+                await to_thread.run_sync(self._deployments.spoil, row, sentence)
+
+    async def _try(self, row: Resource) -> None:
         try:
             failure = await self._failure_of(row)
         except EngineAway:
             return  # it is starting, or was killed and comes back: the next round asks again
         except Refusal as refusal:
             failure = refusal.message
-        except (OSError, ValueError, KeyError) as broken:
-            # A custom model whose files are gone or damaged must not stop the loop for all the others.
-            failure = f"the files of the custom model cannot be read: {broken}"
         if failure is None:
             await to_thread.run_sync(self._deployments.serve, row)
         else:
@@ -71,24 +91,33 @@ class Reconciler:
 
     async def _failure_of(self, row: Resource) -> str | None:
         """None when the desired model is being served. Raises EngineAway while its engine is not there."""
-        model_arn = row.document["desiredModelArn"]
+        _, model_arn = model_arns(row)
+        base = await to_thread.run_sync(self._network, row.region, model_arn)
         custom = self._models.look(row.region, model_arn)
+        adapter = None if custom is None else self._models.adapter(custom.arn)
+        await self._engine_up(base, row)
         if custom is None:
-            await self._engine_up(self._catalog.usable(model_arn))
             return None
-        base = self._models.network_below(self._catalog.usable(custom.document["baseId"]), custom.arn)
-        await self._engine_up(base)
         client = self._clients.of(base)
-        adapter = self._models.adapter(custom.arn)
         if adapter is not None:
             await client.load_adapter(custom.arn, adapter)
         served = base.engine if adapter is None else custom.arn
         return (await parity.compare(client, served, self._models.folder(custom.arn))).failure
 
-    async def _engine_up(self, base: BaseModel) -> None:
+    def _network(self, region: str, model_arn: str) -> BaseModel:
+        """The network below a model. Raises Refusal, Damaged."""
+        custom = self._models.look(region, model_arn)
+        if custom is None:
+            return self._catalog.usable(model_arn)
+        with understood(custom.arn):
+            return self._models.network_below(self._catalog.usable(custom.document["baseId"]), custom.arn)
+
+    async def _engine_up(self, base: BaseModel, row: Resource) -> None:
         order = await to_thread.run_sync(self._engines.order, base)
+        if order.failure is not None and order.since < row.updated:
+            await to_thread.run_sync(self._engines.retry, order.name)  # given up before this was asked for
+            raise EngineAway(f"The engine of {base.id} is tried again.")
         if order.failure is not None:
-            await to_thread.run_sync(self._engines.retry, base)
-            raise Refusal(order.failure)
+            raise ModelFailed(order.failure)
         if not await self._clients.of(base).health():
             raise EngineAway(f"The engine of {base.id} is starting.")

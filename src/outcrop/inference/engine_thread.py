@@ -41,6 +41,8 @@ class EngineThread:
         self._streams: dict[str, asyncio.Queue[Produced | OutcropError]] = {}
         self.loaded: asyncio.Future[None] = self._loop.create_future()
         "Done when the base model is in memory; its exception says why it cannot be."
+        self.broken: asyncio.Future[None] = self._loop.create_future()
+        "Done when the thread ended by itself: nothing will be answered any more."
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
@@ -103,9 +105,13 @@ class EngineThread:
             self._tell(_fail, self.loaded, problem)
             return
         self._tell(_succeed, self.loaded, None)
-        while self._obey(engine):
-            if engine.busy:
-                self._step(engine)
+        try:
+            while self._obey(engine):
+                if engine.busy:
+                    self._step(engine)
+        except BaseException:
+            _log.exception("the engine's thread broke")
+            self._tell(_succeed, self.broken, None)
 
     def _obey(self, engine: "Engine") -> bool:
         """Do what was asked, waiting for it when there is nothing to generate; False to end."""

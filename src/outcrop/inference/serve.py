@@ -40,7 +40,7 @@ def main() -> None:
     try:
         status = asyncio.run(_serve(arguments))
     except OutcropError as problem:
-        logs.tell(_log, "engine cannot start", level=logging.ERROR, problem=str(problem))
+        logs.tell(_log, "engine cannot start", level=logging.ERROR, ends_with=_told(problem, arguments))
         status = 1
     sys.stderr.flush()
     # A thread still importing or loading would crash in the interpreter's last moments; there is nothing left to save.
@@ -55,31 +55,37 @@ async def _serve(arguments: argparse.Namespace) -> int:
     engine = EngineThread(lambda: _load(arguments))
     server = UnixServer(arguments.socket, Door(engine, base_name=arguments.name).answer)
     await server.start()
-    loaded = asyncio.create_task(_report_loading(engine, arguments.name))
+    loaded = asyncio.create_task(_report_loading(engine, arguments))
     ending = asyncio.create_task(ended.wait())
     await asyncio.wait((ending, loaded), return_when=asyncio.FIRST_COMPLETED)
     could_load = not loaded.done() or loaded.result()
     if could_load:
-        await ending
+        await asyncio.wait((ending, engine.broken), return_when=asyncio.FIRST_COMPLETED)
     await server.close(_GRACE_S if could_load else 0)
     watch.cancel()
     engine.stop(timeout_s=1 if engine.ready else 0)
     logs.tell(_log, "engine ended", base=arguments.name)
-    return 0 if could_load else 1
+    return 0 if could_load and not engine.broken.done() else 1
 
 
-async def _report_loading(engine: EngineThread, base: str) -> bool:
-    started = time.monotonic()
+async def _report_loading(engine: EngineThread, arguments: argparse.Namespace) -> bool:
+    started, base = time.monotonic(), arguments.name
     try:
         await engine.loaded
-    except OutcropError as problem:
-        logs.tell(_log, "base model cannot be loaded", level=logging.ERROR, base=base, problem=str(problem))
-        return False
-    except Exception:
-        _log.exception("base model %s cannot be loaded", base)
+    except Exception as problem:
+        trace = None if isinstance(problem, OutcropError) else problem
+        said = _told(problem, arguments)
+        logs.tell(_log, "base model cannot be loaded", level=logging.ERROR, exc_info=trace, base=base, ends_with=said)
         return False
     logs.tell(_log, "engine ready", base=base, seconds=round(time.monotonic() - started, 3), pid=os.getpid())
     return True
+
+
+def _told(problem: Exception, arguments: argparse.Namespace) -> str:
+    """Why the engine ends, for whoever waits for it: customers, who need not know where the files lie."""
+    if isinstance(problem, OutcropError):
+        return str(problem).replace(str(arguments.model), arguments.name)
+    return "its files cannot be loaded as a causal language model; the engine's log has the details"
 
 
 def _load(arguments: argparse.Namespace) -> "Engine":

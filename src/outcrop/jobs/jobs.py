@@ -9,10 +9,15 @@ from outcrop.clock import Clock
 from outcrop.errors import Conflict, Invalid, NotFound
 from outcrop.jobs.states import ENDED, JobStatus, Phase, PhaseStatus, check_step, phase_at_end
 from outcrop.store.changing import Change, change
+from outcrop.store.damage import understood
 from outcrop.store.resources import NameTaken, Resource, Row
 from outcrop.store.store import Store
 
 KIND = "model-customization-job"
+
+
+class JobEnded(Conflict):
+    """The job has ended already: somebody stopped it before it began."""
 
 
 class Jobs:
@@ -58,23 +63,35 @@ class Jobs:
         return job
 
     def request_stop(self, region: str, identifier: str) -> Resource:
-        """InProgress becomes Stopping; asking again changes nothing. Raises Conflict for a job that has ended."""
+        """InProgress becomes Stopping; a job that never began is Stopped at once. Asking again changes nothing.
+
+        Raises Conflict for a job that has ended.
+        """
         job = self.find(region, identifier)
+        now = self._clock.now()
 
         def decide(row: Resource) -> Change | None:
             status = JobStatus(row.status)
             if status in ENDED:
                 raise Conflict(f"The model customization job {row.name} is {status} and cannot be stopped.")
+            # A worker begins a job by entering its first phase, which changes the same row: one of the two comes first.
+            if all(entry["status"] == PhaseStatus.NOT_STARTED for entry in row.document["statusDetails"].values()):
+                return Change(JobStatus.STOPPED, {**row.document, "endTime": now.isoformat()})
             return None if status is JobStatus.STOPPING else Change(status=JobStatus.STOPPING)
 
-        return change(self._resources, job.arn, at=self._clock.now(), decide=decide)
+        with understood(job.arn):
+            return change(self._resources, job.arn, at=now, decide=decide)
 
     def enter(self, job_arn: str, phase: Phase) -> None:
         """The given phase runs; those before it are completed. Entering it again, after a crash, changes nothing,
-        nor does entering one that is over: the successor of a killed worker goes through all of them."""
+        nor does entering one that is over: the successor of a killed worker goes through all of them.
+
+        Raises JobEnded.
+        """
         now = self._clock.now()
 
         def decide(row: Resource) -> Change | None:
+            _check_not_ended(row)
             details = dict(row.document["statusDetails"])
             if details[phase]["status"] != PhaseStatus.NOT_STARTED:
                 return None
@@ -96,10 +113,11 @@ class Jobs:
         )
 
     def end(self, job_arn: str, status: JobStatus, **members: Any) -> Resource:
-        """Move the job to an end state, its running phase with it."""
+        """Move the job to an end state, its running phase with it. Raises JobEnded."""
         now = self._clock.now()
 
         def decide(row: Resource) -> Change:
+            _check_not_ended(row)
             check_step(job_arn, JobStatus(row.status), status)
             details = {
                 phase: _entry(entry, phase_at_end(status), now) if entry["status"] == PhaseStatus.IN_PROGRESS else entry
@@ -112,6 +130,11 @@ class Jobs:
 
     def is_stopping(self, job_arn: str) -> bool:
         return self.get(job_arn).status == JobStatus.STOPPING
+
+
+def _check_not_ended(row: Resource) -> None:
+    if row.status in ENDED:
+        raise JobEnded(f"{row.arn}: it is {row.status} already.")
 
 
 def _entry(before: Mapping[str, str], status: PhaseStatus, now: datetime) -> dict[str, str]:

@@ -3,18 +3,22 @@
 One machine only: the time limit trusts a single clock.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sql
 from sqlalchemy.engine import Engine
 
+from outcrop import logs
 from outcrop.jobs.jobs import KIND
 from outcrop.jobs.states import RUNNING
+from outcrop.store.damage import Damaged, understood
 from outcrop.store.database import UtcTime, create_tables, writing
 from outcrop.store.resources import Resources
 
 LEASE = timedelta(seconds=60)
+_log = logging.getLogger("outcrop.worker")
 MAX_ATTEMPTS = 8
 "Times that a job is taken up again without having come any further, before it is given up."
 
@@ -52,7 +56,7 @@ class Leases:
         """The oldest job that nobody works on, or None. A worker's own lease is its own again after a crash."""
         with writing(self._engine):  # one writer at a time, so two workers never see the same free job
             for job in self._resources.all(KIND):
-                lease = self._claim(job.arn, worker, now) if job.status in RUNNING else None
+                lease = self._claim_anew(job.arn, worker, now) if job.status in RUNNING else None
                 if lease is not None:
                     return lease
         return None
@@ -69,6 +73,17 @@ class Leases:
         """Give the job back, ended or not."""
         with writing(self._engine) as connection:
             connection.execute(sql.delete(_table).where(_table.c.job == lease.job, _table.c.worker == lease.worker))
+
+    def _claim_anew(self, job: str, worker: str, now: datetime) -> Lease | None:
+        """As `_claim`; a lease that cannot be read holds nobody back."""
+        try:
+            with understood(job):
+                return self._claim(job, worker, now)
+        except Damaged as damaged:
+            logs.tell(_log, "damaged lease", level=logging.ERROR, exc_info=damaged, job=job)
+            with writing(self._engine) as connection:
+                connection.execute(sql.delete(_table).where(_table.c.job == job))
+            return self._claim(job, worker, now)
 
     def _claim(self, job: str, worker: str, now: datetime) -> Lease | None:
         with writing(self._engine) as connection:

@@ -30,7 +30,7 @@ class Phase(StrEnum):
 
 
 NEXT: dict[JobStatus, set[JobStatus]] = {
-    JobStatus.IN_PROGRESS: {JobStatus.STOPPING, JobStatus.COMPLETED, JobStatus.FAILED},
+    JobStatus.IN_PROGRESS: {JobStatus.STOPPING, JobStatus.STOPPED, JobStatus.COMPLETED, JobStatus.FAILED},
     JobStatus.STOPPING: {JobStatus.STOPPED, JobStatus.COMPLETED, JobStatus.FAILED},
     JobStatus.STOPPED: set(),
     JobStatus.COMPLETED: set(),

@@ -7,6 +7,7 @@ within a second, and `tests/flow/test_start.py` holds it to that.
 import argparse
 import asyncio
 import json
+import logging
 import signal
 import sys
 from collections.abc import Sequence
@@ -27,26 +28,31 @@ from outcrop.api.operations import OPERATIONS
 from outcrop.api.platform import Platform
 from outcrop.clock import Clock, SystemClock
 from outcrop.errors import MachineTrouble
+from outcrop.loops import LoopEnded, Loops, contained
 from outcrop.processes import die_with_parent
 from outcrop.protocol import patterns, routing
 from outcrop.server.silent import close_silent
 from outcrop.settings import PARTS_FILE, Settings
 
+_SETTLE_EVERY_S = 0.2
 _SWEEP_EVERY_S = 60.0
+_DAMAGE_EVERY_S = 10.0
 _LISTENING_FIRST_S = 0.2
 """What is read beside the first requests would, read at once, keep the first of them waiting."""
 _HEAD_PAUSE_S = 30.0
 _MOST_CONNECTIONS = 512
 """At once; granian's own 128 are soon taken by somebody who only connects. Further ones wait."""
+_log = logging.getLogger("outcrop.server")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     die_with_parent()
     settings = _settings(arguments)
     logs.write_json_lines()
+    loops = Loops()
     try:
-        platform = open_platform(settings, SystemClock())
-        uvloop.run(serve_house(platform, settings))
+        platform = open_platform(settings, SystemClock(), loops)
+        uvloop.run(serve_house(platform, settings, loops))
     except MachineTrouble as trouble:
         print(trouble.message, file=sys.stderr)
         return 1
@@ -56,49 +62,92 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def open_platform(settings: Settings, clock: Clock) -> Platform:
+def open_platform(settings: Settings, clock: Clock, loops: Loops | None = None) -> Platform:
     """Raises MachineTrouble when the home cannot be used."""
-    return Platform.open(settings, clock, health=lambda: health(settings))
+    watched = loops or Loops()
+    return Platform.open(settings, clock, health=lambda: health(settings, watched))
 
 
-async def serve_house(platform: Platform, settings: Settings) -> None:
-    """Answer requests and settle deployments until told to stop."""
-    beside = [asyncio.create_task(_settle(platform)), asyncio.create_task(_sweep(platform))]
+async def serve_house(
+    platform: Platform, settings: Settings, loops: Loops, *, stop: asyncio.Event | None = None
+) -> None:
+    """Answer requests, settle deployments and clear up until told to stop. Raises LoopEnded when a loop ends."""
+    stop = stop or _on_signals()
+    ended: list[BaseException] = []
+
+    def on_end(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            ended.append(task.exception() or AssertionError("a loop has no end"))
+            stop.set()
+
+    beside = [asyncio.create_task(loop(platform, loops), name=loop.__name__) for loop in _LOOPS]
+    for task in beside:
+        task.add_done_callback(on_end)
     try:
-        await serve(Door(platform, OPERATIONS), settings)
+        await serve(Door(platform, OPERATIONS), settings, stop=stop, loops=loops)
     finally:
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
+    if ended:
+        logs.tell(_log, "the server ends, to be started anew", level=logging.ERROR, exc_info=ended[0])
+        raise (
+            ended[0]
+            if isinstance(ended[0], MachineTrouble)
+            else LoopEnded("A loop of the server ended by itself. The log has the details.")
+        ) from ended[0]
 
 
-async def _settle(platform: Platform) -> None:
+async def _settle(platform: Platform, loops: Loops) -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
     rooms = await to_thread.run_sync(platform.rooms)
     try:
-        await rooms.reconciler.run()
+        await loops.run("deployments", rooms.reconciler.turn, every_s=_SETTLE_EVERY_S)
     finally:
+        await rooms.reconciler.aclose()
         await rooms.clients.aclose()
 
 
-async def _sweep(platform: Platform) -> None:
+async def _sweep(platform: Platform, loops: Loops) -> None:
     """Take up what crashes left behind, and now and then the files of objects that are gone."""
     await asyncio.sleep(_LISTENING_FIRST_S)
     buckets = await to_thread.run_sync(lambda: platform.buckets)
-    await to_thread.run_sync(buckets.sweep_leftovers)
-    while True:
-        await asyncio.sleep(_SWEEP_EVERY_S)
+    with contained(_log, "taking up what a crash left behind"):
+        await to_thread.run_sync(buckets.sweep_leftovers)
+
+    async def sweep() -> None:
         await to_thread.run_sync(buckets.sweep)
+
+    await loops.run("contents", sweep, every_s=_SWEEP_EVERY_S)
+
+
+async def _fail_damaged(platform: Platform, loops: Loops) -> None:
+    """Records that cannot be read become Failed, so that they can be seen and deleted."""
+
+    async def look() -> None:
+        await to_thread.run_sync(lambda: platform.store.resources.fail_damaged(at=platform.clock.now()))
+
+    await asyncio.sleep(_LISTENING_FIRST_S)
+    await loops.run("records", look, every_s=_DAMAGE_EVERY_S)
+
+
+_LOOPS = (_settle, _sweep, _fail_damaged)
 
 
 async def serve(
-    application: Door, settings: Settings, *, stop: asyncio.Event | None = None, head_pause_s: float = _HEAD_PAUSE_S
+    application: Door,
+    settings: Settings,
+    *,
+    stop: asyncio.Event | None = None,
+    head_pause_s: float = _HEAD_PAUSE_S,
+    loops: Loops | None = None,
 ) -> None:
     """Answer requests until SIGTERM, SIGINT or `stop`. Raises MachineTrouble when the port is taken.
 
     A connection that has not sent the whole head of a request within `head_pause_s` is closed.
     """
     stop = stop or _on_signals()
+    loops = loops or Loops()
     server = Server(
         application,
         address=settings.host,
@@ -112,7 +161,8 @@ async def serve(
     )
     running = asyncio.create_task(server.serve())
     reading = asyncio.create_task(_read_services())
-    closing = asyncio.create_task(close_silent(settings.port, after_s=head_pause_s))
+    closing = asyncio.create_task(close_silent(loops, settings.port, after_s=head_pause_s))
+    closing.add_done_callback(lambda task: None if task.cancelled() or task.exception() is None else stop.set())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
     if not running.done():
@@ -150,13 +200,17 @@ def _on_signals() -> asyncio.Event:
     return stop
 
 
-def health(settings: Settings) -> dict[str, Any]:
-    """The state of each part: the server's own, and what the supervisor wrote down of the others."""
+def health(settings: Settings, loops: Loops) -> dict[str, Any]:
+    """The state of each part: the server's own, and what the supervisor wrote down of the others.
+
+    `status` is `ok`, or `failing` while a loop of the server is dead or stuck, which `loops` then tells.
+    """
     try:
         parts = json.loads((settings.home / PARTS_FILE).read_text())["parts"]
-    except FileNotFoundError:
-        parts = {}  # the server runs without a supervisor
-    return {"status": "ok", "version": version("outcrop"), "parts": parts}
+    except (OSError, ValueError, KeyError, TypeError):
+        parts = {}  # the server runs without a supervisor, or the file is not its
+    status = "failing" if loops.troubles() else "ok"
+    return {"status": status, "version": version("outcrop"), "parts": parts, "loops": loops.told()}
 
 
 def _settings(arguments: Sequence[str] | None) -> Settings:

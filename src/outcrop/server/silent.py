@@ -5,13 +5,14 @@ it waits for ever, and for HTTP/2 too. The kernel knows how much each connection
 elsewhere there is no such file system of descriptors, and nothing is closed here.
 """
 
-import asyncio
 import os
 import socket
 import stat
 import struct
 import sys
 from contextlib import suppress
+
+from outcrop.loops import Loops
 
 # No signed request is as short, nor any beginning of HTTP/2 with a request in it.
 LEAST_REQUEST_BYTES = 200
@@ -22,14 +23,16 @@ _LAST_RECEIVED_AT, _RECEIVED_AT = 52, 128
 """Places in the kernel's `struct tcp_info` (linux/tcp.h), which only ever grows at its end."""
 
 
-async def close_silent(port: int, *, after_s: float) -> None:
+async def close_silent(loops: Loops, port: int, *, after_s: float) -> None:
     """For ever, now and then: close what connected to `port` of this process and has said nothing for `after_s`."""
     if not sys.platform.startswith("linux"):
         return
-    while True:
-        await asyncio.sleep(after_s / 2)
+
+    async def look() -> None:
         for descriptor in os.listdir(_FOLDER):
             _close_if_silent(int(descriptor), port, after_s)
+
+    await loops.run("connections", look, every_s=after_s / 2)
 
 
 def _close_if_silent(descriptor: int, port: int, after_s: float) -> None:

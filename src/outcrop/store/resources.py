@@ -6,7 +6,8 @@ it. Names are unique per kind and region; a resource without a name has None. Ev
 """
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as with_changes
 from datetime import datetime
@@ -15,8 +16,10 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sql
 from sqlalchemy.engine import Engine
 
+from outcrop import logs
 from outcrop.errors import Conflict, Invalid
-from outcrop.store.database import UtcTime, create_tables, microseconds, moment, reading, writing
+from outcrop.store.damage import FAILED, SENTENCE, Damaged, failed_document
+from outcrop.store.database import UtcTime, create_tables, moment, reading, writing
 from outcrop.store.point_reads import PointReads
 
 SortKey = Literal["created", "updated", "name", "status"]
@@ -39,6 +42,14 @@ _table = sql.Table(
 )
 
 
+_log = logging.getLogger("outcrop.store")
+# Times and documents as the row has them: one damaged row must not end the reading of all others.
+_AS_KEPT = [
+    sql.type_coerce(column, sql.String if column.name == "document" else sql.BigInteger).label(column.name)
+    if column.name in ("created", "updated", "document")
+    else column
+    for column in _table.columns
+]
 _SELECT = f"SELECT {', '.join(column.name for column in _table.columns)} FROM resources"
 _BY_ARN = f"{_SELECT} WHERE arn = ?"
 _BY_NAME = f"{_SELECT} WHERE kind = ? AND region = ? AND name = ?"
@@ -83,21 +94,33 @@ class Row(NamedTuple):
     "As JSON."
 
     def resource(self) -> Resource:
+        """Raises Damaged."""
+        try:
+            document = _read_json(self.document)[0]
+            created, updated = moment(self.created), moment(self.updated)
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise Damaged(self.arn) from error
+        if type(document) is not dict or not _is_text(self.arn, self.kind, self.region, self.status, self.name or ""):
+            raise Damaged(self.arn)
         return Resource(
             arn=self.arn,
             kind=self.kind,
             region=self.region,
             name=self.name,
             status=self.status,
-            created=moment(self.created),
-            updated=moment(self.updated),
+            created=created,
+            updated=updated,
             version=self.version,
-            document=_read_json(self.document)[0],
+            document=document,
         )
 
 
 _read_json = json.JSONDecoder().raw_decode
 "What SQLAlchemy wrote holds nothing beside; `json.loads` looks for that, and takes half as long again."
+
+
+def _is_text(*values: object) -> bool:
+    return all(type(value) is str for value in values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +154,7 @@ class Resources:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._points = PointReads(engine)
+        self._told: set[tuple[str, int]] = set()
         create_tables(engine, _schema)
 
     def add(self, resource: Resource) -> Resource:
@@ -211,10 +235,57 @@ class Resources:
             return connection.execute(delete).rowcount == 1
 
     def all(self, kind: str) -> list[Resource]:
-        """Every resource of a kind in every region, oldest first."""
-        query = sql.select(_table).where(_table.c.kind == kind).order_by(_table.c.created, _table.c.arn)
+        """Every resource of a kind in every region, oldest first; without damaged ones, which are logged."""
+        query = sql.select(*_AS_KEPT).where(_table.c.kind == kind).order_by(_table.c.created, _table.c.arn)
         with reading(self._engine) as connection:
-            return [_resource(row) for row in connection.execute(query)]
+            return self._sound(connection.execute(query).all())
+
+    def remove_all(self, kind: str) -> None:
+        """Forget every row of a kind, damaged or not."""
+        with writing(self._engine) as connection:
+            connection.execute(sql.delete(_table).where(_table.c.kind == kind))
+
+    def fail(self, arn: str, *, at: datetime, message: str = SENTENCE, unless: Collection[str] = ()) -> None:
+        """Let a row be Failed with this message, whatever is wrong with it; what can be read of it stays.
+
+        Nothing happens to a row that is gone, or in a state of `unless`.
+        """
+        with writing(self._engine) as connection:
+            row = self.row(arn)
+            if row is None or row.status in unless:
+                return
+            created = {} if _is_moment(row.created) else {"created": at}
+            version = row.version + 1 if type(row.version) is int else 1
+            changed = {"status": FAILED, "document": failed_document(row.document, message), "updated": at}
+            update = sql.update(_table).where(_table.c.arn == arn)
+            connection.execute(update.values(**changed, **created, version=version))
+
+    def fail_damaged(self, *, at: datetime) -> list[str]:
+        """Let every row that cannot be read be Failed, so that it can be told, listed and deleted; returns their ARNs."""
+        with reading(self._engine) as connection:
+            rows = [_row(row) for row in connection.execute(sql.select(*_AS_KEPT))]
+        damaged = [row.arn for row in rows if not _is_sound(row)]
+        for arn in damaged:
+            self.fail(arn, at=at)
+        return damaged
+
+    def _one(self, condition: sql.ColumnElement[bool]) -> Row | None:
+        with reading(self._engine) as connection:
+            row = connection.execute(sql.select(*_AS_KEPT).where(condition)).first()
+        return None if row is None else _row(row)
+
+    def _sound(self, rows: Iterable[sql.Row[Any]]) -> list[Resource]:
+        """The rows that can be read; each of the others is logged once."""
+        found = []
+        for kept in rows:
+            row = _row(kept)
+            try:
+                found.append(row.resource())
+            except Damaged as damaged:
+                if (row.arn, row.version) not in self._told:
+                    self._told.add((row.arn, row.version))
+                    logs.tell(_log, "damaged record", level=logging.ERROR, exc_info=damaged, resource=str(row.arn))
+        return found
 
     def list(
         self,
@@ -232,7 +303,8 @@ class Resources:
         Raises Invalid for a token that did not come from a listing in the same order.
         """
         key = sql.func.coalesce(_table.c[sort_by], "") if sort_by == "name" else _table.c[sort_by]
-        query = sql.select(_table).where(_table.c.kind == kind, _table.c.region == region, *_conditions(filters))
+        conditions = _conditions(filters, strict=self._engine.dialect.name != "sqlite")
+        query = sql.select(*_AS_KEPT).where(_table.c.kind == kind, _table.c.region == region, *conditions)
         if token is not None:
             last_key, last_arn = _read_token(token, sort_by, descending)
             further, further_arn = (
@@ -242,21 +314,29 @@ class Resources:
         order = (key.desc(), _table.c.arn.desc()) if descending else (key.asc(), _table.c.arn.asc())
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(*order).limit(max_results + 1)).all()
-        items = [_resource(row) for row in rows[:max_results]]
-        more = len(rows) > max_results and bool(items)
-        return Page(items=items, next_token=_write_token(items[-1], sort_by, descending) if more else None)
-
-    def _one(self, condition: sql.ColumnElement[bool]) -> Row | None:
-        with reading(self._engine) as connection:
-            row = connection.execute(sql.select(_table).where(condition)).first()
-        if row is None:
-            return None
-        times = {name: microseconds(row._mapping[name]) for name in ("created", "updated")}
-        return Row(**{**row._mapping, **times, "document": json.dumps(row.document)})
+        shown = rows[:max_results]
+        more = len(rows) > max_results and bool(shown)
+        token = _write_token(_row(shown[-1]), sort_by, descending) if more else None
+        return Page(items=self._sound(shown), next_token=token)
 
 
-def _resource(row: sql.Row[Any]) -> Resource:
-    return Resource(**row._mapping)
+def _row(row: sql.Row[Any]) -> Row:
+    return Row(**row._mapping)
+
+
+def _is_sound(row: Row) -> bool:
+    try:
+        row.resource()
+    except Damaged:
+        return False
+    return True
+
+
+def _is_moment(count: object) -> bool:
+    try:
+        return type(count) is int and moment(count) is not None
+    except OverflowError:
+        return False
 
 
 def _from_sqlite(row: tuple[Any, ...] | None) -> Row | None:
@@ -267,7 +347,8 @@ def _name_taken(name: str) -> NameTaken:
     return NameTaken(f"{name}: this name is in use already. Choose another name.")
 
 
-def _conditions(filters: Filters) -> list[sql.ColumnElement[bool]]:
+def _conditions(filters: Filters, *, strict: bool) -> list[sql.ColumnElement[bool]]:
+    """`strict`: the database holds nothing in a column that is not of its type. SQLite does."""
     columns = _table.c
     wanted = [
         filters.name_contains and columns.name.icontains(filters.name_contains, autoescape=True),
@@ -276,15 +357,20 @@ def _conditions(filters: Filters) -> list[sql.ColumnElement[bool]]:
         filters.created_before and columns.created < filters.created_before,
         filters.updated_after and columns.updated > filters.updated_after,
         filters.updated_before and columns.updated < filters.updated_before,
-        *(columns.document[key].as_string() == value for key, value in filters.equals.items()),
+        *(_member(key, strict=strict) == value for key, value in filters.equals.items()),
+        strict or sql.func.typeof(columns.created) == "integer",  # anything else has no place in the order
     ]
     return [condition for condition in wanted if isinstance(condition, sql.ColumnElement)]
 
 
-def _write_token(last: Resource, sort_by: SortKey, descending: bool) -> str:
-    key = getattr(last, sort_by) or ""
-    content = [sort_by, descending, microseconds(key) if isinstance(key, datetime) else key, last.arn]
-    return json.dumps(content)
+def _member(key: str, *, strict: bool) -> sql.ColumnElement[str | None]:
+    """A member of the document as text; SQLite would end the whole query at a document that is no JSON."""
+    member: sql.ColumnElement[str | None] = _table.c.document[key].as_string()
+    return member if strict else sql.case((sql.func.json_valid(_table.c.document) == 1, member))
+
+
+def _write_token(last: Row, sort_by: SortKey, descending: bool) -> str:
+    return json.dumps([sort_by, descending, getattr(last, sort_by) or "", last.arn])
 
 
 def _read_token(token: str, sort_by: SortKey, descending: bool) -> tuple[datetime | str, str]:

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -21,9 +22,9 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock, SystemClock
 from outcrop.customization.context import Context
-from outcrop.customization.full_disk import is_full
 from outcrop.jobs.jobs import Jobs
 from outcrop.jobs.leases import Lease, Leases
+from outcrop.loops import Loop, LoopEnded
 from outcrop.processes import die_with_parent
 from outcrop.settings import Settings
 from outcrop.store.store import Store
@@ -66,7 +67,7 @@ def _run(context: Context, leases: Leases, lease: Lease, stop: threading.Event) 
     from outcrop.customization import run  # torch comes with it
 
     logs.tell(_log, "job taken", job=lease.job, attempt=lease.attempts)
-    pulse = Pulse(context.clock, leases, lease)
+    pulse = Pulse(context.clock, leases, lease, on_end=stop.set)
     with pulse:
         ended = run.run(context, lease.job, attempt=lease.attempts, report=pulse.report, interrupted=stop.is_set)
     if ended:
@@ -74,12 +75,17 @@ def _run(context: Context, leases: Leases, lease: Lease, stop: threading.Event) 
 
 
 class Pulse:
-    """Renews the lease while the job runs, however long one step takes."""
+    """Renews the lease while the job runs, however long one step takes.
 
-    def __init__(self, clock: Clock, leases: Leases, lease: Lease) -> None:
+    When it cannot any more, whatever it tries, `on_end` is told: the worker ends, and its successor takes the job up.
+    """
+
+    def __init__(self, clock: Clock, leases: Leases, lease: Lease, *, on_end: Callable[[], None]) -> None:
         self._clock = clock
         self._leases = leases
         self._lease = lease
+        self._on_end = on_end
+        self._loop = Loop("lease")
         self._progress = ""
         self._ended = threading.Event()
         self._news = threading.Event()
@@ -101,16 +107,16 @@ class Pulse:
         self._thread.join()
 
     def _beat(self) -> None:
-        while not self._ended.is_set():
-            # Progress is written at once: a worker killed right after it must not count as one that came no further.
-            self._news.wait(_RENEW_S)
-            self._news.clear()
-            try:
-                self._leases.renew(self._lease, now=self._clock.now(), progress=self._progress)
-            except Exception as error:
+        try:
+            while not self._ended.is_set():
+                # Progress is written at once: a worker killed right after must not count as one that came no further.
+                self._news.wait(_RENEW_S)
+                self._news.clear()
                 # One worker a machine: nobody takes the job while the disk is full, and the next beat tries again.
-                if not is_full(error):
-                    raise
+                with self._loop.turn():
+                    self._leases.renew(self._lease, now=self._clock.now(), progress=self._progress)
+        except LoopEnded:
+            self._on_end()
 
 
 def main() -> int:
