@@ -25,6 +25,7 @@ from outcrop.buckets.mounts import Mounts, check_url
 from outcrop.buckets.names import Place
 from outcrop.buckets.receiving import BLOCK_BYTES, NOTHING_PROMISED, Promise, Reception, receive
 from outcrop.buckets.records import BucketRecord, Details, ObjectRecord
+from outcrop.buckets.sweeping import Swept
 from outcrop.buckets.uploads import Uploads
 from outcrop.clock import Clock
 from outcrop.errors import ServiceRefusal
@@ -293,9 +294,9 @@ class Buckets:
             yield from page.objects
             start = page.next_start
 
-    def sweep(self) -> int:
-        """Remove contents without a row; the server does so every minute."""
-        return sweeping.sweep(self._store, self._clock.now())
+    def sweep(self) -> Swept:
+        """Remove some contents without a row; the server does so every minute, until no more are due."""
+        return sweeping.sweep_batch(self._store, self._clock.now())
 
     def sweep_leftovers(self) -> int:
         """Take up files that crashes left behind; for the start of the server."""

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 from anyio import to_thread
@@ -32,7 +32,11 @@ from outcrop.protocol import patterns, routing
 from outcrop.server.silent import close_silent
 from outcrop.settings import PARTS_FILE, Settings
 
+if TYPE_CHECKING:
+    from outcrop.buckets.buckets import Buckets
+
 _SWEEP_EVERY_S = 60.0
+_SWEEP_PAUSE_S = 0.005
 _LISTENING_FIRST_S = 0.2
 """What is read beside the first requests would, read at once, keep the first of them waiting."""
 _HEAD_PAUSE_S = 30.0
@@ -88,7 +92,18 @@ async def _sweep(platform: Platform) -> None:
     await to_thread.run_sync(buckets.sweep_leftovers)
     while True:
         await asyncio.sleep(_SWEEP_EVERY_S)
-        await to_thread.run_sync(buckets.sweep)
+        await sweep_all(buckets)
+
+
+async def sweep_all(buckets: "Buckets") -> int:
+    """Sweep until nothing is due; returns how many contents went. Those who wait to write come between two batches."""
+    removed = 0
+    while True:
+        swept = await to_thread.run_sync(buckets.sweep)
+        removed += swept.removed
+        if not swept.more_due:
+            return removed
+        await asyncio.sleep(_SWEEP_PAUSE_S)
 
 
 async def serve(
