@@ -47,6 +47,26 @@ def test_circumstances_of_a_request_count(
         assert code_of(s3.list_buckets) == "AccessDenied"
 
 
+def test_the_listing_of_buckets_is_about_every_bucket(iam: Any, user: str, client_of: ClientOf) -> None:
+    s3 = client_of(user, "s3")
+    iam.put_user_policy(UserName=user, PolicyName="one", PolicyDocument=policy("Allow", "s3:*", "arn:aws:s3:::books"))
+    assert code_of(s3.list_buckets) == "AccessDenied"
+    iam.put_user_policy(UserName=user, PolicyName="all", PolicyDocument=policy("Allow", "s3:*", "arn:aws:s3:::*"))
+    assert s3.list_buckets()["Owner"]["ID"]
+    iam.put_user_policy(UserName=user, PolicyName="all", PolicyDocument=policy("Allow", "*"))
+    denied = policy("Deny", "s3:ListAllMyBuckets", "arn:aws:s3:::*")
+    iam.put_user_policy(UserName=user, PolicyName="none", PolicyDocument=denied)
+    assert code_of(s3.list_buckets) == "AccessDenied"
+
+
+def test_a_deny_on_reading_what_a_key_is_counts(iam: Any, user: str, client_of: ClientOf) -> None:
+    sts = client_of(user, "sts")
+    key_id = iam.list_access_keys(UserName=user)["AccessKeyMetadata"][0]["AccessKeyId"]
+    assert code_of(sts.get_access_key_info, AccessKeyId=key_id) == "AccessDenied"
+    allow(iam, user, "sts:GetAccessKeyInfo")
+    assert sts.get_access_key_info(AccessKeyId=key_id)["Account"]
+
+
 def test_a_proxys_word_about_the_address_is_not_believed(iam: Any, user: str, client_of: ClientOf) -> None:
     allow(iam, user, "s3:ListAllMyBuckets", IpAddress={"aws:SourceIp": "10.0.0.0/8"})
     s3 = client_of(user, "s3")

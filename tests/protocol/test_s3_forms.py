@@ -235,6 +235,12 @@ def signed_policy(server: Running, document: Any) -> dict[str, Any]:
 
 LATER = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
+NO_MOMENTS = (
+    "4102444800", "4.1e9", 4102444800, "2099-01-01", "20990101T000000Z", "2099-01-01T00:00:00", "2099-01-01 00:00:00Z",
+    "2099-01-01T00:00:00+00:00", "2099-13-01T00:00:00Z", "Thu, 01 Jan 2099 00:00:00 GMT", "2099-W01-1T00:00:00Z", "",
+    " 2099-01-01T00:00:00Z", None,
+)  # fmt: skip
+
 
 @pytest.mark.parametrize(
     ("document", "message"),
@@ -244,6 +250,7 @@ LATER = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         ({"conditions": []}, "Policy missing expiration."),
         ({"expiration": LATER}, "Policy missing conditions."),
         ({"expiration": "tomorrow", "conditions": []}, "Invalid 'expiration' value: 'tomorrow'"),
+        *(({"expiration": each, "conditions": []}, f"Invalid 'expiration' value: {each!r}") for each in NO_MOMENTS),
         ({"expiration": LATER, "conditions": {}}, "Invalid 'conditions' value: must be a List."),
         ({"expiration": LATER, "conditions": [["in", "$key", "any"]]}, 'Invalid condition: ["in", "$key", "any"]'),
         ({"expiration": LATER, "conditions": [["eq", "key", "any"]]}, 'Invalid condition: ["eq", "key", "any"]'),

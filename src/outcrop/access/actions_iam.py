@@ -9,13 +9,24 @@ from outcrop.access.identities import LINKED_PATH
 from outcrop.access.names import arn_of
 from outcrop.access.needs import Asked, Need
 
-_LISTINGS = {"ListRoles": "role/", "ListUsers": "user/", "ListGroups": "group/"}
+_LISTINGS = {
+    "ListGroups": "group",
+    "ListInstanceProfiles": "instance-profile",
+    "ListRoles": "role",
+    "ListServerCertificates": "server-certificate",
+    "ListUsers": "user",
+    "ListVirtualMFADevices": "mfa",
+}
+"""Listings that AWS asks about the path under which they look. Of every other one the resource is `*`."""
+_NAMED = {"InstanceProfileName": "instance-profile", "ServerCertificateName": "server-certificate"}
+_ARNS = ("OpenIDConnectProviderArn", "SAMLProviderArn", "PolicyArn")
 ACCESS_KEY = "access-key"
 """What `Asked.find` looks up the owner of."""
 _OWN = (
     "GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey",
     "ListServiceSpecificCredentials", "UpdateServiceSpecificCredential", "ResetServiceSpecificCredential",
-    "DeleteServiceSpecificCredential",
+    "DeleteServiceSpecificCredential", "ChangePassword", "GetLoginProfile", "DeleteLoginProfile",
+    "ListSSHPublicKeys", "ListSigningCertificates", "UpdateSigningCertificate", "DeleteSigningCertificate",
 )  # fmt: skip
 """Without a UserName they speak about the caller."""
 
@@ -47,7 +58,7 @@ def _shown(asked: Asked) -> str:
 def _resource(asked: Asked) -> str:
     params, operation = asked.params, asked.operation
     if operation in _LISTINGS:
-        return arns.iam(asked.account, _LISTINGS[operation])
+        return arns.iam(asked.account, f"{_LISTINGS[operation]}{params.get('PathPrefix', '/')}")
     if params.get("AllUsers"):
         return "*"
     if operation == "GetAccessKeyLastUsed":
@@ -63,7 +74,19 @@ def _resource(asked: Asked) -> str:
         return arns.iam(asked.account, f"role/{task}")
     if operation == "CreatePolicy":
         return arn_of(asked.account, "policy", str(params.get("Path", "/")), str(params["PolicyName"]))
-    return _identity(asked) or str(params.get("PolicyArn") or (asked.caller_arn if operation in _OWN else "*"))
+    for member, kind in _NAMED.items():
+        if member in params:
+            return arn_of(asked.account, kind, str(params.get("Path", "/")), str(params[member]))
+    given = next((str(params[member]) for member in _ARNS if member in params), None)
+    return _identity(asked) or given or _device(asked) or (asked.caller_arn if operation in _OWN else "*")
+
+
+def _device(asked: Asked) -> str | None:
+    """A virtual MFA device, which is an ARN by its serial number; those of hardware are resources of no policy."""
+    name, serial = asked.params.get("VirtualMFADeviceName"), str(asked.params.get("SerialNumber", ""))
+    if name is not None:
+        return arn_of(asked.account, "mfa", str(asked.params.get("Path", "/")), str(name))
+    return serial if arns.is_arn(serial) else None
 
 
 def _identity(asked: Asked) -> str | None:

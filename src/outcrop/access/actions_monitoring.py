@@ -6,6 +6,8 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 from outcrop import arn as arns
 from outcrop.access.needs import Asked, Need
 
+_OF_ALARMS = ("DescribeAlarms", "DescribeAlarmHistory")
+"Without a name they are about every alarm."
 _STREAMS = ("CreateLogStream", "DeleteLogStream", "GetLogEvents", "PutLogEvents")
 
 
@@ -34,6 +36,8 @@ def logs(asked: Asked) -> list[Need]:
         stream = params.get("logStreamName") if asked.operation in _STREAMS else None
         tail = f"log-stream:{stream}" if isinstance(stream, str) else "*"
         return [Need(action=action, resource=_arn(asked, "logs", f"log-group:{group}:{tail}"))]
+    if asked.operation == "DescribeLogGroups":  # as AWS names it in its refusals
+        return [Need(action=action, resource=_arn(asked, "logs", "log-group::log-stream:"))]
     given = params.get("logGroupIdentifier") or params.get("resourceArn") or params.get("resourceIdentifier")
     return [Need(action=action, resource=str(given) if given and arns.is_arn(str(given)) else "*")]
 
@@ -46,7 +50,7 @@ def cloudwatch(asked: Asked) -> list[Need]:
         names = params.get("DashboardNames") or [params["DashboardName"]]
         # Dashboards belong to no region.
         found = [f"arn:aws:cloudwatch::{asked.account}:dashboard/{each}" for each in names]
-    elif "AlarmName" in params or "AlarmNames" in params:
+    elif "AlarmName" in params or "AlarmNames" in params or asked.operation in _OF_ALARMS:
         names = params.get("AlarmNames") or [params.get("AlarmName", "*")]
         found = [_arn(asked, "cloudwatch", f"alarm:{each}") for each in names]
     else:

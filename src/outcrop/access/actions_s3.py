@@ -96,13 +96,15 @@ TAGGED_OBJECT_ACTIONS = frozenset({
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/tagging-and-policies.html
 """
+EVERY_BUCKET = "arn:aws:s3:::*"
+"""What the listing of buckets is about: policies of S3's own guide name it so, where other listings know only `*`."""
 _LISTING_KEYS = {"Prefix": "s3:prefix", "Delimiter": "s3:delimiter", "MaxKeys": "s3:max-keys"}
 
 
 def needs(asked: Asked) -> list[Need]:
     """The needs of one operation of S3."""
     if asked.operation == "ListBuckets":
-        return [Need(action="s3:ListAllMyBuckets")]
+        return [Need(action="s3:ListAllMyBuckets", resource=EVERY_BUCKET)]
     bucket, key = str(asked.params.get("Bucket", "")), asked.params.get("Key")
     if asked.operation == "DeleteObjects":
         return _deletions(asked, bucket)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from outcrop.access.actions_s3 import TAGGED_OBJECT_ACTIONS
+from outcrop.access.actions_s3 import EVERY_BUCKET, TAGGED_OBJECT_ACTIONS
 from outcrop.access.attachments import Attachments
 from outcrop.access.caller import Asker
 from outcrop.access.documents import Policy, parse
@@ -94,7 +94,7 @@ class Decisions:
         known |= normalized(context) | normalized(need.context)
         if not _MOMENT.isdisjoint(keys):
             known |= normalized(self._moment())
-        if need.resource != "*":
+        if need.resource not in ("*", EVERY_BUCKET):
             known.setdefault("aws:resourceaccount", (self.account,))
             if any("resourcetag/" in key for key in keys):
                 tags = self.tags_of(need.resource)
@@ -167,7 +167,7 @@ _POLICY = {"permissions boundary": ""}
 def refused(caller: Asker, need: Need, verdict: Verdict) -> Denied:
     """The refusal in AWS's sentence: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
     where = ""
-    if need.resource != "*":
+    if need.resource not in ("*", EVERY_BUCKET):
         shown = need.shown or need.resource
         where = f' on resource: "{shown}"' if need.action.startswith("s3:") else f" on resource: {shown}"
     if verdict.decision is Decision.DENIED_EXPLICITLY:

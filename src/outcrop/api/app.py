@@ -19,7 +19,7 @@ import anyio
 import anyio.to_thread
 
 from outcrop import logs
-from outcrop.api import exchange, failures, s3_cors, s3_forms, verification
+from outcrop.api import exchange, failures, s3_bodies, s3_cors, s3_forms, verification
 from outcrop.api.call import Answer, Answered, Call, Derived, Handler, Streamed, is_quick
 from outcrop.api.operations import Operations
 from outcrop.api.patience import PAUSE_S, Patience
@@ -151,6 +151,7 @@ class Door:
             body = payload.plain(visit.incoming.stream(), verified, visit.request.headers, trailers, hashed=not streams)
             if not streams:
                 visit.request.body = await _read(visit, exchange.joined(body, limit))
+                s3_bodies.check(routed.operation, visit.request.headers, trailers, visit.request.body)
         params = _params(routed, visit.request)
         call = Call(
             service=routed.service,

@@ -32,8 +32,7 @@ What may be returned:
                                              client goes away.
 
 A streaming blob of the output (S3's GetObject `Body`) may be bytes, a `FileBody(path=..., offset=..., length=...)` or
-an async iterator of bytes. A HEAD or a 304 has no body; raise ServiceRefusal("NotModified", "Not Modified",
-http_status=304) for the latter.
+an async iterator of bytes. A HEAD or a 304 has no body.
 """
 
 import time

@@ -59,11 +59,12 @@ def _iam() -> Table:
 
 
 def _s3() -> Table:
-    from outcrop.api import s3_buckets, s3_configuration, s3_multipart, s3_objects
+    from outcrop.api import s3_buckets, s3_configuration, s3_multipart, s3_objects, s3_states
 
     return {
         **s3_buckets.OPERATIONS,
         **s3_configuration.OPERATIONS,
+        **s3_states.OPERATIONS,
         **s3_objects.OPERATIONS,
         **s3_multipart.OPERATIONS,
     }

@@ -1,21 +1,24 @@
 """S3: buckets, and the listings of what is in them."""
 
+from functools import cache
 from typing import Any
 
 from outcrop.api.call import Answered, Call, Handler
 from outcrop.api.platform import Platform
 from outcrop.api.s3_members import (
     NULL_VERSION,
-    STANDARD,
     check_call,
     etag_of,
     owner_of,
     url_encoded,
 )
 from outcrop.api.s3_paging import check_version_marker, limit_of, limit_of_buckets, read_token, write_token
+from outcrop.api.s3_states import check_ownership
 from outcrop.buckets import listing, refusals
 from outcrop.buckets.records import BucketRecord, ObjectRecord
 from outcrop.buckets.tagging import NEW_BUCKET_TAGS, parse_tags
+from outcrop.errors import ServiceRefusal
+from outcrop.protocol import service_model
 from outcrop.settings import DEFAULT_REGION
 
 _OLD_NAMES = {"EU": "eu-west-1"}
@@ -23,11 +26,45 @@ _OLD_NAMES = {"EU": "eu-west-1"}
 
 def create_bucket(platform: Platform, call: Call) -> Answered:
     check_call(call)
+    if call.params.get("ObjectOwnership") is not None:
+        check_ownership(call.params["ObjectOwnership"])
+    if call.params.get("BucketNamespace", "global") != "global":
+        raise refusals.not_built("A namespace of buckets (BucketNamespace)", "Leave it out.")
     asked = call.params.get("CreateBucketConfiguration", {})
-    region = asked.get("LocationConstraint") or call.region
+    for member in ("Location", "Bucket"):
+        if asked.get(member):
+            text = f"A directory bucket (CreateBucketConfiguration.{member})"
+            raise refusals.not_built(text, "Leave it out, for a general purpose bucket.")
+    region = _region_of(asked.get("LocationConstraint") or "", call.region)
     tags = parse_tags(asked.get("Tags", []), NEW_BUCKET_TAGS)
-    bucket = platform.buckets.create(call.params["Bucket"], _OLD_NAMES.get(region, region), tags)
+    bucket = platform.buckets.create(call.params["Bucket"], region, tags)
     return {"Location": f"/{bucket.name}", "BucketArn": f"arn:aws:s3:::{bucket.name}"}
+
+
+def _region_of(constraint: str, asked_in: str) -> str:
+    """Where a new bucket is. us-east-1 makes buckets of every region; any other makes its own, told by name."""
+    region = _OLD_NAMES.get(constraint, constraint)
+    if (constraint and region not in {*_regions(), asked_in}) or constraint == DEFAULT_REGION:
+        raise ServiceRefusal(
+            "InvalidLocationConstraint",
+            "The specified location-constraint is not valid",
+            http_status=400,
+            LocationConstraint=constraint,
+        )
+    if asked_in not in (region, DEFAULT_REGION):
+        text = (
+            f"The {constraint or 'unspecified'} location constraint is incompatible for the region specific endpoint "
+            "this request was sent to."
+        )
+        mend = f"Set CreateBucketConfiguration.LocationConstraint to {asked_in}, the region of your client."
+        raise ServiceRefusal("IllegalLocationConstraintException", f"{text} {mend}", http_status=400)
+    return region or DEFAULT_REGION
+
+
+@cache
+def _regions() -> frozenset[str]:
+    configuration = service_model.operation("s3", "CreateBucket").input_shape.members["CreateBucketConfiguration"]
+    return frozenset(configuration.members["LocationConstraint"].enum)
 
 
 def head_bucket(platform: Platform, call: Call) -> Answered:
@@ -161,7 +198,7 @@ def _object(call: Call, record: ObjectRecord, owner: dict[str, str] | None) -> d
         "ChecksumAlgorithm": None if checksum is None else [str(checksum.algorithm)],
         "ChecksumType": None if checksum is None else str(checksum.type),
         "Size": record.size,
-        "StorageClass": STANDARD,
+        "StorageClass": record.details.storage_class,
         "Owner": owner,
     }
 

@@ -1,14 +1,14 @@
 """S3: what is set on buckets. Tags and rules for browsers can be set; of all else the answer is what S3 says of a
-bucket on which nothing was set, or which setting it has without being asked.
+bucket on which nothing was set. Settings that a bucket has without being asked stand in `s3_states.py`.
 """
 
 from typing import Any
 
 from outcrop.api.call import Answer, Answered, Call, Handler
 from outcrop.api.platform import Platform
-from outcrop.api.s3_members import check_call, owner_of, place_of
+from outcrop.api.s3_members import check_call
 from outcrop.api.s3_paging import read_token
-from outcrop.buckets import cors, refusals
+from outcrop.buckets import cors
 from outcrop.buckets.tagging import BUCKET_TAGS, parse_tags
 from outcrop.errors import ServiceRefusal
 
@@ -46,25 +46,10 @@ _UNSET = {
 }
 """What S3 answers with where nothing is set."""
 _ALWAYS: dict[str, dict[str, Any]] = {
-    "GetBucketVersioning": {},
-    "GetBucketAccelerateConfiguration": {},
     "GetBucketLogging": {},
     "GetBucketNotificationConfiguration": {},
     "GetBucketRequestPayment": {"Payer": "BucketOwner"},
-    "GetBucketOwnershipControls": {"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}},
-    "GetPublicAccessBlock": {
-        "PublicAccessBlockConfiguration": {
-            "BlockPublicAcls": True,
-            "IgnorePublicAcls": True,
-            "BlockPublicPolicy": True,
-            "RestrictPublicBuckets": True,
-        }
-    },
-    # Nothing was set, so nothing is taken away, which S3 acknowledges.
-    "DeleteBucketPolicy": {},
-    "DeleteBucketLifecycle": {},
-    "DeleteBucketReplication": {},
-    "DeleteBucketWebsite": {},
+    "GetBucketAbac": {"AbacStatus": {"Status": "Disabled"}},
 }
 """What holds of every bucket here."""
 
@@ -114,31 +99,6 @@ def delete_bucket_cors(platform: Platform, call: Call) -> Answered:
     return {}
 
 
-def put_bucket_versioning(platform: Platform, call: Call) -> Answered:
-    check_call(call)
-    platform.buckets.head(call.params["Bucket"])
-    status = call.params["VersioningConfiguration"].get("Status")
-    if status is None:
-        raise ServiceRefusal(
-            "IllegalVersioningConfigurationException", "The Versioning element must be specified", http_status=400
-        )
-    if status not in ("Enabled", "Suspended"):
-        raise refusals.malformed_xml()
-    raise refusals.not_built("Versioning of objects (PutBucketVersioning)", "Keep versions under keys of their own.")
-
-
-def get_bucket_acl(platform: Platform, call: Call) -> Answered:
-    check_call(call)
-    platform.buckets.head(call.params["Bucket"])
-    return _owners_alone(call)
-
-
-def get_object_acl(platform: Platform, call: Call) -> Answered:
-    check_call(call)
-    platform.buckets.find(*place_of(call))
-    return _owners_alone(call)
-
-
 def unset_or_always(platform: Platform, call: Call) -> Answered:
     """What cannot be set."""
     check_call(call)
@@ -156,11 +116,6 @@ def list_none(platform: Platform, call: Call) -> Answered:
     return {"IsTruncated": False}
 
 
-def _owners_alone(call: Call) -> dict[str, Any]:
-    owner = owner_of(call)
-    return {"Owner": owner, "Grants": [{"Grantee": {**owner, "Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"}]}
-
-
 def _unset(call: Call, code: str, message: str) -> ServiceRefusal:
     return ServiceRefusal(code, message, http_status=404, BucketName=call.params["Bucket"])
 
@@ -172,9 +127,6 @@ OPERATIONS: dict[str, Handler] = {
     "GetBucketCors": get_bucket_cors,
     "PutBucketCors": put_bucket_cors,
     "DeleteBucketCors": delete_bucket_cors,
-    "PutBucketVersioning": put_bucket_versioning,
-    "GetBucketAcl": get_bucket_acl,
-    "GetObjectAcl": get_object_acl,
     "ListBucketAnalyticsConfigurations": list_none,
     "ListBucketIntelligentTieringConfigurations": list_none,
     "ListBucketInventoryConfigurations": list_none,

@@ -11,12 +11,13 @@ from urllib.parse import quote, unquote, urlencode
 
 from outcrop.access.caller import Caller
 from outcrop.api.platform import Platform
+from outcrop.api.s3_members import location_of
 from outcrop.errors import ServiceRefusal
 from outcrop.protocol import form_data, post_policy, routing, service_model, xml_values
 from outcrop.protocol.http import HttpRequest, HttpResponse
 from outcrop.protocol.routing import Routed
 from outcrop.protocol.serialize import request_id_headers
-from outcrop.protocol.virtual_hosts import addressed, bucket_in
+from outcrop.protocol.virtual_hosts import addressed
 
 _HEADERS = frozenset({
     "cache-control", "content-type", "content-disposition", "content-encoding", "expires", "x-amz-acl", "x-amz-tagging",
@@ -155,12 +156,10 @@ def _wrong_size(code: str, what: str, size: int, **limit: int) -> ServiceRefusal
 
 def answer(upload: Upload, etag: str, *, asked: HttpRequest, secure: bool, request_id: str) -> HttpResponse:
     """204, or what the form asked for: another status, or the way to another page."""
-    at = asked.headers.get("host", "")
-    path = quote(upload.key) if bucket_in(at) else f"{upload.bucket}/{quote(upload.key)}"
     headers = {
         **request_id_headers("rest-xml", request_id),
         "ETag": etag,
-        "Location": f"{'https' if secure else 'http'}://{at}/{path}",
+        "Location": location_of(asked.headers, secure=secure, bucket=upload.bucket, key=upload.key),
     }
     page = upload.fields.get("success_action_redirect") or upload.fields.get("redirect") or ""
     if _is_page(page):

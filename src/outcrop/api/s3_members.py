@@ -16,8 +16,8 @@ from outcrop.buckets.records import Details, ObjectRecord
 from outcrop.buckets.tagging import OBJECT_TAGS, parse_tags
 from outcrop.errors import ServiceRefusal
 from outcrop.protocol.copy_sources import parse_copy_source
+from outcrop.protocol.virtual_hosts import bucket_in
 
-STANDARD = "STANDARD"
 MAX_METADATA_BYTES = 2048
 NULL_VERSION = "null"
 
@@ -30,12 +30,28 @@ _KEPT_HEADERS = (
     "WebsiteRedirectLocation",
 )
 _PRIVATE = {"private", "bucket-owner-full-control", "bucket-owner-read"}
+_STORAGE_CLASSES = (
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+    "GLACIER_IR",
+)
+"""Those of a general purpose bucket; the others of the service model are for other kinds of buckets and devices."""
+_KEYS_OF_THE_CALLER = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5")
+_KEYS_OF_A_SOURCE = tuple(f"CopySource{name}" for name in _KEYS_OF_THE_CALLER)
+_READS = ("GetObject", "HeadObject", "GetObjectAttributes", "ListParts")
 _UNBUILT = {
-    "SSECustomerAlgorithm": "Encryption with keys of the caller",
-    "CopySourceSSECustomerAlgorithm": "Encryption with keys of the caller",
+    **dict.fromkeys(_KEYS_OF_THE_CALLER, "Encryption with keys of the caller"),
     "ServerSideEncryption": "Server-side encryption",
     "SSEKMSKeyId": "Server-side encryption",
+    "SSEKMSEncryptionContext": "Server-side encryption",
+    "BucketKeyEnabled": "Server-side encryption",
     "ObjectLockMode": "Object lock",
+    "ObjectLockRetainUntilDate": "Object lock",
     "ObjectLockLegalHoldStatus": "Object lock",
     "ObjectLockEnabledForBucket": "Object lock",
     "WriteOffsetBytes": "Appending to an object",
@@ -46,6 +62,7 @@ _UNBUILT = {
 def check_call(call: Call) -> None:
     """Raises NotImplemented for members that are not built, AccessDenied for another's bucket, NoSuchVersion."""
     params = call.params
+    _check_keys(call)
     for name, what in _UNBUILT.items():
         if params.get(name):
             raise refusals.not_built(f"{what} ({name})", "Leave it out.")
@@ -63,6 +80,15 @@ def check_call(call: Call) -> None:
         )
     if params.get("VersionId") not in (None, "", NULL_VERSION):
         raise refusals.invalid_argument("versionId", params["VersionId"], "Invalid version id specified")
+
+
+def _check_keys(call: Call) -> None:
+    """Keys to read with, of objects that no such key encrypted: S3 says the same of an object that is plain."""
+    named = [*(_KEYS_OF_THE_CALLER if call.operation in _READS else ()), *_KEYS_OF_A_SOURCE]
+    for name in named:
+        if call.params.get(name):
+            text = f"The encryption parameters are not applicable to this object. Leave {name} out."
+            raise refusals.invalid_request(text)
 
 
 def check_version(version_id: str | None) -> None:
@@ -104,6 +130,13 @@ def details_of(call: Call) -> Details:
     encoding = without_chunking(headers.pop("ContentEncoding", ""))
     if encoding:
         headers["ContentEncoding"] = encoding
+    redirect = headers.get("WebsiteRedirectLocation", "/")
+    if not redirect.startswith(("/", "http://", "https://")):
+        raise ServiceRefusal(
+            "InvalidRedirectLocation",
+            "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+            http_status=400,
+        )
     metadata = {name.lower(): value for name, value in params.get("Metadata", {}).items()}
     size = sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items())
     if size > MAX_METADATA_BYTES:
@@ -119,7 +152,19 @@ def details_of(call: Call) -> Details:
         headers=headers,
         metadata=metadata,
         tags=_tags_in_header(params.get("Tagging", "")),
+        storage_class=_storage_class(params.get("StorageClass") or Details.storage_class),
     )
+
+
+def _storage_class(name: str) -> str:
+    if name not in _STORAGE_CLASSES:
+        raise ServiceRefusal(
+            "InvalidStorageClass",
+            f"The storage class you specified is not valid. Choose one of {', '.join(_STORAGE_CLASSES)}.",
+            http_status=400,
+            StorageClassRequested=name,
+        )
+    return name
 
 
 def _tags_in_header(header: str) -> dict[str, str]:
@@ -200,6 +245,13 @@ def etag_of(record: ObjectRecord) -> str:
 
 def quoted(etag: str) -> str:
     return f'"{etag}"'
+
+
+def location_of(request_headers: Mapping[str, str], *, secure: bool, bucket: str, key: str) -> str:
+    """The URL of an object by the address that a request was sent to."""
+    host = request_headers.get("host", "")
+    path = quote(key) if bucket_in(host) else f"{bucket}/{quote(key)}"
+    return f"{'https' if secure else 'http'}://{host}/{path}"
 
 
 def owner_of(call: Call) -> dict[str, str]:

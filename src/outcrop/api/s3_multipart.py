@@ -2,18 +2,17 @@
 
 import re
 from typing import Any
-from urllib.parse import quote
 
 from outcrop.api.call import Answered, Call, Handler
 from outcrop.api.platform import Platform
 from outcrop.api.s3_members import (
-    STANDARD,
     check_call,
     checksum_members,
     choice_of,
     conditions_of,
     details_of,
     given_checksum,
+    location_of,
     owner_of,
     place_of,
     promise_of,
@@ -78,7 +77,7 @@ def complete_multipart_upload(platform: Platform, call: Call) -> Answered:
         conditions=conditions_of(call.params),
     )
     return {
-        "Location": f"{platform.settings.endpoint}/{place.bucket}/{quote(place.key)}",
+        "Location": location_of(call.headers, secure=call.secure, bucket=place.bucket, key=place.key),
         "Bucket": place.bucket,
         "Key": place.key,
         "ETag": quoted(record.etag),
@@ -113,7 +112,7 @@ def list_parts(platform: Platform, call: Call) -> Answered:
         "Parts": [_part(part, with_checksum=upload.algorithm is not None) for part in page],
         "Initiator": owner_of(call),
         "Owner": owner_of(call),
-        "StorageClass": STANDARD,
+        "StorageClass": upload.details.storage_class,
         **_promised(upload),
     }
 
@@ -225,7 +224,7 @@ def _upload(call: Call, upload: UploadRecord) -> dict[str, Any]:
         "UploadId": upload.id,
         "Key": url_encoded(call, upload.key),
         "Initiated": upload.created,
-        "StorageClass": STANDARD,
+        "StorageClass": upload.details.storage_class,
         "Owner": owner_of(call),
         "Initiator": owner_of(call),
         **_promised(upload),

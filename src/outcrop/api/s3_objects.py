@@ -1,12 +1,12 @@
 """S3: objects, from the first byte in to the last byte out."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from outcrop.api.call import Answer, Answered, Call, Handler, quick_when
 from outcrop.api.platform import Platform
 from outcrop.api.s3_members import (
-    STANDARD,
     check_call,
     check_version,
     checksum_members,
@@ -22,7 +22,6 @@ from outcrop.api.s3_paging import limit_of
 from outcrop.buckets import checksums, conditions, refusals
 from outcrop.buckets.conditions import Conditions, Stretch
 from outcrop.buckets.content_records import Piece
-from outcrop.buckets.names import Place
 from outcrop.buckets.records import Details, ObjectRecord
 from outcrop.buckets.tagging import OBJECT_TAGS, parse_tags
 from outcrop.errors import Denied, ServiceRefusal
@@ -30,6 +29,9 @@ from outcrop.errors import Denied, ServiceRefusal
 MAX_DELETIONS = 1000
 
 _DIRECTIVES = ("COPY", "REPLACE")
+_REDIRECT = "WebsiteRedirectLocation"
+_CHANGE_BESIDE_METADATA = ("StorageClass", _REDIRECT)
+_TOLD_OF_UNMODIFIED = ("CacheControl", "Expires")
 _DELETION_HEADERS = {
     "IfMatchLastModifiedTime": "x-amz-if-match-last-modified-time",
     "IfMatchSize": "x-amz-if-match-size",
@@ -67,15 +69,20 @@ def _is_here(platform: Platform, call: Call) -> bool:
 
 @quick_when(_is_here)
 def get_object(platform: Platform, call: Call) -> Answered:
-    record, stretch = _asked(platform, call)
+    record = _found(platform, call)
+    if not _is_wanted(call, record):
+        return _not_modified(record)
+    stretch = _stretch_asked(platform, call, record)
     part = stretch or Stretch(0, record.size)
     return _answer(call, record, stretch, {"Body": platform.buckets.body(record, part)})
 
 
 @quick_when(_is_here)
 def head_object(platform: Platform, call: Call) -> Answered:
-    record, stretch = _asked(platform, call)
-    return _answer(call, record, stretch, {})
+    record = _found(platform, call)
+    if not _is_wanted(call, record):
+        return _not_modified(record)
+    return _answer(call, record, _stretch_asked(platform, call, record), {})
 
 
 def delete_object(platform: Platform, call: Call) -> Answered:
@@ -106,8 +113,8 @@ def delete_objects(platform: Platform, call: Call) -> Answered:
 def copy_object(platform: Platform, call: Call) -> Answered:
     check_call(call)
     source, target = source_of(call), place_of(call)
-    details = _copied_details(platform, call, source)
-    if source == target and details is None:
+    details = _copied_details(call)
+    if source == target and not _changes(call):
         raise refusals.invalid_request(
             "This copy request is illegal because it is trying to copy an object to itself without changing the "
             "object's metadata, storage class, website redirect location or encryption attributes."
@@ -132,7 +139,7 @@ def get_object_attributes(platform: Platform, call: Call) -> Answered:
         "ETag": record.etag,  # the one place where S3 leaves the quotes out
         "Checksum": checksum_members(record.checksum) or None,
         "ObjectParts": _parts_told(call, platform.buckets.pieces(record)),
-        "StorageClass": STANDARD,
+        "StorageClass": record.details.storage_class,
         "ObjectSize": record.size,
     }
     for name in call.params["ObjectAttributes"]:
@@ -183,13 +190,32 @@ def delete_object_tagging(platform: Platform, call: Call) -> Answered:
     return {}
 
 
-def _asked(platform: Platform, call: Call) -> tuple[ObjectRecord, Stretch | None]:
+def _found(platform: Platform, call: Call) -> ObjectRecord:
     check_call(call)
-    record = platform.buckets.find(*place_of(call))
-    conditions.check_read(record, conditions_of(call.params))
+    return platform.buckets.find(*place_of(call))
+
+
+def _is_wanted(call: Call, record: ObjectRecord) -> bool:
+    """False where the client has the object as it is. Raises PreconditionFailed."""
+    try:
+        conditions.check_read(record, conditions_of(call.params))
+    except ServiceRefusal as refusal:
+        if refusal.code != "NotModified":
+            raise
+        return False
+    return True
+
+
+def _not_modified(record: ObjectRecord) -> Answer:
+    """What a cache goes on with: RFC 9110, 15.4.5."""
+    kept = {name: value for name, value in _headers(record.details).items() if name in _TOLD_OF_UNMODIFIED}
+    return Answer({"ETag": etag_of(record), "LastModified": record.modified, **kept}, status=304)
+
+
+def _stretch_asked(platform: Platform, call: Call, record: ObjectRecord) -> Stretch | None:
     if call.params.get("PartNumber") is not None:
-        return record, _part_asked(platform, call, record)
-    return record, conditions.stretch_of(call.params.get("Range"), record.size)
+        return _part_asked(platform, call, record)
+    return conditions.stretch_of(call.params.get("Range"), record.size)
 
 
 def _part_asked(platform: Platform, call: Call, record: ObjectRecord) -> Stretch | None:
@@ -211,6 +237,7 @@ def _part_asked(platform: Platform, call: Call, record: ObjectRecord) -> Stretch
 
 
 def _answer(call: Call, record: ObjectRecord, stretch: Stretch | None, body: dict[str, Any]) -> Answer:
+    told_class = record.details.storage_class  # S3 says it of every class but its own
     members = {
         "AcceptRanges": "bytes",
         "ContentLength": record.size if stretch is None else stretch.length,
@@ -218,6 +245,7 @@ def _answer(call: Call, record: ObjectRecord, stretch: Stretch | None, body: dic
         "ETag": etag_of(record),
         "LastModified": record.modified,
         "TagCount": len(record.details.tags) or None,
+        "StorageClass": None if told_class == Details.storage_class else told_class,
         "Metadata": record.details.metadata,
         **_headers(record.details),
         **_overrides(call),
@@ -269,20 +297,30 @@ def _denied(denied: Denied) -> dict[str, str]:
     return {"Code": "AccessDenied", "Message": denied.message}
 
 
-def _copied_details(platform: Platform, call: Call, source: Place) -> Details | None:
-    """The details of the copy, or None for those of the source."""
+def _changes(call: Call) -> bool:
+    """Whether a copy onto itself would be another object."""
+    directives = [choice_of(call, name, _DIRECTIVES) for name in ("MetadataDirective", "TaggingDirective")]
+    return "REPLACE" in directives or any(call.params.get(name) for name in _CHANGE_BESIDE_METADATA)
+
+
+def _copied_details(call: Call) -> Callable[[Details], Details]:
+    """What of the source stands beside the copy. Its storage class and its redirection never do, as at Amazon."""
     replaces = choice_of(call, "MetadataDirective", _DIRECTIVES) == "REPLACE"
     retags = choice_of(call, "TaggingDirective", _DIRECTIVES) == "REPLACE"
-    if not replaces and not retags:
-        return None
-    given, kept = details_of(call), platform.buckets.find(*source).details
-    described = given if replaces else kept
-    return Details(
-        content_type=described.content_type,
-        headers=described.headers,
-        metadata=described.metadata,
-        tags=given.tags if retags else kept.tags,
-    )
+    given = details_of(call)
+
+    def copied(kept: Details) -> Details:
+        redirect = {name: value for name, value in given.headers.items() if name == _REDIRECT}
+        headers = {name: value for name, value in kept.headers.items() if name != _REDIRECT}
+        return Details(
+            content_type=given.content_type if replaces else kept.content_type,
+            headers=given.headers if replaces else headers | redirect,
+            metadata=given.metadata if replaces else kept.metadata,
+            tags=given.tags if retags else kept.tags,
+            storage_class=given.storage_class,
+        )
+
+    return copied
 
 
 OPERATIONS: dict[str, Handler] = {

@@ -5,10 +5,11 @@ and `path_of`. Everything is refused in S3's codes. An object is whole or not th
 an overwrite is another content.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from anyio import to_thread
 from sqlalchemy.engine import Connection
@@ -25,6 +26,7 @@ from outcrop.buckets.mounts import Mounts, check_url
 from outcrop.buckets.names import Place
 from outcrop.buckets.receiving import BLOCK_BYTES, NOTHING_PROMISED, Promise, Reception, receive
 from outcrop.buckets.records import BucketRecord, Details, ObjectRecord
+from outcrop.buckets.sweeping import Swept
 from outcrop.buckets.uploads import Uploads
 from outcrop.clock import Clock
 from outcrop.errors import ServiceRefusal
@@ -34,6 +36,10 @@ from outcrop.store.database import alone, create_tables, reading, writing
 from outcrop.store.store import Store
 
 PLAIN = Details()
+
+
+def _unchanged(details: Details) -> Details:
+    return details
 
 
 class Buckets:
@@ -119,7 +125,7 @@ class Buckets:
             return found or {}
 
     def set_tags(self, bucket: str, tags: dict[str, str] | None) -> None:
-        self._set(bucket, settings_records.TAGGING, tags)
+        self.set_setting(bucket, settings_records.TAGGING, tags)
 
     def cors(self, bucket: str) -> list[Rule] | None:
         """The rules for browsers, or None where none are set, as in a bucket that does not exist."""
@@ -128,7 +134,20 @@ class Buckets:
             return found
 
     def set_cors(self, bucket: str, rules: list[Rule] | None) -> None:
-        self._set(bucket, settings_records.CORS, rules)
+        self.set_setting(bucket, settings_records.CORS, rules)
+
+    def setting(self, bucket: str, kind: str) -> Any:
+        """What was set of a kind of setting, or None. Raises NoSuchBucket."""
+        with reading(self._store.engine) as connection:
+            _required(connection, bucket)
+            return settings_records.setting(connection, bucket, kind)
+
+    def set_setting(self, bucket: str, kind: str, document: Any) -> None:
+        """Set it, in place of what was set; None takes it away. Raises NoSuchBucket."""
+        with writing(self._store.engine) as connection:
+            alone(connection, sweeping.ROOM)
+            _required(connection, bucket)
+            settings_records.change_setting(connection, bucket, kind, document)
 
     async def put(
         self,
@@ -210,14 +229,14 @@ class Buckets:
         """Removing what is not there is no error. Raises NoSuchBucket, PreconditionFailed."""
         mounted = self._mounts.at(bucket)
         if mounted is not None:
-            mounted.check_write(key, conditions)
+            mounted.check_removal(key, conditions)
             mounted.remove(key)
             return
 
         def removed(connection: Connection) -> None:
             alone(connection, sweeping.ROOM)
             _required(connection, bucket)
-            conditional.check_write(key, records.object_at(connection, bucket, key), conditions)
+            conditional.check_removal(key, records.object_at(connection, bucket, key), conditions)
             records.remove_object(connection, bucket, key, at=self._clock.now())
 
         self._grouping.make(removed)
@@ -227,12 +246,12 @@ class Buckets:
         source: Place,
         target: Place,
         *,
-        details: Details | None = None,
+        details: Callable[[Details], Details] = _unchanged,
         algorithm: Algorithm | None = None,
         source_conditions: Conditions = UNCONDITIONAL,
         conditions: Conditions = UNCONDITIONAL,
     ) -> ObjectRecord:
-        """A second row for the same file; `details` replace the source's. A checksum of another kind is taken anew."""
+        """A second row for the same file, `details` made of the source's. A checksum of another kind is taken anew."""
         names.check_key(target.key)
         found = self.find(*source)
         if self._mounts.at(source.bucket) is not None or self._mounts.at(target.bucket) is not None:
@@ -241,7 +260,7 @@ class Buckets:
             with refusals.full_disk_refused(), self._contents.reception(promise, target.bucket) as reception:
                 for block in self._contents.blocks(found):
                     reception.write(block)
-                return self._keep(target, reception, details or found.details, conditions)
+                return self._keep(target, reception, details(found.details), conditions)
         checksum = self._checksum_for_copy(found, algorithm)
         with writing(self._store.engine) as connection:
             alone(connection, sweeping.ROOM)
@@ -257,7 +276,7 @@ class Buckets:
                 record,
                 bucket=target.bucket,
                 key=target.key,
-                details=details or record.details,
+                details=details(record.details),
                 checksum=checksum,
                 modified=self._clock.now(),
                 upload_id=None,
@@ -293,9 +312,9 @@ class Buckets:
             yield from page.objects
             start = page.next_start
 
-    def sweep(self) -> int:
-        """Remove contents without a row; the server does so every minute."""
-        return sweeping.sweep(self._store, self._clock.now())
+    def sweep(self) -> Swept:
+        """Remove some contents without a row; the server does so every minute, until no more are due."""
+        return sweeping.sweep_batch(self._store, self._clock.now())
 
     def sweep_leftovers(self) -> int:
         """Take up files that crashes left behind; for the start of the server."""
@@ -307,12 +326,6 @@ class Buckets:
             for block in blocks:
                 reception.write(block)
             return self._keep(place, reception, Details(content_type=content_type), UNCONDITIONAL)
-
-    def _set(self, bucket: str, kind: str, document: object) -> None:
-        with writing(self._store.engine) as connection:
-            alone(connection, sweeping.ROOM)
-            _required(connection, bucket)
-            settings_records.change_setting(connection, bucket, kind, document)
 
     def _check_target(self, place: Place) -> None:
         names.check_key(place.key)

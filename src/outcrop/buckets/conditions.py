@@ -73,6 +73,14 @@ def check_write(key: str, current: ObjectRecord | None, conditions: Conditions) 
             raise refusals.precondition_failed("If-Match")
 
 
+def check_removal(key: str, current: ObjectRecord | None, conditions: Conditions) -> None:
+    """As `check_write`; any version may be named too, by a star, which no write takes."""
+    if conditions.if_match != "*":
+        check_write(key, current, conditions)
+    elif current is None:
+        raise refusals.no_such_key(key)
+
+
 def check_form(conditions: Conditions) -> None:
     """Raises NotImplemented for conditions on a write that S3 does not take."""
     if conditions.if_none_match is not None and conditions.if_match is not None:

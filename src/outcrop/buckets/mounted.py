@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outcrop.buckets import refusals
-from outcrop.buckets.conditions import UNCONDITIONAL, Conditions, Stretch, check_write
+from outcrop.buckets.conditions import UNCONDITIONAL, Conditions, Stretch, check_removal, check_write
 from outcrop.buckets.records import Details, ObjectRecord
 from outcrop.errors import MachineTrouble, ServiceRefusal
 
@@ -96,6 +96,8 @@ class Mounted:
                 f"Keeping metadata, tags or content headers in a mounted directory ({self.url})",
                 "Leave them out, or mount a bucket that keeps them.",
             )
+        if details.storage_class != Details.storage_class:
+            raise refusals.not_built("StorageClass in a mounted bucket", "Leave it out.")
         size = len(content) if isinstance(content, bytes) else _size_of(content)
         with self._refused(key):
             obstore.put(
@@ -109,15 +111,21 @@ class Mounted:
 
     def check_write(self, key: str, conditions: Conditions) -> None:
         """Raises PreconditionFailed, NoSuchKey, as for an object that is kept here."""
-        if conditions == UNCONDITIONAL:
-            return
+        if conditions != UNCONDITIONAL:
+            check_write(key, self._present(key), conditions)
+
+    def check_removal(self, key: str, conditions: Conditions) -> None:
+        """The same before an object is removed."""
+        if conditions != UNCONDITIONAL:
+            check_removal(key, self._present(key), conditions)
+
+    def _present(self, key: str) -> ObjectRecord | None:
         try:
-            current: ObjectRecord | None = self.find(key)
+            return self.find(key)
         except ServiceRefusal as refusal:
             if refusal.code != "NoSuchKey":
                 raise
-            current = None
-        check_write(key, current, conditions)
+            return None
 
     def remove(self, key: str) -> None:
         """What is not there is removed already."""

@@ -107,6 +107,8 @@ class Details:
     "Further headers by their member names in the service model: ContentEncoding, CacheControl, ..."
     metadata: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    storage_class: str = "STANDARD"
+    "Kept and told; every class of it is on the same disk."
 
 
 @dataclass(frozen=True, kw_only=True)

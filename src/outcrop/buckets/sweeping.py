@@ -7,12 +7,15 @@ Two puts of the same content, a delete and a sweep may run at once, in different
   this room never overlap, so the sweep sees either no put at all, or its file and its row.
 * A sweep removes a file some time after its last row went. Whoever was told the path meanwhile (a download that is
   about to begin, a worker about to open its dataset) still finds it, and an open file outlives its name.
+* Whoever sweeps goes on until nothing is due, in short transactions with a pause between them for those who wait to
+  write: a hundred thousand deletions give their space back within minutes.
 * A crash between rename and commit leaves a file without a row, and a crash during an upload one under a temporary
   name: garbage, which `sweep_leftovers` takes up at the next start once it is a day old.
 """
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
 
@@ -26,25 +29,37 @@ GRACE_OF_PIECES = timedelta(hours=1)
 LEFTOVER_AGE = timedelta(days=1)
 ROOM = "buckets"
 
-_BATCH = 100
+BATCH = 100
+"Contents of one transaction: a put waits for one of them at most."
 
 
-def sweep(store: Store, now: datetime) -> int:
-    """Remove files that were unwanted through the grace period; returns how many. Cheap when there is nothing to do."""
+class Swept(NamedTuple):
+    """What one transaction of a sweep did."""
+
+    removed: int
+    more_due: bool
+
+
+def sweep_batch(store: Store, now: datetime) -> Swept:
+    """Remove some contents that were unwanted through the grace period. Cheap when there are none.
+
+    Whatever it looked at is due no more, so whoever goes on while more is due comes to an end.
+    """
     before = now - GRACE
     with reading(store.engine) as connection:
         if not content_records.unwanted_since(connection, before, 1):
-            return 0
+            return Swept(removed=0, more_due=False)
     removed = 0
     with writing(store.engine) as connection:
         alone(connection, ROOM)
-        for digest in content_records.unwanted_since(connection, before, _BATCH):
+        due = content_records.unwanted_since(connection, before, BATCH + 1)
+        for digest in due[:BATCH]:
             content_records.forget_unwanted(connection, digest)
             if not _is_wanted(connection, digest):
                 store.objects.remove(digest)
                 content_records.remove_content(connection, digest, at=now + GRACE_OF_PIECES)
                 removed += 1
-    return removed
+    return Swept(removed=removed, more_due=len(due) > BATCH)
 
 
 def sweep_leftovers(store: Store, now: datetime) -> int:

@@ -7,6 +7,7 @@ import base64
 import binascii
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,8 @@ from outcrop.protocol.signature_refusals import Case, refusal
 # Fields that need no condition: the proof itself, and what a page keeps for its own use.
 _UNCONDITIONED = frozenset({"awsaccesskeyid", "signature", "x-amz-signature", "policy", "file"})
 _IGNORED = "x-ignore-"
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
+"ISO 8601 in UTC, the one form that S3 takes."
 _V2_REGION = "us-east-1"
 
 
@@ -127,7 +130,9 @@ def _parse(text: str) -> PostPolicy:
             raise _unreadable(f"Policy missing {name}.")
     expiration, conditions = document["expiration"], document["conditions"]
     try:
-        moment = timestamps.read(expiration if isinstance(expiration, str) else "")
+        if not isinstance(expiration, str) or not _MOMENT.fullmatch(expiration):
+            raise ValueError(expiration)
+        moment = timestamps.read(expiration)
     except ValueError:
         raise _unreadable(f"Invalid 'expiration' value: {expiration!r}") from None
     if not isinstance(conditions, list):

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 from anyio import to_thread
@@ -34,8 +34,14 @@ from outcrop.protocol import patterns, routing
 from outcrop.server.silent import close_silent
 from outcrop.settings import PARTS_FILE, Settings
 
+if TYPE_CHECKING:
+    from outcrop.buckets.buckets import Buckets
+
 _SETTLE_EVERY_S = 0.2
 _SWEEP_EVERY_S = 60.0
+_SWEEP_PAUSE_S = 0.005
+_SWEEP_STUCK_S = 3600.0
+"""Millions of contents may be due at once, and a batch of them waits for everybody else who writes."""
 _DAMAGE_EVERY_S = 10.0
 _LISTENING_FIRST_S = 0.2
 """What is read beside the first requests would, read at once, keep the first of them waiting."""
@@ -114,11 +120,18 @@ async def _sweep(platform: Platform, loops: Loops) -> None:
     buckets = await to_thread.run_sync(lambda: platform.buckets)
     with contained(_log, "taking up what a crash left behind"):
         await to_thread.run_sync(buckets.sweep_leftovers)
+    await loops.run("contents", lambda: sweep_all(buckets), every_s=_SWEEP_EVERY_S, stuck_s=_SWEEP_STUCK_S)
 
-    async def sweep() -> None:
-        await to_thread.run_sync(buckets.sweep)
 
-    await loops.run("contents", sweep, every_s=_SWEEP_EVERY_S)
+async def sweep_all(buckets: "Buckets") -> int:
+    """Sweep until nothing is due; returns how many contents went. Those who wait to write come between two batches."""
+    removed = 0
+    while True:
+        swept = await to_thread.run_sync(buckets.sweep)
+        removed += swept.removed
+        if not swept.more_due:
+            return removed
+        await asyncio.sleep(_SWEEP_PAUSE_S)
 
 
 async def _fail_damaged(platform: Platform, loops: Loops) -> None:

@@ -62,7 +62,7 @@ OBJECT = {"Bucket": "b", "Key": "a/k"}
         ("ListObjects", {"Bucket": "b"}, [("s3:ListBucket", "arn:aws:s3:::b")]),
         ("ListObjectsV2", {"Bucket": "b"}, [("s3:ListBucket", "arn:aws:s3:::b")]),
         ("HeadBucket", {"Bucket": "b"}, [("s3:ListBucket", "arn:aws:s3:::b")]),
-        ("ListBuckets", {}, [("s3:ListAllMyBuckets", "*")]),
+        ("ListBuckets", {}, [("s3:ListAllMyBuckets", "arn:aws:s3:::*")]),
         ("CreateBucket", {"Bucket": "b"}, [("s3:CreateBucket", "arn:aws:s3:::b")]),
         ("DeleteBucket", {"Bucket": "b"}, [("s3:DeleteBucket", "arn:aws:s3:::b")]),
         ("GetBucketLocation", {"Bucket": "b"}, [("s3:GetBucketLocation", "arn:aws:s3:::b")]),
@@ -300,7 +300,12 @@ IAM = f"arn:aws:iam::{ACCOUNT}:"
             {"EndpointName": "e"},
             [("sagemaker:InvokeEndpoint", f"arn:aws:sagemaker:eu-west-1:{ACCOUNT}:endpoint/e")],
         ),
-        ("logs", "DescribeLogGroups", {}, [("logs:DescribeLogGroups", "*")]),
+        (
+            "logs",
+            "DescribeLogGroups",
+            {},
+            [("logs:DescribeLogGroups", f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group::log-stream:")],
+        ),
         (
             "logs",
             "FilterLogEvents",

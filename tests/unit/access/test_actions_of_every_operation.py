@@ -14,7 +14,7 @@ from outcrop.access.actions import needs
 from outcrop.access.needs import Asked
 from outcrop.protocol.service_model import SERVICES
 
-FREE = {"GetCallerIdentity", "GetSessionToken", "GetAccessKeyInfo"}
+FREE = {"GetCallerIdentity", "GetSessionToken"}
 """What nobody can be denied, or what nobody needs a permission for."""
 PREFIXES = {
     "bedrock-agent": "bedrock",

@@ -259,7 +259,7 @@ def test_a_copy_shares_the_file_and_outlives_its_source(buckets: Buckets, store:
     source = put(buckets, LONG, details=Details(metadata={"a": "1"}), promise=Promise(algorithm=Algorithm.CRC32))
 
     copied = buckets.copy(HERE, Place("books", "copy"))
-    other = buckets.copy(HERE, Place("books", "other"), details=Details(), algorithm=Algorithm.SHA256)
+    other = buckets.copy(HERE, Place("books", "other"), details=lambda _kept: Details(), algorithm=Algorithm.SHA256)
     buckets.remove(*HERE)
     clock.move(2 * GRACE)
     buckets.sweep()
