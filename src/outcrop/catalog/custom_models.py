@@ -13,6 +13,7 @@ from outcrop.errors import NotFound
 from outcrop.network.method import OWN_BASE, has_adapter
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
+from outcrop.tokens.prompt_format import PromptFormat
 
 KIND = "custom-model"
 ACTIVE = "Active"
@@ -79,6 +80,12 @@ class CustomModels:
     def remove(self, model_arn: str) -> bool:
         """Forget the row. Whoever removes files does it after this, so a crash leaves garbage, never a lie."""
         return self._resources.remove(model_arn)
+
+
+def format_of(model: Resource) -> PromptFormat:
+    """The form a custom model was trained in, and is spoken to in."""
+    day = model.document.get("promptDay")  # which models made before it was kept do not have
+    return PromptFormat(model.document["promptFormat"], None if day is None else datetime.fromisoformat(day))
 
 
 def _of_its_own(base: BaseModel, folder: Path, *, owner: str) -> BaseModel:
