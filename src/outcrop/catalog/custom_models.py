@@ -88,6 +88,11 @@ def format_of(model: Resource) -> PromptFormat:
     return PromptFormat(model.document["promptFormat"], None if day is None else datetime.fromisoformat(day))
 
 
+def kept(form: PromptFormat) -> dict[str, Any]:
+    """The members of a custom model's document that tell its form."""
+    return {"promptFormat": form.value, "promptDay": None if form.today is None else form.today.isoformat()}
+
+
 def _of_its_own(base: BaseModel, folder: Path, *, owner: str) -> BaseModel:
     return replace(base, folder=folder, engine=f"{base.engine}@{owner}", owner=owner)
 

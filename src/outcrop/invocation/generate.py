@@ -64,7 +64,7 @@ def plan(target: Target, asked: Asked) -> GenerateInput:
         top_k=sampling.top_k,
         seed=secrets.randbelow(_SEEDS) if sampling.seed is None else sampling.seed,
         stop_sequences=sampling.stop_sequences,
-        stop_ids=prompts.stop_ids(target),
+        stop_ids=prompts.stop_ids(target, asked.prompt),
         full_context=room < wanted,
     )
 
@@ -164,7 +164,7 @@ async def _attempt(target: Target, generation: GenerateInput) -> AsyncGenerator[
 def _scanned(
     target: Target, generation: GenerateInput, decoder: IncrementalDecoder, scanner: StopScanner, ids: Iterable[int]
 ) -> str:
-    """Text of ids that may be shown; what ends an answer, and other special tokens, may only complete a stop sequence."""
+    """Text of ids that may be shown. Special tokens, and those that end an answer, may only complete a stop sequence."""
     text = ""
     for one in ids:
         if one in target.tokenizer.special_ids or one in generation.stop_ids:

@@ -10,6 +10,7 @@ from outcrop.invocation.exchange import Conversation, RawPrompt
 from outcrop.invocation.target import Target
 from outcrop.tokens import prompt_format
 from outcrop.tokens.chat_template import TemplateBroken, TemplateRefused
+from outcrop.tokens.template_habits import TemplateHabits
 
 Prompt = RawPrompt | Conversation
 Result = TypeVar("Result")
@@ -57,11 +58,13 @@ def encode(target: Target, prompt: Prompt) -> list[int]:
     return ids
 
 
-def stop_ids(target: Target) -> tuple[int, ...]:
-    """The ids that end an answer. Raises ModelFailed where the model's template ends none, or is broken."""
+def stop_ids(target: Target, prompt: Prompt) -> tuple[int, ...]:
+    """The ids that end an answer. Raises ModelFailed for a conversation that the model's template cannot end."""
     try:
         return prompt_format.stop_ids(target.tokenizer, target.prompt_format)
     except Invalid as broken:
+        if isinstance(prompt, RawPrompt) and not target.frames_prompts:
+            return target.tokenizer.eos_ids  # the template has no part in it
         raise ModelFailed(broken.message) from broken
 
 
@@ -72,7 +75,7 @@ def _encode(target: Target, prompt: Prompt) -> list[int]:
             return prompt_format.encode_asked(tokenizer, form, prompt.text)
         return prompt_format.encode_prompt(tokenizer, prompt.text)
     # A template that leaves a system message out, or refuses it, would answer as if it had not been there.
-    if prompt.system and form.is_chat and prompt_format.chat_habits(tokenizer).system != "kept":
+    if form.is_chat and _habits(target).system != "kept" and prompt.system:
         raise Invalid(_NO_SYSTEM)
     try:
         return prompt_format.encode_conversation(tokenizer, form, prompt.messages, prompt.system)
@@ -86,7 +89,7 @@ def _check_bytes(target: Target, prompt: Prompt) -> None:
     if sum(map(len, texts)) <= target.context_length:
         return
     if target.prompt_format.is_chat and isinstance(prompt, Conversation):
-        habits = prompt_format.chat_habits(target.tokenizer)
+        habits = _habits(target)
         if not (habits.keeps_earlier_turns and habits.keeps_earlier_thoughts):
             texts = texts[-1:]  # of the others, nobody knows how much the template writes
     # White space around a text may be trimmed. Half a character is refused later, and counts as one byte.
@@ -94,10 +97,18 @@ def _check_bytes(target: Target, prompt: Prompt) -> None:
     least = target.tokenizer.least_tokens(num_bytes)
     if least > target.context_length:
         raise Invalid(
-            f"Input is too long for requested model. The prompt has {num_bytes:,} bytes, and no token of this model has "
-            f"more than {target.tokenizer.most_bytes_per_token}, so it has at least {least:,} tokens; prompt and answer "
-            f"together may have {target.context_length:,}. Shorten the prompt."
+            f"Input is too long for requested model. The prompt has {num_bytes:,} bytes, and no token of this model "
+            f"has more than {target.tokenizer.most_bytes_per_token}, so it has at least {least:,} tokens; prompt and "
+            f"answer together may have {target.context_length:,}. Shorten the prompt."
         )
+
+
+def _habits(target: Target) -> TemplateHabits:
+    """What the model's template does with conversations. Raises ModelFailed where it can have none."""
+    try:
+        return prompt_format.chat_habits(target.tokenizer)
+    except Invalid as broken:
+        raise ModelFailed(broken.message) from broken
 
 
 def _texts(prompt: Prompt) -> list[str]:

@@ -83,6 +83,12 @@ def format_of_base(tokenizer: Tokenizer) -> PromptFormat:
     return PromptFormat.TEXT if tokenizer.chat_template is None else PromptFormat.CHAT
 
 
+def format_of_pairs(tokenizer: Tokenizer) -> PromptFormat:
+    """What suits prompts with completions where nobody says: the chat template that can be had (docs/defaults.md)."""
+    form = format_of_base(tokenizer)
+    return form if form.is_text or chat_problem(tokenizer) is None else PromptFormat.TEXT
+
+
 def encode_text(tokenizer: Tokenizer, text: str) -> list[int]:
     """A whole document, as continued pre-training learns it; its end token stands there once, whoever wrote it."""
     text = end_tokens.cut(text, end_tokens.of_model(tokenizer))
@@ -184,6 +190,15 @@ def stop_ids(tokenizer: Tokenizer, prompt_format: PromptFormat) -> tuple[int, ..
     if not prompt_format.is_chat:
         return tokenizer.eos_ids
     return tuple(dict.fromkeys([*tokenizer.eos_ids, chat_habits(tokenizer).end_id]))
+
+
+def chat_problem(tokenizer: Tokenizer) -> Invalid | None:
+    """Why no conversation can be had through the model's chat template, or None."""
+    try:
+        chat_habits(tokenizer)
+    except Invalid as problem:
+        return problem
+    return None
 
 
 def chat_habits(tokenizer: Tokenizer) -> TemplateHabits:

@@ -5,6 +5,7 @@ is not tried again.
 """
 
 import atexit
+import contextlib
 import os
 import select
 import subprocess
@@ -59,12 +60,10 @@ class _Process:
         child = self._running()
         into, out = cast(BinaryIO, child.stdin), cast(BinaryIO, child.stdout)
         answer: dict[str, Any] | None = None
-        try:
+        with contextlib.suppress(BrokenPipeError):  # the process was killed while it read
             send(into, {**message, "seconds": seconds})
             if select.select([out], [], [], _WALL_S)[0]:
                 answer = receive(out)
-        except BrokenPipeError:
-            pass
         if answer is None:
             self.end()
             raise TooMuchError(_OUT_OF_TIME.format(seconds))
@@ -98,10 +97,8 @@ class _Process:
 
 
 def _close(pipe: Any) -> None:
-    try:
+    with contextlib.suppress(BrokenPipeError):  # what was still to be written has no reader any more
         pipe.close()
-    except BrokenPipeError:
-        pass  # what was still to be written has no reader any more
 
 
 _processes: OrderedDict[str, _Process] = OrderedDict()

@@ -1,8 +1,9 @@
-"""The process in which chat templates are rendered: they come with models of strangers, and may loop or ask for anything.
+"""The process in which chat templates are rendered, since they come with models of strangers.
 
-Jinja's sandbox keeps a template from the machine, not from its time and memory. Here both have an end that the kernel
-holds: a template that goes on for too long is killed with this process, and one that asks for too much memory does not
-get it. `template_pool.py` starts it and speaks with it: each message is its length in 8 bytes, then JSON.
+They may loop, or ask for anything. Jinja's sandbox keeps a template from the machine, not from its time and memory.
+Here both have an end that the kernel holds: a template that goes on for too long is killed with this process, and one
+that asks for too much memory does not get it. `template_pool.py` starts it and speaks with it: each message is its
+length in 8 bytes, then JSON.
 """
 
 import json

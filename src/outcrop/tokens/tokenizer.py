@@ -105,12 +105,16 @@ class Tokenizer:
         """The most bytes of a text that one token stands for. None where a token may swallow any length."""
         if self._bytes_per_token_byte is None:
             return None
-        vocabulary = self._beginning.get_vocab(with_added_tokens=True)
-        return self._bytes_per_token_byte * max(len(self._read_piece(piece)) for piece in vocabulary)
+        return self._bytes_per_token_byte * max(len(self._read_piece(piece)) for piece in self.vocabulary())
 
     def least_tokens(self, num_bytes: int) -> int:
         """No text of so many bytes has fewer tokens; told without reading it."""
         return 0 if self.most_bytes_per_token is None else -(-num_bytes // self.most_bytes_per_token)
+
+    def vocabulary(self) -> dict[str, int]:
+        """Every token by its spelling, added ones too."""
+        found: dict[str, int] = self._beginning.get_vocab(with_added_tokens=True)
+        return found
 
     def token_id(self, token: str) -> int | None:
         """The id of a token by its spelling in the vocabulary."""
