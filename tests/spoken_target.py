@@ -28,6 +28,7 @@ async def speaking(folder: Path, said: str, **changes: Any) -> AsyncIterator[tup
             tokenizer=tokenizer,
             prompt_format=PromptFormat.TEXT,
             dialect="any",
+            frames_prompts=False,
             context_length=64,
             max_output_tokens=48,
         )

@@ -14,6 +14,7 @@ from outcrop.errors import ModelDamaged, NotFound
 from outcrop.network.method import CONFIG_FILE, OWN_BASE, has_adapter
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
+from outcrop.tokens.prompt_format import PromptFormat
 
 KIND = "custom-model"
 ACTIVE = "Active"
@@ -98,6 +99,17 @@ def _damaged(model_arn: str, what: str) -> ModelDamaged:
         f"The files of the custom model {model_arn} are damaged: {what}. Restore its folder from a backup, or import "
         "or train it again."
     )
+
+
+def format_of(model: Resource) -> PromptFormat:
+    """The form a custom model was trained in, and is spoken to in."""
+    day = model.document.get("promptDay")  # which models made before it was kept do not have
+    return PromptFormat(model.document["promptFormat"], None if day is None else datetime.fromisoformat(day))
+
+
+def kept(form: PromptFormat) -> dict[str, Any]:
+    """The members of a custom model's document that tell its form."""
+    return {"promptFormat": form.value, "promptDay": None if form.today is None else form.today.isoformat()}
 
 
 def _of_its_own(base: BaseModel, folder: Path, *, owner: str) -> BaseModel:

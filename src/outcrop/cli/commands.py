@@ -172,12 +172,21 @@ def check_data(
     base: Annotated[str, Parameter(help="Base model whose tokenizer and context length count.")] = "outcrop.starter-v1",
     validation: Path | None = None,
     customization: Annotated[str, Parameter(name="--type")] = "FINE_TUNING",
+    hyper: Annotated[list[str] | None, Parameter(help="NAME=VALUE, as in a job; may be given again.")] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> int:
     """Account for every record and token of a file, as a job would, without starting one."""
     settings = settings_of.read(home=home)
-    return check_file(settings, file, validation=validation, base=base, customization=customization, as_json=as_json)
+    return check_file(
+        settings,
+        file,
+        validation=validation,
+        base=base,
+        customization=customization,
+        hyper=hyper or (),
+        as_json=as_json,
+    )
 
 
 @app.command

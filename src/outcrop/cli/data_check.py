@@ -1,10 +1,13 @@
 """`outcrop check-data`: the preflight report of a file, as a job would write it."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from outcrop.catalog.base_model import Customization
 from outcrop.catalog.catalog import Catalog
+from outcrop.clock import SystemClock
+from outcrop.customization import hyperparameters, prompting
 from outcrop.datasets import preflight
 from outcrop.errors import Invalid
 from outcrop.settings import Settings
@@ -12,7 +15,14 @@ from outcrop.tokens.tokenizer import Tokenizer
 
 
 def check_file(
-    settings: Settings, file: Path, *, validation: Path | None, base: str, customization: str, as_json: bool
+    settings: Settings,
+    file: Path,
+    *,
+    validation: Path | None,
+    base: str,
+    customization: str,
+    hyper: Sequence[str],
+    as_json: bool,
 ) -> int:
     """Print the report; 1 when a job would refuse the data. Raises Invalid for a file or type that is none."""
     if customization not in set(Customization):
@@ -23,11 +33,18 @@ def check_file(
             raise Invalid(f"{path}: no such file.")
     model = Catalog(settings.home).usable(base)
     assert model.folder is not None
+    values = hyperparameters.filled(model.hyperparameters, hyperparameters.of_pairs(hyper))
+    tokenizer, kind = Tokenizer.open(model.folder), Customization(customization)
     report = preflight.examine(
         files,
-        tokenizer=Tokenizer.open(model.folder),
+        tokenizer=tokenizer,
         context_length=model.context_length,
-        customization=Customization(customization).value,
+        customization=kind.value,
+        prompt_format=prompting.format_of_prompts(
+            values, tokenizer, parent=None, customization=kind, day=SystemClock().now()
+        ),
     )
+    if not report.problems:
+        prompting.check(values, file, kind)
     print(json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else report.to_text())
     return 1 if report.problems else 0

@@ -8,7 +8,8 @@ from typing import Any
 
 from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.catalog.catalog import Catalog
-from outcrop.customization import forecast, hyperparameters, memory
+from outcrop.clock import SystemClock
+from outcrop.customization import forecast, hyperparameters, memory, prompting
 from outcrop.errors import Invalid
 from outcrop.network import headers
 from outcrop.settings import Settings
@@ -52,10 +53,7 @@ def print_estimate(settings: Settings, asked: Asked, *, as_json: bool) -> int:
 
 
 def _hyper(model: BaseModel, given: Sequence[str]) -> TrainingHyper:
-    bad = [pair for pair in given if "=" not in pair]
-    if bad:
-        raise Invalid(f"--hyper: {bad[0]} has no value. Write NAME=VALUE, such as outcrop.method=dora.")
-    values = hyperparameters.filled(model.hyperparameters, dict(pair.split("=", 1) for pair in given))
+    values = hyperparameters.filled(model.hyperparameters, hyperparameters.of_pairs(given))
     assert model.folder is not None
     rate = model.learning_rate or memory.recommended_rate(model.folder)
     return hyperparameters.resolve(model.hyperparameters, values, recommended_rate=rate).hyper
@@ -82,11 +80,15 @@ def _read(model: BaseModel, asked: Asked, path: Path) -> tuple[list[int], int]:
     if not path.is_file():
         raise Invalid(f"{path}: no such file.")
     assert model.folder is not None
+    tokenizer, kind = Tokenizer.open(model.folder), Customization(asked.customization)
     examples = read_examples(
         path,
-        Tokenizer.open(model.folder),
+        tokenizer,
         context_length=model.context_length,
-        customization=Customization(asked.customization).value,
+        customization=kind.value,
+        prompt_format=prompting.format_of_prompts(
+            hyperparameters.of_pairs(asked.hyper), tokenizer, parent=None, customization=kind, day=SystemClock().now()
+        ),
     )
     return [len(example) for example in examples], sum(example.num_supervised for example in examples)
 

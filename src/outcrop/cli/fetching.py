@@ -8,7 +8,11 @@ from typing import Any
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.errors import Invalid, MachineTrouble, NotFound
+from outcrop.network import vocabulary
 from outcrop.settings import Settings
+from outcrop.tokens.chat_template import TemplateBroken
+from outcrop.tokens.prompt_format import chat_problem
+from outcrop.tokens.tokenizer import Tokenizer
 
 _WANTED_FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model"]
 _LENGTH_NAMES = ("max_position_embeddings", "n_positions", "seq_length")
@@ -18,6 +22,7 @@ def register_folder(settings: Settings, folder: Path, *, model_id: str | None, n
     """Check that the folder holds a model we can read, and add it. Raises Invalid, saying which file is missing."""
     folder = folder.expanduser().absolute()
     _check_folder(folder)
+    _check_tokenizer(folder)
     config = json.loads((folder / "config.json").read_text())
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Catalog(settings.home).register(
@@ -46,6 +51,7 @@ def pull_weights(settings: Settings, model_id: str) -> BaseModel:
             f"{entry.weights.hub}: the download failed: {str(error).splitlines()[0]} Check the network; a gated model "
             "also needs its licence accepted on the hub and HF_TOKEN set. What was downloaded is kept."
         ) from error
+    _check_tokenizer(target)
     return Catalog(settings.home).usable(model_id)
 
 
@@ -65,6 +71,15 @@ def _context_length(folder: Path, config: dict[str, Any]) -> int:
     if found is None:
         raise Invalid(f"{folder}/config.json: none of {', '.join(_LENGTH_NAMES)} tells the context length. Add one.")
     return int(found)
+
+
+def _check_tokenizer(folder: Path) -> None:
+    """Its ids have embeddings, and its chat template can be rendered. Raises Invalid."""
+    tokenizer = Tokenizer.open(folder)
+    vocabulary.check(folder, tokenizer)
+    problem = chat_problem(tokenizer)
+    if isinstance(problem, TemplateBroken):
+        raise Invalid(f"{folder}: {problem.message}") from problem
 
 
 def _id_from(name: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from outcrop.customization.artifacts import Artifacts
+from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.metrics import ModelCheckpoint
 
 MANIFEST = "checkpoint.json"
@@ -26,7 +27,7 @@ class Origin:
     base_id: str
     parent_arn: str | None
     customization: str
-    prompt_format: str
+    prompt_format: PromptFormat
 
 
 def publish(artifacts: Artifacts, origin: Origin, checkpoint: ModelCheckpoint, folder: Path) -> str:
@@ -64,6 +65,7 @@ def _manifest(origin: Origin, checkpoint: ModelCheckpoint, digests: dict[str, st
         "base_id": origin.base_id,
         "parent": origin.parent_arn,
         "customization_type": origin.customization,
-        "prompt_format": origin.prompt_format,
+        "prompt_format": origin.prompt_format.value,
+        "prompt_day": None if origin.prompt_format.today is None else origin.prompt_format.today.isoformat(),
         "files": digests,
     }

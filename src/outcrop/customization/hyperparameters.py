@@ -1,7 +1,7 @@
 """Hyperparameters of a job: strings by the provider's names, checked together once, and one frozen value after that."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +11,7 @@ from outcrop.catalog import base_model as catalog_entry
 from outcrop.customization.methods import LEARNING_RATE_BESIDE_LORA, method_of
 from outcrop.errors import Invalid
 from outcrop.network.method import Method
+from outcrop.tokens.prompt_format import PROMPT, format_problem
 from outcrop.training.task import TrainingHyper, tokens_at_once
 
 _FILE = Path(catalog_entry.__file__).parent / "hyperparameters.toml"
@@ -50,11 +51,15 @@ class Allowed:
     "Not empty: it is one of these rather than a number."
     names: bool = False
     "It is a list of names with commas between them."
+    template: bool = False
+    "Beside its words it may be a text with {prompt} in it."
 
     def problem(self, text: str) -> str | None:
         """What is wrong with a value, or None."""
         if text == self.default:
             return None
+        if self.template:
+            return format_problem(text)
         if self.names:
             bad = [name for name in text.split(",") if not name.replace(".", "a").replace("_", "a").isalnum()]
             return f"{bad[0]!r} is no layer's name. {self._choose}" if bad else None
@@ -74,6 +79,8 @@ class Allowed:
     def range(self) -> str:
         if self.names:
             return f"{self.default}, or names of layers with commas between them"
+        if self.template:
+            return f"{', '.join(self.words)}, or a text with {PROMPT} in it"
         return ", ".join(self.words) if self.words else f"{_plain(self.least)} to {_plain(self.most)}"
 
     @property
@@ -102,6 +109,14 @@ def filled(family: str, given: Mapping[str, str]) -> dict[str, str]:
         raise Invalid(" ".join(problems))
     defaults = {name: allowed.default for name, allowed in read_family(family).allowed.items()}
     return {**defaults, **given}
+
+
+def of_pairs(given: Sequence[str]) -> dict[str, str]:
+    """Hyperparameters as a command is given them, NAME=VALUE. Raises Invalid for one without a value."""
+    bad = [pair for pair in given if "=" not in pair]
+    if bad:
+        raise Invalid(f"--hyper: {bad[0]} has no value. Write NAME=VALUE, such as outcrop.method=dora.")
+    return dict(pair.split("=", 1) for pair in given)
 
 
 def resolve(

@@ -56,6 +56,7 @@ def create(context: Context, params: Mapping[str, Any], *, region: str, account:
         "baseModelArn": foundation,
         "foundationModelArn": foundation,
         "promptFormat": manifest["prompt_format"],
+        "promptDay": manifest.get("prompt_day"),
         "source": uri,
     }
 

@@ -9,10 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from outcrop.catalog.base_model import BaseModel, Customization
+from outcrop.catalog.base_model import BaseModel
+from outcrop.customization.prompting import format_of_model
 from outcrop.datasets.preflight import Report
 from outcrop.store.resources import Resource
-from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.metrics import TrainingResult
 from outcrop.training.task import TrainingTask
 
@@ -24,12 +24,14 @@ def of_job(
     job: Resource, base: BaseModel, task: TrainingTask, result: TrainingResult, checked: Report
 ) -> dict[str, Any]:
     """The lineage of what this job trained."""
+    spoken = format_of_model(task)
     return {
         "job": job.arn,
         "base": {"id": base.id, "weights": base.engine},
         "parent": job.document["parentArn"],
         "customization_type": task.customization,
-        "prompt_format": prompt_format(task).value,
+        "prompt_format": spoken.value,
+        "prompt_day": None if spoken.today is None else spoken.today.isoformat(),
         "data": [
             {"uri": uri, **_digests(path)} for uri, path in zip(_uris(job), (task.train, *task.validators), strict=True)
         ],
@@ -48,15 +50,6 @@ def of_job(
         },
         "versions": {name: version(name) for name in _VERSIONS},
     }
-
-
-def prompt_format(task: TrainingTask) -> PromptFormat:
-    """CHAT for a model trained on conversations, told by the first record."""
-    if task.customization == Customization.CONTINUED_PRE_TRAINING:
-        return PromptFormat.TEXT
-    with task.train.open("rb") as lines:
-        first = next(line for line in lines if line.strip())
-    return PromptFormat.CHAT if "messages" in json.loads(first.removeprefix(b"\xef\xbb\xbf")) else PromptFormat.TEXT
 
 
 def write(folder: Path, lineage: dict[str, Any]) -> None:

@@ -2,8 +2,9 @@
 
 from outcrop import arn
 from outcrop.catalog.base_model import BaseModel
+from outcrop.catalog.custom_models import kept
 from outcrop.customization.context import Context
-from outcrop.customization.lineage import prompt_format
+from outcrop.customization.prompting import format_of_model
 from outcrop.jobs.states import JobStatus
 from outcrop.store.resources import Resource
 from outcrop.training.metrics import TrainingResult
@@ -35,7 +36,7 @@ def register(
         "baseId": base.id,
         "baseModelArn": parent.arn if parent else foundation,
         "foundationModelArn": foundation,
-        "promptFormat": prompt_format(task).value,
+        **kept(format_of_model(task)),
     }
     with context.store.transaction():
         context.models.add(

@@ -15,6 +15,7 @@ from outcrop.catalog.base_model import Customization
 from outcrop.customization import checkpoints, forecast, lineage
 from outcrop.customization.context import Context
 from outcrop.customization.full_disk import Patience, is_full
+from outcrop.customization.prompting import format_of_model
 from outcrop.customization.register import register
 from outcrop.customization.task import task_of
 from outcrop.customization.work import LONGEST_MESSAGE, Work, check, fetch
@@ -125,7 +126,14 @@ def _phases(work: Work, patience: Patience) -> bool:
     checked = check(work, files)
     jobs.enter(job.arn, Phase.DATA_PROCESSING)
     work.journal.report("processing data")
-    task = task_of(work.context, job, work.start, files=files, run_dir=work.run_dir / "checkpoints")
+    task = task_of(
+        work.context,
+        job,
+        work.start,
+        files=files,
+        prompt_format=work.prompt_format,
+        run_dir=work.run_dir / "checkpoints",
+    )
     train = finetune.train if work.customization is Customization.FINE_TUNING else pretrain.train
     try:
         result = train(task, _hooks(work, task, patience), devices=work.context.settings.devices)
@@ -163,7 +171,7 @@ def _hooks(work: Work, task: TrainingTask, patience: Patience) -> Hooks:
             base_id=work.base.id,
             parent_arn=job.document["parentArn"],
             customization=task.customization,
-            prompt_format=lineage.prompt_format(task).value,
+            prompt_format=format_of_model(task),
         )
         journal.on_checkpoint(checkpoint, checkpoints.publish(work.artifacts, origin, checkpoint, folder))
 

@@ -7,10 +7,19 @@ from outcrop.customization import hyperparameters, memory
 from outcrop.customization.base import Start
 from outcrop.customization.context import Context
 from outcrop.store.resources import Resource
+from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.task import TrainingTask
 
 
-def task_of(context: Context, job: Resource, start: Start, *, files: list[Path], run_dir: Path) -> TrainingTask:
+def task_of(
+    context: Context,
+    job: Resource,
+    start: Start,
+    *,
+    files: list[Path],
+    prompt_format: PromptFormat,
+    run_dir: Path,
+) -> TrainingTask:
     """`files` are the training data and the validators; `run_dir` is where checkpoints may lie."""
     document, base = job.document, start.base
     assert base.folder is not None
@@ -27,6 +36,7 @@ def task_of(context: Context, job: Resource, start: Start, *, files: list[Path],
         validators=tuple(files[1:]),
         customization=document["customizationType"],
         hyper=replace(resolved.hyper, threads=context.settings.threads),
+        prompt_format=prompt_format,
         run_dir=run_dir,
         output_dir=context.models.folder(document["modelArn"]),
         notes=resolved.notes,

@@ -4,12 +4,13 @@ import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from outcrop import logs
 from outcrop.catalog.base_model import BaseModel, Customization
-from outcrop.customization import base, events
+from outcrop.customization import base, events, prompting
 from outcrop.customization.artifacts import Artifacts
 from outcrop.customization.base import Start
 from outcrop.customization.context import Context
@@ -20,6 +21,7 @@ from outcrop.datasets import preflight
 from outcrop.errors import Invalid, Refusal
 from outcrop.jobs.states import JobStatus
 from outcrop.store.resources import Resource
+from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
 LONGEST_MESSAGE = 2048
@@ -71,6 +73,17 @@ class Work:
     def customization(self) -> Customization:
         return Customization(self.job.document["customizationType"])
 
+    @cached_property
+    def prompt_format(self) -> PromptFormat:
+        """Of prompts with completions; the day that chat templates write is the job's own, however often it resumes."""
+        return prompting.format_of_prompts(
+            self.job.document["hyperParameters"],
+            Tokenizer.open(self.folder),
+            parent=self.start.parent,
+            customization=self.customization,
+            day=self.job.created,
+        )
+
     @property
     def folder(self) -> Path:
         """Where the weights of the base model are."""
@@ -109,10 +122,12 @@ def check(work: Work, files: list[Path]) -> preflight.Report:
         tokenizer=Tokenizer.open(work.folder),
         context_length=work.base.context_length,
         customization=work.customization.value,
+        prompt_format=work.prompt_format,
     )
     work.artifacts.write_preflight(checked.to_json(), checked.to_text())
     if checked.problems:
         raise Invalid(_told(checked))
+    prompting.check(work.job.document["hyperParameters"], files[0], work.customization)
     return checked
 
 

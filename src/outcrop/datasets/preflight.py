@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from outcrop.datasets import report_text
+from outcrop.datasets import left_out, report_text
 from outcrop.datasets.encoding import encode
 from outcrop.datasets.problems import Problem
 from outcrop.datasets.reading import open_lines, read_lines
-from outcrop.datasets.records import Customization, Record, digest
+from outcrop.datasets.records import Conversation, Customization, Record, Text, digest
+from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
 _MOST_PROBLEMS = 1000
@@ -29,10 +30,17 @@ class Longest(NamedTuple):
 
 
 class Split(NamedTuple):
-    """A text longer than the context, learned as several consecutive sequences."""
+    """A record that is learned as several sequences."""
 
     line: int
     sequences: int
+
+
+class LeftOut(NamedTuple):
+    """Words that the base model's chat template does not write, so that the network never sees them."""
+
+    what: str
+    lines: tuple[int, ...]
 
 
 class Overlap(NamedTuple):
@@ -60,6 +68,10 @@ class FileReport:
     num_truncated: int
     "Always 0: nothing is ever cut off."
     split: tuple[Split, ...]
+    "Texts longer than the context, learned as consecutive sequences."
+    by_answer: tuple[Split, ...]
+    "Conversations whose earlier answers the chat template writes otherwise: each is learned behind its own prompt."
+    left_out: tuple[LeftOut, ...]
     duplicates: tuple[tuple[int, ...], ...]
     "Lines that say exactly the same, group by group."
     overlap: tuple[Overlap, ...]
@@ -86,6 +98,8 @@ class Report:
             told["problems"] = [asdict(problem) | {"sentence": str(problem)} for problem in file.problems]
             told["longest"] = None if file.longest is None else file.longest._asdict()
             told["split"] = [split._asdict() for split in file.split]
+            told["by_answer"] = [split._asdict() for split in file.by_answer]
+            told["left_out"] = [left._asdict() for left in file.left_out]
             told["overlap"] = [overlap._asdict() for overlap in file.overlap]
             files.append(told)
         head = {"context_length": self.context_length, "customization": self.customization, "ready": not self.problems}
@@ -96,15 +110,29 @@ class Report:
 
 
 def examine(
-    files: Sequence[Path], *, tokenizer: Tokenizer, context_length: int, customization: Customization
+    files: Sequence[Path],
+    *,
+    tokenizer: Tokenizer,
+    context_length: int,
+    customization: Customization,
+    prompt_format: PromptFormat = PromptFormat.TEXT,
 ) -> Report:
-    """Read the training file, which comes first, and its validators."""
-    train = _Reading(files[0].name)
-    readings = [train, *(_Reading(path.name, train=train) for path in files[1:])]
+    """Read the training file, which comes first, and its validators, with prompts in the format they are learned in."""
+    base = _Base(tokenizer, context_length, prompt_format)
+    train = _Reading(files[0].name, base)
+    readings = [train, *(_Reading(path.name, base, train=train) for path in files[1:])]
     for path, reading in zip(files, readings, strict=True):
-        reading.read(path, tokenizer, context_length, customization)
+        reading.read(path, customization)
     reports = tuple(reading.report() for reading in readings)
     return Report(context_length=context_length, customization=customization, files=reports)
+
+
+class _Base(NamedTuple):
+    """What the records are examined for."""
+
+    tokenizer: Tokenizer
+    context_length: int
+    prompt_format: PromptFormat
 
 
 @dataclass
@@ -112,42 +140,61 @@ class _Reading:
     """What has been seen of one file so far."""
 
     name: str
+    base: _Base
     train: "_Reading | None" = None
     form: type[Record] | None = None
     lengths: list[int] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
+    num_tokens: int = 0
     num_supervised: int = 0
     num_supervised_bytes: int = 0
     num_refused: int = 0
     problems: list[Problem] = field(default_factory=list)
     split: list[Split] = field(default_factory=list)
+    by_answer: list[Split] = field(default_factory=list)
+    left_out: dict[str, list[int]] = field(default_factory=dict)
     first_line: dict[bytes, int] = field(default_factory=dict)
     again: dict[bytes, list[int]] = field(default_factory=dict)
 
-    def read(self, path: Path, tokenizer: Tokenizer, context_length: int, customization: Customization) -> None:
+    def read(self, path: Path, customization: Customization) -> None:
         for line in read_lines(open_lines(path), name=self.name, customization=customization):
             if line.record is None:
                 self._refuse(line.problems)
             else:
-                self._add(line.record, tokenizer, context_length)
+                self._add(line.record)
         if self.train and self.train.form and self.form and self.form is not self.train.form:
             what = f"its records have another form than those of {self.train.name}"
             self._refuse((Problem(name=self.name, line=None, field="", what=what, mend="Give both files one form."),))
 
-    def _add(self, record: Record, tokenizer: Tokenizer, context_length: int) -> None:
+    def _add(self, record: Record) -> None:
         self.form = type(record)
-        encoded = encode(record, tokenizer, context_length=context_length, name=self.name)
+        tokenizer, context_length, prompt_format = self.base
+        encoded = encode(record, tokenizer, context_length=context_length, name=self.name, prompt_format=prompt_format)
         if isinstance(encoded, Problem):
             self._refuse((encoded,))
             return
         self.lines.append(record.line)
-        # Sequences of a split text share a token at each joint, which is counted once.
-        self.lengths.append(sum(len(sequence.ids) for sequence in encoded) - (len(encoded) - 1))
+        lengths = [len(sequence.ids) for sequence in encoded]
+        if isinstance(record, Text):
+            # Sequences of a split text share a token at each joint, which is counted once.
+            num_tokens = sum(lengths) - (len(lengths) - 1)
+            self.lengths.append(num_tokens)
+            self._several(self.split, record, len(lengths))
+        else:
+            num_tokens = sum(lengths)
+            self.lengths.append(max(lengths))
+            self._several(self.by_answer, record, len(lengths))
+        self.num_tokens += num_tokens
         self.num_supervised += sum(sequence.num_supervised for sequence in encoded)
         self.num_supervised_bytes += sum(sequence.num_bytes(tokenizer) for sequence in encoded)
-        if len(encoded) > 1:
-            self.split.append(Split(record.line, len(encoded)))
+        if isinstance(record, Conversation):
+            for what in left_out.of_record(record, tokenizer):
+                self.left_out.setdefault(what, []).append(record.line)
         self._remember(record)
+
+    def _several(self, among: list[Split], record: Record, sequences: int) -> None:
+        if sequences > 1:
+            among.append(Split(record.line, sequences))
 
     def _remember(self, record: Record) -> None:
         said = digest(record)
@@ -167,13 +214,15 @@ class _Reading:
             num_records=len(self.lengths),
             num_refused=self.num_refused,
             problems=tuple(self.problems),
-            num_tokens=sum(self.lengths),
+            num_tokens=self.num_tokens,
             num_supervised=self.num_supervised,
             num_supervised_bytes=self.num_supervised_bytes,
             median_tokens=round(statistics.median(self.lengths)) if self.lengths else 0,
             longest=None if longest is None else Longest(self.lines[longest], self.lengths[longest]),
             num_truncated=0,
             split=tuple(self.split),
+            by_answer=tuple(self.by_answer),
+            left_out=tuple(LeftOut(what, tuple(lines)) for what, lines in self.left_out.items()),
             duplicates=tuple(tuple(lines) for lines in self.again.values()),
             overlap=self._overlap(),
         )

@@ -38,6 +38,14 @@ def _file(file: FileReport, report: Report) -> str:
     if file.split:
         pieces = [f"line {split.line:,} in {split.sequences:,}" for split in file.split]
         rows.append(("split", len(file.split), f"longer than the context, learned in pieces: {_some(pieces)}"))
+    if file.by_answer:
+        lines = [f"line {split.line:,} in {split.sequences:,}" for split in file.by_answer]
+        why = "the chat template writes earlier answers otherwise, so each is learned behind its own prompt"
+        rows.append(("by answer", len(file.by_answer), f"{why}: {_some(lines)}"))
+    for left in file.left_out:
+        lines = [f"{line:,}" for line in left.lines]
+        why = f"{left.what}: the chat template does not write them, here or in serving: lines {_some(lines)}"
+        rows.append(("left out", len(left.lines), why))
     if file.duplicates:
         groups = [" = ".join(f"{line:,}" for line in lines) for lines in file.duplicates]
         rows.append(("repeated", len(file.duplicates), f"lines {_some(groups)}"))
@@ -62,7 +70,8 @@ def _some(things: Sequence[str]) -> str:
 
 def _verdict(report: Report) -> str:
     if not report.problems:
-        return "Ready to train: every record is used, whole."
+        whole = not any(file.left_out for file in report.files)
+        return f"Ready to train: every record is used, {'whole' if whole else 'but for what is left out'}."
     shown = [str(problem) for problem in report.problems[:_SHOWN]]
     more = len(report.problems) - _SHOWN
     if more > 0:

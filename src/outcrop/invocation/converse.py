@@ -1,6 +1,5 @@
 """Converse and ConverseStream: one form for every model, whatever dialect it speaks otherwise."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -13,7 +12,7 @@ from outcrop.errors import Invalid
 from outcrop.invocation.conversation import read_conversation
 from outcrop.invocation.dialects import native
 from outcrop.invocation.exchange import Asked, Finish, Finished, Sampling, Started
-from outcrop.invocation.generate import complete_text, plan, stream_answer
+from outcrop.invocation.generate import complete_text, plan_aside, stream_answer
 from outcrop.invocation.invoke import Prepared, milliseconds_since
 from outcrop.invocation.schema import Number, Struct, check
 from outcrop.invocation.target import Target
@@ -67,7 +66,7 @@ async def prepare(target: Target, params: Params, *, now: datetime) -> PreparedC
     """Checks a request against the model and its context."""
     paths = tuple(_pointer(path) for path in params.get("additionalModelResponseFieldPaths", []))
     asked = read_converse(target, params)
-    generation = await asyncio.to_thread(plan, target, asked)
+    generation = await plan_aside(target, asked)
     started = Started(
         id=secrets.token_hex(12),
         model_id=target.model_id,

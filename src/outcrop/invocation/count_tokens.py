@@ -1,13 +1,12 @@
 """CountTokens: how many tokens a request has, by the very encoding that would serve it."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from outcrop.errors import Invalid
+from outcrop.invocation import prompts
 from outcrop.invocation.converse import read_converse
 from outcrop.invocation.dialects import choose
-from outcrop.invocation.generate import encode
 from outcrop.invocation.schema import read_json
 from outcrop.invocation.target import Target
 
@@ -21,4 +20,4 @@ async def count_tokens(target: Target, source: Mapping[str, Any]) -> int:
         asked = read_converse(target, source["converse"])
     else:
         raise Invalid("input: neither invokeModel nor converse is there. Give one of them.")
-    return len(await asyncio.to_thread(encode, target, asked.prompt))
+    return len(await prompts.aside(asked.prompt, lambda: prompts.encode(target, asked.prompt)))

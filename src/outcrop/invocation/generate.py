@@ -6,26 +6,21 @@ the caller, the request is simply put again, with the same seed; after that, the
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from outcrop.errors import Invalid, ServiceRefusal
+from outcrop.errors import ServiceRefusal
 from outcrop.inference.client import EngineAway, GenerationRequest, UnknownAdapter
-from outcrop.invocation.exchange import Asked, Conversation, Finish, Finished, Piece, RawPrompt
+from outcrop.invocation import prompts
+from outcrop.invocation.exchange import Asked, Finish, Finished, Piece
 from outcrop.invocation.stopping import StopScanner
 from outcrop.invocation.target import Target
-from outcrop.tokens.chat_template import TemplateRefused
-from outcrop.tokens.prompt_format import PromptFormat, encode_chat_prompt, encode_prompt, stop_ids, text_prompt
 from outcrop.tokens.tokenizer import IncrementalDecoder
 
 PATIENCE_S = 60.0
 _RETRY_EVERY_S = 0.5
 _SEEDS = 2**31
-_NO_SYSTEM = (
-    "This model doesn't support system messages. Try again without a system message or use a model that supports "
-    "system messages."
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +52,8 @@ class TextDelta:
 
 def plan(target: Target, asked: Asked) -> GenerateInput:
     """The generation that answers `asked`. Raises Invalid when the prompt leaves no room for an answer."""
-    prompt_ids = encode(target, asked.prompt)
+    prompt_ids = prompts.encode_fitting(target, asked.prompt)
     room = target.context_length - len(prompt_ids)
-    if room < 1:
-        raise Invalid(
-            f"Input is too long for requested model. The prompt has {len(prompt_ids)} tokens, and prompt and answer "
-            f"together may have {target.context_length}. Shorten the prompt."
-        )
     sampling = asked.sampling
     wanted = min(sampling.max_tokens or target.max_output_tokens, target.max_output_tokens)
     return GenerateInput(
@@ -74,23 +64,14 @@ def plan(target: Target, asked: Asked) -> GenerateInput:
         top_k=sampling.top_k,
         seed=secrets.randbelow(_SEEDS) if sampling.seed is None else sampling.seed,
         stop_sequences=sampling.stop_sequences,
-        stop_ids=stop_ids(target.tokenizer, target.prompt_format),
+        stop_ids=prompts.stop_ids(target, asked.prompt),
         full_context=room < wanted,
     )
 
 
-def encode(target: Target, prompt: RawPrompt | Conversation) -> list[int]:
-    """The prompt's ids, exactly as the model was trained behind them."""
-    if isinstance(prompt, RawPrompt):
-        return encode_prompt(target.tokenizer, prompt.text)
-    if target.prompt_format is PromptFormat.TEXT:
-        return encode_prompt(target.tokenizer, text_prompt(prompt.messages, prompt.system))
-    try:
-        return encode_chat_prompt(target.tokenizer, prompt.messages, prompt.system)
-    except TemplateRefused as refused:
-        if prompt.system:
-            raise Invalid(_NO_SYSTEM) from refused
-        raise
+async def plan_aside(target: Target, asked: Asked) -> GenerateInput:
+    """As `plan`, in a thread: other requests stream meanwhile, and long prompts wait for long prompts only."""
+    return await prompts.aside(asked.prompt, lambda: plan(target, asked))
 
 
 async def stream_text(
@@ -168,7 +149,7 @@ async def _attempt(target: Target, generation: GenerateInput) -> AsyncGenerator[
     async with aclosing(target.client.generate(_request(target, generation))) as deltas:
         async for ids, reason in deltas:
             num_tokens += len(ids)
-            text = scanner.push(decoder.push(one for one in ids if one not in generation.stop_ids))
+            text = _scanned(target, generation, decoder, scanner, ids)
             if scanner.met is not None or reason is not None:
                 break
             if text:
@@ -178,6 +159,19 @@ async def _attempt(target: Target, generation: GenerateInput) -> AsyncGenerator[
     yield TextDelta(
         text=text, num_tokens=num_tokens, finish=_finish(reason, scanner, generation), stop_sequence=scanner.met
     )
+
+
+def _scanned(
+    target: Target, generation: GenerateInput, decoder: IncrementalDecoder, scanner: StopScanner, ids: Iterable[int]
+) -> str:
+    """Text of ids that may be shown. Special tokens, and those that end an answer, may only complete a stop sequence."""
+    text = ""
+    for one in ids:
+        if one in target.tokenizer.special_ids or one in generation.stop_ids:
+            text += scanner.push(target.tokenizer.token(one) or "", special=True)
+        else:
+            text += scanner.push(decoder.push([one]))
+    return text
 
 
 def _request(target: Target, generation: GenerateInput) -> GenerationRequest:

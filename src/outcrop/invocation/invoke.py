@@ -1,6 +1,5 @@
 """InvokeModel: a provider's body in, the provider's response or chunks out."""
 
-import asyncio
 import json
 import secrets
 import time
@@ -13,7 +12,7 @@ from typing import Any
 from outcrop.invocation.dialect import Chunk, Dialect
 from outcrop.invocation.dialects import choose
 from outcrop.invocation.exchange import Finished, Started
-from outcrop.invocation.generate import GenerateInput, complete_text, plan, stream_answer
+from outcrop.invocation.generate import GenerateInput, complete_text, plan_aside, stream_answer
 from outcrop.invocation.schema import read_json
 from outcrop.invocation.target import Target
 
@@ -43,8 +42,7 @@ async def prepare(target: Target, body: bytes, *, now: datetime) -> Prepared:
     parsed = read_json(body)
     dialect = choose(target.dialect, parsed)
     asked = dialect.read(parsed)
-    # In a thread: tokenizing a book takes a while, and other requests stream meanwhile.
-    generation = await asyncio.to_thread(plan, target, asked)
+    generation = await plan_aside(target, asked)
     started = Started(
         id=secrets.token_hex(12),
         model_id=target.model_id,

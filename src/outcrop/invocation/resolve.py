@@ -5,13 +5,13 @@ from pathlib import Path
 from outcrop.access.named import Named
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
-from outcrop.catalog.custom_models import CustomModels
+from outcrop.catalog.custom_models import CustomModels, format_of
 from outcrop.deployments.clients import Clients
 from outcrop.deployments.records import CREATING, FAILED, ON_DEMAND, THROUGHPUT
 from outcrop.errors import Invalid, NotFound, NotReady
 from outcrop.invocation.target import Target
 from outcrop.store.resources import Resource
-from outcrop.tokens.prompt_format import PromptFormat, format_of_base
+from outcrop.tokens.prompt_format import format_of_base
 from outcrop.tokens.tokenizer import Tokenizer
 
 _DEPLOYED = {ON_DEMAND: "custom model deployment", THROUGHPUT: "provisioned model throughput"}
@@ -57,9 +57,8 @@ class Targets:
             client=self._clients.of(base),
             adapter=custom.arn if custom is not None and self._models.adapter(custom.arn) is not None else None,
             tokenizer=tokenizer,
-            prompt_format=format_of_base(tokenizer)
-            if custom is None
-            else PromptFormat(custom.document["promptFormat"]),
+            prompt_format=format_of_base(tokenizer) if custom is None else format_of(custom),
+            frames_prompts=custom is not None,
             dialect=base.dialect,
             context_length=base.context_length,
             max_output_tokens=base.context_length,

@@ -21,6 +21,8 @@ class Target:
     "The adapter's name in the engine; None means the base model itself."
     tokenizer: Tokenizer
     prompt_format: PromptFormat
+    frames_prompts: bool
+    "Whether a prompt without turns is put into that format, as a custom model's is; a base model goes on from it."
     dialect: str
     "Whose bodies it speaks (a key of `dialects.DIALECTS`), or `any`: then each body tells its own."
     context_length: int

@@ -1,17 +1,14 @@
-"""Chat templates as Hugging Face models carry them: Jinja in a sandbox, with the names such templates expect."""
+"""Chat templates as Hugging Face models carry them: rendered by a process of their own, which has limits."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import jinja2
-from jinja2 import nodes
-from jinja2.ext import Extension, loopcontrols
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from outcrop.clock import Clock
 from outcrop.errors import Invalid
+from outcrop.tokens import template_pool
+from outcrop.tokens.template_process import environment
 
 Messages = Sequence[Mapping[str, str]]
 "Turns as templates read them: {'role': 'system' | 'user' | 'assistant', 'content': text}."
@@ -21,54 +18,45 @@ class TemplateRefused(Invalid):
     """The template itself says that it cannot write this conversation, e.g. one with a system message."""
 
 
-class _GenerationBlock(Extension):
-    """`{% generation %}…{% endgeneration %}` marks what the assistant says; here it is only its content."""
-
-    tags = {"generation"}  # noqa: RUF012 (Jinja's own declaration)
-
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+class TemplateBroken(Invalid):
+    """The template cannot be rendered: it has a mistake, or goes beyond its limits of time and memory."""
 
 
 class ChatTemplate:
-    """One compiled template; `tokens` are the special tokens it may name, such as bos_token."""
+    """One template; `tokens` are the special tokens it may name, such as bos_token."""
 
     def __init__(self, source: str, *, tokens: Mapping[str, str], clock: Clock) -> None:
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _GenerationBlock]
-        )
-        environment.filters["tojson"] = _to_json
-        environment.globals["raise_exception"] = _refuse
-        environment.globals["strftime_now"] = _strftime(clock)
+        self._source = source
         self._tokens = tokens
+        self._clock = clock
         try:
-            self._template = environment.from_string(source)
-        except jinja2.TemplateError as problem:
+            # Read, not compiled: the compiler computes constants, and with them whatever a stranger wrote.
+            environment().parse(source)
+        except (jinja2.TemplateError, RecursionError) as problem:
             raise Invalid(f"chat template: {problem}. Mend chat_template in tokenizer_config.json.") from problem
 
-    def render(self, messages: Messages, *, add_generation_prompt: bool) -> str:
-        """The conversation as text. Raises TemplateRefused with the template's own words."""
+    def render(self, messages: Messages, *, add_generation_prompt: bool, today: datetime | None = None) -> str:
+        """The conversation as text, on the day `today`, else the clock's.
+
+        Raises TemplateRefused with the template's own words, or TemplateBroken.
+        """
+        asked = {
+            "messages": [dict(message) for message in messages],
+            "add_generation_prompt": add_generation_prompt,
+            "now": (today or self._clock.now()).isoformat(),
+            "tokens": dict(self._tokens),
+        }
+        num_letters = sum(len(message["content"]) + 100 for message in messages)
         try:
-            return self._template.render(
-                messages=[dict(message) for message in messages],
-                add_generation_prompt=add_generation_prompt,
-                tools=None,
-                documents=None,
-                **self._tokens,
-            )
-        except jinja2.TemplateError as problem:
-            raise TemplateRefused(f"chat template: {problem}") from problem
+            answer = template_pool.ask(self._source, asked, num_letters=num_letters)
+        except template_pool.TooMuchError as problem:
+            raise _broken(str(problem)) from problem
+        if "refused" in answer:
+            raise TemplateRefused(f"chat template: {answer['refused']}")
+        if "broken" in answer:
+            raise _broken(answer["broken"].rstrip("."))
+        return str(answer["text"])
 
 
-def _refuse(message: str) -> NoReturn:
-    raise jinja2.TemplateError(message)
-
-
-def _strftime(clock: Clock) -> Callable[[str], str]:
-    return lambda form: clock.now().strftime(form)
-
-
-def _to_json(value: Any, indent: int | None = None, **_formatting: Any) -> str:
-    # Jinja's own tojson escapes <, > and & for HTML, which a model was never trained on.
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+def _broken(why: str) -> TemplateBroken:
+    return TemplateBroken(f"The model's chat template cannot be rendered: {why}. Mend chat_template in its folder.")

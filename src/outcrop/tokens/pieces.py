@@ -79,3 +79,41 @@ def _read_byte_level(piece: str) -> bytes:
         return bytes(_BYTE_LEVEL[letter] for letter in piece)
     except KeyError:
         return piece.encode("utf-8")
+
+
+def bytes_per_token_byte(spec: Mapping[str, Any]) -> int | None:
+    """Most bytes of a text that become one byte of its tokens: 1 for most tokenizers, 4 where letters are composed.
+
+    None where a tokenizer drops parts of a text, or hides any length of it behind one unknown token.
+    """
+    steps = [*_inner(spec.get("normalizer"), "normalizers"), *_inner(spec.get("pre_tokenizer"), "pretokenizers")]
+    swallows = any(token.get("lstrip") or token.get("rstrip") for token in spec.get("added_tokens", []))
+    if swallows or not all(map(_keeps, steps)) or not _knows_every_byte(spec["model"], steps):
+        return None
+    return 4 if any(step["type"] in ("NFC", "NFKC") for step in steps) else 1
+
+
+def _inner(step: Mapping[str, Any] | None, several: str) -> list[Mapping[str, Any]]:
+    if step is None:
+        return []
+    return [one for inner in step[several] for one in _inner(inner, several)] if several in step else [step]
+
+
+def _keeps(step: Mapping[str, Any]) -> bool:
+    match step["type"]:
+        case "Replace":
+            old = step["pattern"].get("String")
+            return old is not None and len(step["content"].encode()) >= len(old.encode())
+        case "Split" | "Punctuation":
+            return step.get("behavior") != "Removed"
+        case kind:
+            # Of letters that are composed, at most four bytes become one: a letter of mathematics, a syllable of jamo.
+            return kind in ("Prepend", "Metaspace", "ByteLevel", "Digits", "UnicodeScripts", "NFC", "NFKC")
+
+
+def _knows_every_byte(model: Mapping[str, Any], steps: list[Mapping[str, Any]]) -> bool:
+    vocab = model["vocab"]
+    known = vocab.keys() if isinstance(vocab, Mapping) else {piece for piece, _ in vocab}
+    if any(step["type"] == "ByteLevel" for step in steps):
+        return known >= _BYTE_LEVEL.keys()
+    return bool(model.get("byte_fallback")) and known >= {f"<0x{byte:02X}>" for byte in range(256)}

@@ -1,22 +1,65 @@
 """In which form a model is spoken to, and the ids of prompts in that form, the same in training and in serving.
 
-A model trained on prompt/completion or plain text is TEXT: it sees the raw prompt. One trained on conversations is
-CHAT: it sees its chat template. Training encodes with `encode_pair` and `encode_chat`, serving with `encode_prompt`
-and `encode_chat_prompt`; the ids a model is served are exactly those it was trained behind.
+A model may see the raw prompt (text), its chat template (chat), or a text of the user's with the prompt in its place.
+Training encodes with `encode_pair` and `encode_chat`, serving with `encode_prompt`, `encode_asked` and
+`encode_chat_prompt`; the ids a model is served are exactly those it was trained behind.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import datetime
+from typing import ClassVar
 
 from outcrop.errors import Invalid
-from outcrop.tokens.chat_template import ChatTemplate, Messages
+from outcrop.tokens import end_tokens
+from outcrop.tokens.chat_template import Messages
+from outcrop.tokens.template_habits import TemplateHabits, habits_of
 from outcrop.tokens.tokenizer import Tokenizer
 
+PROMPT, SYSTEM = "{prompt}", "{system}"
 
-class PromptFormat(StrEnum):
-    TEXT = "text"
-    CHAT = "chat"
+
+@dataclass(frozen=True)
+class PromptFormat:
+    """The form a model is spoken to in; kept with every custom model."""
+
+    value: str
+    "`text`, `chat`, or a text with {prompt} in it, and {system} where system messages belong."
+    today: datetime | None = None
+    "The day for chat templates that write one: that of the training; None for the clock's."
+
+    TEXT: ClassVar["PromptFormat"]
+    CHAT: ClassVar["PromptFormat"]
+
+    def __post_init__(self) -> None:
+        problem = format_problem(self.value)
+        if problem:
+            raise Invalid(f"prompt format: {problem}")
+
+    @property
+    def is_chat(self) -> bool:
+        return self.value == "chat"
+
+    @property
+    def is_text(self) -> bool:
+        return self.value == "text"
+
+
+def format_problem(value: object) -> str | None:
+    """Why a value is no prompt format, or None."""
+    if value in ("text", "chat"):
+        return None
+    if not isinstance(value, str) or value.count(PROMPT) != 1 or value.count(SYSTEM) > 1:
+        return (
+            f"{str(value)[:100]!r} is none. Choose text, chat, or a text of your own with {PROMPT} in it once, and "
+            f"{SYSTEM} at most once."
+        )
+    return None
+
+
+PromptFormat.TEXT = PromptFormat("text")
+PromptFormat.CHAT = PromptFormat("chat")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +83,15 @@ def format_of_base(tokenizer: Tokenizer) -> PromptFormat:
     return PromptFormat.TEXT if tokenizer.chat_template is None else PromptFormat.CHAT
 
 
+def format_of_pairs(tokenizer: Tokenizer) -> PromptFormat:
+    """What suits prompts with completions where nobody says: the chat template that can be had (docs/defaults.md)."""
+    form = format_of_base(tokenizer)
+    return form if form.is_text or chat_problem(tokenizer) is None else PromptFormat.TEXT
+
+
 def encode_text(tokenizer: Tokenizer, text: str) -> list[int]:
-    """A whole document, as continued pre-training learns it."""
+    """A whole document, as continued pre-training learns it; its end token stands there once, whoever wrote it."""
+    text = end_tokens.cut(text, end_tokens.of_model(tokenizer))
     return [*tokenizer.encode(text, begin=True), tokenizer.eos_id]
 
 
@@ -50,56 +100,73 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str) -> list[int]:
     return tokenizer.encode(prompt, begin=True)
 
 
-def encode_pair(tokenizer: Tokenizer, prompt: str, completion: str) -> Encoded:
+def encode_pair(tokenizer: Tokenizer, prompt: str, completion: str, form: PromptFormat = PromptFormat.TEXT) -> Encoded:
     """A training pair, its two parts encoded apart: in serving, nobody knows the completion beforehand."""
+    if form.is_chat:
+        turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
+        ((question, answer),) = encode_chat(tokenizer, turns, today=form.today)
+        return Encoded(prompt_ids=question.ids, completion_ids=answer.ids)
+    completion = end_tokens.cut(completion, end_tokens.of_model(tokenizer))
     return Encoded(
-        prompt_ids=encode_prompt(tokenizer, prompt),
+        prompt_ids=encode_prompt(tokenizer, prompt if form.is_text else _filled(form, prompt, None)),
         completion_ids=[*tokenizer.encode(completion, begin=False), tokenizer.eos_id],
     )
 
 
-def encode_chat(tokenizer: Tokenizer, messages: Messages, system: str | None = None) -> list[Span]:
-    """A training conversation: every assistant turn is supervised, with the token that ends it.
+def encode_asked(tokenizer: Tokenizer, form: PromptFormat, prompt: str) -> list[int]:
+    """A prompt that came without turns, in the model's form, unless its writer has put it into that form already."""
+    if form.is_text or _is_written(tokenizer, form, prompt):
+        return encode_prompt(tokenizer, prompt)
+    return encode_conversation(tokenizer, form, [{"role": "user", "content": prompt}])
 
-    A span ends where the assistant stops speaking; what a template writes after that, a line break say, belongs to the
-    next unsupervised span, for in serving generation has ended by then. Raises Invalid where the template does not
-    keep earlier text as it is, or writes no end token: such a conversation would be trained other than it is served.
+
+def encode_conversation(
+    tokenizer: Tokenizer, form: PromptFormat, messages: Messages, system: str | None = None
+) -> list[int]:
+    """A conversation in the model's form. Raises TemplateRefused when a chat template does not take it."""
+    if form.is_chat:
+        return encode_chat_prompt(tokenizer, messages, system, today=form.today)
+    if form.is_text:
+        return encode_prompt(tokenizer, text_prompt(messages, system))
+    begun = messages[-1]["content"] if messages[-1]["role"] == "assistant" else ""
+    asked = messages[:-1] if begun else messages
+    said = text_prompt(asked).removesuffix(f"\n{_SPEAKER['assistant']}:")
+    ids = encode_prompt(tokenizer, _filled(form, said, system))
+    return ids + tokenizer.encode(begun, begin=False) if begun else ids
+
+
+def encode_chat(
+    tokenizer: Tokenizer, messages: Messages, system: str | None = None, *, today: datetime | None = None
+) -> list[list[Span]]:
+    """A training conversation as the sequences it is learned in: every assistant turn, with the token that ends it.
+
+    One sequence where the template keeps earlier turns as they were when they were last; else one for each answer,
+    behind the prompt it is served behind. A span ends where the assistant stops speaking; what a template writes after
+    that, a line break say, belongs to the next unsupervised span, for in serving generation has ended by then.
     """
-    turns = _with_system(messages, system)
-    end = end_of_turn(tokenizer)
-    whole = _chat_text(tokenizer, turns, answer=False)
-    spans: list[Span] = []
-    so_far: list[int] = []
-    text_end = 0
-    for number, turn in enumerate(turns):
-        if turn["role"] != "assistant":
-            continue
-        prompt = _chat_text(tokenizer, turns[:number], answer=True)
-        start, text_begin = len(prompt), text_end
-        text_end = _end_of_answer(tokenizer, whole, start, turn["content"], end)
-        if not whole.startswith(prompt) or start < text_begin or text_end < 0:
-            raise Invalid(
-                f"messages[{number - len(turns) + len(messages)}]: the chat template of {tokenizer.name} writes this "
-                "turn otherwise once more turns follow, so it cannot be trained as it would be served. "
-                "Give the record one assistant turn, or use a base model with another template."
-            )
-        question = _ids_after(tokenizer, so_far, prompt, prompt[text_begin:])
-        answer = tokenizer.encode(whole[start:text_end], begin=False)
-        assert answer[-1] == end, "the end token was encoded as something else"
-        spans += [Span(ids=question, supervised=False), Span(ids=answer, supervised=True)]
-        so_far += question + answer
-    return spans
+    chat = _Chat(tokenizer, today)
+    turns = chat.turns(messages, system)
+    places = [number for number, turn in enumerate(turns) if turn["role"] == "assistant"]
+    prompts = [chat.text(turns[:place], answer=True) for place in places]
+    answers = [chat.answer(turns[: place + 1], prompt) for place, prompt in zip(places, prompts, strict=True)]
+    whole = prompts[0] + answers[0] if len(places) == 1 else chat.text(turns, answer=False)
+    together = _together(chat, whole, prompts, answers)
+    return [together] if together else [_alone(chat, *one) for one in zip(prompts, answers, strict=True)]
 
 
-def encode_chat_prompt(tokenizer: Tokenizer, messages: Messages, system: str | None = None) -> list[int]:
+def encode_chat_prompt(
+    tokenizer: Tokenizer, messages: Messages, system: str | None = None, *, today: datetime | None = None
+) -> list[int]:
     """The conversation up to the point where the assistant speaks; a last assistant turn is spoken on.
 
     Raises TemplateRefused when the template does not take such a conversation.
     """
-    turns = _with_system(messages, system)
-    begun = turns[-1]["content"] if turns[-1]["role"] == "assistant" else ""
-    asked = turns[:-1] if turns[-1]["role"] == "assistant" else turns
-    ids = _encode_rendered(tokenizer, _chat_text(tokenizer, asked, answer=True))
+    chat = _Chat(tokenizer, today)
+    turns = chat.turns(messages, system)
+    spoken = turns[-1]["role"] == "assistant"
+    prompt = chat.text(turns[:-1] if spoken else turns, answer=True)
+    begun = _without_opened(prompt, turns[-1]["content"]) if spoken else ""
+    ids = chat.encode(prompt)
     return ids + tokenizer.encode(begun, begin=False) if begun else ids
 
 
@@ -120,69 +187,141 @@ def text_prompt(messages: Messages, system: str | None = None) -> str:
 
 def stop_ids(tokenizer: Tokenizer, prompt_format: PromptFormat) -> tuple[int, ...]:
     """The ids that end an answer: the model's own, and in a chat the one that ends a turn of its template."""
-    if prompt_format is PromptFormat.TEXT:
+    if not prompt_format.is_chat:
         return tokenizer.eos_ids
-    return tuple(dict.fromkeys([*tokenizer.eos_ids, end_of_turn(tokenizer)]))
+    return tuple(dict.fromkeys([*tokenizer.eos_ids, chat_habits(tokenizer).end_id]))
 
 
-def end_of_turn(tokenizer: Tokenizer) -> int:
-    """The special token the chat template writes after an assistant's words, found by rendering a short chat."""
-    probe = [{"role": "user", "content": "question"}, {"role": "assistant", "content": "answer"}]
-    rendered = _chat_text(tokenizer, probe, answer=False)
-    after = tokenizer.encode(rendered[rendered.rindex("answer") + len("answer") :], begin=False)
-    for token_id in after:
-        if token_id in tokenizer.special_ids:
-            return token_id
-    raise Invalid(
-        f"{tokenizer.name}: its chat template writes no special token after the assistant's words, so an answer would "
-        "never end. Write eos_token there."
-    )
+def chat_problem(tokenizer: Tokenizer) -> Invalid | None:
+    """Why no conversation can be had through the model's chat template, or None."""
+    try:
+        chat_habits(tokenizer)
+    except Invalid as problem:
+        return problem
+    return None
+
+
+def chat_habits(tokenizer: Tokenizer) -> TemplateHabits:
+    """What the model's chat template, or the plain form in its place, does with a conversation."""
+    chat = _Chat(tokenizer, None)
+    return habits_of(tokenizer, lambda messages, answer: chat.text(messages, answer=answer))
 
 
 _SPEAKER = {"user": "User", "assistant": "Bot"}
 
-# For conversations with a model that has no chat template of its own. No space stands at the end of the part the model
-# continues: "Bot: " would leave a lone space token there, which hardly any text the model has read contains.
-_PLAIN_TEMPLATE = (
-    "{% for message in messages %}"
-    "{% if message['role'] == 'system' %}{{ message['content'] + '\n\n' }}"
-    "{% elif message['role'] == 'user' %}{{ 'User: ' + message['content'] + '\n' }}"
-    "{% else %}{{ 'Bot:\n' + message['content'] + eos_token + '\n' }}{% endif %}"
-    "{% endfor %}{% if add_generation_prompt %}{{ 'Bot:\n' }}{% endif %}"
-)
+
+@dataclass(frozen=True)
+class _Chat:
+    """Conversations through one tokenizer's template on one day."""
+
+    tokenizer: Tokenizer
+    today: datetime | None
+
+    def turns(self, messages: Messages, system: str | None) -> Messages:
+        """All turns; what the assistant says ends where its words end, for the template writes the end token."""
+        ends = end_tokens.of_model(self.tokenizer) | {self._end}
+        said = [
+            {**turn, "content": end_tokens.cut(turn["content"], ends)} if turn["role"] == "assistant" else turn
+            for turn in messages
+        ]
+        return [{"role": "system", "content": system}, *said] if system else said
+
+    def text(self, messages: Messages, *, answer: bool) -> str:
+        if self.tokenizer.chat_template is None:
+            return _plain_chat(messages, self.tokenizer.token(self.tokenizer.eos_id) or "", answer=answer)
+        return self.tokenizer.chat_text(messages, add_generation_prompt=answer, today=self.today)
+
+    def encode(self, text: str) -> list[int]:
+        if self.tokenizer.chat_template is not None:
+            return self.tokenizer.encode_rendered(text)
+        return self.tokenizer.encode(text, begin=True)
+
+    def answer(self, turns: Messages, prompt: str) -> str:
+        """What the model is to write after `prompt` for the last turn to stand there, its end token included."""
+        content = turns[-1]["content"]
+        rendered = self.text(turns, answer=False)
+        said = content.strip()  # many templates trim what is said
+        found = rendered.find(said, len(prompt)) if rendered.startswith(prompt) else -1
+        stop = rendered.find(self._end, found + len(said)) if found >= 0 else -1
+        if stop >= 0:
+            return rendered[len(prompt) : stop + len(self._end)]
+        # The template writes a finished answer otherwise than it asks for one: it opens a thought, say, and takes
+        # thoughts out of what was said. Then the record's own words are learned.
+        return _without_opened(prompt, content if content in rendered else said) + self._end
+
+    @property
+    def _end(self) -> str:
+        return self.tokenizer.token(chat_habits(self.tokenizer).end_id) or ""
 
 
-def _chat_text(tokenizer: Tokenizer, messages: Messages, *, answer: bool) -> str:
-    if tokenizer.chat_template is not None:
-        return tokenizer.chat_template.render(messages, add_generation_prompt=answer)
-    tokens = {"eos_token": tokenizer.token(tokenizer.eos_id) or ""}
-    plain = ChatTemplate(_PLAIN_TEMPLATE, tokens=tokens, clock=tokenizer.clock)
-    return plain.render(messages, add_generation_prompt=answer)
+def _together(chat: _Chat, whole: str, prompts: Sequence[str], answers: Sequence[str]) -> list[Span] | None:
+    """All answers in one sequence; None where one of them is otherwise once more turns follow."""
+    spans: list[Span] = []
+    so_far: list[int] = []
+    text_end = 0
+    for prompt, said in zip(prompts, answers, strict=True):
+        if not whole.startswith(prompt + said) or len(prompt) < text_end:
+            return None
+        question = _ids_after(chat, so_far, prompt, prompt[text_end:])
+        answer = chat.tokenizer.encode(said, begin=False)
+        spans += [Span(ids=question, supervised=False), Span(ids=answer, supervised=True)]
+        so_far += question + answer
+        text_end = len(prompt) + len(said)
+    return spans
 
 
-def _encode_rendered(tokenizer: Tokenizer, text: str) -> list[int]:
-    if tokenizer.chat_template is not None:
-        return tokenizer.encode_rendered(text)
-    return tokenizer.encode(text, begin=True)
+def _alone(chat: _Chat, prompt: str, said: str) -> list[Span]:
+    return [
+        Span(ids=chat.encode(prompt), supervised=False),
+        Span(ids=chat.tokenizer.encode(said, begin=False), supervised=True),
+    ]
 
 
-def _with_system(messages: Messages, system: str | None) -> Messages:
-    return [{"role": "system", "content": system}, *messages] if system else messages
-
-
-def _end_of_answer(tokenizer: Tokenizer, whole: str, start: int, content: str, end: int) -> int:
-    """Where, in the rendered conversation, the turn that begins at `start` has ended; -1 when it does not."""
-    said = content.strip()  # Many templates trim what is said.
-    found = whole.find(said, start)
-    spelling = tokenizer.token(end) or ""
-    stop = -1 if found < 0 else whole.find(spelling, found + len(said))
-    return -1 if stop < 0 else stop + len(spelling)
-
-
-def _ids_after(tokenizer: Tokenizer, so_far: list[int], prompt: str, added: str) -> list[int]:
+def _ids_after(chat: _Chat, so_far: list[int], prompt: str, added: str) -> list[int]:
     # The prompt is served encoded as a whole. Only when that disagrees with the turns already encoded (an answer whose
     # own pieces merge otherwise with its neighbours) is the new part encoded by itself.
-    served = _encode_rendered(tokenizer, prompt)
+    served = chat.encode(prompt)
     if served[: len(so_far)] == so_far:
         return served[len(so_far) :]
-    return tokenizer.encode(added, begin=False)
+    return chat.tokenizer.encode(added, begin=False)
+
+
+_OPENED = re.compile(r"(<[^<>\s]+>|\[[^\[\]\s]+\])\s*$")
+
+
+def _without_opened(prompt: str, said: str) -> str:
+    """What is left to say where the prompt ends in a tag, such as <think>, that the words begin with too."""
+    opened = _OPENED.search(prompt)
+    if opened is None or not said.lstrip().startswith(opened.group(1)):
+        return said
+    rest = said.lstrip().removeprefix(opened.group(1))
+    return rest.removeprefix("\n") if opened.group().endswith("\n") else rest
+
+
+def _plain_chat(messages: Messages, end: str, *, answer: bool) -> str:
+    """A conversation for a model that has no chat template of its own.
+
+    No space stands at the end of the part the model continues: "Bot: " would leave a lone space token there, which
+    hardly any text the model has read contains.
+    """
+    written = {"system": "{}\n\n", "user": "User: {}\n", "assistant": f"Bot:\n{{}}{end}\n"}
+    said = "".join(written[turn["role"]].replace("{}", turn["content"], 1) for turn in messages)
+    return f"{said}Bot:\n" if answer else said
+
+
+def _is_written(tokenizer: Tokenizer, form: PromptFormat, prompt: str) -> bool:
+    if form.is_chat:
+        habits = chat_habits(tokenizer)
+        ends = bool(habits.before_answer) and prompt.rstrip().endswith(habits.before_answer)
+        return ends or any(spelling in prompt for spelling in habits.special_spellings)
+    before, after = (part.strip() for part in form.value.replace(SYSTEM, "").split(PROMPT))
+    written = prompt.strip().startswith(before) and prompt.strip().endswith(after)
+    return bool(before or after) and written
+
+
+def _filled(form: PromptFormat, prompt: str, system: str | None) -> str:
+    """The user's own text around a prompt; what is put in is not looked through for places again."""
+    if SYSTEM not in form.value:
+        prompt = f"{system}\n\n{prompt}" if system else prompt
+    places = {PROMPT: prompt, SYSTEM: system or ""}
+    return re.sub(f"{re.escape(PROMPT)}|{re.escape(SYSTEM)}", lambda place: places[place.group()], form.value)

@@ -7,6 +7,8 @@ a space that a token carries is kept, so that decoding what was encoded gives th
 import codecs
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,11 @@ from outcrop.clock import Clock, SystemClock
 from outcrop.errors import Invalid
 from outcrop.tokens.chat_template import ChatTemplate, Messages
 from outcrop.tokens.continuation import continuing
-from outcrop.tokens.pieces import piece_reader
+from outcrop.tokens.model_files import SPECIAL_TOKENS, read_config, read_spec
+from outcrop.tokens.pieces import bytes_per_token_byte, piece_reader
 
-_SPECIAL_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")
+_LARGE = 16_384
+"Letters of a text that is encoded where the interpreter is free; less takes a few milliseconds."
 
 
 class Tokenizer:
@@ -35,11 +39,14 @@ class Tokenizer:
             encoder.no_truncation()
             encoder.no_padding()
         self.vocab_size: int = self._beginning.get_vocab_size(with_added_tokens=True)
+        self.num_embeddings: int | None = config.get("num_embeddings")
+        "Ids that the network knows: those from it on may be spelled, and never reach it. None: nobody says."
         self._read_piece = piece_reader(spec.get("decoder"))
+        self._bytes_per_token_byte = bytes_per_token_byte(spec)
         self.special_ids = frozenset(token["id"] for token in spec.get("added_tokens", []) if token["special"])
         "Ids that stand for structure and decode to nothing."
         self._bytes_of: dict[int, bytes] = dict.fromkeys(self.special_ids, b"")
-        self.special_tokens = {name: config[name] for name in _SPECIAL_TOKENS if config.get(name)}
+        self.special_tokens = {name: config[name] for name in SPECIAL_TOKENS if config.get(name)}
         self.bos_id, self.begins_with_bos = self._beginning_token(config)
         self.eos_ids = self._end_tokens(config)
         "Every id after which generation ends; the first is the one a trained completion ends with."
@@ -51,13 +58,8 @@ class Tokenizer:
     @classmethod
     def open(cls, model_dir: Path, *, clock: Clock | None = None) -> "Tokenizer":
         """The tokenizer of a Hugging Face directory. Raises Invalid naming the file that is missing or wrong."""
-        spec = _read_json(model_dir / "tokenizer.json")
-        if spec is None:
-            raise Invalid(
-                f"{model_dir / 'tokenizer.json'}: missing. Save the model with a fast tokenizer "
-                "(AutoTokenizer.from_pretrained(...).save_pretrained(...)) into its directory."
-            )
-        return cls(spec, config=_read_config(model_dir), name=model_dir.name, clock=clock or SystemClock())
+        spec, config = read_spec(model_dir), read_config(model_dir)
+        return cls(spec, config=config, name=model_dir.name, clock=clock or SystemClock())
 
     @property
     def eos_id(self) -> int:
@@ -70,7 +72,7 @@ class Tokenizer:
         has one (never a second one). begin=False: the text continues another one, and nothing is put before it.
         """
         if not begin:
-            return list(self._continuing.encode(text, add_special_tokens=False).ids)
+            return _ids(self._continuing, text)
         ids = self.encode_rendered(text)
         if self.begins_with_bos and self.bos_id is not None and ids[:1] != [self.bos_id]:
             return [self.bos_id, *ids]
@@ -78,7 +80,7 @@ class Tokenizer:
 
     def encode_rendered(self, text: str) -> list[int]:
         """Ids of a document that already holds its special tokens, as a chat template writes it."""
-        return list(self._beginning.encode(text, add_special_tokens=False).ids)
+        return _ids(self._beginning, text)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of ids; special tokens are left out, bytes that are no UTF-8 become U+FFFD."""
@@ -91,6 +93,28 @@ class Tokenizer:
             piece = self._beginning.id_to_token(token_id)
             known = self._bytes_of[token_id] = b"" if piece is None else self._read_piece(piece)
         return known
+
+    def beyond(self, ids: Iterable[int]) -> int | None:
+        """The first of these ids that the network has no embedding for, or None."""
+        if self.num_embeddings is None:
+            return None
+        return next((one for one in ids if one >= self.num_embeddings), None)
+
+    @cached_property
+    def most_bytes_per_token(self) -> int | None:
+        """The most bytes of a text that one token stands for. None where a token may swallow any length."""
+        if self._bytes_per_token_byte is None:
+            return None
+        return self._bytes_per_token_byte * max(len(self._read_piece(piece)) for piece in self.vocabulary())
+
+    def least_tokens(self, num_bytes: int) -> int:
+        """No text of so many bytes has fewer tokens; told without reading it."""
+        return 0 if self.most_bytes_per_token is None else -(-num_bytes // self.most_bytes_per_token)
+
+    def vocabulary(self) -> dict[str, int]:
+        """Every token by its spelling, added ones too."""
+        found: dict[str, int] = self._beginning.get_vocab(with_added_tokens=True)
+        return found
 
     def token_id(self, token: str) -> int | None:
         """The id of a token by its spelling in the vocabulary."""
@@ -106,10 +130,11 @@ class Tokenizer:
         """Ids of a conversation as the model's chat template writes it. Raises Invalid when there is no template."""
         return self.encode_rendered(self.chat_text(messages, add_generation_prompt=add_generation_prompt))
 
-    def chat_text(self, messages: Messages, *, add_generation_prompt: bool) -> str:
+    def chat_text(self, messages: Messages, *, add_generation_prompt: bool, today: datetime | None = None) -> str:
+        """A conversation as the template writes it, on the day that `today` names instead of the clock's."""
         if self.chat_template is None:
             raise Invalid(f"{self.name}: the tokenizer has no chat template. Add one to its tokenizer_config.json.")
-        return self.chat_template.render(messages, add_generation_prompt=add_generation_prompt)
+        return self.chat_template.render(messages, add_generation_prompt=add_generation_prompt, today=today)
 
     def _beginning_token(self, config: Mapping[str, Any]) -> tuple[int | None, bool]:
         """The beginning-of-sequence id and whether documents begin with it: the configuration's word, else what the
@@ -151,43 +176,19 @@ class IncrementalDecoder:
         return self._utf8.decode(b"", final=True)
 
 
-def _read_config(model_dir: Path) -> dict[str, Any]:
-    """What the directory's several files say about the tokenizer, in one place and one form."""
-    config = _read_json(model_dir / "special_tokens_map.json") or {}
-    config |= _read_json(model_dir / "tokenizer_config.json") or {}
-    for name in _SPECIAL_TOKENS:
-        if isinstance(config.get(name), dict):
-            config[name] = config[name]["content"]
-    network = _read_json(model_dir / "config.json") or {}
-    generation = _read_json(model_dir / "generation_config.json") or {}
-    config.setdefault("bos_token_id", network.get("bos_token_id"))
-    config["eos_token_ids"] = _as_list(generation.get("eos_token_id")) + _as_list(network.get("eos_token_id"))
-    config["chat_template"] = _chat_template(model_dir, config.get("chat_template"))
-    return config
-
-
-def _chat_template(model_dir: Path, configured: Any) -> str | None:
-    """The default template. A file of its own goes before the configuration, as newer models have it."""
-    file = model_dir / "chat_template.jinja"
-    if file.exists():
-        return file.read_text(encoding="utf-8")
-    if isinstance(configured, list):
-        named = {entry["name"]: entry["template"] for entry in configured}
-        return named.get("default")
-    return None if configured is None else str(configured)
-
-
-def _as_list(value: Any) -> list[int]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list) else [value]
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
+def _ids(encoder: tokenizers.Tokenizer, text: str) -> list[int]:
+    """Raises Invalid for half a character, which no tokenizer reads."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as problem:
-        raise Invalid(f"{path}: not JSON: {problem}. Copy the file again.") from problem
-    return content
+        if len(text) < _LARGE:
+            return list(encoder.encode(text, add_special_tokens=False).ids)
+        # The same ids, but without the offsets of each, and while other threads of this process go on: a text of
+        # 20 MB takes half a minute.
+        return list(encoder.encode_batch_fast([text], add_special_tokens=False)[0].ids)
+    except (UnicodeEncodeError, TypeError):
+        half = next((n for n, letter in enumerate(text) if "\ud800" <= letter <= "\udfff"), None)
+        if half is None:
+            raise
+        raise Invalid(
+            f"The text holds half a character (\\u{ord(text[half]):04x}) at position {half + 1}. "
+            "Write both halves of the surrogate pair, or the character itself."
+        ) from None

@@ -43,7 +43,13 @@ def read(task: TrainingTask) -> Data:
     context_length = load.context_length(task.base_dir)
 
     def examples_of(path: Path) -> list[Example]:
-        return read_examples(path, tokenizer, context_length=context_length, customization=task.customization)
+        return read_examples(
+            path,
+            tokenizer,
+            context_length=context_length,
+            customization=task.customization,
+            prompt_format=task.prompt_format,
+        )
 
     examples, percentage = examples_of(task.train), task.hyper.held_out_percentage
     if task.validators:

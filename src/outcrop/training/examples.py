@@ -10,6 +10,7 @@ from outcrop.datasets.encoding import EncodedRecord, encode
 from outcrop.datasets.problems import Problem, RecordError
 from outcrop.datasets.reading import open_lines, read_lines
 from outcrop.datasets.records import Customization
+from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
 
@@ -33,7 +34,12 @@ class Example:
 
 
 def read_examples(
-    path: Path, tokenizer: Tokenizer, *, context_length: int, customization: Customization
+    path: Path,
+    tokenizer: Tokenizer,
+    *,
+    context_length: int,
+    customization: Customization,
+    prompt_format: PromptFormat = PromptFormat.TEXT,
 ) -> list[Example]:
     """All records of a file. Raises RecordError with every problem, so that nothing is left out in silence."""
     examples: list[Example] = []
@@ -42,7 +48,9 @@ def read_examples(
         problems += line.problems
         if line.record is None:
             continue
-        encoded = encode(line.record, tokenizer, context_length=context_length, name=path.name)
+        encoded = encode(
+            line.record, tokenizer, context_length=context_length, name=path.name, prompt_format=prompt_format
+        )
         if isinstance(encoded, Problem):
             problems.append(encoded)
         else:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from outcrop.datasets.records import Customization
 from outcrop.network.method import DEFAULT, Full, Method, continues, read_adapter
+from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.schedule import Schedule
 
 TOKENS_AT_ONCE = 1536
@@ -73,6 +74,9 @@ class TrainingTask:
     base_owner: str | None = None
     "Id of the custom model whose own network `base_dir` holds; None: it is a foundation model's."
 
+    prompt_format: PromptFormat = PromptFormat.TEXT
+    "Of prompts with completions, and of the day that chat templates write."
+
     notes: tuple[str, ...] = ()
     "What was understood otherwise than it was asked for, in plain words; told with the plan and the result."
 
@@ -95,6 +99,7 @@ class TrainingTask:
             "train": _contents(self.train),
             "validators": [_contents(path) for path in self.validators],
             "customization": self.customization,
+            "prompt_format": str(self.prompt_format),
             "method": self.hyper.method.name,
             "hyper": hyper,
         }

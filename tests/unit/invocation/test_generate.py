@@ -11,7 +11,7 @@ import pytest
 
 from outcrop.errors import Invalid, ServiceRefusal
 from outcrop.inference.client import EngineAway, UnknownAdapter
-from outcrop.invocation import generate
+from outcrop.invocation import prompts
 from outcrop.invocation.exchange import Asked, Conversation, Finish, Finished, RawPrompt, Sampling
 from outcrop.invocation.generate import TextDelta, complete_text, plan, stream_text
 from outcrop.invocation.target import Target
@@ -137,9 +137,9 @@ def test_a_conversation_is_rendered_for_a_chat_model_and_plain_for_a_text_model(
         conversation = Conversation(messages=[{"role": "user", "content": "hi"}], system="brief")
         async with serving(tmp_path, prompt_format=PromptFormat.CHAT) as (target, _):
             text = "<s><|im_start|>system\nbrief<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
-            assert generate.encode(target, conversation) == target.tokenizer.encode(text, begin=False)
+            assert prompts.encode(target, conversation) == target.tokenizer.encode(text, begin=False)
         async with serving(tmp_path) as (target, _):
-            assert generate.encode(target, conversation) == target.tokenizer.encode("brief\n\nhi", begin=True)
+            assert prompts.encode(target, conversation) == target.tokenizer.encode("brief\n\nhi", begin=True)
 
     run(scenario())
 
@@ -151,7 +151,7 @@ def test_a_template_that_takes_no_system_message_is_refused_in_bedrocks_words(tm
         async with serving(tmp_path, prompt_format=PromptFormat.CHAT) as (target, _):
             other = replace(target, tokenizer=Tokenizer.open(folder))
             with pytest.raises(Invalid, match=r"^This model doesn't support system messages\. Try again without"):
-                generate.encode(other, Conversation(messages=[{"role": "user", "content": "hi"}], system="brief"))
+                prompts.encode(other, Conversation(messages=[{"role": "user", "content": "hi"}], system="brief"))
 
     run(scenario())
 
@@ -231,5 +231,42 @@ def test_a_stream_that_has_shown_text_ends_with_a_stream_error(tmp_path: Path) -
             assert SAID.startswith("".join(delta.text for delta in shown))
             assert shown
             assert broken.value.code == "ModelStreamErrorException"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("said", "stop", "shown"),
+    [
+        ("the tea<|im_end|> is hot", "<|im_end|>", "the tea"),
+        ("the tea<|im_end|><|im_start|> is hot", "<|im_end|><|im_start|>", "the tea"),
+        ("the tea<|im_end|>\nis hot", "tea<|im_end|>\ni", "the "),
+        ("the tea<|im_end|> is hot", "tea<|im_start|>", "the tea is hot"),
+        ("the tea<|im_end|> is hot", "tea is", "the "),
+        ("the tea is hot", "</s>", "the tea is hot"),
+        ("the tea is hot", "hot</s>", "the tea is "),
+    ],
+)
+@pytest.mark.parametrize("tokens_per_event", [1, 3, 100])
+def test_a_stop_sequence_may_be_spelled_with_special_tokens(
+    said: str, stop: str, shown: str, tokens_per_event: int, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path, said) as (target, engine):
+            engine.tokens_per_event = tokens_per_event
+            finished = await complete(target, stop_sequences=(stop,))
+            met = stop != "tea<|im_start|>"
+            assert finished.text == shown
+            assert finished.stop_sequence == (stop if met else None)
+            assert finished.finish is (Finish.STOP_SEQUENCE if met else Finish.END)
+
+    run(scenario())
+
+
+def test_special_tokens_stay_unseen_where_nobody_stops_at_them(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path, "the tea<|im_end|> is hot") as (target, _):
+            assert (await complete(target)).text == "the tea is hot"
+            assert (await complete(target, stop_sequences=("zz", "<|im_endless|>"))).text == "the tea is hot"
 
     run(scenario())

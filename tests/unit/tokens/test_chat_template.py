@@ -4,7 +4,7 @@ import pytest
 
 from outcrop.clock import MovableClock
 from outcrop.errors import Invalid
-from outcrop.tokens.chat_template import ChatTemplate, TemplateRefused
+from outcrop.tokens.chat_template import ChatTemplate, TemplateBroken, TemplateRefused
 
 USER = [{"role": "user", "content": "<b> & 猫"}]
 
@@ -37,7 +37,7 @@ def test_a_template_may_refuse_in_its_own_words() -> None:
 
 
 def test_a_template_that_reaches_for_the_machine_is_refused() -> None:
-    with pytest.raises(TemplateRefused, match="unsafe"):
+    with pytest.raises(TemplateBroken, match="unsafe"):
         render("{{ ''.__class__.__mro__ }}")
 
 

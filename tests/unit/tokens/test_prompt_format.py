@@ -6,7 +6,7 @@ import pytest
 
 from outcrop.errors import Invalid
 from outcrop.tokens import prompt_format
-from outcrop.tokens.prompt_format import PromptFormat, encode_chat, encode_chat_prompt, encode_pair
+from outcrop.tokens.prompt_format import PromptFormat, Span, encode_chat_prompt, encode_pair
 from outcrop.tokens.tokenizer import Tokenizer
 from tests.small_tokenizers import BUNDLED, CHATML, byte_level, sentencepiece_like
 
@@ -25,6 +25,24 @@ THINKING = CHATML.replace(
 
 def chat_tokenizer(folder: Path, template: str | None = CHATML) -> Tokenizer:
     return Tokenizer.open(byte_level(folder, chat_template=template))
+
+
+def encode_chat(tokenizer: Tokenizer, messages: list[dict[str, str]], system: str | None = None) -> list[Span]:
+    """Of a conversation that is learned in one sequence."""
+    (spans,) = prompt_format.encode_chat(tokenizer, messages, system)
+    return spans
+
+
+def prompts_of_answers(sequences: list[list[Span]]) -> list[list[int]]:
+    """The ids before each answer that is learned."""
+    found = []
+    for spans in sequences:
+        before: list[int] = []
+        for span in spans:
+            if span.supervised:
+                found.append(list(before))
+            before += span.ids
+    return found
 
 
 def spelled(tokenizer: Tokenizer, ids: list[int]) -> str:
@@ -64,11 +82,8 @@ def test_each_answer_is_trained_behind_the_ids_it_is_served(
     template: str | None, system: str | None, tmp_path: Path
 ) -> None:
     tokenizer = chat_tokenizer(tmp_path, template)
-    spans = encode_chat(tokenizer, TWO_ROUNDS, system)
-    for turn in (1, 3):
-        trained = [one for span in spans[:turn] for one in span.ids]
-        assert trained == encode_chat_prompt(tokenizer, TWO_ROUNDS[:turn], system)
-    assert spans[-1].ids[-1] in prompt_format.stop_ids(tokenizer, PromptFormat.CHAT)
+    trained = prompts_of_answers(prompt_format.encode_chat(tokenizer, TWO_ROUNDS, system))
+    assert trained == [encode_chat_prompt(tokenizer, TWO_ROUNDS[:turn], system) for turn in (1, 3)]
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -86,18 +101,17 @@ def test_a_template_on_a_sentencepiece_like_tokenizer_keeps_that_promise(legacy:
         assert trained == encode_chat_prompt(tokenizer, TWO_ROUNDS[:turn])
 
 
-def test_a_template_that_rewrites_earlier_answers_is_refused(tmp_path: Path) -> None:
+def test_answers_that_are_written_otherwise_once_more_turns_follow_are_learned_each_for_itself(tmp_path: Path) -> None:
     template = (
         "{% for m in messages %}{% if loop.revindex <= 2 %}{{ m.role + m.content + eos_token }}{% endif %}{% endfor %}"
         "{% if add_generation_prompt %}assistant{% endif %}"
     )
-    tokenizer = chat_tokenizer(tmp_path / "base", template)
-    with pytest.raises(Invalid) as refused:
-        encode_chat(tokenizer, TWO_ROUNDS)
-    assert refused.value.message == (
-        "messages[1]: the chat template of base writes this turn otherwise once more turns follow, so it cannot be "
-        "trained as it would be served. Give the record one assistant turn, or use a base model with another template."
-    )
+    tokenizer = chat_tokenizer(tmp_path, template)
+    sequences = prompt_format.encode_chat(tokenizer, TWO_ROUNDS)
+    assert [[(spelled(tokenizer, span.ids), span.supervised) for span in spans] for spans in sequences] == [
+        [("userthe tea</s>assistant", False), ("is hot</s>", True)],
+        [("assistantis hot</s>userand the</s>assistant", False), ("water is</s>", True)],
+    ]
 
 
 def test_a_template_that_never_ends_an_answer_is_refused(tmp_path: Path) -> None:

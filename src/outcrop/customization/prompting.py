@@ -1,0 +1,66 @@
+"""In which form a job's prompts are learned: as asked for, as the parent keeps it, or as suits the base model."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from outcrop.catalog.base_model import Customization
+from outcrop.catalog.custom_models import format_of
+from outcrop.errors import Invalid
+from outcrop.store.resources import Resource
+from outcrop.tokens.prompt_format import PromptFormat, format_of_pairs
+from outcrop.tokens.tokenizer import Tokenizer
+from outcrop.training.task import TrainingTask
+
+NAME = "outcrop.promptFormat"
+_RECOMMENDED = "recommended"
+
+
+def format_of_prompts(
+    values: Mapping[str, str],
+    tokenizer: Tokenizer,
+    *,
+    parent: Resource | None,
+    customization: Customization,
+    day: datetime,
+) -> PromptFormat:
+    """The form of prompts with completions, by the hyperparameters; `day` is what chat templates write as today.
+
+    A custom model that is trained further keeps its form and its day. A base model's documents have no prompts: what
+    continued pre-training leaves behind is spoken to in plain text, unless another form is asked for.
+    """
+    asked, kept = values.get(NAME, _RECOMMENDED), None if parent is None else format_of(parent)
+    if kept is not None:
+        return PromptFormat(kept.value if asked == _RECOMMENDED else asked, kept.today or day)
+    if asked != _RECOMMENDED:
+        return PromptFormat(asked, day)
+    plain = customization is Customization.CONTINUED_PRE_TRAINING
+    return replace(PromptFormat.TEXT if plain else format_of_pairs(tokenizer), today=day)
+
+
+def format_of_model(task: TrainingTask) -> PromptFormat:
+    """The form in which the trained model is spoken to; conversations make a model of conversations."""
+    if task.customization == Customization.CONTINUED_PRE_TRAINING or not holds_conversations(task.train):
+        return task.prompt_format
+    return replace(PromptFormat.CHAT, today=task.prompt_format.today)
+
+
+def check(values: Mapping[str, str], train: Path, customization: Customization) -> None:
+    """Raises Invalid for a form that was asked for and does not go with the records."""
+    asked = values.get(NAME, _RECOMMENDED)
+    if asked in (_RECOMMENDED, "chat") or customization is Customization.CONTINUED_PRE_TRAINING:
+        return
+    if holds_conversations(train):
+        raise Invalid(
+            f"hyperParameters.{NAME}: {train.name} holds conversations, which are learned as chat; {asked[:100]!r} is "
+            "for prompts with completions. Leave it out, or give the records a prompt and a completion."
+        )
+
+
+def holds_conversations(train: Path) -> bool:
+    """Told by the first record of a file whose records are known to be good."""
+    with train.open("rb") as lines:
+        first = next(line for line in lines if line.strip())
+    return "messages" in json.loads(first.removeprefix(b"\xef\xbb\xbf"))

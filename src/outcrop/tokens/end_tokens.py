@@ -1,0 +1,18 @@
+"""The end of what a model says: exactly one end token, whether or not a record's writer has put one there too."""
+
+from outcrop.tokens.tokenizer import Tokenizer
+
+
+def of_model(tokenizer: Tokenizer) -> set[str]:
+    """Spellings of the tokens that end a text by themselves."""
+    return {spelling for one in tokenizer.eos_ids if (spelling := tokenizer.token(one))}
+
+
+def cut(text: str, ends: set[str]) -> str:
+    """The text without the end tokens it ends with, and without the white space behind them."""
+    while True:
+        bare = text.rstrip()
+        ending = next((end for end in ends if bare.endswith(end)), None)
+        if ending is None:
+            return text
+        text = bare[: -len(ending)]
