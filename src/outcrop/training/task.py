@@ -7,6 +7,7 @@ from pathlib import Path
 
 from outcrop.datasets.records import Customization
 from outcrop.network.method import DEFAULT, Full, Method, continues, read_adapter
+from outcrop.network.way import Way
 from outcrop.training.schedule import Schedule
 
 TOKENS_AT_ONCE = 1536
@@ -72,6 +73,12 @@ class TrainingTask:
 
     base_owner: str | None = None
     "Id of the custom model whose own network `base_dir` holds; None: it is a foundation model's."
+
+    way: Way = Way.PACKED
+    "In which the base model's network is run."
+
+    context_length: int | None = None
+    "Most tokens of a sequence; None: what the network's configuration says."
 
     notes: tuple[str, ...] = ()
     "What was understood otherwise than it was asked for, in plain words; told with the plan and the result."
