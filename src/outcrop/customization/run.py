@@ -12,7 +12,7 @@ from pathlib import Path
 
 from outcrop import logs
 from outcrop.catalog.base_model import Customization
-from outcrop.customization import checkpoints, forecast, lineage
+from outcrop.customization import base, checkpoints, forecast, lineage
 from outcrop.customization.context import Context
 from outcrop.customization.full_disk import Patience, is_full
 from outcrop.customization.register import register
@@ -105,7 +105,8 @@ def _phases(work: Work, patience: Patience) -> bool:
     checked = check(work, files)
     jobs.enter(job.arn, Phase.DATA_PROCESSING)
     work.journal.report("processing data")
-    task = task_of(work.context, job, work.start, files=files, run_dir=work.run_dir / "checkpoints")
+    start = base.tried(work.context.catalog, work.start)
+    task = task_of(work.context, job, start, files=files, run_dir=work.run_dir / "checkpoints")
     train = finetune.train if work.customization is Customization.FINE_TUNING else pretrain.train
     try:
         result = train(task, _hooks(work, task, patience), devices=work.context.settings.devices)

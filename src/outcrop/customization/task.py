@@ -14,6 +14,7 @@ def task_of(context: Context, job: Resource, start: Start, *, files: list[Path],
     """`files` are the training data and the validators; `run_dir` is where checkpoints may lie."""
     document, base = job.document, start.base
     assert base.folder is not None
+    assert base.way is not None, "a network is tried before it is trained"
     rate = base.learning_rate or memory.recommended_rate(base.folder)
     resolved = hyperparameters.resolve(
         base.hyperparameters, document["hyperParameters"], recommended_rate=rate, parent=start.method
@@ -29,5 +30,7 @@ def task_of(context: Context, job: Resource, start: Start, *, files: list[Path],
         hyper=replace(resolved.hyper, threads=context.settings.threads),
         run_dir=run_dir,
         output_dir=context.models.folder(document["modelArn"]),
+        way=base.way,
+        context_length=base.told_context,
         notes=resolved.notes,
     )

@@ -31,6 +31,10 @@ class Order:
     socket: Path
     failure: str | None
     "Why it was given up, when it was."
+    way: str | None
+    "In which the network is run; None: it was not tried yet."
+    context: int | None
+    "Its context length, where its configuration names none."
 
 
 class Engines:
@@ -94,6 +98,8 @@ class Engines:
             "socket": str(self._sockets / f"{short}.sock"),
             "failure": None,
             "owner": base.owner,
+            "way": base.way.value if base.way else None,
+            "context": base.told_context,
         }
         row = Resource(
             arn=f"{KIND}/{base.engine}",
@@ -115,4 +121,11 @@ def _order(row: Resource) -> Order:
     assert row.name is not None
     document = row.document
     folder, socket = Path(document["folder"]), Path(document["socket"])
-    return Order(name=row.name, folder=folder, socket=socket, failure=document["failure"])
+    return Order(
+        name=row.name,
+        folder=folder,
+        socket=socket,
+        failure=document["failure"],
+        way=document["way"],
+        context=document["context"],
+    )

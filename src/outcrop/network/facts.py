@@ -32,6 +32,9 @@ _CONTEXT = (
 )  # fmt: skip
 _WINDOW = ("sliding_window", "attention_window_size", "window_size", "attention_chunk_size", "local_attention")
 
+_BESIDE = ("transformers_version", "dtype", "torch_dtype", "_name_or_path", "use_cache")
+"What saving a network anew may change."
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -114,6 +117,12 @@ def of_config(config: Any) -> Facts:
     """Of a configuration that `transformers` has read, with its defaults filled in."""
     named = {**config.get_text_config().to_dict(), "model_type": config.model_type}
     return Facts(named, f"{config.model_type}: its configuration")
+
+
+def are_alike(one: Path, other: Path) -> bool:
+    """Whether two configurations are of the same network, which may hold other weights."""
+    ours, theirs = ({k: v for k, v in read(folder).named.items() if k not in _BESIDE} for folder in (one, other))
+    return ours == theirs
 
 
 def digest(folder: Path) -> str:

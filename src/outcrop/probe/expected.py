@@ -4,7 +4,6 @@ Shapes: T tokens of a record, V vocabulary.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -24,8 +23,15 @@ _LONGEST = 160
 NUM_GREEDY = 8
 
 
-class Failed(Exception):  # noqa: N818  # not an error: what the probe is there to find
-    """Something that a network shall do and does not, in words that go after its name."""
+ANOTHER = "Choose a model of another family; docs/families.md lists those that work."
+
+
+class Failed(Exception):  # not an error: what the probe is there to find
+    """Something that a network shall do and does not, in words that go after its name; and how to mend that."""
+
+    def __init__(self, what: str, mend: str = ANOTHER) -> None:
+        super().__init__(what)
+        self.mend = mend
 
 
 class Greedy(NamedTuple):

@@ -1,4 +1,4 @@
-"""`python -m outcrop.probe.judge FOLDER`: whether the network in a folder is trained and served right, and in which way.
+"""`python -m outcrop.probe.judge FOLDER`: whether its network is trained and served right, and in which way.
 
 Judged on its real weights, against `transformers` itself: records that share a row against each alone, an adapter's
 gradient, and the engine's greedy tokens alone, in chunks and beside a longer neighbour. Prints one line of JSON; who
@@ -15,11 +15,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+import transformers
 from torch import nn
 from transformers import AutoConfig
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from outcrop.errors import Invalid, OutcropError
 from outcrop.inference.engine import Engine
@@ -29,7 +31,8 @@ from outcrop.network import adapter_files, adapters, facts, load
 from outcrop.network.attention import Packed
 from outcrop.network.method import LoRA
 from outcrop.network.way import Verdict, Way
-from outcrop.probe.expected import NUM_GREEDY, Expected, Failed, Greedy, furthest, of_reference
+from outcrop.probe.expected import ANOTHER, NUM_GREEDY, Expected, Failed, Greedy, furthest, of_reference
+from outcrop.processes import die_with_parent
 from outcrop.training.batches import row_of
 from outcrop.training.examples import Example
 from outcrop.training.learner import lighten
@@ -53,6 +56,8 @@ class Judged(NamedTuple):
 def judge(folder: Path) -> Judged:
     """The way in which the network in `folder` computes what it should. Raises Invalid for a folder without one."""
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    if (strange := _no_causal_model(config)) is not None:
+        return Judged(Verdict(way=None, why=strange, config=facts.digest(folder)), None)
     described = facts.of_config(config)
     context = described.context if described.has_context else None
     why = list[str]()
@@ -61,8 +66,24 @@ def judge(folder: Path) -> Judged:
             way = _way(folder, described, Path(made), why)
         except Failed as failed:
             way = None
-            why.append(str(failed))
+            # What stood in the way of packing is no news where nothing else works either.
+            why = [f"{str(failed).rstrip('.')}. {failed.mend}".rstrip()]
     return Judged(Verdict(way=way, why="; ".join(why), config=facts.digest(folder)), context)
+
+
+def _no_causal_model(config: Any) -> str | None:
+    """Why there is nothing to try, or None."""
+    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not config.is_encoder_decoder:
+        return None
+    if config.is_encoder_decoder:
+        return f"it is an encoder-decoder network, and only causal language models are trained here. {ANOTHER}"
+    parts = [name for name in ("vision_config", "audio_config") if hasattr(config, name)]
+    if hasattr(config, "text_config") and parts:
+        return (
+            f"it is a network for more than text ({parts[0]}), of which transformers {transformers.__version__} has no "
+            "causal language model. Save its language model by itself, then register that."
+        )
+    return f"transformers {transformers.__version__} has no causal language model of this kind. {ANOTHER}"
 
 
 def _way(folder: Path, described: facts.Facts, made: Path, why: list[str]) -> Way:
@@ -124,7 +145,7 @@ def _compare_rows(network: nn.Module, expected: Expected) -> None:
 
 
 def _compare_training(network: nn.Module, expected: Expected, adapter: Path) -> None:
-    """The loss is that of the reference, and an adapter has a gradient; one that does something is left in `adapter`."""
+    """The loss is that of the reference, and an adapter has a gradient; one that acts is left in `adapter`."""
     routing = adapters.hold_adapters(network)
     parameters = adapter_files.add_new(network, ADAPTER, _METHOD, torch.Generator().manual_seed(0))
     lighten(network, routing)
@@ -189,7 +210,7 @@ def _told(what: str) -> Iterator[None]:
     except Failed:
         raise
     except OutcropError as refusal:
-        raise Failed(refusal.message) from refusal
+        raise Failed(refusal.message.rstrip("."), mend="") from refusal
     except Exception as error:
         first = str(error).partition("\n")[0][:300]
         raise Failed(f"{what} ({type(error).__name__}: {first})") from error
@@ -203,6 +224,7 @@ def _example(ids: list[int]) -> Example:
 
 def main() -> int:
     """Prints the verdict as the last line of the output."""
+    die_with_parent()
     parser = argparse.ArgumentParser(prog="python -m outcrop.probe.judge", description=__doc__)
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
@@ -211,7 +233,8 @@ def main() -> int:
         judged = judge(arguments.folder)
     except (Invalid, ValueError, OSError, KeyError, TypeError, AttributeError) as error:
         first = str(error).partition("\n")[0]
-        judged = Judged(Verdict(way=None, why=f"transformers cannot read its configuration ({first})"), None)
+        why = f"transformers {transformers.__version__} cannot read its configuration ({first}). {ANOTHER}"
+        judged = Judged(Verdict(way=None, why=why), None)
     print(json.dumps({**judged.verdict.to_table(), "context": judged.context}), flush=True)
     return 0
 
