@@ -74,7 +74,7 @@ def tried_apart(family: str) -> Row:
 
 def table(rows: Sequence[Row]) -> str:
     """In Markdown."""
-    lines = [f"| `{row.family}` | {row.verdict} | {_plain(row.why)} |" for row in rows]
+    lines = [f"| `{row.family}` | {row.verdict} | {plain(row.why)} |" for row in rows]
     return "\n".join(["| family | run | why |", "|---|---|---|", *lines])
 
 
@@ -84,7 +84,7 @@ def read_table() -> dict[str, Row]:
     return {family: Row(family, verdict, why) for family, verdict, why in found}
 
 
-def _plain(why: str) -> str:
+def plain(why: str) -> str:
     """In a cell: no numbers, which differ from machine to machine, and no line of the table broken."""
     without = re.sub(r", by [0-9.e+-]+ \(rounding allows [0-9.e+-]+\)", "", why)
     return without.replace("|", "/").replace("\n", " ").strip()

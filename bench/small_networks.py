@@ -134,7 +134,12 @@ def _cut(config: Any) -> dict[str, Any]:
     lists = {}
     count = next((named[name] for name in _LAYERS if isinstance(named.get(name), int)), None)
     for name, value in named.items():
-        if isinstance(value, list) and count and len(value) == count and not name.endswith(("_ids", "_idxs", "_indices")):
+        if (
+            isinstance(value, list)
+            and count
+            and len(value) == count
+            and not name.endswith(("_ids", "_idxs", "_indices"))
+        ):
             kinds = list(dict.fromkeys(map(str, value)))
             depth = max(depth, min(4, len(kinds)))
             lists[name] = value
