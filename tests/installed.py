@@ -17,6 +17,8 @@ from botocore.config import Config
 
 from outcrop.catalog.catalog import Catalog
 from outcrop.cli.supervisor import answers, free_port
+from outcrop.network import facts
+from outcrop.network.way import Verdict, Way
 from outcrop.settings import PARTS_FILE, Settings
 from tests.patience import PATIENCE_S
 from tests.tiny import CONTEXT_LENGTH, tiny_model
@@ -99,7 +101,8 @@ def with_tiny_models(home: Path) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     folder = tiny_model(home / "tiny")
     catalog = Catalog(home)
-    catalog.register(folder, model_id=TINY, name="Tiny", context_length=CONTEXT_LENGTH, licence="none")
+    verdict = Verdict(way=Way.PACKED, config=facts.digest(folder))
+    catalog.register(folder, model_id=TINY, name="Tiny", context_length=CONTEXT_LENGTH, licence="none", verdict=verdict)
     for model_id in ALIASES:
         catalog.alias(model_id, TINY)
     return home

@@ -16,13 +16,14 @@ FLOORS = [
     {"deployments"},
     {"customization"},
     {"jobs", "catalog", "access", "buckets"},
+    {"probe"},
     {"training", "inference"},
     {"datasets", "network"},
     {"tokens", "store", "protocol", "kernels", "digests", "loops"},
     {"arn", "clock", "errors", "settings", "processes", "logs", "compiling"},
 ]
 TORCH = {"torch", "transformers", "safetensors", "peft"}
-WORKSHOPS = {"kernels", "network", "training", "inference"}
+WORKSHOPS = {"kernels", "network", "training", "inference", "probe"}
 
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -59,7 +60,7 @@ def test_imports_go_down_never_up_never_sideways(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_torch_stays_in_the_workshops(path: Path) -> None:
-    may = room_of(path) in WORKSHOPS and path.name != "client.py"
+    may = room_of(path) in WORKSHOPS and path.name not in ("client.py", "launch.py")
     for line, module in imports_of(path):
         assert may or module.split(".")[0] not in TORCH, f"{path}:{line}: {module} outside the workshops"
 

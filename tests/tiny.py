@@ -12,6 +12,8 @@ import transformers
 from tokenizers import Tokenizer, decoders, pre_tokenizers, processors, trainers
 from tokenizers.models import BPE
 
+from bench import small_networks
+
 CONTEXT_LENGTH = 256
 VOCAB_SIZE = 384
 BEGIN, END, PAD = "<s>", "</s>", "<pad>"
@@ -99,6 +101,17 @@ def tiny_model(folder: Path, architecture: str = "llama", seed: int = 0, *, chat
         torch.manual_seed(seed)
         network = transformers.AutoModelForCausalLM.from_config(ARCHITECTURES[architecture]())
     network.save_pretrained(folder)
+    return write_tokenizer(folder, chat=chat)
+
+
+def small_family(folder: Path, family: str) -> Path:
+    """As `tiny_model`, of any causal family of `transformers`, also of those that cannot be packed."""
+    write_tokenizer(small_networks.write(folder, family))
+    return folder
+
+
+def write_tokenizer(folder: Path, *, chat: bool = False) -> Path:
+    """The tokenizer of all these models."""
     wrapped = transformers.PreTrainedTokenizerFast(
         tokenizer_object=_tokenizer(), bos_token=BEGIN, eos_token=END, pad_token=PAD
     )

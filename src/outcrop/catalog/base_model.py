@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from outcrop.network import facts
+from outcrop.network.way import Verdict, Way
+
 
 class Customization(StrEnum):
     """Bedrock's customization types that this house trains."""
@@ -41,8 +44,21 @@ class BaseModel:
     folder: Path | None = None
     engine: str = ""
     "Id of the entry whose weights are used: its own, or the one it is an alias of."
+    verdict: Verdict | None = None
+    "What the probe found of its network; None: it was not tried, or the folder's config.json has changed since."
     owner: str | None = None
     "Id of the custom model that `folder` is the own network of; None: it holds the foundation model's."
+
+    @property
+    def way(self) -> Way | None:
+        """In which its network is run; None: that is not known yet."""
+        return self.verdict.way if self.verdict else None
+
+    @property
+    def told_context(self) -> int | None:
+        """The context length, where the network's own configuration does not name one."""
+        assert self.folder is not None, "only entries with weights are run"
+        return None if facts.read(self.folder).has_context else self.context_length
 
     @property
     def full_id(self) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 from outcrop import arn
 from outcrop.catalog.base_model import BaseModel, Customization, Weights
 from outcrop.errors import Invalid, MachineTrouble, NotFound
+from outcrop.network import facts
+from outcrop.network.way import Verdict, Way
 
 SHIPPED = Path(__file__).parent / "models.toml"
 BUNDLED = Path(__file__).parent / "bundled"
@@ -36,7 +38,8 @@ class Catalog:
         changed = self._file.stat().st_mtime_ns if self._file.is_file() else 0.0
         if changed != self._seen:
             own = _read_file(self._file) if changed else ()
-            self._entries = _resolved({e.id: e for e in (*self._shipped, *own)}, self._home)
+            verdicts = _read_verdicts(self._file) if changed else {}
+            self._entries = _resolved({e.id: e for e in (*self._shipped, *own)}, self._home, verdicts)
             self._seen = changed
         return self._entries
 
@@ -67,12 +70,28 @@ class Catalog:
             raise Invalid(f"The provided model identifier is invalid. ({_how_to_get(entry)})")
         return entry
 
-    def register(self, folder: Path, *, model_id: str, name: str, context_length: int, licence: str) -> BaseModel:
-        """Add a Hugging Face directory to the home's catalogue. Raises Invalid when the id is taken by another one."""
+    def check_free(self, model_id: str, folder: Path) -> None:
+        """Raises Invalid when the id is taken by another one than `folder`."""
         taken = self.find(model_id)
         if taken is not None and taken.weights != Weights(directory=str(folder)):
             raise Invalid(f"{model_id}: this id is in the catalogue already. Choose another with --id.")
-        if taken is None:
+
+    def register(
+        self,
+        folder: Path,
+        *,
+        model_id: str,
+        name: str,
+        context_length: int,
+        licence: str,
+        verdict: Verdict | None = None,
+    ) -> BaseModel:
+        """Add a Hugging Face directory to the home's catalogue, with what the probe found of it.
+
+        Raises Invalid when the id is taken by another one.
+        """
+        self.check_free(model_id, folder)
+        if self.find(model_id) is None:
             self._append(
                 {
                     "id": model_id,
@@ -84,7 +103,13 @@ class Catalog:
                     "context": f"{max(1, context_length // 1024)}k",
                 }
             )
+        if verdict is not None:
+            self.record(self.usable(model_id), verdict)
         return self.usable(model_id)
+
+    def record(self, entry: BaseModel, verdict: Verdict) -> None:
+        """Keep what the probe found of the network that an entry is run on."""
+        self._append({"model": entry.engine.partition("@")[0], **verdict.to_table()}, table="verdict")
 
     def alias(self, model_id: str, target: str) -> BaseModel:
         """Let `model_id` be served by the weights of `target`; a known id keeps its dialect and hyperparameters."""
@@ -114,36 +139,58 @@ class Catalog:
             raise NotFound(f"{entry.id}: it names no hub repository. `outcrop register DIR` adds a directory.")
         return self._home / PULLED / entry.weights.hub
 
-    def _append(self, entry: Mapping[str, Any]) -> None:
+    def _append(self, entry: Mapping[str, Any], *, table: str = "model") -> None:
         text = (
             self._file.read_text()
             if self._file.is_file()
             else "# Base models of this home; the form is that of the shipped catalogue.\n"
         )
         temporary = self._file.with_suffix(".toml.new")
-        temporary.write_text(text + "\n" + _toml(entry))
+        temporary.write_text(text + "\n" + _toml(entry, table))
         temporary.replace(self._file)
         self._seen = None
 
 
 def _read_file(path: Path) -> tuple[BaseModel, ...]:
     try:
-        return tuple(_entry(item) for item in tomllib.loads(path.read_text())["model"])
+        return tuple(_entry(item) for item in tomllib.loads(path.read_text()).get("model", ()))
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise MachineTrouble(f"{path}: not a model catalogue: {error}. Mend the entry, or remove the file.") from error
 
 
+def _read_verdicts(path: Path) -> dict[str, Verdict]:
+    """By the id of the entry; the newest of each."""
+    try:
+        return {item["model"]: _verdict(item) for item in tomllib.loads(path.read_text()).get("verdict", ())}
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise MachineTrouble(f"{path}: not a model catalogue: {error}. Mend the entry, or remove the file.") from error
+
+
+def _verdict(item: Mapping[str, Any]) -> Verdict:
+    way = Way(item["way"]) if item["way"] else None
+    return Verdict(way=way, why=item.get("why", ""), config=item.get("config", ""))
+
+
 def _entry(item: Mapping[str, Any]) -> BaseModel:
     fields = {**item, "weights": Weights(**item.get("weights", {}))}
+    if "verdict" in fields:
+        fields["verdict"] = _verdict(fields["verdict"])
     if "customizations" in fields:
         fields["customizations"] = tuple(Customization(c) for c in fields["customizations"])
     return BaseModel(**fields)
 
 
-def _resolved(entries: Mapping[str, BaseModel], home: Path) -> tuple[BaseModel, ...]:
-    """Entries with their folders; an alias takes folder, context and rate from its target."""
-    placed = {e.id: replace(e, folder=_folder(e.weights, home), engine=e.id) for e in entries.values()}
+def _resolved(entries: Mapping[str, BaseModel], home: Path, verdicts: Mapping[str, Verdict]) -> tuple[BaseModel, ...]:
+    """Entries with their folders; an alias takes folder, context, rate and verdict from its target."""
+    placed = {e.id: _placed(e, home, verdicts.get(e.id, e.verdict)) for e in entries.values()}
     return tuple(_behind(entry, placed) for entry in placed.values())
+
+
+def _placed(entry: BaseModel, home: Path, verdict: Verdict | None) -> BaseModel:
+    """With its folder, and the verdict if it is one of the network that lies there now."""
+    folder = _folder(entry.weights, home)
+    holds = folder is not None and verdict is not None and verdict.config == facts.digest(folder)
+    return replace(entry, folder=folder, engine=entry.id, verdict=verdict if holds else None)
 
 
 def _behind(entry: BaseModel, placed: Mapping[str, BaseModel]) -> BaseModel:
@@ -152,7 +199,12 @@ def _behind(entry: BaseModel, placed: Mapping[str, BaseModel]) -> BaseModel:
         return entry
     length = min(entry.context_length, target.context_length)
     return replace(
-        entry, folder=target.folder, engine=target.id, context_length=length, learning_rate=target.learning_rate
+        entry,
+        folder=target.folder,
+        engine=target.id,
+        context_length=length,
+        learning_rate=target.learning_rate,
+        verdict=target.verdict,
     )
 
 
@@ -178,9 +230,9 @@ def _how_to_get(entry: BaseModel) -> str:
     )
 
 
-def _toml(entry: Mapping[str, Any]) -> str:
+def _toml(entry: Mapping[str, Any], table: str) -> str:
     lines = [f"{key} = {_value(value)}" for key, value in entry.items()]
-    return "\n".join(["[[model]]", *lines]) + "\n"
+    return "\n".join([f"[[{table}]]", *lines]) + "\n"
 
 
 def _value(value: Any) -> str:

@@ -13,14 +13,16 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from outcrop import settings as settings_of
+from outcrop.catalog.base_model import BaseModel
 from outcrop.cli import access, export, tables
 from outcrop.cli.checkpoints import print_checkpoints
 from outcrop.cli.data_check import check_file
-from outcrop.cli.fetching import pull_weights, register_folder
+from outcrop.cli.fetching import pull_weights, register_folder, with_verdict
 from outcrop.cli.mounting import open_buckets
 from outcrop.cli.options import AsJson, Home, Host, Port, as_running, running
 from outcrop.cli.supervisor import Supervisor, answers, check_port, free_port
 from outcrop.errors import MachineTrouble
+from outcrop.network.way import Way
 from outcrop.settings import Settings
 
 app = App(
@@ -117,11 +119,13 @@ def register(
     *,
     model_id: Annotated[str | None, Parameter(name="--id", help="Bedrock form: provider.name-v1.")] = None,
     name: str | None = None,
+    context: Annotated[int | None, Parameter(help="Context length, for a network that names none.")] = None,
     home: Home = None,
 ) -> int:
-    """Add a Hugging Face directory to the catalogue."""
-    entry = register_folder(settings_of.read(home=home), folder, model_id=model_id, name=name)
+    """Add a Hugging Face directory to the catalogue, once its network was tried."""
+    entry = register_folder(settings_of.read(home=home), folder, model_id=model_id, name=name, context=context)
     print(f"{entry.id} is in the catalogue: context {entry.context_length:,} tokens, weights in {entry.folder}.")
+    _tell_way(entry)
     return 0
 
 
@@ -148,6 +152,7 @@ def pull(model_id: str, *, home: Home = None) -> int:
     """Download a catalogue model's weights from its hub repository."""
     entry = pull_weights(settings_of.read(home=home), model_id)
     print(f"{entry.id} is ready in {entry.folder}.")
+    _tell_way(entry)
     return 0
 
 
@@ -158,6 +163,7 @@ def alias(model_id: str, model: str, *, home: Home = None) -> int:
 
     settings = settings_of.read(home=home)
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with_verdict(Catalog(settings.home), model)
     entry = Catalog(settings.home).alias(model_id, model)
     print(
         f"{entry.id} is served by {entry.engine}: dialect {entry.dialect}, hyperparameters of {entry.hyperparameters}."
@@ -215,6 +221,11 @@ def estimate(
         hyper=hyper or (),
     )
     return print_estimate(settings_of.read(home=home), asked, as_json=as_json)
+
+
+def _tell_way(entry: BaseModel) -> None:
+    if entry.verdict is not None and entry.way is not Way.PACKED:
+        print(f"It is trained {entry.way} and answers one request after the other: {entry.verdict.why}.")
 
 
 class _Stop:

@@ -12,6 +12,7 @@ from outcrop.clock import SystemClock
 from outcrop.customization import forecast, hyperparameters, memory, prompting
 from outcrop.errors import Invalid
 from outcrop.network import headers
+from outcrop.network.way import Way
 from outcrop.settings import Settings
 from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.training import estimate, fitting
@@ -40,11 +41,12 @@ def print_estimate(settings: Settings, asked: Asked, *, as_json: bool) -> int:
     hyper = replace(_hyper(model, asked.hyper), threads=settings.threads)
     headers.check_method(model.folder, hyper.method)
     lengths = _lengths(model, asked)
-    found = estimate.estimate(model.folder, lengths, hyper)
+    way = model.way or Way.PACKED
+    found = estimate.estimate(model.folder, lengths, hyper, way=way)
     free = forecast.free_bytes()
     print(json.dumps(_as_json(found, free), indent=2) if as_json else _as_text(found, hyper, free))
     try:
-        fitting.check(model.id, found, model.folder, lengths, hyper, free=free)
+        fitting.check(model.id, found, model.folder, lengths, hyper, free=free, way=way)
     except Invalid as refusal:
         if not as_json:
             print(refusal.message)

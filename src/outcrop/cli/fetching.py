@@ -1,41 +1,51 @@
 """Weights come to this machine: a directory registered, or a hub repository downloaded."""
 
-import json
 import re
+import sys
 from pathlib import Path
-from typing import Any
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.errors import Invalid, MachineTrouble, NotFound
-from outcrop.network import vocabulary
+from outcrop.network import facts, vocabulary
+from outcrop.probe import launch
+from outcrop.probe.launch import Probed
 from outcrop.settings import Settings
 from outcrop.tokens.chat_template import TemplateBroken
 from outcrop.tokens.prompt_format import chat_problem
 from outcrop.tokens.tokenizer import Tokenizer
 
 _WANTED_FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model"]
-_LENGTH_NAMES = ("max_position_embeddings", "n_positions", "seq_length")
 
 
-def register_folder(settings: Settings, folder: Path, *, model_id: str | None, name: str | None) -> BaseModel:
-    """Check that the folder holds a model we can read, and add it. Raises Invalid, saying which file is missing."""
+def register_folder(
+    settings: Settings, folder: Path, *, model_id: str | None, name: str | None, context: int | None = None
+) -> BaseModel:
+    """Try the network in the folder, and add it. Raises Invalid, saying which file is missing, or what failed.
+
+    `context` is the context length of a network that names none.
+    """
     folder = folder.expanduser().absolute()
     _check_folder(folder)
     _check_tokenizer(folder)
-    config = json.loads((folder / "config.json").read_text())
+    described = facts.read(folder)
+    catalog, wanted = Catalog(settings.home), model_id or _id_from(folder.name)
+    catalog.check_free(wanted, folder)
+    probed = _tried(folder)
+    length = probed.context if probed else described.context if described.has_context else None
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Catalog(settings.home).register(
+    return catalog.register(
         folder,
-        model_id=model_id or _id_from(folder.name),
+        model_id=wanted,
         name=name or folder.name,
-        context_length=_context_length(folder, config),
+        context_length=_context_length(folder, length, context),
         licence="see its folder",
+        verdict=probed.verdict if probed else None,
     )
 
 
 def pull_weights(settings: Settings, model_id: str) -> BaseModel:
-    """Download into the home. Raises MachineTrouble when the hub cannot be reached or refuses."""
+    """Download into the home, and try the network. Raises MachineTrouble when the hub cannot be reached or refuses."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -52,25 +62,59 @@ def pull_weights(settings: Settings, model_id: str) -> BaseModel:
             "also needs its licence accepted on the hub and HF_TOKEN set. What was downloaded is kept."
         ) from error
     _check_tokenizer(target)
-    return Catalog(settings.home).usable(model_id)
+    return with_verdict(Catalog(settings.home), model_id)
+
+
+def with_verdict(catalog: Catalog, model_id: str) -> BaseModel:
+    """The entry, whose network is tried now if it never was. Raises Invalid for one that cannot be run."""
+    entry = catalog.usable(model_id)
+    if entry.way is None:
+        assert entry.folder is not None, "usable entries have weights"
+        probed = _tried(entry.folder)
+        if probed is not None:
+            catalog.record(entry, probed.verdict)
+    return catalog.usable(model_id)
+
+
+def _tried(folder: Path) -> Probed | None:
+    """None, with a word to the person, where this machine has no memory for it now: it is tried when it is used."""
+    try:
+        return launch.demand(folder)
+    except MachineTrouble as trouble:
+        print(f"outcrop: {trouble.message}", file=sys.stderr)
+        return None
 
 
 def _check_folder(folder: Path) -> None:
-    for wanted, why in (("config.json", "the architecture"), ("tokenizer.json", "the tokenizer")):
-        if not (folder / wanted).is_file():
-            raise Invalid(f"{folder}: no {wanted} ({why}). Register a Hugging Face directory that has it.")
+    wanted = (
+        ("config.json", "the architecture", "Register a Hugging Face directory that has it."),
+        (
+            "tokenizer.json",
+            "the tokenizer",
+            "Where there is another form of it, transformers writes this one: "
+            "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER).",
+        ),
+    )
+    for name, what, mend in wanted:
+        if not (folder / name).is_file():
+            raise Invalid(f"{folder}: no {name} ({what}). {mend}")
     if not any(folder.glob("*.safetensors")):
         raise Invalid(
             f"{folder}: no *.safetensors (the weights). Save the model with save_pretrained, then register it."
         )
 
 
-def _context_length(folder: Path, config: dict[str, Any]) -> int:
-    described = config.get("text_config") or config
-    found = next((described[name] for name in _LENGTH_NAMES if name in described), None)
-    if found is None:
-        raise Invalid(f"{folder}/config.json: none of {', '.join(_LENGTH_NAMES)} tells the context length. Add one.")
-    return int(found)
+def _context_length(folder: Path, named: int | None, asked: int | None) -> int:
+    if named is None and asked is None:
+        raise Invalid(
+            f"{folder}/config.json: names no context length, as recurrent networks do not. Say how many tokens a "
+            "record and a conversation may have: --context 4096."
+        )
+    if named is not None and asked is not None and asked != named:
+        raise Invalid(f"--context: {folder}/config.json says {named}. Leave it out.")
+    if asked is not None and asked < 2:
+        raise Invalid(f"--context: {asked} tokens are no context. Give at least 2.")
+    return named or asked or 0
 
 
 def _check_tokenizer(folder: Path) -> None:

@@ -151,10 +151,12 @@ class Supervisor:
             if child is not None:
                 child.end()  # the same network, whose files now lie elsewhere
             arguments = ["--model", str(order.folder), "--name", order.name, "--socket", str(order.socket)]
-            threads = ["--threads", str(self._settings.threads)] if self._settings.threads else []
+            arguments += ["--threads", str(self._settings.threads)] if self._settings.threads else []
+            arguments += ["--context", str(order.context)] if order.context else []
+            arguments += ["--way", order.way] if order.way else []
+            module = "outcrop.inference.serve" if order.way else "outcrop.probe.engine"
             log = self._settings.logs / f"{name}.log"
-            ready = partial(engine_answers, order.socket)
-            child = Child(name, "outcrop.inference.serve", arguments + threads, log=log, is_ready=ready)
+            child = Child(name, module, arguments, log=log, is_ready=partial(engine_answers, order.socket))
             self._children[name], self._folders[name] = child, order.folder
         if (child.deaths >= _ENGINE_DEATHS or child.kills >= _ENGINE_KILLS) and not child.alive:
             sentence = f"The engine of {order.name} does not start: {child.reason()}"

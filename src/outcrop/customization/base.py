@@ -1,6 +1,6 @@
 """What a job starts from: a foundation model, or a custom model that is trained further."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from outcrop.access.named import Named
 from outcrop.catalog.base_model import BaseModel
@@ -8,6 +8,7 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.errors import Invalid
 from outcrop.network.method import Method, method_of
+from outcrop.probe import launch
 from outcrop.store.resources import Resource
 
 
@@ -20,6 +21,18 @@ class Start:
     parent: Resource | None
     method: Method | None
     "How the custom model was trained."
+
+
+def tried(catalog: Catalog, start: Start) -> Start:
+    """With a verdict on the network below, which is tried now if it never was. Raises Invalid, MachineTrouble."""
+    base = start.base
+    if base.way is not None:
+        return start
+    assert base.folder is not None
+    verdict = launch.demand(base.folder).verdict
+    if base.owner is None:
+        catalog.record(base, verdict)
+    return replace(start, base=replace(base, verdict=verdict))
 
 
 def resolve(catalog: Catalog, models: CustomModels, *, identifier: str, base: Named, parent: Resource | None) -> Start:

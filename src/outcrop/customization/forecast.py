@@ -14,10 +14,10 @@ def told(model_id: str, task: TrainingTask, data: Data) -> str:
     """Lines for the plan. Raises Invalid when the run cannot fit."""
     lengths = estimate.lengths_of(data)
     try:
-        found = estimate.estimate(task.base_dir, lengths, task.hyper)
+        found = estimate.estimate(task.base_dir, lengths, task.hyper, way=task.way)
     except Untraceable as unknown:
         return f"note         {unknown.message}"
-    fitting.check(model_id, found, task.base_dir, lengths, task.hyper, free=free_bytes())
+    fitting.check(model_id, found, task.base_dir, lengths, task.hyper, free=free_bytes(), way=task.way)
     return found.to_text()
 
 

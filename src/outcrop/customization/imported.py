@@ -11,11 +11,14 @@ from typing import Any
 
 from outcrop import arn
 from outcrop.catalog import custom_models
+from outcrop.catalog.base_model import BaseModel
 from outcrop.customization import checkpoints
 from outcrop.customization.context import Context
 from outcrop.customization.data_access import DataAccess
 from outcrop.customization.names import check_model_name
 from outcrop.errors import Invalid
+from outcrop.network import facts
+from outcrop.probe import launch
 from outcrop.store.idempotency import digest_of
 from outcrop.store.tags import tags_of
 
@@ -49,6 +52,7 @@ def create(context: Context, params: Mapping[str, Any], *, region: str, account:
     manifest = _manifest(data, uri)
     base = context.catalog.usable(manifest["base_id"])
     _copy(data, uri, manifest["files"], context.models.folder(model_arn))
+    _check_network(context, base, model_arn)
     foundation = arn.foundation_model(region, base.full_id)
     document = {
         "customizationType": IMPORTED,
@@ -79,6 +83,27 @@ def create(context: Context, params: Mapping[str, Any], *, region: str, account:
         if made != model_arn:  # an equal request was faster, or the name is taken
             shutil.rmtree(context.models.folder(model_arn), ignore_errors=True)
     return made
+
+
+def _check_network(context: Context, base: BaseModel, model_arn: str) -> None:
+    """A network that came with the model is run as its base's is: one of another kind is tried. Raises Invalid."""
+    own = context.models.network_below(base, model_arn)
+    if own.owner is None:
+        return
+    assert base.folder is not None
+    assert own.folder is not None
+    try:
+        if facts.are_alike(own.folder, base.folder):
+            return
+        way = launch.demand(own.folder).verdict.way
+        if way is not base.way:
+            raise Invalid(
+                f"modelSourceConfig: its network would be run {way}, and that of {base.id} is run {base.way}: it was "
+                "not trained from there. Register it as a base model of its own: `outcrop register`."
+            )
+    except BaseException:
+        shutil.rmtree(context.models.folder(model_arn), ignore_errors=True)
+        raise
 
 
 def _source(context: Context, params: Mapping[str, Any], model_arn: str) -> tuple[DataAccess, str]:

@@ -4,15 +4,12 @@ Arithmetic over the headers of the model's files; no tensor is touched, and no r
 known to the worker, who has the data and refuses what does not fit before anything is loaded (forecast.py).
 """
 
-import json
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from outcrop.errors import Invalid
-from outcrop.network import headers
+from outcrop.network import facts, headers
 from outcrop.network.method import OFT, Full, LoRA, Method, is_target
 
 _COPIES = 6
@@ -37,7 +34,7 @@ class Need:
 
 def need(folder: Path, *, method: Method) -> Need:
     """Memory to train the model in `folder` by `method`."""
-    num_parameters = _num_parameters(folder)
+    num_parameters = headers.num_parameters(folder)
     if isinstance(method, Full):
         return Need(weights=num_parameters * 4, trained=num_parameters * 4 * _COPIES)
     chosen = [shape for name, shape in headers.linear_layers(folder).items() if is_target(name, method.targets)]
@@ -75,8 +72,7 @@ def check(model_id: str, wanted: Need, free: int) -> None:
 
 def recommended_rate(folder: Path) -> float:
     """A learning rate that suits LoRA on this network: 2e-4 at a width of 2,048, more for narrower ones."""
-    hidden = _number(_text_config(json.loads((folder / "config.json").read_text())), "hidden_size", "n_embd")
-    return float(min(3e-3, max(5e-5, 2e-4 * 2048 / hidden)))
+    return float(min(3e-3, max(5e-5, 2e-4 * 2048 / facts.read(folder).width)))
 
 
 def _cgroup_limit() -> int:
@@ -86,18 +82,3 @@ def _cgroup_limit() -> int:
     except OSError:
         return 2**63
     return int(text) if text.isdigit() else 2**63
-
-
-def _num_parameters(folder: Path) -> int:
-    count = sum(math.prod(shape) for shape in headers.shapes(folder).values())
-    return count or sum(path.stat().st_size for path in folder.glob("*.bin")) // 2
-
-
-def _text_config(config: dict[str, Any]) -> dict[str, Any]:
-    """A multimodal model keeps its language model's numbers one level deeper."""
-    inner: dict[str, Any] | None = config.get("text_config")
-    return inner if inner else config
-
-
-def _number(config: dict[str, Any], *names: str) -> int:
-    return next(int(config[name]) for name in names if name in config)

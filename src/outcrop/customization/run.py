@@ -12,7 +12,7 @@ from pathlib import Path
 
 from outcrop import logs
 from outcrop.catalog.base_model import Customization
-from outcrop.customization import checkpoints, forecast, lineage
+from outcrop.customization import base, checkpoints, forecast, lineage
 from outcrop.customization.context import Context
 from outcrop.customization.full_disk import Patience, is_full
 from outcrop.customization.prompting import format_of_model
@@ -126,10 +126,11 @@ def _phases(work: Work, patience: Patience) -> bool:
     checked = check(work, files)
     jobs.enter(job.arn, Phase.DATA_PROCESSING)
     work.journal.report("processing data")
+    start = base.tried(work.context.catalog, work.start)
     task = task_of(
         work.context,
         job,
-        work.start,
+        start,
         files=files,
         prompt_format=work.prompt_format,
         run_dir=work.run_dir / "checkpoints",

@@ -23,6 +23,7 @@ def task_of(
     """`files` are the training data and the validators; `run_dir` is where checkpoints may lie."""
     document, base = job.document, start.base
     assert base.folder is not None
+    assert base.way is not None, "a network is tried before it is trained"
     rate = base.learning_rate or memory.recommended_rate(base.folder)
     resolved = hyperparameters.resolve(
         base.hyperparameters, document["hyperParameters"], recommended_rate=rate, parent=start.method
@@ -39,5 +40,7 @@ def task_of(
         prompt_format=prompt_format,
         run_dir=run_dir,
         output_dir=context.models.folder(document["modelArn"]),
+        way=base.way,
+        context_length=base.told_context,
         notes=resolved.notes,
     )

@@ -40,6 +40,10 @@ class Order:
     "Why it was given up, when it was."
     since: datetime
     "When it was ordered, or given up."
+    way: str | None
+    "In which the network is run; None: it was not tried yet."
+    context: int | None
+    "Its context length, where its configuration names none."
 
 
 class Engines:
@@ -107,6 +111,8 @@ class Engines:
             "socket": str(self._sockets / f"{short}.sock"),
             "failure": None,
             "owner": base.owner,
+            "way": base.way.value if base.way else None,
+            "context": base.told_context,
         }
         row = Resource(
             arn=_arn(base),
@@ -149,4 +155,6 @@ def _order(row: Resource) -> Order:
             owner=owner,
             failure=failure,
             since=row.updated,
+            way=document["way"],
+            context=document["context"],
         )

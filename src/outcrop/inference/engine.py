@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 
 from outcrop.errors import Invalid, NotFound
 from outcrop.inference import scoring
+from outcrop.inference.alone import AloneForward
 from outcrop.inference.forward import Forward, in_row_order
 from outcrop.inference.kv_cache import KVCache, measure
 from outcrop.inference.request import Request
@@ -24,6 +25,7 @@ from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network import adapter_files, adapters
 from outcrop.network.adapters import Span
 from outcrop.network.load import context_length, load_base
+from outcrop.network.way import Way
 
 
 class Produced(NamedTuple):
@@ -38,22 +40,45 @@ class Produced(NamedTuple):
 class Engine:
     """Generates for many requests at once, one token of each per step."""
 
-    def __init__(self, folder: Path, *, cache_bytes: int, limits: Limits | None = None) -> None:
-        self._network = load_base(folder)
-        self.context_length = context_length(folder)
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        cache_bytes: int,
+        limits: Limits | None = None,
+        way: Way = Way.PACKED,
+        context: int | None = None,
+    ) -> None:
+        """`context` is its length; None: what the network's configuration says."""
+        self._network = load_base(folder, way=way)
+        self.context_length = context or context_length(folder)
         self.end_ids = _end_ids(folder)
         lay_out_for_decoding(self._network)
         self._routing = adapters.hold_adapters(self._network)
         self._vocab_size = int(self._network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
-        measures = measure(self._network)
-        self._forward = Forward(self._network, self._routing, measures)
-        self._cache = KVCache(
-            measures.layers, like=measures.like, context_length=self.context_length, max_bytes=cache_bytes
-        )
+        self._forward, self._cache = self._together(cache_bytes) if way is Way.PACKED else self._apart(cache_bytes)
         self._scheduler = Scheduler(self._cache, limits or Limits())
         self._versions: dict[str, str] = {}  # adapter name -> the key under which its layers hold it now
         self._held: set[str] = set()
         self._num_loaded = 0
+
+    def _together(self, cache_bytes: int) -> tuple[Forward, KVCache]:
+        measures = measure(self._network)
+        forward = Forward(self._network, self._routing, measures)
+        cache = KVCache(measures.layers, like=measures.like, context_length=self.context_length, max_bytes=cache_bytes)
+        return forward, cache
+
+    def _apart(self, cache_bytes: int) -> tuple[AloneForward, KVCache]:
+        """The shelves hold nothing then: they count what the requests' own caches may take."""
+        forward = AloneForward(self._network, self._routing)
+        cache = KVCache(
+            [],
+            like=torch.empty(0),
+            context_length=self.context_length,
+            max_bytes=cache_bytes,
+            position_bytes=forward.position_bytes(),
+        )
+        return forward, cache
 
     @property
     def adapters(self) -> list[str]:

@@ -90,7 +90,6 @@ def _spans(turns: Sequence[Turn]) -> list[Span]:
     start = 0
     for adapter, group in itertools.groupby(turns, key=lambda turn: turn.live.request.adapter):
         end = start + sum(turn.num_tokens for turn in group)
-        if adapter is not None:
-            spans.append(Span(start, end, adapter))
+        spans.append(Span(start, end, adapter))
         start = end
     return spans

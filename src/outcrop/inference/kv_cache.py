@@ -8,19 +8,23 @@ runs is ever thrown out again.
 Shapes: R rows of a shelf, S positions, K key/value heads, H query heads, T tokens, D head width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from outcrop.errors import Invalid
+from outcrop.network import facts
 from outcrop.network.attention import Scoring, attend_causal
+from outcrop.network.way import Way
 
 # Rows have few different lengths, so that most sequences share a shelf; what a row reserves and never uses stays
 # untouched memory on a CPU.
 SHORTEST_ROW = 256
 _LONGER = 4
+_ROWS_OF_NOTHING = 64
 
 
 class LayerShape(NamedTuple):
@@ -81,14 +85,23 @@ class Shelf:
 class KVCache:
     """All shelves, within one limit of memory."""
 
-    def __init__(self, layers: Sequence[LayerShape], *, like: Tensor, context_length: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        layers: Sequence[LayerShape],
+        *,
+        like: Tensor,
+        context_length: int,
+        max_bytes: int,
+        position_bytes: int | None = None,
+    ) -> None:
+        """`position_bytes` is what a position takes elsewhere, where the shelves themselves hold nothing."""
         self._layers = layers
         self._like = like
         self._context_length = context_length
         self._max_bytes = max_bytes
         self._shelves: dict[int, Shelf] = {}
         per_position = sum(s.num_heads * (s.key_width + s.value_width) for s in layers)
-        self._position_bytes = per_position * like.element_size()
+        self._position_bytes = per_position * like.element_size() if position_bytes is None else position_bytes
 
     @property
     def size_bytes(self) -> int:
@@ -116,7 +129,7 @@ class KVCache:
         row_bytes = self._position_bytes * shelf.row_length
         if self._max_bytes - self.size_bytes < row_bytes:
             self._drop_unused_rows()
-        num_free = (self._max_bytes - self.size_bytes) // row_bytes
+        num_free = (self._max_bytes - self.size_bytes) // row_bytes if row_bytes else _ROWS_OF_NOTHING
         if num_free < 1:
             return False
         shelf.resize(shelf.num_rows + min(num_free, max(1, shelf.num_rows)))  # doubling: few copies while it fills
@@ -152,6 +165,16 @@ class _Measuring:
         return attend_causal(q_HTD, k_KTD, v_KTD, scoring)
 
 
+def _demand_attention(network: nn.Module, layers: Collection[int]) -> None:
+    """Raises Invalid for a network some of whose layers do not go through our attention, and would mix sequences."""
+    depth = facts.of_config(network.config).layers
+    if sorted(layers) != list(range(depth)):
+        raise Invalid(
+            f"{type(network).__name__}: {len(layers)} of its {depth} layers attend as packed sequences need it; the "
+            f"others would mix them. It can be run {Way.ONE_RECORD_A_ROW}: `outcrop register` its folder anew."
+        )
+
+
 class Measures(NamedTuple):
     """What a network's layers need of a cache."""
 
@@ -170,6 +193,6 @@ def measure(network: nn.Module) -> Measures:
     ids_11 = torch.zeros(1, 1, dtype=torch.long, device=next(network.parameters()).device)
     with torch.inference_mode():
         network(input_ids=ids_11, position_ids=ids_11, layout=layout, use_cache=False)
-    assert sorted(layout.layers) == list(range(len(layout.layers))), "every layer attends"
+    _demand_attention(network, layout.layers)
     numbers = range(len(layout.layers))
     return Measures([layout.layers[n] for n in numbers], [layout.windows[n] for n in numbers], layout.like)

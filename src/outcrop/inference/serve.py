@@ -20,6 +20,7 @@ from outcrop.errors import OutcropError
 from outcrop.inference.door import Door
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.unix_http import UnixServer
+from outcrop.network.way import Way
 
 if TYPE_CHECKING:
     from outcrop.inference.engine import Engine
@@ -96,7 +97,12 @@ def _load(arguments: argparse.Namespace) -> "Engine":
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    return Engine(arguments.model, cache_bytes=arguments.cache_bytes or _usual_cache_bytes())
+    return Engine(
+        arguments.model,
+        cache_bytes=arguments.cache_bytes or _usual_cache_bytes(),
+        way=arguments.way,
+        context=arguments.context or None,
+    )
 
 
 def _usual_cache_bytes() -> int:
@@ -128,6 +134,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--socket", type=Path, required=True, help="path of the Unix socket")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves the choice to torch")
     parser.add_argument("--cache-bytes", type=int, default=0, help="limit of the KV cache; 0: a quarter of the memory")
+    parser.add_argument("--way", type=Way, default=Way.PACKED, help="in which the network is run")
+    parser.add_argument("--context", type=int, default=0, help="context length; 0: as the network's configuration says")
     return parser.parse_args()
 
 

@@ -154,7 +154,7 @@ def record(
     routing.spans = []
     try:
         traced = TracedDecoding(network, layers, windows)
-        worst = max(_difference(network, traced, layers, num_rows) for num_rows in (1, 5))
+        worst = max(_difference(network, traced, layers, num, first) for num in (1, 2, 5) for first in (7, 90))
     except Exception:
         _log.warning("decoding cannot be recorded; it goes on unrecorded, more slowly", exc_info=True)
         return None
@@ -164,10 +164,14 @@ def record(
     return traced
 
 
-def _difference(network: nn.Module, traced: TracedDecoding, layers: Sequence[LayerShape], num_rows: int) -> float:
-    """How far the recording is from the network itself on some step."""
+def _difference(
+    network: nn.Module, traced: TracedDecoding, layers: Sequence[LayerShape], num_rows: int, first: int
+) -> float:
+    """How far the recording is from the network itself on some step, whose ids begin with `first`."""
     ours, theirs = _example(layers, num_rows), _example(layers, num_rows)
-    ids = [(7 + row, slot.length) for row, slot in enumerate(ours.slots)]
+    num_ids = network.get_input_embeddings().weight.shape[0]  # type: ignore[operator, union-attr]
+    # Far apart, so that a network with experts sends them to others than those it was recorded with.
+    ids = [((first + 101 * row) % num_ids, slot.length) for row, slot in enumerate(ours.slots)]
     layout = StepLayout([Piece(slot, 1) for slot in theirs.slots], torch.device("cpu"))
     row_2M = torch.tensor(ids).t().contiguous()
     expected = load.logits(network, row_2M[:1], row_2M[1:], layout, at_N=torch.arange(num_rows))

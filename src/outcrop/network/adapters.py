@@ -57,7 +57,10 @@ class Span(NamedTuple):
 
 @dataclass(kw_only=True)
 class Routing:
-    """Which adapter each token of the current row uses. One object shared by all layers, set before each forward."""
+    """Which adapter each token of the current row uses. One object shared by all layers, set before each forward.
+
+    No spans are the bare base; else they fill the row, so that one span is one adapter for all of it.
+    """
 
     spans: list[Span] = field(default_factory=list)
 
@@ -98,10 +101,26 @@ class AdapterLinear(nn.Module):
             if adapter is not None and adapter in self.updates
         ]
 
+    @property
+    def weight(self) -> Tensor:
+        """The frozen layer's: some families multiply by it themselves, and there no adapter acts."""
+        return self.base.weight
+
+    @property
+    def bias(self) -> Tensor | None:
+        """The frozen layer's."""
+        return self.base.bias
+
     def forward(self, x_BTI: Tensor) -> Tensor:
         found = self._found()
+        if x_BTI.ndim != 3 or x_BTI.shape[0] != 1:
+            return self._in_a_list(x_BTI, found)
         if _covers(found, x_BTI.shape[1]):
             return found[0][2].both(x_BTI, self.base)
+        if len(self.routing.spans) > 1 and x_BTI.shape[1] != self.routing.spans[-1].end:
+            raise RuntimeError(
+                f"a layer was given {x_BTI.shape[1]} of {self.routing.spans[-1].end} tokens, nobody knows whose"
+            )
         changed_BTI = x_BTI
         for start, end, update in found:
             part = x_BTI[:, start:end]
@@ -112,6 +131,16 @@ class AdapterLinear(nn.Module):
         for start, end, update in found:
             y_BTO[:, start:end] = update.after(x_BTI[:, start:end], y_BTO[:, start:end], self.base)
         return y_BTO
+
+    def _in_a_list(self, x_I: Tensor, found: list[tuple[int, int, Update]]) -> Tensor:
+        """Of tokens that do not lie as a row: blocks of experts give some of them, in an order of their own."""
+        if not found:
+            return self.base(x_I)  # type: ignore[no-any-return]
+        if len(self.routing.spans) == 1:
+            return found[0][2].both(x_I, self.base)
+        flat_1TI = x_I.reshape(1, -1, x_I.shape[-1])
+        y_1TO = self.forward(flat_1TI)
+        return y_1TO.reshape(*x_I.shape[:-1], y_1TO.shape[-1])
 
 
 def _covers(found: Sequence[tuple[int, int, Update]], num_tokens: int) -> bool:

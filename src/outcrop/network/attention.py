@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from outcrop.errors import Invalid
 from outcrop.kernels import attention as kernel
 
 IMPLEMENTATION = "outcrop"
@@ -124,11 +125,12 @@ def _attention(
     **_: Any,
 ) -> tuple[Tensor, None]:
     """The signature that `transformers` calls; o_BTHD as it expects."""
-    assert layout is not None, "call the network with layout="
-    assert attention_mask is None, "a layout replaces the attention mask"
     assert q_BHTD.shape[0] == 1, "sequences lie side by side in one row, not in a batch"
-    assert s_aux is None, "attention sinks are not supported"
-    assert dropout == 0.0, "dropout inside attention is not supported"
+    _demand(layout is not None, "its layers do not hand on where the records of a row lie")
+    _demand(attention_mask is None, "its attention needs a mask or a bias of its own")
+    _demand(s_aux is None, "its attention has sinks")
+    _demand(dropout == 0.0, "its attention drops at random")
+    assert layout is not None, "demanded"
     scale = scaling if scaling is not None else q_BHTD.shape[-1] ** -0.5
     scoring = Scoring(scale=scale, window=sliding_window, softcap=softcap)
     layer = module.layer_idx
@@ -136,6 +138,12 @@ def _attention(
     # Not [0], whose gradient is a tensor of zeros with this one copied into it.
     o_HTD = layout.attend(layer, q_BHTD.squeeze(0), k_BKTD.squeeze(0), v_BKTD.squeeze(0), scoring)
     return o_HTD.transpose(0, 1).unsqueeze(0), None
+
+
+def _demand(holds: bool, otherwise: str) -> None:
+    """Raises Invalid where a family's attention is not the one that is computed here."""
+    if not holds:
+        raise Invalid(f"{otherwise}, so records cannot share a row.")
 
 
 # `transformers` finds attention functions by name; the name is ours, so nothing of its own is changed.

@@ -1,6 +1,7 @@
 """What a directory's weights are called and shaped, from the headers of its files. No tensor is read."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
             if name != "__metadata__":
                 found[name] = tuple(tensor["shape"])
     return found
+
+
+def num_parameters(folder: Path) -> int:
+    """All numbers of the network, as far as its files tell."""
+    count = sum(math.prod(shape) for shape in shapes(folder).values())
+    return count or sum(path.stat().st_size for path in folder.glob("*.bin")) // 2
 
 
 def check_method(folder: Path, method: Method) -> None:

@@ -7,6 +7,7 @@ scale it. What is known of that is tried out once against the network itself; wh
 Shapes: T tokens of a row, N positions of it, H hidden width, V vocabulary.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,9 @@ from torch import Tensor, nn
 
 from outcrop.network import load
 from outcrop.network.attention import Layout, Packed
+from outcrop.network.way import Way
+
+_log = logging.getLogger("outcrop.network")
 
 _TRIED = 8
 "Tokens on which head and network are compared."
@@ -38,9 +42,8 @@ class LMHead:
 
 def hidden(network: nn.Module, ids_1T: Tensor, positions_1T: Tensor, layout: Layout) -> Tensor:
     """What the network hands to its head, hidden_TH."""
-    place = load.device()
     decoder: Any = network.get_decoder()  # type: ignore[operator]
-    out = decoder(input_ids=ids_1T.to(place), position_ids=positions_1T.to(place), layout=layout, use_cache=False)
+    out = decoder(**load.inputs(network, ids_1T, positions_1T, layout), use_cache=False)
     return out.last_hidden_state[0]  # type: ignore[no-any-return]
 
 
@@ -53,7 +56,13 @@ def find(network: Any) -> LMHead | None:
     head = _as_configured(layer.weight, network.config.get_text_config())
     layout = Packed(lengths=[_TRIED])
     ids_1T = torch.arange(_TRIED).unsqueeze(0) % layer.weight.shape[0]
-    mine_TV = head.logits(hidden(network, ids_1T, layout.positions(), layout))
+    try:
+        mine_TV = head.logits(hidden(network, ids_1T, layout.positions(), layout))
+    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+        if load.way_of(network) is Way.PACKED:
+            raise
+        _log.info("the head is not taken apart: %s", error)
+        return None  # without a decoder of its own
     theirs_TV = load.logits(network, ids_1T, layout.positions(), layout, at_N=torch.arange(_TRIED)).float()
     apart = float((mine_TV - theirs_TV).abs().max() / theirs_TV.abs().max())
     return head if apart <= _CLOSE[layer.weight.dtype] else None

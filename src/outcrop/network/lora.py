@@ -43,6 +43,7 @@ class LowRank(Update):
         return (
             torch.is_grad_enabled()
             and not self.dropout
+            and x_BTI.ndim == 3
             and x_BTI.shape[0] == 1
             and x_BTI.device.type == "cpu"
             and isinstance(base, nn.Linear)

@@ -40,7 +40,7 @@ class Data(NamedTuple):
 def read(task: TrainingTask) -> Data:
     """Raises RecordError with every problem of a file."""
     tokenizer = Tokenizer.open(task.base_dir)
-    context_length = load.context_length(task.base_dir)
+    context_length = task.context_length or load.context_length(task.base_dir)
 
     def examples_of(path: Path) -> list[Example]:
         return read_examples(

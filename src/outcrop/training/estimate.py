@@ -8,6 +8,7 @@ import torch
 
 from outcrop.network import load
 from outcrop.network.method import Full
+from outcrop.network.way import Way as NetworkWay
 from outcrop.training import duration, model_checkpoints, output
 from outcrop.training.batches import steps_per_epoch
 from outcrop.training.data import Data
@@ -28,6 +29,8 @@ from outcrop.training.workload import (
     turn_of,
     usual_row,
 )  # fmt: skip
+
+_PACKED = NetworkWay.PACKED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +93,11 @@ def lengths_of(data: Data) -> Lengths:
     )
 
 
-def estimate(folder: Path, lengths: Lengths, hyper: TrainingHyper, *, speed: Speed | None = None) -> Estimate:
+def estimate(
+    folder: Path, lengths: Lengths, hyper: TrainingHyper, *, speed: Speed | None = None, way: NetworkWay = _PACKED
+) -> Estimate:
     """Of training the network in `folder` on this machine, or one of the given speed."""
-    crew = crew_of(hyper)
+    crew = crew_of(hyper, way)
     steps = steps_of(lengths.training, crew, hyper)
     usual = usual_row(steps)
     cost = cost_of_row(folder, hyper.method, usual, supervised=lengths.share, way=_way(crew, hyper))
@@ -103,7 +108,7 @@ def estimate(folder: Path, lengths: Lengths, hyper: TrainingHyper, *, speed: Spe
     samples = [min(length, output.PARITY_TOKENS) for length in (lengths.validation or lengths.training)]
     update_s = duration.update_seconds(cost, speed, crew.threads, num_lanes=_most_lanes([*steps, *evaluated]))
     return Estimate(
-        memory=memory_needed(folder, lengths, hyper),
+        memory=memory_needed(folder, lengths, hyper, way),
         at_once=tuple(map(tuple, most_at_once(steps))),
         steps=per_epoch * hyper.epochs,
         step_s=sum(taken.learning.of_turn(turn, crew.threads) for turn in steps) / per_epoch + update_s,
@@ -116,8 +121,8 @@ def estimate(folder: Path, lengths: Lengths, hyper: TrainingHyper, *, speed: Spe
     )
 
 
-def memory_needed(folder: Path, lengths: Lengths, hyper: TrainingHyper) -> Memory:
-    crew = crew_of(hyper)
+def memory_needed(folder: Path, lengths: Lengths, hyper: TrainingHyper, way: NetworkWay = _PACKED) -> Memory:
+    crew = crew_of(hyper, way)
     steps = steps_of(lengths.training, crew, hyper)
     at_once = most_at_once(steps)
     fullest, emptiest = at_once[0], at_once[-1]
@@ -137,7 +142,7 @@ def memory_needed(folder: Path, lengths: Lengths, hyper: TrainingHyper) -> Memor
 
 
 def _way(crew: Crew, hyper: TrainingHyper) -> Way:
-    return Way(in_c=computes_in_c(crew), gradient_checkpointing=hyper.gradient_checkpointing)
+    return Way(in_c=computes_in_c(crew), gradient_checkpointing=hyper.gradient_checkpointing, network=crew.way)
 
 
 def free_on_gpu() -> int | None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from outcrop.network import load
 from outcrop.training.batches import Row
 from outcrop.training.examples import Example
 from outcrop.training.lanes import Lane
@@ -17,7 +18,7 @@ from outcrop.training.stepping import Trained
 def score(trained: Trained, examples: Sequence[Example], *, token_budget: int, ranks: Ranks) -> Score:
     """The loss over all supervised tokens of the examples, summed in fp64; each rank computes its share."""
     together = trained.weights.is_sharded
-    share = share_of(examples, token_budget, ranks, together=together)
+    share = share_of(examples, token_budget, ranks, together=together, way=load.way_of(trained.network))
 
     def nll(lane: Lane, row: Row) -> float:
         # What a split network gathers outlives an evaluation, and must be no tensor of inference alone.

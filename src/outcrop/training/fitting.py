@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from outcrop.errors import Invalid
 from outcrop.network.method import Full
+from outcrop.network.way import Way
 from outcrop.training.estimate import Estimate, Lengths, memory_needed
 from outcrop.training.memory import gib
 from outcrop.training.task import TrainingHyper
@@ -13,25 +15,42 @@ from outcrop.training.workload import crew_of
 _LEAST_BUDGET = 64
 
 
-def check(name: str, found: Estimate, folder: Path, lengths: Lengths, hyper: TrainingHyper, *, free: int) -> None:
+def check(
+    name: str,
+    found: Estimate,
+    folder: Path,
+    lengths: Lengths,
+    hyper: TrainingHyper,
+    *,
+    free: int,
+    way: Way = Way.PACKED,
+) -> None:
     """Raises Invalid where the run needs more than `free` bytes, with what would make it fit."""
     if found.memory.total > free:
         raise Invalid(
             f"{name}: training needs about {found.memory.to_text()}, and this machine has {gib(free)} free. "
-            + _mend(found, folder, lengths, hyper, free)
+            + _mend(found, _Run(folder, lengths, way), hyper, free)
         )
 
 
-def _mend(found: Estimate, folder: Path, lengths: Lengths, hyper: TrainingHyper, free: int) -> str:
-    budget = _fitting(folder, lengths, hyper, found, free)
+class _Run(NamedTuple):
+    """What is trained, whatever is set."""
+
+    folder: Path
+    lengths: Lengths
+    way: Way
+
+
+def _mend(found: Estimate, run: _Run, hyper: TrainingHyper, free: int) -> str:
+    budget = _fitting(run, hyper, found, free)
     if budget is not None:
         return f"Set outcrop.tokensPerRow to {budget}: it then fits, and what is learned stays the same."
-    if _fits(folder, lengths, replace(hyper, gradient_checkpointing=True), free):
+    if _fits(run, replace(hyper, gradient_checkpointing=True), free):
         return (
             "Set outcrop.gradientCheckpointing to true: it then fits, and what is learned stays the same; it takes "
             "up to half as long again."
         )
-    if _fits_on_one_thread(folder, lengths, hyper, found, free):
+    if _fits_on_one_thread(run, hyper, found, free):
         return (
             "Start Outcrop with OUTCROP_THREADS=1: it then fits, since every thread holds a gradient; it takes longer."
         )
@@ -42,29 +61,29 @@ def _mend(found: Estimate, folder: Path, lengths: Lengths, hyper: TrainingHyper,
     return f"Choose {other}a smaller base model, or free some memory."
 
 
-def _fitting(folder: Path, lengths: Lengths, hyper: TrainingHyper, found: Estimate, free: int) -> int | None:
+def _fitting(run: _Run, hyper: TrainingHyper, found: Estimate, free: int) -> int | None:
     """The largest half, quarter, … of the tokens at once with which the run fits; None if no such one does.
 
     Below the longest record there is nothing to be had: it is computed whole in any case.
     """
-    longest = max(lengths.training)
+    longest = max(run.lengths.training)
     budget = min(hyper.token_budget, found.tokens_at_once) // 2
     while budget >= max(_LEAST_BUDGET, longest):
         # Rows take nearly as much as they have tokens; only what should fit is traced.
         rest = found.memory.total - found.memory.rows
         may_fit = rest + found.memory.rows * budget / found.tokens_at_once <= free
-        if may_fit and _fits(folder, lengths, replace(hyper, token_budget=budget), free):
+        if may_fit and _fits(run, replace(hyper, token_budget=budget), free):
             return budget
         budget //= 2
     return None
 
 
-def _fits(folder: Path, lengths: Lengths, hyper: TrainingHyper, free: int) -> bool:
-    return memory_needed(folder, lengths, hyper).total <= free
+def _fits(run: _Run, hyper: TrainingHyper, free: int) -> bool:
+    return memory_needed(run.folder, run.lengths, hyper, run.way).total <= free
 
 
-def _fits_on_one_thread(folder: Path, lengths: Lengths, hyper: TrainingHyper, found: Estimate, free: int) -> bool:
+def _fits_on_one_thread(run: _Run, hyper: TrainingHyper, found: Estimate, free: int) -> bool:
     """What is saved are gradients, so it is tried only where they would do."""
     if crew_of(hyper).lanes == 1 or found.memory.total - found.memory.optimizer > free:
         return False
-    return _fits(folder, lengths, replace(hyper, threads=1), free)
+    return _fits(run, replace(hyper, threads=1), free)

@@ -14,6 +14,8 @@ from typing import Any
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from outcrop.network import facts
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepCost:
@@ -40,12 +42,10 @@ def step_cost(network: Any, *, num_trained: int) -> StepCost:
     matmul = sum(weight.numel() for weight in linear)
     # An adapter's weights come beside those of the frozen layers; a network trained in full has no others.
     beside = 0 if any(weight.requires_grad for weight in linear) else num_trained
-    config = network.config.get_text_config()
-    # Some configurations leave the width of a head to be understood, some leave the name out.
-    head_width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    described = facts.of_config(network.config)
     return StepCost(
         per_token=4.0 * (matmul + beside) + 2.0 * num_trained,
-        per_supervised=4.0 * head.weight.numel(),
+        per_supervised=4.0 * (0 if head is None else head.weight.numel()),
         # Scores and their product with the values: 2 x 2 operations for each of half the pairs, and twice that back.
-        per_token_pair=6.0 * config.num_hidden_layers * config.num_attention_heads * head_width,
+        per_token_pair=6.0 * described.layers * described.heads * described.head_width,
     )

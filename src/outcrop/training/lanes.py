@@ -20,6 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from outcrop.network import load
 from outcrop.network.adapters import Routing
 from outcrop.training.batches import Row, row_of
 from outcrop.training.examples import Example
@@ -59,6 +60,7 @@ class Lanes:
         self._lanes = [Lane(0, network, routing)]
         self._weights = weights
         self._threads = threads
+        self._way = load.way_of(network)
         on_cpu = isinstance(weights, TrainedWeights) and weights.vector.device.type == "cpu"
         self.most = min(threads, most) if on_cpu else 1
 
@@ -70,7 +72,7 @@ class Lanes:
     def sum(self, examples: Sequence[Example], token_budget: int, work: Callable[[Lane, Row], float]) -> float:
         """What `work` gives for the rows of these examples, added up; see `turns.plan` for which rows, and when."""
         lengths = [len(example) for example in examples]
-        turn = plan(lengths, token_budget, threads=self._threads, most_lanes=self.most)
+        turn = plan(lengths, token_budget, threads=self._threads, most_lanes=self.most, way=self._way)
         room = _Room(turn)
 
         def drive(lane: Lane) -> float:

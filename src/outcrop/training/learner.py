@@ -13,6 +13,7 @@ from torch import nn
 from outcrop.network import adapter_files, adapters, gated, last_layer, load, rms_norm, rotary, shared_input
 from outcrop.network.adapters import Routing
 from outcrop.network.method import Full, Method, read_adapter
+from outcrop.network.way import Way
 from outcrop.training.loss import ADAPTER
 from outcrop.training.task import TrainingTask
 
@@ -32,7 +33,7 @@ class Learner(NamedTuple):
 def prepare(task: TrainingTask) -> Learner:
     """The network of the task with what it learns. Raises Invalid for a method that does not suit it."""
     method = task.hyper.method
-    network = load.load_base(task.base_dir, trainable=isinstance(method, Full))
+    network = load.load_base(task.base_dir, trainable=isinstance(method, Full), way=task.way)
     routing = adapters.hold_adapters(network)
     notes = list(task.notes)
     if task.parent_adapter is not None:
@@ -53,7 +54,12 @@ def prepare(task: TrainingTask) -> Learner:
 
 
 def lighten(network: nn.Module, routing: Routing) -> None:
-    """Have a network keep and compute less while it trains, where it is known how; its numbers stay the same."""
+    """Have a network keep and compute less while it trains, where it is known how; its numbers stay the same.
+
+    One that is run as `transformers` runs it keeps to that altogether.
+    """
+    if load.way_of(network) is not Way.PACKED:
+        return
     routing.spans = []  # all of it is tried out on the bare base
     gated.make_lean(network)
     rms_norm.make_lean(network)

@@ -69,7 +69,7 @@ def _write(making: Path, task: TrainingTask, trained: Trained) -> None:
 def _as_served(folder: Path, trained: Trained) -> tuple[nn.Module, Routing]:
     """The network that was trained, unless its weights were written in fewer bits than they were trained in."""
     if isinstance(trained.method, Full) and trained.weights.dtype != load.serving_dtype():
-        return load.load_base(folder), Routing()
+        return load.load_base(folder, way=load.way_of(trained.network)), Routing()
     return trained.network, trained.routing
 
 

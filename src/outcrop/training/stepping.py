@@ -76,7 +76,8 @@ def compute_gradient(
     whichever rank has them: a rank whose share holds few tokens, or none, counts for just these. What is dropped
     depends on `draw`, the rank, and how the records lie."""
     num_supervised = sum(example.num_supervised for example in batch)
-    share = share_of(batch, token_budget, ranks, together=trained.weights.is_sharded)
+    way = load.way_of(trained.network)
+    share = share_of(batch, token_budget, ranks, together=trained.weights.is_sharded, way=way)
     trained.weights.forget_gradient()
     place = load.device()
     generators = [noise.seeded(f"{draw}/{ranks.rank}/{lane}", place) for lane in range(trained.lanes.most)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from outcrop.datasets.records import Customization
 from outcrop.network.method import DEFAULT, Full, Method, continues, read_adapter
+from outcrop.network.way import Way
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.schedule import Schedule
 
@@ -76,6 +77,12 @@ class TrainingTask:
 
     prompt_format: PromptFormat = PromptFormat.TEXT
     "Of prompts with completions, and of the day that chat templates write."
+
+    way: Way = Way.PACKED
+    "In which the base model's network is run."
+
+    context_length: int | None = None
+    "Most tokens of a sequence; None: what the network's configuration says."
 
     notes: tuple[str, ...] = ()
     "What was understood otherwise than it was asked for, in plain words; told with the plan and the result."

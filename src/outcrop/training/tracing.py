@@ -9,8 +9,8 @@ What is not seen: memory that an operation takes and gives back within itself, a
 
 import math
 import weakref
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -20,15 +20,15 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig
 
 from outcrop.errors import Invalid
 from outcrop.kernels.use import pretending
 from outcrop.kernels.work import work_of
-from outcrop.network import adapter_files, adapters, gradient_checkpointing, load
+from outcrop.network import adapter_files, adapters, facts, gradient_checkpointing, load
 from outcrop.network.adapters import Routing
-from outcrop.network.attention import IMPLEMENTATION
 from outcrop.network.method import Full, Method
+from outcrop.network.way import Way as NetworkWay
 from outcrop.training.batches import Row, row_of
 from outcrop.training.examples import Example
 from outcrop.training.learner import lighten
@@ -80,6 +80,7 @@ class Way(NamedTuple):
     in_c: bool = False
     "With the C kernels."
     gradient_checkpointing: bool = False
+    network: NetworkWay = NetworkWay.PACKED
 
 
 PLAIN = Way()
@@ -93,7 +94,10 @@ def cost_of_row(
     Raises Untraceable for a network whose code depends on what its tensors contain, as routing to experts may.
     """
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    depth = int(config.get_text_config().num_hidden_layers)
+    depth = facts.of_config(config).layers
+    if way.network is not NetworkWay.PACKED:
+        # Which layer is of which kind is told in many ways, and not in all of them by a list that can be cut.
+        return _trace(config, None, method, lengths, supervised, way)
     period = _period(config)
     # Where layers forget, the last does not, so that the first two are not alike.
     first = 2 if way.gradient_checkpointing else 1
@@ -110,35 +114,47 @@ def _period(config: Any) -> int:
     return next(fits)
 
 
-def _trace(config: Any, depth: int, method: Method, lengths: Sequence[int], supervised: float, way: Way) -> Cost:
-    text = config.get_text_config()
+def _trace(config: Any, depth: int | None, method: Method, lengths: Sequence[int], supervised: float, way: Way) -> Cost:
+    with _cut(config.get_text_config(), depth):
+        return _of_cut(config, method, lengths, supervised, way)
+
+
+@contextmanager
+def _cut(text: Any, depth: int | None) -> Iterator[None]:
+    """Within, the network has that many layers; None: all."""
+    if depth is None:
+        yield
+        return
     before = text.num_hidden_layers, getattr(text, "layer_types", None)
     text.num_hidden_layers = depth
     if before[1]:
         text.layer_types = before[1][:depth]
     try:
-        with FakeTensorMode(allow_non_fake_inputs=True), torch.device(load.device()):
-            return _traced(*_learner(config, method, way), lengths, supervised, in_c=way.in_c)
-    except RuntimeError as error:
-        first = str(error).partition("\n")[0]
-        raise Untraceable(
-            f"{config.model_type}: memory and time cannot be estimated, since this kind of network does not run "
-            f"without contents ({first}). Train it on few records, and look at peak_bytes in events.jsonl."
-        ) from error
+        yield
     finally:
         text.num_hidden_layers = before[0]
         if before[1]:
             text.layer_types = before[1]
 
 
+def _of_cut(config: Any, method: Method, lengths: Sequence[int], supervised: float, way: Way) -> Cost:
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True), torch.device(load.device()):
+            return _traced(*_learner(config, method, way), lengths, supervised, in_c=way.in_c)
+    except (RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError) as error:
+        first = str(error).partition("\n")[0]
+        raise Untraceable(
+            f"{config.model_type}: memory and time cannot be estimated, since this kind of network does not run "
+            f"without contents ({first}). Train it on few records, and look at peak_bytes in events.jsonl."
+        ) from error
+
+
 def _learner(config: Any, method: Method, way: Way) -> tuple[nn.Module, Routing, TrainedWeights]:
     """As `loop.load_trained`, without contents."""
     full = isinstance(method, Full)
-    network: Any = AutoModelForCausalLM.from_config(
-        config, attn_implementation=IMPLEMENTATION, dtype=torch.float32 if full else load.serving_dtype()
-    )
-    network.config.use_cache = False
-    routing = adapters.hold_adapters(network.eval())
+    dtype = torch.float32 if full else load.serving_dtype()
+    network: Any = load.from_config(config, dtype=dtype, way=way.network)
+    routing = adapters.hold_adapters(network)
     if isinstance(method, Full):
         network.requires_grad_(True)
         parameters = list(network.parameters())

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from outcrop.network.way import Way
 from outcrop.training.batches import pack
 
 SHARING = 0.6
@@ -62,14 +63,14 @@ class Turn:
         return max((end for end, _ in under_way.values()), default=now)
 
 
-def plan(lengths: Sequence[int], token_budget: int, *, threads: int, most_lanes: int) -> Turn:
+def plan(lengths: Sequence[int], token_budget: int, *, threads: int, most_lanes: int, way: Way = Way.PACKED) -> Turn:
     """With as many lanes as end soonest; threads that have no lane help within one."""
 
     def seconds(turn: Turn) -> float:
         return turn.end(lambda row: turn.tokens(row) + _ROW_TOKENS) / float((threads // turn.lanes) ** SHARING)
 
     counts = range(1, max(1, min(most_lanes, threads, len(lengths))) + 1)
-    return min((turn for num in counts for turn in _on(num, lengths, token_budget)), key=seconds)
+    return min((turn for num in counts for turn in _on(num, lengths, token_budget, way)), key=seconds)
 
 
 def most_tokens(lengths: Sequence[int], token_budget: int, *, num_lanes: int) -> int:
@@ -80,21 +81,22 @@ def most_tokens(lengths: Sequence[int], token_budget: int, *, num_lanes: int) ->
     return max(token_budget, max(lengths), num_lanes * int(statistics.median(lengths)))
 
 
-def _on(num_lanes: int, lengths: Sequence[int], token_budget: int) -> Iterator[Turn]:
+def _on(num_lanes: int, lengths: Sequence[int], token_budget: int, way: Way) -> Iterator[Turn]:
     """With that many lanes: rows as long as a lane's part of the budget, and, where few decide when the last lane is
     done, shorter ones, which may end together more nearly."""
     room = most_tokens(lengths, token_budget, num_lanes=num_lanes)
     if num_lanes == 1:
-        yield Turn(lengths=lengths, rows=[Planned(0, row) for row in pack(lengths, token_budget)], lanes=1, room=room)
+        rows = [Planned(0, row) for row in pack(lengths, token_budget, way)]
+        yield Turn(lengths=lengths, rows=rows, lanes=1, room=room)
         return
     part = token_budget // num_lanes
     parts = [part * (_PARTS - n) // _PARTS for n in range(_PARTS // 2 + 1)]
     for tried in parts if sum(lengths) <= _FEW_ROWS * token_budget else parts[:1]:
-        rows = _side_by_side(num_lanes, lengths, tried, room)
+        rows = _side_by_side(num_lanes, lengths, tried, room, way)
         yield Turn(lengths=lengths, rows=rows, lanes=num_lanes, room=room)
 
 
-def _side_by_side(num_lanes: int, lengths: Sequence[int], part: int, room: int) -> list[Planned]:
+def _side_by_side(num_lanes: int, lengths: Sequence[int], part: int, room: int, way: Way) -> list[Planned]:
     """Rows as they would begin if each token took as long as any other."""
     # Shortest first; of records of one length the first is the last, which is taken first.
     waiting = sorted((length, -index) for index, length in enumerate(lengths))
@@ -107,7 +109,7 @@ def _side_by_side(num_lanes: int, lengths: Sequence[int], part: int, room: int) 
                 continue
             free = room - sum(held[other] for other in range(num_lanes) if ends[other] > now)
             to_go = (left + sum(max(0.0, end - now) for end in ends)) / num_lanes
-            row = _taken(waiting, free=free, part=part, even=to_go + _ROW_TOKENS / 2)
+            row = _taken(waiting, free=free, part=part, even=to_go + _ROW_TOKENS / 2, way=way)
             if not row:
                 continue  # until another lane has done
             planned.append(Planned(lane, [index for _, index in row]))
@@ -118,7 +120,7 @@ def _side_by_side(num_lanes: int, lengths: Sequence[int], part: int, room: int) 
     return planned
 
 
-def _taken(waiting: list[tuple[int, int]], *, free: int, part: int, even: float) -> list[tuple[int, int]]:
+def _taken(waiting: list[tuple[int, int]], *, free: int, part: int, even: float, way: Way) -> list[tuple[int, int]]:
     """Lengths and indices of the records of a lane's next row, no longer among those that wait: the longest alone, if
     no lane's part would hold it; else the longest that fit in the part, in what is free, and in what is left for the
     lane if all are to end together. Empty if none fits."""
@@ -130,7 +132,7 @@ def _taken(waiting: list[tuple[int, int]], *, free: int, part: int, even: float)
     while (at := bisect_right(waiting, (room, 0))) > 0:
         length, index = waiting.pop(at - 1)
         row.append((length, -index))
-        room -= length
+        room = 0 if way is Way.ONE_RECORD_A_ROW else room - length
     if not row and waiting[0][0] <= free:
         length, index = waiting.pop(0)
         row.append((length, -index))

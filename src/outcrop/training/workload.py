@@ -11,6 +11,7 @@ import torch
 from outcrop.kernels.use import trusted
 from outcrop.network import load
 from outcrop.network.method import Full
+from outcrop.network.way import Way
 from outcrop.training import lanes
 from outcrop.training.batches import batch_at, steps_per_epoch
 from outcrop.training.task import TrainingHyper
@@ -24,14 +25,15 @@ class Crew(NamedTuple):
 
     threads: int
     lanes: int
+    way: Way = Way.PACKED
 
 
-def crew_of(hyper: TrainingHyper) -> Crew:
+def crew_of(hyper: TrainingHyper, way: Way = Way.PACKED) -> Crew:
     """As a run will have it on this machine; a GPU is one lane of one thread."""
     if load.device().type != "cpu":
-        return Crew(1, 1)
+        return Crew(1, 1, way)
     threads = hyper.threads or torch.get_num_threads()
-    return Crew(threads, min(threads, lanes.MOST_WHOLE if isinstance(hyper.method, Full) else lanes.MOST))
+    return Crew(threads, min(threads, lanes.MOST_WHOLE if isinstance(hyper.method, Full) else lanes.MOST), way)
 
 
 def computes_in_c(crew: Crew) -> bool:
@@ -41,7 +43,7 @@ def computes_in_c(crew: Crew) -> bool:
 
 def turn_of(lengths: Sequence[int], crew: Crew, token_budget: int) -> Turn:
     """Of records that are computed together."""
-    return plan(lengths, token_budget, threads=crew.threads, most_lanes=crew.lanes)
+    return plan(lengths, token_budget, threads=crew.threads, most_lanes=crew.lanes, way=crew.way)
 
 
 def steps_of(lengths: Sequence[int], crew: Crew, hyper: TrainingHyper) -> list[Turn]:

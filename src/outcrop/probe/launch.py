@@ -1,0 +1,114 @@
+"""The probe in a process of its own, with limits: whatever a network does to that process becomes a sentence here.
+
+Touches no tensor, so that the server and the command line can ask.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from outcrop.errors import Invalid, MachineTrouble
+from outcrop.network import facts, headers
+from outcrop.network.way import Verdict, Way
+
+_PROCESS_BYTES = 1_500_000_000
+"Interpreter, torch, transformers, and what a small network computes with."
+_COPIES = 2.5
+"Of the weights in fp32, at the most, while one network is loaded and another goes."
+_SECONDS = 300.0
+_SECONDS_PER_GB = 60.0
+"Of weights, for reading them three times and running them some thirty times."
+_ROUND_S = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probed:
+    """What is known of a network after it was tried."""
+
+    verdict: Verdict
+    context: int | None
+    "Most tokens it attends to; None where its family names no end."
+
+
+def probe(folder: Path) -> Probed:
+    """Try the network in `folder`. Raises MachineTrouble where this machine has no memory for it; else whatever
+    happens is a verdict."""
+    weights = headers.num_parameters(folder) * 4
+    limit = _PROCESS_BYTES + int(_COPIES * weights)
+    free = _available()
+    if limit > free:
+        raise MachineTrouble(
+            f"{folder}: trying the network needs up to {_gib(limit)} of memory, and {_gib(free)} are free. Free some "
+            "memory; until it was tried, it is neither trained nor served."
+        )
+    seconds = _SECONDS + _SECONDS_PER_GB * weights / 1e9
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        failure = _watched(folder, out, err, limit=limit, seconds=seconds)
+        if failure is not None:
+            return Probed(verdict=Verdict(way=None, why=failure, config=facts.digest(folder)), context=None)
+        out.seek(0)
+        said = json.loads(out.read().splitlines()[-1])
+    way = Way(said["way"]) if said["way"] else None
+    return Probed(verdict=Verdict(way=way, why=said["why"], config=said["config"]), context=said["context"])
+
+
+def demand(folder: Path) -> Probed:
+    """As `probe`. Raises Invalid for a network that can be run in neither way."""
+    described = facts.read(folder)
+    probed = probe(folder)
+    if probed.verdict.way is None:
+        raise Invalid(f"{folder}: this {described.kind} network is not trained or served: {probed.verdict.why}")
+    return probed
+
+
+def _watched(folder: Path, out: IO[bytes], err: IO[bytes], *, limit: int, seconds: float) -> str | None:
+    """Why there is no verdict, or None when the child has printed one."""
+    command = [sys.executable, "-m", "outcrop.probe.judge", str(folder)]
+    environment = {**os.environ, "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_OFFLINE": "1"}
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment) as child:
+        try:
+            return _end_of(child, err, limit=limit, until=time.monotonic() + seconds, seconds=seconds)
+        finally:
+            child.kill()  # nothing happens when it has ended
+
+
+def _end_of(child: subprocess.Popen[bytes], err: IO[bytes], *, limit: int, until: float, seconds: float) -> str | None:
+    while (code := child.poll()) is None:
+        if time.monotonic() > until:
+            return f"the process that tried it had not ended after {seconds:.0f} s"
+        if (held := _resident(child.pid)) > limit:
+            return f"the process that tried it took {_gib(held)} of memory, where {_gib(limit)} should do"
+        time.sleep(_ROUND_S)
+    if code < 0:
+        return f"the process that tried it was ended by signal {-code}"
+    if code > 0:
+        err.seek(0)
+        lines = [line for line in err.read().decode(errors="replace").splitlines() if line.strip()]
+        return f"the process that tried it ended with {code}: {lines[-1].strip()[:300] if lines else 'no word'}"
+    return None
+
+
+def _resident(pid: int) -> int:
+    """Bytes in memory; 0 where the system does not tell, or the process is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
+
+
+def _available() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _gib(num_bytes: float) -> str:
+    return f"{num_bytes / 2**30:.1f} GiB"
