@@ -64,7 +64,10 @@ def _context_length(folder: Path, config: dict[str, Any]) -> int:
     found = next((described[name] for name in _LENGTH_NAMES if name in described), None)
     if found is None:
         raise Invalid(f"{folder}/config.json: none of {', '.join(_LENGTH_NAMES)} tells the context length. Add one.")
-    return int(found)
+    rope = described.get("rope_parameters") or described.get("rope_scaling") or {}
+    # With dynamic NTK scaling that many times the named length is what the model attends to (`rotary_lengths.py`).
+    stretches = "dynamic" in str(rope.get("rope_type", rope.get("type")))
+    return int(found * rope.get("factor", 1.0)) if stretches else int(found)
 
 
 def _id_from(name: str) -> str:

@@ -24,6 +24,7 @@ from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network import adapter_files, adapters
 from outcrop.network.adapters import Span
 from outcrop.network.load import context_length, load_base
+from outcrop.network.rotary_lengths import angles_of
 
 
 class Produced(NamedTuple):
@@ -50,7 +51,7 @@ class Engine:
         self._cache = KVCache(
             measures.layers, like=measures.like, context_length=self.context_length, max_bytes=cache_bytes
         )
-        self._scheduler = Scheduler(self._cache, limits or Limits())
+        self._scheduler = Scheduler(self._cache, limits or Limits(), angles_of(self._network))
         self._versions: dict[str, str] = {}  # adapter name -> the key under which its layers hold it now
         self._held: set[str] = set()
         self._num_loaded = 0

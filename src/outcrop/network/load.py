@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from outcrop.errors import Invalid
+from outcrop.network import rotary_lengths
 from outcrop.network.attention import IMPLEMENTATION, Layout
 
 
@@ -43,13 +44,14 @@ def load_base(folder: Path, *, trainable: bool = False) -> nn.Module:
         raise Invalid(f"{folder}: transformers cannot load it as a causal language model: {error}") from error
     network.config.use_cache = False
     loaded: nn.Module = network.to(device()).eval().requires_grad_(False)
+    rotary_lengths.make_per_sequence(loaded)
     return loaded
 
 
 def context_length(folder: Path) -> int:
     """Most tokens the model in `folder` attends to."""
     config = AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config()
-    return int(config.max_position_embeddings)
+    return int(config.max_position_embeddings * rotary_lengths.stretched(config))
 
 
 def logits(network: nn.Module, ids_1T: Tensor, positions_1T: Tensor, layout: Layout, *, at_N: Tensor) -> Tensor:
