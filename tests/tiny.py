@@ -35,7 +35,7 @@ _READ_BY_THE_TOKENIZER = [
     "User: summarize the dialogue. Bot: they meet at noon.",
 ]
 
-_SIZES: dict[str, Any] = {
+SIZES: dict[str, Any] = {
     "vocab_size": VOCAB_SIZE,
     "hidden_size": 64,
     "intermediate_size": 128,
@@ -60,15 +60,27 @@ _LLAMA3_ROPE = {
     "original_max_position_embeddings": 64,
 }
 
+# Rotations that depend on how long a sequence is: another set of factors, or another base for every length.
+SHORT_CONTEXT = 24
+LONGROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 10000.0,
+    "short_factor": [1.0 + 0.05 * i for i in range(8)],
+    "long_factor": [2.0 + 0.7 * i for i in range(8)],
+    "factor": CONTEXT_LENGTH / SHORT_CONTEXT,
+    "original_max_position_embeddings": SHORT_CONTEXT,
+}
+DYNAMIC_ROPE = {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 8.0}
+
 
 def _gpt_neox() -> Any:
-    sizes = {name: value for name, value in _SIZES.items() if name != "num_key_value_heads"}
+    sizes = {name: value for name, value in SIZES.items() if name != "num_key_value_heads"}
     return transformers.GPTNeoXConfig(**sizes)
 
 
 def _gpt2() -> Any:
     ids = {
-        name: _SIZES[name]
+        name: SIZES[name]
         for name in ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id", "initializer_range")
     }
     dropout = {"attn_pdrop": 0.0, "resid_pdrop": 0.0, "embd_pdrop": 0.0}
@@ -76,16 +88,22 @@ def _gpt2() -> Any:
 
 
 ARCHITECTURES: dict[str, Callable[[], Any]] = {
-    "llama": lambda: transformers.LlamaConfig(**_SIZES),
-    "llama3": lambda: transformers.LlamaConfig(**_SIZES, rope_parameters=_LLAMA3_ROPE, tie_word_embeddings=True),
-    "mistral": lambda: transformers.MistralConfig(**_SIZES, sliding_window=16),
-    "qwen2": lambda: transformers.Qwen2Config(**_SIZES),
-    "qwen3": lambda: transformers.Qwen3Config(**_SIZES, head_dim=16),
-    "gemma2": lambda: transformers.Gemma2Config(**_SIZES, head_dim=16, sliding_window=16),
-    "gemma3": lambda: transformers.Gemma3TextConfig(**_SIZES, head_dim=16, sliding_window=16),
-    "phi3": lambda: transformers.Phi3Config(**_SIZES),
-    "smollm3": lambda: transformers.SmolLM3Config(**_SIZES),
-    "olmo2": lambda: transformers.Olmo2Config(**_SIZES),
+    "llama": lambda: transformers.LlamaConfig(**SIZES),
+    "llama3": lambda: transformers.LlamaConfig(**SIZES, rope_parameters=_LLAMA3_ROPE, tie_word_embeddings=True),
+    "mistral": lambda: transformers.MistralConfig(**SIZES, sliding_window=16),
+    "qwen2": lambda: transformers.Qwen2Config(**SIZES),
+    "qwen3": lambda: transformers.Qwen3Config(**SIZES, head_dim=16),
+    "gemma2": lambda: transformers.Gemma2Config(**SIZES, head_dim=16, sliding_window=16),
+    "gemma3": lambda: transformers.Gemma3TextConfig(**SIZES, head_dim=16, sliding_window=16),
+    "phi3": lambda: transformers.Phi3Config(**SIZES),
+    "phi3_longrope": lambda: transformers.Phi3Config(
+        **SIZES, rope_parameters=dict(LONGROPE), original_max_position_embeddings=SHORT_CONTEXT
+    ),
+    "llama_dynamic": lambda: transformers.LlamaConfig(
+        **SIZES | {"max_position_embeddings": SHORT_CONTEXT}, rope_parameters=dict(DYNAMIC_ROPE)
+    ),
+    "smollm3": lambda: transformers.SmolLM3Config(**SIZES),
+    "olmo2": lambda: transformers.Olmo2Config(**SIZES),
     "gpt_neox": _gpt_neox,
     "gpt2": _gpt2,
 }

@@ -18,6 +18,7 @@ from transformers import PreTrainedConfig
 
 from outcrop.inference.kv_cache import SHORTEST_ROW
 from outcrop.inference.scheduler import Live, Turn
+from outcrop.network import rotary_lengths
 from outcrop.network.adapters import Routing, Span
 from outcrop.network.load import accepts, device
 
@@ -48,7 +49,8 @@ class AloneForward:
         # By weak reference: what a request remembers goes when the scheduler forgets the request.
         self._remembered: WeakKeyDictionary[Live, Remembered] = WeakKeyDictionary()
         self._routing.spans = []
-        self.caches = self._try_cache()
+        # Keys that were remembered while the sequence was short have other angles than it needs once it is long.
+        self.caches = not rotary_lengths.depends(network) and self._try_cache()
         if not self.caches:
             _log.warning("this kind of network is decoded without a cache, each token after reading all before it")
 

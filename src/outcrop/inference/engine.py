@@ -25,6 +25,7 @@ from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network import adapter_files, adapters
 from outcrop.network.adapters import Span
 from outcrop.network.load import context_length, load_base
+from outcrop.network.rotary_lengths import angles_of
 from outcrop.network.way import Way
 
 
@@ -57,7 +58,7 @@ class Engine:
         self._routing = adapters.hold_adapters(self._network)
         self._vocab_size = int(self._network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
         self._forward, self._cache = self._together(cache_bytes) if way is Way.PACKED else self._apart(cache_bytes)
-        self._scheduler = Scheduler(self._cache, limits or Limits())
+        self._scheduler = Scheduler(self._cache, limits or Limits(), angles_of(self._network))
         self._versions: dict[str, str] = {}  # adapter name -> the key under which its layers hold it now
         self._held: set[str] = set()
         self._num_loaded = 0

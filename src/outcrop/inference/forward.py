@@ -10,6 +10,7 @@ from outcrop.inference.kv_cache import Measures
 from outcrop.inference.scheduler import Turn
 from outcrop.inference.step_layout import Piece, StepLayout
 from outcrop.inference.traced import Stack, record, stack
+from outcrop.network import rotary_lengths
 from outcrop.network.adapters import Routing, Span
 from outcrop.network.load import logits
 
@@ -24,10 +25,11 @@ class Forward:
         on_cpu = self._device.type == "cpu"
         self._traced = record(network, routing, measures.layers, measures.windows) if on_cpu else None
         self._stack: Stack | None = None
+        self._angles = rotary_lengths.angles_of(network)
 
     def __call__(self, turns: Sequence[Turn]) -> Tensor:
         """Logits after each turn that samples; when none does, some logits that mean nothing."""
-        if self._traced is None or not _is_usual(turns):
+        if self._traced is None or not _is_usual(turns) or not self._has_usual_angles(turns):
             return self._by_network(turns)
         chosen = [turn.live.request.adapter for turn in turns]
         stacked = self._stacked(chosen)
@@ -37,7 +39,8 @@ class Forward:
         return self._traced.logits(turns[0].live.slot.shelf, ids, stacked, chosen)
 
     def _by_network(self, turns: Sequence[Turn]) -> Tensor:
-        layout = StepLayout([Piece(turn.live.slot, turn.num_tokens) for turn in turns], self._device)
+        pieces = [Piece(turn.live.slot, turn.num_tokens, len(turn.live.ids)) for turn in turns]
+        layout = StepLayout(pieces, self._device)
         ids: list[int] = []
         positions: list[int] = []
         last: list[int] = []
@@ -51,6 +54,10 @@ class Forward:
         self._routing.spans = _spans(turns)
         at_N = torch.tensor(last or [len(ids) - 1], device=self._device)
         return logits(self._network, row_2T[:1], row_2T[1:], layout, at_N=at_N)
+
+    def _has_usual_angles(self, turns: Sequence[Turn]) -> bool:
+        """Whether all sequences are as short as those the recording was made with, where their angles depend on it."""
+        return all(self._angles.usual(len(turn.live.ids)) for turn in turns)
 
     def _stacked(self, chosen: Sequence[str | None]) -> Stack | None:
         """The adapters of this step, stacked; mostly they are those of the step before."""

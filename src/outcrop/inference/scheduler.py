@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from outcrop.inference.kv_cache import KVCache, Slot
 from outcrop.inference.request import LENGTH, STOP, Request
+from outcrop.network.rotary_lengths import Angles
 
 
 @dataclass(kw_only=True, eq=False)
@@ -23,6 +24,8 @@ class Live:
     generator: random.Random
     ids: list[int]
     "The prompt and what was generated; the first `slot.length` of them are in the cache."
+    angles: tuple[int, ...] = ()
+    "What the rotary positions of the remembered keys were computed for; see `Angles.alike`."
 
     @property
     def num_generated(self) -> int:
@@ -34,7 +37,14 @@ class Live:
 
     @property
     def decodes(self) -> bool:
-        return self.num_generated > 0
+        """Whether it reads its newest token alone; else its prompt, or all of it once more."""
+        return self.num_generated > 0 and self.num_unread == 1
+
+    def turn_to(self, angles: tuple[int, ...]) -> None:
+        """Read everything again where the remembered keys were computed with other angles than the sequence has now."""
+        if angles != self.angles:
+            self.slot.length = 0
+            self.angles = angles
 
     def append(self, token: int) -> str | None:
         """Take the sampled token; the reason when it was the last."""
@@ -71,9 +81,10 @@ class Limits:
 class Scheduler:
     """The waiting and the living."""
 
-    def __init__(self, cache: KVCache, limits: Limits) -> None:
+    def __init__(self, cache: KVCache, limits: Limits, angles: Angles | None = None) -> None:
         self._cache = cache
         self._limits = limits
+        self._angles = angles or Angles()
         self.waiting: deque[Request] = deque()
         self.live: list[Live] = []
 
@@ -86,6 +97,8 @@ class Scheduler:
 
     def plan(self) -> list[Turn]:
         """The next step: one token of each that decodes, then prompts in the order they came."""
+        for live in self.live:
+            live.turn_to(self._angles.alike(len(live.ids)))
         turns = [Turn(live, 1) for live in self.live if live.decodes]
         room = self._limits.prompt_tokens_beside_decoding if turns else self._limits.prompt_tokens_alone
         for live in (live for live in self.live if not live.decodes):
@@ -119,7 +132,8 @@ class Scheduler:
             return None
         self.waiting.popleft()
         generator = random.Random(request.sampling.seed)
-        live = Live(request=request, slot=slot, generator=generator, ids=list(request.prompt_ids))
+        ids = list(request.prompt_ids)
+        live = Live(request=request, slot=slot, generator=generator, ids=ids, angles=self._angles.alike(len(ids)))
         self.live.append(live)
         return live
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from outcrop.inference.kv_cache import Shelf, Slot
-from outcrop.network.attention import Scoring, attend_causal
+from outcrop.network.attention import Lying, Scoring, attend_causal
 
 
 class Piece(NamedTuple):
@@ -23,6 +23,8 @@ class Piece(NamedTuple):
 
     slot: Slot
     num_tokens: int
+    length: int
+    "Tokens of the whole sequence, as far as it is known: a part of a prompt is read as part of all of it."
 
 
 class _Write(NamedTuple):
@@ -70,6 +72,9 @@ class StepLayout:
     def __init__(self, pieces: Sequence[Piece], device: torch.device) -> None:
         self._device = device
         starts = _starts(pieces)
+        self._lying = [
+            Lying(start, start + piece.num_tokens, piece.length) for piece, start in zip(pieces, starts, strict=True)
+        ]
         shelves = list(dict.fromkeys(piece.slot.shelf for piece in pieces))
         self._writes = [self._write(shelf, pieces, starts, alone=len(shelves) == 1) for shelf in shelves]
         self._chunks = [
@@ -82,6 +87,9 @@ class StepLayout:
         only = self._decodings[0] if len(self._decodings) == 1 and not self._chunks else None
         self._in_row_order = only is not None and only.tokens.tolist() == list(range(len(pieces)))
         self._masks: dict[tuple[int, int | None], Tensor | None] = {}
+
+    def lying(self) -> Sequence[Lying]:
+        return self._lying
 
     def attend(self, layer: int, q_HTD: Tensor, k_KTD: Tensor, v_KTD: Tensor, scoring: Scoring) -> Tensor:
         k_TKD, v_TKD = k_KTD.transpose(0, 1), v_KTD.transpose(0, 1)

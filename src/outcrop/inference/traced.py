@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from outcrop.inference.kv_cache import LayerShape, Shelf
 from outcrop.inference.step_layout import Piece, StepLayout, decode, decoding_mask
-from outcrop.network import adapters, load
+from outcrop.network import adapters, load, rotary_lengths
 from outcrop.network.adapters import AdapterLinear, Routing
-from outcrop.network.attention import Scoring
+from outcrop.network.attention import Lying, Scoring
 from outcrop.network.lora import LowRank
 
 jit: Any = torch.jit  # untyped
@@ -90,6 +90,9 @@ class _RecordedLayout:
         self._inputs = inputs
         self._windows = list(windows)
 
+    def lying(self) -> Sequence[Lying]:
+        return []  # sequences long enough for other rotary positions are not replayed
+
     def attend(self, layer: int, q_HTD: Tensor, k_KTD: Tensor, v_KTD: Tensor, scoring: Scoring) -> Tensor:
         _, places, masks, keys, values = self._inputs
         keys[layer].flatten(0, 1).index_copy_(0, places, k_KTD.transpose(0, 1))
@@ -119,7 +122,7 @@ class TracedDecoding:
     def __init__(self, network: nn.Module, layers: Sequence[LayerShape], windows: Sequence[int | None]) -> None:
         self._windows = list(dict.fromkeys(windows))
         step = _Step(network, self._windows)
-        some = _example(layers, num_rows=3)
+        some = _example(network, layers, num_rows=3)
         plain = self._inputs(some, [(5, 0)] * 3)
         no_adapter = [torch.zeros(3, 1), *_empty_stack(network)]
         with warnings.catch_warnings():
@@ -168,11 +171,11 @@ def _difference(
     network: nn.Module, traced: TracedDecoding, layers: Sequence[LayerShape], num_rows: int, first: int
 ) -> float:
     """How far the recording is from the network itself on some step, whose ids begin with `first`."""
-    ours, theirs = _example(layers, num_rows), _example(layers, num_rows)
+    ours, theirs = (_example(network, layers, num_rows) for _ in range(2))
     num_ids = network.get_input_embeddings().weight.shape[0]  # type: ignore[operator, union-attr]
     # Far apart, so that a network with experts sends them to others than those it was recorded with.
     ids = [((first + 101 * row) % num_ids, slot.length) for row, slot in enumerate(ours.slots)]
-    layout = StepLayout([Piece(slot, 1) for slot in theirs.slots], torch.device("cpu"))
+    layout = StepLayout([Piece(slot, 1, slot.length + 1) for slot in theirs.slots], torch.device("cpu"))
     row_2M = torch.tensor(ids).t().contiguous()
     expected = load.logits(network, row_2M[:1], row_2M[1:], layout, at_N=torch.arange(num_rows))
     found = traced.logits(ours, ids, None, [])
@@ -180,16 +183,18 @@ def _difference(
     return max(float((a - b).abs().max()) for a, b in pairs)
 
 
-def _example(layers: Sequence[LayerShape], num_rows: int) -> Shelf:
-    """A small shelf full of sequences of several lengths, always the same."""
+def _example(network: nn.Module, layers: Sequence[LayerShape], num_rows: int) -> Shelf:
+    """A small shelf full of sequences of several lengths, always the same; none with other than the usual angles."""
     generator = torch.Generator().manual_seed(num_rows)
     shelf = Shelf(40, layers, torch.empty(0))
     shelf.resize(num_rows)
     for stored in (shelf.k_RSKD, shelf.v_RSKD):
         for x_RSKD in stored:
             x_RSKD.copy_(torch.randn(x_RSKD.shape, generator=generator))
+    angles = rotary_lengths.angles_of(network)
     for row in range(num_rows):
-        shelf.take().length = 3 + 8 * row % 37
+        length = 3 + 8 * row % 37
+        shelf.take().length = length if angles.usual(length + 1) else row % 3
     return shelf
 
 

@@ -7,9 +7,10 @@ where its remembered keys and values are. No padding, no mask over the row, and 
 Shapes: B = 1 row, H query heads, K key/value heads, T tokens of the row, S remembered plus new tokens, D head width.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -33,8 +34,21 @@ class Scoring:
     "Scores are squashed to ± this value; None leaves them."
 
 
+class Lying(NamedTuple):
+    """Where the tokens of one sequence lie in the row."""
+
+    start: int
+    end: int
+    length: int
+    "Tokens of the whole sequence, of which the row may have the last few only, or the next few."
+
+
 class Layout(Protocol):
     """Where the sequences of the row lie. Passed to the network as the keyword `layout`."""
+
+    def lying(self) -> Sequence[Lying]:
+        """Every sequence of the row, in its order; none where all of them are known to be short."""
+        ...
 
     def attend(self, layer: int, q_HTD: Tensor, k_KTD: Tensor, v_KTD: Tensor, scoring: Scoring) -> Tensor:
         """The attention output o_HTD of one layer."""
@@ -61,6 +75,10 @@ class Packed:
         found = (attend_causal(q, k, v, scoring) for q, k, v in zip(*parts, strict=True))
         # Token by token, as the kernel leaves them and the next layer reads them; else they would be copied once more.
         return torch.cat([o_HTD.transpose(0, 1) for o_HTD in found]).transpose(0, 1)
+
+    def lying(self) -> Sequence[Lying]:
+        ends = list(itertools.accumulate(self.lengths))
+        return [Lying(end - length, end, length) for end, length in zip(ends, self.lengths, strict=True)]
 
     def positions(self) -> Tensor:
         """Position ids of the row, p_1T: every record counts from 0."""

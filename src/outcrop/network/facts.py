@@ -68,8 +68,18 @@ class Facts:
 
     @property
     def context(self) -> int:
-        """Most tokens the network attends to."""
-        return self._demand("context length", _CONTEXT)
+        """Most tokens the network attends to; with dynamic NTK scaling that is a multiple of what is named."""
+        return int(self._demand("context length", _CONTEXT) * self._stretch)
+
+    @property
+    def _stretch(self) -> float:
+        kind = str(self._rope.get("rope_type", self._rope.get("type")))
+        return float(self._rope.get("factor", 1.0)) if "dynamic" in kind else 1.0
+
+    @property
+    def _rope(self) -> Mapping[str, Any]:
+        rope = self.named.get("rope_parameters") or self.named.get("rope_scaling")
+        return rope if isinstance(rope, dict) else {}
 
     @property
     def has_context(self) -> bool:
@@ -80,9 +90,7 @@ class Facts:
     def windows(self) -> list[int]:
         """Lengths beyond which some layer sees otherwise, as far as they are named."""
         found = [self.named.get(name) for name in _WINDOW]
-        rope = self.named.get("rope_parameters") or self.named.get("rope_scaling") or {}
-        beyond = rope.get("original_max_position_embeddings") if isinstance(rope, dict) else None
-        found += [beyond, self.named.get("original_max_position_embeddings")]
+        found += [place.get("original_max_position_embeddings") for place in (self._rope, self.named)]
         return sorted({number for number in found if isinstance(number, int) and number > 0})
 
     def _demand(self, what: str, names: tuple[str, ...]) -> int:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from outcrop.errors import Invalid
-from outcrop.network import facts
+from outcrop.network import facts, rotary_lengths
 from outcrop.network.attention import IMPLEMENTATION, Layout, Packed
 from outcrop.network.way import Way
 
@@ -57,6 +57,8 @@ def load_base(folder: Path, *, trainable: bool = False, way: Way = Way.PACKED) -
             f"{type(network).__name__} would begin with random numbers there. Save the whole model, then register it."
         )
     network.to(device()).eval().requires_grad_(False)
+    if way is Way.PACKED:
+        rotary_lengths.make_per_sequence(network)
     return prepared(network, way)
 
 
