@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
 .PHONY: quickstart test lint soak results bench-door bench-train bench-train-gpu bench-estimates bench-defaults \
-	bench-methods install install-test clients clean
+	bench-methods bench-rates install install-test clients clean
 
 quickstart: install
 	@QUICKSTART_STARTED=$$(date +%s.%N) $(BIN)/outcrop run --home $(QUICKSTART_HOME) -- \
@@ -54,6 +54,9 @@ bench-defaults: install-test
 
 bench-methods: install-test
 	$(BIN)/python -m bench.methods $(OUTCROP_TEST_DATA)
+
+bench-rates: install-test
+	$(BIN)/python -m bench.rates $(OUTCROP_TEST_DATA)
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test

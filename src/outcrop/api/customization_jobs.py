@@ -5,7 +5,7 @@ from typing import Any
 from outcrop.api.call import Answered, Call, Derived, Handler, quick
 from outcrop.api.listing import moment, page
 from outcrop.api.platform import Platform
-from outcrop.customization import request
+from outcrop.customization import hyperparameters, request
 from outcrop.jobs import jobs
 from outcrop.jobs.states import JobStatus
 from outcrop.store.resources import Resource
@@ -15,7 +15,6 @@ _ECHOED = (
     "roleArn",
     "failureMessage",
     "baseModelArn",
-    "hyperParameters",
     "trainingDataConfig",
     "validationDataConfig",
     "outputDataConfig",
@@ -49,6 +48,7 @@ def _job(job: Resource) -> dict[str, Any]:
         "lastModifiedTime": job.updated,
         "endTime": moment(document.get("endTime")),
         "outputModelArn": _output_model(job),
+        "hyperParameters": hyperparameters.shown(document),
         **{member: document[member] for member in _ECHOED if member in document},
     }
 

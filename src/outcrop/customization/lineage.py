@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from outcrop.catalog.base_model import BaseModel, Customization
+from outcrop.customization.verdict import Verdict
 from outcrop.datasets.preflight import Report
 from outcrop.store.resources import Resource
 from outcrop.tokens.prompt_format import PromptFormat
@@ -21,7 +22,7 @@ _VERSIONS = ("outcrop", "torch", "transformers", "tokenizers", "numpy")
 
 
 def of_job(
-    job: Resource, base: BaseModel, task: TrainingTask, result: TrainingResult, checked: Report
+    job: Resource, base: BaseModel, task: TrainingTask, result: TrainingResult, verdict: Verdict, checked: Report
 ) -> dict[str, Any]:
     """The lineage of what this job trained."""
     return {
@@ -45,6 +46,7 @@ def of_job(
             "training_loss": result.training_loss,
             "validators": [asdict(validator) for validator in result.validators],
             "notes": list(result.notes),
+            **verdict.members,
         },
         "versions": {name: version(name) for name in _VERSIONS},
     }
