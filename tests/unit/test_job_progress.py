@@ -90,14 +90,17 @@ def test_the_events_of_a_job_tell_its_whole_course(house: JobHouse) -> None:
 def test_a_model_worse_than_its_base_is_said_wherever_one_looks(
     house: JobHouse, rate: str, how: str, mend: str
 ) -> None:
-    name = f"worse-{rate.replace('.', '-')}"
-    job = house.create(name, more={"outcrop.learningRate": rate, "outcrop.evaluateEverySteps": "99"})
+    # Given a model that has learned something, and a job on it that ruins it, or changes nothing
+    before, name = f"before-{how.split()[0]}", f"after-{how.split()[0]}"
+    house.work(house.create(before, more={"epochCount": "10", "learningRate": "0.01"}))
+    base = house.context.models.find("us-east-1", before).arn
+    job = house.create(name, base=base, more={"outcrop.learningRate": rate, "outcrop.evaluateEverySteps": "99"})
     house.work(job)
     row, model = house.context.jobs.get(job), house.context.models.find("us-east-1", name)
     sentence = row.document["failureMessage"]
     assert row.status == "Completed"
     assert sentence.startswith(
-        f"The job completed, but its custom model is {how} the base model on the validation data ("
+        f"The job completed, but its custom model is {how} the custom model before on the validation data ("
     )
     assert mend in sentence
     assert model.document["failureMessage"] == sentence
