@@ -35,7 +35,7 @@ from outcrop.training.divergence import DivergedError
 from outcrop.training.examples import read_examples
 from outcrop.training.loss import ADAPTER, nll_of
 from outcrop.training.metrics import Hooks, TrainingResult
-from outcrop.training.task import TrainingTask
+from outcrop.training.task import TrainingHyper, TrainingTask
 
 BASE = "outcrop.starter-v1"
 
@@ -46,6 +46,8 @@ class Stage:
 
     customization: Customization
     hyper: Mapping[str, str]
+    family: str = "outcrop"
+    "Whose names and ranges the hyperparameters have."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +62,8 @@ class Trial:
 
     def key(self, records: Records) -> str:
         """Equal for trials that learn the same from the same records and are measured on the same."""
-        understood = [str(_resolved(stage, self.seed, parent=None).hyper) for stage in self.stages]  # with all defaults
-        told = json.dumps([self.task, [stage.customization for stage in self.stages], understood, records.digest()])
+        hypers = [str(understood(stage, self.seed)) for stage in self.stages]  # with all defaults
+        told = json.dumps([self.task, [stage.customization for stage in self.stages], hypers, records.digest()])
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
@@ -83,7 +85,7 @@ class Outcome:
     "Of the last stage: steps after which the weights stood that were kept."
     base_loss: float
     validation_loss: float
-    "The lowest of the last stage, nats per supervised token; infinite when it diverged."
+    "Of the weights that the last stage kept, nats per supervised token; infinite when it diverged."
     seconds: float
     "By the wall, since the program last took the trial up."
     test: list[Scored]
@@ -147,7 +149,7 @@ def run(trial: Trial, records: Records, folder: Path, *, with_test: bool) -> Out
         steps=result.steps if result else 0,
         best_step=result.best_step if result else 0,
         base_loss=losses[0],
-        validation_loss=min(losses),
+        validation_loss=min(losses[1:] or losses),
         seconds=round(time.perf_counter() - started, 1),
         test=score(model, records.test) if with_test and result else [],
     )
@@ -177,11 +179,16 @@ def _train(
     return task.output_dir, train(task, Hooks())
 
 
+def understood(stage: Stage, seed: int = 0) -> TrainingHyper:
+    """What a job makes of the stage's hyperparameters, where no custom model is trained further."""
+    return _resolved(stage, seed, parent=None).hyper
+
+
 def _resolved(stage: Stage, seed: int, *, parent: Method | None) -> Resolved:
-    base = starter()
-    assert base.learning_rate is not None
-    values = hyperparameters.filled(base.hyperparameters, {**stage.hyper, "outcrop.seed": str(seed)})
-    return hyperparameters.resolve(base.hyperparameters, values, recommended_rate=base.learning_rate, parent=parent)
+    rate = starter().learning_rate
+    assert rate is not None
+    values = hyperparameters.filled(stage.family, {**stage.hyper, "outcrop.seed": str(seed)})
+    return hyperparameters.resolve(stage.family, values, recommended_rate=rate, parent=parent)
 
 
 def score(model: Path | None, test: Path) -> list[Scored]:

@@ -114,6 +114,7 @@ def test_the_job_completes_with_everything_bedrock_shows(clients: dict[str, Any]
     assert job["roleArn"] == role
     assert job["baseModelArn"] == f"arn:aws:bedrock:us-east-1::foundation-model/{BASE}"
     assert job["hyperParameters"]["learningRate"] == "0.00001"
+    assert 0 < float(job["hyperParameters"]["outcrop.learningRate"]) < 0.003  # what it was read as, for batches of 8
     assert {details["status"] for details in job["statusDetails"].values()} == {"Completed"}
     assert job["trainingMetrics"]["trainingLoss"] > 0
     assert len(job["validationMetrics"]) == 1

@@ -174,7 +174,7 @@ def test_a_step_learns_from_each_record_as_if_alone(architecture: str, threads: 
 def test_dynamic_scaling_makes_room_for_longer_texts(tmp_path: Path) -> None:
     folder = tiny_model(tmp_path, "llama_dynamic")
     config = json.loads((folder / "config.json").read_text())
-    assert load.context_length(folder) == fetching._context_length(folder, config) == 8 * SHORT_CONTEXT
+    assert load.context_length(folder) == facts.read(folder).context == 8 * SHORT_CONTEXT
     assert load.context_length(tiny_model(tmp_path / "other", "phi3_longrope")) == CONTEXT_LENGTH
 
 

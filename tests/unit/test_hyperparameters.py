@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from outcrop.customization.hyperparameters import filled, read_family, resolve
+from outcrop.customization import rates
+from outcrop.customization.hyperparameters import USED, filled, read_family, resolve, shown, used
 from outcrop.errors import Invalid
 from outcrop.network import headers
 from outcrop.network.method import DEFAULT, OFT, Full, LoRA, Method
@@ -69,12 +72,57 @@ def test_all_mistakes_are_told_together() -> None:
     assert "batchSize: 0" in refused.value.message
 
 
-def test_a_rate_of_a_closed_model_is_read_relative_to_its_default() -> None:
-    resolved = resolve("titan-text", filled("titan-text", {"learningRate": "0.00002"}), recommended_rate=0.002)
-    assert resolved.hyper.learning_rate == pytest.approx(0.004)
-    assert resolved.notes == (
-        "learningRate 0.00002 is 2 x this family's default: 0.004, as what suits lora on this network",
-    )
+@pytest.mark.parametrize(
+    ("family", "given", "rate", "note"),
+    [
+        # As many as the recommended rate is for, and as usual a rate.
+        ("titan-text", {"batchSize": "16"}, 0.002, "learningRate 0.00001 is 1 x this family's default: 0.002, where 0.002 is what suits lora on this network in batches of 16"),
+        ("titan-text", {"batchSize": "16", "learningRate": "0.00004"}, 0.004, "learningRate 0.00004 is 4 x this family's default, read as 2 x: 0.004, where 0.002 is what suits lora on this network in batches of 16"),
+        # The rates of public notebooks: single records, and any multiple.
+        ("titan-text", {"learningRate": "0.05"}, 0.001, "learningRate 0.05 is 5000 x this family's default, read as 2 x: 0.001, where 0.0005 is what suits lora on this network in batches of 1"),
+        ("nova", {"learningRate": "0.00005"}, 0.001, "learningRate 0.00005 is 5 x this family's default, read as 2 x: 0.001, where 0.0005 is what suits lora on this network in batches of 1"),
+        ("llama", {"learningRate": "0.000025"}, 0.00025, "learningRate 0.000025 is 0.25 x this family's default, read as 0.5 x: 0.00025, where 0.0005 is what suits lora on this network in batches of 1"),
+        ("nova", {"learningRate": "0.0000001"}, 0.00005, "learningRate 0.0000001 is 0.01 x this family's default, read as 0.1 x: 5e-05, where 0.0005 is what suits lora on this network in batches of 1; so low a rate learns little in few steps, and outcrop.learningRate takes a rate as it is"),
+        ("titan-text", {"learningRate": "0"}, 0.0, "the learning rate is 0: nothing will be learned"),
+        ("cohere", {"batchSize": "8"}, 0.00141421, "learningRate 0.00001 is 1 x this family's default: 0.00141421, where 0.00141421 is what suits lora on this network in batches of 8"),
+        ("cohere", {"batchSize": "32"}, 0.002, "learningRate 0.00001 is 1 x this family's default: 0.002, where 0.002 is what suits lora on this network in batches of 32"),
+        ("claude", {"batchSize": "4", "learningRateMultiplier": "2"}, 0.002, "learningRateMultiplier 2 x 0.001, what suits lora on this network in batches of 4"),
+        ("outcrop", {"batchSize": "1"}, 0.0005, "learningRate 0.0005, what suits lora on this network in batches of 1"),
+        ("outcrop", {"outcrop.method": "full"}, 0.0006, "learningRate 0.0006, what suits full on this network in batches of 16"),
+        ("llama", {"outcrop.batchSize": "16"}, 0.002, "learningRate 0.0001 is 1 x this family's default: 0.002, where 0.002 is what suits lora on this network in batches of 16"),
+    ],
+)  # fmt: skip
+def test_a_rate_is_read_by_family_and_batch(family: str, given: dict[str, str], rate: float, note: str) -> None:
+    resolved = resolve(family, filled(family, given), recommended_rate=0.002)
+    assert (resolved.hyper.learning_rate, resolved.notes[-1]) == (rate, note)
+
+
+@given(times=st.lists(st.floats(1e-9, 1e9), min_size=2, max_size=2), batch_size=st.integers(1, 4096))
+def test_more_is_never_less_and_stays_within_bounds(times: list[float], batch_size: int) -> None:
+    little, much = (rates.bent(each) for each in sorted(times))
+    assert rates.LEAST <= little <= much <= rates.MOST
+    assert rates.for_batch(0.003, 1) <= rates.for_batch(0.003, batch_size) <= 0.003
+
+
+@pytest.mark.parametrize(
+    ("family", "given", "told"),
+    [
+        ("titan-text", {"learningRate": "0.00005"}, {"outcrop.learningRate": "0.001", "outcrop.method": "lora", "outcrop.rank": "16", "outcrop.alpha": "32"}),
+        ("nova", {"learningRate": "0.0000001"}, {"outcrop.learningRate": "0.00005", "outcrop.method": "lora", "outcrop.rank": "16", "outcrop.alpha": "32"}),
+        ("outcrop", {"outcrop.learningRate": "0.0123", "outcrop.method": "full"}, {}),
+        ("outcrop", {"outcrop.method": "oft"}, {"outcrop.learningRate": "0.002", "outcrop.blockSize": "32"}),
+        ("claude", {"outcrop.method": "recommended", "outcrop.rank": "4"}, {"outcrop.learningRate": "0.002", "outcrop.method": "lora", "outcrop.alpha": "8"}),
+    ],
+)  # fmt: skip
+def test_what_is_used_is_told_beside_what_was_asked_and_makes_the_same_run(
+    family: str, given: dict[str, str], told: dict[str, str]
+) -> None:
+    values = filled(family, given)
+    resolved = resolve(family, values, recommended_rate=0.002)
+    found = shown({"hyperParameters": values, USED: used(values, resolved.hyper)})
+    assert found == {**values, **told}
+    again = resolve(family, filled(family, found), recommended_rate=0.7)
+    assert again.hyper == resolved.hyper
 
 
 def test_a_rate_of_an_open_model_means_what_it_says() -> None:
@@ -83,7 +131,9 @@ def test_a_rate_of_an_open_model_means_what_it_says() -> None:
 
 
 def test_claudes_multiplier_multiplies_the_recommended_rate() -> None:
-    hyper = resolve("claude", filled("claude", {"learningRateMultiplier": "0.5"}), recommended_rate=0.002).hyper
+    hyper = resolve(
+        "claude", filled("claude", {"learningRateMultiplier": "0.5"}), recommended_rate=0.002
+    ).hyper  # by 32
     assert hyper.learning_rate == 0.001
     assert (hyper.patience, hyper.threshold) == (2, 0.001)
 

@@ -9,13 +9,18 @@ from typing import Any
 import psutil
 import pytest
 
-from outcrop.customization import progress, run
+from outcrop.customization import hyperparameters, progress, run
 from outcrop.errors import Refusal
 from tests.installed import with_tiny_models
 from tests.job_house import BUCKET, JobHouse, Killed
 from tests.training_runs import RECORDS
 
 MEMBER = "outcrop.training.member"
+VALIDATION_METRICS = (
+    "validation_artifacts/validation_metrics.csv",
+    "validation_artifacts/post_fine_tuning_validation/validation_metrics.csv",
+    "validation_artifacts/post_fine_tuning_validation/validation/validation_metrics.csv",
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +49,7 @@ def test_everything_can_be_read_while_the_job_runs(house: JobHouse, at_once: Non
     def look(words: str) -> None:
         if words == "step 5":  # told before step 4 (from 0) is written
             steps = house.training_csv(job)["step_number"].tolist()
-            validation = house.output(job, "validation_artifacts/post_fine_tuning_validation/validation_metrics.csv")
+            (validation,) = {house.output(job, path) for path in VALIDATION_METRICS}
             assert validation.startswith(b"step_number,epoch_number,validation_loss,perplexity\n0,0,")
             seen.append((house.context.jobs.get(job).status, steps, [event["event"] for event in house.events(job)]))
 
@@ -73,6 +78,60 @@ def test_the_events_of_a_job_tell_its_whole_course(house: JobHouse) -> None:
     start = next(event for event in events if event["event"] == "start")
     assert start["parameters"] > start["trained_parameters"] > 0
     assert events[-1].items() >= {"status": "Completed", "steps": 6, "stopped_early": False}.items()
+
+
+@pytest.mark.parametrize(
+    ("rate", "how", "mend"),
+    [
+        ("0.9", "worse than", "The learning rate was 0.9 in batches of 4: try a lower one"),
+        ("0", "no better than", "The learning rate was 0; choose another one."),
+    ],
+)
+def test_a_model_worse_than_its_base_is_said_wherever_one_looks(
+    house: JobHouse, rate: str, how: str, mend: str
+) -> None:
+    # Given a model that has learned something, and a job on it that ruins it, or changes nothing
+    before, name = f"before-{how.split()[0]}", f"after-{how.split()[0]}"
+    house.work(house.create(before, more={"epochCount": "10", "learningRate": "0.01"}))
+    base = house.context.models.find("us-east-1", before).arn
+    job = house.create(name, base=base, more={"outcrop.learningRate": rate, "outcrop.evaluateEverySteps": "99"})
+    house.work(job)
+    row, model = house.context.jobs.get(job), house.context.models.find("us-east-1", name)
+    sentence = row.document["failureMessage"]
+    assert row.status == "Completed"
+    assert sentence.startswith(
+        f"The job completed, but its custom model is {how} the custom model before on the validation data ("
+    )
+    assert mend in sentence
+    assert model.document["failureMessage"] == sentence
+    assert [event["note"] for event in house.events(job) if event["event"] == "note"] == [sentence]
+    progress_told = json.loads(house.output(job, "training_artifacts/progress.json"))
+    lineage = json.loads((house.context.models.folder(model.arn) / "lineage.json").read_text())
+    for told in (house.events(job)[-1], progress_told, lineage["result"]):
+        assert told.items() >= {"verdict": "worse", "verdict_note": sentence}.items()
+
+
+def test_what_could_not_be_compared_is_said(house: JobHouse) -> None:
+    job = house.create("alone", validate=False, more={"epochCount": "1"})
+    house.work(job)
+    last = house.events(job)[-1]
+    assert last["verdict"] == "not compared"
+    assert last["verdict_note"].startswith("Whether the custom model is better than the base model is not known")
+    assert "failureMessage" not in house.context.jobs.get(job).document
+
+
+def test_the_rate_that_is_used_is_told_once_the_job_is_planned(house: JobHouse) -> None:
+    job = house.create("planned", more={"learningRate": "recommended", "batchSize": "1", "epochCount": "1"})
+    row = house.context.jobs.get(job)
+    assert hyperparameters.shown(row.document)["learningRate"] == "recommended"
+    assert "outcrop.learningRate" not in hyperparameters.shown(row.document)
+    house.work(job)
+    planned = hyperparameters.shown(house.context.jobs.get(job).document)
+    model = hyperparameters.shown(house.context.models.find("us-east-1", "planned").document)
+    taken = max(event["learning_rate"] for event in house.events(job) if event["event"] == "step")
+    assert planned["learningRate"] == "recommended"
+    assert float(planned["outcrop.learningRate"]) == pytest.approx(taken, rel=0.2)
+    assert model == planned
 
 
 def test_what_a_killed_worker_told_is_not_lost(house: JobHouse, at_once: None) -> None:

@@ -9,7 +9,7 @@ from outcrop.api.listing import model_arn, page, summaries
 from outcrop.api.named import resource_of
 from outcrop.api.platform import Platform
 from outcrop.catalog import custom_models
-from outcrop.customization import imported
+from outcrop.customization import hyperparameters, imported
 from outcrop.errors import Conflict
 from outcrop.jobs import jobs
 from outcrop.jobs.states import RUNNING
@@ -20,12 +20,12 @@ _ECHOED = (
     "jobName",
     "baseModelArn",
     "customizationType",
-    "hyperParameters",
     "trainingDataConfig",
     "validationDataConfig",
     "outputDataConfig",
     "trainingMetrics",
     "validationMetrics",
+    "failureMessage",
 )
 
 
@@ -42,8 +42,15 @@ def get_custom_model(platform: Platform, call: Call) -> Answered:
         "modelName": model.name,
         "modelStatus": model.status,
         "creationTime": model.created,
+        **_hyperparameters(model),
         **{member: model.document[member] for member in _ECHOED if member in model.document},
     }
+
+
+def _hyperparameters(model: Resource) -> dict[str, Any]:
+    """None of a model that no job here has trained."""
+    known = "hyperParameters" in model.document
+    return {"hyperParameters": hyperparameters.shown(model.document)} if known else {}
 
 
 def list_custom_models(platform: Platform, call: Call) -> Answered:

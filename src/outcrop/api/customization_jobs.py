@@ -6,7 +6,7 @@ from outcrop.api.call import Answered, Call, Derived, Handler, quick
 from outcrop.api.listing import moment, page, summaries, told
 from outcrop.api.named import look, row_of
 from outcrop.api.platform import Platform
-from outcrop.customization import request
+from outcrop.customization import hyperparameters, request
 from outcrop.jobs import jobs
 from outcrop.jobs.states import JobStatus, Phase
 from outcrop.store.resources import Resource
@@ -17,7 +17,6 @@ _ECHOED = (
     "roleArn",
     "failureMessage",
     "baseModelArn",
-    "hyperParameters",
     "trainingDataConfig",
     "validationDataConfig",
     "outputDataConfig",
@@ -58,6 +57,7 @@ def _job(job: Resource) -> dict[str, Any]:
         "lastModifiedTime": job.updated,
         "endTime": moment(document.get("endTime")),
         "outputModelArn": _output_model(job),
+        "hyperParameters": hyperparameters.shown(document),
         **{member: document[member] for member in _ECHOED if member in document},
     }
 

@@ -7,7 +7,7 @@
     training_artifacts/events.jsonl                          everything that happened, one JSON object a line
     training_artifacts/tensorboard/events.out.tfevents.*     the same for TensorBoard, where it was asked for
     checkpoints/step-<steps>/                                the model on the way; see `checkpoints.py`
-    validation_artifacts/post_fine_tuning_validation/validation_metrics.csv
+    validation_artifacts/post_fine_tuning_validation/validation_metrics.csv, and the same file at two other places
     validation_artifacts/held_out.json                       base and custom model on every validator
 """
 
@@ -22,6 +22,12 @@ from outcrop.customization.data_access import DataAccess
 
 _TRAINING_HEADER = "step_number,epoch_number,training_loss,perplexity"
 _VALIDATION_HEADER = "step_number,epoch_number,validation_loss,perplexity"
+_VALIDATION_PATHS = (
+    "validation_artifacts/post_fine_tuning_validation/validation_metrics.csv",
+    # Where Bedrock has put it at other times, and programs look for it still.
+    "validation_artifacts/validation_metrics.csv",
+    "validation_artifacts/post_fine_tuning_validation/validation/validation_metrics.csv",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +59,9 @@ class Artifacts:
         self._put_csv("training_artifacts/step_wise_training_metrics.csv", _TRAINING_HEADER, rows)
 
     def write_validation(self, rows: Iterable[Row]) -> None:
-        path = "validation_artifacts/post_fine_tuning_validation/validation_metrics.csv"
-        self._put_csv(path, _VALIDATION_HEADER, rows)
+        kept = list(rows)
+        for path in _VALIDATION_PATHS:
+            self._put_csv(path, _VALIDATION_HEADER, kept)
 
     def write_progress(self, progress: dict[str, Any]) -> None:
         self.write_json("training_artifacts/progress.json", progress)

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from outcrop.catalog import base_model as catalog_entry
+from outcrop.customization import rates
 from outcrop.customization.methods import LEARNING_RATE_BESIDE_LORA, method_of
+from outcrop.customization.rates import Rate
 from outcrop.errors import Invalid
-from outcrop.network.method import Method
+from outcrop.network.method import OFT, LoRA, Method
 from outcrop.tokens.prompt_format import PROMPT, format_problem
 from outcrop.training.task import TrainingHyper, tokens_at_once
 
@@ -18,6 +20,9 @@ _FILE = Path(catalog_entry.__file__).parent / "hyperparameters.toml"
 RECOMMENDED = "recommended"
 
 RATE = "outcrop.learningRate"
+
+USED = "usedHyperParameters"
+"Member of a job's and a custom model's row: from `used`, once the job is planned."
 
 # Names of ours that say the same as a family's; given, they rule.
 _SAME = {
@@ -122,8 +127,8 @@ def of_pairs(given: Sequence[str]) -> dict[str, str]:
 def resolve(
     family: str, values: Mapping[str, str], *, recommended_rate: float, parent: Method | None = None
 ) -> Resolved:
-    """`values` (from `filled`) as one value. `recommended_rate` is what suits LoRA on the network to be trained;
-    `parent` is the method of the custom model that is trained further.
+    """`values` (from `filled`) as one value. `recommended_rate` is what suits LoRA on the network to be trained, in
+    batches of `rates.RECOMMENDED_FOR`; `parent` is the method of the custom model that is trained further.
 
     Raises Invalid for values that do not go with the method.
     """
@@ -131,11 +136,11 @@ def resolve(
     method = method_of(values, parent)
     text, overruled = _with_ours(values)
     text = {**{name: allowed.default for name, allowed in extra.items()}, **text}
-    rate, notes = _rate(family, text, recommended_rate * LEARNING_RATE_BESIDE_LORA[method.name], method)
+    rate = _rate(family, text, recommended_rate * LEARNING_RATE_BESIDE_LORA[method.name], method)
     hyper = TrainingHyper(
         epochs=int(text["epochCount"]),
         batch_size=int(text.get("batchSize", "1")),
-        learning_rate=rate,
+        learning_rate=rate.value,
         warmup_steps=int(text.get("learningRateWarmupSteps", "0")),
         schedule=text["outcrop.schedule"],  # type: ignore[arg-type]  # one of the words, checked by `filled`
         method=method,
@@ -150,7 +155,26 @@ def resolve(
         token_budget=_unless_recommended(text["outcrop.tokensPerRow"]) or tokens_at_once(method),
         gradient_checkpointing=text["outcrop.gradientCheckpointing"] == "true",
     )
-    return Resolved(hyper=hyper, notes=(*overruled, *notes))
+    return Resolved(hyper=hyper, notes=(*overruled, *((rate.note,) if rate.note else ())))
+
+
+def used(values: Mapping[str, str], hyper: TrainingHyper) -> dict[str, str]:
+    """What the run really has, by our names, where `values` (from `filled`) do not say it as it is.
+
+    Given with a new job, these values make the same run.
+    """
+    method = hyper.method
+    really = {RATE: rates.written(hyper.learning_rate), "outcrop.method": method.name}
+    if isinstance(method, LoRA):
+        really |= {"outcrop.rank": str(method.rank), "outcrop.alpha": rates.written(method.alpha)}
+    if isinstance(method, OFT):
+        really |= {"outcrop.blockSize": str(method.block_size)}
+    return {name: text for name, text in really.items() if values.get(name, RECOMMENDED) == RECOMMENDED}
+
+
+def shown(document: Mapping[str, Any]) -> dict[str, str]:
+    """The hyperparameters in a job's or a custom model's row: as given, and beside them what is used."""
+    return {**document["hyperParameters"], **document.get(USED, {})}
 
 
 def _with_ours(values: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -169,22 +193,19 @@ def _with_ours(values: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ..
     return text, tuple(notes)
 
 
-def _rate(family: str, text: Mapping[str, str], recommended: float, method: Method) -> tuple[float, tuple[str, ...]]:
-    suits = f"what suits {method.name} on this network"
+def _rate(family: str, text: Mapping[str, str], recommended: float, method: Method) -> Rate:
     if text[RATE] != RECOMMENDED:
-        return float(text[RATE]), ()
+        return rates.absolute(text[RATE])
+    batch_size = int(text.get("batchSize", "1"))
+    suits = rates.for_batch(recommended, batch_size)
+    what = f"what suits {method.name} on this network in batches of {batch_size}"
     if "learningRateMultiplier" in text:
-        multiplier = float(text["learningRateMultiplier"])
-        rate = multiplier * recommended
-        return rate, (f"learningRateMultiplier {text['learningRateMultiplier']} x {recommended:g}, {suits}",)
-    written = text["learningRate"]
-    if written == RECOMMENDED:
-        return recommended, (f"learningRate {recommended:g}, {suits}",)
+        return rates.multiplied(text["learningRateMultiplier"], suits, what)
+    if text["learningRate"] == RECOMMENDED:
+        return rates.recommended(suits, what)
     if not read_family(family).relative_rate:
-        return float(written), ()
-    times = float(written) / float(read_family(family).allowed["learningRate"].default)
-    rate = times * recommended
-    return rate, (f"learningRate {written} is {times:g} x this family's default: {rate:g}, as {suits}",)
+        return rates.absolute(text["learningRate"])
+    return rates.relative(text["learningRate"], read_family(family).allowed["learningRate"].default, suits, what)
 
 
 def _unless_recommended(text: str) -> int | None:

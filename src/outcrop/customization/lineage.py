@@ -11,6 +11,7 @@ from typing import Any
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.customization.prompting import format_of_model
+from outcrop.customization.verdict import Verdict
 from outcrop.datasets.preflight import Report
 from outcrop.store.resources import Resource
 from outcrop.training.metrics import TrainingResult
@@ -21,7 +22,7 @@ _VERSIONS = ("outcrop", "torch", "transformers", "tokenizers", "numpy")
 
 
 def of_job(
-    job: Resource, base: BaseModel, task: TrainingTask, result: TrainingResult, checked: Report
+    job: Resource, base: BaseModel, task: TrainingTask, result: TrainingResult, verdict: Verdict, checked: Report
 ) -> dict[str, Any]:
     """The lineage of what this job trained."""
     spoken = format_of_model(task)
@@ -47,6 +48,7 @@ def of_job(
             "training_loss": result.training_loss,
             "validators": [asdict(validator) for validator in result.validators],
             "notes": list(result.notes),
+            **verdict.members,
         },
         "versions": {name: version(name) for name in _VERSIONS},
     }

@@ -12,6 +12,7 @@ from outcrop.customization.artifacts import Artifacts, Row
 from outcrop.customization.events import Events
 from outcrop.customization.full_disk import is_full
 from outcrop.customization.tensorboard import EventFile
+from outcrop.customization.verdict import Outcome, Verdict
 from outcrop.training.metrics import (
     EvaluationMetrics,
     ModelCheckpoint,
@@ -90,8 +91,10 @@ class Journal:
             with _tolerating_a_full_disk():
                 self._write()
 
-    def finish(self, result: TrainingResult) -> None:
+    def finish(self, result: TrainingResult, verdict: Verdict) -> None:
         """The complete files, from the result itself."""
+        if verdict.outcome is Outcome.WORSE:
+            self.on_note(verdict.sentence)
         for step in result.step_metrics:
             self._steps[step.step] = _step_row(step)
         for evaluation in result.evaluations:
@@ -103,6 +106,7 @@ class Journal:
             "loss": last,
             "seconds_left": 0.0,
             "best_step": result.best_step,
+            **verdict.members,
         }
         self._artifacts.write_held_out(
             [{"file": v.name, "base": _score(v.base), "custom": _score(v.custom)} for v in result.validators]

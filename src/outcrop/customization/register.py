@@ -3,8 +3,10 @@
 from outcrop import arn
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.custom_models import kept
+from outcrop.customization import hyperparameters
 from outcrop.customization.context import Context
 from outcrop.customization.prompting import format_of_model
+from outcrop.customization.verdict import Verdict
 from outcrop.jobs.states import JobStatus
 from outcrop.store.resources import Resource
 from outcrop.training.metrics import TrainingResult
@@ -20,17 +22,20 @@ def register(
     parent: Resource | None,
     task: TrainingTask,
     result: TrainingResult,
+    verdict: Verdict,
 ) -> None:
     """The files of the model must be whole by now."""
     document = job.document
-    metrics = {
+    told = {
         "trainingMetrics": {"trainingLoss": result.training_loss},
         "validationMetrics": [{"validationLoss": validator.custom.loss} for validator in result.validators],
+        **verdict.failure_message,
     }
     foundation = arn.foundation_model(job.region, base.full_id)
     model = {
         **{member: document[member] for member in _KEPT},
-        **metrics,
+        **told,
+        hyperparameters.USED: hyperparameters.used(document["hyperParameters"], task.hyper),
         "jobArn": job.arn,
         "jobName": job.name,
         "baseId": base.id,
@@ -48,4 +53,4 @@ def register(
         )
         tags = {tag["key"]: tag["value"] for tag in document["customModelTags"]}
         context.store.tags.put(document["modelArn"], tags)
-        context.jobs.end(job.arn, JobStatus.COMPLETED, **metrics)
+        context.jobs.end(job.arn, JobStatus.COMPLETED, **told)

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from outcrop import logs
 from outcrop.catalog.base_model import Customization
-from outcrop.customization import base, checkpoints, forecast, lineage
+from outcrop.customization import base, checkpoints, forecast, hyperparameters, lineage, verdict
 from outcrop.customization.context import Context
 from outcrop.customization.full_disk import Patience, is_full
 from outcrop.customization.prompting import format_of_model
 from outcrop.customization.register import register
 from outcrop.customization.task import task_of
+from outcrop.customization.verdict import Outcome
 from outcrop.customization.work import LONGEST_MESSAGE, Work, check, fetch
 from outcrop.datasets import preflight
 from outcrop.errors import MachineTrouble, Refusal
@@ -152,13 +153,14 @@ def _phases(work: Work, patience: Patience) -> bool:
 
 def _hooks(work: Work, task: TrainingTask, patience: Patience) -> Hooks:
     journal, job = work.journal, work.job
-
+    asked = job.document["hyperParameters"]
     needs: list[str] = []
 
     def on_data(data: Data) -> None:
         needs.append(forecast.told(work.base.id, task, data))
 
     def on_plan(text: str) -> None:
+        work.context.jobs.note(job.arn, **{hyperparameters.USED: hyperparameters.used(asked, task.hyper)})
         work.context.jobs.enter(job.arn, Phase.TRAINING)
         journal.on_plan("\n".join([text, *needs]))
 
@@ -207,11 +209,20 @@ def _complete_patiently(
 
 def _complete(work: Work, task: TrainingTask, result: TrainingResult, checked: preflight.Report) -> None:
     """Everything the job leaves behind, and then, in one transaction, the model's row and the job's end."""
-    work.journal.finish(result)
-    work.journal.end("Completed", steps=result.steps, best_step=result.best_step, stopped_early=result.stopped_early)
-    document = lineage.of_job(work.job, work.base, task, result, checked)
+    found = verdict.of(task, result)
+    if found.outcome is Outcome.WORSE:
+        logs.tell(_log, "worse than its base", level=logging.WARNING, job=work.job.arn, note=found.sentence)
+    work.journal.finish(result, found)
+    work.journal.end(
+        "Completed",
+        steps=result.steps,
+        best_step=result.best_step,
+        stopped_early=result.stopped_early,
+        **found.members,
+    )
+    document = lineage.of_job(work.job, work.base, task, result, found, checked)
     lineage.write(task.output_dir, document)
-    register(work.context, work.job, work.base, work.start.parent, task, result)
+    register(work.context, work.job, work.base, work.start.parent, task, result, found)
     shutil.rmtree(work.run_dir, ignore_errors=True)
 
 
