@@ -60,7 +60,15 @@ class JobHouse:
         }
         if validate:
             params["validationDataConfig"] = {"validators": [{"s3Uri": f"s3://{BUCKET}/validation.jsonl"}]}
-        return request.create(self.context, params, region=REGION, account=self.context.access.account)
+        models, catalog = self.context.models, self.context.catalog
+        return request.create(
+            self.context,
+            params,
+            base=catalog.find(base),
+            parent=models.look(REGION, base),
+            region=REGION,
+            account=self.context.access.account,
+        )
 
     def create_custom_model(self, name: str, uri: str, **more: Any) -> str:
         """CreateCustomModel from `uri`."""

@@ -1,7 +1,6 @@
 """Rotary positions that depend on a sequence's length: each is as if alone, whatever shares its row or its step."""
 
 import copy
-import json
 import random
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -12,12 +11,11 @@ import pytest
 import torch
 import transformers
 
-from outcrop.cli import fetching
 from outcrop.errors import Invalid
 from outcrop.inference.engine import Engine
 from outcrop.inference.request import Request
 from outcrop.inference.scheduler import Limits
-from outcrop.network import load, rotary_lengths
+from outcrop.network import facts, load, rotary_lengths
 from outcrop.network.attention import Packed
 from outcrop.network.rotary_lengths import Rule
 from outcrop.training.stepping import compute_gradient
@@ -173,7 +171,6 @@ def test_a_step_learns_from_each_record_as_if_alone(architecture: str, threads: 
 
 def test_dynamic_scaling_makes_room_for_longer_texts(tmp_path: Path) -> None:
     folder = tiny_model(tmp_path, "llama_dynamic")
-    config = json.loads((folder / "config.json").read_text())
     assert load.context_length(folder) == facts.read(folder).context == 8 * SHORT_CONTEXT
     assert load.context_length(tiny_model(tmp_path / "other", "phi3_longrope")) == CONTEXT_LENGTH
 

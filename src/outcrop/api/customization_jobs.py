@@ -32,7 +32,7 @@ def create_model_customization_job(platform: Platform, call: Call) -> Answered:
     created = request.create(
         platform.customization,
         call.params,
-        base=platform.access.named(call, "baseModelIdentifier"),
+        base=platform.access.named(call, "baseModelIdentifier").foundation,
         parent=look(platform, call, "baseModelIdentifier"),
         region=call.region,
         account=platform.account,

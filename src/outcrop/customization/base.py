@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-from outcrop.access.named import Named
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
@@ -35,11 +34,19 @@ def tried(catalog: Catalog, start: Start) -> Start:
     return replace(start, base=replace(base, verdict=verdict))
 
 
-def resolve(catalog: Catalog, models: CustomModels, *, identifier: str, base: Named, parent: Resource | None) -> Start:
-    """The start that `baseModelIdentifier` was found to name. Raises Invalid."""
+def resolve(catalog: Catalog, models: CustomModels, *, identifier: str, base: object, parent: Resource | None) -> Start:
+    """The start that `identifier` was found to name: the catalogue's entry `base`, or a custom model's row. Raises Invalid."""
     if parent is None:
         if ":custom-model/" in identifier:
             raise Invalid(f"The provided model identifier is invalid. (There is no custom model {identifier}.)")
-        return Start(base=catalog.with_weights(base.foundation, identifier), parent=None, method=None)
+        return Start(base=catalog.with_weights(base, identifier), parent=None, method=None)
     below = models.network_below(catalog.usable(parent.document["baseId"]), parent.arn)
     return Start(base=below, parent=parent, method=method_of(models.folder(parent.arn)))
+
+
+def of_job(catalog: Catalog, models: CustomModels, job: Resource) -> Start:
+    """What a job on record starts from. Raises Invalid."""
+    parent_arn, base_id = job.document["parentArn"], job.document["baseId"]
+    parent = None if parent_arn is None else models.look(job.region, parent_arn)
+    base = None if parent_arn else catalog.find(base_id)
+    return resolve(catalog, models, identifier=parent_arn or base_id, base=base, parent=parent)

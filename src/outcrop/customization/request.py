@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from outcrop import arn
-from outcrop.access.named import Named
 from outcrop.buckets.names import parse_s3_uri
 from outcrop.catalog import custom_models
 from outcrop.catalog.base_model import BaseModel, Customization
@@ -25,7 +24,7 @@ _MAX_VALIDATORS = 10
 
 
 def create(
-    context: Context, params: Mapping[str, Any], *, base: Named, parent: Resource | None, region: str, account: str
+    context: Context, params: Mapping[str, Any], *, base: object, parent: Resource | None, region: str, account: str
 ) -> str:
     """Check the request, write the job's row, and return its ARN; a worker takes it from there.
 
