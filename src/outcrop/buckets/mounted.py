@@ -88,7 +88,9 @@ class Mounted:
         import obstore
 
         if not _is_own(key):
-            text = f"{key}: a key that {self.url} cannot hold: it begins or ends with a slash. Leave that out."
+            text = (
+                f"{key}: a key that {self.url} cannot hold: between its slashes is nothing, '.' or '..'. Name it anew."
+            )
             raise refusals.invalid_request(text)
         # A directory keeps bytes alone. The type is guessed from the name when it is read.
         if self.is_directory and (details.headers or details.metadata or details.tags):
@@ -201,8 +203,8 @@ class Mounted:
 
 
 def _is_own(key: str) -> bool:
-    """Whether obstore takes the key as it is: it drops slashes at both ends, and would reach another object."""
-    return not (key.startswith("/") or key.endswith("/"))
+    """Whether obstore takes the key as it is: it drops slashes at both ends, and knows no `//`, `.` and `..`."""
+    return {"", ".", ".."}.isdisjoint(key.split("/"))
 
 
 def _offset(start: bytes) -> str | None:
