@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 from outcrop.catalog.catalog import Catalog
 from outcrop.cli.supervisor import answers, free_port
@@ -58,6 +62,14 @@ class Installed:
             config=PATIENT,
         )
 
+    def health(self) -> dict[str, Any]:
+        """What /health tells the administrator."""
+        values = self.environment()
+        url = f"{self.settings.endpoint}/health"
+        signed = signed_for_health(url, values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"])
+        told: dict[str, Any] = httpx.get(url, headers=signed, timeout=PATIENCE_S).json()
+        return told
+
     @property
     def role(self) -> str:
         return self.environment()["OUTCROP_ROLE_ARN"]
@@ -67,6 +79,13 @@ class Installed:
         parts = json.loads((self.settings.home / "parts.json").read_text())["parts"]
         found = parts.get(part)
         return found["pid"] if found and found["alive"] else None
+
+
+def signed_for_health(url: str, key_id: str, secret: str) -> dict[str, str]:
+    """The headers of a GET that is signed for the service `outcrop`."""
+    request = AWSRequest(method="GET", url=url)
+    SigV4Auth(Credentials(key_id, secret), "outcrop", "us-east-1").add_auth(request)
+    return dict(request.headers)
 
 
 def outcrop(*arguments: str, **more: Any) -> "subprocess.CompletedProcess[str]":
@@ -85,6 +104,7 @@ def installed(home: Path) -> Iterator[Installed]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        umask=0,  # what the house makes is closed to others all the same, see test_up.py
     )
     try:
         parts = home / PARTS_FILE

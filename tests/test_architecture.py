@@ -21,6 +21,7 @@ FLOORS = [
     {"datasets", "network"},
     {"tokens", "store", "protocol", "kernels", "digests", "loops"},
     {"arn", "clock", "errors", "settings", "processes", "logs", "compiling"},
+    {"private"},
 ]
 TORCH = {"torch", "transformers", "safetensors", "peft"}
 WORKSHOPS = {"kernels", "network", "training", "inference", "probe"}

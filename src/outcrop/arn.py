@@ -47,7 +47,7 @@ def is_arn(text: str) -> bool:
 
 def bedrock(region: str, account: str, resource: str) -> str:
     """An ARN of Bedrock: bedrock("us-east-1", "123456789012", "custom-model-deployment/abc")."""
-    return str(Arn(service="bedrock", region=region, account=account, resource=resource))
+    return f"arn:{PARTITION}:bedrock:{region}:{account}:{resource}"  # several for each invocation
 
 
 def foundation_model(region: str, model_id: str) -> str:

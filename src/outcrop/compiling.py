@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 
 import platformdirs
 
+from outcrop import private
+
 _FLAGS = (
     "-std=gnu11", "-O3", "-shared", "-fPIC",
     "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-psabi",
@@ -110,11 +112,11 @@ def processor() -> str:
 def _cache() -> Path:
     """A folder that nobody else writes to: what lies there is executed. Raises OSError where there is none."""
     folder = platformdirs.user_cache_path("outcrop")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    state = folder.stat()
-    if state.st_uid != os.getuid() or state.st_mode & 0o022:
-        raise OSError(f"{folder}: others may write here, so what lies here is not executed; chmod go-w it")
-    return folder
+    if folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.geteuid():
+        if folder.stat().st_mode & 0o022:
+            raise OSError(f"{folder}: others may write here, so what lies here is not executed; chmod go-w it")
+        private.close_to_others(folder)  # others could read here, never write: what lies here is our own
+    return private.private_folder(folder)
 
 
 def _digest(source: Source, compiler: str) -> str:

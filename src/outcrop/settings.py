@@ -1,13 +1,13 @@
 """Where things are: read once from the environment and the command line at start, and then passed along."""
 
-import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+
+from outcrop import private
 
 DEFAULT_PORT = 4580
 DEFAULT_HOST = "127.0.0.1"
@@ -57,9 +57,8 @@ class Settings:
 
     @property
     def sockets(self) -> Path:
-        """A short private folder: the path of a Unix socket may have about 100 characters, a home's may have more."""
-        name = hashlib.sha256(str(self.home).encode()).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"outcrop-{os.getuid()}-{name}"
+        """A private folder, as a rule in the home; see `private.make_socket_folder`."""
+        return private.socket_folder(self.home)
 
     def hidden(self, text: str) -> str:
         """`text` for a client, who need not know where the home is."""

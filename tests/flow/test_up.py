@@ -54,11 +54,20 @@ def test_env_prints_what_to_export_and_the_keys_are_private(house: Installed) ->
     assert {oct(path.stat().st_mode & 0o777) for path in house.settings.keys.iterdir()} == {"0o600"}
 
 
-def test_health_tells_the_state_of_each_part(house: Installed) -> None:
-    told = httpx.get(f"{house.settings.endpoint}/health").json()
+def test_health_tells_the_administrator_the_state_of_each_part(house: Installed) -> None:
+    assert httpx.get(f"{house.settings.endpoint}/health").json() == {"status": "ok"}
+    told = house.health()
     assert told["status"] == "ok"
     assert told["parts"]["server"]["alive"]
     assert told["parts"]["worker"]["alive"]
+
+
+def test_everything_in_the_home_is_closed_to_others(house: Installed) -> None:
+    """Though it was started with the umask 000. What the tests put there is the tests' affair."""
+    home = house.settings.home
+    made = [path for path in (home, *home.rglob("*")) if not path.is_relative_to(home / "tiny")]
+    assert [path for path in made if not path.is_symlink() and path.stat().st_mode & 0o077] == []
+    assert {"outcrop.db", "outcrop.db-wal", "server.log", "sockets"} & {path.name for path in made}
 
 
 @pytest.mark.parametrize("part", ["server", "worker"])

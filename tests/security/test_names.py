@@ -9,6 +9,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from tests import wire
+from tests.installed import signed_for_health
 from tests.security.house import BUCKET
 from tests.server_thread import Running
 
@@ -116,7 +117,29 @@ def test_whether_a_name_exists_is_told_to_those_who_may_know(house: Running, gue
     assert heard == ["AccessDenied", "AccessDenied"]
 
 
-def test_health_tells_nothing_that_is_secret(house: Running) -> None:
-    text = httpx.get(f"{house.endpoint}/health").text
-    assert house.installation.account not in text
-    assert str(house.platform.settings.home) not in text
+def test_health_tells_strangers_whether_all_is_well_and_nothing_else(house: Running) -> None:
+    told = httpx.get(f"{house.endpoint}/health")
+    assert (told.status_code, told.json()) == (200, {"status": "ok"})
+    assert not any(sign.isdigit() for sign in told.headers.get("server", ""))  # no version, of anything
+
+
+def health(house: Running, key_id: str, secret: str) -> httpx.Response:
+    url = f"{house.endpoint}/health"
+    return httpx.get(url, headers=signed_for_health(url, key_id, secret))
+
+
+def test_health_tells_its_details_to_who_may_know_them(house: Running, guest: Any) -> None:
+    admin = house.installation
+    assert "version" in health(house, admin.access_key_id, admin.secret_access_key).json()
+    assert health(house, admin.access_key_id, "wrong").status_code == 403
+    assert health(house, "AKIAAAAAAAAAAAAAAAAA", "wrong").status_code == 403
+    own = guest["aws_access_key_id"], guest["aws_secret_access_key"]
+    refused = health(house, *own)
+    assert refused.status_code == 403
+    assert "is not authorized to perform: outcrop:GetHealth because" in refused.text
+    iam = house.client("iam")
+    statement = {"Effect": "Allow", "Action": "outcrop:GetHealth", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName="guest", PolicyName="health", PolicyDocument=document)
+    assert "parts" in health(house, *own).json()
+    iam.delete_user_policy(UserName="guest", PolicyName="health")

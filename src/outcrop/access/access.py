@@ -26,7 +26,7 @@ from outcrop.access.evaluation import Context, Decision
 from outcrop.access.identities import Identities
 from outcrop.access.installation import Installation
 from outcrop.access.memory import Remembered
-from outcrop.access.named import FOUNDATION, FindFoundation, Found, Foundation, Named
+from outcrop.access.named import ENDS_ARN, FOUNDATION, FindFoundation, Found, Foundation, Named
 from outcrop.access.names import Kind, is_temporary_key
 from outcrop.access.needs import Asked, Need
 from outcrop.access.records import Identity, Records
@@ -266,7 +266,8 @@ class Access:
             row = resources.row(name)
         else:
             row = resources.row_named(kind, region, name)
-            row = row or resources.row(arns.bedrock(region, self.account, f"{kind}/{name}"))
+            if row is None and ENDS_ARN.search(name):
+                row = resources.row(arns.bedrock(region, self.account, f"{kind}/{name}"))
         return row if row is not None and (row.kind, row.region) == (kind, region) else None
 
 

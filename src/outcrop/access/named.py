@@ -16,6 +16,8 @@ FOUNDATION, PROFILE = "foundation-model", "inference-profile"
 _PROFILE = re.compile(r"^(us|us-gov|eu|apac|jp|au|ca|sa|global)\.")
 _THROUGHPUT = "provisioned-model"
 _ID_IN_ARN = re.compile(r"^[a-z0-9]{12}$")
+ENDS_ARN = re.compile(r"(^|/)[a-z0-9]{12}$")
+"What can be the end of an ARN: an id, alone or behind that of its base."
 
 
 class Found(Protocol):

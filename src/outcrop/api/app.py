@@ -5,7 +5,6 @@ from its handler. Whatever is raised on the way becomes the service's own error.
 """
 
 import asyncio
-import json
 import logging
 import random
 import time
@@ -19,7 +18,7 @@ import anyio
 import anyio.to_thread
 
 from outcrop import logs
-from outcrop.api import exchange, failures, s3_bodies, s3_cors, s3_forms, verification
+from outcrop.api import exchange, failures, health, s3_bodies, s3_cors, s3_forms, verification
 from outcrop.api.call import Answer, Answered, Call, Derived, Handler, Streamed, is_quick
 from outcrop.api.operations import Operations
 from outcrop.api.patience import PAUSE_S, Patience
@@ -115,10 +114,8 @@ class Door:
 
     async def _respond(self, visit: _Visit) -> HttpResponse:
         request = visit.request
-        if request.raw_path == "/health" and "authorization" not in request.headers and not request.raw_query:
-            told = await anyio.to_thread.run_sync(self._platform.health)
-            body, status = json.dumps(told).encode(), 200 if told["status"] == "ok" else 503
-            return HttpResponse(status=status, headers={"content-type": "application/json"}, body=body)
+        if health.is_asked(request):
+            return await self._tell_health(visit)
         if s3_cors.is_preflight(request):
             return await anyio.to_thread.run_sync(s3_cors.preflight, self._platform, request, visit.request_id)
         try:
@@ -131,6 +128,13 @@ class Door:
             told = await anyio.to_thread.run_sync(s3_cors.headers_of_answer, self._platform, request)
             response = replace(response, headers=response.headers | dict(told))
         return response
+
+    async def _tell_health(self, visit: _Visit) -> HttpResponse:
+        visit.service, visit.protocol = "bedrock", "rest-json"  # in whose words it is refused
+        try:
+            return await anyio.to_thread.run_sync(health.answer, self._platform, visit.request)
+        except Exception as error:
+            return _failed(visit, error)
 
     async def _answer(self, visit: _Visit) -> HttpResponse:
         routed = await _route(visit)

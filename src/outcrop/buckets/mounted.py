@@ -12,7 +12,9 @@ from functools import cached_property
 from mimetypes import guess_type
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
+from outcrop import private
 from outcrop.buckets import refusals
 from outcrop.buckets.conditions import UNCONDITIONAL, Conditions, Stretch, check_removal, check_write
 from outcrop.buckets.records import Details, ObjectRecord
@@ -88,7 +90,9 @@ class Mounted:
         import obstore
 
         if not _is_own(key):
-            text = f"{key}: a key that {self.url} cannot hold: it begins or ends with a slash. Leave that out."
+            text = (
+                f"{key}: a key that {self.url} cannot hold: between its slashes is nothing, '.' or '..'. Name it anew."
+            )
             raise refusals.invalid_request(text)
         # A directory keeps bytes alone. The type is guessed from the name when it is read.
         if self.is_directory and (details.headers or details.metadata or details.tags):
@@ -99,6 +103,8 @@ class Mounted:
         if details.storage_class != Details.storage_class:
             raise refusals.not_built("StorageClass in a mounted bucket", "Leave it out.")
         size = len(content) if isinstance(content, bytes) else _size_of(content)
+        place = self._place(key)
+        made = [] if place is None else [each for each in place.parents if not each.exists()]
         with self._refused(key):
             obstore.put(
                 self._store,
@@ -108,6 +114,13 @@ class Mounted:
                 tags=details.tags or None,
                 mode="create" if is_new and size is not None and size <= _SINGLE_BYTES else None,
             )
+        if place is not None:
+            # The home's files are closed to others; a mounted directory is a place of the user, with the user's rights.
+            private.open_as_the_user_would([place, *made])
+
+    def _place(self, key: str) -> Path | None:
+        """Where the file of a key lies in a mounted directory."""
+        return Path(unquote(urlsplit(self.url).path)) / key if self.is_directory else None
 
     def check_write(self, key: str, conditions: Conditions) -> None:
         """Raises PreconditionFailed, NoSuchKey, as for an object that is kept here."""
@@ -201,8 +214,8 @@ class Mounted:
 
 
 def _is_own(key: str) -> bool:
-    """Whether obstore takes the key as it is: it drops slashes at both ends, and would reach another object."""
-    return not (key.startswith("/") or key.endswith("/"))
+    """Whether obstore takes the key as it is: it drops slashes at both ends, and knows no `//`, `.` and `..`."""
+    return {"", ".", ".."}.isdisjoint(key.split("/"))
 
 
 def _offset(start: bytes) -> str | None:

@@ -32,6 +32,7 @@ class Catalog:
         self._shipped = _read_file(SHIPPED)
         self._seen: float | None = None
         self._entries: tuple[BaseModel, ...] = ()
+        self._by_name: dict[str, BaseModel] = {}
 
     def entries(self) -> tuple[BaseModel, ...]:
         """Every entry, with or without weights on this machine."""
@@ -40,6 +41,8 @@ class Catalog:
             own = _read_file(self._file) if changed else ()
             verdicts = _read_verdicts(self._file) if changed else {}
             self._entries = _resolved({e.id: e for e in (*self._shipped, *own)}, self._home, verdicts)
+            # Asked for with every invocation. Of entries that share a name, the first one has it.
+            self._by_name = {name: entry for entry in reversed(self._entries) for name in entry.names}
             self._seen = changed
         return self._entries
 
@@ -53,7 +56,8 @@ class Catalog:
         if parsed is not None and (parsed.service != "bedrock" or parsed.kind != "foundation-model"):
             return None
         wanted = parsed.tail if parsed else identifier
-        return next((entry for entry in self.entries() if wanted in entry.names), None)
+        self.entries()
+        return self._by_name.get(wanted)
 
     def usable(self, identifier: str) -> BaseModel:
         """The entry named, with weights. Raises Invalid in Bedrock's words, then ours."""

@@ -4,6 +4,7 @@ the API, as boto3 would. Exit codes: 0, 1 (the work failed), 2 (asked wrongly).
 
 import sys
 
+from outcrop import private
 from outcrop.errors import MachineTrouble, OutcropError
 
 
@@ -13,6 +14,7 @@ def main() -> None:
         sys.exit(f"Outcrop needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
     from outcrop.cli.commands import app
 
+    private.only_ours()
     try:
         code = app(result_action="return_value")
     except MachineTrouble as trouble:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from outcrop import private
+
 _LONGEST_PAUSE_S = 5.0
 _GRACE_S = 10.0
 _READ_BYTES = 64 * 1024
@@ -129,9 +131,10 @@ class Child:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                umask=private.users_umask(),
             )
         self._started = time.monotonic()
 
     def _open_log(self) -> IO[bytes]:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        return self.log.open("ab")
+        self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return open(self.log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600))

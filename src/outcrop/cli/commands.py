@@ -12,6 +12,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from outcrop import private
 from outcrop import settings as settings_of
 from outcrop.catalog.base_model import BaseModel
 from outcrop.cli import access, export, tables
@@ -60,7 +61,8 @@ def run(*command: Annotated[str, Parameter(allow_leading_hyphen=True)], home: Ho
         if stop.asked():
             return 1
         environment = {**os.environ, **export.environment(settings, supervisor.installation)}
-        with subprocess.Popen(command, env=environment, start_new_session=True) as process:
+        umask = private.users_umask()  # the command's files are the user's own
+        with subprocess.Popen(command, env=environment, start_new_session=True, umask=umask) as process:
             supervisor.watch(until=lambda: stop.asked() or process.poll() is not None)
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from outcrop import private
 from outcrop.access.access import Access
 from outcrop.access.installation import Installation
 from outcrop.cli import allocator
@@ -73,7 +74,7 @@ class Supervisor:
             self.installation: Installation = Access.open(store, self._settings, clock).installation
             self._engines = Engines(store, clock, self._settings)
             self._engines.clear()
-            self._settings.sockets.mkdir(mode=0o700, exist_ok=True)
+            _make_sockets(self._settings)
             self._children = {name: self._child(name, f"outcrop.{name}.serve") for name in ("server", "worker")}
         except BaseException:
             self._lock.close()
@@ -87,6 +88,7 @@ class Supervisor:
         for name in sorted(self._children, key=lambda name: (name != "server", name != "worker")):
             self._children[name].end()
         shutil.rmtree(self._settings.sockets, ignore_errors=True)
+        private.forget_socket_folder(self._settings.home)
         (self._settings.home / PARTS_FILE).unlink(missing_ok=True)
         assert self._lock is not None
         self._lock.close()
@@ -187,6 +189,13 @@ class Supervisor:
         if name == "worker":
             return lambda seconds: seconds >= _WORKER_SETTLED_S
         return lambda _: answers(self._settings, timeout_s=_ASKED_S)
+
+
+def _make_sockets(settings: Settings) -> None:
+    try:
+        private.make_socket_folder(settings.home)
+    except OSError as error:
+        raise MachineTrouble(str(error.strerror or error)) from error
 
 
 def check_machine(settings: Settings, *, least_disk_bytes: int = _LEAST_DISK_BYTES) -> None:

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from outcrop import logs
+from outcrop import logs, private
 from outcrop.errors import OutcropError
 from outcrop.inference.door import Door
 from outcrop.inference.engine_thread import EngineThread
@@ -34,6 +34,7 @@ _log = logging.getLogger("outcrop.engine")
 def main() -> None:
     """Serve until told to end."""
     arguments = _arguments()
+    private.only_ours()
     # Read once, when torch is imported. A thread that waits for its siblings sleeps instead of spinning: on a machine
     # that also trains, spinning made an 8 × 256 × 704 product take 3.8 ms instead of 0.46 ms (2 cores, load 8).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,12 @@ from pathlib import Path
 import h11
 
 from outcrop.errors import MachineTrouble
+from outcrop.private import private_folder
 
 _LARGEST_BODY = 64 * 2**20
 _READ_SIZE = 2**16
+_CREDENTIALS = struct.Struct("3i")
+"Process, user and group of a peer."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +48,10 @@ Handler = Callable[[HttpCall], Awaitable[HttpAnswer]]
 def listen(path: Path) -> socket.socket:
     """A socket at `path` that only this user may open. Raises MachineTrouble when another process answers there."""
     _remove_stale(path)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        private_folder(path.parent)
+    except OSError as problem:
+        raise MachineTrouble(f"{problem.strerror or problem} The engine's socket is to lie there.") from problem
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o177)  # from its first moment, not after a chmod
     try:
@@ -102,6 +109,9 @@ class UnixServer:
         """One connection, call after call."""
         task = asyncio.current_task()
         assert task is not None, "asyncio runs every connection as a task"
+        if not _is_own(writer):
+            writer.close()
+            return
         peer = _Peer(reader, writer)
         self._idle.add(task)
         try:
@@ -123,6 +133,15 @@ class UnixServer:
             self._idle.discard(task)
             self._working.discard(task)
             writer.close()
+
+
+def _is_own(writer: asyncio.StreamWriter) -> bool:
+    """Whether the caller is this user, or root; where the kernel does not say, the folder's mode has to do."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return True
+    told = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, uid, _ = _CREDENTIALS.unpack(told)
+    return uid in (0, os.geteuid())
 
 
 class _Peer:

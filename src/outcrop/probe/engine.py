@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from outcrop import private
 from outcrop.errors import OutcropError
 from outcrop.inference import serve
 from outcrop.probe import launch
@@ -16,6 +17,7 @@ from outcrop.processes import die_with_parent
 def main() -> int:
     """Takes the arguments of `outcrop.inference.serve`; ends with a sentence where the network cannot be served."""
     die_with_parent()
+    private.only_ours()
     folder = Path(sys.argv[sys.argv.index("--model") + 1])
     try:
         way = launch.demand(folder).verdict.way

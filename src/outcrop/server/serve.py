@@ -21,7 +21,7 @@ from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from outcrop import logs
+from outcrop import logs, private
 from outcrop import settings as places
 from outcrop.api.app import Door
 from outcrop.api.operations import OPERATIONS
@@ -53,6 +53,7 @@ _log = logging.getLogger("outcrop.server")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     die_with_parent()
+    private.only_ours()
     settings = _settings(arguments)
     logs.write_json_lines()
     loops = Loops()

@@ -6,7 +6,9 @@ first statement. Both join a transaction that the same context (thread or task) 
 change their tables together. Keep transactions short; never wait for the network or a person inside one.
 """
 
+import contextlib
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection, Dialect, Engine
 
+from outcrop import private
 from outcrop.errors import MachineTrouble
 
 SCHEMA_VERSION = 1
@@ -141,7 +144,11 @@ def _open_sqlite(address: sql.URL) -> Engine:
     assert address.database not in (None, "", ":memory:"), "SQLite needs a file that several processes can open"
     file = Path(str(address.database))
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Closed to others from its first moment; SQLite gives the files beside it the same mode.
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with contextlib.suppress(PermissionError):  # another user's, who shares it
+            private.close_to_others(file)
         _switch_to_wal(file)
     except (OSError, sqlite3.Error) as error:
         raise MachineTrouble(

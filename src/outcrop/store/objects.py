@@ -111,7 +111,8 @@ class ObjectFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._incoming = folder / "incoming"
-        self._incoming.mkdir(parents=True, exist_ok=True)
+        for each in (folder, self._incoming):
+            each.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     @property
     def mounts_file(self) -> Path:
@@ -126,7 +127,8 @@ class ObjectFiles:
         """
         path = self._incoming / secrets.token_hex(16)
         with _full_disk_named():
-            raw = path.open("xb", buffering=0)  # blocks come whole: a buffer would copy them once more
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            raw = os.fdopen(descriptor, "wb", buffering=0)  # blocks come whole: a buffer would copy them once more
         try:
             # Closing after a failed write tries to write the rest once more, and fails once more.
             with _full_disk_named(), raw:
@@ -144,7 +146,7 @@ class ObjectFiles:
             return
         with _full_disk_named():
             if not place.parent.exists():
-                place.parent.mkdir(exist_ok=True)
+                place.parent.mkdir(exist_ok=True, mode=0o700)
                 _sync_folder(self._folder)
             incoming.path.rename(place)
             _sync_folder(place.parent)  # else the name may be lost with the power, though the content is not

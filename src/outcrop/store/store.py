@@ -1,13 +1,16 @@
 """What an installation remembers: one database and one folder of files, opened once per process."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Self
 
 from sqlalchemy.engine import Engine
 
+from outcrop import private
 from outcrop.errors import MachineTrouble
 from outcrop.settings import Settings
 from outcrop.store.database import open_database, writing
@@ -16,6 +19,8 @@ from outcrop.store.objects import ObjectFiles
 from outcrop.store.point_reads import PointReads
 from outcrop.store.resources import Resources
 from outcrop.store.tags import Tags
+
+_log = logging.getLogger("outcrop.store")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +39,7 @@ class Store:
         """Raises MachineTrouble when the home cannot be written, or belongs to a newer Outcrop."""
         try:
             settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _close(settings.home)
             objects = ObjectFiles(settings.objects)
         except OSError as error:
             raise MachineTrouble(
@@ -68,3 +74,17 @@ class Store:
     def close(self) -> None:
         """Close the database's connections; a closed store opens new ones when used again."""
         self.engine.dispose()
+
+
+def _close(home: Path) -> None:
+    """Close the home to others, and say so where it was open."""
+    try:
+        places = private.close_home(home)
+    except PermissionError:
+        text = "%s: belongs to another user, who may read what is put there. Choose a home of your own"
+        _log.warning(text, home)
+        return
+    if places:
+        _log.warning(
+            "%s: %d files and folders in it were open to others on this machine; now they are not", home, places
+        )

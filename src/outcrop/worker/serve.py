@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from outcrop import logs
+from outcrop import logs, private
 from outcrop import settings as settings_of
 from outcrop.access.access import Access
 from outcrop.buckets.buckets import Buckets
@@ -121,6 +121,7 @@ class Pulse:
 
 def main() -> int:
     die_with_parent()
+    private.only_ours()
     # Read when torch is imported. A thread that waits for its siblings should spin for a moment, then sleep: on a
     # crowded machine, spinning on made a step several times slower; sleeping at once costs a third of the speed when
     # nothing else runs. What this value does on a crowded machine was not measured by itself.

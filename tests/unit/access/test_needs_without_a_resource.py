@@ -19,7 +19,7 @@ STAR_ALONE = {
     },
     "bedrock-runtime": set(),
     "iam": {
-        "CreateAccountAlias", "DeleteAccountAlias", "DeleteAccountPasswordPolicy", "GetAccessKeyLastUsed",
+        "CreateAccountAlias", "DeleteAccountAlias", "DeleteAccountPasswordPolicy",
         "GetAccountAuthorizationDetails", "GetAccountPasswordPolicy", "GetAccountSummary", "GetCredentialReport",
         "GetMFADevice", "GetServiceLastAccessedDetails", "GetServiceLastAccessedDetailsWithEntities",
         "DeactivateMFADevice", "DeleteVirtualMFADevice", "ListMFADeviceTags", "TagMFADevice", "UntagMFADevice",

@@ -1,0 +1,258 @@
+"""Every operation that is built, with each spelling of the resources it names: what the law of one verdict is held to.
+
+An operation that is built later stands in no table here, and `test_one_verdict.py` fails until it is told what it names.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from outcrop import arn as arns
+from outcrop.protocol import routing, service_model
+from outcrop.protocol.http import HttpRequest
+from outcrop.protocol.parse import parse
+from outcrop.protocol.virtual_hosts import addressed
+
+REGION = "us-east-1"
+BASE, STAND_IN, WEIGHTS = "outcrop.starter-v1", "amazon.titan-text-lite-v1", "outcrop.starter-v1"
+BUCKET, KEY = "one-verdict", "some dir/./k+é/..//x"
+PATH = "/teams/"
+COPIED = "SelectedSource"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One operation on some resources, spelled in every way."""
+
+    service: str
+    operation: str
+    resources: tuple[str, ...]
+    "All of them have to be allowed."
+    spellings: tuple[Mapping[str, Any], ...]
+    "Equal requests, as their parameters."
+
+
+def members(service: str, operation: str) -> set[str]:
+    shape = service_model.load(service).operation_model(operation).input_shape
+    return set() if shape is None else set(shape.members)
+
+
+@dataclass(frozen=True)
+class Things:
+    """What stands in the house under test."""
+
+    account: str
+
+    def bedrock(self, kind: str, tail: str) -> str:
+        return arns.bedrock(REGION, self.account, f"{kind}/{tail}")
+
+    def iam(self, kind: str, name: str) -> str:
+        return arns.iam(self.account, f"{kind}{PATH}{name}")
+
+    @property
+    def model(self) -> str:
+        return self.bedrock("custom-model", f"{BASE}:0:2k/modelmodel12")
+
+    @property
+    def deployment(self) -> str:
+        return self.bedrock("custom-model-deployment", "deploydeploy")
+
+    @property
+    def throughput(self) -> str:
+        return self.bedrock("provisioned-model", "throughput12")
+
+    @property
+    def job(self) -> str:
+        return self.bedrock("model-customization-job", f"{BASE}:0:2k/jobjobjobjob")
+
+    def models(self) -> tuple[str, ...]:
+        return (self.model, "poems", f"{BASE}:0:2k/modelmodel12")
+
+    def deployments(self) -> tuple[str, ...]:
+        return (self.deployment, "served", "deploydeploy")
+
+    def throughputs(self) -> tuple[str, ...]:
+        return (self.throughput, "bought", "throughput12")
+
+    def foundations(self, model_id: str = BASE, context: str = "2k") -> tuple[str, ...]:
+        own = f"foundation-model/{model_id}"
+        ids = (model_id, f"{model_id}:0", f"{model_id}:0:{context}")
+        return (
+            *ids,
+            *(arns.foundation_model(REGION, each) for each in ids),
+            f"arn:aws:bedrock:::{own}",
+            f"arn:aws:bedrock:{REGION}:{self.account}:{own}",
+        )
+
+    def profiles(self) -> tuple[str, ...]:
+        tail = f"inference-profile/us.{BASE}"
+        return (f"us.{BASE}", f"us.{BASE}:0", self.bedrock(*tail.split("/")), f"arn:aws:bedrock:{REGION}::{tail}")
+
+
+BEDROCK_MEMBERS = {
+    "GetFoundationModel": ("modelIdentifier", "foundation"),
+    "GetModelCustomizationJob": ("jobIdentifier", "job"),
+    "StopModelCustomizationJob": ("jobIdentifier", "job"),
+    "GetCustomModel": ("modelIdentifier", "model"),
+    "DeleteCustomModel": ("modelIdentifier", "model"),
+    "CreateCustomModelDeployment": ("modelArn", "model"),
+    "GetCustomModelDeployment": ("customModelDeploymentIdentifier", "deployment"),
+    "DeleteCustomModelDeployment": ("customModelDeploymentIdentifier", "deployment"),
+    "GetProvisionedModelThroughput": ("provisionedModelId", "throughput"),
+    "DeleteProvisionedModelThroughput": ("provisionedModelId", "throughput"),
+    "TagResource": ("resourceARN", "any"),
+    "UntagResource": ("resourceARN", "any"),
+    "ListTagsForResource": ("resourceARN", "any"),
+    "CreateProvisionedModelThroughput": ("modelId", "base"),
+    "CreateModelCustomizationJob": ("baseModelIdentifier", "base"),
+    "InvokeModel": ("modelId", "invoked"),
+    "InvokeModelWithResponseStream": ("modelId", "invoked"),
+    "Converse": ("modelId", "invoked"),
+    "ConverseStream": ("modelId", "invoked"),
+    "CountTokens": ("modelId", "invoked"),
+}
+"""The member that names the resource, and what it may be."""
+TWO_RESOURCES = {
+    "UpdateCustomModelDeployment": ("customModelDeploymentIdentifier", "deployment", "modelArn", "model"),
+    "UpdateProvisionedModelThroughput": ("provisionedModelId", "throughput", "desiredModelId", "base"),
+}
+WITHOUT_RESOURCE = {
+    "bedrock": {
+        "CreateCustomModel", "ListFoundationModels", "ListModelCustomizationJobs", "ListCustomModels",
+        "ListCustomModelDeployments", "ListProvisionedModelThroughputs",
+    },
+    "bedrock-runtime": set(),
+    "iam": {
+        "CreateAccountAlias", "DeleteAccountAlias", "GetAccountAuthorizationDetails", "GetAccountSummary",
+        "ListAccountAliases", "CreateGroup", "ListGroups", "CreatePolicy", "ListPolicies", "SimulateCustomPolicy",
+        "CreateRole", "CreateServiceLinkedRole", "CreateUser", "GetServiceLinkedRoleDeletionStatus", "ListRoles",
+        "ListUsers",
+    },
+    "s3": {"ListBuckets"},
+    "sts": {"GetCallerIdentity", "GetSessionToken", "GetAccessKeyInfo"},
+}  # fmt: skip
+"""What names nothing that is there already, or nothing at all."""
+ELSEWHERE = {("sts", "AssumeRole"), ("s3", "DeleteObjects")}
+"""Decided by themselves, and tested by themselves."""
+
+
+def kinds(things: Things) -> dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]]:
+    """Resources by the kind of identifier: their ARNs and all spellings of one of them."""
+    model, foundation = ((things.model,), things.models()), ((things.foundations()[0 + 3],), things.foundations())
+    alias = (
+        (arns.foundation_model(REGION, STAND_IN),),
+        things.foundations(STAND_IN, "4k"),
+    )
+    deployment = ((things.deployment,), things.deployments())
+    throughput = ((things.throughput,), things.throughputs())
+    profile = (
+        (things.bedrock("inference-profile", f"us.{BASE}"), arns.foundation_model(REGION, BASE)),
+        (f"us.{BASE}", things.bedrock("inference-profile", f"us.{BASE}"), things.profiles()[3]),
+    )
+    return {
+        "model": [model],
+        "deployment": [deployment],
+        "throughput": [throughput],
+        "job": [((things.job,), (things.job, "taught"))],
+        "foundation": [foundation, alias],
+        "base": [model, foundation, alias],
+        "invoked": [foundation, alias, deployment, throughput, profile, model],
+        "any": [((each,), (each,)) for each in (things.model, things.deployment, things.throughput, things.job)],
+    }
+
+
+def cases_of_bedrock(things: Things) -> Iterator[Case]:
+    for operation, (member, kind) in BEDROCK_MEMBERS.items():
+        service = "bedrock-runtime" if kind == "invoked" else "bedrock"
+        for resources, spellings in kinds(things)[kind]:
+            yield Case(service, operation, resources, tuple({member: each} for each in spellings))
+    for operation, (first, kind, second, other) in TWO_RESOURCES.items():
+        for resources, spellings in kinds(things)[kind]:
+            for more, others in kinds(things)[other]:
+                both = tuple({first: one, second: two} for one in spellings for two in others)
+                yield Case("bedrock", operation, resources + more, both)
+
+
+def cases_of_iam(things: Things, operations: Iterator[str], key_id: str) -> Iterator[Case]:
+    """IAM names things in one way each, but for the caller; the ARN holds a path that the name does not tell."""
+    for operation in operations:
+        has = members("iam", operation)
+        if operation in WITHOUT_RESOURCE["iam"]:
+            continue
+        params: dict[str, Any] = {
+            "PolicyArn": things.iam("policy", "rules"),
+            "AccessKeyId": key_id,
+            "PolicySourceArn": things.iam("user", "jane"),
+        }
+        kind = next((each for each in ("group", "role", "user") if f"{each.capitalize()}Name" in has), None)
+        params |= {f"{each.capitalize()}Name": f"a-{each}" for each in ("group", "role")} | {"UserName": "jane"}
+        given = {name: value for name, value in params.items() if name in has}
+        named = {"group": things.iam("group", "a-group"), "role": things.iam("role", "a-role")}
+        named["user"] = things.iam("user", "jane")
+        resource = named[kind] if kind else params["PolicyArn"] if "PolicyArn" in has else named["user"]
+        spellings = [given]
+        required = service_model.load("iam").operation_model(operation).input_shape
+        if kind == "user" and required is not None and "UserName" not in required.required_members:
+            spellings.append({name: value for name, value in given.items() if name != "UserName"})
+        yield Case("iam", operation, (resource,), tuple(spellings))
+
+
+def cases_of_s3(operations: Iterator[str]) -> Iterator[Case]:
+    """By path and by host, with each way to write a key in a URL; and the version that is the object itself."""
+    for operation in operations:
+        if operation in WITHOUT_RESOURCE["s3"] or ("s3", operation) in ELSEWHERE:
+            continue
+        has, shape = members("s3", operation), service_model.load("s3").operation_model(operation)
+        assert shape.input_shape is not None
+        bucket = f"arn:aws:s3:::{BUCKET}"
+        required = shape.input_shape.required_members
+        own = f"{bucket}/{KEY}" if "Key" in has else bucket
+        source = f"{bucket}/{COPIED}/k"
+        resources = (source, own) if "CopySource" in required else (own,)
+        yield Case("s3", operation, resources, tuple(_spelled(operation, "Key" in has, "CopySource" in required)))
+
+
+def _spelled(operation: str, has_key: bool, has_source: bool) -> Iterator[Mapping[str, Any]]:
+    model = service_model.load("s3").operation_model(operation)
+    path, _, query = model.http["requestUri"].partition("?")
+    extra = {"PartNumber": "partNumber=1", "UploadId": "uploadId=u", "Id": "id=i"}
+    assert model.input_shape is not None
+    wanted = [text for name, text in extra.items() if name in model.input_shape.required_members]
+    plain = "&".join(part for part in (query, *wanted) if part)
+    queries = [plain, f"{plain}&versionId=null"] if "VersionId" in model.input_shape.members else [plain]
+    keys = [
+        "some%20dir/./k%2B%C3%A9/..//x",
+        "some%20dir/%2E/k%2b%c3%a9/%2E%2E%2F/x",
+        "%73ome%20dir/./k%2B%C3%A9/%2e./%2fx",
+    ]
+    sources = [
+        f"{BUCKET}/{COPIED}/k",
+        f"/{BUCKET}/{COPIED}/k",
+        f"{BUCKET}%2F{COPIED}%2Fk",
+        f"{BUCKET}/{COPIED}/k?versionId=null",
+    ]
+    for key in keys if has_key else [""]:
+        for raw_query in queries:
+            for header in sources if has_source else [""]:
+                headers = {"host": "localhost", **({"x-amz-copy-source": header} if header else {})}
+                by_path = HttpRequest(
+                    method=model.http["method"],
+                    raw_path=path.replace("{Bucket}", BUCKET).replace("{Key+}", key),
+                    raw_query=raw_query,
+                    headers=headers,
+                )
+                for host in (f"{BUCKET}.localhost", f"{BUCKET}.s3.{REGION}.localhost"):
+                    by_host = replace(
+                        by_path,
+                        raw_path=by_path.raw_path.removeprefix(f"/{BUCKET}") or "/",
+                        headers=headers | {"host": host},
+                    )
+                    yield _params(operation, addressed(by_host))
+                yield _params(operation, by_path)
+
+
+def _params(operation: str, request: HttpRequest) -> Mapping[str, Any]:
+    routed = routing.route(request, "s3")
+    assert routed.operation.name == operation, f"{request} is {routed.operation.name}"
+    request.body = b""
+    return parse(routed, request)
