@@ -18,7 +18,7 @@ FLOORS = [
     {"jobs", "catalog", "access", "buckets"},
     {"training", "inference"},
     {"datasets", "network"},
-    {"tokens", "store", "protocol", "kernels", "digests", "loops"},
+    {"tokens", "store", "protocol", "kernels", "digests", "loops", "json_files"},
     {"arn", "clock", "errors", "settings", "processes", "logs", "compiling"},
 ]
 TORCH = {"torch", "transformers", "safetensors", "peft"}

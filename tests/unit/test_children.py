@@ -47,7 +47,10 @@ def test_a_child_that_was_ready_once_has_no_deaths_before_it(tmp_path: Path, mon
     [
         ("print('{\"ends_with\": \"tiny: no weights.\"}'); print('bye'); exit(1)", "tiny: no weights."),
         ("print('/root/x.py: KeyError'); exit(3)", "it ended with status 3, and the log of script has the details"),
-        ("print('{\"ends_with\"'); print('[1]'); exit(1)", "it ended with status 1, and the log of script has the details"),
+        (
+            "print('{\"ends_with\"'); print('[1]'); exit(1)",
+            "it ended with status 1, and the log of script has the details",
+        ),
         (
             "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
             "it ended with signal 9, and the log of script has the details",

@@ -1,5 +1,6 @@
 """From a modelId to the engine that answers it: base models, deployments, provisioned throughput; by ARN or name."""
 
+import logging
 import re
 from pathlib import Path
 from typing import Protocol
@@ -11,15 +12,19 @@ from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.deployments.clients import Clients
-from outcrop.deployments.records import CREATING, FAILED, ON_DEMAND, THROUGHPUT, Deployments
-from outcrop.errors import Invalid, NotFound, NotReady
+from outcrop.deployments.records import CREATING, FAILED, ON_DEMAND, THROUGHPUT, Deployments, model_arns
+from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotFound, NotReady
 from outcrop.invocation.target import Target
+from outcrop.loops import contained
+from outcrop.store.damage import understood
 from outcrop.store.resources import Resource
 from outcrop.tokens.prompt_format import PromptFormat, format_of_base
 from outcrop.tokens.tokenizer import Tokenizer
 
 # Inference profiles of the service put the place before the id; here there is one place.
 _PROFILE = re.compile(r"^(us|eu|apac|jp|au|global|us-gov)\.")
+
+_log = logging.getLogger("outcrop.invocation")
 
 
 class Regional(Protocol):
@@ -48,12 +53,21 @@ class Targets:
         if deployment is None:
             return self._target(model_id, self._base(region, model_id), None)
         _check_serving(deployment)
-        model_arn = deployment.document["modelArn"]
+        model_arn, _ = model_arns(deployment)
         custom = self._models.look(region, model_arn)
         if custom is None:
             return self._target(model_id, self._catalog.usable(model_arn), None)
-        base = self._catalog.usable(custom.document["baseId"])
-        return self._target(model_id, self._models.network_below(base, custom.arn), custom)
+        return self._custom_target(model_id, custom)
+
+    def _custom_target(self, model_id: str, custom: Resource) -> Target:
+        """A deployment whose model's files are of no use fails, at the latest when it is asked."""
+        try:
+            with understood(custom.arn):
+                base = self._catalog.usable(custom.document["baseId"])
+                return self._target(model_id, self._models.network_below(base, custom.arn), custom)
+        except ModelFailed as failure:
+            self._deployments.fail_model(custom.arn, failure.message)
+            raise
 
     def _deployment(self, region: str, model_id: str) -> Resource | None:
         if (parsed := arn.parse(model_id)) is not None:
@@ -97,8 +111,15 @@ class Targets:
         )
 
     def _tokenizer(self, folder: Path) -> Tokenizer:
+        """Raises ModelDamaged: whoever asks for an answer has not made these files."""
         if folder not in self._tokenizers:
-            self._tokenizers[folder] = Tokenizer.open(folder)
+            with contained(_log, f"opening the tokenizer in {folder}") as outcome:
+                self._tokenizers[folder] = Tokenizer.open(folder)
+            if outcome.error is not None:
+                raise ModelDamaged(
+                    "The tokenizer of the model cannot be read: its files are missing or damaged. Put them back; the "
+                    "server's log has the details."
+                ) from outcome.error
         return self._tokenizers[folder]
 
 

@@ -13,8 +13,8 @@ from sqlalchemy.engine import Engine
 from outcrop import logs
 from outcrop.jobs.jobs import KIND
 from outcrop.jobs.states import RUNNING
-from outcrop.store.database import UtcTime, create_tables, writing
 from outcrop.store.damage import Damaged, understood
+from outcrop.store.database import UtcTime, create_tables, writing
 from outcrop.store.resources import Resources
 
 LEASE = timedelta(seconds=60)

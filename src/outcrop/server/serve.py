@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -91,8 +92,10 @@ async def serve_house(
         await asyncio.gather(*beside, return_exceptions=True)
     if ended:
         logs.tell(_log, "the server ends, to be started anew", level=logging.ERROR, exc_info=ended[0])
-        raise ended[0] if isinstance(ended[0], MachineTrouble) else LoopEnded(
-            "A loop of the server ended by itself. The log has the details."
+        raise (
+            ended[0]
+            if isinstance(ended[0], MachineTrouble)
+            else LoopEnded("A loop of the server ended by itself. The log has the details.")
         ) from ended[0]
 
 
@@ -112,11 +115,18 @@ async def _sweep(platform: Platform, loops: Loops) -> None:
     buckets = await to_thread.run_sync(lambda: platform.buckets)
     with contained(_log, "taking up what a crash left behind"):
         await to_thread.run_sync(buckets.sweep_leftovers)
+        await to_thread.run_sync(_clear_imports, platform)
 
     async def sweep() -> None:
         await to_thread.run_sync(buckets.sweep)
 
     await loops.run("contents", sweep, every_s=_SWEEP_EVERY_S)
+
+
+def _clear_imports(platform: Platform) -> None:
+    from outcrop.customization import imported
+
+    imported.clear_leftovers(platform.settings.models, older_than=platform.clock.now() - timedelta(days=1))
 
 
 async def _fail_damaged(platform: Platform, loops: Loops) -> None:
