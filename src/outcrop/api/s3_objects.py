@@ -75,6 +75,7 @@ def get_object(platform: Platform, call: Call) -> Answered:
 @quick_when(_is_here)
 def head_object(platform: Platform, call: Call) -> Answered:
     record, stretch = _asked(platform, call)
+    platform.buckets.check(record)
     return _answer(call, record, stretch, {})
 
 
