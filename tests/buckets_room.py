@@ -22,9 +22,9 @@ HERE = Place("books", "gen/parker.jsonl")
 
 
 @contextmanager
-def refused(code: str, status: int) -> Iterator[None]:
+def refused(code: str, status: int) -> Iterator[pytest.ExceptionInfo[ServiceRefusal]]:
     with pytest.raises(ServiceRefusal) as caught:
-        yield
+        yield caught
     assert (caught.value.code, caught.value.http_status) == (code, status)
 
 

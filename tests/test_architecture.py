@@ -19,7 +19,7 @@ FLOORS = [
     {"probe"},
     {"training", "inference"},
     {"datasets", "network"},
-    {"tokens", "store", "protocol", "kernels", "digests", "loops"},
+    {"tokens", "store", "protocol", "kernels", "digests", "loops", "json_files"},
     {"arn", "clock", "errors", "settings", "processes", "logs", "compiling"},
     {"private"},
 ]

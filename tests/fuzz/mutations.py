@@ -23,7 +23,12 @@ class Sent:
         line = f"{self.method} {self.path}{'?' + self.query if self.query else ''} HTTP/1.1\r\n"
         stated = {**self.headers, "Content-Length": str(len(self.body)), "Connection": "close"}
         head = line + "".join(f"{name}: {value}\r\n" for name, value in stated.items()) + "\r\n"
-        return head.encode("utf-8", "replace") + self.body[: len(self.body) - self.cut]
+        # Halves of surrogate pairs stand for bytes that are no UTF-8, where they can.
+        try:
+            written = head.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            written = head.encode("utf-8", "replace")
+        return written + self.body[: len(self.body) - self.cut]
 
 
 Mutation = Callable[[Sent, random.Random], Sent]
@@ -57,6 +62,7 @@ _VALUES = [
     "", "0", "-1", "NaN", "1e999", "999999999999999999999", "bytes=5-1", "bytes=-", "aws-chunked", "rpc-v2-cbor",
     "SageMaker.Nothing", "SageMaker.", ".", "a/b", "/", "%zz", "日本", "'\"<>&", "x" * 5000, "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
     "Mon, 99 Xyz 2026 25:61:61 GMT", "0001-01-01T00:00:00Z", "99999-01-01", "true", "null", "a=b&c", "gzip",
+    "\udcff", "a\udced\udca0\udc80b",
 ]  # fmt: skip
 _KEYS = [
     "uploadId", "partNumber", "versionId", "list-type", "max-keys", "continuation-token", "prefix", "delimiter", "uploads",
@@ -81,8 +87,16 @@ _JSON: list[Any] = [
     "NaN",
     "\ud800",
     1e308,
+    1e999,
+    10**4000,
+    "a\udfffb",
+    "\x00",
+    {"\udc00": 1},
+    [[[[]]]] * 3,
 ]
 _BODIES = [
+    b"[" * 200_000, b'{"a":' * 200_000, b'{"a":{"a":' * 400 + b"1" + b"}}" * 400, b'{"a": 1e999}', b'{"a": Infinity}',
+    b'{"a": ' + b"9" * 10_000 + b"}", b'{"\\ud800": "\\udfff"}', b'{"a": "\xed\xa0\x80"}', b'{"a": 1, "a": []}', b'{"a": "\\u0000"}',
     b"", b"null", b"[]", b"\"x\"", b"{", b"[" * 5000, b"{\"a\":" * 2000, b"\xff\xfe{}", b"NaN", b"<a>", b"<a></a>",
     b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", b"<a>" * 3000 + b"</a>" * 3000, b"Action=", b"Action=Nothing&Version=1",
     b"&".join(b"A.member.%d=x" % n for n in range(500)), b"A" + b".1" * 60 + b"=x", b"\x00" * 300_000, b"\xbf" * 400,

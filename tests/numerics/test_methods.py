@@ -319,7 +319,7 @@ def test_an_adapter_that_would_be_misread_is_refused(changed: dict[str, Any], pr
     path.write_text(json.dumps({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]} | changed))
     with pytest.raises(Invalid) as refused:
         read_adapter(tmp_path)
-    assert refused.value.message == f"{path}: {problem}"
+    assert refused.value.message == f"adapter_config.json: {problem}"
 
 
 def test_a_target_that_no_layer_answers_to_is_refused(bases: dict[str, Path]) -> None:

@@ -217,9 +217,9 @@ def test_each_model_checkpoint_becomes_a_model_of_its_own(house: JobHouse) -> No
 def broken(house: JobHouse, how: str) -> str:
     """URI of a checkpoint with something wrong with it."""
     house.put("broken/adapter_config.json", b"{}")
-    files: Any = {"adapter_config.json": "0" * 64}
+    files: Any = {"adapter_config.json": "0" * 64, "adapter_model.safetensors": "0" * 64, "parity.json": "0" * 64}
     if how == "leads out":
-        files = {"../../keys/service.key": "0" * 64}
+        files["../../keys/service.key"] = "0" * 64
     manifest = {"base_id": "local.tiny-v1", "prompt_format": "text", "files": files}
     house.put("broken/checkpoint.json", b"[]" if how == "no manifest" else json.dumps(manifest).encode())
     return f"s3://{BUCKET}/broken"
@@ -230,7 +230,11 @@ def broken(house: JobHouse, how: str) -> str:
     [
         ("no manifest", "s3://house/broken/checkpoint.json: not what a customization job writes"),
         ("changed", "s3://house/broken/adapter_config.json: not what the job wrote; its SHA-256 differs."),
-        ("leads out", "s3://house/broken/checkpoint.json: files: '../../keys/service.key' leads out of the folder."),
+        (
+            "leads out",
+            "s3://house/broken/checkpoint.json: not what a customization job writes (checkpoint.json: files: the name "
+            '"../../keys/service.key": leads out of the folder, or has an empty part).',
+        ),
     ],
 )
 def test_what_is_no_whole_checkpoint_becomes_no_model(house: JobHouse, how: str, told: str) -> None:

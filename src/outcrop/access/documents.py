@@ -15,6 +15,7 @@ from typing import Any
 from outcrop.access.conditions import OPERATORS, Condition, Quantifier
 from outcrop.access.patterns import variables_in
 from outcrop.errors import ServiceRefusal
+from outcrop.protocol import json_text
 
 VERSIONS = ("2012-10-17", "2008-10-17")
 _TOP = {"Version", "Id", "Statement"}
@@ -83,8 +84,8 @@ class Policy:
 def parse(text: str, form: Form = Form.IDENTITY) -> Policy:
     """The policy in a JSON text. Raises MalformedPolicyDocument at the first thing that is none."""
     try:
-        document = json.loads(text, object_pairs_hook=_without_repetition)
-    except (ValueError, RecursionError) as error:
+        document = json_text.loads(text, pairs=_without_repetition)
+    except json_text.NotJson as error:
         raise _malformed("This policy contains invalid Json", str(error)) from error
     if not isinstance(document, dict):
         raise _malformed(_SYNTAX, "A policy is a JSON object with Version and Statement.")

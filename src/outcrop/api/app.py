@@ -30,6 +30,7 @@ from outcrop.protocol.parse import parse
 from outcrop.protocol.routing import Routed, UnknownOperation
 from outcrop.protocol.shapes import StructureShape
 from outcrop.protocol.virtual_hosts import addressed
+from outcrop.settings import Settings
 
 LARGEST_BODY = 6 * 1024 * 1024
 LARGEST_RUNTIME_BODY = 25_000_000
@@ -123,7 +124,7 @@ class Door:
         except _Left:
             raise
         except Exception as error:
-            response = _failed(visit, error)
+            response = _failed(visit, error, self._platform.settings)
         if visit.service == "s3" and "origin" in request.headers:
             told = await anyio.to_thread.run_sync(s3_cors.headers_of_answer, self._platform, request)
             response = replace(response, headers=response.headers | dict(told))
@@ -360,7 +361,7 @@ async def _frames(
         await exchange.close(events)
 
 
-def _failed(visit: _Visit, error: Exception) -> HttpResponse:
+def _failed(visit: _Visit, error: Exception, settings: Settings) -> HttpResponse:
     _log_trouble(visit, error)
     operation = visit.routed.operation if visit.routed is not None else None
     found = failures.failure(error, service=visit.service, protocol=visit.protocol, operation=operation)
@@ -368,7 +369,7 @@ def _failed(visit: _Visit, error: Exception) -> HttpResponse:
         visit.protocol,
         service=visit.service,
         code=found.code,
-        message=found.message,
+        message=settings.hidden(found.message),
         status=found.status,
         members=found.members,
         request_id=visit.request_id,

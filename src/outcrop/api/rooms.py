@@ -61,7 +61,7 @@ class Rooms:
         return cls(
             customization=customization,
             deployments=deployments,
-            targets=Targets(catalog, models, clients),
+            targets=Targets(catalog, models, deployments, clients),
             clients=clients,
             reconciler=Reconciler(deployments, engines, clients, catalog, models),
         )

@@ -82,6 +82,7 @@ def head_object(platform: Platform, call: Call) -> Answered:
     record = _found(platform, call)
     if not _is_wanted(call, record):
         return _not_modified(record)
+    platform.buckets.check(record)
     return _answer(call, record, _stretch_asked(platform, call, record), {})
 
 

@@ -207,6 +207,10 @@ class Buckets:
         """These bytes of an object, to be sent."""
         return self._contents.body(record, stretch)
 
+    def check(self, record: ObjectRecord) -> None:
+        """Raises InternalError when the bytes of an object are not there."""
+        self._contents.check(record)
+
     def pieces(self, record: ObjectRecord) -> list[Piece]:
         """The parts of the upload that made the object; none when it was put whole."""
         if "-" not in record.etag or self._mounts.at(record.bucket) is not None:
@@ -261,6 +265,7 @@ class Buckets:
                 for block in self._contents.blocks(found):
                     reception.write(block)
                 return self._keep(target, reception, details(found.details), conditions)
+        self._contents.check(found)
         checksum = self._checksum_for_copy(found, algorithm)
         with writing(self._store.engine) as connection:
             alone(connection, sweeping.ROOM)

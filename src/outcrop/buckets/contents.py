@@ -4,6 +4,8 @@ See `content_records.py` for the three places, and `sweeping.py` for their end.
 """
 
 import hashlib
+import logging
+import stat
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
@@ -12,6 +14,7 @@ from pathlib import Path
 from anyio import open_file
 from sqlalchemy.engine import Connection
 
+from outcrop import logs
 from outcrop.buckets import content_records, refusals, sweeping
 from outcrop.buckets.conditions import Stretch
 from outcrop.buckets.content_records import JOINED, Piece
@@ -24,6 +27,8 @@ from outcrop.errors import ServiceRefusal
 from outcrop.protocol.http import Body, FileBody
 from outcrop.store.database import alone, reading, writing
 from outcrop.store.store import Store
+
+_log = logging.getLogger("outcrop.buckets")
 
 _PASSING_BYTES = 5 * 1024**2
 "From here on a body is written past the kernel's cache: S3's least part, so often one of something large."
@@ -67,6 +72,19 @@ class Contents:
             return sources[0]
         return _sent(sources) if sources else b""
 
+    def check(self, record: ObjectRecord) -> None:
+        """Raises InternalError when the bytes are not there: what is told of an object must be true of them."""
+        if self._mounts.at(record.bucket) is None:
+            self._sources(record, Stretch(0, record.size))
+
+    def check_part(self, digest: str, size: int, *, of: str) -> None:
+        """As `check`, for a part of an upload to the object called `of`."""
+        with reading(self._store.engine) as connection:
+            small = content_records.small(connection, digest)
+        path = self._store.objects.path(digest)
+        if small is None and not _is_whole(path, size):
+            raise _damaged(of, path)
+
     def blocks(self, record: ObjectRecord, stretch: Stretch | None = None) -> Iterator[bytes]:
         """These bytes, or all, in blocks."""
         mounted = self._mounts.at(record.bucket)
@@ -93,13 +111,13 @@ class Contents:
         if self._mounts.at(record.bucket) is not None:
             return self._fetched(record)
         path = self._store.objects.path(record.digest)
-        if path.is_file() and path.stat().st_size == record.size:
+        if _is_whole(path, record.size):
             return path
         with reading(self._store.engine) as connection:
             data = content_records.small(connection, record.digest)
             pieces = content_records.pieces_of(connection, record.digest)
         if data is None and not _are_apart(pieces):
-            raise _damaged(record, path)
+            raise _damaged(f"s3://{record.bucket}/{record.key}", path)
         with refusals.full_disk_refused(), self._store.objects.incoming() as incoming:
             for block in self.blocks(record):
                 incoming.write(block)
@@ -153,8 +171,8 @@ class Contents:
 
     def _in_file(self, record: ObjectRecord, digest: str, size: int, stretch: Stretch) -> FileBody:
         path = self._store.objects.path(digest)
-        if not path.is_file() or path.stat().st_size != size:
-            raise _damaged(record, path)
+        if not _is_whole(path, size):
+            raise _damaged(f"s3://{record.bucket}/{record.key}", path)
         return FileBody(path=path, offset=stretch.offset, length=stretch.length)
 
 
@@ -200,10 +218,18 @@ def _blocks_of_file(source: FileBody) -> Iterator[bytes]:
             yield block
 
 
-def _damaged(record: ObjectRecord, path: Path) -> ServiceRefusal:
+def _is_whole(path: Path, size: int) -> bool:
+    try:
+        state = path.stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(state.st_mode) and state.st_size == size
+
+
+def _damaged(uri: str, path: Path) -> ServiceRefusal:
+    logs.tell(_log, "content missing or cut short", level=logging.ERROR, object=uri, file=str(path))
     return ServiceRefusal(
         "InternalError",
-        f"s3://{record.bucket}/{record.key}: its file {path} is missing or cut short. Restore it, or upload "
-        "the object again.",
+        f"{uri}: its file on the server is missing or cut short. Restore it from a backup, or upload the object again.",
         http_status=500,
     )

@@ -203,6 +203,8 @@ class Uploads:
         taken = checksum_of(upload, parts)
         if taken is not None:
             checksums.check_value(taken, checksum)
+        for part in parts:
+            self._contents.check_part(part.digest, part.size, of=f"s3://{place.bucket}/{place.key}")
         whole = sum(part.size for part in parts)
         if size is not None and size != whole:
             raise refusals.invalid_request(

@@ -35,7 +35,10 @@ def tried(catalog: Catalog, start: Start) -> Start:
 
 
 def resolve(catalog: Catalog, models: CustomModels, *, identifier: str, base: object, parent: Resource | None) -> Start:
-    """The start that `identifier` was found to name: the catalogue's entry `base`, or a custom model's row. Raises Invalid."""
+    """The start that `identifier` was found to name: the catalogue's `base`, or the custom model `parent`.
+
+    Raises Invalid.
+    """
     if parent is None:
         if ":custom-model/" in identifier:
             raise Invalid(f"The provided model identifier is invalid. (There is no custom model {identifier}.)")

@@ -6,16 +6,15 @@
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from outcrop.customization.artifacts import Artifacts
+from outcrop.customization.checkpoint_files import MANIFEST
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.metrics import ModelCheckpoint
 
-MANIFEST = "checkpoint.json"
 FOLDER = "checkpoints"
 
 
@@ -46,14 +45,6 @@ def publish(artifacts: Artifacts, origin: Origin, checkpoint: ModelCheckpoint, f
 def digest_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """Raises ValueError for what is no manifest."""
-    manifest: Any = json.loads(path.read_bytes())
-    if not isinstance(manifest, dict) or not {"base_id", "prompt_format", "files"} <= manifest.keys():
-        raise ValueError("base_id, prompt_format or files missing")
-    return manifest
 
 
 def _manifest(origin: Origin, checkpoint: ModelCheckpoint, digests: dict[str, str]) -> dict[str, Any]:

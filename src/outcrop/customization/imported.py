@@ -6,23 +6,27 @@ this installation or another that knows the same base model. Every file is held 
 
 import shutil
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from outcrop import arn
 from outcrop.catalog import custom_models
 from outcrop.catalog.base_model import BaseModel
-from outcrop.customization import checkpoints
+from outcrop.customization import checkpoint_files, checkpoints
+from outcrop.customization.checkpoint_files import MANIFEST, read_manifest
 from outcrop.customization.context import Context
 from outcrop.customization.data_access import DataAccess
 from outcrop.customization.names import check_model_name
-from outcrop.errors import Invalid
+from outcrop.errors import Invalid, MachineTrouble
+from outcrop.json_files import FileProblem
 from outcrop.network import facts
 from outcrop.probe import launch
 from outcrop.store.idempotency import digest_of
 from outcrop.store.tags import tags_of
 
 IMPORTED = "IMPORTED"
+_MAKING = ".importing-"
 
 
 def create(context: Context, params: Mapping[str, Any], *, region: str, account: str) -> str:
@@ -51,7 +55,7 @@ def create(context: Context, params: Mapping[str, Any], *, region: str, account:
     data, uri = _source(context, params, model_arn)
     manifest = _manifest(data, uri)
     base = context.catalog.usable(manifest["base_id"])
-    _copy(data, uri, manifest["files"], context.models.folder(model_arn))
+    _take(data, uri, manifest, base, context.models.folder(model_arn))
     _check_network(context, base, model_arn)
     foundation = arn.foundation_model(region, base.full_id)
     document = {
@@ -115,28 +119,46 @@ def _source(context: Context, params: Mapping[str, Any], model_arn: str) -> tupl
 
 
 def _manifest(data: DataAccess, uri: str) -> dict[str, Any]:
-    path = data.open(f"{uri}/{checkpoints.MANIFEST}")
+    path = data.open(f"{uri}/{MANIFEST}")
     try:
-        return checkpoints.read_manifest(path)
-    except ValueError as error:
+        return read_manifest(path)
+    except FileProblem as problem:
         raise Invalid(
-            f"{uri}/{checkpoints.MANIFEST}: not what a customization job writes ({error}). Name a folder under "
-            "checkpoints/ of a job's output."
-        ) from error
+            f"{uri}/{MANIFEST}: not what a customization job writes ({problem}). Name a folder under checkpoints/ of a "
+            "job's output."
+        ) from problem
 
 
-def _copy(data: DataAccess, uri: str, digests: Mapping[str, str], folder: Path) -> None:
-    """All files, or none: whatever is left by a crash has no row."""
-    making = folder.with_name(f".{folder.name}.making")
+def _take(data: DataAccess, uri: str, manifest: Mapping[str, Any], base: BaseModel, folder: Path) -> None:
+    """All files, each of the right shape, or none: whatever is left by a crash has no row. Raises Invalid."""
+    making = folder.with_name(f"{_MAKING}{folder.name}")
+    digests = manifest["files"]
     try:
+        making.mkdir(parents=True)
         for name, digest in digests.items():
-            if ".." in PurePosixPath(name).parts or name.startswith("/"):
-                raise Invalid(f"{uri}/{checkpoints.MANIFEST}: files: {name!r} leads out of the folder.")
-            place = making / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(data.open(f"{uri}/{name}"), place)
-            if checkpoints.digest_of(place) != digest:
-                raise Invalid(f"{uri}/{name}: not what the job wrote; its SHA-256 differs. Choose another checkpoint.")
+            _copy(data, f"{uri}/{name}", making / name, digest)
+        checkpoint_files.check(making, digests, base, manifest["prompt_format"])
         making.rename(folder)
+    except OSError as error:
+        raise MachineTrouble(
+            f"{uri}: cannot be copied here ({error.strerror}). Nothing was made; make room or mend the disk, and ask "
+            "again."
+        ) from error
+    except Invalid as refused:
+        raise Invalid(f"{uri}/: {refused.message}" if uri not in refused.message else refused.message) from refused
     finally:
         shutil.rmtree(making, ignore_errors=True)
+
+
+def _copy(data: DataAccess, uri: str, place: Path, digest: str) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(data.open(uri), place)
+    if checkpoints.digest_of(place) != digest:
+        raise Invalid(f"{uri}: not what the job wrote; its SHA-256 differs. Choose another checkpoint.")
+
+
+def clear_leftovers(models: Path, *, older_than: datetime) -> None:
+    """Remove what imports left behind that were killed: no row names it."""
+    for folder in models.glob(f"{_MAKING}*"):
+        if folder.stat().st_mtime < older_than.timestamp():
+            shutil.rmtree(folder, ignore_errors=True)

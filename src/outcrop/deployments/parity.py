@@ -4,13 +4,14 @@ The trainer leaves `parity.json` beside the weights: token ids of held-out recor
 saved adapter. The engine scores the same ids.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from outcrop.errors import ModelDamaged
 from outcrop.inference.client import EngineClient
+from outcrop.json_files import FileProblem
+from outcrop.training.parity_file import FILE, read_samples
 
-FILE = "parity.json"
 TOLERANCE = 2e-3
 """Nats per token, chosen rather than measured. On one CPU in fp32 trainer and engine agreed exactly (368 tokens of the
 quickstart's model, 2026-11-21); 16-bit engines will not. A wrong template, mask or scale shows as whole nats."""
@@ -40,12 +41,20 @@ class Parity:
 
 
 async def compare(client: EngineClient, model: str, folder: Path) -> Parity:
-    """Score the trainer's samples with the engine, which must hold `model`: an adapter, or its own base."""
-    samples = json.loads((folder / FILE).read_text())
+    """Score the trainer's samples with the engine, which must hold `model`: an adapter, or its own base.
+
+    Raises ModelDamaged.
+    """
+    try:
+        samples = read_samples(folder)
+    except FileProblem as problem:
+        raise ModelDamaged(
+            f"The files of the custom model are damaged: {problem}. Restore its folder from a backup, or import or "
+            "train it again."
+        ) from problem
     differences: list[float] = []
     for sample in samples:
         served = await client.score(model, sample["ids"])
         trained = sample["logprobs"]
-        assert len(trained) == len(served), "one log probability for each id after the first"
         differences += [abs(ours - theirs) for ours, theirs in zip(trained, served, strict=True)]
     return Parity(num_tokens=len(differences), largest_difference=max(differences, default=0.0))

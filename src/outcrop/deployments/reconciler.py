@@ -1,7 +1,7 @@
 """Brings deployments from Creating to serving: order the engine, wait for it, load the adapter, compare, let it in.
 
-All its knowledge is in the database, so a restarted server goes on where the last one was. Each deployment is settled by
-a task of its own: one whose engine is slow, or whose record or files are damaged, keeps no other waiting.
+All its knowledge is in the database, so a restarted server goes on where the last one was. Each deployment is settled
+by a task of its own: one whose engine is slow, or whose record or files are damaged, keeps no other waiting.
 """
 
 import asyncio

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 # httpx's own transport, not httpx: that would bring its command line with it, and the server must start in a moment.
 import httpcore
 
-from outcrop.errors import Invalid, ModelFailed, NotReady
+from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotReady
+from outcrop.inference.dialect import DAMAGED
 
 _SECONDS_TO_CONNECT = 5.0
 # The first answer waits for the whole prompt to be read and for other requests before it; on a CPU that takes a while.
@@ -193,6 +194,8 @@ def _refusal(status: int, body: bytes) -> Exception:
         return UnknownAdapter(f"The engine does not hold this model: {said}")
     if status == 503:
         return EngineAway(f"The engine is not ready: {said}")
+    if status == DAMAGED:
+        return ModelDamaged(said)
     if status < 500:
         return Invalid(f"The engine refused the request: {said}")
     return ModelFailed(f"The engine failed: {said}")

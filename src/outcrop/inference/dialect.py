@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from outcrop.errors import Invalid, NotFound, NotReady, OutcropError
+from outcrop.errors import Invalid, ModelDamaged, NotFound, NotReady, OutcropError
 from outcrop.inference.request import Sampling
 
 N = TypeVar("N", int, float)
 
+DAMAGED = 422
+"The status of a model whose files are of no use: the request is understood, and nothing is wrong with it."
 _DEFAULT_MAX_TOKENS = 16  # OpenAI's
 _UNDERSTOOD = {
     "model", "prompt", "max_tokens", "temperature", "top_p", "top_k", "seed", "stop_token_ids", "ignore_eos",
@@ -126,6 +128,7 @@ _ERRORS: tuple[tuple[type[Exception], int, str], ...] = (
     (Invalid, 400, "BadRequestError"),
     (NotFound, 404, "NotFoundError"),
     (NotReady, 503, "ServiceUnavailableError"),
+    (ModelDamaged, DAMAGED, "DamagedModelError"),
 )
 
 

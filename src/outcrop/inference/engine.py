@@ -5,6 +5,7 @@ and go between steps; a generation keeps the weights it began with until it ends
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import torch
 from safetensors import SafetensorError
 
-from outcrop.errors import Invalid, NotFound
+from outcrop.errors import Invalid, ModelDamaged, NotFound, OutcropError
 from outcrop.inference import scoring
 from outcrop.inference.alone import AloneForward
 from outcrop.inference.forward import Forward, in_row_order
@@ -25,8 +26,11 @@ from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network import adapter_files, adapters
 from outcrop.network.adapters import Span
 from outcrop.network.load import context_length, load_base
+from outcrop.network.method import WEIGHTS_FILE
 from outcrop.network.rotary_lengths import angles_of
 from outcrop.network.way import Way
+
+_log = logging.getLogger("outcrop.engine")
 
 
 class Produced(NamedTuple):
@@ -148,14 +152,17 @@ class Engine:
         return scoring.score(self._network, ids)
 
     def load_adapter(self, name: str, folder: Path) -> None:
-        """Take an adapter from disk. One of the same name is replaced; what runs with the old one ends with it."""
+        """Take an adapter from disk. One of the same name is replaced; what runs with the old one ends with it.
+
+        Raises ModelDamaged for one that cannot be taken.
+        """
         self._num_loaded += 1
         version = f"{name}#{self._num_loaded}"
         try:
             adapter_files.load(self._network, version, folder)
-        except (Invalid, OSError, ValueError, KeyError, SafetensorError) as problem:
+        except Exception as problem:
             adapters.unload(self._network, version)
-            raise Invalid(f"{folder}: is no adapter of this base model: {problem}") from problem
+            raise ModelDamaged(f"The adapter cannot be served by this base model: {_said(problem)}") from problem
         for _, layer in adapters.layers(self._network):
             if (update := layer.updates.get(version)) is not None:
                 layer.updates[version] = update.served(layer.base)
@@ -195,6 +202,18 @@ class Engine:
         for version in self._held - used:
             adapters.unload(self._network, version)
         self._held &= used
+
+
+def _said(problem: Exception) -> str:
+    """In words for a customer, who need not know where the files lie."""
+    if isinstance(problem, OutcropError):
+        return problem.message
+    if isinstance(problem, OSError):
+        return f"{WEIGHTS_FILE} cannot be read ({problem.strerror})."
+    if isinstance(problem, SafetensorError):
+        return f"{WEIGHTS_FILE} is damaged ({problem})."
+    _log.error("an adapter cannot be loaded", exc_info=problem)
+    return "it cannot be loaded, and the engine's log has the details."
 
 
 def _end_ids(folder: Path) -> frozenset[int]:

@@ -96,7 +96,7 @@ def _event(chunk: Chunk) -> dict[str, Any]:
 
 
 def to_json(value: Chunk) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _metrics(started: Started, finished: Finished, latency_ms: int, first_byte_ms: int) -> Chunk:

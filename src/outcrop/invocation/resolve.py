@@ -1,5 +1,6 @@
 """From a modelId to the engine that answers it: base models, deployments, provisioned throughput; by ARN or name."""
 
+import logging
 from pathlib import Path
 
 from outcrop.access.named import Named
@@ -7,22 +8,27 @@ from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels, format_of
 from outcrop.deployments.clients import Clients
-from outcrop.deployments.records import CREATING, FAILED, ON_DEMAND, THROUGHPUT
-from outcrop.errors import Invalid, NotFound, NotReady
+from outcrop.deployments.records import CREATING, FAILED, ON_DEMAND, THROUGHPUT, model_arns
+from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotFound, NotReady
 from outcrop.invocation.target import Target
+from outcrop.loops import contained
+from outcrop.store.damage import understood
 from outcrop.store.resources import Resource
 from outcrop.tokens.prompt_format import format_of_base
 from outcrop.tokens.tokenizer import Tokenizer
 
 _DEPLOYED = {ON_DEMAND: "custom model deployment", THROUGHPUT: "provisioned model throughput"}
 
+_log = logging.getLogger("outcrop.invocation")
+
 
 class Targets:
     """Finds targets; tokenizers stay open between requests."""
 
-    def __init__(self, catalog: Catalog, models: CustomModels, clients: Clients) -> None:
+    def __init__(self, catalog: Catalog, models: CustomModels, deployments: Deployments, clients: Clients) -> None:
         self._catalog = catalog
         self._models = models
+        self._deployments = deployments
         self._clients = clients
         self._tokenizers: dict[Path, Tokenizer] = {}
 
@@ -33,12 +39,21 @@ class Targets:
         if row is None:
             raise NotFound(f"The {_DEPLOYED[thing.kind]} {model_id} was not found.")
         _check_serving(row)
-        model_arn = row.document["modelArn"]
+        model_arn, _ = model_arns(row)
         custom = self._models.look(row.region, model_arn)
         if custom is None:
             return self._target(model_id, self._catalog.usable(model_arn), None)
-        base = self._catalog.usable(custom.document["baseId"])
-        return self._target(model_id, self._models.network_below(base, custom.arn), custom)
+        return self._custom_target(model_id, custom)
+
+    def _custom_target(self, model_id: str, custom: Resource) -> Target:
+        """A deployment whose model's files are of no use fails, at the latest when it is asked."""
+        try:
+            with understood(custom.arn):
+                base = self._catalog.usable(custom.document["baseId"])
+                return self._target(model_id, self._models.network_below(base, custom.arn), custom)
+        except ModelFailed as failure:
+            self._deployments.fail_model(custom.arn, failure.message)
+            raise
 
     def _base(self, model_id: str, thing: Named, row: Resource | None) -> BaseModel:
         if row is not None:
@@ -65,8 +80,15 @@ class Targets:
         )
 
     def _tokenizer(self, folder: Path) -> Tokenizer:
+        """Raises ModelDamaged: whoever asks for an answer has not made these files."""
         if folder not in self._tokenizers:
-            self._tokenizers[folder] = Tokenizer.open(folder)
+            with contained(_log, f"opening the tokenizer in {folder}") as outcome:
+                self._tokenizers[folder] = Tokenizer.open(folder)
+            if outcome.error is not None:
+                raise ModelDamaged(
+                    "The tokenizer of the model cannot be read: its files are missing or damaged. Put them back; the "
+                    "server's log has the details."
+                ) from outcome.error
         return self._tokenizers[folder]
 
 

@@ -4,12 +4,12 @@ Only what the providers' bodies need: objects with known keys, texts, numbers, l
 `#<JSON pointer>: <what>`; all of them together make one `Malformed input request: …` message, as Bedrock sends it.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from outcrop.errors import Invalid
+from outcrop.protocol import json_text
 
 Body = Mapping[str, Any]
 
@@ -105,8 +105,8 @@ class Struct:
 def read_json(body: bytes) -> dict[str, Any]:
     """The body as an object. Raises Invalid in Bedrock's words when it is none."""
     try:
-        value = json.loads(body)
-    except ValueError as problem:
+        value = json_text.loads(body)
+    except json_text.NotJson as problem:
         raise Invalid("Malformed input request, please reformat your input and try again.") from problem
     if not isinstance(value, dict):
         raise malformed([_expected("#", "JSONObject", value)])

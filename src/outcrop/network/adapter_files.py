@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from outcrop.errors import Invalid
-from outcrop.network import dora, lora, oft
+from outcrop.network import dora, headers, lora, oft
 from outcrop.network.adapters import AdapterLinear, Linear, Update, is_transposed, layers, unload, weight_of
 from outcrop.network.method import CONFIG_FILE, OFT, WEIGHTS_FILE, Adapter, config_of, is_target, read_adapter
 
@@ -58,14 +58,14 @@ def load(network: nn.Module, adapter: str, folder: Path, *, trainable: bool = Fa
     Returns its parameters, as `add_new`. Raises Invalid when a weight fits no layer of this network.
     """
     method = read_adapter(folder)
+    headers.check_file(folder / WEIGHTS_FILE)
     weights = load_file(folder / WEIGHTS_FILE)
     parts = _by_layer(weights)
     held = dict(layers(network))
     strange = sorted(parts.keys() - held.keys())
     if strange:
         raise Invalid(
-            f"{folder / WEIGHTS_FILE}: {strange[0]} is no linear layer of this base model. "
-            "Use the base it was trained on."
+            f"{WEIGHTS_FILE}: {strange[0]} is no linear layer of this base model. Use the base it was trained on."
         )
     unload(network, adapter)
     parameters: list[nn.Parameter] = []

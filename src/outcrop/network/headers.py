@@ -2,10 +2,13 @@
 
 import json
 import math
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
-from outcrop.errors import Invalid
+from outcrop.errors import Invalid, ModelDamaged
+from outcrop.json_files import FileProblem, Items, Members, Named, Number, Text, parse
 from outcrop.network.method import OFT, Full, Method, is_target
 
 _TRANSPOSED = ("gpt2", "openai-gpt")
@@ -13,12 +16,10 @@ _TRANSPOSED = ("gpt2", "openai-gpt")
 
 
 def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Every weight in the safetensors files of `folder`; nothing where there are none."""
+    """Every weight in the safetensors files of `folder`; nothing where there are none. Raises ModelDamaged."""
     found: dict[str, tuple[int, ...]] = {}
     for path in sorted(folder.glob("*.safetensors")):
-        for name, tensor in _header(path).items():
-            if name != "__metadata__":
-                found[name] = tuple(tensor["shape"])
+        found |= check_file(path)
     return found
 
 
@@ -26,6 +27,14 @@ def num_parameters(folder: Path) -> int:
     """All numbers of the network, as far as its files tell."""
     count = sum(math.prod(shape) for shape in shapes(folder).values())
     return count or sum(path.stat().st_size for path in folder.glob("*.bin")) // 2
+
+
+def check_file(path: Path) -> dict[str, tuple[int, ...]]:
+    """The weights of a file. Raises ModelDamaged."""
+    try:
+        return shapes_in(path)
+    except FileProblem as problem:
+        raise ModelDamaged(f"The files of the model are damaged: {problem}. Copy the file again.") from problem
 
 
 def check_method(folder: Path, method: Method) -> None:
@@ -56,8 +65,70 @@ def _is_layer(name: str, shape: tuple[int, ...]) -> bool:
     return name.endswith(".weight") and len(shape) == 2 and any(part.isdigit() for part in name.split("."))
 
 
-def _header(path: Path) -> dict[str, Any]:
-    """Of a safetensors file: a length of 8 bytes, then JSON."""
-    with path.open("rb") as file:
-        header: dict[str, Any] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return header
+def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
+    """The weights of one safetensors file, which is whole as far as its header tells. Raises FileProblem.
+
+    The form: the header's length in 8 bytes, the header as JSON, then the tensors without a gap.
+    https://github.com/huggingface/safetensors#format
+    """
+    header, room = _header(path)
+    metadata = header.pop("__metadata__", None)
+    wrong = _METADATA.problem(metadata or {}, "__metadata__") or _TENSORS.problem(header, "")
+    if wrong is not None:
+        raise FileProblem(f"{path.name}: {wrong}")
+    end = 0
+    for name, tensor in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        first, last = tensor["data_offsets"]
+        size = math.prod(tensor["shape"]) * _BITS[tensor["dtype"]] // 8
+        if first != end or last - first != size:
+            raise FileProblem(
+                f"{path.name}: {name}: its place is not the one that its shape and its neighbours leave it"
+            )
+        end = last
+    if end != room:
+        raise FileProblem(
+            f"{path.name}: holds {room:,} bytes of weights, and its header tells of {end:,}: it is cut short"
+        )
+    return {name: tuple(tensor["shape"]) for name, tensor in header.items()}
+
+
+_BITS = {
+    "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
+    "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32, "C64": 64, "F64": 64, "I64": 64,
+    "U64": 64,
+}  # fmt: skip
+_SIZE = Number(whole=True, least=0, most=2**62)
+_METADATA = Named(name=Text(), of=Text())
+_TENSORS = Named(
+    name=Text(),
+    of=Members(
+        required={
+            "dtype": Text(one_of=tuple(_BITS)),
+            "shape": Items(of=_SIZE, most=16),
+            "data_offsets": Items(of=_SIZE, least=2, most=2),
+        }
+    ),
+)
+_MOST_HEADER_BYTES = 100_000_000
+"What the library itself takes."
+
+
+def _header(path: Path) -> tuple[dict[str, Any], int]:
+    """The header, and how many bytes of tensors follow it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would let it wait for ever
+        with os.fdopen(descriptor, "rb") as file:
+            state = os.fstat(file.fileno())
+            if not stat.S_ISREG(state.st_mode):
+                raise FileProblem(f"{path.name}: is no ordinary file")
+            length = int.from_bytes(file.read(8), "little")
+            if state.st_size < 8 or length > min(_MOST_HEADER_BYTES, state.st_size - 8):
+                raise FileProblem(f"{path.name}: is no safetensors file, or cut short")
+            header = parse(file.read(length), name=path.name)
+    except IsADirectoryError as error:
+        raise FileProblem(f"{path.name}: is a folder, not a file") from error
+    except OSError as error:
+        raise FileProblem(f"{path.name}: cannot be read ({error.strerror})") from error
+    if not isinstance(header, dict):
+        raise FileProblem(f"{path.name}: its header is no JSON object")
+    return header, state.st_size - 8 - length

@@ -3,14 +3,14 @@
 Who only asks what a custom model is made of needs no torch for it.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from outcrop.errors import Invalid
+from outcrop.errors import Invalid, ModelDamaged
+from outcrop.json_files import Either, FileProblem, Flag, Items, Members, Nothing, Number, Shape, Text, optional, read
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -121,14 +121,19 @@ def method_of(folder: Path) -> Method:
 
 
 def read_adapter(folder: Path) -> Adapter:
-    """The method of an adapter on disk. Raises Invalid for what cannot be computed exactly as it was meant."""
+    """The method of an adapter on disk. Raises Invalid for what cannot be computed exactly as it was meant, and
+    ModelDamaged for a file that is missing or no such file."""
     path = folder / CONFIG_FILE
-    if not path.is_file():
-        raise Invalid(f"{path}: missing. An adapter is a folder with {CONFIG_FILE} and {WEIGHTS_FILE}.")
-    config = json.loads(path.read_text())
-    kind = config.get("peft_type")
-    if kind not in ("LORA", "OFT"):
-        raise Invalid(f"{path}: peft_type {kind} is not supported. Save the adapter as LoRA, DoRA or OFT.")
+    try:
+        config = read(path, _KIND)
+        kind = config["peft_type"]
+        if kind not in _ADAPTERS:
+            raise Invalid(f"{CONFIG_FILE}: peft_type {kind} is not supported. Save the adapter as LoRA, DoRA or OFT.")
+        config = read(path, _ADAPTERS[kind])
+    except FileProblem as problem:
+        raise ModelDamaged(
+            f"{problem}. An adapter is a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, as PEFT writes them."
+        ) from problem
     _refuse_odd(path, config, _LORA_ODD if kind == "LORA" else _OFT_ODD)
     targets = config.get("target_modules")
     named = tuple(sorted(targets)) if isinstance(targets, list) else ()
@@ -185,12 +190,41 @@ def is_target(layer: str, targets: Sequence[str]) -> bool:
     return not targets or any(layer == target or layer.endswith(f".{target}") for target in targets)
 
 
+_KIND = Members(required={"peft_type": Text(most=100)})
+_WIDTH = Number(whole=True, least=1, most=2**20)
+# A text there is an expression over names of layers; which layers have weights is seen in the weights.
+_COMMON: dict[str, Shape] = {
+    "target_modules": Either(of=(Nothing(), Text(), Items(of=Text(), most=100_000))),
+    "bias": optional(Text()),
+}
+_ADAPTERS = {
+    "LORA": Members(
+        required={"r": _WIDTH, "lora_alpha": Number(least=-1e9, most=1e9)},
+        optional={
+            **_COMMON,
+            "lora_dropout": optional(Number(least=0, most=1)),
+            "use_rslora": optional(Flag()),
+            "use_dora": optional(Flag()),
+        },
+    ),
+    "OFT": Members(
+        required={"oft_block_size": _WIDTH},
+        optional={
+            **_COMMON,
+            "use_cayley_neumann": optional(Flag()),
+            "num_cayley_neumann_terms": optional(Number(whole=True, least=0, most=1_000)),
+        },
+    ),
+}
+
+
 def _terms(path: Path, config: dict[str, Any]) -> int | None:
     if not config.get("use_cayley_neumann", True):
         return None
-    terms = int(config.get("num_cayley_neumann_terms", 5))
+    given = config.get("num_cayley_neumann_terms")
+    terms = 5 if given is None else int(given)
     if terms < 4:  # PEFT sums other series for these
-        raise Invalid(f"{path}: num_cayley_neumann_terms {terms} is not supported. Use 4 or more.")
+        raise Invalid(f"{path.name}: num_cayley_neumann_terms {terms} is not supported. Use 4 or more.")
     return terms
 
 
@@ -202,7 +236,7 @@ def _refuse_odd(path: Path, config: dict[str, Any], odd: Sequence[str]) -> None:
     if isinstance(start, str) and start.startswith(_CHANGE_THE_BASE):
         found.append(f"init_lora_weights {start!r}")
     if found:
-        raise Invalid(f"{path}: {', '.join(found)} is not supported. Save the adapter as plain LoRA, DoRA or OFT.")
+        raise Invalid(f"{path.name}: {', '.join(found)} is not supported. Save the adapter as plain LoRA, DoRA or OFT.")
 
 
 def _on(targets: Sequence[str]) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 from outcrop.protocol.unreadable import Unreadable
 
 _DEEPEST = 64
+_LARGEST_BYTES = 256
+"Of a whole number: Python writes no larger ones than four of these, and no member holds any."
 _INDEFINITE = 31
 _WIDTHS = {24: 1, 25: 2, 26: 4, 27: 8}
 _FLOATS = {25: "!e", 26: "!f", 27: "!d"}
@@ -113,7 +115,7 @@ class _Reader:
         value = self._item(depth)
         if tag == _MOMENT_TAG and isinstance(value, int | float) and not isinstance(value, bool):
             return Moment(value)
-        if tag in (_POSITIVE_BIG, _NEGATIVE_BIG) and isinstance(value, bytes):
+        if tag in (_POSITIVE_BIG, _NEGATIVE_BIG) and isinstance(value, bytes) and len(value) <= _LARGEST_BYTES:
             number = int.from_bytes(value, "big")
             return number if tag == _POSITIVE_BIG else -1 - number
         raise self._wrong(f"no member is written with tag {tag} over {type(value).__name__}")

@@ -13,6 +13,7 @@ from outcrop.protocol.shapes import Shape, StructureShape
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 _JSON = "application/json"
 _STRING = 7
+_LONGEST_HEADER = 2**16 - 1
 
 
 def encode_event(event_type: str, payload: bytes, content_type: str = _JSON, **headers: str) -> bytes:
@@ -67,7 +68,7 @@ def _payload(member: Shape, value: Any) -> tuple[bytes, str]:
     if member.type_name == "blob":
         return value or b"", "application/octet-stream"
     if member.type_name == "string":
-        return (value or "").encode(), "text/plain"
+        return (value or "").encode("utf-8", "replace"), "text/plain"
     return json_values.dumps(json_values.write(member, value or {})), _JSON
 
 
@@ -79,5 +80,5 @@ def _frame(headers: dict[str, str], payload: bytes) -> bytes:
 
 
 def _header(name: str, value: str) -> bytes:
-    written, key = value.encode(), name.encode()
+    written, key = value.encode("utf-8", "replace")[:_LONGEST_HEADER], name.encode()
     return struct.pack("!B", len(key)) + key + struct.pack("!BH", _STRING, len(written)) + written

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from outcrop.protocol import scalars, timestamps
+from outcrop.protocol import json_text, scalars, timestamps
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
 from outcrop.protocol.unreadable import Unreadable
 
@@ -33,8 +33,8 @@ def parse(body: bytes) -> Any:
     if not body.strip():
         return {}
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        return json_text.loads(body)
+    except json_text.NotJson as error:
         raise Unreadable(f"The request body is not valid JSON: {error}") from error
 
 
@@ -66,12 +66,8 @@ def dumps(value: Any) -> bytes:
     try:
         return orjson.dumps(value, option=_ONLY_JSON)
     except TypeError:
-        # Integers of more than 64 bits and halves of surrogate pairs, which a document may hold.
-        return _encoder.encode(value).encode("utf-8", "surrogatepass")
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON value")
+        # Integers of more than 64 bits, and halves of surrogate pairs in what was stored long ago or quotes a header.
+        return json_text.without_halves(_encoder.encode(value)).encode()
 
 
 def _wrong(path: str, value: Any, wanted: str) -> Unreadable:

@@ -6,13 +6,12 @@ raises Unreadable, a value of the path, the query or a header Invalid.
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 from outcrop.errors import Invalid
-from outcrop.protocol import cbor, cbor_values, json_values, query_values, scalars, service_model, xml_values
+from outcrop.protocol import cbor, cbor_values, json_text, json_values, query_values, scalars, service_model, xml_values
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.routing import Routed, is_form
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
@@ -69,6 +68,7 @@ def _located(
     for wire_name, value in headers.items():
         if (header := shape.places.headers.get(wire_name)) is not None:
             shown_name = header.shape.serialization.get("name", header.name)
+            _check_text(shown_name, value)
             params[header.name] = _from_header(header.shape, value, shown_name)
     for prefix, prefixed in shape.places.prefixes.items():
         params[prefixed.name] = _prefixed(headers, prefix)
@@ -92,7 +92,7 @@ def _from_query(member: Shape, query: dict[str, list[str]], name: str, shape: St
 def _from_header(member: Shape, value: str, name: str) -> Any:
     if member.serialization.get("jsonvalue"):
         try:
-            return json.loads(base64.b64decode(value, validate=True))
+            return json_text.loads(base64.b64decode(value, validate=True))
         except (ValueError, binascii.Error) as error:
             raise Unreadable(f"{name}: must be the base64 of a JSON value") from error
     if isinstance(member, ListShape):
@@ -104,7 +104,14 @@ def _from_header(member: Shape, value: str, name: str) -> Any:
 
 def _prefixed(headers: Mapping[str, str], prefix: str) -> dict[str, str] | None:
     found = {name[len(prefix) :]: value for name, value in headers.items() if name.startswith(prefix)}
+    for name, value in found.items():
+        _check_text(f"{prefix}{name}", value)
     return found or None
+
+
+def _check_text(name: str, value: str) -> None:
+    if json_text.holds_half(value):
+        raise Unreadable(f"{name}: the header is not UTF-8. Encode its value, in base64 or percent signs say")
 
 
 def _body(shape: StructureShape, body: bytes, protocol: str) -> dict[str, Any]:

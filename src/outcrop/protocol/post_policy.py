@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from outcrop.errors import ServiceRefusal
-from outcrop.protocol import signature, timestamps
+from outcrop.protocol import json_text, signature, timestamps
 from outcrop.protocol.proof import DECOY, Secret, check_session
 from outcrop.protocol.signature_refusals import Case, refusal
 
@@ -120,7 +120,7 @@ def _signature(signed: SignedPolicy, secret: str) -> bytes:
 
 def _parse(text: str) -> PostPolicy:
     try:
-        document = json.loads(base64.b64decode(text, validate=True))
+        document = json_text.loads(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError, RecursionError):
         raise _unreadable("Invalid JSON.") from None
     if not isinstance(document, dict):

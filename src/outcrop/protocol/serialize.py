@@ -139,7 +139,7 @@ def _payload(member: Shape, value: Any, protocol: str) -> tuple[str, Any]:
     if value is None:
         return "", b""
     if member.type_name == "string":
-        return "text/plain", value.encode()
+        return "text/plain", value.encode("utf-8", "replace")
     if protocol == "rest-json":
         return "application/json", json_values.dumps(json_values.write(member, value))
     root = member.serialization.get("name", member.name)

@@ -213,13 +213,13 @@ def string_to_sign(signed: Signed, canonical_request: str) -> str:
 def signing_key(secret: str, day: str, region: str, service: str) -> bytes:
     key = f"AWS4{secret}".encode()
     for part in (day, region, service, "aws4_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
+        key = hmac.digest(key, part.encode("utf-8", "surrogateescape"), "sha256")
     return key
 
 
 def sign(key: bytes, text: str) -> str:
     code = _with_key(key).copy()
-    code.update(text.encode())
+    code.update(text.encode("utf-8", "surrogateescape"))
     return code.hexdigest()
 
 

@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,7 @@ async def _sweep(platform: Platform, loops: Loops) -> None:
     buckets = await to_thread.run_sync(lambda: platform.buckets)
     with contained(_log, "taking up what a crash left behind"):
         await to_thread.run_sync(buckets.sweep_leftovers)
+        await to_thread.run_sync(_clear_imports, platform)
     await loops.run("contents", lambda: sweep_all(buckets), every_s=_SWEEP_EVERY_S, stuck_s=_SWEEP_STUCK_S)
 
 
@@ -133,6 +135,12 @@ async def sweep_all(buckets: "Buckets") -> int:
         if not swept.more_due:
             return removed
         await asyncio.sleep(_SWEEP_PAUSE_S)
+
+
+def _clear_imports(platform: Platform) -> None:
+    from outcrop.customization import imported
+
+    imported.clear_leftovers(platform.settings.models, older_than=platform.clock.now() - timedelta(days=1))
 
 
 async def _fail_damaged(platform: Platform, loops: Loops) -> None:

@@ -261,7 +261,7 @@ class Resources:
             connection.execute(update.values(**changed, **created, version=version))
 
     def fail_damaged(self, *, at: datetime) -> list[str]:
-        """Let every row that cannot be read be Failed, so that it can be told, listed and deleted; returns their ARNs."""
+        """Let every row that cannot be read be Failed, so that it can be told and deleted; returns their ARNs."""
         with reading(self._engine) as connection:
             rows = [_row(row) for row in connection.execute(sql.select(*_AS_KEPT))]
         damaged = [row.arn for row in rows if not _is_sound(row)]

@@ -21,13 +21,13 @@ from outcrop.errors import MachineTrouble
 from outcrop.network import adapter_files, load, whole
 from outcrop.network.adapters import Routing
 from outcrop.network.method import OWN_BASE, Full
+from outcrop.training import parity_file
 from outcrop.training.checkpoint import sync_folder
 from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER, log_probabilities
 from outcrop.training.stepping import Trained
 from outcrop.training.task import TrainingTask
 
-PARITY_FILE = "parity.json"
 PARITY_RECORDS = 8
 PARITY_TOKENS = 512
 
@@ -44,7 +44,7 @@ def save(folder: Path, task: TrainingTask, trained: Trained, *, held_out: Sequen
         _write(making, task, trained)
         network, routing = _as_served(making, trained)
         samples = [_sample(network, routing, example) for example in held_out[:PARITY_RECORDS]]
-        (making / PARITY_FILE).write_text(json.dumps(samples) + "\n")
+        (making / parity_file.FILE).write_text(json.dumps(samples) + "\n")
         _make_durable(making)
         _put_in_place(making, folder)
     except (OSError, SafetensorError) as error:

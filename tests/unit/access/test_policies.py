@@ -322,7 +322,7 @@ def test_a_pattern_of_many_stars_costs_no_time() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("no", "This policy contains invalid Json Expecting value: line 1 column 1 (char 0)"),
+        ("no", "This policy contains invalid Json Expecting value at line 1, column 1"),
         ("[]", "Syntax errors in policy. A policy is a JSON object with Version and Statement."),
         ("{}", "Syntax errors in policy. Statement: missing. Give the policy at least one statement."),
         (

@@ -2,7 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from outcrop.buckets.buckets import Buckets
 from outcrop.buckets.checksums import Algorithm
-from outcrop.buckets.conditions import Conditions
+from outcrop.buckets.conditions import Conditions, Stretch
 from outcrop.buckets.listing import Asked
 from outcrop.buckets.names import Place
 from outcrop.buckets.receiving import Promise
@@ -137,13 +138,44 @@ def test_what_is_not_there_is_refused(buckets: Buckets) -> None:
     buckets.remove("books", "nothing")
 
 
-def test_an_object_whose_file_was_damaged_is_refused_with_its_path(buckets: Buckets) -> None:
-    record = buckets.put_bytes("books", "a", LONG)
-    path = buckets.path(record)
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+def cut(path: Path) -> None:
     path.write_bytes(LONG[1:])
 
-    with refused("InternalError", 500):
-        buckets.read_bytes("books", "a")
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("damage", [removed, cut, a_folder, a_pipe])
+def test_an_object_whose_file_was_damaged_is_neither_read_nor_copied_nor_told_of(
+    buckets: Buckets, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    record = buckets.put_bytes("books", "a", LONG)
+    path = buckets.path(record)
+    damage(path)
+
+    for ask in (
+        lambda: buckets.read_bytes("books", "a"),
+        lambda: buckets.check(record),
+        lambda: buckets.body(record, Stretch(0, 1)),
+        lambda: buckets.copy(Place("books", "a"), Place("books", "b")),
+        lambda: buckets.copy(Place("books", "a"), Place("books", "a"), details=Details(content_type="text/plain")),
+    ):
+        with refused("InternalError", 500) as refusal:
+            ask()
+        assert str(path) not in refusal.value.message
+    assert [found.key for found in buckets.under("books", "")] == ["a"]
+    assert "content missing or cut short" in caplog.messages
 
 
 def test_a_file_is_put_from_disk(buckets: Buckets, tmp_path: Path) -> None:

@@ -43,6 +43,34 @@ def test_parts_become_one_object_in_the_order_of_their_numbers(
     assert buckets.read_bytes(*HERE) == whole
 
 
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_an_upload_one_of_whose_parts_was_damaged_is_not_completed(
+    buckets: Buckets, store: Store, is_gone: bool
+) -> None:
+    upload = buckets.uploads.begin(HERE, details=Details())
+    chosen = parts_of_two(buckets, upload.id)
+    (path,) = files(store)
+    path.unlink() if is_gone else path.write_bytes(b"1")
+
+    with refused("InternalError", 500):
+        buckets.uploads.complete(HERE, upload.id, chosen)
+
+    with refused("NoSuchKey", 404):
+        buckets.find(*HERE)
+    put_part(buckets, upload.id, 2, b"1" * MIN_PART_BYTES)  # sent again, it can be completed
+    buckets.uploads.complete(HERE, upload.id, chosen)
+
+
+def test_no_part_is_made_of_an_object_whose_file_is_gone(buckets: Buckets) -> None:
+    source = buckets.put_bytes("books", "source", b"x" * MIN_PART_BYTES)
+    upload = buckets.uploads.begin(HERE, details=Details())
+    buckets.path(source).unlink()
+
+    with refused("InternalError", 500):
+        buckets.uploads.copy_part(HERE, upload.id, 1, source, Stretch(0, 9))
+    assert buckets.uploads.parts(HERE, upload.id)[1] == []
+
+
 def test_completing_again_gives_the_same_object(buckets: Buckets) -> None:
     upload = buckets.uploads.begin(HERE, details=Details())
     chosen = parts_of_two(buckets, upload.id)
