@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas
 
+from outcrop.access.named import FOUNDATION, Named
 from outcrop.buckets.listing import Asked
 from outcrop.clock import SystemClock
 from outcrop.customization import imported, request, run
@@ -60,7 +61,10 @@ class JobHouse:
         }
         if validate:
             params["validationDataConfig"] = {"validators": [{"s3Uri": f"s3://{BUCKET}/validation.jsonl"}]}
-        return request.create(self.context, params, region=REGION, account=self.context.access.account)
+        parent, foundation = self.context.models.look(REGION, base), self.context.catalog.find(base)
+        named = Named(kind=FOUNDATION, arn=base, is_known=True, foundation=foundation)
+        account = self.context.access.account
+        return request.create(self.context, params, base=named, parent=parent, region=REGION, account=account)
 
     def create_custom_model(self, name: str, uri: str, **more: Any) -> str:
         """CreateCustomModel from `uri`."""

@@ -12,7 +12,7 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.clock import SystemClock
 from outcrop.errors import Invalid
 from outcrop.tokens.tokenizer import Tokenizer
-from tests.installed import TINY, with_tiny_models
+from tests.installed import with_tiny_models
 from tests.job_house import BUCKET, REGION, JobHouse
 from tests.tiny import CHAT_TEMPLATE, CONTEXT_LENGTH, tiny_model
 
@@ -81,10 +81,6 @@ def test_prompts_are_learned_in_the_form_that_is_kept(
     lineage = json.loads((house.context.models.folder(model.arn) / "lineage.json").read_text())
     assert (lineage["prompt_format"], lineage["prompt_day"]) == (kept, DAY.isoformat())
     assert learned(house, name).startswith(begins)
-
-
-def test_a_base_without_a_chat_template_learns_raw_prompts(house: JobHouse) -> None:
-    assert trained(house, "raw", base=TINY)["promptFormat"] == "text"
 
 
 def test_checkpoints_and_custom_models_that_are_trained_further_keep_the_form_and_the_day(house: JobHouse) -> None:

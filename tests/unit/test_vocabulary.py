@@ -10,6 +10,7 @@ import tokenizers
 from outcrop.cli.fetching import register_folder
 from outcrop.datasets.preflight import examine
 from outcrop.errors import Invalid
+from outcrop.network import vocabulary
 from outcrop.settings import Settings
 from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.training.examples import read_examples
@@ -58,13 +59,13 @@ def test_the_rows_of_the_files_count_where_the_configuration_is_wrong(tmp_path: 
 
 def test_a_token_for_padding_alone_may_lie_beyond(tmp_path: Path) -> None:
     folder = grown(tmp_path / "grown", "[PAD]", special=True, pad_token="[PAD]")
-    assert register_folder(Settings(home=tmp_path / "home"), folder, model_id=None, name=None).folder == folder
+    vocabulary.check(folder, Tokenizer.open(folder))
 
 
 def test_an_embedding_larger_than_the_tokenizer_is_registered(tmp_path: Path) -> None:
     folder = tiny_model(tmp_path / "tiny")
     assert Tokenizer.open(folder).vocab_size <= rows(folder)
-    assert register_folder(Settings(home=tmp_path / "home"), folder, model_id=None, name=None).folder == folder
+    vocabulary.check(folder, Tokenizer.open(folder))
 
 
 @pytest.mark.parametrize(

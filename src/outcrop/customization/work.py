@@ -46,13 +46,12 @@ class Work:
         document = job.document
         data = DataAccess(context=context, role_arn=document["roleArn"])
         output = document["outputDataConfig"]["s3Uri"]
-        identifier = document["parentArn"] or document["baseId"]
         artifacts = Artifacts(data=data, output_uri=output, job_arn=job.arn)
         run_dir = context.settings.runs / job.arn.rsplit("/", 1)[-1]
         return cls(
             context=context,
             job=job,
-            start=base.resolve(context.catalog, context.models, region=job.region, identifier=identifier),
+            start=base.of_job(context.catalog, context.models, job),
             data=data,
             artifacts=artifacts,
             run_dir=run_dir,
