@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
 .PHONY: quickstart test lint soak results bench-door bench-train bench-train-gpu bench-estimates bench-defaults \
-	bench-methods bench-rates families install install-test clients clean
+	bench-methods bench-prompt-format bench-rates families install install-test clients clean
 
 quickstart: install
 	@QUICKSTART_STARTED=$$(date +%s.%N) $(BIN)/outcrop run --home $(QUICKSTART_HOME) -- \
@@ -60,6 +60,9 @@ families: install-test
 
 bench-rates: install-test
 	$(BIN)/python -m bench.rates $(OUTCROP_TEST_DATA)
+
+bench-prompt-format: install-test
+	$(BIN)/python -m bench.prompt_format $(OUTCROP_TEST_DATA)
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test

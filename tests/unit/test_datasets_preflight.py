@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from outcrop.datasets.encoding import encode
-from outcrop.datasets.preflight import Longest, Overlap, Report, Split, examine
+from outcrop.datasets.preflight import LeftOut, Longest, Overlap, Report, Split, examine
 from outcrop.datasets.records import Customization, Text
+from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
-from tests.tiny import CONTEXT_LENGTH, tiny_model
+from tests.tiny import CHAT_TEMPLATE, CONTEXT_LENGTH, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +113,88 @@ def test_the_report_is_json_too(tmp_path: Path, tokenizer: Tokenizer) -> None:
     assert told["ready"] is False
     assert told["files"][0]["longest"] == {"line": 1, "tokens": 4}
     assert told["files"][0]["problems"][0]["sentence"].startswith("train.jsonl:2: prompt: missing.")
+
+
+def chat(*said: str, system: str | None = None) -> dict[str, object]:
+    turns = [{"role": ("user", "assistant")[n % 2], "content": text} for n, text in enumerate(said)]
+    return {"messages": turns} if system is None else {"system": system, "messages": turns}
+
+
+def with_template(folder: Path, template: str) -> Tokenizer:
+    made = tiny_model(folder / "base")
+    (made / "chat_template.jinja").write_text(template)
+    return Tokenizer.open(made)
+
+
+SILENT = "{% for m in messages %}{% if m.role != 'system' %}{{ m.role + m.content + eos_token }}{% endif %}{% endfor %}"
+LAST_ONLY = "{% for m in messages[-2:] %}{{ m.role + m.content + eos_token }}{% endfor %}"
+FORGETS_THOUGHTS = (
+    "{% for m in messages %}{{ m.role + (m.content if loop.last else m.content.split('</think>')[-1]) + eos_token }}"
+    "{% endfor %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "records", "left_out"),
+    [
+        (SILENT, [chat("a", "b"), chat("a", "c", system="be brief")], [LeftOut("system messages", (2,))]),
+        (SILENT, [chat("a", "b")], []),
+        (LAST_ONLY, [chat("a", "b"), chat("a", "b", "c", "d")], [LeftOut("earlier turns", (2,))]),
+        (
+            FORGETS_THOUGHTS,
+            [chat("a", "<think>b</think>c", "d", "e"), chat("a", "<think>b</think>c"), chat("a", "b", "c", "d")],
+            [LeftOut("thoughts of earlier answers", (1,))],
+        ),
+        (CHAT_TEMPLATE, [chat("a", "<think>b</think>c", "d", "e", system="be brief")], []),
+    ],
+)
+def test_what_a_template_leaves_out_is_told_with_its_lines(
+    template: str, records: list[object], left_out: list[LeftOut], tmp_path: Path
+) -> None:
+    found = report(tmp_path, with_template(tmp_path, template), records)
+    assert found.problems == ()
+    assert list(found.files[0].left_out) == left_out
+    assert ("Ready to train: every record is used, whole." in found.to_text()) == (not left_out)
+    for left in left_out:
+        assert f"{left.what}: the chat template does not write them, here or in serving" in found.to_text()
+    assert json.loads(json.dumps(found.to_json()))["files"][0]["left_out"] == [
+        {"what": left.what, "lines": list(left.lines)} for left in left_out
+    ]
+
+
+def test_answers_that_are_learned_each_for_itself_are_counted_so(tmp_path: Path) -> None:
+    tokenizer = with_template(tmp_path, FORGETS_THOUGHTS)
+    records = [chat("a", "<think>b</think>c", "d", "e"), chat("a", "b")]
+    (file,) = report(tmp_path, tokenizer, records).files
+    assert file.by_answer == (Split(line=1, sequences=2),)
+    assert file.split == ()
+    encoded = [len(tokenizer.encode(text, begin=False)) for text in ("usera</s>assistant<think>b</think>c</s>",)]
+    assert file.longest is not None
+    assert file.num_tokens > file.longest.tokens >= encoded[0]
+
+
+@pytest.mark.parametrize("record", [pair("x" * 5_000_000, "y"), pair("x", "y" * 5_000_000), chat("x" * 5_000_000, "y")])
+def test_a_record_that_cannot_fit_is_refused_unread(
+    record: object, tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(_self: Tokenizer, text: str, *, begin: bool) -> list[int]:
+        assert len(text) < 1_000, "it was read"
+        return tokenizer.encode_rendered(text)
+
+    monkeypatch.setattr(Tokenizer, "encode", read)
+    (problem,) = report(tmp_path, tokenizer, [record]).problems
+    assert problem.what.startswith("Max sum of input and output token length of at least ")
+
+
+@pytest.mark.parametrize(("form", "prompt"), [("text", "q"), ("chat", "User: q\nBot:\n"), ("Q {prompt} A", "Q q A")])
+def test_prompts_are_counted_in_their_form(form: str, prompt: str, tmp_path: Path, tokenizer: Tokenizer) -> None:
+    (tmp_path / "train.jsonl").write_text(json.dumps(pair("q", "a")))
+    found = examine(
+        [tmp_path / "train.jsonl"],
+        tokenizer=tokenizer,
+        context_length=CONTEXT_LENGTH,
+        customization="FINE_TUNING",
+        prompt_format=PromptFormat(form),
+    )
+    ids = [*tokenizer.encode(prompt, begin=True), *tokenizer.encode("a", begin=False), tokenizer.eos_id]
+    assert found.files[0].num_tokens == len(ids)

@@ -43,13 +43,20 @@ def resolve(catalog: Catalog, models: CustomModels, *, identifier: str, base: ob
         if ":custom-model/" in identifier:
             raise Invalid(f"The provided model identifier is invalid. (There is no custom model {identifier}.)")
         return Start(base=catalog.with_weights(base, identifier), parent=None, method=None)
-    below = models.network_below(catalog.usable(parent.document["baseId"]), parent.arn)
-    return Start(base=below, parent=parent, method=method_of(models.folder(parent.arn)))
+    return _on(catalog, models, parent)
 
 
 def of_job(catalog: Catalog, models: CustomModels, job: Resource) -> Start:
-    """What a job on record starts from. Raises Invalid."""
-    parent_arn, base_id = job.document["parentArn"], job.document["baseId"]
-    parent = None if parent_arn is None else models.look(job.region, parent_arn)
-    base = None if parent_arn else catalog.find(base_id)
-    return resolve(catalog, models, identifier=parent_arn or base_id, base=base, parent=parent)
+    """The start that a job on record was created with. Raises Invalid where it is gone."""
+    base_id, parent_arn = job.document["baseId"], job.document["parentArn"]
+    if parent_arn is None:
+        return Start(base=catalog.usable(base_id), parent=None, method=None)
+    parent = models.look(job.region, parent_arn)
+    if parent is None:
+        raise Invalid(f"The provided model identifier is invalid. (There is no custom model {parent_arn} any more.)")
+    return _on(catalog, models, parent)
+
+
+def _on(catalog: Catalog, models: CustomModels, parent: Resource) -> Start:
+    below = models.network_below(catalog.usable(parent.document["baseId"]), parent.arn)
+    return Start(base=below, parent=parent, method=method_of(models.folder(parent.arn)))

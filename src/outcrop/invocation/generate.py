@@ -164,7 +164,7 @@ async def _attempt(target: Target, generation: GenerateInput) -> AsyncGenerator[
 def _scanned(
     target: Target, generation: GenerateInput, decoder: IncrementalDecoder, scanner: StopScanner, ids: Iterable[int]
 ) -> str:
-    """Text of ids that may be shown. Special tokens, and those that end an answer, may only complete a stop sequence."""
+    """Text that may be shown; special tokens, and those that end an answer, may only complete a stop sequence."""
     text = ""
     for one in ids:
         if one in target.tokenizer.special_ids or one in generation.stop_ids:

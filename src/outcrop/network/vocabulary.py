@@ -24,9 +24,9 @@ def check(folder: Path, tokenizer: Tokenizer) -> None:
     if bad:
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
         raise Invalid(
-            f"{folder}: the tokenizer's token {beyond[bad[0]]!r} has id {bad[0]}{more}, beyond the {rows:,} rows of the "
-            "network's embedding. Save the network after resize_token_embeddings(len(tokenizer)), or take the added "
-            "tokens out of the tokenizer."
+            f"{folder}: the tokenizer's token {beyond[bad[0]]!r} has id {bad[0]}{more}, beyond the {rows:,} rows of "
+            "the network's embedding. Save the network after resize_token_embeddings(len(tokenizer)), or take the "
+            "added tokens out of the tokenizer."
         )
 
 

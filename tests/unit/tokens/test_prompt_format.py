@@ -126,6 +126,13 @@ def test_a_last_assistant_turn_is_spoken_on(tmp_path: Path) -> None:
     assert spelled(tokenizer, ids).endswith("<|im_start|>assistant\nis hot")
 
 
+def test_pairs_are_learned_as_a_chat_where_the_template_can_end_an_answer(tmp_path: Path) -> None:
+    assert prompt_format.format_of_pairs(chat_tokenizer(tmp_path / "a")) is PromptFormat.CHAT
+    assert prompt_format.format_of_pairs(chat_tokenizer(tmp_path / "b", None)) is PromptFormat.TEXT
+    endless = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    assert prompt_format.format_of_pairs(chat_tokenizer(tmp_path / "c", endless)) is PromptFormat.TEXT
+
+
 def test_a_base_model_is_spoken_to_by_its_template_when_it_has_one(tmp_path: Path) -> None:
     assert prompt_format.format_of_base(chat_tokenizer(tmp_path / "a")) is PromptFormat.CHAT
     assert prompt_format.format_of_base(chat_tokenizer(tmp_path / "b", None)) is PromptFormat.TEXT
