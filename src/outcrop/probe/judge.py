@@ -42,6 +42,7 @@ _CACHE_BYTES = 2**30
 _CHUNK = 7
 _CONTEXT = 512
 "For a network that names no length."
+NOT_RUN = "transformers itself does not run it"
 _METHOD = LoRA(rank=4, alpha=8)
 
 
@@ -88,7 +89,7 @@ def _no_causal_model(config: Any) -> str | None:
 
 def _way(folder: Path, described: facts.Facts, made: Path, why: list[str]) -> Way:
     """Raises Failed where neither will do; `why` grows by what spoke against packing."""
-    with _told("transformers itself does not run it"):
+    with _told(NOT_RUN):
         reference = load.load_base(folder, way=Way.ONE_RECORD_A_ROW)
         expected = of_reference(reference, described)
     del reference
