@@ -12,7 +12,6 @@ import pytest
 import torch
 import transformers
 
-from outcrop.cli import fetching
 from outcrop.errors import Invalid
 from outcrop.inference.engine import Engine
 from outcrop.inference.request import Request

@@ -27,7 +27,7 @@ from outcrop.errors import Invalid, OutcropError
 from outcrop.inference.engine import Engine
 from outcrop.inference.request import Request
 from outcrop.inference.scheduler import Limits
-from outcrop.network import adapter_files, adapters, facts, load
+from outcrop.network import adapter_files, adapters, facts, load, rotary_lengths
 from outcrop.network.attention import Packed
 from outcrop.network.method import LoRA
 from outcrop.network.way import Verdict, Way
@@ -102,6 +102,9 @@ def _way(folder: Path, described: facts.Facts, made: Path, why: list[str]) -> Wa
     else:
         return Way.PACKED
     gc.collect()
+    if rotary_lengths.DYNAMIC in str(described.named.get("rope_parameters")):
+        # The module keeps the longest length it has met, so what it answers depends on what it read before.
+        raise Failed(f"its rope_type is dynamic, which needs rows, and {why[0]}")
     _try(Way.ONE_RECORD_A_ROW, folder, expected, context, made / "alone")
     return Way.ONE_RECORD_A_ROW
 
