@@ -3,6 +3,8 @@
 import hashlib
 import json
 import logging
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,7 +161,7 @@ def test_what_happens_to_the_process_is_a_verdict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, why: str
 ) -> None:
     folder = tiny_model(tmp_path / "model")
-    monkeypatch.setattr(launch.sys, "executable", said(tmp_path, text))
+    monkeypatch.setattr(sys, "executable", said(tmp_path, text))
     if "0 s" in why:
         monkeypatch.setattr(launch, "_SECONDS", 0.2)
         monkeypatch.setattr(launch, "_SECONDS_PER_GB", 0.0)
@@ -312,12 +314,12 @@ def test_an_engine_of_a_network_that_was_never_tried_begins_with_the_probe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     began: list[list[str]] = []
-    monkeypatch.setattr(untried.os, "execv", lambda _program, command: began.append(command[1:]))
+    monkeypatch.setattr(os, "execv", lambda _program, command: began.append(command[1:]))
     monkeypatch.setattr(untried, "die_with_parent", lambda: None)
     monkeypatch.setattr(launch, "probe", in_this_process)
     folder = small_family(tmp_path / "gptj", "gptj")
     arguments = ["--model", str(folder), "--name", "odd", "--socket", "s"]
-    monkeypatch.setattr(untried.sys, "argv", ["engine", *arguments])
+    monkeypatch.setattr(sys, "argv", ["engine", *arguments])
     untried.main()
     assert began == [["-m", "outcrop.inference.serve", *arguments, "--way", "one record a row"]]
     (folder / "config.json").write_text((bare(tmp_path / "t5", transformers.T5Config()) / "config.json").read_text())
