@@ -23,7 +23,7 @@ import transformers
 from bench import small_networks
 from bench.small_networks import NotSmall
 from outcrop.network.way import Way
-from outcrop.probe.judge import judge
+from outcrop.probe.judge import NOT_RUN, judge
 
 PAGE = Path(__file__).parent.parent / "docs" / "families.md"
 _SECONDS = 180
@@ -46,6 +46,10 @@ def tried(family: str, folder: Path) -> Row:
         found = judge(small_networks.write(folder / "network", family)).verdict
     except NotSmall as reason:
         return Row(family, NOT_SMALL, f"no small one could be made: {reason}")
+    if found.way is None and found.why.startswith(NOT_RUN):  # the cutting went wrong, as far as anybody can tell
+        return Row(
+            family, NOT_SMALL, f"the small one does not run{found.why.removeprefix(NOT_RUN).split('. Choose')[0]}"
+        )
     return Row(family, found.way.value if found.way else REFUSED, found.why)
 
 

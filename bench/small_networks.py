@@ -30,7 +30,8 @@ _SIZES: dict[str, Any] = {
     **dict.fromkeys(("num_key_value_heads", "num_kv_heads", "multi_query_group_num", "swa_num_key_value_heads"), 2),
     **dict.fromkeys(("head_dim", "attention_head_dim", "attention_head_size", "v_head_dim", "kv_channels"), 16),
     **dict.fromkeys(("global_head_dim", "swa_head_dim", "swa_v_head_dim", "d_kv"), 16),
-    **dict.fromkeys(("qk_rope_head_dim", "qk_nope_head_dim", "rotary_dim", "qk_head_dim", "index_head_dim"), 8),
+    **dict.fromkeys(("qk_rope_head_dim", "qk_nope_head_dim", "rotary_dim"), 16),
+    **dict.fromkeys(("qk_head_dim", "index_head_dim"), 32),
     **dict.fromkeys(("q_lora_rank", "kv_lora_rank"), 16),
     **dict.fromkeys(("index_n_heads", "num_global_key_value_heads"), 2),
     **dict.fromkeys(("sliding_window", "attention_window_size", "window_size", "attention_chunk_size"), 16),
@@ -78,6 +79,7 @@ _OWN: dict[str, dict[str, Any]] = {
     "bamba": {"attn_layer_indices": [1], "num_hidden_layers": 2},
     "recurrent_gemma": {"num_hidden_layers": 3, "block_types": ["recurrent", "recurrent", "attention"]},
     "ctrl": {"dff": 96},
+    "deepseek_v2": {"n_routed_experts": 4, "num_experts_per_tok": 2, "topk_method": "greedy"},
     "lfm2": {"layer_types": ["conv", "full_attention"], "num_hidden_layers": 2},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"], "num_hidden_layers": 2, "num_dense_layers": 1},
     "xglm": {"num_layers": 2},
@@ -147,6 +149,8 @@ def _cut(config: Any) -> dict[str, Any]:
         firsts = [next(v for v in value if str(v) == kind) for kind in dict.fromkeys(map(str, value))]
         found[name] = (firsts * depth)[:depth]
     found |= {name: depth for name in _LAYERS if name in accepted}
+    if named.get("kv_lora_rank") and "num_key_value_heads" in named:
+        found["num_key_value_heads"] = found.get("num_attention_heads", 4)  # latent attention has no groups
     for name, inner in vars(config).items():
         if hasattr(inner, "to_dict"):
             found[name] = {**_cut(inner), "model_type": inner.model_type}

@@ -1,7 +1,10 @@
 """The probe: which networks are trained and served right, in which way, and what is said of the others."""
 
+import hashlib
 import json
 import logging
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,8 +26,8 @@ from outcrop.probe import launch
 from outcrop.probe.judge import judge
 from outcrop.probe.launch import Probed
 from outcrop.settings import Settings
-from tests.installed import outcrop
-from tests.job_house import JobHouse
+from tests.installed import outcrop, with_tiny_models
+from tests.job_house import BUCKET, JobHouse
 from tests.tiny import small_family, tiny_model, write_tokenizer
 
 REPRESENTATIVE = [
@@ -158,7 +161,7 @@ def test_what_happens_to_the_process_is_a_verdict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, why: str
 ) -> None:
     folder = tiny_model(tmp_path / "model")
-    monkeypatch.setattr(launch.sys, "executable", said(tmp_path, text))
+    monkeypatch.setattr(sys, "executable", said(tmp_path, text))
     if "0 s" in why:
         monkeypatch.setattr(launch, "_SECONDS", 0.2)
         monkeypatch.setattr(launch, "_SECONDS_PER_GB", 0.0)
@@ -311,14 +314,50 @@ def test_an_engine_of_a_network_that_was_never_tried_begins_with_the_probe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     began: list[list[str]] = []
-    monkeypatch.setattr(untried.os, "execv", lambda _program, command: began.append(command[1:]))
+    monkeypatch.setattr(os, "execv", lambda _program, command: began.append(command[1:]))
     monkeypatch.setattr(untried, "die_with_parent", lambda: None)
     monkeypatch.setattr(launch, "probe", in_this_process)
     folder = small_family(tmp_path / "gptj", "gptj")
     arguments = ["--model", str(folder), "--name", "odd", "--socket", "s"]
-    monkeypatch.setattr(untried.sys, "argv", ["engine", *arguments])
+    monkeypatch.setattr(sys, "argv", ["engine", *arguments])
     untried.main()
     assert began == [["-m", "outcrop.inference.serve", *arguments, "--way", "one record a row"]]
     (folder / "config.json").write_text((bare(tmp_path / "t5", transformers.T5Config()) / "config.json").read_text())
     assert untried.main() == 1
     assert "this t5 network is not trained or served: it is an encoder-decoder network" in capsys.readouterr().err
+
+
+def rewritten(house: JobHouse, folder: str, **named: Any) -> str:
+    """URI of a checkpoint in the bucket, in whose configuration some words were changed."""
+    manifest = json.loads(house.context.buckets.read_bytes(BUCKET, f"{folder}/checkpoint.json"))
+    config = json.loads(house.context.buckets.read_bytes(BUCKET, f"{folder}/config.json"))
+    changed = json.dumps({**config, **named}).encode()
+    manifest["files"]["config.json"] = hashlib.sha256(changed).hexdigest()
+    house.put(f"{folder}/config.json", changed)
+    house.put(f"{folder}/checkpoint.json", json.dumps(manifest).encode())
+    return f"s3://{BUCKET}/{folder}"
+
+
+def test_a_network_that_is_imported_is_tried_unless_its_base_is_one_like_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways = [Way.PACKED, Way.ONE_RECORD_A_ROW]
+    monkeypatch.setattr(
+        launch, "probe", lambda at: Probed(verdict=Verdict(way=ways.pop(0), config=facts.digest(at)), context=256)
+    )
+    house = JobHouse(with_tiny_models(tmp_path))
+    job = house.create("full", validate=False, more={"outcrop.method": "full", "epochCount": "1"})
+    assert house.work(job)
+    folder = f"{house.folder(job)}/checkpoints/step-00000003"
+    house.create_custom_model("alike", rewritten(house, folder, transformers_version="4.0.0"))
+    assert len(ways) == 2
+    house.create_custom_model("other", rewritten(house, folder, hidden_act="gelu"))
+    assert ways == [Way.ONE_RECORD_A_ROW]
+    with pytest.raises(Invalid) as refused:
+        house.create_custom_model("third", f"s3://{BUCKET}/{folder}")
+    assert refused.value.message == (
+        "modelSourceConfig: its network would be run one record a row, and that of local.tiny-v1 is run packed: it was "
+        "not trained from there. Register it as a base model of its own: `outcrop register`."
+    )
+    assert house.context.models.look("us-east-1", "third") is None
+    assert len(list(house.context.settings.models.iterdir())) == 3

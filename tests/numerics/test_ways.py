@@ -93,7 +93,7 @@ def test_the_loss_is_that_of_transformers_with_the_adapter_merged(
 ) -> None:
     made = trained(bases[family], tmp_path)
     found, _ = gradient_of(made, batch())
-    adapter_files.save(tmp_path / "adapter", made.network, ADAPTER, made.method, base="tiny")
+    adapter_files.save(tmp_path / "adapter", made.network, ADAPTER, LORA, base="tiny")
     theirs: Any = AutoModelForCausalLM.from_pretrained(bases[family], dtype=torch.float32).eval()
     adapters.hold_adapters(theirs)
     adapter_files.load(theirs, "learnt", tmp_path / "adapter")

@@ -170,11 +170,11 @@ class _Measuring:
 
 def _demand_attention(network: nn.Module, layers: Collection[int]) -> None:
     """Raises Invalid for a network some of whose layers do not go through our attention, and would mix sequences."""
-    depth = facts.of_config(network.config).layers
-    if sorted(layers) != list(range(depth)):
+    depth, num = facts.of_config(network.config).layers, len(layers)
+    if num < depth or sorted(layers) != list(range(num)):
         raise Invalid(
-            f"{type(network).__name__}: {len(layers)} of its {depth} layers attend as packed sequences need it; the "
-            f"others would mix them. It can be run {Way.ONE_RECORD_A_ROW}: `outcrop register` its folder anew."
+            f"{type(network).__name__}: {num} of its {depth} layers attend as packed sequences need it; the others "
+            f"would mix them. It can be run {Way.ONE_RECORD_A_ROW}: `outcrop register` its folder anew."
         )
 
 

@@ -30,7 +30,7 @@ def score(network: nn.Module, ids: Sequence[int]) -> list[float]:
     if load.way_of(network) is not Way.PACKED:  # a family of its own need not have a decoder that runs by itself
         at_N = torch.arange(len(ids) - 1, device=device)
         logits_NV = load.logits(network, ids_1T, positions_1T, layout, at_N=at_N)
-        return _of(logits_NV, ids_1T[0, 1:]).tolist()  # type: ignore[no-any-return]
+        return _of(logits_NV, ids_1T[0, 1:]).tolist()
     with _decoder_runs_once(network):
         for at_N in torch.split(torch.arange(len(ids) - 1, device=device), _POSITIONS_PER_CHUNK):
             logits_NV = load.logits(network, ids_1T, positions_1T, layout, at_N=at_N)

@@ -172,7 +172,7 @@ def _difference(
 ) -> float:
     """How far the recording is from the network itself on some step, whose ids begin with `first`."""
     ours, theirs = (_example(network, layers, num_rows) for _ in range(2))
-    num_ids = network.get_input_embeddings().weight.shape[0]  # type: ignore[operator, union-attr]
+    num_ids = network.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
     # Far apart, so that a network with experts sends them to others than those it was recorded with.
     ids = [((first + 101 * row) % num_ids, slot.length) for row, slot in enumerate(ours.slots)]
     layout = StepLayout([Piece(slot, 1, slot.length + 1) for slot in theirs.slots], torch.device("cpu"))

@@ -10,7 +10,7 @@ Shapes: T tokens, I input width, O output width.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -156,15 +156,19 @@ def weight_of(base: Linear) -> Tensor:
 def hold_adapters(network: nn.Module) -> Routing:
     """Replace every linear layer but the LM head by an AdapterLinear; the returned routing steers them all.
 
-    All weights of the base are frozen.
+    A router that is a linear layer with more to its answer stays as it is. All weights of the base are frozen.
     """
     routing = Routing()
     head = network.get_output_embeddings()  # type: ignore[operator]
-    found = [(n, m) for n, m in network.named_modules() if isinstance(m, Linear) and m is not head]
+    found = [(n, m) for n, m in network.named_modules() if _is_plain(m) and m is not head]
     network.requires_grad_(False)
     for name, layer in found:
         _put(network, name, AdapterLinear(layer, routing))
     return routing
+
+
+def _is_plain(module: nn.Module) -> TypeGuard[Linear]:
+    return isinstance(module, Linear) and type(module).forward in (nn.Linear.forward, Conv1D.forward)
 
 
 def layers(network: nn.Module) -> Iterator[tuple[str, AdapterLinear]]:

@@ -20,7 +20,7 @@ _LENGTHS = (21, 9, 14)
 _PROMPTS = (6, 19)
 _LONGEST = 160
 "Tokens of a record that shall cross a window; longer windows cost more than they would show."
-NUM_GREEDY = 8
+NUM_GREEDY = 6
 
 
 ANOTHER = "Choose a model of another family; docs/families.md lists those that work."
@@ -98,9 +98,10 @@ def _demand_causal(network: nn.Module, records: list[list[int]], logits: list[Te
 def _greedy(network: nn.Module, prompt: list[int]) -> Greedy:
     ids, leads = list(prompt), list[float]()
     for _ in range(NUM_GREEDY):
-        best, second = _logits(network, ids)[-1].topk(2).values.tolist()
+        likeliest = _logits(network, ids)[-1].topk(2)
+        best, second = likeliest.values.tolist()
         leads.append(best - second)
-        ids.append(int(_logits(network, ids)[-1].argmax()))
+        ids.append(int(likeliest.indices[0]))
     return Greedy(prompt, ids[len(prompt) :], leads)
 
 
@@ -122,6 +123,6 @@ def _texts(network: Any, described: Facts) -> tuple[list[list[int]], list[list[i
     generator = torch.Generator().manual_seed(0)
 
     def drawn(length: int) -> list[int]:
-        return usual[torch.randint(len(usual), (max(1, length),), generator=generator)].tolist()  # type: ignore[no-any-return]
+        return usual[torch.randint(len(usual), (max(1, length),), generator=generator)].tolist()
 
     return [drawn(length) for length in lengths], [drawn(length) for length in prompts]

@@ -8,6 +8,7 @@ What is not seen: memory that an operation takes and gives back within itself, a
 """
 
 import math
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -38,6 +39,9 @@ from outcrop.training.weights import TrainedWeights
 _aten: Any = torch.ops.aten
 _prim: Any = torch.ops.prim
 _PRODUCTS = {_aten.mm, _aten.addmm, _aten.addmm_, _aten.bmm, _aten.baddbmm}
+
+
+_PATIENCE_S = 40.0
 
 
 class Untraceable(Invalid):
@@ -81,6 +85,8 @@ class Way(NamedTuple):
     "With the C kernels."
     gradient_checkpointing: bool = False
     network: NetworkWay = NetworkWay.PACKED
+    until: float = math.inf
+    "When it is given up: a network that goes through its tokens one by one has thousands of operations for each row."
 
 
 PLAIN = Way()
@@ -97,7 +103,7 @@ def cost_of_row(
     depth = facts.of_config(config).layers
     if way.network is not NetworkWay.PACKED:
         # Which layer is of which kind is told in many ways, and not in all of them by a list that can be cut.
-        return _trace(config, None, method, lengths, supervised, way)
+        return _trace(config, None, method, lengths, supervised, way._replace(until=time.monotonic() + _PATIENCE_S))
     period = _period(config)
     # Where layers forget, the last does not, so that the first two are not alike.
     first = 2 if way.gradient_checkpointing else 1
@@ -140,7 +146,7 @@ def _cut(text: Any, depth: int | None) -> Iterator[None]:
 def _of_cut(config: Any, method: Method, lengths: Sequence[int], supervised: float, way: Way) -> Cost:
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), torch.device(load.device()):
-            return _traced(*_learner(config, method, way), lengths, supervised, in_c=way.in_c)
+            return _traced(*_learner(config, method, way), lengths, supervised, in_c=way.in_c, until=way.until)
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError) as error:
         first = str(error).partition("\n")[0]
         raise Untraceable(
@@ -175,14 +181,15 @@ def _traced(
     supervised: float,
     *,
     in_c: bool = False,
+    until: float = math.inf,
 ) -> Cost:
     own = [*network.parameters(), *network.buffers(), weights.vector, weights.vector.grad]
     row = row_of([_example(length, supervised) for length in lengths])
-    watch = Watch([tensor for tensor in own if tensor is not None], in_c=in_c)
-    with Watch([], in_c=in_c):  # what is done once for as long as a network lives is done here
+    watch = Watch([tensor for tensor in own if tensor is not None], in_c=in_c, until=until)
+    with Watch([], in_c=in_c, until=until):  # what is done once for as long as a network lives is done here
         nll_of(network, routing, row)
     kept, forward, backward = _pass(watch, network, routing, row)
-    with Watch([], in_c=in_c) as scoring, torch.no_grad():
+    with Watch([], in_c=in_c, until=until) as scoring, torch.no_grad():
         nll_of(network, routing, row)
     return Cost(
         weights=_size_of(network),
@@ -224,8 +231,9 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     With `in_c` what the C kernels would do is counted as done by them.
     """
 
-    def __init__(self, known: Sequence[Tensor], *, in_c: bool = False) -> None:
+    def __init__(self, known: Sequence[Tensor], *, in_c: bool = False, until: float = math.inf) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._until = until
         self._kernels = pretending(self._count_kernel) if in_c else nullcontext()
         self._known = {weakref.ref(tensor.untyped_storage()) for tensor in known}
         self._alive: dict[Any, int] = {}
@@ -235,6 +243,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is _prim.device.default:
             return func(*args)
+        if time.monotonic() > self._until:
+            raise RuntimeError(f"it takes its tokens one by one, and had not ended after {_PATIENCE_S:.0f} s")
         if func is _aten._local_scalar_dense.default:
             # A question about contents, which only checks ask: whether numbers are equal, or how far apart.
             return args[0].dtype == torch.bool
