@@ -24,7 +24,7 @@ from outcrop.training.stepping import compute_gradient
 from tests.numerics.test_engine import generate, prompts
 from tests.numerics.test_lanes import on
 from tests.numerics.test_training_loss import example, padded_loss
-from tests.tiny import ARCHITECTURES, CONTEXT_LENGTH, DYNAMIC_ROPE, LONGROPE, SHORT_CONTEXT, SIZES, tiny_model
+from tests.tiny import CONTEXT_LENGTH, DYNAMIC_ROPE, LENGTH_DEPENDENT, LONGROPE, SHORT_CONTEXT, SIZES, tiny_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -43,7 +43,7 @@ LATENT = {
     "v_head_dim": 16,
 }  # fmt: skip
 NETWORKS: dict[str, Callable[[], Any]] = {
-    "phi3": ARCHITECTURES["phi3_longrope"],
+    "phi3": LENGTH_DEPENDENT["phi3_longrope"],
     "phi3, as files say it": lambda: transformers.Phi3Config(
         **SIZES, rope_scaling=dict(OLD), original_max_position_embeddings=SHORT_CONTEXT
     ),
@@ -61,7 +61,7 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "gemma3, two kinds": lambda: transformers.Gemma3TextConfig(
         **SIZES | KINDS | SHORT, rope_parameters=dict(DYNAMIC_LAYERS)
     ),
-    "llama, dynamic": ARCHITECTURES["llama_dynamic"],
+    "llama, dynamic": LENGTH_DEPENDENT["llama_dynamic"],
     "mistral, dynamic": lambda: transformers.MistralConfig(
         **SIZES | SHORT, sliding_window=16, rope_parameters=dict(DYNAMIC_ROPE)
     ),
