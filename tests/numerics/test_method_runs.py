@@ -255,7 +255,7 @@ def test_weights_served_in_16_bits_are_compared_in_16_bits(
     assert (expected.dtype, engine.dtype) == ("bfloat16", "bfloat16")
     # Which of two sums is rounded down depends on the processor: 0.016 nats apart with AVX2, equal with AVX-512.
     allowed = parity.tolerance(expected, engine.dtype)
-    assert 0.05 < allowed < 0.5
+    assert 0.1 < allowed < 1
     for sample in expected.samples:
         assert engine.score(sample.ids) == pytest.approx(sample.logprobs, abs=allowed)
     weights = load_file(done.output_dir / "model.safetensors")

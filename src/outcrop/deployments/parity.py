@@ -5,6 +5,7 @@ and greedy answers to held-out prompts. The engine scores the same records, and 
 which it decodes: alone, with the prompt read in parts, and beside a longer neighbour.
 """
 
+import itertools
 import math
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from outcrop.network.parity_file import FILE, Expected, Generation
 
 _ROUNDOFF = {"float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 "Half the distance of 1 from the next number: the relative error of one rounding."
-_ROUNDINGS = {"float32": 256.0, "float16": 8.0, "bfloat16": 8.0}
-"""Errors of that size, as a share of the largest logit, that trainer and engine may differ by. Measured between a type
-and a wider one, on networks of 2 to 30 layers: up to 12 in fp32, which rounds each of the additions of a product, and
-up to 4 in 16 bits, which round its result (docs/reliability.md). Both sides err."""
+_ROUNDINGS = {"float32": 256.0, "float16": 16.0, "bfloat16": 16.0}
+"""Errors of that size, as a share of the largest logit, that trainer and engine may differ by at one token. Measured on
+networks of 2 to 30 layers (docs/reliability.md): up to 19 between fp32, which rounds each of the additions of a
+product, and fp64; up to 8 between two orders of additions in 16 bits, which round their result."""
+_OF_THE_MEAN = 8
+"On the mean over many tokens so much less is allowed: single tokens err most, and a wrong mask or scale errs at all."
 _PARTS = 3
 "Into which a prompt is cut."
 _LONGER = 13
@@ -41,6 +44,9 @@ class Parity:
 
     num_tokens: int
     largest_difference: float
+    "Of one token,"
+    largest_mean: float
+    "and of all tokens of the records, or of one answer."
     tolerance: float
     wrong_token: str | None = None
     "What the engine generated and the trainer would not have."
@@ -56,12 +62,17 @@ class Parity:
         if self.wrong_token is not None:
             return f"{self.wrong_token} Its answers would not be those of the trained model."
         if not self.largest_difference <= self.tolerance:  # so written that NaN fails too
-            return (
-                f"the engine's log probabilities differ from the trainer's by {self.largest_difference:.2g} nats "
-                f"(allowed {self.tolerance:.2g}) on held-out records. Its answers would not be those of the trained "
-                "model."
-            )
+            return _differs("", self.largest_difference, self.tolerance)
+        if not self.largest_mean <= self.tolerance / _OF_THE_MEAN:
+            return _differs(" in the mean", self.largest_mean, self.tolerance / _OF_THE_MEAN)
         return None
+
+
+def _differs(how: str, found: float, allowed: float) -> str:
+    return (
+        f"the engine's log probabilities differ from the trainer's by {found:.2g} nats{how} (allowed {allowed:.2g}) on "
+        "held-out records. Its answers would not be those of the trained model."
+    )
 
 
 def tolerance(expected: Expected, served_in: str | None) -> float:
@@ -82,19 +93,29 @@ async def compare(client: EngineClient, model: str, folder: Path) -> Parity:
     """
     expected = parity_file.read(folder)
     allowed = tolerance(expected, await client.dtype())
-    differences: list[float] = []
+    scored: list[float] = []
     for sample in expected.samples:
         served = await client.score(model, list(sample.ids))
-        differences += [abs(ours - theirs) for ours, theirs in zip(sample.logprobs, served, strict=True)]
-    wrong: str | None = None
-    for generation in expected.generations:
-        for way in Way:
-            try:
-                differences += [d async for d in _differences(client, model, generation, way, allowed)]
-            except _WrongToken as problem:
-                wrong = wrong or str(problem)
-    largest = math.nan if any(map(math.isnan, differences)) else max(differences, default=0.0)
-    return Parity(num_tokens=len(differences), largest_difference=largest, tolerance=allowed, wrong_token=wrong)
+        scored += [abs(ours - theirs) for ours, theirs in zip(sample.logprobs, served, strict=True)]
+    groups, wrong = [scored], None
+    for generation, way in itertools.product(expected.generations, Way):
+        try:
+            groups.append([d async for d in _differences(client, model, generation, way, allowed)])
+        except _WrongToken as problem:
+            wrong = wrong or str(problem)
+    means = [sum(group) / len(group) for group in groups if group]
+    return Parity(
+        num_tokens=sum(map(len, groups)),
+        largest_difference=_largest([d for group in groups for d in group]),
+        largest_mean=_largest(means),
+        tolerance=allowed,
+        wrong_token=wrong,
+    )
+
+
+def _largest(differences: Sequence[float]) -> float:
+    """NaN, if one of them is."""
+    return math.nan if any(map(math.isnan, differences)) else max(differences, default=0.0)
 
 
 class _WrongToken(Exception):

@@ -43,8 +43,13 @@ class Engine:
     async def score(self, model: str, ids: Sequence[int]) -> list[float]:  # noqa: ARG002
         return self.scores
 
-    async def answer_greedily(  # noqa: ARG002
-        self, model: str, prompts: list[list[int]], *, num_tokens: int, prompt_tokens_per_step: int | None = None
+    async def answer_greedily(
+        self,
+        model: str,  # noqa: ARG002
+        prompts: list[list[int]],
+        *,
+        num_tokens: int,
+        prompt_tokens_per_step: int | None = None,
     ) -> list[Answer]:
         self.asked.append((prompts, num_tokens, prompt_tokens_per_step))
         done = len(prompts[0]) - len(GENERATION.prompt)
@@ -96,6 +101,14 @@ def test_the_right_token_with_another_probability_is_a_failure(tmp_path: Path) -
     assert failure.startswith("the engine's log probabilities differ from the trainer's by 0.01 nats (allowed 0.00015)")
 
 
+def test_many_small_differences_are_a_failure_where_one_is_none(tmp_path: Path) -> None:
+    allowed = parity.tolerance(EXPECTED, "float32")
+    assert compared(Engine(scores=[-1.0 - allowed / 5, -2.0]), tmp_path).failure is None
+    failure = compared(Engine(scores=[-1.0 - allowed / 5, -2.0 + allowed / 5]), tmp_path).failure
+    assert failure is not None
+    assert failure.startswith("the engine's log probabilities differ from the trainer's by 3.1e-05 nats in the mean")
+
+
 @pytest.mark.parametrize("scores", [[-1.0, -2.1], [float("nan"), -2.0], [-1.0, float("nan")]])
 def test_other_scores_are_a_failure_and_so_is_no_number(scores: list[float], tmp_path: Path) -> None:
     assert compared(Engine(scores=scores), tmp_path).failure is not None
@@ -106,10 +119,10 @@ def test_other_scores_are_a_failure_and_so_is_no_number(scores: list[float], tmp
     [
         ("float32", "float32", 10 * 256 / 2**24),
         ("float32", None, 10 * 256 / 2**24),
-        ("float32", "bfloat16", 10 * 8 / 2**8),
-        ("bfloat16", "float32", 10 * 8 / 2**8),
-        ("float16", "float16", 10 * 8 / 2**11),
-        ("float32", "float8_e4m3fn", 10 * 8 / 2**8),
+        ("float32", "bfloat16", 10 * 16 / 2**8),
+        ("bfloat16", "float32", 10 * 16 / 2**8),
+        ("float16", "float16", 10 * 16 / 2**11),
+        ("float32", "float8_e4m3fn", 10 * 16 / 2**8),
     ],
 )
 def test_the_tolerance_is_that_of_the_coarser_type(trained_in: str, served_in: str | None, allowed: float) -> None:
