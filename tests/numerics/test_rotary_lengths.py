@@ -1,7 +1,6 @@
 """Rotary positions that depend on a sequence's length: each is as if alone, whatever shares its row or its step."""
 
 import copy
-import json
 import random
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -12,14 +11,14 @@ import pytest
 import torch
 import transformers
 
-from outcrop.cli import fetching
 from outcrop.errors import Invalid
 from outcrop.inference.engine import Engine
 from outcrop.inference.request import Request
 from outcrop.inference.scheduler import Limits
-from outcrop.network import load, rotary_lengths
+from outcrop.network import facts, load, rotary_lengths
 from outcrop.network.attention import Packed
 from outcrop.network.rotary_lengths import Rule
+from outcrop.network.way import Way
 from outcrop.training.stepping import compute_gradient
 from tests.numerics.test_engine import generate, prompts
 from tests.numerics.test_lanes import on
@@ -114,6 +113,21 @@ def test_a_record_in_a_row_is_as_if_alone(name: str, tmp_path: Path) -> None:
         torch.testing.assert_close(found, alone(folder, record), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("name", ["phi3", "gemma3, two kinds", "llama, dynamic"])
+def test_a_network_of_one_record_a_row_remembers_no_earlier_row(name: str, tmp_path: Path) -> None:
+    folder = written(name, tmp_path)
+    network = load.load_base(folder, way=Way.ONE_RECORD_A_ROW)
+    before = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    for record in prompts([140, 30, 10, 60]):
+        layout = Packed(lengths=[len(record)])
+        with torch.no_grad():
+            row = torch.tensor([record]), layout.positions(), layout
+            found = load.logits(network, *row, at_N=torch.arange(len(record)))
+        torch.testing.assert_close(found, alone(folder, record), atol=1e-5, rtol=0)
+    # nor is anything changed that other lanes share
+    assert all(torch.equal(buffer, before[name]) for name, buffer in network.named_buffers())
+
+
 @pytest.mark.parametrize("name", ["phi3", "phimoe", "gemma3, two kinds", "llama, dynamic"])
 def test_answers_that_cross_the_border_are_those_of_a_plain_forward(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -173,7 +187,6 @@ def test_a_step_learns_from_each_record_as_if_alone(architecture: str, threads: 
 
 def test_dynamic_scaling_makes_room_for_longer_texts(tmp_path: Path) -> None:
     folder = tiny_model(tmp_path, "llama_dynamic")
-    config = json.loads((folder / "config.json").read_text())
     assert load.context_length(folder) == facts.read(folder).context == 8 * SHORT_CONTEXT
     assert load.context_length(tiny_model(tmp_path / "other", "phi3_longrope")) == CONTEXT_LENGTH
 

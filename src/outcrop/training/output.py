@@ -39,7 +39,7 @@ def save(folder: Path, task: TrainingTask, trained: Trained, *, held_out: Sequen
         making.mkdir(parents=True)
         _write(making, task, trained)
         network, routing = _as_served(making, trained)
-        most = load.context_length(task.base_dir)
+        most = task.context_length or load.context_length(task.base_dir)
         parity_file.write(making, expectation.of(network, routing, held_out, context_length=most))
         _make_durable(making)
         _put_in_place(making, folder)
