@@ -13,8 +13,8 @@ OUTCROP_TEST_DATA ?= ../shared/data
 BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
-.PHONY: quickstart test lint soak results bench-door bench-train bench-train-gpu bench-estimates bench-defaults \
-	bench-methods bench-prompt-format bench-rates families install install-test clients clean
+.PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
+	bench-defaults bench-methods bench-prompt-format bench-rates families install install-test clients clean
 
 quickstart: install
 	@QUICKSTART_STARTED=$$(date +%s.%N) $(BIN)/outcrop run --home $(QUICKSTART_HOME) -- \
@@ -25,6 +25,9 @@ quickstart: install
 
 test: install-test
 	$(BIN)/python -m pytest
+
+test-processors: install-test
+	$(BIN)/python -m tests.processors
 
 lint: install-test
 	$(BIN)/ruff check src tests examples starter bench

@@ -15,7 +15,7 @@ from outcrop.training.stepping import compute_gradient
 from outcrop.training.task import TrainingHyper
 from outcrop.training.tracing import Way, cost_of_row
 from tests.numerics.test_training_loss import example
-from tests.tiny import ARCHITECTURES, tiny_model
+from tests.tiny import ARCHITECTURES, LENGTH_DEPENDENT, tiny_model
 from tests.training_runs import task
 
 pytestmark = pytest.mark.usefixtures("each_way")
@@ -28,7 +28,8 @@ METHODS: dict[str, Method] = {
     "oft": OFT(block_size=16),
     "full": Full(),
 }
-GRID = [*(("llama", name) for name in METHODS), *((name, "lora") for name in sorted(ARCHITECTURES) if name != "llama")]
+OTHERS = sorted({*ARCHITECTURES, *LENGTH_DEPENDENT} - {"llama"})
+GRID = [*(("llama", name) for name in METHODS), *((name, "lora") for name in OTHERS)]
 
 
 def gradient_of(base: Path, where: Path, hyper: TrainingHyper) -> tuple[float, Tensor]:

@@ -289,7 +289,7 @@ def test_a_job_on_a_network_that_was_never_tried_trains_it_in_its_way(
     model = house.context.models.folder(ended.document["modelArn"])
     engine = Engine(folder, cache_bytes=2**24, way=Way.ONE_RECORD_A_ROW)
     engine.load_adapter("odd", model)
-    for sample in json.loads((model / "parity.json").read_text()):
+    for sample in json.loads((model / "parity.json").read_text())["samples"]:
         assert engine.score(sample["ids"], "odd") == pytest.approx(sample["logprobs"], abs=1e-4)
 
 

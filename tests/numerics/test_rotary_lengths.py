@@ -18,11 +18,12 @@ from outcrop.inference.scheduler import Limits
 from outcrop.network import facts, load, rotary_lengths
 from outcrop.network.attention import Packed
 from outcrop.network.rotary_lengths import Rule
+from outcrop.network.way import Way
 from outcrop.training.stepping import compute_gradient
 from tests.numerics.test_engine import generate, prompts
 from tests.numerics.test_lanes import on
 from tests.numerics.test_training_loss import example, padded_loss
-from tests.tiny import ARCHITECTURES, CONTEXT_LENGTH, DYNAMIC_ROPE, LONGROPE, SHORT_CONTEXT, SIZES, tiny_model
+from tests.tiny import CONTEXT_LENGTH, DYNAMIC_ROPE, LENGTH_DEPENDENT, LONGROPE, SHORT_CONTEXT, SIZES, tiny_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -41,7 +42,7 @@ LATENT = {
     "v_head_dim": 16,
 }  # fmt: skip
 NETWORKS: dict[str, Callable[[], Any]] = {
-    "phi3": ARCHITECTURES["phi3_longrope"],
+    "phi3": LENGTH_DEPENDENT["phi3_longrope"],
     "phi3, as files say it": lambda: transformers.Phi3Config(
         **SIZES, rope_scaling=dict(OLD), original_max_position_embeddings=SHORT_CONTEXT
     ),
@@ -59,7 +60,7 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "gemma3, two kinds": lambda: transformers.Gemma3TextConfig(
         **SIZES | KINDS | SHORT, rope_parameters=dict(DYNAMIC_LAYERS)
     ),
-    "llama, dynamic": ARCHITECTURES["llama_dynamic"],
+    "llama, dynamic": LENGTH_DEPENDENT["llama_dynamic"],
     "mistral, dynamic": lambda: transformers.MistralConfig(
         **SIZES | SHORT, sliding_window=16, rope_parameters=dict(DYNAMIC_ROPE)
     ),
@@ -110,6 +111,21 @@ def test_a_record_in_a_row_is_as_if_alone(name: str, tmp_path: Path) -> None:
         logits_TV = load.logits(network, ids_1T, layout.positions(), layout, at_N=torch.arange(sum(LENGTHS)))
     for record, found in zip(records, logits_TV.split(LENGTHS), strict=True):
         torch.testing.assert_close(found, alone(folder, record), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["phi3", "gemma3, two kinds", "llama, dynamic"])
+def test_a_network_of_one_record_a_row_remembers_no_earlier_row(name: str, tmp_path: Path) -> None:
+    folder = written(name, tmp_path)
+    network = load.load_base(folder, way=Way.ONE_RECORD_A_ROW)
+    before = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    for record in prompts([140, 30, 10, 60]):
+        layout = Packed(lengths=[len(record)])
+        with torch.no_grad():
+            row = torch.tensor([record]), layout.positions(), layout
+            found = load.logits(network, *row, at_N=torch.arange(len(record)))
+        torch.testing.assert_close(found, alone(folder, record), atol=1e-5, rtol=0)
+    # nor is anything changed that other lanes share
+    assert all(torch.equal(buffer, before[name]) for name, buffer in network.named_buffers())
 
 
 @pytest.mark.parametrize("name", ["phi3", "phimoe", "gemma3, two kinds", "llama, dynamic"])

@@ -96,7 +96,7 @@ def test_the_output_is_a_peft_folder_with_the_trainer_s_own_log_probabilities(ba
     network = load.load_base(base)
     routing = adapters.hold_adapters(network)
     adapter_files.load(network, "trained", tmp_path / "out")
-    samples = json.loads((tmp_path / "out" / "parity.json").read_text())
+    samples = json.loads((tmp_path / "out" / "parity.json").read_text())["samples"]
     tokenizer = Tokenizer.open(base)
     for sample, record in zip(samples, HELD_OUT, strict=True):
         encoded = encode_pair(tokenizer, record["prompt"], record["completion"])

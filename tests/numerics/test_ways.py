@@ -158,7 +158,7 @@ def test_what_a_run_leaves_is_served_as_it_was_trained(bases: dict[str, Path], t
     engine = Engine(tmp_path / "out" if own else bases["lfm2"], cache_bytes=2**24, way=ONE)
     if not own:
         engine.load_adapter("learnt", tmp_path / "out")
-    for sample in json.loads((tmp_path / "out" / "parity.json").read_text()):
+    for sample in json.loads((tmp_path / "out" / "parity.json").read_text())["samples"]:
         assert engine.score(sample["ids"], None if own else "learnt") == pytest.approx(sample["logprobs"], abs=1e-4)
 
 

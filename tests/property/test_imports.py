@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from outcrop.errors import Invalid, Refusal
+from outcrop.network import parity_file
 from outcrop.network.method import read_adapter
-from outcrop.training.parity_file import read_samples
 from tests.checkpoints import checkpoint, manifest
 from tests.installed import TINY, with_tiny_models
 from tests.job_house import BUCKET, REGION, JobHouse
@@ -60,7 +60,7 @@ def bring(house: JobHouse, files: dict[str, bytes]) -> str | None:
         return refused.message
     folder = house.context.models.folder(model)
     read_adapter(folder)
-    assert read_samples(folder)
+    assert parity_file.read(folder)
     return None
 
 
@@ -105,7 +105,7 @@ def test_a_manifest_is_refused_by_its_member(
         ("parity.json", b"[1]", "parity.json: [0]: expected an object, found the number 1"),
         ("parity.json", b"[]", "parity.json: holds no token to compare"),
         ("parity.json", b'[{"ids": [1], "logprobs": []}]', "parity.json: holds no token to compare"),
-        ("parity.json", b'[{"ids": [1, 2], "logprobs": [0, 0]}]', "[0].logprobs: expected one for each of the 2 ids"),
+        ("parity.json", b'[{"ids": [1, 2], "logprobs": [0, 0]}]', "[0].logprobs: expected 1, one for each of the ids but the first"),
         ("parity.json", b'[{"ids": [1, "2"], "logprobs": [0]}]', "[0].ids[1]: expected a whole number, found \"2\""),
         ("parity.json", b'[{"ids": [1, 2], "logprobs": [NaN]}]', "parity.json: NaN is no JSON value"),
         ("parity.json", b'[{"ids": [1, 2], "logprobs": [1e999]}]', "[0].logprobs[0]: expected a finite number"),

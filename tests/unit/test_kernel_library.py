@@ -14,6 +14,12 @@ from outcrop.kernels.library import Library, library
 from tests.compiled import COMPILER, needs_compiler
 
 
+@pytest.fixture(autouse=True)
+def kernels_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment of the tests says of them."""
+    monkeypatch.delenv("OUTCROP_KERNELS", raising=False)
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / name)

@@ -50,7 +50,7 @@ def trained(house: JobHouse, name: str, *, base: str = CHATTY, asked: str | None
 def learned(house: JobHouse, name: str) -> str:
     """The text of a record as the trainer saw it."""
     folder = house.context.models.folder(house.context.models.find(REGION, name).arn)
-    ids = json.loads((folder / "parity.json").read_text())[0]["ids"]
+    ids = json.loads((folder / "parity.json").read_text())["samples"][0]["ids"]
     base = house.context.catalog.usable(CHATTY).folder
     assert base is not None
     tokenizer = Tokenizer.open(base)

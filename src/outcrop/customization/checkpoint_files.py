@@ -11,11 +11,10 @@ from typing import Any
 from outcrop.catalog.base_model import BaseModel
 from outcrop.errors import Invalid, ModelFailed
 from outcrop.json_files import FileProblem, Members, Named, Text, content, optional, parse, read
-from outcrop.network import headers
+from outcrop.network import headers, parity_file
 from outcrop.network.method import CONFIG_FILE, OWN_BASE, WEIGHTS_FILE, LoRA, read_adapter
 from outcrop.tokens.prompt_format import PromptFormat, format_of_base
 from outcrop.tokens.tokenizer import Tokenizer
-from outcrop.training import parity_file
 
 MANIFEST = "checkpoint.json"
 MOST_FILES = 1_000
@@ -47,9 +46,9 @@ def check(folder: Path, names: Mapping[str, str], base: BaseModel, prompt_format
     try:
         for name in names:
             _check_file(folder / name, name)
-        samples = parity_file.read_samples(folder)
+        expected = parity_file.read(folder)
         _check_model(folder, base)
-        _check_samples(samples, base)
+        _check_expected(expected, base)
         _check_prompts(folder, base, prompt_format)
     except FileProblem as problem:
         raise Invalid(f"{problem}. Choose another checkpoint, or write this one again.") from problem
@@ -99,10 +98,11 @@ def _misfit(name: str, shape: tuple[int, ...], method: LoRA, layers: Mapping[str
     return None
 
 
-def _check_samples(samples: list[dict[str, Any]], base: BaseModel) -> None:
-    if not any(sample["logprobs"] for sample in samples):
+def _check_expected(expected: parity_file.Expected, base: BaseModel) -> None:
+    if not any(sample.logprobs for sample in expected.samples):
         raise FileProblem(f"{parity_file.FILE}: holds no token to compare")
-    longest = max(len(sample["ids"]) for sample in samples)
+    scored = [len(sample.ids) for sample in expected.samples]
+    longest = max(scored + [len(each.prompt) + len(each.ids) for each in expected.generations])
     if longest > base.context_length:
         raise FileProblem(
             f"{parity_file.FILE}: holds a record of {longest} tokens, and the base model's context is "

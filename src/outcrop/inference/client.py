@@ -56,6 +56,14 @@ class Delta(NamedTuple):
     "None while it goes on; `stop` after one of the stop ids, perhaps among `token_ids`; `length` after max_tokens."
 
 
+class Answer(NamedTuple):
+    """A whole greedy generation."""
+
+    token_ids: list[int]
+    logprobs: list[float]
+    "Of each of the ids, in nats."
+
+
 class EngineClient:
     """A client of one engine; `aclose` it, or use it as an async context manager."""
 
@@ -84,6 +92,12 @@ class EngineClient:
         """The base model's id and the names of the adapters the engine holds."""
         answer = json.loads(await self._send("GET", "/v1/models"))
         return [entry["id"] for entry in answer["data"]]
+
+    async def dtype(self) -> str | None:
+        """In which the engine computes, by torch's name; None when it does not say."""
+        answer = json.loads(await self._send("GET", "/v1/models"))
+        told = answer["data"][0].get("dtype")
+        return None if told is None else str(told)
 
     async def load_adapter(self, name: str, path: Path) -> None:
         """Brings an adapter into the engine; nothing happens when it is there already."""
@@ -114,6 +128,19 @@ class EngineClient:
         except _BROKEN as problem:
             raise _away(problem) from problem
         raise EngineAway("The engine ended its answer in the middle. Ask again.")
+
+    async def answer_greedily(
+        self, model: str, prompts: list[list[int]], *, num_tokens: int, prompt_tokens_per_step: int | None = None
+    ) -> list[Answer]:
+        """So many likeliest tokens after each of the prompts, which begin in one step. No id ends an answer."""
+        body: dict[str, Any] = {
+            "model": model, "prompt": prompts, "max_tokens": num_tokens, "temperature": 0.0, "ignore_eos": True,
+            "logprobs": 1, "return_token_ids": True,
+        }  # fmt: skip
+        if prompt_tokens_per_step is not None:
+            body["prompt_tokens_per_step"] = prompt_tokens_per_step
+        choices = json.loads(await self._send("POST", "/v1/completions", body))["choices"]
+        return [Answer(choice["token_ids"], choice["logprobs"]["token_logprobs"]) for choice in choices]
 
     async def score(self, model: str, ids: list[int]) -> list[float]:
         """Log probabilities (nats) of ids[1:], each given all ids before it."""

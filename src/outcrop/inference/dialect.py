@@ -1,16 +1,18 @@
 """vLLM's dialect of the OpenAI completions protocol: JSON bodies to requests, and answers to JSON. Token ids only; the
 engine has no tokenizer, so every `text` is empty.
 
-A field that would change the answer and is not understood is refused, never ignored.
+`prompt` may be several lists of ids, which begin in one step. One field is the engine's own: `prompt_tokens_per_step`,
+the most of a prompt that a step reads. A field that would change the answer and is not understood is refused, never
+ignored.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from outcrop.errors import Invalid, ModelDamaged, NotFound, NotReady, OutcropError
-from outcrop.inference.request import Sampling
+from outcrop.inference.request import LENGTH, Sampling
 
 N = TypeVar("N", int, float)
 
@@ -19,11 +21,11 @@ DAMAGED = 422
 _DEFAULT_MAX_TOKENS = 16  # OpenAI's
 _UNDERSTOOD = {
     "model", "prompt", "max_tokens", "temperature", "top_p", "top_k", "seed", "stop_token_ids", "ignore_eos",
-    "stream", "return_token_ids", "prompt_logprobs",
+    "stream", "return_token_ids", "prompt_logprobs", "logprobs", "prompt_tokens_per_step",
 }  # fmt: skip
 # Fields that many clients send with the one value that changes nothing.
 _HARMLESS = {
-    "n": 1, "best_of": 1, "echo": False, "stop": None, "logprobs": None, "presence_penalty": 0, "frequency_penalty": 0,
+    "n": 1, "best_of": 1, "echo": False, "stop": None, "presence_penalty": 0, "frequency_penalty": 0,
     "repetition_penalty": 1, "min_p": 0, "suffix": None, "logit_bias": None, "skip_special_tokens": True,
 }  # fmt: skip
 
@@ -33,7 +35,8 @@ class Completion:
     """A body of POST /v1/completions."""
 
     model: str
-    prompt_ids: tuple[int, ...]
+    prompts: tuple[tuple[int, ...], ...]
+    "One, unless whole answers to several are asked for."
     max_tokens: int
     sampling: Sampling
     stop_token_ids: frozenset[int]
@@ -41,6 +44,15 @@ class Completion:
     stream: bool
     scores: bool
     "Whether log probabilities of the prompt are asked for, instead of more tokens."
+    logprobs: bool
+    "Whether those of the new tokens are told."
+    prompt_tokens_per_step: int | None
+
+    @property
+    def prompt_ids(self) -> tuple[int, ...]:
+        """The one prompt."""
+        (only,) = self.prompts
+        return only
 
 
 def parse_completion(body: bytes) -> Completion:
@@ -51,9 +63,10 @@ def parse_completion(body: bytes) -> Completion:
             raise Invalid(f"{name}: is not supported by this engine. Leave it out.")
     top_k = _number(fields, "top_k", int, 0)
     seed = fields.get("seed")
-    return Completion(
+    per_step = fields.get("prompt_tokens_per_step")
+    completion = Completion(
         model=text(fields, "model"),
-        prompt_ids=tuple(_ids(fields, "prompt")),
+        prompts=_prompts(fields),
         max_tokens=_number(fields, "max_tokens", int, _DEFAULT_MAX_TOKENS),
         sampling=Sampling(
             temperature=_number(fields, "temperature", float, 1.0),
@@ -65,7 +78,14 @@ def parse_completion(body: bytes) -> Completion:
         ignore_eos=bool(fields.get("ignore_eos", False)),
         stream=bool(fields.get("stream", False)),
         scores=fields.get("prompt_logprobs") is not None,
+        logprobs=_logprobs(fields),
+        prompt_tokens_per_step=None if per_step is None else _number(fields, "prompt_tokens_per_step", int, 0),
     )
+    if per_step is not None and per_step < 1:
+        raise Invalid(f"prompt_tokens_per_step: {per_step} is below 1. Leave it out to have the engine choose.")
+    if len(completion.prompts) != 1 and (completion.stream or completion.scores):
+        raise Invalid("prompt: several prompts are neither streamed nor scored by this engine. Send them one by one.")
+    return completion
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -85,27 +105,45 @@ def text(fields: dict[str, Any], name: str) -> str:
     return value
 
 
-def completion_answer(
-    completion: Completion,
-    request_id: str,
-    token_ids: Sequence[int],
-    finish_reason: str | None,
-    logprobs: Sequence[float] | None = None,
-) -> dict[str, Any]:
+class Made(NamedTuple):
+    """New tokens of one prompt."""
+
+    ids: Sequence[int]
+    finish_reason: str | None
+    logprobs: Sequence[float] = ()
+    "Of the ids, where they were asked for."
+
+
+def completion_answer(completion: Completion, request_id: str, made: Sequence[Made]) -> dict[str, Any]:
     """The whole answer, or (of what has just been made) one event of a stream."""
-    choice: dict[str, Any] = {"index": 0, "text": "", "token_ids": list(token_ids), "finish_reason": finish_reason}
     answer: dict[str, Any] = {
-        "id": request_id, "object": "text_completion", "model": completion.model, "choices": [choice],
+        "id": request_id, "object": "text_completion", "model": completion.model,
+        "choices": [_choice(completion, index, one) for index, one in enumerate(made)],
     }  # fmt: skip
-    if logprobs is not None:
-        scored = zip(completion.prompt_ids[1:], logprobs, strict=True)
-        choice["prompt_logprobs"] = [None, *({str(token): {"logprob": logprob}} for token, logprob in scored)]
     if not completion.stream:
-        num_prompt, num_made = len(completion.prompt_ids), len(token_ids)
+        num_prompt, num_made = sum(map(len, completion.prompts)), sum(len(one.ids) for one in made)
         answer["usage"] = {
             "prompt_tokens": num_prompt, "completion_tokens": num_made, "total_tokens": num_prompt + num_made,
         }  # fmt: skip
     return answer
+
+
+def score_answer(completion: Completion, request_id: str, logprobs: Sequence[float]) -> dict[str, Any]:
+    """Log probabilities of the prompt, without new tokens."""
+    answer = completion_answer(completion, request_id, [Made([], LENGTH)])
+    scored = zip(completion.prompt_ids[1:], logprobs, strict=True)
+    (choice,) = answer["choices"]
+    choice["prompt_logprobs"] = [None, *({str(token): {"logprob": logprob}} for token, logprob in scored)]
+    return answer
+
+
+def _choice(completion: Completion, index: int, made: Made) -> dict[str, Any]:
+    choice: dict[str, Any] = {
+        "index": index, "text": "", "token_ids": list(made.ids), "finish_reason": made.finish_reason,
+    }  # fmt: skip
+    if completion.logprobs:
+        choice["logprobs"] = {"token_logprobs": list(made.logprobs)}
+    return choice
 
 
 def event(data: dict[str, Any]) -> bytes:
@@ -130,6 +168,21 @@ _ERRORS: tuple[tuple[type[Exception], int, str], ...] = (
     (NotReady, 503, "ServiceUnavailableError"),
     (ModelDamaged, DAMAGED, "DamagedModelError"),
 )
+
+
+def _prompts(fields: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
+    several = fields.get("prompt")
+    if isinstance(several, list) and several and all(isinstance(prompt, list) for prompt in several):
+        return tuple(tuple(_ids({"prompt": prompt}, "prompt")) for prompt in several)
+    return (tuple(_ids(fields, "prompt")),)
+
+
+def _logprobs(fields: dict[str, Any]) -> bool:
+    """Asked for by 0 or 1, OpenAI's number of likely tokens to tell of; here it is the one that was taken."""
+    wanted = fields.get("logprobs")
+    if wanted is not None and (isinstance(wanted, bool) or wanted not in (0, 1)):
+        raise Invalid(f"logprobs: {wanted!r} is not supported by this engine. Use 1, or leave it out.")
+    return wanted is not None
 
 
 def _ids(fields: dict[str, Any], name: str) -> list[int]:

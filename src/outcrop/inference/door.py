@@ -12,9 +12,9 @@ from typing import Any
 from outcrop import logs
 from outcrop.errors import Invalid, NotFound, NotReady, OutcropError
 from outcrop.inference import dialect
-from outcrop.inference.dialect import Completion
+from outcrop.inference.dialect import Completion, Made
 from outcrop.inference.engine_thread import EngineThread
-from outcrop.inference.request import LENGTH, Request
+from outcrop.inference.request import Request
 from outcrop.inference.unix_http import HttpAnswer, HttpCall
 
 _log = logging.getLogger("outcrop.engine")
@@ -62,10 +62,12 @@ class Door:
 
     async def _models(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         del call, facts
-        names, context_length = await self._engine.ask(lambda engine: (engine.adapters, engine.context_length))
+        names, context_length, dtype = await self._engine.ask(
+            lambda engine: (engine.adapters, engine.context_length, engine.dtype)
+        )
         parents: dict[str, str | None] = {self._base: None} | dict.fromkeys(names, self._base)
         data = [
-            {"id": name, "object": "model", "parent": parent, "max_model_len": context_length}
+            {"id": name, "object": "model", "parent": parent, "max_model_len": context_length, "dtype": dtype}
             for name, parent in parents.items()
         ]
         return _json({"object": "list", "data": data})
@@ -93,22 +95,19 @@ class Door:
 
     async def _complete(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         completion = dialect.parse_completion(call.body)
-        facts.update(model=completion.model, prompt_tokens=len(completion.prompt_ids), completion_tokens=0)
+        facts.update(model=completion.model, prompt_tokens=sum(map(len, completion.prompts)), completion_tokens=0)
         request_id = facts["id"] = f"cmpl-{next(self._numbers)}"
         if completion.scores:
             return await self._score(completion, request_id)
-        request = await self._request(completion, request_id)
+        requests = await self._requests(completion, request_id)
         if completion.stream:
-            events = self._events(completion, request, facts)
+            events = self._events(completion, requests[0], facts)
             await anext(events)  # accepted; what is refused has its status, not an event
             return HttpAnswer(body=events, content_type="text/event-stream")
-        made: list[int] = []
-        reason = None
-        async with aclosing(self._engine.generate(request)) as generated:
-            async for ids, reason in generated:
-                made += ids
-                facts.update(completion_tokens=len(made), finish_reason=reason)
-        return _json(dialect.completion_answer(completion, request_id, made, reason))
+        answers = await self._engine.generate_together(requests)
+        made = [Made(*answer) for answer in answers]
+        facts.update(completion_tokens=sum(len(one.ids) for one in made), finish_reason=made[0].finish_reason)
+        return _json(dialect.completion_answer(completion, request_id, made))
 
     async def _events(self, completion: Completion, request: Request, facts: Facts) -> AsyncGenerator[bytes, None]:
         """Server-sent events, after one empty piece. From there on a failure is an event too."""
@@ -117,9 +116,10 @@ class Door:
             status = 499
             try:
                 yield b""
-                async for ids, reason in generated:
-                    facts.update(completion_tokens=facts["completion_tokens"] + len(ids), finish_reason=reason)
-                    yield dialect.event(dialect.completion_answer(completion, request.id, ids, reason))
+                async for tokens in generated:
+                    num_made = facts["completion_tokens"] + len(tokens.ids)
+                    facts.update(completion_tokens=num_made, finish_reason=tokens.finish_reason)
+                    yield dialect.event(dialect.completion_answer(completion, request.id, [Made(*tokens)]))
                 status = 200
             except OutcropError as problem:
                 status, body = dialect.error(problem)
@@ -132,18 +132,24 @@ class Door:
         """Log probabilities of the prompt. No token is generated: who asks for these wants no answer."""
         adapter = self._adapter(completion)
         logprobs = await self._engine.ask(lambda engine: engine.score(completion.prompt_ids, adapter))
-        return _json(dialect.completion_answer(completion, request_id, [], LENGTH, logprobs))
+        return _json(dialect.score_answer(completion, request_id, logprobs))
 
-    async def _request(self, completion: Completion, request_id: str) -> Request:
+    async def _requests(self, completion: Completion, request_id: str) -> list[Request]:
+        """One for each prompt; the first has the id of the call."""
         end_ids = await self._engine.ask(lambda engine: engine.end_ids)
-        return Request(
-            id=request_id,
-            prompt_ids=completion.prompt_ids,
-            max_tokens=completion.max_tokens,
-            sampling=completion.sampling,
-            stop_token_ids=completion.stop_token_ids | (frozenset() if completion.ignore_eos else end_ids),
-            adapter=self._adapter(completion),
-        )
+        return [
+            Request(
+                id=f"{request_id}-{number}" if number else request_id,
+                prompt_ids=prompt_ids,
+                max_tokens=completion.max_tokens,
+                sampling=completion.sampling,
+                stop_token_ids=completion.stop_token_ids | (frozenset() if completion.ignore_eos else end_ids),
+                adapter=self._adapter(completion),
+                logprobs=completion.logprobs,
+                prompt_tokens_per_step=completion.prompt_tokens_per_step,
+            )
+            for number, prompt_ids in enumerate(completion.prompts)
+        ]
 
     def _adapter(self, completion: Completion) -> str | None:
         return None if completion.model == self._base else completion.model

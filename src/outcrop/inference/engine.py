@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from outcrop.errors import Invalid, ModelDamaged, NotFound, OutcropError
 from outcrop.inference import scoring
@@ -40,6 +41,8 @@ class Produced(NamedTuple):
     token: int
     finish_reason: str | None
     "None while it goes on, then 'stop' or 'length'."
+    logprob: float | None = None
+    "Of the token, where the request asked for it."
 
 
 class Engine:
@@ -92,6 +95,12 @@ class Engine:
         return sorted(self._versions)
 
     @property
+    def dtype(self) -> str:
+        """In which it computes, by torch's name."""
+        dtypes = (weight.dtype for weight in self._network.parameters() if weight.is_floating_point())
+        return str(next(dtypes)).removeprefix("torch.")
+
+    @property
     def busy(self) -> bool:
         """Whether a step would do anything."""
         return bool(self._scheduler.live or self._scheduler.waiting)
@@ -139,7 +148,10 @@ class Engine:
             return []
         tokens = sample(logits_NV, [live.request.sampling for live in sampling], [live.generator for live in sampling])
         produced = [
-            Produced(live.request.id, token, live.append(token)) for live, token in zip(sampling, tokens, strict=True)
+            Produced(
+                live.request.id, token, live.append(token), _logprob(logits_V, token) if live.request.logprobs else None
+            )
+            for live, token, logits_V in zip(sampling, tokens, logits_NV, strict=True)
         ]
         for ended in (p for p in produced if p.finish_reason is not None):
             self.abort(ended.request_id)
@@ -204,6 +216,10 @@ class Engine:
         for version in self._held - used:
             adapters.unload(self._network, version)
         self._held &= used
+
+
+def _logprob(logits_V: Tensor, token: int) -> float:
+    return float(torch.log_softmax(logits_V.float(), dim=-1)[token])
 
 
 def _said(problem: Exception) -> str:

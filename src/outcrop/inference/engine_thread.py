@@ -9,8 +9,10 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import AsyncGenerator, Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from outcrop.errors import ModelFailed, NotReady, OutcropError
 from outcrop.inference.request import Request
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Command = Callable[["Engine"], None]
+Stream: TypeAlias = "asyncio.Queue[Produced | OutcropError]"
 
 _log = logging.getLogger("outcrop.engine")
 
@@ -29,6 +32,8 @@ class Tokens(NamedTuple):
 
     ids: list[int]
     finish_reason: str | None
+    logprobs: list[float]
+    "Of the ids, where the request asked for them; else none."
 
 
 class EngineThread:
@@ -38,7 +43,7 @@ class EngineThread:
         self._load = load
         self._loop = asyncio.get_running_loop()
         self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
-        self._streams: dict[str, asyncio.Queue[Produced | OutcropError]] = {}
+        self._streams: dict[str, Stream] = {}
         self.loaded: asyncio.Future[None] = self._loop.create_future()
         "Done when the base model is in memory; its exception says why it cannot be."
         self.broken: asyncio.Future[None] = self._loop.create_future()
@@ -72,25 +77,36 @@ class EngineThread:
 
         The first item is empty: the engine has accepted the request, and does not raise its refusals any more.
         """
-        stream = self._streams[request.id] = asyncio.Queue()
-        try:
-            await self.ask(lambda engine: engine.submit(request))
-            yield Tokens([], None)
+        async with self._submitted([request]) as (stream,):
+            yield Tokens([], None, [])
             finish_reason = None
             while finish_reason is None:
-                arrived = [await stream.get()]
-                while not stream.empty():
-                    arrived.append(stream.get_nowait())
-                ids = []
-                for item in arrived:
-                    if isinstance(item, OutcropError):
-                        raise item
-                    ids.append(item.token)
-                    finish_reason = item.finish_reason
-                yield Tokens(ids, finish_reason)
+                tokens = await _arrived(stream)
+                finish_reason = tokens.finish_reason
+                yield tokens
+
+    async def generate_together(self, requests: Sequence[Request]) -> list[Tokens]:
+        """The whole answers of requests that begin in one and the same step, as far as the engine has room."""
+        async with self._submitted(requests) as streams:
+            return [await _whole(stream) for stream in streams]
+
+    @asynccontextmanager
+    async def _submitted(self, requests: Sequence[Request]) -> "AsyncGenerator[list[Stream], None]":
+        """What the engine makes for each of them; at the end of the block those that still run are aborted."""
+
+        def submit(engine: "Engine") -> None:
+            for request in requests:
+                engine.submit(request)
+
+        streams: list[Stream] = [asyncio.Queue() for _ in requests]
+        self._streams |= {request.id: stream for request, stream in zip(requests, streams, strict=True)}
+        try:
+            await self.ask(submit)
+            yield streams
         finally:
-            del self._streams[request.id]
-            self._commands.put(lambda engine: engine.abort(request.id))
+            for request in requests:
+                del self._streams[request.id]
+                self._commands.put(partial(_abort, request.id))
 
     def stop(self, timeout_s: float) -> bool:
         """Ends the thread after its current step; False when it did not end in time (it may be loading)."""
@@ -151,6 +167,36 @@ class EngineThread:
             self._loop.call_soon_threadsafe(callback, *arguments)
         except RuntimeError:
             assert self._loop.is_closed(), "only an ending process has no loop to tell"
+
+
+async def _arrived(stream: "Stream") -> Tokens:
+    """What is there, or comes next. Raises what broke the generation off."""
+    items = [await stream.get()]
+    while not stream.empty():
+        items.append(stream.get_nowait())
+    ids, reason, logprobs = [], None, []
+    for item in items:
+        if isinstance(item, OutcropError):
+            raise item
+        ids.append(item.token)
+        reason = item.finish_reason
+        logprobs += [] if item.logprob is None else [item.logprob]
+    return Tokens(ids, reason, logprobs)
+
+
+async def _whole(stream: "Stream") -> Tokens:
+    """Everything until its end."""
+    ids, reason, logprobs = [], None, []
+    while reason is None:
+        more = await _arrived(stream)
+        ids += more.ids
+        logprobs += more.logprobs
+        reason = more.finish_reason
+    return Tokens(ids, reason, logprobs)
+
+
+def _abort(request_id: str, engine: "Engine") -> None:
+    engine.abort(request_id)
 
 
 def _succeed(future: "asyncio.Future[T]", value: T) -> None:

@@ -39,6 +39,10 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
     stop_token_ids: frozenset[int] = frozenset()
     adapter: str | None = None
+    logprobs: bool = False
+    "Whether the log probability of each token is told, as the network gives it: before temperature, top-k and top-p."
+    prompt_tokens_per_step: int | None = None
+    "The most of its prompt that one step reads; None leaves it to the engine."
 
     @property
     def num_reserved(self) -> int:

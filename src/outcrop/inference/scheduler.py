@@ -102,11 +102,12 @@ class Scheduler:
         turns = [Turn(live, 1) for live in self.live if live.decodes]
         room = self._limits.prompt_tokens_beside_decoding if turns else self._limits.prompt_tokens_alone
         for live in (live for live in self.live if not live.decodes):
-            turns += self._read_prompt(live, room)
-            room -= min(room, live.num_unread)
+            if room > 0:
+                turns.append(self._read_prompt(live, room))
+                room -= turns[-1].num_tokens
         while room > 0 and (admitted := self._admit()) is not None:
-            turns += self._read_prompt(admitted, room)
-            room -= min(room, admitted.num_unread)
+            turns.append(self._read_prompt(admitted, room))
+            room -= turns[-1].num_tokens
         return turns
 
     def end(self, request_id: str) -> bool:
@@ -138,5 +139,6 @@ class Scheduler:
         return live
 
     @staticmethod
-    def _read_prompt(live: Live, room: int) -> list[Turn]:
-        return [Turn(live, min(room, live.num_unread))] if room > 0 else []
+    def _read_prompt(live: Live, room: int) -> Turn:
+        most = live.request.prompt_tokens_per_step or room
+        return Turn(live, min(room, most, live.num_unread))

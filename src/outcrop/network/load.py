@@ -59,6 +59,8 @@ def load_base(folder: Path, *, trainable: bool = False, way: Way = Way.PACKED) -
     network.to(device()).eval().requires_grad_(False)
     if way is Way.PACKED:
         rotary_lengths.make_per_sequence(network)
+    else:
+        rotary_lengths.make_forgetful(network)
     return prepared(network, way)
 
 

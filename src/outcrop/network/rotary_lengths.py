@@ -89,10 +89,33 @@ def depends(network: Any) -> bool:
     return any(_depends(kind) for kind in _rope_types(network.config))
 
 
-class _PerSequence:
+def make_forgetful(network: Any) -> None:
+    """Have such positions take the length of the row they are given, whatever rows came before, or come in other lanes.
+
+    For networks that take one record a row. The modules change their buffers, which lanes share, and those of dynamic
+    scaling keep the angles of the longest row they have seen.
+    """
+    for module in list(network.modules()):
+        if "Rotary" in type(module).__name__ and any(map(_depends, _kinds(module).values())):
+            own = type(module)
+            module.__class__ = type(f"Forgetful{own.__name__}", (_Forgetful, own), {"own": own})
+
+
+class _Swapped:
     """Put before the class of a rotary module."""
 
     own: type
+    "The class it was."
+
+
+class _Forgetful(_Swapped):
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return _twin(self).forward(*args, **kwargs)
+
+
+class _PerSequence(_Swapped):
+    """Asks the layout of the row."""
+
     rules: dict[str | None, Rule]
     "By kind of layer, for families that have several; None is the only one."
     lying: Sequence[Lying] | None = None
@@ -129,7 +152,7 @@ def _alone(rotary: Any, x: Tensor, positions_BT: Tensor, length: int | None, lay
 
 def _twin(rotary: Any) -> Any:
     """A copy that may change itself, as these modules do: another thread, or the next row, shall not see it."""
-    own = rotary.own if isinstance(rotary, _PerSequence) else type(rotary)
+    own = rotary.own if isinstance(rotary, _Swapped) else type(rotary)
     twin = own.__new__(own)
     twin.__dict__ = rotary.__dict__ | {"_buffers": {name: b.clone() for name, b in rotary.named_buffers(recurse=False)}}
     return twin
@@ -153,9 +176,7 @@ def _change(rotary: nn.Module, network: Any) -> bool:
 
 
 def _rules(rotary: Any, network: Any) -> Iterator[tuple[str | None, Rule]]:
-    kind = getattr(rotary, "rope_type", "default")
-    kinds = kind if isinstance(kind, dict) else {None: kind}
-    for layer_type, kind in kinds.items():
+    for layer_type, kind in _kinds(rotary).items():
         rule = _rule(rotary, kind, layer_type)
         far = _FAR * max(int(rotary.config.max_position_embeddings), rule.border if rule else 0)
         if _equal(_try(rotary, layer_type, None), _try(rotary, layer_type, far)):
@@ -167,6 +188,12 @@ def _rules(rotary: Any, network: Any) -> Iterator[tuple[str | None, Rule]]:
                 f"each other. Known are {LONGROPE} and {DYNAMIC}."
             )
         yield layer_type, rule
+
+
+def _kinds(rotary: Any) -> dict[str | None, str]:
+    """The `rope_type` of each kind of layer; None is the only one."""
+    kind = getattr(rotary, "rope_type", "default")
+    return kind if isinstance(kind, dict) else {None: str(kind)}
 
 
 def _rule(rotary: Any, kind: str, layer_type: str | None) -> Rule | None:

@@ -9,7 +9,7 @@ import torch
 from outcrop.network import load
 from outcrop.network.method import Full
 from outcrop.network.way import Way as NetworkWay
-from outcrop.training import duration, model_checkpoints, output
+from outcrop.training import duration, expectation, model_checkpoints
 from outcrop.training.batches import steps_per_epoch
 from outcrop.training.data import Data
 from outcrop.training.duration import Speed, measure_speed
@@ -105,7 +105,7 @@ def estimate(
     taken = duration.pass_time(cost, usual, speed)
     per_epoch = steps_per_epoch(len(lengths.training), hyper.batch_size)
     evaluated = _evaluated(lengths, crew, hyper)
-    samples = [min(length, output.PARITY_TOKENS) for length in (lengths.validation or lengths.training)]
+    expected = expectation.forwards(lengths.validation or lengths.training)
     update_s = duration.update_seconds(cost, speed, crew.threads, num_lanes=_most_lanes([*steps, *evaluated]))
     return Estimate(
         memory=memory_needed(folder, lengths, hyper, way),
@@ -115,8 +115,7 @@ def estimate(
         evaluations=_num_evaluations(lengths, hyper),
         evaluation_s=sum(taken.scoring.of_turn(turn, crew.threads) for turn in evaluated),
         saves=_num_saves(lengths, hyper),
-        save_s=sum(taken.scoring.of([sample]) for sample in samples[: output.PARITY_RECORDS])
-        / duration.shared(crew.threads)
+        save_s=sum(taken.scoring.of([length]) for length in expected) / duration.shared(crew.threads)
         + cost.trained * 4 / duration.SAVED_BYTES_PER_S,
     )
 

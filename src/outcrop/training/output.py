@@ -4,11 +4,10 @@ adapter_config.json, adapter_model.safetensors    an adapter, in PEFT's layout
 base-<id>/                                        the whole network below the adapter, where that is not the foundation
                                                   model's; <id> is the custom model that first had it
 config.json, model.safetensors, tokenizer.json …  instead of the above: a network trained in full
-parity.json                                       [{"ids": […], "logprobs": […]}, …]: the trainer's own log
-                                                  probabilities of ids[1:] on held-out records
+parity.json                                       the trainer's own log probabilities and greedy tokens on held-out
+                                                  records; see `network/parity_file.py`
 """
 
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -18,18 +17,15 @@ from safetensors import SafetensorError
 from torch import nn
 
 from outcrop.errors import MachineTrouble
-from outcrop.network import adapter_files, load, whole
+from outcrop.network import adapter_files, load, parity_file, whole
 from outcrop.network.adapters import Routing
 from outcrop.network.method import OWN_BASE, Full
-from outcrop.training import parity_file
+from outcrop.training import expectation
 from outcrop.training.checkpoint import sync_folder
 from outcrop.training.examples import Example
-from outcrop.training.loss import ADAPTER, log_probabilities
+from outcrop.training.loss import ADAPTER
 from outcrop.training.stepping import Trained
 from outcrop.training.task import TrainingTask
-
-PARITY_RECORDS = 8
-PARITY_TOKENS = 512
 
 
 def save(folder: Path, task: TrainingTask, trained: Trained, *, held_out: Sequence[Example]) -> None:
@@ -43,8 +39,8 @@ def save(folder: Path, task: TrainingTask, trained: Trained, *, held_out: Sequen
         making.mkdir(parents=True)
         _write(making, task, trained)
         network, routing = _as_served(making, trained)
-        samples = [_sample(network, routing, example) for example in held_out[:PARITY_RECORDS]]
-        (making / parity_file.FILE).write_text(json.dumps(samples) + "\n")
+        most = task.context_length or load.context_length(task.base_dir)
+        parity_file.write(making, expectation.of(network, routing, held_out, context_length=most))
         _make_durable(making)
         _put_in_place(making, folder)
     except (OSError, SafetensorError) as error:
@@ -71,11 +67,6 @@ def _as_served(folder: Path, trained: Trained) -> tuple[nn.Module, Routing]:
     if isinstance(trained.method, Full) and trained.weights.dtype != load.serving_dtype():
         return load.load_base(folder, way=load.way_of(trained.network)), Routing()
     return trained.network, trained.routing
-
-
-def _sample(network: nn.Module, routing: Routing, example: Example) -> dict[str, list[int] | list[float]]:
-    ids = example.ids_T[:PARITY_TOKENS].tolist()
-    return {"ids": ids, "logprobs": log_probabilities(network, routing, ids)}
 
 
 def _make_durable(folder: Path) -> None:

@@ -37,6 +37,16 @@ def test_every_field_of_a_full_body_is_read() -> None:
         ({"model": None}, "model: expected a string, found null."),
         ({"max_tokens": "5"}, "max_tokens: expected an integer, found a string."),
         ({"temperature": []}, "temperature: expected a number, found a list."),
+        ({"prompt": [[1], ["a"]]}, "prompt: expected a list of token ids, found a list. This engine has no tokenizer."),
+        (
+            {"prompt": [[1], [2]], "stream": True},
+            "prompt: several prompts are neither streamed nor scored by this engine. Send them one by one.",
+        ),
+        ({"logprobs": 5}, "logprobs: 5 is not supported by this engine. Use 1, or leave it out."),
+        (
+            {"prompt_tokens_per_step": 0},
+            "prompt_tokens_per_step: 0 is below 1. Leave it out to have the engine choose.",
+        ),
         ({"n": 2}, "n: is not supported by this engine. Leave it out."),
         ({"stop": ["\n"]}, "stop: is not supported by this engine. Leave it out."),
         ({"guided_json": {}}, "guided_json: is not supported by this engine. Leave it out."),
@@ -46,6 +56,18 @@ def test_a_wrong_field_is_named(fields: dict[str, Any], problem: str) -> None:
     with pytest.raises(Invalid) as refused:
         parsed(**fields)
     assert str(refused.value) == problem
+
+
+def test_several_prompts_are_told_apart_by_their_place() -> None:
+    asked = parsed(prompt=[[1, 2], [3]], logprobs=1, prompt_tokens_per_step=2)
+    assert (asked.prompts, asked.logprobs, asked.prompt_tokens_per_step) == (((1, 2), (3,)), True, 2)
+    made = [dialect.Made([4], "length", [-0.5]), dialect.Made([5, 6], "stop", [-1.0, -2.0])]
+    answer = dialect.completion_answer(asked, "id", made)
+    assert [(one["index"], one["token_ids"], one["logprobs"]) for one in answer["choices"]] == [
+        (0, [4], {"token_logprobs": [-0.5]}),
+        (1, [5, 6], {"token_logprobs": [-1.0, -2.0]}),
+    ]
+    assert answer["usage"] == {"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6}
 
 
 @pytest.mark.parametrize(
@@ -67,5 +89,5 @@ def test_an_unforeseen_failure_shows_nothing_of_its_inside() -> None:
 
 
 def test_log_probabilities_stand_under_the_id_of_their_token_and_the_first_has_none() -> None:
-    answer = dialect.completion_answer(parsed(prompt_logprobs=0), "id", [], "length", [-0.5])
+    answer = dialect.score_answer(parsed(prompt_logprobs=0), "id", [-0.5])
     assert answer["choices"][0]["prompt_logprobs"] == [None, {"2": {"logprob": -0.5}}]

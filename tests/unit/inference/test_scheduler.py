@@ -64,6 +64,13 @@ def test_a_long_prompt_is_read_in_chunks_beside_those_that_decode() -> None:
     assert step(one) == {"long": 1}
 
 
+def test_a_prompt_is_read_in_smaller_chunks_where_that_is_asked_for() -> None:
+    one = scheduler(alone=100)
+    one.submit(Request(id="a", prompt_ids=tuple(range(7)), max_tokens=2, prompt_tokens_per_step=3))
+    one.submit(request("b", prompt=4, max_tokens=2))
+    assert [step(one) for _ in range(4)] == [{"a": 3, "b": 4}, {"a": 3, "b": 1}, {"a": 1}, {"a": 1}]
+
+
 def test_prompts_that_come_together_share_a_step_in_their_order() -> None:
     one = scheduler(alone=10)
     for name in ("a", "b", "c"):
