@@ -16,7 +16,7 @@ import boto3
 from botocore.config import Config
 
 from outcrop.catalog.catalog import Catalog
-from outcrop.cli.supervisor import answers, free_port
+from outcrop.cli.listening import answers, free_port
 from outcrop.network import facts
 from outcrop.network.way import Verdict, Way
 from outcrop.settings import PARTS_FILE, Settings

@@ -9,7 +9,7 @@ from typing import Self
 from sqlalchemy.engine import Engine
 
 from outcrop.errors import MachineTrouble
-from outcrop.settings import Settings
+from outcrop.settings import Settings, make_home
 from outcrop.store.database import open_database, writing
 from outcrop.store.idempotency import Idempotency
 from outcrop.store.objects import ObjectFiles
@@ -32,8 +32,8 @@ class Store:
     @classmethod
     def open(cls, settings: Settings) -> Self:
         """Raises MachineTrouble when the home cannot be written, or belongs to a newer Outcrop."""
+        make_home(settings)
         try:
-            settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
             objects = ObjectFiles(settings.objects)
         except OSError as error:
             raise MachineTrouble(
