@@ -20,7 +20,8 @@ FLOORS = [
     {"training", "inference"},
     {"datasets", "network"},
     {"tokens", "store", "protocol", "kernels", "digests", "loops"},
-    {"arn", "clock", "errors", "settings", "processes", "logs", "compiling"},
+    {"arn", "clock", "settings", "processes", "logs", "compiling"},
+    {"errors"},
 ]
 TORCH = {"torch", "transformers", "safetensors", "peft"}
 WORKSHOPS = {"kernels", "network", "training", "inference", "probe"}
