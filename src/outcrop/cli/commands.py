@@ -15,7 +15,7 @@ from cyclopts import App, Parameter
 
 from outcrop import settings as settings_of
 from outcrop.catalog.base_model import BaseModel
-from outcrop.cli import access, export, tables
+from outcrop.cli import access, export, model_export, tables
 from outcrop.cli.checkpoints import find_job, print_checkpoints
 from outcrop.cli.data_check import check_file
 from outcrop.cli.fetching import check_id, pull_weights, register_folder, with_verdict
@@ -117,6 +117,24 @@ def checkpoints(job: str, *, region: Region = None, home: Home = None, as_json: 
 def deployments(*, region: Region = None, home: Home = None, as_json: AsJson = False) -> int:
     """List deployments and provisioned throughput."""
     return tables.print_deployments(export.clients(running(home), "bedrock", region), as_json=as_json)
+
+
+@app.command(name="export")
+def export_model(
+    model: str,
+    place: Annotated[str, Parameter(help="A new folder, or s3://bucket/prefix.")],
+    *,
+    merged: Annotated[
+        bool, Parameter(name="--merged", negative="", help="The whole network, the adapter made part of it.")
+    ] = False,
+    region: Annotated[
+        str | None, Parameter(name="--region", help="Where the model is, if its name does not tell.")
+    ] = None,
+    home: Home = None,
+) -> int:
+    """Write the custom model MODEL, by name or ARN, to PLACE for other programs: its adapter, or the whole network."""
+    print(model_export.export_model(settings_of.read(home=home), model, place, merged=merged, region=region))
+    return 0
 
 
 @app.command
