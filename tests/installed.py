@@ -20,7 +20,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 from outcrop.catalog.catalog import Catalog
-from outcrop.cli.supervisor import answers, free_port
+from outcrop.cli.listening import answers, free_port
 from outcrop.network import facts
 from outcrop.network.way import Verdict, Way
 from outcrop.settings import PARTS_FILE, Settings

@@ -20,8 +20,8 @@ FLOORS = [
     {"training", "inference"},
     {"datasets", "network"},
     {"tokens", "store", "protocol", "kernels", "digests", "loops", "json_files"},
-    {"arn", "clock", "errors", "settings", "processes", "logs", "compiling"},
-    {"private"},
+    {"arn", "clock", "settings", "processes", "logs", "compiling"},
+    {"errors", "private"},
 ]
 TORCH = {"torch", "transformers", "safetensors", "peft"}
 WORKSHOPS = {"kernels", "network", "training", "inference", "probe"}

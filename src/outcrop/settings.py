@@ -8,10 +8,12 @@ from pathlib import Path
 import platformdirs
 
 from outcrop import private
+from outcrop.errors import Invalid, MachineTrouble
 
 DEFAULT_PORT = 4580
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_REGION = "us-east-1"
+_PORTS = range(1, 1 << 16)
 PARTS_FILE = "parts.json"
 "In the home: what the supervisor writes down of the processes it keeps alive."
 
@@ -78,13 +80,67 @@ def read(
     host: str | None = None,
     port: int | None = None,
 ) -> Settings:
-    """Settings from the command line where given, else the environment, else the defaults."""
-    place = home or Path(environment.get("OUTCROP_HOME") or platformdirs.user_data_path("outcrop"))
+    """Settings from the command line where given, else the environment, else the defaults.
+
+    Raises Invalid for a number that is none, or out of its range.
+    """
+    asked = _checked("--port", port, _PORTS) if port is not None else None
     return Settings(
-        home=place.expanduser().absolute(),
+        home=_home(environment, home),
         host=host or environment.get("OUTCROP_HOST") or DEFAULT_HOST,
-        port=port if port is not None else int(environment.get("OUTCROP_PORT") or DEFAULT_PORT),
+        port=asked or _number(environment, "OUTCROP_PORT", DEFAULT_PORT, _PORTS),
         database_url=environment.get("OUTCROP_DATABASE_URL", ""),
-        threads=int(environment.get("OUTCROP_THREADS") or 0),
-        devices=int(environment.get("OUTCROP_DEVICES") or 1),
+        threads=_number(environment, "OUTCROP_THREADS", 0, range(1 << 16)),
+        devices=_number(environment, "OUTCROP_DEVICES", 1, range(1, 1 << 16)),
     )
+
+
+def make_home(settings: Settings) -> None:
+    """Make the folder of all data where it is missing. Raises MachineTrouble."""
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except FileExistsError as error:
+        raise MachineTrouble(
+            f"{settings.home}: the home is a folder, and something else has this name. Choose another with --home or "
+            "OUTCROP_HOME."
+        ) from error
+    except OSError as error:
+        raise MachineTrouble(
+            f"{settings.home}: the home cannot be written ({error.strerror}). Choose another with --home or "
+            "OUTCROP_HOME."
+        ) from error
+
+
+def _home(environment: Mapping[str, str], given: Path | None) -> Path:
+    place = given or Path(environment.get("OUTCROP_HOME") or platformdirs.user_data_path("outcrop"))
+    try:
+        return place.expanduser().absolute()
+    except RuntimeError as error:
+        raise Invalid(
+            f"{place}: nobody knows whose home ~ is. Give the whole path with --home or OUTCROP_HOME."
+        ) from error
+    except FileNotFoundError as error:
+        raise Invalid(
+            f"{place}: the current folder is gone. Go to another, or give the whole path with --home."
+        ) from error
+
+
+def _number(environment: Mapping[str, str], name: str, otherwise: int, allowed: range) -> int:
+    text = environment.get(name, "").strip()
+    if not text:
+        return otherwise
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise Invalid(f"{name}: {text[:40]!r} is no number. Give {_spoken(allowed)}, or unset it.") from error
+    return _checked(name, number, allowed)
+
+
+def _checked(name: str, number: int, allowed: range) -> int:
+    if number not in allowed:
+        raise Invalid(f"{name}: {number} is out of range. Give {_spoken(allowed)}.")
+    return number
+
+
+def _spoken(allowed: range) -> str:
+    return f"a number from {allowed.start} to {allowed.stop - 1}"

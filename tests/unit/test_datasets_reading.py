@@ -75,7 +75,7 @@ def test_a_bad_line_names_its_field_and_how_to_mend_it(line: str | bytes, proble
         ),
         (
             [{"role": "user", "content": "a"}, {"role": "bot", "content": "a"}],
-            "messages[1].role: expected user or assistant, found 'bot'. Name one of the two.",
+            "messages[1].role: expected user or assistant, found 'bot'. Write assistant.",
         ),
         (
             [{"role": "user", "content": [{"image": {}}]}, {"role": "assistant", "content": "a"}],

@@ -145,7 +145,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
 def test_a_home_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
 
-    with pytest.raises(MachineTrouble, match="the home cannot be written"):
+    with pytest.raises(MachineTrouble, match="the home is a folder, and something else has this name"):
         Store.open(Settings(home=tmp_path / "home"))
 
 

@@ -268,7 +268,7 @@ async def _route(visit: _Visit) -> Routed:
     request = visit.request
     scope = routing.scope_service(request)
     if routing.is_form(request) and scope != "s3":
-        visit.protocol, visit.service = "query", "sts"
+        visit.protocol, visit.service = "query", "sts" if scope is None else scope
         request.body = await _read(visit, visit.incoming.read(LARGEST_BODY))
     try:
         # A bucket may be named by the host; what is verified and parsed stays the request as it was sent.

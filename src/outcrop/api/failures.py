@@ -19,6 +19,7 @@ from outcrop.errors import (
 from outcrop.protocol import eventstream, service_model
 from outcrop.protocol.routing import UnknownOperation
 from outcrop.protocol.shapes import OperationModel, StructureShape
+from outcrop.protocol.unbuilt import EC2, OPENAI
 from outcrop.protocol.unreadable import Unreadable
 
 
@@ -81,7 +82,7 @@ _OTHERWISE: dict[type[Refusal], tuple[tuple[str, int], ...]] = {
 _INTERNAL = (
     ("InternalServerException", 500), ("InternalFailure", 500), ("ServiceFailure", 500), ("InternalError", 500),
 )  # fmt: skip
-_COLUMNS = {"rest-json": 0, "json": 1, service_model.CBOR: 1, "query": 2, "rest-xml": 3}
+_COLUMNS = {"rest-json": 0, "json": 1, service_model.CBOR: 1, "query": 2, EC2: 2, "rest-xml": 3}
 _INTERNAL_MESSAGE = "The request could not be completed because of an error inside Outcrop. Its log has the details."
 
 
@@ -91,6 +92,8 @@ def failure(error: Exception, *, service: str, protocol: str, operation: Operati
     found = _failure(error, protocol, declared)
     if isinstance(error, ServiceRefusal):
         return found
+    if protocol == "rest-xml" and isinstance(error, UnknownOperation) and service not in service_model.SERVICES:
+        return Failure(code="NotImplemented", message=error.message, status=501)
     shape = service_model.error_shapes(service).get(found.code)
     modelled = shape.metadata.get("error", {}).get("httpStatusCode") if shape is not None else None
     return Failure(code=found.code, message=found.message, status=modelled or found.status, members=found.members)
@@ -129,6 +132,8 @@ def is_expected(error: Exception) -> bool:
 def _failure(error: Exception, protocol: str, declared: Collection[str]) -> Failure:
     if isinstance(error, ServiceRefusal):
         return Failure(code=error.code, message=error.message, status=error.http_status, members=error.members)
+    if protocol == OPENAI:
+        return Failure(code="unknown_url", message=error.message if isinstance(error, Refusal) else "", status=404)
     column = _COLUMNS[protocol]
     for kind, answers in _OTHERWISE.items():
         if isinstance(error, kind):

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from outcrop import arn
 from outcrop.catalog.base_model import BaseModel, Customization, Weights
@@ -21,6 +21,13 @@ SHIPPED = Path(__file__).parent / "models.toml"
 BUNDLED = Path(__file__).parent / "bundled"
 HOME_FILE = "models.toml"
 PULLED = "hub"
+
+_NEEDED = ("id", "context", "name", "provider", "context_length")
+_PLACES = ("bundled", "directory", "hub", "alias")
+_AS_TOML: dict[Any, type | tuple[type, ...]] = {
+    str: str, str | None: str, int: int, float | None: (int, float), tuple[Customization, ...]: list, Weights: dict,
+}  # fmt: skip
+"How TOML holds a member of an entry, by its type."
 
 
 class Catalog:
@@ -145,27 +152,33 @@ class Catalog:
 
     def _append(self, entry: Mapping[str, Any], *, table: str = "model") -> None:
         text = (
-            self._file.read_text()
+            self._file.read_text("utf-8")
             if self._file.is_file()
             else "# Base models of this home; the form is that of the shipped catalogue.\n"
         )
         temporary = self._file.with_suffix(".toml.new")
-        temporary.write_text(text + "\n" + _toml(entry, table))
+        temporary.write_text(text + "\n" + _toml(entry, table), "utf-8")
         temporary.replace(self._file)
         self._seen = None
 
 
 def _read_file(path: Path) -> tuple[BaseModel, ...]:
     try:
-        return tuple(_entry(item) for item in tomllib.loads(path.read_text()).get("model", ()))
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        read = tomllib.loads(path.read_text("utf-8"))
+        strange = [name for name in read if name not in ("model", "verdict")]
+        if strange or not isinstance(read.get("model", []), list):
+            raise ValueError(
+                f"it holds {(strange or ['model'])[0]}, and should hold [[model]] and [[verdict]] tables only"
+            )
+        return tuple(_entry(item) for item in read.get("model", []))
+    except ValueError as error:
         raise MachineTrouble(f"{path}: not a model catalogue: {error}. Mend the entry, or remove the file.") from error
 
 
 def _read_verdicts(path: Path) -> dict[str, Verdict]:
     """By the id of the entry; the newest of each."""
     try:
-        return {item["model"]: _verdict(item) for item in tomllib.loads(path.read_text()).get("verdict", ())}
+        return {item["model"]: _verdict(item) for item in tomllib.loads(path.read_text("utf-8")).get("verdict", ())}
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise MachineTrouble(f"{path}: not a model catalogue: {error}. Mend the entry, or remove the file.") from error
 
@@ -175,8 +188,24 @@ def _verdict(item: Mapping[str, Any]) -> Verdict:
     return Verdict(way=way, why=item.get("why", ""), config=item.get("config", ""))
 
 
-def _entry(item: Mapping[str, Any]) -> BaseModel:
-    fields = {**item, "weights": Weights(**item.get("weights", {}))}
+def _entry(item: Any) -> BaseModel:
+    """Raises ValueError, in words for whoever wrote the file."""
+    if not isinstance(item, dict):
+        raise ValueError(f"{item!r} is no table; write [[model]] above the members of an entry")
+    missing = [name for name in _NEEDED if name not in item]
+    if missing:
+        raise ValueError(f"the entry {item.get('id', 'without id')} has no {missing[0]}")
+    types = get_type_hints(BaseModel)
+    for name, value in item.items():
+        if name not in types:
+            raise ValueError(f"{item['id']}: {name} is no member of an entry")
+        expected = _AS_TOML.get(types[name], object)
+        if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
+            raise ValueError(f"{item['id']}: {name}: {value!r} is of the wrong type")
+    weights = item.get("weights", {})
+    if not all(name in _PLACES and isinstance(place, str) for name, place in weights.items()):
+        raise ValueError(f"{item['id']}: weights: give one of {', '.join(_PLACES)}, a text")
+    fields = {**item, "weights": Weights(**weights)}
     if "verdict" in fields:
         fields["verdict"] = _verdict(fields["verdict"])
     if "customizations" in fields:

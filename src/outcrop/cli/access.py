@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -24,35 +23,32 @@ _COLUMNS = ["user", "access key", "status", "last used (UTC)", "policies", "grou
 @app.default
 def overview(*, home: Home = None, as_json: AsJson = False) -> int:
     """List users with their access keys, policies and groups."""
-    with _said_plainly():
-        iam = export.client(running(home), "iam")
-        rows = [row for user in _all(iam, "list_users", "Users") for row in _rows(iam, user["UserName"])]
-        return tables.print_rows(_COLUMNS, rows, as_json=as_json)
+    iam = export.client(running(home), "iam")
+    rows = [row for user in _all(iam, "list_users", "Users") for row in _rows(iam, user["UserName"])]
+    return tables.print_rows(_COLUMNS, rows, as_json=as_json)
 
 
 @app.command
 def add(user: str, *, policy: Policy = None, home: Home = None, as_json: AsJson = False) -> int:
     """Add USER with an access key, and print what to export; without a policy it may do nothing yet."""
-    with _said_plainly():
-        settings = running(home)
-        iam = export.client(settings, "iam")
-        arns = [_policy_arn(iam, each) for each in policy or []]
-        iam.create_user(UserName=user)
-        for arn in arns:
-            iam.attach_user_policy(UserName=user, PolicyArn=arn)
-        made = iam.create_access_key(UserName=user)["AccessKey"]
-        if not arns and not as_json:
-            print(f"{user} may do nothing yet. Remove it and add it again with --policy AmazonBedrockFullAccess, say.")
-        return _print_key(made, settings.endpoint, as_json=as_json)
+    settings = running(home)
+    iam = export.client(settings, "iam")
+    arns = [_policy_arn(iam, each) for each in policy or []]
+    iam.create_user(UserName=user)
+    for arn in arns:
+        iam.attach_user_policy(UserName=user, PolicyArn=arn)
+    made = iam.create_access_key(UserName=user)["AccessKey"]
+    if not arns and not as_json:
+        print(f"{user} may do nothing yet. Remove it and add it again with --policy AmazonBedrockFullAccess, say.")
+    return _print_key(made, settings.endpoint, as_json=as_json)
 
 
 @app.command
 def key(user: str, *, home: Home = None, as_json: AsJson = False) -> int:
     """Make another access key for USER (two at most) and print what to export."""
-    with _said_plainly():
-        settings = running(home)
-        made = export.client(settings, "iam").create_access_key(UserName=user)["AccessKey"]
-        return _print_key(made, settings.endpoint, as_json=as_json)
+    settings = running(home)
+    made = export.client(settings, "iam").create_access_key(UserName=user)["AccessKey"]
+    return _print_key(made, settings.endpoint, as_json=as_json)
 
 
 @app.command
@@ -63,15 +59,14 @@ def remove(
     home: Home = None,
 ) -> int:
     """Remove USER with all its access keys and inline policies, or one access key of it."""
-    with _said_plainly():
-        iam = export.client(running(home), "iam")
-        if access_key is not None:
-            iam.delete_access_key(UserName=user, AccessKeyId=access_key)
-            print(f"{access_key} of {user} is removed; requests signed with it are refused from now on.")
-            return 0
-        _remove_user(iam, user)
-        print(f"{user} is removed, with its access keys.")
+    iam = export.client(running(home), "iam")
+    if access_key is not None:
+        iam.delete_access_key(UserName=user, AccessKeyId=access_key)
+        print(f"{access_key} of {user} is removed; requests signed with it are refused from now on.")
         return 0
+    _remove_user(iam, user)
+    print(f"{user} is removed, with its access keys.")
+    return 0
 
 
 def _remove_user(iam: Any, user: str) -> None:
@@ -136,14 +131,3 @@ def _print_key(made: dict[str, Any], endpoint: str, *, as_json: bool) -> int:
     else:
         print(f"A new access key of {made['UserName']}. Its secret is shown only now:\n\n{export.shell_lines(values)}")
     return 0
-
-
-@contextmanager
-def _said_plainly() -> Iterator[None]:
-    """What the API refuses, as a sentence for a person."""
-    from botocore.exceptions import ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        raise Refusal(f"{error.response['Error']['Message']} ({error.response['Error']['Code']})") from error

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -15,16 +16,20 @@ from cyclopts import App, Parameter
 from outcrop import private
 from outcrop import settings as settings_of
 from outcrop.catalog.base_model import BaseModel
-from outcrop.cli import access, export, tables
-from outcrop.cli.checkpoints import print_checkpoints
+from outcrop.cli import access, export, model_export, tables
+from outcrop.cli.checkpoints import find_job, print_checkpoints
 from outcrop.cli.data_check import check_file
-from outcrop.cli.fetching import pull_weights, register_folder, with_verdict
+from outcrop.cli.fetching import check_id, pull_weights, register_folder, with_verdict
+from outcrop.cli.listening import PortTaken, answers, check_port, free_port
 from outcrop.cli.mounting import open_buckets
-from outcrop.cli.options import AsJson, Home, Host, Port, as_running, running
-from outcrop.cli.supervisor import Supervisor, answers, check_port, free_port
+from outcrop.cli.options import AsJson, Home, Host, Port, Region, as_running, running
+from outcrop.cli.program import check_program, start
+from outcrop.cli.supervisor import Supervisor
 from outcrop.errors import MachineTrouble
 from outcrop.network.way import Way
-from outcrop.settings import Settings
+from outcrop.settings import Settings, make_home
+
+_GRACE_S = 10.0
 
 app = App(
     name="outcrop",
@@ -54,19 +59,19 @@ def run(*command: Annotated[str, Parameter(allow_leading_hyphen=True)], home: Ho
 
     Takes a free port when the usual one is in use. Ends with the command's exit code.
     """
+    check_program(command)
     settings = _with_free_port(settings_of.read(home=home, port=port))
     stop = _Stop()
     with Supervisor(settings) as supervisor:
         supervisor.wait_ready(until=stop.asked)
         if stop.asked():
-            return 1
+            return stop.code
         environment = {**os.environ, **export.environment(settings, supervisor.installation)}
-        umask = private.users_umask()  # the command's files are the user's own
-        with subprocess.Popen(command, env=environment, start_new_session=True, umask=umask) as process:
+        with start(command, environment, umask=private.users_umask()) as process:
             supervisor.watch(until=lambda: stop.asked() or process.poll() is not None)
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-        return process.returncode if process.returncode >= 0 else 1
+                _end(process, watching=supervisor)
+        return stop.code if stop.asked() else _as_shells_say(process.returncode)
 
 
 @app.command
@@ -96,23 +101,41 @@ def models(
 
 
 @app.command
-def jobs(*, home: Home = None, as_json: AsJson = False) -> int:
+def jobs(*, region: Region = None, home: Home = None, as_json: AsJson = False) -> int:
     """List customization jobs, newest first."""
-    return tables.print_jobs(export.client(running(home), "bedrock"), as_json=as_json)
+    return tables.print_jobs(export.clients(running(home), "bedrock", region), as_json=as_json)
 
 
 @app.command
-def checkpoints(job: str, *, home: Home = None, as_json: AsJson = False) -> int:
+def checkpoints(job: str, *, region: Region = None, home: Home = None, as_json: AsJson = False) -> int:
     """List the model checkpoints of JOB, each of which CreateCustomModel makes a custom model of."""
     settings = running(home)
-    bedrock, s3 = export.client(settings, "bedrock"), export.client(settings, "s3")
-    return print_checkpoints(bedrock, s3, job, as_json=as_json)
+    described, region = find_job(export.clients(settings, "bedrock", region), job)
+    return print_checkpoints(export.client(settings, "s3", region), described, as_json=as_json)
 
 
 @app.command
-def deployments(*, home: Home = None, as_json: AsJson = False) -> int:
+def deployments(*, region: Region = None, home: Home = None, as_json: AsJson = False) -> int:
     """List deployments and provisioned throughput."""
-    return tables.print_deployments(export.client(running(home), "bedrock"), as_json=as_json)
+    return tables.print_deployments(export.clients(running(home), "bedrock", region), as_json=as_json)
+
+
+@app.command(name="export")
+def export_model(
+    model: str,
+    place: Annotated[str, Parameter(help="A new folder, or s3://bucket/prefix.")],
+    *,
+    merged: Annotated[
+        bool, Parameter(name="--merged", negative="", help="The whole network, the adapter made part of it.")
+    ] = False,
+    region: Annotated[
+        str | None, Parameter(name="--region", help="Where the model is, if its name does not tell.")
+    ] = None,
+    home: Home = None,
+) -> int:
+    """Write the custom model MODEL, by name or ARN, to PLACE for other programs: its adapter, or the whole network."""
+    print(model_export.export_model(settings_of.read(home=home), model, place, merged=merged, region=region))
+    return 0
 
 
 @app.command
@@ -164,9 +187,9 @@ def alias(model_id: str, model: str, *, home: Home = None) -> int:
     from outcrop.catalog.catalog import Catalog
 
     settings = settings_of.read(home=home)
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_home(settings)
     with_verdict(Catalog(settings.home), model)
-    entry = Catalog(settings.home).alias(model_id, model)
+    entry = Catalog(settings.home).alias(check_id(model_id), model)
     print(
         f"{entry.id} is served by {entry.engine}: dialect {entry.dialect}, hyperparameters of {entry.hyperparameters}."
     )
@@ -234,20 +257,34 @@ class _Stop:
     """Set by SIGINT or SIGTERM, once the command listens for them."""
 
     def __init__(self) -> None:
-        self._asked = False
+        self.code = 0
+        "What a command ends with that was stopped, as shells say it: 128 and the number of the signal."
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._hear)
 
     def asked(self) -> bool:
-        return self._asked
+        return bool(self.code)
 
-    def _hear(self, _number: int, _frame: FrameType | None) -> None:
-        self._asked = True
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
+        self.code = 128 + number
+
+
+def _end(process: "subprocess.Popen[bytes]", *, watching: Supervisor) -> None:
+    """SIGTERM to the command and all it started, and SIGKILL when that is not heard within ten seconds."""
+    os.killpg(process.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE_S
+    watching.watch(until=lambda: process.poll() is not None or time.monotonic() > deadline)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _as_shells_say(code: int) -> int:
+    return code if code >= 0 else 128 - code
 
 
 def _with_free_port(settings: Settings) -> Settings:
     try:
         check_port(settings)
-    except MachineTrouble:
+    except PortTaken:
         return replace(settings, port=free_port(settings.host))
     return settings

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from outcrop.catalog.base_model import Customization
 from outcrop.catalog.catalog import Catalog
+from outcrop.cli.data_files import check_data_file
 from outcrop.clock import SystemClock
 from outcrop.customization import hyperparameters, prompting
 from outcrop.datasets import preflight
@@ -27,10 +28,7 @@ def check_file(
     """Print the report; 1 when a job would refuse the data. Raises Invalid for a file or type that is none."""
     if customization not in set(Customization):
         raise Invalid(f"--type: {customization} is no customization type. Choose one of {', '.join(Customization)}.")
-    files = [file] if validation is None else [file, validation]
-    for path in files:
-        if not path.is_file():
-            raise Invalid(f"{path}: no such file.")
+    files = [check_data_file(path) for path in (file, validation) if path is not None]
     model = Catalog(settings.home).usable(base)
     assert model.folder is not None
     values = hyperparameters.filled(model.hyperparameters, hyperparameters.of_pairs(hyper))
@@ -45,6 +43,6 @@ def check_file(
         ),
     )
     if not report.problems:
-        prompting.check(values, file, kind)
+        prompting.check(values, files[0], kind)
     print(json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else report.to_text())
     return 1 if report.problems else 0

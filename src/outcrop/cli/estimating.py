@@ -8,6 +8,7 @@ from typing import Any
 
 from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.catalog.catalog import Catalog
+from outcrop.cli.data_files import check_data_file
 from outcrop.clock import SystemClock
 from outcrop.customization import forecast, hyperparameters, memory, prompting
 from outcrop.errors import Invalid
@@ -79,8 +80,7 @@ def _lengths(model: BaseModel, asked: Asked) -> Lengths:
 
 
 def _read(model: BaseModel, asked: Asked, path: Path) -> tuple[list[int], int]:
-    if not path.is_file():
-        raise Invalid(f"{path}: no such file.")
+    path = check_data_file(path)
     assert model.folder is not None
     tokenizer, kind = Tokenizer.open(model.folder), Customization(asked.customization)
     examples = read_examples(

@@ -1,5 +1,6 @@
 """What a client needs in its environment, and clients of our own that use the same."""
 
+import os
 from typing import Any
 
 from outcrop.access.access import Access
@@ -44,15 +45,38 @@ def welcome(settings: Settings, made: Installation) -> str:
     )
 
 
-def client(settings: Settings, service: str) -> Any:
-    """A boto3 client of the running installation, as the administrator."""
+def client(settings: Settings, service: str, region: str = DEFAULT_REGION) -> Any:
+    """A boto3 client of the running installation, as the administrator.
+
+    Nothing that the environment says of AWS counts for it: no profile, no proxy, no configuration file.
+    """
     import boto3
+    import botocore.session
+    from botocore.config import Config
 
     made = installation(settings)
-    return boto3.client(
-        service,
-        endpoint_url=settings.endpoint,
-        region_name=DEFAULT_REGION,
+    nowhere = (None, None, os.devnull, None)
+    core = botocore.session.Session(
+        session_vars={"profile": (None, None, None, None), "config_file": nowhere, "credentials_file": nowhere}
+    )
+    session = boto3.Session(
+        botocore_session=core,
+        region_name=region,
         aws_access_key_id=made.access_key_id,
         aws_secret_access_key=made.secret_access_key,
     )
+    config = Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 3}, defaults_mode="legacy")
+    return session.client(service, endpoint_url=settings.endpoint, config=config)
+
+
+def clients(settings: Settings, service: str, region: str | None) -> dict[str, Any]:
+    """Clients by region: of the one asked for, else of all that have records."""
+    return {each: client(settings, service, each) for each in ([region] if region else _regions(settings))}
+
+
+def _regions(settings: Settings) -> list[str]:
+    store = Store.open(settings)
+    try:
+        return store.resources.regions() or [DEFAULT_REGION]
+    finally:
+        store.close()

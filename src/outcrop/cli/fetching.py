@@ -6,16 +6,19 @@ from pathlib import Path
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
+from outcrop.cli.model_folder import check_folder
 from outcrop.errors import Invalid, MachineTrouble, NotFound
 from outcrop.network import facts, vocabulary
 from outcrop.probe import launch
 from outcrop.probe.launch import Probed
-from outcrop.settings import Settings
+from outcrop.settings import Settings, make_home
 from outcrop.tokens.chat_template import TemplateBroken
 from outcrop.tokens.prompt_format import chat_problem
 from outcrop.tokens.tokenizer import Tokenizer
 
 _WANTED_FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model"]
+_ID = re.compile(r"[a-z0-9-]{1,63}([.][a-z0-9-]{1,63}){1,3}(:[a-z0-9-]{1,63}){0,2}|([0-9a-zA-Z][_-]?)+")
+"What a modelId may be in Bedrock's service model."
 
 
 def register_folder(
@@ -25,15 +28,15 @@ def register_folder(
 
     `context` is the context length of a network that names none.
     """
-    folder = folder.expanduser().absolute()
-    _check_folder(folder)
+    folder = check_folder(folder)
+    wanted = check_id(model_id) if model_id else _id_from(folder.name)
     _check_tokenizer(folder)
     described = facts.read(folder)
-    catalog, wanted = Catalog(settings.home), model_id or _id_from(folder.name)
+    catalog = Catalog(settings.home)
     catalog.check_free(wanted, folder)
     probed = _tried(folder)
     length = probed.context if probed else described.context if described.has_context else None
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_home(settings)
     return catalog.register(
         folder,
         model_id=wanted,
@@ -85,23 +88,14 @@ def _tried(folder: Path) -> Probed | None:
         return None
 
 
-def _check_folder(folder: Path) -> None:
-    wanted = (
-        ("config.json", "the architecture", "Register a Hugging Face directory that has it."),
-        (
-            "tokenizer.json",
-            "the tokenizer",
-            "Where there is another form of it, transformers writes this one: "
-            "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER).",
-        ),
-    )
-    for name, what, mend in wanted:
-        if not (folder / name).is_file():
-            raise Invalid(f"{folder}: no {name} ({what}). {mend}")
-    if not any(folder.glob("*.safetensors")):
+def check_id(model_id: str) -> str:
+    """The id, in Bedrock's form. Raises Invalid."""
+    if not _ID.fullmatch(model_id):
         raise Invalid(
-            f"{folder}: no *.safetensors (the weights). Save the model with save_pretrained, then register it."
+            f"{model_id!r}: not an id of Bedrock's form, provider.name-v1. Use lower-case letters, digits and hyphens, "
+            "and a dot after the provider."
         )
+    return model_id
 
 
 def _context_length(folder: Path, named: int | None, asked: int | None) -> int:

@@ -3,7 +3,8 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
+from urllib.parse import urlsplit
 
 from cyclopts import Parameter
 
@@ -16,20 +17,29 @@ Home = Annotated[
 ]
 Host = Annotated[str | None, Parameter(name="--host", help="Address to listen on (default 127.0.0.1).")]
 Port = Annotated[int | None, Parameter(name="--port", help="Port of the API (default 4580).")]
+Region = Annotated[
+    str | None, Parameter(name="--region", help="This region only; without it, every region that has records.")
+]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
 
 
 def as_running(settings: Settings) -> Settings:
-    """With the port of the `outcrop up` that runs on this home, if one does."""
-    try:
-        parts = json.loads((settings.home / PARTS_FILE).read_text())
-    except FileNotFoundError:
+    """With the address of the `outcrop up` that runs on this home, if one does. Raises MachineTrouble."""
+    file = settings.home / PARTS_FILE
+    if not file.is_file():
         return settings
-    endpoint: Any = parts["endpoint"]
-    return replace(settings, port=int(endpoint.rsplit(":", 1)[1]))
+    try:
+        place = urlsplit(json.loads(file.read_text("utf-8"))["endpoint"])
+        host, port = place.hostname, place.port
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MachineTrouble(
+            f"{file}: not what `outcrop up` writes. Stop it, remove the file, and start it again."
+        ) from error
+    return replace(settings, host=host or settings.host, port=port or settings.port)
 
 
 def running(home: Path | None) -> Settings:
+    """Raises MachineTrouble when nothing runs on the home."""
     settings = settings_of.read(home=home)
     if not (settings.home / PARTS_FILE).is_file():
         raise MachineTrouble(f"{settings.home}: nothing runs on this home. Start it with `outcrop up`.")

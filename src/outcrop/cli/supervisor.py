@@ -11,8 +11,6 @@ import shutil
 import socket
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -24,11 +22,12 @@ from outcrop.access.access import Access
 from outcrop.access.installation import Installation
 from outcrop.cli import allocator
 from outcrop.cli.child import Child
+from outcrop.cli.listening import answers, check_port
 from outcrop.clock import SystemClock
 from outcrop.deployments.engines import Engines, Order
 from outcrop.errors import MachineTrouble
 from outcrop.loops import Loop, each
-from outcrop.settings import PARTS_FILE, Settings
+from outcrop.settings import PARTS_FILE, Settings, make_home
 from outcrop.store.store import Store
 
 _LEAST_DISK_BYTES = 300_000_000
@@ -200,8 +199,8 @@ def _make_sockets(settings: Settings) -> None:
 
 def check_machine(settings: Settings, *, least_disk_bytes: int = _LEAST_DISK_BYTES) -> None:
     """Raises MachineTrouble for a home that cannot be written or a disk that is full."""
+    make_home(settings)
     try:
-        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         free = shutil.disk_usage(settings.home).free
         if not os.access(settings.home, os.W_OK):
             raise PermissionError(13, "permission denied")
@@ -217,20 +216,6 @@ def check_machine(settings: Settings, *, least_disk_bytes: int = _LEAST_DISK_BYT
         )
 
 
-def check_port(settings: Settings) -> None:
-    """Raises MachineTrouble when another program holds the port."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            raise MachineTrouble(
-                f"{settings.host}:{settings.port}: cannot listen there ({error.strerror}). Stop the program that holds "
-                "the port, or choose another with --port."
-            ) from error
-
-
 def engine_answers(place: Path, _seconds: float) -> bool:
     """Whether an engine answers at this socket that it has its model in memory."""
     try:
@@ -243,29 +228,11 @@ def engine_answers(place: Path, _seconds: float) -> bool:
         return False
 
 
-def answers(settings: Settings, *, timeout_s: float = 2) -> bool:
-    """Whether a server answers at the endpoint, be it that something is wrong with it."""
-    try:
-        with urllib.request.urlopen(f"{settings.endpoint}/health", timeout=timeout_s) as answer:
-            return bool(answer.status == 200)
-    except urllib.error.HTTPError as told:
-        return told.code == 503
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def free_port(host: str) -> int:
-    """A port nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
 def _lock(settings: Settings) -> IO[str]:
     file = (settings.home / "up.lock").open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         file.close()
         raise MachineTrouble(
             f"{settings.home}: another `outcrop up` runs on this home. Stop it first, or choose another home with "

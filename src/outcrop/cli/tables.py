@@ -1,15 +1,24 @@
-"""Listings for people, and the same as JSON for programs."""
+"""Listings for people, and the same as JSON for programs.
+
+No cell is ever broken or cut: an id, an ARN or a command that cannot be copied is of no use. Where the rows are wider
+than the terminal, each becomes a block of lines instead; what is piped is as wide as it is.
+"""
 
 import json
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.settings import Settings
+
+_GAP = "  "
 
 
 def print_models(settings: Settings, *, everything: bool, as_json: bool) -> int:
@@ -22,8 +31,15 @@ def print_models(settings: Settings, *, everything: bool, as_json: bool) -> int:
     return print_rows(["id", "provider", "context", "dialect", "weights", "licence"], rows, as_json=as_json)
 
 
-def print_jobs(bedrock: Any, *, as_json: bool) -> int:
-    pages = bedrock.get_paginator("list_model_customization_jobs").paginate()
+def print_jobs(bedrocks: dict[str, Any], *, as_json: bool) -> int:
+    """Of the regions that `bedrocks` has clients for; the newest first."""
+    found = [
+        (job, region)
+        for region, bedrock in bedrocks.items()
+        for page in bedrock.get_paginator("list_model_customization_jobs").paginate()
+        for job in page["modelCustomizationJobSummaries"]
+    ]
+    found.sort(key=lambda each: each[0]["creationTime"], reverse=True)
     rows = [
         [
             job["jobName"],
@@ -31,27 +47,30 @@ def print_jobs(bedrock: Any, *, as_json: bool) -> int:
             job["baseModelArn"].split("/", 1)[1],
             job["customModelName"],
             f"{job['creationTime']:%Y-%m-%d %H:%M}",
+            region,
         ]
-        for page in pages
-        for job in page["modelCustomizationJobSummaries"]
+        for job, region in found
     ]
-    return print_rows(["job", "status", "base model", "custom model", "created (UTC)"], rows, as_json=as_json)
+    return print_rows(["job", "status", "base model", "custom model", "created (UTC)", "region"], rows, as_json=as_json)
 
 
-def print_deployments(bedrock: Any, *, as_json: bool) -> int:
-    on_demand = bedrock.get_paginator("list_custom_model_deployments").paginate()
-    rows = [
-        [d["customModelDeploymentName"], "on demand", d["status"], d["modelArn"], d["customModelDeploymentArn"]]
-        for page in on_demand
-        for d in page["modelDeploymentSummaries"]
-    ]
-    provisioned = bedrock.get_paginator("list_provisioned_model_throughputs").paginate()
-    rows += [
-        [p["provisionedModelName"], f"{p['modelUnits']} units", p["status"], p["modelArn"], p["provisionedModelArn"]]
-        for page in provisioned
-        for p in page["provisionedModelSummaries"]
-    ]
-    return print_rows(["deployment", "kind", "status", "model", "modelId to invoke"], rows, as_json=as_json)
+def print_deployments(bedrocks: dict[str, Any], *, as_json: bool) -> int:
+    """Of the regions that `bedrocks` has clients for."""
+    rows = [row for region, bedrock in bedrocks.items() for row in _deployments(bedrock, region)]
+    columns = ["deployment", "kind", "status", "region", "model", "modelId to invoke"]
+    return print_rows(columns, rows, as_json=as_json)
+
+
+def _deployments(bedrock: Any, region: str) -> Iterator[list[str]]:
+    for page in bedrock.get_paginator("list_custom_model_deployments").paginate():
+        for each in page["modelDeploymentSummaries"]:
+            name, arn = each["customModelDeploymentName"], each["customModelDeploymentArn"]
+            yield [name, "on demand", each["status"], region, each["modelArn"], arn]
+    for page in bedrock.get_paginator("list_provisioned_model_throughputs").paginate():
+        for each in page["provisionedModelSummaries"]:
+            units = f"{each['modelUnits']} unit{'s' * (each['modelUnits'] != 1)}"
+            name, arn = each["provisionedModelName"], each["provisionedModelArn"]
+            yield [name, units, each["status"], region, each["modelArn"], arn]
 
 
 def _state(entry: BaseModel) -> str:
@@ -61,13 +80,59 @@ def _state(entry: BaseModel) -> str:
 
 
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, as_json: bool) -> int:
+    """As a table where its rows fit into the terminal, else a block for each row, a line for each of its values."""
     if as_json:
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2, ensure_ascii=False))
         return 0
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table if rows else "Nothing yet.")
+    console = Console(soft_wrap=True, highlight=False)
+    for line in layout(columns, rows, width=_width()) if rows else [Text("Nothing yet.")]:
+        console.print(line)
     return 0
+
+
+def layout(columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None) -> Iterator[Text]:
+    """The lines; `width` is the terminal's, None where the output goes elsewhere."""
+    shown = [[_visible(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, cells)) for cells in zip(columns, *shown, strict=True)]
+    if width is None or sum(widths) + len(_GAP) * (len(widths) - 1) <= width:
+        yield Text(_line(columns, widths), style="bold")
+        yield from (Text(_line(row, widths)) for row in shown)
+    else:
+        yield from _blocks(columns, shown, width)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True))
+    return _GAP.join(padded).rstrip()
+
+
+def _blocks(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[Text]:
+    label = max(map(cell_len, columns))
+    for number, row in enumerate(rows):
+        if number:
+            yield Text("")
+        yield Text(row[0], style="bold")
+        for column, cell in zip(columns[1:], row[1:], strict=True):
+            line = _line([column, cell], [label, cell_len(cell)])
+            if cell and len(_GAP) + cell_len(line) > width:
+                # A value as long as the terminal is wide stands alone, so that marking its lines marks nothing else.
+                yield Text(f"{_GAP}{column}")
+                yield Text(cell)
+            elif cell:
+                yield Text(_GAP + line)
+
+
+def _visible(cell: str) -> str:
+    """On one line, and no command to the terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cell)
+
+
+def _width() -> int | None:
+    """Of the terminal, or what COLUMNS says in its place; None for a pipe or a file."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    except (OSError, ValueError, AttributeError):
+        return None

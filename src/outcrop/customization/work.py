@@ -135,6 +135,6 @@ def _told(checked: preflight.Report) -> str:
     told, room = "", LONGEST_MESSAGE - 80
     for count, problem in enumerate(checked.problems):
         if len(told) + len(str(problem)) > room:
-            return f"{told}({len(checked.problems) - count} more problems in preflight/report.txt of the output.)"
+            return f"{told}({checked.num_problems - count} more problems in preflight/report.txt of the output.)"
         told += f"{problem} "
     return told.rstrip()

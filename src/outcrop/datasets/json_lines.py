@@ -6,6 +6,9 @@ from typing import Any
 _MEND_JSON = "Write the record as one JSON object on one line."
 
 
+_OF_PYTHON = {"None": "null", "True": "true", "False": "false"}
+
+
 class JsonError(Exception):
     """The line is no JSON value; where, what, and how to mend it."""
 
@@ -48,6 +51,10 @@ def _decoded(content: bytes) -> str:
 def _explained(error: json.JSONDecodeError, text: str) -> JsonError:
     if error.pos >= len(text):
         return JsonError(f"column {error.pos + 1}", "not JSON, the line ends too early", _MEND_JSON)
+    python = next((word for word in _OF_PYTHON if text.startswith(word, error.pos)), None)
+    if python is not None:
+        mend = f"Write {_OF_PYTHON[python]} for {python}; json.dumps does."
+        return JsonError(f"column {error.pos + 1}", f"not JSON, {python} is Python's", mend)
     what = {
         "Extra data": "expected the end of the line",
         "Expecting ',' delimiter": "expected ','",

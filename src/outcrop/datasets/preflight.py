@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 from outcrop.datasets import left_out, report_text
 from outcrop.datasets.encoding import encode
-from outcrop.datasets.problems import Problem
-from outcrop.datasets.reading import open_lines, read_lines
+from outcrop.datasets.problems import Problem, kind_of
+from outcrop.datasets.reading import read_file
 from outcrop.datasets.records import Conversation, Customization, Record, Text, digest
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
-_MOST_PROBLEMS = 1000
-"Remembered of one file; the refused lines are counted all the same."
+_MOST_PROBLEMS, _MOST_OF_A_KIND, _MOST_KINDS = 1000, 100, 500
+"Remembered of one file; all are counted."
 
 
 class Longest(NamedTuple):
@@ -43,6 +43,13 @@ class LeftOut(NamedTuple):
     lines: tuple[int, ...]
 
 
+class ProblemKind(NamedTuple):
+    """Problems that say the same of several lines."""
+
+    first: Problem
+    count: int
+
+
 class Overlap(NamedTuple):
     """A record of this file that also stands in the training file."""
 
@@ -59,6 +66,9 @@ class FileReport:
     "Lines that will be learned, or evaluated on."
     num_refused: int
     problems: tuple[Problem, ...]
+    "At most a thousand; `kinds` counts them all."
+    kinds: tuple[ProblemKind, ...]
+    "In the order in which they first appear."
     num_tokens: int
     num_supervised: int
     "Tokens that are learned: completions with their end, what the assistant says, or whole texts."
@@ -90,12 +100,18 @@ class Report:
         """What must be mended before training, file by file."""
         return tuple(problem for file in self.files for problem in file.problems)
 
+    @property
+    def num_problems(self) -> int:
+        """All of them, those that are only counted too."""
+        return sum(kind.count for file in self.files for kind in file.kinds)
+
     def to_json(self) -> dict[str, Any]:
         """Numbers and sentences; the problems are told as they are printed, with their line and field."""
         files = []
         for file in self.files:
             told = asdict(file)
             told["problems"] = [asdict(problem) | {"sentence": str(problem)} for problem in file.problems]
+            told["kinds"] = [{"first": str(kind.first), "count": kind.count} for kind in file.kinds]
             told["longest"] = None if file.longest is None else file.longest._asdict()
             told["split"] = [split._asdict() for split in file.split]
             told["by_answer"] = [split._asdict() for split in file.by_answer]
@@ -150,6 +166,7 @@ class _Reading:
     num_supervised_bytes: int = 0
     num_refused: int = 0
     problems: list[Problem] = field(default_factory=list)
+    kinds: dict[str, ProblemKind] = field(default_factory=dict)
     split: list[Split] = field(default_factory=list)
     by_answer: list[Split] = field(default_factory=list)
     left_out: dict[str, list[int]] = field(default_factory=dict)
@@ -157,8 +174,10 @@ class _Reading:
     again: dict[bytes, list[int]] = field(default_factory=dict)
 
     def read(self, path: Path, customization: Customization) -> None:
-        for line in read_lines(open_lines(path), name=self.name, customization=customization):
-            if line.record is None:
+        for line in read_file(path, customization=customization):
+            if line.number == 0:
+                self._tell(line.problems)
+            elif line.record is None:
                 self._refuse(line.problems)
             else:
                 self._add(line.record)
@@ -205,7 +224,17 @@ class _Reading:
 
     def _refuse(self, problems: Sequence[Problem]) -> None:
         self.num_refused += 1
-        self.problems += problems[: max(0, _MOST_PROBLEMS - len(self.problems))]
+        self._tell(problems)
+
+    def _tell(self, problems: Sequence[Problem]) -> None:
+        for problem in problems:
+            kind = kind_of(problem)
+            if kind not in self.kinds and len(self.kinds) >= _MOST_KINDS:
+                kind = next(reversed(self.kinds))
+            before = self.kinds.get(kind)
+            self.kinds[kind] = ProblemKind(problem, 1) if before is None else before._replace(count=before.count + 1)
+            if self.kinds[kind].count <= _MOST_OF_A_KIND and len(self.problems) < _MOST_PROBLEMS:
+                self.problems.append(problem)
 
     def report(self) -> FileReport:
         longest = max(range(len(self.lengths)), key=self.lengths.__getitem__, default=None)
@@ -214,6 +243,7 @@ class _Reading:
             num_records=len(self.lengths),
             num_refused=self.num_refused,
             problems=tuple(self.problems),
+            kinds=tuple(self.kinds.values()),
             num_tokens=self.num_tokens,
             num_supervised=self.num_supervised,
             num_supervised_bytes=self.num_supervised_bytes,

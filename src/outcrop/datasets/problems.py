@@ -1,11 +1,14 @@
 """What is wrong with a line of a dataset, said in one sentence: where, what, and how to mend it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from outcrop.errors import Invalid
 
 _SHOWN = 20
+_PLACE = re.compile(r"\d[\d,]*")
+_QUOTED = re.compile(r"'[^']*'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +28,12 @@ class Problem:
         where = self.name if self.line is None else f"{self.name}:{self.line}"
         what = f"{self.field}: {self.what}" if self.field else self.what
         return f"{where}: {what.rstrip('.')}. {self.mend}".rstrip()
+
+
+def kind_of(problem: Problem) -> str:
+    """Equal for problems that say the same of different lines."""
+    said = f"{problem.field}: {problem.what}"
+    return _PLACE.sub("#", _QUOTED.sub("'…'", said))
 
 
 class RecordError(Invalid):

@@ -5,11 +5,12 @@ size is read once and every line of it is accounted for.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from outcrop.datasets import json_lines, shapes
+from outcrop.datasets.forms import form_of
 from outcrop.datasets.problems import Problem, RecordError
 from outcrop.datasets.records import Customization, Record
 
@@ -22,8 +23,11 @@ class Line:
     """One line that is not blank: a record, or the problems that keep it from being one."""
 
     number: int
+    "0: the problem is the whole file's."
     record: Record | None
     problems: tuple[Problem, ...] = ()
+    is_foreign: bool = False
+    "Whether it is a record of another program."
 
 
 def open_lines(path: Path) -> Iterator[bytes]:
@@ -33,6 +37,16 @@ def open_lines(path: Path) -> Iterator[bytes]:
             yield line
             while len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
                 line = file.readline(MAX_LINE_BYTES + 1)
+
+
+def read_file(path: Path, *, customization: Customization) -> Iterator[Line]:
+    """Every line of a file that is not blank; one `Line` that names the form of a file that is no JSON Lines."""
+    form = form_of(path)
+    if form is not None:
+        problem = Problem(name=path.name, line=None, field="", what=form.what, mend=form.mend)
+        yield Line(number=0, record=None, problems=(problem,))
+        return
+    yield from read_lines(open_lines(path), name=path.name, customization=customization)
 
 
 def read_lines(lines: Iterable[bytes], *, name: str, customization: Customization) -> Iterator[Line]:
@@ -51,9 +65,10 @@ def read_lines(lines: Iterable[bytes], *, name: str, customization: Customizatio
             form = form or type(line.record)
             if type(line.record) is not form:
                 line = _other_form(line.number, name)
+        if not seen and (line.is_foreign or (line.record is None and text.lstrip().startswith(b"["))):
+            yield replace(line, number=0)
+            return  # every further line would only say the same
         yield line
-        if not seen and text.lstrip().startswith(b"[") and line.record is None:
-            return  # A JSON array: every further line would only say the same.
         seen = True
     if not seen:
         yield Line(number=1, record=None, problems=(_no_records(name),))
@@ -86,7 +101,8 @@ def _read_line(content: bytes, *, name: str, number: int, customization: Customi
     except json_lines.JsonError as error:
         return Line(number=number, record=None, problems=(problem(error.field, error.what, error.mend),))
     except shapes.ShapeError as error:
-        return Line(number=number, record=None, problems=tuple(problem(*flaw) for flaw in error.flaws))
+        found = tuple(problem(*flaw) for flaw in error.flaws)
+        return Line(number=number, record=None, problems=found, is_foreign=isinstance(error, shapes.ForeignForm))
 
 
 def _other_form(number: int, name: str) -> Line:

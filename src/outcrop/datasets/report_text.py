@@ -10,17 +10,21 @@ train.jsonl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
+
+from outcrop.datasets.problems import kind_of
 
 if TYPE_CHECKING:
     from outcrop.datasets.preflight import FileReport, Report
 
 _SHOWN = 10
+_SHOWN_OF_A_KIND = 3
 
 
 def of_report(report: Report) -> str:
-    blocks = [_file(file, report) for file in report.files]
+    # Of a file that is no JSON Lines there is nothing to count.
+    blocks = [_file(file, report) for file in report.files if file.num_records or file.num_refused or not file.problems]
     return "\n\n".join([*blocks, _verdict(report)]) + "\n"
 
 
@@ -72,8 +76,22 @@ def _verdict(report: Report) -> str:
     if not report.problems:
         whole = not any(file.left_out for file in report.files)
         return f"Ready to train: every record is used, {'whole' if whole else 'but for what is left out'}."
-    shown = [str(problem) for problem in report.problems[:_SHOWN]]
-    more = len(report.problems) - _SHOWN
-    if more > 0:
-        shown.append(f"… and {more:,} more.")
+    if report.num_problems <= _SHOWN:
+        shown = [str(problem) for problem in report.problems]
+    else:
+        shown = [line for file in report.files for line in _by_kind(file)]
     return "\n".join(["Not ready. Mend these first:", *shown])
+
+
+def _by_kind(file: FileReport) -> Iterator[str]:
+    """The first problems of each kind, and how many more there are like them."""
+    for kind in file.kinds[:_SHOWN]:
+        named = kind_of(kind.first)
+        alike = [problem for problem in file.problems if kind_of(problem) == named][:_SHOWN_OF_A_KIND]
+        yield from map(str, alike or [kind.first])
+        more = kind.count - max(1, len(alike))
+        if more > 0:
+            yield f"  … and {more:,} more like this."
+    others = file.kinds[_SHOWN:]
+    if others:
+        yield f"{file.name}: … and {sum(kind.count for kind in others):,} problems of {len(others):,} other kinds."

@@ -7,8 +7,11 @@ FINE_TUNING               {"prompt": "…", "completion": "…"}
 CONTINUED_PRE_TRAINING    {"input": "…"}
 """
 
+import difflib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from outcrop.datasets import foreign
 from outcrop.datasets.records import Conversation, Customization, PromptCompletion, Record, Text
 from outcrop.tokens.prompt_format import join_blocks
 
@@ -16,6 +19,26 @@ SCHEMA_VERSION = "bedrock-conversation-2024"
 _PAIR = '{"prompt": "<input text>", "completion": "<output text>"}'
 _CHAT = '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}'
 _TEXT = '{"input": "<text>"}'
+_SYSTEM = "system prompt"
+_ROLES = ("user", "assistant", "system")
+_OTHER_ROLES = {
+    "human": "Write user.",
+    "gpt": "Write assistant.",
+    "bot": "Write assistant.",
+    "model": "Write assistant.",
+    "ai": "Write assistant.",
+    "developer": "Write its text as the record's system.",
+    "tool": "The use of tools is not learned here: remove the record, or write it without them.",
+    "function": "The use of tools is not learned here: remove the record, or write it without them.",
+}
+_NO_TOOLS = "The use of tools is not learned here: remove it, or the line."
+_ELSEWHERE = {
+    **dict.fromkeys(("tools", "tool_choice", "functions", "function_call", "parallel_tool_calls"), _NO_TOOLS),
+    **dict.fromkeys(("tool_calls", "tool_call_id"), _NO_TOOLS),
+    "weight": "Weights of turns are not read, every answer is learned: remove it.",
+    "name": "Names of speakers are not read: remove it, or write it into the text.",
+}
+"Keys that other services know, and what to do about them."
 
 
 class Flaw(NamedTuple):
@@ -34,14 +57,21 @@ class ShapeError(Exception):
         self.flaws = flaws
 
 
+class ForeignForm(ShapeError):
+    """The value is a record of another program; its one flaw names the form."""
+
+
 def parse(value: Any, *, line: int, customization: Customization) -> Record:
     """The record a JSON value stands for. Raises ShapeError with everything that is wrong with it."""
-    reader = _Reader()
     if not isinstance(value, dict):
         raise ShapeError([Flaw("", f"expected an object, found {_kind(value)}", f"Write {_example(customization)}.")])
+    found = foreign.form_of_record(value, customization)
+    if found is not None:
+        raise ForeignForm([Flaw("", *found)])
+    reader = _Reader()
     if customization == "CONTINUED_PRE_TRAINING":
         record: Record = reader.text(value, line)
-    elif "messages" in value or "schemaVersion" in value:
+    elif {"messages", "schemaVersion"} & value.keys() or _meant(value, "messages"):
         record = reader.conversation(value, line)
     else:
         record = reader.pair(value, line)
@@ -55,6 +85,8 @@ class _Reader:
 
     def __init__(self) -> None:
         self.flaws: list[Flaw] = []
+        self._misspelt: set[str] = set()
+        "Paths that are there under a name so like theirs that they need not be told missing."
 
     def pair(self, value: dict[str, Any], line: int) -> PromptCompletion:
         if "input" in value:
@@ -78,12 +110,12 @@ class _Reader:
         version = value.get("schemaVersion", SCHEMA_VERSION)
         if version != SCHEMA_VERSION:
             self._say("schemaVersion", f"expected {SCHEMA_VERSION!r}, found {version!r}", f"Write {SCHEMA_VERSION}.")
-        system = None if "system" not in value else self._content(value["system"], "system") or None
+        system = self._content(value["system"], "system", thing=_SYSTEM) if "system" in value else None
         turns = value.get("messages")
-        if not isinstance(turns, list):
+        if not isinstance(turns, list) and "messages" not in self._misspelt:
             what = "missing" if "messages" not in value else f"expected a list, found {_kind(turns)}"
             self._say("messages", what, f"Write {_CHAT}.")
-            turns = []
+        turns = turns if isinstance(turns, list) else []
         messages = [turn for number, given in enumerate(turns) if (turn := self._turn(given, f"messages[{number}]"))]
         if system is None and messages and messages[0]["role"] == "system":
             system = messages.pop(0)["content"]  # Llama's records have the instruction as a first turn
@@ -98,21 +130,23 @@ class _Reader:
             return None
         self._only(given, ("role", "content"), '{"role": "user", "content": "…"}', at=f"{at}.")
         role = self._string(given, "role", thing="role", at=f"{at}.")
-        if role and role not in ("user", "assistant", "system"):
-            self._say(f"{at}.role", f"expected user or assistant, found {role!r}", "Name one of the two.")
-        if "content" not in given:
-            self._say(f"{at}.content", "missing", "Give the turn its text.")
+        if role and role not in _ROLES:
+            self._say(f"{at}.role", f"expected user or assistant, found {role!r}", _mend_of_role(role))
+        if given.get("content") is None:
+            if not {f"{at}.content"} & self._misspelt:
+                self._say(f"{at}.content", "null" if "content" in given else "missing", "Give the turn its text.")
             return {"role": role, "content": ""}
         return {"role": role, "content": self._content(given["content"], f"{at}.content")}
 
-    def _content(self, given: Any, at: str) -> str:
+    def _content(self, given: Any, at: str, *, thing: str = "text") -> str:
         if isinstance(given, str):
-            return self._checked(given, at, thing="text")
+            return self._checked(given, at, thing=thing)
         if not isinstance(given, list):
             self._say(at, f"expected a string or a list of text blocks, found {_kind(given)}", 'Write [{"text": "…"}].')
             return ""
         if not given:
             self._say(at, "empty", "Give it a text, or remove it.")
+            return ""
         return join_blocks([self._block(block, f"{at}[{number}]") for number, block in enumerate(given)])
 
     def _block(self, block: Any, at: str) -> str:
@@ -142,7 +176,8 @@ class _Reader:
 
     def _string(self, value: dict[str, Any], key: str, *, thing: str, at: str = "") -> str:
         if key not in value:
-            self._say(f"{at}{key}", "missing", f"Give the record a {thing}, or remove the line.")
+            if f"{at}{key}" not in self._misspelt:
+                self._say(f"{at}{key}", "missing", f"Give the record a {thing}, or remove the line.")
             return ""
         if not isinstance(value[key], str):
             found = f"expected a string, found {_kind(value[key])}"
@@ -151,8 +186,10 @@ class _Reader:
         return self._checked(value[key], f"{at}{key}", thing=thing)
 
     def _checked(self, text: str, at: str, *, thing: str) -> str:
-        if not text:
-            self._say(at, "empty", f"Give the record a {thing}, or remove the line.")
+        if not text.strip():
+            mend = "Leave it out, or give it" if thing == _SYSTEM else "Give the record"
+            end = "." if thing == _SYSTEM else ", or remove the line."
+            self._say(at, "blank" if text else "empty", f"{mend} a {'text' if thing == _SYSTEM else thing}{end}")
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
@@ -163,11 +200,38 @@ class _Reader:
 
     def _only(self, value: dict[str, Any], known: tuple[str, ...], example: str, at: str = "") -> None:
         for key in value:
-            if key not in known:
-                self._say(f"{at}{_shown(key)}", "unknown key", f"Remove it; the form is {example}.")
+            if key in known:
+                continue
+            near = _nearest(key, [name for name in known if name not in value])
+            if near is not None:
+                self._misspelt.add(f"{at}{near}")
+                self._say(f"{at}{_shown(key)}", "unknown key", f"Did you mean {near}?")
+            else:
+                mend = _ELSEWHERE.get(key, f"Remove it; the form is {example}.")
+                self._say(f"{at}{_shown(key)}", "unknown key", mend)
 
     def _say(self, field: str, what: str, mend: str) -> None:
         self.flaws.append(Flaw(field, what, mend))
+
+
+def _meant(value: dict[str, Any], name: str) -> bool:
+    return any(isinstance(value[key], list) and _nearest(key, [name]) == name for key in value)
+
+
+def _nearest(key: str, known: Sequence[str]) -> str | None:
+    """The name that a key is a slip of the pen for."""
+    like = key.strip().lower().rstrip("s:") if key.strip().lower() not in known else key.strip().lower()
+    if like in known:
+        return like
+    found = difflib.get_close_matches(key.strip().lower(), known, n=1, cutoff=0.74)
+    return found[0] if found else None
+
+
+def _mend_of_role(role: str) -> str:
+    plain = role.strip().lower()
+    if plain in _ROLES:
+        return f"Write {plain}."
+    return _OTHER_ROLES.get(plain, "Name one of the two.")
 
 
 def _shown(key: str) -> str:

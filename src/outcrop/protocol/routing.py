@@ -1,7 +1,7 @@
 """Which operation of which service a request asks for.
 
-The decision, in order: `X-Amz-Target` names an operation of a json service; `smithy-protocol` says that the path does
-so for one of RPC v2; a form (or query) with `Action` one of a
+The decision, in order: a scope or a path that is no service's of ours ends it; `X-Amz-Target` names an operation of a
+json service; `smithy-protocol` says that the path does so for one of RPC v2; a form (or query) with `Action` one of a
 query service; else the credential scope names the services whose paths are tried; a bearer token means Bedrock; and
 what is left is for S3. Paths are matched as they were sent, percent-encoded: `%2F` inside an id is no separator, and no
 slash is ever added or taken away (PrepareAgent and InvokeInlineAgent differ by nothing else).
@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from outcrop.errors import Refusal
-from outcrop.protocol import paths, query_values, sigv2
+from outcrop.protocol import paths, query_values, sigv2, unbuilt
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.service_model import CBOR, SIGNING_NAMES, load
 from outcrop.protocol.shapes import OperationModel
@@ -58,6 +58,9 @@ def route(request: HttpRequest, scope: str | None) -> Routed:
 
     A form must have been read into `request.body`.
     """
+    strange = unbuilt.unbuilt(request, scope)
+    if strange is not None:
+        raise UnknownOperation(strange.message, service=strange.service, protocol=strange.protocol)
     target = request.headers.get("x-amz-target")
     if target:
         return _route_target(target, scope)
@@ -90,7 +93,9 @@ def _route_target(target: str, scope: str | None) -> Routed:
         model = load(service)
         if model.metadata.get("targetPrefix") == prefix:
             return _named(service, name, "json")
-    raise UnknownOperation(f"No service has the target {target!r}.", service="sagemaker", protocol="json")
+    strange = unbuilt.unbuilt_target(target)
+    service = SIGNING_NAMES[scope][0] if scope else strange.service
+    raise UnknownOperation(strange.message, service=service, protocol="json")
 
 
 def _route_rpc_v2(request: HttpRequest) -> Routed:
@@ -127,7 +132,7 @@ def _route_action(fields: dict[str, str], scope: str | None) -> Routed:
         if speaks_query and (scope or fields.get("Version") == model.api_version):
             return _named(service, fields["Action"], "query")
     message = f"Could not find operation {fields['Action']} for version {fields.get('Version')}."
-    raise UnknownOperation(message, service="sts", protocol="query")
+    raise UnknownOperation(message, service=candidates[0] if scope else "aws", protocol="query")
 
 
 def _named(service: str, name: str, protocol: str) -> Routed:
@@ -196,9 +201,6 @@ def _has_paths(service: str) -> bool:
 
 def _nothing_there(request: HttpRequest, scope: str | None) -> UnknownOperation:
     asked = f"{request.method} {request.raw_path}"
-    if scope is not None and scope not in SIGNING_NAMES:
-        message = f"Outcrop has no service that signs as {scope!r} ({asked})."
-        return UnknownOperation(message, service="bedrock", protocol="rest-json")
     service = SIGNING_NAMES[scope or "s3"][0]
     protocol = load(service).metadata["protocols"][0]
     return UnknownOperation(f"No operation of {service} answers {asked}.", service=service, protocol=protocol)

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from outcrop.protocol import cbor, cbor_values, eventstream, json_values, scalars, service_model, xml_values
+from outcrop.protocol import cbor, cbor_values, eventstream, json_values, scalars, service_model, unbuilt, xml_values
 from outcrop.protocol.http import HttpResponse
 from outcrop.protocol.shapes import ListShape, OperationModel, Shape, StructureShape
 
@@ -191,6 +191,13 @@ def serialize_error(
     if protocol == "rest-xml":
         body = _s3_error(code, message, members, request_id)
         return HttpResponse(status=status, headers=headers | {"Content-Type": "application/xml"}, body=body)
+    if protocol == unbuilt.OPENAI:
+        told = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+        body = json_values.dumps({"error": told})
+        return HttpResponse(status=status, headers=headers | {"Content-Type": "application/json"}, body=body)
+    if protocol == unbuilt.EC2:
+        body = _ec2_error(code, message, request_id)
+        return HttpResponse(status=status, headers=headers | {"Content-Type": "text/xml"}, body=body)
     if protocol == "query":
         body = _query_error(service, code, message, status, request_id)
         return HttpResponse(status=status, headers=headers | {"Content-Type": "text/xml"}, body=body)
@@ -202,7 +209,7 @@ def serialize_error(
         return HttpResponse(status=status, headers=headers | _CBOR_HEADERS, body=body)
     details = _error_members(service, code, members, json_values.write)
     if protocol == "json":
-        version = service_model.load(service).metadata.get("jsonVersion", "1.1")
+        version = service_model.metadata(service).get("jsonVersion", "1.1")
         headers["Content-Type"] = f"application/x-amz-json-{version}"
         return HttpResponse(status=status, headers=headers, body=json_values.dumps(typed | details))
     headers |= {"Content-Type": "application/json", "x-amzn-ErrorType": code}
@@ -211,7 +218,7 @@ def serialize_error(
 
 def _query_compatible(service: str, code: str, status: int) -> dict[str, str]:
     """A service that once spoke query only still gives its clients the codes they knew, in a header."""
-    if "awsQueryCompatible" not in service_model.load(service).metadata:
+    if "awsQueryCompatible" not in service_model.metadata(service):
         return {}
     return {"x-amzn-query-error": f"{code};{'Sender' if status < 500 else 'Receiver'}"}
 
@@ -219,7 +226,7 @@ def _query_compatible(service: str, code: str, status: int) -> dict[str, str]:
 def _error_type(service: str, code: str) -> str:
     """The name of an error's shape, which is mostly its code, too."""
     shape = service_model.error_shapes(service).get(code)
-    return code if shape is None or "awsQueryCompatible" not in service_model.load(service).metadata else shape.name
+    return code if shape is None or "awsQueryCompatible" not in service_model.metadata(service) else shape.name
 
 
 def _error_members(
@@ -232,11 +239,18 @@ def _error_members(
 
 
 def _query_error(service: str, code: str, message: str, status: int, request_id: str) -> bytes:
-    uri = service_model.load(service).metadata["xmlNamespace"]
+    uri = service_model.metadata(service).get("xmlNamespace", xml_values.text(f"https://{service}.amazonaws.com/doc/"))
     kind = "Sender" if status < 500 else "Receiver"
     return (
         f'<ErrorResponse xmlns="{uri}"><Error><Type>{kind}</Type><Code>{code}</Code>'
         f"<Message>{xml_values.text(message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+    ).encode()
+
+
+def _ec2_error(code: str, message: str, request_id: str) -> bytes:
+    return (
+        f"{XML_HEAD}<Response><Errors><Error><Code>{code}</Code><Message>{xml_values.text(message)}</Message></Error>"
+        f"</Errors><RequestID>{request_id}</RequestID></Response>"
     ).encode()
 
 

@@ -4,7 +4,9 @@ A model is read when the first request for its service arrives (SageMaker's alon
 module also keeps the little one must know before: which services share a signing name.
 """
 
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 from outcrop.protocol import shapes
 from outcrop.protocol.shapes import OperationModel, ServiceModel, Shape, StructureShape
@@ -35,6 +37,11 @@ def load(service: str) -> ServiceModel:
     return shapes.read(service)
 
 
+def metadata(service: str) -> Mapping[str, Any]:
+    """What the service's model says of itself; nothing for a service that is not here."""
+    return load(service).metadata if service in SERVICES else {}
+
+
 @cache
 def signing_name(service: str) -> str:
     return next(name for name, services in SIGNING_NAMES.items() if service in services)
@@ -58,5 +65,7 @@ def streams_in(model: OperationModel) -> bool:
 
 @cache
 def error_shapes(service: str) -> dict[str, StructureShape]:
-    """Error code on the wire -> its shape, over the whole service."""
+    """Error code on the wire -> its shape, over the whole service; none of a service that is not here."""
+    if service not in SERVICES:
+        return {}
     return {shape.error_code: shape for shape in load(service).error_shapes}

@@ -75,13 +75,26 @@ def open_database(url: str) -> Engine:
 
     Raises MachineTrouble when the database cannot be opened, or was written by a newer Outcrop.
     """
-    address = sql.make_url(url)
-    if address.get_backend_name() == "sqlite":
-        engine = _open_sqlite(address)
-    else:
-        engine = sql.create_engine(address, json_serializer=_to_json, pool_pre_ping=True)
-    create_tables(engine, _schema)
-    _check_version(engine)
+    try:
+        address = sql.make_url(url)
+        if address.get_backend_name() == "sqlite":
+            engine = _open_sqlite(address)
+        else:
+            engine = sql.create_engine(address, json_serializer=_to_json, pool_pre_ping=True)
+        create_tables(engine, _schema)
+        _check_version(engine)
+    except sql.exc.DBAPIError as error:
+        raise _unusable(address.render_as_string() if address.host else str(address.database), error.orig) from error
+    except ImportError as error:
+        raise MachineTrouble(
+            f"OUTCROP_DATABASE_URL: its driver is not installed ({error}). For PostgreSQL, install outcrop[postgres]."
+        ) from error
+    except sql.exc.SQLAlchemyError as error:
+        # An address that names no database: it may hold a password, and is not repeated.
+        raise MachineTrouble(
+            f"OUTCROP_DATABASE_URL: no database can be opened at it ({error}). Give a URL such as "
+            "postgresql+psycopg://user@host/name, or unset it for SQLite in the home."
+        ) from error
     return engine
 
 
@@ -141,7 +154,11 @@ def create_tables(engine: Engine, metadata: sql.MetaData) -> None:
 
 
 def _open_sqlite(address: sql.URL) -> Engine:
-    assert address.database not in (None, "", ":memory:"), "SQLite needs a file that several processes can open"
+    if address.database in (None, "", ":memory:"):
+        raise MachineTrouble(
+            "OUTCROP_DATABASE_URL: SQLite needs a file that several processes can open. Write sqlite:////path/to/file, "
+            "or unset it for a file in the home."
+        )
     file = Path(str(address.database))
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -151,15 +168,26 @@ def _open_sqlite(address: sql.URL) -> Engine:
             private.close_to_others(file)
         _switch_to_wal(file)
     except (OSError, sqlite3.Error) as error:
-        raise MachineTrouble(
-            f"{file}: the database cannot be opened ({error}). Make the folder writable, or choose another home."
-        ) from error
+        raise _unusable(str(file), error) from error
     engine = sql.create_engine(
         address, json_serializer=_to_json, connect_args={"timeout": BUSY_TIMEOUT_S}, pool_size=8, max_overflow=64
     )
     sql.event.listen(engine, "connect", _prepare_connection)
     sql.event.listen(engine, "begin", _begin)
     return engine
+
+
+def _unusable(place: str, error: BaseException | None) -> MachineTrouble:
+    said = " ".join(str(error).split())
+    if "malformed" in said or "not a database" in said or "corrupt" in said:
+        mend = "The file is damaged: put it back from a backup of this home, or start with another home (--home)."
+    elif "disk is full" in said:
+        mend = "Free some space and try again."
+    elif isinstance(error, sqlite3.Error | OSError):
+        mend = "Make the folder and the file writable, or choose another home."
+    else:
+        mend = "See that the database server runs and lets this user in, or unset OUTCROP_DATABASE_URL."
+    return MachineTrouble(f"{place}: the database cannot be opened ({said}). {mend}")
 
 
 def _switch_to_wal(file: Path) -> None:

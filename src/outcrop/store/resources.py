@@ -234,6 +234,12 @@ class Resources:
         with writing(self._engine) as connection:
             return connection.execute(delete).rowcount == 1
 
+    def regions(self) -> list[str]:
+        """Every region that has a resource, in order."""
+        with reading(self._engine) as connection:
+            found = connection.execute(sql.select(_table.c.region).distinct().order_by(_table.c.region)).scalars()
+            return [region for region in found if region]
+
     def all(self, kind: str) -> list[Resource]:
         """Every resource of a kind in every region, oldest first; without damaged ones, which are logged."""
         query = sql.select(*_AS_KEPT).where(_table.c.kind == kind).order_by(_table.c.created, _table.c.arn)

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 
 from outcrop import private
 from outcrop.errors import MachineTrouble
-from outcrop.settings import Settings
+from outcrop.settings import Settings, make_home
 from outcrop.store.database import open_database, writing
 from outcrop.store.idempotency import Idempotency
 from outcrop.store.objects import ObjectFiles
@@ -37,8 +37,8 @@ class Store:
     @classmethod
     def open(cls, settings: Settings) -> Self:
         """Raises MachineTrouble when the home cannot be written, or belongs to a newer Outcrop."""
+        make_home(settings)
         try:
-            settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
             _close(settings.home)
             objects = ObjectFiles(settings.objects)
         except OSError as error:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from outcrop.datasets.encoding import EncodedRecord, encode
 from outcrop.datasets.problems import Problem, RecordError
-from outcrop.datasets.reading import open_lines, read_lines
+from outcrop.datasets.reading import read_file
 from outcrop.datasets.records import Customization
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
@@ -44,7 +44,7 @@ def read_examples(
     """All records of a file. Raises RecordError with every problem, so that nothing is left out in silence."""
     examples: list[Example] = []
     problems: list[Problem] = []
-    for line in read_lines(open_lines(path), name=path.name, customization=customization):
+    for line in read_file(path, customization=customization):
         problems += line.problems
         if line.record is None:
             continue

@@ -1,0 +1,170 @@
+"""`outcrop export`: a custom model's files, complete for other programs, in a folder or a bucket.
+
+adapter_config.json, adapter_model.safetensors    an adapter, as PEFT loads it beside its base model; or
+config.json, model.safetensors, …                 a whole network: merged, or trained in full
+tokenizer.json, …                                 the tokenizer and its chat template
+base/                                             the network below the adapter, where that is not the base model's
+lineage.json                                      where it comes from: base, data, hyperparameters, versions
+custom_model.json                                 name, ARN, base model, and the form in which it is spoken to
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from outcrop.buckets.names import parse_s3_uri
+from outcrop.catalog import custom_models
+from outcrop.catalog.base_model import BaseModel
+from outcrop.catalog.catalog import Catalog
+from outcrop.catalog.custom_models import CustomModels, format_of
+from outcrop.cli import export
+from outcrop.cli.options import running
+from outcrop.clock import SystemClock
+from outcrop.errors import Invalid, NotFound
+from outcrop.network.method import OWN_BASE
+from outcrop.network.way import Way
+from outcrop.settings import Settings
+from outcrop.store.resources import Resource
+from outcrop.store.store import Store
+
+DESCRIPTION = "custom_model.json"
+_OURS = ("parity.json",)
+"For the check before a deployment; nobody else reads it."
+_TOKENIZER = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "chat_template*", "vocab.*", "merges.txt")
+
+
+def export_model(settings: Settings, identifier: str, place: str, *, merged: bool, region: str | None) -> str:
+    """Write the model's files to `place`, a folder or s3://bucket/prefix; returns a sentence about what is there now.
+
+    Raises NotFound, and Invalid for a place that holds something already.
+    """
+    with _custom_models(settings) as (models, store):
+        model = _find(store, identifier, region)
+        base = models.network_below(Catalog(settings.home).usable(model.document["baseId"]), model.arn)
+        adapter = models.adapter(model.arn)
+        folder = models.folder(model.arn)
+    if place.startswith("s3://"):
+        return _to_bucket(settings, model, base, folder, adapter, place, merged=merged)
+    if "://" in place:
+        raise Invalid(f"{place}: neither a folder nor s3://bucket/prefix.")
+    return _to_folder(model, base, folder, adapter, Path(place).expanduser().absolute(), merged=merged)
+
+
+@contextmanager
+def _custom_models(settings: Settings) -> Iterator[tuple[CustomModels, Store]]:
+    store = Store.open(settings)
+    try:
+        yield CustomModels(store, SystemClock(), settings.models), store
+    finally:
+        store.close()
+
+
+def _find(store: Store, identifier: str, region: str | None) -> Resource:
+    """By ARN, name, or the id at the end of the ARN; in every region unless one is named."""
+    rows = [row for row in store.resources.all(custom_models.KIND) if region in (None, row.region)]
+    found = [row for row in rows if identifier in (row.arn, row.name)]
+    found = found or [row for row in rows if row.arn.rsplit("/", 1)[-1] == identifier]
+    if len(found) > 1:
+        regions = ", ".join(sorted(row.region for row in found))
+        raise Invalid(f"{identifier}: there is such a model in {regions}. Choose one with --region.")
+    if not found:
+        names = ", ".join(sorted(row.name or row.arn for row in rows)[:10])
+        known = f"Known are {names}." if names else "There is none yet."
+        raise NotFound(f"{identifier}: there is no such custom model. {known}")
+    return found[0]
+
+
+def _to_folder(
+    model: Resource, base: BaseModel, folder: Path, adapter: Path | None, place: Path, *, merged: bool
+) -> str:
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise Invalid(f"{place}: there is something already, and nothing is overwritten. Name a new folder.")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as beside:
+        making = Path(beside) / "model"
+        kind = _write(making, model, base, folder, adapter, merged=merged)
+        making.rename(place)  # all of it appears at once, or nothing
+    return f"{kind} is in {place}."
+
+
+def _to_bucket(
+    settings: Settings,
+    model: Resource,
+    base: BaseModel,
+    folder: Path,
+    adapter: Path | None,
+    uri: str,
+    *,
+    merged: bool,
+) -> str:
+    """Through the API; the description comes last, so that where it is, all is."""
+    bucket, key = parse_s3_uri(uri)
+    prefix = f"{key.rstrip('/')}/" if key.strip("/") else ""
+    s3 = export.client(running(settings.home), "s3", model.region)
+    if s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)["KeyCount"]:
+        raise Invalid(f"{uri}: there are objects already, and nothing is overwritten. Name a new prefix.")
+    with tempfile.TemporaryDirectory(prefix=".export.", dir=settings.home) as beside:
+        making = Path(beside) / "model"
+        kind = _write(making, model, base, folder, adapter, merged=merged)
+        files = [path for path in sorted(making.rglob("*")) if path.is_file()]
+        for path in sorted(files, key=lambda path: path.name == DESCRIPTION):
+            s3.upload_file(str(path), bucket, prefix + path.relative_to(making).as_posix())
+    return f"{kind} is in s3://{bucket}/{prefix}."
+
+
+def _write(making: Path, model: Resource, base: BaseModel, folder: Path, adapter: Path | None, *, merged: bool) -> str:
+    """The files; returns what they are, for a person."""
+    assert base.folder is not None, "usable models have weights"
+    making.mkdir()
+    if adapter is None:
+        _copy(folder, making)
+        kind = "the whole network"
+    elif merged:
+        from outcrop.network.merging import save_merged  # torch takes seconds to import
+
+        save_merged(making, base=base.folder, adapter=adapter, way=base.way or Way.PACKED)
+        _copy_lineage(folder, making)
+        kind = "the whole network, its adapter merged into its weights,"
+    else:
+        _copy(folder, making)
+        _copy_tokenizer(base.folder, making)
+        kind = f"the adapter of {base.id}" if base.owner is None else "the adapter, with its network in base/,"
+    (making / DESCRIPTION).write_text(json.dumps(_described(model, base), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return f"{model.name}: {kind}"
+
+
+def _described(model: Resource, base: BaseModel) -> dict[str, Any]:
+    form = format_of(model)
+    return {
+        "name": model.name,
+        "arn": model.arn,
+        "base_model": base.id,
+        "prompt_format": form.value,
+        "prompt_day": None if form.today is None else form.today.isoformat(),
+    }
+
+
+def _copy(folder: Path, making: Path) -> None:
+    """A custom model's own files, and the network below it where it has one."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and path.name.startswith(OWN_BASE):
+            shutil.copytree(path, making / "base")
+        elif path.is_file() and path.name not in _OURS and not path.name.startswith("."):
+            shutil.copyfile(path, making / path.name)
+
+
+def _copy_lineage(folder: Path, making: Path) -> None:
+    lineage = folder / "lineage.json"
+    if lineage.is_file():
+        shutil.copyfile(lineage, making / lineage.name)
+
+
+def _copy_tokenizer(network: Path, making: Path) -> None:
+    for pattern in _TOKENIZER:
+        for path in network.glob(pattern):
+            if path.is_file():
+                shutil.copyfile(path, making / path.name)

@@ -1,0 +1,205 @@
+"""`outcrop export`: what other programs load answers as the custom model does."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import peft
+import pytest
+import torch
+import transformers
+
+from outcrop import arn
+from outcrop.catalog.catalog import Catalog
+from outcrop.catalog.custom_models import CustomModels
+from outcrop.cli.app import run
+from outcrop.clock import SystemClock
+from outcrop.network import adapter_files, adapters, load, whole
+from outcrop.network.method import OFT, OWN_BASE, Full, LoRA, Method
+from outcrop.settings import PARTS_FILE, Settings
+from outcrop.store.store import Store
+from tests.server_thread import Running, running_server
+from tests.tiny import CONTEXT_LENGTH, tiny_model
+
+ACCOUNT = "123456789012"
+IDS = torch.tensor([[0, 17, 45, 99, 200, 310, 7]])
+METHODS: dict[str, tuple[str, Method]] = {
+    "lora": ("llama", LoRA(rank=4, alpha=8.0)),
+    "dora-of-some-layers": ("qwen2", LoRA(rank=4, alpha=8.0, decomposed=True, targets=("q_proj", "up_proj"))),
+    "oft-with-tied-embeddings": ("llama3", OFT(block_size=16)),
+    "lora-of-transposed-layers": ("gpt2", LoRA(rank=4, alpha=8.0)),
+}
+
+
+def add_model(home: Path, name: str, method: Method, base: Path, *, region: str = "us-east-1", below: str = "") -> str:
+    """A custom model as a job leaves it, with random numbers for what it learnt; its ARN."""
+    settings = Settings(home=home)
+    store = Store.open(settings)
+    models = CustomModels(store, SystemClock(), settings.models)
+    model_arn = arn.bedrock(region, ACCOUNT, f"custom-model/local.base-v1:0:256/{arn.new_id()}")
+    folder = models.folder(model_arn)
+    network = load.load_base(base)
+    if isinstance(method, Full):
+        whole.save(folder, network, like=base)
+    else:
+        generator = torch.Generator().manual_seed(1)
+        adapters.hold_adapters(network)
+        for parameter in adapter_files.add_new(network, "a", method, generator):
+            parameter.data += 0.05 * torch.randn(parameter.shape, generator=generator)
+        adapter_files.save(folder, network, "a", method, base="local.base-v1")
+    if below:
+        whole.link(folder / f"{OWN_BASE}{below}", base)
+    (folder / "lineage.json").write_text('{"job": "j"}')
+    (folder / "parity.json").write_text("[]")
+    document = {"baseId": "local.base-v1", "promptFormat": "chat", "promptDay": "2026-01-02T00:00:00+00:00"}
+    models.add(model_arn=model_arn, name=name, region=region, created=datetime.now(UTC), document=document)
+    store.close()
+    return model_arn
+
+
+def home_with_base(folder: Path, architecture: str = "llama") -> Path:
+    home = folder / "home"
+    home.mkdir()
+    base = tiny_model(folder / "base", architecture, chat=True)
+    Catalog(home).register(
+        base, model_id="local.base-v1", name="Base", context_length=CONTEXT_LENGTH, licence="none", verdict=None
+    )
+    return home
+
+
+def logits(network: Any) -> torch.Tensor:
+    with torch.no_grad():
+        found: torch.Tensor = network.eval()(IDS).logits
+    return found
+
+
+def loaded(folder: Path) -> Any:
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
+
+
+@pytest.mark.filterwarnings("ignore")  # of other people's libraries
+@pytest.mark.parametrize("kind", METHODS)
+def test_adapter_and_merged_network_answer_alike_in_peft_and_transformers(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    architecture, method = METHODS[kind]
+    home = home_with_base(tmp_path, architecture)
+    model_arn = add_model(home, "mine", method, tmp_path / "base")
+    assert run(["export", "mine", str(tmp_path / "adapter"), "--home", str(home)]) == 0
+    assert run(["export", model_arn, str(tmp_path / "whole"), "--merged", "--home", str(home)]) == 0
+    assert f"mine: the adapter of local.base-v1 is in {tmp_path / 'adapter'}." in capsys.readouterr().out
+
+    base = loaded(tmp_path / "base")
+    plain = logits(base)
+    beside = logits(peft.PeftModel.from_pretrained(base, str(tmp_path / "adapter")))
+    merged = logits(loaded(tmp_path / "whole"))
+    assert (beside - plain).abs().max() > 1e-2  # the adapter does something
+    torch.testing.assert_close(merged, beside, rtol=1e-4, atol=1e-4)
+
+    for folder in (tmp_path / "adapter", tmp_path / "whole"):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        assert tokenizer.apply_chat_template([{"role": "user", "content": "q"}], tokenize=False) == "<s><|user|>\nq\n"
+        assert json.loads((folder / "lineage.json").read_text()) == {"job": "j"}
+        assert json.loads((folder / "custom_model.json").read_text()) == {
+            "name": "mine",
+            "arn": model_arn,
+            "base_model": "local.base-v1",
+            "prompt_format": "chat",
+            "prompt_day": "2026-01-02T00:00:00+00:00",
+        }
+        assert not (folder / "parity.json").exists()
+    assert not (tmp_path / "whole" / "adapter_config.json").exists()
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A running house with models in two regions, one of them trained in full, one upon it."""
+    folder = tmp_path_factory.mktemp("house")
+    home = home_with_base(folder)
+    lora = LoRA(rank=4, alpha=8.0)
+    add_model(home, "twice", lora, folder / "base")
+    add_model(home, "twice", lora, folder / "base", region="eu-west-1")
+    add_model(home, "once", lora, folder / "base", region="eu-west-1")
+    full = add_model(home, "full", Full(), folder / "base")
+    add_model(home, "upon", lora, home / "models" / full.rsplit("/", 1)[-1], below=full.rsplit("/", 1)[-1])
+    with running_server(home) as running:
+        (home / PARTS_FILE).write_text(json.dumps({"endpoint": running.endpoint}))
+        yield running
+
+
+@pytest.fixture
+def said(several: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs a command on that home; its exit code and what it said."""
+    monkeypatch.setenv("OUTCROP_HOME", str(several.platform.settings.home))
+
+    def ask(*words: str) -> tuple[int, str]:
+        code = run(list(words))
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    return ask
+
+
+def test_a_name_in_two_regions_is_told_apart_by_the_region(said: Any, tmp_path: Path) -> None:
+    code, told = said("export", "twice", str(tmp_path / "out"))
+    assert (code, told) == (
+        2,
+        "outcrop: twice: there is such a model in eu-west-1, us-east-1. Choose one with --region.\n",
+    )
+    assert said("export", "twice", str(tmp_path / "out"), "--region", "eu-west-1")[0] == 0
+    assert ":eu-west-1:" in json.loads((tmp_path / "out" / "custom_model.json").read_text())["arn"]
+    assert said("export", "once", str(tmp_path / "once"))[0] == 0
+
+
+def test_nothing_is_overwritten(said: Any, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "mine.txt").write_text("dear")
+    for place in (tmp_path / "there", tmp_path / "there" / "mine.txt"):
+        code, told = said("export", "once", str(place))
+        assert (code, told) == (
+            2,
+            f"outcrop: {place}: there is something already, and nothing is overwritten. Name a new folder.\n",
+        )
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["mine.txt"]
+    (tmp_path / "empty").mkdir()
+    assert said("export", "once", str(tmp_path / "empty"))[0] == 0
+
+
+def test_an_unknown_model_is_told_with_those_that_are_there(said: Any, tmp_path: Path) -> None:
+    code, told = said("export", "nobody", str(tmp_path / "out"))
+    assert code == 2
+    assert told == "outcrop: nobody: there is no such custom model. Known are full, once, twice, twice, upon.\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_trained_in_full_is_whole_and_one_upon_it_brings_its_base(said: Any, tmp_path: Path) -> None:
+    assert said("export", "full", str(tmp_path / "full"))[1].startswith("full: the whole network is in ")
+    assert said("export", "upon", str(tmp_path / "upon"))[1].startswith(
+        "upon: the adapter, with its network in base/, is in "
+    )
+    assert loaded(tmp_path / "full").config.hidden_size == loaded(tmp_path / "upon" / "base").config.hidden_size
+    assert said("export", "upon", str(tmp_path / "merged"), "--merged")[0] == 0
+    assert (tmp_path / "merged" / "model.safetensors").is_file()
+
+
+def test_a_bucket_gets_the_same_files_and_keeps_what_it_has(said: Any, several: Running, tmp_path: Path) -> None:
+    s3 = several.client("s3")
+    s3.create_bucket(Bucket="exports")
+    assert said("export", "once", "s3://exports/models/once") == (
+        0,
+        "once: the adapter of local.base-v1 is in s3://exports/models/once/.\n",
+    )
+    assert said("export", "once", str(tmp_path / "out"))[0] == 0
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket="exports")["Contents"]]
+    assert keys == sorted(f"models/once/{path.name}" for path in (tmp_path / "out").iterdir())
+    weights = s3.get_object(Bucket="exports", Key="models/once/adapter_model.safetensors")["Body"].read()
+    assert weights == (tmp_path / "out" / "adapter_model.safetensors").read_bytes()
+    code, told = said("export", "once", "s3://exports/models/once")
+    assert (code, told.startswith("outcrop: s3://exports/models/once: there are objects already")) == (2, True)
+    assert said("export", "once", "s3://nowhere/x") == (
+        2,
+        "outcrop: The specified bucket does not exist (NoSuchBucket)\n",
+    )
+    assert said("export", "once", "gs://a/b") == (2, "outcrop: gs://a/b: neither a folder nor s3://bucket/prefix.\n")
