@@ -57,7 +57,7 @@ def custom_model(base: Path, folder: Path) -> Expected:
     adapter_files.save(folder, learned.network, ADAPTER, SHAPE, base="tiny")
     examples = [held_out(number) for number in range(3)]
     expected = expectation.of(learned.network, learned.routing, examples, context_length=CONTEXT_LENGTH)
-    parity_file.write(folder, expected)
+    (folder / parity_file.FILE).write_text(parity_file.text(expected))
     return expected
 
 
@@ -172,5 +172,5 @@ def test_an_engine_that_decodes_wrongly_is_not(
     assert failure is not None
     assert failure.endswith("Its answers would not be those of the trained model.")
     # and what is scored without decoding shows nothing of it
-    parity_file.write(tmp_path / "custom", Expected(samples=expected.samples))
+    (tmp_path / "custom" / parity_file.FILE).write_text(parity_file.text(Expected(samples=expected.samples)))
     assert gate(base, tmp_path / "custom", socket).failure is None

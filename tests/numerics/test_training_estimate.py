@@ -113,7 +113,7 @@ def test_steps_and_evaluations_are_those_of_the_plan(base: Path, tmp_path: Path)
     data = read(run)
     plan = plan_training(data.examples, data.evaluated, HYPER)
     said = estimate.estimate(base, lengths_of(data), HYPER, speed=SPEED)
-    assert (said.steps, said.evaluations) == (plan.steps, 2 + len(plan.evaluate_after))
+    assert (said.steps, said.evaluations) == (plan.steps, plan.num_evaluations)
 
 
 def test_a_machine_of_half_the_speed_takes_twice_as_long(found: Estimate, base: Path) -> None:
@@ -124,9 +124,9 @@ def test_a_machine_of_half_the_speed_takes_twice_as_long(found: Estimate, base: 
 
 
 def test_the_parts_make_the_whole(found: Estimate) -> None:
-    """Two epochs of four evaluations, cut to the two steps each has; a model checkpoint after each."""
-    assert (found.steps, found.evaluations, found.saves) == (4, 2 + 4, 2 + 4)
-    assert found.seconds == pytest.approx(4 * found.step_s + 6 * (found.evaluation_s + found.save_s))
+    """The base, and two epochs of four evaluations, cut to the two steps each has; a model checkpoint after each."""
+    assert (found.steps, found.evaluations, found.saves) == (4, 1 + 4, 2 + 4)
+    assert found.seconds == pytest.approx(4 * found.step_s + 5 * found.evaluation_s + 6 * found.save_s)
 
 
 def test_what_does_not_fit_is_refused_with_a_budget_that_does(found: Estimate, base: Path) -> None:

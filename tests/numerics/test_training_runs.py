@@ -8,9 +8,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file
@@ -20,11 +21,11 @@ from outcrop.network import adapter_files, adapters, load
 from outcrop.network.method import LoRA
 from outcrop.tokens.prompt_format import encode_pair
 from outcrop.tokens.tokenizer import Tokenizer
-from outcrop.training import checkpoint, data, finetune, pretrain
+from outcrop.training import checkpoint, data, finetune, loop, model_checkpoints, output, pretrain
 from outcrop.training.divergence import DivergedError
-from outcrop.training.loss import log_probabilities
-from outcrop.training.metrics import EvaluationMetrics, Hooks, ModelCheckpoint, Progress, Start, StepMetrics
-from outcrop.training.task import TrainingHyper
+from outcrop.training.loss import ADAPTER, log_probabilities
+from outcrop.training.metrics import EvaluationMetrics, Hooks, ModelCheckpoint, Progress, Score, Start, StepMetrics
+from outcrop.training.task import TrainingHyper, TrainingTask
 from tests import training_runs
 from tests.patience import PATIENCE_S
 from tests.tiny import tiny_model
@@ -192,6 +193,93 @@ def test_without_validation_each_epoch_leaves_a_model_checkpoint_at_most_ten(bas
     assert {made.loss for made in told} == {None}
 
 
+MANY = replace(HYPER, epochs=6, batch_size=5, evaluations_per_epoch=2, patience=11, threshold=100.0)
+"Twelve evaluations, of which nine are places of model checkpoints, the 3rd, 7th and 11th not; it ends after the 11th."
+
+
+def published(run: TrainingTask, **hooks: Any) -> dict[int, bytes]:
+    """Weights of each model checkpoint of a run, which may end in an error."""
+    kept: dict[int, bytes] = {}
+
+    def keep(made: ModelCheckpoint, folder: Path) -> None:
+        kept[made.step] = (folder / "adapter_model.safetensors").read_bytes()
+
+    with suppress(BrokenRun):
+        finetune.train(run, Hooks(on_checkpoint=keep, **hooks))
+    return kept
+
+
+class BrokenRun(Exception):
+    """Something of ours that nobody foresaw."""
+
+
+def lowest(evaluations: list[EvaluationMetrics]) -> int:
+    return min(evaluations[1:], key=lambda each: each.loss).step
+
+
+@pytest.mark.parametrize("room", [2**32, 1], ids=["many", "one alone"])
+@pytest.mark.parametrize("end", ["completed", "stopped", "broken"])
+def test_the_best_weights_are_always_among_the_model_checkpoints(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, end: str
+) -> None:
+    monkeypatch.setattr(model_checkpoints, "ROOM_BYTES", room)
+    run, told = task(base, tmp_path, hyper=MANY, held_out=HELD_OUT), list[EvaluationMetrics]()
+
+    def break_off(step: StepMetrics) -> None:
+        if step.step == 7 and end == "broken":
+            raise BrokenRun
+
+    kept = published(
+        run, on_evaluation=told.append, on_step=break_off, should_stop=lambda: end == "stopped" and len(told) == 8
+    )
+    assert lowest(told) == (11 if end == "completed" else 7)
+    assert lowest(told) in kept
+    assert len(kept) <= (10 if room > 1 else 1)
+    if end == "completed":
+        assert (run.output_dir / "adapter_model.safetensors").read_bytes() == kept[lowest(told)]
+
+
+def test_a_run_that_goes_on_later_leaves_no_best_yet(base: Path, tmp_path: Path) -> None:
+    run, told = task(base, tmp_path, hyper=MANY, held_out=HELD_OUT), list[EvaluationMetrics]()
+    # Stopped after step 3, which is no place of a model checkpoint, by a worker that ends
+    hooks = {"on_evaluation": told.append, "should_stop": lambda: len(told) == 4, "for_good": lambda: False}
+    assert set(published(run, **hooks)) == {1, 2}
+    assert lowest(told) == 3
+    assert set(published(run)) == {4, 5, 6, 8, 9, 10, 11}
+
+
+def test_the_same_weights_are_scored_once(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given two validators, and three evaluations of the first
+    run = task(base, tmp_path, hyper=replace(HYPER, evaluations_per_epoch=1), held_out=HELD_OUT)
+    other = training_runs.write_jsonl(tmp_path / "other.jsonl", HELD_OUT[:1])
+    run = replace(run, validators=(*run.validators, other))
+    scored, sampled, real, sample = [], [], loop.score, output._sample
+
+    def count(trained: Any, examples: Any, **more: Any) -> Score:
+        scored.append(len(examples))
+        return real(trained, examples, **more)
+
+    def count_samples(network: Any, routing: Any, example: Any) -> Any:
+        sampled.append(example)
+        return sample(network, routing, example)
+
+    monkeypatch.setattr(loop, "score", count)
+    monkeypatch.setattr(output, "_sample", count_samples)
+    result = finetune.train(run, Hooks())
+    # Then the first is scored before and after each epoch, the other before and after, and that is all
+    assert scored == [4, 1, 4, 4, 4, 1]
+    assert len(sampled) == 3 * 4  # for the model checkpoints alone
+    best = min(evaluation.loss for evaluation in result.evaluations[1:])
+    assert result.validators[0].custom.loss == best
+    # and both are what the weights that were kept give
+    network = load.load_base(base)
+    routing = adapters.hold_adapters(network)
+    adapter_files.load(network, ADAPTER, run.output_dir)
+    told = json.loads((run.output_dir / "parity.json").read_text())
+    for each in told:
+        assert log_probabilities(network, routing, each["ids"]) == pytest.approx(each["logprobs"], abs=1e-5)
+
+
 def test_records_set_aside_are_evaluated_and_not_trained_on(base: Path, tmp_path: Path) -> None:
     hyper = replace(HYPER, held_out_percentage=30.0, seed=5)
     run = task(base, tmp_path, hyper=hyper)
@@ -226,7 +314,7 @@ def test_the_steps_of_a_run_tell_rates_and_costs(base: Path, tmp_path: Path) -> 
     assert [progress.steps_done for progress in told] == list(range(1, 10))
     last = told[-1]
     assert last.peak_bytes >= last.resident_bytes * 0.99 > 1e7
-    assert last.seconds_left == 0
+    assert last.seconds_left > 0  # the last step is not the end: the result is written
     assert last.last.grad_norm > 0
     assert last.last.flops / last.last.seconds < 2 * start.peak_flops  # a utilization above that would be a lie
 

@@ -92,7 +92,9 @@ def test_a_model_worse_than_its_base_is_said_wherever_one_looks(
 ) -> None:
     # Given a model that has learned something, and a job on it that ruins it, or changes nothing
     before, name = f"before-{how.split()[0]}", f"after-{how.split()[0]}"
-    house.work(house.create(before, more={"epochCount": "10", "learningRate": "0.01"}))
+    house.work(
+        house.create(before, more={"epochCount": "5", "learningRate": "0.01", "outcrop.evaluateEverySteps": "99"})
+    )
     base = house.context.models.find("us-east-1", before).arn
     job = house.create(name, base=base, more={"outcrop.learningRate": rate, "outcrop.evaluateEverySteps": "99"})
     house.work(job)

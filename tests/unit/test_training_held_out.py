@@ -4,9 +4,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcrop.training.evaluation import steps_to_evaluate
 from outcrop.training.examples import Example
 from outcrop.training.held_out import set_aside
+from outcrop.training.plan import steps_to_evaluate
 
 
 def example(ids: list[int], line: int) -> Example:

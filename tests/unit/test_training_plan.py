@@ -11,7 +11,7 @@ from outcrop.training.batches import batch_at, epoch_order, pack, steps_per_epoc
 from outcrop.training.examples import Example
 from outcrop.training.history import History
 from outcrop.training.metrics import Score
-from outcrop.training.model_checkpoints import ROOM_BYTES, steps_to_keep
+from outcrop.training.model_checkpoints import ROOM_BYTES, places_of
 from outcrop.training.plan import plan_training
 from outcrop.training.schedule import Schedule, learning_rate
 from outcrop.training.task import TrainingHyper
@@ -70,7 +70,7 @@ def test_a_plan_counts_steps_rows_and_tokens_and_reads_well() -> None:
         "steps        6 = 2 epochs x 3\n"
         "tokens       240, of which 220 are learned\n"
         "rate         0.001 after 3 steps of warmup, then falling evenly to 0\n"
-        "evaluations  6\n"
+        "evaluations  7, the first before training\n"
         "note         warmup shortened from 5 to 3 steps: the run has only 6"
     )
 
@@ -99,11 +99,13 @@ def test_patience_counts_evaluations_that_do_not_improve_by_the_threshold() -> N
     history.begin([Score(nll=10.0, num_tokens=10, num_bytes=0)])
     failures = []
     for loss in (0.95, 0.85, 0.86, 0.80, 0.74):
-        history.add_evaluation(loss, epoch=0, threshold=0.1, weights=torch.tensor([loss]))
+        score = Score(nll=loss * 10, num_tokens=10, num_bytes=0)
+        history.add_evaluation(score, epoch=0, threshold=0.1, weights=torch.tensor([loss]))
         failures.append(history.failures)
     # 0.95 is not below 1.0 - 0.1; 0.85 is; 0.80 is the best so far, yet not below 0.85 - 0.1; 0.74 is.
     assert failures == [1, 0, 1, 2, 0]
     assert history.best_weights == torch.tensor([0.74])
+    assert history.best_score == Score(nll=7.4, num_tokens=10, num_bytes=0)
     assert [evaluation.best for evaluation in history.evaluations] == [False, True, True, False, True, True]
     assert (history.is_out_of_patience(None), history.is_out_of_patience(1)) == (False, False)
 
@@ -132,9 +134,11 @@ def test_model_checkpoints_are_few_fit_the_room_and_end_with_the_run(
 ) -> None:
     hyper = replace(HYPER, epochs=epochs)
     plan = plan_training(examples(*[3] * num_records), examples(3) if validated else (), hyper)
-    kept = steps_to_keep(plan, num_bytes=num_bytes)
+    places = places_of(plan, num_bytes=num_bytes)
+    kept = places.after
     ends = frozenset(range(plan.steps_per_epoch, plan.steps + 1, plan.steps_per_epoch))
     assert kept <= (plan.evaluate_after or ends)
-    assert plan.steps in kept
-    assert len(kept) <= 10
-    assert len(kept) == 1 or len(kept) * num_bytes <= ROOM_BYTES
+    assert places.one_for_the_best == (validated and kept != plan.evaluate_after)
+    assert plan.steps in kept or (places.one_for_the_best and not kept)
+    assert 1 <= places.most <= 10
+    assert places.most == 1 or places.most * num_bytes <= ROOM_BYTES

@@ -29,7 +29,10 @@ def check_program(command: Sequence[str]) -> None:
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], *, umask: int = -1) -> "subprocess.Popen[bytes]":
-    """The program, in a session of its own; its files are the user's own, by `umask`. Raises Invalid for a file that the system cannot run."""
+    """The program, in a session of its own; its files are the user's own, by `umask`.
+
+    Raises Invalid for a file that the system cannot run.
+    """
     try:
         return subprocess.Popen(command, env=environment, start_new_session=True, umask=umask)
     except OSError as error:

@@ -171,7 +171,7 @@ def _step_event(told: Progress, peak_flops: float) -> dict[str, Any]:
         "mfu": round(last.flops / last.seconds / peak_flops, 4),
         "resident_bytes": told.resident_bytes,
         "peak_bytes": told.peak_bytes,
-        "seconds_left": round(told.seconds_left, 1),
+        "seconds_left": _seconds_left(told),
     }
 
 
@@ -180,9 +180,14 @@ def _progress(told: Progress) -> dict[str, Any]:
         "step": told.steps_done,
         "steps": told.steps,
         "loss": told.loss,
-        "seconds_left": round(told.seconds_left, 1),
+        "seconds_left": _seconds_left(told),
         "tokens_per_s": round(told.tokens_per_s, 1),
     }
+
+
+def _seconds_left(told: Progress) -> float:
+    """Never 0: the end is told when it is there."""
+    return max(0.1, round(told.seconds_left, 1))
 
 
 def _score(score: Score) -> dict[str, float | int]:

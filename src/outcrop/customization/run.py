@@ -187,6 +187,7 @@ def _hooks(work: Work, task: TrainingTask, patience: Patience) -> Hooks:
         on_checkpoint=on_checkpoint,
         on_note=on_note,
         should_stop=lambda: patience.interrupted() or patience.stopping(),
+        for_good=lambda: not patience.interrupted(),
         # A job that is to stop, or a worker that is to end, does not wait for room.
         try_again=lambda trouble: is_full(trouble) and patience.wait(trouble) and not patience.stopping(),
     )

@@ -67,8 +67,9 @@ class Expected:
     "Of the generations, whatever its sign: what rounding errors are relative to."
 
 
-def write(folder: Path, expected: Expected) -> None:
-    (folder / FILE).write_text(json.dumps(asdict(expected)) + "\n")
+def text(expected: Expected) -> str:
+    """What stands in the file."""
+    return json.dumps(asdict(expected)) + "\n"
 
 
 def read(folder: Path) -> Expected:

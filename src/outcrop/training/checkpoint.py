@@ -160,6 +160,7 @@ def _facts(task: str, history: History) -> dict[str, Any]:
     return {
         "task": task,
         "best_step": history.best_step,
+        "best_score": history.best_score and asdict(history.best_score),
         "reference": history.reference,
         "failures": history.failures,
         "base": [asdict(score) for score in history.base],
@@ -188,6 +189,7 @@ def _restore(path: Path, *, task: str) -> Restored:
         base=[Score(**score) for score in facts["base"]],
         best_step=facts["best_step"],
         best_weights=tensors.get("best"),
+        best_score=facts["best_score"] and Score(**facts["best_score"]),
         reference=facts["reference"],
         failures=facts["failures"],
     )

@@ -13,7 +13,6 @@ from outcrop.training import duration, expectation, model_checkpoints
 from outcrop.training.batches import steps_per_epoch
 from outcrop.training.data import Data
 from outcrop.training.duration import Speed, measure_speed
-from outcrop.training.evaluation import steps_to_evaluate
 from outcrop.training.memory import Holding, Memory, memory_of
 from outcrop.training.plan import evaluations
 from outcrop.training.task import TrainingHyper
@@ -106,15 +105,22 @@ def estimate(
     per_epoch = steps_per_epoch(len(lengths.training), hyper.batch_size)
     evaluated = _evaluated(lengths, crew, hyper)
     expected = expectation.forwards(lengths.validation or lengths.training)
+    num_steps = per_epoch * hyper.epochs
+    evaluate_after = evaluations(num_steps, per_epoch, sum(lengths.training), sum(lengths.validation), hyper)
+    places = model_checkpoints.spread(
+        sorted(evaluate_after) or list(range(per_epoch, num_steps + 1, per_epoch)),
+        validated=bool(evaluate_after),
+        num_bytes=max(1, round(cost.trained * 4)),
+    )
     update_s = duration.update_seconds(cost, speed, crew.threads, num_lanes=_most_lanes([*steps, *evaluated]))
     return Estimate(
         memory=memory_needed(folder, lengths, hyper, way),
         at_once=tuple(map(tuple, most_at_once(steps))),
-        steps=per_epoch * hyper.epochs,
+        steps=num_steps,
         step_s=sum(taken.learning.of_turn(turn, crew.threads) for turn in steps) / per_epoch + update_s,
-        evaluations=_num_evaluations(lengths, hyper),
+        evaluations=1 + len(evaluate_after) if evaluate_after else 0,
         evaluation_s=sum(taken.scoring.of_turn(turn, crew.threads) for turn in evaluated),
-        saves=_num_saves(lengths, hyper),
+        saves=2 + places.most,
         save_s=sum(taken.scoring.of([length]) for length in expected) / duration.shared(crew.threads)
         + cost.trained * 4 / duration.SAVED_BYTES_PER_S,
     )
@@ -171,20 +177,3 @@ def _between(rows: Sequence[Row], first: float, last: float) -> list[float]:
     most, least = sum(rows[0]), sum(rows[-1])
     slope = (first - last) / (most - least) if most > least else 0.0
     return [first - slope * (most - sum(row)) for row in rows]
-
-
-def _num_saves(lengths: Lengths, hyper: TrainingHyper) -> int:
-    """After each evaluation or epoch, at most as many as are kept; the first checkpoint, and the result."""
-    within = _num_evaluations(lengths, hyper) - 2 if lengths.validation else hyper.epochs
-    return 2 + min(within, model_checkpoints.MOST)
-
-
-def _num_evaluations(lengths: Lengths, hyper: TrainingHyper) -> int:
-    """With those of the base at the beginning and of the best weights at the end."""
-    if not lengths.validation:
-        return 0
-    per_epoch = steps_per_epoch(len(lengths.training), hyper.batch_size)
-    steps = per_epoch * hyper.epochs
-    if hyper.evaluate_every_steps is not None:
-        return 2 + len(steps_to_evaluate(steps, every=hyper.evaluate_every_steps))
-    return 2 + len(evaluations(steps, per_epoch, sum(lengths.training), sum(lengths.validation), hyper))

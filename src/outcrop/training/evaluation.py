@@ -1,4 +1,4 @@
-"""A network on held-out records, and after which steps."""
+"""A network on held-out records."""
 
 from collections.abc import Sequence
 
@@ -33,8 +33,3 @@ def score(trained: Trained, examples: Sequence[Example], *, token_budget: int, r
         num_tokens=sum(example.num_supervised for example in examples),
         num_bytes=sum(example.num_bytes for example in examples),
     )
-
-
-def steps_to_evaluate(steps: int, *, every: int) -> frozenset[int]:
-    """Numbers of steps taken: each multiple of `every`, and the end of the run."""
-    return frozenset({*range(every, steps, every), steps})

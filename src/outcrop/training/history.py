@@ -19,6 +19,8 @@ class History:
     best_step: int = 0
     best_weights: Tensor | None = None
     "None until there is an evaluation after a step."
+    best_score: Score | None = None
+    "Of the first validator, by these weights."
     reference: float = float("inf")
     "The loss that an evaluation must be lower than, by the threshold, to count as an improvement."
     failures: int = 0
@@ -35,14 +37,15 @@ class History:
         self.evaluations.append(evaluation)
         return evaluation
 
-    def add_evaluation(self, loss: float, *, epoch: int, threshold: float, weights: Tensor) -> EvaluationMetrics:
+    def add_evaluation(self, score: Score, *, epoch: int, threshold: float, weights: Tensor) -> EvaluationMetrics:
         """Note an evaluation after the steps so far; `weights` (a copy) are kept if it is the best."""
+        loss = score.loss
         earlier = [evaluation.loss for evaluation in self.evaluations[1:]]  # the first is where training started
         best = all(loss < before for before in earlier)
         evaluation = EvaluationMetrics(step=len(self.steps), epoch=epoch, loss=loss, best=best)
         self.evaluations.append(evaluation)
         if best:
-            self.best_step, self.best_weights = evaluation.step, weights
+            self.best_step, self.best_weights, self.best_score = evaluation.step, weights, score
         if loss < self.reference - threshold:
             self.reference, self.failures = loss, 0
         else:

@@ -5,10 +5,8 @@ taken up again ends, on a CPU with equal threads and devices, with the very bits
 several runs this same loop and comes to the same decisions; the first one alone writes and tells.
 """
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Literal, NamedTuple
 
 import torch
@@ -19,7 +17,7 @@ from outcrop.network.method import Full
 from outcrop.training import divergence, lanes, machine, output
 from outcrop.training.data import Data, read
 from outcrop.training.divergence import DivergedError, demand_finite
-from outcrop.training.evaluation import score, steps_to_evaluate
+from outcrop.training.evaluation import score
 from outcrop.training.examples import Example
 from outcrop.training.flops import step_cost
 from outcrop.training.history import History
@@ -27,10 +25,11 @@ from outcrop.training.keeper import Keeper
 from outcrop.training.lanes import Lanes
 from outcrop.training.learner import lighten, prepare
 from outcrop.training.metrics import Hooks, ModelCheckpoint, Score, Start, TrainingResult, ValidatorResult
-from outcrop.training.model_checkpoints import publish, size_of, steps_to_keep
-from outcrop.training.pace import Pace
+from outcrop.training.model_checkpoints import Places, places_of, publish, size_of
+from outcrop.training.pace import Pace, ahead_of
 from outcrop.training.plan import TrainingPlan, plan_training
 from outcrop.training.ranks import ALONE, Ranks
+from outcrop.training.settled import settled
 from outcrop.training.sharding import ShardedWeights, whole
 from outcrop.training.stepping import Trained, take_step
 from outcrop.training.task import TrainingHyper, TrainingTask
@@ -40,20 +39,21 @@ from outcrop.training.weights import TrainedWeights
 def run(task: TrainingTask, hooks: Hooks, ranks: Ranks = ALONE) -> TrainingResult:
     """Train to the end, from the last checkpoint in the run's folder if there is one. Raises Refusal, and RankLostError
     when another rank ended; of the hooks, those of the first rank are heard."""
-    with _settled(task.hyper, ranks):
+    with settled(task.hyper, ranks):
         data = read(task)
         hooks.on_data(data)
         trained, notes = load_trained(task, ranks)
-        plan = _plan(data, task.hyper, [*data.notes, *notes])
+        plan = plan_training(data.examples, data.evaluated, task.hyper, notes=[*data.notes, *notes])
         hooks.on_plan(plan.to_text())
         with Keeper(task, trained.weights, hooks, ranks) as keeper:
             history = keeper.resume()
             hooks.on_start(_start(trained, history, ranks))
+            places = places_of(plan, num_bytes=size_of(task, trained))
+            pace = Pace(ahead_of(data, plan, places))
             if history is None:
-                history = _begin(trained, data, task.hyper, hooks, ranks)
+                history = _begin(trained, data, task.hyper, hooks, ranks, pace)
                 keeper.write(history)  # the base's scores may have taken longer than many a step
-            going = _Run(task, hooks, trained, data, plan, history, keeper, ranks)
-            return _to_the_end(going)
+            return _to_the_end(_Run(task, hooks, trained, data, plan, history, keeper, ranks, places, pace, {}))
 
 
 class _Run(NamedTuple):
@@ -67,6 +67,10 @@ class _Run(NamedTuple):
     history: History
     keeper: Keeper
     ranks: Ranks
+    places: Places
+    pace: Pace
+    parity: dict[int, str]
+    "By number of steps: what the parity file of a model checkpoint holds, made in this process."
 
 
 def _to_the_end(run: _Run) -> TrainingResult:
@@ -78,8 +82,15 @@ def _to_the_end(run: _Run) -> TrainingResult:
         told = f"The last good checkpoint is {good.name}." if good else "No checkpoint before that is worth keeping."
         error.message = f"{error.message} {told}"
         raise
+    except Exception:
+        if run.ranks.size == 1:  # others may have ended, and would be waited for
+            with suppress(Exception):  # what broke the run is what is told
+                _keep_the_best(run)
+        raise
     if stopped:
         run.keeper.write(run.history)
+        if run.ranks.of_first(run.hooks.for_good()):
+            _keep_the_best(run)
         return _result("stopped", run, ())
     return _finish(run)
 
@@ -104,13 +115,6 @@ def load_trained(task: TrainingTask, ranks: Ranks) -> tuple[Trained, list[str]]:
     return Trained(learner.network, learner.routing, weights, learner.method, cost, own), list(learner.notes)
 
 
-def _plan(data: Data, hyper: TrainingHyper, notes: Sequence[str]) -> TrainingPlan:
-    plan = plan_training(data.examples, data.evaluated, hyper, notes=notes)
-    if hyper.evaluate_every_steps is None or not data.evaluated:
-        return plan
-    return replace(plan, evaluate_after=steps_to_evaluate(plan.steps, every=hyper.evaluate_every_steps))
-
-
 def _start(trained: Trained, history: History | None, ranks: Ranks) -> Start:
     return Start(
         num_parameters=sum(parameter.numel() for parameter in trained.network.parameters()),
@@ -123,9 +127,14 @@ def _start(trained: Trained, history: History | None, ranks: Ranks) -> Start:
     )
 
 
-def _begin(trained: Trained, data: Data, hyper: TrainingHyper, hooks: Hooks, ranks: Ranks) -> History:
+def _begin(trained: Trained, data: Data, hyper: TrainingHyper, hooks: Hooks, ranks: Ranks, pace: Pace) -> History:
     history = History()
-    evaluation = history.begin(_scores(trained, [v.examples for v in data.validators], hyper, ranks))
+    first, others = data.validators[:1], data.validators[1:]
+    with pace.evaluating():
+        scores = _scores(trained, [v.examples for v in first], hyper, ranks)
+    with pace.scoring_others():
+        scores += _scores(trained, [v.examples for v in others], hyper, ranks)
+    evaluation = history.begin(scores)
     if evaluation is not None:
         hooks.on_evaluation(evaluation)
     return history
@@ -134,18 +143,17 @@ def _begin(trained: Trained, data: Data, hyper: TrainingHyper, hooks: Hooks, ran
 def _train(run: _Run) -> bool:
     """Take the steps that are left. True when it was asked to stop before the end."""
     history, plan, hyper, hooks = run.history, run.plan, run.task.hyper, run.hooks
-    pace = Pace(plan, tokens_done=sum(step.tokens for step in history.steps))
-    keep_after = steps_to_keep(plan, num_bytes=size_of(run.task, run.trained))
+    run.pace.begin(tokens_done=sum(step.tokens for step in history.steps))
     while len(history.steps) < plan.steps and not history.is_out_of_patience(hyper.patience):
         if run.ranks.of_first(hooks.should_stop()):
             return True
         step = take_step(run.trained, run.data.examples, plan, hyper, len(history.steps), run.ranks)
         history.steps.append(step)
         hooks.on_step(step)
-        hooks.on_progress(pace.after(step))
+        hooks.on_progress(run.pace.after(step))
         divergence.demand_no_rise(history.steps)
         evaluated = _evaluate(run) if len(history.steps) in plan.evaluate_after else None
-        if len(history.steps) in keep_after:
+        if len(history.steps) in run.places.after:
             _publish(run, ModelCheckpoint(step=len(history.steps), epoch=step.epoch, loss=evaluated))
         if divergence.is_suspicious(history.steps):
             continue  # the checkpoints on the disk may be the last good ones
@@ -158,10 +166,11 @@ def _train(run: _Run) -> bool:
 def _evaluate(run: _Run) -> float:
     """The first validator's loss, noted; the weights are kept if none was lower."""
     hyper, trained, last = run.task.hyper, run.trained, run.history.steps[-1]
-    (result,) = _scores(trained, [run.data.evaluated], hyper, run.ranks)
+    with run.pace.evaluating():
+        (result,) = _scores(trained, [run.data.evaluated], hyper, run.ranks)
     demand_finite(result.loss, step=last.step, rate=last.learning_rate)
     evaluation = run.history.add_evaluation(
-        result.loss, epoch=last.epoch, threshold=hyper.threshold, weights=trained.weights.copy()
+        result, epoch=last.epoch, threshold=hyper.threshold, weights=trained.weights.copy()
     )
     run.hooks.on_evaluation(evaluation)
     return result.loss
@@ -170,7 +179,10 @@ def _evaluate(run: _Run) -> float:
 def _publish(run: _Run, checkpoint: ModelCheckpoint) -> None:
     trained, kept = _to_be_written(run), run.history.checkpoints
     if trained is not None:
-        publish(run.task, trained, run.data.held_out, run.history, run.hooks, checkpoint)
+        with run.pace.saving():
+            parity = publish(run.task, trained, run.data.held_out, run.history, run.hooks, checkpoint)
+        if parity is not None:
+            run.parity[checkpoint.step] = parity
     if run.ranks.of_first(checkpoint in kept) and not run.ranks.is_first:
         kept.append(checkpoint)
 
@@ -186,10 +198,22 @@ def _to_be_written(run: _Run) -> Trained | None:
 
 def _keep_what_was_good(run: _Run) -> ModelCheckpoint | None:
     """Leave the last good weights as a model checkpoint, if they are not one yet."""
-    good = _best_of(run) or _last_good_of(run)
-    if good is not None and good.step not in {checkpoint.step for checkpoint in run.history.checkpoints}:
+    good = _keep_the_best(run) or _last_good_of(run)
+    if good is not None and not _is_kept(run, good):
         _publish(run, good)
     return good
+
+
+def _keep_the_best(run: _Run) -> ModelCheckpoint | None:
+    """Put the best evaluation's weights in place, and leave them as a model checkpoint, if they are not one yet."""
+    best = _best_of(run)
+    if best is not None and not _is_kept(run, best):
+        _publish(run, best)
+    return best
+
+
+def _is_kept(run: _Run, checkpoint: ModelCheckpoint) -> bool:
+    return checkpoint.step in {kept.step for kept in run.history.checkpoints}
 
 
 def _best_of(run: _Run) -> ModelCheckpoint | None:
@@ -218,9 +242,8 @@ def _scores(trained: Trained, files: Sequence[Sequence[Example]], hyper: Trainin
 
 
 def _finish(run: _Run) -> TrainingResult:
-    if run.history.best_weights is not None:
-        run.trained.weights.put(run.history.best_weights)
-    custom = _scores(run.trained, [v.examples for v in run.data.validators], run.task.hyper, run.ranks)
+    _keep_the_best(run)
+    custom = _final_scores(run)
     trained = _to_be_written(run)
     if trained is not None:
         _save(run, trained)
@@ -231,12 +254,20 @@ def _finish(run: _Run) -> TrainingResult:
     return _result("completed", run, validators)
 
 
+def _final_scores(run: _Run) -> list[Score]:
+    """Each validator by the weights in place; the first one's was found when they were evaluated."""
+    known = [run.history.best_score] if run.history.best_score is not None else []
+    rest = run.data.validators[len(known) :]
+    return known + _scores(run.trained, [v.examples for v in rest], run.task.hyper, run.ranks)
+
+
 def _save(run: _Run, trained: Trained) -> None:
     """Write the result, as often as the hooks want it tried: hours of work shall not be lost to a full disk."""
-    task = run.task
+    task, history = run.task, run.history
+    step = len(history.steps) if history.best_weights is None else history.best_step
     while True:
         try:
-            output.save(task.output_dir, task, trained, held_out=run.data.held_out)
+            output.save(task.output_dir, task, trained, held_out=run.data.held_out, parity=run.parity.get(step))
             return
         except MachineTrouble as trouble:
             if not run.hooks.try_again(trouble):
@@ -258,23 +289,3 @@ def _result(
         checkpoints=tuple(history.checkpoints),
         notes=run.plan.notes,
     )
-
-
-@contextmanager
-def _settled(hyper: TrainingHyper, ranks: Ranks) -> Iterator[None]:
-    """Threads and random states fixed while a run lasts. Ranks share the threads of a machine evenly."""
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    # Without a workspace of its own cuBLAS is not deterministic, and torch refuses it:
-    # https://docs.pytorch.org/docs/stable/generated/torch.use_deterministic_algorithms.html
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if torch.cuda.is_available() else []):
-        torch.manual_seed(hyper.seed)
-        torch.set_num_threads(max(1, (hyper.threads or threads) // ranks.size))
-        torch.use_deterministic_algorithms(True)
-        # Filling new memory with NaN would find a read before the first write; it also costs a tenth of the time.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(deterministic)
-            torch.set_num_threads(threads)

@@ -178,6 +178,8 @@ class Hooks:
     on_note: Callable[[str], None] = lambda _sentence: None
     "Something a person should know: a checkpoint that could not be written or read."
     should_stop: Callable[[], bool] = lambda: False
+    for_good: Callable[[], bool] = lambda: True
+    "Asked when it was stopped: False for a run that will be taken up again."
     try_again: Callable[[MachineTrouble], bool] = lambda _trouble: False
     "Asked when the result could not be written: it may wait, and says whether to try once more."
 

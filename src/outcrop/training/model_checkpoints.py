@@ -5,6 +5,7 @@ Beside the checkpoints that a run goes on from, which hold more and serve nobody
 
 import shutil
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from outcrop.errors import MachineTrouble
 from outcrop.network.method import Full
@@ -17,22 +18,42 @@ from outcrop.training.stepping import Trained
 from outcrop.training.task import TrainingTask
 
 MOST = 10
-"Of one run; who wants a finer choice has the losses to choose from."
+"Of one run, the best among them; who wants a finer choice has the losses to choose from."
 ROOM_BYTES = 4 * 2**30
 "All of them together take no more, but there is always one: whole networks are large."
 
 
-def steps_to_keep(plan: TrainingPlan, *, num_bytes: int) -> frozenset[int]:
-    """Numbers of steps taken after which there is a model checkpoint.
+class Places(NamedTuple):
+    """Where a run leaves model checkpoints."""
 
-    After each evaluation, or each epoch where nothing is validated; where these are more than MOST, or than there is
-    room for at `num_bytes` each, as many of them as may be, evenly spread, with the last.
+    after: frozenset[int]
+    "Numbers of steps taken."
+    one_for_the_best: bool
+    "Whether one more, of the best weights, may come when the run is over."
+
+    @property
+    def most(self) -> int:
+        return len(self.after) + self.one_for_the_best
+
+
+def places_of(plan: TrainingPlan, *, num_bytes: int) -> Places:
+    """After each evaluation, or each epoch where nothing is validated; the best weights always have one."""
+    ends = range(plan.steps_per_epoch, plan.steps + 1, plan.steps_per_epoch)
+    return spread(sorted(plan.evaluate_after) or list(ends), validated=bool(plan.evaluate_after), num_bytes=num_bytes)
+
+
+def spread(places: Sequence[int], *, validated: bool, num_bytes: int) -> Places:
+    """All of the places where these are no more than MOST, nor than there is room for at `num_bytes` each.
+
+    Else as many as may be, evenly spread, with the last; one fewer where something is validated, since the best weights
+    may be at none of these.
     """
     most = max(1, min(MOST, ROOM_BYTES // num_bytes))
-    places = sorted(plan.evaluate_after) or list(range(plan.steps_per_epoch, plan.steps + 1, plan.steps_per_epoch))
     if len(places) <= most:
-        return frozenset(places)
-    return frozenset(places[len(places) * part // most - 1] for part in range(1, most + 1))
+        return Places(frozenset(places), one_for_the_best=False)
+    most -= validated
+    after = frozenset(places[len(places) * part // most - 1] for part in range(1, most + 1))
+    return Places(after, one_for_the_best=validated)
 
 
 def size_of(task: TrainingTask, trained: Trained) -> int:
@@ -49,15 +70,20 @@ def publish(
     history: History,
     hooks: Hooks,
     checkpoint: ModelCheckpoint,
-) -> None:
-    """Write the weights as they are now, hand the folder over, and note it. A full disk is told; training goes on."""
+) -> str | None:
+    """Write the weights as they are now, hand the folder over, and note it. A full disk is told; training goes on.
+
+    Returns what stands in the folder's parity file, None where it could not be written.
+    """
     folder = task.run_dir / checkpoint.name
     try:
-        output.save(folder, task, trained, held_out=held_out)
+        parity = output.save(folder, task, trained, held_out=held_out)
         hooks.on_checkpoint(checkpoint, folder)
     except (OSError, MachineTrouble) as error:
         hooks.on_note(f"{checkpoint.name}: the model checkpoint could not be kept ({error}). Training goes on.")
+        return None
     else:
         history.checkpoints.append(checkpoint)
+        return parity
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -28,21 +28,24 @@ from outcrop.training.stepping import Trained
 from outcrop.training.task import TrainingTask
 
 
-def save(folder: Path, task: TrainingTask, trained: Trained, *, held_out: Sequence[Example]) -> None:
+def save(
+    folder: Path, task: TrainingTask, trained: Trained, *, held_out: Sequence[Example], parity: str | None = None
+) -> str:
     """Write what was trained as the network holds it now: all of the folder appears at once, or nothing of it.
 
-    Raises MachineTrouble when the disk does not take it.
+    Returns what stands in its parity file, which may be given where these very weights were written before. Raises
+    MachineTrouble when the disk does not take it.
     """
     making = folder.with_name(f".{folder.name}.making")
     shutil.rmtree(making, ignore_errors=True)
     try:
         making.mkdir(parents=True)
         _write(making, task, trained)
-        network, routing = _as_served(making, trained)
-        most = task.context_length or load.context_length(task.base_dir)
-        parity_file.write(making, expectation.of(network, routing, held_out, context_length=most))
+        text = _parity(making, task, trained, held_out) if parity is None else parity
+        (making / parity_file.FILE).write_text(text)
         _make_durable(making)
         _put_in_place(making, folder)
+        return text
     except (OSError, SafetensorError) as error:
         shutil.rmtree(making, ignore_errors=True)
         raise MachineTrouble(
@@ -60,6 +63,12 @@ def _write(making: Path, task: TrainingTask, trained: Trained) -> None:
         whole.save(making / f"{OWN_BASE}{task.output_dir.name}", trained.network, like=task.base_dir)
     elif task.base_owner is not None:
         whole.link(making / f"{OWN_BASE}{task.base_owner}", task.base_dir)
+
+
+def _parity(making: Path, task: TrainingTask, trained: Trained, held_out: Sequence[Example]) -> str:
+    network, routing = _as_served(making, trained)
+    most = task.context_length or load.context_length(task.base_dir)
+    return parity_file.text(expectation.of(network, routing, held_out, context_length=most))
 
 
 def _as_served(folder: Path, trained: Trained) -> tuple[nn.Module, Routing]:

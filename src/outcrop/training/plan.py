@@ -35,6 +35,11 @@ class TrainingPlan:
     def steps(self) -> int:
         return self.epochs * self.steps_per_epoch
 
+    @property
+    def num_evaluations(self) -> int:
+        """Of the first validator: before the first step, and after each of `evaluate_after`."""
+        return 1 + len(self.evaluate_after) if self.evaluate_after else 0
+
     def to_text(self) -> str:
         split = "" if self.num_sequences == self.num_records else f" in {self.num_sequences:,} sequences"
         then = after_warmup(self.schedule)
@@ -43,7 +48,7 @@ class TrainingPlan:
             f"steps        {self.steps:,} = {self.epochs} epochs x {self.steps_per_epoch:,}",
             f"tokens       {self.num_tokens:,}, of which {self.num_supervised:,} are learned",
             f"rate         {self.learning_rate:g} after {self.warmup_steps} steps of warmup, then {then}",
-            f"evaluations  {len(self.evaluate_after)}",
+            f"evaluations  {self.num_evaluations}{', the first before training' if self.num_evaluations else ''}",
         ]
         return "\n".join([*lines, *(f"note         {note}" for note in self.notes)])
 
@@ -84,9 +89,11 @@ def plan_training(
 def evaluations(
     steps: int, per_epoch: int, num_tokens: int, num_validation: int, hyper: TrainingHyper
 ) -> frozenset[int]:
-    """Numbers of steps taken after which there is one: evenly over each epoch, its end included."""
+    """Numbers of steps taken after which there is one: each so many, or evenly over each epoch; its end included."""
     if not num_validation:
         return frozenset()
+    if hyper.evaluate_every_steps is not None:
+        return steps_to_evaluate(steps, every=hyper.evaluate_every_steps)
     wanted = hyper.evaluations_per_epoch
     if wanted is None:
         # An evaluation costs a third of training on the same tokens; together they shall not cost more than training.
@@ -94,3 +101,8 @@ def evaluations(
     wanted = min(wanted, per_epoch)
     within = {-(-per_epoch * part // wanted) for part in range(1, wanted + 1)}
     return frozenset(start + end for start in range(0, steps, per_epoch) for end in within)
+
+
+def steps_to_evaluate(steps: int, *, every: int) -> frozenset[int]:
+    """Numbers of steps taken: each multiple of `every`, and the end of the run."""
+    return frozenset({*range(every, steps, every), steps})

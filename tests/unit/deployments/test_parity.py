@@ -61,7 +61,7 @@ class Engine:
 
 
 def compared(engine: Engine, folder: Path, expected: Expected = EXPECTED) -> parity.Parity:
-    parity_file.write(folder, expected)
+    (folder / parity_file.FILE).write_text(parity_file.text(expected))
     return asyncio.run(parity.compare(engine, "m", folder))  # type: ignore[arg-type]
 
 
@@ -159,5 +159,5 @@ def test_a_file_of_another_form_is_refused_with_a_sentence(text: str, tmp_path: 
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    parity_file.write(tmp_path, EXPECTED)
+    (tmp_path / parity_file.FILE).write_text(parity_file.text(EXPECTED))
     assert parity_file.read(tmp_path) == EXPECTED
