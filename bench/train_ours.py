@@ -22,6 +22,7 @@ from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER
 from outcrop.training.plan import plan_training
 from outcrop.training.ranks import ALONE
+from outcrop.training.settled import settled
 from outcrop.training.stepping import take_step
 from outcrop.training.task import TrainingHyper, TrainingTask, tokens_at_once
 
@@ -31,7 +32,7 @@ def main() -> None:
     spec: dict[str, Any] = json.loads(sys.argv[1])
     task = task_of(spec)
     examples = [example_of(record) for record in read_records(Path(spec["records"]))]
-    with loop._settled(task.hyper, ALONE):
+    with settled(task.hyper, ALONE):
         trained, _ = loop.load_trained(task, ALONE)
         if spec.get("adapter"):
             assert not isinstance(trained.method, Full), "only an adapter can be written at the start"

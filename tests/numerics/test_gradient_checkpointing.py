@@ -11,6 +11,7 @@ from torch import Tensor
 from outcrop.network.method import OFT, Full, LoRA, Method
 from outcrop.training import loop
 from outcrop.training.ranks import ALONE
+from outcrop.training.settled import settled
 from outcrop.training.stepping import compute_gradient
 from outcrop.training.task import TrainingHyper
 from outcrop.training.tracing import Way, cost_of_row
@@ -34,7 +35,7 @@ GRID = [*(("llama", name) for name in METHODS), *((name, "lora") for name in OTH
 
 def gradient_of(base: Path, where: Path, hyper: TrainingHyper) -> tuple[float, Tensor]:
     """Of a step whose adapter is some way from its beginning."""
-    with loop._settled(hyper, ALONE):
+    with settled(hyper, ALONE):
         trained, _ = loop.load_trained(task(base, where, hyper=hyper), ALONE)
         learned = trained.weights.vector.detach().clone()  # type: ignore[union-attr]
         learned += torch.randn(learned.shape, generator=torch.Generator().manual_seed(0)) * 0.05

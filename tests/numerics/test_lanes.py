@@ -15,6 +15,7 @@ from outcrop.training.evaluation import score
 from outcrop.training.examples import Example
 from outcrop.training.lanes import Lane, _Room
 from outcrop.training.ranks import ALONE
+from outcrop.training.settled import settled
 from outcrop.training.stepping import Trained, compute_gradient
 from outcrop.training.task import TrainingHyper
 from outcrop.training.turns import Planned, Turn
@@ -46,7 +47,7 @@ def on(threads: int, base: Path, where: Path, *, dropout: float = 0.0) -> Traine
     """An adapter whose every weight is random, on so many threads."""
     method = LoRA(rank=4, alpha=8, dropout=dropout)
     hyper = TrainingHyper(epochs=1, batch_size=8, learning_rate=1e-2, method=method, threads=threads)
-    with loop._settled(hyper, ALONE):
+    with settled(hyper, ALONE):
         trained, _ = loop.load_trained(task(base, where, hyper=hyper), ALONE)
     random_V = torch.randn(trained.weights.num_weights, generator=torch.Generator().manual_seed(0)) * 0.1
     trained.weights.put(random_V)

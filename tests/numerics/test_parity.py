@@ -19,7 +19,8 @@ from outcrop.inference.engine import Engine
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.traced import TracedDecoding
 from outcrop.inference.unix_http import UnixServer
-from outcrop.network import adapter_files, parity_file
+from outcrop.network import adapter_files, load, parity_file
+from outcrop.network.attention import attend_causal
 from outcrop.network.parity_file import Expected
 from outcrop.training import expectation
 from outcrop.training.examples import Example
@@ -103,7 +104,7 @@ def forgets_the_window(patch: pytest.MonkeyPatch) -> None:
 
 
 def decodes_at_another_position(patch: pytest.MonkeyPatch) -> None:
-    own = forward.logits
+    own = load.logits
     patch.setattr(forward, "record", lambda *_: None)
 
     def off_by_one(network: Any, ids: Any, positions: Any, layout: Any, *, at_N: Any) -> Any:
@@ -142,7 +143,7 @@ def leaves_the_adapter_out_while_decoding(patch: pytest.MonkeyPatch) -> None:
 
 
 def forgets_the_earlier_parts_of_a_prompt(patch: pytest.MonkeyPatch) -> None:
-    own = step_layout.attend_causal
+    own = attend_causal
 
     def forgets(q: Any, k: Any, v: Any, scoring: Any) -> Any:
         return own(q, k[:, -q.shape[1] :], v[:, -q.shape[1] :], scoring)

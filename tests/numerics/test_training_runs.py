@@ -21,8 +21,9 @@ from outcrop.network import adapter_files, adapters, load
 from outcrop.network.method import LoRA
 from outcrop.tokens.prompt_format import encode_pair
 from outcrop.tokens.tokenizer import Tokenizer
-from outcrop.training import checkpoint, data, finetune, loop, model_checkpoints, output, pretrain
+from outcrop.training import checkpoint, data, expectation, finetune, loop, model_checkpoints, pretrain
 from outcrop.training.divergence import DivergedError
+from outcrop.training.evaluation import score
 from outcrop.training.loss import ADAPTER, log_probabilities
 from outcrop.training.metrics import EvaluationMetrics, Hooks, ModelCheckpoint, Progress, Score, Start, StepMetrics
 from outcrop.training.task import TrainingHyper, TrainingTask
@@ -253,7 +254,7 @@ def test_the_same_weights_are_scored_once(base: Path, tmp_path: Path, monkeypatc
     run = task(base, tmp_path, hyper=replace(HYPER, evaluations_per_epoch=1), held_out=HELD_OUT)
     other = training_runs.write_jsonl(tmp_path / "other.jsonl", HELD_OUT[:1])
     run = replace(run, validators=(*run.validators, other))
-    scored, sampled, real, sample = [], [], loop.score, output._sample
+    scored, sampled, real, sample = [], [], score, expectation._sample
 
     def count(trained: Any, examples: Any, **more: Any) -> Score:
         scored.append(len(examples))
@@ -264,7 +265,7 @@ def test_the_same_weights_are_scored_once(base: Path, tmp_path: Path, monkeypatc
         return sample(network, routing, example)
 
     monkeypatch.setattr(loop, "score", count)
-    monkeypatch.setattr(output, "_sample", count_samples)
+    monkeypatch.setattr(expectation, "_sample", count_samples)
     result = finetune.train(run, Hooks())
     # Then the first is scored before and after each epoch, the other before and after, and that is all
     assert scored == [4, 1, 4, 4, 4, 1]
@@ -275,7 +276,7 @@ def test_the_same_weights_are_scored_once(base: Path, tmp_path: Path, monkeypatc
     network = load.load_base(base)
     routing = adapters.hold_adapters(network)
     adapter_files.load(network, ADAPTER, run.output_dir)
-    told = json.loads((run.output_dir / "parity.json").read_text())
+    told = json.loads((run.output_dir / "parity.json").read_text())["samples"]
     for each in told:
         assert log_probabilities(network, routing, each["ids"]) == pytest.approx(each["logprobs"], abs=1e-5)
 

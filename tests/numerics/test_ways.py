@@ -25,6 +25,7 @@ from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER
 from outcrop.training.metrics import Hooks
 from outcrop.training.ranks import ALONE
+from outcrop.training.settled import settled
 from outcrop.training.stepping import Trained, compute_gradient
 from outcrop.training.task import TrainingHyper
 from outcrop.training.turns import plan
@@ -54,7 +55,7 @@ def trained(base: Path, folder: Path, *, threads: int = 1, method: Method = LORA
     """An adapter whose every weight is random."""
     hyper = TrainingHyper(epochs=1, batch_size=8, learning_rate=1e-2, method=method, threads=threads)
     asked = replace(task(base, folder, hyper=hyper), way=ONE, context_length=256)
-    with loop._settled(hyper, ALONE):
+    with settled(hyper, ALONE):
         made, _ = loop.load_trained(asked, ALONE)
     made.weights.put(torch.randn(made.weights.num_weights, generator=torch.Generator().manual_seed(0)) * 0.05)
     return made

@@ -79,8 +79,10 @@ def test_a_whole_checkpoint_becomes_a_model(house: JobHouse, files: dict[str, by
     [
         ({"base_id": None}, "base_id: expected a text, found null"),
         ({"prompt_format": ["text"]}, "prompt_format: expected a text, found a list"),
-        ({"prompt_format": "alpaca"}, 'prompt_format: expected one of text, chat, found "alpaca"'),
-        ({"prompt_format": "chat"}, "checkpoint.json: prompt_format: is chat, and the tokenizer has no chat template"),
+        ({"prompt_format": "alpaca"}, "prompt_format: 'alpaca' is none. Choose text, chat, or a text of your own with {prompt}"),
+        ({"prompt_day": 3}, "prompt_day: expected a text, found the number 3"),
+        ({"prompt_day": "yesterday"}, "prompt_day: is no date and time in ISO form"),
+        ({"prompt_day": "2026-11-21T04:00:26"}, "prompt_day: has no time zone"),
         ({"files": []}, "files: expected an object, found a list"),
         ({"files": {"a" * 300: "0" * 64}}, "is longer than 512 bytes, or a part of it longer than 200"),
         ({"files": {"a\x00": "0" * 64}}, "holds control characters or backslashes"),
@@ -191,7 +193,6 @@ def test_of_two_imports_of_one_name_one_is_made(house: JobHouse, files: dict[str
 def test_an_import_for_which_there_is_no_room_leaves_nothing(
     house: JobHouse, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from outcrop.customization import imported
     from outcrop.errors import MachineTrouble
 
     for name, data in files.items():
@@ -202,7 +203,7 @@ def test_an_import_for_which_there_is_no_room_leaves_nothing(
         with Path("/dev/full").open("wb", buffering=0) as file:
             file.write(b"x")
 
-    monkeypatch.setattr(imported.shutil, "copyfile", full)
+    monkeypatch.setattr("shutil.copyfile", full)
     with pytest.raises(MachineTrouble, match=r"cannot be copied here \(No space left on device\)\. Nothing was made"):
         house.create_custom_model("no-room", f"s3://{BUCKET}/full")
     assert sorted(house.settings.models.iterdir()) == before

@@ -71,7 +71,7 @@ def test_a_child_starts_with_what_it_is_given_beside_our_environment(
     monkeypatch.setenv("OURS", "kept")
     log = tmp_path / "log"
     printing = ["-n1", "-r1", "-s", "import os; print(os.environ['OURS'], os.environ['GIVEN'])", "pass"]
-    child = Child("child", "timeit", printing, log=log, environment={"GIVEN": "too"}, is_ready=lambda: True)
+    child = Child("child", "timeit", printing, log=log, environment={"GIVEN": "too"}, is_ready=lambda _: True)
     child.keep_alive()
     while child.alive:
         time.sleep(0.01)

@@ -135,7 +135,7 @@ class Door:
         try:
             return await anyio.to_thread.run_sync(health.answer, self._platform, visit.request)
         except Exception as error:
-            return _failed(visit, error)
+            return _failed(visit, error, self._platform.settings)
 
     async def _answer(self, visit: _Visit) -> HttpResponse:
         routed = await _route(visit)

@@ -19,6 +19,7 @@ from outcrop.buckets.records import BucketRecord, ObjectRecord
 from outcrop.buckets.tagging import NEW_BUCKET_TAGS, parse_tags
 from outcrop.errors import ServiceRefusal
 from outcrop.protocol import service_model
+from outcrop.protocol.shapes import StructureShape
 from outcrop.settings import DEFAULT_REGION
 
 _OLD_NAMES = {"EU": "eu-west-1"}
@@ -63,7 +64,10 @@ def _region_of(constraint: str, asked_in: str) -> str:
 
 @cache
 def _regions() -> frozenset[str]:
-    configuration = service_model.operation("s3", "CreateBucket").input_shape.members["CreateBucketConfiguration"]
+    shape = service_model.operation("s3", "CreateBucket").input_shape
+    assert shape is not None, "CreateBucket has members"
+    configuration = shape.members["CreateBucketConfiguration"]
+    assert isinstance(configuration, StructureShape), "the configuration is a structure"
     return frozenset(configuration.members["LocationConstraint"].enum)
 
 

@@ -5,6 +5,7 @@ A model that was let in can be served, as far as its files can tell. What is wro
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from outcrop.errors import Invalid, ModelFailed
 from outcrop.json_files import FileProblem, Members, Named, Text, content, optional, parse, read
 from outcrop.network import headers, parity_file
 from outcrop.network.method import CONFIG_FILE, OWN_BASE, WEIGHTS_FILE, LoRA, read_adapter
-from outcrop.tokens.prompt_format import PromptFormat, format_of_base
+from outcrop.tokens.prompt_format import PromptFormat, chat_problem, format_problem
 from outcrop.tokens.tokenizer import Tokenizer
 
 MANIFEST = "checkpoint.json"
 MOST_FILES = 1_000
 _MOST_NAME, _MOST_PART = 512, 200
 _MOST_MANIFEST_BYTES, _MOST_JSON_BYTES = 4_000_000, 256_000_000
+_LONGEST_FORMAT = 100_000
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME_PART = re.compile(r"[^\x00-\x1f\x7f/\\]+")
 
@@ -114,8 +116,9 @@ def _check_prompts(folder: Path, base: BaseModel, prompt_format: str) -> None:
     own = (folder / "config.json").is_file()
     assert base.folder is not None
     tokenizer = _open_tokenizer(folder) if own else Tokenizer.open(base.folder)
-    if prompt_format == PromptFormat.CHAT and format_of_base(tokenizer) != PromptFormat.CHAT:
-        raise FileProblem(f"{MANIFEST}: prompt_format: is chat, and the tokenizer has no chat template")
+    problem = chat_problem(tokenizer) if prompt_format == PromptFormat.CHAT.value else None
+    if problem is not None:
+        raise FileProblem(f"{MANIFEST}: prompt_format: is chat, but {problem.message.rstrip('.')}")
 
 
 def _open_tokenizer(folder: Path) -> Tokenizer:
@@ -140,6 +143,14 @@ def _name_problem(name: str) -> str | None:
     return None
 
 
+def _moment_problem(text: str) -> str | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return "is no date and time in ISO form"
+    return None if moment.tzinfo is not None else "has no time zone"
+
+
 def _digest_problem(text: str) -> str | None:
     return None if _DIGEST.fullmatch(text) else "is no SHA-256 in 64 hexadecimal digits"
 
@@ -147,8 +158,12 @@ def _digest_problem(text: str) -> str | None:
 _MANIFEST = Members(
     required={
         "base_id": Text(least=1, most=256),
-        "prompt_format": Text(one_of=tuple(PromptFormat)),
+        "prompt_format": Text(most=_LONGEST_FORMAT, rule=format_problem),
         "files": Named(name=Text(least=1, rule=_name_problem), of=Text(rule=_digest_problem), least=1, most=MOST_FILES),
     },
-    optional={"parent": optional(Text(most=2048)), "job": optional(Text(most=2048))},
+    optional={
+        "prompt_day": optional(Text(most=64, rule=_moment_problem)),
+        "parent": optional(Text(most=2048)),
+        "job": optional(Text(most=2048)),
+    },
 )

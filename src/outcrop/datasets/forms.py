@@ -98,15 +98,18 @@ def _zipped(path: Path) -> Form:
     return Form("a zip archive", f"Unpack it: unzip {_quoted(path)}")
 
 
+_ENCODINGS: dict[tuple[bool, ...], str] = {
+    (True, True, True, False): "UTF-32BE",
+    (False, True, True, True): "UTF-32LE",
+    (True, False, True, False): "UTF-16BE",
+    (False, True, False, True): "UTF-16LE",
+}
+
+
 def _other_encoding(path: Path, head: bytes) -> Form | None:
     # What begins any text of ours is ASCII, so that the places of NUL bytes tell the encoding (RFC 4627, section 3).
     zeros = tuple(byte == 0 for byte in head[:4])
-    named = {
-        (True, True, True, False): "UTF-32BE",
-        (False, True, True, True): "UTF-32LE",
-        (True, False, True, False): "UTF-16BE",
-        (False, True, False, True): "UTF-16LE",
-    }.get(zeros)
+    named = _ENCODINGS.get(zeros)
     if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         named = "UTF-32"
     elif head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

@@ -47,7 +47,7 @@ class ProblemKind(NamedTuple):
     """Problems that say the same of several lines."""
 
     first: Problem
-    count: int
+    num: int
 
 
 class Overlap(NamedTuple):
@@ -103,7 +103,7 @@ class Report:
     @property
     def num_problems(self) -> int:
         """All of them, those that are only counted too."""
-        return sum(kind.count for file in self.files for kind in file.kinds)
+        return sum(kind.num for file in self.files for kind in file.kinds)
 
     def to_json(self) -> dict[str, Any]:
         """Numbers and sentences; the problems are told as they are printed, with their line and field."""
@@ -111,7 +111,7 @@ class Report:
         for file in self.files:
             told = asdict(file)
             told["problems"] = [asdict(problem) | {"sentence": str(problem)} for problem in file.problems]
-            told["kinds"] = [{"first": str(kind.first), "count": kind.count} for kind in file.kinds]
+            told["kinds"] = [{"first": str(kind.first), "count": kind.num} for kind in file.kinds]
             told["longest"] = None if file.longest is None else file.longest._asdict()
             told["split"] = [split._asdict() for split in file.split]
             told["by_answer"] = [split._asdict() for split in file.by_answer]
@@ -232,8 +232,8 @@ class _Reading:
             if kind not in self.kinds and len(self.kinds) >= _MOST_KINDS:
                 kind = next(reversed(self.kinds))
             before = self.kinds.get(kind)
-            self.kinds[kind] = ProblemKind(problem, 1) if before is None else before._replace(count=before.count + 1)
-            if self.kinds[kind].count <= _MOST_OF_A_KIND and len(self.problems) < _MOST_PROBLEMS:
+            self.kinds[kind] = ProblemKind(problem, 1) if before is None else before._replace(num=before.num + 1)
+            if self.kinds[kind].num <= _MOST_OF_A_KIND and len(self.problems) < _MOST_PROBLEMS:
                 self.problems.append(problem)
 
     def report(self) -> FileReport:

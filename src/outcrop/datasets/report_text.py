@@ -89,9 +89,9 @@ def _by_kind(file: FileReport) -> Iterator[str]:
         named = kind_of(kind.first)
         alike = [problem for problem in file.problems if kind_of(problem) == named][:_SHOWN_OF_A_KIND]
         yield from map(str, alike or [kind.first])
-        more = kind.count - max(1, len(alike))
+        more = kind.num - max(1, len(alike))
         if more > 0:
             yield f"  … and {more:,} more like this."
     others = file.kinds[_SHOWN:]
     if others:
-        yield f"{file.name}: … and {sum(kind.count for kind in others):,} problems of {len(others):,} other kinds."
+        yield f"{file.name}: … and {sum(kind.num for kind in others):,} problems of {len(others):,} other kinds."

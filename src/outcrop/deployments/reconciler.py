@@ -6,6 +6,7 @@ by a task of its own: one whose engine is slow, or whose record or files are dam
 
 import asyncio
 import logging
+from functools import partial
 
 from anyio import to_thread
 
@@ -46,8 +47,11 @@ class Reconciler:
         for row in await to_thread.run_sync(self._deployments.pending):
             if row.arn not in self._settling and len(self._settling) < _MOST_AT_ONCE:
                 task = self._settling[row.arn] = asyncio.create_task(self._settle(row))
-                task.add_done_callback(lambda _, arn=row.arn: self._settling.pop(arn))
+                task.add_done_callback(partial(self._settled, row.arn))
         await to_thread.run_sync(self._retire)
+
+    def _settled(self, arn: str, _task: "asyncio.Task[None]") -> None:
+        del self._settling[arn]
 
     async def aclose(self) -> None:
         tasks = list(self._settling.values())

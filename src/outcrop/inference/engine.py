@@ -64,9 +64,8 @@ class Engine:
         lay_out_for_decoding(self._network)
         self._routing = adapters.hold_adapters(self._network)
         self._vocab_size = int(self._network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
-        made: tuple[Forward | AloneForward, KVCache]
-        made = self._together(cache_bytes) if way is Way.PACKED else self._apart(cache_bytes)
-        self._forward, self._cache = made
+        self._forward: Forward | AloneForward
+        self._forward, self._cache = self._together(cache_bytes) if way is Way.PACKED else self._apart(cache_bytes)
         self._scheduler = Scheduler(self._cache, limits or Limits(), angles_of(self._network))
         self._versions: dict[str, str] = {}  # adapter name -> the key under which its layers hold it now
         self._held: set[str] = set()

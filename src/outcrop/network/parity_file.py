@@ -74,8 +74,8 @@ def text(expected: Expected) -> str:
 
 def read(folder: Path) -> Expected:
     """Of a custom model. Raises FileProblem for a file of another form."""
-    found = json_files.read(folder / FILE, _SHAPE)
-    whole = {"samples": found} if isinstance(found, list) else found
+    found: Any = json_files.read(folder / FILE, _SHAPE)
+    whole: dict[str, Any] = {"samples": found} if isinstance(found, list) else found
     for place, sample in enumerate(whole["samples"]):
         _check_number(f"[{place}].logprobs", sample["logprobs"], len(sample["ids"]) - 1, "ids but the first")
     for place, generation in enumerate(whole.get("generations", [])):

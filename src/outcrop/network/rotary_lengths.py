@@ -152,7 +152,7 @@ def _alone(rotary: Any, x: Tensor, positions_BT: Tensor, length: int | None, lay
 
 def _twin(rotary: Any) -> Any:
     """A copy that may change itself, as these modules do: another thread, or the next row, shall not see it."""
-    own = rotary.own if isinstance(rotary, _Swapped) else type(rotary)
+    own: Any = rotary.own if isinstance(rotary, _Swapped) else type(rotary)
     twin = own.__new__(own)
     twin.__dict__ = rotary.__dict__ | {"_buffers": {name: b.clone() for name, b in rotary.named_buffers(recurse=False)}}
     return twin

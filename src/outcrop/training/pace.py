@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from outcrop.training import machine
+from outcrop.training import expectation, machine
 from outcrop.training.data import Data
 from outcrop.training.metrics import Progress, StepMetrics
 from outcrop.training.model_checkpoints import Places
-from outcrop.training.output import PARITY_RECORDS, PARITY_TOKENS
 from outcrop.training.plan import TrainingPlan
 
 _SCORING = 1 / 3
@@ -30,7 +29,7 @@ class Ahead(NamedTuple):
     save_after: frozenset[int]
     saves_at_end: int
     sampled_tokens: int
-    "Those whose log probabilities go into a save."
+    "Those of every forward pass by which a save foretells what an engine will answer."
 
 
 def ahead_of(data: Data, plan: TrainingPlan, places: Places) -> Ahead:
@@ -42,7 +41,7 @@ def ahead_of(data: Data, plan: TrainingPlan, places: Places) -> Ahead:
         other_tokens=sum(len(example) for other in data.validators[1:] for example in other.examples),
         save_after=places.after,
         saves_at_end=1 + places.one_for_the_best,
-        sampled_tokens=sum(min(len(each), PARITY_TOKENS) for each in data.held_out[:PARITY_RECORDS]),
+        sampled_tokens=sum(expectation.forwards([len(each) for each in data.held_out])),
     )
 
 

@@ -1,6 +1,7 @@
 """Actions that know no resource: which pattern of a policy speaks about them."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,7 @@ COVERS = [
     ("cloudwatch", "GetMetricData", "*", {}),
     ("kms", "ListKeys", "*", {}),
 ]
-SPARES = [
+SPARES: list[tuple[str, str, str, dict[str, Any]]] = [
     ("s3", "ListBuckets", "arn:aws:s3:::books", {}),
     ("s3", "ListBuckets", "arn:aws:s3:::b*", {}),
     ("s3", "ListBuckets", "arn:aws:s3:::*/*", {}),

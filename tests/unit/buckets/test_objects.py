@@ -169,7 +169,9 @@ def test_an_object_whose_file_was_damaged_is_neither_read_nor_copied_nor_told_of
         lambda: buckets.check(record),
         lambda: buckets.body(record, Stretch(0, 1)),
         lambda: buckets.copy(Place("books", "a"), Place("books", "b")),
-        lambda: buckets.copy(Place("books", "a"), Place("books", "a"), details=Details(content_type="text/plain")),
+        lambda: buckets.copy(
+            Place("books", "a"), Place("books", "a"), details=lambda _: Details(content_type="text/plain")
+        ),
     ):
         with refused("InternalError", 500) as refusal:
             ask()
