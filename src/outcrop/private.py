@@ -150,7 +150,9 @@ def _elsewhere() -> Iterator[Path]:
     if given and Path(given).is_dir():
         with suppress(OSError):
             yield private_folder(Path(given)) / f"outcrop-{secrets.token_hex(6)}"
-    yield Path(tempfile.mkdtemp(prefix="outcrop-"))
+    made = Path(tempfile.mkdtemp(prefix="outcrop-"))
+    yield made
+    made.rmdir()  # asked for more: it takes no sockets either
 
 
 def _takes_sockets(folder: Path) -> bool:
