@@ -8,17 +8,23 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.cells import cell_len
-from rich.console import Console
-from rich.text import Text
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.settings import Settings
 
 _GAP = "  "
+_BOLD = "\x1b[1m{}\x1b[0m"
+
+
+class Line(NamedTuple):
+    """One line of a table; bold where it names what follows."""
+
+    plain: str
+    is_bold: bool = False
 
 
 def print_models(settings: Settings, *, everything: bool, as_json: bool) -> int:
@@ -84,19 +90,19 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, as_json
     if as_json:
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2, ensure_ascii=False))
         return 0
-    console = Console(soft_wrap=True, highlight=False)
-    for line in layout(columns, rows, width=_width()) if rows else [Text("Nothing yet.")]:
-        console.print(line)
+    emphasis = _BOLD if _has_styles() else "{}"
+    for line in layout(columns, rows, width=_width()) if rows else [Line("Nothing yet.")]:
+        print(emphasis.format(line.plain) if line.is_bold else line.plain)
     return 0
 
 
-def layout(columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None) -> Iterator[Text]:
+def layout(columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None) -> Iterator[Line]:
     """The lines; `width` is the terminal's, None where the output goes elsewhere."""
     shown = [[_visible(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, cells)) for cells in zip(columns, *shown, strict=True)]
     if width is None or sum(widths) + len(_GAP) * (len(widths) - 1) <= width:
-        yield Text(_line(columns, widths), style="bold")
-        yield from (Text(_line(row, widths)) for row in shown)
+        yield Line(_line(columns, widths), is_bold=True)
+        yield from (Line(_line(row, widths)) for row in shown)
     else:
         yield from _blocks(columns, shown, width)
 
@@ -106,25 +112,30 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return _GAP.join(padded).rstrip()
 
 
-def _blocks(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[Text]:
+def _blocks(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[Line]:
     label = max(map(cell_len, columns))
     for number, row in enumerate(rows):
         if number:
-            yield Text("")
-        yield Text(row[0], style="bold")
+            yield Line("")
+        yield Line(row[0], is_bold=True)
         for column, cell in zip(columns[1:], row[1:], strict=True):
             line = _line([column, cell], [label, cell_len(cell)])
             if cell and len(_GAP) + cell_len(line) > width:
                 # A value as long as the terminal is wide stands alone, so that marking its lines marks nothing else.
-                yield Text(f"{_GAP}{column}")
-                yield Text(cell)
+                yield Line(f"{_GAP}{column}")
+                yield Line(cell)
             elif cell:
-                yield Text(_GAP + line)
+                yield Line(_GAP + line)
 
 
 def _visible(cell: str) -> str:
     """On one line, and no command to the terminal."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cell)
+
+
+def _has_styles() -> bool:
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return is_terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
 def _width() -> int | None:
