@@ -3,9 +3,9 @@
     python -m bench.rates DATA_FOLDER     # the folder with waka-hachidaishu, mts-dialog and jsquad
 
 First the notebooks, by the words of their requests, but for two epochs at most. Then multiples of what suits the
-starter model in batches of one record, and a long run of the quickstart's records: whence the bounds of
-`customization/rates.py`. Measured is the validation loss of the weights a job keeps. Outcomes stand in
-build/rates/journal.jsonl; bench/results/rates.json has the notebooks, docs/defaults.md all of it.
+starter model in batches of one record: whence the bounds of `customization/rates.py`. Measured is the validation loss
+of the weights a job keeps. Outcomes stand in build/rates/journal.jsonl; bench/results/rates.json has the notebooks,
+docs/defaults.md all of it.
 """
 
 import sys
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from bench.defaults import table
 from bench.measuring import ROOT, lower_is_better, report
-from bench.tasks import Choice, prepare, shipped
+from bench.tasks import Choice, prepare
 from bench.trials import Journal, Outcome, Stage, Trial, outcome_of, understood
 
 WORK = ROOT / "build" / "rates"
@@ -60,9 +60,7 @@ NOTEBOOKS = (
 )
 SUITS = 0.00075
 """What suits LoRA on the starter model in batches of one record: 0.003 / sqrt(16)."""
-TIMES = ("0.1", "0.5", "1", "2", "5", "20")
-LONG = "renga"
-LONG_TIMES = ("1", "2", "5")
+TIMES = ("0.1", "1", "2", "4", "20")
 
 Measure = Callable[[Trial], Outcome]
 
@@ -83,13 +81,12 @@ def main() -> None:
     ]
     notes = [f"{book.name}: a rate of {understood(_stage(book)).learning_rate:g}" for book in NOTEBOOKS]
     report("rates", rows, notes)
-    print(f"\nbatches of one record\n\n{table(_multiples(measure, TIMES, tuple(CHOICES), EPOCHS))}")
-    print(f"\na long run\n\n{table(_multiples(measure, LONG_TIMES, (LONG,), 1))}")
+    print(f"\nbatches of one record\n\n{table(_multiples(measure))}")
 
 
 def measured(data: Path) -> Measure:
     """Trials on the records of `data`; what stands in the journal is not made again."""
-    records = prepare(data, WORK / "data", CHOICES) | {LONG: shipped(WORK / "data" / LONG)}
+    records = prepare(data, WORK / "data", CHOICES)
     journal = Journal(WORK / "journal.jsonl")
     return lambda trial: outcome_of(trial, records[trial.task], journal, WORK / "runs", with_test=False)
 
@@ -99,21 +96,19 @@ def _stage(book: Notebook) -> Stage:
     return Stage(customization="FINE_TUNING", hyper=values, family=book.family)
 
 
-def _multiples(
-    measure: Measure, times: tuple[str, ...], tasks: tuple[str, ...], epochs: int
-) -> dict[str, dict[str, float]]:
+def _multiples(measure: Measure) -> dict[str, dict[str, float]]:
     """Validation loss by multiple and task."""
 
     def stage(multiple: str) -> Stage:
         rate = f"{float(multiple) * SUITS:.8f}"
-        values = {**COMMON, "epochCount": str(epochs), "batchSize": "1", "outcrop.learningRate": rate}
+        values = {**COMMON, "epochCount": str(EPOCHS), "batchSize": "1", "outcrop.learningRate": rate}
         return Stage(customization="FINE_TUNING", hyper=values)
 
     return {
         f"{multiple} x": {
-            task: measure(_trial(task, f"x {multiple}", stage(multiple))).validation_loss for task in tasks
+            task: measure(_trial(task, f"x {multiple}", stage(multiple))).validation_loss for task in CHOICES
         }
-        for multiple in times
+        for multiple in TIMES
     }
 
 

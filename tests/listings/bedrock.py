@@ -178,7 +178,11 @@ LISTINGS = [
             "byProvider": ("outcrop", lambda row: row["providerName"] == "Outcrop"),
             "byCustomizationType": (
                 "CONTINUED_PRE_TRAINING",
-                lambda row: "CONTINUED_PRE_TRAINING" in row["customizationsSupported"],
+                # once each: by the id that is customized
+                lambda row: (
+                    "CONTINUED_PRE_TRAINING" in row["customizationsSupported"]
+                    and "PROVISIONED" in row["inferenceTypesSupported"]
+                ),
             ),
             "byOutputModality": ("IMAGE", lambda row: "IMAGE" in row["outputModalities"]),
             "byInferenceType": ("PROVISIONED", lambda row: "PROVISIONED" in row["inferenceTypesSupported"]),

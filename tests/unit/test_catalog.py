@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from outcrop.catalog.catalog import HOME_FILE, Catalog
+from outcrop.customization.hyperparameters import read_family
 from outcrop.errors import Invalid, MachineTrouble
+from outcrop.invocation.dialects import DIALECTS
 
 FULL_ID = re.compile(r"[a-z0-9-]{1,63}[.][a-z0-9-]{1,63}([:][a-z0-9-]{1,63}){0,2}")
 
@@ -108,3 +110,69 @@ def test_a_broken_catalogue_names_its_file(tmp_path: Path) -> None:
     (tmp_path / HOME_FILE).write_text("[[model]]\nid = 3 = 4\n")
     with pytest.raises(MachineTrouble, match=rf"^{tmp_path}/{HOME_FILE}: not a model catalogue"):
         Catalog(tmp_path).entries()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "provider", "dialect", "hyperparameters"),
+    [
+        ("anthropic.claude-sonnet-4-20250514-v1:0", "anthropic.claude-sonnet-4-20250514-v1:0", "Anthropic", "claude", "claude"),
+        ("us.anthropic.claude-3-5-haiku-20241022-v1:0", "anthropic.claude-3-5-haiku-20241022-v1:0", "Anthropic", "claude", "claude"),
+        ("arn:aws:bedrock:us-east-1:123456789012:inference-profile/us-gov.anthropic.claude-3-7-sonnet-v1:0", "anthropic.claude-3-7-sonnet-v1:0", "Anthropic", "claude", "claude"),
+        ("arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-premier-v1:0:1000k", "amazon.nova-premier-v1:0", "Amazon", "nova", "nova"),
+        ("apac.amazon.nova-2-lite-v1:0", "amazon.nova-2-lite-v1:0", "Amazon", "nova", "nova"),
+        ("amazon.titan-tg1-large", "amazon.titan-tg1-large", "Amazon", "titan", "titan-text"),
+        ("amazon.titan-text-premier-v2:0", "amazon.titan-text-premier-v2:0", "Amazon", "titan", "titan-premier"),
+        ("cohere.command-r-plus-v1:0", "cohere.command-r-plus-v1:0", "Cohere", "any", "cohere"),
+        ("cohere.command-text-v15", "cohere.command-text-v15", "Cohere", "cohere", "cohere"),
+        ("global.meta.llama4-scout-17b-instruct-v1:0", "meta.llama4-scout-17b-instruct-v1:0", "Meta", "llama", "llama"),
+        ("mistral.mixtral-8x7b-instruct-v0:1", "mistral.mixtral-8x7b-instruct-v0:1", "Mistral AI", "mistral", "outcrop"),
+        ("jp.deepseek.r1-v1:0", "deepseek.r1-v1:0", "DeepSeek", "deepseek", "outcrop"),
+        ("ai21.jamba-1-5-mini-v1:0", "ai21.jamba-1-5-mini-v1:0", "AI21 Labs", "openai", "outcrop"),
+        ("openai.gpt-oss-20b-1:0", "openai.gpt-oss-20b-1:0", "OpenAI", "openai", "outcrop"),
+        ("qwen.qwen3-32b-v1:0", "qwen.qwen3-32b-v1:0", "Qwen", "any", "outcrop"),
+    ],
+)  # fmt: skip
+def test_an_id_that_nobody_listed_has_what_its_beginning_tells(
+    catalog: Catalog, tmp_path: Path, given: str, kept: str, provider: str, dialect: str, hyperparameters: str
+) -> None:
+    register(catalog, tmp_path / "small")
+    entry = catalog.alias(given, "local.small-v1")
+    found = (entry.id, entry.provider, entry.dialect, entry.hyperparameters, entry.engine)
+    assert found == (kept, provider, dialect, hyperparameters, "local.small-v1")
+    assert FULL_ID.fullmatch(entry.full_id)
+    plain = kept.split(":")[0]
+    assert all(
+        catalog.usable(form).id == kept
+        for form in (kept, entry.full_id, f"{plain}:0:48k")
+        if ":0" in kept or form == kept
+    )
+    assert len(entry.name) <= 20
+    read_family(entry.hyperparameters)
+    assert entry.dialect in {"any", *DIALECTS}
+
+
+@pytest.mark.parametrize(
+    ("model_id", "does"),
+    [
+        ("amazon.titan-embed-text-v2:0", "makes vectors of text"),
+        ("us.cohere.embed-v4:0", "makes vectors of text"),
+        ("amazon.nova-2-multimodal-embeddings-v1:0", "makes vectors of text"),
+        ("amazon.titan-image-generator-v2:0", "makes pictures"),
+        ("amazon.nova-canvas-v1:0", "makes pictures"),
+        ("amazon.nova-reel-v1:1", "makes films"),
+        ("amazon.nova-2-sonic-v1:0", "speaks"),
+        ("cohere.rerank-v3-5:0", "sorts texts"),
+        ("amazon.rerank-v1:0", "sorts texts"),
+        ("stability.sd3-5-large-v1:0", "makes pictures"),
+        ("eu.twelvelabs.pegasus-1-2-v1:0", "watches films"),
+    ],
+)
+def test_a_model_that_writes_no_text_is_no_alias(catalog: Catalog, tmp_path: Path, model_id: str, does: str) -> None:
+    register(catalog, tmp_path / "small")
+    with pytest.raises(Invalid, match=f": a model that {does}, and no text model can stand in for it"):
+        catalog.alias(model_id, "local.small-v1")
+
+
+def test_a_name_of_ones_own_may_say_anything(catalog: Catalog, tmp_path: Path) -> None:
+    register(catalog, tmp_path / "small")
+    assert catalog.alias("house.image-captions-v1", "local.small-v1").dialect == "any"

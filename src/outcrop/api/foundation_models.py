@@ -12,8 +12,12 @@ _ON_DEMAND, _PROVISIONED = "ON_DEMAND", "PROVISIONED"
 
 
 def list_foundation_models(platform: Platform, call: Call) -> Answered:
-    """Each model twice, as Bedrock lists them: the plain id on demand, the one with its context provisioned."""
-    summaries = [s for model in platform.catalog.ready() for s in _summaries(model, call.region)]
+    """Each model twice, as Bedrock lists them: the plain id on demand, the one with its context provisioned.
+
+    Asked for those of a customization type, only the latter, which is the form that is customized.
+    """
+    forms = (_PROVISIONED,) if "byCustomizationType" in call.params else (_ON_DEMAND, _PROVISIONED)
+    summaries = [_details(model, call.region, form) for model in platform.catalog.ready() for form in forms]
     return {"modelSummaries": [summary for summary in summaries if _is_wanted(summary, call.params)]}
 
 
@@ -26,10 +30,6 @@ def get_foundation_model(platform: Platform, call: Call) -> Answered:
         )
     provisioned = identifier.endswith(model.full_id)
     return {"modelDetails": _details(model, call.region, _PROVISIONED if provisioned else _ON_DEMAND)}
-
-
-def _summaries(model: BaseModel, region: str) -> list[dict[str, Any]]:
-    return [_details(model, region, _ON_DEMAND), _details(model, region, _PROVISIONED)]
 
 
 def _details(model: BaseModel, region: str, inference: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from outcrop import arn
+from outcrop.catalog import families
 from outcrop.catalog.base_model import BaseModel, Customization, Weights
 from outcrop.errors import Invalid, MachineTrouble, NotFound
 from outcrop.network import facts
@@ -64,7 +65,13 @@ class Catalog:
             return None
         wanted = parsed.tail if parsed else identifier
         self.entries()
-        return self._by_name.get(wanted)
+        return self._by_name.get(wanted) or self._stand_in(wanted)
+
+    def _stand_in(self, wanted: str) -> BaseModel | None:
+        """An alias answers to its id with any context length: those of the model it stands for are not known."""
+        plain, context = families.spelled(wanted)
+        found = self._by_name.get(plain) if context is not None and wanted.startswith(plain) else None
+        return found if found is not None and found.weights.alias is not None else None
 
     def usable(self, identifier: str) -> BaseModel:
         """The entry named, with weights. Raises Invalid in Bedrock's words, then ours."""
@@ -123,9 +130,14 @@ class Catalog:
         self._append({"model": entry.engine.partition("@")[0], **verdict.to_table()}, table="verdict")
 
     def alias(self, model_id: str, target: str) -> BaseModel:
-        """Let `model_id` be served by the weights of `target`; a known id keeps its dialect and hyperparameters."""
+        """Let `model_id` be served by the weights of `target`.
+
+        A known id keeps its dialect and hyperparameters; another of a provider's gets that provider's. An ARN, or the
+        id of an inference profile, stands for the model in it. Raises Invalid.
+        """
         served = self.usable(target)
-        known = self.find(model_id) or replace(served, id=model_id, weights=Weights())
+        wanted, context = families.spelled(model_id)
+        known = self.find(wanted) or replace(_unlisted(wanted, served), context=context or served.context)
         if known.id == served.engine:
             raise Invalid(f"{model_id}: it has weights of its own. An alias needs a name without weights.")
         self._append(
@@ -142,7 +154,7 @@ class Catalog:
                 "customizations": [c.value for c in known.customizations],
             }
         )
-        return self.usable(model_id)
+        return self.usable(wanted)
 
     def pulled_folder(self, entry: BaseModel) -> Path:
         """Where `outcrop pull` puts an entry's weights. Raises NotFound for an entry that is not on a hub."""
@@ -186,6 +198,21 @@ def _read_verdicts(path: Path) -> dict[str, Verdict]:
 def _verdict(item: Mapping[str, Any]) -> Verdict:
     way = Way(item["way"]) if item["way"] else None
     return Verdict(way=way, why=item.get("why", ""), config=item.get("config", ""))
+
+
+def _unlisted(model_id: str, served: BaseModel) -> BaseModel:
+    """An entry for an id that nobody has listed, in front of the weights of `served`."""
+    family, plain = families.family_of(model_id), replace(served, id=model_id, weights=Weights(), learning_rate=None)
+    if family is None:
+        return plain
+    return replace(
+        plain,
+        name=model_id.partition(".")[2][:20],
+        provider=family.provider,
+        dialect=family.dialect,
+        hyperparameters=family.hyperparameters,
+        customizations=family.customizations,
+    )
 
 
 def _entry(item: Any) -> BaseModel:
