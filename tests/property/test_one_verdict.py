@@ -230,3 +230,12 @@ def test_a_job_is_asked_about_the_base_of_its_parent_and_not_about_the_parents_n
     house.say(only=document("Allow", ["bedrock:CreateModelCustomizationJob"], house.things.model, *made))
     case = Case("bedrock", "CreateModelCustomizationJob", (), ())
     assert [each for each in house.things.models() if not house.may(case, {"baseModelIdentifier": each})] == []
+
+
+def test_the_account_of_a_resource_is_that_of_its_arn(house: House) -> None:
+    foreign = house.things.deployment.replace(house.things.account, "999999999999")
+    statement = {"Effect": "Allow", "Action": "bedrock:*", "Resource": "*"}
+    own = {**statement, "Condition": {"StringEquals": {"aws:ResourceAccount": "${aws:PrincipalAccount}"}}}
+    house.say(only=json.dumps({"Version": "2012-10-17", "Statement": [own]}))
+    assert [each for each in (*house.things.deployments(), BASE) if not invoked(house, each)] == []
+    assert not invoked(house, foreign)

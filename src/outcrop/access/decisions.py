@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from outcrop import arn as arns
 from outcrop.access.actions_s3 import EVERY_BUCKET, TAGGED_OBJECT_ACTIONS
 from outcrop.access.attachments import Attachments
 from outcrop.access.caller import Asker
@@ -95,7 +96,10 @@ class Decisions:
         if not _MOMENT.isdisjoint(keys):
             known |= normalized(self._moment())
         if need.resource not in ("*", EVERY_BUCKET):
-            known.setdefault("aws:resourceaccount", (self.account,))
+            own = arns.parse(need.resource)
+            # Buckets and foundation models have no account in their ARN; another's ARN has that of its owner.
+            owner = own.account if own is not None and arns.is_account(own.account) else self.account
+            known.setdefault("aws:resourceaccount", (owner,))
             if any("resourcetag/" in key for key in keys):
                 tags = self.tags_of(need.resource)
                 # A service may have the key under its own prefix too: iam:ResourceTag/…
