@@ -9,7 +9,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from outcrop.catalog.catalog import Catalog
+from outcrop.cli.app import run
 from outcrop.customization.hyperparameters import read_family
+from outcrop.settings import PARTS_FILE
 from tests.installed import TINY, pairs, with_tiny_models
 from tests.server_thread import Running, running_server
 
@@ -36,7 +38,7 @@ def huge_model(folder: Path) -> Path:
     return folder
 
 
-def create(house: Running, **changes: Any) -> Any:
+def create(house: Running, region: str = "us-east-1", **changes: Any) -> Any:
     asked = {
         "jobName": "mistake",
         "customModelName": "mistake",
@@ -45,7 +47,7 @@ def create(house: Running, **changes: Any) -> Any:
         "trainingDataConfig": {"s3Uri": "s3://data/train.jsonl"},
         "outputDataConfig": {"s3Uri": "s3://data/output"},
     }
-    return house.client("bedrock").create_model_customization_job(**(asked | changes))
+    return house.client("bedrock", region_name=region).create_model_customization_job(**(asked | changes))
 
 
 ROLE = "arn:aws:iam::123456789012:role/Nobody"
@@ -120,3 +122,33 @@ def test_an_unknown_deployment_is_told(house: Running) -> None:
     arn = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/abcdefghijkl"
     with pytest.raises(ClientError, match=rf"The custom model deployment {arn} was not found\."):
         house.client("bedrock-runtime").converse(modelId=arn, messages=[{"role": "user", "content": [{"text": "hi"}]}])
+
+
+def test_jobs_of_every_region_are_listed_and_one_region_is_asked_for(
+    house: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = house.platform.settings.home
+    (home / PARTS_FILE).write_text(json.dumps({"endpoint": house.endpoint}))
+    monkeypatch.setenv("OUTCROP_HOME", str(home))
+    for region in ("eu-west-1", "ap-northeast-1"):
+        create(house, region=region, jobName="somewhere", customModelName="somewhere")
+
+    def listed(*words: str) -> list[tuple[str, str]]:
+        assert run(["jobs", "--json", *words]) == 0
+        return [(job["job"], job["region"]) for job in json.loads(capsys.readouterr().out)]
+
+    # The newest first, whatever its region.
+    assert listed()[:2] == [("somewhere", "ap-northeast-1"), ("somewhere", "eu-west-1")]
+    assert listed("--region", "eu-west-1") == [("somewhere", "eu-west-1")]
+    assert listed("--region", "us-west-2") == []
+    assert run(["deployments", "--json"]) == 0
+
+    assert run(["checkpoints", "somewhere"]) == 2
+    told = capsys.readouterr().err
+    assert told == "outcrop: somewhere: there is such a job in ap-northeast-1, eu-west-1. Choose one with --region.\n"
+    assert run(["checkpoints", "somewhere", "--region", "eu-west-1"]) == 0
+    assert run(["checkpoints", "nobody"]) == 2
+    told = capsys.readouterr().err
+    assert told == "outcrop: nobody: there is no such job. `outcrop jobs` lists them.\n"
+    for region in ("eu-west-1", "ap-northeast-1"):
+        house.client("bedrock", region_name=region).stop_model_customization_job(jobIdentifier="somewhere")
