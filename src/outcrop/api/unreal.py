@@ -9,8 +9,8 @@ from typing import Any
 from outcrop.errors import Invalid
 
 _UNREAL = {
-    "kmskey": "{name}: encryption by a key of one's own is not built in Outcrop yet; models lie unencrypted in its home. "
-    "Leave it out, and encrypt the disk.",
+    "kmskey": "{name}: encryption by a key of one's own is not built in Outcrop yet; models lie unencrypted in its "
+    "home. Leave it out, and encrypt the disk.",
     "vpcconfig": "{name}: a network of one's own is not built in Outcrop yet; jobs run in the worker on this machine. "
     "Leave it out.",
 }
