@@ -28,8 +28,7 @@ def _lines(job: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "status", " ".join(filter(None, [job["status"], f"({verdict_of(job)})" if verdict_of(job) else ""]))
     yield "base model", job["baseModelArn"]
     yield "custom model", job.get("outputModelArn", job["outputModelName"])
-    for name, value in sorted(job["hyperParameters"].items()):
-        yield name, value
+    yield from sorted(job["hyperParameters"].items())
     if "trainingMetrics" in job:
         yield "training loss", f"{job['trainingMetrics']['trainingLoss']:.4f}"
     for metrics in job.get("validationMetrics", []):
