@@ -50,6 +50,7 @@ def create(house: Running, region: str = "us-east-1", **changes: Any) -> Any:
     return house.client("bedrock", region_name=region).create_model_customization_job(**(asked | changes))
 
 
+KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 ROLE = "arn:aws:iam::123456789012:role/Nobody"
 
 
@@ -67,6 +68,8 @@ ROLE = "arn:aws:iam::123456789012:role/Nobody"
         ({"trainingDataConfig": {"s3Uri": "s3://data/absent.jsonl"}}, "Could not validate GetObject permissions to access Amazon S3 bucket: data at key absent.jsonl (The specified key does not exist.)"),
         ({"trainingDataConfig": {"s3Uri": "s3://nowhere/train.jsonl"}}, "Could not validate GetObject permissions to access Amazon S3 bucket: nowhere at key train.jsonl (The specified bucket does not exist)"),
         ({"outputDataConfig": {"s3Uri": "s3://nowhere/output"}}, "Could not validate PutObject permissions to access S3 bucket: nowhere at key output/.write_access_check_file.tmp (The specified bucket does not exist)"),
+        ({"customModelKmsKeyId": KEY}, "customModelKmsKeyId: encryption by a key of one's own is not built in Outcrop yet; models lie unencrypted in its home. Leave it out, and encrypt the disk."),
+        ({"vpcConfig": {"subnetIds": ["subnet-1"], "securityGroupIds": ["sg-1"]}}, "vpcConfig: a network of one's own is not built in Outcrop yet; jobs run in the worker on this machine. Leave it out."),
         ({"trainingDataConfig": {"s3Uri": "s3://data"}}, "s3://data: names a bucket, not an object. Name one JSONL object, s3://bucket/key."),
     ],
 )  # fmt: skip
@@ -74,6 +77,15 @@ def test_a_job_that_cannot_work_is_refused_at_creation(house: Running, changes: 
     with pytest.raises(ClientError) as refused:
         create(house, **changes)
     assert refused.value.response["Error"] == {"Code": "ValidationException", "Message": message}
+
+
+def test_a_custom_model_under_a_key_of_ones_own_is_refused(house: Running) -> None:
+    with pytest.raises(
+        ClientError, match=r"modelKmsKeyArn: encryption by a key of one's own is not built in Outcrop yet"
+    ):
+        house.client("bedrock").create_custom_model(
+            modelName="kept", modelSourceConfig={"s3DataSource": {"s3Uri": "s3://data/kept"}}, modelKmsKeyArn=KEY
+        )
 
 
 def test_a_role_that_is_not_there_is_told(house: Running) -> None:

@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 
 from outcrop import logs
-from outcrop.api import exchange, failures, health, s3_bodies, s3_cors, s3_forms, verification
+from outcrop.api import exchange, failures, health, s3_bodies, s3_cors, s3_forms, unreal, verification
 from outcrop.api.call import Answer, Answered, Call, Derived, Handler, Streamed, is_quick
 from outcrop.api.operations import Operations
 from outcrop.api.patience import PAUSE_S, Patience
@@ -175,6 +175,8 @@ class Door:
             trailers=trailers,
         )
         await self._platform.ask(self._platform.authorize, call)
+        if routed.service == "bedrock":
+            unreal.check(params)
         answered = await self._call(visit, handler, call)
         if isinstance(answered, Derived):
             return await exchange.opened(self._derived(visit, routed, answered))

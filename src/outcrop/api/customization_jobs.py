@@ -23,7 +23,6 @@ _ECHOED = (
     "customizationType",
     "trainingMetrics",
     "validationMetrics",
-    "vpcConfig",
     "outputModelName",
 )
 

@@ -20,6 +20,7 @@ from outcrop.cli import access, export, model_export, tables
 from outcrop.cli.checkpoints import find_job, print_checkpoints
 from outcrop.cli.data_check import check_file
 from outcrop.cli.fetching import check_id, pull_weights, register_folder, with_verdict
+from outcrop.cli.job import print_job
 from outcrop.cli.listening import PortTaken, answers, check_port, free_port
 from outcrop.cli.mounting import open_buckets
 from outcrop.cli.options import AsJson, Home, Host, Port, Region, as_running, running
@@ -101,9 +102,12 @@ def models(
 
 
 @app.command
-def jobs(*, region: Region = None, home: Home = None, as_json: AsJson = False) -> int:
-    """List customization jobs, newest first."""
-    return tables.print_jobs(export.clients(running(home), "bedrock", region), as_json=as_json)
+def jobs(job: str | None = None, *, region: Region = None, home: Home = None, as_json: AsJson = False) -> int:
+    """List customization jobs, newest first; or tell of JOB, and end with 1 if it failed or made its base no better."""
+    bedrocks = export.clients(running(home), "bedrock", region)
+    if job is None:
+        return tables.print_jobs(bedrocks, as_json=as_json)
+    return print_job(find_job(bedrocks, job)[0], as_json=as_json)
 
 
 @app.command

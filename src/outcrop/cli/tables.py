@@ -14,6 +14,7 @@ from rich.cells import cell_len
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
+from outcrop.cli.job import verdict_of
 from outcrop.settings import Settings
 
 _GAP = "  "
@@ -54,10 +55,19 @@ def print_jobs(bedrocks: dict[str, Any], *, as_json: bool) -> int:
             job["customModelName"],
             f"{job['creationTime']:%Y-%m-%d %H:%M}",
             region,
+            _note(bedrocks[region], job),
         ]
         for job, region in found
     ]
-    return print_rows(["job", "status", "base model", "custom model", "created (UTC)", "region"], rows, as_json=as_json)
+    columns = ["job", "status", "base model", "custom model", "created (UTC)", "region", "note"]
+    return print_rows(columns, rows, as_json=as_json)
+
+
+def _note(bedrock: Any, summary: dict[str, Any]) -> str:
+    """What only the details of a completed job tell."""
+    if summary["status"] != "Completed":
+        return ""
+    return verdict_of(bedrock.get_model_customization_job(jobIdentifier=summary["jobArn"]))
 
 
 def print_deployments(bedrocks: dict[str, Any], *, as_json: bool) -> int:

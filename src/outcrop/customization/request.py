@@ -66,8 +66,6 @@ def _document(
         "roleArn",
         "trainingDataConfig",
         "outputDataConfig",
-        "vpcConfig",
-        "customModelKmsKeyId",
     )
     return {
         **{member: params[member] for member in kept if member in params},

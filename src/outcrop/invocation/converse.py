@@ -78,9 +78,9 @@ async def prepare(target: Target, params: Params, *, now: datetime) -> PreparedC
     return PreparedConverse(prepared=prepared, response_fields=paths)
 
 
-async def converse(request: PreparedConverse) -> dict[str, Any]:
-    """The members of Converse's output."""
-    begin = time.monotonic()
+async def converse(request: PreparedConverse, *, began: float | None = None) -> dict[str, Any]:
+    """The members of Converse's output. Latency counts from `began`, of `time.monotonic()`, else from now."""
+    begin = time.monotonic() if began is None else began
     prepared = request.prepared
     finished = await complete_text(prepared.target, prepared.generation)
     return {
@@ -91,10 +91,12 @@ async def converse(request: PreparedConverse) -> dict[str, Any]:
     }
 
 
-async def converse_stream(request: PreparedConverse) -> AsyncGenerator[dict[str, Any], None]:
+async def converse_stream(
+    request: PreparedConverse, *, began: float | None = None
+) -> AsyncGenerator[dict[str, Any], None]:
     """The events of ConverseStream; the first comes with the first text, `metadata` is the last."""
     prepared = request.prepared
-    begin = time.monotonic()
+    begin = time.monotonic() if began is None else began
     opened = False
     async with aclosing(stream_answer(prepared.target, prepared.generation)) as items:
         async for item in items:

@@ -5,11 +5,13 @@ the caller, the request is simply put again, with the same seed; after that, the
 """
 
 import asyncio
+import logging
 import secrets
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from outcrop import logs
 from outcrop.errors import ServiceRefusal
 from outcrop.inference.client import EngineAway, GenerationRequest, UnknownAdapter
 from outcrop.invocation import prompts
@@ -21,6 +23,7 @@ from outcrop.tokens.tokenizer import IncrementalDecoder
 PATIENCE_S = 60.0
 _RETRY_EVERY_S = 0.5
 _SEEDS = 2**31
+_log = logging.getLogger("outcrop.invocation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +84,14 @@ async def stream_text(
 
     Raises EngineAway when the engine stays away before the first text, and ModelStreamErrorException after it.
     """
-    patience = _Patience(patience_s)
+    patience = _Patience(patience_s, target)
     shown = False
     while True:
         try:
             async with aclosing(_attempt(target, generation)) as deltas:
                 async for delta in deltas:
+                    if not shown:
+                        patience.is_over()
                     shown = True
                     yield delta
             return
@@ -98,11 +103,12 @@ async def stream_text(
 
 async def complete_text(target: Target, generation: GenerateInput, *, patience_s: float = PATIENCE_S) -> Finished:
     """The whole answer; when the engine dies in the middle, the request is put again from the start."""
-    patience = _Patience(patience_s)
+    patience = _Patience(patience_s, target)
     while True:
         try:
             async with aclosing(_attempt(target, generation)) as attempt:
                 deltas = [delta async for delta in attempt]
+            patience.is_over()
             return finished("".join(delta.text for delta in deltas), deltas[-1])
         except (EngineAway, UnknownAdapter) as problem:
             await patience.wait(problem)
@@ -129,15 +135,34 @@ def finished(text: str, last: TextDelta) -> Finished:
 
 
 class _Patience:
-    """Waits for an engine that is being started again, up to a limit for the whole request."""
+    """Waits for an engine that is being started, up to a limit for the whole request; the log tells of it.
 
-    def __init__(self, limit_s: float) -> None:
-        self._until = asyncio.get_running_loop().time() + limit_s
+    The caller's latency holds the wait, as it must: nothing else tells why a first call takes as long as a start.
+    """
+
+    def __init__(self, limit_s: float, target: Target) -> None:
+        self._began = asyncio.get_running_loop().time()
+        self._limit_s = limit_s
+        self._target = target
+        self._waiting = False
 
     async def wait(self, problem: Exception) -> None:
-        if asyncio.get_running_loop().time() + _RETRY_EVERY_S > self._until:
+        if self._waited_s() + _RETRY_EVERY_S > self._limit_s:
             raise problem
+        if not self._waiting:
+            self._waiting = True
+            self._tell("waits for an engine")
         await asyncio.sleep(_RETRY_EVERY_S)
+
+    def is_over(self) -> None:
+        if self._waiting:
+            self._tell("waited for an engine", seconds=round(self._waited_s(), 3))
+
+    def _tell(self, event: str, **members: float) -> None:
+        logs.tell(_log, event, model=self._target.model_id, engine=self._target.base_id, **members)
+
+    def _waited_s(self) -> float:
+        return asyncio.get_running_loop().time() - self._began
 
 
 async def _attempt(target: Target, generation: GenerateInput) -> AsyncGenerator[TextDelta, None]:

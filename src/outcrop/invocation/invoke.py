@@ -53,9 +53,9 @@ async def prepare(target: Target, body: bytes, *, now: datetime) -> Prepared:
     return Prepared(target=target, dialect=dialect, started=started, generation=generation)
 
 
-async def invoke(prepared: Prepared) -> Invoked:
-    """The whole response in the body's dialect."""
-    begin = time.monotonic()
+async def invoke(prepared: Prepared, *, began: float | None = None) -> Invoked:
+    """The whole response in the body's dialect. Latency counts from `began`, of `time.monotonic()`, else from now."""
+    begin = time.monotonic() if began is None else began
     finished = await complete_text(prepared.target, prepared.generation)
     return Invoked(
         response=prepared.dialect.answer(prepared.started, finished),
@@ -65,11 +65,11 @@ async def invoke(prepared: Prepared) -> Invoked:
     )
 
 
-async def invoke_stream(prepared: Prepared) -> AsyncGenerator[dict[str, Any], None]:
+async def invoke_stream(prepared: Prepared, *, began: float | None = None) -> AsyncGenerator[dict[str, Any], None]:
     """Events of InvokeModelWithResponseStream. The first comes with the first text, so that an engine which cannot
     answer at all is an ordinary error; the last holds the metrics."""
     dialect, started = prepared.dialect, prepared.started
-    begin = time.monotonic()
+    begin = time.monotonic() if began is None else began
     first_byte_ms: int | None = None
     async with aclosing(stream_answer(prepared.target, prepared.generation)) as items:
         async for item in items:

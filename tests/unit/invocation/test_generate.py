@@ -167,7 +167,9 @@ def test_a_request_is_put_again_with_the_same_seed_when_the_engine_dies(tmp_path
     run(scenario())
 
 
-def test_a_request_waits_for_an_engine_that_is_started_again(tmp_path: Path) -> None:
+def test_a_request_waits_for_an_engine_that_is_started_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="outcrop.invocation")
+
     async def scenario() -> None:
         async with serving(tmp_path) as (target, engine):
             await engine.stop()
@@ -177,6 +179,8 @@ def test_a_request_waits_for_an_engine_that_is_started_again(tmp_path: Path) -> 
             assert (await waiting).text == SAID
 
     run(scenario())
+    # and the log tells why it took so long
+    assert [record.message for record in caplog.records] == ["waits for an engine", "waited for an engine"]
 
 
 def test_a_request_waits_for_its_adapter_to_be_loaded_again(tmp_path: Path) -> None:
