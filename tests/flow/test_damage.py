@@ -5,6 +5,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     weights = broken / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
     with installed(home) as running:
-        s3 = running.client("s3")
+        s3 = client(running, "s3")
         s3.create_bucket(Bucket="damage")
         for name, data in checkpoint(home / "tiny", TINY, tmp_path_factory.mktemp("made")).items():
             s3.put_object(Bucket="damage", Key=f"made/{name}", Body=data)
@@ -42,7 +43,7 @@ def deployment(house: Installed) -> str:
 
 
 def deployed(house: Installed, name: str) -> str:
-    bedrock = house.client("bedrock")
+    bedrock = client(house, "bedrock")
     source = {"s3DataSource": {"s3Uri": "s3://damage/made"}}
     model = bedrock.create_custom_model(modelName=name, modelSourceConfig=source, roleArn=house.role)["modelArn"]
     made = bedrock.create_custom_model_deployment(modelDeploymentName=name, modelArn=model)
@@ -51,8 +52,14 @@ def deployed(house: Installed, name: str) -> str:
     return arn
 
 
+@cache
+def client(house: Installed, service: str) -> Any:
+    """Made once: each asks the command line for its environment."""
+    return house.client(service)
+
+
 def seen(house: Installed, deployment: str) -> Any:
-    return house.client("bedrock").get_custom_model_deployment(customModelDeploymentIdentifier=deployment)
+    return client(house, "bedrock").get_custom_model_deployment(customModelDeploymentIdentifier=deployment)
 
 
 def settled(house: Installed, deployment: str) -> Any:
@@ -65,7 +72,7 @@ def folder_of(house: Installed, deployment: str) -> Path:
 
 def ask(house: Installed, model: str) -> Any:
     message = [{"role": "user", "content": [{"text": "one two"}]}]
-    return house.client("bedrock-runtime").converse(modelId=model, messages=message, inferenceConfig={"maxTokens": 2})
+    return client(house, "bedrock-runtime").converse(modelId=model, messages=message, inferenceConfig={"maxTokens": 2})
 
 
 def forget_adapter(house: Installed, deployment: str) -> None:
@@ -87,10 +94,6 @@ def cut(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def without_weights(folder: Path) -> None:
-    (folder / "adapter_model.safetensors").unlink()
-
-
 def without_configuration(folder: Path) -> None:
     (folder / "adapter_config.json").unlink()
 
@@ -105,13 +108,13 @@ def of_another_rank(folder: Path) -> None:
 
 
 def a_folder_for_a_file(folder: Path) -> None:
-    without_weights(folder)
+    (folder / "adapter_model.safetensors").unlink()
     (folder / "adapter_model.safetensors").mkdir()
 
 
 @pytest.mark.parametrize(
     "damage",
-    [cut, without_weights, without_configuration, no_configuration, of_another_rank, a_folder_for_a_file, shutil.rmtree],
+    [cut, without_configuration, no_configuration, of_another_rank, a_folder_for_a_file, shutil.rmtree],
 )  # fmt: skip
 def test_a_damaged_adapter_is_the_models_error_and_its_deployment_fails_until_it_is_mended(
     house: Installed, deployment: str, damage: Callable[[Path], object], tmp_path: Path
@@ -136,7 +139,7 @@ def test_a_damaged_adapter_is_the_models_error_and_its_deployment_fails_until_it
     # and put back, it is let in again
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(tmp_path / "kept", folder)
-    house.client("bedrock").update_custom_model_deployment(
+    client(house, "bedrock").update_custom_model_deployment(
         customModelDeploymentIdentifier=deployment, modelArn=found["modelArn"]
     )
     assert settled(house, deployment)["status"] == "Active", seen(house, deployment)
@@ -148,7 +151,7 @@ def test_a_base_model_that_cannot_be_loaded_is_given_up_with_its_reason(house: I
 
     def failure() -> Any:
         try:
-            house.client("bedrock-runtime").converse(modelId=BROKEN, messages=message)
+            client(house, "bedrock-runtime").converse(modelId=BROKEN, messages=message)
         except ClientError as error:
             return error.response["Error"] if error.response["Error"]["Code"] == "ModelErrorException" else None
         return None
@@ -160,11 +163,9 @@ def test_a_base_model_that_cannot_be_loaded_is_given_up_with_its_reason(house: I
     assert f"engine-{BROKEN}" not in parts
 
 
-@pytest.mark.parametrize(
-    "document", ["null", "[]", "5", '"x"', "{}", "{", '{"modelArn": 5, "desiredModelArn": []}', '{"modelArn": "x"}']
-)
+@pytest.mark.parametrize("document", ["null", "{", '{"modelArn": 5, "desiredModelArn": []}'])
 def test_a_damaged_record_keeps_nobody_waiting(house: Installed, deployment: str, document: str) -> None:
-    bedrock = house.client("bedrock")
+    bedrock = client(house, "bedrock")
     arn = deployment.rsplit("/", 1)[0] + "/damaged00000"
     with sqlite3.connect(house.settings.home / "outcrop.db", timeout=30) as database:
         for kind, place in (

@@ -43,7 +43,7 @@ _SWEEP_EVERY_S = 60.0
 _SWEEP_PAUSE_S = 0.005
 _SWEEP_STUCK_S = 3600.0
 """Millions of contents may be due at once, and a batch of them waits for everybody else who writes."""
-_DAMAGE_EVERY_S = 10.0
+_DAMAGE_EVERY_S = 5.0
 _LISTENING_FIRST_S = 0.2
 """What is read beside the first requests would, read at once, keep the first of them waiting."""
 _HEAD_PAUSE_S = 30.0

@@ -1,0 +1,227 @@
+"""Rows of every kind, damaged in every way: loops go on, others are listed, leased and served, and nothing dies."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from outcrop.clock import SystemClock
+from outcrop.customization.context import Context
+from outcrop.deployments import engines, records
+from outcrop.deployments.engines import Engines
+from outcrop.jobs import jobs
+from outcrop.settings import Settings
+from outcrop.store.damage import Damaged
+from outcrop.store.database import writing
+from outcrop.worker import serve as worker
+from tests.server_thread import Running, running_server
+
+REGION, ACCOUNT = "us-east-1", "123456789012"
+KINDS = {
+    jobs.KIND: "InProgress",
+    "custom-model": "Active",
+    records.ON_DEMAND: "Creating",
+    records.THROUGHPUT: "Updating",
+    engines.KIND: "Ordered",
+    "something-else": "Odd",
+}
+WHOLE: dict[str, dict[str, Any]] = {
+    jobs.KIND: {
+        "statusDetails": {phase: {"status": "NotStarted"} for phase in ("validationDetails", "dataProcessingDetails", "trainingDetails")},
+        "baseModelArn": "arn:aws:bedrock:us-east-1::foundation-model/x", "outputModelName": "m", "customizationType": "FINE_TUNING",
+        "modelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y", "roleArn": "arn:aws:iam::1:role/r", "baseId": "x", "parentArn": None,
+        "hyperParameters": {}, "trainingDataConfig": {"s3Uri": "s3://bucket/a"}, "validationDataConfig": {"validators": []},
+        "outputDataConfig": {"s3Uri": "s3://bucket/b"}, "customModelTags": [],
+    },
+    "custom-model": {
+        "baseId": "outcrop.starter-v1", "baseModelArn": "arn:aws:bedrock:us-east-1::foundation-model/x", "customizationType": "IMPORTED",
+        "promptFormat": "text", "foundationModelArn": "arn:aws:bedrock:us-east-1::foundation-model/x",
+    },
+    records.ON_DEMAND: {"modelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y", "desiredModelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y"},
+    records.THROUGHPUT: {
+        "modelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y", "desiredModelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y",
+        "foundationModelArn": "arn:aws:bedrock:us-east-1::foundation-model/x", "modelUnits": 1, "commitmentDuration": None,
+        "commitmentExpirationTime": None,
+    },
+    engines.KIND: {"folder": "/nowhere", "socket": "/nowhere.sock", "owner": "abc", "failure": None},
+    "something-else": {},
+}  # fmt: skip
+ODD: list[Any] = [None, 5, -1.5, True, "", "x", [], [1], {}, {"a": None}, {"status": 5}, "\ud800", 10**30]
+BROKEN = ["null", "[]", "5", "{", "", "[" * 5000, '{"a": 1} x', "NaN", "\x00", '"text"']
+COLUMNS = {"status": ["", "Odd", "InProgress", b"\x00\xff"], "created": ["never", -(2**62), 2**62, 1.5], "updated": ["never"], "version": ["x"], "name": [None]}  # fmt: skip
+
+documents = st.one_of(
+    st.tuples(st.just("text"), st.integers(0, len(BROKEN) - 1)),
+    st.tuples(st.just("lacks"), st.integers(0, 20)),
+    st.tuples(st.just("odd"), st.tuples(st.integers(0, 20), st.sampled_from(ODD))),
+    st.just(("whole", None)),
+)
+damages = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(sorted(KINDS)),
+        "document": documents,
+        "column": st.none() | st.sampled_from(sorted(COLUMNS)).flatmap(lambda c: st.tuples(st.just(c), st.sampled_from(COLUMNS[c]))),
+    }
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running_server(tmp_path_factory.mktemp("home") / "home") as running:
+        yield running
+
+
+@given(rows=st.lists(damages, min_size=1, max_size=6))
+@settings(
+    max_examples=30,
+    phases=[Phase.explicit, Phase.generate],
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_damaged_rows_stop_nothing(house: Running, rows: list[dict[str, Any]]) -> None:
+    platform = house.platform
+    store, bedrock = platform.store, house.client("bedrock")
+    with writing(store.engine) as connection:
+        connection.exec_driver_sql("DELETE FROM resources")
+        for number, row in enumerate(rows):
+            _put(connection, row["kind"], f"bad{number}", _document(row["kind"], row["document"]), row["column"])
+        for kind in (jobs.KIND, "custom-model", records.ON_DEMAND, records.THROUGHPUT):
+            _put(connection, kind, "good", json.dumps(WHOLE[kind]), None)
+    others = {kind: _arn(kind, "good") for kind in (jobs.KIND, "custom-model", records.ON_DEMAND, records.THROUGHPUT)}
+
+    # every list tells of those that are whole
+    assert others[jobs.KIND] in _values(bedrock.list_model_customization_jobs(), "jobArn")
+    assert others["custom-model"] in _values(bedrock.list_custom_models(), "modelArn")
+    assert others[records.ON_DEMAND] in _values(bedrock.list_custom_model_deployments(), "customModelDeploymentArn")
+    assert others[records.THROUGHPUT] in _values(bedrock.list_provisioned_model_throughputs(), "provisionedModelArn")
+    bedrock.list_custom_model_deployments(
+        modelArnEquals="arn:aws:bedrock:us-east-1:123456789012:custom-model/outcrop.starter-v1/abcdefghijkl"
+    )
+    bedrock.get_model_customization_job(jobIdentifier="good")
+    # one that is not gives an error of its own, or what can be told of it
+    for number in range(len(rows)):
+        for ask in (
+            lambda name: bedrock.get_model_customization_job(jobIdentifier=name),
+            lambda name: bedrock.get_custom_model(modelIdentifier=name),
+            lambda name: bedrock.get_custom_model_deployment(customModelDeploymentIdentifier=name),
+            lambda name: bedrock.get_provisioned_model_throughput(provisionedModelId=name),
+        ):
+            try:
+                ask(f"bad{number}")
+            except ClientError as error:
+                assert error.response["Error"]["Code"] in ("ResourceNotFoundException", "InternalServerException")  # noqa: PT017
+
+    # the loops come round
+    asyncio.run(_settle(platform))
+    Engines(store, platform.clock, platform.settings).orders()
+    store.resources.fail_damaged(at=platform.clock.now())
+    for kind in KINDS:
+        for row in store.resources.all(kind):
+            store.resources.get(row.arn)
+    assert store.resources.fail_damaged(at=platform.clock.now()) == []
+    # and what they could do nothing with is Failed
+    settled = {row.name: row.status for row in store.resources.all(records.ON_DEMAND)}
+    assert settled["good"] == "Failed"  # there is no such model
+    assert "Creating" not in settled.values()
+    Engines(store, platform.clock, platform.settings).clear()
+    bedrock.delete_custom_model(modelIdentifier="good")
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+    opened = worker.open_context(Settings(home=tmp_path_factory.mktemp("worker"), threads=1), SystemClock())
+    yield opened
+    opened.store.close()
+
+
+@given(rows=st.lists(documents, min_size=1, max_size=4))
+@settings(
+    max_examples=15,
+    phases=[Phase.explicit, Phase.generate],
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_a_worker_goes_through_damaged_jobs(context: Context, rows: list[Any]) -> None:
+    with writing(context.store.engine) as connection:
+        connection.exec_driver_sql("DELETE FROM resources")
+        for number, row in enumerate(rows):
+            _put(connection, jobs.KIND, f"bad{number}", _document(jobs.KIND, row), None)
+    for _ in rows:  # each ends, as Failed, in one go
+        worker.work(context, stop=_Once())
+    context.store.resources.fail_damaged(at=context.clock.now())
+    ended = context.store.resources.all(jobs.KIND)
+    assert [row.status for row in ended] == ["Failed"] * len(rows)
+    assert all(row.document["failureMessage"] for row in ended)
+
+
+class _Once(threading.Event):
+    """Lets the worker look for a job once."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.set()
+        return super().wait(timeout)
+
+
+def test_a_damaged_row_is_told_by_name(house: Running) -> None:
+    store = house.platform.store
+    with writing(store.engine) as connection:
+        connection.exec_driver_sql("DELETE FROM resources")
+        _put(connection, jobs.KIND, "bad", "null", None)
+    with pytest.raises(
+        Damaged, match=r"model-customization-job/x/bad: its record is damaged and cannot be read\. Delete"
+    ):
+        house.platform.customization.jobs.find(REGION, "bad")
+    assert store.resources.fail_damaged(at=house.platform.clock.now()) == [_arn(jobs.KIND, "bad")]
+    (listed,) = store.resources.all(jobs.KIND)
+    assert (listed.status, listed.document.keys()) == ("Failed", {"failureMessage"})
+
+
+async def _settle(platform: Any) -> None:
+    rooms = platform.rooms()
+    for _ in range(5):
+        await rooms.reconciler.turn()
+        for _ in range(3):
+            await asyncio.gather(*rooms.reconciler._settling.values())
+            await asyncio.sleep(0)
+    await rooms.reconciler.aclose()
+
+
+def _arn(kind: str, name: str) -> str:
+    return f"arn:aws:bedrock:{REGION}:{ACCOUNT}:{kind}/x/{name}"
+
+
+def _values(answer: dict[str, Any], member: str) -> list[str]:
+    return [entry[member] for each in answer.values() if isinstance(each, list) for entry in each]
+
+
+def _document(kind: str, change: tuple[str, Any]) -> str:
+    how, what = change
+    document = dict(WHOLE[kind])
+    names = sorted(document) or [""]
+    if how == "text":
+        return BROKEN[what]
+    if how == "lacks":
+        document.pop(names[what % len(names)], None)
+    if how == "odd":
+        document[names[what[0] % len(names)]] = what[1]
+    return json.dumps(document)
+
+
+def _put(connection: Any, kind: str, name: str, document: str, column: tuple[str, Any] | None) -> None:
+    values: dict[str, Any] = {
+        "arn": _arn(kind, name), "kind": kind, "region": "local" if kind == engines.KIND else REGION, "name": name,
+        "status": KINDS[kind], "created": 1_700_000_000_000_000, "updated": 1_700_000_000_000_000, "version": 1,
+        "document": document,
+    }  # fmt: skip
+    if column is not None:
+        values[column[0]] = column[1]
+    marks = ", ".join("?" * len(values))
+    connection.exec_driver_sql(f"INSERT INTO resources ({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
