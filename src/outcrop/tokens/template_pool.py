@@ -8,6 +8,7 @@ import atexit
 import contextlib
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -30,6 +31,7 @@ _ORDINARY_BYTES = 2**18
 _NOT_AGAIN_S = 300.0
 _LETTERS_MORE = 2**20
 _OUT_OF_TIME = "it does not end within {:.0f} s of processor time"
+_ENDED = "its process ended twice, the last time with {}"
 
 
 class TooMuchError(Exception):
@@ -57,21 +59,32 @@ class _Process:
 
     def _ask(self, message: Mapping[str, Any], size: int) -> dict[str, Any]:
         seconds = CPU_S + size / _BYTES_PER_S
-        child = self._running()
-        into, out = cast(BinaryIO, child.stdin), cast(BinaryIO, child.stdout)
-        answer: dict[str, Any] | None = None
-        with contextlib.suppress(BrokenPipeError):  # the process was killed while it read
-            send(into, {**message, "seconds": seconds})
-            if select.select([out], [], [], _WALL_S)[0]:
-                answer = receive(out)
+        answer, code = self._answer(message, seconds)
+        if answer is None and code != -signal.SIGPROF:  # somebody ended the process, which says nothing of the template
+            answer, code = self._answer(message, seconds)
         if answer is None:
-            self.end()
-            raise TooMuchError(_OUT_OF_TIME.format(seconds))
+            raise TooMuchError(_OUT_OF_TIME.format(seconds) if code == -signal.SIGPROF else _ENDED.format(code))
         if size > _ORDINARY_BYTES or "exceeded" in answer:  # what was taken stays with a process; the next begins small
             self.end()
         if "exceeded" in answer:
             raise TooMuchError(answer["exceeded"])
         return answer
+
+    def _answer(self, message: Mapping[str, Any], seconds: float) -> tuple[dict[str, Any] | None, int]:
+        """The answer, or None and how the process ended."""
+        child = self._running()
+        into, out = cast(BinaryIO, child.stdin), cast(BinaryIO, child.stdout)
+        answer: dict[str, Any] | None = None
+        with contextlib.suppress(BrokenPipeError):  # the process was killed while it read
+            send(into, {**message, "seconds": seconds})
+            if not select.select([out], [], [], _WALL_S)[0]:
+                self.end()
+                raise TooMuchError(f"it has not answered within {_WALL_S:.0f} s")
+            answer = receive(out)
+        if answer is not None:
+            return answer, 0
+        self.end()
+        return None, child.returncode
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._child is None or self._child.poll() is not None:
@@ -89,7 +102,7 @@ class _Process:
     def end(self) -> None:
         child, self._child = self._child, None
         if child is not None:
-            child.kill()
+            child.kill()  # one that is ending by itself still says why
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
                     _close(pipe)

@@ -22,8 +22,6 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from outcrop.processes import die_with_parent
-
 MOST_BYTES = 768 * 2**20
 "Address space of the process, the interpreter's own included."
 _HEAD = struct.Struct(">Q")
@@ -80,7 +78,8 @@ def receive(file: BinaryIO) -> dict[str, Any] | None:
 
 
 def main() -> None:
-    die_with_parent()
+    # It ends when its parent does, which closes the pipe. The kernel's own signal would come too early: it is sent when
+    # the thread ends that started this process, and the server's threads come and go.
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while (asked := receive(sys.stdin.buffer)) is not None:

@@ -1,5 +1,8 @@
 """A chat template may not hold anybody up: whatever it does ends with a sentence."""
 
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
 import pytest
 
 from outcrop.clock import MovableClock
@@ -99,6 +102,23 @@ def test_a_process_that_was_killed_is_started_again() -> None:
     child.kill()
     child.wait()
     assert render(KEPT) == "hello"
+
+
+def test_a_process_that_somebody_ends_in_its_work_says_nothing_of_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    send = template_pool.send
+    killed = []
+
+    def send_and_kill(file: BinaryIO, message: Mapping[str, Any]) -> int:
+        if not killed:
+            child = template_pool._of(KEPT)._child
+            assert child is not None
+            child.kill()
+            killed.append(child.wait())
+        return send(file, message)
+
+    monkeypatch.setattr(template_pool, "send", send_and_kill)
+    assert render(KEPT) == "hello"
+    assert killed == [-9]
 
 
 def test_no_more_processes_are_kept_than_a_few() -> None:
