@@ -13,6 +13,7 @@ import transformers
 
 from outcrop.errors import Invalid
 from outcrop.inference.engine import Engine
+from outcrop.inference.forward import Forward
 from outcrop.inference.request import Request
 from outcrop.inference.scheduler import Limits
 from outcrop.network import facts, load, rotary_lengths
@@ -151,6 +152,7 @@ def test_answers_that_cross_the_border_are_those_of_a_plain_forward(
 def test_a_step_of_a_sequence_beyond_the_border_is_never_a_replayed_one(tmp_path: Path) -> None:
     engine = Engine(written("phi3", tmp_path), cache_bytes=2**24)
     replayed: list[int] = []
+    assert isinstance(engine._forward, Forward)
     traced = engine._forward._traced
     assert traced is not None, "short sequences are worth it"
     logits = traced.logits
