@@ -65,10 +65,8 @@ def _region_of(constraint: str, asked_in: str) -> str:
 @cache
 def _regions() -> frozenset[str]:
     shape = service_model.operation("s3", "CreateBucket").input_shape
-    assert shape is not None, "CreateBucket has members"
-    configuration = shape.members["CreateBucketConfiguration"]
-    assert isinstance(configuration, StructureShape), "the configuration is a structure"
-    return frozenset(configuration.members["LocationConstraint"].enum)
+    assert shape is not None, "CreateBucket takes members"
+    return frozenset(shape.structures["CreateBucketConfiguration"].members["LocationConstraint"].enum)
 
 
 def head_bucket(platform: Platform, call: Call) -> Answered:
