@@ -26,7 +26,7 @@ class Recorded(dict[str, Any]):
 
     def items(self) -> Any:
         """All of it is taken on, as where a document is kept whole."""
-        self.seen.update(f"{self._path}{name}" for name in super().keys())
+        self.seen.update(f"{self._path}{name}" for name in super().__iter__())
         return super().items()
 
 

@@ -19,7 +19,6 @@ from outcrop.buckets.records import BucketRecord, ObjectRecord
 from outcrop.buckets.tagging import NEW_BUCKET_TAGS, parse_tags
 from outcrop.errors import ServiceRefusal
 from outcrop.protocol import service_model
-from outcrop.protocol.shapes import StructureShape
 from outcrop.settings import DEFAULT_REGION
 
 _OLD_NAMES = {"EU": "eu-west-1"}
@@ -81,6 +80,7 @@ def delete_bucket(platform: Platform, call: Call) -> Answered:
 
 
 def get_bucket_location(platform: Platform, call: Call) -> Answered:
+    check_call(call)
     region = platform.buckets.head(call.params["Bucket"]).region
     return {"LocationConstraint": None if region == DEFAULT_REGION else region}
 
