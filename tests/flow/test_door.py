@@ -239,7 +239,8 @@ def test_a_wrong_secret_is_refused(server: Running) -> None:
         ("logs", "describe_log_groups", {}, "ValidationException", 400),
         ("kms", "list_keys", {}, "ValidationException", 400),
         ("cloudwatch", "list_metrics", {}, "ValidationException", 400),
-        ("iam", "list_users", {}, "ValidationError", 400),
+        ("iam", "list_users", {}, "NotImplemented", 501),
+        ("sts", "get_federation_token", {"Name": "jane"}, "NotImplemented", 501),
         ("s3", "get_bucket_website", {"Bucket": "abc"}, "NotImplemented", 501),
     ],
 )

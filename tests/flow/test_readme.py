@@ -108,5 +108,17 @@ def test_pull_without_a_hub_says_what_to_do(tmp_path: Path) -> None:
 
 def test_every_command_and_setting_stands_in_the_readme_or_the_help() -> None:
     said = outcrop("--help").stdout
-    for command in ("up", "run", "env", "models", "jobs", "deployments", "register", "pull", "alias", "check-data", "export"):
+    for command in (
+        "up",
+        "run",
+        "env",
+        "models",
+        "jobs",
+        "deployments",
+        "register",
+        "pull",
+        "alias",
+        "check-data",
+        "export",
+    ):
         assert f" {command} " in said

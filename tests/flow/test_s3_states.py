@@ -440,3 +440,54 @@ def test_a_document_is_held_to_its_digest(s3: Any, bucket: str) -> None:
     finally:
         s3.meta.events.unregister("before-call.s3.DeleteObjects", set_header)
     assert s3.delete_objects(Bucket=bucket, Delete=named)["Deleted"] == [{"Key": "k"}]
+
+
+CRC = "AAAAAA=="
+
+
+def test_a_completion_says_nothing_that_is_not_looked_at(s3: Any, bucket: str) -> None:
+    place, invalid = {"Bucket": bucket, "Key": "k"}, ("InvalidRequest", 400)
+
+    def begun(**asked: Any) -> dict[str, Any]:
+        """What completes an upload of one part."""
+        upload = s3.create_multipart_upload(**place, **asked)["UploadId"]
+        part = s3.upload_part(**place, UploadId=upload, PartNumber=1, Body=b"x")
+        parts = [{"PartNumber": 1, "ETag": part["ETag"]}]
+        return {**place, "UploadId": upload, "MultipartUpload": {"Parts": parts}}
+
+    composite = begun(ChecksumAlgorithm="CRC32")
+    assert refusal(s3.complete_multipart_upload, **composite, ChecksumType="FULL_OBJECT") == invalid
+    assert refusal(s3.complete_multipart_upload, **composite, ChecksumSHA256="A" * 43 + "=") == invalid
+    assert refusal(s3.complete_multipart_upload, **composite, ChecksumCRC32=CRC) == ("BadDigest", 400)
+    assert s3.complete_multipart_upload(**composite, ChecksumType="COMPOSITE")["ChecksumType"] == "COMPOSITE"
+    whole = begun(ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
+    assert refusal(s3.complete_multipart_upload, **whole, ChecksumType="COMPOSITE") == invalid
+    assert refusal(s3.complete_multipart_upload, **whole, MpuObjectSize=2) == invalid
+    assert s3.complete_multipart_upload(**whole, MpuObjectSize=1)["ChecksumType"] == "FULL_OBJECT"
+
+
+def test_a_checksum_that_no_upload_asked_for_is_not_taken_on_trust(server: Running, bucket: str) -> None:
+    quiet = {"request_checksum_calculation": "when_required", "s3": {"addressing_style": "path"}}
+    s3, place = server.client("s3", config=quiet), {"Bucket": bucket, "Key": "k"}
+    upload = s3.create_multipart_upload(**place)["UploadId"]
+    part = s3.upload_part(**place, UploadId=upload, PartNumber=1, Body=b"x")
+    chosen = {"PartNumber": 1, "ETag": part["ETag"]}
+    asked = {**place, "UploadId": upload}
+    complete = s3.complete_multipart_upload
+    whole = {"MultipartUpload": {"Parts": [chosen]}, "ChecksumCRC32": CRC}
+    assert refusal(complete, **asked, **whole) == ("InvalidRequest", 400)
+    each = {"MultipartUpload": {"Parts": [{**chosen, "ChecksumCRC32": CRC}]}}
+    assert refusal(complete, **asked, **each) == ("InvalidPart", 400)
+    assert complete(**asked, MultipartUpload={"Parts": [chosen]}, ChecksumType="FULL_OBJECT")["ETag"]
+
+
+def test_another_owner_is_refused_by_every_operation_on_a_bucket(s3: Any, bucket: str) -> None:
+    for operation in (
+        "get_bucket_location",
+        "head_bucket",
+        "list_objects_v2",
+        "get_bucket_versioning",
+        "get_bucket_acl",
+    ):
+        code, status = refusal(getattr(s3, operation), Bucket=bucket, ExpectedBucketOwner="123456789012")
+        assert (code, status) in (("AccessDenied", 403), ("403", 403)), operation

@@ -193,3 +193,28 @@ def test_a_job_reads_and_writes_with_its_roles_policies(iam: Any, server: Runnin
 def test_a_job_needs_a_role_that_trusts_bedrock(iam: Any, server: Running, bucket: None) -> None:
     role = role_with(iam, "Stranger", "s3:*", trust=trusting({"Service": "sagemaker.amazonaws.com"}))
     assert f"roleArn: bedrock.amazonaws.com cannot assume {role}." in refused_job(server.client("bedrock"), role)
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "arn:aws:iam::123456789012",
+        "arn:aws:iam:123456789012:role/Tuning",
+        "arn:aws-cn:iam::123456789012:role/Tuning",
+        "arn:aws:iam::1234:role/Tuning",
+        "arn:aws:iam::123456789012:user/Tuning",
+        "arn:aws:sts::123456789012:role/Tuning",
+        "arn:aws:iam::123456789012:role/",
+        "role/TuningWithALongName",
+    ],
+)
+def test_what_is_no_roles_arn_cannot_be_assumed(server: Running, arn: str) -> None:
+    with pytest.raises(ClientError, match="Request ARN is invalid") as refused:
+        server.client("sts").assume_role(RoleArn=arn, RoleSessionName="one")
+    assert refused.value.response["Error"]["Code"] == "ValidationError"
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+def test_a_role_that_is_not_there_is_denied(server: Running) -> None:
+    asked = {"RoleArn": f"arn:aws:iam::{server.installation.account}:role/none", "RoleSessionName": "one"}
+    assert code_of(server.client("sts").assume_role, **asked) == "AccessDenied"

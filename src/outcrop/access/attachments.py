@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from outcrop import arn as arns
 from outcrop.access import refusals
+from outcrop.access.arn_forms import check_policy_arn
 from outcrop.access.documents import Policy, parse
 from outcrop.access.identities import ADMINISTRATOR, Identities, check_tags, size_of, together, without
 from outcrop.access.managed import ADMINISTRATOR as ADMINISTRATOR_POLICY
 from outcrop.access.managed import AWS_MANAGED
 from outcrop.access.names import Kind, arn_of, check_name, check_path, new_identity_id
+from outcrop.access.new_documents import parse_new, parse_new_managed
 from outcrop.access.records import Identity, ManagedPolicy, Records
 from outcrop.access.version_records import Version, VersionRecords
 from outcrop.clock import Clock
@@ -36,7 +37,7 @@ class Attachments:
 
     def put_inline(self, kind: Kind, owner: str, name: str, document: str) -> None:
         check_name("policy", name)
-        parse(document)
+        parse_new(document)
         with self.records.alone():
             identity = self.identities.changeable(kind, owner)
             others = [size_of(text) for other, text in self.records.inline(identity.id).items() if other != name]
@@ -89,7 +90,8 @@ class Attachments:
         return policy
 
     def get(self, arn: str) -> ManagedPolicy:
-        """Raises NoSuchEntity."""
+        """Raises NoSuchEntity, or InvalidInput for what is no ARN of a policy."""
+        check_policy_arn(arn)
         policy = self._find(arn)
         if policy is None:
             raise refusals.no_such_policy(arn)
@@ -194,14 +196,16 @@ class Attachments:
         return found
 
     def check_boundary(self, arn: str | None) -> None:
-        if arn is not None and self._find(arn) is None:
+        if arn is None:
+            return
+        check_policy_arn(arn)
+        if self._find(arn) is None:
             sentence = f"Scope ARN: {arn} does not exist or is not attachable."
             raise ServiceRefusal("NoSuchEntity", sentence, http_status=404)
 
     def attach(self, kind: Kind, owner: str, arn: str) -> None:
         """Attaching twice is once."""
-        if arns.parse(arn) is None:
-            raise refusals.invalid_input(f"ARN {arn} is not valid.")
+        check_policy_arn(arn)
         with self.records.alone():
             identity = self.identities.changeable(kind, owner)
             if self._find(arn) is None:
@@ -214,6 +218,7 @@ class Attachments:
             self.records.attach(identity.id, arn)
 
     def detach(self, kind: Kind, owner: str, arn: str) -> None:
+        check_policy_arn(arn)
         identity = self.identities.changeable(kind, owner)
         if (kind, owner, arn) == (Kind.USER, ADMINISTRATOR, ADMINISTRATOR_POLICY):
             raise refusals.unmodifiable("The administrator of this installation keeps AdministratorAccess.")
@@ -253,6 +258,6 @@ class Attachments:
 
 def check_document(document: str) -> None:
     """Raises MalformedPolicyDocument, or LimitExceeded for one that is too long for a managed policy."""
-    parse(document)
+    parse_new_managed(document)
     if size_of(document) > MAX_POLICY_CHARACTERS:
         raise refusals.too_many("PolicySize", MAX_POLICY_CHARACTERS)

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from outcrop.access import refusals
-from outcrop.access.documents import Form, parse
+from outcrop.access.documents import Form
 from outcrop.access.group_records import GroupRecords
 from outcrop.access.names import Kind, arn_of, check_name, check_path, new_identity_id
+from outcrop.access.new_documents import parse_new
 from outcrop.access.records import Identity, Records
 from outcrop.access.service_credential_records import ServiceCredentialRecords
 from outcrop.clock import Clock
@@ -207,7 +208,7 @@ class Identities:
 
 
 def check_trust(text: str) -> None:
-    parse(text, Form.TRUST)
+    parse_new(text, Form.TRUST)
     if size_of(text) > MAX_TRUST_CHARACTERS:
         raise refusals.too_many("ACLSizePerRole", MAX_TRUST_CHARACTERS)
 

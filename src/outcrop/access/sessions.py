@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from outcrop import arn as arns
+from outcrop.access.arn_forms import is_role
 from outcrop.access.attachments import Attachments
 from outcrop.access.caller import Asker, Caller
 from outcrop.access.credentials import Credentials, Issued, caller_of
@@ -16,6 +17,7 @@ from outcrop.access.evaluation import Context, Decision, normalized
 from outcrop.access.identities import DEFAULT_SESSION_S
 from outcrop.access.names import is_temporary_key
 from outcrop.access.needs import Need
+from outcrop.access.new_documents import parse_new
 from outcrop.access.records import Identity, Records
 from outcrop.access.session_marks import UNMARKED, Marks
 from outcrop.access.trust import ASSUME_ROLE, Principal, Trust, trust
@@ -58,6 +60,10 @@ class Sessions:
     ) -> Session:
         """Raises Denied unless the role's trust policy names the caller, or its account and the caller's own policies
         allow it: sts:AssumeRole, and what the session's marks need beside it, inherited ones included."""
+        if not is_role(role_arn):
+            raise _invalid(
+                f"Request ARN is invalid: {role_arn} is none of a role, arn:aws:iam::123456789012:role/NAME."
+            )
         marks = self._marks_of(caller).next(asked)
         role = self.records.identity_with_arn(role_arn)
         about = {**context, **asked.asked, "sts:RoleSessionName": session_name}
@@ -102,7 +108,7 @@ class Sessions:
     def _limits(self, policy: str | None, policy_arns: list[str]) -> list[str]:
         limits = [self.attachments.get(each).document for each in policy_arns]
         if policy is not None:
-            parse(policy)
+            parse_new(policy)
             limits.append(policy)
         return limits
 

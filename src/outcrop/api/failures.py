@@ -83,6 +83,7 @@ _INTERNAL = (
     ("InternalServerException", 500), ("InternalFailure", 500), ("ServiceFailure", 500), ("InternalError", 500),
 )  # fmt: skip
 _COLUMNS = {"rest-json": 0, "json": 1, service_model.CBOR: 1, "query": 2, EC2: 2, "rest-xml": 3}
+_WITH_501 = ("query", EC2, "rest-xml")
 _INTERNAL_MESSAGE = "The request could not be completed because of an error inside Outcrop. Its log has the details."
 
 
@@ -114,7 +115,8 @@ def frame(error: Exception, stream: StructureShape) -> bytes:
 def unbuilt(operation: OperationModel, protocol: str) -> Refusal:
     """An operation that Outcrop does not have; by name, and with a code that clients do not retry."""
     text = f"{operation.name} is not built in Outcrop yet. The documentation lists the operations that are."
-    return ServiceRefusal("NotImplemented", text, http_status=501) if protocol == "rest-xml" else Invalid(text)
+    # A program takes IAM's ValidationError for a word about its own values.
+    return ServiceRefusal("NotImplemented", text, http_status=501) if protocol in _WITH_501 else Invalid(text)
 
 
 def too_large(protocol: str, limit: int) -> ServiceRefusal:

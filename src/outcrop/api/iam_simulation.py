@@ -47,7 +47,7 @@ def _results(call: Call, documents: Mapping[str, str], *, boundary: list[str], k
         if params.get(member):
             raise refusals.invalid_input(f"{member} is not built in Outcrop yet. Simulate without it.")
     limits = params.get("PermissionsBoundaryPolicyInputList") or boundary
-    context = {**known, **{each["ContextKeyName"]: _values(each) for each in params.get("ContextEntries") or []}}
+    context = {**known, **{_key(each): _values(each) for each in params.get("ContextEntries") or []}}
     results = [
         simulate(documents, boundary=limits, action=action, resource=resource, context=context)
         for action in params["ActionNames"]
@@ -55,6 +55,12 @@ def _results(call: Call, documents: Mapping[str, str], *, boundary: list[str], k
     ]
     numbered = [(f"{place:06d}", each) for place, each in enumerate(results)]
     return page(call, "EvaluationResults", numbered, key=lambda each: each[0], shape=lambda each: _shape(each[1]))
+
+
+def _key(entry: Mapping[str, Any]) -> str:
+    if "ContextKeyName" not in entry:
+        raise refusals.invalid_input("ContextEntries: an entry has no ContextKeyName. Name the key of its values.")
+    return str(entry["ContextKeyName"])
 
 
 def _values(entry: Mapping[str, Any]) -> tuple[str, ...]:

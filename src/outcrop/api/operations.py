@@ -51,10 +51,10 @@ def _bedrock_runtime() -> Table:
 
 
 def _iam() -> Table:
-    from outcrop.api import iam, service_credentials
+    from outcrop.api import iam, iam_absent, service_credentials
     from outcrop.api.iam_unchanged import unchanged
 
-    tables = {**iam.OPERATIONS, **service_credentials.OPERATIONS}
+    tables = {**iam.OPERATIONS, **iam_absent.OPERATIONS, **service_credentials.OPERATIONS}
     return {name: unchanged(name, handler) for name, handler in tables.items()}
 
 

@@ -20,7 +20,7 @@ async def invoke_model(platform: "Platform", call: Call) -> Answered:
     prepared = await _prepare_invoke(platform, call)
     invoked = await invoke.invoke(prepared, began=call.started)
     return Answer(
-        {"body": invoke.to_json(invoked.response), "contentType": _JSON},
+        {"body": invoke.to_json(invoked.response), "contentType": _JSON, **_served(call)},
         headers={
             "x-amzn-bedrock-input-token-count": str(invoked.num_input_tokens),
             "x-amzn-bedrock-output-token-count": str(invoked.num_output_tokens),
@@ -31,7 +31,7 @@ async def invoke_model(platform: "Platform", call: Call) -> Answered:
 
 async def invoke_model_with_response_stream(platform: "Platform", call: Call) -> Answered:
     prepared = await _prepare_invoke(platform, call)
-    return Streamed({"contentType": _JSON}, events=invoke.invoke_stream(prepared, began=call.started))
+    return Streamed({"contentType": _JSON, **_served(call)}, events=invoke.invoke_stream(prepared, began=call.started))
 
 
 async def converse_once(platform: "Platform", call: Call) -> Answered:
@@ -51,10 +51,17 @@ async def count(platform: "Platform", call: Call) -> Answered:
     return {"inputTokens": await count_tokens.count_tokens(target, call.params["input"])}
 
 
+def _served(call: Call) -> dict[str, str]:
+    """What a wish for speed or price got: there is one latency and one tier."""
+    got = {"performanceConfigLatency": "standard", "serviceTier": "default"}
+    return {member: value for member, value in got.items() if call.params.get(member)}
+
+
 async def _prepare_invoke(platform: "Platform", call: Call) -> invoke.Prepared:
     # Answering without the guardrail somebody relies on would be worse than not answering.
-    if call.params.get("guardrailIdentifier"):
-        raise Invalid("Guardrails are not built in Outcrop yet. Leave guardrailIdentifier out.")
+    for member in ("guardrailIdentifier", "guardrailVersion"):
+        if call.params.get(member):
+            raise Invalid(f"Guardrails are not built in Outcrop yet. Leave {member} out.")
     target = await _target(platform, call)
     return await invoke.prepare(target, call.params.get("body", b""), now=platform.clock.now())
 

@@ -19,7 +19,6 @@ from outcrop.buckets.records import BucketRecord, ObjectRecord
 from outcrop.buckets.tagging import NEW_BUCKET_TAGS, parse_tags
 from outcrop.errors import ServiceRefusal
 from outcrop.protocol import service_model
-from outcrop.protocol.shapes import StructureShape
 from outcrop.settings import DEFAULT_REGION
 
 _OLD_NAMES = {"EU": "eu-west-1"}
@@ -65,10 +64,8 @@ def _region_of(constraint: str, asked_in: str) -> str:
 @cache
 def _regions() -> frozenset[str]:
     shape = service_model.operation("s3", "CreateBucket").input_shape
-    assert shape is not None, "CreateBucket has members"
-    configuration = shape.members["CreateBucketConfiguration"]
-    assert isinstance(configuration, StructureShape), "the configuration is a structure"
-    return frozenset(configuration.members["LocationConstraint"].enum)
+    assert shape is not None, "CreateBucket takes members"
+    return frozenset(shape.structures["CreateBucketConfiguration"].members["LocationConstraint"].enum)
 
 
 def head_bucket(platform: Platform, call: Call) -> Answered:
@@ -83,6 +80,7 @@ def delete_bucket(platform: Platform, call: Call) -> Answered:
 
 
 def get_bucket_location(platform: Platform, call: Call) -> Answered:
+    check_call(call)
     region = platform.buckets.head(call.params["Bucket"]).region
     return {"LocationConstraint": None if region == DEFAULT_REGION else region}
 

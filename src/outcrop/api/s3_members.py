@@ -29,6 +29,12 @@ _KEPT_HEADERS = (
     "Expires",
     "WebsiteRedirectLocation",
 )
+_GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
+_CHECKSUMS = (
+    *(f"Checksum{algorithm}" for algorithm in Algorithm),
+    "ChecksumMD5", "ChecksumSHA512", "ChecksumXXHASH3", "ChecksumXXHASH64", "ChecksumXXHASH128",
+)  # fmt: skip
+"""Of an object or a part; those that are not built are refused by `parse_algorithm`."""
 _PRIVATE = {"private", "bucket-owner-full-control", "bucket-owner-read"}
 _STORAGE_CLASSES = (
     "STANDARD",
@@ -66,7 +72,7 @@ def check_call(call: Call) -> None:
     for name, what in _UNBUILT.items():
         if params.get(name):
             raise refusals.not_built(f"{what} ({name})", "Leave it out.")
-    if params.get("ACL", "private") not in _PRIVATE or any(name.startswith("Grant") for name in params):
+    if params.get("ACL", "private") not in _PRIVATE or any(params.get(name) for name in _GRANTS):
         raise refusals.not_built("An access control list", "Leave it out; policies of users and roles decide.")
     for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
         if params.get(name, call.caller.account) != call.caller.account:
@@ -219,11 +225,7 @@ def _size_of(call: Call) -> int | None:
 
 def given_checksum(params: Mapping[str, Any]) -> tuple[Algorithm, str] | None:
     """The one checksum among the members. Raises InvalidRequest for several, or one that is not built."""
-    given = [
-        (name.removeprefix("Checksum"), value)
-        for name, value in params.items()
-        if name.startswith("Checksum") and name not in ("ChecksumAlgorithm", "ChecksumType", "ChecksumMode")
-    ]
+    given = [(name.removeprefix("Checksum"), params[name]) for name in _CHECKSUMS if params.get(name) is not None]
     if len(given) > 1:
         raise refusals.invalid_request(
             "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."

@@ -67,12 +67,14 @@ def upload_part_copy(platform: Platform, call: Call) -> Answered:
 def complete_multipart_upload(platform: Platform, call: Call) -> Answered:
     check_call(call)
     place = place_of(call)
-    given = given_checksum(call.params)
+    given, kind = given_checksum(call.params), choice_of(call, "ChecksumType", list(ChecksumType))
     record = platform.buckets.uploads.complete(
         place,
         call.params["UploadId"],
         [_chosen(part) for part in call.params.get("MultipartUpload", {}).get("Parts", [])],
+        algorithm=given[0] if given else None,
         checksum=given[1] if given else None,
+        checksum_type=ChecksumType(kind) if kind else None,
         size=call.params.get("MpuObjectSize"),
         conditions=conditions_of(call.params),
     )

@@ -201,9 +201,17 @@ def _check_owners_alone(call: Call) -> None:
         raise ServiceRefusal("MissingSecurityHeader", text, http_status=400)
     if asked is None:
         return
-    grants = [(each.get("Grantee", {}).get("ID"), each.get("Permission")) for each in asked.get("Grants", [])]
-    if grants != [(owner, "FULL_CONTROL")] or asked.get("Owner", {}).get("ID", owner) != owner:
-        raise refusals.not_built("An access control list", _LIKE_A_POLICY)
+    grants = [(each.get("Grantee", {}), each.get("Permission")) for each in asked.get("Grants", [])]
+    whole = [permission for grantee, permission in grants if _is_account(grantee, owner)] == ["FULL_CONTROL"]
+    if not whole or len(grants) != 1 or asked.get("Owner", {}).get("ID", owner) != owner:
+        raise refusals.not_built("An access control list (AccessControlPolicy)", _LIKE_A_POLICY)
+
+
+def _is_account(grantee: dict[str, Any], owner: str) -> bool:
+    by_another_name = grantee.get("URI") or grantee.get("EmailAddress")
+    return (
+        grantee.get("ID") == owner and grantee.get("Type", "CanonicalUser") == "CanonicalUser" and not by_another_name
+    )
 
 
 def without_lock(platform: Platform, call: Call) -> Answered:

@@ -54,6 +54,11 @@ def get_access_key_info(platform: Platform, call: Call) -> Answered:
     return {"Account": platform.account}
 
 
+def decode_authorization_message(_platform: Platform, _call: Call) -> Answered:
+    sentence = "The message is not valid: refusals here are in plain words, and none is encoded."
+    raise ServiceRefusal("InvalidAuthorizationMessageException", sentence, http_status=400)
+
+
 def _credentials(issued: Issued) -> dict[str, Any]:
     return {
         "AccessKeyId": issued.key_id,
@@ -73,6 +78,7 @@ def _refuse_unbuilt(call: Call) -> None:
 
 OPERATIONS: dict[str, Handler] = {
     "AssumeRole": assume_role,
+    "DecodeAuthorizationMessage": decode_authorization_message,
     "GetAccessKeyInfo": get_access_key_info,
     "GetCallerIdentity": get_caller_identity,
     "GetSessionToken": get_session_token,

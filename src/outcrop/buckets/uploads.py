@@ -43,6 +43,16 @@ class ChosenPart:
     checksum: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Whole:
+    """What whoever completes an upload says of the object."""
+
+    algorithm: Algorithm | None
+    checksum: str | None
+    checksum_type: ChecksumType | None
+    size: int | None
+
+
 class Uploads:
     """The unfinished uploads of every bucket."""
 
@@ -129,18 +139,22 @@ class Uploads:
         upload_id: str,
         chosen: list[ChosenPart],
         *,
+        algorithm: Algorithm | None = None,
         checksum: str | None = None,
+        checksum_type: ChecksumType | None = None,
         size: int | None = None,
         conditions: Conditions = UNCONDITIONAL,
     ) -> ObjectRecord:
         """Make the object of these parts and end the upload.
 
-        `checksum` and `size` are what the whole must have, if given. Completing once more gives the same object, as
+        `checksum`, of this algorithm and type, and `size` are what the whole must have, if given.
+        Completing once more gives the same object, as
         long as it is there: the first answer may have been lost on its way. Raises InvalidPart, InvalidPartOrder,
         EntityTooSmall, BadDigest, PreconditionFailed, NoSuchUpload.
         """
+        whole = _Whole(algorithm=algorithm, checksum=checksum, checksum_type=checksum_type, size=size)
         try:
-            return self._complete(place, upload_id, chosen, checksum, size, conditions)
+            return self._complete(place, upload_id, chosen, whole, conditions)
         except ServiceRefusal as refusal:
             done = self._done_before(place, upload_id) if refusal.code == "NoSuchUpload" else None
             if done is None:
@@ -194,22 +208,15 @@ class Uploads:
         place: Place,
         upload_id: str,
         chosen: list[ChosenPart],
-        checksum: str | None,
-        size: int | None,
+        whole: _Whole,
         conditions: Conditions,
     ) -> ObjectRecord:
         upload, present = self.parts(place, upload_id)
         parts = chosen_parts(chosen, present)
         taken = checksum_of(upload, parts)
-        if taken is not None:
-            checksums.check_value(taken, checksum)
+        _check_whole(whole, upload, taken, sum(part.size for part in parts))
         for part in parts:
             self._contents.check_part(part.digest, part.size, of=f"s3://{place.bucket}/{place.key}")
-        whole = sum(part.size for part in parts)
-        if size is not None and size != whole:
-            raise refusals.invalid_request(
-                f"The provided x-amz-mp-object-size {size} does not match the actual size {whole}."
-            )
         mounted = self._mounts.at(place.bucket)
         if mounted is not None:
             return self._finish_there(mounted, upload, parts, conditions)
@@ -276,13 +283,36 @@ def chosen_parts(chosen: list[ChosenPart], present: list[PartRecord]) -> list[Pa
         part = by_number.get(choice.number)
         if part is None or part.etag != choice.etag.strip('"'):
             raise refusals.invalid_part(choice.number)
-        if choice.checksum is not None and part.checksum is not None and choice.checksum != part.checksum.value:
+        kept = part.checksum.value if part.checksum is not None else None
+        if choice.checksum not in (None, kept):
             raise refusals.invalid_part(choice.number)
         parts.append(part)
     for part in parts[:-1]:
         if part.size < MIN_PART_BYTES:
             raise refusals.entity_too_small(part.number, part.size, MIN_PART_BYTES)
     return parts
+
+
+def _check_whole(whole: _Whole, upload: UploadRecord, taken: Checksum | None, size: int) -> None:
+    """Raises InvalidRequest for what was not begun so, BadDigest for another checksum."""
+    kind = upload.checksum_type or ChecksumType.FULL_OBJECT
+    if whole.checksum_type not in (None, kind):
+        raise refusals.invalid_request(
+            f"The upload was created using the {kind} checksum mode. The complete request must use the same checksum "
+            "mode."
+        )
+    if whole.algorithm not in (None, upload.algorithm):
+        begun = f"with {upload.algorithm}" if upload.algorithm else "without a checksum algorithm"
+        raise refusals.invalid_request(
+            f"The upload was created {begun}: leave x-amz-checksum-{whole.algorithm.lower()} out, or name the "
+            "algorithm in CreateMultipartUpload."
+        )
+    if taken is not None:
+        checksums.check_value(taken, whole.checksum)
+    if whole.size not in (None, size):
+        raise refusals.invalid_request(
+            f"The provided x-amz-mp-object-size {whole.size} does not match the actual size {size}."
+        )
 
 
 def checksum_of(upload: UploadRecord, parts: list[PartRecord]) -> Checksum | None:

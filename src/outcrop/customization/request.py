@@ -84,7 +84,14 @@ def _document(
 def _customization(base: BaseModel, params: Mapping[str, Any]) -> Customization:
     asked = params.get("customizationType", Customization.FINE_TUNING.value)
     offered = ", ".join(base.customizations)
-    if params.get("customizationConfig") or asked not in set(Customization):
+    if params.get("customizationConfig"):
+        raise Invalid("customizationConfig: distillation and reinforcement are not built in Outcrop yet. Leave it out.")
+    if params["trainingDataConfig"].get("invocationLogsConfig"):
+        raise Invalid(
+            "trainingDataConfig.invocationLogsConfig: training on invocation logs is not built in Outcrop yet. Name one "
+            "JSONL object in s3Uri."
+        )
+    if asked not in set(Customization):
         raise Invalid(f"customizationType: {asked} is not built in Outcrop yet. Choose one of {offered}.")
     if asked not in base.customizations:
         raise Invalid(f"customizationType: {base.id} does not offer {asked}. Choose one of {offered}.")

@@ -35,6 +35,8 @@ _MORE_FIELDS = Struct(
         "inferenceConfig": Struct(optional={"topK": _TOP_K, "top_k": _TOP_K}),
     }
 )
+_SERVED = {"performanceConfig": {"latency": "standard"}, "serviceTier": {"type": "default"}}
+"""There is one latency and one tier; Amazon falls back to the same, and says so."""
 _NOT_BUILT = {
     "guardrailConfig": "Guardrails are not built in Outcrop yet. Leave guardrailConfig out.",
     "promptVariables": "Managed prompts are not built in Outcrop yet. Send messages without promptVariables.",
@@ -47,6 +49,8 @@ class PreparedConverse:
     prepared: Prepared
     response_fields: tuple[tuple[str, ...], ...]
     "Paths into the native response, whose values the caller wants as additionalModelResponseFields."
+    served: Mapping[str, Any]
+    "What a wish for speed or price got: members of the answer."
 
 
 def read_converse(target: Target, params: Params) -> Asked:
@@ -75,7 +79,8 @@ async def prepare(target: Target, params: Params, *, now: datetime) -> PreparedC
         num_input_tokens=len(generation.prompt_ids),
     )
     prepared = Prepared(target=target, dialect=native(target.dialect), started=started, generation=generation)
-    return PreparedConverse(prepared=prepared, response_fields=paths)
+    served = {member: got for member, got in _SERVED.items() if params.get(member)}
+    return PreparedConverse(prepared=prepared, response_fields=paths, served=served)
 
 
 async def converse(request: PreparedConverse, *, began: float | None = None) -> dict[str, Any]:
@@ -87,6 +92,7 @@ async def converse(request: PreparedConverse, *, began: float | None = None) -> 
         "output": {"message": {"role": "assistant", "content": [{"text": finished.text}]}},
         "usage": _usage(prepared.started, finished),
         "metrics": {"latencyMs": milliseconds_since(begin)},
+        **request.served,
         **_stop(request, finished),
     }
 
@@ -109,7 +115,8 @@ async def converse_stream(
             yield {"contentBlockStop": {"contentBlockIndex": 0}}
             yield {"messageStop": _stop(request, item)}
             usage = _usage(prepared.started, item)
-            yield {"metadata": {"usage": usage, "metrics": {"latencyMs": milliseconds_since(begin)}}}
+            metrics = {"latencyMs": milliseconds_since(begin)}
+            yield {"metadata": {"usage": usage, "metrics": metrics, **request.served}}
 
 
 def _sampling(defaults: Sampling, params: Params) -> Sampling:

@@ -18,7 +18,9 @@ from outcrop.errors import ServiceRefusal
 TRUST = json.dumps(
     {"Statement": [{"Effect": "Allow", "Principal": {"Service": "bedrock.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
 )
-READ = json.dumps({"Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]})
+READ = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
+)
 S3_FULL = "arn:aws:iam::aws:policy/AmazonS3FullAccess"
 
 

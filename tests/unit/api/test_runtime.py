@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,11 +57,12 @@ class House:
         self.engine = engine
         self._platform: Any = OnePlatform(OneTarget(target), OneAccess(), MovableClock())
 
-    async def call(self, operation: str, **params: Any) -> Any:
+    async def call(self, operation: str, *, recorded: Callable[[Any], Any] = dict, **params: Any) -> Any:
+        """`recorded`: makes of the parameters what its handler gets."""
         call = Call(
             service="bedrock-runtime",
             operation=operation,
-            params={"modelId": "arn:custom", **params},
+            params=recorded({"modelId": "arn:custom", **params}),
             caller=ADA,
             region="us-east-1",
             request_id="r",
