@@ -26,7 +26,7 @@ from outcrop.network.way import Way
 from outcrop.probe.judge import NOT_RUN, judge
 
 PAGE = Path(__file__).parent.parent / "docs" / "families.md"
-_SECONDS = 180
+_SECONDS = 900
 REFUSED, NOT_SMALL = "refused", "not tried"
 _BEGIN, _END = "<!-- table -->", "<!-- end of the table -->"
 
@@ -72,8 +72,9 @@ def tried_apart(family: str) -> Row:
     if said:
         return Row(*json.loads(said))
     code = os.waitstatus_to_exitcode(status)
-    why = f"it had not ended after {_SECONDS} s" if not ready else f"the process that tried it ended with {code}"
-    return Row(family, REFUSED, why)
+    if not ready:
+        return Row(family, NOT_SMALL, f"it had not ended after {_SECONDS} s")
+    return Row(family, REFUSED, f"the process that tried it ended with {code}")
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -94,7 +95,8 @@ def plain(why: str) -> str:
     return without.replace("|", "/").replace("\n", " ").strip()
 
 
-def _write(rows: Sequence[Row]) -> None:
+def write(rows: Sequence[Row]) -> None:
+    """Put the table into the page."""
     text = PAGE.read_text()
     head, rest = text.split(_BEGIN)[0], text.split(_END)[1]
     counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in (*Way, REFUSED, NOT_SMALL)}
@@ -117,7 +119,7 @@ def main() -> int:
         rows.append(tried_apart(family))
         print(f"{time.monotonic() - began:5.1f} s  {family}: {rows[-1].verdict}  {rows[-1].why}", flush=True)
     if not asked:
-        _write(rows)
+        write(rows)
     return 0
 
 

@@ -174,3 +174,14 @@ def test_the_cache_of_a_request_counts_and_goes_with_it(bases: dict[str, Path]) 
     while engine.busy:
         engine.step()
     assert len(forward._remembered) == 0
+
+
+@pytest.mark.parametrize(("family", "held"), [("falcon", "query_key_value"), ("llama4_text", "q_proj")])
+def test_a_familys_own_linear_layer_holds_adapters_and_a_router_does_not(
+    bases: dict[str, Path], family: str, held: str
+) -> None:
+    network = load.load_base(bases[family], way=ONE)
+    adapters.hold_adapters(network)
+    names = {name.rsplit(".", 1)[-1] for name, _ in adapters.layers(network)}
+    assert held in names
+    assert "router" not in names

@@ -160,7 +160,8 @@ def _learner(config: Any, method: Method, way: Way) -> tuple[nn.Module, Routing,
     full = isinstance(method, Full)
     dtype = torch.float32 if full else load.serving_dtype()
     network: Any = load.from_config(config, dtype=dtype, way=way.network)
-    routing = adapters.hold_adapters(network)
+    with Watch([]):
+        routing = adapters.hold_adapters(network)
     if isinstance(method, Full):
         network.requires_grad_(True)
         parameters = list(network.parameters())
