@@ -7,7 +7,7 @@ import pytest
 
 from outcrop.clock import MovableClock
 from outcrop.errors import Invalid
-from outcrop.tokens import template_pool
+from outcrop.tokens import template_pool, template_process
 from outcrop.tokens.chat_template import ChatTemplate, TemplateBroken, TemplateRefused
 
 USER = [{"role": "user", "content": "hello"}]
@@ -105,8 +105,7 @@ def test_a_process_that_was_killed_is_started_again() -> None:
 
 
 def test_a_process_that_somebody_ends_in_its_work_says_nothing_of_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
-    send = template_pool.send
-    killed = []
+    killed: list[int] = []
 
     def send_and_kill(file: BinaryIO, message: Mapping[str, Any]) -> int:
         if not killed:
@@ -114,7 +113,7 @@ def test_a_process_that_somebody_ends_in_its_work_says_nothing_of_the_template(m
             assert child is not None
             child.kill()
             killed.append(child.wait())
-        return send(file, message)
+        return template_process.send(file, message)
 
     monkeypatch.setattr(template_pool, "send", send_and_kill)
     assert render(KEPT) == "hello"
