@@ -20,7 +20,7 @@ import pytest
 import torch
 import transformers
 
-from outcrop.errors import Invalid
+from outcrop.errors import ModelDamaged
 from outcrop.inference.client import Delta, EngineAway, EngineClient, GenerationRequest, UnknownAdapter
 from tests.patience import PATIENCE_S
 from tests.tiny import CONTEXT_LENGTH, tiny_model
@@ -207,8 +207,11 @@ def test_adapters_come_and_go_while_others_generate(engine: EngineProcess, adapt
             await client.unload_adapter("mine")
         with pytest.raises(UnknownAdapter):
             await client.score("mine", [5, 6, 7])
-        with pytest.raises(Invalid, match=r"adapter_config\.json: missing"):
+        with pytest.raises(
+            ModelDamaged, match=r"adapter_config\.json: cannot be read \(No such file or directory\)"
+        ) as damage:
             await client.load_adapter("nothing", adapter / "nowhere")
+        assert str(adapter) not in damage.value.message
         assert await beside == base
 
     asking(engine, ask)
@@ -251,7 +254,13 @@ def test_the_socket_is_private_and_the_log_says_nothing_of_what_was_asked(engine
     told |= {"prompt_tokens", "completion_tokens", "finish_reason", "problem"}
     for call in engine.log_lines("call"):
         assert set(call) <= told
-        assert call.get("problem") in (None, "Invalid", "NotFound", "NotReady")  # the kind, not the words
+        assert call.get("problem") in (
+            None,
+            "Invalid",
+            "ModelDamaged",
+            "NotFound",
+            "NotReady",
+        )  # the kind, not the words
 
 
 def test_an_engine_that_was_killed_starts_again_on_the_socket_it_left_behind(engine: EngineProcess) -> None:

@@ -94,7 +94,7 @@ class Campaign:
         kind = S3SigV4Auth if service == "s3" else SigV4Auth
         try:
             kind(credentials, service_model.signing_name(service), "us-east-1").add_auth(request)
-        except (ValueError, UnicodeError):
+        except (ValueError, UnicodeError, AttributeError):
             return sent  # botocore itself cannot sign it; then it goes out unsigned
         return replace(sent, headers={name: str(value) for name, value in request.headers.items()})
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 import transformers
 
-from outcrop.errors import Invalid, NotFound
+from outcrop.errors import Invalid, ModelDamaged, NotFound
 from outcrop.inference.engine import Engine
 from outcrop.inference.kv_cache import measure
 from outcrop.inference.request import Request, Sampling
@@ -242,6 +242,9 @@ def test_a_broken_adapter_is_refused_and_leaves_nothing_behind(
 ) -> None:
     (tmp_path / "adapter_config.json").write_text((adapters["red"] / "adapter_config.json").read_text())
     (tmp_path / "adapter_model.safetensors").write_bytes(b"\x10")
-    with pytest.raises(Invalid, match="is no adapter of this base model"):
+    with pytest.raises(
+        ModelDamaged, match=r"adapter_model\.safetensors: is no safetensors file, or cut short"
+    ) as damage:
         engine.load_adapter("broken", tmp_path)
+    assert str(tmp_path) not in damage.value.message
     assert engine.adapters == []

@@ -8,7 +8,7 @@ import pytest
 
 from outcrop.catalog.catalog import HOME_FILE, Catalog
 from outcrop.customization.hyperparameters import read_family
-from outcrop.errors import Invalid, MachineTrouble
+from outcrop.errors import Invalid, MachineTrouble, ModelDamaged
 from outcrop.invocation.dialects import DIALECTS
 
 FULL_ID = re.compile(r"[a-z0-9-]{1,63}[.][a-z0-9-]{1,63}([:][a-z0-9-]{1,63}){0,2}")
@@ -96,7 +96,9 @@ def test_another_process_sees_a_registered_model_at_once(catalog: Catalog, tmp_p
 def test_a_directory_that_is_gone_is_said_so(catalog: Catalog, tmp_path: Path) -> None:
     register(catalog, tmp_path / "small")
     (tmp_path / "small" / "config.json").unlink()
-    with pytest.raises(Invalid, match=r"its directory .* is gone"):
+    with pytest.raises(
+        ModelDamaged, match=r"^local\.small-v1: its directory is gone, or holds no config\.json\. Put it back"
+    ):
         Catalog(tmp_path).usable("local.small-v1")
 
 

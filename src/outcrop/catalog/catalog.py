@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 from outcrop import arn
 from outcrop.catalog import families
 from outcrop.catalog.base_model import BaseModel, Customization, Weights
-from outcrop.errors import Invalid, MachineTrouble, NotFound
+from outcrop.errors import Invalid, MachineTrouble, ModelDamaged, NotFound
 from outcrop.network import facts
 from outcrop.network.way import Verdict, Way
 
@@ -83,6 +83,11 @@ class Catalog:
             raise Invalid(
                 f"The provided model identifier is invalid. ({identifier!r} is not in the catalogue; "
                 "`outcrop models` lists it.)"
+            )
+        if entry.folder is None and entry.weights.directory is not None:
+            raise ModelDamaged(
+                f"{entry.id}: its directory is gone, or holds no config.json. Put it back, or register another; "
+                "models.toml in the home tells where it was."
             )
         if entry.folder is None:
             raise Invalid(f"The provided model identifier is invalid. ({_how_to_get(entry)})")
@@ -283,8 +288,6 @@ def _folder(weights: Weights, home: Path) -> Path | None:
 def _how_to_get(entry: BaseModel) -> str:
     if entry.weights.hub is not None:
         return f"{entry.id} is known, but not on this machine: `outcrop pull {entry.id}` downloads it."
-    if entry.weights.directory is not None:
-        return f"{entry.id}: its directory {entry.weights.directory} is gone. Put it back, or register another."
     return (
         f"{entry.id} is known by name only: `outcrop alias {entry.id} outcrop.starter-v1` lets another model stand in."
     )

@@ -99,11 +99,9 @@ async def serve_house(
         await asyncio.gather(*beside, return_exceptions=True)
     if ended:
         logs.tell(_log, "the server ends, to be started anew", level=logging.ERROR, exc_info=ended[0])
-        raise (
-            ended[0]
-            if isinstance(ended[0], MachineTrouble)
-            else LoopEnded("A loop of the server ended by itself. The log has the details.")
-        ) from ended[0]
+        if isinstance(ended[0], MachineTrouble):
+            raise ended[0]
+        raise LoopEnded("A loop of the server ended by itself. The log has the details.") from ended[0]
 
 
 async def _settle(platform: Platform, loops: Loops) -> None:
