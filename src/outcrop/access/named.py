@@ -68,7 +68,7 @@ class Named:
     arn: str
     "Its own, or the one that it would have."
     is_known: bool
-    "False: it stands for nothing here. An ARN of this account and region counts as known; whoever uses it looks."
+    "False: it stands for nothing here. The ARN of a record counts as known; whoever uses it looks."
     also: tuple[str, ...] = ()
     "Further ARNs of the same resource: a foundation model has one for each form of its id."
     behind: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ def named(identifier: str, kinds: Sequence[str], names: Names) -> Named:
 
 
 def _by_arn(identifier: str, kinds: Sequence[str], names: Names) -> Named:
-    """By ARN: of this account and region, else of nobody known here. A foundation model's may leave both out."""
+    """By ARN, which says by itself what it stands for. That of a foundation model may leave region and account out."""
     parsed, shown = arns.parse(identifier), identifier
     if parsed is None or parsed.service != "bedrock" or parsed.kind not in kinds:
         return Named(kind=parsed.kind if parsed else "", arn=identifier, is_known=False, shown=shown)
@@ -105,8 +105,8 @@ def _by_arn(identifier: str, kinds: Sequence[str], names: Names) -> Named:
         ours = parsed.region in ("", names.region) and parsed.account in ("", names.account)
         if ours and (parsed.kind == FOUNDATION or _PROFILE.match(parsed.tail)):
             return _model(parsed.tail, names, PROFILE in kinds, shown=shown)
-    ours = parsed.region == names.region and parsed.account == names.account
-    known = ours and parsed.kind not in (FOUNDATION, PROFILE)
+    # The records hold nothing of another account, and whoever looks there looks in this region.
+    known = parsed.kind not in (FOUNDATION, PROFILE)
     return Named(kind=parsed.kind, arn=identifier, is_known=known, shown=shown)
 
 
