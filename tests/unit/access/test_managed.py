@@ -49,7 +49,7 @@ READS_ALL = {f"{PREFIX}ReadOnlyAccess"}
 
 
 @pytest.mark.parametrize(
-    "policy", [AWS_MANAGED[arn] for arn in AWS_MANAGED.keys() - READS_ALL], ids=lambda policy: policy.name
+    "policy", [AWS_MANAGED[arn] for arn in sorted(AWS_MANAGED.keys() - READS_ALL)], ids=lambda policy: policy.name
 )
 def test_a_policy_is_amazons_and_allows_no_more(policy: ManagedPolicy) -> None:
     theirs = THEIRS[policy.name]
