@@ -10,37 +10,31 @@ from base64 import b32encode
 from datetime import UTC, datetime
 from typing import Any
 
+from outcrop.access import managed_services
+from outcrop.access.managed_services import allow, passed_to
 from outcrop.access.records import ManagedPolicy
 
 PREFIX = "arn:aws:iam::aws:policy/"
 ADMINISTRATOR = f"{PREFIX}AdministratorAccess"
 
 
-def _allow(actions: list[str], resources: Any = "*", **more: Any) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": actions, "Resource": resources, **more}
-
-
-def _passed_to(*services: str) -> dict[str, Any]:
-    return {"StringEquals": {"iam:PassedToService": list(services)}}
-
-
 _SAGEMAKER_NAMES = ("SageMaker", "Sagemaker", "sagemaker")
 _SAGEMAKER_BUCKETS = [f"arn:aws:s3:::*{name}*" for name in _SAGEMAKER_NAMES]
 
 _STATEMENTS: dict[str, tuple[str, list[dict[str, Any]]]] = {
-    "AdministratorAccess": ("2015-02-06T18:39:46", [_allow(["*"])]),
-    "IAMFullAccess": ("2015-02-06T18:40:38", [_allow(["iam:*"])]),
+    "AdministratorAccess": ("2015-02-06T18:39:46", [allow(["*"])]),
+    "IAMFullAccess": ("2015-02-06T18:40:38", [allow(["iam:*"])]),
     "PowerUserAccess": (
         "2015-02-06T18:39:47",
         [
             {"Effect": "Allow", "NotAction": ["iam:*", "organizations:*", "account:*"], "Resource": "*"},
-            _allow(["iam:CreateServiceLinkedRole", "iam:DeleteServiceLinkedRole", "iam:ListRoles"]),
+            allow(["iam:CreateServiceLinkedRole", "iam:DeleteServiceLinkedRole", "iam:ListRoles"]),
         ],
     ),
     "ReadOnlyAccess": (
         "2015-02-06T18:39:48",
         [
-            _allow(
+            allow(
                 [
                     "application-autoscaling:Describe*",
                     "application-autoscaling:List*",
@@ -85,7 +79,7 @@ _STATEMENTS: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "IAMReadOnlyAccess": (
         "2015-02-06T18:40:39",
         [
-            _allow(
+            allow(
                 [
                     "iam:GenerateCredentialReport",
                     "iam:GenerateServiceLastAccessedDetails",
@@ -97,16 +91,16 @@ _STATEMENTS: dict[str, tuple[str, list[dict[str, Any]]]] = {
             )
         ],
     ),
-    "CloudWatchFullAccess": ("2015-02-06T18:40:00", [_allow(["cloudwatch:*", "logs:*", "iam:GetRole"])]),
+    "CloudWatchFullAccess": ("2015-02-06T18:40:00", [allow(["cloudwatch:*", "logs:*", "iam:GetRole"])]),
     "CloudWatchReadOnlyAccess": (
         "2015-02-06T18:40:01",
-        [_allow(["cloudwatch:Describe*", "cloudwatch:Get*", "cloudwatch:List*", "logs:Get*", "logs:Describe*"])],
+        [allow(["cloudwatch:Describe*", "cloudwatch:Get*", "cloudwatch:List*", "logs:Get*", "logs:Describe*"])],
     ),
-    "CloudWatchLogsFullAccess": ("2015-02-06T18:40:02", [_allow(["logs:*", "cloudwatch:GenerateQuery"])]),
+    "CloudWatchLogsFullAccess": ("2015-02-06T18:40:02", [allow(["logs:*", "cloudwatch:GenerateQuery"])]),
     "AmazonSageMakerReadOnly": (
         "2017-11-29T13:07:09",
         [
-            _allow(
+            allow(
                 [
                     "sagemaker:BatchGetMetrics",
                     "sagemaker:Describe*",
@@ -115,54 +109,72 @@ _STATEMENTS: dict[str, tuple[str, list[dict[str, Any]]]] = {
                     "sagemaker:Search",
                 ]
             ),
-            _allow(["application-autoscaling:Describe*", "cloudwatch:DescribeAlarms", "logs:DescribeLogStreams"]),
+            allow(["application-autoscaling:Describe*", "cloudwatch:DescribeAlarms"]),
         ],
     ),
-    "AmazonS3FullAccess": ("2015-02-06T18:40:58", [_allow(["s3:*"])]),
-    "AmazonS3ReadOnlyAccess": ("2015-02-06T18:40:59", [_allow(["s3:Get*", "s3:List*", "s3:Describe*"])]),
-    "AmazonBedrockReadOnly": ("2023-12-06T15:48:19", [_allow(["bedrock:Get*", "bedrock:List*"])]),
+    "AmazonS3FullAccess": ("2015-02-06T18:40:58", [allow(["s3:*"])]),
+    "AmazonS3ReadOnlyAccess": ("2015-02-06T18:40:59", [allow(["s3:Get*", "s3:List*", "s3:Describe*"])]),
+    "AmazonBedrockReadOnly": ("2023-12-06T15:48:19", [allow(["bedrock:Get*", "bedrock:List*"])]),
     "AmazonBedrockFullAccess": (
         "2023-12-06T15:47:17",
         [
-            _allow(["bedrock:*"], Sid="BedrockAll"),
-            _allow(["kms:DescribeKey"], "arn:*:kms:*:::*", Sid="DescribeKey"),
-            _allow(["iam:ListRoles"], Sid="APIsWithAllResourceAccess"),
-            _allow(
+            allow(["bedrock:*"], Sid="BedrockAll"),
+            allow(["kms:DescribeKey"], "arn:*:kms:*:::*", Sid="DescribeKey"),
+            allow(["iam:ListRoles"], Sid="APIsWithAllResourceAccess"),
+            allow(
                 ["iam:PassRole"],
                 ["arn:aws:iam::*:role/*SageMaker*ForBedrock*"],
                 Sid="PassRoleToSageMaker",
-                Condition=_passed_to("sagemaker.amazonaws.com", "bedrock.amazonaws.com"),
+                Condition=passed_to("sagemaker.amazonaws.com", "bedrock.amazonaws.com"),
             ),
-            _allow(
+            allow(
                 ["iam:PassRole"],
                 "arn:aws:iam::*:role/*AmazonBedrock*",
                 Sid="PassRoleToBedrock",
-                Condition=_passed_to("bedrock.amazonaws.com"),
+                Condition=passed_to("bedrock.amazonaws.com"),
             ),
         ],
     ),
     "AmazonSageMakerFullAccess": (
         "2017-11-29T13:07:59",
         [
-            _allow(["sagemaker:*"], Sid="AllowAllNonAdminSageMakerActions"),
-            _allow(
+            allow(["sagemaker:*"], Sid="AllowAllNonAdminSageMakerActions"),
+            allow(
                 [
-                    "application-autoscaling:*",
-                    "cloudwatch:*",
-                    "iam:GetRole",
+                    "application-autoscaling:DeleteScalingPolicy",
+                    "application-autoscaling:DeleteScheduledAction",
+                    "application-autoscaling:DeregisterScalableTarget",
+                    "application-autoscaling:DescribeScalableTargets",
+                    "application-autoscaling:DescribeScalingActivities",
+                    "application-autoscaling:DescribeScalingPolicies",
+                    "application-autoscaling:DescribeScheduledActions",
+                    "application-autoscaling:PutScalingPolicy",
+                    "application-autoscaling:PutScheduledAction",
+                    "application-autoscaling:RegisterScalableTarget",
+                    "cloudwatch:DeleteAlarms",
+                    "cloudwatch:DescribeAlarms",
+                    "cloudwatch:GetMetricData",
+                    "cloudwatch:GetMetricStatistics",
+                    "cloudwatch:ListMetrics",
+                    "cloudwatch:PutMetricAlarm",
+                    "cloudwatch:PutMetricData",
                     "iam:ListRoles",
                     "kms:DescribeKey",
                     "kms:ListAliases",
-                    "logs:*",
+                    "logs:CreateLogGroup",
+                    "logs:CreateLogStream",
+                    "logs:Describe*",
+                    "logs:GetLogEvents",
+                    "logs:PutLogEvents",
                 ],
                 Sid="AllowAWSServiceActions",
             ),
-            _allow(
+            allow(
                 ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
                 _SAGEMAKER_BUCKETS,
                 Sid="AllowS3ObjectActions",
             ),
-            _allow(
+            allow(
                 [
                     "s3:CreateBucket",
                     "s3:GetBucketCors",
@@ -173,27 +185,31 @@ _STATEMENTS: dict[str, tuple[str, list[dict[str, Any]]]] = {
                 ],
                 Sid="AllowS3BucketActions",
             ),
-            _allow(["s3:GetBucketAcl", "s3:PutObjectAcl"], _SAGEMAKER_BUCKETS, Sid="AllowS3BucketACL"),
-            _allow(
+            allow(["s3:GetBucketAcl", "s3:PutObjectAcl"], _SAGEMAKER_BUCKETS, Sid="AllowS3BucketACL"),
+            allow(
                 ["iam:PassRole"],
                 "arn:aws:iam::*:role/*",
                 Sid="AllowPassRoleToSageMaker",
-                Condition=_passed_to("sagemaker.amazonaws.com"),
+                Condition=passed_to("sagemaker.amazonaws.com"),
             ),
         ],
     ),
 }
 
 
+_ALL = _STATEMENTS | managed_services.STATEMENTS
+
+
 def _policy(name: str) -> ManagedPolicy:
-    created, statements = _STATEMENTS[name]
+    created, statements = _ALL[name]
     arn = f"{PREFIX}{name}"
+    folder, _, own = name.rpartition("/")
     return ManagedPolicy(
         arn=arn,
         # The same in every installation, as AWS's own are in every account.
         id="ANPA" + b32encode(hashlib.sha256(arn.encode()).digest())[:17].decode(),
-        name=name,
-        path="/",
+        name=own,
+        path=f"/{folder}/" if folder else "/",
         description="",
         document=json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=4),
         tags={},
@@ -201,5 +217,5 @@ def _policy(name: str) -> ManagedPolicy:
     )
 
 
-AWS_MANAGED: dict[str, ManagedPolicy] = {policy.arn: policy for policy in map(_policy, sorted(_STATEMENTS))}
+AWS_MANAGED: dict[str, ManagedPolicy] = {policy.arn: policy for policy in map(_policy, sorted(_ALL))}
 """By ARN."""
