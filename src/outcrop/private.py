@@ -113,7 +113,7 @@ def _below(folder: Path) -> Iterator[Path]:
 def socket_folder(home: Path) -> Path:
     """Where the sockets of a home's processes are, or will be; `make_socket_folder` decides, and notes it down."""
     with suppress(FileNotFoundError):
-        return Path((home / _RECORD).read_text().strip())
+        return Path((home / _RECORD).read_text("utf-8").strip())
     return home / _SOCKETS
 
 

@@ -99,6 +99,8 @@ def test_a_program_that_cannot_be_run_is_told_before_anything_is_started(said: S
     script.write_text("#!/no/such/python\n")
     script.chmod(0o755)
     assert said("run", "--", "./demo.py")[1].endswith("names an interpreter that is not there: /no/such/python")
+    script.write_text("echo no interpreter named\n")
+    assert said("run", "--", "./demo.py")[1].endswith("so the system cannot run it. Put python before it.")
     assert not (tmp_path / "home").exists()
 
 
@@ -356,6 +358,31 @@ def test_text_that_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
     assert b"\\u4ff3\\u53e5.jsonl:1: completion: expected a string" in ended.stdout
     assert ended.stderr.endswith(b"\\u6625: no such file.\n")
     assert b"Traceback" not in ended.stderr
+
+
+def test_ctrl_c_while_the_command_is_still_loading_shows_no_traceback() -> None:
+    script = (
+        "import os, signal, sys; sys.argv[1:] = ['models']\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nfrom outcrop.cli import app\n"
+        + (
+            "import builtins; load = builtins.__import__\n"
+            "def interrupted(name, *rest, **more):\n"
+            "    if name.startswith('cyclopts'): os.kill(os.getpid(), signal.SIGINT)\n"
+            "    return load(name, *rest, **more)\n"
+            "builtins.__import__ = interrupted\n"
+            "app.main()\n"
+        )
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr, ended.stdout) == (130, b"", b"")
+
+
+def test_an_ascii_locale_reads_and_writes_utf8(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text('{"prompt": "古池や", "completion": "蛙"}\n', "utf-8")
+    ended = shell(
+        f"outcrop check-data {tmp_path}/train.jsonl",
+        PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", LC_ALL="C", OUTCROP_HOME=str(tmp_path / "home"),
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 def test_without_any_home_the_users_own_is_found() -> None:

@@ -43,7 +43,7 @@ class Mounts:
     def urls(self) -> dict[str, str]:
         """URL by bucket."""
         try:
-            found: dict[str, str] = json.loads(self._file.read_text())
+            found: dict[str, str] = json.loads(self._file.read_text("utf-8"))
         except FileNotFoundError:
             return {}
         return found
@@ -53,7 +53,7 @@ class Mounts:
         urls = {**self.urls(), bucket: url}
         text = json.dumps({name: each for name, each in sorted(urls.items()) if each is not None}, indent=2)
         beside = self._file.with_suffix(".new")
-        beside.write_text(text)
+        beside.write_text(text, "utf-8")
         os.replace(beside, self._file)
 
 

@@ -3,12 +3,9 @@ the API, as boto3 would. Exit codes: 0, 1 (the work failed), 2 (asked wrongly), 
 """
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-
-from outcrop import private
 
 
 def main() -> None:
@@ -20,11 +17,13 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of a command; everything it has to say is said."""
-    private.only_ours()
     _print_any_text()
     try:
+        # Here, and not above: whoever presses Ctrl-C while much is imported sees no traceback either.
+        from outcrop import private
         from outcrop.cli.commands import app
 
+        private.only_ours()
         code = app(list(arguments), result_action="return_value", exit_on_error=False, print_error=False)
         if sys.stdout is not None:
             sys.stdout.flush()  # here, where a reader who went away is no surprise
@@ -36,6 +35,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _ended(error: BaseException) -> int:
+    import signal
+
     with suppress(ValueError):  # not the main thread
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the second Ctrl-C of somebody who wants out
     from outcrop.cli.failing import failure

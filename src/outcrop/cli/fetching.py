@@ -49,8 +49,9 @@ def register_folder(
 
 def pull_weights(settings: Settings, model_id: str) -> BaseModel:
     """Download into the home, and try the network. Raises MachineTrouble when the hub cannot be reached or refuses."""
+    import httpx
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     catalog = Catalog(settings.home)
     entry = catalog.find(model_id)
@@ -59,9 +60,10 @@ def pull_weights(settings: Settings, model_id: str) -> BaseModel:
     target = catalog.pulled_folder(entry)
     try:
         snapshot_download(entry.weights.hub, local_dir=target, allow_patterns=_WANTED_FILES)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, httpx.HTTPError, OSError) as error:
+        why = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise MachineTrouble(
-            f"{entry.weights.hub}: the download failed: {str(error).splitlines()[0]} Check the network; a gated model "
+            f"{entry.weights.hub}: the download failed: {why} Check the network; a gated model "
             "also needs its licence accepted on the hub and HF_TOKEN set. What was downloaded is kept."
         ) from error
     _check_tokenizer(target)

@@ -45,6 +45,8 @@ def _found(given: Path) -> Path:
         folder = given.expanduser().absolute()
     except RuntimeError as error:
         raise Invalid(f"{given}: nobody knows whose home ~ is. Give the whole path.") from error
+    if not _is_utf8(folder):
+        raise Invalid(f"{folder}: its path is not UTF-8, and the catalogue is. Rename the folder.")
     if not folder.exists():
         raise Invalid(f"{folder}: no such folder. Name the Hugging Face directory that holds config.json.")
     if not folder.is_dir():
@@ -53,6 +55,14 @@ def _found(given: Path) -> Path:
         if not (folder / wanted).exists():
             raise Invalid(f"{folder}: no {wanted} ({why}). {mend}")
     return folder
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_object(path: Path) -> dict[str, Any]:

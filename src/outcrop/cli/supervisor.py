@@ -173,7 +173,7 @@ class Supervisor:
         if text != self._parts:
             path = self._settings.home / PARTS_FILE
             temporary = path.with_suffix(".new")
-            temporary.write_text(text)
+            temporary.write_text(text, "utf-8")
             temporary.replace(path)
             self._parts = text
 

@@ -227,7 +227,7 @@ def _plain(number: float) -> str:
 @cache
 def read_family(name: str) -> Family:
     """A family of hyperparameters.toml."""
-    described: dict[str, Any] = tomllib.loads(_FILE.read_text())["family"][name]
+    described: dict[str, Any] = tomllib.loads(_FILE.read_text("utf-8"))["family"][name]
     allowed = {key: Allowed(**_exact(value)) for key, value in described["values"].items()}
     return Family(relative_rate=described["learning_rate"] == "relative", allowed=allowed)
 

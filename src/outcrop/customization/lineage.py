@@ -57,7 +57,7 @@ def of_job(
 def write(folder: Path, lineage: dict[str, Any]) -> None:
     """Whole or not at all."""
     temporary = folder / f".{FILE}.new"
-    with temporary.open("w") as file:
+    with temporary.open("w", encoding="utf-8") as file:
         json.dump(lineage, file, indent=2, ensure_ascii=False)
         file.flush()
         os.fsync(file.fileno())

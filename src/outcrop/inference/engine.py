@@ -237,7 +237,7 @@ def _end_ids(folder: Path) -> frozenset[int]:
     """The ids that end a text by themselves, from generation_config.json, else config.json."""
     for name in ("generation_config.json", "config.json"):
         path = folder / name
-        found = json.loads(path.read_text()).get("eos_token_id") if path.is_file() else None
+        found = json.loads(path.read_text("utf-8")).get("eos_token_id") if path.is_file() else None
         if found is not None:
             return frozenset(found if isinstance(found, list) else [found])
     return frozenset()

@@ -41,7 +41,8 @@ def check_method(folder: Path, method: Method) -> None:
     """Raises Invalid for a method that the network in `folder` cannot be trained by."""
     if isinstance(method, Full):
         return
-    if isinstance(method, OFT) and json.loads((folder / "config.json").read_text()).get("model_type") in _TRANSPOSED:
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    if isinstance(method, OFT) and config.get("model_type") in _TRANSPOSED:
         raise Invalid(
             "hyperParameters.outcrop.method: oft is not to be had for this base model, which keeps its weights "
             "transposed: PEFT could not load the adapter. Choose lora, dora or full."

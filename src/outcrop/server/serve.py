@@ -226,7 +226,7 @@ def health(settings: Settings, loops: Loops) -> dict[str, Any]:
     `status` is `ok`, or `failing` while a loop of the server is dead or stuck, which `loops` then tells.
     """
     try:
-        parts = json.loads((settings.home / PARTS_FILE).read_text())["parts"]
+        parts = json.loads((settings.home / PARTS_FILE).read_text("utf-8"))["parts"]
     except (OSError, ValueError, KeyError, TypeError):
         parts = {}  # the server runs without a supervisor, or the file is not its
     status = "failing" if loops.troubles() else "ok"

@@ -42,7 +42,7 @@ def save(
         making.mkdir(parents=True)
         _write(making, task, trained)
         text = _parity(making, task, trained, held_out) if parity is None else parity
-        (making / parity_file.FILE).write_text(text)
+        (making / parity_file.FILE).write_text(text, "utf-8")
         _make_durable(making)
         _put_in_place(making, folder)
         return text
