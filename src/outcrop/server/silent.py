@@ -7,7 +7,6 @@ elsewhere there is no such file system of descriptors, and nothing is closed her
 
 import os
 import socket
-import stat
 import struct
 import sys
 from contextlib import suppress
@@ -36,18 +35,18 @@ async def close_silent(loops: Loops, port: int, *, after_s: float) -> None:
 
 
 def _close_if_silent(descriptor: int, port: int, after_s: float) -> None:
-    # Descriptors come and go while this looks at them; one's own copy stays what it is.
+    # Descriptors come and go while this looks at them. No copy of one is made and closed: were it the database's, all
+    # locks of this process on it would go with the copy (fcntl(2)), and another process would take its files away.
     with suppress(OSError):
-        copy = os.dup(descriptor)
-        if not stat.S_ISSOCK(os.fstat(copy).st_mode):
-            os.close(copy)
-            return
-        with socket.socket(fileno=copy) as connection:
+        connection = socket.socket(fileno=descriptor)
+        try:
             if connection.family not in (socket.AF_INET, socket.AF_INET6) or connection.getsockname()[1] != port:
                 return
             connection.getpeername()  # a listening socket has none, and raises
             if _is_silent(connection, after_s):
                 connection.shutdown(socket.SHUT_RDWR)
+        finally:
+            connection.detach()
 
 
 def _is_silent(connection: socket.socket, after_s: float) -> bool:
