@@ -88,8 +88,8 @@ def _customization(base: BaseModel, params: Mapping[str, Any]) -> Customization:
         raise Invalid("customizationConfig: distillation and reinforcement are not built in Outcrop yet. Leave it out.")
     if params["trainingDataConfig"].get("invocationLogsConfig"):
         raise Invalid(
-            "trainingDataConfig.invocationLogsConfig: training on invocation logs is not built in Outcrop yet. Name one "
-            "JSONL object in s3Uri."
+            "trainingDataConfig.invocationLogsConfig: training on invocation logs is not built in Outcrop yet. Name "
+            "one JSONL object in s3Uri."
         )
     if asked not in set(Customization):
         raise Invalid(f"customizationType: {asked} is not built in Outcrop yet. Choose one of {offered}.")
