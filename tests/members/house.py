@@ -13,6 +13,7 @@ import sqlalchemy as sql
 
 from outcrop.access.caller import Caller
 from outcrop.access.names import Kind
+from outcrop.api import unreal
 from outcrop.api.call import Call
 from outcrop.api.operations import OPERATIONS
 from outcrop.api.platform import Platform
@@ -86,6 +87,8 @@ class House:
             body=_nothing() if operation in _STREAMED else None,
         )
         try:
+            if service == "bedrock":  # as the door does before it calls the handler
+                unreal.check(params)
             answered = OPERATIONS[service][operation](self.platform, call)
             if isinstance(answered, Coroutine):
                 asyncio.run(answered)

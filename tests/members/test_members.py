@@ -38,8 +38,6 @@ HARMLESS: dict[str, dict[str, str]] = {
     "sts": {},
     "bedrock": {
         "sortBy": "its one value is the time of creation, by which every listing is sorted",
-        "vpcConfig.securityGroupIds": "the configuration is looked at as a whole",
-        "vpcConfig.subnetIds": "the configuration is looked at as a whole",
     },
 }
 """By the path of the member, for every operation or behind the name of one."""

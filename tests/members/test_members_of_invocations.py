@@ -1,6 +1,7 @@
 """The same of the operations that ask a model, with a model that answers."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def test_no_member_is_dropped_in_silence(tmp_path: Path, operation: str) -> None
                 seen: set[str] = set()
                 given = {each: SAMPLES[each] for each in NEEDED[operation]} | {name: SAMPLES.get(name, "value")}
                 try:
-                    await place.call(operation, recorded=lambda params, seen=seen: Recorded(params, seen), **given)
+                    await place.call(operation, recorded=partial(Recorded, seen=seen), **given)
                 except Refusal as refusal:
                     seen |= {name} if name in str(refusal) or name == "toolConfig" else set()
                 if name not in seen and name not in HARMLESS:

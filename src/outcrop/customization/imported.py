@@ -111,8 +111,6 @@ def _check_network(context: Context, base: BaseModel, model_arn: str) -> None:
 
 
 def _source(context: Context, params: Mapping[str, Any], model_arn: str) -> tuple[DataAccess, str]:
-    if params.get("modelKmsKeyArn"):
-        raise Invalid("modelKmsKeyArn: encryption of models is not built in Outcrop yet. Leave it out.")
     if "roleArn" not in params:
         raise Invalid("roleArn: missing. Name a role that may read the objects under modelSourceConfig.")
     source = params["modelSourceConfig"].get("s3DataSource", {}).get("s3Uri")

@@ -17,7 +17,7 @@ THEIRS: dict[str, Any] = json.loads(published.aws_managed_policies_data)
 PREFIX = "arn:aws:iam::aws:policy/"
 
 
-def listed(value: Any) -> list[str]:
+def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
