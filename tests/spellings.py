@@ -127,9 +127,22 @@ WITHOUT_RESOURCE = {
         "ListAccountAliases", "CreateGroup", "ListGroups", "CreatePolicy", "ListPolicies", "SimulateCustomPolicy",
         "CreateRole", "CreateServiceLinkedRole", "CreateUser", "GetServiceLinkedRoleDeletionStatus", "ListRoles",
         "ListUsers",
+        # Things that cannot be here: instance profiles, devices, providers, certificates, reports.
+        "AddClientIDToOpenIDConnectProvider", "DeactivateMFADevice", "DeleteAccountPasswordPolicy",
+        "DeleteInstanceProfile", "DeleteOpenIDConnectProvider", "DeleteSAMLProvider", "DeleteServerCertificate",
+        "DeleteVirtualMFADevice", "GetAccountPasswordPolicy", "GetCredentialReport", "GetInstanceProfile",
+        "GetMFADevice", "GetOpenIDConnectProvider", "GetOrganizationsAccessReport", "GetSAMLProvider",
+        "GetServerCertificate", "GetServiceLastAccessedDetails", "GetServiceLastAccessedDetailsWithEntities",
+        "ListInstanceProfileTags", "ListInstanceProfiles", "ListMFADeviceTags", "ListOpenIDConnectProviderTags",
+        "ListOpenIDConnectProviders", "ListSAMLProviderTags", "ListSAMLProviders", "ListServerCertificateTags",
+        "ListServerCertificates", "ListVirtualMFADevices", "RemoveClientIDFromOpenIDConnectProvider",
+        "TagInstanceProfile", "TagMFADevice", "TagOpenIDConnectProvider", "TagSAMLProvider", "TagServerCertificate",
+        "UntagInstanceProfile", "UntagMFADevice", "UntagOpenIDConnectProvider", "UntagSAMLProvider",
+        "UntagServerCertificate", "UpdateOpenIDConnectProviderThumbprint", "UpdateSAMLProvider",
+        "UpdateServerCertificate",
     },
     "s3": {"ListBuckets"},
-    "sts": {"GetCallerIdentity", "GetSessionToken", "GetAccessKeyInfo"},
+    "sts": {"GetCallerIdentity", "GetSessionToken", "GetAccessKeyInfo", "DecodeAuthorizationMessage"},
 }  # fmt: skip
 """What names nothing that is there already, or nothing at all."""
 ELSEWHERE = {("sts", "AssumeRole"), ("s3", "DeleteObjects")}

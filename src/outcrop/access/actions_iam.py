@@ -26,6 +26,7 @@ _OWN = (
     "GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey",
     "ListServiceSpecificCredentials", "UpdateServiceSpecificCredential", "ResetServiceSpecificCredential",
     "DeleteServiceSpecificCredential", "ChangePassword", "GetLoginProfile", "DeleteLoginProfile",
+    "ListMFADevices",
     "ListSSHPublicKeys", "ListSigningCertificates", "UpdateSigningCertificate", "DeleteSigningCertificate",
 )  # fmt: skip
 """Without a UserName they speak about the caller."""

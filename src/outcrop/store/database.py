@@ -162,8 +162,10 @@ def _open_sqlite(address: sql.URL) -> Engine:
     file = Path(str(address.database))
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Closed to others from its first moment; SQLite gives the files beside it the same mode.
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # Closed to others from its first moment; SQLite gives the files beside it the same mode. Never one that is
+        # there: closing any descriptor of a file takes away the locks that SQLite holds on it in this process.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         with contextlib.suppress(PermissionError):  # another user's, who shares it
             private.close_to_others(file)
         _switch_to_wal(file)

@@ -24,7 +24,7 @@ STAR_ALONE = {
         "GetAccountAuthorizationDetails", "GetAccountPasswordPolicy", "GetAccountSummary", "GetCredentialReport",
         "GetMFADevice", "GetOrganizationsAccessReport", "GetServiceLastAccessedDetails", "GetServiceLastAccessedDetailsWithEntities",
         "DeactivateMFADevice", "DeleteVirtualMFADevice", "ListMFADeviceTags", "TagMFADevice", "UntagMFADevice",
-        "ListAccountAliases", "ListMFADevices", "ListOpenIDConnectProviders", "ListPolicies", "ListSAMLProviders",
+        "ListAccountAliases", "ListOpenIDConnectProviders", "ListPolicies", "ListSAMLProviders",
         "SimulateCustomPolicy",
     },
     "s3": set(),
