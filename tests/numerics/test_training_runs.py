@@ -254,7 +254,9 @@ def test_the_same_weights_are_scored_once(base: Path, tmp_path: Path, monkeypatc
     run = task(base, tmp_path, hyper=replace(HYPER, evaluations_per_epoch=1), held_out=HELD_OUT)
     other = training_runs.write_jsonl(tmp_path / "other.jsonl", HELD_OUT[:1])
     run = replace(run, validators=(*run.validators, other))
-    scored, sampled, real, sample = [], [], score, expectation._sample
+    scored: list[int] = []
+    sampled: list[Any] = []
+    real, sample = score, expectation._sample
 
     def count(trained: Any, examples: Any, **more: Any) -> Score:
         scored.append(len(examples))

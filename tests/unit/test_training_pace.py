@@ -41,7 +41,8 @@ def step(number: int) -> StepMetrics:
 
 def test_evaluations_saves_and_the_end_count() -> None:
     time = FakeTime()
-    pace, left = Pace(AHEAD, now=time), []
+    pace = Pace(AHEAD, now=time)
+    left: list[float] = []
     with pace.evaluating():
         time.now += 5
     with pace.scoring_others():
