@@ -10,6 +10,7 @@ import secrets
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any
 
 from outcrop import logs
 from outcrop.errors import ServiceRefusal
@@ -158,7 +159,7 @@ class _Patience:
         if self._waiting:
             self._tell("waited for an engine", seconds=round(self._waited_s(), 3))
 
-    def _tell(self, event: str, **members: float) -> None:
+    def _tell(self, event: str, **members: Any) -> None:
         logs.tell(_log, event, model=self._target.model_id, engine=self._target.base_id, **members)
 
     def _waited_s(self) -> float:
