@@ -115,6 +115,14 @@ def test_greedy_tokens_equal_transformers_in_a_batch_that_changes_all_the_time(
     assert made == [reference(network, request.prompt_ids, request.max_tokens) for request in requests]
 
 
+def test_a_prompt_may_be_read_token_by_token(base: Path) -> None:
+    engine = Engine(base, cache_bytes=2**24, limits=Limits(prompt_tokens_alone=1, prompt_tokens_beside_decoding=1))
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(base)
+    asked = prompts([5, 3])
+    requests = [Request(id=str(n), prompt_ids=prompt, max_tokens=6) for n, prompt in enumerate(asked)]
+    assert generate(engine, requests) == [reference(theirs, prompt, 6) for prompt in asked]
+
+
 @pytest.mark.parametrize("architecture", ["qwen3", "mistral", "gemma2", "phi3", "olmo2", "gpt_neox", "gpt2"])
 def test_decoding_can_be_recorded_for_every_kind_of_network(architecture: str, tmp_path: Path) -> None:
     network = load_base(tiny_model(tmp_path, architecture))

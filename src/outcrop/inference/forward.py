@@ -83,10 +83,13 @@ def in_row_order(turns: Sequence[Turn]) -> list[Turn]:
 
 
 def _is_usual(turns: Sequence[Turn]) -> bool:
-    """Whether everybody decodes one token, and they are the first rows of one shelf."""
+    """Whether everybody reads its last token, and they are the first rows of one shelf.
+
+    One token alone may also be a part of a prompt, after which nothing is sampled yet.
+    """
     shelf = turns[0].live.slot.shelf
     return all(
-        turn.num_tokens == 1 and turn.live.slot.shelf is shelf and turn.live.slot.row == row
+        turn.num_tokens == 1 and turn.samples and turn.live.slot.shelf is shelf and turn.live.slot.row == row
         for row, turn in enumerate(turns)
     )
 
