@@ -138,7 +138,7 @@ def test_a_checkpoint_on_the_way_is_listed_made_a_model_and_served(house: Instal
     bedrock = house.client("bedrock")
     said = outcrop("checkpoints", "undisturbed", "--home", str(house.settings.home), "--json")
     listed = json.loads(said.stdout)
-    assert len(listed) == 10
+    assert len(listed) in (9, 10)  # nine are spread over the run; the tenth is the best, where it is none of these
     assert [row["of all"] for row in listed].count("best") == 1
     made = bedrock.create_custom_model(
         modelName="on-the-way",
