@@ -11,13 +11,16 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 
+from outcrop.api.iam_absent import ALWAYS_ABSENT
 from outcrop.api.operations import OPERATIONS
-from tests.listings import bedrock, iam, s3
+from tests.listings import bedrock, iam, iam_absent, s3
 from tests.listings.listing import Listing
 from tests.server_thread import Running, running_server
 from tests.shaped_values import operation_of_botocore
 
-LISTINGS = [*bedrock.LISTINGS, *iam.LISTINGS, *s3.LISTINGS]
+LISTINGS = [*bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *s3.LISTINGS]
+NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT}
+"They would list something about a thing that nobody can make here; tests/iam/test_absent.py asks each."
 LISTING_VERBS = ("List", "Describe", "Search", "Lookup", "Filter")
 TOKENS = {"nexttoken", "marker", "continuationtoken", "keymarker", "partnumbermarker"}
 
@@ -91,7 +94,11 @@ def built_listings() -> set[str]:
 
 
 def test_every_operation_that_lists_is_in_the_table() -> None:
-    assert {listing.title for listing in LISTINGS} == built_listings()
+    assert {listing.title for listing in LISTINGS} == built_listings() - NEVER_LISTING
+
+
+def test_a_listing_without_rows_is_empty(rows: Rows) -> None:
+    assert rows.listing.most > 0 or rows.names() == []
 
 
 def test_every_member_of_the_input_is_spoken_of(rows: Rows) -> None:

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from outcrop.jobs.states import Phase, PhaseStatus
 from outcrop.store.resources import Resource
 from tests.listings.listing import Listing, client_of
 from tests.server_thread import Running
 
 START = datetime(2026, 5, 4, tzinfo=UTC)
-TAGGED = "arn:aws:bedrock:us-east-1:123456789012:custom-model/outcrop.starter-v1:0:2k/listedlisted"
 STARTER = "arn:aws:bedrock:us-east-1::foundation-model/outcrop.starter-v1"
 MODELS = [f"arn:aws:bedrock:us-east-1:123456789012:custom-model/outcrop.starter-v1:0:2k/model{n:07}" for n in range(2)]
 FOUNDATIONS = [f"{STARTER}:0:2k", "arn:aws:bedrock:us-east-1::foundation-model/amazon.titan-text-lite-v1:0:4k"]
@@ -70,7 +70,7 @@ def job(_: int) -> dict[str, Any]:
         "outputModelName": "m",
         "modelArn": MODELS[0],
         "customizationType": "FINE_TUNING",
-        "statusDetails": {},
+        "statusDetails": {phase: {"status": PhaseStatus.NOT_STARTED} for phase in Phase},
     }
 
 
@@ -107,16 +107,31 @@ def make_aliases(house: Running) -> None:
         house.platform.catalog.alias(model_id, "outcrop.starter-v1")
 
 
+def tagged(house: Running) -> str:
+    return f"arn:aws:bedrock:us-east-1:{house.platform.account}:custom-model/outcrop.starter-v1:0:2k/listedlisted"
+
+
 def tag_a_model(house: Running) -> None:
     row = Resource(
-        arn=TAGGED, kind="tagged", region="us-east-1", created=START, updated=START, document={}, status="Active"
+        arn=tagged(house),
+        kind="custom-model",
+        region="us-east-1",
+        name="listed",
+        status="Active",
+        created=START,
+        updated=START,
+        document=custom_model(0),
     )
     house.platform.store.resources.add(row)
 
 
 def add_tag(house: Running, number: int) -> str:
-    client_of(house, "bedrock").tag_resource(resourceARN=TAGGED, tags=[{"key": f"row-{number}", "value": ""}])
+    client_of(house, "bedrock").tag_resource(resourceARN=tagged(house), tags=[{"key": f"row-{number}", "value": ""}])
     return f"row-{number}"
+
+
+def remove_tag(house: Running, key: str) -> None:
+    client_of(house, "bedrock").untag_resource(resourceARN=tagged(house), tagKeys=[key])
 
 
 LISTINGS = [
@@ -195,7 +210,7 @@ LISTINGS = [
         name_of=lambda row: row["key"],
         prepare=tag_a_model,
         add=add_tag,
-        remove=lambda house, row: client_of(house, "bedrock").untag_resource(resourceARN=TAGGED, tagKeys=[row]),
-        asked=lambda _: {"resourceARN": TAGGED},
+        remove=remove_tag,
+        asked=lambda house: {"resourceARN": tagged(house)},
     ),
 ]

@@ -41,7 +41,7 @@ class Listing:
     "Makes a row, different by its number, and returns its name. None: the rows follow from the request alone."
     remove: Callable[[Running, str], None] | None = None
     most: int = 5
-    "How many rows there may be."
+    "How many rows there may be; 0 for a listing of what nobody can make here."
     asked: Callable[[Running], dict[str, Any]] = lambda _: {}
     "Members of every request."
     filters: dict[str, tuple[Any, Kept]] = field(default_factory=dict)

@@ -42,8 +42,7 @@ HARMLESS: dict[str, dict[str, str]] = {
 }
 """By the path of the member, for every operation or behind the name of one."""
 ALWAYS_REFUSED = {
-    *iam_absent._ABSENT,
-    *iam_absent._ABSENT_OF_A_USER,
+    *iam_absent.ALWAYS_ABSENT,
     "DecodeAuthorizationMessage",
     "GetCredentialReport",
     "GetObjectRetention",

@@ -87,6 +87,8 @@ _ABSENT_OF_A_USER = {
     "UpdateSigningCertificate": _SIGNING,
 }
 """The same where no user need be named."""
+ALWAYS_ABSENT = frozenset({*_ABSENT, *_ABSENT_OF_A_USER})
+"""Operations that have no other answer than NoSuchEntity."""
 
 
 def list_none(platform: Platform, call: Call) -> Answered:
