@@ -29,12 +29,15 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def huge_model(folder: Path) -> Path:
-    """A model of 400 billion parameters, as far as its files tell: a configuration and a header without tensors."""
+    """A model of 400 billion parameters in whole files, of which only the headers take room on the disk."""
     folder.mkdir()
     config = {"hidden_size": 16384, "num_hidden_layers": 126, "intermediate_size": 53248, "vocab_size": 128256}
     (folder / "config.json").write_text(json.dumps(config))
-    header = json.dumps({"all": {"dtype": "BF16", "shape": [400_000, 1_000_000], "data_offsets": [0, 0]}}).encode()
-    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    size = 2 * 400_000 * 1_000_000
+    header = json.dumps({"all": {"dtype": "BF16", "shape": [400_000, 1_000_000], "data_offsets": [0, size]}}).encode()
+    with (folder / "model.safetensors").open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + size)
     return folder
 
 
