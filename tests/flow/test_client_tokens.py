@@ -1,7 +1,5 @@
 """Client request tokens of every operation that takes one: sent again it is answered again, and makes nothing new."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from outcrop.api.operations import OPERATIONS
 from outcrop.store.resources import Resource
+from tests.checkpoints import checkpoint
 from tests.listings.bedrock import FOUNDATIONS, START
 from tests.listings.listing import client_of
 from tests.server_thread import Running, running_server
@@ -19,7 +18,6 @@ from tests.shaped_values import operation_of_botocore
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/outcrop.starter-v1:0:2k/tokentokento"
 AT_ONCE = 4
-EMPTY = hashlib.sha256().hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +93,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running_server(tmp_path_factory.mktemp("tokens") / "home") as running:
         running.client("s3").create_bucket(Bucket="data")
         running.client("s3").put_object(Bucket="data", Key="train.jsonl", Body=b'{"prompt": "a", "completion": "b"}\n')
-        manifest = {"base_id": "outcrop.starter-v1", "prompt_format": "plain", "files": {"adapter": EMPTY}}
-        running.client("s3").put_object(Bucket="data", Key="checkpoint/adapter", Body=b"")
-        running.client("s3").put_object(Bucket="data", Key="checkpoint/checkpoint.json", Body=json.dumps(manifest))
+        base = running.platform.catalog.usable("outcrop.starter-v1")
+        assert base.folder is not None
+        for name, data in checkpoint(base.folder, base.id, tmp_path_factory.mktemp("made")).items():
+            running.client("s3").put_object(Bucket="data", Key=f"checkpoint/{name}", Body=data)
         running.platform.store.resources.add(
             Resource(
                 arn=MODEL,
