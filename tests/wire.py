@@ -118,15 +118,19 @@ def signed(
 def send(endpoint: str, data: bytes | Request, *, ends: bool = False) -> Reply:
     """The answer to raw bytes. `ends`: the client closes its side behind them."""
     address = urlsplit(endpoint)
+    raw = data.raw() if isinstance(data, Request) else data
     with socket.create_connection((str(address.hostname), int(address.port or 80)), timeout=PATIENCE_S) as connection:
-        connection.sendall(data.raw() if isinstance(data, Request) else data)
+        connection.sendall(raw)
         if ends:
             connection.shutdown(socket.SHUT_WR)
-        return receive(connection)
+        return receive(connection, to_head=raw.startswith(b"HEAD "))
 
 
-def receive(connection: socket.socket) -> Reply:
-    """The answer on a connection; status 0 when it was closed without one."""
+def receive(connection: socket.socket, *, to_head: bool = False) -> Reply:
+    """The answer on a connection; status 0 when it was closed without one.
+
+    The answer to HEAD ends with its head, whatever length it states: that is the length of what GET would give.
+    """
     data = b""
     while b"\r\n\r\n" not in data:
         piece = more(connection)
@@ -137,7 +141,7 @@ def receive(connection: socket.socket) -> Reply:
     status = int(head.split(b" ", 2)[1])
     stated = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     length = int(stated[0].partition(b":")[2]) if stated else 0
-    while len(body) < length and (piece := more(connection)):
+    while not to_head and len(body) < length and (piece := more(connection)):
         body += piece
     return Reply(status=status, head=head.lower(), body=body)
 
