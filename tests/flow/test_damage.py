@@ -148,16 +148,14 @@ def test_a_damaged_adapter_is_the_models_error_and_its_deployment_fails_until_it
 
 def test_a_base_model_that_cannot_be_loaded_is_given_up_with_its_reason(house: Installed) -> None:
     message = [{"role": "user", "content": [{"text": "one two"}]}]
-
-    def failure() -> Any:
-        try:
-            client(house, "bedrock-runtime").converse(modelId=BROKEN, messages=message)
-        except ClientError as error:
-            return error.response["Error"] if error.response["Error"]["Code"] == "ModelErrorException" else None
-        return None
-
-    error = eventually(failure)
-    assert error["Message"].startswith(f"The engine of {BROKEN} does not start: ")
+    # one request, which waits for the engine, and is told of its end as soon as it is given up
+    with pytest.raises(ClientError) as refused:
+        client(house, "bedrock-runtime").converse(modelId=BROKEN, messages=message)
+    error = refused.value.response["Error"]
+    assert error["Code"] == "ModelErrorException"
+    assert error["Message"].startswith(
+        f"The engine of {BROKEN} does not start: The files of the model are damaged: model.safetensors: "
+    )
     assert str(house.settings.home) not in error["Message"]
     parts = json.loads((house.settings.home / "parts.json").read_text())["parts"]
     assert f"engine-{BROKEN}" not in parts

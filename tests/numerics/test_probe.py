@@ -15,6 +15,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from bench import families, small_networks
+from outcrop import logs
 from outcrop.catalog.catalog import Catalog
 from outcrop.cli.fetching import register_folder, with_verdict
 from outcrop.errors import Invalid, MachineTrouble
@@ -311,7 +312,7 @@ def test_a_job_on_a_network_that_cannot_be_run_fails_with_the_reason(
 
 
 def test_an_engine_of_a_network_that_was_never_tried_begins_with_the_probe(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     began: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda _program, command: began.append(command[1:]))
@@ -324,7 +325,9 @@ def test_an_engine_of_a_network_that_was_never_tried_begins_with_the_probe(
     assert began == [["-m", "outcrop.inference.serve", *arguments, "--way", "one record a row"]]
     (folder / "config.json").write_text((bare(tmp_path / "t5", transformers.T5Config()) / "config.json").read_text())
     assert untried.main() == 1
-    assert "this t5 network is not trained or served: it is an encoder-decoder network" in capsys.readouterr().err
+    # whoever waits for the engine is told it from this line, by the entry's name
+    said = json.loads(logs.line(caplog.records[-1]))["ends_with"]
+    assert said.startswith("odd: this t5 network is not trained or served: it is an encoder-decoder network")
 
 
 def rewritten(house: JobHouse, folder: str, **named: Any) -> str:

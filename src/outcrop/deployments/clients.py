@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from outcrop import arn
@@ -38,7 +39,12 @@ class Clients:
         if order.failure is not None:
             raise ModelFailed(order.failure)
         if order.socket not in self._clients:
-            self._clients[order.socket] = HoldingClient(order.socket, self._folder_of, damaged=self._damaged)
+            self._clients[order.socket] = HoldingClient(
+                order.socket,
+                self._folder_of,
+                damaged=self._damaged,
+                failure=partial(self._engines.failure, order.name),
+            )
         return self._clients[order.socket]
 
     async def aclose(self) -> None:

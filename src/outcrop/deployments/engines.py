@@ -96,6 +96,11 @@ class Engines:
             document = {**row.document, "failure": failure}
             change(self._resources, row.arn, at=self._clock.now(), decide=lambda _: Change(BROKEN, document))
 
+    def failure(self, name: str) -> str | None:
+        """Why this engine was given up; None while it was not, and for one that nobody ordered."""
+        row = self._resources.find(KIND, _EVERYWHERE, name)
+        return None if row is None else _order(row).failure
+
     def retry(self, name: str) -> None:
         """Let an engine that was given up be ordered anew."""
         row = self._resources.find(KIND, _EVERYWHERE, name)

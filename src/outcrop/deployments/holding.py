@@ -1,4 +1,7 @@
-"""A client of an engine that brings adapters in when the engine does not hold them: at first use, after a restart."""
+"""A client of an engine that brings adapters in when the engine does not hold them: at first use, after a restart.
+
+It knows too when an engine will not come: whoever waits for one that was given up is told so at once.
+"""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -6,31 +9,44 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from outcrop.errors import ModelDamaged
-from outcrop.inference.client import Delta, EngineClient, GenerationRequest, UnknownAdapter
+from outcrop.errors import ModelDamaged, ModelFailed
+from outcrop.inference.client import Delta, EngineAway, EngineClient, GenerationRequest, UnknownAdapter
 
 
 class HoldingClient(EngineClient):
     """An EngineClient that knows the folders of adapters.
 
     `folder_of` gives None for a name that is no adapter. `damaged` is told the name of an adapter whose files are of no
-    use, and why.
+    use, and why. `failure` tells why the engine was given up, None while it is not.
     """
 
     def __init__(
-        self, socket: Path, folder_of: Callable[[str], Path | None], *, damaged: Callable[[str, str], None]
+        self,
+        socket: Path,
+        folder_of: Callable[[str], Path | None],
+        *,
+        damaged: Callable[[str, str], None],
+        failure: Callable[[], str | None],
     ) -> None:
         super().__init__(socket)
         self._folder_of = folder_of
         self._damaged = damaged
+        self._failure = failure
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        """As of any engine. Raises ModelFailed for one that was given up before it answered."""
+        begun = False
         # aclosing: a reader that leaves in the middle must end the engine's work at once, not at garbage collection.
         try:
             async with aclosing(super().generate(request)) as deltas:
                 async for delta in deltas:
+                    begun = True
                     yield delta
             return
+        except EngineAway:
+            if not begun:
+                await self._check_given_up()
+            raise
         except UnknownAdapter:  # raised before the first delta only
             await self._bring(request.model)
         async with aclosing(super().generate(request)) as deltas:
@@ -38,11 +54,20 @@ class HoldingClient(EngineClient):
                 yield delta
 
     async def score(self, model: str, ids: list[int]) -> list[float]:
+        """As of any engine. Raises ModelFailed for one that was given up."""
         try:
             return await super().score(model, ids)
+        except EngineAway:
+            await self._check_given_up()
+            raise
         except UnknownAdapter:
             await self._bring(model)
         return await super().score(model, ids)
+
+    async def _check_given_up(self) -> None:
+        failure = await to_thread.run_sync(self._failure)
+        if failure is not None:
+            raise ModelFailed(failure)
 
     async def _bring(self, adapter: str) -> None:
         try:

@@ -42,7 +42,7 @@ def main() -> None:
     try:
         status = asyncio.run(_serve(arguments))
     except OutcropError as problem:
-        logs.tell(_log, "engine cannot start", level=logging.ERROR, ends_with=_told(problem, arguments))
+        logs.tell(_log, "engine cannot start", level=logging.ERROR, ends_with=_said(problem, arguments))
         status = 1
     sys.stderr.flush()
     # A thread still importing or loading would crash in the interpreter's last moments; there is nothing left to save.
@@ -76,18 +76,22 @@ async def _report_loading(engine: EngineThread, arguments: argparse.Namespace) -
         await engine.loaded
     except Exception as problem:
         trace = None if isinstance(problem, OutcropError) else problem
-        said = _told(problem, arguments)
+        said = _said(problem, arguments)
         logs.tell(_log, "base model cannot be loaded", level=logging.ERROR, exc_info=trace, base=base, ends_with=said)
         return False
     logs.tell(_log, "engine ready", base=base, seconds=round(time.monotonic() - started, 3), pid=os.getpid())
     return True
 
 
-def _told(problem: Exception, arguments: argparse.Namespace) -> str:
+def told(problem: Exception, *, folder: str, name: str) -> str:
     """Why the engine ends, for whoever waits for it: customers, who need not know where the files lie."""
     if isinstance(problem, OutcropError):
-        return str(problem).replace(str(arguments.model), arguments.name)
+        return str(problem).replace(folder, name)
     return "its files cannot be loaded as a causal language model; the engine's log has the details"
+
+
+def _said(problem: Exception, arguments: argparse.Namespace) -> str:
+    return told(problem, folder=str(arguments.model), name=arguments.name)
 
 
 def _load(arguments: argparse.Namespace) -> "Engine":

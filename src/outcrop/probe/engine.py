@@ -3,26 +3,30 @@
 Such is an entry that somebody wrote into the catalogue by hand, or one of an older home.
 """
 
+import logging
 import os
 import sys
 from pathlib import Path
 
-from outcrop import private
+from outcrop import logs, private
 from outcrop.errors import OutcropError
 from outcrop.inference import serve
 from outcrop.probe import launch
 from outcrop.processes import die_with_parent
+
+_log = logging.getLogger("outcrop.engine")
 
 
 def main() -> int:
     """Takes the arguments of `outcrop.inference.serve`; ends with a sentence where the network cannot be served."""
     die_with_parent()
     private.only_ours()
-    folder = Path(sys.argv[sys.argv.index("--model") + 1])
+    folder, name = (sys.argv[sys.argv.index(option) + 1] for option in ("--model", "--name"))
     try:
-        way = launch.demand(folder).verdict.way
+        way = launch.demand(Path(folder)).verdict.way
     except OutcropError as refusal:
-        print(f"outcrop: {refusal.message}", file=sys.stderr)
+        said = serve.told(refusal, folder=folder, name=name)
+        logs.tell(_log, "engine cannot start", level=logging.ERROR, base=name, ends_with=said)
         return 1
     assert way is not None, "demanded"
     # A process of its own: the engine reads the environment when torch is imported, and expects nobody before it.
@@ -30,4 +34,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    logs.write_json_lines()
     sys.exit(main())
