@@ -11,6 +11,7 @@ from outcrop.cli.commands import app
 from outcrop.cli.failing import Failure, failure
 from outcrop.errors import Refusal
 from outcrop.settings import PARTS_FILE
+from tests.policies import policy
 from tests.server_thread import Running
 
 Ran = Callable[..., str]
@@ -83,7 +84,28 @@ def test_what_cannot_be_is_told_in_a_sentence(outcrop: Ran, words: tuple[str, ..
     assert failure(refusal.value) == Failure(sentence=sentence, code=2)
 
 
-def test_an_unknown_policy_is_told_before_anything_is_made(outcrop: Ran) -> None:
-    with pytest.raises(Refusal, match=r"^--policy Bedrok: there is no such policy\. Known are AdministratorAccess, "):
-        outcrop("access", "add", "sora", "--policy", "Bedrok")
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("AmazonBedrokFullAccess", "Did you mean AmazonBedrockFullAccess"),
+        ("amazons3fullaccess", "Did you mean AmazonS3FullAccess"),
+        ("Bedrock", "Did you mean AmazonBedrock"),
+        ("zzzz", "`outcrop access policies` lists all."),
+    ],
+)
+def test_an_unknown_policy_is_told_with_what_may_be_meant(outcrop: Ran, given: str, meant: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        outcrop("access", "add", "sora", "--policy", given)
+    told = str(refused.value)
+    assert told.startswith(f"--policy {given}: there is no such policy. {meant}")
+    assert told.endswith("`outcrop access policies` lists all.")
+    assert len(told) < 250
     assert "sora" not in outcrop("access")
+
+
+def test_the_policies_that_there_are_can_be_listed(outcrop: Ran, iam: Any) -> None:
+    own = iam.create_policy(PolicyName="aa-own", PolicyDocument=policy("Allow", "s3:GetObject"))["Policy"]["Arn"]
+    rows = {row["policy"]: row["ARN"] for row in json.loads(outcrop("access", "policies", "--json"))}
+    assert rows["AmazonBedrockFullAccess"] == "arn:aws:iam::aws:policy/AmazonBedrockFullAccess"
+    assert rows["aa-own"] == own
+    assert "AmazonBedrockFullAccess" in outcrop("access", "policies")

@@ -1,7 +1,8 @@
 """`outcrop access`: who may use this installation. Everything goes through IAM's operations, as boto3 would."""
 
+import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -15,8 +16,10 @@ app = App(name="access", help="List, add and remove users and their access keys.
 
 Policy = Annotated[
     list[str] | None,
-    Parameter(name="--policy", help="Name or ARN of a policy, e.g. AmazonBedrockFullAccess; may be repeated."),
+    Parameter(name="--policy", help="Name or ARN of a policy, see `outcrop access policies`; may be repeated."),
 ]
+_MOST_NEAR = 3
+"So many names a mistaken one is answered with."
 _COLUMNS = ["user", "access key", "status", "last used (UTC)", "policies", "groups"]
 
 
@@ -49,6 +52,14 @@ def key(user: str, *, home: Home = None, as_json: AsJson = False) -> int:
     settings = running(home)
     made = export.client(settings, "iam").create_access_key(UserName=user)["AccessKey"]
     return _print_key(made, settings.endpoint, as_json=as_json)
+
+
+@app.command
+def policies(*, home: Home = None, as_json: AsJson = False) -> int:
+    """List the policies that a user may be given: AWS's and those made here."""
+    found = _all(export.client(running(home), "iam"), "list_policies", "Policies")
+    rows = [[each["PolicyName"], each["Arn"]] for each in sorted(found, key=lambda each: each["PolicyName"].lower())]
+    return tables.print_rows(["policy", "ARN"], rows, as_json=as_json)
 
 
 @app.command
@@ -115,8 +126,18 @@ def _policy_arn(iam: Any, policy: str) -> str:
         return str(iam.get_policy(PolicyArn=policy)["Policy"]["Arn"])
     known = {each["PolicyName"]: each["Arn"] for each in _all(iam, "list_policies", "Policies")}
     if policy not in known:
-        raise Refusal(f"--policy {policy}: there is no such policy. Known are {', '.join(sorted(known))}.")
+        raise Refusal(f"--policy {policy}: there is no such policy. {_nearest(policy, known)}")
     return str(known[policy])
+
+
+def _nearest(policy: str, known: Iterable[str]) -> str:
+    """What may have been meant, and where all names are: there are too many for a sentence."""
+    plain = {name.lower(): name for name in sorted(known)}
+    near = difflib.get_close_matches(policy.lower(), plain, n=_MOST_NEAR, cutoff=0.5)
+    holding = [name for name in plain if policy.lower() in name]
+    meant = [plain[name] for name in dict.fromkeys([*near, *holding])][:_MOST_NEAR]
+    asked = f"Did you mean {' or '.join(meant)}? " if meant else ""
+    return f"{asked}`outcrop access policies` lists all."
 
 
 def _print_key(made: dict[str, Any], endpoint: str, *, as_json: bool) -> int:
