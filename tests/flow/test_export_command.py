@@ -1,6 +1,7 @@
 """`outcrop export`: what other programs load answers as the custom model does."""
 
 import json
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import torch
 import transformers
 
-from outcrop import arn
+from outcrop import arn, private
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.cli.app import run
@@ -165,6 +166,29 @@ def test_nothing_is_overwritten(said: Any, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["mine.txt"]
     (tmp_path / "empty").mkdir()
     assert said("export", "once", str(tmp_path / "empty"))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("umask", "file", "folder"), [(0o022, 0o644, 0o755), (0o007, 0o660, 0o770), (0o077, 0o600, 0o700)]
+)
+def test_what_is_exported_has_the_rights_of_the_users_own_umask(
+    said: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int, file: int, folder: int
+) -> None:
+    monkeypatch.setattr(private, "_users", umask)
+    tmp_path.chmod(0o711)
+    assert said("export", "upon", str(tmp_path / "deep" / "deeper" / "upon"))[0] == 0
+    found = {path.relative_to(tmp_path): path for path in tmp_path.rglob("*")}
+    assert {Path("deep/deeper/upon/base/config.json"), Path("deep/deeper/upon/custom_model.json")} <= found.keys()
+    for path in found.values():
+        assert stat.S_IMODE(path.stat().st_mode) == (folder if path.is_dir() else file), path
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o711
+
+    # a folder that was there keeps its rights
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine").chmod(0o750)
+    assert said("export", "once", str(tmp_path / "mine"))[0] == 0
+    assert stat.S_IMODE((tmp_path / "mine").stat().st_mode) == 0o750
+    assert stat.S_IMODE((tmp_path / "mine" / "custom_model.json").stat().st_mode) == file
 
 
 def test_an_unknown_model_is_told_with_those_that_are_there(said: Any, tmp_path: Path) -> None:

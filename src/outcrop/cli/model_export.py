@@ -10,12 +10,14 @@ custom_model.json                                 name, ARN, base model, and the
 
 import json
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from outcrop import private
 from outcrop.buckets.names import parse_s3_uri
 from outcrop.catalog import custom_models
 from outcrop.catalog.base_model import BaseModel
@@ -83,10 +85,17 @@ def _to_folder(
 ) -> str:
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise Invalid(f"{place}: there is something already, and nothing is overwritten. Name a new folder.")
+    given = place.stat().st_mode if place.exists() else None
+    above = [folder for folder in place.parents if not folder.exists()]
     place.parent.mkdir(parents=True, exist_ok=True)
+    private.open_as_the_user_would(above)
     with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as beside:
         making = Path(beside) / "model"
         kind = _write(making, model, base, folder, adapter, merged=merged)
+        # The home's files are closed to others; what is written here is the user's, with the user's rights.
+        private.open_as_the_user_would([making, *making.rglob("*")])
+        if given is not None:
+            making.chmod(stat.S_IMODE(given))
         making.rename(place)  # all of it appears at once, or nothing
     return f"{kind} is in {place}."
 
