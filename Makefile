@@ -1,5 +1,6 @@
 # Two commands from a clone: `make quickstart` and `make test`. Neither needs root; both install into .venv.
 #   make quickstart REPORT=result.json    also writes the result as JSON
+#   make test TEST_PROCESSES=4            tests side by side; 2 processes, if nothing is said
 #   make ... PYTHON=python3.12            another interpreter
 #   make ... PIP_ARGS="..."               more arguments for pip, such as an index with CPU builds of torch
 
@@ -9,6 +10,7 @@ PIP_ARGS ?=
 QUICKSTART_HOME ?= $(CURDIR)/.quickstart
 REPORT ?=
 OUTCROP_TEST_DATA ?= ../shared/data
+TEST_PROCESSES ?= 2
 
 BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
@@ -24,7 +26,7 @@ quickstart: install
 	@$(BIN)/outcrop env --home $(QUICKSTART_HOME) | sed 's/^/    /'
 
 test: install-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 test-processors: install-test
 	$(BIN)/python -m tests.processors

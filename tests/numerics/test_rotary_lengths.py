@@ -100,6 +100,11 @@ def plainly(folder: Path, ids: Sequence[int], num: int) -> list[int]:
     return made[len(ids) :]
 
 
+def assert_as_alone(found: torch.Tensor, expected: torch.Tensor) -> None:
+    """Within the rounding of sums as large as the largest logit, whichever way a processor adds them."""
+    torch.testing.assert_close(found, expected, atol=max(1e-5, 1e-6 * float(expected.abs().max())), rtol=0)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_record_in_a_row_is_as_if_alone(name: str, tmp_path: Path) -> None:
     folder = written(name, tmp_path)
@@ -111,7 +116,7 @@ def test_a_record_in_a_row_is_as_if_alone(name: str, tmp_path: Path) -> None:
     with torch.no_grad():
         logits_TV = load.logits(network, ids_1T, layout.positions(), layout, at_N=torch.arange(sum(LENGTHS)))
     for record, found in zip(records, torch.split(logits_TV, LENGTHS), strict=True):
-        torch.testing.assert_close(found, alone(folder, record), atol=1e-5, rtol=0)
+        assert_as_alone(found, alone(folder, record))
 
 
 @pytest.mark.parametrize("name", ["phi3", "gemma3, two kinds", "llama, dynamic"])
@@ -124,7 +129,7 @@ def test_a_network_of_one_record_a_row_remembers_no_earlier_row(name: str, tmp_p
         with torch.no_grad():
             row = torch.tensor([record]), layout.positions(), layout
             found = load.logits(network, *row, at_N=torch.arange(len(record)))
-        torch.testing.assert_close(found, alone(folder, record), atol=1e-5, rtol=0)
+        assert_as_alone(found, alone(folder, record))
     # nor is anything changed that other lanes share
     assert all(torch.equal(buffer, before[name]) for name, buffer in network.named_buffers())
 
