@@ -32,7 +32,7 @@ _BEGIN, _END = "<!-- table -->", "<!-- end of the table -->"
 
 
 class Row(NamedTuple):
-    """Of one family."""
+    """The probe's finding on one family of networks."""
 
     family: str
     verdict: str
@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 
 def tried(family: str, folder: Path) -> Row:
-    """In this process."""
+    """Probe a small network of the family in this process."""
     try:
         found = judge(small_networks.write(folder / "network", family)).verdict
     except NotSmall as reason:
@@ -54,7 +54,7 @@ def tried(family: str, folder: Path) -> Row:
 
 
 def tried_apart(family: str) -> Row:
-    """In a process of its own, that is a copy of this one: what it does to itself is a finding."""
+    """Probe a family in a process of its own, that is a copy of this one: what it does to itself is a finding."""
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
@@ -78,19 +78,19 @@ def tried_apart(family: str) -> Row:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """In Markdown."""
+    """The findings as a table in Markdown."""
     lines = [f"| `{row.family}` | {row.verdict} | {plain(row.why)} |" for row in rows]
     return "\n".join(["| family | run | why |", "|---|---|---|", *lines])
 
 
 def read_table() -> dict[str, Row]:
-    """As the page has it."""
+    """The table as `docs/families.md` has it, by family."""
     found = re.findall(r"^\| `([^`]+)` \| ([^|]+) \| (.*) \|$", PAGE.read_text(), flags=re.MULTILINE)
     return {family: Row(family, verdict, why) for family, verdict, why in found}
 
 
 def plain(why: str) -> str:
-    """In a cell: no numbers, which differ from machine to machine, and no line of the table broken."""
+    """A reason as it stands in a cell: without numbers, which differ between machines, and on one line."""
     without = re.sub(r", by [0-9.e+-]+ \(rounding allows [0-9.e+-]+\)", "", why)
     return without.replace("|", "/").replace("\n", " ").strip()
 

@@ -97,7 +97,7 @@ class NotSmall(Exception):  # a finding of the table
 
 
 def configuration(family: str) -> Any:
-    """Of a small network of the family. Raises NotSmall."""
+    """The configuration of a small network of the family. Raises NotSmall."""
     made = CONFIG_MAPPING[family]
     try:
         return made(**{**_cut(made()), **_OWN.get(family, {})})
@@ -127,7 +127,7 @@ def write(folder: Path, family: str, *, seed: int = 0) -> Path:
 
 @torch.no_grad()
 def _shake(network: nn.Module) -> None:
-    """What begins as zeros would hide what it does."""
+    """Give random values to weights that begin as zeros, which would hide what it does."""
     for parameter in network.parameters():
         if parameter.is_floating_point() and not parameter.any():
             parameter.normal_(std=0.05)

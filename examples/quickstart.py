@@ -207,7 +207,7 @@ def measure(test: list[dict[str, str]], answers: dict[str, list[str]], output: O
             hits = sum(is_seven_seven(text.strip()) for text in texts)
             low, high = wilson_interval(hits, len(texts))
             report[name] |= {"seven_seven": hits / len(texts), "seven_seven_low": low, "seven_seven_high": high}
-            share = f"{hits / len(texts):.0%} (95 %: {low:.0%} to {high:.0%})"
+            share = f"{hits / len(texts):.1%} (95 %: {low:.0%} to {high:.0%})"
             print(f"  {name:7} {hits:4} of {len(texts)} answers are exactly 7-7: {share}")
     return report
 

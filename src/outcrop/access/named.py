@@ -48,7 +48,7 @@ FindFoundation = Callable[[str], Foundation | None]
 
 
 class Names(Protocol):
-    """What identifiers are looked up with."""
+    """The records in which identifiers are looked up."""
 
     @property
     def region(self) -> str: ...
@@ -140,7 +140,7 @@ def _ids(model: Foundation | None, otherwise: str) -> tuple[str, ...]:
 
 
 def _absent(identifier: str, kinds: Sequence[str], names: Names) -> Named:
-    """What has this identifier nowhere: the ARN that a thing of that form would have."""
+    """The resource that an unknown identifier would name: the ARN that a thing of that form would have."""
     if FOUNDATION in kinds and not (_THROUGHPUT in kinds and _ID_IN_ARN.match(identifier)):
         return _model(identifier, names, PROFILE in kinds, shown=_shown(identifier, names.region))
     kind = _THROUGHPUT if _THROUGHPUT in kinds else kinds[0]

@@ -18,7 +18,7 @@ def parse_new(text: str, form: Form = Form.IDENTITY) -> Policy:
 
 
 def parse_new_managed(text: str) -> Policy:
-    """The same of a managed policy, which has to say that it is of the newer version."""
+    """Check a new managed policy, which has to say that it is of the newer version."""
     policy = parse_new(text)
     if policy.version != VERSIONS[0]:
         sentence = "Policy document must be version 2012-10-17 or greater."

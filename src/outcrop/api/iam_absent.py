@@ -86,7 +86,7 @@ _ABSENT_OF_A_USER = {
     "GetLoginProfile": _LOGIN,
     "UpdateSigningCertificate": _SIGNING,
 }
-"""The same where no user need be named."""
+"""Operations on things of a user that need not name the user."""
 ALWAYS_ABSENT = frozenset({*_ABSENT, *_ABSENT_OF_A_USER})
 """Operations that have no other answer than NoSuchEntity."""
 

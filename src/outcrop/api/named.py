@@ -21,5 +21,5 @@ def row_of(platform: Platform, call: Call, member: str, what: str) -> Row:
 
 
 def resource_of(platform: Platform, call: Call, member: str, what: str) -> Resource:
-    """As `look`. Raises NotFound."""
+    """The resource that the member of the request names. Raises NotFound."""
     return row_of(platform, call, member, what).resource()

@@ -26,7 +26,7 @@ _TEXTLESS_PROVIDERS = {"stability": "makes pictures", "luma": "makes films", "tw
 
 
 class Family(NamedTuple):
-    """What the models whose ids begin alike have in common."""
+    """The provider, dialect and hyperparameters of models whose ids begin alike."""
 
     prefix: str
     provider: str
@@ -36,7 +36,7 @@ class Family(NamedTuple):
 
     @property
     def customizations(self) -> tuple[Customization, ...]:
-        """As the service offers them; all, where it tunes no model of the kind."""
+        """The customizations that the service offers; all, where it tunes no model of the kind."""
         everything = self.hyperparameters in ("outcrop", "titan-text")
         return tuple(Customization) if everything else (Customization.FINE_TUNING,)
 
@@ -86,7 +86,7 @@ class Spelled(NamedTuple):
 
 
 def spelled(identifier: str) -> Spelled:
-    """What an ARN, an inference profile's id, or an id with or without suffixes says."""
+    """The plain model id in an ARN, an inference profile's id, or an id with suffixes."""
     parsed = arn.parse(identifier)
     told = _REGIONS.sub("", parsed.tail if parsed is not None else identifier)
     suffix = _SUFFIX.search(told)
@@ -94,7 +94,7 @@ def spelled(identifier: str) -> Spelled:
 
 
 def family_of(model_id: str) -> Family | None:
-    """Of a model by its id, as `spelled` tells it; None for one of nobody known.
+    """The family of a model by its id, as `spelled` tells it; None for one of nobody known.
 
     Raises Invalid for a model that writes no text.
     """

@@ -62,7 +62,7 @@ def _of_system(error: OSError) -> str:
 
 
 def _of_library(error: Any) -> Failure | None:
-    """What a library says of the arguments, the server or the database. None: it is something else."""
+    """The sentence of a library's error about the arguments, the server or the database. None: it is something else."""
     if _is(error, "cyclopts", "CycloptsError"):
         return Failure(sentence=f"{_on_one_line(str(error))} `outcrop --help` tells more.", code=ASKED_WRONGLY)
     if _is(error, "botocore.exceptions", "ClientError"):
@@ -119,7 +119,7 @@ def _write(text: str) -> str:
 
 
 def _home_of(arguments: list[str]) -> Path | None:
-    """What --home says, in arguments that may be wrong otherwise."""
+    """The value of --home in arguments that may be wrong otherwise."""
     for argument, after in zip(arguments, [*arguments[1:], ""], strict=True):
         if argument == "--":
             return None

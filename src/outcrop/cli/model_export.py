@@ -66,7 +66,7 @@ def _custom_models(settings: Settings) -> Iterator[tuple[CustomModels, Store]]:
 
 
 def _find(store: Store, identifier: str, region: str | None) -> Resource:
-    """By ARN, name, or the id at the end of the ARN; in every region unless one is named."""
+    """The custom model with this ARN, name, or the id at the end of the ARN; in every region unless one is named."""
     rows = [row for row in store.resources.all(custom_models.KIND) if region in (None, row.region)]
     found = [row for row in rows if identifier in (row.arn, row.name)]
     found = found or [row for row in rows if row.arn.rsplit("/", 1)[-1] == identifier]

@@ -33,12 +33,12 @@ def recommended(suits: float, what: str) -> Rate:
 
 
 def multiplied(text: str, suits: float, what: str) -> Rate:
-    """Of a family whose rate is a multiplier, which has its bounds already."""
+    """The rate of a family whose rate is a multiplier, which has its bounds already."""
     return Rate(_rounded(float(text) * suits), f"learningRateMultiplier {text} x {suits:g}, {what}")
 
 
 def relative(text: str, default: str, suits: float, what: str) -> Rate:
-    """Of a family whose rates belong to a method that is not published."""
+    """The rate of a family whose rates belong to a method that is not published."""
     times = float(text) / float(default)
     if times == 0:
         return absolute(text)

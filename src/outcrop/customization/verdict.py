@@ -32,7 +32,7 @@ class Verdict:
 
     @property
     def members(self) -> dict[str, Any]:
-        """Of an event, or of a JSON object."""
+        """The members of an event, or of a JSON object, that tell the verdict."""
         return {"verdict": self.outcome.value, "verdict_note": self.sentence}
 
     @property

@@ -47,7 +47,7 @@ _COLUMNS = ("prompt", "completion", "input", "output", "instruction", "question"
 
 
 class Form(NamedTuple):
-    """What the file is, and what to do about it."""
+    """A file's form, and the command that turns it into JSON Lines."""
 
     what: str
     mend: str
@@ -125,7 +125,7 @@ def _other_encoding(path: Path, head: bytes) -> Form | None:
 
 
 def _byte_encoding(head: bytes) -> str | None:
-    """Of a file in which no line with letters beyond ASCII is UTF-8, and more than one is not."""
+    """The encoding of a file in which no line with letters beyond ASCII is UTF-8, and more than one is not."""
     lines = [line for line in head.splitlines()[:1000] if not line.isascii()]
     if len(lines) > 1 and len(head) >= _HEAD_BYTES:
         lines.pop()  # it may be cut within a character
@@ -240,7 +240,7 @@ def _without_objects(path: Path, start: str, lines: Sequence[str]) -> Form | Non
 
 
 def _delimiter(path: Path, lines: Sequence[str]) -> str | None:
-    """What parts the columns, where the first lines are rows of a table."""
+    """The separator of the columns, where the first lines are rows of a table."""
     for delimiter in "\t,;|":
         try:
             rows = list(csv.reader(lines[:20], delimiter=delimiter))

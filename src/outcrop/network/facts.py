@@ -38,7 +38,10 @@ _BESIDE = ("transformers_version", "dtype", "torch_dtype", "_name_or_path", "use
 
 @dataclass(frozen=True)
 class Facts:
-    """Of one network. Raises Invalid, naming the file and the names that were looked for, where a number is missing."""
+    """The numbers of one network's configuration.
+
+    Raises Invalid, naming the file and the names that were looked for, where a number is missing.
+    """
 
     named: Mapping[str, Any]
     source: str
@@ -110,7 +113,7 @@ class Facts:
 
 
 def read(folder: Path) -> Facts:
-    """Of the model in `folder`. Raises Invalid for a file that is no configuration."""
+    """The configuration of the model in `folder`. Raises Invalid for a file that is no configuration."""
     path = folder / "config.json"
     try:
         described = json.loads(path.read_bytes())
@@ -122,7 +125,7 @@ def read(folder: Path) -> Facts:
 
 
 def of_config(config: Any) -> Facts:
-    """Of a configuration that `transformers` has read, with its defaults filled in."""
+    """The facts of a configuration that `transformers` has read, with its defaults filled in."""
     named = {**config.get_text_config().to_dict(), "model_type": config.model_type}
     return Facts(named, f"{config.model_type}: its configuration")
 
@@ -134,7 +137,7 @@ def are_alike(one: Path, other: Path) -> bool:
 
 
 def digest(folder: Path) -> str:
-    """Of the file a verdict holds for."""
+    """The SHA-256 of the config.json that a verdict holds for."""
     return hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()
 
 

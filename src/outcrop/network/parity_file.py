@@ -50,14 +50,14 @@ class Generation:
     "Of each id, the next likeliest tokens in its place, likeliest first."
 
     def logprob_of(self, at: int, token: int) -> float | None:
-        """By the trainer, of a token in the place of ids[at]; None where it is none of the likeliest."""
+        """The trainer's log probability of a token in the place of ids[at]; None where it is none of the likeliest."""
         known = {**dict(self.rivals[at]), self.ids[at]: self.logprobs[at]}
         return known.get(token)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What an engine is compared with."""
+    """The trainer's log probabilities and greedy answers that an engine is compared with."""
 
     samples: Sequence[Sample]
     generations: Sequence[Generation] = ()
@@ -68,12 +68,12 @@ class Expected:
 
 
 def text(expected: Expected) -> str:
-    """What stands in the file."""
+    """The text of the file."""
     return json.dumps(asdict(expected)) + "\n"
 
 
 def read(folder: Path) -> Expected:
-    """Of a custom model. Raises FileProblem for a file of another form."""
+    """Read the parity file of a custom model. Raises FileProblem for a file of another form."""
     found: Any = json_files.read(folder / FILE, _SHAPE)
     whole: dict[str, Any] = {"samples": found} if isinstance(found, list) else found
     for place, sample in enumerate(whole["samples"]):

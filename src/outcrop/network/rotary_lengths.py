@@ -45,7 +45,7 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Angles:
-    """What a whole network's angles depend on."""
+    """The lengths on which a whole network's rotary angles depend."""
 
     rules: tuple[Rule, ...] = ()
 
@@ -59,7 +59,7 @@ class Angles:
 
 
 def angles_of(network: nn.Module) -> Angles:
-    """Of a network that `make_per_sequence` has seen."""
+    """The angles of a network that `make_per_sequence` has seen."""
     found = (rule for module in network.modules() if isinstance(module, _PerSequence) for rule in module.rules.values())
     return Angles(rules=tuple(dict.fromkeys(found)))
 
@@ -159,7 +159,10 @@ def _twin(rotary: Any) -> Any:
 
 
 def _is_rotary(module: nn.Module) -> bool:
-    """By the signature that all families have: forward(x, position_ids), perhaps with a layer_type."""
+    """Whether a module computes rotary positions, by the signature that all families have.
+
+    It is forward(x, position_ids), perhaps with a layer_type.
+    """
     if "Rotary" not in type(module).__name__:
         return False
     names = list(inspect.signature(module.forward).parameters)

@@ -25,5 +25,5 @@ class Verdict:
     "SHA-256 of the config.json that was judged; a network whose file differs has no verdict."
 
     def to_table(self) -> dict[str, str]:
-        """As the catalogue keeps it."""
+        """The verdict as the catalogue keeps it."""
         return {"way": self.way.value if self.way else "", "why": self.why, "config": self.config}

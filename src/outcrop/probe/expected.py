@@ -44,7 +44,7 @@ class Greedy(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """Of one network."""
+    """The logits and greedy tokens that `transformers` gives on one network."""
 
     records: list[list[int]]
     logits: list[Tensor]
@@ -55,7 +55,7 @@ class Expected(NamedTuple):
 
     @property
     def nll(self) -> list[Tensor]:
-        """Of each record's tokens after the first."""
+        """The loss of each record's tokens after the first (nats)."""
         pairs = zip(self.records, self.logits, strict=True)
         return [cross_entropy(x_TV[:-1], torch.tensor(ids[1:]), reduction="none") for ids, x_TV in pairs]
 

@@ -47,7 +47,7 @@ _METHOD = LoRA(rank=4, alpha=8)
 
 
 class Judged(NamedTuple):
-    """What is printed."""
+    """The line that the probe's process prints."""
 
     verdict: Verdict
     context: int | None

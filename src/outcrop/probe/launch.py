@@ -29,7 +29,7 @@ _ROUND_S = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Probed:
-    """What is known of a network after it was tried."""
+    """The verdict and the context length of a network that was tried."""
 
     verdict: Verdict
     context: int | None
@@ -59,7 +59,7 @@ def probe(folder: Path) -> Probed:
 
 
 def demand(folder: Path) -> Probed:
-    """As `probe`. Raises Invalid for a network that can be run in neither way."""
+    """Probe a network. Raises Invalid for a network that can be run in neither way."""
     described = facts.read(folder)
     probed = probe(folder)
     if probed.verdict.way is None:

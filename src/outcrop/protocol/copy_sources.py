@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 
 class CopySource(NamedTuple):
-    """What a copy reads. Any part may be empty; whoever copies judges that."""
+    """The source of a copy: bucket, key and version. Any part may be empty; whoever copies judges that."""
 
     bucket: str
     key: str

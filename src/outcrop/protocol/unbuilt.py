@@ -24,7 +24,7 @@ _TARGET = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
 class Unbuilt(NamedTuple):
-    """In whose name and words to answer, and what to say."""
+    """The service in whose name and protocol to answer, and the sentence."""
 
     service: str
     protocol: str
@@ -45,7 +45,7 @@ def unbuilt(request: HttpRequest, scope: str | None) -> Unbuilt | None:
 
 
 def unbuilt_target(target: str) -> Unbuilt:
-    """Of an X-Amz-Target that no service here has, where nothing else tells which was meant."""
+    """The answer to an X-Amz-Target that no service here has, where nothing else tells which was meant."""
     prefix = target.rpartition(".")[0] if _TARGET.fullmatch(target) else ""
     return Unbuilt("aws", "json", _message(prefix or "The service asked for", target[:128]))
 

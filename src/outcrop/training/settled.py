@@ -12,7 +12,7 @@ from outcrop.training.task import TrainingHyper
 
 @contextmanager
 def settled(hyper: TrainingHyper, ranks: Ranks) -> Iterator[None]:
-    """As they are while a run lasts. Ranks share the threads of a machine evenly."""
+    """Set torch's threads, seed and modes while a run lasts. Ranks share the threads of a machine evenly."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     # Without a workspace of its own cuBLAS is not deterministic, and torch refuses it:
     # https://docs.pytorch.org/docs/stable/generated/torch.use_deterministic_algorithms.html
