@@ -13,10 +13,11 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-_TESTS = ["tests/numerics", "tests/unit/test_digests.py", "tests/unit/test_kernel_library.py", "tests/unit/inference"]
+_TESTS = ["tests/numerics", "tests/unit/test_digests.py", "tests/unit/test_kernel_library.py"]
 _LEFT_OUT = [
     "test_ranks.py", "test_training_runs.py", "test_training_estimate.py", "test_training_tracing.py",
     "test_training_flops.py", "test_workload.py", "test_tokenizers_equal_transformers.py", "test_probe.py",
+    "test_ways.py", "test_method_runs.py",
 ]  # fmt: skip
 _CPUINFO = Path("/proc/cpuinfo")
 
