@@ -109,5 +109,5 @@ def family_of(model_id: str) -> Family | None:
 
 
 def _textless(name: str) -> str | None:
-    """What a model of this name does instead of writing text."""
+    """The work that a model of this name does instead of writing text; None for one that writes."""
     return next((does for word, does in _TEXTLESS.items() if re.search(rf"(^|-){word}", name)), None)

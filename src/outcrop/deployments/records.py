@@ -141,7 +141,7 @@ def _served(row: Resource) -> set[tuple[str, str]]:
 
 
 def _named_models(row: Resource) -> tuple[object, ...]:
-    """As `model_arns`, of a row that may be damaged."""
+    """The ARNs of a deployment's models, where its row can be read."""
     return row.document.get("modelArn"), row.document.get("desiredModelArn")
 
 

@@ -60,7 +60,7 @@ class AloneForward:
         return torch.stack(found) if found else torch.zeros(1, 1, device=device())
 
     def position_bytes(self) -> int:
-        """What a request remembers for each token it reserves, at most."""
+        """Most bytes that a request's cache takes for each token it reserves."""
         if not self.caches:
             return 0
         few, many = (sum(x.nbytes for x in _tensors(self._remember(num).cache)) for num in (_TRIED, 2 * _TRIED))
