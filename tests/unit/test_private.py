@@ -187,7 +187,7 @@ asyncio.run(serve())
 
 
 def heard(place: Path, user: int) -> bytes:
-    """What a process of this user hears on the socket."""
+    """All that a process of this user hears on the socket, in however many pieces it comes."""
     asking = (
         "import socket, sys\n"
         "s = socket.socket(socket.AF_UNIX)\n"
@@ -195,7 +195,8 @@ def heard(place: Path, user: int) -> bytes:
         "s.connect(sys.argv[1])\n"
         "try:\n"
         "    s.sendall(b'GET / HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n')\n"
-        "    sys.stdout.buffer.write(s.recv(4096))\n"
+        "    while piece := s.recv(4096):\n"
+        "        sys.stdout.buffer.write(piece)\n"
         "except ConnectionError:\n"
         "    pass\n"
     )
