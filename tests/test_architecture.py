@@ -19,7 +19,7 @@ FLOORS = [
     {"probe"},
     {"training", "inference"},
     {"datasets", "network"},
-    {"tokens", "store", "protocol", "kernels", "digests", "loops", "json_files"},
+    {"tokens", "store", "protocol", "kernels", "digests", "loops", "json_files", "lifecycle"},
     {"arn", "clock", "settings", "processes", "logs", "compiling"},
     {"errors", "private"},
 ]

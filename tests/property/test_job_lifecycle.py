@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from outcrop.errors import Conflict, Invalid, NotFound
 from outcrop.jobs.jobs import KIND
-from outcrop.jobs.states import ENDED, NEXT, JobStatus, Phase
+from outcrop.jobs.states import ENDED, LIFECYCLE, JobStatus, Phase
 from tests.installed import with_tiny_models
 from tests.job_house import REGION, JobHouse, Killed
 
@@ -28,7 +28,7 @@ def reachable(status: JobStatus) -> set[JobStatus]:
     """What a job may be by the next look: itself, or anything the table leads to."""
     found, ahead = {status}, [status]
     while ahead:
-        new = NEXT[ahead.pop()] - found
+        new = LIFECYCLE.following(ahead.pop()) - found
         found |= new
         ahead += new
     return found

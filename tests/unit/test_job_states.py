@@ -10,7 +10,7 @@ from outcrop import arn
 from outcrop.clock import MovableClock
 from outcrop.errors import Conflict, Invalid, NotFound
 from outcrop.jobs.jobs import JobEnded, Jobs
-from outcrop.jobs.states import ENDED, NEXT, JobStatus, Phase
+from outcrop.jobs.states import ENDED, LIFECYCLE, JobStatus, Phase
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
@@ -126,7 +126,7 @@ def test_an_ended_job_cannot_be_stopped(jobs: Jobs, ended: JobStatus) -> None:
         jobs.request_stop(REGION, job_arn)
 
 
-@pytest.mark.parametrize("now", sorted(NEXT))
+@pytest.mark.parametrize("now", sorted(JobStatus))
 @pytest.mark.parametrize("then", sorted(ENDED))
 def test_no_job_leaves_the_table(jobs: Jobs, now: JobStatus, then: JobStatus) -> None:
     job_arn = add(jobs)
@@ -135,7 +135,7 @@ def test_no_job_leaves_the_table(jobs: Jobs, now: JobStatus, then: JobStatus) ->
         jobs.request_stop(REGION, job_arn)
     if now in ENDED:
         jobs.end(job_arn, now)
-    if then in NEXT[now]:
+    if then in LIFECYCLE.following(now):
         assert jobs.end(job_arn, then).status == then
     else:
         with pytest.raises(Conflict):

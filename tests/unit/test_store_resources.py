@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+import sqlalchemy as sql
 
 from outcrop.errors import Conflict, Invalid
 from outcrop.settings import Settings
+from outcrop.store.database import writing
 from outcrop.store.resources import Filters, NameTaken, Resource, Stale
 from outcrop.store.store import Store
 
@@ -211,3 +213,25 @@ def test_all_crosses_regions_and_begins_with_the_oldest(store: Store) -> None:
     store.resources.add(model("j", kind="job"))
 
     assert [item.name for item in store.resources.all("custom-model")] == ["a", "b"]
+
+
+def test_resources_in_some_states_come_oldest_first(store: Store) -> None:
+    for minute, (name, status) in enumerate([("a", "Ended"), ("b", "New"), ("c", "Running"), ("d", "New")]):
+        store.resources.add(model(name, minute=minute, status=status))
+    assert [row.name for row in store.resources.in_states("custom-model", ["New", "Running"])] == ["b", "c", "d"]
+    assert [row.name for row in store.resources.in_states("custom-model", ["New"], most=1)] == ["b"]
+    assert store.resources.in_states("custom-model", []) == []
+
+
+def test_a_database_of_an_older_program_gets_the_indexes_it_lacks(tmp_path: Path) -> None:
+    def indexes(store: Store) -> set[str | None]:
+        return {index["name"] for index in sql.inspect(store.engine).get_indexes("resources")}
+
+    store = Store.open(Settings(home=tmp_path))
+    complete = indexes(store)
+    with writing(store.engine) as connection:
+        connection.execute(sql.text("DROP INDEX resources_status"))
+    store.close()
+    again = Store.open(Settings(home=tmp_path))
+    assert indexes(again) == complete
+    again.close()

@@ -7,7 +7,7 @@ from typing import Any
 from outcrop import arn
 from outcrop.clock import Clock
 from outcrop.errors import Conflict, Invalid, NotFound
-from outcrop.jobs.states import ENDED, JobStatus, Phase, PhaseStatus, check_step, phase_at_end
+from outcrop.jobs.states import ENDED, LIFECYCLE, JobStatus, Phase, PhaseStatus, phase_at_end
 from outcrop.store.changing import Change, change
 from outcrop.store.damage import understood
 from outcrop.store.resources import NameTaken, Resource, Row
@@ -118,7 +118,7 @@ class Jobs:
 
         def decide(row: Resource) -> Change:
             _check_not_ended(row)
-            check_step(job_arn, JobStatus(row.status), status)
+            LIFECYCLE.check(job_arn, JobStatus(row.status), status)
             details = {
                 phase: _entry(entry, phase_at_end(status), now) if entry["status"] == PhaseStatus.IN_PROGRESS else entry
                 for phase, entry in row.document["statusDetails"].items()

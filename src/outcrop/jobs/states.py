@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from outcrop.errors import Conflict
+from outcrop.lifecycle import Lifecycle
 
 
 class JobStatus(StrEnum):
@@ -29,16 +29,18 @@ class Phase(StrEnum):
     TRAINING = "trainingDetails"
 
 
-NEXT: dict[JobStatus, set[JobStatus]] = {
-    JobStatus.IN_PROGRESS: {JobStatus.STOPPING, JobStatus.STOPPED, JobStatus.COMPLETED, JobStatus.FAILED},
-    JobStatus.STOPPING: {JobStatus.STOPPED, JobStatus.COMPLETED, JobStatus.FAILED},
-    JobStatus.STOPPED: set(),
-    JobStatus.COMPLETED: set(),
-    JobStatus.FAILED: set(),
-}
+LIFECYCLE = Lifecycle(
+    {
+        JobStatus.IN_PROGRESS: {JobStatus.STOPPING, JobStatus.STOPPED, JobStatus.COMPLETED, JobStatus.FAILED},
+        JobStatus.STOPPING: {JobStatus.STOPPED, JobStatus.COMPLETED, JobStatus.FAILED},
+        JobStatus.STOPPED: set(),
+        JobStatus.COMPLETED: set(),
+        JobStatus.FAILED: set(),
+    }
+)
 
-ENDED = frozenset(status for status, following in NEXT.items() if not following)
-RUNNING = frozenset(JobStatus) - ENDED
+ENDED = LIFECYCLE.ended
+RUNNING = LIFECYCLE.running
 
 _PHASE_AT_END = {
     JobStatus.STOPPED: PhaseStatus.STOPPED,
@@ -50,9 +52,3 @@ _PHASE_AT_END = {
 def phase_at_end(status: JobStatus) -> PhaseStatus:
     """What the phase that was running becomes when the job ends like this."""
     return _PHASE_AT_END[status]
-
-
-def check_step(job: str, now: JobStatus, then: JobStatus) -> None:
-    """Raises Conflict for a transition that the table does not know."""
-    if then not in NEXT[now]:
-        raise Conflict(f"{job}: it is {now} and cannot become {then}.")

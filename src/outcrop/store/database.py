@@ -147,10 +147,13 @@ def alone(connection: Connection, name: str) -> None:
 
 
 def create_tables(engine: Engine, metadata: sql.MetaData) -> None:
-    """Make the tables of `metadata` that are missing; several processes may do so at once."""
+    """Make the tables and indexes of `metadata` that are missing; several processes may do so at once."""
     with writing(engine) as connection:
         alone(connection, "create tables")
         metadata.create_all(connection)
+        for table in metadata.tables.values():
+            for index in table.indexes:  # a database of an older Outcrop has the table without it
+                index.create(connection, checkfirst=True)
 
 
 def _open_sqlite(address: sql.URL) -> Engine:
