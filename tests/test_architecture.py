@@ -19,8 +19,8 @@ FLOORS = [
     {"probe"},
     {"training", "inference"},
     {"datasets", "network"},
-    {"tokens", "store", "protocol", "kernels", "digests", "loops", "json_files", "lifecycle"},
-    {"arn", "clock", "settings", "processes", "logs", "compiling"},
+    {"tokens", "store", "protocol", "kernels", "loops", "json_files", "lifecycle"},
+    {"arn", "clock", "settings", "machine", "logs"},
     {"errors", "private"},
 ]
 TORCH = {"torch", "transformers", "safetensors", "peft"}

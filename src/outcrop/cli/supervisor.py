@@ -20,13 +20,13 @@ from typing import IO, Self
 from outcrop import private
 from outcrop.access.access import Access
 from outcrop.access.installation import Installation
-from outcrop.cli import allocator
-from outcrop.cli.child import Child
 from outcrop.cli.listening import answers, check_port
 from outcrop.clock import SystemClock
 from outcrop.deployments.engines import Engines, Order
 from outcrop.errors import MachineTrouble
 from outcrop.loops import Loop, each
+from outcrop.machine import allocator
+from outcrop.machine.child import Child
 from outcrop.settings import PARTS_FILE, Settings, make_home
 from outcrop.store.store import Store
 
@@ -180,7 +180,7 @@ class Supervisor:
     def _child(self, name: str, module: str) -> Child:
         settings = self._settings
         arguments = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
-        environment = allocator.for_worker() if name == "worker" else allocator.for_server()
+        environment = allocator.for_training() if name == "worker" else {}
         log = settings.logs / f"{name}.log"
         return Child(name, module, arguments, log=log, environment=environment, is_ready=self._readiness(name))
 

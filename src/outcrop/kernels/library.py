@@ -7,8 +7,8 @@ import ctypes
 import logging
 from pathlib import Path
 
-from outcrop import compiling
-from outcrop.compiling import typed
+from outcrop.machine import compiling
+from outcrop.machine.compiling import typed
 
 _HERE = Path(__file__).parent
 SOURCE = compiling.Source(

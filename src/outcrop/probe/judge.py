@@ -27,12 +27,12 @@ from outcrop.errors import Invalid, OutcropError
 from outcrop.inference.engine import Engine
 from outcrop.inference.request import Request
 from outcrop.inference.scheduler import Limits
+from outcrop.machine.processes import die_with_parent
 from outcrop.network import adapter_files, adapters, facts, load, rotary_lengths
 from outcrop.network.attention import Packed
 from outcrop.network.method import LoRA
 from outcrop.network.way import Verdict, Way
 from outcrop.probe.expected import ANOTHER, NUM_GREEDY, Expected, Failed, Greedy, furthest, of_reference
-from outcrop.processes import die_with_parent
 from outcrop.training.batches import row_of
 from outcrop.training.examples import Example
 from outcrop.training.learner import lighten

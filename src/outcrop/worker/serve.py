@@ -25,7 +25,7 @@ from outcrop.customization.context import Context
 from outcrop.jobs.jobs import Jobs
 from outcrop.jobs.leases import Lease, Leases
 from outcrop.loops import Loop, LoopEnded
-from outcrop.processes import die_with_parent
+from outcrop.machine.processes import die_with_parent
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
