@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.measuring import Row, report
 from outcrop.machine import allocator
-from outcrop.network.method import DEFAULT, OFT, Full, LoRA, Method
+from outcrop.network.adapters.method import DEFAULT, OFT, Full, LoRA, Method
 
 if TYPE_CHECKING:
     from outcrop.training.task import TrainingTask

@@ -16,7 +16,7 @@ from outcrop.inference.kv_cache import measure
 from outcrop.inference.request import Request, Sampling
 from outcrop.inference.scheduler import Limits
 from outcrop.inference.traced import record
-from outcrop.network.adapters import hold_adapters
+from outcrop.network.adapters.linear import hold_adapters
 from outcrop.network.load import load_base
 from tests.tiny import CONTEXT_LENGTH, VOCAB_SIZE, tiny_model
 

@@ -19,7 +19,8 @@ from outcrop.inference.engine import Engine
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.traced import TracedDecoding
 from outcrop.inference.unix_http import UnixServer
-from outcrop.network import adapter_files, load, parity_file
+from outcrop.network import load, parity_file
+from outcrop.network.adapters import adapter_files
 from outcrop.network.attention import attend_causal
 from outcrop.network.parity_file import Expected
 from outcrop.training import expectation

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from outcrop.network import load, rms_norm
+from outcrop.network import load
+from outcrop.network.fast import rms_norm
 from tests.tiny import ARCHITECTURES, tiny_model
 
 pytestmark = pytest.mark.usefixtures("each_way")

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from outcrop.network import load, rotary
+from outcrop.network import load
 from outcrop.network.attention import Packed
+from outcrop.network.fast import rotary
 from tests.tiny import ARCHITECTURES, tiny_model
 
 pytestmark = pytest.mark.usefixtures("each_way")

@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from outcrop.network import adapter_files, adapters, load, shared_input
-from outcrop.network.adapters import AdapterLinear, Span
+from outcrop.network import load
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.linear import AdapterLinear, Span
+from outcrop.network.adapters.lora import LowRank
+from outcrop.network.adapters.method import LoRA
 from outcrop.network.attention import Packed
-from outcrop.network.lora import LowRank
-from outcrop.network.method import LoRA
+from outcrop.network.fast import shared_input
 from tests.tiny import tiny_model
 
 NAME = "trained"
@@ -27,7 +29,7 @@ METHODS = {
 
 def network_with(base: Path, method: LoRA) -> tuple[Any, list[nn.Parameter]]:
     network = load.load_base(base)
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     generator = torch.Generator().manual_seed(1)
     parameters = adapter_files.add_new(network, NAME, method, generator)
     for parameter in parameters:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from outcrop.errors import Invalid
-from outcrop.network.method import Full, LoRA
+from outcrop.network.adapters.method import Full, LoRA
 from outcrop.training import duration, estimate, memory
 from outcrop.training.data import read
 from outcrop.training.duration import ATTENTION, BYTES, C_ATTENTION, C_BYTES, PRODUCT, RowTime, Speed, pass_time

@@ -9,9 +9,9 @@ import torch
 import transformers
 from torch.autograd.graph import saved_tensors_hooks
 
-from outcrop.kernels.use import usable
 from outcrop.network import gradient_checkpointing
-from outcrop.network.method import OFT, Full, LoRA, Method
+from outcrop.network.adapters.method import OFT, Full, LoRA, Method
+from outcrop.network.fast.kernels.use import usable
 from outcrop.training import cross_entropy, learner, tracing
 from outcrop.training.batches import row_of
 from outcrop.training.cross_entropy import Spare

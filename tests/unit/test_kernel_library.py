@@ -9,8 +9,8 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from outcrop.kernels import use
-from outcrop.kernels.library import Library, library
+from outcrop.network.fast.kernels import use
+from outcrop.network.fast.kernels.library import Library, library
 from tests.compiled import COMPILER, needs_compiler
 
 

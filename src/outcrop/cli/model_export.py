@@ -27,7 +27,7 @@ from outcrop.cli import export
 from outcrop.cli.options import running
 from outcrop.clock import SystemClock
 from outcrop.errors import Invalid, NotFound
-from outcrop.network.method import OWN_BASE
+from outcrop.network.adapters.method import OWN_BASE
 from outcrop.network.way import Way
 from outcrop.settings import Settings
 from outcrop.store.resources import Resource
@@ -133,7 +133,7 @@ def _write(making: Path, model: Resource, base: BaseModel, folder: Path, adapter
         _copy(folder, making)
         kind = "the whole network"
     elif merged:
-        from outcrop.network.merging import save_merged  # torch takes seconds to import
+        from outcrop.network.adapters.merging import save_merged  # torch takes seconds to import
 
         save_merged(making, base=base.folder, adapter=adapter, way=base.way or Way.PACKED)
         _copy_lineage(folder, making)

@@ -13,7 +13,7 @@ from outcrop.catalog.base_model import BaseModel
 from outcrop.errors import Invalid, ModelFailed
 from outcrop.json_files import FileProblem, Members, Named, Text, content, optional, parse, read
 from outcrop.network import headers, parity_file
-from outcrop.network.method import CONFIG_FILE, OWN_BASE, WEIGHTS_FILE, LoRA, read_adapter
+from outcrop.network.adapters.method import CONFIG_FILE, OWN_BASE, WEIGHTS_FILE, LoRA, read_adapter
 from outcrop.tokens.prompt_format import PromptFormat, chat_problem, format_problem
 from outcrop.tokens.tokenizer import Tokenizer
 

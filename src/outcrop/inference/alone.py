@@ -19,7 +19,7 @@ from transformers import PreTrainedConfig
 from outcrop.inference.kv_cache import SHORTEST_ROW
 from outcrop.inference.scheduler import Live, Turn
 from outcrop.network import rotary_lengths
-from outcrop.network.adapters import Routing, Span
+from outcrop.network.adapters.linear import Routing, Span
 from outcrop.network.load import accepts, device
 
 _CACHES = ("past_key_values", "cache_params", "state")

@@ -24,10 +24,10 @@ from outcrop.inference.request import Request
 from outcrop.inference.sampling import sample
 from outcrop.inference.scheduler import Limits, Scheduler
 from outcrop.inference.weight_layout import lay_out_for_decoding
-from outcrop.network import adapter_files, adapters
-from outcrop.network.adapters import Span
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.linear import Span
+from outcrop.network.adapters.method import WEIGHTS_FILE
 from outcrop.network.load import context_length, load_base
-from outcrop.network.method import WEIGHTS_FILE
 from outcrop.network.rotary_lengths import angles_of
 from outcrop.network.way import Way
 
@@ -62,7 +62,7 @@ class Engine:
         self.context_length = context or context_length(folder)
         self.end_ids = _end_ids(folder)
         lay_out_for_decoding(self._network)
-        self._routing = adapters.hold_adapters(self._network)
+        self._routing = linear.hold_adapters(self._network)
         self._vocab_size = int(self._network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
         self._forward: Forward | AloneForward
         self._forward, self._cache = self._together(cache_bytes) if way is Way.PACKED else self._apart(cache_bytes)
@@ -174,9 +174,9 @@ class Engine:
         try:
             adapter_files.load(self._network, version, folder)
         except Exception as problem:
-            adapters.unload(self._network, version)
+            linear.unload(self._network, version)
             raise ModelDamaged(f"The adapter cannot be served by this base model: {_said(problem)}") from problem
-        for _, layer in adapters.layers(self._network):
+        for _, layer in linear.layers(self._network):
             if (update := layer.updates.get(version)) is not None:
                 layer.updates[version] = update.served(layer.base)
         self._versions[name] = version
@@ -213,7 +213,7 @@ class Engine:
     def _forget_unused_adapters(self) -> None:
         used = set(self._versions.values()) | {request.adapter for request in self._scheduler.requests}
         for version in self._held - used:
-            adapters.unload(self._network, version)
+            linear.unload(self._network, version)
         self._held &= used
 
 

@@ -11,7 +11,7 @@ from outcrop.inference.scheduler import Turn
 from outcrop.inference.step_layout import Piece, StepLayout
 from outcrop.inference.traced import Stack, record, stack
 from outcrop.network import rotary_lengths
-from outcrop.network.adapters import Routing, Span
+from outcrop.network.adapters.linear import Routing, Span
 from outcrop.network.load import logits
 
 

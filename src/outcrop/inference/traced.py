@@ -20,10 +20,11 @@ from torch import Tensor, nn
 
 from outcrop.inference.kv_cache import LayerShape, Shelf
 from outcrop.inference.step_layout import Piece, StepLayout, decode, decoding_mask
-from outcrop.network import adapters, load, rotary_lengths
-from outcrop.network.adapters import AdapterLinear, Routing
+from outcrop.network import load, rotary_lengths
+from outcrop.network.adapters import linear
+from outcrop.network.adapters.linear import AdapterLinear, Routing
+from outcrop.network.adapters.lora import LowRank
 from outcrop.network.attention import Lying, Scoring
-from outcrop.network.lora import LowRank
 
 jit: Any = torch.jit  # untyped
 _log = logging.getLogger("outcrop.engine")
@@ -53,7 +54,7 @@ class Stack(NamedTuple):
 
 def stack(network: nn.Module, names: Sequence[str]) -> Stack | None:
     """The adapters `names` of every layer, stacked; None when one of them is no plain LoRA."""
-    layers = [layer for _, layer in adapters.layers(network)]
+    layers = [layer for _, layer in linear.layers(network)]
     if not all(isinstance(layer.updates.get(name), LowRank | None) for layer in layers for name in names):
         return None
     of_layers = [{n: u for n, u in layer.updates.items() if n in names and isinstance(u, LowRank)} for layer in layers]
@@ -199,7 +200,7 @@ def _example(network: nn.Module, layers: Sequence[LayerShape], num_rows: int) ->
 
 
 def _empty_stack(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    widths = [layer.widths for _, layer in adapters.layers(network)]
+    widths = [layer.widths for _, layer in linear.layers(network)]
     return [torch.zeros(i, 1) for i, _ in widths], [torch.zeros(1, o) for _, o in widths]
 
 
@@ -210,7 +211,7 @@ def _stacked_layers(network: nn.Module, *stacked: Any) -> Iterator[None]:
         yield
         return
     gates_MR, a, b = stacked
-    layers = [layer for _, layer in adapters.layers(network)]
+    layers = [layer for _, layer in linear.layers(network)]
     for layer, a_IR, b_RO in zip(layers, a, b, strict=True):
         layer.forward = _gated(layer, gates_MR, a_IR, b_RO)  # type: ignore[method-assign]
     try:

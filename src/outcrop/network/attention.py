@@ -18,7 +18,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from outcrop.errors import Invalid
-from outcrop.kernels import attention as kernel
+from outcrop.network.fast.kernels import attention as kernel
 
 IMPLEMENTATION = "outcrop"
 

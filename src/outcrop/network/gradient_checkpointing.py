@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from outcrop.network import noise
-from outcrop.network.last_layer import layers_of
+from outcrop.network.adapters import dropout
+from outcrop.network.fast.last_layer import layers_of
 
 
 class _Forgetting:
@@ -31,7 +31,7 @@ class _Twice:
 
     def __init__(self, own: Callable[[], Any]) -> None:
         self._own = own
-        self._drawn = noise.again()
+        self._drawn = dropout.again()
         self._first = True
 
     def __call__(self) -> Any:

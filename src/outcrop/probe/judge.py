@@ -28,9 +28,10 @@ from outcrop.inference.engine import Engine
 from outcrop.inference.request import Request
 from outcrop.inference.scheduler import Limits
 from outcrop.machine.processes import die_with_parent
-from outcrop.network import adapter_files, adapters, facts, load, rotary_lengths
+from outcrop.network import facts, load, rotary_lengths
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.method import LoRA
 from outcrop.network.attention import Packed
-from outcrop.network.method import LoRA
 from outcrop.network.way import Verdict, Way
 from outcrop.probe.expected import ANOTHER, NUM_GREEDY, Expected, Failed, Greedy, furthest, of_reference
 from outcrop.training.batches import row_of
@@ -150,7 +151,7 @@ def _compare_rows(network: nn.Module, expected: Expected) -> None:
 
 def _compare_training(network: nn.Module, expected: Expected, adapter: Path) -> None:
     """The loss is that of the reference, and an adapter has a gradient; one that acts is left in `adapter`."""
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     parameters = adapter_files.add_new(network, ADAPTER, _METHOD, torch.Generator().manual_seed(0))
     lighten(network, routing)
     examples = [_example(ids) for ids in expected.records]

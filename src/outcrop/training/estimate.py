@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from outcrop.network import load
-from outcrop.network.method import Full
+from outcrop.network.adapters.method import Full
 from outcrop.network.way import Way as NetworkWay
 from outcrop.training import duration, expectation, model_checkpoints
 from outcrop.training.batches import steps_per_epoch

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from outcrop.network import load
-from outcrop.network.adapters import Routing, Span
+from outcrop.network.adapters.linear import Routing, Span
 from outcrop.network.attention import Packed
 from outcrop.network.parity_file import Expected, Generation, Rival, Sample
 from outcrop.training.examples import Example

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from outcrop.errors import Invalid
-from outcrop.network.method import Full
+from outcrop.network.adapters.method import Full
 from outcrop.network.way import Way
 from outcrop.training.estimate import Estimate, Lengths, memory_needed
 from outcrop.training.memory import gib

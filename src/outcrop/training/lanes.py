@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from outcrop.network import load
-from outcrop.network.adapters import Routing
+from outcrop.network.adapters.linear import Routing
 from outcrop.training.batches import Row, row_of
 from outcrop.training.examples import Example
 from outcrop.training.sharding import ShardedWeights

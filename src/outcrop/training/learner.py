@@ -10,9 +10,11 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from outcrop.network import adapter_files, adapters, gated, last_layer, load, rms_norm, rotary, shared_input
-from outcrop.network.adapters import Routing
-from outcrop.network.method import Full, Method, read_adapter
+from outcrop.network import load
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.linear import Routing
+from outcrop.network.adapters.method import Full, Method, read_adapter
+from outcrop.network.fast import gated_mlp, last_layer, rms_norm, rotary, shared_input
 from outcrop.network.way import Way
 from outcrop.training.loss import ADAPTER
 from outcrop.training.task import TrainingTask
@@ -34,7 +36,7 @@ def prepare(task: TrainingTask) -> Learner:
     """The network of the task with what it learns. Raises Invalid for a method that does not suit it."""
     method = task.hyper.method
     network = load.load_base(task.base_dir, trainable=isinstance(method, Full), way=task.way)
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     notes = list(task.notes)
     if task.parent_adapter is not None:
         parent = read_adapter(task.parent_adapter)
@@ -43,7 +45,7 @@ def prepare(task: TrainingTask) -> Learner:
             notes.append(f"{replace(parent, targets=())}, from the custom model that is trained further")
             return Learner(network, routing, parameters, parent, tuple(notes))
         adapter_files.load(network, ADAPTER, task.parent_adapter)
-        adapters.merge(network, ADAPTER)
+        linear.merge(network, ADAPTER)
         notes.append(f"the custom model's {parent.name} was merged into the base, since {method} begins on it")
     if isinstance(method, Full):
         network.requires_grad_(True)
@@ -61,7 +63,7 @@ def lighten(network: nn.Module, routing: Routing) -> None:
     if load.way_of(network) is not Way.PACKED:
         return
     routing.spans = []  # all of it is tried out on the bare base
-    gated.make_lean(network)
+    gated_mlp.make_lean(network)
     rms_norm.make_lean(network)
     rotary.make_lean(network)
     shared_input.make_lean(network)

@@ -13,7 +13,7 @@ import torch
 
 from outcrop.errors import MachineTrouble
 from outcrop.network import gradient_checkpointing
-from outcrop.network.method import Full
+from outcrop.network.adapters.method import Full
 from outcrop.training import divergence, lanes, machine, output
 from outcrop.training.data import Data, read
 from outcrop.training.divergence import DivergedError, demand_finite

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from outcrop.errors import MachineTrouble
-from outcrop.network.method import Full
+from outcrop.network.adapters.method import Full
 from outcrop.training import output
 from outcrop.training.examples import Example
 from outcrop.training.history import History

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from outcrop.network import load, noise
-from outcrop.network.adapters import Routing
-from outcrop.network.method import Method
+from outcrop.network import load
+from outcrop.network.adapters import dropout
+from outcrop.network.adapters.linear import Routing
+from outcrop.network.adapters.method import Method
 from outcrop.training.batches import Row, batch_at
 from outcrop.training.divergence import demand_finite
 from outcrop.training.examples import Example
@@ -80,10 +81,10 @@ def compute_gradient(
     share = share_of(batch, token_budget, ranks, together=trained.weights.is_sharded, way=way)
     trained.weights.forget_gradient()
     place = load.device()
-    generators = [noise.seeded(f"{draw}/{ranks.rank}/{lane}", place) for lane in range(trained.lanes.most)]
+    generators = [dropout.seeded(f"{draw}/{ranks.rank}/{lane}", place) for lane in range(trained.lanes.most)]
 
     def learn(lane: Lane, row: Row) -> float:
-        with noise.drawn_from(generators[lane.number]):
+        with dropout.drawn_from(generators[lane.number]):
             nll = nll_of(lane.network, lane.routing, row).sum()
         torch.autograd.backward(nll / num_supervised)
         return float(nll.detach())

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from outcrop.datasets.records import Customization
-from outcrop.network.method import DEFAULT, Full, Method, continues, read_adapter
+from outcrop.network.adapters.method import DEFAULT, Full, Method, continues, read_adapter
 from outcrop.network.way import Way
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.schedule import Schedule

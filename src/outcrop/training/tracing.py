@@ -24,11 +24,12 @@ from torch.utils._pytree import tree_leaves
 from transformers import AutoConfig
 
 from outcrop.errors import Invalid
-from outcrop.kernels.use import pretending
-from outcrop.kernels.work import work_of
-from outcrop.network import adapter_files, adapters, facts, gradient_checkpointing, load
-from outcrop.network.adapters import Routing
-from outcrop.network.method import Full, Method
+from outcrop.network import facts, gradient_checkpointing, load
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.linear import Routing
+from outcrop.network.adapters.method import Full, Method
+from outcrop.network.fast.kernels.use import pretending
+from outcrop.network.fast.kernels.work import work_of
 from outcrop.network.way import Way as NetworkWay
 from outcrop.training.batches import Row, row_of
 from outcrop.training.examples import Example
@@ -161,7 +162,7 @@ def _learner(config: Any, method: Method, way: Way) -> tuple[nn.Module, Routing,
     dtype = torch.float32 if full else load.serving_dtype()
     network: Any = load.from_config(config, dtype=dtype, way=way.network)
     with Watch([]):
-        routing = adapters.hold_adapters(network)
+        routing = linear.hold_adapters(network)
     if isinstance(method, Full):
         network.requires_grad_(True)
         parameters = list(network.parameters())

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import torch
 
-from outcrop.kernels.use import trusted
 from outcrop.network import load
-from outcrop.network.method import Full
+from outcrop.network.adapters.method import Full
+from outcrop.network.fast.kernels.use import trusted
 from outcrop.network.way import Way
 from outcrop.training import lanes
 from outcrop.training.batches import batch_at, steps_per_epoch
@@ -37,7 +37,7 @@ def crew_of(hyper: TrainingHyper, way: Way = Way.PACKED) -> Crew:
 
 
 def computes_in_c(crew: Crew) -> bool:
-    """Whether its lanes use the C kernels (kernels/use.py), where it makes as many as it can."""
+    """Whether its lanes use the C kernels (fast/kernels/use.py), where it makes as many as it can."""
     return load.device().type == "cpu" and crew.threads <= crew.lanes and trusted() is not None
 
 

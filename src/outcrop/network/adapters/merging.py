@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from outcrop.network import adapter_files, adapters, load, whole
+from outcrop.network import load
+from outcrop.network.adapters import adapter_files, full_weights, linear
 from outcrop.network.way import Way
 
 _ADAPTER = "merged"
@@ -15,10 +16,10 @@ def save_merged(folder: Path, *, base: Path, adapter: Path, way: Way) -> None:
     The weights are written as they would be served on this machine: fp32, or bf16 where there is a GPU.
     """
     network = load.load_base(base, trainable=True, way=way)
-    adapters.hold_adapters(network)
+    linear.hold_adapters(network)
     adapter_files.load(network, _ADAPTER, adapter)
-    adapters.merge(network, _ADAPTER)
-    whole.save(folder, network, like=base)
+    linear.merge(network, _ADAPTER)
+    full_weights.save(folder, network, like=base)
     _tell_dtype(folder / "config.json")
 
 

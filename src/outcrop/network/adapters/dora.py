@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from outcrop.network.adapters import Linear, Update, weight_of
-from outcrop.network.lora import LowRank
+from outcrop.network.adapters.linear import Linear, Update, weight_of
+from outcrop.network.adapters.lora import LowRank
 
 MAGNITUDE = "lora_magnitude_vector"
 

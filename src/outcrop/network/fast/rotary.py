@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from outcrop.kernels.library import Library
-from outcrop.kernels.use import address, usable
+from outcrop.network.fast.kernels.library import Library
+from outcrop.network.fast.kernels.use import address, usable
 
 _NAME = "apply_rotary_pos_emb"
 "By which the attention of every family in `transformers` that has such positions finds the function."

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from outcrop.kernels.library import Library, Strided
-from outcrop.kernels.use import address, usable
+from outcrop.network.fast.kernels.library import Library, Strided
+from outcrop.network.fast.kernels.use import address, usable
 
 _WIDTH = 16
 "Head widths are to be multiples of the widest vectors."

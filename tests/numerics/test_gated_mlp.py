@@ -8,9 +8,11 @@ import torch
 from torch import nn
 from transformers.models.llama.modeling_llama import LlamaMLP
 
-from outcrop.network import adapter_files, adapters, gated, load
-from outcrop.network.adapters import Span
-from outcrop.network.method import LoRA
+from outcrop.network import load
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.linear import Span
+from outcrop.network.adapters.method import LoRA
+from outcrop.network.fast import gated_mlp
 from tests.tiny import tiny_model
 
 pytestmark = pytest.mark.usefixtures("each_way")
@@ -21,7 +23,7 @@ NAME = "trained"
 def network_with(base: Path, method: LoRA | None, *, lean: bool) -> Any:
     """With random weights in every adapter, or, for None, all of its own weights learning."""
     network = load.load_base(base, trainable=method is None)
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     generator = torch.Generator().manual_seed(1)
     if method is None:
         network.requires_grad_(True)
@@ -30,7 +32,7 @@ def network_with(base: Path, method: LoRA | None, *, lean: bool) -> Any:
             parameter.data.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
         routing.spans = [Span(0, 700, NAME)]
     if lean:
-        assert gated.make_lean(network) == 2
+        assert gated_mlp.make_lean(network) == 2
     return network
 
 
@@ -40,7 +42,7 @@ def blocks(network: Any) -> list[nn.Module]:
 
 def learned(network: nn.Module) -> list[torch.Tensor]:
     updates = [
-        p for _, layer in adapters.layers(network) for u in layer.updates.values() for p in u.parameters().values()
+        p for _, layer in linear.layers(network) for u in layer.updates.values() for p in u.parameters().values()
     ]
     return [parameter for parameter in [*network.parameters(), *updates] if parameter.requires_grad]
 
@@ -102,7 +104,7 @@ def test_a_block_that_does_something_else_is_left_alone(tmp_path: Path) -> None:
             return 2 * super().forward(x)
 
     network = load.load_base(tiny_model(tmp_path, "llama"))
-    adapters.hold_adapters(network)
+    linear.hold_adapters(network)
     for block in blocks(network):
         block.__class__ = Doubling
-    assert gated.make_lean(network) == 0
+    assert gated_mlp.make_lean(network) == 0

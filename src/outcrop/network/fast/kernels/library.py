@@ -16,7 +16,7 @@ SOURCE = compiling.Source(
     files=(_HERE / "attention.c", _HERE / "rows.c"),
     headers=(_HERE / "vector.h",),
     without="training goes without the C kernels, slower",
-    log=logging.getLogger("outcrop.kernels"),
+    log=logging.getLogger("outcrop.network.fast.kernels"),
 )
 _POINTER, _LONG, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_long, ctypes.c_int, ctypes.c_float
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from outcrop.network import lora
-from outcrop.network.adapters import AdapterLinear
-from outcrop.network.lora import LowRank
+from outcrop.network.adapters import lora
+from outcrop.network.adapters.linear import AdapterLinear
+from outcrop.network.adapters.lora import LowRank
 
 _TOGETHER = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 "Names of siblings, in most families of `transformers`."

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from outcrop.network.adapters import Linear, Update, weight_of
-from outcrop.network.method import OFT
+from outcrop.network.adapters.linear import Linear, Update, weight_of
+from outcrop.network.adapters.method import OFT
 
 SKEW = "oft_R.weight"
 

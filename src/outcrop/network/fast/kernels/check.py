@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from outcrop.kernels.library import Library, Strided
+from outcrop.network.fast.kernels.library import Library, Strided
 
 _CLOSE = 1e-5
 _LENGTHS = (5, 40)

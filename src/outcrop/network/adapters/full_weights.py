@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from outcrop.network import load
-from outcrop.network.adapters import bare
+from outcrop.network.adapters.linear import bare
 
 _WEIGHTS = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".gguf", ".onnx")
 _BESIDE = (".json", ".jinja", ".model", ".txt")

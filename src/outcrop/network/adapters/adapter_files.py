@@ -9,9 +9,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from outcrop.errors import Invalid
-from outcrop.network import dora, headers, lora, oft
-from outcrop.network.adapters import AdapterLinear, Linear, Update, is_transposed, layers, unload, weight_of
-from outcrop.network.method import CONFIG_FILE, OFT, WEIGHTS_FILE, Adapter, config_of, is_target, read_adapter
+from outcrop.network import headers
+from outcrop.network.adapters import dora, lora, oft
+from outcrop.network.adapters.linear import AdapterLinear, Linear, Update, is_transposed, layers, unload, weight_of
+from outcrop.network.adapters.method import CONFIG_FILE, OFT, WEIGHTS_FILE, Adapter, config_of, is_target, read_adapter
 
 _PREFIX = "base_model.model."
 

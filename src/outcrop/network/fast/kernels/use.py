@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from outcrop.kernels import check
-from outcrop.kernels.library import Library, library
+from outcrop.network.fast.kernels import check
+from outcrop.network.fast.kernels.library import Library, library
 
-_log = logging.getLogger("outcrop.kernels")
+_log = logging.getLogger("outcrop.network.fast.kernels")
 
 
 class Pretended(Library):

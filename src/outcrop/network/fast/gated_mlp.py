@@ -16,10 +16,10 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from transformers.activations import ACT2FN
 
-from outcrop.kernels.library import Library
-from outcrop.kernels.use import address, usable
-from outcrop.network.adapters import AdapterLinear
-from outcrop.network.lora import LowRank
+from outcrop.network.adapters.linear import AdapterLinear
+from outcrop.network.adapters.lora import LowRank
+from outcrop.network.fast.kernels.library import Library
+from outcrop.network.fast.kernels.use import address, usable
 
 _TOKENS = 512
 "Made again at a time; products of matrices with fewer rows than this lose speed."

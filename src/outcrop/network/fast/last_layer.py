@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from outcrop.network import lm_head, load
+from outcrop.network import load
 from outcrop.network.attention import Packed
+from outcrop.network.fast import lm_head
 
 _ATTENTION = ("self_attn", "attn", "attention")
 _BEFORE = ("input_layernorm", "ln_1")

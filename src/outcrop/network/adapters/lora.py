@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from outcrop.network.adapters import Linear, Update, weight_of
-from outcrop.network.method import LoRA
-from outcrop.network.noise import dropout
+from outcrop.network.adapters.dropout import dropout
+from outcrop.network.adapters.linear import Linear, Update, weight_of
+from outcrop.network.adapters.method import LoRA
 
 A, B = "lora_A.weight", "lora_B.weight"
 _Base: TypeAlias = tuple[Tensor, Tensor | None, float]

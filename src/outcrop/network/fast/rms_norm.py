@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from outcrop.kernels.library import Library
-from outcrop.kernels.use import address, usable
+from outcrop.network.fast.kernels.library import Library
+from outcrop.network.fast.kernels.use import address, usable
 
 _CLOSE = 1e-5
 "How far this may be from a norm's own answer, as a share of its largest number."
