@@ -43,7 +43,7 @@ class Door:
             region_name="us-east-1",
             aws_access_key_id=self.key_id,
             aws_secret_access_key=self.secret,
-            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"} | s3),
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=600, s3={"addressing_style": "path"} | s3),
         )
 
 

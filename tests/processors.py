@@ -43,7 +43,7 @@ OLDEST = Variant(
     "no AVX, without the C kernels, one thread",
     {
         "ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
-        "OMP_NUM_THREADS": "1", "OUTCROP_KERNELS": "0",
+        "OMP_NUM_THREADS": "1", "OUTCROP_FAST": "0",
     },
     "DEFAULT",
 )  # fmt: skip

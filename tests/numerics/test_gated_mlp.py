@@ -32,7 +32,7 @@ def network_with(base: Path, method: LoRA | None, *, lean: bool) -> Any:
             parameter.data.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
         routing.spans = [Span(0, 700, NAME)]
     if lean:
-        assert gated_mlp.make_lean(network) == 2
+        assert gated_mlp.swap_in(network) == 2
     return network
 
 
@@ -107,4 +107,4 @@ def test_a_block_that_does_something_else_is_left_alone(tmp_path: Path) -> None:
     linear.hold_adapters(network)
     for block in blocks(network):
         block.__class__ = Doubling
-    assert gated_mlp.make_lean(network) == 0
+    assert gated_mlp.swap_in(network) == 0

@@ -52,7 +52,7 @@ def learned(network: Any, parameters: list[nn.Parameter]) -> list[Tensor]:
 def test_answers_and_gradients_are_the_same(architecture: str, name: str, tmp_path: Path) -> None:
     network, parameters = network_with(tiny_model(tmp_path, architecture), METHODS[name])
     wanted = learned(network, parameters)
-    assert shared_input.make_lean(network) == 2 * network.config.num_hidden_layers
+    assert shared_input.swap_in(network) == 2 * network.config.num_hidden_layers
     for one, other in zip(wanted, learned(network, parameters), strict=True):
         assert (one - other).abs().max() <= 1e-5 * one.abs().max() + 1e-7
 
@@ -78,7 +78,7 @@ def test_ranks_and_scales_may_differ_and_an_input_need_no_gradient(tmp_path: Pat
             answers = [layer(x) for layer in layers]
             gradients = torch.autograd.grad(sum(y.square().sum() for y in answers), wanted_of)
             found.append([*(y.detach() for y in answers), *gradients])
-            shared_input.make_lean(network)
+            shared_input.swap_in(network)
         for one, other in zip(*found, strict=True):
             assert (one - other).abs().max() <= 1e-5 * one.abs().max()
 
@@ -88,7 +88,7 @@ def test_a_sibling_that_is_given_something_else_answers_to_that(tmp_path: Path) 
     attention = network.model.layers[0].self_attn
     x, other = (torch.randn(1, 11, attention.q_proj.widths[0]) for _ in range(2))
     wanted = [attention.q_proj(x), attention.k_proj(other), attention.v_proj(x), attention.k_proj(x)]
-    shared_input.make_lean(network)
+    shared_input.swap_in(network)
     found = [attention.q_proj(x), attention.k_proj(other), attention.v_proj(x), attention.k_proj(x)]
     for one, two in zip(wanted, found, strict=True):
         assert (one - two).abs().max() <= 1e-5 * one.abs().max()
@@ -100,7 +100,7 @@ def test_a_sibling_that_is_given_something_else_answers_to_that(tmp_path: Path) 
 def test_an_answer_that_was_never_fetched_is_not_copied(tmp_path: Path) -> None:
     network, _ = network_with(tiny_model(tmp_path, "llama"), METHODS["lora"])
     attention = network.model.layers[0].self_attn
-    shared_input.make_lean(network)
+    shared_input.swap_in(network)
     x = torch.randn(1, 11, attention.q_proj.widths[0])
     attention.q_proj(x)
     assert attention.k_proj.found is not None

@@ -2,7 +2,6 @@
 
 What a C compiler of the machine makes once is kept in the user's cache, under a name that follows from the source, the
 compiler and the processor. Where none can be had, each user of it has another way that does the same, slower.
-`OUTCROP_KERNELS=0` asks for that.
 """
 
 import hashlib
@@ -55,8 +54,6 @@ def loaded(source: Source, library: Callable[[Path], Library]) -> Library | None
 
     `library` raises OSError or AttributeError for what is no such file.
     """
-    if os.environ.get("OUTCROP_KERNELS") == "0":
-        return None
     compilers = dict.fromkeys(found for name in _COMPILERS if (found := shutil.which(name)))
     if not compilers:
         source.log.warning("no C compiler (%s) is installed; %s", ", ".join(_COMPILERS), source.without)

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface
 
 from outcrop.errors import Invalid
+from outcrop.network import swaps
 from outcrop.network.fast.kernels import attention as kernel
 
 IMPLEMENTATION = "outcrop"
@@ -165,4 +165,4 @@ def _demand(holds: bool, otherwise: str) -> None:
 
 
 # `transformers` finds attention functions by name; the name is ours, so nothing of its own is changed.
-AttentionInterface.register(IMPLEMENTATION, _attention)
+swaps.register_attention(IMPLEMENTATION, _attention)

@@ -12,8 +12,9 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from outcrop.network import swaps
 from outcrop.network.adapters import dropout
-from outcrop.network.fast.last_layer import layers_of
+from outcrop.network.decoder import layers_of
 
 
 class _Forgetting:
@@ -42,10 +43,9 @@ class _Twice:
             return self._own()
 
 
-def make_lean(network: nn.Module) -> int:
+def checkpoint_layers(network: nn.Module) -> int:
     """Have the layers of a network forget; returns how many do. Not the last, which is the first to be wanted again."""
     layers = layers_of(network)[:-1]
     for layer in layers:
-        own = type(layer)
-        layer.__class__ = type(f"Forgetting{own.__name__}", (_Forgetting, own), {})
+        swaps.put_before(layer, _Forgetting)
     return len(layers)

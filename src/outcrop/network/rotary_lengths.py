@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from outcrop.errors import Invalid
+from outcrop.network import swaps
 from outcrop.network.attention import Lying
 
 LONGROPE, DYNAMIC = "longrope", "dynamic"
@@ -97,8 +98,7 @@ def make_forgetful(network: Any) -> None:
     """
     for module in list(network.modules()):
         if "Rotary" in type(module).__name__ and any(map(_depends, _kinds(module).values())):
-            own = type(module)
-            module.__class__ = type(f"Forgetful{own.__name__}", (_Forgetful, own), {"own": own})
+            swaps.put_before(module, _Forgetful, own=type(module))
 
 
 class _Swapped:
@@ -171,10 +171,10 @@ def _is_rotary(module: nn.Module) -> bool:
 
 def _change(rotary: nn.Module, network: Any) -> bool:
     """Whether it depends on the length; its class is then another."""
-    own, rules = type(rotary), dict(_rules(rotary, network))
+    rules = dict(_rules(rotary, network))
     if not rules:
         return False
-    rotary.__class__ = type(f"PerSequence{own.__name__}", (_PerSequence, own), {"own": own, "rules": rules})
+    swaps.put_before(rotary, _PerSequence, own=type(rotary), rules=rules)
     return True
 
 

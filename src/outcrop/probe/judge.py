@@ -32,11 +32,12 @@ from outcrop.network import facts, load, rotary_lengths
 from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.method import LoRA
 from outcrop.network.attention import Packed
+from outcrop.network.fast.swap_in import swap_in
+from outcrop.network.swaps import Changed
 from outcrop.network.way import Verdict, Way
 from outcrop.probe.expected import ANOTHER, NUM_GREEDY, Expected, Failed, Greedy, furthest, of_reference
 from outcrop.training.batches import row_of
 from outcrop.training.examples import Example
-from outcrop.training.learner import lighten
 from outcrop.training.loss import ADAPTER, nll_of
 
 _CACHE_BYTES = 2**30
@@ -153,7 +154,7 @@ def _compare_training(network: nn.Module, expected: Expected, adapter: Path) -> 
     """The loss is that of the reference, and an adapter has a gradient; one that acts is left in `adapter`."""
     routing = linear.hold_adapters(network)
     parameters = adapter_files.add_new(network, ADAPTER, _METHOD, torch.Generator().manual_seed(0))
-    lighten(network, routing)
+    swap_in(network, routing)
     examples = [_example(ids) for ids in expected.records]
     rows = [examples] if load.way_of(network) is Way.PACKED else [[example] for example in examples]
     found = torch.cat([nll_of(network, routing, row_of(row)) for row in rows])
@@ -211,7 +212,7 @@ def _told(what: str) -> Iterator[None]:
     """Whatever a family's own code raises is a finding too."""
     try:
         yield
-    except Failed:
+    except (Failed, Changed):
         raise
     except OutcropError as refusal:
         raise Failed(refusal.message.rstrip("."), mend="") from refusal
@@ -227,7 +228,7 @@ def _example(ids: list[int]) -> Example:
 
 
 def main() -> int:
-    """Prints the verdict as the last line of the output."""
+    """Prints the verdict as the last line of the output, or what a person must mend before there can be one."""
     die_with_parent()
     parser = argparse.ArgumentParser(prog="python -m outcrop.probe.judge", description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -239,6 +240,9 @@ def main() -> int:
         first = str(error).partition("\n")[0]
         why = f"transformers {transformers.__version__} cannot read its configuration ({first}). {ANOTHER}"
         judged = Judged(Verdict(way=None, why=why), None)
+    except Changed as changed:
+        print(json.dumps({"changed": changed.message}), flush=True)
+        return 0
     print(json.dumps({**judged.verdict.to_table(), "context": judged.context}), flush=True)
     return 0
 

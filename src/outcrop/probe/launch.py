@@ -37,8 +37,11 @@ class Probed:
 
 
 def probe(folder: Path) -> Probed:
-    """Try the network in `folder`. Raises MachineTrouble where this machine has no memory for it; else whatever
-    happens is a verdict."""
+    """Try the network in `folder`.
+
+    Raises MachineTrouble where this machine has no memory for it, or a version of `transformers` that is not known
+    here; else whatever happens is a verdict.
+    """
     weights = headers.num_parameters(folder) * 4
     limit = _PROCESS_BYTES + int(_COPIES * weights)
     free = _available()
@@ -54,6 +57,8 @@ def probe(folder: Path) -> Probed:
             return Probed(verdict=Verdict(way=None, why=failure, config=facts.digest(folder)), context=None)
         out.seek(0)
         said = json.loads(out.read().splitlines()[-1])
+    if "changed" in said:
+        raise MachineTrouble(said["changed"])
     way = Way(said["way"]) if said["way"] else None
     return Probed(verdict=Verdict(way=way, why=said["why"], config=said["config"]), context=said["context"])
 

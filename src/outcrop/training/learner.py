@@ -14,8 +14,6 @@ from outcrop.network import load
 from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.linear import Routing
 from outcrop.network.adapters.method import Full, Method, read_adapter
-from outcrop.network.fast import gated_mlp, last_layer, rms_norm, rotary, shared_input
-from outcrop.network.way import Way
 from outcrop.training.loss import ADAPTER
 from outcrop.training.task import TrainingTask
 
@@ -53,18 +51,3 @@ def prepare(task: TrainingTask) -> Learner:
     generator = torch.Generator().manual_seed(task.hyper.seed)
     parameters = adapter_files.add_new(network, ADAPTER, method, generator)
     return Learner(network, routing, parameters, method, tuple(notes))
-
-
-def lighten(network: nn.Module, routing: Routing) -> None:
-    """Have a network keep and compute less while it trains, where it is known how; its numbers stay the same.
-
-    One that is run as `transformers` runs it keeps to that altogether.
-    """
-    if load.way_of(network) is not Way.PACKED:
-        return
-    routing.spans = []  # all of it is tried out on the bare base
-    gated_mlp.make_lean(network)
-    rms_norm.make_lean(network)
-    rotary.make_lean(network)
-    shared_input.make_lean(network)
-    last_layer.trim(network)

@@ -14,6 +14,7 @@ import torch
 from outcrop.errors import MachineTrouble
 from outcrop.network import gradient_checkpointing
 from outcrop.network.adapters.method import Full
+from outcrop.network.fast.swap_in import swap_in
 from outcrop.training import divergence, lanes, machine, output
 from outcrop.training.data import Data, read
 from outcrop.training.divergence import DivergedError, demand_finite
@@ -23,7 +24,7 @@ from outcrop.training.flops import step_cost
 from outcrop.training.history import History
 from outcrop.training.keeper import Keeper
 from outcrop.training.lanes import Lanes
-from outcrop.training.learner import lighten, prepare
+from outcrop.training.learner import prepare
 from outcrop.training.metrics import Hooks, ModelCheckpoint, Score, Start, TrainingResult, ValidatorResult
 from outcrop.training.model_checkpoints import Places, places_of, publish, size_of
 from outcrop.training.pace import Pace, ahead_of
@@ -99,9 +100,9 @@ def load_trained(task: TrainingTask, ranks: Ranks) -> tuple[Trained, list[str]]:
     """The network with what it learns, and what was understood otherwise than it may have been meant."""
     learner = prepare(task)
     if not ranks.shards:
-        lighten(learner.network, learner.routing)
+        swap_in(learner.network, learner.routing)
     if task.hyper.gradient_checkpointing:
-        gradient_checkpointing.make_lean(learner.network)
+        gradient_checkpointing.checkpoint_layers(learner.network)
     cost = step_cost(learner.network, num_trained=sum(parameter.numel() for parameter in learner.parameters))
     decay = task.hyper.weight_decay
     weights: TrainedWeights | ShardedWeights

@@ -30,10 +30,10 @@ from outcrop.network.adapters.linear import Routing
 from outcrop.network.adapters.method import Full, Method
 from outcrop.network.fast.kernels.use import pretending
 from outcrop.network.fast.kernels.work import work_of
+from outcrop.network.fast.swap_in import swap_in
 from outcrop.network.way import Way as NetworkWay
 from outcrop.training.batches import Row, row_of
 from outcrop.training.examples import Example
-from outcrop.training.learner import lighten
 from outcrop.training.loss import ADAPTER, nll_of
 from outcrop.training.weights import TrainedWeights
 
@@ -169,9 +169,9 @@ def _learner(config: Any, method: Method, way: Way) -> tuple[nn.Module, Routing,
     else:
         parameters = adapter_files.add_new(network, ADAPTER, method, torch.Generator())
     with Watch([]):
-        lighten(network, routing)
+        swap_in(network, routing)
     if way.gradient_checkpointing:
-        gradient_checkpointing.make_lean(network)
+        gradient_checkpointing.checkpoint_layers(network)
     return network, routing, TrainedWeights(parameters, weight_decay=0.0)
 
 

@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from transformers.activations import ACT2FN
 
+from outcrop.network import swaps
 from outcrop.network.adapters.linear import AdapterLinear
 from outcrop.network.adapters.lora import LowRank
 from outcrop.network.fast.kernels.library import Library
@@ -54,7 +55,7 @@ _ACTIVATIONS = {"silu": _SILU, "gelu_pytorch_tanh": _GELU_TANH}
 _KNOWN = {type(ACT2FN[name]): activation for name, activation in _ACTIVATIONS.items()}
 
 
-class _Lean:
+class _Fast:
     """Put before the class of a block: its parts stay where they are, under their names."""
 
     act_fn: nn.Module
@@ -75,7 +76,7 @@ class _Lean:
         return down_of(gate_TI, up_TI, down.base, update, _KNOWN[type(self.act_fn)]).unsqueeze(0)
 
 
-def make_lean(network: nn.Module) -> int:
+def swap_in(network: nn.Module) -> int:
     """Have the gated blocks of a network that holds adapters remember less while it trains; returns how many there are.
 
     On a CPU: elsewhere the cache is not what counts.
@@ -86,9 +87,11 @@ def make_lean(network: nn.Module) -> int:
         own = type(block)
         if own not in tried:
             tried[own] = _answers_alike(block)
+            if not tried[own] and all(weight.dtype == torch.float32 for weight in block.parameters()):
+                swaps.GATED_MLP.demand(own, "computes other numbers")
         if tried[own]:
-            block.__class__ = type(f"Lean{own.__name__}", (_Lean, own), {})
-    return sum(isinstance(block, _Lean) for block in found)
+            swaps.put_before(block, _Fast)
+    return sum(isinstance(block, _Fast) for block in found)
 
 
 def down_of(gate_TI: Tensor, up_TI: Tensor, base: nn.Linear, update: LowRank | None, activation: Activation) -> Tensor:
@@ -208,7 +211,7 @@ def _is_gated(module: Any) -> bool:
         all(isinstance(getattr(module, part, None), AdapterLinear) for part in _PARTS)
         and isinstance(module.down_proj.base, nn.Linear)
         and type(getattr(module, "act_fn", None)) in _KNOWN
-        and not isinstance(module, _Lean)
+        and swaps.GATED_MLP.is_known(type(module))
         and next(module.parameters()).device.type == "cpu"
     )
 

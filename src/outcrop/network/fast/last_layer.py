@@ -11,11 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from outcrop.network import load
+from outcrop.network import decoder, load, swaps
 from outcrop.network.attention import Packed
-from outcrop.network.fast import lm_head
 
 _ATTENTION = ("self_attn", "attn", "attention")
 _BEFORE = ("input_layernorm", "ln_1")
@@ -67,10 +66,11 @@ def trim(network: Any) -> bool:
         return False
     attention = getattr(layer, name)
     own = type(layer), type(attention)
-    layer.__class__ = type(f"Trimmed{own[0].__name__}", (_Trimmed, own[0]), {"attention_name": name})
-    attention.__class__ = type(f"Selecting{own[1].__name__}", (_Selecting, own[1]), {})
+    swaps.put_before(layer, _Trimmed, attention_name=name)
+    swaps.put_before(attention, _Selecting)
     if not _answers_alike(network):
         layer.__class__, attention.__class__ = own
+        swaps.LAYER.demand(own[0], "computes other numbers where it is given some positions only")
         return False
     return True
 
@@ -79,19 +79,13 @@ def hidden_at(network: Any, ids_1T: Tensor, positions_1T: Tensor, layout: Packed
     """What the network hands to its head at the positions `at_N` of the row, hidden_NH."""
     at_N = at_N.to(load.device())
     if isinstance(_last_layer(network), _Trimmed):
-        return lm_head.hidden(network, ids_1T, positions_1T, replace(layout, kept_N=at_N))
-    return lm_head.hidden(network, ids_1T, positions_1T, layout).index_select(0, at_N)
+        return decoder.hidden(network, ids_1T, positions_1T, replace(layout, kept_N=at_N))
+    return decoder.hidden(network, ids_1T, positions_1T, layout).index_select(0, at_N)
 
 
 def _last_layer(network: Any) -> Any:
     """None where there is no list of layers."""
-    return next(reversed(layers_of(network)), None)
-
-
-def layers_of(network: Any) -> list[nn.Module]:
-    """In the order in which they compute; none where there is no one list of them."""
-    lists = [module for module in network.get_decoder().children() if isinstance(module, nn.ModuleList)]
-    return list(lists[0]) if len(lists) == 1 else []
+    return next(reversed(decoder.layers_of(network)), None)
 
 
 @torch.no_grad()
@@ -100,9 +94,9 @@ def _answers_alike(network: Any) -> bool:
     layout = Packed(lengths=(5, 4))
     kept_N = torch.tensor([1, 4, 5, 8], device=load.device())
     row = torch.arange(9).unsqueeze(0) % network.get_input_embeddings().weight.shape[0], layout.positions()
-    wanted_NH = lm_head.hidden(network, *row, layout)[kept_N]
+    wanted_NH = decoder.hidden(network, *row, layout)[kept_N]
     try:
-        found_NH = lm_head.hidden(network, *row, replace(layout, kept_N=kept_N))
+        found_NH = decoder.hidden(network, *row, replace(layout, kept_N=kept_N))
     except (RuntimeError, TypeError, AttributeError, ValueError, KeyError, IndexError):
         return False  # whatever such a layer expects, it is not this
     apart = (found_NH - wanted_NH).abs().max() if found_NH.shape == wanted_NH.shape else torch.inf

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from outcrop.network import load
-from outcrop.network.attention import Layout, Packed
+from outcrop.network import decoder, load
+from outcrop.network.attention import Packed
+from outcrop.network.fast import switch
 from outcrop.network.way import Way
 
 _log = logging.getLogger("outcrop.network")
@@ -40,16 +41,11 @@ class LMHead:
         return logits_NV if self.softcap is None else torch.tanh(logits_NV / self.softcap) * self.softcap
 
 
-def hidden(network: nn.Module, ids_1T: Tensor, positions_1T: Tensor, layout: Layout) -> Tensor:
-    """What the network hands to its head, hidden_TH."""
-    decoder: Any = network.get_decoder()  # type: ignore[operator]
-    out = decoder(**load.inputs(network, ids_1T, positions_1T, layout), use_cache=False)
-    return out.last_hidden_state[0]  # type: ignore[no-any-return]
-
-
 @torch.no_grad()
 def find(network: Any) -> LMHead | None:
-    """The head of this network, or None if its logits come about in a way that is not known here."""
+    """The head of this network; None if its logits come about in a way that is not known here, or fast ways are off."""
+    if not switch.is_on():
+        return None
     layer = network.get_output_embeddings()
     if not isinstance(layer, nn.Linear) or layer.bias is not None:
         return None
@@ -57,7 +53,7 @@ def find(network: Any) -> LMHead | None:
     layout = Packed(lengths=[_TRIED])
     ids_1T = torch.arange(_TRIED).unsqueeze(0) % layer.weight.shape[0]
     try:
-        mine_TV = head.logits(hidden(network, ids_1T, layout.positions(), layout))
+        mine_TV = head.logits(decoder.hidden(network, ids_1T, layout.positions(), layout))
     except (AttributeError, RuntimeError, TypeError, ValueError) as error:
         if load.way_of(network) is Way.PACKED:
             raise

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from outcrop.network import swaps
 from outcrop.network.fast.kernels.library import Library
 from outcrop.network.fast.kernels.use import address, usable
 
@@ -21,7 +22,7 @@ _SUMMED = 4096
 _EPSILON = ("variance_epsilon", "eps")
 
 
-class _Lean:
+class _Fast:
     """Put before the class of a norm."""
 
     weight: nn.Parameter
@@ -34,7 +35,7 @@ class _Lean:
         return normed(hidden_states, self.weight, self.added, _epsilon(self))
 
 
-def make_lean(network: nn.Module) -> int:
+def swap_in(network: nn.Module) -> int:
     """Have the norms of a network on a CPU, in fp32, do less while it trains; returns how many there are."""
     found = [module for module in network.modules() if _is_norm(module)]
     known: dict[type, float | None] = {}
@@ -42,9 +43,11 @@ def make_lean(network: nn.Module) -> int:
         own = type(norm)
         if own not in known:
             known[own] = next((added for added in (0.0, 1.0) if _answers_alike(norm, added)), None)
+            if known[own] is None:
+                swaps.RMS_NORM.demand(own, "computes other numbers")
         if known[own] is not None:
-            norm.__class__ = type(f"Lean{own.__name__}", (_Lean, own), {"added": known[own]})
-    return sum(isinstance(norm, _Lean) for norm in found)
+            swaps.put_before(norm, _Fast, added=known[own])
+    return sum(isinstance(norm, _Fast) for norm in found)
 
 
 def normed(x: Tensor, weight_H: Tensor, added: float, epsilon: float) -> Tensor:
@@ -132,14 +135,13 @@ def _epsilon(norm: Any) -> float:
 def _is_norm(module: Any) -> bool:
     weight = getattr(module, "weight", None)
     return (
-        type(module).__name__.endswith("RMSNorm")
+        swaps.RMS_NORM.is_known(type(module))
         and any(isinstance(getattr(module, name, None), float) for name in _EPSILON)
         and isinstance(weight, nn.Parameter)
         and [name for name, _ in module.named_parameters()] == ["weight"]
         and weight.ndim == 1
         and weight.dtype == torch.float32
         and weight.device.type == "cpu"
-        and not isinstance(module, _Lean)
     )
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from outcrop.network import swaps
 from outcrop.network.fast.kernels.library import Library
 from outcrop.network.fast.kernels.use import address, usable
 
@@ -25,21 +26,25 @@ _CLOSE = 1e-6
 _Rotation = Callable[..., tuple[Tensor, Tensor]]
 
 
-def make_lean(network: nn.Module) -> int:
+def swap_in(network: nn.Module) -> int:
     """Have the attention of a network on a CPU, in fp32, rotate with less; returns how many layers do.
 
     A layer's own `forward` is kept and finds another function under the name.
     """
-    made: dict[type, type | None] = {}
+    made: dict[type, FunctionType | None] = {}
     found = 0
     for module in network.modules():
         own = type(module)
         if own not in made:
-            made[own] = _lean_class(own)
-        if (lean := made[own]) is not None:
-            module.__class__ = lean
+            made[own] = _fast_forward(own)
+        if (forward := made[own]) is not None:
+            swaps.put_before(module, _Fast, forward=forward)
             found += 1
     return found
+
+
+class _Fast:
+    """Put before the class of an attention, with a `forward` like its own."""
 
 
 def rotated(q_BHTD: Tensor, k_BKTD: Tensor, cos_BTD: Tensor, sin_BTD: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,24 +96,21 @@ def _turned_in_c(kernels: Library, x_1HTD: Tensor, cos_1TD: Tensor, sin_1TD: Ten
     return y_1HTD
 
 
-def _lean_class(own: type) -> type | None:
-    """A class like this one; None where it has no such positions, or others than ours."""
+def _fast_forward(own: type) -> FunctionType | None:
+    """The `forward` of a class with our rotation; None where it has no such positions, or others than ours."""
     forward = vars(own).get("forward")
     if not isinstance(forward, FunctionType) or _NAME not in forward.__code__.co_names:
         return None
     theirs = forward.__globals__.get(_NAME)
-    if theirs is None or not _answers_alike(theirs):
+    if theirs is None or not swaps.ROTATION.is_known(theirs):
         return None
-    rotation = _lean(theirs)
-    lean = FunctionType(
-        forward.__code__, {**forward.__globals__, _NAME: rotation}, forward.__name__, forward.__defaults__,
-        forward.__closure__,
-    )  # fmt: skip
-    lean.__kwdefaults__ = forward.__kwdefaults__
-    return type(f"Lean{own.__name__}", (own,), {"forward": lean})
+    if not _answers_alike(theirs):
+        swaps.ROTATION.demand(theirs, "computes other numbers")
+        return None
+    return swaps.with_global(forward, _NAME, _fast(theirs))
 
 
-def _lean(theirs: _Rotation) -> _Rotation:
+def _fast(theirs: _Rotation) -> _Rotation:
     def rotation(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         usual = (
             not args and not kwargs and all(x.dtype == torch.float32 and x.device.type == "cpu" for x in (q, k, cos))

@@ -47,7 +47,7 @@ class _Sharing(AdapterLinear):
         return {name: value for name, value in self.__dict__.items() if name != "found"}
 
 
-def make_lean(network: nn.Module) -> int:
+def swap_in(network: nn.Module) -> int:
     """Have layers that share their input compute together while LoRA is trained; returns how many groups do."""
     groups = list[list[AdapterLinear]]()
     for module in network.modules():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from outcrop.machine import compiling
 from outcrop.machine.compiling import typed
+from outcrop.network.fast import switch
 
 _HERE = Path(__file__).parent
 SOURCE = compiling.Source(
@@ -48,5 +49,7 @@ class Library:
 
 
 def library() -> Library | None:
-    """The kernels, or None where there are none to be had; why is logged. `use.trusted` asks once a process."""
+    """The kernels, or None where they are switched off or not to be had; why is logged. `use.trusted` asks once."""
+    if not switch.is_on():
+        return None
     return compiling.loaded(SOURCE, Library)
