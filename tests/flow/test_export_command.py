@@ -22,8 +22,8 @@ from outcrop.network.adapters import adapter_files, full_weights, linear
 from outcrop.network.adapters.method import OFT, OWN_BASE, Full, LoRA, Method
 from outcrop.settings import PARTS_FILE, Settings
 from outcrop.store.store import Store
-from tests.server_thread import Running, running_server
-from tests.tiny import CONTEXT_LENGTH, tiny_model
+from tests.support.servers import Running, running_server
+from tests.support.tiny import CONTEXT_LENGTH, tiny_model
 
 ACCOUNT = "123456789012"
 IDS = torch.tensor([[0, 17, 45, 99, 200, 310, 7]])

@@ -13,7 +13,7 @@ from outcrop.network import load
 from outcrop.network.fast import lm_head
 from outcrop.network.fast.lm_head import LMHead
 from outcrop.training.cross_entropy import Spare, nll
-from tests.tiny import ARCHITECTURES, tiny_model
+from tests.support.tiny import ARCHITECTURES, tiny_model
 
 pytestmark = pytest.mark.usefixtures("each_way")
 

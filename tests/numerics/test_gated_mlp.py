@@ -13,7 +13,7 @@ from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.linear import Span
 from outcrop.network.adapters.method import LoRA
 from outcrop.network.fast import gated_mlp
-from tests.tiny import tiny_model
+from tests.support.tiny import tiny_model
 
 pytestmark = pytest.mark.usefixtures("each_way")
 

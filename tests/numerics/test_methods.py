@@ -21,7 +21,7 @@ from outcrop.network.adapters.linear import Routing, Span
 from outcrop.network.adapters.method import OFT, Adapter, LoRA, read_adapter
 from outcrop.network.attention import Packed
 from outcrop.training.weights import TrainedWeights
-from tests.tiny import ARCHITECTURES, VOCAB_SIZE, tiny_model
+from tests.support.tiny import ARCHITECTURES, VOCAB_SIZE, tiny_model
 
 pytestmark = [
     # PEFT asks transformers for properties that its newest version has renamed.

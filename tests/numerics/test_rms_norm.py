@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from outcrop.network import load
 from outcrop.network.fast import rms_norm
-from tests.tiny import ARCHITECTURES, tiny_model
+from tests.support.tiny import ARCHITECTURES, tiny_model
 
 pytestmark = pytest.mark.usefixtures("each_way")
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from outcrop.network import load
 from outcrop.network.attention import Packed
 from outcrop.network.fast import rotary
-from tests.tiny import ARCHITECTURES, tiny_model
+from tests.support.tiny import ARCHITECTURES, tiny_model
 
 pytestmark = pytest.mark.usefixtures("each_way")
 

@@ -15,7 +15,7 @@ from outcrop.network.adapters.lora import LowRank
 from outcrop.network.adapters.method import LoRA
 from outcrop.network.attention import Packed
 from outcrop.network.fast import shared_input
-from tests.tiny import tiny_model
+from tests.support.tiny import tiny_model
 
 NAME = "trained"
 LAYOUT = Packed(lengths=(7, 4))

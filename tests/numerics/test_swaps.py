@@ -19,7 +19,7 @@ from outcrop.network.fast.kernels.library import library
 from outcrop.network.fast.swap_in import swap_in
 from outcrop.network.swaps import ROTATION, TABLE, Changed, Expectation
 from outcrop.probe import judge
-from tests.tiny import tiny_model
+from tests.support.tiny import tiny_model
 
 NAMED = [(expected, name) for expected in TABLE for name in expected.named.split()]
 
