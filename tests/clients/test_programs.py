@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from outcrop.catalog.catalog import Catalog
-from tests.installed import Installed, installed
-from tests.patience import PATIENCE_S
+from tests.support.installed import Installed, installed
+from tests.support.patience import PATIENCE_S
 
 PROGRAMS = Path(__file__).parent / "programs"
 CLIENTS = Path(__file__).parent.parent.parent / "build" / "clients"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.installed import TINY, Installed, eventually, installed, outcrop, pairs, with_tiny_models
+from tests.support.installed import TINY, Installed, eventually, installed, outcrop, pairs, with_tiny_models
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.installed import TINY, Installed, eventually, installed, with_tiny_models
-from tests.job_house import JobHouse
+from tests.support.installed import TINY, Installed, eventually, installed, with_tiny_models
+from tests.support.job_house import JobHouse
 
 
 @pytest.fixture(scope="module")

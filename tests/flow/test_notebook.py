@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.installed import Installed, eventually, installed, pairs, with_tiny_models
+from tests.support.installed import Installed, eventually, installed, pairs, with_tiny_models
 
 BASE = "amazon.titan-text-lite-v1:0:4k"
 TRUST = {

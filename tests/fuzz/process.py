@@ -16,8 +16,8 @@ from botocore.credentials import Credentials
 from outcrop.clock import SystemClock
 from outcrop.server.serve import open_platform
 from outcrop.settings import Settings
-from tests.patience import PATIENCE_S
-from tests.server_thread import free_port, wait_until_up
+from tests.support.patience import PATIENCE_S
+from tests.support.server_thread import free_port, wait_until_up
 
 
 @dataclass(frozen=True, kw_only=True)

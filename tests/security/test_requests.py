@@ -15,9 +15,9 @@ from outcrop.errors import ServiceRefusal
 from outcrop.protocol import proof, signature, sigv2, sigv4
 from outcrop.protocol.http import HttpRequest
 from outcrop.server import serve
-from tests import wire
-from tests.security.house import BUCKET, KEY, SECRET_TEXT
-from tests.server_thread import Running, running_server
+from tests.support import wire
+from tests.support.server_thread import Running, running_server
+from tests.support.vault import BUCKET, KEY, SECRET_TEXT
 
 TARGETS = {
     "s3 read": ("GET", f"/{BUCKET}/{KEY}", {}),

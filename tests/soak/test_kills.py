@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.installed import TINY, Installed, eventually, installed, pairs, with_tiny_models
+from tests.support.installed import TINY, Installed, eventually, installed, pairs, with_tiny_models
 
 ROOT = Path(__file__).parent.parent.parent
 KILLS = 10

@@ -12,9 +12,9 @@ import pytest
 from outcrop.customization import hyperparameters, progress, run
 from outcrop.errors import Refusal
 from outcrop.training.keeper import Keeper
-from tests.installed import with_tiny_models
-from tests.job_house import BUCKET, JobHouse, Killed
-from tests.training_runs import RECORDS
+from tests.support.installed import with_tiny_models
+from tests.support.job_house import BUCKET, JobHouse, Killed
+from tests.support.training_runs import RECORDS
 
 MEMBER = "outcrop.training.member"
 VALIDATION_METRICS = (

@@ -17,8 +17,8 @@ from outcrop.access.access import Access
 from outcrop.clock import SystemClock
 from outcrop.settings import Settings
 from outcrop.store.store import Store
-from tests.patience import PATIENCE_S
-from tests.server_thread import free_port, wait_until_up
+from tests.support.patience import PATIENCE_S
+from tests.support.server_thread import free_port, wait_until_up
 
 MIB = 1024**2
 _EVERY_S = 0.02

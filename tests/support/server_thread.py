@@ -20,7 +20,7 @@ from outcrop.api.platform import Platform
 from outcrop.clock import Clock, SystemClock
 from outcrop.server.serve import open_platform, serve
 from outcrop.settings import Settings
-from tests.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S
 
 
 @dataclass(frozen=True, kw_only=True)

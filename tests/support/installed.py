@@ -24,8 +24,8 @@ from outcrop.cli.listening import answers, free_port
 from outcrop.network import facts
 from outcrop.network.way import Verdict, Way
 from outcrop.settings import PARTS_FILE, Settings
-from tests.patience import PATIENCE_S
-from tests.tiny import CONTEXT_LENGTH, tiny_model
+from tests.support.patience import PATIENCE_S
+from tests.support.tiny import CONTEXT_LENGTH, tiny_model
 
 TINY = "local.tiny-v1"
 ALIASES = (
