@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 
 from tests.support.patience import PATIENCE_S
-from tests.support.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
 
 MIB = 1024**2
 LONG = bytes(range(256)) * (36 * 1024)

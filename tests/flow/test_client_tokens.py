@@ -13,7 +13,7 @@ from outcrop.store.resources import Resource
 from tests.support.checkpoints import checkpoint
 from tests.support.listings.bedrock import FOUNDATIONS, START
 from tests.support.listings.listing import client_of
-from tests.support.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
 from tests.support.shaped_values import operation_of_botocore
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/outcrop.starter-v1:0:2k/tokentokento"

@@ -25,7 +25,7 @@ from outcrop.errors import Conflict, Denied, Invalid, ModelFailed, NotReady, Ser
 from outcrop.protocol.http import FileBody
 from outcrop.server.serve import main
 from tests.support.patience import PATIENCE_S
-from tests.support.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
 
 BIG = 8 * 1024 * 1024
 

@@ -15,7 +15,7 @@ from outcrop.api.iam_absent import ALWAYS_ABSENT
 from outcrop.api.operations import OPERATIONS
 from tests.support.listings import bedrock, iam, iam_absent, s3
 from tests.support.listings.listing import Listing
-from tests.support.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
 from tests.support.shaped_values import operation_of_botocore
 
 LISTINGS = [*bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *s3.LISTINGS]

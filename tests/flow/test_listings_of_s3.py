@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.listings.listing import client_of
-from tests.support.server_thread import running_server
+from tests.support.servers import running_server
 
 BUCKET, OTHER = "listed", "another"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.installed import Installed, installed, outcrop
 from tests.support.patience import PATIENCE_S
+from tests.support.servers import Installed, installed, outcrop
 from tests.support.tiny import tiny_model
 
 ROOT = Path(__file__).parent.parent.parent

@@ -17,7 +17,7 @@ from tests.flow.test_client_tokens import job
 from tests.support.listings.bedrock import FOUNDATIONS, START
 from tests.support.listings.listing import client_of
 from tests.support.policies import policy, trusting
-from tests.support.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/outcrop.starter-v1:0:2k/taggedtagged"
 Tags = list[dict[str, str]]

@@ -202,7 +202,7 @@ def digest(home: Path) -> str:
 
 
 def main() -> None:
-    from tests.fuzz.process import server_process
+    from tests.support.servers import server_process
 
     count, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
     with tempfile.TemporaryDirectory() as folder, server_process(Path(folder)) as running:

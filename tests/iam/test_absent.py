@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from outcrop.api import iam_absent
 from outcrop.protocol import service_model
 from tests.support.policies import policy, trusting
-from tests.support.server_thread import Running
+from tests.support.servers import Running
 
 ARN = "arn:aws:iam::123456789012:"
 VALUES: dict[str, Any] = {

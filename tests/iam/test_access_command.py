@@ -12,7 +12,7 @@ from outcrop.cli.failing import Failure, failure
 from outcrop.errors import Refusal
 from outcrop.settings import PARTS_FILE
 from tests.support.policies import policy
-from tests.support.server_thread import Running
+from tests.support.servers import Running
 
 Ran = Callable[..., str]
 

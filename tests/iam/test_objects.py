@@ -11,7 +11,7 @@ from outcrop.worker.serve import open_context
 from tests.iam.test_decisions import allow
 from tests.iam.test_users_and_roles import code_of
 from tests.support.policies import policy, trusting
-from tests.support.server_thread import Running
+from tests.support.servers import Running
 
 ClientOf = Callable[..., Any]
 

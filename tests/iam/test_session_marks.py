@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from tests.iam.test_decisions import allow
 from tests.support.policies import policy, trusting
-from tests.support.server_thread import Running
+from tests.support.servers import Running
 
 ClientOf = Callable[..., Any]
 ASSUME, TAG, NAME = "sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.policies import policy, trusting
-from tests.support.server_thread import Running
+from tests.support.servers import Running
 
 BEDROCK = trusting({"Service": "bedrock.amazonaws.com"})
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.support.policies import policy
-from tests.support.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
 
 BUCKET = "forms"
 

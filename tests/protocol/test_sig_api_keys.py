@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from outcrop.clock import MovableClock
 from outcrop.protocol import bearer
 from outcrop.protocol.http import HttpRequest
-from tests.support.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
 
 SERVICE = "bedrock.amazonaws.com"
 ALLOWED = ["bedrock:CallWithBearerToken", "bedrock:ListFoundationModels", "bedrock:ListCustomModels"]

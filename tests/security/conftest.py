@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from botocore.credentials import Credentials
 
-from tests.support.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
 from tests.support.vault import BUCKET, KEY, SECRET_TEXT
 
 

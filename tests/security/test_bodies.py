@@ -13,7 +13,7 @@ from botocore.credentials import Credentials
 
 from tests.support import wire
 from tests.support.patience import PATIENCE_S
-from tests.support.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
 from tests.support.vault import BUCKET, KEY
 
 BOMB = (

@@ -9,8 +9,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from tests.support import wire
-from tests.support.installed import signed_for_health
-from tests.support.server_thread import Running
+from tests.support.servers import Running, signed_for_health
 from tests.support.vault import BUCKET
 
 TRAVERSING = [

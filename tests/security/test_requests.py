@@ -16,7 +16,7 @@ from outcrop.protocol import proof, signature, sigv2, sigv4
 from outcrop.protocol.http import HttpRequest
 from outcrop.server import serve
 from tests.support import wire
-from tests.support.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
 from tests.support.vault import BUCKET, KEY, SECRET_TEXT
 
 TARGETS = {

@@ -7,7 +7,7 @@ import pytest
 from botocore.credentials import Credentials
 
 from tests.support import wire
-from tests.support.server_thread import Running
+from tests.support.servers import Running
 from tests.support.vault import BUCKET, KEY
 
 MODEL = "outcrop.starter-v1"

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from outcrop.customization import full_disk
-from tests.support.installed import with_tiny_models
+from tests.support.homes import with_tiny_models
 from tests.support.job_house import JobHouse
 
 FILLER = "filler"

@@ -14,7 +14,7 @@ from outcrop.customization import imported, request, run
 from outcrop.customization.context import Context
 from outcrop.settings import Settings
 from outcrop.worker.serve import open_context
-from tests.support.installed import TINY, pairs
+from tests.support.homes import TINY, pairs
 
 REGION = "us-east-1"
 BUCKET = "house"

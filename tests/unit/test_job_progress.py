@@ -12,7 +12,7 @@ import pytest
 from outcrop.customization import hyperparameters, progress, run
 from outcrop.errors import Refusal
 from outcrop.training.keeper import Keeper
-from tests.support.installed import with_tiny_models
+from tests.support.homes import with_tiny_models
 from tests.support.job_house import BUCKET, JobHouse, Killed
 from tests.support.training_runs import RECORDS
 

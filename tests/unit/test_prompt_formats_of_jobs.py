@@ -12,7 +12,7 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.clock import SystemClock
 from outcrop.errors import Invalid
 from outcrop.tokens.tokenizer import Tokenizer
-from tests.support.installed import with_tiny_models
+from tests.support.homes import with_tiny_models
 from tests.support.job_house import BUCKET, REGION, JobHouse
 from tests.support.tiny import CHAT_TEMPLATE, CONTEXT_LENGTH, tiny_model
 

@@ -25,7 +25,7 @@ from tests.support.listings.iam_rows import (
 )
 from tests.support.listings.listing import Listing, Row
 from tests.support.policies import trusting
-from tests.support.server_thread import Running
+from tests.support.servers import Running
 
 ACTIONS = [f"s3:Row{number}" for number in range(5)]
 

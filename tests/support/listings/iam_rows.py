@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.support.listings.listing import client_of
 from tests.support.policies import policy, trusting
-from tests.support.server_thread import Running
+from tests.support.servers import Running
 
 DOCUMENT = policy("Allow", "s3:GetObject")
 USER, ROLE, GROUP, POLICY = "listed-user", "listed-role", "listed-group", "listed-policy"

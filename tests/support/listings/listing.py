@@ -7,7 +7,7 @@ from typing import Any
 import jmespath
 from botocore.model import OperationModel
 
-from tests.support.server_thread import Running
+from tests.support.servers import Running
 from tests.support.shaped_values import operation_of_botocore
 
 Row = Any

@@ -5,7 +5,7 @@ from typing import Any
 import jmespath
 
 from tests.support.listings.listing import Listing, client_of
-from tests.support.server_thread import Running
+from tests.support.servers import Running
 
 BUCKET, KEY, WHOLE = "listed", "uploading", "whole"
 PART = b"x" * 5 * 1024 * 1024
