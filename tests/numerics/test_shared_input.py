@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from outcrop.network import load
 from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.linear import AdapterLinear, Span
-from outcrop.network.adapters.lora import LowRank
+from outcrop.network.adapters.lora import LoRAUpdate
 from outcrop.network.adapters.method import LoRA
 from outcrop.network.attention import Packed
 from outcrop.network.fast import shared_input
@@ -68,7 +68,7 @@ def test_ranks_and_scales_may_differ_and_an_input_need_no_gradient(tmp_path: Pat
         a, b = (
             nn.Parameter(torch.randn(*size, generator=generator)) for size in ((rank, num_inputs), (num_outputs, rank))
         )
-        layer.updates[NAME] = LowRank(a_RI=a, b_OR=b, scale=1 / rank)
+        layer.updates[NAME] = LoRAUpdate(a_RI=a, b_OR=b, scale=1 / rank)
         parameters += [a, b]
     x = torch.randn(1, 11, layers[0].widths[0], generator=generator)
     for wanted_of in (parameters, [*parameters, x]):

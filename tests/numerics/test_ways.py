@@ -15,12 +15,12 @@ from transformers import AutoModelForCausalLM
 
 from outcrop.inference.engine import Engine
 from outcrop.inference.request import Request
-from outcrop.inference.scheduler import Limits
+from outcrop.inference.scheduler import StepLimits
 from outcrop.network import load
 from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.method import Full, LoRA, Method
 from outcrop.network.attention import Packed
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 from outcrop.training import finetune, loop
 from outcrop.training.data_parallel.ranks import ALONE
 from outcrop.training.data_parallel.row_schedule import plan
@@ -35,7 +35,7 @@ from tests.support.tiny import small_family
 from tests.support.training_runs import HELD_OUT, task
 
 LENGTHS = [30, 7, 23, 12, 23]
-ONE = Way.ONE_RECORD_A_ROW
+ONE = RunMode.ONE_RECORD_A_ROW
 LORA = LoRA(rank=4, alpha=8)
 CLOSE = 2e-4  # of sums of some dozens of nats in fp32
 
@@ -137,7 +137,7 @@ def test_requests_beside_each_other_are_answered_as_transformers_answers_each(
 ) -> None:
     theirs: Any = AutoModelForCausalLM.from_pretrained(bases[family], dtype=torch.float32).eval()
     prompts = [[9, 50, 7, 200, 31], [300, 12, 44] * 9, [17] * 2]
-    limits = Limits(prompt_tokens_alone=8, prompt_tokens_beside_decoding=3)
+    limits = StepLimits(prompt_tokens_alone=8, prompt_tokens_beside_decoding=3)
     engine = Engine(bases[family], cache_bytes=2**24, limits=limits, way=ONE, context=256)
     found: dict[str, list[int]] = {}
     for number, prompt in enumerate(prompts):

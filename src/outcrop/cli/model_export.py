@@ -26,7 +26,7 @@ from outcrop.clock import SystemClock
 from outcrop.errors import Invalid, NotFound
 from outcrop.house import House
 from outcrop.network.adapters.method import OWN_BASE
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 from outcrop.settings import Settings
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
@@ -125,7 +125,7 @@ def _write(making: Path, model: Resource, base: BaseModel, folder: Path, adapter
     elif merged:
         from outcrop.network.adapters.merging import save_merged  # torch takes seconds to import
 
-        save_merged(making, base=base.folder, adapter=adapter, way=base.way or Way.PACKED)
+        save_merged(making, base=base.folder, adapter=adapter, way=base.way or RunMode.PACKED)
         _copy_lineage(folder, making)
         kind = "the whole network, its adapter merged into its weights,"
     else:

@@ -100,7 +100,7 @@ def _misfit(name: str, shape: tuple[int, ...], method: LoRA, layers: Mapping[str
     return None
 
 
-def _check_expected(expected: parity_file.Expected, base: BaseModel) -> None:
+def _check_expected(expected: parity_file.ParityRecord, base: BaseModel) -> None:
     if not any(sample.logprobs for sample in expected.samples):
         raise FileProblem(f"{parity_file.FILE}: holds no token to compare")
     scored = [len(sample.ids) for sample in expected.samples]

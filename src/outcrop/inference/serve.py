@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from outcrop import logs, private
 from outcrop.errors import OutcropError
-from outcrop.inference.door import Door
+from outcrop.inference.door import EngineEndpoints
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.unix_http import UnixServer
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 
 if TYPE_CHECKING:
     from outcrop.inference.engine import Engine
@@ -55,7 +55,7 @@ async def _serve(arguments: argparse.Namespace) -> int:
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     watch = asyncio.create_task(_end_with_parent(ended))
     engine = EngineThread(lambda: _load(arguments))
-    server = UnixServer(arguments.socket, Door(engine, base_name=arguments.name).answer)
+    server = UnixServer(arguments.socket, EngineEndpoints(engine, base_name=arguments.name).answer)
     await server.start()
     loaded = asyncio.create_task(_report_loading(engine, arguments))
     ending = asyncio.create_task(ended.wait())
@@ -139,7 +139,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--socket", type=Path, required=True, help="path of the Unix socket")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves the choice to torch")
     parser.add_argument("--cache-bytes", type=int, default=0, help="limit of the KV cache; 0: a quarter of the memory")
-    parser.add_argument("--way", type=Way, default=Way.PACKED, help="in which the network is run")
+    parser.add_argument("--way", type=RunMode, default=RunMode.PACKED, help="in which the network is run")
     parser.add_argument("--context", type=int, default=0, help="context length; 0: as the network's configuration says")
     return parser.parse_args()
 

@@ -34,7 +34,7 @@ class Scoring:
     "Scores are squashed to ± this value; None leaves them."
 
 
-class Lying(NamedTuple):
+class SequenceSpan(NamedTuple):
     """Where the tokens of one sequence lie in the row."""
 
     start: int
@@ -46,7 +46,7 @@ class Lying(NamedTuple):
 class Layout(Protocol):
     """Where the sequences of the row lie. Passed to the network as the keyword `layout`."""
 
-    def lying(self) -> Sequence[Lying]:
+    def sequences(self) -> Sequence[SequenceSpan]:
         """Every sequence of the row, in its order; none where all of them are known to be short."""
         ...
 
@@ -76,9 +76,9 @@ class Packed:
         # Token by token, as the kernel leaves them and the next layer reads them; else they would be copied once more.
         return torch.cat([o_HTD.transpose(0, 1) for o_HTD in found]).transpose(0, 1)
 
-    def lying(self) -> Sequence[Lying]:
+    def sequences(self) -> Sequence[SequenceSpan]:
         ends = list(itertools.accumulate(self.lengths))
-        return [Lying(end - length, end, length) for end, length in zip(ends, self.lengths, strict=True)]
+        return [SequenceSpan(end - length, end, length) for end, length in zip(ends, self.lengths, strict=True)]
 
     def positions(self) -> Tensor:
         """Position ids of the row, p_1T: every record counts from 0."""

@@ -15,7 +15,7 @@ from typing import IO
 
 from outcrop.errors import Invalid, MachineTrouble
 from outcrop.network import facts, headers
-from outcrop.network.way import Verdict, Way
+from outcrop.network.run_mode import ProbeVerdict, RunMode
 
 _PROCESS_BYTES = 1_500_000_000
 "Interpreter, torch, transformers, and what a small network computes with."
@@ -28,15 +28,15 @@ _ROUND_S = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probed:
+class ProbeReport:
     """The verdict and the context length of a network that was tried."""
 
-    verdict: Verdict
+    verdict: ProbeVerdict
     context: int | None
     "Most tokens it attends to; None where its family names no end."
 
 
-def probe(folder: Path) -> Probed:
+def probe(folder: Path) -> ProbeReport:
     """Try the network in `folder`.
 
     Raises MachineTrouble where this machine has no memory for it, or a version of `transformers` that is not known
@@ -54,16 +54,16 @@ def probe(folder: Path) -> Probed:
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         failure = _watched(folder, out, err, limit=limit, seconds=seconds)
         if failure is not None:
-            return Probed(verdict=Verdict(way=None, why=failure, config=facts.digest(folder)), context=None)
+            return ProbeReport(verdict=ProbeVerdict(way=None, why=failure, config=facts.digest(folder)), context=None)
         out.seek(0)
         said = json.loads(out.read().splitlines()[-1])
     if "changed" in said:
         raise MachineTrouble(said["changed"])
-    way = Way(said["way"]) if said["way"] else None
-    return Probed(verdict=Verdict(way=way, why=said["why"], config=said["config"]), context=said["context"])
+    way = RunMode(said["way"]) if said["way"] else None
+    return ProbeReport(verdict=ProbeVerdict(way=way, why=said["why"], config=said["config"]), context=said["context"])
 
 
-def demand(folder: Path) -> Probed:
+def demand(folder: Path) -> ProbeReport:
     """Probe a network. Raises Invalid for a network that can be run in neither way."""
     described = facts.read(folder)
     probed = probe(folder)

@@ -107,8 +107,10 @@ def _assembled(
 ) -> Update:
     if isinstance(method, OFT):
         block = oft.block_size(num_inputs, method.block_size)
-        return oft.Turned(skew_NE=take(oft.SKEW, (num_inputs // block, block * (block - 1) // 2)), terms=method.terms)
-    direction = lora.LowRank(
+        return oft.OFTUpdate(
+            skew_NE=take(oft.SKEW, (num_inputs // block, block * (block - 1) // 2)), terms=method.terms
+        )
+    direction = lora.LoRAUpdate(
         a_RI=take(lora.A, (method.rank, num_inputs)),
         b_OR=take(lora.B, (num_outputs, method.rank)),
         scale=method.scale,
@@ -116,7 +118,7 @@ def _assembled(
     )
     if not method.decomposed:
         return direction
-    return dora.Decomposed(direction=direction, magnitude_O=take(dora.MAGNITUDE, (num_outputs,)))
+    return dora.DoRAUpdate(direction=direction, magnitude_O=take(dora.MAGNITUDE, (num_outputs,)))
 
 
 def _by_layer(weights: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

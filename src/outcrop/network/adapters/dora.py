@@ -12,16 +12,16 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from outcrop.network.adapters.linear import Linear, Update, weight_of
-from outcrop.network.adapters.lora import LowRank
+from outcrop.network.adapters.lora import LoRAUpdate
 
 MAGNITUDE = "lora_magnitude_vector"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Decomposed(Update):
+class DoRAUpdate(Update):
     """y = gain · (W x + scale · B A x) + bias, where gain = magnitude / |W + scale · B A|, row by row."""
 
-    direction: LowRank
+    direction: LoRAUpdate
     magnitude_O: Tensor
 
     def before(self, x_BTI: Tensor) -> Tensor:
@@ -39,11 +39,11 @@ class Decomposed(Update):
         assert isinstance(self.magnitude_O, nn.Parameter), "what is served has no parameters"
         return {**self.direction.parameters(), MAGNITUDE: self.magnitude_O}
 
-    def served(self, base: Linear) -> "Scaled":
+    def served(self, base: Linear) -> "ServedDoRA":
         gain_O = (self.magnitude_O / lengths_of(base, self.direction)).detach()
         direction = self.direction
-        wide = LowRank(a_RI=direction.a_RI, b_OR=direction.b_OR * gain_O.unsqueeze(1), scale=direction.scale)
-        return Scaled(added=wide.served(base), surplus_O=(gain_O - 1).to(base.weight))
+        wide = LoRAUpdate(a_RI=direction.a_RI, b_OR=direction.b_OR * gain_O.unsqueeze(1), scale=direction.scale)
+        return ServedDoRA(added=wide.served(base), surplus_O=(gain_O - 1).to(base.weight))
 
     def merged(self, base: Linear) -> Tensor:
         whole_OI = self.direction.merged(base)
@@ -51,10 +51,10 @@ class Decomposed(Update):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Scaled(Update):
+class ServedDoRA(Update):
     """A DoRA update that is not trained any more: its gains are known, and the low-rank part has taken them in."""
 
-    added: LowRank
+    added: LoRAUpdate
     surplus_O: Tensor
     "gain - 1"
 
@@ -67,7 +67,7 @@ class Scaled(Update):
     def parameters(self) -> dict[str, nn.Parameter]:
         return self.added.parameters()
 
-    def served(self, base: Linear) -> "Scaled":
+    def served(self, base: Linear) -> "ServedDoRA":
         del base
         return self
 
@@ -75,13 +75,13 @@ class Scaled(Update):
         return weight_of(base).float() * (1 + self.surplus_O.unsqueeze(1)) + self.added.weight()
 
 
-def fresh(base: Linear, direction: LowRank) -> Decomposed:
+def fresh(base: Linear, direction: LoRAUpdate) -> DoRAUpdate:
     """The magnitudes are the lengths there are, so a fresh adapter changes nothing."""
-    return Decomposed(direction=direction, magnitude_O=nn.Parameter(lengths_of(base, direction)))
+    return DoRAUpdate(direction=direction, magnitude_O=nn.Parameter(lengths_of(base, direction)))
 
 
 @torch.no_grad()
-def lengths_of(base: Linear, direction: LowRank) -> Tensor:
+def lengths_of(base: Linear, direction: LoRAUpdate) -> Tensor:
     """|W + scale · B A| of each row, in fp32."""
     lengths_O: Tensor = torch.linalg.vector_norm(direction.merged(base), dim=1)
     return lengths_O

@@ -68,11 +68,11 @@ class Routing:
     spans: list[Span] = field(default_factory=list)
 
 
-class Several:
+class MixedUpdates:
     """Not one update for a whole row."""
 
 
-SEVERAL = Several()
+MIXED = MixedUpdates()
 
 
 class AdapterLinear(nn.Module):
@@ -90,12 +90,12 @@ class AdapterLinear(nn.Module):
         num_outputs, num_inputs = weight_of(self.base).shape
         return num_inputs, num_outputs
 
-    def only_update(self, num_tokens: int) -> "Update | Several | None":
-        """What is done to all tokens of the row alike: an update, or None; `SEVERAL` where it differs."""
+    def only_update(self, num_tokens: int) -> "Update | MixedUpdates | None":
+        """What is done to all tokens of the row alike: an update, or None; `MIXED` where it differs."""
         found = self._found()
         if not found:
             return None
-        return found[0][2] if _covers(found, num_tokens) else SEVERAL
+        return found[0][2] if _covers(found, num_tokens) else MIXED
 
     def _found(self) -> list[tuple[int, int, Update]]:
         return [

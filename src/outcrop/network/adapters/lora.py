@@ -20,7 +20,7 @@ _Base: TypeAlias = tuple[Tensor, Tensor | None, float]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LowRank(Update):
+class LoRAUpdate(Update):
     """y + scale · x Aᵀ Bᵀ. Kept in fp32 while it is trained, also beside a base in bf16."""
 
     a_RI: Tensor
@@ -69,7 +69,7 @@ class LowRank(Update):
         assert isinstance(self.b_OR, nn.Parameter), "what is served has no parameters"
         return {A: self.a_RI, B: self.b_OR}
 
-    def served(self, base: Linear) -> "LowRank":
+    def served(self, base: Linear) -> "LoRAUpdate":
         like = base.weight
         return replace(self, a_RI=self.a_RI.detach().to(like), b_OR=self.b_OR.detach().to(like), dropout=0.0)
 
@@ -77,7 +77,7 @@ class LowRank(Update):
         return weight_of(base).float() + self.weight()
 
 
-def several(x_BTI: Tensor, layers: Sequence[tuple[Linear, LowRank]]) -> list[Tensor]:
+def several(x_BTI: Tensor, layers: Sequence[tuple[Linear, LoRAUpdate]]) -> list[Tensor]:
     """What each of these layers answers to the same x, y_BTO; see `LowRank.adds_in_place` for when."""
     bases = [(base.weight, base.bias, update.scale) for base, update in layers]
     learnt = [tensor for _, update in layers for tensor in (update.a_RI, update.b_OR)]
@@ -126,14 +126,14 @@ def _parts(ranks: Sequence[int]) -> list[slice]:
     return [slice(end - rank, end) for end, rank in zip(ends, ranks, strict=True)]
 
 
-def fresh(base: Linear, method: LoRA, generator: torch.Generator) -> LowRank:
+def fresh(base: Linear, method: LoRA, generator: torch.Generator) -> LoRAUpdate:
     """A random, B zero, so a fresh adapter changes nothing."""
     num_outputs, num_inputs = weight_of(base).shape
     place = base.weight.device
     bound = 1 / math.sqrt(num_inputs)  # what PEFT draws A from: kaiming_uniform(a=√5)
     # Drawn on the CPU whatever the device, so that a seed means the same everywhere.
     random_RI = (torch.rand(method.rank, num_inputs, generator=generator) * 2 - 1) * bound
-    return LowRank(
+    return LoRAUpdate(
         a_RI=nn.Parameter(random_RI.to(place)),
         b_OR=nn.Parameter(torch.zeros(num_outputs, method.rank, device=place)),
         scale=method.scale,

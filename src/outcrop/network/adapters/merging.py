@@ -5,12 +5,12 @@ from pathlib import Path
 
 from outcrop.network import load
 from outcrop.network.adapters import adapter_files, full_weights, linear
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 
 _ADAPTER = "merged"
 
 
-def save_merged(folder: Path, *, base: Path, adapter: Path, way: Way) -> None:
+def save_merged(folder: Path, *, base: Path, adapter: Path, way: RunMode) -> None:
     """Write the network in `base` with the adapter in its weights; the sum is made in fp32.
 
     The weights are written as they would be served on this machine: fp32, or bf16 where there is a GPU.

@@ -22,7 +22,7 @@ SKEW = "oft_R.weight"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Turned(Update):
+class OFTUpdate(Update):
     """y = W R x + bias. Kept in fp32 while it is trained, also beside a base in bf16."""
 
     skew_NE: Tensor
@@ -44,15 +44,15 @@ class Turned(Update):
         assert isinstance(self.skew_NE, nn.Parameter), "what is served has no parameters"
         return {SKEW: self.skew_NE}
 
-    def served(self, base: Linear) -> "Rotated":
-        return Rotated(rotation_NKK=self.rotation().detach().to(base.weight))
+    def served(self, base: Linear) -> "ServedOFT":
+        return ServedOFT(rotation_NKK=self.rotation().detach().to(base.weight))
 
     def merged(self, base: Linear) -> Tensor:
         return turn_weight(weight_of(base).float(), self.rotation())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Rotated(Update):
+class ServedOFT(Update):
     """An OFT update that is not trained any more."""
 
     rotation_NKK: Tensor
@@ -67,7 +67,7 @@ class Rotated(Update):
     def parameters(self) -> dict[str, nn.Parameter]:
         return {}
 
-    def served(self, base: Linear) -> "Rotated":
+    def served(self, base: Linear) -> "ServedOFT":
         del base
         return self
 
@@ -75,12 +75,12 @@ class Rotated(Update):
         return turn_weight(weight_of(base).float(), self.rotation_NKK.float())
 
 
-def fresh(base: Linear, method: OFT) -> Turned:
+def fresh(base: Linear, method: OFT) -> OFTUpdate:
     """All zero: the rotation that changes nothing."""
     width = weight_of(base).shape[1]
     block = block_size(width, method.block_size)
     skew_NE = torch.zeros(width // block, block * (block - 1) // 2, device=base.weight.device)
-    return Turned(skew_NE=nn.Parameter(skew_NE), terms=method.terms)
+    return OFTUpdate(skew_NE=nn.Parameter(skew_NE), terms=method.terms)
 
 
 def block_size(width: int, wanted: int) -> int:

@@ -18,7 +18,7 @@ from transformers.activations import ACT2FN
 
 from outcrop.network import swaps
 from outcrop.network.adapters.linear import AdapterLinear
-from outcrop.network.adapters.lora import LowRank
+from outcrop.network.adapters.lora import LoRAUpdate
 from outcrop.network.fast.kernels.library import Library
 from outcrop.network.fast.kernels.use import address, usable
 
@@ -67,10 +67,10 @@ class _Fast:
         down = self.down_proj
         update = down.only_update(x_BTH.shape[1])
         # Nothing, or a LoRA that drops nothing: the sums below are what it does.
-        is_plain = update is None or (isinstance(update, LowRank) and not update.dropout)
+        is_plain = update is None or (isinstance(update, LoRAUpdate) and not update.dropout)
         if not (is_plain and torch.is_grad_enabled() and x_BTH.shape[0] == 1):
             return super().forward(x_BTH)  # type: ignore[misc,no-any-return]
-        assert update is None or isinstance(update, LowRank)
+        assert update is None or isinstance(update, LoRAUpdate)
         # Not [0], whose gradient is a tensor of zeros with this one copied into it.
         gate_TI, up_TI = self.gate_proj(x_BTH).squeeze(0), self.up_proj(x_BTH).squeeze(0)
         return down_of(gate_TI, up_TI, down.base, update, _KNOWN[type(self.act_fn)]).unsqueeze(0)
@@ -94,7 +94,9 @@ def swap_in(network: nn.Module) -> int:
     return sum(isinstance(block, _Fast) for block in found)
 
 
-def down_of(gate_TI: Tensor, up_TI: Tensor, base: nn.Linear, update: LowRank | None, activation: Activation) -> Tensor:
+def down_of(
+    gate_TI: Tensor, up_TI: Tensor, base: nn.Linear, update: LoRAUpdate | None, activation: Activation
+) -> Tensor:
     """base(act(gate) · up) with an adapter's update, y_TO."""
     a_RI, b_OR = (None, None) if update is None else (update.a_RI, update.b_OR)
     scale = 1.0 if update is None else update.scale

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from outcrop.network import decoder, load
 from outcrop.network.attention import Packed
 from outcrop.network.fast import switch
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 
 _log = logging.getLogger("outcrop.network")
 
@@ -55,7 +55,7 @@ def find(network: Any) -> LMHead | None:
     try:
         mine_TV = head.logits(decoder.hidden(network, ids_1T, layout.positions(), layout))
     except (AttributeError, RuntimeError, TypeError, ValueError) as error:
-        if load.way_of(network) is Way.PACKED:
+        if load.way_of(network) is RunMode.PACKED:
             raise
         _log.info("the head is not taken apart: %s", error)
         return None  # without a decoder of its own

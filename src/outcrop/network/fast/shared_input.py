@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from outcrop.network.adapters import lora
 from outcrop.network.adapters.linear import AdapterLinear
-from outcrop.network.adapters.lora import LowRank
+from outcrop.network.adapters.lora import LoRAUpdate
 
 _TOGETHER = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 "Names of siblings, in most families of `transformers`."
@@ -34,7 +34,7 @@ class _Sharing(AdapterLinear):
         if not learns or self is not self.siblings[0]:
             return super().forward(x_BTI)
         layers = [(layer.base, layer.only_update(x_BTI.shape[1])) for layer in self.siblings]
-        plain = [(base, u) for base, u in layers if isinstance(u, LowRank) and u.adds_in_place(x_BTI, base)]
+        plain = [(base, u) for base, u in layers if isinstance(u, LoRAUpdate) and u.adds_in_place(x_BTI, base)]
         if len(plain) < len(layers):
             return super().forward(x_BTI)
         y_BTO, *others = lora.several(x_BTI, plain)

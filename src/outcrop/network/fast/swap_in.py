@@ -9,7 +9,7 @@ from torch import nn
 from outcrop.network import load, swaps
 from outcrop.network.adapters.linear import Routing
 from outcrop.network.fast import gated_mlp, last_layer, rms_norm, rotary, shared_input, switch
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 
 
 def swap_in(network: nn.Module, routing: Routing) -> None:
@@ -18,7 +18,7 @@ def swap_in(network: nn.Module, routing: Routing) -> None:
     One that is run as `transformers` runs it keeps to that altogether. Raises Changed for classes of `transformers`
     that a new version has changed.
     """
-    if not switch.is_on() or load.way_of(network) is not Way.PACKED:
+    if not switch.is_on() or load.way_of(network) is not RunMode.PACKED:
         return
     swaps.check(network)
     routing.spans = []  # all of it is tried out on the bare base

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 from outcrop.training.batches import pack
 
 SHARING = 0.6
@@ -63,7 +63,9 @@ class Turn:
         return max((end for end, _ in under_way.values()), default=now)
 
 
-def plan(lengths: Sequence[int], token_budget: int, *, threads: int, most_lanes: int, way: Way = Way.PACKED) -> Turn:
+def plan(
+    lengths: Sequence[int], token_budget: int, *, threads: int, most_lanes: int, way: RunMode = RunMode.PACKED
+) -> Turn:
     """With as many lanes as end soonest; threads that have no lane help within one."""
 
     def seconds(turn: Turn) -> float:
@@ -81,7 +83,7 @@ def most_tokens(lengths: Sequence[int], token_budget: int, *, num_lanes: int) ->
     return max(token_budget, max(lengths), num_lanes * int(statistics.median(lengths)))
 
 
-def _on(num_lanes: int, lengths: Sequence[int], token_budget: int, way: Way) -> Iterator[Turn]:
+def _on(num_lanes: int, lengths: Sequence[int], token_budget: int, way: RunMode) -> Iterator[Turn]:
     """With that many lanes: rows as long as a lane's part of the budget, and, where few decide when the last lane is
     done, shorter ones, which may end together more nearly."""
     room = most_tokens(lengths, token_budget, num_lanes=num_lanes)
@@ -96,7 +98,7 @@ def _on(num_lanes: int, lengths: Sequence[int], token_budget: int, way: Way) -> 
         yield Turn(lengths=lengths, rows=rows, lanes=num_lanes, room=room)
 
 
-def _side_by_side(num_lanes: int, lengths: Sequence[int], part: int, room: int, way: Way) -> list[Planned]:
+def _side_by_side(num_lanes: int, lengths: Sequence[int], part: int, room: int, way: RunMode) -> list[Planned]:
     """Rows as they would begin if each token took as long as any other."""
     # Shortest first; of records of one length the first is the last, which is taken first.
     waiting = sorted((length, -index) for index, length in enumerate(lengths))
@@ -120,7 +122,7 @@ def _side_by_side(num_lanes: int, lengths: Sequence[int], part: int, room: int, 
     return planned
 
 
-def _taken(waiting: list[tuple[int, int]], *, free: int, part: int, even: float, way: Way) -> list[tuple[int, int]]:
+def _taken(waiting: list[tuple[int, int]], *, free: int, part: int, even: float, way: RunMode) -> list[tuple[int, int]]:
     """Lengths and indices of the records of a lane's next row, no longer among those that wait: the longest alone, if
     no lane's part would hold it; else the longest that fit in the part, in what is free, and in what is left for the
     lane if all are to end together. Empty if none fits."""
@@ -132,7 +134,7 @@ def _taken(waiting: list[tuple[int, int]], *, free: int, part: int, even: float,
     while (at := bisect_right(waiting, (room, 0))) > 0:
         length, index = waiting.pop(at - 1)
         row.append((length, -index))
-        room = 0 if way is Way.ONE_RECORD_A_ROW else room - length
+        room = 0 if way is RunMode.ONE_RECORD_A_ROW else room - length
     if not row and waiting[0][0] <= free:
         length, index = waiting.pop(0)
         row.append((length, -index))

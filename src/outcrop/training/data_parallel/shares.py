@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 from outcrop.training.batches import Row, pack, row_of
 from outcrop.training.data_parallel.ranks import Ranks, deal
 from outcrop.training.examples import Example
@@ -17,7 +17,7 @@ class Share(NamedTuple):
     "Computed for nothing. A split network is gathered by all ranks in each pass, so all make as many."
 
 
-def share_of(examples: Sequence[Example], token_budget: int, ranks: Ranks, *, together: bool, way: Way) -> Share:
+def share_of(examples: Sequence[Example], token_budget: int, ranks: Ranks, *, together: bool, way: RunMode) -> Share:
     """This rank's; `together` where all ranks must make as many passes."""
     lengths = [len(example) for example in examples]
     shares = deal(lengths, ranks.size)

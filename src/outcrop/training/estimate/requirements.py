@@ -8,7 +8,7 @@ import torch
 
 from outcrop.network import load
 from outcrop.network.adapters.method import Full
-from outcrop.network.way import Way as NetworkWay
+from outcrop.network.run_mode import RunMode as NetworkWay
 from outcrop.training import expectation
 from outcrop.training.batches import steps_per_epoch
 from outcrop.training.checkpoints import model_checkpoints

@@ -31,7 +31,7 @@ from outcrop.network.adapters.method import Full, Method
 from outcrop.network.fast.kernels.use import pretending
 from outcrop.network.fast.kernels.work import work_of
 from outcrop.network.fast.swap_in import swap_in
-from outcrop.network.way import Way as NetworkWay
+from outcrop.network.run_mode import RunMode as NetworkWay
 from outcrop.training.batches import Row, row_of
 from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER, nll_of

@@ -11,7 +11,7 @@ import torch
 from outcrop.network import load
 from outcrop.network.adapters.method import Full
 from outcrop.network.fast.kernels.use import trusted
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 from outcrop.training.batches import batch_at, steps_per_epoch
 from outcrop.training.data_parallel import worker_threads
 from outcrop.training.data_parallel.row_schedule import Turn, plan
@@ -25,10 +25,10 @@ class Crew(NamedTuple):
 
     threads: int
     lanes: int
-    way: Way = Way.PACKED
+    way: RunMode = RunMode.PACKED
 
 
-def crew_of(hyper: TrainingHyper, way: Way = Way.PACKED) -> Crew:
+def crew_of(hyper: TrainingHyper, way: RunMode = RunMode.PACKED) -> Crew:
     """As a run will have it on this machine; a GPU is one lane of one thread."""
     if load.device().type != "cpu":
         return Crew(1, 1, way)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Way(StrEnum):
+class RunMode(StrEnum):
     """How records lie before a network, in training and in the engine alike."""
 
     PACKED = "packed"
@@ -14,10 +14,10 @@ class Way(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class ProbeVerdict:
     """What the probe found: a way in which a network computes what `transformers` computes, or none."""
 
-    way: Way | None
+    way: RunMode | None
     "None: it is refused."
     why: str = ""
     "What failed: of packing, where the way is the other one, or of both."
