@@ -1,4 +1,4 @@
-"""Decoding as `transformers` itself decodes: each request by itself, with the cache that its family makes.
+"""Decoding as `transformers` decodes: each request by itself, with the cache that its family makes.
 
 For networks that keep more than keys and values, or attend in a way of their own, and so cannot share a row. Slower
 than `forward.py` by as much as requests there share a step; the numbers are those of `transformers`.
@@ -32,7 +32,7 @@ _log = logging.getLogger("outcrop.engine")
 
 
 class RequestCache:
-    """What one request has read, and what the network remembers of it."""
+    """The tokens that one request has read, and the network's own cache of them."""
 
     def __init__(self) -> None:
         self.num_read = 0
@@ -40,7 +40,7 @@ class RequestCache:
 
 
 class SingleRequestForward:
-    """One network with its adapters, for the engine in the place of `Forward`."""
+    """The forward pass of a network that answers one request after the other, in the place of `Forward`."""
 
     def __init__(self, network: Any, routing: Routing) -> None:
         self._network = network

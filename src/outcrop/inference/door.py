@@ -23,7 +23,7 @@ Facts = dict[str, Any]
 
 
 class EngineEndpoints:
-    """Answers calls for one engine, whose base model requests name `base_name`."""
+    """The HTTP endpoints of one engine, whose base model requests name `base_name`."""
 
     def __init__(self, engine: EngineThread, *, base_name: str) -> None:
         self._engine = engine

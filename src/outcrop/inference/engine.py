@@ -35,7 +35,7 @@ _log = logging.getLogger("outcrop.engine")
 
 
 class StepResult(NamedTuple):
-    """What a step gave one request."""
+    """The tokens that a step gave one request."""
 
     request_id: str
     token: int

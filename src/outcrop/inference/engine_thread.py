@@ -28,7 +28,7 @@ _log = logging.getLogger("outcrop.engine")
 
 
 class GeneratedTokens(NamedTuple):
-    """What was generated since the last look."""
+    """The tokens of a request that were generated since the last look."""
 
     ids: list[int]
     finish_reason: str | None

@@ -1,4 +1,4 @@
-"""From the turns of a step to logits: by the network itself, or by its recording when the step is the usual one."""
+"""The forward pass of a step: by the network itself, or by its recording where the step is the usual one."""
 
 import itertools
 from collections.abc import Sequence

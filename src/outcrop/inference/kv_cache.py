@@ -28,7 +28,7 @@ _ROWS_OF_NOTHING = 64
 
 
 class LayerShape(NamedTuple):
-    """What one layer remembers per position."""
+    """The keys and values that one layer remembers per position."""
 
     num_heads: int
     key_width: int
@@ -37,7 +37,10 @@ class LayerShape(NamedTuple):
 
 @dataclass(kw_only=True, eq=False)
 class CacheRow:
-    """A sequence's place: one row of a shelf. The row changes when another sequence leaves the shelf."""
+    """The place of one sequence in the cache: one row of a pool.
+
+    The row changes when another sequence leaves the pool.
+    """
 
     shelf: "CachePool"
     row: int
@@ -46,7 +49,7 @@ class CacheRow:
 
 
 class CachePool:
-    """Rows of one length; live sequences always fill the first ones."""
+    """A pool of cache rows of one length; live sequences always fill the first ones."""
 
     def __init__(self, row_length: int, layers: Sequence[LayerShape], like: Tensor) -> None:
         self.row_length = row_length
@@ -179,7 +182,7 @@ def _demand_attention(network: nn.Module, layers: Collection[int]) -> None:
 
 
 class CacheShape(NamedTuple):
-    """What a network's layers need of a cache."""
+    """The sizes that a network's layers need of a cache."""
 
     layers: list[LayerShape]
     windows: list[int | None]

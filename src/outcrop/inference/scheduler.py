@@ -1,4 +1,4 @@
-"""Who computes what in the next step: continuous batching, first come first served.
+"""The plan of each step: continuous batching, first come first served.
 
 A request joins as soon as the cache has room for its whole life, and leaves the moment it ends. Every live sequence
 that decodes gets its one token in every step; prompts share what is left of the step, so that a long prompt is read in
@@ -17,7 +17,7 @@ from outcrop.network.rotary_lengths import RotaryRules
 
 @dataclass(kw_only=True, eq=False)
 class RunningRequest:
-    """A request that has its place in the cache."""
+    """A request that is being generated and has its place in the cache."""
 
     request: Request
     slot: CacheRow
@@ -55,7 +55,7 @@ class RunningRequest:
 
 
 class ScheduledTokens(NamedTuple):
-    """The next tokens of one sequence in a step."""
+    """The tokens of one request that a step computes."""
 
     live: RunningRequest
     num_tokens: int
@@ -68,7 +68,7 @@ class ScheduledTokens(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class StepLimits:
-    """How much happens at once."""
+    """The most tokens and requests that a step computes."""
 
     max_live: int = 64
     "Sequences side by side."
@@ -79,7 +79,7 @@ class StepLimits:
 
 
 class Scheduler:
-    """The waiting and the living."""
+    """The scheduler of an engine: requests that wait, and requests that run."""
 
     def __init__(self, cache: KVCache, limits: StepLimits, angles: RotaryRules | None = None) -> None:
         self._cache = cache

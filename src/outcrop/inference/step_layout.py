@@ -19,7 +19,7 @@ from outcrop.network.attention import Scoring, SequenceSpan, attend_causal
 
 
 class RowSpan(NamedTuple):
-    """The next tokens of one sequence in this step's row: a part of its prompt, or the one token it decodes."""
+    """The tokens of one sequence in a step's row: a part of its prompt, or one decoded token."""
 
     slot: CacheRow
     num_tokens: int

@@ -32,7 +32,7 @@ _CLOSE = 1e-3  # of logits; two orders of the same additions differ by 1e-5
 
 
 class AdapterStack(NamedTuple):
-    """All adapters side by side: per layer x Aᵀ (R wide), and from there to its output."""
+    """The weights of all adapters side by side: per layer x Aᵀ (R wide), and from there to its output."""
 
     names: list[str]
     ranks: list[int]

@@ -1,4 +1,4 @@
-"""What a child process of the house needs to know about being one."""
+"""Child processes that end with their parent."""
 
 import ctypes
 import os

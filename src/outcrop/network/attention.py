@@ -25,7 +25,7 @@ IMPLEMENTATION = "outcrop"
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """How a layer scores: its scale, and what its architecture adds to plain attention."""
+    """The attention scores of a layer: their scale, and what its architecture adds to plain attention."""
 
     scale: float
     window: int | None
@@ -35,7 +35,7 @@ class Scoring:
 
 
 class SequenceSpan(NamedTuple):
-    """Where the tokens of one sequence lie in the row."""
+    """The place of one sequence's tokens in a row of many sequences."""
 
     start: int
     end: int
@@ -44,7 +44,7 @@ class SequenceSpan(NamedTuple):
 
 
 class Layout(Protocol):
-    """Where the sequences of the row lie. Passed to the network as the keyword `layout`."""
+    """The places of all sequences in a row, and their attention. Passed to the network as the keyword `layout`."""
 
     def sequences(self) -> Sequence[SequenceSpan]:
         """Every sequence of the row, in its order; none where all of them are known to be short."""

@@ -1,4 +1,4 @@
-"""Layers that remember their input alone, and are computed once more on the way back, for the rest of what they knew.
+"""Gradient checkpointing: layers remember their input alone and are computed again in the backward pass.
 
 What a row keeps then is one tensor a layer and one layer's whole. The numbers are the same, bit for bit; a step takes a
 forward pass longer. Source: Chen et al. 2016, arXiv:1604.06174.
@@ -18,7 +18,7 @@ from outcrop.network.decoder import layers_of
 
 
 class _Forgetting:
-    """Put before the class of a layer."""
+    """A decoder layer that is computed again in the backward pass."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         own = super().forward  # type: ignore[misc]
@@ -28,7 +28,7 @@ class _Forgetting:
 
 
 class _Twice:
-    """A layer's forward pass, which drops the second time what it dropped the first."""
+    """A layer's forward pass, whose dropout drops the second time what it dropped the first."""
 
     def __init__(self, own: Callable[[], Any]) -> None:
         self._own = own

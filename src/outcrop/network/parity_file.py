@@ -25,7 +25,7 @@ OLDER_DTYPE, OLDER_LOGIT = "float32", 32.0
 
 
 class RunnerUp(NamedTuple):
-    """Another token that could have been next."""
+    """A token that was nearly as likely as the one that greedy decoding took."""
 
     id: int
     logprob: float

@@ -30,7 +30,7 @@ _FAR = 4
 
 @dataclass(frozen=True, kw_only=True)
 class RotaryRule:
-    """From which length on the angles of a module are others."""
+    """The sequence length from which on rotary positions have other angles."""
 
     border: int
     "The longest sequence with the usual angles."
@@ -46,7 +46,7 @@ class RotaryRule:
 
 @dataclass(frozen=True, kw_only=True)
 class RotaryRules:
-    """The lengths on which a whole network's rotary angles depend."""
+    """The sequence lengths on which the rotary angles of a whole network depend."""
 
     rules: tuple[RotaryRule, ...] = ()
 
@@ -102,7 +102,7 @@ def make_forgetful(network: Any) -> None:
 
 
 class _Swapped:
-    """Put before the class of a rotary module."""
+    """A rotary module whose class was put behind one of ours."""
 
     own: type
     "The class it was."
@@ -114,7 +114,7 @@ class _Forgetful(_Swapped):
 
 
 class _PerSequence(_Swapped):
-    """Asks the layout of the row."""
+    """A rotary module that asks the layout how long each sequence of the row is."""
 
     rules: dict[str | None, RotaryRule]
     "By kind of layer, for families that have several; None is the only one."

@@ -1,11 +1,11 @@
-"""The two ways in which a network is run, and what was found out about one. Plain values, without tensors."""
+"""The two modes in which a network is run, and the probe's verdict on one. Plain values, without tensors."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class RunMode(StrEnum):
-    """How records lie before a network, in training and in the engine alike."""
+    """The mode in which a network is run: records packed side by side in a row, or one record a row."""
 
     PACKED = "packed"
     "Side by side in one row, through our attention function; an engine decodes many requests together."
@@ -15,7 +15,7 @@ class RunMode(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeVerdict:
-    """What the probe found: a way in which a network computes what `transformers` computes, or none."""
+    """The mode in which a network computes what `transformers` computes, as the probe found; or none."""
 
     way: RunMode | None
     "None: it is refused."

@@ -1,4 +1,4 @@
-"""What a network should answer: that of `transformers` itself, each record alone, everything read at every token.
+"""The reference answers of a network: those of `transformers`, each record alone.
 
 Shapes: T tokens of a record, V vocabulary.
 """
@@ -27,7 +27,7 @@ ANOTHER = "Choose a model of another family; docs/families.md lists those that w
 
 
 class ProbeFailure(Exception):  # not an error: what the probe is there to find
-    """Something that a network shall do and does not, in words that go after its name; and how to mend that."""
+    """A finding of the probe: something that a network shall do and does not, and how to mend it."""
 
     def __init__(self, what: str, mend: str = ANOTHER) -> None:
         super().__init__(what)

@@ -1,4 +1,6 @@
-"""The probe in a process of its own, with limits: whatever a network does to that process becomes a sentence here.
+"""The probe in a process of its own, with limits on memory and time.
+
+Whatever a network does to that process becomes a sentence here.
 
 Touches no tensor, so that the server and the command line can ask.
 """

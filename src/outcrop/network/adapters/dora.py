@@ -19,7 +19,10 @@ MAGNITUDE = "lora_magnitude_vector"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DoRAUpdate(Update):
-    """y = gain · (W x + scale · B A x) + bias, where gain = magnitude / |W + scale · B A|, row by row."""
+    """A DoRA update at one layer.
+
+    y = gain · (W x + scale · B A x) + bias, where gain = magnitude / |W + scale · B A|, row by row.
+    """
 
     direction: LoRAUpdate
     magnitude_O: Tensor
@@ -52,7 +55,7 @@ class DoRAUpdate(Update):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ServedDoRA(Update):
-    """A DoRA update that is not trained any more: its gains are known, and the low-rank part has taken them in."""
+    """A DoRA update that is served: its gains are known, and the low-rank part has taken them in."""
 
     added: LoRAUpdate
     surplus_O: Tensor

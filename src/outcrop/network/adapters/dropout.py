@@ -1,4 +1,4 @@
-"""Random numbers of a thread's own: of the one generator that torch has for all, who draws first would be chance."""
+"""Dropout from a generator of the thread's own: of torch's only one, who draws first would be chance."""
 
 import random
 import threading
@@ -11,6 +11,8 @@ from torch.nn import functional
 
 
 class _Source(threading.local):
+    """The random generator of this thread; None is torch's own."""
+
     generator: torch.Generator | None = None
 
 

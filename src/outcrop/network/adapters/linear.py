@@ -23,7 +23,7 @@ _CLOSE = 1e-2
 
 
 class Update(Protocol):
-    """What one adapter does at one layer: something to its inputs, then something to its outputs."""
+    """The update that one adapter makes at one layer: to its inputs, then to its outputs."""
 
     def before(self, x_BTI: Tensor) -> Tensor:
         """What the frozen layer gets instead of x; x itself where nothing changes."""
@@ -51,7 +51,7 @@ class Update(Protocol):
 
 
 class Span(NamedTuple):
-    """Tokens start..end of the row use this adapter; None is the bare base model."""
+    """The tokens start..end of a row, and the adapter they use; None is the bare base model."""
 
     start: int
     end: int
@@ -60,7 +60,7 @@ class Span(NamedTuple):
 
 @dataclass(kw_only=True)
 class Routing:
-    """Which adapter each token of the current row uses. One object shared by all layers, set before each forward.
+    """The adapter that each token of the current row uses. One object shared by all layers, set before each forward.
 
     No spans are the bare base; else they fill the row, so that one span is one adapter for all of it.
     """
@@ -69,7 +69,7 @@ class Routing:
 
 
 class MixedUpdates:
-    """Not one update for a whole row."""
+    """The answer where the tokens of a row use different updates."""
 
 
 MIXED = MixedUpdates()

@@ -21,7 +21,7 @@ _Base: TypeAlias = tuple[Tensor, Tensor | None, float]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LoRAUpdate(Update):
-    """y + scale · x Aᵀ Bᵀ. Kept in fp32 while it is trained, also beside a base in bf16."""
+    """A LoRA update at one layer, y + scale · x Aᵀ Bᵀ. Kept in fp32 while it is trained, also beside a base in bf16."""
 
     a_RI: Tensor
     b_OR: Tensor

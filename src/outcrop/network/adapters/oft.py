@@ -23,7 +23,7 @@ SKEW = "oft_R.weight"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OFTUpdate(Update):
-    """y = W R x + bias. Kept in fp32 while it is trained, also beside a base in bf16."""
+    """An OFT update at one layer, y = W R x + bias. Kept in fp32 while it is trained, also beside a base in bf16."""
 
     skew_NE: Tensor
     terms: int | None

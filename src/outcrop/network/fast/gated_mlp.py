@@ -32,7 +32,7 @@ _CLOSE = 1e-5
 
 
 class Activation(NamedTuple):
-    """A function of each number, and its gradient from that of its result."""
+    """An activation function, and its gradient from that of its result."""
 
     of: Callable[[Tensor], Tensor]
     gradient: Callable[[Tensor, Tensor, Tensor], object]
@@ -56,7 +56,7 @@ _KNOWN = {type(ACT2FN[name]): activation for name, activation in _ACTIVATIONS.it
 
 
 class _Fast:
-    """Put before the class of a block: its parts stay where they are, under their names."""
+    """A gated feed-forward block that remembers gate and up only; its parts keep their places and names."""
 
     act_fn: nn.Module
     gate_proj: nn.Module

@@ -1,4 +1,4 @@
-"""The last layer at those positions alone whose hidden states are wanted.
+"""The last layer of a network, computed only at the positions whose hidden states are wanted.
 
 What follows its attention concerns one token at a time, so a loss over completions has no use for it at the prompts'.
 Keys and values are still those of all tokens. Layers are taken to be functions of their input, at one position, and of
@@ -24,7 +24,7 @@ _CLOSE = 1e-5
 
 
 class _Trimmed:
-    """Put before the class of a layer."""
+    """A last layer that computes at the kept positions only."""
 
     attention_name: str
 
@@ -43,7 +43,7 @@ class _Trimmed:
 
 
 class _Selecting:
-    """Put before the class of its attention, which sees the whole row and answers for the positions that are kept."""
+    """The attention of a trimmed layer, which sees the whole row and answers for the kept positions."""
 
     whole: Tensor | None = None
 

@@ -1,4 +1,4 @@
-"""The LM head taken apart from the network, so that a loss needs no more than a slice of the logits at a time.
+"""The LM head by itself, so that a loss needs no more than a slice of the logits at a time.
 
 Architectures differ in what they do to the product of hidden states and head: Gemma squashes it, Cohere and Granite
 scale it. What is known of that is tried out once against the network itself; where the two differ, there is no
@@ -29,7 +29,10 @@ _CLOSE = {torch.float32: 1e-5, torch.bfloat16: 2e-2, torch.float16: 4e-3}
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LMHead:
-    """Logits are softcap · tanh(scale · hidden Wᵀ / softcap), or scale · hidden Wᵀ where nothing is squashed."""
+    """An LM head without a bias.
+
+    Its logits are softcap · tanh(scale · hidden Wᵀ / softcap), or scale · hidden Wᵀ where nothing is squashed.
+    """
 
     weight_VH: Tensor
     scale: float = 1.0

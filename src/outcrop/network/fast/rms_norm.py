@@ -23,7 +23,7 @@ _EPSILON = ("variance_epsilon", "eps")
 
 
 class _Fast:
-    """Put before the class of a norm."""
+    """A norm with our forward and backward pass."""
 
     weight: nn.Parameter
     added: float

@@ -44,7 +44,7 @@ def swap_in(network: nn.Module) -> int:
 
 
 class _Fast:
-    """Put before the class of an attention, with a `forward` like its own."""
+    """An attention layer whose own `forward` finds our rotation."""
 
 
 def rotated(q_BHTD: Tensor, k_BKTD: Tensor, cos_BTD: Tensor, sin_BTD: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Layers that read one tensor, as those of queries, keys and values do, computed together where LoRA learns on all.
+"""LoRA layers that read one tensor, as those of queries, keys and values do, computed together.
 
 The first that is called answers for its siblings, which then hand out what is there if they are given the very same
 tensor. So nothing is taken for granted about a network: layers that are used otherwise compute for themselves.
@@ -19,7 +19,7 @@ _TOGETHER = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 
 
 class _Sharing(AdapterLinear):
-    """Put in the place of the class of a layer."""
+    """A linear layer that is computed together with those that read the same input."""
 
     siblings: Sequence["_Sharing"]
     "Itself among them, in the order in which a network calls them."

@@ -1,4 +1,4 @@
-"""The kernels as they were compiled, tried on a few numbers before anything is trained with them."""
+"""The self-test of the compiled C kernels against torch, before anything is trained with them."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""The C kernels beside this file, as compiled for the processor at hand (see `compiling.py`).
+"""The C kernels beside this file, compiled for the processor at hand (see `machine/compiling.py`).
 
 Without a compiler there are no kernels, and torch's own operations do the same, slower.
 """

@@ -1,4 +1,4 @@
-"""Whether the kernels do a thing: on a CPU, in fp32, for a thread that works alone.
+"""The choice between C kernels and torch: kernels on a CPU, in fp32, for a thread that works alone.
 
 A kernel computes in the thread that calls it. Where several threads share each operation, torch's own are used.
 """
@@ -21,7 +21,7 @@ _log = logging.getLogger("outcrop.network.fast.kernels")
 
 
 class Pretended(Library):
-    """In place of the kernels where tensors have no contents: each call is told, and nothing is computed."""
+    """A stand-in for the kernels where tensors have no contents: calls are told, nothing is computed."""
 
     def __init__(self, told: Callable[..., None]) -> None:
         self._told = told

@@ -1,4 +1,4 @@
-"""What a call of a kernel computes, reads and writes, from the arguments it is given: what an estimate counts."""
+"""The operations and bytes of a kernel call, from its arguments: what an estimate counts."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ _FLOAT_BYTES = 4
 
 
 class Work(NamedTuple):
-    """Of one call."""
+    """The operations and bytes of one kernel call."""
 
     flops: float
     "Of products; 0 for everything else."
