@@ -10,7 +10,7 @@ from transformers.models.llama.modeling_llama import LlamaMLP
 
 from outcrop.network import load
 from outcrop.network.adapters import adapter_files, linear
-from outcrop.network.adapters.linear import Span
+from outcrop.network.adapters.linear import AdapterSpan
 from outcrop.network.adapters.method import LoRA
 from outcrop.network.fast import gated_mlp
 from tests.support.tiny import tiny_model
@@ -30,7 +30,7 @@ def network_with(base: Path, method: LoRA | None, *, lean: bool) -> Any:
     else:
         for parameter in adapter_files.add_new(network, NAME, method, generator):
             parameter.data.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
-        routing.spans = [Span(0, 700, NAME)]
+        routing.spans = [AdapterSpan(0, 700, NAME)]
     if lean:
         assert gated_mlp.swap_in(network) == 2
     return network

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from outcrop.network import load
 from outcrop.network.adapters import adapter_files, linear
-from outcrop.network.adapters.linear import AdapterLinear, Span
+from outcrop.network.adapters.linear import AdapterLinear, AdapterSpan
 from outcrop.network.adapters.lora import LoRAUpdate
 from outcrop.network.adapters.method import LoRA
 from outcrop.network.attention import Packed
@@ -34,7 +34,7 @@ def network_with(base: Path, method: LoRA) -> tuple[Any, list[nn.Parameter]]:
     parameters = adapter_files.add_new(network, NAME, method, generator)
     for parameter in parameters:
         parameter.data.add_(torch.randn(parameter.shape, generator=generator) * 0.1)
-    routing.spans = [Span(0, 11, NAME)]
+    routing.spans = [AdapterSpan(0, 11, NAME)]
     return network, parameters
 
 

@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 
 from outcrop.errors import ModelDamaged
-from outcrop.inference.client import Answer, EngineClient
+from outcrop.inference.client import EngineClient, GreedyAnswer
 from outcrop.json_files import FileProblem
 from outcrop.network import parity_file
 from outcrop.network.parity_file import FILE, Generation, ParityRecord
@@ -152,7 +152,7 @@ async def _differences(
                 break
 
 
-async def _answer(client: EngineClient, model: str, generation: Generation, done: int, way: Way) -> Answer:
+async def _answer(client: EngineClient, model: str, generation: Generation, done: int, way: Way) -> GreedyAnswer:
     """What follows the prompt and the first `done` tokens of the trainer's answer."""
     ids = [*generation.prompt, *generation.ids[:done]]
     prompts, per_step = [ids], None

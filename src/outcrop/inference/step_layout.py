@@ -18,7 +18,7 @@ from outcrop.inference.kv_cache import CachePool, CacheRow
 from outcrop.network.attention import Scoring, SequenceSpan, attend_causal
 
 
-class RowSpan(NamedTuple):
+class SequencePiece(NamedTuple):
     """The tokens of one sequence in a step's row: a part of its prompt, or one decoded token."""
 
     slot: CacheRow
@@ -69,7 +69,7 @@ class _Decoding(NamedTuple):
 class StepLayout:
     """Where each piece of one step's row lies; remembers the new keys and values, then attends."""
 
-    def __init__(self, pieces: Sequence[RowSpan], device: torch.device) -> None:
+    def __init__(self, pieces: Sequence[SequencePiece], device: torch.device) -> None:
         self._device = device
         starts = _starts(pieces)
         self._sequences = [
@@ -123,7 +123,9 @@ class StepLayout:
             self._masks[index, window] = None if plain else decoding_mask(decoding.lengths, window, like)
         return self._masks[index, window]
 
-    def _write(self, shelf: CachePool, pieces: Sequence[RowSpan], starts: Sequence[int], *, alone: bool) -> _Write:
+    def _write(
+        self, shelf: CachePool, pieces: Sequence[SequencePiece], starts: Sequence[int], *, alone: bool
+    ) -> _Write:
         places: list[int] = []
         tokens: list[int] = []
         for piece, start in zip(pieces, starts, strict=True):
@@ -135,7 +137,7 @@ class StepLayout:
             tokens.extend(range(start, start + piece.num_tokens))
         return _Write(shelf, None if alone else self._ids(tokens), self._ids(places))
 
-    def _decoding(self, shelf: CachePool, pieces: Sequence[RowSpan], starts: Sequence[int]) -> _Decoding | None:
+    def _decoding(self, shelf: CachePool, pieces: Sequence[SequencePiece], starts: Sequence[int]) -> _Decoding | None:
         by_row = {
             piece.slot.row: (start, piece.slot.length + 1)
             for piece, start in zip(pieces, starts, strict=True)
@@ -160,7 +162,7 @@ class StepLayout:
         return torch.tensor(values, device=self._device)
 
 
-def _starts(pieces: Sequence[RowSpan]) -> list[int]:
+def _starts(pieces: Sequence[SequencePiece]) -> list[int]:
     starts, total = [], 0
     for piece in pieces:
         starts.append(total)

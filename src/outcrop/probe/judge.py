@@ -25,7 +25,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from outcrop.errors import Invalid, OutcropError
 from outcrop.inference.engine import Engine
-from outcrop.inference.request import Request
+from outcrop.inference.request import EngineRequest
 from outcrop.inference.scheduler import StepLimits
 from outcrop.machine.processes import die_with_parent
 from outcrop.network import facts, load, rotary_lengths
@@ -187,15 +187,15 @@ def _compare_decoding(engine: Engine, way: RunMode, expected: ReferenceAnswers) 
         _demand(engine, way, greedy, expected.allowed, beside=None, told=f"alone, its prompt read {chunks},")
     longest, shortest = (pick(expected.records, key=len) for pick in (max, min))
     for adapter, greedy in (*((None, greedy) for greedy in expected.greedy), ("other", expected.greedy[-1])):
-        beside = Request(id="b", prompt_ids=tuple(longest), max_tokens=2 * NUM_GREEDY, adapter=adapter)
+        beside = EngineRequest(id="b", prompt_ids=tuple(longest), max_tokens=2 * NUM_GREEDY, adapter=adapter)
         whose = "another adapter's" if adapter else "a"
         _demand(engine, way, greedy, expected.allowed, beside=beside, told=f"beside {whose} longer request")
-    late = Request(id="b", prompt_ids=tuple(shortest), max_tokens=NUM_GREEDY)
+    late = EngineRequest(id="b", prompt_ids=tuple(shortest), max_tokens=NUM_GREEDY)
     _demand(engine, way, expected.greedy[-1], expected.allowed, beside=late, told="beside a shorter request")
 
 
 def _demand(
-    engine: Engine, way: RunMode, greedy: GreedyContinuation, allowed: float, *, beside: Request | None, told: str
+    engine: Engine, way: RunMode, greedy: GreedyContinuation, allowed: float, *, beside: EngineRequest | None, told: str
 ) -> None:
     """The engine's tokens are those of the reference, up to where two are as likely as each other."""
     room = engine.context_length - 1
@@ -205,7 +205,7 @@ def _demand(
         engine.submit(beside)
         for _ in range(3):
             engine.step()
-    engine.submit(Request(id="a", prompt_ids=tuple(greedy.prompt), max_tokens=NUM_GREEDY))
+    engine.submit(EngineRequest(id="a", prompt_ids=tuple(greedy.prompt), max_tokens=NUM_GREEDY))
     found = list[int]()
     while engine.busy:
         found += [made.token for made in engine.step() if made.request_id == "a"]
