@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Coroutine, Hashable
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from inspect import iscoroutinefunction
@@ -18,11 +18,13 @@ import anyio
 import anyio.to_thread
 
 from outcrop import logs
-from outcrop.api import exchange, failures, health, s3_bodies, s3_cors, s3_forms, unreal, verification
+from outcrop.access.caller import Caller
+from outcrop.api import exchange, failures, health, prometheus, s3_bodies, s3_cors, s3_forms, unreal, verification
 from outcrop.api.call import Answer, Answered, Call, Derived, Handler, Streamed, is_quick
 from outcrop.api.operations import Operations
 from outcrop.api.patience import PAUSE_S, Patience
 from outcrop.api.platform import Platform
+from outcrop.api.telling import Telling
 from outcrop.errors import ServiceRefusal
 from outcrop.protocol import eventstream, payload, routing, serialize, service_model, validate
 from outcrop.protocol.http import HttpRequest, HttpResponse
@@ -55,7 +57,7 @@ class _Left(Exception):
 
 @dataclass
 class _Visit:
-    """What is known so far of one request; its log line at the end."""
+    """What is known so far of one request; what is told of it at the end."""
 
     request: HttpRequest
     incoming: exchange.Incoming
@@ -63,15 +65,29 @@ class _Visit:
     service: str = "s3"
     protocol: str = "rest-xml"
     routed: Routed | None = None
-    caller_arn: str = ""
+    page: str = ""
+    "The name of a page of our own, in place of an operation."
+    caller: Caller | None = None
+    region: str = ""
+    call: Call | None = None
+    answered: Answered | None = None
     source_ip: str = ""
     secure: bool = False
     status: int = 0
+    code: str = ""
     left: bool = False
     started: float = field(default_factory=time.monotonic)
     scope: anyio.CancelScope | None = None
     "Around the work that ends when the client has gone."
     watch: "asyncio.Task[None] | None" = None
+
+    @property
+    def operation(self) -> str:
+        return self.routed.operation.name if self.routed is not None else self.page
+
+    @property
+    def is_call(self) -> bool:
+        return not self.page
 
 
 class Door:
@@ -83,6 +99,13 @@ class Door:
         self._operations = operations
         self._pause_s = pause_s
         self._sent: dict[Hashable, HttpResponse] = {}
+        self._telling = Telling(
+            platform.access,
+            platform.audit,
+            platform.traffic,
+            platform.clock,
+            data_events=platform.settings.audit_data_events,
+        )
 
     async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
         if scope["type"] != "http":
@@ -100,7 +123,7 @@ class Door:
         finally:
             if visit.watch is not None:
                 visit.watch.cancel()
-            _write_log(visit)
+            self._telling.tell(visit)
 
     async def _visit(self, visit: _Visit, send: exchange.Send) -> None:
         response = await self._respond(visit)
@@ -116,7 +139,9 @@ class Door:
     async def _respond(self, visit: _Visit) -> HttpResponse:
         request = visit.request
         if health.is_asked(request):
-            return await self._tell_health(visit)
+            return await self._show(visit, "GetHealth", health.answer)
+        if prometheus.is_asked(request):
+            return await self._show(visit, "GetMetrics", prometheus.answer)
         if s3_cors.is_preflight(request):
             return await anyio.to_thread.run_sync(s3_cors.preflight, self._platform, request, visit.request_id)
         try:
@@ -130,10 +155,13 @@ class Door:
             response = replace(response, headers=response.headers | dict(told))
         return response
 
-    async def _tell_health(self, visit: _Visit) -> HttpResponse:
-        visit.service, visit.protocol = "bedrock", "rest-json"  # in whose words it is refused
+    async def _show(
+        self, visit: _Visit, page: str, answer: Callable[[Platform, HttpRequest], HttpResponse]
+    ) -> HttpResponse:
+        """A page of our own."""
+        visit.service, visit.protocol, visit.page = "bedrock", "rest-json", page  # in whose words it is refused
         try:
-            return await anyio.to_thread.run_sync(health.answer, self._platform, visit.request)
+            return await anyio.to_thread.run_sync(answer, self._platform, visit.request)
         except Exception as error:
             return _failed(visit, error, self._platform.settings)
 
@@ -146,7 +174,7 @@ class Door:
                 await self._platform.ask(verification.turn_away, self._platform, visit.request, routed)
             visit.request.body = await _read(visit, visit.incoming.read(limit))
         verified, caller = await self._platform.ask(verification.verify, self._platform, visit.request, routed)
-        visit.caller_arn = caller.arn
+        visit.caller, visit.region = caller, verified.region
         handler = self._operations.get(routed.service, {}).get(routed.operation.name)
         if handler is None:
             raise failures.unbuilt(routed.operation, routed.protocol)
@@ -158,7 +186,7 @@ class Door:
                 visit.request.body = await _read(visit, exchange.joined(body, limit))
                 s3_bodies.check(routed.operation, visit.request.headers, trailers, visit.request.body)
         params = _params(routed, visit.request)
-        call = Call(
+        visit.call = call = Call(
             service=routed.service,
             operation=routed.operation.name,
             params=params,
@@ -185,11 +213,11 @@ class Door:
     async def _take_form(self, visit: _Visit) -> HttpResponse:
         """A PutObject that a page's form stands for; what proves it is the form's policy."""
         upload = await s3_forms.read(self._platform, visit.request, visit.incoming.stream())
-        visit.routed, visit.caller_arn = upload.routed, upload.caller.arn
+        visit.routed, visit.caller, visit.region = upload.routed, upload.caller, upload.region
         handler = self._operations.get("s3", {}).get(upload.routed.operation.name)
         if handler is None:
             raise failures.unbuilt(upload.routed.operation, upload.routed.protocol)
-        call = Call(
+        visit.call = call = Call(
             service="s3",
             operation=upload.routed.operation.name,
             params=_params(upload.routed, upload.request),
@@ -220,6 +248,7 @@ class Door:
         else:
             answered = await anyio.to_thread.run_sync(handler, self._platform, call)
         assert isinstance(answered, dict | Derived | Answer | Streamed), f"{call.operation} answered {type(answered)}"
+        visit.answered = answered
         return answered
 
     def _derived(self, visit: _Visit, routed: Routed, derived: Derived) -> HttpResponse:
@@ -358,6 +387,7 @@ async def _frames(
                 yield eventstream.event(stream, each)
     except Exception as error:
         _log_trouble(visit, error)
+        visit.code = _failure(visit, error).code
         yield failures.frame(error, stream)
     finally:
         await exchange.close(events)
@@ -365,8 +395,8 @@ async def _frames(
 
 def _failed(visit: _Visit, error: Exception, settings: Settings) -> HttpResponse:
     _log_trouble(visit, error)
-    operation = visit.routed.operation if visit.routed is not None else None
-    found = failures.failure(error, service=visit.service, protocol=visit.protocol, operation=operation)
+    found = _failure(visit, error)
+    visit.code = found.code
     return serialize.serialize_error(
         visit.protocol,
         service=visit.service,
@@ -378,21 +408,11 @@ def _failed(visit: _Visit, error: Exception, settings: Settings) -> HttpResponse
     )
 
 
+def _failure(visit: _Visit, error: Exception) -> failures.Failure:
+    operation = visit.routed.operation if visit.routed is not None else None
+    return failures.failure(error, service=visit.service, protocol=visit.protocol, operation=operation)
+
+
 def _log_trouble(visit: _Visit, error: Exception) -> None:
     if not failures.is_expected(error):
         logs.tell(_log, "error", level=logging.ERROR, exc_info=error, request_id=visit.request_id)
-
-
-def _write_log(visit: _Visit) -> None:
-    operation = visit.routed.operation.name if visit.routed is not None else ""
-    members: dict[str, Any] = {
-        "request_id": visit.request_id,
-        "service": visit.service,
-        "operation": operation,
-        "status": visit.status,
-        "ms": round((time.monotonic() - visit.started) * 1000, 1),
-        "caller": visit.caller_arn,
-    }
-    if visit.left:
-        members["client_left"] = True
-    logs.tell(_log, "request", **members)

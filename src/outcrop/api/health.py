@@ -9,30 +9,27 @@ The signature is for the service `outcrop`, and the right is `outcrop:GetHealth`
 import json
 from typing import Any
 
-from outcrop.access.decisions import refused
-from outcrop.access.evaluation import Decision
 from outcrop.access.needs import Need
+from outcrop.api import own_signature
 from outcrop.api.platform import Platform
-from outcrop.protocol import routing, sigv4
+from outcrop.protocol import routing
 from outcrop.protocol.http import HttpRequest, HttpResponse
 
 PATH = "/health"
-SERVICE = "outcrop"
 NEED = Need(action="outcrop:GetHealth")
-_PROTOCOL = "rest-json"
 
 
 def is_asked(request: HttpRequest) -> bool:
     """Whether the request is for the state of the house; signed for S3, the path is that of a bucket."""
     if request.method not in ("GET", "HEAD") or request.raw_path != PATH:
         return False
-    return _is_plain(request) or routing.scope_service(request) == SERVICE
+    return _is_plain(request) or routing.scope_service(request) == own_signature.SERVICE
 
 
 def answer(platform: Platform, request: HttpRequest) -> HttpResponse:
     """Raises a refusal for a signature that is wrong, or one of somebody who may not know."""
     if not _is_plain(request):
-        _check(platform, request)
+        own_signature.check_signed(platform, request, NEED)
         told = platform.health()
         return _said(told, all_is_well=told["status"] == "ok")
     all_is_well = platform.health()["status"] == "ok"
@@ -41,18 +38,6 @@ def answer(platform: Platform, request: HttpRequest) -> HttpResponse:
 
 def _is_plain(request: HttpRequest) -> bool:
     return "authorization" not in request.headers and not request.raw_query
-
-
-def _check(platform: Platform, request: HttpRequest) -> None:
-    signed = sigv4.read(request, protocol=_PROTOCOL)
-    credential = platform.secret_for(signed.key_id)
-    now = platform.clock.now()
-    verified = sigv4.verify(signed, credential, request, protocol=_PROTOCOL, service=SERVICE, now=now)
-    assert credential is not None, "verify refuses unknown keys"
-    context = {"aws:RequestedRegion": verified.region}
-    verdict = platform.access.decisions.of_caller(credential.caller, NEED, context)
-    if verdict.decision is not Decision.ALLOWED:
-        raise refused(credential.caller, NEED, verdict)
 
 
 def _said(told: dict[str, Any], *, all_is_well: bool) -> HttpResponse:

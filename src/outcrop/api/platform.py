@@ -13,8 +13,11 @@ from anyio import to_thread
 from outcrop.access.access import Access
 from outcrop.access.caller import Credential
 from outcrop.api.call import Call
+from outcrop.api.traffic import Traffic
+from outcrop.audit.audit import Audit
 from outcrop.catalog.catalog import Catalog
 from outcrop.clock import Clock
+from outcrop.metrics.points import Points
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
@@ -63,6 +66,9 @@ class Platform:
     health: Callable[[], dict[str, Any]]
     "What GET /health answers, as JSON."
     catalog: Catalog
+    points: Points
+    audit: Audit
+    traffic: Traffic
     _once: _Once = field(default_factory=_Once)
 
     @classmethod
@@ -88,6 +94,9 @@ class Platform:
             authorize=access.authorize,
             health=health,
             catalog=catalog,
+            points=Points(store, clock, settings.points_kept),
+            audit=Audit(store, clock, settings.audit_kept),
+            traffic=Traffic(clock),
             _once=once,
         )
 

@@ -18,7 +18,7 @@ _JSON = "application/json"
 
 async def invoke_model(platform: "Platform", call: Call) -> Answered:
     prepared = await _prepare_invoke(platform, call)
-    invoked = await invoke.invoke(prepared, began=call.started)
+    invoked = await invoke.invoke(prepared, began=call.started, count=call.usage.count)
     return Answer(
         {"body": invoke.to_json(invoked.response), "contentType": _JSON, **_served(call)},
         headers={
@@ -31,19 +31,20 @@ async def invoke_model(platform: "Platform", call: Call) -> Answered:
 
 async def invoke_model_with_response_stream(platform: "Platform", call: Call) -> Answered:
     prepared = await _prepare_invoke(platform, call)
-    return Streamed({"contentType": _JSON, **_served(call)}, events=invoke.invoke_stream(prepared, began=call.started))
+    events = invoke.invoke_stream(prepared, began=call.started, count=call.usage.count)
+    return Streamed({"contentType": _JSON, **_served(call)}, events=events)
 
 
 async def converse_once(platform: "Platform", call: Call) -> Answered:
     target = await _target(platform, call)
     request = await converse.prepare(target, call.params, now=platform.clock.now())
-    return await converse.converse(request, began=call.started)
+    return await converse.converse(request, began=call.started, count=call.usage.count)
 
 
 async def converse_stream(platform: "Platform", call: Call) -> Answered:
     target = await _target(platform, call)
     request = await converse.prepare(target, call.params, now=platform.clock.now())
-    return Streamed({}, events=converse.converse_stream(request, began=call.started))
+    return Streamed({}, events=converse.converse_stream(request, began=call.started, count=call.usage.count))
 
 
 async def count(platform: "Platform", call: Call) -> Answered:
