@@ -8,6 +8,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
 from outcrop import arn as arns
@@ -25,7 +26,7 @@ from outcrop.protocol.service_model import SERVICES
 
 CLIENT_LEFT = "ClientLeft"
 "The code of a request whose client went away before its answer."
-_INVOCATIONS = ("Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream")
+_INVOCATIONS = frozenset({"Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream"})
 _KEY_ID = re.compile(r"\bCredential=([A-Z0-9]{16,128})/")
 OWN = "outcrop"
 "The service of our own pages."
@@ -76,15 +77,17 @@ class Telling:
     def tell(self, visit: Visit) -> None:
         latency_ms = round((time.monotonic() - visit.started) * 1000, 1)
         _write_log(visit, latency_ms)
-        ended = Ended(_service(visit), visit.operation, visit.status)
-        self._traffic.note(ended, latency_ms, self._invoked(visit, latency_ms))
-        if visit.is_call and visit.operation:
-            self._enter(visit)
+        operation, now = visit.operation, self._clock.now()
+        ended = Ended(_service(visit), operation, visit.status)
+        invoked = self._invoked(visit, latency_ms) if operation in _INVOCATIONS else None
+        self._traffic.note(ended, latency_ms, now, invoked)
+        if operation and visit.is_call:
+            self._enter(visit, operation, now)
 
     def _invoked(self, visit: Visit, latency_ms: float) -> Invoked | None:
         """Nothing for a model that is not there: names that nobody has would be series without end."""
         call = visit.call
-        if visit.service != "bedrock-runtime" or visit.operation not in _INVOCATIONS or call is None:
+        if call is None:
             return None
         named = self._access.named(call, "modelId")
         if named.foundation is not None:
@@ -96,23 +99,24 @@ class Telling:
         metric = metric_of(visit.status, _code(visit))
         return Invoked(model, metric, latency_ms, call.usage.input_tokens, call.usage.output_tokens)
 
-    def _enter(self, visit: Visit) -> None:
-        is_data, code = is_data_event(visit.service, visit.operation), _code(visit)
+    def _enter(self, visit: Visit, operation: str, now: datetime) -> None:
+        service, code = visit.service, _code(visit)
+        is_data = is_data_event(service, operation)
         if is_data and not self._data_events and visit.status not in (401, 403):
             return
-        caller, reads = visit.caller or _NOBODY, is_read_only(visit.operation)
+        caller, reads = visit.caller or _NOBODY, is_read_only(operation)
         resources = self._resources(visit, reads)
         agent = visit.request.headers.get("user-agent", "")
         key = None
         if reads and not code and visit.caller is not None:
             # A program that asks again and again within the moment until the entry is written is counted in it.
-            key = (visit.service, visit.operation, visit.region, caller.key_id, resources, visit.source_ip, agent)
+            key = (service, operation, visit.region, caller.key_id, resources, visit.source_ip, agent)
             if self._audit.again(key):
                 return
         entry = Entry(
-            at=self._clock.now(),
-            service=visit.service,
-            operation=visit.operation,
+            at=now,
+            service=service,
+            operation=operation,
             region=keepable(visit.region),
             caller=caller.arn,
             user_id=caller.user_id,

@@ -59,6 +59,7 @@ class _Minute:
     """What ended in one minute and was not passed on yet."""
 
     began: datetime
+    ends: datetime
     ended: dict[Ended, dict[float, int]] = field(default_factory=dict)
     "How many requests took so many milliseconds."
     invoked: list[Invoked] = field(default_factory=list)
@@ -68,9 +69,8 @@ class Traffic:
     """The requests of one server since its start. Safe in several threads."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
         self._lock = threading.Lock()
-        self._minute = _Minute(interval(clock.now(), 60))
+        self._minute = _minute(clock.now())
         self._over: list[_Minute] = []
         self.requests: Counter[Ended] = Counter()
         "Totals since the start, as of the last time they were passed on; the same holds for those below."
@@ -79,13 +79,12 @@ class Traffic:
         self.tokens: Counter[tuple[str, str]] = Counter()
         "By model, and `input` or `output`."
 
-    def note(self, ended: Ended, latency_ms: float, invoked: Invoked | None = None) -> None:
-        """Count a request that has ended now."""
-        now = self._clock.now()
+    def note(self, ended: Ended, latency_ms: float, at: datetime, invoked: Invoked | None = None) -> None:
+        """Count a request that ended at a moment."""
         with self._lock:
-            if not self._minute.began <= now < self._minute.began + timedelta(minutes=1):
+            if not self._minute.began <= at < self._minute.ends:
                 self._over.append(self._minute)
-                self._minute = _Minute(interval(now, 60))
+                self._minute = _minute(at)
             latencies = self._minute.ended.get(ended)
             if latencies is None:
                 latencies = self._minute.ended[ended] = {}
@@ -97,7 +96,7 @@ class Traffic:
         """Hand what was counted since the last time to the points, and add it to the totals."""
         with self._lock:
             minutes = [*self._over, self._minute]
-            self._over, self._minute = [], _Minute(self._minute.began)
+            self._over, self._minute = [], _minute(self._minute.began)
             for minute in minutes:
                 self._add_to_totals(minute)
         for minute in minutes:
@@ -111,6 +110,11 @@ class Traffic:
         for invoked in minute.invoked:
             self.tokens[invoked.model, "input"] += invoked.input_tokens
             self.tokens[invoked.model, "output"] += invoked.output_tokens
+
+
+def _minute(at: datetime) -> _Minute:
+    began = interval(at, 60)
+    return _Minute(began, began + timedelta(minutes=1))
 
 
 def metric_of(status: int, code: str) -> str:

@@ -62,7 +62,8 @@ class Audit:
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._waiting: list[Entry] = []
-        self._repeats: dict[Hashable, int] = {}
+        self._repeats: dict[Hashable, list[int]] = {}
+        "Of entries that wait: their place, and how often they are to be counted."
         self._trouble = False
         self._strangers = (clock.now(), 0)
         "Since when they are counted, and how many there were."
@@ -82,11 +83,10 @@ class Audit:
     def again(self, key: Hashable) -> bool:
         """Whether an entry with this key waits to be written: it then counts once more, and needs no other."""
         with self._lock:
-            place = self._repeats.get(key)
-            if place is None:
+            found = self._repeats.get(key)
+            if found is None:
                 return False
-            entry = self._waiting[place]
-            self._waiting[place] = entry._replace(times=entry.times + 1)
+            found[1] += 1
             return True
 
     def record(self, entry: Entry, key: Hashable | None = None) -> None:
@@ -99,7 +99,7 @@ class Audit:
                 self.left_out += 1
                 return
             if key is not None:
-                self._repeats[key] = len(self._waiting)
+                self._repeats[key] = [len(self._waiting), entry.times]
             self._waiting.append(entry)
 
     def _stranger_may(self, at: datetime) -> bool:
@@ -114,6 +114,8 @@ class Audit:
         with self._flushing:
             with self._lock:
                 entries, lost = self._waiting, self._lost
+                for place, times in self._repeats.values():
+                    entries[place] = entries[place]._replace(times=times)
                 self._waiting, self._repeats, self._lost = [], {}, 0
             if lost:
                 entries = [*entries, self._loss(lost)]
