@@ -8,8 +8,8 @@ with the first request for the page: reading it takes as long as a tenth of the 
 """
 
 from outcrop.access.needs.required_permissions import Need
-from outcrop.api import own_signature
-from outcrop.api.door import verification
+from outcrop.api.door import own_signature, verification
+from outcrop.api.door.health import Health
 from outcrop.errors import ServiceRefusal
 from outcrop.house import House
 from outcrop.protocol import routing
@@ -29,7 +29,7 @@ def is_asked(request: HttpRequest) -> bool:
     return bearer.claims(request) or routing.scope_service(request) == own_signature.SERVICE
 
 
-def answer(house: House, request: HttpRequest) -> HttpResponse:
+def answer(house: House, health: Health, request: HttpRequest) -> HttpResponse:
     """Raises a refusal for who proves nothing, or may not."""
     if "authorization" not in request.headers:
         text = (
@@ -42,6 +42,6 @@ def answer(house: House, request: HttpRequest) -> HttpResponse:
         own_signature.check_allowed(house, caller, NEED, region=verified.region)
     else:
         own_signature.check_signed(house, request, NEED)
-    from outcrop.api.prometheus_text import TYPE, text_of
+    from outcrop.api.door.prometheus_text import TYPE, text_of
 
-    return HttpResponse(status=200, headers={"content-type": TYPE}, body=text_of(house))
+    return HttpResponse(status=200, headers={"content-type": TYPE}, body=text_of(house, health))

@@ -2,17 +2,19 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from outcrop.api.traffic import BOUNDS_S
+from outcrop.api.door.health import Health
 from outcrop.house import House
+from outcrop.metrics.traffic import BOUNDS_S
 
 TYPE = CONTENT_TYPE_LATEST
 _ENGINE = "engine"
@@ -20,21 +22,22 @@ _JOB = "-job"
 "How the kinds of all jobs end."
 
 
-def text_of(house: House) -> bytes:
+def text_of(house: House, health: Health) -> bytes:
     house.traffic.pass_on(house.points)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Families(house))
+    registry.register(_Families(house, health))
     return generate_latest(registry)
 
 
 class _Families(Collector):
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, health: Health) -> None:
         self._house = house
+        self._health = health
 
     def collect(self) -> Iterable[Metric]:
         yield from _requests(self._house)
         yield from _records(self._house)
-        yield from _processes(self._house)
+        yield from _processes(self._health())
         yield from _storage(self._house)
 
 
@@ -71,9 +74,8 @@ def _records(house: House) -> Iterator[Metric]:
     yield from (jobs, engines, others)
 
 
-def _processes(house: House) -> Iterator[Metric]:
+def _processes(told: Mapping[str, Any]) -> Iterator[Metric]:
     """The server, its loops, and the parts that the supervisor keeps alive, with the memory of each."""
-    told = house.health()
     loops = GaugeMetricFamily("outcrop_loop_ok", "Whether a loop of the server comes round.", labels=("loop",))
     for name, loop in told["loops"].items():
         loops.add_metric((name,), loop["ok"])
