@@ -15,6 +15,7 @@ FLOORS = [
     {"invocation"},
     {"deployments"},
     {"customization"},
+    {"data"},
     {"jobs", "catalog", "access", "buckets"},
     {"probe"},
     {"training", "inference"},

@@ -18,7 +18,7 @@ from outcrop.access.actions_iam import ACCESS_KEY
 from outcrop.access.aliases import Aliases
 from outcrop.access.attachments import Attachments
 from outcrop.access.caller import Credential, Request
-from outcrop.access.circumstances import circumstances
+from outcrop.access.circumstances import circumstances, of_service
 from outcrop.access.credentials import Credentials
 from outcrop.access.decisions import Decisions, TagsOf, refused
 from outcrop.access.documents import Form, Policy, parse
@@ -173,13 +173,14 @@ class Access:
             raise Invalid(
                 f"roleArn: there is no role {role_arn} in account {self.account}. Create it with iam.create_role first."
             )
-        context = {"aws:SourceAccount": self.account, **({"aws:SourceArn": source_arn} if source_arn else {})}
+        source = {"aws:SourceAccount": self.account, **({"aws:SourceArn": source_arn} if source_arn else {})}
+        context = {**of_service(service), **self.decisions.moment(), **source}
         policy = parse(role.trust, Form.TRUST)
         principal = Principal(service=service)
         if trust(policy, principal, context=context) is Trust.NAMED:
             return
         if trust(_without_conditions(policy), principal, context=context) is Trust.NAMED:
-            given = ", ".join(f"{key} {value}" for key, value in context.items())
+            given = ", ".join(f"{key} {value}" for key, value in source.items())
             raise Invalid(
                 f"roleArn: the trust policy of {role_arn} names {service}, but its conditions do not hold for {given}. "
                 "Correct them with iam.update_assume_role_policy."

@@ -24,3 +24,14 @@ def circumstances(call: Request) -> dict[str, str | tuple[str, ...]]:
         # Present with temporary credentials only. Nobody has shown a second factor here.
         known["aws:MultiFactorAuthPresent"] = "false"
     return known
+
+
+def of_service(service: str) -> dict[str, str | tuple[str, ...]]:
+    """The condition keys of a service that takes on a role in its own name, without a caller or a network between."""
+    return {
+        "aws:PrincipalIsAWSService": "true",
+        "aws:PrincipalServiceName": service,
+        "aws:PrincipalServiceNamesList": (service,),
+        "aws:SecureTransport": "true",
+        "aws:ViaAWSService": "false",
+    }

@@ -70,7 +70,7 @@ class Decisions:
 
     def known(self, identity: Identity, *, user_id: str = "") -> Context:
         """The condition keys about the one who asks and about the moment."""
-        return {**_about(identity, self.account), "aws:userid": user_id or identity.id, **self._moment()}
+        return {**_about(identity, self.account), "aws:userid": user_id or identity.id, **self.moment()}
 
     def known_of(self, caller: Asker, identity: Identity) -> Context:
         """The same of a caller, with what its session is known by."""
@@ -94,7 +94,7 @@ class Decisions:
         known = {"aws:userid": (subject.identity.id,), **subject.known, **terms.known}
         known |= normalized(context) | normalized(need.context)
         if not _MOMENT.isdisjoint(keys):
-            known |= normalized(self._moment())
+            known |= normalized(self.moment())
         if need.resource not in ("*", EVERY_BUCKET):
             own = arns.parse(need.resource)
             # Buckets and foundation models have no account in their ARN; another's ARN has that of its owner.
@@ -110,7 +110,9 @@ class Decisions:
                 known |= {f"{_OBJECT_TAG}{key.lower()}": (value,) for key, value in tags.items()}
         return {key: known[key] for key in sorted(keys) if key in known}
 
-    def _moment(self) -> dict[str, str]:
+    def moment(self) -> dict[str, str]:
+        """The condition keys about the time."""
+        """The condition keys about the time."""
         now = self.clock.now()
         return {"aws:CurrentTime": now.isoformat(), "aws:EpochTime": str(int(now.timestamp()))}
 

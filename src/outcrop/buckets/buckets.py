@@ -218,6 +218,10 @@ class Buckets:
         with reading(self._store.engine) as connection:
             return pieces_of(connection, record.digest)
 
+    def blocks(self, record: ObjectRecord) -> Iterator[bytes]:
+        """The bytes of an object, block by block."""
+        return self._contents.blocks(record)
+
     def path(self, record: ObjectRecord) -> Path:
         """The object as a file, to be read only. Open it soon: it is removed minutes after its object is."""
         return self._contents.path(record)

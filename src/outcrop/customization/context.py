@@ -7,6 +7,7 @@ from outcrop.buckets.buckets import Buckets
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
+from outcrop.data.data import Data
 from outcrop.jobs.jobs import Jobs
 from outcrop.settings import Settings
 from outcrop.store.store import Store
@@ -24,3 +25,8 @@ class Context:
     catalog: Catalog
     jobs: Jobs
     models: CustomModels
+
+    @property
+    def data(self) -> Data:
+        """Objects under the role of a request or a job."""
+        return Data(access=self.access, buckets=self.buckets)
