@@ -10,8 +10,7 @@ from outcrop.training.examples import Example
 from outcrop.training.lanes import Lane
 from outcrop.training.loss import nll_of
 from outcrop.training.metrics import Score
-from outcrop.training.ranks import Ranks
-from outcrop.training.shares import share_of
+from outcrop.training.ranks import Ranks, share_of
 from outcrop.training.stepping import Trained
 
 

@@ -1,4 +1,4 @@
-"""The training loop: steps, evaluations, checkpoints, and the end.
+"""The training loop that all stages share: steps, evaluations, checkpoints, and the end.
 
 What a step computes depends on the weights, the optimizer and the step's number alone, so a run that was killed and
 taken up again ends, on a CPU with equal threads and devices, with the very bits of one that was not. Every rank of
@@ -15,7 +15,7 @@ from outcrop.errors import MachineTrouble
 from outcrop.network import gradient_checkpointing
 from outcrop.network.method import Full
 from outcrop.training import divergence, lanes, machine, output
-from outcrop.training.data import Data, read
+from outcrop.training.data import Data
 from outcrop.training.divergence import DivergedError, demand_finite
 from outcrop.training.evaluation import score
 from outcrop.training.examples import Example
@@ -27,37 +27,16 @@ from outcrop.training.learner import lighten, prepare
 from outcrop.training.metrics import Hooks, ModelCheckpoint, Score, Start, TrainingResult, ValidatorResult
 from outcrop.training.model_checkpoints import Places, places_of, publish, size_of
 from outcrop.training.pace import Pace, ahead_of
-from outcrop.training.plan import TrainingPlan, plan_training
-from outcrop.training.ranks import ALONE, Ranks
-from outcrop.training.settled import settled
+from outcrop.training.plan import TrainingPlan
+from outcrop.training.ranks import Ranks
 from outcrop.training.sharding import ShardedWeights, whole
 from outcrop.training.stepping import Trained, take_step
 from outcrop.training.task import TrainingHyper, TrainingTask
 from outcrop.training.weights import TrainedWeights
 
 
-def run(task: TrainingTask, hooks: Hooks, ranks: Ranks = ALONE) -> TrainingResult:
-    """Train to the end, from the last checkpoint in the run's folder if there is one. Raises Refusal, and RankLostError
-    when another rank ended; of the hooks, those of the first rank are heard."""
-    with settled(task.hyper, ranks):
-        data = read(task)
-        hooks.on_data(data)
-        trained, notes = load_trained(task, ranks)
-        plan = plan_training(data.examples, data.evaluated, task.hyper, notes=[*data.notes, *notes])
-        hooks.on_plan(plan.to_text())
-        with Keeper(task, trained.weights, hooks, ranks) as keeper:
-            history = keeper.resume()
-            hooks.on_start(_start(trained, history, ranks))
-            places = places_of(plan, num_bytes=size_of(task, trained))
-            pace = Pace(ahead_of(data, plan, places))
-            if history is None:
-                history = _begin(trained, data, task.hyper, hooks, ranks, pace)
-                keeper.write(history)  # the base's scores may have taken longer than many a step
-            return _to_the_end(_Run(task, hooks, trained, data, plan, history, keeper, ranks, places, pace, {}))
-
-
-class _Run(NamedTuple):
-    """Everything a run in progress needs."""
+class Run(NamedTuple):
+    """A training run in progress, as one rank sees it."""
 
     task: TrainingTask
     hooks: Hooks
@@ -73,7 +52,22 @@ class _Run(NamedTuple):
     "By number of steps: what the parity file of a model checkpoint holds, made in this process."
 
 
-def _to_the_end(run: _Run) -> TrainingResult:
+def begin(
+    task: TrainingTask, hooks: Hooks, trained: Trained, data: Data, plan: TrainingPlan, keeper: Keeper, ranks: Ranks
+) -> Run:
+    """The run before its next step: from its last checkpoint; or new, with the network it starts from scored."""
+    history = keeper.resume()
+    hooks.on_start(_start(trained, history, ranks))
+    places = places_of(plan, num_bytes=size_of(task, trained))
+    pace = Pace(ahead_of(data, plan, places))
+    if history is None:
+        history = _begin(trained, data, task.hyper, hooks, ranks, pace)
+        keeper.write(history)  # the base's scores may have taken longer than many a step
+    return Run(task, hooks, trained, data, plan, history, keeper, ranks, places, pace, {})
+
+
+def to_the_end(run: Run) -> TrainingResult:
+    """Take the steps that are left, and write what came of them. Raises Refusal, and RankLostError."""
     try:
         stopped = _train(run)
     except DivergedError as error:
@@ -140,7 +134,7 @@ def _begin(trained: Trained, data: Data, hyper: TrainingHyper, hooks: Hooks, ran
     return history
 
 
-def _train(run: _Run) -> bool:
+def _train(run: Run) -> bool:
     """Take the steps that are left. True when it was asked to stop before the end."""
     history, plan, hyper, hooks = run.history, run.plan, run.task.hyper, run.hooks
     run.pace.begin(tokens_done=sum(step.tokens for step in history.steps))
@@ -163,7 +157,7 @@ def _train(run: _Run) -> bool:
     return False
 
 
-def _evaluate(run: _Run) -> float:
+def _evaluate(run: Run) -> float:
     """The first validator's loss, noted; the weights are kept if none was lower."""
     hyper, trained, last = run.task.hyper, run.trained, run.history.steps[-1]
     with run.pace.evaluating():
@@ -176,7 +170,7 @@ def _evaluate(run: _Run) -> float:
     return result.loss
 
 
-def _publish(run: _Run, checkpoint: ModelCheckpoint) -> None:
+def _publish(run: Run, checkpoint: ModelCheckpoint) -> None:
     trained, kept = _to_be_written(run), run.history.checkpoints
     if trained is not None:
         with run.pace.saving():
@@ -187,7 +181,7 @@ def _publish(run: _Run, checkpoint: ModelCheckpoint) -> None:
         kept.append(checkpoint)
 
 
-def _to_be_written(run: _Run) -> Trained | None:
+def _to_be_written(run: Run) -> Trained | None:
     """What the first rank writes; None on the others."""
     weights = run.trained.weights
     if isinstance(weights, TrainedWeights):
@@ -196,7 +190,7 @@ def _to_be_written(run: _Run) -> Trained | None:
     return learner and run.trained._replace(network=learner.network, routing=learner.routing)
 
 
-def _keep_what_was_good(run: _Run) -> ModelCheckpoint | None:
+def _keep_what_was_good(run: Run) -> ModelCheckpoint | None:
     """Leave the last good weights as a model checkpoint, if they are not one yet."""
     good = _keep_the_best(run) or _last_good_of(run)
     if good is not None and not _is_kept(run, good):
@@ -204,7 +198,7 @@ def _keep_what_was_good(run: _Run) -> ModelCheckpoint | None:
     return good
 
 
-def _keep_the_best(run: _Run) -> ModelCheckpoint | None:
+def _keep_the_best(run: Run) -> ModelCheckpoint | None:
     """Put the best evaluation's weights in place, and leave them as a model checkpoint, if they are not one yet."""
     best = _best_of(run)
     if best is not None and not _is_kept(run, best):
@@ -212,11 +206,11 @@ def _keep_the_best(run: _Run) -> ModelCheckpoint | None:
     return best
 
 
-def _is_kept(run: _Run, checkpoint: ModelCheckpoint) -> bool:
+def _is_kept(run: Run, checkpoint: ModelCheckpoint) -> bool:
     return checkpoint.step in {kept.step for kept in run.history.checkpoints}
 
 
-def _best_of(run: _Run) -> ModelCheckpoint | None:
+def _best_of(run: Run) -> ModelCheckpoint | None:
     """The best evaluation's, whose weights are put in place."""
     history = run.history
     if history.best_weights is None:
@@ -226,7 +220,7 @@ def _best_of(run: _Run) -> ModelCheckpoint | None:
     return ModelCheckpoint(step=best.step, epoch=best.epoch, loss=best.loss)
 
 
-def _last_good_of(run: _Run) -> ModelCheckpoint | None:
+def _last_good_of(run: Run) -> ModelCheckpoint | None:
     """The newest from before the loss rose: a model checkpoint, or what the run would have gone on from."""
     at_most = divergence.good_steps(run.history.steps)
     kept = [checkpoint for checkpoint in run.history.checkpoints if checkpoint.step <= at_most]
@@ -241,7 +235,7 @@ def _scores(trained: Trained, files: Sequence[Sequence[Example]], hyper: Trainin
     return [score(trained, v, token_budget=budget, ranks=ranks) for v in files]
 
 
-def _finish(run: _Run) -> TrainingResult:
+def _finish(run: Run) -> TrainingResult:
     _keep_the_best(run)
     custom = _final_scores(run)
     trained = _to_be_written(run)
@@ -254,14 +248,14 @@ def _finish(run: _Run) -> TrainingResult:
     return _result("completed", run, validators)
 
 
-def _final_scores(run: _Run) -> list[Score]:
+def _final_scores(run: Run) -> list[Score]:
     """Each validator by the weights in place; the first one's was found when they were evaluated."""
     known = [run.history.best_score] if run.history.best_score is not None else []
     rest = run.data.validators[len(known) :]
     return known + _scores(run.trained, [v.examples for v in rest], run.task.hyper, run.ranks)
 
 
-def _save(run: _Run, trained: Trained) -> None:
+def _save(run: Run, trained: Trained) -> None:
     """Write the result, as often as the hooks want it tried: hours of work shall not be lost to a full disk."""
     task, history = run.task, run.history
     step = len(history.steps) if history.best_weights is None else history.best_step
@@ -274,9 +268,7 @@ def _save(run: _Run, trained: Trained) -> None:
                 raise
 
 
-def _result(
-    status: Literal["completed", "stopped"], run: _Run, validators: Sequence[ValidatorResult]
-) -> TrainingResult:
+def _result(status: Literal["completed", "stopped"], run: Run, validators: Sequence[ValidatorResult]) -> TrainingResult:
     history = run.history
     return TrainingResult(
         status=status,

@@ -22,10 +22,9 @@ from outcrop.training.lanes import Lane, Lanes
 from outcrop.training.loss import nll_of
 from outcrop.training.metrics import StepMetrics
 from outcrop.training.plan import TrainingPlan
-from outcrop.training.ranks import ALONE, Ranks
+from outcrop.training.ranks import ALONE, Ranks, share_of
 from outcrop.training.schedule import learning_rate
 from outcrop.training.sharding import ShardedWeights
-from outcrop.training.shares import share_of
 from outcrop.training.task import TrainingHyper
 from outcrop.training.weights import TrainedWeights
 
