@@ -5,12 +5,12 @@ The worker asks, who has the data; the door has only bounds (memory.py).
 
 from outcrop.customization import memory
 from outcrop.training import estimate, fitting, machine
-from outcrop.training.data import Data
+from outcrop.training.data import TrainingData
 from outcrop.training.task import TrainingTask
 from outcrop.training.tracing import Untraceable
 
 
-def told(model_id: str, task: TrainingTask, data: Data) -> str:
+def told(model_id: str, task: TrainingTask, data: TrainingData) -> str:
     """Lines for the plan. Raises Invalid when the run cannot fit."""
     lengths = estimate.lengths_of(data)
     try:

@@ -17,8 +17,8 @@ from outcrop.training.metrics import (
     EvaluationMetrics,
     ModelCheckpoint,
     Progress,
+    RunStart,
     Score,
-    Start,
     StepMetrics,
     TrainingResult,
 )
@@ -53,7 +53,7 @@ class Journal:
     def on_plan(self, text: str) -> None:
         self._tell("plan", lines=text.splitlines())
 
-    def on_start(self, start: Start) -> None:
+    def on_start(self, start: RunStart) -> None:
         self._peak_flops = start.peak_flops
         for step in start.steps:
             self._steps[step.step] = _step_row(step)

@@ -6,7 +6,7 @@ learns, the steps are planned, and then taken, until the plan's end, no more pat
 
 from outcrop.training import crew, loop
 from outcrop.training.data import read
-from outcrop.training.keeper import Keeper
+from outcrop.training.keeper import Checkpointer
 from outcrop.training.metrics import Hooks, TrainingResult
 from outcrop.training.plan import plan_training
 from outcrop.training.ranks import ALONE, Ranks
@@ -31,6 +31,6 @@ def run(task: TrainingTask, hooks: Hooks, ranks: Ranks = ALONE) -> TrainingResul
         trained, notes = loop.load_trained(task, ranks)
         plan = plan_training(data.examples, data.evaluated, task.hyper, notes=[*data.notes, *notes])
         hooks.on_plan(plan.to_text())
-        with Keeper(task, trained.weights, hooks, ranks) as keeper:
-            begun = loop.begin(task, hooks, trained, data, plan, keeper, ranks)
+        with Checkpointer(task, trained.weights, hooks, ranks) as checkpointer:
+            begun = loop.begin(task, hooks, trained, data, plan, checkpointer, ranks)
             return loop.to_the_end(begun)

@@ -15,18 +15,18 @@ from outcrop.errors import MachineTrouble
 from outcrop.network import gradient_checkpointing
 from outcrop.network.method import Full
 from outcrop.training import divergence, lanes, machine, output
-from outcrop.training.data import Data
+from outcrop.training.data import TrainingData
 from outcrop.training.divergence import DivergedError, demand_finite
 from outcrop.training.evaluation import score
 from outcrop.training.examples import Example
 from outcrop.training.flops import step_cost
 from outcrop.training.history import History
-from outcrop.training.keeper import Keeper
-from outcrop.training.lanes import Lanes
+from outcrop.training.keeper import Checkpointer
+from outcrop.training.lanes import Replicas
 from outcrop.training.learner import lighten, prepare
-from outcrop.training.metrics import Hooks, ModelCheckpoint, Score, Start, TrainingResult, ValidatorResult
-from outcrop.training.model_checkpoints import Places, places_of, publish, size_of
-from outcrop.training.pace import Pace, ahead_of
+from outcrop.training.metrics import Hooks, ModelCheckpoint, RunStart, Score, TrainingResult, ValidatorResult
+from outcrop.training.model_checkpoints import CheckpointSchedule, checkpoint_schedule, publish, size_of
+from outcrop.training.pace import Throughput, remaining_work
 from outcrop.training.plan import TrainingPlan
 from outcrop.training.ranks import Ranks
 from outcrop.training.sharding import ShardedWeights, whole
@@ -41,29 +41,35 @@ class Run(NamedTuple):
     task: TrainingTask
     hooks: Hooks
     trained: Trained
-    data: Data
+    data: TrainingData
     plan: TrainingPlan
     history: History
-    keeper: Keeper
+    checkpointer: Checkpointer
     ranks: Ranks
-    places: Places
-    pace: Pace
+    saves: CheckpointSchedule
+    throughput: Throughput
     parity: dict[int, str]
     "By number of steps: what the parity file of a model checkpoint holds, made in this process."
 
 
 def begin(
-    task: TrainingTask, hooks: Hooks, trained: Trained, data: Data, plan: TrainingPlan, keeper: Keeper, ranks: Ranks
+    task: TrainingTask,
+    hooks: Hooks,
+    trained: Trained,
+    data: TrainingData,
+    plan: TrainingPlan,
+    checkpointer: Checkpointer,
+    ranks: Ranks,
 ) -> Run:
     """The run before its next step: from its last checkpoint; or new, with the network it starts from scored."""
-    history = keeper.resume()
+    history = checkpointer.resume()
     hooks.on_start(_start(trained, history, ranks))
-    places = places_of(plan, num_bytes=size_of(task, trained))
-    pace = Pace(ahead_of(data, plan, places))
+    saves = checkpoint_schedule(plan, num_bytes=size_of(task, trained))
+    throughput = Throughput(remaining_work(data, plan, saves))
     if history is None:
-        history = _begin(trained, data, task.hyper, hooks, ranks, pace)
-        keeper.write(history)  # the base's scores may have taken longer than many a step
-    return Run(task, hooks, trained, data, plan, history, keeper, ranks, places, pace, {})
+        history = _begin(trained, data, task.hyper, hooks, ranks, throughput)
+        checkpointer.write(history)  # the base's scores may have taken longer than many a step
+    return Run(task, hooks, trained, data, plan, history, checkpointer, ranks, saves, throughput, {})
 
 
 def to_the_end(run: Run) -> TrainingResult:
@@ -82,7 +88,7 @@ def to_the_end(run: Run) -> TrainingResult:
                 _keep_the_best(run)
         raise
     if stopped:
-        run.keeper.write(run.history)
+        run.checkpointer.write(run.history)
         if run.ranks.of_first(run.hooks.for_good()):
             _keep_the_best(run)
         return _result("stopped", run, ())
@@ -91,26 +97,26 @@ def to_the_end(run: Run) -> TrainingResult:
 
 def load_trained(task: TrainingTask, ranks: Ranks) -> tuple[Trained, list[str]]:
     """The network with what it learns, and what was understood otherwise than it may have been meant."""
-    learner = prepare(task)
+    trainable = prepare(task)
     if not ranks.shards:
-        lighten(learner.network, learner.routing)
+        lighten(trainable.network, trainable.routing)
     if task.hyper.gradient_checkpointing:
-        gradient_checkpointing.make_lean(learner.network)
-    cost = step_cost(learner.network, num_trained=sum(parameter.numel() for parameter in learner.parameters))
+        gradient_checkpointing.make_lean(trainable.network)
+    cost = step_cost(trainable.network, num_trained=sum(parameter.numel() for parameter in trainable.parameters))
     decay = task.hyper.weight_decay
     weights: TrainedWeights | ShardedWeights
-    if ranks.shards and isinstance(learner.method, Full):
-        weights = ShardedWeights(learner.network, weight_decay=decay, ranks=ranks)
+    if ranks.shards and isinstance(trainable.method, Full):
+        weights = ShardedWeights(trainable.network, weight_decay=decay, ranks=ranks)
     else:
-        weights = TrainedWeights(learner.parameters, weight_decay=decay, ranks=ranks)
+        weights = TrainedWeights(trainable.parameters, weight_decay=decay, ranks=ranks)
     threads = torch.get_num_threads()
-    most = lanes.MOST_WHOLE if isinstance(learner.method, Full) else lanes.MOST
-    own = Lanes(learner.network, learner.routing, weights, threads=threads, most=most)
-    return Trained(learner.network, learner.routing, weights, learner.method, cost, own), list(learner.notes)
+    most = lanes.MOST_WHOLE if isinstance(trainable.method, Full) else lanes.MOST
+    own = Replicas(trainable.network, trainable.routing, weights, threads=threads, most=most)
+    return Trained(trainable.network, trainable.routing, weights, trainable.method, cost, own), list(trainable.notes)
 
 
-def _start(trained: Trained, history: History | None, ranks: Ranks) -> Start:
-    return Start(
+def _start(trained: Trained, history: History | None, ranks: Ranks) -> RunStart:
+    return RunStart(
         num_parameters=sum(parameter.numel() for parameter in trained.network.parameters()),
         num_trained=trained.weights.num_weights,
         threads=torch.get_num_threads() * ranks.size,
@@ -121,12 +127,14 @@ def _start(trained: Trained, history: History | None, ranks: Ranks) -> Start:
     )
 
 
-def _begin(trained: Trained, data: Data, hyper: TrainingHyper, hooks: Hooks, ranks: Ranks, pace: Pace) -> History:
+def _begin(
+    trained: Trained, data: TrainingData, hyper: TrainingHyper, hooks: Hooks, ranks: Ranks, throughput: Throughput
+) -> History:
     history = History()
     first, others = data.validators[:1], data.validators[1:]
-    with pace.evaluating():
+    with throughput.evaluating():
         scores = _scores(trained, [v.examples for v in first], hyper, ranks)
-    with pace.scoring_others():
+    with throughput.scoring_others():
         scores += _scores(trained, [v.examples for v in others], hyper, ranks)
     evaluation = history.begin(scores)
     if evaluation is not None:
@@ -137,30 +145,30 @@ def _begin(trained: Trained, data: Data, hyper: TrainingHyper, hooks: Hooks, ran
 def _train(run: Run) -> bool:
     """Take the steps that are left. True when it was asked to stop before the end."""
     history, plan, hyper, hooks = run.history, run.plan, run.task.hyper, run.hooks
-    run.pace.begin(tokens_done=sum(step.tokens for step in history.steps))
+    run.throughput.begin(tokens_done=sum(step.tokens for step in history.steps))
     while len(history.steps) < plan.steps and not history.is_out_of_patience(hyper.patience):
         if run.ranks.of_first(hooks.should_stop()):
             return True
         step = take_step(run.trained, run.data.examples, plan, hyper, len(history.steps), run.ranks)
         history.steps.append(step)
         hooks.on_step(step)
-        hooks.on_progress(run.pace.after(step))
+        hooks.on_progress(run.throughput.after(step))
         divergence.demand_no_rise(history.steps)
         evaluated = _evaluate(run) if len(history.steps) in plan.evaluate_after else None
-        if len(history.steps) in run.places.after:
+        if len(history.steps) in run.saves.after:
             _publish(run, ModelCheckpoint(step=len(history.steps), epoch=step.epoch, loss=evaluated))
         if divergence.is_suspicious(history.steps):
             continue  # the checkpoints on the disk may be the last good ones
         if evaluated is not None:
-            run.keeper.write_at_evaluation(history)
-        run.keeper.write_if_due(history)
+            run.checkpointer.write_at_evaluation(history)
+        run.checkpointer.write_if_due(history)
     return False
 
 
 def _evaluate(run: Run) -> float:
     """The first validator's loss, noted; the weights are kept if none was lower."""
     hyper, trained, last = run.task.hyper, run.trained, run.history.steps[-1]
-    with run.pace.evaluating():
+    with run.throughput.evaluating():
         (result,) = _scores(trained, [run.data.evaluated], hyper, run.ranks)
     demand_finite(result.loss, step=last.step, rate=last.learning_rate)
     evaluation = run.history.add_evaluation(
@@ -173,7 +181,7 @@ def _evaluate(run: Run) -> float:
 def _publish(run: Run, checkpoint: ModelCheckpoint) -> None:
     trained, kept = _to_be_written(run), run.history.checkpoints
     if trained is not None:
-        with run.pace.saving():
+        with run.throughput.saving():
             parity = publish(run.task, trained, run.data.held_out, run.history, run.hooks, checkpoint)
         if parity is not None:
             run.parity[checkpoint.step] = parity
@@ -186,8 +194,8 @@ def _to_be_written(run: Run) -> Trained | None:
     weights = run.trained.weights
     if isinstance(weights, TrainedWeights):
         return run.trained if run.ranks.is_first else None
-    learner = whole(weights, run.task)
-    return learner and run.trained._replace(network=learner.network, routing=learner.routing)
+    trainable = whole(weights, run.task)
+    return trainable and run.trained._replace(network=trainable.network, routing=trainable.routing)
 
 
 def _keep_what_was_good(run: Run) -> ModelCheckpoint | None:
@@ -224,7 +232,7 @@ def _last_good_of(run: Run) -> ModelCheckpoint | None:
     """The newest from before the loss rose: a model checkpoint, or what the run would have gone on from."""
     at_most = divergence.good_steps(run.history.steps)
     kept = [checkpoint for checkpoint in run.history.checkpoints if checkpoint.step <= at_most]
-    before = run.keeper.go_back(at_most)
+    before = run.checkpointer.go_back(at_most)
     if before is not None and len(before.steps) > max((checkpoint.step for checkpoint in kept), default=0):
         return ModelCheckpoint(step=len(before.steps), epoch=before.steps[-1].epoch, loss=None)
     return kept[-1] if kept else None

@@ -10,7 +10,7 @@ from outcrop.network import last_layer, lm_head, load
 from outcrop.network.adapters import Routing, Span
 from outcrop.network.lm_head import LMHead
 from outcrop.training import cross_entropy as sliced
-from outcrop.training.batches import Row, row_of
+from outcrop.training.batches import PackedRow, row_of
 from outcrop.training.examples import Example
 
 ADAPTER = "trained"
@@ -20,7 +20,7 @@ ADAPTER = "trained"
 _HEADS: WeakKeyDictionary[nn.Module, LMHead | None] = WeakKeyDictionary()
 
 
-def nll_of(network: nn.Module, routing: Routing, row: Row) -> Tensor:
+def nll_of(network: nn.Module, routing: Routing, row: PackedRow) -> Tensor:
     """The negative log-likelihood of each supervised token, nll_N, in nats and fp32."""
     head = _head_of(network, routing)
     routing.spans = [Span(0, row.ids_1T.shape[1], ADAPTER)]

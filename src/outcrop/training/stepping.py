@@ -14,15 +14,15 @@ from torch import nn
 from outcrop.network import load, noise
 from outcrop.network.adapters import Routing
 from outcrop.network.method import Method
-from outcrop.training.batches import Row, batch_at
+from outcrop.training.batches import PackedRow, batch_at
 from outcrop.training.divergence import demand_finite
 from outcrop.training.examples import Example
 from outcrop.training.flops import StepCost
-from outcrop.training.lanes import Lane, Lanes
+from outcrop.training.lanes import Replica, Replicas
 from outcrop.training.loss import nll_of
 from outcrop.training.metrics import StepMetrics
 from outcrop.training.plan import TrainingPlan
-from outcrop.training.ranks import ALONE, Ranks, share_of
+from outcrop.training.ranks import ALONE, Ranks, rank_batch_of
 from outcrop.training.schedule import learning_rate
 from outcrop.training.sharding import ShardedWeights
 from outcrop.training.task import TrainingHyper
@@ -37,7 +37,7 @@ class Trained(NamedTuple):
     weights: TrainedWeights | ShardedWeights
     method: Method
     cost: StepCost
-    lanes: Lanes
+    replicas: Replicas
 
 
 def take_step(
@@ -76,18 +76,18 @@ def compute_gradient(
     depends on `draw`, the rank, and how the records lie."""
     num_supervised = sum(example.num_supervised for example in batch)
     way = load.way_of(trained.network)
-    share = share_of(batch, token_budget, ranks, together=trained.weights.is_sharded, way=way)
+    share = rank_batch_of(batch, token_budget, ranks, together=trained.weights.is_sharded, way=way)
     trained.weights.forget_gradient()
     place = load.device()
-    generators = [noise.seeded(f"{draw}/{ranks.rank}/{lane}", place) for lane in range(trained.lanes.most)]
+    generators = [noise.seeded(f"{draw}/{ranks.rank}/{replica}", place) for replica in range(trained.replicas.most)]
 
-    def learn(lane: Lane, row: Row) -> float:
-        with noise.drawn_from(generators[lane.number]):
-            nll = nll_of(lane.network, lane.routing, row).sum()
+    def learn(replica: Replica, row: PackedRow) -> float:
+        with noise.drawn_from(generators[replica.number]):
+            nll = nll_of(replica.network, replica.routing, row).sum()
         torch.autograd.backward(nll / num_supervised)
         return float(nll.detach())
 
-    nll = trained.lanes.sum(share.examples, token_budget, learn)
+    nll = trained.replicas.sum(share.examples, token_budget, learn)
     for row in share.idle:
         torch.autograd.backward(0 * nll_of(trained.network, trained.routing, row).sum())
     trained.weights.add_up_gradient()
