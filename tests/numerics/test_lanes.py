@@ -11,14 +11,14 @@ from torch import Tensor
 from outcrop.network.method import LoRA
 from outcrop.training import loop
 from outcrop.training.batches import PackedRow
+from outcrop.training.data_parallel.ranks import ALONE
+from outcrop.training.data_parallel.row_schedule import RowSchedule, ScheduledRow
+from outcrop.training.data_parallel.worker_threads import Replica, _TokenRoom
 from outcrop.training.evaluation import score
 from outcrop.training.examples import Example
-from outcrop.training.lanes import Replica, _TokenRoom
-from outcrop.training.ranks import ALONE
 from outcrop.training.settled import settled
 from outcrop.training.stepping import Trained, compute_gradient
 from outcrop.training.task import TrainingHyper
-from outcrop.training.turns import RowSchedule, ScheduledRow
 from tests.numerics.test_training_loss import example
 from tests.patience import PATIENCE_S
 from tests.tiny import tiny_model

@@ -9,9 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outcrop.training.batches import PackedRow
-from outcrop.training.lanes import Replica
-from outcrop.training.turns import RowSchedule, ScheduledRow
-from outcrop.training.workload import Parallelism, most_at_once, rows_of, schedule_of, usual_row
+from outcrop.training.data_parallel.row_schedule import RowSchedule, ScheduledRow
+from outcrop.training.data_parallel.worker_threads import Replica
+from outcrop.training.estimate.workload import (
+    Parallelism,
+    most_at_once,
+    rows_of,
+    schedule_of,
+    usual_row,
+)
 from tests.numerics.test_lanes import LENGTHS, on
 from tests.numerics.test_training_loss import example
 from tests.tiny import tiny_model

@@ -3,7 +3,7 @@
 import pytest
 
 from outcrop.training.metrics import StepMetrics
-from outcrop.training.pace import RemainingWork, Throughput
+from outcrop.training.throughput import RemainingWork, Throughput
 
 AHEAD = RemainingWork(
     num_tokens=400,

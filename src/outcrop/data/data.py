@@ -17,7 +17,7 @@ from pathlib import Path
 
 from outcrop import arn as arns
 from outcrop.access.access import BEDROCK, Access
-from outcrop.access.evaluation import Decision
+from outcrop.access.policies.evaluation import Decision
 from outcrop.buckets.buckets import Buckets
 from outcrop.buckets.names import Place, parse_s3_uri
 from outcrop.buckets.records import ObjectRecord

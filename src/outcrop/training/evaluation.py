@@ -6,11 +6,11 @@ import torch
 
 from outcrop.network import load
 from outcrop.training.batches import PackedRow
+from outcrop.training.data_parallel.ranks import Ranks, rank_batch_of
+from outcrop.training.data_parallel.worker_threads import Replica
 from outcrop.training.examples import Example
-from outcrop.training.lanes import Replica
 from outcrop.training.loss import nll_of
 from outcrop.training.metrics import Score
-from outcrop.training.ranks import Ranks, rank_batch_of
 from outcrop.training.stepping import Trained
 
 

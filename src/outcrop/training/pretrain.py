@@ -4,19 +4,20 @@ The road of one run, which every stage takes in its own file: records become seq
 learns, the steps are planned, and then taken, until the plan's end, no more patience, or a wish to stop.
 """
 
-from outcrop.training import crew, loop
+from outcrop.training import loop
+from outcrop.training.checkpoints.checkpointer import Checkpointer
 from outcrop.training.data import read
-from outcrop.training.keeper import Checkpointer
+from outcrop.training.data_parallel import launch
+from outcrop.training.data_parallel.ranks import ALONE, Ranks
 from outcrop.training.metrics import Hooks, TrainingResult
 from outcrop.training.plan import plan_training
-from outcrop.training.ranks import ALONE, Ranks
 from outcrop.training.settled import settled
 from outcrop.training.task import TrainingTask
 
 
 def train(task: TrainingTask, hooks: Hooks, *, devices: int = 1) -> TrainingResult:
     """Pre-train further on `devices`, to the task's end or to where it is asked to stop; see `crew.on_devices`."""
-    return crew.on_devices(run, task, hooks, devices=devices)
+    return launch.on_devices(run, task, hooks, devices=devices)
 
 
 def run(task: TrainingTask, hooks: Hooks, ranks: Ranks = ALONE) -> TrainingResult:
