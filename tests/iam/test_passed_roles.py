@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from outcrop.access.names import Kind
 from outcrop.data.data import Data, RoleData
 from outcrop.errors import Invalid
-from tests.policies import policy, trusting
-from tests.server_thread import Running
+from tests.support.policies import policy, trusting
+from tests.support.servers import Running
 
 BEDROCK, BUCKET, REGION = {"Service": "bedrock.amazonaws.com"}, "passed", "us-east-1"
 _numbers = itertools.count(1)

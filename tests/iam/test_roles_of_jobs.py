@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from outcrop.access.names import Kind
-from tests.installed import with_tiny_models
-from tests.job_house import JobHouse
-from tests.policies import policy, trusting
+from tests.support.homes import with_tiny_models
+from tests.support.job_house import JobHouse
+from tests.support.policies import policy, trusting
 
 BEDROCK = trusting({"Service": "bedrock.amazonaws.com"})
 NAME = "Tuning"

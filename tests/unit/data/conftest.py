@@ -11,7 +11,7 @@ from outcrop.clock import MovableClock
 from outcrop.data.data import Data
 from outcrop.settings import Settings
 from outcrop.store.store import Store
-from tests.policies import trusting
+from tests.support.policies import trusting
 
 BUCKET, ROLE = "books", "Reader"
 

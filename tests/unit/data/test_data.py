@@ -14,7 +14,7 @@ from outcrop.buckets.records import Details
 from outcrop.buckets.uploads import ChosenPart
 from outcrop.data.data import Data, RoleData
 from outcrop.errors import Invalid, MachineTrouble
-from tests.policies import policy
+from tests.support.policies import policy
 from tests.unit.data.conftest import BUCKET, ROLE
 
 LONG = bytes(range(256)) * 25_000

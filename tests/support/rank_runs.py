@@ -31,8 +31,8 @@ from outcrop.training.metrics import Hooks, StepMetrics
 from outcrop.training.plan import plan_training
 from outcrop.training.stepping import take_step
 from outcrop.training.task import TrainingHyper, TrainingTask
-from tests import training_runs
-from tests.training_runs import HELD_OUT, RECORDS
+from tests.support import training_runs
+from tests.support.training_runs import HELD_OUT, RECORDS
 
 METHODS: dict[str, Method] = {"lora": LoRA(rank=16, alpha=32.0), "full": Full()}
 # Ten records of different lengths; the last batch of an epoch is one record, so that a rank has none.

@@ -28,8 +28,8 @@ from outcrop.house import House
 from outcrop.protocol import service_model
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
 from outcrop.settings import Settings
-from tests.members.recorded import Recorded
-from tests.policies import policy, trusting
+from tests.support.policies import policy, trusting
+from tests.support.recorded_members import Recorded
 
 REGION, BUCKET, KEY, NAME = "us-east-1", "members", "an/object", "jane"
 BASE = "outcrop.starter-v1"

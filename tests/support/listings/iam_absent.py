@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.listings.iam_rows import ROLE, USER, make_owners
-from tests.listings.listing import Listing
+from tests.support.listings.iam_rows import ROLE, USER, make_owners
+from tests.support.listings.listing import Listing
 
 
 def none_of(operation: str, rows: str, *, asked: dict[str, Any] | None = None, chooses: str | None = None) -> Listing:

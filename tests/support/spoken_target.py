@@ -10,8 +10,8 @@ from outcrop.inference.client import EngineClient
 from outcrop.invocation.target import Target
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
-from tests.engine_double import EngineDouble, engine_double
-from tests.small_tokenizers import CHATML, byte_level
+from tests.support.engine_double import EngineDouble, engine_double
+from tests.support.small_tokenizers import CHATML, byte_level
 
 
 @asynccontextmanager

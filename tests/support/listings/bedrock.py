@@ -6,8 +6,8 @@ from typing import Any
 
 from outcrop.jobs.states import Phase, PhaseStatus
 from outcrop.store.resources import Resource
-from tests.listings.listing import Listing, client_of
-from tests.server_thread import Running
+from tests.support.listings.listing import Listing, client_of
+from tests.support.servers import Running
 
 START = datetime(2026, 5, 4, tzinfo=UTC)
 STARTER = "arn:aws:bedrock:us-east-1::foundation-model/outcrop.starter-v1"

@@ -13,7 +13,7 @@ from outcrop.clock import SystemClock
 from outcrop.customization import create_job, imported, run
 from outcrop.house import House
 from outcrop.settings import Settings
-from tests.installed import TINY, pairs
+from tests.support.homes import TINY, pairs
 
 REGION = "us-east-1"
 BUCKET = "house"

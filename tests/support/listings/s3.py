@@ -4,8 +4,8 @@ from typing import Any
 
 import jmespath
 
-from tests.listings.listing import Listing, client_of
-from tests.server_thread import Running
+from tests.support.listings.listing import Listing, client_of
+from tests.support.servers import Running
 
 BUCKET, KEY, WHOLE = "listed", "uploading", "whole"
 PART = b"x" * 5 * 1024 * 1024

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from tests.listings.listing import client_of
-from tests.policies import policy, trusting
-from tests.server_thread import Running
+from tests.support.listings.listing import client_of
+from tests.support.policies import policy, trusting
+from tests.support.servers import Running
 
 DOCUMENT = policy("Allow", "s3:GetObject")
 USER, ROLE, GROUP, POLICY = "listed-user", "listed-role", "listed-group", "listed-policy"

@@ -6,7 +6,7 @@ from typing import Any
 
 from outcrop.protocol import patterns
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
-from tests.random_values import Maker
+from tests.support.random_values import Maker
 
 Step = str | int
 _ODD = ["\x00", "*", " ", "é", "~~"]

@@ -7,8 +7,8 @@ from typing import Any
 import jmespath
 from botocore.model import OperationModel
 
-from tests.server_thread import Running
-from tests.shaped_values import operation_of_botocore
+from tests.support.servers import Running
+from tests.support.shaped_values import operation_of_botocore
 
 Row = Any
 "What the answer holds for one row: a structure, a name."

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.listings.iam_rows import (
+from tests.support.listings.iam_rows import (
     DOCUMENT,
     GROUP,
     ROLE,
@@ -23,9 +23,9 @@ from tests.listings.iam_rows import (
     remove_member,
     remove_policy,
 )
-from tests.listings.listing import Listing, Row
-from tests.policies import trusting
-from tests.server_thread import Running
+from tests.support.listings.listing import Listing, Row
+from tests.support.policies import trusting
+from tests.support.servers import Running
 
 ACTIONS = [f"s3:Row{number}" for number in range(5)]
 

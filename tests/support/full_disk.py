@@ -1,6 +1,6 @@
 """Jobs on a disk of their own that is full for a while. Run as a program in a mount namespace; prints what became of them.
 
-unshare --mount python -m tests.full_disk FOLDER "" "validating" "step 3" …
+unshare --mount python -m tests.support.full_disk FOLDER "" "validating" "step 3" …
 """
 
 import hashlib
@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from outcrop.customization import full_disk
-from tests.installed import with_tiny_models
-from tests.job_house import JobHouse
+from tests.support.homes import with_tiny_models
+from tests.support.job_house import JobHouse
 
 FILLER = "filler"
 
