@@ -14,9 +14,9 @@ from typing import Self
 from outcrop import arn as arns
 from outcrop.access import installation
 from outcrop.access.aliases import Aliases
-from outcrop.access.caller import Credential, Request
+from outcrop.access.caller import AuthorizableRequest, Credential
 from outcrop.access.credentials import Credentials
-from outcrop.access.decision_cache import Remembered
+from outcrop.access.decision_cache import DecisionCache
 from outcrop.access.decisions import Decisions, TagsOf, refused
 from outcrop.access.identities import Identities
 from outcrop.access.installation import Installation
@@ -33,9 +33,9 @@ from outcrop.access.needs.named import (
     Foundation,
     Named,
 )
-from outcrop.access.needs.required_permissions import Asked, Need
+from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission
 from outcrop.access.policies.attachments import Attachments
-from outcrop.access.policies.documents import Form, Policy, parse
+from outcrop.access.policies.documents import Policy, PolicyForm, parse
 from outcrop.access.policies.evaluation import Context, Decision
 from outcrop.access.policies.trust import Principal, Trust, trust
 from outcrop.access.records import Identity, Records
@@ -72,7 +72,7 @@ class Access:
     aliases: Aliases
     store: Store
     foundation: FindFoundation
-    rooms: installation.Rooms
+    rooms: installation.AccountRooms
     service_credentials: ServiceCredentials
 
     @classmethod
@@ -96,7 +96,7 @@ class Access:
             records=records,
             attachments=rooms.attachments,
             marks=rooms.credentials.marks,
-            remembered=Remembered(records.changes, lambda: is_writing(store.engine)),
+            remembered=DecisionCache(records.changes, lambda: is_writing(store.engine)),
             tags_of=lambda arn: records.tags_of(arn) if arn.startswith(_IAM) else store.tags.get(arn),
             object_tags=object_tags,
             clock=clock,
@@ -133,7 +133,7 @@ class Access:
         """The same, as long as nobody has to read for it: never waits. None means: ask `secret_for`, in a thread."""
         return self.decisions.remembered.now().credentials.at_hand(key_id)
 
-    def authorize(self, call: Request) -> None:
+    def authorize(self, call: AuthorizableRequest) -> None:
         """Raises Denied at the first permission that the call needs and its caller lacks."""
         self._note_use(call)
         _check_session_kind(call)
@@ -153,7 +153,7 @@ class Access:
         if again is not None and not looked_up and self.decisions.reads_policies_only(memory, call.caller):
             memory.permitted.keep(again, True)
 
-    def refusals(self, call: Request) -> list[Denied | None]:
+    def refusals(self, call: AuthorizableRequest) -> list[Denied | None]:
         """What of the permissions that the call needs its caller lacks, in their order; None for what it has."""
         asked = self._asked(call, [])
         context, found = _context(call, asked), list[Denied | None]()
@@ -168,7 +168,7 @@ class Access:
         role = self._role(role_arn)
         if role is None:
             return Decision.DENIED_IMPLICITLY
-        return self.decisions.of_role(role, Need(action=action, resource=resource), context)
+        return self.decisions.of_role(role, RequiredPermission(action=action, resource=resource), context)
 
     def assert_passable(self, role_arn: str, service: str = BEDROCK, *, source_arn: str = "") -> None:
         """Raises Invalid unless the role exists and trusts the service.
@@ -183,7 +183,7 @@ class Access:
             )
         source = {"aws:SourceAccount": self.account, **({"aws:SourceArn": source_arn} if source_arn else {})}
         context = {**of_service(service), **self.decisions.moment(), **source}
-        policy = parse(role.trust, Form.TRUST)
+        policy = parse(role.trust, PolicyForm.TRUST)
         principal = Principal(service=service)
         if trust(policy, principal, context=context) is Trust.NAMED:
             return
@@ -203,11 +203,11 @@ class Access:
         identity = memory.identities.get(role_arn, self.identities.records.identity_with_arn)
         return identity if identity is not None and identity.kind == Kind.ROLE.value else None
 
-    def named(self, call: Request, member: str) -> Named:
+    def named(self, call: AuthorizableRequest, member: str) -> Named:
         """What an identifier of a request of Bedrock stands for: what was decided on."""
         return actions_bedrock.named(self._asked(call, []), member)
 
-    def row(self, call: Request, member: str) -> Row | None:
+    def row(self, call: AuthorizableRequest, member: str) -> Row | None:
         """The row that the identifier stands for, as it was when that was found; None when there is no such thing."""
         thing = self.named(call, member)
         if not thing.is_known or thing.foundation is not None:
@@ -218,7 +218,7 @@ class Access:
         row = call.found[key]
         return row if isinstance(row, Row) else None
 
-    def assert_same(self, call: Request) -> None:
+    def assert_same(self, call: AuthorizableRequest) -> None:
         """Raises ConcurrentModification when a name of IAM means something else than when it was decided on."""
         for (kind, name), found in call.found.items():
             if kind not in _NAMED_IN_IAM:
@@ -228,7 +228,7 @@ class Access:
                 sentence = f"The {kind} {name} was changed by another request meanwhile. Send this one again."
                 raise ServiceRefusal("ConcurrentModification", sentence, http_status=409)
 
-    def _asked(self, call: Request, looked_up: list[str]) -> Asked:
+    def _asked(self, call: AuthorizableRequest, looked_up: list[str]) -> RequestedOperation:
         """`looked_up` takes the names of other rooms' rows that the needs of this call depend on."""
 
         def find(kind: str, name: str) -> Found | None:
@@ -245,7 +245,7 @@ class Access:
             found: Foundation | None = call.found[FOUNDATION, identifier]
             return found
 
-        return Asked(
+        return RequestedOperation(
             service=call.service,
             operation=call.operation,
             params=call.params,
@@ -256,7 +256,7 @@ class Access:
             caller_arn=call.caller.arn,
         )
 
-    def _note_use(self, call: Request) -> None:
+    def _note_use(self, call: AuthorizableRequest) -> None:
         use = Use(at=self.decisions.clock.now(), service=call.service, region=call.region)
         if not is_temporary_key(call.caller.key_id):
             self.uses.note(call.caller.key_id, use)
@@ -280,7 +280,7 @@ class Access:
         return row if row is not None and (row.kind, row.region) == (kind, region) else None
 
 
-def _context(call: Request, asked: Asked) -> dict[str, str | tuple[str, ...]]:
+def _context(call: AuthorizableRequest, asked: RequestedOperation) -> dict[str, str | tuple[str, ...]]:
     """What is known of the request, whatever it needs."""
     context, tags = circumstances(call), tags_in(asked)
     if tags:
@@ -291,7 +291,7 @@ def _context(call: Request, asked: Asked) -> dict[str, str | tuple[str, ...]]:
     return context
 
 
-def _check_session_kind(call: Request) -> None:
+def _check_session_kind(call: AuthorizableRequest) -> None:
     """Temporary credentials of a user reach neither IAM nor, but for two operations, STS."""
     if not is_temporary_key(call.caller.key_id) or caller_is_session(call.caller):
         return

@@ -3,11 +3,11 @@
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 """
 
-from outcrop.access.caller import Request
+from outcrop.access.caller import AuthorizableRequest
 from outcrop.access.names import is_temporary_key
 
 
-def circumstances(call: Request) -> dict[str, str | tuple[str, ...]]:
+def circumstances(call: AuthorizableRequest) -> dict[str, str | tuple[str, ...]]:
     """Keys without a value here are left out, so that conditions over them see them as absent."""
     known: dict[str, str | tuple[str, ...]] = {
         "aws:RequestedRegion": call.region,

@@ -302,7 +302,7 @@ class Buckets:
             record = _required_object(connection, Place(bucket, key))
             records.change_details(connection, record, replace(record.details, tags=tags))
 
-    def list_objects(self, bucket: str, asked: listing.Asked) -> listing.Listing:
+    def list_objects(self, bucket: str, asked: listing.ListingRequest) -> listing.Listing:
         """One page of the listing. Raises NoSuchBucket."""
         mounted = self._mounts.at(bucket)
         if mounted is not None:
@@ -317,7 +317,7 @@ class Buckets:
         """Every object whose key begins with `prefix`, in order."""
         start: bytes | None = b""
         while start is not None:
-            page = self.list_objects(bucket, listing.Asked(prefix=prefix, start=start))
+            page = self.list_objects(bucket, listing.ListingRequest(prefix=prefix, start=start))
             yield from page.objects
             start = page.next_start
 

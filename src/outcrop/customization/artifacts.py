@@ -31,7 +31,7 @@ _VALIDATION_PATHS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class MetricsRow:
     """One line of either CSV: loss in nats per token, perplexity exp(loss)."""
 
     step: int
@@ -55,10 +55,10 @@ class Artifacts:
         self.write_json("preflight/report.json", report)
         self._put("preflight/report.txt", text, "text/plain; charset=utf-8")
 
-    def write_training(self, rows: Iterable[Row]) -> None:
+    def write_training(self, rows: Iterable[MetricsRow]) -> None:
         self._put_csv("training_artifacts/step_wise_training_metrics.csv", _TRAINING_HEADER, rows)
 
-    def write_validation(self, rows: Iterable[Row]) -> None:
+    def write_validation(self, rows: Iterable[MetricsRow]) -> None:
         kept = list(rows)
         for path in _VALIDATION_PATHS:
             self._put_csv(path, _VALIDATION_HEADER, kept)
@@ -88,7 +88,7 @@ class Artifacts:
         folder = f"model-customization-job-{self.job_arn.rsplit('/', 1)[-1]}"
         return f"s3://{bucket}/{'/'.join(part for part in (prefix.strip('/'), folder, path) if part)}"
 
-    def _put_csv(self, path: str, header: str, rows: Iterable[Row]) -> None:
+    def _put_csv(self, path: str, header: str, rows: Iterable[MetricsRow]) -> None:
         self._put(path, "\n".join([header, *map(str, rows)]) + "\n", "text/csv")
 
     def _put(self, path: str, text: str, content_type: str) -> None:

@@ -35,7 +35,7 @@ from outcrop.api.door.call import (
     is_quick,
 )
 from outcrop.api.door.health import Health, well
-from outcrop.api.door.patience import PAUSE_S, Patience
+from outcrop.api.door.patience import PAUSE_S, BodyPatience
 from outcrop.api.operations import Operations
 from outcrop.api.s3 import bodies as s3_bodies
 from outcrop.api.s3 import cors as s3_cors
@@ -117,7 +117,7 @@ class Door:
             return
         request = exchange.request_of(scope)
         incoming = exchange.Incoming(
-            receive, request.headers, http_version=scope["http_version"], patience=Patience(self._pause_s)
+            receive, request.headers, http_version=scope["http_version"], patience=BodyPatience(self._pause_s)
         )
         visit = _Visit(request, incoming, _request_id())
         visit.source_ip, visit.secure = (scope.get("client") or ("",))[0], scope.get("scheme") == "https"

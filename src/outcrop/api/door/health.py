@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from outcrop.access.decisions import refused
-from outcrop.access.needs.required_permissions import Need
+from outcrop.access.needs.required_permissions import RequiredPermission
 from outcrop.access.policies.evaluation import Decision
 from outcrop.house import House
 from outcrop.protocol import routing
@@ -20,7 +20,7 @@ from outcrop.protocol.signing import sigv4
 
 PATH = "/health"
 SERVICE = "outcrop"
-NEED = Need(action="outcrop:GetHealth")
+NEED = RequiredPermission(action="outcrop:GetHealth")
 _PROTOCOL = "rest-json"
 Health = Callable[[], dict[str, Any]]
 "The state of each part, as JSON; `status` is `ok` while all is well."
