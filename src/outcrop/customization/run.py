@@ -29,7 +29,7 @@ from outcrop.loops import UNEXPECTED
 from outcrop.store.damage import Damaged, understood
 from outcrop.store.resources import Resource
 from outcrop.training import finetune, pretrain
-from outcrop.training.data import Data
+from outcrop.training.data import TrainingData
 from outcrop.training.data_parallel.ranks import RankLostError
 from outcrop.training.divergence import DivergedError
 from outcrop.training.metrics import Hooks, ModelCheckpoint, TrainingResult
@@ -156,7 +156,7 @@ def _hooks(work: Work, task: TrainingTask, patience: Patience) -> Hooks:
     asked = job.document["hyperParameters"]
     needs: list[str] = []
 
-    def on_data(data: Data) -> None:
+    def on_data(data: TrainingData) -> None:
         needs.append(forecast.told(work.base.id, task, data))
 
     def on_plan(text: str) -> None:
