@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ import pandas
 
 from outcrop.buckets.listing import Asked
 from outcrop.clock import SystemClock
-from outcrop.customization import imported, request, run
+from outcrop.customization import imported, request
 from outcrop.customization.context import Context
+from outcrop.customization.kind import KIND
+from outcrop.jobs.execution import execute
+from outcrop.jobs.running import RunningJob
 from outcrop.settings import Settings
 from outcrop.worker.serve import open_context
 from tests.installed import TINY, pairs
@@ -68,6 +72,7 @@ class JobHouse:
             parent=models.look(REGION, base),
             region=REGION,
             account=self.context.access.account,
+            owner="arn:aws:iam::123456789012:user/somebody",
         )
 
     def create_custom_model(self, name: str, uri: str, **more: Any) -> str:
@@ -76,9 +81,18 @@ class JobHouse:
         params = {"modelName": name, "modelSourceConfig": source, "roleArn": self.role, **more}
         return imported.create(self.context, params, region=REGION, account=self.context.access.account)
 
-    def work(self, job: str, *, attempt: int = 1, report: Callable[[str], None] = lambda _words: None) -> bool:
+    def work(
+        self,
+        job: str,
+        *,
+        attempt: int = 1,
+        report: Callable[[str], None] = lambda _words: None,
+        context: Context | None = None,
+    ) -> bool:
         """What a worker does with a job; `report` may raise Killed."""
-        return run.run(self.context, job, attempt=attempt, report=report, interrupted=lambda: False)
+        house = context or self.context
+        running = RunningJob(house.jobs, KIND, job, attempt=attempt, stop=threading.Event(), told=report)
+        return execute(house, running)
 
     def output(self, job: str, path: str) -> bytes:
         """An object in the job's folder of the output bucket."""

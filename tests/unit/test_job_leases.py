@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from outcrop.clock import MovableClock
+from outcrop.customization.kind import KIND, JobStatus, Phase
 from outcrop.jobs.jobs import Jobs
 from outcrop.jobs.leases import LEASE, Leases
-from outcrop.jobs.states import JobStatus, Phase
 from outcrop.settings import Settings
 from outcrop.store.database import writing
 from outcrop.store.store import Store
@@ -21,17 +21,17 @@ class Office:
     def __init__(self, store: Store) -> None:
         self.clock = MovableClock()
         self.store = store
-        self.jobs = Jobs(store, self.clock)
-        self.leases = Leases(store.engine, store.resources)
+        self.jobs = Jobs(store, self.clock, [KIND])
+        self.leases = Leases(store.engine)
 
     def add(self, name: str) -> str:
         self.clock.move(timedelta(seconds=1))
         return self.jobs.add(
-            job_arn=f"arn:aws:bedrock:r:1:model-customization-job/b/{name}", name=name, region="r", document={}
+            KIND, job_arn=f"arn:aws:bedrock:r:1:model-customization-job/b/{name}", name=name, region="r", document={}
         ).arn
 
     def take(self, worker: str) -> str | None:
-        lease = self.leases.take(worker, now=self.clock.now())
+        lease = self.leases.take(worker, [KIND], now=self.clock.now())
         return lease.job if lease else None
 
 
@@ -63,7 +63,7 @@ def test_a_restarted_worker_takes_its_own_job_at_once(office: Office) -> None:
 
 def test_a_renewed_lease_is_not_taken_over(office: Office) -> None:
     office.add("renga")
-    lease = office.leases.take("w1", now=office.clock.now())
+    lease = office.leases.take("w1", [KIND], now=office.clock.now())
     assert lease is not None
     for step in range(5):
         office.clock.move(LEASE / 2)
@@ -75,7 +75,7 @@ def test_attempts_count_only_those_without_progress(office: Office) -> None:
     office.add("renga")
     attempts = []
     for progress in ("", "", "step 3", "step 3", "step 3"):
-        lease = office.leases.take("w1", now=office.clock.now())
+        lease = office.leases.take("w1", [KIND], now=office.clock.now())
         assert lease is not None
         attempts.append(lease.attempts)
         office.leases.renew(lease, now=office.clock.now(), progress=progress)
@@ -90,13 +90,12 @@ def test_an_ended_job_is_never_leased(office: Office) -> None:
 def test_a_stopping_job_is_leased_to_be_ended(office: Office) -> None:
     job = office.add("renga")
     office.jobs.enter(job, Phase.VALIDATION)
-    office.jobs.request_stop("r", "renga")
+    office.jobs.request_stop(job)
     assert office.take("w1") == job
 
 
 def test_a_job_that_was_stopped_before_it_began_is_never_leased(office: Office) -> None:
-    office.add("renga")
-    office.jobs.request_stop("r", "renga")
+    office.jobs.request_stop(office.add("renga"))
     assert office.take("w1") is None
 
 

@@ -10,9 +10,8 @@ from outcrop.api.named import resource_of
 from outcrop.api.platform import Platform
 from outcrop.catalog import custom_models
 from outcrop.customization import hyperparameters, imported
+from outcrop.customization.kind import KIND
 from outcrop.errors import Conflict
-from outcrop.jobs import jobs
-from outcrop.jobs.states import RUNNING
 from outcrop.store.resources import Resource
 
 _ECHOED = (
@@ -74,8 +73,8 @@ def delete_custom_model(platform: Platform, call: Call) -> Answered:
     users = [row.name or row.arn for row in platform.deployments.of_model(model.arn)]
     users += [
         row.name or row.arn
-        for row in platform.store.resources.all(jobs.KIND)
-        if row.status in RUNNING and row.document.get("parentArn") == model.arn
+        for row in platform.customization.jobs.running(KIND)
+        if row.document.get("parentArn") == model.arn
     ]
     if users:
         raise Conflict(f"The custom model {model.name} is in use by {', '.join(users)}. Delete or stop these first.")

@@ -7,8 +7,7 @@ from outcrop.api.listing import moment, page, summaries, told
 from outcrop.api.named import look, row_of
 from outcrop.api.platform import Platform
 from outcrop.customization import hyperparameters, request
-from outcrop.jobs import jobs
-from outcrop.jobs.states import JobStatus, Phase
+from outcrop.customization.kind import KIND, JobStatus, Phase
 from outcrop.store.resources import Resource
 
 _NOUN = "model customization job"
@@ -35,6 +34,7 @@ def create_model_customization_job(platform: Platform, call: Call) -> Answered:
         parent=look(platform, call, "baseModelIdentifier"),
         region=call.region,
         account=platform.account,
+        owner=call.caller.principal,
     )
     return {"jobArn": created}
 
@@ -62,13 +62,13 @@ def _job(job: Resource) -> dict[str, Any]:
 
 
 def list_model_customization_jobs(platform: Platform, call: Call) -> Answered:
-    found = page(platform, call, jobs.KIND)
+    found = page(platform, call, KIND.name)
     return {"modelCustomizationJobSummaries": summaries(found, _summary), "nextToken": found.next_token}
 
 
 def stop_model_customization_job(platform: Platform, call: Call) -> Answered:
     job = row_of(platform, call, "jobIdentifier", _NOUN)
-    platform.customization.jobs.request_stop(call.region, job.arn)
+    platform.customization.jobs.request_stop(job.arn)
     return {}
 
 

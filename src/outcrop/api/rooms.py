@@ -19,6 +19,7 @@ from outcrop.deployments.reconciler import Reconciler
 from outcrop.deployments.records import Deployments
 from outcrop.invocation.resolve import Targets
 from outcrop.jobs.jobs import Jobs
+from outcrop.kinds import KINDS
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
@@ -55,7 +56,7 @@ class Rooms:
             access=access,
             buckets=buckets,
             catalog=catalog,
-            jobs=Jobs(store, clock),
+            jobs=Jobs(store, clock, KINDS),
             models=models,
         )
         return cls(
