@@ -55,10 +55,10 @@ class Worker:
     ) -> None:
         """`stop` is set when the process is to end; `numbers` is told what the jobs measure."""
         self._house = house
-        self._kinds = kinds
+        self._name = NAMES[kinds[0].worker]
         self._stop = stop
         self._numbers = numbers
-        self._leases = Leases(house.store.engine)
+        self._leases = Leases(house.store, kinds)
         self._threads: dict[str, tuple[threading.Thread, RunningJob]] = {}
         self._loop = Loop("light worker")
 
@@ -95,8 +95,7 @@ class Worker:
             thread.start()
 
     def _take(self) -> Lease | None:
-        now, name = self._house.clock.now(), NAMES[self._kinds[0].worker]
-        return self._leases.take(name, self._kinds, now=now, holding=self._threads.keys())
+        return self._leases.take(self._name, now=self._house.clock.now(), holding=self._threads.keys())
 
     def _prepared(self, lease: Lease) -> tuple[Pulse, RunningJob]:
         pulse = Pulse(self._house.clock, self._leases, lease, on_end=self._stop.set)
