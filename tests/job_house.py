@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas
+from outcrop.house import House
 
 from outcrop.buckets.listing import Asked
 from outcrop.clock import SystemClock
-from outcrop.customization import imported, request
-from outcrop.customization.context import Context
+from outcrop.customization import create_job, imported
 from outcrop.customization.kind import KIND
 from outcrop.jobs.execution import execute
 from outcrop.jobs.running import RunningJob
 from outcrop.settings import Settings
-from outcrop.worker.serve import open_context
 from tests.installed import TINY, pairs
 
 REGION = "us-east-1"
@@ -40,8 +39,8 @@ class JobHouse:
             self.put("train.jsonl", pairs(12))
             self.put("validation.jsonl", pairs(2))
 
-    def _open(self) -> Context:
-        return open_context(self.settings, SystemClock())
+    def _open(self) -> House:
+        return House.open(self.settings, SystemClock())
 
     def reopen(self) -> None:
         """As a restarted process would."""
@@ -65,7 +64,7 @@ class JobHouse:
         if validate:
             params["validationDataConfig"] = {"validators": [{"s3Uri": f"s3://{BUCKET}/validation.jsonl"}]}
         models, catalog = self.context.models, self.context.catalog
-        return request.create(
+        return create_job.create(
             self.context,
             params,
             base=catalog.find(base),
@@ -87,7 +86,7 @@ class JobHouse:
         *,
         attempt: int = 1,
         report: Callable[[str], None] = lambda _words: None,
-        context: Context | None = None,
+        context: House | None = None,
     ) -> bool:
         """What a worker does with a job; `report` may raise Killed."""
         house = context or self.context

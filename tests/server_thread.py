@@ -12,20 +12,20 @@ from typing import Any
 import boto3
 import httpx
 from botocore.config import Config
+from outcrop.house import House
 
 from outcrop.access.installation import Installation
-from outcrop.api.app import Door
+from outcrop.api.door.app import Door
 from outcrop.api.operations import OPERATIONS, Operations
-from outcrop.api.platform import Platform
 from outcrop.clock import Clock, SystemClock
-from outcrop.server.serve import open_platform, serve
+from outcrop.server.serve import serve
 from outcrop.settings import Settings
 from tests.patience import PATIENCE_S
 
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    platform: Platform
+    platform: House
     installation: Installation
     endpoint: str
 
@@ -53,7 +53,7 @@ def running_server(
 ) -> Iterator[Running]:
     """`pause_s` and `head_pause_s`: how slow a request may be; `fields` replace fields of the platform."""
     settings = Settings(home=home, port=free_port())
-    platform = replace(open_platform(settings, clock or SystemClock()), **fields)
+    platform = replace(House.open(settings, clock or SystemClock()), **fields)
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
     serving = serve(Door(platform, operations, pause_s=pause_s), settings, stop=stop, head_pause_s=head_pause_s)

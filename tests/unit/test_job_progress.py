@@ -11,12 +11,12 @@ import pytest
 
 from outcrop.customization import hyperparameters, progress
 from outcrop.errors import Refusal
-from outcrop.training.keeper import Keeper
+from outcrop.training.checkpoints.checkpointer import Keeper
 from tests.installed import with_tiny_models
 from tests.job_house import BUCKET, JobHouse, Killed
 from tests.training_runs import RECORDS
 
-MEMBER = "outcrop.training.member"
+MEMBER = "outcrop.training.data_parallel.rank_main"
 VALIDATION_METRICS = (
     "validation_artifacts/validation_metrics.csv",
     "validation_artifacts/post_fine_tuning_validation/validation_metrics.csv",

@@ -7,7 +7,6 @@ from outcrop.jobs.kinds import JobKind, WorkerClass
 from outcrop.lifecycle import Lifecycle
 
 if TYPE_CHECKING:
-    from outcrop.customization.context import Context
     from outcrop.jobs.running import RunningJob
 
 
@@ -40,16 +39,16 @@ LIFECYCLE = Lifecycle(
 )
 
 
-def _run(context: "Context", job: "RunningJob") -> None:
+def _run(house: "Context", job: "RunningJob") -> None:
     from outcrop.customization.run import customize  # torch comes with it
 
-    customize(context, job)
+    customize(house, job)
 
 
-def _tidy(context: "Context", job_arn: str) -> None:
+def _tidy(house: "Context", job_arn: str) -> None:
     from outcrop.customization.leftovers import remove_leftovers
 
-    remove_leftovers(context, job_arn)
+    remove_leftovers(house, job_arn)
 
 
 KIND: "JobKind[Context]" = JobKind(

@@ -2,22 +2,22 @@
 
 import shutil
 
-from outcrop.customization.context import Context
+from outcrop.customization.rooms import Rooms
 from outcrop.store.damage import Damaged, understood
 
 
-def remove_leftovers(context: Context, job_arn: str) -> None:
+def remove_leftovers(house: Rooms, job_arn: str) -> None:
     """Remove the data and checkpoints of the run, and the files of a model that is not on record."""
-    shutil.rmtree(context.settings.runs / job_arn.rsplit("/", 1)[-1], ignore_errors=True)
-    model_arn = _promised(context, job_arn)
-    if model_arn is not None and context.store.resources.row(model_arn) is None:
-        shutil.rmtree(context.models.folder(model_arn), ignore_errors=True)
+    shutil.rmtree(house.settings.runs / job_arn.rsplit("/", 1)[-1], ignore_errors=True)
+    model_arn = _promised(house, job_arn)
+    if model_arn is not None and house.store.resources.row(model_arn) is None:
+        shutil.rmtree(house.models.folder(model_arn), ignore_errors=True)
 
 
-def _promised(context: Context, job_arn: str) -> str | None:
+def _promised(house: Rooms, job_arn: str) -> str | None:
     """The ARN that the job's model would have; None where the job's record does not tell."""
     try:
         with understood(job_arn):
-            return str(context.jobs.get(job_arn).document["modelArn"])
+            return str(house.jobs.get(job_arn).document["modelArn"])
     except Damaged:
         return None

@@ -1,17 +1,17 @@
 """Names of custom models: each is given once, and one that a running job promised is given already."""
 
-from outcrop.customization.context import Context
 from outcrop.customization.kind import KIND
+from outcrop.customization.rooms import Rooms
 from outcrop.errors import Invalid
 
 
-def check_model_name(context: Context, name: str, region: str) -> None:
+def check_model_name(house: Rooms, name: str, region: str) -> None:
     """Raises Invalid for a name that is taken."""
-    if context.models.look(region, name) is not None or _is_promised(context, name, region):
+    if house.models.look(region, name) is not None or _is_promised(house, name, region):
         raise Invalid(f"The provided custom model name {name} is currently in use. Choose another name.")
 
 
-def _is_promised(context: Context, name: str, region: str) -> bool:
+def _is_promised(house: Rooms, name: str, region: str) -> bool:
     """Whether a job that still runs will leave a model of this name."""
-    running = (job for job in context.jobs.running(KIND) if job.region == region)
+    running = (job for job in house.jobs.running(KIND) if job.region == region)
     return any(job.document.get("outputModelName") == name for job in running)

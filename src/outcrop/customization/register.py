@@ -15,7 +15,7 @@ _KEPT = ("customizationType", "hyperParameters", "trainingDataConfig", "validati
 
 def register(work: Work, task: TrainingTask, result: TrainingResult, verdict: Verdict, *, spoken: PromptFormat) -> None:
     """The files of the model must be whole by now; `spoken` is the form in which it is spoken to."""
-    context, record = work.context, work.record
+    house, record = work.house, work.record
     document = record.document
     told = {
         "trainingMetrics": {"trainingLoss": result.training_loss},
@@ -35,8 +35,8 @@ def register(work: Work, task: TrainingTask, result: TrainingResult, verdict: Ve
         "foundationModelArn": foundation,
         **kept(spoken),
     }
-    with context.store.transaction():
-        context.models.add(
+    with house.store.transaction():
+        house.models.add(
             model_arn=document["modelArn"],
             name=document["outputModelName"],
             region=record.region,
@@ -44,5 +44,5 @@ def register(work: Work, task: TrainingTask, result: TrainingResult, verdict: Ve
             document=model,
         )
         tags = {tag["key"]: tag["value"] for tag in document["customModelTags"]}
-        context.store.tags.put(document["modelArn"], tags)
+        house.store.tags.put(document["modelArn"], tags)
         work.job.end(JobStatus.COMPLETED, **told)

@@ -10,9 +10,9 @@ import logging
 from outcrop import logs
 from outcrop.catalog.base_model import Customization
 from outcrop.customization import base, checkpoints, lineage, verdict
-from outcrop.customization.context import Context
 from outcrop.customization.kind import JobStatus, Phase
 from outcrop.customization.register import register
+from outcrop.customization.rooms import Rooms
 from outcrop.customization.task import task_of
 from outcrop.customization.telling import Telling
 from outcrop.customization.verdict import Outcome
@@ -22,9 +22,9 @@ from outcrop.jobs.jobs import JobEnded
 from outcrop.jobs.running import Interrupted, JobFailed, RunningJob, StopRequested
 from outcrop.store.damage import understood
 from outcrop.training import finetune, pretrain
+from outcrop.training.data_parallel.ranks import RankLostError
 from outcrop.training.divergence import DivergedError
 from outcrop.training.metrics import TrainingResult
-from outcrop.training.ranks import RankLostError
 from outcrop.training.task import TrainingTask
 
 _STAGES = {
@@ -34,11 +34,11 @@ _STAGES = {
 _log = logging.getLogger("outcrop.worker")
 
 
-def customize(context: Context, job: RunningJob) -> None:
+def customize(house: Rooms, job: RunningJob) -> None:
     """The whole road of one job. Raises what ends the job or its worker: StopRequested, Interrupted, any Refusal."""
     patience = Patience(job=job)
     with understood(job.arn):
-        work = Work.of(context, job)
+        work = Work.of(house, job)
     try:
         job.enter(Phase.VALIDATION)
         validated = validate(work)
@@ -63,9 +63,9 @@ def _plan(work: Work, validated: Validated) -> TrainingTask:
     """What the workshop is to train, on a network that is known to be one."""
     work.journal.report("processing data")
     return task_of(
-        work.context,
+        work.house,
         work.record,
-        base.tried(work.context.catalog, work.start),
+        base.tried(work.house.catalog, work.start),
         files=validated.files,
         prompt_format=validated.learned,
         run_dir=work.run_dir / "checkpoints",
@@ -75,7 +75,7 @@ def _plan(work: Work, validated: Validated) -> TrainingTask:
 def _train(work: Work, task: TrainingTask, telling: Telling) -> TrainingResult:
     """The result of a run that came to its end. Raises StopRequested, Interrupted, and what training raises."""
     try:
-        result = _STAGES[work.customization](task, telling.hooks(), devices=work.context.settings.devices)
+        result = _STAGES[work.customization](task, telling.hooks(), devices=work.house.settings.devices)
     except RankLostError as lost:
         # As if the whole worker had died, most likely for the same want of memory: its successor takes the job up.
         logs.tell(_log, "device lost", level=logging.WARNING, job=work.job.arn, note=lost.message)

@@ -12,10 +12,10 @@ from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.customization import base, events, prompting
 from outcrop.customization.artifacts import Artifacts
 from outcrop.customization.base import Start
-from outcrop.customization.context import Context
 from outcrop.customization.data_access import DataAccess
 from outcrop.customization.events import Events
 from outcrop.customization.progress import Journal
+from outcrop.customization.rooms import Rooms
 from outcrop.datasets import preflight
 from outcrop.errors import Invalid, Refusal
 from outcrop.jobs.running import LONGEST_MESSAGE, RunningJob
@@ -30,7 +30,7 @@ _log = logging.getLogger("outcrop.worker")
 class Work:
     """Made once by each worker that takes the job up."""
 
-    context: Context
+    house: Rooms
     job: RunningJob
     record: Resource
     "The job's row as it was when the worker took it up."
@@ -41,25 +41,25 @@ class Work:
     journal: Journal
 
     @classmethod
-    def of(cls, context: Context, job: RunningJob) -> "Work":
+    def of(cls, house: Rooms, job: RunningJob) -> "Work":
         """Raises Invalid when what the job starts from is gone."""
         record = job.record
         document = record.document
-        data = DataAccess(context=context, role_arn=document["roleArn"])
+        data = DataAccess(house=house, role_arn=document["roleArn"])
         output = document["outputDataConfig"]["s3Uri"]
         artifacts = Artifacts(data=data, output_uri=output, job_arn=job.arn)
-        run_dir = context.settings.runs / job.id
+        run_dir = house.settings.runs / job.id
         return cls(
-            context=context,
+            house=house,
             job=job,
             record=record,
-            start=base.of_job(context.catalog, context.models, record),
+            start=base.of_job(house.catalog, house.models, record),
             data=data,
             artifacts=artifacts,
             run_dir=run_dir,
             journal=Journal(
                 artifacts,
-                Events(run_dir / events.FILE, context.clock),
+                Events(run_dir / events.FILE, house.clock),
                 job.report,
                 tensorboard=document["hyperParameters"].get("outcrop.tensorboard") == "true",
             ),

@@ -22,7 +22,7 @@ from outcrop.buckets.buckets import Buckets
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock, SystemClock
-from outcrop.customization.context import Context
+from outcrop.house import House
 from outcrop.jobs.jobs import Jobs
 from outcrop.jobs.kinds import JobKind, WorkerClass
 from outcrop.loops import LoopEnded
@@ -32,11 +32,11 @@ from outcrop.store.store import Store
 from outcrop.worker.work import Worker
 
 
-def open_context(settings: Settings, clock: Clock, kinds: Sequence[JobKind[Any]] = kinds_of.KINDS) -> Context:
+def open_house(settings: Settings, clock: Clock, kinds: Sequence[JobKind[Any]] = kinds_of.KINDS) -> House:
     """The rooms a job needs."""
     store = Store.open(settings)
     buckets = Buckets(store, clock)
-    return Context(
+    return House(
         settings=settings,
         store=store,
         clock=clock,
@@ -64,9 +64,7 @@ def main(arguments: Sequence[str] | None = None, kinds: Sequence[JobKind[Any]] =
 
     signal.signal(signal.SIGTERM, hear)
     settings = settings_of.read(home=asked.home, host=asked.host, port=asked.port)
-    worker = Worker(
-        open_context(settings, SystemClock(), kinds), kinds_of.of_class(asked.worker_class, kinds), stop=stop
-    )
+    worker = Worker(open_house(settings, SystemClock(), kinds), kinds_of.of_class(asked.worker_class, kinds), stop=stop)
     if asked.worker_class is WorkerClass.HEAVY:
         worker.run_one()
         return 0
