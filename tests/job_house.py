@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas
-from outcrop.house import House
 
 from outcrop.buckets.listing import Asked
 from outcrop.clock import SystemClock
 from outcrop.customization import create_job, imported
 from outcrop.customization.kind import KIND
+from outcrop.house import House
 from outcrop.jobs.execution import execute
 from outcrop.jobs.running import RunningJob
 from outcrop.settings import Settings

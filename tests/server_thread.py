@@ -5,20 +5,23 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import boto3
 import httpx
 from botocore.config import Config
-from outcrop.house import House
 
 from outcrop.access.installation import Installation
 from outcrop.api.door.app import Door
+from outcrop.api.door.health import Health
 from outcrop.api.operations import OPERATIONS, Operations
 from outcrop.clock import Clock, SystemClock
-from outcrop.server.serve import serve
+from outcrop.house import House
+from outcrop.loops import Loops
+from outcrop.server import serve as server
 from outcrop.settings import Settings
 from tests.patience import PATIENCE_S
 
@@ -49,14 +52,20 @@ def running_server(
     clock: Clock | None = None,
     pause_s: float = 60.0,
     head_pause_s: float = 30.0,
-    **fields: Any,
+    health: Health | None = None,
 ) -> Iterator[Running]:
-    """`pause_s` and `head_pause_s`: how slow a request may be; `fields` replace fields of the platform."""
+    """`pause_s` and `head_pause_s`: how slow a request may be."""
     settings = Settings(home=home, port=free_port())
-    platform = replace(House.open(settings, clock or SystemClock()), **fields)
+    platform = House.open(settings, clock or SystemClock())
+    told = partial(server.health, settings, Loops())
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
-    serving = serve(Door(platform, operations, pause_s=pause_s), settings, stop=stop, head_pause_s=head_pause_s)
+    serving = server.serve(
+        Door(platform, operations, health=health or told, pause_s=pause_s),
+        settings,
+        stop=stop,
+        head_pause_s=head_pause_s,
+    )
     thread = threading.Thread(target=loop.run_until_complete, args=(serving,))
     thread.start()
     try:

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "outcrop"
 FLOORS = [
     {"cli", "console", "server", "worker"},
     {"api"},
+    {"house"},
     {"kinds"},
     {"evaluation", "knowledge"},
     {"invocation"},

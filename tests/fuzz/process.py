@@ -12,9 +12,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.credentials import Credentials
-from outcrop.house import House
 
 from outcrop.clock import SystemClock
+from outcrop.house import House
 from outcrop.settings import Settings
 from tests.patience import PATIENCE_S
 from tests.server_thread import free_port, wait_until_up

@@ -10,12 +10,12 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from outcrop.house import House
 
 from outcrop.clock import SystemClock
 from outcrop.customization.kind import KIND as JOB_KIND
 from outcrop.deployments import engines, records
 from outcrop.deployments.engines import Engines
+from outcrop.house import House
 from outcrop.settings import Settings
 from outcrop.store.damage import Damaged
 from outcrop.store.database import writing

@@ -7,6 +7,7 @@ from outcrop.jobs.kinds import JobKind, WorkerClass
 from outcrop.lifecycle import Lifecycle
 
 if TYPE_CHECKING:
+    from outcrop.customization.rooms import Rooms
     from outcrop.jobs.running import RunningJob
 
 
@@ -39,19 +40,19 @@ LIFECYCLE = Lifecycle(
 )
 
 
-def _run(house: "Context", job: "RunningJob") -> None:
+def _run(house: "Rooms", job: "RunningJob") -> None:
     from outcrop.customization.run import customize  # torch comes with it
 
     customize(house, job)
 
 
-def _tidy(house: "Context", job_arn: str) -> None:
+def _tidy(house: "Rooms", job_arn: str) -> None:
     from outcrop.customization.leftovers import remove_leftovers
 
     remove_leftovers(house, job_arn)
 
 
-KIND: "JobKind[Context]" = JobKind(
+KIND: "JobKind[Rooms]" = JobKind(
     name="model-customization-job",
     lifecycle=LIFECYCLE,
     first=JobStatus.IN_PROGRESS,

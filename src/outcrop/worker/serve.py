@@ -17,35 +17,12 @@ from typing import Any
 from outcrop import kinds as kinds_of
 from outcrop import logs, private
 from outcrop import settings as settings_of
-from outcrop.access.access import Access
-from outcrop.buckets.buckets import Buckets
-from outcrop.catalog.catalog import Catalog
-from outcrop.catalog.custom_models import CustomModels
-from outcrop.clock import Clock, SystemClock
+from outcrop.clock import SystemClock
 from outcrop.house import House
-from outcrop.jobs.jobs import Jobs
 from outcrop.jobs.kinds import JobKind, WorkerClass
 from outcrop.loops import LoopEnded
 from outcrop.processes import die_with_parent
-from outcrop.settings import Settings
-from outcrop.store.store import Store
 from outcrop.worker.work import Worker
-
-
-def open_house(settings: Settings, clock: Clock, kinds: Sequence[JobKind[Any]] = kinds_of.KINDS) -> House:
-    """The rooms a job needs."""
-    store = Store.open(settings)
-    buckets = Buckets(store, clock)
-    return House(
-        settings=settings,
-        store=store,
-        clock=clock,
-        access=Access.open(store, settings, clock, object_tags=buckets.tags_by_arn),
-        buckets=buckets,
-        catalog=Catalog(settings.home),
-        jobs=Jobs(store, clock, kinds),
-        models=CustomModels(store, clock, settings.models),
-    )
 
 
 def main(arguments: Sequence[str] | None = None, kinds: Sequence[JobKind[Any]] = kinds_of.KINDS) -> int:
@@ -64,7 +41,8 @@ def main(arguments: Sequence[str] | None = None, kinds: Sequence[JobKind[Any]] =
 
     signal.signal(signal.SIGTERM, hear)
     settings = settings_of.read(home=asked.home, host=asked.host, port=asked.port)
-    worker = Worker(open_house(settings, SystemClock(), kinds), kinds_of.of_class(asked.worker_class, kinds), stop=stop)
+    house = House.open(settings, SystemClock(), kinds=kinds)
+    worker = Worker(house, kinds_of.of_class(asked.worker_class, kinds), stop=stop)
     if asked.worker_class is WorkerClass.HEAVY:
         worker.run_one()
         return 0
