@@ -25,7 +25,7 @@ from outcrop.store.point_reads import PointReads
 SortKey = Literal["created", "updated", "name", "status"]
 
 _schema = sql.MetaData()
-_table = sql.Table(
+RESOURCES = _table = sql.Table(
     "resources",
     _schema,
     sql.Column("arn", sql.String, primary_key=True),
@@ -41,6 +41,7 @@ _table = sql.Table(
     sql.Index("resources_created", "kind", "region", "created", "arn"),
     sql.Index("resources_status", "kind", "status", "created", "arn"),
 )
+"Rooms join it with tables of their own; they write it through `Resources` alone."
 
 
 _log = logging.getLogger("outcrop.store")
