@@ -72,11 +72,8 @@ def list_custom_models(platform: Platform, call: Call) -> Answered:
 def delete_custom_model(platform: Platform, call: Call) -> Answered:
     model = resource_of(platform, call, "modelIdentifier", "custom model")
     users = [row.name or row.arn for row in platform.deployments.of_model(model.arn)]
-    users += [
-        row.name or row.arn
-        for row in platform.store.resources.all(jobs.KIND)
-        if row.status in RUNNING and row.document.get("parentArn") == model.arn
-    ]
+    parents = platform.store.references.naming(jobs.KIND, ["parentArn"], model.arn, states=RUNNING)
+    users += [row.name or row.arn for row in parents]
     if users:
         raise Conflict(f"The custom model {model.name} is in use by {', '.join(users)}. Delete or stop these first.")
     with platform.store.transaction():

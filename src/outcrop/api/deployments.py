@@ -7,7 +7,8 @@ from outcrop.api.idempotent import once
 from outcrop.api.listing import page, summaries, told
 from outcrop.api.named import look, resource_of
 from outcrop.api.platform import Platform
-from outcrop.deployments.records import ON_DEMAND, SERVING, UPDATING
+from outcrop.deployments.records import generation
+from outcrop.deployments.states import ON_DEMAND, SERVING, UPDATING
 from outcrop.errors import Invalid
 from outcrop.store.resources import Resource
 from outcrop.store.tags import tags_of
@@ -98,7 +99,7 @@ def _update_details(row: Resource) -> dict[str, str] | None:
     desired, failure = row.document["desiredModelArn"], row.document.get("failureMessage")
     if row.status == UPDATING:
         return {"modelArn": desired, "updateStatus": "Updating"}
-    if row.version <= 2:  # created and settled once: never updated
+    if generation(row) == 1:
         return None
     return {"modelArn": desired, "updateStatus": "UpdateFailed" if failure else "UpdateCompleted"}
 

@@ -21,6 +21,7 @@ from outcrop.invocation.resolve import Targets
 from outcrop.jobs.jobs import Jobs
 from outcrop.settings import Settings
 from outcrop.store.store import Store
+from outcrop.store.watch import Watch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,5 +64,5 @@ class Rooms:
             deployments=deployments,
             targets=Targets(catalog, models, deployments, clients),
             clients=clients,
-            reconciler=Reconciler(deployments, engines, clients, catalog, models),
+            reconciler=Reconciler(deployments, engines, clients, catalog, models, Watch(store.engine)),
         )

@@ -10,7 +10,7 @@ from outcrop.api.listing import model_arn, moment, page, summaries, told
 from outcrop.api.named import look, resource_of
 from outcrop.api.platform import Platform
 from outcrop.catalog.base_model import BaseModel
-from outcrop.deployments.records import CREATING, THROUGHPUT
+from outcrop.deployments.states import CREATING, THROUGHPUT
 from outcrop.errors import Conflict, Invalid
 from outcrop.store.damage import Damaged
 from outcrop.store.resources import Resource

@@ -14,5 +14,5 @@ def check_model_name(context: Context, name: str, region: str) -> None:
 
 def _is_promised(context: Context, name: str, region: str) -> bool:
     """Whether a job that still runs will leave a model of this name."""
-    running = (row for row in context.store.resources.all(jobs.KIND) if row.status in RUNNING and row.region == region)
-    return any(row.document.get("outputModelName") == name for row in running)
+    promising = context.store.references.naming(jobs.KIND, ["outputModelName"], name, states=RUNNING)
+    return any(row.region == region for row in promising)
