@@ -44,7 +44,7 @@ def plan(store: Store, listing: Listing, *, continued: bool) -> list[str]:
 
 
 def explained(store: Store, query: sql.ClauseElement) -> list[str]:
-    compiled: Any = query.compile(dialect=sqlite.dialect(paramstyle="named"), compile_kwargs={"render_postcompile": True})  # type: ignore[no-untyped-call]  # fmt: skip
+    compiled: Any = query.compile(dialect=sqlite.dialect(paramstyle="named"), compile_kwargs={"render_postcompile": True})  # fmt: skip
     with reading(store.engine) as connection:
         values = {name: str(value) for name, value in compiled.params.items()}
         told = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {compiled.string}", values)
