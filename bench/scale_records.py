@@ -12,7 +12,7 @@ from outcrop.clock import SystemClock
 from outcrop.deployments.records import Deployments
 from outcrop.settings import Settings
 from outcrop.store.database import microseconds, writing
-from outcrop.store.resource_table import table
+from outcrop.store.resource_table import RESOURCES
 from outcrop.store.store import Store
 
 REGION = "us-east-1"
@@ -40,8 +40,8 @@ def fill(settings: Settings, account: str, *, share: float = 1.0) -> None:
 
 
 _INSERT = (
-    f"INSERT INTO resources ({', '.join(column.name for column in table.columns)}) "
-    f"VALUES ({', '.join(f':{column.name}' for column in table.columns)})"
+    f"INSERT INTO resources ({', '.join(column.name for column in RESOURCES.columns)}) "
+    f"VALUES ({', '.join(f':{column.name}' for column in RESOURCES.columns)})"
 )
 
 

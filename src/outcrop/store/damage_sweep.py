@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sql
 
 from outcrop.store.database import reading
-from outcrop.store.resource_table import AS_KEPT, table
+from outcrop.store.resource_table import AS_KEPT, RESOURCES
 from outcrop.store.resources import Row
 from outcrop.store.store import Store
 from outcrop.store.watch import Watch
@@ -39,7 +39,7 @@ class DamageSweep:
     def _piece(self) -> list[Row]:
         if self._behind == "" and not self._watch.moved():
             return []  # nobody has written since the last round began
-        query = sql.select(*AS_KEPT).where(table.c.arn > self._behind).order_by(table.c.arn).limit(PIECE)
+        query = sql.select(*AS_KEPT).where(RESOURCES.c.arn > self._behind).order_by(RESOURCES.c.arn).limit(PIECE)
         with reading(self._engine) as connection:
             rows = [Row.of(row) for row in connection.execute(query)]
         self._behind = rows[-1].arn if len(rows) == PIECE else ""

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Dialect
 
 from outcrop.errors import Invalid
 from outcrop.store.database import moment
-from outcrop.store.resource_table import AS_KEPT, BY_NAME, member, of_kind, table
+from outcrop.store.resource_table import AS_KEPT, BY_NAME, RESOURCES, member, of_kind
 
 SortKey = Literal["created", "updated", "name", "status"]
 Key = datetime | str
@@ -55,10 +55,10 @@ class Listing:
         after = None if token is None else self._read_token(token)
         statuses = self.filters.statuses
         if len(statuses) < 2 or self.sort_by != "created" or self.filters.equals:
-            return self._ordered(self._select(dialect, statuses, after), table.c).limit(most)
+            return self._ordered(self._select(dialect, statuses, after), RESOURCES.c).limit(most)
         # Rows of several states lie apart in the index: the first of each are put into one order.
         parts = [
-            self._ordered(self._select(dialect, (status,), after), table.c).limit(most).subquery()
+            self._ordered(self._select(dialect, (status,), after), RESOURCES.c).limit(most).subquery()
             for status in statuses
         ]
         together = sql.union_all(*(sql.select(part) for part in parts)).subquery()
@@ -72,7 +72,7 @@ class Listing:
         conditions = self._conditions(dialect, statuses, continued=after is not None)
         if after is not None:
             conditions.append(self._behind(*after))
-        return sql.select(*AS_KEPT).where(of_kind(self.kind), table.c.region == self.region, *conditions)
+        return sql.select(*AS_KEPT).where(of_kind(self.kind), RESOURCES.c.region == self.region, *conditions)
 
     def _ordered(self, select: sql.Select[Any], columns: Any) -> sql.Select[Any]:
         key = BY_NAME if self.sort_by == "name" else columns[self.sort_by]
@@ -80,18 +80,21 @@ class Listing:
 
     def _behind(self, key: Key, arn: str) -> sql.ColumnElement[bool]:
         if self.sort_by != "name":
-            column = table.c[self.sort_by]
-            here, there = sql.tuple_(column, table.c.arn), sql.tuple_(sql.literal(key, column.type), sql.literal(arn))
+            column = RESOURCES.c[self.sort_by]
+            here, there = (
+                sql.tuple_(column, RESOURCES.c.arn),
+                sql.tuple_(sql.literal(key, column.type), sql.literal(arn)),
+            )
             return here < there if self.descending else here > there
         # SQLite compares pairs along an index of plain columns only. Names are unique, but for rows without one.
         if self.descending:
-            return (key >= BY_NAME) & ((key > BY_NAME) | (table.c.arn < arn))
-        return (key <= BY_NAME) & ((key < BY_NAME) | (table.c.arn > arn))
+            return (key >= BY_NAME) & ((key > BY_NAME) | (RESOURCES.c.arn < arn))
+        return (key <= BY_NAME) & ((key < BY_NAME) | (RESOURCES.c.arn > arn))
 
     def _conditions(
         self, dialect: Dialect, statuses: tuple[str, ...], *, continued: bool
     ) -> list[sql.ColumnElement[bool]]:
-        asked, columns = self.filters, table.c
+        asked, columns = self.filters, RESOURCES.c
         # The members' index is the narrower one, and holds the state too: SQLite would not know.
         status = columns.status.concat("") if asked.equals else columns.status
         wanted = [
@@ -113,7 +116,7 @@ class Listing:
         Any other is hidden in a sum, or SQLite would leave the order's index for it, or begin at it instead of behind
         the last page.
         """
-        kept = table.c[column]
+        kept = RESOURCES.c[column]
         if bounds and column == self.sort_by:
             return kept
         return sql.type_coerce(sql.type_coerce(kept, sql.BigInteger) + 0, kept.type)

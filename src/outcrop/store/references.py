@@ -10,7 +10,7 @@ import sqlalchemy as sql
 from sqlalchemy.engine import Engine
 
 from outcrop.store.database import reading, writing
-from outcrop.store.resource_table import member, member_index, of_kind, table
+from outcrop.store.resource_table import RESOURCES, member, member_index, of_kind
 from outcrop.store.resources import Resource, Resources
 
 
@@ -36,7 +36,7 @@ class References:
         """
         named = sql.or_(*(member(name, self._engine.dialect) == sql.literal(value) for name in members))
         if states is not None:
-            named = table.c.status.in_(list(states)) & named
+            named = RESOURCES.c.status.in_(list(states)) & named
         return self._resources.where(of_kind(kind) & named)
 
     def named(self, kind: str, members: Collection[str], *, but_in: Collection[str]) -> set[tuple[str, str]]:
@@ -45,7 +45,7 @@ class References:
         with reading(self._engine) as connection:
             for name in members:
                 value = member(name, self._engine.dialect)
-                query = sql.select(table.c.region, value).distinct().where(of_kind(kind), value.is_not(None))
-                rows = connection.execute(query.where(table.c.status.not_in(list(but_in)))).all()
+                query = sql.select(RESOURCES.c.region, value).distinct().where(of_kind(kind), value.is_not(None))
+                rows = connection.execute(query.where(RESOURCES.c.status.not_in(list(but_in)))).all()
                 found |= {(region, text) for region, text in rows if isinstance(text, str)}
         return found

@@ -17,7 +17,7 @@ _name = sql.Column("name", sql.String)
 BY_NAME: sql.ColumnElement[str] = sql.func.coalesce(_name, sql.literal_column("''"), type_=sql.String)
 "The name as listings sort by it: what has none comes first, in every database."
 
-table = sql.Table(
+RESOURCES = sql.Table(
     "resources",
     schema,
     sql.Column("arn", sql.String, primary_key=True),
@@ -37,21 +37,21 @@ table = sql.Table(
     sql.Index("resources_in_status", "kind", "region", "status", "created", "arn", "name"),
     sql.Index("resources_status", "kind", "status", "created", "arn"),
 )
-sql.Index("resources_by_name", table.c.kind, table.c.region, BY_NAME, table.c.arn)
+sql.Index("resources_by_name", RESOURCES.c.kind, RESOURCES.c.region, BY_NAME, RESOURCES.c.arn)
 
 # Times and documents as the row has them: one damaged row must not end the reading of all others.
 AS_KEPT = [
     sql.type_coerce(column, sql.String if column.name == "document" else sql.BigInteger).label(column.name)
     if column.name in ("created", "updated", "document")
     else column
-    for column in table.columns
+    for column in RESOURCES.columns
 ]
 
 
 def of_kind(kind: str) -> sql.ColumnElement[bool]:
     """The rows of a kind, named in the statement's text: only so does SQLite know that `member_index` holds them."""
     assert re.fullmatch(r"[a-z-]+", kind), "a kind is code, not input"
-    return table.c.kind == sql.literal_column(f"'{kind}'", sql.String)
+    return RESOURCES.c.kind == sql.literal_column(f"'{kind}'", sql.String)
 
 
 def member(name: str, dialect: Dialect) -> sql.ColumnElement[str]:

@@ -22,10 +22,10 @@ from outcrop.store.damage import FAILED, SENTENCE, Damaged, failed_document
 from outcrop.store.database import create_tables, moment, reading, writing
 from outcrop.store.listing import EVERYTHING, Filters, Listing, SortKey
 from outcrop.store.point_reads import PointReads
-from outcrop.store.resource_table import AS_KEPT, schema, table
+from outcrop.store.resource_table import AS_KEPT, RESOURCES, schema
 
 _log = logging.getLogger("outcrop.store")
-_SELECT = f"SELECT {', '.join(column.name for column in table.columns)} FROM resources"
+_SELECT = f"SELECT {', '.join(column.name for column in RESOURCES.columns)} FROM resources"
 _BY_ARN = f"{_SELECT} WHERE arn = ?"
 _BY_NAME = f"{_SELECT} WHERE kind = ? AND region = ? AND name = ?"
 
@@ -133,7 +133,7 @@ class Resources:
 
     def add(self, resource: Resource) -> Resource:
         """Raises NameTaken when kind, region and name are in use, Conflict when the ARN is."""
-        values = {column.name: getattr(resource, column.name) for column in table.columns}
+        values = {column.name: getattr(resource, column.name) for column in RESOURCES.columns}
         with writing(self._engine) as connection:
             # Asked first rather than learnt from the failed INSERT: on PostgreSQL that would end the transaction in
             # which the caller may have more to do. The constraint still decides between two writers there.
@@ -142,7 +142,7 @@ class Resources:
             if self.get(resource.arn) is not None:
                 raise Conflict(f"{resource.arn}: exists already.")
             try:
-                connection.execute(sql.insert(table).values(values))
+                connection.execute(sql.insert(RESOURCES).values(values))
             except sql.exc.IntegrityError as error:
                 raise _name_taken(resource.name or resource.arn) from error
         return resource
@@ -159,12 +159,12 @@ class Resources:
         """For whom a row that is as it was need not be taken apart again."""
         if self._points.possible():
             return _from_sqlite(self._points.row(_BY_ARN, (arn,)))
-        return self._one(table.c.arn == arn)
+        return self._one(RESOURCES.c.arn == arn)
 
     def row_named(self, kind: str, region: str, name: str) -> Row | None:
         if self._points.possible():
             return _from_sqlite(self._points.row(_BY_NAME, (kind, region, name)))
-        return self._one((table.c.kind == kind) & (table.c.region == region) & (table.c.name == name))
+        return self._one((RESOURCES.c.kind == kind) & (RESOURCES.c.region == region) & (RESOURCES.c.name == name))
 
     def replace(
         self,
@@ -192,8 +192,8 @@ class Resources:
                 raise _name_taken(changed.name or "")
             # The UPDATE repeats the version that was read: of two writers exactly one changes a row.
             update = (
-                sql.update(table)
-                .where(table.c.arn == resource.arn, table.c.version == resource.version)
+                sql.update(RESOURCES)
+                .where(RESOURCES.c.arn == resource.arn, RESOURCES.c.version == resource.version)
                 .values({part: getattr(changed, part) for part in ("status", "document", "name", "updated", "version")})
             )
             if connection.execute(update).rowcount != 1:
@@ -202,9 +202,9 @@ class Resources:
 
     def remove(self, arn: str, *, version: int | None = None) -> bool:
         """Whether a row went. With `version`, only a row that still has it goes."""
-        delete = sql.delete(table).where(table.c.arn == arn)
+        delete = sql.delete(RESOURCES).where(RESOURCES.c.arn == arn)
         if version is not None:
-            delete = delete.where(table.c.version == version)
+            delete = delete.where(RESOURCES.c.version == version)
         with writing(self._engine) as connection:
             return connection.execute(delete).rowcount == 1
 
@@ -214,32 +214,32 @@ class Resources:
         with reading(self._engine) as connection:
             found = {
                 region
-                for kind in _steps(connection, table.c.kind)
-                for region in _steps(connection, table.c.region, table.c.kind == kind)
+                for kind in _steps(connection, RESOURCES.c.kind)
+                for region in _steps(connection, RESOURCES.c.region, RESOURCES.c.kind == kind)
             }
         return sorted(region for region in found if region)
 
     def all(self, kind: str) -> list[Resource]:
         """Every resource of a kind in every region; for what runs once, never in a loop or a request."""
-        return self.where(table.c.kind == kind)
+        return self.where(RESOURCES.c.kind == kind)
 
     def in_states(self, kind: str, states: Collection[str], *, most: int | None = None) -> list[Resource]:
         """The resources of a kind in one of these states, in every region; at most `most` of them.
 
         Found by an index: what is in other states costs nothing.
         """
-        return self.where((table.c.kind == kind) & table.c.status.in_(list(states)), most=most)
+        return self.where((RESOURCES.c.kind == kind) & RESOURCES.c.status.in_(list(states)), most=most)
 
     def where(self, condition: sql.ColumnElement[bool], *, most: int | None = None) -> list[Resource]:
         """The resources that fulfil a condition on the table, oldest first; damaged ones are left out, and logged."""
-        query = sql.select(*AS_KEPT).where(condition).order_by(table.c.created, table.c.arn).limit(most)
+        query = sql.select(*AS_KEPT).where(condition).order_by(RESOURCES.c.created, RESOURCES.c.arn).limit(most)
         with reading(self._engine) as connection:
             return self._sound(connection.execute(query).all())
 
     def remove_all(self, kind: str) -> None:
         """Forget every row of a kind, damaged or not."""
         with writing(self._engine) as connection:
-            connection.execute(sql.delete(table).where(table.c.kind == kind))
+            connection.execute(sql.delete(RESOURCES).where(RESOURCES.c.kind == kind))
 
     def fail(self, arn: str, *, at: datetime, message: str = SENTENCE, unless: Collection[str] = ()) -> None:
         """Let a row be Failed with this message, whatever is wrong with it; what can be read of it stays.
@@ -253,7 +253,7 @@ class Resources:
             created = {} if _is_moment(row.created) else {"created": at}
             version = row.version + 1 if type(row.version) is int else 1
             changed = {"status": FAILED, "document": failed_document(row.document, message), "updated": at}
-            update = sql.update(table).where(table.c.arn == arn)
+            update = sql.update(RESOURCES).where(RESOURCES.c.arn == arn)
             connection.execute(update.values(**changed, **created, version=version))
 
     def met_damaged(self) -> list[str]:
