@@ -14,7 +14,7 @@ from outcrop.store.resources import Row
 from outcrop.store.store import Store
 from outcrop.store.watch import Watch
 
-PIECE = 1000
+PIECE = 500
 "Rows looked through in one turn; they take some 10 ms."
 
 
