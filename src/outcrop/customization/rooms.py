@@ -1,0 +1,37 @@
+"""The rooms below that customization uses, whoever opens them."""
+
+from typing import Protocol
+
+from outcrop.access.access import Access
+from outcrop.buckets.buckets import Buckets
+from outcrop.catalog.catalog import Catalog
+from outcrop.catalog.custom_models import CustomModels
+from outcrop.clock import Clock
+from outcrop.jobs.jobs import Jobs
+from outcrop.settings import Settings
+from outcrop.store.store import Store
+
+
+class Rooms(Protocol):
+    """Everything a request for a job, and the job itself, may touch."""
+
+    settings: Settings
+    clock: Clock
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def access(self) -> Access: ...
+
+    @property
+    def buckets(self) -> Buckets: ...
+
+    @property
+    def catalog(self) -> Catalog: ...
+
+    @property
+    def jobs(self) -> Jobs: ...
+
+    @property
+    def models(self) -> CustomModels: ...
