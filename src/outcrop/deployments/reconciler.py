@@ -25,7 +25,6 @@ from outcrop.inference.client import EngineAway
 from outcrop.loops import UNEXPECTED, contained
 from outcrop.store.damage import Damaged, understood
 from outcrop.store.resources import Resource
-from outcrop.store.watch import Watch
 
 _MOST_AT_ONCE = 32
 _RETIRE_EVERY_S = 5.0
@@ -37,20 +36,14 @@ class Reconciler:
     """`turn` now and then; `aclose` at the end."""
 
     def __init__(
-        self,
-        deployments: Deployments,
-        engines: Engines,
-        clients: Clients,
-        catalog: Catalog,
-        models: CustomModels,
-        watch: Watch,
+        self, deployments: Deployments, engines: Engines, clients: Clients, catalog: Catalog, models: CustomModels
     ) -> None:
         self._deployments = deployments
         self._engines = engines
         self._clients = clients
         self._catalog = catalog
         self._models = models
-        self._watch = watch
+        self._watch = deployments.watch()
         self._settling: dict[str, asyncio.Task[None]] = {}
         self._any_waits = False
         self._may_retire = False
