@@ -70,6 +70,16 @@ def test_a_small_home_is_looked_through_in_one_turn_after_each_write(store: Stor
     assert sweep.turn(at=NOON) == []
 
 
+def test_half_a_character_in_a_damaged_record_keeps_it_from_nothing(store: Store) -> None:
+    store.resources.add(row("a"))
+    with writing(store.engine) as connection:
+        connection.exec_driver_sql("UPDATE resources SET created = 'never', document = '{\"told\": \"\\ud800!\"}'")
+    assert DamageSweep(store).turn(at=NOON) == ["arn/a"]
+    found = store.resources.get("arn/a")
+    assert found is not None
+    assert found.document["told"] == "?!"
+
+
 def test_a_large_home_is_looked_through_in_pieces(store: Store) -> None:
     with store.transaction():
         for number in range(PIECE + 1):
