@@ -238,7 +238,9 @@ class Resources:
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many resources there are of each kind in each state; from an index alone."""
-        query = sql.select(_table.c.kind, _table.c.status, sql.func.count()).group_by(_table.c.kind, _table.c.status)
+        query = sql.select(RESOURCES.c.kind, RESOURCES.c.status, sql.func.count()).group_by(
+            RESOURCES.c.kind, RESOURCES.c.status
+        )
         with reading(self._engine) as connection:
             return {(kind, status): number for kind, status, number in connection.execute(query)}
 
