@@ -18,7 +18,7 @@ from outcrop import logs
 from outcrop.jobs.kinds import JobKind
 from outcrop.jobs.queue_records import JOBS, QueueRecords, last_turns, note_turn
 from outcrop.store.database import UtcTime, alone, create_tables, microseconds, reading, writing
-from outcrop.store.resources import RESOURCES
+from outcrop.store.resource_table import RESOURCES
 from outcrop.store.store import Store
 
 LEASE = timedelta(seconds=60)

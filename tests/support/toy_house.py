@@ -15,7 +15,7 @@ from outcrop.settings import Settings
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
 from outcrop.worker.work import Worker
-from tests.toy_jobs import LIGHT, TOYS
+from tests.support.toy_jobs import LIGHT, TOYS
 
 
 @dataclass(frozen=True, kw_only=True)

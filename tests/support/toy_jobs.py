@@ -1,6 +1,6 @@
 """Toy kinds of jobs, which show what a new kind takes: naps, counted and reported, and a parent that waits for some.
 
-Run as a program it is a worker that knows them: python -m tests.toy_jobs --home HOME --class light
+Run as a program it is a worker that knows them: python -m tests.support.toy_jobs --home HOME --class light
 """
 
 import sys
