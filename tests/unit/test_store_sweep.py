@@ -12,7 +12,7 @@ from outcrop.store.damage_sweep import PIECE, DamageSweep
 from outcrop.store.database import writing
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
-from outcrop.store.watch import Watch
+from outcrop.store.watch import ChangeWatch
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
@@ -35,7 +35,7 @@ def damage(store: Store, name: str) -> str:
 
 
 def test_a_watch_tells_of_writes_of_this_process_and_of_others(store: Store, tmp_path: Path) -> None:
-    watch = Watch(store.engine)
+    watch = ChangeWatch(store.engine)
     assert [watch.moved(), watch.moved()] == [True, False]
 
     store.resources.add(row("a"))
@@ -50,7 +50,7 @@ def test_a_watch_tells_of_writes_of_this_process_and_of_others(store: Store, tmp
 
 
 def test_a_closed_watch_begins_anew(store: Store) -> None:
-    watch = Watch(store.engine)
+    watch = ChangeWatch(store.engine)
     watch.moved()
     store.close()
     assert [watch.moved(), watch.moved()] == [True, False]

@@ -30,7 +30,7 @@ from outcrop.jobs.kinds import WorkerClass
 from outcrop.loops import Loop, each
 from outcrop.settings import PARTS_FILE, Settings, make_home
 from outcrop.store.store import Store
-from outcrop.store.watch import Watch
+from outcrop.store.watch import ChangeWatch
 
 _LEAST_DISK_BYTES = 300_000_000
 _ROUND_S = 0.1
@@ -82,7 +82,7 @@ class Supervisor:
             self.installation: Installation = Access.open(store, self._settings, clock).installation
             self._engines = Engines(store, clock, self._settings)
             self._engines.clear()
-            self._watch = Watch(store.engine)
+            self._watch = ChangeWatch(store.engine)
             _make_sockets(self._settings)
             self._children = {name: self._child(name) for name in ("server", *_WORKERS)}
         except BaseException:

@@ -22,7 +22,7 @@ _log = logging.getLogger("outcrop.worker")
 
 
 @dataclass(kw_only=True)
-class Telling:
+class JobReporter:
     """The hooks of one training run."""
 
     work: Work
