@@ -138,7 +138,7 @@ def test_a_network_of_one_record_a_row_remembers_no_earlier_row(name: str, tmp_p
             row = torch.tensor([record]), layout.positions(), layout
             found = load.logits(network, *row, at_N=torch.arange(len(record)))
         assert_as_alone(found, alone(folder, record))
-    # nor is anything changed that other lanes share
+    # nor is anything changed that other replicas share
     assert all(torch.equal(buffer, before[name]) for name, buffer in network.named_buffers())
 
 

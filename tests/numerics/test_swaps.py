@@ -92,7 +92,12 @@ def test_all_is_swapped_in_where_nothing_is_said(network: Any, monkeypatch: pyte
     monkeypatch.delenv("OUTCROP_FAST", raising=False)
     swap_in(network, linear.hold_adapters(network))
     names = {type(module).__name__ for module in network.modules()}
-    assert {"FastLlamaMLP", "FastLlamaRMSNorm", "FastLlamaAttention", "TrimmedLlamaDecoderLayer"} <= names
+    assert {
+        "FastBlockLlamaMLP",
+        "FastNormLlamaRMSNorm",
+        "FastAttentionLlamaAttention",
+        "TrimmedLlamaDecoderLayer",
+    } <= names
 
 
 def test_a_value_of_the_switch_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

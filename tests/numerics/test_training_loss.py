@@ -17,7 +17,7 @@ from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.linear import Routing
 from outcrop.network.adapters.method import Full, LoRA, Method
 from outcrop.training.batches import row_of
-from outcrop.training.data_parallel.worker_threads import Lanes
+from outcrop.training.data_parallel.worker_threads import Replicas
 from outcrop.training.estimate.flops import step_cost
 from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER, log_probabilities, nll_of
@@ -54,8 +54,8 @@ def to_be_trained(
     network: nn.Module, routing: Routing, parameters: Sequence[nn.Parameter], method: Method, *, threads: int
 ) -> Trained:
     weights = TrainedWeights(parameters, weight_decay=0.0)
-    lanes = Lanes(network, routing, weights, threads=threads)
-    return Trained(network, routing, weights, method, step_cost(network, num_trained=weights.num_weights), lanes)
+    replicas = Replicas(network, routing, weights, threads=threads)
+    return Trained(network, routing, weights, method, step_cost(network, num_trained=weights.num_weights), replicas)
 
 
 def reference(base: Path, adapter: Path) -> Any:

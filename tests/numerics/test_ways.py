@@ -110,9 +110,9 @@ def test_the_loss_is_that_of_transformers_with_the_adapter_merged(
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_every_row_of_a_plan_has_one_record(threads: int) -> None:
-    turn = plan(LENGTHS, 64, threads=threads, most_lanes=8, way=ONE)
-    assert [len(row.records) for row in turn.rows] == [1] * len(LENGTHS)
-    assert sorted(row.records[0] for row in turn.rows) == list(range(len(LENGTHS)))
+    schedule = plan(LENGTHS, 64, threads=threads, most_replicas=8, way=ONE)
+    assert [len(row.records) for row in schedule.rows] == [1] * len(LENGTHS)
+    assert sorted(row.records[0] for row in schedule.rows) == list(range(len(LENGTHS)))
 
 
 def test_a_network_of_one_record_a_row_takes_no_more(bases: dict[str, Path]) -> None:

@@ -11,7 +11,7 @@ from outcrop.network.adapters.linear import AdapterSpan, Routing
 from outcrop.network.fast import last_layer, lm_head
 from outcrop.network.fast.lm_head import LMHead
 from outcrop.training import cross_entropy as sliced
-from outcrop.training.batches import Row, row_of
+from outcrop.training.batches import PackedRow, row_of
 from outcrop.training.examples import Example
 
 ADAPTER = "trained"
@@ -21,7 +21,7 @@ ADAPTER = "trained"
 _HEADS: WeakKeyDictionary[nn.Module, LMHead | None] = WeakKeyDictionary()
 
 
-def nll_of(network: nn.Module, routing: Routing, row: Row) -> Tensor:
+def nll_of(network: nn.Module, routing: Routing, row: PackedRow) -> Tensor:
     """The negative log-likelihood of each supervised token, nll_N, in nats and fp32."""
     head = _head_of(network, routing)
     routing.spans = [AdapterSpan(0, row.ids_1T.shape[1], ADAPTER)]

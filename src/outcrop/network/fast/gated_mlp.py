@@ -55,7 +55,7 @@ _ACTIVATIONS = {"silu": _SILU, "gelu_pytorch_tanh": _GELU_TANH}
 _KNOWN = {type(ACT2FN[name]): activation for name, activation in _ACTIVATIONS.items()}
 
 
-class _Fast:
+class _FastBlock:
     """A gated feed-forward block that remembers gate and up only; its parts keep their places and names."""
 
     act_fn: nn.Module
@@ -90,8 +90,8 @@ def swap_in(network: nn.Module) -> int:
             if not tried[own] and all(weight.dtype == torch.float32 for weight in block.parameters()):
                 swaps.GATED_MLP.demand(own, "computes other numbers")
         if tried[own]:
-            swaps.put_before(block, _Fast)
-    return sum(isinstance(block, _Fast) for block in found)
+            swaps.put_before(block, _FastBlock)
+    return sum(isinstance(block, _FastBlock) for block in found)
 
 
 def down_of(

@@ -22,7 +22,7 @@ _SUMMED = 4096
 _EPSILON = ("variance_epsilon", "eps")
 
 
-class _Fast:
+class _FastNorm:
     """A norm with our forward and backward pass."""
 
     weight: nn.Parameter
@@ -46,8 +46,8 @@ def swap_in(network: nn.Module) -> int:
             if known[own] is None:
                 swaps.RMS_NORM.demand(own, "computes other numbers")
         if known[own] is not None:
-            swaps.put_before(norm, _Fast, added=known[own])
-    return sum(isinstance(norm, _Fast) for norm in found)
+            swaps.put_before(norm, _FastNorm, added=known[own])
+    return sum(isinstance(norm, _FastNorm) for norm in found)
 
 
 def normed(x: Tensor, weight_H: Tensor, added: float, epsilon: float) -> Tensor:

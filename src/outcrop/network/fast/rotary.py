@@ -38,12 +38,12 @@ def swap_in(network: nn.Module) -> int:
         if own not in made:
             made[own] = _fast_forward(own)
         if (forward := made[own]) is not None:
-            swaps.put_before(module, _Fast, forward=forward)
+            swaps.put_before(module, _FastAttention, forward=forward)
             found += 1
     return found
 
 
-class _Fast:
+class _FastAttention:
     """An attention layer whose own `forward` finds our rotation."""
 
 
