@@ -11,7 +11,7 @@ from sqlalchemy.dialects import sqlite
 
 from outcrop.settings import Settings
 from outcrop.store.database import reading
-from outcrop.store.listing import Filters, Listing, SortKey
+from outcrop.store.listing import Filters, ResourceListing, SortKey
 from outcrop.store.store import Store
 
 KIND, REGION = "custom-model", "us-east-1"
@@ -38,7 +38,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     opened.close()
 
 
-def plan(store: Store, listing: Listing, *, continued: bool) -> list[str]:
+def plan(store: Store, listing: ResourceListing, *, continued: bool) -> list[str]:
     token = listing.token(key=KEYS[listing.sort_by], arn="a") if continued else None
     return explained(store, listing.page(store.engine.dialect, token=token, most=51))
 
@@ -58,7 +58,7 @@ def explained(store: Store, query: sql.ClauseElement) -> list[str]:
 def test_every_order_goes_along_its_index(
     store: Store, filters: Filters, sort_by: SortKey, descending: bool, continued: bool
 ) -> None:
-    listing = Listing(kind=KIND, region=REGION, filters=filters, sort_by=sort_by, descending=descending)
+    listing = ResourceListing(kind=KIND, region=REGION, filters=filters, sort_by=sort_by, descending=descending)
     (step,) = plan(store, listing, continued=continued)  # one step: nothing is sorted
     assert INDEX[sort_by] in step
     if continued:
@@ -69,13 +69,13 @@ def test_every_order_goes_along_its_index(
 
 @pytest.mark.parametrize("descending", [True, False])
 def test_a_state_goes_along_the_index_of_states(store: Store, descending: bool) -> None:
-    listing = Listing(kind=KIND, region=REGION, filters=Filters(statuses=("Active",)), descending=descending)
+    listing = ResourceListing(kind=KIND, region=REGION, filters=Filters(statuses=("Active",)), descending=descending)
     (step,) = plan(store, listing, continued=True)
     assert "resources_in_status (kind=? AND region=? AND status=? AND (created,arn)" in step
 
 
 def test_of_several_states_the_first_rows_of_each_are_put_into_one_order(store: Store) -> None:
-    listing = Listing(kind=KIND, region=REGION, filters=Filters(statuses=("Active", "Updating")))
+    listing = ResourceListing(kind=KIND, region=REGION, filters=Filters(statuses=("Active", "Updating")))
     steps = plan(store, listing, continued=True)
     assert (
         sum("resources_in_status (kind=? AND region=? AND status=? AND (created,arn)<" in step for step in steps) == 2
@@ -85,7 +85,7 @@ def test_of_several_states_the_first_rows_of_each_are_put_into_one_order(store: 
 
 @pytest.mark.parametrize("more", [{}, {"statuses": ("Active",)}, {"created_after": NOON}, {"name_contains": "x"}])
 def test_a_member_goes_along_its_own_index(store: Store, more: dict[str, Any]) -> None:
-    listing = Listing(kind=KIND, region=REGION, filters=Filters(equals={"baseModelArn": "b"}, **more))
+    listing = ResourceListing(kind=KIND, region=REGION, filters=Filters(equals={"baseModelArn": "b"}, **more))
     (step,) = plan(store, listing, continued=True)
     assert "resources_custom_model_baseModelArn (<expr>=? AND region=? AND " in step
     assert "(created,arn)<" in step

@@ -12,7 +12,7 @@ from outcrop.store.damage_sweep import PIECE, DamageSweep
 from outcrop.store.database import writing
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
-from outcrop.store.watch import Watch
+from outcrop.store.watch import ChangeWatch
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
@@ -34,13 +34,13 @@ def damage(store: Store, name: str) -> str:
     return f"arn/{name}"
 
 
-def moved(watch: Watch) -> bool:
+def moved(watch: ChangeWatch) -> bool:
     with watch.news() as found:
         return found
 
 
 def test_a_watch_tells_of_writes_of_this_process_and_of_others(store: Store, tmp_path: Path) -> None:
-    watch = Watch(store.engine)
+    watch = ChangeWatch(store.engine)
     assert [moved(watch), moved(watch)] == [True, False]
 
     store.resources.add(row("a"))
@@ -55,14 +55,14 @@ def test_a_watch_tells_of_writes_of_this_process_and_of_others(store: Store, tmp
 
 
 def test_news_that_could_not_be_read_are_news_again(store: Store) -> None:
-    watch = Watch(store.engine)
+    watch = ChangeWatch(store.engine)
     with pytest.raises(OSError, match="disk"), watch.news():
         raise OSError("disk")
     assert [moved(watch), moved(watch)] == [True, False]
 
 
 def test_a_closed_watch_begins_anew(store: Store) -> None:
-    watch = Watch(store.engine)
+    watch = ChangeWatch(store.engine)
     moved(watch)
     store.close()
     assert [moved(watch), moved(watch)] == [True, False]

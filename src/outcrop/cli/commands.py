@@ -244,9 +244,12 @@ def estimate(
     as_json: AsJson = False,
 ) -> int:
     """Say how much memory and time a job would need on this machine, and whether it fits, without starting one."""
-    from outcrop.cli.estimating import Asked, print_estimate  # torch takes seconds to import; no other command needs it
+    from outcrop.cli.estimating import (  # torch takes seconds to import; no other command needs it
+        EstimateOptions,
+        print_estimate,
+    )
 
-    asked = Asked(
+    asked = EstimateOptions(
         base=base,
         customization=customization,
         file=file,

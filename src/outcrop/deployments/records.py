@@ -27,7 +27,7 @@ from outcrop.store.changing import Change, change
 from outcrop.store.damage import understood
 from outcrop.store.resources import NameTaken, Resource
 from outcrop.store.store import Store
-from outcrop.store.watch import Watch
+from outcrop.store.watch import ChangeWatch
 
 _KINDS = (ON_DEMAND, THROUGHPUT)
 _MODELS = ("modelArn", "desiredModelArn")
@@ -79,9 +79,9 @@ class Deployments:
         check(row, status)
         return self._store.resources.replace(row, at=self._clock.now(), status=status, document=document, name=name)
 
-    def watch(self) -> Watch:
+    def watch(self) -> ChangeWatch:
         """Tells a loop whether anything may have changed since it last looked."""
-        return Watch(self._store.engine)
+        return ChangeWatch(self._store.engine)
 
     def pending(self, *, most: int) -> list[Resource]:
         """Rows that wait for an engine: of each kind the oldest, at most so many."""

@@ -12,7 +12,7 @@ from outcrop.store.database import reading
 from outcrop.store.resource_table import AS_KEPT, RESOURCES
 from outcrop.store.resources import Row
 from outcrop.store.store import Store
-from outcrop.store.watch import Watch
+from outcrop.store.watch import ChangeWatch
 
 PIECE = 500
 "Rows looked through in one turn; they take some 10 ms."
@@ -24,7 +24,7 @@ class DamageSweep:
     def __init__(self, store: Store) -> None:
         self._engine = store.engine
         self._resources = store.resources
-        self._watch = Watch(store.engine)
+        self._watch = ChangeWatch(store.engine)
         self._behind = ""
         "The ARN behind which the round goes on; an empty text between two rounds."
 

@@ -41,7 +41,7 @@ EVERYTHING = Filters()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listing:
+class ResourceListing:
     """One listing as it was asked for."""
 
     kind: str

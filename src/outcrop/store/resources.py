@@ -20,7 +20,7 @@ from outcrop import logs
 from outcrop.errors import Conflict
 from outcrop.store.damage import FAILED, SENTENCE, Damaged, failed_document
 from outcrop.store.database import create_tables, moment, reading, writing
-from outcrop.store.listing import EVERYTHING, Filters, Listing, SortKey
+from outcrop.store.listing import EVERYTHING, Filters, ResourceListing, SortKey
 from outcrop.store.point_reads import PointReads
 from outcrop.store.resource_table import AS_KEPT, RESOURCES, schema
 
@@ -310,7 +310,7 @@ class Resources:
 
         Raises Invalid for a token that did not come from a listing in the same order.
         """
-        listing = Listing(kind=kind, region=region, filters=filters, sort_by=sort_by, descending=descending)
+        listing = ResourceListing(kind=kind, region=region, filters=filters, sort_by=sort_by, descending=descending)
         query = listing.page(self._engine.dialect, token=token, most=max_results + 1)
         with reading(self._engine) as connection:
             rows = connection.execute(query).all()

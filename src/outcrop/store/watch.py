@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 from outcrop.store.database import BUSY_TIMEOUT_S
 
 
-class Watch:
+class ChangeWatch:
     """The writes since the last look, by whichever process; one for each loop.
 
     SQLite counts them, and is asked in microseconds. Another database is not asked: there every look finds some.

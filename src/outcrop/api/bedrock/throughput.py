@@ -115,7 +115,7 @@ def _base(house: House, call: Call, member: str) -> BaseModel:
 
 
 def _members(row: Resource) -> dict[str, Any]:
-    units = row.document["modelUnits"]
+    units = int(row.document["modelUnits"])  # of a damaged row it may be anything
     return {
         "provisionedModelName": row.name,
         "provisionedModelArn": row.arn,
