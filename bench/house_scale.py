@@ -3,6 +3,7 @@
 The large home has 100,000 ended jobs, 10,000 custom models and 2,000 deployments on record; the peer of each row is the
 empty home, but where it says otherwise. Of each: how long `outcrop up` takes until it answers, the processor time of
 all its processes while nobody asks anything, a page of 50 of each listing, and an invocation of the bundled model.
+Each time is the least of several: what else the machine does only adds to it.
 """
 
 import argparse
@@ -10,7 +11,6 @@ import http.client
 import json
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -120,7 +120,7 @@ def rows_of(large: dict[str, float], empty: dict[str, float]) -> list[Row]:
         for beginning, (peer, unit) in limits.items():
             if name.startswith(beginning):
                 rows.append(lower_is_better(name, ours=ours, peer=peer, unit=unit, goal=1))
-        if name in empty:
+        if name in empty and not name.startswith("idle"):  # which has a limit, and no need to be least
             unit = UNITS.get(name, "")
             rows.append(lower_is_better(f"{name}; an empty home", ours=ours, peer=empty[name], unit=unit, goal=0.9))
     return rows
@@ -140,8 +140,8 @@ def measured(home: Path, given: argparse.Namespace, *, records: float) -> dict[s
     with installed(home) as house:
         time.sleep(SETTLED_S)
         found = {
-            "ready after the start": statistics.median(starts),
-            "processor time of the start": statistics.median(start_cpus),
+            "ready after the start": min(starts),
+            "processor time of the start": min(start_cpus),
             "idle processes": idle(house, given.idle_s),
         }
         told(home.name, found)
@@ -192,7 +192,7 @@ def page_ms(house: House, path: str, params: dict[str, str], times: int) -> floa
     (rows,) = (value for value in first.values() if isinstance(value, list))
     further = [asked | {"nextToken": first["nextToken"]}] if first.get("nextToken") else []
     assert len(rows) == PAGE or not further, f"{path}: {len(rows)} rows"
-    return max(median_ms(partial(ask, query), times) for query in (asked, *further))
+    return max(least_ms(partial(ask, query), times) for query in (asked, *further))
 
 
 def invocations(house: House, times: int) -> dict[str, float]:
@@ -210,16 +210,16 @@ def invocations(house: House, times: int) -> dict[str, float]:
             break
         except NotReady:
             assert time.monotonic() < end, "the engine does not come"
-    return {"an invocation": median_ms(ask, times)}
+    return {"an invocation": least_ms(ask, times)}
 
 
-def median_ms(action: Callable[[], Any], times: int) -> float:
+def least_ms(action: Callable[[], Any], times: int) -> float:
     taken = []
     for _ in range(times):
         started = time.perf_counter()
         action()
         taken.append(1000 * (time.perf_counter() - started))
-    return statistics.median(taken)
+    return min(taken)
 
 
 @contextmanager
