@@ -132,8 +132,9 @@ class Supervisor:
             time.sleep(_ROUND_S)
 
     def _round(self) -> None:
-        if self._watch.moved():  # as long as nobody writes, the orders are those of the round before
-            self._orders = self._engines.orders()
+        with self._watch.news() as moved:
+            if moved:  # as long as nobody writes, the orders are those of the round before
+                self._orders = self._engines.orders()
         wanted = {_engine_name(order): order for order in self._orders if order.failure is None}
         for name in [name for name in self._children if name.startswith(_ENGINE) and name not in wanted]:
             self._children.pop(name).end()  # given up, or not needed any more
