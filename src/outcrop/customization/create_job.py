@@ -10,7 +10,7 @@ from outcrop.catalog import custom_models
 from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.customization import base as base_of
 from outcrop.customization import hyperparameters, memory
-from outcrop.customization.names import check_model_name
+from outcrop.customization.register import check_model_name
 from outcrop.customization.rooms import Rooms
 from outcrop.data.data import RoleData
 from outcrop.errors import Invalid

@@ -1,4 +1,4 @@
-"""The end of a completed job: the custom model's row and the job's last state, together or not at all."""
+"""Custom models on record: a name is given once, and a completed job ends together with its model's row."""
 
 from outcrop import arn
 from outcrop.catalog.base_model import BaseModel
@@ -7,12 +7,20 @@ from outcrop.customization import hyperparameters
 from outcrop.customization.prompting import format_of_model
 from outcrop.customization.rooms import Rooms
 from outcrop.customization.verdict import Verdict
-from outcrop.jobs.states import JobStatus
+from outcrop.errors import Invalid
+from outcrop.jobs import jobs
+from outcrop.jobs.states import RUNNING, JobStatus
 from outcrop.store.resources import Resource
 from outcrop.training.metrics import TrainingResult
 from outcrop.training.task import TrainingTask
 
 _KEPT = ("customizationType", "hyperParameters", "trainingDataConfig", "validationDataConfig", "outputDataConfig")
+
+
+def check_model_name(house: Rooms, name: str, region: str) -> None:
+    """Raises Invalid for a name that a custom model has, or that a running job has promised to its own."""
+    if house.models.look(region, name) is not None or _is_promised(house, name, region):
+        raise Invalid(f"The provided custom model name {name} is currently in use. Choose another name.")
 
 
 def register(
@@ -24,7 +32,7 @@ def register(
     result: TrainingResult,
     verdict: Verdict,
 ) -> None:
-    """The files of the model must be whole by now."""
+    """Write the model's row and end its job, together or not at all; the model's files must be whole by now."""
     document = job.document
     told = {
         "trainingMetrics": {"trainingLoss": result.training_loss},
@@ -54,3 +62,8 @@ def register(
         tags = {tag["key"]: tag["value"] for tag in document["customModelTags"]}
         house.store.tags.put(document["modelArn"], tags)
         house.jobs.end(job.arn, JobStatus.COMPLETED, **told)
+
+
+def _is_promised(house: Rooms, name: str, region: str) -> bool:
+    running = house.store.resources.in_states(jobs.KIND, RUNNING)
+    return any(job.document.get("outputModelName") == name for job in running if job.region == region)
