@@ -19,6 +19,7 @@ FLOORS = [
     {"customization"},
     {"data"},
     {"jobs", "catalog", "access", "buckets"},
+    {"metrics", "audit"},
     {"probe"},
     {"training", "inference"},
     {"datasets", "network"},
