@@ -13,6 +13,7 @@ FLOORS = [
     {"cli", "console", "server", "worker"},
     {"api"},
     {"house"},
+    {"kinds"},
     {"evaluation", "knowledge"},
     {"invocation"},
     {"deployments"},

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from outcrop.buckets.listing import Listing, ListingRequest, group_of, list_page
 from outcrop.buckets.records import ObjectRecord
 from outcrop.settings import Settings
-from outcrop.store.resources import Resource, SortKey
+from outcrop.store.listing import SortKey
+from outcrop.store.resources import Resource
 from outcrop.store.store import Store
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from outcrop.customization import hyperparameters, progress, run
+from outcrop.customization import hyperparameters, progress
 from outcrop.errors import Refusal
 from outcrop.house import House
 from outcrop.training.checkpoints.checkpointer import Checkpointer
@@ -282,7 +282,7 @@ def test_a_job_on_two_devices_is_taken_up_again_when_one_is_killed(house: JobHou
             member.kill()
 
     # The attempt is over, the job is not
-    assert run.run(two, job, attempt=1, report=kill, interrupted=lambda: False) is False
+    assert house.work(job, report=kill, context=two) is False
     assert house.context.jobs.get(job).status == "InProgress"
     (start,) = [event for event in house.events(job) if event["event"] == "start"]
     assert start["devices"] == 2

@@ -10,9 +10,9 @@ from typing import Any
 
 from outcrop.customization.artifacts import Artifacts, MetricsRow
 from outcrop.customization.events import Events
-from outcrop.customization.full_disk import is_full
 from outcrop.customization.tensorboard import EventFile
 from outcrop.customization.verdict import Outcome, Verdict
+from outcrop.jobs.full_disk import is_full
 from outcrop.training.metrics import (
     EvaluationMetrics,
     ModelCheckpoint,
