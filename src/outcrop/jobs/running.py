@@ -166,8 +166,11 @@ class RunningJob:
         return self._jobs.children(self.arn)
 
     def wait_for_children(self) -> list[Resource]:
-        """The children, once all have ended. Raises what `check` raises."""
-        return self._until_children_end(self.check)
+        """The children, once all have ended by themselves. Raises what `check` raises."""
+        children = self._until_children_end(self.check)
+        self._asked_at = 0.0  # they may have ended because this job is to stop, which was not asked meanwhile
+        self.check()
+        return children
 
     def see_children_off(self) -> None:
         """Stop the children, and wait for their end. Raises Interrupted."""
