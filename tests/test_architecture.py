@@ -18,6 +18,7 @@ FLOORS = [
     {"deployments"},
     {"customization"},
     {"jobs", "catalog", "access", "buckets"},
+    {"metrics", "audit"},
     {"probe"},
     {"training", "inference"},
     {"datasets", "network"},

@@ -22,6 +22,7 @@ from outcrop.settings import Settings
 from outcrop.store.store import Store
 
 if TYPE_CHECKING:
+    from outcrop.audit.audit import Audit
     from outcrop.buckets.buckets import Buckets
     from outcrop.catalog.custom_models import CustomModels
     from outcrop.deployments.clients import Clients
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from outcrop.deployments.records import Deployments
     from outcrop.invocation.resolve import Targets
     from outcrop.jobs.jobs import Jobs
+    from outcrop.metrics.points import Points
+    from outcrop.metrics.traffic import Traffic
 
 _Room = TypeVar("_Room")
 _Asked = TypeVarTuple("_Asked")
@@ -101,6 +104,27 @@ class House:
     def store(self) -> Store:
         """Records and files."""
         return Store.open(self.settings)
+
+    @room
+    def points(self) -> "Points":
+        """Metrics over time."""
+        from outcrop.metrics.points import Points
+
+        return Points(self.store, self.clock, self.settings.points_kept)
+
+    @room
+    def traffic(self) -> "Traffic":
+        """Requests of this process, counted."""
+        from outcrop.metrics.traffic import Traffic
+
+        return Traffic(self.clock)
+
+    @room
+    def audit(self) -> "Audit":
+        """The record of calls."""
+        from outcrop.audit.audit import Audit
+
+        return Audit(self.store, self.clock, self.settings.audit_kept)
 
     @room
     def catalog(self) -> Catalog:

@@ -31,8 +31,8 @@ from outcrop.errors import Conflict, Denied, Invalid, ModelFailed, NotReady, Ser
 from outcrop.house import House
 from outcrop.protocol.http import FileBody
 from outcrop.server.serve import main
-from tests.patience import PATIENCE_S
-from tests.server_thread import Running, running_server
+from tests.support.patience import PATIENCE_S
+from tests.support.servers import Running, running_server
 
 BIG = 8 * 1024 * 1024
 

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from outcrop.api.s3.members import location_of
-from tests.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
 
 NUMBERS = count()
 CLASSES = (

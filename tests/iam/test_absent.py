@@ -7,8 +7,8 @@ from botocore.exceptions import ClientError
 
 from outcrop.api.iam import absent as iam_absent
 from outcrop.protocol import service_model
-from tests.policies import policy, trusting
-from tests.server_thread import Running
+from tests.support.policies import policy, trusting
+from tests.support.servers import Running
 
 ARN = "arn:aws:iam::123456789012:"
 VALUES: dict[str, Any] = {

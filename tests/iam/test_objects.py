@@ -10,8 +10,8 @@ from outcrop.clock import SystemClock
 from outcrop.house import House
 from tests.iam.test_decisions import allow
 from tests.iam.test_users_and_roles import code_of
-from tests.policies import policy, trusting
-from tests.server_thread import Running
+from tests.support.policies import policy, trusting
+from tests.support.servers import Running
 
 ClientOf = Callable[..., Any]
 

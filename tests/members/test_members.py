@@ -13,7 +13,7 @@ from outcrop.api.iam import absent as iam_absent
 from outcrop.api.operations import OPERATIONS
 from outcrop.protocol import service_model
 from outcrop.protocol.shapes import ListShape, Shape, StructureShape
-from tests.members.house import Furnished, furnished
+from tests.support.member_house import Furnished, furnished
 
 DEEPEST = 4
 NONE_OF_THEM = "there is none of what is listed, so no filter and no page changes the answer"

@@ -16,8 +16,8 @@ from outcrop.training.settled import settled
 from outcrop.training.stepping import compute_gradient
 from outcrop.training.task import TrainingHyper
 from tests.numerics.test_training_loss import example
-from tests.tiny import ARCHITECTURES, LENGTH_DEPENDENT, tiny_model
-from tests.training_runs import task
+from tests.support.tiny import ARCHITECTURES, LENGTH_DEPENDENT, tiny_model
+from tests.support.training_runs import task
 
 pytestmark = pytest.mark.usefixtures("each_way")
 

@@ -20,9 +20,9 @@ from outcrop.training.settled import settled
 from outcrop.training.stepping import Trained, compute_gradient
 from outcrop.training.task import TrainingHyper
 from tests.numerics.test_training_loss import example
-from tests.patience import PATIENCE_S
-from tests.tiny import tiny_model
-from tests.training_runs import task
+from tests.support.patience import PATIENCE_S
+from tests.support.tiny import tiny_model
+from tests.support.training_runs import task
 
 LENGTHS = [40, 7, 23, 23, 2, 31, 12]
 

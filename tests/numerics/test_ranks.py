@@ -1,6 +1,6 @@
 """Two ranks train what one does, step by step; and what a kill, a stop or another number of ranks leaves behind.
 
-Most of the runs are made at once by `tests/rank_runs.py`, whose ranks are forks that speak over gloo.
+Most of the runs are made at once by `tests/support/rank_runs.py`, whose ranks are forks that speak over gloo.
 """
 
 import json
@@ -20,16 +20,16 @@ from safetensors.torch import load_file
 from outcrop.training import finetune
 from outcrop.training.data_parallel.ranks import RankLostError
 from outcrop.training.metrics import Hooks
-from tests import training_runs
-from tests.rank_runs import DIVERGED, HYPER, LOST, METHODS, UNEVEN, WHOLE
-from tests.tiny import VOCAB_SIZE, tiny_model
+from tests.support import training_runs
+from tests.support.rank_runs import DIVERGED, HYPER, LOST, METHODS, UNEVEN, WHOLE
+from tests.support.tiny import VOCAB_SIZE, tiny_model
 
 KILLED = -signal.SIGKILL
 ATOL = 1e-5
 
 
 class Runs:
-    """What `tests/rank_runs.py` left."""
+    """What `tests/support/rank_runs.py` left."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,7 +55,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def runs(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     folder = tmp_path_factory.mktemp("runs")
-    subprocess.run([sys.executable, "-m", "tests.rank_runs", str(base), str(folder)], check=True)
+    subprocess.run([sys.executable, "-m", "tests.support.rank_runs", str(base), str(folder)], check=True)
     return Runs(folder)
 
 

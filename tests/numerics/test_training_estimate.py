@@ -27,8 +27,8 @@ from outcrop.training.estimate.requirements import Estimate, Lengths, lengths_of
 from outcrop.training.estimate.tracing import Cost, Op
 from outcrop.training.plan import plan_training
 from outcrop.training.task import TrainingHyper
-from tests.tiny import tiny_model
-from tests.training_runs import HELD_OUT, task
+from tests.support.tiny import tiny_model
+from tests.support.training_runs import HELD_OUT, task
 
 SPEED = Speed(flops=1e9, bytes=1e9, op_s=1e-6)
 HYPER = TrainingHyper(

@@ -22,7 +22,7 @@ from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER, log_probabilities, nll_of
 from outcrop.training.stepping import Trained, compute_gradient
 from outcrop.training.weights import TrainedWeights
-from tests.tiny import VOCAB_SIZE, tiny_model
+from tests.support.tiny import VOCAB_SIZE, tiny_model
 
 # PEFT asks transformers for properties that its newest version has renamed.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")

@@ -20,8 +20,8 @@ from outcrop.training.estimate.tracing import Untraceable, Way, cost_of_row
 from outcrop.training.loss import nll_of
 from outcrop.training.task import TrainingHyper
 from outcrop.training.weights import TrainedWeights
-from tests.tiny import ARCHITECTURES, tiny_model
-from tests.training_runs import task
+from tests.support.tiny import ARCHITECTURES, tiny_model
+from tests.support.training_runs import task
 
 LENGTHS = [40, 23]
 CASES = [

@@ -30,8 +30,8 @@ from outcrop.training.settled import settled
 from outcrop.training.stepping import Trained, compute_gradient
 from outcrop.training.task import TrainingHyper
 from tests.numerics.test_training_loss import example
-from tests.tiny import small_family
-from tests.training_runs import HELD_OUT, task
+from tests.support.tiny import small_family
+from tests.support.training_runs import HELD_OUT, task
 
 LENGTHS = [30, 7, 23, 12, 23]
 ONE = Way.ONE_RECORD_A_ROW

@@ -20,7 +20,7 @@ from outcrop.training.estimate.workload import (
 )
 from tests.numerics.test_lanes import LENGTHS, on
 from tests.numerics.test_training_loss import example
-from tests.tiny import tiny_model
+from tests.support.tiny import tiny_model
 
 
 @pytest.mark.parametrize(("threads", "budget"), [(1, 64), (2, 64), (3, 40), (3, 1024)])

@@ -20,7 +20,7 @@ from outcrop.settings import Settings
 from outcrop.store.damage import Damaged
 from outcrop.store.database import writing
 from outcrop.worker.work import Worker
-from tests.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
 ROWS = {

@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from outcrop.customization.kind import KIND, LIFECYCLE, JobStatus, Phase
 from outcrop.errors import Conflict, Invalid, NotFound
-from tests.installed import with_tiny_models
-from tests.job_house import REGION, JobHouse, Killed
+from tests.support.homes import with_tiny_models
+from tests.support.job_house import REGION, JobHouse, Killed
 
 NAMES = ["ada", "bea", "cora"]
 ENDED = LIFECYCLE.ended

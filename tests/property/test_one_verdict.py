@@ -19,9 +19,9 @@ from outcrop.errors import Denied
 from outcrop.house import House
 from outcrop.settings import Settings
 from outcrop.store.resources import Resource
-from tests import spellings
-from tests.policies import trusting
-from tests.spellings import BASE, PATH, REGION, STAND_IN, WEIGHTS, Case, Things
+from tests.support import spellings
+from tests.support.policies import trusting
+from tests.support.spellings import BASE, PATH, REGION, STAND_IN, WEIGHTS, Case, Things
 
 
 class Furnished:

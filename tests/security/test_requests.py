@@ -20,9 +20,9 @@ from outcrop.protocol.signing import (
     sigv4,
 )
 from outcrop.server import serve
-from tests import wire
-from tests.security.house import BUCKET, KEY, SECRET_TEXT
-from tests.server_thread import Running, running_server
+from tests.support import wire
+from tests.support.servers import Running, running_server
+from tests.support.vault import BUCKET, KEY, SECRET_TEXT
 
 TARGETS = {
     "s3 read": ("GET", f"/{BUCKET}/{KEY}", {}),

@@ -16,9 +16,9 @@ from outcrop.jobs.leases import MAX_ATTEMPTS
 from outcrop.jobs.running import Interrupted, RunningJob
 from outcrop.worker import work
 from outcrop.worker.work import Worker
-from tests.installed import eventually
-from tests.toy_house import Numbers, ToyHouse, light_worker
-from tests.toy_jobs import HEAVY, LIGHT, PARENT
+from tests.support.patience import eventually
+from tests.support.toy_house import Numbers, ToyHouse, light_worker
+from tests.support.toy_jobs import HEAVY, LIGHT, PARENT
 
 
 @pytest.fixture

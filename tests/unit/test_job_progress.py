@@ -13,9 +13,9 @@ from outcrop.customization import hyperparameters, progress
 from outcrop.errors import Refusal
 from outcrop.house import House
 from outcrop.training.checkpoints.checkpointer import Keeper
-from tests.installed import with_tiny_models
-from tests.job_house import BUCKET, JobHouse, Killed
-from tests.training_runs import RECORDS
+from tests.support.homes import with_tiny_models
+from tests.support.job_house import BUCKET, JobHouse, Killed
+from tests.support.training_runs import RECORDS
 
 MEMBER = "outcrop.training.data_parallel.rank_main"
 VALIDATION_METRICS = (

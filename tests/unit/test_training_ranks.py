@@ -13,7 +13,7 @@ from outcrop.training import finetune
 from outcrop.training.data_parallel.ranks import ALONE, deal
 from outcrop.training.metrics import Hooks
 from outcrop.training.task import TrainingHyper
-from tests.training_runs import task
+from tests.support.training_runs import task
 
 LENGTHS = st.lists(st.integers(1, 500), max_size=40)
 

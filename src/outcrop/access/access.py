@@ -7,7 +7,7 @@ access.assert_passable(role_arn, source_arn=job_arn)  # raises Invalid: a job co
 access.role_may(role_arn, "s3:GetObject", "arn:aws:s3:::bucket/train.jsonl")
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -52,6 +52,8 @@ from outcrop.store.store import Store
 BEDROCK = "bedrock.amazonaws.com"
 _IAM = "arn:aws:iam:"
 _NOTHING: Mapping[str, str] = {}
+_RESOURCES = ("", "resources")
+"Where a call keeps the ARNs that it was decided on."
 _IDENTITIES = tuple(kind.value for kind in Kind)
 _NAMED_IN_IAM = (*_IDENTITIES, ACCESS_KEY)
 _DECIDED_LATER = {("sts", "AssumeRole"), ("s3", "DeleteObjects")}
@@ -141,17 +143,20 @@ class Access:
             return
         memory = self.decisions.remembered.now(since=call.started)
         again = None if call.line is None else (call.caller.user_id, call.region, call.line)
-        if again is not None and memory.permitted.at_hand(again):
+        known = None if again is None else memory.permitted.at_hand(again)
+        if known is not None:
+            call.found[_RESOURCES] = known
             return
         looked_up: list[str] = []
         asked = self._asked(call, looked_up)
-        context = _context(call, asked)
-        for need in needs(asked):
+        context, needed = _context(call, asked), needs(asked)
+        call.found[_RESOURCES] = resources = _resources(needed)
+        for need in needed:
             verdict = self.decisions.of_caller(call.caller, need, context, memory=memory)
             if verdict.decision is not Decision.ALLOWED:
                 raise refused(call.caller, need, verdict)
         if again is not None and not looked_up and self.decisions.reads_policies_only(memory, call.caller):
-            memory.permitted.keep(again, True)
+            memory.permitted.keep(again, resources)
 
     def refusals(self, call: Request) -> list[Denied | None]:
         """What of the permissions that the call needs its caller lacks, in their order; None for what it has."""
@@ -161,6 +166,13 @@ class Access:
             verdict = self.decisions.of_caller(call.caller, need, context)
             allowed = verdict.decision is Decision.ALLOWED
             found.append(None if allowed else refused(call.caller, need, verdict))
+        return found
+
+    def resources(self, call: Request) -> tuple[str, ...]:
+        """ARNs of what the call names, which was decided on; not of what it would make, whose ids nobody knows yet."""
+        if _RESOURCES not in call.found:
+            call.found[_RESOURCES] = _resources(needs(self._asked(call, [])))
+        found: tuple[str, ...] = call.found[_RESOURCES]
         return found
 
     def role_may(self, role_arn: str, action: str, resource: str, context: Context = _NOTHING) -> Decision:
@@ -288,6 +300,11 @@ def _context(call: Request, asked: Asked) -> dict[str, str | tuple[str, ...]]:
     if keys:
         context["aws:TagKeys"] = keys
     return context
+
+
+def _resources(needed: Iterable[Need]) -> tuple[str, ...]:
+    named = dict.fromkeys(need.resource for need in needed)
+    return tuple(each for each in named if each != "*" and not each.endswith((":*", "/*")))
 
 
 def _check_session_kind(call: Request) -> None:

@@ -101,8 +101,8 @@ class Memory:
     verdicts: Kept[Question, Verdict] = field(default_factory=Kept)
     identities: Kept[str, Identity] = field(default_factory=Kept)
     "By ARN."
-    permitted: Kept[Repeated, bool] = field(default_factory=Kept)
-    "Requests that were allowed by nothing but their line, their caller and the policies."
+    permitted: Kept[Repeated, tuple[str, ...]] = field(default_factory=Kept)
+    "Requests that were allowed by nothing but their line, their caller and the policies; their resources."
 
 
 class Remembered:

@@ -11,7 +11,7 @@ from typing import Any
 from outcrop.errors import Invalid
 from outcrop.invocation.conversation import read_conversation
 from outcrop.invocation.dialects.choice import native
-from outcrop.invocation.exchange import Asked, Finish, Finished, Sampling, Started
+from outcrop.invocation.exchange import Asked, Count, Finish, Finished, Sampling, Started, uncounted
 from outcrop.invocation.generate import complete_text, plan_aside, stream_answer
 from outcrop.invocation.invoke import Prepared, milliseconds_since
 from outcrop.invocation.schema import Number, Struct, check
@@ -83,11 +83,14 @@ async def prepare(target: Target, params: Params, *, now: datetime) -> PreparedC
     return PreparedConverse(prepared=prepared, response_fields=paths, served=served)
 
 
-async def converse(request: PreparedConverse, *, began: float | None = None) -> dict[str, Any]:
+async def converse(
+    request: PreparedConverse, *, began: float | None = None, count: Count = uncounted
+) -> dict[str, Any]:
     """The members of Converse's output. Latency counts from `began`, of `time.monotonic()`, else from now."""
     begin = time.monotonic() if began is None else began
     prepared = request.prepared
     finished = await complete_text(prepared.target, prepared.generation)
+    count(prepared.started.num_input_tokens, finished.num_output_tokens)
     return {
         "output": {"message": {"role": "assistant", "content": [{"text": finished.text}]}},
         "usage": _usage(prepared.started, finished),
@@ -98,7 +101,7 @@ async def converse(request: PreparedConverse, *, began: float | None = None) -> 
 
 
 async def converse_stream(
-    request: PreparedConverse, *, began: float | None = None
+    request: PreparedConverse, *, began: float | None = None, count: Count = uncounted
 ) -> AsyncGenerator[dict[str, Any], None]:
     """The events of ConverseStream; the first comes with the first text, `metadata` is the last."""
     prepared = request.prepared
@@ -106,6 +109,7 @@ async def converse_stream(
     opened = False
     async with aclosing(stream_answer(prepared.target, prepared.generation)) as items:
         async for item in items:
+            count(prepared.started.num_input_tokens, item.num_output_tokens)
             if not opened:
                 opened = True
                 yield {"messageStart": {"role": "assistant"}}

@@ -1,5 +1,6 @@
 """The two halves of an invocation, free of any provider's words: what was asked, and what came of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -54,6 +55,14 @@ class Finish(StrEnum):
     STOP_SEQUENCE = "stop_sequence"
     CONTEXT = "context"
     "The context was full before max_tokens were reached."
+
+
+Count = Callable[[int, int], object]
+"Told the tokens of the prompt and those of the answer so far."
+
+
+def uncounted(_num_input_tokens: int, _num_output_tokens: int) -> None:
+    """For whoever asks without an account to keep."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from math import inf
 from typing import Any
 
 from outcrop.errors import MachineTrouble, OutcropError, Refusal
@@ -64,7 +65,7 @@ class RunningJob:
         self._told = told
         self._numbers = numbers
         self._hide = hide
-        self._asked_at, self._stopping = 0.0, False
+        self._asked_at, self._stopping = -inf, False
 
     @property
     def id(self) -> str:
@@ -168,7 +169,7 @@ class RunningJob:
     def wait_for_children(self) -> list[Resource]:
         """The children, once all have ended by themselves. Raises what `check` raises."""
         children = self._until_children_end(self.check)
-        self._asked_at = 0.0  # they may have ended because this job is to stop, which was not asked meanwhile
+        self._asked_at = -inf  # they may have ended because this job is to stop, which was not asked meanwhile
         self.check()
         return children
 

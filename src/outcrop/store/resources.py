@@ -258,6 +258,12 @@ class Resources:
         with reading(self._engine) as connection:
             return self._sound(connection.execute(query).all())
 
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many resources there are of each kind in each state; from an index alone."""
+        query = sql.select(_table.c.kind, _table.c.status, sql.func.count()).group_by(_table.c.kind, _table.c.status)
+        with reading(self._engine) as connection:
+            return {(kind, status): number for kind, status, number in connection.execute(query)}
+
     def remove_all(self, kind: str) -> None:
         """Forget every row of a kind, damaged or not."""
         with writing(self._engine) as connection:

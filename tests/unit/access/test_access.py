@@ -17,7 +17,7 @@ from outcrop.clock import MovableClock
 from outcrop.errors import Denied, Invalid, OutcropError, ServiceRefusal
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
-from tests.policies import policy, trusting
+from tests.support.policies import policy, trusting
 
 REGION = "us-east-1"
 

@@ -23,7 +23,7 @@ from outcrop.settings import Settings
 from outcrop.store.database import writing
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
-from tests.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S
 
 S3 = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
 

@@ -16,9 +16,9 @@ from outcrop.api.door.call import Answer, Call, Streamed
 from outcrop.clock import Clock, MovableClock
 from outcrop.errors import Invalid, ServiceRefusal
 from outcrop.invocation.target import Target
-from tests.engine_double import EngineDouble
-from tests.patience import PATIENCE_S
-from tests.spoken_target import speaking
+from tests.support.engine_double import EngineDouble
+from tests.support.patience import PATIENCE_S
+from tests.support.spoken_target import speaking
 
 ADA = Caller(arn="arn:aws:iam::123456789012:user/ada", account="123456789012", user_id="AIDA", key_id="AKIA")
 METRICS = "amazon-bedrock-invocationMetrics"

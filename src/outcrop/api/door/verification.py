@@ -89,6 +89,11 @@ def _by_key(house: House, request: HttpRequest, routed: Routed) -> tuple[Verifie
         raise Denied(text)
     if "X-Amz-Signature=" in request.raw_query:
         raise only_one_mechanism(routed.protocol)
+    return verify_key(house, request)
+
+
+def verify_key(house: House, request: HttpRequest) -> tuple[Verified, Caller]:
+    """Whose API key the request brings; refuses one that is none, and who may not use any."""
     key = bearer.token(request)
     presigned = bearer.presigned(key)
     kind = "LONG_TERM" if presigned is None else "SHORT_TERM"
