@@ -1,6 +1,7 @@
 """The picture of the house, held: imports go down the road, torch stays in the workshops, rooms have one address."""
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ FLOORS = [
     {"invocation"},
     {"deployments"},
     {"customization"},
+    {"data"},
     {"jobs", "catalog", "access", "buckets"},
     {"metrics", "audit"},
     {"probe"},
@@ -64,7 +66,10 @@ def test_imports_go_down_never_up_never_sideways(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_torch_stays_in_the_workshops(path: Path) -> None:
-    may = room_of(path) in WORKSHOPS and path.name not in ("client.py", "launch.py")
+    may = room_of(path) in WORKSHOPS and str(path.relative_to(PACKAGE)) not in (
+        "inference/client.py",
+        "probe/launch.py",
+    )
     for line, module in imports_of(path):
         assert may or module.split(".")[0] not in TORCH, f"{path}:{line}: {module} outside the workshops"
 
@@ -81,3 +86,13 @@ def test_only_the_run_of_a_job_reaches_into_training() -> None:
         if module.startswith(("outcrop.training.finetune", "outcrop.training.pretrain"))
     }
     assert reaching == {"run.py"}
+
+
+def test_a_class_name_occurs_once() -> None:
+    # Whoever looks for a name finds one thing. One that comes twice says too little in both places: name it anew.
+    places = defaultdict(list)
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}

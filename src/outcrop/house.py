@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from outcrop.audit.audit import Audit
     from outcrop.buckets.buckets import Buckets
     from outcrop.catalog.custom_models import CustomModels
+    from outcrop.data.data import Data
     from outcrop.deployments.clients import Clients
     from outcrop.deployments.engines import Engines
     from outcrop.deployments.reconciler import Reconciler
@@ -153,6 +154,13 @@ class House:
         from outcrop.buckets.buckets import Buckets
 
         return Buckets(self.store, self.clock)
+
+    @room
+    def data(self) -> "Data":
+        """Objects under the role of a request or a job."""
+        from outcrop.data.data import Data
+
+        return Data(access=self.access, buckets=self.buckets)
 
     @room
     def models(self) -> "CustomModels":

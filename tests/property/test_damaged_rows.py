@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from outcrop.clock import SystemClock
 from outcrop.customization.kind import KIND as JOB_KIND
-from outcrop.deployments import engines, records
+from outcrop.deployments import engines, states
 from outcrop.deployments.engines import Engines
 from outcrop.house import House
 from outcrop.settings import Settings
 from outcrop.store.damage import Damaged
+from outcrop.store.damage_sweep import DamageSweep
 from outcrop.store.database import writing
 from outcrop.worker.work import Worker
 from tests.support.servers import Running, running_server
@@ -26,8 +27,8 @@ REGION, ACCOUNT = "us-east-1", "123456789012"
 ROWS = {
     JOB_KIND.name: "InProgress",
     "custom-model": "Active",
-    records.ON_DEMAND: "Creating",
-    records.THROUGHPUT: "Updating",
+    states.ON_DEMAND: "Creating",
+    states.THROUGHPUT: "Updating",
     engines.KIND: "Ordered",
     "something-else": "Odd",
 }
@@ -43,8 +44,8 @@ WHOLE: dict[str, dict[str, Any]] = {
         "baseId": "outcrop.starter-v1", "baseModelArn": "arn:aws:bedrock:us-east-1::foundation-model/x", "customizationType": "IMPORTED",
         "promptFormat": "text", "foundationModelArn": "arn:aws:bedrock:us-east-1::foundation-model/x",
     },
-    records.ON_DEMAND: {"modelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y", "desiredModelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y"},
-    records.THROUGHPUT: {
+    states.ON_DEMAND: {"modelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y", "desiredModelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y"},
+    states.THROUGHPUT: {
         "modelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y", "desiredModelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y",
         "foundationModelArn": "arn:aws:bedrock:us-east-1::foundation-model/x", "modelUnits": 1, "commitmentDuration": None,
         "commitmentExpirationTime": None,
@@ -100,17 +101,15 @@ def test_damaged_rows_stop_nothing(house: Running, rows: list[dict[str, Any]]) -
         connection.exec_driver_sql("DELETE FROM resources")
         for number, row in enumerate(rows):
             _put(connection, row["kind"], f"bad{number}", _document(row["kind"], row["document"]), row["column"])
-        for kind in (JOB_KIND.name, "custom-model", records.ON_DEMAND, records.THROUGHPUT):
+        for kind in (JOB_KIND.name, "custom-model", states.ON_DEMAND, states.THROUGHPUT):
             _put(connection, kind, "good", json.dumps(WHOLE[kind]), None)
-    others = {
-        kind: _arn(kind, "good") for kind in (JOB_KIND.name, "custom-model", records.ON_DEMAND, records.THROUGHPUT)
-    }
+    others = {kind: _arn(kind, "good") for kind in (JOB_KIND.name, "custom-model", states.ON_DEMAND, states.THROUGHPUT)}
 
     # every list tells of those that are whole
     assert others[JOB_KIND.name] in _values(bedrock.list_model_customization_jobs(), "jobArn")
     assert others["custom-model"] in _values(bedrock.list_custom_models(), "modelArn")
-    assert others[records.ON_DEMAND] in _values(bedrock.list_custom_model_deployments(), "customModelDeploymentArn")
-    assert others[records.THROUGHPUT] in _values(bedrock.list_provisioned_model_throughputs(), "provisionedModelArn")
+    assert others[states.ON_DEMAND] in _values(bedrock.list_custom_model_deployments(), "customModelDeploymentArn")
+    assert others[states.THROUGHPUT] in _values(bedrock.list_provisioned_model_throughputs(), "provisionedModelArn")
     bedrock.list_custom_model_deployments(
         modelArnEquals="arn:aws:bedrock:us-east-1:123456789012:custom-model/outcrop.starter-v1/abcdefghijkl"
     )
@@ -123,12 +122,13 @@ def test_damaged_rows_stop_nothing(house: Running, rows: list[dict[str, Any]]) -
     # the loops come round
     asyncio.run(_settle(platform))
     Engines(store, platform.clock, platform.settings).orders()
-    store.resources.fail_damaged(at=platform.clock.now())
+    sweep = DamageSweep(store)
+    sweep.turn(at=platform.clock.now())
     for kind in ROWS:
         assert all(store.resources.get(found.arn) is not None for found in store.resources.all(kind))
-    assert store.resources.fail_damaged(at=platform.clock.now()) == []
+    assert sweep.turn(at=platform.clock.now()) == []
     # and what they could do nothing with is Failed
-    settled = {row.name: row.status for row in store.resources.all(records.ON_DEMAND)}
+    settled = {row.name: row.status for row in store.resources.all(states.ON_DEMAND)}
     assert settled["good"] == "Failed"  # there is no such model
     assert "Creating" not in settled.values()
     Engines(store, platform.clock, platform.settings).clear()
@@ -157,7 +157,7 @@ def test_a_worker_goes_through_damaged_jobs(context: House, rows: list[Any]) -> 
             _put(connection, JOB_KIND.name, f"bad{number}", _document(JOB_KIND.name, row), None)
     for _ in rows:  # each ends, as Failed, in one go
         Worker(context, [JOB_KIND], stop=_Once()).run_one()
-    context.store.resources.fail_damaged(at=context.clock.now())
+    DamageSweep(context.store).turn(at=context.clock.now())
     ended = context.store.resources.all(JOB_KIND.name)
     assert [row.status for row in ended] == ["Failed"] * len(rows)
     assert all(row.document["failureMessage"] for row in ended)
@@ -180,7 +180,7 @@ def test_a_damaged_row_is_told_by_name(house: Running) -> None:
         Damaged, match=r"model-customization-job/x/bad: its record is damaged and cannot be read\. Delete"
     ):
         house.platform.jobs.find(JOB_KIND, REGION, "bad")
-    assert store.resources.fail_damaged(at=house.platform.clock.now()) == [_arn(JOB_KIND.name, "bad")]
+    assert DamageSweep(store).turn(at=house.platform.clock.now()) == [_arn(JOB_KIND.name, "bad")]
     (listed,) = store.resources.all(JOB_KIND.name)
     assert (listed.status, list(listed.document)) == ("Failed", ["failureMessage"])
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas
 
-from outcrop.buckets.listing import Asked
+from outcrop.buckets.listing import ListingRequest
 from outcrop.clock import SystemClock
 from outcrop.customization import create_job, imported
 from outcrop.customization.kind import KIND
@@ -104,7 +104,7 @@ class JobHouse:
     def keys(self, job: str) -> list[str]:
         """All objects in the job's folder."""
         prefix = f"{self.folder(job)}/"
-        found = self.context.buckets.list_objects(BUCKET, Asked(prefix=prefix)).objects
+        found = self.context.buckets.list_objects(BUCKET, ListingRequest(prefix=prefix)).objects
         return [item.key.removeprefix(prefix) for item in found]
 
     def events(self, job: str) -> list[dict[str, Any]]:

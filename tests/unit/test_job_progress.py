@@ -12,7 +12,7 @@ import pytest
 from outcrop.customization import hyperparameters, progress
 from outcrop.errors import Refusal
 from outcrop.house import House
-from outcrop.training.checkpoints.checkpointer import Keeper
+from outcrop.training.checkpoints.checkpointer import Checkpointer
 from tests.support.homes import with_tiny_models
 from tests.support.job_house import BUCKET, JobHouse, Killed
 from tests.support.training_runs import RECORDS
@@ -140,7 +140,7 @@ def test_the_rate_that_is_used_is_told_once_the_job_is_planned(house: JobHouse) 
 
 def test_what_a_killed_worker_told_is_not_lost(house: JobHouse, at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
     # However slow the disk is, the checkpoint after the first epoch is whole before the worker is killed
-    monkeypatch.setattr(Keeper, "write_at_evaluation", Keeper.write)
+    monkeypatch.setattr(Checkpointer, "write_at_evaluation", Checkpointer.write)
     job = house.create("killed", more={"outcrop.evaluationsPerEpoch": "1"})
     first: list[int] = []
 

@@ -49,7 +49,7 @@ class Asker(Protocol):
     def key_id(self) -> str: ...
 
 
-class Request(Protocol):
+class AuthorizableRequest(Protocol):
     """A request as authorization reads it; the door's `Call` is one."""
 
     @property

@@ -30,6 +30,7 @@ from outcrop.jobs.kinds import WorkerClass
 from outcrop.loops import Loop, each
 from outcrop.settings import PARTS_FILE, Settings, make_home
 from outcrop.store.store import Store
+from outcrop.store.watch import ChangeWatch
 
 _LEAST_DISK_BYTES = 300_000_000
 _ROUND_S = 0.1
@@ -68,6 +69,7 @@ class Supervisor:
         self._lock: IO[str] | None = None
         self._parts = ""
         self._told_next: dict[str, int] = {}
+        self._orders: list[Order] = []
         self._loop = Loop("supervisor")
 
     def __enter__(self) -> Self:
@@ -80,6 +82,7 @@ class Supervisor:
             self.installation: Installation = Access.open(store, self._settings, clock).installation
             self._engines = Engines(store, clock, self._settings)
             self._engines.clear()
+            self._watch = ChangeWatch(store.engine)
             _make_sockets(self._settings)
             self._children = {name: self._child(name) for name in ("server", *_WORKERS)}
         except BaseException:
@@ -129,7 +132,9 @@ class Supervisor:
             time.sleep(_ROUND_S)
 
     def _round(self) -> None:
-        wanted = {_engine_name(order): order for order in self._engines.orders() if order.failure is None}
+        if self._watch.moved():  # as long as nobody writes, the orders are those of the round before
+            self._orders = self._engines.orders()
+        wanted = {_engine_name(order): order for order in self._orders if order.failure is None}
         for name in [name for name in self._children if name.startswith(_ENGINE) and name not in wanted]:
             self._children.pop(name).end()  # given up, or not needed any more
         each(wanted.values(), self._keep_engine, log=_log, name=_engine_name, broken=self._give_up)

@@ -10,10 +10,10 @@ from outcrop.catalog import custom_models
 from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.customization import base as base_of
 from outcrop.customization import hyperparameters, memory
-from outcrop.customization.data_access import DataAccess
 from outcrop.customization.kind import KIND
 from outcrop.customization.names import check_model_name
 from outcrop.customization.rooms import Rooms
+from outcrop.data.data import RoleData
 from outcrop.errors import Invalid
 from outcrop.network import headers
 from outcrop.store.idempotency import digest_of
@@ -66,8 +66,7 @@ def _document(
 ) -> dict[str, Any]:
     customization = _customization(start.base, params)
     values = hyperparameters.filled(start.base.hyperparameters, params.get("hyperParameters", {}))
-    house.access.assert_passable(params["roleArn"], source_arn=job_arn)
-    _check_data(house, params)
+    _check_data(house.data.under(params["roleArn"], source_arn=job_arn), params)
     _check_training(start, values)
     kept = (
         "clientRequestToken",
@@ -114,9 +113,8 @@ def _check_names(house: Rooms, params: Mapping[str, Any], region: str) -> None:
     check_model_name(house, params["customModelName"], region)
 
 
-def _check_data(house: Rooms, params: Mapping[str, Any]) -> None:
+def _check_data(data: RoleData, params: Mapping[str, Any]) -> None:
     """Every file is there and may be read, and the output may be written."""
-    data = DataAccess(house=house, role_arn=params["roleArn"])
     validators = params.get("validationDataConfig", {}).get("validators", [])
     if len(validators) > _MAX_VALIDATORS:
         raise Invalid(f"validationDataConfig.validators: {len(validators)} files. Give at most {_MAX_VALIDATORS}.")
@@ -125,7 +123,7 @@ def _check_data(house: Rooms, params: Mapping[str, Any]) -> None:
         if not parse_s3_uri(uri)[1]:
             raise Invalid(f"{uri}: names a bucket, not an object. Name one JSONL object, s3://bucket/key.")
     for uri in uris:
-        data.open(uri)
+        data.find(uri)
     data.check_output(params["outputDataConfig"]["s3Uri"])
 
 

@@ -1,6 +1,6 @@
 """Names of custom models: each is given once, and one that a running job promised is given already."""
 
-from outcrop.customization.kind import KIND
+from outcrop.customization.kind import KIND, LIFECYCLE
 from outcrop.customization.rooms import Rooms
 from outcrop.errors import Invalid
 
@@ -13,5 +13,5 @@ def check_model_name(house: Rooms, name: str, region: str) -> None:
 
 def _is_promised(house: Rooms, name: str, region: str) -> bool:
     """Whether a job that still runs will leave a model of this name."""
-    running = (job for job in house.jobs.running(KIND) if job.region == region)
-    return any(job.document.get("outputModelName") == name for job in running)
+    promising = house.store.references.naming(KIND.name, ["outputModelName"], name, states=LIFECYCLE.running)
+    return any(row.region == region for row in promising)

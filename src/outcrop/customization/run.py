@@ -12,9 +12,9 @@ from outcrop.catalog.base_model import Customization
 from outcrop.customization import base, checkpoints, lineage, verdict
 from outcrop.customization.kind import JobStatus, Phase
 from outcrop.customization.register import register
+from outcrop.customization.reporter import JobReporter
 from outcrop.customization.rooms import Rooms
 from outcrop.customization.task import task_of
-from outcrop.customization.telling import Telling
 from outcrop.customization.verdict import Outcome
 from outcrop.customization.work import Validated, Work, validate
 from outcrop.jobs.full_disk import Patience, is_full
@@ -44,7 +44,7 @@ def customize(house: Rooms, job: RunningJob) -> None:
         validated = validate(work)
         job.enter(Phase.DATA_PROCESSING)
         task = _plan(work, validated)
-        result = _train(work, task, Telling(work=work, task=task, spoken=validated.spoken, patience=patience))
+        result = _train(work, task, JobReporter(work=work, task=task, spoken=validated.spoken, patience=patience))
         patience.repeat(lambda: _leave_a_model(work, task, result, validated))
     except StopRequested:
         work.end_journal(JobStatus.STOPPED)
@@ -72,10 +72,10 @@ def _plan(work: Work, validated: Validated) -> TrainingTask:
     )
 
 
-def _train(work: Work, task: TrainingTask, telling: Telling) -> TrainingResult:
+def _train(work: Work, task: TrainingTask, reporter: JobReporter) -> TrainingResult:
     """The result of a run that came to its end. Raises StopRequested, Interrupted, and what training raises."""
     try:
-        result = _STAGES[work.customization](task, telling.hooks(), devices=work.house.settings.devices)
+        result = _STAGES[work.customization](task, reporter.hooks(), devices=work.house.settings.devices)
     except RankLostError as lost:
         # As if the whole worker had died, most likely for the same want of memory: its successor takes the job up.
         logs.tell(_log, "device lost", level=logging.WARNING, job=work.job.arn, note=lost.message)

@@ -1,7 +1,6 @@
 """One job with everything its phases need, and its first phase: the data fetched and accounted for."""
 
 import logging
-import shutil
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,10 +11,10 @@ from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.customization import base, events, prompting
 from outcrop.customization.artifacts import Artifacts
 from outcrop.customization.base import Start
-from outcrop.customization.data_access import DataAccess
 from outcrop.customization.events import Events
 from outcrop.customization.progress import Journal
 from outcrop.customization.rooms import Rooms
+from outcrop.data.data import RoleData
 from outcrop.datasets import preflight
 from outcrop.errors import Invalid, Refusal
 from outcrop.jobs.running import LONGEST_MESSAGE, RunningJob
@@ -35,7 +34,7 @@ class Work:
     record: Resource
     "The job's row as it was when the worker took it up."
     start: Start
-    data: DataAccess
+    data: RoleData
     artifacts: Artifacts
     run_dir: Path
     journal: Journal
@@ -45,7 +44,7 @@ class Work:
         """Raises Invalid when what the job starts from is gone."""
         record = job.record
         document = record.document
-        data = DataAccess(house=house, role_arn=document["roleArn"])
+        data = house.data.under(document["roleArn"], source_arn=record.arn)
         output = document["outputDataConfig"]["s3Uri"]
         artifacts = Artifacts(data=data, output_uri=output, job_arn=job.arn)
         run_dir = house.settings.runs / job.id
@@ -133,10 +132,7 @@ def _fetch(work: Work) -> list[Path]:
     for index, uri in enumerate(uris):
         place = work.run_dir / "data" / str(index) / uri.rsplit("/", 1)[-1]
         if not place.is_file():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            temporary = place.with_name(f".{place.name}.part")
-            shutil.copyfile(work.data.open(uri), temporary)
-            temporary.replace(place)
+            work.data.fetch(uri, place)
         files.append(place)
     return files
 

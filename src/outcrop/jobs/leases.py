@@ -18,7 +18,7 @@ from outcrop import logs
 from outcrop.jobs.kinds import JobKind
 from outcrop.jobs.queue_records import JOBS, QueueRecords, last_turns, note_turn
 from outcrop.store.database import UtcTime, alone, create_tables, microseconds, reading, writing
-from outcrop.store.resources import RESOURCES
+from outcrop.store.resource_table import RESOURCES
 from outcrop.store.store import Store
 
 LEASE = timedelta(seconds=60)
@@ -50,7 +50,7 @@ class Lease:
     "How often it was taken up since it last came further; 1 at first."
 
 
-class _Waiting(NamedTuple):
+class _FreeJob(NamedTuple):
     """A job that has not ended, as the queue sees it: times and lease as the rows have them, be they damaged."""
 
     job: str
@@ -92,7 +92,7 @@ class Leases:
         if self._points.possible() and self._points.row(self.idle_look, ()) is None:
             return None  # as a rule: by a plain read of SQLite's own, in some 20 µs
         with reading(self._engine) as connection:
-            waiting = [_Waiting._make(row) for row in connection.execute(self._look)]
+            waiting = [_FreeJob._make(row) for row in connection.execute(self._look)]
             free = [job for job in waiting if _is_free(job, worker, now, holding)]
             turns = last_turns(connection, self._class) if len(free) > 1 else {}
         running = Counter(job.owner or "" for job in waiting if job not in free)
@@ -122,7 +122,7 @@ class Leases:
         with writing(self._engine) as connection:
             alone(connection, "leases")  # one at a time, so two workers never take the same free job
             row = connection.execute(self._look.where(RESOURCES.c.arn == job_arn)).first()
-            job = None if row is None else _Waiting._make(row)
+            job = None if row is None else _FreeJob._make(row)
             if job is None or not _is_free(job, worker, now, holding):
                 return None
             if job.worker is not None and not job.is_leased_soundly:
@@ -153,13 +153,13 @@ def _look(kinds: Sequence[JobKind[Any]]) -> sql.Select[Any]:
     return sql.select(*columns, _table.c.attempts).select_from(beside).where(_running(kinds))
 
 
-def _is_free(job: _Waiting, worker: str, now: datetime, holding: Collection[str]) -> bool:
+def _is_free(job: _FreeJob, worker: str, now: datetime, holding: Collection[str]) -> bool:
     if job.job in holding:
         return False
     return not job.is_leased_soundly or job.worker == worker or job.until <= microseconds(now)
 
 
-def _order(job: _Waiting, running: Counter[str], turns: dict[str, int]) -> tuple[Any, ...]:
+def _order(job: _FreeJob, running: Counter[str], turns: dict[str, int]) -> tuple[Any, ...]:
     owner = job.owner or ""
     created = job.created if type(job.created) is int else 0
     return job.worker is None, -(job.priority or 0), running[owner], turns.get(owner, 0), created, job.job

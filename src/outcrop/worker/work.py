@@ -29,7 +29,7 @@ _PAUSE_S = 0.2
 _log = logging.getLogger("outcrop.worker")
 
 
-class House(Protocol):
+class WorkerRooms(Protocol):
     """What a worker needs of the rooms of its process; kinds of job need more."""
 
     @property
@@ -47,7 +47,7 @@ class Worker:
 
     def __init__(
         self,
-        house: House,
+        house: WorkerRooms,
         kinds: Sequence[JobKind[Any]],
         *,
         stop: threading.Event,

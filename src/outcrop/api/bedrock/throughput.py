@@ -20,7 +20,7 @@ from outcrop.api.door.call import (
     quick,
 )
 from outcrop.catalog.base_model import BaseModel
-from outcrop.deployments.records import CREATING, THROUGHPUT
+from outcrop.deployments.states import CREATING, THROUGHPUT
 from outcrop.errors import Conflict, Invalid
 from outcrop.house import House
 from outcrop.store.damage import Damaged

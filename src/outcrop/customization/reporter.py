@@ -14,7 +14,7 @@ from outcrop.customization.work import Work
 from outcrop.errors import MachineTrouble
 from outcrop.jobs.full_disk import Patience, is_full
 from outcrop.tokens.prompt_format import PromptFormat
-from outcrop.training.data import Data
+from outcrop.training.data import TrainingData
 from outcrop.training.metrics import Hooks, ModelCheckpoint
 from outcrop.training.task import TrainingTask
 
@@ -22,7 +22,7 @@ _log = logging.getLogger("outcrop.worker")
 
 
 @dataclass(kw_only=True)
-class Telling:
+class JobReporter:
     """The hooks of one training run."""
 
     work: Work
@@ -48,7 +48,7 @@ class Telling:
             try_again=self.try_again,
         )
 
-    def on_data(self, data: Data) -> None:
+    def on_data(self, data: TrainingData) -> None:
         """Raises Invalid when the run cannot fit into this machine."""
         self.need = forecast.told(self.work.base.id, self.task, data)
 
