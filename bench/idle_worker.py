@@ -1,6 +1,6 @@
 """What an idle worker costs: processor time of one look for jobs, beside many that have ended.
 
-    python -m bench.idle_worker --ended 100000
+python -m bench.idle_worker --ended 100000
 """
 
 import argparse
@@ -16,7 +16,7 @@ from outcrop.jobs.leases import Leases
 from outcrop.kinds import KINDS
 from outcrop.settings import Settings
 from outcrop.store.database import writing
-from outcrop.store.resources import RESOURCES
+from outcrop.store.resource_table import RESOURCES
 from outcrop.store.store import Store
 
 LOOKS_PER_S = 5

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from math import inf
-from typing import Any
+from typing import Any, Protocol
 
 from outcrop.errors import MachineTrouble, OutcropError, Refusal
 from outcrop.jobs.jobs import JobEnded, Jobs
@@ -21,6 +21,12 @@ _log = logging.getLogger("outcrop.worker")
 
 Numbers = Callable[[str, Mapping[str, float]], None]
 "Told the ARN of a job and numbers by their names, each time the job reports some."
+
+
+class Report(Protocol):
+    """Telling how far a job is, in words that change with it, and what was measured on the way, by metric."""
+
+    def __call__(self, words: str, numbers: Mapping[str, float] = {}) -> None: ...
 
 
 class StopRequested(OutcropError):
@@ -77,8 +83,8 @@ class RunningJob:
         """The job's row as it stands now."""
         return self._jobs.get(self.arn)
 
-    def report(self, words: str, **numbers: float) -> None:
-        """Tell how far the job is, in words that change with it, and what was measured on the way.
+    def report(self, words: str, numbers: Mapping[str, float] = {}) -> None:
+        """Tell how far the job is, in words that change with it, and what was measured on the way, by metric.
 
         A worker that dies between two reports with equal words has come no further.
         """
