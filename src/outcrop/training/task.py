@@ -75,6 +75,9 @@ class TrainingTask:
     base_owner: str | None = None
     "Id of the custom model whose own network `base_dir` holds; None: it is a foundation model's."
 
+    encoded: tuple[Path, ...] = ()
+    "What the preflight has encoded of the training file and each validator; empty: it is encoded when it is read."
+
     prompt_format: PromptFormat = PromptFormat.TEXT
     "Of prompts with completions, and of the day that chat templates write."
 
