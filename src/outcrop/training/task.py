@@ -18,7 +18,7 @@ TOKENS_AT_ONCE_WHOLE = 4096
 
 
 def tokens_at_once(method: Method) -> int:
-    """What suits a method, where nobody says another number (docs/performance.md)."""
+    """What suits a method, where nobody says another number (docs/log.md)."""
     return TOKENS_AT_ONCE_WHOLE if isinstance(method, Full) else TOKENS_AT_ONCE
 
 
