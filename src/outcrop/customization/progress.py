@@ -13,7 +13,7 @@ from outcrop.customization.events import Events
 from outcrop.customization.tensorboard import EventFile
 from outcrop.customization.verdict import Outcome, Verdict
 from outcrop.jobs.full_disk import is_full
-from outcrop.jobs.running import Report
+from outcrop.jobs.running import ReportProgress
 from outcrop.training.metrics import (
     EvaluationMetrics,
     ModelCheckpoint,
@@ -32,7 +32,9 @@ _SHARE = 0.02
 class Journal:
     """Collects what the training loop tells. Steps told again after a resume replace what was told before."""
 
-    def __init__(self, artifacts: Artifacts, events: Events, report: Report, *, tensorboard: bool = False) -> None:
+    def __init__(
+        self, artifacts: Artifacts, events: Events, report: ReportProgress, *, tensorboard: bool = False
+    ) -> None:
         self._artifacts = artifacts
         self._events = events
         self.report = report
