@@ -25,8 +25,8 @@ from outcrop.cli.options import running
 from outcrop.clock import SystemClock
 from outcrop.errors import Invalid, NotFound
 from outcrop.house import House
-from outcrop.network.method import OWN_BASE
-from outcrop.network.way import Way
+from outcrop.network.adapters.method import OWN_BASE
+from outcrop.network.run_mode import RunMode
 from outcrop.settings import Settings
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
@@ -126,9 +126,9 @@ def _write(making: Path, model: Resource, base: BaseModel, folder: Path, adapter
         _copy(folder, making)
         kind = "the whole network"
     elif merged:
-        from outcrop.network.merging import save_merged  # torch takes seconds to import
+        from outcrop.network.adapters.merging import save_merged  # torch takes seconds to import
 
-        save_merged(making, base=base.folder, adapter=adapter, way=base.way or Way.PACKED)
+        save_merged(making, base=base.folder, adapter=adapter, way=base.way or RunMode.PACKED)
         _copy_lineage(folder, making)
         kind = "the whole network, its adapter merged into its weights,"
     else:
