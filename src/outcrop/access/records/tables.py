@@ -55,6 +55,6 @@ class Tables:
             return changed
 
     def write_unnoted(self, statement: sql.Insert | sql.Update | sql.Delete) -> int:
-        """For what no memory can hold a wrong belief about, see memory.py."""
+        """For what no memory can hold a wrong belief about, see decision_cache.py."""
         with writing(self.engine) as connection:
             return connection.execute(statement).rowcount

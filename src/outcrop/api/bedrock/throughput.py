@@ -3,7 +3,6 @@
 from typing import Any
 
 from outcrop import arn
-from outcrop.api.bedrock.idempotent import once
 from outcrop.api.bedrock.listing import (
     model_arn,
     moment,
@@ -49,7 +48,8 @@ def create_provisioned_model_throughput(house: House, call: Call) -> Answered:
         house.store.tags.put(row.arn, tags)
         return {"provisionedModelArn": row.arn}
 
-    return once(house.store, call, create)
+    token = call.params.get("clientRequestToken")
+    return house.store.idempotency.once(call.token_scope, token, call.params, create)
 
 
 @quick
