@@ -119,6 +119,7 @@ class Platform:
                     access=self.access,
                     buckets=self.buckets,
                     catalog=self.catalog,
+                    points=self.points,
                 )
             return self._once.rooms
 

@@ -19,6 +19,7 @@ from outcrop.deployments.reconciler import Reconciler
 from outcrop.deployments.records import Deployments
 from outcrop.invocation.resolve import Targets
 from outcrop.jobs.jobs import Jobs
+from outcrop.metrics.points import Points
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
@@ -43,6 +44,7 @@ class Rooms:
         access: Access,
         buckets: Buckets,
         catalog: Catalog,
+        points: Points,
     ) -> Self:
         models = CustomModels(store, clock, settings.models)
         engines = Engines(store, clock, settings)
@@ -57,6 +59,7 @@ class Rooms:
             catalog=catalog,
             jobs=Jobs(store, clock),
             models=models,
+            points=points,
         )
         return cls(
             customization=customization,

@@ -38,9 +38,11 @@ _entries = sql.Table(
 _resources = sql.Table(
     "audit_resources",
     _schema,
-    sql.Column("resource", sql.String, primary_key=True),
-    sql.Column("number", _NUMBER, primary_key=True, autoincrement=False),
-    sqlite_with_rowid=False,
+    sql.Column("resource", sql.String, nullable=False),
+    sql.Column("number", sql.BigInteger, nullable=False),
+    # Of neither is anything unique: what somebody left here by cutting entries off must not stop further ones.
+    sql.Index("audit_resources_named", "resource", "number"),
+    sql.Index("audit_resources_number", "number"),
 )
 _begins = sql.Table(
     "audit_begins",
@@ -137,7 +139,8 @@ class AuditRecords:
         if until is not None:
             query = query.where(at < until)
         if before is not None:
-            query = query.where(sql.tuple_(at, number) < sql.tuple_(before.entry.at, before.link.number))
+            same_moment = (at == before.entry.at) & (number < before.link.number)
+            query = query.where((at < before.entry.at) | same_moment)
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(at.desc(), number.desc()).limit(most)).all()
         return [Recorded(link, entry) for link, entry in map(_read, rows) if entry is not None]

@@ -8,6 +8,7 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
 from outcrop.jobs.jobs import Jobs
+from outcrop.metrics.points import Points
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
@@ -24,3 +25,4 @@ class Context:
     catalog: Catalog
     jobs: Jobs
     models: CustomModels
+    points: Points

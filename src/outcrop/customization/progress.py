@@ -48,7 +48,7 @@ class Journal:
         if self._event_file is not None:
             for event in events.all():
                 self._event_file.add(event)
-            events.listener = self._event_file.add
+            events.listeners.append(self._event_file.add)
 
     def on_plan(self, text: str) -> None:
         self._tell("plan", lines=text.splitlines())

@@ -10,7 +10,7 @@ from typing import Any
 
 from outcrop import logs
 from outcrop.catalog.base_model import BaseModel, Customization
-from outcrop.customization import base, events, prompting
+from outcrop.customization import base, events, job_points, prompting
 from outcrop.customization.artifacts import Artifacts
 from outcrop.customization.base import Start
 from outcrop.customization.context import Context
@@ -48,6 +48,8 @@ class Work:
         output = document["outputDataConfig"]["s3Uri"]
         artifacts = Artifacts(data=data, output_uri=output, job_arn=job.arn)
         run_dir = context.settings.runs / job.arn.rsplit("/", 1)[-1]
+        told = Events(run_dir / events.FILE, context.clock)
+        told.listeners.append(lambda event: context.points.add_many(job_points.of_event(job.arn, event)))
         return cls(
             context=context,
             job=job,
@@ -57,7 +59,7 @@ class Work:
             run_dir=run_dir,
             journal=Journal(
                 artifacts,
-                Events(run_dir / events.FILE, context.clock),
+                told,
                 report,
                 tensorboard=document["hyperParameters"].get("outcrop.tensorboard") == "true",
             ),

@@ -25,6 +25,8 @@ from outcrop.customization.context import Context
 from outcrop.jobs.jobs import Jobs
 from outcrop.jobs.leases import Lease, Leases
 from outcrop.loops import Loop, LoopEnded
+from outcrop.metrics.points import Points
+from outcrop.metrics.writing import Writing
 from outcrop.processes import die_with_parent
 from outcrop.settings import Settings
 from outcrop.store.store import Store
@@ -49,6 +51,7 @@ def open_context(settings: Settings, clock: Clock) -> Context:
         catalog=Catalog(settings.home),
         jobs=Jobs(store, clock),
         models=CustomModels(store, clock, settings.models),
+        points=Points(store, clock, settings.points_kept),
     )
 
 
@@ -68,7 +71,7 @@ def _run(context: Context, leases: Leases, lease: Lease, stop: threading.Event) 
 
     logs.tell(_log, "job taken", job=lease.job, attempt=lease.attempts)
     pulse = Pulse(context.clock, leases, lease, on_end=stop.set)
-    with pulse:
+    with Writing(context.points), pulse:
         ended = run.run(context, lease.job, attempt=lease.attempts, report=pulse.report, interrupted=stop.is_set)
     if ended:
         leases.release(lease)
