@@ -2,28 +2,28 @@
 
 from outcrop.access.caller import Caller
 from outcrop.access.decisions import refused
-from outcrop.access.evaluation import Decision
-from outcrop.access.needs import Need
-from outcrop.api.platform import Platform
-from outcrop.protocol import sigv4
+from outcrop.access.needs.required_permissions import Need
+from outcrop.access.policies.evaluation import Decision
+from outcrop.house import House
 from outcrop.protocol.http import HttpRequest
+from outcrop.protocol.signing import sigv4
 
 SERVICE = "outcrop"
 PROTOCOL = "rest-json"
 
 
-def check_signed(platform: Platform, request: HttpRequest, need: Need) -> None:
+def check_signed(house: House, request: HttpRequest, need: Need) -> None:
     """Raises a refusal for a signature that is wrong, or one of somebody who may not."""
     signed = sigv4.read(request, protocol=PROTOCOL)
-    credential = platform.secret_for(signed.key_id)
-    now = platform.clock.now()
+    credential = house.access.secret_for(signed.key_id)
+    now = house.clock.now()
     verified = sigv4.verify(signed, credential, request, protocol=PROTOCOL, service=SERVICE, now=now)
     assert credential is not None, "verify refuses unknown keys"
-    check_allowed(platform, credential.caller, need, region=verified.region)
+    check_allowed(house, credential.caller, need, region=verified.region)
 
 
-def check_allowed(platform: Platform, caller: Caller, need: Need, *, region: str) -> None:
+def check_allowed(house: House, caller: Caller, need: Need, *, region: str) -> None:
     """Raises Denied for somebody who may not."""
-    verdict = platform.access.decisions.of_caller(caller, need, {"aws:RequestedRegion": region})
+    verdict = house.access.decisions.of_caller(caller, need, {"aws:RequestedRegion": region})
     if verdict.decision is not Decision.ALLOWED:
         raise refused(caller, need, verdict)

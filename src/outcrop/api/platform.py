@@ -12,7 +12,7 @@ from anyio import to_thread
 
 from outcrop.access.access import Access
 from outcrop.access.caller import Credential
-from outcrop.api.call import Call
+from outcrop.api.door.call import Call
 from outcrop.api.traffic import Traffic
 from outcrop.audit.audit import Audit
 from outcrop.catalog.catalog import Catalog

@@ -7,12 +7,14 @@ Counters begin with the server; what is kept over restarts are the points (`metr
 with the first request for the page: reading it takes as long as a tenth of the server's start.
 """
 
-from outcrop.access.needs import Need
-from outcrop.api import own_signature, verification
-from outcrop.api.platform import Platform
+from outcrop.access.needs.required_permissions import Need
+from outcrop.api import own_signature
+from outcrop.api.door import verification
 from outcrop.errors import ServiceRefusal
-from outcrop.protocol import bearer, routing
+from outcrop.house import House
+from outcrop.protocol import routing
 from outcrop.protocol.http import HttpRequest, HttpResponse
+from outcrop.protocol.signing import bearer
 
 PATH = "/metrics"
 NEED = Need(action="outcrop:GetMetrics")
@@ -27,7 +29,7 @@ def is_asked(request: HttpRequest) -> bool:
     return bearer.claims(request) or routing.scope_service(request) == own_signature.SERVICE
 
 
-def answer(platform: Platform, request: HttpRequest) -> HttpResponse:
+def answer(house: House, request: HttpRequest) -> HttpResponse:
     """Raises a refusal for who proves nothing, or may not."""
     if "authorization" not in request.headers:
         text = (
@@ -36,10 +38,10 @@ def answer(platform: Platform, request: HttpRequest) -> HttpResponse:
         )
         raise ServiceRefusal("MissingAuthenticationTokenException", text, http_status=403)
     if bearer.claims(request):
-        verified, caller = verification.verify_key(platform, request)
-        own_signature.check_allowed(platform, caller, NEED, region=verified.region)
+        verified, caller = verification.verify_key(house, request)
+        own_signature.check_allowed(house, caller, NEED, region=verified.region)
     else:
-        own_signature.check_signed(platform, request, NEED)
+        own_signature.check_signed(house, request, NEED)
     from outcrop.api.prometheus_text import TYPE, text_of
 
-    return HttpResponse(status=200, headers={"content-type": TYPE}, body=text_of(platform))
+    return HttpResponse(status=200, headers={"content-type": TYPE}, body=text_of(house))

@@ -11,8 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from outcrop.api.platform import Platform
 from outcrop.api.traffic import BOUNDS_S
+from outcrop.house import House
 
 TYPE = CONTENT_TYPE_LATEST
 _ENGINE = "engine"
@@ -20,26 +20,26 @@ _JOB = "-job"
 "How the kinds of all jobs end."
 
 
-def text_of(platform: Platform) -> bytes:
-    platform.traffic.pass_on(platform.points)
+def text_of(house: House) -> bytes:
+    house.traffic.pass_on(house.points)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Families(platform))
+    registry.register(_Families(house))
     return generate_latest(registry)
 
 
 class _Families(Collector):
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
+    def __init__(self, house: House) -> None:
+        self._house = house
 
     def collect(self) -> Iterable[Metric]:
-        yield from _requests(self._platform)
-        yield from _records(self._platform)
-        yield from _processes(self._platform)
-        yield from _storage(self._platform)
+        yield from _requests(self._house)
+        yield from _records(self._house)
+        yield from _processes(self._house)
+        yield from _storage(self._house)
 
 
-def _requests(platform: Platform) -> Iterator[Metric]:
-    traffic = platform.traffic
+def _requests(house: House) -> Iterator[Metric]:
+    traffic = house.traffic
     told = "Requests that were answered."
     requests = CounterMetricFamily("outcrop_requests", told, labels=("service", "operation", "status"))
     for ended, number in sorted(traffic.requests.items()):
@@ -59,11 +59,11 @@ def _requests(platform: Platform) -> Iterator[Metric]:
     yield tokens
 
 
-def _records(platform: Platform) -> Iterator[Metric]:
+def _records(house: House) -> Iterator[Metric]:
     jobs = GaugeMetricFamily("outcrop_jobs", "Jobs on record.", labels=("kind", "state"))
     engines = GaugeMetricFamily("outcrop_engines", "Engines that were ordered.", labels=("state",))
     others = GaugeMetricFamily("outcrop_resources", "Everything else on record.", labels=("kind", "state"))
-    for (kind, state), number in sorted(platform.store.resources.counts().items()):
+    for (kind, state), number in sorted(house.store.resources.counts().items()):
         if kind == _ENGINE:
             engines.add_metric((state,), number)
         else:
@@ -71,9 +71,9 @@ def _records(platform: Platform) -> Iterator[Metric]:
     yield from (jobs, engines, others)
 
 
-def _processes(platform: Platform) -> Iterator[Metric]:
+def _processes(house: House) -> Iterator[Metric]:
     """The server, its loops, and the parts that the supervisor keeps alive, with the memory of each."""
-    told = platform.health()
+    told = house.health()
     loops = GaugeMetricFamily("outcrop_loop_ok", "Whether a loop of the server comes round.", labels=("loop",))
     for name, loop in told["loops"].items():
         loops.add_metric((name,), loop["ok"])
@@ -94,16 +94,16 @@ def _processes(platform: Platform) -> Iterator[Metric]:
     yield from (parts, restarts, memory)
 
 
-def _storage(platform: Platform) -> Iterator[Metric]:
-    disk = shutil.disk_usage(platform.settings.home)
+def _storage(house: House) -> Iterator[Metric]:
+    disk = shutil.disk_usage(house.settings.home)
     yield GaugeMetricFamily("outcrop_disk_free_bytes", "Room on the disk of the home.", value=disk.free)
     yield GaugeMetricFamily("outcrop_disk_bytes", "Size of that disk.", value=disk.total)
-    if platform.store.is_local:
-        size = sum(_size(Path(f"{platform.store.engine.url.database}{end}")) for end in ("", "-wal"))
+    if house.store.is_local:
+        size = sum(_size(Path(f"{house.store.engine.url.database}{end}")) for end in ("", "-wal"))
         yield GaugeMetricFamily("outcrop_database_bytes", "Size of the database.", value=size)
     waiting = GaugeMetricFamily("outcrop_waiting_to_be_written", "Collected in memory.", labels=("record",))
     lost = CounterMetricFamily("outcrop_left_out", "Beyond the bounds of what is collected.", labels=("record",))
-    for name, record in (("points", platform.points), ("audit", platform.audit)):
+    for name, record in (("points", house.points), ("audit", house.audit)):
         waiting.add_metric((name,), record.waiting)
         lost.add_metric((name,), record.left_out)
     yield from (waiting, lost)

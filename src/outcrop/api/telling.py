@@ -15,7 +15,7 @@ from outcrop import arn as arns
 from outcrop import logs
 from outcrop.access.access import Access
 from outcrop.access.caller import Caller
-from outcrop.api.call import Answer, Answered, Call
+from outcrop.api.door.call import Answer, Answered, Call
 from outcrop.api.traffic import Ended, Invoked, Traffic, metric_of
 from outcrop.audit.audit import Audit
 from outcrop.audit.entry import Entry, keepable

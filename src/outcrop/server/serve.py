@@ -24,11 +24,11 @@ from granian.server.embed import Server
 
 from outcrop import logs, private
 from outcrop import settings as places
-from outcrop.api.app import Door
+from outcrop.api.door.app import Door
 from outcrop.api.operations import OPERATIONS
-from outcrop.api.platform import Platform
 from outcrop.clock import Clock, SystemClock
 from outcrop.errors import MachineTrouble
+from outcrop.house import House
 from outcrop.loops import LoopEnded, Loops, contained
 from outcrop.processes import die_with_parent
 from outcrop.protocol import patterns, routing
@@ -64,26 +64,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs.write_json_lines()
     loops = Loops()
     try:
-        platform = open_platform(settings, SystemClock(), loops)
-        uvloop.run(serve_house(platform, settings, loops))
+        house = open_house(settings, SystemClock(), loops)
+        uvloop.run(serve_house(house, settings, loops))
     except MachineTrouble as trouble:
         print(trouble.message, file=sys.stderr)
         return 1
     finally:
         logs.flush()
-    platform.store.close()
+    house.store.close()
     return 0
 
 
-def open_platform(settings: Settings, clock: Clock, loops: Loops | None = None) -> Platform:
+def open_house(settings: Settings, clock: Clock, loops: Loops | None = None) -> House:
     """Raises MachineTrouble when the home cannot be used."""
     watched = loops or Loops()
-    return Platform.open(settings, clock, health=lambda: health(settings, watched))
+    return House.open(settings, clock, health=lambda: health(settings, watched))
 
 
-async def serve_house(
-    platform: Platform, settings: Settings, loops: Loops, *, stop: asyncio.Event | None = None
-) -> None:
+async def serve_house(house: House, settings: Settings, loops: Loops, *, stop: asyncio.Event | None = None) -> None:
     """Answer requests, settle deployments and clear up until told to stop. Raises LoopEnded when a loop ends."""
     stop = stop or _on_signals()
     ended: list[BaseException] = []
@@ -93,17 +91,17 @@ async def serve_house(
             ended.append(task.exception() or AssertionError("a loop has no end"))
             stop.set()
 
-    beside = [asyncio.create_task(loop(platform, loops), name=loop.__name__) for loop in _LOOPS]
+    beside = [asyncio.create_task(loop(house, loops), name=loop.__name__) for loop in _LOOPS]
     for task in beside:
         task.add_done_callback(on_end)
     try:
-        await serve(Door(platform, OPERATIONS), settings, stop=stop, loops=loops)
+        await serve(Door(house, OPERATIONS), settings, stop=stop, loops=loops)
     finally:
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
-        await to_thread.run_sync(platform.audit.flush)
-        await to_thread.run_sync(write_points, platform)
+        await to_thread.run_sync(house.audit.flush)
+        await to_thread.run_sync(write_points, house)
     if ended:
         logs.tell(_log, "the server ends, to be started anew", level=logging.ERROR, exc_info=ended[0])
         if isinstance(ended[0], MachineTrouble):
@@ -111,9 +109,9 @@ async def serve_house(
         raise LoopEnded("A loop of the server ended by itself. The log has the details.") from ended[0]
 
 
-async def _settle(platform: Platform, loops: Loops) -> None:
+async def _settle(house: House, loops: Loops) -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
-    rooms = await to_thread.run_sync(platform.rooms)
+    rooms = await to_thread.run_sync(house.rooms)
     try:
         await loops.run("deployments", rooms.reconciler.turn, every_s=_SETTLE_EVERY_S)
     finally:
@@ -121,13 +119,13 @@ async def _settle(platform: Platform, loops: Loops) -> None:
         await rooms.clients.aclose()
 
 
-async def _sweep(platform: Platform, loops: Loops) -> None:
+async def _sweep(house: House, loops: Loops) -> None:
     """Take up what crashes left behind, and now and then the files of objects that are gone."""
     await asyncio.sleep(_LISTENING_FIRST_S)
-    buckets = await to_thread.run_sync(lambda: platform.buckets)
+    buckets = await to_thread.run_sync(lambda: house.buckets)
     with contained(_log, "taking up what a crash left behind"):
         await to_thread.run_sync(buckets.sweep_leftovers)
-        await to_thread.run_sync(_clear_imports, platform)
+        await to_thread.run_sync(_clear_imports, house)
     await loops.run("contents", lambda: sweep_all(buckets), every_s=_SWEEP_EVERY_S, stuck_s=_SWEEP_STUCK_S)
 
 
@@ -142,44 +140,44 @@ async def sweep_all(buckets: "Buckets") -> int:
         await asyncio.sleep(_SWEEP_PAUSE_S)
 
 
-def _clear_imports(platform: Platform) -> None:
+def _clear_imports(house: House) -> None:
     from outcrop.customization import imported
 
-    imported.clear_leftovers(platform.settings.models, older_than=platform.clock.now() - timedelta(days=1))
+    imported.clear_leftovers(house.settings.models, older_than=house.clock.now() - timedelta(days=1))
 
 
-async def _fail_damaged(platform: Platform, loops: Loops) -> None:
+async def _fail_damaged(house: House, loops: Loops) -> None:
     """Records that cannot be read become Failed, so that they can be seen and deleted."""
 
     async def look() -> None:
-        await to_thread.run_sync(lambda: platform.store.resources.fail_damaged(at=platform.clock.now()))
+        await to_thread.run_sync(lambda: house.store.resources.fail_damaged(at=house.clock.now()))
 
     await asyncio.sleep(_LISTENING_FIRST_S)
     await loops.run("records", look, every_s=_DAMAGE_EVERY_S)
 
 
-async def _write_audit(platform: Platform, loops: Loops) -> None:
+async def _write_audit(house: House, loops: Loops) -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
-    await loops.run("audit", lambda: to_thread.run_sync(platform.audit.flush), every_s=_AUDIT_EVERY_S)
+    await loops.run("audit", lambda: to_thread.run_sync(house.audit.flush), every_s=_AUDIT_EVERY_S)
 
 
-async def _write_points(platform: Platform, loops: Loops) -> None:
+async def _write_points(house: House, loops: Loops) -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
-    await loops.run("points", lambda: to_thread.run_sync(write_points, platform), every_s=_POINTS_EVERY_S)
+    await loops.run("points", lambda: to_thread.run_sync(write_points, house), every_s=_POINTS_EVERY_S)
 
 
-def write_points(platform: Platform) -> None:
+def write_points(house: House) -> None:
     """Pass on what the door counted, and write all points that are new."""
-    platform.traffic.pass_on(platform.points)
-    platform.points.flush()
+    house.traffic.pass_on(house.points)
+    house.points.flush()
 
 
-async def _forget_old(platform: Platform, loops: Loops) -> None:
+async def _forget_old(house: House, loops: Loops) -> None:
     """Keep points and audit within their age and size."""
 
     async def look() -> None:
-        await to_thread.run_sync(platform.points.sweep)
-        await to_thread.run_sync(platform.audit.sweep)
+        await to_thread.run_sync(house.points.sweep)
+        await to_thread.run_sync(house.audit.sweep)
 
     await asyncio.sleep(_FORGETS_FIRST_S)
     await loops.run("retention", look, every_s=_FORGET_EVERY_S, stuck_s=_SWEEP_STUCK_S)
