@@ -1,4 +1,4 @@
-"""`python -m outcrop.server.serve --home H --host A --port P`: opens the platform and answers requests until stopped.
+"""`python -m outcrop.server.serve --home H --host A --port P`: opens the house and answers requests until stopped.
 
 One process, one event loop; plain handlers run in threads beside it. Nothing here may import torch: the server is up
 within a second, and `tests/flow/test_start.py` holds it to that.
@@ -25,8 +25,9 @@ from granian.server.embed import Server
 from outcrop import logs, private
 from outcrop import settings as places
 from outcrop.api.door.app import Door
+from outcrop.api.door.traffic import Traffic
 from outcrop.api.operations import OPERATIONS
-from outcrop.clock import Clock, SystemClock
+from outcrop.clock import SystemClock
 from outcrop.errors import MachineTrouble
 from outcrop.house import House
 from outcrop.loops import LoopEnded, Loops, contained
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs.write_json_lines()
     loops = Loops()
     try:
-        house = open_house(settings, SystemClock(), loops)
+        house = House.open(settings, SystemClock())
         uvloop.run(serve_house(house, settings, loops))
     except MachineTrouble as trouble:
         print(trouble.message, file=sys.stderr)
@@ -73,12 +74,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logs.flush()
     house.store.close()
     return 0
-
-
-def open_house(settings: Settings, clock: Clock, loops: Loops | None = None) -> House:
-    """Raises MachineTrouble when the home cannot be used."""
-    watched = loops or Loops()
-    return House.open(settings, clock, health=lambda: health(settings, watched))
 
 
 async def serve_house(house: House, settings: Settings, loops: Loops, *, stop: asyncio.Event | None = None) -> None:
@@ -91,17 +86,19 @@ async def serve_house(house: House, settings: Settings, loops: Loops, *, stop: a
             ended.append(task.exception() or AssertionError("a loop has no end"))
             stop.set()
 
+    door = Door(house, OPERATIONS, health=lambda: health(settings, loops))
     beside = [asyncio.create_task(loop(house, loops), name=loop.__name__) for loop in _LOOPS]
+    beside.append(asyncio.create_task(_write_points(house, loops, door.traffic), name="points"))
     for task in beside:
         task.add_done_callback(on_end)
     try:
-        await serve(Door(house, OPERATIONS), settings, stop=stop, loops=loops)
+        await serve(door, settings, stop=stop, loops=loops)
     finally:
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
         await to_thread.run_sync(house.audit.flush)
-        await to_thread.run_sync(write_points, house)
+        await to_thread.run_sync(write_points, house, door.traffic)
     if ended:
         logs.tell(_log, "the server ends, to be started anew", level=logging.ERROR, exc_info=ended[0])
         if isinstance(ended[0], MachineTrouble):
@@ -111,12 +108,12 @@ async def serve_house(house: House, settings: Settings, loops: Loops, *, stop: a
 
 async def _settle(house: House, loops: Loops) -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
-    rooms = await to_thread.run_sync(house.rooms)
+    reconciler = await to_thread.run_sync(lambda: house.reconciler)
     try:
-        await loops.run("deployments", rooms.reconciler.turn, every_s=_SETTLE_EVERY_S)
+        await loops.run("deployments", reconciler.turn, every_s=_SETTLE_EVERY_S)
     finally:
-        await rooms.reconciler.aclose()
-        await rooms.clients.aclose()
+        await reconciler.aclose()
+        await house.clients.aclose()
 
 
 async def _sweep(house: House, loops: Loops) -> None:
@@ -161,29 +158,29 @@ async def _write_audit(house: House, loops: Loops) -> None:
     await loops.run("audit", lambda: to_thread.run_sync(house.audit.flush), every_s=_AUDIT_EVERY_S)
 
 
-async def _write_points(house: House, loops: Loops) -> None:
+async def _write_points(house: House, loops: Loops, traffic: Traffic) -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
-    await loops.run("points", lambda: to_thread.run_sync(write_points, house), every_s=_POINTS_EVERY_S)
+    await loops.run("points", lambda: to_thread.run_sync(write_points, house, traffic), every_s=_POINTS_EVERY_S)
 
 
-def write_points(house: House) -> None:
+def write_points(house: House, traffic: Traffic) -> None:
     """Pass on what the door counted, and write all points that are new."""
-    house.traffic.pass_on(house.points)
-    house.points.flush()
+    traffic.pass_on(house.metrics)
+    house.metrics.flush()
 
 
 async def _forget_old(house: House, loops: Loops) -> None:
     """Keep points and audit within their age and size."""
 
     async def look() -> None:
-        await to_thread.run_sync(house.points.sweep)
+        await to_thread.run_sync(house.metrics.sweep)
         await to_thread.run_sync(house.audit.sweep)
 
     await asyncio.sleep(_FORGETS_FIRST_S)
     await loops.run("retention", look, every_s=_FORGET_EVERY_S, stuck_s=_SWEEP_STUCK_S)
 
 
-_LOOPS = (_settle, _sweep, _fail_damaged, _write_audit, _write_points, _forget_old)
+_LOOPS = (_settle, _sweep, _fail_damaged, _write_audit, _forget_old)
 
 
 async def serve(

@@ -12,6 +12,7 @@ from outcrop.clock import MovableClock
 from outcrop.errors import Invalid
 from outcrop.metrics import points as room
 from outcrop.metrics.points import Points
+from outcrop.metrics.records import PointRecords
 from outcrop.metrics.series import Point, Resolution, Unit, point, series
 from outcrop.settings import Retention, Settings
 from outcrop.store.database import writing
@@ -75,9 +76,14 @@ def test_periods_begin_at_their_own_length_and_hold_what_began_within(points: Po
     for second, value in ((0, 1.0), (59, 3.0), (60, 5.0), (299, 7.0), (300, 9.0)):
         points.add(LOSS, value, at=NOON + timedelta(seconds=second), resolution=Resolution.SECOND)
     points.flush()
-    asked = {"namespace": LOSS.namespace, "metric": LOSS.metric, "dimensions": {"JobArn": "arn:one"}}
     found = points.statistics(
-        ["Sum"], **asked, since=NOON + timedelta(seconds=30), until=NOON + timedelta(minutes=6), period_s=300
+        ["Sum"],
+        namespace=LOSS.namespace,
+        metric=LOSS.metric,
+        dimensions={"JobArn": "arn:one"},
+        since=NOON + timedelta(seconds=30),
+        until=NOON + timedelta(minutes=6),
+        period_s=300,
     )
     assert [(each.at, each.values["Sum"]) for each in found] == [(NOON, 16.0), (NOON + timedelta(minutes=5), 9.0)]
 
@@ -229,7 +235,7 @@ def test_what_cannot_be_written_waits_up_to_a_bound_and_is_told_once(
         points.add(LOSS, 1.0, at=NOON + timedelta(minutes=second))
         points.flush()
     assert points.left_out == 3
-    room.PointRecords(store.engine)  # makes the table anew
+    PointRecords(store.engine)  # makes the table anew
     points.flush()
     assert read(points, "Sum") == [{"Sum": 2.0}]
     assert [record.getMessage() for record in caplog.records] == ["points are not written", "points are written again"]

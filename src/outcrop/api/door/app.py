@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
@@ -19,12 +19,12 @@ import anyio.to_thread
 
 from outcrop import logs
 from outcrop.access.caller import Caller
-from outcrop.api import prometheus
 from outcrop.api.bedrock import unreal
 from outcrop.api.door import (
     exchange,
     failures,
     health,
+    prometheus,
     verification,
 )
 from outcrop.api.door.call import (
@@ -36,12 +36,14 @@ from outcrop.api.door.call import (
     Streamed,
     is_quick,
 )
+from outcrop.api.door.health import Health, well
 from outcrop.api.door.patience import PAUSE_S, Patience
+from outcrop.api.door.telling import Telling
+from outcrop.api.door.traffic import Traffic
 from outcrop.api.operations import Operations
 from outcrop.api.s3 import bodies as s3_bodies
 from outcrop.api.s3 import cors as s3_cors
 from outcrop.api.s3 import forms as s3_forms
-from outcrop.api.telling import Telling
 from outcrop.errors import ServiceRefusal
 from outcrop.house import House
 from outcrop.protocol import (
@@ -116,18 +118,23 @@ class _Visit:
 
 
 class Door:
-    """The ASGI application over one platform and one table of operations."""
+    """The ASGI application over one house and one table of operations."""
 
-    def __init__(self, house: House, operations: Operations, *, pause_s: float = PAUSE_S) -> None:
-        """`pause_s`: how long the next piece of a request's body may let wait for itself."""
+    def __init__(
+        self, house: House, operations: Operations, *, health: Health = well, pause_s: float = PAUSE_S
+    ) -> None:
+        """`health` is told to whoever asks; `pause_s`: how long the next piece of a request's body may take to come."""
         self._house = house
         self._operations = operations
+        self._health = health
         self._pause_s = pause_s
         self._sent: dict[Hashable, HttpResponse] = {}
+        self.traffic = Traffic(house.clock)
+        "What it has answered; whoever runs the door passes it on to the points now and then."
         self._telling = Telling(
             house.access,
             house.audit,
-            house.traffic,
+            self.traffic,
             house.clock,
             data_events=house.settings.audit_data_events,
         )
@@ -164,9 +171,10 @@ class Door:
     async def _respond(self, visit: _Visit) -> HttpResponse:
         request = visit.request
         if health.is_asked(request):
-            return await self._show(visit, "GetHealth", health.answer)
+            return await self._show(visit, "GetHealth", partial(health.answer, self._house, self._health, request))
         if prometheus.is_asked(request):
-            return await self._show(visit, "GetMetrics", prometheus.answer)
+            state = prometheus.State(self._house, self._health, self.traffic)
+            return await self._show(visit, "GetMetrics", partial(prometheus.answer, state, request))
         if s3_cors.is_preflight(request):
             return await anyio.to_thread.run_sync(s3_cors.preflight, self._house, request, visit.request_id)
         try:
@@ -180,13 +188,11 @@ class Door:
             response = replace(response, headers=response.headers | dict(told))
         return response
 
-    async def _show(
-        self, visit: _Visit, page: str, answer: Callable[[House, HttpRequest], HttpResponse]
-    ) -> HttpResponse:
+    async def _show(self, visit: _Visit, page: str, answer: Callable[[], HttpResponse]) -> HttpResponse:
         """A page of our own."""
         visit.service, visit.protocol, visit.page = "bedrock", "rest-json", page  # in whose words it is refused
         try:
-            return await anyio.to_thread.run_sync(answer, self._house, visit.request)
+            return await anyio.to_thread.run_sync(answer)
         except Exception as error:
             return _failed(visit, error, self._house.settings)
 
@@ -227,7 +233,7 @@ class Door:
             line=routed if routed.checked is not None and _is_only_line(visit.request) else None,
             trailers=trailers,
         )
-        await self._house.ask(self._house.authorize, call)
+        await self._house.ask(self._house.access.authorize, call)
         if routed.service == "bedrock":
             unreal.check(params)
         answered = await self._call(visit, handler, call)
@@ -255,7 +261,7 @@ class Door:
             body=upload.body,
             started=visit.started,
         )
-        await self._house.ask(self._house.authorize, call)
+        await self._house.ask(self._house.access.authorize, call)
         stored = await self._call(visit, handler, call)
         assert isinstance(stored, dict), "PutObject answers with members"
         return s3_forms.answer(

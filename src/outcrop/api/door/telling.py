@@ -16,7 +16,7 @@ from outcrop import logs
 from outcrop.access.access import Access
 from outcrop.access.caller import Caller
 from outcrop.api.door.call import Answer, Answered, Call
-from outcrop.api.traffic import Ended, Invoked, Traffic, metric_of
+from outcrop.api.door.traffic import Ended, Invoked, Traffic, metric_of
 from outcrop.audit.audit import Audit
 from outcrop.audit.entry import Entry, keepable
 from outcrop.audit.kinds import is_data_event, is_read_only

@@ -2,16 +2,18 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from outcrop.api.traffic import BOUNDS_S
+from outcrop.api.door.prometheus import State
+from outcrop.api.door.traffic import BOUNDS_S, Traffic
 from outcrop.house import House
 
 TYPE = CONTENT_TYPE_LATEST
@@ -20,26 +22,25 @@ _JOB = "-job"
 "How the kinds of all jobs end."
 
 
-def text_of(house: House) -> bytes:
-    house.traffic.pass_on(house.points)
+def text_of(state: State) -> bytes:
+    state.traffic.pass_on(state.house.metrics)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Families(house))
+    registry.register(_Families(state))
     return generate_latest(registry)
 
 
 class _Families(Collector):
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, state: State) -> None:
+        self._state = state
 
     def collect(self) -> Iterable[Metric]:
-        yield from _requests(self._house)
-        yield from _records(self._house)
-        yield from _processes(self._house)
-        yield from _storage(self._house)
+        yield from _requests(self._state.traffic)
+        yield from _records(self._state.house)
+        yield from _processes(self._state.health())
+        yield from _storage(self._state.house)
 
 
-def _requests(house: House) -> Iterator[Metric]:
-    traffic = house.traffic
+def _requests(traffic: Traffic) -> Iterator[Metric]:
     told = "Requests that were answered."
     requests = CounterMetricFamily("outcrop_requests", told, labels=("service", "operation", "status"))
     for ended, number in sorted(traffic.requests.items()):
@@ -71,18 +72,17 @@ def _records(house: House) -> Iterator[Metric]:
     yield from (jobs, engines, others)
 
 
-def _processes(house: House) -> Iterator[Metric]:
+def _processes(health: Mapping[str, Any]) -> Iterator[Metric]:
     """The server, its loops, and the parts that the supervisor keeps alive, with the memory of each."""
-    told = house.health()
     loops = GaugeMetricFamily("outcrop_loop_ok", "Whether a loop of the server comes round.", labels=("loop",))
-    for name, loop in told["loops"].items():
+    for name, loop in health.get("loops", {}).items():
         loops.add_metric((name,), loop["ok"])
     yield loops
     parts = GaugeMetricFamily("outcrop_part_ready", "Whether a process answers.", labels=("part",))
     restarts = CounterMetricFamily("outcrop_part_restarts", "How often a process was started anew.", labels=("part",))
     memory = GaugeMetricFamily("outcrop_part_resident_bytes", "Memory of a process; Linux only.", labels=("part",))
     pids = {"server": os.getpid()}
-    for name, part in told["parts"].items():
+    for name, part in health.get("parts", {}).items():
         parts.add_metric((name,), part["ready"])
         restarts.add_metric((name,), part["restarts"])
         if part["alive"] and part["pid"]:
@@ -103,7 +103,7 @@ def _storage(house: House) -> Iterator[Metric]:
         yield GaugeMetricFamily("outcrop_database_bytes", "Size of the database.", value=size)
     waiting = GaugeMetricFamily("outcrop_waiting_to_be_written", "Collected in memory.", labels=("record",))
     lost = CounterMetricFamily("outcrop_left_out", "Beyond the bounds of what is collected.", labels=("record",))
-    for name, record in (("points", house.points), ("audit", house.audit)):
+    for name, record in (("points", house.metrics), ("audit", house.audit)):
         waiting.add_metric((name,), record.waiting)
         lost.add_metric((name,), record.left_out)
     yield from (waiting, lost)
