@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from outcrop.invocation.resolve import Targets
     from outcrop.jobs.jobs import Jobs
     from outcrop.metrics.points import Points
+    from outcrop.metrics.traffic import Traffic
 
 _Room = TypeVar("_Room")
 _Asked = TypeVarTuple("_Asked")
@@ -101,6 +102,27 @@ class House:
         return Store.open(self.settings)
 
     @room
+    def points(self) -> "Points":
+        """Metrics over time."""
+        from outcrop.metrics.points import Points
+
+        return Points(self.store, self.clock, self.settings.points_kept)
+
+    @room
+    def traffic(self) -> "Traffic":
+        """Requests of this process, counted."""
+        from outcrop.metrics.traffic import Traffic
+
+        return Traffic(self.clock)
+
+    @room
+    def audit(self) -> "Audit":
+        """The record of calls."""
+        from outcrop.audit.audit import Audit
+
+        return Audit(self.store, self.clock, self.settings.audit_kept)
+
+    @room
     def catalog(self) -> Catalog:
         """Base models."""
         return Catalog(self.settings.home)
@@ -134,20 +156,6 @@ class House:
         from outcrop.catalog.custom_models import CustomModels
 
         return CustomModels(self.store, self.clock, self.settings.models)
-
-    @room
-    def metrics(self) -> "Points":
-        """Points over time."""
-        from outcrop.metrics.points import Points
-
-        return Points(self.store, self.clock, self.settings.points_kept)
-
-    @room
-    def audit(self) -> "Audit":
-        """The record of calls."""
-        from outcrop.audit.audit import Audit
-
-        return Audit(self.store, self.clock, self.settings.audit_kept)
 
     @room
     def jobs(self) -> "Jobs":

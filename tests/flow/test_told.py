@@ -51,7 +51,7 @@ def entries(house: Running, **asked: Any) -> list[Entry]:
 def sums(house: Running, namespace: str, **dimensions: str) -> dict[str, float]:
     """Every metric with these dimensions, summed up over today."""
     house.write()
-    now, points = datetime.now(UTC), house.platform.metrics
+    now, points = datetime.now(UTC), house.platform.points
     found = {}
     for each in points.series(namespace=namespace):
         if dict(each.dimensions) == dimensions:
@@ -243,7 +243,7 @@ def test_a_killed_server_has_kept_what_it_told_and_another_goes_on_with_it(tmp_p
         server.client("s3").create_bucket(Bucket="first")
         (made,) = eventually(partial(beside.audit.entries, resource="arn:aws:s3:::first"))
         operation = {"Operation": "CreateBucket"}
-        eventually(partial(beside.metrics.series, metric="Requests", dimensions=operation))
+        eventually(partial(beside.points.series, metric="Requests", dimensions=operation))
         server.kill()
         beside.audit.record(made.entry)
         beside.audit.flush()

@@ -76,12 +76,11 @@ class Running(Server):
     """A server in a thread of this process. None of its loops runs: what is collected waits for `write`."""
 
     platform: House
-    door: Door
 
     def write(self) -> None:
         """Write the audit and the points of all that was answered."""
         self.platform.audit.flush()
-        server.write_points(self.platform, self.door.traffic)
+        server.write_points(self.platform)
 
 
 @dataclass(kw_only=True)
@@ -185,7 +184,7 @@ def running_server(
     thread.start()
     try:
         wait_until_up(settings.endpoint, thread.is_alive)
-        yield Running(platform=platform, installation=platform.access.installation, settings=settings, door=door)
+        yield Running(platform=platform, installation=platform.access.installation, settings=settings)
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(timeout=PATIENCE_S)

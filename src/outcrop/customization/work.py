@@ -49,7 +49,7 @@ class Work:
         artifacts = Artifacts(data=data, output_uri=output, job_arn=job.arn)
         run_dir = house.settings.runs / job.arn.rsplit("/", 1)[-1]
         told = Events(run_dir / events.FILE, house.clock)
-        told.listeners.append(lambda event: house.metrics.add_many(job_points.of_event(job.arn, event)))
+        told.listeners.append(lambda event: house.points.add_many(job_points.of_event(job.arn, event)))
         return cls(
             house=house,
             job=job,

@@ -25,7 +25,6 @@ from granian.server.embed import Server
 from outcrop import logs, private
 from outcrop import settings as places
 from outcrop.api.door.app import Door
-from outcrop.api.door.traffic import Traffic
 from outcrop.api.operations import OPERATIONS
 from outcrop.clock import SystemClock
 from outcrop.errors import MachineTrouble
@@ -86,19 +85,17 @@ async def serve_house(house: House, settings: Settings, loops: Loops, *, stop: a
             ended.append(task.exception() or AssertionError("a loop has no end"))
             stop.set()
 
-    door = Door(house, OPERATIONS, health=lambda: health(settings, loops))
     beside = [asyncio.create_task(loop(house, loops), name=loop.__name__) for loop in _LOOPS]
-    beside.append(asyncio.create_task(_write_points(house, loops, door.traffic), name="points"))
     for task in beside:
         task.add_done_callback(on_end)
     try:
-        await serve(door, settings, stop=stop, loops=loops)
+        await serve(Door(house, OPERATIONS, health=lambda: health(settings, loops)), settings, stop=stop, loops=loops)
     finally:
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
         await to_thread.run_sync(house.audit.flush)
-        await to_thread.run_sync(write_points, house, door.traffic)
+        await to_thread.run_sync(write_points, house)
     if ended:
         logs.tell(_log, "the server ends, to be started anew", level=logging.ERROR, exc_info=ended[0])
         if isinstance(ended[0], MachineTrouble):
@@ -158,29 +155,29 @@ async def _write_audit(house: House, loops: Loops) -> None:
     await loops.run("audit", lambda: to_thread.run_sync(house.audit.flush), every_s=_AUDIT_EVERY_S)
 
 
-async def _write_points(house: House, loops: Loops, traffic: Traffic) -> None:
+async def _write_points(house: House, loops: Loops) -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
-    await loops.run("points", lambda: to_thread.run_sync(write_points, house, traffic), every_s=_POINTS_EVERY_S)
+    await loops.run("points", lambda: to_thread.run_sync(write_points, house), every_s=_POINTS_EVERY_S)
 
 
-def write_points(house: House, traffic: Traffic) -> None:
+def write_points(house: House) -> None:
     """Pass on what the door counted, and write all points that are new."""
-    traffic.pass_on(house.metrics)
-    house.metrics.flush()
+    house.traffic.pass_on(house.points)
+    house.points.flush()
 
 
 async def _forget_old(house: House, loops: Loops) -> None:
     """Keep points and audit within their age and size."""
 
     async def look() -> None:
-        await to_thread.run_sync(house.metrics.sweep)
+        await to_thread.run_sync(house.points.sweep)
         await to_thread.run_sync(house.audit.sweep)
 
     await asyncio.sleep(_FORGETS_FIRST_S)
     await loops.run("retention", look, every_s=_FORGET_EVERY_S, stuck_s=_SWEEP_STUCK_S)
 
 
-_LOOPS = (_settle, _sweep, _fail_damaged, _write_audit, _forget_old)
+_LOOPS = (_settle, _sweep, _fail_damaged, _write_audit, _write_points, _forget_old)
 
 
 async def serve(

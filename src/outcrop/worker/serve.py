@@ -46,7 +46,7 @@ def _run(house: House, leases: Leases, lease: Lease, stop: threading.Event) -> N
 
     logs.tell(_log, "job taken", job=lease.job, attempt=lease.attempts)
     pulse = Pulse(house.clock, leases, lease, on_end=stop.set)
-    with Writing(house.metrics), pulse:
+    with Writing(house.points), pulse:
         ended = run.run(house, lease.job, attempt=lease.attempts, report=pulse.report, interrupted=stop.is_set)
     if ended:
         leases.release(lease)

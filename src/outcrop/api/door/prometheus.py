@@ -7,12 +7,9 @@ Counters begin with the server; what is kept over restarts are the points (`metr
 with the first request for the page: reading it takes as long as a tenth of the server's start.
 """
 
-from typing import NamedTuple
-
 from outcrop.access.needs.required_permissions import Need
 from outcrop.api.door import own_signature, verification
 from outcrop.api.door.health import Health
-from outcrop.api.door.traffic import Traffic
 from outcrop.errors import ServiceRefusal
 from outcrop.house import House
 from outcrop.protocol import routing
@@ -32,17 +29,8 @@ def is_asked(request: HttpRequest) -> bool:
     return bearer.claims(request) or routing.scope_service(request) == own_signature.SERVICE
 
 
-class State(NamedTuple):
-    """What the page shows the state of."""
-
-    house: House
-    health: Health
-    traffic: Traffic
-
-
-def answer(state: State, request: HttpRequest) -> HttpResponse:
+def answer(house: House, health: Health, request: HttpRequest) -> HttpResponse:
     """Raises a refusal for who proves nothing, or may not."""
-    house = state.house
     if "authorization" not in request.headers:
         text = (
             "/metrics is shown to those who may do outcrop:GetMetrics. Sign the request for the service outcrop, or "
@@ -56,4 +44,4 @@ def answer(state: State, request: HttpRequest) -> HttpResponse:
         own_signature.check_signed(house, request, NEED)
     from outcrop.api.door.prometheus_text import TYPE, text_of
 
-    return HttpResponse(status=200, headers={"content-type": TYPE}, body=text_of(state))
+    return HttpResponse(status=200, headers={"content-type": TYPE}, body=text_of(house, health))

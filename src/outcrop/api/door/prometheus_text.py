@@ -12,9 +12,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from outcrop.api.door.prometheus import State
-from outcrop.api.door.traffic import BOUNDS_S, Traffic
+from outcrop.api.door.health import Health
 from outcrop.house import House
+from outcrop.metrics.traffic import BOUNDS_S
 
 TYPE = CONTENT_TYPE_LATEST
 _ENGINE = "engine"
@@ -22,25 +22,27 @@ _JOB = "-job"
 "How the kinds of all jobs end."
 
 
-def text_of(state: State) -> bytes:
-    state.traffic.pass_on(state.house.metrics)
+def text_of(house: House, health: Health) -> bytes:
+    house.traffic.pass_on(house.points)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Families(state))
+    registry.register(_Families(house, health))
     return generate_latest(registry)
 
 
 class _Families(Collector):
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, house: House, health: Health) -> None:
+        self._house = house
+        self._health = health
 
     def collect(self) -> Iterable[Metric]:
-        yield from _requests(self._state.traffic)
-        yield from _records(self._state.house)
-        yield from _processes(self._state.health())
-        yield from _storage(self._state.house)
+        yield from _requests(self._house)
+        yield from _records(self._house)
+        yield from _processes(self._health())
+        yield from _storage(self._house)
 
 
-def _requests(traffic: Traffic) -> Iterator[Metric]:
+def _requests(house: House) -> Iterator[Metric]:
+    traffic = house.traffic
     told = "Requests that were answered."
     requests = CounterMetricFamily("outcrop_requests", told, labels=("service", "operation", "status"))
     for ended, number in sorted(traffic.requests.items()):
@@ -72,17 +74,17 @@ def _records(house: House) -> Iterator[Metric]:
     yield from (jobs, engines, others)
 
 
-def _processes(health: Mapping[str, Any]) -> Iterator[Metric]:
+def _processes(told: Mapping[str, Any]) -> Iterator[Metric]:
     """The server, its loops, and the parts that the supervisor keeps alive, with the memory of each."""
     loops = GaugeMetricFamily("outcrop_loop_ok", "Whether a loop of the server comes round.", labels=("loop",))
-    for name, loop in health.get("loops", {}).items():
+    for name, loop in told.get("loops", {}).items():
         loops.add_metric((name,), loop["ok"])
     yield loops
     parts = GaugeMetricFamily("outcrop_part_ready", "Whether a process answers.", labels=("part",))
     restarts = CounterMetricFamily("outcrop_part_restarts", "How often a process was started anew.", labels=("part",))
     memory = GaugeMetricFamily("outcrop_part_resident_bytes", "Memory of a process; Linux only.", labels=("part",))
     pids = {"server": os.getpid()}
-    for name, part in health.get("parts", {}).items():
+    for name, part in told.get("parts", {}).items():
         parts.add_metric((name,), part["ready"])
         restarts.add_metric((name,), part["restarts"])
         if part["alive"] and part["pid"]:
@@ -103,7 +105,7 @@ def _storage(house: House) -> Iterator[Metric]:
         yield GaugeMetricFamily("outcrop_database_bytes", "Size of the database.", value=size)
     waiting = GaugeMetricFamily("outcrop_waiting_to_be_written", "Collected in memory.", labels=("record",))
     lost = CounterMetricFamily("outcrop_left_out", "Beyond the bounds of what is collected.", labels=("record",))
-    for name, record in (("points", house.metrics), ("audit", house.audit)):
+    for name, record in (("points", house.points), ("audit", house.audit)):
         waiting.add_metric((name,), record.waiting)
         lost.add_metric((name,), record.left_out)
     yield from (waiting, lost)

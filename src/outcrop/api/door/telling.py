@@ -9,18 +9,19 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from outcrop import arn as arns
 from outcrop import logs
 from outcrop.access.access import Access
 from outcrop.access.caller import Caller
-from outcrop.api.door.call import Answer, Answered, Call
-from outcrop.api.door.traffic import Ended, Invoked, Traffic, metric_of
+from outcrop.api.door.call import Answer, Answered
+from outcrop.api.door.visit import Visit
 from outcrop.audit.audit import Audit
 from outcrop.audit.entry import Entry, keepable
 from outcrop.audit.kinds import is_data_event, is_read_only
 from outcrop.clock import Clock
+from outcrop.metrics.traffic import Ended, Invoked, Traffic, metric_of
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.service_model import SERVICES
 
@@ -33,34 +34,6 @@ OWN = "outcrop"
 _SERVICES = frozenset(SERVICES)
 _NOBODY = Caller(arn="", account="", user_id="", key_id="")
 _log = logging.getLogger("outcrop.door")
-
-
-class Visit(Protocol):
-    """One request that has been answered, as the door knows it."""
-
-    request: HttpRequest
-    request_id: str
-    service: str
-    caller: Caller | None
-    "Who proved to be its sender."
-    region: str
-    call: Call | None
-    "What was asked for, once it was understood."
-    answered: Answered | None
-    source_ip: str
-    status: int
-    code: str
-    "The service's error code; empty where nothing failed."
-    left: bool
-    started: float
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation, or empty where no service has one for such a request."""
-
-    @property
-    def is_call(self) -> bool:
-        """Whether an operation of a service was asked for; pages of our own are none."""
 
 
 class Telling:
