@@ -39,9 +39,10 @@ _resources = sql.Table(
     "audit_resources",
     _schema,
     sql.Column("resource", sql.String, nullable=False),
+    sql.Column("at", UtcTime, nullable=False),
     sql.Column("number", sql.BigInteger, nullable=False),
-    # Of neither is anything unique: what somebody left here by cutting entries off must not stop further ones.
-    sql.Index("audit_resources_named", "resource", "number"),
+    # Of none of them is anything unique: what somebody left here by cutting entries off must not stop further ones.
+    sql.Index("audit_resources_named", "resource", "at", "number"),
     sql.Index("audit_resources_number", "number"),
 )
 _begins = sql.Table(
@@ -91,7 +92,8 @@ class AuditRecords:
             for entry in entries:
                 number, digest = number + 1, next_digest(digest, entry)
                 rows.append({**_columns(entry), "number": number, "rest": rest(entry), "digest": digest})
-                named += [{"resource": each, "number": number} for each in dict.fromkeys(entry.resources)]
+                resources = dict.fromkeys(entry.resources)
+                named += [{"resource": each, "at": entry.at, "number": number} for each in resources]
             connection.execute(sql.insert(_entries), rows)
             if named:
                 connection.execute(sql.insert(_resources), named)
@@ -129,11 +131,15 @@ class AuditRecords:
         most: int,
     ) -> list[Recorded]:
         """Entries with these values in their columns, newest first."""
-        at, number = _entries.c.at, _entries.c.number
         query = sql.select(*_COLUMNS).where(*(_entries.c[name] == value for name, value in equal.items()))
+        # Walked in the order of the answer along an index: of the entries, or of those that name a resource.
+        walked = _entries if resource is None else _resources
+        at, number = walked.c.at, walked.c.number
         if resource is not None:
-            named = sql.select(_resources.c.number).where(_resources.c.resource == resource)
-            query = query.where(number.in_(named))
+            query = query.join(
+                _resources, (_resources.c.number == _entries.c.number) & (_resources.c.at == _entries.c.at)
+            )
+            query = query.where(_resources.c.resource == resource)
         if since is not None:
             query = query.where(at >= since)
         if until is not None:
