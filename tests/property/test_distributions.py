@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from outcrop.clock import MovableClock
 from outcrop.metrics.distribution import MOST_EXACT, MOST_PLACES, Distribution, percentile
-from outcrop.metrics.statistic import Kept, values_of
+from outcrop.metrics.statistic import KeptPoint, values_of
 
 AT = MovableClock().now()
 numbers = st.floats(-1e12, 1e12, allow_nan=False).map(lambda value: value + 0.0)
@@ -19,11 +19,11 @@ percents = st.decimals(0, 100, places=3)
 STATISTICS = ("SampleCount", "Sum", "Minimum", "Maximum", "p5", "p50", "p99")
 
 
-def kept(values: list[float]) -> Kept:
+def kept(values: list[float]) -> KeptPoint:
     seen = Distribution()
     for value in values:
         seen.add({value: 1})
-    return Kept(AT, seen.count, seen.total, seen.least, seen.most, dict(seen.counts))
+    return KeptPoint(AT, seen.count, seen.total, seen.least, seen.most, dict(seen.counts))
 
 
 def nearest_rank(values: list[float], percent: Decimal) -> float:

@@ -14,9 +14,9 @@ from typing import Self
 from outcrop import arn as arns
 from outcrop.access import installation
 from outcrop.access.aliases import Aliases
-from outcrop.access.caller import Credential, Request
+from outcrop.access.caller import AuthorizableRequest, Credential
 from outcrop.access.credentials import Credentials
-from outcrop.access.decision_cache import Remembered
+from outcrop.access.decision_cache import DecisionCache
 from outcrop.access.decisions import Decisions, TagsOf, refused
 from outcrop.access.identities import Identities
 from outcrop.access.installation import Installation
@@ -33,13 +33,13 @@ from outcrop.access.needs.named import (
     Foundation,
     Named,
 )
-from outcrop.access.needs.required_permissions import Asked, Need
+from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission
 from outcrop.access.policies.attachments import Attachments
-from outcrop.access.policies.documents import Form, Policy, parse
+from outcrop.access.policies.documents import Policy, PolicyForm, parse
 from outcrop.access.policies.evaluation import Context, Decision
 from outcrop.access.policies.trust import Principal, Trust, trust
 from outcrop.access.records import Identity, Records
-from outcrop.access.request_context import circumstances
+from outcrop.access.request_context import circumstances, of_service
 from outcrop.access.service_credentials import ServiceCredentials
 from outcrop.access.sessions import Sessions, caller_is_session
 from outcrop.clock import Clock
@@ -74,7 +74,7 @@ class Access:
     aliases: Aliases
     store: Store
     foundation: FindFoundation
-    rooms: installation.Rooms
+    rooms: installation.AccountRooms
     service_credentials: ServiceCredentials
 
     @classmethod
@@ -98,7 +98,7 @@ class Access:
             records=records,
             attachments=rooms.attachments,
             marks=rooms.credentials.marks,
-            remembered=Remembered(records.changes, lambda: is_writing(store.engine)),
+            remembered=DecisionCache(records.changes, lambda: is_writing(store.engine)),
             tags_of=lambda arn: records.tags_of(arn) if arn.startswith(_IAM) else store.tags.get(arn),
             object_tags=object_tags,
             clock=clock,
@@ -135,7 +135,7 @@ class Access:
         """The same, as long as nobody has to read for it: never waits. None means: ask `secret_for`, in a thread."""
         return self.decisions.remembered.now().credentials.at_hand(key_id)
 
-    def authorize(self, call: Request) -> None:
+    def authorize(self, call: AuthorizableRequest) -> None:
         """Raises Denied at the first permission that the call needs and its caller lacks."""
         self._note_use(call)
         _check_session_kind(call)
@@ -158,7 +158,7 @@ class Access:
         if again is not None and not looked_up and self.decisions.reads_policies_only(memory, call.caller):
             memory.permitted.keep(again, resources)
 
-    def refusals(self, call: Request) -> list[Denied | None]:
+    def refusals(self, call: AuthorizableRequest) -> list[Denied | None]:
         """What of the permissions that the call needs its caller lacks, in their order; None for what it has."""
         asked = self._asked(call, [])
         context, found = _context(call, asked), list[Denied | None]()
@@ -168,7 +168,7 @@ class Access:
             found.append(None if allowed else refused(call.caller, need, verdict))
         return found
 
-    def resources(self, call: Request) -> tuple[str, ...]:
+    def resources(self, call: AuthorizableRequest) -> tuple[str, ...]:
         """ARNs of what the call names, which was decided on; not of what it would make, whose ids nobody knows yet."""
         if _RESOURCES not in call.found:
             call.found[_RESOURCES] = _resources(needs(self._asked(call, [])))
@@ -180,7 +180,7 @@ class Access:
         role = self._role(role_arn)
         if role is None:
             return Decision.DENIED_IMPLICITLY
-        return self.decisions.of_role(role, Need(action=action, resource=resource), context)
+        return self.decisions.of_role(role, RequiredPermission(action=action, resource=resource), context)
 
     def assert_passable(self, role_arn: str, service: str = BEDROCK, *, source_arn: str = "") -> None:
         """Raises Invalid unless the role exists and trusts the service.
@@ -193,13 +193,14 @@ class Access:
             raise Invalid(
                 f"roleArn: there is no role {role_arn} in account {self.account}. Create it with iam.create_role first."
             )
-        context = {"aws:SourceAccount": self.account, **({"aws:SourceArn": source_arn} if source_arn else {})}
-        policy = parse(role.trust, Form.TRUST)
+        source = {"aws:SourceAccount": self.account, **({"aws:SourceArn": source_arn} if source_arn else {})}
+        context = {**of_service(service), **self.decisions.moment(), **source}
+        policy = parse(role.trust, PolicyForm.TRUST)
         principal = Principal(service=service)
         if trust(policy, principal, context=context) is Trust.NAMED:
             return
         if trust(_without_conditions(policy), principal, context=context) is Trust.NAMED:
-            given = ", ".join(f"{key} {value}" for key, value in context.items())
+            given = ", ".join(f"{key} {value}" for key, value in source.items())
             raise Invalid(
                 f"roleArn: the trust policy of {role_arn} names {service}, but its conditions do not hold for {given}. "
                 "Correct them with iam.update_assume_role_policy."
@@ -214,11 +215,11 @@ class Access:
         identity = memory.identities.get(role_arn, self.identities.records.identity_with_arn)
         return identity if identity is not None and identity.kind == Kind.ROLE.value else None
 
-    def named(self, call: Request, member: str) -> Named:
+    def named(self, call: AuthorizableRequest, member: str) -> Named:
         """What an identifier of a request of Bedrock stands for: what was decided on."""
         return actions_bedrock.named(self._asked(call, []), member)
 
-    def row(self, call: Request, member: str) -> Row | None:
+    def row(self, call: AuthorizableRequest, member: str) -> Row | None:
         """The row that the identifier stands for, as it was when that was found; None when there is no such thing."""
         thing = self.named(call, member)
         if not thing.is_known or thing.foundation is not None:
@@ -229,7 +230,7 @@ class Access:
         row = call.found[key]
         return row if isinstance(row, Row) else None
 
-    def assert_same(self, call: Request) -> None:
+    def assert_same(self, call: AuthorizableRequest) -> None:
         """Raises ConcurrentModification when a name of IAM means something else than when it was decided on."""
         for (kind, name), found in call.found.items():
             if kind not in _NAMED_IN_IAM:
@@ -239,7 +240,7 @@ class Access:
                 sentence = f"The {kind} {name} was changed by another request meanwhile. Send this one again."
                 raise ServiceRefusal("ConcurrentModification", sentence, http_status=409)
 
-    def _asked(self, call: Request, looked_up: list[str]) -> Asked:
+    def _asked(self, call: AuthorizableRequest, looked_up: list[str]) -> RequestedOperation:
         """`looked_up` takes the names of other rooms' rows that the needs of this call depend on."""
 
         def find(kind: str, name: str) -> Found | None:
@@ -256,7 +257,7 @@ class Access:
             found: Foundation | None = call.found[FOUNDATION, identifier]
             return found
 
-        return Asked(
+        return RequestedOperation(
             service=call.service,
             operation=call.operation,
             params=call.params,
@@ -267,7 +268,7 @@ class Access:
             caller_arn=call.caller.arn,
         )
 
-    def _note_use(self, call: Request) -> None:
+    def _note_use(self, call: AuthorizableRequest) -> None:
         use = Use(at=self.decisions.clock.now(), service=call.service, region=call.region)
         if not is_temporary_key(call.caller.key_id):
             self.uses.note(call.caller.key_id, use)
@@ -291,7 +292,7 @@ class Access:
         return row if row is not None and (row.kind, row.region) == (kind, region) else None
 
 
-def _context(call: Request, asked: Asked) -> dict[str, str | tuple[str, ...]]:
+def _context(call: AuthorizableRequest, asked: RequestedOperation) -> dict[str, str | tuple[str, ...]]:
     """What is known of the request, whatever it needs."""
     context, tags = circumstances(call), tags_in(asked)
     if tags:
@@ -302,12 +303,12 @@ def _context(call: Request, asked: Asked) -> dict[str, str | tuple[str, ...]]:
     return context
 
 
-def _resources(needed: Iterable[Need]) -> tuple[str, ...]:
+def _resources(needed: Iterable[RequiredPermission]) -> tuple[str, ...]:
     named = dict.fromkeys(need.resource for need in needed)
     return tuple(each for each in named if each != "*" and not each.endswith((":*", "/*")))
 
 
-def _check_session_kind(call: Request) -> None:
+def _check_session_kind(call: AuthorizableRequest) -> None:
     """Temporary credentials of a user reach neither IAM nor, but for two operations, STS."""
     if not is_temporary_key(call.caller.key_id) or caller_is_session(call.caller):
         return

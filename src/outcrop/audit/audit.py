@@ -41,7 +41,7 @@ _log = logging.getLogger("outcrop.audit")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verified:
+class ChainCheck:
     """What became of following the chain."""
 
     first: int
@@ -195,10 +195,10 @@ class Audit:
         """The end of the chain. Whoever notes it elsewhere can later show that nothing before it was changed."""
         return self._records.last()
 
-    def verify(self, known: Link | None = None) -> Verified:
+    def verify(self, known: Link | None = None) -> ChainCheck:
         """Follow the chain from its beginning; `known` is a place noted earlier, which has to be in it."""
         before = self._records.begins()
-        found = Verified(first=before.number + 1, last=before.number, entries=0)
+        found = ChainCheck(first=before.number + 1, last=before.number, entries=0)
         missed = known is not None and known.number > before.number
         for link, entry in self._records.chain(before.number):
             if link.number != before.number + 1:

@@ -25,7 +25,7 @@ class Events:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             self._cut_off_half_a_line()
-        self.listeners: list[Callable[[dict[str, Any]], object]] = []
+        self.listener: Callable[[dict[str, Any]], None] = lambda _event: None
         "Told each event after it was written."
 
     def tell(self, event: str, **members: Any) -> None:
@@ -36,8 +36,7 @@ class Events:
             if file.write(line) < len(line):  # a full disk takes a part
                 self._cut_off_half_a_line()
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
-        for listener in self.listeners:
-            listener(told)
+        self.listener(told)
 
     def content(self) -> bytes:
         """All lines so far."""

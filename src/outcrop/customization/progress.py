@@ -4,21 +4,21 @@ What a killed worker told is told again by its successor, from what the run reme
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
-from outcrop.customization.artifacts import Artifacts, Row
+from outcrop.customization.artifacts import Artifacts, MetricsRow
 from outcrop.customization.events import Events
-from outcrop.customization.full_disk import is_full
 from outcrop.customization.tensorboard import EventFile
 from outcrop.customization.verdict import Outcome, Verdict
+from outcrop.jobs.full_disk import is_full
 from outcrop.training.metrics import (
     EvaluationMetrics,
     ModelCheckpoint,
     Progress,
+    RunStart,
     Score,
-    Start,
     StepMetrics,
     TrainingResult,
 )
@@ -28,18 +28,22 @@ _SHARE = 0.02
 "Of the time, at most, goes into writing: the files of a long run are long."
 
 
+class Report(Protocol):
+    """Told how far a job is, in words that change with it, and what was measured on the way."""
+
+    def __call__(self, words: str, **numbers: float) -> None: ...
+
+
 class Journal:
     """Collects what the training loop tells. Steps told again after a resume replace what was told before."""
 
-    def __init__(
-        self, artifacts: Artifacts, events: Events, report: Callable[[str], None], *, tensorboard: bool = False
-    ) -> None:
+    def __init__(self, artifacts: Artifacts, events: Events, report: Report, *, tensorboard: bool = False) -> None:
         self._artifacts = artifacts
         self._events = events
         self.report = report
         "Told how far the job is, in words that change with it."
-        self._steps: dict[int, Row] = {}
-        self._evaluations: dict[int, Row] = {}
+        self._steps: dict[int, MetricsRow] = {}
+        self._evaluations: dict[int, MetricsRow] = {}
         self._progress: dict[str, Any] = {}
         self._peak_flops = 0.0
         self._written_at = 0.0
@@ -48,12 +52,12 @@ class Journal:
         if self._event_file is not None:
             for event in events.all():
                 self._event_file.add(event)
-            events.listeners.append(self._event_file.add)
+            events.listener = self._event_file.add
 
     def on_plan(self, text: str) -> None:
         self._tell("plan", lines=text.splitlines())
 
-    def on_start(self, start: Start) -> None:
+    def on_start(self, start: RunStart) -> None:
         self._peak_flops = start.peak_flops
         for step in start.steps:
             self._steps[step.step] = _step_row(step)
@@ -70,7 +74,7 @@ class Journal:
         )
 
     def on_evaluation(self, told: EvaluationMetrics) -> None:
-        self.report(f"evaluated at step {told.step}")
+        self.report(f"evaluated at step {told.step}", validation_loss=told.loss)
         self._evaluations[told.step] = _evaluation_row(told)
         self._tell(
             "evaluation", step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity, best=told.best
@@ -83,7 +87,7 @@ class Journal:
         self._tell("note", note=sentence)
 
     def on_progress(self, told: Progress) -> None:
-        self.report(f"step {told.steps_done}")
+        self.report(f"step {told.steps_done}", **_numbers(told))
         self._steps[told.last.step] = _step_row(told.last)
         self._progress = _progress(told)
         self._tell("step", **_step_event(told, self._peak_flops))
@@ -146,12 +150,12 @@ def _tolerating_a_full_disk() -> Iterator[None]:
             raise
 
 
-def _step_row(told: StepMetrics) -> Row:
-    return Row(step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity)
+def _step_row(told: StepMetrics) -> MetricsRow:
+    return MetricsRow(step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity)
 
 
-def _evaluation_row(told: EvaluationMetrics) -> Row:
-    return Row(step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity)
+def _evaluation_row(told: EvaluationMetrics) -> MetricsRow:
+    return MetricsRow(step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity)
 
 
 def _step_event(told: Progress, peak_flops: float) -> dict[str, Any]:
@@ -172,6 +176,20 @@ def _step_event(told: Progress, peak_flops: float) -> dict[str, Any]:
         "resident_bytes": told.resident_bytes,
         "peak_bytes": told.peak_bytes,
         "seconds_left": _seconds_left(told),
+    }
+
+
+def _numbers(told: Progress) -> dict[str, float]:
+    """What is worth watching over time."""
+    last = told.last
+    return {
+        "step": last.step,
+        "training_loss": last.loss,
+        "learning_rate": last.learning_rate,
+        "gradient_norm": last.grad_norm,
+        "tokens_per_second": last.tokens / last.seconds,
+        "seconds_left": _seconds_left(told),
+        "resident_bytes": told.resident_bytes,
     }
 
 

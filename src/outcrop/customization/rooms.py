@@ -7,8 +7,8 @@ from outcrop.buckets.buckets import Buckets
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
+from outcrop.data.data import Data
 from outcrop.jobs.jobs import Jobs
-from outcrop.metrics.points import Points
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
@@ -29,6 +29,9 @@ class Rooms(Protocol):
     def buckets(self) -> Buckets: ...
 
     @property
+    def data(self) -> Data: ...
+
+    @property
     def catalog(self) -> Catalog: ...
 
     @property
@@ -36,6 +39,3 @@ class Rooms(Protocol):
 
     @property
     def models(self) -> CustomModels: ...
-
-    @property
-    def points(self) -> Points: ...

@@ -16,7 +16,7 @@ class RawPrompt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conversation:
+class ChatPrompt:
     """Turns, first and every second one of the user, each {'role', 'content'}."""
 
     messages: Messages
@@ -24,7 +24,7 @@ class Conversation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampling:
+class SamplingOptions:
     """How to choose tokens. Temperature 0 always takes the likeliest."""
 
     max_tokens: int | None
@@ -39,11 +39,11 @@ class Sampling:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class InvocationRequest:
     """One request, whatever provider's body it came in."""
 
-    prompt: RawPrompt | Conversation
-    sampling: Sampling
+    prompt: RawPrompt | ChatPrompt
+    sampling: SamplingOptions
 
 
 class Finish(StrEnum):
@@ -73,12 +73,12 @@ class Started:
     "Random; each provider puts its own prefix before it."
     model_id: str
     created: datetime
-    asked: Asked
+    asked: InvocationRequest
     num_input_tokens: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
+class AnswerPiece:
     """Some text of the answer, as it is made."""
 
     text: str

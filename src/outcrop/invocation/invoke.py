@@ -18,7 +18,7 @@ from outcrop.invocation.target import Target
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
+class PreparedInvocation:
     """A request that is understood and fits the model; nothing has been generated yet."""
 
     target: Target
@@ -37,7 +37,7 @@ class Invoked:
     latency_ms: int
 
 
-async def prepare(target: Target, body: bytes, *, now: datetime) -> Prepared:
+async def prepare(target: Target, body: bytes, *, now: datetime) -> PreparedInvocation:
     """Checks a body against the target's dialect and context. Raises Invalid in the provider's own words."""
     parsed = read_json(body)
     dialect = choose(target.dialect, parsed)
@@ -50,10 +50,10 @@ async def prepare(target: Target, body: bytes, *, now: datetime) -> Prepared:
         asked=asked,
         num_input_tokens=len(generation.prompt_ids),
     )
-    return Prepared(target=target, dialect=dialect, started=started, generation=generation)
+    return PreparedInvocation(target=target, dialect=dialect, started=started, generation=generation)
 
 
-async def invoke(prepared: Prepared, *, began: float | None = None, count: Count = uncounted) -> Invoked:
+async def invoke(prepared: PreparedInvocation, *, began: float | None = None, count: Count = uncounted) -> Invoked:
     """The whole response in the body's dialect. Latency counts from `began`, of `time.monotonic()`, else from now."""
     begin = time.monotonic() if began is None else began
     finished = await complete_text(prepared.target, prepared.generation)
@@ -67,7 +67,7 @@ async def invoke(prepared: Prepared, *, began: float | None = None, count: Count
 
 
 async def invoke_stream(
-    prepared: Prepared, *, began: float | None = None, count: Count = uncounted
+    prepared: PreparedInvocation, *, began: float | None = None, count: Count = uncounted
 ) -> AsyncGenerator[dict[str, Any], None]:
     """Events of InvokeModelWithResponseStream. The first comes with the first text, so that an engine which cannot
     answer at all is an ordinary error; the last holds the metrics."""

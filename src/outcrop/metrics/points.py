@@ -27,9 +27,9 @@ from outcrop import logs
 from outcrop.clock import Clock
 from outcrop.errors import Invalid
 from outcrop.metrics.distribution import Distribution
-from outcrop.metrics.records import PointRecords, Row, SeriesGone, next_hour
+from outcrop.metrics.records import PointRecords, PointRow, SeriesGone, next_hour
 from outcrop.metrics.series import Point, Resolution, Series, interval
-from outcrop.metrics.statistic import Datapoint, Kept, check, values_of
+from outcrop.metrics.statistic import Datapoint, KeptPoint, check, values_of
 from outcrop.settings import POINTS_KEPT, Retention
 from outcrop.store.database import DiskFull
 from outcrop.store.store import Store
@@ -141,7 +141,7 @@ class Points:
             for key in over:
                 del self._intervals[key]
 
-    def _write(self, rows: Sequence[Row]) -> bool:
+    def _write(self, rows: Sequence[PointRow]) -> bool:
         """Whether it could be done."""
         try:
             try:
@@ -225,15 +225,15 @@ class Points:
         return list(_datapoints(rows, statistics, period_s))
 
 
-def _datapoints(rows: Iterable[tuple[str, Kept]], statistics: Sequence[str], period_s: int) -> Iterable[Datapoint]:
+def _datapoints(rows: Iterable[tuple[str, KeptPoint]], statistics: Sequence[str], period_s: int) -> Iterable[Datapoint]:
     for began, of_period in groupby(rows, key=lambda row: interval(row[1].at, period_s)):
-        by_unit: dict[str, list[Kept]] = {}
+        by_unit: dict[str, list[KeptPoint]] = {}
         for unit, kept in of_period:
             by_unit.setdefault(unit, []).append(kept)
         for unit, several in sorted(by_unit.items()):
             yield Datapoint(at=began, unit=unit, values=values_of(several, statistics))
 
 
-def _row(key: tuple[Series, datetime], of: _Interval) -> Row:
+def _row(key: tuple[Series, datetime], of: _Interval) -> PointRow:
     seen = of.seen
-    return Row(key[0], key[1], of.part, seen.count, seen.total, seen.least, seen.most, dict(seen.counts), of.tried)
+    return PointRow(key[0], key[1], of.part, seen.count, seen.total, seen.least, seen.most, dict(seen.counts), of.tried)

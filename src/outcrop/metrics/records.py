@@ -9,7 +9,7 @@ import sqlalchemy as sql
 from sqlalchemy.engine import Connection, Engine
 
 from outcrop.metrics.series import Series
-from outcrop.metrics.statistic import Kept
+from outcrop.metrics.statistic import KeptPoint
 from outcrop.store.database import UtcTime, alone, create_tables, moment, reading, writing
 
 _BYTES_OF_ROW = 64
@@ -43,7 +43,7 @@ _points = sql.Table(
 _SERIES_BY_NAME = tuple(_series.c[name] for name in ("namespace", "metric", "dimensions", "unit"))
 
 
-class Row(NamedTuple):
+class PointRow(NamedTuple):
     """The values that one process saw in one interval of a series."""
 
     series: Series
@@ -70,7 +70,7 @@ class PointRecords:
         self._engine = engine
         create_tables(engine, _schema)
 
-    def write(self, rows: Sequence[Row], numbers: dict[Series, int], *, new_series: bool) -> list[Row]:
+    def write(self, rows: Sequence[PointRow], numbers: dict[Series, int], *, new_series: bool) -> list[PointRow]:
         """Write rows in one transaction; returns those left out, since `new_series` may not be made.
 
         `numbers` remembers the numbers of series from call to call. Raises SeriesGone when one of them is wrong.
@@ -103,7 +103,7 @@ class PointRecords:
         since: datetime,
         until: datetime,
         spread: bool,
-    ) -> Iterator[tuple[str, Kept]]:
+    ) -> Iterator[tuple[str, KeptPoint]]:
         """The unit and the values of each interval that begins in [since, until), oldest first.
 
         `names` are namespace, metric and perhaps unit; without `spread` nobody needs to know each value.
@@ -123,7 +123,7 @@ class PointRecords:
         with reading(self._engine) as connection:
             rows = connection.execute(query).all()
         for unit, at, count, total, least, most, text in rows:
-            yield unit, Kept(at, count, total, least, most, _counts(text, least, count) if spread else {})
+            yield unit, KeptPoint(at, count, total, least, most, _counts(text, least, count) if spread else {})
 
     def series(self, names: Mapping[str, str]) -> list[Series]:
         """Every series with these names (namespace, metric, unit), in order."""
@@ -191,7 +191,7 @@ def _number(connection: Connection, of: Series, *, make: bool) -> int | None:
     return number
 
 
-def _values(number: int, row: Row) -> dict[str, object]:
+def _values(number: int, row: PointRow) -> dict[str, object]:
     text = None if row.least == row.most else _counts_text(row.counts)
     return {
         "series": number,

@@ -14,7 +14,7 @@ _PERCENTILE = re.compile(r"^p(\d{1,2}(?:\.\d{1,10})?|100)$")
 _PLAIN = ("SampleCount", "Sum", "Average", "Minimum", "Maximum")
 
 
-class Kept(NamedTuple):
+class KeptPoint(NamedTuple):
     """The values of one interval as its row holds them."""
 
     at: datetime
@@ -51,7 +51,7 @@ def check(statistics: Iterable[str]) -> bool:
     return found
 
 
-def values_of(kept: list[Kept], statistics: Iterable[str]) -> dict[str, float]:
+def values_of(kept: list[KeptPoint], statistics: Iterable[str]) -> dict[str, float]:
     """Each statistic of all these values together; there is at least one."""
     count = sum(each.num_values for each in kept)
     total = sum(each.total for each in kept)

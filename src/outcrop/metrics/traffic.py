@@ -31,7 +31,7 @@ class Ended(NamedTuple):
     status: int
 
 
-class Invoked(NamedTuple):
+class InvocationCount(NamedTuple):
     """An invocation of a model that is known here, and what it took."""
 
     model: str
@@ -62,7 +62,7 @@ class _Minute:
     ends: datetime
     ended: dict[Ended, dict[float, int]] = field(default_factory=dict)
     "How many requests took so many milliseconds."
-    invoked: list[Invoked] = field(default_factory=list)
+    invoked: list[InvocationCount] = field(default_factory=list)
 
 
 class Traffic:
@@ -79,7 +79,7 @@ class Traffic:
         self.tokens: Counter[tuple[str, str]] = Counter()
         "By model, and `input` or `output`."
 
-    def note(self, ended: Ended, latency_ms: float, at: datetime, invoked: Invoked | None = None) -> None:
+    def note(self, ended: Ended, latency_ms: float, at: datetime, invoked: InvocationCount | None = None) -> None:
         """Count a request that ended at a moment."""
         with self._lock:
             if not self._minute.began <= at < self._minute.ends:
@@ -146,7 +146,7 @@ def _of_models(minute: _Minute) -> Iterator[Point]:
 
 
 def _by_dimensions(
-    invoked: Iterable[Invoked],
+    invoked: Iterable[InvocationCount],
 ) -> Iterable[tuple[tuple[tuple[str, str], ...], dict[tuple[str, str], Counter[float]]]]:
     found: dict[tuple[tuple[str, str], ...], dict[tuple[str, str], Counter[float]]] = {}
     for each in invoked:

@@ -34,6 +34,7 @@ from outcrop.processes import die_with_parent
 from outcrop.protocol import patterns, routing
 from outcrop.server.silent import close_silent
 from outcrop.settings import PARTS_FILE, Settings
+from outcrop.store.damage_sweep import DamageSweep
 
 if TYPE_CHECKING:
     from outcrop.buckets.buckets import Buckets
@@ -143,8 +144,10 @@ def _clear_imports(house: House) -> None:
 async def _fail_damaged(house: House, loops: Loops) -> None:
     """Records that cannot be read become Failed, so that they can be seen and deleted."""
 
+    sweep = DamageSweep(house.store)
+
     async def look() -> None:
-        await to_thread.run_sync(lambda: house.store.resources.fail_damaged(at=house.clock.now()))
+        await to_thread.run_sync(lambda: sweep.turn(at=house.clock.now()))
 
     await asyncio.sleep(_LISTENING_FIRST_S)
     await loops.run("records", look, every_s=_DAMAGE_EVERY_S)

@@ -64,7 +64,7 @@ def _served(call: Call) -> dict[str, str]:
     return {member: value for member, value in got.items() if call.params.get(member)}
 
 
-async def _prepare_invoke(house: "House", call: Call) -> invoke.Prepared:
+async def _prepare_invoke(house: "House", call: Call) -> invoke.PreparedInvocation:
     # Answering without the guardrail somebody relies on would be worse than not answering.
     for member in ("guardrailIdentifier", "guardrailVersion"):
         if call.params.get(member):

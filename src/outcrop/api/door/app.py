@@ -17,7 +17,7 @@ from outcrop.api.door.answers import failed
 from outcrop.api.door.aws_requests import AwsRequests
 from outcrop.api.door.corridor import Corridor
 from outcrop.api.door.health import Health, well
-from outcrop.api.door.pages import Page
+from outcrop.api.door.pages import OwnPage
 from outcrop.api.door.patience import PAUSE_S
 from outcrop.api.door.telling import Telling
 from outcrop.api.door.visit import Left, Visit
@@ -98,8 +98,8 @@ class Door:
 def _entrances(house: House, operations: Operations, told: Health) -> tuple[Entrance, ...]:
     corridor = Corridor(house, operations)
     return (
-        Page(name="GetHealth", is_asked=health.is_asked, show=partial(health.answer, house, told)),
-        Page(name="GetMetrics", is_asked=prometheus.is_asked, show=partial(prometheus.answer, house, told)),
+        OwnPage(name="GetHealth", is_asked=health.is_asked, show=partial(health.answer, house, told)),
+        OwnPage(name="GetMetrics", is_asked=prometheus.is_asked, show=partial(prometheus.answer, house, told)),
         cors.Preflights(house),
         FormUploads(corridor),
         AwsRequests(corridor),

@@ -10,14 +10,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from outcrop.access.needs.required_permissions import Need
+from outcrop.access.needs.required_permissions import RequiredPermission
 from outcrop.api.door import own_signature
 from outcrop.house import House
 from outcrop.protocol import routing
 from outcrop.protocol.http import HttpRequest, HttpResponse
 
 PATH = "/health"
-NEED = Need(action="outcrop:GetHealth")
+NEED = RequiredPermission(action="outcrop:GetHealth")
 Health = Callable[[], dict[str, Any]]
 "The state of each part, as JSON; `status` is `ok` while all is well."
 

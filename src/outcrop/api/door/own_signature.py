@@ -2,7 +2,7 @@
 
 from outcrop.access.caller import Caller
 from outcrop.access.decisions import refused
-from outcrop.access.needs.required_permissions import Need
+from outcrop.access.needs.required_permissions import RequiredPermission
 from outcrop.access.policies.evaluation import Decision
 from outcrop.house import House
 from outcrop.protocol.http import HttpRequest
@@ -12,7 +12,7 @@ SERVICE = "outcrop"
 PROTOCOL = "rest-json"
 
 
-def check_signed(house: House, request: HttpRequest, need: Need) -> None:
+def check_signed(house: House, request: HttpRequest, need: RequiredPermission) -> None:
     """Raises a refusal for a signature that is wrong, or one of somebody who may not."""
     signed = sigv4.read(request, protocol=PROTOCOL)
     credential = house.access.secret_for(signed.key_id)
@@ -22,7 +22,7 @@ def check_signed(house: House, request: HttpRequest, need: Need) -> None:
     check_allowed(house, credential.caller, need, region=verified.region)
 
 
-def check_allowed(house: House, caller: Caller, need: Need, *, region: str) -> None:
+def check_allowed(house: House, caller: Caller, need: RequiredPermission, *, region: str) -> None:
     """Raises Denied for somebody who may not."""
     verdict = house.access.decisions.of_caller(caller, need, {"aws:RequestedRegion": region})
     if verdict.decision is not Decision.ALLOWED:

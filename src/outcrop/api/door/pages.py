@@ -10,7 +10,7 @@ from outcrop.protocol.http import HttpRequest, HttpResponse
 
 
 @dataclass(frozen=True, kw_only=True)
-class Page:
+class OwnPage:
     """One page; `show` raises a refusal for somebody who may not see it."""
 
     name: str

@@ -7,7 +7,7 @@ Counters begin with the server; what is kept over restarts are the points (`metr
 with the first request for the page: reading it takes as long as a tenth of the server's start.
 """
 
-from outcrop.access.needs.required_permissions import Need
+from outcrop.access.needs.required_permissions import RequiredPermission
 from outcrop.api.door import own_signature, verification
 from outcrop.api.door.health import Health
 from outcrop.errors import ServiceRefusal
@@ -17,7 +17,7 @@ from outcrop.protocol.http import HttpRequest, HttpResponse
 from outcrop.protocol.signing import bearer
 
 PATH = "/metrics"
-NEED = Need(action="outcrop:GetMetrics")
+NEED = RequiredPermission(action="outcrop:GetMetrics")
 
 
 def is_asked(request: HttpRequest) -> bool:

@@ -21,7 +21,7 @@ from outcrop.audit.audit import Audit
 from outcrop.audit.entry import Entry, keepable
 from outcrop.audit.kinds import is_data_event, is_read_only
 from outcrop.clock import Clock
-from outcrop.metrics.traffic import Ended, Invoked, Traffic, metric_of
+from outcrop.metrics.traffic import Ended, InvocationCount, Traffic, metric_of
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.service_model import SERVICES
 
@@ -57,7 +57,7 @@ class Telling:
         if operation and visit.is_call:
             self._enter(visit, operation, now)
 
-    def _invoked(self, visit: Visit, latency_ms: float) -> Invoked | None:
+    def _invoked(self, visit: Visit, latency_ms: float) -> InvocationCount | None:
         """Nothing for a model that is not there: names that nobody has would be series without end."""
         call = visit.call
         if call is None:
@@ -70,7 +70,7 @@ class Telling:
         else:
             return None
         metric = metric_of(visit.status, _code(visit))
-        return Invoked(model, metric, latency_ms, call.usage.input_tokens, call.usage.output_tokens)
+        return InvocationCount(model, metric, latency_ms, call.usage.input_tokens, call.usage.output_tokens)
 
     def _enter(self, visit: Visit, operation: str, now: datetime) -> None:
         service, code = visit.service, _code(visit)

@@ -12,7 +12,7 @@ import anyio
 from outcrop.access.caller import Caller
 from outcrop.api.door import exchange, failures
 from outcrop.api.door.call import Answered, Call
-from outcrop.api.door.patience import Patience
+from outcrop.api.door.patience import BodyPatience
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.routing import Routed
 
@@ -56,7 +56,7 @@ class Visit:
     def of(cls, scope: exchange.Scope, receive: exchange.Receive, *, pause_s: float) -> "Visit":
         """A visit that begins; `pause_s`: how long the next piece of its body may take to come."""
         request = exchange.request_of(scope)
-        version, patience = scope["http_version"], Patience(pause_s)
+        version, patience = scope["http_version"], BodyPatience(pause_s)
         return cls(
             request=request,
             incoming=exchange.Incoming(receive, request.headers, http_version=version, patience=patience),
