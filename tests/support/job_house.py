@@ -16,8 +16,8 @@ from outcrop.customization.kind import KIND
 from outcrop.house import House
 from outcrop.jobs.execution import execute
 from outcrop.jobs.running import RunningJob
-from outcrop.metrics.job_numbers import JobNumbers
 from outcrop.settings import Settings
+from outcrop.worker.job_metrics import JobMetrics
 from tests.support.homes import TINY, pairs
 
 REGION = "us-east-1"
@@ -91,7 +91,7 @@ class JobHouse:
     ) -> bool:
         """What a worker does with a job; `report` may raise Killed."""
         house = context or self.context
-        numbers = JobNumbers(house.points, house.clock)
+        numbers = JobMetrics(house.points)
         running = RunningJob(
             house.jobs, KIND, job, attempt=attempt, stop=threading.Event(), told=report, numbers=numbers
         )

@@ -86,7 +86,7 @@ def test_the_events_of_a_job_tell_its_whole_course(house: JobHouse) -> None:
     points.flush()
     one_job = {"JobArn": job}
     metrics = {series.metric for series in points.series(namespace="Outcrop/Jobs", dimensions=one_job)}
-    assert metrics >= {"Step", "TrainingLoss", "ValidationLoss", "TokensPerSecond", "SecondsLeft"}
+    assert metrics >= {"Step", "ResidentBytes", "TrainingLoss", "ValidationLoss", "TokensPerSecond", "SecondsLeft"}
     asked = ("SampleCount", "Minimum", "Maximum")
     (losses,) = points.statistics(
         asked,

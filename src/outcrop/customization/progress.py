@@ -6,13 +6,14 @@ What a killed worker told is told again by its successor, from what the run reme
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 from outcrop.customization.artifacts import Artifacts, MetricsRow
 from outcrop.customization.events import Events
 from outcrop.customization.tensorboard import EventFile
 from outcrop.customization.verdict import Outcome, Verdict
 from outcrop.jobs.full_disk import is_full
+from outcrop.jobs.running import ProgressReport
 from outcrop.training.metrics import (
     EvaluationMetrics,
     ModelCheckpoint,
@@ -28,20 +29,16 @@ _SHARE = 0.02
 "Of the time, at most, goes into writing: the files of a long run are long."
 
 
-class Report(Protocol):
-    """Told how far a job is, in words that change with it, and what was measured on the way."""
-
-    def __call__(self, words: str, **numbers: float) -> None: ...
-
-
 class Journal:
     """Collects what the training loop tells. Steps told again after a resume replace what was told before."""
 
-    def __init__(self, artifacts: Artifacts, events: Events, report: Report, *, tensorboard: bool = False) -> None:
+    def __init__(
+        self, artifacts: Artifacts, events: Events, report: ProgressReport, *, tensorboard: bool = False
+    ) -> None:
         self._artifacts = artifacts
         self._events = events
         self.report = report
-        "Told how far the job is, in words that change with it."
+        "Told how far the job is, in words that change with it, and what was measured."
         self._steps: dict[int, MetricsRow] = {}
         self._evaluations: dict[int, MetricsRow] = {}
         self._progress: dict[str, Any] = {}
@@ -74,7 +71,7 @@ class Journal:
         )
 
     def on_evaluation(self, told: EvaluationMetrics) -> None:
-        self.report(f"evaluated at step {told.step}", validation_loss=told.loss)
+        self.report(f"evaluated at step {told.step}", {"ValidationLoss": told.loss})
         self._evaluations[told.step] = _evaluation_row(told)
         self._tell(
             "evaluation", step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity, best=told.best
@@ -87,7 +84,7 @@ class Journal:
         self._tell("note", note=sentence)
 
     def on_progress(self, told: Progress) -> None:
-        self.report(f"step {told.steps_done}", **_numbers(told))
+        self.report(f"step {told.steps_done}", _numbers(told))
         self._steps[told.last.step] = _step_row(told.last)
         self._progress = _progress(told)
         self._tell("step", **_step_event(told, self._peak_flops))
@@ -180,16 +177,16 @@ def _step_event(told: Progress, peak_flops: float) -> dict[str, Any]:
 
 
 def _numbers(told: Progress) -> dict[str, float]:
-    """What is worth watching over time."""
+    """What is worth watching over time, by its metric."""
     last = told.last
     return {
-        "step": last.step,
-        "training_loss": last.loss,
-        "learning_rate": last.learning_rate,
-        "gradient_norm": last.grad_norm,
-        "tokens_per_second": last.tokens / last.seconds,
-        "seconds_left": _seconds_left(told),
-        "resident_bytes": told.resident_bytes,
+        "Step": last.step,
+        "TrainingLoss": last.loss,
+        "LearningRate": last.learning_rate,
+        "GradientNorm": last.grad_norm,
+        "TokensPerSecond": last.tokens / last.seconds,
+        "SecondsLeft": _seconds_left(told),
+        "ResidentBytes": told.resident_bytes,
     }
 
 
