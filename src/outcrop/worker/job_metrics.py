@@ -8,7 +8,7 @@ from typing import Self
 
 from outcrop.loops import contained
 from outcrop.metrics.points import Points
-from outcrop.metrics.series import Resolution, series
+from outcrop.metrics.series import Resolution, Unit, series
 
 NAMESPACE = "Outcrop/Jobs"
 _EVERY_S = 2.0
@@ -25,7 +25,7 @@ class JobMetrics:
 
     def __call__(self, job_arn: str, numbers: Mapping[str, float]) -> None:
         for metric, value in numbers.items():
-            of = series(NAMESPACE, metric, {"JobArn": job_arn})
+            of = series(NAMESPACE, metric, {"JobArn": job_arn}, unit=_unit(metric))
             self._points.add(of, value, resolution=Resolution.SECOND)
 
     def __enter__(self) -> Self:
@@ -46,3 +46,12 @@ class JobMetrics:
     def _flush(self) -> None:
         with contained(_log, "writing points"):  # numbers are no reason to break a job off
             self._points.flush()
+
+
+def _unit(metric: str) -> str:
+    """What the metric's own name says of it."""
+    if metric.endswith("PerSecond"):
+        return Unit.PER_SECOND
+    if metric.endswith("Bytes"):
+        return Unit.BYTES
+    return Unit.SECONDS if metric.startswith("Seconds") else Unit.NONE
