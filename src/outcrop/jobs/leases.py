@@ -14,7 +14,7 @@ from outcrop import logs
 from outcrop.jobs.jobs import KIND
 from outcrop.jobs.states import RUNNING
 from outcrop.store.damage import Damaged, understood
-from outcrop.store.database import UtcTime, create_tables, writing
+from outcrop.store.database import UtcTime, alone, create_tables, writing
 from outcrop.store.resources import Resources
 
 LEASE = timedelta(seconds=60)
@@ -54,7 +54,8 @@ class Leases:
 
     def take(self, worker: str, *, now: datetime) -> Lease | None:
         """The oldest job that nobody works on, or None. A worker's own lease is its own again after a crash."""
-        with writing(self._engine):  # one writer at a time, so two workers never see the same free job
+        with writing(self._engine) as connection:
+            alone(connection, "leases")  # so two workers never see the same free job
             for job in self._resources.all(KIND):
                 lease = self._claim_anew(job.arn, worker, now) if job.status in RUNNING else None
                 if lease is not None:

@@ -20,6 +20,7 @@ from outcrop import logs
 from outcrop.errors import Conflict, Invalid
 from outcrop.store.damage import FAILED, SENTENCE, Damaged, failed_document
 from outcrop.store.database import UtcTime, create_tables, moment, reading, writing
+from outcrop.store.dialects import json_text
 from outcrop.store.point_reads import PointReads
 
 SortKey = Literal["created", "updated", "name", "status"]
@@ -46,8 +47,10 @@ _table = sql.Table(
 _log = logging.getLogger("outcrop.store")
 # Times and documents as the row has them: one damaged row must not end the reading of all others.
 _AS_KEPT = [
-    sql.type_coerce(column, sql.String if column.name == "document" else sql.BigInteger).label(column.name)
-    if column.name in ("created", "updated", "document")
+    json_text(column).label(column.name)
+    if column.name == "document"
+    else sql.type_coerce(column, sql.BigInteger).label(column.name)
+    if column.name in ("created", "updated")
     else column
     for column in _table.columns
 ]
