@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 
-from outcrop.api.iam_absent import ALWAYS_ABSENT
+from outcrop.api.iam.absent import ALWAYS_ABSENT
 from outcrop.api.operations import OPERATIONS
 from tests.support.listings import bedrock, iam, iam_absent, s3
 from tests.support.listings.listing import Listing

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from outcrop.api.s3_members import location_of
+from outcrop.api.s3.members import location_of
 from tests.support.servers import Running, running_server
 
 NUMBERS = count()

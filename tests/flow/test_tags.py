@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from outcrop.api.iam_absent import ALWAYS_ABSENT
+from outcrop.api.iam.absent import ALWAYS_ABSENT
 from outcrop.api.operations import OPERATIONS
 from outcrop.store.resources import Resource
 from tests.flow.test_client_tokens import job

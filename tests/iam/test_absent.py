@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from outcrop.api import iam_absent
+from outcrop.api.iam import absent as iam_absent
 from outcrop.protocol import service_model
 from tests.support.policies import policy, trusting
 from tests.support.servers import Running

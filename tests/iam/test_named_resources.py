@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from outcrop.api.call import Call
+from outcrop.api.door.call import Call
 from outcrop.api.operations import OPERATIONS
 from outcrop.errors import ServiceRefusal
 from outcrop.store.resources import Resource

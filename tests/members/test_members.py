@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from outcrop.api import iam_absent
+from outcrop.api.iam import absent as iam_absent
 from outcrop.api.operations import OPERATIONS
 from outcrop.protocol import service_model
 from outcrop.protocol.shapes import ListShape, Shape, StructureShape

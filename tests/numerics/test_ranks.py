@@ -18,8 +18,8 @@ import torch
 from safetensors.torch import load_file
 
 from outcrop.training import finetune
+from outcrop.training.data_parallel.ranks import RankLostError
 from outcrop.training.metrics import Hooks
-from outcrop.training.ranks import RankLostError
 from tests.support import training_runs
 from tests.support.rank_runs import DIVERGED, HYPER, LOST, METHODS, UNEVEN, WHOLE
 from tests.support.tiny import VOCAB_SIZE, tiny_model
@@ -160,7 +160,7 @@ def test_torchrun_trains_the_same(base: Path, tmp_path: Path) -> None:
     alone = finetune.train(tasks[0], Hooks())
     (tmp_path / "task.pickle").write_bytes(pickle.dumps(tasks[1]))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command = [*torchrun, "-m", "outcrop.training.member", str(tmp_path / "task.pickle")]
+    command = [*torchrun, "-m", "outcrop.training.data_parallel.rank_main", str(tmp_path / "task.pickle")]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     losses = [float(loss) for loss in re.findall(r"^step \d+  loss ([\d.]+)", said, flags=re.MULTILINE)]
     assert losses == pytest.approx([step.loss for step in alone.step_metrics], abs=ATOL)

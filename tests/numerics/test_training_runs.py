@@ -21,7 +21,14 @@ from outcrop.network import adapter_files, adapters, load
 from outcrop.network.method import LoRA
 from outcrop.tokens.prompt_format import encode_pair
 from outcrop.tokens.tokenizer import Tokenizer
-from outcrop.training import checkpoint, data, expectation, finetune, loop, model_checkpoints, pretrain
+from outcrop.training import (
+    data,
+    expectation,
+    finetune,
+    loop,
+    pretrain,
+)
+from outcrop.training.checkpoints import checkpoint, model_checkpoints
 from outcrop.training.divergence import DivergedError
 from outcrop.training.evaluation import score
 from outcrop.training.loss import ADAPTER, log_probabilities

@@ -9,7 +9,7 @@ from botocore.eventstream import EventStream
 from botocore.exceptions import EventStreamError
 from botocore.parsers import EventStreamJSONParser
 
-from outcrop.api import failures
+from outcrop.api.door import failures
 from outcrop.errors import Invalid, ModelFailed, NotReady, ServiceRefusal
 from outcrop.protocol import eventstream, service_model
 from outcrop.protocol.serialize import event_stream_shape

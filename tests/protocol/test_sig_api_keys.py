@@ -16,8 +16,8 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from outcrop.clock import MovableClock
-from outcrop.protocol import bearer
 from outcrop.protocol.http import HttpRequest
+from outcrop.protocol.signing import bearer
 from tests.support.servers import Running, running_server
 
 SERVICE = "bedrock.amazonaws.com"

@@ -12,8 +12,13 @@ from botocore.credentials import Credentials
 
 from outcrop.clock import MovableClock
 from outcrop.errors import ServiceRefusal
-from outcrop.protocol import proof, signature, sigv2, sigv4
 from outcrop.protocol.http import HttpRequest
+from outcrop.protocol.signing import (
+    proof,
+    signature,
+    sigv2,
+    sigv4,
+)
 from outcrop.server import serve
 from tests.support import wire
 from tests.support.servers import Running, running_server

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas
+from outcrop.house import House
 
 from outcrop.buckets.listing import Asked
 from outcrop.clock import SystemClock
-from outcrop.customization import imported, request, run
-from outcrop.customization.context import Context
+from outcrop.customization import create_job, imported, run
 from outcrop.settings import Settings
-from outcrop.worker.serve import open_context
 from tests.support.homes import TINY, pairs
 
 REGION = "us-east-1"
@@ -36,8 +35,8 @@ class JobHouse:
             self.put("train.jsonl", pairs(12))
             self.put("validation.jsonl", pairs(2))
 
-    def _open(self) -> Context:
-        return open_context(self.settings, SystemClock())
+    def _open(self) -> House:
+        return House.open(self.settings, SystemClock())
 
     def reopen(self) -> None:
         """As a restarted process would."""
@@ -61,7 +60,7 @@ class JobHouse:
         if validate:
             params["validationDataConfig"] = {"validators": [{"s3Uri": f"s3://{BUCKET}/validation.jsonl"}]}
         models, catalog = self.context.models, self.context.catalog
-        return request.create(
+        return create_job.create(
             self.context,
             params,
             base=catalog.find(base),

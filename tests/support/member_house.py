@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sql
+from outcrop.house import House
 
 from outcrop.access.caller import Caller
 from outcrop.access.names import Kind
-from outcrop.api import unreal
-from outcrop.api.call import Call
+from outcrop.api.bedrock import unreal
+from outcrop.api.door.call import Call
 from outcrop.api.operations import OPERATIONS
-from outcrop.api.platform import Platform
 from outcrop.buckets.checksums import Algorithm, ChecksumType
 from outcrop.buckets.conditions import Stretch
 from outcrop.buckets.names import Place
@@ -27,7 +27,6 @@ from outcrop.deployments.records import ON_DEMAND, THROUGHPUT
 from outcrop.errors import Refusal
 from outcrop.protocol import service_model
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
-from outcrop.server.serve import open_platform
 from outcrop.settings import Settings
 from tests.support.policies import policy, trusting
 from tests.support.recorded_members import Recorded
@@ -40,8 +39,8 @@ _STREAMED = ("PutObject", "UploadPart")
 
 
 @dataclass(frozen=True, kw_only=True)
-class House:
-    platform: Platform
+class Furnished:
+    platform: House
     caller: Caller
     values: dict[str, Any] = field(default_factory=dict)
     "By the name of a member, or by `service:Operation` those that one operation needs."
@@ -174,8 +173,8 @@ async def _nothing() -> AsyncIterator[bytes]:
     yield b""
 
 
-def furnished(home: Path) -> House:
-    platform = open_platform(Settings(home=home), SystemClock())
+def furnished(home: Path) -> Furnished:
+    platform = House.open(Settings(home=home), SystemClock())
     # Nothing has to outlive this process, and most of the time would go by in waiting for the disk.
     sql.event.listen(platform.store.engine, "connect", lambda made, _: made.execute("PRAGMA synchronous = OFF"))
     platform.store.engine.dispose()
@@ -225,6 +224,6 @@ def furnished(home: Path) -> House:
         "iam:CreateGroup": {"GroupName": "other"},
         "iam:CreatePolicy": {"PolicyName": "other"},
     }
-    house = House(platform=platform, caller=caller, values=values)
+    house = Furnished(platform=platform, caller=caller, values=values)
     house.furnish()
     return house

@@ -19,10 +19,16 @@ from torch.distributed.tensor import DTensor
 from outcrop.network import load
 from outcrop.network.method import Full, LoRA, Method
 from outcrop.training import data, loop
+from outcrop.training.data_parallel.ranks import (
+    ALONE,
+    RankLostError,
+    Ranks,
+    joined,
+    store_at,
+)
 from outcrop.training.divergence import DivergedError
 from outcrop.training.metrics import Hooks, StepMetrics
 from outcrop.training.plan import plan_training
-from outcrop.training.ranks import ALONE, RankLostError, Ranks, joined, store_at
 from outcrop.training.stepping import take_step
 from outcrop.training.task import TrainingHyper, TrainingTask
 from tests.support import training_runs

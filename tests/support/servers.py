@@ -28,13 +28,13 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
+from outcrop.house import House
 
 from outcrop.access.installation import Installation
-from outcrop.api.app import Door
+from outcrop.api.door.app import Door
 from outcrop.api.operations import OPERATIONS, Operations
-from outcrop.api.platform import Platform
 from outcrop.clock import Clock, SystemClock
-from outcrop.server.serve import open_platform, serve
+from outcrop.server.serve import serve
 from outcrop.settings import PARTS_FILE, Settings
 from tests.support.patience import PATIENCE_S, eventually
 
@@ -73,7 +73,7 @@ class Server:
 class Running(Server):
     """A server in a thread of this process."""
 
-    platform: Platform
+    platform: House
 
 
 @dataclass(kw_only=True)
@@ -166,7 +166,7 @@ def running_server(
 ) -> Iterator[Running]:
     """`pause_s` and `head_pause_s`: how slow a request may be; `fields` replace fields of the platform."""
     settings = Settings(home=home, port=free_port())
-    platform = replace(open_platform(settings, clock or SystemClock()), **fields)
+    platform = replace(House.open(settings, clock or SystemClock()), **fields)
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
     serving = serve(Door(platform, operations, pause_s=pause_s), settings, stop=stop, head_pause_s=head_pause_s)
@@ -186,7 +186,7 @@ def running_server(
 def server_process(home: Path) -> Iterator[ServerProcess]:
     """Its log lies beside the home."""
     settings = Settings(home=home, port=free_port())
-    platform = open_platform(settings, SystemClock())
+    platform = House.open(settings, SystemClock())
     installation = platform.access.installation
     platform.store.close()
     server = ServerProcess(settings=settings, installation=installation, log=home.with_name(f"{home.name}.log"))

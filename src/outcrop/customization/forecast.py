@@ -4,17 +4,17 @@ The worker asks, who has the data; the door has only bounds (memory.py).
 """
 
 from outcrop.customization import memory
-from outcrop.training import estimate, fitting, machine
 from outcrop.training.data import Data
+from outcrop.training.estimate import fitting, machine, requirements
+from outcrop.training.estimate.tracing import Untraceable
 from outcrop.training.task import TrainingTask
-from outcrop.training.tracing import Untraceable
 
 
 def told(model_id: str, task: TrainingTask, data: Data) -> str:
     """Lines for the plan. Raises Invalid when the run cannot fit."""
-    lengths = estimate.lengths_of(data)
+    lengths = requirements.lengths_of(data)
     try:
-        found = estimate.estimate(task.base_dir, lengths, task.hyper, way=task.way)
+        found = requirements.estimate(task.base_dir, lengths, task.hyper, way=task.way)
     except Untraceable as unknown:
         return f"note         {unknown.message}"
     fitting.check(model_id, found, task.base_dir, lengths, task.hyper, free=free_bytes(), way=task.way)
@@ -23,5 +23,5 @@ def told(model_id: str, task: TrainingTask, data: Data) -> str:
 
 def free_bytes() -> int:
     """Bytes that a run in this process may have: on a GPU its own, else what is available and what it has now."""
-    on_gpu = estimate.free_on_gpu()
+    on_gpu = requirements.free_on_gpu()
     return memory.available() + machine.resident_bytes() if on_gpu is None else on_gpu

@@ -21,7 +21,7 @@ from outcrop.buckets.buckets import Buckets
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock, SystemClock
-from outcrop.customization.context import Context
+from outcrop.house import House
 from outcrop.jobs.jobs import Jobs
 from outcrop.jobs.leases import Lease, Leases
 from outcrop.loops import Loop, LoopEnded
@@ -36,11 +36,11 @@ _RENEW_S = 5.0
 _log = logging.getLogger("outcrop.worker")
 
 
-def open_context(settings: Settings, clock: Clock) -> Context:
+def open_house(settings: Settings, clock: Clock) -> House:
     """The rooms a job needs."""
     store = Store.open(settings)
     buckets = Buckets(store, clock)
-    return Context(
+    return House(
         settings=settings,
         store=store,
         clock=clock,
@@ -52,24 +52,24 @@ def open_context(settings: Settings, clock: Clock) -> Context:
     )
 
 
-def work(context: Context, *, stop: threading.Event) -> None:
+def work(house: House, *, stop: threading.Event) -> None:
     """Wait for one job and run it to its end, or until `stop`; a job broken off goes on in the next worker."""
-    leases = Leases(context.store.engine, context.store.resources)
+    leases = Leases(house.store.engine, house.store.resources)
     while not stop.is_set():
-        lease = leases.take(NAME, now=context.clock.now())
+        lease = leases.take(NAME, now=house.clock.now())
         if lease is not None:
-            _run(context, leases, lease, stop)
+            _run(house, leases, lease, stop)
             return
         stop.wait(_PAUSE_S)
 
 
-def _run(context: Context, leases: Leases, lease: Lease, stop: threading.Event) -> None:
+def _run(house: House, leases: Leases, lease: Lease, stop: threading.Event) -> None:
     from outcrop.customization import run  # torch comes with it
 
     logs.tell(_log, "job taken", job=lease.job, attempt=lease.attempts)
-    pulse = Pulse(context.clock, leases, lease, on_end=stop.set)
+    pulse = Pulse(house.clock, leases, lease, on_end=stop.set)
     with pulse:
-        ended = run.run(context, lease.job, attempt=lease.attempts, report=pulse.report, interrupted=stop.is_set)
+        ended = run.run(house, lease.job, attempt=lease.attempts, report=pulse.report, interrupted=stop.is_set)
     if ended:
         leases.release(lease)
 
@@ -139,7 +139,7 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, hear)
     settings = settings_of.read(home=asked.home, host=asked.host, port=asked.port)
-    work(open_context(settings, SystemClock()), stop=stop)
+    work(open_house(settings, SystemClock()), stop=stop)
     return 0
 
 
