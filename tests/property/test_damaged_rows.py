@@ -10,11 +10,11 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from outcrop.house import House
 
 from outcrop.clock import SystemClock
 from outcrop.deployments import engines, records
 from outcrop.deployments.engines import Engines
+from outcrop.house import House
 from outcrop.jobs import jobs
 from outcrop.settings import Settings
 from outcrop.store.damage import Damaged

@@ -17,8 +17,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,15 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
-from outcrop.house import House
 
 from outcrop.access.installation import Installation
 from outcrop.api.door.app import Door
+from outcrop.api.door.health import Health
 from outcrop.api.operations import OPERATIONS, Operations
 from outcrop.clock import Clock, SystemClock
-from outcrop.server.serve import serve
+from outcrop.house import House
+from outcrop.loops import Loops
+from outcrop.server import serve as server
 from outcrop.settings import PARTS_FILE, Settings
 from tests.support.patience import PATIENCE_S, eventually
 
@@ -162,14 +164,16 @@ def running_server(
     clock: Clock | None = None,
     pause_s: float = 60.0,
     head_pause_s: float = 30.0,
-    **fields: Any,
+    health: Health | None = None,
 ) -> Iterator[Running]:
-    """`pause_s` and `head_pause_s`: how slow a request may be; `fields` replace fields of the platform."""
+    """`pause_s` and `head_pause_s`: how slow a request may be; `health`: what it tells of itself."""
     settings = Settings(home=home, port=free_port())
-    platform = replace(House.open(settings, clock or SystemClock()), **fields)
+    platform = House.open(settings, clock or SystemClock())
+    told = health or partial(server.health, settings, Loops())
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
-    serving = serve(Door(platform, operations, pause_s=pause_s), settings, stop=stop, head_pause_s=head_pause_s)
+    door = Door(platform, operations, health=told, pause_s=pause_s)
+    serving = server.serve(door, settings, stop=stop, head_pause_s=head_pause_s)
     thread = threading.Thread(target=loop.run_until_complete, args=(serving,))
     thread.start()
     try:
@@ -189,12 +193,12 @@ def server_process(home: Path) -> Iterator[ServerProcess]:
     platform = House.open(settings, SystemClock())
     installation = platform.access.installation
     platform.store.close()
-    server = ServerProcess(settings=settings, installation=installation, log=home.with_name(f"{home.name}.log"))
+    process = ServerProcess(settings=settings, installation=installation, log=home.with_name(f"{home.name}.log"))
     try:
-        server.start()
-        yield server
+        process.start()
+        yield process
     finally:
-        server.stop()
+        process.stop()
 
 
 @contextmanager
