@@ -165,9 +165,10 @@ def running_server(
     pause_s: float = 60.0,
     head_pause_s: float = 30.0,
     health: Health | None = None,
+    database_url: str = "",
 ) -> Iterator[Running]:
     """`pause_s` and `head_pause_s`: how slow a request may be; `health`: what it tells of itself."""
-    settings = Settings(home=home, port=free_port())
+    settings = Settings(home=home, port=free_port(), database_url=database_url)
     platform = House.open(settings, clock or SystemClock())
     told = health or partial(server.health, settings, Loops())
     loop = asyncio.new_event_loop()
