@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from outcrop.clock import SystemClock
+from outcrop.customization.kind import KIND
 from outcrop.jobs.leases import Leases
 from outcrop.settings import Settings
 from tests.support.homes import TINY, with_tiny_models
@@ -44,13 +45,13 @@ def test_a_job_becomes_a_custom_model(house: JobHouse, server: Running) -> None:
     assert bedrock.list_tags_for_resource(resourceARN=job)["tags"] == asked["jobTags"]
 
     # when a worker takes it; another finds nothing to do meanwhile
-    leases = Leases(house.context.store.engine, house.context.store.resources)
+    leases = Leases(house.context.store, [KIND])
     lease = leases.take("one", now=SystemClock().now())
     assert lease is not None
     assert lease.job == job
     assert leases.take("two", now=SystemClock().now()) is None
     assert house.work(job)
-    leases.release(lease)
+    leases.release(lease, now=SystemClock().now())
 
     # then it is completed, and its model is there by name, listed, and gone when it is deleted
     found = bedrock.get_model_customization_job(jobIdentifier="renga")

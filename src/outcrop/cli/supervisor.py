@@ -1,4 +1,4 @@
-"""`outcrop up`: server, worker and engines on one machine, kept alive until told to stop.
+"""`outcrop up`: server, workers and engines on one machine, kept alive until told to stop.
 
 The supervisor holds a lock on the home, so that two never share one; the kernel gives it back however it ends.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from outcrop import private
+from outcrop import kinds, private
 from outcrop.access.access import Access
 from outcrop.access.installation import Installation
 from outcrop.cli import allocator
@@ -26,9 +26,11 @@ from outcrop.cli.listening import answers, check_port
 from outcrop.clock import SystemClock
 from outcrop.deployments.engines import Engines, Order
 from outcrop.errors import MachineTrouble
+from outcrop.jobs.kinds import WorkerClass
 from outcrop.loops import Loop, each
 from outcrop.settings import PARTS_FILE, Settings, make_home
 from outcrop.store.store import Store
+from outcrop.store.watch import ChangeWatch
 
 _LEAST_DISK_BYTES = 300_000_000
 _ROUND_S = 0.1
@@ -40,6 +42,12 @@ _NOTE_EVERY_S = 30.0
 _SERVER_ENDS = 3
 "So often the server may end, however it does, before it has ever answered."
 _ENGINE = "engine-"
+_WORKERS = {
+    name: worker_class
+    for name, worker_class in (("worker", WorkerClass.HEAVY), ("light-worker", WorkerClass.LIGHT))
+    if kinds.of_class(worker_class)
+}
+"Of each class that some kind of job needs, one."
 _log = logging.getLogger("outcrop.supervisor")
 _ENGINE_DEATHS = 3
 "Starts in a row in which an engine may end without having been ready, before it is given up."
@@ -61,6 +69,7 @@ class Supervisor:
         self._lock: IO[str] | None = None
         self._parts = ""
         self._told_next: dict[str, int] = {}
+        self._orders: list[Order] = []
         self._loop = Loop("supervisor")
 
     def __enter__(self) -> Self:
@@ -73,8 +82,9 @@ class Supervisor:
             self.installation: Installation = Access.open(store, self._settings, clock).installation
             self._engines = Engines(store, clock, self._settings)
             self._engines.clear()
+            self._watch = ChangeWatch(store.engine)
             _make_sockets(self._settings)
-            self._children = {name: self._child(name, f"outcrop.{name}.serve") for name in ("server", "worker")}
+            self._children = {name: self._child(name) for name in ("server", *_WORKERS)}
         except BaseException:
             self._lock.close()
             raise
@@ -84,7 +94,7 @@ class Supervisor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # The server first, so that no request arrives for what is ending.
-        for name in sorted(self._children, key=lambda name: (name != "server", name != "worker")):
+        for name in sorted(self._children, key=lambda name: (name != "server", name not in _WORKERS)):
             self._children[name].end()
         shutil.rmtree(self._settings.sockets, ignore_errors=True)
         private.forget_socket_folder(self._settings.home)
@@ -122,7 +132,9 @@ class Supervisor:
             time.sleep(_ROUND_S)
 
     def _round(self) -> None:
-        wanted = {_engine_name(order): order for order in self._engines.orders() if order.failure is None}
+        if self._watch.moved():  # as long as nobody writes, the orders are those of the round before
+            self._orders = self._engines.orders()
+        wanted = {_engine_name(order): order for order in self._orders if order.failure is None}
         for name in [name for name in self._children if name.startswith(_ENGINE) and name not in wanted]:
             self._children.pop(name).end()  # given up, or not needed any more
         each(wanted.values(), self._keep_engine, log=_log, name=_engine_name, broken=self._give_up)
@@ -177,15 +189,18 @@ class Supervisor:
             temporary.replace(path)
             self._parts = text
 
-    def _child(self, name: str, module: str) -> Child:
+    def _child(self, name: str) -> Child:
         settings = self._settings
         arguments = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
-        environment = allocator.for_worker() if name == "worker" else allocator.for_server()
+        module, worker_class = "outcrop.server.serve", _WORKERS.get(name)
+        if worker_class is not None:
+            module, arguments = "outcrop.worker.serve", [*arguments, "--class", worker_class.value]
+        environment = allocator.for_worker() if worker_class is WorkerClass.HEAVY else allocator.for_server()
         log = settings.logs / f"{name}.log"
         return Child(name, module, arguments, log=log, environment=environment, is_ready=self._readiness(name))
 
     def _readiness(self, name: str) -> Callable[[float], bool]:
-        if name == "worker":
+        if name in _WORKERS:
             return lambda seconds: seconds >= _WORKER_SETTLED_S
         return lambda _: answers(self._settings, timeout_s=_ASKED_S)
 

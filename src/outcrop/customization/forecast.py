@@ -4,13 +4,13 @@ The worker asks, who has the data; the door has only bounds (memory.py).
 """
 
 from outcrop.customization import memory
-from outcrop.training.data import Data
+from outcrop.training.data import TrainingData
 from outcrop.training.estimate import fitting, machine, requirements
 from outcrop.training.estimate.tracing import Untraceable
 from outcrop.training.task import TrainingTask
 
 
-def told(model_id: str, task: TrainingTask, data: Data) -> str:
+def told(model_id: str, task: TrainingTask, data: TrainingData) -> str:
     """Lines for the plan. Raises Invalid when the run cannot fit."""
     lengths = requirements.lengths_of(data)
     try:

@@ -7,6 +7,7 @@ from outcrop.buckets.buckets import Buckets
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
+from outcrop.data.data import Data
 from outcrop.jobs.jobs import Jobs
 from outcrop.settings import Settings
 from outcrop.store.store import Store
@@ -26,6 +27,9 @@ class Rooms(Protocol):
 
     @property
     def buckets(self) -> Buckets: ...
+
+    @property
+    def data(self) -> Data: ...
 
     @property
     def catalog(self) -> Catalog: ...

@@ -14,7 +14,7 @@ from outcrop.errors import Invalid, NotFound, NotReady, OutcropError
 from outcrop.inference import dialect
 from outcrop.inference.dialect import Completion, Made
 from outcrop.inference.engine_thread import EngineThread
-from outcrop.inference.request import Request
+from outcrop.inference.request import EngineRequest
 from outcrop.inference.unix_http import HttpAnswer, HttpCall
 
 _log = logging.getLogger("outcrop.engine")
@@ -22,7 +22,7 @@ Facts = dict[str, Any]
 "What the log line of a call will say."
 
 
-class Door:
+class EngineDoor:
     """Answers calls for one engine, whose base model requests name `base_name`."""
 
     def __init__(self, engine: EngineThread, *, base_name: str) -> None:
@@ -109,7 +109,9 @@ class Door:
         facts.update(completion_tokens=sum(len(one.ids) for one in made), finish_reason=made[0].finish_reason)
         return _json(dialect.completion_answer(completion, request_id, made))
 
-    async def _events(self, completion: Completion, request: Request, facts: Facts) -> AsyncGenerator[bytes, None]:
+    async def _events(
+        self, completion: Completion, request: EngineRequest, facts: Facts
+    ) -> AsyncGenerator[bytes, None]:
         """Server-sent events, after one empty piece. From there on a failure is an event too."""
         async with aclosing(self._engine.generate(request)) as generated:
             await anext(generated)
@@ -134,11 +136,11 @@ class Door:
         logprobs = await self._engine.ask(lambda engine: engine.score(completion.prompt_ids, adapter))
         return _json(dialect.score_answer(completion, request_id, logprobs))
 
-    async def _requests(self, completion: Completion, request_id: str) -> list[Request]:
+    async def _requests(self, completion: Completion, request_id: str) -> list[EngineRequest]:
         """One for each prompt; the first has the id of the call."""
         end_ids = await self._engine.ask(lambda engine: engine.end_ids)
         return [
-            Request(
+            EngineRequest(
                 id=f"{request_id}-{number}" if number else request_id,
                 prompt_ids=prompt_ids,
                 max_tokens=completion.max_tokens,

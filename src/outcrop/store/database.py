@@ -23,6 +23,7 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 
 from outcrop import private
 from outcrop.errors import MachineTrouble
+from outcrop.store import dialects  # noqa: F401 (how PostgreSQL makes tables)
 
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 30
@@ -153,7 +154,7 @@ def create_tables(engine: Engine, metadata: sql.MetaData) -> None:
         metadata.create_all(connection)
         for table in metadata.tables.values():
             for index in table.indexes:  # a database of an older Outcrop has the table without it
-                index.create(connection, checkfirst=True)
+                connection.execute(sql.schema.CreateIndex(index, if_not_exists=True))
 
 
 def _open_sqlite(address: sql.URL) -> Engine:
