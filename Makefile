@@ -26,7 +26,7 @@ quickstart: install
 	@$(BIN)/outcrop env --home $(QUICKSTART_HOME) | sed 's/^/    /'
 
 test: install-test
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test-processors: install-test
 	$(BIN)/python -m tests.processors
@@ -37,7 +37,7 @@ lint: install-test
 	$(BIN)/mypy
 
 soak: install-test
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m "soak or hypothesis" --hypothesis-profile=soak
 
 results: install
 	$(BIN)/outcrop run --home $(CURDIR)/build/results/home -- $(BIN)/python bench/results.py $(OUTCROP_TEST_DATA)

@@ -88,7 +88,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @given(rows=st.lists(damages, min_size=1, max_size=6))
 @settings(
-    max_examples=30,
+    max_examples=settings().max_examples // 4,  # twelve every day
     phases=[Phase.explicit, Phase.generate],
     derandomize=True,
     deadline=None,
@@ -144,7 +144,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 @given(rows=st.lists(documents, min_size=1, max_size=4))
 @settings(
-    max_examples=15,
+    max_examples=settings().max_examples // 8,  # six every day
     phases=[Phase.explicit, Phase.generate],
     derandomize=True,
     deadline=None,

@@ -31,8 +31,8 @@ class Killed(BaseException):
 class JobHouse:
     """A home with a tiny base model, a bucket with data, and a worker's rooms."""
 
-    def __init__(self, home: Path) -> None:
-        self.settings = Settings(home=home, threads=1)
+    def __init__(self, home: Path, *, database_url: str = "") -> None:
+        self.settings = Settings(home=home, threads=1, database_url=database_url)
         self.context = self._open()
         self.role = self.context.access.installation.service_role_arn
         if not self.context.buckets.exists(BUCKET):

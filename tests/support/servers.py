@@ -171,14 +171,15 @@ def running_server(
     head_pause_s: float = 30.0,
     health: Health | None = None,
     data_events: bool = False,
+    database_url: str = "",
 ) -> Iterator[Running]:
-    """`pause_s` and `head_pause_s`: how slow a request may be."""
-    settings = Settings(home=home, port=free_port(), audit_data_events=data_events)
+    """`pause_s` and `head_pause_s`: how slow a request may be; `health`: what it tells of itself."""
+    settings = Settings(home=home, port=free_port(), audit_data_events=data_events, database_url=database_url)
     platform = House.open(settings, clock or SystemClock())
+    told = health or partial(server.health, settings, Loops())
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
-    told = partial(server.health, settings, Loops())
-    door = Door(platform, operations, health=health or told, pause_s=pause_s)
+    door = Door(platform, operations, health=told, pause_s=pause_s)
     serving = server.serve(door, settings, stop=stop, head_pause_s=head_pause_s)
     thread = threading.Thread(target=loop.run_until_complete, args=(serving,))
     thread.start()
@@ -199,12 +200,12 @@ def server_process(home: Path) -> Iterator[ServerProcess]:
     platform = House.open(settings, SystemClock())
     installation = platform.access.installation
     platform.store.close()
-    server = ServerProcess(settings=settings, installation=installation, log=home.with_name(f"{home.name}.log"))
+    process = ServerProcess(settings=settings, installation=installation, log=home.with_name(f"{home.name}.log"))
     try:
-        server.start()
-        yield server
+        process.start()
+        yield process
     finally:
-        server.stop()
+        process.stop()
 
 
 @contextmanager

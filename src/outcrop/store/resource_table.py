@@ -11,6 +11,7 @@ import sqlalchemy as sql
 from sqlalchemy.engine import Dialect
 
 from outcrop.store.database import UtcTime
+from outcrop.store.dialects import json_text
 
 schema = sql.MetaData()
 _name = sql.Column("name", sql.String)
@@ -41,8 +42,10 @@ sql.Index("resources_by_name", RESOURCES.c.kind, RESOURCES.c.region, BY_NAME, RE
 
 # Times and documents as the row has them: one damaged row must not end the reading of all others.
 AS_KEPT = [
-    sql.type_coerce(column, sql.String if column.name == "document" else sql.BigInteger).label(column.name)
-    if column.name in ("created", "updated", "document")
+    json_text(column).label(column.name)
+    if column.name == "document"
+    else sql.type_coerce(column, sql.BigInteger).label(column.name)
+    if column.name in ("created", "updated")
     else column
     for column in RESOURCES.columns
 ]
