@@ -15,12 +15,13 @@ FLOORS = [
     {"invocation"},
     {"deployments"},
     {"customization"},
+    {"engines"},
     {"jobs", "catalog", "access", "buckets"},
     {"probe"},
     {"training", "inference"},
     {"datasets", "network"},
     {"tokens", "store", "protocol", "kernels", "digests", "loops", "json_files", "lifecycle"},
-    {"arn", "clock", "settings", "processes", "logs", "compiling"},
+    {"arn", "clock", "settings", "processes", "logs", "compiling", "machine"},
     {"errors", "private"},
 ]
 TORCH = {"torch", "transformers", "safetensors", "peft"}

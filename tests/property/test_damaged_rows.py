@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from outcrop.clock import SystemClock
 from outcrop.customization.context import Context
-from outcrop.deployments import engines, records
-from outcrop.deployments.engines import Engines
+from outcrop.deployments import records
+from outcrop.engines import orders as engines
+from outcrop.engines.orders import Engines
 from outcrop.jobs import jobs
 from outcrop.settings import Settings
 from outcrop.store.damage import Damaged

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from outcrop.cli import allocator
-from outcrop.cli.child import Child
+from outcrop.machine.child import Child
 
 FREEING = """
 import os

@@ -13,10 +13,11 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
 from outcrop.customization.context import Context
-from outcrop.deployments.clients import Clients
-from outcrop.deployments.engines import Engines
 from outcrop.deployments.reconciler import Reconciler
 from outcrop.deployments.records import Deployments
+from outcrop.engines.clients import Clients
+from outcrop.engines.orders import Engines
+from outcrop.engines.sharing import MemorySharing
 from outcrop.invocation.resolve import Targets
 from outcrop.jobs.jobs import Jobs
 from outcrop.settings import Settings
@@ -57,6 +58,7 @@ class Rooms:
             catalog=catalog,
             jobs=Jobs(store, clock),
             models=models,
+            sharing=MemorySharing.open(store, clock, settings),
         )
         return cls(
             customization=customization,

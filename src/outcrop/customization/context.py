@@ -7,6 +7,7 @@ from outcrop.buckets.buckets import Buckets
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
+from outcrop.engines.sharing import MemorySharing
 from outcrop.jobs.jobs import Jobs
 from outcrop.settings import Settings
 from outcrop.store.store import Store
@@ -24,3 +25,5 @@ class Context:
     catalog: Catalog
     jobs: Jobs
     models: CustomModels
+    sharing: MemorySharing
+    "The memory that trainings and engines have together."

@@ -13,6 +13,7 @@ from outcrop.customization import hyperparameters, memory
 from outcrop.customization.context import Context
 from outcrop.customization.data_access import DataAccess
 from outcrop.customization.names import check_model_name
+from outcrop.engines.sharing import MemorySharing
 from outcrop.errors import Invalid
 from outcrop.jobs import jobs
 from outcrop.network import headers
@@ -60,7 +61,7 @@ def _document(
     values = hyperparameters.filled(start.base.hyperparameters, params.get("hyperParameters", {}))
     context.access.assert_passable(params["roleArn"], source_arn=job_arn)
     _check_data(context, params)
-    _check_training(start, values)
+    _check_training(start, values, context.sharing)
     kept = (
         "clientRequestToken",
         "roleArn",
@@ -121,11 +122,11 @@ def _check_data(context: Context, params: Mapping[str, Any]) -> None:
     data.check_output(params["outputDataConfig"]["s3Uri"])
 
 
-def _check_training(start: base_of.Start, values: Mapping[str, str]) -> None:
+def _check_training(start: base_of.Start, values: Mapping[str, str], sharing: MemorySharing) -> None:
     """The method suits the network, and the machine has the memory for it, if not yet for every row."""
     base = start.base
     assert base.folder is not None
     rate = base.learning_rate or memory.recommended_rate(base.folder)
     hyper = hyperparameters.resolve(base.hyperparameters, values, recommended_rate=rate, parent=start.method).hyper
     headers.check_method(base.folder, hyper.method)
-    memory.check(base.id, memory.need(base.folder, method=hyper.method), memory.available())
+    memory.check(base.id, memory.need(base.folder, method=hyper.method), sharing.most())

@@ -156,8 +156,14 @@ def _hooks(work: Work, task: TrainingTask, patience: Patience) -> Hooks:
     asked = job.document["hyperParameters"]
     needs: list[str] = []
 
+    def reserve(num_bytes: int) -> None:
+        work.context.sharing.grow(job.arn, num_bytes, until=should_stop, waits=on_note)
+
+    def should_stop() -> bool:
+        return patience.interrupted() or patience.stopping()
+
     def on_data(data: Data) -> None:
-        needs.append(forecast.told(work.base.id, task, data))
+        needs.append(forecast.told(work.base.id, task, data, reserve=reserve))
 
     def on_plan(text: str) -> None:
         work.context.jobs.note(job.arn, **{hyperparameters.USED: hyperparameters.used(asked, task.hyper)})
@@ -186,7 +192,7 @@ def _hooks(work: Work, task: TrainingTask, patience: Patience) -> Hooks:
         on_evaluation=journal.on_evaluation,
         on_checkpoint=on_checkpoint,
         on_note=on_note,
-        should_stop=lambda: patience.interrupted() or patience.stopping(),
+        should_stop=should_stop,
         for_good=lambda: not patience.interrupted(),
         # A job that is to stop, or a worker that is to end, does not wait for room.
         try_again=lambda trouble: is_full(trouble) and patience.wait(trouble) and not patience.stopping(),

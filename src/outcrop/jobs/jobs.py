@@ -128,6 +128,10 @@ class Jobs:
 
         return change(self._resources, job_arn, at=now, decide=decide)
 
+    def is_going_on(self, job_arn: str) -> bool:
+        """Whether the job is neither to stop nor has ended."""
+        return self.row("", job_arn).status == JobStatus.IN_PROGRESS
+
     def is_stopping(self, job_arn: str) -> bool:
         return self.get(job_arn).status == JobStatus.STOPPING
 

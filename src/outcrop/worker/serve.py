@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 
@@ -21,7 +22,9 @@ from outcrop.buckets.buckets import Buckets
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock, SystemClock
+from outcrop.customization import memory
 from outcrop.customization.context import Context
+from outcrop.engines.sharing import MemorySharing
 from outcrop.jobs.jobs import Jobs
 from outcrop.jobs.leases import Lease, Leases
 from outcrop.loops import Loop, LoopEnded
@@ -49,6 +52,7 @@ def open_context(settings: Settings, clock: Clock) -> Context:
         catalog=Catalog(settings.home),
         jobs=Jobs(store, clock),
         models=CustomModels(store, clock, settings.models),
+        sharing=MemorySharing.open(store, clock, settings),
     )
 
 
@@ -64,14 +68,35 @@ def work(context: Context, *, stop: threading.Event) -> None:
 
 
 def _run(context: Context, leases: Leases, lease: Lease, stop: threading.Event) -> None:
-    from outcrop.customization import run  # torch comes with it
-
     logs.tell(_log, "job taken", job=lease.job, attempt=lease.attempts)
     pulse = Pulse(context.clock, leases, lease, on_end=stop.set)
-    with pulse:
-        ended = run.run(context, lease.job, attempt=lease.attempts, report=pulse.report, interrupted=stop.is_set)
+    with pulse, _memory_for(context, lease.job, stop):
+        ended = not stop.is_set() and _run_job(context, lease, pulse, stop)
     if ended:
         leases.release(lease)
+
+
+def _run_job(context: Context, lease: Lease, pulse: "Pulse", stop: threading.Event) -> bool:
+    from outcrop.customization import run  # torch comes with it
+
+    return run.run(context, lease.job, attempt=lease.attempts, report=pulse.report, interrupted=stop.is_set)
+
+
+def _memory_for(context: Context, job: str, stop: threading.Event) -> AbstractContextManager[None]:
+    """Waits until there is room for the job, until it is to stop, or this worker to end; and then holds the memory."""
+    row = context.store.resources.row(job)
+    name = job.rsplit("/", 1)[-1] if row is None or row.name is None else row.name
+
+    def waits(sentence: str) -> None:
+        logs.tell(_log, "job waits for memory", job=job, note=sentence)
+
+    return context.sharing.held(
+        job,
+        f"the training {name}",
+        memory.least_for(context.catalog, context.models, row),
+        until=lambda: stop.is_set() or not context.jobs.is_going_on(job),
+        waits=waits,
+    )
 
 
 class Pulse:

@@ -9,8 +9,8 @@ from outcrop import arn
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
-from outcrop.deployments.engines import Engines, Order
-from outcrop.deployments.holding import HoldingClient
+from outcrop.engines.holding import HoldingClient
+from outcrop.engines.orders import Engines, Order
 from outcrop.errors import ModelFailed
 
 RETRY_AFTER = timedelta(minutes=1)
@@ -43,7 +43,7 @@ class Clients:
                 order.socket,
                 self._folder_of,
                 damaged=self._damaged,
-                failure=partial(self._engines.failure, order.name),
+                wish=partial(self._engines.wish, order.name),
             )
         return self._clients[order.socket]
 

@@ -1,6 +1,7 @@
 """A client of an engine that brings adapters in when the engine does not hold them: at first use, after a restart.
 
-It knows too when an engine will not come: whoever waits for one that was given up is told so at once.
+It says too that it waits for an engine that is not there: one whose memory others needed is ordered again that way.
+Whoever waits for one that was given up is told so at once, and others what the engine itself waits for.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
+from outcrop.engines.orders import Order
 from outcrop.errors import ModelDamaged, ModelFailed
 from outcrop.inference.client import Delta, EngineAway, EngineClient, GenerationRequest, UnknownAdapter
 
@@ -17,7 +19,7 @@ class HoldingClient(EngineClient):
     """An EngineClient that knows the folders of adapters.
 
     `folder_of` gives None for a name that is no adapter. `damaged` is told the name of an adapter whose files are of no
-    use, and why. `failure` tells why the engine was given up, None while it is not.
+    use, and why. `wish` says that somebody waits for the engine, and tells how it stands; None: nobody ordered it.
     """
 
     def __init__(
@@ -26,12 +28,12 @@ class HoldingClient(EngineClient):
         folder_of: Callable[[str], Path | None],
         *,
         damaged: Callable[[str, str], None],
-        failure: Callable[[], str | None],
+        wish: Callable[[], Order | None],
     ) -> None:
         super().__init__(socket)
         self._folder_of = folder_of
         self._damaged = damaged
-        self._failure = failure
+        self._wish = wish
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
         """As of any engine. Raises ModelFailed for one that was given up before it answered."""
@@ -45,7 +47,7 @@ class HoldingClient(EngineClient):
             return
         except EngineAway:
             if not begun:
-                await self._check_given_up()
+                await self._wait_for_it()
             raise
         except UnknownAdapter:  # raised before the first delta only
             await self._bring(request.model)
@@ -58,16 +60,18 @@ class HoldingClient(EngineClient):
         try:
             return await super().score(model, ids)
         except EngineAway:
-            await self._check_given_up()
+            await self._wait_for_it()
             raise
         except UnknownAdapter:
             await self._bring(model)
         return await super().score(model, ids)
 
-    async def _check_given_up(self) -> None:
-        failure = await to_thread.run_sync(self._failure)
-        if failure is not None:
-            raise ModelFailed(failure)
+    async def _wait_for_it(self) -> None:
+        order = await to_thread.run_sync(self._wish)
+        if order is not None and order.failure is not None:
+            raise ModelFailed(order.failure)
+        if order is not None and order.waits is not None:
+            raise EngineAway(order.waits)
 
     async def _bring(self, adapter: str) -> None:
         try:
