@@ -3,10 +3,11 @@ whose engines are numbers."""
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from outcrop.catalog.base_model import BaseModel
+from outcrop.clock import MovableClock
 from outcrop.engines.estimate import PROCESS_BYTES
 from outcrop.engines.launchers import Load, Standing
 from outcrop.engines.orders import Engines, Order
@@ -17,17 +18,6 @@ from outcrop.settings import Settings
 from outcrop.store.store import Store
 
 GIB = 2**30
-
-
-@dataclass
-class MovedClock:
-    at: datetime = datetime(2026, 11, 28, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.at
-
-    def move(self, **time: float) -> None:
-        self.at += timedelta(**time)
 
 
 @dataclass
@@ -49,7 +39,7 @@ class Process:
 class NumbersLauncher:
     """A launcher that starts nothing: what its engines are, the test says."""
 
-    clock: MovedClock
+    clock: MovableClock
     processes: dict[str, Process] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
 
@@ -91,7 +81,7 @@ class EnginesRoom:
 
     def __init__(self, home: Path, *, room_for: float = 2) -> None:
         self.home = home
-        self.clock = MovedClock()
+        self.clock = MovableClock()
         settings = Settings(home=home / "home", memory_limit=round(room_for * PROCESS_BYTES * 1.05))
         self.store = Store.open(settings)
         self.engines = Engines(self.store, self.clock, settings)
@@ -131,7 +121,7 @@ class EnginesRoom:
             self.pool.round()
             for process in self.launcher.processes.values():
                 process.ready = True
-            self.clock.move(seconds=1)
+            self.clock.move(timedelta(seconds=1))
 
     def use(self, name: str) -> None:
         """Ask for an engine until it has answered."""

@@ -95,12 +95,12 @@ def outcrop(*arguments: str, **more: Any) -> "subprocess.CompletedProcess[str]":
 
 
 @contextmanager
-def installed(home: Path) -> Iterator[Installed]:
-    """`outcrop up` on `home`, ended by SIGTERM."""
+def installed(home: Path, **environment: str) -> Iterator[Installed]:
+    """`outcrop up` on `home`, ended by SIGTERM; `environment` is told to it."""
     settings = Settings(home=home, port=free_port("127.0.0.1"), threads=1)
     process = subprocess.Popen(
         [sys.executable, "-m", "outcrop.cli.app", "up", "--home", str(home), "--port", str(settings.port)],
-        env={**os.environ, "OUTCROP_THREADS": "1"},
+        env={**os.environ, "OUTCROP_THREADS": "1", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -19,6 +19,7 @@ from outcrop.catalog.base_model import BaseModel
 from outcrop.cli import access, export, model_export, tables
 from outcrop.cli.checkpoints import find_job, print_checkpoints
 from outcrop.cli.data_check import check_file
+from outcrop.cli.doctor import print_findings
 from outcrop.cli.fetching import check_id, pull_weights, register_folder, with_verdict
 from outcrop.cli.job import print_job
 from outcrop.cli.listening import PortTaken, answers, check_port, free_port
@@ -26,6 +27,7 @@ from outcrop.cli.mounting import open_buckets
 from outcrop.cli.options import AsJson, Home, Host, Port, Region, as_running, running
 from outcrop.cli.program import check_program, start
 from outcrop.cli.supervisor import Supervisor
+from outcrop.clock import SystemClock
 from outcrop.errors import MachineTrouble
 from outcrop.network.way import Way
 from outcrop.settings import Settings, make_home
@@ -122,6 +124,12 @@ def checkpoints(job: str, *, region: Region = None, home: Home = None, as_json: 
 def deployments(*, region: Region = None, home: Home = None, as_json: AsJson = False) -> int:
     """List deployments and provisioned throughput."""
     return tables.print_deployments(export.clients(running(home), "bedrock", region), as_json=as_json)
+
+
+@app.command
+def doctor(*, home: Home = None, as_json: AsJson = False) -> int:
+    """Tell of this machine, its memory and who holds it, who waits for what, and what is wrong; 1 if anything is."""
+    return print_findings(settings_of.read(home=home), SystemClock(), as_json=as_json)
 
 
 @app.command(name="export")

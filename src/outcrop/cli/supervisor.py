@@ -33,7 +33,7 @@ from outcrop.machine.child import Child
 from outcrop.settings import PARTS_FILE, Settings, make_home
 from outcrop.store.store import Store
 
-_LEAST_DISK_BYTES = 300_000_000
+LEAST_DISK_BYTES = 300_000_000
 _ROUND_S = 0.1
 _ASKED_S = 0.3
 "So long a part that is starting may take for an answer: others are watched meanwhile."
@@ -146,7 +146,8 @@ class Supervisor:
             child.name: {"alive": child.alive, "ready": child.ready, "pid": child.pid, "restarts": child.restarts}
             for child in self._parts_running()
         }
-        text = json.dumps({"endpoint": self._settings.endpoint, "pid": os.getpid(), "parts": parts})
+        told = {"endpoint": self._settings.endpoint, "pid": os.getpid(), "memoryBytes": budget_of(self._settings)}
+        text = json.dumps({**told, "parts": parts})
         if text != self._parts:
             path = self._settings.home / PARTS_FILE
             temporary = path.with_suffix(".new")
@@ -188,7 +189,7 @@ def _make_sockets(settings: Settings) -> None:
         raise MachineTrouble(str(error.strerror or error)) from error
 
 
-def check_machine(settings: Settings, *, least_disk_bytes: int = _LEAST_DISK_BYTES) -> None:
+def check_machine(settings: Settings, *, least_disk_bytes: int = LEAST_DISK_BYTES) -> None:
     """Raises MachineTrouble for a home that cannot be written or a disk that is full."""
     make_home(settings)
     try:

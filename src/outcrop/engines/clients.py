@@ -12,6 +12,7 @@ from outcrop.clock import Clock
 from outcrop.engines.holding import HoldingClient
 from outcrop.engines.orders import Engines, Order
 from outcrop.errors import ModelFailed
+from outcrop.inference.client import EngineClient
 
 RETRY_AFTER = timedelta(minutes=1)
 "What could not be loaded may have been mended since: so long after it was given up, a request has it tried again."
@@ -40,7 +41,7 @@ class Clients:
             raise ModelFailed(order.failure)
         if order.socket not in self._clients:
             self._clients[order.socket] = HoldingClient(
-                order.socket,
+                EngineClient(order.socket),
                 self._folder_of,
                 damaged=self._damaged,
                 wish=partial(self._engines.wish, order.name),

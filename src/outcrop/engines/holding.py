@@ -1,7 +1,7 @@
-"""A client of an engine that brings adapters in when the engine does not hold them: at first use, after a restart.
+"""An engine that is asked through its record: adapters come in at first use, and whoever waits hears for what.
 
-It says too that it waits for an engine that is not there: one whose memory others needed is ordered again that way.
-Whoever waits for one that was given up is told so at once, and others what the engine itself waits for.
+An engine that is not there is wished for, so that one whose memory others needed is ordered again. Whoever waits for
+one that was given up is told so at once.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -11,12 +11,13 @@ from pathlib import Path
 from anyio import to_thread
 
 from outcrop.engines.orders import Order
+from outcrop.engines.protocol import ServingEngine
 from outcrop.errors import ModelDamaged, ModelFailed
-from outcrop.inference.client import Delta, EngineAway, EngineClient, GenerationRequest, UnknownAdapter
+from outcrop.inference.client import Answer, Delta, EngineAway, GenerationRequest, UnknownAdapter
 
 
-class HoldingClient(EngineClient):
-    """An EngineClient that knows the folders of adapters.
+class HoldingClient:
+    """A ServingEngine around another that knows the folders of adapters.
 
     `folder_of` gives None for a name that is no adapter. `damaged` is told the name of an adapter whose files are of no
     use, and why. `wish` says that somebody waits for the engine, and tells how it stands; None: nobody ordered it.
@@ -24,13 +25,13 @@ class HoldingClient(EngineClient):
 
     def __init__(
         self,
-        socket: Path,
+        engine: ServingEngine,
         folder_of: Callable[[str], Path | None],
         *,
         damaged: Callable[[str, str], None],
         wish: Callable[[], Order | None],
     ) -> None:
-        super().__init__(socket)
+        self._engine = engine
         self._folder_of = folder_of
         self._damaged = damaged
         self._wish = wish
@@ -40,7 +41,7 @@ class HoldingClient(EngineClient):
         begun = False
         # aclosing: a reader that leaves in the middle must end the engine's work at once, not at garbage collection.
         try:
-            async with aclosing(super().generate(request)) as deltas:
+            async with aclosing(self._engine.generate(request)) as deltas:
                 async for delta in deltas:
                     begun = True
                     yield delta
@@ -51,20 +52,45 @@ class HoldingClient(EngineClient):
             raise
         except UnknownAdapter:  # raised before the first delta only
             await self._bring(request.model)
-        async with aclosing(super().generate(request)) as deltas:
+        async with aclosing(self._engine.generate(request)) as deltas:
             async for delta in deltas:
                 yield delta
 
     async def score(self, model: str, ids: list[int]) -> list[float]:
         """As of any engine. Raises ModelFailed for one that was given up."""
         try:
-            return await super().score(model, ids)
+            return await self._engine.score(model, ids)
         except EngineAway:
             await self._wait_for_it()
             raise
         except UnknownAdapter:
             await self._bring(model)
-        return await super().score(model, ids)
+        return await self._engine.score(model, ids)
+
+    async def answer_greedily(
+        self, model: str, prompts: list[list[int]], *, num_tokens: int, prompt_tokens_per_step: int | None = None
+    ) -> list[Answer]:
+        return await self._engine.answer_greedily(
+            model, prompts, num_tokens=num_tokens, prompt_tokens_per_step=prompt_tokens_per_step
+        )
+
+    async def load_adapter(self, name: str, path: Path) -> None:
+        await self._engine.load_adapter(name, path)
+
+    async def unload_adapter(self, name: str) -> None:
+        await self._engine.unload_adapter(name)
+
+    async def models(self) -> list[str]:
+        return await self._engine.models()
+
+    async def dtype(self) -> str | None:
+        return await self._engine.dtype()
+
+    async def health(self) -> bool:
+        return await self._engine.health()
+
+    async def aclose(self) -> None:
+        await self._engine.aclose()
 
     async def _wait_for_it(self) -> None:
         order = await to_thread.run_sync(self._wish)
@@ -78,7 +104,7 @@ class HoldingClient(EngineClient):
             folder = self._folder_of(adapter)
             if folder is None:
                 raise UnknownAdapter(f"{adapter}: no files of this adapter are on this machine.")
-            await self.load_adapter(adapter, folder)
+            await self._engine.load_adapter(adapter, folder)
         except ModelDamaged as damage:
             await to_thread.run_sync(self._damaged, adapter, damage.message)
             raise

@@ -59,7 +59,7 @@ class MemorySharing:
 
     def most(self) -> int:
         """Bytes that a training could be given at best now: as if every engine ended for it."""
-        held = sum(_held(order) for order in self._engines.orders() if order.state in RUNNING)
+        held = sum(held_by(order) for order in self._engines.orders() if order.state in RUNNING)
         return min(self.budget_bytes, memory.available() + held)
 
     @contextmanager
@@ -100,12 +100,19 @@ class MemorySharing:
             time.sleep(_ASK_EVERY_S)
 
 
+def held_by(order: Order) -> int:
+    """What is measured corrects the estimate, once the engine has its network in memory."""
+    if order.state is EngineState.STARTING:
+        return max(order.estimated_bytes, order.held_bytes)
+    return order.held_bytes or order.estimated_bytes
+
+
 def _engine(order: Order, use: Use | None, provisioned: Collection[str]) -> Holder:
     stays = _stays(order, use, provisioned)
     return Holder(
         name=order.name,
         title=order.title,
-        num_bytes=_held(order),
+        num_bytes=held_by(order),
         stays=stays,
         idle_since=use.idle_since if use is not None else None,
         leaving=order.state is EngineState.LEAVING,
@@ -120,13 +127,6 @@ def _stays(order: Order, use: Use | None, provisioned: Collection[str]) -> str |
     if use is None:
         return "running"
     return "just started" if use.is_new else None
-
-
-def _held(order: Order) -> int:
-    """What is measured corrects the estimate, once the engine has its network in memory."""
-    if order.state is EngineState.STARTING:
-        return max(order.estimated_bytes, order.held_bytes)
-    return order.held_bytes or order.estimated_bytes
 
 
 def _training(one: Reservation) -> Holder:

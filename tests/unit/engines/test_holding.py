@@ -8,7 +8,7 @@ import pytest
 
 from outcrop.engines.holding import HoldingClient
 from outcrop.errors import ModelFailed
-from outcrop.inference.client import EngineAway, GenerationRequest
+from outcrop.inference.client import EngineAway, EngineClient, GenerationRequest
 from tests.engines_room import EnginesRoom
 
 ASKED = GenerationRequest(model="base", prompt_ids=[1], max_tokens=1, temperature=0.0, top_p=1.0)
@@ -33,16 +33,16 @@ def test_who_asks_an_engine_that_is_not_there_hears_why(
 
     async def ask() -> None:
         client = HoldingClient(
-            tmp_path / "nobody.sock",
+            EngineClient(tmp_path / "nobody.sock"),
             lambda _: None,
             damaged=lambda _name, _why: None,
             wish=partial(room.engines.wish, "base"),
         )
-        async with client:
-            with pytest.raises(raised, match=sentence):
-                await client.score("base", [1, 2])
-            with pytest.raises(raised, match=sentence):
-                async for _ in client.generate(ASKED):
-                    pass
+        with pytest.raises(raised, match=sentence):
+            await client.score("base", [1, 2])
+        with pytest.raises(raised, match=sentence):
+            async for _ in client.generate(ASKED):
+                pass
+        await client.aclose()
 
     asyncio.run(ask())
