@@ -109,8 +109,8 @@ def _say(case: Case, folder: Path) -> dict[str, Any]:
     import torch
 
     from outcrop.training.data import read
-    from outcrop.training.duration import measure_speed
-    from outcrop.training.estimate import estimate, lengths_of
+    from outcrop.training.estimate.duration import measure_speed
+    from outcrop.training.estimate.requirements import estimate, lengths_of
 
     _make(case, folder)
     task = _task(case, folder)
@@ -128,7 +128,8 @@ def _say(case: Case, folder: Path) -> dict[str, Any]:
 
 
 def _do(case: Case, folder: Path) -> dict[str, Any]:
-    from outcrop.training import machine, pretrain
+    from outcrop.training import pretrain
+    from outcrop.training.estimate import machine
     from outcrop.training.metrics import Hooks
 
     began: list[float] = []

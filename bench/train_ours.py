@@ -16,12 +16,13 @@ import torch
 from bench.train_data import ALPHA, RANK, Record, Turns, peak_bytes, read_records
 from outcrop.network import adapter_files
 from outcrop.network.method import Full, LoRA
-from outcrop.training import loop, machine
+from outcrop.training import loop
 from outcrop.training.batches import batch_at, steps_per_epoch
+from outcrop.training.data_parallel.ranks import ALONE
+from outcrop.training.estimate import machine
 from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER
 from outcrop.training.plan import plan_training
-from outcrop.training.ranks import ALONE
 from outcrop.training.settled import settled
 from outcrop.training.stepping import take_step
 from outcrop.training.task import TrainingHyper, TrainingTask, tokens_at_once

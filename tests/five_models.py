@@ -12,8 +12,9 @@ import psutil
 from outcrop.catalog.catalog import Catalog
 from outcrop.network import facts
 from outcrop.network.way import Verdict, Way
-from tests.installed import Installed, eventually, installed, outcrop
-from tests.tiny import CONTEXT_LENGTH, tiny_model
+from tests.support.patience import eventually
+from tests.support.servers import Installed, installed, outcrop
+from tests.support.tiny import CONTEXT_LENGTH, tiny_model
 
 LIMIT_BYTES = 900 * 2**20
 "An engine of a tiny network holds some 390 MB."

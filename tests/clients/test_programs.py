@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from outcrop.catalog.catalog import Catalog
-from tests.installed import Installed, installed
-from tests.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S
+from tests.support.servers import Installed, installed
 
 PROGRAMS = Path(__file__).parent / "programs"
 CLIENTS = Path(__file__).parent.parent.parent / "build" / "clients"
@@ -50,7 +50,7 @@ def said(running: Installed, *command: str | Path, **more: str) -> Any:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    environment = {**kept, **away, **running.environment(), **more}
+    environment = {**kept, **away, **running.environment, **more}
     environment["AWS_REGION"] = environment["AWS_DEFAULT_REGION"]
     ended = subprocess.run(
         [str(part) for part in command],
@@ -77,7 +77,7 @@ def test_langchain_converses_at_once_and_streamed(running: Installed) -> None:
 @with_python
 def test_litellm_converses_and_invokes_at_once_and_streamed(running: Installed) -> None:
     ways = (f"bedrock/converse/{HAIKU}", f"bedrock/invoke/{HAIKU}")
-    endpoint = running.environment()["AWS_ENDPOINT_URL"]
+    endpoint = running.environment["AWS_ENDPOINT_URL"]
     # litellm fetches a list of prices when it is imported, unless it is told to take its own.
     more = {
         "AWS_BEDROCK_RUNTIME_ENDPOINT": endpoint,

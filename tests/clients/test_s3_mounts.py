@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
 
 pytest.importorskip("obstore", reason="mounted buckets need obstore")
 MIB = 1024**2

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from tests.patience import PATIENCE_S
-from tests.server_thread import Running, running_server
+from tests.support.patience import PATIENCE_S
+from tests.support.servers import Running, running_server
 
 MIB = 1024**2
 LONG = bytes(range(256)) * (36 * 1024)

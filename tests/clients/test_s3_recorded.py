@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.recorded_s3 import answer, differences, scenarios
-from tests.server_thread import running_server
+from tests.support.recorded_s3 import answer, differences, scenarios
+from tests.support.servers import running_server
 
 DEVIATIONS: dict[tuple[str, str], list[str]] = {
     ("test_multipart_if_none_match_with_delete", "complete-multipart-after-del"): [

@@ -9,7 +9,7 @@ import pytest
 
 from outcrop.customization.tensorboard import EventFile
 from tests.clients.test_programs import PROGRAMS, PYTHON
-from tests.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S
 
 TIME = "2026-11-21T08:00:00.500+00:00"
 MEMBERS = ("learning_rate", "grad_norm", "tokens_per_s", "supervised_tokens_per_s", "mfu", "resident_bytes")

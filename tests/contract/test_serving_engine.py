@@ -19,9 +19,9 @@ from outcrop.inference.door import Door
 from outcrop.inference.engine import Engine
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.unix_http import UnixServer
-from tests.engine_double import engine_double
-from tests.patience import PATIENCE_S
-from tests.tiny import tiny_model
+from tests.support.engine_double import engine_double
+from tests.support.patience import PATIENCE_S
+from tests.support.tiny import tiny_model
 
 BASE, ADAPTER = "base", "arn:custom"
 PROMPT = [5, 6, 7]

@@ -10,11 +10,11 @@ from botocore.exceptions import ClientError
 
 from outcrop.api.operations import OPERATIONS
 from outcrop.store.resources import Resource
-from tests.checkpoints import checkpoint
-from tests.listings.bedrock import FOUNDATIONS, START
-from tests.listings.listing import client_of
-from tests.server_thread import Running, running_server
-from tests.shaped_values import operation_of_botocore
+from tests.support.checkpoints import checkpoint
+from tests.support.listings.bedrock import FOUNDATIONS, START
+from tests.support.listings.listing import client_of
+from tests.support.servers import Running, running_server
+from tests.support.shaped_values import operation_of_botocore
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/outcrop.starter-v1:0:2k/tokentokento"
 AT_ONCE = 4

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.installed import TINY, Installed, eventually, installed, outcrop, pairs, with_tiny_models
+from tests.support.homes import TINY, pairs, with_tiny_models
+from tests.support.patience import eventually
+from tests.support.servers import Installed, installed, outcrop
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,11 @@ from botocore.exceptions import ClientError
 
 from outcrop.catalog.catalog import Catalog
 from outcrop.inference.client import EngineClient, UnknownAdapter
-from tests.checkpoints import checkpoint
-from tests.installed import TINY, Installed, eventually, installed, with_tiny_models
-from tests.tiny import CONTEXT_LENGTH, tiny_model
+from tests.support.checkpoints import checkpoint
+from tests.support.homes import TINY, with_tiny_models
+from tests.support.patience import eventually
+from tests.support.servers import Installed, installed
+from tests.support.tiny import CONTEXT_LENGTH, tiny_model
 
 BROKEN = "local.broken-v1"
 

@@ -16,37 +16,44 @@ from typing import Any
 import httpx
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
+from outcrop.house import House
 
 from outcrop import logs
-from outcrop.api.call import Answer, Answered, Call, Derived, Handler, Streamed
-from outcrop.api.platform import Platform
+from outcrop.api.door.call import (
+    Answer,
+    Answered,
+    Call,
+    Derived,
+    Handler,
+    Streamed,
+)
 from outcrop.clock import SystemClock
 from outcrop.errors import Conflict, Denied, Invalid, ModelFailed, NotReady, ServiceRefusal
 from outcrop.protocol.http import FileBody
 from outcrop.server.serve import main
-from tests.patience import PATIENCE_S
-from tests.server_thread import Running, running_server
+from tests.support.patience import PATIENCE_S
+from tests.support.servers import Running, running_server
 
 BIG = 8 * 1024 * 1024
 
 
-def get_caller_identity(_: Platform, call: Call) -> Answered:
+def get_caller_identity(_: House, call: Call) -> Answered:
     return {"UserId": call.caller.user_id, "Account": call.caller.account, "Arn": call.caller.arn}
 
 
-def get_custom_model(_: Platform, call: Call) -> Answered:
+def get_custom_model(_: House, call: Call) -> Answered:
     raise Conflict(f"{call.params['modelIdentifier']} is busy")  # an operation that declares no ConflictException
 
 
-def delete_custom_model(_: Platform, call: Call) -> Answered:
+def delete_custom_model(_: House, call: Call) -> Answered:
     raise Conflict(f"{call.params['modelIdentifier']} is busy")
 
 
-def list_custom_models(_: Platform, __: Call) -> Answered:
+def list_custom_models(_: House, __: Call) -> Answered:
     raise RuntimeError("a secret of the house")
 
 
-def invoke_model(_: Platform, call: Call) -> Answered:
+def invoke_model(_: House, call: Call) -> Answered:
     if call.params["body"] == b"not ready":
         raise NotReady("Model is not ready for inference. Wait and try your request again.")
     members = {"body": call.params["body"].upper(), "contentType": "application/json"}
@@ -59,7 +66,7 @@ class Polled:
     def __init__(self) -> None:
         self.name, self.made = "one", 0
 
-    def get(self, _: Platform, __: Call) -> Answered:
+    def get(self, _: House, __: Call) -> Answered:
         return Derived(self.name, self._members)
 
     def _members(self) -> dict[str, Any]:
@@ -78,7 +85,7 @@ class Chunks:
     def __init__(self) -> None:
         self.closed = threading.Event()
 
-    async def stream(self, _: Platform, call: Call) -> Answered:
+    async def stream(self, _: House, call: Call) -> Answered:
         return Streamed({"contentType": "application/json"}, events=self._events(call.params["body"]))
 
     async def _events(self, body: bytes) -> AsyncIterator[dict[str, Any]]:
@@ -103,7 +110,7 @@ class Objects:
         self.path = folder / "object"
         self.largest_piece = 0
 
-    async def put_object(self, _: Platform, call: Call) -> Answered:
+    async def put_object(self, _: House, call: Call) -> Answered:
         assert call.body is not None
         if call.params["Bucket"] == "absent":
             raise ServiceRefusal(
@@ -115,17 +122,17 @@ class Objects:
                 file.write(piece)
         return {"ETag": '"etag"'}
 
-    def get_object(self, _: Platform, __: Call) -> Answered:
+    def get_object(self, _: House, __: Call) -> Answered:
         size = self.path.stat().st_size
         body = FileBody(path=self.path, offset=1, length=size - 1)
         return Answer({"Body": body, "Metadata": {"a": "b"}, "ContentLength": size - 1}, status=206)
 
-    def head_object(self, _: Platform, call: Call) -> Answered:
+    def head_object(self, _: House, call: Call) -> Answered:
         if call.params["Key"] == "absent":
             raise ServiceRefusal("NoSuchKey", "The specified key does not exist.", http_status=404)
         return {"ContentLength": self.path.stat().st_size, "ETag": '"etag"'}
 
-    def delete_objects(self, _: Platform, call: Call) -> Answered:
+    def delete_objects(self, _: House, call: Call) -> Answered:
         return {"Deleted": [{"Key": each["Key"]} for each in call.params["Delete"]["Objects"]]}
 
 

@@ -22,8 +22,8 @@ import transformers
 
 from outcrop.errors import ModelDamaged
 from outcrop.inference.client import Delta, EngineAway, EngineClient, GenerationRequest, UnknownAdapter
-from tests.patience import PATIENCE_S
-from tests.tiny import CONTEXT_LENGTH, tiny_model
+from tests.support.patience import PATIENCE_S
+from tests.support.tiny import CONTEXT_LENGTH, tiny_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 

@@ -21,8 +21,8 @@ from outcrop.network import adapter_files, adapters, load, whole
 from outcrop.network.method import OFT, OWN_BASE, Full, LoRA, Method
 from outcrop.settings import PARTS_FILE, Settings
 from outcrop.store.store import Store
-from tests.server_thread import Running, running_server
-from tests.tiny import CONTEXT_LENGTH, tiny_model
+from tests.support.servers import Running, running_server
+from tests.support.tiny import CONTEXT_LENGTH, tiny_model
 
 ACCOUNT = "123456789012"
 IDS = torch.tensor([[0, 17, 45, 99, 200, 310, 7]])

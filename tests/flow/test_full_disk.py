@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent.parent
 MOMENTS = ("", "validating", "step 3", "evaluated at step 6")
@@ -26,7 +26,7 @@ def may_mount(folder: Path) -> bool:
 def test_a_job_waits_for_room_and_ends_as_if_the_disk_had_never_been_full(tmp_path: Path) -> None:
     if not may_mount(tmp_path):
         pytest.skip("this kernel lets nobody mount a disk of their own (unshare --map-root-user --mount)")
-    command = [*UNSHARE, sys.executable, "-m", "tests.full_disk", str(tmp_path), *MOMENTS]
+    command = [*UNSHARE, sys.executable, "-m", "tests.support.full_disk", str(tmp_path), *MOMENTS]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert ended.returncode == 0, ended.stderr
     undisturbed, *others = json.loads(ended.stdout)

@@ -21,7 +21,7 @@ from outcrop.access.installation import Installation
 from outcrop.clock import SystemClock
 from outcrop.settings import Settings
 from outcrop.store.store import Store
-from tests.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S
 
 Client = Callable[..., Any]
 

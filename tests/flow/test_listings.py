@@ -1,6 +1,6 @@
 """Every list operation, over the wire: filters, orders, pages that stand while rows come and go, tokens that fit.
 
-What is listed here is the table of handlers: an operation that lists and has no entry in `tests/listings` fails.
+What is listed here is the table of handlers: an operation that lists and has no entry in `tests/support/listings` fails.
 """
 
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 
-from outcrop.api.iam_absent import ALWAYS_ABSENT
+from outcrop.api.iam.absent import ALWAYS_ABSENT
 from outcrop.api.operations import OPERATIONS
-from tests.listings import bedrock, iam, iam_absent, s3
-from tests.listings.listing import Listing
-from tests.server_thread import Running, running_server
-from tests.shaped_values import operation_of_botocore
+from tests.support.listings import bedrock, iam, iam_absent, s3
+from tests.support.listings.listing import Listing
+from tests.support.servers import Running, running_server
+from tests.support.shaped_values import operation_of_botocore
 
 LISTINGS = [*bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *s3.LISTINGS]
 NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT}

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.listings.listing import client_of
-from tests.server_thread import running_server
+from tests.support.listings.listing import client_of
+from tests.support.servers import running_server
 
 BUCKET, OTHER = "listed", "another"
 

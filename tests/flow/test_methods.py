@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.installed import TINY, Installed, eventually, installed, with_tiny_models
-from tests.job_house import JobHouse
+from tests.support.homes import TINY, with_tiny_models
+from tests.support.job_house import JobHouse
+from tests.support.patience import eventually
+from tests.support.servers import Installed, installed
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.cli.app import run
 from outcrop.customization.hyperparameters import read_family
 from outcrop.settings import PARTS_FILE
-from tests.installed import TINY, pairs, with_tiny_models
-from tests.server_thread import Running, running_server
+from tests.support.homes import TINY, pairs, with_tiny_models
+from tests.support.servers import Running, running_server
 
 
 @pytest.fixture(scope="module")

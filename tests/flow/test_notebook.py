@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.installed import Installed, eventually, installed, pairs, with_tiny_models
+from tests.support.homes import pairs, with_tiny_models
+from tests.support.patience import eventually
+from tests.support.servers import Installed, installed
 
 BASE = "amazon.titan-text-lite-v1:0:4k"
 TRUST = {

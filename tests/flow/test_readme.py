@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.installed import Installed, installed, outcrop
-from tests.patience import PATIENCE_S
-from tests.tiny import tiny_model
+from tests.support.patience import PATIENCE_S
+from tests.support.servers import Installed, installed, outcrop
+from tests.support.tiny import tiny_model
 
 ROOT = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent

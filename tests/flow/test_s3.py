@@ -21,7 +21,7 @@ from outcrop.access.access import Access
 from outcrop.clock import SystemClock
 from outcrop.settings import Settings
 from outcrop.store.store import Store
-from tests.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S
 
 MIB = 1024**2
 BUCKET = "books"

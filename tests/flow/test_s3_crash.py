@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.crash_storm import storm
+from tests.support.crash_storm import storm
 
 
 def test_a_killed_server_has_kept_every_write_that_it_acknowledged(tmp_path: Path) -> None:

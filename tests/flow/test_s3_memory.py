@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.s3_memory import MIB, growth_during, watched_server
+from tests.support.s3_memory import MIB, growth_during, watched_server
 
 
 def test_memory_stays_flat_for_200_megabytes(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from outcrop.api.s3_members import location_of
-from tests.server_thread import Running, running_server
+from outcrop.api.s3.members import location_of
+from tests.support.servers import Running, running_server
 
 NUMBERS = count()
 CLASSES = (

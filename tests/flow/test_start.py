@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.patience import PATIENCE_S
-from tests.server_thread import free_port, wait_until_up
+from tests.support.patience import PATIENCE_S
+from tests.support.servers import free_port, wait_until_up
 
 HEAVY = ("torch", "transformers", "peft", "safetensors", "cyclopts")
 

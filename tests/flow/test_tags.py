@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from outcrop.api.iam_absent import ALWAYS_ABSENT
+from outcrop.api.iam.absent import ALWAYS_ABSENT
 from outcrop.api.operations import OPERATIONS
 from outcrop.store.resources import Resource
 from tests.flow.test_client_tokens import job
-from tests.listings.bedrock import FOUNDATIONS, START
-from tests.listings.listing import client_of
-from tests.policies import policy, trusting
-from tests.server_thread import Running, running_server
+from tests.support.listings.bedrock import FOUNDATIONS, START
+from tests.support.listings.listing import client_of
+from tests.support.policies import policy, trusting
+from tests.support.servers import Running, running_server
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/outcrop.starter-v1:0:2k/taggedtagged"
 Tags = list[dict[str, str]]

@@ -16,8 +16,9 @@ from outcrop.cli.listening import check_port, free_port
 from outcrop.cli.supervisor import Supervisor, check_machine
 from outcrop.errors import MachineTrouble
 from outcrop.settings import Settings
-from tests.installed import TINY, Installed, eventually, installed, outcrop, with_tiny_models
-from tests.patience import PATIENCE_S
+from tests.support.homes import TINY, with_tiny_models
+from tests.support.patience import PATIENCE_S, eventually
+from tests.support.servers import Installed, installed, outcrop
 
 
 @pytest.fixture(scope="module")

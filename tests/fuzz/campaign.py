@@ -25,8 +25,8 @@ from botocore.exceptions import ParamValidationError
 from outcrop.protocol import service_model
 from tests.fuzz.mutations import Sent, mutated
 from tests.fuzz.seeds import BUCKET, KEY, Furniture, furnish, nudged, right
-from tests.random_values import Maker
-from tests.shaped_values import operation_of_botocore, protocol_of, request_from_botocore
+from tests.support.random_values import Maker
+from tests.support.shaped_values import operation_of_botocore, protocol_of, request_from_botocore
 
 SEEDED = 0.7
 """Of the proven requests, the share that begins with a right one about something that is there."""
@@ -202,7 +202,7 @@ def digest(home: Path) -> str:
 
 
 def main() -> None:
-    from tests.fuzz.process import server_process
+    from tests.support.servers import server_process
 
     count, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
     with tempfile.TemporaryDirectory() as folder, server_process(Path(folder)) as running:

@@ -12,12 +12,12 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.credentials import Credentials
+from outcrop.house import House
 
 from outcrop.clock import SystemClock
-from outcrop.server.serve import open_platform
 from outcrop.settings import Settings
-from tests.patience import PATIENCE_S
-from tests.server_thread import free_port, wait_until_up
+from tests.support.patience import PATIENCE_S
+from tests.support.servers import free_port, wait_until_up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class ServerProcess:
 @contextmanager
 def server_process(home: Path) -> Iterator[ServerProcess]:
     settings = Settings(home=home, port=free_port())
-    platform = open_platform(settings, SystemClock())
+    platform = House.open(settings, SystemClock())
     installation = platform.access.installation
     platform.store.close()
     command = [sys.executable, "-m", "outcrop.server.serve", "--home", str(home), "--port", str(settings.port)]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.campaign import ENDS_S, Campaign, digest
-from tests.fuzz.process import ServerProcess, server_process
 from tests.fuzz.seeds import Furniture, furnish
+from tests.support.servers import ServerProcess, server_process
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
 
 _numbers = itertools.count(1)
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from outcrop.api import iam_absent
+from outcrop.api.iam import absent as iam_absent
 from outcrop.protocol import service_model
-from tests.policies import policy, trusting
-from tests.server_thread import Running
+from tests.support.policies import policy, trusting
+from tests.support.servers import Running
 
 ARN = "arn:aws:iam::123456789012:"
 VALUES: dict[str, Any] = {

@@ -11,8 +11,8 @@ from outcrop.cli.commands import app
 from outcrop.cli.failing import Failure, failure
 from outcrop.errors import Refusal
 from outcrop.settings import PARTS_FILE
-from tests.policies import policy
-from tests.server_thread import Running
+from tests.support.policies import policy
+from tests.support.servers import Running
 
 Ran = Callable[..., str]
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from outcrop.api.call import Call
+from outcrop.api.door.call import Call
 from outcrop.api.operations import OPERATIONS
 from outcrop.errors import ServiceRefusal
 from outcrop.store.resources import Resource
 from tests.iam.test_users_and_roles import code_of
-from tests.policies import policy
-from tests.server_thread import Running
+from tests.support.policies import policy
+from tests.support.servers import Running
 
 ClientOf = Callable[..., Any]
 REGION = "us-east-1"

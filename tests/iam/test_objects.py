@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from outcrop.clock import SystemClock
-from outcrop.worker.serve import open_context
 from tests.iam.test_decisions import allow
 from tests.iam.test_users_and_roles import code_of
-from tests.policies import policy, trusting
-from tests.server_thread import Running
+from tests.support.policies import policy, trusting
+from tests.support.servers import Running
 
 ClientOf = Callable[..., Any]
 
@@ -137,7 +136,7 @@ def test_the_role_of_a_job_is_judged_by_the_tags_of_its_data(iam: Any, server: R
     iam.put_role_policy(RoleName=f"job-{bucket}", PolicyName="p", PolicyDocument=json.dumps(document))
     s3.put_object(Bucket=bucket, Key="clean", Body=b"")
     s3.put_object(Bucket=bucket, Key="private", Body=b"", Tagging="pii=yes")
-    worker = open_context(server.platform.settings, SystemClock())
+    worker = House.open(server.platform.settings, SystemClock())
     try:
         decisions = [
             worker.access.role_may(role, "s3:GetObject", f"arn:aws:s3:::{bucket}/{key}").value

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.iam.test_users_and_roles import code_of
-from tests.policies import policy
+from tests.support.policies import policy
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.iam.test_decisions import allow
-from tests.policies import policy, trusting
-from tests.server_thread import Running
+from tests.support.policies import policy, trusting
+from tests.support.servers import Running
 
 ClientOf = Callable[..., Any]
 ASSUME, TAG, NAME = "sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"

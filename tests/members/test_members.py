@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from outcrop.api import iam_absent
+from outcrop.api.iam import absent as iam_absent
 from outcrop.api.operations import OPERATIONS
 from outcrop.protocol import service_model
 from outcrop.protocol.shapes import ListShape, Shape, StructureShape
-from tests.members.house import House, furnished
+from tests.support.member_house import Furnished, furnished
 
 DEEPEST = 4
 NONE_OF_THEM = "there is none of what is listed, so no filter and no page changes the answer"
@@ -54,7 +54,7 @@ ALWAYS_REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
     made = furnished(tmp_path_factory.mktemp("members") / "home")
     yield made
     made.platform.store.close()
@@ -71,7 +71,7 @@ def members_of(shape: Shape | None, path: str = "", deep: int = 0) -> Iterator[t
         yield from members_of(member, here, deep + 1)
 
 
-def with_member(house: House, shape: StructureShape, params: dict[str, Any], path: str) -> Any:
+def with_member(house: Furnished, shape: StructureShape, params: dict[str, Any], path: str) -> Any:
     """The request with this member set, and what has to be around it."""
     name, _, rest = path.partition(".")
     member = shape.members[name]
@@ -85,7 +85,7 @@ def with_member(house: House, shape: StructureShape, params: dict[str, Any], pat
     return {**params, name: value}
 
 
-def dropped(house: House, service: str, operation: str) -> Iterator[str]:
+def dropped(house: Furnished, service: str, operation: str) -> Iterator[str]:
     """The members that nobody looks at and nobody refuses by name."""
     shape = service_model.operation(service, operation).input_shape
     if shape is None:
@@ -104,7 +104,7 @@ def dropped(house: House, service: str, operation: str) -> Iterator[str]:
     ("service", "operation"),
     [(service, name) for service in ("s3", "iam", "sts", "bedrock") for name in OPERATIONS[service]],
 )
-def test_no_member_is_dropped_in_silence(house: House, service: str, operation: str) -> None:
+def test_no_member_is_dropped_in_silence(house: Furnished, service: str, operation: str) -> None:
     if operation in ALWAYS_REFUSED:
         house.furnish()
         assert house.looked_at(service, operation, house.base(service, operation))[1]

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from outcrop.api.call import Answer, Streamed
-from outcrop.api.runtime import OPERATIONS
+from outcrop.api.bedrock.runtime import OPERATIONS
+from outcrop.api.door.call import Answer, Streamed
 from outcrop.errors import Refusal
 from outcrop.protocol import service_model
-from tests.members.recorded import Recorded
+from tests.support.recorded_members import Recorded
 from tests.unit.api import test_runtime as runtime
 
 HARMLESS = {

@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM
 
 from outcrop.network import load
 from outcrop.network.attention import Packed
-from tests.tiny import ARCHITECTURES, tiny_model
+from tests.support.tiny import ARCHITECTURES, tiny_model
 
 LENGTHS = (41, 23)  # both longer than the sliding windows
 

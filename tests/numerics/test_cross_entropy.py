@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from outcrop.network import lm_head, load
 from outcrop.network.lm_head import LMHead
 from outcrop.training.cross_entropy import Spare, nll
-from tests.tiny import ARCHITECTURES, tiny_model
+from tests.support.tiny import ARCHITECTURES, tiny_model
 
 pytestmark = pytest.mark.usefixtures("each_way")
 

@@ -18,7 +18,7 @@ from outcrop.inference.scheduler import Limits
 from outcrop.inference.traced import record
 from outcrop.network.adapters import hold_adapters
 from outcrop.network.load import load_base
-from tests.tiny import CONTEXT_LENGTH, VOCAB_SIZE, tiny_model
+from tests.support.tiny import CONTEXT_LENGTH, VOCAB_SIZE, tiny_model
 
 # Small enough that prompts are read in chunks, and that sequences of several lengths decode beside them.
 LIMITS = Limits(max_live=5, prompt_tokens_alone=40, prompt_tokens_beside_decoding=16)

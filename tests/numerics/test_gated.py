@@ -11,7 +11,7 @@ from transformers.models.llama.modeling_llama import LlamaMLP
 from outcrop.network import adapter_files, adapters, gated, load
 from outcrop.network.adapters import Span
 from outcrop.network.method import LoRA
-from tests.tiny import tiny_model
+from tests.support.tiny import tiny_model
 
 pytestmark = pytest.mark.usefixtures("each_way")
 

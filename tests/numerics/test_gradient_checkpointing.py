@@ -10,14 +10,14 @@ from torch import Tensor
 
 from outcrop.network.method import OFT, Full, LoRA, Method
 from outcrop.training import loop
-from outcrop.training.ranks import ALONE
+from outcrop.training.data_parallel.ranks import ALONE
+from outcrop.training.estimate.tracing import Way, cost_of_row
 from outcrop.training.settled import settled
 from outcrop.training.stepping import compute_gradient
 from outcrop.training.task import TrainingHyper
-from outcrop.training.tracing import Way, cost_of_row
 from tests.numerics.test_training_loss import example
-from tests.tiny import ARCHITECTURES, LENGTH_DEPENDENT, tiny_model
-from tests.training_runs import task
+from tests.support.tiny import ARCHITECTURES, LENGTH_DEPENDENT, tiny_model
+from tests.support.training_runs import task
 
 pytestmark = pytest.mark.usefixtures("each_way")
 

@@ -13,7 +13,7 @@ from outcrop.kernels.library import SOURCE, Library
 from outcrop.kernels.use import Pretended
 from outcrop.network.lm_head import LMHead
 from outcrop.training.cross_entropy import nll
-from tests.compiled import WIDTHS, compiled, needs_compiler
+from tests.support.compiled import WIDTHS, compiled, needs_compiler
 
 SETTINGS = {"window none": None, "window 1": 1, "window 20": 20, "window 64": 64}
 

@@ -11,18 +11,18 @@ from torch import Tensor
 from outcrop.network.method import LoRA
 from outcrop.training import loop
 from outcrop.training.batches import Row
+from outcrop.training.data_parallel.ranks import ALONE
+from outcrop.training.data_parallel.row_schedule import Planned, Turn
+from outcrop.training.data_parallel.worker_threads import Lane, _Room
 from outcrop.training.evaluation import score
 from outcrop.training.examples import Example
-from outcrop.training.lanes import Lane, _Room
-from outcrop.training.ranks import ALONE
 from outcrop.training.settled import settled
 from outcrop.training.stepping import Trained, compute_gradient
 from outcrop.training.task import TrainingHyper
-from outcrop.training.turns import Planned, Turn
 from tests.numerics.test_training_loss import example
-from tests.patience import PATIENCE_S
-from tests.tiny import tiny_model
-from tests.training_runs import task
+from tests.support.patience import PATIENCE_S
+from tests.support.tiny import tiny_model
+from tests.support.training_runs import task
 
 LENGTHS = [40, 7, 23, 23, 2, 31, 12]
 

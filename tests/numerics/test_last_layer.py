@@ -13,7 +13,7 @@ from outcrop.network.method import OFT, LoRA
 from outcrop.training.batches import row_of
 from outcrop.training.loss import ADAPTER, nll_of
 from tests.numerics.test_training_loss import example
-from tests.tiny import ARCHITECTURES, tiny_model
+from tests.support.tiny import ARCHITECTURES, tiny_model
 
 TRIMMED = set(ARCHITECTURES) - {"gpt2"}  # which counts on a state for every token behind its layers
 METHODS: dict[str, LoRA | OFT] = {

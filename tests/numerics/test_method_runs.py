@@ -24,8 +24,8 @@ from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.training import finetune, pretrain
 from outcrop.training.metrics import Hooks, TrainingResult
 from outcrop.training.task import TrainingHyper, TrainingTask
-from tests.tiny import tiny_model
-from tests.training_runs import HELD_OUT, RECORDS, task
+from tests.support.tiny import tiny_model
+from tests.support.training_runs import HELD_OUT, RECORDS, task
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")
 

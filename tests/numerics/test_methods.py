@@ -20,7 +20,7 @@ from outcrop.network.adapters import Routing, Span
 from outcrop.network.attention import Packed
 from outcrop.network.method import OFT, Adapter, LoRA, read_adapter
 from outcrop.training.weights import TrainedWeights
-from tests.tiny import ARCHITECTURES, VOCAB_SIZE, tiny_model
+from tests.support.tiny import ARCHITECTURES, VOCAB_SIZE, tiny_model
 
 pytestmark = [
     # PEFT asks transformers for properties that its newest version has renamed.

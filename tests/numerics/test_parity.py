@@ -26,7 +26,7 @@ from outcrop.training import expectation
 from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER
 from tests.numerics.test_training_loss import SHAPE, trained
-from tests.tiny import CONTEXT_LENGTH, VOCAB_SIZE, tiny_model
+from tests.support.tiny import CONTEXT_LENGTH, VOCAB_SIZE, tiny_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")
 

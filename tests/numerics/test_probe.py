@@ -27,9 +27,10 @@ from outcrop.probe import launch
 from outcrop.probe.judge import judge
 from outcrop.probe.launch import Probed
 from outcrop.settings import Settings
-from tests.installed import outcrop, with_tiny_models
-from tests.job_house import BUCKET, JobHouse
-from tests.tiny import small_family, tiny_model, write_tokenizer
+from tests.support.homes import with_tiny_models
+from tests.support.job_house import BUCKET, JobHouse
+from tests.support.servers import outcrop
+from tests.support.tiny import small_family, tiny_model, write_tokenizer
 
 REPRESENTATIVE = [
     "bert", "bloom", "codegen", "falcon", "gpt_oss", "gptj", "lfm2", "mamba", "mixtral", "opt", "stablelm",

@@ -1,6 +1,6 @@
 """Two ranks train what one does, step by step; and what a kill, a stop or another number of ranks leaves behind.
 
-Most of the runs are made at once by `tests/rank_runs.py`, whose ranks are forks that speak over gloo.
+Most of the runs are made at once by `tests/support/rank_runs.py`, whose ranks are forks that speak over gloo.
 """
 
 import json
@@ -18,18 +18,18 @@ import torch
 from safetensors.torch import load_file
 
 from outcrop.training import finetune
+from outcrop.training.data_parallel.ranks import RankLostError
 from outcrop.training.metrics import Hooks
-from outcrop.training.ranks import RankLostError
-from tests import training_runs
-from tests.rank_runs import DIVERGED, HYPER, LOST, METHODS, UNEVEN, WHOLE
-from tests.tiny import VOCAB_SIZE, tiny_model
+from tests.support import training_runs
+from tests.support.rank_runs import DIVERGED, HYPER, LOST, METHODS, UNEVEN, WHOLE
+from tests.support.tiny import VOCAB_SIZE, tiny_model
 
 KILLED = -signal.SIGKILL
 ATOL = 1e-5
 
 
 class Runs:
-    """What `tests/rank_runs.py` left."""
+    """What `tests/support/rank_runs.py` left."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,7 +55,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def runs(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     folder = tmp_path_factory.mktemp("runs")
-    subprocess.run([sys.executable, "-m", "tests.rank_runs", str(base), str(folder)], check=True)
+    subprocess.run([sys.executable, "-m", "tests.support.rank_runs", str(base), str(folder)], check=True)
     return Runs(folder)
 
 
@@ -160,7 +160,7 @@ def test_torchrun_trains_the_same(base: Path, tmp_path: Path) -> None:
     alone = finetune.train(tasks[0], Hooks())
     (tmp_path / "task.pickle").write_bytes(pickle.dumps(tasks[1]))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command = [*torchrun, "-m", "outcrop.training.member", str(tmp_path / "task.pickle")]
+    command = [*torchrun, "-m", "outcrop.training.data_parallel.rank_main", str(tmp_path / "task.pickle")]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     losses = [float(loss) for loss in re.findall(r"^step \d+  loss ([\d.]+)", said, flags=re.MULTILINE)]
     assert losses == pytest.approx([step.loss for step in alone.step_metrics], abs=ATOL)

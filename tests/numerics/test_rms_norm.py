@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from outcrop.network import load, rms_norm
-from tests.tiny import ARCHITECTURES, tiny_model
+from tests.support.tiny import ARCHITECTURES, tiny_model
 
 pytestmark = pytest.mark.usefixtures("each_way")
 

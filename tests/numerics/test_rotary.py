@@ -9,7 +9,7 @@ from torch import Tensor
 
 from outcrop.network import load, rotary
 from outcrop.network.attention import Packed
-from tests.tiny import ARCHITECTURES, tiny_model
+from tests.support.tiny import ARCHITECTURES, tiny_model
 
 pytestmark = pytest.mark.usefixtures("each_way")
 

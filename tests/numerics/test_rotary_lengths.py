@@ -24,7 +24,15 @@ from outcrop.training.stepping import compute_gradient
 from tests.numerics.test_engine import generate, prompts
 from tests.numerics.test_lanes import on
 from tests.numerics.test_training_loss import example, padded_loss
-from tests.tiny import CONTEXT_LENGTH, DYNAMIC_ROPE, LENGTH_DEPENDENT, LONGROPE, SHORT_CONTEXT, SIZES, tiny_model
+from tests.support.tiny import (
+    CONTEXT_LENGTH,
+    DYNAMIC_ROPE,
+    LENGTH_DEPENDENT,
+    LONGROPE,
+    SHORT_CONTEXT,
+    SIZES,
+    tiny_model,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

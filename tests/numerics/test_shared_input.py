@@ -13,7 +13,7 @@ from outcrop.network.adapters import AdapterLinear, Span
 from outcrop.network.attention import Packed
 from outcrop.network.lora import LowRank
 from outcrop.network.method import LoRA
-from tests.tiny import tiny_model
+from tests.support.tiny import tiny_model
 
 NAME = "trained"
 LAYOUT = Packed(lengths=(7, 4))

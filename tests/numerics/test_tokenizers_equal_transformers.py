@@ -7,7 +7,7 @@ import pytest
 import transformers
 
 from outcrop.tokens.tokenizer import Tokenizer
-from tests.small_tokenizers import CHATML, byte_level, sentencepiece_like
+from tests.support.small_tokenizers import CHATML, byte_level, sentencepiece_like
 
 TEXTS = ["the tea", " the tea ", "猫 and naïve 🎻\n\n  x", "<s>the", "a</s>b", ""]
 TALK = [

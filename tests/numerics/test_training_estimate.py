@@ -8,18 +8,27 @@ import torch
 
 from outcrop.errors import Invalid
 from outcrop.network.method import Full, LoRA
-from outcrop.training import duration, estimate, memory
 from outcrop.training.data import read
-from outcrop.training.duration import ATTENTION, BYTES, C_ATTENTION, C_BYTES, PRODUCT, RowTime, Speed, pass_time
-from outcrop.training.estimate import Estimate, Lengths, lengths_of
-from outcrop.training.fitting import check
-from outcrop.training.memory import Holding
+from outcrop.training.data_parallel.row_schedule import Planned, Turn
+from outcrop.training.estimate import duration, memory, requirements
+from outcrop.training.estimate.duration import (
+    ATTENTION,
+    BYTES,
+    C_ATTENTION,
+    C_BYTES,
+    PRODUCT,
+    RowTime,
+    Speed,
+    pass_time,
+)
+from outcrop.training.estimate.fitting import check
+from outcrop.training.estimate.memory import Holding
+from outcrop.training.estimate.requirements import Estimate, Lengths, lengths_of
+from outcrop.training.estimate.tracing import Cost, Op
 from outcrop.training.plan import plan_training
 from outcrop.training.task import TrainingHyper
-from outcrop.training.tracing import Cost, Op
-from outcrop.training.turns import Planned, Turn
-from tests.tiny import tiny_model
-from tests.training_runs import HELD_OUT, task
+from tests.support.tiny import tiny_model
+from tests.support.training_runs import HELD_OUT, task
 
 SPEED = Speed(flops=1e9, bytes=1e9, op_s=1e-6)
 HYPER = TrainingHyper(
@@ -35,7 +44,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def found(base: Path) -> Estimate:
-    return estimate.estimate(base, LENGTHS, HYPER, speed=SPEED)
+    return requirements.estimate(base, LENGTHS, HYPER, speed=SPEED)
 
 
 def cost(*, trained: int = 1000) -> Cost:
@@ -102,7 +111,7 @@ def test_most_tokens_at_once_are_those_of_the_fullest_row(found: Estimate) -> No
 
 
 def test_two_threads_halve_the_rows_and_the_time(found: Estimate, base: Path) -> None:
-    twice = estimate.estimate(base, LENGTHS, replace(HYPER, threads=2), speed=SPEED)
+    twice = requirements.estimate(base, LENGTHS, replace(HYPER, threads=2), speed=SPEED)
     assert twice.at_once == ((60, 60), (60, 60))
     assert twice.step_s == pytest.approx(found.step_s / 2, rel=0.05)
     assert twice.memory.optimizer == found.memory.optimizer * 4 // 3
@@ -112,13 +121,13 @@ def test_steps_and_evaluations_are_those_of_the_plan(base: Path, tmp_path: Path)
     run = task(base, tmp_path, hyper=HYPER, held_out=HELD_OUT)
     data = read(run)
     plan = plan_training(data.examples, data.evaluated, HYPER)
-    said = estimate.estimate(base, lengths_of(data), HYPER, speed=SPEED)
+    said = requirements.estimate(base, lengths_of(data), HYPER, speed=SPEED)
     assert (said.steps, said.evaluations) == (plan.steps, plan.num_evaluations)
 
 
 def test_a_machine_of_half_the_speed_takes_twice_as_long(found: Estimate, base: Path) -> None:
     slow = Speed(flops=SPEED.flops / 2, bytes=SPEED.bytes / 2, op_s=2 * SPEED.op_s)
-    slower = estimate.estimate(base, LENGTHS, HYPER, speed=slow)
+    slower = requirements.estimate(base, LENGTHS, HYPER, speed=slow)
     assert slower.step_s == pytest.approx(2 * found.step_s)
     assert slower.evaluation_s == pytest.approx(2 * found.evaluation_s)
 
@@ -135,15 +144,15 @@ def test_what_does_not_fit_is_refused_with_a_budget_that_does(found: Estimate, b
     with pytest.raises(Invalid, match=r"^local\.tiny-v1: .* Set outcrop\.tokensPerRow to 120: it then fits") as refused:
         check("local.tiny-v1", found, base, LENGTHS, HYPER, free=short)
     assert "GiB rows at once" in refused.value.message
-    narrower = estimate.estimate(base, LENGTHS, replace(HYPER, token_budget=120), speed=SPEED)
+    narrower = requirements.estimate(base, LENGTHS, replace(HYPER, token_budget=120), speed=SPEED)
     assert narrower.memory.total <= short
 
 
 def test_what_fits_if_layers_are_computed_again_is_told_so(base: Path) -> None:
     long = Lengths(training=[120] * 4, supervised=400, validation=[])
     hyper = replace(HYPER, batch_size=1, token_budget=100)
-    said = estimate.estimate(base, long, hyper, speed=SPEED)
-    least = estimate.memory_needed(base, long, replace(hyper, gradient_checkpointing=True)).total
+    said = requirements.estimate(base, long, hyper, speed=SPEED)
+    least = requirements.memory_needed(base, long, replace(hyper, gradient_checkpointing=True)).total
     assert least < said.memory.total
     with pytest.raises(Invalid, match=r"Set outcrop\.gradientCheckpointing to true: it then fits"):
         check("local.tiny-v1", said, base, long, hyper, free=least)
@@ -152,8 +161,8 @@ def test_what_fits_if_layers_are_computed_again_is_told_so(base: Path) -> None:
 def test_where_only_the_gradients_of_threads_are_too_much_one_thread_is_proposed(base: Path) -> None:
     hyper = replace(HYPER, method=Full(), threads=2, token_budget=240)
     lengths = replace(LENGTHS, training=[120] * 8)  # in no smaller budget's room
-    two, one = (estimate.memory_needed(base, lengths, replace(hyper, threads=num)).total for num in (2, 1))
-    said = estimate.estimate(base, lengths, hyper, speed=SPEED)
+    two, one = (requirements.memory_needed(base, lengths, replace(hyper, threads=num)).total for num in (2, 1))
+    said = requirements.estimate(base, lengths, hyper, speed=SPEED)
     assert (said.memory.total, one < two) == (two, True)
     with pytest.raises(Invalid, match=r"Start Outcrop with OUTCROP_THREADS=1: it then fits"):
         check("local.tiny-v1", said, base, lengths, hyper, free=one)
@@ -167,4 +176,4 @@ def test_where_no_budget_helps_something_else_is_proposed(found: Estimate, base:
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.5, "0.5 s"), (99, "99 s"), (720, "12 min"), (12_600, "3.5 h")])
 def test_time_is_told_as_a_person_would(seconds: float, said: str) -> None:
-    assert estimate.clock(seconds) == said
+    assert requirements.clock(seconds) == said

@@ -10,11 +10,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from outcrop.network import last_layer
 from outcrop.training import loop
 from outcrop.training.data import read
-from outcrop.training.ranks import ALONE
+from outcrop.training.data_parallel.ranks import ALONE
 from outcrop.training.stepping import compute_gradient
 from outcrop.training.task import TrainingHyper
-from tests.tiny import tiny_model
-from tests.training_runs import task
+from tests.support.tiny import tiny_model
+from tests.support.training_runs import task
 
 
 def product_added(_sum: list[int], left: list[int], right: list[int], **_rest: Any) -> int:

@@ -16,13 +16,13 @@ from outcrop.network import adapter_files, adapters, load
 from outcrop.network.adapters import Routing
 from outcrop.network.method import Full, LoRA, Method
 from outcrop.training.batches import row_of
+from outcrop.training.data_parallel.worker_threads import Lanes
+from outcrop.training.estimate.flops import step_cost
 from outcrop.training.examples import Example
-from outcrop.training.flops import step_cost
-from outcrop.training.lanes import Lanes
 from outcrop.training.loss import ADAPTER, log_probabilities, nll_of
 from outcrop.training.stepping import Trained, compute_gradient
 from outcrop.training.weights import TrainedWeights
-from tests.tiny import VOCAB_SIZE, tiny_model
+from tests.support.tiny import VOCAB_SIZE, tiny_model
 
 # PEFT asks transformers for properties that its newest version has renamed.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")

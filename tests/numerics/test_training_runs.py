@@ -21,16 +21,23 @@ from outcrop.network import adapter_files, adapters, load
 from outcrop.network.method import LoRA
 from outcrop.tokens.prompt_format import encode_pair
 from outcrop.tokens.tokenizer import Tokenizer
-from outcrop.training import checkpoint, data, expectation, finetune, loop, model_checkpoints, pretrain
+from outcrop.training import (
+    data,
+    expectation,
+    finetune,
+    loop,
+    pretrain,
+)
+from outcrop.training.checkpoints import checkpoint, model_checkpoints
 from outcrop.training.divergence import DivergedError
 from outcrop.training.evaluation import score
 from outcrop.training.loss import ADAPTER, log_probabilities
 from outcrop.training.metrics import EvaluationMetrics, Hooks, ModelCheckpoint, Progress, Score, Start, StepMetrics
 from outcrop.training.task import TrainingHyper, TrainingTask
-from tests import training_runs
-from tests.patience import PATIENCE_S
-from tests.tiny import tiny_model
-from tests.training_runs import HELD_OUT, task
+from tests.support import training_runs
+from tests.support.patience import PATIENCE_S
+from tests.support.tiny import tiny_model
+from tests.support.training_runs import HELD_OUT, task
 
 HYPER = TrainingHyper(epochs=3, batch_size=4, learning_rate=5e-3, threads=1)
 
@@ -42,7 +49,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_killed_again_and_again_ends_with_the_bits_of_one_that_was_not(base: Path, tmp_path: Path) -> None:
     kills = ["7", "19", "33", "58"]
-    subprocess.run([sys.executable, "-m", "tests.training_runs", str(base), str(tmp_path), *kills], check=True)
+    subprocess.run([sys.executable, "-m", "tests.support.training_runs", str(base), str(tmp_path), *kills], check=True)
     for name in ("out/adapter_model.safetensors", "out/adapter_config.json", "out/parity.json", "result.json"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes(), name
     result = json.loads((tmp_path / "killed" / "result.json").read_text())

@@ -12,15 +12,16 @@ from torch.autograd.graph import saved_tensors_hooks
 from outcrop.kernels.use import usable
 from outcrop.network import gradient_checkpointing
 from outcrop.network.method import OFT, Full, LoRA, Method
-from outcrop.training import cross_entropy, learner, tracing
+from outcrop.training import cross_entropy, network_setup
 from outcrop.training.batches import row_of
 from outcrop.training.cross_entropy import Spare
+from outcrop.training.estimate import tracing
+from outcrop.training.estimate.tracing import Untraceable, Way, cost_of_row
 from outcrop.training.loss import nll_of
 from outcrop.training.task import TrainingHyper
-from outcrop.training.tracing import Untraceable, Way, cost_of_row
 from outcrop.training.weights import TrainedWeights
-from tests.tiny import ARCHITECTURES, tiny_model
-from tests.training_runs import task
+from tests.support.tiny import ARCHITECTURES, tiny_model
+from tests.support.training_runs import task
 
 LENGTHS = [40, 23]
 CASES = [
@@ -48,8 +49,8 @@ def test_a_traced_row_is_a_real_row(
     monkeypatch.setattr(cross_entropy, "SPARE", FreshMemory())
     base = tiny_model(tmp_path / "base", architecture)
     hyper = TrainingHyper(epochs=1, batch_size=2, learning_rate=1e-3, method=method)
-    real = learner.prepare(task(base, tmp_path, hyper=hyper))
-    learner.lighten(real.network, real.routing)
+    real = network_setup.prepare(task(base, tmp_path, hyper=hyper))
+    network_setup.lighten(real.network, real.routing)
     if forgets:
         gradient_checkpointing.make_lean(real.network)
     weights = TrainedWeights(real.parameters, weight_decay=0.0)
@@ -69,7 +70,7 @@ def test_a_traced_row_is_a_real_row(
     assert said.kept == pytest.approx(_saved(real, weights) + 4 * gradients, rel=0.01)
 
 
-def _saved(real: learner.Learner, weights: TrainedWeights) -> int:
+def _saved(real: network_setup.Learner, weights: TrainedWeights) -> int:
     own = (*real.network.parameters(), *real.network.buffers(), weights.vector)
     known = {tensor.untyped_storage().data_ptr() for tensor in own}
     # Weak, since what was computed and not used, as by a trimmed layer's own norm, is given back with its graph.

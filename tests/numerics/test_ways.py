@@ -21,17 +21,17 @@ from outcrop.network.attention import Packed
 from outcrop.network.method import Full, LoRA, Method
 from outcrop.network.way import Way
 from outcrop.training import finetune, loop
+from outcrop.training.data_parallel.ranks import ALONE
+from outcrop.training.data_parallel.row_schedule import plan
 from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER
 from outcrop.training.metrics import Hooks
-from outcrop.training.ranks import ALONE
 from outcrop.training.settled import settled
 from outcrop.training.stepping import Trained, compute_gradient
 from outcrop.training.task import TrainingHyper
-from outcrop.training.turns import plan
 from tests.numerics.test_training_loss import example
-from tests.tiny import small_family
-from tests.training_runs import HELD_OUT, task
+from tests.support.tiny import small_family
+from tests.support.training_runs import HELD_OUT, task
 
 LENGTHS = [30, 7, 23, 12, 23]
 ONE = Way.ONE_RECORD_A_ROW

@@ -9,12 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outcrop.training.batches import Row
-from outcrop.training.lanes import Lane
-from outcrop.training.turns import Planned, Turn
-from outcrop.training.workload import Crew, most_at_once, rows_of, turn_of, usual_row
+from outcrop.training.data_parallel.row_schedule import Planned, Turn
+from outcrop.training.data_parallel.worker_threads import Lane
+from outcrop.training.estimate.workload import (
+    Crew,
+    most_at_once,
+    rows_of,
+    turn_of,
+    usual_row,
+)
 from tests.numerics.test_lanes import LENGTHS, on
 from tests.numerics.test_training_loss import example
-from tests.tiny import tiny_model
+from tests.support.tiny import tiny_model
 
 
 @pytest.mark.parametrize(("threads", "budget"), [(1, 64), (2, 64), (3, 40), (3, 1024)])

@@ -10,9 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from outcrop.house import House
 
 from outcrop.clock import SystemClock
-from outcrop.customization.context import Context
 from outcrop.deployments import records
 from outcrop.engines import orders as engines
 from outcrop.engines.orders import Engines
@@ -21,7 +21,7 @@ from outcrop.settings import Settings
 from outcrop.store.damage import Damaged
 from outcrop.store.database import writing
 from outcrop.worker import serve as worker
-from tests.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
 KINDS = {
@@ -139,8 +139,8 @@ def test_damaged_rows_stop_nothing(house: Running, rows: list[dict[str, Any]]) -
 
 
 @pytest.fixture(scope="module")
-def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
-    opened = worker.open_context(Settings(home=tmp_path_factory.mktemp("worker"), threads=1), SystemClock())
+def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    opened = House.open(Settings(home=tmp_path_factory.mktemp("worker"), threads=1), SystemClock())
     yield opened
     opened.store.close()
 
@@ -153,7 +153,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-def test_a_worker_goes_through_damaged_jobs(context: Context, rows: list[Any]) -> None:
+def test_a_worker_goes_through_damaged_jobs(context: House, rows: list[Any]) -> None:
     with writing(context.store.engine) as connection:
         connection.exec_driver_sql("DELETE FROM resources")
         for number, row in enumerate(rows):
@@ -182,7 +182,7 @@ def test_a_damaged_row_is_told_by_name(house: Running) -> None:
     with pytest.raises(
         Damaged, match=r"model-customization-job/x/bad: its record is damaged and cannot be read\. Delete"
     ):
-        house.platform.customization.jobs.find(REGION, "bad")
+        house.platform.jobs.find(REGION, "bad")
     assert store.resources.fail_damaged(at=house.platform.clock.now()) == [_arn(jobs.KIND, "bad")]
     (listed,) = store.resources.all(jobs.KIND)
     assert (listed.status, list(listed.document)) == ("Failed", ["failureMessage"])
@@ -197,7 +197,7 @@ def _code_of(ask: Callable[..., Any], **asked: str) -> str | None:
 
 
 async def _settle(platform: Any) -> None:
-    rooms = platform.rooms()
+    rooms = platform
     for _ in range(5):
         await rooms.reconciler.turn()
         for _ in range(3):

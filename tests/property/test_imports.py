@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from outcrop.errors import Invalid, Refusal
 from outcrop.network import parity_file
 from outcrop.network.method import read_adapter
-from tests.checkpoints import checkpoint, manifest
-from tests.installed import TINY, with_tiny_models
-from tests.job_house import BUCKET, REGION, JobHouse
+from tests.support.checkpoints import checkpoint, manifest
+from tests.support.homes import TINY, with_tiny_models
+from tests.support.job_house import BUCKET, REGION, JobHouse
 
 NUMBERS = itertools.count(1)
 ODD: list[Any] = [

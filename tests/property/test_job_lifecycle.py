@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from outcrop.errors import Conflict, Invalid, NotFound
 from outcrop.jobs.jobs import KIND
 from outcrop.jobs.states import ENDED, LIFECYCLE, JobStatus, Phase
-from tests.installed import with_tiny_models
-from tests.job_house import REGION, JobHouse, Killed
+from tests.support.homes import with_tiny_models
+from tests.support.job_house import REGION, JobHouse, Killed
 
 NAMES = ["ada", "bea", "cora"]
 _STARTED = ("InProgress", "Completed", "Stopped", "Failed")

@@ -9,26 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from outcrop.house import House
 
 from outcrop.access.caller import Caller
 from outcrop.access.names import Kind
-from outcrop.api.call import Call
+from outcrop.api.door.call import Call
 from outcrop.api.operations import OPERATIONS
-from outcrop.api.platform import Platform
 from outcrop.clock import MovableClock
 from outcrop.errors import Denied
 from outcrop.settings import Settings
 from outcrop.store.resources import Resource
-from tests import spellings
-from tests.policies import trusting
-from tests.spellings import BASE, PATH, REGION, STAND_IN, WEIGHTS, Case, Things
+from tests.support import spellings
+from tests.support.policies import trusting
+from tests.support.spellings import BASE, PATH, REGION, STAND_IN, WEIGHTS, Case, Things
 
 
-class House:
+class Furnished:
     """A home with one of everything, and a user whose policy is the test's."""
 
     def __init__(self, home: Path) -> None:
-        self.platform = Platform.open(Settings(home=home), MovableClock(), health=dict)
+        self.platform = House.open(Settings(home=home), MovableClock())
         self.access = self.platform.access
         self.said: dict[str, str] = {}
         self.things = Things(self.platform.account)
@@ -95,13 +95,13 @@ EVERYTHING = document("Allow", ["*"], "*")
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    house = House(tmp_path_factory.mktemp("one") / "home")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
+    house = Furnished(tmp_path_factory.mktemp("one") / "home")
     yield house
     house.platform.store.close()
 
 
-def cases(house: House, service: str) -> list[Case]:
+def cases(house: Furnished, service: str) -> list[Case]:
     """Those of one resource one after the other: a policy is written once for them."""
     match service:
         case "iam":
@@ -114,14 +114,14 @@ def cases(house: House, service: str) -> list[Case]:
 
 
 @pytest.mark.parametrize("service", OPERATIONS)
-def test_every_operation_that_is_built_says_what_it_names(house: House, service: str) -> None:
+def test_every_operation_that_is_built_says_what_it_names(house: Furnished, service: str) -> None:
     told = {case.operation for case in cases(house, service)} | spellings.WITHOUT_RESOURCE[service]
     told |= {operation for each, operation in spellings.ELSEWHERE if each == service}
     assert set(OPERATIONS[service]) - told == set()
 
 
 @pytest.mark.parametrize("service", OPERATIONS)
-def test_who_is_denied_a_resource_is_denied_it_under_every_name(house: House, service: str) -> None:
+def test_who_is_denied_a_resource_is_denied_it_under_every_name(house: Furnished, service: str) -> None:
     for case in cases(house, service):
         for resource in case.resources:
             house.say(all=EVERYTHING, but=document("Deny", ["*"], resource))
@@ -130,7 +130,7 @@ def test_who_is_denied_a_resource_is_denied_it_under_every_name(house: House, se
 
 
 @pytest.mark.parametrize("service", OPERATIONS)
-def test_who_is_allowed_a_resource_alone_is_allowed_it_under_every_name(house: House, service: str) -> None:
+def test_who_is_allowed_a_resource_alone_is_allowed_it_under_every_name(house: Furnished, service: str) -> None:
     for case in cases(house, service):
         made = [house.things.bedrock(kind, "*") for kind in ("custom-model", "model-customization-job")]
         more = made if case.operation == "CreateModelCustomizationJob" else []
@@ -141,7 +141,7 @@ def test_who_is_allowed_a_resource_alone_is_allowed_it_under_every_name(house: H
 
 @pytest.mark.parametrize("service", OPERATIONS)
 def test_who_is_allowed_everything_but_a_resource_by_its_absence_is_denied_under_every_name(
-    house: House, service: str
+    house: Furnished, service: str
 ) -> None:
     """Deny with NotResource: all spellings of what is left out pass, alike."""
     for case in cases(house, service):
@@ -153,11 +153,11 @@ def test_who_is_allowed_everything_but_a_resource_by_its_absence_is_denied_under
         assert refused == [], f"{case.operation}: NotResource {case.resources}"
 
 
-def invoked(house: House, model_id: str) -> bool:
+def invoked(house: Furnished, model_id: str) -> bool:
     return house.may(Case("bedrock-runtime", "InvokeModel", (), ()), {"modelId": model_id})
 
 
-def test_a_deny_on_a_model_holds_for_the_aliases_that_its_weights_stand_in_for(house: House) -> None:
+def test_a_deny_on_a_model_holds_for_the_aliases_that_its_weights_stand_in_for(house: Furnished) -> None:
     weights = f"arn:aws:bedrock:{REGION}::foundation-model/{WEIGHTS}"
     house.say(all=EVERYTHING, but=document("Deny", ["bedrock:InvokeModel"], weights))
     assert [each for each in house.things.foundations(STAND_IN, "4k") if invoked(house, each)] == []
@@ -169,7 +169,7 @@ def test_a_deny_on_a_model_holds_for_the_aliases_that_its_weights_stand_in_for(h
 
 
 @pytest.mark.parametrize("form", ["{id}", "{id}:0", "{id}:0:2k"])
-def test_a_policy_may_write_any_of_a_foundation_models_ids(house: House, form: str) -> None:
+def test_a_policy_may_write_any_of_a_foundation_models_ids(house: Furnished, form: str) -> None:
     written = f"arn:aws:bedrock:{REGION}::foundation-model/{form.format(id=BASE)}"
     house.say(only=document("Allow", ["bedrock:*"], written))
     assert [each for each in house.things.foundations() if not invoked(house, each)] == []
@@ -178,7 +178,7 @@ def test_a_policy_may_write_any_of_a_foundation_models_ids(house: House, form: s
 
 
 @pytest.mark.parametrize("other", [("eu-west-1", None), (REGION, "999999999999")])
-def test_another_region_or_account_is_somebody_elses(house: House, other: tuple[str, str | None]) -> None:
+def test_another_region_or_account_is_somebody_elses(house: Furnished, other: tuple[str, str | None]) -> None:
     region, account = other
     own = house.things.deployment
     foreign = own.replace(REGION, region).replace(house.things.account, account or house.things.account)
@@ -188,7 +188,7 @@ def test_another_region_or_account_is_somebody_elses(house: House, other: tuple[
 
 
 @pytest.mark.parametrize("identifier", ["poems", "nothing", "served", "zzzzzzzzzzzz"])
-def test_a_refusal_does_not_tell_whether_a_name_stands_for_something(house: House, identifier: str) -> None:
+def test_a_refusal_does_not_tell_whether_a_name_stands_for_something(house: Furnished, identifier: str) -> None:
     house.say(only=document("Allow", ["s3:*"], "*"))
     call = Call(
         service="bedrock",
@@ -204,7 +204,7 @@ def test_a_refusal_does_not_tell_whether_a_name_stands_for_something(house: Hous
     assert f"bedrock:GetCustomModel on resource: {identifier} because" in denied.value.message
 
 
-def test_what_was_decided_on_is_used_though_the_name_means_another_meanwhile(house: House) -> None:
+def test_what_was_decided_on_is_used_though_the_name_means_another_meanwhile(house: Furnished) -> None:
     first, second = (house.things.bedrock("custom-model", f"{BASE}:0:2k/{each * 12}") for each in "ab")
     house.add(first, "passing")
     house.say(only=document("Allow", ["bedrock:*"], first))
@@ -225,14 +225,14 @@ def test_what_was_decided_on_is_used_though_the_name_means_another_meanwhile(hou
     assert row.arn == first
 
 
-def test_a_job_is_asked_about_the_base_of_its_parent_and_not_about_the_parents_name(house: House) -> None:
+def test_a_job_is_asked_about_the_base_of_its_parent_and_not_about_the_parents_name(house: Furnished) -> None:
     made = [house.things.bedrock(kind, f"{BASE}:0:2k/*") for kind in ("custom-model", "model-customization-job")]
     house.say(only=document("Allow", ["bedrock:CreateModelCustomizationJob"], house.things.model, *made))
     case = Case("bedrock", "CreateModelCustomizationJob", (), ())
     assert [each for each in house.things.models() if not house.may(case, {"baseModelIdentifier": each})] == []
 
 
-def test_the_account_of_a_resource_is_that_of_its_arn(house: House) -> None:
+def test_the_account_of_a_resource_is_that_of_its_arn(house: Furnished) -> None:
     foreign = house.things.deployment.replace(house.things.account, "999999999999")
     statement = {"Effect": "Allow", "Action": "bedrock:*", "Resource": "*"}
     own = {**statement, "Condition": {"StringEquals": {"aws:ResourceAccount": "${aws:PrincipalAccount}"}}}

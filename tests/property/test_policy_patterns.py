@@ -6,9 +6,9 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcrop.access.documents import parse
-from outcrop.access.evaluation import Decision, evaluate
-from outcrop.access.patterns import covers_arn, fill, matches
+from outcrop.access.policies.documents import parse
+from outcrop.access.policies.evaluation import Decision, evaluate
+from outcrop.access.policies.patterns import covers_arn, fill, matches
 
 texts = st.text(alphabet="ab:/.", max_size=8)
 patterns = st.text(alphabet="ab:/.*?", max_size=8)

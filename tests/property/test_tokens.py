@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outcrop.tokens.tokenizer import IncrementalDecoder, Tokenizer
-from tests.small_tokenizers import byte_level, sentencepiece_like
+from tests.support.small_tokenizers import byte_level, sentencepiece_like
 
 KINDS = ["byte level", "sentencepiece", "legacy sentencepiece"]
 texts = st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from(" \na猫é")))

@@ -9,13 +9,13 @@ from botocore.eventstream import EventStream
 from botocore.exceptions import EventStreamError
 from botocore.parsers import EventStreamJSONParser
 
-from outcrop.api import failures
+from outcrop.api.door import failures
 from outcrop.errors import Invalid, ModelFailed, NotReady, ServiceRefusal
 from outcrop.protocol import eventstream, service_model
 from outcrop.protocol.serialize import event_stream_shape
 from outcrop.protocol.shapes import StructureShape
-from tests.random_values import Maker
-from tests.shaped_values import operation_of_botocore
+from tests.support.random_values import Maker
+from tests.support.shaped_values import operation_of_botocore
 
 # First InvokeModel's and Converse's, which the tests below take as examples; then all others whose events are JSON.
 STREAMS = [("bedrock-runtime", "InvokeModelWithResponseStream"), ("bedrock-runtime", "ConverseStream")]

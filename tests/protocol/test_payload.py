@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outcrop.errors import ServiceRefusal
-from outcrop.protocol import payload, proof, sigv4
 from outcrop.protocol.http import HttpRequest
-from outcrop.protocol.proof import Verified
+from outcrop.protocol.signing import payload, proof, sigv4
+from outcrop.protocol.signing.proof import Verified
 
 SCOPE = "AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request"
 NOW = datetime(2013, 5, 24, tzinfo=UTC)

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.eventstream import EventStreamBuffer
 
-from outcrop.protocol import eventstream, json_values, service_model, validate
+from outcrop.protocol import eventstream, service_model, validate
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.parse import parse
 from outcrop.protocol.routing import route, scope_service
 from outcrop.protocol.serialize import serialize
+from outcrop.protocol.values import json_values
 
 SAMPLES = Path(os.environ.get("OUTCROP_TEST_DATA", "../shared/data")) / "bedrock-wire-samples/converse.recorded.jsonl"
 pytestmark = pytest.mark.skipif(not SAMPLES.exists(), reason=f"{SAMPLES} is not there: set OUTCROP_TEST_DATA")

@@ -21,12 +21,12 @@ from werkzeug.datastructures import Headers, MultiDict
 from outcrop.protocol import service_model, shapes, validate
 from outcrop.protocol.http import HttpRequest, HttpResponse
 from outcrop.protocol.parse import parse
-from outcrop.protocol.query_values import fields
 from outcrop.protocol.routing import Routed, route, scope_service
 from outcrop.protocol.serialize import serialize
-from tests.broken_values import broken
-from tests.random_values import Maker
-from tests.shaped_values import operation_of_botocore, protocol_of, read_by_botocore, request_from_botocore
+from outcrop.protocol.values.query_values import fields
+from tests.support.broken_values import broken
+from tests.support.random_values import Maker
+from tests.support.shaped_values import operation_of_botocore, protocol_of, read_by_botocore, request_from_botocore
 
 ROUNDS = 2
 SESSION = "arn:aws:bedrock:us-east-1:123456789012:session/0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f"

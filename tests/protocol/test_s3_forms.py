@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 
-from tests.policies import policy
-from tests.server_thread import Running, running_server
+from tests.support.policies import policy
+from tests.support.servers import Running, running_server
 
 BUCKET = "forms"
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from outcrop.protocol import json_values, scalars
 from outcrop.protocol.shapes import ServiceModel, Shape
 from outcrop.protocol.unreadable import Unreadable
+from outcrop.protocol.values import json_values, scalars
 
 
 def of(kind: str) -> Shape:

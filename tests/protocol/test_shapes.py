@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from outcrop.protocol import service_model
-from tests.shaped_values import service_of_botocore
+from tests.support.shaped_values import service_of_botocore
 
 
 def inside(shape: Any) -> Iterator[tuple[str, Any]]:

@@ -16,9 +16,9 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from outcrop.clock import MovableClock
-from outcrop.protocol import bearer
 from outcrop.protocol.http import HttpRequest
-from tests.server_thread import Running, running_server
+from outcrop.protocol.signing import bearer
+from tests.support.servers import Running, running_server
 
 SERVICE = "bedrock.amazonaws.com"
 ALLOWED = ["bedrock:CallWithBearerToken", "bedrock:ListFoundationModels", "bedrock:ListCustomModels"]

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from botocore.credentials import Credentials
 
-from tests import wire
-from tests.patience import PATIENCE_S
-from tests.server_thread import Running, running_server
-from tests.wire import Request
+from tests.support import wire
+from tests.support.patience import PATIENCE_S
+from tests.support.servers import Running, running_server
+from tests.support.wire import Request
 
 BUCKET = "parcels"
 TEXT = b"hello, chunks"

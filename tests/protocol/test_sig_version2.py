@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from outcrop.clock import MovableClock
-from tests.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
 
 BUCKET = "letters"
 HOUR = timedelta(hours=1)

@@ -12,8 +12,8 @@ from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
 from outcrop.errors import ServiceRefusal
-from outcrop.protocol import proof, sigv4
 from outcrop.protocol.http import HttpRequest
+from outcrop.protocol.signing import proof, sigv4
 
 SCHEME = "AWS4-HMAC-SHA256 "
 KEY, SECRET, REGION = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "ap-northeast-1"

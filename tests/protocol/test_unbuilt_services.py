@@ -7,7 +7,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
 
 
 @pytest.fixture(scope="module")

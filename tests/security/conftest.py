@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from botocore.credentials import Credentials
 
-from tests.security.house import BUCKET, KEY, SECRET_TEXT
-from tests.server_thread import Running, running_server
+from tests.support.servers import Running, running_server
+from tests.support.vault import BUCKET, KEY, SECRET_TEXT
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import psutil
 import pytest
 from botocore.credentials import Credentials
 
-from tests import wire
-from tests.patience import PATIENCE_S
-from tests.security.house import BUCKET, KEY
-from tests.server_thread import Running, running_server
+from tests.support import wire
+from tests.support.patience import PATIENCE_S
+from tests.support.servers import Running, running_server
+from tests.support.vault import BUCKET, KEY
 
 BOMB = (
     '<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY a "lollollol">'

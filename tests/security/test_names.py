@@ -8,10 +8,9 @@ import pytest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from tests import wire
-from tests.installed import signed_for_health
-from tests.security.house import BUCKET
-from tests.server_thread import Running
+from tests.support import wire
+from tests.support.servers import Running, signed_for_health
+from tests.support.vault import BUCKET
 
 TRAVERSING = [
     "../../etc/passwd",

@@ -12,12 +12,17 @@ from botocore.credentials import Credentials
 
 from outcrop.clock import MovableClock
 from outcrop.errors import ServiceRefusal
-from outcrop.protocol import proof, signature, sigv2, sigv4
 from outcrop.protocol.http import HttpRequest
+from outcrop.protocol.signing import (
+    proof,
+    signature,
+    sigv2,
+    sigv4,
+)
 from outcrop.server import serve
-from tests import wire
-from tests.security.house import BUCKET, KEY, SECRET_TEXT
-from tests.server_thread import Running, running_server
+from tests.support import wire
+from tests.support.servers import Running, running_server
+from tests.support.vault import BUCKET, KEY, SECRET_TEXT
 
 TARGETS = {
     "s3 read": ("GET", f"/{BUCKET}/{KEY}", {}),

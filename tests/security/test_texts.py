@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from botocore.credentials import Credentials
 
-from tests import wire
-from tests.security.house import BUCKET, KEY
-from tests.server_thread import Running
+from tests.support import wire
+from tests.support.servers import Running
+from tests.support.vault import BUCKET, KEY
 
 MODEL = "outcrop.starter-v1"
 BODIES = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash_storm import storm
+from tests.support.crash_storm import storm
 
 KILLS = 20
 

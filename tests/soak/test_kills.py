@@ -18,7 +18,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.installed import TINY, Installed, eventually, installed, pairs, with_tiny_models
+from tests.support.homes import TINY, pairs, with_tiny_models
+from tests.support.patience import eventually
+from tests.support.servers import Installed, installed
 
 ROOT = Path(__file__).parent.parent.parent
 KILLS = 10
@@ -33,7 +35,7 @@ pytestmark = pytest.mark.soak
 
 def quickstart(house: Installed, report: Path) -> "subprocess.Popen[bytes]":
     command = [sys.executable, str(ROOT / "examples/quickstart.py"), "--report", str(report)]
-    return subprocess.Popen(command, env={**os.environ, **house.environment()}, cwd=ROOT)
+    return subprocess.Popen(command, env={**os.environ, **house.environment}, cwd=ROOT)
 
 
 def moments(part: str, lasts_s: float) -> list[float]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.s3_memory import MIB, growth_during, watched_server
+from tests.support.s3_memory import MIB, growth_during, watched_server
 
 
 @pytest.mark.soak

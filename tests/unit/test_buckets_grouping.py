@@ -18,7 +18,7 @@ from outcrop.errors import Invalid
 from outcrop.settings import Settings
 from outcrop.store.database import reading, writing
 from outcrop.store.store import Store
-from tests.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S
 
 CREATE = sql.text("create table notes (text varchar primary key)")
 INSERT = sql.text("insert into notes values (:text)")

@@ -9,7 +9,7 @@ import pytest
 from outcrop.catalog.catalog import HOME_FILE, Catalog
 from outcrop.customization.hyperparameters import read_family
 from outcrop.errors import Invalid, MachineTrouble, ModelDamaged
-from outcrop.invocation.dialects import DIALECTS
+from outcrop.invocation.dialects.choice import DIALECTS
 
 FULL_ID = re.compile(r"[a-z0-9-]{1,63}[.][a-z0-9-]{1,63}([:][a-z0-9-]{1,63}){0,2}")
 

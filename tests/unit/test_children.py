@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from outcrop.machine.child import Child
-from tests.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S
 
 
 class Script:

@@ -21,7 +21,7 @@ from outcrop.cli.listening import PortTaken, check_port
 from outcrop.errors import MachineTrouble
 from outcrop.settings import PARTS_FILE, Settings
 from outcrop.store.store import Store
-from tests.tiny import tiny_model
+from tests.support.tiny import tiny_model
 
 Said = Callable[..., tuple[int, str]]
 

@@ -18,7 +18,7 @@ from outcrop.datasets.preflight import examine
 from outcrop.datasets.reading import check, read_file
 from outcrop.datasets.records import Customization
 from outcrop.tokens.tokenizer import Tokenizer
-from tests.tiny import CONTEXT_LENGTH, tiny_model
+from tests.support.tiny import CONTEXT_LENGTH, tiny_model
 
 RECORDS = [{"prompt": f"question {n} é", "completion": f"answer {n}"} for n in range(30)]
 LINES = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in RECORDS)

@@ -11,7 +11,7 @@ from outcrop.datasets.preflight import LeftOut, Longest, Overlap, Report, Split,
 from outcrop.datasets.records import Customization, Text
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
-from tests.tiny import CHAT_TEMPLATE, CONTEXT_LENGTH, tiny_model
+from tests.support.tiny import CHAT_TEMPLATE, CONTEXT_LENGTH, tiny_model
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from outcrop.digests import library as c
 from outcrop.digests import streams as streams_module
 from outcrop.digests.library import SOURCE, Kind, Library, RunningDigest, answers_alike, plain, take
 from outcrop.digests.streams import Stream, Streams
-from tests.compiled import WIDTHS, compiled, needs_compiler
-from tests.patience import PATIENCE_S
+from tests.support.compiled import WIDTHS, compiled, needs_compiler
+from tests.support.patience import PATIENCE_S
 
 BOTH = tuple(Kind)
 

@@ -12,7 +12,7 @@ from outcrop.errors import Invalid
 from outcrop.network import headers
 from outcrop.network.method import DEFAULT, OFT, Full, LoRA, Method
 from outcrop.training.task import TrainingHyper
-from tests.tiny import tiny_model
+from tests.support.tiny import tiny_model
 
 
 def test_defaults_are_filled_in_and_given_values_kept_to_the_letter() -> None:

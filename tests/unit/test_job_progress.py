@@ -11,12 +11,12 @@ import pytest
 
 from outcrop.customization import hyperparameters, progress, run
 from outcrop.errors import Refusal
-from outcrop.training.keeper import Keeper
-from tests.installed import with_tiny_models
-from tests.job_house import BUCKET, JobHouse, Killed
-from tests.training_runs import RECORDS
+from outcrop.training.checkpoints.checkpointer import Keeper
+from tests.support.homes import with_tiny_models
+from tests.support.job_house import BUCKET, JobHouse, Killed
+from tests.support.training_runs import RECORDS
 
-MEMBER = "outcrop.training.member"
+MEMBER = "outcrop.training.data_parallel.rank_main"
 VALIDATION_METRICS = (
     "validation_artifacts/validation_metrics.csv",
     "validation_artifacts/post_fine_tuning_validation/validation_metrics.csv",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcrop.protocol.json_text import DEEPEST, NotJson, loads
+from outcrop.protocol.values.json_text import DEEPEST, NotJson, loads
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),

@@ -11,7 +11,7 @@ import pytest
 
 from outcrop.kernels import use
 from outcrop.kernels.library import Library, library
-from tests.compiled import COMPILER, needs_compiler
+from tests.support.compiled import COMPILER, needs_compiler
 
 
 @pytest.fixture(autouse=True)

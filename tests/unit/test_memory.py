@@ -8,7 +8,7 @@ import pytest
 from outcrop.customization import memory
 from outcrop.errors import Invalid
 from outcrop.network.method import OFT, Full, LoRA, Method
-from tests.tiny import ARCHITECTURES, tiny_model
+from tests.support.tiny import ARCHITECTURES, tiny_model
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.clock import SystemClock
 from outcrop.errors import Invalid
 from outcrop.tokens.tokenizer import Tokenizer
-from tests.installed import with_tiny_models
-from tests.job_house import BUCKET, REGION, JobHouse
-from tests.tiny import CHAT_TEMPLATE, CONTEXT_LENGTH, tiny_model
+from tests.support.homes import with_tiny_models
+from tests.support.job_house import BUCKET, REGION, JobHouse
+from tests.support.tiny import CHAT_TEMPLATE, CONTEXT_LENGTH, tiny_model
 
 CHATTY = "local.chatty-v1"
 DAY = datetime(1999, 12, 31, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 from outcrop.settings import Settings
 from outcrop.store.resources import NameTaken, Resource, Stale
 from outcrop.store.store import Store
-from tests.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
 ROUNDS = 40

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from outcrop.network import load
 from outcrop.tokens.tokenizer import Tokenizer
-from tests.tiny import CONTEXT_LENGTH, tiny_model
+from tests.support.tiny import CONTEXT_LENGTH, tiny_model
 
 
 def test_a_tiny_model_is_a_base_model_with_a_tokenizer_that_fits(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from outcrop.training.metrics import StepMetrics
-from outcrop.training.pace import Ahead, Pace
+from outcrop.training.throughput import Ahead, Pace
 
 AHEAD = Ahead(
     num_tokens=400,

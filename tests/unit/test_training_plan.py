@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outcrop.training.batches import batch_at, epoch_order, pack, steps_per_epoch
+from outcrop.training.checkpoints.history import History
+from outcrop.training.checkpoints.model_checkpoints import ROOM_BYTES, places_of
 from outcrop.training.examples import Example
-from outcrop.training.history import History
 from outcrop.training.metrics import Score
-from outcrop.training.model_checkpoints import ROOM_BYTES, places_of
 from outcrop.training.plan import plan_training
 from outcrop.training.schedule import Schedule, learning_rate
 from outcrop.training.task import TrainingHyper

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from outcrop.errors import MachineTrouble
 from outcrop.training import finetune
+from outcrop.training.data_parallel.ranks import ALONE, deal
 from outcrop.training.metrics import Hooks
-from outcrop.training.ranks import ALONE, deal
 from outcrop.training.task import TrainingHyper
-from tests.training_runs import task
+from tests.support.training_runs import task
 
 LENGTHS = st.lists(st.integers(1, 500), max_size=40)
 

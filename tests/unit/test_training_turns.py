@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcrop.training.turns import Turn, most_tokens, plan
+from outcrop.training.data_parallel.row_schedule import Turn, most_tokens, plan
 
 LENGTHS = st.lists(st.integers(1, 300), min_size=1, max_size=40)
 

@@ -14,7 +14,7 @@ from outcrop.network import vocabulary
 from outcrop.settings import Settings
 from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.training.examples import read_examples
-from tests.tiny import CONTEXT_LENGTH, tiny_model
+from tests.support.tiny import CONTEXT_LENGTH, tiny_model
 
 
 def grown(folder: Path, *tokens: str, special: bool = False, **config: Any) -> Path:

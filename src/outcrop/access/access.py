@@ -12,28 +12,36 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from outcrop import arn as arns
-from outcrop.access import actions_bedrock, installation
-from outcrop.access.actions import needs, tag_keys_in, tags_in
-from outcrop.access.actions_iam import ACCESS_KEY
+from outcrop.access import installation
 from outcrop.access.aliases import Aliases
-from outcrop.access.attachments import Attachments
 from outcrop.access.caller import Credential, Request
-from outcrop.access.circumstances import circumstances
 from outcrop.access.credentials import Credentials
+from outcrop.access.decision_cache import Remembered
 from outcrop.access.decisions import Decisions, TagsOf, refused
-from outcrop.access.documents import Form, Policy, parse
-from outcrop.access.evaluation import Context, Decision
 from outcrop.access.identities import Identities
 from outcrop.access.installation import Installation
-from outcrop.access.memory import Remembered
-from outcrop.access.named import ENDS_ARN, FOUNDATION, FindFoundation, Found, Foundation, Named
+from outcrop.access.last_used import Use, Uses
 from outcrop.access.names import Kind, is_temporary_key
-from outcrop.access.needs import Asked, Need
+from outcrop.access.needs import bedrock as actions_bedrock
+from outcrop.access.needs.actions import needs, tag_keys_in, tags_in
+from outcrop.access.needs.iam import ACCESS_KEY
+from outcrop.access.needs.named import (
+    ENDS_ARN,
+    FOUNDATION,
+    FindFoundation,
+    Found,
+    Foundation,
+    Named,
+)
+from outcrop.access.needs.required_permissions import Asked, Need
+from outcrop.access.policies.attachments import Attachments
+from outcrop.access.policies.documents import Form, Policy, parse
+from outcrop.access.policies.evaluation import Context, Decision
+from outcrop.access.policies.trust import Principal, Trust, trust
 from outcrop.access.records import Identity, Records
+from outcrop.access.request_context import circumstances
 from outcrop.access.service_credentials import ServiceCredentials
 from outcrop.access.sessions import Sessions, caller_is_session
-from outcrop.access.trust import Principal, Trust, trust
-from outcrop.access.uses import Use, Uses
 from outcrop.clock import Clock
 from outcrop.errors import Denied, Invalid, ServiceRefusal
 from outcrop.settings import Settings

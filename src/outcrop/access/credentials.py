@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from outcrop import arn as arns
 from outcrop.access import refusals
 from outcrop.access.caller import Caller, Credential
+from outcrop.access.encryption import Sealer
 from outcrop.access.identities import ADMINISTRATOR, Identities
 from outcrop.access.names import Kind, is_temporary_key, new_key_id, new_secret
 from outcrop.access.records import AccessKey, Identity, Records, Session
-from outcrop.access.sealing import Sealer
 from outcrop.access.session_marks import UNMARKED, MarkRecords, Marks
 from outcrop.clock import Clock
 from outcrop.errors import MachineTrouble, ServiceRefusal

@@ -4,15 +4,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from outcrop import arn as arns
-from outcrop.access.actions_s3 import EVERY_BUCKET, TAGGED_OBJECT_ACTIONS
-from outcrop.access.attachments import Attachments
 from outcrop.access.caller import Asker
-from outcrop.access.documents import Policy, parse
-from outcrop.access.evaluation import SEVERITY, Context, Decision, decide, normalized
-from outcrop.access.memory import Memory, Remembered, Subject, Terms, Verdict
+from outcrop.access.decision_cache import (
+    Memory,
+    Remembered,
+    Subject,
+    Terms,
+    Verdict,
+)
 from outcrop.access.names import is_temporary_key
-from outcrop.access.needs import Need
-from outcrop.access.patterns import Values
+from outcrop.access.needs.required_permissions import Need
+from outcrop.access.needs.s3 import EVERY_BUCKET, TAGGED_OBJECT_ACTIONS
+from outcrop.access.policies.attachments import Attachments
+from outcrop.access.policies.documents import Policy, parse
+from outcrop.access.policies.evaluation import (
+    SEVERITY,
+    Context,
+    Decision,
+    decide,
+    normalized,
+)
+from outcrop.access.policies.patterns import Values
 from outcrop.access.records import Identity, Records
 from outcrop.access.session_marks import UNMARKED, MarkRecords
 from outcrop.clock import Clock

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from outcrop.access import refusals
-from outcrop.access.documents import Form
 from outcrop.access.group_records import GroupRecords
 from outcrop.access.names import Kind, arn_of, check_name, check_path, new_identity_id
-from outcrop.access.new_documents import parse_new
+from outcrop.access.policies.documents import Form
+from outcrop.access.policies.new_documents import parse_new
 from outcrop.access.records import Identity, Records
 from outcrop.access.service_credential_records import ServiceCredentialRecords
 from outcrop.clock import Clock

@@ -7,13 +7,13 @@ import json
 from dataclasses import dataclass, field
 
 from outcrop import arn as arns
-from outcrop.access import sealing
-from outcrop.access.attachments import Attachments
+from outcrop.access import encryption
 from outcrop.access.credentials import Credentials
 from outcrop.access.group_records import GroupRecords
 from outcrop.access.identities import ADMINISTRATOR, Identities
-from outcrop.access.managed import ADMINISTRATOR as ADMINISTRATOR_POLICY
 from outcrop.access.names import Kind, arn_of
+from outcrop.access.policies.attachments import Attachments
+from outcrop.access.policies.managed import ADMINISTRATOR as ADMINISTRATOR_POLICY
 from outcrop.access.records import InstallationRow, Records
 from outcrop.access.service_credential_records import ServiceCredentialRecords
 from outcrop.access.session_marks import MarkRecords
@@ -61,7 +61,7 @@ def ensure(records: Records, settings: Settings, clock: Clock) -> Rooms:
     Raises MachineTrouble when the database belongs to a service key that is not here.
     """
     row = records.installation()
-    sealer = sealing.read_key(settings.keys) if row else sealing.read_or_make_key(settings.keys)
+    sealer = encryption.read_key(settings.keys) if row else encryption.read_or_make_key(settings.keys)
     with records.alone():
         row = records.installation()
         if row is None:
@@ -72,7 +72,7 @@ def ensure(records: Records, settings: Settings, clock: Clock) -> Rooms:
             return rooms
     if sealer.open(row.seal_check, about=_CHECK) != _CHECK:
         raise MachineTrouble(
-            f"{sealing.key_file(settings.keys)}: this is the service key of another installation than the database. "
+            f"{encryption.key_file(settings.keys)}: this is the service key of another installation than the database. "
             "Put back the key file and the database from the same backup."
         )
     return _rooms(records, sealer, row.account, clock)
@@ -104,7 +104,7 @@ def _furnish(rooms: Rooms) -> None:
     rooms.attachments.put_inline(Kind.ROLE, SERVICE_ROLE, "S3Access", json.dumps(S3_ACCESS))
 
 
-def _rooms(records: Records, sealer: sealing.Sealer, account: str, clock: Clock) -> Rooms:
+def _rooms(records: Records, sealer: encryption.Sealer, account: str, clock: Clock) -> Rooms:
     identities = Identities(
         records=records,
         groups=GroupRecords(records),

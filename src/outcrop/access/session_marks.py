@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sql
 
-from outcrop.access.evaluation import Context
+from outcrop.access.policies.evaluation import Context
 from outcrop.access.records import Records, schema, table
 from outcrop.errors import ServiceRefusal
 from outcrop.store.database import create_tables

@@ -7,20 +7,25 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from outcrop import arn as arns
-from outcrop.access.arn_forms import is_role
-from outcrop.access.attachments import Attachments
 from outcrop.access.caller import Asker, Caller
 from outcrop.access.credentials import Credentials, Issued, caller_of
 from outcrop.access.decisions import Decisions
-from outcrop.access.documents import Form, parse
-from outcrop.access.evaluation import Context, Decision, normalized
 from outcrop.access.identities import DEFAULT_SESSION_S
 from outcrop.access.names import is_temporary_key
-from outcrop.access.needs import Need
-from outcrop.access.new_documents import parse_new
+from outcrop.access.needs.required_permissions import Need
+from outcrop.access.policies.arn_forms import is_role
+from outcrop.access.policies.attachments import Attachments
+from outcrop.access.policies.documents import Form, parse
+from outcrop.access.policies.evaluation import Context, Decision, normalized
+from outcrop.access.policies.new_documents import parse_new
+from outcrop.access.policies.trust import (
+    ASSUME_ROLE,
+    Principal,
+    Trust,
+    trust,
+)
 from outcrop.access.records import Identity, Records
 from outcrop.access.session_marks import UNMARKED, Marks
-from outcrop.access.trust import ASSUME_ROLE, Principal, Trust, trust
 from outcrop.errors import Denied, ServiceRefusal
 
 CHAINED_SESSION_S = 3600

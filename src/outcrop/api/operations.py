@@ -8,7 +8,7 @@ answers before it has read them all.
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 
-from outcrop.api.call import Handler
+from outcrop.api.door.call import Handler
 
 Table = Mapping[str, Handler]
 "Operation -> what answers it."
@@ -32,7 +32,14 @@ class _Imported(Operations):
 
 
 def _bedrock() -> Table:
-    from outcrop.api import custom_models, customization_jobs, deployments, foundation_models, tags, throughput
+    from outcrop.api.bedrock import (
+        custom_models,
+        customization_jobs,
+        deployments,
+        foundation_models,
+        tags,
+        throughput,
+    )
 
     return {
         **foundation_models.OPERATIONS,
@@ -45,21 +52,36 @@ def _bedrock() -> Table:
 
 
 def _bedrock_runtime() -> Table:
-    from outcrop.api import runtime
+    from outcrop.api.bedrock import runtime
 
     return runtime.OPERATIONS
 
 
 def _iam() -> Table:
-    from outcrop.api import iam, iam_absent, service_credentials
-    from outcrop.api.iam_unchanged import unchanged
+    from outcrop.api.iam import absent as iam_absent
+    from outcrop.api.iam import service_credentials, users_and_roles
+    from outcrop.api.iam.unchanged import unchanged
 
-    tables = {**iam.OPERATIONS, **iam_absent.OPERATIONS, **service_credentials.OPERATIONS}
+    tables = {**users_and_roles.OPERATIONS, **iam_absent.OPERATIONS, **service_credentials.OPERATIONS}
     return {name: unchanged(name, handler) for name, handler in tables.items()}
 
 
 def _s3() -> Table:
-    from outcrop.api import s3_buckets, s3_configuration, s3_multipart, s3_objects, s3_states
+    from outcrop.api.s3 import (
+        buckets as s3_buckets,
+    )
+    from outcrop.api.s3 import (
+        configuration as s3_configuration,
+    )
+    from outcrop.api.s3 import (
+        multipart as s3_multipart,
+    )
+    from outcrop.api.s3 import (
+        objects as s3_objects,
+    )
+    from outcrop.api.s3 import (
+        states as s3_states,
+    )
 
     return {
         **s3_buckets.OPERATIONS,
@@ -71,7 +93,7 @@ def _s3() -> Table:
 
 
 def _sts() -> Table:
-    from outcrop.api import sts
+    from outcrop.api.iam import sts
 
     return sts.OPERATIONS
 

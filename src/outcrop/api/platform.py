@@ -12,7 +12,7 @@ from anyio import to_thread
 
 from outcrop.access.access import Access
 from outcrop.access.caller import Credential
-from outcrop.api.call import Call
+from outcrop.api.door.call import Call
 from outcrop.catalog.catalog import Catalog
 from outcrop.clock import Clock
 from outcrop.settings import Settings

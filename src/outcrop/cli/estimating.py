@@ -16,8 +16,8 @@ from outcrop.network import headers
 from outcrop.network.way import Way
 from outcrop.settings import Settings
 from outcrop.tokens.tokenizer import Tokenizer
-from outcrop.training import estimate, fitting
-from outcrop.training.estimate import Estimate, Lengths
+from outcrop.training.estimate import fitting, requirements
+from outcrop.training.estimate.requirements import Estimate, Lengths
 from outcrop.training.examples import read_examples
 from outcrop.training.task import TrainingHyper
 
@@ -43,7 +43,7 @@ def print_estimate(settings: Settings, asked: Asked, *, as_json: bool) -> int:
     headers.check_method(model.folder, hyper.method)
     lengths = _lengths(model, asked)
     way = model.way or Way.PACKED
-    found = estimate.estimate(model.folder, lengths, hyper, way=way)
+    found = requirements.estimate(model.folder, lengths, hyper, way=way)
     free = forecast.free_bytes()
     print(json.dumps(_as_json(found, free), indent=2) if as_json else _as_text(found, hyper, free))
     try:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from outcrop.access.evaluation import Decision
+from outcrop.access.policies.evaluation import Decision
 from outcrop.buckets.names import parse_s3_uri
-from outcrop.customization.context import Context
+from outcrop.customization.rooms import Rooms
 from outcrop.errors import Invalid, Refusal
 
 _PROBE = ".write_access_check_file.tmp"
@@ -15,7 +15,7 @@ _PROBE = ".write_access_check_file.tmp"
 class DataAccess:
     """Reads and writes objects as `role_arn`."""
 
-    context: Context
+    house: Rooms
     role_arn: str
 
     def open(self, uri: str) -> Path:
@@ -23,7 +23,7 @@ class DataAccess:
         bucket, key = parse_s3_uri(uri)
         try:
             self._check("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}")
-            return self.context.buckets.path_of(bucket, key)
+            return self.house.buckets.path_of(bucket, key)
         except Refusal as error:
             raise Invalid(
                 f"Could not validate GetObject permissions to access Amazon S3 bucket: {bucket} at key {key} "
@@ -36,7 +36,7 @@ class DataAccess:
         key = "/".join(part for part in (prefix.strip("/"), _PROBE) if part)
         try:
             self.put(bucket, key, b"", content_type="text/plain")
-            self.context.buckets.remove(bucket, key)
+            self.house.buckets.remove(bucket, key)
         except Refusal as error:
             raise Invalid(
                 f"Could not validate PutObject permissions to access S3 bucket: {bucket} at key {key} ({error.message})"
@@ -45,14 +45,14 @@ class DataAccess:
     def put(self, bucket: str, key: str, content: bytes, *, content_type: str) -> None:
         """Raises Refusal."""
         self._check("s3:PutObject", f"arn:aws:s3:::{bucket}/{key}")
-        self.context.buckets.put_bytes(bucket, key, content, content_type=content_type)
+        self.house.buckets.put_bytes(bucket, key, content, content_type=content_type)
 
     def put_file(self, bucket: str, key: str, path: Path, *, content_type: str) -> None:
         """As `put`, for what may be larger than memory."""
         self._check("s3:PutObject", f"arn:aws:s3:::{bucket}/{key}")
-        self.context.buckets.put_file(bucket, key, path, content_type=content_type)
+        self.house.buckets.put_file(bucket, key, path, content_type=content_type)
 
     def _check(self, action: str, resource: str) -> None:
-        decision = self.context.access.role_may(self.role_arn, action, resource)
+        decision = self.house.access.role_may(self.role_arn, action, resource)
         if decision is not Decision.ALLOWED:
             raise Invalid(f"the role {self.role_arn} does not allow {action} on {resource}")

@@ -6,21 +6,21 @@ The worker asks, who has the data; the door has only bounds (memory.py).
 from collections.abc import Callable
 
 from outcrop.machine import memory
-from outcrop.training import estimate, fitting, machine
 from outcrop.training.data import Data
+from outcrop.training.estimate import fitting, machine, requirements
+from outcrop.training.estimate.tracing import Untraceable
 from outcrop.training.task import TrainingTask
-from outcrop.training.tracing import Untraceable
 
 
 def told(model_id: str, task: TrainingTask, data: Data, *, reserve: Callable[[int], None]) -> str:
     """Lines for the plan. `reserve` waits for that many bytes. Raises Invalid when the run cannot fit."""
-    lengths = estimate.lengths_of(data)
+    lengths = requirements.lengths_of(data)
     try:
-        found = estimate.estimate(task.base_dir, lengths, task.hyper, way=task.way)
+        found = requirements.estimate(task.base_dir, lengths, task.hyper, way=task.way)
     except Untraceable as unknown:
         reserve(0)  # what was asked for at the start has to do
         return f"note         {unknown.message}"
-    if estimate.free_on_gpu() is None:
+    if requirements.free_on_gpu() is None:
         reserve(found.memory.total)
     fitting.check(model_id, found, task.base_dir, lengths, task.hyper, free=free_bytes(), way=task.way)
     return found.to_text()
@@ -28,5 +28,5 @@ def told(model_id: str, task: TrainingTask, data: Data, *, reserve: Callable[[in
 
 def free_bytes() -> int:
     """Bytes that a run in this process may have: on a GPU its own, else what is available and what it has now."""
-    on_gpu = estimate.free_on_gpu()
+    on_gpu = requirements.free_on_gpu()
     return memory.available() + machine.resident_bytes() if on_gpu is None else on_gpu

@@ -15,9 +15,9 @@ from outcrop.catalog import custom_models
 from outcrop.catalog.base_model import BaseModel
 from outcrop.customization import checkpoint_files, checkpoints
 from outcrop.customization.checkpoint_files import MANIFEST, read_manifest
-from outcrop.customization.context import Context
 from outcrop.customization.data_access import DataAccess
 from outcrop.customization.names import check_model_name
+from outcrop.customization.rooms import Rooms
 from outcrop.errors import Invalid, MachineTrouble
 from outcrop.json_files import FileProblem
 from outcrop.network import facts
@@ -29,7 +29,7 @@ IMPORTED = "IMPORTED"
 _MAKING = ".importing-"
 
 
-def create(context: Context, params: Mapping[str, Any], *, region: str, account: str) -> str:
+def create(house: Rooms, params: Mapping[str, Any], *, region: str, account: str) -> str:
     """Copy the files, then write the model's row; returns its ARN.
 
     The same clientRequestToken gets the first ARN again. Raises Invalid.
@@ -37,14 +37,14 @@ def create(context: Context, params: Mapping[str, Any], *, region: str, account:
     token, scope = params.get("clientRequestToken"), f"{region}:CreateCustomModel"
 
     def answered_before() -> str | None:
-        found = context.store.idempotency.recall(scope, token, digest_of(params)) if token else None
+        found = house.store.idempotency.recall(scope, token, digest_of(params)) if token else None
         return None if found is None else str(found["modelArn"])
 
     before = answered_before()
     if before is not None:
         return before
     try:
-        check_model_name(context, params["modelName"], region)
+        check_model_name(house, params["modelName"], region)
     except Invalid:
         before = answered_before()  # the model of this name may be what an equal request has made since
         if before is None:
@@ -52,11 +52,11 @@ def create(context: Context, params: Mapping[str, Any], *, region: str, account:
         return before
     tags = tags_of("modelTags", params.get("modelTags", []))
     model_arn = arn.bedrock(region, account, f"{custom_models.KIND}/imported/{arn.new_id()}")
-    data, uri = _source(context, params, model_arn)
+    data, uri = _source(house, params, model_arn)
     manifest = _manifest(data, uri)
-    base = context.catalog.usable(manifest["base_id"])
-    _take(data, uri, manifest, base, context.models.folder(model_arn))
-    _check_network(context, base, model_arn)
+    base = house.catalog.usable(manifest["base_id"])
+    _take(data, uri, manifest, base, house.models.folder(model_arn))
+    _check_network(house, base, model_arn)
     foundation = arn.foundation_model(region, base.full_id)
     document = {
         "customizationType": IMPORTED,
@@ -69,29 +69,29 @@ def create(context: Context, params: Mapping[str, Any], *, region: str, account:
     }
 
     def add() -> dict[str, Any]:
-        check_model_name(context, params["modelName"], region)  # another request may have taken it meanwhile
-        context.models.add(
+        check_model_name(house, params["modelName"], region)  # another request may have taken it meanwhile
+        house.models.add(
             model_arn=model_arn,
             name=params["modelName"],
             region=region,
-            created=context.clock.now(),
+            created=house.clock.now(),
             document=document,
         )
-        context.store.tags.put(model_arn, tags)
+        house.store.tags.put(model_arn, tags)
         return {"modelArn": model_arn}
 
     made = ""
     try:
-        made = str(context.store.idempotency.once(scope, token, params, add)["modelArn"])
+        made = str(house.store.idempotency.once(scope, token, params, add)["modelArn"])
     finally:
         if made != model_arn:  # an equal request was faster, or the name is taken
-            shutil.rmtree(context.models.folder(model_arn), ignore_errors=True)
+            shutil.rmtree(house.models.folder(model_arn), ignore_errors=True)
     return made
 
 
-def _check_network(context: Context, base: BaseModel, model_arn: str) -> None:
+def _check_network(house: Rooms, base: BaseModel, model_arn: str) -> None:
     """A network that came with the model is run as its base's is: one of another kind is tried. Raises Invalid."""
-    own = context.models.network_below(base, model_arn)
+    own = house.models.network_below(base, model_arn)
     if own.owner is None:
         return
     assert base.folder is not None
@@ -106,19 +106,19 @@ def _check_network(context: Context, base: BaseModel, model_arn: str) -> None:
                 "not trained from there. Register it as a base model of its own: `outcrop register`."
             )
     except BaseException:
-        shutil.rmtree(context.models.folder(model_arn), ignore_errors=True)
+        shutil.rmtree(house.models.folder(model_arn), ignore_errors=True)
         raise
 
 
-def _source(context: Context, params: Mapping[str, Any], model_arn: str) -> tuple[DataAccess, str]:
+def _source(house: Rooms, params: Mapping[str, Any], model_arn: str) -> tuple[DataAccess, str]:
     if "roleArn" not in params:
         raise Invalid("roleArn: missing. Name a role that may read the objects under modelSourceConfig.")
     source = params["modelSourceConfig"].get("s3DataSource", {}).get("s3Uri")
     if source is None:
         raise Invalid("modelSourceConfig.s3DataSource.s3Uri: missing. Name a folder, s3://bucket/prefix.")
-    context.access.assert_passable(params["roleArn"], source_arn=model_arn)
+    house.access.assert_passable(params["roleArn"], source_arn=model_arn)
     uri: str = source.rstrip("/")
-    return DataAccess(context=context, role_arn=params["roleArn"]), uri
+    return DataAccess(house=house, role_arn=params["roleArn"]), uri
 
 
 def _manifest(data: DataAccess, uri: str) -> dict[str, Any]:

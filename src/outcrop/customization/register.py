@@ -4,8 +4,8 @@ from outcrop import arn
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.custom_models import kept
 from outcrop.customization import hyperparameters
-from outcrop.customization.context import Context
 from outcrop.customization.prompting import format_of_model
+from outcrop.customization.rooms import Rooms
 from outcrop.customization.verdict import Verdict
 from outcrop.jobs.states import JobStatus
 from outcrop.store.resources import Resource
@@ -16,7 +16,7 @@ _KEPT = ("customizationType", "hyperParameters", "trainingDataConfig", "validati
 
 
 def register(
-    context: Context,
+    house: Rooms,
     job: Resource,
     base: BaseModel,
     parent: Resource | None,
@@ -43,8 +43,8 @@ def register(
         "foundationModelArn": foundation,
         **kept(format_of_model(task)),
     }
-    with context.store.transaction():
-        context.models.add(
+    with house.store.transaction():
+        house.models.add(
             model_arn=document["modelArn"],
             name=document["outputModelName"],
             region=job.region,
@@ -52,5 +52,5 @@ def register(
             document=model,
         )
         tags = {tag["key"]: tag["value"] for tag in document["customModelTags"]}
-        context.store.tags.put(document["modelArn"], tags)
-        context.jobs.end(job.arn, JobStatus.COMPLETED, **told)
+        house.store.tags.put(document["modelArn"], tags)
+        house.jobs.end(job.arn, JobStatus.COMPLETED, **told)

@@ -13,10 +13,10 @@ from pathlib import Path
 from outcrop import logs
 from outcrop.catalog.base_model import Customization
 from outcrop.customization import base, checkpoints, forecast, hyperparameters, lineage, verdict
-from outcrop.customization.context import Context
 from outcrop.customization.full_disk import Patience, is_full
 from outcrop.customization.prompting import format_of_model
 from outcrop.customization.register import register
+from outcrop.customization.rooms import Rooms
 from outcrop.customization.task import task_of
 from outcrop.customization.verdict import Outcome
 from outcrop.customization.work import LONGEST_MESSAGE, Work, check, fetch
@@ -30,9 +30,9 @@ from outcrop.store.damage import Damaged, understood
 from outcrop.store.resources import Resource
 from outcrop.training import finetune, pretrain
 from outcrop.training.data import Data
+from outcrop.training.data_parallel.ranks import RankLostError
 from outcrop.training.divergence import DivergedError
 from outcrop.training.metrics import Hooks, ModelCheckpoint, TrainingResult
-from outcrop.training.ranks import RankLostError
 from outcrop.training.task import TrainingTask
 
 _ASK_EVERY_S = 0.5
@@ -40,41 +40,41 @@ _log = logging.getLogger("outcrop.worker")
 
 
 def run(
-    context: Context, job_arn: str, *, attempt: int, report: Callable[[str], None], interrupted: Callable[[], bool]
+    house: Rooms, job_arn: str, *, attempt: int, report: Callable[[str], None], interrupted: Callable[[], bool]
 ) -> bool:
     """Work on the job until it ends, or until `interrupted`; whether it ended.
 
     `report` is told how far the job is, in words that change with it. A job whose record is damaged is Failed.
     """
     try:
-        return _run(context, job_arn, attempt, report, interrupted)
+        return _run(house, job_arn, attempt, report, interrupted)
     except JobEnded:  # stopped in the moment before it began
         pass
     except Damaged as damaged:
         _log.error("job %s broke", job_arn, exc_info=damaged)
-        context.store.resources.fail(job_arn, at=context.clock.now(), unless=ENDED)
-    shutil.rmtree(context.settings.runs / job_arn.rsplit("/", 1)[-1], ignore_errors=True)
+        house.store.resources.fail(job_arn, at=house.clock.now(), unless=ENDED)
+    shutil.rmtree(house.settings.runs / job_arn.rsplit("/", 1)[-1], ignore_errors=True)
     return True
 
 
 def _run(
-    context: Context, job_arn: str, attempt: int, report: Callable[[str], None], interrupted: Callable[[], bool]
+    house: Rooms, job_arn: str, attempt: int, report: Callable[[str], None], interrupted: Callable[[], bool]
 ) -> bool:
-    job = context.jobs.get(job_arn)
+    job = house.jobs.get(job_arn)
     if job.status in ENDED:
         return True
     if job.status == JobStatus.STOPPING:
-        return _end(context, job, JobStatus.STOPPED)
+        return _end(house, job, JobStatus.STOPPED)
     if attempt > MAX_ATTEMPTS:
         message = (
             f"The worker died {MAX_ATTEMPTS} times without coming any further, most likely for want of memory. "
             "Shorten the longest records, or choose a smaller base model; the worker's log has the details."
         )
-        return _end(context, job, JobStatus.FAILED, message)
-    patience = _patience(context, job, interrupted)
+        return _end(house, job, JobStatus.FAILED, message)
+    patience = _patience(house, job, interrupted)
     while True:
         try:
-            return _to_the_end(context, job_arn, patience, report)
+            return _to_the_end(house, job_arn, patience, report)
         except Exception as error:
             if not is_full(error):
                 raise
@@ -82,16 +82,16 @@ def _run(
                 return False
 
 
-def _to_the_end(context: Context, job_arn: str, patience: Patience, report: Callable[[str], None]) -> bool:
+def _to_the_end(house: Rooms, job_arn: str, patience: Patience, report: Callable[[str], None]) -> bool:
     """As `run`. What a full disk broke off is raised: it goes on from the last checkpoint when there is room."""
-    job = context.jobs.get(job_arn)
+    job = house.jobs.get(job_arn)
     if job.status == JobStatus.STOPPING:
-        return _end(context, job, JobStatus.STOPPED)
+        return _end(house, job, JobStatus.STOPPED)
     try:
         with understood(job.arn):
-            work = Work.of(context, job, report)
+            work = Work.of(house, job, report)
     except Refusal as refusal:
-        return _end(context, job, JobStatus.FAILED, refusal.message)
+        return _end(house, job, JobStatus.FAILED, refusal.message)
     try:
         return _phases(work, patience)
     except JobEnded:
@@ -101,7 +101,7 @@ def _to_the_end(context: Context, job_arn: str, patience: Patience, report: Call
             raise
         message = _failure(work, error)
         work.end_journal(JobStatus.FAILED, failure=message)
-        return _end(context, job, JobStatus.FAILED, message)
+        return _end(house, job, JobStatus.FAILED, message)
 
 
 def _failure(work: Work, error: Exception) -> str:
@@ -115,21 +115,21 @@ def _failure(work: Work, error: Exception) -> str:
     return f"{UNEXPECTED} (the worker's log has the details)."
 
 
-def _patience(context: Context, job: Resource, interrupted: Callable[[], bool]) -> Patience:
-    return Patience(interrupted=interrupted, stopping=_asked_to_stop(context.jobs, job.arn))
+def _patience(house: Rooms, job: Resource, interrupted: Callable[[], bool]) -> Patience:
+    return Patience(interrupted=interrupted, stopping=_asked_to_stop(house.jobs, job.arn))
 
 
 def _phases(work: Work, patience: Patience) -> bool:
-    jobs, job = work.context.jobs, work.job
+    jobs, job = work.house.jobs, work.job
     jobs.enter(job.arn, Phase.VALIDATION)
     work.journal.report("validating")
     files = fetch(work)
     checked = check(work, files)
     jobs.enter(job.arn, Phase.DATA_PROCESSING)
     work.journal.report("processing data")
-    start = base.tried(work.context.catalog, work.start)
+    start = base.tried(work.house.catalog, work.start)
     task = task_of(
-        work.context,
+        work.house,
         job,
         start,
         files=files,
@@ -138,7 +138,7 @@ def _phases(work: Work, patience: Patience) -> bool:
     )
     train = finetune.train if work.customization is Customization.FINE_TUNING else pretrain.train
     try:
-        result = train(task, _hooks(work, task, patience), devices=work.context.settings.devices)
+        result = train(task, _hooks(work, task, patience), devices=work.house.settings.devices)
     except RankLostError as lost:
         # As if the whole worker had died, most likely for the same want of memory: its successor takes the job up.
         logs.tell(_log, "device lost", level=logging.WARNING, job=job.arn, note=lost.message)
@@ -147,7 +147,7 @@ def _phases(work: Work, patience: Patience) -> bool:
         if patience.interrupted():
             return False
         work.end_journal(JobStatus.STOPPED)
-        return _end(work.context, job, JobStatus.STOPPED)
+        return _end(work.house, job, JobStatus.STOPPED)
     return _complete_patiently(work, task, result, checked, patience)
 
 
@@ -157,7 +157,7 @@ def _hooks(work: Work, task: TrainingTask, patience: Patience) -> Hooks:
     needs: list[str] = []
 
     def reserve(num_bytes: int) -> None:
-        work.context.sharing.grow(job.arn, num_bytes, until=should_stop, waits=on_note)
+        work.house.sharing.grow(job.arn, num_bytes, until=should_stop, waits=on_note)
 
     def should_stop() -> bool:
         return patience.interrupted() or patience.stopping()
@@ -166,8 +166,8 @@ def _hooks(work: Work, task: TrainingTask, patience: Patience) -> Hooks:
         needs.append(forecast.told(work.base.id, task, data, reserve=reserve))
 
     def on_plan(text: str) -> None:
-        work.context.jobs.note(job.arn, **{hyperparameters.USED: hyperparameters.used(asked, task.hyper)})
-        work.context.jobs.enter(job.arn, Phase.TRAINING)
+        work.house.jobs.note(job.arn, **{hyperparameters.USED: hyperparameters.used(asked, task.hyper)})
+        work.house.jobs.enter(job.arn, Phase.TRAINING)
         journal.on_plan("\n".join([text, *needs]))
 
     def on_note(sentence: str) -> None:
@@ -229,7 +229,7 @@ def _complete(work: Work, task: TrainingTask, result: TrainingResult, checked: p
     )
     document = lineage.of_job(work.job, work.base, task, result, found, checked)
     lineage.write(task.output_dir, document)
-    register(work.context, work.job, work.base, work.start.parent, task, result, found)
+    register(work.house, work.job, work.base, work.start.parent, task, result, found)
     shutil.rmtree(work.run_dir, ignore_errors=True)
 
 
@@ -246,11 +246,11 @@ def _asked_to_stop(jobs: Jobs, job_arn: str) -> Callable[[], bool]:
     return should_stop
 
 
-def _end(context: Context, job: Resource, status: JobStatus, failure: str | None = None) -> bool:
-    members = {} if failure is None else {"failureMessage": context.settings.hidden(failure)[:LONGEST_MESSAGE]}
+def _end(house: Rooms, job: Resource, status: JobStatus, failure: str | None = None) -> bool:
+    members = {} if failure is None else {"failureMessage": house.settings.hidden(failure)[:LONGEST_MESSAGE]}
     with understood(job.arn):
-        context.jobs.end(job.arn, status, **members)
-        folder = context.models.folder(job.document["modelArn"])
-    shutil.rmtree(context.settings.runs / job.arn.rsplit("/", 1)[-1], ignore_errors=True)
+        house.jobs.end(job.arn, status, **members)
+        folder = house.models.folder(job.document["modelArn"])
+    shutil.rmtree(house.settings.runs / job.arn.rsplit("/", 1)[-1], ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     return True

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from outcrop.customization import hyperparameters, memory
 from outcrop.customization.base import Start
-from outcrop.customization.context import Context
+from outcrop.customization.rooms import Rooms
 from outcrop.store.resources import Resource
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.task import TrainingTask
 
 
 def task_of(
-    context: Context,
+    house: Rooms,
     job: Resource,
     start: Start,
     *,
@@ -32,14 +32,14 @@ def task_of(
         base_dir=base.folder,
         base_name=base.engine,
         base_owner=base.owner,
-        parent_adapter=context.models.adapter(start.parent.arn) if start.parent else None,
+        parent_adapter=house.models.adapter(start.parent.arn) if start.parent else None,
         train=files[0],
         validators=tuple(files[1:]),
         customization=document["customizationType"],
-        hyper=replace(resolved.hyper, threads=context.settings.threads),
+        hyper=replace(resolved.hyper, threads=house.settings.threads),
         prompt_format=prompt_format,
         run_dir=run_dir,
-        output_dir=context.models.folder(document["modelArn"]),
+        output_dir=house.models.folder(document["modelArn"]),
         way=base.way,
         context_length=base.told_context,
         notes=resolved.notes,

@@ -13,10 +13,10 @@ from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.customization import base, events, prompting
 from outcrop.customization.artifacts import Artifacts
 from outcrop.customization.base import Start
-from outcrop.customization.context import Context
 from outcrop.customization.data_access import DataAccess
 from outcrop.customization.events import Events
 from outcrop.customization.progress import Journal
+from outcrop.customization.rooms import Rooms
 from outcrop.datasets import preflight
 from outcrop.errors import Invalid, Refusal
 from outcrop.jobs.states import JobStatus
@@ -33,7 +33,7 @@ _log = logging.getLogger("outcrop.worker")
 class Work:
     """Made once by each worker that takes the job up."""
 
-    context: Context
+    house: Rooms
     job: Resource
     start: Start
     data: DataAccess
@@ -42,22 +42,22 @@ class Work:
     journal: Journal
 
     @classmethod
-    def of(cls, context: Context, job: Resource, report: Callable[[str], None]) -> "Work":
+    def of(cls, house: Rooms, job: Resource, report: Callable[[str], None]) -> "Work":
         document = job.document
-        data = DataAccess(context=context, role_arn=document["roleArn"])
+        data = DataAccess(house=house, role_arn=document["roleArn"])
         output = document["outputDataConfig"]["s3Uri"]
         artifacts = Artifacts(data=data, output_uri=output, job_arn=job.arn)
-        run_dir = context.settings.runs / job.arn.rsplit("/", 1)[-1]
+        run_dir = house.settings.runs / job.arn.rsplit("/", 1)[-1]
         return cls(
-            context=context,
+            house=house,
             job=job,
-            start=base.of_job(context.catalog, context.models, job),
+            start=base.of_job(house.catalog, house.models, job),
             data=data,
             artifacts=artifacts,
             run_dir=run_dir,
             journal=Journal(
                 artifacts,
-                Events(run_dir / events.FILE, context.clock),
+                Events(run_dir / events.FILE, house.clock),
                 report,
                 tensorboard=document["hyperParameters"].get("outcrop.tensorboard") == "true",
             ),

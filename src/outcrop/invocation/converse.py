@@ -10,7 +10,7 @@ from typing import Any
 
 from outcrop.errors import Invalid
 from outcrop.invocation.conversation import read_conversation
-from outcrop.invocation.dialects import native
+from outcrop.invocation.dialects.choice import native
 from outcrop.invocation.exchange import Asked, Finish, Finished, Sampling, Started
 from outcrop.invocation.generate import complete_text, plan_aside, stream_answer
 from outcrop.invocation.invoke import Prepared, milliseconds_since

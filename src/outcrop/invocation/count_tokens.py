@@ -6,7 +6,7 @@ from typing import Any
 from outcrop.errors import Invalid
 from outcrop.invocation import prompts
 from outcrop.invocation.converse import read_converse
-from outcrop.invocation.dialects import choose
+from outcrop.invocation.dialects.choice import choose
 from outcrop.invocation.schema import read_json
 from outcrop.invocation.target import Target
 

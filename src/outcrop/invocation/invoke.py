@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from outcrop.invocation.dialect import Chunk, Dialect
-from outcrop.invocation.dialects import choose
+from outcrop.invocation.dialects.choice import choose
+from outcrop.invocation.dialects.dialect import Chunk, Dialect
 from outcrop.invocation.exchange import Finished, Started
 from outcrop.invocation.generate import GenerateInput, complete_text, plan_aside, stream_answer
 from outcrop.invocation.schema import read_json

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from outcrop.access.named import Named
+from outcrop.access.needs.named import Named
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels, format_of

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from outcrop.errors import Invalid
-from outcrop.protocol import json_text
+from outcrop.protocol.values import json_text
 
 Body = Mapping[str, Any]
 

@@ -35,8 +35,8 @@ from outcrop.probe.expected import ANOTHER, NUM_GREEDY, Expected, Failed, Greedy
 from outcrop.processes import die_with_parent
 from outcrop.training.batches import row_of
 from outcrop.training.examples import Example
-from outcrop.training.learner import lighten
 from outcrop.training.loss import ADAPTER, nll_of
+from outcrop.training.network_setup import lighten
 
 _CACHE_BYTES = 2**30
 _CHUNK = 7

@@ -7,8 +7,8 @@ import struct
 from binascii import crc32
 from typing import Any
 
-from outcrop.protocol import json_values, scalars
 from outcrop.protocol.shapes import Shape, StructureShape
+from outcrop.protocol.values import json_values, scalars
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 _JSON = "application/json"

@@ -11,11 +11,20 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from outcrop.errors import Invalid
-from outcrop.protocol import cbor, cbor_values, json_text, json_values, query_values, scalars, service_model, xml_values
+from outcrop.protocol import service_model
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.routing import Routed, is_form
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
 from outcrop.protocol.unreadable import Unreadable
+from outcrop.protocol.values import (
+    cbor,
+    cbor_values,
+    json_text,
+    json_values,
+    query_values,
+    scalars,
+    xml_values,
+)
 
 
 def parse(routed: Routed, request: HttpRequest) -> dict[str, Any]:

@@ -15,10 +15,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from outcrop.errors import Refusal
-from outcrop.protocol import paths, query_values, sigv2, unbuilt
+from outcrop.protocol import paths, unbuilt
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.service_model import CBOR, SIGNING_NAMES, load
 from outcrop.protocol.shapes import OperationModel
+from outcrop.protocol.signing import sigv2
+from outcrop.protocol.values import query_values
 
 _SCOPE = re.compile(r"Credential=[^/,\s]+/[^/,]*/(?P<region>[^/,]*)/(?P<service>[^/,]*)/aws4_request")
 _SCOPE_IN_QUERY = re.compile(r"[^/]+/[^/]*/(?P<region>[^/]*)/(?P<service>[^/]*)/aws4_request")

@@ -4,9 +4,16 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from outcrop.protocol import cbor, cbor_values, eventstream, json_values, scalars, service_model, unbuilt, xml_values
+from outcrop.protocol import eventstream, service_model, unbuilt
 from outcrop.protocol.http import HttpResponse
 from outcrop.protocol.shapes import ListShape, OperationModel, Shape, StructureShape
+from outcrop.protocol.values import (
+    cbor,
+    cbor_values,
+    json_values,
+    scalars,
+    xml_values,
+)
 
 XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _CBOR_HEADERS = {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"}

@@ -7,9 +7,9 @@ that some bucket is missing; and a client of OpenAI's reads errors of OpenAI's f
 import re
 from typing import NamedTuple
 
-from outcrop.protocol import query_values
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.service_model import CBOR, SIGNING_NAMES
+from outcrop.protocol.values import query_values
 
 OPENAI = "openai"
 "The protocol of paths under /v1/, as far as errors go."

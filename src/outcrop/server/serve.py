@@ -24,11 +24,11 @@ from granian.server.embed import Server
 
 from outcrop import logs, private
 from outcrop import settings as places
-from outcrop.api.app import Door
+from outcrop.api.door.app import Door
 from outcrop.api.operations import OPERATIONS
-from outcrop.api.platform import Platform
 from outcrop.clock import Clock, SystemClock
 from outcrop.errors import MachineTrouble
+from outcrop.house import House
 from outcrop.loops import LoopEnded, Loops, contained
 from outcrop.processes import die_with_parent
 from outcrop.protocol import patterns, routing
@@ -59,26 +59,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs.write_json_lines()
     loops = Loops()
     try:
-        platform = open_platform(settings, SystemClock(), loops)
-        uvloop.run(serve_house(platform, settings, loops))
+        house = open_house(settings, SystemClock(), loops)
+        uvloop.run(serve_house(house, settings, loops))
     except MachineTrouble as trouble:
         print(trouble.message, file=sys.stderr)
         return 1
     finally:
         logs.flush()
-    platform.store.close()
+    house.store.close()
     return 0
 
 
-def open_platform(settings: Settings, clock: Clock, loops: Loops | None = None) -> Platform:
+def open_house(settings: Settings, clock: Clock, loops: Loops | None = None) -> House:
     """Raises MachineTrouble when the home cannot be used."""
     watched = loops or Loops()
-    return Platform.open(settings, clock, health=lambda: health(settings, watched))
+    return House.open(settings, clock, health=lambda: health(settings, watched))
 
 
-async def serve_house(
-    platform: Platform, settings: Settings, loops: Loops, *, stop: asyncio.Event | None = None
-) -> None:
+async def serve_house(house: House, settings: Settings, loops: Loops, *, stop: asyncio.Event | None = None) -> None:
     """Answer requests, settle deployments and clear up until told to stop. Raises LoopEnded when a loop ends."""
     stop = stop or _on_signals()
     ended: list[BaseException] = []
@@ -88,11 +86,11 @@ async def serve_house(
             ended.append(task.exception() or AssertionError("a loop has no end"))
             stop.set()
 
-    beside = [asyncio.create_task(loop(platform, loops), name=loop.__name__) for loop in _LOOPS]
+    beside = [asyncio.create_task(loop(house, loops), name=loop.__name__) for loop in _LOOPS]
     for task in beside:
         task.add_done_callback(on_end)
     try:
-        await serve(Door(platform, OPERATIONS), settings, stop=stop, loops=loops)
+        await serve(Door(house, OPERATIONS), settings, stop=stop, loops=loops)
     finally:
         for task in beside:
             task.cancel()
@@ -104,9 +102,9 @@ async def serve_house(
         raise LoopEnded("A loop of the server ended by itself. The log has the details.") from ended[0]
 
 
-async def _settle(platform: Platform, loops: Loops) -> None:
+async def _settle(house: House, loops: Loops) -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
-    rooms = await to_thread.run_sync(platform.rooms)
+    rooms = await to_thread.run_sync(house.rooms)
     try:
         await loops.run("deployments", rooms.reconciler.turn, every_s=_SETTLE_EVERY_S)
     finally:
@@ -114,13 +112,13 @@ async def _settle(platform: Platform, loops: Loops) -> None:
         await rooms.clients.aclose()
 
 
-async def _sweep(platform: Platform, loops: Loops) -> None:
+async def _sweep(house: House, loops: Loops) -> None:
     """Take up what crashes left behind, and now and then the files of objects that are gone."""
     await asyncio.sleep(_LISTENING_FIRST_S)
-    buckets = await to_thread.run_sync(lambda: platform.buckets)
+    buckets = await to_thread.run_sync(lambda: house.buckets)
     with contained(_log, "taking up what a crash left behind"):
         await to_thread.run_sync(buckets.sweep_leftovers)
-        await to_thread.run_sync(_clear_imports, platform)
+        await to_thread.run_sync(_clear_imports, house)
     await loops.run("contents", lambda: sweep_all(buckets), every_s=_SWEEP_EVERY_S, stuck_s=_SWEEP_STUCK_S)
 
 
@@ -135,17 +133,17 @@ async def sweep_all(buckets: "Buckets") -> int:
         await asyncio.sleep(_SWEEP_PAUSE_S)
 
 
-def _clear_imports(platform: Platform) -> None:
+def _clear_imports(house: House) -> None:
     from outcrop.customization import imported
 
-    imported.clear_leftovers(platform.settings.models, older_than=platform.clock.now() - timedelta(days=1))
+    imported.clear_leftovers(house.settings.models, older_than=house.clock.now() - timedelta(days=1))
 
 
-async def _fail_damaged(platform: Platform, loops: Loops) -> None:
+async def _fail_damaged(house: House, loops: Loops) -> None:
     """Records that cannot be read become Failed, so that they can be seen and deleted."""
 
     async def look() -> None:
-        await to_thread.run_sync(lambda: platform.store.resources.fail_damaged(at=platform.clock.now()))
+        await to_thread.run_sync(lambda: house.store.resources.fail_damaged(at=house.clock.now()))
 
     await asyncio.sleep(_LISTENING_FIRST_S)
     await loops.run("records", look, every_s=_DAMAGE_EVERY_S)

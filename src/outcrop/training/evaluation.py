@@ -6,12 +6,12 @@ import torch
 
 from outcrop.network import load
 from outcrop.training.batches import Row
+from outcrop.training.data_parallel.ranks import Ranks
+from outcrop.training.data_parallel.shares import share_of
+from outcrop.training.data_parallel.worker_threads import Lane
 from outcrop.training.examples import Example
-from outcrop.training.lanes import Lane
 from outcrop.training.loss import nll_of
 from outcrop.training.metrics import Score
-from outcrop.training.ranks import Ranks
-from outcrop.training.shares import share_of
 from outcrop.training.stepping import Trained
 
 

@@ -14,25 +14,33 @@ import torch
 from outcrop.errors import MachineTrouble
 from outcrop.network import gradient_checkpointing
 from outcrop.network.method import Full
-from outcrop.training import divergence, lanes, machine, output
+from outcrop.training import divergence
+from outcrop.training.checkpoints import output
+from outcrop.training.checkpoints.checkpointer import Keeper
+from outcrop.training.checkpoints.history import History
+from outcrop.training.checkpoints.model_checkpoints import (
+    Places,
+    places_of,
+    publish,
+    size_of,
+)
 from outcrop.training.data import Data, read
+from outcrop.training.data_parallel import worker_threads
+from outcrop.training.data_parallel.ranks import ALONE, Ranks
+from outcrop.training.data_parallel.sharding import ShardedWeights, whole
+from outcrop.training.data_parallel.worker_threads import Lanes
 from outcrop.training.divergence import DivergedError, demand_finite
+from outcrop.training.estimate import machine
+from outcrop.training.estimate.flops import step_cost
 from outcrop.training.evaluation import score
 from outcrop.training.examples import Example
-from outcrop.training.flops import step_cost
-from outcrop.training.history import History
-from outcrop.training.keeper import Keeper
-from outcrop.training.lanes import Lanes
-from outcrop.training.learner import lighten, prepare
 from outcrop.training.metrics import Hooks, ModelCheckpoint, Score, Start, TrainingResult, ValidatorResult
-from outcrop.training.model_checkpoints import Places, places_of, publish, size_of
-from outcrop.training.pace import Pace, ahead_of
+from outcrop.training.network_setup import lighten, prepare
 from outcrop.training.plan import TrainingPlan, plan_training
-from outcrop.training.ranks import ALONE, Ranks
 from outcrop.training.settled import settled
-from outcrop.training.sharding import ShardedWeights, whole
 from outcrop.training.stepping import Trained, take_step
 from outcrop.training.task import TrainingHyper, TrainingTask
+from outcrop.training.throughput import Pace, ahead_of
 from outcrop.training.weights import TrainedWeights
 
 
@@ -110,7 +118,7 @@ def load_trained(task: TrainingTask, ranks: Ranks) -> tuple[Trained, list[str]]:
     else:
         weights = TrainedWeights(learner.parameters, weight_decay=decay, ranks=ranks)
     threads = torch.get_num_threads()
-    most = lanes.MOST_WHOLE if isinstance(learner.method, Full) else lanes.MOST
+    most = worker_threads.MOST_WHOLE if isinstance(learner.method, Full) else worker_threads.MOST
     own = Lanes(learner.network, learner.routing, weights, threads=threads, most=most)
     return Trained(learner.network, learner.routing, weights, learner.method, cost, own), list(learner.notes)
 

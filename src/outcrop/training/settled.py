@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
-from outcrop.training.ranks import Ranks
+from outcrop.training.data_parallel.ranks import Ranks
 from outcrop.training.task import TrainingHyper
 
 

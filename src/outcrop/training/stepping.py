@@ -15,17 +15,17 @@ from outcrop.network import load, noise
 from outcrop.network.adapters import Routing
 from outcrop.network.method import Method
 from outcrop.training.batches import Row, batch_at
+from outcrop.training.data_parallel.ranks import ALONE, Ranks
+from outcrop.training.data_parallel.sharding import ShardedWeights
+from outcrop.training.data_parallel.shares import share_of
+from outcrop.training.data_parallel.worker_threads import Lane, Lanes
 from outcrop.training.divergence import demand_finite
+from outcrop.training.estimate.flops import StepCost
 from outcrop.training.examples import Example
-from outcrop.training.flops import StepCost
-from outcrop.training.lanes import Lane, Lanes
 from outcrop.training.loss import nll_of
 from outcrop.training.metrics import StepMetrics
 from outcrop.training.plan import TrainingPlan
-from outcrop.training.ranks import ALONE, Ranks
 from outcrop.training.schedule import learning_rate
-from outcrop.training.sharding import ShardedWeights
-from outcrop.training.shares import share_of
 from outcrop.training.task import TrainingHyper
 from outcrop.training.weights import TrainedWeights
 

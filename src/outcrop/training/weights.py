@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from outcrop.training.ranks import ALONE, Ranks
+from outcrop.training.data_parallel.ranks import ALONE, Ranks
 
 
 class TrainedWeights:

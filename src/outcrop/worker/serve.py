@@ -23,8 +23,8 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock, SystemClock
 from outcrop.customization import memory
-from outcrop.customization.context import Context
 from outcrop.engines.sharing import MemorySharing
+from outcrop.house import House
 from outcrop.jobs.jobs import Jobs
 from outcrop.jobs.leases import Lease, Leases
 from outcrop.loops import Loop, LoopEnded
@@ -39,11 +39,11 @@ _RENEW_S = 5.0
 _log = logging.getLogger("outcrop.worker")
 
 
-def open_context(settings: Settings, clock: Clock) -> Context:
+def open_house(settings: Settings, clock: Clock) -> House:
     """The rooms a job needs."""
     store = Store.open(settings)
     buckets = Buckets(store, clock)
-    return Context(
+    return House(
         settings=settings,
         store=store,
         clock=clock,
@@ -56,45 +56,45 @@ def open_context(settings: Settings, clock: Clock) -> Context:
     )
 
 
-def work(context: Context, *, stop: threading.Event) -> None:
+def work(house: House, *, stop: threading.Event) -> None:
     """Wait for one job and run it to its end, or until `stop`; a job broken off goes on in the next worker."""
-    leases = Leases(context.store.engine, context.store.resources)
+    leases = Leases(house.store.engine, house.store.resources)
     while not stop.is_set():
-        lease = leases.take(NAME, now=context.clock.now())
+        lease = leases.take(NAME, now=house.clock.now())
         if lease is not None:
-            _run(context, leases, lease, stop)
+            _run(house, leases, lease, stop)
             return
         stop.wait(_PAUSE_S)
 
 
-def _run(context: Context, leases: Leases, lease: Lease, stop: threading.Event) -> None:
+def _run(house: House, leases: Leases, lease: Lease, stop: threading.Event) -> None:
     logs.tell(_log, "job taken", job=lease.job, attempt=lease.attempts)
-    pulse = Pulse(context.clock, leases, lease, on_end=stop.set)
-    with pulse, _memory_for(context, lease.job, stop):
-        ended = not stop.is_set() and _run_job(context, lease, pulse, stop)
+    pulse = Pulse(house.clock, leases, lease, on_end=stop.set)
+    with pulse, _memory_for(house, lease.job, stop):
+        ended = not stop.is_set() and _run_job(house, lease, pulse, stop)
     if ended:
         leases.release(lease)
 
 
-def _run_job(context: Context, lease: Lease, pulse: "Pulse", stop: threading.Event) -> bool:
+def _run_job(house: House, lease: Lease, pulse: "Pulse", stop: threading.Event) -> bool:
     from outcrop.customization import run  # torch comes with it
 
-    return run.run(context, lease.job, attempt=lease.attempts, report=pulse.report, interrupted=stop.is_set)
+    return run.run(house, lease.job, attempt=lease.attempts, report=pulse.report, interrupted=stop.is_set)
 
 
-def _memory_for(context: Context, job: str, stop: threading.Event) -> AbstractContextManager[None]:
+def _memory_for(house: House, job: str, stop: threading.Event) -> AbstractContextManager[None]:
     """Waits until there is room for the job, until it is to stop, or this worker to end; and then holds the memory."""
-    row = context.store.resources.row(job)
+    row = house.store.resources.row(job)
     name = job.rsplit("/", 1)[-1] if row is None or row.name is None else row.name
 
     def waits(sentence: str) -> None:
         logs.tell(_log, "job waits for memory", job=job, note=sentence)
 
-    return context.sharing.held(
+    return house.sharing.held(
         job,
         f"the training {name}",
-        memory.least_for(context.catalog, context.models, row),
-        until=lambda: stop.is_set() or not context.jobs.is_going_on(job),
+        memory.least_for(house.catalog, house.models, row),
+        until=lambda: stop.is_set() or not house.jobs.is_going_on(job),
         waits=waits,
     )
 
@@ -164,7 +164,7 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, hear)
     settings = settings_of.read(home=asked.home, host=asked.host, port=asked.port)
-    work(open_context(settings, SystemClock()), stop=stop)
+    work(open_house(settings, SystemClock()), stop=stop)
     return 0
 
 

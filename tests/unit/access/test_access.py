@@ -11,13 +11,13 @@ import pytest
 from outcrop.access.access import Access
 from outcrop.access.caller import Caller
 from outcrop.access.credentials import Issued
-from outcrop.access.evaluation import Decision
 from outcrop.access.names import Kind
+from outcrop.access.policies.evaluation import Decision
 from outcrop.clock import MovableClock
 from outcrop.errors import Denied, Invalid, OutcropError, ServiceRefusal
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
-from tests.policies import policy, trusting
+from tests.support.policies import policy, trusting
 
 REGION = "us-east-1"
 

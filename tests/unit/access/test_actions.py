@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from outcrop.access import actions_bedrock, actions_s3
-from outcrop.access.actions import needs
-from outcrop.access.needs import Asked
+from outcrop.access.needs import bedrock as actions_bedrock
+from outcrop.access.needs import s3 as actions_s3
+from outcrop.access.needs.actions import needs
+from outcrop.access.needs.required_permissions import Asked
 from outcrop.protocol import service_model
 
 ACCOUNT = "123456789012"

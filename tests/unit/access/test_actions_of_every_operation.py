@@ -10,8 +10,8 @@ import pytest
 from botocore.model import OperationModel, Shape
 
 from outcrop import arn as arns
-from outcrop.access.actions import needs
-from outcrop.access.needs import Asked
+from outcrop.access.needs.actions import needs
+from outcrop.access.needs.required_permissions import Asked
 from outcrop.protocol.service_model import SERVICES
 
 FREE = {"GetCallerIdentity", "GetSessionToken"}

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from outcrop.access.access import Access
-from outcrop.access.documents import Form
 from outcrop.access.names import Kind
-from outcrop.access.new_documents import parse_new, parse_new_managed
+from outcrop.access.policies.documents import Form
+from outcrop.access.policies.new_documents import parse_new, parse_new_managed
 from outcrop.errors import ServiceRefusal
 
 ARN_FORM = 'must be in ARN format or "*".'

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from outcrop.access.access import Access
-from outcrop.access.managed import AWS_MANAGED
 from outcrop.access.names import Kind
+from outcrop.access.policies.managed import AWS_MANAGED
 from outcrop.clock import MovableClock
 from outcrop.errors import ServiceRefusal
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from outcrop.access.access import Access
-from outcrop.access.evaluation import Decision
+from outcrop.access.encryption import KEY_BYTES, Sealer
 from outcrop.access.names import Kind
-from outcrop.access.sealing import KEY_BYTES, Sealer
+from outcrop.access.policies.evaluation import Decision
 from outcrop.clock import MovableClock, SystemClock
 from outcrop.errors import MachineTrouble
 from outcrop.settings import Settings

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from outcrop.access.managed import AWS_MANAGED
-from outcrop.access.new_documents import parse_new_managed
+from outcrop.access.policies.managed import AWS_MANAGED
+from outcrop.access.policies.new_documents import parse_new_managed
 from outcrop.access.records import ManagedPolicy
 from outcrop.protocol import service_model
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from outcrop.access import memory
+from outcrop.access import decision_cache
 from outcrop.access.access import Access
 from outcrop.access.caller import Caller
 from outcrop.access.changes import Changes
@@ -23,7 +23,7 @@ from outcrop.settings import Settings
 from outcrop.store.database import writing
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
-from tests.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S
 
 S3 = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
 
@@ -222,8 +222,8 @@ def test_a_variable_written_with_an_escape_is_still_a_variable(access: Access, k
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "MAX_KEPT", 3)
-    kept: memory.Kept[str, str] = memory.Kept()
+    monkeypatch.setattr(decision_cache, "MAX_KEPT", 3)
+    kept: decision_cache.Kept[str, str] = decision_cache.Kept()
     for name in "abcdefg":
         assert kept.get(name, str.upper) == name.upper()
     assert [name for name in "abcdefg" if kept.at_hand(name)] == ["g"]

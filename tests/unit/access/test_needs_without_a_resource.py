@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from outcrop.access.actions import needs
-from outcrop.access.documents import parse
-from outcrop.access.evaluation import Decision, evaluate
-from outcrop.access.needs import Asked
+from outcrop.access.needs.actions import needs
+from outcrop.access.needs.required_permissions import Asked
+from outcrop.access.policies.documents import parse
+from outcrop.access.policies.evaluation import Decision, evaluate
 from outcrop.api.operations import OPERATIONS
 from tests.unit.access.test_actions_of_every_operation import asked, operations_of
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from outcrop.access.documents import parse
-from outcrop.access.evaluation import Context, Decision, evaluate
+from outcrop.access.policies.documents import parse
+from outcrop.access.policies.evaluation import Context, Decision, evaluate
 from outcrop.errors import ServiceRefusal
 
 ALLOWED, DENIED, REFUSED = Decision.ALLOWED, Decision.DENIED_IMPLICITLY, Decision.DENIED_EXPLICITLY

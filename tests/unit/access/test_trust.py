@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from outcrop.access.documents import Form, parse
-from outcrop.access.trust import Principal, Trust, trust
+from outcrop.access.policies.documents import Form, parse
+from outcrop.access.policies.trust import Principal, Trust, trust
 from outcrop.errors import ServiceRefusal
 
 BEDROCK = Principal(service="bedrock.amazonaws.com")

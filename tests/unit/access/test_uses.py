@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sql
 
+from outcrop.access.last_used import Use, Uses
 from outcrop.access.records import Records
-from outcrop.access.uses import Use, Uses
 from outcrop.store.store import Store
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

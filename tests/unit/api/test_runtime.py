@@ -11,14 +11,14 @@ from typing import Any, cast
 import pytest
 
 from outcrop.access.caller import Caller
-from outcrop.api.call import Answer, Call, Streamed
-from outcrop.api.runtime import OPERATIONS
+from outcrop.api.bedrock.runtime import OPERATIONS
+from outcrop.api.door.call import Answer, Call, Streamed
 from outcrop.clock import Clock, MovableClock
 from outcrop.errors import Invalid, ServiceRefusal
 from outcrop.invocation.target import Target
-from tests.engine_double import EngineDouble
-from tests.patience import PATIENCE_S
-from tests.spoken_target import speaking
+from tests.support.engine_double import EngineDouble
+from tests.support.patience import PATIENCE_S
+from tests.support.spoken_target import speaking
 
 ADA = Caller(arn="arn:aws:iam::123456789012:user/ada", account="123456789012", user_id="AIDA", key_id="AKIA")
 METRICS = "amazon-bedrock-invocationMetrics"
@@ -52,7 +52,7 @@ class OnePlatform:
     clock: Clock
 
 
-class House:
+class Furnished:
     def __init__(self, target: Target, engine: EngineDouble) -> None:
         self.engine = engine
         self._platform: Any = OnePlatform(OneTarget(target), OneAccess(), MovableClock())
@@ -77,9 +77,9 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path, said: str = "yes", **changes: Any) -> AsyncIterator[House]:
+async def house(folder: Path, said: str = "yes", **changes: Any) -> AsyncIterator[Furnished]:
     async with speaking(folder, said, **changes) as (target, engine):
-        yield House(target, engine)
+        yield Furnished(target, engine)
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:

@@ -22,7 +22,7 @@ from outcrop.clock import MovableClock
 from outcrop.errors import ServiceRefusal
 from outcrop.store.objects import IncomingFile, ObjectFiles
 from outcrop.store.store import Store
-from tests.buckets_room import HERE, LONG, MIB, files, put, put_part, refused
+from tests.support.buckets_room import HERE, LONG, MIB, files, put, put_part, refused
 
 FULL = Path("/dev/full")
 

@@ -10,7 +10,7 @@ from outcrop.buckets.sweeping import BATCH, GRACE, LEFTOVER_AGE
 from outcrop.clock import MovableClock
 from outcrop.server.serve import sweep_all
 from outcrop.store.store import Store
-from tests.buckets_room import HERE, LONG, files, put_part
+from tests.support.buckets_room import HERE, LONG, files, put_part
 
 
 def test_a_file_goes_a_while_after_its_last_row(buckets: Buckets, store: Store, clock: MovableClock) -> None:

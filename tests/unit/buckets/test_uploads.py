@@ -14,7 +14,7 @@ from outcrop.buckets.sweeping import GRACE, GRACE_OF_PIECES
 from outcrop.buckets.uploads import MIN_PART_BYTES, ChosenPart
 from outcrop.clock import MovableClock
 from outcrop.store.store import Store
-from tests.buckets_room import HERE, files, put, put_part, refused
+from tests.support.buckets_room import HERE, files, put, put_part, refused
 
 
 def parts_of_two(buckets: Buckets, upload_id: str, promise: Promise = Promise()) -> list[ChosenPart]:  # noqa: B008

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from outcrop.inference.client import Delta, EngineAway, EngineClient, GenerationRequest, UnknownAdapter
-from tests.engine_double import engine_double
-from tests.patience import PATIENCE_S
+from tests.support.engine_double import engine_double
+from tests.support.patience import PATIENCE_S
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:

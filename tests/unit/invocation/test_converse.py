@@ -13,9 +13,9 @@ import pytest
 from outcrop.errors import Invalid
 from outcrop.invocation import converse
 from outcrop.invocation.count_tokens import count_tokens
-from tests.patience import PATIENCE_S
-from tests.small_tokenizers import TEST_DATA
-from tests.spoken_target import speaking
+from tests.support.patience import PATIENCE_S
+from tests.support.small_tokenizers import TEST_DATA
+from tests.support.spoken_target import speaking
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HI = [{"role": "user", "content": [{"text": "hi"}]}]

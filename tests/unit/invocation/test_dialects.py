@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from outcrop.errors import Invalid
-from outcrop.invocation.dialects import DIALECTS, choose
+from outcrop.invocation.dialects.choice import DIALECTS, choose
 from outcrop.invocation.exchange import (
     Asked,
     Conversation,

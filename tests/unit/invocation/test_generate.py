@@ -17,10 +17,10 @@ from outcrop.invocation.generate import TextDelta, complete_text, plan, stream_t
 from outcrop.invocation.target import Target
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
-from tests.engine_double import EngineDouble
-from tests.patience import PATIENCE_S
-from tests.small_tokenizers import CHATML, byte_level
-from tests.spoken_target import speaking
+from tests.support.engine_double import EngineDouble
+from tests.support.patience import PATIENCE_S
+from tests.support.small_tokenizers import CHATML, byte_level
+from tests.support.spoken_target import speaking
 
 SAID = "the 猫 said: stop here, not there"
 

@@ -15,9 +15,9 @@ from outcrop.invocation.generate import plan, plan_aside
 from outcrop.invocation.target import Target
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
-from tests.patience import PATIENCE_S
-from tests.small_tokenizers import CHATML, byte_level, sentencepiece_like
-from tests.spoken_target import speaking
+from tests.support.patience import PATIENCE_S
+from tests.support.small_tokenizers import CHATML, byte_level, sentencepiece_like
+from tests.support.spoken_target import speaking
 
 ONE_TURN = Conversation(messages=[{"role": "user", "content": "hi"}])
 

@@ -7,7 +7,7 @@ import pytest
 from outcrop.tokens import prompt_format
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
-from tests.small_tokenizers import CHATML, byte_level, sentencepiece_like
+from tests.support.small_tokenizers import CHATML, byte_level, sentencepiece_like
 
 ENDED = ["is hot", "is hot</s>", "is hot</s>\n", "is hot</s></s>", "is hot</s> </s> "]
 

@@ -8,7 +8,7 @@ from outcrop.errors import Invalid
 from outcrop.tokens import prompt_format
 from outcrop.tokens.prompt_format import PromptFormat, Span, encode_chat_prompt, encode_pair
 from outcrop.tokens.tokenizer import Tokenizer
-from tests.small_tokenizers import BUNDLED, CHATML, byte_level, sentencepiece_like
+from tests.support.small_tokenizers import BUNDLED, CHATML, byte_level, sentencepiece_like
 
 TWO_ROUNDS = [
     {"role": "user", "content": "the tea"},

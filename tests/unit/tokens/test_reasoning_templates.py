@@ -7,7 +7,7 @@ import pytest
 from outcrop.tokens import prompt_format
 from outcrop.tokens.prompt_format import encode_chat_prompt
 from outcrop.tokens.tokenizer import Tokenizer
-from tests.small_tokenizers import byte_level
+from tests.support.small_tokenizers import byte_level
 
 # As DeepSeek-R1 and its distillations: the prompt opens a thought, and earlier answers are written without theirs.
 R1 = (

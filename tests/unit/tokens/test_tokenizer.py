@@ -11,8 +11,8 @@ import tokenizers
 from outcrop.clock import MovableClock
 from outcrop.errors import Invalid
 from outcrop.tokens.tokenizer import IncrementalDecoder, Tokenizer
-from tests import small_tokenizers
-from tests.small_tokenizers import BEGIN, END, REAL, byte_level, real, sentencepiece_like
+from tests.support import small_tokenizers
+from tests.support.small_tokenizers import BEGIN, END, REAL, byte_level, real, sentencepiece_like
 
 Kind = Callable[[Path], Path]
 EVERY_KIND: list[Kind] = [byte_level, sentencepiece_like, lambda folder: sentencepiece_like(folder, legacy=True)]

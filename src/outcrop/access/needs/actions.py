@@ -1,0 +1,101 @@
+"""Which permissions a request needs: service, operation and parameters become pairs of action and resource.
+
+S3, Bedrock, IAM and the services around them have files of their own; STS and SageMaker stand here. What is in no table
+needs `<service>:<Operation>` on `*`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+from outcrop.access.needs import (
+    bedrock,
+    iam,
+    monitoring,
+    s3,
+)
+from outcrop.access.needs.required_permissions import Asked, Need
+
+PREFIX = {"sagemaker-runtime": "sagemaker"}
+"""The prefix of a service's actions, where it is not its own name."""
+_SAGEMAKER_NOUN = re.compile(
+    r"^(?:Create|Describe|Update|Stop|Start|Delete|Get|Put|BatchGet|Associate|Disassociate)([A-Z]\w*?)"
+    r"(?:WeightsAndCapacities|RuntimeConfig|Policy)?$"
+)
+_SAGEMAKER_KINDS = {
+    "AutoMLJob": "automl-job",
+    "AutoMLJobV2": "automl-job",
+    "Trial": "experiment-trial",
+    "TrialComponent": "experiment-trial-component",
+}
+"""Kinds in ARNs that are not the noun in lower case with dashes."""
+_FREE = {"GetCallerIdentity", "GetSessionToken"}
+"""AWS: no permission is needed, and an explicit deny changes nothing."""
+_TAG_MEMBERS = ("tags", "Tags", "jobTags")
+_TAG_KEY_MEMBERS = ("tagKeys", "TagKeys")
+
+
+def needs(asked: Asked) -> list[Need]:
+    """Everything that must be allowed, in the order in which it is asked; empty for what nobody can be denied."""
+    rule = _RULES.get(asked.service)
+    if rule is not None:
+        return rule(asked)
+    return [Need(action=f"{PREFIX.get(asked.service, asked.service)}:{asked.operation}")]
+
+
+def tags_in(asked: Asked) -> dict[str, str]:
+    """The tags that a request brings, for the condition keys aws:RequestTag/… and aws:TagKeys."""
+    found: dict[str, str] = {}
+    for member in _TAG_MEMBERS:
+        for tag in asked.params.get(member) or ():
+            if isinstance(tag, dict) and len(tag) <= 2:
+                pair = {name.lower(): value for name, value in tag.items()}
+                found[str(pair.get("key", ""))] = str(pair.get("value", ""))
+    return found
+
+
+def tag_keys_in(asked: Asked, tags: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys of the tags that a request brings, which are given, or takes away."""
+    named = [str(key) for member in _TAG_KEY_MEMBERS for key in asked.params.get(member) or ()]
+    return tuple(dict.fromkeys((*tags, *named)))
+
+
+def _sts(asked: Asked) -> list[Need]:
+    if asked.operation in _FREE:
+        return []
+    return [Need(action=f"sts:{asked.operation}", resource=str(asked.params.get("RoleArn", "*")))]
+
+
+def _sagemaker(asked: Asked) -> list[Need]:
+    return [
+        Need(action=f"sagemaker:{asked.operation}", resource=_sagemaker_resource(asked)),
+        *asked.pass_role("RoleArn", "sagemaker.amazonaws.com"),
+        *asked.pass_role("ExecutionRoleArn", "sagemaker.amazonaws.com"),
+    ]
+
+
+def _sagemaker_resource(asked: Asked) -> str:
+    found = _SAGEMAKER_NOUN.match(asked.operation)
+    noun = "Endpoint" if asked.service == "sagemaker-runtime" else found.group(1) if found else ""
+    arn, name = asked.params.get(f"{noun}Arn"), asked.params.get(f"{noun.removesuffix('V2')}Name")
+    if not isinstance(name, str):
+        return str(arn or asked.params.get("ResourceArn", "*"))
+    dashed = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", noun).lower()
+    return asked.arn("sagemaker", _SAGEMAKER_KINDS.get(noun, dashed), name)
+
+
+_RULES: dict[str, Callable[[Asked], list[Need]]] = {
+    "application-autoscaling": monitoring.autoscaling,
+    "bedrock": bedrock.needs,
+    "bedrock-agent": bedrock.needs,
+    "bedrock-agent-runtime": bedrock.needs,
+    "bedrock-runtime": bedrock.needs,
+    "cloudtrail": monitoring.cloudtrail,
+    "cloudwatch": monitoring.cloudwatch,
+    "iam": iam.needs,
+    "kms": monitoring.kms,
+    "logs": monitoring.logs,
+    "s3": s3.needs,
+    "sagemaker": _sagemaker,
+    "sagemaker-runtime": _sagemaker,
+    "sts": _sts,
+}

@@ -1,0 +1,203 @@
+"""Which permissions an operation of Bedrock needs, for all four of its services: they share the prefix `bedrock:`.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html
+"""
+
+import json
+from dataclasses import replace
+
+from outcrop import arn as arns
+from outcrop.access.needs.named import FOUNDATION, PROFILE, Named
+from outcrop.access.needs.named import named as find_named
+from outcrop.access.needs.required_permissions import Asked, Need
+from outcrop.store.resources import Row
+
+SERVICE = "bedrock.amazonaws.com"
+
+THINGS: dict[str, tuple[str, str]] = {
+    "CustomModel": ("modelIdentifier", "custom-model"),
+    "CustomModelDeployment": ("customModelDeploymentIdentifier", "custom-model-deployment"),
+    "EvaluationJob": ("jobIdentifier", "evaluation-job"),
+    "Guardrail": ("guardrailIdentifier", "guardrail"),
+    "GuardrailVersion": ("guardrailIdentifier", "guardrail"),
+    "ImportedModel": ("modelIdentifier", "imported-model"),
+    "InferenceProfile": ("inferenceProfileIdentifier", "inference-profile"),
+    "ModelCopyJob": ("jobArn", "model-copy-job"),
+    "ModelCustomizationJob": ("jobIdentifier", "model-customization-job"),
+    "ModelImportJob": ("jobIdentifier", "model-import-job"),
+    "ModelInvocationJob": ("jobIdentifier", "model-invocation-job"),
+    "PromptRouter": ("promptRouterArn", "prompt-router"),
+    "ProvisionedModelThroughput": ("provisionedModelId", "provisioned-model"),
+}
+"""What Get, Stop, Delete and Update of a thing name it by, and the kind in its ARN."""
+
+NEW: dict[str, tuple[str, ...]] = {
+    "CreateCustomModel": ("custom-model/*",),
+    "CreateEvaluationJob": ("evaluation-job/*",),
+    "CreateGuardrail": ("guardrail/*",),
+    "CreateInferenceProfile": ("application-inference-profile/*",),
+    "CreateModelCopyJob": ("model-copy-job/*",),
+    "CreateModelCustomizationJob": ("custom-model/{base}/*", "model-customization-job/{base}/*"),
+    "CreateModelImportJob": ("model-import-job/*", "imported-model/*"),
+    "CreateModelInvocationJob": ("model-invocation-job/*",),
+    "CreatePromptRouter": ("prompt-router/*",),
+}
+"""What a create makes, where its permission is about that: its id is not known yet, so only a pattern that covers all
+ids covers it. Deployments and provisioned throughput are asked about the model they are made from, as by AWS."""
+
+_BASES = ("custom-model", FOUNDATION)
+_INVOKED = (FOUNDATION, "provisioned-model", "custom-model-deployment", "custom-model", "imported-model", PROFILE)
+MODELS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "CreateCustomModelDeployment": ("modelArn", ("custom-model",)),
+    "CreateModelCopyJob": ("sourceModelArn", ("custom-model",)),
+    "CreateModelCustomizationJob": ("baseModelIdentifier", _BASES),
+    "CreateModelInvocationJob": ("modelId", _INVOKED),
+    "CreateProvisionedModelThroughput": ("modelId", _BASES),
+    "GetFoundationModel": ("modelIdentifier", (FOUNDATION,)),
+    "GetFoundationModelAvailability": ("modelId", (FOUNDATION,)),
+    "UpdateProvisionedModelThroughput": ("desiredModelId", _BASES),
+    "UpdateCustomModelDeployment": ("modelArn", ("custom-model",)),
+    "Converse": ("modelId", _INVOKED),
+    "ConverseStream": ("modelId", _INVOKED),
+    "CountTokens": ("modelId", _INVOKED),
+    "InvokeModel": ("modelId", _INVOKED),
+    "InvokeModelWithBidirectionalStream": ("modelId", _INVOKED),
+    "InvokeModelWithResponseStream": ("modelId", _INVOKED),
+    "StartAsyncInvoke": ("modelId", _INVOKED),
+}
+"""The member that names a model which the operation uses, and the kinds it may be of, in the order they are tried."""
+
+TAGGED = ("resourceARN", "resourceArn")
+_ON_RECORD = ("custom-model", "custom-model-deployment", "model-customization-job", "provisioned-model")
+
+AGENTS: dict[str, str] = {
+    "agentId": "agent",
+    "flowIdentifier": "flow",
+    "promptIdentifier": "prompt",
+    "knowledgeBaseId": "knowledge-base",
+    "sessionIdentifier": "session",
+}
+"""The members that name a thing of the agents' services, and the kind in its ARN."""
+
+ACTIONS = {
+    "Converse": "InvokeModel",
+    "ConverseStream": "InvokeModelWithResponseStream",
+    "StartAsyncInvoke": "InvokeModel",
+    "RetrieveAndGenerateStream": "RetrieveAndGenerate",
+}
+
+
+def named(asked: Asked, member: str) -> Named:
+    """What the identifier in a member of the request stands for. Decisions and handlers ask here, and nowhere else."""
+    model, kinds = MODELS.get(asked.operation, ("", ()))
+    if member != model:
+        thing, kind = THINGS.get(_noun(asked.operation), ("", ""))
+        kinds = (kind,) if member == thing else _ON_RECORD
+    return find_named(str(asked.params[member]), kinds, asked)
+
+
+def needs(asked: Asked) -> list[Need]:
+    """The needs of one operation of Bedrock: on every resource it touches, and to pass on the role it names."""
+    action = f"bedrock:{ACTIONS.get(asked.operation, asked.operation)}"
+    touched = _touched(asked) or [Need(action=action)]
+    context = _context(asked, touched)
+    return [
+        *(replace(each, action=action, context=context) for each in touched),
+        *_guardrail(asked),
+        *asked.pass_role("roleArn", SERVICE),
+    ]
+
+
+def _touched(asked: Asked) -> list[Need]:
+    """The resources that the operation touches."""
+    found: list[Need] = []
+    member, _ = THINGS.get(_noun(asked.operation), ("", ""))
+    model, _ = MODELS.get(asked.operation, ("", ()))
+    if member in asked.params and member != model:
+        found += _of(named(asked, member))
+    if isinstance(asked.params.get(model), str):
+        found += _of(named(asked, model))
+    found += _new(asked, model)
+    found += [Need(action="", resource=named(asked, each).arn) for each in TAGGED if each in asked.params]
+    found += [
+        Need(action="", resource=str(asked.params[each]))
+        for each in ("invocationArn", "policyArn")
+        if each in asked.params
+    ]
+    return found + [Need(action="", resource=each) for each in _agents(asked)]
+
+
+def _of(thing: Named) -> list[Need]:
+    """An inference profile needs the model behind it too."""
+    own = Need(action="", resource=thing.arn, also=thing.also, behind=thing.behind, shown=thing.shown)
+    if thing.profile is None:
+        return [own]
+    return [Need(action="", resource=thing.profile, shown=thing.shown), replace(own, shown="")]
+
+
+def _new(asked: Asked, model: str) -> list[Need]:
+    """What is made, with the ids of its base in their place, whichever of them a policy writes."""
+    made = NEW.get(asked.operation, ())
+    bases = _ids_of_base(asked, model) if any("{base}" in each for each in made) else ("",)
+    found = []
+    for each in made:
+        own, *also = (arns.bedrock(asked.region, asked.account, each.format(base=base)) for base in bases)
+        found.append(Need(action="", resource=own, also=tuple(also)))
+    return found
+
+
+def _agents(asked: Asked) -> list[str]:
+    """What the agents' services speak about: the alias where one is named, else the thing itself."""
+    params = asked.params
+    if "agentAliasId" in params and "agentId" in params:
+        return [asked.arn("bedrock", "agent-alias", f"{params['agentId']}/{params['agentAliasId']}")]
+    alias = params.get("flowAliasIdentifier") or (params.get("aliasIdentifier") if "flowIdentifier" in params else None)
+    if alias is not None and "flowIdentifier" in params:
+        flow = asked.arn("bedrock", "flow", str(params["flowIdentifier"]))
+        return [str(alias) if arns.is_arn(str(alias)) else f"{flow}/alias/{alias}"]
+    # A knowledge base given to an agent is a change of the agent.
+    return [asked.arn("bedrock", kind, str(params[member])) for member, kind in AGENTS.items() if member in params][:1]
+
+
+def _noun(operation: str) -> str:
+    for verb in ("Get", "Stop", "Delete", "Update", "Create"):
+        if operation.startswith(verb):
+            return operation.removeprefix(verb)
+    return operation
+
+
+def _ids_of_base(asked: Asked, member: str) -> tuple[str, ...]:
+    """The ids of the base model, which stand in the ARNs of jobs and custom models. The full one is what they hold."""
+    thing = named(asked, member)
+    base = thing.foundation
+    if thing.kind == "custom-model":
+        parent = asked.find(thing.kind, thing.arn)
+        base = asked.foundation(json.loads(parent.document)["baseId"]) if isinstance(parent, Row) else None
+    if base is not None:
+        return tuple(dict.fromkeys((base.names[-1], *base.names)))
+    tail = thing.arn.partition("/")[2]
+    return (tail if thing.kind == FOUNDATION else tail.rpartition("/")[0],)
+
+
+def _context(asked: Asked, touched: list[Need]) -> dict[str, str]:
+    """Bedrock's own condition keys: the profile on whose account a model is invoked, and the guardrail in its way."""
+    profiles = [each.resource for each in touched if "inference-profile/" in each.resource]
+    context = {"bedrock:InferenceProfileArn": profiles[0]} if profiles else {}
+    config = asked.params.get("guardrailConfig") or asked.params
+    identifier, version = config.get("guardrailIdentifier"), config.get("guardrailVersion")
+    if asked.service == "bedrock-runtime" and identifier:
+        arn = asked.arn("bedrock", "guardrail", str(identifier))
+        # A draft has no number behind its ARN.
+        context["bedrock:GuardrailIdentifier"] = arn if version in (None, "DRAFT") else f"{arn}:{version}"
+    return context
+
+
+def _guardrail(asked: Asked) -> list[Need]:
+    """A guardrail applied on the way is an action of its own."""
+    if asked.service != "bedrock-runtime" or asked.operation == "ApplyGuardrail":
+        return []
+    config = asked.params.get("guardrailConfig") or asked.params
+    identifier = config.get("guardrailIdentifier")
+    if not identifier:
+        return []
+    return [Need(action="bedrock:ApplyGuardrail", resource=asked.arn("bedrock", "guardrail", str(identifier)))]

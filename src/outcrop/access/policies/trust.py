@@ -1,0 +1,76 @@
+"""Trust policies: whether a role lets a service, a user or another role take it on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from outcrop import arn as arns
+from outcrop.access.policies.documents import Effect, Policy, Principals
+from outcrop.access.policies.evaluation import (
+    Context,
+    Matter,
+    normalized,
+    speaks_about,
+)
+from outcrop.access.policies.patterns import Values
+
+ASSUME_ROLE = "sts:AssumeRole"
+
+
+class Trust(Enum):
+    """What a trust policy says about a principal."""
+
+    NAMED = "named"
+    "Trusted by its own name: nothing else is needed."
+    ACCOUNT = "account"
+    "Only its account is trusted: the principal's own policies must allow the action too."
+    NONE = "none"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Principal:
+    """Who asks: a service by its host name, or a user or role by its ARN and, in a session, the session's ARN."""
+
+    service: str = ""
+    arns: tuple[str, ...] = ()
+
+    @property
+    def account(self) -> str:
+        first = arns.parse(self.arns[0]) if self.arns else None
+        return first.account if first else ""
+
+
+def trust(policy: Policy, principal: Principal, *, action: str = ASSUME_ROLE, context: Context) -> Trust:
+    """The strongest thing the policy's statements say: denied, then named, then account."""
+    values: Mapping[str, Values] = normalized(context)
+    found: set[Trust] = set()
+    for statement in policy.statements:
+        assert statement.principals is not None, "a trust policy was parsed as an identity policy"
+        if not speaks_about(statement, Matter((action,), ()), values, variables=policy.variables):
+            continue
+        naming = _naming(statement.principals, principal)
+        if naming is not Trust.NONE:
+            found.add(Trust.DENIED if statement.effect is Effect.DENY else naming)
+    return next((each for each in (Trust.DENIED, Trust.NAMED, Trust.ACCOUNT) if each in found), Trust.NONE)
+
+
+def _naming(principals: Principals, principal: Principal) -> Trust:
+    naming = _listed(principals, principal)
+    if not principals.negated:
+        return naming
+    return Trust.NAMED if naming is Trust.NONE else Trust.NONE
+
+
+def _listed(principals: Principals, principal: Principal) -> Trust:
+    if principal.service:
+        return (
+            Trust.NAMED if principals.anyone or principal.service in principals.named.get("Service", ()) else Trust.NONE
+        )
+    people = principals.named.get("AWS", ())
+    if principals.anyone or any(each in people for each in principal.arns):
+        return Trust.NAMED
+    account = principal.account
+    if account in people or arns.iam(account, "root") in people:
+        return Trust.ACCOUNT
+    return Trust.NONE

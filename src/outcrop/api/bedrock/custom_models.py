@@ -1,0 +1,114 @@
+"""Custom models: create from a checkpoint, get, list, delete."""
+
+import shutil
+from functools import partial
+from typing import Any
+
+from outcrop.api.bedrock.listing import model_arn, page, summaries
+from outcrop.api.bedrock.named import resource_of
+from outcrop.api.door.call import (
+    Answered,
+    Call,
+    Handler,
+    quick,
+)
+from outcrop.catalog import custom_models
+from outcrop.customization import hyperparameters, imported
+from outcrop.errors import Conflict
+from outcrop.house import House
+from outcrop.jobs import jobs
+from outcrop.jobs.states import RUNNING
+from outcrop.store.resources import Resource
+
+_ECHOED = (
+    "jobArn",
+    "jobName",
+    "baseModelArn",
+    "customizationType",
+    "trainingDataConfig",
+    "validationDataConfig",
+    "outputDataConfig",
+    "trainingMetrics",
+    "validationMetrics",
+    "failureMessage",
+)
+
+
+def create_custom_model(house: House, call: Call) -> Answered:
+    created = imported.create(house, call.params, region=call.region, account=house.account)
+    return {"modelArn": created}
+
+
+@quick
+def get_custom_model(house: House, call: Call) -> Answered:
+    model = resource_of(house, call, "modelIdentifier", "custom model")
+    return {
+        "modelArn": model.arn,
+        "modelName": model.name,
+        "modelStatus": model.status,
+        "creationTime": model.created,
+        **_hyperparameters(model),
+        **{member: model.document[member] for member in _ECHOED if member in model.document},
+    }
+
+
+def _hyperparameters(model: Resource) -> dict[str, Any]:
+    """None of a model that no job here has trained."""
+    known = "hyperParameters" in model.document
+    return {"hyperParameters": hyperparameters.shown(model.document)} if known else {}
+
+
+def list_custom_models(house: House, call: Call) -> Answered:
+    found = page(
+        house,
+        call,
+        custom_models.KIND,
+        status="modelStatus",
+        equals={
+            "baseModelArn": model_arn(house, call, "baseModelArnEquals"),
+            "foundationModelArn": model_arn(house, call, "foundationModelArnEquals"),
+        },
+    )
+    if not call.params.get("isOwned", True):
+        return {"modelSummaries": []}  # every model here belongs to the one account, and none is shared with it
+    return {"modelSummaries": summaries(found, partial(_summary, house)), "nextToken": found.next_token}
+
+
+def delete_custom_model(house: House, call: Call) -> Answered:
+    model = resource_of(house, call, "modelIdentifier", "custom model")
+    users = [row.name or row.arn for row in house.deployments.of_model(model.arn)]
+    users += [
+        row.name or row.arn
+        for row in house.store.resources.all(jobs.KIND)
+        if row.status in RUNNING and row.document.get("parentArn") == model.arn
+    ]
+    if users:
+        raise Conflict(f"The custom model {model.name} is in use by {', '.join(users)}. Delete or stop these first.")
+    with house.store.transaction():
+        house.models.remove(model.arn)
+        house.store.tags.clear(model.arn)
+    # The row is gone; what a crash leaves of the folder is garbage that no one can reach.
+    shutil.rmtree(house.models.folder(model.arn), ignore_errors=True)
+    return {}
+
+
+def _summary(house: House, model: Resource) -> dict[str, Any]:
+    base = house.catalog.find(model.document["baseId"])
+    return {
+        "modelArn": model.arn,
+        "modelName": model.name,
+        "creationTime": model.created,
+        "baseModelArn": model.document["baseModelArn"],
+        "baseModelName": base.id.split(":")[0] if base else model.document["baseId"].split(":")[0],
+        "customizationType": model.document["customizationType"],
+        "ownerAccountId": house.account,
+        "modelStatus": model.status,
+    }
+
+
+OPERATIONS: dict[str, Handler] = {
+    "CreateCustomModel": create_custom_model,
+    "GetCustomModel": get_custom_model,
+    "ListCustomModels": list_custom_models,
+    "DeleteCustomModel": delete_custom_model,
+}

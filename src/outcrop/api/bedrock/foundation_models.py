@@ -1,0 +1,63 @@
+"""Foundation models: what the catalogue can train and serve on this machine."""
+
+from typing import Any
+
+from outcrop import arn
+from outcrop.api.door.call import Answered, Call, Handler
+from outcrop.catalog.base_model import BaseModel
+from outcrop.errors import NotFound
+from outcrop.house import House
+
+_ON_DEMAND, _PROVISIONED = "ON_DEMAND", "PROVISIONED"
+
+
+def list_foundation_models(house: House, call: Call) -> Answered:
+    """Each model twice, as Bedrock lists them: the plain id on demand, the one with its context provisioned.
+
+    Asked for those of a customization type, only the latter, which is the form that is customized.
+    """
+    forms = (_PROVISIONED,) if "byCustomizationType" in call.params else (_ON_DEMAND, _PROVISIONED)
+    summaries = [_details(model, call.region, form) for model in house.catalog.ready() for form in forms]
+    return {"modelSummaries": [summary for summary in summaries if _is_wanted(summary, call.params)]}
+
+
+def get_foundation_model(house: House, call: Call) -> Answered:
+    identifier = call.params["modelIdentifier"]
+    model = house.access.named(call, "modelIdentifier").foundation
+    if not isinstance(model, BaseModel) or model.folder is None:
+        raise NotFound(
+            f"The foundation model {identifier} was not found. (`outcrop models` lists those of this machine.)"
+        )
+    provisioned = identifier.endswith(model.full_id)
+    return {"modelDetails": _details(model, call.region, _PROVISIONED if provisioned else _ON_DEMAND)}
+
+
+def _details(model: BaseModel, region: str, inference: str) -> dict[str, Any]:
+    model_id = model.id if inference == _ON_DEMAND else model.full_id
+    return {
+        "modelArn": arn.foundation_model(region, model_id),
+        "modelId": model_id,
+        "modelName": model.name,
+        "providerName": model.provider,
+        "inputModalities": ["TEXT"],
+        "outputModalities": ["TEXT"],
+        "responseStreamingSupported": True,
+        "customizationsSupported": [customization.value for customization in model.customizations],
+        "inferenceTypesSupported": [inference],
+        "modelLifecycle": {"status": "ACTIVE"},
+    }
+
+
+def _is_wanted(summary: dict[str, Any], params: dict[str, Any]) -> bool:
+    return (
+        params.get("byProvider", summary["providerName"]).lower() == summary["providerName"].lower()
+        and ("byCustomizationType" not in params or params["byCustomizationType"] in summary["customizationsSupported"])
+        and ("byOutputModality" not in params or params["byOutputModality"] in summary["outputModalities"])
+        and ("byInferenceType" not in params or params["byInferenceType"] in summary["inferenceTypesSupported"])
+    )
+
+
+OPERATIONS: dict[str, Handler] = {
+    "ListFoundationModels": list_foundation_models,
+    "GetFoundationModel": get_foundation_model,
+}

@@ -1,0 +1,90 @@
+"""The operations of bedrock-runtime that answer with text: InvokeModel, Converse, their streams, CountTokens."""
+
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+
+from outcrop.api.bedrock.named import look
+from outcrop.api.door.call import (
+    Answer,
+    Answered,
+    Call,
+    Handler,
+    Streamed,
+)
+from outcrop.errors import Invalid
+from outcrop.invocation import converse, count_tokens, invoke
+from outcrop.invocation.target import Target
+
+if TYPE_CHECKING:
+    from outcrop.house import House
+
+_JSON = "application/json"
+
+
+async def invoke_model(house: "House", call: Call) -> Answered:
+    prepared = await _prepare_invoke(house, call)
+    invoked = await invoke.invoke(prepared, began=call.started)
+    return Answer(
+        {"body": invoke.to_json(invoked.response), "contentType": _JSON, **_served(call)},
+        headers={
+            "x-amzn-bedrock-input-token-count": str(invoked.num_input_tokens),
+            "x-amzn-bedrock-output-token-count": str(invoked.num_output_tokens),
+            "x-amzn-bedrock-invocation-latency": str(invoked.latency_ms),
+        },
+    )
+
+
+async def invoke_model_with_response_stream(house: "House", call: Call) -> Answered:
+    prepared = await _prepare_invoke(house, call)
+    return Streamed({"contentType": _JSON, **_served(call)}, events=invoke.invoke_stream(prepared, began=call.started))
+
+
+async def converse_once(house: "House", call: Call) -> Answered:
+    target = await _target(house, call)
+    request = await converse.prepare(target, call.params, now=house.clock.now())
+    return await converse.converse(request, began=call.started)
+
+
+async def converse_stream(house: "House", call: Call) -> Answered:
+    target = await _target(house, call)
+    request = await converse.prepare(target, call.params, now=house.clock.now())
+    return Streamed({}, events=converse.converse_stream(request, began=call.started))
+
+
+async def count(house: "House", call: Call) -> Answered:
+    target = await _target(house, call)
+    return {"inputTokens": await count_tokens.count_tokens(target, call.params["input"])}
+
+
+def _served(call: Call) -> dict[str, str]:
+    """What a wish for speed or price got: there is one latency and one tier."""
+    got = {"performanceConfigLatency": "standard", "serviceTier": "default"}
+    return {member: value for member, value in got.items() if call.params.get(member)}
+
+
+async def _prepare_invoke(house: "House", call: Call) -> invoke.Prepared:
+    # Answering without the guardrail somebody relies on would be worse than not answering.
+    for member in ("guardrailIdentifier", "guardrailVersion"):
+        if call.params.get(member):
+            raise Invalid(f"Guardrails are not built in Outcrop yet. Leave {member} out.")
+    target = await _target(house, call)
+    return await invoke.prepare(target, call.params.get("body", b""), now=house.clock.now())
+
+
+async def _target(house: "House", call: Call) -> Target:
+    return await to_thread.run_sync(_find_target, house, call)
+
+
+def _find_target(house: "House", call: Call) -> Target:
+    thing, row = house.access.named(call, "modelId"), look(house, call, "modelId")
+    return house.targets.resolve(call.params["modelId"], thing, row)
+
+
+OPERATIONS: dict[str, Handler] = {
+    "InvokeModel": invoke_model,
+    "InvokeModelWithResponseStream": invoke_model_with_response_stream,
+    "Converse": converse_once,
+    "ConverseStream": converse_stream,
+    "CountTokens": count,
+}

@@ -1,0 +1,141 @@
+"""Provisioned model throughput: model units of a custom model, or of a foundation model."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from outcrop import arn
+from outcrop.api.bedrock.idempotent import once
+from outcrop.api.bedrock.listing import (
+    model_arn,
+    moment,
+    page,
+    summaries,
+    told,
+)
+from outcrop.api.bedrock.named import look, resource_of
+from outcrop.api.door.call import (
+    Answered,
+    Call,
+    Handler,
+    quick,
+)
+from outcrop.catalog.base_model import BaseModel
+from outcrop.deployments.records import CREATING, THROUGHPUT
+from outcrop.errors import Conflict, Invalid
+from outcrop.house import House
+from outcrop.store.damage import Damaged
+from outcrop.store.resources import Resource
+from outcrop.store.tags import tags_of
+
+_COMMITMENTS = {"OneMonth": timedelta(days=30), "SixMonths": timedelta(days=180)}
+
+
+def create_provisioned_model_throughput(house: House, call: Call) -> Answered:
+    params = call.params
+    tags = tags_of("tags", params.get("tags"))
+    commitment = params.get("commitmentDuration")
+    until = house.clock.now() + _COMMITMENTS[commitment] if commitment else None
+
+    def create() -> dict[str, Any]:
+        desired, foundation_arn = _model(house, call, "modelId")
+        row = house.deployments.create(
+            THROUGHPUT,
+            name=params["provisionedModelName"],
+            region=call.region,
+            account=house.account,
+            model_arn=desired,
+            details={
+                "foundationModelArn": foundation_arn,
+                "modelUnits": params["modelUnits"],
+                "commitmentDuration": commitment,
+                "commitmentExpirationTime": until.isoformat() if until else None,
+            },
+        )
+        house.store.tags.put(row.arn, tags)
+        return {"provisionedModelArn": row.arn}
+
+    return once(house.store, call, create)
+
+
+@quick
+def get_provisioned_model_throughput(house: House, call: Call) -> Answered:
+    row = _find(house, call)
+    return {**told(row, _members), "failureMessage": row.document.get("failureMessage")}
+
+
+def list_provisioned_model_throughputs(house: House, call: Call) -> Answered:
+    found = page(house, call, THROUGHPUT, equals={"modelArn": model_arn(house, call, "modelArnEquals")})
+    return {"provisionedModelSummaries": summaries(found, _members), "nextToken": found.next_token}
+
+
+def update_provisioned_model_throughput(house: House, call: Call) -> Answered:
+    """A custom model may give way to its base model, or to another custom model of the same base."""
+    row = _find(house, call)
+    desired = row.document["desiredModelArn"]
+    if "desiredModelId" in call.params:
+        desired, foundation_arn = _model(house, call, "desiredModelId")
+        if foundation_arn != row.document["foundationModelArn"]:
+            raise Invalid(f"desiredModelId: {desired} is not of the same base model as {row.name}.")
+    house.deployments.point_to(row, desired, name=call.params.get("desiredProvisionedModelName"))
+    return {}
+
+
+def delete_provisioned_model_throughput(house: House, call: Call) -> Answered:
+    row = _find(house, call)
+    until = _committed_until(row)
+    if until is not None and until > house.clock.now():
+        raise Conflict(f"{row.name}: it is committed until {until:%Y-%m-%d} and can be deleted after that.")
+    house.deployments.remove(row)
+    return {}
+
+
+def _committed_until(row: Resource) -> datetime | None:
+    """None too for a record that is damaged: nothing is kept by what cannot be read."""
+    try:
+        return told(row, lambda row: moment(row.document["commitmentExpirationTime"]))
+    except Damaged:
+        return None
+
+
+def _find(house: House, call: Call) -> Resource:
+    return resource_of(house, call, "provisionedModelId", "provisioned model throughput")
+
+
+def _model(house: House, call: Call, member: str) -> tuple[str, str]:
+    """ARNs of the model and of the foundation model below it."""
+    custom = look(house, call, member)
+    if custom is not None:
+        return custom.arn, custom.document["foundationModelArn"]
+    foundation = arn.foundation_model(call.region, _base(house, call, member).full_id)
+    return foundation, foundation
+
+
+def _base(house: House, call: Call, member: str) -> BaseModel:
+    return house.catalog.with_weights(house.access.named(call, member).foundation, call.params[member])
+
+
+def _members(row: Resource) -> dict[str, Any]:
+    units = row.document["modelUnits"]
+    return {
+        "provisionedModelName": row.name,
+        "provisionedModelArn": row.arn,
+        "modelArn": row.document["modelArn"],
+        "desiredModelArn": row.document["desiredModelArn"],
+        "foundationModelArn": row.document["foundationModelArn"],
+        "modelUnits": 0 if row.status == CREATING else units,
+        "desiredModelUnits": units,
+        "status": row.status,
+        "commitmentDuration": row.document["commitmentDuration"],
+        "commitmentExpirationTime": moment(row.document["commitmentExpirationTime"]),
+        "creationTime": row.created,
+        "lastModifiedTime": row.updated,
+    }
+
+
+OPERATIONS: dict[str, Handler] = {
+    "CreateProvisionedModelThroughput": create_provisioned_model_throughput,
+    "GetProvisionedModelThroughput": get_provisioned_model_throughput,
+    "ListProvisionedModelThroughputs": list_provisioned_model_throughputs,
+    "UpdateProvisionedModelThroughput": update_provisioned_model_throughput,
+    "DeleteProvisionedModelThroughput": delete_provisioned_model_throughput,
+}

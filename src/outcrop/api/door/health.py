@@ -1,0 +1,61 @@
+"""GET /health: everybody hears whether all is well, and nothing else; who signs for it and may, hears the details.
+
+    curl http://127.0.0.1:4580/health                                        {"status": "ok"}
+    curl --aws-sigv4 aws:amz:us-east-1:outcrop --user KEY_ID:SECRET …/health  the state of each part, too
+
+The signature is for the service `outcrop`, and the right is `outcrop:GetHealth` on `*`.
+"""
+
+import json
+from typing import Any
+
+from outcrop.access.decisions import refused
+from outcrop.access.needs.required_permissions import Need
+from outcrop.access.policies.evaluation import Decision
+from outcrop.house import House
+from outcrop.protocol import routing
+from outcrop.protocol.http import HttpRequest, HttpResponse
+from outcrop.protocol.signing import sigv4
+
+PATH = "/health"
+SERVICE = "outcrop"
+NEED = Need(action="outcrop:GetHealth")
+_PROTOCOL = "rest-json"
+
+
+def is_asked(request: HttpRequest) -> bool:
+    """Whether the request is for the state of the house; signed for S3, the path is that of a bucket."""
+    if request.method not in ("GET", "HEAD") or request.raw_path != PATH:
+        return False
+    return _is_plain(request) or routing.scope_service(request) == SERVICE
+
+
+def answer(house: House, request: HttpRequest) -> HttpResponse:
+    """Raises a refusal for a signature that is wrong, or one of somebody who may not know."""
+    if not _is_plain(request):
+        _check(house, request)
+        told = house.health()
+        return _said(told, all_is_well=told["status"] == "ok")
+    all_is_well = house.health()["status"] == "ok"
+    return _said({"status": "ok" if all_is_well else "not ok"}, all_is_well=all_is_well)
+
+
+def _is_plain(request: HttpRequest) -> bool:
+    return "authorization" not in request.headers and not request.raw_query
+
+
+def _check(house: House, request: HttpRequest) -> None:
+    signed = sigv4.read(request, protocol=_PROTOCOL)
+    credential = house.access.secret_for(signed.key_id)
+    now = house.clock.now()
+    verified = sigv4.verify(signed, credential, request, protocol=_PROTOCOL, service=SERVICE, now=now)
+    assert credential is not None, "verify refuses unknown keys"
+    context = {"aws:RequestedRegion": verified.region}
+    verdict = house.access.decisions.of_caller(credential.caller, NEED, context)
+    if verdict.decision is not Decision.ALLOWED:
+        raise refused(credential.caller, NEED, verdict)
+
+
+def _said(told: dict[str, Any], *, all_is_well: bool) -> HttpResponse:
+    headers = {"content-type": "application/json"}
+    return HttpResponse(status=200 if all_is_well else 503, headers=headers, body=json.dumps(told).encode())

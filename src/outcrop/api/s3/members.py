@@ -1,0 +1,281 @@
+"""Members that many S3 operations share, turned into the values of `outcrop.buckets` and back."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl, quote
+
+from outcrop.api.door.call import Call
+from outcrop.buckets import checksums, refusals
+from outcrop.buckets.checksums import Algorithm, Checksum
+from outcrop.buckets.conditions import Conditions
+from outcrop.buckets.names import Place
+from outcrop.buckets.receiving import Promise
+from outcrop.buckets.records import Details, ObjectRecord
+from outcrop.buckets.tagging import OBJECT_TAGS, parse_tags
+from outcrop.errors import ServiceRefusal
+from outcrop.protocol.copy_sources import parse_copy_source
+from outcrop.protocol.virtual_hosts import bucket_in
+
+MAX_METADATA_BYTES = 2048
+NULL_VERSION = "null"
+
+_KEPT_HEADERS = (
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "Expires",
+    "WebsiteRedirectLocation",
+)
+_GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
+_CHECKSUMS = (
+    *(f"Checksum{algorithm}" for algorithm in Algorithm),
+    "ChecksumMD5", "ChecksumSHA512", "ChecksumXXHASH3", "ChecksumXXHASH64", "ChecksumXXHASH128",
+)  # fmt: skip
+"""Of an object or a part; those that are not built are refused by `parse_algorithm`."""
+_PRIVATE = {"private", "bucket-owner-full-control", "bucket-owner-read"}
+_STORAGE_CLASSES = (
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+    "GLACIER_IR",
+)
+"""Those of a general purpose bucket; the others of the service model are for other kinds of buckets and devices."""
+_KEYS_OF_THE_CALLER = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5")
+_KEYS_OF_A_SOURCE = tuple(f"CopySource{name}" for name in _KEYS_OF_THE_CALLER)
+_READS = ("GetObject", "HeadObject", "GetObjectAttributes", "ListParts")
+_UNBUILT = {
+    **dict.fromkeys(_KEYS_OF_THE_CALLER, "Encryption with keys of the caller"),
+    "ServerSideEncryption": "Server-side encryption",
+    "SSEKMSKeyId": "Server-side encryption",
+    "SSEKMSEncryptionContext": "Server-side encryption",
+    "BucketKeyEnabled": "Server-side encryption",
+    "ObjectLockMode": "Object lock",
+    "ObjectLockRetainUntilDate": "Object lock",
+    "ObjectLockLegalHoldStatus": "Object lock",
+    "ObjectLockEnabledForBucket": "Object lock",
+    "WriteOffsetBytes": "Appending to an object",
+}
+"""Members that would change what is stored or answered. Passing over one of them would be a false promise."""
+
+
+def check_call(call: Call) -> None:
+    """Raises NotImplemented for members that are not built, AccessDenied for another's bucket, NoSuchVersion."""
+    params = call.params
+    _check_keys(call)
+    for name, what in _UNBUILT.items():
+        if params.get(name):
+            raise refusals.not_built(f"{what} ({name})", "Leave it out.")
+    if params.get("ACL", "private") not in _PRIVATE or any(params.get(name) for name in _GRANTS):
+        raise refusals.not_built("An access control list", "Leave it out; policies of users and roles decide.")
+    for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
+        if params.get(name, call.caller.account) != call.caller.account:
+            raise ServiceRefusal("AccessDenied", "Access Denied: the bucket has another owner.", http_status=403)
+    if params.get("BypassGovernanceRetention") is not None:
+        name = "x-amz-bypass-governance-retention"
+        raise refusals.invalid_argument(
+            name,
+            None,
+            f"{name} is only applicable to Object Lock enabled buckets.",
+        )
+    if params.get("VersionId") not in (None, "", NULL_VERSION):
+        raise refusals.invalid_argument("versionId", params["VersionId"], "Invalid version id specified")
+
+
+def _check_keys(call: Call) -> None:
+    """Keys to read with, of objects that no such key encrypted: S3 says the same of an object that is plain."""
+    named = [*(_KEYS_OF_THE_CALLER if call.operation in _READS else ()), *_KEYS_OF_A_SOURCE]
+    for name in named:
+        if call.params.get(name):
+            text = f"The encryption parameters are not applicable to this object. Leave {name} out."
+            raise refusals.invalid_request(text)
+
+
+def check_version(version_id: str | None) -> None:
+    """There are no versions: only "null", S3's name of the version of an unversioned object, exists."""
+    if version_id not in (None, "", NULL_VERSION):
+        raise ServiceRefusal(
+            "NoSuchVersion",
+            "The specified version does not exist.",
+            http_status=404,
+            VersionId=version_id,
+        )
+
+
+def choice_of(call: Call, member: str, choices: Collection[str]) -> str | None:
+    """The value of a member that has few. Raises InvalidArgument for another one."""
+    value = call.params.get(member)
+    if value is not None and value not in choices:
+        raise refusals.invalid_argument(member, str(value), f"{member}: {value} is none of {', '.join(choices)}.")
+    return value
+
+
+def place_of(call: Call) -> Place:
+    return Place(call.params["Bucket"], call.params["Key"])
+
+
+def source_of(call: Call) -> Place:
+    """What `x-amz-copy-source` names: bucket/key, percent-encoded, with or without a slash before it."""
+    bucket, key, version = parse_copy_source(call.params["CopySource"])
+    check_version(version)
+    if not bucket or not key or bucket.startswith("arn:"):
+        _refuse_source(call.params["CopySource"])
+    return Place(bucket, key)
+
+
+def details_of(call: Call) -> Details:
+    """What stands beside the bytes of a new object. Raises MetadataTooLarge, InvalidTag, BadRequest."""
+    params = call.params
+    headers = {name: _header_text(params[name]) for name in _KEPT_HEADERS if params.get(name)}
+    encoding = without_chunking(headers.pop("ContentEncoding", ""))
+    if encoding:
+        headers["ContentEncoding"] = encoding
+    redirect = headers.get("WebsiteRedirectLocation", "/")
+    if not redirect.startswith(("/", "http://", "https://")):
+        raise ServiceRefusal(
+            "InvalidRedirectLocation",
+            "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+            http_status=400,
+        )
+    metadata = {name.lower(): value for name, value in params.get("Metadata", {}).items()}
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items())
+    if size > MAX_METADATA_BYTES:
+        raise ServiceRefusal(
+            "MetadataTooLarge",
+            "Your metadata headers exceed the maximum allowed metadata size",
+            http_status=400,
+            Size=size,
+            MaxSizeAllowed=MAX_METADATA_BYTES,
+        )
+    return Details(
+        content_type=params.get("ContentType") or Details.content_type,
+        headers=headers,
+        metadata=metadata,
+        tags=_tags_in_header(params.get("Tagging", "")),
+        storage_class=_storage_class(params.get("StorageClass") or Details.storage_class),
+    )
+
+
+def _storage_class(name: str) -> str:
+    if name not in _STORAGE_CLASSES:
+        raise ServiceRefusal(
+            "InvalidStorageClass",
+            f"The storage class you specified is not valid. Choose one of {', '.join(_STORAGE_CLASSES)}.",
+            http_status=400,
+            StorageClassRequested=name,
+        )
+    return name
+
+
+def _tags_in_header(header: str) -> dict[str, str]:
+    pairs = parse_qsl(header, keep_blank_values=True)
+    tags = dict(pairs)
+    if len(tags) < len(pairs) or any("," in key or "," in value for key, value in pairs):
+        raise refusals.invalid_argument(
+            "x-amz-tagging",
+            header,
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag "
+            "name duplicates.",
+        )
+    return parse_tags(({"Key": key, "Value": value} for key, value in pairs), OBJECT_TAGS)
+
+
+def without_chunking(encoding: str) -> str:
+    """Content-Encoding without `aws-chunked`, which was true of the transfer only."""
+    kept = [part.strip() for part in encoding.split(",") if part.strip().lower() != "aws-chunked"]
+    return ", ".join(part for part in kept if part)
+
+
+def conditions_of(params: Mapping[str, Any], prefix: str = "") -> Conditions:
+    """The conditional headers; `prefix` is "CopySource" for those on the source of a copy."""
+    return Conditions(
+        if_match=params.get(f"{prefix}IfMatch"),
+        if_none_match=params.get(f"{prefix}IfNoneMatch"),
+        if_modified_since=params.get(f"{prefix}IfModifiedSince"),
+        if_unmodified_since=params.get(f"{prefix}IfUnmodifiedSince"),
+    )
+
+
+def promise_of(call: Call) -> Promise:
+    """What the sender says about the bytes. The checksum may be announced here and come as a trailer."""
+    given = given_checksum(call.params)
+    announced = call.headers.get("x-amz-trailer", "").strip().lower().removeprefix("x-amz-checksum-")
+    asked = call.params.get("ChecksumAlgorithm") or announced
+    algorithm = given[0] if given else (checksums.parse_algorithm(asked) if asked else None)
+    return Promise(
+        algorithm=algorithm,
+        checksum=given[1] if given else None,
+        content_md5=call.params.get("ContentMD5"),
+        sha256=call.body_sha256,
+        trailers=call.trailers,
+        size=_size_of(call),
+    )
+
+
+def _size_of(call: Call) -> int | None:
+    stated = call.headers.get("x-amz-decoded-content-length") or call.headers.get("content-length", "")
+    return int(stated) if stated.isdecimal() else None
+
+
+def given_checksum(params: Mapping[str, Any]) -> tuple[Algorithm, str] | None:
+    """The one checksum among the members. Raises InvalidRequest for several, or one that is not built."""
+    given = [(name.removeprefix("Checksum"), params[name]) for name in _CHECKSUMS if params.get(name) is not None]
+    if len(given) > 1:
+        raise refusals.invalid_request(
+            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+        )
+    return (checksums.parse_algorithm(given[0][0]), given[0][1]) if given else None
+
+
+def checksum_members(checksum: Checksum | None, *, with_type: bool = True) -> dict[str, str]:
+    """ChecksumCRC32 or what it is, and ChecksumType."""
+    if checksum is None:
+        return {}
+    value = {f"Checksum{checksum.algorithm}": checksum.value}
+    return {**value, "ChecksumType": str(checksum.type)} if with_type else value
+
+
+def etag_of(record: ObjectRecord) -> str:
+    return quoted(record.etag)
+
+
+def quoted(etag: str) -> str:
+    return f'"{etag}"'
+
+
+def location_of(request_headers: Mapping[str, str], *, secure: bool, bucket: str, key: str) -> str:
+    """The URL of an object by the address that a request was sent to."""
+    host = request_headers.get("host", "")
+    path = quote(key) if bucket_in(host) else f"{bucket}/{quote(key)}"
+    return f"{'https' if secure else 'http'}://{host}/{path}"
+
+
+def owner_of(call: Call) -> dict[str, str]:
+    """S3 names an account by 64 hexadecimal digits of its own."""
+    return {"ID": hashlib.sha256(call.caller.account.encode()).hexdigest()}
+
+
+def url_encoded(call: Call, text: str | None) -> str | None:
+    """`text` as `encoding-type=url` asks: a key may hold what XML cannot."""
+    asked = call.params.get("EncodingType")
+    if asked not in (None, "url"):
+        raise refusals.invalid_argument("encoding-type", asked, "Invalid Encoding Method specified in Request")
+    if not text or asked is None:
+        return text
+    return quote(text, safe="/")
+
+
+def _header_text(value: str | datetime) -> str:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _refuse_source(source: str) -> NoReturn:
+    raise refusals.invalid_argument(
+        "x-amz-copy-source", source, "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
+    )

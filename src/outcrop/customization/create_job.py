@@ -1,0 +1,132 @@
+"""From a CreateModelCustomizationJob request to a job on record: everything that can be refused is refused here, before
+any compute. What only the content of the data can show is found in the job's validation phase."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from outcrop import arn
+from outcrop.buckets.names import parse_s3_uri
+from outcrop.catalog import custom_models
+from outcrop.catalog.base_model import BaseModel, Customization
+from outcrop.customization import base as base_of
+from outcrop.customization import hyperparameters, memory
+from outcrop.customization.data_access import DataAccess
+from outcrop.customization.names import check_model_name
+from outcrop.customization.rooms import Rooms
+from outcrop.engines.sharing import MemorySharing
+from outcrop.errors import Invalid
+from outcrop.jobs import jobs
+from outcrop.network import headers
+from outcrop.store.idempotency import digest_of
+from outcrop.store.resources import Resource
+from outcrop.store.tags import check_number, tags_of
+
+_MAX_VALIDATORS = 10
+
+
+def create(
+    house: Rooms, params: Mapping[str, Any], *, base: object, parent: Resource | None, region: str, account: str
+) -> str:
+    """Check the request, write the job's row, and return its ARN; a worker takes it from there.
+
+    `base` and `parent` are what `baseModelIdentifier` was found to name: a foundation model, or a custom model's row.
+    The same clientRequestToken gets the first ARN again. Raises Invalid.
+    """
+    token, scope = params.get("clientRequestToken"), f"{region}:CreateModelCustomizationJob"
+    before = house.store.idempotency.recall(scope, token, digest_of(params)) if token else None
+    if before is not None:
+        return str(before["jobArn"])
+    tags = tags_of("jobTags", params.get("jobTags"))
+    model_tags = tags_of("customModelTags", params.get("customModelTags"))
+    identifier = params["baseModelIdentifier"]
+    start = base_of.resolve(house.catalog, house.models, identifier=identifier, base=base, parent=parent)
+    job_arn = arn.bedrock(region, account, f"{jobs.KIND}/{start.base.full_id}/{arn.new_id()}")
+    document = _document(house, params, start, job_arn=job_arn, region=region)
+    check_number(document["modelArn"], model_tags)
+
+    def add() -> dict[str, Any]:
+        # Names are asked for in here and not before: a request sent twice at once would find its own name taken.
+        _check_names(house, params, region)
+        house.jobs.add(job_arn=job_arn, name=params["jobName"], region=region, document=document)
+        house.store.tags.put(job_arn, tags)
+        return {"jobArn": job_arn}
+
+    return str(house.store.idempotency.once(scope, token, params, add)["jobArn"])
+
+
+def _document(
+    house: Rooms, params: Mapping[str, Any], start: base_of.Start, *, job_arn: str, region: str
+) -> dict[str, Any]:
+    customization = _customization(start.base, params)
+    values = hyperparameters.filled(start.base.hyperparameters, params.get("hyperParameters", {}))
+    house.access.assert_passable(params["roleArn"], source_arn=job_arn)
+    _check_data(house, params)
+    _check_training(start, values, house.sharing)
+    kept = (
+        "clientRequestToken",
+        "roleArn",
+        "trainingDataConfig",
+        "outputDataConfig",
+    )
+    return {
+        **{member: params[member] for member in kept if member in params},
+        "validationDataConfig": params.get("validationDataConfig") or {"validators": []},
+        "outputModelName": params["customModelName"],
+        "customModelTags": params.get("customModelTags", []),
+        "customizationType": customization.value,
+        "hyperParameters": values,
+        "baseId": start.base.id,
+        "baseModelArn": arn.foundation_model(region, start.base.full_id),
+        "parentArn": start.parent.arn if start.parent else None,
+        "modelArn": custom_models.new_arn(region, house.access.account, start.base),
+    }
+
+
+def _customization(base: BaseModel, params: Mapping[str, Any]) -> Customization:
+    asked = params.get("customizationType", Customization.FINE_TUNING.value)
+    offered = ", ".join(base.customizations)
+    if params.get("customizationConfig"):
+        raise Invalid("customizationConfig: distillation and reinforcement are not built in Outcrop yet. Leave it out.")
+    if params["trainingDataConfig"].get("invocationLogsConfig"):
+        raise Invalid(
+            "trainingDataConfig.invocationLogsConfig: training on invocation logs is not built in Outcrop yet. Name "
+            "one JSONL object in s3Uri."
+        )
+    if asked not in set(Customization):
+        raise Invalid(f"customizationType: {asked} is not built in Outcrop yet. Choose one of {offered}.")
+    if asked not in base.customizations:
+        raise Invalid(f"customizationType: {base.id} does not offer {asked}. Choose one of {offered}.")
+    if "s3Uri" not in params["trainingDataConfig"]:
+        raise Invalid("trainingDataConfig.s3Uri: missing. Name one JSONL object, s3://bucket/key.")
+    return Customization(asked)
+
+
+def _check_names(house: Rooms, params: Mapping[str, Any], region: str) -> None:
+    if house.store.resources.find(jobs.KIND, region, params["jobName"]) is not None:
+        raise Invalid("The provided job name is currently in use.")
+    check_model_name(house, params["customModelName"], region)
+
+
+def _check_data(house: Rooms, params: Mapping[str, Any]) -> None:
+    """Every file is there and may be read, and the output may be written."""
+    data = DataAccess(house=house, role_arn=params["roleArn"])
+    validators = params.get("validationDataConfig", {}).get("validators", [])
+    if len(validators) > _MAX_VALIDATORS:
+        raise Invalid(f"validationDataConfig.validators: {len(validators)} files. Give at most {_MAX_VALIDATORS}.")
+    uris = [params["trainingDataConfig"]["s3Uri"], *(validator["s3Uri"] for validator in validators)]
+    for uri in uris:
+        if not parse_s3_uri(uri)[1]:
+            raise Invalid(f"{uri}: names a bucket, not an object. Name one JSONL object, s3://bucket/key.")
+    for uri in uris:
+        data.open(uri)
+    data.check_output(params["outputDataConfig"]["s3Uri"])
+
+
+def _check_training(start: base_of.Start, values: Mapping[str, str], sharing: MemorySharing) -> None:
+    """The method suits the network, and the machine has the memory for it, if not yet for every row."""
+    base = start.base
+    assert base.folder is not None
+    rate = base.learning_rate or memory.recommended_rate(base.folder)
+    hyper = hyperparameters.resolve(base.hyperparameters, values, recommended_rate=rate, parent=start.method).hyper
+    headers.check_method(base.folder, hyper.method)
+    memory.check(base.id, memory.need(base.folder, method=hyper.method), sharing.most())

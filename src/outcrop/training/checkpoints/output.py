@@ -1,0 +1,99 @@
+"""The folder a run leaves behind: what was trained, and what its serving is compared with.
+
+adapter_config.json, adapter_model.safetensors    an adapter, in PEFT's layout
+base-<id>/                                        the whole network below the adapter, where that is not the foundation
+                                                  model's; <id> is the custom model that first had it
+config.json, model.safetensors, tokenizer.json …  instead of the above: a network trained in full
+parity.json                                       the trainer's own log probabilities and greedy tokens on held-out
+                                                  records; see `network/parity_file.py`
+"""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetensors import SafetensorError
+from torch import nn
+
+from outcrop.errors import MachineTrouble
+from outcrop.network import adapter_files, load, parity_file, whole
+from outcrop.network.adapters import Routing
+from outcrop.network.method import OWN_BASE, Full
+from outcrop.training import expectation
+from outcrop.training.checkpoints.checkpoint import sync_folder
+from outcrop.training.examples import Example
+from outcrop.training.loss import ADAPTER
+from outcrop.training.stepping import Trained
+from outcrop.training.task import TrainingTask
+
+
+def save(
+    folder: Path, task: TrainingTask, trained: Trained, *, held_out: Sequence[Example], parity: str | None = None
+) -> str:
+    """Write what was trained as the network holds it now: all of the folder appears at once, or nothing of it.
+
+    Returns what stands in its parity file, which may be given where these very weights were written before. Raises
+    MachineTrouble when the disk does not take it.
+    """
+    making = folder.with_name(f".{folder.name}.making")
+    shutil.rmtree(making, ignore_errors=True)
+    try:
+        making.mkdir(parents=True)
+        _write(making, task, trained)
+        text = _parity(making, task, trained, held_out) if parity is None else parity
+        (making / parity_file.FILE).write_text(text, "utf-8")
+        _make_durable(making)
+        _put_in_place(making, folder)
+        return text
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(making, ignore_errors=True)
+        raise MachineTrouble(
+            f"{folder}: what was trained could not be written ({error}). "
+            "Make room on the disk and start the job again; it goes on from its last checkpoint."
+        ) from error
+
+
+def _write(making: Path, task: TrainingTask, trained: Trained) -> None:
+    if isinstance(trained.method, Full):
+        whole.save(making, trained.network, like=task.base_dir)
+        return
+    adapter_files.save(making, trained.network, ADAPTER, trained.method, base=task.base_name)
+    if task.merges_parent:
+        whole.save(making / f"{OWN_BASE}{task.output_dir.name}", trained.network, like=task.base_dir)
+    elif task.base_owner is not None:
+        whole.link(making / f"{OWN_BASE}{task.base_owner}", task.base_dir)
+
+
+def _parity(making: Path, task: TrainingTask, trained: Trained, held_out: Sequence[Example]) -> str:
+    network, routing = _as_served(making, trained)
+    most = task.context_length or load.context_length(task.base_dir)
+    return parity_file.text(expectation.of(network, routing, held_out, context_length=most))
+
+
+def _as_served(folder: Path, trained: Trained) -> tuple[nn.Module, Routing]:
+    """The network that was trained, unless its weights were written in fewer bits than they were trained in."""
+    if isinstance(trained.method, Full) and trained.weights.dtype != load.serving_dtype():
+        return load.load_base(folder, way=load.way_of(trained.network)), Routing()
+    return trained.network, trained.routing
+
+
+def _make_durable(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            _make_durable(path)
+            continue
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    sync_folder(folder)
+
+
+def _put_in_place(making: Path, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    replaced = folder.with_name(f".{folder.name}.replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    if folder.exists():  # from a run that was killed after this point
+        folder.rename(replaced)
+    making.rename(folder)
+    sync_folder(folder.parent)
+    shutil.rmtree(replaced, ignore_errors=True)

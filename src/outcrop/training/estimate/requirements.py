@@ -1,0 +1,181 @@
+"""What a run will need, memory and time, before anything of it is loaded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from outcrop.network import load
+from outcrop.network.method import Full
+from outcrop.network.way import Way as NetworkWay
+from outcrop.training import expectation
+from outcrop.training.batches import steps_per_epoch
+from outcrop.training.checkpoints import model_checkpoints
+from outcrop.training.data import Data
+from outcrop.training.data_parallel.row_schedule import Turn
+from outcrop.training.estimate import duration
+from outcrop.training.estimate.duration import Speed, measure_speed
+from outcrop.training.estimate.memory import Holding, Memory, memory_of
+from outcrop.training.estimate.tracing import Cost, Way, cost_of_row
+from outcrop.training.estimate.workload import (
+    Crew,
+    Row,
+    computes_in_c,
+    crew_of,
+    most_at_once,
+    steps_of,
+    turn_of,
+    usual_row,
+)
+from outcrop.training.plan import evaluations
+from outcrop.training.task import TrainingHyper
+
+_PACKED = NetworkWay.PACKED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lengths:
+    """Of the sequences of a run, in tokens."""
+
+    training: Sequence[int]
+    supervised: int
+    "How many of all of them are learned."
+    validation: Sequence[int] = ()
+    "Of the first validator."
+
+    @property
+    def share(self) -> float:
+        """Of the tokens, which are learned."""
+        return self.supervised / sum(self.training)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Of one run, to its last epoch."""
+
+    memory: Memory
+    at_once: tuple[tuple[int, ...], ...]
+    "Lengths of the records in each of the rows that are under way when there are most tokens."
+    steps: int
+    step_s: float
+    "Of a step, on average."
+    evaluations: int
+    evaluation_s: float
+    saves: int
+    "Of what is trained: model checkpoints, the first checkpoint, and the result."
+    save_s: float
+    "With the log probabilities that go into each."
+
+    @property
+    def tokens_at_once(self) -> int:
+        return sum(map(sum, self.at_once))
+
+    @property
+    def seconds(self) -> float:
+        return self.steps * self.step_s + self.evaluations * self.evaluation_s + self.saves * self.save_s
+
+    def to_text(self) -> str:
+        return "\n".join(
+            [
+                f"memory       {self.memory.to_text()}",
+                f"time         {clock(self.seconds)} = {self.steps:,} steps x {self.step_s:.3g} s + "
+                f"{self.evaluations} evaluations x {self.evaluation_s:.3g} s + "
+                f"{self.saves} saves x {self.save_s:.3g} s",
+            ]
+        )
+
+
+def lengths_of(data: Data) -> Lengths:
+    return Lengths(
+        training=[len(example) for example in data.examples],
+        supervised=sum(example.num_supervised for example in data.examples),
+        validation=[len(example) for example in data.evaluated],
+    )
+
+
+def estimate(
+    folder: Path, lengths: Lengths, hyper: TrainingHyper, *, speed: Speed | None = None, way: NetworkWay = _PACKED
+) -> Estimate:
+    """Of training the network in `folder` on this machine, or one of the given speed."""
+    crew = crew_of(hyper, way)
+    steps = steps_of(lengths.training, crew, hyper)
+    usual = usual_row(steps)
+    cost = cost_of_row(folder, hyper.method, usual, supervised=lengths.share, way=_way(crew, hyper))
+    speed = speed or measure_speed(crew.threads)
+    taken = duration.pass_time(cost, usual, speed)
+    per_epoch = steps_per_epoch(len(lengths.training), hyper.batch_size)
+    evaluated = _evaluated(lengths, crew, hyper)
+    expected = expectation.forwards(lengths.validation or lengths.training)
+    num_steps = per_epoch * hyper.epochs
+    evaluate_after = evaluations(num_steps, per_epoch, sum(lengths.training), sum(lengths.validation), hyper)
+    places = model_checkpoints.spread(
+        sorted(evaluate_after) or list(range(per_epoch, num_steps + 1, per_epoch)),
+        validated=bool(evaluate_after),
+        num_bytes=max(1, round(cost.trained * 4)),
+    )
+    update_s = duration.update_seconds(cost, speed, crew.threads, num_lanes=_most_lanes([*steps, *evaluated]))
+    return Estimate(
+        memory=memory_needed(folder, lengths, hyper, way),
+        at_once=tuple(map(tuple, most_at_once(steps))),
+        steps=num_steps,
+        step_s=sum(taken.learning.of_turn(turn, crew.threads) for turn in steps) / per_epoch + update_s,
+        evaluations=1 + len(evaluate_after) if evaluate_after else 0,
+        evaluation_s=sum(taken.scoring.of_turn(turn, crew.threads) for turn in evaluated),
+        saves=2 + places.most,
+        save_s=sum(taken.scoring.of([length]) for length in expected) / duration.shared(crew.threads)
+        + cost.trained * 4 / duration.SAVED_BYTES_PER_S,
+    )
+
+
+def memory_needed(folder: Path, lengths: Lengths, hyper: TrainingHyper, way: NetworkWay = _PACKED) -> Memory:
+    crew = crew_of(hyper, way)
+    steps = steps_of(lengths.training, crew, hyper)
+    at_once = most_at_once(steps)
+    fullest, emptiest = at_once[0], at_once[-1]
+
+    def cost_of(row: Row) -> Cost:
+        return cost_of_row(folder, hyper.method, row, supervised=lengths.share, way=_way(crew, hyper))
+
+    most = cost_of(fullest)
+    least = most if sum(emptiest) == sum(fullest) else cost_of(emptiest)
+    holding = Holding(
+        lanes=_most_lanes([*steps, *_evaluated(lengths, crew, hyper)]),
+        own_weights=isinstance(hyper.method, Full),
+        validated=bool(lengths.validation),
+        on_gpu=load.device().type == "cuda",
+    )
+    return memory_of(most, _between(at_once, most.peak, least.peak), holding)
+
+
+def _way(crew: Crew, hyper: TrainingHyper) -> Way:
+    return Way(in_c=computes_in_c(crew), gradient_checkpointing=hyper.gradient_checkpointing, network=crew.way)
+
+
+def free_on_gpu() -> int | None:
+    """Bytes of the GPU's memory; None where a CPU trains."""
+    if load.device().type != "cuda":
+        return None
+    return int(torch.cuda.mem_get_info()[0])
+
+
+def clock(seconds: float) -> str:
+    """As a person would say it: 40 s, 12 min, 3.5 h."""
+    if seconds < 100:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def _evaluated(lengths: Lengths, crew: Crew, hyper: TrainingHyper) -> list[Turn]:
+    return [turn_of(lengths.validation, crew, hyper.token_budget)] if lengths.validation else []
+
+
+def _most_lanes(turns: Sequence[Turn]) -> int:
+    return max(turn.lanes for turn in turns)
+
+
+def _between(rows: Sequence[Row], first: float, last: float) -> list[float]:
+    """The peak of each row, from those of the first and the last: it grows with the tokens."""
+    most, least = sum(rows[0]), sum(rows[-1])
+    slope = (first - last) / (most - least) if most > least else 0.0
+    return [first - slope * (most - sum(row)) for row in rows]

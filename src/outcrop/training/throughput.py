@@ -1,0 +1,131 @@
+"""How fast a run goes, and how long it will still take: steps, evaluations, model checkpoints, and what comes last."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from outcrop.training import expectation
+from outcrop.training.checkpoints.model_checkpoints import Places
+from outcrop.training.data import Data
+from outcrop.training.estimate import machine
+from outcrop.training.metrics import Progress, StepMetrics
+from outcrop.training.plan import TrainingPlan
+
+_SCORING = 1 / 3
+"Of learning from the same tokens; a guess, until an evaluation was timed."
+
+
+class Ahead(NamedTuple):
+    """What a run does beside its steps."""
+
+    num_tokens: int
+    "Of all its steps together."
+    steps: int
+    evaluate_after: frozenset[int]
+    evaluated_tokens: int
+    "Of the first validator."
+    other_tokens: int
+    "Of the others, which are scored once more at the end."
+    save_after: frozenset[int]
+    saves_at_end: int
+    sampled_tokens: int
+    "Those of every forward pass by which a save foretells what an engine will answer."
+
+
+def ahead_of(data: Data, plan: TrainingPlan, places: Places) -> Ahead:
+    return Ahead(
+        num_tokens=plan.num_tokens,
+        steps=plan.steps,
+        evaluate_after=plan.evaluate_after,
+        evaluated_tokens=sum(map(len, data.evaluated)),
+        other_tokens=sum(len(example) for other in data.validators[1:] for example in other.examples),
+        save_after=places.after,
+        saves_at_end=1 + places.one_for_the_best,
+        sampled_tokens=sum(expectation.forwards([len(each) for each in data.held_out])),
+    )
+
+
+class Timed:
+    """The mean time of a kind of work that a run does again and again."""
+
+    def __init__(self) -> None:
+        self.total_s = 0.0
+        self._count = 0
+
+    def add(self, seconds: float) -> None:
+        self.total_s += seconds
+        self._count += 1
+
+    def mean(self, guess: float) -> float:
+        """`guess` as long as nothing was timed."""
+        return self.total_s / self._count if self._count else guess
+
+
+class Pace:
+    """Measures one run, or what is left of it after it was taken up again."""
+
+    def __init__(self, ahead: Ahead, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._ahead = ahead
+        self._now = now
+        self._evaluations, self._others, self._saves = Timed(), Timed(), Timed()
+        self._before_s = 0.0
+        self.begin(tokens_done=0)
+
+    def begin(self, *, tokens_done: int) -> None:
+        """The steps begin, or go on; what was timed before them stays."""
+        self._began = self._now()
+        self._before_s = self._evaluations.total_s + self._others.total_s + self._saves.total_s
+        self._tokens_before = self._tokens_done = tokens_done
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """The first validator is scored meanwhile."""
+        with self._timing(self._evaluations):
+            yield
+
+    @contextmanager
+    def scoring_others(self) -> Iterator[None]:
+        """The other validators, all of them."""
+        with self._timing(self._others):
+            yield
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """A model checkpoint is made."""
+        with self._timing(self._saves):
+            yield
+
+    def after(self, step: StepMetrics) -> Progress:
+        self._tokens_done += step.tokens
+        seconds = max(self._now() - self._began, 1e-9)
+        return Progress(
+            steps=self._ahead.steps,
+            tokens_per_s=(self._tokens_done - self._tokens_before) / seconds,
+            seconds_left=self._seconds_left(seconds, step.step + 1),
+            last=step,
+            resident_bytes=machine.resident_bytes(),
+            peak_bytes=machine.peak_bytes(),
+        )
+
+    def _seconds_left(self, seconds: float, steps_done: int) -> float:
+        """To the end of the last step's work and of the run, should it not end early."""
+        ahead = self._ahead
+        timed = self._evaluations.total_s + self._others.total_s + self._saves.total_s - self._before_s
+        per_token = max(seconds - timed, 1e-9) / (self._tokens_done - self._tokens_before)
+        evaluation_s = self._evaluations.mean(ahead.evaluated_tokens * _SCORING * per_token)
+        save_s = self._saves.mean(ahead.sampled_tokens * _SCORING * per_token)
+        num_evaluations = sum(place >= steps_done for place in ahead.evaluate_after)
+        num_saves = sum(place >= steps_done for place in ahead.save_after) + ahead.saves_at_end
+        return (
+            (ahead.num_tokens - self._tokens_done) * per_token
+            + num_evaluations * evaluation_s
+            + num_saves * save_s
+            + self._others.mean(ahead.other_tokens * _SCORING * per_token)
+        )
+
+    @contextmanager
+    def _timing(self, timed: Timed) -> Iterator[None]:
+        began = self._now()
+        yield
+        timed.add(self._now() - began)

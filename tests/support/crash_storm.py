@@ -1,0 +1,208 @@
+"""A storm of writes on a server that is killed in the middle of it, and the question what is left of them.
+
+Every worker writes to names of its own and notes what it began and what was acknowledged. After a kill each name must
+hold what was acknowledged last, or what was under way at that moment; whole, either way.
+"""
+
+import hashlib
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from outcrop.access.access import Access
+from outcrop.clock import SystemClock
+from outcrop.settings import Settings
+from outcrop.store.store import Store
+from tests.support.patience import PATIENCE_S
+
+BUCKET = "books"
+WORKERS = 4
+_PART = 5 << 20
+_SIZES = (0, 900, 40_000, 300_000, 1_500_000)
+
+
+@dataclass
+class Storm:
+    """What was written so far, by name: `s3/key` or `iam/user`. A state is a seed of the content; None is nothing."""
+
+    settings: Settings
+    acknowledged: dict[str, str | None] = field(default_factory=dict)
+    under_way: dict[str, str | None] = field(default_factory=dict)
+    writes: int = 0
+    refusals: list[ClientError] = field(default_factory=list)
+    "What the server refused: nothing of a storm should be."
+
+    def blow(self, round_number: int, *, writes: int, then_s: float) -> None:
+        """Write with all workers until so many were acknowledged, and a little longer; then kill the server."""
+        workers = [
+            threading.Thread(target=self._write_until_cut, args=(f"{round_number}/{worker}",))
+            for worker in range(WORKERS)
+        ]
+        for worker in workers:
+            worker.start()
+        enough, deadline = self.writes + writes, time.monotonic() + PATIENCE_S
+        while self.writes < enough and not self.refusals:
+            assert time.monotonic() < deadline, f"{enough - self.writes} writes are still not acknowledged"
+            time.sleep(0.005)
+        time.sleep(then_s)
+        self.server.send_signal(signal.SIGKILL)
+        self.server.wait()
+        for worker in workers:
+            worker.join()
+        assert not self.refusals, f"{self.refusals[0]}; {self.log}"
+
+    @property
+    def log(self) -> Path:
+        """What the server said, in all its lives."""
+        return self.settings.home.parent / "server.log"
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "outcrop.server.serve"]
+        with self.log.open("ab") as log:
+            self.server = subprocess.Popen(
+                [*command, "--home", str(self.settings.home), "--port", str(self.settings.port)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                urllib.request.urlopen(f"{self.settings.endpoint}/health", timeout=5).close()
+                return
+            except OSError:
+                assert self.server.poll() is None, "the server ended at its start"
+                assert time.monotonic() < deadline, "the server did not come up"
+                time.sleep(0.05)
+
+    def client(self, service: str) -> Any:
+        store = Store.open(self.settings)
+        keys = Access.open(store, self.settings, SystemClock()).installation
+        store.close()
+        return boto3.client(
+            service,
+            endpoint_url=self.settings.endpoint,
+            aws_access_key_id=keys.access_key_id,
+            aws_secret_access_key=keys.secret_access_key,
+            region_name="us-east-1",
+            config=Config(retries={"max_attempts": 0}),
+        )
+
+    def check(self) -> int:
+        """Everything listed is whole, and is what its name may hold. The number of objects there are."""
+        s3, iam = self.client("s3"), self.client("iam")
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+        listed = {f"s3/{entry['Key']}": entry for page in pages for entry in page.get("Contents", [])}
+        for name, entry in listed.items():
+            body = s3.get_object(Bucket=BUCKET, Key=entry["Key"])["Body"].read()
+            assert len(body) == entry["Size"], name
+            whole = [seed for seed in self._may_hold(name) if seed is not None and content(seed) == body]
+            assert whole, f"{name} holds neither what was acknowledged nor what was under way"
+        users = {
+            f"iam/{user['UserName']}": user
+            for page in iam.get_paginator("list_users").paginate(PathPrefix="/storm/")
+            for user in page["Users"]
+        }
+        for name in {*self.acknowledged, *self.under_way} - listed.keys() - users.keys():
+            assert None in self._may_hold(name), f"{name} was acknowledged and is gone"
+        for name, user in users.items():
+            tags = {tag["Key"]: tag["Value"] for tag in iam.list_user_tags(UserName=user["UserName"])["Tags"]}
+            assert tags.get("seed") in self._may_hold(name), name
+        s3.close()
+        iam.close()
+        return len(listed)
+
+    def _may_hold(self, name: str) -> set[str | None]:
+        return {self.acknowledged.get(name), *([self.under_way[name]] if name in self.under_way else [])}
+
+    def _write_until_cut(self, prefix: str) -> None:
+        s3, iam, dice = self.client("s3"), self.client("iam"), random.Random(prefix)
+        steps: list[Callable[[], None]] = [
+            lambda: self._put(s3, f"{prefix}/put-{dice.randrange(6)}", dice),
+            lambda: self._put(s3, f"{prefix}/put-{dice.randrange(6)}", dice),
+            lambda: self._upload_in_parts(s3, f"{prefix}/parts-{dice.randrange(3)}", dice),
+            lambda: self._delete(s3, f"{prefix}/put-{dice.randrange(6)}"),
+            lambda: self._write_record(iam, f"{prefix}-{dice.randrange(3)}".replace("/", "-"), dice),
+        ]
+        try:
+            while True:
+                dice.choice(steps)()
+        except BotoCoreError:
+            return  # cut off by the kill
+        except ClientError as error:
+            self.refusals.append(error)
+        finally:
+            s3.close()
+            iam.close()
+
+    @contextmanager
+    def _writing(self, name: str, seed: str | None) -> Iterator[None]:
+        self.under_way[name] = seed
+        yield
+        self.acknowledged[name] = seed
+        del self.under_way[name]
+        self.writes += 1
+
+    def _put(self, s3: Any, key: str, dice: random.Random) -> None:
+        seed = f"{dice.choice(_SIZES)}:{dice.random()}"
+        with self._writing(f"s3/{key}", seed):
+            s3.put_object(Bucket=BUCKET, Key=key, Body=content(seed))
+
+    def _upload_in_parts(self, s3: Any, key: str, dice: random.Random) -> None:
+        seed = f"{_PART + dice.choice(_SIZES[1:])}:{dice.random()}"
+        body = content(seed)
+        upload = {"Bucket": BUCKET, "Key": key}
+        upload["UploadId"] = s3.create_multipart_upload(**upload)["UploadId"]
+        parts = [
+            {"PartNumber": number, "ETag": s3.upload_part(**upload, PartNumber=number, Body=piece)["ETag"]}
+            for number, piece in ((1, body[:_PART]), (2, body[_PART:]))
+        ]
+        with self._writing(f"s3/{key}", seed):
+            s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+
+    def _delete(self, s3: Any, key: str) -> None:
+        with self._writing(f"s3/{key}", None):
+            s3.delete_object(Bucket=BUCKET, Key=key)
+
+    def _write_record(self, iam: Any, user: str, dice: random.Random) -> None:
+        name, seed = f"iam/{user}", f"{dice.random()}"
+        if self.acknowledged.get(name) is None:
+            with self._writing(name, seed):
+                iam.create_user(UserName=user, Path="/storm/", Tags=[{"Key": "seed", "Value": seed}])
+        else:
+            with self._writing(name, seed):
+                iam.tag_user(UserName=user, Tags=[{"Key": "seed", "Value": seed}])
+
+
+def content(seed: str) -> bytes:
+    """As many bytes as the seed begins with, and no two seeds alike."""
+    return hashlib.shake_128(seed.encode()).digest(int(seed.partition(":")[0]))
+
+
+@contextmanager
+def storm(folder: Path) -> Iterator[Storm]:
+    """A storm over a new installation, whose server runs and whose bucket is there."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        settings = Settings(home=folder / "home", port=probe.getsockname()[1])
+    made = Storm(settings)
+    made.start()
+    try:
+        made.client("s3").create_bucket(Bucket=BUCKET)
+        yield made
+    finally:
+        made.server.kill()
+        made.server.wait()

@@ -1,0 +1,229 @@
+"""A platform with one thing of every kind in it, and a request about it for every operation that works here."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sql
+from outcrop.house import House
+
+from outcrop.access.caller import Caller
+from outcrop.access.names import Kind
+from outcrop.api.bedrock import unreal
+from outcrop.api.door.call import Call
+from outcrop.api.operations import OPERATIONS
+from outcrop.buckets.checksums import Algorithm, ChecksumType
+from outcrop.buckets.conditions import Stretch
+from outcrop.buckets.names import Place
+from outcrop.buckets.records import Details
+from outcrop.buckets.uploads import ChosenPart
+from outcrop.clock import SystemClock
+from outcrop.deployments.records import ON_DEMAND, THROUGHPUT
+from outcrop.errors import Refusal
+from outcrop.protocol import service_model
+from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
+from outcrop.settings import Settings
+from tests.support.policies import policy, trusting
+from tests.support.recorded_members import Recorded
+
+REGION, BUCKET, KEY, NAME = "us-east-1", "members", "an/object", "jane"
+BASE = "outcrop.starter-v1"
+PLACE, PARTS, UPLOAD = Place(BUCKET, KEY), Place(BUCKET, "parts"), Place(BUCKET, "upload")
+_DOCUMENT = policy("Allow", "s3:*")
+_STREAMED = ("PutObject", "UploadPart")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Furnished:
+    platform: House
+    caller: Caller
+    values: dict[str, Any] = field(default_factory=dict)
+    "By the name of a member, or by `service:Operation` those that one operation needs."
+    changed: set[str] = field(default_factory=lambda: {"everything"})
+    "The operations since the last look around that may have taken something away."
+
+    def base(self, service: str, operation: str) -> dict[str, Any]:
+        """A request with what the operation needs."""
+        shape = service_model.operation(service, operation).input_shape
+        required = {} if shape is None else self._required(shape)
+        return {**required, **self.values.get(f"{service}:{operation}", {})}
+
+    def sample(self, shape: Shape, name: str) -> Any:
+        known = self.values.get(name)
+        if known is not None and not (isinstance(known, str) and isinstance(shape, StructureShape)):
+            return known
+        if isinstance(shape, StructureShape):
+            return self._required(shape)
+        if isinstance(shape, ListShape):
+            return [self.sample(shape.member, "")]
+        if isinstance(shape, MapShape):
+            return {"key": self.sample(shape.value, "")}
+        plain = {"boolean": True, "integer": 1, "long": 1, "float": 1.0, "double": 1.0, "blob": b"{}"}
+        plain |= {"timestamp": datetime(2020, 1, 1, tzinfo=UTC)}
+        return plain.get(shape.type_name, shape.enum[0] if shape.enum else "value")
+
+    def _required(self, shape: StructureShape) -> dict[str, Any]:
+        return {name: self.sample(shape.members[name], name) for name in shape.required_members}
+
+    def looked_at(self, service: str, operation: str, params: dict[str, Any]) -> tuple[set[str], str]:
+        """The members of the request that its handler looked at, and the words of its refusal."""
+        seen: set[str] = set()
+        if not operation.startswith(("Get", "List", "Head", "Simulate")):
+            self.changed.add(operation)
+        call = Call(
+            service=service,
+            operation=operation,
+            params=Recorded(params, seen),
+            caller=self.caller,
+            region=REGION,
+            request_id="",
+            headers={"host": "localhost"},
+            body=_nothing() if operation in _STREAMED else None,
+        )
+        try:
+            if service == "bedrock":  # as the door does before it calls the handler
+                unreal.check(params)
+            answered = OPERATIONS[service][operation](self.platform, call)
+            if isinstance(answered, Coroutine):
+                asyncio.run(answered)
+        except Refusal as refusal:
+            return seen, f"{refusal} {getattr(refusal, 'members', '')}"
+        return seen, ""
+
+    def furnish(self) -> None:
+        """Put back whatever the operation before may have taken away."""
+        if not self.changed:
+            return
+        self.changed.clear()
+        self._people()
+        buckets = self.platform.buckets
+        with suppress(Refusal):
+            buckets.create(BUCKET, REGION)
+        buckets.put_bytes(BUCKET, KEY, b"whole")
+        line = json.dumps({"prompt": "a", "completion": "b"}) + "\n"
+        buckets.put_bytes(BUCKET, "train.jsonl", line.encode() * 8)
+        self._in_parts()
+        self.values["UploadId"] = buckets.uploads.begin(UPLOAD, details=Details()).id
+        self._models()
+
+    def _people(self) -> None:
+        access = self.platform.access
+        with suppress(Refusal):
+            access.identities.create_user(NAME)
+        with suppress(Refusal):
+            access.identities.create_group(NAME)
+        trust = trusting({"AWS": self.platform.account}, ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"])
+        with suppress(Refusal):
+            access.identities.create_role(NAME, trust=trust)
+        with suppress(Refusal):
+            access.attachments.create(NAME, document=_DOCUMENT)
+        own = f"arn:aws:iam::{self.platform.account}:policy/{NAME}"
+        access.attachments.attach(Kind.USER, NAME, own)
+        role = access.identities.get(Kind.ROLE, NAME).arn
+        self.values.update(
+            {
+                "AssumeRolePolicyDocument": trust,
+                "PolicyArn": own,
+                "PermissionsBoundary": own,
+                "PolicySourceArn": role,
+                "RoleArn": role,
+                "roleArn": access.installation.service_role_arn,
+            }
+        )
+
+    def _in_parts(self) -> None:
+        """An object of two parts with checksums."""
+        uploads, source = self.platform.buckets.uploads, self.platform.buckets.find(*PLACE)
+        upload = uploads.begin(
+            PARTS, details=Details(), algorithm=Algorithm.CRC32, checksum_type=ChecksumType.COMPOSITE
+        )
+        part = uploads.copy_part(PARTS, upload.id, 1, source, Stretch(0, source.size))
+        uploads.complete(PARTS, upload.id, [ChosenPart(number=1, etag=part.etag)])
+
+    def _models(self) -> None:
+        """A custom model, and both kinds of deployments of it."""
+        foundation = f"arn:aws:bedrock:{REGION}::foundation-model/{BASE}:0:2k"
+        document = {
+            "baseId": BASE,
+            "foundationModelArn": foundation,
+            "baseModelArn": foundation,
+            "customizationType": "FINE_TUNING",
+        }
+        model, account = self.values["modelArn"], self.platform.account
+        with suppress(Refusal):
+            self.platform.models.add(
+                model_arn=model, name="members", region=REGION, created=datetime.now(UTC), document=document
+            )
+        details = {"foundationModelArn": foundation, "modelUnits": 1, "commitmentDuration": None}
+        details["commitmentExpirationTime"] = None
+        for kind, member in ((ON_DEMAND, "customModelDeploymentIdentifier"), (THROUGHPUT, "provisionedModelId")):
+            with suppress(Refusal):
+                made = self.platform.deployments.create(
+                    kind, name="members", region=REGION, account=account, model_arn=model, details=details
+                )
+                self.values[member] = made.arn
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
+
+
+def furnished(home: Path) -> Furnished:
+    platform = House.open(Settings(home=home), SystemClock())
+    # Nothing has to outlive this process, and most of the time would go by in waiting for the disk.
+    sql.event.listen(platform.store.engine, "connect", lambda made, _: made.execute("PRAGMA synchronous = OFF"))
+    platform.store.engine.dispose()
+    identity = platform.access.identities.get(Kind.USER, "admin")
+    caller = Caller(arn=identity.arn, account=platform.account, user_id=identity.id, key_id="AKIAMEMBERS")
+    model = f"arn:aws:bedrock:{REGION}:{platform.account}:custom-model/{BASE}:0:2k/membersmembe"
+    data = {"s3Uri": f"s3://{BUCKET}/train.jsonl"}
+    place = {"Bucket": BUCKET, "Key": UPLOAD.key}
+    values: dict[str, Any] = {
+        "Bucket": BUCKET,
+        "Key": KEY,
+        "CopySource": f"{BUCKET}/{KEY}",
+        "PartNumber": 1,
+        "ObjectAttributes": ["ETag"],
+        "Parts": [{"PartNumber": 1, "ETag": "0"}],
+        "AllowedMethods": ["GET"],
+        "AllowedOrigins": ["*"],
+        "UserName": NAME,
+        "GroupName": NAME,
+        "RoleName": NAME,
+        "PolicyName": NAME,
+        "PolicyDocument": _DOCUMENT,
+        "PolicyInputList": [_DOCUMENT],
+        "RoleSessionName": "session",
+        "modelIdentifier": model,
+        "baseModelIdentifier": BASE,
+        "modelArn": model,
+        "modelId": model,
+        "resourceARN": model,
+        "trainingDataConfig": data,
+        "outputDataConfig": {"s3Uri": f"s3://{BUCKET}/out/"},
+        "s3:CreateBucket": {"Bucket": "another"},
+        "s3:CopyObject": {"Key": "copied"},
+        "s3:GetObjectAttributes": {"Key": PARTS.key, "ObjectAttributes": ["ObjectParts"]},
+        **{
+            f"s3:{operation}": place
+            for operation in (
+                "UploadPart",
+                "UploadPartCopy",
+                "ListParts",
+                "CompleteMultipartUpload",
+                "AbortMultipartUpload",
+            )
+        },
+        "iam:CreateUser": {"UserName": "other"},
+        "iam:CreateRole": {"RoleName": "other"},
+        "iam:CreateGroup": {"GroupName": "other"},
+        "iam:CreatePolicy": {"PolicyName": "other"},
+    }
+    house = Furnished(platform=platform, caller=caller, values=values)
+    house.furnish()
+    return house
