@@ -16,7 +16,6 @@ from typing import Any
 import httpx
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
-from outcrop.house import House
 
 from outcrop import logs
 from outcrop.api.door.call import (
@@ -29,6 +28,7 @@ from outcrop.api.door.call import (
 )
 from outcrop.clock import SystemClock
 from outcrop.errors import Conflict, Denied, Invalid, ModelFailed, NotReady, ServiceRefusal
+from outcrop.house import House
 from outcrop.protocol.http import FileBody
 from outcrop.server.serve import main
 from tests.support.patience import PATIENCE_S
@@ -136,9 +136,8 @@ class Objects:
         return {"Deleted": [{"Key": each["Key"]} for each in call.params["Delete"]["Objects"]]}
 
 
-def authorize(call: Call) -> None:
-    if call.operation == "GetModelCustomizationJob":
-        raise Denied("User: x is not authorized to perform: bedrock:GetModelCustomizationJob")
+def denied(_: House, call: Call) -> Answered:
+    raise Denied("User: x is not authorized to perform: bedrock:GetModelCustomizationJob")
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +165,7 @@ def server(
             "GetCustomModel": get_custom_model,
             "DeleteCustomModel": delete_custom_model,
             "ListCustomModels": list_custom_models,
-            "GetModelCustomizationJob": list_custom_models,
+            "GetModelCustomizationJob": denied,
             "GetFoundationModel": polled.get,
         },
         "bedrock-runtime": {"InvokeModel": invoke_model, "InvokeModelWithResponseStream": chunks.stream},
@@ -178,7 +177,7 @@ def server(
         },
     }
     home = tmp_path_factory.mktemp("home")
-    with running_server(home, operations, authorize=authorize, health=lambda: {"status": "ok"}) as running:
+    with running_server(home, operations) as running:
         yield running
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.five_models import NAMES, five_models, in_turn
+from tests.support.five_models import NAMES, five_models, in_turn
 
 
 def test_models_that_do_not_fit_together_answer_in_turn(tmp_path: Path) -> None:

@@ -1,85 +1,42 @@
 """Users, roles and policies through a real server and unmodified boto3, as notebooks for Bedrock use them."""
 
 import json
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from outcrop.access.access import Access
 from outcrop.access.installation import Installation
-from outcrop.clock import SystemClock
-from outcrop.settings import Settings
-from outcrop.store.store import Store
-from tests.support.patience import PATIENCE_S
+from tests.support.servers import ServerProcess, server_process
 
 Client = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    return Settings(home=tmp_path_factory.mktemp("iam") / "home", port=port)
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with server_process(tmp_path_factory.mktemp("iam") / "home") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def installation(settings: Settings) -> Iterator[Installation]:
-    """A server in a process of its own; its account is read from the same home."""
-    command = [sys.executable, "-m", "outcrop.server.serve", "--home", str(settings.home), "--port", str(settings.port)]
-    with (settings.home.parent / "server.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            _wait_for(settings, server)
-            store = Store.open(settings)
-            yield Access.open(store, settings, SystemClock()).installation
-            store.close()
-        finally:
-            server.terminate()
-            server.wait(timeout=PATIENCE_S)
-
-
-def _wait_for(settings: Settings, server: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            with urllib.request.urlopen(f"{settings.endpoint}/health", timeout=5):
-                return
-        except OSError:
-            if time.monotonic() > end or server.poll() is not None:
-                log = Path(settings.home.parent / "server.log").read_text()
-                raise AssertionError(f"the server does not answer: {log}") from None
-            time.sleep(0.05)
+def installation(server: ServerProcess) -> Installation:
+    return server.installation
 
 
 @pytest.fixture(scope="module")
-def client(settings: Settings, installation: Installation) -> Client:
+def client(server: ServerProcess) -> Client:
     """A client of a service, for the administrator or for given credentials."""
 
     def make(service: str, credentials: dict[str, Any] | None = None) -> Any:
-        given = credentials or {
-            "AccessKeyId": installation.access_key_id,
-            "SecretAccessKey": installation.secret_access_key,
-        }
-        return boto3.client(
+        if credentials is None:
+            return server.client(service)
+        return server.client(
             service,
-            endpoint_url=settings.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id=given["AccessKeyId"],
-            aws_secret_access_key=given["SecretAccessKey"],
-            aws_session_token=given.get("SessionToken"),
-            config=Config(retries={"total_max_attempts": 1}),
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials.get("SessionToken"),
         )
 
     return make

@@ -1,10 +1,6 @@
 """The built-in S3 as clients know it: a real server process, and boto3 as it comes."""
 
 import hashlib
-import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,61 +13,33 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from outcrop.access.access import Access
-from outcrop.clock import SystemClock
 from outcrop.settings import Settings
 from outcrop.store.store import Store
-from tests.support.patience import PATIENCE_S
+from tests.support.servers import ServerProcess, server_process
 
 MIB = 1024**2
 BUCKET = "books"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_until_up(endpoint: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            urllib.request.urlopen(f"{endpoint}/health", timeout=5).close()
-            return
-        except OSError:
-            assert process.poll() is None, "the server ended at its start"
-            assert time.monotonic() < deadline, "the server did not come up"
-            time.sleep(0.05)
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with server_process(tmp_path_factory.mktemp("s3") / "home") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(home=tmp_path_factory.mktemp("home"), port=free_port())
+def settings(running: ServerProcess) -> Settings:
+    return running.settings
 
 
 @pytest.fixture(scope="module")
-def server(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    command = [sys.executable, "-m", "outcrop.server.serve"]
-    log = tmp_path_factory.mktemp("logs") / "server.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--home", str(settings.home), "--port", str(settings.port)], stdout=output, stderr=output
-        )
-    try:
-        wait_until_up(settings.endpoint, process)
-        yield settings.endpoint
-    finally:
-        process.terminate()
-        process.wait(timeout=PATIENCE_S)
+def server(running: ServerProcess) -> str:
+    return running.endpoint
 
 
 @pytest.fixture(scope="module")
-def session(server: str, settings: Settings) -> boto3.Session:
-    store = Store.open(settings)
-    keys = Access.open(store, settings, SystemClock()).installation
-    store.close()
+def session(running: ServerProcess) -> boto3.Session:
+    keys = running.installation
     return boto3.Session(
         aws_access_key_id=keys.access_key_id,
         aws_secret_access_key=keys.secret_access_key,

@@ -8,5 +8,5 @@ from tests.support.crash_storm import storm
 def test_a_killed_server_has_kept_every_write_that_it_acknowledged(tmp_path: Path) -> None:
     with storm(tmp_path) as blowing:
         blowing.blow(0, writes=20, then_s=0.05)
-        blowing.start()
+        blowing.server.start()
         assert blowing.check() > 0

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from outcrop.clock import SystemClock
+from outcrop.house import House
 from tests.iam.test_decisions import allow
 from tests.iam.test_users_and_roles import code_of
 from tests.support.policies import policy, trusting

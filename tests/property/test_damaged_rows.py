@@ -10,12 +10,12 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from outcrop.house import House
 
 from outcrop.clock import SystemClock
 from outcrop.deployments import records
 from outcrop.engines import orders as engines
 from outcrop.engines.orders import Engines
+from outcrop.house import House
 from outcrop.jobs import jobs
 from outcrop.settings import Settings
 from outcrop.store.damage import Damaged

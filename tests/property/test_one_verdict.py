@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outcrop.house import House
 
 from outcrop.access.caller import Caller
 from outcrop.access.names import Kind
@@ -17,6 +16,7 @@ from outcrop.api.door.call import Call
 from outcrop.api.operations import OPERATIONS
 from outcrop.clock import MovableClock
 from outcrop.errors import Denied
+from outcrop.house import House
 from outcrop.settings import Settings
 from outcrop.store.resources import Resource
 from tests.support import spellings

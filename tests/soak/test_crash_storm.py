@@ -16,7 +16,7 @@ def test_twenty_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None
     with storm(tmp_path) as blowing:
         for kill in range(KILLS):
             blowing.blow(kill, writes=dice.randrange(20, 60), then_s=dice.uniform(0, 0.5))
-            blowing.start()
+            blowing.server.start()
             objects = blowing.check()
         # for docs/reliability.md
         print(f"{KILLS} kills, {blowing.writes} writes acknowledged, {objects} objects at the end")

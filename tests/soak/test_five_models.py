@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.five_models import NAMES, five_models, in_turn
+from tests.support.five_models import NAMES, five_models, in_turn
 
 pytestmark = pytest.mark.soak
 

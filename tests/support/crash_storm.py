@@ -6,28 +6,18 @@ hold what was acknowledged last, or what was under way at that moment; whole, ei
 
 import hashlib
 import random
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from outcrop.access.access import Access
-from outcrop.clock import SystemClock
-from outcrop.settings import Settings
-from outcrop.store.store import Store
 from tests.support.patience import PATIENCE_S
+from tests.support.servers import ServerProcess, server_process
 
 BUCKET = "books"
 WORKERS = 4
@@ -39,7 +29,7 @@ _SIZES = (0, 900, 40_000, 300_000, 1_500_000)
 class Storm:
     """What was written so far, by name: `s3/key` or `iam/user`. A state is a seed of the content; None is nothing."""
 
-    settings: Settings
+    server: ServerProcess
     acknowledged: dict[str, str | None] = field(default_factory=dict)
     under_way: dict[str, str | None] = field(default_factory=dict)
     writes: int = 0
@@ -59,51 +49,14 @@ class Storm:
             assert time.monotonic() < deadline, f"{enough - self.writes} writes are still not acknowledged"
             time.sleep(0.005)
         time.sleep(then_s)
-        self.server.send_signal(signal.SIGKILL)
-        self.server.wait()
+        self.server.kill()
         for worker in workers:
             worker.join()
-        assert not self.refusals, f"{self.refusals[0]}; {self.log}"
-
-    @property
-    def log(self) -> Path:
-        """What the server said, in all its lives."""
-        return self.settings.home.parent / "server.log"
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "outcrop.server.serve"]
-        with self.log.open("ab") as log:
-            self.server = subprocess.Popen(
-                [*command, "--home", str(self.settings.home), "--port", str(self.settings.port)],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                urllib.request.urlopen(f"{self.settings.endpoint}/health", timeout=5).close()
-                return
-            except OSError:
-                assert self.server.poll() is None, "the server ended at its start"
-                assert time.monotonic() < deadline, "the server did not come up"
-                time.sleep(0.05)
-
-    def client(self, service: str) -> Any:
-        store = Store.open(self.settings)
-        keys = Access.open(store, self.settings, SystemClock()).installation
-        store.close()
-        return boto3.client(
-            service,
-            endpoint_url=self.settings.endpoint,
-            aws_access_key_id=keys.access_key_id,
-            aws_secret_access_key=keys.secret_access_key,
-            region_name="us-east-1",
-            config=Config(retries={"max_attempts": 0}),
-        )
+        assert not self.refusals, f"{self.refusals[0]}; {self.server.log}"
 
     def check(self) -> int:
         """Everything listed is whole, and is what its name may hold. The number of objects there are."""
-        s3, iam = self.client("s3"), self.client("iam")
+        s3, iam = self.server.client("s3"), self.server.client("iam")
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
         listed = {f"s3/{entry['Key']}": entry for page in pages for entry in page.get("Contents", [])}
         for name, entry in listed.items():
@@ -129,7 +82,7 @@ class Storm:
         return {self.acknowledged.get(name), *([self.under_way[name]] if name in self.under_way else [])}
 
     def _write_until_cut(self, prefix: str) -> None:
-        s3, iam, dice = self.client("s3"), self.client("iam"), random.Random(prefix)
+        s3, iam, dice = self.server.client("s3"), self.server.client("iam"), random.Random(prefix)
         steps: list[Callable[[], None]] = [
             lambda: self._put(s3, f"{prefix}/put-{dice.randrange(6)}", dice),
             lambda: self._put(s3, f"{prefix}/put-{dice.randrange(6)}", dice),
@@ -195,14 +148,6 @@ def content(seed: str) -> bytes:
 @contextmanager
 def storm(folder: Path) -> Iterator[Storm]:
     """A storm over a new installation, whose server runs and whose bucket is there."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        settings = Settings(home=folder / "home", port=probe.getsockname()[1])
-    made = Storm(settings)
-    made.start()
-    try:
-        made.client("s3").create_bucket(Bucket=BUCKET)
-        yield made
-    finally:
-        made.server.kill()
-        made.server.wait()
+    with server_process(folder / "home") as server:
+        server.client("s3").create_bucket(Bucket=BUCKET)
+        yield Storm(server)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas
-from outcrop.house import House
 
 from outcrop.buckets.listing import Asked
 from outcrop.clock import SystemClock
 from outcrop.customization import create_job, imported, run
+from outcrop.house import House
 from outcrop.settings import Settings
 from tests.support.homes import TINY, pairs
 

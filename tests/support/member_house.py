@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sql
-from outcrop.house import House
 
 from outcrop.access.caller import Caller
 from outcrop.access.names import Kind
@@ -25,6 +24,7 @@ from outcrop.buckets.uploads import ChosenPart
 from outcrop.clock import SystemClock
 from outcrop.deployments.records import ON_DEMAND, THROUGHPUT
 from outcrop.errors import Refusal
+from outcrop.house import House
 from outcrop.protocol import service_model
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
 from outcrop.settings import Settings

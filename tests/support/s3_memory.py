@@ -1,24 +1,15 @@
 """What the server's memory does while a long object goes in and out: a process of its own, watched with psutil."""
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psutil
 from boto3.s3.transfer import TransferConfig
-from botocore.config import Config
 
-from outcrop.access.access import Access
-from outcrop.clock import SystemClock
-from outcrop.settings import Settings
-from outcrop.store.store import Store
-from tests.support.patience import PATIENCE_S
-from tests.support.servers import free_port, wait_until_up
+from tests.support.servers import server_process
 
 MIB = 1024**2
 _EVERY_S = 0.02
@@ -41,29 +32,12 @@ class Generated:
 @contextmanager
 def watched_server(home: Path) -> Iterator[tuple[Any, psutil.Process]]:
     """A client of a server process, which has answered before, and the process."""
-    settings = Settings(home=home, port=free_port())
-    command = [sys.executable, "-m", "outcrop.server.serve", "--home", str(home), "--port", str(settings.port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_until_up(settings.endpoint, lambda: process.poll() is None)
-        store = Store.open(settings)
-        keys = Access.open(store, settings, SystemClock()).installation
-        store.close()
-        s3 = boto3.client(
-            "s3",
-            endpoint_url=settings.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id=keys.access_key_id,
-            aws_secret_access_key=keys.secret_access_key,
-            config=Config(retries={"total_max_attempts": 1}),
-        )
+    with server_process(home) as server:
+        s3 = server.client("s3")
         s3.create_bucket(Bucket="long")
         go_in_and_out(s3, 20 * MIB)
-        yield s3, psutil.Process(process.pid)
+        yield s3, psutil.Process(server.process.pid)
         s3.close()
-    finally:
-        process.terminate()
-        process.wait(timeout=PATIENCE_S)
 
 
 def go_in_and_out(s3: Any, size: int) -> None:

@@ -1,33 +1,63 @@
-"""A real server on a free port, in a thread of the test's own process, over any table of operations."""
+"""Servers for tests, in three sizes: in a thread of the test's process, as a process, and `outcrop up` with all its parts.
+
+    with running_server(home) as server:    its rooms within reach, over any table of operations, with any clock
+    with server_process(home) as server:    the server alone, which can be killed and started again
+    with installed(home) as house:          server, worker and engines, as users start them
+
+Each listens on a free port and gives clients of boto3 by `client(service)`.
+"""
 
 import asyncio
+import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import boto3
 import httpx
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from outcrop.house import House
+from botocore.credentials import Credentials
 
 from outcrop.access.installation import Installation
 from outcrop.api.door.app import Door
+from outcrop.api.door.health import Health
 from outcrop.api.operations import OPERATIONS, Operations
 from outcrop.clock import Clock, SystemClock
-from outcrop.server.serve import serve
-from outcrop.settings import Settings
-from tests.support.patience import PATIENCE_S
+from outcrop.house import House
+from outcrop.loops import Loops
+from outcrop.server import serve as server
+from outcrop.settings import PARTS_FILE, Settings
+from tests.support.patience import PATIENCE_S, eventually
+
+PATIENT = Config(retries={"mode": "standard", "max_attempts": 10})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Running:
-    platform: House
+@dataclass(kw_only=True)
+class Server:
+    """A server that listens, and whose account is known."""
+
+    settings: Settings
     installation: Installation
-    endpoint: str
+
+    @property
+    def endpoint(self) -> str:
+        return self.settings.endpoint
+
+    @property
+    def credentials(self) -> Credentials:
+        """The administrator's."""
+        return Credentials(self.installation.access_key_id, self.installation.secret_access_key)
 
     def client(self, service: str, *, config: dict[str, Any] | None = None, **overrides: Any) -> Any:
         """A boto3 client of the administrator; errors come at once, without retries."""
@@ -41,6 +71,91 @@ class Running:
         return boto3.client(service, **(given | overrides))
 
 
+@dataclass(kw_only=True)
+class Running(Server):
+    """A server in a thread of this process."""
+
+    platform: House
+
+
+@dataclass(kw_only=True)
+class ServerProcess(Server):
+    """A server alone, in a process of its own."""
+
+    log: Path
+    "What it said, in all its lives."
+    process: "subprocess.Popen[bytes]" = field(init=False)
+
+    def start(self) -> None:
+        """Again, too, after it has ended."""
+        place = ["--home", str(self.settings.home), "--port", str(self.settings.port)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "outcrop.server.serve", *place], stdout=log, stderr=log
+            )
+        wait_until_up(self.endpoint, self.is_alive, self.log)
+
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
+
+    def stop(self) -> int:
+        """End it as a supervisor would; returns its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=PATIENCE_S)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=PATIENCE_S)
+
+
+@dataclass(kw_only=True)
+class Installed:
+    """`outcrop up` on a home, and how to talk to it."""
+
+    settings: Settings
+    process: "subprocess.Popen[str]"
+
+    @property
+    def endpoint(self) -> str:
+        return self.settings.endpoint
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """What `outcrop env` says."""
+        values: dict[str, str] = json.loads(outcrop("env", "--json", "--home", str(self.settings.home)).stdout)
+        return values
+
+    def client(self, service: str) -> Any:
+        """A boto3 client that was told nothing but the environment."""
+        values = self.environment
+        return boto3.client(
+            service,
+            endpoint_url=values["AWS_ENDPOINT_URL"],
+            region_name=values["AWS_DEFAULT_REGION"],
+            aws_access_key_id=values["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=values["AWS_SECRET_ACCESS_KEY"],
+            config=PATIENT,
+        )
+
+    def health(self) -> dict[str, Any]:
+        """What /health tells the administrator."""
+        url = f"{self.settings.endpoint}/health"
+        values = self.environment
+        signed = signed_for_health(url, values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"])
+        told: dict[str, Any] = httpx.get(url, headers=signed, timeout=PATIENCE_S).json()
+        return told
+
+    @property
+    def role(self) -> str:
+        return self.environment["OUTCROP_ROLE_ARN"]
+
+    def pid_of(self, part: str) -> int | None:
+        """The process id of a part, as the supervisor wrote it down; None while it is not running."""
+        parts = json.loads((self.settings.home / PARTS_FILE).read_text())["parts"]
+        found = parts.get(part)
+        return found["pid"] if found and found["alive"] else None
+
+
 @contextmanager
 def running_server(
     home: Path,
@@ -49,24 +164,82 @@ def running_server(
     clock: Clock | None = None,
     pause_s: float = 60.0,
     head_pause_s: float = 30.0,
-    **fields: Any,
+    health: Health | None = None,
 ) -> Iterator[Running]:
-    """`pause_s` and `head_pause_s`: how slow a request may be; `fields` replace fields of the platform."""
+    """`pause_s` and `head_pause_s`: how slow a request may be."""
     settings = Settings(home=home, port=free_port())
-    platform = replace(House.open(settings, clock or SystemClock()), **fields)
+    platform = House.open(settings, clock or SystemClock())
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
-    serving = serve(Door(platform, operations, pause_s=pause_s), settings, stop=stop, head_pause_s=head_pause_s)
+    told = partial(server.health, settings, Loops())
+    serving = server.serve(
+        Door(platform, operations, health=health or told, pause_s=pause_s),
+        settings,
+        stop=stop,
+        head_pause_s=head_pause_s,
+    )
     thread = threading.Thread(target=loop.run_until_complete, args=(serving,))
     thread.start()
     try:
         wait_until_up(settings.endpoint, thread.is_alive)
-        yield Running(platform=platform, installation=platform.access.installation, endpoint=settings.endpoint)
+        yield Running(platform=platform, installation=platform.access.installation, settings=settings)
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(timeout=PATIENCE_S)
         loop.close()
         platform.store.close()
+
+
+@contextmanager
+def server_process(home: Path) -> Iterator[ServerProcess]:
+    """Its log lies beside the home."""
+    settings = Settings(home=home, port=free_port())
+    platform = House.open(settings, SystemClock())
+    installation = platform.access.installation
+    platform.store.close()
+    server = ServerProcess(settings=settings, installation=installation, log=home.with_name(f"{home.name}.log"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def installed(home: Path, **environment: str) -> Iterator[Installed]:
+    """Everything that `outcrop up` starts, ended by SIGTERM; `environment` is told to it."""
+    settings = Settings(home=home, port=free_port(), threads=1)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "outcrop.cli.app", "up", "--home", str(home), "--port", str(settings.port)],
+        env={**os.environ, "OUTCROP_THREADS": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        umask=0,  # what the house makes is closed to others all the same, see test_up.py
+    )
+    try:
+        try:
+            wait_until_up(settings.endpoint, lambda: process.poll() is None)
+        except AssertionError as ended:
+            raise AssertionError(process.communicate()[0]) from ended
+        eventually((home / PARTS_FILE).exists)
+        yield Installed(settings=settings, process=process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_S)
+
+
+def outcrop(*arguments: str, **more: Any) -> "subprocess.CompletedProcess[str]":
+    """Run the command line to its end."""
+    command = [sys.executable, "-m", "outcrop.cli.app", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, **more)
+
+
+def signed_for_health(url: str, key_id: str, secret: str) -> dict[str, str]:
+    """The headers of a GET that is signed for the service `outcrop`."""
+    request = AWSRequest(method="GET", url=url)
+    SigV4Auth(Credentials(key_id, secret), "outcrop", "us-east-1").add_auth(request)
+    return dict(request.headers)
 
 
 def free_port() -> int:
@@ -75,7 +248,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until_up(endpoint: str, is_alive: Callable[[], bool]) -> None:
+def wait_until_up(endpoint: str, is_alive: Callable[[], bool], log: Path | None = None) -> None:
+    """Return as soon as the server answers; fail, with what it said, when it has ended before."""
     pause = threading.Event()
     while is_alive():
         try:
@@ -83,4 +257,4 @@ def wait_until_up(endpoint: str, is_alive: Callable[[], bool]) -> None:
             return
         except httpx.TransportError:
             pause.wait(0.01)
-    raise AssertionError("the server ended before it answered")
+    raise AssertionError(f"the server ended before it answered: {log.read_text() if log else 'it said nothing'}")

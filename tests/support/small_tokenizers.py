@@ -14,7 +14,7 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 from outcrop.tokens.tokenizer import Tokenizer
 
 TEST_DATA = Path(os.environ.get("OUTCROP_TEST_DATA", "../shared/data"))
-BUNDLED = Path(__file__).parents[1] / "src/outcrop/catalog/bundled/starter-v1"
+BUNDLED = Path(__file__).parents[2] / "src/outcrop/catalog/bundled/starter-v1"
 BEGIN, END, PAD = "<s>", "</s>", "<pad>"
 CHATML = (
     "{{ bos_token }}{% for message in messages %}"

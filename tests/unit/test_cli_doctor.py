@@ -11,7 +11,7 @@ from outcrop.cli import doctor
 from outcrop.cli.listening import free_port
 from outcrop.machine import memory
 from outcrop.settings import PARTS_FILE, Settings
-from tests.engines_room import EnginesRoom
+from tests.support.engines_room import EnginesRoom
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import pytest
 
 from outcrop.customization import hyperparameters, progress, run
 from outcrop.errors import Refusal
+from outcrop.house import House
 from outcrop.training.checkpoints.checkpointer import Keeper
 from tests.support.homes import with_tiny_models
 from tests.support.job_house import BUCKET, JobHouse, Killed
@@ -272,7 +273,7 @@ def test_a_diverged_job_names_the_checkpoint_to_go_on_with(house: JobHouse) -> N
 
 
 def test_a_job_on_two_devices_is_taken_up_again_when_one_is_killed(house: JobHouse) -> None:
-    two = replace(house.context, settings=replace(house.settings, devices=2))
+    two = House.open(replace(house.settings, devices=2), house.context.clock)
     job = house.create("two devices")
 
     def kill(words: str) -> None:

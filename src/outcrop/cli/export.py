@@ -3,20 +3,16 @@
 import os
 from typing import Any
 
-from outcrop.access.access import Access
 from outcrop.access.installation import Installation
 from outcrop.clock import SystemClock
+from outcrop.house import House
 from outcrop.settings import DEFAULT_REGION, Settings
-from outcrop.store.store import Store
 
 
 def installation(settings: Settings) -> Installation:
     """The account of the home, with the administrator's key."""
-    store = Store.open(settings)
-    try:
-        return Access.open(store, settings, SystemClock()).installation
-    finally:
-        store.close()
+    with House.open(settings, SystemClock()) as house:
+        return house.access.installation
 
 
 def environment(settings: Settings, made: Installation) -> dict[str, str]:
@@ -75,8 +71,5 @@ def clients(settings: Settings, service: str, region: str | None) -> dict[str, A
 
 
 def _regions(settings: Settings) -> list[str]:
-    store = Store.open(settings)
-    try:
-        return store.resources.regions() or [DEFAULT_REGION]
-    finally:
-        store.close()
+    with House(settings, SystemClock()) as house:
+        return house.store.resources.regions() or [DEFAULT_REGION]

@@ -12,8 +12,6 @@ import json
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +19,12 @@ from outcrop import private
 from outcrop.buckets.names import parse_s3_uri
 from outcrop.catalog import custom_models
 from outcrop.catalog.base_model import BaseModel
-from outcrop.catalog.catalog import Catalog
-from outcrop.catalog.custom_models import CustomModels, format_of
+from outcrop.catalog.custom_models import format_of
 from outcrop.cli import export
 from outcrop.cli.options import running
 from outcrop.clock import SystemClock
 from outcrop.errors import Invalid, NotFound
+from outcrop.house import House
 from outcrop.network.method import OWN_BASE
 from outcrop.network.way import Way
 from outcrop.settings import Settings
@@ -44,9 +42,10 @@ def export_model(settings: Settings, identifier: str, place: str, *, merged: boo
 
     Raises NotFound, and Invalid for a place that holds something already.
     """
-    with _custom_models(settings) as (models, store):
-        model = _find(store, identifier, region)
-        base = models.network_below(Catalog(settings.home).usable(model.document["baseId"]), model.arn)
+    with House(settings, SystemClock()) as house:
+        models = house.models
+        model = _find(house.store, identifier, region)
+        base = models.network_below(house.catalog.usable(model.document["baseId"]), model.arn)
         adapter = models.adapter(model.arn)
         folder = models.folder(model.arn)
     if place.startswith("s3://"):
@@ -54,15 +53,6 @@ def export_model(settings: Settings, identifier: str, place: str, *, merged: boo
     if "://" in place:
         raise Invalid(f"{place}: neither a folder nor s3://bucket/prefix.")
     return _to_folder(model, base, folder, adapter, Path(place).expanduser().absolute(), merged=merged)
-
-
-@contextmanager
-def _custom_models(settings: Settings) -> Iterator[tuple[CustomModels, Store]]:
-    store = Store.open(settings)
-    try:
-        yield CustomModels(store, SystemClock(), settings.models), store
-    finally:
-        store.close()
 
 
 def _find(store: Store, identifier: str, region: str | None) -> Resource:

@@ -5,15 +5,12 @@ from contextlib import contextmanager
 
 from outcrop.buckets.buckets import Buckets
 from outcrop.clock import SystemClock
+from outcrop.house import House
 from outcrop.settings import Settings
-from outcrop.store.store import Store
 
 
 @contextmanager
 def open_buckets(settings: Settings) -> Iterator[Buckets]:
     """Raises MachineTrouble when the home cannot be used."""
-    store = Store.open(settings)
-    try:
-        yield Buckets(store, SystemClock())
-    finally:
-        store.close()
+    with House(settings, SystemClock()) as house:
+        yield house.buckets

@@ -1,4 +1,4 @@
-"""`python -m outcrop.server.serve --home H --host A --port P`: opens the platform and answers requests until stopped.
+"""`python -m outcrop.server.serve --home H --host A --port P`: opens the house and answers requests until stopped.
 
 One process, one event loop; plain handlers run in threads beside it. Nothing here may import torch: the server is up
 within a second, and `tests/flow/test_start.py` holds it to that.
@@ -26,7 +26,7 @@ from outcrop import logs, private
 from outcrop import settings as places
 from outcrop.api.door.app import Door
 from outcrop.api.operations import OPERATIONS
-from outcrop.clock import Clock, SystemClock
+from outcrop.clock import SystemClock
 from outcrop.errors import MachineTrouble
 from outcrop.house import House
 from outcrop.loops import LoopEnded, Loops, contained
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs.write_json_lines()
     loops = Loops()
     try:
-        house = open_house(settings, SystemClock(), loops)
+        house = House.open(settings, SystemClock())
         uvloop.run(serve_house(house, settings, loops))
     except MachineTrouble as trouble:
         print(trouble.message, file=sys.stderr)
@@ -68,12 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logs.flush()
     house.store.close()
     return 0
-
-
-def open_house(settings: Settings, clock: Clock, loops: Loops | None = None) -> House:
-    """Raises MachineTrouble when the home cannot be used."""
-    watched = loops or Loops()
-    return House.open(settings, clock, health=lambda: health(settings, watched))
 
 
 async def serve_house(house: House, settings: Settings, loops: Loops, *, stop: asyncio.Event | None = None) -> None:
@@ -90,7 +84,7 @@ async def serve_house(house: House, settings: Settings, loops: Loops, *, stop: a
     for task in beside:
         task.add_done_callback(on_end)
     try:
-        await serve(Door(house, OPERATIONS), settings, stop=stop, loops=loops)
+        await serve(Door(house, OPERATIONS, health=lambda: health(settings, loops)), settings, stop=stop, loops=loops)
     finally:
         for task in beside:
             task.cancel()
@@ -104,12 +98,12 @@ async def serve_house(house: House, settings: Settings, loops: Loops, *, stop: a
 
 async def _settle(house: House, loops: Loops) -> None:
     await asyncio.sleep(_LISTENING_FIRST_S)
-    rooms = await to_thread.run_sync(house.rooms)
+    reconciler = await to_thread.run_sync(lambda: house.reconciler)
     try:
-        await loops.run("deployments", rooms.reconciler.turn, every_s=_SETTLE_EVERY_S)
+        await loops.run("deployments", reconciler.turn, every_s=_SETTLE_EVERY_S)
     finally:
-        await rooms.reconciler.aclose()
-        await rooms.clients.aclose()
+        await reconciler.aclose()
+        await house.clients.aclose()
 
 
 async def _sweep(house: House, loops: Loops) -> None:

@@ -17,43 +17,18 @@ from types import FrameType
 
 from outcrop import logs, private
 from outcrop import settings as settings_of
-from outcrop.access.access import Access
-from outcrop.buckets.buckets import Buckets
-from outcrop.catalog.catalog import Catalog
-from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock, SystemClock
 from outcrop.customization import memory
-from outcrop.engines.sharing import MemorySharing
 from outcrop.house import House
-from outcrop.jobs.jobs import Jobs
 from outcrop.jobs.leases import Lease, Leases
 from outcrop.loops import Loop, LoopEnded
 from outcrop.processes import die_with_parent
-from outcrop.settings import Settings
-from outcrop.store.store import Store
 
 NAME = "worker-1"
 "One worker a machine: after a crash its successor has the same name, and so takes its job up at once."
 _PAUSE_S = 0.2
 _RENEW_S = 5.0
 _log = logging.getLogger("outcrop.worker")
-
-
-def open_house(settings: Settings, clock: Clock) -> House:
-    """The rooms a job needs."""
-    store = Store.open(settings)
-    buckets = Buckets(store, clock)
-    return House(
-        settings=settings,
-        store=store,
-        clock=clock,
-        access=Access.open(store, settings, clock, object_tags=buckets.tags_by_arn),
-        buckets=buckets,
-        catalog=Catalog(settings.home),
-        jobs=Jobs(store, clock),
-        models=CustomModels(store, clock, settings.models),
-        sharing=MemorySharing.open(store, clock, settings),
-    )
 
 
 def work(house: House, *, stop: threading.Event) -> None:
@@ -164,7 +139,7 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, hear)
     settings = settings_of.read(home=asked.home, host=asked.host, port=asked.port)
-    work(open_house(settings, SystemClock()), stop=stop)
+    work(House.open(settings, SystemClock()), stop=stop)
     return 0
 
 

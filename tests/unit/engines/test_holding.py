@@ -9,7 +9,7 @@ import pytest
 from outcrop.engines.holding import HoldingClient
 from outcrop.errors import ModelFailed
 from outcrop.inference.client import EngineAway, EngineClient, GenerationRequest
-from tests.engines_room import EnginesRoom
+from tests.support.engines_room import EnginesRoom
 
 ASKED = GenerationRequest(model="base", prompt_ids=[1], max_tokens=1, temperature=0.0, top_p=1.0)
 DAMAGED = "The engine of base does not start: it is damaged."

@@ -11,7 +11,7 @@ import pytest
 from outcrop.engines.estimate import PROCESS_BYTES
 from outcrop.engines.states import LIFECYCLE, EngineState
 from outcrop.errors import Conflict
-from tests.engines_room import EnginesRoom
+from tests.support.engines_room import EnginesRoom
 
 
 @pytest.fixture

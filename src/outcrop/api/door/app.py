@@ -34,6 +34,7 @@ from outcrop.api.door.call import (
     Streamed,
     is_quick,
 )
+from outcrop.api.door.health import Health, well
 from outcrop.api.door.patience import PAUSE_S, Patience
 from outcrop.api.operations import Operations
 from outcrop.api.s3 import bodies as s3_bodies
@@ -99,12 +100,15 @@ class _Visit:
 
 
 class Door:
-    """The ASGI application over one platform and one table of operations."""
+    """The ASGI application over one house and one table of operations."""
 
-    def __init__(self, house: House, operations: Operations, *, pause_s: float = PAUSE_S) -> None:
-        """`pause_s`: how long the next piece of a request's body may let wait for itself."""
+    def __init__(
+        self, house: House, operations: Operations, *, health: Health = well, pause_s: float = PAUSE_S
+    ) -> None:
+        """`health` is told to whoever asks; `pause_s`: how long the next piece of a request's body may take to come."""
         self._house = house
         self._operations = operations
+        self._health = health
         self._pause_s = pause_s
         self._sent: dict[Hashable, HttpResponse] = {}
 
@@ -157,7 +161,7 @@ class Door:
     async def _tell_health(self, visit: _Visit) -> HttpResponse:
         visit.service, visit.protocol = "bedrock", "rest-json"  # in whose words it is refused
         try:
-            return await anyio.to_thread.run_sync(health.answer, self._house, visit.request)
+            return await anyio.to_thread.run_sync(health.answer, self._house, self._health, visit.request)
         except Exception as error:
             return _failed(visit, error, self._house.settings)
 
@@ -198,7 +202,7 @@ class Door:
             line=routed if routed.checked is not None and _is_only_line(visit.request) else None,
             trailers=trailers,
         )
-        await self._house.ask(self._house.authorize, call)
+        await self._house.ask(self._house.access.authorize, call)
         if routed.service == "bedrock":
             unreal.check(params)
         answered = await self._call(visit, handler, call)
@@ -226,7 +230,7 @@ class Door:
             body=upload.body,
             started=visit.started,
         )
-        await self._house.ask(self._house.authorize, call)
+        await self._house.ask(self._house.access.authorize, call)
         stored = await self._call(visit, handler, call)
         assert isinstance(stored, dict), "PutObject answers with members"
         return s3_forms.answer(

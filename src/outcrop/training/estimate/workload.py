@@ -81,7 +81,7 @@ def _at_once(turn: Turn) -> list[Row]:
     lanes = [rows_of(turn, lane) for lane in range(turn.lanes)]
     room = turn.room
     chosen: list[Row] = []
-    for rows in sorted(filter(None, worker_threads), key=lambda rows: -max(map(sum, rows))):
+    for rows in sorted(filter(None, lanes), key=lambda rows: -max(map(sum, rows))):
         fitting = [row for row in rows if sum(row) <= room]
         if fitting:
             chosen.append(max(fitting, key=lambda row: (sum(row), max(row))))

@@ -1,6 +1,6 @@
-"""The rooms below that customization uses, together: made once by each process that needs them."""
+"""The rooms below that customization uses, whoever opens them."""
 
-from dataclasses import dataclass
+from typing import Protocol
 
 from outcrop.access.access import Access
 from outcrop.buckets.buckets import Buckets
@@ -13,17 +13,29 @@ from outcrop.settings import Settings
 from outcrop.store.store import Store
 
 
-@dataclass(frozen=True, kw_only=True)
-class Context:
+class Rooms(Protocol):
     """Everything a request for a job, and the job itself, may touch."""
 
     settings: Settings
-    store: Store
     clock: Clock
-    access: Access
-    buckets: Buckets
-    catalog: Catalog
-    jobs: Jobs
-    models: CustomModels
-    sharing: MemorySharing
-    "The memory that trainings and engines have together."
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def access(self) -> Access: ...
+
+    @property
+    def buckets(self) -> Buckets: ...
+
+    @property
+    def catalog(self) -> Catalog: ...
+
+    @property
+    def jobs(self) -> Jobs: ...
+
+    @property
+    def models(self) -> CustomModels: ...
+
+    @property
+    def sharing(self) -> MemorySharing: ...

@@ -1,0 +1,184 @@
+"""The rooms of one installation, each opened once, when it is first asked for: by the server, a worker, a command.
+
+    house = House.open(settings, SystemClock())     # the database and the account; everything else waits
+    house.buckets.path_of("data", "train.jsonl")    # reads the room's code, opens it, and keeps it
+
+A room gets what it needs as arguments and does not know the house; a function that needs many rooms names them in a
+`Protocol` of its own, which the house fulfils.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, TypeVarTuple, overload
+
+from anyio import to_thread
+
+from outcrop.access.access import Access
+from outcrop.catalog.catalog import Catalog
+from outcrop.clock import Clock
+from outcrop.settings import Settings
+from outcrop.store.store import Store
+
+if TYPE_CHECKING:
+    from outcrop.buckets.buckets import Buckets
+    from outcrop.catalog.custom_models import CustomModels
+    from outcrop.deployments.reconciler import Reconciler
+    from outcrop.deployments.records import Deployments
+    from outcrop.engines.clients import Clients
+    from outcrop.engines.orders import Engines
+    from outcrop.engines.sharing import MemorySharing
+    from outcrop.invocation.resolve import Targets
+    from outcrop.jobs.jobs import Jobs
+
+_Room = TypeVar("_Room")
+_Asked = TypeVarTuple("_Asked")
+_Answer = TypeVar("_Answer")
+
+
+class room(Generic[_Room]):  # noqa: N801 (a decorator, like `property`)
+    """An attribute that is opened at its first use, once for all threads."""
+
+    def __init__(self, opening: Callable[[Any], _Room]) -> None:
+        self._opening = opening
+        self.__doc__ = opening.__doc__
+
+    def __set_name__(self, _owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, house: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, house: "House", owner: type) -> _Room: ...
+
+    def __get__(self, house: "House | None", owner: type) -> Self | _Room:
+        if house is None:
+            return self
+        # Whoever comes later finds the room in the instance's own dictionary, without the lock.
+        with house.lock:
+            if self._name not in house.__dict__:
+                house.__dict__[self._name] = self._opening(house)
+            opened: _Room = house.__dict__[self._name]
+        return opened
+
+
+class House:
+    """One installation in this process; a room once opened stays until `close`, which leaving a `with` does."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.lock = threading.RLock()
+
+    @classmethod
+    def open(cls, settings: Settings, clock: Clock) -> Self:
+        """The house with what guards it open. Raises MachineTrouble when the home cannot be used."""
+        house = cls(settings, clock)
+        assert house.access
+        return house
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the database back; nothing may be asked of the house any more."""
+        if "store" in self.__dict__:
+            self.store.close()
+
+    async def ask(self, question: Callable[[*_Asked], _Answer], *asked: *_Asked) -> _Answer:
+        """What access and rows by their keys are asked: at once from a local file, else in a thread."""
+        if self.store.is_local:
+            return question(*asked)
+        return await to_thread.run_sync(question, *asked)
+
+    @room
+    def store(self) -> Store:
+        """Records and files."""
+        return Store.open(self.settings)
+
+    @room
+    def catalog(self) -> Catalog:
+        """Base models."""
+        return Catalog(self.settings.home)
+
+    @room
+    def access(self) -> Access:
+        """Users, roles, policies, and decisions over them."""
+        return Access.open(
+            self.store,
+            self.settings,
+            self.clock,
+            object_tags=lambda arn: self.buckets.tags_by_arn(arn),  # opened when a policy first asks for tags
+            foundation=self.catalog.find,
+        )
+
+    @property
+    def account(self) -> str:
+        """The 12 digits of the one account."""
+        return self.access.account
+
+    @room
+    def buckets(self) -> "Buckets":
+        """The built-in S3."""
+        from outcrop.buckets.buckets import Buckets
+
+        return Buckets(self.store, self.clock)
+
+    @room
+    def models(self) -> "CustomModels":
+        """Custom models on record, with their files."""
+        from outcrop.catalog.custom_models import CustomModels
+
+        return CustomModels(self.store, self.clock, self.settings.models)
+
+    @room
+    def jobs(self) -> "Jobs":
+        """Long work on record."""
+        from outcrop.jobs.jobs import Jobs
+
+        return Jobs(self.store, self.clock)
+
+    @room
+    def deployments(self) -> "Deployments":
+        """On-demand deployments and provisioned throughput on record."""
+        from outcrop.deployments.records import Deployments
+
+        return Deployments(self.store, self.clock)
+
+    @room
+    def engines(self) -> "Engines":
+        """Which engines should run."""
+        from outcrop.engines.orders import Engines
+
+        return Engines(self.store, self.clock, self.settings)
+
+    @room
+    def sharing(self) -> "MemorySharing":
+        """The memory that engines and trainings have together."""
+        from outcrop.engines.sharing import MemorySharing
+
+        return MemorySharing.open(self.store, self.clock, self.settings)
+
+    @room
+    def clients(self) -> "Clients":
+        """Connections to engines."""
+        from outcrop.engines.clients import Clients
+
+        return Clients(self.engines, self.models, self.clock, damaged=self.deployments.fail_model)
+
+    @room
+    def reconciler(self) -> "Reconciler":
+        """What brings deployments to serving."""
+        from outcrop.deployments.reconciler import Reconciler
+
+        return Reconciler(self.deployments, self.engines, self.clients, self.catalog, self.models)
+
+    @room
+    def targets(self) -> "Targets":
+        """From a modelId to the engine that answers it."""
+        from outcrop.invocation.resolve import Targets
+
+        return Targets(self.catalog, self.models, self.deployments, self.clients)
