@@ -14,24 +14,18 @@ from types import TracebackType
 from typing import IO, Self
 
 from outcrop import private
-from outcrop.access.access import Access
 from outcrop.access.installation import Installation
-from outcrop.catalog.catalog import Catalog
-from outcrop.catalog.custom_models import CustomModels
 from outcrop.cli import allocator
 from outcrop.cli.listening import answers, check_port
-from outcrop.clock import Clock, SystemClock
+from outcrop.clock import SystemClock
 from outcrop.deployments.networks import provisioned_engines
-from outcrop.engines.budget import budget_of
 from outcrop.engines.launchers import LocalLauncher
-from outcrop.engines.orders import Engines
 from outcrop.engines.pool import Pool
-from outcrop.engines.sharing import MemorySharing
 from outcrop.errors import MachineTrouble
+from outcrop.house import House
 from outcrop.loops import Loop
 from outcrop.machine.child import Child
 from outcrop.settings import PARTS_FILE, Settings, make_home
-from outcrop.store.store import Store
 
 LEAST_DISK_BYTES = 300_000_000
 _ROUND_S = 0.1
@@ -64,12 +58,12 @@ class Supervisor:
         self._lock = _lock(self._settings)
         try:
             check_port(self._settings)
-            store = Store.open(self._settings)
-            clock = SystemClock()
-            self.installation: Installation = Access.open(store, self._settings, clock).installation
+            house = House.open(self._settings, SystemClock())
+            self.installation: Installation = house.access.installation
             _make_sockets(self._settings)
-            self._launcher = LocalLauncher(self._settings, memory_bytes=budget_of(self._settings))
-            self._pool = _open_pool(self._settings, store, clock, self._launcher)
+            self._memory_bytes = house.sharing.budget_bytes
+            self._launcher = LocalLauncher(self._settings, memory_bytes=self._memory_bytes)
+            self._pool = _open_pool(house, self._launcher)
             self._children = {name: self._child(name, f"outcrop.{name}.serve") for name in ("server", "worker")}
         except BaseException:
             self._lock.close()
@@ -146,7 +140,7 @@ class Supervisor:
             child.name: {"alive": child.alive, "ready": child.ready, "pid": child.pid, "restarts": child.restarts}
             for child in self._parts_running()
         }
-        told = {"endpoint": self._settings.endpoint, "pid": os.getpid(), "memoryBytes": budget_of(self._settings)}
+        told = {"endpoint": self._settings.endpoint, "pid": os.getpid(), "memoryBytes": self._memory_bytes}
         text = json.dumps({**told, "parts": parts})
         if text != self._parts:
             path = self._settings.home / PARTS_FILE
@@ -168,17 +162,15 @@ class Supervisor:
         return lambda _: answers(self._settings, timeout_s=_ASKED_S)
 
 
-def _open_pool(settings: Settings, store: Store, clock: Clock, launcher: LocalLauncher) -> Pool:
+def _open_pool(house: House, launcher: LocalLauncher) -> Pool:
     """The pool of a fresh start: no engine is ordered."""
-    engines = Engines(store, clock, settings)
-    engines.clear()
-    catalog, models = Catalog(settings.home), CustomModels(store, clock, settings.models)
+    house.engines.clear()
     return Pool(
-        engines,
-        MemorySharing.open(store, clock, settings),
+        house.engines,
+        house.sharing,
         launcher,
-        clock,
-        provisioned=lambda: provisioned_engines(store.resources, catalog, models),
+        house.clock,
+        provisioned=lambda: provisioned_engines(house.store.resources, house.catalog, house.models),
     )
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from outcrop.errors import ModelDamaged
 from outcrop.network import headers
 
 PROCESS_BYTES = 420_000_000
@@ -11,5 +12,8 @@ _BYTES_A_NUMBER = 4
 
 
 def estimated_bytes(folder: Path) -> int:
-    """Bytes of the machine's memory for an engine of the network in `folder`. Raises ModelDamaged."""
-    return PROCESS_BYTES + headers.num_parameters(folder) * _BYTES_A_NUMBER
+    """Bytes of the machine's memory for an engine of the network in `folder`."""
+    try:
+        return PROCESS_BYTES + headers.num_parameters(folder) * _BYTES_A_NUMBER
+    except ModelDamaged:
+        return PROCESS_BYTES  # the engine finds it damaged too, and says so

@@ -96,8 +96,13 @@ class Engines:
 
     def wish(self, name: str) -> Order | None:
         """Say that somebody still waits for this engine, and how it stands; None for one that nobody ordered."""
+        order = self.find(name)
+        return None if order is None else self._wish(order)
+
+    def find(self, name: str) -> Order | None:
+        """The engine of this name, if anybody ordered it. Raises Damaged."""
         row = self._resources.find(KIND, _EVERYWHERE, name)
-        return None if row is None else self._wish(order_of(row))
+        return None if row is None else order_of(row)
 
     def orders(self) -> list[Order]:
         """All that can be read; others are forgotten, and ordered anew by whoever needs them."""
@@ -153,8 +158,7 @@ class Engines:
             self.note(order.name, wantedAt=now.isoformat())
         else:
             return order
-        row = self._resources.find(KIND, _EVERYWHERE, order.name)
-        return order if row is None else order_of(row)
+        return self.find(order.name) or order
 
     def _change(self, name: str, decide: Callable[[Resource], Change | None]) -> None:
         try:

@@ -4,7 +4,7 @@ One pool runs on a home, in the supervisor; it makes a round several times a sec
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from outcrop import logs
@@ -19,6 +19,8 @@ from outcrop.loops import each
 
 _LOOK_EVERY = timedelta(seconds=5)
 "So often engines are asked when they were used last, where nobody needs room."
+_LOOK_SOON = timedelta(seconds=0.2)
+"The same while somebody does."
 _NEW_FOR = timedelta(seconds=30)
 "So long an engine that answered nobody yet is kept for whoever waited for it."
 _LAPSES_AFTER = timedelta(seconds=60)
@@ -47,7 +49,7 @@ class Pool:
         self._clock = clock
         self._provisioned = provisioned
         self._ready_since: dict[str, datetime] = {}
-        self._looked = clock.now()
+        self._looked = clock.now() - _LOOK_EVERY
         self._standings: dict[str, Standing] = {}
 
     def round(self) -> None:
@@ -59,7 +61,7 @@ class Pool:
         self._launcher.keep_alive()
         self._standings = self._launcher.standings()
         each(orders.values(), self._follow, log=_log, name=_name, broken=self._give_up)
-        self._share()
+        self._share(orders)
 
     def close(self) -> None:
         """End every engine."""
@@ -105,33 +107,29 @@ class Pool:
             self._launcher.end(order.name)
         self._engines.give_up(order.name, f"The engine of {order.name} cannot be started; the log has the details.")
 
-    def _share(self) -> None:
+    def _share(self, orders: Mapping[str, Order]) -> None:
         """Start what is admitted, let go what has to, and note who waits for what."""
-        due = self._clock.now() - self._looked >= _LOOK_EVERY
-        decision = self._sharing.decide()
-        if decision.waiting or due:
-            uses = self._look()
-            with self._sharing.reservations.alone():
-                decision = self._sharing.decide(uses, self._provisioned())
-                self._note(decision)
-        elif decision.admitted or decision.refused:
-            with self._sharing.reservations.alone():
-                decision = self._sharing.decide()
-                self._note(decision)
-        orders = {order.name: order for order in self._engines.orders()}
+        since = self._clock.now() - self._looked
+        asked = any(order.state is EngineState.ORDERED for order in orders.values()) or self._sharing.has_askers()
+        if since < (_LOOK_SOON if asked else _LOOK_EVERY):
+            return
+        uses, provisioned = self._look(orders.values()), self._provisioned()
+        with self._sharing.reservations.alone():
+            decision = self._sharing.decide(uses, provisioned)
+            self._note(decision)
         for name in decision.leaving:
-            if name in orders and self._launcher.retire(name):
+            if self._launcher.retire(name):
                 self._engines.enter(name, EngineState.LEAVING)
         for name in decision.admitted:
-            if name in orders:
-                self._launcher.start(orders[name])
+            order = self._engines.find(name)
+            if order is not None:
+                self._launcher.start(order)
 
-    def _look(self) -> dict[str, Use]:
+    def _look(self, orders: Iterable[Order]) -> dict[str, Use]:
         """Ask every engine that answers how it is used, and note it."""
         self._looked = self._clock.now()
-        self._sharing.reservations.clear_gone()
         uses = {}
-        for order in self._engines.orders():
+        for order in orders:
             if order.state is EngineState.READY and (use := self._use(order)) is not None:
                 uses[order.name] = use
             elif order.state is EngineState.ORDERED and self._looked - order.wanted_at > _LAPSES_AFTER:

@@ -66,7 +66,7 @@ class Reservations:
         create_tables(store.engine, _schema)
 
     def ask(self, owner: str, title: str, num_bytes: int) -> None:
-        """Ask for this process, in the place of whatever was reserved under the owner's name before."""
+        """Ask for this process, in the place of what the owner had, and of what processes had that are gone."""
         pid = os.getpid()
         row = {
             "title": title,
@@ -78,7 +78,8 @@ class Reservations:
             "waits": None,
         }
         with writing(self._engine) as connection:
-            connection.execute(sql.delete(_table).where(_table.c.owner == owner))
+            kept = [one.owner for one in self.all() if one.owner != owner]
+            connection.execute(sql.delete(_table).where(_table.c.owner.not_in(kept)))
             connection.execute(sql.insert(_table).values(owner=owner, **row))
 
     def want(self, owner: str, num_bytes: int) -> bool:
@@ -108,12 +109,6 @@ class Reservations:
 
     def note_waiting(self, owner: str, sentence: str) -> None:
         self._set((_table.c.owner == owner) & (_table.c.waits.is_distinct_from(sentence)), {"waits": sentence})
-
-    def clear_gone(self) -> None:
-        """Forget the reservations of processes that are gone."""
-        with writing(self._engine) as connection:
-            held = {one.owner for one in self.all()}
-            connection.execute(sql.delete(_table).where(_table.c.owner.not_in(held)))
 
     @contextmanager
     def alone(self) -> Iterator[None]:

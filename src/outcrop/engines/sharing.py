@@ -57,6 +57,10 @@ class MemorySharing:
         askers += [_reserving(one) for one in reservations if one.missing_bytes > 0]
         return budget.decide(self.budget_bytes, holders, askers, now=self._clock.now())
 
+    def has_askers(self) -> bool:
+        """Whether any training waits for memory."""
+        return any(one.missing_bytes > 0 for one in self.reservations.all())
+
     def most(self) -> int:
         """Bytes that a training could be given at best now: as if every engine ended for it."""
         held = sum(held_by(order) for order in self._engines.orders() if order.state in RUNNING)
