@@ -116,7 +116,7 @@ def _say(case: Case, folder: Path) -> dict[str, Any]:
     task = _task(case, folder)
     lengths = lengths_of(read(task))
     found = estimate(folder, lengths, task.hyper)
-    # The work of all lanes is that of one which takes all records; what it takes is counted in the threads' own time.
+    # All replicas together do the work of one that takes all records; it is counted in the threads' own time.
     own = measure_speed(torch.get_num_threads(), now=time.thread_time)
     alone = estimate(folder, lengths, replace(task.hyper, threads=1), speed=own)
     return {

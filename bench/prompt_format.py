@@ -22,7 +22,7 @@ import torch
 
 from bench.measuring import ROOT, machine
 from outcrop.inference.engine import Engine
-from outcrop.inference.request import Request
+from outcrop.inference.request import EngineRequest
 from outcrop.tokens.prompt_format import PromptFormat, encode_asked, stop_ids
 from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.training import finetune
@@ -152,7 +152,7 @@ def answers(base: Path, adapter: Path | None, form: PromptFormat, test: Sequence
     written: dict[str, list[int]] = {str(number): [] for number in range(len(test))}
     for number, record in enumerate(test):
         ids = tuple(encode_asked(tokenizer, form, record["prompt"]))
-        engine.submit(Request(id=str(number), prompt_ids=ids, max_tokens=80, stop_token_ids=stops, adapter=name))
+        engine.submit(EngineRequest(id=str(number), prompt_ids=ids, max_tokens=80, stop_token_ids=stops, adapter=name))
     while engine.busy:
         for produced in engine.step():
             written[produced.request_id].append(produced.token)

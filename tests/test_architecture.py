@@ -1,6 +1,7 @@
 """The picture of the house, held: imports go down the road, torch stays in the workshops, rooms have one address."""
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +13,15 @@ FLOORS = [
     {"cli", "console", "server", "worker"},
     {"api"},
     {"house"},
+    {"kinds"},
     {"evaluation", "knowledge"},
     {"invocation"},
     {"deployments"},
     {"customization"},
     {"engines"},
+    {"data"},
     {"jobs", "catalog", "access", "buckets"},
+    {"metrics", "audit"},
     {"probe"},
     {"training", "inference"},
     {"datasets", "network"},
@@ -83,3 +87,13 @@ def test_only_the_run_of_a_job_reaches_into_training() -> None:
         if module.startswith(("outcrop.training.finetune", "outcrop.training.pretrain"))
     }
     assert reaching == {"run.py"}
+
+
+def test_a_class_name_occurs_once() -> None:
+    # Whoever looks for a name finds one thing. One that comes twice says too little in both places: name it anew.
+    places = defaultdict(list)
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}

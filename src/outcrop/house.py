@@ -8,7 +8,7 @@ A room gets what it needs as arguments and does not know the house; a function t
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, TypeVarTuple, overload
 
 from anyio import to_thread
@@ -16,12 +16,16 @@ from anyio import to_thread
 from outcrop.access.access import Access
 from outcrop.catalog.catalog import Catalog
 from outcrop.clock import Clock
+from outcrop.jobs.kinds import JobKind
+from outcrop.kinds import KINDS
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
 if TYPE_CHECKING:
+    from outcrop.audit.audit import Audit
     from outcrop.buckets.buckets import Buckets
     from outcrop.catalog.custom_models import CustomModels
+    from outcrop.data.data import Data
     from outcrop.deployments.reconciler import Reconciler
     from outcrop.deployments.records import Deployments
     from outcrop.engines.clients import Clients
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     from outcrop.engines.sharing import MemorySharing
     from outcrop.invocation.resolve import Targets
     from outcrop.jobs.jobs import Jobs
+    from outcrop.metrics.points import Points
+    from outcrop.metrics.traffic import Traffic
 
 _Room = TypeVar("_Room")
 _Asked = TypeVarTuple("_Asked")
@@ -65,15 +71,17 @@ class room(Generic[_Room]):  # noqa: N801 (a decorator, like `property`)
 class House:
     """One installation in this process; a room once opened stays until `close`, which leaving a `with` does."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, *, kinds: Sequence[JobKind[Any]] = KINDS) -> None:
+        """`kinds`: the kinds of job that are known here."""
         self.settings = settings
+        self.kinds = kinds
         self.clock = clock
         self.lock = threading.RLock()
 
     @classmethod
-    def open(cls, settings: Settings, clock: Clock) -> Self:
+    def open(cls, settings: Settings, clock: Clock, *, kinds: Sequence[JobKind[Any]] = KINDS) -> Self:
         """The house with what guards it open. Raises MachineTrouble when the home cannot be used."""
-        house = cls(settings, clock)
+        house = cls(settings, clock, kinds=kinds)
         assert house.access
         return house
 
@@ -98,6 +106,27 @@ class House:
     def store(self) -> Store:
         """Records and files."""
         return Store.open(self.settings)
+
+    @room
+    def points(self) -> "Points":
+        """Metrics over time."""
+        from outcrop.metrics.points import Points
+
+        return Points(self.store, self.clock, self.settings.points_kept)
+
+    @room
+    def traffic(self) -> "Traffic":
+        """Requests of this process, counted."""
+        from outcrop.metrics.traffic import Traffic
+
+        return Traffic(self.clock)
+
+    @room
+    def audit(self) -> "Audit":
+        """The record of calls."""
+        from outcrop.audit.audit import Audit
+
+        return Audit(self.store, self.clock, self.settings.audit_kept)
 
     @room
     def catalog(self) -> Catalog:
@@ -128,6 +157,13 @@ class House:
         return Buckets(self.store, self.clock)
 
     @room
+    def data(self) -> "Data":
+        """Objects under the role of a request or a job."""
+        from outcrop.data.data import Data
+
+        return Data(access=self.access, buckets=self.buckets)
+
+    @room
     def models(self) -> "CustomModels":
         """Custom models on record, with their files."""
         from outcrop.catalog.custom_models import CustomModels
@@ -139,7 +175,7 @@ class House:
         """Long work on record."""
         from outcrop.jobs.jobs import Jobs
 
-        return Jobs(self.store, self.clock)
+        return Jobs(self.store, self.clock, self.kinds)
 
     @room
     def deployments(self) -> "Deployments":

@@ -24,14 +24,14 @@ class FileProblem(ValueError):
     """What a file lacks, in a sentence without its path: `parity.json: [0].ids: expected a list, found null`."""
 
 
-class Shape(Protocol):
+class JsonShape(Protocol):
     def problem(self, value: Any, at: str) -> str | None:
         """What is wrong with the value at this place, as `place: what`; None when nothing is."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Text:
+class JsonText:
     least: int = 0
     most: int | None = None
     one_of: Sequence[str] = ()
@@ -53,7 +53,7 @@ class Text:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Number:
+class JsonNumber:
     least: float = -math.inf
     most: float = math.inf
     whole: bool = False
@@ -70,7 +70,7 @@ class Number:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flag:
+class JsonFlag:
     def problem(self, value: Any, at: str) -> str | None:
         return None if isinstance(value, bool) else _expected(at, "true or false", value)
 
@@ -79,7 +79,7 @@ class Flag:
 class Either:
     """One of several shapes; the last one says what is wrong."""
 
-    of: Sequence[Shape]
+    of: Sequence[JsonShape]
 
     def problem(self, value: Any, at: str) -> str | None:
         told = [shape.problem(value, at) for shape in self.of]
@@ -92,14 +92,14 @@ class Nothing:
         return None if value is None else _expected(at, "null", value)
 
 
-def optional(shape: Shape) -> Shape:
+def optional(shape: JsonShape) -> JsonShape:
     """The shape, or null."""
     return Either(of=(Nothing(), shape))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Items:
-    of: Shape
+class JsonItems:
+    of: JsonShape
     least: int = 0
     most: int | None = None
 
@@ -112,11 +112,11 @@ class Items:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Named:
+class JsonNamed:
     """An object with names of its own."""
 
-    name: Text
-    of: Shape
+    name: JsonText
+    of: JsonShape
     least: int = 0
     most: int | None = None
 
@@ -135,8 +135,8 @@ class Named:
 class Members:
     """An object with known members; others are not looked at."""
 
-    required: Mapping[str, Shape] = field(default_factory=dict)
-    optional: Mapping[str, Shape] = field(default_factory=dict)
+    required: Mapping[str, JsonShape] = field(default_factory=dict)
+    optional: Mapping[str, JsonShape] = field(default_factory=dict)
 
     def problem(self, value: Any, at: str) -> str | None:
         if not isinstance(value, dict):
@@ -148,7 +148,7 @@ class Members:
         return _first(shape.problem(value[name], _below(at, name)) for name, shape in known.items() if name in value)
 
 
-def read(path: Path, shape: Shape, *, most_bytes: int = MOST_BYTES, name: str | None = None) -> Any:
+def read(path: Path, shape: JsonShape, *, most_bytes: int = MOST_BYTES, name: str | None = None) -> Any:
     """The JSON of a file, checked. `name` is what the file is called in sentences. Raises FileProblem."""
     called = name or path.name
     value = parse(content(path, most_bytes=most_bytes, name=called), name=called)
@@ -191,13 +191,13 @@ def parse(data: bytes, *, name: str, strict: bool = True) -> Any:
         raise FileProblem(f"{name}: is nested too deep") from error
     except json.JSONDecodeError as error:
         raise FileProblem(f"{name}: is no JSON at line {error.lineno}, column {error.colno}: {error.msg}") from error
-    except _Twice as error:
+    except _AmbiguousJson as error:
         raise FileProblem(f"{name}: {error}") from error
     except ValueError as error:  # Python refuses numbers of thousands of digits
         raise FileProblem(f"{name}: holds a number of too many digits") from error
 
 
-class _Twice(ValueError):
+class _AmbiguousJson(ValueError):
     """JSON that says two things, or none."""
 
 
@@ -206,12 +206,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _Twice(f"the member {_short(twice)} is there twice")
+        raise _AmbiguousJson(f"the member {_short(twice)} is there twice")
     return found
 
 
 def _no_number(text: str) -> None:
-    raise _Twice(f"{text} is no JSON value")
+    raise _AmbiguousJson(f"{text} is no JSON value")
 
 
 def _first(problems: Any) -> str | None:

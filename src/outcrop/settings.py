@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import platformdirs
@@ -22,6 +23,24 @@ PARTS_FILE = "parts.json"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Retention:
+    """How long a record is kept, and how much of it."""
+
+    days: int
+    megabytes: int
+
+    @property
+    def age(self) -> timedelta:
+        return timedelta(days=self.days)
+
+
+POINTS_KEPT = Retention(days=15, megabytes=256)
+"As long as CloudWatch keeps minutes."
+AUDIT_KEPT = Retention(days=90, megabytes=512)
+"As long as CloudTrail shows events."
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Places of one installation. No secret lives here, so it may be printed."""
 
@@ -37,6 +56,12 @@ class Settings:
     "GPUs that train a job together; processes of a CPU where there are none. It changes no result."
     memory_limit: int = 0
     "Bytes of memory that engines and trainings may hold together; 0: the machine's, less a reserve."
+    points_kept: Retention = POINTS_KEPT
+    "Of the points over time; 0 days: none are collected."
+    audit_kept: Retention = AUDIT_KEPT
+    "Of the record of calls."
+    audit_data_events: bool = False
+    "Whether that record has calls about objects in buckets too."
 
     @property
     def database(self) -> str:
@@ -98,6 +123,9 @@ def read(
         threads=_number(environment, "OUTCROP_THREADS", 0, range(1 << 16)),
         devices=_number(environment, "OUTCROP_DEVICES", 1, range(1, 1 << 16)),
         memory_limit=_bytes(environment, "OUTCROP_MEMORY_LIMIT"),
+        points_kept=_retention(environment, "OUTCROP_METRICS", POINTS_KEPT, least_days=0),
+        audit_kept=_retention(environment, "OUTCROP_AUDIT", AUDIT_KEPT, least_days=1),
+        audit_data_events=_number(environment, "OUTCROP_AUDIT_DATA_EVENTS", 0, range(2)) == 1,
     )
 
 
@@ -129,6 +157,13 @@ def _home(environment: Mapping[str, str], given: Path | None) -> Path:
         raise Invalid(
             f"{place}: the current folder is gone. Go to another, or give the whole path with --home."
         ) from error
+
+
+def _retention(environment: Mapping[str, str], name: str, otherwise: Retention, *, least_days: int) -> Retention:
+    return Retention(
+        days=_number(environment, f"{name}_DAYS", otherwise.days, range(least_days, 10_000)),
+        megabytes=_number(environment, f"{name}_MB", otherwise.megabytes, range(1, 1 << 20)),
+    )
 
 
 def _number(environment: Mapping[str, str], name: str, otherwise: int, allowed: range) -> int:

@@ -15,7 +15,7 @@ import transformers
 
 from outcrop.engines.protocol import ServingEngine
 from outcrop.inference.client import EngineClient, GenerationRequest, UnknownAdapter
-from outcrop.inference.door import Door
+from outcrop.inference.door import EngineDoor
 from outcrop.inference.engine import Engine
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.unix_http import UnixServer
@@ -53,7 +53,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 async def embedded(files: Files) -> AsyncIterator[ServingEngine]:
     thread = EngineThread(lambda: Engine(files.network, cache_bytes=2**24))
     folder = Path(tempfile.mkdtemp(prefix="outcrop-"))  # a socket's path is short
-    server = UnixServer(folder / "engine", Door(thread, base_name=BASE).answer)
+    server = UnixServer(folder / "engine", EngineDoor(thread, base_name=BASE).answer)
     await server.start()
     await thread.loaded
     try:

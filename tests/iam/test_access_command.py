@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from outcrop.cli.commands import app
-from outcrop.cli.failing import Failure, failure
+from outcrop.cli.failing import CommandFailure, failure
 from outcrop.errors import Refusal
 from outcrop.settings import PARTS_FILE
 from tests.support.policies import policy
@@ -81,7 +81,7 @@ def test_keys_and_users_are_removed(outcrop: Ran, iam: Any) -> None:
 def test_what_cannot_be_is_told_in_a_sentence(outcrop: Ran, words: tuple[str, ...], sentence: str) -> None:
     with pytest.raises((Refusal, ClientError)) as refusal:
         outcrop("access", *words)
-    assert failure(refusal.value) == Failure(sentence=sentence, code=2)
+    assert failure(refusal.value) == CommandFailure(sentence=sentence, code=2)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import transformers
 from outcrop.errors import Invalid, ModelDamaged, NotFound
 from outcrop.inference.engine import Engine
 from outcrop.inference.kv_cache import measure
-from outcrop.inference.request import Request, Sampling
+from outcrop.inference.request import EngineRequest, Sampling
 from outcrop.inference.scheduler import Limits
 from outcrop.inference.traced import record
 from outcrop.network.adapters import hold_adapters
@@ -34,7 +34,7 @@ def prompts(lengths: Sequence[int], seed: int = 0) -> list[tuple[int, ...]]:
     return [tuple(numbers.randrange(3, VOCAB_SIZE) for _ in range(length)) for length in lengths]
 
 
-def generate(engine: Engine, requests: Sequence[Request], *, apart: int = 0) -> list[list[int]]:
+def generate(engine: Engine, requests: Sequence[EngineRequest], *, apart: int = 0) -> list[list[int]]:
     """What each request was given, when one joins every `apart` steps."""
     made: dict[str, list[int]] = {request.id: [] for request in requests}
     waiting, num_steps = list(requests), 0
@@ -108,7 +108,7 @@ def test_greedy_tokens_equal_transformers_in_a_batch_that_changes_all_the_time(
     network = transformers.AutoModelForCausalLM.from_pretrained(folder)
     engine = Engine(folder, cache_bytes=CACHE_BYTES, limits=LIMITS)
     requests = [
-        Request(id=str(number), prompt_ids=ids, max_tokens=8 + 4 * number)
+        EngineRequest(id=str(number), prompt_ids=ids, max_tokens=8 + 4 * number)
         for number, ids in enumerate(prompts([3, 50, 17, 130, 1, 30, 120]))
     ]
     made = generate(engine, requests, apart=3)
@@ -119,7 +119,7 @@ def test_a_prompt_may_be_read_token_by_token(base: Path) -> None:
     engine = Engine(base, cache_bytes=2**24, limits=Limits(prompt_tokens_alone=1, prompt_tokens_beside_decoding=1))
     theirs = transformers.AutoModelForCausalLM.from_pretrained(base)
     asked = prompts([5, 3])
-    requests = [Request(id=str(n), prompt_ids=prompt, max_tokens=6) for n, prompt in enumerate(asked)]
+    requests = [EngineRequest(id=str(n), prompt_ids=prompt, max_tokens=6) for n, prompt in enumerate(asked)]
     assert generate(engine, requests) == [reference(theirs, prompt, 6) for prompt in asked]
 
 
@@ -150,7 +150,7 @@ def test_adapters_side_by_side_answer_as_each_alone_and_as_peft(
     # when each of them and the base generate side by side, twice
     models: list[str | None] = [*ADAPTERS, None, *ADAPTERS, None]
     requests = [
-        Request(id=str(number), prompt_ids=ids, max_tokens=16, adapter=adapter)
+        EngineRequest(id=str(number), prompt_ids=ids, max_tokens=16, adapter=adapter)
         for number, (ids, adapter) in enumerate(zip(prompts([9, 40, 3, 21, 60, 8, 5, 33]), models, strict=True))
     ]
     together = generate(engine, requests)
@@ -169,12 +169,14 @@ def test_adapters_side_by_side_answer_as_each_alone_and_as_peft(
 def test_the_same_seed_gives_the_same_tokens_in_any_company(engine: Engine) -> None:
     first, second, third = prompts([5, 30, 12])
     wanted, other_seed = (
-        Request(id="x", prompt_ids=first, max_tokens=20, sampling=Sampling(temperature=1.0, top_p=0.95, seed=seed))
+        EngineRequest(
+            id="x", prompt_ids=first, max_tokens=20, sampling=Sampling(temperature=1.0, top_p=0.95, seed=seed)
+        )
         for seed in (4, 5)
     )
     (alone,) = generate(engine, [wanted])
     others = [
-        Request(id=str(number), prompt_ids=ids, max_tokens=20, sampling=Sampling(temperature=1.0, seed=number))
+        EngineRequest(id=str(number), prompt_ids=ids, max_tokens=20, sampling=Sampling(temperature=1.0, seed=number))
         for number, ids in enumerate([second, third])
     ]
     beside = generate(engine, [others[0], wanted, others[1]], apart=2)[1]
@@ -185,7 +187,7 @@ def test_the_same_seed_gives_the_same_tokens_in_any_company(engine: Engine) -> N
 def test_a_generation_keeps_the_weights_it_began_with(engine: Engine, adapters: dict[str, Path]) -> None:
     engine.load_adapter("mine", adapters["red"])
     (ids,) = prompts([10])
-    request = Request(id="a", prompt_ids=ids, max_tokens=12, adapter="mine")
+    request = EngineRequest(id="a", prompt_ids=ids, max_tokens=12, adapter="mine")
     (expected,) = generate(engine, [request])
     # When, in the middle of an answer, another adapter takes the name, and then the name goes
     engine.submit(request)
@@ -202,7 +204,7 @@ def test_a_generation_keeps_the_weights_it_began_with(engine: Engine, adapters: 
 
 def test_an_aborted_request_leaves_its_neighbours_alone(engine: Engine) -> None:
     requests = [
-        Request(id=str(number), prompt_ids=ids, max_tokens=12) for number, ids in enumerate(prompts([5, 9, 20]))
+        EngineRequest(id=str(number), prompt_ids=ids, max_tokens=12) for number, ids in enumerate(prompts([5, 9, 20]))
     ]
     expected = generate(engine, requests)
     for request in requests:
@@ -219,7 +221,7 @@ def test_an_aborted_request_leaves_its_neighbours_alone(engine: Engine) -> None:
 
 def test_an_answer_ends_with_the_context_as_length(engine: Engine) -> None:
     (ids,) = prompts([CONTEXT_LENGTH - 3])
-    engine.submit(Request(id="a", prompt_ids=ids, max_tokens=100))
+    engine.submit(EngineRequest(id="a", prompt_ids=ids, max_tokens=100))
     produced = [produced for _ in range(12) for produced in engine.step()]
     assert [p.finish_reason for p in produced] == [None, None, "length"]
 
@@ -241,7 +243,7 @@ def test_a_prompt_that_cannot_be_read_is_refused_before_it_can_hurt_others(
     engine: Engine, ids: tuple[int, ...], problem: str
 ) -> None:
     with pytest.raises(Invalid) as refused:
-        engine.submit(Request(id="a", prompt_ids=ids, max_tokens=4))
+        engine.submit(EngineRequest(id="a", prompt_ids=ids, max_tokens=4))
     assert str(refused.value) == problem
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from transformers.models.llama.modeling_llama import LlamaMLP
 
 from outcrop.network import adapter_files, adapters, gated, load
-from outcrop.network.adapters import Span
+from outcrop.network.adapters import AdapterSpan
 from outcrop.network.method import LoRA
 from tests.support.tiny import tiny_model
 
@@ -28,7 +28,7 @@ def network_with(base: Path, method: LoRA | None, *, lean: bool) -> Any:
     else:
         for parameter in adapter_files.add_new(network, NAME, method, generator):
             parameter.data.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
-        routing.spans = [Span(0, 700, NAME)]
+        routing.spans = [AdapterSpan(0, 700, NAME)]
     if lean:
         assert gated.make_lean(network) == 2
     return network

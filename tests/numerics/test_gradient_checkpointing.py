@@ -11,7 +11,7 @@ from torch import Tensor
 from outcrop.network.method import OFT, Full, LoRA, Method
 from outcrop.training import loop
 from outcrop.training.data_parallel.ranks import ALONE
-from outcrop.training.estimate.tracing import Way, cost_of_row
+from outcrop.training.estimate.tracing import RowOptions, cost_of_row
 from outcrop.training.settled import settled
 from outcrop.training.stepping import compute_gradient
 from outcrop.training.task import TrainingHyper
@@ -65,7 +65,7 @@ def test_a_row_keeps_little_more_than_a_tensor_a_layer(tmp_path: Path) -> None:
     config.num_hidden_layers = 8
     config.save_pretrained(tmp_path)
     plain, forgetting = (
-        cost_of_row(tmp_path, METHODS["lora"], [200], way=Way(gradient_checkpointing=on)) for on in (False, True)
+        cost_of_row(tmp_path, METHODS["lora"], [200], way=RowOptions(gradient_checkpointing=on)) for on in (False, True)
     )
     row = 200 * config.hidden_size * 4
     # The inputs of seven layers, the last whole, and what all of them are given: positions and angles.

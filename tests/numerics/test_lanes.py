@@ -10,10 +10,10 @@ from torch import Tensor
 
 from outcrop.network.method import LoRA
 from outcrop.training import loop
-from outcrop.training.batches import Row
+from outcrop.training.batches import PackedRow
 from outcrop.training.data_parallel.ranks import ALONE
-from outcrop.training.data_parallel.row_schedule import Planned, Turn
-from outcrop.training.data_parallel.worker_threads import Lane, _Room
+from outcrop.training.data_parallel.row_schedule import RowSchedule, ScheduledRow
+from outcrop.training.data_parallel.worker_threads import Replica, _TokenRoom
 from outcrop.training.evaluation import score
 from outcrop.training.examples import Example
 from outcrop.training.settled import settled
@@ -62,11 +62,13 @@ def gradient_of(trained: Trained, batch: list[Example], *, draw: str = "") -> tu
 
 
 @pytest.mark.parametrize("threads", [2, 3, 5])
-def test_a_step_of_several_lanes_is_that_of_one(threads: int, base: Path, batch: list[Example], tmp_path: Path) -> None:
+def test_a_step_of_several_replicas_is_that_of_one(
+    threads: int, base: Path, batch: list[Example], tmp_path: Path
+) -> None:
     loss, gradient = gradient_of(on(1, base, tmp_path), batch)
-    lanes = on(threads, base, tmp_path)
-    for _ in range(2):  # the second time, every lane has a gradient to forget
-        found, its_gradient = gradient_of(lanes, batch)
+    replicas = on(threads, base, tmp_path)
+    for _ in range(2):  # the second time, every replica has a gradient to forget
+        found, its_gradient = gradient_of(replicas, batch)
         assert found == pytest.approx(loss, abs=1e-6)
         assert (its_gradient - gradient).abs().max() <= 1e-5 * gradient.abs().max()
 
@@ -80,7 +82,7 @@ def test_a_lane_sees_the_weights_after_an_update(base: Path, batch: list[Example
             trained.weights.update(1e-2)
 
 
-def test_several_lanes_give_the_same_bits_every_time(base: Path, batch: list[Example], tmp_path: Path) -> None:
+def test_several_replicas_give_the_same_bits_every_time(base: Path, batch: list[Example], tmp_path: Path) -> None:
     found = []
     for _ in range(4):
         trained = on(3, base, tmp_path, dropout=0.5)
@@ -96,11 +98,11 @@ def test_what_is_dropped_differs_from_step_to_step(base: Path, batch: list[Examp
 
 
 def test_rows_under_way_hold_no_more_tokens_than_asked_for(base: Path, tmp_path: Path) -> None:
-    lanes = on(2, base, tmp_path).lanes
+    replicas = on(2, base, tmp_path).replicas
     batch = [example(random.Random(length), length) for length in (40, *[5] * 8)]
     under_way, most, changing = 0, 0, threading.Lock()
 
-    def work(lane: Lane, row: Row) -> float:
+    def work(replica: Replica, row: PackedRow) -> float:
         nonlocal under_way, most
         with changing:
             under_way += row.ids_1T.shape[1]
@@ -110,12 +112,14 @@ def test_rows_under_way_hold_no_more_tokens_than_asked_for(base: Path, tmp_path:
             under_way -= row.ids_1T.shape[1]
         return float(len(row.layout.lengths))
 
-    assert lanes.sum(batch, 24, work) == 9
+    assert replicas.sum(batch, 24, work) == 9
     assert most == 40  # which no budget makes shorter
 
 
 def test_a_row_that_is_early_waits_for_the_one_before_it() -> None:
-    room = _Room(Turn(lengths=[5, 5], rows=[Planned(0, [0]), Planned(1, [1])], lanes=2, room=10))
+    room = _TokenRoom(
+        RowSchedule(lengths=[5, 5], rows=[ScheduledRow(0, [0]), ScheduledRow(1, [1])], replicas=2, room=10)
+    )
     begun = threading.Event()
 
     def early() -> None:
@@ -132,12 +136,12 @@ def test_a_row_that_is_early_waits_for_the_one_before_it() -> None:
 
 @pytest.mark.parametrize("unlucky", [0, 1])
 def test_an_error_in_a_lane_reaches_who_asked(unlucky: int, base: Path, batch: list[Example], tmp_path: Path) -> None:
-    def work(lane: Lane, row: Row) -> float:
-        if lane.number == unlucky:
+    def work(replica: Replica, row: PackedRow) -> float:
+        if replica.number == unlucky:
             raise MemoryError("no room")
         return 0.0
 
     trained = on(2, base, tmp_path)
     with pytest.raises(MemoryError, match="no room"):
-        trained.lanes.sum(batch, 16, work)  # in many rows, so that the other lane has some that never begin
+        trained.replicas.sum(batch, 16, work)  # in many rows, so that the other replica has some that never begin
     assert gradient_of(trained, batch)[0] > 0  # nothing is held for ever

@@ -14,9 +14,9 @@ from torch import nn
 
 from outcrop.deployments import parity
 from outcrop.inference.engine import Engine
-from outcrop.inference.request import Request
+from outcrop.inference.request import EngineRequest
 from outcrop.network import adapter_files, adapters, load, parity_file
-from outcrop.network.adapters import Routing, Span
+from outcrop.network.adapters import AdapterSpan, Routing
 from outcrop.network.attention import Packed
 from outcrop.network.method import OFT, Full, LoRA, Method
 from outcrop.tokens.prompt_format import encode_pair
@@ -72,7 +72,7 @@ def answers(engine: Engine, adapter: str | None, prompts: list[list[int]]) -> li
     made: list[list[int]] = [[] for _ in prompts]
     for number, ids in enumerate(prompts):
         engine.submit(
-            Request(
+            EngineRequest(
                 id=str(number), prompt_ids=tuple(ids), max_tokens=40, adapter=adapter, stop_token_ids=engine.end_ids
             )
         )
@@ -124,7 +124,7 @@ def test_merged_it_answers_as_beside_the_base_and_as_in_peft(
 @torch.no_grad()
 def logits(network: nn.Module, routing: Routing, ids: list[int], adapter: str | None = None) -> torch.Tensor:
     layout = Packed(lengths=[len(ids)])
-    routing.spans = [Span(0, len(ids), adapter)]
+    routing.spans = [AdapterSpan(0, len(ids), adapter)]
     return load.logits(network, torch.tensor([ids]), layout.positions(), layout, at_N=torch.arange(len(ids)))
 
 

@@ -14,9 +14,9 @@ from torch.nn.functional import cross_entropy
 
 from outcrop.errors import Invalid
 from outcrop.inference.engine import Engine
-from outcrop.inference.request import Request
+from outcrop.inference.request import EngineRequest
 from outcrop.network import adapter_files, adapters, load
-from outcrop.network.adapters import Routing, Span
+from outcrop.network.adapters import AdapterSpan, Routing
 from outcrop.network.attention import Packed
 from outcrop.network.method import OFT, Adapter, LoRA, read_adapter
 from outcrop.training.weights import TrainedWeights
@@ -85,7 +85,7 @@ def records() -> list[Tensor]:
 
 def packed_logits(network: nn.Module, routing: Routing, adapter: str | None = ADAPTER) -> Tensor:
     layout = Packed(lengths=LENGTHS)
-    routing.spans = [Span(0, sum(LENGTHS), adapter)]
+    routing.spans = [AdapterSpan(0, sum(LENGTHS), adapter)]
     row_1T = torch.cat(records()).unsqueeze(0)
     return load.logits(network, row_1T, layout.positions(), layout, at_N=torch.arange(sum(LENGTHS)))
 
@@ -246,7 +246,7 @@ def test_adapters_of_several_methods_in_one_row_answer_as_each_alone(name: str, 
         # when the others are the others'
         layout = Packed(lengths=LENGTHS)
         ends = [0, 37, 42, 64]
-        routing.spans = [Span(*span) for span in zip(ends, ends[1:], ("oft", adapter, "dora"), strict=False)]
+        routing.spans = [AdapterSpan(*span) for span in zip(ends, ends[1:], ("oft", adapter, "dora"), strict=False)]
         row_1T = torch.cat(records()).unsqueeze(0)
         found_TV = load.logits(network, row_1T, layout.positions(), layout, at_N=torch.arange(64))
     # then each answers as if the row were its own
@@ -264,14 +264,14 @@ def test_an_engine_serves_them_side_by_side_as_each_alone(bases: dict[str, Path]
     # when each of them and the base generate in one batch
     adapters_used: list[str | None] = ["lora", "dora", "oft", None, "dora"]
     requests = [
-        Request(id=str(n), prompt_ids=tuple(records()[n % 3].tolist()), max_tokens=12, adapter=adapter)
+        EngineRequest(id=str(n), prompt_ids=tuple(records()[n % 3].tolist()), max_tokens=12, adapter=adapter)
         for n, adapter in enumerate(adapters_used)
     ]
     # then each answers as it does alone
     assert generated(engine, requests) == [generated(engine, [request])[0] for request in requests]
 
 
-def generated(engine: Engine, requests: list[Request]) -> list[list[int]]:
+def generated(engine: Engine, requests: list[EngineRequest]) -> list[list[int]]:
     made: dict[str, list[int]] = {request.id: [] for request in requests}
     for request in requests:
         engine.submit(request)
@@ -293,7 +293,7 @@ def test_dropped_inputs_are_dropped_as_in_peft(name: str, bases: dict[str, Path]
     reference = theirs(bases["qwen2"], tmp_path).train()
     layer = dict(adapters.layers(network))["model.layers.0.self_attn.q_proj"]
     x_BTI = torch.randn(1, 7, 64)
-    routing.spans = [Span(0, 7, ADAPTER)]
+    routing.spans = [AdapterSpan(0, 7, ADAPTER)]
     torch.manual_seed(5)
     found = layer(x_BTI)
     torch.manual_seed(5)

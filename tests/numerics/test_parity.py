@@ -14,7 +14,7 @@ import torch
 from outcrop.deployments import parity
 from outcrop.inference import forward, step_layout, traced
 from outcrop.inference.client import EngineClient
-from outcrop.inference.door import Door
+from outcrop.inference.door import EngineDoor
 from outcrop.inference.engine import Engine
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.traced import TracedDecoding
@@ -68,7 +68,7 @@ def gate(base: Path, custom: Path, socket: Path) -> parity.Parity:
     async def asked() -> parity.Parity:
         engine = EngineThread(lambda: Engine(base, cache_bytes=2**24))
         await engine.loaded
-        server = UnixServer(socket, Door(engine, base_name="base").answer)
+        server = UnixServer(socket, EngineDoor(engine, base_name="base").answer)
         await server.start()
         try:
             async with EngineClient(socket) as client:

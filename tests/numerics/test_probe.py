@@ -21,7 +21,7 @@ from outcrop.cli.fetching import register_folder, with_verdict
 from outcrop.errors import Invalid, MachineTrouble
 from outcrop.inference.engine import Engine
 from outcrop.network import facts, load
-from outcrop.network.way import Verdict, Way
+from outcrop.network.way import ProbeVerdict, Way
 from outcrop.probe import engine as untried
 from outcrop.probe import launch
 from outcrop.probe.judge import judge
@@ -209,7 +209,7 @@ def in_this_process(folder: Path) -> Probed:
 
 def test_a_network_without_an_end_is_registered_with_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, settings = small_family(tmp_path / "small-mamba", "mamba"), Settings(home=tmp_path / "home")
-    verdict = Verdict(way=Way.ONE_RECORD_A_ROW, config=facts.digest(folder))
+    verdict = ProbeVerdict(way=Way.ONE_RECORD_A_ROW, config=facts.digest(folder))
     monkeypatch.setattr(launch, "probe", lambda _folder: Probed(verdict=verdict, context=None))
     with pytest.raises(Invalid, match=r"names no context length, as recurrent networks do not\. Say how many tokens"):
         register_folder(settings, folder, model_id=None, name=None)
@@ -347,7 +347,7 @@ def test_a_network_that_is_imported_is_tried_unless_its_base_is_one_like_it(
 ) -> None:
     ways = [Way.PACKED, Way.ONE_RECORD_A_ROW]
     monkeypatch.setattr(
-        launch, "probe", lambda at: Probed(verdict=Verdict(way=ways.pop(0), config=facts.digest(at)), context=256)
+        launch, "probe", lambda at: Probed(verdict=ProbeVerdict(way=ways.pop(0), config=facts.digest(at)), context=256)
     )
     house = JobHouse(with_tiny_models(tmp_path))
     job = house.create("full", validate=False, more={"outcrop.method": "full", "epochCount": "1"})

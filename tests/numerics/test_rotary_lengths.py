@@ -14,7 +14,7 @@ import transformers
 from outcrop.errors import Invalid
 from outcrop.inference.engine import Engine
 from outcrop.inference.forward import Forward
-from outcrop.inference.request import Request
+from outcrop.inference.request import EngineRequest
 from outcrop.inference.scheduler import Limits
 from outcrop.network import facts, load, rotary_lengths
 from outcrop.network.attention import Packed
@@ -138,7 +138,7 @@ def test_a_network_of_one_record_a_row_remembers_no_earlier_row(name: str, tmp_p
             row = torch.tensor([record]), layout.positions(), layout
             found = load.logits(network, *row, at_N=torch.arange(len(record)))
         assert_as_alone(found, alone(folder, record))
-    # nor is anything changed that other lanes share
+    # nor is anything changed that other replicas share
     assert all(torch.equal(buffer, before[name]) for name, buffer in network.named_buffers())
 
 
@@ -154,7 +154,8 @@ def test_answers_that_cross_the_border_are_those_of_a_plain_forward(
     # when sequences that stay short, cross the border at once, on the way, and are long from the start, share its steps
     lengths = [5, SHORT_CONTEXT, SHORT_CONTEXT - 4, 43, SHORT_CONTEXT - 1]
     requests = [
-        Request(id=str(number), prompt_ids=ids, max_tokens=6) for number, ids in enumerate(prompts(lengths, seed=3))
+        EngineRequest(id=str(number), prompt_ids=ids, max_tokens=6)
+        for number, ids in enumerate(prompts(lengths, seed=3))
     ]
     expected = [plainly(folder, request.prompt_ids, request.max_tokens) for request in requests]
     # then each answers as if alone, however they meet
@@ -170,7 +171,7 @@ def test_a_step_of_a_sequence_beyond_the_border_is_never_a_replayed_one(tmp_path
     assert traced is not None, "short sequences are worth it"
     logits = traced.logits
     traced.logits = lambda *told: (replayed.append(told[1][0][1] + 1), logits(*told))[1]  # type: ignore[method-assign, func-returns-value]
-    generate(engine, [Request(id="a", prompt_ids=prompts([SHORT_CONTEXT - 5])[0], max_tokens=12)])
+    generate(engine, [EngineRequest(id="a", prompt_ids=prompts([SHORT_CONTEXT - 5])[0], max_tokens=12)])
     assert replayed == list(range(SHORT_CONTEXT - 4, SHORT_CONTEXT + 1))
 
 

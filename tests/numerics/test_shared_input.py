@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from outcrop.network import adapter_files, adapters, load, shared_input
-from outcrop.network.adapters import AdapterLinear, Span
+from outcrop.network.adapters import AdapterLinear, AdapterSpan
 from outcrop.network.attention import Packed
 from outcrop.network.lora import LowRank
 from outcrop.network.method import LoRA
@@ -32,7 +32,7 @@ def network_with(base: Path, method: LoRA) -> tuple[Any, list[nn.Parameter]]:
     parameters = adapter_files.add_new(network, NAME, method, generator)
     for parameter in parameters:
         parameter.data.add_(torch.randn(parameter.shape, generator=generator) * 0.1)
-    routing.spans = [Span(0, 11, NAME)]
+    routing.spans = [AdapterSpan(0, 11, NAME)]
     return network, parameters
 
 

@@ -9,7 +9,7 @@ import torch
 from outcrop.errors import Invalid
 from outcrop.network.method import Full, LoRA
 from outcrop.training.data import read
-from outcrop.training.data_parallel.row_schedule import Planned, Turn
+from outcrop.training.data_parallel.row_schedule import RowSchedule, ScheduledRow
 from outcrop.training.estimate import duration, memory, requirements
 from outcrop.training.estimate.duration import (
     ATTENTION,
@@ -54,20 +54,20 @@ def cost(*, trained: int = 1000) -> Cost:
 
 
 def test_an_adapter_comes_on_top_of_the_weights() -> None:
-    need = memory.memory_of(cost(), [2e6], Holding(lanes=1, own_weights=False, validated=True))
+    need = memory.memory_of(cost(), [2e6], Holding(replicas=1, own_weights=False, validated=True))
     assert (need.weights, need.optimizer, need.copies, need.rows) == (4_004_000, 12_000, 16_000, 2_000_000)
     assert need.total == need.process + 4_004_000 + 12_000 + 16_000 + 2_000_000
 
 
 def test_without_validation_no_best_weights_are_kept() -> None:
-    need = memory.memory_of(cost(trained=1_000_000), [], Holding(lanes=1, own_weights=True, validated=False))
+    need = memory.memory_of(cost(trained=1_000_000), [], Holding(replicas=1, own_weights=True, validated=False))
     assert (need.weights, need.optimizer, need.copies) == (4_000_000, 12_000_000, 12_000_000)
 
 
 def test_a_further_lane_holds_a_row_and_a_gradient_and_no_weights() -> None:
     alone, beside = (
-        memory.memory_of(cost(), [2e6] * lanes, Holding(lanes=lanes, own_weights=False, validated=True))
-        for lanes in (1, 2)
+        memory.memory_of(cost(), [2e6] * replicas, Holding(replicas=replicas, own_weights=False, validated=True))
+        for replicas in (1, 2)
     )
     assert (beside.weights, beside.copies, beside.process) == (alone.weights, alone.copies, alone.process)
     assert (beside.optimizer - alone.optimizer, beside.rows - alone.rows) == (4_000, 2_000_000)
@@ -91,11 +91,11 @@ def test_what_a_row_grows_with_is_added_up() -> None:
 
 
 def test_the_last_lane_counts_and_threads_within_it_share() -> None:
-    rows = [Planned(0, [0]), Planned(1, [1]), Planned(0, [2])]
-    taken, turn = RowTime(0.0, 1.0, 0.0), Turn(lengths=[5, 7, 5], rows=rows, lanes=2, room=12)
-    assert taken.of_turn(turn, 2) == 10
-    assert taken.of_turn(turn, 4) == pytest.approx(10 / 2**0.6)
-    assert taken.of_turn(replace(turn, room=9), 2) == 17  # one after the other
+    rows = [ScheduledRow(0, [0]), ScheduledRow(1, [1]), ScheduledRow(0, [2])]
+    taken, schedule = RowTime(0.0, 1.0, 0.0), RowSchedule(lengths=[5, 7, 5], rows=rows, replicas=2, room=12)
+    assert taken.of_schedule(schedule, 2) == 10
+    assert taken.of_schedule(schedule, 4) == pytest.approx(10 / 2**0.6)
+    assert taken.of_schedule(replace(schedule, room=9), 2) == 17  # one after the other
 
 
 def test_a_machine_is_measured_on_as_many_threads_as_it_will_use() -> None:

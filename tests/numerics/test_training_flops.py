@@ -32,7 +32,7 @@ def test_a_step_costs_what_torch_counts(architecture: str, tmp_path: Path, monke
     )
     examples = read(run).examples
     trained, _ = loop.load_trained(run, ALONE)
-    trained.lanes.most = 1  # the counter sees its own thread only
+    trained.replicas.most = 1  # the counter sees its own thread only
     counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm_: product_added})
     with counter, torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
         compute_gradient(trained, examples, token_budget=2048)

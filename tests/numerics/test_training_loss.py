@@ -16,7 +16,7 @@ from outcrop.network import adapter_files, adapters, load
 from outcrop.network.adapters import Routing
 from outcrop.network.method import Full, LoRA, Method
 from outcrop.training.batches import row_of
-from outcrop.training.data_parallel.worker_threads import Lanes
+from outcrop.training.data_parallel.worker_threads import Replicas
 from outcrop.training.estimate.flops import step_cost
 from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER, log_probabilities, nll_of
@@ -53,8 +53,8 @@ def to_be_trained(
     network: nn.Module, routing: Routing, parameters: Sequence[nn.Parameter], method: Method, *, threads: int
 ) -> Trained:
     weights = TrainedWeights(parameters, weight_decay=0.0)
-    lanes = Lanes(network, routing, weights, threads=threads)
-    return Trained(network, routing, weights, method, step_cost(network, num_trained=weights.num_weights), lanes)
+    replicas = Replicas(network, routing, weights, threads=threads)
+    return Trained(network, routing, weights, method, step_cost(network, num_trained=weights.num_weights), replicas)
 
 
 def reference(base: Path, adapter: Path) -> Any:

@@ -32,7 +32,7 @@ from outcrop.training.checkpoints import checkpoint, model_checkpoints
 from outcrop.training.divergence import DivergedError
 from outcrop.training.evaluation import score
 from outcrop.training.loss import ADAPTER, log_probabilities
-from outcrop.training.metrics import EvaluationMetrics, Hooks, ModelCheckpoint, Progress, Score, Start, StepMetrics
+from outcrop.training.metrics import EvaluationMetrics, Hooks, ModelCheckpoint, Progress, RunStart, Score, StepMetrics
 from outcrop.training.task import TrainingHyper, TrainingTask
 from tests.support import training_runs
 from tests.support.patience import PATIENCE_S
@@ -314,7 +314,7 @@ def test_validators_of_the_same_file_name_are_two(base: Path, tmp_path: Path) ->
 
 
 def test_the_steps_of_a_run_tell_rates_and_costs(base: Path, tmp_path: Path) -> None:
-    starts: list[Start] = []
+    starts: list[RunStart] = []
     told: list[Progress] = []
     finetune.train(task(base, tmp_path, hyper=HYPER), Hooks(on_start=starts.append, on_progress=told.append))
     (start,) = starts

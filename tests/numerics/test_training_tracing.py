@@ -16,7 +16,7 @@ from outcrop.training import cross_entropy, network_setup
 from outcrop.training.batches import row_of
 from outcrop.training.cross_entropy import Spare
 from outcrop.training.estimate import tracing
-from outcrop.training.estimate.tracing import Untraceable, Way, cost_of_row
+from outcrop.training.estimate.tracing import RowOptions, Untraceable, cost_of_row
 from outcrop.training.loss import nll_of
 from outcrop.training.task import TrainingHyper
 from outcrop.training.weights import TrainedWeights
@@ -54,7 +54,9 @@ def test_a_traced_row_is_a_real_row(
     if forgets:
         gradient_checkpointing.make_lean(real.network)
     weights = TrainedWeights(real.parameters, weight_decay=0.0)
-    said = cost_of_row(base, method, LENGTHS, supervised=0.5, way=Way(usable(torch.zeros(1)) is not None, forgets))
+    said = cost_of_row(
+        base, method, LENGTHS, supervised=0.5, way=RowOptions(usable(torch.zeros(1)) is not None, forgets)
+    )
 
     measured = tracing._traced(real.network, real.routing, weights, LENGTHS, 0.5)
     assert (said.weights, said.trained) == (measured.weights, weights.vector.numel())
@@ -70,7 +72,7 @@ def test_a_traced_row_is_a_real_row(
     assert said.kept == pytest.approx(_saved(real, weights) + 4 * gradients, rel=0.01)
 
 
-def _saved(real: network_setup.Learner, weights: TrainedWeights) -> int:
+def _saved(real: network_setup.TrainableNetwork, weights: TrainedWeights) -> int:
     own = (*real.network.parameters(), *real.network.buffers(), weights.vector)
     known = {tensor.untyped_storage().data_ptr() for tensor in own}
     # Weak, since what was computed and not used, as by a trimmed layer's own norm, is given back with its graph.
@@ -97,7 +99,7 @@ def test_deeper_networks_lie_on_the_line_through_two_depths(tmp_path: Path) -> N
     config.save_pretrained(tmp_path)
     said = cost_of_row(tmp_path, LoRA(rank=8, alpha=1), LENGTHS)
     whole = tracing._trace(
-        transformers.AutoConfig.from_pretrained(tmp_path), 6, LoRA(rank=8, alpha=1), LENGTHS, 1.0, Way()
+        transformers.AutoConfig.from_pretrained(tmp_path), 6, LoRA(rank=8, alpha=1), LENGTHS, 1.0, RowOptions()
     )
     assert (said.weights, said.trained, said.kept, said.peak) == (whole.weights, whole.trained, whole.kept, whole.peak)
     assert said.forward == whole.forward

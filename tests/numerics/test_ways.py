@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM
 
 from outcrop.inference.engine import Engine
-from outcrop.inference.request import Request
+from outcrop.inference.request import EngineRequest
 from outcrop.inference.scheduler import Limits
 from outcrop.network import adapter_files, adapters, load
 from outcrop.network.attention import Packed
@@ -109,9 +109,9 @@ def test_the_loss_is_that_of_transformers_with_the_adapter_merged(
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_every_row_of_a_plan_has_one_record(threads: int) -> None:
-    turn = plan(LENGTHS, 64, threads=threads, most_lanes=8, way=ONE)
-    assert [len(row.records) for row in turn.rows] == [1] * len(LENGTHS)
-    assert sorted(row.records[0] for row in turn.rows) == list(range(len(LENGTHS)))
+    schedule = plan(LENGTHS, 64, threads=threads, most_replicas=8, way=ONE)
+    assert [len(row.records) for row in schedule.rows] == [1] * len(LENGTHS)
+    assert sorted(row.records[0] for row in schedule.rows) == list(range(len(LENGTHS)))
 
 
 def test_a_network_of_one_record_a_row_takes_no_more(bases: dict[str, Path]) -> None:
@@ -140,7 +140,7 @@ def test_requests_beside_each_other_are_answered_as_transformers_answers_each(
     engine = Engine(bases[family], cache_bytes=2**24, limits=limits, way=ONE, context=256)
     found: dict[str, list[int]] = {}
     for number, prompt in enumerate(prompts):
-        engine.submit(Request(id=str(number), prompt_ids=tuple(prompt), max_tokens=10))
+        engine.submit(EngineRequest(id=str(number), prompt_ids=tuple(prompt), max_tokens=10))
         for made in engine.step():
             found.setdefault(made.request_id, []).append(made.token)
     while engine.busy:
@@ -168,7 +168,7 @@ def test_the_cache_of_a_request_counts_and_goes_with_it(bases: dict[str, Path]) 
     forward: Any = engine._forward
     assert forward.caches
     assert forward.position_bytes() > 0
-    engine.submit(Request(id="a", prompt_ids=(9, 8, 7), max_tokens=3))
+    engine.submit(EngineRequest(id="a", prompt_ids=(9, 8, 7), max_tokens=3))
     engine.step()
     assert len(forward._remembered) == 1
     while engine.busy:

@@ -12,28 +12,29 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from outcrop.clock import SystemClock
-from outcrop.deployments import records
+from outcrop.customization.kind import KIND as JOB_KIND
+from outcrop.deployments import states
 from outcrop.engines import orders as engines
 from outcrop.engines.orders import Engines
 from outcrop.house import House
-from outcrop.jobs import jobs
 from outcrop.settings import Settings
 from outcrop.store.damage import Damaged
+from outcrop.store.damage_sweep import DamageSweep
 from outcrop.store.database import writing
-from outcrop.worker import serve as worker
+from outcrop.worker.work import Worker
 from tests.support.servers import Running, running_server
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
-KINDS = {
-    jobs.KIND: "InProgress",
+ROWS = {
+    JOB_KIND.name: "InProgress",
     "custom-model": "Active",
-    records.ON_DEMAND: "Creating",
-    records.THROUGHPUT: "Updating",
+    states.ON_DEMAND: "Creating",
+    states.THROUGHPUT: "Updating",
     engines.KIND: "Ordered",
     "something-else": "Odd",
 }
 WHOLE: dict[str, dict[str, Any]] = {
-    jobs.KIND: {
+    JOB_KIND.name: {
         "statusDetails": {phase: {"status": "NotStarted"} for phase in ("validationDetails", "dataProcessingDetails", "trainingDetails")},
         "baseModelArn": "arn:aws:bedrock:us-east-1::foundation-model/x", "outputModelName": "m", "customizationType": "FINE_TUNING",
         "modelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y", "roleArn": "arn:aws:iam::1:role/r", "baseId": "x", "parentArn": None,
@@ -44,8 +45,8 @@ WHOLE: dict[str, dict[str, Any]] = {
         "baseId": "outcrop.starter-v1", "baseModelArn": "arn:aws:bedrock:us-east-1::foundation-model/x", "customizationType": "IMPORTED",
         "promptFormat": "text", "foundationModelArn": "arn:aws:bedrock:us-east-1::foundation-model/x",
     },
-    records.ON_DEMAND: {"modelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y", "desiredModelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y"},
-    records.THROUGHPUT: {
+    states.ON_DEMAND: {"modelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y", "desiredModelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y"},
+    states.THROUGHPUT: {
         "modelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y", "desiredModelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y",
         "foundationModelArn": "arn:aws:bedrock:us-east-1::foundation-model/x", "modelUnits": 1, "commitmentDuration": None,
         "commitmentExpirationTime": None,
@@ -77,7 +78,7 @@ documents = st.one_of(
 )
 damages = st.fixed_dictionaries(
     {
-        "kind": st.sampled_from(sorted(KINDS)),
+        "kind": st.sampled_from(sorted(ROWS)),
         "document": documents,
         "column": st.none() | st.sampled_from(sorted(COLUMNS)).flatmap(lambda c: st.tuples(st.just(c), st.sampled_from(COLUMNS[c]))),
     }
@@ -105,15 +106,15 @@ def test_damaged_rows_stop_nothing(house: Running, rows: list[dict[str, Any]]) -
         connection.exec_driver_sql("DELETE FROM resources")
         for number, row in enumerate(rows):
             _put(connection, row["kind"], f"bad{number}", _document(row["kind"], row["document"]), row["column"])
-        for kind in (jobs.KIND, "custom-model", records.ON_DEMAND, records.THROUGHPUT):
+        for kind in (JOB_KIND.name, "custom-model", states.ON_DEMAND, states.THROUGHPUT):
             _put(connection, kind, "good", json.dumps(WHOLE[kind]), None)
-    others = {kind: _arn(kind, "good") for kind in (jobs.KIND, "custom-model", records.ON_DEMAND, records.THROUGHPUT)}
+    others = {kind: _arn(kind, "good") for kind in (JOB_KIND.name, "custom-model", states.ON_DEMAND, states.THROUGHPUT)}
 
     # every list tells of those that are whole
-    assert others[jobs.KIND] in _values(bedrock.list_model_customization_jobs(), "jobArn")
+    assert others[JOB_KIND.name] in _values(bedrock.list_model_customization_jobs(), "jobArn")
     assert others["custom-model"] in _values(bedrock.list_custom_models(), "modelArn")
-    assert others[records.ON_DEMAND] in _values(bedrock.list_custom_model_deployments(), "customModelDeploymentArn")
-    assert others[records.THROUGHPUT] in _values(bedrock.list_provisioned_model_throughputs(), "provisionedModelArn")
+    assert others[states.ON_DEMAND] in _values(bedrock.list_custom_model_deployments(), "customModelDeploymentArn")
+    assert others[states.THROUGHPUT] in _values(bedrock.list_provisioned_model_throughputs(), "provisionedModelArn")
     bedrock.list_custom_model_deployments(
         modelArnEquals="arn:aws:bedrock:us-east-1:123456789012:custom-model/outcrop.starter-v1/abcdefghijkl"
     )
@@ -126,12 +127,13 @@ def test_damaged_rows_stop_nothing(house: Running, rows: list[dict[str, Any]]) -
     # the loops come round
     asyncio.run(_settle(platform))
     Engines(store, platform.clock, platform.settings).orders()
-    store.resources.fail_damaged(at=platform.clock.now())
-    for kind in KINDS:
+    sweep = DamageSweep(store)
+    sweep.turn(at=platform.clock.now())
+    for kind in ROWS:
         assert all(store.resources.get(found.arn) is not None for found in store.resources.all(kind))
-    assert store.resources.fail_damaged(at=platform.clock.now()) == []
+    assert sweep.turn(at=platform.clock.now()) == []
     # and what they could do nothing with is Failed
-    settled = {row.name: row.status for row in store.resources.all(records.ON_DEMAND)}
+    settled = {row.name: row.status for row in store.resources.all(states.ON_DEMAND)}
     assert settled["good"] == "Failed"  # there is no such model
     assert "Creating" not in settled.values()
     Engines(store, platform.clock, platform.settings).clear()
@@ -157,11 +159,11 @@ def test_a_worker_goes_through_damaged_jobs(context: House, rows: list[Any]) -> 
     with writing(context.store.engine) as connection:
         connection.exec_driver_sql("DELETE FROM resources")
         for number, row in enumerate(rows):
-            _put(connection, jobs.KIND, f"bad{number}", _document(jobs.KIND, row), None)
+            _put(connection, JOB_KIND.name, f"bad{number}", _document(JOB_KIND.name, row), None)
     for _ in rows:  # each ends, as Failed, in one go
-        worker.work(context, stop=_Once())
-    context.store.resources.fail_damaged(at=context.clock.now())
-    ended = context.store.resources.all(jobs.KIND)
+        Worker(context, [JOB_KIND], stop=_Once()).run_one()
+    DamageSweep(context.store).turn(at=context.clock.now())
+    ended = context.store.resources.all(JOB_KIND.name)
     assert [row.status for row in ended] == ["Failed"] * len(rows)
     assert all(row.document["failureMessage"] for row in ended)
 
@@ -178,13 +180,13 @@ def test_a_damaged_row_is_told_by_name(house: Running) -> None:
     store = house.platform.store
     with writing(store.engine) as connection:
         connection.exec_driver_sql("DELETE FROM resources")
-        _put(connection, jobs.KIND, "bad", "null", None)
+        _put(connection, JOB_KIND.name, "bad", "null", None)
     with pytest.raises(
         Damaged, match=r"model-customization-job/x/bad: its record is damaged and cannot be read\. Delete"
     ):
-        house.platform.jobs.find(REGION, "bad")
-    assert store.resources.fail_damaged(at=house.platform.clock.now()) == [_arn(jobs.KIND, "bad")]
-    (listed,) = store.resources.all(jobs.KIND)
+        house.platform.jobs.find(JOB_KIND, REGION, "bad")
+    assert DamageSweep(store).turn(at=house.platform.clock.now()) == [_arn(JOB_KIND.name, "bad")]
+    (listed,) = store.resources.all(JOB_KIND.name)
     assert (listed.status, list(listed.document)) == ("Failed", ["failureMessage"])
 
 
@@ -230,7 +232,7 @@ def _document(kind: str, change: tuple[str, Any]) -> str:
 def _put(connection: Any, kind: str, name: str, document: str, column: tuple[str, Any] | None) -> None:
     values: dict[str, Any] = {
         "arn": _arn(kind, name), "kind": kind, "region": "local" if kind == engines.KIND else REGION, "name": name,
-        "status": KINDS[kind], "created": 1_700_000_000_000_000, "updated": 1_700_000_000_000_000, "version": 1,
+        "status": ROWS[kind], "created": 1_700_000_000_000_000, "updated": 1_700_000_000_000_000, "version": 1,
         "document": document,
     }  # fmt: skip
     if column is not None:

@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from outcrop.customization.kind import KIND, LIFECYCLE, JobStatus, Phase
 from outcrop.errors import Conflict, Invalid, NotFound
-from outcrop.jobs.jobs import KIND
-from outcrop.jobs.states import ENDED, LIFECYCLE, JobStatus, Phase
 from tests.support.homes import with_tiny_models
 from tests.support.job_house import REGION, JobHouse, Killed
 
 NAMES = ["ada", "bea", "cora"]
+ENDED = LIFECYCLE.ended
 _STARTED = ("InProgress", "Completed", "Stopped", "Failed")
 
 
@@ -70,7 +70,7 @@ class Lifecycle(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(sorted(self.arns)))
         before, began = self.status(name), self.began(name)
         try:
-            self.house.context.jobs.request_stop(REGION, name)
+            self.house.context.jobs.request_stop(self.arns[name])
         except Conflict:
             assert before in ENDED
         else:
@@ -86,15 +86,14 @@ class Lifecycle(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(sorted(self.arns)))
         if self.status(name) in ENDED or self.began(name):
             return
-        enter = self.house.context.jobs.enter
+        begin = self.house.context.jobs.begin
 
-        def stop_then_enter(job_arn: str, phase: Phase) -> None:
-            if phase is Phase.VALIDATION:
-                self.house.context.jobs.request_stop(REGION, name)
-            enter(job_arn, phase)
+        def stop_then_begin(job_arn: str) -> None:
+            self.house.context.jobs.request_stop(job_arn)
+            begin(job_arn)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(self.house.context.jobs, "enter", stop_then_enter)
+            patch.setattr(self.house.context.jobs, "begin", stop_then_begin)
             assert self.house.work(self.arns[name])
         assert self.status(name) is JobStatus.STOPPED
 
@@ -162,7 +161,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     @invariant()
     def every_job_ever_created_is_listed(self) -> None:
-        assert {row.name for row in self.house.context.store.resources.all(KIND)} == set(self.arns)
+        assert {row.name for row in self.house.context.store.resources.all(KIND.name)} == set(self.arns)
 
     @invariant()
     def what_an_ended_job_needed_is_gone(self) -> None:
@@ -174,8 +173,7 @@ class Lifecycle(RuleBasedStateMachine):
         return JobStatus(self.house.context.jobs.get(self.arns[name]).status)
 
     def began(self, name: str) -> bool:
-        details = self.document(self.arns[name])["statusDetails"]
-        return any(details[phase]["status"] != "NotStarted" for phase in Phase)
+        return "beganTime" in self.document(self.arns[name])
 
     def document(self, arn: str) -> dict[str, Any]:
         return dict(self.house.context.jobs.get(arn).document)

@@ -8,10 +8,11 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outcrop.buckets.listing import Asked, Listing, group_of, list_page
+from outcrop.buckets.listing import Listing, ListingRequest, group_of, list_page
 from outcrop.buckets.records import ObjectRecord
 from outcrop.settings import Settings
-from outcrop.store.resources import Resource, SortKey
+from outcrop.store.listing import SortKey
+from outcrop.store.resources import Resource
 from outcrop.store.store import Store
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
@@ -48,7 +49,9 @@ def test_pages_of_any_size_add_up_to_the_sorted_keys(present: set[str], prefix: 
     seen: list[str] = []
     start: bytes | None = b""
     while start is not None:
-        page = list_page(fetching(present), Asked(prefix=prefix, delimiter=delimiter, start=start, max_keys=size))
+        page = list_page(
+            fetching(present), ListingRequest(prefix=prefix, delimiter=delimiter, start=start, max_keys=size)
+        )
         assert page.count <= size
         assert page.next_start is None or page.count == size
         seen += entries(page)
@@ -59,10 +62,10 @@ def test_pages_of_any_size_add_up_to_the_sorted_keys(present: set[str], prefix: 
 
 @given(present=some_keys, added=some_keys, delimiter=delimiters, size=st.integers(1, 7))
 def test_a_token_stands_when_keys_are_added(present: set[str], added: set[str], delimiter: str, size: int) -> None:
-    first = list_page(fetching(present), Asked(delimiter=delimiter, max_keys=size))
+    first = list_page(fetching(present), ListingRequest(delimiter=delimiter, max_keys=size))
     if first.next_start is None:
         return
-    later = list_page(fetching(present | added), Asked(delimiter=delimiter, start=first.next_start))
+    later = list_page(fetching(present | added), ListingRequest(delimiter=delimiter, start=first.next_start))
 
     missing = set(expected(present, "", delimiter)) - set(entries(first)) - set(entries(later))
     assert missing == set()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcrop.protocol.form_data import MAX_FIELDS_BYTES, FieldsTooLarge, Form, MalformedForm, read_form
+from outcrop.protocol.form_data import MAX_FIELDS_BYTES, FieldsTooLarge, MalformedForm, UploadForm, read_form
 
 TYPE = "multipart/form-data; boundary=line"
 
@@ -28,8 +28,8 @@ async def pieces(body: bytes, size: int) -> AsyncIterator[bytes]:
         yield body[start : start + size]
 
 
-def read(body: bytes, *, size: int = 7, content_type: str = TYPE) -> tuple[Form, bytes]:
-    async def all_of_it() -> tuple[Form, bytes]:
+def read(body: bytes, *, size: int = 7, content_type: str = TYPE) -> tuple[UploadForm, bytes]:
+    async def all_of_it() -> tuple[UploadForm, bytes]:
         form = await read_form(content_type, pieces(body, size))
         return form, b"".join([piece async for piece in form.file]) if form.file is not None else b""
 

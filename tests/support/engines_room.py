@@ -16,6 +16,7 @@ from outcrop.engines.reservations import Reservations
 from outcrop.engines.sharing import MemorySharing
 from outcrop.settings import Settings
 from outcrop.store.store import Store
+from outcrop.store.watch import ChangeWatch
 
 GIB = 2**30
 
@@ -89,7 +90,14 @@ class EnginesRoom:
         self.reservations: Reservations = self.sharing.reservations
         self.launcher = NumbersLauncher(self.clock)
         self.provisioned: set[str] = set()
-        self.pool = Pool(self.engines, self.sharing, self.launcher, self.clock, provisioned=lambda: self.provisioned)
+        self.pool = Pool(
+            self.engines,
+            self.sharing,
+            self.launcher,
+            self.clock,
+            watch=ChangeWatch(self.store.engine),
+            provisioned=lambda: self.provisioned,
+        )
 
     def model(self, name: str, *, num_parameters: int = 1000) -> BaseModel:
         """A base model with so many numbers, none of them in a file: the header alone counts."""

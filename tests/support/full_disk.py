@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from outcrop.customization import full_disk
+from outcrop.jobs import full_disk
 from tests.support.homes import with_tiny_models
 from tests.support.job_house import JobHouse
 

@@ -2,16 +2,20 @@
 
 import io
 import json
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas
 
-from outcrop.buckets.listing import Asked
+from outcrop.buckets.listing import ListingRequest
 from outcrop.clock import SystemClock
-from outcrop.customization import create_job, imported, run
+from outcrop.customization import create_job, imported
+from outcrop.customization.kind import KIND
 from outcrop.house import House
+from outcrop.jobs.execution import execute
+from outcrop.jobs.running import RunningJob
 from outcrop.settings import Settings
 from tests.support.homes import TINY, pairs
 
@@ -67,6 +71,7 @@ class JobHouse:
             parent=models.look(REGION, base),
             region=REGION,
             account=self.context.access.account,
+            owner="arn:aws:iam::123456789012:user/somebody",
         )
 
     def create_custom_model(self, name: str, uri: str, **more: Any) -> str:
@@ -75,9 +80,18 @@ class JobHouse:
         params = {"modelName": name, "modelSourceConfig": source, "roleArn": self.role, **more}
         return imported.create(self.context, params, region=REGION, account=self.context.access.account)
 
-    def work(self, job: str, *, attempt: int = 1, report: Callable[[str], None] = lambda _words: None) -> bool:
+    def work(
+        self,
+        job: str,
+        *,
+        attempt: int = 1,
+        report: Callable[[str], None] = lambda _words: None,
+        context: House | None = None,
+    ) -> bool:
         """What a worker does with a job; `report` may raise Killed."""
-        return run.run(self.context, job, attempt=attempt, report=report, interrupted=lambda: False)
+        house = context or self.context
+        running = RunningJob(house.jobs, KIND, job, attempt=attempt, stop=threading.Event(), told=report)
+        return execute(house, running)
 
     def output(self, job: str, path: str) -> bytes:
         """An object in the job's folder of the output bucket."""
@@ -90,7 +104,7 @@ class JobHouse:
     def keys(self, job: str) -> list[str]:
         """All objects in the job's folder."""
         prefix = f"{self.folder(job)}/"
-        found = self.context.buckets.list_objects(BUCKET, Asked(prefix=prefix)).objects
+        found = self.context.buckets.list_objects(BUCKET, ListingRequest(prefix=prefix)).objects
         return [item.key.removeprefix(prefix) for item in found]
 
     def events(self, job: str) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from outcrop.buckets.names import Place
 from outcrop.buckets.records import Details
 from outcrop.buckets.uploads import ChosenPart
 from outcrop.clock import SystemClock
-from outcrop.deployments.records import ON_DEMAND, THROUGHPUT
+from outcrop.deployments.states import ON_DEMAND, THROUGHPUT
 from outcrop.errors import Refusal
 from outcrop.house import House
 from outcrop.protocol import service_model

@@ -18,7 +18,7 @@ from torch.distributed.tensor import DTensor
 
 from outcrop.network import load
 from outcrop.network.method import Full, LoRA, Method
-from outcrop.training import data, loop
+from outcrop.training import data, finetune, loop
 from outcrop.training.data_parallel.ranks import (
     ALONE,
     RankLostError,
@@ -109,7 +109,7 @@ def train(task: TrainingTask, ranks: Ranks, *, kill: tuple[int, int] | None = No
     def should_stop() -> bool:
         return ranks.is_first and stop is not None and len(steps) >= stop
 
-    result = loop.run(task, Hooks(on_step=tell, should_stop=should_stop), ranks)
+    result = finetune.run(task, Hooks(on_step=tell, should_stop=should_stop), ranks)
     told = {
         "status": result.status,
         "losses": [step.loss for step in result.step_metrics],

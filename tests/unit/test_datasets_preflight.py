@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from outcrop.datasets.encoding import encode
-from outcrop.datasets.preflight import LeftOut, Longest, Overlap, Report, Split, examine
-from outcrop.datasets.records import Customization, Text
+from outcrop.datasets.preflight import LeftOut, Longest, Overlap, Report, SplitRecord, examine
+from outcrop.datasets.records import Customization, TextRecord
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 from tests.support.tiny import CHAT_TEMPLATE, CONTEXT_LENGTH, tiny_model
@@ -66,10 +66,10 @@ def test_a_text_longer_than_the_context_is_split_and_every_token_is_predicted_on
 ) -> None:
     text = "z" * 700
     (file,) = report(tmp_path, tokenizer, [{"input": text}], customization="CONTINUED_PRE_TRAINING").files
-    assert (file.split, file.longest) == ((Split(1, 3),), Longest(1, 702))
+    assert (file.split, file.longest) == ((SplitRecord(1, 3),), Longest(1, 702))
     assert (file.num_tokens, file.num_supervised, file.num_supervised_bytes) == (702, 701, 700)
 
-    pieces = encode(Text(text=text, line=1), tokenizer, context_length=CONTEXT_LENGTH, name="t")
+    pieces = encode(TextRecord(text=text, line=1), tokenizer, context_length=CONTEXT_LENGTH, name="t")
     assert isinstance(pieces, list)
     learned = [i for piece in pieces for i, counts in zip(piece.ids, piece.supervised, strict=True) if counts]
     assert learned == [*tokenizer.encode(text, begin=True), tokenizer.eos_id][1:]
@@ -166,7 +166,7 @@ def test_answers_that_are_learned_each_for_itself_are_counted_so(tmp_path: Path)
     tokenizer = with_template(tmp_path, FORGETS_THOUGHTS)
     records = [chat("a", "<think>b</think>c", "d", "e"), chat("a", "b")]
     (file,) = report(tmp_path, tokenizer, records).files
-    assert file.by_answer == (Split(line=1, sequences=2),)
+    assert file.by_answer == (SplitRecord(line=1, sequences=2),)
     assert file.split == ()
     encoded = [len(tokenizer.encode(text, begin=False)) for text in ("usera</s>assistant<think>b</think>c</s>",)]
     assert file.longest is not None

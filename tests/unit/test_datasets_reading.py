@@ -7,7 +7,7 @@ import pytest
 
 from outcrop.datasets.problems import RecordError
 from outcrop.datasets.reading import MAX_LINE_BYTES, check, open_lines, read_records
-from outcrop.datasets.records import Conversation, Customization, PromptCompletion, Text, digest
+from outcrop.datasets.records import Conversation, Customization, PromptCompletion, TextRecord, digest
 
 PAIR = '{"prompt": "<input text>", "completion": "<output text>"}'
 ONE_OBJECT = "Write the record as one JSON object on one line."
@@ -121,7 +121,7 @@ def test_blank_lines_a_byte_order_mark_and_carriage_returns_are_read_over() -> N
 
 def test_continued_pre_training_reads_texts() -> None:
     assert list(read_records([b'{"input": "a"}'], name="t", customization="CONTINUED_PRE_TRAINING")) == [
-        Text(text="a", line=1)
+        TextRecord(text="a", line=1)
     ]
     assert problems('{"prompt": "a", "completion": "b"}', "CONTINUED_PRE_TRAINING")[0] == (
         'train.jsonl:1: prompt: belongs to FINE_TUNING. Write {"input": "<text>"}, or choose that customizationType.'

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from outcrop.digests import library as c
 from outcrop.digests import streams as streams_module
-from outcrop.digests.library import SOURCE, Kind, Library, RunningDigest, answers_alike, plain, take
+from outcrop.digests.library import SOURCE, DigestKind, DigestLibrary, RunningDigest, answers_alike, plain, take
 from outcrop.digests.streams import Stream, Streams
 from tests.support.compiled import WIDTHS, compiled, needs_compiler
 from tests.support.patience import PATIENCE_S
 
-BOTH = tuple(Kind)
+BOTH = tuple(DigestKind)
 
 
 @pytest.fixture(scope="module", params=WIDTHS)
-def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Library:
-    return Library(compiled(SOURCE, request.param, tmp_path_factory.mktemp("digests")))
+def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DigestLibrary:
+    return DigestLibrary(compiled(SOURCE, request.param, tmp_path_factory.mktemp("digests")))
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def without_instructions_of_sha256(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_compiler
-def test_a_library_is_tried(library: Library) -> None:
+def test_a_library_is_tried(library: DigestLibrary) -> None:
     assert library.num_lanes in (4, 8, 16)
     assert answers_alike(library)
 
@@ -44,7 +44,7 @@ sizes = st.one_of(st.sampled_from([0, 1, 55, 56, 63, 64, 65, 119, 120, 128]), st
 @needs_compiler
 @settings(max_examples=60)
 @given(rounds=st.lists(st.lists(st.lists(sizes, max_size=4), min_size=1, max_size=20), max_size=4), seed=st.integers())
-def test_streams_of_any_lengths_in_any_pieces(library: Library, rounds: list[list[list[int]]], seed: int) -> None:
+def test_streams_of_any_lengths_in_any_pieces(library: DigestLibrary, rounds: list[list[list[int]]], seed: int) -> None:
     drawn = random.Random(seed)
     num = max(map(len, rounds), default=1)
     mine = [RunningDigest(library, kind) for kind in BOTH for _ in range(num)]
@@ -61,9 +61,9 @@ def test_streams_of_any_lengths_in_any_pieces(library: Library, rounds: list[lis
 @needs_compiler
 def test_more_bits_than_a_word_counts(tmp_path: Path) -> None:
     """Of 512 MiB."""
-    library = Library(compiled(SOURCE, "native", tmp_path))
+    library = DigestLibrary(compiled(SOURCE, "native", tmp_path))
     block = bytes(range(256)) * (1 << 16)
-    mine, theirs = RunningDigest(library, Kind.MD5), plain(Kind.MD5)
+    mine, theirs = RunningDigest(library, DigestKind.MD5), plain(DigestKind.MD5)
     for _ in range((1 << 29) // len(block)):
         mine.update(block)
         theirs.update(block)
@@ -104,9 +104,9 @@ def check_many(streams: Streams) -> None:
     def run(number: int) -> None:
         with streams.stream(*(BOTH if number % 3 else BOTH[:1])) as stream:
             fed(stream, contents[number], number)
-            assert stream[Kind.MD5].digest() == plain(Kind.MD5, contents[number]).digest()
+            assert stream[DigestKind.MD5].digest() == plain(DigestKind.MD5, contents[number]).digest()
             if number % 3:
-                assert stream[Kind.SHA256].hexdigest() == plain(Kind.SHA256, contents[number]).hexdigest()
+                assert stream[DigestKind.SHA256].hexdigest() == plain(DigestKind.SHA256, contents[number]).hexdigest()
 
     with ThreadPoolExecutor(len(contents)) as threads:
         done = [threads.submit(run, number) for number in range(len(contents))]
@@ -116,11 +116,11 @@ def check_many(streams: Streams) -> None:
 
 
 @needs_compiler
-def test_many_at_once(library: Library) -> None:
+def test_many_at_once(library: DigestLibrary) -> None:
     streams = Streams(lambda: library)
     wait_for_library(streams)
     with streams.stream(*BOTH) as alone:
-        assert not isinstance(alone[Kind.MD5], RunningDigest)
+        assert not isinstance(alone[DigestKind.MD5], RunningDigest)
         check_many(streams)
 
 
@@ -129,10 +129,10 @@ def test_many_at_once_without_a_library() -> None:
 
 
 @needs_compiler
-def test_a_stream_begun_before_the_library_was_there_ends_as_it_began(library: Library) -> None:
+def test_a_stream_begun_before_the_library_was_there_ends_as_it_began(library: DigestLibrary) -> None:
     ready, told = threading.Event(), threading.Event()
 
-    def found() -> Library:
+    def found() -> DigestLibrary:
         told.set()
         ready.wait(PATIENCE_S)
         return library
@@ -155,40 +155,45 @@ def test_a_stream_begun_before_the_library_was_there_ends_as_it_began(library: L
 def wait_for_library(streams: Streams) -> None:
     end = time.monotonic() + PATIENCE_S
     with streams.stream(), streams.stream():  # since one with fewer beside it is hashlib's
-        while not isinstance(streams.stream(Kind.MD5)[Kind.MD5], RunningDigest):
+        while not isinstance(streams.stream(DigestKind.MD5)[DigestKind.MD5], RunningDigest):
             assert time.monotonic() < end
             time.sleep(0.01)
 
 
 @needs_compiler
 def test_what_instructions_of_the_processor_do_is_left_to_them(
-    library: Library, monkeypatch: pytest.MonkeyPatch
+    library: DigestLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams_module, "_has_sha256", lambda: True)
     streams = Streams(lambda: library)
     wait_for_library(streams)
     with streams.stream(), streams.stream(), streams.stream(*BOTH) as stream:
-        assert isinstance(stream[Kind.MD5], RunningDigest)
-        assert not isinstance(stream[Kind.SHA256], RunningDigest)
+        assert isinstance(stream[DigestKind.MD5], RunningDigest)
+        assert not isinstance(stream[DigestKind.SHA256], RunningDigest)
     check_many(streams)
 
 
 def test_a_failure_reaches_who_waits() -> None:
     streams = Streams(lambda: None)
-    with streams.stream(Kind.MD5) as stream, streams.stream(Kind.MD5) as other:
+    with streams.stream(DigestKind.MD5) as stream, streams.stream(DigestKind.MD5) as other:
         lost = stream.take(["no bytes"])  # type: ignore[list-item]
         with pytest.raises(TypeError):
             lost.result(timeout=PATIENCE_S)
         other.take([b"bytes"]).result(timeout=PATIENCE_S)
-        assert other[Kind.MD5].digest() == plain(Kind.MD5, b"bytes").digest()
+        assert other[DigestKind.MD5].digest() == plain(DigestKind.MD5, b"bytes").digest()
 
 
 @needs_compiler
-def test_who_no_longer_waits_holds_up_nobody(library: Library) -> None:
+def test_who_no_longer_waits_holds_up_nobody(library: DigestLibrary) -> None:
     streams = Streams(lambda: library)
     wait_for_library(streams)
-    with streams.stream(), streams.stream(), streams.stream(Kind.MD5) as gone, streams.stream(Kind.MD5) as other:
+    with (
+        streams.stream(),
+        streams.stream(),
+        streams.stream(DigestKind.MD5) as gone,
+        streams.stream(DigestKind.MD5) as other,
+    ):
         for _ in range(50):
             gone.take([b"bytes" * 1000]).cancel()
             other.take([b"bytes" * 1000]).result(timeout=PATIENCE_S)
-        assert other[Kind.MD5].digest() == plain(Kind.MD5, b"bytes" * 50_000).digest()
+        assert other[DigestKind.MD5].digest() == plain(DigestKind.MD5, b"bytes" * 50_000).digest()

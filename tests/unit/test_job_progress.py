@@ -9,10 +9,10 @@ from typing import Any
 import psutil
 import pytest
 
-from outcrop.customization import hyperparameters, progress, run
+from outcrop.customization import hyperparameters, progress
 from outcrop.errors import Refusal
 from outcrop.house import House
-from outcrop.training.checkpoints.checkpointer import Keeper
+from outcrop.training.checkpoints.checkpointer import Checkpointer
 from tests.support.homes import with_tiny_models
 from tests.support.job_house import BUCKET, JobHouse, Killed
 from tests.support.training_runs import RECORDS
@@ -140,7 +140,7 @@ def test_the_rate_that_is_used_is_told_once_the_job_is_planned(house: JobHouse) 
 
 def test_what_a_killed_worker_told_is_not_lost(house: JobHouse, at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
     # However slow the disk is, the checkpoint after the first epoch is whole before the worker is killed
-    monkeypatch.setattr(Keeper, "write_at_evaluation", Keeper.write)
+    monkeypatch.setattr(Checkpointer, "write_at_evaluation", Checkpointer.write)
     job = house.create("killed", more={"outcrop.evaluationsPerEpoch": "1"})
     first: list[int] = []
 
@@ -282,7 +282,7 @@ def test_a_job_on_two_devices_is_taken_up_again_when_one_is_killed(house: JobHou
             member.kill()
 
     # The attempt is over, the job is not
-    assert run.run(two, job, attempt=1, report=kill, interrupted=lambda: False) is False
+    assert house.work(job, report=kill, context=two) is False
     assert house.context.jobs.get(job).status == "InProgress"
     (start,) = [event for event in house.events(job) if event["event"] == "start"]
     assert start["devices"] == 2

@@ -8,13 +8,14 @@ import pytest
 
 from outcrop import arn
 from outcrop.clock import MovableClock
+from outcrop.customization.kind import KIND, LIFECYCLE, JobStatus, Phase
 from outcrop.errors import Conflict, Invalid, NotFound
 from outcrop.jobs.jobs import JobEnded, Jobs
-from outcrop.jobs.states import ENDED, LIFECYCLE, JobStatus, Phase
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
+ENDED = LIFECYCLE.ended
 
 
 @pytest.fixture
@@ -26,12 +27,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def jobs(store: Store) -> Jobs:
-    return Jobs(store, MovableClock())
+    return Jobs(store, MovableClock(), [KIND])
 
 
 def add(jobs: Jobs, name: str = "renga") -> str:
     job_arn = arn.bedrock(REGION, ACCOUNT, f"model-customization-job/outcrop.starter-v1:0:2k/{arn.new_id()}")
-    return jobs.add(job_arn=job_arn, name=name, region=REGION, document={"outputModelName": name}).arn
+    return jobs.add(KIND, job_arn=job_arn, name=name, region=REGION, document={"outputModelName": name}).arn
 
 
 def test_a_new_job_is_in_progress_with_no_phase_started(jobs: Jobs) -> None:
@@ -46,13 +47,13 @@ def test_a_new_job_is_in_progress_with_no_phase_started(jobs: Jobs) -> None:
 
 def test_a_job_is_found_by_name_and_by_arn(jobs: Jobs) -> None:
     job_arn = add(jobs)
-    assert jobs.find(REGION, "renga").arn == jobs.find("anywhere", job_arn).arn == job_arn
+    assert jobs.find(KIND, REGION, "renga").arn == jobs.find(KIND, "anywhere", job_arn).arn == job_arn
 
 
 def test_a_job_is_not_found_in_another_region_by_its_name(jobs: Jobs) -> None:
     add(jobs)
     with pytest.raises(NotFound, match=r"^The model customization job renga was not found\.$"):
-        jobs.find("eu-west-1", "renga")
+        jobs.find(KIND, "eu-west-1", "renga")
 
 
 def test_a_job_name_is_used_up_for_ever(jobs: Jobs) -> None:
@@ -82,14 +83,14 @@ def test_a_failed_job_leaves_later_phases_not_started(jobs: Jobs) -> None:
 def test_stopping_twice_is_the_same_as_once(jobs: Jobs) -> None:
     job_arn = add(jobs)
     jobs.enter(job_arn, Phase.VALIDATION)
-    jobs.request_stop(REGION, "renga")
-    jobs.request_stop(REGION, job_arn)
+    jobs.request_stop(job_arn)
+    jobs.request_stop(job_arn)
     assert jobs.is_stopping(job_arn)
 
 
 def test_a_job_that_never_began_is_stopped_at_once(jobs: Jobs) -> None:
     job_arn = add(jobs)
-    stopped = jobs.request_stop(REGION, "renga")
+    stopped = jobs.request_stop(job_arn)
     assert (stopped.status, "endTime" in stopped.document) == ("Stopped", True)
     with pytest.raises(JobEnded):
         jobs.enter(job_arn, Phase.VALIDATION)
@@ -98,11 +99,11 @@ def test_a_job_that_never_began_is_stopped_at_once(jobs: Jobs) -> None:
 
 def test_of_a_stop_and_a_begin_at_the_same_moment_one_comes_first(store: Store) -> None:
     for number in range(20):
-        jobs = Jobs(store, MovableClock())
+        jobs = Jobs(store, MovableClock(), [KIND])
         job_arn = add(jobs, f"renga{number}")
         with ThreadPoolExecutor(2) as pool:
             began = pool.submit(_began, jobs, job_arn)
-            stopped = pool.submit(jobs.request_stop, REGION, job_arn).result()
+            stopped = pool.submit(jobs.request_stop, job_arn).result()
         job = jobs.get(job_arn)
         assert job.status == stopped.status == ("Stopping" if began.result() else "Stopped")
         assert ("endTime" in job.document) == (job.status == "Stopped")
@@ -120,10 +121,10 @@ def _began(jobs: Jobs, job_arn: str) -> bool:
 def test_an_ended_job_cannot_be_stopped(jobs: Jobs, ended: JobStatus) -> None:
     job_arn = add(jobs)
     jobs.enter(job_arn, Phase.VALIDATION)
-    jobs.request_stop(REGION, job_arn)
+    jobs.request_stop(job_arn)
     jobs.end(job_arn, ended)
     with pytest.raises(Conflict, match=rf"^The model customization job renga is {ended} and cannot be stopped\.$"):
-        jobs.request_stop(REGION, job_arn)
+        jobs.request_stop(job_arn)
 
 
 @pytest.mark.parametrize("now", sorted(JobStatus))
@@ -132,7 +133,7 @@ def test_no_job_leaves_the_table(jobs: Jobs, now: JobStatus, then: JobStatus) ->
     job_arn = add(jobs)
     jobs.enter(job_arn, Phase.VALIDATION)
     if now is not JobStatus.IN_PROGRESS:
-        jobs.request_stop(REGION, job_arn)
+        jobs.request_stop(job_arn)
     if now in ENDED:
         jobs.end(job_arn, now)
     if then in LIFECYCLE.following(now):

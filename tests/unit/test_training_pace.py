@@ -3,9 +3,9 @@
 import pytest
 
 from outcrop.training.metrics import StepMetrics
-from outcrop.training.throughput import Ahead, Pace
+from outcrop.training.throughput import RemainingWork, Throughput
 
-AHEAD = Ahead(
+AHEAD = RemainingWork(
     num_tokens=400,
     steps=4,
     evaluate_after=frozenset({2, 4}),
@@ -41,20 +41,20 @@ def step(number: int) -> StepMetrics:
 
 def test_evaluations_saves_and_the_end_count() -> None:
     time = FakeTime()
-    pace = Pace(AHEAD, now=time)
+    throughput = Throughput(AHEAD, now=time)
     left: list[float] = []
-    with pace.evaluating():
+    with throughput.evaluating():
         time.now += 5
-    with pace.scoring_others():
+    with throughput.scoring_others():
         time.now += 2
-    pace.begin(tokens_done=0)
+    throughput.begin(tokens_done=0)
     for number in range(4):
         time.now += 10
-        left.append(pace.after(step(number)).seconds_left)
+        left.append(throughput.after(step(number)).seconds_left)
         if number in (1, 3):
-            with pace.evaluating():
+            with throughput.evaluating():
                 time.now += 5
-            with pace.saving():
+            with throughput.saving():
                 time.now += 3
     # Steps of 10 s, evaluations of 5, others of 2; a save is guessed to take a third of learning its 30 tokens
     assert left == pytest.approx([30 + 10 + 3 * 1 + 2, 20 + 10 + 3 * 1 + 2, 10 + 5 + 2 * 3 + 2, 0 + 5 + 2 * 3 + 2])
@@ -62,17 +62,17 @@ def test_evaluations_saves_and_the_end_count() -> None:
 
 def test_what_was_not_timed_yet_is_guessed_after_a_resume() -> None:
     time = FakeTime()
-    pace = Pace(AHEAD, now=time)
-    pace.begin(tokens_done=100)
+    throughput = Throughput(AHEAD, now=time)
+    throughput.begin(tokens_done=100)
     time.now += 10
     # 0.1 s a token: two evaluations of 300 tokens at a third of that, three saves of 30, the others' 60
-    assert pace.after(step(1)).seconds_left == pytest.approx(20 + 2 * 10 + 3 * 1 + 2)
+    assert throughput.after(step(1)).seconds_left == pytest.approx(20 + 2 * 10 + 3 * 1 + 2)
 
 
 def test_the_speed_counts_from_the_first_step_of_this_process() -> None:
     time = FakeTime()
-    pace = Pace(AHEAD, now=time)
+    throughput = Throughput(AHEAD, now=time)
     time.now += 100
-    pace.begin(tokens_done=100)
+    throughput.begin(tokens_done=100)
     time.now += 20
-    assert pace.after(step(1)).tokens_per_s == pytest.approx(5)
+    assert throughput.after(step(1)).tokens_per_s == pytest.approx(5)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from outcrop.training.batches import batch_at, epoch_order, pack, steps_per_epoch
 from outcrop.training.checkpoints.history import History
-from outcrop.training.checkpoints.model_checkpoints import ROOM_BYTES, places_of
+from outcrop.training.checkpoints.model_checkpoints import ROOM_BYTES, checkpoint_schedule
 from outcrop.training.examples import Example
 from outcrop.training.metrics import Score
 from outcrop.training.plan import plan_training
@@ -134,11 +134,11 @@ def test_model_checkpoints_are_few_fit_the_room_and_end_with_the_run(
 ) -> None:
     hyper = replace(HYPER, epochs=epochs)
     plan = plan_training(examples(*[3] * num_records), examples(3) if validated else (), hyper)
-    places = places_of(plan, num_bytes=num_bytes)
-    kept = places.after
+    found = checkpoint_schedule(plan, num_bytes=num_bytes)
+    kept = found.after
     ends = frozenset(range(plan.steps_per_epoch, plan.steps + 1, plan.steps_per_epoch))
     assert kept <= (plan.evaluate_after or ends)
-    assert places.one_for_the_best == (validated and kept != plan.evaluate_after)
-    assert plan.steps in kept or (places.one_for_the_best and not kept)
-    assert 1 <= places.most <= 10
-    assert places.most == 1 or places.most * num_bytes <= ROOM_BYTES
+    assert found.one_for_the_best == (validated and kept != plan.evaluate_after)
+    assert plan.steps in kept or (found.one_for_the_best and not kept)
+    assert 1 <= found.most <= 10
+    assert found.most == 1 or found.most * num_bytes <= ROOM_BYTES

@@ -7,16 +7,16 @@ access.assert_passable(role_arn, source_arn=job_arn)  # raises Invalid: a job co
 access.role_may(role_arn, "s3:GetObject", "arn:aws:s3:::bucket/train.jsonl")
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
 from outcrop import arn as arns
 from outcrop.access import installation
 from outcrop.access.aliases import Aliases
-from outcrop.access.caller import Credential, Request
+from outcrop.access.caller import AuthorizableRequest, Credential
 from outcrop.access.credentials import Credentials
-from outcrop.access.decision_cache import Remembered
+from outcrop.access.decision_cache import DecisionCache
 from outcrop.access.decisions import Decisions, TagsOf, refused
 from outcrop.access.identities import Identities
 from outcrop.access.installation import Installation
@@ -33,13 +33,13 @@ from outcrop.access.needs.named import (
     Foundation,
     Named,
 )
-from outcrop.access.needs.required_permissions import Asked, Need
+from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission
 from outcrop.access.policies.attachments import Attachments
-from outcrop.access.policies.documents import Form, Policy, parse
+from outcrop.access.policies.documents import Policy, PolicyForm, parse
 from outcrop.access.policies.evaluation import Context, Decision
 from outcrop.access.policies.trust import Principal, Trust, trust
 from outcrop.access.records import Identity, Records
-from outcrop.access.request_context import circumstances
+from outcrop.access.request_context import circumstances, of_service
 from outcrop.access.service_credentials import ServiceCredentials
 from outcrop.access.sessions import Sessions, caller_is_session
 from outcrop.clock import Clock
@@ -52,6 +52,8 @@ from outcrop.store.store import Store
 BEDROCK = "bedrock.amazonaws.com"
 _IAM = "arn:aws:iam:"
 _NOTHING: Mapping[str, str] = {}
+_RESOURCES = ("", "resources")
+"Where a call keeps the ARNs that it was decided on."
 _IDENTITIES = tuple(kind.value for kind in Kind)
 _NAMED_IN_IAM = (*_IDENTITIES, ACCESS_KEY)
 _DECIDED_LATER = {("sts", "AssumeRole"), ("s3", "DeleteObjects")}
@@ -72,7 +74,7 @@ class Access:
     aliases: Aliases
     store: Store
     foundation: FindFoundation
-    rooms: installation.Rooms
+    rooms: installation.AccountRooms
     service_credentials: ServiceCredentials
 
     @classmethod
@@ -96,7 +98,7 @@ class Access:
             records=records,
             attachments=rooms.attachments,
             marks=rooms.credentials.marks,
-            remembered=Remembered(records.changes, lambda: is_writing(store.engine)),
+            remembered=DecisionCache(records.changes, lambda: is_writing(store.engine)),
             tags_of=lambda arn: records.tags_of(arn) if arn.startswith(_IAM) else store.tags.get(arn),
             object_tags=object_tags,
             clock=clock,
@@ -133,7 +135,7 @@ class Access:
         """The same, as long as nobody has to read for it: never waits. None means: ask `secret_for`, in a thread."""
         return self.decisions.remembered.now().credentials.at_hand(key_id)
 
-    def authorize(self, call: Request) -> None:
+    def authorize(self, call: AuthorizableRequest) -> None:
         """Raises Denied at the first permission that the call needs and its caller lacks."""
         self._note_use(call)
         _check_session_kind(call)
@@ -141,19 +143,22 @@ class Access:
             return
         memory = self.decisions.remembered.now(since=call.started)
         again = None if call.line is None else (call.caller.user_id, call.region, call.line)
-        if again is not None and memory.permitted.at_hand(again):
+        known = None if again is None else memory.permitted.at_hand(again)
+        if known is not None:
+            call.found[_RESOURCES] = known
             return
         looked_up: list[str] = []
         asked = self._asked(call, looked_up)
-        context = _context(call, asked)
-        for need in needs(asked):
+        context, needed = _context(call, asked), needs(asked)
+        call.found[_RESOURCES] = resources = _resources(needed)
+        for need in needed:
             verdict = self.decisions.of_caller(call.caller, need, context, memory=memory)
             if verdict.decision is not Decision.ALLOWED:
                 raise refused(call.caller, need, verdict)
         if again is not None and not looked_up and self.decisions.reads_policies_only(memory, call.caller):
-            memory.permitted.keep(again, True)
+            memory.permitted.keep(again, resources)
 
-    def refusals(self, call: Request) -> list[Denied | None]:
+    def refusals(self, call: AuthorizableRequest) -> list[Denied | None]:
         """What of the permissions that the call needs its caller lacks, in their order; None for what it has."""
         asked = self._asked(call, [])
         context, found = _context(call, asked), list[Denied | None]()
@@ -163,12 +168,19 @@ class Access:
             found.append(None if allowed else refused(call.caller, need, verdict))
         return found
 
+    def resources(self, call: AuthorizableRequest) -> tuple[str, ...]:
+        """ARNs of what the call names, which was decided on; not of what it would make, whose ids nobody knows yet."""
+        if _RESOURCES not in call.found:
+            call.found[_RESOURCES] = _resources(needs(self._asked(call, [])))
+        found: tuple[str, ...] = call.found[_RESOURCES]
+        return found
+
     def role_may(self, role_arn: str, action: str, resource: str, context: Context = _NOTHING) -> Decision:
         """What a role's policies say about one action of a job that runs under it; a role that is gone may nothing."""
         role = self._role(role_arn)
         if role is None:
             return Decision.DENIED_IMPLICITLY
-        return self.decisions.of_role(role, Need(action=action, resource=resource), context)
+        return self.decisions.of_role(role, RequiredPermission(action=action, resource=resource), context)
 
     def assert_passable(self, role_arn: str, service: str = BEDROCK, *, source_arn: str = "") -> None:
         """Raises Invalid unless the role exists and trusts the service.
@@ -181,13 +193,14 @@ class Access:
             raise Invalid(
                 f"roleArn: there is no role {role_arn} in account {self.account}. Create it with iam.create_role first."
             )
-        context = {"aws:SourceAccount": self.account, **({"aws:SourceArn": source_arn} if source_arn else {})}
-        policy = parse(role.trust, Form.TRUST)
+        source = {"aws:SourceAccount": self.account, **({"aws:SourceArn": source_arn} if source_arn else {})}
+        context = {**of_service(service), **self.decisions.moment(), **source}
+        policy = parse(role.trust, PolicyForm.TRUST)
         principal = Principal(service=service)
         if trust(policy, principal, context=context) is Trust.NAMED:
             return
         if trust(_without_conditions(policy), principal, context=context) is Trust.NAMED:
-            given = ", ".join(f"{key} {value}" for key, value in context.items())
+            given = ", ".join(f"{key} {value}" for key, value in source.items())
             raise Invalid(
                 f"roleArn: the trust policy of {role_arn} names {service}, but its conditions do not hold for {given}. "
                 "Correct them with iam.update_assume_role_policy."
@@ -202,11 +215,11 @@ class Access:
         identity = memory.identities.get(role_arn, self.identities.records.identity_with_arn)
         return identity if identity is not None and identity.kind == Kind.ROLE.value else None
 
-    def named(self, call: Request, member: str) -> Named:
+    def named(self, call: AuthorizableRequest, member: str) -> Named:
         """What an identifier of a request of Bedrock stands for: what was decided on."""
         return actions_bedrock.named(self._asked(call, []), member)
 
-    def row(self, call: Request, member: str) -> Row | None:
+    def row(self, call: AuthorizableRequest, member: str) -> Row | None:
         """The row that the identifier stands for, as it was when that was found; None when there is no such thing."""
         thing = self.named(call, member)
         if not thing.is_known or thing.foundation is not None:
@@ -217,7 +230,7 @@ class Access:
         row = call.found[key]
         return row if isinstance(row, Row) else None
 
-    def assert_same(self, call: Request) -> None:
+    def assert_same(self, call: AuthorizableRequest) -> None:
         """Raises ConcurrentModification when a name of IAM means something else than when it was decided on."""
         for (kind, name), found in call.found.items():
             if kind not in _NAMED_IN_IAM:
@@ -227,7 +240,7 @@ class Access:
                 sentence = f"The {kind} {name} was changed by another request meanwhile. Send this one again."
                 raise ServiceRefusal("ConcurrentModification", sentence, http_status=409)
 
-    def _asked(self, call: Request, looked_up: list[str]) -> Asked:
+    def _asked(self, call: AuthorizableRequest, looked_up: list[str]) -> RequestedOperation:
         """`looked_up` takes the names of other rooms' rows that the needs of this call depend on."""
 
         def find(kind: str, name: str) -> Found | None:
@@ -244,7 +257,7 @@ class Access:
             found: Foundation | None = call.found[FOUNDATION, identifier]
             return found
 
-        return Asked(
+        return RequestedOperation(
             service=call.service,
             operation=call.operation,
             params=call.params,
@@ -255,7 +268,7 @@ class Access:
             caller_arn=call.caller.arn,
         )
 
-    def _note_use(self, call: Request) -> None:
+    def _note_use(self, call: AuthorizableRequest) -> None:
         use = Use(at=self.decisions.clock.now(), service=call.service, region=call.region)
         if not is_temporary_key(call.caller.key_id):
             self.uses.note(call.caller.key_id, use)
@@ -279,7 +292,7 @@ class Access:
         return row if row is not None and (row.kind, row.region) == (kind, region) else None
 
 
-def _context(call: Request, asked: Asked) -> dict[str, str | tuple[str, ...]]:
+def _context(call: AuthorizableRequest, asked: RequestedOperation) -> dict[str, str | tuple[str, ...]]:
     """What is known of the request, whatever it needs."""
     context, tags = circumstances(call), tags_in(asked)
     if tags:
@@ -290,7 +303,12 @@ def _context(call: Request, asked: Asked) -> dict[str, str | tuple[str, ...]]:
     return context
 
 
-def _check_session_kind(call: Request) -> None:
+def _resources(needed: Iterable[RequiredPermission]) -> tuple[str, ...]:
+    named = dict.fromkeys(need.resource for need in needed)
+    return tuple(each for each in named if each != "*" and not each.endswith((":*", "/*")))
+
+
+def _check_session_kind(call: AuthorizableRequest) -> None:
     """Temporary credentials of a user reach neither IAM nor, but for two operations, STS."""
     if not is_temporary_key(call.caller.key_id) or caller_is_session(call.caller):
         return

@@ -18,6 +18,11 @@ class Caller:
     session_name: str | None = None
     "The session of an assumed role; None for a user."
 
+    @property
+    def principal(self) -> str:
+        """The user, or the role whichever its session: who takes turns with whom."""
+        return self.arn if self.session_name is None else self.arn.removesuffix(f"/{self.session_name}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Credential:
@@ -44,7 +49,7 @@ class Asker(Protocol):
     def key_id(self) -> str: ...
 
 
-class Request(Protocol):
+class AuthorizableRequest(Protocol):
     """A request as authorization reads it; the door's `Call` is one."""
 
     @property

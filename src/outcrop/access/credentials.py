@@ -10,7 +10,7 @@ from outcrop.access.caller import Caller, Credential
 from outcrop.access.encryption import Sealer
 from outcrop.access.identities import ADMINISTRATOR, Identities
 from outcrop.access.names import Kind, is_temporary_key, new_key_id, new_secret
-from outcrop.access.records import AccessKey, Identity, Records, Session
+from outcrop.access.records import AccessKey, Identity, Records, SessionRow
 from outcrop.access.session_marks import UNMARKED, MarkRecords, Marks
 from outcrop.clock import Clock
 from outcrop.errors import MachineTrouble, ServiceRefusal
@@ -98,7 +98,7 @@ class Credentials:
             session_token=secrets.token_urlsafe(192),
             expires=now + lasting,
         )
-        session = Session(
+        session = SessionRow(
             key_id=issued.key_id,
             identity_id=identity.id,
             name=name,
@@ -125,7 +125,7 @@ class Credentials:
             return None
         return Credential(caller=caller_of(owner, key_id), secret=self._opened(key.secret, about=key_id))
 
-    def _of_session(self, session: Session) -> Credential | None:
+    def _of_session(self, session: SessionRow) -> Credential | None:
         owner = self.records.identity_with_id(session.identity_id)
         if owner is None:
             return None

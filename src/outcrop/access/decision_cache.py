@@ -1,8 +1,8 @@
 """What decisions need, kept in memory for as long as nothing in this room's tables changed.
 
-`Remembered.now()` hands out the memory of the present moment. Values are put into the memory they were read under: once
-anything changes, every later request gets a new one, and nothing read before can answer it. What is absent is never
-remembered, so a new key or session works at once, and strangers cannot fill the memory.
+`DecisionCache.now()` hands out the memory of the present moment. Values are put into the memory they were read under:
+once anything changes, every later request gets a new one, and nothing read before can answer it. What is absent is
+never remembered, so a new key or session works at once, and strangers cannot fill the memory.
 """
 
 import time
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class PolicyVerdict:
     """A decision, and the kind of policy that made it: `identity-based`, `permissions boundary` or `session`."""
 
     decision: Decision
@@ -88,7 +88,7 @@ Repeated = tuple[str, str, Hashable]
 
 
 @dataclass(frozen=True)
-class Memory:
+class CachedDecisions:
     """Everything read since the last change."""
 
     number: int = -1
@@ -98,36 +98,36 @@ class Memory:
     "By identity id."
     terms: Kept[str, Terms] = field(default_factory=Kept)
     "Of sessions, by key id."
-    verdicts: Kept[Question, Verdict] = field(default_factory=Kept)
+    verdicts: Kept[Question, PolicyVerdict] = field(default_factory=Kept)
     identities: Kept[str, Identity] = field(default_factory=Kept)
     "By ARN."
-    permitted: Kept[Repeated, bool] = field(default_factory=Kept)
-    "Requests that were allowed by nothing but their line, their caller and the policies."
+    permitted: Kept[Repeated, tuple[str, ...]] = field(default_factory=Kept)
+    "Requests that were allowed by nothing but their line, their caller and the policies; their resources."
 
 
-class Remembered:
+class DecisionCache:
     """The memory that is valid now."""
 
     def __init__(self, changes: Changes, in_transaction: Callable[[], bool]) -> None:
         self._changes = changes
         self._in_transaction = in_transaction
         # The moment before its number was read stands beside the memory, in one value: threads replace both or neither.
-        self._latest = (Memory(), float("-inf"))
+        self._latest = (CachedDecisions(), float("-inf"))
 
-    def now(self, *, since: float | None = None) -> Memory:
+    def now(self, *, since: float | None = None) -> CachedDecisions:
         """The memory of this moment, or of one after `since` (`time.monotonic()`).
 
         For a request that is being answered, every moment after its arrival is as good as any other.
         """
         if self._in_transaction():
             # It reads what it wrote itself and may yet roll back: nothing of that is for others.
-            return Memory()
+            return CachedDecisions()
         memory, asked_at = self._latest
         if since is not None and asked_at >= since:
             return memory
         asked_at = time.monotonic()
         number = self._changes.number()
         if memory.number != number:
-            memory = Memory(number)
+            memory = CachedDecisions(number)
         self._latest = (memory, asked_at)
         return memory

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from outcrop import arn as arns
 from outcrop.access.caller import Asker
 from outcrop.access.decision_cache import (
-    Memory,
-    Remembered,
+    CachedDecisions,
+    DecisionCache,
+    PolicyVerdict,
     Subject,
     Terms,
-    Verdict,
 )
 from outcrop.access.names import is_temporary_key
-from outcrop.access.needs.required_permissions import Need
+from outcrop.access.needs.required_permissions import RequiredPermission
 from outcrop.access.needs.s3 import EVERY_BUCKET, TAGGED_OBJECT_ACTIONS
 from outcrop.access.policies.attachments import Attachments
 from outcrop.access.policies.documents import Policy, parse
@@ -41,7 +41,7 @@ class Decisions:
     records: Records
     attachments: Attachments
     marks: MarkRecords
-    remembered: Remembered
+    remembered: DecisionCache
     tags_of: TagsOf
     object_tags: TagsOf
     "Of an object in a bucket."
@@ -53,26 +53,28 @@ class Decisions:
         subject = self._subject(self.remembered.now(), caller.user_id.partition(":")[0])
         return None if subject is None else subject.identity
 
-    def of_caller(self, caller: Asker, need: Need, context: Context, *, memory: Memory | None = None) -> Verdict:
+    def of_caller(
+        self, caller: Asker, need: RequiredPermission, context: Context, *, memory: CachedDecisions | None = None
+    ) -> PolicyVerdict:
         """What the caller's policies say, and in a limited session the session's policies too: both must allow."""
         memory = memory or self.remembered.now()
         subject = self._subject(memory, caller.user_id.partition(":")[0])
         if subject is None:
-            return Verdict(decision=Decision.DENIED_IMPLICITLY)
+            return PolicyVerdict(decision=Decision.DENIED_IMPLICITLY)
         terms = memory.terms.get(caller.key_id, self._terms) if is_temporary_key(caller.key_id) else _NO_TERMS
         if terms is None:  # a session that was swept away may nothing
-            return Verdict(decision=Decision.DENIED_IMPLICITLY, by="session")
+            return PolicyVerdict(decision=Decision.DENIED_IMPLICITLY, by="session")
         who = caller.user_id + caller.key_id if terms.limits else subject.identity.id
         return self._verdict(memory, who, subject, terms, need, {"aws:userid": caller.user_id, **context})
 
-    def reads_policies_only(self, memory: Memory, caller: Asker) -> bool:
+    def reads_policies_only(self, memory: CachedDecisions, caller: Asker) -> bool:
         """Whether no decision about this caller depends on more than action and resource: no condition, no session."""
         if is_temporary_key(caller.key_id):
             return False
         subject = self._subject(memory, caller.user_id)
         return subject is not None and not subject.keys
 
-    def of_role(self, role: Identity, need: Need, context: Context) -> Decision:
+    def of_role(self, role: Identity, need: RequiredPermission, context: Context) -> Decision:
         """What the role's policies say, as of a job that runs under it."""
         memory = self.remembered.now()
         subject = self._subject(memory, role.id)
@@ -82,7 +84,7 @@ class Decisions:
 
     def known(self, identity: Identity, *, user_id: str = "") -> Context:
         """The condition keys about the one who asks and about the moment."""
-        return {**_about(identity, self.account), "aws:userid": user_id or identity.id, **self._moment()}
+        return {**_about(identity, self.account), "aws:userid": user_id or identity.id, **self.moment()}
 
     def known_of(self, caller: Asker, identity: Identity) -> Context:
         """The same of a caller, with what its session is known by."""
@@ -90,8 +92,14 @@ class Decisions:
         return normalized(self.known(identity, user_id=caller.user_id)) | normalized(marks.known)
 
     def _verdict(
-        self, memory: Memory, who: str, subject: Subject, terms: Terms, need: Need, context: Context
-    ) -> Verdict:
+        self,
+        memory: CachedDecisions,
+        who: str,
+        subject: Subject,
+        terms: Terms,
+        need: RequiredPermission,
+        context: Context,
+    ) -> PolicyVerdict:
         keys = subject.keys.union(*(policy.keys for policy in terms.limits)) if terms.limits else subject.keys
         about = self._about_request(subject, terms, keys, need, context) if keys else {}
         question = (who, need.matter, tuple(about.items()))
@@ -100,13 +108,13 @@ class Decisions:
         return verdict
 
     def _about_request(
-        self, subject: Subject, terms: Terms, keys: frozenset[str], need: Need, context: Context
+        self, subject: Subject, terms: Terms, keys: frozenset[str], need: RequiredPermission, context: Context
     ) -> dict[str, Values]:
         """What is known of the request under these keys, and nothing else."""
         known = {"aws:userid": (subject.identity.id,), **subject.known, **terms.known}
         known |= normalized(context) | normalized(need.context)
         if not _MOMENT.isdisjoint(keys):
-            known |= normalized(self._moment())
+            known |= normalized(self.moment())
         if need.resource not in ("*", EVERY_BUCKET):
             own = arns.parse(need.resource)
             # Buckets and foundation models have no account in their ARN; another's ARN has that of its owner.
@@ -122,11 +130,13 @@ class Decisions:
                 known |= {f"{_OBJECT_TAG}{key.lower()}": (value,) for key, value in tags.items()}
         return {key: known[key] for key in sorted(keys) if key in known}
 
-    def _moment(self) -> dict[str, str]:
+    def moment(self) -> dict[str, str]:
+        """The condition keys about the time."""
+        """The condition keys about the time."""
         now = self.clock.now()
         return {"aws:CurrentTime": now.isoformat(), "aws:EpochTime": str(int(now.timestamp()))}
 
-    def _subject(self, memory: Memory, identity_id: str) -> Subject | None:
+    def _subject(self, memory: CachedDecisions, identity_id: str) -> Subject | None:
         return memory.subjects.get(identity_id, self._read_subject)
 
     def _read_subject(self, identity_id: str) -> Subject | None:
@@ -155,12 +165,12 @@ _OBJECT_TAG = "s3:existingobjecttag/"
 _MOMENT = frozenset(("aws:currenttime", "aws:epochtime"))
 
 
-def _decided(subject: Subject, limits: tuple[Policy, ...], need: Need, about: Context) -> Verdict:
+def _decided(subject: Subject, limits: tuple[Policy, ...], need: RequiredPermission, about: Context) -> PolicyVerdict:
     """The whole of it: an explicit deny anywhere refuses, and each kind of policy that is there must allow."""
     kinds = [("identity-based", subject.policies)]
     kinds += [("permissions boundary", (subject.boundary,))] if subject.boundary is not None else []
     kinds += [("session", limits)] if limits else []
-    verdicts = [Verdict(decision=decide(policies, need.matter, about), by=by) for by, policies in kinds]
+    verdicts = [PolicyVerdict(decision=decide(policies, need.matter, about), by=by) for by, policies in kinds]
     return min(verdicts, key=lambda each: SEVERITY[each.decision])
 
 
@@ -180,7 +190,7 @@ _POLICY = {"permissions boundary": ""}
 """What follows a kind of policy in AWS's sentence: `no permissions boundary allows`, `no session policy allows`."""
 
 
-def refused(caller: Asker, need: Need, verdict: Verdict) -> Denied:
+def refused(caller: Asker, need: RequiredPermission, verdict: PolicyVerdict) -> Denied:
     """The refusal in AWS's sentence: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
     where = ""
     if need.resource not in ("*", EVERY_BUCKET):

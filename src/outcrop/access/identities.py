@@ -7,7 +7,7 @@ from typing import Any
 from outcrop.access import refusals
 from outcrop.access.group_records import GroupRecords
 from outcrop.access.names import Kind, arn_of, check_name, check_path, new_identity_id
-from outcrop.access.policies.documents import Form
+from outcrop.access.policies.documents import PolicyForm
 from outcrop.access.policies.new_documents import parse_new
 from outcrop.access.records import Identity, Records
 from outcrop.access.service_credential_records import ServiceCredentialRecords
@@ -208,7 +208,7 @@ class Identities:
 
 
 def check_trust(text: str) -> None:
-    parse_new(text, Form.TRUST)
+    parse_new(text, PolicyForm.TRUST)
     if size_of(text) > MAX_TRUST_CHARACTERS:
         raise refusals.too_many("ACLSizePerRole", MAX_TRUST_CHARACTERS)
 

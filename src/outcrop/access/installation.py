@@ -45,7 +45,7 @@ class Installation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rooms:
+class AccountRooms:
     """The rules of this room, set up for one account."""
 
     records: Records
@@ -55,7 +55,7 @@ class Rooms:
     account: str
 
 
-def ensure(records: Records, settings: Settings, clock: Clock) -> Rooms:
+def ensure(records: Records, settings: Settings, clock: Clock) -> AccountRooms:
     """The account of this home, made at the first start.
 
     Raises MachineTrouble when the database belongs to a service key that is not here.
@@ -78,7 +78,7 @@ def ensure(records: Records, settings: Settings, clock: Clock) -> Rooms:
     return _rooms(records, sealer, row.account, clock)
 
 
-def describe(rooms: Rooms) -> Installation:
+def describe(rooms: AccountRooms) -> Installation:
     """The installation with the administrator's oldest access key that is active, secret included."""
     key = next(each for each in rooms.credentials.keys(ADMINISTRATOR) if not rooms.records.is_inactive(each.id))
     credential = rooms.credentials.find(key.id)
@@ -91,7 +91,7 @@ def describe(rooms: Rooms) -> Installation:
     )
 
 
-def _furnish(rooms: Rooms) -> None:
+def _furnish(rooms: AccountRooms) -> None:
     rooms.identities.create_user(ADMINISTRATOR)
     rooms.attachments.attach(Kind.USER, ADMINISTRATOR, ADMINISTRATOR_POLICY)
     rooms.credentials.create_key(ADMINISTRATOR)
@@ -104,7 +104,7 @@ def _furnish(rooms: Rooms) -> None:
     rooms.attachments.put_inline(Kind.ROLE, SERVICE_ROLE, "S3Access", json.dumps(S3_ACCESS))
 
 
-def _rooms(records: Records, sealer: encryption.Sealer, account: str, clock: Clock) -> Rooms:
+def _rooms(records: Records, sealer: encryption.Sealer, account: str, clock: Clock) -> AccountRooms:
     identities = Identities(
         records=records,
         groups=GroupRecords(records),
@@ -123,6 +123,6 @@ def _rooms(records: Records, sealer: encryption.Sealer, account: str, clock: Clo
         account=account,
         clock=clock,
     )
-    return Rooms(
+    return AccountRooms(
         records=records, identities=identities, attachments=attachments, credentials=credentials, account=account
     )

@@ -135,7 +135,7 @@ class AccessKey:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Session:
+class SessionRow:
     """Temporary credentials of a role (with a name) or of a user (without)."""
 
     key_id: str
@@ -302,13 +302,13 @@ class Records:
     def remove_key(self, key_id: str) -> None:
         self.write(sql.delete(_keys).where(_keys.c.id == key_id))
 
-    def add_session(self, session: Session) -> None:
+    def add_session(self, session: SessionRow) -> None:
         # Unnoted: nobody remembers that something was absent, and each AssumeRole would empty all memories.
         self.write_unnoted(sql.insert(_sessions).values(_values(session)))
 
-    def session(self, key_id: str) -> Session | None:
+    def session(self, key_id: str) -> SessionRow | None:
         row = self.first(sql.select(_sessions).where(_sessions.c.key_id == key_id))
-        return None if row is None else Session(**row._mapping)
+        return None if row is None else SessionRow(**row._mapping)
 
     def remove_sessions(self, *, expired_before: datetime) -> int:
         return self.write(sql.delete(_sessions).where(_sessions.c.expires < expired_before))
@@ -347,7 +347,7 @@ def identities_where(
     return [_identity(row) for row in records.all(query)]
 
 
-def _values(record: Identity | ManagedPolicy | AccessKey | Session) -> dict[str, Any]:
+def _values(record: Identity | ManagedPolicy | AccessKey | SessionRow) -> dict[str, Any]:
     return dict(vars(record))
 
 

@@ -3,11 +3,11 @@
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 """
 
-from outcrop.access.caller import Request
+from outcrop.access.caller import AuthorizableRequest
 from outcrop.access.names import is_temporary_key
 
 
-def circumstances(call: Request) -> dict[str, str | tuple[str, ...]]:
+def circumstances(call: AuthorizableRequest) -> dict[str, str | tuple[str, ...]]:
     """Keys without a value here are left out, so that conditions over them see them as absent."""
     known: dict[str, str | tuple[str, ...]] = {
         "aws:RequestedRegion": call.region,
@@ -24,3 +24,14 @@ def circumstances(call: Request) -> dict[str, str | tuple[str, ...]]:
         # Present with temporary credentials only. Nobody has shown a second factor here.
         known["aws:MultiFactorAuthPresent"] = "false"
     return known
+
+
+def of_service(service: str) -> dict[str, str | tuple[str, ...]]:
+    """The condition keys of a service that takes on a role in its own name, without a caller or a network between."""
+    return {
+        "aws:PrincipalIsAWSService": "true",
+        "aws:PrincipalServiceName": service,
+        "aws:PrincipalServiceNamesList": (service,),
+        "aws:SecureTransport": "true",
+        "aws:ViaAWSService": "false",
+    }

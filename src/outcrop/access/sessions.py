@@ -12,10 +12,10 @@ from outcrop.access.credentials import Credentials, Issued, caller_of
 from outcrop.access.decisions import Decisions
 from outcrop.access.identities import DEFAULT_SESSION_S
 from outcrop.access.names import is_temporary_key
-from outcrop.access.needs.required_permissions import Need
+from outcrop.access.needs.required_permissions import RequiredPermission
 from outcrop.access.policies.arn_forms import is_role
 from outcrop.access.policies.attachments import Attachments
-from outcrop.access.policies.documents import Form, parse
+from outcrop.access.policies.documents import PolicyForm, parse
 from outcrop.access.policies.evaluation import Context, Decision, normalized
 from outcrop.access.policies.new_documents import parse_new
 from outcrop.access.policies.trust import (
@@ -100,14 +100,14 @@ class Sessions:
         asking = self.decisions.identity_of(caller)
         if asking is None or role.trust is None:
             return False
-        verdict = self.decisions.of_caller(caller, Need(action=action, resource=role.arn), context)
+        verdict = self.decisions.of_caller(caller, RequiredPermission(action=action, resource=role.arn), context)
         allowed = verdict.decision is Decision.ALLOWED
         # What a session's own policies leave out, no trust of another role gives back.
         if verdict.decision is Decision.DENIED_EXPLICITLY or (verdict.by == "session" and not allowed):
             return False
         principal = Principal(arns=tuple(dict.fromkeys((asking.arn, caller.arn))))
         about = {**self.decisions.known_of(caller, asking), **normalized(context)}
-        found = trust(parse(role.trust, Form.TRUST), principal, action=action, context=about)
+        found = trust(parse(role.trust, PolicyForm.TRUST), principal, action=action, context=about)
         return found is Trust.NAMED or (found is Trust.ACCOUNT and allowed)
 
     def _limits(self, policy: str | None, policy_arns: list[str]) -> list[str]:

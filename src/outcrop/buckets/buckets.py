@@ -218,6 +218,10 @@ class Buckets:
         with reading(self._store.engine) as connection:
             return pieces_of(connection, record.digest)
 
+    def blocks(self, record: ObjectRecord) -> Iterator[bytes]:
+        """The bytes of an object, block by block."""
+        return self._contents.blocks(record)
+
     def path(self, record: ObjectRecord) -> Path:
         """The object as a file, to be read only. Open it soon: it is removed minutes after its object is."""
         return self._contents.path(record)
@@ -298,7 +302,7 @@ class Buckets:
             record = _required_object(connection, Place(bucket, key))
             records.change_details(connection, record, replace(record.details, tags=tags))
 
-    def list_objects(self, bucket: str, asked: listing.Asked) -> listing.Listing:
+    def list_objects(self, bucket: str, asked: listing.ListingRequest) -> listing.Listing:
         """One page of the listing. Raises NoSuchBucket."""
         mounted = self._mounts.at(bucket)
         if mounted is not None:
@@ -313,7 +317,7 @@ class Buckets:
         """Every object whose key begins with `prefix`, in order."""
         start: bytes | None = b""
         while start is not None:
-            page = self.list_objects(bucket, listing.Asked(prefix=prefix, start=start))
+            page = self.list_objects(bucket, listing.ListingRequest(prefix=prefix, start=start))
             yield from page.objects
             start = page.next_start
 

@@ -10,9 +10,10 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 
 import sqlalchemy as sql
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection
 
 from outcrop.buckets.checksums import Algorithm, Checksum, ChecksumType
@@ -51,7 +52,6 @@ _unwanted = sql.Table(
 # These run for every object or part.
 _SMALL = Prepared(sql.select(_contents.c.data).where(_contents.c.digest == sql.bindparam("named")))
 _NEW_CONTENT = Prepared(sqlite.insert(_contents).on_conflict_do_nothing())
-_NEW_CONTENT_PG = Prepared(postgresql.insert(_contents).on_conflict_do_nothing())
 _NEW_UNWANTED = Prepared(sql.insert(_unwanted))
 _NOT_UNWANTED = Prepared(sql.delete(_unwanted).where(_unwanted.c.digest == sql.bindparam("named")))
 
@@ -74,8 +74,15 @@ def digest_of_pieces(pieces: list[Piece]) -> str:
 
 def put_small(connection: Connection, digest: str, data: bytes) -> None:
     """Equal content that is there already stays."""
-    statement = _NEW_CONTENT_PG if connection.dialect.name == "postgresql" else _NEW_CONTENT
+    statement = _new_content_in_postgresql() if connection.dialect.name == "postgresql" else _NEW_CONTENT
     statement.run(connection, {"digest": digest, "data": data})
+
+
+@cache
+def _new_content_in_postgresql() -> Prepared:
+    from sqlalchemy.dialects import postgresql  # whose code is a fifteenth of what the server reads at its start
+
+    return Prepared(postgresql.insert(_contents).on_conflict_do_nothing())
 
 
 def small(connection: Connection, digest: str) -> bytes | None:

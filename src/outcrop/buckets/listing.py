@@ -17,7 +17,7 @@ Fetch = Callable[[bytes, bytes | None, int], list[ObjectRecord]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ListingRequest:
     """What a listing is to show. `start` is the least key, inclusive."""
 
     prefix: str = ""
@@ -41,7 +41,7 @@ class Listing:
         return len(self.objects) + len(self.prefixes)
 
 
-def list_page(fetch: Fetch, asked: Asked) -> Listing:
+def list_page(fetch: Fetch, asked: ListingRequest) -> Listing:
     """The page that begins at `asked.start`."""
     page = Listing()
     if asked.max_keys == 0:
@@ -89,7 +89,7 @@ def group_of(key: str, prefix: str, delimiter: str) -> str | None:
     return prefix + head + found if found else None
 
 
-def _add(page: Listing, found: ObjectRecord, asked: Asked) -> bytes:
+def _add(page: Listing, found: ObjectRecord, asked: ListingRequest) -> bytes:
     """Put it on the page; returns where to look on."""
     group = group_of(found.key, asked.prefix, asked.delimiter)
     if group is None:

@@ -19,7 +19,7 @@ from outcrop.buckets import checksums, refusals
 from outcrop.buckets.checksums import Algorithm, Checksum
 from outcrop.buckets.content_records import SMALL_BYTES
 from outcrop.digests import library as digests
-from outcrop.digests.library import Digest, Kind
+from outcrop.digests.library import Digest, DigestKind
 from outcrop.digests.streams import Stream, Streams
 from outcrop.store.objects import IncomingFile, ObjectFiles
 
@@ -67,7 +67,7 @@ class Reception:
         self._promise = promise
         self._streams = streams
         self._stream: Stream | None = None
-        self._of_small: dict[Kind, Digest] = {}
+        self._of_small: dict[DigestKind, Digest] = {}
         self._small = bytearray()
         self._drawn = secrets.token_hex(32)
         self._checksum = None if promise.algorithm is None else checksums.running(promise.algorithm)
@@ -82,7 +82,7 @@ class Reception:
     @property
     def digest(self) -> str:
         """The name of the content, of 64 hexadecimal digits: its SHA-256 where that was taken, else drawn at random."""
-        return self._taken(Kind.SHA256).hexdigest() if self._names_by_content else self._drawn
+        return self._taken(DigestKind.SHA256).hexdigest() if self._names_by_content else self._drawn
 
     @property
     def small(self) -> bytes:
@@ -91,7 +91,7 @@ class Reception:
 
     @property
     def etag(self) -> str:
-        return self._taken(Kind.MD5).hexdigest()
+        return self._taken(DigestKind.MD5).hexdigest()
 
     @property
     def checksum(self) -> Checksum | None:
@@ -117,7 +117,7 @@ class Reception:
     def take(self, pieces: Sequence[bytes]) -> Future[None]:
         """Take the digests of what is too much to be small, in another thread; what came before must be done."""
         if self._stream is None:
-            kinds = (Kind.MD5,) if self._promise.sha256 is None else (Kind.MD5, Kind.SHA256)
+            kinds = (DigestKind.MD5,) if self._promise.sha256 is None else (DigestKind.MD5, DigestKind.SHA256)
             self._stream = self._opened.enter_context(self._streams.stream(*kinds))
         return self._stream.take(pieces)
 
@@ -136,10 +136,10 @@ class Reception:
     def settle(self) -> None:
         """Bring a file to the disk. Raises BadDigest when a promise is broken, and writes nothing more."""
         if self.file is None:
-            self._of_small = {kind: digests.plain(kind, self.small) for kind in Kind}
+            self._of_small = {kind: digests.plain(kind, self.small) for kind in DigestKind}
             if self._checksum is not None:
                 self._checksum.update(self.small)
-        checksums.check_md5(self._promise.content_md5, self._taken(Kind.MD5).digest())
+        checksums.check_md5(self._promise.content_md5, self._taken(DigestKind.MD5).digest())
         checksum = self.checksum
         if checksum is not None:
             in_trailer = self._promise.trailers.get(f"x-amz-checksum-{checksum.algorithm.lower()}")
@@ -154,7 +154,7 @@ class Reception:
         """Of little it costs nothing, and equal contents share a row."""
         return self._stream is None or self._promise.sha256 is not None
 
-    def _taken(self, kind: Kind) -> Digest:
+    def _taken(self, kind: DigestKind) -> Digest:
         return self._of_small[kind] if self._stream is None else self._stream[kind]
 
 

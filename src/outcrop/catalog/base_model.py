@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from outcrop.network import facts
-from outcrop.network.way import Verdict, Way
+from outcrop.network.way import ProbeVerdict, Way
 
 
 class Customization(StrEnum):
@@ -44,7 +44,7 @@ class BaseModel:
     folder: Path | None = None
     engine: str = ""
     "Id of the entry whose weights are used: its own, or the one it is an alias of."
-    verdict: Verdict | None = None
+    verdict: ProbeVerdict | None = None
     "What the probe found of its network; None: it was not tried, or the folder's config.json has changed since."
     owner: str | None = None
     "Id of the custom model that `folder` is the own network of; None: it holds the foundation model's."

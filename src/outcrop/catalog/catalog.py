@@ -16,7 +16,7 @@ from outcrop.catalog import families
 from outcrop.catalog.base_model import BaseModel, Customization, Weights
 from outcrop.errors import Invalid, MachineTrouble, ModelDamaged, NotFound
 from outcrop.network import facts
-from outcrop.network.way import Verdict, Way
+from outcrop.network.way import ProbeVerdict, Way
 
 SHIPPED = Path(__file__).parent / "models.toml"
 BUNDLED = Path(__file__).parent / "bundled"
@@ -107,7 +107,7 @@ class Catalog:
         name: str,
         context_length: int,
         licence: str,
-        verdict: Verdict | None = None,
+        verdict: ProbeVerdict | None = None,
     ) -> BaseModel:
         """Add a Hugging Face directory to the home's catalogue, with what the probe found of it.
 
@@ -130,7 +130,7 @@ class Catalog:
             self.record(self.usable(model_id), verdict)
         return self.usable(model_id)
 
-    def record(self, entry: BaseModel, verdict: Verdict) -> None:
+    def record(self, entry: BaseModel, verdict: ProbeVerdict) -> None:
         """Keep what the probe found of the network that an entry is run on."""
         self._append({"model": entry.engine.partition("@")[0], **verdict.to_table()}, table="verdict")
 
@@ -192,7 +192,7 @@ def _read_file(path: Path) -> tuple[BaseModel, ...]:
         raise MachineTrouble(f"{path}: not a model catalogue: {error}. Mend the entry, or remove the file.") from error
 
 
-def _read_verdicts(path: Path) -> dict[str, Verdict]:
+def _read_verdicts(path: Path) -> dict[str, ProbeVerdict]:
     """By the id of the entry; the newest of each."""
     try:
         return {item["model"]: _verdict(item) for item in tomllib.loads(path.read_text("utf-8")).get("verdict", ())}
@@ -200,9 +200,9 @@ def _read_verdicts(path: Path) -> dict[str, Verdict]:
         raise MachineTrouble(f"{path}: not a model catalogue: {error}. Mend the entry, or remove the file.") from error
 
 
-def _verdict(item: Mapping[str, Any]) -> Verdict:
+def _verdict(item: Mapping[str, Any]) -> ProbeVerdict:
     way = Way(item["way"]) if item["way"] else None
-    return Verdict(way=way, why=item.get("why", ""), config=item.get("config", ""))
+    return ProbeVerdict(way=way, why=item.get("why", ""), config=item.get("config", ""))
 
 
 def _unlisted(model_id: str, served: BaseModel) -> BaseModel:
@@ -245,13 +245,15 @@ def _entry(item: Any) -> BaseModel:
     return BaseModel(**fields)
 
 
-def _resolved(entries: Mapping[str, BaseModel], home: Path, verdicts: Mapping[str, Verdict]) -> tuple[BaseModel, ...]:
+def _resolved(
+    entries: Mapping[str, BaseModel], home: Path, verdicts: Mapping[str, ProbeVerdict]
+) -> tuple[BaseModel, ...]:
     """Entries with their folders; an alias takes folder, context, rate and verdict from its target."""
     placed = {e.id: _placed(e, home, verdicts.get(e.id, e.verdict)) for e in entries.values()}
     return tuple(_behind(entry, placed) for entry in placed.values())
 
 
-def _placed(entry: BaseModel, home: Path, verdict: Verdict | None) -> BaseModel:
+def _placed(entry: BaseModel, home: Path, verdict: ProbeVerdict | None) -> BaseModel:
     """With its folder, and the verdict if it is one of the network that lies there now."""
     folder = _folder(entry.weights, home)
     holds = folder is not None and verdict is not None and verdict.config == facts.digest(folder)

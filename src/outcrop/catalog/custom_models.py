@@ -27,6 +27,7 @@ class CustomModels:
         self._resources = store.resources
         self._clock = clock
         self._folder = folder
+        store.references.index(KIND, "baseModelArn", "foundationModelArn")
 
     def folder(self, model_arn: str) -> Path:
         """Where the files of a custom model lie, or will."""

@@ -16,14 +16,11 @@ from cyclopts import App, Parameter
 from outcrop import private
 from outcrop import settings as settings_of
 from outcrop.catalog.base_model import BaseModel
-from outcrop.cli import access, export, model_export, tables
+from outcrop.cli import access, export, tables
 from outcrop.cli.checkpoints import find_job, print_checkpoints
-from outcrop.cli.data_check import check_file
-from outcrop.cli.doctor import print_findings
 from outcrop.cli.fetching import check_id, pull_weights, register_folder, with_verdict
 from outcrop.cli.job import print_job
 from outcrop.cli.listening import PortTaken, answers, check_port, free_port
-from outcrop.cli.mounting import open_buckets
 from outcrop.cli.options import AsJson, Home, Host, Port, Region, as_running, running
 from outcrop.cli.program import check_program, start
 from outcrop.cli.supervisor import Supervisor
@@ -129,6 +126,8 @@ def deployments(*, region: Region = None, home: Home = None, as_json: AsJson = F
 @app.command
 def doctor(*, home: Home = None, as_json: AsJson = False) -> int:
     """Tell of this machine, its memory and who holds it, who waits for what, and what is wrong; 1 if anything is."""
+    from outcrop.cli.doctor import print_findings
+
     return print_findings(settings_of.read(home=home), SystemClock(), as_json=as_json)
 
 
@@ -146,6 +145,8 @@ def export_model(
     home: Home = None,
 ) -> int:
     """Write the custom model MODEL, by name or ARN, to PLACE for other programs: its adapter, or the whole network."""
+    from outcrop.cli import model_export  # here, as others below: `up` starts without what it does not use
+
     print(model_export.export_model(settings_of.read(home=home), model, place, merged=merged, region=region))
     return 0
 
@@ -169,6 +170,8 @@ def register(
 @app.command
 def mount(bucket: str, url: str, *, home: Home = None) -> int:
     """Show the objects at URL (s3://, gs://, az://, file://) as BUCKET, with the server's own credentials."""
+    from outcrop.cli.mounting import open_buckets
+
     with open_buckets(settings_of.read(home=home)) as buckets:
         buckets.mount(bucket, url)
     print(f"s3://{bucket} is {url} now.")
@@ -178,6 +181,8 @@ def mount(bucket: str, url: str, *, home: Home = None) -> int:
 @app.command
 def unmount(bucket: str, *, home: Home = None) -> int:
     """Take a mount away; its objects stay where they are."""
+    from outcrop.cli.mounting import open_buckets
+
     with open_buckets(settings_of.read(home=home)) as buckets:
         buckets.unmount(bucket)
     print(f"s3://{bucket} is mounted no more.")
@@ -220,6 +225,8 @@ def check_data(
     as_json: AsJson = False,
 ) -> int:
     """Account for every record and token of a file, as a job would, without starting one."""
+    from outcrop.cli.data_check import check_file
+
     settings = settings_of.read(home=home)
     return check_file(
         settings,
@@ -246,9 +253,12 @@ def estimate(
     as_json: AsJson = False,
 ) -> int:
     """Say how much memory and time a job would need on this machine, and whether it fits, without starting one."""
-    from outcrop.cli.estimating import Asked, print_estimate  # torch takes seconds to import; no other command needs it
+    from outcrop.cli.estimating import (  # torch takes seconds to import; no other command needs it
+        EstimateOptions,
+        print_estimate,
+    )
 
-    asked = Asked(
+    asked = EstimateOptions(
         base=base,
         customization=customization,
         file=file,

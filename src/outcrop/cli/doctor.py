@@ -150,7 +150,7 @@ def _training(one: Reservation) -> dict[str, Any]:
     return {
         "name": one.title.removeprefix("the training "),
         "arn": one.owner,
-        "heldBytes": one.granted_bytes,
+        "heldBytes": one.held_bytes,
         "wantedBytes": one.wanted_bytes,
         "pid": one.pid,
         "waits": one.waits if one.missing_bytes else None,

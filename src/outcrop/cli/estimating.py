@@ -23,7 +23,7 @@ from outcrop.training.task import TrainingHyper
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class EstimateOptions:
     """What would be trained, as the command was given it."""
 
     base: str
@@ -35,7 +35,7 @@ class Asked:
     hyper: Sequence[str]
 
 
-def print_estimate(settings: Settings, asked: Asked, *, as_json: bool) -> int:
+def print_estimate(settings: Settings, asked: EstimateOptions, *, as_json: bool) -> int:
     """1 when the run does not fit, with what would make it fit. Raises Invalid for what cannot be trained at all."""
     model = Catalog(settings.home).usable(asked.base)
     assert model.folder is not None
@@ -62,7 +62,7 @@ def _hyper(model: BaseModel, given: Sequence[str]) -> TrainingHyper:
     return hyperparameters.resolve(model.hyperparameters, values, recommended_rate=rate).hyper
 
 
-def _lengths(model: BaseModel, asked: Asked) -> Lengths:
+def _lengths(model: BaseModel, asked: EstimateOptions) -> Lengths:
     """Of the files, or of as many records of one length as were asked for."""
     if asked.customization not in set(Customization):
         raise Invalid(
@@ -79,7 +79,7 @@ def _lengths(model: BaseModel, asked: Asked) -> Lengths:
     return Lengths(training=training, supervised=supervised, validation=validation)
 
 
-def _read(model: BaseModel, asked: Asked, path: Path) -> tuple[list[int], int]:
+def _read(model: BaseModel, asked: EstimateOptions, path: Path) -> tuple[list[int], int]:
     path = check_data_file(path)
     assert model.folder is not None
     tokenizer, kind = Tokenizer.open(model.folder), Customization(asked.customization)

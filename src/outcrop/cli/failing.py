@@ -30,29 +30,29 @@ _MENDS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failure:
+class CommandFailure:
     """A sentence, empty where nothing needs to be said, and an exit code."""
 
     sentence: str
     code: int
 
 
-def failure(error: BaseException) -> Failure:
+def failure(error: BaseException) -> CommandFailure:
     """How a command ends that raised `error`."""
     match error:
         case KeyboardInterrupt():
-            return Failure(sentence="", code=INTERRUPTED)
+            return CommandFailure(sentence="", code=INTERRUPTED)
         case BrokenPipeError():
-            return Failure(sentence="", code=UNREAD)
+            return CommandFailure(sentence="", code=UNREAD)
         case MachineTrouble():
-            return Failure(sentence=error.message, code=FAILED)
+            return CommandFailure(sentence=error.message, code=FAILED)
         case OutcropError():
-            return Failure(sentence=error.message, code=ASKED_WRONGLY)
+            return CommandFailure(sentence=error.message, code=ASKED_WRONGLY)
         case MemoryError():
-            return Failure(sentence="The memory of this machine does not suffice for this.", code=FAILED)
+            return CommandFailure(sentence="The memory of this machine does not suffice for this.", code=FAILED)
         case OSError() if error.strerror:
-            return Failure(sentence=_of_system(error), code=FAILED)
-    return _of_library(error) or Failure(sentence=_unforeseen(error), code=FAILED)
+            return CommandFailure(sentence=_of_system(error), code=FAILED)
+    return _of_library(error) or CommandFailure(sentence=_unforeseen(error), code=FAILED)
 
 
 def _of_system(error: OSError) -> str:
@@ -61,25 +61,25 @@ def _of_system(error: OSError) -> str:
     return f"{where}{error.strerror}. {mend}".rstrip()
 
 
-def _of_library(error: Any) -> Failure | None:
+def _of_library(error: Any) -> CommandFailure | None:
     """The sentence of a library's error about the arguments, the server or the database. None: it is something else."""
     if _is(error, "cyclopts", "CycloptsError"):
-        return Failure(sentence=f"{_on_one_line(str(error))} `outcrop --help` tells more.", code=ASKED_WRONGLY)
+        return CommandFailure(sentence=f"{_on_one_line(str(error))} `outcrop --help` tells more.", code=ASKED_WRONGLY)
     if _is(error, "botocore.exceptions", "ClientError"):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
         told = error.response["Error"]
         sentence = f"{told.get('Message', '')} ({told.get('Code', '')})"
-        return Failure(sentence=sentence, code=FAILED if status >= 500 else ASKED_WRONGLY)
+        return CommandFailure(sentence=sentence, code=FAILED if status >= 500 else ASKED_WRONGLY)
     if _is(error, "botocore.exceptions", "HTTPClientError") or _is(error, "botocore.exceptions", "ConnectionError"):
         sentence = f"The server does not answer ({_on_one_line(str(error))}). `outcrop up` starts it."
-        return Failure(sentence=sentence, code=FAILED)
+        return CommandFailure(sentence=sentence, code=FAILED)
     if _is(error, "botocore.exceptions", "BotoCoreError"):
-        return Failure(sentence=_on_one_line(str(error)), code=ASKED_WRONGLY)
+        return CommandFailure(sentence=_on_one_line(str(error)), code=ASKED_WRONGLY)
     if _is(error, "sqlalchemy.exc", "DBAPIError"):
         sentence = (
             f"The database of this home cannot be used ({_on_one_line(str(error.orig))}). Put it back from a backup."
         )
-        return Failure(sentence=sentence, code=FAILED)
+        return CommandFailure(sentence=sentence, code=FAILED)
     return None
 
 

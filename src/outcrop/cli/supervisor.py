@@ -1,4 +1,4 @@
-"""`outcrop up`: server, worker and engines on one machine, kept alive until told to stop.
+"""`outcrop up`: server, workers and engines on one machine, kept alive until told to stop.
 
 The supervisor holds a lock on the home, so that two never share one; the kernel gives it back however it ends.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import IO, Self
 
-from outcrop import private
+from outcrop import kinds, private
 from outcrop.access.installation import Installation
 from outcrop.cli import allocator
 from outcrop.cli.listening import answers, check_port
@@ -23,9 +23,11 @@ from outcrop.engines.launchers import LocalLauncher
 from outcrop.engines.pool import Pool
 from outcrop.errors import MachineTrouble
 from outcrop.house import House
+from outcrop.jobs.kinds import WorkerClass
 from outcrop.loops import Loop
 from outcrop.machine.child import Child
 from outcrop.settings import PARTS_FILE, Settings, make_home
+from outcrop.store.watch import ChangeWatch
 
 LEAST_DISK_BYTES = 300_000_000
 _ROUND_S = 0.1
@@ -36,6 +38,12 @@ _START_S = 600.0
 _NOTE_EVERY_S = 30.0
 _SERVER_ENDS = 3
 "So often the server may end, however it does, before it has ever answered."
+_WORKERS = {
+    name: worker_class
+    for name, worker_class in (("worker", WorkerClass.HEAVY), ("light-worker", WorkerClass.LIGHT))
+    if kinds.of_class(worker_class)
+}
+"Of each class that some kind of job needs, one."
 _WORKER_SETTLED_S = 20.0
 "A worker has no door to ask at: one that lives so long is well."
 _TOLD_ENDS = 3
@@ -64,7 +72,7 @@ class Supervisor:
             self._memory_bytes = house.sharing.budget_bytes
             self._launcher = LocalLauncher(self._settings, memory_bytes=self._memory_bytes)
             self._pool = _open_pool(house, self._launcher)
-            self._children = {name: self._child(name, f"outcrop.{name}.serve") for name in ("server", "worker")}
+            self._children = {name: self._child(name) for name in ("server", *_WORKERS)}
         except BaseException:
             self._lock.close()
             raise
@@ -74,7 +82,7 @@ class Supervisor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # The server first, so that no request arrives for what is ending.
-        for name in ("server", "worker"):
+        for name in ("server", *_WORKERS):
             self._children[name].end()
         self._pool.close()
         shutil.rmtree(self._settings.sockets, ignore_errors=True)
@@ -149,15 +157,18 @@ class Supervisor:
             temporary.replace(path)
             self._parts = text
 
-    def _child(self, name: str, module: str) -> Child:
+    def _child(self, name: str) -> Child:
         settings = self._settings
         arguments = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
-        environment = allocator.for_worker() if name == "worker" else allocator.for_server()
+        module, worker_class = "outcrop.server.serve", _WORKERS.get(name)
+        if worker_class is not None:
+            module, arguments = "outcrop.worker.serve", [*arguments, "--class", worker_class.value]
+        environment = allocator.for_worker() if worker_class is WorkerClass.HEAVY else allocator.for_server()
         log = settings.logs / f"{name}.log"
         return Child(name, module, arguments, log=log, environment=environment, is_ready=self._readiness(name))
 
     def _readiness(self, name: str) -> Callable[[float], bool]:
-        if name == "worker":
+        if name in _WORKERS:
             return lambda seconds: seconds >= _WORKER_SETTLED_S
         return lambda _: answers(self._settings, timeout_s=_ASKED_S)
 
@@ -170,6 +181,7 @@ def _open_pool(house: House, launcher: LocalLauncher) -> Pool:
         house.sharing,
         launcher,
         house.clock,
+        watch=ChangeWatch(house.store.engine),
         provisioned=lambda: provisioned_engines(house.store.resources, house.catalog, house.models),
     )
 

@@ -21,7 +21,7 @@ _GAP = "  "
 _BOLD = "\x1b[1m{}\x1b[0m"
 
 
-class Line(NamedTuple):
+class TableLine(NamedTuple):
     """One line of a table; bold where it names what follows."""
 
     plain: str
@@ -101,18 +101,18 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, as_json
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2, ensure_ascii=False))
         return 0
     emphasis = _BOLD if _has_styles() else "{}"
-    for line in layout(columns, rows, width=width()) if rows else [Line("Nothing yet.")]:
+    for line in layout(columns, rows, width=width()) if rows else [TableLine("Nothing yet.")]:
         print(emphasis.format(line.plain) if line.is_bold else line.plain)
     return 0
 
 
-def layout(columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None) -> Iterator[Line]:
+def layout(columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None) -> Iterator[TableLine]:
     """The lines; `width` is the terminal's, None where the output goes elsewhere."""
     shown = [[_visible(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, cells)) for cells in zip(columns, *shown, strict=True)]
     if width is None or sum(widths) + len(_GAP) * (len(widths) - 1) <= width:
-        yield Line(_line(columns, widths), is_bold=True)
-        yield from (Line(_line(row, widths)) for row in shown)
+        yield TableLine(_line(columns, widths), is_bold=True)
+        yield from (TableLine(_line(row, widths)) for row in shown)
     else:
         yield from _blocks(columns, shown, width)
 
@@ -122,20 +122,20 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return _GAP.join(padded).rstrip()
 
 
-def _blocks(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[Line]:
+def _blocks(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[TableLine]:
     label = max(map(cell_len, columns))
     for number, row in enumerate(rows):
         if number:
-            yield Line("")
-        yield Line(row[0], is_bold=True)
+            yield TableLine("")
+        yield TableLine(row[0], is_bold=True)
         for column, cell in zip(columns[1:], row[1:], strict=True):
             line = _line([column, cell], [label, cell_len(cell)])
             if cell and len(_GAP) + cell_len(line) > width:
                 # A value as long as the terminal is wide stands alone, so that marking its lines marks nothing else.
-                yield Line(f"{_GAP}{column}")
-                yield Line(cell)
+                yield TableLine(f"{_GAP}{column}")
+                yield TableLine(cell)
             elif cell:
-                yield Line(_GAP + line)
+                yield TableLine(_GAP + line)
 
 
 def _visible(cell: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from outcrop.buckets.names import parse_s3_uri
-from outcrop.customization.data_access import DataAccess
+from outcrop.data.data import RoleData
 
 _TRAINING_HEADER = "step_number,epoch_number,training_loss,perplexity"
 _VALIDATION_HEADER = "step_number,epoch_number,validation_loss,perplexity"
@@ -31,7 +31,7 @@ _VALIDATION_PATHS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class MetricsRow:
     """One line of either CSV: loss in nats per token, perplexity exp(loss)."""
 
     step: int
@@ -47,7 +47,7 @@ class Row:
 class Artifacts:
     """Writes into the folder of one job. Every method raises Refusal when the role may not."""
 
-    data: DataAccess
+    data: RoleData
     output_uri: str
     job_arn: str
 
@@ -55,10 +55,10 @@ class Artifacts:
         self.write_json("preflight/report.json", report)
         self._put("preflight/report.txt", text, "text/plain; charset=utf-8")
 
-    def write_training(self, rows: Iterable[Row]) -> None:
+    def write_training(self, rows: Iterable[MetricsRow]) -> None:
         self._put_csv("training_artifacts/step_wise_training_metrics.csv", _TRAINING_HEADER, rows)
 
-    def write_validation(self, rows: Iterable[Row]) -> None:
+    def write_validation(self, rows: Iterable[MetricsRow]) -> None:
         kept = list(rows)
         for path in _VALIDATION_PATHS:
             self._put_csv(path, _VALIDATION_HEADER, kept)
@@ -77,27 +77,22 @@ class Artifacts:
 
     def write_file(self, path: str, file: Path) -> None:
         """A copy of a file at `path` in the job's folder."""
-        self.data.put_file(*self._place(path), file, content_type="application/octet-stream")
+        self.data.put_file(self.uri(path), file, content_type="application/octet-stream")
 
     def write_json(self, path: str, value: Any) -> None:
         self._put(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n", "application/json")
 
     def uri(self, path: str) -> str:
         """S3 URI of a path in the job's folder."""
-        bucket, key = self._place(path)
-        return f"s3://{bucket}/{key}"
+        bucket, prefix = parse_s3_uri(self.output_uri)
+        folder = f"model-customization-job-{self.job_arn.rsplit('/', 1)[-1]}"
+        return f"s3://{bucket}/{'/'.join(part for part in (prefix.strip('/'), folder, path) if part)}"
 
-    def _put_csv(self, path: str, header: str, rows: Iterable[Row]) -> None:
+    def _put_csv(self, path: str, header: str, rows: Iterable[MetricsRow]) -> None:
         self._put(path, "\n".join([header, *map(str, rows)]) + "\n", "text/csv")
 
     def _put(self, path: str, text: str, content_type: str) -> None:
         self._put_bytes(path, text.encode(), content_type)
 
     def _put_bytes(self, path: str, content: bytes, content_type: str) -> None:
-        self.data.put(*self._place(path), content, content_type=content_type)
-
-    def _place(self, path: str) -> tuple[str, str]:
-        """Bucket and key of a path in the job's folder."""
-        bucket, prefix = parse_s3_uri(self.output_uri)
-        folder = f"model-customization-job-{self.job_arn.rsplit('/', 1)[-1]}"
-        return bucket, "/".join(part for part in (prefix.strip("/"), folder, path) if part)
+        self.data.put(self.uri(path), content, content_type=content_type)

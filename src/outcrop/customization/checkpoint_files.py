@@ -11,7 +11,7 @@ from typing import Any
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.errors import Invalid, ModelFailed
-from outcrop.json_files import FileProblem, Members, Named, Text, content, optional, parse, read
+from outcrop.json_files import FileProblem, JsonNamed, JsonText, Members, content, optional, parse, read
 from outcrop.network import headers, parity_file
 from outcrop.network.method import CONFIG_FILE, OWN_BASE, WEIGHTS_FILE, LoRA, read_adapter
 from outcrop.tokens.prompt_format import PromptFormat, chat_problem, format_problem
@@ -157,13 +157,15 @@ def _digest_problem(text: str) -> str | None:
 
 _MANIFEST = Members(
     required={
-        "base_id": Text(least=1, most=256),
-        "prompt_format": Text(most=_LONGEST_FORMAT, rule=format_problem),
-        "files": Named(name=Text(least=1, rule=_name_problem), of=Text(rule=_digest_problem), least=1, most=MOST_FILES),
+        "base_id": JsonText(least=1, most=256),
+        "prompt_format": JsonText(most=_LONGEST_FORMAT, rule=format_problem),
+        "files": JsonNamed(
+            name=JsonText(least=1, rule=_name_problem), of=JsonText(rule=_digest_problem), least=1, most=MOST_FILES
+        ),
     },
     optional={
-        "prompt_day": optional(Text(most=64, rule=_moment_problem)),
-        "parent": optional(Text(most=2048)),
-        "job": optional(Text(most=2048)),
+        "prompt_day": optional(JsonText(most=64, rule=_moment_problem)),
+        "parent": optional(JsonText(most=2048)),
+        "job": optional(JsonText(most=2048)),
     },
 )

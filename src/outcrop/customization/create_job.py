@@ -10,12 +10,12 @@ from outcrop.catalog import custom_models
 from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.customization import base as base_of
 from outcrop.customization import hyperparameters, memory
-from outcrop.customization.data_access import DataAccess
+from outcrop.customization.kind import KIND
 from outcrop.customization.names import check_model_name
 from outcrop.customization.rooms import Rooms
+from outcrop.data.data import RoleData
 from outcrop.engines.sharing import MemorySharing
 from outcrop.errors import Invalid
-from outcrop.jobs import jobs
 from outcrop.network import headers
 from outcrop.store.idempotency import digest_of
 from outcrop.store.resources import Resource
@@ -25,12 +25,20 @@ _MAX_VALIDATORS = 10
 
 
 def create(
-    house: Rooms, params: Mapping[str, Any], *, base: object, parent: Resource | None, region: str, account: str
+    house: Rooms,
+    params: Mapping[str, Any],
+    *,
+    base: object,
+    parent: Resource | None,
+    region: str,
+    account: str,
+    owner: str,
 ) -> str:
     """Check the request, write the job's row, and return its ARN; a worker takes it from there.
 
     `base` and `parent` are what `baseModelIdentifier` was found to name: a foundation model, or a custom model's row.
-    The same clientRequestToken gets the first ARN again. Raises Invalid.
+    `owner` is the user or role that asks, with whom others take turns. The same clientRequestToken gets the first ARN
+    again. Raises Invalid.
     """
     token, scope = params.get("clientRequestToken"), f"{region}:CreateModelCustomizationJob"
     before = house.store.idempotency.recall(scope, token, digest_of(params)) if token else None
@@ -40,14 +48,14 @@ def create(
     model_tags = tags_of("customModelTags", params.get("customModelTags"))
     identifier = params["baseModelIdentifier"]
     start = base_of.resolve(house.catalog, house.models, identifier=identifier, base=base, parent=parent)
-    job_arn = arn.bedrock(region, account, f"{jobs.KIND}/{start.base.full_id}/{arn.new_id()}")
+    job_arn = arn.bedrock(region, account, f"{KIND.name}/{start.base.full_id}/{arn.new_id()}")
     document = _document(house, params, start, job_arn=job_arn, region=region)
     check_number(document["modelArn"], model_tags)
 
     def add() -> dict[str, Any]:
         # Names are asked for in here and not before: a request sent twice at once would find its own name taken.
         _check_names(house, params, region)
-        house.jobs.add(job_arn=job_arn, name=params["jobName"], region=region, document=document)
+        house.jobs.add(KIND, job_arn=job_arn, name=params["jobName"], region=region, document=document, owner=owner)
         house.store.tags.put(job_arn, tags)
         return {"jobArn": job_arn}
 
@@ -59,8 +67,7 @@ def _document(
 ) -> dict[str, Any]:
     customization = _customization(start.base, params)
     values = hyperparameters.filled(start.base.hyperparameters, params.get("hyperParameters", {}))
-    house.access.assert_passable(params["roleArn"], source_arn=job_arn)
-    _check_data(house, params)
+    _check_data(house.data.under(params["roleArn"], source_arn=job_arn), params)
     _check_training(start, values, house.sharing)
     kept = (
         "clientRequestToken",
@@ -102,14 +109,13 @@ def _customization(base: BaseModel, params: Mapping[str, Any]) -> Customization:
 
 
 def _check_names(house: Rooms, params: Mapping[str, Any], region: str) -> None:
-    if house.store.resources.find(jobs.KIND, region, params["jobName"]) is not None:
+    if house.store.resources.find(KIND.name, region, params["jobName"]) is not None:
         raise Invalid("The provided job name is currently in use.")
     check_model_name(house, params["customModelName"], region)
 
 
-def _check_data(house: Rooms, params: Mapping[str, Any]) -> None:
+def _check_data(data: RoleData, params: Mapping[str, Any]) -> None:
     """Every file is there and may be read, and the output may be written."""
-    data = DataAccess(house=house, role_arn=params["roleArn"])
     validators = params.get("validationDataConfig", {}).get("validators", [])
     if len(validators) > _MAX_VALIDATORS:
         raise Invalid(f"validationDataConfig.validators: {len(validators)} files. Give at most {_MAX_VALIDATORS}.")
@@ -118,7 +124,7 @@ def _check_data(house: Rooms, params: Mapping[str, Any]) -> None:
         if not parse_s3_uri(uri)[1]:
             raise Invalid(f"{uri}: names a bucket, not an object. Name one JSONL object, s3://bucket/key.")
     for uri in uris:
-        data.open(uri)
+        data.find(uri)
     data.check_output(params["outputDataConfig"]["s3Uri"])
 
 

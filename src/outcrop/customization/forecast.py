@@ -6,13 +6,13 @@ The worker asks, who has the data; the door has only bounds (memory.py).
 from collections.abc import Callable
 
 from outcrop.machine import memory
-from outcrop.training.data import Data
+from outcrop.training.data import TrainingData
 from outcrop.training.estimate import fitting, machine, requirements
 from outcrop.training.estimate.tracing import Untraceable
 from outcrop.training.task import TrainingTask
 
 
-def told(model_id: str, task: TrainingTask, data: Data, *, reserve: Callable[[int], None]) -> str:
+def told(model_id: str, task: TrainingTask, data: TrainingData, *, reserve: Callable[[int], None]) -> str:
     """Lines for the plan. `reserve` waits for that many bytes. Raises Invalid when the run cannot fit."""
     lengths = requirements.lengths_of(data)
     try:

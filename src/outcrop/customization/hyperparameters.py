@@ -96,7 +96,7 @@ class Allowed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Family:
+class ProviderHyperparameters:
     """The hyperparameters that models of one provider take."""
 
     relative_rate: bool
@@ -225,11 +225,11 @@ def _plain(number: float) -> str:
 
 
 @cache
-def read_family(name: str) -> Family:
+def read_family(name: str) -> ProviderHyperparameters:
     """A family of hyperparameters.toml."""
     described: dict[str, Any] = tomllib.loads(_FILE.read_text("utf-8"))["family"][name]
     allowed = {key: Allowed(**_exact(value)) for key, value in described["values"].items()}
-    return Family(relative_rate=described["learning_rate"] == "relative", allowed=allowed)
+    return ProviderHyperparameters(relative_rate=described["learning_rate"] == "relative", allowed=allowed)
 
 
 def _exact(value: Mapping[str, Any]) -> dict[str, Any]:

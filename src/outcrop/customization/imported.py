@@ -15,9 +15,9 @@ from outcrop.catalog import custom_models
 from outcrop.catalog.base_model import BaseModel
 from outcrop.customization import checkpoint_files, checkpoints
 from outcrop.customization.checkpoint_files import MANIFEST, read_manifest
-from outcrop.customization.data_access import DataAccess
 from outcrop.customization.names import check_model_name
 from outcrop.customization.rooms import Rooms
+from outcrop.data.data import RoleData
 from outcrop.errors import Invalid, MachineTrouble
 from outcrop.json_files import FileProblem
 from outcrop.network import facts
@@ -110,18 +110,17 @@ def _check_network(house: Rooms, base: BaseModel, model_arn: str) -> None:
         raise
 
 
-def _source(house: Rooms, params: Mapping[str, Any], model_arn: str) -> tuple[DataAccess, str]:
+def _source(house: Rooms, params: Mapping[str, Any], model_arn: str) -> tuple[RoleData, str]:
     if "roleArn" not in params:
         raise Invalid("roleArn: missing. Name a role that may read the objects under modelSourceConfig.")
     source = params["modelSourceConfig"].get("s3DataSource", {}).get("s3Uri")
     if source is None:
         raise Invalid("modelSourceConfig.s3DataSource.s3Uri: missing. Name a folder, s3://bucket/prefix.")
-    house.access.assert_passable(params["roleArn"], source_arn=model_arn)
     uri: str = source.rstrip("/")
-    return DataAccess(house=house, role_arn=params["roleArn"]), uri
+    return house.data.under(params["roleArn"], source_arn=model_arn), uri
 
 
-def _manifest(data: DataAccess, uri: str) -> dict[str, Any]:
+def _manifest(data: RoleData, uri: str) -> dict[str, Any]:
     path = data.open(f"{uri}/{MANIFEST}")
     try:
         return read_manifest(path)
@@ -132,7 +131,7 @@ def _manifest(data: DataAccess, uri: str) -> dict[str, Any]:
         ) from problem
 
 
-def _take(data: DataAccess, uri: str, manifest: Mapping[str, Any], base: BaseModel, folder: Path) -> None:
+def _take(data: RoleData, uri: str, manifest: Mapping[str, Any], base: BaseModel, folder: Path) -> None:
     """All files, each of the right shape, or none: whatever is left by a crash has no row. Raises Invalid."""
     making = folder.with_name(f"{_MAKING}{folder.name}")
     digests = manifest["files"]
@@ -153,9 +152,8 @@ def _take(data: DataAccess, uri: str, manifest: Mapping[str, Any], base: BaseMod
         shutil.rmtree(making, ignore_errors=True)
 
 
-def _copy(data: DataAccess, uri: str, place: Path, digest: str) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(data.open(uri), place)
+def _copy(data: RoleData, uri: str, place: Path, digest: str) -> None:
+    data.fetch(uri, place)
     if checkpoints.digest_of(place) != digest:
         raise Invalid(f"{uri}: not what the job wrote; its SHA-256 differs. Choose another checkpoint.")
 

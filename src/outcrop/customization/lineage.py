@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from outcrop.catalog.base_model import BaseModel
-from outcrop.customization.prompting import format_of_model
 from outcrop.customization.verdict import Verdict
 from outcrop.datasets.preflight import Report
 from outcrop.store.resources import Resource
+from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.metrics import TrainingResult
 from outcrop.training.task import TrainingTask
 
@@ -22,10 +22,16 @@ _VERSIONS = ("outcrop", "torch", "transformers", "tokenizers", "numpy")
 
 
 def of_job(
-    job: Resource, base: BaseModel, task: TrainingTask, result: TrainingResult, verdict: Verdict, checked: Report
+    job: Resource,
+    base: BaseModel,
+    task: TrainingTask,
+    result: TrainingResult,
+    verdict: Verdict,
+    checked: Report,
+    *,
+    spoken: PromptFormat,
 ) -> dict[str, Any]:
-    """The lineage of what this job trained."""
-    spoken = format_of_model(task)
+    """The lineage of what this job trained; `spoken` is the form in which the model is spoken to."""
     return {
         "job": job.arn,
         "base": {"id": base.id, "weights": base.engine},

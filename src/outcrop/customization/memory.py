@@ -4,9 +4,13 @@ Arithmetic over the headers of the model's files; no tensor is touched, and no r
 known to the worker, who has the data and refuses what does not fit before anything is loaded (forecast.py).
 """
 
+import logging
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from outcrop import logs
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.customization import base, methods
@@ -14,8 +18,13 @@ from outcrop.errors import Invalid, Refusal
 from outcrop.network import facts, headers
 from outcrop.network.method import OFT, Full, LoRA, Method, is_target
 from outcrop.store.damage import Damaged, understood
-from outcrop.store.resources import Row
+from outcrop.store.resources import Resource
 
+if TYPE_CHECKING:
+    from outcrop.customization.rooms import Rooms
+    from outcrop.jobs.running import RunningJob
+
+_log = logging.getLogger("outcrop.worker")
 _COPIES = 6
 "Of what is trained, beside itself: its gradient, two moments, and a checkpoint's three."
 _PROCESS_BYTES = 350_000_000
@@ -45,12 +54,25 @@ def need(folder: Path, *, method: Method) -> Need:
     return Need(weights=num_parameters * 4, trained=_num_trained(chosen, method) * 4 * (1 + _COPIES))
 
 
-def least_for(catalog: Catalog, models: CustomModels, row: Row | None) -> int:
+def reserved(house: "Rooms", job: "RunningJob") -> AbstractContextManager[None]:
+    """Holds the memory of a job's run. Entering waits for room, or until the job or its worker is to stop."""
+    record = job.record
+
+    def waits(sentence: str) -> None:
+        logs.tell(_log, "job waits for memory", job=job.arn, note=sentence)
+
+    return house.sharing.held(
+        job.arn,
+        f"the training {record.name}",
+        least_for(house.catalog, house.models, record),
+        until=lambda: job.interrupted() or job.is_stopping(),
+        waits=waits,
+    )
+
+
+def least_for(catalog: Catalog, models: CustomModels, job: Resource) -> int:
     """Bytes that a job on record needs at least; one that cannot be run takes a process to say so."""
-    if row is None:
-        return _PROCESS_BYTES
     try:
-        job = row.resource()
         with understood(job.arn):
             start = base.of_job(catalog, models, job)
             method = methods.method_of(job.document["hyperParameters"], start.method)

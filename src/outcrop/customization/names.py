@@ -1,9 +1,8 @@
 """Names of custom models: each is given once, and one that a running job promised is given already."""
 
+from outcrop.customization.kind import KIND, LIFECYCLE
 from outcrop.customization.rooms import Rooms
 from outcrop.errors import Invalid
-from outcrop.jobs import jobs
-from outcrop.jobs.states import RUNNING
 
 
 def check_model_name(house: Rooms, name: str, region: str) -> None:
@@ -14,5 +13,5 @@ def check_model_name(house: Rooms, name: str, region: str) -> None:
 
 def _is_promised(house: Rooms, name: str, region: str) -> bool:
     """Whether a job that still runs will leave a model of this name."""
-    running = (row for row in house.store.resources.all(jobs.KIND) if row.status in RUNNING and row.region == region)
-    return any(row.document.get("outputModelName") == name for row in running)
+    promising = house.store.references.naming(KIND.name, ["outputModelName"], name, states=LIFECYCLE.running)
+    return any(row.region == region for row in promising)

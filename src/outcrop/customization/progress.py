@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from outcrop.customization.artifacts import Artifacts, Row
+from outcrop.customization.artifacts import Artifacts, MetricsRow
 from outcrop.customization.events import Events
-from outcrop.customization.full_disk import is_full
 from outcrop.customization.tensorboard import EventFile
 from outcrop.customization.verdict import Outcome, Verdict
+from outcrop.jobs.full_disk import is_full
 from outcrop.training.metrics import (
     EvaluationMetrics,
     ModelCheckpoint,
     Progress,
+    RunStart,
     Score,
-    Start,
     StepMetrics,
     TrainingResult,
 )
@@ -38,8 +38,8 @@ class Journal:
         self._events = events
         self.report = report
         "Told how far the job is, in words that change with it."
-        self._steps: dict[int, Row] = {}
-        self._evaluations: dict[int, Row] = {}
+        self._steps: dict[int, MetricsRow] = {}
+        self._evaluations: dict[int, MetricsRow] = {}
         self._progress: dict[str, Any] = {}
         self._peak_flops = 0.0
         self._written_at = 0.0
@@ -53,7 +53,7 @@ class Journal:
     def on_plan(self, text: str) -> None:
         self._tell("plan", lines=text.splitlines())
 
-    def on_start(self, start: Start) -> None:
+    def on_start(self, start: RunStart) -> None:
         self._peak_flops = start.peak_flops
         for step in start.steps:
             self._steps[step.step] = _step_row(step)
@@ -146,12 +146,12 @@ def _tolerating_a_full_disk() -> Iterator[None]:
             raise
 
 
-def _step_row(told: StepMetrics) -> Row:
-    return Row(step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity)
+def _step_row(told: StepMetrics) -> MetricsRow:
+    return MetricsRow(step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity)
 
 
-def _evaluation_row(told: EvaluationMetrics) -> Row:
-    return Row(step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity)
+def _evaluation_row(told: EvaluationMetrics) -> MetricsRow:
+    return MetricsRow(step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity)
 
 
 def _step_event(told: Progress, peak_flops: float) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from outcrop.errors import Invalid
 from outcrop.store.resources import Resource
 from outcrop.tokens.prompt_format import PromptFormat, format_of_pairs
 from outcrop.tokens.tokenizer import Tokenizer
-from outcrop.training.task import TrainingTask
 
 NAME = "outcrop.promptFormat"
 _RECOMMENDED = "recommended"
@@ -40,11 +39,11 @@ def format_of_prompts(
     return replace(PromptFormat.TEXT if plain else format_of_pairs(tokenizer), today=day)
 
 
-def format_of_model(task: TrainingTask) -> PromptFormat:
+def format_of_model(learned: PromptFormat, train: Path, customization: Customization) -> PromptFormat:
     """The form in which the trained model is spoken to; conversations make a model of conversations."""
-    if task.customization == Customization.CONTINUED_PRE_TRAINING or not holds_conversations(task.train):
-        return task.prompt_format
-    return replace(PromptFormat.CHAT, today=task.prompt_format.today)
+    if customization is Customization.CONTINUED_PRE_TRAINING or not holds_conversations(train):
+        return learned
+    return replace(PromptFormat.CHAT, today=learned.today)
 
 
 def check(values: Mapping[str, str], train: Path, customization: Customization) -> None:

@@ -1,56 +1,48 @@
 """The end of a completed job: the custom model's row and the job's last state, together or not at all."""
 
 from outcrop import arn
-from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.custom_models import kept
 from outcrop.customization import hyperparameters
-from outcrop.customization.prompting import format_of_model
-from outcrop.customization.rooms import Rooms
+from outcrop.customization.kind import JobStatus
 from outcrop.customization.verdict import Verdict
-from outcrop.jobs.states import JobStatus
-from outcrop.store.resources import Resource
+from outcrop.customization.work import Work
+from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.metrics import TrainingResult
 from outcrop.training.task import TrainingTask
 
 _KEPT = ("customizationType", "hyperParameters", "trainingDataConfig", "validationDataConfig", "outputDataConfig")
 
 
-def register(
-    house: Rooms,
-    job: Resource,
-    base: BaseModel,
-    parent: Resource | None,
-    task: TrainingTask,
-    result: TrainingResult,
-    verdict: Verdict,
-) -> None:
-    """The files of the model must be whole by now."""
-    document = job.document
+def register(work: Work, task: TrainingTask, result: TrainingResult, verdict: Verdict, *, spoken: PromptFormat) -> None:
+    """The files of the model must be whole by now; `spoken` is the form in which it is spoken to."""
+    house, record = work.house, work.record
+    document = record.document
     told = {
         "trainingMetrics": {"trainingLoss": result.training_loss},
         "validationMetrics": [{"validationLoss": validator.custom.loss} for validator in result.validators],
         **verdict.failure_message,
     }
-    foundation = arn.foundation_model(job.region, base.full_id)
+    foundation = arn.foundation_model(record.region, work.base.full_id)
+    parent = work.start.parent
     model = {
         **{member: document[member] for member in _KEPT},
         **told,
         hyperparameters.USED: hyperparameters.used(document["hyperParameters"], task.hyper),
-        "jobArn": job.arn,
-        "jobName": job.name,
-        "baseId": base.id,
+        "jobArn": record.arn,
+        "jobName": record.name,
+        "baseId": work.base.id,
         "baseModelArn": parent.arn if parent else foundation,
         "foundationModelArn": foundation,
-        **kept(format_of_model(task)),
+        **kept(spoken),
     }
     with house.store.transaction():
         house.models.add(
             model_arn=document["modelArn"],
             name=document["outputModelName"],
-            region=job.region,
-            created=job.created,
+            region=record.region,
+            created=record.created,
             document=model,
         )
         tags = {tag["key"]: tag["value"] for tag in document["customModelTags"]}
         house.store.tags.put(document["modelArn"], tags)
-        house.jobs.end(job.arn, JobStatus.COMPLETED, **told)
+        work.job.end(JobStatus.COMPLETED, **told)

@@ -7,6 +7,7 @@ from outcrop.buckets.buckets import Buckets
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
+from outcrop.data.data import Data
 from outcrop.engines.sharing import MemorySharing
 from outcrop.jobs.jobs import Jobs
 from outcrop.settings import Settings
@@ -27,6 +28,9 @@ class Rooms(Protocol):
 
     @property
     def buckets(self) -> Buckets: ...
+
+    @property
+    def data(self) -> Data: ...
 
     @property
     def catalog(self) -> Catalog: ...

@@ -1,10 +1,8 @@
 """One job with everything its phases need, and its first phase: the data fetched and accounted for."""
 
 import logging
-import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +11,17 @@ from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.customization import base, events, prompting
 from outcrop.customization.artifacts import Artifacts
 from outcrop.customization.base import Start
-from outcrop.customization.data_access import DataAccess
 from outcrop.customization.events import Events
 from outcrop.customization.progress import Journal
 from outcrop.customization.rooms import Rooms
+from outcrop.data.data import RoleData
 from outcrop.datasets import preflight
 from outcrop.errors import Invalid, Refusal
-from outcrop.jobs.states import JobStatus
+from outcrop.jobs.running import LONGEST_MESSAGE, RunningJob
 from outcrop.store.resources import Resource
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
-LONGEST_MESSAGE = 2048
-"Letters of a failureMessage."
 _log = logging.getLogger("outcrop.worker")
 
 
@@ -34,31 +30,36 @@ class Work:
     """Made once by each worker that takes the job up."""
 
     house: Rooms
-    job: Resource
+    job: RunningJob
+    record: Resource
+    "The job's row as it was when the worker took it up."
     start: Start
-    data: DataAccess
+    data: RoleData
     artifacts: Artifacts
     run_dir: Path
     journal: Journal
 
     @classmethod
-    def of(cls, house: Rooms, job: Resource, report: Callable[[str], None]) -> "Work":
-        document = job.document
-        data = DataAccess(house=house, role_arn=document["roleArn"])
+    def of(cls, house: Rooms, job: RunningJob) -> "Work":
+        """Raises Invalid when what the job starts from is gone."""
+        record = job.record
+        document = record.document
+        data = house.data.under(document["roleArn"], source_arn=record.arn)
         output = document["outputDataConfig"]["s3Uri"]
         artifacts = Artifacts(data=data, output_uri=output, job_arn=job.arn)
-        run_dir = house.settings.runs / job.arn.rsplit("/", 1)[-1]
+        run_dir = house.settings.runs / job.id
         return cls(
             house=house,
             job=job,
-            start=base.of_job(house.catalog, house.models, job),
+            record=record,
+            start=base.of_job(house.catalog, house.models, record),
             data=data,
             artifacts=artifacts,
             run_dir=run_dir,
             journal=Journal(
                 artifacts,
                 Events(run_dir / events.FILE, house.clock),
-                report,
+                job.report,
                 tensorboard=document["hyperParameters"].get("outcrop.tensorboard") == "true",
             ),
         )
@@ -70,18 +71,7 @@ class Work:
 
     @property
     def customization(self) -> Customization:
-        return Customization(self.job.document["customizationType"])
-
-    @cached_property
-    def prompt_format(self) -> PromptFormat:
-        """Of prompts with completions; the day that chat templates write is the job's own, however often it resumes."""
-        return prompting.format_of_prompts(
-            self.job.document["hyperParameters"],
-            Tokenizer.open(self.folder),
-            parent=self.start.parent,
-            customization=self.customization,
-            day=self.job.created,
-        )
+        return Customization(self.record.document["customizationType"])
 
     @property
     def folder(self) -> Path:
@@ -89,7 +79,7 @@ class Work:
         assert self.base.folder is not None
         return self.base.folder
 
-    def end_journal(self, status: JobStatus, **members: Any) -> None:
+    def end_journal(self, status: StrEnum, **members: Any) -> None:
         """The last event of a job that leaves no model. It ends, whether or not that could be told."""
         try:
             self.journal.end(status.value, **members)
@@ -97,37 +87,54 @@ class Work:
             logs.tell(_log, "the last events were not written", job=self.job.arn, note=str(error))
 
 
-def fetch(work: Work) -> list[Path]:
+@dataclass(frozen=True, kw_only=True)
+class Validated:
+    """The data of a job, fetched and accounted for, and the two forms of its prompts, decided here and nowhere else."""
+
+    files: list[Path]
+    "Training first."
+    report: preflight.Report
+    learned: PromptFormat
+    "Of prompts with completions; the day that chat templates write is the job's own, however often it resumes."
+    spoken: PromptFormat
+    "The form in which the model is spoken to; conversations make a model of conversations."
+
+
+def validate(work: Work) -> Validated:
+    """Account for every record; the report goes to the bucket whether or not the data is good. Raises Invalid."""
+    work.journal.report("validating")
+    values, tokenizer = work.record.document["hyperParameters"], Tokenizer.open(work.folder)
+    learned = prompting.format_of_prompts(
+        values, tokenizer, parent=work.start.parent, customization=work.customization, day=work.record.created
+    )
+    files = _fetch(work)
+    report = preflight.examine(
+        files,
+        tokenizer=tokenizer,
+        context_length=work.base.context_length,
+        customization=work.customization.value,
+        prompt_format=learned,
+    )
+    work.artifacts.write_preflight(report.to_json(), report.to_text())
+    if report.problems:
+        raise Invalid(_told(report))
+    prompting.check(values, files[0], work.customization)
+    spoken = prompting.format_of_model(learned, files[0], work.customization)
+    return Validated(files=files, report=report, learned=learned, spoken=spoken)
+
+
+def _fetch(work: Work) -> list[Path]:
     """The data under the names its owner gave it, so that problems can name the file: training first."""
-    document = work.job.document
+    document = work.record.document
     validators = document["validationDataConfig"]["validators"]
     uris = [document["trainingDataConfig"]["s3Uri"], *(validator["s3Uri"] for validator in validators)]
     files = []
     for index, uri in enumerate(uris):
         place = work.run_dir / "data" / str(index) / uri.rsplit("/", 1)[-1]
         if not place.is_file():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            temporary = place.with_name(f".{place.name}.part")
-            shutil.copyfile(work.data.open(uri), temporary)
-            temporary.replace(place)
+            work.data.fetch(uri, place)
         files.append(place)
     return files
-
-
-def check(work: Work, files: list[Path]) -> preflight.Report:
-    """Account for every record; the report goes to the bucket whether or not the data is good. Raises Invalid."""
-    checked = preflight.examine(
-        files,
-        tokenizer=Tokenizer.open(work.folder),
-        context_length=work.base.context_length,
-        customization=work.customization.value,
-        prompt_format=work.prompt_format,
-    )
-    work.artifacts.write_preflight(checked.to_json(), checked.to_text())
-    if checked.problems:
-        raise Invalid(_told(checked))
-    prompting.check(work.job.document["hyperParameters"], files[0], work.customization)
-    return checked
 
 
 def _told(checked: preflight.Report) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from outcrop.datasets.problems import Problem
-from outcrop.datasets.records import Conversation, PromptCompletion, Record, Text
+from outcrop.datasets.records import Conversation, PromptCompletion, Record, TextRecord
 from outcrop.errors import Invalid
 from outcrop.tokens import prompt_format
 from outcrop.tokens.prompt_format import PromptFormat
@@ -41,7 +41,7 @@ class _Encoder:
     "Of the records' file, for messages."
 
     def encode(self, record: Record) -> list[EncodedRecord] | Problem:
-        if not isinstance(record, Text):
+        if not isinstance(record, TextRecord):
             least = self.tokenizer.least_tokens(_num_bytes(record))
             if least > self.context_length:  # told without reading it: of many megabytes that takes minutes
                 return self._too_long(record, f"of at least {least:,}")
@@ -60,7 +60,7 @@ class _Encoder:
     def _sequences(self, record: Record) -> list[EncodedRecord]:
         form, tokenizer = self.prompt_format, self.tokenizer
         match record:
-            case Text():
+            case TextRecord():
                 return _split(prompt_format.encode_text(tokenizer, record.text), self.context_length, record.line)
             case PromptCompletion():
                 pair = prompt_format.encode_pair(tokenizer, record.prompt, record.completion, form)

@@ -14,7 +14,7 @@ from outcrop.datasets import left_out, report_text
 from outcrop.datasets.encoding import encode
 from outcrop.datasets.problems import Problem, kind_of
 from outcrop.datasets.reading import read_file
-from outcrop.datasets.records import Conversation, Customization, Record, Text, digest
+from outcrop.datasets.records import Conversation, Customization, Record, TextRecord, digest
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
@@ -29,7 +29,7 @@ class Longest(NamedTuple):
     tokens: int
 
 
-class Split(NamedTuple):
+class SplitRecord(NamedTuple):
     """A record that is learned as several sequences."""
 
     line: int
@@ -77,9 +77,9 @@ class FileReport:
     longest: Longest | None
     num_truncated: int
     "Always 0: nothing is ever cut off."
-    split: tuple[Split, ...]
+    split: tuple[SplitRecord, ...]
     "Texts longer than the context, learned as consecutive sequences."
-    by_answer: tuple[Split, ...]
+    by_answer: tuple[SplitRecord, ...]
     "Conversations whose earlier answers the chat template writes otherwise: each is learned behind its own prompt."
     left_out: tuple[LeftOut, ...]
     duplicates: tuple[tuple[int, ...], ...]
@@ -167,8 +167,8 @@ class _Reading:
     num_refused: int = 0
     problems: list[Problem] = field(default_factory=list)
     kinds: dict[str, ProblemKind] = field(default_factory=dict)
-    split: list[Split] = field(default_factory=list)
-    by_answer: list[Split] = field(default_factory=list)
+    split: list[SplitRecord] = field(default_factory=list)
+    by_answer: list[SplitRecord] = field(default_factory=list)
     left_out: dict[str, list[int]] = field(default_factory=dict)
     first_line: dict[bytes, int] = field(default_factory=dict)
     again: dict[bytes, list[int]] = field(default_factory=dict)
@@ -194,7 +194,7 @@ class _Reading:
             return
         self.lines.append(record.line)
         lengths = [len(sequence.ids) for sequence in encoded]
-        if isinstance(record, Text):
+        if isinstance(record, TextRecord):
             # Sequences of a split text share a token at each joint, which is counted once.
             num_tokens = sum(lengths) - (len(lengths) - 1)
             self.lengths.append(num_tokens)
@@ -211,9 +211,9 @@ class _Reading:
                 self.left_out.setdefault(what, []).append(record.line)
         self._remember(record)
 
-    def _several(self, among: list[Split], record: Record, sequences: int) -> None:
+    def _several(self, among: list[SplitRecord], record: Record, sequences: int) -> None:
         if sequences > 1:
-            among.append(Split(record.line, sequences))
+            among.append(SplitRecord(record.line, sequences))
 
     def _remember(self, record: Record) -> None:
         said = digest(record)

@@ -29,14 +29,14 @@ class Conversation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Text:
+class TextRecord:
     """A document to be read from beginning to end."""
 
     text: str
     line: int
 
 
-Record = PromptCompletion | Conversation | Text
+Record = PromptCompletion | Conversation | TextRecord
 
 
 def digest(record: Record) -> bytes:
@@ -46,6 +46,6 @@ def digest(record: Record) -> bytes:
             said: list[object] = ["pair", record.prompt, record.completion]
         case Conversation():
             said = ["chat", record.system, *[[turn["role"], turn["content"]] for turn in record.messages]]
-        case Text():
+        case TextRecord():
             said = ["text", record.text]
     return hashlib.blake2b(json.dumps(said).encode(), digest_size=16).digest()

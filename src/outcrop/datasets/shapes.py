@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from outcrop.datasets import foreign
-from outcrop.datasets.records import Conversation, Customization, PromptCompletion, Record, Text
+from outcrop.datasets.records import Conversation, Customization, PromptCompletion, Record, TextRecord
 from outcrop.tokens.prompt_format import join_blocks
 
 SCHEMA_VERSION = "bedrock-conversation-2024"
@@ -68,7 +68,7 @@ def parse(value: Any, *, line: int, customization: Customization) -> Record:
     found = foreign.form_of_record(value, customization)
     if found is not None:
         raise ForeignForm([Flaw("", *found)])
-    reader = _Reader()
+    reader = _RecordReader()
     if customization == "CONTINUED_PRE_TRAINING":
         record: Record = reader.text(value, line)
     elif {"messages", "schemaVersion"} & value.keys() or _meant(value, "messages"):
@@ -80,7 +80,7 @@ def parse(value: Any, *, line: int, customization: Customization) -> Record:
     return record
 
 
-class _Reader:
+class _RecordReader:
     """Reads on after a flaw, so that a record's problems are reported together."""
 
     def __init__(self) -> None:
@@ -97,13 +97,13 @@ class _Reader:
         completion = self._string(value, "completion", thing="completion")
         return PromptCompletion(prompt=prompt, completion=completion, line=line)
 
-    def text(self, value: dict[str, Any], line: int) -> Text:
+    def text(self, value: dict[str, Any], line: int) -> TextRecord:
         for key in ("prompt", "completion", "messages"):
             if key in value:
                 self._say(key, "belongs to FINE_TUNING", f"Write {_TEXT}, or choose that customizationType.")
         known = ("input", "prompt", "completion", "messages")
         self._only(value, known, _TEXT)
-        return Text(text=self._string(value, "input", thing="text"), line=line)
+        return TextRecord(text=self._string(value, "input", thing="text"), line=line)
 
     def conversation(self, value: dict[str, Any], line: int) -> Conversation:
         self._only(value, ("schemaVersion", "system", "messages"), _CHAT)

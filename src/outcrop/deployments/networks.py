@@ -3,12 +3,13 @@
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
-from outcrop.deployments.records import CREATING, SERVING, THROUGHPUT, UPDATING, model_arns
+from outcrop.deployments.records import model_arns
+from outcrop.deployments.states import SERVING, THROUGHPUT, WAITING
 from outcrop.errors import Refusal
 from outcrop.store.damage import Damaged, understood
 from outcrop.store.resources import Resource, Resources
 
-_PAID = (CREATING, UPDATING, SERVING[THROUGHPUT])
+_PAID = (*WAITING, SERVING[THROUGHPUT])
 
 
 def network_of(catalog: Catalog, models: CustomModels, region: str, model_arn: str) -> BaseModel:

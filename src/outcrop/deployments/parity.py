@@ -14,7 +14,7 @@ from pathlib import Path
 
 from outcrop.engines.protocol import ServingEngine
 from outcrop.errors import ModelDamaged
-from outcrop.inference.client import Answer
+from outcrop.inference.client import GreedyAnswer
 from outcrop.json_files import FileProblem
 from outcrop.network import parity_file
 from outcrop.network.parity_file import FILE, Expected, Generation
@@ -33,7 +33,7 @@ _LONGER = 13
 "Tokens by which a neighbour's prompt is longer: more than any chunk of three of a short prompt, and no multiple."
 
 
-class Way(Enum):
+class ServingPath(Enum):
     """How a prompt is answered."""
 
     ALONE = "alone"
@@ -107,7 +107,7 @@ async def compare(client: ServingEngine, model: str, folder: Path) -> Parity:
         served = await client.score(model, list(sample.ids))
         scored += [abs(ours - theirs) for ours, theirs in zip(sample.logprobs, served, strict=True)]
     groups, wrong = [scored], None
-    for generation, way in itertools.product(expected.generations, Way):
+    for generation, way in itertools.product(expected.generations, ServingPath):
         try:
             groups.append([d async for d in _differences(client, model, generation, way, allowed)])
         except _WrongToken as problem:
@@ -132,7 +132,7 @@ class _WrongToken(Exception):
 
 
 async def _differences(
-    client: ServingEngine, model: str, generation: Generation, way: Way, allowed: float
+    client: ServingEngine, model: str, generation: Generation, way: ServingPath, allowed: float
 ) -> AsyncGenerator[float, None]:
     """Of each generated token, by how much the engine's log probability differs from the trainer's.
 
@@ -153,13 +153,15 @@ async def _differences(
                 break
 
 
-async def _answer(client: ServingEngine, model: str, generation: Generation, done: int, way: Way) -> Answer:
+async def _answer(
+    client: ServingEngine, model: str, generation: Generation, done: int, way: ServingPath
+) -> GreedyAnswer:
     """What follows the prompt and the first `done` tokens of the trainer's answer."""
     ids = [*generation.prompt, *generation.ids[:done]]
     prompts, per_step = [ids], None
-    if way is Way.IN_PARTS:
+    if way is ServingPath.IN_PARTS:
         per_step = max(1, len(ids) // _PARTS)
-    if way is Way.BESIDE:
+    if way is ServingPath.BESIDE:
         prompts = [ids, _longer(ids)]
     num = len(generation.ids) - done
     return (await client.answer_greedily(model, prompts, num_tokens=num, prompt_tokens_per_step=per_step))[0]
@@ -170,7 +172,7 @@ def _longer(ids: Sequence[int]) -> list[int]:
     return [ids[-1 - place % len(ids)] for place in range(len(ids) + _LONGER)]
 
 
-def _sentence(generation: Generation, at: int, token: int, way: Way) -> str:
+def _sentence(generation: Generation, at: int, token: int, way: ServingPath) -> str:
     known = generation.logprob_of(at, token)
     least = generation.rivals[at][-1].logprob if generation.rivals[at] else generation.logprobs[at]
     beside = f"{known:.2f}" if known is not None else f"less than {least:.2f}"

@@ -6,6 +6,8 @@ by a task of its own: one whose engine is slow, or whose record or files are dam
 
 import asyncio
 import logging
+import time
+from collections.abc import Sequence, Set
 from functools import partial
 
 from anyio import to_thread
@@ -26,6 +28,7 @@ from outcrop.store.damage import Damaged
 from outcrop.store.resources import Resource
 
 _MOST_AT_ONCE = 32
+_RETIRE_EVERY_S = 5.0
 _UNEXPECTED = f"{UNEXPECTED} (the server's log has the details). Update the deployment to its model to try again."
 _log = logging.getLogger("outcrop.deployments")
 
@@ -41,16 +44,32 @@ class Reconciler:
         self._clients = clients
         self._catalog = catalog
         self._models = models
+        self._watch = deployments.watch()
         self._settling: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, str] = {}
+        self._any_waits = False
+        self._may_retire = False
+        self._retire_at = 0.0
+        self._retired: tuple[Set[str], Set[tuple[str, str]]] = frozenset(), frozenset()
+        "The engines and the models that were held against each other last."
 
     async def turn(self) -> None:
-        """Look for deployments that wait, and go on with each."""
-        for row in await to_thread.run_sync(self._deployments.pending):
+        """Look for deployments that wait, and go on with each; nothing is read where nobody has written anything."""
+        moved = self._watch.moved()
+        if moved or self._any_waits:
+            waiting = await to_thread.run_sync(partial(self._deployments.pending, most=_MOST_AT_ONCE))
+            self._any_waits = bool(waiting)
+            self._begin(waiting)
+        self._may_retire |= moved
+        if self._may_retire and time.monotonic() >= self._retire_at:
+            self._may_retire, self._retire_at = False, time.monotonic() + _RETIRE_EVERY_S
+            await to_thread.run_sync(self._retire)
+
+    def _begin(self, waiting: Sequence[Resource]) -> None:
+        for row in waiting:
             if row.arn not in self._settling and len(self._settling) < _MOST_AT_ONCE:
                 task = self._settling[row.arn] = asyncio.create_task(self._settle(row))
                 task.add_done_callback(partial(self._settled, row.arn))
-        await to_thread.run_sync(self._retire)
 
     def _settled(self, arn: str, _task: "asyncio.Task[None]") -> None:
         del self._settling[arn]
@@ -63,15 +82,18 @@ class Reconciler:
 
     def _retire(self) -> None:
         """Let the engines of custom models' own networks go when no deployment is left that needs them."""
-        if not self._engines.has_own:
+        own = frozenset(order.name for order in self._engines.orders() if order.owner is not None)
+        served = self._deployments.served() if own else set()
+        if not own or (own, served) == self._retired:
             return
         needed = set()
-        for region, model_arn in self._deployments.served():
+        for region, model_arn in served:
             try:
                 needed.add(self._network(region, model_arn).engine)
             except (Refusal, Damaged):
                 continue  # whoever asks for this model is told; it needs no engine
         self._engines.retire(needed)
+        self._retired = own, served
 
     async def _settle(self, row: Resource) -> None:
         """One attempt; what raises fails this deployment alone."""

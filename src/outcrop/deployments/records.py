@@ -1,28 +1,37 @@
 """Deployments on record, of both kinds: on demand (custom model deployments) and provisioned throughput.
 
 A new one is Creating; the reconciler makes it Active or InService once its engine serves it. One with a new model is
-Updating meanwhile, and goes on serving the old one.
+Updating meanwhile, and goes on serving the old one. What is asked of a deployment has a number, its `generation`: who
+settles it says which one he settled, and nothing happens when something else was asked meanwhile.
 """
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from outcrop import arn
 from outcrop.clock import Clock
+from outcrop.deployments.states import (
+    CREATING,
+    FAILED,
+    ON_DEMAND,
+    SERVING,
+    THROUGHPUT,
+    UPDATING,
+    WAITING,
+    check,
+    status_of,
+)
 from outcrop.errors import Conflict, Invalid, NotFound
-from outcrop.loops import each
 from outcrop.store.changing import Change, change
 from outcrop.store.damage import understood
 from outcrop.store.resources import NameTaken, Resource
 from outcrop.store.store import Store
+from outcrop.store.watch import ChangeWatch
 
-ON_DEMAND = "custom-model-deployment"
-THROUGHPUT = "provisioned-model"
-
-CREATING, UPDATING, FAILED = "Creating", "Updating", "Failed"
-SERVING = {ON_DEMAND: "Active", THROUGHPUT: "InService"}
-_log = logging.getLogger("outcrop.deployments")
+_KINDS = (ON_DEMAND, THROUGHPUT)
+_MODELS = ("modelArn", "desiredModelArn")
+"The members that name models: the one it serves, and the one it is to serve."
 
 
 class Deployments:
@@ -31,6 +40,8 @@ class Deployments:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        for kind in _KINDS:
+            store.references.index(kind, *_MODELS)
 
     def create(
         self, kind: str, *, name: str, region: str, account: str, model_arn: str, details: Mapping[str, Any]
@@ -45,7 +56,7 @@ class Deployments:
             status=CREATING,
             created=now,
             updated=now,
-            document={"modelArn": model_arn, "desiredModelArn": model_arn, **details},
+            document={"modelArn": model_arn, "desiredModelArn": model_arn, "generation": 1, **details},
         )
         try:
             return self._store.resources.add(row)
@@ -57,18 +68,24 @@ class Deployments:
 
         Raises Conflict for one that is being made or changed.
         """
-        if row.status not in (SERVING[row.kind], FAILED):
+        if status_of(row) not in (SERVING[row.kind], FAILED):
             raise Conflict(f"{row.name}: it is {row.status}. Wait until it is {SERVING[row.kind]}, then update it.")
-        document = {**row.document, "desiredModelArn": model_arn, "failureMessage": None}
+        asked = {"desiredModelArn": model_arn, "failureMessage": None, "generation": generation(row) + 1}
+        document, status = {**row.document, **asked}, row.status
         if row.status == FAILED:
             status, document = CREATING, {**document, "modelArn": model_arn}
-        else:
-            status = UPDATING if model_arn != row.document["modelArn"] else row.status
+        elif model_arn != row.document["modelArn"]:
+            status = UPDATING
+        check(row, status)
         return self._store.resources.replace(row, at=self._clock.now(), status=status, document=document, name=name)
 
-    def pending(self) -> list[Resource]:
-        """Rows that wait for an engine."""
-        return [row for row in self._all() if row.status in (CREATING, UPDATING)]
+    def watch(self) -> ChangeWatch:
+        """Tells a loop whether anything may have changed since it last looked."""
+        return ChangeWatch(self._store.engine)
+
+    def pending(self, *, most: int) -> list[Resource]:
+        """Rows that wait for an engine: of each kind the oldest, at most so many."""
+        return [row for kind in _KINDS for row in self._store.resources.in_states(kind, WAITING, most=most)]
 
     def serve(self, row: Resource) -> None:
         """The model asked for is being served."""
@@ -79,26 +96,32 @@ class Deployments:
         self._settle(row, failure=failure)
 
     def spoil(self, row: Resource, failure: str) -> None:
-        """The deployment cannot be settled at all: it fails, whatever it was, unless it was changed meanwhile."""
-        now = self._store.resources.row(row.arn)
-        if now is not None and now.version == row.version:
+        """The deployment cannot be settled at all, whatever its record holds: it fails, unless it was settled already
+        or asked for something else meanwhile."""
+        now = self._store.resources.get(row.arn)
+        if now is not None and now.status in WAITING and _asked(now) == _asked(row):
             self._store.resources.fail(row.arn, at=self._clock.now(), message=failure)
 
     def served(self) -> set[tuple[str, str]]:
         """Region and ARN of the models that deployments serve, or are about to."""
-        rows = [row for row in self._all() if row.status != FAILED]
-        served = each(rows, _served, log=_log, name=_name, broken=self._fail_damaged)
-        return {pair for pairs in served for pair in pairs}
+        named = (self._store.references.named(kind, _MODELS, but_in=[FAILED]) for kind in _KINDS)
+        return set().union(*named)
 
     def of_model(self, model_arn: str) -> list[Resource]:
         """Deployments that serve this model, or are about to."""
-        return [row for row in self._all() if model_arn in _named_models(row)]
+        return [row for kind in _KINDS for row in self._store.references.naming(kind, _MODELS, model_arn)]
 
     def fail_model(self, model_arn: str, failure: str) -> None:
-        """What a custom model is served by fails, for its files are no longer of use. One that is changing settles."""
+        """What serves this custom model fails, for its files are no longer of use. One that is changing settles."""
+
+        def decide(now: Resource) -> Change | None:
+            if now.status != SERVING[now.kind] or now.document.get("modelArn") != model_arn:
+                return None
+            check(now, FAILED)
+            return Change(FAILED, {**now.document, "failureMessage": failure})
+
         for row in self.of_model(model_arn):
-            if row.status == SERVING[row.kind]:
-                self._store.resources.fail(row.arn, at=self._clock.now(), message=failure)
+            self._change(row, decide)
 
     def remove(self, row: Resource) -> None:
         with self._store.transaction():
@@ -107,24 +130,36 @@ class Deployments:
 
     def _settle(self, row: Resource, *, failure: str | None) -> None:
         def decide(now: Resource) -> Change | None:
-            if now.version != row.version:
-                return None  # changed again meanwhile: the next round looks at it
+            if status_of(now) not in WAITING or generation(now) != generation(row):
+                return None  # settled already, or asked for something else meanwhile: the next round looks at it
             if failure is None:
-                served = {"modelArn": model_arns(now)[1], "failureMessage": None}
-                return Change(SERVING[now.kind], {**now.document, **served})
-            status = FAILED if now.status == CREATING else SERVING[now.kind]
-            return Change(status, {**now.document, "failureMessage": failure})
+                status, told = SERVING[now.kind], {"modelArn": model_arns(now)[1], "failureMessage": None}
+            else:
+                status = FAILED if now.status == CREATING else SERVING[now.kind]
+                told = {"failureMessage": failure}
+            check(now, status)
+            return Change(status, {**now.document, **told})
 
-        try:
+        self._change(row, decide)
+
+    def _change(self, row: Resource, decide: Callable[[Resource], Change | None]) -> None:
+        """As `change`; nothing is left to do for one that was deleted meanwhile."""
+        with suppress(NotFound):
             change(self._store.resources, row.arn, at=self._clock.now(), decide=decide)
-        except NotFound:
-            return  # deleted while its engine was starting; nothing is left to settle
 
-    def _all(self) -> list[Resource]:
-        return [*self._store.resources.all(ON_DEMAND), *self._store.resources.all(THROUGHPUT)]
 
-    def _fail_damaged(self, row: Resource) -> None:
-        self._store.resources.fail(row.arn, at=self._clock.now())
+def generation(row: Resource) -> int:
+    """How often something was asked of a deployment: 1 for one that was made and never updated. Raises Damaged."""
+    with understood(row.arn):
+        found = row.document.get("generation", 1)  # which those made by older programs do not have
+        if type(found) is not int:
+            raise TypeError("a count")
+        return found
+
+
+def _asked(row: Resource) -> object:
+    """The generation of a row that may hold anything."""
+    return row.document.get("generation")
 
 
 def model_arns(row: Resource) -> tuple[str, str]:
@@ -134,16 +169,3 @@ def model_arns(row: Resource) -> tuple[str, str]:
         if not (isinstance(now, str) and isinstance(then, str)):
             raise TypeError("both are ARNs")
         return now, then
-
-
-def _served(row: Resource) -> set[tuple[str, str]]:
-    return {(row.region, model_arn) for model_arn in model_arns(row)}
-
-
-def _named_models(row: Resource) -> tuple[object, ...]:
-    """The ARNs of a deployment's models, where its row can be read."""
-    return row.document.get("modelArn"), row.document.get("desiredModelArn")
-
-
-def _name(row: Resource) -> str:
-    return row.arn

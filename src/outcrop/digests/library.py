@@ -22,14 +22,14 @@ SOURCE = compiling.Source(
 )
 
 
-class Kind(IntEnum):
+class DigestKind(IntEnum):
     """By which digests.c knows them."""
 
     MD5 = 0
     SHA256 = 1
 
 
-_SIZES = {Kind.MD5: 16, Kind.SHA256: 32}
+_SIZES = {DigestKind.MD5: 16, DigestKind.SHA256: 32}
 
 
 class Digest(Protocol):
@@ -57,7 +57,7 @@ class _Job(ctypes.Structure):
     )
 
 
-class Library:
+class DigestLibrary:
     """The functions of one compiled file. No call holds the interpreter's lock."""
 
     def __init__(self, path: Path) -> None:
@@ -73,7 +73,7 @@ class Library:
 class RunningDigest:
     """As hashlib's, of one stream. Many are fed together by `take`."""
 
-    def __init__(self, library: Library, kind: Kind) -> None:
+    def __init__(self, library: DigestLibrary, kind: DigestKind) -> None:
         self.kind = kind
         self.library = library
         self._state = _State()
@@ -99,39 +99,39 @@ class RunningDigest:
 
 def take(following: Mapping[RunningDigest, Sequence[bytes]]) -> None:
     """Feed each of these streams, all of one library, the pieces that follow in it, side by side."""
-    for kind in Kind:
+    for kind in DigestKind:
         chosen = [(digest, pieces) for digest, pieces in following.items() if digest.kind is kind]
         jobs = [digest.job(pieces) for digest, pieces in chosen]
         if jobs:
             chosen[0][0].library.take(kind, len(jobs), (_Job * len(jobs))(*jobs))
 
 
-def library() -> Library | None:
+def library() -> DigestLibrary | None:
     """The functions, or None where they cannot be had; why is logged. A first call may compile, for a second or two."""
-    found = compiling.loaded(SOURCE, Library)
+    found = compiling.loaded(SOURCE, DigestLibrary)
     if found is not None and not answers_alike(found):
         _log.warning("the C digests come out wrong here and are not used: please report your compiler and processor")
         return None
     return found
 
 
-def answers_alike(library: Library) -> bool:
+def answers_alike(library: DigestLibrary) -> bool:
     """Whether streams of every length about a block's, one and many at a time, have hashlib's digests."""
     streams = [bytes(range(size)) * 2 for size in range(130)]
     return all(
         _are_plain(library, kind, streams[first : first + num])
-        for kind in Kind
+        for kind in DigestKind
         for num in (1, library.num_lanes, len(streams))
         for first in range(0, len(streams), num)
     )
 
 
-def _are_plain(library: Library, kind: Kind, streams: Iterable[bytes]) -> bool:
+def _are_plain(library: DigestLibrary, kind: DigestKind, streams: Iterable[bytes]) -> bool:
     following: dict[RunningDigest, Sequence[bytes]] = {RunningDigest(library, kind): [one, one] for one in streams}
     take(following)
     return all(digest.digest() == plain(kind, b"".join(pieces)).digest() for digest, pieces in following.items())
 
 
-def plain(kind: Kind, data: bytes = b"") -> Digest:
+def plain(kind: DigestKind, data: bytes = b"") -> Digest:
     """hashlib's own."""
-    return hashlib.sha256(data) if kind is Kind.SHA256 else hashlib.md5(data, usedforsecurity=False)
+    return hashlib.sha256(data) if kind is DigestKind.SHA256 else hashlib.md5(data, usedforsecurity=False)

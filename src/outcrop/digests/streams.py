@@ -14,7 +14,7 @@ from threading import Condition, RLock
 from typing import Self
 
 from outcrop import compiling
-from outcrop.digests.library import Digest, Kind, Library, RunningDigest, library, plain, take
+from outcrop.digests.library import Digest, DigestKind, DigestLibrary, RunningDigest, library, plain, take
 
 _GATHERING_S = 0.004
 "How long what has arrived waits at most for what other streams bring."
@@ -34,7 +34,7 @@ class _Work:
 class Stream:
     """The digests of one stream. `take` what follows only when what came before is done."""
 
-    def __init__(self, streams: "Streams", digests: dict[Kind, Digest]) -> None:
+    def __init__(self, streams: "Streams", digests: dict[DigestKind, Digest]) -> None:
         self._streams = streams
         self._digests = digests
 
@@ -48,7 +48,7 @@ class Stream:
     def take(self, pieces: Sequence[bytes]) -> Future[None]:
         return self._streams.submit(_Work(digests=tuple(self._digests.values()), pieces=pieces))
 
-    def __getitem__(self, kind: Kind) -> Digest:
+    def __getitem__(self, kind: DigestKind) -> Digest:
         """Of all that was taken and is done."""
         return self._digests[kind]
 
@@ -56,7 +56,7 @@ class Stream:
 class Streams:
     """All streams of one process."""
 
-    def __init__(self, find: Callable[[], Library | None] = library) -> None:
+    def __init__(self, find: Callable[[], DigestLibrary | None] = library) -> None:
         """`find` is called once, in a thread, when there are enough streams; until it is done all are hashlib's."""
         self._threads = ThreadPoolExecutor(1 + (os.cpu_count() or 1), thread_name_prefix="digest")
         self._changed = Condition(RLock())
@@ -68,9 +68,9 @@ class Streams:
         "So many were taken together, or lately more: as many are waited for again."
         self._num_open = 0
         self._find = find
-        self._library: Future[Library | None] | None = None
+        self._library: Future[DigestLibrary | None] | None = None
 
-    def stream(self, *kinds: Kind) -> Stream:
+    def stream(self, *kinds: DigestKind) -> Stream:
         """For use in a `with`."""
         found = self._found() if self._num_open >= _FEW else None
         return Stream(self, {kind: _begun(kind, found) for kind in kinds})
@@ -91,7 +91,7 @@ class Streams:
             self._threads.submit(_end, [work])
         return work.done
 
-    def _found(self) -> Library | None:
+    def _found(self) -> DigestLibrary | None:
         with self._changed:
             if self._library is None:
                 self._library = self._threads.submit(self._find)
@@ -152,8 +152,8 @@ def _take(works: Sequence[_Work]) -> None:
         take(together)
 
 
-def _begun(kind: Kind, library: Library | None) -> Digest:
-    if library is None or (kind is Kind.SHA256 and _has_sha256()):
+def _begun(kind: DigestKind, library: DigestLibrary | None) -> Digest:
+    if library is None or (kind is DigestKind.SHA256 and _has_sha256()):
         return plain(kind)
     return RunningDigest(library, kind)
 

@@ -13,7 +13,7 @@ from anyio import to_thread
 from outcrop.engines.orders import Order
 from outcrop.engines.protocol import ServingEngine
 from outcrop.errors import ModelDamaged, ModelFailed
-from outcrop.inference.client import Answer, Delta, EngineAway, GenerationRequest, UnknownAdapter
+from outcrop.inference.client import Delta, EngineAway, GenerationRequest, GreedyAnswer, UnknownAdapter
 
 
 class HoldingClient:
@@ -69,7 +69,7 @@ class HoldingClient:
 
     async def answer_greedily(
         self, model: str, prompts: list[list[int]], *, num_tokens: int, prompt_tokens_per_step: int | None = None
-    ) -> list[Answer]:
+    ) -> list[GreedyAnswer]:
         return await self._engine.answer_greedily(
             model, prompts, num_tokens=num_tokens, prompt_tokens_per_step=prompt_tokens_per_step
         )

@@ -16,6 +16,7 @@ from outcrop.engines.orders import Engines, Order
 from outcrop.engines.sharing import MemorySharing, Use
 from outcrop.engines.states import RUNNING, EngineState
 from outcrop.loops import each
+from outcrop.store.watch import ChangeWatch
 
 _LOOK_EVERY = timedelta(seconds=5)
 "So often engines are asked when they were used last, where nobody needs room."
@@ -40,21 +41,30 @@ class Pool:
         launcher: Launcher,
         clock: Clock,
         *,
+        watch: ChangeWatch,
         provisioned: Callable[[], Collection[str]],
     ) -> None:
-        """`provisioned` names the engines that provisioned throughput needs; asked when somebody may have to go."""
+        """`watch` tells when to read the records again.
+
+        `provisioned` names the engines that provisioned throughput needs; asked when somebody may have to go.
+        """
         self._engines = engines
         self._sharing = sharing
         self._launcher = launcher
         self._clock = clock
+        self._watch = watch
         self._provisioned = provisioned
+        self._orders: dict[str, Order] = {}
+        self._any_reserving = False
         self._ready_since: dict[str, datetime] = {}
         self._looked = clock.now() - _LOOK_EVERY
         self._standings: dict[str, Standing] = {}
 
     def round(self) -> None:
         """Look at every engine once, and do what is due."""
-        orders = {order.name: order for order in self._engines.orders()}
+        if self._watch.moved():
+            self._read()
+        orders = self._orders
         for name, standing in self._launcher.standings().items():
             if name not in orders or orders[name].folder != standing.folder:
                 self._launcher.end(name)  # not needed any more, or the same network, whose files now lie elsewhere
@@ -62,6 +72,10 @@ class Pool:
         self._standings = self._launcher.standings()
         each(orders.values(), self._follow, log=_log, name=_name, broken=self._give_up)
         self._share(orders)
+
+    def _read(self) -> None:
+        self._orders = {order.name: order for order in self._engines.orders()}
+        self._any_reserving = self._sharing.has_askers()
 
     def close(self) -> None:
         """End every engine."""
@@ -110,7 +124,7 @@ class Pool:
     def _share(self, orders: Mapping[str, Order]) -> None:
         """Start what is admitted, let go what has to, and note who waits for what."""
         since = self._clock.now() - self._looked
-        asked = any(order.state is EngineState.ORDERED for order in orders.values()) or self._sharing.has_askers()
+        asked = self._any_reserving or any(order.state is EngineState.ORDERED for order in orders.values())
         if since < (_LOOK_SOON if asked else _LOOK_EVERY):
             return
         uses, provisioned = self._look(orders.values()), self._provisioned()

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Protocol
 
-from outcrop.inference.client import Answer, Delta, GenerationRequest
+from outcrop.inference.client import Delta, GenerationRequest, GreedyAnswer
 
 
 class ServingEngine(Protocol):
@@ -23,7 +23,7 @@ class ServingEngine(Protocol):
 
     async def answer_greedily(
         self, model: str, prompts: list[list[int]], *, num_tokens: int, prompt_tokens_per_step: int | None = None
-    ) -> list[Answer]:
+    ) -> list[GreedyAnswer]:
         """So many likeliest tokens after each of the prompts, which begin in one step. No id ends an answer."""
         ...
 

@@ -56,6 +56,11 @@ class Reservation:
     def missing_bytes(self) -> int:
         return self.wanted_bytes - self.granted_bytes
 
+    @property
+    def held_bytes(self) -> int:
+        """What it counts with: as much as was granted, or what the process holds where that is more."""
+        return max(self.granted_bytes, memory.resident(self.pid) or 0) if self.granted_bytes else 0
+
 
 class Reservations:
     """The reservations of an installation, on record."""

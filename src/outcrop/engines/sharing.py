@@ -134,8 +134,7 @@ def _stays(order: Order, use: Use | None, provisioned: Collection[str]) -> str |
 
 
 def _training(one: Reservation) -> Holder:
-    held = max(one.granted_bytes, memory.resident(one.pid) or 0)
-    return Holder(name=one.owner, title=one.title, num_bytes=held, stays="running")
+    return Holder(name=one.owner, title=one.title, num_bytes=one.held_bytes, stays="running")
 
 
 def _ordered(order: Order) -> Asker:

@@ -19,7 +19,7 @@ from transformers import PreTrainedConfig
 from outcrop.inference.kv_cache import SHORTEST_ROW
 from outcrop.inference.scheduler import Live, Turn
 from outcrop.network import rotary_lengths
-from outcrop.network.adapters import Routing, Span
+from outcrop.network.adapters import AdapterSpan, Routing
 from outcrop.network.load import accepts, device
 
 _CACHES = ("past_key_values", "cache_params", "state")
@@ -77,7 +77,7 @@ class AloneForward:
         self._routing.spans = []
         num_new = len(ids) - (remembered.num_read if self.caches else 0)
         if adapter is not None:
-            self._routing.spans = [Span(0, num_new, adapter)]
+            self._routing.spans = [AdapterSpan(0, num_new, adapter)]
         return self._read(remembered, ids) if self.caches else self._whole(ids)
 
     def _read(self, remembered: Remembered, ids: Sequence[int]) -> Tensor:

@@ -56,7 +56,7 @@ class Delta(NamedTuple):
     "None while it goes on; `stop` after one of the stop ids, perhaps among `token_ids`; `length` after max_tokens."
 
 
-class Answer(NamedTuple):
+class GreedyAnswer(NamedTuple):
     """A whole greedy generation."""
 
     token_ids: list[int]
@@ -131,7 +131,7 @@ class EngineClient:
 
     async def answer_greedily(
         self, model: str, prompts: list[list[int]], *, num_tokens: int, prompt_tokens_per_step: int | None = None
-    ) -> list[Answer]:
+    ) -> list[GreedyAnswer]:
         """So many likeliest tokens after each of the prompts, which begin in one step. No id ends an answer."""
         body: dict[str, Any] = {
             "model": model, "prompt": prompts, "max_tokens": num_tokens, "temperature": 0.0, "ignore_eos": True,
@@ -140,7 +140,7 @@ class EngineClient:
         if prompt_tokens_per_step is not None:
             body["prompt_tokens_per_step"] = prompt_tokens_per_step
         choices = json.loads(await self._send("POST", "/v1/completions", body))["choices"]
-        return [Answer(choice["token_ids"], choice["logprobs"]["token_logprobs"]) for choice in choices]
+        return [GreedyAnswer(choice["token_ids"], choice["logprobs"]["token_logprobs"]) for choice in choices]
 
     async def score(self, model: str, ids: list[int]) -> list[float]:
         """Log probabilities (nats) of ids[1:], each given all ids before it."""

@@ -15,7 +15,7 @@ from outcrop.inference import dialect
 from outcrop.inference.dialect import Completion, Made
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.in_progress import RequestsInProgress
-from outcrop.inference.request import Request
+from outcrop.inference.request import EngineRequest
 from outcrop.inference.unix_http import HttpAnswer, HttpCall
 
 _NO_NEWS = ("/health", "/load")
@@ -25,7 +25,7 @@ Facts = dict[str, Any]
 "What the log line of a call will say."
 
 
-class Door:
+class EngineDoor:
     """Answers calls for one engine, whose base model requests name `base_name`."""
 
     def __init__(self, engine: EngineThread, *, base_name: str) -> None:
@@ -133,7 +133,9 @@ class Door:
         facts.update(completion_tokens=sum(len(one.ids) for one in made), finish_reason=made[0].finish_reason)
         return _json(dialect.completion_answer(completion, request_id, made))
 
-    async def _events(self, completion: Completion, request: Request, facts: Facts) -> AsyncGenerator[bytes, None]:
+    async def _events(
+        self, completion: Completion, request: EngineRequest, facts: Facts
+    ) -> AsyncGenerator[bytes, None]:
         """Server-sent events, after one empty piece. From there on a failure is an event too."""
         # Counted until its end: the call itself is answered before, with a body that is still being made.
         with self.work.one(counts=True):
@@ -141,7 +143,7 @@ class Door:
                 async for event in events:
                     yield event
 
-    async def _made(self, completion: Completion, request: Request, facts: Facts) -> AsyncGenerator[bytes, None]:
+    async def _made(self, completion: Completion, request: EngineRequest, facts: Facts) -> AsyncGenerator[bytes, None]:
         async with aclosing(self._engine.generate(request)) as generated:
             await anext(generated)
             status = 499
@@ -165,11 +167,11 @@ class Door:
         logprobs = await self._engine.ask(lambda engine: engine.score(completion.prompt_ids, adapter))
         return _json(dialect.score_answer(completion, request_id, logprobs))
 
-    async def _requests(self, completion: Completion, request_id: str) -> list[Request]:
+    async def _requests(self, completion: Completion, request_id: str) -> list[EngineRequest]:
         """One for each prompt; the first has the id of the call."""
         end_ids = await self._engine.ask(lambda engine: engine.end_ids)
         return [
-            Request(
+            EngineRequest(
                 id=f"{request_id}-{number}" if number else request_id,
                 prompt_ids=prompt_ids,
                 max_tokens=completion.max_tokens,

@@ -20,12 +20,12 @@ from outcrop.inference import scoring
 from outcrop.inference.alone import AloneForward
 from outcrop.inference.forward import Forward, in_row_order
 from outcrop.inference.kv_cache import KVCache, measure
-from outcrop.inference.request import Request
+from outcrop.inference.request import EngineRequest
 from outcrop.inference.sampling import sample
 from outcrop.inference.scheduler import Limits, Scheduler
 from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network import adapter_files, adapters
-from outcrop.network.adapters import Span
+from outcrop.network.adapters import AdapterSpan
 from outcrop.network.load import context_length, load_base
 from outcrop.network.method import WEIGHTS_FILE
 from outcrop.network.rotary_lengths import angles_of
@@ -104,7 +104,7 @@ class Engine:
         """Whether a step would do anything."""
         return bool(self._scheduler.live or self._scheduler.waiting)
 
-    def submit(self, request: Request) -> None:
+    def submit(self, request: EngineRequest) -> None:
         """Queue a generation; its tokens come out of the steps.
 
         What would go beyond the context ends there, as 'length'. Raises NotFound for an unknown adapter, Invalid when
@@ -161,7 +161,7 @@ class Engine:
         self._check_ids(ids)
         if len(ids) > self.context_length:
             raise Invalid(f"prompt: {len(ids)} tokens exceed this model's context of {self.context_length} tokens.")
-        self._routing.spans = [Span(0, len(ids), self._version(adapter))]
+        self._routing.spans = [AdapterSpan(0, len(ids), self._version(adapter))]
         return scoring.score(self._network, ids)
 
     def load_adapter(self, name: str, folder: Path) -> None:

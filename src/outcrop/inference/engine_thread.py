@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from outcrop.errors import ModelFailed, NotReady, OutcropError
-from outcrop.inference.request import Request
+from outcrop.inference.request import EngineRequest
 
 if TYPE_CHECKING:
     from outcrop.inference.engine import Engine, Produced
@@ -72,7 +72,7 @@ class EngineThread:
         self._commands.put(command)
         return await answer
 
-    async def generate(self, request: Request) -> AsyncGenerator[Tokens, None]:
+    async def generate(self, request: EngineRequest) -> AsyncGenerator[Tokens, None]:
         """Tokens as they are made; closing the generator aborts the request.
 
         The first item is empty: the engine has accepted the request, and does not raise its refusals any more.
@@ -85,13 +85,13 @@ class EngineThread:
                 finish_reason = tokens.finish_reason
                 yield tokens
 
-    async def generate_together(self, requests: Sequence[Request]) -> list[Tokens]:
+    async def generate_together(self, requests: Sequence[EngineRequest]) -> list[Tokens]:
         """The whole answers of requests that begin in one and the same step, as far as the engine has room."""
         async with self._submitted(requests) as streams:
             return [await _whole(stream) for stream in streams]
 
     @asynccontextmanager
-    async def _submitted(self, requests: Sequence[Request]) -> "AsyncGenerator[list[Stream], None]":
+    async def _submitted(self, requests: Sequence[EngineRequest]) -> "AsyncGenerator[list[Stream], None]":
         """What the engine makes for each of them; at the end of the block those that still run are aborted."""
 
         def submit(engine: "Engine") -> None:

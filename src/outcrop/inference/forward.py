@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from outcrop.inference.kv_cache import Measures
 from outcrop.inference.scheduler import Turn
-from outcrop.inference.step_layout import Piece, StepLayout
+from outcrop.inference.step_layout import SequencePiece, StepLayout
 from outcrop.inference.traced import Stack, record, stack
 from outcrop.network import rotary_lengths
-from outcrop.network.adapters import Routing, Span
+from outcrop.network.adapters import AdapterSpan, Routing
 from outcrop.network.load import logits
 
 
@@ -39,7 +39,7 @@ class Forward:
         return self._traced.logits(turns[0].live.slot.shelf, ids, stacked, chosen)
 
     def _by_network(self, turns: Sequence[Turn]) -> Tensor:
-        pieces = [Piece(turn.live.slot, turn.num_tokens, len(turn.live.ids)) for turn in turns]
+        pieces = [SequencePiece(turn.live.slot, turn.num_tokens, len(turn.live.ids)) for turn in turns]
         layout = StepLayout(pieces, self._device)
         ids: list[int] = []
         positions: list[int] = []
@@ -94,12 +94,12 @@ def _is_usual(turns: Sequence[Turn]) -> bool:
     )
 
 
-def _spans(turns: Sequence[Turn]) -> list[Span]:
+def _spans(turns: Sequence[Turn]) -> list[AdapterSpan]:
     """Neighbours of one adapter share a span."""
-    spans: list[Span] = []
+    spans: list[AdapterSpan] = []
     start = 0
     for adapter, group in itertools.groupby(turns, key=lambda turn: turn.live.request.adapter):
         end = start + sum(turn.num_tokens for turn in group)
-        spans.append(Span(start, end, adapter))
+        spans.append(AdapterSpan(start, end, adapter))
         start = end
     return spans

@@ -30,7 +30,7 @@ class Sampling:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class EngineRequest:
     """One generation, as the engine needs it."""
 
     id: str

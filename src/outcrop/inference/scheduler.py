@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from outcrop.inference.kv_cache import KVCache, Slot
-from outcrop.inference.request import LENGTH, STOP, Request
+from outcrop.inference.request import LENGTH, STOP, EngineRequest
 from outcrop.network.rotary_lengths import Angles
 
 
@@ -19,7 +19,7 @@ from outcrop.network.rotary_lengths import Angles
 class Live:
     """A request that has its place in the cache."""
 
-    request: Request
+    request: EngineRequest
     slot: Slot
     generator: random.Random
     ids: list[int]
@@ -85,14 +85,14 @@ class Scheduler:
         self._cache = cache
         self._limits = limits
         self._angles = angles or Angles()
-        self.waiting: deque[Request] = deque()
+        self.waiting: deque[EngineRequest] = deque()
         self.live: list[Live] = []
 
     @property
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[EngineRequest]:
         return [live.request for live in self.live] + list(self.waiting)
 
-    def submit(self, request: Request) -> None:
+    def submit(self, request: EngineRequest) -> None:
         self.waiting.append(request)
 
     def plan(self) -> list[Turn]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from outcrop import logs, private
 from outcrop.errors import OutcropError
-from outcrop.inference.door import Door
+from outcrop.inference.door import EngineDoor
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.unix_http import UnixServer
 from outcrop.network.way import Way
@@ -55,7 +55,7 @@ async def _serve(arguments: argparse.Namespace) -> int:
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     watch = asyncio.create_task(_end_with_parent(ended))
     engine = EngineThread(lambda: _load(arguments))
-    door = Door(engine, base_name=arguments.name)
+    door = EngineDoor(engine, base_name=arguments.name)
     server = UnixServer(arguments.socket, door.answer)
     await server.start()
     loaded = asyncio.create_task(_report_loading(engine, arguments))

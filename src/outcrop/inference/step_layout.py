@@ -18,7 +18,7 @@ from outcrop.inference.kv_cache import Shelf, Slot
 from outcrop.network.attention import Lying, Scoring, attend_causal
 
 
-class Piece(NamedTuple):
+class SequencePiece(NamedTuple):
     """The next tokens of one sequence in this step's row: a part of its prompt, or the one token it decodes."""
 
     slot: Slot
@@ -69,7 +69,7 @@ class _Decoding(NamedTuple):
 class StepLayout:
     """Where each piece of one step's row lies; remembers the new keys and values, then attends."""
 
-    def __init__(self, pieces: Sequence[Piece], device: torch.device) -> None:
+    def __init__(self, pieces: Sequence[SequencePiece], device: torch.device) -> None:
         self._device = device
         starts = _starts(pieces)
         self._lying = [
@@ -122,7 +122,7 @@ class StepLayout:
             self._masks[index, window] = None if plain else decoding_mask(decoding.lengths, window, like)
         return self._masks[index, window]
 
-    def _write(self, shelf: Shelf, pieces: Sequence[Piece], starts: Sequence[int], *, alone: bool) -> _Write:
+    def _write(self, shelf: Shelf, pieces: Sequence[SequencePiece], starts: Sequence[int], *, alone: bool) -> _Write:
         places: list[int] = []
         tokens: list[int] = []
         for piece, start in zip(pieces, starts, strict=True):
@@ -134,7 +134,7 @@ class StepLayout:
             tokens.extend(range(start, start + piece.num_tokens))
         return _Write(shelf, None if alone else self._ids(tokens), self._ids(places))
 
-    def _decoding(self, shelf: Shelf, pieces: Sequence[Piece], starts: Sequence[int]) -> _Decoding | None:
+    def _decoding(self, shelf: Shelf, pieces: Sequence[SequencePiece], starts: Sequence[int]) -> _Decoding | None:
         by_row = {
             piece.slot.row: (start, piece.slot.length + 1)
             for piece, start in zip(pieces, starts, strict=True)
@@ -159,7 +159,7 @@ class StepLayout:
         return torch.tensor(values, device=self._device)
 
 
-def _starts(pieces: Sequence[Piece]) -> list[int]:
+def _starts(pieces: Sequence[SequencePiece]) -> list[int]:
     starts, total = [], 0
     for piece in pieces:
         starts.append(total)

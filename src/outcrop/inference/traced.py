@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from outcrop.inference.kv_cache import LayerShape, Shelf
-from outcrop.inference.step_layout import Piece, StepLayout, decode, decoding_mask
+from outcrop.inference.step_layout import SequencePiece, StepLayout, decode, decoding_mask
 from outcrop.network import adapters, load, rotary_lengths
 from outcrop.network.adapters import AdapterLinear, Routing
 from outcrop.network.attention import Lying, Scoring
@@ -175,7 +175,7 @@ def _difference(
     num_ids = network.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
     # Far apart, so that a network with experts sends them to others than those it was recorded with.
     ids = [((first + 101 * row) % num_ids, slot.length) for row, slot in enumerate(ours.slots)]
-    layout = StepLayout([Piece(slot, 1, slot.length + 1) for slot in theirs.slots], torch.device("cpu"))
+    layout = StepLayout([SequencePiece(slot, 1, slot.length + 1) for slot in theirs.slots], torch.device("cpu"))
     row_2M = torch.tensor(ids).t().contiguous()
     expected = load.logits(network, row_2M[:1], row_2M[1:], layout, at_N=torch.arange(num_rows))
     found = traced.logits(ours, ids, None, [])

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from outcrop.errors import Invalid
-from outcrop.invocation.exchange import Conversation
+from outcrop.invocation.exchange import ChatPrompt
 from outcrop.tokens.prompt_format import join_blocks
 
 _FIRST = "A conversation must start with a user message. Try again with a conversation that starts with a user message."
@@ -16,7 +16,7 @@ _ALTERNATE = (
 _TOOLS = ("toolUse", "toolResult")
 
 
-def read_conversation(messages: Sequence[Mapping[str, Any]], system: Sequence[Mapping[str, Any]]) -> Conversation:
+def read_conversation(messages: Sequence[Mapping[str, Any]], system: Sequence[Mapping[str, Any]]) -> ChatPrompt:
     """The conversation of a model that reads text. Raises Invalid where it is none, or holds anything but text."""
     if not messages or messages[0]["role"] != "user":
         raise Invalid(_FIRST)
@@ -26,7 +26,7 @@ def read_conversation(messages: Sequence[Mapping[str, Any]], system: Sequence[Ma
         {"role": message["role"], "content": _text_of(message["content"], at=f"messages.{number}")}
         for number, message in enumerate(messages)
     ]
-    return Conversation(messages=turns, system=_text_of(system, at="system", empty=True) or None)
+    return ChatPrompt(messages=turns, system=_text_of(system, at="system", empty=True) or None)
 
 
 def _text_of(blocks: Sequence[Mapping[str, Any]], *, at: str, empty: bool = False) -> str:

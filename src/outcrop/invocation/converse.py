@@ -11,9 +11,9 @@ from typing import Any
 from outcrop.errors import Invalid
 from outcrop.invocation.conversation import read_conversation
 from outcrop.invocation.dialects.choice import native
-from outcrop.invocation.exchange import Asked, Finish, Finished, Sampling, Started
+from outcrop.invocation.exchange import Count, Finish, Finished, InvocationRequest, SamplingOptions, Started, uncounted
 from outcrop.invocation.generate import complete_text, plan_aside, stream_answer
-from outcrop.invocation.invoke import Prepared, milliseconds_since
+from outcrop.invocation.invoke import PreparedInvocation, milliseconds_since
 from outcrop.invocation.schema import Number, Struct, check
 from outcrop.invocation.target import Target
 
@@ -46,21 +46,21 @@ _NOT_BUILT = {
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedConverse:
-    prepared: Prepared
+    prepared: PreparedInvocation
     response_fields: tuple[tuple[str, ...], ...]
     "Paths into the native response, whose values the caller wants as additionalModelResponseFields."
     served: Mapping[str, Any]
     "What a wish for speed or price got: members of the answer."
 
 
-def read_converse(target: Target, params: Params) -> Asked:
+def read_converse(target: Target, params: Params) -> InvocationRequest:
     """What a Converse request asks. Raises Invalid in Converse's words."""
     for member, sentence in _NOT_BUILT.items():
         if params.get(member):
             raise Invalid(sentence)
     if params.get("toolConfig", {}).get("tools"):
         raise Invalid("This model doesn't support tool use.")
-    return Asked(
+    return InvocationRequest(
         prompt=read_conversation(params.get("messages", []), params.get("system", [])),
         sampling=_sampling(native(target.dialect).defaults, params),
     )
@@ -78,16 +78,19 @@ async def prepare(target: Target, params: Params, *, now: datetime) -> PreparedC
         asked=asked,
         num_input_tokens=len(generation.prompt_ids),
     )
-    prepared = Prepared(target=target, dialect=native(target.dialect), started=started, generation=generation)
+    prepared = PreparedInvocation(target=target, dialect=native(target.dialect), started=started, generation=generation)
     served = {member: got for member, got in _SERVED.items() if params.get(member)}
     return PreparedConverse(prepared=prepared, response_fields=paths, served=served)
 
 
-async def converse(request: PreparedConverse, *, began: float | None = None) -> dict[str, Any]:
+async def converse(
+    request: PreparedConverse, *, began: float | None = None, count: Count = uncounted
+) -> dict[str, Any]:
     """The members of Converse's output. Latency counts from `began`, of `time.monotonic()`, else from now."""
     begin = time.monotonic() if began is None else began
     prepared = request.prepared
     finished = await complete_text(prepared.target, prepared.generation)
+    count(prepared.started.num_input_tokens, finished.num_output_tokens)
     return {
         "output": {"message": {"role": "assistant", "content": [{"text": finished.text}]}},
         "usage": _usage(prepared.started, finished),
@@ -98,7 +101,7 @@ async def converse(request: PreparedConverse, *, began: float | None = None) -> 
 
 
 async def converse_stream(
-    request: PreparedConverse, *, began: float | None = None
+    request: PreparedConverse, *, began: float | None = None, count: Count = uncounted
 ) -> AsyncGenerator[dict[str, Any], None]:
     """The events of ConverseStream; the first comes with the first text, `metadata` is the last."""
     prepared = request.prepared
@@ -106,6 +109,7 @@ async def converse_stream(
     opened = False
     async with aclosing(stream_answer(prepared.target, prepared.generation)) as items:
         async for item in items:
+            count(prepared.started.num_input_tokens, item.num_output_tokens)
             if not opened:
                 opened = True
                 yield {"messageStart": {"role": "assistant"}}
@@ -119,7 +123,7 @@ async def converse_stream(
             yield {"metadata": {"usage": usage, "metrics": metrics, **request.served}}
 
 
-def _sampling(defaults: Sampling, params: Params) -> Sampling:
+def _sampling(defaults: SamplingOptions, params: Params) -> SamplingOptions:
     config = params.get("inferenceConfig", {})
     more = params.get("additionalModelRequestFields") or {}
     check(_MORE_FIELDS, more)

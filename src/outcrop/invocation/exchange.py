@@ -1,5 +1,6 @@
 """The two halves of an invocation, free of any provider's words: what was asked, and what came of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +16,7 @@ class RawPrompt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conversation:
+class ChatPrompt:
     """Turns, first and every second one of the user, each {'role', 'content'}."""
 
     messages: Messages
@@ -23,7 +24,7 @@ class Conversation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampling:
+class SamplingOptions:
     """How to choose tokens. Temperature 0 always takes the likeliest."""
 
     max_tokens: int | None
@@ -38,11 +39,11 @@ class Sampling:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class InvocationRequest:
     """One request, whatever provider's body it came in."""
 
-    prompt: RawPrompt | Conversation
-    sampling: Sampling
+    prompt: RawPrompt | ChatPrompt
+    sampling: SamplingOptions
 
 
 class Finish(StrEnum):
@@ -56,6 +57,14 @@ class Finish(StrEnum):
     "The context was full before max_tokens were reached."
 
 
+Count = Callable[[int, int], object]
+"Told the tokens of the prompt and those of the answer so far."
+
+
+def uncounted(_num_input_tokens: int, _num_output_tokens: int) -> None:
+    """For whoever asks without an account to keep."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Started:
     """What is known of an exchange before the first token."""
@@ -64,12 +73,12 @@ class Started:
     "Random; each provider puts its own prefix before it."
     model_id: str
     created: datetime
-    asked: Asked
+    asked: InvocationRequest
     num_input_tokens: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
+class AnswerPiece:
     """Some text of the answer, as it is made."""
 
     text: str

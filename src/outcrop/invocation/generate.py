@@ -16,7 +16,7 @@ from outcrop import logs
 from outcrop.errors import ServiceRefusal
 from outcrop.inference.client import EngineAway, GenerationRequest, UnknownAdapter
 from outcrop.invocation import prompts
-from outcrop.invocation.exchange import Asked, Finish, Finished, Piece
+from outcrop.invocation.exchange import AnswerPiece, Finish, Finished, InvocationRequest
 from outcrop.invocation.stopping import StopScanner
 from outcrop.invocation.target import Target
 from outcrop.tokens.tokenizer import IncrementalDecoder
@@ -54,7 +54,7 @@ class TextDelta:
     stop_sequence: str | None = None
 
 
-def plan(target: Target, asked: Asked) -> GenerateInput:
+def plan(target: Target, asked: InvocationRequest) -> GenerateInput:
     """The generation that answers `asked`. Raises Invalid when the prompt leaves no room for an answer."""
     prompt_ids = prompts.encode_fitting(target, asked.prompt)
     room = target.context_length - len(prompt_ids)
@@ -73,7 +73,7 @@ def plan(target: Target, asked: Asked) -> GenerateInput:
     )
 
 
-async def plan_aside(target: Target, asked: Asked) -> GenerateInput:
+async def plan_aside(target: Target, asked: InvocationRequest) -> GenerateInput:
     """As `plan`, in a thread: other requests stream meanwhile, and long prompts wait for long prompts only."""
     return await prompts.aside(asked.prompt, lambda: plan(target, asked))
 
@@ -117,13 +117,13 @@ async def complete_text(target: Target, generation: GenerateInput, *, patience_s
 
 async def stream_answer(
     target: Target, generation: GenerateInput, *, patience_s: float = PATIENCE_S
-) -> AsyncGenerator[Piece | Finished, None]:
+) -> AsyncGenerator[AnswerPiece | Finished, None]:
     """The answer piece by piece, and then as a whole: the last item, and only it, is `Finished`."""
     texts: list[str] = []
     async with aclosing(stream_text(target, generation, patience_s=patience_s)) as deltas:
         async for delta in deltas:
             if delta.text:
-                yield Piece(text=delta.text, num_output_tokens=delta.num_tokens, first=not texts)
+                yield AnswerPiece(text=delta.text, num_output_tokens=delta.num_tokens, first=not texts)
                 texts.append(delta.text)
             if delta.finish is not None:
                 yield finished("".join(texts), delta)

@@ -11,14 +11,14 @@ from typing import Any
 
 from outcrop.invocation.dialects.choice import choose
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
-from outcrop.invocation.exchange import Finished, Started
+from outcrop.invocation.exchange import Count, Finished, Started, uncounted
 from outcrop.invocation.generate import GenerateInput, complete_text, plan_aside, stream_answer
 from outcrop.invocation.schema import read_json
 from outcrop.invocation.target import Target
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
+class PreparedInvocation:
     """A request that is understood and fits the model; nothing has been generated yet."""
 
     target: Target
@@ -37,7 +37,7 @@ class Invoked:
     latency_ms: int
 
 
-async def prepare(target: Target, body: bytes, *, now: datetime) -> Prepared:
+async def prepare(target: Target, body: bytes, *, now: datetime) -> PreparedInvocation:
     """Checks a body against the target's dialect and context. Raises Invalid in the provider's own words."""
     parsed = read_json(body)
     dialect = choose(target.dialect, parsed)
@@ -50,13 +50,14 @@ async def prepare(target: Target, body: bytes, *, now: datetime) -> Prepared:
         asked=asked,
         num_input_tokens=len(generation.prompt_ids),
     )
-    return Prepared(target=target, dialect=dialect, started=started, generation=generation)
+    return PreparedInvocation(target=target, dialect=dialect, started=started, generation=generation)
 
 
-async def invoke(prepared: Prepared, *, began: float | None = None) -> Invoked:
+async def invoke(prepared: PreparedInvocation, *, began: float | None = None, count: Count = uncounted) -> Invoked:
     """The whole response in the body's dialect. Latency counts from `began`, of `time.monotonic()`, else from now."""
     begin = time.monotonic() if began is None else began
     finished = await complete_text(prepared.target, prepared.generation)
+    count(prepared.started.num_input_tokens, finished.num_output_tokens)
     return Invoked(
         response=prepared.dialect.answer(prepared.started, finished),
         num_input_tokens=prepared.started.num_input_tokens,
@@ -65,7 +66,9 @@ async def invoke(prepared: Prepared, *, began: float | None = None) -> Invoked:
     )
 
 
-async def invoke_stream(prepared: Prepared, *, began: float | None = None) -> AsyncGenerator[dict[str, Any], None]:
+async def invoke_stream(
+    prepared: PreparedInvocation, *, began: float | None = None, count: Count = uncounted
+) -> AsyncGenerator[dict[str, Any], None]:
     """Events of InvokeModelWithResponseStream. The first comes with the first text, so that an engine which cannot
     answer at all is an ordinary error; the last holds the metrics."""
     dialect, started = prepared.dialect, prepared.started
@@ -73,6 +76,7 @@ async def invoke_stream(prepared: Prepared, *, began: float | None = None) -> As
     first_byte_ms: int | None = None
     async with aclosing(stream_answer(prepared.target, prepared.generation)) as items:
         async for item in items:
+            count(started.num_input_tokens, item.num_output_tokens)
             if first_byte_ms is None:
                 first_byte_ms = milliseconds_since(begin)
                 for chunk in dialect.opening(started):

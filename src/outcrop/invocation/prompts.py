@@ -6,13 +6,13 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TypeVar
 
 from outcrop.errors import Invalid, ModelFailed
-from outcrop.invocation.exchange import Conversation, RawPrompt
+from outcrop.invocation.exchange import ChatPrompt, RawPrompt
 from outcrop.invocation.target import Target
 from outcrop.tokens import prompt_format
 from outcrop.tokens.chat_template import TemplateBroken, TemplateRefused
 from outcrop.tokens.template_habits import TemplateHabits
 
-Prompt = RawPrompt | Conversation
+Prompt = RawPrompt | ChatPrompt
 Result = TypeVar("Result")
 
 _LARGE = 2**18
@@ -88,7 +88,7 @@ def _check_bytes(target: Target, prompt: Prompt) -> None:
     texts = _texts(prompt)
     if sum(map(len, texts)) <= target.context_length:
         return
-    if target.prompt_format.is_chat and isinstance(prompt, Conversation):
+    if target.prompt_format.is_chat and isinstance(prompt, ChatPrompt):
         habits = _habits(target)
         if not (habits.keeps_earlier_turns and habits.keeps_earlier_thoughts):
             texts = texts[-1:]  # of the others, nobody knows how much the template writes

@@ -7,7 +7,8 @@ from outcrop.access.needs.named import Named
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels, format_of
-from outcrop.deployments.records import CREATING, FAILED, ON_DEMAND, THROUGHPUT, Deployments, model_arns
+from outcrop.deployments.records import Deployments, model_arns
+from outcrop.deployments.states import CREATING, FAILED, ON_DEMAND, THROUGHPUT, status_of
 from outcrop.engines.clients import Clients
 from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotFound, NotReady
 from outcrop.invocation.target import Target
@@ -93,7 +94,8 @@ class Targets:
 
 
 def _check_serving(row: Resource) -> None:
-    if row.status == CREATING:
+    status = status_of(row)
+    if status == CREATING:
         raise NotReady(f"Model is not ready for inference: {row.name} is being created. Try again in a moment.")
-    if row.status == FAILED:
+    if status == FAILED:
         raise NotFound(f"{row.name} failed and serves nothing: {row.document.get('failureMessage')}")

@@ -1,26 +1,30 @@
 """Who works on which job. A lease is a row with a time limit: a worker that dies stops renewing, and the job is free.
 
-One machine only: the time limit trusts a single clock.
+Free jobs are found by the index on kind and status: ended jobs cost nothing, however many there are, and the write lock
+is taken only when there is a job to be had. One machine only: the time limit trusts a single clock.
 """
 
 import logging
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import sqlalchemy as sql
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from outcrop import logs
-from outcrop.jobs.jobs import KIND
-from outcrop.jobs.states import RUNNING
-from outcrop.store.damage import Damaged, understood
-from outcrop.store.database import UtcTime, create_tables, writing
-from outcrop.store.resources import Resources
+from outcrop.jobs.kinds import JobKind
+from outcrop.jobs.queue_records import JOBS, QueueRecords, last_turns, note_turn
+from outcrop.store.database import UtcTime, alone, create_tables, microseconds, reading, writing
+from outcrop.store.resource_table import RESOURCES
+from outcrop.store.store import Store
 
 LEASE = timedelta(seconds=60)
-_log = logging.getLogger("outcrop.worker")
 MAX_ATTEMPTS = 8
 "Times that a job is taken up again without having come any further, before it is given up."
+_log = logging.getLogger("outcrop.worker")
 
 _schema = sql.MetaData()
 _table = sql.Table(
@@ -39,26 +43,63 @@ class Lease:
     """The right to work on one job until it is released or runs out."""
 
     job: str
+    kind: JobKind[Any]
     worker: str
+    owner: str
     attempts: int
     "How often it was taken up since it last came further; 1 at first."
 
 
+class _FreeJob(NamedTuple):
+    """A job that has not ended, as the queue sees it: times and lease as the rows have them, be they damaged."""
+
+    job: str
+    kind: str
+    created: Any
+    owner: str | None
+    priority: int | None
+    worker: str | None
+    until: Any
+    attempts: Any
+
+    @property
+    def is_leased_soundly(self) -> bool:
+        return self.worker is not None and type(self.until) is int and type(self.attempts) is int
+
+
 class Leases:
-    """The leases of every worker."""
+    """The leases of every worker on jobs of some kinds, all of one class of worker."""
 
-    def __init__(self, engine: Engine, resources: Resources) -> None:
-        self._engine = engine
-        self._resources = resources
-        create_tables(engine, _schema)
+    def __init__(self, store: Store, kinds: Sequence[JobKind[Any]]) -> None:
+        assert len({kind.worker for kind in kinds}) == 1, "kinds of one class of worker"
+        self._engine = store.engine
+        self._points = store.points
+        self._kinds = {kind.name: kind for kind in kinds}
+        self._class = kinds[0].worker
+        QueueRecords(store.engine)  # whose tables the look joins
+        create_tables(store.engine, _schema)
+        self._look = _look(kinds)
+        self.idle_look = _text(sql.select(RESOURCES.c.arn).where(_running(kinds)).limit(1), store.engine)
+        "As SQLite is asked whether there is anything to look at."
 
-    def take(self, worker: str, *, now: datetime) -> Lease | None:
-        """The oldest job that nobody works on, or None. A worker's own lease is its own again after a crash."""
-        with writing(self._engine):  # one writer at a time, so two workers never see the same free job
-            for job in self._resources.all(KIND):
-                lease = self._claim_anew(job.arn, worker, now) if job.status in RUNNING else None
-                if lease is not None:
-                    return lease
+    def take(self, worker: str, *, now: datetime, holding: Collection[str] = ()) -> Lease | None:
+        """The next job that nobody works on, or None.
+
+        A job that was begun goes on before another begins. Then the more urgent comes first; of equal priority, the
+        one whose owner has fewest running, or had a turn longest ago; then the oldest. A worker's own lease is its own
+        again after a crash, but for jobs it is `holding`.
+        """
+        if self._points.possible() and self._points.row(self.idle_look, ()) is None:
+            return None  # as a rule: by a plain read of SQLite's own, in some 20 µs
+        with reading(self._engine) as connection:
+            waiting = [_FreeJob._make(row) for row in connection.execute(self._look)]
+            free = [job for job in waiting if _is_free(job, worker, now, holding)]
+            turns = last_turns(connection, self._class) if len(free) > 1 else {}
+        running = Counter(job.owner or "" for job in waiting if job not in free)
+        for job in sorted(free, key=lambda job: _order(job, running, turns)):
+            lease = self._claim(job.job, worker, now, holding)
+            if lease is not None:
+                return lease
         return None
 
     def renew(self, lease: Lease, *, now: datetime, progress: str) -> None:
@@ -69,31 +110,61 @@ class Leases:
             held = (_table.c.job == lease.job) & (_table.c.worker == lease.worker)
             connection.execute(sql.update(_table).where(held).values(until=now + LEASE))
 
-    def release(self, lease: Lease) -> None:
+    def release(self, lease: Lease, *, now: datetime) -> None:
         """Give the job back, ended or not."""
         with writing(self._engine) as connection:
+            alone(connection, "leases")
             connection.execute(sql.delete(_table).where(_table.c.job == lease.job, _table.c.worker == lease.worker))
+            note_turn(connection, lease.owner, lease.kind.worker, now)
 
-    def _claim_anew(self, job: str, worker: str, now: datetime) -> Lease | None:
-        """As `_claim`; a lease that cannot be read holds nobody back."""
-        try:
-            with understood(job):
-                return self._claim(job, worker, now)
-        except Damaged as damaged:
-            logs.tell(_log, "damaged lease", level=logging.ERROR, exc_info=damaged, job=job)
-            with writing(self._engine) as connection:
-                connection.execute(sql.delete(_table).where(_table.c.job == job))
-            return self._claim(job, worker, now)
-
-    def _claim(self, job: str, worker: str, now: datetime) -> Lease | None:
+    def _claim(self, job_arn: str, worker: str, now: datetime, holding: Collection[str]) -> Lease | None:
+        """The lease of a job that was seen free, unless it ended or somebody was faster meanwhile."""
         with writing(self._engine) as connection:
-            row = connection.execute(sql.select(_table).where(_table.c.job == job)).first()
-            if row is not None and row.worker != worker and row.until > now:
+            alone(connection, "leases")  # one at a time, so two workers never take the same free job
+            row = connection.execute(self._look.where(RESOURCES.c.arn == job_arn)).first()
+            job = None if row is None else _FreeJob._make(row)
+            if job is None or not _is_free(job, worker, now, holding):
                 return None
-            attempts = 1 if row is None else row.attempts + 1
-            values = {"worker": worker, "until": now + LEASE, "attempts": attempts}
-            if row is None:
-                connection.execute(sql.insert(_table).values(job=job, progress="", **values))
-            else:
-                connection.execute(sql.update(_table).where(_table.c.job == job).values(**values))
-        return Lease(job=job, worker=worker, attempts=attempts)
+            if job.worker is not None and not job.is_leased_soundly:
+                logs.tell(_log, "damaged lease", level=logging.ERROR, job=job_arn)
+            attempts = job.attempts + 1 if job.is_leased_soundly else 1
+            _write(connection, job_arn, worker=worker, until=now + LEASE, attempts=attempts)
+            note_turn(connection, job.owner or "", self._class, now)
+        kind = self._kinds[job.kind]
+        return Lease(job=job_arn, kind=kind, worker=worker, owner=job.owner or "", attempts=attempts)
+
+
+def _running(kinds: Sequence[JobKind[Any]]) -> sql.ColumnElement[bool]:
+    """Of jobs that have not ended. Kind by kind: what is an end for one kind may not be one for another."""
+    return sql.or_(
+        *((RESOURCES.c.kind == kind.name) & RESOURCES.c.status.in_(sorted(kind.lifecycle.running)) for kind in kinds)
+    )
+
+
+def _text(query: sql.Select[Any], engine: Engine) -> str:
+    return str(query.compile(engine, compile_kwargs={"literal_binds": True}))
+
+
+def _look(kinds: Sequence[JobKind[Any]]) -> sql.Select[Any]:
+    """The jobs that have not ended, each with its place in the queue and its lease."""
+    created, until = (sql.type_coerce(column, sql.BigInteger) for column in (RESOURCES.c.created, _table.c.until))
+    columns = (RESOURCES.c.arn, RESOURCES.c.kind, created, JOBS.c.owner, JOBS.c.priority, _table.c.worker, until)
+    beside = RESOURCES.outerjoin(JOBS, JOBS.c.job == RESOURCES.c.arn).outerjoin(_table, _table.c.job == RESOURCES.c.arn)
+    return sql.select(*columns, _table.c.attempts).select_from(beside).where(_running(kinds))
+
+
+def _is_free(job: _FreeJob, worker: str, now: datetime, holding: Collection[str]) -> bool:
+    if job.job in holding:
+        return False
+    return not job.is_leased_soundly or job.worker == worker or job.until <= microseconds(now)
+
+
+def _order(job: _FreeJob, running: Counter[str], turns: dict[str, int]) -> tuple[Any, ...]:
+    owner = job.owner or ""
+    created = job.created if type(job.created) is int else 0
+    return job.worker is None, -(job.priority or 0), running[owner], turns.get(owner, 0), created, job.job
+
+
+def _write(connection: Connection, job_arn: str, **values: Any) -> None:
+    if connection.execute(sql.update(_table).where(_table.c.job == job_arn).values(**values)).rowcount == 0:
+        connection.execute(sql.insert(_table).values(job=job_arn, progress="", **values))

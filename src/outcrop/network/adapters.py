@@ -50,7 +50,7 @@ class Update(Protocol):
         ...
 
 
-class Span(NamedTuple):
+class AdapterSpan(NamedTuple):
     """Tokens start..end of the row use this adapter; None is the bare base model."""
 
     start: int
@@ -65,7 +65,7 @@ class Routing:
     No spans are the bare base; else they fill the row, so that one span is one adapter for all of it.
     """
 
-    spans: list[Span] = field(default_factory=list)
+    spans: list[AdapterSpan] = field(default_factory=list)
 
 
 class Several:

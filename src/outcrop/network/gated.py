@@ -54,7 +54,7 @@ _ACTIVATIONS = {"silu": _SILU, "gelu_pytorch_tanh": _GELU_TANH}
 _KNOWN = {type(ACT2FN[name]): activation for name, activation in _ACTIVATIONS.items()}
 
 
-class _Lean:
+class _LeanBlock:
     """Put before the class of a block: its parts stay where they are, under their names."""
 
     act_fn: nn.Module
@@ -87,8 +87,8 @@ def make_lean(network: nn.Module) -> int:
         if own not in tried:
             tried[own] = _answers_alike(block)
         if tried[own]:
-            block.__class__ = type(f"Lean{own.__name__}", (_Lean, own), {})
-    return sum(isinstance(block, _Lean) for block in found)
+            block.__class__ = type(f"Lean{own.__name__}", (_LeanBlock, own), {})
+    return sum(isinstance(block, _LeanBlock) for block in found)
 
 
 def down_of(gate_TI: Tensor, up_TI: Tensor, base: nn.Linear, update: LowRank | None, activation: Activation) -> Tensor:
@@ -208,7 +208,7 @@ def _is_gated(module: Any) -> bool:
         all(isinstance(getattr(module, part, None), AdapterLinear) for part in _PARTS)
         and isinstance(module.down_proj.base, nn.Linear)
         and type(getattr(module, "act_fn", None)) in _KNOWN
-        and not isinstance(module, _Lean)
+        and not isinstance(module, _LeanBlock)
         and next(module.parameters()).device.type == "cpu"
     )
 

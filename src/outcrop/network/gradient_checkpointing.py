@@ -23,10 +23,12 @@ class _Forgetting:
         own = super().forward  # type: ignore[misc]
         if not torch.is_grad_enabled():
             return own(*args, **kwargs)
-        return checkpoint(_Twice(partial(own, *args, **kwargs)), use_reentrant=False, preserve_rng_state=False)
+        return checkpoint(
+            _RecomputedLayer(partial(own, *args, **kwargs)), use_reentrant=False, preserve_rng_state=False
+        )
 
 
-class _Twice:
+class _RecomputedLayer:
     """A layer's forward pass, which drops the second time what it dropped the first."""
 
     def __init__(self, own: Callable[[], Any]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from outcrop.errors import Invalid, ModelDamaged
-from outcrop.json_files import FileProblem, Items, Members, Named, Number, Text, parse
+from outcrop.json_files import FileProblem, JsonItems, JsonNamed, JsonNumber, JsonText, Members, parse
 from outcrop.network.method import OFT, Full, Method, is_target
 
 _TRANSPOSED = ("gpt2", "openai-gpt")
@@ -98,15 +98,15 @@ _BITS = {
     "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32, "C64": 64, "F64": 64, "I64": 64,
     "U64": 64,
 }  # fmt: skip
-_SIZE = Number(whole=True, least=0, most=2**62)
-_METADATA = Named(name=Text(), of=Text())
-_TENSORS = Named(
-    name=Text(),
+_SIZE = JsonNumber(whole=True, least=0, most=2**62)
+_METADATA = JsonNamed(name=JsonText(), of=JsonText())
+_TENSORS = JsonNamed(
+    name=JsonText(),
     of=Members(
         required={
-            "dtype": Text(one_of=tuple(_BITS)),
-            "shape": Items(of=_SIZE, most=16),
-            "data_offsets": Items(of=_SIZE, least=2, most=2),
+            "dtype": JsonText(one_of=tuple(_BITS)),
+            "shape": JsonItems(of=_SIZE, most=16),
+            "data_offsets": JsonItems(of=_SIZE, least=2, most=2),
         }
     ),
 )

@@ -10,7 +10,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from outcrop.errors import Invalid, ModelDamaged
-from outcrop.json_files import Either, FileProblem, Flag, Items, Members, Nothing, Number, Shape, Text, optional, read
+from outcrop.json_files import (
+    Either,
+    FileProblem,
+    JsonFlag,
+    JsonItems,
+    JsonNumber,
+    JsonShape,
+    JsonText,
+    Members,
+    Nothing,
+    optional,
+    read,
+)
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -190,29 +202,29 @@ def is_target(layer: str, targets: Sequence[str]) -> bool:
     return not targets or any(layer == target or layer.endswith(f".{target}") for target in targets)
 
 
-_KIND = Members(required={"peft_type": Text(most=100)})
-_WIDTH = Number(whole=True, least=1, most=2**20)
+_KIND = Members(required={"peft_type": JsonText(most=100)})
+_WIDTH = JsonNumber(whole=True, least=1, most=2**20)
 # A text there is an expression over names of layers; which layers have weights is seen in the weights.
-_COMMON: dict[str, Shape] = {
-    "target_modules": Either(of=(Nothing(), Text(), Items(of=Text(), most=100_000))),
-    "bias": optional(Text()),
+_COMMON: dict[str, JsonShape] = {
+    "target_modules": Either(of=(Nothing(), JsonText(), JsonItems(of=JsonText(), most=100_000))),
+    "bias": optional(JsonText()),
 }
 _ADAPTERS = {
     "LORA": Members(
-        required={"r": _WIDTH, "lora_alpha": Number(least=-1e9, most=1e9)},
+        required={"r": _WIDTH, "lora_alpha": JsonNumber(least=-1e9, most=1e9)},
         optional={
             **_COMMON,
-            "lora_dropout": optional(Number(least=0, most=1)),
-            "use_rslora": optional(Flag()),
-            "use_dora": optional(Flag()),
+            "lora_dropout": optional(JsonNumber(least=0, most=1)),
+            "use_rslora": optional(JsonFlag()),
+            "use_dora": optional(JsonFlag()),
         },
     ),
     "OFT": Members(
         required={"oft_block_size": _WIDTH},
         optional={
             **_COMMON,
-            "use_cayley_neumann": optional(Flag()),
-            "num_cayley_neumann_terms": optional(Number(whole=True, least=0, most=1_000)),
+            "use_cayley_neumann": optional(JsonFlag()),
+            "num_cayley_neumann_terms": optional(JsonNumber(whole=True, least=0, most=1_000)),
         },
     ),
 }

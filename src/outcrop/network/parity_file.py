@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from outcrop import json_files
-from outcrop.json_files import FileProblem, Items, Members, Number, Text
+from outcrop.json_files import FileProblem, JsonItems, JsonNumber, JsonText, Members
 
 FILE = "parity.json"
 OLDER_DTYPE, OLDER_LOGIT = "float32", 32.0
@@ -104,31 +104,35 @@ def _generation(found: dict[str, Any]) -> Generation:
 
 
 _MOST_RECORDS, _MOST_TOKENS = 1_000, 100_000
-_ID = Number(whole=True, least=0, most=2**31)
-_LOGPROB = Number(least=-1e300, most=1e300)
-_SAMPLES = Items(
+_ID = JsonNumber(whole=True, least=0, most=2**31)
+_LOGPROB = JsonNumber(least=-1e300, most=1e300)
+_SAMPLES = JsonItems(
     of=Members(
         required={
-            "ids": Items(of=_ID, least=1, most=_MOST_TOKENS),
-            "logprobs": Items(of=_LOGPROB, most=_MOST_TOKENS),
+            "ids": JsonItems(of=_ID, least=1, most=_MOST_TOKENS),
+            "logprobs": JsonItems(of=_LOGPROB, most=_MOST_TOKENS),
         }
     ),
     most=_MOST_RECORDS,
 )
-_GENERATIONS = Items(
+_GENERATIONS = JsonItems(
     of=Members(
         required={
-            "prompt": Items(of=_ID, least=1, most=_MOST_TOKENS),
-            "ids": Items(of=_ID, most=_MOST_TOKENS),
-            "logprobs": Items(of=_LOGPROB, most=_MOST_TOKENS),
-            "rivals": Items(of=Items(of=Items(of=_LOGPROB, least=2, most=2)), most=_MOST_TOKENS),
+            "prompt": JsonItems(of=_ID, least=1, most=_MOST_TOKENS),
+            "ids": JsonItems(of=_ID, most=_MOST_TOKENS),
+            "logprobs": JsonItems(of=_LOGPROB, most=_MOST_TOKENS),
+            "rivals": JsonItems(of=JsonItems(of=JsonItems(of=_LOGPROB, least=2, most=2)), most=_MOST_TOKENS),
         }
     ),
     most=_MOST_RECORDS,
 )
 _OBJECT = Members(
     required={"samples": _SAMPLES},
-    optional={"generations": _GENERATIONS, "dtype": Text(most=40), "largest_logit": Number(least=0, most=1e300)},
+    optional={
+        "generations": _GENERATIONS,
+        "dtype": JsonText(most=40),
+        "largest_logit": JsonNumber(least=0, most=1e300),
+    },
 )
 
 

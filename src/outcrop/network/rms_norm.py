@@ -21,7 +21,7 @@ _SUMMED = 4096
 _EPSILON = ("variance_epsilon", "eps")
 
 
-class _Lean:
+class _LeanNorm:
     """Put before the class of a norm."""
 
     weight: nn.Parameter
@@ -43,8 +43,8 @@ def make_lean(network: nn.Module) -> int:
         if own not in known:
             known[own] = next((added for added in (0.0, 1.0) if _answers_alike(norm, added)), None)
         if known[own] is not None:
-            norm.__class__ = type(f"Lean{own.__name__}", (_Lean, own), {"added": known[own]})
-    return sum(isinstance(norm, _Lean) for norm in found)
+            norm.__class__ = type(f"Lean{own.__name__}", (_LeanNorm, own), {"added": known[own]})
+    return sum(isinstance(norm, _LeanNorm) for norm in found)
 
 
 def normed(x: Tensor, weight_H: Tensor, added: float, epsilon: float) -> Tensor:
@@ -139,7 +139,7 @@ def _is_norm(module: Any) -> bool:
         and weight.ndim == 1
         and weight.dtype == torch.float32
         and weight.device.type == "cpu"
-        and not isinstance(module, _Lean)
+        and not isinstance(module, _LeanNorm)
     )
 
 

@@ -14,7 +14,7 @@ class Way(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class ProbeVerdict:
     """What the probe found: a way in which a network computes what `transformers` computes, or none."""
 
     way: Way | None

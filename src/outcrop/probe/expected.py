@@ -43,7 +43,7 @@ class Greedy(NamedTuple):
     "By how much the logit of each is greater than that of the next likeliest."
 
 
-class Expected(NamedTuple):
+class ReferenceAnswers(NamedTuple):
     """The logits and greedy tokens that `transformers` gives on one network."""
 
     records: list[list[int]]
@@ -61,7 +61,7 @@ class Expected(NamedTuple):
 
 
 @torch.inference_mode()
-def of_reference(network: nn.Module, described: Facts) -> Expected:
+def of_reference(network: nn.Module, described: Facts) -> ReferenceAnswers:
     """Raises Failed for a network that is no causal language model, or does not say the same twice."""
     records, prompts = _texts(network, described)
     logits = [_logits(network, ids) for ids in records]
@@ -73,7 +73,7 @@ def of_reference(network: nn.Module, described: Facts) -> Expected:
     if (apart := furthest(logits, again)) > allowed:
         raise Failed(f"asked the same twice, it answers otherwise: logits differ by {apart:.2g}")
     _demand_causal(network, records, logits, allowed)
-    return Expected(records, logits, [_greedy(network, prompt) for prompt in prompts], allowed)
+    return ReferenceAnswers(records, logits, [_greedy(network, prompt) for prompt in prompts], allowed)
 
 
 def furthest(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:

@@ -25,13 +25,13 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from outcrop.errors import Invalid, OutcropError
 from outcrop.inference.engine import Engine
-from outcrop.inference.request import Request
+from outcrop.inference.request import EngineRequest
 from outcrop.inference.scheduler import Limits
 from outcrop.network import adapter_files, adapters, facts, load, rotary_lengths
 from outcrop.network.attention import Packed
 from outcrop.network.method import LoRA
-from outcrop.network.way import Verdict, Way
-from outcrop.probe.expected import ANOTHER, NUM_GREEDY, Expected, Failed, Greedy, furthest, of_reference
+from outcrop.network.way import ProbeVerdict, Way
+from outcrop.probe.expected import ANOTHER, NUM_GREEDY, Failed, Greedy, ReferenceAnswers, furthest, of_reference
 from outcrop.processes import die_with_parent
 from outcrop.training.batches import row_of
 from outcrop.training.examples import Example
@@ -49,7 +49,7 @@ _METHOD = LoRA(rank=4, alpha=8)
 class Judged(NamedTuple):
     """The line that the probe's process prints."""
 
-    verdict: Verdict
+    verdict: ProbeVerdict
     context: int | None
     "Most tokens the network attends to, with the defaults of its family; None: it does not say."
 
@@ -58,7 +58,7 @@ def judge(folder: Path) -> Judged:
     """The way in which the network in `folder` computes what it should. Raises Invalid for a folder without one."""
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     if (strange := _no_causal_model(config)) is not None:
-        return Judged(Verdict(way=None, why=strange, config=facts.digest(folder)), None)
+        return Judged(ProbeVerdict(way=None, why=strange, config=facts.digest(folder)), None)
     described = facts.of_config(config)
     context = described.context if described.has_context else None
     why = list[str]()
@@ -69,7 +69,7 @@ def judge(folder: Path) -> Judged:
             way = None
             # What stood in the way of packing is no news where nothing else works either.
             why = [f"{str(failed).rstrip('.')}. {failed.mend}".rstrip()]
-    return Judged(Verdict(way=way, why="; ".join(why), config=facts.digest(folder)), context)
+    return Judged(ProbeVerdict(way=way, why="; ".join(why), config=facts.digest(folder)), context)
 
 
 def _no_causal_model(config: Any) -> str | None:
@@ -109,7 +109,7 @@ def _way(folder: Path, described: facts.Facts, made: Path, why: list[str]) -> Wa
     return Way.ONE_RECORD_A_ROW
 
 
-def _try(way: Way, folder: Path, expected: Expected, context: int, adapter: Path) -> None:
+def _try(way: Way, folder: Path, expected: ReferenceAnswers, context: int, adapter: Path) -> None:
     """Raises Failed, with what failed."""
     with _told(f"{way}, the network does not run"):
         network = load.load_base(folder, way=way)
@@ -126,7 +126,7 @@ def _try(way: Way, folder: Path, expected: Expected, context: int, adapter: Path
 
 
 @torch.inference_mode()
-def _compare_rows(network: nn.Module, expected: Expected) -> None:
+def _compare_rows(network: nn.Module, expected: ReferenceAnswers) -> None:
     """Records in one row, in two orders; or each in a row of its own."""
     numbers = range(len(expected.records))
     if load.way_of(network) is Way.PACKED:
@@ -148,7 +148,7 @@ def _compare_rows(network: nn.Module, expected: Expected) -> None:
             )
 
 
-def _compare_training(network: nn.Module, expected: Expected, adapter: Path) -> None:
+def _compare_training(network: nn.Module, expected: ReferenceAnswers, adapter: Path) -> None:
     """The loss is that of the reference, and an adapter has a gradient; one that acts is left in `adapter`."""
     routing = adapters.hold_adapters(network)
     parameters = adapter_files.add_new(network, ADAPTER, _METHOD, torch.Generator().manual_seed(0))
@@ -171,20 +171,22 @@ def _compare_training(network: nn.Module, expected: Expected, adapter: Path) -> 
     adapter_files.save(adapter, network, ADAPTER, _METHOD, base=adapter.name)
 
 
-def _compare_decoding(engine: Engine, way: Way, expected: Expected) -> None:
+def _compare_decoding(engine: Engine, way: Way, expected: ReferenceAnswers) -> None:
     for greedy in expected.greedy:
         chunks = "in chunks" if len(greedy.prompt) > _CHUNK else "whole"
         _demand(engine, way, greedy, expected.allowed, beside=None, told=f"alone, its prompt read {chunks},")
     longest, shortest = (pick(expected.records, key=len) for pick in (max, min))
     for adapter, greedy in (*((None, greedy) for greedy in expected.greedy), ("other", expected.greedy[-1])):
-        beside = Request(id="b", prompt_ids=tuple(longest), max_tokens=2 * NUM_GREEDY, adapter=adapter)
+        beside = EngineRequest(id="b", prompt_ids=tuple(longest), max_tokens=2 * NUM_GREEDY, adapter=adapter)
         whose = "another adapter's" if adapter else "a"
         _demand(engine, way, greedy, expected.allowed, beside=beside, told=f"beside {whose} longer request")
-    late = Request(id="b", prompt_ids=tuple(shortest), max_tokens=NUM_GREEDY)
+    late = EngineRequest(id="b", prompt_ids=tuple(shortest), max_tokens=NUM_GREEDY)
     _demand(engine, way, expected.greedy[-1], expected.allowed, beside=late, told="beside a shorter request")
 
 
-def _demand(engine: Engine, way: Way, greedy: Greedy, allowed: float, *, beside: Request | None, told: str) -> None:
+def _demand(
+    engine: Engine, way: Way, greedy: Greedy, allowed: float, *, beside: EngineRequest | None, told: str
+) -> None:
     """The engine's tokens are those of the reference, up to where two are as likely as each other."""
     room = engine.context_length - 1
     if beside is not None:
@@ -193,7 +195,7 @@ def _demand(engine: Engine, way: Way, greedy: Greedy, allowed: float, *, beside:
         engine.submit(beside)
         for _ in range(3):
             engine.step()
-    engine.submit(Request(id="a", prompt_ids=tuple(greedy.prompt), max_tokens=NUM_GREEDY))
+    engine.submit(EngineRequest(id="a", prompt_ids=tuple(greedy.prompt), max_tokens=NUM_GREEDY))
     found = list[int]()
     while engine.busy:
         found += [made.token for made in engine.step() if made.request_id == "a"]
@@ -237,7 +239,7 @@ def main() -> int:
     except (Invalid, ValueError, OSError, KeyError, TypeError, AttributeError) as error:
         first = str(error).partition("\n")[0]
         why = f"transformers {transformers.__version__} cannot read its configuration ({first}). {ANOTHER}"
-        judged = Judged(Verdict(way=None, why=why), None)
+        judged = Judged(ProbeVerdict(way=None, why=why), None)
     print(json.dumps({**judged.verdict.to_table(), "context": judged.context}), flush=True)
     return 0
 

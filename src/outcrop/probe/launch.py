@@ -15,7 +15,7 @@ from typing import IO
 
 from outcrop.errors import Invalid, MachineTrouble
 from outcrop.network import facts, headers
-from outcrop.network.way import Verdict, Way
+from outcrop.network.way import ProbeVerdict, Way
 
 _PROCESS_BYTES = 1_500_000_000
 "Interpreter, torch, transformers, and what a small network computes with."
@@ -31,7 +31,7 @@ _ROUND_S = 0.05
 class Probed:
     """The verdict and the context length of a network that was tried."""
 
-    verdict: Verdict
+    verdict: ProbeVerdict
     context: int | None
     "Most tokens it attends to; None where its family names no end."
 
@@ -51,11 +51,11 @@ def probe(folder: Path) -> Probed:
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         failure = _watched(folder, out, err, limit=limit, seconds=seconds)
         if failure is not None:
-            return Probed(verdict=Verdict(way=None, why=failure, config=facts.digest(folder)), context=None)
+            return Probed(verdict=ProbeVerdict(way=None, why=failure, config=facts.digest(folder)), context=None)
         out.seek(0)
         said = json.loads(out.read().splitlines()[-1])
     way = Way(said["way"]) if said["way"] else None
-    return Probed(verdict=Verdict(way=way, why=said["why"], config=said["config"]), context=said["context"])
+    return Probed(verdict=ProbeVerdict(way=way, why=said["why"], config=said["config"]), context=said["context"])
 
 
 def demand(folder: Path) -> Probed:

@@ -28,7 +28,7 @@ class FieldsTooLarge(Refusal):
 
 
 @dataclass(kw_only=True)
-class Form:
+class UploadForm:
     fields: dict[str, str] = field(default_factory=dict)
     "By name in lower case; of one that stands twice, the first."
     filename: str = ""
@@ -40,7 +40,7 @@ def is_form(content_type: str) -> bool:
     return content_type.lower().startswith("multipart/form-data")
 
 
-async def read_form(content_type: str, body: AsyncIterator[bytes], *, file_field: str = "file") -> Form:
+async def read_form(content_type: str, body: AsyncIterator[bytes], *, file_field: str = "file") -> UploadForm:
     """The fields up to the file, which is not read yet. Raises MalformedForm or FieldsTooLarge."""
     found = _BOUNDARY.search(content_type)
     if found is None:
@@ -49,7 +49,7 @@ async def read_form(content_type: str, body: AsyncIterator[bytes], *, file_field
     bytes_ahead = _Bytes(body, b"\r\n")
     delimiter = b"\r\n--" + (found[1] or found[2]).encode("utf-8", "surrogateescape")
     await bytes_ahead.until(delimiter)
-    form = Form()
+    form = UploadForm()
     while not await bytes_ahead.ends():
         name, filename = _disposition(await bytes_ahead.until(b"\r\n\r\n"))
         if name == file_field:

@@ -34,6 +34,7 @@ from outcrop.processes import die_with_parent
 from outcrop.protocol import patterns, routing
 from outcrop.server.silent import close_silent
 from outcrop.settings import PARTS_FILE, Settings
+from outcrop.store.damage_sweep import DamageSweep
 
 if TYPE_CHECKING:
     from outcrop.buckets.buckets import Buckets
@@ -44,6 +45,11 @@ _SWEEP_PAUSE_S = 0.005
 _SWEEP_STUCK_S = 3600.0
 """Millions of contents may be due at once, and a batch of them waits for everybody else who writes."""
 _DAMAGE_EVERY_S = 5.0
+_AUDIT_EVERY_S = 0.5
+_POINTS_EVERY_S = 2.0
+"""What a server that is killed loses at most of each."""
+_FORGETS_FIRST_S = 60.0
+_FORGET_EVERY_S = 3600.0
 _LISTENING_FIRST_S = 0.2
 """What is read beside the first requests would, read at once, keep the first of them waiting."""
 _HEAD_PAUSE_S = 30.0
@@ -89,6 +95,8 @@ async def serve_house(house: House, settings: Settings, loops: Loops, *, stop: a
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
+        await to_thread.run_sync(house.audit.flush)
+        await to_thread.run_sync(write_points, house)
     if ended:
         logs.tell(_log, "the server ends, to be started anew", level=logging.ERROR, exc_info=ended[0])
         if isinstance(ended[0], MachineTrouble):
@@ -136,14 +144,43 @@ def _clear_imports(house: House) -> None:
 async def _fail_damaged(house: House, loops: Loops) -> None:
     """Records that cannot be read become Failed, so that they can be seen and deleted."""
 
+    sweep = DamageSweep(house.store)
+
     async def look() -> None:
-        await to_thread.run_sync(lambda: house.store.resources.fail_damaged(at=house.clock.now()))
+        await to_thread.run_sync(lambda: sweep.turn(at=house.clock.now()))
 
     await asyncio.sleep(_LISTENING_FIRST_S)
     await loops.run("records", look, every_s=_DAMAGE_EVERY_S)
 
 
-_LOOPS = (_settle, _sweep, _fail_damaged)
+async def _write_audit(house: House, loops: Loops) -> None:
+    await asyncio.sleep(_LISTENING_FIRST_S)
+    await loops.run("audit", lambda: to_thread.run_sync(house.audit.flush), every_s=_AUDIT_EVERY_S)
+
+
+async def _write_points(house: House, loops: Loops) -> None:
+    await asyncio.sleep(_LISTENING_FIRST_S)
+    await loops.run("points", lambda: to_thread.run_sync(write_points, house), every_s=_POINTS_EVERY_S)
+
+
+def write_points(house: House) -> None:
+    """Pass on what the door counted, and write all points that are new."""
+    house.traffic.pass_on(house.points)
+    house.points.flush()
+
+
+async def _forget_old(house: House, loops: Loops) -> None:
+    """Keep points and audit within their age and size."""
+
+    async def look() -> None:
+        await to_thread.run_sync(house.points.sweep)
+        await to_thread.run_sync(house.audit.sweep)
+
+    await asyncio.sleep(_FORGETS_FIRST_S)
+    await loops.run("retention", look, every_s=_FORGET_EVERY_S, stuck_s=_SWEEP_STUCK_S)
+
+
+_LOOPS = (_settle, _sweep, _fail_damaged, _write_audit, _write_points, _forget_old)
 
 
 async def serve(

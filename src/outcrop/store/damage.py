@@ -48,4 +48,6 @@ def document_of(text: object) -> dict[str, Any] | None:
 
 def failed_document(text: object, message: str) -> dict[str, Any]:
     """What can be read of a document, with the reason why its resource failed."""
-    return {**(document_of(text) or {}), "failureMessage": message}
+    # Half a character, which JSON can spell, can be read but not written again.
+    legible = json.dumps(document_of(text) or {}, ensure_ascii=False).encode("utf-8", "replace")
+    return {**json.loads(legible), "failureMessage": message}

@@ -153,7 +153,7 @@ def create_tables(engine: Engine, metadata: sql.MetaData) -> None:
         metadata.create_all(connection)
         for table in metadata.tables.values():
             for index in table.indexes:  # a database of an older Outcrop has the table without it
-                index.create(connection, checkfirst=True)
+                connection.execute(sql.schema.CreateIndex(index, if_not_exists=True))
 
 
 def _open_sqlite(address: sql.URL) -> Engine:

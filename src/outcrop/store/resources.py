@@ -7,51 +7,25 @@ it. Names are unique per kind and region; a resource without a name has None. Ev
 
 import json
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from dataclasses import replace as with_changes
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sql
 from sqlalchemy.engine import Engine
 
 from outcrop import logs
-from outcrop.errors import Conflict, Invalid
+from outcrop.errors import Conflict
 from outcrop.store.damage import FAILED, SENTENCE, Damaged, failed_document
-from outcrop.store.database import UtcTime, create_tables, moment, reading, writing
+from outcrop.store.database import create_tables, moment, reading, writing
+from outcrop.store.listing import EVERYTHING, Filters, ResourceListing, SortKey
 from outcrop.store.point_reads import PointReads
-
-SortKey = Literal["created", "updated", "name", "status"]
-
-_schema = sql.MetaData()
-_table = sql.Table(
-    "resources",
-    _schema,
-    sql.Column("arn", sql.String, primary_key=True),
-    sql.Column("kind", sql.String, nullable=False),
-    sql.Column("region", sql.String, nullable=False),
-    sql.Column("name", sql.String),
-    sql.Column("status", sql.String, nullable=False),
-    sql.Column("created", UtcTime, nullable=False),
-    sql.Column("updated", UtcTime, nullable=False),
-    sql.Column("version", sql.Integer, nullable=False),
-    sql.Column("document", sql.JSON, nullable=False),
-    sql.UniqueConstraint("kind", "region", "name", name="resources_name"),
-    sql.Index("resources_created", "kind", "region", "created", "arn"),
-    sql.Index("resources_status", "kind", "status", "created", "arn"),
-)
-
+from outcrop.store.resource_table import AS_KEPT, RESOURCES, schema
 
 _log = logging.getLogger("outcrop.store")
-# Times and documents as the row has them: one damaged row must not end the reading of all others.
-_AS_KEPT = [
-    sql.type_coerce(column, sql.String if column.name == "document" else sql.BigInteger).label(column.name)
-    if column.name in ("created", "updated", "document")
-    else column
-    for column in _table.columns
-]
-_SELECT = f"SELECT {', '.join(column.name for column in _table.columns)} FROM resources"
+_SELECT = f"SELECT {', '.join(column.name for column in RESOURCES.columns)} FROM resources"
 _BY_ARN = f"{_SELECT} WHERE arn = ?"
 _BY_NAME = f"{_SELECT} WHERE kind = ? AND region = ? AND name = ?"
 
@@ -94,6 +68,19 @@ class Row(NamedTuple):
     document: str
     "As JSON."
 
+    @classmethod
+    def of(cls, row: sql.Row[Any]) -> Self:
+        return cls(**row._mapping)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it can be read."""
+        try:
+            self.resource()
+        except Damaged:
+            return False
+        return True
+
     def resource(self) -> Resource:
         """Raises Damaged."""
         try:
@@ -125,23 +112,6 @@ def _is_text(*values: object) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Filters:
-    """What a listing keeps. Times are exclusive; `name_contains` ignores case; of `statuses`, if any, a row has one;
-    `equals` looks into the document."""
-
-    name_contains: str | None = None
-    statuses: tuple[str, ...] = ()
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    updated_after: datetime | None = None
-    updated_before: datetime | None = None
-    equals: Mapping[str, str] = field(default_factory=dict)
-
-
-EVERYTHING = Filters()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Page:
     """Some resources of a listing, and the token that continues it, or None at its end."""
 
@@ -156,11 +126,14 @@ class Resources:
         self._engine = engine
         self._points = PointReads(engine)
         self._told: set[tuple[str, int]] = set()
-        create_tables(engine, _schema)
+        self._met: set[str] = set()
+        create_tables(engine, schema)
+        with writing(engine) as connection:
+            connection.execute(sql.text("DROP INDEX IF EXISTS resources_created"))  # one of another shape, once
 
     def add(self, resource: Resource) -> Resource:
         """Raises NameTaken when kind, region and name are in use, Conflict when the ARN is."""
-        values = {column.name: getattr(resource, column.name) for column in _table.columns}
+        values = {column.name: getattr(resource, column.name) for column in RESOURCES.columns}
         with writing(self._engine) as connection:
             # Asked first rather than learnt from the failed INSERT: on PostgreSQL that would end the transaction in
             # which the caller may have more to do. The constraint still decides between two writers there.
@@ -169,29 +142,29 @@ class Resources:
             if self.get(resource.arn) is not None:
                 raise Conflict(f"{resource.arn}: exists already.")
             try:
-                connection.execute(sql.insert(_table).values(values))
+                connection.execute(sql.insert(RESOURCES).values(values))
             except sql.exc.IntegrityError as error:
                 raise _name_taken(resource.name or resource.arn) from error
         return resource
 
     def get(self, arn: str) -> Resource | None:
-        row = self.row(arn)
-        return None if row is None else row.resource()
+        """Raises Damaged."""
+        return self._whole(self.row(arn))
 
     def find(self, kind: str, region: str, name: str) -> Resource | None:
-        row = self.row_named(kind, region, name)
-        return None if row is None else row.resource()
+        """Raises Damaged."""
+        return self._whole(self.row_named(kind, region, name))
 
     def row(self, arn: str) -> Row | None:
         """For whom a row that is as it was need not be taken apart again."""
         if self._points.possible():
             return _from_sqlite(self._points.row(_BY_ARN, (arn,)))
-        return self._one(_table.c.arn == arn)
+        return self._one(RESOURCES.c.arn == arn)
 
     def row_named(self, kind: str, region: str, name: str) -> Row | None:
         if self._points.possible():
             return _from_sqlite(self._points.row(_BY_NAME, (kind, region, name)))
-        return self._one((_table.c.kind == kind) & (_table.c.region == region) & (_table.c.name == name))
+        return self._one((RESOURCES.c.kind == kind) & (RESOURCES.c.region == region) & (RESOURCES.c.name == name))
 
     def replace(
         self,
@@ -219,8 +192,8 @@ class Resources:
                 raise _name_taken(changed.name or "")
             # The UPDATE repeats the version that was read: of two writers exactly one changes a row.
             update = (
-                sql.update(_table)
-                .where(_table.c.arn == resource.arn, _table.c.version == resource.version)
+                sql.update(RESOURCES)
+                .where(RESOURCES.c.arn == resource.arn, RESOURCES.c.version == resource.version)
                 .values({part: getattr(changed, part) for part in ("status", "document", "name", "updated", "version")})
             )
             if connection.execute(update).rowcount != 1:
@@ -229,38 +202,52 @@ class Resources:
 
     def remove(self, arn: str, *, version: int | None = None) -> bool:
         """Whether a row went. With `version`, only a row that still has it goes."""
-        delete = sql.delete(_table).where(_table.c.arn == arn)
+        delete = sql.delete(RESOURCES).where(RESOURCES.c.arn == arn)
         if version is not None:
-            delete = delete.where(_table.c.version == version)
+            delete = delete.where(RESOURCES.c.version == version)
         with writing(self._engine) as connection:
             return connection.execute(delete).rowcount == 1
 
     def regions(self) -> list[str]:
         """Every region that has a resource, in order."""
+        # From one key of the index to the next: SQLite's DISTINCT would go along all of it.
         with reading(self._engine) as connection:
-            found = connection.execute(sql.select(_table.c.region).distinct().order_by(_table.c.region)).scalars()
-            return [region for region in found if region]
+            found = {
+                region
+                for kind in _steps(connection, RESOURCES.c.kind)
+                for region in _steps(connection, RESOURCES.c.region, RESOURCES.c.kind == kind)
+            }
+        return sorted(region for region in found if region)
 
     def all(self, kind: str) -> list[Resource]:
-        """Every resource of a kind in every region, oldest first; without damaged ones, which are logged."""
-        query = sql.select(*_AS_KEPT).where(_table.c.kind == kind).order_by(_table.c.created, _table.c.arn)
-        with reading(self._engine) as connection:
-            return self._sound(connection.execute(query).all())
+        """Every resource of a kind in every region; for what runs once, never in a loop or a request."""
+        return self.where(RESOURCES.c.kind == kind)
 
     def in_states(self, kind: str, states: Collection[str], *, most: int | None = None) -> list[Resource]:
-        """The resources of a kind in one of these states, in every region, oldest first; at most `most` of them.
+        """The resources of a kind in one of these states, in every region; at most `most` of them.
 
-        Found by an index: what is in other states costs nothing. Damaged rows are left out, and logged.
+        Found by an index: what is in other states costs nothing.
         """
-        chosen = (_table.c.kind == kind) & _table.c.status.in_(list(states))
-        query = sql.select(*_AS_KEPT).where(chosen).order_by(_table.c.created, _table.c.arn).limit(most)
+        return self.where((RESOURCES.c.kind == kind) & RESOURCES.c.status.in_(list(states)), most=most)
+
+    def where(self, condition: sql.ColumnElement[bool], *, most: int | None = None) -> list[Resource]:
+        """The resources that fulfil a condition on the table, oldest first; damaged ones are left out, and logged."""
+        query = sql.select(*AS_KEPT).where(condition).order_by(RESOURCES.c.created, RESOURCES.c.arn).limit(most)
         with reading(self._engine) as connection:
             return self._sound(connection.execute(query).all())
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many resources there are of each kind in each state; from an index alone."""
+        query = sql.select(RESOURCES.c.kind, RESOURCES.c.status, sql.func.count()).group_by(
+            RESOURCES.c.kind, RESOURCES.c.status
+        )
+        with reading(self._engine) as connection:
+            return {(kind, status): number for kind, status, number in connection.execute(query)}
 
     def remove_all(self, kind: str) -> None:
         """Forget every row of a kind, damaged or not."""
         with writing(self._engine) as connection:
-            connection.execute(sql.delete(_table).where(_table.c.kind == kind))
+            connection.execute(sql.delete(RESOURCES).where(RESOURCES.c.kind == kind))
 
     def fail(self, arn: str, *, at: datetime, message: str = SENTENCE, unless: Collection[str] = ()) -> None:
         """Let a row be Failed with this message, whatever is wrong with it; what can be read of it stays.
@@ -274,31 +261,35 @@ class Resources:
             created = {} if _is_moment(row.created) else {"created": at}
             version = row.version + 1 if type(row.version) is int else 1
             changed = {"status": FAILED, "document": failed_document(row.document, message), "updated": at}
-            update = sql.update(_table).where(_table.c.arn == arn)
+            update = sql.update(RESOURCES).where(RESOURCES.c.arn == arn)
             connection.execute(update.values(**changed, **created, version=version))
 
-    def fail_damaged(self, *, at: datetime) -> list[str]:
-        """Let every row that cannot be read be Failed, so that it can be told and deleted; returns their ARNs."""
-        with reading(self._engine) as connection:
-            rows = [_row(row) for row in connection.execute(sql.select(*_AS_KEPT))]
-        damaged = [row.arn for row in rows if not _is_sound(row)]
-        for arn in damaged:
-            self.fail(arn, at=at)
-        return damaged
+    def met_damaged(self) -> list[str]:
+        """ARNs of the damaged rows that this process has met since it was last asked."""
+        met, self._met = self._met, set()
+        return sorted(met)
 
     def _one(self, condition: sql.ColumnElement[bool]) -> Row | None:
         with reading(self._engine) as connection:
-            row = connection.execute(sql.select(*_AS_KEPT).where(condition)).first()
-        return None if row is None else _row(row)
+            row = connection.execute(sql.select(*AS_KEPT).where(condition)).first()
+        return None if row is None else Row.of(row)
+
+    def _whole(self, row: Row | None) -> Resource | None:
+        try:
+            return None if row is None else row.resource()
+        except Damaged as damaged:
+            self._met.add(damaged.arn)
+            raise
 
     def _sound(self, rows: Iterable[sql.Row[Any]]) -> list[Resource]:
         """The rows that can be read; each of the others is logged once."""
         found = []
         for kept in rows:
-            row = _row(kept)
+            row = Row.of(kept)
             try:
                 found.append(row.resource())
             except Damaged as damaged:
+                self._met.add(row.arn)
                 if (row.arn, row.version) not in self._told:
                     self._told.add((row.arn, row.version))
                     logs.tell(_log, "damaged record", level=logging.ERROR, exc_info=damaged, resource=str(row.arn))
@@ -319,34 +310,23 @@ class Resources:
 
         Raises Invalid for a token that did not come from a listing in the same order.
         """
-        key = sql.func.coalesce(_table.c[sort_by], "") if sort_by == "name" else _table.c[sort_by]
-        conditions = _conditions(filters, strict=self._engine.dialect.name != "sqlite")
-        query = sql.select(*_AS_KEPT).where(_table.c.kind == kind, _table.c.region == region, *conditions)
-        if token is not None:
-            last_key, last_arn = _read_token(token, sort_by, descending)
-            further, further_arn = (
-                (key < last_key, _table.c.arn < last_arn) if descending else (key > last_key, _table.c.arn > last_arn)
-            )
-            query = query.where(further | ((key == last_key) & further_arn))
-        order = (key.desc(), _table.c.arn.desc()) if descending else (key.asc(), _table.c.arn.asc())
+        listing = ResourceListing(kind=kind, region=region, filters=filters, sort_by=sort_by, descending=descending)
+        query = listing.page(self._engine.dialect, token=token, most=max_results + 1)
         with reading(self._engine) as connection:
-            rows = connection.execute(query.order_by(*order).limit(max_results + 1)).all()
-        shown = rows[:max_results]
-        more = len(rows) > max_results and bool(shown)
-        token = _write_token(_row(shown[-1]), sort_by, descending) if more else None
+            rows = connection.execute(query).all()
+        shown, more = rows[:max_results], len(rows) > max_results
+        last = Row.of(shown[-1]) if more and shown else None
+        token = None if last is None else listing.token(key=getattr(last, sort_by), arn=last.arn)
         return Page(items=self._sound(shown), next_token=token)
 
 
-def _row(row: sql.Row[Any]) -> Row:
-    return Row(**row._mapping)
-
-
-def _is_sound(row: Row) -> bool:
-    try:
-        row.resource()
-    except Damaged:
-        return False
-    return True
+def _steps(connection: sql.Connection, column: sql.Column[str], *conditions: sql.ColumnElement[bool]) -> list[str]:
+    """The values of the column that an index leads to, each found behind the one before."""
+    found = [""]
+    while found[-1] is not None:
+        query = sql.select(sql.func.min(column)).where(column > found[-1], *conditions)
+        found.append(connection.execute(query).scalar_one())
+    return found[1:-1]
 
 
 def _is_moment(count: object) -> bool:
@@ -362,42 +342,3 @@ def _from_sqlite(row: tuple[Any, ...] | None) -> Row | None:
 
 def _name_taken(name: str) -> NameTaken:
     return NameTaken(f"{name}: this name is in use already. Choose another name.")
-
-
-def _conditions(filters: Filters, *, strict: bool) -> list[sql.ColumnElement[bool]]:
-    """`strict`: the database holds nothing in a column that is not of its type. SQLite does."""
-    columns = _table.c
-    wanted = [
-        filters.name_contains and columns.name.icontains(filters.name_contains, autoescape=True),
-        filters.statuses and columns.status.in_(filters.statuses),
-        filters.created_after and columns.created > filters.created_after,
-        filters.created_before and columns.created < filters.created_before,
-        filters.updated_after and columns.updated > filters.updated_after,
-        filters.updated_before and columns.updated < filters.updated_before,
-        *(_member(key, strict=strict) == value for key, value in filters.equals.items()),
-        strict or sql.func.typeof(columns.created) == "integer",  # anything else has no place in the order
-    ]
-    return [condition for condition in wanted if isinstance(condition, sql.ColumnElement)]
-
-
-def _member(key: str, *, strict: bool) -> sql.ColumnElement[str | None]:
-    """A member of the document as text; SQLite would end the whole query at a document that is no JSON."""
-    member: sql.ColumnElement[str | None] = _table.c.document[key].as_string()
-    return member if strict else sql.case((sql.func.json_valid(_table.c.document) == 1, member))
-
-
-def _write_token(last: Row, sort_by: SortKey, descending: bool) -> str:
-    return json.dumps([sort_by, descending, getattr(last, sort_by) or "", last.arn])
-
-
-def _read_token(token: str, sort_by: SortKey, descending: bool) -> tuple[datetime | str, str]:
-    try:
-        token_sort, token_descending, key, arn = json.loads(token)
-        kept_type = int if sort_by in ("created", "updated") else str
-        fits = (token_sort, token_descending) == (sort_by, descending) and type(key) is kept_type and type(arn) is str
-        last_key = moment(key) if fits and kept_type is int else key
-    except (ValueError, TypeError, OverflowError, RecursionError):
-        fits = False
-    if not fits:
-        raise Invalid("nextToken: not a token of this listing. Begin again without nextToken.")
-    return last_key, arn

@@ -17,6 +17,7 @@ from outcrop.store.database import open_database, writing
 from outcrop.store.idempotency import Idempotency
 from outcrop.store.objects import ObjectFiles
 from outcrop.store.point_reads import PointReads
+from outcrop.store.references import References
 from outcrop.store.resources import Resources
 from outcrop.store.tags import Tags
 
@@ -29,6 +30,7 @@ class Store:
 
     engine: Engine
     resources: Resources
+    references: References
     tags: Tags
     idempotency: Idempotency
     objects: ObjectFiles
@@ -48,9 +50,11 @@ class Store:
             ) from error
         engine = open_database(settings.database)
         with writing(engine):  # every table in one commit: a first start waits for the disk once
+            resources = Resources(engine)
             return cls(
                 engine=engine,
-                resources=Resources(engine),
+                resources=resources,
+                references=References(engine, resources),
                 tags=Tags(engine),
                 idempotency=Idempotency(engine),
                 objects=objects,

@@ -18,7 +18,7 @@ from outcrop.training.examples import Example
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Row:
+class PackedRow:
     """Records side by side, without gap. T tokens of the row, N supervised positions."""
 
     ids_1T: Tensor
@@ -60,11 +60,11 @@ def pack(lengths: Sequence[int], token_budget: int, way: Way = Way.PACKED) -> li
     return rows
 
 
-def row_of(examples: Sequence[Example]) -> Row:
+def row_of(examples: Sequence[Example]) -> PackedRow:
     layout = Packed(lengths=[len(example) for example in examples])
     starts = torch.tensor([0, *layout.lengths[:-1]]).cumsum(0)
     at_N = torch.cat([example.at_N + start for example, start in zip(examples, starts, strict=True)])
-    return Row(
+    return PackedRow(
         ids_1T=torch.cat([example.ids_T for example in examples]).unsqueeze(0),
         positions_1T=layout.positions(),
         layout=layout,

@@ -1,4 +1,4 @@
-"""What a run learns from, and what it is tried on."""
+"""The training data of a run: the examples it learns from, and those it is evaluated on."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +18,8 @@ class Validator(NamedTuple):
     examples: Sequence[Example]
 
 
-class Data(NamedTuple):
-    """Of one run; nothing of the validators is learned."""
+class TrainingData(NamedTuple):
+    """The examples of one run: those it learns from, and the validators, of which nothing is learned."""
 
     examples: Sequence[Example]
     validators: Sequence[Validator]
@@ -37,8 +37,8 @@ class Data(NamedTuple):
         return self.evaluated or self.examples
 
 
-def read(task: TrainingTask) -> Data:
-    """Raises RecordError with every problem of a file."""
+def read(task: TrainingTask) -> TrainingData:
+    """The training data of a task, some of it set aside where asked for. Raises RecordError with every problem."""
     tokenizer = Tokenizer.open(task.base_dir)
     context_length = task.context_length or load.context_length(task.base_dir)
 
@@ -54,10 +54,10 @@ def read(task: TrainingTask) -> Data:
     examples, percentage = examples_of(task.train), task.hyper.held_out_percentage
     if task.validators:
         notes = ["nothing of the training data is set aside: there is validation data"] if percentage else []
-        return Data(examples, [Validator(path.name, examples_of(path)) for path in task.validators], notes)
+        return TrainingData(examples, [Validator(path.name, examples_of(path)) for path in task.validators], notes)
     if not percentage:
-        return Data(examples, [], [])
+        return TrainingData(examples, [], [])
     split = set_aside(examples, percentage=percentage, seed=task.hyper.seed)
     if not split.held_out:
-        return Data(examples, [], ["no record was set aside for validation: all of them are equal"])
-    return Data(split.training, [Validator(f"{task.train.name} (set aside)", split.held_out)], [split.note])
+        return TrainingData(examples, [], ["no record was set aside for validation: all of them are equal"])
+    return TrainingData(split.training, [Validator(f"{task.train.name} (set aside)", split.held_out)], [split.note])

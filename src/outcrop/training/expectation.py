@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from outcrop.network import load
-from outcrop.network.adapters import Routing, Span
+from outcrop.network.adapters import AdapterSpan, Routing
 from outcrop.network.attention import Packed
 from outcrop.network.parity_file import Expected, Generation, Rival, Sample
 from outcrop.training.examples import Example
@@ -84,6 +84,6 @@ def _answer(network: nn.Module, routing: Routing, prompt: Sequence[int]) -> tupl
 def _next(network: nn.Module, routing: Routing, ids: Sequence[int]) -> Tensor:
     """Logits after the last of these, logits_V in fp32."""
     layout = Packed(lengths=[len(ids)])
-    routing.spans = [Span(0, len(ids), ADAPTER)]
+    routing.spans = [AdapterSpan(0, len(ids), ADAPTER)]
     at_N = torch.tensor([len(ids) - 1])
     return load.logits(network, torch.tensor([list(ids)]), layout.positions(), layout, at_N=at_N)[0].float()

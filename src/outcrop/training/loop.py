@@ -1,4 +1,4 @@
-"""The training loop: steps, evaluations, checkpoints, and the end.
+"""The training loop that all stages share: steps, evaluations, checkpoints, and the end.
 
 What a step computes depends on the weights, the optimizer and the step's number alone, so a run that was killed and
 taken up again ends, on a CPU with equal threads and devices, with the very bits of one that was not. Every rank of
@@ -16,72 +16,72 @@ from outcrop.network import gradient_checkpointing
 from outcrop.network.method import Full
 from outcrop.training import divergence
 from outcrop.training.checkpoints import output
-from outcrop.training.checkpoints.checkpointer import Keeper
+from outcrop.training.checkpoints.checkpointer import Checkpointer
 from outcrop.training.checkpoints.history import History
 from outcrop.training.checkpoints.model_checkpoints import (
-    Places,
-    places_of,
+    CheckpointSchedule,
+    checkpoint_schedule,
     publish,
     size_of,
 )
-from outcrop.training.data import Data, read
+from outcrop.training.data import TrainingData
 from outcrop.training.data_parallel import worker_threads
-from outcrop.training.data_parallel.ranks import ALONE, Ranks
+from outcrop.training.data_parallel.ranks import Ranks
 from outcrop.training.data_parallel.sharding import ShardedWeights, whole
-from outcrop.training.data_parallel.worker_threads import Lanes
+from outcrop.training.data_parallel.worker_threads import Replicas
 from outcrop.training.divergence import DivergedError, demand_finite
 from outcrop.training.estimate import machine
 from outcrop.training.estimate.flops import step_cost
 from outcrop.training.evaluation import score
 from outcrop.training.examples import Example
-from outcrop.training.metrics import Hooks, ModelCheckpoint, Score, Start, TrainingResult, ValidatorResult
+from outcrop.training.metrics import Hooks, ModelCheckpoint, RunStart, Score, TrainingResult, ValidatorResult
 from outcrop.training.network_setup import lighten, prepare
-from outcrop.training.plan import TrainingPlan, plan_training
-from outcrop.training.settled import settled
+from outcrop.training.plan import TrainingPlan
 from outcrop.training.stepping import Trained, take_step
 from outcrop.training.task import TrainingHyper, TrainingTask
-from outcrop.training.throughput import Pace, ahead_of
+from outcrop.training.throughput import Throughput, remaining_work
 from outcrop.training.weights import TrainedWeights
 
 
-def run(task: TrainingTask, hooks: Hooks, ranks: Ranks = ALONE) -> TrainingResult:
-    """Train to the end, from the last checkpoint in the run's folder if there is one. Raises Refusal, and RankLostError
-    when another rank ended; of the hooks, those of the first rank are heard."""
-    with settled(task.hyper, ranks):
-        data = read(task)
-        hooks.on_data(data)
-        trained, notes = load_trained(task, ranks)
-        plan = plan_training(data.examples, data.evaluated, task.hyper, notes=[*data.notes, *notes])
-        hooks.on_plan(plan.to_text())
-        with Keeper(task, trained.weights, hooks, ranks) as keeper:
-            history = keeper.resume()
-            hooks.on_start(_start(trained, history, ranks))
-            places = places_of(plan, num_bytes=size_of(task, trained))
-            pace = Pace(ahead_of(data, plan, places))
-            if history is None:
-                history = _begin(trained, data, task.hyper, hooks, ranks, pace)
-                keeper.write(history)  # the base's scores may have taken longer than many a step
-            return _to_the_end(_Run(task, hooks, trained, data, plan, history, keeper, ranks, places, pace, {}))
-
-
-class _Run(NamedTuple):
-    """Everything a run in progress needs."""
+class Run(NamedTuple):
+    """A training run in progress, as one rank sees it."""
 
     task: TrainingTask
     hooks: Hooks
     trained: Trained
-    data: Data
+    data: TrainingData
     plan: TrainingPlan
     history: History
-    keeper: Keeper
+    checkpointer: Checkpointer
     ranks: Ranks
-    places: Places
-    pace: Pace
+    saves: CheckpointSchedule
+    throughput: Throughput
     parity: dict[int, str]
     "By number of steps: what the parity file of a model checkpoint holds, made in this process."
 
 
-def _to_the_end(run: _Run) -> TrainingResult:
+def begin(
+    task: TrainingTask,
+    hooks: Hooks,
+    trained: Trained,
+    data: TrainingData,
+    plan: TrainingPlan,
+    checkpointer: Checkpointer,
+    ranks: Ranks,
+) -> Run:
+    """The run before its next step: from its last checkpoint; or new, with the network it starts from scored."""
+    history = checkpointer.resume()
+    hooks.on_start(_start(trained, history, ranks))
+    saves = checkpoint_schedule(plan, num_bytes=size_of(task, trained))
+    throughput = Throughput(remaining_work(data, plan, saves))
+    if history is None:
+        history = _begin(trained, data, task.hyper, hooks, ranks, throughput)
+        checkpointer.write(history)  # the base's scores may have taken longer than many a step
+    return Run(task, hooks, trained, data, plan, history, checkpointer, ranks, saves, throughput, {})
+
+
+def to_the_end(run: Run) -> TrainingResult:
+    """Take the steps that are left, and write what came of them. Raises Refusal, and RankLostError."""
     try:
         stopped = _train(run)
     except DivergedError as error:
@@ -96,7 +96,7 @@ def _to_the_end(run: _Run) -> TrainingResult:
                 _keep_the_best(run)
         raise
     if stopped:
-        run.keeper.write(run.history)
+        run.checkpointer.write(run.history)
         if run.ranks.of_first(run.hooks.for_good()):
             _keep_the_best(run)
         return _result("stopped", run, ())
@@ -105,26 +105,26 @@ def _to_the_end(run: _Run) -> TrainingResult:
 
 def load_trained(task: TrainingTask, ranks: Ranks) -> tuple[Trained, list[str]]:
     """The network with what it learns, and what was understood otherwise than it may have been meant."""
-    learner = prepare(task)
+    trainable = prepare(task)
     if not ranks.shards:
-        lighten(learner.network, learner.routing)
+        lighten(trainable.network, trainable.routing)
     if task.hyper.gradient_checkpointing:
-        gradient_checkpointing.make_lean(learner.network)
-    cost = step_cost(learner.network, num_trained=sum(parameter.numel() for parameter in learner.parameters))
+        gradient_checkpointing.make_lean(trainable.network)
+    cost = step_cost(trainable.network, num_trained=sum(parameter.numel() for parameter in trainable.parameters))
     decay = task.hyper.weight_decay
     weights: TrainedWeights | ShardedWeights
-    if ranks.shards and isinstance(learner.method, Full):
-        weights = ShardedWeights(learner.network, weight_decay=decay, ranks=ranks)
+    if ranks.shards and isinstance(trainable.method, Full):
+        weights = ShardedWeights(trainable.network, weight_decay=decay, ranks=ranks)
     else:
-        weights = TrainedWeights(learner.parameters, weight_decay=decay, ranks=ranks)
+        weights = TrainedWeights(trainable.parameters, weight_decay=decay, ranks=ranks)
     threads = torch.get_num_threads()
-    most = worker_threads.MOST_WHOLE if isinstance(learner.method, Full) else worker_threads.MOST
-    own = Lanes(learner.network, learner.routing, weights, threads=threads, most=most)
-    return Trained(learner.network, learner.routing, weights, learner.method, cost, own), list(learner.notes)
+    most = worker_threads.MOST_WHOLE if isinstance(trainable.method, Full) else worker_threads.MOST
+    own = Replicas(trainable.network, trainable.routing, weights, threads=threads, most=most)
+    return Trained(trainable.network, trainable.routing, weights, trainable.method, cost, own), list(trainable.notes)
 
 
-def _start(trained: Trained, history: History | None, ranks: Ranks) -> Start:
-    return Start(
+def _start(trained: Trained, history: History | None, ranks: Ranks) -> RunStart:
+    return RunStart(
         num_parameters=sum(parameter.numel() for parameter in trained.network.parameters()),
         num_trained=trained.weights.num_weights,
         threads=torch.get_num_threads() * ranks.size,
@@ -135,12 +135,14 @@ def _start(trained: Trained, history: History | None, ranks: Ranks) -> Start:
     )
 
 
-def _begin(trained: Trained, data: Data, hyper: TrainingHyper, hooks: Hooks, ranks: Ranks, pace: Pace) -> History:
+def _begin(
+    trained: Trained, data: TrainingData, hyper: TrainingHyper, hooks: Hooks, ranks: Ranks, throughput: Throughput
+) -> History:
     history = History()
     first, others = data.validators[:1], data.validators[1:]
-    with pace.evaluating():
+    with throughput.evaluating():
         scores = _scores(trained, [v.examples for v in first], hyper, ranks)
-    with pace.scoring_others():
+    with throughput.scoring_others():
         scores += _scores(trained, [v.examples for v in others], hyper, ranks)
     evaluation = history.begin(scores)
     if evaluation is not None:
@@ -148,33 +150,33 @@ def _begin(trained: Trained, data: Data, hyper: TrainingHyper, hooks: Hooks, ran
     return history
 
 
-def _train(run: _Run) -> bool:
+def _train(run: Run) -> bool:
     """Take the steps that are left. True when it was asked to stop before the end."""
     history, plan, hyper, hooks = run.history, run.plan, run.task.hyper, run.hooks
-    run.pace.begin(tokens_done=sum(step.tokens for step in history.steps))
+    run.throughput.begin(tokens_done=sum(step.tokens for step in history.steps))
     while len(history.steps) < plan.steps and not history.is_out_of_patience(hyper.patience):
         if run.ranks.of_first(hooks.should_stop()):
             return True
         step = take_step(run.trained, run.data.examples, plan, hyper, len(history.steps), run.ranks)
         history.steps.append(step)
         hooks.on_step(step)
-        hooks.on_progress(run.pace.after(step))
+        hooks.on_progress(run.throughput.after(step))
         divergence.demand_no_rise(history.steps)
         evaluated = _evaluate(run) if len(history.steps) in plan.evaluate_after else None
-        if len(history.steps) in run.places.after:
+        if len(history.steps) in run.saves.after:
             _publish(run, ModelCheckpoint(step=len(history.steps), epoch=step.epoch, loss=evaluated))
         if divergence.is_suspicious(history.steps):
             continue  # the checkpoints on the disk may be the last good ones
         if evaluated is not None:
-            run.keeper.write_at_evaluation(history)
-        run.keeper.write_if_due(history)
+            run.checkpointer.write_at_evaluation(history)
+        run.checkpointer.write_if_due(history)
     return False
 
 
-def _evaluate(run: _Run) -> float:
+def _evaluate(run: Run) -> float:
     """The first validator's loss, noted; the weights are kept if none was lower."""
     hyper, trained, last = run.task.hyper, run.trained, run.history.steps[-1]
-    with run.pace.evaluating():
+    with run.throughput.evaluating():
         (result,) = _scores(trained, [run.data.evaluated], hyper, run.ranks)
     demand_finite(result.loss, step=last.step, rate=last.learning_rate)
     evaluation = run.history.add_evaluation(
@@ -184,10 +186,10 @@ def _evaluate(run: _Run) -> float:
     return result.loss
 
 
-def _publish(run: _Run, checkpoint: ModelCheckpoint) -> None:
+def _publish(run: Run, checkpoint: ModelCheckpoint) -> None:
     trained, kept = _to_be_written(run), run.history.checkpoints
     if trained is not None:
-        with run.pace.saving():
+        with run.throughput.saving():
             parity = publish(run.task, trained, run.data.held_out, run.history, run.hooks, checkpoint)
         if parity is not None:
             run.parity[checkpoint.step] = parity
@@ -195,16 +197,16 @@ def _publish(run: _Run, checkpoint: ModelCheckpoint) -> None:
         kept.append(checkpoint)
 
 
-def _to_be_written(run: _Run) -> Trained | None:
+def _to_be_written(run: Run) -> Trained | None:
     """What the first rank writes; None on the others."""
     weights = run.trained.weights
     if isinstance(weights, TrainedWeights):
         return run.trained if run.ranks.is_first else None
-    learner = whole(weights, run.task)
-    return learner and run.trained._replace(network=learner.network, routing=learner.routing)
+    trainable = whole(weights, run.task)
+    return trainable and run.trained._replace(network=trainable.network, routing=trainable.routing)
 
 
-def _keep_what_was_good(run: _Run) -> ModelCheckpoint | None:
+def _keep_what_was_good(run: Run) -> ModelCheckpoint | None:
     """Leave the last good weights as a model checkpoint, if they are not one yet."""
     good = _keep_the_best(run) or _last_good_of(run)
     if good is not None and not _is_kept(run, good):
@@ -212,7 +214,7 @@ def _keep_what_was_good(run: _Run) -> ModelCheckpoint | None:
     return good
 
 
-def _keep_the_best(run: _Run) -> ModelCheckpoint | None:
+def _keep_the_best(run: Run) -> ModelCheckpoint | None:
     """Put the best evaluation's weights in place, and leave them as a model checkpoint, if they are not one yet."""
     best = _best_of(run)
     if best is not None and not _is_kept(run, best):
@@ -220,11 +222,11 @@ def _keep_the_best(run: _Run) -> ModelCheckpoint | None:
     return best
 
 
-def _is_kept(run: _Run, checkpoint: ModelCheckpoint) -> bool:
+def _is_kept(run: Run, checkpoint: ModelCheckpoint) -> bool:
     return checkpoint.step in {kept.step for kept in run.history.checkpoints}
 
 
-def _best_of(run: _Run) -> ModelCheckpoint | None:
+def _best_of(run: Run) -> ModelCheckpoint | None:
     """The best evaluation's, whose weights are put in place."""
     history = run.history
     if history.best_weights is None:
@@ -234,11 +236,11 @@ def _best_of(run: _Run) -> ModelCheckpoint | None:
     return ModelCheckpoint(step=best.step, epoch=best.epoch, loss=best.loss)
 
 
-def _last_good_of(run: _Run) -> ModelCheckpoint | None:
+def _last_good_of(run: Run) -> ModelCheckpoint | None:
     """The newest from before the loss rose: a model checkpoint, or what the run would have gone on from."""
     at_most = divergence.good_steps(run.history.steps)
     kept = [checkpoint for checkpoint in run.history.checkpoints if checkpoint.step <= at_most]
-    before = run.keeper.go_back(at_most)
+    before = run.checkpointer.go_back(at_most)
     if before is not None and len(before.steps) > max((checkpoint.step for checkpoint in kept), default=0):
         return ModelCheckpoint(step=len(before.steps), epoch=before.steps[-1].epoch, loss=None)
     return kept[-1] if kept else None
@@ -249,7 +251,7 @@ def _scores(trained: Trained, files: Sequence[Sequence[Example]], hyper: Trainin
     return [score(trained, v, token_budget=budget, ranks=ranks) for v in files]
 
 
-def _finish(run: _Run) -> TrainingResult:
+def _finish(run: Run) -> TrainingResult:
     _keep_the_best(run)
     custom = _final_scores(run)
     trained = _to_be_written(run)
@@ -262,14 +264,14 @@ def _finish(run: _Run) -> TrainingResult:
     return _result("completed", run, validators)
 
 
-def _final_scores(run: _Run) -> list[Score]:
+def _final_scores(run: Run) -> list[Score]:
     """Each validator by the weights in place; the first one's was found when they were evaluated."""
     known = [run.history.best_score] if run.history.best_score is not None else []
     rest = run.data.validators[len(known) :]
     return known + _scores(run.trained, [v.examples for v in rest], run.task.hyper, run.ranks)
 
 
-def _save(run: _Run, trained: Trained) -> None:
+def _save(run: Run, trained: Trained) -> None:
     """Write the result, as often as the hooks want it tried: hours of work shall not be lost to a full disk."""
     task, history = run.task, run.history
     step = len(history.steps) if history.best_weights is None else history.best_step
@@ -282,9 +284,7 @@ def _save(run: _Run, trained: Trained) -> None:
                 raise
 
 
-def _result(
-    status: Literal["completed", "stopped"], run: _Run, validators: Sequence[ValidatorResult]
-) -> TrainingResult:
+def _result(status: Literal["completed", "stopped"], run: Run, validators: Sequence[ValidatorResult]) -> TrainingResult:
     history = run.history
     return TrainingResult(
         status=status,

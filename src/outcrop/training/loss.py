@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from outcrop.network import last_layer, lm_head, load
-from outcrop.network.adapters import Routing, Span
+from outcrop.network.adapters import AdapterSpan, Routing
 from outcrop.network.lm_head import LMHead
 from outcrop.training import cross_entropy as sliced
-from outcrop.training.batches import Row, row_of
+from outcrop.training.batches import PackedRow, row_of
 from outcrop.training.examples import Example
 
 ADAPTER = "trained"
@@ -20,10 +20,10 @@ ADAPTER = "trained"
 _HEADS: WeakKeyDictionary[nn.Module, LMHead | None] = WeakKeyDictionary()
 
 
-def nll_of(network: nn.Module, routing: Routing, row: Row) -> Tensor:
+def nll_of(network: nn.Module, routing: Routing, row: PackedRow) -> Tensor:
     """The negative log-likelihood of each supervised token, nll_N, in nats and fp32."""
     head = _head_of(network, routing)
-    routing.spans = [Span(0, row.ids_1T.shape[1], ADAPTER)]
+    routing.spans = [AdapterSpan(0, row.ids_1T.shape[1], ADAPTER)]
     if head is None:
         logits_NV = load.logits(network, row.ids_1T, row.positions_1T, row.layout, at_N=row.at_N)
         return cross_entropy(logits_NV.float(), row.target_N.to(logits_NV.device), reduction="none")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from outcrop.errors import MachineTrouble
 
 if TYPE_CHECKING:
-    from outcrop.training.data import Data  # which needs torch, and these values are told where there is none
+    from outcrop.training.data import TrainingData  # which needs torch, and these values are told where there is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +65,8 @@ class ModelCheckpoint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Start:
-    """What a run has before its first step, or before the first one after it was taken up again."""
+class RunStart:
+    """The state of a training run before its first step, or before the first one after a resume."""
 
     num_parameters: int
     num_trained: int
@@ -83,7 +83,7 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where the run is."""
+    """The progress of a training run after its last step."""
 
     steps: int
     tokens_per_s: float
@@ -106,7 +106,7 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """A network on a file of records."""
+    """The loss of a network on a file of records."""
 
     nll: float
     "Sum over the supervised tokens, in nats."
@@ -129,7 +129,7 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class ValidatorResult:
-    """A validator before and after."""
+    """The scores of one validation file before and after training."""
 
     name: str
     base: Score
@@ -166,10 +166,10 @@ class TrainingResult:
 class Hooks:
     """Called from the loop, between steps. After a resume, steps since the last checkpoint are told a second time."""
 
-    on_data: Callable[["Data"], None] = lambda _data: None
+    on_data: Callable[["TrainingData"], None] = lambda _data: None
     "Before anything is loaded; may raise Refusal, and nothing was done."
     on_plan: Callable[[str], None] = lambda _text: None
-    on_start: Callable[[Start], None] = lambda _start: None
+    on_start: Callable[[RunStart], None] = lambda _start: None
     on_progress: Callable[[Progress], None] = lambda _progress: None
     on_step: Callable[[StepMetrics], None] = lambda _step: None
     on_evaluation: Callable[[EvaluationMetrics], None] = lambda _evaluation: None

@@ -1,4 +1,4 @@
-"""What is trained: a network, and which of its weights learn by which method.
+"""The network of a task made ready to be trained: which of its weights learn, and by which method.
 
 A custom model that is trained further by its own method goes on where it ended. Another method begins on the network
 that the custom model is: its adapter is merged into the base first (docs/decisions/0005).
@@ -18,8 +18,8 @@ from outcrop.training.loss import ADAPTER
 from outcrop.training.task import TrainingTask
 
 
-class Learner(NamedTuple):
-    """A network ready to be trained."""
+class TrainableNetwork(NamedTuple):
+    """A network with the weights that learn, by one method."""
 
     network: nn.Module
     routing: Routing
@@ -30,7 +30,7 @@ class Learner(NamedTuple):
     "What was understood otherwise than it may have been meant."
 
 
-def prepare(task: TrainingTask) -> Learner:
+def prepare(task: TrainingTask) -> TrainableNetwork:
     """The network of the task with what it learns. Raises Invalid for a method that does not suit it."""
     method = task.hyper.method
     network = load.load_base(task.base_dir, trainable=isinstance(method, Full), way=task.way)
@@ -41,16 +41,16 @@ def prepare(task: TrainingTask) -> Learner:
         if not task.merges_parent:
             parameters = adapter_files.load(network, ADAPTER, task.parent_adapter, trainable=True)
             notes.append(f"{replace(parent, targets=())}, from the custom model that is trained further")
-            return Learner(network, routing, parameters, parent, tuple(notes))
+            return TrainableNetwork(network, routing, parameters, parent, tuple(notes))
         adapter_files.load(network, ADAPTER, task.parent_adapter)
         adapters.merge(network, ADAPTER)
         notes.append(f"the custom model's {parent.name} was merged into the base, since {method} begins on it")
     if isinstance(method, Full):
         network.requires_grad_(True)
-        return Learner(network, routing, list(network.parameters()), method, tuple(notes))
+        return TrainableNetwork(network, routing, list(network.parameters()), method, tuple(notes))
     generator = torch.Generator().manual_seed(task.hyper.seed)
     parameters = adapter_files.add_new(network, ADAPTER, method, generator)
-    return Learner(network, routing, parameters, method, tuple(notes))
+    return TrainableNetwork(network, routing, parameters, method, tuple(notes))
 
 
 def lighten(network: nn.Module, routing: Routing) -> None:

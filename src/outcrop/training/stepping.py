@@ -14,11 +14,10 @@ from torch import nn
 from outcrop.network import load, noise
 from outcrop.network.adapters import Routing
 from outcrop.network.method import Method
-from outcrop.training.batches import Row, batch_at
-from outcrop.training.data_parallel.ranks import ALONE, Ranks
+from outcrop.training.batches import PackedRow, batch_at
+from outcrop.training.data_parallel.ranks import ALONE, Ranks, rank_batch_of
 from outcrop.training.data_parallel.sharding import ShardedWeights
-from outcrop.training.data_parallel.shares import share_of
-from outcrop.training.data_parallel.worker_threads import Lane, Lanes
+from outcrop.training.data_parallel.worker_threads import Replica, Replicas
 from outcrop.training.divergence import demand_finite
 from outcrop.training.estimate.flops import StepCost
 from outcrop.training.examples import Example
@@ -38,7 +37,7 @@ class Trained(NamedTuple):
     weights: TrainedWeights | ShardedWeights
     method: Method
     cost: StepCost
-    lanes: Lanes
+    replicas: Replicas
 
 
 def take_step(
@@ -77,18 +76,18 @@ def compute_gradient(
     depends on `draw`, the rank, and how the records lie."""
     num_supervised = sum(example.num_supervised for example in batch)
     way = load.way_of(trained.network)
-    share = share_of(batch, token_budget, ranks, together=trained.weights.is_sharded, way=way)
+    share = rank_batch_of(batch, token_budget, ranks, together=trained.weights.is_sharded, way=way)
     trained.weights.forget_gradient()
     place = load.device()
-    generators = [noise.seeded(f"{draw}/{ranks.rank}/{lane}", place) for lane in range(trained.lanes.most)]
+    generators = [noise.seeded(f"{draw}/{ranks.rank}/{replica}", place) for replica in range(trained.replicas.most)]
 
-    def learn(lane: Lane, row: Row) -> float:
-        with noise.drawn_from(generators[lane.number]):
-            nll = nll_of(lane.network, lane.routing, row).sum()
+    def learn(replica: Replica, row: PackedRow) -> float:
+        with noise.drawn_from(generators[replica.number]):
+            nll = nll_of(replica.network, replica.routing, row).sum()
         torch.autograd.backward(nll / num_supervised)
         return float(nll.detach())
 
-    nll = trained.lanes.sum(share.examples, token_budget, learn)
+    nll = trained.replicas.sum(share.examples, token_budget, learn)
     for row in share.idle:
         torch.autograd.backward(0 * nll_of(trained.network, trained.routing, row).sum())
     trained.weights.add_up_gradient()

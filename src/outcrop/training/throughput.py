@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from outcrop.training import expectation
-from outcrop.training.checkpoints.model_checkpoints import Places
-from outcrop.training.data import Data
+from outcrop.training.checkpoints.model_checkpoints import CheckpointSchedule
+from outcrop.training.data import TrainingData
 from outcrop.training.estimate import machine
 from outcrop.training.metrics import Progress, StepMetrics
 from outcrop.training.plan import TrainingPlan
@@ -16,8 +16,8 @@ _SCORING = 1 / 3
 "Of learning from the same tokens; a guess, until an evaluation was timed."
 
 
-class Ahead(NamedTuple):
-    """What a run does beside its steps."""
+class RemainingWork(NamedTuple):
+    """The work of a training run from its first step on: tokens to learn from, evaluations, model checkpoints."""
 
     num_tokens: int
     "Of all its steps together."
@@ -33,21 +33,22 @@ class Ahead(NamedTuple):
     "Those of every forward pass by which a save foretells what an engine will answer."
 
 
-def ahead_of(data: Data, plan: TrainingPlan, places: Places) -> Ahead:
-    return Ahead(
+def remaining_work(data: TrainingData, plan: TrainingPlan, saves: CheckpointSchedule) -> RemainingWork:
+    """The work that a plan with these model checkpoints foresees."""
+    return RemainingWork(
         num_tokens=plan.num_tokens,
         steps=plan.steps,
         evaluate_after=plan.evaluate_after,
         evaluated_tokens=sum(map(len, data.evaluated)),
         other_tokens=sum(len(example) for other in data.validators[1:] for example in other.examples),
-        save_after=places.after,
-        saves_at_end=1 + places.one_for_the_best,
+        save_after=saves.after,
+        saves_at_end=1 + saves.one_for_the_best,
         sampled_tokens=sum(expectation.forwards([len(each) for each in data.held_out])),
     )
 
 
-class Timed:
-    """The mean time of a kind of work that a run does again and again."""
+class MeanTime:
+    """The mean time of a kind of work that a run repeats, such as evaluations."""
 
     def __init__(self) -> None:
         self.total_s = 0.0
@@ -62,13 +63,13 @@ class Timed:
         return self.total_s / self._count if self._count else guess
 
 
-class Pace:
-    """Measures one run, or what is left of it after it was taken up again."""
+class Throughput:
+    """Tokens a second of one training run, and the time it has left, also after a resume."""
 
-    def __init__(self, ahead: Ahead, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, ahead: RemainingWork, *, now: Callable[[], float] = time.monotonic) -> None:
         self._ahead = ahead
         self._now = now
-        self._evaluations, self._others, self._saves = Timed(), Timed(), Timed()
+        self._evaluations, self._others, self._saves = MeanTime(), MeanTime(), MeanTime()
         self._before_s = 0.0
         self.begin(tokens_done=0)
 
@@ -125,7 +126,7 @@ class Pace:
         )
 
     @contextmanager
-    def _timing(self, timed: Timed) -> Iterator[None]:
+    def _timing(self, timed: MeanTime) -> Iterator[None]:
         began = self._now()
         yield
         timed.add(self._now() - began)

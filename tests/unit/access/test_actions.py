@@ -8,7 +8,7 @@ import pytest
 from outcrop.access.needs import bedrock as actions_bedrock
 from outcrop.access.needs import s3 as actions_s3
 from outcrop.access.needs.actions import needs
-from outcrop.access.needs.required_permissions import Asked
+from outcrop.access.needs.required_permissions import RequestedOperation
 from outcrop.protocol import service_model
 
 ACCOUNT = "123456789012"
@@ -29,7 +29,7 @@ class Arned:
 
 
 def needed(service: str, operation: str, params: dict[str, Any]) -> list[tuple[str, str]]:
-    asked = Asked(
+    asked = RequestedOperation(
         service=service,
         operation=operation,
         params=params,
@@ -249,7 +249,7 @@ def test_bedrock(service: str, operation: str, params: dict[str, Any], expected:
 
 
 def test_the_role_of_a_job_is_passed_to_bedrock() -> None:
-    asked = Asked(
+    asked = RequestedOperation(
         service="bedrock",
         operation="CreateModelCustomizationJob",
         params=JOB,

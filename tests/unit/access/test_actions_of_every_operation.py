@@ -11,7 +11,7 @@ from botocore.model import OperationModel, Shape
 
 from outcrop import arn as arns
 from outcrop.access.needs.actions import needs
-from outcrop.access.needs.required_permissions import Asked
+from outcrop.access.needs.required_permissions import RequestedOperation
 from outcrop.protocol.service_model import SERVICES
 
 FREE = {"GetCallerIdentity", "GetSessionToken"}
@@ -49,11 +49,11 @@ def operations_of(service: str) -> list[OperationModel]:
     return [model.operation_model(name) for name in model.operation_names]
 
 
-def asked(service: str, operation: OperationModel, *, everything: bool) -> Asked:
+def asked(service: str, operation: OperationModel, *, everything: bool) -> RequestedOperation:
     shape = operation.input_shape
     given = sample(shape) if shape is not None else {}
     required = shape.required_members if shape is not None else []
-    return Asked(
+    return RequestedOperation(
         service=service,
         operation=operation.name,
         params=given if everything else {name: given[name] for name in required},

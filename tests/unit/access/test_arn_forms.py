@@ -7,7 +7,7 @@ import pytest
 
 from outcrop.access.access import Access
 from outcrop.access.names import Kind
-from outcrop.access.policies.documents import Form
+from outcrop.access.policies.documents import PolicyForm
 from outcrop.access.policies.new_documents import parse_new, parse_new_managed
 from outcrop.errors import ServiceRefusal
 
@@ -21,7 +21,7 @@ def document(resource: Any, **more: Any) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement], **more})
 
 
-def malformed(text: str, form: Form = Form.IDENTITY) -> str:
+def malformed(text: str, form: PolicyForm = PolicyForm.IDENTITY) -> str:
     with pytest.raises(ServiceRefusal) as refused:
         parse_new(text, form)
     assert (refused.value.code, refused.value.http_status) == ("MalformedPolicyDocument", 400)
@@ -91,9 +91,9 @@ def test_a_trust_policy_names_somebody_who_can_be(principal: str, is_one: bool) 
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": [ACCOUNT, principal]}}
     text = json.dumps({"Version": "2012-10-17", "Statement": statement})
     if is_one:
-        assert parse_new(text, Form.TRUST).statements
+        assert parse_new(text, PolicyForm.TRUST).statements
     else:
-        assert malformed(text, Form.TRUST).startswith(f'Invalid principal in policy: "AWS":"{principal}".')
+        assert malformed(text, PolicyForm.TRUST).startswith(f'Invalid principal in policy: "AWS":"{principal}".')
 
 
 @pytest.mark.parametrize("version", [None, "2008-10-17"])

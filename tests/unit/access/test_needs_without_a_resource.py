@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from outcrop.access.needs.actions import needs
-from outcrop.access.needs.required_permissions import Asked
+from outcrop.access.needs.required_permissions import RequestedOperation
 from outcrop.access.policies.documents import parse
 from outcrop.access.policies.evaluation import Decision, evaluate
 from outcrop.api.operations import OPERATIONS
@@ -35,7 +35,7 @@ the devices, where the serial number is no ARN."""
 
 
 def needed(service: str, operation: str, **params: object) -> str:
-    question = Asked(
+    question = RequestedOperation(
         service=service,
         operation=operation,
         params=params,

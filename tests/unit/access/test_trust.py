@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from outcrop.access.policies.documents import Form, parse
+from outcrop.access.policies.documents import PolicyForm, parse
 from outcrop.access.policies.trust import Principal, Trust, trust
 from outcrop.errors import ServiceRefusal
 
@@ -50,7 +50,7 @@ def document(*statements: dict[str, Any]) -> str:
     ],
 )
 def test_who_is_trusted(statements: list[dict[str, Any]], principal: Principal, expected: Trust) -> None:
-    assert trust(parse(document(*statements), Form.TRUST), principal, context={}) is expected
+    assert trust(parse(document(*statements), PolicyForm.TRUST), principal, context={}) is expected
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_the_conditions_of_bedrocks_own_example_are_kept(context: dict[str, str]
         "ArnEquals": {"aws:SourceArn": "arn:aws:bedrock:us-east-1:123456789012:model-customization-job/*"},
     }
     policy = document(statement({"Service": "bedrock.amazonaws.com"}, Condition=condition))
-    assert trust(parse(policy, Form.TRUST), BEDROCK, context=context) is expected
+    assert trust(parse(policy, PolicyForm.TRUST), BEDROCK, context=context) is expected
 
 
 @pytest.mark.parametrize(
@@ -99,5 +99,5 @@ def test_the_conditions_of_bedrocks_own_example_are_kept(context: dict[str, str]
 )
 def test_what_is_no_trust_policy_is_refused(text: str, message: str) -> None:
     with pytest.raises(ServiceRefusal) as refusal:
-        parse(text, Form.TRUST)
+        parse(text, PolicyForm.TRUST)
     assert (refusal.value.code, refusal.value.message) == ("MalformedPolicyDocument", message)

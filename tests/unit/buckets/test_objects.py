@@ -13,7 +13,7 @@ import pytest
 from outcrop.buckets.buckets import Buckets
 from outcrop.buckets.checksums import Algorithm
 from outcrop.buckets.conditions import Conditions, Stretch
-from outcrop.buckets.listing import Asked
+from outcrop.buckets.listing import ListingRequest
 from outcrop.buckets.names import Place
 from outcrop.buckets.receiving import Promise
 from outcrop.buckets.records import Details
@@ -134,7 +134,7 @@ def test_what_is_not_there_is_refused(buckets: Buckets) -> None:
     with refused("NoSuchBucket", 404):
         buckets.put_bytes("nowhere", "a", b"")
     with refused("NoSuchBucket", 404):
-        buckets.list_objects("nowhere", Asked())
+        buckets.list_objects("nowhere", ListingRequest())
     buckets.remove("books", "nothing")
 
 
@@ -320,7 +320,7 @@ def test_a_listing_folds_groups(buckets: Buckets) -> None:
     for key in ("a", "b/1", "b/2", "b0", "c/1", "é"):
         buckets.put_bytes("books", key, b"")
 
-    page = buckets.list_objects("books", Asked(delimiter="/"))
+    page = buckets.list_objects("books", ListingRequest(delimiter="/"))
 
     assert [record.key for record in page.objects] == ["a", "b0", "é"]
     assert page.prefixes == ["b/", "c/"]

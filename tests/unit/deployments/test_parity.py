@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from outcrop.deployments import parity
-from outcrop.inference.client import Answer
+from outcrop.inference.client import GreedyAnswer
 from outcrop.json_files import FileProblem
 from outcrop.network import parity_file
 from outcrop.network.parity_file import Expected, Generation, Rival, Sample
@@ -50,14 +50,14 @@ class Engine:
         *,
         num_tokens: int,
         prompt_tokens_per_step: int | None = None,
-    ) -> list[Answer]:
+    ) -> list[GreedyAnswer]:
         self.asked.append((prompts, num_tokens, prompt_tokens_per_step))
         done = len(prompts[0]) - len(GENERATION.prompt)
         said = list(zip(GENERATION.ids, GENERATION.logprobs, strict=True))[done : done + num_tokens]
         if self.only is None or self.only == (len(prompts), prompt_tokens_per_step is not None):
             said = [self.instead.get(done + place, one) for place, one in enumerate(said)]
-        answer = Answer([token for token, _ in said], [logprob for _, logprob in said])
-        return [answer, *[Answer([0] * num_tokens, [0.0] * num_tokens)] * (len(prompts) - 1)]
+        answer = GreedyAnswer([token for token, _ in said], [logprob for _, logprob in said])
+        return [answer, *[GreedyAnswer([0] * num_tokens, [0.0] * num_tokens)] * (len(prompts) - 1)]
 
 
 def compared(engine: Engine, folder: Path, expected: Expected = EXPECTED) -> parity.Parity:

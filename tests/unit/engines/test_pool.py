@@ -11,11 +11,13 @@ import pytest
 from outcrop.engines.estimate import PROCESS_BYTES
 from outcrop.engines.states import LIFECYCLE, EngineState
 from outcrop.errors import Conflict
+from outcrop.machine import memory
 from tests.support.engines_room import EnginesRoom
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> EnginesRoom:
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EnginesRoom:
+    monkeypatch.setattr(memory, "resident", lambda _pid: 0)  # the tests' own process holds what it holds
     return EnginesRoom(tmp_path)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from outcrop.customization import memory
-from outcrop.worker import serve as worker
+from outcrop.customization.kind import KIND
+from outcrop.worker.work import Worker
 from tests.support.homes import with_tiny_models
-from tests.support.job_house import REGION, JobHouse
+from tests.support.job_house import JobHouse
 from tests.support.patience import PATIENCE_S, eventually
 
 OTHER = "arn:other"
@@ -28,7 +29,7 @@ def test_a_job_that_waits_for_memory_can_be_stopped(jobs: JobHouse) -> None:
     sharing.reservations.grant(OTHER)
     job = jobs.create("waits")
     # When a worker takes a job up
-    working = threading.Thread(target=worker.work, args=(jobs.context,), kwargs={"stop": threading.Event()})
+    working = threading.Thread(target=Worker(jobs.context, [KIND], stop=threading.Event()).run_one)
     working.start()
     reserved = eventually(lambda: sharing.reservations.of(job))
     # Then it waits, with nothing begun, until the job is to stop
@@ -36,7 +37,7 @@ def test_a_job_that_waits_for_memory_can_be_stopped(jobs: JobHouse) -> None:
     waits = sharing.decide().waiting[job]
     assert waits.startswith("The training waits waits for ")
     assert "by the training other (" in waits
-    jobs.context.jobs.request_stop(REGION, job)
+    jobs.context.jobs.request_stop(job)
     working.join(PATIENCE_S)
     assert jobs.context.jobs.get(job).status == "Stopped"
     assert [one.owner for one in sharing.reservations.all()] == [OTHER]
@@ -54,8 +55,8 @@ def test_a_job_holds_what_its_plan_needs_until_it_ends(jobs: JobHouse, monkeypat
         give_back(owner)
 
     monkeypatch.setattr(reservations, "give_back", watched)
-    least = memory.least_for(jobs.context.catalog, jobs.context.models, jobs.context.store.resources.row(job))
-    worker.work(jobs.context, stop=threading.Event())
+    least = memory.least_for(jobs.context.catalog, jobs.context.models, jobs.context.jobs.get(job))
+    Worker(jobs.context, [KIND], stop=threading.Event()).run_one()
     assert jobs.context.jobs.get(job).status == "Completed"
     assert least > memory._PROCESS_BYTES
     assert len(held) == 1

@@ -1,7 +1,7 @@
 import torch
 
 from outcrop.inference.kv_cache import SHORTEST_ROW, KVCache, LayerShape
-from outcrop.inference.request import Request
+from outcrop.inference.request import EngineRequest
 from outcrop.inference.scheduler import Limits, Scheduler
 
 ROW = SHORTEST_ROW
@@ -20,8 +20,8 @@ def scheduler(*, rows: int = 8, max_live: int = 8, alone: int = 100, beside: int
     return Scheduler(cache(rows=rows), limits)
 
 
-def request(name: str, prompt: int = 4, max_tokens: int = 4) -> Request:
-    return Request(id=name, prompt_ids=tuple(range(prompt)), max_tokens=max_tokens)
+def request(name: str, prompt: int = 4, max_tokens: int = 4) -> EngineRequest:
+    return EngineRequest(id=name, prompt_ids=tuple(range(prompt)), max_tokens=max_tokens)
 
 
 def step(scheduler: Scheduler) -> dict[str, int]:
@@ -66,7 +66,7 @@ def test_a_long_prompt_is_read_in_chunks_beside_those_that_decode() -> None:
 
 def test_a_prompt_is_read_in_smaller_chunks_where_that_is_asked_for() -> None:
     one = scheduler(alone=100)
-    one.submit(Request(id="a", prompt_ids=tuple(range(7)), max_tokens=2, prompt_tokens_per_step=3))
+    one.submit(EngineRequest(id="a", prompt_ids=tuple(range(7)), max_tokens=2, prompt_tokens_per_step=3))
     one.submit(request("b", prompt=4, max_tokens=2))
     assert [step(one) for _ in range(4)] == [{"a": 3, "b": 4}, {"a": 3, "b": 1}, {"a": 1}, {"a": 1}]
 
@@ -114,7 +114,7 @@ def test_a_request_can_be_ended_while_it_waits_and_while_it_runs() -> None:
 
 def test_a_stop_token_ends_a_request_and_says_so() -> None:
     one = scheduler()
-    one.submit(Request(id="a", prompt_ids=(1,), max_tokens=9, stop_token_ids=frozenset({9})))
+    one.submit(EngineRequest(id="a", prompt_ids=(1,), max_tokens=9, stop_token_ids=frozenset({9})))
     (turn,) = one.plan()
     assert turn.live.append(8) is None
     assert turn.live.append(9) == "stop"

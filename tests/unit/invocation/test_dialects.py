@@ -8,13 +8,13 @@ import pytest
 from outcrop.errors import Invalid
 from outcrop.invocation.dialects.choice import DIALECTS, choose
 from outcrop.invocation.exchange import (
-    Asked,
-    Conversation,
+    AnswerPiece,
+    ChatPrompt,
     Finish,
     Finished,
-    Piece,
+    InvocationRequest,
     RawPrompt,
-    Sampling,
+    SamplingOptions,
     Started,
 )
 from outcrop.invocation.schema import read_json
@@ -123,12 +123,12 @@ def test_a_body_that_is_no_json_object_is_refused(body: bytes, problem: str) -> 
     assert refused.value.message == problem
 
 
-def raw(text: str, **sampling: Any) -> Asked:
-    return Asked(prompt=RawPrompt(text=text), sampling=Sampling(**sampling))
+def raw(text: str, **sampling: Any) -> InvocationRequest:
+    return InvocationRequest(prompt=RawPrompt(text=text), sampling=SamplingOptions(**sampling))
 
 
-def said(system: str | None = None, **sampling: Any) -> Asked:
-    return Asked(prompt=Conversation(messages=HI, system=system), sampling=Sampling(**sampling))
+def said(system: str | None = None, **sampling: Any) -> InvocationRequest:
+    return InvocationRequest(prompt=ChatPrompt(messages=HI, system=system), sampling=SamplingOptions(**sampling))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def said(system: str | None = None, **sampling: Any) -> Asked:
         ),
     ],
 )  # fmt: skip
-def test_a_body_is_understood(dialect: str, body: dict[str, Any], asked: Asked) -> None:
+def test_a_body_is_understood(dialect: str, body: dict[str, Any], asked: InvocationRequest) -> None:
     assert choose(dialect, body).read(body) == asked
 
 
@@ -248,8 +248,8 @@ def test_every_end_has_the_providers_word(dialect: str) -> None:
 def chunks(dialect: str) -> list[dict[str, Any]]:
     spoken = DIALECTS[dialect]
     pieces = [
-        Piece(text="y", num_output_tokens=1, first=True),
-        Piece(text="es", num_output_tokens=2, first=False),
+        AnswerPiece(text="y", num_output_tokens=1, first=True),
+        AnswerPiece(text="es", num_output_tokens=2, first=False),
     ]
     return [
         *spoken.opening(STARTED),

@@ -12,7 +12,7 @@ import pytest
 from outcrop.errors import Invalid, ServiceRefusal
 from outcrop.inference.client import EngineAway, UnknownAdapter
 from outcrop.invocation import prompts
-from outcrop.invocation.exchange import Asked, Conversation, Finish, Finished, RawPrompt, Sampling
+from outcrop.invocation.exchange import ChatPrompt, Finish, Finished, InvocationRequest, RawPrompt, SamplingOptions
 from outcrop.invocation.generate import TextDelta, complete_text, plan, stream_text
 from outcrop.invocation.target import Target
 from outcrop.tokens.prompt_format import PromptFormat
@@ -33,9 +33,9 @@ def serving(folder: Path, said: str = SAID, **changes: Any) -> AbstractAsyncCont
     return speaking(folder, said, **changes)
 
 
-def asked(prompt: str = "hi", **sampling: Any) -> Asked:
+def asked(prompt: str = "hi", **sampling: Any) -> InvocationRequest:
     chosen = {"max_tokens": None, "temperature": 0.0, "top_p": 1.0, **sampling}
-    return Asked(prompt=RawPrompt(text=prompt), sampling=Sampling(**chosen))
+    return InvocationRequest(prompt=RawPrompt(text=prompt), sampling=SamplingOptions(**chosen))
 
 
 async def complete(target: Target, **sampling: Any) -> Finished:
@@ -134,7 +134,7 @@ def test_a_request_without_a_seed_gets_one_and_a_given_one_is_kept(tmp_path: Pat
 
 def test_a_conversation_is_rendered_for_a_chat_model_and_plain_for_a_text_model(tmp_path: Path) -> None:
     async def scenario() -> None:
-        conversation = Conversation(messages=[{"role": "user", "content": "hi"}], system="brief")
+        conversation = ChatPrompt(messages=[{"role": "user", "content": "hi"}], system="brief")
         async with serving(tmp_path, prompt_format=PromptFormat.CHAT) as (target, _):
             text = "<s><|im_start|>system\nbrief<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
             assert prompts.encode(target, conversation) == target.tokenizer.encode(text, begin=False)
@@ -151,7 +151,7 @@ def test_a_template_that_takes_no_system_message_is_refused_in_bedrocks_words(tm
         async with serving(tmp_path, prompt_format=PromptFormat.CHAT) as (target, _):
             other = replace(target, tokenizer=Tokenizer.open(folder))
             with pytest.raises(Invalid, match=r"^This model doesn't support system messages\. Try again without"):
-                prompts.encode(other, Conversation(messages=[{"role": "user", "content": "hi"}], system="brief"))
+                prompts.encode(other, ChatPrompt(messages=[{"role": "user", "content": "hi"}], system="brief"))
 
     run(scenario())
 

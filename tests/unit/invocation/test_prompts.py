@@ -10,7 +10,7 @@ import pytest
 
 from outcrop.errors import Invalid, ModelFailed
 from outcrop.invocation import prompts
-from outcrop.invocation.exchange import Asked, Conversation, RawPrompt, Sampling
+from outcrop.invocation.exchange import ChatPrompt, InvocationRequest, RawPrompt, SamplingOptions
 from outcrop.invocation.generate import plan, plan_aside
 from outcrop.invocation.target import Target
 from outcrop.tokens.prompt_format import PromptFormat
@@ -19,7 +19,7 @@ from tests.support.patience import PATIENCE_S
 from tests.support.small_tokenizers import CHATML, byte_level, sentencepiece_like
 from tests.support.spoken_target import speaking
 
-ONE_TURN = Conversation(messages=[{"role": "user", "content": "hi"}])
+ONE_TURN = ChatPrompt(messages=[{"role": "user", "content": "hi"}])
 
 
 def target_of(folder: Path, *, template: str | None = CHATML, **changes: Any) -> Target:
@@ -33,11 +33,11 @@ def target_of(folder: Path, *, template: str | None = CHATML, **changes: Any) ->
     return asyncio.run(asyncio.wait_for(made(), PATIENCE_S))
 
 
-def asked(prompt: RawPrompt | Conversation) -> Asked:
-    return Asked(prompt=prompt, sampling=Sampling(max_tokens=None, temperature=0.0, top_p=1.0))
+def asked(prompt: RawPrompt | ChatPrompt) -> InvocationRequest:
+    return InvocationRequest(prompt=prompt, sampling=SamplingOptions(max_tokens=None, temperature=0.0, top_p=1.0))
 
 
-def spelled(target: Target, prompt: RawPrompt | Conversation) -> str:
+def spelled(target: Target, prompt: RawPrompt | ChatPrompt) -> str:
     ids = prompts.encode(target, prompt)
     return "".join(target.tokenizer.token(one) or "" for one in ids).replace("Ġ", " ").replace("Ċ", "\n")
 
@@ -66,7 +66,7 @@ def test_a_base_model_goes_on_from_a_prompt_as_it_is(tmp_path: Path) -> None:
         ("[{system}] {prompt} =", ONE_TURN, "<s>[] hi ="),
         (
             "Q: {prompt}\nA:",
-            Conversation(
+            ChatPrompt(
                 messages=[
                     *ONE_TURN.messages,
                     {"role": "assistant", "content": "yes"},
@@ -77,13 +77,13 @@ def test_a_base_model_goes_on_from_a_prompt_as_it_is(tmp_path: Path) -> None:
         ),
         (
             "Q: {prompt}\nA:",
-            Conversation(messages=[*ONE_TURN.messages, {"role": "assistant", "content": " ye"}]),
+            ChatPrompt(messages=[*ONE_TURN.messages, {"role": "assistant", "content": " ye"}]),
             "<s>Q: hi\nA: ye",
         ),
     ],
 )
 def test_a_models_own_form_is_put_around_conversations(
-    template: str, conversation: Conversation, written: str, tmp_path: Path
+    template: str, conversation: ChatPrompt, written: str, tmp_path: Path
 ) -> None:
     target = target_of(tmp_path, prompt_format=PromptFormat(template), frames_prompts=True)
     assert spelled(target, conversation) == written
@@ -97,7 +97,7 @@ def test_a_models_own_form_is_put_around_a_prompt_once(prompt: str, tmp_path: Pa
 
 def test_what_a_prompt_says_is_no_place_to_put_things(tmp_path: Path) -> None:
     target = target_of(tmp_path, prompt_format=PromptFormat("{system}|{prompt}|"), frames_prompts=True)
-    told = Conversation(messages=[{"role": "user", "content": "{system}"}], system="{prompt}")
+    told = ChatPrompt(messages=[{"role": "user", "content": "{system}"}], system="{prompt}")
     assert spelled(target, told) == "<s>{prompt}|{system}|"
 
 
@@ -153,7 +153,7 @@ def test_a_token_beyond_the_network_is_refused_by_its_name(tmp_path: Path) -> No
 @pytest.mark.parametrize("prompt_format", [PromptFormat.CHAT, PromptFormat.TEXT, PromptFormat("Q {prompt}")])
 def test_half_a_character_is_refused(text: str, prompt_format: PromptFormat, tmp_path: Path) -> None:
     target = target_of(tmp_path, prompt_format=prompt_format, frames_prompts=True)
-    for prompt in (RawPrompt(text=text), Conversation(messages=[{"role": "user", "content": text}])):
+    for prompt in (RawPrompt(text=text), ChatPrompt(messages=[{"role": "user", "content": text}])):
         with pytest.raises(Invalid, match="holds half a character"):
             prompts.encode(target, prompt)
 
@@ -181,7 +181,7 @@ def test_nothing_is_said_by_bytes_where_a_template_drops_earlier_turns(tmp_path:
     last_only = "{{ messages[-1].content + eos_token }}"
     target = target_of(tmp_path, template=last_only, prompt_format=PromptFormat.CHAT)
     said = [{"role": "user", "content": "x" * 10_000}, {"role": "assistant", "content": "y"}]
-    assert plan(target, asked(Conversation(messages=[*said, {"role": "user", "content": "hi"}]))).prompt_ids
+    assert plan(target, asked(ChatPrompt(messages=[*said, {"role": "user", "content": "hi"}]))).prompt_ids
 
 
 def test_nothing_is_said_by_bytes_where_one_token_may_hide_any_length(tmp_path: Path) -> None:

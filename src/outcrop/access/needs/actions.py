@@ -13,7 +13,7 @@ from outcrop.access.needs import (
     monitoring,
     s3,
 )
-from outcrop.access.needs.required_permissions import Asked, Need
+from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission
 
 PREFIX = {"sagemaker-runtime": "sagemaker"}
 """The prefix of a service's actions, where it is not its own name."""
@@ -34,15 +34,15 @@ _TAG_MEMBERS = ("tags", "Tags", "jobTags")
 _TAG_KEY_MEMBERS = ("tagKeys", "TagKeys")
 
 
-def needs(asked: Asked) -> list[Need]:
+def needs(asked: RequestedOperation) -> list[RequiredPermission]:
     """Everything that must be allowed, in the order in which it is asked; empty for what nobody can be denied."""
     rule = _RULES.get(asked.service)
     if rule is not None:
         return rule(asked)
-    return [Need(action=f"{PREFIX.get(asked.service, asked.service)}:{asked.operation}")]
+    return [RequiredPermission(action=f"{PREFIX.get(asked.service, asked.service)}:{asked.operation}")]
 
 
-def tags_in(asked: Asked) -> dict[str, str]:
+def tags_in(asked: RequestedOperation) -> dict[str, str]:
     """The tags that a request brings, for the condition keys aws:RequestTag/… and aws:TagKeys."""
     found: dict[str, str] = {}
     for member in _TAG_MEMBERS:
@@ -53,27 +53,27 @@ def tags_in(asked: Asked) -> dict[str, str]:
     return found
 
 
-def tag_keys_in(asked: Asked, tags: Mapping[str, str]) -> tuple[str, ...]:
+def tag_keys_in(asked: RequestedOperation, tags: Mapping[str, str]) -> tuple[str, ...]:
     """The keys of the tags that a request brings, which are given, or takes away."""
     named = [str(key) for member in _TAG_KEY_MEMBERS for key in asked.params.get(member) or ()]
     return tuple(dict.fromkeys((*tags, *named)))
 
 
-def _sts(asked: Asked) -> list[Need]:
+def _sts(asked: RequestedOperation) -> list[RequiredPermission]:
     if asked.operation in _FREE:
         return []
-    return [Need(action=f"sts:{asked.operation}", resource=str(asked.params.get("RoleArn", "*")))]
+    return [RequiredPermission(action=f"sts:{asked.operation}", resource=str(asked.params.get("RoleArn", "*")))]
 
 
-def _sagemaker(asked: Asked) -> list[Need]:
+def _sagemaker(asked: RequestedOperation) -> list[RequiredPermission]:
     return [
-        Need(action=f"sagemaker:{asked.operation}", resource=_sagemaker_resource(asked)),
+        RequiredPermission(action=f"sagemaker:{asked.operation}", resource=_sagemaker_resource(asked)),
         *asked.pass_role("RoleArn", "sagemaker.amazonaws.com"),
         *asked.pass_role("ExecutionRoleArn", "sagemaker.amazonaws.com"),
     ]
 
 
-def _sagemaker_resource(asked: Asked) -> str:
+def _sagemaker_resource(asked: RequestedOperation) -> str:
     found = _SAGEMAKER_NOUN.match(asked.operation)
     noun = "Endpoint" if asked.service == "sagemaker-runtime" else found.group(1) if found else ""
     arn, name = asked.params.get(f"{noun}Arn"), asked.params.get(f"{noun.removesuffix('V2')}Name")
@@ -83,7 +83,7 @@ def _sagemaker_resource(asked: Asked) -> str:
     return asked.arn("sagemaker", _SAGEMAKER_KINDS.get(noun, dashed), name)
 
 
-_RULES: dict[str, Callable[[Asked], list[Need]]] = {
+_RULES: dict[str, Callable[[RequestedOperation], list[RequiredPermission]]] = {
     "application-autoscaling": monitoring.autoscaling,
     "bedrock": bedrock.needs,
     "bedrock-agent": bedrock.needs,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from outcrop import arn as arns
 from outcrop.access.needs.named import FOUNDATION, PROFILE, Named
 from outcrop.access.needs.named import named as find_named
-from outcrop.access.needs.required_permissions import Asked, Need
+from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission
 from outcrop.store.resources import Row
 
 SERVICE = "bedrock.amazonaws.com"
@@ -87,7 +87,7 @@ ACTIONS = {
 }
 
 
-def named(asked: Asked, member: str) -> Named:
+def named(asked: RequestedOperation, member: str) -> Named:
     """What the identifier in a member of the request stands for. Decisions and handlers ask here, and nowhere else."""
     model, kinds = MODELS.get(asked.operation, ("", ()))
     if member != model:
@@ -96,10 +96,10 @@ def named(asked: Asked, member: str) -> Named:
     return find_named(str(asked.params[member]), kinds, asked)
 
 
-def needs(asked: Asked) -> list[Need]:
+def needs(asked: RequestedOperation) -> list[RequiredPermission]:
     """The needs of one operation of Bedrock: on every resource it touches, and to pass on the role it names."""
     action = f"bedrock:{ACTIONS.get(asked.operation, asked.operation)}"
-    touched = _touched(asked) or [Need(action=action)]
+    touched = _touched(asked) or [RequiredPermission(action=action)]
     context = _context(asked, touched)
     return [
         *(replace(each, action=action, context=context) for each in touched),
@@ -108,9 +108,9 @@ def needs(asked: Asked) -> list[Need]:
     ]
 
 
-def _touched(asked: Asked) -> list[Need]:
+def _touched(asked: RequestedOperation) -> list[RequiredPermission]:
     """The resources that the operation touches."""
-    found: list[Need] = []
+    found: list[RequiredPermission] = []
     member, _ = THINGS.get(_noun(asked.operation), ("", ""))
     model, _ = MODELS.get(asked.operation, ("", ()))
     if member in asked.params and member != model:
@@ -118,35 +118,35 @@ def _touched(asked: Asked) -> list[Need]:
     if isinstance(asked.params.get(model), str):
         found += _of(named(asked, model))
     found += _new(asked, model)
-    found += [Need(action="", resource=named(asked, each).arn) for each in TAGGED if each in asked.params]
+    found += [RequiredPermission(action="", resource=named(asked, each).arn) for each in TAGGED if each in asked.params]
     found += [
-        Need(action="", resource=str(asked.params[each]))
+        RequiredPermission(action="", resource=str(asked.params[each]))
         for each in ("invocationArn", "policyArn")
         if each in asked.params
     ]
-    return found + [Need(action="", resource=each) for each in _agents(asked)]
+    return found + [RequiredPermission(action="", resource=each) for each in _agents(asked)]
 
 
-def _of(thing: Named) -> list[Need]:
+def _of(thing: Named) -> list[RequiredPermission]:
     """An inference profile needs the model behind it too."""
-    own = Need(action="", resource=thing.arn, also=thing.also, behind=thing.behind, shown=thing.shown)
+    own = RequiredPermission(action="", resource=thing.arn, also=thing.also, behind=thing.behind, shown=thing.shown)
     if thing.profile is None:
         return [own]
-    return [Need(action="", resource=thing.profile, shown=thing.shown), replace(own, shown="")]
+    return [RequiredPermission(action="", resource=thing.profile, shown=thing.shown), replace(own, shown="")]
 
 
-def _new(asked: Asked, model: str) -> list[Need]:
+def _new(asked: RequestedOperation, model: str) -> list[RequiredPermission]:
     """What is made, with the ids of its base in their place, whichever of them a policy writes."""
     made = NEW.get(asked.operation, ())
     bases = _ids_of_base(asked, model) if any("{base}" in each for each in made) else ("",)
     found = []
     for each in made:
         own, *also = (arns.bedrock(asked.region, asked.account, each.format(base=base)) for base in bases)
-        found.append(Need(action="", resource=own, also=tuple(also)))
+        found.append(RequiredPermission(action="", resource=own, also=tuple(also)))
     return found
 
 
-def _agents(asked: Asked) -> list[str]:
+def _agents(asked: RequestedOperation) -> list[str]:
     """What the agents' services speak about: the alias where one is named, else the thing itself."""
     params = asked.params
     if "agentAliasId" in params and "agentId" in params:
@@ -166,7 +166,7 @@ def _noun(operation: str) -> str:
     return operation
 
 
-def _ids_of_base(asked: Asked, member: str) -> tuple[str, ...]:
+def _ids_of_base(asked: RequestedOperation, member: str) -> tuple[str, ...]:
     """The ids of the base model, which stand in the ARNs of jobs and custom models. The full one is what they hold."""
     thing = named(asked, member)
     base = thing.foundation
@@ -179,7 +179,7 @@ def _ids_of_base(asked: Asked, member: str) -> tuple[str, ...]:
     return (tail if thing.kind == FOUNDATION else tail.rpartition("/")[0],)
 
 
-def _context(asked: Asked, touched: list[Need]) -> dict[str, str]:
+def _context(asked: RequestedOperation, touched: list[RequiredPermission]) -> dict[str, str]:
     """Bedrock's own condition keys: the profile on whose account a model is invoked, and the guardrail in its way."""
     profiles = [each.resource for each in touched if "inference-profile/" in each.resource]
     context = {"bedrock:InferenceProfileArn": profiles[0]} if profiles else {}
@@ -192,7 +192,7 @@ def _context(asked: Asked, touched: list[Need]) -> dict[str, str]:
     return context
 
 
-def _guardrail(asked: Asked) -> list[Need]:
+def _guardrail(asked: RequestedOperation) -> list[RequiredPermission]:
     """A guardrail applied on the way is an action of its own."""
     if asked.service != "bedrock-runtime" or asked.operation == "ApplyGuardrail":
         return []
@@ -200,4 +200,6 @@ def _guardrail(asked: Asked) -> list[Need]:
     identifier = config.get("guardrailIdentifier")
     if not identifier:
         return []
-    return [Need(action="bedrock:ApplyGuardrail", resource=asked.arn("bedrock", "guardrail", str(identifier)))]
+    return [
+        RequiredPermission(action="bedrock:ApplyGuardrail", resource=asked.arn("bedrock", "guardrail", str(identifier)))
+    ]

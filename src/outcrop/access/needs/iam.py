@@ -7,7 +7,7 @@ from outcrop import arn as arns
 from outcrop.access import linked
 from outcrop.access.identities import LINKED_PATH
 from outcrop.access.names import arn_of
-from outcrop.access.needs.required_permissions import Asked, Need
+from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission
 
 _LISTINGS = {
     "ListGroups": "group",
@@ -21,7 +21,7 @@ _LISTINGS = {
 _NAMED = {"InstanceProfileName": "instance-profile", "ServerCertificateName": "server-certificate"}
 _ARNS = ("OpenIDConnectProviderArn", "SAMLProviderArn", "PolicyArn")
 ACCESS_KEY = "access-key"
-"""What `Asked.find` looks up the owner of."""
+"""What `RequestedOperation.find` looks up the owner of."""
 _OWN = (
     "GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey",
     "ListServiceSpecificCredentials", "UpdateServiceSpecificCredential", "ResetServiceSpecificCredential",
@@ -32,7 +32,7 @@ _OWN = (
 """Without a UserName they speak about the caller."""
 
 
-def needs(asked: Asked) -> list[Need]:
+def needs(asked: RequestedOperation) -> list[RequiredPermission]:
     """The one need of an operation of IAM."""
     operation, params = asked.operation, asked.params
     context: dict[str, str] = {}
@@ -42,10 +42,12 @@ def needs(asked: Asked) -> list[Need]:
         context["iam:PermissionsBoundary"] = str(params["PermissionsBoundary"])
     if "AWSServiceName" in params:
         context["iam:AWSServiceName"] = str(params["AWSServiceName"])
-    return [Need(action=f"iam:{operation}", resource=_resource(asked), context=context, shown=_shown(asked))]
+    return [
+        RequiredPermission(action=f"iam:{operation}", resource=_resource(asked), context=context, shown=_shown(asked))
+    ]
 
 
-def _shown(asked: Asked) -> str:
+def _shown(asked: RequestedOperation) -> str:
     """What a refusal says of the resource: `user jane`, as IAM does, which does not tell whether there is one."""
     if asked.operation == "GetAccessKeyLastUsed":
         return f"access key {asked.params['AccessKeyId']}"
@@ -56,7 +58,7 @@ def _shown(asked: Asked) -> str:
     return ""
 
 
-def _resource(asked: Asked) -> str:
+def _resource(asked: RequestedOperation) -> str:
     params, operation = asked.params, asked.operation
     if operation in _LISTINGS:
         return arns.iam(asked.account, f"{_LISTINGS[operation]}{params.get('PathPrefix', '/')}")
@@ -82,7 +84,7 @@ def _resource(asked: Asked) -> str:
     return _identity(asked) or given or _device(asked) or (asked.caller_arn if operation in _OWN else "*")
 
 
-def _device(asked: Asked) -> str | None:
+def _device(asked: RequestedOperation) -> str | None:
     """A virtual MFA device, which is an ARN by its serial number; those of hardware are resources of no policy."""
     name, serial = asked.params.get("VirtualMFADeviceName"), str(asked.params.get("SerialNumber", ""))
     if name is not None:
@@ -90,7 +92,7 @@ def _device(asked: Asked) -> str | None:
     return serial if arns.is_arn(serial) else None
 
 
-def _identity(asked: Asked) -> str | None:
+def _identity(asked: RequestedOperation) -> str | None:
     """The group, role or user that is named; who joins a group is not asked about."""
     for kind in ("group", "role", "user"):
         name = asked.params.get(f"{kind.capitalize()}Name")

@@ -4,45 +4,50 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 """
 
 from outcrop import arn as arns
-from outcrop.access.needs.required_permissions import Asked, Need
+from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission
 
 _OF_ALARMS = ("DescribeAlarms", "DescribeAlarmHistory")
 "Without a name they are about every alarm."
 _STREAMS = ("CreateLogStream", "DeleteLogStream", "GetLogEvents", "PutLogEvents")
 
 
-def kms(asked: Asked) -> list[Need]:
+def kms(asked: RequestedOperation) -> list[RequiredPermission]:
     """On a key, or on an alias and the key behind it."""
     action = f"kms:{asked.operation}"
     named = [asked.params[each] for each in ("AliasName", "TargetKeyId", "KeyId") if each in asked.params]
     if asked.operation == "ReEncrypt":
         ends = (("ReEncryptFrom", "SourceKeyId"), ("ReEncryptTo", "DestinationKeyId"))
-        return [Need(action=f"kms:{end}", resource=_key(asked, str(asked.params.get(key, "*")))) for end, key in ends]
-    return [Need(action=action, resource=_key(asked, str(each))) for each in named] or [Need(action=action)]
+        return [
+            RequiredPermission(action=f"kms:{end}", resource=_key(asked, str(asked.params.get(key, "*"))))
+            for end, key in ends
+        ]
+    return [RequiredPermission(action=action, resource=_key(asked, str(each))) for each in named] or [
+        RequiredPermission(action=action)
+    ]
 
 
-def _key(asked: Asked, name: str) -> str:
+def _key(asked: RequestedOperation, name: str) -> str:
     if arns.is_arn(name) or name == "*":
         return name
     resource = name if name.startswith("alias/") else f"key/{name}"
     return _arn(asked, "kms", resource)
 
 
-def logs(asked: Asked) -> list[Need]:
+def logs(asked: RequestedOperation) -> list[RequiredPermission]:
     """Log groups have `:*` behind their name, streams theirs, as CloudWatch Logs compares them."""
     params, action = asked.params, f"logs:{asked.operation}"
     group = params.get("logGroupName")
     if isinstance(group, str):
         stream = params.get("logStreamName") if asked.operation in _STREAMS else None
         tail = f"log-stream:{stream}" if isinstance(stream, str) else "*"
-        return [Need(action=action, resource=_arn(asked, "logs", f"log-group:{group}:{tail}"))]
+        return [RequiredPermission(action=action, resource=_arn(asked, "logs", f"log-group:{group}:{tail}"))]
     if asked.operation == "DescribeLogGroups":  # as AWS names it in its refusals
-        return [Need(action=action, resource=_arn(asked, "logs", "log-group::log-stream:"))]
+        return [RequiredPermission(action=action, resource=_arn(asked, "logs", "log-group::log-stream:"))]
     given = params.get("logGroupIdentifier") or params.get("resourceArn") or params.get("resourceIdentifier")
-    return [Need(action=action, resource=str(given) if given and arns.is_arn(str(given)) else "*")]
+    return [RequiredPermission(action=action, resource=str(given) if given and arns.is_arn(str(given)) else "*")]
 
 
-def cloudwatch(asked: Asked) -> list[Need]:
+def cloudwatch(asked: RequestedOperation) -> list[RequiredPermission]:
     """Alarms and dashboards are resources; metrics are not, their namespace is a condition key."""
     params, action = asked.params, f"cloudwatch:{asked.operation}"
     context = {"cloudwatch:namespace": str(params["Namespace"])} if "Namespace" in params else {}
@@ -55,10 +60,10 @@ def cloudwatch(asked: Asked) -> list[Need]:
         found = [_arn(asked, "cloudwatch", f"alarm:{each}") for each in names]
     else:
         found = [str(params.get("ResourceARN", "*"))]
-    return [Need(action=action, resource=each, context=context) for each in found]
+    return [RequiredPermission(action=action, resource=each, context=context) for each in found]
 
 
-def cloudtrail(asked: Asked) -> list[Need]:
+def cloudtrail(asked: RequestedOperation) -> list[RequiredPermission]:
     """On a trail, an event data store or a channel."""
     params = asked.params
     name = params.get("TrailName") or params.get("Name") if "Trail" in asked.operation else params.get("TrailName")
@@ -66,15 +71,15 @@ def cloudtrail(asked: Asked) -> list[Need]:
         name = params.get("Name")
     if isinstance(name, str):
         resource = name if arns.is_arn(name) else _arn(asked, "cloudtrail", f"trail/{name}")
-        return [Need(action=f"cloudtrail:{asked.operation}", resource=resource)]
+        return [RequiredPermission(action=f"cloudtrail:{asked.operation}", resource=resource)]
     given = params.get("ResourceId") or params.get("ResourceArn") or params.get("EventDataStore") or "*"
     resource = str(given)
     if resource != "*" and not arns.is_arn(resource):
         resource = _arn(asked, "cloudtrail", f"eventdatastore/{resource}")
-    return [Need(action=f"cloudtrail:{asked.operation}", resource=resource)]
+    return [RequiredPermission(action=f"cloudtrail:{asked.operation}", resource=resource)]
 
 
-def autoscaling(asked: Asked) -> list[Need]:
+def autoscaling(asked: RequestedOperation) -> list[RequiredPermission]:
     """On any scalable target: their ids are not known to who asks. What is scaled is in condition keys."""
     params = asked.params
     keys = {"ServiceNamespace": "service-namespace", "ScalableDimension": "scalable-dimension"}
@@ -83,8 +88,10 @@ def autoscaling(asked: Asked) -> list[Need]:
     }
     known = "ResourceId" in params and not asked.operation.startswith("Describe")
     resource = _arn(asked, "application-autoscaling", "scalable-target/*") if known else params.get("ResourceARN", "*")
-    return [Need(action=f"application-autoscaling:{asked.operation}", resource=str(resource), context=context)]
+    return [
+        RequiredPermission(action=f"application-autoscaling:{asked.operation}", resource=str(resource), context=context)
+    ]
 
 
-def _arn(asked: Asked, service: str, resource: str) -> str:
+def _arn(asked: RequestedOperation, service: str, resource: str) -> str:
     return str(arns.Arn(service=service, region=asked.region, account=asked.account, resource=resource))

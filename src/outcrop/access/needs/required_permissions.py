@@ -10,7 +10,7 @@ from outcrop.access.policies.evaluation import Context, Matter
 
 
 @dataclass(frozen=True, kw_only=True)
-class Need:
+class RequiredPermission:
     """One action on one resource; `*` is the resource of actions that know none."""
 
     action: str
@@ -33,7 +33,7 @@ class Need:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class RequestedOperation:
     """A request with what is needed to name its resources."""
 
     service: str
@@ -53,7 +53,7 @@ class Asked:
         built = arns.Arn(service=service, region=self.region, account=self.account, resource=f"{kind}/{value}")
         return found.arn if found is not None else str(built)
 
-    def pass_role(self, member: str, service: str) -> list[Need]:
+    def pass_role(self, member: str, service: str) -> list[RequiredPermission]:
         """Handing a role to a service needs permission of its own; without a role, none.
 
         A role is named by its ARN alone, which is looked up as it is: what is decided on is what the service takes on.
@@ -61,4 +61,4 @@ class Asked:
         role = self.params.get(member)
         if not isinstance(role, str):
             return []
-        return [Need(action="iam:PassRole", resource=role, context={"iam:PassedToService": service})]
+        return [RequiredPermission(action="iam:PassRole", resource=role, context={"iam:PassedToService": service})]

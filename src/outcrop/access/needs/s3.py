@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actio
 from urllib.parse import parse_qsl
 
 from outcrop import arn as arns
-from outcrop.access.needs.required_permissions import Asked, Need
+from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission
 from outcrop.access.policies.evaluation import Context
 from outcrop.protocol.copy_sources import parse_copy_source
 
@@ -101,10 +101,10 @@ EVERY_BUCKET = "arn:aws:s3:::*"
 _LISTING_KEYS = {"Prefix": "s3:prefix", "Delimiter": "s3:delimiter", "MaxKeys": "s3:max-keys"}
 
 
-def needs(asked: Asked) -> list[Need]:
+def needs(asked: RequestedOperation) -> list[RequiredPermission]:
     """The needs of one operation of S3."""
     if asked.operation == "ListBuckets":
-        return [Need(action="s3:ListAllMyBuckets", resource=EVERY_BUCKET)]
+        return [RequiredPermission(action="s3:ListAllMyBuckets", resource=EVERY_BUCKET)]
     bucket, key = str(asked.params.get("Bucket", "")), asked.params.get("Key")
     if asked.operation == "DeleteObjects":
         return _deletions(asked, bucket)
@@ -112,7 +112,7 @@ def needs(asked: Asked) -> list[Need]:
     name, or_action = _versioned(name, asked.params.get("VersionId"))
     resource = _object(bucket, str(key)) if key is not None else _bucket(bucket)
     context = _listing(asked) | _headers(asked)
-    main = Need(action=f"s3:{name}", resource=resource, context=context, or_action=or_action)
+    main = RequiredPermission(action=f"s3:{name}", resource=resource, context=context, or_action=or_action)
     return [*_source(asked), main, *_more(asked, resource, main.context)]
 
 
@@ -124,48 +124,48 @@ def _versioned(name: str, version: str | None) -> tuple[str, str | None]:
     return (name, f"s3:{versioned}") if version == NULL_VERSION else (versioned, None)
 
 
-def _deletions(asked: Asked, bucket: str) -> list[Need]:
+def _deletions(asked: RequestedOperation, bucket: str) -> list[RequiredPermission]:
     # One for each object, in their order: a refusal is told in the answer, and the others are deleted.
     found = asked.params.get("Delete", {}).get("Objects", [])
     needs_of_each = [_deletion(bucket, each.get("Key", ""), each.get("VersionId")) for each in found]
-    return needs_of_each or [Need(action="s3:DeleteObject", resource=_object(bucket, ""))]
+    return needs_of_each or [RequiredPermission(action="s3:DeleteObject", resource=_object(bucket, ""))]
 
 
-def _deletion(bucket: str, key: str, version: str | None) -> Need:
+def _deletion(bucket: str, key: str, version: str | None) -> RequiredPermission:
     name, or_action = _versioned("DeleteObject", version)
-    return Need(action=f"s3:{name}", resource=_object(bucket, key), or_action=or_action)
+    return RequiredPermission(action=f"s3:{name}", resource=_object(bucket, key), or_action=or_action)
 
 
-def _source(asked: Asked) -> list[Need]:
+def _source(asked: RequestedOperation) -> list[RequiredPermission]:
     """The object that a copy reads."""
     header = asked.params.get("CopySource")
     if not isinstance(header, str):
         return []
     source = parse_copy_source(header)
     name, or_action = _versioned("GetObject", source.version)
-    return [Need(action=f"s3:{name}", resource=_object(source.bucket, source.key), or_action=or_action)]
+    return [RequiredPermission(action=f"s3:{name}", resource=_object(source.bucket, source.key), or_action=or_action)]
 
 
-def _more(asked: Asked, resource: str, context: Context) -> list[Need]:
+def _more(asked: RequestedOperation, resource: str, context: Context) -> list[RequiredPermission]:
     """What writing tags, access lists or reading attributes needs beside the object itself."""
-    more: list[Need] = []
+    more: list[RequiredPermission] = []
     if asked.operation in ("PutObject", "CopyObject", "CreateMultipartUpload"):
         if asked.params.get("Tagging"):
-            more.append(Need(action="s3:PutObjectTagging", resource=resource, context=context))
+            more.append(RequiredPermission(action="s3:PutObjectTagging", resource=resource, context=context))
         if asked.params.get("ACL"):
-            more.append(Need(action="s3:PutObjectAcl", resource=resource, context=context))
+            more.append(RequiredPermission(action="s3:PutObjectAcl", resource=resource, context=context))
     if asked.operation == "GetObjectAttributes":
-        more.append(Need(action="s3:GetObject", resource=resource))
+        more.append(RequiredPermission(action="s3:GetObject", resource=resource))
     return more
 
 
-def _listing(asked: Asked) -> dict[str, str]:
+def _listing(asked: RequestedOperation) -> dict[str, str]:
     if ACTIONS.get(asked.operation) not in ("ListBucket", "ListBucketVersions"):
         return {}
     return {key: str(asked.params[member]) for member, key in _LISTING_KEYS.items() if member in asked.params}
 
 
-def _headers(asked: Asked) -> dict[str, str | tuple[str, ...]]:
+def _headers(asked: RequestedOperation) -> dict[str, str | tuple[str, ...]]:
     """What a request says of the object beside its bytes, under S3's condition keys."""
     found: dict[str, str | tuple[str, ...]] = {
         key: str(asked.params[member]) for member, key in _HEADER_KEYS.items() if member in asked.params
@@ -177,7 +177,7 @@ def _headers(asked: Asked) -> dict[str, str | tuple[str, ...]]:
     return found
 
 
-def _object_tags(asked: Asked) -> dict[str, str]:
+def _object_tags(asked: RequestedOperation) -> dict[str, str]:
     tagging = asked.params.get("Tagging")
     if isinstance(tagging, str):
         return dict(parse_qsl(tagging, keep_blank_values=True))

@@ -28,7 +28,7 @@ _SID = re.compile(r"^[a-zA-Z0-9]*$")
 _SYNTAX = "Syntax errors in policy."
 
 
-class Form(Enum):
+class PolicyForm(Enum):
     IDENTITY = "identity"
     TRUST = "trust"
 
@@ -81,7 +81,7 @@ class Policy:
 
 
 @lru_cache(maxsize=1024)
-def parse(text: str, form: Form = Form.IDENTITY) -> Policy:
+def parse(text: str, form: PolicyForm = PolicyForm.IDENTITY) -> Policy:
     """The policy in a JSON text. Raises MalformedPolicyDocument at the first thing that is none."""
     try:
         document = json_text.loads(text, pairs=_without_repetition)
@@ -114,7 +114,7 @@ def _keys_of(statement: Statement) -> frozenset[str]:
     return frozenset(condition.key for condition in conditions).union(*map(variables_in, texts))
 
 
-def _statement(raw: Any, form: Form, where: str) -> Statement:
+def _statement(raw: Any, form: PolicyForm, where: str) -> Statement:
     if not isinstance(raw, dict):
         raise _malformed(_SYNTAX, f"{where}: expected an object, found {_shown(raw)}.")
     _check_form(raw, form, where)
@@ -128,27 +128,27 @@ def _statement(raw: Any, form: Form, where: str) -> Statement:
         sid=sid,
         effect=Effect(effect),
         actions=_actions(raw, form, where),
-        resources=_resources(raw, where) if form is Form.IDENTITY else None,
-        principals=_principals(raw, where) if form is Form.TRUST else None,
+        resources=_resources(raw, where) if form is PolicyForm.IDENTITY else None,
+        principals=_principals(raw, where) if form is PolicyForm.TRUST else None,
         conditions=_conditions(raw.get("Condition", {}), f"{where}.Condition"),
     )
 
 
-def _check_form(raw: dict[str, Any], form: Form, where: str) -> None:
-    if form is Form.IDENTITY and _PRINCIPALS & raw.keys():
+def _check_form(raw: dict[str, Any], form: PolicyForm, where: str) -> None:
+    if form is PolicyForm.IDENTITY and _PRINCIPALS & raw.keys():
         raise _malformed("Policy document should not specify a principal.", f"{where}: remove Principal.")
-    if form is Form.TRUST and _TARGETS & raw.keys():
+    if form is PolicyForm.TRUST and _TARGETS & raw.keys():
         raise _malformed("Has prohibited field Resource", f"{where}: a trust policy names no resource; remove it.")
-    _check_names(raw, _ELEMENTS | (_TARGETS if form is Form.IDENTITY else _PRINCIPALS), where)
+    _check_names(raw, _ELEMENTS | (_TARGETS if form is PolicyForm.IDENTITY else _PRINCIPALS), where)
 
 
-def _actions(raw: dict[str, Any], form: Form, where: str) -> Matcher:
+def _actions(raw: dict[str, Any], form: PolicyForm, where: str) -> Matcher:
     matcher = _matcher(raw, "Action", where)
     if matcher is None:
         raise _malformed("Policy statement must contain actions.", f"{where}: give it Action or NotAction.")
     for action in matcher.patterns:
         _check_action(action, where)
-        if form is Form.TRUST and not action.lower().startswith("sts:"):
+        if form is PolicyForm.TRUST and not action.lower().startswith("sts:"):
             raise _malformed(
                 "AssumeRole policy may only specify STS AssumeRole actions.", f"{where}.Action: found {action!r}."
             )

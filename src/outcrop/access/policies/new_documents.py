@@ -6,15 +6,15 @@ What is on record was looked at when it came and is not looked at again, so a st
 from outcrop.access.policies.arn_forms import is_principal, resource_problem
 from outcrop.access.policies.documents import (
     VERSIONS,
-    Form,
     Policy,
+    PolicyForm,
     Statement,
     parse,
 )
 from outcrop.errors import ServiceRefusal
 
 
-def parse_new(text: str, form: Form = Form.IDENTITY) -> Policy:
+def parse_new(text: str, form: PolicyForm = PolicyForm.IDENTITY) -> Policy:
     """The policy in a text that is to be kept. Raises MalformedPolicyDocument."""
     policy = parse(text, form)
     for place, statement in enumerate(policy.statements):

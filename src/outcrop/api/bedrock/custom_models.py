@@ -14,10 +14,9 @@ from outcrop.api.door.call import (
 )
 from outcrop.catalog import custom_models
 from outcrop.customization import hyperparameters, imported
+from outcrop.customization.kind import KIND, LIFECYCLE
 from outcrop.errors import Conflict
 from outcrop.house import House
-from outcrop.jobs import jobs
-from outcrop.jobs.states import RUNNING
 from outcrop.store.resources import Resource
 
 _ECHOED = (
@@ -77,11 +76,8 @@ def list_custom_models(house: House, call: Call) -> Answered:
 def delete_custom_model(house: House, call: Call) -> Answered:
     model = resource_of(house, call, "modelIdentifier", "custom model")
     users = [row.name or row.arn for row in house.deployments.of_model(model.arn)]
-    users += [
-        row.name or row.arn
-        for row in house.store.resources.all(jobs.KIND)
-        if row.status in RUNNING and row.document.get("parentArn") == model.arn
-    ]
+    parents = house.store.references.naming(KIND.name, ["parentArn"], model.arn, states=LIFECYCLE.running)
+    users += [row.name or row.arn for row in parents]
     if users:
         raise Conflict(f"The custom model {model.name} is in use by {', '.join(users)}. Delete or stop these first.")
     with house.store.transaction():

@@ -17,9 +17,8 @@ from outcrop.api.door.call import (
     quick,
 )
 from outcrop.customization import create_job, hyperparameters
+from outcrop.customization.kind import KIND, JobStatus, Phase
 from outcrop.house import House
-from outcrop.jobs import jobs
-from outcrop.jobs.states import JobStatus, Phase
 from outcrop.store.resources import Resource
 
 _NOUN = "model customization job"
@@ -46,6 +45,7 @@ def create_model_customization_job(house: House, call: Call) -> Answered:
         parent=look(house, call, "baseModelIdentifier"),
         region=call.region,
         account=house.account,
+        owner=call.caller.principal,
     )
     return {"jobArn": created}
 
@@ -73,13 +73,13 @@ def _job(job: Resource) -> dict[str, Any]:
 
 
 def list_model_customization_jobs(house: House, call: Call) -> Answered:
-    found = page(house, call, jobs.KIND)
+    found = page(house, call, KIND.name)
     return {"modelCustomizationJobSummaries": summaries(found, _summary), "nextToken": found.next_token}
 
 
 def stop_model_customization_job(house: House, call: Call) -> Answered:
     job = row_of(house, call, "jobIdentifier", _NOUN)
-    house.jobs.request_stop(call.region, job.arn)
+    house.jobs.request_stop(job.arn)
     return {}
 
 

@@ -11,7 +11,8 @@ from outcrop.api.door.call import (
     Handler,
     quick,
 )
-from outcrop.deployments.records import ON_DEMAND, SERVING, UPDATING
+from outcrop.deployments.records import generation
+from outcrop.deployments.states import ON_DEMAND, SERVING, UPDATING
 from outcrop.errors import Invalid
 from outcrop.house import House
 from outcrop.store.resources import Resource
@@ -103,7 +104,7 @@ def _update_details(row: Resource) -> dict[str, str] | None:
     desired, failure = row.document["desiredModelArn"], row.document.get("failureMessage")
     if row.status == UPDATING:
         return {"modelArn": desired, "updateStatus": "Updating"}
-    if row.version <= 2:  # created and settled once: never updated
+    if generation(row) == 1:
         return None
     return {"modelArn": desired, "updateStatus": "UpdateFailed" if failure else "UpdateCompleted"}
 

@@ -12,7 +12,8 @@ from outcrop.api.door.call import Call
 from outcrop.house import House
 from outcrop.loops import each
 from outcrop.store.damage import understood
-from outcrop.store.resources import Filters, Page, Resource
+from outcrop.store.listing import Filters
+from outcrop.store.resources import Page, Resource
 
 _DEFAULT_RESULTS = 100
 Told = TypeVar("Told")

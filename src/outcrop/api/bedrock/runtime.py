@@ -24,7 +24,7 @@ _JSON = "application/json"
 
 async def invoke_model(house: "House", call: Call) -> Answered:
     prepared = await _prepare_invoke(house, call)
-    invoked = await invoke.invoke(prepared, began=call.started)
+    invoked = await invoke.invoke(prepared, began=call.started, count=call.usage.count)
     return Answer(
         {"body": invoke.to_json(invoked.response), "contentType": _JSON, **_served(call)},
         headers={
@@ -37,19 +37,20 @@ async def invoke_model(house: "House", call: Call) -> Answered:
 
 async def invoke_model_with_response_stream(house: "House", call: Call) -> Answered:
     prepared = await _prepare_invoke(house, call)
-    return Streamed({"contentType": _JSON, **_served(call)}, events=invoke.invoke_stream(prepared, began=call.started))
+    events = invoke.invoke_stream(prepared, began=call.started, count=call.usage.count)
+    return Streamed({"contentType": _JSON, **_served(call)}, events=events)
 
 
 async def converse_once(house: "House", call: Call) -> Answered:
     target = await _target(house, call)
     request = await converse.prepare(target, call.params, now=house.clock.now())
-    return await converse.converse(request, began=call.started)
+    return await converse.converse(request, began=call.started, count=call.usage.count)
 
 
 async def converse_stream(house: "House", call: Call) -> Answered:
     target = await _target(house, call)
     request = await converse.prepare(target, call.params, now=house.clock.now())
-    return Streamed({}, events=converse.converse_stream(request, began=call.started))
+    return Streamed({}, events=converse.converse_stream(request, began=call.started, count=call.usage.count))
 
 
 async def count(house: "House", call: Call) -> Answered:
@@ -63,7 +64,7 @@ def _served(call: Call) -> dict[str, str]:
     return {member: value for member, value in got.items() if call.params.get(member)}
 
 
-async def _prepare_invoke(house: "House", call: Call) -> invoke.Prepared:
+async def _prepare_invoke(house: "House", call: Call) -> invoke.PreparedInvocation:
     # Answering without the guardrail somebody relies on would be worse than not answering.
     for member in ("guardrailIdentifier", "guardrailVersion"):
         if call.params.get(member):

@@ -20,7 +20,7 @@ from outcrop.api.door.call import (
     quick,
 )
 from outcrop.catalog.base_model import BaseModel
-from outcrop.deployments.records import CREATING, THROUGHPUT
+from outcrop.deployments.states import CREATING, THROUGHPUT
 from outcrop.errors import Conflict, Invalid
 from outcrop.house import House
 from outcrop.store.damage import Damaged
@@ -115,7 +115,7 @@ def _base(house: House, call: Call, member: str) -> BaseModel:
 
 
 def _members(row: Resource) -> dict[str, Any]:
-    units = row.document["modelUnits"]
+    units = int(row.document["modelUnits"])  # of a damaged row it may be anything
     return {
         "provisionedModelName": row.name,
         "provisionedModelArn": row.arn,

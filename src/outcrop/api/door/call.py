@@ -46,6 +46,18 @@ if TYPE_CHECKING:
     from outcrop.house import House
 
 
+@dataclass
+class Usage:
+    """Tokens that an invocation has taken so far."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def count(self, input_tokens: int, output_tokens: int) -> None:
+        """Told again and again while an answer streams, each time with what it comes to by then."""
+        self.input_tokens, self.output_tokens = input_tokens, output_tokens
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """One request, understood."""
@@ -77,6 +89,8 @@ class Call:
     "What its identifiers were found to stand for when it was authorized; read it through `api/bedrock/named.py`."
     trailers: Mapping[str, str] = field(default_factory=dict)
     "Headers sent after the upload; complete once `body` has ended."
+    usage: Usage = field(default_factory=Usage)
+    "What an invocation tells of itself beside its answer."
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from outcrop.api.door.patience import Patience
+from outcrop.api.door.patience import BodyPatience
 from outcrop.errors import ServiceRefusal
 from outcrop.protocol.http import FileBody, HttpRequest, HttpResponse
 from outcrop.protocol.values import timestamps
@@ -63,10 +63,10 @@ class Incoming:
         headers: MutableMapping[str, str] | Any,
         *,
         http_version: str = "1.1",
-        patience: Patience | None = None,
+        patience: BodyPatience | None = None,
     ) -> None:
         self._receive = receive
-        self._patience = patience or Patience()
+        self._patience = patience or BodyPatience()
         self._stated = int(headers.get("content-length") or 0)
         self._waits_for_100 = "100-continue" in headers.get("expect", "").lower()
         self._begun = False

@@ -10,18 +10,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from outcrop.access.decisions import refused
-from outcrop.access.needs.required_permissions import Need
-from outcrop.access.policies.evaluation import Decision
+from outcrop.access.needs.required_permissions import RequiredPermission
+from outcrop.api.door import own_signature
 from outcrop.house import House
 from outcrop.protocol import routing
 from outcrop.protocol.http import HttpRequest, HttpResponse
-from outcrop.protocol.signing import sigv4
 
 PATH = "/health"
-SERVICE = "outcrop"
-NEED = Need(action="outcrop:GetHealth")
-_PROTOCOL = "rest-json"
+NEED = RequiredPermission(action="outcrop:GetHealth")
 Health = Callable[[], dict[str, Any]]
 "The state of each part, as JSON; `status` is `ok` while all is well."
 
@@ -35,13 +31,13 @@ def is_asked(request: HttpRequest) -> bool:
     """Whether the request is for the state of the house; signed for S3, the path is that of a bucket."""
     if request.method not in ("GET", "HEAD") or request.raw_path != PATH:
         return False
-    return _is_plain(request) or routing.scope_service(request) == SERVICE
+    return _is_plain(request) or routing.scope_service(request) == own_signature.SERVICE
 
 
 def answer(house: House, health: Health, request: HttpRequest) -> HttpResponse:
     """Raises a refusal for a signature that is wrong, or one of somebody who may not know."""
     if not _is_plain(request):
-        _check(house, request)
+        own_signature.check_signed(house, request, NEED)
         told = health()
         return _said(told, all_is_well=told["status"] == "ok")
     all_is_well = health()["status"] == "ok"
@@ -50,18 +46,6 @@ def answer(house: House, health: Health, request: HttpRequest) -> HttpResponse:
 
 def _is_plain(request: HttpRequest) -> bool:
     return "authorization" not in request.headers and not request.raw_query
-
-
-def _check(house: House, request: HttpRequest) -> None:
-    signed = sigv4.read(request, protocol=_PROTOCOL)
-    credential = house.access.secret_for(signed.key_id)
-    now = house.clock.now()
-    verified = sigv4.verify(signed, credential, request, protocol=_PROTOCOL, service=SERVICE, now=now)
-    assert credential is not None, "verify refuses unknown keys"
-    context = {"aws:RequestedRegion": verified.region}
-    verdict = house.access.decisions.of_caller(credential.caller, NEED, context)
-    if verdict.decision is not Decision.ALLOWED:
-        raise refused(credential.caller, NEED, verdict)
 
 
 def _said(told: dict[str, Any], *, all_is_well: bool) -> HttpResponse:

@@ -17,7 +17,7 @@ LEAST_BYTES_PER_S = 1024
 Message = MutableMapping[str, Any]
 
 
-class Patience:
+class BodyPatience:
     """With one request's body."""
 
     def __init__(self, pause_s: float = PAUSE_S) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from outcrop.access.caller import Caller
 from outcrop.access.decisions import refused
-from outcrop.access.needs.required_permissions import Need
+from outcrop.access.needs.required_permissions import RequiredPermission
 from outcrop.access.policies.evaluation import Decision
 from outcrop.errors import Denied, ServiceRefusal
 from outcrop.house import House
@@ -89,6 +89,11 @@ def _by_key(house: House, request: HttpRequest, routed: Routed) -> tuple[Verifie
         raise Denied(text)
     if "X-Amz-Signature=" in request.raw_query:
         raise only_one_mechanism(routed.protocol)
+    return verify_key(house, request)
+
+
+def verify_key(house: House, request: HttpRequest) -> tuple[Verified, Caller]:
+    """Whose API key the request brings; refuses one that is none, and who may not use any."""
     key = bearer.token(request)
     presigned = bearer.presigned(key)
     kind = "LONG_TERM" if presigned is None else "SHORT_TERM"
@@ -126,7 +131,7 @@ def _short_term(house: House, presigned: HttpRequest) -> tuple[Caller, Verified]
 
 def _check_may_use_keys(house: House, caller: Caller, *, kind: str, region: str) -> None:
     """The permission that API keys need beside that of the operation."""
-    need = Need(action="bedrock:CallWithBearerToken")
+    need = RequiredPermission(action="bedrock:CallWithBearerToken")
     context = {"bedrock:bearerTokenType": kind, "aws:RequestedRegion": region}
     verdict = house.access.decisions.of_caller(caller, need, context)
     if verdict.decision is not Decision.ALLOWED:

@@ -163,10 +163,10 @@ def list_object_versions(house: House, call: Call) -> Answered:
     }
 
 
-def _asked(call: Call, start: bytes) -> listing.Asked:
+def _asked(call: Call, start: bytes) -> listing.ListingRequest:
     check_call(call)
     _check_optional_attributes(call)
-    return listing.Asked(
+    return listing.ListingRequest(
         prefix=call.params.get("Prefix", ""),
         delimiter=call.params.get("Delimiter", ""),
         start=start,

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from urllib.parse import unquote
 
+from anyio import to_thread
+
+from outcrop.api.door.visit import Visit
 from outcrop.buckets import cors
 from outcrop.errors import ServiceRefusal
 from outcrop.house import House
@@ -19,6 +22,20 @@ _NOT_ALLOWED = (
 def is_preflight(request: HttpRequest) -> bool:
     """Browsers ask without a signature; what is signed is an operation, and none has this method."""
     return request.method == "OPTIONS" and "authorization" not in request.headers
+
+
+class Preflights:
+    """The entrance of browsers that ask before a request."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def is_asked(self, request: HttpRequest) -> bool:
+        return is_preflight(request)
+
+    async def answer(self, visit: Visit) -> HttpResponse:
+        """Whether the bucket lets that page do that."""
+        return await to_thread.run_sync(preflight, self._house, visit.request, visit.request_id)
 
 
 def preflight(house: House, request: HttpRequest, request_id: str) -> HttpResponse:

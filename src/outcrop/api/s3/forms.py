@@ -94,7 +94,7 @@ async def read(house: House, request: HttpRequest, stream: AsyncIterator[bytes])
     )
 
 
-async def _form(request: HttpRequest, stream: AsyncIterator[bytes]) -> form_data.Form:
+async def _form(request: HttpRequest, stream: AsyncIterator[bytes]) -> form_data.UploadForm:
     try:
         return await form_data.read_form(request.headers["content-type"], stream)
     except form_data.FieldsTooLarge as error:

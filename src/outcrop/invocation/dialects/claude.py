@@ -6,11 +6,19 @@ from typing import Any
 
 from outcrop.errors import Invalid
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
-from outcrop.invocation.exchange import Asked, Conversation, Finish, Finished, Piece, Sampling, Started
+from outcrop.invocation.exchange import (
+    AnswerPiece,
+    ChatPrompt,
+    Finish,
+    Finished,
+    InvocationRequest,
+    SamplingOptions,
+    Started,
+)
 from outcrop.invocation.schema import Body
 from outcrop.tokens.prompt_format import join_blocks
 
-_DEFAULTS = Sampling(max_tokens=None, temperature=1.0, top_p=0.999)
+_DEFAULTS = SamplingOptions(max_tokens=None, temperature=1.0, top_p=0.999)
 _REQUIRED = ("anthropic_version", "max_tokens", "messages")
 _REASONS = {
     Finish.END: "end_turn",
@@ -20,7 +28,7 @@ _REASONS = {
 }
 
 
-def _read(body: Body) -> Asked:
+def _read(body: Body) -> InvocationRequest:
     problems = [f"{key}: Field required" for key in _REQUIRED if key not in body]
     for key, value in body.items():
         problem = _FIELDS[key](value) if key in _FIELDS else "Extra inputs are not permitted"
@@ -28,9 +36,9 @@ def _read(body: Body) -> Asked:
             problems.append(f"{key}: {problem}")
     if problems:
         raise Invalid("; ".join(problems))
-    return Asked(
-        prompt=Conversation(messages=_turns(body["messages"]), system=_system(body.get("system")) or None),
-        sampling=Sampling(
+    return InvocationRequest(
+        prompt=ChatPrompt(messages=_turns(body["messages"]), system=_system(body.get("system")) or None),
+        sampling=SamplingOptions(
             max_tokens=body["max_tokens"],
             temperature=body.get("temperature", _DEFAULTS.temperature),
             top_p=body.get("top_p", _DEFAULTS.top_p),
@@ -198,7 +206,7 @@ def _opening(started: Started) -> list[Chunk]:
     ]
 
 
-def _piece(_started: Started, piece: Piece) -> Chunk:
+def _piece(_started: Started, piece: AnswerPiece) -> Chunk:
     return {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece.text}}
 
 

@@ -1,10 +1,18 @@
 """Cohere Command and Command Light: a raw prompt, generations in a list."""
 
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
-from outcrop.invocation.exchange import Asked, Finish, Finished, Piece, RawPrompt, Sampling, Started
+from outcrop.invocation.exchange import (
+    AnswerPiece,
+    Finish,
+    Finished,
+    InvocationRequest,
+    RawPrompt,
+    SamplingOptions,
+    Started,
+)
 from outcrop.invocation.schema import Body, Flag, Items, Number, Struct, Text, check
 
-_DEFAULTS = Sampling(max_tokens=20, temperature=0.9, top_p=0.75)
+_DEFAULTS = SamplingOptions(max_tokens=20, temperature=0.9, top_p=0.75)
 _BODY = Struct(
     required={"prompt": Text(least_length=1)},
     optional={
@@ -28,11 +36,11 @@ _REASONS = {
 }
 
 
-def _read(body: Body) -> Asked:
+def _read(body: Body) -> InvocationRequest:
     check(_BODY, body)
-    return Asked(
+    return InvocationRequest(
         prompt=RawPrompt(text=body["prompt"]),
-        sampling=Sampling(
+        sampling=SamplingOptions(
             max_tokens=body.get("max_tokens", _DEFAULTS.max_tokens),
             temperature=body.get("temperature", _DEFAULTS.temperature),
             top_p=body.get("p", _DEFAULTS.top_p),
@@ -49,7 +57,7 @@ def _answer(started: Started, finished: Finished) -> Chunk:
     return {"generations": [generation], "id": started.id, "prompt": prompt.text}
 
 
-def _piece(_started: Started, piece: Piece) -> Chunk:
+def _piece(_started: Started, piece: AnswerPiece) -> Chunk:
     return {"is_finished": False, "text": piece.text}
 
 

@@ -1,10 +1,18 @@
 """DeepSeek's text completion: a raw prompt, choices in a list."""
 
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
-from outcrop.invocation.exchange import Asked, Finish, Finished, Piece, RawPrompt, Sampling, Started
+from outcrop.invocation.exchange import (
+    AnswerPiece,
+    Finish,
+    Finished,
+    InvocationRequest,
+    RawPrompt,
+    SamplingOptions,
+    Started,
+)
 from outcrop.invocation.schema import Body, Items, Number, Struct, Text, check
 
-_DEFAULTS = Sampling(max_tokens=512, temperature=0.5, top_p=0.9)
+_DEFAULTS = SamplingOptions(max_tokens=512, temperature=0.5, top_p=0.9)
 _BODY = Struct(
     required={"prompt": Text(least_length=1)},
     optional={
@@ -16,11 +24,11 @@ _BODY = Struct(
 )
 
 
-def _read(body: Body) -> Asked:
+def _read(body: Body) -> InvocationRequest:
     check(_BODY, body)
-    return Asked(
+    return InvocationRequest(
         prompt=RawPrompt(text=body["prompt"]),
-        sampling=Sampling(
+        sampling=SamplingOptions(
             max_tokens=body.get("max_tokens", _DEFAULTS.max_tokens),
             temperature=body.get("temperature", _DEFAULTS.temperature),
             top_p=body.get("top_p", _DEFAULTS.top_p),
@@ -37,7 +45,7 @@ def _answer(_started: Started, finished: Finished) -> Chunk:
     return _choice(finished.text, _reason(finished))
 
 
-def _piece(_started: Started, piece: Piece) -> Chunk:
+def _piece(_started: Started, piece: AnswerPiece) -> Chunk:
     return _choice(piece.text, None)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from outcrop.invocation.exchange import Asked, Finished, Piece, Sampling, Started
+from outcrop.invocation.exchange import AnswerPiece, Finished, InvocationRequest, SamplingOptions, Started
 from outcrop.invocation.schema import Body
 
 Chunk = dict[str, Any]
@@ -13,15 +13,15 @@ Chunk = dict[str, Any]
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
     name: str
-    read: Callable[[Body], Asked]
+    read: Callable[[Body], InvocationRequest]
     "Checks a body and takes from it what is asked. Raises Invalid in the provider's own words."
     answer: Callable[[Started, Finished], Chunk]
     "The whole response."
-    piece: Callable[[Started, Piece], Chunk]
+    piece: Callable[[Started, AnswerPiece], Chunk]
     "One chunk of a stream."
     closing: Callable[[Started, Finished], list[Chunk]]
     "The chunks after the last piece; the metrics of the invocation go into the last of them."
     opening: Callable[[Started], list[Chunk]] = lambda _started: []
     "The chunks before the first piece."
-    defaults: Sampling
+    defaults: SamplingOptions
     "What holds for a request that says nothing, in Converse too."

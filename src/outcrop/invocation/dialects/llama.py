@@ -1,10 +1,18 @@
 """Meta Llama: a raw prompt and max_gen_len."""
 
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
-from outcrop.invocation.exchange import Asked, Finish, Finished, Piece, RawPrompt, Sampling, Started
+from outcrop.invocation.exchange import (
+    AnswerPiece,
+    Finish,
+    Finished,
+    InvocationRequest,
+    RawPrompt,
+    SamplingOptions,
+    Started,
+)
 from outcrop.invocation.schema import Body, Number, Struct, Text, check
 
-_DEFAULTS = Sampling(max_tokens=512, temperature=0.5, top_p=0.9)
+_DEFAULTS = SamplingOptions(max_tokens=512, temperature=0.5, top_p=0.9)
 _BODY = Struct(
     required={"prompt": Text(least_length=1)},
     optional={
@@ -15,11 +23,11 @@ _BODY = Struct(
 )
 
 
-def _read(body: Body) -> Asked:
+def _read(body: Body) -> InvocationRequest:
     check(_BODY, body)
-    return Asked(
+    return InvocationRequest(
         prompt=RawPrompt(text=body["prompt"]),
-        sampling=Sampling(
+        sampling=SamplingOptions(
             max_tokens=body.get("max_gen_len", _DEFAULTS.max_tokens),
             temperature=body.get("temperature", _DEFAULTS.temperature),
             top_p=body.get("top_p", _DEFAULTS.top_p),
@@ -36,7 +44,7 @@ def _answer(started: Started, finished: Finished) -> Chunk:
     }
 
 
-def _piece(started: Started, piece: Piece) -> Chunk:
+def _piece(started: Started, piece: AnswerPiece) -> Chunk:
     return {
         "generation": piece.text,
         "prompt_token_count": started.num_input_tokens if piece.first else None,

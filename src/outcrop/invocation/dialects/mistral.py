@@ -1,10 +1,18 @@
 """Mistral's text completion: a raw prompt and max_tokens, outputs in a list."""
 
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
-from outcrop.invocation.exchange import Asked, Finish, Finished, Piece, RawPrompt, Sampling, Started
+from outcrop.invocation.exchange import (
+    AnswerPiece,
+    Finish,
+    Finished,
+    InvocationRequest,
+    RawPrompt,
+    SamplingOptions,
+    Started,
+)
 from outcrop.invocation.schema import Body, Items, Number, Struct, Text, check
 
-_DEFAULTS = Sampling(max_tokens=512, temperature=0.5, top_p=0.9, top_k=50)
+_DEFAULTS = SamplingOptions(max_tokens=512, temperature=0.5, top_p=0.9, top_k=50)
 _BODY = Struct(
     required={"prompt": Text(least_length=1)},
     optional={
@@ -17,11 +25,11 @@ _BODY = Struct(
 )
 
 
-def _read(body: Body) -> Asked:
+def _read(body: Body) -> InvocationRequest:
     check(_BODY, body)
-    return Asked(
+    return InvocationRequest(
         prompt=RawPrompt(text=body["prompt"]),
-        sampling=Sampling(
+        sampling=SamplingOptions(
             max_tokens=body.get("max_tokens", _DEFAULTS.max_tokens),
             temperature=body.get("temperature", _DEFAULTS.temperature),
             top_p=body.get("top_p", _DEFAULTS.top_p),
@@ -35,7 +43,7 @@ def _answer(_started: Started, finished: Finished) -> Chunk:
     return {"outputs": [{"text": finished.text, "stop_reason": _reason(finished)}]}
 
 
-def _piece(_started: Started, piece: Piece) -> Chunk:
+def _piece(_started: Started, piece: AnswerPiece) -> Chunk:
     return {"outputs": [{"text": piece.text, "stop_reason": None}]}
 
 

@@ -5,10 +5,10 @@ from typing import Any
 from outcrop.errors import Invalid
 from outcrop.invocation.conversation import read_conversation
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
-from outcrop.invocation.exchange import Asked, Finish, Finished, Piece, Sampling, Started
+from outcrop.invocation.exchange import AnswerPiece, Finish, Finished, InvocationRequest, SamplingOptions, Started
 from outcrop.invocation.schema import Anything, Body, Items, Number, Struct, Text, check
 
-_DEFAULTS = Sampling(max_tokens=None, temperature=0.7, top_p=0.9)
+_DEFAULTS = SamplingOptions(max_tokens=None, temperature=0.7, top_p=0.9)
 _MAX_TOKENS = Number(least=1, integer=True)
 _SHARE = Number(least=0, most=1)
 _TOP_K = Number(least=0, integer=True)
@@ -51,14 +51,14 @@ _REASONS = {
 }
 
 
-def _read(body: Body) -> Asked:
+def _read(body: Body) -> InvocationRequest:
     check(_BODY, body)
     if body.get("toolConfig", {}).get("tools"):
         raise Invalid("This model doesn't support tool use.")
     config = body.get("inferenceConfig", {})
-    return Asked(
+    return InvocationRequest(
         prompt=read_conversation(body["messages"], body.get("system", [])),
-        sampling=Sampling(
+        sampling=SamplingOptions(
             max_tokens=config.get("maxTokens", config.get("max_new_tokens")),
             temperature=config.get("temperature", _DEFAULTS.temperature),
             top_p=config.get("topP", config.get("top_p", _DEFAULTS.top_p)),
@@ -80,7 +80,7 @@ def _opening(_started: Started) -> list[Chunk]:
     return [{"messageStart": {"role": "assistant"}}]
 
 
-def _piece(_started: Started, piece: Piece) -> Chunk:
+def _piece(_started: Started, piece: AnswerPiece) -> Chunk:
     return {"contentBlockDelta": {"delta": {"text": piece.text}, "contentBlockIndex": 0}}
 
 

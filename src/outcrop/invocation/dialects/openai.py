@@ -4,11 +4,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
-from outcrop.invocation.exchange import Asked, Conversation, Finish, Finished, Piece, RawPrompt, Sampling, Started
+from outcrop.invocation.exchange import (
+    AnswerPiece,
+    ChatPrompt,
+    Finish,
+    Finished,
+    InvocationRequest,
+    RawPrompt,
+    SamplingOptions,
+    Started,
+)
 from outcrop.invocation.schema import Anything, Body, Flag, Items, Number, Schema, Struct, Text, check, malformed
 from outcrop.tokens.prompt_format import join_blocks
 
-_DEFAULTS = Sampling(max_tokens=None, temperature=1.0, top_p=1.0)
+_DEFAULTS = SamplingOptions(max_tokens=None, temperature=1.0, top_p=1.0)
 _ROLES = ("system", "developer", "user", "assistant")
 _SHARED: dict[str, Schema] = {
     "model": Text(),
@@ -35,7 +44,7 @@ _CHAT = Struct(
 _TEXT = Struct(required={"prompt": Text(least_length=1)}, optional=_SHARED)
 
 
-def _read_chat(body: Body) -> Asked:
+def _read_chat(body: Body) -> InvocationRequest:
     check(_CHAT, body)
     turns = [
         {"role": message["role"], "content": _content(message["content"], at=f"#/messages/{number}/content")}
@@ -45,12 +54,14 @@ def _read_chat(body: Body) -> Asked:
     said = [turn for turn in turns if turn["role"] in ("user", "assistant")]
     if not said or said[0]["role"] != "user":
         raise malformed(["#/messages: expected a user message first"])
-    return Asked(prompt=Conversation(messages=said, system="\n\n".join(instructions) or None), sampling=_sampling(body))
+    return InvocationRequest(
+        prompt=ChatPrompt(messages=said, system="\n\n".join(instructions) or None), sampling=_sampling(body)
+    )
 
 
-def _read_text(body: Body) -> Asked:
+def _read_text(body: Body) -> InvocationRequest:
     check(_TEXT, body)
-    return Asked(prompt=RawPrompt(text=body["prompt"]), sampling=_sampling(body))
+    return InvocationRequest(prompt=RawPrompt(text=body["prompt"]), sampling=_sampling(body))
 
 
 def _content(content: Any, *, at: str) -> str:
@@ -63,8 +74,8 @@ def _content(content: Any, *, at: str) -> str:
     return join_blocks([part["text"] for part in content])
 
 
-def _sampling(body: Body) -> Sampling:
-    return Sampling(
+def _sampling(body: Body) -> SamplingOptions:
+    return SamplingOptions(
         max_tokens=body.get("max_completion_tokens", body.get("max_tokens")),
         temperature=body.get("temperature", _DEFAULTS.temperature),
         top_p=body.get("top_p", _DEFAULTS.top_p),
@@ -115,7 +126,7 @@ def _chat_chunk(started: Started, delta: Chunk, finish_reason: str | None) -> Ch
     return _envelope(started, "chat.completion.chunk", "chatcmpl", {"delta": delta, "finish_reason": finish_reason})
 
 
-def _piece_chat(started: Started, piece: Piece) -> Chunk:
+def _piece_chat(started: Started, piece: AnswerPiece) -> Chunk:
     role = {"role": "assistant"} if piece.first else {}
     return _chat_chunk(started, {**role, "content": piece.text}, None)
 
@@ -134,7 +145,7 @@ def _answer_text(started: Started, finished: Finished) -> Chunk:
     return _text_chunk(started, finished.text, _reason(finished)) | {"usage": _usage(started, finished)}
 
 
-def _piece_text(started: Started, piece: Piece) -> Chunk:
+def _piece_text(started: Started, piece: AnswerPiece) -> Chunk:
     return _text_chunk(started, piece.text, None)
 
 

@@ -1,10 +1,18 @@
 """Amazon Titan Text: inputText and textGenerationConfig."""
 
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
-from outcrop.invocation.exchange import Asked, Finish, Finished, Piece, RawPrompt, Sampling, Started
+from outcrop.invocation.exchange import (
+    AnswerPiece,
+    Finish,
+    Finished,
+    InvocationRequest,
+    RawPrompt,
+    SamplingOptions,
+    Started,
+)
 from outcrop.invocation.schema import Body, Items, Number, Struct, Text, check
 
-_DEFAULTS = Sampling(max_tokens=512, temperature=0.7, top_p=0.9)
+_DEFAULTS = SamplingOptions(max_tokens=512, temperature=0.7, top_p=0.9)
 _BODY = Struct(
     required={"inputText": Text(least_length=1)},
     optional={
@@ -26,12 +34,12 @@ _REASONS = {
 }
 
 
-def _read(body: Body) -> Asked:
+def _read(body: Body) -> InvocationRequest:
     check(_BODY, body)
     config = body.get("textGenerationConfig", {})
-    return Asked(
+    return InvocationRequest(
         prompt=RawPrompt(text=body["inputText"]),
-        sampling=Sampling(
+        sampling=SamplingOptions(
             max_tokens=config.get("maxTokenCount", _DEFAULTS.max_tokens),
             temperature=config.get("temperature", _DEFAULTS.temperature),
             top_p=config.get("topP", _DEFAULTS.top_p),
@@ -53,7 +61,7 @@ def _answer(started: Started, finished: Finished) -> Chunk:
     }
 
 
-def _piece(started: Started, piece: Piece) -> Chunk:
+def _piece(started: Started, piece: AnswerPiece) -> Chunk:
     return {
         "outputText": piece.text,
         "index": 0,

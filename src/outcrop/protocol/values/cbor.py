@@ -39,7 +39,7 @@ def loads(body: bytes) -> Any:
     """The one value of a body; an empty body is an empty map. Raises Unreadable."""
     if not body:
         return {}
-    reader = _Reader(body)
+    reader = _CborReader(body)
     value = reader.value(0)
     if value is _BREAK or reader.position != len(body):
         raise Unreadable(f"The request body is not one CBOR value: it ends at byte {reader.position} of {len(body)}")
@@ -52,7 +52,7 @@ def dumps(value: Any) -> bytes:
     return bytes(out)
 
 
-class _Reader:
+class _CborReader:
     def __init__(self, body: bytes) -> None:
         self._body = body
         self.position = 0

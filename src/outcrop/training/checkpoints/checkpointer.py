@@ -1,4 +1,4 @@
-"""When a checkpoint is written: often enough that little work is lost, seldom enough that it costs little.
+"""Checkpoints of a run: written often enough that little work is lost, seldom enough that it costs little.
 
 The state is copied between two steps, and written by a thread while training goes on. Of several ranks the first writes
 and reads, and gives the others what it read, so that a run may be taken up again by more ranks or fewer.
@@ -24,7 +24,7 @@ _SHARE = 0.05
 "Of the time, at most, goes into checkpoints."
 
 
-class Keeper:
+class Checkpointer:
     """Writes one run's checkpoints, one at a time. A full disk is told and tried again; training goes on meanwhile.
 
     Hooks are called by the caller's thread only.

@@ -9,7 +9,7 @@ from outcrop.training.metrics import EvaluationMetrics, ModelCheckpoint, Score, 
 
 @dataclass(kw_only=True)
 class History:
-    """Grows while the run goes; a checkpoint holds all of it."""
+    """The steps, evaluations and best weights of a run so far; a checkpoint holds all of it."""
 
     steps: list[StepMetrics] = field(default_factory=list)
     evaluations: list[EvaluationMetrics] = field(default_factory=list)

@@ -18,13 +18,13 @@ from outcrop.training.stepping import Trained
 from outcrop.training.task import TrainingTask
 
 MOST = 10
-"Of one run, the best among them; who wants a finer choice has the losses to choose from."
+"Model checkpoints of one run, the best among them; who wants a finer choice has the losses to choose from."
 ROOM_BYTES = 4 * 2**30
 "All of them together take no more, but there is always one: whole networks are large."
 
 
-class Places(NamedTuple):
-    """Where a run leaves model checkpoints."""
+class CheckpointSchedule(NamedTuple):
+    """The steps after which a run leaves model checkpoints."""
 
     after: frozenset[int]
     "Numbers of steps taken."
@@ -36,24 +36,24 @@ class Places(NamedTuple):
         return len(self.after) + self.one_for_the_best
 
 
-def places_of(plan: TrainingPlan, *, num_bytes: int) -> Places:
+def checkpoint_schedule(plan: TrainingPlan, *, num_bytes: int) -> CheckpointSchedule:
     """After each evaluation, or each epoch where nothing is validated; the best weights always have one."""
     ends = range(plan.steps_per_epoch, plan.steps + 1, plan.steps_per_epoch)
     return spread(sorted(plan.evaluate_after) or list(ends), validated=bool(plan.evaluate_after), num_bytes=num_bytes)
 
 
-def spread(places: Sequence[int], *, validated: bool, num_bytes: int) -> Places:
-    """All of the places where these are no more than MOST, nor than there is room for at `num_bytes` each.
+def spread(steps: Sequence[int], *, validated: bool, num_bytes: int) -> CheckpointSchedule:
+    """All of these steps where they are no more than MOST, nor than there is room for at `num_bytes` each.
 
     Else as many as may be, evenly spread, with the last; one fewer where something is validated, since the best weights
     may be at none of these.
     """
     most = max(1, min(MOST, ROOM_BYTES // num_bytes))
-    if len(places) <= most:
-        return Places(frozenset(places), one_for_the_best=False)
+    if len(steps) <= most:
+        return CheckpointSchedule(frozenset(steps), one_for_the_best=False)
     most -= validated
-    after = frozenset(places[len(places) * part // most - 1] for part in range(1, most + 1))
-    return Places(after, one_for_the_best=validated)
+    after = frozenset(steps[len(steps) * part // most - 1] for part in range(1, most + 1))
+    return CheckpointSchedule(after, one_for_the_best=validated)
 
 
 def size_of(task: TrainingTask, trained: Trained) -> int:

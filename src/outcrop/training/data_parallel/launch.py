@@ -10,28 +10,38 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch.distributed.distributed_c10d import Store
 
 from outcrop.errors import MachineTrouble
-from outcrop.training import loop
-from outcrop.training.data_parallel.ranks import RankLostError, joined, store_at
+from outcrop.training.data_parallel.ranks import (
+    ALONE,
+    RankLostError,
+    Ranks,
+    joined,
+    store_at,
+)
 from outcrop.training.metrics import Hooks, TrainingResult
 from outcrop.training.task import TrainingTask
 
 _PAUSE_S = 0.05
 _GRACE_S = 60.0
 
+Stage = Callable[[TrainingTask, Hooks, Ranks], TrainingResult]
+"What each rank of a run does: `finetune.run`, `pretrain.run`."
+
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """What a child is told: the task, and which rank it is."""
+class RankTask:
+    """One rank's orders, as a child process reads them: which stage of which task, as which rank."""
 
+    stage: Stage
+    "A function of a module, since it travels by its name."
     task: TrainingTask
     rank: int
     size: int
@@ -44,22 +54,22 @@ class Place:
         return store
 
 
-def run(task: TrainingTask, hooks: Hooks, *, devices: int) -> TrainingResult:
-    """As `loop.run`, on `devices` GPUs, or in as many processes where the machine has none.
+def on_devices(stage: Stage, task: TrainingTask, hooks: Hooks, *, devices: int) -> TrainingResult:
+    """Run a stage on `devices` GPUs, or in as many processes where the machine has none.
 
-    Raises also RankLostError, and MachineTrouble for less than one, or more than there are GPUs.
+    Raises Refusal, RankLostError, and MachineTrouble for less than one device, or more than there are GPUs.
     """
     if devices == 1:
-        return loop.run(task, hooks)
+        return stage(task, hooks, ALONE)
     _check(devices)
     with tempfile.TemporaryDirectory(prefix="outcrop-ranks-") as folder, _local():
-        first = Place(task=task, rank=0, size=devices, meeting_point=Path(folder) / "meeting")
+        first = RankTask(stage=stage, task=task, rank=0, size=devices, meeting_point=Path(folder) / "meeting")
         with _children(first) as children:
             store = first.store()
             _wait_for_all(store, children)
             use_device(0)
             with joined(0, devices, store=store) as ranks:
-                return loop.run(task, hooks, ranks)
+                return stage(task, hooks, ranks)
 
 
 def use_device(rank: int) -> None:
@@ -94,7 +104,7 @@ def _local() -> Iterator[None]:
 
 
 @contextmanager
-def _children(first: Place) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
+def _children(first: RankTask) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
     """The other ranks. Left in order, they have a minute to end; left with an error, they are ended."""
     children: list[subprocess.Popen[bytes]] = []
     try:
@@ -104,9 +114,9 @@ def _children(first: Place) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
             )
             children.append(child)
             assert child.stdin is not None
-            place = Place(task=first.task, rank=rank, size=first.size, meeting_point=first.meeting_point)
+            orders = replace(first, rank=rank)
             with child.stdin as stdin:
-                pickle.dump(place, stdin)
+                pickle.dump(orders, stdin)
         yield children
         deadline = time.monotonic() + _GRACE_S
         for child in children:

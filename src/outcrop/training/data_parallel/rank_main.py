@@ -19,30 +19,29 @@ from outcrop.errors import OutcropError
 from outcrop.processes import die_with_parent
 
 if TYPE_CHECKING:
-    from outcrop.training.data_parallel.launch import Place
+    from outcrop.training.data_parallel.launch import RankTask
     from outcrop.training.metrics import StepMetrics
     from outcrop.training.task import TrainingTask
 
 
 def main() -> int:
-    return _of_torchrun(Path(sys.argv[1])) if len(sys.argv) == 2 else _of_crew()
+    return _of_torchrun(Path(sys.argv[1])) if len(sys.argv) == 2 else _of_parent()
 
 
-def _of_crew() -> int:
+def _of_parent() -> int:
     die_with_parent()  # before torch, whose import takes seconds in which the parent may be killed
     # The first rank decides when to stop; a signal to the whole group is for it to hear.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    from outcrop.training import loop
     from outcrop.training.data_parallel import launch
     from outcrop.training.data_parallel.ranks import RankLostError, joined
     from outcrop.training.metrics import Hooks
 
-    place: Place = pickle.load(sys.stdin.buffer)
-    launch.use_device(place.rank)
+    orders: RankTask = pickle.load(sys.stdin.buffer)
+    launch.use_device(orders.rank)
     try:
-        with joined(place.rank, place.size, store=place.store()) as ranks:
-            loop.run(place.task, Hooks(), ranks)
+        with joined(orders.rank, orders.size, store=orders.store()) as ranks:
+            orders.stage(orders.task, Hooks(), ranks)
     except OutcropError as error:
         # Refusals are the same on every rank, and told by the first.
         return 1 if isinstance(error, RankLostError) else 0
@@ -50,7 +49,7 @@ def _of_crew() -> int:
 
 
 def _of_torchrun(path: Path) -> int:
-    from outcrop.training import loop
+    from outcrop.training import finetune, pretrain
     from outcrop.training.data_parallel import launch
     from outcrop.training.data_parallel.ranks import joined
     from outcrop.training.metrics import Hooks
@@ -60,7 +59,7 @@ def _of_torchrun(path: Path) -> int:
     launch.use_device(int(os.environ["LOCAL_RANK"]))
     hooks = Hooks(on_plan=_print, on_note=_print, on_step=_print_step) if rank == 0 else Hooks()
     with joined(rank, size) as ranks:
-        loop.run(task, hooks, ranks)
+        (finetune if task.customization == "FINE_TUNING" else pretrain).run(task, hooks, ranks)
     return 0
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -20,6 +20,9 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import Store
 
 from outcrop.errors import OutcropError
+from outcrop.network.way import Way
+from outcrop.training.batches import PackedRow, pack, row_of
+from outcrop.training.examples import Example
 
 _T = TypeVar("_T")
 _PATIENCE = timedelta(days=7)
@@ -34,7 +37,10 @@ class RankLostError(OutcropError):
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """One of `size` processes. Every rank calls the same methods in the same order. All raise RankLostError."""
+    """One of the `size` processes that train a network together, and how it speaks with the others.
+
+    Every rank calls the same methods in the same order. All raise RankLostError.
+    """
 
     rank: int = 0
     size: int = 1
@@ -82,6 +88,27 @@ class Ranks:
 
 
 ALONE = Ranks()
+
+
+class RankBatch(NamedTuple):
+    """The examples that one rank computes in a step or an evaluation."""
+
+    examples: list[Example]
+    idle: list[PackedRow]
+    "Computed for nothing. A split network is gathered by all ranks in each pass, so all make as many."
+
+
+def rank_batch_of(
+    examples: Sequence[Example], token_budget: int, ranks: Ranks, *, together: bool, way: Way
+) -> RankBatch:
+    """The examples that this rank computes; `together` where all ranks must make as many passes."""
+    lengths = [len(example) for example in examples]
+    shares = deal(lengths, ranks.size)
+    own = [examples[index] for index in shares[ranks.rank]]
+    if not together:
+        return RankBatch(own, [])
+    passes = [len(pack([lengths[index] for index in share], token_budget, way)) for share in shares]
+    return RankBatch(own, [row_of([min(examples, key=len)])] * (max(passes) - passes[ranks.rank]))
 
 
 def deal(lengths: Sequence[int], size: int) -> list[list[int]]:

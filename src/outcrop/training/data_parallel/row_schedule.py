@@ -1,8 +1,10 @@
-"""Which thread computes which records when: what lanes.py follows, and workload.py foresees, by lengths alone.
+"""Row schedules: which replica computes which records when, decided by the lengths of records alone.
+
+lanes.py follows a schedule, workload.py foresees it.
 
 A row is the indices of its records. Memory bounds the tokens that are under way together, so one long record leaves
-the other lanes little room. What they can take beside it is found here beforehand, for all of them to end at about
-the same time; rows that were dealt without regard to each other left an eighth of the lanes' time unused.
+the other replicas little room. What they can take beside it is found here beforehand, for all of them to end at about
+the same time; rows that were dealt without regard to each other left an eighth of the replicas' time unused.
 """
 
 import statistics
@@ -20,110 +22,121 @@ _ROW_TOKENS = 64
 "What a row takes beside its tokens, told in tokens: 60 to 80 on the network `small` of bench/train_data.py."
 
 _PARTS = 16
-"Lengths of rows are tried in steps of one of so many of a lane's part."
+"Lengths of rows are tried in steps of one of so many of a replica's part."
 _FEW_ROWS = 8
-"Of each lane; beyond, no lane ends much later than another."
+"Of each replica; beyond, no replica ends much later than another."
 
 
-class Planned(NamedTuple):
-    """A row, and who takes it."""
+class ScheduledRow(NamedTuple):
+    """A row of records, and the replica that computes it."""
 
-    lane: int
+    replica: int
     records: Sequence[int]
     "Indices of the records."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
-    """What is computed until the last lane is done, a step or an evaluation."""
+class RowSchedule:
+    """The rows of one step or evaluation, by replica, in the order in which they begin."""
 
     lengths: Sequence[int]
     "Tokens of each record."
-    rows: Sequence[Planned]
+    rows: Sequence[ScheduledRow]
     "In the order in which they begin: none before those that stand before it."
-    lanes: int
+    replicas: int
     room: int
     "Tokens that may be under way together."
 
-    def tokens(self, row: Planned) -> int:
+    def tokens(self, row: ScheduledRow) -> int:
         return sum(self.lengths[index] for index in row.records)
 
-    def of_lane(self, lane: int) -> list[Planned]:
-        return [row for row in self.rows if row.lane == lane]
+    def of_replica(self, replica: int) -> list[ScheduledRow]:
+        return [row for row in self.rows if row.replica == replica]
 
-    def end(self, duration: Callable[[Planned], float]) -> float:
+    def end(self, duration: Callable[[ScheduledRow], float]) -> float:
         """When the last row is done, if each takes its duration."""
         now, under_way = 0.0, dict[int, tuple[float, int]]()
         for row in self.rows:
             tokens = self.tokens(row)
-            while row.lane in under_way or tokens + sum(held for _, held in under_way.values()) > self.room:
-                first = min(under_way, key=lambda lane: under_way[lane][0])
+            while row.replica in under_way or tokens + sum(held for _, held in under_way.values()) > self.room:
+                first = min(under_way, key=lambda replica: under_way[replica][0])
                 now = max(now, under_way.pop(first)[0])
-            under_way[row.lane] = (now + duration(row), tokens)
+            under_way[row.replica] = (now + duration(row), tokens)
         return max((end for end, _ in under_way.values()), default=now)
 
 
-def plan(lengths: Sequence[int], token_budget: int, *, threads: int, most_lanes: int, way: Way = Way.PACKED) -> Turn:
-    """With as many lanes as end soonest; threads that have no lane help within one."""
+def plan(
+    lengths: Sequence[int], token_budget: int, *, threads: int, most_replicas: int, way: Way = Way.PACKED
+) -> RowSchedule:
+    """The schedule for as many replicas as end soonest; threads that have no replica help within one."""
 
-    def seconds(turn: Turn) -> float:
-        return turn.end(lambda row: turn.tokens(row) + _ROW_TOKENS) / float((threads // turn.lanes) ** SHARING)
+    def seconds(schedule: RowSchedule) -> float:
+        return schedule.end(lambda row: schedule.tokens(row) + _ROW_TOKENS) / float(
+            (threads // schedule.replicas) ** SHARING
+        )
 
-    counts = range(1, max(1, min(most_lanes, threads, len(lengths))) + 1)
-    return min((turn for num in counts for turn in _on(num, lengths, token_budget, way)), key=seconds)
+    counts = range(1, max(1, min(most_replicas, threads, len(lengths))) + 1)
+    return min((schedule for num in counts for schedule in _on(num, lengths, token_budget, way)), key=seconds)
 
 
-def most_tokens(lengths: Sequence[int], token_budget: int, *, num_lanes: int) -> int:
-    """Of records of these lengths, under way at the same time: the budget; or a record that is longer; or, where most
-    are longer than a lane's part of the budget, one of the usual length in each lane, for none to stand idle."""
+def most_tokens(lengths: Sequence[int], token_budget: int, *, num_replicas: int) -> int:
+    """Tokens of these records that may be under way at once: the budget, or more where records are longer.
+
+    Where most are longer than a replica's part of the budget, one of the usual length fits in each replica, for none to
+    stand idle.
+    """
     if not lengths:
         return token_budget
-    return max(token_budget, max(lengths), num_lanes * int(statistics.median(lengths)))
+    return max(token_budget, max(lengths), num_replicas * int(statistics.median(lengths)))
 
 
-def _on(num_lanes: int, lengths: Sequence[int], token_budget: int, way: Way) -> Iterator[Turn]:
-    """With that many lanes: rows as long as a lane's part of the budget, and, where few decide when the last lane is
-    done, shorter ones, which may end together more nearly."""
-    room = most_tokens(lengths, token_budget, num_lanes=num_lanes)
-    if num_lanes == 1:
-        rows = [Planned(0, row) for row in pack(lengths, token_budget, way)]
-        yield Turn(lengths=lengths, rows=rows, lanes=1, room=room)
+def _on(num_replicas: int, lengths: Sequence[int], token_budget: int, way: Way) -> Iterator[RowSchedule]:
+    """Schedules for that many replicas: rows as long as a replica's part of the budget, and shorter ones.
+
+    Shorter ones may end together more nearly, and are tried where few rows decide when the last replica is done.
+    """
+    room = most_tokens(lengths, token_budget, num_replicas=num_replicas)
+    if num_replicas == 1:
+        rows = [ScheduledRow(0, row) for row in pack(lengths, token_budget, way)]
+        yield RowSchedule(lengths=lengths, rows=rows, replicas=1, room=room)
         return
-    part = token_budget // num_lanes
+    part = token_budget // num_replicas
     parts = [part * (_PARTS - n) // _PARTS for n in range(_PARTS // 2 + 1)]
     for tried in parts if sum(lengths) <= _FEW_ROWS * token_budget else parts[:1]:
-        rows = _side_by_side(num_lanes, lengths, tried, room, way)
-        yield Turn(lengths=lengths, rows=rows, lanes=num_lanes, room=room)
+        rows = _side_by_side(num_replicas, lengths, tried, room, way)
+        yield RowSchedule(lengths=lengths, rows=rows, replicas=num_replicas, room=room)
 
 
-def _side_by_side(num_lanes: int, lengths: Sequence[int], part: int, room: int, way: Way) -> list[Planned]:
-    """Rows as they would begin if each token took as long as any other."""
+def _side_by_side(num_replicas: int, lengths: Sequence[int], part: int, room: int, way: Way) -> list[ScheduledRow]:
+    """The rows of a schedule as they would begin if each token took as long as any other."""
     # Shortest first; of records of one length the first is the last, which is taken first.
     waiting = sorted((length, -index) for index, length in enumerate(lengths))
     left = sum(lengths)
-    ends, held = [0.0] * num_lanes, [0] * num_lanes
-    now, planned = 0.0, list[Planned]()
+    ends, held = [0.0] * num_replicas, [0] * num_replicas
+    now, planned = 0.0, list[ScheduledRow]()
     while waiting:
-        for lane in sorted(range(num_lanes), key=lambda lane: ends[lane]):
-            if ends[lane] > now or not waiting:
+        for replica in sorted(range(num_replicas), key=lambda replica: ends[replica]):
+            if ends[replica] > now or not waiting:
                 continue
-            free = room - sum(held[other] for other in range(num_lanes) if ends[other] > now)
-            to_go = (left + sum(max(0.0, end - now) for end in ends)) / num_lanes
+            free = room - sum(held[other] for other in range(num_replicas) if ends[other] > now)
+            to_go = (left + sum(max(0.0, end - now) for end in ends)) / num_replicas
             row = _taken(waiting, free=free, part=part, even=to_go + _ROW_TOKENS / 2, way=way)
             if not row:
-                continue  # until another lane has done
-            planned.append(Planned(lane, [index for _, index in row]))
-            held[lane] = sum(length for length, _ in row)
-            left -= held[lane]
-            ends[lane] = now + held[lane] + _ROW_TOKENS
+                continue  # until another replica has done
+            planned.append(ScheduledRow(replica, [index for _, index in row]))
+            held[replica] = sum(length for length, _ in row)
+            left -= held[replica]
+            ends[replica] = now + held[replica] + _ROW_TOKENS
         now = min(end for end in ends if end > now)
     return planned
 
 
 def _taken(waiting: list[tuple[int, int]], *, free: int, part: int, even: float, way: Way) -> list[tuple[int, int]]:
-    """Lengths and indices of the records of a lane's next row, no longer among those that wait: the longest alone, if
-    no lane's part would hold it; else the longest that fit in the part, in what is free, and in what is left for the
-    lane if all are to end together. Empty if none fits."""
+    """The records of a replica's next row, by length and index, taken from those that wait; empty if none fits.
+
+    The longest alone, if no replica's part would hold it; else the longest that fit in the part, in what is free, and
+    in what is left for the replica if all are to end together.
+    """
     if part < waiting[-1][0] <= free:
         length, index = waiting.pop()
         return [(length, -index)]

@@ -23,24 +23,24 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
 from outcrop.training.data_parallel.ranks import Ranks
-from outcrop.training.network_setup import Learner, prepare
+from outcrop.training.network_setup import TrainableNetwork, prepare
 from outcrop.training.task import TrainingTask
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-def whole(weights: "ShardedWeights", task: TrainingTask) -> Learner | None:
+def whole(weights: "ShardedWeights", task: TrainingTask) -> TrainableNetwork | None:
     """The network once more, whole, as it is to be saved: on the first rank; None on the others. On all at once."""
     vector = weights.copy()
     if not weights.ranks.is_first:
         return None
-    learner = prepare(task)
+    trainable = prepare(task)
     start = 0
-    for parameter in learner.parameters:
+    for parameter in trainable.parameters:
         end = start + parameter.numel()
         parameter.data.copy_(vector[start:end].view_as(parameter))
         start = end
-    return learner
+    return trainable
 
 
 class ShardedWeights:

@@ -1,12 +1,12 @@
-"""Threads of one process that compute a step side by side, each with records of its own.
+"""Data parallelism inside one process: threads that compute a step side by side, each with records of its own.
 
 A thread that takes a row from end to end waits for nobody. Threads that share each product of matrices wait for each
 other at every one of the thousands of operations of a step, most of them small; where other programs want the cores
 too, they wait most of the time (docs/performance.md).
 
-Every lane sees the same weights through a network of its own and has a gradient of its own. Which records fall to a
-lane, and in which rows, depends on their lengths and the number of threads alone (turns.py), and what the lanes found
-is added in their order. So equal numbers of threads give equal bits, whichever lane is faster.
+Every thread has a replica of the network: the same weights, and a gradient of its own. Which records fall to a replica,
+and in which rows, depends on their lengths and the number of threads alone (turns.py), and what the replicas found is
+added in their order. So equal numbers of threads give equal bits, whichever replica is faster.
 """
 
 import copy
@@ -22,30 +22,30 @@ from torch import nn
 
 from outcrop.network import load
 from outcrop.network.adapters import Routing
-from outcrop.training.batches import Row, row_of
-from outcrop.training.data_parallel.row_schedule import Turn, plan
+from outcrop.training.batches import PackedRow, row_of
+from outcrop.training.data_parallel.row_schedule import RowSchedule, plan
 from outcrop.training.data_parallel.sharding import ShardedWeights
 from outcrop.training.examples import Example
 from outcrop.training.weights import TrainedWeights
 
 MOST = 8
-"Lanes, where only an adapter learns: every lane holds a gradient."
+"Replicas in one process where only an adapter learns: every replica holds a gradient."
 MOST_WHOLE = 2
-"Where all weights learn."
+"Replicas in one process where all weights learn."
 
 
-class Lane(NamedTuple):
-    """What one thread computes with."""
+class Replica(NamedTuple):
+    """A copy of the network that one thread computes with; it shares the weights, and has its own gradient."""
 
     number: int
     network: nn.Module
     routing: Routing
 
 
-class Lanes:
-    """Of one process. The first is the network itself; the others are made when a step first has work for them.
+class Replicas:
+    """The replicas of the network in one process; all but the first are made when a step first needs them.
 
-    A network on an accelerator, or split between ranks, has one lane.
+    A network on an accelerator, or split between ranks, has one replica.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Lanes:
         threads: int = 1,
         most: int = MOST,
     ) -> None:
-        self._lanes = [Lane(0, network, routing)]
+        self._replicas = [Replica(0, network, routing)]
         self._weights = weights
         self._threads = threads
         self._way = load.way_of(network)
@@ -65,66 +65,68 @@ class Lanes:
         self.most = min(threads, most) if on_cpu else 1
 
     @property
-    def first(self) -> Lane:
+    def first(self) -> Replica:
         """The network itself."""
-        return self._lanes[0]
+        return self._replicas[0]
 
-    def sum(self, examples: Sequence[Example], token_budget: int, work: Callable[[Lane, Row], float]) -> float:
+    def sum(self, examples: Sequence[Example], token_budget: int, work: Callable[[Replica, PackedRow], float]) -> float:
         """What `work` gives for the rows of these examples, added up; see `turns.plan` for which rows, and when."""
         lengths = [len(example) for example in examples]
-        turn = plan(lengths, token_budget, threads=self._threads, most_lanes=self.most, way=self._way)
-        room = _Room(turn)
+        schedule = plan(lengths, token_budget, threads=self._threads, most_replicas=self.most, way=self._way)
+        room = _TokenRoom(schedule)
 
-        def drive(lane: Lane) -> float:
-            torch.set_num_threads(self._threads // turn.lanes)
+        def drive(replica: Replica) -> float:
+            torch.set_num_threads(self._threads // schedule.replicas)
             total = 0.0
-            for number, row in enumerate(turn.rows):
-                if row.lane == lane.number:
+            for number, row in enumerate(schedule.rows):
+                if row.replica == replica.number:
                     with room.of(number) as given:
                         if not given:
                             break
-                        total += work(lane, row_of([examples[index] for index in row.records]))
+                        total += work(replica, row_of([examples[index] for index in row.records]))
             return total
 
-        lanes = self._first(turn.lanes)
-        if turn.lanes == 1:
+        replicas = self._first(schedule.replicas)
+        if schedule.replicas == 1:
             return drive(self.first)
         try:
-            with ThreadPoolExecutor(turn.lanes, thread_name_prefix="lane") as threads:
-                return sum(threads.map(drive, lanes))
+            with ThreadPoolExecutor(schedule.replicas, thread_name_prefix="replica") as threads:
+                return sum(threads.map(drive, replicas))
         finally:
             torch.set_num_threads(self._threads)  # new threads begin with the number set last, in whichever thread
 
-    def _first(self, num: int) -> Sequence[Lane]:
-        while len(self._lanes) < num:
-            self._lanes.append(self._another())
-        return self._lanes[:num]
+    def _first(self, num: int) -> Sequence[Replica]:
+        while len(self._replicas) < num:
+            self._replicas.append(self._another())
+        return self._replicas[:num]
 
-    def _another(self) -> Lane:
-        assert isinstance(self._weights, TrainedWeights), "a split network has one lane"
+    def _another(self) -> Replica:
+        assert isinstance(self._weights, TrainedWeights), "a split network has one replica"
         _, network, routing = self.first
         # What is remembered as copied is not copied: the frozen weights are shared, and so are the values of those that
         # learn, by twins that have a gradient of their own.
         kept = {id(tensor): tensor for tensor in itertools.chain(network.parameters(), network.buffers())}
         own_network, own_routing = copy.deepcopy((network, routing), kept | self._weights.twins())
-        return Lane(len(self._lanes), own_network, own_routing)
+        return Replica(len(self._replicas), own_network, own_routing)
 
 
-class _Room:
-    """Memory for the tokens of a turn's rows, given in the order of its plan: a lane that is early waits, rather than
-    take the room that another was promised."""
+class _TokenRoom:
+    """Memory for the tokens of rows under way, given in the order of the schedule.
 
-    def __init__(self, turn: Turn) -> None:
-        self._turn = turn
-        self._free = turn.room
+    A replica that is early waits, rather than take the room that another was promised.
+    """
+
+    def __init__(self, schedule: RowSchedule) -> None:
+        self._schedule = schedule
+        self._free = schedule.room
         self._next = 0
         self._lost = False
         self._changed = threading.Condition()
 
     @contextmanager
     def of(self, number: int) -> Iterator[bool]:
-        """Room for that row, when it is its turn; False if the turn was lost to an error in another lane."""
-        tokens = self._turn.tokens(self._turn.rows[number])
+        """Room for that row, when it is its turn; False if the turn was lost to an error in another replica."""
+        tokens = self._schedule.tokens(self._schedule.rows[number])
         with self._changed:
             self._changed.wait_for(lambda: self._lost or (self._next == number and self._free >= tokens))
             if self._lost:

@@ -15,7 +15,7 @@ import torch
 
 from outcrop.network import load
 from outcrop.training.data_parallel import worker_threads
-from outcrop.training.data_parallel.row_schedule import SHARING, Planned, Turn
+from outcrop.training.data_parallel.row_schedule import SHARING, RowSchedule, ScheduledRow
 from outcrop.training.estimate.tracing import Cost, Op
 
 # Measured on 2026-11-21, one thread of an Intel Xeon at 2.5 GHz, its own time: rows of 512 and 1,024 tokens of seven of
@@ -35,7 +35,7 @@ SAVED_BYTES_PER_S = 200e6
 _UPDATE_BYTES = 40
 "Read and written for each number that learns in a step: gradient made, measured, read; weight and moments, both ways."
 _LANE_BYTES = 16
-"The same for each further lane: its gradient cleared, and added to the first."
+"The same for each further replica: its gradient cleared, and added to the first."
 _FOR_S = 0.2
 "For each measurement."
 _SIDE = 1024
@@ -55,7 +55,7 @@ class Speed(NamedTuple):
 
 
 class RowTime(NamedTuple):
-    """Seconds that rows take in one thread, by what they grow with."""
+    """The seconds that a row takes in one thread, by what they grow with."""
 
     per_row: float
     per_token: float
@@ -67,13 +67,13 @@ class RowTime(NamedTuple):
         pairs = sum(length * length for length in records)
         return self.per_row + self.per_token * sum(records) + self.per_pair * pairs
 
-    def of_turn(self, turn: Turn, threads: int) -> float:
-        """Until the last lane is done, whose threads share its products."""
+    def of_schedule(self, schedule: RowSchedule, threads: int) -> float:
+        """Until the last replica is done, whose threads share its products."""
 
-        def seconds(row: Planned) -> float:
-            return self.of([turn.lengths[index] for index in row.records])
+        def seconds(row: ScheduledRow) -> float:
+            return self.of([schedule.lengths[index] for index in row.records])
 
-        return turn.end(seconds) / shared(threads // turn.lanes)
+        return schedule.end(seconds) / shared(threads // schedule.replicas)
 
 
 class Pass(NamedTuple):
@@ -157,9 +157,9 @@ def seconds_of(ops: Mapping[Op, float], speed: Speed) -> float:
     return sum(count * _seconds(op, speed) for op, count in ops.items())
 
 
-def update_seconds(cost: Cost, speed: Speed, threads: int, *, num_lanes: int) -> float:
+def update_seconds(cost: Cost, speed: Speed, threads: int, *, num_replicas: int) -> float:
     """Of a step beside its rows: one operation on long vectors after the other, by all threads."""
-    per_number = _UPDATE_BYTES + _LANE_BYTES * (num_lanes - 1)
+    per_number = _UPDATE_BYTES + _LANE_BYTES * (num_replicas - 1)
     return cost.trained * per_number / (speed.bytes * shared(threads))
 
 

@@ -9,7 +9,7 @@ from outcrop.network.method import Full
 from outcrop.network.way import Way
 from outcrop.training.estimate.memory import gib
 from outcrop.training.estimate.requirements import Estimate, Lengths, memory_needed
-from outcrop.training.estimate.workload import crew_of
+from outcrop.training.estimate.workload import parallelism_of
 from outcrop.training.task import TrainingHyper
 
 _LEAST_BUDGET = 64
@@ -34,7 +34,7 @@ def check(
 
 
 class _Run(NamedTuple):
-    """What is trained, whatever is set."""
+    """The network and records of a run, whatever hyperparameters are set."""
 
     folder: Path
     lengths: Lengths
@@ -84,6 +84,6 @@ def _fits(run: _Run, hyper: TrainingHyper, free: int) -> bool:
 
 def _fits_on_one_thread(run: _Run, hyper: TrainingHyper, found: Estimate, free: int) -> bool:
     """What is saved are gradients, so it is tried only where they would do."""
-    if crew_of(hyper).lanes == 1 or found.memory.total - found.memory.optimizer > free:
+    if parallelism_of(hyper).replicas == 1 or found.memory.total - found.memory.optimizer > free:
         return False
     return _fits(run, replace(hyper, threads=1), free)

@@ -1,8 +1,8 @@
 """How much memory a run holds at its peak, by what it is for.
 
 Rows are traced (tracing.py), so what autograd keeps is counted and not guessed; the rest is counted here: the weights,
-what the optimizer holds, a gradient for each lane, the copies that checkpoints and the best weights so far are. Lanes
-share all weights. On a GPU, what it holds itself is counted; the copies of checkpoints and the process are the host's.
+what the optimizer holds, a gradient for each replica, the copies that checkpoints and the best weights so far are.
+Replicas share all weights. On a GPU, what it holds itself is counted; checkpoints and the process are the host's.
 """
 
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ _CHECKPOINT = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Memory:
-    """Bytes at the peak of a run."""
+class PeakMemory:
+    """The memory of a training run when it holds most, in bytes by purpose."""
 
     weights: int
     "The network, and what learns beside it."
     optimizer: int
-    "Moments of what learns, and its gradient, once for each lane."
+    "Moments of what learns, and its gradient, once for each replica."
     copies: int
     "The best weights so far, and a checkpoint on its way to the disk."
     rows: int
@@ -47,9 +47,9 @@ class Memory:
 
 @dataclass(frozen=True, kw_only=True)
 class Holding:
-    """What is held beside the network."""
+    """What a training run holds in memory beside the network."""
 
-    lanes: int
+    replicas: int
     own_weights: bool
     "Whether the network's own weights learn."
     validated: bool
@@ -57,13 +57,13 @@ class Holding:
     on_gpu: bool = False
 
 
-def memory_of(cost: Cost, peaks: Sequence[float], holding: Holding) -> Memory:
+def memory_of(cost: Cost, peaks: Sequence[float], holding: Holding) -> PeakMemory:
     """`cost` of any row; `peaks` of those that are under way together."""
     learned = cost.trained * _FP32
     best = learned if holding.validated else 0
-    return Memory(
+    return PeakMemory(
         weights=round(cost.weights + (0 if holding.own_weights else learned)),
-        optimizer=round((_MOMENTS + holding.lanes) * learned),
+        optimizer=round((_MOMENTS + holding.replicas) * learned),
         copies=round(best + (0 if holding.on_gpu else _CHECKPOINT * learned)),
         rows=round(sum(peaks)),
         process=0 if holding.on_gpu else PROCESS_BYTES,

@@ -8,35 +8,35 @@ import torch
 
 from outcrop.network import load
 from outcrop.network.method import Full
-from outcrop.network.way import Way as NetworkWay
+from outcrop.network.way import Way
 from outcrop.training import expectation
 from outcrop.training.batches import steps_per_epoch
 from outcrop.training.checkpoints import model_checkpoints
-from outcrop.training.data import Data
-from outcrop.training.data_parallel.row_schedule import Turn
+from outcrop.training.data import TrainingData
+from outcrop.training.data_parallel.row_schedule import RowSchedule
 from outcrop.training.estimate import duration
 from outcrop.training.estimate.duration import Speed, measure_speed
-from outcrop.training.estimate.memory import Holding, Memory, memory_of
-from outcrop.training.estimate.tracing import Cost, Way, cost_of_row
+from outcrop.training.estimate.memory import Holding, PeakMemory, memory_of
+from outcrop.training.estimate.tracing import Cost, RowOptions, cost_of_row
 from outcrop.training.estimate.workload import (
-    Crew,
+    Parallelism,
     Row,
     computes_in_c,
-    crew_of,
     most_at_once,
+    parallelism_of,
+    schedule_of,
     steps_of,
-    turn_of,
     usual_row,
 )
 from outcrop.training.plan import evaluations
 from outcrop.training.task import TrainingHyper
 
-_PACKED = NetworkWay.PACKED
+_PACKED = Way.PACKED
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lengths:
-    """Of the sequences of a run, in tokens."""
+    """The lengths of the sequences that a run learns from and is validated on, in tokens."""
 
     training: Sequence[int]
     supervised: int
@@ -46,15 +46,15 @@ class Lengths:
 
     @property
     def share(self) -> float:
-        """Of the tokens, which are learned."""
+        """The fraction of the training tokens that are supervised."""
         return self.supervised / sum(self.training)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Of one run, to its last epoch."""
+    """The memory and time that a training run will need, to its last epoch."""
 
-    memory: Memory
+    memory: PeakMemory
     at_once: tuple[tuple[int, ...], ...]
     "Lengths of the records in each of the rows that are under way when there are most tokens."
     steps: int
@@ -86,7 +86,7 @@ class Estimate:
         )
 
 
-def lengths_of(data: Data) -> Lengths:
+def lengths_of(data: TrainingData) -> Lengths:
     return Lengths(
         training=[len(example) for example in data.examples],
         supervised=sum(example.num_supervised for example in data.examples),
@@ -95,52 +95,55 @@ def lengths_of(data: Data) -> Lengths:
 
 
 def estimate(
-    folder: Path, lengths: Lengths, hyper: TrainingHyper, *, speed: Speed | None = None, way: NetworkWay = _PACKED
+    folder: Path, lengths: Lengths, hyper: TrainingHyper, *, speed: Speed | None = None, way: Way = _PACKED
 ) -> Estimate:
     """Of training the network in `folder` on this machine, or one of the given speed."""
-    crew = crew_of(hyper, way)
-    steps = steps_of(lengths.training, crew, hyper)
+    parallelism = parallelism_of(hyper, way)
+    steps = steps_of(lengths.training, parallelism, hyper)
     usual = usual_row(steps)
-    cost = cost_of_row(folder, hyper.method, usual, supervised=lengths.share, way=_way(crew, hyper))
-    speed = speed or measure_speed(crew.threads)
+    cost = cost_of_row(folder, hyper.method, usual, supervised=lengths.share, way=_way(parallelism, hyper))
+    speed = speed or measure_speed(parallelism.threads)
     taken = duration.pass_time(cost, usual, speed)
     per_epoch = steps_per_epoch(len(lengths.training), hyper.batch_size)
-    evaluated = _evaluated(lengths, crew, hyper)
+    evaluated = _evaluated(lengths, parallelism, hyper)
     expected = expectation.forwards(lengths.validation or lengths.training)
     num_steps = per_epoch * hyper.epochs
     evaluate_after = evaluations(num_steps, per_epoch, sum(lengths.training), sum(lengths.validation), hyper)
-    places = model_checkpoints.spread(
+    saves = model_checkpoints.spread(
         sorted(evaluate_after) or list(range(per_epoch, num_steps + 1, per_epoch)),
         validated=bool(evaluate_after),
         num_bytes=max(1, round(cost.trained * 4)),
     )
-    update_s = duration.update_seconds(cost, speed, crew.threads, num_lanes=_most_lanes([*steps, *evaluated]))
+    update_s = duration.update_seconds(
+        cost, speed, parallelism.threads, num_replicas=_most_replicas([*steps, *evaluated])
+    )
     return Estimate(
         memory=memory_needed(folder, lengths, hyper, way),
         at_once=tuple(map(tuple, most_at_once(steps))),
         steps=num_steps,
-        step_s=sum(taken.learning.of_turn(turn, crew.threads) for turn in steps) / per_epoch + update_s,
+        step_s=sum(taken.learning.of_schedule(schedule, parallelism.threads) for schedule in steps) / per_epoch
+        + update_s,
         evaluations=1 + len(evaluate_after) if evaluate_after else 0,
-        evaluation_s=sum(taken.scoring.of_turn(turn, crew.threads) for turn in evaluated),
-        saves=2 + places.most,
-        save_s=sum(taken.scoring.of([length]) for length in expected) / duration.shared(crew.threads)
+        evaluation_s=sum(taken.scoring.of_schedule(schedule, parallelism.threads) for schedule in evaluated),
+        saves=2 + saves.most,
+        save_s=sum(taken.scoring.of([length]) for length in expected) / duration.shared(parallelism.threads)
         + cost.trained * 4 / duration.SAVED_BYTES_PER_S,
     )
 
 
-def memory_needed(folder: Path, lengths: Lengths, hyper: TrainingHyper, way: NetworkWay = _PACKED) -> Memory:
-    crew = crew_of(hyper, way)
-    steps = steps_of(lengths.training, crew, hyper)
+def memory_needed(folder: Path, lengths: Lengths, hyper: TrainingHyper, way: Way = _PACKED) -> PeakMemory:
+    parallelism = parallelism_of(hyper, way)
+    steps = steps_of(lengths.training, parallelism, hyper)
     at_once = most_at_once(steps)
     fullest, emptiest = at_once[0], at_once[-1]
 
     def cost_of(row: Row) -> Cost:
-        return cost_of_row(folder, hyper.method, row, supervised=lengths.share, way=_way(crew, hyper))
+        return cost_of_row(folder, hyper.method, row, supervised=lengths.share, way=_way(parallelism, hyper))
 
     most = cost_of(fullest)
     least = most if sum(emptiest) == sum(fullest) else cost_of(emptiest)
     holding = Holding(
-        lanes=_most_lanes([*steps, *_evaluated(lengths, crew, hyper)]),
+        replicas=_most_replicas([*steps, *_evaluated(lengths, parallelism, hyper)]),
         own_weights=isinstance(hyper.method, Full),
         validated=bool(lengths.validation),
         on_gpu=load.device().type == "cuda",
@@ -148,8 +151,10 @@ def memory_needed(folder: Path, lengths: Lengths, hyper: TrainingHyper, way: Net
     return memory_of(most, _between(at_once, most.peak, least.peak), holding)
 
 
-def _way(crew: Crew, hyper: TrainingHyper) -> Way:
-    return Way(in_c=computes_in_c(crew), gradient_checkpointing=hyper.gradient_checkpointing, network=crew.way)
+def _way(parallelism: Parallelism, hyper: TrainingHyper) -> RowOptions:
+    return RowOptions(
+        in_c=computes_in_c(parallelism), gradient_checkpointing=hyper.gradient_checkpointing, network=parallelism.way
+    )
 
 
 def free_on_gpu() -> int | None:
@@ -166,12 +171,12 @@ def clock(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
-def _evaluated(lengths: Lengths, crew: Crew, hyper: TrainingHyper) -> list[Turn]:
-    return [turn_of(lengths.validation, crew, hyper.token_budget)] if lengths.validation else []
+def _evaluated(lengths: Lengths, parallelism: Parallelism, hyper: TrainingHyper) -> list[RowSchedule]:
+    return [schedule_of(lengths.validation, parallelism, hyper.token_budget)] if lengths.validation else []
 
 
-def _most_lanes(turns: Sequence[Turn]) -> int:
-    return max(turn.lanes for turn in turns)
+def _most_replicas(schedules: Sequence[RowSchedule]) -> int:
+    return max(schedule.replicas for schedule in schedules)
 
 
 def _between(rows: Sequence[Row], first: float, last: float) -> list[float]:

@@ -29,8 +29,8 @@ from outcrop.kernels.work import work_of
 from outcrop.network import adapter_files, adapters, facts, gradient_checkpointing, load
 from outcrop.network.adapters import Routing
 from outcrop.network.method import Full, Method
-from outcrop.network.way import Way as NetworkWay
-from outcrop.training.batches import Row, row_of
+from outcrop.network.way import Way
+from outcrop.training.batches import PackedRow, row_of
 from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER, nll_of
 from outcrop.training.network_setup import lighten
@@ -61,7 +61,7 @@ class Op(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Of one row, forward and backward."""
+    """The operations and memory of one row, forward and backward."""
 
     weights: float
     "Bytes of the network, what it learns included where that is its own weights."
@@ -78,22 +78,22 @@ class Cost:
     "Of the forward pass alone, where nothing is learned."
 
 
-class Way(NamedTuple):
-    """In which a row is computed."""
+class RowOptions(NamedTuple):
+    """The options under which a row is traced: kernels, gradient checkpointing, and how the network is run."""
 
     in_c: bool = False
     "With the C kernels."
     gradient_checkpointing: bool = False
-    network: NetworkWay = NetworkWay.PACKED
+    network: Way = Way.PACKED
     until: float = math.inf
     "When it is given up: a network that goes through its tokens one by one has thousands of operations for each row."
 
 
-PLAIN = Way()
+PLAIN = RowOptions()
 
 
 def cost_of_row(
-    folder: Path, method: Method, lengths: Sequence[int], *, supervised: float = 1.0, way: Way = PLAIN
+    folder: Path, method: Method, lengths: Sequence[int], *, supervised: float = 1.0, way: RowOptions = PLAIN
 ) -> Cost:
     """Of records of these lengths side by side in the network of `folder`, a share of whose tokens is learned.
 
@@ -101,7 +101,7 @@ def cost_of_row(
     """
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     depth = facts.of_config(config).layers
-    if way.network is not NetworkWay.PACKED:
+    if way.network is not Way.PACKED:
         # Which layer is of which kind is told in many ways, and not in all of them by a list that can be cut.
         return _trace(config, None, method, lengths, supervised, way._replace(until=time.monotonic() + _PATIENCE_S))
     period = _period(config)
@@ -120,7 +120,9 @@ def _period(config: Any) -> int:
     return next(fits)
 
 
-def _trace(config: Any, depth: int | None, method: Method, lengths: Sequence[int], supervised: float, way: Way) -> Cost:
+def _trace(
+    config: Any, depth: int | None, method: Method, lengths: Sequence[int], supervised: float, way: RowOptions
+) -> Cost:
     with _cut(config.get_text_config(), depth):
         return _of_cut(config, method, lengths, supervised, way)
 
@@ -143,10 +145,10 @@ def _cut(text: Any, depth: int | None) -> Iterator[None]:
             text.layer_types = before[1]
 
 
-def _of_cut(config: Any, method: Method, lengths: Sequence[int], supervised: float, way: Way) -> Cost:
+def _of_cut(config: Any, method: Method, lengths: Sequence[int], supervised: float, way: RowOptions) -> Cost:
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), torch.device(load.device()):
-            return _traced(*_learner(config, method, way), lengths, supervised, in_c=way.in_c, until=way.until)
+            return _traced(*_trainable(config, method, way), lengths, supervised, in_c=way.in_c, until=way.until)
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError) as error:
         first = str(error).partition("\n")[0]
         raise Untraceable(
@@ -155,7 +157,7 @@ def _of_cut(config: Any, method: Method, lengths: Sequence[int], supervised: flo
         ) from error
 
 
-def _learner(config: Any, method: Method, way: Way) -> tuple[nn.Module, Routing, TrainedWeights]:
+def _trainable(config: Any, method: Method, way: RowOptions) -> tuple[nn.Module, Routing, TrainedWeights]:
     """As `loop.load_trained`, without contents."""
     full = isinstance(method, Full)
     dtype = torch.float32 if full else load.serving_dtype()
@@ -204,7 +206,7 @@ def _traced(
 
 
 def _pass(
-    watch: "Watch", network: nn.Module, routing: Routing, row: Row
+    watch: "Watch", network: nn.Module, routing: Routing, row: PackedRow
 ) -> tuple[int, dict[Op, float], dict[Op, float]]:
     with watch:
         loss = nll_of(network, routing, row).sum()

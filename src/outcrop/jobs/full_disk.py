@@ -6,11 +6,14 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from outcrop import logs
+from outcrop.jobs.running import Interrupted, RunningJob
 
 PAUSE_S = 20.0
 _ASK_EVERY_S = 0.5
+_Done = TypeVar("_Done")
 _CODES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # SQLite and safetensors tell it in words.
 _WORDS = ("disk is full", "No space left on device")
@@ -24,10 +27,20 @@ def is_full(error: BaseException) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """Waits for room, unless the worker is to end."""
+    """The waiting of one job for room on the disk, unless its worker is to end."""
 
-    interrupted: Callable[[], bool]
-    stopping: Callable[[], bool]
+    job: RunningJob
+
+    def repeat(self, work: Callable[[], _Done]) -> _Done:
+        """What `work` returns, begun anew whenever a full disk broke it off. Raises Interrupted."""
+        while True:
+            try:
+                return work()
+            except Exception as error:
+                if not is_full(error):
+                    raise
+                if not self.wait(error):
+                    raise Interrupted("The worker is to end while the disk is full.") from error
 
     def wait(self, error: BaseException) -> bool:
         """Whether to try again: after a pause, or at once when the job is to stop. False when the worker is to end."""
@@ -38,9 +51,9 @@ class Patience:
         with contextlib.suppress(OSError):
             logs.tell(_log, "disk full", level=logging.WARNING, note=sentence)
         until = time.monotonic() + PAUSE_S
-        while time.monotonic() < until and not self.interrupted() and not self.stopping():
-            time.sleep(_ASK_EVERY_S)
-        return not self.interrupted()
+        while time.monotonic() < until and not self.job.interrupted() and not self.job.is_stopping():
+            self.job.pause(_ASK_EVERY_S)
+        return not self.job.interrupted()
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -1,0 +1,233 @@
+"""`make bench-house-scale`: a home with many records beside an empty one.
+
+The large home has 100,000 ended jobs, 10,000 custom models and 2,000 deployments on record; the peer of each row is the
+empty home, but where it says otherwise. Of each: how long `outcrop up` takes until it answers, the processor time of
+all its processes while nobody asks anything, a page of 50 of each listing, and an invocation of the bundled model.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import psutil
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from bench.load import free_port
+from bench.measuring import Row, lower_is_better, report
+from bench.scale_records import COUNTS, REGION, START, fill
+from outcrop.cli import export
+from outcrop.settings import Settings
+
+PAGE = 50
+BASE = "outcrop.starter-v1"
+FOUNDATION = f"arn:aws:bedrock:{REGION}::foundation-model/{BASE}"
+ENGINE_S = 300.0
+SETTLED_S = 30.0
+"The start is over: whatever is read beside the first requests has been read, and the worker counts as well."
+LISTINGS: dict[str, tuple[str, dict[str, str]]] = {
+    "jobs": ("/model-customization-jobs", {}),
+    "jobs that failed": ("/model-customization-jobs", {"statusEquals": "Failed"}),
+    "jobs from the middle on": ("/model-customization-jobs", {"creationTimeBefore": "MIDDLE"}),
+    "jobs, oldest first": ("/model-customization-jobs", {"sortOrder": "Ascending"}),
+    "custom models": ("/custom-models", {}),
+    "custom models of a base": ("/custom-models", {"baseModelArnEquals": FOUNDATION}),
+    "deployments": ("/model-customization/custom-model-deployments", {}),
+    "deployments that are active": ("/model-customization/custom-model-deployments", {"statusEquals": "Active"}),
+    "provisioned throughput": ("/provisioned-model-throughputs", {}),
+}
+SEARCHES: dict[str, tuple[str, dict[str, str]]] = {
+    "jobs by a part of the name that none has": ("/model-customization-jobs", {"nameContains": "none"}),
+}
+
+
+class NotReady(Exception):
+    """The engine is still starting."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """A running installation, and how its administrator asks it."""
+
+    settings: Settings
+    process: "subprocess.Popen[str]"
+    ready_s: float
+    credentials: Credentials
+
+    def ask(self, connection: http.client.HTTPConnection, method: str, path: str, body: bytes = b"") -> Any:
+        request = AWSRequest(method=method, url=self.settings.endpoint + path, data=body)
+        SigV4Auth(self.credentials, "bedrock", REGION).add_auth(request)
+        connection.request(method, path, body=body or None, headers=dict(request.headers))
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status in (429, 503):
+            raise NotReady(text)
+        assert answer.status == 200, text
+        return json.loads(text)
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(self.settings.host, self.settings.port)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", type=int, default=30, help="how often each page and invocation is asked for")
+    parser.add_argument("--idle-s", type=float, default=60.0, help="how long the idle installation is watched")
+    parser.add_argument("--share", type=float, default=1.0, help="of the records, for a quick look")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        empty = measured(Path(place) / "empty", given, records=0.0)
+        large = measured(Path(place) / "large", given, records=given.share)
+    counts = ", ".join(f"{round(count * given.share):,} {kind}s" for kind, count in COUNTS.items())
+    load = f"load {os.getloadavg()[0]:.1f} in the last minute" if hasattr(os, "getloadavg") else "load unknown"
+    report("house_scale", rows_of(large, empty), [f"On record: {counts}. The machine had other work too: {load}."])
+
+
+def rows_of(large: dict[str, float], empty: dict[str, float]) -> list[Row]:
+    """Pages, the start and the idle minute are held against a limit; the invocation against the empty home."""
+    rows = []
+    for name, ours in large.items():
+        if name.startswith("a page"):
+            rows.append(lower_is_better(name, ours=ours, peer=20, unit="ms, at most", goal=1))
+        elif name.startswith("idle"):
+            rows.append(lower_is_better(name, ours=ours, peer=2, unit="% of a core, at most", goal=1))
+        elif name.startswith("ready"):
+            rows.append(lower_is_better(name, ours=ours, peer=1, unit="s, at most", goal=1))
+        if name in empty:
+            rows.append(lower_is_better(f"{name}, an empty home", ours=ours, peer=empty[name], unit="", goal=0.9))
+    return rows
+
+
+def measured(home: Path, given: argparse.Namespace, *, records: float) -> dict[str, float]:
+    """What is measured of one home, by name."""
+    with installed(home) as house:  # made by a first start, as every home is
+        account = export.installation(house.settings).account
+    if records:
+        fill(Settings(home=home), account, share=records)
+    starts = []
+    for _ in range(3):
+        with installed(home) as house:
+            starts.append(house.ready_s)
+    with installed(home) as house:
+        time.sleep(SETTLED_S)
+        found = {"ready": statistics.median(starts), "idle processes": idle(house, given.idle_s)}
+        told(home.name, found)
+        found |= invocations(house, given.times)
+        for name, asked in LISTINGS.items() if records else ():
+            found[f"a page of {PAGE}: {name}"] = page_ms(house, *asked, given.times)
+        for name, asked in SEARCHES.items() if records else ():
+            found[f"a search: {name}"] = page_ms(house, *asked, given.times)
+        told(home.name, found)
+    return found
+
+
+def told(home: str, found: dict[str, float]) -> None:
+    print(f"{home}: {json.dumps(found, indent=1)}", file=sys.stderr)
+
+
+def idle(house: House, lasting_s: float) -> float:
+    """Percent of one core that all processes use together."""
+    processes = [psutil.Process(house.process.pid)]
+    processes += processes[0].children(recursive=True)
+
+    def used() -> dict[int, float]:
+        return {each.pid: sum(each.cpu_times()[:2]) for each in processes}
+
+    before, started = used(), time.monotonic()
+    time.sleep(lasting_s)
+    after, passed = used(), time.monotonic() - started
+    for each in processes:
+        share = 100 * (after[each.pid] - before[each.pid]) / passed
+        print(f"  {' '.join(each.cmdline()[1:4])}: {share:.2f} % of a core", file=sys.stderr)
+    return 100 * (sum(after.values()) - sum(before.values())) / passed
+
+
+def page_ms(house: House, path: str, params: dict[str, str], times: int) -> float:
+    """Milliseconds of a page: the first, or the one behind it where that takes longer."""
+    middle = (START + timedelta(seconds=COUNTS["job"] // 2)).isoformat()
+    asked = {"maxResults": str(PAGE)} | {name: value.replace("MIDDLE", middle) for name, value in params.items()}
+    connection = house.connect()
+
+    def ask(query: dict[str, str]) -> Any:
+        return house.ask(connection, "GET", f"{path}?{urlencode(sorted(query.items()), quote_via=quote)}")
+
+    first = ask(asked)
+    (rows,) = (value for value in first.values() if isinstance(value, list))
+    further = [asked | {"nextToken": first["nextToken"]}] if first.get("nextToken") else []
+    assert len(rows) == PAGE or not further, f"{path}: {len(rows)} rows"
+    return max(median_ms(partial(ask, query), times) for query in (asked, *further))
+
+
+def invocations(house: House, times: int) -> dict[str, float]:
+    """Milliseconds of an invocation of eight tokens."""
+    asked = {
+        "messages": [{"role": "user", "content": [{"text": "One."}]}],
+        "inferenceConfig": {"maxTokens": 8, "temperature": 0},
+    }
+    connection = house.connect()
+    ask = partial(house.ask, connection, "POST", f"/model/{BASE}/converse", json.dumps(asked).encode())
+    end = time.monotonic() + ENGINE_S
+    while True:  # its engine is started, which on a busy machine takes longer than a request waits
+        try:
+            ask()
+            break
+        except NotReady:
+            assert time.monotonic() < end, "the engine does not come"
+    return {"an invocation": median_ms(ask, times)}
+
+
+def median_ms(action: Callable[[], Any], times: int) -> float:
+    taken = []
+    for _ in range(times):
+        started = time.perf_counter()
+        action()
+        taken.append(1000 * (time.perf_counter() - started))
+    return statistics.median(taken)
+
+
+@contextmanager
+def installed(home: Path) -> Iterator[House]:
+    """`outcrop up` on `home`, ended by SIGTERM."""
+    settings = Settings(home=home, port=free_port())
+    command = [sys.executable, "-m", "outcrop.cli.app", "up", "--home", str(home), "--port", str(settings.port)]
+    started = time.perf_counter()
+    process = subprocess.Popen(command, env=dict(os.environ), stdout=subprocess.PIPE, text=True)
+    try:
+        ready_s = _ready(process, started)
+        made = export.installation(settings)
+        yield House(
+            settings=settings,
+            process=process,
+            ready_s=ready_s,
+            credentials=Credentials(made.access_key_id, made.secret_access_key),
+        )
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+
+
+def _ready(process: "subprocess.Popen[str]", started: float) -> float:
+    """Until it says so itself, which it does once the server answers."""
+    assert process.stdout is not None
+    assert process.stdout.readline(), "outcrop up ended"
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""Audit: the append-only record of calls, each entry's digest made over it and the one before.
+
+    audit = Audit(store, clock)
+    audit.record(entry)                                # at the end of a request; neither waits nor fails
+    audit.flush()                                      # twice a second, in a thread of its own
+    audit.entries(caller=arn, since=yesterday)         # newest first
+    audit.verify()                                     # whether anything was changed, left out or put in
+    audit.sweep()                                      # every hour: whole old ranges go
+
+An entry is on the disk half a second after its answer, and survives `kill -9` from then on. While nothing can be
+written, entries wait in memory up to a bound; how many went beyond it is an entry of its own afterwards.
+"""
+
+import logging
+import threading
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+
+import sqlalchemy as sql
+
+from outcrop import logs
+from outcrop.audit.entry import Entry
+from outcrop.audit.records import AuditRecords, Link, Recorded, next_digest
+from outcrop.clock import Clock
+from outcrop.settings import AUDIT_KEPT, Retention
+from outcrop.store.database import DiskFull
+from outcrop.store.store import Store
+
+MOST_WAITING = 50_000
+"Entries in memory, while they cannot be written."
+MOST_STRANGERS = 60
+"Entries a minute about those who prove nothing: they must not push everybody else's out of the record."
+LOST = "EntriesLost"
+_MB = 1_000_000
+_BYTES_OF_ENTRY = 350
+"In columns, indexes and the table of resources, beside what is measured."
+_SAMPLE = 1000
+_log = logging.getLogger("outcrop.audit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainCheck:
+    """What became of following the chain."""
+
+    first: int
+    "Number of the first entry that is kept."
+    last: int
+    entries: int
+    broken: str | None = None
+    "Where it does not hold, and how; None: every entry is as it was written."
+
+
+class Audit:
+    """The record of one installation. Safe in several threads."""
+
+    def __init__(self, store: Store, clock: Clock, retention: Retention = AUDIT_KEPT) -> None:
+        self._store = store
+        self._clock = clock
+        self._retention = retention
+        self._lock = threading.Lock()
+        self._flushing = threading.Lock()
+        self._waiting: list[Entry] = []
+        self._repeats: dict[Hashable, list[int]] = {}
+        "Of entries that wait: their place, and how often they are to be counted."
+        self._trouble = False
+        self._strangers = (clock.now(), 0)
+        "Since when they are counted, and how many there were."
+        self._lost = 0
+        self.left_out = 0
+        "Entries about strangers beyond MOST_STRANGERS a minute."
+
+    @cached_property
+    def _records(self) -> AuditRecords:
+        return AuditRecords(self._store.engine)  # when it is first needed: a start waits for no table of this room
+
+    @property
+    def waiting(self) -> int:
+        """Entries in memory."""
+        return len(self._waiting)
+
+    def again(self, key: Hashable) -> bool:
+        """Whether an entry with this key waits to be written: it then counts once more, and needs no other."""
+        with self._lock:
+            found = self._repeats.get(key)
+            if found is None:
+                return False
+            found[1] += 1
+            return True
+
+    def record(self, entry: Entry, key: Hashable | None = None) -> None:
+        """Add an entry; `key` is what `again` will know it by. Never waits for the database, and never raises."""
+        with self._lock:
+            if len(self._waiting) >= MOST_WAITING:
+                self._lost += 1
+                return
+            if not entry.caller and not self._stranger_may(entry.at):
+                self.left_out += 1
+                return
+            if key is not None:
+                self._repeats[key] = [len(self._waiting), entry.times]
+            self._waiting.append(entry)
+
+    def _stranger_may(self, at: datetime) -> bool:
+        began, number = self._strangers
+        if not began <= at < began + timedelta(minutes=1):
+            began, number = at, 0
+        self._strangers = (began, number + 1)
+        return number < MOST_STRANGERS
+
+    def flush(self) -> int:
+        """Write what waits; returns the number of entries. What could not be written waits on."""
+        with self._flushing:
+            with self._lock:
+                entries, lost = self._waiting, self._lost
+                for place, times in self._repeats.values():
+                    entries[place] = entries[place]._replace(times=times)
+                self._waiting, self._repeats, self._lost = [], {}, 0
+            if lost:
+                entries = [*entries, self._loss(lost)]
+            if not entries:
+                return 0
+            try:
+                self._records.append(entries)
+            except (DiskFull, sql.exc.SQLAlchemyError) as error:
+                with self._lock:
+                    self._waiting = [*entries[: len(entries) - bool(lost)], *self._waiting]
+                    self._repeats = {}
+                    self._lost += lost
+                self._tell(error)
+                return 0
+            self._tell(None)
+            return len(entries)
+
+    def _loss(self, lost: int) -> Entry:
+        """The entry that stands for those that found no room."""
+        return Entry(
+            at=self._clock.now(),
+            service="outcrop",
+            operation=LOST,
+            region="",
+            caller="",
+            user_id="",
+            key_id="",
+            session="",
+            resources=(),
+            source_ip="",
+            user_agent="",
+            request_id="",
+            status=500,
+            code=LOST,
+            read_only=False,
+            data=False,
+            times=lost,
+        )
+
+    def _tell(self, error: Exception | None) -> None:
+        """One line when it begins to fail, and one when it works again."""
+        if (error is not None) == self._trouble:
+            return
+        self._trouble = error is not None
+        if error is not None:
+            reason = " ".join(str(error).split())[:300]
+            note = f"{reason} Entries wait in memory, up to {MOST_WAITING:,} of them."
+            logs.tell(_log, "the audit is not written", level=logging.WARNING, note=note)
+        else:
+            logs.tell(_log, "the audit is written again")
+
+    def entries(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        service: str | None = None,
+        operation: str | None = None,
+        caller: str | None = None,
+        resource: str | None = None,
+        request_id: str | None = None,
+        before: Recorded | None = None,
+        most: int = 50,
+    ) -> list[Recorded]:
+        """Entries in [since, until) that have all that is given, newest first; `before` continues after a page."""
+        equal = {"service": service, "operation": operation, "caller": caller, "request_id": request_id}
+        return self._records.search(
+            {name: value for name, value in equal.items() if value is not None},
+            resource=resource,
+            since=since,
+            until=until,
+            before=before,
+            most=most,
+        )
+
+    def last(self) -> Link:
+        """The end of the chain. Whoever notes it elsewhere can later show that nothing before it was changed."""
+        return self._records.last()
+
+    def verify(self, known: Link | None = None) -> ChainCheck:
+        """Follow the chain from its beginning; `known` is a place noted earlier, which has to be in it."""
+        before = self._records.begins()
+        found = ChainCheck(first=before.number + 1, last=before.number, entries=0)
+        missed = known is not None and known.number > before.number
+        for link, entry in self._records.chain(before.number):
+            if link.number != before.number + 1:
+                return replace(found, broken=f"entry {before.number + 1} is missing")
+            if entry is None or next_digest(before.digest, entry) != link.digest:
+                return replace(
+                    found, broken=f"entry {link.number} is not as it was written, or the one before was put in"
+                )
+            if known is not None and link.number == known.number:
+                if link.digest != known.digest:
+                    return replace(found, broken=f"entry {link.number} or one before it is not what it was")
+                missed = False
+            before = link
+            found = replace(found, last=link.number, entries=found.entries + 1)
+        if missed and known is not None:
+            return replace(found, broken=f"entry {known.number} is missing, and all after it")
+        return found
+
+    def sweep(self) -> int:
+        """Forget the entries that are too old, and the oldest of more than there may be; returns how many went."""
+        through = self._records.first_since(self._clock.now() - self._retention.age) - 1
+        looked_at, letters = self._records.size_of_newest(_SAMPLE)
+        if looked_at:
+            room = self._retention.megabytes * _MB // (letters // looked_at + _BYTES_OF_ENTRY)
+            through = max(through, self._records.last().number - room)
+        return self._records.remove_through(through)

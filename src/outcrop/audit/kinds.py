@@ -1,0 +1,29 @@
+"""Kinds of calls, as CloudTrail tells them apart: those that only read, and data events.
+
+Invocations of models are management events there, and so they are here.
+https://docs.aws.amazon.com/bedrock/latest/userguide/logging-using-cloudtrail.html
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html
+"""
+
+from functools import cache
+
+_READS = (
+    "BatchGet", "Converse", "CountTokens", "Describe", "Get", "Head", "InvokeModel", "List", "Lookup", "Query",
+    "Search", "SelectObject", "Simulate",
+)  # fmt: skip
+_OF_BUCKETS = frozenset({"GetObjectLockConfiguration", "PutObjectLockConfiguration"})
+_OF_OBJECTS = ("Object", "Upload", "ListParts", "HeadBucket")
+
+
+@cache
+def is_read_only(operation: str) -> bool:
+    """Whether the operation changes nothing on record."""
+    return operation.startswith(_READS)
+
+
+@cache
+def is_data_event(service: str, operation: str) -> bool:
+    """Whether it is about what lies in a bucket: such calls are many, and each leaves the records as they were."""
+    if service != "s3" or operation in _OF_BUCKETS:
+        return False
+    return any(part in operation for part in _OF_OBJECTS)

@@ -1,0 +1,201 @@
+"""The tables of the audit: entries in a chain of digests, the resources that each names, and where the chain begins.
+
+Entries are added at the end, and whole ranges removed from the beginning. Nothing changes or removes a single one.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sql
+from sqlalchemy.engine import Connection, Engine
+
+from outcrop.audit.entry import COLUMNS, Entry, canonical, entry_of, rest
+from outcrop.store.database import UtcTime, alone, create_tables, reading, writing
+
+_NUMBER = sql.BigInteger().with_variant(sql.Integer, "sqlite")  # where it is the row's own number then
+_BEGINNING = b"\0" * 32
+_PIECE = 5000
+"Entries that are read or removed at once: whoever else writes comes between."
+_schema = sql.MetaData()
+_entries = sql.Table(
+    "audit_entries",
+    _schema,
+    sql.Column("number", _NUMBER, primary_key=True, autoincrement=False),
+    sql.Column("at", UtcTime, nullable=False),
+    sql.Column("service", sql.String, nullable=False),
+    sql.Column("operation", sql.String, nullable=False),
+    sql.Column("caller", sql.String, nullable=False),
+    sql.Column("request_id", sql.String, nullable=False),
+    sql.Column("rest", sql.String, nullable=False),
+    sql.Column("digest", sql.LargeBinary(32), nullable=False),
+    sql.Index("audit_entries_at", "at", "number"),
+    sql.Index("audit_entries_caller", "caller", "at", "number"),
+    sql.Index("audit_entries_operation", "operation", "at", "number"),
+    sql.Index("audit_entries_request", "request_id"),
+)
+_resources = sql.Table(
+    "audit_resources",
+    _schema,
+    sql.Column("resource", sql.String, primary_key=True),
+    sql.Column("number", _NUMBER, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+_begins = sql.Table(
+    "audit_begins",
+    _schema,
+    sql.Column("id", sql.Integer, primary_key=True),
+    sql.Column("number", sql.BigInteger, nullable=False),
+    sql.Column("digest", sql.LargeBinary(32), nullable=False),
+)
+_COLUMNS = [_entries.c[name] for name in ("number", *COLUMNS, "rest", "digest")]
+
+
+class Link(NamedTuple):
+    """A place in the chain: the number of an entry, and the digest of it and all before it."""
+
+    number: int
+    digest: bytes
+
+
+START = Link(0, _BEGINNING)
+
+
+class Recorded(NamedTuple):
+    """An entry with its place in the chain."""
+
+    link: Link
+    entry: Entry
+
+
+def next_digest(before: bytes, entry: Entry) -> bytes:
+    return hashlib.sha256(before + canonical(entry)).digest()
+
+
+class AuditRecords:
+    """The rows of one database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        create_tables(engine, _schema)
+
+    def append(self, entries: Sequence[Entry]) -> Link:
+        """Add entries at the end, in one transaction; returns the last one's place."""
+        with writing(self._engine) as connection:
+            alone(connection, "audit")
+            number, digest = _last(connection)
+            rows, named = [], []
+            for entry in entries:
+                number, digest = number + 1, next_digest(digest, entry)
+                rows.append({**_columns(entry), "number": number, "rest": rest(entry), "digest": digest})
+                named += [{"resource": each, "number": number} for each in dict.fromkeys(entry.resources)]
+            connection.execute(sql.insert(_entries), rows)
+            if named:
+                connection.execute(sql.insert(_resources), named)
+        return Link(number, digest)
+
+    def last(self) -> Link:
+        """The end of the chain."""
+        with reading(self._engine) as connection:
+            return _last(connection)
+
+    def begins(self) -> Link:
+        """The last place that was removed, after which the chain goes on; START if none was."""
+        with reading(self._engine) as connection:
+            return _begin(connection)
+
+    def chain(self, after: int) -> Iterator[tuple[Link, Entry | None]]:
+        """Every entry after a number, in order; None for one that cannot be read."""
+        while True:
+            query = sql.select(*_COLUMNS).where(_entries.c.number > after).order_by(_entries.c.number).limit(_PIECE)
+            with reading(self._engine) as connection:
+                rows = connection.execute(query).all()
+            if not rows:
+                return
+            yield from map(_read, rows)
+            after = rows[-1].number
+
+    def search(
+        self,
+        equal: dict[str, str],
+        *,
+        resource: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        before: Recorded | None,
+        most: int,
+    ) -> list[Recorded]:
+        """Entries with these values in their columns, newest first."""
+        at, number = _entries.c.at, _entries.c.number
+        query = sql.select(*_COLUMNS).where(*(_entries.c[name] == value for name, value in equal.items()))
+        if resource is not None:
+            named = sql.select(_resources.c.number).where(_resources.c.resource == resource)
+            query = query.where(number.in_(named))
+        if since is not None:
+            query = query.where(at >= since)
+        if until is not None:
+            query = query.where(at < until)
+        if before is not None:
+            query = query.where(sql.tuple_(at, number) < sql.tuple_(before.entry.at, before.link.number))
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(at.desc(), number.desc()).limit(most)).all()
+        return [Recorded(link, entry) for link, entry in map(_read, rows) if entry is not None]
+
+    def first_since(self, moment: datetime) -> int:
+        """The number of the first entry that is not before a moment; one past the end if there is none."""
+        # In order of numbers, not of times: a clock may have been set back between two entries.
+        query = sql.select(sql.func.min(_entries.c.number)).where(_entries.c.at >= moment)
+        with reading(self._engine) as connection:
+            number = connection.execute(query).scalar()
+            return _last(connection).number + 1 if number is None else int(number)
+
+    def size_of_newest(self, most: int) -> tuple[int, int]:
+        """How many of the newest entries were looked at, `most` of them if there are so many, and their letters."""
+        letters = sql.func.length(_entries.c.rest) + sql.func.length(_entries.c.caller)
+        newest = sql.select(letters.label("letters")).order_by(_entries.c.number.desc()).limit(most).subquery()
+        query = sql.select(sql.func.count(), sql.func.sum(newest.c.letters)).select_from(newest)
+        with reading(self._engine) as connection:
+            number, sum_of_letters = connection.execute(query).one()
+        return int(number), int(sum_of_letters or 0)
+
+    def remove_through(self, number: int) -> int:
+        """Forget every entry up to a number, and note where the chain begins now; returns how many went."""
+        removed = 0
+        while True:
+            with writing(self._engine) as connection:
+                alone(connection, "audit")
+                begin = _begin(connection)
+                upto = min(begin.number + _PIECE, number)
+                query = sql.select(_entries.c.number, _entries.c.digest).where(_entries.c.number <= upto)
+                found = connection.execute(query.order_by(_entries.c.number.desc()).limit(1)).first()
+                if found is None:
+                    return removed
+                removed += connection.execute(sql.delete(_entries).where(_entries.c.number <= upto)).rowcount
+                connection.execute(sql.delete(_resources).where(_resources.c.number <= upto))
+                connection.execute(sql.delete(_begins))
+                connection.execute(sql.insert(_begins).values(id=1, number=found.number, digest=found.digest))
+
+
+def _columns(entry: Entry) -> dict[str, object]:
+    return {name: getattr(entry, name) for name in COLUMNS}
+
+
+def _last(connection: Connection) -> Link:
+    query = sql.select(_entries.c.number, _entries.c.digest).order_by(_entries.c.number.desc()).limit(1)
+    row = connection.execute(query).first()
+    return _begin(connection) if row is None else Link(row.number, row.digest)
+
+
+def _begin(connection: Connection) -> Link:
+    row = connection.execute(sql.select(_begins.c.number, _begins.c.digest)).first()
+    return START if row is None else Link(row.number, row.digest)
+
+
+def _read(row: sql.Row[tuple[object, ...]]) -> tuple[Link, Entry | None]:
+    columns = row._asdict()
+    link = Link(columns["number"], columns["digest"])
+    try:
+        return link, entry_of(columns, columns["rest"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return link, None

@@ -1,0 +1,23 @@
+"""What an ended customization job leaves behind on the disk: nothing, but the files of the model it registered."""
+
+import shutil
+
+from outcrop.customization.rooms import Rooms
+from outcrop.store.damage import Damaged, understood
+
+
+def remove_leftovers(house: Rooms, job_arn: str) -> None:
+    """Remove the data and checkpoints of the run, and the files of a model that is not on record."""
+    shutil.rmtree(house.settings.runs / job_arn.rsplit("/", 1)[-1], ignore_errors=True)
+    model_arn = _promised(house, job_arn)
+    if model_arn is not None and house.store.resources.row(model_arn) is None:
+        shutil.rmtree(house.models.folder(model_arn), ignore_errors=True)
+
+
+def _promised(house: Rooms, job_arn: str) -> str | None:
+    """The ARN that the job's model would have; None where the job's record does not tell."""
+    try:
+        with understood(job_arn):
+            return str(house.jobs.get(job_arn).document["modelArn"])
+    except Damaged:
+        return None

@@ -1,0 +1,17 @@
+"""Every kind of job there is. A new kind is its `JobKind`, in the room that knows the work, and one line here.
+
+The processes read it from here: workers what to run, the supervisor which workers to start, the server what to stop.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from outcrop.customization import kind as customization
+from outcrop.jobs.kinds import JobKind, WorkerClass
+
+KINDS: tuple[JobKind[Any], ...] = (customization.KIND,)
+
+
+def of_class(worker_class: WorkerClass, kinds: Sequence[JobKind[Any]] = KINDS) -> list[JobKind[Any]]:
+    """The kinds that a worker of this class runs."""
+    return [kind for kind in kinds if kind.worker is worker_class]

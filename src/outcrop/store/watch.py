@@ -1,0 +1,42 @@
+"""Whether anybody has written to the database: what a loop asks before it looks at the records again."""
+
+import sqlite3
+
+import sqlalchemy as sql
+from sqlalchemy.engine import Engine
+
+from outcrop.store.database import BUSY_TIMEOUT_S
+
+
+class ChangeWatch:
+    """The writes since the last look, by whichever process; one for each loop.
+
+    SQLite counts them, and is asked in microseconds. Another database is not asked: there every look finds some.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: sqlite3.Connection | None = None
+        self._version = -1
+        sql.event.listen(engine, "engine_disposed", self._close)
+
+    def moved(self) -> bool:
+        """Whether something was committed since the last call; True at the first."""
+        if self._engine.dialect.name != "sqlite":
+            return True
+        if self._connection is None:
+            self._connection = self._connect()
+        before, self._version = self._version, self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return self._version != before
+
+    def _connect(self) -> sqlite3.Connection:
+        # The count is of other connections' commits: this one never writes, so it sees all of them.
+        assert self._engine.url.database is not None, "SQLite lives in a file here"
+        return sqlite3.connect(
+            self._engine.url.database, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+
+    def _close(self, _engine: Engine) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection, self._version = None, -1

@@ -1,0 +1,125 @@
+"""What a worker does: take a job, run it while its lease is renewed, give it back.
+
+A heavy worker runs one job and ends, which gives all memory back. A light worker stays, with several jobs at once, each
+in a thread of its own.
+"""
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from outcrop import logs
+from outcrop.clock import Clock
+from outcrop.jobs.execution import execute
+from outcrop.jobs.jobs import Jobs
+from outcrop.jobs.kinds import JobKind, WorkerClass
+from outcrop.jobs.leases import Lease, Leases
+from outcrop.jobs.running import Numbers, RunningJob
+from outcrop.loops import Loop, contained
+from outcrop.settings import Settings
+from outcrop.store.store import Store
+from outcrop.worker.pulse import Pulse
+
+NAMES = {WorkerClass.HEAVY: "worker-1", WorkerClass.LIGHT: "light-1"}
+"One worker of a class on a machine: after a crash its successor has the same name, and so takes its jobs up at once."
+MOST_AT_ONCE = 8
+"Jobs of a light worker at the same time, beside those that only wait for their children."
+_PAUSE_S = 0.2
+_log = logging.getLogger("outcrop.worker")
+
+
+class WorkerRooms(Protocol):
+    """What a worker needs of the rooms of its process; kinds of job need more."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def jobs(self) -> Jobs: ...
+
+
+class Worker:
+    """The work of one process on the jobs of some kinds, all of one class."""
+
+    def __init__(
+        self,
+        house: WorkerRooms,
+        kinds: Sequence[JobKind[Any]],
+        *,
+        stop: threading.Event,
+        numbers: Numbers = lambda _arn, _numbers: None,
+    ) -> None:
+        """`stop` is set when the process is to end; `numbers` is told what the jobs measure."""
+        self._house = house
+        self._name = NAMES[kinds[0].worker]
+        self._stop = stop
+        self._numbers = numbers
+        self._leases = Leases(house.store, kinds)
+        self._threads: dict[str, tuple[threading.Thread, RunningJob]] = {}
+        self._loop = Loop("light worker")
+
+    def run_one(self) -> None:
+        """The heavy worker: wait for one job and run it; a job broken off goes on in the next worker."""
+        while not self._stop.is_set():
+            lease = self._take()
+            if lease is not None:
+                self._run(lease, *self._prepared(lease))
+                return
+            self._stop.wait(_PAUSE_S)
+
+    def run_many(self) -> None:
+        """The light worker: run jobs until it is to end, then wait for those that run to notice."""
+        try:
+            while not self._stop.is_set():
+                with self._loop.turn():
+                    self._begin_what_is_free()
+                self._stop.wait(_PAUSE_S)
+        finally:
+            self._stop.set()  # also where the loop gave up: nobody would begin anything here any more
+            for thread, _ in self._threads.values():
+                thread.join()
+
+    def _begin_what_is_free(self) -> None:
+        self._threads = {arn: each for arn, each in self._threads.items() if each[0].is_alive()}
+        while sum(not job.waits for _, job in self._threads.values()) < MOST_AT_ONCE:
+            lease = self._take()
+            if lease is None:
+                return
+            pulse, job = self._prepared(lease)
+            thread = threading.Thread(target=self._run_contained, args=(lease, pulse, job), name=job.id)
+            self._threads[lease.job] = (thread, job)
+            thread.start()
+
+    def _take(self) -> Lease | None:
+        return self._leases.take(self._name, now=self._house.clock.now(), holding=self._threads.keys())
+
+    def _prepared(self, lease: Lease) -> tuple[Pulse, RunningJob]:
+        pulse = Pulse(self._house.clock, self._leases, lease, on_end=self._stop.set)
+        job = RunningJob(
+            self._house.jobs,
+            lease.kind,
+            lease.job,
+            attempt=lease.attempts,
+            stop=self._stop,
+            told=pulse.report,
+            numbers=self._numbers,
+            hide=self._house.settings.hidden,
+        )
+        return pulse, job
+
+    def _run_contained(self, lease: Lease, pulse: Pulse, job: RunningJob) -> None:
+        """In a thread, where an end that could not be put on record must not pass unseen: the job keeps its lease, and
+        is taken up again as after a crash."""
+        with contained(_log, f"job {lease.job}"):
+            self._run(lease, pulse, job)
+
+    def _run(self, lease: Lease, pulse: Pulse, job: RunningJob) -> None:
+        logs.tell(_log, "job taken", job=lease.job, attempt=lease.attempts)
+        with pulse:
+            ended = execute(self._house, job)
+        if ended:
+            self._leases.release(lease, now=self._house.clock.now())
