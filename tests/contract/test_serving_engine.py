@@ -23,6 +23,8 @@ from tests.support.engine_double import engine_double
 from tests.support.patience import PATIENCE_S
 from tests.support.tiny import tiny_model
 
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+
 BASE, ADAPTER = "base", "arn:custom"
 PROMPT = [5, 6, 7]
 

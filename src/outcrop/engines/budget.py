@@ -22,7 +22,7 @@ _MOST_NAMED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Holder:
+class MemoryHolder:
     """A process that holds memory of the budget."""
 
     name: str
@@ -38,7 +38,7 @@ class Holder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asker:
+class MemoryRequest:
     """A process that is to start, or to grow, by so many bytes."""
 
     name: str
@@ -48,7 +48,7 @@ class Asker:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
+class MemoryDecision:
     """What is to be done with the memory now."""
 
     admitted: tuple[str, ...] = ()
@@ -68,7 +68,9 @@ def budget_of(settings: Settings) -> int:
     return max(total // 2, total - max(_RESERVE_BYTES, total // _RESERVE_SHARE))
 
 
-def decide(budget: int, holders: Sequence[Holder], askers: Sequence[Asker], *, now: datetime) -> Decision:
+def decide(
+    budget: int, holders: Sequence[MemoryHolder], askers: Sequence[MemoryRequest], *, now: datetime
+) -> MemoryDecision:
     """Share `budget` bytes among those that hold and those that ask."""
     room = _Room(budget, holders)
     room.relieve()
@@ -83,13 +85,13 @@ def decide(budget: int, holders: Sequence[Holder], askers: Sequence[Asker], *, n
             waiting[asker.name] = _room_is_made(asker, room.titles)
         else:
             waiting[asker.name] = _held(asker, budget, holders)
-    return Decision(admitted=tuple(admitted), leaving=tuple(room.gone), waiting=waiting, refused=refused)
+    return MemoryDecision(admitted=tuple(admitted), leaving=tuple(room.gone), waiting=waiting, refused=refused)
 
 
 class _Room:
     """The memory in the course of a decision: free, coming from those that leave, and who may leave yet."""
 
-    def __init__(self, budget: int, holders: Sequence[Holder]) -> None:
+    def __init__(self, budget: int, holders: Sequence[MemoryHolder]) -> None:
         self.free = budget - sum(holder.num_bytes for holder in holders)
         "Below 0 where engines have grown while they worked."
         self.coming = sum(holder.num_bytes for holder in holders if holder.leaving)
@@ -114,9 +116,9 @@ class _Room:
         self.free = 0
         return True
 
-    def _first(self, candidates: Sequence[Holder], missing: int) -> list[Holder]:
+    def _first(self, candidates: Sequence[MemoryHolder], missing: int) -> list[MemoryHolder]:
         """As many of the candidates, in order, as are needed beside what comes already."""
-        chosen: list[Holder] = []
+        chosen: list[MemoryHolder] = []
         coming = self.coming
         for holder in candidates:
             if missing <= coming:
@@ -125,7 +127,7 @@ class _Room:
             coming += holder.num_bytes
         return chosen
 
-    def _let_go(self, chosen: Sequence[Holder]) -> None:
+    def _let_go(self, chosen: Sequence[MemoryHolder]) -> None:
         for holder in chosen:
             (self._used if holder.idle_since is None else self._idle).remove(holder)
             self.gone.append(holder.name)
@@ -133,24 +135,24 @@ class _Room:
             self.coming += holder.num_bytes
 
 
-def _idle_longest(holder: Holder) -> tuple[datetime, str]:
+def _idle_longest(holder: MemoryHolder) -> tuple[datetime, str]:
     assert holder.idle_since is not None, "only idle ones are put in order"
     return holder.idle_since, holder.name
 
 
-def _too_large(asker: Asker, budget: int) -> str:
+def _too_large(asker: MemoryRequest, budget: int) -> str:
     return (
         f"{_capital(asker.title)} needs about {gib(asker.num_bytes)} of memory, and engines and trainings may hold "
         f"{gib(budget)} in all. Choose a smaller model, or raise OUTCROP_MEMORY_LIMIT where the machine has more."
     )
 
 
-def _room_is_made(asker: Asker, leaving: Sequence[str]) -> str:
+def _room_is_made(asker: MemoryRequest, leaving: Sequence[str]) -> str:
     ended = "has ended" if len(leaving) == 1 else "have ended"
     return f"{_capital(asker.title)} waits for {gib(asker.num_bytes)} of memory, until {_list(leaving)} {ended}."
 
 
-def _held(asker: Asker, budget: int, holders: Sequence[Holder]) -> str:
+def _held(asker: MemoryRequest, budget: int, holders: Sequence[MemoryHolder]) -> str:
     held = sum(holder.num_bytes for holder in holders)
     largest = sorted(holders, key=lambda holder: -holder.num_bytes)
     told = [f"{one.title} ({gib(one.num_bytes)}, {one.stays or _use(one)})" for one in largest]
@@ -160,7 +162,7 @@ def _held(asker: Asker, budget: int, holders: Sequence[Holder]) -> str:
     )
 
 
-def _use(holder: Holder) -> str:
+def _use(holder: MemoryHolder) -> str:
     if holder.leaving:
         return "ending"
     return "in use" if holder.idle_since is None else "idle"

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 
 from outcrop import logs
 from outcrop.clock import Clock
-from outcrop.engines.budget import Decision
+from outcrop.engines.budget import MemoryDecision
 from outcrop.engines.estimate import estimated_bytes
 from outcrop.engines.launchers import Launcher, Standing
 from outcrop.engines.orders import Engines, Order
-from outcrop.engines.sharing import MemorySharing, Use
+from outcrop.engines.sharing import EngineUse, MemorySharing
 from outcrop.engines.states import RUNNING, EngineState
 from outcrop.loops import each
 from outcrop.store.watch import ChangeWatch
@@ -139,7 +139,7 @@ class Pool:
             if order is not None:
                 self._launcher.start(order)
 
-    def _look(self, orders: Iterable[Order]) -> dict[str, Use]:
+    def _look(self, orders: Iterable[Order]) -> dict[str, EngineUse]:
         """Ask every engine that answers how it is used, and note it."""
         self._looked = self._clock.now()
         uses = {}
@@ -150,7 +150,7 @@ class Pool:
                 self._engines.enter(order.name, EngineState.EVICTED, waits=None)
         return uses
 
-    def _use(self, order: Order) -> Use | None:
+    def _use(self, order: Order) -> EngineUse | None:
         load = self._launcher.load(order)
         if load is None:
             return None
@@ -158,9 +158,9 @@ class Pool:
         if load.answered and (order.last_used is None or last - order.last_used > _LOOK_EVERY):
             self._engines.note(order.name, lastUsed=last.isoformat())
         is_new = not load.answered and self._looked - self._ready_since.get(order.name, self._looked) < _NEW_FOR
-        return Use(idle_since=None if load.running else last, is_new=is_new)
+        return EngineUse(idle_since=None if load.running else last, is_new=is_new)
 
-    def _note(self, decision: Decision) -> None:
+    def _note(self, decision: MemoryDecision) -> None:
         """In the transaction of the decision, so that nobody else takes the same room."""
         orders = {order.name: order for order in self._engines.orders()}
         for name in decision.admitted:

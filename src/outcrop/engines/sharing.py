@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 
 from outcrop.clock import Clock
 from outcrop.engines import budget
-from outcrop.engines.budget import Asker, Decision, Holder
+from outcrop.engines.budget import MemoryDecision, MemoryHolder, MemoryRequest
 from outcrop.engines.orders import Engines, Order
 from outcrop.engines.reservations import Reservation, Reservations
 from outcrop.engines.states import RUNNING, EngineState
@@ -24,7 +24,7 @@ from outcrop.store.store import Store
 _ASK_EVERY_S = 0.2
 
 
-class Use(NamedTuple):
+class EngineUse(NamedTuple):
     """How an engine is used, as it told itself."""
 
     idle_since: datetime | None
@@ -47,7 +47,7 @@ class MemorySharing:
         engines = Engines(store, clock, settings)
         return cls(engines, Reservations(store, clock), clock, budget.budget_of(settings))
 
-    def decide(self, uses: Mapping[str, Use] | None = None, provisioned: Collection[str] = ()) -> Decision:
+    def decide(self, uses: Mapping[str, EngineUse] | None = None, provisioned: Collection[str] = ()) -> MemoryDecision:
         """What is to be done now; engines of which no use is told stay, and so do those of provisioned throughput."""
         orders, reservations = self._engines.orders(), self.reservations.all()
         running = [order for order in orders if order.state in RUNNING]
@@ -111,9 +111,9 @@ def held_by(order: Order) -> int:
     return order.held_bytes or order.estimated_bytes
 
 
-def _engine(order: Order, use: Use | None, provisioned: Collection[str]) -> Holder:
+def _engine(order: Order, use: EngineUse | None, provisioned: Collection[str]) -> MemoryHolder:
     stays = _stays(order, use, provisioned)
-    return Holder(
+    return MemoryHolder(
         name=order.name,
         title=order.title,
         num_bytes=held_by(order),
@@ -123,7 +123,7 @@ def _engine(order: Order, use: Use | None, provisioned: Collection[str]) -> Hold
     )
 
 
-def _stays(order: Order, use: Use | None, provisioned: Collection[str]) -> str | None:
+def _stays(order: Order, use: EngineUse | None, provisioned: Collection[str]) -> str | None:
     if order.name in provisioned:
         return "provisioned throughput"
     if order.state is EngineState.STARTING:
@@ -133,13 +133,13 @@ def _stays(order: Order, use: Use | None, provisioned: Collection[str]) -> str |
     return "just started" if use.is_new else None
 
 
-def _training(one: Reservation) -> Holder:
-    return Holder(name=one.owner, title=one.title, num_bytes=one.held_bytes, stays="running")
+def _training(one: Reservation) -> MemoryHolder:
+    return MemoryHolder(name=one.owner, title=one.title, num_bytes=one.held_bytes, stays="running")
 
 
-def _ordered(order: Order) -> Asker:
-    return Asker(name=order.name, title=order.title, num_bytes=order.estimated_bytes, since=order.wanted_since)
+def _ordered(order: Order) -> MemoryRequest:
+    return MemoryRequest(name=order.name, title=order.title, num_bytes=order.estimated_bytes, since=order.wanted_since)
 
 
-def _reserving(one: Reservation) -> Asker:
-    return Asker(name=one.owner, title=one.title, num_bytes=one.missing_bytes, since=one.asked)
+def _reserving(one: Reservation) -> MemoryRequest:
+    return MemoryRequest(name=one.owner, title=one.title, num_bytes=one.missing_bytes, since=one.asked)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from outcrop.engines.budget import FAIR_AFTER, Asker, Holder, decide
+from outcrop.engines.budget import FAIR_AFTER, MemoryHolder, MemoryRequest, decide
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 G = 2**30
@@ -10,15 +10,17 @@ G = 2**30
 
 def holder(
     name: str, gib: int, *, idle_s: float | None = None, stays: str | None = None, leaving: bool = False
-) -> Holder:
+) -> MemoryHolder:
     since = None if idle_s is None else NOW - timedelta(seconds=idle_s)
-    return Holder(
+    return MemoryHolder(
         name=name, title=f"the engine of {name}", num_bytes=gib * G, idle_since=since, stays=stays, leaving=leaving
     )
 
 
-def asker(name: str, gib: int, *, for_s: float = 0) -> Asker:
-    return Asker(name=name, title=f"the engine of {name}", num_bytes=gib * G, since=NOW - timedelta(seconds=for_s))
+def asker(name: str, gib: int, *, for_s: float = 0) -> MemoryRequest:
+    return MemoryRequest(
+        name=name, title=f"the engine of {name}", num_bytes=gib * G, since=NOW - timedelta(seconds=for_s)
+    )
 
 
 def test_what_fits_is_admitted_in_the_order_of_asking() -> None:
