@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from outcrop.clock import SystemClock
 from outcrop.customization.kind import KIND as JOB_KIND
-from outcrop.deployments import engines, states
-from outcrop.deployments.engines import Engines
+from outcrop.deployments import states
+from outcrop.engines import orders as engines
+from outcrop.engines.orders import Engines
 from outcrop.house import House
 from outcrop.settings import Settings
 from outcrop.store.damage import Damaged
@@ -50,7 +51,11 @@ WHOLE: dict[str, dict[str, Any]] = {
         "foundationModelArn": "arn:aws:bedrock:us-east-1::foundation-model/x", "modelUnits": 1, "commitmentDuration": None,
         "commitmentExpirationTime": None,
     },
-    engines.KIND: {"folder": "/nowhere", "socket": "/nowhere.sock", "owner": "abc", "failure": None},
+    engines.KIND: {
+        "kind": "embedded", "folder": "/nowhere", "socket": "/nowhere.sock", "owner": "abc", "failure": None, "way": None, "context": None,
+        "wantedSince": "2026-11-28T00:00:00+00:00", "wantedAt": "2026-11-28T00:00:00+00:00", "estimatedBytes": 0, "heldBytes": 0,
+        "lastUsed": None, "waits": None,
+    },
     "something-else": {},
 }  # fmt: skip
 ODD: list[Any] = [None, 5, -1.5, True, "", "x", [], [1], {}, {"a": None}, {"status": 5}, "\ud800", 10**30]

@@ -209,12 +209,12 @@ def server_process(home: Path) -> Iterator[ServerProcess]:
 
 
 @contextmanager
-def installed(home: Path) -> Iterator[Installed]:
-    """Everything that `outcrop up` starts, ended by SIGTERM."""
+def installed(home: Path, **environment: str) -> Iterator[Installed]:
+    """Everything that `outcrop up` starts, ended by SIGTERM; `environment` is told to it."""
     settings = Settings(home=home, port=free_port(), threads=1)
     process = subprocess.Popen(
         [sys.executable, "-m", "outcrop.cli.app", "up", "--home", str(home), "--port", str(settings.port)],
-        env={**os.environ, "OUTCROP_THREADS": "1"},
+        env={**os.environ, "OUTCROP_THREADS": "1", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
