@@ -113,7 +113,7 @@ class ServerProcess(Server):
         self.process.wait(timeout=PATIENCE_S)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Installed:
     """`outcrop up` on a home, and how to talk to it."""
 
