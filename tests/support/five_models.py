@@ -11,7 +11,7 @@ import psutil
 
 from outcrop.catalog.catalog import Catalog
 from outcrop.network import facts
-from outcrop.network.way import ProbeVerdict, Way
+from outcrop.network.run_mode import ProbeVerdict, RunMode
 from tests.support.patience import eventually
 from tests.support.servers import Installed, installed, outcrop
 from tests.support.tiny import CONTEXT_LENGTH, tiny_model
@@ -27,7 +27,7 @@ def five_models(home: Path) -> Iterator[Installed]:
     home.mkdir(parents=True, exist_ok=True)
     for seed, name in enumerate(NAMES):
         folder = tiny_model(home / name, seed=seed)
-        verdict = ProbeVerdict(way=Way.PACKED, config=facts.digest(folder))
+        verdict = ProbeVerdict(way=RunMode.PACKED, config=facts.digest(folder))
         Catalog(home).register(
             folder, model_id=name, name=name, context_length=CONTEXT_LENGTH, licence="none", verdict=verdict
         )

@@ -15,7 +15,6 @@ from typing import IO, Self
 
 from outcrop import kinds, private
 from outcrop.access.installation import Installation
-from outcrop.cli import allocator
 from outcrop.cli.listening import answers, check_port
 from outcrop.clock import SystemClock
 from outcrop.deployments.networks import provisioned_engines
@@ -25,6 +24,7 @@ from outcrop.errors import MachineTrouble
 from outcrop.house import House
 from outcrop.jobs.kinds import WorkerClass
 from outcrop.loops import Loop
+from outcrop.machine import allocator
 from outcrop.machine.child import Child
 from outcrop.settings import PARTS_FILE, Settings, make_home
 from outcrop.store.watch import ChangeWatch
@@ -163,7 +163,7 @@ class Supervisor:
         module, worker_class = "outcrop.server.serve", _WORKERS.get(name)
         if worker_class is not None:
             module, arguments = "outcrop.worker.serve", [*arguments, "--class", worker_class.value]
-        environment = allocator.for_worker() if worker_class is WorkerClass.HEAVY else allocator.for_server()
+        environment = allocator.for_training() if worker_class is WorkerClass.HEAVY else {}
         log = settings.logs / f"{name}.log"
         return Child(name, module, arguments, log=log, environment=environment, is_ready=self._readiness(name))
 

@@ -16,7 +16,7 @@ from outcrop.catalog.custom_models import CustomModels
 from outcrop.customization import base, methods
 from outcrop.errors import Invalid, Refusal
 from outcrop.network import facts, headers
-from outcrop.network.method import OFT, Full, LoRA, Method, is_target
+from outcrop.network.adapters.method import OFT, Full, LoRA, Method, is_target
 from outcrop.store.damage import Damaged, understood
 from outcrop.store.resources import Resource
 

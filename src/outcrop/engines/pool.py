@@ -62,8 +62,9 @@ class Pool:
 
     def round(self) -> None:
         """Look at every engine once, and do what is due."""
-        if self._watch.moved():
-            self._read()
+        with self._watch.news() as something:
+            if something:
+                self._read()
         orders = self._orders
         for name, standing in self._launcher.standings().items():
             if name not in orders or orders[name].folder != standing.folder:
