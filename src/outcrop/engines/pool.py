@@ -62,8 +62,8 @@ class Pool:
 
     def round(self) -> None:
         """Look at every engine once, and do what is due."""
-        with self._watch.news() as moved:
-            if moved:
+        with self._watch.news() as something:
+            if something:
                 self._read()
         orders = self._orders
         for name, standing in self._launcher.standings().items():
