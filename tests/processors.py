@@ -2,8 +2,8 @@
 
 torch, MKL and oneDNN choose their code by the processor, each for itself, and are told here to do as on an older one; so
 a machine with the newest instructions sees what one with AVX2 alone, or without it, does. The variants run side by
-side, a thread each. Whole runs, estimates and the probe's processes are left out: they ask nothing of a processor that
-the others do not.
+side, a thread each. Whole runs, estimates, the probe's processes and what deals rows and positions out are left out: they
+ask nothing of a processor that the others do not.
 """
 
 import os
@@ -17,7 +17,7 @@ _TESTS = ["tests/numerics", "tests/unit/test_kernel_library.py"]
 _LEFT_OUT = [
     "test_ranks.py", "test_training_runs.py", "test_training_estimate.py", "test_training_tracing.py",
     "test_training_flops.py", "test_workload.py", "test_tokenizers_equal_transformers.py", "test_probe.py",
-    "test_ways.py", "test_method_runs.py",
+    "test_ways.py", "test_method_runs.py", "test_rotary_lengths.py", "test_lanes.py",
 ]  # fmt: skip
 _CPUINFO = Path("/proc/cpuinfo")
 

@@ -18,6 +18,7 @@ FLOORS = [
     {"invocation"},
     {"deployments"},
     {"customization"},
+    {"engines"},
     {"data"},
     {"jobs", "catalog", "access", "buckets"},
     {"metrics", "audit"},

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from outcrop.buckets.buckets import Buckets
     from outcrop.catalog.custom_models import CustomModels
     from outcrop.data.data import Data
-    from outcrop.deployments.clients import Clients
-    from outcrop.deployments.engines import Engines
     from outcrop.deployments.reconciler import Reconciler
     from outcrop.deployments.records import Deployments
+    from outcrop.engines.clients import Clients
+    from outcrop.engines.orders import Engines
+    from outcrop.engines.sharing import MemorySharing
     from outcrop.invocation.resolve import Targets
     from outcrop.jobs.jobs import Jobs
     from outcrop.metrics.points import Points
@@ -186,14 +187,21 @@ class House:
     @room
     def engines(self) -> "Engines":
         """Which engines should run."""
-        from outcrop.deployments.engines import Engines
+        from outcrop.engines.orders import Engines
 
         return Engines(self.store, self.clock, self.settings)
 
     @room
+    def sharing(self) -> "MemorySharing":
+        """The memory that engines and trainings have together."""
+        from outcrop.engines.sharing import MemorySharing
+
+        return MemorySharing.open(self.store, self.clock, self.settings)
+
+    @room
     def clients(self) -> "Clients":
         """Connections to engines."""
-        from outcrop.deployments.clients import Clients
+        from outcrop.engines.clients import Clients
 
         return Clients(self.engines, self.models, self.clock, damaged=self.deployments.fail_model)
 

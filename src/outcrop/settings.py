@@ -1,6 +1,7 @@
 """Where things are: read once from the environment and the command line at start, and then passed along."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +16,8 @@ DEFAULT_PORT = 4580
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_REGION = "us-east-1"
 _PORTS = range(1, 1 << 16)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) *([KMGT]?)(?:I?B)?", re.IGNORECASE | re.ASCII)
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 PARTS_FILE = "parts.json"
 "In the home: what the supervisor writes down of the processes it keeps alive."
 
@@ -51,6 +54,8 @@ class Settings:
     "CPU threads for training and for each engine; 0 leaves the choice to torch."
     devices: int = 1
     "GPUs that train a job together; processes of a CPU where there are none. It changes no result."
+    memory_limit: int = 0
+    "Bytes of memory that engines and trainings may hold together; 0: the machine's, less a reserve."
     points_kept: Retention = POINTS_KEPT
     "Of the points over time; 0 days: none are collected."
     audit_kept: Retention = AUDIT_KEPT
@@ -117,6 +122,7 @@ def read(
         database_url=environment.get("OUTCROP_DATABASE_URL", ""),
         threads=_number(environment, "OUTCROP_THREADS", 0, range(1 << 16)),
         devices=_number(environment, "OUTCROP_DEVICES", 1, range(1, 1 << 16)),
+        memory_limit=_bytes(environment, "OUTCROP_MEMORY_LIMIT"),
         points_kept=_retention(environment, "OUTCROP_METRICS", POINTS_KEPT, least_days=0),
         audit_kept=_retention(environment, "OUTCROP_AUDIT", AUDIT_KEPT, least_days=1),
         audit_data_events=_number(environment, "OUTCROP_AUDIT_DATA_EVENTS", 0, range(2)) == 1,
@@ -169,6 +175,18 @@ def _number(environment: Mapping[str, str], name: str, otherwise: int, allowed: 
     except ValueError as error:
         raise Invalid(f"{name}: {text[:40]!r} is no number. Give {_spoken(allowed)}, or unset it.") from error
     return _checked(name, number, allowed)
+
+
+def _bytes(environment: Mapping[str, str], name: str) -> int:
+    """Such as `8GiB`, `8G`, `512 MiB`, or plain bytes; 0 where nothing is said."""
+    text = environment.get(name, "").strip()
+    if not text:
+        return 0
+    found = _SIZE.fullmatch(text)
+    size = round(float(found[1]) * _UNITS[found[2].upper()]) if found else 0
+    if size < 1:
+        raise Invalid(f"{name}: {text[:40]!r} is no amount of memory. Give one such as 8GiB or 512MiB, or unset it.")
+    return size
 
 
 def _checked(name: str, number: int, allowed: range) -> int:

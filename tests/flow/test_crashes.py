@@ -19,7 +19,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     with installed(with_tiny_models(tmp_path_factory.mktemp("home"))) as running:
         s3 = running.client("s3")
         s3.create_bucket(Bucket="crashes")
-        s3.put_object(Bucket="crashes", Key="train.jsonl", Body=pairs(160))
+        s3.put_object(Bucket="crashes", Key="train.jsonl", Body=pairs(80))
         s3.put_object(Bucket="crashes", Key="validation.jsonl", Body=pairs(8))
         yield running
 
@@ -72,14 +72,8 @@ def test_a_job_killed_on_the_way_leaves_the_weights_of_an_undisturbed_one(house:
 
     start(house, "killed")
     job = house.client("bedrock").get_model_customization_job(jobIdentifier="killed")
-    moments: list[Callable[[], bool]] = [
-        lambda: job["status"] == "InProgress",  # at once: nothing is done yet
-        lambda: steps_done(house, job) > 0,
-        lambda: steps_done(house, job) > 60,
-    ]
-    for reached in moments:
-        wait_for(house, reached)
-        kill(house, "worker")
+    wait_for(house, lambda: steps_done(house, job) > 0)  # at random moments, again and again: tests/soak/test_kills.py
+    kill(house, "worker")
     kill(house, "server")
     killed = ended(house, "killed")
 

@@ -323,3 +323,21 @@ def test_at_sigterm_an_answer_may_still_end_and_the_socket_goes(engine: EnginePr
     assert asking(engine, ask) == 40
     assert engine.process.wait(PATIENCE_S) == 0
     assert not engine.socket.exists()
+
+
+def test_an_engine_that_is_retired_takes_no_more_and_ends_with_the_last_of_its_requests(engine: EngineProcess) -> None:
+    async def ask(client: EngineClient) -> int:
+        async with http(engine) as told:
+            await whole(client, greedy([5, 6, 7]))
+            load = (await told.get("/load")).json()
+            assert (load["server_load"], load["answered"] > 0, load["idle_s"] < PATIENCE_S) == (0, True, True)
+            deltas = client.generate(greedy([9, 9], max_tokens=CONTEXT_LENGTH - 2))
+            num_tokens = len((await anext(deltas)).token_ids)
+            assert (await told.post("/retire")).status_code == 200
+            with pytest.raises(EngineAway):
+                await whole(client, greedy([5, 6, 7]))
+            return num_tokens + sum([len(delta.token_ids) async for delta in deltas])
+
+    assert asking(engine, ask) == CONTEXT_LENGTH - 2
+    assert engine.process.wait(PATIENCE_S) == 0
+    assert not engine.socket.exists()

@@ -8,7 +8,7 @@ import httpx
 
 from tests.support.servers import server_process
 
-HEAVY = ("torch", "transformers", "peft", "safetensors", "cyclopts")
+HEAVY = ("torch", "transformers", "peft", "safetensors", "cyclopts", "prometheus_client")
 
 
 def test_the_server_imports_nothing_of_the_workshops() -> None:

@@ -7,8 +7,10 @@ import torch
 
 from outcrop.network.fast.kernels import use
 
+WAYS = ("c kernels", "torch")
 
-@pytest.fixture(params=["c kernels", "torch"])
+
+@pytest.fixture(params=WAYS)
 def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """In one thread, which the C kernels compute in, and then without them."""
     if request.param == "torch":

@@ -29,6 +29,7 @@ from outcrop.probe.launch import ProbeReport
 from outcrop.settings import Settings
 from tests.support.homes import with_tiny_models
 from tests.support.job_house import BUCKET, JobHouse
+from tests.support.products import product
 from tests.support.servers import outcrop
 from tests.support.tiny import small_family, tiny_model, write_tokenizer
 
@@ -37,13 +38,17 @@ REPRESENTATIVE = [
 ]  # fmt: skip
 
 
+DAILY = ["bert", "falcon", "gpt_oss", "mamba", "stablelm"]
+"One of each verdict, and of the families that differ most."
+
+
 @pytest.fixture(autouse=True)
 def quiet() -> None:
     torch.set_num_threads(1)
     logging.getLogger("outcrop.engine").setLevel(logging.ERROR)
 
 
-@pytest.mark.parametrize("family", REPRESENTATIVE)
+@pytest.mark.parametrize("family", product(REPRESENTATIVE, daily=DAILY.__contains__))
 def test_the_table_says_what_the_probe_finds(tmp_path: Path, family: str) -> None:
     found, told = families.tried(family, tmp_path), families.read_table()[family]
     assert (found.verdict, families.plain(found.why)) == (told.verdict, told.why)
@@ -272,7 +277,7 @@ def test_the_tokenizer_must_be_there(tmp_path: Path) -> None:
     write_tokenizer(folder)
 
 
-@pytest.mark.parametrize("family", ["gptj", "lfm2"])
+@pytest.mark.parametrize("family", product(["gptj", "lfm2"], daily="gptj".__eq__))
 def test_a_job_on_a_network_that_was_never_tried_trains_it_in_its_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
 ) -> None:

@@ -31,6 +31,7 @@ from outcrop.training.settled import settled
 from outcrop.training.stepping import Trained, compute_gradient
 from outcrop.training.task import TrainingHyper
 from tests.numerics.test_training_loss import example
+from tests.support.products import product
 from tests.support.tiny import small_family
 from tests.support.training_runs import HELD_OUT, task
 
@@ -76,8 +77,10 @@ def gradient_of(made: Trained, examples: Sequence[Example]) -> tuple[float, Tens
     return loss * num, gradient.clone() * num
 
 
-@pytest.mark.parametrize("family", ["lfm2", "mamba2", "qwen3_next", "gpt_oss", "codegen"])
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    ("family", "threads"),
+    product(["lfm2", "mamba2", "qwen3_next", "gpt_oss", "codegen"], [1, 2], daily=lambda _, threads: threads == 2),
+)
 def test_a_step_over_several_records_is_the_sum_of_each_alone(
     bases: dict[str, Path], tmp_path: Path, family: str, threads: int
 ) -> None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from outcrop.clock import SystemClock
 from outcrop.customization.kind import KIND as JOB_KIND
-from outcrop.deployments import engines, states
-from outcrop.deployments.engines import Engines
+from outcrop.deployments import states
+from outcrop.engines import orders as engines
+from outcrop.engines.orders import Engines
 from outcrop.house import House
 from outcrop.settings import Settings
 from outcrop.store.damage import Damaged
@@ -50,7 +51,11 @@ WHOLE: dict[str, dict[str, Any]] = {
         "foundationModelArn": "arn:aws:bedrock:us-east-1::foundation-model/x", "modelUnits": 1, "commitmentDuration": None,
         "commitmentExpirationTime": None,
     },
-    engines.KIND: {"folder": "/nowhere", "socket": "/nowhere.sock", "owner": "abc", "failure": None},
+    engines.KIND: {
+        "kind": "embedded", "folder": "/nowhere", "socket": "/nowhere.sock", "owner": "abc", "failure": None, "way": None, "context": None,
+        "wantedSince": "2026-11-28T00:00:00+00:00", "wantedAt": "2026-11-28T00:00:00+00:00", "estimatedBytes": 0, "heldBytes": 0,
+        "lastUsed": None, "waits": None,
+    },
     "something-else": {},
 }  # fmt: skip
 ODD: list[Any] = [None, 5, -1.5, True, "", "x", [], [1], {}, {"a": None}, {"status": 5}, "\ud800", 10**30]
@@ -88,7 +93,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @given(rows=st.lists(damages, min_size=1, max_size=6))
 @settings(
-    max_examples=30,
+    max_examples=settings().max_examples // 4,  # twelve every day
     phases=[Phase.explicit, Phase.generate],
     derandomize=True,
     deadline=None,
@@ -144,7 +149,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 @given(rows=st.lists(documents, min_size=1, max_size=4))
 @settings(
-    max_examples=15,
+    max_examples=settings().max_examples // 8,  # six every day
     phases=[Phase.explicit, Phase.generate],
     derandomize=True,
     deadline=None,

@@ -181,7 +181,7 @@ class Lifecycle(RuleBasedStateMachine):
 
 TestLifecycle = Lifecycle.TestCase
 TestLifecycle.settings = settings(
-    max_examples=6,
+    max_examples=settings().max_examples // 16,  # three every day
     stateful_step_count=12,
     suppress_health_check=[HealthCheck.too_slow],
     derandomize=True,

@@ -9,7 +9,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from tests.support import wire
-from tests.support.servers import Running, signed_for_health
+from tests.support.servers import Running, signed_for_outcrop
 from tests.support.vault import BUCKET
 
 TRAVERSING = [
@@ -124,7 +124,7 @@ def test_health_tells_strangers_whether_all_is_well_and_nothing_else(house: Runn
 
 def health(house: Running, key_id: str, secret: str) -> httpx.Response:
     url = f"{house.endpoint}/health"
-    return httpx.get(url, headers=signed_for_health(url, key_id, secret))
+    return httpx.get(url, headers=signed_for_outcrop(url, key_id, secret))
 
 
 def test_health_tells_its_details_to_who_may_know_them(house: Running, guest: Any) -> None:

@@ -80,6 +80,11 @@ class EngineDouble:
             scores = [None, *({str(token): {"logprob": -float(token)}} for token in body["prompt"][1:])]
             _send(writer, 200, {"choices": [{"prompt_logprobs": scores}]})
             return
+        if not body.get("stream"):
+            said = [self.say({**body, "prompt": prompt})[: body["max_tokens"]] for prompt in body["prompt"]]
+            told = [{"token_ids": ids, "logprobs": {"token_logprobs": [-1.0] * len(ids)}} for ids in said]
+            _send(writer, 200, {"choices": told})
+            return
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         dies = self.die_after.pop(0) if self.die_after else None
         for number, (ids, reason) in enumerate(self._events(body)):

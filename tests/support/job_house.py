@@ -17,6 +17,7 @@ from outcrop.house import House
 from outcrop.jobs.execution import execute
 from outcrop.jobs.running import RunningJob
 from outcrop.settings import Settings
+from outcrop.worker.job_metrics import JobMetrics
 from tests.support.homes import TINY, pairs
 
 REGION = "us-east-1"
@@ -30,8 +31,8 @@ class Killed(BaseException):
 class JobHouse:
     """A home with a tiny base model, a bucket with data, and a worker's rooms."""
 
-    def __init__(self, home: Path) -> None:
-        self.settings = Settings(home=home, threads=1)
+    def __init__(self, home: Path, *, database_url: str = "") -> None:
+        self.settings = Settings(home=home, threads=1, database_url=database_url)
         self.context = self._open()
         self.role = self.context.access.installation.service_role_arn
         if not self.context.buckets.exists(BUCKET):
@@ -90,7 +91,10 @@ class JobHouse:
     ) -> bool:
         """What a worker does with a job; `report` may raise Killed."""
         house = context or self.context
-        running = RunningJob(house.jobs, KIND, job, attempt=attempt, stop=threading.Event(), told=report)
+        numbers = JobMetrics(house.points)
+        running = RunningJob(
+            house.jobs, KIND, job, attempt=attempt, stop=threading.Event(), told=report, numbers=numbers
+        )
         return execute(house, running)
 
     def output(self, job: str, path: str) -> bytes:

@@ -73,9 +73,14 @@ class Server:
 
 @dataclass(kw_only=True)
 class Running(Server):
-    """A server in a thread of this process."""
+    """A server in a thread of this process. None of its loops runs: what is collected waits for `write`."""
 
     platform: House
+
+    def write(self) -> None:
+        """Write the audit and the points of all that was answered."""
+        self.platform.audit.flush()
+        server.write_points(self.platform)
 
 
 @dataclass(kw_only=True)
@@ -141,7 +146,7 @@ class Installed:
         """What /health tells the administrator."""
         url = f"{self.settings.endpoint}/health"
         values = self.environment
-        signed = signed_for_health(url, values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"])
+        signed = signed_for_outcrop(url, values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"])
         told: dict[str, Any] = httpx.get(url, headers=signed, timeout=PATIENCE_S).json()
         return told
 
@@ -165,19 +170,17 @@ def running_server(
     pause_s: float = 60.0,
     head_pause_s: float = 30.0,
     health: Health | None = None,
+    data_events: bool = False,
+    database_url: str = "",
 ) -> Iterator[Running]:
-    """`pause_s` and `head_pause_s`: how slow a request may be."""
-    settings = Settings(home=home, port=free_port())
+    """`pause_s` and `head_pause_s`: how slow a request may be; `health`: what it tells of itself."""
+    settings = Settings(home=home, port=free_port(), audit_data_events=data_events, database_url=database_url)
     platform = House.open(settings, clock or SystemClock())
+    told = health or partial(server.health, settings, Loops())
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
-    told = partial(server.health, settings, Loops())
-    serving = server.serve(
-        Door(platform, operations, health=health or told, pause_s=pause_s),
-        settings,
-        stop=stop,
-        head_pause_s=head_pause_s,
-    )
+    door = Door(platform, operations, health=told, pause_s=pause_s)
+    serving = server.serve(door, settings, stop=stop, head_pause_s=head_pause_s)
     thread = threading.Thread(target=loop.run_until_complete, args=(serving,))
     thread.start()
     try:
@@ -197,21 +200,21 @@ def server_process(home: Path) -> Iterator[ServerProcess]:
     platform = House.open(settings, SystemClock())
     installation = platform.access.installation
     platform.store.close()
-    server = ServerProcess(settings=settings, installation=installation, log=home.with_name(f"{home.name}.log"))
+    process = ServerProcess(settings=settings, installation=installation, log=home.with_name(f"{home.name}.log"))
     try:
-        server.start()
-        yield server
+        process.start()
+        yield process
     finally:
-        server.stop()
+        process.stop()
 
 
 @contextmanager
-def installed(home: Path) -> Iterator[Installed]:
-    """Everything that `outcrop up` starts, ended by SIGTERM."""
+def installed(home: Path, **environment: str) -> Iterator[Installed]:
+    """Everything that `outcrop up` starts, ended by SIGTERM; `environment` is told to it."""
     settings = Settings(home=home, port=free_port(), threads=1)
     process = subprocess.Popen(
         [sys.executable, "-m", "outcrop.cli.app", "up", "--home", str(home), "--port", str(settings.port)],
-        env={**os.environ, "OUTCROP_THREADS": "1"},
+        env={**os.environ, "OUTCROP_THREADS": "1", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -235,7 +238,7 @@ def outcrop(*arguments: str, **more: Any) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, **more)
 
 
-def signed_for_health(url: str, key_id: str, secret: str) -> dict[str, str]:
+def signed_for_outcrop(url: str, key_id: str, secret: str) -> dict[str, str]:
     """The headers of a GET that is signed for the service `outcrop`."""
     request = AWSRequest(method="GET", url=url)
     SigV4Auth(Credentials(key_id, secret), "outcrop", "us-east-1").add_auth(request)

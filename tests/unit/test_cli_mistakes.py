@@ -80,6 +80,8 @@ def test_what_is_asked_wrongly_ends_with_2(said: Said, words: list[str], sentenc
         ("OUTCROP_THREADS", "-2", "OUTCROP_THREADS: -2 is out of range. Give a number from 0 to 65535."),
         ("OUTCROP_THREADS", "1.5", "OUTCROP_THREADS: '1.5' is no number."),
         ("OUTCROP_DEVICES", "0", "OUTCROP_DEVICES: 0 is out of range."),
+        ("OUTCROP_MEMORY_LIMIT", "much", "OUTCROP_MEMORY_LIMIT: 'much' is no amount of memory. Give one such as 8GiB"),
+        ("OUTCROP_MEMORY_LIMIT", "0", "OUTCROP_MEMORY_LIMIT: '0' is no amount of memory."),
     ],
 )
 def test_a_setting_that_is_no_number_is_told(said: Said, name: str, value: str, sentence: str) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,24 @@ def test_the_events_of_a_job_tell_its_whole_course(house: JobHouse) -> None:
     start = next(event for event in events if event["event"] == "start")
     assert start["parameters"] > start["trained_parameters"] > 0
     assert events[-1].items() >= {"status": "Completed", "steps": 6, "stopped_early": False}.items()
+    # and the same numbers are points over time
+    points = house.context.points
+    points.flush()
+    one_job = {"JobArn": job}
+    metrics = {series.metric for series in points.series(namespace="Outcrop/Jobs", dimensions=one_job)}
+    assert metrics >= {"Step", "ResidentBytes", "TrainingLoss", "ValidationLoss", "TokensPerSecond", "SecondsLeft"}
+    asked = ("SampleCount", "Minimum", "Maximum")
+    (losses,) = points.statistics(
+        asked,
+        namespace="Outcrop/Jobs",
+        metric="TrainingLoss",
+        dimensions=one_job,
+        since=datetime(2020, 1, 1, tzinfo=UTC),
+        until=datetime(2100, 1, 1, tzinfo=UTC),
+        period_s=100 * 365 * 86400,
+    )
+    told = [event["loss"] for event in steps]
+    assert losses.values == {"SampleCount": 6, "Minimum": min(told), "Maximum": max(told)}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection, Engine
 
-from outcrop.store.database import BUSY_TIMEOUT_S, create_tables, reading, writing
+from outcrop.store.database import BUSY_TIMEOUT_S, alone, create_tables, reading, writing
 
 _schema = sql.MetaData()
 _changes = sql.Table(
@@ -39,6 +39,7 @@ class Changes:
         self._number, self._read_at, self._unsettled_until = -1, float("-inf"), float("-inf")
         create_tables(engine, _schema)
         with writing(engine) as connection:
+            alone(connection, "access")
             if connection.execute(sql.select(_changes.c.number)).first() is None:
                 connection.execute(sql.insert(_changes).values(id=1, number=0))
         self._is_sqlite = engine.dialect.name == "sqlite"

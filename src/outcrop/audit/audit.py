@@ -34,7 +34,7 @@ MOST_STRANGERS = 60
 "Entries a minute about those who prove nothing: they must not push everybody else's out of the record."
 LOST = "EntriesLost"
 _MB = 1_000_000
-_BYTES_OF_ENTRY = 350
+_BYTES_OF_ENTRY = 500
 "In columns, indexes and the table of resources, beside what is measured."
 _SAMPLE = 1000
 _log = logging.getLogger("outcrop.audit")

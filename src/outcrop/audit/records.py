@@ -38,9 +38,12 @@ _entries = sql.Table(
 _resources = sql.Table(
     "audit_resources",
     _schema,
-    sql.Column("resource", sql.String, primary_key=True),
-    sql.Column("number", _NUMBER, primary_key=True, autoincrement=False),
-    sqlite_with_rowid=False,
+    sql.Column("resource", sql.String, nullable=False),
+    sql.Column("at", UtcTime, nullable=False),
+    sql.Column("number", sql.BigInteger, nullable=False),
+    # Of none of them is anything unique: what somebody left here by cutting entries off must not stop further ones.
+    sql.Index("audit_resources_named", "resource", "at", "number"),
+    sql.Index("audit_resources_number", "number"),
 )
 _begins = sql.Table(
     "audit_begins",
@@ -89,7 +92,8 @@ class AuditRecords:
             for entry in entries:
                 number, digest = number + 1, next_digest(digest, entry)
                 rows.append({**_columns(entry), "number": number, "rest": rest(entry), "digest": digest})
-                named += [{"resource": each, "number": number} for each in dict.fromkeys(entry.resources)]
+                resources = dict.fromkeys(entry.resources)
+                named += [{"resource": each, "at": entry.at, "number": number} for each in resources]
             connection.execute(sql.insert(_entries), rows)
             if named:
                 connection.execute(sql.insert(_resources), named)
@@ -127,17 +131,22 @@ class AuditRecords:
         most: int,
     ) -> list[Recorded]:
         """Entries with these values in their columns, newest first."""
-        at, number = _entries.c.at, _entries.c.number
         query = sql.select(*_COLUMNS).where(*(_entries.c[name] == value for name, value in equal.items()))
+        # Walked in the order of the answer along an index: of the entries, or of those that name a resource.
+        walked = _entries if resource is None else _resources
+        at, number = walked.c.at, walked.c.number
         if resource is not None:
-            named = sql.select(_resources.c.number).where(_resources.c.resource == resource)
-            query = query.where(number.in_(named))
+            query = query.join(
+                _resources, (_resources.c.number == _entries.c.number) & (_resources.c.at == _entries.c.at)
+            )
+            query = query.where(_resources.c.resource == resource)
         if since is not None:
             query = query.where(at >= since)
         if until is not None:
             query = query.where(at < until)
         if before is not None:
-            query = query.where(sql.tuple_(at, number) < sql.tuple_(before.entry.at, before.link.number))
+            same_moment = (at == before.entry.at) & (number < before.link.number)
+            query = query.where((at < before.entry.at) | same_moment)
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(at.desc(), number.desc()).limit(most)).all()
         return [Recorded(link, entry) for link, entry in map(_read, rows) if entry is not None]

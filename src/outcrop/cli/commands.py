@@ -24,6 +24,7 @@ from outcrop.cli.listening import PortTaken, answers, check_port, free_port
 from outcrop.cli.options import AsJson, Home, Host, Port, Region, as_running, running
 from outcrop.cli.program import check_program, start
 from outcrop.cli.supervisor import Supervisor
+from outcrop.clock import SystemClock
 from outcrop.errors import MachineTrouble
 from outcrop.network.run_mode import RunMode
 from outcrop.settings import Settings, make_home
@@ -120,6 +121,14 @@ def checkpoints(job: str, *, region: Region = None, home: Home = None, as_json: 
 def deployments(*, region: Region = None, home: Home = None, as_json: AsJson = False) -> int:
     """List deployments and provisioned throughput."""
     return tables.print_deployments(export.clients(running(home), "bedrock", region), as_json=as_json)
+
+
+@app.command
+def doctor(*, home: Home = None, as_json: AsJson = False) -> int:
+    """Tell of this machine, its memory and who holds it, who waits for what, and what is wrong; 1 if anything is."""
+    from outcrop.cli.doctor import print_findings
+
+    return print_findings(settings_of.read(home=home), SystemClock(), as_json=as_json)
 
 
 @app.command(name="export")

@@ -57,9 +57,12 @@ def export_model(settings: Settings, identifier: str, place: str, *, merged: boo
 
 def _find(store: Store, identifier: str, region: str | None) -> Resource:
     """The custom model with this ARN, name, or the id at the end of the ARN; in every region unless one is named."""
-    rows = [row for row in store.resources.all(custom_models.KIND) if region in (None, row.region)]
-    found = [row for row in rows if identifier in (row.arn, row.name)]
-    found = found or [row for row in rows if row.arn.rsplit("/", 1)[-1] == identifier]
+    searched = [region] if region else store.resources.regions()
+    found = [row for each in searched if (row := store.resources.find(custom_models.KIND, each, identifier))]
+    rows: list[Resource] = []
+    if not found:  # by ARN, or by what it ends with
+        rows = [row for row in store.resources.all(custom_models.KIND) if row.region in searched]
+        found = [row for row in rows if identifier in (row.arn, row.arn.rsplit("/", 1)[-1])]
     if len(found) > 1:
         regions = ", ".join(sorted(row.region for row in found))
         raise Invalid(f"{identifier}: there is such a model in {regions}. Choose one with --region.")

@@ -5,34 +5,31 @@ The supervisor holds a lock on the home, so that two never share one; the kernel
 
 import fcntl
 import json
-import logging
 import os
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from outcrop import kinds, private
-from outcrop.access.access import Access
 from outcrop.access.installation import Installation
 from outcrop.cli.listening import answers, check_port
 from outcrop.clock import SystemClock
-from outcrop.deployments.engines import Engines, Order
+from outcrop.deployments.networks import provisioned_engines
+from outcrop.engines.launchers import LocalLauncher
+from outcrop.engines.pool import Pool
 from outcrop.errors import MachineTrouble
+from outcrop.house import House
 from outcrop.jobs.kinds import WorkerClass
-from outcrop.loops import Loop, each
+from outcrop.loops import Loop
 from outcrop.machine import allocator
 from outcrop.machine.child import Child
 from outcrop.settings import PARTS_FILE, Settings, make_home
-from outcrop.store.store import Store
 from outcrop.store.watch import ChangeWatch
 
-_LEAST_DISK_BYTES = 300_000_000
+LEAST_DISK_BYTES = 300_000_000
 _ROUND_S = 0.1
 _ASKED_S = 0.3
 "So long a part that is starting may take for an answer: others are watched meanwhile."
@@ -41,22 +38,16 @@ _START_S = 600.0
 _NOTE_EVERY_S = 30.0
 _SERVER_ENDS = 3
 "So often the server may end, however it does, before it has ever answered."
-_ENGINE = "engine-"
 _WORKERS = {
     name: worker_class
     for name, worker_class in (("worker", WorkerClass.HEAVY), ("light-worker", WorkerClass.LIGHT))
     if kinds.of_class(worker_class)
 }
 "Of each class that some kind of job needs, one."
-_log = logging.getLogger("outcrop.supervisor")
-_ENGINE_DEATHS = 3
-"Starts in a row in which an engine may end without having been ready, before it is given up."
 _WORKER_SETTLED_S = 20.0
 "A worker has no door to ask at: one that lives so long is well."
 _TOLD_ENDS = 3
 "So often a part ends unasked before it is told; then at twice as many, and so on."
-_ENGINE_KILLS = 20
-"The same for kills from outside, which say less about whether it can work."
 
 
 class Supervisor:
@@ -65,11 +56,9 @@ class Supervisor:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._children: dict[str, Child] = {}
-        self._folders: dict[str, Path] = {}
         self._lock: IO[str] | None = None
         self._parts = ""
         self._told_next: dict[str, int] = {}
-        self._orders: list[Order] = []
         self._loop = Loop("supervisor")
 
     def __enter__(self) -> Self:
@@ -77,13 +66,12 @@ class Supervisor:
         self._lock = _lock(self._settings)
         try:
             check_port(self._settings)
-            store = Store.open(self._settings)
-            clock = SystemClock()
-            self.installation: Installation = Access.open(store, self._settings, clock).installation
-            self._engines = Engines(store, clock, self._settings)
-            self._engines.clear()
-            self._watch = ChangeWatch(store.engine)
+            house = House.open(self._settings, SystemClock())
+            self.installation: Installation = house.access.installation
             _make_sockets(self._settings)
+            self._memory_bytes = house.sharing.budget_bytes
+            self._launcher = LocalLauncher(self._settings, memory_bytes=self._memory_bytes)
+            self._pool = _open_pool(house, self._launcher)
             self._children = {name: self._child(name) for name in ("server", *_WORKERS)}
         except BaseException:
             self._lock.close()
@@ -94,8 +82,9 @@ class Supervisor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # The server first, so that no request arrives for what is ending.
-        for name in sorted(self._children, key=lambda name: (name != "server", name not in _WORKERS)):
+        for name in ("server", *_WORKERS):
             self._children[name].end()
+        self._pool.close()
         shutil.rmtree(self._settings.sockets, ignore_errors=True)
         private.forget_socket_folder(self._settings.home)
         (self._settings.home / PARTS_FILE).unlink(missing_ok=True)
@@ -132,16 +121,15 @@ class Supervisor:
             time.sleep(_ROUND_S)
 
     def _round(self) -> None:
-        if self._watch.moved():  # as long as nobody writes, the orders are those of the round before
-            self._orders = self._engines.orders()
-        wanted = {_engine_name(order): order for order in self._orders if order.failure is None}
-        for name in [name for name in self._children if name.startswith(_ENGINE) and name not in wanted]:
-            self._children.pop(name).end()  # given up, or not needed any more
-        each(wanted.values(), self._keep_engine, log=_log, name=_engine_name, broken=self._give_up)
         for child in self._children.values():
             child.keep_alive()
+        self._pool.round()
+        for child in self._parts_running():
             self._tell_ends(child)
         self._write_parts()
+
+    def _parts_running(self) -> list[Child]:
+        return [*self._children.values(), *self._launcher.children]
 
     def _tell_ends(self, child: Child) -> None:
         """A part that ends again and again is told, more and more seldom, to whoever sits at the machine."""
@@ -154,34 +142,14 @@ class Supervisor:
             file=sys.stderr,
         )
 
-    def _give_up(self, order: Order) -> None:
-        self._engines.give_up(order.name, f"The engine of {order.name} cannot be started; the log has the details.")
-
-    def _keep_engine(self, order: Order) -> None:
-        name = _engine_name(order)
-        child = self._children.get(name)
-        if child is None or self._folders[name] != order.folder:
-            if child is not None:
-                child.end()  # the same network, whose files now lie elsewhere
-            arguments = ["--model", str(order.folder), "--name", order.name, "--socket", str(order.socket)]
-            arguments += ["--threads", str(self._settings.threads)] if self._settings.threads else []
-            arguments += ["--context", str(order.context)] if order.context else []
-            arguments += ["--way", order.way] if order.way else []
-            module = "outcrop.inference.serve" if order.way else "outcrop.probe.engine"
-            log = self._settings.logs / f"{name}.log"
-            child = Child(name, module, arguments, log=log, is_ready=partial(engine_answers, order.socket))
-            self._children[name], self._folders[name] = child, order.folder
-        if (child.deaths >= _ENGINE_DEATHS or child.kills >= _ENGINE_KILLS) and not child.alive:
-            sentence = f"The engine of {order.name} does not start: {child.reason()}"
-            self._engines.give_up(order.name, self._settings.hidden(sentence))
-
     def _write_parts(self) -> None:
         """What GET /health tells of the other parts; written only when it changes."""
         parts = {
-            name: {"alive": child.alive, "ready": child.ready, "pid": child.pid, "restarts": child.restarts}
-            for name, child in self._children.items()
+            child.name: {"alive": child.alive, "ready": child.ready, "pid": child.pid, "restarts": child.restarts}
+            for child in self._parts_running()
         }
-        text = json.dumps({"endpoint": self._settings.endpoint, "pid": os.getpid(), "parts": parts})
+        told = {"endpoint": self._settings.endpoint, "pid": os.getpid(), "memoryBytes": self._memory_bytes}
+        text = json.dumps({**told, "parts": parts})
         if text != self._parts:
             path = self._settings.home / PARTS_FILE
             temporary = path.with_suffix(".new")
@@ -205,6 +173,19 @@ class Supervisor:
         return lambda _: answers(self._settings, timeout_s=_ASKED_S)
 
 
+def _open_pool(house: House, launcher: LocalLauncher) -> Pool:
+    """The pool of a fresh start: no engine is ordered."""
+    house.engines.clear()
+    return Pool(
+        house.engines,
+        house.sharing,
+        launcher,
+        house.clock,
+        watch=ChangeWatch(house.store.engine),
+        provisioned=lambda: provisioned_engines(house.store.resources, house.catalog, house.models),
+    )
+
+
 def _make_sockets(settings: Settings) -> None:
     try:
         private.make_socket_folder(settings.home)
@@ -212,7 +193,7 @@ def _make_sockets(settings: Settings) -> None:
         raise MachineTrouble(str(error.strerror or error)) from error
 
 
-def check_machine(settings: Settings, *, least_disk_bytes: int = _LEAST_DISK_BYTES) -> None:
+def check_machine(settings: Settings, *, least_disk_bytes: int = LEAST_DISK_BYTES) -> None:
     """Raises MachineTrouble for a home that cannot be written or a disk that is full."""
     make_home(settings)
     try:
@@ -231,18 +212,6 @@ def check_machine(settings: Settings, *, least_disk_bytes: int = _LEAST_DISK_BYT
         )
 
 
-def engine_answers(place: Path, _seconds: float) -> bool:
-    """Whether an engine answers at this socket that it has its model in memory."""
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(_ASKED_S)
-            connection.connect(str(place))
-            connection.sendall(b"GET /health HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n\r\n")
-            return connection.recv(64).startswith(b"HTTP/1.1 200")
-    except OSError:
-        return False
-
-
 def _lock(settings: Settings) -> IO[str]:
     file = (settings.home / "up.lock").open("a+")
     try:
@@ -254,7 +223,3 @@ def _lock(settings: Settings) -> IO[str]:
             "--home."
         ) from error
     return file
-
-
-def _engine_name(order: Order) -> str:
-    return f"{_ENGINE}{order.name.replace(':', '-')}"

@@ -101,7 +101,7 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, as_json
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2, ensure_ascii=False))
         return 0
     emphasis = _BOLD if _has_styles() else "{}"
-    for line in layout(columns, rows, width=_width()) if rows else [TableLine("Nothing yet.")]:
+    for line in layout(columns, rows, width=width()) if rows else [TableLine("Nothing yet.")]:
         print(emphasis.format(line.plain) if line.is_bold else line.plain)
     return 0
 
@@ -148,7 +148,7 @@ def _has_styles() -> bool:
     return is_terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
-def _width() -> int | None:
+def width() -> int | None:
     """Of the terminal, or what COLUMNS says in its place; None for a pipe or a file."""
     told = os.environ.get("COLUMNS", "")
     if told.isdecimal() and int(told) > 0:

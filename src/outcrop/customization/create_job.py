@@ -14,6 +14,7 @@ from outcrop.customization.kind import KIND
 from outcrop.customization.names import check_model_name
 from outcrop.customization.rooms import Rooms
 from outcrop.data.data import RoleData
+from outcrop.engines.sharing import MemorySharing
 from outcrop.errors import Invalid
 from outcrop.network import headers
 from outcrop.store.idempotency import digest_of
@@ -67,7 +68,7 @@ def _document(
     customization = _customization(start.base, params)
     values = hyperparameters.filled(start.base.hyperparameters, params.get("hyperParameters", {}))
     _check_data(house.data.under(params["roleArn"], source_arn=job_arn), params)
-    _check_training(start, values)
+    _check_training(start, values, house.sharing)
     kept = (
         "clientRequestToken",
         "roleArn",
@@ -127,11 +128,11 @@ def _check_data(data: RoleData, params: Mapping[str, Any]) -> None:
     data.check_output(params["outputDataConfig"]["s3Uri"])
 
 
-def _check_training(start: base_of.Start, values: Mapping[str, str]) -> None:
+def _check_training(start: base_of.Start, values: Mapping[str, str], sharing: MemorySharing) -> None:
     """The method suits the network, and the machine has the memory for it, if not yet for every row."""
     base = start.base
     assert base.folder is not None
     rate = base.learning_rate or memory.recommended_rate(base.folder)
     hyper = hyperparameters.resolve(base.hyperparameters, values, recommended_rate=rate, parent=start.method).hyper
     headers.check_method(base.folder, hyper.method)
-    memory.check(base.id, memory.need(base.folder, method=hyper.method), memory.available())
+    memory.check(base.id, memory.need(base.folder, method=hyper.method), sharing.most())

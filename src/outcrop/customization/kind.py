@@ -41,9 +41,13 @@ LIFECYCLE = Lifecycle(
 
 
 def _run(house: "Rooms", job: "RunningJob") -> None:
-    from outcrop.customization.run import customize  # torch comes with it
+    from outcrop.customization.memory import reserved
 
-    customize(house, job)
+    with reserved(house, job):
+        job.check()
+        from outcrop.customization.run import customize  # torch comes with it
+
+        customize(house, job)
 
 
 def _tidy(house: "Rooms", job_arn: str) -> None:

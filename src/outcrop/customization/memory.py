@@ -4,14 +4,27 @@ Arithmetic over the headers of the model's files; no tensor is touched, and no r
 known to the worker, who has the data and refuses what does not fit before anything is loaded (forecast.py).
 """
 
-import os
+import logging
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from outcrop.errors import Invalid
+from outcrop import logs
+from outcrop.catalog.catalog import Catalog
+from outcrop.catalog.custom_models import CustomModels
+from outcrop.customization import base, methods
+from outcrop.errors import Invalid, Refusal
 from outcrop.network import facts, headers
 from outcrop.network.adapters.method import OFT, Full, LoRA, Method, is_target
+from outcrop.store.damage import Damaged, understood
+from outcrop.store.resources import Resource
 
+if TYPE_CHECKING:
+    from outcrop.customization.rooms import Rooms
+    from outcrop.jobs.running import RunningJob
+
+_log = logging.getLogger("outcrop.worker")
 _COPIES = 6
 "Of what is trained, beside itself: its gradient, two moments, and a checkpoint's three."
 _PROCESS_BYTES = 350_000_000
@@ -41,21 +54,39 @@ def need(folder: Path, *, method: Method) -> Need:
     return Need(weights=num_parameters * 4, trained=_num_trained(chosen, method) * 4 * (1 + _COPIES))
 
 
+def reserved(house: "Rooms", job: "RunningJob") -> AbstractContextManager[None]:
+    """Holds the memory of a job's run. Entering waits for room, or until the job or its worker is to stop."""
+    record = job.record
+
+    def waits(sentence: str) -> None:
+        logs.tell(_log, "job waits for memory", job=job.arn, note=sentence)
+
+    return house.sharing.held(
+        job.arn,
+        f"the training {record.name}",
+        least_for(house.catalog, house.models, record),
+        until=lambda: job.interrupted() or job.is_stopping(),
+        waits=waits,
+    )
+
+
+def least_for(catalog: Catalog, models: CustomModels, job: Resource) -> int:
+    """Bytes that a job on record needs at least; one that cannot be run takes a process to say so."""
+    try:
+        with understood(job.arn):
+            start = base.of_job(catalog, models, job)
+            method = methods.method_of(job.document["hyperParameters"], start.method)
+            assert start.base.folder is not None
+            return need(start.base.folder, method=method).total
+    except (Refusal, Damaged):
+        return _PROCESS_BYTES
+
+
 def _num_trained(shapes: list[tuple[int, ...]], method: LoRA | OFT) -> int:
     """Of a rotation, blocks may be chosen a little narrower than asked for, so half of it is sure."""
     if isinstance(method, OFT):
         return sum(min(shape) * (method.block_size - 1) // 4 for shape in shapes)
     return sum(method.rank * sum(shape) for shape in shapes)
-
-
-def available() -> int:
-    """Bytes that new processes may use: what the kernel calls available, or all memory where it does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(free, _cgroup_limit())
 
 
 def check(model_id: str, wanted: Need, free: int) -> None:
@@ -73,12 +104,3 @@ def check(model_id: str, wanted: Need, free: int) -> None:
 def recommended_rate(folder: Path) -> float:
     """A learning rate that suits LoRA on this network: 2e-4 at a width of 2,048, more for narrower ones."""
     return float(min(3e-3, max(5e-5, 2e-4 * 2048 / facts.read(folder).width)))
-
-
-def _cgroup_limit() -> int:
-    """A container's own limit, where there is one."""
-    try:
-        text = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-    except OSError:
-        return 2**63
-    return int(text) if text.isdigit() else 2**63

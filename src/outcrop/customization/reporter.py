@@ -50,7 +50,11 @@ class JobReporter:
 
     def on_data(self, data: TrainingData) -> None:
         """Raises Invalid when the run cannot fit into this machine."""
-        self.need = forecast.told(self.work.base.id, self.task, data)
+        self.need = forecast.told(self.work.base.id, self.task, data, reserve=self.reserve)
+
+    def reserve(self, num_bytes: int) -> None:
+        """Wait until the run may hold so much memory, or is to stop. Raises Invalid for more than may ever be held."""
+        self.work.house.sharing.grow(self.work.job.arn, num_bytes, until=self.should_stop, waits=self.on_note)
 
     def on_plan(self, text: str) -> None:
         asked = self.work.record.document["hyperParameters"]

@@ -8,6 +8,7 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
 from outcrop.data.data import Data
+from outcrop.engines.sharing import MemorySharing
 from outcrop.jobs.jobs import Jobs
 from outcrop.settings import Settings
 from outcrop.store.store import Store
@@ -39,3 +40,6 @@ class Rooms(Protocol):
 
     @property
     def models(self) -> CustomModels: ...
+
+    @property
+    def sharing(self) -> MemorySharing: ...

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from outcrop.engines.protocol import ServingEngine
 from outcrop.errors import ModelDamaged
-from outcrop.inference.client import EngineClient, GreedyAnswer
+from outcrop.inference.client import GreedyAnswer
 from outcrop.json_files import FileProblem
 from outcrop.network import parity_file
 from outcrop.network.parity_file import FILE, Generation, ParityRecord
@@ -88,7 +89,7 @@ def tolerance(expected: ParityRecord, served_in: str | None) -> float:
     return max(1.0, expected.largest_logit) * max(_ROUNDOFF[name] * _ROUNDINGS[name] for name in types)
 
 
-async def compare(client: EngineClient, model: str, folder: Path) -> Parity:
+async def compare(client: ServingEngine, model: str, folder: Path) -> Parity:
     """What the trainer expects, with the engine, which must hold `model`: an adapter, or its own base.
 
     Raises ModelDamaged.
@@ -131,7 +132,7 @@ class _WrongToken(Exception):
 
 
 async def _differences(
-    client: EngineClient, model: str, generation: Generation, way: ServingPath, allowed: float
+    client: ServingEngine, model: str, generation: Generation, way: ServingPath, allowed: float
 ) -> AsyncGenerator[float, None]:
     """Of each generated token, by how much the engine's log probability differs from the trainer's.
 
@@ -153,7 +154,7 @@ async def _differences(
 
 
 async def _answer(
-    client: EngineClient, model: str, generation: Generation, done: int, way: ServingPath
+    client: ServingEngine, model: str, generation: Generation, done: int, way: ServingPath
 ) -> GreedyAnswer:
     """What follows the prompt and the first `done` tokens of the trainer's answer."""
     ids = [*generation.prompt, *generation.ids[:done]]

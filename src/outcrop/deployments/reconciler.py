@@ -17,13 +17,14 @@ from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.deployments import parity
-from outcrop.deployments.clients import Clients
-from outcrop.deployments.engines import Engines
+from outcrop.deployments.networks import network_of
 from outcrop.deployments.records import Deployments, model_arns
+from outcrop.engines.clients import Clients
+from outcrop.engines.orders import Engines
 from outcrop.errors import ModelFailed, Refusal
 from outcrop.inference.client import EngineAway
 from outcrop.loops import UNEXPECTED, contained
-from outcrop.store.damage import Damaged, understood
+from outcrop.store.damage import Damaged
 from outcrop.store.resources import Resource
 
 _MOST_AT_ONCE = 32
@@ -45,6 +46,7 @@ class Reconciler:
         self._models = models
         self._watch = deployments.watch()
         self._settling: dict[str, asyncio.Task[None]] = {}
+        self._waiting: dict[str, str] = {}
         self._any_waits = False
         self._may_retire = False
         self._retire_at = 0.0
@@ -53,15 +55,16 @@ class Reconciler:
 
     async def turn(self) -> None:
         """Look for deployments that wait, and go on with each; nothing is read where nobody has written anything."""
-        moved = self._watch.moved()
-        if moved or self._any_waits:
-            waiting = await to_thread.run_sync(partial(self._deployments.pending, most=_MOST_AT_ONCE))
-            self._any_waits = bool(waiting)
-            self._begin(waiting)
-        self._may_retire |= moved
+        with self._watch.news() as moved:
+            if moved or self._any_waits:
+                waiting = await to_thread.run_sync(partial(self._deployments.pending, most=_MOST_AT_ONCE))
+                self._any_waits = bool(waiting)
+                self._begin(waiting)
+            self._may_retire |= moved
         if self._may_retire and time.monotonic() >= self._retire_at:
-            self._may_retire, self._retire_at = False, time.monotonic() + _RETIRE_EVERY_S
+            self._retire_at = time.monotonic() + _RETIRE_EVERY_S
             await to_thread.run_sync(self._retire)
+            self._may_retire = False
 
     def _begin(self, waiting: Sequence[Resource]) -> None:
         for row in waiting:
@@ -105,15 +108,23 @@ class Reconciler:
     async def _try(self, row: Resource) -> None:
         try:
             failure = await self._failure_of(row)
-        except EngineAway:
-            return  # it is starting, or was killed and comes back: the next round asks again
+        except EngineAway as away:  # it is starting, or was killed and comes back: the next round asks again
+            self._tell_waiting(row, away.message)
+            return
         except Refusal as refusal:
             failure = refusal.message
         if failure is None:
             await to_thread.run_sync(self._deployments.serve, row)
         else:
             await to_thread.run_sync(self._deployments.fail, row, failure)
+        self._waiting.pop(row.arn, None)
         logs.tell(_log, "deployment settled", deployment=row.arn, failure=failure)
+
+    def _tell_waiting(self, row: Resource, sentence: str) -> None:
+        """In the log, once for each reason."""
+        if self._waiting.get(row.arn) != sentence:
+            self._waiting[row.arn] = sentence
+            logs.tell(_log, "deployment waits", deployment=row.arn, note=sentence)
 
     async def _failure_of(self, row: Resource) -> str | None:
         """None when the desired model is being served. Raises EngineAway while its engine is not there."""
@@ -132,11 +143,7 @@ class Reconciler:
 
     def _network(self, region: str, model_arn: str) -> BaseModel:
         """The network below a model. Raises Refusal, Damaged."""
-        custom = self._models.look(region, model_arn)
-        if custom is None:
-            return self._catalog.usable(model_arn)
-        with understood(custom.arn):
-            return self._models.network_below(self._catalog.usable(custom.document["baseId"]), custom.arn)
+        return network_of(self._catalog, self._models, region, model_arn)
 
     async def _engine_up(self, base: BaseModel, row: Resource) -> None:
         order = await to_thread.run_sync(self._engines.order, base)
@@ -146,4 +153,4 @@ class Reconciler:
         if order.failure is not None:
             raise ModelFailed(order.failure)
         if not await self._clients.of(base).health():
-            raise EngineAway(f"The engine of {base.id} is starting.")
+            raise EngineAway(order.waits or f"The engine of {base.id} is starting.")

@@ -14,9 +14,12 @@ from outcrop.errors import Invalid, NotFound, NotReady, OutcropError
 from outcrop.inference import dialect
 from outcrop.inference.dialect import Completion, NewTokens
 from outcrop.inference.engine_thread import EngineThread
+from outcrop.inference.in_progress import RequestsInProgress
 from outcrop.inference.request import EngineRequest
 from outcrop.inference.unix_http import HttpAnswer, HttpCall
 
+_NO_NEWS = ("/health", "/load")
+"Paths that are asked again and again."
 _log = logging.getLogger("outcrop.engine")
 Facts = dict[str, Any]
 "What the log line of a call will say."
@@ -29,8 +32,11 @@ class EngineDoor:
         self._engine = engine
         self._base = base_name
         self._numbers = itertools.count(1)
+        self.work = RequestsInProgress()
         self._paths: dict[tuple[str, str], Callable[[HttpCall, Facts], Awaitable[HttpAnswer]]] = {
             ("GET", "/health"): self._health,
+            ("GET", "/load"): self._load,
+            ("POST", "/retire"): self._retire,
             ("GET", "/v1/models"): self._models,
             ("POST", "/v1/load_lora_adapter"): self._load_adapter,
             ("POST", "/v1/unload_lora_adapter"): self._unload_adapter,
@@ -44,21 +50,39 @@ class EngineDoor:
             found = self._paths.get((call.method, call.path))
             if found is None:
                 raise NotFound(f"{call.method} {call.path}: this engine has no such path.")
-            answer = await found(call, facts)
+            if call.path.startswith("/v1/"):
+                self.work.check_open()
+                with self.work.one(counts=call.path == "/v1/completions"):
+                    answer = await found(call, facts)
+            else:
+                answer = await found(call, facts)
         except Exception as problem:
             answer = _refuse(problem, facts)
         except BaseException:
             _report(facts, status=499)  # nginx's number for a caller that hung up
             raise
-        if isinstance(answer.body, bytes) and call.path != "/health":  # asked every second, and never news
+        if isinstance(answer.body, bytes) and call.path not in _NO_NEWS:
             _report(facts, status=answer.status)
         return answer
 
     async def _health(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         del call, facts
+        self.work.check_open()
         if not self._engine.ready:
             raise NotReady("The engine is loading its base model. Ask again in a moment.")
         return _json({"status": "ready"})
+
+    async def _load(self, call: HttpCall, facts: Facts) -> HttpAnswer:
+        """What the engine has to do, as vLLM tells it; whoever shares out the machine's memory asks."""
+        del call, facts
+        work = self.work
+        return _json({"server_load": work.running, "answered": work.answered, "idle_s": work.idle_s})
+
+    async def _retire(self, call: HttpCall, facts: Facts) -> HttpAnswer:
+        """Take no more requests from now on; the process ends with the last of those in progress."""
+        del call, facts
+        self.work.close()
+        return _json({"server_load": self.work.running})
 
     async def _models(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         del call, facts
@@ -113,6 +137,13 @@ class EngineDoor:
         self, completion: Completion, request: EngineRequest, facts: Facts
     ) -> AsyncGenerator[bytes, None]:
         """Server-sent events, after one empty piece. From there on a failure is an event too."""
+        # Counted until its end: the call itself is answered before, with a body that is still being made.
+        with self.work.one(counts=True):
+            async with aclosing(self._made(completion, request, facts)) as events:
+                async for event in events:
+                    yield event
+
+    async def _made(self, completion: Completion, request: EngineRequest, facts: Facts) -> AsyncGenerator[bytes, None]:
         async with aclosing(self._engine.generate(request)) as generated:
             await anext(generated)
             status = 499

@@ -55,10 +55,11 @@ async def _serve(arguments: argparse.Namespace) -> int:
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     watch = asyncio.create_task(_end_with_parent(ended))
     engine = EngineThread(lambda: _load(arguments))
-    server = UnixServer(arguments.socket, EngineDoor(engine, base_name=arguments.name).answer)
+    door = EngineDoor(engine, base_name=arguments.name)
+    server = UnixServer(arguments.socket, door.answer)
     await server.start()
     loaded = asyncio.create_task(_report_loading(engine, arguments))
-    ending = asyncio.create_task(ended.wait())
+    ending = asyncio.create_task(_first(ended, door.work.over))
     await asyncio.wait((ending, loaded), return_when=asyncio.FIRST_COMPLETED)
     could_load = not loaded.done() or loaded.result()
     if could_load:
@@ -68,6 +69,14 @@ async def _serve(arguments: argparse.Namespace) -> int:
     engine.stop(timeout_s=1 if engine.ready else 0)
     logs.tell(_log, "engine ended", base=arguments.name)
     return 0 if could_load and not engine.broken.done() else 1
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Until one of the events is set."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
 
 
 async def _report_loading(engine: EngineThread, arguments: argparse.Namespace) -> bool:
@@ -104,19 +113,19 @@ def _load(arguments: argparse.Namespace) -> "Engine":
         torch.set_num_threads(arguments.threads)
     return Engine(
         arguments.model,
-        cache_bytes=arguments.cache_bytes or _usual_cache_bytes(),
+        cache_bytes=arguments.cache_bytes or _usual_cache_bytes(arguments.memory_bytes),
         way=arguments.way,
         context=arguments.context or None,
     )
 
 
-def _usual_cache_bytes() -> int:
-    """A quarter of what the accelerator has free, or else of the machine's memory: others live here too."""
+def _usual_cache_bytes(memory_bytes: int) -> int:
+    """A quarter of what the accelerator has free, or else of the memory that engines share: others live here too."""
     import torch
 
     if torch.cuda.is_available():
         return torch.cuda.mem_get_info()[0] // 4
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+    return (memory_bytes or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) // 4
 
 
 async def _end_with_parent(ended: asyncio.Event) -> None:
@@ -139,6 +148,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--socket", type=Path, required=True, help="path of the Unix socket")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves the choice to torch")
     parser.add_argument("--cache-bytes", type=int, default=0, help="limit of the KV cache; 0: a quarter of the memory")
+    parser.add_argument("--memory-bytes", type=int, default=0, help="what all engines share; 0: the machine's memory")
     parser.add_argument("--way", type=RunMode, default=RunMode.PACKED, help="in which the network is run")
     parser.add_argument("--context", type=int, default=0, help="context length; 0: as the network's configuration says")
     return parser.parse_args()

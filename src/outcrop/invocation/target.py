@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from outcrop.inference.client import EngineClient
+from outcrop.engines.protocol import ServingEngine
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
@@ -16,7 +16,7 @@ class Target:
     model_id: str
     "As the caller asked for it."
     base_id: str
-    client: EngineClient
+    client: ServingEngine
     adapter: str | None
     "The adapter's name in the engine; None means the base model itself."
     tokenizer: Tokenizer

@@ -72,8 +72,9 @@ class Jobs:
             with self._store.transaction():
                 if parent is not None:
                     self._check_may_have_children(parent)
+                added = self._resources.add(job)
                 self._queue.add(job_arn, owner=owner, priority=priority, parent=parent)
-                return self._resources.add(job)
+                return added
         except NameTaken as error:
             raise Invalid("The provided job name is currently in use.") from error
 

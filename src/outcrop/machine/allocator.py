@@ -1,7 +1,7 @@
 """Settings of glibc's memory allocator with which the worker starts: they make a training step a twentieth faster.
 
 A training step takes and gives back the same blocks over and over. By default the kernel gets many of them back at once
-and must clear them page by page when they are taken again (docs/performance.md says what that cost). Here freed blocks
+and must clear them page by page when they are taken again (docs/log.md says what that cost). Here freed blocks
 stay with the process, all but the largest, which would tear holes that nothing fits into; and memory comes in huge
 pages where the kernel grants them. What stays is given back when the worker ends, which it does after each job.
 

@@ -26,7 +26,7 @@ _FLAGS = (
     "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-psabi",
 )  # fmt: skip
 _OWN_PROCESSOR = "-march=native"
-_COMPILERS = ("cc", "gcc", "clang")
+COMPILERS = ("cc", "gcc", "clang")
 _TIMEOUT_S = 120
 Library = TypeVar("Library")
 
@@ -54,9 +54,9 @@ def loaded(source: Source, library: Callable[[Path], Library]) -> Library | None
 
     `library` raises OSError or AttributeError for what is no such file.
     """
-    compilers = dict.fromkeys(found for name in _COMPILERS if (found := shutil.which(name)))
+    compilers = dict.fromkeys(found for name in COMPILERS if (found := shutil.which(name)))
     if not compilers:
-        source.log.warning("no C compiler (%s) is installed; %s", ", ".join(_COMPILERS), source.without)
+        source.log.warning("no C compiler (%s) is installed; %s", ", ".join(COMPILERS), source.without)
     for compiler in compilers:
         try:
             return _loaded(source, library, compiler)

@@ -23,6 +23,7 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 
 from outcrop import private
 from outcrop.errors import MachineTrouble
+from outcrop.store import dialects  # noqa: F401 (how PostgreSQL makes tables)
 
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 30

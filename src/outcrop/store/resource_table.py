@@ -11,6 +11,7 @@ import sqlalchemy as sql
 from sqlalchemy.engine import Dialect
 
 from outcrop.store.database import UtcTime
+from outcrop.store.dialects import json_text
 
 schema = sql.MetaData()
 _name = sql.Column("name", sql.String)
@@ -41,8 +42,10 @@ sql.Index("resources_by_name", RESOURCES.c.kind, RESOURCES.c.region, BY_NAME, RE
 
 # Times and documents as the row has them: one damaged row must not end the reading of all others.
 AS_KEPT = [
-    sql.type_coerce(column, sql.String if column.name == "document" else sql.BigInteger).label(column.name)
-    if column.name in ("created", "updated", "document")
+    json_text(column).label(column.name)
+    if column.name == "document"
+    else sql.type_coerce(column, sql.BigInteger).label(column.name)
+    if column.name in ("created", "updated")
     else column
     for column in RESOURCES.columns
 ]
@@ -62,7 +65,8 @@ def member(name: str, dialect: Dialect) -> sql.ColumnElement[str]:
 def member_index(kind: str, name: str, dialect: Dialect) -> sql.TextClause:
     """The statement that makes the index of one kind's rows by a member, in the order in which they are listed."""
     named = f"resources_{kind}_{name}".replace("-", "_")
-    columns = f"({_member_text(name, dialect)}), region, created, arn, status, name"
+    # The kind, though always the same, makes SQLite prefer it to the index that leads to all rows of the kind.
+    columns = f"kind, ({_member_text(name, dialect)}), region, created, arn, status, name"
     return sql.text(f"CREATE INDEX IF NOT EXISTS \"{named}\" ON resources ({columns}) WHERE kind = '{kind}'")
 
 

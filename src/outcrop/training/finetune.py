@@ -16,7 +16,7 @@ from outcrop.training.task import TrainingTask
 
 
 def train(task: TrainingTask, hooks: Hooks, *, devices: int = 1) -> TrainingResult:
-    """Fine-tune on `devices`, to the task's end or to where it is asked to stop; see `crew.on_devices`."""
+    """Fine-tune on `devices`, to the task's end or to where it is asked to stop; see `launch.on_devices`."""
     return launch.on_devices(run, task, hooks, devices=devices)
 
 

@@ -18,7 +18,7 @@ TOKENS_AT_ONCE_WHOLE = 4096
 
 
 def tokens_at_once(method: Method) -> int:
-    """What suits a method, where nobody says another number (docs/performance.md)."""
+    """What suits a method, where nobody says another number (docs/log.md)."""
     return TOKENS_AT_ONCE_WHOLE if isinstance(method, Full) else TOKENS_AT_ONCE
 
 
@@ -74,6 +74,9 @@ class TrainingTask:
 
     base_owner: str | None = None
     "Id of the custom model whose own network `base_dir` holds; None: it is a foundation model's."
+
+    encoded: tuple[Path, ...] = ()
+    "What the preflight has encoded of the training file and each validator; empty: it is encoded when it is read."
 
     prompt_format: PromptFormat = PromptFormat.TEXT
     "Of prompts with completions, and of the day that chat templates write."

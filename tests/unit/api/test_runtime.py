@@ -12,7 +12,7 @@ import pytest
 
 from outcrop.access.caller import Caller
 from outcrop.api.bedrock.runtime import OPERATIONS
-from outcrop.api.door.call import Answer, Call, Streamed
+from outcrop.api.door.call import Answer, Call, Streamed, Usage
 from outcrop.clock import Clock, MovableClock
 from outcrop.errors import Invalid, ServiceRefusal
 from outcrop.invocation.target import Target
@@ -56,6 +56,8 @@ class Furnished:
     def __init__(self, target: Target, engine: EngineDouble) -> None:
         self.engine = engine
         self._platform: Any = OnePlatform(OneTarget(target), OneAccess(), MovableClock())
+        self.usage = Usage()
+        "Of the last call."
 
     async def call(self, operation: str, *, recorded: Callable[[Any], Any] = dict, **params: Any) -> Any:
         """`recorded`: makes of the parameters what its handler gets."""
@@ -68,6 +70,7 @@ class Furnished:
             request_id="r",
             headers={},
         )
+        self.usage = call.usage
         return await cast(Any, OPERATIONS[operation](self._platform, call))
 
     async def events(self, operation: str, **params: Any) -> list[dict[str, Any]]:
@@ -103,6 +106,29 @@ def test_an_invocation_answers_in_the_bodys_dialect_and_counts_tokens_in_headers
             headers = dict(answer.headers)
             assert int(headers.pop("x-amzn-bedrock-invocation-latency")) >= 0
             assert headers == {"x-amzn-bedrock-input-token-count": "3", "x-amzn-bedrock-output-token-count": "4"}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("operation", "params"),
+    [
+        ("InvokeModel", {"body": body(inputText="hi")}),
+        ("InvokeModelWithResponseStream", {"body": body(inputText="hi")}),
+        ("Converse", {"messages": [{"role": "user", "content": [{"text": "hi"}]}]}),
+        ("ConverseStream", {"messages": [{"role": "user", "content": [{"text": "hi"}]}]}),
+    ],
+)
+def test_every_invocation_tells_the_tokens_it_took(operation: str, params: dict[str, Any], tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with house(tmp_path) as place:
+            answer = await place.call(operation, **params)
+            if isinstance(answer, Streamed):
+                await anext(answer.events)
+                taken = place.usage.output_tokens  # of an answer whose reader may leave now
+                assert 1 <= taken < 4
+                assert [event async for event in answer.events]
+            assert place.usage == Usage(input_tokens=3, output_tokens=4)
 
     run(scenario())
 

@@ -1,6 +1,5 @@
 """Custom models: create from a checkpoint, get, list, delete."""
 
-import shutil
 from functools import partial
 from typing import Any
 
@@ -14,8 +13,7 @@ from outcrop.api.door.call import (
 )
 from outcrop.catalog import custom_models
 from outcrop.customization import hyperparameters, imported
-from outcrop.customization.kind import KIND, LIFECYCLE
-from outcrop.errors import Conflict
+from outcrop.deployments.model_removal import remove_model
 from outcrop.house import House
 from outcrop.store.resources import Resource
 
@@ -74,17 +72,7 @@ def list_custom_models(house: House, call: Call) -> Answered:
 
 
 def delete_custom_model(house: House, call: Call) -> Answered:
-    model = resource_of(house, call, "modelIdentifier", "custom model")
-    users = [row.name or row.arn for row in house.deployments.of_model(model.arn)]
-    parents = house.store.references.naming(KIND.name, ["parentArn"], model.arn, states=LIFECYCLE.running)
-    users += [row.name or row.arn for row in parents]
-    if users:
-        raise Conflict(f"The custom model {model.name} is in use by {', '.join(users)}. Delete or stop these first.")
-    with house.store.transaction():
-        house.models.remove(model.arn)
-        house.store.tags.clear(model.arn)
-    # The row is gone; what a crash leaves of the folder is garbage that no one can reach.
-    shutil.rmtree(house.models.folder(model.arn), ignore_errors=True)
+    remove_model(house, resource_of(house, call, "modelIdentifier", "custom model"))
     return {}
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from outcrop.api.bedrock.idempotent import once
 from outcrop.api.bedrock.listing import page, summaries, told
 from outcrop.api.bedrock.named import look, resource_of
 from outcrop.api.door.call import (
@@ -38,7 +37,8 @@ def create_custom_model_deployment(house: House, call: Call) -> Answered:
         house.store.tags.put(row.arn, tags)
         return {"customModelDeploymentArn": row.arn}
 
-    return once(house.store, call, create)
+    token = call.params.get("clientRequestToken")
+    return house.store.idempotency.once(call.token_scope, token, call.params, create)
 
 
 @quick

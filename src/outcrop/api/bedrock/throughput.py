@@ -1,10 +1,8 @@
 """Provisioned model throughput: model units of a custom model, or of a foundation model."""
 
-from datetime import datetime, timedelta
 from typing import Any
 
 from outcrop import arn
-from outcrop.api.bedrock.idempotent import once
 from outcrop.api.bedrock.listing import (
     model_arn,
     moment,
@@ -20,21 +18,18 @@ from outcrop.api.door.call import (
     quick,
 )
 from outcrop.catalog.base_model import BaseModel
+from outcrop.deployments.commitments import check_term, commitment
 from outcrop.deployments.states import CREATING, THROUGHPUT
-from outcrop.errors import Conflict, Invalid
+from outcrop.errors import Invalid
 from outcrop.house import House
-from outcrop.store.damage import Damaged
 from outcrop.store.resources import Resource
 from outcrop.store.tags import tags_of
-
-_COMMITMENTS = {"OneMonth": timedelta(days=30), "SixMonths": timedelta(days=180)}
 
 
 def create_provisioned_model_throughput(house: House, call: Call) -> Answered:
     params = call.params
     tags = tags_of("tags", params.get("tags"))
-    commitment = params.get("commitmentDuration")
-    until = house.clock.now() + _COMMITMENTS[commitment] if commitment else None
+    term = commitment(params.get("commitmentDuration"), now=house.clock.now())
 
     def create() -> dict[str, Any]:
         desired, foundation_arn = _model(house, call, "modelId")
@@ -47,14 +42,14 @@ def create_provisioned_model_throughput(house: House, call: Call) -> Answered:
             details={
                 "foundationModelArn": foundation_arn,
                 "modelUnits": params["modelUnits"],
-                "commitmentDuration": commitment,
-                "commitmentExpirationTime": until.isoformat() if until else None,
+                **term,
             },
         )
         house.store.tags.put(row.arn, tags)
         return {"provisionedModelArn": row.arn}
 
-    return once(house.store, call, create)
+    token = call.params.get("clientRequestToken")
+    return house.store.idempotency.once(call.token_scope, token, call.params, create)
 
 
 @quick
@@ -82,19 +77,9 @@ def update_provisioned_model_throughput(house: House, call: Call) -> Answered:
 
 def delete_provisioned_model_throughput(house: House, call: Call) -> Answered:
     row = _find(house, call)
-    until = _committed_until(row)
-    if until is not None and until > house.clock.now():
-        raise Conflict(f"{row.name}: it is committed until {until:%Y-%m-%d} and can be deleted after that.")
+    check_term(row, now=house.clock.now())
     house.deployments.remove(row)
     return {}
-
-
-def _committed_until(row: Resource) -> datetime | None:
-    """None too for a record that is damaged: nothing is kept by what cannot be read."""
-    try:
-        return told(row, lambda row: moment(row.document["commitmentExpirationTime"]))
-    except Damaged:
-        return None
 
 
 def _find(house: House, call: Call) -> Resource:

@@ -92,6 +92,11 @@ class Call:
     usage: Usage = field(default_factory=Usage)
     "What an invocation tells of itself beside its answer."
 
+    @property
+    def token_scope(self) -> str:
+        """The operation in its region: within it, a clientRequestToken stands for one request."""
+        return f"{self.region}:{self.operation}"
+
 
 @dataclass(frozen=True)
 class Answer:

@@ -77,14 +77,14 @@ def _records(house: House) -> Iterator[Metric]:
 def _processes(told: Mapping[str, Any]) -> Iterator[Metric]:
     """The server, its loops, and the parts that the supervisor keeps alive, with the memory of each."""
     loops = GaugeMetricFamily("outcrop_loop_ok", "Whether a loop of the server comes round.", labels=("loop",))
-    for name, loop in told["loops"].items():
+    for name, loop in told.get("loops", {}).items():
         loops.add_metric((name,), loop["ok"])
     yield loops
     parts = GaugeMetricFamily("outcrop_part_ready", "Whether a process answers.", labels=("part",))
     restarts = CounterMetricFamily("outcrop_part_restarts", "How often a process was started anew.", labels=("part",))
     memory = GaugeMetricFamily("outcrop_part_resident_bytes", "Memory of a process; Linux only.", labels=("part",))
     pids = {"server": os.getpid()}
-    for name, part in told["parts"].items():
+    for name, part in told.get("parts", {}).items():
         parts.add_metric((name,), part["ready"])
         restarts.add_metric((name,), part["restarts"])
         if part["alive"] and part["pid"]:

@@ -1,7 +1,7 @@
 """`python -m outcrop.training.data_parallel.rank_main`: one rank of a run on several devices.
 
-Without arguments it is a child of `crew.py`, and reads from its standard input which one. Under torchrun it is given a
-file with a pickled TrainingTask, and the first rank prints what it does:
+Without arguments it is a child of `launch.py`, and reads from its standard input which one. Under torchrun it is
+given a file with a pickled TrainingTask, and the first rank prints what it does:
 
     torchrun --nproc-per-node 2 -m outcrop.training.data_parallel.rank_main task.pickle
 

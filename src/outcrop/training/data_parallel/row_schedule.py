@@ -1,6 +1,6 @@
 """Row schedules: which replica computes which records when, decided by the lengths of records alone.
 
-lanes.py follows a schedule, workload.py foresees it.
+worker_threads.py follows a schedule, workload.py foresees it.
 
 A row is the indices of its records. Memory bounds the tokens that are under way together, so one long record leaves
 the other replicas little room. What they can take beside it is found here beforehand, for all of them to end at about

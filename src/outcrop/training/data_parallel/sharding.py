@@ -1,9 +1,7 @@
-"""A network trained in full, its layers split between the ranks: each keeps a part of every weight of theirs, with its
-gradient and optimizer state.
+"""Fully sharded data parallelism: each rank keeps a part of every layer's weights, gradients and optimizer state.
 
-A layer's weights are gathered when the layer is computed and given back after it. This is fully sharded data
-parallelism, by torch's `fully_shard`; source: Rajbhandari et al. 2020, ZeRO, arXiv:1910.02054, stage 3. Every pass is a
-common one: all ranks make as many.
+A layer's weights are gathered when the layer is computed and given back after it, by torch's `fully_shard`; source:
+Rajbhandari et al. 2020, ZeRO, arXiv:1910.02054, stage 3. Every pass is a common one: all ranks make as many.
 
 What is no layer (embeddings, head, the last norm) stays whole on every rank, so that a loss may use the head apart from
 the network; its gradients are added up as an adapter's are.

@@ -2,11 +2,11 @@
 
 A thread that takes a row from end to end waits for nobody. Threads that share each product of matrices wait for each
 other at every one of the thousands of operations of a step, most of them small; where other programs want the cores
-too, they wait most of the time (docs/performance.md).
+too, they wait most of the time (docs/log.md).
 
 Every thread has a replica of the network: the same weights, and a gradient of its own. Which records fall to a replica,
-and in which rows, depends on their lengths and the number of threads alone (turns.py), and what the replicas found is
-added in their order. So equal numbers of threads give equal bits, whichever replica is faster.
+and in which rows, depends on their lengths and the number of threads alone (row_schedule.py), and what the replicas
+found is added in their order. So equal numbers of threads give equal bits, whichever replica is faster.
 """
 
 import copy

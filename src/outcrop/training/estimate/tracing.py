@@ -7,12 +7,14 @@ architecture or a method. Two depths are traced and the others lie on the line t
 What is not seen: memory that an operation takes and gives back within itself, and how an allocator rounds.
 """
 
+import json
 import math
 import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -101,6 +103,24 @@ def cost_of_row(
     Raises Untraceable for a network whose code depends on what its tensors contain, as routing to experts may.
     """
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    text = json.dumps({**config.to_dict(), "_name_or_path": ""}, sort_keys=True, default=str)
+    described = _Described(f"{type(config).__name__} {text}", config)
+    return _cost_of_row(described, method, tuple(lengths), supervised, way)
+
+
+@dataclass(frozen=True)
+class _Described:
+    """A configuration, equal to any of the same text."""
+
+    text: str
+    config: Any = field(compare=False, repr=False)
+
+
+@lru_cache(maxsize=64)  # an estimate asks for one row several times, and again when a job is planned anew
+def _cost_of_row(
+    described: _Described, method: Method, lengths: tuple[int, ...], supervised: float, way: RowOptions
+) -> Cost:
+    config = described.config
     depth = facts.of_config(config).layers
     if way.network is not RunMode.PACKED:
         # Which layer is of which kind is told in many ways, and not in all of them by a list that can be cut.

@@ -9,9 +9,10 @@ from outcrop import arn
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
-from outcrop.deployments.engines import Engines, Order
-from outcrop.deployments.holding import HoldingClient
+from outcrop.engines.holding import HoldingClient
+from outcrop.engines.orders import Engines, Order
 from outcrop.errors import ModelFailed
+from outcrop.inference.client import EngineClient
 
 RETRY_AFTER = timedelta(minutes=1)
 "What could not be loaded may have been mended since: so long after it was given up, a request has it tried again."
@@ -40,10 +41,10 @@ class Clients:
             raise ModelFailed(order.failure)
         if order.socket not in self._clients:
             self._clients[order.socket] = HoldingClient(
-                order.socket,
+                EngineClient(order.socket),
                 self._folder_of,
                 damaged=self._damaged,
-                failure=partial(self._engines.failure, order.name),
+                wish=partial(self._engines.wish, order.name),
             )
         return self._clients[order.socket]
 

@@ -1,8 +1,6 @@
-"""What the table of resources promises, on a real SQLite file."""
+"""What the table of resources promises, on every database."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -16,13 +14,6 @@ from outcrop.store.resources import NameTaken, Resource, Stale
 from outcrop.store.store import Store
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(Settings(home=tmp_path))
-    yield opened
-    opened.close()
 
 
 def model(name: str | None, *, minute: int = 0, region: str = "us-east-1", **parts: Any) -> Resource:
@@ -178,6 +169,14 @@ def test_pages_in_any_order_add_up(
     assert seen == order
 
 
+def test_names_sort_by_their_bytes_and_not_as_in_a_language(store: Store) -> None:
+    for name in ("a", "B", "ä", "Z", "_", "俳"):
+        store.resources.add(model(name))
+    first = store.resources.list("custom-model", "us-east-1", sort_by="name", descending=False, max_results=3)
+    assert [item.name for item in first.items] == ["B", "Z", "_"]
+    assert names(store, sort_by="name", descending=False, token=first.next_token) == ["a", "ä", "俳"]
+
+
 def test_a_token_stands_when_rows_come_and_go(store: Store) -> None:
     for minute in range(4):
         store.resources.add(model(f"m{minute}", minute=minute))
@@ -224,20 +223,20 @@ def test_resources_in_some_states_come_oldest_first(store: Store) -> None:
     assert store.resources.in_states("custom-model", []) == []
 
 
-def test_a_database_of_an_older_program_gets_the_indexes_it_lacks(tmp_path: Path) -> None:
+def test_a_database_of_an_older_program_gets_the_indexes_it_lacks(settings: Settings) -> None:
     def indexes(store: Store) -> list[str]:
+        told = {
+            "sqlite": "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql > ''",
+            "postgresql": "SELECT indexdef FROM pg_indexes WHERE tablename = 'resources'",
+        }
         with reading(store.engine) as connection:
-            return sorted(
-                connection.execute(
-                    sql.text("SELECT sql FROM sqlite_master WHERE type = 'index' AND sql > ''")
-                ).scalars()
-            )
+            return sorted(connection.execute(sql.text(told[connection.dialect.name])).scalars())
 
-    store = Store.open(Settings(home=tmp_path))
+    store = Store.open(settings)
     complete = indexes(store)
     with writing(store.engine) as connection:
         connection.execute(sql.text("DROP INDEX resources_by_name"))
     store.close()
-    again = Store.open(Settings(home=tmp_path))
+    again = Store.open(settings)
     assert indexes(again) == complete
     again.close()

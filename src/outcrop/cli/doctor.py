@@ -1,0 +1,256 @@
+"""`outcrop doctor`: the machine, its memory and who holds it, who waits for what, and what is wrong.
+
+It mends nothing. It reads the records and what the supervisor wrote down, so that it tells something too where the
+server does not answer.
+"""
+
+import json
+import os
+import platform
+import shutil
+import textwrap
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+from outcrop.cli import tables
+from outcrop.cli.options import as_running
+from outcrop.cli.supervisor import LEAST_DISK_BYTES
+from outcrop.clock import Clock
+from outcrop.machine.compiling import COMPILERS
+from outcrop.engines.budget import budget_of, gib
+from outcrop.engines.orders import Engines, Order
+from outcrop.engines.reservations import Reservation, Reservations
+from outcrop.engines.sharing import held_by
+from outcrop.engines.states import RUNNING, EngineState
+from outcrop.machine import memory
+from outcrop.settings import PARTS_FILE, Settings
+from outcrop.store.store import Store
+
+_ENDED_OFTEN = 3
+_WIDTH = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What there is to tell. `told` is the same for programs."""
+
+    machine: dict[str, Any]
+    home: str
+    endpoint: str | None
+    "Where Outcrop runs; None: it does not, on this home."
+    budget_bytes: int
+    held_bytes: int
+    engines: list[dict[str, Any]]
+    trainings: list[dict[str, Any]]
+    wrong: list[str]
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "machine": self.machine,
+            "home": self.home,
+            "endpoint": self.endpoint,
+            "memory": {"budgetBytes": self.budget_bytes, "heldBytes": self.held_bytes},
+            "engines": self.engines,
+            "trainings": self.trainings,
+            "wrong": self.wrong,
+        }
+
+
+def print_findings(settings: Settings, clock: Clock, *, as_json: bool) -> int:
+    """0, or 1 where something is wrong."""
+    findings = examine(settings, clock)
+    if as_json:
+        print(json.dumps(findings.told(), indent=2, ensure_ascii=False))
+    else:
+        _print(findings, clock.now())
+    return 1 if findings.wrong else 0
+
+
+def examine(settings: Settings, clock: Clock) -> Findings:
+    """Look at everything once."""
+    parts = _parts(settings)
+    running = as_running(settings) if parts is not None else None
+    orders, reservations = _records(settings, clock)
+    if parts is None:
+        orders = []  # of an installation that was ended: none of them runs
+    budget_bytes = int(parts["memoryBytes"]) if parts is not None else budget_of(settings)
+    engines, trainings = [_engine(order) for order in orders], [_training(one) for one in reservations]
+    held_bytes = sum(each["heldBytes"] for each in [*engines, *trainings])
+    machine = _machine(settings)
+    return Findings(
+        machine=machine,
+        home=str(settings.home),
+        endpoint=running.endpoint if running is not None else None,
+        budget_bytes=budget_bytes,
+        held_bytes=held_bytes,
+        engines=engines,
+        trainings=trainings,
+        wrong=[
+            *_wrong_with_machine(machine, budget_bytes - held_bytes),
+            *(_wrong_with_parts(running, parts) if running is not None and parts is not None else ()),
+            *(each["failure"] for each in engines if each["failure"] is not None),
+        ],
+    )
+
+
+def _machine(settings: Settings) -> dict[str, Any]:
+    place = next(folder for folder in (settings.home, *settings.home.parents) if folder.exists())
+    return {
+        "system": f"{platform.system()} {platform.release()} on {platform.machine()}",
+        "processors": os.cpu_count(),
+        "memoryBytes": memory.total(),
+        "availableBytes": memory.available(),
+        "diskFreeBytes": shutil.disk_usage(place).free,
+        "compiler": next((name for name in COMPILERS if shutil.which(name)), None),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "outcrop": version("outcrop"),
+    }
+
+
+def _parts(settings: Settings) -> dict[str, Any] | None:
+    """What the supervisor wrote down; None where none runs."""
+    file = settings.home / PARTS_FILE
+    if not file.is_file():
+        return None
+    as_running(settings)  # raises for what is no such file
+    told: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return told
+
+
+def _records(settings: Settings, clock: Clock) -> tuple[list[Order], list[Reservation]]:
+    if not (settings.home / "outcrop.db").exists() and not settings.database_url:
+        return [], []
+    store = Store.open(settings)
+    try:
+        return Engines(store, clock, settings).orders(), Reservations(store, clock).all()
+    finally:
+        store.close()
+
+
+def _engine(order: Order) -> dict[str, Any]:
+    return {
+        "name": order.name,
+        "kind": order.kind.value,
+        "state": order.state.value,
+        "heldBytes": held_by(order) if order.state in RUNNING else 0,
+        "estimatedBytes": order.estimated_bytes,
+        "lastUsed": order.last_used.isoformat() if order.last_used is not None else None,
+        "waits": order.waits if order.state is EngineState.ORDERED else None,
+        "failure": order.failure,
+    }
+
+
+def _training(one: Reservation) -> dict[str, Any]:
+    return {
+        "name": one.title.removeprefix("the training "),
+        "arn": one.owner,
+        "heldBytes": one.held_bytes,
+        "wantedBytes": one.wanted_bytes,
+        "pid": one.pid,
+        "waits": one.waits if one.missing_bytes else None,
+    }
+
+
+def _wrong_with_machine(machine: dict[str, Any], room: int) -> Iterator[str]:
+    if machine["diskFreeBytes"] < LEAST_DISK_BYTES:
+        yield f"Only {gib(machine['diskFreeBytes'])} of disk are free. Free some, or choose another home with --home."
+    if machine["availableBytes"] < room // 2:  # some of it: programs come and go
+        yield (
+            f"Engines and trainings may take {gib(room)} more, and this machine has {gib(machine['availableBytes'])} "
+            "free: other programs hold the rest. End some, or set OUTCROP_MEMORY_LIMIT lower."
+        )
+
+
+def _wrong_with_parts(running: Settings, parts: dict[str, Any]) -> Iterator[str]:
+    status = _status(running)
+    if status is None:
+        yield f"The server does not answer at {running.endpoint}. Its log is {running.logs / 'server.log'}."
+    elif status != "ok":
+        yield f"The server says that not all is well. Its log is {running.logs / 'server.log'}."
+    for name, part in parts["parts"].items():
+        if part["restarts"] >= _ENDED_OFTEN and name == "server":
+            yield f"The server has ended {part['restarts']} times. Its log is {running.logs / 'server.log'}."
+
+
+def _status(running: Settings) -> str | None:
+    """What GET /health tells everybody; None where nobody answers."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{running.endpoint}/health", timeout=2) as answer:
+            return str(json.load(answer)["status"])
+    except urllib.error.HTTPError as refused:
+        return f"status {refused.code}"
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _print(findings: Findings, now: datetime) -> None:
+    for label, value in _facts(findings):
+        _wrapped(value, first=f"{label:9}  ", then=" " * 11)
+    if findings.engines:
+        print()
+        rows = [
+            [each["name"], each["state"], _amount(each["heldBytes"]), _ago(each["lastUsed"], now)]
+            for each in findings.engines
+        ]
+        tables.print_rows(["engine", "state", "memory", "last used"], rows, as_json=False)
+    if findings.trainings:
+        print()
+        rows = [
+            [each["name"], "waits" if each["waits"] else "runs", _amount(each["heldBytes"])]
+            for each in findings.trainings
+        ]
+        tables.print_rows(["training", "state", "memory"], rows, as_json=False)
+    for sentence in [each["waits"] for each in [*findings.engines, *findings.trainings] if each["waits"]]:
+        print()
+        _wrapped(sentence)
+    print()
+    for sentence in findings.wrong:
+        _wrapped(sentence, first="wrong: ", then="       ")
+    if not findings.wrong:
+        print("Nothing is wrong.")
+
+
+def _facts(findings: Findings) -> Iterator[tuple[str, str]]:
+    machine = findings.machine
+    compiler = machine["compiler"] or "none: training goes without the C kernels, slower"
+    yield "machine", f"{machine['system']}, {machine['processors']} processors, C compiler {compiler}"
+    yield "memory", f"{gib(machine['memoryBytes'])}, {gib(machine['availableBytes'])} of it free"
+    yield "disk", f"{gib(machine['diskFreeBytes'])} free for {findings.home}"
+    yield "programs", f"Outcrop {machine['outcrop']}, torch {machine['torch']}, Python {machine['python']}"
+    where = f"at {findings.endpoint}" if findings.endpoint is not None else "nothing; `outcrop up` starts everything"
+    yield "running", where
+    yield "budget", f"{gib(findings.budget_bytes)} for engines and trainings, {gib(findings.held_bytes)} of it held"
+
+
+def _wrapped(text: str, *, first: str = "", then: str = "") -> None:
+    """A path or an address is never broken."""
+    lines = textwrap.wrap(
+        text,
+        min(tables.width() or _WIDTH, 100),
+        initial_indent=first,
+        subsequent_indent=then,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    print("\n".join(lines))
+
+
+def _amount(num_bytes: int) -> str:
+    return gib(num_bytes) if num_bytes else "none"
+
+
+def _ago(moment: str | None, now: datetime) -> str:
+    if moment is None:
+        return "never"
+    seconds = (now - datetime.fromisoformat(moment)).total_seconds()
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit} ago"
+    return f"{max(0, seconds):.0f} s ago"

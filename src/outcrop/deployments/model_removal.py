@@ -1,0 +1,41 @@
+"""A custom model is removed only where nobody needs it: no deployment serves it, and no running job starts from it."""
+
+import shutil
+from typing import Protocol
+
+from outcrop.catalog.custom_models import CustomModels
+from outcrop.customization.kind import KIND, LIFECYCLE
+from outcrop.deployments.records import Deployments
+from outcrop.errors import Conflict
+from outcrop.store.resources import Resource
+from outcrop.store.store import Store
+
+
+class RemovalRooms(Protocol):
+    """The rooms that know who uses a model, and what it consists of."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def deployments(self) -> Deployments: ...
+
+    @property
+    def models(self) -> CustomModels: ...
+
+
+def remove_model(rooms: RemovalRooms, model: Resource) -> None:
+    """Remove the row, its tags and its files. Raises Conflict that names who uses the model."""
+    users = [*rooms.deployments.of_model(model.arn), *_jobs_that_start_from(rooms.store, model.arn)]
+    if users:
+        named = ", ".join(row.name or row.arn for row in users)
+        raise Conflict(f"The custom model {model.name} is in use by {named}. Delete or stop these first.")
+    with rooms.store.transaction():
+        rooms.models.remove(model.arn)
+        rooms.store.tags.clear(model.arn)
+    # The row is gone; what a crash leaves of the folder is garbage that no one can reach.
+    shutil.rmtree(rooms.models.folder(model.arn), ignore_errors=True)
+
+
+def _jobs_that_start_from(store: Store, model_arn: str) -> list[Resource]:
+    return list(store.references.naming(KIND.name, ["parentArn"], model_arn, states=LIFECYCLE.running))

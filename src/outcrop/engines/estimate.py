@@ -1,0 +1,19 @@
+"""What an engine is estimated to hold, before it runs: from the headers of its files. No tensor is read."""
+
+from pathlib import Path
+
+from outcrop.errors import ModelDamaged
+from outcrop.network import headers
+
+PROCESS_BYTES = 420_000_000
+"""Interpreter, torch, transformers, and the first answers of a small network: 390 MB on Linux with a CPU's torch."""
+_BYTES_A_NUMBER = 4
+"fp32, as engines compute on a CPU. On a GPU it is what passes through the machine's memory at most."
+
+
+def estimated_bytes(folder: Path) -> int:
+    """Bytes of the machine's memory for an engine of the network in `folder`."""
+    try:
+        return PROCESS_BYTES + headers.num_parameters(folder) * _BYTES_A_NUMBER
+    except ModelDamaged:
+        return PROCESS_BYTES  # the engine finds it damaged too, and says so

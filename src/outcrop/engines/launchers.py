@@ -1,0 +1,158 @@
+"""Launchers: how engines are started, watched and ended. One interface; here the processes of this machine."""
+
+import json
+import socket
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from outcrop.engines.orders import Order
+from outcrop.machine import memory
+from outcrop.machine.child import Child
+from outcrop.settings import Settings
+
+_ASKED_S = 0.3
+"So long an engine may take for an answer: others are watched meanwhile."
+_DEATHS = 3
+"Starts in a row in which an engine may end without having been ready, before it is given up."
+_KILLS = 20
+"The same for kills from outside, which say less about whether it can work."
+_READ_BYTES = 4096
+
+
+class Standing(NamedTuple):
+    """How an engine stands with its launcher."""
+
+    folder: Path
+    "Of the network that it was started with."
+    ready: bool
+    "It has the network in memory, and answers."
+    gone: bool
+    "It was retired, and has ended."
+    held_bytes: int
+    failure: str | None
+    "Why it is not tried any more."
+
+
+class Load(NamedTuple):
+    """What an engine tells of its work."""
+
+    running: int
+    "Requests in progress."
+    answered: int
+    "Requests since it started."
+    idle_s: float
+    "Seconds since the last one ended, or since it started."
+
+
+class Launcher(Protocol):
+    """Starts engines by their orders and keeps them alive. No call waits until an engine can answer."""
+
+    def start(self, order: Order) -> None: ...
+
+    def end(self, name: str) -> None:
+        """End it, whatever it does."""
+
+    def retire(self, name: str) -> bool:
+        """Let it take no more requests, and end with the last of those it has; False where it did not hear."""
+
+    def keep_alive(self) -> None:
+        """Start again what has died, a retired engine excepted."""
+
+    def standings(self) -> dict[str, Standing]:
+        """Every engine that was started and not ended since, by name."""
+
+    def load(self, order: Order) -> Load | None:
+        """None where it does not tell now."""
+
+
+class LocalLauncher:
+    """Engines as child processes of this one."""
+
+    def __init__(self, settings: Settings, *, memory_bytes: int) -> None:
+        """`memory_bytes` is what all of them may hold together."""
+        self._settings = settings
+        self._memory_bytes = memory_bytes
+        self._orders: dict[str, Order] = {}
+        self._children: dict[str, Child] = {}
+        self._retired: set[str] = set()
+
+    @property
+    def children(self) -> list[Child]:
+        return list(self._children.values())
+
+    def start(self, order: Order) -> None:
+        settings = self._settings
+        arguments = ["--model", str(order.folder), "--name", order.name, "--socket", str(order.socket)]
+        arguments += ["--memory-bytes", str(self._memory_bytes)]
+        arguments += ["--threads", str(settings.threads)] if settings.threads else []
+        arguments += ["--context", str(order.context)] if order.context else []
+        arguments += ["--way", order.way] if order.way else []
+        module = "outcrop.inference.serve" if order.way else "outcrop.probe.engine"
+        name = f"engine-{order.name.replace(':', '-')}"
+        log = settings.logs / f"{name}.log"
+        child = Child(name, module, arguments, log=log, is_ready=partial(_is_ready, order.socket))
+        self._orders[order.name], self._children[order.name] = order, child
+        child.keep_alive()
+
+    def end(self, name: str) -> None:
+        self._children.pop(name).end()
+        self._retired.discard(name)
+        del self._orders[name]
+
+    def retire(self, name: str) -> bool:
+        heard = _ask(self._orders[name].socket, "POST", "/retire") is not None
+        if heard:
+            self._retired.add(name)
+        return heard
+
+    def keep_alive(self) -> None:
+        for name, child in self._children.items():
+            if name not in self._retired:
+                child.keep_alive()
+
+    def standings(self) -> dict[str, Standing]:
+        return {name: self._standing(name, child) for name, child in self._children.items()}
+
+    def load(self, order: Order) -> Load | None:
+        told = _ask(order.socket, "GET", "/load")
+        return None if told is None else Load(told["server_load"], told["answered"], told["idle_s"])
+
+    def _standing(self, name: str, child: Child) -> Standing:
+        given_up = (child.deaths >= _DEATHS or child.kills >= _KILLS) and not child.alive
+        pid = child.pid
+        return Standing(
+            folder=self._orders[name].folder,
+            ready=child.ready and child.alive,
+            gone=name in self._retired and not child.alive,
+            held_bytes=(memory.resident(pid) or 0) if pid is not None else 0,
+            failure=self._settings.hidden(child.reason()) if given_up else None,
+        )
+
+
+def _is_ready(place: Path, _seconds: float) -> bool:
+    """Whether an engine answers at this socket that it has its model in memory."""
+    return _ask(place, "GET", "/health") is not None
+
+
+def _ask(place: Path, method: str, path: str) -> dict[str, int] | None:
+    """What an engine answers to a question without a body; None where it does not, or refuses."""
+    request = f"{method} {path} HTTP/1.1\r\nHost: engine\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    answer = b""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_ASKED_S)
+            connection.connect(str(place))
+            connection.sendall(request.encode())
+            while piece := connection.recv(_READ_BYTES):
+                answer += piece
+    except OSError:
+        return None
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200"):
+        return None
+    try:
+        told: dict[str, int] = json.loads(body)
+    except ValueError:
+        return None  # cut off in the middle
+    return told

@@ -1,0 +1,50 @@
+"""An engine as everybody sees it who asks one: the few methods that each kind of engine has a client for."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Protocol
+
+from outcrop.inference.client import Delta, GenerationRequest, GreedyAnswer
+
+
+class ServingEngine(Protocol):
+    """A base model with its adapters, to generate and to score with.
+
+    Whatever keeps it from answering for now raises EngineAway, and a name that it does not hold UnknownAdapter.
+    """
+
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        """Token ids as they are made; the last delta says why it ended. Closing the generator ends the generation."""
+        ...
+
+    async def score(self, model: str, ids: list[int]) -> list[float]:
+        """Log probabilities (nats) of ids[1:], each given all ids before it."""
+        ...
+
+    async def answer_greedily(
+        self, model: str, prompts: list[list[int]], *, num_tokens: int, prompt_tokens_per_step: int | None = None
+    ) -> list[GreedyAnswer]:
+        """So many likeliest tokens after each of the prompts, which begin in one step. No id ends an answer."""
+        ...
+
+    async def load_adapter(self, name: str, path: Path) -> None:
+        """Bring an adapter in; nothing happens when it is there already."""
+        ...
+
+    async def unload_adapter(self, name: str) -> None:
+        """Take an adapter out. Raises UnknownAdapter when it is not there."""
+        ...
+
+    async def models(self) -> list[str]:
+        """The base model's name, and those of the adapters that are there."""
+        ...
+
+    async def dtype(self) -> str | None:
+        """In which it computes, by torch's name; None where it does not say."""
+        ...
+
+    async def health(self) -> bool:
+        """Whether it is there, with its base model in memory."""
+        ...
+
+    async def aclose(self) -> None: ...

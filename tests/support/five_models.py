@@ -1,0 +1,105 @@
+"""Five base models where two have room: an installation that is asked for each in turn, and what its engines hold."""
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from outcrop.network.run_mode import ProbeVerdict, RunMode
+
+from outcrop.catalog.catalog import Catalog
+from outcrop.network import facts
+from tests.support.patience import eventually
+from tests.support.servers import Installed, installed, outcrop
+from tests.support.tiny import CONTEXT_LENGTH, tiny_model
+
+LIMIT_BYTES = 900 * 2**20
+"An engine of a tiny network holds some 390 MB."
+NAMES = tuple(f"local.tiny-{letter}-v1" for letter in "abcde")
+MODULE = "outcrop.inference.serve"
+
+
+@contextmanager
+def five_models(home: Path) -> Iterator[Installed]:
+    home.mkdir(parents=True, exist_ok=True)
+    for seed, name in enumerate(NAMES):
+        folder = tiny_model(home / name, seed=seed)
+        verdict = ProbeVerdict(way=RunMode.PACKED, config=facts.digest(folder))
+        Catalog(home).register(
+            folder, model_id=name, name=name, context_length=CONTEXT_LENGTH, licence="none", verdict=verdict
+        )
+    with installed(home, OUTCROP_MEMORY_LIMIT=str(LIMIT_BYTES)) as house:
+        yield house
+
+
+def ask(runtime: Any, model: str) -> str:
+    """What the model answers to one and the same prompt."""
+    answer = runtime.converse(
+        modelId=model,
+        messages=[{"role": "user", "content": [{"text": "one two"}]}],
+        inferenceConfig={"maxTokens": 5, "temperature": 0},
+    )
+    return str(answer["output"]["message"]["content"])
+
+
+def doctor(house: Installed) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(outcrop("doctor", "--home", str(house.settings.home), "--json").stdout)
+    return told
+
+
+class Watched:
+    """The most that the engines of a home held together while it was watched, by what the kernel says."""
+
+    def __init__(self, house: Installed) -> None:
+        self._root = psutil.Process(house.process.pid)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self.most_bytes = 0
+        self.most_engines = 0
+
+    def __enter__(self) -> "Watched":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_problem: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.05):
+            held = list(_engines(self._root))
+            self.most_engines = max(self.most_engines, len(held))
+            self.most_bytes = max(self.most_bytes, sum(held))
+
+
+def _engines(root: psutil.Process) -> Iterator[int]:
+    for process in root.children():
+        try:
+            if MODULE in process.cmdline():
+                yield process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+
+
+def in_turn(house: Installed, turns: Sequence[str]) -> None:
+    """Ask each, and find that it answers as it did before, within the budget, and that the doctor tells of it."""
+    runtime, answers = house.client("bedrock-runtime"), dict[str, str]()
+    with Watched(house) as watched:
+        for model in turns:
+            answer = ask(runtime, model)
+            assert answers.setdefault(model, answer) == answer
+    assert watched.most_engines <= 2
+    assert 0 < watched.most_bytes <= LIMIT_BYTES
+    assert len(set(answers.values())) == len(set(turns))  # each by its own network
+    eventually(lambda: sum(one["state"] == "Ready" for one in doctor(house)["engines"]) == 2)
+    told = doctor(house)
+    assert told["memory"]["budgetBytes"] == LIMIT_BYTES
+    assert 0 < told["memory"]["heldBytes"] <= LIMIT_BYTES
+    states = {one["name"]: one["state"] for one in told["engines"]}
+    assert set(states) == set(turns)
+    assert states[turns[-1]] == "Ready"
+    assert sorted(states.values()) == ["Evicted"] * (len(states) - 2) + ["Ready"] * 2
+    assert told["wrong"] == []
