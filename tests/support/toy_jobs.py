@@ -34,7 +34,7 @@ def nap(_house: Any, job: RunningJob) -> None:
         job.check()
         job.pause(asked["seconds"])
         job.note(napped=number + 1)
-        job.report(f"nap {number + 1}", naps=number + 1)
+        job.report(f"nap {number + 1}", {"Naps": number + 1})
 
 
 LIGHT = JobKind(

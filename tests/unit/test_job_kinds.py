@@ -37,7 +37,7 @@ def test_a_heavy_worker_runs_one_job_and_ends(house: ToyHouse) -> None:
     numbers = Numbers()
     Worker(house, [HEAVY], stop=threading.Event(), numbers=numbers).run_one()
     assert [house.get(arn).status for arn in (first, second, light)] == ["Rested", "Submitted", "Submitted"]
-    assert numbers.told == [(first, {"naps": 1})]
+    assert numbers.told == [(first, {"Naps": 1})]
     assert "endTime" in house.get(first).document
 
 

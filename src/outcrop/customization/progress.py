@@ -4,7 +4,7 @@ What a killed worker told is told again by its successor, from what the run reme
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from outcrop.customization.events import Events
 from outcrop.customization.tensorboard import EventFile
 from outcrop.customization.verdict import Outcome, Verdict
 from outcrop.jobs.full_disk import is_full
+from outcrop.jobs.running import ProgressReport
 from outcrop.training.metrics import (
     EvaluationMetrics,
     ModelCheckpoint,
@@ -32,12 +33,12 @@ class Journal:
     """Collects what the training loop tells. Steps told again after a resume replace what was told before."""
 
     def __init__(
-        self, artifacts: Artifacts, events: Events, report: Callable[[str], None], *, tensorboard: bool = False
+        self, artifacts: Artifacts, events: Events, report: ProgressReport, *, tensorboard: bool = False
     ) -> None:
         self._artifacts = artifacts
         self._events = events
         self.report = report
-        "Told how far the job is, in words that change with it."
+        "Told how far the job is, in words that change with it, and what was measured."
         self._steps: dict[int, MetricsRow] = {}
         self._evaluations: dict[int, MetricsRow] = {}
         self._progress: dict[str, Any] = {}
@@ -70,7 +71,7 @@ class Journal:
         )
 
     def on_evaluation(self, told: EvaluationMetrics) -> None:
-        self.report(f"evaluated at step {told.step}")
+        self.report(f"evaluated at step {told.step}", {"ValidationLoss": told.loss})
         self._evaluations[told.step] = _evaluation_row(told)
         self._tell(
             "evaluation", step=told.step, epoch=told.epoch, loss=told.loss, perplexity=told.perplexity, best=told.best
@@ -83,7 +84,8 @@ class Journal:
         self._tell("note", note=sentence)
 
     def on_progress(self, told: Progress) -> None:
-        self.report(f"step {told.steps_done}")
+        tokens_per_s = told.last.tokens / told.last.seconds
+        self.report(f"step {told.steps_done}", {"TrainingLoss": told.loss, "TokensPerSecond": tokens_per_s})
         self._steps[told.last.step] = _step_row(told.last)
         self._progress = _progress(told)
         self._tell("step", **_step_event(told, self._peak_flops))

@@ -67,6 +67,7 @@ def _plan(work: Work, validated: Validated) -> TrainingTask:
         work.record,
         base.tried(work.house.catalog, work.start),
         files=validated.files,
+        encoded=validated.encoded,
         prompt_format=validated.learned,
         run_dir=work.run_dir / "checkpoints",
     )

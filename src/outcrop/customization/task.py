@@ -17,10 +17,14 @@ def task_of(
     start: Start,
     *,
     files: list[Path],
+    encoded: list[Path],
     prompt_format: PromptFormat,
     run_dir: Path,
 ) -> TrainingTask:
-    """`files` are the training data and the validators; `run_dir` is where checkpoints may lie."""
+    """`files` are the training data and the validators, `encoded` what these were encoded to.
+
+    `run_dir` is where checkpoints may lie.
+    """
     document, base = job.document, start.base
     assert base.folder is not None
     assert base.way is not None, "a network is tried before it is trained"
@@ -35,6 +39,7 @@ def task_of(
         parent_adapter=house.models.adapter(start.parent.arn) if start.parent else None,
         train=files[0],
         validators=tuple(files[1:]),
+        encoded=tuple(encoded),
         customization=document["customizationType"],
         hyper=replace(resolved.hyper, threads=house.settings.threads),
         prompt_format=prompt_format,

@@ -93,6 +93,8 @@ class Validated:
 
     files: list[Path]
     "Training first."
+    encoded: list[Path]
+    "What each file was encoded to."
     report: preflight.Report
     learned: PromptFormat
     "Of prompts with completions; the day that chat templates write is the job's own, however often it resumes."
@@ -108,19 +110,23 @@ def validate(work: Work) -> Validated:
         values, tokenizer, parent=work.start.parent, customization=work.customization, day=work.record.created
     )
     files = _fetch(work)
+    folder = work.run_dir / "encoded"
+    folder.mkdir(exist_ok=True)
+    encoded = [folder / str(index) for index in range(len(files))]
     report = preflight.examine(
         files,
         tokenizer=tokenizer,
         context_length=work.base.context_length,
         customization=work.customization.value,
         prompt_format=learned,
+        encoded=encoded,
     )
     work.artifacts.write_preflight(report.to_json(), report.to_text())
     if report.problems:
         raise Invalid(_told(report))
     prompting.check(values, files[0], work.customization)
     spoken = prompting.format_of_model(learned, files[0], work.customization)
-    return Validated(files=files, report=report, learned=learned, spoken=spoken)
+    return Validated(files=files, encoded=encoded, report=report, learned=learned, spoken=spoken)
 
 
 def _fetch(work: Work) -> list[Path]:

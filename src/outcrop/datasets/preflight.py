@@ -6,11 +6,13 @@ the network will see. A file of any size fits: of each record only its length an
 
 import statistics
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from outcrop.datasets import left_out, report_text
+from outcrop.datasets.encoded_file import EncodedFile
 from outcrop.datasets.encoding import encode
 from outcrop.datasets.problems import Problem, kind_of
 from outcrop.datasets.reading import read_file
@@ -132,13 +134,18 @@ def examine(
     context_length: int,
     customization: Customization,
     prompt_format: PromptFormat = PromptFormat.TEXT,
+    encoded: Sequence[Path] = (),
 ) -> Report:
-    """Read the training file, which comes first, and its validators, with prompts in the format they are learned in."""
+    """Read the training file, which comes first, and its validators, with prompts in the format they are learned in.
+
+    What a record is encoded to is kept in the files of `encoded`, one for each of `files`, for the training to read.
+    """
     base = _Base(tokenizer, context_length, prompt_format)
     train = _Reading(files[0].name, base)
     readings = [train, *(_Reading(path.name, base, train=train) for path in files[1:])]
-    for path, reading in zip(files, readings, strict=True):
-        reading.read(path, customization)
+    for index, (path, reading) in enumerate(zip(files, readings, strict=True)):
+        with EncodedFile(encoded[index], context_length=context_length) if encoded else nullcontext() as kept:
+            reading.read(path, customization, kept)
     reports = tuple(reading.report() for reading in readings)
     return Report(context_length=context_length, customization=customization, files=reports)
 
@@ -173,19 +180,19 @@ class _Reading:
     first_line: dict[bytes, int] = field(default_factory=dict)
     again: dict[bytes, list[int]] = field(default_factory=dict)
 
-    def read(self, path: Path, customization: Customization) -> None:
+    def read(self, path: Path, customization: Customization, kept: EncodedFile | None) -> None:
         for line in read_file(path, customization=customization):
             if line.number == 0:
                 self._tell(line.problems)
             elif line.record is None:
                 self._refuse(line.problems)
             else:
-                self._add(line.record)
+                self._add(line.record, kept)
         if self.train and self.train.form and self.form and self.form is not self.train.form:
             what = f"its records have another form than those of {self.train.name}"
             self._refuse((Problem(name=self.name, line=None, field="", what=what, mend="Give both files one form."),))
 
-    def _add(self, record: Record) -> None:
+    def _add(self, record: Record, kept: EncodedFile | None) -> None:
         self.form = type(record)
         tokenizer, context_length, prompt_format = self.base
         encoded = encode(record, tokenizer, context_length=context_length, name=self.name, prompt_format=prompt_format)
@@ -205,7 +212,11 @@ class _Reading:
             self._several(self.by_answer, record, len(lengths))
         self.num_tokens += num_tokens
         self.num_supervised += sum(sequence.num_supervised for sequence in encoded)
-        self.num_supervised_bytes += sum(sequence.num_bytes(tokenizer) for sequence in encoded)
+        for sequence in encoded:
+            num_bytes = sequence.num_bytes(tokenizer)
+            self.num_supervised_bytes += num_bytes
+            if kept is not None:
+                kept.add(sequence, num_bytes)
         if isinstance(record, Conversation):
             for what in left_out.of_record(record, tokenizer):
                 self.left_out.setdefault(what, []).append(record.line)

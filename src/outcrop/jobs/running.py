@@ -5,7 +5,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any
+from math import inf
+from typing import Any, Protocol
 
 from outcrop.errors import MachineTrouble, OutcropError, Refusal
 from outcrop.jobs.jobs import JobEnded, Jobs
@@ -20,6 +21,12 @@ _log = logging.getLogger("outcrop.worker")
 
 Numbers = Callable[[str, Mapping[str, float]], None]
 "Told the ARN of a job and numbers by their names, each time the job reports some."
+
+
+class ProgressReport(Protocol):
+    """Telling how far a job is, in words that change with it, and what was measured on the way, by metric."""
+
+    def __call__(self, words: str, numbers: Mapping[str, float] = {}) -> None: ...
 
 
 class StopRequested(OutcropError):
@@ -64,7 +71,7 @@ class RunningJob:
         self._told = told
         self._numbers = numbers
         self._hide = hide
-        self._asked_at, self._stopping = 0.0, False
+        self._asked_at, self._stopping = -inf, False
 
     @property
     def id(self) -> str:
@@ -76,8 +83,8 @@ class RunningJob:
         """The job's row as it stands now."""
         return self._jobs.get(self.arn)
 
-    def report(self, words: str, **numbers: float) -> None:
-        """Tell how far the job is, in words that change with it, and what was measured on the way.
+    def report(self, words: str, numbers: Mapping[str, float] = {}) -> None:
+        """Tell how far the job is, in words that change with it, and what was measured on the way, by metric.
 
         A worker that dies between two reports with equal words has come no further.
         """
@@ -166,8 +173,11 @@ class RunningJob:
         return self._jobs.children(self.arn)
 
     def wait_for_children(self) -> list[Resource]:
-        """The children, once all have ended. Raises what `check` raises."""
-        return self._until_children_end(self.check)
+        """The children, once all have ended by themselves. Raises what `check` raises."""
+        children = self._until_children_end(self.check)
+        self._asked_at = -inf  # they may have ended because this job is to stop, which was not asked meanwhile
+        self.check()
+        return children
 
     def see_children_off(self) -> None:
         """Stop the children, and wait for their end. Raises Interrupted."""

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from outcrop.datasets.encoded_file import read_encoded
 from outcrop.network import load
 from outcrop.tokens.tokenizer import Tokenizer
-from outcrop.training.examples import Example, read_examples
+from outcrop.training.examples import Example, example_of, read_examples
 from outcrop.training.held_out import set_aside
 from outcrop.training.task import TrainingTask
 
@@ -42,7 +43,13 @@ def read(task: TrainingTask) -> TrainingData:
     tokenizer = Tokenizer.open(task.base_dir)
     context_length = task.context_length or load.context_length(task.base_dir)
 
+    files = (task.train, *task.validators)
+    kept = dict(zip(files, task.encoded, strict=True)) if task.encoded else {}
+
     def examples_of(path: Path) -> list[Example]:
+        encoded = read_encoded(kept[path], context_length=context_length) if path in kept else None
+        if encoded is not None:
+            return [example_of(each.record, each.num_bytes) for each in encoded]
         return read_examples(
             path,
             tokenizer,

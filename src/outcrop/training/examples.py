@@ -54,13 +54,14 @@ def read_examples(
         if isinstance(encoded, Problem):
             problems.append(encoded)
         else:
-            examples += [example_of(sequence, tokenizer) for sequence in encoded]
+            examples += [example_of(sequence, sequence.num_bytes(tokenizer)) for sequence in encoded]
     if problems:
         raise RecordError(problems)
     return examples
 
 
-def example_of(record: EncodedRecord, tokenizer: Tokenizer) -> Example:
+def example_of(record: EncodedRecord, num_bytes: int) -> Example:
+    """The example that a sequence is; `num_bytes` is what its supervised ids stand for."""
     ids_T = torch.tensor(record.ids)
     # The one shift by one of the house: the id at t is predicted at t - 1.
     predicted_N = torch.tensor(record.supervised).nonzero()[:, 0]
@@ -68,6 +69,6 @@ def example_of(record: EncodedRecord, tokenizer: Tokenizer) -> Example:
         ids_T=ids_T,
         at_N=predicted_N - 1,
         target_N=ids_T[predicted_N],
-        num_bytes=record.num_bytes(tokenizer),
+        num_bytes=num_bytes,
         line=record.line,
     )

@@ -21,7 +21,8 @@ from outcrop.clock import SystemClock
 from outcrop.house import House
 from outcrop.jobs.kinds import JobKind, WorkerClass
 from outcrop.loops import LoopEnded
-from outcrop.processes import die_with_parent
+from outcrop.machine.processes import die_with_parent
+from outcrop.worker.job_metrics import JobMetrics
 from outcrop.worker.work import Worker
 
 
@@ -42,14 +43,15 @@ def main(arguments: Sequence[str] | None = None, kinds: Sequence[JobKind[Any]] =
     signal.signal(signal.SIGTERM, hear)
     settings = settings_of.read(home=asked.home, host=asked.host, port=asked.port)
     house = House.open(settings, SystemClock(), kinds=kinds)
-    worker = Worker(house, kinds_of.of_class(asked.worker_class, kinds), stop=stop)
-    if asked.worker_class is WorkerClass.HEAVY:
-        worker.run_one()
-        return 0
-    try:
-        worker.run_many()
-    except LoopEnded:
-        return 1  # its last words are in the log; the supervisor starts the next one
+    with JobMetrics(house.points) as numbers:
+        worker = Worker(house, kinds_of.of_class(asked.worker_class, kinds), stop=stop, numbers=numbers)
+        if asked.worker_class is WorkerClass.HEAVY:
+            worker.run_one()
+            return 0
+        try:
+            worker.run_many()
+        except LoopEnded:
+            return 1  # its last words are in the log; the supervisor starts the next one
     return 0
 
 
