@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
 .PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
-	bench-defaults bench-methods bench-prompt-format bench-rates families install install-test clients clean
+	bench-defaults bench-methods bench-prompt-format bench-rates bench-house-scale families install install-test clients clean
 
 quickstart: install
 	@QUICKSTART_STARTED=$$(date +%s.%N) $(BIN)/outcrop run --home $(QUICKSTART_HOME) -- \
@@ -50,6 +50,9 @@ bench-train: install-test
 
 bench-train-gpu: install-test
 	$(BIN)/python -m bench.train --device cuda
+
+bench-house-scale: install-test
+	$(BIN)/python -m bench.house_scale
 
 bench-estimates: install-test
 	$(BIN)/python -m bench.estimates

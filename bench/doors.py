@@ -1,6 +1,5 @@
 """The servers that are measured: ours, moto's, one that echoes, and one that only takes."""
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,6 @@ import psutil
 from botocore.config import Config
 
 from bench.load import free_port, wait_for
-from outcrop.cli import allocator
 
 ECHO = """
 from starlette.applications import Starlette
@@ -45,7 +43,7 @@ class Door:
             region_name="us-east-1",
             aws_access_key_id=self.key_id,
             aws_secret_access_key=self.secret,
-            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"} | s3),
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=600, s3={"addressing_style": "path"} | s3),
         )
 
 
@@ -53,9 +51,7 @@ class Door:
 def our_door(home: Path) -> Iterator[Door]:
     port = free_port()
     command = [sys.executable, "-m", "outcrop.server.serve", "--home", str(home), "--port", str(port)]
-    # as `outcrop up` starts it
-    environment = {**os.environ, **allocator.for_server()}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         endpoint = f"http://127.0.0.1:{port}"
         wait_for(f"{endpoint}/health")
         shown = subprocess.run(

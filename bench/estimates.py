@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.measuring import Row, report
-from outcrop.cli import allocator
-from outcrop.network.method import DEFAULT, OFT, Full, LoRA, Method
+from outcrop.machine import allocator
+from outcrop.network.adapters.method import DEFAULT, OFT, Full, LoRA, Method
 
 if TYPE_CHECKING:
     from outcrop.training.task import TrainingTask
@@ -98,7 +98,7 @@ def _row(name: str, ours: float, peer: float, unit: str, within: float) -> Row:
 
 def _part(part: str, number: int, folder: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "bench.estimates", "--part", part, "--only", str(number), "--folder", str(folder)]
-    environment = {**os.environ, **allocator.for_worker(), "GOMP_SPINCOUNT": "100000"}  # as the worker is started
+    environment = {**os.environ, **allocator.for_training(), "GOMP_SPINCOUNT": "100000"}  # as the worker is started
     told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
     found: dict[str, Any] = json.loads(told.splitlines()[-1])
     return found

@@ -22,7 +22,7 @@ import transformers
 
 from bench import small_networks
 from bench.small_networks import NotSmall
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 from outcrop.probe.judge import NOT_RUN, judge
 
 PAGE = Path(__file__).parent.parent / "docs" / "families.md"
@@ -99,7 +99,7 @@ def write(rows: Sequence[Row]) -> None:
     """Put the table into the page."""
     text = PAGE.read_text()
     head, rest = text.split(_BEGIN)[0], text.split(_END)[1]
-    counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in (*Way, REFUSED, NOT_SMALL)}
+    counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in (*RunMode, REFUSED, NOT_SMALL)}
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     summary = f"transformers {transformers.__version__}, {len(rows)} families: {told}."
     PAGE.write_text(f"{head}{_BEGIN}\n{summary}\n\n{table(rows)}\n{_END}{rest}")

@@ -3,6 +3,7 @@
 The large home has 100,000 ended jobs, 10,000 custom models and 2,000 deployments on record; the peer of each row is the
 empty home, but where it says otherwise. Of each: how long `outcrop up` takes until it answers, the processor time of
 all its processes while nobody asks anything, a page of 50 of each listing, and an invocation of the bundled model.
+Each time is the least of several: what else the machine does only adds to it.
 """
 
 import argparse
@@ -10,7 +11,6 @@ import http.client
 import json
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -41,6 +41,12 @@ FOUNDATION = f"arn:aws:bedrock:{REGION}::foundation-model/{BASE}"
 ENGINE_S = 300.0
 SETTLED_S = 30.0
 "The start is over: whatever is read beside the first requests has been read, and the worker counts as well."
+UNITS = {
+    "an invocation": "ms",
+    "idle processes": "% of a core",
+    "ready after the start": "s",
+    "processor time of the start": "s",
+}
 LISTINGS: dict[str, tuple[str, dict[str, str]]] = {
     "jobs": ("/model-customization-jobs", {}),
     "jobs that failed": ("/model-customization-jobs", {"statusEquals": "Failed"}),
@@ -68,6 +74,8 @@ class House:
     settings: Settings
     process: "subprocess.Popen[str]"
     ready_s: float
+    start_cpu_s: float
+    "Of all its processes until then: what a machine that is busy with other things does not lengthen as much."
     credentials: Credentials
 
     def ask(self, connection: http.client.HTTPConnection, method: str, path: str, body: bytes = b"") -> Any:
@@ -101,16 +109,20 @@ def main() -> None:
 
 def rows_of(large: dict[str, float], empty: dict[str, float]) -> list[Row]:
     """Pages, the start and the idle minute are held against a limit; the invocation against the empty home."""
+    limits = {
+        "a page": (20.0, "ms, at most"),
+        "a search": (200.0, "ms, at most"),
+        "idle": (2.0, "% of a core, at most"),
+        "ready": (1.0, "s, at most"),
+    }
     rows = []
     for name, ours in large.items():
-        if name.startswith("a page"):
-            rows.append(lower_is_better(name, ours=ours, peer=20, unit="ms, at most", goal=1))
-        elif name.startswith("idle"):
-            rows.append(lower_is_better(name, ours=ours, peer=2, unit="% of a core, at most", goal=1))
-        elif name.startswith("ready"):
-            rows.append(lower_is_better(name, ours=ours, peer=1, unit="s, at most", goal=1))
-        if name in empty:
-            rows.append(lower_is_better(f"{name}, an empty home", ours=ours, peer=empty[name], unit="", goal=0.9))
+        for beginning, (peer, unit) in limits.items():
+            if name.startswith(beginning):
+                rows.append(lower_is_better(name, ours=ours, peer=peer, unit=unit, goal=1))
+        if name in empty and not name.startswith("idle"):  # which has a limit, and no need to be least
+            unit = UNITS.get(name, "")
+            rows.append(lower_is_better(f"{name}; an empty home", ours=ours, peer=empty[name], unit=unit, goal=0.9))
     return rows
 
 
@@ -120,13 +132,18 @@ def measured(home: Path, given: argparse.Namespace, *, records: float) -> dict[s
         account = export.installation(house.settings).account
     if records:
         fill(Settings(home=home), account, share=records)
-    starts = []
+    starts, start_cpus = [], []
     for _ in range(3):
         with installed(home) as house:
             starts.append(house.ready_s)
+            start_cpus.append(house.start_cpu_s)
     with installed(home) as house:
         time.sleep(SETTLED_S)
-        found = {"ready": statistics.median(starts), "idle processes": idle(house, given.idle_s)}
+        found = {
+            "ready after the start": min(starts),
+            "processor time of the start": min(start_cpus),
+            "idle processes": idle(house, given.idle_s),
+        }
         told(home.name, found)
         found |= invocations(house, given.times)
         for name, asked in LISTINGS.items() if records else ():
@@ -141,20 +158,24 @@ def told(home: str, found: dict[str, float]) -> None:
     print(f"{home}: {json.dumps(found, indent=1)}", file=sys.stderr)
 
 
+def used(pid: int) -> dict[str, float]:
+    """Processor seconds of a process and those that it started, by what they run."""
+    first = psutil.Process(pid)
+    times = {
+        f"{each.pid} {' '.join(each.cmdline()[1:3])}": each.cpu_times()
+        for each in (first, *first.children(recursive=True))
+    }
+    return {name: each.user + each.system for name, each in times.items()}
+
+
 def idle(house: House, lasting_s: float) -> float:
     """Percent of one core that all processes use together."""
-    processes = [psutil.Process(house.process.pid)]
-    processes += processes[0].children(recursive=True)
-
-    def used() -> dict[int, float]:
-        return {each.pid: sum(each.cpu_times()[:2]) for each in processes}
-
-    before, started = used(), time.monotonic()
+    before, started = used(house.process.pid), time.monotonic()
     time.sleep(lasting_s)
-    after, passed = used(), time.monotonic() - started
-    for each in processes:
-        share = 100 * (after[each.pid] - before[each.pid]) / passed
-        print(f"  {' '.join(each.cmdline()[1:4])}: {share:.2f} % of a core", file=sys.stderr)
+    after, passed = used(house.process.pid), time.monotonic() - started
+    assert before.keys() == after.keys(), "a process ended meanwhile"
+    for name in after:
+        print(f"  {name}: {100 * (after[name] - before[name]) / passed:.2f} % of a core", file=sys.stderr)
     return 100 * (sum(after.values()) - sum(before.values())) / passed
 
 
@@ -171,7 +192,7 @@ def page_ms(house: House, path: str, params: dict[str, str], times: int) -> floa
     (rows,) = (value for value in first.values() if isinstance(value, list))
     further = [asked | {"nextToken": first["nextToken"]}] if first.get("nextToken") else []
     assert len(rows) == PAGE or not further, f"{path}: {len(rows)} rows"
-    return max(median_ms(partial(ask, query), times) for query in (asked, *further))
+    return max(least_ms(partial(ask, query), times) for query in (asked, *further))
 
 
 def invocations(house: House, times: int) -> dict[str, float]:
@@ -189,16 +210,16 @@ def invocations(house: House, times: int) -> dict[str, float]:
             break
         except NotReady:
             assert time.monotonic() < end, "the engine does not come"
-    return {"an invocation": median_ms(ask, times)}
+    return {"an invocation": least_ms(ask, times)}
 
 
-def median_ms(action: Callable[[], Any], times: int) -> float:
+def least_ms(action: Callable[[], Any], times: int) -> float:
     taken = []
     for _ in range(times):
         started = time.perf_counter()
         action()
         taken.append(1000 * (time.perf_counter() - started))
-    return statistics.median(taken)
+    return min(taken)
 
 
 @contextmanager
@@ -215,6 +236,7 @@ def installed(home: Path) -> Iterator[House]:
             settings=settings,
             process=process,
             ready_s=ready_s,
+            start_cpu_s=sum(used(process.pid).values()),
             credentials=Credentials(made.access_key_id, made.secret_access_key),
         )
     finally:

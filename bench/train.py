@@ -23,7 +23,7 @@ from bench import train_data
 from bench.measuring import PEERS, ROOT, Row, environment, higher_is_better, lower_is_better, report
 from bench.train_data import COMPLETION_TOKENS, LONGEST, PROMPT_TOKENS, Record
 from bench.train_ours import in_our_order
-from outcrop.cli import allocator
+from outcrop.machine import allocator
 
 PACKAGES = ("torch==2.13.0", "trl==1.16.0", "transformers==5.23.0", "peft==0.21.2", "accelerate", "datasets")
 GPU_PACKAGES = (*PACKAGES, "liger-kernel", "flash-attn")
@@ -98,7 +98,7 @@ class Contestant:
     """A process that trains, one step a turn."""
 
     def __init__(self, python: Path, module: str, spec: dict[str, Any], *, tuned: bool) -> None:
-        changed = allocator.for_worker() if tuned else {}
+        changed = allocator.for_training() if tuned else {}
         self._process = subprocess.Popen(
             [str(python), "-m", module, json.dumps(spec)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,

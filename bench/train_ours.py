@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from bench.train_data import ALPHA, RANK, Record, Turns, peak_bytes, read_records
-from outcrop.network import adapter_files
-from outcrop.network.method import Full, LoRA
+from outcrop.network.adapters import adapter_files
+from outcrop.network.adapters.method import Full, LoRA
 from outcrop.training import loop
 from outcrop.training.batches import batch_at, steps_per_epoch
 from outcrop.training.data_parallel.ranks import ALONE

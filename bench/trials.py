@@ -26,8 +26,9 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.customization import hyperparameters
 from outcrop.customization.hyperparameters import Resolved
 from outcrop.datasets.records import Customization
-from outcrop.network import adapter_files, adapters, load
-from outcrop.network.method import Method, has_adapter, method_of
+from outcrop.network import load
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.method import Method, has_adapter, method_of
 from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.training import finetune, pretrain
 from outcrop.training.batches import row_of
@@ -197,7 +198,7 @@ def score(model: Path | None, test: Path) -> list[Scored]:
     assert base is not None
     adapter = model if model is not None and has_adapter(model) else None
     network = load.load_base(base if model is None or adapter else model)
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     if adapter is not None:
         adapter_files.load(network, ADAPTER, adapter)
     tokenizer, context_length = Tokenizer.open(base), load.context_length(base)

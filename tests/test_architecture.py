@@ -24,12 +24,12 @@ FLOORS = [
     {"probe"},
     {"training", "inference"},
     {"datasets", "network"},
-    {"tokens", "store", "protocol", "kernels", "digests", "loops", "json_files", "lifecycle"},
-    {"arn", "clock", "settings", "processes", "logs", "compiling"},
+    {"tokens", "store", "protocol", "loops", "json_files", "lifecycle"},
+    {"arn", "clock", "settings", "machine", "logs"},
     {"errors", "private"},
 ]
 TORCH = {"torch", "transformers", "safetensors", "peft"}
-WORKSHOPS = {"kernels", "network", "training", "inference", "probe"}
+WORKSHOPS = {"network", "training", "inference", "probe"}
 
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(PACKAGE.rglob("*.py"))

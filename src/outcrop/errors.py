@@ -4,6 +4,7 @@
     ├── Refusal                 the request or the data asks for what cannot be; the door turns each into the
     │   │                       service's own error shape
     │   ├── Invalid             a value is wrong                        ValidationException
+    │   ├── Unreadable          its bytes do not fit its shapes at all  SerializationException, S3: MalformedXML
     │   ├── NotFound            no such thing                           ResourceNotFoundException
     │   ├── Conflict            not in this state                       ConflictException
     │   ├── Denied              not allowed                             AccessDeniedException
@@ -34,6 +35,10 @@ class Refusal(OutcropError):
 
 class Invalid(Refusal):
     """A value is wrong."""
+
+
+class Unreadable(Refusal):
+    """The bytes of a request do not fit its shapes at all, before any of its values can be judged."""
 
 
 class NotFound(Refusal):

@@ -17,8 +17,9 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.cli.app import run
 from outcrop.clock import SystemClock
-from outcrop.network import adapter_files, adapters, load, whole
-from outcrop.network.method import OFT, OWN_BASE, Full, LoRA, Method
+from outcrop.network import load
+from outcrop.network.adapters import adapter_files, full_weights, linear
+from outcrop.network.adapters.method import OFT, OWN_BASE, Full, LoRA, Method
 from outcrop.settings import PARTS_FILE, Settings
 from outcrop.store.store import Store
 from tests.support.servers import Running, running_server
@@ -43,15 +44,15 @@ def add_model(home: Path, name: str, method: Method, base: Path, *, region: str 
     folder = models.folder(model_arn)
     network = load.load_base(base)
     if isinstance(method, Full):
-        whole.save(folder, network, like=base)
+        full_weights.save(folder, network, like=base)
     else:
         generator = torch.Generator().manual_seed(1)
-        adapters.hold_adapters(network)
+        linear.hold_adapters(network)
         for parameter in adapter_files.add_new(network, "a", method, generator):
             parameter.data += 0.05 * torch.randn(parameter.shape, generator=generator)
         adapter_files.save(folder, network, "a", method, base="local.base-v1")
     if below:
-        whole.link(folder / f"{OWN_BASE}{below}", base)
+        full_weights.link(folder / f"{OWN_BASE}{below}", base)
     (folder / "lineage.json").write_text('{"job": "j"}')
     (folder / "parity.json").write_text("[]")
     document = {"baseId": "local.base-v1", "promptFormat": "chat", "promptDay": "2026-01-02T00:00:00+00:00"}

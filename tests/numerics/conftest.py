@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from outcrop.kernels import use
+from outcrop.network.fast.kernels import use
 
 
 @pytest.fixture(params=["c kernels", "torch"])

@@ -9,8 +9,9 @@ import transformers
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from outcrop.network import lm_head, load
-from outcrop.network.lm_head import LMHead
+from outcrop.network import load
+from outcrop.network.fast import lm_head
+from outcrop.network.fast.lm_head import LMHead
 from outcrop.training.cross_entropy import Spare, nll
 from tests.support.tiny import ARCHITECTURES, tiny_model
 

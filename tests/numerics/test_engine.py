@@ -14,14 +14,14 @@ from outcrop.errors import Invalid, ModelDamaged, NotFound
 from outcrop.inference.engine import Engine
 from outcrop.inference.kv_cache import measure
 from outcrop.inference.request import EngineRequest, Sampling
-from outcrop.inference.scheduler import Limits
+from outcrop.inference.scheduler import StepLimits
 from outcrop.inference.traced import record
-from outcrop.network.adapters import hold_adapters
+from outcrop.network.adapters.linear import hold_adapters
 from outcrop.network.load import load_base
 from tests.support.tiny import CONTEXT_LENGTH, VOCAB_SIZE, tiny_model
 
 # Small enough that prompts are read in chunks, and that sequences of several lengths decode beside them.
-LIMITS = Limits(max_live=5, prompt_tokens_alone=40, prompt_tokens_beside_decoding=16)
+LIMITS = StepLimits(max_live=5, prompt_tokens_alone=40, prompt_tokens_beside_decoding=16)
 CACHE_BYTES = 2**24
 # PEFT still asks transformers by the old name.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
@@ -116,7 +116,7 @@ def test_greedy_tokens_equal_transformers_in_a_batch_that_changes_all_the_time(
 
 
 def test_a_prompt_may_be_read_token_by_token(base: Path) -> None:
-    engine = Engine(base, cache_bytes=2**24, limits=Limits(prompt_tokens_alone=1, prompt_tokens_beside_decoding=1))
+    engine = Engine(base, cache_bytes=2**24, limits=StepLimits(prompt_tokens_alone=1, prompt_tokens_beside_decoding=1))
     theirs = transformers.AutoModelForCausalLM.from_pretrained(base)
     asked = prompts([5, 3])
     requests = [EngineRequest(id=str(n), prompt_ids=prompt, max_tokens=6) for n, prompt in enumerate(asked)]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from outcrop.network.method import OFT, Full, LoRA, Method
+from outcrop.network.adapters.method import OFT, Full, LoRA, Method
 from outcrop.training import loop
 from outcrop.training.data_parallel.ranks import ALONE
 from outcrop.training.estimate.tracing import RowOptions, cost_of_row

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from outcrop.kernels import attention, check
-from outcrop.kernels.library import SOURCE, Library
-from outcrop.kernels.use import Pretended
-from outcrop.network.lm_head import LMHead
+from outcrop.network.fast.kernels import attention, check
+from outcrop.network.fast.kernels.library import SOURCE, Library
+from outcrop.network.fast.kernels.use import Pretended
+from outcrop.network.fast.lm_head import LMHead
 from outcrop.training.cross_entropy import nll
 from tests.support.compiled import WIDTHS, compiled, needs_compiler
 

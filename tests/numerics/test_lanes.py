@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from outcrop.network.method import LoRA
+from outcrop.network.adapters.method import LoRA
 from outcrop.training import loop
 from outcrop.training.batches import PackedRow
 from outcrop.training.data_parallel.ranks import ALONE

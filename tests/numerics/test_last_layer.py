@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from outcrop.network import adapter_files, adapters, last_layer, load
-from outcrop.network.method import OFT, LoRA
+from outcrop.network import load
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.method import OFT, LoRA
+from outcrop.network.fast import last_layer
 from outcrop.training.batches import row_of
 from outcrop.training.loss import ADAPTER, nll_of
 from tests.numerics.test_training_loss import example
@@ -25,7 +27,7 @@ METHODS: dict[str, LoRA | OFT] = {
 
 def losses_and_gradients(base: Path, method: LoRA | OFT | None, *, trim: bool) -> list[torch.Tensor]:
     network: Any = load.load_base(base, trainable=method is None)
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     if method is None:
         parameters = list(network.requires_grad_(True).parameters())
     else:
@@ -61,7 +63,7 @@ def compare(base: Path, method: LoRA | OFT | None) -> None:
 
 def test_the_last_feed_forward_block_sees_the_wanted_positions_alone(tmp_path: Path) -> None:
     network: Any = load.load_base(tiny_model(tmp_path, "llama"))
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     assert last_layer.trim(network)
     seen = []
     for layer in network.model.layers:
@@ -80,7 +82,7 @@ class _Mixing(nn.Module):
 
 def test_a_layer_that_looks_elsewhere_after_its_attention_is_left_whole(tmp_path: Path) -> None:
     network: Any = load.load_base(tiny_model(tmp_path, "llama"))
-    adapters.hold_adapters(network)
+    linear.hold_adapters(network)
     last = network.model.layers[-1]
     last.mlp = _Mixing()
     before = type(last), type(last.self_attn)

@@ -15,10 +15,11 @@ from torch import nn
 from outcrop.deployments import parity
 from outcrop.inference.engine import Engine
 from outcrop.inference.request import EngineRequest
-from outcrop.network import adapter_files, adapters, load, parity_file
-from outcrop.network.adapters import AdapterSpan, Routing
+from outcrop.network import load, parity_file
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.linear import AdapterSpan, Routing
+from outcrop.network.adapters.method import OFT, Full, LoRA, Method
 from outcrop.network.attention import Packed
-from outcrop.network.method import OFT, Full, LoRA, Method
 from outcrop.tokens.prompt_format import encode_pair
 from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.training import finetune, pretrain
@@ -111,10 +112,10 @@ def test_merged_it_answers_as_beside_the_base_and_as_in_peft(
         torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
         return
     network = load.load_base(base)
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     adapter_files.load(network, "learned", done.output_dir)
     beside = logits(network, routing, ids, "learned")
-    adapters.merge(network, "learned")
+    linear.merge(network, "learned")
     torch.testing.assert_close(logits(network, routing, ids), beside, atol=1e-4, rtol=1e-4)
     theirs = peft.PeftModel.from_pretrained(reference.from_pretrained(base), done.output_dir)
     torch.testing.assert_close(theirs(torch.tensor([ids])).logits[0], beside, atol=1e-4, rtol=1e-4)
@@ -168,7 +169,7 @@ def test_pre_training_five_times_and_then_fine_tuning_is_still_one_adapter(base:
     }  # fmt: skip
     assert losses == sorted(losses, reverse=True)
     network = load.load_base(base)
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     adapter_files.load(network, "trained", last.parent_adapter or Path())
     assert result.validators[0].base.loss == pytest.approx(score_of(network, routing), abs=1e-6)
 

@@ -15,10 +15,11 @@ from torch.nn.functional import cross_entropy
 from outcrop.errors import Invalid
 from outcrop.inference.engine import Engine
 from outcrop.inference.request import EngineRequest
-from outcrop.network import adapter_files, adapters, load
-from outcrop.network.adapters import AdapterSpan, Routing
+from outcrop.network import load
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.linear import AdapterSpan, Routing
+from outcrop.network.adapters.method import OFT, Adapter, LoRA, read_adapter
 from outcrop.network.attention import Packed
-from outcrop.network.method import OFT, Adapter, LoRA, read_adapter
 from outcrop.training.weights import TrainedWeights
 from tests.support.tiny import ARCHITECTURES, VOCAB_SIZE, tiny_model
 
@@ -64,7 +65,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def ours(base: Path, method: Adapter, *, seed: int = 1) -> tuple[nn.Module, Routing, list[nn.Parameter]]:
     """A network with an adapter whose every weight is some way from its beginning, so that every gradient is alive."""
     network = load.load_base(base)
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     generator = torch.Generator().manual_seed(seed)
     parameters = adapter_files.add_new(network, ADAPTER, method, generator)
     with torch.no_grad():
@@ -129,7 +130,7 @@ def test_loss_and_gradients_are_those_of_peft_for_the_files_we_write(
     torch.autograd.backward(wanted)
     gradients = {
         f"{layer}.{part.removesuffix('.weight')}": parameter.grad
-        for layer, held in adapters.layers(network)
+        for layer, held in linear.layers(network)
         if ADAPTER in held.updates
         for part, parameter in held.updates[ADAPTER].parameters().items()
     }
@@ -192,11 +193,11 @@ def test_an_adapter_that_peft_saved_answers_as_there(
     saved.save_pretrained(tmp_path, save_embedding_layers=False)
 
     network = load.load_base(bases[architecture])
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     adapter_files.load(network, ADAPTER, tmp_path)
     with torch.no_grad():
         assert_close(packed_logits(network, routing), padded_logits(saved))
-        adapters.merge(network, ADAPTER)
+        linear.merge(network, ADAPTER)
         assert_close(packed_logits(network, routing, None), padded_logits(saved))
 
 
@@ -225,7 +226,7 @@ def peft_config(method: Adapter, *, transposed: bool) -> Any:
 @pytest.mark.parametrize("name", METHODS)
 def test_a_fresh_adapter_changes_nothing(name: str, bases: dict[str, Path]) -> None:
     network = load.load_base(bases["qwen2"])
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     adapter_files.add_new(network, ADAPTER, METHODS[name], torch.Generator())
     with torch.no_grad():
         assert_close(packed_logits(network, routing), packed_logits(network, routing, None))
@@ -291,7 +292,7 @@ def test_dropped_inputs_are_dropped_as_in_peft(name: str, bases: dict[str, Path]
     adapter_files.save(tmp_path, network, ADAPTER, method, base="tiny")
     assert read_adapter(tmp_path) == method
     reference = theirs(bases["qwen2"], tmp_path).train()
-    layer = dict(adapters.layers(network))["model.layers.0.self_attn.q_proj"]
+    layer = dict(linear.layers(network))["model.layers.0.self_attn.q_proj"]
     x_BTI = torch.randn(1, 7, 64)
     routing.spans = [AdapterSpan(0, 7, ADAPTER)]
     torch.manual_seed(5)

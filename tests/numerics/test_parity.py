@@ -19,9 +19,10 @@ from outcrop.inference.engine import Engine
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.traced import TracedDecoding
 from outcrop.inference.unix_http import UnixServer
-from outcrop.network import adapter_files, load, parity_file
+from outcrop.network import load, parity_file
+from outcrop.network.adapters import adapter_files
 from outcrop.network.attention import attend_causal
-from outcrop.network.parity_file import Expected
+from outcrop.network.parity_file import ParityRecord
 from outcrop.training import expectation
 from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER
@@ -51,7 +52,7 @@ def held_out(number: int) -> Example:
     return Example(ids_T=ids_T, at_N=at_N, target_N=ids_T[at_N + 1], num_bytes=0, line=number)
 
 
-def custom_model(base: Path, folder: Path) -> Expected:
+def custom_model(base: Path, folder: Path) -> ParityRecord:
     """An adapter whose every weight is random, and what its trainer expects of an engine."""
     learned = trained(base, seed=1)
     folder.mkdir()
@@ -173,5 +174,5 @@ def test_an_engine_that_decodes_wrongly_is_not(
     assert failure is not None
     assert failure.endswith("Its answers would not be those of the trained model.")
     # and what is scored without decoding shows nothing of it
-    (tmp_path / "custom" / parity_file.FILE).write_text(parity_file.text(Expected(samples=expected.samples)))
+    (tmp_path / "custom" / parity_file.FILE).write_text(parity_file.text(ParityRecord(samples=expected.samples)))
     assert gate(base, tmp_path / "custom", socket).failure is None

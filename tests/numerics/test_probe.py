@@ -21,11 +21,11 @@ from outcrop.cli.fetching import register_folder, with_verdict
 from outcrop.errors import Invalid, MachineTrouble
 from outcrop.inference.engine import Engine
 from outcrop.network import facts, load
-from outcrop.network.way import ProbeVerdict, Way
+from outcrop.network.run_mode import ProbeVerdict, RunMode
 from outcrop.probe import engine as untried
 from outcrop.probe import launch
 from outcrop.probe.judge import judge
-from outcrop.probe.launch import Probed
+from outcrop.probe.launch import ProbeReport
 from outcrop.settings import Settings
 from tests.support.homes import with_tiny_models
 from tests.support.job_house import BUCKET, JobHouse
@@ -131,8 +131,8 @@ def test_a_verdict_holds_for_the_configuration_that_was_tried(tmp_path: Path) ->
     catalog = Catalog(tmp_path)
     verdict = judge(folder).verdict
     catalog.register(folder, model_id="local.m", name="M", context_length=256, licence="none", verdict=verdict)
-    assert Catalog(tmp_path).usable("local.m").way is Way.PACKED
-    assert catalog.alias("amazon.titan-text-lite-v1", "local.m").way is Way.PACKED
+    assert Catalog(tmp_path).usable("local.m").way is RunMode.PACKED
+    assert catalog.alias("amazon.titan-text-lite-v1", "local.m").way is RunMode.PACKED
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "rope_theta": 7.0}))
     assert Catalog(tmp_path).usable("local.m").way is None
@@ -140,7 +140,7 @@ def test_a_verdict_holds_for_the_configuration_that_was_tried(tmp_path: Path) ->
 
 def test_the_shipped_starter_comes_with_its_verdict(tmp_path: Path) -> None:
     starter = Catalog(tmp_path).usable("outcrop.starter-v1")
-    assert starter.way is Way.PACKED
+    assert starter.way is RunMode.PACKED
 
 
 def said(tmp_path: Path, text: str) -> str:
@@ -198,19 +198,19 @@ def test_register_tries_the_network_and_says_how_it_is_run(tmp_path: Path) -> No
     assert first == f"local.small-mamba is in the catalogue: context 300 tokens, weights in {folder}."
     assert second.startswith("It is trained one record a row and answers one request after the other: packed, 3 ")
     entry = Catalog(home).usable("local.small-mamba")
-    assert (entry.way, entry.context_length, entry.told_context) == (Way.ONE_RECORD_A_ROW, 300, 300)
+    assert (entry.way, entry.context_length, entry.told_context) == (RunMode.ONE_RECORD_A_ROW, 300, 300)
 
 
-def in_this_process(folder: Path) -> Probed:
+def in_this_process(folder: Path) -> ProbeReport:
     """As `launch.probe`, without the seconds that a process takes to begin."""
     found = judge(folder)
-    return Probed(verdict=found.verdict, context=found.context)
+    return ProbeReport(verdict=found.verdict, context=found.context)
 
 
 def test_a_network_without_an_end_is_registered_with_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, settings = small_family(tmp_path / "small-mamba", "mamba"), Settings(home=tmp_path / "home")
-    verdict = ProbeVerdict(way=Way.ONE_RECORD_A_ROW, config=facts.digest(folder))
-    monkeypatch.setattr(launch, "probe", lambda _folder: Probed(verdict=verdict, context=None))
+    verdict = ProbeVerdict(way=RunMode.ONE_RECORD_A_ROW, config=facts.digest(folder))
+    monkeypatch.setattr(launch, "probe", lambda _folder: ProbeReport(verdict=verdict, context=None))
     with pytest.raises(Invalid, match=r"names no context length, as recurrent networks do not\. Say how many tokens"):
         register_folder(settings, folder, model_id=None, name=None)
     with pytest.raises(Invalid, match=r"^--context: 1 tokens are no context"):
@@ -233,7 +233,7 @@ def test_a_network_that_was_never_tried_is_tried_when_it_gets_an_alias(
     catalog = Catalog(tmp_path)
     catalog.register(folder, model_id="local.m", name="M", context_length=256, licence="none")
     assert catalog.usable("local.m").way is None
-    assert with_verdict(catalog, "local.m").way is Way.PACKED
+    assert with_verdict(catalog, "local.m").way is RunMode.PACKED
 
 
 @pytest.mark.parametrize(("width", "names"), [(64, "hidden_size"), (48, "d_model"), (32, "n_embd"), (80, "dim")])
@@ -287,9 +287,9 @@ def test_a_job_on_a_network_that_was_never_tried_trains_it_in_its_way(
     assert house.work(job)
     ended = house.context.jobs.get(job)
     assert (ended.status, ended.document.get("failureMessage")) == ("Completed", None)
-    assert house.context.catalog.usable("local.odd-v1").way is Way.ONE_RECORD_A_ROW
+    assert house.context.catalog.usable("local.odd-v1").way is RunMode.ONE_RECORD_A_ROW
     model = house.context.models.folder(ended.document["modelArn"])
-    engine = Engine(folder, cache_bytes=2**24, way=Way.ONE_RECORD_A_ROW)
+    engine = Engine(folder, cache_bytes=2**24, way=RunMode.ONE_RECORD_A_ROW)
     engine.load_adapter("odd", model)
     for sample in json.loads((model / "parity.json").read_text())["samples"]:
         assert engine.score(sample["ids"], "odd") == pytest.approx(sample["logprobs"], abs=1e-4)
@@ -345,9 +345,11 @@ def rewritten(house: JobHouse, folder: str, **named: Any) -> str:
 def test_a_network_that_is_imported_is_tried_unless_its_base_is_one_like_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ways = [Way.PACKED, Way.ONE_RECORD_A_ROW]
+    ways = [RunMode.PACKED, RunMode.ONE_RECORD_A_ROW]
     monkeypatch.setattr(
-        launch, "probe", lambda at: Probed(verdict=ProbeVerdict(way=ways.pop(0), config=facts.digest(at)), context=256)
+        launch,
+        "probe",
+        lambda at: ProbeReport(verdict=ProbeVerdict(way=ways.pop(0), config=facts.digest(at)), context=256),
     )
     house = JobHouse(with_tiny_models(tmp_path))
     job = house.create("full", validate=False, more={"outcrop.method": "full", "epochCount": "1"})
@@ -356,7 +358,7 @@ def test_a_network_that_is_imported_is_tried_unless_its_base_is_one_like_it(
     house.create_custom_model("alike", rewritten(house, folder, transformers_version="4.0.0"))
     assert len(ways) == 2
     house.create_custom_model("other", rewritten(house, folder, hidden_act="gelu"))
-    assert ways == [Way.ONE_RECORD_A_ROW]
+    assert ways == [RunMode.ONE_RECORD_A_ROW]
     with pytest.raises(Invalid) as refused:
         house.create_custom_model("third", f"s3://{BUCKET}/{folder}")
     assert refused.value.message == (

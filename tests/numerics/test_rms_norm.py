@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from outcrop.network import load, rms_norm
+from outcrop.network import load
+from outcrop.network.fast import rms_norm
 from tests.support.tiny import ARCHITECTURES, tiny_model
 
 pytestmark = pytest.mark.usefixtures("each_way")
@@ -37,7 +38,7 @@ def test_norm_and_gradients_are_the_network_s_own(architecture: str, tmp_path: P
         norm.weight.add_(torch.randn(norm.weight.shape, generator=generator) * 0.3)
     x_BTH = torch.randn(1, 9, len(norm.weight), generator=generator) * 5
     wanted = answer(norm, x_BTH)
-    assert rms_norm.make_lean(network) > 0
+    assert rms_norm.swap_in(network) > 0
     assert type(norm).__name__.startswith("Lean")
     for one, other in zip(wanted, answer(norm, x_BTH), strict=True):
         assert (one - other).abs().max() <= 1e-6 * one.abs().max() + 1e-6
@@ -52,5 +53,5 @@ def test_a_norm_that_does_something_else_is_left_alone(tmp_path: Path) -> None:
             return super().forward(hidden_states).tanh()  # type: ignore[no-any-return]
 
     norm.__class__ = OddRMSNorm
-    rms_norm.make_lean(network)
+    rms_norm.swap_in(network)
     assert type(norm) is OddRMSNorm

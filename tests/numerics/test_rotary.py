@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from outcrop.network import load, rotary
+from outcrop.network import load
 from outcrop.network.attention import Packed
+from outcrop.network.fast import rotary
 from tests.support.tiny import ARCHITECTURES, tiny_model
 
 pytestmark = pytest.mark.usefixtures("each_way")
@@ -31,7 +32,7 @@ def answer(network: Any) -> list[Tensor]:
 def test_answers_and_gradients_are_the_network_s_own(architecture: str, tmp_path: Path) -> None:
     network: Any = load.load_base(tiny_model(tmp_path, architecture), trainable=True).requires_grad_(True)
     wanted = answer(network)
-    assert rotary.make_lean(network) == network.config.num_hidden_layers
+    assert rotary.swap_in(network) == network.config.num_hidden_layers
     for one, other in zip(wanted, answer(network), strict=True):
         assert (one - other).abs().max() <= 1e-5 * one.abs().max() + 1e-7
 
@@ -61,5 +62,5 @@ def test_positions_of_another_kind_are_left_alone(monkeypatch: pytest.MonkeyPatc
         return q * cos.unsqueeze(1) - sin.unsqueeze(1), k * cos.unsqueeze(1)
 
     monkeypatch.setitem(own.forward.__globals__, "apply_rotary_pos_emb", odd)
-    assert rotary.make_lean(network) == 0
+    assert rotary.swap_in(network) == 0
     assert type(attention) is own

@@ -15,11 +15,11 @@ from outcrop.errors import Invalid
 from outcrop.inference.engine import Engine
 from outcrop.inference.forward import Forward
 from outcrop.inference.request import EngineRequest
-from outcrop.inference.scheduler import Limits
+from outcrop.inference.scheduler import StepLimits
 from outcrop.network import facts, load, rotary_lengths
 from outcrop.network.attention import Packed
-from outcrop.network.rotary_lengths import Rule
-from outcrop.network.way import Way
+from outcrop.network.rotary_lengths import RotaryRule
+from outcrop.network.run_mode import RunMode
 from outcrop.training.stepping import compute_gradient
 from tests.numerics.test_engine import generate, prompts
 from tests.numerics.test_lanes import on
@@ -117,7 +117,7 @@ def assert_as_alone(found: torch.Tensor, expected: torch.Tensor) -> None:
 def test_a_record_in_a_row_is_as_if_alone(name: str, tmp_path: Path) -> None:
     folder = written(name, tmp_path)
     network = load.load_base(folder)
-    assert {rule.border for rule in rotary_lengths.angles_of(network).rules} == {SHORT_CONTEXT}
+    assert {rule.border for rule in rotary_lengths.rotary_rules_of(network).rules} == {SHORT_CONTEXT}
     records = prompts(LENGTHS)
     layout = Packed(lengths=LENGTHS)
     ids_1T = torch.tensor([[token for record in records for token in record]])
@@ -130,7 +130,7 @@ def test_a_record_in_a_row_is_as_if_alone(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["phi3", "gemma3, two kinds", "llama, dynamic"])
 def test_a_network_of_one_record_a_row_remembers_no_earlier_row(name: str, tmp_path: Path) -> None:
     folder = written(name, tmp_path)
-    network = load.load_base(folder, way=Way.ONE_RECORD_A_ROW)
+    network = load.load_base(folder, way=RunMode.ONE_RECORD_A_ROW)
     before = {name: buffer.clone() for name, buffer in network.named_buffers()}
     for record in prompts([140, 30, 10, 60]):
         layout = Packed(lengths=[len(record)])
@@ -148,7 +148,7 @@ def test_answers_that_cross_the_border_are_those_of_a_plain_forward(
 ) -> None:
     # Given an engine that reads prompts in chunks
     folder = written(name, tmp_path)
-    limits = Limits(max_live=4, prompt_tokens_alone=20, prompt_tokens_beside_decoding=9)
+    limits = StepLimits(max_live=4, prompt_tokens_alone=20, prompt_tokens_beside_decoding=9)
     monkeypatch.setattr("outcrop.inference.engine.context_length", lambda _: 256)
     engine = Engine(folder, cache_bytes=2**24, limits=limits)
     # when sequences that stay short, cross the border at once, on the way, and are long from the start, share its steps
@@ -209,12 +209,12 @@ def test_dynamic_scaling_makes_room_for_longer_texts(tmp_path: Path) -> None:
 
 def test_other_networks_are_left_as_they_are(tmp_path: Path) -> None:
     network = load.load_base(tiny_model(tmp_path, "llama3"))
-    assert rotary_lengths.angles_of(network).rules == ()
+    assert rotary_lengths.rotary_rules_of(network).rules == ()
     assert type(network.model.rotary_emb).__name__ == "LlamaRotaryEmbedding"  # type: ignore[union-attr]
 
 
 def test_a_border_stands_for_all_that_is_shorter() -> None:
-    longrope, dynamic = Rule(border=24, grows=False), Rule(border=24, grows=True)
+    longrope, dynamic = RotaryRule(border=24, grows=False), RotaryRule(border=24, grows=True)
     assert [longrope.alike(length) for length in (1, 24, 25, 90)] == [24, 24, 25, 25]
     assert [dynamic.alike(length) for length in (1, 24, 25, 90)] == [24, 24, 25, 90]
 

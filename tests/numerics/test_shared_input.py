@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from outcrop.network import adapter_files, adapters, load, shared_input
-from outcrop.network.adapters import AdapterLinear, AdapterSpan
+from outcrop.network import load
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.linear import AdapterLinear, AdapterSpan
+from outcrop.network.adapters.lora import LoRAUpdate
+from outcrop.network.adapters.method import LoRA
 from outcrop.network.attention import Packed
-from outcrop.network.lora import LowRank
-from outcrop.network.method import LoRA
+from outcrop.network.fast import shared_input
 from tests.support.tiny import tiny_model
 
 NAME = "trained"
@@ -27,7 +29,7 @@ METHODS = {
 
 def network_with(base: Path, method: LoRA) -> tuple[Any, list[nn.Parameter]]:
     network = load.load_base(base)
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     generator = torch.Generator().manual_seed(1)
     parameters = adapter_files.add_new(network, NAME, method, generator)
     for parameter in parameters:
@@ -50,7 +52,7 @@ def learned(network: Any, parameters: list[nn.Parameter]) -> list[Tensor]:
 def test_answers_and_gradients_are_the_same(architecture: str, name: str, tmp_path: Path) -> None:
     network, parameters = network_with(tiny_model(tmp_path, architecture), METHODS[name])
     wanted = learned(network, parameters)
-    assert shared_input.make_lean(network) == 2 * network.config.num_hidden_layers
+    assert shared_input.swap_in(network) == 2 * network.config.num_hidden_layers
     for one, other in zip(wanted, learned(network, parameters), strict=True):
         assert (one - other).abs().max() <= 1e-5 * one.abs().max() + 1e-7
 
@@ -66,7 +68,7 @@ def test_ranks_and_scales_may_differ_and_an_input_need_no_gradient(tmp_path: Pat
         a, b = (
             nn.Parameter(torch.randn(*size, generator=generator)) for size in ((rank, num_inputs), (num_outputs, rank))
         )
-        layer.updates[NAME] = LowRank(a_RI=a, b_OR=b, scale=1 / rank)
+        layer.updates[NAME] = LoRAUpdate(a_RI=a, b_OR=b, scale=1 / rank)
         parameters += [a, b]
     x = torch.randn(1, 11, layers[0].widths[0], generator=generator)
     for wanted_of in (parameters, [*parameters, x]):
@@ -76,7 +78,7 @@ def test_ranks_and_scales_may_differ_and_an_input_need_no_gradient(tmp_path: Pat
             answers = [layer(x) for layer in layers]
             gradients = torch.autograd.grad(sum(y.square().sum() for y in answers), wanted_of)
             found.append([*(y.detach() for y in answers), *gradients])
-            shared_input.make_lean(network)
+            shared_input.swap_in(network)
         for one, other in zip(*found, strict=True):
             assert (one - other).abs().max() <= 1e-5 * one.abs().max()
 
@@ -86,7 +88,7 @@ def test_a_sibling_that_is_given_something_else_answers_to_that(tmp_path: Path) 
     attention = network.model.layers[0].self_attn
     x, other = (torch.randn(1, 11, attention.q_proj.widths[0]) for _ in range(2))
     wanted = [attention.q_proj(x), attention.k_proj(other), attention.v_proj(x), attention.k_proj(x)]
-    shared_input.make_lean(network)
+    shared_input.swap_in(network)
     found = [attention.q_proj(x), attention.k_proj(other), attention.v_proj(x), attention.k_proj(x)]
     for one, two in zip(wanted, found, strict=True):
         assert (one - two).abs().max() <= 1e-5 * one.abs().max()
@@ -98,7 +100,7 @@ def test_a_sibling_that_is_given_something_else_answers_to_that(tmp_path: Path) 
 def test_an_answer_that_was_never_fetched_is_not_copied(tmp_path: Path) -> None:
     network, _ = network_with(tiny_model(tmp_path, "llama"), METHODS["lora"])
     attention = network.model.layers[0].self_attn
-    shared_input.make_lean(network)
+    shared_input.swap_in(network)
     x = torch.randn(1, 11, attention.q_proj.widths[0])
     attention.q_proj(x)
     assert attention.k_proj.found is not None

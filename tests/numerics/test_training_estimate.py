@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from outcrop.errors import Invalid
-from outcrop.network.method import Full, LoRA
+from outcrop.network.adapters.method import Full, LoRA
 from outcrop.training.data import read
 from outcrop.training.data_parallel.row_schedule import RowSchedule, ScheduledRow
 from outcrop.training.estimate import duration, memory, requirements

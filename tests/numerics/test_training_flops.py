@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from outcrop.network import last_layer
+from outcrop.network.fast import last_layer
 from outcrop.training import loop
 from outcrop.training.data import read
 from outcrop.training.data_parallel.ranks import ALONE

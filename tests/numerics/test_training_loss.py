@@ -12,9 +12,10 @@ import transformers
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from outcrop.network import adapter_files, adapters, load
-from outcrop.network.adapters import Routing
-from outcrop.network.method import Full, LoRA, Method
+from outcrop.network import load
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.linear import Routing
+from outcrop.network.adapters.method import Full, LoRA, Method
 from outcrop.training.batches import row_of
 from outcrop.training.data_parallel.worker_threads import Replicas
 from outcrop.training.estimate.flops import step_cost
@@ -40,7 +41,7 @@ def example(generator: random.Random, length: int, *, ids: Sequence[int] | None 
 def trained(base: Path, seed: int, *, threads: int = 1) -> Trained:
     """A network with an adapter whose every weight is random, so that every gradient is alive."""
     network = load.load_base(base)
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     generator = torch.Generator().manual_seed(seed)
     parameters = adapter_files.add_new(network, ADAPTER, SHAPE, generator)
     with torch.no_grad():
@@ -84,7 +85,7 @@ def save(ours: Trained, folder: Path) -> Path:
 def gradients(network: torch.nn.Module) -> dict[str, Tensor]:
     found = {
         f"{name}.{part}": parameter.grad
-        for name, layer in adapters.layers(network)
+        for name, layer in linear.layers(network)
         for part, parameter in layer.updates[ADAPTER].parameters().items()
     }
     return {name: gradient for name, gradient in found.items() if gradient is not None}
@@ -125,7 +126,7 @@ def test_gradients_of_all_weights_equal_those_of_a_padded_batch(
     base = tiny_model(tmp_path, architecture)
     network = load.load_base(base, trainable=True)
     own = dict(network.named_parameters())
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     network.requires_grad_(True)
     ours = to_be_trained(network, routing, list(network.parameters()), Full(), threads=threads)
     theirs: Any = transformers.AutoModelForCausalLM.from_pretrained(base, attn_implementation="eager").eval()

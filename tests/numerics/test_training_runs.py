@@ -17,8 +17,9 @@ import pytest
 from safetensors.torch import load_file
 
 from outcrop.errors import Invalid, MachineTrouble
-from outcrop.network import adapter_files, adapters, load
-from outcrop.network.method import LoRA
+from outcrop.network import load
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.method import LoRA
 from outcrop.tokens.prompt_format import encode_pair
 from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.training import (
@@ -103,7 +104,7 @@ def test_the_output_is_a_peft_folder_with_the_trainer_s_own_log_probabilities(ba
         "parity.json",
     }
     network = load.load_base(base)
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     adapter_files.load(network, "trained", tmp_path / "out")
     samples = json.loads((tmp_path / "out" / "parity.json").read_text())["samples"]
     tokenizer = Tokenizer.open(base)
@@ -283,7 +284,7 @@ def test_the_same_weights_are_scored_once(base: Path, tmp_path: Path, monkeypatc
     assert result.validators[0].custom.loss == best
     # and both are what the weights that were kept give
     network = load.load_base(base)
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     adapter_files.load(network, ADAPTER, run.output_dir)
     told = json.loads((run.output_dir / "parity.json").read_text())["samples"]
     for each in told:

@@ -9,9 +9,10 @@ import torch
 import transformers
 from torch.autograd.graph import saved_tensors_hooks
 
-from outcrop.kernels.use import usable
 from outcrop.network import gradient_checkpointing
-from outcrop.network.method import OFT, Full, LoRA, Method
+from outcrop.network.adapters.method import OFT, Full, LoRA, Method
+from outcrop.network.fast.kernels.use import usable
+from outcrop.network.fast.swap_in import swap_in
 from outcrop.training import cross_entropy, network_setup
 from outcrop.training.batches import row_of
 from outcrop.training.cross_entropy import Spare
@@ -50,9 +51,9 @@ def test_a_traced_row_is_a_real_row(
     base = tiny_model(tmp_path / "base", architecture)
     hyper = TrainingHyper(epochs=1, batch_size=2, learning_rate=1e-3, method=method)
     real = network_setup.prepare(task(base, tmp_path, hyper=hyper))
-    network_setup.lighten(real.network, real.routing)
+    swap_in(real.network, real.routing)
     if forgets:
-        gradient_checkpointing.make_lean(real.network)
+        gradient_checkpointing.checkpoint_layers(real.network)
     weights = TrainedWeights(real.parameters, weight_decay=0.0)
     said = cost_of_row(
         base, method, LENGTHS, supervised=0.5, way=RowOptions(usable(torch.zeros(1)) is not None, forgets)

@@ -15,11 +15,12 @@ from transformers import AutoModelForCausalLM
 
 from outcrop.inference.engine import Engine
 from outcrop.inference.request import EngineRequest
-from outcrop.inference.scheduler import Limits
-from outcrop.network import adapter_files, adapters, load
+from outcrop.inference.scheduler import StepLimits
+from outcrop.network import load
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.method import Full, LoRA, Method
 from outcrop.network.attention import Packed
-from outcrop.network.method import Full, LoRA, Method
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 from outcrop.training import finetune, loop
 from outcrop.training.data_parallel.ranks import ALONE
 from outcrop.training.data_parallel.row_schedule import plan
@@ -34,7 +35,7 @@ from tests.support.tiny import small_family
 from tests.support.training_runs import HELD_OUT, task
 
 LENGTHS = [30, 7, 23, 12, 23]
-ONE = Way.ONE_RECORD_A_ROW
+ONE = RunMode.ONE_RECORD_A_ROW
 LORA = LoRA(rank=4, alpha=8)
 CLOSE = 2e-4  # of sums of some dozens of nats in fp32
 
@@ -96,10 +97,10 @@ def test_the_loss_is_that_of_transformers_with_the_adapter_merged(
     found, _ = gradient_of(made, batch())
     adapter_files.save(tmp_path / "adapter", made.network, ADAPTER, LORA, base="tiny")
     theirs: Any = AutoModelForCausalLM.from_pretrained(bases[family], dtype=torch.float32).eval()
-    adapters.hold_adapters(theirs)
+    linear.hold_adapters(theirs)
     adapter_files.load(theirs, "learnt", tmp_path / "adapter")
-    adapters.merge(theirs, "learnt")
-    with torch.no_grad(), adapters.bare(theirs):
+    linear.merge(theirs, "learnt")
+    with torch.no_grad(), linear.bare(theirs):
         losses = [
             cross_entropy(theirs(input_ids=one.ids_T.unsqueeze(0)).logits[0, one.at_N], one.target_N, reduction="sum")
             for one in batch()
@@ -136,7 +137,7 @@ def test_requests_beside_each_other_are_answered_as_transformers_answers_each(
 ) -> None:
     theirs: Any = AutoModelForCausalLM.from_pretrained(bases[family], dtype=torch.float32).eval()
     prompts = [[9, 50, 7, 200, 31], [300, 12, 44] * 9, [17] * 2]
-    limits = Limits(prompt_tokens_alone=8, prompt_tokens_beside_decoding=3)
+    limits = StepLimits(prompt_tokens_alone=8, prompt_tokens_beside_decoding=3)
     engine = Engine(bases[family], cache_bytes=2**24, limits=limits, way=ONE, context=256)
     found: dict[str, list[int]] = {}
     for number, prompt in enumerate(prompts):
@@ -181,7 +182,7 @@ def test_a_familys_own_linear_layer_holds_adapters_and_a_router_does_not(
     bases: dict[str, Path], family: str, held: str
 ) -> None:
     network = load.load_base(bases[family], way=ONE)
-    adapters.hold_adapters(network)
-    names = {name.rsplit(".", 1)[-1] for name, _ in adapters.layers(network)}
+    linear.hold_adapters(network)
+    names = {name.rsplit(".", 1)[-1] for name, _ in linear.layers(network)}
     assert held in names
     assert "router" not in names

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from outcrop.errors import Invalid, Refusal
 from outcrop.network import parity_file
-from outcrop.network.method import read_adapter
+from outcrop.network.adapters.method import read_adapter
 from tests.support.checkpoints import checkpoint, manifest
 from tests.support.homes import TINY, with_tiny_models
 from tests.support.job_house import BUCKET, REGION, JobHouse

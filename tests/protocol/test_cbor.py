@@ -9,12 +9,12 @@ from botocore.awsrequest import HeadersDict
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outcrop.errors import Unreadable
 from outcrop.protocol import service_model
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.parse import parse
 from outcrop.protocol.routing import UnknownOperation, route, scope_service
 from outcrop.protocol.serialize import serialize, serialize_error
-from outcrop.protocol.unreadable import Unreadable
 from outcrop.protocol.values import cbor
 
 PATH = "/service/GraniteServiceVersion20100801/operation/PutMetricData"

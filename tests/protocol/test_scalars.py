@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from outcrop.errors import Unreadable
 from outcrop.protocol.shapes import ServiceModel, Shape
-from outcrop.protocol.unreadable import Unreadable
 from outcrop.protocol.values import json_values, scalars
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 import transformers
 
-from outcrop.network import adapter_files, adapters
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.method import LoRA
 from outcrop.network.load import load_base
-from outcrop.network.method import LoRA
 
 SAMPLE = [0, 7, 8, 9, 10, 11, 12]
 
@@ -18,7 +18,7 @@ SAMPLE = [0, 7, 8, 9, 10, 11, 12]
 def checkpoint(base: Path, base_id: str, folder: Path) -> dict[str, bytes]:
     """Its files by name, `checkpoint.json` among them."""
     network = load_base(base)
-    adapters.hold_adapters(network)
+    linear.hold_adapters(network)
     method = LoRA(rank=2, alpha=4.0)
     adapter_files.add_new(network, "new", method, torch.Generator().manual_seed(0))
     adapter_files.save(folder, network, "new", method, base=base_id)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from outcrop.compiling import Source, compile_to
+from outcrop.machine.compiling import Source, compile_to
 
 COMPILER = shutil.which("cc")
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from outcrop.catalog.catalog import Catalog
 from outcrop.network import facts
-from outcrop.network.way import ProbeVerdict, Way
+from outcrop.network.run_mode import ProbeVerdict, RunMode
 from tests.support.tiny import CONTEXT_LENGTH, tiny_model
 
 TINY = "local.tiny-v1"
@@ -22,7 +22,7 @@ def with_tiny_models(home: Path) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     folder = tiny_model(home / "tiny")
     catalog = Catalog(home)
-    verdict = ProbeVerdict(way=Way.PACKED, config=facts.digest(folder))
+    verdict = ProbeVerdict(way=RunMode.PACKED, config=facts.digest(folder))
     catalog.register(folder, model_id=TINY, name="Tiny", context_length=CONTEXT_LENGTH, licence="none", verdict=verdict)
     for model_id in ALIASES:
         catalog.alias(model_id, TINY)

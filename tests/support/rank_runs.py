@@ -17,7 +17,7 @@ import torch
 from torch.distributed.tensor import DTensor
 
 from outcrop.network import load
-from outcrop.network.method import Full, LoRA, Method
+from outcrop.network.adapters.method import Full, LoRA, Method
 from outcrop.training import data, finetune, loop
 from outcrop.training.data_parallel.ranks import (
     ALONE,

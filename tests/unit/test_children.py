@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from outcrop.cli.child import Child
+from outcrop.machine.child import Child
 from tests.support.patience import PATIENCE_S
 
 

@@ -10,7 +10,7 @@ from outcrop.customization import rates
 from outcrop.customization.hyperparameters import USED, filled, read_family, resolve, shown, used
 from outcrop.errors import Invalid
 from outcrop.network import headers
-from outcrop.network.method import DEFAULT, OFT, Full, LoRA, Method
+from outcrop.network.adapters.method import DEFAULT, OFT, Full, LoRA, Method
 from outcrop.training.task import TrainingHyper
 from tests.support.tiny import tiny_model
 

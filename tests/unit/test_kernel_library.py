@@ -9,15 +9,15 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from outcrop.kernels import use
-from outcrop.kernels.library import Library, library
+from outcrop.network.fast.kernels import use
+from outcrop.network.fast.kernels.library import Library, library
 from tests.support.compiled import COMPILER, needs_compiler
 
 
 @pytest.fixture(autouse=True)
 def kernels_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the environment of the tests says of them."""
-    monkeypatch.delenv("OUTCROP_KERNELS", raising=False)
+    monkeypatch.delenv("OUTCROP_FAST", raising=False)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_damaged_file_is_compiled_anew(
 
 
 def test_none_are_wanted(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OUTCROP_KERNELS", "0")
+    monkeypatch.setenv("OUTCROP_FAST", "0")
     assert library() is None
     assert not cache.exists()
 

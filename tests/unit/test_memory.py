@@ -7,7 +7,7 @@ import pytest
 
 from outcrop.customization import memory
 from outcrop.errors import Invalid
-from outcrop.network.method import OFT, Full, LoRA, Method
+from outcrop.network.adapters.method import OFT, Full, LoRA, Method
 from tests.support.tiny import ARCHITECTURES, tiny_model
 
 

@@ -87,5 +87,15 @@ def test_of_several_states_the_first_rows_of_each_are_put_into_one_order(store: 
 def test_a_member_goes_along_its_own_index(store: Store, more: dict[str, Any]) -> None:
     listing = ResourceListing(kind=KIND, region=REGION, filters=Filters(equals={"baseModelArn": "b"}, **more))
     (step,) = plan(store, listing, continued=True)
-    assert "resources_custom_model_baseModelArn (<expr>=? AND region=? AND " in step
+    assert "resources_custom_model_baseModelArn (kind=? AND <expr>=? AND region=? AND " in step
     assert "(created,arn)<" in step
+
+
+def test_what_names_a_resource_is_found_by_the_members_index(store: Store) -> None:
+    asked: list[tuple[str, Any]] = []
+    sql.event.listen(store.engine, "before_cursor_execute", lambda *event: asked.append((event[2], event[3])))
+    store.references.naming(KIND, ["baseModelArn"], "b")
+    ((query, parameters),) = (each for each in asked if each[0].startswith("SELECT"))
+    with reading(store.engine) as connection:
+        told = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {query}", parameters)
+        assert "resources_custom_model_baseModelArn (kind=? AND <expr>=?)" in told.fetchall()[0][3]

@@ -1,23 +1,16 @@
 """Tags, request tokens, transactions, the schema version, and the files named by their content."""
 
 import errno
-import fcntl
 import hashlib
-import mmap
-import os
-import random
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import sqlalchemy as sql
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from outcrop.errors import Conflict, MachineTrouble, ServiceRefusal
 from outcrop.settings import Settings
@@ -29,8 +22,6 @@ from outcrop.store.store import Store
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
 FULL = Path("/dev/full")
-LENGTHS = (0, 1, 511, 4095, 4096, 4097, 65_536, 300_000, 1024**2 - 1, 1024**2, 1024**2 + 4097)
-"Of pieces, around a disk's block and around what passes the cache at once."
 ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model/a"
 
 
@@ -182,99 +173,25 @@ def test_a_full_disk_is_named() -> None:
             incoming.write(b"one byte too many")
 
 
-@settings(max_examples=60)
-@given(st.lists(st.lists(st.sampled_from(LENGTHS), max_size=6), max_size=8))
-def test_what_passes_the_cache_is_what_was_written(writes: list[list[int]]) -> None:
-    drawn = random.Random(0)
-    contents = [[drawn.randbytes(length) for length in lengths] for lengths in writes]
-    with TemporaryDirectory() as folder, ObjectFiles(Path(folder)).incoming(passing=True) as incoming:
-        for pieces in contents:
-            incoming.write(*pieces)
-        incoming.settle()
-        everything = b"".join(piece for pieces in contents for piece in pieces)
-        assert incoming.size == len(everything)
-        assert incoming.path.read_bytes() == everything
-
-
 class Grudging(FileIO):
-    """A file on a disk that takes little at a time, or refuses with `error` what passes the cache."""
+    """A file on a disk that takes little at a time."""
 
-    def __init__(self, path: Path, *, most: int | None = None, error: int | None = None) -> None:
+    def __init__(self, path: Path, *, most: int) -> None:
         super().__init__(path, "xb")
         self._most = most
-        self._error = error
-        self.refused = 0
-
-    @property
-    def passes(self) -> bool:
-        return bool(fcntl.fcntl(self, fcntl.F_GETFL) & os.O_DIRECT)
 
     def write(self, data: Any, /) -> int:
-        if self._error is not None and self.passes:
-            self.refused += 1
-            raise OSError(self._error, os.strerror(self._error))
         return super().write(data[: self._most])
 
 
-@pytest.fixture
-def let(tmp_path: Path) -> None:
-    """Skips where the file system has no way past its cache."""
-    if not hasattr(os, "O_DIRECT"):
-        pytest.skip("this system has no way past its cache")
-    try:
-        descriptor = os.open(tmp_path / "probe", os.O_CREAT | os.O_WRONLY | os.O_DIRECT)
-    except OSError as error:
-        pytest.skip(f"this file system has no way past its cache: {error}")
-    with os.fdopen(descriptor, "wb", buffering=0) as file:
-        file.write(mmap.mmap(-1, 4096))
-
-
-DATA = random.Random(1).randbytes(3_000_001)
-
-
-def write_data(incoming: IncomingFile) -> None:
-    for offset in range(0, len(DATA), 300_000):
-        incoming.write(DATA[offset : offset + 100_000], DATA[offset + 100_000 : offset + 300_000])
-
-
-@pytest.mark.usefixtures("let")
-@pytest.mark.parametrize("most", [None, 4096, 12288])
-def test_it_passes_the_cache_to_the_end(most: int | None, tmp_path: Path) -> None:
-    with Grudging(tmp_path / "file", most=most) as file:
-        incoming = IncomingFile(tmp_path / "file", file, passing=True)
-        write_data(incoming)
-        assert file.passes
+def test_a_disk_that_takes_parts_gets_all_of_it(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 8
+    with Grudging(tmp_path / "file", most=1001) as file:
+        incoming = IncomingFile(tmp_path / "file", file)
+        incoming.write(data[:5], data[5:])
         incoming.settle()
-    assert (tmp_path / "file").read_bytes() == DATA
-
-
-@pytest.mark.usefixtures("let")
-@pytest.mark.parametrize("error", [errno.EINVAL, errno.EOPNOTSUPP])
-def test_a_disk_that_does_not_let_pass_gets_all_of_it(error: int, tmp_path: Path) -> None:
-    with Grudging(tmp_path / "file", error=error) as file:
-        incoming = IncomingFile(tmp_path / "file", file, passing=True)
-        write_data(incoming)
-        assert not file.passes
-        incoming.settle()
-    assert (tmp_path / "file").read_bytes() == DATA
-    assert file.refused == 1  # after that nothing tries to pass
-
-
-@pytest.mark.usefixtures("let")
-def test_a_disk_that_takes_parts_of_blocks_gets_all_of_it(tmp_path: Path) -> None:
-    with Grudging(tmp_path / "file", most=100_001) as file:
-        incoming = IncomingFile(tmp_path / "file", file, passing=True)
-        write_data(incoming)
-        incoming.settle()
-    assert (tmp_path / "file").read_bytes() == DATA
-
-
-@pytest.mark.usefixtures("let")
-def test_a_full_disk_is_named_where_the_cache_is_passed(tmp_path: Path) -> None:
-    with Grudging(tmp_path / "file", error=errno.ENOSPC) as file:
-        incoming = IncomingFile(tmp_path / "file", file, passing=True)
-        with pytest.raises(DiskFull, match="The disk is full: nothing was stored"):
-            incoming.write(DATA)
+    assert (tmp_path / "file").read_bytes() == data
+    assert incoming.size == len(data)
 
 
 def test_a_file_that_takes_nothing_is_no_endless_wait(tmp_path: Path) -> None:
@@ -282,13 +199,6 @@ def test_a_file_that_takes_nothing_is_no_endless_wait(tmp_path: Path) -> None:
         incoming = IncomingFile(tmp_path / "file", file)
         with pytest.raises(OSError, match="takes no more bytes"):
             incoming.write(b"a")
-
-
-def test_an_unfinished_file_that_passes_the_cache_leaves_nothing(tmp_path: Path) -> None:
-    with ObjectFiles(tmp_path).incoming(passing=True) as incoming:
-        incoming.write(bytes(10_000))
-
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_other_troubles_of_the_disk_keep_their_own_name(tmp_path: Path) -> None:

@@ -34,26 +34,38 @@ def damage(store: Store, name: str) -> str:
     return f"arn/{name}"
 
 
+def moved(watch: ChangeWatch) -> bool:
+    with watch.news() as found:
+        return found
+
+
 def test_a_watch_tells_of_writes_of_this_process_and_of_others(store: Store, tmp_path: Path) -> None:
     watch = ChangeWatch(store.engine)
-    assert [watch.moved(), watch.moved()] == [True, False]
+    assert [moved(watch), moved(watch)] == [True, False]
 
     store.resources.add(row("a"))
-    assert [watch.moved(), watch.moved()] == [True, False]
+    assert [moved(watch), moved(watch)] == [True, False]
 
     other = Store.open(Settings(home=tmp_path))
-    watch.moved()
-    assert (other.resources.get("arn/a"), watch.moved()) == (row("a"), False)
+    moved(watch)
+    assert (other.resources.get("arn/a"), moved(watch)) == (row("a"), False)
     other.resources.remove("arn/a")
-    assert [watch.moved(), watch.moved()] == [True, False]
+    assert [moved(watch), moved(watch)] == [True, False]
     other.close()
+
+
+def test_news_that_could_not_be_read_are_news_again(store: Store) -> None:
+    watch = ChangeWatch(store.engine)
+    with pytest.raises(OSError, match="disk"), watch.news():
+        raise OSError("disk")
+    assert [moved(watch), moved(watch)] == [True, False]
 
 
 def test_a_closed_watch_begins_anew(store: Store) -> None:
     watch = ChangeWatch(store.engine)
-    watch.moved()
+    moved(watch)
     store.close()
-    assert [watch.moved(), watch.moved()] == [True, False]
+    assert [moved(watch), moved(watch)] == [True, False]
 
 
 def test_a_small_home_is_looked_through_in_one_turn_after_each_write(store: Store) -> None:

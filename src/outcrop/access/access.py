@@ -38,7 +38,8 @@ from outcrop.access.policies.attachments import Attachments
 from outcrop.access.policies.documents import Policy, PolicyForm, parse
 from outcrop.access.policies.evaluation import Context, Decision
 from outcrop.access.policies.trust import Principal, Trust, trust
-from outcrop.access.records import Identity, Records
+from outcrop.access.records.identities import Identity
+from outcrop.access.records.records import Records
 from outcrop.access.request_context import circumstances, of_service
 from outcrop.access.service_credentials import ServiceCredentials
 from outcrop.access.sessions import Sessions, caller_is_session
@@ -212,7 +213,7 @@ class Access:
 
     def _role(self, role_arn: str) -> Identity | None:
         memory = self.decisions.remembered.now()
-        identity = memory.identities.get(role_arn, self.identities.records.identity_with_arn)
+        identity = memory.identities.get(role_arn, self.identities.records.identities.with_arn)
         return identity if identity is not None and identity.kind == Kind.ROLE.value else None
 
     def named(self, call: AuthorizableRequest, member: str) -> Named:
@@ -278,10 +279,10 @@ class Access:
     def _find(self, region: str, kind: str, name: str) -> Found | None:
         """What a spelling stands for: an identity, or a resource of the region by ARN, name or the ARN's end."""
         if kind in _IDENTITIES:
-            return self.identities.records.identity(Kind(kind), name)
+            return self.identities.records.identities.named(Kind(kind), name)
         if kind == ACCESS_KEY:
-            key = self.identities.records.key(name)
-            return self.identities.records.identity_with_id(key.identity_id) if key else None
+            key = self.identities.records.keys.find(name)
+            return self.identities.records.identities.with_id(key.identity_id) if key else None
         resources = self.store.resources
         if name.startswith("arn:"):
             row = resources.row(name)

@@ -4,7 +4,8 @@ import re
 
 import sqlalchemy as sql
 
-from outcrop.access.records import Records, schema, table
+from outcrop.access.records.records import Records
+from outcrop.access.records.tables import schema, table
 from outcrop.errors import ServiceRefusal
 from outcrop.store.database import create_tables
 

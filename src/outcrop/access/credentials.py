@@ -10,7 +10,9 @@ from outcrop.access.caller import Caller, Credential
 from outcrop.access.encryption import Sealer
 from outcrop.access.identities import ADMINISTRATOR, Identities
 from outcrop.access.names import Kind, is_temporary_key, new_key_id, new_secret
-from outcrop.access.records import AccessKey, Identity, Records, SessionRow
+from outcrop.access.records.identities import Identity
+from outcrop.access.records.keys import AccessKey, SessionRow
+from outcrop.access.records.records import Records
 from outcrop.access.session_marks import UNMARKED, MarkRecords, Marks
 from outcrop.clock import Clock
 from outcrop.errors import MachineTrouble, ServiceRefusal
@@ -43,23 +45,23 @@ class Credentials:
     def create_key(self, user: str) -> Issued:
         with self.records.alone():
             owner = self.identities.get(Kind.USER, user)
-            if len(self.records.keys(owner.id)) >= MAX_KEYS:
+            if len(self.records.keys.of(owner.id)) >= MAX_KEYS:
                 raise refusals.too_many("AccessKeysPerUser", MAX_KEYS)
             issued = Issued(key_id=new_key_id(), secret=new_secret(), created=self.clock.now())
             sealed = self.sealer.seal(issued.secret, about=issued.key_id)
-            self.records.add_key(
+            self.records.keys.add(
                 AccessKey(id=issued.key_id, identity_id=owner.id, secret=sealed, created=issued.created)
             )
         return issued
 
     def keys(self, user: str) -> list[AccessKey]:
         """Oldest first."""
-        return self.records.keys(self.identities.get(Kind.USER, user).id)
+        return self.records.keys.of(self.identities.get(Kind.USER, user).id)
 
     def delete_key(self, user: str, key_id: str) -> None:
         with self.records.alone():
             self._check_expendable(user, key_id)
-            self.records.remove_key(key_id)
+            self.records.keys.remove(key_id)
 
     def set_status(self, user: str, key_id: str, *, active: bool) -> None:
         """An inactive key is unknown at the door until it is made active again."""
@@ -68,13 +70,13 @@ class Credentials:
                 self._check_expendable(user, key_id)
             elif key_id not in [key.id for key in self.keys(user)]:
                 raise _no_such_key(key_id)
-            self.records.set_inactive(key_id, inactive=not active)
+            self.records.keys.set_inactive(key_id, inactive=not active)
 
     def _check_expendable(self, user: str, key_id: str) -> None:
         keys = [key.id for key in self.keys(user)]
         if key_id not in keys:
             raise _no_such_key(key_id)
-        left = [each for each in keys if each != key_id and not self.records.is_inactive(each)]
+        left = [each for each in keys if each != key_id and not self.records.keys.is_inactive(each)]
         if user == ADMINISTRATOR and not left:
             raise refusals.in_use(
                 "The administrator of this installation needs an access key. Create a new one before deleting this."
@@ -109,24 +111,24 @@ class Credentials:
         )
         with self.records.alone():
             # A day later nobody can still ask why; until then the door answers that the token expired.
-            self.records.remove_sessions(expired_before=now - timedelta(days=1))
-            self.records.add_session(session)
+            self.records.keys.remove_sessions(expired_before=now - timedelta(days=1))
+            self.records.keys.add_session(session)
             self.marks.add(issued.key_id, marks)
         return issued
 
     def find(self, key_id: str) -> Credential | None:
         """What a signature with this key is checked against, or None when there is no such key."""
         if is_temporary_key(key_id):
-            session = self.records.session(key_id)
+            session = self.records.keys.session(key_id)
             return self._of_session(session) if session else None
-        key = self.records.key(key_id)
-        owner = key and self.records.identity_with_id(key.identity_id)
-        if not key or not owner or self.records.is_inactive(key_id):
+        key = self.records.keys.find(key_id)
+        owner = key and self.records.identities.with_id(key.identity_id)
+        if not key or not owner or self.records.keys.is_inactive(key_id):
             return None
         return Credential(caller=caller_of(owner, key_id), secret=self._opened(key.secret, about=key_id))
 
     def _of_session(self, session: SessionRow) -> Credential | None:
-        owner = self.records.identity_with_id(session.identity_id)
+        owner = self.records.identities.with_id(session.identity_id)
         if owner is None:
             return None
         return Credential(

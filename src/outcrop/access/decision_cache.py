@@ -15,7 +15,7 @@ from outcrop.access.changes import Changes
 from outcrop.access.policies.documents import Policy
 from outcrop.access.policies.evaluation import Decision, Matter
 from outcrop.access.policies.patterns import Values
-from outcrop.access.records import Identity
+from outcrop.access.records.identities import Identity
 
 MAX_KEPT = 4096
 K = TypeVar("K")

@@ -25,7 +25,8 @@ from outcrop.access.policies.evaluation import (
     normalized,
 )
 from outcrop.access.policies.patterns import Values
-from outcrop.access.records import Identity, Records
+from outcrop.access.records.identities import Identity
+from outcrop.access.records.records import Records
 from outcrop.access.session_marks import UNMARKED, MarkRecords
 from outcrop.clock import Clock
 from outcrop.errors import Denied
@@ -140,7 +141,7 @@ class Decisions:
         return memory.subjects.get(identity_id, self._read_subject)
 
     def _read_subject(self, identity_id: str) -> Subject | None:
-        identity = self.records.identity_with_id(identity_id)
+        identity = self.records.identities.with_id(identity_id)
         if identity is None:
             return None
         policies, boundary = tuple(self.attachments.of(identity)), self.attachments.boundary_of(identity)
@@ -153,7 +154,7 @@ class Decisions:
         )
 
     def _terms(self, key_id: str) -> Terms | None:
-        session = self.records.session(key_id)
+        session = self.records.keys.session(key_id)
         if session is None:
             return None
         limits = tuple(parse(each) for each in session.policies)

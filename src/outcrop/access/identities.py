@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from outcrop.access import refusals
-from outcrop.access.group_records import GroupRecords
 from outcrop.access.names import Kind, arn_of, check_name, check_path, new_identity_id
 from outcrop.access.policies.documents import PolicyForm
 from outcrop.access.policies.new_documents import parse_new
-from outcrop.access.records import Identity, Records
-from outcrop.access.service_credential_records import ServiceCredentialRecords
+from outcrop.access.records.identities import GroupRecords, Identity
+from outcrop.access.records.keys import ServiceCredentialRecords
+from outcrop.access.records.records import Records
 from outcrop.clock import Clock
 from outcrop.errors import ServiceRefusal
 
@@ -69,7 +69,7 @@ class Identities:
 
     def get(self, kind: Kind, name: str) -> Identity:
         """Raises NoSuchEntity."""
-        identity = self.records.identity(kind, name)
+        identity = self.records.identities.named(kind, name)
         if identity is None:
             raise refusals.no_such(kind.value, name)
         return identity
@@ -86,7 +86,7 @@ class Identities:
     def set_trust(self, name: str, trust: str) -> None:
         check_trust(trust)
         with self.records.alone():
-            self.records.replace_identity(replace(self.changeable(Kind.ROLE, name), trust=trust))
+            self.records.identities.replace(replace(self.changeable(Kind.ROLE, name), trust=trust))
 
     def update_role(self, name: str, *, description: str | None, max_session_s: int | None) -> Identity:
         """What is None stays as it is."""
@@ -95,7 +95,7 @@ class Identities:
             given = {"description": description, "max_session_s": max_session_s}
             changed = {key: value for key, value in given.items() if value is not None}
             role = replace(role, document={**role.document, **changed})
-            self.records.replace_identity(role)
+            self.records.identities.replace(role)
         return role
 
     def rename(self, kind: Kind, name: str, *, new_name: str | None, new_path: str | None) -> Identity:
@@ -107,11 +107,11 @@ class Identities:
             to, path = new_name or name, new_path or identity.path
             check_name(kind.value, to)
             check_path(path)
-            other = self.records.identity_named_like(kind, to)
+            other = self.records.identities.named_like(kind, to)
             if other is not None and other.id != identity.id:
                 raise refusals.exists(f"{kind.value.capitalize()} with name {to} already exists.")
             renamed = replace(identity, name=to, path=path, arn=arn_of(self.account, kind.value, path, to))
-            self.records.replace_identity(renamed)
+            self.records.identities.replace(renamed)
         return renamed
 
     def tag(self, kind: Kind, name: str, tags: dict[str, str]) -> None:
@@ -135,13 +135,13 @@ class Identities:
                 sentence = f"The {kind.value} {name} does not have a permissions boundary."
                 raise ServiceRefusal("NoSuchEntity", sentence, http_status=404)
             document = {key: value for key, value in identity.document.items() if key != "boundary"}
-            self.records.replace_identity(
+            self.records.identities.replace(
                 replace(identity, document=document if arn is None else {**document, "boundary": arn})
             )
 
     def _set_tags(self, identity: Identity, tags: dict[str, str], kind: Kind) -> None:
         check_tags(tags, kind.value.capitalize())
-        self.records.replace_identity(replace(identity, document={**identity.document, "tags": tags}))
+        self.records.identities.replace(replace(identity, document={**identity.document, "tags": tags}))
 
     # membership
 
@@ -173,13 +173,13 @@ class Identities:
                 if left:
                     sentence = f"Cannot delete entity, must {first} first."
                     raise refusals.in_use(f"{sentence} Left of {kind.value} {name}: {', '.join(left)}.")
-            self.records.remove_identity(identity.id)
+            self.records.identities.remove(identity.id)
 
     def _hanging_on(self, identity: Identity) -> Iterator[tuple[str, list[str]]]:
         """What must be done before it is deleted, and to what, in the order in which IAM asks for it."""
-        yield "detach all policies", self.records.attached(identity.id)
-        yield "delete policies", list(self.records.inline(identity.id))
-        yield "delete access keys", [key.id for key in self.records.keys(identity.id)]
+        yield "detach all policies", self.records.policies.attached(identity.id)
+        yield "delete policies", list(self.records.policies.inline(identity.id))
+        yield "delete access keys", [key.id for key in self.records.keys.of(identity.id)]
         yield "delete service specific credentials", [each.id for each in self.service_credentials.of(identity.id)]
         joined = self.groups.members(identity.id) or self.groups.groups_of(identity.id)
         yield "remove users from group", [each.name for each in joined]
@@ -198,12 +198,12 @@ class Identities:
             document=document,
         )
         with self.records.alone():
-            if self.records.identity_named_like(kind, name) is not None:
+            if self.records.identities.named_like(kind, name) is not None:
                 raise refusals.exists(f"{kind.value.capitalize()} with name {name} already exists.")
             quota, limit = _QUOTAS[kind]
-            if len(self.records.identities(kind)) >= limit:
+            if len(self.records.identities.all(kind)) >= limit:
                 raise refusals.too_many(quota, limit)
-            self.records.add_identity(identity)
+            self.records.identities.add(identity)
         return identity
 
 

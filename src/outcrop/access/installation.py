@@ -9,15 +9,12 @@ from dataclasses import dataclass, field
 from outcrop import arn as arns
 from outcrop.access import encryption
 from outcrop.access.credentials import Credentials
-from outcrop.access.group_records import GroupRecords
 from outcrop.access.identities import ADMINISTRATOR, Identities
 from outcrop.access.names import Kind, arn_of
 from outcrop.access.policies.attachments import Attachments
 from outcrop.access.policies.managed import ADMINISTRATOR as ADMINISTRATOR_POLICY
-from outcrop.access.records import InstallationRow, Records
-from outcrop.access.service_credential_records import ServiceCredentialRecords
+from outcrop.access.records.records import InstallationRow, Records
 from outcrop.access.session_marks import MarkRecords
-from outcrop.access.version_records import VersionRecords
 from outcrop.clock import Clock
 from outcrop.errors import MachineTrouble
 from outcrop.settings import Settings
@@ -80,7 +77,7 @@ def ensure(records: Records, settings: Settings, clock: Clock) -> AccountRooms:
 
 def describe(rooms: AccountRooms) -> Installation:
     """The installation with the administrator's oldest access key that is active, secret included."""
-    key = next(each for each in rooms.credentials.keys(ADMINISTRATOR) if not rooms.records.is_inactive(each.id))
+    key = next(each for each in rooms.credentials.keys(ADMINISTRATOR) if not rooms.records.keys.is_inactive(each.id))
     credential = rooms.credentials.find(key.id)
     assert credential is not None, "a key that was just read is gone"
     return Installation(
@@ -107,13 +104,13 @@ def _furnish(rooms: AccountRooms) -> None:
 def _rooms(records: Records, sealer: encryption.Sealer, account: str, clock: Clock) -> AccountRooms:
     identities = Identities(
         records=records,
-        groups=GroupRecords(records),
-        service_credentials=ServiceCredentialRecords(records),
+        groups=records.groups,
+        service_credentials=records.service_credentials,
         account=account,
         clock=clock,
     )
     attachments = Attachments(
-        records=records, versions=VersionRecords(records), identities=identities, account=account, clock=clock
+        records=records, versions=records.versions, identities=identities, account=account, clock=clock
     )
     credentials = Credentials(
         records=records,

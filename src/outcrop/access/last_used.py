@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import sqlalchemy as sql
 
-from outcrop.access.records import Records, schema, table
+from outcrop.access.records.records import Records
+from outcrop.access.records.tables import schema, table
 from outcrop.store.database import DiskFull, UtcTime, create_tables
 
 WRITTEN_EVERY = timedelta(minutes=1)

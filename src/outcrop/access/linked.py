@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from outcrop.access import refusals
 from outcrop.access.identities import LINKED_PATH, Identities
 from outcrop.access.names import Kind
-from outcrop.access.records import Identity
+from outcrop.access.records.identities import Identity
 
 NAMES = {
     "bedrock.amazonaws.com": "AWSServiceRoleForAmazonBedrock",
@@ -44,9 +44,9 @@ def delete_linked(identities: Identities, name: str) -> str:
         role = identities.get(Kind.ROLE, name)
         if not role.path.startswith(LINKED_PATH):
             raise refusals.invalid_input(f"The role {name} is not a service-linked role. Use DeleteRole.")
-        identities.records.remove_identity(role.id)
+        identities.records.identities.remove(role.id)
     return f"task{role.path}{name}/{role.id}"
 
 
 def linked_roles(identities: Identities) -> Iterator[Identity]:
-    yield from identities.records.identities(Kind.ROLE, path_prefix=LINKED_PATH)
+    yield from identities.records.identities.all(Kind.ROLE, path_prefix=LINKED_PATH)

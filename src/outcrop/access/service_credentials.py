@@ -15,8 +15,9 @@ from outcrop.access.caller import Caller
 from outcrop.access.credentials import caller_of
 from outcrop.access.identities import Identities
 from outcrop.access.names import Kind
-from outcrop.access.records import Identity, Records
-from outcrop.access.service_credential_records import ServiceCredential
+from outcrop.access.records.identities import Identity
+from outcrop.access.records.keys import ServiceCredential
+from outcrop.access.records.records import Records
 from outcrop.clock import Clock
 from outcrop.errors import ServiceRefusal
 
@@ -77,7 +78,7 @@ class ServiceCredentials:
         """With the names of their users, in the order of their ids."""
         if service is not None:
             _check_service(service)
-        names = {user.id: user.name for user in self._records.identities(Kind.USER)}
+        names = {user.id: user.name for user in self._records.identities.all(Kind.USER)}
         return [(names[each.identity_id], each) for each in self._rows.all() if each.identity_id in names]
 
     def reset(self, user: str, credential_id: str) -> tuple[ServiceCredential, str]:
@@ -102,7 +103,7 @@ class ServiceCredentials:
     def find(self, key: str) -> Opened | None:
         """Whose key this is; None when it is nobody's, or when it is inactive."""
         found = self._rows.with_digest(_digest(key))
-        owner = self._records.identity_with_id(found.identity_id) if found is not None and found.active else None
+        owner = self._records.identities.with_id(found.identity_id) if found is not None and found.active else None
         if found is None or owner is None:
             return None
         return Opened(caller=caller_of(owner, found.id), expires=found.expires)

@@ -24,7 +24,8 @@ from outcrop.access.policies.trust import (
     Trust,
     trust,
 )
-from outcrop.access.records import Identity, Records
+from outcrop.access.records.identities import Identity
+from outcrop.access.records.records import Records
 from outcrop.access.session_marks import UNMARKED, Marks
 from outcrop.errors import Denied, ServiceRefusal
 
@@ -70,7 +71,7 @@ class Sessions:
                 f"Request ARN is invalid: {role_arn} is none of a role, arn:aws:iam::123456789012:role/NAME."
             )
         marks = self._marks_of(caller).next(asked)
-        role = self.records.identity_with_arn(role_arn)
+        role = self.records.identities.with_arn(role_arn)
         about = {**context, **asked.asked, "sts:RoleSessionName": session_name}
         if marks.source_identity is not None:
             about["sts:SourceIdentity"] = marks.source_identity

@@ -161,7 +161,7 @@ class Buckets:
         """Store the bytes as they arrive. On any failure, the sender's or ours, what was there before stays whole."""
         if not promise.is_small:  # else it is refused as soon when all of it is here
             await to_thread.run_sync(self._check_target, place)
-        with refusals.full_disk_refused(), self._contents.reception(promise, place.bucket) as reception:
+        with refusals.full_disk_refused(), self._contents.reception(promise) as reception:
             await receive(chunks, reception)
             if reception.file is not None or self._mounts.at(place.bucket) is not None:
                 return await to_thread.run_sync(self._keep, place, reception, details, conditions)
@@ -265,7 +265,7 @@ class Buckets:
         if self._mounts.at(source.bucket) is not None or self._mounts.at(target.bucket) is not None:
             conditional.check_source(found, source_conditions, now=self._clock.now())
             promise = Promise(algorithm=algorithm)
-            with refusals.full_disk_refused(), self._contents.reception(promise, target.bucket) as reception:
+            with refusals.full_disk_refused(), self._contents.reception(promise) as reception:
                 for block in self._contents.blocks(found):
                     reception.write(block)
                 return self._keep(target, reception, details(found.details), conditions)
@@ -331,7 +331,7 @@ class Buckets:
 
     def _put_blocks(self, place: Place, blocks: Iterator[bytes], content_type: str) -> ObjectRecord:
         self._check_target(place)
-        with refusals.full_disk_refused(), self._contents.reception(NOTHING_PROMISED, place.bucket) as reception:
+        with refusals.full_disk_refused(), self._contents.reception(NOTHING_PROMISED) as reception:
             for block in blocks:
                 reception.write(block)
             return self._keep(place, reception, Details(content_type=content_type), UNCONDITIONAL)

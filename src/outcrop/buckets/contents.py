@@ -22,7 +22,6 @@ from outcrop.buckets.mounts import Mounts
 from outcrop.buckets.receiving import BLOCK_BYTES, Promise, Reception
 from outcrop.buckets.records import ObjectRecord
 from outcrop.clock import Clock
-from outcrop.digests.streams import Streams
 from outcrop.errors import ServiceRefusal
 from outcrop.protocol.http import Body, FileBody
 from outcrop.store.database import alone, reading, writing
@@ -30,10 +29,8 @@ from outcrop.store.store import Store
 
 _log = logging.getLogger("outcrop.buckets")
 
-_PASSING_BYTES = 5 * 1024**2
-"From here on a body is written past the kernel's cache: S3's least part, so often one of something large."
 _WRITERS = 8
-"Threads that write bodies: they wait for the disk, and nobody else for them."
+"Threads that hash and write bodies: they wait for the disk, and nobody else for them."
 Source = bytes | FileBody
 """A stretch of bytes: here, or in a file."""
 
@@ -45,14 +42,11 @@ class Contents:
         self._store = store
         self._clock = clock
         self._mounts = mounts
-        self._streams = Streams()
         self._writers = ThreadPoolExecutor(_WRITERS, "bodies")
 
-    def reception(self, promise: Promise, bucket: str) -> Reception:
-        """For what arrives to be kept in `bucket`."""
-        large = promise.size is not None and promise.size >= _PASSING_BYTES
-        passing = large and self._mounts.at(bucket) is None  # what goes elsewhere is read again at once
-        return Reception(self._store.objects, promise, self._streams, self._writers, passing=passing)
+    def reception(self, promise: Promise) -> Reception:
+        """For what arrives to be kept."""
+        return Reception(self._store.objects, promise, self._writers)
 
     def keep(self, connection: Connection, reception: Reception) -> str:
         """Keep what has settled, within the transaction that names it; returns its digest."""

@@ -1,4 +1,4 @@
-"""Bytes that arrive: kept aside while their digests are taken, then held to their promise.
+"""Bytes that arrive: kept aside while hashlib takes their digests, then held to their promise.
 
 What is small stays in memory; more goes into a file under a temporary name. Nothing counts before `settle`. Of what is
 not small no SHA-256 is taken unless the sender promised one: it costs more than receiving, writing and every other
@@ -6,9 +6,10 @@ digest together.
 """
 
 import asyncio
+import hashlib
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Self
@@ -18,9 +19,6 @@ from anyio import CancelScope
 from outcrop.buckets import checksums, refusals
 from outcrop.buckets.checksums import Algorithm, Checksum
 from outcrop.buckets.content_records import SMALL_BYTES
-from outcrop.digests import library as digests
-from outcrop.digests.library import Digest, DigestKind
-from outcrop.digests.streams import Stream, Streams
 from outcrop.store.objects import IncomingFile, ObjectFiles
 
 MAX_SINGLE_BYTES = 5 * 1024**3
@@ -55,21 +53,17 @@ NOTHING_PROMISED = Promise()
 class Reception:
     """An arriving object or part: feed it with `write`, then `settle` it. Leaving the `with` drops what is not kept."""
 
-    def __init__(
-        self, files: ObjectFiles, promise: Promise, streams: Streams, writers: Executor, *, passing: bool
-    ) -> None:
-        """`writers` write what is not small; `passing`: past the kernel's cache."""
+    def __init__(self, files: ObjectFiles, promise: Promise, writers: Executor) -> None:
+        """`writers` hash and write what is not small: neither holds the interpreter's lock."""
         self.size = 0
         self.writers = writers
         self.file: IncomingFile | None = None
         self._files = files
-        self._passing = passing
         self._promise = promise
-        self._streams = streams
-        self._stream: Stream | None = None
-        self._of_small: dict[DigestKind, Digest] = {}
         self._small = bytearray()
         self._drawn = secrets.token_hex(32)
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._sha256 = None if promise.sha256 is None else hashlib.sha256()
         self._checksum = None if promise.algorithm is None else checksums.running(promise.algorithm)
         self._opened = ExitStack()
 
@@ -82,7 +76,7 @@ class Reception:
     @property
     def digest(self) -> str:
         """The name of the content, of 64 hexadecimal digits: its SHA-256 where that was taken, else drawn at random."""
-        return self._taken(DigestKind.SHA256).hexdigest() if self._names_by_content else self._drawn
+        return self._drawn if self._sha256 is None else self._sha256.hexdigest()
 
     @property
     def small(self) -> bytes:
@@ -91,7 +85,7 @@ class Reception:
 
     @property
     def etag(self) -> str:
-        return self._taken(DigestKind.MD5).hexdigest()
+        return self._md5.hexdigest()
 
     @property
     def checksum(self) -> Checksum | None:
@@ -108,38 +102,16 @@ class Reception:
         if self._small:
             pieces = (self.small, *pieces)
             self.size, self._small = 0, bytearray()
-        taking = self.take(pieces)
-        try:
-            self.store(pieces)
-        finally:
-            taking.result()
-
-    def take(self, pieces: Sequence[bytes]) -> Future[None]:
-        """Take the digests of what is too much to be small, in another thread; what came before must be done."""
-        if self._stream is None:
-            kinds = (DigestKind.MD5,) if self._promise.sha256 is None else (DigestKind.MD5, DigestKind.SHA256)
-            self._stream = self._opened.enter_context(self._streams.stream(*kinds))
-        return self._stream.take(pieces)
-
-    def store(self, pieces: Sequence[bytes]) -> None:
-        """Put what is too much to be small into the file. Raises EntityTooLarge, DiskFull."""
-        self.size += _size(pieces)
-        if self.size > MAX_SINGLE_BYTES:
-            raise refusals.entity_too_large(MAX_SINGLE_BYTES)
-        if self.file is None:
-            self.file = self._opened.enter_context(self._files.incoming(passing=self._passing))
-        self.file.write(*pieces)
-        if self._checksum is not None:
-            for piece in pieces:
-                self._checksum.update(piece)
+        self._store(pieces)
+        self._hash(pieces)
 
     def settle(self) -> None:
         """Bring a file to the disk. Raises BadDigest when a promise is broken, and writes nothing more."""
         if self.file is None:
-            self._of_small = {kind: digests.plain(kind, self.small) for kind in DigestKind}
-            if self._checksum is not None:
-                self._checksum.update(self.small)
-        checksums.check_md5(self._promise.content_md5, self._taken(DigestKind.MD5).digest())
+            # Of little a SHA-256 costs nothing, and equal contents share a row.
+            self._sha256 = hashlib.sha256()
+            self._hash([self.small])
+        checksums.check_md5(self._promise.content_md5, self._md5.digest())
         checksum = self.checksum
         if checksum is not None:
             in_trailer = self._promise.trailers.get(f"x-amz-checksum-{checksum.algorithm.lower()}")
@@ -149,13 +121,20 @@ class Reception:
         if self.file is not None:
             self.file.settle()
 
-    @property
-    def _names_by_content(self) -> bool:
-        """Of little it costs nothing, and equal contents share a row."""
-        return self._stream is None or self._promise.sha256 is not None
+    def _store(self, pieces: Sequence[bytes]) -> None:
+        """Put what is too much to be small into the file. Raises EntityTooLarge, DiskFull."""
+        self.size += _size(pieces)
+        if self.size > MAX_SINGLE_BYTES:
+            raise refusals.entity_too_large(MAX_SINGLE_BYTES)
+        if self.file is None:
+            self.file = self._opened.enter_context(self._files.incoming())
+        self.file.write(*pieces)
 
-    def _taken(self, kind: DigestKind) -> Digest:
-        return self._of_small[kind] if self._stream is None else self._stream[kind]
+    def _hash(self, pieces: Sequence[bytes]) -> None:
+        for running in (self._md5, self._sha256, self._checksum):
+            if running is not None:
+                for piece in pieces:
+                    running.update(piece)
 
 
 def _size(pieces: Sequence[bytes]) -> int:
@@ -170,15 +149,15 @@ async def receive(chunks: AsyncIterator[bytes], into: Reception) -> None:
         return
     loop = asyncio.get_running_loop()
     while block:
-        at_work = [asyncio.wrap_future(into.take(block)), loop.run_in_executor(into.writers, into.store, block)]
+        writing = loop.run_in_executor(into.writers, into.write, *block)
         try:
             block, ended = ([], True) if ended else await _block(chunks, IN_FLIGHT_BYTES)
         finally:
             with CancelScope(shield=True):  # the file is closed next, so nobody may be writing to it
-                await asyncio.wait(at_work)
-            failures = [failure for one in at_work if (failure := one.exception())]
-        if failures:
-            raise failures[0]
+                await asyncio.wait([writing])
+            failure = writing.exception()
+        if failure is not None:
+            raise failure
 
 
 async def _block(chunks: AsyncIterator[bytes], size: int) -> tuple[list[bytes], bool]:

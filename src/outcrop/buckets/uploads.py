@@ -107,7 +107,7 @@ class Uploads:
         if upload is None:
             upload = await to_thread.run_sync(self.find, place, upload_id)
         promise = _promise_for(upload, number, promise)
-        with refusals.full_disk_refused(), self._contents.reception(promise, place.bucket) as reception:
+        with refusals.full_disk_refused(), self._contents.reception(promise) as reception:
             await receive(chunks, reception)
             return await to_thread.run_sync(self._keep_part, upload, number, reception)
 
@@ -122,7 +122,7 @@ class Uploads:
         """Make a part of a stretch of an object."""
         upload = self.find(place, upload_id)
         promise = _promise_for(upload, number, Promise())
-        with refusals.full_disk_refused(), self._contents.reception(promise, place.bucket) as reception:
+        with refusals.full_disk_refused(), self._contents.reception(promise) as reception:
             for block in self._contents.blocks(source, stretch):
                 reception.write(block)
             return self._keep_part(upload, number, reception)

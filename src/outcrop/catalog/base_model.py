@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from outcrop.network import facts
-from outcrop.network.way import ProbeVerdict, Way
+from outcrop.network.run_mode import ProbeVerdict, RunMode
 
 
 class Customization(StrEnum):
@@ -50,7 +50,7 @@ class BaseModel:
     "Id of the custom model that `folder` is the own network of; None: it holds the foundation model's."
 
     @property
-    def way(self) -> Way | None:
+    def way(self) -> RunMode | None:
         """In which its network is run; None: that is not known yet."""
         return self.verdict.way if self.verdict else None
 

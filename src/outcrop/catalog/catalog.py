@@ -16,7 +16,7 @@ from outcrop.catalog import families
 from outcrop.catalog.base_model import BaseModel, Customization, Weights
 from outcrop.errors import Invalid, MachineTrouble, ModelDamaged, NotFound
 from outcrop.network import facts
-from outcrop.network.way import ProbeVerdict, Way
+from outcrop.network.run_mode import ProbeVerdict, RunMode
 
 SHIPPED = Path(__file__).parent / "models.toml"
 BUNDLED = Path(__file__).parent / "bundled"
@@ -201,7 +201,7 @@ def _read_verdicts(path: Path) -> dict[str, ProbeVerdict]:
 
 
 def _verdict(item: Mapping[str, Any]) -> ProbeVerdict:
-    way = Way(item["way"]) if item["way"] else None
+    way = RunMode(item["way"]) if item["way"] else None
     return ProbeVerdict(way=way, why=item.get("why", ""), config=item.get("config", ""))
 
 

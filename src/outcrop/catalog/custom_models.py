@@ -11,7 +11,7 @@ from outcrop import arn
 from outcrop.catalog.base_model import BaseModel
 from outcrop.clock import Clock
 from outcrop.errors import ModelDamaged, NotFound
-from outcrop.network.method import CONFIG_FILE, OWN_BASE, has_adapter
+from outcrop.network.adapters.method import CONFIG_FILE, OWN_BASE, has_adapter
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
 from outcrop.tokens.prompt_format import PromptFormat

@@ -25,7 +25,7 @@ from outcrop.cli.options import AsJson, Home, Host, Port, Region, as_running, ru
 from outcrop.cli.program import check_program, start
 from outcrop.cli.supervisor import Supervisor
 from outcrop.errors import MachineTrouble
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 from outcrop.settings import Settings, make_home
 
 _GRACE_S = 10.0
@@ -262,7 +262,7 @@ def estimate(
 
 
 def _tell_way(entry: BaseModel) -> None:
-    if entry.verdict is not None and entry.way is not Way.PACKED:
+    if entry.verdict is not None and entry.way is not RunMode.PACKED:
         print(f"It is trained {entry.way} and answers one request after the other: {entry.verdict.why}.")
 
 

@@ -13,7 +13,7 @@ from outcrop.clock import SystemClock
 from outcrop.customization import forecast, hyperparameters, memory, prompting
 from outcrop.errors import Invalid
 from outcrop.network import headers
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 from outcrop.settings import Settings
 from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.training.estimate import fitting, requirements
@@ -42,7 +42,7 @@ def print_estimate(settings: Settings, asked: EstimateOptions, *, as_json: bool)
     hyper = replace(_hyper(model, asked.hyper), threads=settings.threads)
     headers.check_method(model.folder, hyper.method)
     lengths = _lengths(model, asked)
-    way = model.way or Way.PACKED
+    way = model.way or RunMode.PACKED
     found = requirements.estimate(model.folder, lengths, hyper, way=way)
     free = forecast.free_bytes()
     print(json.dumps(_as_json(found, free), indent=2) if as_json else _as_text(found, hyper, free))

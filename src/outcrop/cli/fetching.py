@@ -10,7 +10,7 @@ from outcrop.cli.model_folder import check_folder
 from outcrop.errors import Invalid, MachineTrouble, NotFound
 from outcrop.network import facts, vocabulary
 from outcrop.probe import launch
-from outcrop.probe.launch import Probed
+from outcrop.probe.launch import ProbeReport
 from outcrop.settings import Settings, make_home
 from outcrop.tokens.chat_template import TemplateBroken
 from outcrop.tokens.prompt_format import chat_problem
@@ -81,7 +81,7 @@ def with_verdict(catalog: Catalog, model_id: str) -> BaseModel:
     return catalog.usable(model_id)
 
 
-def _tried(folder: Path) -> Probed | None:
+def _tried(folder: Path) -> ProbeReport | None:
     """None, with a word to the person, where this machine has no memory for it now: it is tried when it is used."""
     try:
         return launch.demand(folder)

@@ -25,8 +25,8 @@ from outcrop.cli.options import running
 from outcrop.clock import SystemClock
 from outcrop.errors import Invalid, NotFound
 from outcrop.house import House
-from outcrop.network.method import OWN_BASE
-from outcrop.network.way import Way
+from outcrop.network.adapters.method import OWN_BASE
+from outcrop.network.run_mode import RunMode
 from outcrop.settings import Settings
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
@@ -57,9 +57,12 @@ def export_model(settings: Settings, identifier: str, place: str, *, merged: boo
 
 def _find(store: Store, identifier: str, region: str | None) -> Resource:
     """The custom model with this ARN, name, or the id at the end of the ARN; in every region unless one is named."""
-    rows = [row for row in store.resources.all(custom_models.KIND) if region in (None, row.region)]
-    found = [row for row in rows if identifier in (row.arn, row.name)]
-    found = found or [row for row in rows if row.arn.rsplit("/", 1)[-1] == identifier]
+    searched = [region] if region else store.resources.regions()
+    found = [row for each in searched if (row := store.resources.find(custom_models.KIND, each, identifier))]
+    rows: list[Resource] = []
+    if not found:  # by ARN, or by what it ends with
+        rows = [row for row in store.resources.all(custom_models.KIND) if row.region in searched]
+        found = [row for row in rows if identifier in (row.arn, row.arn.rsplit("/", 1)[-1])]
     if len(found) > 1:
         regions = ", ".join(sorted(row.region for row in found))
         raise Invalid(f"{identifier}: there is such a model in {regions}. Choose one with --region.")
@@ -123,9 +126,9 @@ def _write(making: Path, model: Resource, base: BaseModel, folder: Path, adapter
         _copy(folder, making)
         kind = "the whole network"
     elif merged:
-        from outcrop.network.merging import save_merged  # torch takes seconds to import
+        from outcrop.network.adapters.merging import save_merged  # torch takes seconds to import
 
-        save_merged(making, base=base.folder, adapter=adapter, way=base.way or Way.PACKED)
+        save_merged(making, base=base.folder, adapter=adapter, way=base.way or RunMode.PACKED)
         _copy_lineage(folder, making)
         kind = "the whole network, its adapter merged into its weights,"
     else:

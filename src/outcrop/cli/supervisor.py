@@ -20,14 +20,14 @@ from typing import IO, Self
 from outcrop import kinds, private
 from outcrop.access.access import Access
 from outcrop.access.installation import Installation
-from outcrop.cli import allocator
-from outcrop.cli.child import Child
 from outcrop.cli.listening import answers, check_port
 from outcrop.clock import SystemClock
 from outcrop.deployments.engines import Engines, Order
 from outcrop.errors import MachineTrouble
 from outcrop.jobs.kinds import WorkerClass
 from outcrop.loops import Loop, each
+from outcrop.machine import allocator
+from outcrop.machine.child import Child
 from outcrop.settings import PARTS_FILE, Settings, make_home
 from outcrop.store.store import Store
 from outcrop.store.watch import ChangeWatch
@@ -132,8 +132,9 @@ class Supervisor:
             time.sleep(_ROUND_S)
 
     def _round(self) -> None:
-        if self._watch.moved():  # as long as nobody writes, the orders are those of the round before
-            self._orders = self._engines.orders()
+        with self._watch.news() as moved:
+            if moved:  # as long as nobody writes, the orders are those of the round before
+                self._orders = self._engines.orders()
         wanted = {_engine_name(order): order for order in self._orders if order.failure is None}
         for name in [name for name in self._children if name.startswith(_ENGINE) and name not in wanted]:
             self._children.pop(name).end()  # given up, or not needed any more
@@ -195,7 +196,7 @@ class Supervisor:
         module, worker_class = "outcrop.server.serve", _WORKERS.get(name)
         if worker_class is not None:
             module, arguments = "outcrop.worker.serve", [*arguments, "--class", worker_class.value]
-        environment = allocator.for_worker() if worker_class is WorkerClass.HEAVY else allocator.for_server()
+        environment = allocator.for_training() if worker_class is WorkerClass.HEAVY else {}
         log = settings.logs / f"{name}.log"
         return Child(name, module, arguments, log=log, environment=environment, is_ready=self._readiness(name))
 

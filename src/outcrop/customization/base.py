@@ -6,7 +6,7 @@ from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.errors import Invalid
-from outcrop.network.method import Method, method_of
+from outcrop.network.adapters.method import Method, method_of
 from outcrop.probe import launch
 from outcrop.store.resources import Resource
 

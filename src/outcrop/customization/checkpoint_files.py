@@ -13,7 +13,7 @@ from outcrop.catalog.base_model import BaseModel
 from outcrop.errors import Invalid, ModelFailed
 from outcrop.json_files import FileProblem, JsonNamed, JsonText, Members, content, optional, parse, read
 from outcrop.network import headers, parity_file
-from outcrop.network.method import CONFIG_FILE, OWN_BASE, WEIGHTS_FILE, LoRA, read_adapter
+from outcrop.network.adapters.method import CONFIG_FILE, OWN_BASE, WEIGHTS_FILE, LoRA, read_adapter
 from outcrop.tokens.prompt_format import PromptFormat, chat_problem, format_problem
 from outcrop.tokens.tokenizer import Tokenizer
 
@@ -100,7 +100,7 @@ def _misfit(name: str, shape: tuple[int, ...], method: LoRA, layers: Mapping[str
     return None
 
 
-def _check_expected(expected: parity_file.Expected, base: BaseModel) -> None:
+def _check_expected(expected: parity_file.ParityRecord, base: BaseModel) -> None:
     if not any(sample.logprobs for sample in expected.samples):
         raise FileProblem(f"{parity_file.FILE}: holds no token to compare")
     scored = [len(sample.ids) for sample in expected.samples]

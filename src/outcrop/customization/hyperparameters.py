@@ -12,7 +12,7 @@ from outcrop.customization import rates
 from outcrop.customization.methods import LEARNING_RATE_BESIDE_LORA, method_of
 from outcrop.customization.rates import Rate
 from outcrop.errors import Invalid
-from outcrop.network.method import OFT, LoRA, Method
+from outcrop.network.adapters.method import OFT, LoRA, Method
 from outcrop.tokens.prompt_format import PROMPT, format_problem
 from outcrop.training.task import TrainingHyper, tokens_at_once
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from outcrop.errors import Invalid
 from outcrop.network import facts, headers
-from outcrop.network.method import OFT, Full, LoRA, Method, is_target
+from outcrop.network.adapters.method import OFT, Full, LoRA, Method, is_target
 
 _COPIES = 6
 "Of what is trained, beside itself: its gradient, two moments, and a checkpoint's three."

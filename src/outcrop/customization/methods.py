@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from outcrop.errors import Invalid
-from outcrop.network.method import DEFAULT, OFT, Full, LoRA, Method
+from outcrop.network.adapters.method import DEFAULT, OFT, Full, LoRA, Method
 
 ALL_LINEAR = "all-linear"
 _RECOMMENDED = "recommended"

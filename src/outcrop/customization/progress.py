@@ -13,7 +13,7 @@ from outcrop.customization.events import Events
 from outcrop.customization.tensorboard import EventFile
 from outcrop.customization.verdict import Outcome, Verdict
 from outcrop.jobs.full_disk import is_full
-from outcrop.jobs.running import ReportProgress
+from outcrop.jobs.running import ProgressReport
 from outcrop.training.metrics import (
     EvaluationMetrics,
     ModelCheckpoint,
@@ -33,7 +33,7 @@ class Journal:
     """Collects what the training loop tells. Steps told again after a resume replace what was told before."""
 
     def __init__(
-        self, artifacts: Artifacts, events: Events, report: ReportProgress, *, tensorboard: bool = False
+        self, artifacts: Artifacts, events: Events, report: ProgressReport, *, tensorboard: bool = False
     ) -> None:
         self._artifacts = artifacts
         self._events = events

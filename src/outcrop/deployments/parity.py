@@ -16,7 +16,7 @@ from outcrop.errors import ModelDamaged
 from outcrop.inference.client import EngineClient, GreedyAnswer
 from outcrop.json_files import FileProblem
 from outcrop.network import parity_file
-from outcrop.network.parity_file import FILE, Expected, Generation
+from outcrop.network.parity_file import FILE, Generation, ParityRecord
 
 _ROUNDOFF = {"float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 "Half the distance of 1 from the next number: the relative error of one rounding."
@@ -77,7 +77,7 @@ def _differs(how: str, found: float, allowed: float) -> str:
     )
 
 
-def tolerance(expected: Expected, served_in: str | None) -> float:
+def tolerance(expected: ParityRecord, served_in: str | None) -> float:
     """How far apart two log probabilities may be (nats) because numbers are rounded, in the coarser of the two types.
 
     Rounding errs by a share of the numbers that are added, which the largest logit stands for. An engine that does not

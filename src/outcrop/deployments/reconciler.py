@@ -53,15 +53,16 @@ class Reconciler:
 
     async def turn(self) -> None:
         """Look for deployments that wait, and go on with each; nothing is read where nobody has written anything."""
-        moved = self._watch.moved()
-        if moved or self._any_waits:
-            waiting = await to_thread.run_sync(partial(self._deployments.pending, most=_MOST_AT_ONCE))
-            self._any_waits = bool(waiting)
-            self._begin(waiting)
-        self._may_retire |= moved
+        with self._watch.news() as moved:
+            if moved or self._any_waits:
+                waiting = await to_thread.run_sync(partial(self._deployments.pending, most=_MOST_AT_ONCE))
+                self._any_waits = bool(waiting)
+                self._begin(waiting)
+            self._may_retire |= moved
         if self._may_retire and time.monotonic() >= self._retire_at:
-            self._may_retire, self._retire_at = False, time.monotonic() + _RETIRE_EVERY_S
+            self._retire_at = time.monotonic() + _RETIRE_EVERY_S
             await to_thread.run_sync(self._retire)
+            self._may_retire = False
 
     def _begin(self, waiting: Sequence[Resource]) -> None:
         for row in waiting:

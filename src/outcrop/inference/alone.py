@@ -1,4 +1,4 @@
-"""Decoding as `transformers` itself decodes: each request by itself, with the cache that its family makes.
+"""Decoding as `transformers` decodes: each request by itself, with the cache that its family makes.
 
 For networks that keep more than keys and values, or attend in a way of their own, and so cannot share a row. Slower
 than `forward.py` by as much as requests there share a step; the numbers are those of `transformers`.
@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
 from outcrop.inference.kv_cache import SHORTEST_ROW
-from outcrop.inference.scheduler import Live, Turn
+from outcrop.inference.scheduler import RunningRequest, ScheduledTokens
 from outcrop.network import rotary_lengths
-from outcrop.network.adapters import AdapterSpan, Routing
+from outcrop.network.adapters.linear import AdapterSpan, Routing
 from outcrop.network.load import accepts, device
 
 _CACHES = ("past_key_values", "cache_params", "state")
@@ -31,30 +31,30 @@ _CLOSE = {torch.float32: 1e-3, torch.bfloat16: 6e-2, torch.float16: 1e-2}
 _log = logging.getLogger("outcrop.engine")
 
 
-class Remembered:
-    """What one request has read, and what the network remembers of it."""
+class RequestCache:
+    """The tokens that one request has read, and the network's own cache of them."""
 
     def __init__(self) -> None:
         self.num_read = 0
         self.cache: dict[str, Any] = {}
 
 
-class AloneForward:
-    """One network with its adapters, for the engine in the place of `Forward`."""
+class SingleRequestForward:
+    """The forward pass of a network that answers one request after the other, in the place of `Forward`."""
 
     def __init__(self, network: Any, routing: Routing) -> None:
         self._network = network
         self._routing = routing
         self._last_only = {"logits_to_keep": 1} if accepts(network, "logits_to_keep") else {}
         # By weak reference: what a request remembers goes when the scheduler forgets the request.
-        self._remembered: WeakKeyDictionary[Live, Remembered] = WeakKeyDictionary()
+        self._remembered: WeakKeyDictionary[RunningRequest, RequestCache] = WeakKeyDictionary()
         self._routing.spans = []
         # Keys that were remembered while the sequence was short have other angles than it needs once it is long.
         self.caches = not rotary_lengths.depends(network) and self._try_cache()
         if not self.caches:
             _log.warning("this kind of network is decoded without a cache, each token after reading all before it")
 
-    def __call__(self, turns: Sequence[Turn]) -> Tensor:
+    def __call__(self, turns: Sequence[ScheduledTokens]) -> Tensor:
         """Logits after each turn that samples; when none does, some logits that mean nothing."""
         found = [self._after(turn) for turn in turns if turn.samples]
         return torch.stack(found) if found else torch.zeros(1, 1, device=device())
@@ -68,10 +68,10 @@ class AloneForward:
         fixed = max(0, few - growing * _TRIED)
         return max(1, growing + -(-fixed // SHORTEST_ROW))
 
-    def _after(self, turn: Turn) -> Tensor:
+    def _after(self, turn: ScheduledTokens) -> Tensor:
         """Logits after all that is there of one request."""
         live = turn.live
-        remembered = self._remembered.setdefault(live, Remembered())
+        remembered = self._remembered.setdefault(live, RequestCache())
         adapter = live.request.adapter
         ids = live.ids[: live.slot.length + turn.num_tokens]
         self._routing.spans = []
@@ -80,7 +80,7 @@ class AloneForward:
             self._routing.spans = [AdapterSpan(0, num_new, adapter)]
         return self._read(remembered, ids) if self.caches else self._whole(ids)
 
-    def _read(self, remembered: Remembered, ids: Sequence[int]) -> Tensor:
+    def _read(self, remembered: RequestCache, ids: Sequence[int]) -> Tensor:
         """Logits after the ids that were not read yet."""
         new_1T = torch.tensor([list(ids[remembered.num_read :])], device=device())
         out = self._network(input_ids=new_1T, use_cache=True, **remembered.cache, **self._last_only)
@@ -93,8 +93,8 @@ class AloneForward:
         return self._network(input_ids=ids_1T, use_cache=False, **self._last_only).logits[0, -1]  # type: ignore[no-any-return]
 
     @torch.inference_mode()
-    def _remember(self, num_tokens: int) -> Remembered:
-        remembered = Remembered()
+    def _remember(self, num_tokens: int) -> RequestCache:
+        remembered = RequestCache()
         self._read(remembered, self._some(num_tokens))
         return remembered
 
@@ -103,7 +103,7 @@ class AloneForward:
         """Whether what is remembered leads to the same logits as reading everything again."""
         ids = self._some(_TRIED)
         try:
-            remembered = Remembered()
+            remembered = RequestCache()
             pairs = [
                 (self._read(remembered, ids[:end]), self._whole(ids[:end])) for end in range(_TRIED - 3, _TRIED + 1)
             ]

@@ -105,7 +105,7 @@ def text(fields: dict[str, Any], name: str) -> str:
     return value
 
 
-class Made(NamedTuple):
+class NewTokens(NamedTuple):
     """New tokens of one prompt."""
 
     ids: Sequence[int]
@@ -114,7 +114,7 @@ class Made(NamedTuple):
     "Of the ids, where they were asked for."
 
 
-def completion_answer(completion: Completion, request_id: str, made: Sequence[Made]) -> dict[str, Any]:
+def completion_answer(completion: Completion, request_id: str, made: Sequence[NewTokens]) -> dict[str, Any]:
     """The whole answer, or (of what has just been made) one event of a stream."""
     answer: dict[str, Any] = {
         "id": request_id, "object": "text_completion", "model": completion.model,
@@ -130,14 +130,14 @@ def completion_answer(completion: Completion, request_id: str, made: Sequence[Ma
 
 def score_answer(completion: Completion, request_id: str, logprobs: Sequence[float]) -> dict[str, Any]:
     """Log probabilities of the prompt, without new tokens."""
-    answer = completion_answer(completion, request_id, [Made([], LENGTH)])
+    answer = completion_answer(completion, request_id, [NewTokens([], LENGTH)])
     scored = zip(completion.prompt_ids[1:], logprobs, strict=True)
     (choice,) = answer["choices"]
     choice["prompt_logprobs"] = [None, *({str(token): {"logprob": logprob}} for token, logprob in scored)]
     return answer
 
 
-def _choice(completion: Completion, index: int, made: Made) -> dict[str, Any]:
+def _choice(completion: Completion, index: int, made: NewTokens) -> dict[str, Any]:
     choice: dict[str, Any] = {
         "index": index, "text": "", "token_ids": list(made.ids), "finish_reason": made.finish_reason,
     }  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 from outcrop import logs
 from outcrop.errors import Invalid, NotFound, NotReady, OutcropError
 from outcrop.inference import dialect
-from outcrop.inference.dialect import Completion, Made
+from outcrop.inference.dialect import Completion, NewTokens
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.request import EngineRequest
 from outcrop.inference.unix_http import HttpAnswer, HttpCall
@@ -23,7 +23,7 @@ Facts = dict[str, Any]
 
 
 class EngineDoor:
-    """Answers calls for one engine, whose base model requests name `base_name`."""
+    """The HTTP endpoints of one engine, whose base model requests name `base_name`."""
 
     def __init__(self, engine: EngineThread, *, base_name: str) -> None:
         self._engine = engine
@@ -105,7 +105,7 @@ class EngineDoor:
             await anext(events)  # accepted; what is refused has its status, not an event
             return HttpAnswer(body=events, content_type="text/event-stream")
         answers = await self._engine.generate_together(requests)
-        made = [Made(*answer) for answer in answers]
+        made = [NewTokens(*answer) for answer in answers]
         facts.update(completion_tokens=sum(len(one.ids) for one in made), finish_reason=made[0].finish_reason)
         return _json(dialect.completion_answer(completion, request_id, made))
 
@@ -121,7 +121,7 @@ class EngineDoor:
                 async for tokens in generated:
                     num_made = facts["completion_tokens"] + len(tokens.ids)
                     facts.update(completion_tokens=num_made, finish_reason=tokens.finish_reason)
-                    yield dialect.event(dialect.completion_answer(completion, request.id, [Made(*tokens)]))
+                    yield dialect.event(dialect.completion_answer(completion, request.id, [NewTokens(*tokens)]))
                 status = 200
             except OutcropError as problem:
                 status, body = dialect.error(problem)

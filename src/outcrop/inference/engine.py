@@ -17,25 +17,25 @@ from torch import Tensor
 
 from outcrop.errors import Invalid, ModelDamaged, NotFound, OutcropError
 from outcrop.inference import scoring
-from outcrop.inference.alone import AloneForward
+from outcrop.inference.alone import SingleRequestForward
 from outcrop.inference.forward import Forward, in_row_order
 from outcrop.inference.kv_cache import KVCache, measure
 from outcrop.inference.request import EngineRequest
 from outcrop.inference.sampling import sample
-from outcrop.inference.scheduler import Limits, Scheduler
+from outcrop.inference.scheduler import Scheduler, StepLimits
 from outcrop.inference.weight_layout import lay_out_for_decoding
-from outcrop.network import adapter_files, adapters
-from outcrop.network.adapters import AdapterSpan
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.linear import AdapterSpan
+from outcrop.network.adapters.method import WEIGHTS_FILE
 from outcrop.network.load import context_length, load_base
-from outcrop.network.method import WEIGHTS_FILE
-from outcrop.network.rotary_lengths import angles_of
-from outcrop.network.way import Way
+from outcrop.network.rotary_lengths import rotary_rules_of
+from outcrop.network.run_mode import RunMode
 
 _log = logging.getLogger("outcrop.engine")
 
 
-class Produced(NamedTuple):
-    """What a step gave one request."""
+class StepResult(NamedTuple):
+    """The tokens that a step gave one request."""
 
     request_id: str
     token: int
@@ -53,8 +53,8 @@ class Engine:
         folder: Path,
         *,
         cache_bytes: int,
-        limits: Limits | None = None,
-        way: Way = Way.PACKED,
+        limits: StepLimits | None = None,
+        way: RunMode = RunMode.PACKED,
         context: int | None = None,
     ) -> None:
         """`context` is its length; None: what the network's configuration says."""
@@ -62,11 +62,11 @@ class Engine:
         self.context_length = context or context_length(folder)
         self.end_ids = _end_ids(folder)
         lay_out_for_decoding(self._network)
-        self._routing = adapters.hold_adapters(self._network)
+        self._routing = linear.hold_adapters(self._network)
         self._vocab_size = int(self._network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
-        self._forward: Forward | AloneForward
-        self._forward, self._cache = self._together(cache_bytes) if way is Way.PACKED else self._apart(cache_bytes)
-        self._scheduler = Scheduler(self._cache, limits or Limits(), angles_of(self._network))
+        self._forward: Forward | SingleRequestForward
+        self._forward, self._cache = self._together(cache_bytes) if way is RunMode.PACKED else self._apart(cache_bytes)
+        self._scheduler = Scheduler(self._cache, limits or StepLimits(), rotary_rules_of(self._network))
         self._versions: dict[str, str] = {}  # adapter name -> the key under which its layers hold it now
         self._held: set[str] = set()
         self._num_loaded = 0
@@ -77,9 +77,9 @@ class Engine:
         cache = KVCache(measures.layers, like=measures.like, context_length=self.context_length, max_bytes=cache_bytes)
         return forward, cache
 
-    def _apart(self, cache_bytes: int) -> tuple[AloneForward, KVCache]:
+    def _apart(self, cache_bytes: int) -> tuple[SingleRequestForward, KVCache]:
         """The shelves hold nothing then: they count what the requests' own caches may take."""
-        forward = AloneForward(self._network, self._routing)
+        forward = SingleRequestForward(self._network, self._routing)
         cache = KVCache(
             [],
             like=torch.empty(0),
@@ -134,7 +134,7 @@ class Engine:
         self._forget_unused_adapters()
 
     @torch.inference_mode()
-    def step(self) -> list[Produced]:
+    def step(self) -> list[StepResult]:
         """One forward over the next tokens of everybody; what it produced, in no particular order."""
         if not (planned := self._scheduler.plan()):
             return []
@@ -147,7 +147,7 @@ class Engine:
             return []
         tokens = sample(logits_NV, [live.request.sampling for live in sampling], [live.generator for live in sampling])
         produced = [
-            Produced(
+            StepResult(
                 live.request.id, token, live.append(token), _logprob(logits_V, token) if live.request.logprobs else None
             )
             for live, token, logits_V in zip(sampling, tokens, logits_NV, strict=True)
@@ -174,9 +174,9 @@ class Engine:
         try:
             adapter_files.load(self._network, version, folder)
         except Exception as problem:
-            adapters.unload(self._network, version)
+            linear.unload(self._network, version)
             raise ModelDamaged(f"The adapter cannot be served by this base model: {_said(problem)}") from problem
-        for _, layer in adapters.layers(self._network):
+        for _, layer in linear.layers(self._network):
             if (update := layer.updates.get(version)) is not None:
                 layer.updates[version] = update.served(layer.base)
         self._versions[name] = version
@@ -213,7 +213,7 @@ class Engine:
     def _forget_unused_adapters(self) -> None:
         used = set(self._versions.values()) | {request.adapter for request in self._scheduler.requests}
         for version in self._held - used:
-            adapters.unload(self._network, version)
+            linear.unload(self._network, version)
         self._held &= used
 
 

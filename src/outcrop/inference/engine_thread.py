@@ -18,17 +18,17 @@ from outcrop.errors import ModelFailed, NotReady, OutcropError
 from outcrop.inference.request import EngineRequest
 
 if TYPE_CHECKING:
-    from outcrop.inference.engine import Engine, Produced
+    from outcrop.inference.engine import Engine, StepResult
 
 T = TypeVar("T")
 Command = Callable[["Engine"], None]
-Stream: TypeAlias = "asyncio.Queue[Produced | OutcropError]"
+Stream: TypeAlias = "asyncio.Queue[StepResult | OutcropError]"
 
 _log = logging.getLogger("outcrop.engine")
 
 
-class Tokens(NamedTuple):
-    """What was generated since the last look."""
+class GeneratedTokens(NamedTuple):
+    """The tokens of a request that were generated since the last look."""
 
     ids: list[int]
     finish_reason: str | None
@@ -72,20 +72,20 @@ class EngineThread:
         self._commands.put(command)
         return await answer
 
-    async def generate(self, request: EngineRequest) -> AsyncGenerator[Tokens, None]:
+    async def generate(self, request: EngineRequest) -> AsyncGenerator[GeneratedTokens, None]:
         """Tokens as they are made; closing the generator aborts the request.
 
         The first item is empty: the engine has accepted the request, and does not raise its refusals any more.
         """
         async with self._submitted([request]) as (stream,):
-            yield Tokens([], None, [])
+            yield GeneratedTokens([], None, [])
             finish_reason = None
             while finish_reason is None:
                 tokens = await _arrived(stream)
                 finish_reason = tokens.finish_reason
                 yield tokens
 
-    async def generate_together(self, requests: Sequence[EngineRequest]) -> list[Tokens]:
+    async def generate_together(self, requests: Sequence[EngineRequest]) -> list[GeneratedTokens]:
         """The whole answers of requests that begin in one and the same step, as far as the engine has room."""
         async with self._submitted(requests) as streams:
             return [await _whole(stream) for stream in streams]
@@ -152,7 +152,7 @@ class EngineThread:
         else:
             self._tell(self._deliver, produced)
 
-    def _deliver(self, produced: "list[Produced]") -> None:
+    def _deliver(self, produced: "list[StepResult]") -> None:
         for item in produced:
             if item.request_id in self._streams:  # else its client left meanwhile
                 self._streams[item.request_id].put_nowait(item)
@@ -169,7 +169,7 @@ class EngineThread:
             assert self._loop.is_closed(), "only an ending process has no loop to tell"
 
 
-async def _arrived(stream: "Stream") -> Tokens:
+async def _arrived(stream: "Stream") -> GeneratedTokens:
     """What is there, or comes next. Raises what broke the generation off."""
     items = [await stream.get()]
     while not stream.empty():
@@ -181,10 +181,10 @@ async def _arrived(stream: "Stream") -> Tokens:
         ids.append(item.token)
         reason = item.finish_reason
         logprobs += [] if item.logprob is None else [item.logprob]
-    return Tokens(ids, reason, logprobs)
+    return GeneratedTokens(ids, reason, logprobs)
 
 
-async def _whole(stream: "Stream") -> Tokens:
+async def _whole(stream: "Stream") -> GeneratedTokens:
     """Everything until its end."""
     ids, reason, logprobs = [], None, []
     while reason is None:
@@ -192,7 +192,7 @@ async def _whole(stream: "Stream") -> Tokens:
         ids += more.ids
         logprobs += more.logprobs
         reason = more.finish_reason
-    return Tokens(ids, reason, logprobs)
+    return GeneratedTokens(ids, reason, logprobs)
 
 
 def _abort(request_id: str, engine: "Engine") -> None:

@@ -1,4 +1,4 @@
-"""From the turns of a step to logits: by the network itself, or by its recording when the step is the usual one."""
+"""The forward pass of a step: by the network itself, or by its recording where the step is the usual one."""
 
 import itertools
 from collections.abc import Sequence
@@ -6,28 +6,28 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from outcrop.inference.kv_cache import Measures
-from outcrop.inference.scheduler import Turn
+from outcrop.inference.kv_cache import CacheShape
+from outcrop.inference.scheduler import ScheduledTokens
 from outcrop.inference.step_layout import SequencePiece, StepLayout
-from outcrop.inference.traced import Stack, record, stack
+from outcrop.inference.traced import AdapterStack, record, stack
 from outcrop.network import rotary_lengths
-from outcrop.network.adapters import AdapterSpan, Routing
+from outcrop.network.adapters.linear import AdapterSpan, Routing
 from outcrop.network.load import logits
 
 
 class Forward:
     """One network with its adapters. `turns` come in the order of `in_row_order`."""
 
-    def __init__(self, network: nn.Module, routing: Routing, measures: Measures) -> None:
+    def __init__(self, network: nn.Module, routing: Routing, measures: CacheShape) -> None:
         self._network = network
         self._routing = routing
         self._device = measures.like.device
         on_cpu = self._device.type == "cpu"
         self._traced = record(network, routing, measures.layers, measures.windows) if on_cpu else None
-        self._stack: Stack | None = None
-        self._angles = rotary_lengths.angles_of(network)
+        self._stack: AdapterStack | None = None
+        self._angles = rotary_lengths.rotary_rules_of(network)
 
-    def __call__(self, turns: Sequence[Turn]) -> Tensor:
+    def __call__(self, turns: Sequence[ScheduledTokens]) -> Tensor:
         """Logits after each turn that samples; when none does, some logits that mean nothing."""
         if self._traced is None or not _is_usual(turns) or not self._has_usual_angles(turns):
             return self._by_network(turns)
@@ -38,7 +38,7 @@ class Forward:
         ids = [(turn.live.ids[-1], turn.live.slot.length) for turn in turns]
         return self._traced.logits(turns[0].live.slot.shelf, ids, stacked, chosen)
 
-    def _by_network(self, turns: Sequence[Turn]) -> Tensor:
+    def _by_network(self, turns: Sequence[ScheduledTokens]) -> Tensor:
         pieces = [SequencePiece(turn.live.slot, turn.num_tokens, len(turn.live.ids)) for turn in turns]
         layout = StepLayout(pieces, self._device)
         ids: list[int] = []
@@ -55,11 +55,11 @@ class Forward:
         at_N = torch.tensor(last or [len(ids) - 1], device=self._device)
         return logits(self._network, row_2T[:1], row_2T[1:], layout, at_N=at_N)
 
-    def _has_usual_angles(self, turns: Sequence[Turn]) -> bool:
+    def _has_usual_angles(self, turns: Sequence[ScheduledTokens]) -> bool:
         """Whether all sequences are as short as those the recording was made with, where their angles depend on it."""
         return all(self._angles.usual(len(turn.live.ids)) for turn in turns)
 
-    def _stacked(self, chosen: Sequence[str | None]) -> Stack | None:
+    def _stacked(self, chosen: Sequence[str | None]) -> AdapterStack | None:
         """The adapters of this step, stacked; mostly they are those of the step before."""
         names = sorted({name for name in chosen if name is not None})
         if not names:
@@ -69,20 +69,20 @@ class Forward:
         return self._stack
 
 
-def in_row_order(turns: Sequence[Turn]) -> list[Turn]:
+def in_row_order(turns: Sequence[ScheduledTokens]) -> list[ScheduledTokens]:
     """As the rows of the cache lie when everybody decodes; else an adapter's tokens together, decoding ones first."""
 
-    def usual(turn: Turn) -> tuple[int, int]:
+    def usual(turn: ScheduledTokens) -> tuple[int, int]:
         return (turn.live.slot.shelf.row_length, turn.live.slot.row)
 
-    def mixed(turn: Turn) -> tuple[str, bool, int, int]:
+    def mixed(turn: ScheduledTokens) -> tuple[str, bool, int, int]:
         return (turn.live.request.adapter or "", turn.num_tokens > 1, *usual(turn))
 
     ordered = sorted(turns, key=usual)
     return ordered if _is_usual(ordered) else sorted(turns, key=mixed)
 
 
-def _is_usual(turns: Sequence[Turn]) -> bool:
+def _is_usual(turns: Sequence[ScheduledTokens]) -> bool:
     """Whether everybody reads its last token, and they are the first rows of one shelf.
 
     One token alone may also be a part of a prompt, after which nothing is sampled yet.
@@ -94,7 +94,7 @@ def _is_usual(turns: Sequence[Turn]) -> bool:
     )
 
 
-def _spans(turns: Sequence[Turn]) -> list[AdapterSpan]:
+def _spans(turns: Sequence[ScheduledTokens]) -> list[AdapterSpan]:
     """Neighbours of one adapter share a span."""
     spans: list[AdapterSpan] = []
     start = 0

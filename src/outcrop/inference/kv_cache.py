@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from outcrop.errors import Invalid
 from outcrop.network import facts
-from outcrop.network.attention import Lying, Scoring, attend_causal
-from outcrop.network.way import Way
+from outcrop.network.attention import Scoring, SequenceSpan, attend_causal
+from outcrop.network.run_mode import RunMode
 
 # Rows have few different lengths, so that most sequences share a shelf; what a row reserves and never uses stays
 # untouched memory on a CPU.
@@ -28,7 +28,7 @@ _ROWS_OF_NOTHING = 64
 
 
 class LayerShape(NamedTuple):
-    """What one layer remembers per position."""
+    """The keys and values that one layer remembers per position."""
 
     num_heads: int
     key_width: int
@@ -36,21 +36,24 @@ class LayerShape(NamedTuple):
 
 
 @dataclass(kw_only=True, eq=False)
-class Slot:
-    """A sequence's place: one row of a shelf. The row changes when another sequence leaves the shelf."""
+class CacheRow:
+    """The place of one sequence in the cache: one row of a pool.
 
-    shelf: "Shelf"
+    The row changes when another sequence leaves the pool.
+    """
+
+    shelf: "CachePool"
     row: int
     length: int = 0
     "Positions written so far."
 
 
-class Shelf:
-    """Rows of one length; live sequences always fill the first ones."""
+class CachePool:
+    """A pool of cache rows of one length; live sequences always fill the first ones."""
 
     def __init__(self, row_length: int, layers: Sequence[LayerShape], like: Tensor) -> None:
         self.row_length = row_length
-        self.slots: list[Slot] = []
+        self.slots: list[CacheRow] = []
         self.num_rows = 0
         # Zeros, not empty: a masked position still counts as 0 · value, and 0 · NaN is NaN.
         self.k_RSKD = [like.new_zeros(0, row_length, s.num_heads, s.key_width) for s in layers]
@@ -66,12 +69,12 @@ class Shelf:
                 stored[layer][:live] = old[:live]
         self.num_rows = num_rows
 
-    def take(self) -> Slot:
-        slot = Slot(shelf=self, row=len(self.slots))
+    def take(self) -> CacheRow:
+        slot = CacheRow(shelf=self, row=len(self.slots))
         self.slots.append(slot)
         return slot
 
-    def give_back(self, slot: Slot) -> None:
+    def give_back(self, slot: CacheRow) -> None:
         last = self.slots.pop()
         if last is slot:
             return
@@ -99,7 +102,7 @@ class KVCache:
         self._like = like
         self._context_length = context_length
         self._max_bytes = max_bytes
-        self._shelves: dict[int, Shelf] = {}
+        self._shelves: dict[int, CachePool] = {}
         per_position = sum(s.num_heads * (s.key_width + s.value_width) for s in layers)
         self._position_bytes = per_position * like.element_size() if position_bytes is None else position_bytes
 
@@ -112,20 +115,20 @@ class KVCache:
         """Whether a sequence of this many tokens fits into the empty cache."""
         return num_tokens <= self._context_length and self._row_bytes(num_tokens) <= self._max_bytes
 
-    def take(self, num_tokens: int) -> Slot | None:
+    def take(self, num_tokens: int) -> CacheRow | None:
         """A place for a sequence that will grow to `num_tokens`; None while there is no room."""
         row_length = self._row_length(num_tokens)
         shelf = self._shelves.get(row_length)
         if shelf is None:
-            shelf = self._shelves[row_length] = Shelf(row_length, self._layers, self._like)
+            shelf = self._shelves[row_length] = CachePool(row_length, self._layers, self._like)
         if len(shelf.slots) == shelf.num_rows and not self._grow(shelf):
             return None
         return shelf.take()
 
-    def give_back(self, slot: Slot) -> None:
+    def give_back(self, slot: CacheRow) -> None:
         slot.shelf.give_back(slot)
 
-    def _grow(self, shelf: Shelf) -> bool:
+    def _grow(self, shelf: CachePool) -> bool:
         row_bytes = self._position_bytes * shelf.row_length
         if self._max_bytes - self.size_bytes < row_bytes:
             self._drop_unused_rows()
@@ -158,8 +161,8 @@ class _Measuring:
         self.windows: dict[int, int | None] = {}
         self.like = torch.empty(0)
 
-    def lying(self) -> Sequence[Lying]:
-        return [Lying(0, 1, 1)]
+    def sequences(self) -> Sequence[SequenceSpan]:
+        return [SequenceSpan(0, 1, 1)]
 
     def attend(self, layer: int, q_HTD: Tensor, k_KTD: Tensor, v_KTD: Tensor, scoring: Scoring) -> Tensor:
         self.layers[layer] = LayerShape(k_KTD.shape[0], k_KTD.shape[2], v_KTD.shape[2])
@@ -174,12 +177,12 @@ def _demand_attention(network: nn.Module, layers: Collection[int]) -> None:
     if num < depth or sorted(layers) != list(range(num)):
         raise Invalid(
             f"{type(network).__name__}: {num} of its {depth} layers attend as packed sequences need it; the others "
-            f"would mix them. It can be run {Way.ONE_RECORD_A_ROW}: `outcrop register` its folder anew."
+            f"would mix them. It can be run {RunMode.ONE_RECORD_A_ROW}: `outcrop register` its folder anew."
         )
 
 
-class Measures(NamedTuple):
-    """What a network's layers need of a cache."""
+class CacheShape(NamedTuple):
+    """The sizes that a network's layers need of a cache."""
 
     layers: list[LayerShape]
     windows: list[int | None]
@@ -187,7 +190,7 @@ class Measures(NamedTuple):
     "An empty tensor of the kind that is remembered."
 
 
-def measure(network: nn.Module) -> Measures:
+def measure(network: nn.Module) -> CacheShape:
     """Found by running one token.
 
     Configurations name these widths differently in every architecture; the tensors themselves do not lie.
@@ -198,4 +201,4 @@ def measure(network: nn.Module) -> Measures:
         network(input_ids=ids_11, position_ids=ids_11, layout=layout, use_cache=False)
     _demand_attention(network, layout.layers)
     numbers = range(len(layout.layers))
-    return Measures([layout.layers[n] for n in numbers], [layout.windows[n] for n in numbers], layout.like)
+    return CacheShape([layout.layers[n] for n in numbers], [layout.windows[n] for n in numbers], layout.like)

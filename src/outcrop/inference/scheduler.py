@@ -1,4 +1,4 @@
-"""Who computes what in the next step: continuous batching, first come first served.
+"""The plan of each step: continuous batching, first come first served.
 
 A request joins as soon as the cache has room for its whole life, and leaves the moment it ends. Every live sequence
 that decodes gets its one token in every step; prompts share what is left of the step, so that a long prompt is read in
@@ -10,17 +10,17 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from outcrop.inference.kv_cache import KVCache, Slot
+from outcrop.inference.kv_cache import CacheRow, KVCache
 from outcrop.inference.request import LENGTH, STOP, EngineRequest
-from outcrop.network.rotary_lengths import Angles
+from outcrop.network.rotary_lengths import RotaryRules
 
 
 @dataclass(kw_only=True, eq=False)
-class Live:
-    """A request that has its place in the cache."""
+class RunningRequest:
+    """A request that is being generated and has its place in the cache."""
 
     request: EngineRequest
-    slot: Slot
+    slot: CacheRow
     generator: random.Random
     ids: list[int]
     "The prompt and what was generated; the first `slot.length` of them are in the cache."
@@ -54,10 +54,10 @@ class Live:
         return LENGTH if self.num_generated == self.request.max_tokens else None
 
 
-class Turn(NamedTuple):
-    """The next tokens of one sequence in a step."""
+class ScheduledTokens(NamedTuple):
+    """The tokens of one request that a step computes."""
 
-    live: Live
+    live: RunningRequest
     num_tokens: int
 
     @property
@@ -67,8 +67,8 @@ class Turn(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """How much happens at once."""
+class StepLimits:
+    """The most tokens and requests that a step computes."""
 
     max_live: int = 64
     "Sequences side by side."
@@ -79,14 +79,14 @@ class Limits:
 
 
 class Scheduler:
-    """The waiting and the living."""
+    """The scheduler of an engine: requests that wait, and requests that run."""
 
-    def __init__(self, cache: KVCache, limits: Limits, angles: Angles | None = None) -> None:
+    def __init__(self, cache: KVCache, limits: StepLimits, angles: RotaryRules | None = None) -> None:
         self._cache = cache
         self._limits = limits
-        self._angles = angles or Angles()
+        self._angles = angles or RotaryRules()
         self.waiting: deque[EngineRequest] = deque()
-        self.live: list[Live] = []
+        self.live: list[RunningRequest] = []
 
     @property
     def requests(self) -> list[EngineRequest]:
@@ -95,11 +95,11 @@ class Scheduler:
     def submit(self, request: EngineRequest) -> None:
         self.waiting.append(request)
 
-    def plan(self) -> list[Turn]:
+    def plan(self) -> list[ScheduledTokens]:
         """The next step: one token of each that decodes, then prompts in the order they came."""
         for live in self.live:
             live.turn_to(self._angles.alike(len(live.ids)))
-        turns = [Turn(live, 1) for live in self.live if live.decodes]
+        turns = [ScheduledTokens(live, 1) for live in self.live if live.decodes]
         room = self._limits.prompt_tokens_beside_decoding if turns else self._limits.prompt_tokens_alone
         for live in (live for live in self.live if not live.decodes):
             if room > 0:
@@ -123,7 +123,7 @@ class Scheduler:
                 return True
         return False
 
-    def _admit(self) -> Live | None:
+    def _admit(self) -> RunningRequest | None:
         """The longest waiting request, if there is room. Nobody overtakes, or a large one would wait for ever."""
         if not self.waiting or len(self.live) == self._limits.max_live:
             return None
@@ -134,11 +134,13 @@ class Scheduler:
         self.waiting.popleft()
         generator = random.Random(request.sampling.seed)
         ids = list(request.prompt_ids)
-        live = Live(request=request, slot=slot, generator=generator, ids=ids, angles=self._angles.alike(len(ids)))
+        live = RunningRequest(
+            request=request, slot=slot, generator=generator, ids=ids, angles=self._angles.alike(len(ids))
+        )
         self.live.append(live)
         return live
 
     @staticmethod
-    def _read_prompt(live: Live, room: int) -> Turn:
+    def _read_prompt(live: RunningRequest, room: int) -> ScheduledTokens:
         most = live.request.prompt_tokens_per_step or room
-        return Turn(live, min(room, most, live.num_unread))
+        return ScheduledTokens(live, min(room, most, live.num_unread))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from outcrop.network import load
 from outcrop.network.attention import Packed
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 
 _POSITIONS_PER_CHUNK = 256
 
@@ -27,7 +27,7 @@ def score(network: nn.Module, ids: Sequence[int]) -> list[float]:
     layout = Packed(lengths=[len(ids)])
     positions_1T = layout.positions().to(device)
     logprobs: list[float] = []
-    if load.way_of(network) is not Way.PACKED:  # a family of its own need not have a decoder that runs by itself
+    if load.way_of(network) is not RunMode.PACKED:  # a family of its own need not have a decoder that runs by itself
         at_N = torch.arange(len(ids) - 1, device=device)
         logits_NV = load.logits(network, ids_1T, positions_1T, layout, at_N=at_N)
         return _of(logits_NV, ids_1T[0, 1:]).tolist()

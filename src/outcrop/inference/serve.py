@@ -20,7 +20,7 @@ from outcrop.errors import OutcropError
 from outcrop.inference.door import EngineDoor
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.unix_http import UnixServer
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 
 if TYPE_CHECKING:
     from outcrop.inference.engine import Engine
@@ -139,7 +139,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--socket", type=Path, required=True, help="path of the Unix socket")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves the choice to torch")
     parser.add_argument("--cache-bytes", type=int, default=0, help="limit of the KV cache; 0: a quarter of the memory")
-    parser.add_argument("--way", type=Way, default=Way.PACKED, help="in which the network is run")
+    parser.add_argument("--way", type=RunMode, default=RunMode.PACKED, help="in which the network is run")
     parser.add_argument("--context", type=int, default=0, help="context length; 0: as the network's configuration says")
     return parser.parse_args()
 

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from outcrop.inference.kv_cache import Shelf, Slot
-from outcrop.network.attention import Lying, Scoring, attend_causal
+from outcrop.inference.kv_cache import CachePool, CacheRow
+from outcrop.network.attention import Scoring, SequenceSpan, attend_causal
 
 
 class SequencePiece(NamedTuple):
-    """The next tokens of one sequence in this step's row: a part of its prompt, or the one token it decodes."""
+    """The tokens of one sequence in a step's row: a part of its prompt, or one decoded token."""
 
-    slot: Slot
+    slot: CacheRow
     num_tokens: int
     length: int
     "Tokens of the whole sequence, as far as it is known: a part of a prompt is read as part of all of it."
@@ -30,7 +30,7 @@ class SequencePiece(NamedTuple):
 class _Write(NamedTuple):
     """Where this step's keys and values of one shelf go."""
 
-    shelf: Shelf
+    shelf: CachePool
     tokens: Tensor | None
     "Which tokens of the row; None is all of them."
     places: Tensor
@@ -40,7 +40,7 @@ class _Write(NamedTuple):
 class _Chunk(NamedTuple):
     """Part of a prompt: tokens start..end of the row."""
 
-    slot: Slot
+    slot: CacheRow
     start: int
     end: int
     num_keys: int
@@ -52,7 +52,7 @@ class _Decoding(NamedTuple):
     A row that does not decode in this step borrows another's query and sees one key; its output is dropped.
     """
 
-    shelf: Shelf
+    shelf: CachePool
     tokens: Tensor
     "Of each of the M rows: which token of the step's row is its query."
     lengths: Tensor
@@ -72,8 +72,9 @@ class StepLayout:
     def __init__(self, pieces: Sequence[SequencePiece], device: torch.device) -> None:
         self._device = device
         starts = _starts(pieces)
-        self._lying = [
-            Lying(start, start + piece.num_tokens, piece.length) for piece, start in zip(pieces, starts, strict=True)
+        self._sequences = [
+            SequenceSpan(start, start + piece.num_tokens, piece.length)
+            for piece, start in zip(pieces, starts, strict=True)
         ]
         shelves = list(dict.fromkeys(piece.slot.shelf for piece in pieces))
         self._writes = [self._write(shelf, pieces, starts, alone=len(shelves) == 1) for shelf in shelves]
@@ -88,8 +89,8 @@ class StepLayout:
         self._in_row_order = only is not None and only.tokens.tolist() == list(range(len(pieces)))
         self._masks: dict[tuple[int, int | None], Tensor | None] = {}
 
-    def lying(self) -> Sequence[Lying]:
-        return self._lying
+    def sequences(self) -> Sequence[SequenceSpan]:
+        return self._sequences
 
     def attend(self, layer: int, q_HTD: Tensor, k_KTD: Tensor, v_KTD: Tensor, scoring: Scoring) -> Tensor:
         k_TKD, v_TKD = k_KTD.transpose(0, 1), v_KTD.transpose(0, 1)
@@ -122,7 +123,9 @@ class StepLayout:
             self._masks[index, window] = None if plain else decoding_mask(decoding.lengths, window, like)
         return self._masks[index, window]
 
-    def _write(self, shelf: Shelf, pieces: Sequence[SequencePiece], starts: Sequence[int], *, alone: bool) -> _Write:
+    def _write(
+        self, shelf: CachePool, pieces: Sequence[SequencePiece], starts: Sequence[int], *, alone: bool
+    ) -> _Write:
         places: list[int] = []
         tokens: list[int] = []
         for piece, start in zip(pieces, starts, strict=True):
@@ -134,7 +137,7 @@ class StepLayout:
             tokens.extend(range(start, start + piece.num_tokens))
         return _Write(shelf, None if alone else self._ids(tokens), self._ids(places))
 
-    def _decoding(self, shelf: Shelf, pieces: Sequence[SequencePiece], starts: Sequence[int]) -> _Decoding | None:
+    def _decoding(self, shelf: CachePool, pieces: Sequence[SequencePiece], starts: Sequence[int]) -> _Decoding | None:
         by_row = {
             piece.slot.row: (start, piece.slot.length + 1)
             for piece, start in zip(pieces, starts, strict=True)

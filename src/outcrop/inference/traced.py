@@ -18,20 +18,21 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from outcrop.inference.kv_cache import LayerShape, Shelf
+from outcrop.inference.kv_cache import CachePool, LayerShape
 from outcrop.inference.step_layout import SequencePiece, StepLayout, decode, decoding_mask
-from outcrop.network import adapters, load, rotary_lengths
-from outcrop.network.adapters import AdapterLinear, Routing
-from outcrop.network.attention import Lying, Scoring
-from outcrop.network.lora import LowRank
+from outcrop.network import load, rotary_lengths
+from outcrop.network.adapters import linear
+from outcrop.network.adapters.linear import AdapterLinear, Routing
+from outcrop.network.adapters.lora import LoRAUpdate
+from outcrop.network.attention import Scoring, SequenceSpan
 
 jit: Any = torch.jit  # untyped
 _log = logging.getLogger("outcrop.engine")
 _CLOSE = 1e-3  # of logits; two orders of the same additions differ by 1e-5
 
 
-class Stack(NamedTuple):
-    """All adapters side by side: per layer x Aᵀ (R wide), and from there to its output."""
+class AdapterStack(NamedTuple):
+    """The weights of all adapters side by side: per layer x Aᵀ (R wide), and from there to its output."""
 
     names: list[str]
     ranks: list[int]
@@ -51,12 +52,14 @@ class Stack(NamedTuple):
         return torch.tensor(rows).repeat_interleave(repeats, dim=1, output_size=sum(self.ranks))
 
 
-def stack(network: nn.Module, names: Sequence[str]) -> Stack | None:
+def stack(network: nn.Module, names: Sequence[str]) -> AdapterStack | None:
     """The adapters `names` of every layer, stacked; None when one of them is no plain LoRA."""
-    layers = [layer for _, layer in adapters.layers(network)]
-    if not all(isinstance(layer.updates.get(name), LowRank | None) for layer in layers for name in names):
+    layers = [layer for _, layer in linear.layers(network)]
+    if not all(isinstance(layer.updates.get(name), LoRAUpdate | None) for layer in layers for name in names):
         return None
-    of_layers = [{n: u for n, u in layer.updates.items() if n in names and isinstance(u, LowRank)} for layer in layers]
+    of_layers = [
+        {n: u for n, u in layer.updates.items() if n in names and isinstance(u, LoRAUpdate)} for layer in layers
+    ]
     found = [next(of_layer[name] for of_layer in of_layers if name in of_layer) for name in names]
     ranks = [update.a_RI.shape[0] for update in found]
     a, b = [], []
@@ -68,7 +71,7 @@ def stack(network: nn.Module, names: Sequence[str]) -> Stack | None:
         b_OR = [u.b_OR if u else like.new_zeros(num_outputs, r) for u, r in zip(updates, ranks, strict=True)]
         a.append(torch.cat(a_RI).t().contiguous())
         b.append(torch.cat(b_OR, dim=1).t().contiguous())
-    return Stack(list(names), ranks, [update.scale for update in found], a, b)
+    return AdapterStack(list(names), ranks, [update.scale for update in found], a, b)
 
 
 class _Inputs(NamedTuple):
@@ -90,7 +93,7 @@ class _RecordedLayout:
         self._inputs = inputs
         self._windows = list(windows)
 
-    def lying(self) -> Sequence[Lying]:
+    def sequences(self) -> Sequence[SequenceSpan]:
         return []  # sequences long enough for other rotary positions are not replayed
 
     def attend(self, layer: int, q_HTD: Tensor, k_KTD: Tensor, v_KTD: Tensor, scoring: Scoring) -> Tensor:
@@ -131,7 +134,7 @@ class TracedDecoding:
             self._with = jit.trace(step, (*plain, *no_adapter), check_trace=False)
 
     def logits(
-        self, shelf: Shelf, ids: Sequence[tuple[int, int]], stacked: Stack | None, chosen: Sequence[Any]
+        self, shelf: CachePool, ids: Sequence[tuple[int, int]], stacked: AdapterStack | None, chosen: Sequence[Any]
     ) -> Tensor:
         """Logits of the shelf's first rows, of which `ids` gives the token and its position."""
         inputs = self._inputs(shelf, ids)
@@ -141,7 +144,7 @@ class TracedDecoding:
                 return self._without(*inputs)  # type: ignore[no-any-return]
             return self._with(*inputs, stacked.gates(chosen), stacked.a, stacked.b)  # type: ignore[no-any-return]
 
-    def _inputs(self, shelf: Shelf, ids: Sequence[tuple[int, int]]) -> _Inputs:
+    def _inputs(self, shelf: CachePool, ids: Sequence[tuple[int, int]]) -> _Inputs:
         row_2M = torch.tensor(ids).t().contiguous()
         positions_M = row_2M[1]
         places_M = torch.arange(len(ids)) * shelf.row_length + positions_M
@@ -183,15 +186,15 @@ def _difference(
     return max(float((a - b).abs().max()) for a, b in pairs)
 
 
-def _example(network: nn.Module, layers: Sequence[LayerShape], num_rows: int) -> Shelf:
+def _example(network: nn.Module, layers: Sequence[LayerShape], num_rows: int) -> CachePool:
     """A small shelf full of sequences of several lengths, always the same; none with other than the usual angles."""
     generator = torch.Generator().manual_seed(num_rows)
-    shelf = Shelf(40, layers, torch.empty(0))
+    shelf = CachePool(40, layers, torch.empty(0))
     shelf.resize(num_rows)
     for stored in (shelf.k_RSKD, shelf.v_RSKD):
         for x_RSKD in stored:
             x_RSKD.copy_(torch.randn(x_RSKD.shape, generator=generator))
-    angles = rotary_lengths.angles_of(network)
+    angles = rotary_lengths.rotary_rules_of(network)
     for row in range(num_rows):
         length = 3 + 8 * row % 37
         shelf.take().length = length if angles.usual(length + 1) else row % 3
@@ -199,7 +202,7 @@ def _example(network: nn.Module, layers: Sequence[LayerShape], num_rows: int) ->
 
 
 def _empty_stack(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    widths = [layer.widths for _, layer in adapters.layers(network)]
+    widths = [layer.widths for _, layer in linear.layers(network)]
     return [torch.zeros(i, 1) for i, _ in widths], [torch.zeros(1, o) for _, o in widths]
 
 
@@ -210,7 +213,7 @@ def _stacked_layers(network: nn.Module, *stacked: Any) -> Iterator[None]:
         yield
         return
     gates_MR, a, b = stacked
-    layers = [layer for _, layer in adapters.layers(network)]
+    layers = [layer for _, layer in linear.layers(network)]
     for layer, a_IR, b_RO in zip(layers, a, b, strict=True):
         layer.forward = _gated(layer, gates_MR, a_IR, b_RO)  # type: ignore[method-assign]
     try:

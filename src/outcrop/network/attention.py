@@ -15,17 +15,17 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface
 
 from outcrop.errors import Invalid
-from outcrop.kernels import attention as kernel
+from outcrop.network import swaps
+from outcrop.network.fast.kernels import attention as kernel
 
 IMPLEMENTATION = "outcrop"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """How a layer scores: its scale, and what its architecture adds to plain attention."""
+    """The attention scores of a layer: their scale, and what its architecture adds to plain attention."""
 
     scale: float
     window: int | None
@@ -34,8 +34,8 @@ class Scoring:
     "Scores are squashed to ± this value; None leaves them."
 
 
-class Lying(NamedTuple):
-    """Where the tokens of one sequence lie in the row."""
+class SequenceSpan(NamedTuple):
+    """The place of one sequence's tokens in a row of many sequences."""
 
     start: int
     end: int
@@ -44,9 +44,9 @@ class Lying(NamedTuple):
 
 
 class Layout(Protocol):
-    """Where the sequences of the row lie. Passed to the network as the keyword `layout`."""
+    """The places of all sequences in a row, and their attention. Passed to the network as the keyword `layout`."""
 
-    def lying(self) -> Sequence[Lying]:
+    def sequences(self) -> Sequence[SequenceSpan]:
         """Every sequence of the row, in its order; none where all of them are known to be short."""
         ...
 
@@ -76,9 +76,9 @@ class Packed:
         # Token by token, as the kernel leaves them and the next layer reads them; else they would be copied once more.
         return torch.cat([o_HTD.transpose(0, 1) for o_HTD in found]).transpose(0, 1)
 
-    def lying(self) -> Sequence[Lying]:
+    def sequences(self) -> Sequence[SequenceSpan]:
         ends = list(itertools.accumulate(self.lengths))
-        return [Lying(end - length, end, length) for end, length in zip(ends, self.lengths, strict=True)]
+        return [SequenceSpan(end - length, end, length) for end, length in zip(ends, self.lengths, strict=True)]
 
     def positions(self) -> Tensor:
         """Position ids of the row, p_1T: every record counts from 0."""
@@ -165,4 +165,4 @@ def _demand(holds: bool, otherwise: str) -> None:
 
 
 # `transformers` finds attention functions by name; the name is ours, so nothing of its own is changed.
-AttentionInterface.register(IMPLEMENTATION, _attention)
+swaps.register_attention(IMPLEMENTATION, _attention)

@@ -1,4 +1,4 @@
-"""Layers that remember their input alone, and are computed once more on the way back, for the rest of what they knew.
+"""Gradient checkpointing: layers remember their input alone and are computed again in the backward pass.
 
 What a row keeps then is one tensor a layer and one layer's whole. The numbers are the same, bit for bit; a step takes a
 forward pass longer. Source: Chen et al. 2016, arXiv:1604.06174.
@@ -12,12 +12,13 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from outcrop.network import noise
-from outcrop.network.last_layer import layers_of
+from outcrop.network import swaps
+from outcrop.network.adapters import dropout
+from outcrop.network.decoder import layers_of
 
 
 class _Forgetting:
-    """Put before the class of a layer."""
+    """A decoder layer that is computed again in the backward pass."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         own = super().forward  # type: ignore[misc]
@@ -29,11 +30,11 @@ class _Forgetting:
 
 
 class _RecomputedLayer:
-    """A layer's forward pass, which drops the second time what it dropped the first."""
+    """A layer's forward pass, whose dropout drops the second time what it dropped the first."""
 
     def __init__(self, own: Callable[[], Any]) -> None:
         self._own = own
-        self._drawn = noise.again()
+        self._drawn = dropout.again()
         self._first = True
 
     def __call__(self) -> Any:
@@ -44,10 +45,9 @@ class _RecomputedLayer:
             return self._own()
 
 
-def make_lean(network: nn.Module) -> int:
+def checkpoint_layers(network: nn.Module) -> int:
     """Have the layers of a network forget; returns how many do. Not the last, which is the first to be wanted again."""
     layers = layers_of(network)[:-1]
     for layer in layers:
-        own = type(layer)
-        layer.__class__ = type(f"Forgetting{own.__name__}", (_Forgetting, own), {})
+        swaps.put_before(layer, _Forgetting)
     return len(layers)

@@ -9,7 +9,7 @@ from typing import Any
 
 from outcrop.errors import Invalid, ModelDamaged
 from outcrop.json_files import FileProblem, JsonItems, JsonNamed, JsonNumber, JsonText, Members, parse
-from outcrop.network.method import OFT, Full, Method, is_target
+from outcrop.network.adapters.method import OFT, Full, Method, is_target
 
 _TRANSPOSED = ("gpt2", "openai-gpt")
 "Kinds of networks (config.json: model_type) whose layers are transformers' Conv1D."

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from outcrop.errors import Invalid
 from outcrop.network import facts, rotary_lengths
 from outcrop.network.attention import IMPLEMENTATION, Layout, Packed
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 
 
 def device() -> torch.device:
@@ -28,7 +28,7 @@ def serving_dtype() -> torch.dtype:
     return torch.bfloat16 if device().type == "cuda" else torch.float32
 
 
-def load_base(folder: Path, *, trainable: bool = False, way: Way = Way.PACKED) -> nn.Module:
+def load_base(folder: Path, *, trainable: bool = False, way: RunMode = RunMode.PACKED) -> nn.Module:
     """The frozen network in `folder`, in evaluation mode, on `device()`, to be run in that way.
 
     In `serving_dtype()`, but in fp32 when its own weights shall be `trainable`: small steps vanish in 16 bits. Raises
@@ -47,7 +47,7 @@ def load_base(folder: Path, *, trainable: bool = False, way: Way = Way.PACKED) -
             **_attention(way),
         )
     except (ValueError, KeyError) as error:
-        if way is Way.PACKED and str(error) == repr(IMPLEMENTATION):  # families with a table of attention classes
+        if way is RunMode.PACKED and str(error) == repr(IMPLEMENTATION):  # families with a table of attention classes
             raise Invalid("its attention takes no function of others, so records cannot share a row.") from error
         raise Invalid(f"{folder}: transformers cannot load it as a causal language model: {error}") from error
     missing = sorted(told["missing_keys"])
@@ -57,19 +57,19 @@ def load_base(folder: Path, *, trainable: bool = False, way: Way = Way.PACKED) -
             f"{type(network).__name__} would begin with random numbers there. Save the whole model, then register it."
         )
     network.to(device()).eval().requires_grad_(False)
-    if way is Way.PACKED:
+    if way is RunMode.PACKED:
         rotary_lengths.make_per_sequence(network)
     else:
         rotary_lengths.make_forgetful(network)
     return prepared(network, way)
 
 
-def from_config(config: Any, *, dtype: torch.dtype, way: Way = Way.PACKED) -> nn.Module:
+def from_config(config: Any, *, dtype: torch.dtype, way: RunMode = RunMode.PACKED) -> nn.Module:
     """A network without contents that matter, as `load_base` would give it."""
     return prepared(AutoModelForCausalLM.from_config(config, dtype=dtype, **_attention(way)).eval(), way)
 
 
-def prepared(network: Any, way: Way) -> nn.Module:
+def prepared(network: Any, way: RunMode) -> nn.Module:
     """The network, which knows its way from now on."""
     network.config.use_cache = False
     network.way = way
@@ -77,9 +77,9 @@ def prepared(network: Any, way: Way) -> nn.Module:
     return made
 
 
-def way_of(network: nn.Module) -> Way:
+def way_of(network: nn.Module) -> RunMode:
     """In which it was loaded."""
-    return getattr(network, "way", Way.PACKED)  # a module that others made, as tests do, goes through our attention
+    return getattr(network, "way", RunMode.PACKED)  # a module that others made, as tests do, goes through our attention
 
 
 def context_length(folder: Path) -> int:
@@ -90,7 +90,7 @@ def context_length(folder: Path) -> int:
 def inputs(network: nn.Module, ids_1T: Tensor, positions_1T: Tensor, layout: Layout) -> dict[str, Any]:
     """The keywords by which a row is given to a network, or to its decoder."""
     place = device()
-    if way_of(network) is Way.PACKED:
+    if way_of(network) is RunMode.PACKED:
         return {"input_ids": ids_1T.to(place), "position_ids": positions_1T.to(place), "layout": layout}
     assert isinstance(layout, Packed), "this network is not decoded through a layout"
     assert len(layout.lengths) == 1, "this network takes one record a row"
@@ -101,7 +101,7 @@ def logits(network: nn.Module, ids_1T: Tensor, positions_1T: Tensor, layout: Lay
     """Logits of shape NV at the positions `at_N` of the row; the head runs over these alone, where it can."""
     given = inputs(network, ids_1T, positions_1T, layout)
     at_N = at_N.to(device())
-    if way_of(network) is Way.PACKED or accepts(network, "logits_to_keep"):
+    if way_of(network) is RunMode.PACKED or accepts(network, "logits_to_keep"):
         out = network(**given, logits_to_keep=at_N, use_cache=False)
         return out.logits[0]  # type: ignore[no-any-return]
     return network(**given, use_cache=False).logits[0].index_select(0, at_N)  # type: ignore[no-any-return]
@@ -112,6 +112,6 @@ def accepts(network: nn.Module, keyword: str) -> bool:
     return keyword in inspect.signature(network.forward).parameters
 
 
-def _attention(way: Way) -> dict[str, str]:
+def _attention(way: RunMode) -> dict[str, str]:
     """Without a name, `transformers` chooses sdpa where a family has it, else its plain attention."""
-    return {"attn_implementation": IMPLEMENTATION} if way is Way.PACKED else {}
+    return {"attn_implementation": IMPLEMENTATION} if way is RunMode.PACKED else {}

@@ -24,8 +24,8 @@ OLDER_DTYPE, OLDER_LOGIT = "float32", 32.0
 "Of files that do not say: what was served when they were written, and a logit that few networks exceed."
 
 
-class Rival(NamedTuple):
-    """Another token that could have been next."""
+class RunnerUp(NamedTuple):
+    """A token that was nearly as likely as the one that greedy decoding took."""
 
     id: int
     logprob: float
@@ -46,7 +46,7 @@ class Generation:
     prompt: Sequence[int]
     ids: Sequence[int]
     logprobs: Sequence[float]
-    rivals: Sequence[Sequence[Rival]]
+    rivals: Sequence[Sequence[RunnerUp]]
     "Of each id, the next likeliest tokens in its place, likeliest first."
 
     def logprob_of(self, at: int, token: int) -> float | None:
@@ -56,7 +56,7 @@ class Generation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Expected:
+class ParityRecord:
     """The trainer's log probabilities and greedy answers that an engine is compared with."""
 
     samples: Sequence[Sample]
@@ -67,12 +67,12 @@ class Expected:
     "Of the generations, whatever its sign: what rounding errors are relative to."
 
 
-def text(expected: Expected) -> str:
+def text(expected: ParityRecord) -> str:
     """The text of the file."""
     return json.dumps(asdict(expected)) + "\n"
 
 
-def read(folder: Path) -> Expected:
+def read(folder: Path) -> ParityRecord:
     """Read the parity file of a custom model. Raises FileProblem for a file of another form."""
     found: Any = json_files.read(folder / FILE, _SHAPE)
     whole: dict[str, Any] = {"samples": found} if isinstance(found, list) else found
@@ -81,7 +81,7 @@ def read(folder: Path) -> Expected:
     for place, generation in enumerate(whole.get("generations", [])):
         for member in ("logprobs", "rivals"):
             _check_number(f"generations[{place}].{member}", generation[member], len(generation["ids"]), "ids")
-    return Expected(
+    return ParityRecord(
         samples=[Sample(ids=each["ids"], logprobs=each["logprobs"]) for each in whole["samples"]],
         generations=[_generation(each) for each in whole.get("generations", [])],
         dtype=whole.get("dtype", OLDER_DTYPE),
@@ -99,7 +99,7 @@ def _generation(found: dict[str, Any]) -> Generation:
         prompt=found["prompt"],
         ids=found["ids"],
         logprobs=found["logprobs"],
-        rivals=[[Rival(int(token), logprob) for token, logprob in rivals] for rivals in found["rivals"]],
+        rivals=[[RunnerUp(int(token), logprob) for token, logprob in rivals] for rivals in found["rivals"]],
     )
 
 

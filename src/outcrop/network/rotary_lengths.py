@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from outcrop.errors import Invalid
-from outcrop.network.attention import Lying
+from outcrop.network import swaps
+from outcrop.network.attention import SequenceSpan
 
 LONGROPE, DYNAMIC = "longrope", "dynamic"
 _FEW = 3
@@ -28,8 +29,8 @@ _FAR = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
-    """From which length on the angles of a module are others."""
+class RotaryRule:
+    """The sequence length from which on rotary positions have other angles."""
 
     border: int
     "The longest sequence with the usual angles."
@@ -44,10 +45,10 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Angles:
-    """The lengths on which a whole network's rotary angles depend."""
+class RotaryRules:
+    """The sequence lengths on which the rotary angles of a whole network depend."""
 
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[RotaryRule, ...] = ()
 
     def alike(self, length: int) -> tuple[int, ...]:
         """Equal for two lengths of a sequence exactly if its remembered keys are good for both."""
@@ -58,10 +59,10 @@ class Angles:
         return all(length <= rule.border for rule in self.rules)
 
 
-def angles_of(network: nn.Module) -> Angles:
+def rotary_rules_of(network: nn.Module) -> RotaryRules:
     """The angles of a network that `make_per_sequence` has seen."""
     found = (rule for module in network.modules() if isinstance(module, _PerSequence) for rule in module.rules.values())
-    return Angles(rules=tuple(dict.fromkeys(found)))
+    return RotaryRules(rules=tuple(dict.fromkeys(found)))
 
 
 def make_per_sequence(network: Any) -> None:
@@ -97,12 +98,11 @@ def make_forgetful(network: Any) -> None:
     """
     for module in list(network.modules()):
         if "Rotary" in type(module).__name__ and any(map(_depends, _kinds(module).values())):
-            own = type(module)
-            module.__class__ = type(f"Forgetful{own.__name__}", (_Forgetful, own), {"own": own})
+            swaps.put_before(module, _Forgetful, own=type(module))
 
 
 class _Swapped:
-    """Put before the class of a rotary module."""
+    """A rotary module whose class was put behind one of ours."""
 
     own: type
     "The class it was."
@@ -114,20 +114,20 @@ class _Forgetful(_Swapped):
 
 
 class _PerSequence(_Swapped):
-    """Asks the layout of the row."""
+    """A rotary module that asks the layout how long each sequence of the row is."""
 
-    rules: dict[str | None, Rule]
+    rules: dict[str | None, RotaryRule]
     "By kind of layer, for families that have several; None is the only one."
-    lying: Sequence[Lying] | None = None
+    sequences: Sequence[SequenceSpan] | None = None
     "Of the row that is being computed."
 
     def forward(self, x: Tensor, position_ids: Tensor, layer_type: str | None = None) -> Any:
         rule = self.rules.get(layer_type)
         if rule is None:
             return _alone(self, x, position_ids, None, layer_type)
-        assert self.lying is not None, "the module that owns the rotary positions was not called with layout="
+        assert self.sequences is not None, "the module that owns the rotary positions was not called with layout="
         places: dict[int, list[Tensor]] = {}
-        for start, end, length in self.lying:
+        for start, end, length in self.sequences:
             places.setdefault(rule.alike(length), []).append(torch.arange(start, end, device=position_ids.device))
         if len(places) <= 1:  # a layout that tells of no sequence has short ones alone
             return _alone(self, x, position_ids, next(iter(places), rule.border), layer_type)
@@ -171,14 +171,14 @@ def _is_rotary(module: nn.Module) -> bool:
 
 def _change(rotary: nn.Module, network: Any) -> bool:
     """Whether it depends on the length; its class is then another."""
-    own, rules = type(rotary), dict(_rules(rotary, network))
+    rules = dict(_rules(rotary, network))
     if not rules:
         return False
-    rotary.__class__ = type(f"PerSequence{own.__name__}", (_PerSequence, own), {"own": own, "rules": rules})
+    swaps.put_before(rotary, _PerSequence, own=type(rotary), rules=rules)
     return True
 
 
-def _rules(rotary: Any, network: Any) -> Iterator[tuple[str | None, Rule]]:
+def _rules(rotary: Any, network: Any) -> Iterator[tuple[str | None, RotaryRule]]:
     for layer_type, kind in _kinds(rotary).items():
         rule = _rule(rotary, kind, layer_type)
         far = _FAR * max(int(rotary.config.max_position_embeddings), rule.border if rule else 0)
@@ -199,16 +199,16 @@ def _kinds(rotary: Any) -> dict[str | None, str]:
     return kind if isinstance(kind, dict) else {None: str(kind)}
 
 
-def _rule(rotary: Any, kind: str, layer_type: str | None) -> Rule | None:
+def _rule(rotary: Any, kind: str, layer_type: str | None) -> RotaryRule | None:
     parameters = rotary.config.rope_parameters
     if layer_type is not None:
         parameters = parameters[layer_type]
     if kind == LONGROPE:
-        return Rule(border=int(parameters["original_max_position_embeddings"]), grows=False)
-    return Rule(border=int(rotary.config.max_position_embeddings), grows=True) if DYNAMIC in kind else None
+        return RotaryRule(border=int(parameters["original_max_position_embeddings"]), grows=False)
+    return RotaryRule(border=int(rotary.config.max_position_embeddings), grows=True) if DYNAMIC in kind else None
 
 
-def _keeps(rotary: nn.Module, layer_type: str | None, rule: Rule, far: int) -> bool:
+def _keeps(rotary: nn.Module, layer_type: str | None, rule: RotaryRule, far: int) -> bool:
     """Whether the module changes its angles where the rule says it does, and nowhere else."""
     if not far > rule.border >= _FEW:
         return False
@@ -242,7 +242,7 @@ def _tell(owner: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
     assert layout is not None, "call the network with layout="
     for child in owner.children():
         if isinstance(child, _PerSequence):
-            child.lying = layout.lying()
+            child.sequences = layout.sequences()
 
 
 def _forget(owner: nn.Module, args: Any, output: Any) -> None:
@@ -250,7 +250,7 @@ def _forget(owner: nn.Module, args: Any, output: Any) -> None:
     del args, output
     for child in owner.children():
         if isinstance(child, _PerSequence):
-            child.lying = None
+            child.sequences = None
 
 
 def _rope_types(config: Any) -> set[str]:

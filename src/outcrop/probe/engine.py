@@ -11,8 +11,8 @@ from pathlib import Path
 from outcrop import logs, private
 from outcrop.errors import OutcropError
 from outcrop.inference import serve
+from outcrop.machine.processes import die_with_parent
 from outcrop.probe import launch
-from outcrop.processes import die_with_parent
 
 _log = logging.getLogger("outcrop.engine")
 

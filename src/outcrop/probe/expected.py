@@ -1,4 +1,4 @@
-"""What a network should answer: that of `transformers` itself, each record alone, everything read at every token.
+"""The reference answers of a network: those of `transformers`, each record alone.
 
 Shapes: T tokens of a record, V vocabulary.
 """
@@ -26,15 +26,15 @@ NUM_GREEDY = 6
 ANOTHER = "Choose a model of another family; docs/families.md lists those that work."
 
 
-class Failed(Exception):  # not an error: what the probe is there to find
-    """Something that a network shall do and does not, in words that go after its name; and how to mend that."""
+class ProbeFailure(Exception):  # not an error: what the probe is there to find
+    """A finding of the probe: something that a network shall do and does not, and how to mend it."""
 
     def __init__(self, what: str, mend: str = ANOTHER) -> None:
         super().__init__(what)
         self.mend = mend
 
 
-class Greedy(NamedTuple):
+class GreedyContinuation(NamedTuple):
     """The likeliest continuation of a prompt, token by token."""
 
     prompt: list[int]
@@ -49,7 +49,7 @@ class ReferenceAnswers(NamedTuple):
     records: list[list[int]]
     logits: list[Tensor]
     "Of each record, TV in fp32 on the CPU."
-    greedy: list[Greedy]
+    greedy: list[GreedyContinuation]
     allowed: float
     "How far a logit may be from these."
 
@@ -66,12 +66,12 @@ def of_reference(network: nn.Module, described: Facts) -> ReferenceAnswers:
     records, prompts = _texts(network, described)
     logits = [_logits(network, ids) for ids in records]
     if not all(bool(x_TV.isfinite().all()) for x_TV in logits):
-        raise Failed("its logits are not finite")
+        raise ProbeFailure("its logits are not finite")
     dtype = next(network.parameters()).dtype
     allowed = CLOSE[dtype] * max(float(x_TV.abs().max()) for x_TV in logits)
     again = [_logits(network, ids) for ids in records]
     if (apart := furthest(logits, again)) > allowed:
-        raise Failed(f"asked the same twice, it answers otherwise: logits differ by {apart:.2g}")
+        raise ProbeFailure(f"asked the same twice, it answers otherwise: logits differ by {apart:.2g}")
     _demand_causal(network, records, logits, allowed)
     return ReferenceAnswers(records, logits, [_greedy(network, prompt) for prompt in prompts], allowed)
 
@@ -89,20 +89,20 @@ def _demand_causal(network: nn.Module, records: list[list[int]], logits: list[Te
             other = kept + [records[0][0] if one != records[0][0] else records[0][1] for one in ids[-changed:]]
             apart = float((_logits(network, other)[: len(kept)] - x_TV[: len(kept)]).abs().max())
             if not apart <= allowed:
-                raise Failed(
+                raise ProbeFailure(
                     f"its attention is not causal: with other last tokens, logits before them change by {apart:.2g} "
                     f"(rounding allows {allowed:.1g})"
                 )
 
 
-def _greedy(network: nn.Module, prompt: list[int]) -> Greedy:
+def _greedy(network: nn.Module, prompt: list[int]) -> GreedyContinuation:
     ids, leads = list(prompt), list[float]()
     for _ in range(NUM_GREEDY):
         likeliest = _logits(network, ids)[-1].topk(2)
         best, second = likeliest.values.tolist()
         leads.append(best - second)
         ids.append(int(likeliest.indices[0]))
-    return Greedy(prompt, ids[len(prompt) :], leads)
+    return GreedyContinuation(prompt, ids[len(prompt) :], leads)
 
 
 def _logits(network: nn.Module, ids: Sequence[int]) -> Tensor:

@@ -26,17 +26,27 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from outcrop.errors import Invalid, OutcropError
 from outcrop.inference.engine import Engine
 from outcrop.inference.request import EngineRequest
-from outcrop.inference.scheduler import Limits
-from outcrop.network import adapter_files, adapters, facts, load, rotary_lengths
+from outcrop.inference.scheduler import StepLimits
+from outcrop.machine.processes import die_with_parent
+from outcrop.network import facts, load, rotary_lengths
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.method import LoRA
 from outcrop.network.attention import Packed
-from outcrop.network.method import LoRA
-from outcrop.network.way import ProbeVerdict, Way
-from outcrop.probe.expected import ANOTHER, NUM_GREEDY, Failed, Greedy, ReferenceAnswers, furthest, of_reference
-from outcrop.processes import die_with_parent
+from outcrop.network.fast.swap_in import swap_in
+from outcrop.network.run_mode import ProbeVerdict, RunMode
+from outcrop.network.swaps import Changed
+from outcrop.probe.expected import (
+    ANOTHER,
+    NUM_GREEDY,
+    GreedyContinuation,
+    ProbeFailure,
+    ReferenceAnswers,
+    furthest,
+    of_reference,
+)
 from outcrop.training.batches import row_of
 from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER, nll_of
-from outcrop.training.network_setup import lighten
 
 _CACHE_BYTES = 2**30
 _CHUNK = 7
@@ -46,7 +56,7 @@ NOT_RUN = "transformers itself does not run it"
 _METHOD = LoRA(rank=4, alpha=8)
 
 
-class Judged(NamedTuple):
+class JudgeOutput(NamedTuple):
     """The line that the probe's process prints."""
 
     verdict: ProbeVerdict
@@ -54,22 +64,22 @@ class Judged(NamedTuple):
     "Most tokens the network attends to, with the defaults of its family; None: it does not say."
 
 
-def judge(folder: Path) -> Judged:
+def judge(folder: Path) -> JudgeOutput:
     """The way in which the network in `folder` computes what it should. Raises Invalid for a folder without one."""
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     if (strange := _no_causal_model(config)) is not None:
-        return Judged(ProbeVerdict(way=None, why=strange, config=facts.digest(folder)), None)
+        return JudgeOutput(ProbeVerdict(way=None, why=strange, config=facts.digest(folder)), None)
     described = facts.of_config(config)
     context = described.context if described.has_context else None
     why = list[str]()
     with tempfile.TemporaryDirectory() as made:
         try:
             way = _way(folder, described, Path(made), why)
-        except Failed as failed:
+        except ProbeFailure as failed:
             way = None
             # What stood in the way of packing is no news where nothing else works either.
             why = [f"{str(failed).rstrip('.')}. {failed.mend}".rstrip()]
-    return Judged(ProbeVerdict(way=way, why="; ".join(why), config=facts.digest(folder)), context)
+    return JudgeOutput(ProbeVerdict(way=way, why="; ".join(why), config=facts.digest(folder)), context)
 
 
 def _no_causal_model(config: Any) -> str | None:
@@ -87,29 +97,29 @@ def _no_causal_model(config: Any) -> str | None:
     return f"transformers {transformers.__version__} has no causal language model of this kind. {ANOTHER}"
 
 
-def _way(folder: Path, described: facts.Facts, made: Path, why: list[str]) -> Way:
+def _way(folder: Path, described: facts.Facts, made: Path, why: list[str]) -> RunMode:
     """Raises Failed where neither will do; `why` grows by what spoke against packing."""
     with _told(NOT_RUN):
-        reference = load.load_base(folder, way=Way.ONE_RECORD_A_ROW)
+        reference = load.load_base(folder, way=RunMode.ONE_RECORD_A_ROW)
         expected = of_reference(reference, described)
     del reference
     gc.collect()
     context = described.context if described.has_context else _CONTEXT
     try:
-        _try(Way.PACKED, folder, expected, context, made / "packed")
-    except Failed as failed:
+        _try(RunMode.PACKED, folder, expected, context, made / "packed")
+    except ProbeFailure as failed:
         why.append(str(failed))
     else:
-        return Way.PACKED
+        return RunMode.PACKED
     gc.collect()
     if rotary_lengths.DYNAMIC in str(described.named.get("rope_parameters")):
         # The module keeps the longest length it has met, so what it answers depends on what it read before.
-        raise Failed(f"its rope_type is dynamic, which needs rows, and {why[0]}")
-    _try(Way.ONE_RECORD_A_ROW, folder, expected, context, made / "alone")
-    return Way.ONE_RECORD_A_ROW
+        raise ProbeFailure(f"its rope_type is dynamic, which needs rows, and {why[0]}")
+    _try(RunMode.ONE_RECORD_A_ROW, folder, expected, context, made / "alone")
+    return RunMode.ONE_RECORD_A_ROW
 
 
-def _try(way: Way, folder: Path, expected: ReferenceAnswers, context: int, adapter: Path) -> None:
+def _try(way: RunMode, folder: Path, expected: ReferenceAnswers, context: int, adapter: Path) -> None:
     """Raises Failed, with what failed."""
     with _told(f"{way}, the network does not run"):
         network = load.load_base(folder, way=way)
@@ -119,7 +129,7 @@ def _try(way: Way, folder: Path, expected: ReferenceAnswers, context: int, adapt
     del network
     gc.collect()
     with _told(f"{way}, the engine does not run"):
-        limits = Limits(prompt_tokens_alone=_CHUNK, prompt_tokens_beside_decoding=_CHUNK // 2)
+        limits = StepLimits(prompt_tokens_alone=_CHUNK, prompt_tokens_beside_decoding=_CHUNK // 2)
         engine = Engine(folder, cache_bytes=_CACHE_BYTES, limits=limits, way=way, context=context)
         engine.load_adapter("other", adapter)
         _compare_decoding(engine, way, expected)
@@ -129,7 +139,7 @@ def _try(way: Way, folder: Path, expected: ReferenceAnswers, context: int, adapt
 def _compare_rows(network: nn.Module, expected: ReferenceAnswers) -> None:
     """Records in one row, in two orders; or each in a row of its own."""
     numbers = range(len(expected.records))
-    if load.way_of(network) is Way.PACKED:
+    if load.way_of(network) is RunMode.PACKED:
         rows = [list(numbers), list(reversed(numbers)), *([n] for n in numbers)]
     else:
         rows = [[n] for n in numbers]
@@ -142,7 +152,7 @@ def _compare_rows(network: nn.Module, expected: ReferenceAnswers) -> None:
         apart = furthest(found, [expected.logits[n] for n in row])
         if not apart <= expected.allowed:
             side = f"{len(row)} records side by side" if len(row) > 1 else "a record"
-            raise Failed(
+            raise ProbeFailure(
                 f"{load.way_of(network)}, {side} get other logits than transformers gives each alone, by {apart:.2g} "
                 f"(rounding allows {expected.allowed:.1g})"
             )
@@ -150,28 +160,28 @@ def _compare_rows(network: nn.Module, expected: ReferenceAnswers) -> None:
 
 def _compare_training(network: nn.Module, expected: ReferenceAnswers, adapter: Path) -> None:
     """The loss is that of the reference, and an adapter has a gradient; one that acts is left in `adapter`."""
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     parameters = adapter_files.add_new(network, ADAPTER, _METHOD, torch.Generator().manual_seed(0))
-    lighten(network, routing)
+    swap_in(network, routing)
     examples = [_example(ids) for ids in expected.records]
-    rows = [examples] if load.way_of(network) is Way.PACKED else [[example] for example in examples]
+    rows = [examples] if load.way_of(network) is RunMode.PACKED else [[example] for example in examples]
     found = torch.cat([nll_of(network, routing, row_of(row)) for row in rows])
     apart = furthest([found.detach().cpu()], [torch.cat(expected.nll)])
     if not apart <= 2 * expected.allowed:
-        raise Failed(f"{load.way_of(network)}, the loss of a token is off by {apart:.2g} nats")
+        raise ProbeFailure(f"{load.way_of(network)}, the loss of a token is off by {apart:.2g} nats")
     torch.autograd.backward(found.mean())
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not gradients or not all(bool(g.isfinite().all()) for g in gradients):
-        raise Failed(f"{load.way_of(network)}, the gradient of an adapter is not finite")
+        raise ProbeFailure(f"{load.way_of(network)}, the gradient of an adapter is not finite")
     if not any(bool(g.any()) for g in gradients):
-        raise Failed(f"{load.way_of(network)}, the gradient of an adapter is zero")
+        raise ProbeFailure(f"{load.way_of(network)}, the gradient of an adapter is zero")
     with torch.no_grad():
         for number, parameter in enumerate(parameters):
             parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number)) * 0.02)
     adapter_files.save(adapter, network, ADAPTER, _METHOD, base=adapter.name)
 
 
-def _compare_decoding(engine: Engine, way: Way, expected: ReferenceAnswers) -> None:
+def _compare_decoding(engine: Engine, way: RunMode, expected: ReferenceAnswers) -> None:
     for greedy in expected.greedy:
         chunks = "in chunks" if len(greedy.prompt) > _CHUNK else "whole"
         _demand(engine, way, greedy, expected.allowed, beside=None, told=f"alone, its prompt read {chunks},")
@@ -185,7 +195,7 @@ def _compare_decoding(engine: Engine, way: Way, expected: ReferenceAnswers) -> N
 
 
 def _demand(
-    engine: Engine, way: Way, greedy: Greedy, allowed: float, *, beside: EngineRequest | None, told: str
+    engine: Engine, way: RunMode, greedy: GreedyContinuation, allowed: float, *, beside: EngineRequest | None, told: str
 ) -> None:
     """The engine's tokens are those of the reference, up to where two are as likely as each other."""
     room = engine.context_length - 1
@@ -203,7 +213,7 @@ def _demand(
         if token == wanted:
             continue
         if lead > 2 * allowed:
-            raise Failed(f"{way}, the engine {told} gives other greedy tokens than transformers")
+            raise ProbeFailure(f"{way}, the engine {told} gives other greedy tokens than transformers")
         return
 
 
@@ -212,13 +222,13 @@ def _told(what: str) -> Iterator[None]:
     """Whatever a family's own code raises is a finding too."""
     try:
         yield
-    except Failed:
+    except (ProbeFailure, Changed):
         raise
     except OutcropError as refusal:
-        raise Failed(refusal.message.rstrip("."), mend="") from refusal
+        raise ProbeFailure(refusal.message.rstrip("."), mend="") from refusal
     except Exception as error:
         first = str(error).partition("\n")[0][:300]
-        raise Failed(f"{what} ({type(error).__name__}: {first})") from error
+        raise ProbeFailure(f"{what} ({type(error).__name__}: {first})") from error
 
 
 def _example(ids: list[int]) -> Example:
@@ -228,7 +238,7 @@ def _example(ids: list[int]) -> Example:
 
 
 def main() -> int:
-    """Prints the verdict as the last line of the output."""
+    """Prints the verdict as the last line of the output, or what a person must mend before there can be one."""
     die_with_parent()
     parser = argparse.ArgumentParser(prog="python -m outcrop.probe.judge", description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -239,7 +249,10 @@ def main() -> int:
     except (Invalid, ValueError, OSError, KeyError, TypeError, AttributeError) as error:
         first = str(error).partition("\n")[0]
         why = f"transformers {transformers.__version__} cannot read its configuration ({first}). {ANOTHER}"
-        judged = Judged(ProbeVerdict(way=None, why=why), None)
+        judged = JudgeOutput(ProbeVerdict(way=None, why=why), None)
+    except Changed as changed:
+        print(json.dumps({"changed": changed.message}), flush=True)
+        return 0
     print(json.dumps({**judged.verdict.to_table(), "context": judged.context}), flush=True)
     return 0
 

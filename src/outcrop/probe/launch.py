@@ -1,4 +1,6 @@
-"""The probe in a process of its own, with limits: whatever a network does to that process becomes a sentence here.
+"""The probe in a process of its own, with limits on memory and time.
+
+Whatever a network does to that process becomes a sentence here.
 
 Touches no tensor, so that the server and the command line can ask.
 """
@@ -15,7 +17,7 @@ from typing import IO
 
 from outcrop.errors import Invalid, MachineTrouble
 from outcrop.network import facts, headers
-from outcrop.network.way import ProbeVerdict, Way
+from outcrop.network.run_mode import ProbeVerdict, RunMode
 
 _PROCESS_BYTES = 1_500_000_000
 "Interpreter, torch, transformers, and what a small network computes with."
@@ -28,7 +30,7 @@ _ROUND_S = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probed:
+class ProbeReport:
     """The verdict and the context length of a network that was tried."""
 
     verdict: ProbeVerdict
@@ -36,9 +38,12 @@ class Probed:
     "Most tokens it attends to; None where its family names no end."
 
 
-def probe(folder: Path) -> Probed:
-    """Try the network in `folder`. Raises MachineTrouble where this machine has no memory for it; else whatever
-    happens is a verdict."""
+def probe(folder: Path) -> ProbeReport:
+    """Try the network in `folder`.
+
+    Raises MachineTrouble where this machine has no memory for it, or a version of `transformers` that is not known
+    here; else whatever happens is a verdict.
+    """
     weights = headers.num_parameters(folder) * 4
     limit = _PROCESS_BYTES + int(_COPIES * weights)
     free = _available()
@@ -51,14 +56,16 @@ def probe(folder: Path) -> Probed:
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         failure = _watched(folder, out, err, limit=limit, seconds=seconds)
         if failure is not None:
-            return Probed(verdict=ProbeVerdict(way=None, why=failure, config=facts.digest(folder)), context=None)
+            return ProbeReport(verdict=ProbeVerdict(way=None, why=failure, config=facts.digest(folder)), context=None)
         out.seek(0)
         said = json.loads(out.read().splitlines()[-1])
-    way = Way(said["way"]) if said["way"] else None
-    return Probed(verdict=ProbeVerdict(way=way, why=said["why"], config=said["config"]), context=said["context"])
+    if "changed" in said:
+        raise MachineTrouble(said["changed"])
+    way = RunMode(said["way"]) if said["way"] else None
+    return ProbeReport(verdict=ProbeVerdict(way=way, why=said["why"], config=said["config"]), context=said["context"])
 
 
-def demand(folder: Path) -> Probed:
+def demand(folder: Path) -> ProbeReport:
     """Probe a network. Raises Invalid for a network that can be run in neither way."""
     described = facts.read(folder)
     probed = probe(folder)

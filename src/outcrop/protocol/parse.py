@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from outcrop.errors import Invalid
+from outcrop.errors import Invalid, Unreadable
 from outcrop.protocol import service_model
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.routing import Routed, is_form
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
-from outcrop.protocol.unreadable import Unreadable
 from outcrop.protocol.values import (
     cbor,
     cbor_values,

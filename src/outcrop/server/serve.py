@@ -30,7 +30,7 @@ from outcrop.clock import SystemClock
 from outcrop.errors import MachineTrouble
 from outcrop.house import House
 from outcrop.loops import LoopEnded, Loops, contained
-from outcrop.processes import die_with_parent
+from outcrop.machine.processes import die_with_parent
 from outcrop.protocol import patterns, routing
 from outcrop.server.silent import close_silent
 from outcrop.settings import PARTS_FILE, Settings

@@ -37,8 +37,12 @@ class DamageSweep:
         return damaged
 
     def _piece(self) -> list[Row]:
-        if self._behind == "" and not self._watch.moved():
-            return []  # nobody has written since the last round began
+        if self._behind:
+            return self._read()
+        with self._watch.news() as moved:  # since the last round began
+            return self._read() if moved else []
+
+    def _read(self) -> list[Row]:
         query = sql.select(*AS_KEPT).where(RESOURCES.c.arn > self._behind).order_by(RESOURCES.c.arn).limit(PIECE)
         with reading(self._engine) as connection:
             rows = [Row.of(row) for row in connection.execute(query)]

@@ -2,107 +2,48 @@
 
 A file that has its final name is whole. Which files are still wanted is not known here: the rows that name a digest
 are (see `buckets/records.py`), and who removes a file must know that no row does.
-
-A file that is `passing` goes from our memory to the disk, past the kernel's cache (O_DIRECT in open(2)): it must be on
-the disk before it counts anyway, and to fill the cache with a gigabyte can cost more than all else done with it.
 """
 
 import errno
-import fcntl
-import mmap
 import os
 import secrets
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
 from outcrop.store.database import DiskFull
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-_NOT_SO = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}
-"What a file system says that does not let pass its cache, or not in such blocks."
-_O_DIRECT = getattr(os, "O_DIRECT", 0)
-"0: this system has no such thing."
-_BLOCK_BYTES = 4096
-"Memory, place and length of what passes the cache are multiples of this; few disks have larger blocks."
-_PASSAGE_BYTES = 1024**2
-_of_thread = threading.local()
 
 
 class IncomingFile:
     """A file being written under a temporary name."""
 
-    def __init__(self, path: Path, file: FileIO, *, passing: bool = False) -> None:
-        """`passing`: past the kernel's cache, if the file system lets us."""
+    def __init__(self, path: Path, file: FileIO) -> None:
         self.path = path
         self.size = 0
         self._file = file
-        self._rest = b""
-        "What is written next: past the cache go whole blocks of the disk only."
-        self._passing = False
-        if passing and _O_DIRECT:
-            with suppress(OSError):  # then it goes through the cache, which is slower and no worse
-                self._pass_the_cache(True)
 
     def write(self, *pieces: bytes) -> None:
         """Raises DiskFull when the data does not fit."""
         with _full_disk_named():
-            if self._passing:
-                self._pass(pieces)
-            else:
-                for piece in (self._rest, *pieces):
-                    self._put(memoryview(piece))
-                self._rest = b""
+            for piece in pieces:
+                self._put(memoryview(piece))
         self.size += sum(map(len, pieces))
 
     def settle(self) -> None:
         """Bring everything written to the disk; nothing can be written after. Raises DiskFull."""
         with _full_disk_named():
-            if self._passing:
-                self._pass_the_cache(False)  # what is left is no whole block
-            self._put(memoryview(self._rest))
             os.fsync(self._file.fileno())
             self._file.close()
 
-    def _pass(self, pieces: Sequence[bytes]) -> None:
-        """Through memory that lies as a disk wants it; less than a block stays for the next time."""
-        room = _passage()
-        filled = len(self._rest)
-        room[:filled] = self._rest
-        for piece in pieces:
-            left = memoryview(piece)
-            while left:
-                taken = left[: len(room) - filled]
-                room[filled : filled + len(taken)] = taken
-                filled += len(taken)
-                left = left[len(taken) :]
-                if filled == len(room):
-                    self._put(room)
-                    filled = 0
-        whole = filled - filled % _BLOCK_BYTES
-        self._put(room[:whole])
-        self._rest = bytes(room[whole:filled])
-
     def _put(self, data: memoryview) -> None:
         while data:  # a disk that is nearly full takes a part
-            try:
-                written = self._file.write(data)
-            except OSError as error:
-                if error.errno not in _NOT_SO or not self._passing:
-                    raise
-                self._pass_the_cache(False)  # the blocks of this disk are larger, or it took a part of one
-                continue
+            written = self._file.write(data)
             if not written:
                 raise OSError(errno.EIO, f"{self.path}: the file system takes no more bytes and does not say why")
             data = data[written:]
-
-    def _pass_the_cache(self, does: bool) -> None:
-        """Raises OSError where the file system has no such way."""
-        flags = fcntl.fcntl(self._file, fcntl.F_GETFL)
-        fcntl.fcntl(self._file, fcntl.F_SETFL, flags | _O_DIRECT if does else flags & ~_O_DIRECT)
-        self._passing = does
 
 
 class ObjectFiles:
@@ -120,11 +61,8 @@ class ObjectFiles:
         return self._folder / "mounts.json"
 
     @contextmanager
-    def incoming(self, *, passing: bool = False) -> Iterator[IncomingFile]:
-        """A new file to write to. At the end of the `with` it is gone, unless `keep` gave it its final name.
-
-        `passing` is for what is large and not read again at once.
-        """
+    def incoming(self) -> Iterator[IncomingFile]:
+        """A new file to write to. At the end of the `with` it is gone, unless `keep` gave it its final name."""
         path = self._incoming / secrets.token_hex(16)
         with _full_disk_named():
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -132,7 +70,7 @@ class ObjectFiles:
         try:
             # Closing after a failed write tries to write the rest once more, and fails once more.
             with _full_disk_named(), raw:
-                yield IncomingFile(path, raw, passing=passing)
+                yield IncomingFile(path, raw)
         finally:
             path.unlink(missing_ok=True)
 
@@ -167,14 +105,6 @@ class ObjectFiles:
     def unfinished(self) -> Iterator[Path]:
         """Every file still under a temporary name: being written now, or left by a process that died."""
         yield from self._incoming.iterdir()
-
-
-def _passage() -> memoryview:
-    """Memory of this thread that starts at a page, as every mapping does."""
-    if not hasattr(_of_thread, "passage"):
-        _of_thread.passage = memoryview(mmap.mmap(-1, _PASSAGE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
-    found: memoryview = _of_thread.passage
-    return found
 
 
 @contextmanager

@@ -34,10 +34,14 @@ class References:
 
         Found by the members' indexes; or, with `states`, among those in one of them, which then should be few.
         """
-        named = sql.or_(*(member(name, self._engine.dialect) == sql.literal(value) for name in members))
-        if states is not None:
-            named = RESOURCES.c.status.in_(list(states)) & named
-        return self._resources.where(of_kind(kind) & named)
+        # One statement a member: SQLite would not use two indexes for an OR and keep the order.
+        found: dict[str, Resource] = {}
+        for name in members:
+            condition = of_kind(kind) & (member(name, self._engine.dialect) == sql.literal(value))
+            if states is not None:
+                condition &= RESOURCES.c.status.in_(list(states))
+            found |= {row.arn: row for row in self._resources.where(condition)}
+        return sorted(found.values(), key=lambda row: (row.created, row.arn))
 
     def named(self, kind: str, members: Collection[str], *, but_in: Collection[str]) -> set[tuple[str, str]]:
         """Region and value of these members, of each resource of a kind that is in none of the states `but_in`."""

@@ -1,6 +1,8 @@
 """Whether anybody has written to the database: what a loop asks before it looks at the records again."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import sqlalchemy as sql
 from sqlalchemy.engine import Engine
@@ -17,17 +19,22 @@ class ChangeWatch:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: sqlite3.Connection | None = None
-        self._version = -1
+        self._seen: int | None = None
         sql.event.listen(engine, "engine_disposed", self._close)
 
-    def moved(self) -> bool:
-        """Whether something was committed since the last call; True at the first."""
+    @contextmanager
+    def news(self) -> Iterator[bool]:
+        """Whether anything was committed since the last such block that ended well; True in the first one."""
+        count = self._count()
+        yield count is None or count != self._seen
+        self._seen = count
+
+    def _count(self) -> int | None:
         if self._engine.dialect.name != "sqlite":
-            return True
+            return None
         if self._connection is None:
             self._connection = self._connect()
-        before, self._version = self._version, self._connection.execute("PRAGMA data_version").fetchone()[0]
-        return self._version != before
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
     def _connect(self) -> sqlite3.Connection:
         # The count is of other connections' commits: this one never writes, so it sees all of them.
@@ -39,4 +46,4 @@ class ChangeWatch:
     def _close(self, _engine: Engine) -> None:
         if self._connection is not None:
             self._connection.close()
-            self._connection, self._version = None, -1
+            self._connection = self._seen = None

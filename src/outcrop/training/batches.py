@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from outcrop.network.attention import Packed
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 from outcrop.training.examples import Example
 
 
@@ -44,7 +44,7 @@ def steps_per_epoch(num_examples: int, batch_size: int) -> int:
     return -(-num_examples // batch_size)
 
 
-def pack(lengths: Sequence[int], token_budget: int, way: Way = Way.PACKED) -> list[list[int]]:
+def pack(lengths: Sequence[int], token_budget: int, way: RunMode = RunMode.PACKED) -> list[list[int]]:
     """Indices into `lengths`, row by row: no row is longer than the budget but by a single record.
 
     Longest first, so that records of like length are neighbours, which is what attention is fast at.
@@ -52,7 +52,7 @@ def pack(lengths: Sequence[int], token_budget: int, way: Way = Way.PACKED) -> li
     rows: list[list[int]] = []
     room = 0
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if not rows or lengths[index] > room or way is Way.ONE_RECORD_A_ROW:
+        if not rows or lengths[index] > room or way is RunMode.ONE_RECORD_A_ROW:
             rows.append([])
             room = token_budget
         rows[-1].append(index)

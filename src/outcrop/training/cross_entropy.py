@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from outcrop.kernels.library import Library
-from outcrop.kernels.use import address, usable
-from outcrop.network.lm_head import LMHead
+from outcrop.network.fast.kernels.library import Library
+from outcrop.network.fast.kernels.use import address, usable
+from outcrop.network.fast.lm_head import LMHead
 
 _SLICE_BYTES = 24 * 2**20
 "Of logits in a slice, and then their gradient. A processor's cache holds a slice of this size."

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from outcrop.network import load
-from outcrop.network.adapters import AdapterSpan, Routing
+from outcrop.network.adapters.linear import AdapterSpan, Routing
 from outcrop.network.attention import Packed
-from outcrop.network.parity_file import Expected, Generation, Rival, Sample
+from outcrop.network.parity_file import Generation, ParityRecord, RunnerUp, Sample
 from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER, log_probabilities
 
@@ -28,13 +28,13 @@ ROOM = 2 * GENERATED
 "That the context has beyond a prompt, for the answer and for a neighbour that is longer (`deployments/parity.py`)."
 
 
-def of(network: nn.Module, routing: Routing, held_out: Sequence[Example], *, context_length: int) -> Expected:
+def of(network: nn.Module, routing: Routing, held_out: Sequence[Example], *, context_length: int) -> ParityRecord:
     """On the first of the held-out records."""
     samples = [_sample(network, routing, example) for example in held_out[:RECORDS]]
     most = min(PROMPT_TOKENS, context_length - ROOM)
     prompts = list(dict.fromkeys(_prompt(example, most) for example in held_out)) if most > 0 else []
     answers = [_answer(network, routing, prompt) for prompt in prompts[:PROMPTS]]
-    return Expected(
+    return ParityRecord(
         samples=samples,
         generations=[generation for generation, _ in answers],
         dtype=str(next(p.dtype for p in network.parameters() if p.is_floating_point())).removeprefix("torch."),
@@ -64,12 +64,12 @@ def _prompt(example: Example, most: int) -> tuple[int, ...]:
 def _answer(network: nn.Module, routing: Routing, prompt: Sequence[int]) -> tuple[Generation, float]:
     """Greedy tokens, and the largest logit on the way, whatever its sign."""
     ids, largest = list(prompt), 0.0
-    found: list[list[Rival]] = []
+    found: list[list[RunnerUp]] = []
     for _ in range(GENERATED):
         logits_V = _next(network, routing, ids)
         largest = max(largest, float(logits_V.abs().max()))
         logprobs_C, ids_C = logits_V.log_softmax(-1).topk(min(1 + RIVALS, len(logits_V)))
-        found.append([Rival(*pair) for pair in zip(ids_C.tolist(), logprobs_C.tolist(), strict=True)])
+        found.append([RunnerUp(*pair) for pair in zip(ids_C.tolist(), logprobs_C.tolist(), strict=True)])
         ids.append(found[-1][0].id)
     generation = Generation(
         prompt=prompt,

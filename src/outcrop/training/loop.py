@@ -13,7 +13,8 @@ import torch
 
 from outcrop.errors import MachineTrouble
 from outcrop.network import gradient_checkpointing
-from outcrop.network.method import Full
+from outcrop.network.adapters.method import Full
+from outcrop.network.fast.swap_in import swap_in
 from outcrop.training import divergence
 from outcrop.training.checkpoints import output
 from outcrop.training.checkpoints.checkpointer import Checkpointer
@@ -35,7 +36,7 @@ from outcrop.training.estimate.flops import step_cost
 from outcrop.training.evaluation import score
 from outcrop.training.examples import Example
 from outcrop.training.metrics import Hooks, ModelCheckpoint, RunStart, Score, TrainingResult, ValidatorResult
-from outcrop.training.network_setup import lighten, prepare
+from outcrop.training.network_setup import prepare
 from outcrop.training.plan import TrainingPlan
 from outcrop.training.stepping import Trained, take_step
 from outcrop.training.task import TrainingHyper, TrainingTask
@@ -107,9 +108,9 @@ def load_trained(task: TrainingTask, ranks: Ranks) -> tuple[Trained, list[str]]:
     """The network with what it learns, and what was understood otherwise than it may have been meant."""
     trainable = prepare(task)
     if not ranks.shards:
-        lighten(trainable.network, trainable.routing)
+        swap_in(trainable.network, trainable.routing)
     if task.hyper.gradient_checkpointing:
-        gradient_checkpointing.make_lean(trainable.network)
+        gradient_checkpointing.checkpoint_layers(trainable.network)
     cost = step_cost(trainable.network, num_trained=sum(parameter.numel() for parameter in trainable.parameters))
     decay = task.hyper.weight_decay
     weights: TrainedWeights | ShardedWeights

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from outcrop.network import last_layer, lm_head, load
-from outcrop.network.adapters import AdapterSpan, Routing
-from outcrop.network.lm_head import LMHead
+from outcrop.network import load
+from outcrop.network.adapters.linear import AdapterSpan, Routing
+from outcrop.network.fast import last_layer, lm_head
+from outcrop.network.fast.lm_head import LMHead
 from outcrop.training import cross_entropy as sliced
 from outcrop.training.batches import PackedRow, row_of
 from outcrop.training.examples import Example

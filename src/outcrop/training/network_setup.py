@@ -10,10 +10,10 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from outcrop.network import adapter_files, adapters, gated, last_layer, load, rms_norm, rotary, shared_input
-from outcrop.network.adapters import Routing
-from outcrop.network.method import Full, Method, read_adapter
-from outcrop.network.way import Way
+from outcrop.network import load
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.linear import Routing
+from outcrop.network.adapters.method import Full, Method, read_adapter
 from outcrop.training.loss import ADAPTER
 from outcrop.training.task import TrainingTask
 
@@ -34,7 +34,7 @@ def prepare(task: TrainingTask) -> TrainableNetwork:
     """The network of the task with what it learns. Raises Invalid for a method that does not suit it."""
     method = task.hyper.method
     network = load.load_base(task.base_dir, trainable=isinstance(method, Full), way=task.way)
-    routing = adapters.hold_adapters(network)
+    routing = linear.hold_adapters(network)
     notes = list(task.notes)
     if task.parent_adapter is not None:
         parent = read_adapter(task.parent_adapter)
@@ -43,7 +43,7 @@ def prepare(task: TrainingTask) -> TrainableNetwork:
             notes.append(f"{replace(parent, targets=())}, from the custom model that is trained further")
             return TrainableNetwork(network, routing, parameters, parent, tuple(notes))
         adapter_files.load(network, ADAPTER, task.parent_adapter)
-        adapters.merge(network, ADAPTER)
+        linear.merge(network, ADAPTER)
         notes.append(f"the custom model's {parent.name} was merged into the base, since {method} begins on it")
     if isinstance(method, Full):
         network.requires_grad_(True)
@@ -51,18 +51,3 @@ def prepare(task: TrainingTask) -> TrainableNetwork:
     generator = torch.Generator().manual_seed(task.hyper.seed)
     parameters = adapter_files.add_new(network, ADAPTER, method, generator)
     return TrainableNetwork(network, routing, parameters, method, tuple(notes))
-
-
-def lighten(network: nn.Module, routing: Routing) -> None:
-    """Have a network keep and compute less while it trains, where it is known how; its numbers stay the same.
-
-    One that is run as `transformers` runs it keeps to that altogether.
-    """
-    if load.way_of(network) is not Way.PACKED:
-        return
-    routing.spans = []  # all of it is tried out on the bare base
-    gated.make_lean(network)
-    rms_norm.make_lean(network)
-    rotary.make_lean(network)
-    shared_input.make_lean(network)
-    last_layer.trim(network)

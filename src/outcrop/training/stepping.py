@@ -11,9 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from outcrop.network import load, noise
-from outcrop.network.adapters import Routing
-from outcrop.network.method import Method
+from outcrop.network import load
+from outcrop.network.adapters import dropout
+from outcrop.network.adapters.linear import Routing
+from outcrop.network.adapters.method import Method
 from outcrop.training.batches import PackedRow, batch_at
 from outcrop.training.data_parallel.ranks import ALONE, Ranks, rank_batch_of
 from outcrop.training.data_parallel.sharding import ShardedWeights
@@ -79,10 +80,10 @@ def compute_gradient(
     share = rank_batch_of(batch, token_budget, ranks, together=trained.weights.is_sharded, way=way)
     trained.weights.forget_gradient()
     place = load.device()
-    generators = [noise.seeded(f"{draw}/{ranks.rank}/{replica}", place) for replica in range(trained.replicas.most)]
+    generators = [dropout.seeded(f"{draw}/{ranks.rank}/{replica}", place) for replica in range(trained.replicas.most)]
 
     def learn(replica: Replica, row: PackedRow) -> float:
-        with noise.drawn_from(generators[replica.number]):
+        with dropout.drawn_from(generators[replica.number]):
             nll = nll_of(replica.network, replica.routing, row).sum()
         torch.autograd.backward(nll / num_supervised)
         return float(nll.detach())

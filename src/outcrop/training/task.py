@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from outcrop.datasets.records import Customization
-from outcrop.network.method import DEFAULT, Full, Method, continues, read_adapter
-from outcrop.network.way import Way
+from outcrop.network.adapters.method import DEFAULT, Full, Method, continues, read_adapter
+from outcrop.network.run_mode import RunMode
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.schedule import Schedule
 
@@ -81,7 +81,7 @@ class TrainingTask:
     prompt_format: PromptFormat = PromptFormat.TEXT
     "Of prompts with completions, and of the day that chat templates write."
 
-    way: Way = Way.PACKED
+    way: RunMode = RunMode.PACKED
     "In which the base model's network is run."
 
     context_length: int | None = None

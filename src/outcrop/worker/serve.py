@@ -21,7 +21,7 @@ from outcrop.clock import SystemClock
 from outcrop.house import House
 from outcrop.jobs.kinds import JobKind, WorkerClass
 from outcrop.loops import LoopEnded
-from outcrop.processes import die_with_parent
+from outcrop.machine.processes import die_with_parent
 from outcrop.worker.job_metrics import JobMetrics
 from outcrop.worker.work import Worker
 

@@ -6,6 +6,7 @@ in a thread of its own.
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from outcrop.jobs.running import Numbers, RunningJob
 from outcrop.loops import Loop, contained
 from outcrop.settings import Settings
 from outcrop.store.store import Store
+from outcrop.store.watch import ChangeWatch
 from outcrop.worker.pulse import Pulse
 
 NAMES = {WorkerClass.HEAVY: "worker-1", WorkerClass.LIGHT: "light-1"}
@@ -26,6 +28,8 @@ NAMES = {WorkerClass.HEAVY: "worker-1", WorkerClass.LIGHT: "light-1"}
 MOST_AT_ONCE = 8
 "Jobs of a light worker at the same time, beside those that only wait for their children."
 _PAUSE_S = 0.2
+_LOOK_S = 5.0
+"So often an idle worker looks for jobs though nobody has written: a lease may have run out."
 _log = logging.getLogger("outcrop.worker")
 
 
@@ -61,22 +65,33 @@ class Worker:
         self._leases = Leases(house.store, kinds)
         self._threads: dict[str, tuple[threading.Thread, RunningJob]] = {}
         self._loop = Loop("light worker")
+        self._watch = ChangeWatch(house.store.engine)
+        self._look_at = 0.0
 
     def run_one(self) -> None:
         """The heavy worker: wait for one job and run it; a job broken off goes on in the next worker."""
         while not self._stop.is_set():
-            lease = self._take()
+            lease = self._take() if self._may_find() else None
             if lease is not None:
                 self._run(lease, *self._prepared(lease))
                 return
             self._stop.wait(_PAUSE_S)
+
+    def _may_find(self) -> bool:
+        """Whether there may be a job that was not there at the last look."""
+        with self._watch.news() as moved:
+            if not moved and time.monotonic() < self._look_at:
+                return False
+        self._look_at = time.monotonic() + _LOOK_S
+        return True
 
     def run_many(self) -> None:
         """The light worker: run jobs until it is to end, then wait for those that run to notice."""
         try:
             while not self._stop.is_set():
                 with self._loop.turn():
-                    self._begin_what_is_free()
+                    if self._threads or self._may_find():
+                        self._begin_what_is_free()
                 self._stop.wait(_PAUSE_S)
         finally:
             self._stop.set()  # also where the loop gave up: nobody would begin anything here any more

@@ -142,5 +142,5 @@ def test_an_older_document_on_record_still_counts(access: Access) -> None:
     """A home may hold documents from before the rule; they are judged as they always were."""
     access.identities.create_user("jane")
     jane = access.identities.get(Kind.USER, "jane")
-    access.identities.records.put_inline(jane.id, "old", document("arn:aws-cn:s3:::bucket"))
+    access.identities.records.policies.put_inline(jane.id, "old", document("arn:aws-cn:s3:::bucket"))
     assert [len(policy.statements) for policy in access.attachments.of(jane)] == [1]

@@ -352,5 +352,5 @@ def test_a_trust_policy_is_replaced(access: Access) -> None:
 def test_listings_are_ordered_by_name_and_narrowed_by_path(access: Access) -> None:
     for name, path in (("b", "/x/"), ("a", "/x/y/"), ("c", "/z/")):
         access.identities.create_user(name, path=path)
-    users = access.identities.records.identities(Kind.USER, path_prefix="/x/")
+    users = access.identities.records.identities.all(Kind.USER, path_prefix="/x/")
     assert [user.name for user in users] == ["a", "b"]

@@ -9,7 +9,7 @@ import pytest
 
 from outcrop.access.policies.managed import AWS_MANAGED
 from outcrop.access.policies.new_documents import parse_new_managed
-from outcrop.access.records import ManagedPolicy
+from outcrop.access.records.policies import ManagedPolicy
 from outcrop.protocol import service_model
 
 published = pytest.importorskip("moto.iam.aws_managed_policies", reason="moto brings a copy of what AWS publishes")

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sql
 
 from outcrop.access.last_used import Use, Uses
-from outcrop.access.records import Records
+from outcrop.access.records.records import Records
 from outcrop.store.store import Store
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

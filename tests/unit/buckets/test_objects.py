@@ -233,47 +233,13 @@ def test_a_conditional_put_decides_when_the_bytes_are_here(buckets: Buckets) -> 
     assert buckets.read_bytes(*HERE) == b"second"
 
 
-class Noted(ObjectFiles):
-    """Tells which files were to pass the cache."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.told: list[bool] = []
-
-    @contextmanager
-    def incoming(self, *, passing: bool = False) -> Iterator[IncomingFile]:
-        self.told.append(passing)
-        with super().incoming(passing=passing) as incoming:
-            yield incoming
-
-
-def test_only_what_is_large_and_stays_passes_the_cache(store: Store, clock: MovableClock, tmp_path: Path) -> None:
-    noted = Noted(tmp_path / "objects")
-    buckets = Buckets(replace(store, objects=noted), clock)
-    buckets.create("books", "us-east-1")
-    (tmp_path / "elsewhere").mkdir()
-    buckets.mount("elsewhere", (tmp_path / "elsewhere").as_uri())
-    large = bytes(5 * MIB)
-
-    put(buckets, large[1:], promise=Promise(size=len(large) - 1))
-    put(buckets, large)  # of a size that nobody said
-    put(buckets, large, Place("elsewhere", "a"), promise=Promise(size=len(large)))
-    assert noted.told == [False] * 3
-
-    put(buckets, large, promise=Promise(size=len(large)))
-    upload = buckets.uploads.begin(HERE, details=Details())
-    put_part(buckets, upload.id, 1, large, Promise(size=len(large)))
-    assert noted.told[3:] == [True] * 2
-    assert buckets.read_bytes(*HERE) == large
-
-
 class FullDisk(ObjectFiles):
     """A disk without room: every byte is refused, as by the real one."""
 
     @contextmanager
-    def incoming(self, *, passing: bool = False) -> Iterator[IncomingFile]:
+    def incoming(self) -> Iterator[IncomingFile]:
         with FULL.open("wb", buffering=0) as full:
-            yield IncomingFile(FULL, full, passing=passing)
+            yield IncomingFile(FULL, full)
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")

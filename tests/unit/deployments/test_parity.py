@@ -13,7 +13,7 @@ from outcrop.deployments import parity
 from outcrop.inference.client import GreedyAnswer
 from outcrop.json_files import FileProblem
 from outcrop.network import parity_file
-from outcrop.network.parity_file import Expected, Generation, Rival, Sample
+from outcrop.network.parity_file import Generation, ParityRecord, RunnerUp, Sample
 
 SAMPLE = Sample(ids=[1, 2, 3], logprobs=[-1.0, -2.0])
 # Two nearly equal tokens at the second place, none at the others.
@@ -21,9 +21,9 @@ GENERATION = Generation(
     prompt=[5, 6, 7, 8],
     ids=[10, 20, 30],
     logprobs=[-0.1, -0.7, -0.2],
-    rivals=[[Rival(11, -3.0)], [Rival(21, -0.70001), Rival(22, -2.0)], [Rival(31, -4.0)]],
+    rivals=[[RunnerUp(11, -3.0)], [RunnerUp(21, -0.70001), RunnerUp(22, -2.0)], [RunnerUp(31, -4.0)]],
 )
-EXPECTED = Expected(samples=[SAMPLE], generations=[GENERATION], dtype="float32", largest_logit=10.0)
+EXPECTED = ParityRecord(samples=[SAMPLE], generations=[GENERATION], dtype="float32", largest_logit=10.0)
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Engine:
         return [answer, *[GreedyAnswer([0] * num_tokens, [0.0] * num_tokens)] * (len(prompts) - 1)]
 
 
-def compared(engine: Engine, folder: Path, expected: Expected = EXPECTED) -> parity.Parity:
+def compared(engine: Engine, folder: Path, expected: ParityRecord = EXPECTED) -> parity.Parity:
     (folder / parity_file.FILE).write_text(parity_file.text(expected))
     return asyncio.run(parity.compare(engine, "m", folder))  # type: ignore[arg-type]
 
@@ -126,7 +126,7 @@ def test_other_scores_are_a_failure_and_so_is_no_number(scores: list[float], tmp
     ],
 )
 def test_the_tolerance_is_that_of_the_coarser_type(trained_in: str, served_in: str | None, allowed: float) -> None:
-    expected = Expected(samples=[SAMPLE], dtype=trained_in, largest_logit=10.0)
+    expected = ParityRecord(samples=[SAMPLE], dtype=trained_in, largest_logit=10.0)
     assert parity.tolerance(expected, served_in) == pytest.approx(allowed)
 
 

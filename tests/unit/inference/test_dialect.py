@@ -61,7 +61,7 @@ def test_a_wrong_field_is_named(fields: dict[str, Any], problem: str) -> None:
 def test_several_prompts_are_told_apart_by_their_place() -> None:
     asked = parsed(prompt=[[1, 2], [3]], logprobs=1, prompt_tokens_per_step=2)
     assert (asked.prompts, asked.logprobs, asked.prompt_tokens_per_step) == (((1, 2), (3,)), True, 2)
-    made = [dialect.Made([4], "length", [-0.5]), dialect.Made([5, 6], "stop", [-1.0, -2.0])]
+    made = [dialect.NewTokens([4], "length", [-0.5]), dialect.NewTokens([5, 6], "stop", [-1.0, -2.0])]
     answer = dialect.completion_answer(asked, "id", made)
     assert [(one["index"], one["token_ids"], one["logprobs"]) for one in answer["choices"]] == [
         (0, [4], {"token_logprobs": [-0.5]}),

@@ -2,7 +2,7 @@ import torch
 
 from outcrop.inference.kv_cache import SHORTEST_ROW, KVCache, LayerShape
 from outcrop.inference.request import EngineRequest
-from outcrop.inference.scheduler import Limits, Scheduler
+from outcrop.inference.scheduler import Scheduler, StepLimits
 
 ROW = SHORTEST_ROW
 BYTES_PER_POSITION = 2 * 4 * 4  # one layer, one head, keys and values of width 4, fp32
@@ -16,7 +16,7 @@ def cache(*, rows: int) -> KVCache:
 
 
 def scheduler(*, rows: int = 8, max_live: int = 8, alone: int = 100, beside: int = 10) -> Scheduler:
-    limits = Limits(max_live=max_live, prompt_tokens_alone=alone, prompt_tokens_beside_decoding=beside)
+    limits = StepLimits(max_live=max_live, prompt_tokens_alone=alone, prompt_tokens_beside_decoding=beside)
     return Scheduler(cache(rows=rows), limits)
 
 

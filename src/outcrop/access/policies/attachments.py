@@ -11,8 +11,9 @@ from outcrop.access.policies.documents import Policy, parse
 from outcrop.access.policies.managed import ADMINISTRATOR as ADMINISTRATOR_POLICY
 from outcrop.access.policies.managed import AWS_MANAGED
 from outcrop.access.policies.new_documents import parse_new, parse_new_managed
-from outcrop.access.records import Identity, ManagedPolicy, Records
-from outcrop.access.version_records import Version, VersionRecords
+from outcrop.access.records.identities import Identity
+from outcrop.access.records.policies import ManagedPolicy, Version, VersionRecords
+from outcrop.access.records.records import Records
 from outcrop.clock import Clock
 from outcrop.errors import ServiceRefusal
 
@@ -40,12 +41,14 @@ class Attachments:
         parse_new(document)
         with self.records.alone():
             identity = self.identities.changeable(kind, owner)
-            others = [size_of(text) for other, text in self.records.inline(identity.id).items() if other != name]
+            others = [
+                size_of(text) for other, text in self.records.policies.inline(identity.id).items() if other != name
+            ]
             limit = MAX_INLINE_CHARACTERS[kind]
             if sum(others) + size_of(document) > limit:
                 sentence = f"Maximum policy size of {limit} bytes exceeded for {kind.value} {owner}"
                 raise ServiceRefusal("LimitExceeded", sentence, http_status=409)
-            self.records.put_inline(identity.id, name, document)
+            self.records.policies.put_inline(identity.id, name, document)
 
     def get_inline(self, kind: Kind, owner: str, name: str) -> str:
         document = self.inline(kind, owner).get(name)
@@ -55,10 +58,10 @@ class Attachments:
 
     def inline(self, kind: Kind, owner: str) -> dict[str, str]:
         """Documents by name, in the order of the names."""
-        return self.records.inline(self.identities.get(kind, owner).id)
+        return self.records.policies.inline(self.identities.get(kind, owner).id)
 
     def delete_inline(self, kind: Kind, owner: str, name: str) -> None:
-        if not self.records.remove_inline(self.identities.changeable(kind, owner).id, name):
+        if not self.records.policies.remove_inline(self.identities.changeable(kind, owner).id, name):
             raise refusals.no_such(f"{kind.value} policy", name)
 
     # managed
@@ -81,12 +84,12 @@ class Attachments:
             created=self.clock.now().replace(microsecond=0),
         )
         with self.records.alone():
-            present = self.records.policies()
+            present = self.records.policies.all()
             if any(each.name.lower() == name.lower() for each in present):
                 raise refusals.exists(f"A policy called {name} already exists. Duplicate names are not allowed.")
             if len(present) >= MAX_POLICIES:
                 raise refusals.too_many("PoliciesPerAccount", MAX_POLICIES)
-            self.records.add_policy(policy)
+            self.records.policies.add(policy)
         return policy
 
     def get(self, arn: str) -> ManagedPolicy:
@@ -100,7 +103,7 @@ class Attachments:
     def delete(self, arn: str) -> None:
         with self.records.alone():
             policy = self.own(arn)
-            holders = [*self.records.attached_to(arn), *self.bounded().get(arn, ())]
+            holders = [*self.records.policies.attached_to(arn), *self.bounded().get(arn, ())]
             if holders:
                 named = ", ".join(dict.fromkeys(f"{each.kind} {each.name}" for each in holders))
                 raise refusals.in_use(f"Cannot delete a policy attached to entities. Attached to: {named}.")
@@ -109,7 +112,7 @@ class Attachments:
                     "This policy has more than one version. Before you delete a policy, you must delete the policy's "
                     "versions. The default version is deleted with the policy."
                 )
-            self.records.remove_policy(arn)
+            self.records.policies.remove(arn)
 
     def own(self, arn: str) -> ManagedPolicy:
         """A policy that this account may change. Raises NoSuchEntity, or AccessDenied for one of AWS's."""
@@ -128,7 +131,7 @@ class Attachments:
 
     def _set_tags(self, arn: str, tags: dict[str, str]) -> None:
         check_tags(tags, "Policy")
-        self.records.set_policy_tags(arn, tags)
+        self.records.policies.set_tags(arn, tags)
 
     # versions of managed policies
 
@@ -174,7 +177,7 @@ class Attachments:
                 if each.is_default and each.number != chosen.number:
                     self.versions.put(replace(each, is_default=False))
             self.versions.put(chosen)
-            self.records.set_document(arn, chosen.document)
+            self.records.policies.set_document(arn, chosen.document)
         return chosen
 
     def delete_version(self, arn: str, version_id: str) -> None:
@@ -190,7 +193,7 @@ class Attachments:
     def bounded(self) -> dict[str, list[Identity]]:
         """Users and roles by the policy that is their permissions boundary."""
         found: dict[str, list[Identity]] = {}
-        for each in (*self.records.identities(Kind.USER), *self.records.identities(Kind.ROLE)):
+        for each in (*self.records.identities.all(Kind.USER), *self.records.identities.all(Kind.ROLE)):
             if "boundary" in each.document:
                 found.setdefault(each.document["boundary"], []).append(each)
         return found
@@ -210,24 +213,24 @@ class Attachments:
             identity = self.identities.changeable(kind, owner)
             if self._find(arn) is None:
                 raise refusals.not_attachable(arn)
-            attached = self.records.attached(identity.id)
+            attached = self.records.policies.attached(identity.id)
             if arn in attached:
                 return
             if len(attached) >= MAX_ATTACHED:
                 raise refusals.too_many(f"PoliciesPer{kind.value.capitalize()}", MAX_ATTACHED)
-            self.records.attach(identity.id, arn)
+            self.records.policies.attach(identity.id, arn)
 
     def detach(self, kind: Kind, owner: str, arn: str) -> None:
         check_policy_arn(arn)
         identity = self.identities.changeable(kind, owner)
         if (kind, owner, arn) == (Kind.USER, ADMINISTRATOR, ADMINISTRATOR_POLICY):
             raise refusals.unmodifiable("The administrator of this installation keeps AdministratorAccess.")
-        if not self.records.detach(identity.id, arn):
+        if not self.records.policies.detach(identity.id, arn):
             raise refusals.no_such_policy(arn)
 
     def attached(self, kind: Kind, owner: str, *, path_prefix: str = "/") -> list[ManagedPolicy]:
         """In the order of their names."""
-        policies = map(self.get, self.records.attached(self.identities.get(kind, owner).id))
+        policies = map(self.get, self.records.policies.attached(self.identities.get(kind, owner).id))
         return sorted((each for each in policies if each.path.startswith(path_prefix)), key=lambda each: each.name)
 
     # what they all say together
@@ -241,9 +244,9 @@ class Attachments:
         """The texts of the same, by where each stands: `user_jane_inline`, or the ARN of a managed policy."""
         found: dict[str, str] = {}
         for each in (identity, *self.identities.groups.groups_of(identity.id)):
-            for name, document in self.records.inline(each.id).items():
+            for name, document in self.records.policies.inline(each.id).items():
                 found[f"{each.kind}_{each.name}_{name}"] = document
-            for arn in self.records.attached(each.id):
+            for arn in self.records.policies.attached(each.id):
                 found[arn] = self.get(arn).document
         return found
 
@@ -253,7 +256,7 @@ class Attachments:
         return None if arn is None else parse(self.get(arn).document)
 
     def _find(self, arn: str) -> ManagedPolicy | None:
-        return AWS_MANAGED.get(arn) or self.records.policy(arn)
+        return AWS_MANAGED.get(arn) or self.records.policies.with_arn(arn)
 
 
 def check_document(document: str) -> None:

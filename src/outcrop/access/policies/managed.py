@@ -12,7 +12,7 @@ from typing import Any
 
 from outcrop.access.policies import managed_services
 from outcrop.access.policies.managed_services import allow, passed_to
-from outcrop.access.records import ManagedPolicy
+from outcrop.access.records.policies import ManagedPolicy
 
 PREFIX = "arn:aws:iam::aws:policy/"
 ADMINISTRATOR = f"{PREFIX}AdministratorAccess"

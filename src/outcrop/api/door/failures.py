@@ -15,12 +15,12 @@ from outcrop.errors import (
     QuotaExceeded,
     Refusal,
     ServiceRefusal,
+    Unreadable,
 )
 from outcrop.protocol import eventstream, service_model
 from outcrop.protocol.routing import UnknownOperation
 from outcrop.protocol.shapes import OperationModel, StructureShape
 from outcrop.protocol.unbuilt import EC2, OPENAI
-from outcrop.protocol.unreadable import Unreadable
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ def list_access_keys(house: House, call: Call) -> Answered:
         shape=lambda key: {
             "UserName": name,
             "AccessKeyId": key.id,
-            "Status": "Inactive" if credentials.records.is_inactive(key.id) else "Active",
+            "Status": "Inactive" if credentials.records.keys.is_inactive(key.id) else "Active",
             "CreateDate": key.created,
         },
     )
@@ -54,8 +54,8 @@ def delete_access_key(house: House, call: Call) -> Answered:
 def get_access_key_last_used(house: House, call: Call) -> Answered:
     key_id = call.params["AccessKeyId"]
     records = house.access.identities.records
-    key = records.key(key_id)
-    owner = records.identity_with_id(key.identity_id) if key is not None else None
+    key = records.keys.find(key_id)
+    owner = records.identities.with_id(key.identity_id) if key is not None else None
     if owner is None:
         sentence = f"The Access Key with id {key_id} cannot be found."
         raise ServiceRefusal("NoSuchEntity", sentence, http_status=404)

@@ -8,7 +8,8 @@ from outcrop.access.credentials import MAX_KEYS
 from outcrop.access.names import Kind
 from outcrop.access.policies import attachments as limits
 from outcrop.access.policies.managed import AWS_MANAGED
-from outcrop.access.records import Identity, ManagedPolicy
+from outcrop.access.records.identities import Identity
+from outcrop.access.records.policies import ManagedPolicy
 from outcrop.api.door.call import Answered, Call, Handler
 from outcrop.api.iam.answers import (
     encoded,
@@ -41,7 +42,7 @@ def delete_account_alias(house: House, call: Call) -> Answered:
 
 def get_account_summary(house: House, _call: Call) -> Answered:
     records, attachments = house.access.identities.records, house.access.attachments
-    policies = records.policies()
+    policies = records.policies.all()
     numbers = {
         "AccessKeysPerUserQuota": MAX_KEYS,
         "AccountAccessKeysPresent": 0,
@@ -51,7 +52,7 @@ def get_account_summary(house: House, _call: Call) -> Answered:
         "AttachedPoliciesPerRoleQuota": limits.MAX_ATTACHED,
         "AttachedPoliciesPerUserQuota": limits.MAX_ATTACHED,
         "GroupPolicySizeQuota": limits.MAX_INLINE_CHARACTERS[Kind.GROUP],
-        "Groups": len(records.identities(Kind.GROUP)),
+        "Groups": len(records.identities.all(Kind.GROUP)),
         "GroupsPerUserQuota": quotas.MAX_GROUPS_OF_USER,
         "GroupsQuota": quotas.MAX_GROUPS,
         "InstanceProfiles": 0,
@@ -62,11 +63,11 @@ def get_account_summary(house: House, _call: Call) -> Answered:
         "PolicyVersionsInUse": sum(len(attachments.versions_of(each)) for each in policies),
         "Providers": 0,
         "RolePolicySizeQuota": limits.MAX_INLINE_CHARACTERS[Kind.ROLE],
-        "Roles": len(records.identities(Kind.ROLE)),
+        "Roles": len(records.identities.all(Kind.ROLE)),
         "RolesQuota": quotas.MAX_ROLES,
         "ServerCertificates": 0,
         "UserPolicySizeQuota": limits.MAX_INLINE_CHARACTERS[Kind.USER],
-        "Users": len(records.identities(Kind.USER)),
+        "Users": len(records.identities.all(Kind.USER)),
         "UsersQuota": quotas.MAX_USERS,
         "VersionsPerPolicyQuota": limits.MAX_VERSIONS,
     }
@@ -87,13 +88,13 @@ def _identities(house: House, wanted: list[str]) -> Iterator[tuple[str, str, Any
     """Where an identity is listed, the key of its place in the listing, and what makes its detail."""
     for word, member in _FILTERS.items():
         if word in wanted:
-            for identity in house.access.identities.records.identities(Kind(word.lower())):
+            for identity in house.access.identities.records.identities.all(Kind(word.lower())):
                 yield member, identity.arn, lambda identity=identity: _detail(house, identity)
 
 
 def _policies(house: House, wanted: list[str]) -> Iterator[tuple[str, str, Any]]:
-    nums = house.access.attachments.records.num_attachments()
-    own = house.access.attachments.records.policies() if "LocalManagedPolicy" in wanted else []
+    nums = house.access.attachments.records.policies.num_attachments()
+    own = house.access.attachments.records.policies.all() if "LocalManagedPolicy" in wanted else []
     used = [each for arn, each in AWS_MANAGED.items() if nums.get(arn)] if "AWSManagedPolicy" in wanted else []
     for policy in (*own, *used):
         yield "Policies", policy.arn, lambda policy=policy: _policy(house, policy, nums.get(policy.arn, 0))
@@ -101,8 +102,8 @@ def _policies(house: House, wanted: list[str]) -> Iterator[tuple[str, str, Any]]
 
 def _detail(house: House, identity: Identity) -> dict[str, Any]:
     attachments, word = house.access.attachments, identity.kind.capitalize()
-    inline = attachments.records.inline(identity.id)
-    attached = map(attachments.get, attachments.records.attached(identity.id))
+    inline = attachments.records.policies.inline(identity.id)
+    attached = map(attachments.get, attachments.records.policies.attached(identity.id))
     about: dict[str, Any] = {
         f"{word}PolicyList": [
             {"PolicyName": name, "PolicyDocument": encoded(document)} for name, document in inline.items()

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from outcrop.access import refusals
 from outcrop.access.last_used import Use
-from outcrop.access.records import Identity, ManagedPolicy
-from outcrop.access.version_records import Version
+from outcrop.access.records.identities import Identity
+from outcrop.access.records.policies import ManagedPolicy, Version
 from outcrop.api.door import page_tokens
 from outcrop.api.door.call import Call
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from outcrop.access.names import Kind
-from outcrop.access.records import Identity
+from outcrop.access.records.identities import Identity
 from outcrop.api.door.call import Answered, Call, Handler
 from outcrop.api.iam.answers import page, user_shape
 from outcrop.house import House
@@ -23,7 +23,7 @@ def get_group(house: House, call: Call) -> Answered:
 
 
 def list_groups(house: House, call: Call) -> Answered:
-    groups = house.access.identities.records.identities(Kind.GROUP, path_prefix=call.params.get("PathPrefix", "/"))
+    groups = house.access.identities.records.identities.all(Kind.GROUP, path_prefix=call.params.get("PathPrefix", "/"))
     return page(call, "Groups", groups, key=lambda group: group.name, shape=group_shape)
 
 

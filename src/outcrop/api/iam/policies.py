@@ -8,7 +8,7 @@ from typing import Any
 
 from outcrop.access.names import Kind
 from outcrop.access.policies.managed import AWS_MANAGED
-from outcrop.access.records import ManagedPolicy
+from outcrop.access.records.policies import ManagedPolicy
 from outcrop.api.door.call import Answered, Call, Handler
 from outcrop.api.iam.answers import (
     encoded,
@@ -32,15 +32,15 @@ def create_policy(house: House, call: Call) -> Answered:
 
 def get_policy(house: House, call: Call) -> Answered:
     policy = house.access.attachments.get(call.params["PolicyArn"])
-    num = house.access.attachments.records.num_attachments().get(policy.arn, 0)
+    num = house.access.attachments.records.policies.num_attachments().get(policy.arn, 0)
     return {"Policy": {**_shape(house, policy, num_attachments=num), "Description": policy.description or None}}
 
 
 def list_policies(house: House, call: Call) -> Answered:
     scope, prefix = call.params.get("Scope", "All"), call.params.get("PathPrefix", "/")
-    nums = house.access.attachments.records.num_attachments()
+    nums = house.access.attachments.records.policies.num_attachments()
     policies = [
-        *(house.access.attachments.records.policies() if scope != "AWS" else ()),
+        *(house.access.attachments.records.policies.all() if scope != "AWS" else ()),
         *(AWS_MANAGED.values() if scope != "Local" else ()),
     ]
     shown = [each for each in policies if each.path.startswith(prefix)]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from outcrop.access.names import Kind
-from outcrop.access.version_records import Version
+from outcrop.access.records.policies import Version
 from outcrop.api.door.call import Answered, Call, Handler
 from outcrop.api.iam.answers import (
     encoded,
@@ -64,7 +64,7 @@ def list_entities_for_policy(house: House, call: Call) -> Answered:
     attachments, params = house.access.attachments, call.params
     policy = attachments.get(params["PolicyArn"])
     usage = params.get("PolicyUsageFilter")
-    found = attachments.records.attached_to(policy.arn) if usage != "PermissionsBoundary" else []
+    found = attachments.records.policies.attached_to(policy.arn) if usage != "PermissionsBoundary" else []
     if usage != "PermissionsPolicy":
         found += [each for each in attachments.bounded().get(policy.arn, []) if each not in found]
     wanted = params.get("EntityFilter", "All")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from outcrop.access import refusals
-from outcrop.access.service_credential_records import ServiceCredential
+from outcrop.access.records.keys import ServiceCredential
 from outcrop.access.service_credentials import ServiceCredentials
 from outcrop.api.door.call import Answered, Call, Handler
 from outcrop.api.iam.access_keys import user_name

@@ -18,7 +18,7 @@ _UNBUILT = ("ResourcePolicy", "ResourceHandlingOption", "CallerArn", "ResourceOw
 def simulate_principal_policy(house: House, call: Call) -> Answered:
     """The policies of a user, group or role, with those given beside them."""
     arn = call.params["PolicySourceArn"]
-    identity = house.access.identities.records.identity_with_arn(arn)
+    identity = house.access.identities.records.identities.with_arn(arn)
     if identity is None:
         parsed = arns.parse(arn)
         if parsed is None or parsed.kind not in [kind.value for kind in Kind]:

@@ -53,7 +53,7 @@ def get_session_token(house: House, call: Call) -> Answered:
 
 def get_access_key_info(house: House, call: Call) -> Answered:
     key_id = call.params["AccessKeyId"]
-    if house.access.identities.records.key(key_id) is None and house.access.secret_for(key_id) is None:
+    if house.access.identities.records.keys.find(key_id) is None and house.access.secret_for(key_id) is None:
         sentence = f"AccessKeyId: {key_id} is no access key of this installation, and others are not known here."
         raise ServiceRefusal("ValidationError", sentence, http_status=400)
     return {"Account": house.account}

@@ -44,7 +44,7 @@ def get_role(house: House, call: Call) -> Answered:
 
 
 def list_roles(house: House, call: Call) -> Answered:
-    roles = house.access.identities.records.identities(Kind.ROLE, path_prefix=call.params.get("PathPrefix", "/"))
+    roles = house.access.identities.records.identities.all(Kind.ROLE, path_prefix=call.params.get("PathPrefix", "/"))
     return page(
         call, "Roles", roles, key=lambda role: role.name, shape=lambda role: role_shape(role, None, listed=True)
     )
@@ -95,7 +95,7 @@ def get_user(house: House, call: Call) -> Answered:
 
 
 def list_users(house: House, call: Call) -> Answered:
-    users = house.access.identities.records.identities(Kind.USER, path_prefix=call.params.get("PathPrefix", "/"))
+    users = house.access.identities.records.identities.all(Kind.USER, path_prefix=call.params.get("PathPrefix", "/"))
     return page(call, "Users", users, key=lambda user: user.name, shape=lambda user: user_shape(user, listed=True))
 
 
@@ -162,7 +162,11 @@ def get_service_linked_role_deletion_status(house: House, call: Call) -> Answere
     task = call.params["DeletionTaskId"]
     records = house.access.identities.records
     parts = task.split("/")
-    if len(parts) != 5 or not task.startswith(f"task{LINKED_PATH}") or records.identity_with_id(parts[-1]) is not None:
+    if (
+        len(parts) != 5
+        or not task.startswith(f"task{LINKED_PATH}")
+        or records.identities.with_id(parts[-1]) is not None
+    ):
         sentence = f"The deletion task {task} cannot be found."
         raise ServiceRefusal("NoSuchEntity", sentence, http_status=404)
     return {"Status": "SUCCEEDED"}

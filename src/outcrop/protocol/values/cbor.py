@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from outcrop.protocol.unreadable import Unreadable
+from outcrop.errors import Unreadable
 
 _DEEPEST = 64
 _LARGEST_BYTES = 256

@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
+from outcrop.errors import Unreadable
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
-from outcrop.protocol.unreadable import Unreadable
 from outcrop.protocol.values import json_text, scalars, timestamps
 
 Writer = Callable[[Any], Any]

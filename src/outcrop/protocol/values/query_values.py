@@ -3,8 +3,8 @@
 from typing import Any
 from urllib.parse import parse_qsl
 
+from outcrop.errors import Unreadable
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
-from outcrop.protocol.unreadable import Unreadable
 from outcrop.protocol.values import scalars
 
 Branch = dict[str, Any]

@@ -5,8 +5,8 @@ import binascii
 import re
 from typing import Any
 
+from outcrop.errors import Unreadable
 from outcrop.protocol.shapes import Shape
-from outcrop.protocol.unreadable import Unreadable
 from outcrop.protocol.values import timestamps
 
 _INTEGER = re.compile(r"[+-]?\d{1,40}", re.ASCII)

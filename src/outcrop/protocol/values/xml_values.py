@@ -6,8 +6,8 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
+from outcrop.errors import Unreadable
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
-from outcrop.protocol.unreadable import Unreadable
 from outcrop.protocol.values import scalars
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from outcrop.errors import MachineTrouble
-from outcrop.network.method import Full
+from outcrop.network.adapters.method import Full
 from outcrop.training.checkpoints import output
 from outcrop.training.checkpoints.history import History
 from outcrop.training.examples import Example

@@ -17,9 +17,10 @@ from safetensors import SafetensorError
 from torch import nn
 
 from outcrop.errors import MachineTrouble
-from outcrop.network import adapter_files, load, parity_file, whole
-from outcrop.network.adapters import Routing
-from outcrop.network.method import OWN_BASE, Full
+from outcrop.network import load, parity_file
+from outcrop.network.adapters import adapter_files, full_weights
+from outcrop.network.adapters.linear import Routing
+from outcrop.network.adapters.method import OWN_BASE, Full
 from outcrop.training import expectation
 from outcrop.training.checkpoints.checkpoint import sync_folder
 from outcrop.training.examples import Example
@@ -56,13 +57,13 @@ def save(
 
 def _write(making: Path, task: TrainingTask, trained: Trained) -> None:
     if isinstance(trained.method, Full):
-        whole.save(making, trained.network, like=task.base_dir)
+        full_weights.save(making, trained.network, like=task.base_dir)
         return
     adapter_files.save(making, trained.network, ADAPTER, trained.method, base=task.base_name)
     if task.merges_parent:
-        whole.save(making / f"{OWN_BASE}{task.output_dir.name}", trained.network, like=task.base_dir)
+        full_weights.save(making / f"{OWN_BASE}{task.output_dir.name}", trained.network, like=task.base_dir)
     elif task.base_owner is not None:
-        whole.link(making / f"{OWN_BASE}{task.base_owner}", task.base_dir)
+        full_weights.link(making / f"{OWN_BASE}{task.base_owner}", task.base_dir)
 
 
 def _parity(making: Path, task: TrainingTask, trained: Trained, held_out: Sequence[Example]) -> str:

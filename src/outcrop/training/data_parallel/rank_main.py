@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from outcrop.errors import OutcropError
-from outcrop.processes import die_with_parent
+from outcrop.machine.processes import die_with_parent
 
 if TYPE_CHECKING:
     from outcrop.training.data_parallel.launch import RankTask

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import Store
 
 from outcrop.errors import OutcropError
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 from outcrop.training.batches import PackedRow, pack, row_of
 from outcrop.training.examples import Example
 
@@ -99,7 +99,7 @@ class RankBatch(NamedTuple):
 
 
 def rank_batch_of(
-    examples: Sequence[Example], token_budget: int, ranks: Ranks, *, together: bool, way: Way
+    examples: Sequence[Example], token_budget: int, ranks: Ranks, *, together: bool, way: RunMode
 ) -> RankBatch:
     """The examples that this rank computes; `together` where all ranks must make as many passes."""
     lengths = [len(example) for example in examples]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from outcrop.network.way import Way
+from outcrop.network.run_mode import RunMode
 from outcrop.training.batches import pack
 
 SHARING = 0.6
@@ -66,7 +66,7 @@ class RowSchedule:
 
 
 def plan(
-    lengths: Sequence[int], token_budget: int, *, threads: int, most_replicas: int, way: Way = Way.PACKED
+    lengths: Sequence[int], token_budget: int, *, threads: int, most_replicas: int, way: RunMode = RunMode.PACKED
 ) -> RowSchedule:
     """The schedule for as many replicas as end soonest; threads that have no replica help within one."""
 
@@ -90,7 +90,7 @@ def most_tokens(lengths: Sequence[int], token_budget: int, *, num_replicas: int)
     return max(token_budget, max(lengths), num_replicas * int(statistics.median(lengths)))
 
 
-def _on(num_replicas: int, lengths: Sequence[int], token_budget: int, way: Way) -> Iterator[RowSchedule]:
+def _on(num_replicas: int, lengths: Sequence[int], token_budget: int, way: RunMode) -> Iterator[RowSchedule]:
     """Schedules for that many replicas: rows as long as a replica's part of the budget, and shorter ones.
 
     Shorter ones may end together more nearly, and are tried where few rows decide when the last replica is done.
@@ -107,7 +107,7 @@ def _on(num_replicas: int, lengths: Sequence[int], token_budget: int, way: Way) 
         yield RowSchedule(lengths=lengths, rows=rows, replicas=num_replicas, room=room)
 
 
-def _side_by_side(num_replicas: int, lengths: Sequence[int], part: int, room: int, way: Way) -> list[ScheduledRow]:
+def _side_by_side(num_replicas: int, lengths: Sequence[int], part: int, room: int, way: RunMode) -> list[ScheduledRow]:
     """The rows of a schedule as they would begin if each token took as long as any other."""
     # Shortest first; of records of one length the first is the last, which is taken first.
     waiting = sorted((length, -index) for index, length in enumerate(lengths))
@@ -131,7 +131,7 @@ def _side_by_side(num_replicas: int, lengths: Sequence[int], part: int, room: in
     return planned
 
 
-def _taken(waiting: list[tuple[int, int]], *, free: int, part: int, even: float, way: Way) -> list[tuple[int, int]]:
+def _taken(waiting: list[tuple[int, int]], *, free: int, part: int, even: float, way: RunMode) -> list[tuple[int, int]]:
     """The records of a replica's next row, by length and index, taken from those that wait; empty if none fits.
 
     The longest alone, if no replica's part would hold it; else the longest that fit in the part, in what is free, and
@@ -145,7 +145,7 @@ def _taken(waiting: list[tuple[int, int]], *, free: int, part: int, even: float,
     while (at := bisect_right(waiting, (room, 0))) > 0:
         length, index = waiting.pop(at - 1)
         row.append((length, -index))
-        room = 0 if way is Way.ONE_RECORD_A_ROW else room - length
+        room = 0 if way is RunMode.ONE_RECORD_A_ROW else room - length
     if not row and waiting[0][0] <= free:
         length, index = waiting.pop(0)
         row.append((length, -index))

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from outcrop.network import load
-from outcrop.network.adapters import Routing
+from outcrop.network.adapters.linear import Routing
 from outcrop.training.batches import PackedRow, row_of
 from outcrop.training.data_parallel.row_schedule import RowSchedule, plan
 from outcrop.training.data_parallel.sharding import ShardedWeights

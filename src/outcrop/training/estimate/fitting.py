@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from outcrop.errors import Invalid
-from outcrop.network.method import Full
-from outcrop.network.way import Way
+from outcrop.network.adapters.method import Full
+from outcrop.network.run_mode import RunMode
 from outcrop.training.estimate.memory import gib
 from outcrop.training.estimate.requirements import Estimate, Lengths, memory_needed
 from outcrop.training.estimate.workload import parallelism_of
@@ -23,7 +23,7 @@ def check(
     hyper: TrainingHyper,
     *,
     free: int,
-    way: Way = Way.PACKED,
+    way: RunMode = RunMode.PACKED,
 ) -> None:
     """Raises Invalid where the run needs more than `free` bytes, with what would make it fit."""
     if found.memory.total > free:
@@ -38,7 +38,7 @@ class _Run(NamedTuple):
 
     folder: Path
     lengths: Lengths
-    way: Way
+    way: RunMode
 
 
 def _mend(found: Estimate, run: _Run, hyper: TrainingHyper, free: int) -> str:

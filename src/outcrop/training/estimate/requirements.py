@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from outcrop.network import load
-from outcrop.network.method import Full
-from outcrop.network.way import Way
+from outcrop.network.adapters.method import Full
+from outcrop.network.run_mode import RunMode
 from outcrop.training import expectation
 from outcrop.training.batches import steps_per_epoch
 from outcrop.training.checkpoints import model_checkpoints
@@ -31,7 +31,7 @@ from outcrop.training.estimate.workload import (
 from outcrop.training.plan import evaluations
 from outcrop.training.task import TrainingHyper
 
-_PACKED = Way.PACKED
+_PACKED = RunMode.PACKED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ def lengths_of(data: TrainingData) -> Lengths:
 
 
 def estimate(
-    folder: Path, lengths: Lengths, hyper: TrainingHyper, *, speed: Speed | None = None, way: Way = _PACKED
+    folder: Path, lengths: Lengths, hyper: TrainingHyper, *, speed: Speed | None = None, way: RunMode = _PACKED
 ) -> Estimate:
     """Of training the network in `folder` on this machine, or one of the given speed."""
     parallelism = parallelism_of(hyper, way)
@@ -131,7 +131,7 @@ def estimate(
     )
 
 
-def memory_needed(folder: Path, lengths: Lengths, hyper: TrainingHyper, way: Way = _PACKED) -> PeakMemory:
+def memory_needed(folder: Path, lengths: Lengths, hyper: TrainingHyper, way: RunMode = _PACKED) -> PeakMemory:
     parallelism = parallelism_of(hyper, way)
     steps = steps_of(lengths.training, parallelism, hyper)
     at_once = most_at_once(steps)

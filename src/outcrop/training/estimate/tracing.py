@@ -24,16 +24,17 @@ from torch.utils._pytree import tree_leaves
 from transformers import AutoConfig
 
 from outcrop.errors import Invalid
-from outcrop.kernels.use import pretending
-from outcrop.kernels.work import work_of
-from outcrop.network import adapter_files, adapters, facts, gradient_checkpointing, load
-from outcrop.network.adapters import Routing
-from outcrop.network.method import Full, Method
-from outcrop.network.way import Way
+from outcrop.network import facts, gradient_checkpointing, load
+from outcrop.network.adapters import adapter_files, linear
+from outcrop.network.adapters.linear import Routing
+from outcrop.network.adapters.method import Full, Method
+from outcrop.network.fast.kernels.use import pretending
+from outcrop.network.fast.kernels.work import work_of
+from outcrop.network.fast.swap_in import swap_in
+from outcrop.network.run_mode import RunMode
 from outcrop.training.batches import PackedRow, row_of
 from outcrop.training.examples import Example
 from outcrop.training.loss import ADAPTER, nll_of
-from outcrop.training.network_setup import lighten
 from outcrop.training.weights import TrainedWeights
 
 _aten: Any = torch.ops.aten
@@ -84,7 +85,7 @@ class RowOptions(NamedTuple):
     in_c: bool = False
     "With the C kernels."
     gradient_checkpointing: bool = False
-    network: Way = Way.PACKED
+    network: RunMode = RunMode.PACKED
     until: float = math.inf
     "When it is given up: a network that goes through its tokens one by one has thousands of operations for each row."
 
@@ -101,7 +102,7 @@ def cost_of_row(
     """
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     depth = facts.of_config(config).layers
-    if way.network is not Way.PACKED:
+    if way.network is not RunMode.PACKED:
         # Which layer is of which kind is told in many ways, and not in all of them by a list that can be cut.
         return _trace(config, None, method, lengths, supervised, way._replace(until=time.monotonic() + _PATIENCE_S))
     period = _period(config)
@@ -163,16 +164,16 @@ def _trainable(config: Any, method: Method, way: RowOptions) -> tuple[nn.Module,
     dtype = torch.float32 if full else load.serving_dtype()
     network: Any = load.from_config(config, dtype=dtype, way=way.network)
     with Watch([]):
-        routing = adapters.hold_adapters(network)
+        routing = linear.hold_adapters(network)
     if isinstance(method, Full):
         network.requires_grad_(True)
         parameters = list(network.parameters())
     else:
         parameters = adapter_files.add_new(network, ADAPTER, method, torch.Generator())
     with Watch([]):
-        lighten(network, routing)
+        swap_in(network, routing)
     if way.gradient_checkpointing:
-        gradient_checkpointing.make_lean(network)
+        gradient_checkpointing.checkpoint_layers(network)
     return network, routing, TrainedWeights(parameters, weight_decay=0.0)
 
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import torch
 
-from outcrop.kernels.use import trusted
 from outcrop.network import load
-from outcrop.network.method import Full
-from outcrop.network.way import Way
+from outcrop.network.adapters.method import Full
+from outcrop.network.fast.kernels.use import trusted
+from outcrop.network.run_mode import RunMode
 from outcrop.training.batches import batch_at, steps_per_epoch
 from outcrop.training.data_parallel import worker_threads
 from outcrop.training.data_parallel.row_schedule import RowSchedule, plan
@@ -25,10 +25,10 @@ class Parallelism(NamedTuple):
 
     threads: int
     replicas: int
-    way: Way = Way.PACKED
+    way: RunMode = RunMode.PACKED
 
 
-def parallelism_of(hyper: TrainingHyper, way: Way = Way.PACKED) -> Parallelism:
+def parallelism_of(hyper: TrainingHyper, way: RunMode = RunMode.PACKED) -> Parallelism:
     """The threads and replicas of a run on this machine; a GPU is one replica of one thread."""
     if load.device().type != "cpu":
         return Parallelism(1, 1, way)
@@ -39,7 +39,7 @@ def parallelism_of(hyper: TrainingHyper, way: Way = Way.PACKED) -> Parallelism:
 
 
 def computes_in_c(parallelism: Parallelism) -> bool:
-    """Whether its replicas use the C kernels (kernels/use.py), where it makes as many as it can."""
+    """Whether its replicas use the C kernels (fast/kernels/use.py), where it makes as many as it can."""
     return load.device().type == "cpu" and parallelism.threads <= parallelism.replicas and trusted() is not None
 
 

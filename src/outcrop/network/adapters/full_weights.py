@@ -1,0 +1,69 @@
+"""A network's own weights as a Hugging Face directory: config, weights, tokenizer, complete in itself."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from outcrop.network import load
+from outcrop.network.adapters.linear import bare
+
+_WEIGHTS = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".gguf", ".onnx")
+_BESIDE = (".json", ".jinja", ".model", ".txt")
+"What belongs to a model beside its weights: configurations, tokenizer, chat template."
+
+
+def save(folder: Path, network: nn.Module, *, like: Path) -> None:
+    """Write the network without its adapters, as it will be served; all else is as in the directory `like`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in _beside(like):
+        shutil.copyfile(path, folder / path.name)
+    weights = folder / ".weights"
+    with bare(network):
+        saver: Any = network
+        saver.save_pretrained(weights, state_dict=_own_tensors(network))
+    for path in weights.iterdir():
+        if path.name.endswith(_WEIGHTS):
+            path.rename(folder / path.name)
+    shutil.rmtree(weights)
+
+
+def link(folder: Path, whole: Path) -> None:
+    """The same model in another folder: hard links, so that either may go, or copies where there can be none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in [*_beside(whole), *(p for p in whole.iterdir() if p.name.endswith(_WEIGHTS))]:
+        if path.name.startswith("adapter_"):
+            continue
+        try:
+            os.link(path, folder / path.name)
+        except OSError:
+            shutil.copyfile(path, folder / path.name)
+
+
+def _beside(folder: Path) -> list[Path]:
+    """Files of a model that are no weights, and nothing of ours that may lie beside them."""
+    ours = ("parity.json", "lineage.json")
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix in _BESIDE and path.name not in ours and not path.name.endswith(_WEIGHTS)
+    ]
+
+
+def _own_tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Each weight with memory of its own: training lays them all into one vector, which looks like one shared weight.
+
+    Tied weights stay tied.
+    """
+    copies: dict[tuple[int, torch.Size], Tensor] = {}
+    found = {}
+    for name, tensor in network.state_dict().items():
+        key = (tensor.data_ptr(), tensor.shape)
+        if key not in copies:
+            dtype = load.serving_dtype() if tensor.is_floating_point() else tensor.dtype
+            copies[key] = tensor.detach().to(dtype, copy=True)
+        found[name] = copies[key]
+    return found
