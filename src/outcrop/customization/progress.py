@@ -13,7 +13,7 @@ from outcrop.customization.events import Events
 from outcrop.customization.tensorboard import EventFile
 from outcrop.customization.verdict import Outcome, Verdict
 from outcrop.jobs.full_disk import is_full
-from outcrop.jobs.running import ReportProgress
+from outcrop.jobs.running import ProgressReport
 from outcrop.training.metrics import (
     EvaluationMetrics,
     ModelCheckpoint,
@@ -33,7 +33,7 @@ class Journal:
     """Collects what the training loop tells. Steps told again after a resume replace what was told before."""
 
     def __init__(
-        self, artifacts: Artifacts, events: Events, report: ReportProgress, *, tensorboard: bool = False
+        self, artifacts: Artifacts, events: Events, report: ProgressReport, *, tensorboard: bool = False
     ) -> None:
         self._artifacts = artifacts
         self._events = events
@@ -84,7 +84,8 @@ class Journal:
         self._tell("note", note=sentence)
 
     def on_progress(self, told: Progress) -> None:
-        self.report(f"step {told.steps_done}", _numbers(told))
+        tokens_per_s = told.last.tokens / told.last.seconds
+        self.report(f"step {told.steps_done}", {"TrainingLoss": told.loss, "TokensPerSecond": tokens_per_s})
         self._steps[told.last.step] = _step_row(told.last)
         self._progress = _progress(told)
         self._tell("step", **_step_event(told, self._peak_flops))
@@ -173,20 +174,6 @@ def _step_event(told: Progress, peak_flops: float) -> dict[str, Any]:
         "resident_bytes": told.resident_bytes,
         "peak_bytes": told.peak_bytes,
         "seconds_left": _seconds_left(told),
-    }
-
-
-def _numbers(told: Progress) -> dict[str, float]:
-    """What is worth watching over time, by its metric."""
-    last = told.last
-    return {
-        "Step": last.step,
-        "TrainingLoss": last.loss,
-        "LearningRate": last.learning_rate,
-        "GradientNorm": last.grad_norm,
-        "TokensPerSecond": last.tokens / last.seconds,
-        "SecondsLeft": _seconds_left(told),
-        "ResidentBytes": told.resident_bytes,
     }
 
 

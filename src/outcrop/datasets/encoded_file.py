@@ -19,7 +19,7 @@ _ID = "i"
 _ID_BYTES = array(_ID).itemsize
 
 
-class KeptSequence(NamedTuple):
+class SequenceWithSize(NamedTuple):
     """A sequence as it was encoded, with the bytes of UTF-8 that its supervised ids stand for."""
 
     record: EncodedRecord
@@ -55,7 +55,7 @@ class EncodedFile:
         self._file.write(bytes(record.supervised))
 
 
-def read_encoded(path: Path, *, context_length: int) -> Iterator[KeptSequence] | None:
+def read_encoded(path: Path, *, context_length: int) -> Iterator[SequenceWithSize] | None:
     """The sequences of a file in their order; None when it was made for another context length, or is not there."""
     if not path.is_file():
         return None
@@ -64,11 +64,11 @@ def read_encoded(path: Path, *, context_length: int) -> Iterator[KeptSequence] |
     return _sequences(path) if made_for == context_length else None
 
 
-def _sequences(path: Path) -> Iterator[KeptSequence]:
+def _sequences(path: Path) -> Iterator[SequenceWithSize]:
     with path.open("rb") as file:
         file.seek(_FILE.size)
         while head := file.read(_RECORD.size):
             num_ids, line, num_bytes = _RECORD.unpack(head)
             ids = array(_ID, file.read(num_ids * _ID_BYTES))
             supervised = [bool(counts) for counts in file.read(num_ids)]
-            yield KeptSequence(EncodedRecord(ids=ids.tolist(), supervised=supervised, line=line), num_bytes)
+            yield SequenceWithSize(EncodedRecord(ids=ids.tolist(), supervised=supervised, line=line), num_bytes)

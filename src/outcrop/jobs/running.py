@@ -23,7 +23,7 @@ Numbers = Callable[[str, Mapping[str, float]], None]
 "Told the ARN of a job and numbers by their names, each time the job reports some."
 
 
-class ReportProgress(Protocol):
+class ProgressReport(Protocol):
     """Telling how far a job is, in words that change with it, and what was measured on the way, by metric."""
 
     def __call__(self, words: str, numbers: Mapping[str, float] = {}) -> None: ...
