@@ -57,7 +57,8 @@ def test_a_job_holds_what_its_plan_needs_until_it_ends(jobs: JobHouse, monkeypat
     monkeypatch.setattr(reservations, "give_back", watched)
     least = memory.least_for(jobs.context.catalog, jobs.context.models, jobs.context.jobs.get(job))
     Worker(jobs.context, [KIND], stop=threading.Event()).run_one()
-    assert jobs.context.jobs.get(job).status == "Completed"
+    ended = jobs.context.jobs.get(job)
+    assert (ended.status, ended.document.get("failureMessage")) == ("Completed", None)
     assert least > memory._PROCESS_BYTES
     assert len(held) == 1
     assert held[0] > least  # with the rows, as the plan found them
