@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from outcrop.network.run_mode import ProbeVerdict, RunMode
 
 from outcrop.catalog.catalog import Catalog
 from outcrop.network import facts
+from outcrop.network.run_mode import ProbeVerdict, RunMode
 from tests.support.patience import eventually
 from tests.support.servers import Installed, installed, outcrop
 from tests.support.tiny import CONTEXT_LENGTH, tiny_model

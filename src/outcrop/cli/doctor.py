@@ -21,13 +21,13 @@ from outcrop.cli import tables
 from outcrop.cli.options import as_running
 from outcrop.cli.supervisor import LEAST_DISK_BYTES
 from outcrop.clock import Clock
-from outcrop.machine.compiling import COMPILERS
 from outcrop.engines.budget import budget_of, gib
 from outcrop.engines.orders import Engines, Order
 from outcrop.engines.reservations import Reservation, Reservations
 from outcrop.engines.sharing import held_by
 from outcrop.engines.states import RUNNING, EngineState
 from outcrop.machine import memory
+from outcrop.machine.compiling import COMPILERS
 from outcrop.settings import PARTS_FILE, Settings
 from outcrop.store.store import Store
 
