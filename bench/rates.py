@@ -3,9 +3,9 @@
     python -m bench.rates DATA_FOLDER     # the folder with waka-hachidaishu, mts-dialog and jsquad
 
 First the notebooks, by the words of their requests, but for two epochs at most. Then multiples of what suits the
-starter model in batches of one record: whence the bounds of `customization/rates.py`. Measured is the validation loss
-of the weights a job keeps. Outcomes stand in build/rates/journal.jsonl; bench/results/rates.json has the notebooks,
-docs/defaults.md all of it.
+starter model in batches of one record: whence the bounds of `customization/choices/rates.py`. Measured is the
+validation loss of the weights a job keeps. Outcomes stand in build/rates/journal.jsonl; bench/results/rates.json has
+the notebooks, docs/defaults.md all of it.
 """
 
 import sys

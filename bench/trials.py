@@ -23,8 +23,8 @@ from bench.measuring import ROOT
 from bench.tasks import Records
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
-from outcrop.customization import hyperparameters
-from outcrop.customization.hyperparameters import Resolved
+from outcrop.customization.choices import hyperparameters
+from outcrop.customization.choices.hyperparameters import Resolved
 from outcrop.datasets.records import Customization
 from outcrop.network import load
 from outcrop.network.adapters import adapter_files, linear

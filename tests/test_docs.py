@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from outcrop.api.operations_page import page
-from outcrop.customization import hyperparameters_page
+from outcrop.customization.choices import hyperparameters_page
 
 ROOT = Path(__file__).parent.parent
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from outcrop.customization.tensorboard import EventFile
+from outcrop.customization.output.tensorboard import EventFile
 from tests.clients.test_programs import PROGRAMS, PYTHON
 from tests.support.patience import PATIENCE_S
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from outcrop.catalog.catalog import Catalog
 from outcrop.cli.app import run
-from outcrop.customization.hyperparameters import read_family
+from outcrop.customization.choices.hyperparameters import read_family
 from outcrop.settings import PARTS_FILE
 from tests.support.homes import TINY, pairs, with_tiny_models
 from tests.support.servers import Running, running_server

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from outcrop.customization.kind import KIND, LIFECYCLE, JobStatus, Phase
+from outcrop.customization.kind import KIND
+from outcrop.customization.states import LIFECYCLE, JobStatus, Phase
 from outcrop.errors import Conflict, Invalid, NotFound
 from tests.support.homes import with_tiny_models
 from tests.support.job_house import REGION, JobHouse, Killed

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from outcrop.catalog.catalog import HOME_FILE, Catalog
-from outcrop.customization.hyperparameters import read_family
+from outcrop.customization.choices.hyperparameters import read_family
 from outcrop.errors import Invalid, MachineTrouble, ModelDamaged
 from outcrop.invocation.dialects.choice import DIALECTS
 

@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcrop.customization import rates
-from outcrop.customization.hyperparameters import USED, filled, read_family, resolve, shown, used
+from outcrop.customization.choices import rates
+from outcrop.customization.choices.hyperparameters import (
+    USED,
+    filled,
+    read_family,
+    resolve,
+    shown,
+    used,
+)
 from outcrop.errors import Invalid
 from outcrop.network import headers
 from outcrop.network.adapters.method import DEFAULT, OFT, Full, LoRA, Method

@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sql
 
 from outcrop.clock import MovableClock
-from outcrop.customization.kind import KIND, JobStatus, Phase
+from outcrop.customization.kind import KIND
+from outcrop.customization.states import JobStatus, Phase
 from outcrop.jobs.jobs import Jobs
 from outcrop.jobs.leases import LEASE, Leases
 from outcrop.settings import Settings

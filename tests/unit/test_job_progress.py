@@ -10,7 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
-from outcrop.customization import hyperparameters, progress
+from outcrop.customization.choices import hyperparameters
+from outcrop.customization.output import progress
 from outcrop.errors import Refusal
 from outcrop.house import House
 from outcrop.training.checkpoints.checkpointer import Checkpointer

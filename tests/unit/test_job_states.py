@@ -8,7 +8,8 @@ import pytest
 
 from outcrop import arn
 from outcrop.clock import MovableClock
-from outcrop.customization.kind import KIND, LIFECYCLE, JobStatus, Phase
+from outcrop.customization.kind import KIND
+from outcrop.customization.states import LIFECYCLE, JobStatus, Phase
 from outcrop.errors import Conflict, Invalid, NotFound
 from outcrop.jobs.jobs import JobEnded, Jobs
 from outcrop.settings import Settings

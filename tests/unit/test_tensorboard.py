@@ -6,7 +6,7 @@
 import struct
 from typing import Any
 
-from outcrop.customization.tensorboard import EventFile
+from outcrop.customization.output.tensorboard import EventFile
 
 TIME = "2026-11-21T08:00:00.500+00:00"
 

@@ -8,7 +8,7 @@ from outcrop.catalog.base_model import Customization
 from outcrop.catalog.catalog import Catalog
 from outcrop.cli.data_files import check_data_file
 from outcrop.clock import SystemClock
-from outcrop.customization import hyperparameters, prompting
+from outcrop.customization.choices import hyperparameters, prompting
 from outcrop.datasets import preflight
 from outcrop.errors import Invalid
 from outcrop.settings import Settings

@@ -10,7 +10,8 @@ from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.catalog.catalog import Catalog
 from outcrop.cli.data_files import check_data_file
 from outcrop.clock import SystemClock
-from outcrop.customization import forecast, hyperparameters, memory, prompting
+from outcrop.customization import forecast, memory
+from outcrop.customization.choices import hyperparameters, prompting
 from outcrop.errors import Invalid
 from outcrop.network import headers
 from outcrop.network.run_mode import RunMode

@@ -9,7 +9,8 @@ from outcrop.buckets.names import parse_s3_uri
 from outcrop.catalog import custom_models
 from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.customization import base as base_of
-from outcrop.customization import hyperparameters, memory
+from outcrop.customization import memory
+from outcrop.customization.choices import hyperparameters
 from outcrop.customization.kind import KIND
 from outcrop.customization.names import check_model_name
 from outcrop.customization.rooms import Rooms

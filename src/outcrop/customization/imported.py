@@ -13,9 +13,9 @@ from typing import Any
 from outcrop import arn
 from outcrop.catalog import custom_models
 from outcrop.catalog.base_model import BaseModel
-from outcrop.customization import checkpoint_files, checkpoints
-from outcrop.customization.checkpoint_files import MANIFEST, read_manifest
 from outcrop.customization.names import check_model_name
+from outcrop.customization.output import checkpoint_files, checkpoints
+from outcrop.customization.output.checkpoint_files import MANIFEST, read_manifest
 from outcrop.customization.rooms import Rooms
 from outcrop.data.data import RoleData
 from outcrop.errors import Invalid, MachineTrouble

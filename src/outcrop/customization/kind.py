@@ -1,43 +1,13 @@
-"""The kind of job that makes a custom model: its states and phases, in the words of the service model."""
+"""The kind of job that makes a custom model: the worker it needs, and what runs it."""
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from outcrop.customization.states import LIFECYCLE, JobStatus, Phase
 from outcrop.jobs.kinds import JobKind, WorkerClass
-from outcrop.lifecycle import Lifecycle
 
 if TYPE_CHECKING:
     from outcrop.customization.rooms import Rooms
     from outcrop.jobs.running import RunningJob
-
-
-class JobStatus(StrEnum):
-    """The state of a customization job."""
-
-    IN_PROGRESS = "InProgress"
-    STOPPING = "Stopping"
-    STOPPED = "Stopped"
-    COMPLETED = "Completed"
-    FAILED = "Failed"
-
-
-class Phase(StrEnum):
-    """A phase of a customization job, in the order in which it goes through them."""
-
-    VALIDATION = "validationDetails"
-    DATA_PROCESSING = "dataProcessingDetails"
-    TRAINING = "trainingDetails"
-
-
-LIFECYCLE = Lifecycle(
-    {
-        JobStatus.IN_PROGRESS: {JobStatus.STOPPING, JobStatus.STOPPED, JobStatus.COMPLETED, JobStatus.FAILED},
-        JobStatus.STOPPING: {JobStatus.STOPPED, JobStatus.COMPLETED, JobStatus.FAILED},
-        JobStatus.STOPPED: set(),
-        JobStatus.COMPLETED: set(),
-        JobStatus.FAILED: set(),
-    }
-)
 
 
 def _run(house: "Rooms", job: "RunningJob") -> None:

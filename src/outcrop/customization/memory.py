@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from outcrop import logs
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
-from outcrop.customization import base, methods
+from outcrop.customization import base
+from outcrop.customization.choices import methods
 from outcrop.errors import Invalid, Refusal
 from outcrop.network import facts, headers
 from outcrop.network.adapters.method import OFT, Full, LoRA, Method, is_target

@@ -1,7 +1,8 @@
 """Names of custom models: each is given once, and one that a running job promised is given already."""
 
-from outcrop.customization.kind import KIND, LIFECYCLE
+from outcrop.customization.kind import KIND
 from outcrop.customization.rooms import Rooms
+from outcrop.customization.states import LIFECYCLE
 from outcrop.errors import Invalid
 
 

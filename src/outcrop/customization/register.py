@@ -2,8 +2,8 @@
 
 from outcrop import arn
 from outcrop.catalog.custom_models import kept
-from outcrop.customization import hyperparameters
-from outcrop.customization.kind import JobStatus
+from outcrop.customization.choices import hyperparameters
+from outcrop.customization.states import JobStatus
 from outcrop.customization.verdict import Verdict
 from outcrop.customization.work import Work
 from outcrop.tokens.prompt_format import PromptFormat

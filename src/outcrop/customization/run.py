@@ -9,11 +9,12 @@ import logging
 
 from outcrop import logs
 from outcrop.catalog.base_model import Customization
-from outcrop.customization import base, checkpoints, lineage, verdict
-from outcrop.customization.kind import JobStatus, Phase
+from outcrop.customization import base, verdict
+from outcrop.customization.output import checkpoints, lineage
+from outcrop.customization.output.reporter import JobReporter
 from outcrop.customization.register import register
-from outcrop.customization.reporter import JobReporter
 from outcrop.customization.rooms import Rooms
+from outcrop.customization.states import JobStatus, Phase
 from outcrop.customization.task import task_of
 from outcrop.customization.verdict import Outcome
 from outcrop.customization.work import Validated, Work, validate

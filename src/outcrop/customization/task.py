@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from outcrop.customization import hyperparameters, memory
+from outcrop.customization import memory
 from outcrop.customization.base import Start
+from outcrop.customization.choices import hyperparameters
 from outcrop.customization.rooms import Rooms
 from outcrop.store.resources import Resource
 from outcrop.tokens.prompt_format import PromptFormat

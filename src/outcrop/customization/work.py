@@ -8,11 +8,13 @@ from typing import Any
 
 from outcrop import logs
 from outcrop.catalog.base_model import BaseModel, Customization
-from outcrop.customization import base, events, prompting
-from outcrop.customization.artifacts import Artifacts
+from outcrop.customization import base
 from outcrop.customization.base import Start
-from outcrop.customization.events import Events
-from outcrop.customization.progress import Journal
+from outcrop.customization.choices import prompting
+from outcrop.customization.output import events
+from outcrop.customization.output.artifacts import Artifacts
+from outcrop.customization.output.events import Events
+from outcrop.customization.output.progress import Journal
 from outcrop.customization.rooms import Rooms
 from outcrop.data.data import RoleData
 from outcrop.datasets import preflight

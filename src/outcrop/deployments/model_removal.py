@@ -4,7 +4,8 @@ import shutil
 from typing import Protocol
 
 from outcrop.catalog.custom_models import CustomModels
-from outcrop.customization.kind import KIND, LIFECYCLE
+from outcrop.customization.kind import KIND
+from outcrop.customization.states import LIFECYCLE
 from outcrop.deployments.records import Deployments
 from outcrop.errors import Conflict
 from outcrop.store.resources import Resource

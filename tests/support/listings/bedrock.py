@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from outcrop.customization.kind import Phase
+from outcrop.customization.states import Phase
 from outcrop.jobs.states import PhaseStatus
 from outcrop.store.resources import Resource
 from tests.support.listings.listing import Listing, client_of

@@ -12,7 +12,8 @@ from outcrop.api.door.call import (
     quick,
 )
 from outcrop.catalog import custom_models
-from outcrop.customization import hyperparameters, imported
+from outcrop.customization import imported
+from outcrop.customization.choices import hyperparameters
 from outcrop.deployments.model_removal import remove_model
 from outcrop.house import House
 from outcrop.store.resources import Resource

@@ -16,8 +16,10 @@ from outcrop.api.door.call import (
     Handler,
     quick,
 )
-from outcrop.customization import create_job, hyperparameters
-from outcrop.customization.kind import KIND, JobStatus, Phase
+from outcrop.customization import create_job
+from outcrop.customization.choices import hyperparameters
+from outcrop.customization.kind import KIND
+from outcrop.customization.states import JobStatus, Phase
 from outcrop.house import House
 from outcrop.store.resources import Resource
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from outcrop.customization.artifacts import Artifacts, MetricsRow
-from outcrop.customization.events import Events
-from outcrop.customization.tensorboard import EventFile
+from outcrop.customization.output.artifacts import Artifacts, MetricsRow
+from outcrop.customization.output.events import Events
+from outcrop.customization.output.tensorboard import EventFile
 from outcrop.customization.verdict import Outcome, Verdict
 from outcrop.jobs.full_disk import is_full
 from outcrop.jobs.running import ProgressReport

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from outcrop.catalog import base_model as catalog_entry
-from outcrop.customization import rates
-from outcrop.customization.methods import LEARNING_RATE_BESIDE_LORA, method_of
-from outcrop.customization.rates import Rate
+from outcrop.customization.choices import rates
+from outcrop.customization.choices.methods import LEARNING_RATE_BESIDE_LORA, method_of
+from outcrop.customization.choices.rates import Rate
 from outcrop.errors import Invalid
 from outcrop.network.adapters.method import OFT, LoRA, Method
 from outcrop.tokens.prompt_format import PROMPT, format_problem

@@ -1,6 +1,6 @@
-"""The tables of docs/training.md: `python -m outcrop.customization.hyperparameters_page` prints them."""
+"""The tables of docs/training.md: `python -m outcrop.customization.choices.hyperparameters_page` prints them."""
 
-from outcrop.customization.hyperparameters import Allowed, read_family
+from outcrop.customization.choices.hyperparameters import Allowed, read_family
 
 _FAMILIES = {
     "outcrop": "models registered or pulled here",

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from outcrop.customization.artifacts import Artifacts
-from outcrop.customization.checkpoint_files import MANIFEST
+from outcrop.customization.output.artifacts import Artifacts
+from outcrop.customization.output.checkpoint_files import MANIFEST
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.metrics import ModelCheckpoint
 

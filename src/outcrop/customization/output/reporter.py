@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outcrop import logs
-from outcrop.customization import checkpoints, forecast, hyperparameters
-from outcrop.customization.kind import Phase
+from outcrop.customization import forecast
+from outcrop.customization.choices import hyperparameters
+from outcrop.customization.output import checkpoints
+from outcrop.customization.states import Phase
 from outcrop.customization.work import Work
 from outcrop.errors import MachineTrouble
 from outcrop.jobs.full_disk import Patience, is_full
