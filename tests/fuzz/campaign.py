@@ -187,13 +187,16 @@ def _changed(sent: Sent, numbers: random.Random) -> Sent:
             return replace(sent, path=sent.path.rstrip("/") + "/other")
 
 
+_NOTES = ("audit_", "metric_")
+"Tables that grow with every request, refused ones too."
+
+
 def digest(home: Path) -> str:
-    """Of everything on record and every object of an installation."""
+    """The digest of all records and objects of an installation, but for what it notes of requests themselves."""
     whole = hashlib.sha256()
     with sqlite3.connect(f"file:{home}/outcrop.db?mode=ro", uri=True) as database:
-        for (table,) in database.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
-        ).fetchall():
+        tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        for table in (name for (name,) in tables if not name.startswith(_NOTES)):
             rows = sorted(repr(row) for row in database.execute(f'SELECT * FROM "{table}"'))
             whole.update(repr((table, rows)).encode())
     for path in sorted((home / "objects").rglob("*")):

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outcrop.errors import Invalid, Refusal
+from outcrop.data import fetching
+from outcrop.errors import Invalid, MachineTrouble, Refusal
 from outcrop.network import parity_file
 from outcrop.network.adapters.method import read_adapter
 from tests.support.checkpoints import checkpoint, manifest
@@ -193,17 +194,15 @@ def test_of_two_imports_of_one_name_one_is_made(house: JobHouse, files: dict[str
 def test_an_import_for_which_there_is_no_room_leaves_nothing(
     house: JobHouse, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from outcrop.errors import MachineTrouble
-
     for name, data in files.items():
         house.put(f"full/{name}", data)
     before = sorted(house.settings.models.iterdir())
 
-    def full(_source: Path, place: Path) -> None:
+    def full(_buckets: object, _record: object, _file: Path) -> None:
         with Path("/dev/full").open("wb", buffering=0) as file:
             file.write(b"x")
 
-    monkeypatch.setattr("shutil.copyfile", full)
+    monkeypatch.setattr(fetching, "copy", full)
     with pytest.raises(MachineTrouble, match=r"cannot be copied here \(No space left on device\)\. Nothing was made"):
         house.create_custom_model("no-room", f"s3://{BUCKET}/full")
     assert sorted(house.settings.models.iterdir()) == before

@@ -84,8 +84,7 @@ class Journal:
         self._tell("note", note=sentence)
 
     def on_progress(self, told: Progress) -> None:
-        tokens_per_s = told.last.tokens / told.last.seconds
-        self.report(f"step {told.steps_done}", {"TrainingLoss": told.loss, "TokensPerSecond": tokens_per_s})
+        self.report(f"step {told.steps_done}", _numbers(told))
         self._steps[told.last.step] = _step_row(told.last)
         self._progress = _progress(told)
         self._tell("step", **_step_event(told, self._peak_flops))
@@ -174,6 +173,20 @@ def _step_event(told: Progress, peak_flops: float) -> dict[str, Any]:
         "resident_bytes": told.resident_bytes,
         "peak_bytes": told.peak_bytes,
         "seconds_left": _seconds_left(told),
+    }
+
+
+def _numbers(told: Progress) -> dict[str, float]:
+    """What is worth watching over time, by its metric."""
+    last = told.last
+    return {
+        "Step": last.step,
+        "TrainingLoss": last.loss,
+        "LearningRate": last.learning_rate,
+        "GradientNorm": last.grad_norm,
+        "TokensPerSecond": last.tokens / last.seconds,
+        "SecondsLeft": _seconds_left(told),
+        "ResidentBytes": told.resident_bytes,
     }
 
 
