@@ -1,4 +1,6 @@
-"""Who may do what: the room's front. The door asks it for secrets and permissions, jobs ask it what their role may do.
+"""The entry point of access control: who may do what.
+
+The door asks it for secrets and permissions, jobs ask it what their role may do.
 
 access = Access.open(store, settings, clock)          # makes the account at the first start
 credential = access.secret_for("AKIA…")               # to check a signature
@@ -125,15 +127,15 @@ class Access:
 
     @property
     def installation(self) -> Installation:
-        """What a person needs to use this installation, the administrator's secret included."""
+        """The account, access key and service role that a person needs here, the administrator's secret included."""
         return installation.describe(self.rooms)
 
     def secret_for(self, key_id: str) -> Credential | None:
-        """What a signature with this key is checked against; None when there is no such key."""
+        """The credential that a signature with this key is checked against; None when there is no such key."""
         return self.decisions.remembered.now().credentials.get(key_id, self.credentials.find)
 
     def secret_at_hand(self, key_id: str) -> Credential | None:
-        """The same, as long as nobody has to read for it: never waits. None means: ask `secret_for`, in a thread."""
+        """The credential of this key if it is in memory: never waits. None means: ask `secret_for`, in a thread."""
         return self.decisions.remembered.now().credentials.at_hand(key_id)
 
     def authorize(self, call: AuthorizableRequest) -> None:
@@ -160,7 +162,7 @@ class Access:
             memory.permitted.keep(again, resources)
 
     def refusals(self, call: AuthorizableRequest) -> list[Denied | None]:
-        """What of the permissions that the call needs its caller lacks, in their order; None for what it has."""
+        """A refusal for every permission that the call needs, in order; None where its caller has the permission."""
         asked = self._asked(call, [])
         context, found = _context(call, asked), list[Denied | None]()
         for need in needs(asked):
@@ -170,14 +172,17 @@ class Access:
         return found
 
     def resources(self, call: AuthorizableRequest) -> tuple[str, ...]:
-        """ARNs of what the call names, which was decided on; not of what it would make, whose ids nobody knows yet."""
+        """The ARNs of what the call names, which was decided on.
+
+        What it would make is left out: nobody knows those ids yet.
+        """
         if _RESOURCES not in call.found:
             call.found[_RESOURCES] = _resources(needs(self._asked(call, [])))
         found: tuple[str, ...] = call.found[_RESOURCES]
         return found
 
     def role_may(self, role_arn: str, action: str, resource: str, context: Context = _NOTHING) -> Decision:
-        """What a role's policies say about one action of a job that runs under it; a role that is gone may nothing."""
+        """The decision of a role's policies about an action of a job under it. A role that is gone may nothing."""
         role = self._role(role_arn)
         if role is None:
             return Decision.DENIED_IMPLICITLY
@@ -217,11 +222,11 @@ class Access:
         return identity if identity is not None and identity.kind == Kind.ROLE.value else None
 
     def named(self, call: AuthorizableRequest, member: str) -> Named:
-        """What an identifier of a request of Bedrock stands for: what was decided on."""
+        """The resource that an identifier of a request of Bedrock stands for: the one that was decided on."""
         return actions_bedrock.named(self._asked(call, []), member)
 
     def row(self, call: AuthorizableRequest, member: str) -> Row | None:
-        """The row that the identifier stands for, as it was when that was found; None when there is no such thing."""
+        """The row that the identifier stands for, as it was when found; None when there is no such thing."""
         thing = self.named(call, member)
         if not thing.is_known or thing.foundation is not None:
             return None
@@ -277,7 +282,10 @@ class Access:
             self.uses.note(call.caller.user_id.partition(":")[0], use)
 
     def _find(self, region: str, kind: str, name: str) -> Found | None:
-        """What a spelling stands for: an identity, or a resource of the region by ARN, name or the ARN's end."""
+        """The identity or resource that a spelling stands for.
+
+        A resource of the region is found by ARN, name or the ARN's end.
+        """
         if kind in _IDENTITIES:
             return self.identities.records.identities.named(Kind(kind), name)
         if kind == ACCESS_KEY:
@@ -294,7 +302,7 @@ class Access:
 
 
 def _context(call: AuthorizableRequest, asked: RequestedOperation) -> dict[str, str | tuple[str, ...]]:
-    """What is known of the request, whatever it needs."""
+    """The condition keys of the request itself, whichever permission it needs."""
     context, tags = circumstances(call), tags_in(asked)
     if tags:
         context |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}

@@ -24,7 +24,7 @@ class Aliases:
         return [row.alias for row in self._records.all(sql.select(_aliases.c.alias))]
 
     def set(self, alias: str) -> None:
-        """In place of the one before."""
+        """Set the account's alias, in place of the one before."""
         if not _FORM.match(alias):
             sentence = f"AccountAlias: {alias!r} may hold 3 to 63 lower-case letters, digits and single inner dashes."
             raise ServiceRefusal("ValidationError", sentence, http_status=400)

@@ -1,4 +1,4 @@
-"""Who asks, and the secret that proves it: the values that the door and this room hand to each other."""
+"""The caller of a request, and the secret that proves it: values that the door and access control exchange."""
 
 from collections.abc import Hashable, Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Caller:
 
 @dataclass(frozen=True, kw_only=True)
 class Credential:
-    """What a signature made with an access key is checked against."""
+    """The secret that a signature made with an access key is checked against, and the caller it proves."""
 
     caller: Caller
     secret: str = field(repr=False)
@@ -74,7 +74,7 @@ class AuthorizableRequest(Protocol):
 
     @property
     def found(self) -> MutableMapping[tuple[str, str], Any]:
-        """What was looked up for it, by kind and spelling: what is decided on is what is used."""
+        """The look-ups made for the request, by kind and spelling: what is decided on is what is used."""
 
     @property
     def line(self) -> Hashable | None:

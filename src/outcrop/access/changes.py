@@ -1,4 +1,4 @@
-"""A number that grows with every change of this room's tables: whatever was read while it stood still is still true.
+"""A change counter of the access tables: whatever was read while it stood still is still true.
 
 Each change raises it in its own transaction, so it is visible exactly when the change is. SQLite is asked before every
 decision, on a connection of its own (3 µs). Another database is asked at most once a second: what another process

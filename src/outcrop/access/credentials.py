@@ -117,7 +117,7 @@ class Credentials:
         return issued
 
     def find(self, key_id: str) -> Credential | None:
-        """What a signature with this key is checked against, or None when there is no such key."""
+        """The credential that a signature with this key is checked against, or None when there is no such key."""
         if is_temporary_key(key_id):
             session = self.records.keys.session(key_id)
             return self._of_session(session) if session else None
@@ -154,7 +154,7 @@ def _no_such_key(key_id: str) -> ServiceRefusal:
 
 
 def caller_of(identity: Identity, key_id: str, *, session_name: str | None = None) -> Caller:
-    """The identity as the one who asks; a session of a role has an ARN and an id of its own."""
+    """The identity as the caller of a request. A session of a role has an ARN and an id of its own."""
     own = arns.parse(identity.arn)
     assert own is not None, f"{identity.arn} is no ARN"
     if session_name is None:

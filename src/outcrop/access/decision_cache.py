@@ -1,4 +1,4 @@
-"""What decisions need, kept in memory for as long as nothing in this room's tables changed.
+"""An in-memory cache of what access decisions need, for as long as nothing in the access tables changed.
 
 `DecisionCache.now()` hands out the memory of the present moment. Values are put into the memory they were read under:
 once anything changes, every later request gets a new one, and nothing read before can answer it. What is absent is
@@ -71,7 +71,7 @@ class Kept(Generic[K, T]):
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What a session brings beside its identity's policies."""
+    """The session policies and condition keys that a session brings beside its identity's policies."""
 
     limits: tuple[Policy, ...] = ()
     "Session policies; each decision must be allowed by them too."

@@ -57,7 +57,7 @@ class Decisions:
     def of_caller(
         self, caller: Asker, need: RequiredPermission, context: Context, *, memory: CachedDecisions | None = None
     ) -> PolicyVerdict:
-        """What the caller's policies say, and in a limited session the session's policies too: both must allow."""
+        """The verdict of the caller's policies, and in a limited session of the session's too: both must allow."""
         memory = memory or self.remembered.now()
         subject = self._subject(memory, caller.user_id.partition(":")[0])
         if subject is None:
@@ -76,7 +76,7 @@ class Decisions:
         return subject is not None and not subject.keys
 
     def of_role(self, role: Identity, need: RequiredPermission, context: Context) -> Decision:
-        """What the role's policies say, as of a job that runs under it."""
+        """The decision of a role's policies about one permission, as of a job that runs under the role."""
         memory = self.remembered.now()
         subject = self._subject(memory, role.id)
         if subject is None:
@@ -88,7 +88,7 @@ class Decisions:
         return {**_about(identity, self.account), "aws:userid": user_id or identity.id, **self.moment()}
 
     def known_of(self, caller: Asker, identity: Identity) -> Context:
-        """The same of a caller, with what its session is known by."""
+        """The condition keys about a caller and about the moment, with those that its session is known by."""
         marks = self.marks.of(caller.key_id) if is_temporary_key(caller.key_id) else UNMARKED
         return normalized(self.known(identity, user_id=caller.user_id)) | normalized(marks.known)
 
@@ -111,7 +111,7 @@ class Decisions:
     def _about_request(
         self, subject: Subject, terms: Terms, keys: frozenset[str], need: RequiredPermission, context: Context
     ) -> dict[str, Values]:
-        """What is known of the request under these keys, and nothing else."""
+        """The values of the request for these condition keys, and nothing else."""
         known = {"aws:userid": (subject.identity.id,), **subject.known, **terms.known}
         known |= normalized(context) | normalized(need.context)
         if not _MOMENT.isdisjoint(keys):

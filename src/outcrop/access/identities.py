@@ -89,7 +89,7 @@ class Identities:
             self.records.identities.replace(replace(self.changeable(Kind.ROLE, name), trust=trust))
 
     def update_role(self, name: str, *, description: str | None, max_session_s: int | None) -> Identity:
-        """What is None stays as it is."""
+        """Change a role's description or maximum session duration; None leaves a part as it is."""
         with self.records.alone():
             role = self.changeable(Kind.ROLE, name)
             given = {"description": description, "max_session_s": max_session_s}
@@ -176,7 +176,7 @@ class Identities:
             self.records.identities.remove(identity.id)
 
     def _hanging_on(self, identity: Identity) -> Iterator[tuple[str, list[str]]]:
-        """What must be done before it is deleted, and to what, in the order in which IAM asks for it."""
+        """The steps due before an identity is deleted, and on what, in the order in which IAM asks for them."""
         yield "detach all policies", self.records.policies.attached(identity.id)
         yield "delete policies", list(self.records.policies.inline(identity.id))
         yield "delete access keys", [key.id for key in self.records.keys.of(identity.id)]

@@ -33,7 +33,7 @@ S3_ACCESS = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action"
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """What a person needs to use this installation."""
+    """The account, access key and service role that a person needs to use this installation."""
 
     account: str
     access_key_id: str

@@ -27,7 +27,10 @@ def circumstances(call: AuthorizableRequest) -> dict[str, str | tuple[str, ...]]
 
 
 def of_service(service: str) -> dict[str, str | tuple[str, ...]]:
-    """The condition keys of a service that takes on a role in its own name, without a caller or a network between."""
+    """The condition keys of a service that takes on a role in its own name.
+
+    There is no caller and no network between.
+    """
     return {
         "aws:PrincipalIsAWSService": "true",
         "aws:PrincipalServiceName": service,

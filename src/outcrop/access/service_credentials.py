@@ -69,13 +69,13 @@ class ServiceCredentials:
         return made, key
 
     def of_user(self, user: str, *, service: str | None = None) -> list[ServiceCredential]:
-        """In the order of their ids."""
+        """The service credentials of a user, in the order of their ids."""
         if service is not None:
             _check_service(service)
         return self._rows.of(self._identities.get(Kind.USER, user).id)
 
     def of_everyone(self, *, service: str | None = None) -> list[tuple[str, ServiceCredential]]:
-        """With the names of their users, in the order of their ids."""
+        """The service credentials of all users, with the names of their users, in the order of their ids."""
         if service is not None:
             _check_service(service)
         names = {user.id: user.name for user in self._records.identities.all(Kind.USER)}

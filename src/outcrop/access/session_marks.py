@@ -1,4 +1,6 @@
-"""What a session is known by beside its role: session tags, which of them go on to the next session, a source identity.
+"""The marks of a session, by which it is known beside its role: session tags and a source identity.
+
+The marks also say which of the tags go on to the next session.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
@@ -56,7 +58,10 @@ class Marks:
 
     @property
     def actions(self) -> list[str]:
-        """What whoever begins such a session must be allowed beside sts:AssumeRole; inherited marks count too."""
+        """The actions beside sts:AssumeRole that whoever begins such a session must be allowed.
+
+        Inherited marks count too.
+        """
         tagging = [TAG_SESSION] if self.tags else []
         return tagging if self.source_identity is None else [*tagging, SET_SOURCE_IDENTITY]
 

@@ -64,8 +64,11 @@ class Sessions:
         asked: Marks = UNMARKED,
         context: Context,
     ) -> Session:
-        """Raises Denied unless the role's trust policy names the caller, or its account and the caller's own policies
-        allow it: sts:AssumeRole, and what the session's marks need beside it, inherited ones included."""
+        """A new session of a role for the caller.
+
+        Raises Denied unless the role's trust policy names the caller, or its account and the caller's own policies
+        allow it: sts:AssumeRole, and what the session's marks need beside it, inherited ones included.
+        """
         if not is_role(role_arn):
             raise _invalid(
                 f"Request ARN is invalid: {role_arn} is none of a role, arn:aws:iam::123456789012:role/NAME."

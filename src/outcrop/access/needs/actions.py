@@ -1,4 +1,4 @@
-"""Which permissions a request needs: service, operation and parameters become pairs of action and resource.
+"""The permissions that a request needs: service, operation and parameters become pairs of action and resource.
 
 S3, Bedrock, IAM and the services around them have files of their own; STS and SageMaker stand here. What is in no table
 needs `<service>:<Operation>` on `*`.

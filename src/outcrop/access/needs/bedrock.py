@@ -1,4 +1,6 @@
-"""Which permissions an operation of Bedrock needs, for all four of its services: they share the prefix `bedrock:`.
+"""The permissions that an operation of Bedrock needs, for all four of its services.
+
+They share the prefix `bedrock:`.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html
 """
@@ -88,7 +90,7 @@ ACTIONS = {
 
 
 def named(asked: RequestedOperation, member: str) -> Named:
-    """What the identifier in a member of the request stands for. Decisions and handlers ask here, and nowhere else."""
+    """The resource that a member of the request stands for. Decisions and handlers ask here, and nowhere else."""
     model, kinds = MODELS.get(asked.operation, ("", ()))
     if member != model:
         thing, kind = THINGS.get(_noun(asked.operation), ("", ""))
@@ -136,7 +138,7 @@ def _of(thing: Named) -> list[RequiredPermission]:
 
 
 def _new(asked: RequestedOperation, model: str) -> list[RequiredPermission]:
-    """What is made, with the ids of its base in their place, whichever of them a policy writes."""
+    """The resources that a request makes, with all ids of its base in place, whichever of them a policy writes."""
     made = NEW.get(asked.operation, ())
     bases = _ids_of_base(asked, model) if any("{base}" in each for each in made) else ("",)
     found = []
@@ -147,7 +149,7 @@ def _new(asked: RequestedOperation, model: str) -> list[RequiredPermission]:
 
 
 def _agents(asked: RequestedOperation) -> list[str]:
-    """What the agents' services speak about: the alias where one is named, else the thing itself."""
+    """The resource of a request to the agents' services: the alias where one is named, else the thing itself."""
     params = asked.params
     if "agentAliasId" in params and "agentId" in params:
         return [asked.arn("bedrock", "agent-alias", f"{params['agentId']}/{params['agentAliasId']}")]

@@ -1,4 +1,4 @@
-"""Which permissions an operation of IAM needs: `iam:<Operation>` on the user, role, group or policy it speaks about.
+"""The permission that an operation of IAM needs: `iam:<Operation>` on the user, role, group or policy it speaks about.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
 """
@@ -48,7 +48,7 @@ def needs(asked: RequestedOperation) -> list[RequiredPermission]:
 
 
 def _shown(asked: RequestedOperation) -> str:
-    """What a refusal says of the resource: `user jane`, as IAM does, which does not tell whether there is one."""
+    """The resource as a refusal names it: `user jane`, as IAM does, which does not tell whether there is one."""
     if asked.operation == "GetAccessKeyLastUsed":
         return f"access key {asked.params['AccessKeyId']}"
     for kind in ("group", "role", "user"):

@@ -1,4 +1,4 @@
-"""Which permissions the services around Bedrock need: keys, trails, logs, metrics and scaling.
+"""The permissions that the services around Bedrock need: keys, trails, logs, metrics and scaling.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """

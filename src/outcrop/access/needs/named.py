@@ -1,4 +1,4 @@
-"""What an identifier of a request stands for, however it is spelled: found first, then decided on, then used.
+"""Identifiers of a request resolved to resources, however they are spelled: found first, then decided on, then used.
 
 An ARN, a name, an id, the end of an ARN (`base id/id`), a foundation model's id with or without its suffixes, and an
 inference profile all come out as one resource. What stands for nothing gets the ARN that it would have, so that who may
@@ -81,7 +81,7 @@ class Named:
 
 
 def named(identifier: str, kinds: Sequence[str], names: Names) -> Named:
-    """What `identifier` stands for among these kinds; of several things with this name, the first kind's."""
+    """The resource that `identifier` stands for among these kinds; of several with this name, the first kind's."""
     if identifier.startswith("arn:"):
         return _by_arn(identifier, kinds, names)
     for kind in kinds:
@@ -97,7 +97,10 @@ def named(identifier: str, kinds: Sequence[str], names: Names) -> Named:
 
 
 def _by_arn(identifier: str, kinds: Sequence[str], names: Names) -> Named:
-    """By ARN, which says by itself what it stands for. That of a foundation model may leave region and account out."""
+    """The resource of an ARN, which says by itself what it stands for.
+
+    The ARN of a foundation model may leave region and account out.
+    """
     parsed, shown = arns.parse(identifier), identifier
     if parsed is None or parsed.service != "bedrock" or parsed.kind not in kinds:
         return Named(kind=parsed.kind if parsed else "", arn=identifier, is_known=False, shown=shown)

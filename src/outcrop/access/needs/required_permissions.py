@@ -1,4 +1,4 @@
-"""What a request needs permission for: the values that the files `actions*.py` read and make."""
+"""Requested operations and the permissions they need: the values that the files of `needs` read and make."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from outcrop.access.policies.evaluation import Context, Matter
 
 @dataclass(frozen=True, kw_only=True)
 class RequiredPermission:
-    """One action on one resource; `*` is the resource of actions that know none."""
+    """A permission for one action on one resource; `*` is the resource of actions that know none."""
 
     action: str
     resource: str = "*"

@@ -1,4 +1,4 @@
-"""Which permissions an operation of S3 needs. Many operations share one action, and some need two.
+"""The permissions that an operation of S3 needs. Many operations share one action, and some need two.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 """
@@ -147,7 +147,7 @@ def _source(asked: RequestedOperation) -> list[RequiredPermission]:
 
 
 def _more(asked: RequestedOperation, resource: str, context: Context) -> list[RequiredPermission]:
-    """What writing tags, access lists or reading attributes needs beside the object itself."""
+    """The permissions that writing tags or access lists or reading attributes needs beside the object itself."""
     more: list[RequiredPermission] = []
     if asked.operation in ("PutObject", "CopyObject", "CreateMultipartUpload"):
         if asked.params.get("Tagging"):
@@ -166,7 +166,7 @@ def _listing(asked: RequestedOperation) -> dict[str, str]:
 
 
 def _headers(asked: RequestedOperation) -> dict[str, str | tuple[str, ...]]:
-    """What a request says of the object beside its bytes, under S3's condition keys."""
+    """The values of S3's condition keys in a request: what it says of the object beside its bytes."""
     found: dict[str, str | tuple[str, ...]] = {
         key: str(asked.params[member]) for member, key in _HEADER_KEYS.items() if member in asked.params
     }

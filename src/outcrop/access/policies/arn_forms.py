@@ -16,7 +16,7 @@ _PRINCIPAL = re.compile(
 
 
 def resource_problem(written: str) -> str:
-    """What is wrong with a Resource of a policy, in IAM's words; empty for one that can be.
+    """The problem with a Resource of a policy, in IAM's words; empty for one that can be.
 
     One with too few fields may end in a star, which then stands for all that are missing.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
@@ -38,7 +38,10 @@ def resource_problem(written: str) -> str:
 
 
 def is_principal(written: str) -> bool:
-    """Whether a trust policy may name this as an AWS principal: an account, its root, a user, a role, a session."""
+    """Whether a trust policy may name this as an AWS principal.
+
+    An account, its root, a user, a role and a session can be named.
+    """
     return written == "*" or arns.is_account(written) or _PRINCIPAL.fullmatch(written) is not None
 
 

@@ -169,7 +169,7 @@ class Attachments:
             return self.set_default(arn, version.id) if is_default else version
 
     def set_default(self, arn: str, version_id: str) -> Version:
-        """From now on the policy says what this version says."""
+        """Make this version the policy's default: from now on the policy says what it says."""
         with self.records.alone():
             policy, chosen = self.own(arn), replace(self.version(arn, version_id), is_default=True)
             assert chosen.document is not None, "a deleted version was found"
@@ -229,7 +229,7 @@ class Attachments:
             raise refusals.no_such_policy(arn)
 
     def attached(self, kind: Kind, owner: str, *, path_prefix: str = "/") -> list[ManagedPolicy]:
-        """In the order of their names."""
+        """The managed policies attached to an identity, in the order of their names."""
         policies = map(self.get, self.records.policies.attached(self.identities.get(kind, owner).id))
         return sorted((each for each in policies if each.path.startswith(path_prefix)), key=lambda each: each.name)
 
@@ -251,7 +251,7 @@ class Attachments:
         return found
 
     def boundary_of(self, identity: Identity) -> Policy | None:
-        """What an identity may do at most; None where nothing limits it."""
+        """The permissions boundary of an identity, what it may do at most; None where nothing limits it."""
         arn = identity.document.get("boundary")
         return None if arn is None else parse(self.get(arn).document)
 

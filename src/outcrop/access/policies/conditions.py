@@ -37,7 +37,7 @@ class Quantifier(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """One operator over one key: `{"StringEquals": {"aws:username": ["a", "b"]}}`."""
+    """A condition of one operator over one key: `{"StringEquals": {"aws:username": ["a", "b"]}}`."""
 
     operator: str
     "One of OPERATORS, or `Null`; without prefix and suffix."

@@ -1,5 +1,7 @@
-"""Policy documents, parsed once: JSON text becomes frozen statements, or MalformedPolicyDocument in IAM's own sentence,
-followed by the place in the document and what to write there.
+"""Policy documents, parsed once: JSON text becomes frozen statements.
+
+What cannot becomes MalformedPolicyDocument in IAM's own sentence, followed by the place in the document and what to
+write there.
 
 Two forms exist. An identity policy says what its owner may do to which resources; a trust policy says who may take on
 a role, and names principals instead of resources.
@@ -48,7 +50,7 @@ class Matcher:
 
 @dataclass(frozen=True, kw_only=True)
 class Principals:
-    """Who a trust statement speaks about, by kind; `negated` for NotPrincipal, `anyone` for a bare star."""
+    """The principals of a trust statement, by kind; `negated` for NotPrincipal, `anyone` for a bare star."""
 
     named: dict[str, tuple[str, ...]]
     anyone: bool = False

@@ -27,7 +27,7 @@ Context = Mapping[str, str | Values]
 
 
 class Matter(NamedTuple):
-    """What a decision is about: one action on one resource, which may have several names each."""
+    """The matter of a decision: one action on one resource, which may have several names each."""
 
     actions: tuple[str, ...]
     resources: tuple[str, ...]
@@ -47,12 +47,15 @@ SEVERITY = {Decision.DENIED_EXPLICITLY: 0, Decision.DENIED_IMPLICITLY: 1, Decisi
 
 
 def evaluate(policies: Iterable[Policy], *, action: str, resource: str, context: Context) -> Decision:
-    """What these policies together say about one action on one resource, an ARN or `*`."""
+    """The decision of these policies together about one action on one resource, an ARN or `*`."""
     return decide(policies, Matter((action,), (resource,)), context)
 
 
 def decide(policies: Iterable[Policy], matter: Matter, context: Context) -> Decision:
-    """What these policies together say. A resource with several names is covered by a pattern that covers any."""
+    """The decision of these policies together about one matter.
+
+    A resource with several names is covered by a pattern that covers any.
+    """
     values = normalized(context)
     decision = Decision.DENIED_IMPLICITLY
     denied = matter._replace(resources=matter.resources + matter.behind)

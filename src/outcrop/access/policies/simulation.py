@@ -1,4 +1,6 @@
-"""What policies would say about an action, without doing it: the evaluator that decides at the door, asked by hand.
+"""Policy simulation: what policies would say about an action, without doing it.
+
+The evaluator that decides at the door is asked by hand.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
 """

@@ -18,7 +18,7 @@ ASSUME_ROLE = "sts:AssumeRole"
 
 
 class Trust(Enum):
-    """What a trust policy says about a principal."""
+    """The verdict of a trust policy on a principal."""
 
     NAMED = "named"
     "Trusted by its own name: nothing else is needed."
@@ -30,7 +30,10 @@ class Trust(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Principal:
-    """Who asks: a service by its host name, or a user or role by its ARN and, in a session, the session's ARN."""
+    """The principal that asks to take on a role.
+
+    A service is known by its host name, a user or role by its ARN and, in a session, the session's ARN.
+    """
 
     service: str = ""
     arns: tuple[str, ...] = ()

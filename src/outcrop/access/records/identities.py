@@ -75,7 +75,7 @@ class IdentityRecords:
         return self._where(_identities.c.arn == arn)
 
     def all(self, kind: Kind, *, path_prefix: str = "/") -> list[Identity]:
-        """In the order of their names."""
+        """The identities of one kind under a path, in the order of their names."""
         query = sql.select(_identities).where(
             _identities.c.kind == kind.value, _identities.c.path.startswith(path_prefix, autoescape=True)
         )
@@ -108,18 +108,18 @@ class GroupRecords:
         return self._tables.write(sql.delete(_members).where(here)) == 1
 
     def members(self, group_id: str) -> list[Identity]:
-        """In the order of their names."""
+        """The users in a group, in the order of their names."""
         found = sql.select(_members.c.user_id).where(_members.c.identity_id == group_id)
         return identities_where(self._tables, lambda column: column.in_(found))
 
     def groups_of(self, user_id: str) -> list[Identity]:
-        """In the order of their names."""
+        """The groups of a user, in the order of their names."""
         found = sql.select(_members.c.identity_id).where(_members.c.user_id == user_id)
         return identities_where(self._tables, lambda column: column.in_(found))
 
 
 def identities_where(tables: Tables, condition: Callable[[sql.Column[str]], sql.ColumnElement[bool]]) -> list[Identity]:
-    """Those whose id fits, in the order of their names."""
+    """The identities whose id fits the condition, in the order of their names."""
     query = sql.select(_identities).where(condition(_identities.c.id)).order_by(_identities.c.name)
     return [_identity(row) for row in tables.all(query)]
 

@@ -82,7 +82,7 @@ class ServiceCredential:
     expires: datetime | None
 
     def status(self, now: datetime) -> str:
-        """In IAM's words."""
+        """The status of the credential at this moment, in IAM's words."""
         if self.expires is not None and self.expires <= now:
             return "Expired"
         return "Active" if self.active else "Inactive"

@@ -103,7 +103,7 @@ class PolicyRecords:
         return [_policy(row) for row in self._tables.all(sql.select(_policies).order_by(_policies.c.name))]
 
     def set_document(self, arn: str, document: str) -> None:
-        """What a managed policy says from now on."""
+        """Replace the document of a managed policy: what it says from now on."""
         self._tables.write(sql.update(_policies).where(_policies.c.arn == arn).values(document=document))
 
     def set_tags(self, arn: str, tags: dict[str, str]) -> None:

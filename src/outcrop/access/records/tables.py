@@ -1,4 +1,4 @@
-"""The tables of this room as one: how they are declared, and the transactions in which they are read and written."""
+"""The database tables of access control as one: their declaration, and the transactions that read and write them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +55,6 @@ class Tables:
             return changed
 
     def write_unnoted(self, statement: sql.Insert | sql.Update | sql.Delete) -> int:
-        """For what no memory can hold a wrong belief about, see decision_cache.py."""
+        """Write what no cache can hold a wrong belief about, without noting a change; see decision_cache.py."""
         with writing(self.engine) as connection:
             return connection.execute(statement).rowcount

@@ -53,7 +53,10 @@ def presigned(key: str) -> HttpRequest | None:
 
 
 def region_of(request: HttpRequest, *, default: str) -> str:
-    """Where a long-term key speaks to: such a request says so in its host or in an ARN of its path, if at all."""
+    """The region that a request with a long-term key speaks to.
+
+    Such a request says so in its host or in an ARN of its path, if at all.
+    """
     found = _REGION_IN_HOST.match(request.headers.get("host", ""))
     found = found or _REGION_IN_ARN.search(unquote(request.raw_path))
     return found[1] if found else default

@@ -1,4 +1,4 @@
-"""The body of an S3 request as it flows: chunk framing taken off, and every promise about it checked on the way.
+"""The body of an S3 request as it flows: chunk framing taken off, every promise checked on the way.
 
 What the signature says of the body is its SHA-256, or UNSIGNED-PAYLOAD, or one of the STREAMING words: then the body
 comes in chunks (`<hex size>[;chunk-signature=<signature>]`), perhaps followed by trailers. A broken promise is raised

@@ -29,7 +29,7 @@ _V2_REGION = "us-east-1"
 
 @dataclass(frozen=True, kw_only=True)
 class SignedPolicy:
-    """What a form states about its proof."""
+    """The signed policy of an upload form: what the form states about its proof."""
 
     key_id: str
     region: str
@@ -70,7 +70,10 @@ class PostPolicy:
 
 
 def read(fields: Mapping[str, str]) -> SignedPolicy:
-    """What the form's fields state. Raises AccessDenied where there is no policy, InvalidArgument for half a proof."""
+    """The signed policy that a form's fields state.
+
+    Raises AccessDenied where there is no policy, InvalidArgument for half a proof.
+    """
     if "policy" not in fields:
         raise refusal(Case.MISSING, "rest-xml")
     if "x-amz-signature" not in fields and "awsaccesskeyid" in fields:

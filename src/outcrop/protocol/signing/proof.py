@@ -1,4 +1,4 @@
-"""What every kind of proof has in common: the secret it is checked against, and what is left after the check."""
+"""Common parts of all proofs of a request: the secret to check against, and what the check leaves."""
 
 import hmac
 from datetime import datetime
@@ -17,7 +17,7 @@ DECOY = "a key that does not exist costs what one costs that does"
 
 
 class Secret(Protocol):
-    """What a signature is checked against."""
+    """The secret that a signature is checked against."""
 
     @property
     def secret(self) -> str: ...
@@ -28,7 +28,7 @@ class Secret(Protocol):
 
 
 class ChunkSeal(NamedTuple):
-    """What the signatures of chunks are checked with: the request's own signature begins their chain."""
+    """The key and request signature that check the signatures of chunks: the request's own begins their chain."""
 
     signed: Signed
     key: bytes

@@ -39,7 +39,7 @@ class Ambiguous(Refusal):
 
 
 class Signed(NamedTuple):
-    """What a request states about its signature. A tuple, since one is made for every request."""
+    """The signature of a request, as the request states it. A tuple, since one is made for every request."""
 
     key_id: str
     day: str
@@ -64,7 +64,7 @@ class Signed(NamedTuple):
 
 
 def read(request: HttpRequest) -> Signed | None:
-    """What the header or the presigned query states; None when the request is not signed. Raises Illegible."""
+    """The signature in the header or the presigned query; None when the request is not signed. Raises Illegible."""
     authorization = request.headers.get("authorization")
     if authorization is not None and not request.raw_query:
         return _from_header(authorization, request)
@@ -225,7 +225,10 @@ def sign(key: bytes, text: str) -> str:
 
 @lru_cache(maxsize=256)
 def _with_key(key: bytes) -> hmac.HMAC:
-    """Given the key and no text yet: OpenSSL takes longer to find its HMAC and set a key than to use it."""
+    """An HMAC with the key and no text yet.
+
+    OpenSSL takes longer to find its HMAC and set a key than to use it.
+    """
     return hmac.new(key, digestmod="sha256")
 
 

@@ -45,7 +45,7 @@ _FAR = 1 << 40  # seconds; what is later than this is a mistake and no date
 
 @dataclass(frozen=True, kw_only=True)
 class SignedV2:
-    """What the request states about its signature."""
+    """The Version 2 signature of a request, as the request states it."""
 
     key_id: str
     signature: str
@@ -90,7 +90,10 @@ def verify(signed: SignedV2, secret: Secret | None, request: HttpRequest, *, now
 
 
 def strings_to_sign(signed: SignedV2, request: HttpRequest) -> list[str]:
-    """What may have been signed: for a bucket alone some sign its path with a slash at the end and some without."""
+    """The strings that may have been signed.
+
+    For a bucket alone some sign its path with a slash at the end and some without.
+    """
     headers = request.headers
     lines = [request.method, headers.get("content-md5", "").strip(), headers.get("content-type", "").strip()]
     amz = {name: value.strip() for name, value in headers.items() if name.startswith("x-amz-")}

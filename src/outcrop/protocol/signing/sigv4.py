@@ -30,7 +30,7 @@ _REGION = re.compile(r"[a-z0-9-]{2,32}")
 
 
 def read(request: HttpRequest, *, protocol: str) -> Signed:
-    """What the request states about its signature; refuses an unsigned or unreadable one."""
+    """The signature that the request states; refuses an unsigned or unreadable one."""
     try:
         signed = signature.read(request)
     except Ambiguous as error:
