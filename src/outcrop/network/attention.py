@@ -115,7 +115,7 @@ def _softcapped(q_HTD: Tensor, k_HSD: Tensor, v_HSD: Tensor, scoring: Scoring) -
 
 
 def _visible(num_queries: int, num_keys: int, scoring: Scoring, like: Tensor) -> Tensor:
-    """Which keys each of the last queries may see, as booleans of shape TS."""
+    """The keys that each of the last queries may see, as booleans of shape TS."""
     query_T1 = torch.arange(num_keys - num_queries, num_keys, device=like.device).unsqueeze(1)
     key_1S = torch.arange(num_keys, device=like.device).unsqueeze(0)
     visible_TS = key_1S <= query_T1

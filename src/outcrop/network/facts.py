@@ -1,4 +1,4 @@
-"""What a configuration says of its network, by whichever name its family has for it. Reads JSON; no tensors.
+"""Facts about a network from its configuration, by whichever name its family has for each. Reads JSON; no tensors.
 
 Families of `transformers` call the same number `hidden_size`, `d_model` or `n_embd`; nobody else in the house reads
 such a name.

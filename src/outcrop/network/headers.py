@@ -1,4 +1,4 @@
-"""What a directory's weights are called and shaped, from the headers of its files. No tensor is read."""
+"""Names and shapes of a directory's weights, from the headers of its files. No tensor is read."""
 
 import json
 import math

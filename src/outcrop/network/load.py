@@ -78,7 +78,7 @@ def prepared(network: Any, way: RunMode) -> nn.Module:
 
 
 def way_of(network: nn.Module) -> RunMode:
-    """In which it was loaded."""
+    """The mode in which a network was loaded: packed, or one record a row."""
     return getattr(network, "way", RunMode.PACKED)  # a module that others made, as tests do, goes through our attention
 
 

@@ -38,7 +38,7 @@ class RotaryRule:
     "Whether the angles change with each further token; else there is one other set of them."
 
     def alike(self, length: int) -> int:
-        """One length that stands for all with the same angles as `length`."""
+        """A length that stands for all with the same angles as `length`."""
         if length <= self.border:
             return self.border
         return length if self.grows else self.border + 1
@@ -91,7 +91,10 @@ def depends(network: Any) -> bool:
 
 
 def make_forgetful(network: Any) -> None:
-    """Have such positions take the length of the row they are given, whatever rows came before, or come in other lanes.
+    """Have length-dependent rotary positions take the length of the row they are given, whatever rows came before.
+
+    Rows that other replicas compute do not matter either. For networks that take one record a row. The modules change
+    their buffers, which replicas share, and those of dynamic scaling keep the angles of the longest row they have seen.
 
     For networks that take one record a row. The modules change their buffers, which lanes share, and those of dynamic
     scaling keep the angles of the longest row they have seen.
@@ -141,7 +144,10 @@ class _PerSequence(_Swapped):
 
 
 def _alone(rotary: Any, x: Tensor, positions_BT: Tensor, length: int | None, layer_type: str | None) -> Any:
-    """What the family's own module, as it was loaded, gives for these positions in a sequence of `length` tokens."""
+    """The rotary values of the family's own module for these positions in a sequence of `length` tokens.
+
+    The module computes as it was loaded.
+    """
     twin, kind = _twin(rotary), {} if layer_type is None else {"layer_type": layer_type}
     if length is None:
         return twin.forward(x, positions_BT, **kind)

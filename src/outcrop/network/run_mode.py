@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class RunMode(StrEnum):
-    """The mode in which a network is run: records packed side by side in a row, or one record a row."""
+    """The mode in which a network runs: records packed side by side in a row, or one a row."""
 
     PACKED = "packed"
     "Side by side in one row, through our attention function; an engine decodes many requests together."

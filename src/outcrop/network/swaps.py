@@ -34,7 +34,7 @@ class Changed(MachineTrouble):
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """What a class or function of `transformers` must be for ours to take its place."""
+    """The source and signature that a class or function of `transformers` must have for ours to take its place."""
 
     what: str
     replacement: str
@@ -55,7 +55,7 @@ class Expectation:
         return digest(thing, self.methods, self.beside) in self.sources
 
     def problem(self, thing: Any) -> str:
-        """What of a class or function is not as expected; empty where all is."""
+        """The difference between a class or function and what is expected of it; empty where there is none."""
         if thing is None:
             return "is gone"
         if self.sources and not self.is_known(thing):
@@ -122,7 +122,10 @@ TABLE = (GATED_MLP, RMS_NORM, ROTATION, LAYER, ATTENTION)
 
 
 def check(network: nn.Module) -> None:
-    """Raises Changed where the family of a network has a class or function that is named above and no longer so."""
+    """Check the classes and functions that `TABLE` names in a network's family.
+
+    Raises Changed where one is no longer so.
+    """
     home = type(network).__module__
     family = _family(home)
     for expected in TABLE:
@@ -140,7 +143,7 @@ def put_before(module: nn.Module, ours: type, **members: Any) -> None:
 
 
 def with_global(function: FunctionType, name: str, ours: Callable[..., Any]) -> FunctionType:
-    """The same function, which finds ours under a global name where it would find its module's."""
+    """A copy of a function that finds ours under a global name. The original would find its module's there."""
     made = FunctionType(
         function.__code__, {**function.__globals__, name: ours}, function.__name__, function.__defaults__,
         function.__closure__,

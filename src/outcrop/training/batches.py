@@ -1,4 +1,4 @@
-"""Which records a step learns, and how they lie in rows.
+"""Batches: the records that a step learns, and how they lie in rows.
 
 The order of an epoch depends on the seed and the epoch alone, so that a run taken up again meets the same records. How
 a step's records are spread over rows changes nothing that is computed, only how fast: no token sees another record, and

@@ -139,7 +139,7 @@ SPARE = Spare()
 
 @contextmanager
 def _lent(size: int, weight_VH: Tensor) -> Iterator[Tensor]:
-    """Of shape CV and the weight's kind, with anything in it.
+    """Memory of shape CV and the weight's kind, with anything in it, to use within the block.
 
     A GPU's memory is kept by torch itself, and what is only traced has none.
     """
@@ -164,7 +164,10 @@ def _in_place(logits_CV: Tensor, head: LMHead) -> Tensor:
 
 
 def _slope(logits_CV: Tensor, head: LMHead) -> Tensor | float | None:
-    """Of the logits by the product of hidden states and head: a number, or one for each; None stands for 1."""
+    """The derivative of the logits by the product of hidden states and head.
+
+    It is a number, or one for each; None stands for 1.
+    """
     if head.softcap is None:
         return None if head.scale == 1.0 else head.scale
     return (logits_CV / head.softcap).square_().neg_().add_(1).mul_(head.scale)
@@ -195,7 +198,10 @@ def _softmax_in_c(kernels: Library, logits_CV: Tensor, target_C: Tensor, *, want
 
 
 def _gradient(of_logits_CV: Tensor, slope_CV: Tensor | float | None, upstream_C: Tensor | None) -> Tensor:
-    """Of the losses by the product of hidden states and head, from that by the logits and in its memory."""
+    """The gradient of the losses by the product of hidden states and head.
+
+    It is computed from that by the logits, in its memory.
+    """
     if slope_CV is not None:
         of_logits_CV.mul_(slope_CV)
     if upstream_C is not None:

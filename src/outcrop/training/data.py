@@ -29,12 +29,12 @@ class TrainingData(NamedTuple):
 
     @property
     def evaluated(self) -> Sequence[Example]:
-        """What is evaluated while training: the first validator's; nothing where there is none."""
+        """The examples evaluated while training: the first validator's; none where there is none."""
         return self.validators[0].examples if self.validators else ()
 
     @property
     def held_out(self) -> Sequence[Example]:
-        """What a serving engine is compared on."""
+        """The examples on which a serving engine is compared: the evaluated ones, or else those trained on."""
         return self.evaluated or self.examples
 
 

@@ -20,7 +20,7 @@ _STANDARD_ERRORS = 6
 
 
 class DivergedError(Refusal):
-    """What was trained is worse than what training began with."""
+    """A training run diverged: what was trained is worse than what training began with."""
 
     checkpoint: str | None = None
     "Name of the model checkpoint that holds the last good weights."

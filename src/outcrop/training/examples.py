@@ -16,7 +16,7 @@ from outcrop.tokens.tokenizer import Tokenizer
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Example:
-    """One sequence. At position at_N the network is to predict target_N, the id that follows there."""
+    """A sequence to learn from. At position at_N the network is to predict target_N, the id that follows there."""
 
     ids_T: Tensor
     at_N: Tensor

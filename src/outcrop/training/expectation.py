@@ -1,4 +1,6 @@
-"""What an engine must give to serve what was trained: log probabilities and greedy tokens of the trainer's own network.
+"""The reference outputs that an engine must give to serve what was trained.
+
+They are log probabilities and greedy tokens of the trainer's own network.
 
 Each token is found by a plain forward over the whole text before it: nothing is remembered, read in parts, or shared
 with a neighbour, so that no way of decoding is taken for granted.
@@ -55,7 +57,7 @@ def _sample(network: nn.Module, routing: Routing, example: Example) -> Sample:
 
 
 def _prompt(example: Example, most: int) -> tuple[int, ...]:
-    """What stands before the first token that is learned; of a text, which is learned from its start, a half."""
+    """The tokens before the first one that is learned. Of a text, which is learned from its start, a half."""
     before = int(example.at_N[0]) + 1 if len(example.at_N) else len(example)
     num = before if before > 1 else max(1, len(example) // 2)
     return tuple(example.ids_T[: min(num, most)].tolist())

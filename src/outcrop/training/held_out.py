@@ -8,7 +8,7 @@ from outcrop.training.examples import Example
 
 
 class Split(NamedTuple):
-    """What is trained on and what is not, each in the order of the file."""
+    """The examples to train on and those held out, each in the order of the file."""
 
     training: list[Example]
     held_out: list[Example]

@@ -199,7 +199,7 @@ def _publish(run: Run, checkpoint: ModelCheckpoint) -> None:
 
 
 def _to_be_written(run: Run) -> Trained | None:
-    """What the first rank writes; None on the others."""
+    """The trained network that the first rank writes; None on the others."""
     weights = run.trained.weights
     if isinstance(weights, TrainedWeights):
         return run.trained if run.ranks.is_first else None
@@ -266,14 +266,17 @@ def _finish(run: Run) -> TrainingResult:
 
 
 def _final_scores(run: Run) -> list[Score]:
-    """Each validator by the weights in place; the first one's was found when they were evaluated."""
+    """The final scores of all validators by the weights in place.
+
+    The first one's was found when these were evaluated.
+    """
     known = [run.history.best_score] if run.history.best_score is not None else []
     rest = run.data.validators[len(known) :]
     return known + _scores(run.trained, [v.examples for v in rest], run.task.hyper, run.ranks)
 
 
 def _save(run: Run, trained: Trained) -> None:
-    """Write the result, as often as the hooks want it tried: hours of work shall not be lost to a full disk."""
+    """Write the result, as often as the hooks want it tried. Hours of work shall not be lost to a full disk."""
     task, history = run.task, run.history
     step = len(history.steps) if history.best_weights is None else history.best_step
     while True:

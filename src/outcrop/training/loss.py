@@ -33,7 +33,7 @@ def nll_of(network: nn.Module, routing: Routing, row: PackedRow) -> Tensor:
 
 
 def log_probabilities(network: nn.Module, routing: Routing, ids: list[int]) -> list[float]:
-    """Of ids[1:], each given those before it."""
+    """The log probability of each of ids[1:], given those before it."""
     ids_T = torch.tensor(ids)
     whole = Example(ids_T=ids_T, at_N=torch.arange(len(ids) - 1), target_N=ids_T[1:], num_bytes=0, line=0)
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""What a run tells while it goes and when it is over. All losses are nats per supervised token."""
+"""Metrics of a run, while it goes and when it is over. All losses are nats per supervised token."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class StepMetrics:
-    """One optimizer step; both counts begin with 0."""
+    """The metrics of one optimizer step; both counts begin with 0."""
 
     step: int
     epoch: int
@@ -156,7 +156,7 @@ class TrainingResult:
 
     @property
     def training_loss(self) -> float:
-        """Of the last epoch that was begun, each token counting alike."""
+        """The mean training loss of the last epoch that was begun, each token counting alike."""
         assert self.step_metrics, "no step was taken"
         last = [step for step in self.step_metrics if step.epoch == self.step_metrics[-1].epoch]
         return sum(step.loss * step.supervised for step in last) / sum(step.supervised for step in last)

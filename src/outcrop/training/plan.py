@@ -1,4 +1,4 @@
-"""What a run will do, known before its first step."""
+"""The plan of a training run, known before its first step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class TrainingPlan:
 
     @property
     def num_evaluations(self) -> int:
-        """Of the first validator: before the first step, and after each of `evaluate_after`."""
+        """The number of evaluations of the first validator: before training, and after each of `evaluate_after`."""
         return 1 + len(self.evaluate_after) if self.evaluate_after else 0
 
     def to_text(self) -> str:

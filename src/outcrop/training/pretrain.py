@@ -21,7 +21,9 @@ def train(task: TrainingTask, hooks: Hooks, *, devices: int = 1) -> TrainingResu
 
 
 def run(task: TrainingTask, hooks: Hooks, ranks: Ranks = ALONE) -> TrainingResult:
-    """One rank's part, from the last checkpoint in the run's folder if there is one; the first rank's hooks are heard.
+    """Train as one rank, from the last checkpoint in the run's folder if there is one.
+
+    The first rank's hooks are heard.
 
     Raises Refusal, and RankLostError when another rank ended.
     """

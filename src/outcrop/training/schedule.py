@@ -24,11 +24,14 @@ def learning_rate(step: int, *, steps: int, warmup_steps: int, peak: float, sche
 
 
 def after_warmup(schedule: Schedule) -> str:
-    """What the rate does then, in words."""
+    """The course of the learning rate after warmup, in words."""
     falls = {"linear": "falling evenly to 0", "cosine": "falling to 0 along a cosine", "constant": "constant"}
     return falls[schedule]
 
 
 def effective_warmup(warmup_steps: int, *, steps: int) -> int:
-    """Never more than half of a run: the defaults are made for long ones, and a rate that only rises trains badly."""
+    """The warmup steps of a run, never more than half of it.
+
+    The defaults are made for long runs, and a rate that only rises trains badly.
+    """
     return min(warmup_steps, steps // 2)

@@ -1,4 +1,4 @@
-"""One optimizer step.
+"""The optimizer step of training.
 
 Several ranks take it together: each computes its share of the records, and the gradients are added up, so that the
 update is the one a single device would make.
@@ -44,7 +44,7 @@ class Trained(NamedTuple):
 def take_step(
     trained: Trained, examples: Sequence[Example], plan: TrainingPlan, hyper: TrainingHyper, step: int, ranks: Ranks
 ) -> StepMetrics:
-    """One update of the weights. Raises DivergedError, before the weights are touched, on every rank alike."""
+    """Take one optimizer step. Raises DivergedError, before the weights are touched, on every rank alike."""
     began = time.perf_counter()
     chosen = batch_at(step, len(examples), batch_size=hyper.batch_size, seed=hyper.seed)
     batch = [examples[index] for index in chosen]
@@ -72,9 +72,11 @@ def take_step(
 def compute_gradient(
     trained: Trained, batch: Sequence[Example], *, token_budget: int, ranks: Ranks = ALONE, draw: str = ""
 ) -> float:
-    """The mean loss over all supervised tokens of the batch, and its gradient, however the records lie in rows and
-    whichever rank has them: a rank whose share holds few tokens, or none, counts for just these. What is dropped
-    depends on `draw`, the rank, and how the records lie."""
+    """The mean loss over all supervised tokens of the batch, and its gradient.
+
+    How the records lie in rows, and which rank has them, does not matter: a rank whose share holds few tokens, or none,
+    counts for just these. What is dropped depends on `draw`, the rank, and how the records lie.
+    """
     num_supervised = sum(example.num_supervised for example in batch)
     way = load.way_of(trained.network)
     share = rank_batch_of(batch, token_budget, ranks, together=trained.weights.is_sharded, way=way)

@@ -1,4 +1,4 @@
-"""What to train: one frozen value that a worker could write down and another could take up."""
+"""A training task: one frozen value that a worker could write down and another could take up."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ TOKENS_AT_ONCE_WHOLE = 4096
 
 
 def tokens_at_once(method: Method) -> int:
-    """What suits a method, where nobody says another number (docs/log.md)."""
+    """The tokens at once that suit a method, where nobody says another number (docs/log.md)."""
     return TOKENS_AT_ONCE_WHOLE if isinstance(method, Full) else TOKENS_AT_ONCE
 
 
@@ -57,7 +57,7 @@ class TrainingHyper:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingTask:
-    """One run, from its data to the folder where the adapter will stand."""
+    """A training run, from its data to the folder where the adapter will stand."""
 
     base_dir: Path
     base_name: str

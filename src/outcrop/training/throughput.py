@@ -110,7 +110,7 @@ class Throughput:
         )
 
     def _seconds_left(self, seconds: float, steps_done: int) -> float:
-        """To the end of the last step's work and of the run, should it not end early."""
+        """The seconds left for the rest of the last step's work and of the run, should it not end early."""
         ahead = self._ahead
         timed = self._evaluations.total_s + self._others.total_s + self._saves.total_s - self._before_s
         per_token = max(seconds - timed, 1e-9) / (self._tokens_done - self._tokens_before)

@@ -53,8 +53,10 @@ class TrainedWeights:
         return self.vector.dtype
 
     def twins(self) -> dict[int, Any]:
-        """By the id of each parameter, another with the same values in the same memory, whose gradient goes into a
-        vector apart until `add_up_gradient`."""
+        """Twins of the parameters, by their ids, with gradients apart until `add_up_gradient`.
+
+        A twin has the same values in the same memory; its gradient goes into a vector of its own.
+        """
         gradient = torch.zeros_like(self.vector)
         self._others.append(gradient)
         found: dict[int, Any] = {}
@@ -126,7 +128,7 @@ def _neighbours(parameters: Sequence[nn.Parameter]) -> list[tuple[int, int]]:
 
 
 def _places(parameters: Sequence[nn.Parameter]) -> Iterator[tuple[nn.Parameter, int, int]]:
-    """Each with where it begins and ends in the vector."""
+    """The parameters, each with where it begins and ends in the vector."""
     start = 0
     for parameter in parameters:
         yield parameter, start, start + parameter.numel()

@@ -21,7 +21,10 @@ _SOURCE = _Source()
 
 @contextmanager
 def drawn_from(generator: torch.Generator) -> Iterator[None]:
-    """What this thread drops within is drawn from `generator`, which lies where the network does."""
+    """Have this thread draw its dropout from `generator` within the block.
+
+    The generator lies where the network does.
+    """
     before, _SOURCE.generator = _SOURCE.generator, generator
     try:
         yield
@@ -52,7 +55,10 @@ def seeded(words: str, place: torch.device) -> torch.Generator:
 
 
 def dropout(x: Tensor, share: float) -> Tensor:
-    """Each number of x is zero with probability `share`; the others are so much larger that the expectation stays."""
+    """Dropout on x: a number becomes zero with probability `share`.
+
+    The others are so much larger that the expectation stays.
+    """
     if _SOURCE.generator is None:
         return functional.dropout(x, share)
     kept = torch.empty_like(x).bernoulli_(1 - share, generator=_SOURCE.generator)

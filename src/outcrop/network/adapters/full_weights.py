@@ -32,7 +32,10 @@ def save(folder: Path, network: nn.Module, *, like: Path) -> None:
 
 
 def link(folder: Path, whole: Path) -> None:
-    """The same model in another folder: hard links, so that either may go, or copies where there can be none."""
+    """Link a whole model into another folder, as hard links, or copies where there can be none.
+
+    Either folder may go.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for path in [*_beside(whole), *(p for p in whole.iterdir() if p.name.endswith(_WEIGHTS))]:
         if path.name.startswith("adapter_"):
@@ -54,7 +57,9 @@ def _beside(folder: Path) -> list[Path]:
 
 
 def _own_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Each weight with memory of its own: training lays them all into one vector, which looks like one shared weight.
+    """Copies of all weights, in memory of their own.
+
+    Training lays them all into one vector, which looks like one shared weight.
 
     Tied weights stay tied.
     """

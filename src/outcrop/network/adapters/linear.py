@@ -26,7 +26,7 @@ class Update(Protocol):
     """The update that one adapter makes at one layer: to its inputs, then to its outputs."""
 
     def before(self, x_BTI: Tensor) -> Tensor:
-        """What the frozen layer gets instead of x; x itself where nothing changes."""
+        """The input of the frozen layer in place of x; x itself where nothing changes."""
         ...
 
     def after(self, x_BTI: Tensor, y_BTO: Tensor, base: Linear) -> Tensor:
@@ -34,7 +34,7 @@ class Update(Protocol):
         ...
 
     def both(self, x_BTI: Tensor, base: Linear) -> Tensor:
-        """What the layer answers, where one update is for all tokens."""
+        """The layer's output, base and update together, where one update is for all tokens."""
         return self.after(x_BTI, base(self.before(x_BTI)), base)
 
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -42,7 +42,10 @@ class Update(Protocol):
         ...
 
     def served(self, base: Linear) -> "Update":
-        """The same in the base's precision, with all done once that a frozen update need not do at every token."""
+        """The update for serving, in the base's precision.
+
+        All is done once that a frozen update need not do at every token.
+        """
         ...
 
     def merged(self, base: Linear) -> Tensor:
@@ -91,7 +94,7 @@ class AdapterLinear(nn.Module):
         return num_inputs, num_outputs
 
     def only_update(self, num_tokens: int) -> "Update | MixedUpdates | None":
-        """What is done to all tokens of the row alike: an update, or None; `MIXED` where it differs."""
+        """The update that all tokens of the row use alike, or None; `MIXED` where it differs."""
         found = self._found()
         if not found:
             return None
@@ -136,7 +139,10 @@ class AdapterLinear(nn.Module):
         return y_BTO
 
     def _in_a_list(self, x_I: Tensor, found: list[tuple[int, int, Update]]) -> Tensor:
-        """Of tokens that do not lie as a row: blocks of experts give some of them, in an order of their own."""
+        """The layer's output for tokens that do not lie as a row.
+
+        Blocks of experts give some of them, in an order of their own.
+        """
         if not found:
             return self.base(x_I)  # type: ignore[no-any-return]
         if len(self.routing.spans) == 1:

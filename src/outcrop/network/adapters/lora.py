@@ -52,7 +52,10 @@ class LoRAUpdate(Update):
         )
 
     def seen(self, x_BTI: Tensor) -> Tensor:
-        """What of x the update sees: all of it, but where gradients are recorded and some of it is dropped."""
+        """The part of x that the update sees.
+
+        It is all of x, but where gradients are recorded and some of it is dropped.
+        """
         return dropout(x_BTI, self.dropout) if self.dropout and torch.is_grad_enabled() else x_BTI
 
     def product(self, x_BTI: Tensor) -> Tensor:
@@ -78,7 +81,7 @@ class LoRAUpdate(Update):
 
 
 def several(x_BTI: Tensor, layers: Sequence[tuple[Linear, LoRAUpdate]]) -> list[Tensor]:
-    """What each of these layers answers to the same x, y_BTO; see `LowRank.adds_in_place` for when."""
+    """The outputs y_BTO of several LoRA layers for the same x; see `LoRAUpdate.adds_in_place` for when."""
     bases = [(base.weight, base.bias, update.scale) for base, update in layers]
     learnt = [tensor for _, update in layers for tensor in (update.a_RI, update.b_OR)]
     found: tuple[Tensor, ...] = _Several.apply(x_BTI.squeeze(0), bases, *learnt)  # type: ignore[no-untyped-call]
@@ -86,9 +89,12 @@ def several(x_BTI: Tensor, layers: Sequence[tuple[Linear, LoRAUpdate]]) -> list[
 
 
 class _Several(torch.autograd.Function):
-    """W x + bias + scale · B A x of each layer, and back, with the small products added where the large ones stand: a
-    tensor of its own for each is as slow to fill and to add as the product is to make. What layers that share x have of
-    A is one product, and so is what x gets back through it. S is the sum of the ranks."""
+    """Several LoRA layers on one input: W x + bias + scale · B A x of each, and back.
+
+    The small products are added where the large ones stand: a tensor of its own for each is as slow to fill and to add
+    as the product is to make. What layers that share x have of A is one product, and so is what x gets back through it.
+    S is the sum of the ranks.
+    """
 
     @staticmethod
     def forward(ctx: Any, x_TI: Tensor, bases: Sequence[_Base], *learnt: Tensor) -> tuple[Tensor, ...]:

@@ -24,7 +24,10 @@ def save_merged(folder: Path, *, base: Path, adapter: Path, way: RunMode) -> Non
 
 
 def _tell_dtype(path: Path) -> None:
-    """Who loads the directory shall keep the weights as they lie in it."""
+    """Write the dtype of the saved weights into a config.json.
+
+    Who loads the directory shall keep them as they lie in it.
+    """
     config = json.loads(path.read_text("utf-8"))
     config.pop("torch_dtype", None)
     config["dtype"] = str(load.serving_dtype()).removeprefix("torch.")

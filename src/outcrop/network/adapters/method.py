@@ -198,7 +198,7 @@ def config_of(method: Adapter, *, base: str, targets: Sequence[str], transposed:
 
 
 def is_target(layer: str, targets: Sequence[str]) -> bool:
-    """Whether a layer is one of those named: by its whole name, or by the end of it after a dot."""
+    """Whether `targets` name a layer: by its whole name, or by the end of it after a dot."""
     return not targets or any(layer == target or layer.endswith(f".{target}") for target in targets)
 
 

@@ -112,7 +112,7 @@ def cayley(q_NKK: Tensor, terms: int | None) -> Tensor:
 
 
 def turn(x_BTI: Tensor, rotation_NKK: Tensor) -> Tensor:
-    """Each block of the inputs times its rotation."""
+    """The inputs with each block multiplied by its rotation."""
     x_BTNK = x_BTI.to(rotation_NKK.dtype).reshape(*x_BTI.shape[:-1], *rotation_NKK.shape[:2])
     return torch.einsum("btnk,nkc->btnc", x_BTNK, rotation_NKK).flatten(-2).to(x_BTI.dtype)
 

@@ -75,7 +75,7 @@ def trim(network: Any) -> bool:
 
 
 def hidden_at(network: Any, ids_1T: Tensor, positions_1T: Tensor, layout: Packed, at_N: Tensor) -> Tensor:
-    """What the network hands to its head at the positions `at_N` of the row, hidden_NH."""
+    """The hidden states before the LM head at the positions `at_N` of the row, hidden_NH."""
     at_N = at_N.to(load.device())
     if isinstance(_last_layer(network), _Trimmed):
         return decoder.hidden(network, ids_1T, positions_1T, replace(layout, kept_N=at_N))

@@ -1,4 +1,4 @@
-"""The LM head by itself, so that a loss needs no more than a slice of the logits at a time.
+"""The LM head by itself, so that a loss needs only a slice of the logits at a time.
 
 Architectures differ in what they do to the product of hidden states and head: Gemma squashes it, Cohere and Granite
 scale it. What is known of that is tried out once against the network itself; where the two differ, there is no
@@ -46,7 +46,10 @@ class LMHead:
 
 @torch.no_grad()
 def find(network: Any) -> LMHead | None:
-    """The head of this network; None if its logits come about in a way that is not known here, or fast ways are off."""
+    """The LM head of this network.
+
+    None if its logits come about in a way that is not known here, or fast ways are off.
+    """
     if not switch.is_on():
         return None
     layer = network.get_output_embeddings()
@@ -68,7 +71,7 @@ def find(network: Any) -> LMHead | None:
 
 
 def _as_configured(weight_VH: Tensor, config: Any) -> LMHead:
-    """By the names that Gemma, Cohere and Granite have for it."""
+    """The LM head with its scale and softcap, by the names that Gemma, Cohere and Granite have for them."""
     scale = getattr(config, "logit_scale", None) or 1.0
     divisor = getattr(config, "logits_scaling", None) or 1.0
     softcap = getattr(config, "final_logit_softcapping", None)

@@ -36,7 +36,7 @@ class _FastNorm:
 
 
 def swap_in(network: nn.Module) -> int:
-    """Have the norms of a network on a CPU, in fp32, do less while it trains; returns how many there are."""
+    """Make a network's norms cheaper in training, on a CPU in fp32; returns how many norms were changed."""
     found = [module for module in network.modules() if _is_norm(module)]
     known: dict[type, float | None] = {}
     for norm in found:

@@ -49,7 +49,7 @@ class _FastAttention:
 
 
 def rotated(q_BHTD: Tensor, k_BKTD: Tensor, cos_BTD: Tensor, sin_BTD: Tensor) -> tuple[Tensor, Tensor]:
-    """Both, each pair of numbers turned by its angle."""
+    """Queries and keys with rotary positions applied: each pair of numbers turned by its angle."""
     pair: tuple[Tensor, Tensor] = _Rotary.apply(q_BHTD, k_BKTD, cos_BTD, sin_BTD)  # type: ignore[no-untyped-call]
     return pair
 
@@ -68,8 +68,10 @@ class _Rotary(torch.autograd.Function):
 
 
 def _turned(x_BHTD: Tensor, cos_BTD: Tensor, sin_BTD: Tensor, *, back: bool = False) -> Tensor:
-    """x cos, with the second half of x times a sine added to the first and the first to the second; with `back`, the
-    gradient of x from that of such a sum."""
+    """x with its rotary positions applied; with `back`, the gradient of x from that of the result.
+
+    The result is x cos, with the second half of x times a sine added to the first and the first to the second.
+    """
     one_row = x_BHTD.shape[0] == 1 and x_BHTD.stride(-1) == 1 and x_BHTD.shape[-1] % 2 == 0
     angles = (
         cos_BTD.shape == sin_BTD.shape == (1, *x_BHTD.shape[2:]) and cos_BTD.is_contiguous() and sin_BTD.is_contiguous()

@@ -43,7 +43,10 @@ class _Sharing(AdapterLinear):
         return y_BTO
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without an answer that was never fetched: a copy of the network has no use for it, and could not copy it."""
+        """The layer's state for a copy, without an answer that was never fetched.
+
+        A copy of the network has no use for it, and could not copy it.
+        """
         return {name: value for name, value in self.__dict__.items() if name != "found"}
 
 

@@ -82,7 +82,7 @@ def write(folder: Path, state: Snapshot) -> Path:
 
 
 class Restored(NamedTuple):
-    """What a checkpoint held; the random state is set already."""
+    """The contents of a checkpoint as read back; the random state is set already."""
 
     history: History
     weights: Tensor

@@ -58,7 +58,7 @@ class Checkpointer:
         return self._restore(at_most=None)
 
     def go_back(self, step: int) -> History | None:
-        """As `resume`, from a checkpoint of at most so many steps."""
+        """Put the newest whole checkpoint of at most so many steps into the weights. Raises as `resume` does."""
         self._finish()
         return self._restore(at_most=step)
 
@@ -131,5 +131,8 @@ class Checkpointer:
 
 
 def _without_tensors(history: History) -> History:
-    """What other ranks need: that there are best weights, which are the first one's to put in place."""
+    """The history as other ranks need it, without the tensors.
+
+    It tells that there are best weights, which are the first rank's to put in place.
+    """
     return replace(history, best_weights=None if history.best_weights is None else torch.empty(0))

@@ -1,4 +1,4 @@
-"""What a run remembers besides its weights: the best so far, patience, and every metric."""
+"""The state of a run besides its weights: the best so far, patience, and every metric."""
 
 from dataclasses import dataclass, field
 

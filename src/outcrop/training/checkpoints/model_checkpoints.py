@@ -1,4 +1,4 @@
-"""Model checkpoints: the weights on the way in the layout of a finished run, so that each can be served like one.
+"""Model checkpoints: the weights during a run, in the layout of a finished one, so each can be served.
 
 Beside the checkpoints that a run goes on from, which hold more and serve nobody.
 """

@@ -32,7 +32,7 @@ from outcrop.training.task import TrainingTask
 def save(
     folder: Path, task: TrainingTask, trained: Trained, *, held_out: Sequence[Example], parity: str | None = None
 ) -> str:
-    """Write what was trained as the network holds it now: all of the folder appears at once, or nothing of it.
+    """Write what was trained as the network holds it now. All of the folder appears at once, or nothing of it.
 
     Returns what stands in its parity file, which may be given where these very weights were written before. Raises
     MachineTrouble when the disk does not take it.

@@ -38,7 +38,7 @@ Stage = Callable[[TrainingTask, Hooks, Ranks], TrainingResult]
 
 @dataclass(frozen=True, kw_only=True)
 class RankTask:
-    """One rank's orders, as a child process reads them: which stage of which task, as which rank."""
+    """The task of one rank, as a child process reads it: which stage of which task, as which rank."""
 
     stage: Stage
     "A function of a module, since it travels by its name."

@@ -37,7 +37,7 @@ class RankLostError(OutcropError):
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """One of the `size` processes that train a network together, and how it speaks with the others.
+    """A rank: a process among the `size` that train a network together, and its communication with the others.
 
     Every rank calls the same methods in the same order. All raise RankLostError.
     """
@@ -55,7 +55,7 @@ class Ranks:
         return self.rank == 0
 
     def sum(self, number: float) -> float:
-        """In fp64, and the same bits on every rank."""
+        """The sum of a number over all ranks, in fp64, and the same bits on every rank."""
         if self.size == 1:
             return number
         total = torch.tensor(number, dtype=torch.float64)

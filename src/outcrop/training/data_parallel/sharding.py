@@ -42,7 +42,9 @@ def whole(weights: "ShardedWeights", task: TrainingTask) -> TrainableNetwork | N
 
 
 class ShardedWeights:
-    """As `TrainedWeights`, over the parameters of `network`, which is split when this is made.
+    """Weights split between ranks, with the interface of `TrainedWeights`.
+
+    They are the parameters of `network`, which is split when this is made.
 
     `copy`, `put` and the optimizer's state are asked for on all ranks at once; the first alone gets, and gives, values.
     """
@@ -74,7 +76,10 @@ class ShardedWeights:
         self._optimizer.zero_grad()
 
     def add_up_gradient(self) -> None:
-        """What is split, each backward pass has added up."""
+        """Add up, over all ranks, the gradients of parameters that are not split.
+
+        Each backward pass has added up the others.
+        """
         for gradient in _gradients(self._whole):
             self.ranks.add_up(gradient)
 
@@ -171,7 +176,7 @@ def _is_split(tensor: Tensor) -> bool:
 
 
 def _local(tensor: Any) -> Tensor:
-    """This rank's part of a split tensor, and all of another; not a copy."""
+    """The part of a split tensor that lies on this rank, and all of another; not a copy."""
     part: Tensor = tensor.to_local() if _is_split(tensor) else tensor
     return part
 

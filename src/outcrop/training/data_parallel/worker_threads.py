@@ -70,7 +70,10 @@ class Replicas:
         return self._replicas[0]
 
     def sum(self, examples: Sequence[Example], token_budget: int, work: Callable[[Replica, PackedRow], float]) -> float:
-        """What `work` gives for the rows of these examples, added up; see `turns.plan` for which rows, and when."""
+        """The sum of what `work` gives for the rows of these examples.
+
+        See `row_schedule.plan` for which rows, and when.
+        """
         lengths = [len(example) for example in examples]
         schedule = plan(lengths, token_budget, threads=self._threads, most_replicas=self.most, way=self._way)
         room = _TokenRoom(schedule)
@@ -125,7 +128,7 @@ class _TokenRoom:
 
     @contextmanager
     def of(self, number: int) -> Iterator[bool]:
-        """Room for that row, when it is its turn; False if the turn was lost to an error in another replica."""
+        """Room for a row when its turn comes; False if the turn was lost to another replica's error."""
         tokens = self._schedule.tokens(self._schedule.rows[number])
         with self._changed:
             self._changed.wait_for(lambda: self._lost or (self._next == number and self._free >= tokens))

@@ -44,7 +44,7 @@ _NUMBERS = 2**20
 
 
 class Speed(NamedTuple):
-    """What one thread does in a second, while the others do the same."""
+    """The speed of one thread, by the second, while the others do the same."""
 
     flops: float
     "In a product of large square matrices."
@@ -89,7 +89,7 @@ def shared(threads: int) -> float:
 
 
 def measure_speed(threads: int, *, now: Callable[[], float] = time.perf_counter, for_s: float = _FOR_S) -> Speed:
-    """Of one of so many threads of this device; each of three measurements takes `for_s`.
+    """The speed of one of so many threads of this device; each of three measurements takes `for_s`.
 
     They are measured side by side, as two threads of one core, or all threads on one memory, are slower than each by
     itself. `now` may be a clock that counts a thread's own time, where other programs' shall not count.
@@ -140,7 +140,7 @@ def _finish() -> None:
 
 
 def pass_time(cost: Cost, lengths: Sequence[int], speed: Speed) -> Pass:
-    """Of rows like the traced one, whose records have these lengths."""
+    """The seconds that rows like the traced one take, whose records have these lengths."""
     tokens, pairs = sum(lengths), sum(length * length for length in lengths)
 
     def per(ops: Mapping[Op, float]) -> RowTime:
@@ -158,7 +158,7 @@ def seconds_of(ops: Mapping[Op, float], speed: Speed) -> float:
 
 
 def update_seconds(cost: Cost, speed: Speed, threads: int, *, num_replicas: int) -> float:
-    """Of a step beside its rows: one operation on long vectors after the other, by all threads."""
+    """The seconds of a step beside its rows: one operation on long vectors after the other, by all threads."""
     per_number = _UPDATE_BYTES + _LANE_BYTES * (num_replicas - 1)
     return cost.trained * per_number / (speed.bytes * shared(threads))
 

@@ -62,7 +62,7 @@ def _mend(found: Estimate, run: _Run, hyper: TrainingHyper, free: int) -> str:
 
 
 def _fitting(run: _Run, hyper: TrainingHyper, found: Estimate, free: int) -> int | None:
-    """The largest half, quarter, … of the tokens at once with which the run fits; None if no such one does.
+    """The largest half, quarter, … of the tokens at once with which a run fits in memory. None if no such one does.
 
     Below the longest record there is nothing to be had: it is computed whole in any case.
     """
@@ -83,7 +83,7 @@ def _fits(run: _Run, hyper: TrainingHyper, free: int) -> bool:
 
 
 def _fits_on_one_thread(run: _Run, hyper: TrainingHyper, found: Estimate, free: int) -> bool:
-    """What is saved are gradients, so it is tried only where they would do."""
+    """Whether a run fits on one thread. What that saves are gradients, so it is tried only where they would do."""
     if parallelism_of(hyper).replicas == 1 or found.memory.total - found.memory.optimizer > free:
         return False
     return _fits(run, replace(hyper, threads=1), free)

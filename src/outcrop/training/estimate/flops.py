@@ -27,7 +27,7 @@ class StepCost:
     "Of a record, its length squared."
 
     def of(self, lengths: Iterable[int], num_supervised: int) -> float:
-        """Of one step over records of these lengths."""
+        """The operations of one step over records of these lengths."""
         tokens = pairs = 0
         for length in lengths:
             tokens += length
@@ -36,7 +36,10 @@ class StepCost:
 
 
 def step_cost(network: Any, *, num_trained: int) -> StepCost:
-    """For a transformers causal language model in which `num_trained` parameters are trained."""
+    """The operations of a training step of a transformers causal language model.
+
+    `num_trained` of its parameters are trained.
+    """
     head = network.get_output_embeddings()
     linear = [m.weight for m in network.modules() if isinstance(m, nn.Linear | Conv1D) and m is not head]
     matmul = sum(weight.numel() for weight in linear)

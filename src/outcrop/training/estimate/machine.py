@@ -1,4 +1,7 @@
-"""What the machine gives a run: memory held, and the speed of a matrix product to measure a step's speed against."""
+"""Measures of the machine for a run: memory held, and the speed of a matrix product.
+
+A step's speed is measured against the latter.
+"""
 
 import resource
 import sys
@@ -27,7 +30,10 @@ def peak_bytes() -> int:
 
 
 def matmul_flops() -> float:
-    """Operations a second of a product of two square fp32 matrices with the threads set now: the best of 0.1 s."""
+    """The speed of an fp32 product of two square matrices with the threads set now.
+
+    Operations a second, the best of 0.1 s.
+    """
     a, b = torch.ones(_SIDE, _SIDE), torch.ones(_SIDE, _SIDE)
     product = a @ b
     best, deadline = 0.0, time.perf_counter() + _FOR_S

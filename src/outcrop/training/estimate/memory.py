@@ -47,7 +47,7 @@ class PeakMemory:
 
 @dataclass(frozen=True, kw_only=True)
 class Holding:
-    """What a training run holds in memory beside the network."""
+    """The contents of a training run's memory beside the network."""
 
     replicas: int
     own_weights: bool

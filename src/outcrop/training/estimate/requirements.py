@@ -1,4 +1,4 @@
-"""What a run will need, memory and time, before anything of it is loaded."""
+"""Requirements of a run, memory and time, estimated before anything of it is loaded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -97,7 +97,7 @@ def lengths_of(data: TrainingData) -> Lengths:
 def estimate(
     folder: Path, lengths: Lengths, hyper: TrainingHyper, *, speed: Speed | None = None, way: RunMode = _PACKED
 ) -> Estimate:
-    """Of training the network in `folder` on this machine, or one of the given speed."""
+    """The memory and time to train the network in `folder` on this machine, or one of the given speed."""
     parallelism = parallelism_of(hyper, way)
     steps = steps_of(lengths.training, parallelism, hyper)
     usual = usual_row(steps)
@@ -165,7 +165,7 @@ def free_on_gpu() -> int | None:
 
 
 def clock(seconds: float) -> str:
-    """As a person would say it: 40 s, 12 min, 3.5 h."""
+    """A duration as a person would say it: 40 s, 12 min, 3.5 h."""
     if seconds < 100:
         return f"{seconds:.3g} s"
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""What a row costs, found by running the training code on tensors that have shapes and no contents.
+"""The cost of a row, found by running the training code on tensors that have shapes and no contents.
 
 The network is made from its configuration alone, so a model of any size is traced in a second and in no memory. Every
 operation of a forward and backward pass is seen with the memory that comes and goes: nothing here knows an
@@ -98,7 +98,9 @@ PLAIN = RowOptions()
 def cost_of_row(
     folder: Path, method: Method, lengths: Sequence[int], *, supervised: float = 1.0, way: RowOptions = PLAIN
 ) -> Cost:
-    """Of records of these lengths side by side in the network of `folder`, a share of whose tokens is learned.
+    """The cost of a row in the network of `folder`, whose records have these lengths.
+
+    They lie side by side, and a share of their tokens is learned.
 
     Raises Untraceable for a network whose code depends on what its tensors contain, as routing to experts may.
     """
@@ -179,7 +181,7 @@ def _of_cut(config: Any, method: Method, lengths: Sequence[int], supervised: flo
 
 
 def _trainable(config: Any, method: Method, way: RowOptions) -> tuple[nn.Module, Routing, TrainedWeights]:
-    """As `loop.load_trained`, without contents."""
+    """A network prepared for training as `loop.load_trained` does it, without contents."""
     full = isinstance(method, Full)
     dtype = torch.float32 if full else load.serving_dtype()
     network: Any = load.from_config(config, dtype=dtype, way=way.network)

@@ -1,4 +1,6 @@
-"""The row schedules of a run, foreseen by the lengths of records alone: which rows take most memory, which are usual.
+"""The row schedules of a run, foreseen by the lengths of records alone.
+
+They tell which rows take most memory, and which are usual.
 
 A row is here the lengths of its records, in tokens.
 """

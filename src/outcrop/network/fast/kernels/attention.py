@@ -79,7 +79,10 @@ def _whole_heads(x_HTD: Tensor) -> Tensor:
 
 
 def _token_by_token(x_HTD: Tensor) -> Tensor:
-    """Memory of that shape in which all heads of a token lie together, as the layers before and after have them."""
+    """Empty memory in the shape of x, with all heads of a token together.
+
+    The layers before and after have theirs so.
+    """
     num_heads, num_tokens, width = x_HTD.shape
     return x_HTD.new_empty(num_tokens, num_heads, width).transpose(0, 1)
 

@@ -33,7 +33,7 @@ def _attend(products: float) -> Callable[..., KernelWork]:
 
 
 def _rows(tensors: int) -> Callable[..., KernelWork]:
-    """Of rows so wide, each of so many tensors once."""
+    """A function for the work of a kernel that reads or writes each of so many tensors of rows once."""
     return lambda rows, width, *_: KernelWork(0.0, tensors * rows * width * _FLOAT_BYTES)
 
 
