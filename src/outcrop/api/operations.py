@@ -1,4 +1,4 @@
-"""Which handler answers which operation: the tables of all files of handlers, by service.
+"""The tables of operations and the handlers that answer them, of all files of handlers, by service.
 
 The list below is the whole product as clients see it; an operation that is in none of the tables is answered by its
 name, as not built. A service's handlers are imported when they are first asked for, as its model is: the server

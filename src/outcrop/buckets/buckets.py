@@ -80,7 +80,7 @@ class Buckets:
             return records.all_buckets(connection)
 
     def delete(self, name: str) -> None:
-        """With its unfinished uploads. Raises NoSuchBucket, or BucketNotEmpty when an object is left."""
+        """Delete a bucket and its unfinished uploads. Raises NoSuchBucket, or BucketNotEmpty when an object is left."""
         if self._mounts.at(name) is not None:
             raise refusals.mounted(name, f"`outcrop unmount {name}` takes the mount away and leaves its objects")
         with writing(self._store.engine) as connection:
@@ -137,7 +137,7 @@ class Buckets:
         self.set_setting(bucket, settings_records.CORS, rules)
 
     def setting(self, bucket: str, kind: str) -> Any:
-        """What was set of a kind of setting, or None. Raises NoSuchBucket."""
+        """The document that is set for a kind of setting of a bucket, or None. Raises NoSuchBucket."""
         with reading(self._store.engine) as connection:
             _required(connection, bucket)
             return settings_records.setting(connection, bucket, kind)
@@ -204,7 +204,7 @@ class Buckets:
         return self._mounts.at(bucket) is not None
 
     def body(self, record: ObjectRecord, stretch: Stretch) -> Body:
-        """These bytes of an object, to be sent."""
+        """The bytes of a stretch of an object, to be sent."""
         return self._contents.body(record, stretch)
 
     def check(self, record: ObjectRecord) -> None:
@@ -303,7 +303,7 @@ class Buckets:
             records.change_details(connection, record, replace(record.details, tags=tags))
 
     def list_objects(self, bucket: str, asked: listing.ListingRequest) -> listing.Listing:
-        """One page of the listing. Raises NoSuchBucket."""
+        """A page of the objects in a bucket. Raises NoSuchBucket."""
         mounted = self._mounts.at(bucket)
         if mounted is not None:
             return listing.list_page(partial(mounted.objects_from, asked.prefix), asked)

@@ -12,7 +12,7 @@ from outcrop.buckets import crc, refusals
 
 
 class Algorithm(StrEnum):
-    """Of the service model's ChecksumAlgorithm, those built here."""
+    """The checksum algorithms built here, out of the service model's ChecksumAlgorithm."""
 
     CRC32 = "CRC32"
     CRC32C = "CRC32C"
@@ -45,7 +45,7 @@ class Running(Protocol):
 
 
 class _Crc(NamedTuple):
-    """One of the cyclic redundancy checks, and how many bytes it has."""
+    """A cyclic redundancy check, and how many bytes it has."""
 
     model: crc.Model
     size: int
@@ -126,7 +126,7 @@ def joined(algorithm: Algorithm, parts: Iterable[tuple[str, int]]) -> Checksum:
 
 
 def default_type(algorithm: Algorithm) -> ChecksumType:
-    """What a multipart upload keeps when its creator does not say."""
+    """The checksum type that a multipart upload keeps when its creator does not say."""
     return ChecksumType.FULL_OBJECT if algorithm is Algorithm.CRC64NVME else ChecksumType.COMPOSITE
 
 

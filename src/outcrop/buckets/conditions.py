@@ -42,9 +42,10 @@ def check_source(
     unchanged: Exception | None = None,
     headers: str = "x-amz-copy-source-",
 ) -> None:
-    """As `check_read`, but an object that did not change is refused with PreconditionFailed, as CopyObject does.
+    """Check the conditions on the source of a copy, as `check_read` does on an object to be read.
 
-    A modification asked for that lies ahead of `now` is passed over, as S3 does for the source of a copy.
+    But an object that did not change is refused with PreconditionFailed, as CopyObject does. A modification asked for
+    that lies ahead of `now` is passed over, as S3 does for the source of a copy.
     """
     modified = record.modified.replace(microsecond=0)  # what the client was told
     if conditions.if_match is not None:
@@ -74,7 +75,10 @@ def check_write(key: str, current: ObjectRecord | None, conditions: Conditions) 
 
 
 def check_removal(key: str, current: ObjectRecord | None, conditions: Conditions) -> None:
-    """As `check_write`; any version may be named too, by a star, which no write takes."""
+    """Check the conditions on a removal, as `check_write` does; a star may name any version too.
+
+    No write takes a star.
+    """
     if conditions.if_match != "*":
         check_write(key, current, conditions)
     elif current is None:

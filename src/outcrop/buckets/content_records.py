@@ -58,7 +58,7 @@ _NOT_UNWANTED = Prepared(sql.delete(_unwanted).where(_unwanted.c.digest == sql.b
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """One part of the upload that made an object: its part number, and the digest of its bytes."""
+    """A part of the upload that made an object: its part number, and the digest of its bytes."""
 
     number: int
     content: str
@@ -91,7 +91,7 @@ def small(connection: Connection, digest: str) -> bytes | None:
 
 
 def small_by_point(points: PointReads, digest: str) -> bytes | None:
-    """The same without a connection, where `points.possible()`."""
+    """The bytes of a small content, read without a connection, where `points.possible()`."""
     found = points.first(_SMALL, {"named": digest})
     return None if found is None else found["data"]
 
@@ -103,7 +103,7 @@ def put_pieces(connection: Connection, digest: str, pieces: list[Piece]) -> None
 
 
 def pieces_of(connection: Connection, digest: str) -> list[Piece]:
-    """By number; empty for a content that no upload in parts made."""
+    """The pieces of a content, by number; empty for a content that no upload in parts made."""
     rows = connection.execute(sql.select(_pieces).where(_pieces.c.digest == digest).order_by(_pieces.c.number))
     return [
         Piece(number=row.number, content=row.content, size=row.size, checksum=checksum_stored(row.checksum))

@@ -1,4 +1,4 @@
-"""The bytes of objects, wherever they are: kept once they arrived, read as blocks, as a body, or as one file.
+"""The bytes of objects, wherever they are. They are kept once they arrived, read as blocks, as a body, or as one file.
 
 See `content_records.py` for the three places, and `sweeping.py` for their end.
 """
@@ -45,7 +45,7 @@ class Contents:
         self._writers = ThreadPoolExecutor(_WRITERS, "bodies")
 
     def reception(self, promise: Promise) -> Reception:
-        """For what arrives to be kept."""
+        """The reception of bytes that arrive to be kept."""
         return Reception(self._store.objects, promise, self._writers)
 
     def keep(self, connection: Connection, reception: Reception) -> str:
@@ -57,7 +57,7 @@ class Contents:
         return reception.digest
 
     def body(self, record: ObjectRecord, stretch: Stretch) -> Body:
-        """These bytes, to be sent."""
+        """The bytes of a stretch of an object, to be sent."""
         mounted = self._mounts.at(record.bucket)
         if mounted is not None:
             return mounted.body(record, stretch) if stretch.length else b""
@@ -72,7 +72,7 @@ class Contents:
             self._sources(record, Stretch(0, record.size))
 
     def check_part(self, digest: str, size: int, *, of: str) -> None:
-        """As `check`, for a part of an upload to the object called `of`."""
+        """Raises InternalError when the bytes of an upload's part are not there; `of` names the object."""
         with reading(self._store.engine) as connection:
             small = content_records.small(connection, digest)
         path = self._store.objects.path(digest)
@@ -80,7 +80,7 @@ class Contents:
             raise _damaged(of, path)
 
     def blocks(self, record: ObjectRecord, stretch: Stretch | None = None) -> Iterator[bytes]:
-        """These bytes, or all, in blocks."""
+        """The bytes of an object, or of a stretch of it, in blocks."""
         mounted = self._mounts.at(record.bucket)
         if mounted is not None:
             yield from mounted.blocks(record.key, stretch)
@@ -126,7 +126,7 @@ class Contents:
         return b"".join(self.blocks(record))
 
     def _fetched(self, record: ObjectRecord) -> Path:
-        """A copy of what is kept elsewhere; it goes with the sweep, like the file of an object that is gone."""
+        """A copy of an object kept elsewhere. It goes with the sweep, like the file of an object that is gone."""
         digest = hashlib.sha256()
         with refusals.full_disk_refused(), self._store.objects.incoming() as incoming:
             for block in self.blocks(record):
@@ -175,7 +175,7 @@ def _are_apart(pieces: list[Piece]) -> bool:
 
 
 def _within(pieces: list[Piece], stretch: Stretch) -> Iterator[tuple[Piece, Stretch]]:
-    """What of each piece lies in the stretch of the whole."""
+    """The pieces that a stretch of the whole touches, each with the stretch of the piece that lies in it."""
     end = stretch.offset + stretch.length
     for piece, after in zip(pieces, accumulate(piece.size for piece in pieces), strict=True):
         before = after - piece.size

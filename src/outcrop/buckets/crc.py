@@ -14,7 +14,7 @@ import anycrc
 
 
 class Model(Protocol):
-    """What is used of anycrc's models, which come without types."""
+    """The methods used here of anycrc's models, which come without types."""
 
     def calc(self, data: bytes, init: int, /) -> int: ...
     def combine(self, first: int, second: int, size_of_second: int, /) -> int: ...

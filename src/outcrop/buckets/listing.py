@@ -1,4 +1,4 @@
-"""One page of a bucket's listing: keys in the order of their UTF-8 bytes, groups under a delimiter folded into one.
+"""A page of a bucket's listing: keys in UTF-8 byte order, groups under a delimiter folded into one.
 
 A page knows where the next one begins: a byte string that no listed key or folded group comes after. Rows added or
 removed between two pages therefore neither repeat nor hide another key. Fetching is passed in; nothing here knows SQL.
@@ -18,7 +18,7 @@ Fetch = Callable[[bytes, bytes | None, int], list[ObjectRecord]]
 
 @dataclass(frozen=True, kw_only=True)
 class ListingRequest:
-    """What a listing is to show. `start` is the least key, inclusive."""
+    """The keys that a listing is to show. `start` is the least key, inclusive."""
 
     prefix: str = ""
     delimiter: str = ""
@@ -76,7 +76,10 @@ def after_group(prefix: bytes) -> bytes:
 
 
 def after_marker(marker: str, prefix: str, delimiter: str) -> bytes:
-    """Where the first version of the listing goes on: a marker inside a group, or naming it, skips the whole group."""
+    """The place where the first version of the listing goes on after a marker.
+
+    A marker inside a group, or naming it, skips the whole group.
+    """
     group = group_of(marker, prefix, delimiter)
     return after_key(marker) if group is None else after_group(group.encode())
 

@@ -1,8 +1,8 @@
-"""A bucket that is not kept here: objects of a real S3, GCS or Azure bucket, or files of a directory, by `obstore`.
+"""A bucket that is kept elsewhere: objects of a real S3, GCS or Azure bucket, or files of a directory.
 
-What is written through the house is received and checked here first, so a broken upload never gets there, then sent on
-in blocks. What stands beside the bytes is sent along where the other side keeps it. Conditions are decided by asking
-first; only `If-None-Match: *` of a short object is decided by the other side alone.
+Both are reached by `obstore`. What is written through the house is received and checked here first, so a broken upload
+never gets there, then sent on in blocks. What stands beside the bytes is sent along where the other side keeps it.
+Conditions are decided by asking first; only `If-None-Match: *` of a short object is decided by the other side alone.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -128,7 +128,7 @@ class Mounted:
             check_write(key, self._present(key), conditions)
 
     def check_removal(self, key: str, conditions: Conditions) -> None:
-        """The same before an object is removed."""
+        """Raises PreconditionFailed, NoSuchKey before a removal, as for an object that is kept here."""
         if conditions != UNCONDITIONAL:
             check_removal(key, self._present(key), conditions)
 
@@ -141,7 +141,7 @@ class Mounted:
             return None
 
     def remove(self, key: str) -> None:
-        """What is not there is removed already."""
+        """Remove an object from a mounted bucket; one that is not there is removed already."""
         import obstore
 
         if not _is_own(key):
@@ -214,7 +214,7 @@ class Mounted:
 
 
 def _is_own(key: str) -> bool:
-    """Whether obstore takes the key as it is: it drops slashes at both ends, and knows no `//`, `.` and `..`."""
+    """Whether obstore takes the key as it is. It drops slashes at both ends, and knows no `//`, `.` and `..`."""
     return {"", ".", ".."}.isdisjoint(key.split("/"))
 
 

@@ -1,4 +1,4 @@
-"""Which buckets are mounted: a name here, and the URL of a real bucket or a directory. Written by `outcrop mount`.
+"""The mounted buckets: a name here, and the URL of a real bucket or a directory. Written by `outcrop mount`.
 
 The record is a file in the home, looked at anew when it changed, so that a running server sees a new mount at once.
 It holds no credentials: those come from the environment of the process, as each provider's own tools read them.
@@ -26,7 +26,7 @@ class Mounts:
         self._lock = threading.Lock()
 
     def at(self, bucket: str) -> Mounted | None:
-        """What is mounted under this name."""
+        """The bucket that is mounted under this name, or None."""
         try:
             status = self._file.stat()
         except FileNotFoundError:

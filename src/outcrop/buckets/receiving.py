@@ -29,7 +29,7 @@ IN_FLIGHT_BYTES = 512 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Promise:
-    """What the sender says about the bytes; checked once all are here."""
+    """The checksums and size that a sender states of the bytes; checked once all are here."""
 
     algorithm: Algorithm | None = None
     "The checksum to take, and to keep with the object."
@@ -142,7 +142,10 @@ def _size(pieces: Sequence[bytes]) -> int:
 
 
 async def receive(chunks: AsyncIterator[bytes], into: Reception) -> None:
-    """Feed every chunk: a small body at once, a longer one block by block in threads, while the next block arrives."""
+    """Write every chunk into the reception: a small body at once, a longer one block by block.
+
+    A block is written in a thread, while the next one arrives.
+    """
     block, ended = await _block(chunks, SMALL_BYTES)
     if ended:
         into.write(*block)

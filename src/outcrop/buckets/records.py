@@ -100,7 +100,7 @@ class BucketRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Details:
-    """What the sender wrote beside the bytes and gets back with them."""
+    """The properties of an object that its sender wrote beside the bytes and gets back with them."""
 
     content_type: str = "binary/octet-stream"
     headers: dict[str, str] = field(default_factory=dict)
@@ -174,7 +174,7 @@ def object_at(connection: Connection, bucket: str, key: str) -> ObjectRecord | N
 
 
 def object_by_point(points: PointReads, bucket: str, key: str) -> ObjectRecord | None:
-    """The same without a connection, where `points.possible()`."""
+    """The object at a key, read without a connection, where `points.possible()`."""
     found = points.first(_OBJECT_AT, {"in_bucket": bucket, "at_key": key})
     return None if found is None else _object(found)
 
@@ -187,7 +187,7 @@ def put_object(connection: Connection, record: ObjectRecord, *, replaces: Object
 
 
 def change_details(connection: Connection, record: ObjectRecord, details: Details) -> None:
-    """Other details for the same bytes."""
+    """Change the details of an object; its bytes stay the same."""
     here = (_objects.c.bucket == record.bucket) & (_objects.c.key == record.key)
     connection.execute(sql.update(_objects).where(here).values(details=asdict(details)))
 
@@ -220,13 +220,13 @@ def upload_with(connection: Connection, upload_id: str) -> UploadRecord | None:
 
 
 def upload_by_point(points: PointReads, upload_id: str) -> UploadRecord | None:
-    """The same without a connection, where `points.possible()`."""
+    """The upload with this id, read without a connection, where `points.possible()`."""
     found = points.first(_UPLOAD_WITH, {"named": upload_id})
     return None if found is None else _upload(found)
 
 
 def uploads_of(connection: Connection, bucket: str) -> list[UploadRecord]:
-    """By key, then by id, and so by when they began: see `upload_ids.py`."""
+    """The unfinished uploads of a bucket, by key, then by id, and so by when they began: see `upload_ids.py`."""
     query = sql.select(_uploads).where(_uploads.c.bucket == bucket)
     found = [_upload(row._asdict()) for row in connection.execute(query)]
     # Not by the database: letters of an id have an order of their own in some of Postgres's collations.
@@ -234,7 +234,7 @@ def uploads_of(connection: Connection, bucket: str) -> list[UploadRecord]:
 
 
 def remove_upload(connection: Connection, upload_id: str, *, at: datetime) -> None:
-    """With its parts, whose bytes become unwanted unless an object is made of them."""
+    """Remove an upload with its parts, whose bytes become unwanted unless an object is made of them."""
     parts = _parts.c.upload_id == upload_id
     digests = connection.execute(sql.select(_parts.c.digest).where(parts)).scalars().all()
     connection.execute(sql.delete(_parts).where(parts))

@@ -1,4 +1,4 @@
-"""What S3 refuses, in S3's own codes, statuses and first sentences; ours add how to mend it."""
+"""The refusals of S3, in S3's own codes, statuses and first sentences; ours add how to mend it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -160,7 +160,7 @@ def not_built(what: str, instead: str) -> ServiceRefusal:
 
 
 def header_not_built(header: str, additional: str | None = None) -> ServiceRefusal:
-    """What S3 itself does not do either."""
+    """The refusal of a header for what S3 itself does not do either."""
     members = {} if additional is None else {"additionalMessage": additional}
     return ServiceRefusal(
         "NotImplemented",
@@ -183,7 +183,7 @@ def conditional_conflict(key: str, condition: str) -> ServiceRefusal:
 
 @contextmanager
 def full_disk_refused() -> Iterator[None]:
-    """A full disk as an answer to the client: 507, since clients would send a 500 or 503 again and again."""
+    """Turn a full disk into an answer to the client: 507. Clients would send a 500 or 503 again and again."""
     try:
         yield
     except DiskFull as error:

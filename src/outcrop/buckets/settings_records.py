@@ -1,4 +1,4 @@
-"""What is set on a bucket beside its objects, one document a kind: its tags, its rules for browsers."""
+"""The settings of a bucket, beside its objects, one document a kind: its tags, its rules for browsers."""
 
 from typing import Any
 

@@ -1,6 +1,7 @@
-"""Contents that no row names any more are removed here, and only here: files, rows of small ones, pieces of others.
+"""Removal of the contents that no row names any more: files, rows of small ones, pieces of others.
 
-Two puts of the same content, a delete and a sweep may run at once, in different processes. None of them loses a file:
+They are removed here, and only here. Two puts of the same content, a delete and a sweep may run at once, in different
+processes. None of them loses a file:
 
 * A put gives the file its final name and writes the row inside one write transaction, and renames even when an equal
   file is there. A sweep looks for rows and removes the file inside one write transaction, too. Write transactions of
@@ -34,7 +35,7 @@ BATCH = 100
 
 
 class Swept(NamedTuple):
-    """What one transaction of a sweep did."""
+    """The result of one transaction of a sweep."""
 
     removed: int
     more_due: bool

@@ -12,7 +12,7 @@ _ALLOWED = re.compile(r"[\w\s+\-=.:/@]*")
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What differs between the places that take tags."""
+    """The rules for tags that differ between the places that take them."""
 
     most: int
     what: str

@@ -45,7 +45,7 @@ class ChosenPart:
 
 @dataclass(frozen=True, kw_only=True)
 class _Whole:
-    """What whoever completes an upload says of the object."""
+    """The checksum and size of an object that whoever completes its upload states."""
 
     algorithm: Algorithm | None
     checksum: str | None
@@ -171,14 +171,14 @@ class Uploads:
             records.remove_upload(connection, upload_id, at=self._clock.now())
 
     def of_bucket(self, bucket: str) -> list[UploadRecord]:
-        """By key, then by when they began. Raises NoSuchBucket."""
+        """The unfinished uploads of a bucket, by key, then by when they began. Raises NoSuchBucket."""
         with reading(self._store.engine) as connection:
             if records.bucket_named(connection, bucket) is None:
                 raise refusals.no_such_bucket(bucket)
             return records.uploads_of(connection, bucket)
 
     def _found_at_once(self, place: Place, upload_id: str) -> UploadRecord | None:
-        """As `find`, where that takes no thread; None says nothing."""
+        """The upload that `find` would return, where that takes no thread; None says nothing."""
         points = self._store.points
         upload = records.upload_by_point(points, upload_id) if points.possible() else None
         return upload if upload is not None and (upload.bucket, upload.key) == place else None
@@ -230,7 +230,7 @@ class Uploads:
     def _finish_there(
         self, mounted: Mounted, upload: UploadRecord, parts: list[PartRecord], conditions: Conditions
     ) -> ObjectRecord:
-        """Send the parts on as one object, then end the upload; when that is cut short, it may be completed again."""
+        """Send the parts on as one object, then end the upload. When that is cut short, it may be completed again."""
         mounted.check_write(upload.key, conditions)
         blocks = (block for part in parts for block in self._contents.blocks_of(part.digest, part.size))
         mounted.write(upload.key, blocks, upload.details, is_new=conditions.if_none_match is not None)
@@ -316,7 +316,10 @@ def _check_whole(whole: _Whole, upload: UploadRecord, taken: Checksum | None, si
 
 
 def checksum_of(upload: UploadRecord, parts: list[PartRecord]) -> Checksum | None:
-    """What the upload asked for: the checksum over those of its parts, or over all bytes, joined from the parts'."""
+    """The checksum that an upload asked for, over those of its parts or over all bytes.
+
+    That over all bytes is joined from the parts'.
+    """
     if upload.algorithm is None:
         return None
     taken = [(part.checksum.value, part.size) for part in parts if part.checksum is not None]

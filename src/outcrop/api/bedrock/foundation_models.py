@@ -12,9 +12,10 @@ _ON_DEMAND, _PROVISIONED = "ON_DEMAND", "PROVISIONED"
 
 
 def list_foundation_models(house: House, call: Call) -> Answered:
-    """Each model twice, as Bedrock lists them: the plain id on demand, the one with its context provisioned.
+    """The foundation models, each in two forms as Bedrock lists them: on demand and provisioned.
 
-    Asked for those of a customization type, only the latter, which is the form that is customized.
+    The plain id is on demand, the one with its context is provisioned. Asked for those of a customization type, only
+    the latter, which is the form that is customized.
     """
     forms = (_PROVISIONED,) if "byCustomizationType" in call.params else (_ON_DEMAND, _PROVISIONED)
     summaries = [_details(model, call.region, form) for model in house.catalog.ready() for form in forms]

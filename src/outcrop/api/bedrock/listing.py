@@ -1,4 +1,4 @@
-"""What List operations of Bedrock have in common: the request's filters and paging, as the store understands them."""
+"""Filters and paging that the List operations of Bedrock have in common, as the store understands them."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ def page(
     shown_as: Mapping[str, str] | None = None,
     equals: Mapping[str, str | None] | None = None,
 ) -> Page:
-    """One page, newest first unless the request says Ascending. Raises Invalid for a token of another query.
+    """A page of resources, newest first unless the request says Ascending. Raises Invalid for a token of another query.
 
     `after`, `before` and `status` name the members of the request. `shown_as`: states on record that clients see as
     another one. `equals` maps document keys to wanted values; None is not asked for.
@@ -55,7 +55,7 @@ def page(
 
 
 def told(row: Resource, members: Callable[[Resource], Told]) -> Told:
-    """What an answer tells of a row. Raises Damaged when its document is not what `members` takes it for."""
+    """The members an answer gives of a row. Raises Damaged when its document is not what `members` takes it for."""
     with understood(row.arn):
         return members(row)
 

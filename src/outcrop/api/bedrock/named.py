@@ -13,7 +13,10 @@ def look(house: House, call: Call, member: str) -> Resource | None:
 
 
 def row_of(house: House, call: Call, member: str, what: str) -> Row:
-    """The same, not taken apart. Raises NotFound: `what` is the noun of its sentence."""
+    """The row that the member of the request names, its document not decoded.
+
+    Raises NotFound: `what` is the noun of its sentence.
+    """
     row = house.access.row(call, member)
     if row is None:
         raise NotFound(f"The {what} {call.params[member]} was not found.")

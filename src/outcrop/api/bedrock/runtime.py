@@ -59,7 +59,7 @@ async def count(house: "House", call: Call) -> Answered:
 
 
 def _served(call: Call) -> dict[str, str]:
-    """What a wish for speed or price got: there is one latency and one tier."""
+    """The latency and service tier that a wish for speed or price got: there is one of each."""
     got = {"performanceConfigLatency": "standard", "serviceTier": "default"}
     return {member: value for member, value in got.items() if call.params.get(member)}
 

@@ -1,4 +1,4 @@
-"""What a request may ask of services that are not built: encryption by a key, or a network, of one's own.
+"""Refusal of request members for services that are not built: encryption by one's own key, or one's own network.
 
 Taking such a member and doing nothing would be worse than refusing it: somebody relies on it.
 """
@@ -18,7 +18,7 @@ _UNREAL = {
 
 
 def check(params: Mapping[str, Any]) -> None:
-    """Raises Invalid for members of a Bedrock request that ask for a key or a network; empty ones ask for nothing."""
+    """Raises Invalid for members of a Bedrock request that ask for a key or a network. Empty ones ask for nothing."""
     problems = [problem for name, value in params.items() if value and (problem := _problem(name))]
     if problems:
         raise Invalid(" ".join(problems))

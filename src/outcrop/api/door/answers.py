@@ -1,4 +1,4 @@
-"""From what a handler answered, or what went wrong, to the response in the protocol that the client spoke."""
+"""Responses in the protocol that the client spoke, made from what a handler answered or what went wrong."""
 
 import logging
 from collections.abc import AsyncIterator, Hashable
@@ -42,7 +42,7 @@ class Answers:
         return await exchange.opened(response)
 
     def _derived(self, visit: Visit, routed: Routed, derived: Derived) -> HttpResponse:
-        """As it was sent before while the source is the same, under the id of this request."""
+        """The response as it was sent before while the source is the same, under the id of this request."""
         key = routed.service, routed.operation.name, routed.protocol, derived.source
         sent = self._sent.get(key)
         if sent is None:

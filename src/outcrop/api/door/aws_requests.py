@@ -99,7 +99,7 @@ class AwsRequests:
 
 
 def params_of(routed: Routed, request: HttpRequest) -> dict[str, Any]:
-    """What was asked for, checked; refuses what does not fit the service model."""
+    """The parameters of a request, parsed and checked. Refuses what does not fit the service model."""
     if routed.checked is not None and _is_only_line(request):
         return dict(routed.checked)
     params = parse(routed, request)

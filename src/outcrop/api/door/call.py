@@ -1,4 +1,4 @@
-"""What a handler receives and what it may return: the whole contract between the door and the operations.
+"""The whole contract between the API's door and its operations: what a handler receives and what it may return.
 
 A handler is a function `(house, call) -> answer`. A plain function runs in a thread, so it may use the database and
 files freely; an `async def` runs on the event loop, so it must await whatever takes time. A plain one that reads a row
@@ -60,7 +60,7 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One request, understood."""
+    """A client's request, understood: its operation, parameters and caller."""
 
     service: str
     "botocore's name of the service, e.g. `bedrock-runtime`."
@@ -139,7 +139,7 @@ def quick(handler: _Plain) -> _Plain:
 
 
 def quick_when(condition: Callable[["House", Call], bool]) -> Callable[[_Plain], _Plain]:
-    """The same of a handler for which it depends on what is asked for."""
+    """Marks a plain handler that is quick for some requests only: those for which `condition` holds."""
 
     def mark(handler: _Plain) -> _Plain:
         _quick[handler] = condition

@@ -24,7 +24,7 @@ class Corridor:
         self._operations = operations
 
     def handler(self, routed: Routed) -> Handler:
-        """Who answers this operation. Raises the service's own error for one that is not built."""
+        """The handler that answers this operation. Raises the service's own error for one that is not built."""
         handler = self._operations.get(routed.service, {}).get(routed.operation.name)
         if handler is None:
             raise failures.unbuilt(routed.operation, routed.protocol)

@@ -1,4 +1,4 @@
-"""One request and its answer on the wire: ASGI in, ASGI out. It knows limits and connections, no service.
+"""A request and its answer on the wire: ASGI in, ASGI out. It knows limits and connections, no service.
 
 `Incoming` hands out the request's body once, as it arrives. `send` writes a response and closes what streams into it,
 also when the client leaves in the middle.
@@ -165,7 +165,7 @@ async def send(send_message: Send, response: HttpResponse, *, method: str, now: 
 
 
 async def opened(response: HttpResponse) -> HttpResponse:
-    """The response with its file open: one that is gone must become an error, before the first byte of an answer."""
+    """The response with its file open. A file that is gone must become an error, before the first byte of an answer."""
     for name, value in response.headers.items():
         if _CONTROL.search(value):
             # A request named it (response-content-type of S3); sent as it is, it would begin a header of its own.

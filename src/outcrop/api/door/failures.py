@@ -1,4 +1,4 @@
-"""What went wrong -> the code, the status and the members of the service's own error. The one place that knows both."""
+"""The service's own error for what went wrong: its code, status and members. The one place that knows both."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field

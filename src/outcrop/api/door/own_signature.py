@@ -1,4 +1,4 @@
-"""Who asks for a page of our own: a signature for the service `outcrop`, and the right to the page's action on `*`."""
+"""Access to Outcrop's own pages: a signature for the service `outcrop`, and the right to the page's action on `*`."""
 
 from outcrop.access.caller import Caller
 from outcrop.access.decisions import refused

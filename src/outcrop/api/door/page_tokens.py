@@ -58,5 +58,8 @@ def _query(call: Call) -> dict[str, Any]:
 
 
 def _digest(query: Mapping[str, Any], place: bytes) -> bytes:
-    """No secret is in it: a token made up by who knows how leads to nothing that its query would not show."""
+    """The digest of a query and a place of its listing; no secret is in it.
+
+    A token made up by who knows how leads to nothing that its query would not show.
+    """
     return bytes.fromhex(digest_of({**query, "place": place.hex()}))[:_DIGEST_BYTES]

@@ -11,7 +11,7 @@ from outcrop.protocol.http import HttpRequest, HttpResponse
 
 @dataclass(frozen=True, kw_only=True)
 class OwnPage:
-    """One page; `show` raises a refusal for somebody who may not see it."""
+    """A page of Outcrop's own, beside the operations; `show` raises a refusal for somebody who may not see it."""
 
     name: str
     is_asked: Callable[[HttpRequest], bool]

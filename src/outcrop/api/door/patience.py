@@ -1,4 +1,4 @@
-"""How long a request may take to arrive: a body that stops, or that trickles, must not hold the server for ever.
+"""Timeouts for the arrival of a request: a body that stops or trickles must not hold the server for ever.
 
 Only the time spent waiting counts. The next piece must come within a pause, and over the whole body the waiting must
 stay below that pause plus what the bytes so far would take on a very slow line.
@@ -18,7 +18,7 @@ Message = MutableMapping[str, Any]
 
 
 class BodyPatience:
-    """With one request's body."""
+    """The timeout of one request's body, counted while it arrives."""
 
     def __init__(self, pause_s: float = PAUSE_S) -> None:
         self._pause_s = pause_s

@@ -1,4 +1,4 @@
-"""What GET /metrics says, as families of prometheus_client: requests, tokens, records by state, and the machine."""
+"""The metrics of GET /metrics, as families of prometheus_client: requests, tokens, records by state, the machine."""
 
 import os
 import shutil

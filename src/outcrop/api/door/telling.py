@@ -1,7 +1,8 @@
-"""What is told of a request when its answer is sent: a line in the log, a count for the points, an entry in the audit.
+"""Telemetry of a request: a line in the log, a count for the metric points, an audit entry.
 
-It costs a request microseconds, and nothing that goes wrong here reaches it: both rooms collect in memory and write
-later. No body, no prompt, no secret and no sentence of an error is told, for such sentences quote what was sent.
+It is told when the answer is sent. It costs a request microseconds, and nothing that goes wrong here reaches it: both
+rooms collect in memory and write later. No body, no prompt, no secret and no sentence of an error is told, for such
+sentences quote what was sent.
 """
 
 import logging
@@ -115,13 +116,13 @@ class Telling:
         return tuple(dict.fromkeys((*named, *_made(visit.answered))))
 
     def _claimed_key(self, request: HttpRequest) -> str:
-        """The id of a key that is on record here and did not prove itself: anything else may be a secret, misplaced."""
+        """The id of a key that is on record here and did not prove itself. Anything else may be a secret, misplaced."""
         claimed = _KEY_ID.search(request.headers.get("authorization", ""))
         return claimed.group(1) if claimed and self._access.secret_for(claimed.group(1)) is not None else ""
 
 
 def _service(visit: Visit) -> str:
-    """Of those that are known; a request may name any other."""
+    """The service that a request asks, `other` for one that is not known; a request may name any."""
     if not visit.is_call:
         return OWN
     return visit.service if visit.service in _SERVICES else "other"

@@ -1,4 +1,4 @@
-"""Who sent this request? The proof it carries is read, checked against what access knows, and named.
+"""Authentication of a request: who sent it. The proof it carries is read, checked against what access knows, and named.
 
 Signature Version 4 everywhere, Version 2 for S3 beside it, API keys for Bedrock. Whatever the kind, what comes out is a
 caller, the region, and what the proof says of the body. It reads rows by their keys, so call it through `House.ask`.
@@ -29,7 +29,7 @@ _OF_THE_PROOF = frozenset({
 
 
 def verify(house: House, request: HttpRequest, routed: Routed) -> tuple[Verified, Caller]:
-    """What was proven, and who did; refuses in the words of the service that was asked.
+    """The verified proof of a request, and its caller. Refuses in the words of the service that was asked.
 
     A presigned request of S3 leaves with the headers that it brought in its query.
     """
@@ -57,7 +57,7 @@ def verify(house: House, request: HttpRequest, routed: Routed) -> tuple[Verified
 
 
 def turn_away(house: House, request: HttpRequest, routed: Routed) -> None:
-    """Refuses who proves nothing, before a body is read for them: no proof, an unknown key, a token that is none."""
+    """Refuse an unauthenticated request before its body is read: no proof, an unknown key, an invalid token."""
     if bearer.claims(request):
         _by_key(house, request, routed)
         return
@@ -147,7 +147,10 @@ def _check_scheme(request: HttpRequest) -> None:
 
 
 def _take_headers_of_query(request: HttpRequest) -> None:
-    """Those who presign move x-amz- headers into the query, under the signature. A header that is sent too stands."""
+    """Take x-amz- headers of a presigned URL from its query. A header that is sent too stands.
+
+    Those who presign move them there, under the signature.
+    """
     moved = {name: value for name, value in _moved(request) if name not in request.headers}
     if moved:
         request.headers = {**moved, **request.headers}

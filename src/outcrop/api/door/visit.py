@@ -1,4 +1,7 @@
-"""One visit to the door: a request as it comes in, what becomes known of it, and what is told of it at the end."""
+"""The state of one request, called a visit, from its arrival to its end.
+
+It holds the request as it comes in, what becomes known of it, and what is told of it at the end.
+"""
 
 import asyncio
 import random
@@ -25,7 +28,7 @@ class Left(Exception):
 
 @dataclass
 class Visit:
-    """What is known so far of one request."""
+    """The state of one request: what is known of it so far."""
 
     request: HttpRequest
     incoming: exchange.Incoming

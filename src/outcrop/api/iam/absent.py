@@ -1,4 +1,4 @@
-"""IAM: kinds of things that nobody can make here, so there is none of them: no listing names one, none is found.
+"""Kinds of IAM resources that nobody can make here, so none exists: no listing names one, none is found.
 
 Cleanup scripts and Terraform ask for all of them before they delete a user or a role, and go on at "none" and at
 NoSuchEntity. What would make or set one is not built, and says so by name.

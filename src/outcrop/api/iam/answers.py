@@ -1,4 +1,4 @@
-"""What IAM's answers have in common: pages by marker, documents percent-encoded, tags as pairs, and the shapes."""
+"""Parts that IAM's answers share: pages by marker, documents percent-encoded, tags as pairs, and the shapes."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ T = TypeVar("T")
 def page(
     call: Call, member: str, items: Iterable[T], *, key: Callable[[T], str], shape: Callable[[T], Any]
 ) -> dict[str, Any]:
-    """One page of a listing: it begins behind the last key of the page before, so it stands when rows come and go."""
+    """A page of a listing, beginning behind the last key of the page before. So it stands when rows come and go."""
     after = page_tokens.read(call)
     placed = sorted(((_place(key(item)), item) for item in items), key=lambda pair: pair[0])
     rest = [pair for pair in placed if after is None or pair[0] > after]

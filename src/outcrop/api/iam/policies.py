@@ -121,7 +121,7 @@ def _list_attached(house: House, call: Call, kind: Kind, owner: str) -> Answered
 
 
 def _of(kind: Kind, function: Callable[[House, Call, Kind, str], Answered]) -> Handler:
-    """One of the functions above as the operation on users, on roles or on groups."""
+    """The handler of an operation on users, on roles or on groups, from one of the functions above."""
     owner = f"{kind.value.capitalize()}Name"
 
     def handler(house: House, call: Call) -> Answered:

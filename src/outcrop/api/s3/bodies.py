@@ -1,4 +1,4 @@
-"""What a request of S3 says about its own body, when that is a document: an MD5, a checksum, both. Checked once, here.
+"""The MD5, checksum or both that an S3 request states of its own body, a document. Checked once, here.
 
 A body that is an object's bytes is checked while it is received instead.
 """

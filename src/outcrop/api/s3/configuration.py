@@ -105,7 +105,7 @@ def delete_bucket_cors(house: House, call: Call) -> Answered:
 
 
 def unset_or_always(house: House, call: Call) -> Answered:
-    """What cannot be set."""
+    """The answer for a bucket configuration that cannot be set: an error for an unset one, or a fixed value."""
     check_call(call)
     house.buckets.head(call.params["Bucket"])
     if call.operation in _UNSET:

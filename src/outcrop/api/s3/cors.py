@@ -1,4 +1,4 @@
-"""S3 for pages in a browser: the question before a request (OPTIONS), and the headers an answer needs to be read."""
+"""S3 for pages in a browser: the preflight request (OPTIONS), and the headers that an answer needs to be read."""
 
 from collections.abc import Mapping
 from urllib.parse import unquote
@@ -56,7 +56,7 @@ def preflight(house: House, request: HttpRequest, request_id: str) -> HttpRespon
 
 
 def headers_of_answer(house: House, request: HttpRequest) -> Mapping[str, str]:
-    """What an answer to a page of this origin carries; nothing where no rule allows it."""
+    """The CORS headers of an answer to a page of this origin; nothing where no rule allows it."""
     origin = request.headers.get("origin")
     bucket, _ = _place(request)
     if origin is None or not bucket:

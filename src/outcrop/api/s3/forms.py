@@ -177,7 +177,7 @@ def answer(upload: Upload, etag: str, *, asked: HttpRequest, secure: bool, reque
 
 
 def _is_page(url: str) -> bool:
-    """What is none is passed over, as S3 does."""
+    """Whether a form's redirect names a web page; one that is none is passed over, as S3 does."""
     return bool(url) and url.isascii() and url.isprintable() and url.startswith(("http://", "https://"))
 
 

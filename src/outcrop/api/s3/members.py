@@ -89,7 +89,10 @@ def check_call(call: Call) -> None:
 
 
 def _check_keys(call: Call) -> None:
-    """Keys to read with, of objects that no such key encrypted: S3 says the same of an object that is plain."""
+    """Raises InvalidRequest for keys to read an object with: no such key encrypted it.
+
+    S3 says the same of an object that is plain.
+    """
     named = [*(_KEYS_OF_THE_CALLER if call.operation in _READS else ()), *_KEYS_OF_A_SOURCE]
     for name in named:
         if call.params.get(name):
@@ -121,7 +124,7 @@ def place_of(call: Call) -> Place:
 
 
 def source_of(call: Call) -> Place:
-    """What `x-amz-copy-source` names: bucket/key, percent-encoded, with or without a slash before it."""
+    """The source that `x-amz-copy-source` names: bucket/key, percent-encoded, with or without a slash before it."""
     bucket, key, version = parse_copy_source(call.params["CopySource"])
     check_version(version)
     if not bucket or not key or bucket.startswith("arn:"):
@@ -130,7 +133,7 @@ def source_of(call: Call) -> Place:
 
 
 def details_of(call: Call) -> Details:
-    """What stands beside the bytes of a new object. Raises MetadataTooLarge, InvalidTag, BadRequest."""
+    """The details kept beside the bytes of a new object. Raises MetadataTooLarge, InvalidTag, BadRequest."""
     params = call.params
     headers = {name: _header_text(params[name]) for name in _KEPT_HEADERS if params.get(name)}
     encoding = without_chunking(headers.pop("ContentEncoding", ""))
@@ -203,7 +206,10 @@ def conditions_of(params: Mapping[str, Any], prefix: str = "") -> Conditions:
 
 
 def promise_of(call: Call) -> Promise:
-    """What the sender says about the bytes. The checksum may be announced here and come as a trailer."""
+    """The checksums and size that a sender states of the bytes.
+
+    The checksum may be announced here and come as a trailer.
+    """
     given = given_checksum(call.params)
     announced = call.headers.get("x-amz-trailer", "").strip().lower().removeprefix("x-amz-checksum-")
     asked = call.params.get("ChecksumAlgorithm") or announced

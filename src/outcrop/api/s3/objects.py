@@ -214,7 +214,7 @@ def _is_wanted(call: Call, record: ObjectRecord) -> bool:
 
 
 def _not_modified(record: ObjectRecord) -> Answer:
-    """What a cache goes on with: RFC 9110, 15.4.5."""
+    """The 304 answer with the headers that a cache goes on with: RFC 9110, 15.4.5."""
     kept = {name: value for name, value in _headers(record.details).items() if name in _TOLD_OF_UNMODIFIED}
     return Answer({"ETag": etag_of(record), "LastModified": record.modified, **kept}, status=304)
 
@@ -311,7 +311,10 @@ def _changes(call: Call) -> bool:
 
 
 def _copied_details(call: Call) -> Callable[[Details], Details]:
-    """What of the source stands beside the copy. Its storage class and its redirection never do, as at Amazon."""
+    """The function that makes the details of a copy from those of its source.
+
+    The source's storage class and its redirection never stand beside the copy, as at Amazon.
+    """
     replaces = choice_of(call, "MetadataDirective", _DIRECTIVES) == "REPLACE"
     retags = choice_of(call, "TaggingDirective", _DIRECTIVES) == "REPLACE"
     given = details_of(call)

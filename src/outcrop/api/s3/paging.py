@@ -23,7 +23,7 @@ def limit_of(call: Call, member: str, most: int = 1000) -> int:
 
 
 def limit_of_buckets(call: Call) -> int:
-    """The same for ListBuckets, of which S3 documents a least and a greatest number. Raises InvalidArgument."""
+    """How many entries ListBuckets may have. Raises InvalidArgument outside S3's documented least and greatest."""
     asked = int(call.params.get("MaxBuckets", _MOST_BUCKETS))
     if not 1 <= asked <= _MOST_BUCKETS:
         raise _no_size("MaxBuckets", asked, 1, _MOST_BUCKETS)
