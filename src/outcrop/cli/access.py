@@ -101,7 +101,7 @@ def _remove_user(iam: Any, user: str) -> None:
 
 
 def _rows(iam: Any, user: str) -> Iterator[list[str]]:
-    """One row for each key; one without a key for a user that has none."""
+    """The table rows of a user, one for each access key; one without a key where the user has none."""
     attached = [
         each["PolicyName"] for each in _all(iam, "list_attached_user_policies", "AttachedPolicies", UserName=user)
     ]
@@ -131,7 +131,7 @@ def _policy_arn(iam: Any, policy: str) -> str:
 
 
 def _nearest(policy: str, known: Iterable[str]) -> str:
-    """What may have been meant, and where all names are: there are too many for a sentence."""
+    """The policy names that may have been meant, and where all names are: there are too many for a sentence."""
     plain = {name.lower(): name for name in sorted(known)}
     near = difflib.get_close_matches(policy.lower(), plain, n=_MOST_NEAR, cutoff=0.5)
     holding = [name for name in plain if policy.lower() in name]

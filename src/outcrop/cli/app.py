@@ -57,7 +57,7 @@ def _print_any_text() -> None:
 
 
 def _drop_unwritten() -> None:
-    """What nobody takes any more must not be tried again when the process ends."""
+    """Drop output that nobody takes any more, so that it is not tried again when the process ends."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()

@@ -13,7 +13,7 @@ _MANIFEST = "/checkpoint.json"
 
 
 def find_job(bedrocks: Mapping[str, Any], job: str) -> tuple[dict[str, Any], str]:
-    """What the API tells of a job, by name or ARN, and its region, among those of the clients.
+    """The API's description of a job, by name or ARN, and the job's region, among those of the clients.
 
     Raises Invalid when jobs of several regions have the name, NotFound when none does.
     """

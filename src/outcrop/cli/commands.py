@@ -102,7 +102,10 @@ def models(
 
 @app.command
 def jobs(job: str | None = None, *, region: Region = None, home: Home = None, as_json: AsJson = False) -> int:
-    """List customization jobs, newest first; or tell of JOB, and end with 1 if it failed or made its base no better."""
+    """List customization jobs, newest first, or show the details of JOB.
+
+    The exit code is 1 for a JOB that failed, or whose model is no better than its base.
+    """
     bedrocks = export.clients(running(home), "bedrock", region)
     if job is None:
         return tables.print_jobs(bedrocks, as_json=as_json)
@@ -125,7 +128,10 @@ def deployments(*, region: Region = None, home: Home = None, as_json: AsJson = F
 
 @app.command
 def doctor(*, home: Home = None, as_json: AsJson = False) -> int:
-    """Tell of this machine, its memory and who holds it, who waits for what, and what is wrong; 1 if anything is."""
+    """Show this machine, its memory and who holds it, who waits for what, and what is wrong.
+
+    The exit code is 1 if anything is wrong.
+    """
     from outcrop.cli.doctor import print_findings
 
     return print_findings(settings_of.read(home=home), SystemClock(), as_json=as_json)

@@ -1,4 +1,4 @@
-"""A file of records that a command is given: one of this machine, that can be read from its beginning again."""
+"""A data file that a command is given: on this machine, and readable from its beginning again."""
 
 import difflib
 import re

@@ -37,7 +37,7 @@ _WIDTH = 80
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What there is to tell. `told` is the same for programs."""
+    """The findings of `outcrop doctor`. `told` is the same for programs."""
 
     machine: dict[str, Any]
     home: str
@@ -114,7 +114,7 @@ def _machine(settings: Settings) -> dict[str, Any]:
 
 
 def _parts(settings: Settings) -> dict[str, Any] | None:
-    """What the supervisor wrote down; None where none runs."""
+    """The state of the parts, as the supervisor wrote it down; None where no supervisor runs."""
     file = settings.home / PARTS_FILE
     if not file.is_file():
         return None
@@ -179,7 +179,7 @@ def _wrong_with_parts(running: Settings, parts: dict[str, Any]) -> Iterator[str]
 
 
 def _status(running: Settings) -> str | None:
-    """What GET /health tells everybody; None where nobody answers."""
+    """The status that GET /health tells everybody; None where nobody answers."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{running.endpoint}/health", timeout=2) as answer:

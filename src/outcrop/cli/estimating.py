@@ -25,7 +25,7 @@ from outcrop.training.task import TrainingHyper
 
 @dataclass(frozen=True, kw_only=True)
 class EstimateOptions:
-    """What would be trained, as the command was given it."""
+    """The options of `outcrop estimate`: what would be trained, as the command was given it."""
 
     base: str
     customization: str
@@ -64,7 +64,7 @@ def _hyper(model: BaseModel, given: Sequence[str]) -> TrainingHyper:
 
 
 def _lengths(model: BaseModel, asked: EstimateOptions) -> Lengths:
-    """Of the files, or of as many records of one length as were asked for."""
+    """The record lengths of the files, or of as many records of one length as were asked for."""
     if asked.customization not in set(Customization):
         raise Invalid(
             f"--type: {asked.customization} is no customization type. Choose one of {', '.join(Customization)}."

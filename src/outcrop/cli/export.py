@@ -1,4 +1,4 @@
-"""What a client needs in its environment, and clients of our own that use the same."""
+"""The environment variables that a client needs, and clients of our own that use the same."""
 
 import os
 from typing import Any
@@ -32,7 +32,7 @@ def shell_lines(values: dict[str, str]) -> str:
 
 
 def welcome(settings: Settings, made: Installation) -> str:
-    """What `outcrop up` says once everything answers."""
+    """The text that `outcrop up` prints once everything answers."""
     lines = shell_lines(environment(settings, made)).replace("export ", "    export ")
     return (
         f"Outcrop is up at {settings.endpoint} (account {made.account}, home {settings.home}).\n"

@@ -1,4 +1,4 @@
-"""What a command says when it cannot do its work, and the code it ends with: one place for every exception.
+"""The message and exit code of a command that cannot do its work: one place for every exception.
 
 Codes: 1 (the work failed), 2 (asked wrongly), 130 (Ctrl-C), 141 (whoever read the output went away). What nobody
 foresaw becomes a sentence too, with the traceback in a file for whoever mends the program.
@@ -102,7 +102,10 @@ def _unforeseen(error: BaseException) -> str:
 
 
 def _write(text: str) -> str:
-    """The file the text went to: the log of the home that was meant, or where that cannot be, a new temporary one."""
+    """Write the text to a log, and return the log's path.
+
+    It is the log of the home that was meant, or where that cannot be, a new temporary one.
+    """
     try:
         log = settings_of.read(home=_home_of(sys.argv)).logs / LOG
         if log.parent.is_dir():

@@ -82,7 +82,10 @@ def with_verdict(catalog: Catalog, model_id: str) -> BaseModel:
 
 
 def _tried(folder: Path) -> ProbeReport | None:
-    """None, with a word to the person, where this machine has no memory for it now: it is tried when it is used."""
+    """The probe's report; None, with a word to the person, where this machine has no memory for it now.
+
+    Then the network is tried when it is used.
+    """
     try:
         return launch.demand(folder)
     except MachineTrouble as trouble:

@@ -1,4 +1,4 @@
-"""One customization job as the API tells it: what was asked, what is used, and what came of it."""
+"""A customization job as the API tells it: what was asked, what is used, and what came of it."""
 
 import json
 from collections.abc import Iterator

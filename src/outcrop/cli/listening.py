@@ -1,4 +1,7 @@
-"""Where the server may listen: the address tried before anything is started, and what to do where it cannot be had."""
+"""The address where the server may listen, tried before anything is started.
+
+Where it cannot be had, the error says what to do.
+"""
 
 import errno
 import ipaddress

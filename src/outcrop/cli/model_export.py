@@ -56,7 +56,10 @@ def export_model(settings: Settings, identifier: str, place: str, *, merged: boo
 
 
 def _find(store: Store, identifier: str, region: str | None) -> Resource:
-    """The custom model with this ARN, name, or the id at the end of the ARN; in every region unless one is named."""
+    """The custom model with this ARN, name, or the id at the end of the ARN.
+
+    Every region is searched unless one is named.
+    """
     searched = [region] if region else store.resources.regions()
     found = [row for each in searched if (row := store.resources.find(custom_models.KIND, each, identifier))]
     rows: list[Resource] = []

@@ -1,4 +1,4 @@
-"""The buckets of a home, opened by the command line itself: a mount is a record on this machine, no request."""
+"""The buckets of a home, opened by the command line itself. A mount is a record on this machine, no request."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -24,7 +24,7 @@ AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON 
 
 
 def as_running(settings: Settings) -> Settings:
-    """With the address of the `outcrop up` that runs on this home, if one does. Raises MachineTrouble."""
+    """The settings with the address of the `outcrop up` that runs on this home, if one does. Raises MachineTrouble."""
     file = settings.home / PARTS_FILE
     if not file.is_file():
         return settings

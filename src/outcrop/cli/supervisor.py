@@ -143,7 +143,7 @@ class Supervisor:
         )
 
     def _write_parts(self) -> None:
-        """What GET /health tells of the other parts; written only when it changes."""
+        """Write what GET /health tells of the other parts; only when it changes."""
         parts = {
             child.name: {"alive": child.alive, "ready": child.ready, "pid": child.pid, "restarts": child.restarts}
             for child in self._parts_running()

@@ -22,7 +22,7 @@ _BOLD = "\x1b[1m{}\x1b[0m"
 
 
 class TableLine(NamedTuple):
-    """One line of a table; bold where it names what follows."""
+    """A line of a table; bold where it names what follows."""
 
     plain: str
     is_bold: bool = False
@@ -39,7 +39,7 @@ def print_models(settings: Settings, *, everything: bool, as_json: bool) -> int:
 
 
 def print_jobs(bedrocks: dict[str, Any], *, as_json: bool) -> int:
-    """Of the regions that `bedrocks` has clients for; the newest first."""
+    """Print the jobs of the regions that `bedrocks` has clients for; the newest first."""
     found = [
         (job, region)
         for region, bedrock in bedrocks.items()
@@ -64,14 +64,14 @@ def print_jobs(bedrocks: dict[str, Any], *, as_json: bool) -> int:
 
 
 def _note(bedrock: Any, summary: dict[str, Any]) -> str:
-    """What only the details of a completed job tell."""
+    """The note on a completed job, which only its details tell; empty for any other job."""
     if summary["status"] != "Completed":
         return ""
     return verdict_of(bedrock.get_model_customization_job(jobIdentifier=summary["jobArn"]))
 
 
 def print_deployments(bedrocks: dict[str, Any], *, as_json: bool) -> int:
-    """Of the regions that `bedrocks` has clients for."""
+    """Print the deployments and provisioned throughput of the regions that `bedrocks` has clients for."""
     rows = [row for region, bedrock in bedrocks.items() for row in _deployments(bedrock, region)]
     columns = ["deployment", "kind", "status", "region", "model", "modelId to invoke"]
     return print_rows(columns, rows, as_json=as_json)
@@ -96,7 +96,10 @@ def _state(entry: BaseModel) -> str:
 
 
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, as_json: bool) -> int:
-    """As a table where its rows fit into the terminal, else a block for each row, a line for each of its values."""
+    """Print rows as a table where they fit into the terminal.
+
+    Otherwise each row is a block, with a line for each of its values.
+    """
     if as_json:
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2, ensure_ascii=False))
         return 0
@@ -149,7 +152,7 @@ def _has_styles() -> bool:
 
 
 def width() -> int | None:
-    """Of the terminal, or what COLUMNS says in its place; None for a pipe or a file."""
+    """The width of the terminal, or what COLUMNS says in its place; None for a pipe or a file."""
     told = os.environ.get("COLUMNS", "")
     if told.isdecimal() and int(told) > 0:
         return int(told)

@@ -1,4 +1,4 @@
-"""What a job starts from: a foundation model, or a custom model that is trained further."""
+"""The model that a job starts from: a foundation model, or a custom model that is trained further."""
 
 from dataclasses import dataclass, replace
 
@@ -23,7 +23,10 @@ class Start:
 
 
 def tried(catalog: Catalog, start: Start) -> Start:
-    """With a verdict on the network below, which is tried now if it never was. Raises Invalid, MachineTrouble."""
+    """The start with a verdict on the network below, which is tried now if it never was.
+
+    Raises Invalid, MachineTrouble.
+    """
     base = start.base
     if base.way is not None:
         return start

@@ -1,5 +1,8 @@
-"""From a CreateModelCustomizationJob request to a job on record: everything that can be refused is refused here, before
-any compute. What only the content of the data can show is found in the job's validation phase."""
+"""The CreateModelCustomizationJob request, checked and put on record as a job.
+
+Everything that can be refused is refused here, before any compute. What only the content of the data can show is found
+in the job's validation phase.
+"""
 
 from collections.abc import Mapping
 from typing import Any

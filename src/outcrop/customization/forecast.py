@@ -1,4 +1,6 @@
-"""What a job will need on this machine: told with its plan, and refused, with a mend, where the memory is not there.
+"""The needs of a job on this machine, told with its plan.
+
+Where the memory is not there, the job is refused, with a mend.
 
 The worker asks, who has the data; the door has only bounds (memory.py).
 """
@@ -27,6 +29,9 @@ def told(model_id: str, task: TrainingTask, data: TrainingData, *, reserve: Call
 
 
 def free_bytes() -> int:
-    """Bytes that a run in this process may have: on a GPU its own, else what is available and what it has now."""
+    """Bytes that a run in this process may have.
+
+    On a GPU they are its own, else what is available and what it has now.
+    """
     on_gpu = requirements.free_on_gpu()
     return memory.available() + machine.resident_bytes() if on_gpu is None else on_gpu

@@ -1,4 +1,4 @@
-"""What an ended customization job leaves behind on the disk: nothing, but the files of the model it registered."""
+"""The leftovers of an ended customization job on the disk: nothing, but the files of the model it registered."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""The least memory a training run can do with, and whether this machine has it: asked before a job is accepted.
+"""The least memory that a training run needs, and whether this machine has it. It is asked before a job is accepted.
 
 Arithmetic over the headers of the model's files; no tensor is touched, and no record is read. What rows take on top is
 known to the worker, who has the data and refuses what does not fit before anything is loaded (forecast.py).
@@ -84,7 +84,10 @@ def least_for(catalog: Catalog, models: CustomModels, job: Resource) -> int:
 
 
 def _num_trained(shapes: list[tuple[int, ...]], method: LoRA | OFT) -> int:
-    """Of a rotation, blocks may be chosen a little narrower than asked for, so half of it is sure."""
+    """The least number of parameters that a run trains.
+
+    Of a rotation, blocks may be chosen a little narrower than asked for, so half of it is sure.
+    """
     if isinstance(method, OFT):
         return sum(min(shape) * (method.block_size - 1) // 4 for shape in shapes)
     return sum(method.rank * sum(shape) for shape in shapes)

@@ -61,7 +61,7 @@ def customize(house: Rooms, job: RunningJob) -> None:
 
 
 def _plan(work: Work, validated: Validated) -> TrainingTask:
-    """What the workshop is to train, on a network that is known to be one."""
+    """The training task of a job, on a base model whose network was tried."""
     work.journal.report("processing data")
     return task_of(
         work.house,
@@ -107,7 +107,7 @@ def _leave_a_model(work: Work, task: TrainingTask, result: TrainingResult, valid
 
 
 def _failure(work: Work, error: Exception) -> str:
-    """What a customer is told; of a run that diverged, also from where one may go on."""
+    """The failure message for a customer. Of a run that diverged, it also says from where one may go on."""
     message = work.job.failure_of(error)
     if isinstance(error, DivergedError) and error.checkpoint:
         uri = work.artifacts.uri(f"{checkpoints.FOLDER}/{error.checkpoint}/")

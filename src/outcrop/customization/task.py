@@ -1,4 +1,4 @@
-"""From a job on record to what the workshop trains."""
+"""The training task of a job on record."""
 
 from dataclasses import replace
 from pathlib import Path

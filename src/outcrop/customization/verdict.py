@@ -1,4 +1,6 @@
-"""Whether a custom model is better than what its training began with, on the validation data, and how that is said.
+"""Whether a custom model is better than what its training began with, on the validation data.
+
+How that is said is here too.
 
 The first validator decides, as it decides which weights are kept. A job whose model is no better has done its work and
 is `Completed`; that its model is of no use must be heard wherever somebody looks.
@@ -37,7 +39,7 @@ class Verdict:
 
     @property
     def failure_message(self) -> dict[str, str]:
-        """What the details of the job and of the model say of it: nothing but of a model that is worse."""
+        """The `failureMessage` in the details of the job and of the model: only of a model that is worse."""
         return {"failureMessage": self.sentence} if self.outcome is Outcome.WORSE else {}
 
 

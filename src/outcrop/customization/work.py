@@ -1,4 +1,4 @@
-"""One job with everything its phases need, and its first phase: the data fetched and accounted for."""
+"""A job with everything its phases need, and its first phase: the data fetched and accounted for."""
 
 import logging
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class Work:
 
     @property
     def base(self) -> BaseModel:
-        """With the weights the job starts from."""
+        """The base model, with the weights the job starts from."""
         return self.start.base
 
     @property
@@ -91,7 +91,10 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Validated:
-    """The data of a job, fetched and accounted for, and the two forms of its prompts, decided here and nowhere else."""
+    """The data of a job, fetched and accounted for, and the two forms of its prompts.
+
+    The forms are decided here and nowhere else.
+    """
 
     files: list[Path]
     "Training first."
@@ -146,7 +149,7 @@ def _fetch(work: Work) -> list[Path]:
 
 
 def _told(checked: preflight.Report) -> str:
-    """As many problems as a failureMessage has room for."""
+    """The problems of the data, as many as a failureMessage has room for."""
     told, room = "", LONGEST_MESSAGE - 80
     for count, problem in enumerate(checked.problems):
         if len(told) + len(str(problem)) > room:

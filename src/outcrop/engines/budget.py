@@ -49,7 +49,7 @@ class MemoryRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryDecision:
-    """What is to be done with the memory now."""
+    """The decision on what is to be done with the memory now."""
 
     admitted: tuple[str, ...] = ()
     leaving: tuple[str, ...] = ()
@@ -106,7 +106,7 @@ class _Room:
         self._let_go(self._first(self._idle, -self.free))
 
     def make(self, num_bytes: int, *, also_used: bool) -> bool:
-        """Keep so many bytes of what is free and what comes, letting others go for it; False where they are too few."""
+        """Keep so many bytes of what is free and what comes, letting others go for it. False where they are too few."""
         missing = num_bytes - self.free
         chosen = self._first([*self._idle, *(self._used if also_used else [])], missing)
         if missing > self.coming + sum(holder.num_bytes for holder in chosen):
@@ -117,7 +117,7 @@ class _Room:
         return True
 
     def _first(self, candidates: Sequence[MemoryHolder], missing: int) -> list[MemoryHolder]:
-        """As many of the candidates, in order, as are needed beside what comes already."""
+        """The first candidates, in order, as many as are needed beside what comes already."""
         chosen: list[MemoryHolder] = []
         coming = self.coming
         for holder in candidates:

@@ -1,4 +1,4 @@
-"""One client per engine, shared by everything in the server that talks to it."""
+"""The clients of the engines, one for each, shared by everything in the server that talks to it."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What an engine is estimated to hold, before it runs: from the headers of its files. No tensor is read."""
+"""The memory that an engine is estimated to hold, before it runs: from the headers of its files. No tensor is read."""
 
 from pathlib import Path
 

@@ -37,7 +37,7 @@ class HoldingClient:
         self._wish = wish
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
-        """As of any engine. Raises ModelFailed for one that was given up before it answered."""
+        """Token ids as the engine makes them. Raises ModelFailed for an engine that was given up before it answered."""
         begun = False
         # aclosing: a reader that leaves in the middle must end the engine's work at once, not at garbage collection.
         try:
@@ -57,7 +57,7 @@ class HoldingClient:
                 yield delta
 
     async def score(self, model: str, ids: list[int]) -> list[float]:
-        """As of any engine. Raises ModelFailed for one that was given up."""
+        """Log probabilities (nats) of ids[1:], from the engine. Raises ModelFailed for one that was given up."""
         try:
             return await self._engine.score(model, ids)
         except EngineAway:

@@ -35,7 +35,7 @@ class Standing(NamedTuple):
 
 
 class Load(NamedTuple):
-    """What an engine tells of its work."""
+    """The load of an engine, as the engine tells it."""
 
     running: int
     "Requests in progress."
@@ -54,7 +54,7 @@ class Launcher(Protocol):
         """End it, whatever it does."""
 
     def retire(self, name: str) -> bool:
-        """Let it take no more requests, and end with the last of those it has; False where it did not hear."""
+        """Let an engine take no more requests, and end with the last of those it has. False where it did not hear."""
 
     def keep_alive(self) -> None:
         """Start again what has died, a retired engine excepted."""
@@ -136,7 +136,7 @@ def _is_ready(place: Path, _seconds: float) -> bool:
 
 
 def _ask(place: Path, method: str, path: str) -> dict[str, int] | None:
-    """What an engine answers to a question without a body; None where it does not, or refuses."""
+    """The engine's answer to a question without a body; None where it does not answer, or refuses."""
     request = f"{method} {path} HTTP/1.1\r\nHost: engine\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     answer = b""
     try:

@@ -32,7 +32,7 @@ _log = logging.getLogger("outcrop.engines")
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """One engine on record."""
+    """An engine on record."""
 
     name: str
     "Id of the catalogue entry whose weights it holds; with `@` and a custom model's id, that model's own network."
@@ -66,7 +66,7 @@ class Order:
 
     @property
     def title(self) -> str:
-        """As a sentence names it."""
+        """The engine, as a sentence names it."""
         return f"the engine of {self.name}"
 
 

@@ -162,7 +162,7 @@ class Pool:
         return EngineUse(idle_since=None if load.running else last, is_new=is_new)
 
     def _note(self, decision: MemoryDecision) -> None:
-        """In the transaction of the decision, so that nobody else takes the same room."""
+        """Record the decision in the transaction that made it, so that nobody else takes the same room."""
         orders = {order.name: order for order in self._engines.orders()}
         for name in decision.admitted:
             if name in orders:

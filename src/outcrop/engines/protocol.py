@@ -1,4 +1,4 @@
-"""An engine as everybody sees it who asks one: the few methods that each kind of engine has a client for."""
+"""The engine interface that every caller sees: the few methods that each kind of engine has a client for."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -24,7 +24,10 @@ class ServingEngine(Protocol):
     async def answer_greedily(
         self, model: str, prompts: list[list[int]], *, num_tokens: int, prompt_tokens_per_step: int | None = None
     ) -> list[GreedyAnswer]:
-        """So many likeliest tokens after each of the prompts, which begin in one step. No id ends an answer."""
+        """The `num_tokens` likeliest tokens after each of the prompts, which begin in one step.
+
+        No id ends an answer.
+        """
         ...
 
     async def load_adapter(self, name: str, path: Path) -> None:
@@ -40,7 +43,7 @@ class ServingEngine(Protocol):
         ...
 
     async def dtype(self) -> str | None:
-        """In which it computes, by torch's name; None where it does not say."""
+        """The dtype in which the engine computes, by torch's name; None where it does not say."""
         ...
 
     async def health(self) -> bool:

@@ -1,4 +1,4 @@
-"""Memory that is held by others than engines: a training asks for it before it begins, and gives it back at its end.
+"""Memory that is held by others than engines. A training asks for it before it begins, and gives it back at its end.
 
 A reservation is a row that names the process which holds it. One whose process is gone, however it ended, counts no
 more. One machine only: the process is looked for here.
@@ -58,7 +58,7 @@ class Reservation:
 
     @property
     def held_bytes(self) -> int:
-        """What it counts with: as much as was granted, or what the process holds where that is more."""
+        """Bytes that count against the budget: what was granted, or what the process holds where that is more."""
         return max(self.granted_bytes, memory.resident(self.pid) or 0) if self.granted_bytes else 0
 
 
@@ -102,7 +102,7 @@ class Reservations:
         return next((one for one in self.all() if one.owner == owner), None)
 
     def all(self) -> list[Reservation]:
-        """Those whose process is there, in the order of asking."""
+        """The reservations whose process is there, in the order of asking."""
         query = sql.select(_table).order_by(_table.c.asked, _table.c.owner)
         with reading(self._engine) as connection:
             found = [Reservation(**row._mapping) for row in connection.execute(query)]

@@ -48,7 +48,10 @@ class MemorySharing:
         return cls(engines, Reservations(store, clock), clock, budget.budget_of(settings))
 
     def decide(self, uses: Mapping[str, EngineUse] | None = None, provisioned: Collection[str] = ()) -> MemoryDecision:
-        """What is to be done now; engines of which no use is told stay, and so do those of provisioned throughput."""
+        """Decide what is to be done with the memory now.
+
+        Engines of which no use is told stay, and so do those of provisioned throughput.
+        """
         orders, reservations = self._engines.orders(), self.reservations.all()
         running = [order for order in orders if order.state in RUNNING]
         holders = [_engine(order, (uses or {}).get(order.name), provisioned) for order in running]
@@ -105,7 +108,7 @@ class MemorySharing:
 
 
 def held_by(order: Order) -> int:
-    """What is measured corrects the estimate, once the engine has its network in memory."""
+    """Bytes that an engine holds: what is measured corrects the estimate, once its network is in memory."""
     if order.state is EngineState.STARTING:
         return max(order.estimated_bytes, order.held_bytes)
     return order.held_bytes or order.estimated_bytes

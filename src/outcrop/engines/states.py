@@ -6,7 +6,7 @@ from outcrop.lifecycle import Lifecycle
 
 
 class EngineKind(StrEnum):
-    """What an engine is."""
+    """The kind of an engine."""
 
     EMBEDDED = "embedded"
     "A process of this machine and this program, behind a Unix socket."

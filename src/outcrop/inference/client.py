@@ -34,7 +34,7 @@ class UnknownAdapter(NotReady):
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationRequest:
-    """What one generation needs to know; with temperature 0, or the same seed, it gives the same ids again."""
+    """The parameters of one generation; with temperature 0, or the same seed, it gives the same ids again."""
 
     model: str
     "The base model's id, or the name of a loaded adapter."
@@ -94,7 +94,7 @@ class EngineClient:
         return [entry["id"] for entry in answer["data"]]
 
     async def dtype(self) -> str | None:
-        """In which the engine computes, by torch's name; None when it does not say."""
+        """The dtype in which the engine computes, by torch's name; None when it does not say."""
         answer = json.loads(await self._send("GET", "/v1/models"))
         told = answer["data"][0].get("dtype")
         return None if told is None else str(told)
@@ -132,7 +132,10 @@ class EngineClient:
     async def answer_greedily(
         self, model: str, prompts: list[list[int]], *, num_tokens: int, prompt_tokens_per_step: int | None = None
     ) -> list[GreedyAnswer]:
-        """So many likeliest tokens after each of the prompts, which begin in one step. No id ends an answer."""
+        """The `num_tokens` likeliest tokens after each of the prompts, which begin in one step.
+
+        No id ends an answer.
+        """
         body: dict[str, Any] = {
             "model": model, "prompt": prompts, "max_tokens": num_tokens, "temperature": 0.0, "ignore_eos": True,
             "logprobs": 1, "return_token_ids": True,

@@ -147,7 +147,7 @@ def _choice(completion: Completion, index: int, made: NewTokens) -> dict[str, An
 
 
 def event(data: dict[str, Any]) -> bytes:
-    """One server-sent event."""
+    """A server-sent event that carries `data` as JSON."""
     return b"data: " + json.dumps(data, separators=(",", ":")).encode() + b"\n\n"
 
 
@@ -178,7 +178,10 @@ def _prompts(fields: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
 
 
 def _logprobs(fields: dict[str, Any]) -> bool:
-    """Asked for by 0 or 1, OpenAI's number of likely tokens to tell of; here it is the one that was taken."""
+    """Whether log probabilities are asked for, by a `logprobs` of 0 or 1.
+
+    It is OpenAI's number of likely tokens to tell of; here it is the token that was taken.
+    """
     wanted = fields.get("logprobs")
     if wanted is not None and (isinstance(wanted, bool) or wanted not in (0, 1)):
         raise Invalid(f"logprobs: {wanted!r} is not supported by this engine. Use 1, or leave it out.")

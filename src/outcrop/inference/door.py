@@ -73,7 +73,7 @@ class EngineDoor:
         return _json({"status": "ready"})
 
     async def _load(self, call: HttpCall, facts: Facts) -> HttpAnswer:
-        """What the engine has to do, as vLLM tells it; whoever shares out the machine's memory asks."""
+        """The engine's load, as vLLM tells it; whoever shares out the machine's memory asks."""
         del call, facts
         work = self.work
         return _json({"server_load": work.running, "answered": work.answered, "idle_s": work.idle_s})
@@ -168,7 +168,7 @@ class EngineDoor:
         return _json(dialect.score_answer(completion, request_id, logprobs))
 
     async def _requests(self, completion: Completion, request_id: str) -> list[EngineRequest]:
-        """One for each prompt; the first has the id of the call."""
+        """The engine requests of a completion, one for each prompt; the first has the id of the call."""
         end_ids = await self._engine.ask(lambda engine: engine.end_ids)
         return [
             EngineRequest(

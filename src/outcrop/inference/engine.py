@@ -1,4 +1,4 @@
-"""One base model, its adapters, and everything that generates with them right now.
+"""A base model, its adapters, and everything that generates with them right now.
 
 Not thread-safe, and knows no clock, no queue and no HTTP: `engine_thread.py` calls `step` in a loop. Adapters come
 and go between steps; a generation keeps the weights it began with until it ends.
@@ -95,7 +95,7 @@ class Engine:
 
     @property
     def dtype(self) -> str:
-        """In which it computes, by torch's name."""
+        """The dtype in which the network computes, by torch's name."""
         dtypes = (weight.dtype for weight in self._network.parameters() if weight.is_floating_point())
         return str(next(dtypes)).removeprefix("torch.")
 
@@ -135,7 +135,10 @@ class Engine:
 
     @torch.inference_mode()
     def step(self) -> list[StepResult]:
-        """One forward over the next tokens of everybody; what it produced, in no particular order."""
+        """Run one forward pass over the next tokens of all requests.
+
+        Returns what it produced, in no particular order.
+        """
         if not (planned := self._scheduler.plan()):
             return []
         turns = in_row_order(planned)
@@ -222,7 +225,7 @@ def _logprob(logits_V: Tensor, token: int) -> float:
 
 
 def _said(problem: Exception) -> str:
-    """In words for a customer, who need not know where the files lie."""
+    """The reason why an adapter cannot be loaded, for a customer, who need not know where the files lie."""
     if isinstance(problem, OutcropError):
         return problem.message
     if isinstance(problem, OSError):

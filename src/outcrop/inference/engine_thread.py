@@ -92,7 +92,10 @@ class EngineThread:
 
     @asynccontextmanager
     async def _submitted(self, requests: Sequence[EngineRequest]) -> "AsyncGenerator[list[Stream], None]":
-        """What the engine makes for each of them; at the end of the block those that still run are aborted."""
+        """The streams of what the engine makes for each request.
+
+        At the end of the block those that still run are aborted.
+        """
 
         def submit(engine: "Engine") -> None:
             for request in requests:
@@ -170,7 +173,7 @@ class EngineThread:
 
 
 async def _arrived(stream: "Stream") -> GeneratedTokens:
-    """What is there, or comes next. Raises what broke the generation off."""
+    """The tokens that are there, or come next. Raises what broke the generation off."""
     items = [await stream.get()]
     while not stream.empty():
         items.append(stream.get_nowait())

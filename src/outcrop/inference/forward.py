@@ -1,4 +1,4 @@
-"""The forward pass of a step: by the network itself, or by its recording where the step is the usual one."""
+"""The forward pass of a step: by the network itself, or by its recording where the step is usual."""
 
 import itertools
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from outcrop.network.load import logits
 
 
 class Forward:
-    """One network with its adapters. `turns` come in the order of `in_row_order`."""
+    """The forward pass of one network with its adapters. `turns` come in the order of `in_row_order`."""
 
     def __init__(self, network: nn.Module, routing: Routing, measures: CacheShape) -> None:
         self._network = network
@@ -70,7 +70,10 @@ class Forward:
 
 
 def in_row_order(turns: Sequence[ScheduledTokens]) -> list[ScheduledTokens]:
-    """As the rows of the cache lie when everybody decodes; else an adapter's tokens together, decoding ones first."""
+    """The turns in the order of the cache's rows when everybody decodes.
+
+    Else an adapter's tokens stand together, decoding ones first.
+    """
 
     def usual(turn: ScheduledTokens) -> tuple[int, int]:
         return (turn.live.slot.shelf.row_length, turn.live.slot.row)

@@ -108,7 +108,7 @@ class KVCache:
 
     @property
     def size_bytes(self) -> int:
-        """What the shelves hold, used or not."""
+        """Bytes of all rows of the cache, used or not."""
         return self._position_bytes * sum(s.num_rows * s.row_length for s in self._shelves.values())
 
     def could_hold(self, num_tokens: int) -> bool:

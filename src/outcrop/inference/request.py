@@ -1,4 +1,4 @@
-"""What one generation is asked to do. Plain values: the process answers on its socket before torch is imported."""
+"""The request for one generation. Plain values: the process answers on its socket before torch is imported."""
 
 from dataclasses import dataclass, field
 
@@ -31,7 +31,7 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineRequest:
-    """One generation, as the engine needs it."""
+    """A request for one generation, as the engine needs it."""
 
     id: str
     prompt_ids: tuple[int, ...]

@@ -25,7 +25,7 @@ class Candidates(NamedTuple):
 
 
 def sample(logits_NV: Tensor, samplings: Sequence[Sampling], generators: Sequence[random.Random]) -> list[int]:
-    """One token per row; the greedy rows together, the others each by its own rules."""
+    """The sampled tokens, one per row; the greedy rows together, the others each by its own rules."""
     tokens: list[int] = logits_NV.argmax(dim=-1).tolist()
     for row, (sampling, generator) in enumerate(zip(samplings, generators, strict=True)):
         if sampling.temperature > 0:
@@ -34,7 +34,7 @@ def sample(logits_NV: Tensor, samplings: Sequence[Sampling], generators: Sequenc
 
 
 def candidates(logits_V: Tensor, sampling: Sampling) -> Candidates:
-    """What is left of the vocabulary after temperature, top-k and top-p."""
+    """The part of the vocabulary that is left after temperature, top-k and top-p."""
     # The largest logit becomes 0 first, or a tiny temperature overflows.
     scaled_V = (logits_V.float() - logits_V.max()) / sampling.temperature
     vocab_size = scaled_V.shape[0]
@@ -52,7 +52,7 @@ def candidates(logits_V: Tensor, sampling: Sampling) -> Candidates:
 
 
 def draw(candidates: Candidates, generator: random.Random) -> int:
-    """One token, by a single number of the generator."""
+    """Draw a token, by a single number of the generator."""
     summed_C = candidates.probabilities.double().cumsum(0)
     index = int(torch.searchsorted(summed_C, generator.random() * float(summed_C[-1]), right=True))
     return int(candidates.ids[min(index, len(candidates.ids) - 1)])

@@ -173,7 +173,9 @@ def _starts(pieces: Sequence[SequencePiece]) -> list[int]:
 def decode(
     q_HMD: Tensor, k_RSKD: Tensor, v_RSKD: Tensor, longest: int, mask_M11S: Tensor | None, scoring: Scoring
 ) -> Tensor:
-    """One new token of each of a shelf's first M rows over its first `longest` positions: o_MHD.
+    """The attention of one new token in each of a shelf's first M rows.
+
+    It goes over the first `longest` positions, and gives o_MHD.
 
     The G query heads that share a key/value head stand where queries stand, so nothing is repeated.
     """
@@ -189,7 +191,7 @@ def decode(
 
 
 def decoding_mask(lengths_M: Tensor, window: int | None, like: Tensor) -> Tensor:
-    """What to add to the scores of rows with so many keys: 0 where a row may look, -inf elsewhere; M11S."""
+    """The mask to add to the scores of rows with so many keys. It is 0 where a row may look, -inf elsewhere; M11S."""
     key_1S = torch.arange(int(lengths_M.max()), device=lengths_M.device).unsqueeze(0)
     length_M1 = lengths_M.unsqueeze(1)
     hidden_MS = key_1S >= length_M1

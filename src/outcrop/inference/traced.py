@@ -75,7 +75,7 @@ def stack(network: nn.Module, names: Sequence[str]) -> AdapterStack | None:
 
 
 class _Inputs(NamedTuple):
-    """What changes from step to step. A trace takes tensors and lists of tensors, nothing else."""
+    """The inputs that change from step to step. A trace takes tensors and lists of tensors, nothing else."""
 
     row_2M: Tensor
     "Token ids and their positions."
@@ -105,7 +105,7 @@ class _RecordedLayout:
 
 
 class _Step(nn.Module):
-    """What is recorded: from a row and the cache to logits."""
+    """The module that is recorded: from a row and the cache to logits."""
 
     def __init__(self, network: nn.Module, windows: Sequence[int | None]) -> None:
         super().__init__()

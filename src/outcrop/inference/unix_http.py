@@ -106,7 +106,7 @@ class UnixServer:
             self._path.unlink()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, call after call."""
+        """Serve a connection, call after call."""
         task = asyncio.current_task()
         assert task is not None, "asyncio runs every connection as a task"
         if not _is_own(writer):
@@ -145,7 +145,7 @@ def _is_own(writer: asyncio.StreamWriter) -> bool:
 
 
 class _Peer:
-    """One caller: h11's state and asyncio's streams."""
+    """A caller of the server: h11's state and asyncio's streams."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader

@@ -54,7 +54,7 @@ class PreparedConverse:
 
 
 def read_converse(target: Target, params: Params) -> InvocationRequest:
-    """What a Converse request asks. Raises Invalid in Converse's words."""
+    """The invocation that a Converse request asks for. Raises Invalid in Converse's words."""
     for member, sentence in _NOT_BUILT.items():
         if params.get(member):
             raise Invalid(sentence)

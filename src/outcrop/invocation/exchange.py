@@ -40,7 +40,7 @@ class SamplingOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class InvocationRequest:
-    """One request, whatever provider's body it came in."""
+    """An invocation request, whatever provider's body it came in."""
 
     prompt: RawPrompt | ChatPrompt
     sampling: SamplingOptions
@@ -62,12 +62,12 @@ Count = Callable[[int, int], object]
 
 
 def uncounted(_num_input_tokens: int, _num_output_tokens: int) -> None:
-    """For whoever asks without an account to keep."""
+    """Count no tokens, for whoever asks without an account to keep."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Started:
-    """What is known of an exchange before the first token."""
+    """The facts of an exchange that are known before the first token."""
 
     id: str
     "Random; each provider puts its own prefix before it."

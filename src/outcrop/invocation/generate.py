@@ -1,4 +1,6 @@
-"""From a request in plain words to text from the engine: ids in, ids out, whole characters, stop sequences, retries.
+"""The text that an engine generates for a request in plain words.
+
+Ids go in and come out; whole characters, stop sequences and retries are made here.
 
 An engine that dies is started again within seconds, with the adapters it held. As long as nothing has been shown to
 the caller, the request is simply put again, with the same seed; after that, the stream ends with an error.
@@ -29,7 +31,7 @@ _log = logging.getLogger("outcrop.invocation")
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateInput:
-    """One generation, decided to the last number: the same value gives the same text on the same engine."""
+    """A generation, decided to the last number: the same value gives the same text on the same engine."""
 
     prompt_ids: list[int]
     max_tokens: int
@@ -74,7 +76,10 @@ def plan(target: Target, asked: InvocationRequest) -> GenerateInput:
 
 
 async def plan_aside(target: Target, asked: InvocationRequest) -> GenerateInput:
-    """As `plan`, in a thread: other requests stream meanwhile, and long prompts wait for long prompts only."""
+    """Plan a generation in a thread, with `plan`.
+
+    Other requests stream meanwhile, and long prompts wait for long prompts only.
+    """
     return await prompts.aside(asked.prompt, lambda: plan(target, asked))
 
 
@@ -136,7 +141,7 @@ def finished(text: str, last: TextDelta) -> Finished:
 
 
 class _Patience:
-    """Waits for an engine that is being started, up to a limit for the whole request; the log tells of it.
+    """Waits for an engine that is being started, up to a limit for the whole request. The log tells of it.
 
     The caller's latency holds the wait, as it must: nothing else tells why a first call takes as long as a start.
     """
@@ -167,7 +172,7 @@ class _Patience:
 
 
 async def _attempt(target: Target, generation: GenerateInput) -> AsyncGenerator[TextDelta, None]:
-    """One generation; deltas without text are left out, except the last."""
+    """The deltas of one generation; those without text are left out, except the last."""
     decoder = IncrementalDecoder(target.tokenizer)
     scanner = StopScanner(generation.stop_sequences)
     text, num_tokens = "", 0

@@ -1,4 +1,4 @@
-"""From what was asked to the ids the model is given, whatever the prompt's length and the model's template."""
+"""The ids that a model is given for a prompt, whatever the prompt's length and the model's template."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,7 +26,7 @@ _for_long_prompts = ThreadPoolExecutor(max_workers=2, thread_name_prefix="long p
 
 
 async def aside(prompt: Prompt, work: Callable[[], Result]) -> Result:
-    """What `work` returns, done in a thread: long prompts wait for each other, and nobody for them."""
+    """The result of `work`, done in a thread: long prompts wait for each other, and nobody for them."""
     executor: Executor | None = _for_long_prompts if sum(map(len, _texts(prompt))) >= _LARGE else None
     return await asyncio.get_running_loop().run_in_executor(executor, work)
 
@@ -104,7 +104,7 @@ def _check_bytes(target: Target, prompt: Prompt) -> None:
 
 
 def _habits(target: Target) -> TemplateHabits:
-    """What the model's template does with conversations. Raises ModelFailed where it can have none."""
+    """The treatment of conversations by the model's template. Raises ModelFailed where it can have none."""
     try:
         return prompt_format.chat_habits(target.tokenizer)
     except Invalid as broken:

@@ -1,4 +1,4 @@
-"""From a modelId to the engine that answers it: base models, deployments, provisioned throughput; by ARN or name."""
+"""The engine that answers a modelId: base models, deployments, provisioned throughput; by ARN or name."""
 
 import logging
 from pathlib import Path

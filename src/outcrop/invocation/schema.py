@@ -16,7 +16,7 @@ Body = Mapping[str, Any]
 
 class Schema(Protocol):
     def violations(self, value: Any, at: str) -> list[str]:
-        """What is wrong with the value at this JSON pointer."""
+        """The problems of the value at this JSON pointer."""
         ...
 
 
@@ -60,7 +60,7 @@ class Flag:
 
 @dataclass(frozen=True, kw_only=True)
 class Anything:
-    """For what is checked elsewhere, in other words."""
+    """A schema that any value fits, for what is checked elsewhere, in other words."""
 
     def violations(self, _value: Any, _at: str) -> list[str]:
         return []

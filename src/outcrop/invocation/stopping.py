@@ -41,7 +41,7 @@ class StopScanner:
         return self._release(keep)
 
     def finish(self) -> str:
-        """What was held back, once no more text comes."""
+        """The text that was held back, once no more comes."""
         return self._release(len(self._held), forget=True)
 
     def _matches(self, stop: str) -> list[_Match]:
@@ -58,7 +58,7 @@ class StopScanner:
         return found
 
     def _undecided(self, stop: str) -> int:
-        """From where on the text may yet become `stop`."""
+        """The index from where on the text may yet become `stop`."""
         begin = len(self._held) - _overlap(self._held, stop)
         if any(self._special):
             shown, places = self._shown()

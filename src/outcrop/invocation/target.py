@@ -1,4 +1,7 @@
-"""What a model id leads to: everything an invocation needs to know, and nothing about how it came to be there."""
+"""The model that a model id leads to.
+
+A target has everything an invocation needs to know, and nothing about how it came to be there.
+"""
 
 from dataclasses import dataclass
 

@@ -37,7 +37,7 @@ _SAME = {
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """What to train, and in plain words what was understood otherwise than it is written."""
+    """The resolved hyperparameters, and notes in plain words on what was understood otherwise than it is written."""
 
     hyper: TrainingHyper
     notes: tuple[str, ...]
@@ -45,7 +45,10 @@ class Resolved:
 
 @dataclass(frozen=True, kw_only=True)
 class Allowed:
-    """What one hyperparameter may be: a number in a range, one of some words, or layer names; with its default."""
+    """The allowed values of one hyperparameter, and its default.
+
+    They are a number in a range, one of some words, or layer names.
+    """
 
     default: str
     means: str = ""
@@ -60,7 +63,7 @@ class Allowed:
     "Beside its words it may be a text with {prompt} in it."
 
     def problem(self, text: str) -> str | None:
-        """What is wrong with a value, or None."""
+        """The problem with a value, or None."""
         if text == self.default:
             return None
         if self.template:
@@ -159,7 +162,7 @@ def resolve(
 
 
 def used(values: Mapping[str, str], hyper: TrainingHyper) -> dict[str, str]:
-    """What the run really has, by our names, where `values` (from `filled`) do not say it as it is.
+    """The values that the run really has, by our names, where `values` (from `filled`) leave them open.
 
     Given with a new job, these values make the same run.
     """

@@ -1,4 +1,7 @@
-"""Which method a job trains by: what it asks for, and for the rest what the custom model it trains further has."""
+"""The training method of a job.
+
+It is what the job asks for, and for the rest what the custom model it trains further has.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace

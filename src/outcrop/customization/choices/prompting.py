@@ -1,4 +1,7 @@
-"""In which form a job's prompts are learned: as asked for, as the parent keeps it, or as suits the base model."""
+"""The form in which a job's prompts are learned.
+
+It is as asked for, as the parent keeps it, or as suits the base model.
+"""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,6 @@
-"""What a job leaves in its output bucket, under the paths where Bedrock puts it, written while the job runs.
+"""The artifacts of a job in its output bucket, under the paths where Bedrock puts them.
+
+They are written while the job runs.
 
 <output>/model-customization-job-<id>/
     preflight/report.json, report.txt                        every record and token of the data, accounted for
@@ -32,7 +34,7 @@ _VALIDATION_PATHS = (
 
 @dataclass(frozen=True, kw_only=True)
 class MetricsRow:
-    """One line of either CSV: loss in nats per token, perplexity exp(loss)."""
+    """A line of either metrics CSV: loss in nats per token, perplexity exp(loss)."""
 
     step: int
     epoch: int

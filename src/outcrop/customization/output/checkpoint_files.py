@@ -1,4 +1,4 @@
-"""The files of a model checkpoint, each with its shape: what comes in from a bucket is looked at before it is kept.
+"""The files of a model checkpoint, each with its shape. What comes in from a bucket is looked at before it is kept.
 
 A model that was let in can be served, as far as its files can tell. What is wrong is told by file and member.
 """
@@ -88,7 +88,7 @@ def _check_model(folder: Path, base: BaseModel) -> None:
 
 
 def _misfit(name: str, shape: tuple[int, ...], method: LoRA, layers: Mapping[str, tuple[int, ...]]) -> str | None:
-    """What does not fit the layer that a weight is for, where the base's files know the layer by this name."""
+    """The mismatch of a weight with its layer, where the base's files know the layer by this name."""
     layer, part = re.sub(r"\.lora_(A|B)\.weight$", r"|\1", name.removeprefix("base_model.model.")).partition("|")[::2]
     if not part or layer not in layers:
         return None

@@ -20,7 +20,7 @@ FOLDER = "checkpoints"
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What all checkpoints of a job have in common."""
+    """The facts that all checkpoints of a job have in common."""
 
     job_arn: str
     base_id: str

@@ -1,5 +1,7 @@
-"""`lineage.json`: where a custom model comes from, to the digest of each record, so that it can be told, and trained
-anew without some of them."""
+"""The file `lineage.json`: where a custom model comes from, to the digest of each record.
+
+So its origin can be told, and it can be trained anew without some of the records.
+"""
 
 import hashlib
 import json

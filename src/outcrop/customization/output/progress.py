@@ -1,4 +1,6 @@
-"""What a job tells while it runs: the CSVs, the progress and the events, in the output bucket, about once a second.
+"""The progress of a running job in its output bucket: the CSVs, the progress and the events.
+
+They are written about once a second.
 
 What a killed worker told is told again by its successor, from what the run remembers.
 """

@@ -1,4 +1,4 @@
-"""What a job tells while it trains: the journal in the output bucket, the job's own record, and the worker's log.
+"""The reports of a training job: the journal in the output bucket, the job's own record, and the worker's log.
 
 One object of whom the training loop asks and to whom it tells everything; its methods are the loop's hooks.
 """
@@ -87,5 +87,8 @@ class JobReporter:
         return not self.work.job.interrupted()
 
     def try_again(self, trouble: MachineTrouble) -> bool:
-        """A job that is to stop, or a worker that is to end, does not wait for room on the disk."""
+        """Wait for room on the disk, and say whether to try again.
+
+        A job that is to stop, or a worker that is to end, does not wait.
+        """
         return is_full(trouble) and self.patience.wait(trouble) and not self.work.job.is_stopping()

@@ -57,7 +57,7 @@ class EventFile:
 
     @property
     def name(self) -> str:
-        """As TensorBoard looks for it."""
+        """The file name, as TensorBoard looks for it."""
         return f"events.out.tfevents.{self.began or 0}.outcrop"
 
 

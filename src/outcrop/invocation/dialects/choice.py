@@ -1,4 +1,4 @@
-"""Which dialect a body is read in: the target's own, or, for an open model, the one the body's keys tell."""
+"""The dialect in which a body is read. It is the target's own, or, for an open model, the one the body's keys tell."""
 
 from outcrop.invocation.dialects.claude import CLAUDE
 from outcrop.invocation.dialects.cohere import COHERE

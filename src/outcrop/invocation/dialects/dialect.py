@@ -1,4 +1,4 @@
-"""What one provider's dialect consists of: five plain functions between its JSON and the exchange."""
+"""The dialect of one provider: five plain functions between its JSON and the exchange."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
