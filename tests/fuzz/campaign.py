@@ -188,7 +188,7 @@ def _changed(sent: Sent, numbers: random.Random) -> Sent:
 
 
 def digest(home: Path) -> str:
-    """Of everything on record and every object of an installation."""
+    """The digest of everything on record and every object of an installation."""
     whole = hashlib.sha256()
     with sqlite3.connect(f"file:{home}/outcrop.db?mode=ro", uri=True) as database:
         for (table,) in database.execute(
