@@ -87,7 +87,7 @@ def request_rows(ours: Door, moto: Door, python: Path, given: argparse.Namespace
 
 
 def path_of(job: dict[str, Any]) -> str:
-    """As botocore sends it: the ARN's own slash is no separator."""
+    """The path of GetModelCustomizationJob for a job, as botocore sends it: the ARN's own slash is no separator."""
     return f"/model-customization-jobs/{quote(job['jobArn'], safe='')}"
 
 

@@ -127,7 +127,7 @@ def rows_of(large: dict[str, float], empty: dict[str, float]) -> list[Row]:
 
 
 def measured(home: Path, given: argparse.Namespace, *, records: float) -> dict[str, float]:
-    """What is measured of one home, by name."""
+    """The measurements of one home, by name."""
     with installed(home) as house:  # made by a first start, as every home is
         account = export.installation(house.settings).account
     if records:

@@ -66,7 +66,7 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """What a contestant tells of a step. Peers do not tell operations."""
+    """The measurements that a contestant reports of one training step. Peers do not tell operations."""
 
     seconds: float
     cpu_seconds: float
@@ -204,7 +204,7 @@ def records_of(work: Work, num: int) -> list[Record]:
 
 
 def settings_of(work: Work, given: argparse.Namespace) -> list[Setting]:
-    """What an expert would try of each library."""
+    """The settings of each library that an expert would try."""
     ways: list[tuple[Library, Way]] = [("trl", "packed")]
     if given.device == "cpu" and not work.plain_text:
         ways += [("trl", "single"), ("trl", "padded"), ("hf", "single"), ("hf", "grouped"), ("hf", "padded")]

@@ -87,7 +87,7 @@ def example_of(record: Record) -> Example:
 
 
 def in_our_order(records: Sequence[Record], *, batch: int) -> list[Record]:
-    """As the loop takes them from first to last."""
+    """The records in the order in which our training loop takes them, from first to last."""
     steps = steps_per_epoch(len(records), batch)
     seed = TrainingHyper(epochs=1, batch_size=batch, learning_rate=0).seed
     return [records[i] for step in range(steps) for i in batch_at(step, len(records), batch_size=batch, seed=seed)]

@@ -20,7 +20,7 @@ from bench.train_data import ALPHA, LONGEST, PAD, RANK, Turns, peak_bytes, read_
 
 
 class Step:
-    """What happened in the step of this turn."""
+    """The start times, tokens and loss of the training step in this turn."""
 
     def __init__(self) -> None:
         self.began = time.perf_counter()

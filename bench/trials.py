@@ -79,7 +79,7 @@ class Scored(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a trial."""
+    """The result of a trial: its steps, losses, duration and scores on the test records."""
 
     steps: int
     best_step: int
@@ -117,7 +117,7 @@ class Journal:
 
 
 def outcome_of(trial: Trial, records: Records, journal: Journal, place: Path, *, with_test: bool) -> Outcome:
-    """As the journal has it, or made now."""
+    """The outcome of a trial: as the journal has it, or from a run made now."""
     key = trial.key(records)
     known = journal.find(key)
     if known is not None:

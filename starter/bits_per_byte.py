@@ -104,7 +104,7 @@ def context_bits(seen: Sequence[str], texts: Sequence[str], order: int = 5) -> f
 
 
 def xz_bits(seen: Sequence[str], texts: Sequence[str]) -> float:
-    """What the held-out text adds to the compressed training text."""
+    """The bits per byte that the held-out text adds to the compressed training text."""
     before, data = ("\n".join(part).encode() for part in (seen, texts))
     return 8 * (len(lzma.compress(before + data, preset=9)) - len(lzma.compress(before, preset=9))) / len(data)
 

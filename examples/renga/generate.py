@@ -58,7 +58,7 @@ def read_phrases(path: Path) -> dict[str, Phrases]:
 
 
 def phrase_problems(theme: str, phrases: Phrases) -> Iterator[str]:
-    """What is wrong with the phrases of one theme, in order."""
+    """The problems of one theme's phrases, in order."""
     for place, morae in MORAE.items():
         for phrase in phrases[place]:
             if (found := count_morae(phrase)) != morae:

@@ -1,4 +1,4 @@
-"""What can go wrong, by what the *caller* can do about it. Messages say where, what, and how to mend.
+"""The tree of errors, by what the *caller* can do about them. Messages say where, what, and how to mend.
 
     OutcropError
     ├── Refusal                 the request or the data asks for what cannot be; the door turns each into the
@@ -54,11 +54,11 @@ class Denied(Refusal):
 
 
 class QuotaExceeded(Refusal):
-    """One more than allowed."""
+    """A request for one more than its quota allows."""
 
 
 class NotReady(Refusal):
-    """It will work in a moment; clients retry by themselves."""
+    """A resource is not ready, but will be in a moment; clients retry by themselves."""
 
 
 class ModelFailed(Refusal):

@@ -1,4 +1,5 @@
-"""The rooms of one installation, each opened once, when it is first asked for: by the server, a worker, a command.
+"""The components (rooms) of one installation, each opened once, when it is first asked for. The server, a worker or a
+command asks.
 
     house = House.open(settings, SystemClock())     # the database and the account; everything else waits
     house.buckets.path_of("data", "train.jsonl")    # reads the room's code, opens it, and keeps it
@@ -69,7 +70,8 @@ class room(Generic[_Room]):  # noqa: N801 (a decorator, like `property`)
 
 
 class House:
-    """One installation in this process; a room once opened stays until `close`, which leaving a `with` does."""
+    """The components (rooms) of one installation in this process. A room once opened stays until `close`, which leaving
+    a `with` does."""
 
     def __init__(self, settings: Settings, clock: Clock, *, kinds: Sequence[JobKind[Any]] = KINDS) -> None:
         """`kinds`: the kinds of job that are known here."""
@@ -97,7 +99,7 @@ class House:
             self.store.close()
 
     async def ask(self, question: Callable[[*_Asked], _Answer], *asked: *_Asked) -> _Answer:
-        """What access and rows by their keys are asked: at once from a local file, else in a thread."""
+        """Answer a question about access or rows by key: at once from a local file, else in a thread."""
         if self.store.is_local:
             return question(*asked)
         return await to_thread.run_sync(question, *asked)
@@ -186,7 +188,7 @@ class House:
 
     @room
     def engines(self) -> "Engines":
-        """Which engines should run."""
+        """The record of which engines should run."""
         from outcrop.engines.orders import Engines
 
         return Engines(self.store, self.clock, self.settings)
@@ -207,14 +209,14 @@ class House:
 
     @room
     def reconciler(self) -> "Reconciler":
-        """What brings deployments to serving."""
+        """The reconciler that brings deployments to serving."""
         from outcrop.deployments.reconciler import Reconciler
 
         return Reconciler(self.deployments, self.engines, self.clients, self.catalog, self.models)
 
     @room
     def targets(self) -> "Targets":
-        """From a modelId to the engine that answers it."""
+        """The resolver from a modelId to the engine that answers it."""
         from outcrop.invocation.resolve import Targets
 
         return Targets(self.catalog, self.models, self.deployments, self.clients)

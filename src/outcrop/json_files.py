@@ -1,4 +1,4 @@
-"""Our own JSON files, each read by a declared shape: whatever a file holds, it is what its reader expects, or refused.
+"""Our own JSON files, each read by a declared shape. Whatever a file holds, it is what its reader expects, or refused.
 
 A file may come from another machine, from a disk that fails, or from somebody who means harm. `read` takes nothing for
 granted: neither that it is a file, nor its size, its encoding, its nesting, its keys. What is wrong is one sentence
@@ -21,12 +21,12 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 class FileProblem(ValueError):
-    """What a file lacks, in a sentence without its path: `parity.json: [0].ids: expected a list, found null`."""
+    """A flaw of a file, in a sentence without its path: `parity.json: [0].ids: expected a list, found null`."""
 
 
 class JsonShape(Protocol):
     def problem(self, value: Any, at: str) -> str | None:
-        """What is wrong with the value at this place, as `place: what`; None when nothing is."""
+        """The flaw of the value at this place, as `place: what`; None when nothing is wrong."""
         ...
 
 
@@ -77,7 +77,7 @@ class JsonFlag:
 
 @dataclass(frozen=True, kw_only=True)
 class Either:
-    """One of several shapes; the last one says what is wrong."""
+    """A choice of several shapes; the last one says what is wrong."""
 
     of: Sequence[JsonShape]
 
@@ -178,7 +178,8 @@ def content(path: Path, *, most_bytes: int, name: str | None = None) -> bytes:
 
 
 def parse(data: bytes, *, name: str, strict: bool = True) -> Any:
-    """JSON as the standard has it: UTF-8, nested no deeper than can be read; and, if `strict`, no key twice, no NaN.
+    """The value of JSON as the standard has it: UTF-8, nested no deeper than can be read. If `strict`, no key comes
+    twice, and there is no NaN.
 
     What others write is not always strict: configurations of networks have an `Infinity` now and then.
     """

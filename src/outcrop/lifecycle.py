@@ -1,4 +1,5 @@
-"""States of a kind of resource: an enum in the service model's words, and the table of what may follow what.
+"""States of a kind of resource, and the table of what may follow what. The states are an enum in the service model's
+words.
 
 Jobs, deployments, engines and every later resource keep theirs in a `Lifecycle`; nothing else decides a transition.
 """

@@ -1,4 +1,5 @@
-"""Logs of the processes: one JSON object a line on standard error, and never a body, a prompt or a secret."""
+"""Logs of the processes, one JSON object a line on standard error. There is never a body, a prompt or a secret in
+them."""
 
 import asyncio
 import atexit
@@ -18,7 +19,7 @@ _encoder = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
 class _Told(NamedTuple):
-    """What a line will say."""
+    """The content of a log line: moment, level, logger, event and members."""
 
     at: datetime
     level: int

@@ -34,7 +34,7 @@ class LoopEnded(MachineTrouble):
 
 @dataclass
 class Contained:
-    """What became of a contained block."""
+    """The outcome of a contained block: the error that it raised, if any."""
 
     error: Exception | None = None
 
@@ -58,7 +58,7 @@ def each(
     name: Callable[[Row], str],
     broken: Callable[[Row], object] | None = None,
 ) -> list[Made]:
-    """What `work` makes of each row, in order, without those for which it raises.
+    """The results of `work` on the rows, in order, without the rows for which it raises.
 
     These are logged under their `name` and handed to `broken`, whose own failure is logged too.
     """
@@ -73,7 +73,7 @@ def each(
 
 
 class Loop:
-    """One loop: `turn` around what it does each time it comes round."""
+    """A supervised loop: `turn` goes around what it does each time it comes round."""
 
     def __init__(self, name: str, *, stuck_s: float = STUCK_S, now: Callable[[], float] = time.monotonic) -> None:
         """`stuck_s`: so long it may take from one good turn to the next, its pauses included."""
@@ -106,7 +106,7 @@ class Loop:
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong with it, or None."""
+        """A sentence about what is wrong with the loop, or None."""
         if self.ended:
             return "it has ended"
         since = self._now() - self._came_round
@@ -139,11 +139,11 @@ class Loops:
             loop.ended = True
 
     def troubles(self) -> dict[str, str]:
-        """By the loop's name, what is wrong with it; empty when all come round."""
+        """The troubles of the loops, by the loop's name; empty when all come round."""
         return {name: loop.trouble for name, loop in self._loops.items() if loop.trouble is not None}
 
     def told(self) -> dict[str, dict[str, Any]]:
-        """Each loop's state, for those who may see details."""
+        """The state of each loop, for those who may see details."""
         return {
             name: {"ok": loop.trouble is None, "failures": loop.failures, "trouble": loop.trouble}
             for name, loop in self._loops.items()

@@ -41,7 +41,8 @@ def only_ours() -> None:
 
 
 def users_umask() -> int:
-    """The umask that the user started with, for what is made in the user's own places; -1 when nobody changed it."""
+    """The umask that the user started with; -1 when nobody changed it. It is for what is made in the user's own
+    places."""
     return -1 if _users is None else _users
 
 

@@ -178,7 +178,8 @@ def _number(environment: Mapping[str, str], name: str, otherwise: int, allowed: 
 
 
 def _bytes(environment: Mapping[str, str], name: str) -> int:
-    """Such as `8GiB`, `8G`, `512 MiB`, or plain bytes; 0 where nothing is said."""
+    """An environment variable's size in bytes, written such as `8GiB`, `8G`, `512 MiB`, or plain bytes. 0 where nothing
+    is said."""
     text = environment.get(name, "").strip()
     if not text:
         return 0

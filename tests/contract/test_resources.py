@@ -1,4 +1,4 @@
-"""What the table of resources promises, on every database."""
+"""The promises of the table of resources, on every database."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal

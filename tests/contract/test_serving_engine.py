@@ -31,7 +31,7 @@ PROMPT = [5, 6, 7]
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """Of a tiny network and an adapter for it."""
+    """The folders of a tiny network and an adapter for it."""
 
     network: Path
     adapter: Path

@@ -21,7 +21,7 @@ WRITERS = 6
 
 
 def at_once(work: Callable[[int], Any]) -> list[Any]:
-    """What each of six threads got, or was refused with."""
+    """The results that six threads got at once, or the refusals in their place."""
     start = threading.Barrier(WRITERS)
 
     def outcome(number: int) -> Any:

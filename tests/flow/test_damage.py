@@ -78,7 +78,7 @@ def ask(house: Installed, model: str) -> Any:
 
 
 def forget_adapter(house: Installed, deployment: str) -> None:
-    """As an engine that was started again."""
+    """Unload the deployment's adapter from every engine, as if the engine had been started again."""
 
     async def forget() -> None:
         for socket in house.settings.sockets.glob("*.sock"):

@@ -57,7 +57,7 @@ class Rows:
         return self.listing.names(self.ask(**members))
 
     def in_order(self, names: list[str]) -> list[str]:
-        """As they come where that is an order, else sorted."""
+        """The names as they come where the listing is ordered, else sorted."""
         return names if self.listing.is_ordered else sorted(names)
 
     def refusal(self, **members: Any) -> dict[str, str]:

@@ -449,7 +449,7 @@ def test_a_completion_says_nothing_that_is_not_looked_at(s3: Any, bucket: str) -
     place, invalid = {"Bucket": bucket, "Key": "k"}, ("InvalidRequest", 400)
 
     def begun(**asked: Any) -> dict[str, Any]:
-        """What completes an upload of one part."""
+        """The parameters that complete an upload of one part."""
         upload = s3.create_multipart_upload(**place, **asked)["UploadId"]
         part = s3.upload_part(**place, UploadId=upload, PartNumber=1, Body=b"x")
         parts = [{"PartNumber": 1, "ETag": part["ETag"]}]

@@ -65,7 +65,7 @@ class Tagged:
 
 
 def lowered(tags: Tags) -> Tags:
-    """As Bedrock writes them."""
+    """The tags with their members in lower case, as Bedrock writes them."""
     return [{"key": tag["Key"], "value": tag["Value"]} for tag in tags]
 
 

@@ -37,7 +37,7 @@ _INTEGERS = [-1, 0, 1, 2, 1000, 1001, 2**31, 2**63]
 
 @dataclass(frozen=True, kw_only=True)
 class Furniture:
-    """What `furnish` put there, by the names that a request needs."""
+    """The resources that `furnish` made, by the names that a request needs."""
 
     role: str
     policy: str
@@ -178,7 +178,7 @@ def _sts(there: Furniture, some: str) -> dict[str, dict[str, Any]]:
 
 
 def nudged(params: dict[str, Any], numbers: random.Random) -> dict[str, Any]:
-    """The same with one value changed a little, or left out."""
+    """The parameters with one value changed a little, or left out."""
     places = list(_places(params))
     if not places:
         return params

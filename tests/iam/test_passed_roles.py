@@ -154,7 +154,7 @@ USES: list[Callable[[RoleData], object]] = [
 
 
 def refusals(own: RoleData) -> set[str]:
-    """What each use of the role is refused by."""
+    """The messages with which the uses of the role are refused."""
     told = set()
     for use in USES:
         with pytest.raises(Invalid) as refused:

@@ -1,4 +1,4 @@
-"""What a test of numbers may ask for."""
+"""Fixtures for tests of numbers."""
 
 from collections.abc import Iterator
 

@@ -35,7 +35,7 @@ def prompts(lengths: Sequence[int], seed: int = 0) -> list[tuple[int, ...]]:
 
 
 def generate(engine: Engine, requests: Sequence[EngineRequest], *, apart: int = 0) -> list[list[int]]:
-    """What each request was given, when one joins every `apart` steps."""
+    """The token ids generated for each request, when one joins every `apart` steps."""
     made: dict[str, list[int]] = {request.id: [] for request in requests}
     waiting, num_steps = list(requests), 0
     while waiting or engine.busy:

@@ -39,7 +39,7 @@ def daily(way: str, case: tuple[str, str], threads: int) -> bool:
 
 
 def gradient_of(base: Path, where: Path, hyper: TrainingHyper) -> tuple[float, Tensor]:
-    """Of a step whose adapter is some way from its beginning."""
+    """The loss and gradient of a step whose adapter is some way from its beginning."""
     with settled(hyper, ALONE):
         trained, _ = loop.load_trained(task(base, where, hyper=hyper), ALONE)
         learned = trained.weights.vector.detach().clone()  # type: ignore[union-attr]

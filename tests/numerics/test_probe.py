@@ -65,7 +65,7 @@ def bare(folder: Path, config: Any) -> Path:
 
 
 def changed(folder: Path, **named: Any) -> Path:
-    """Of a tiny Llama, with other words in its configuration."""
+    """The folder of a tiny Llama, with some members of its configuration changed."""
     config = json.loads((tiny_model(folder) / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, **named}))
     return folder
@@ -207,7 +207,7 @@ def test_register_tries_the_network_and_says_how_it_is_run(tmp_path: Path) -> No
 
 
 def in_this_process(folder: Path) -> ProbeReport:
-    """As `launch.probe`, without the seconds that a process takes to begin."""
+    """A probe report as from `launch.probe`, without the seconds that a process takes to begin."""
     found = judge(folder)
     return ProbeReport(verdict=found.verdict, context=found.context)
 

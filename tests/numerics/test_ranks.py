@@ -29,7 +29,7 @@ ATOL = 1e-5
 
 
 class Runs:
-    """What `tests/support/rank_runs.py` left."""
+    """The results that `tests/support/rank_runs.py` left."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -220,7 +220,7 @@ def test_a_border_stands_for_all_that_is_shorter() -> None:
 
 
 def test_a_dependence_that_is_not_known_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a family's own, or a newer transformers', might be."""
+    """A family's own rotary embedding, or a newer transformers', might depend on the length like this."""
     theirs = transformers.models.llama.modeling_llama.LlamaRotaryEmbedding.forward
 
     def forward(self: Any, x: torch.Tensor, position_ids: torch.Tensor) -> Any:

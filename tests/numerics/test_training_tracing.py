@@ -104,7 +104,7 @@ def _saved(real: network_setup.TrainableNetwork, weights: TrainedWeights) -> int
 
 
 def test_deeper_networks_lie_on_the_line_through_two_depths(tmp_path: Path) -> None:
-    """Of Gemma 2, whose layers are of two kinds in turn."""
+    """The network is Gemma 2, whose layers are of two kinds in turn."""
     config = ARCHITECTURES["gemma2"]()
     config.num_hidden_layers = 6
     config.layer_types = config.layer_types * 3

@@ -39,7 +39,7 @@ def test_replicas_take_the_rows_that_were_foreseen(threads: int, budget: int, tm
 
 
 def schedule(*replicas: list[list[int]], room: int) -> RowSchedule:
-    """Of so many replicas, whose rows have records of these lengths."""
+    """The row schedule of so many replicas, whose rows have records of these lengths."""
     numbers = itertools.count()
     lengths = [length for rows in replicas for row in rows for length in row]
     rows = [

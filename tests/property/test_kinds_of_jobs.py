@@ -26,7 +26,7 @@ OUTCOMES = ["done", "refused", "broken", "interrupted", "killed"]
 
 
 class Killed(BaseException):
-    """What `kill -9` is to a process."""
+    """The death of a process by `kill -9`."""
 
 
 def follow(house: Any, job: RunningJob) -> None:

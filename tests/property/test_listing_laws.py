@@ -25,7 +25,7 @@ prefixes = st.text(alphabet=CHARACTERS, max_size=2)
 
 
 def fetching(present: set[str]) -> Callable[[bytes, bytes | None, int], list[ObjectRecord]]:
-    """What the database does, over a set of keys."""
+    """A function that fetches over a set of keys as the database does."""
 
     def fetch(start: bytes, end: bytes | None, limit: int) -> list[ObjectRecord]:
         ordered = sorted(present, key=str.encode)

@@ -40,7 +40,7 @@ class Wire:
 
 
 def stream_of(service: str, operation: str) -> StructureShape:
-    """As we know it."""
+    """The shape of an operation's event stream, as our service model has it."""
     stream = event_stream_shape(service_model.operation(service, operation))
     assert stream is not None
     return stream

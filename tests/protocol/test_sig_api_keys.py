@@ -56,7 +56,7 @@ def user(house: Running) -> Iterator[str]:
 
 @pytest.fixture
 def listing(house: Running, monkeypatch: pytest.MonkeyPatch) -> Listing:
-    """What boto3 hears when all it has is an API key."""
+    """The custom models that boto3 lists when all it has is an API key."""
 
     def ask(key: str) -> Any:
         monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", key)

@@ -30,7 +30,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, clock: MovableClock) -> Iter
 
 
 def url(house: Running, operation: str, key: str = "a b/日.txt", client: Any = None, **params: Any) -> str:
-    """As boto3 makes it when nobody told it a version."""
+    """A presigned URL as boto3 makes it when nobody told it a signature version."""
     s3 = client or house.client("s3")
     made: str = s3.generate_presigned_url(operation, Params={"Bucket": BUCKET, "Key": key, **params}, ExpiresIn=3600)
     assert "AWSAccessKeyId=" in made

@@ -37,7 +37,7 @@ TARGETS = {
 
 
 def state(house: Running) -> tuple[list[str], list[str], int]:
-    """What a stranger might have changed."""
+    """The users, object keys and number of buckets that a stranger might have changed."""
     users = [each["UserName"] for each in house.client("iam").list_users()["Users"]]
     s3 = house.client("s3")
     keys = [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]

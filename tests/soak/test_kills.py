@@ -119,7 +119,7 @@ def test_a_job_whose_worker_is_killed_fifty_times_ends_as_an_undisturbed_one(tmp
 
 
 class Clients(NamedTuple):
-    """What the campaign asks of the house."""
+    """The clients and the role with which the campaign asks the installation for jobs."""
 
     bedrock: Any
     s3: Any

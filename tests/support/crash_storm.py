@@ -27,7 +27,7 @@ _SIZES = (0, 900, 40_000, 300_000, 1_500_000)
 
 @dataclass
 class Storm:
-    """What was written so far, by name: `s3/key` or `iam/user`. A state is a seed of the content; None is nothing."""
+    """The states written so far, by name: `s3/key` or `iam/user`. A state is a seed of the content; None is nothing."""
 
     server: ServerProcess
     acknowledged: dict[str, str | None] = field(default_factory=dict)

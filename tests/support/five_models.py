@@ -36,7 +36,7 @@ def five_models(home: Path) -> Iterator[Installed]:
 
 
 def ask(runtime: Any, model: str) -> str:
-    """What the model answers to one and the same prompt."""
+    """The model's answer to one and the same prompt."""
     answer = runtime.converse(
         modelId=model,
         messages=[{"role": "user", "content": [{"text": "one two"}]}],

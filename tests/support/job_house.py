@@ -44,7 +44,7 @@ class JobHouse:
         return House.open(self.settings, SystemClock())
 
     def reopen(self) -> None:
-        """As a restarted process would."""
+        """Close the store and open it anew, as a restarted process would."""
         self.context.store.close()
         self.context = self._open()
 
@@ -89,7 +89,7 @@ class JobHouse:
         report: Callable[[str], None] = lambda _words: None,
         context: House | None = None,
     ) -> bool:
-        """What a worker does with a job; `report` may raise Killed."""
+        """Execute a job as a worker does; `report` may raise Killed."""
         house = context or self.context
         numbers = JobMetrics(house.points)
         running = RunningJob(
@@ -116,5 +116,5 @@ class JobHouse:
         return [json.loads(line) for line in lines]
 
     def training_csv(self, job: str) -> Any:
-        """As a notebook reads it."""
+        """The step-wise training metrics of a job, as a notebook reads them."""
         return pandas.read_csv(io.BytesIO(self.output(job, "training_artifacts/step_wise_training_metrics.csv")))

@@ -126,7 +126,7 @@ class Installed:
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """What `outcrop env` says."""
+        """The environment variables that `outcrop env` prints."""
         values: dict[str, str] = json.loads(outcrop("env", "--json", "--home", str(self.settings.home)).stdout)
         return values
 
@@ -143,7 +143,7 @@ class Installed:
         )
 
     def health(self) -> dict[str, Any]:
-        """What /health tells the administrator."""
+        """The health report that /health gives the administrator."""
         url = f"{self.settings.endpoint}/health"
         values = self.environment
         signed = signed_for_outcrop(url, values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"])

@@ -55,7 +55,7 @@ def request_from_botocore(
 
 
 def read_by_botocore(operation: OperationModel, response: HttpResponse, protocol: str | None = None) -> dict[str, Any]:
-    """What a boto3 user would get, without ResponseMetadata."""
+    """The response as a boto3 user would get it, without ResponseMetadata."""
     # As botocore's client does it: a payload of bytes is handed over unread.
     body = io.BytesIO(cast("bytes", response.body)) if operation.has_streaming_output else response.body
     wire = {"status_code": response.status, "headers": HeadersDict(response.headers), "body": body}

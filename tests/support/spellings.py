@@ -39,7 +39,7 @@ def members(service: str, operation: str) -> set[str]:
 
 @dataclass(frozen=True)
 class Things:
-    """What stands in the house under test."""
+    """The ARNs and other spellings of resources in the installation under test."""
 
     account: str
 

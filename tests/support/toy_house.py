@@ -44,7 +44,7 @@ class ToyHouse:
 
 
 class Numbers:
-    """What jobs have measured."""
+    """The measurements that jobs have reported."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, Mapping[str, float]]] = []

@@ -42,7 +42,7 @@ class Request:
     version: str = "HTTP/1.1"
 
     def with_header(self, name: str, value: str) -> "Request":
-        """The same with one header replaced or added."""
+        """The request with one header replaced or added."""
         kept = [pair for pair in self.headers if pair[0].lower() != name.lower()]
         return Request(self.method, self.path, [*kept, (name, value)], self.body, self.seal)
 
@@ -147,7 +147,7 @@ def receive(connection: socket.socket, *, to_head: bool = False) -> Reply:
 
 
 def more(connection: socket.socket) -> bytes:
-    """What comes next; nothing when the other side has closed."""
+    """The bytes that come next; nothing when the other side has closed."""
     try:
         return connection.recv(65536)
     except ConnectionResetError:

@@ -1,4 +1,4 @@
-"""What the processes are told before they start."""
+"""The allocator settings that processes are given before they start."""
 
 import platform
 import subprocess

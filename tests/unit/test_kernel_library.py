@@ -27,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def compiler(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In place of any on this machine."""
+    """Install a script as the only C compiler, in place of any on this machine."""
     folder.mkdir()
     (folder / "cc").write_text(f"#!/bin/sh\n{script}\n")
     (folder / "cc").chmod(0o755)

@@ -39,7 +39,7 @@ def masked(data: bytes) -> bytes:
 
 
 def fields(data: bytes) -> list[tuple[int, Any]]:
-    """Of a protocol buffer: number and raw value, in order."""
+    """The fields of a protocol buffer: number and raw value, in order."""
     found: list[tuple[int, Any]] = []
     while data:
         key, data = varint(data)

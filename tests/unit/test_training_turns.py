@@ -1,4 +1,4 @@
-"""Which replica takes which records when."""
+"""The row schedule of training: which replica takes which records when."""
 
 import random
 

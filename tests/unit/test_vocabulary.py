@@ -34,7 +34,7 @@ def grown(folder: Path, *tokens: str, special: bool = False, **config: Any) -> P
 
 
 def rows(folder: Path) -> int:
-    """Of the embedding, as the tiny model has it."""
+    """The number of rows of the embedding, as the tiny model has it."""
     return int(json.loads((folder / "config.json").read_text())["vocab_size"])
 
 

@@ -42,7 +42,7 @@ _log = logging.getLogger("outcrop.audit")
 
 @dataclass(frozen=True, kw_only=True)
 class ChainCheck:
-    """What became of following the chain."""
+    """The result of checking the audit's chain of digests."""
 
     first: int
     "Number of the first entry that is kept."
@@ -156,7 +156,7 @@ class Audit:
         )
 
     def _tell(self, error: Exception | None) -> None:
-        """One line when it begins to fail, and one when it works again."""
+        """Log one line when writing the audit begins to fail, and one when it works again."""
         if (error is not None) == self._trouble:
             return
         self._trouble = error is not None

@@ -15,7 +15,7 @@ _UNKEEPABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Entry(NamedTuple):
-    """Who called what, on which resources, from where, and how it ended."""
+    """An audit entry: who called what, on which resources, from where, and how it ended."""
 
     at: datetime
     "When it was answered."
@@ -54,7 +54,7 @@ def canonical(entry: Entry) -> bytes:
 
 
 def rest(entry: Entry) -> str:
-    """What is in no column of its own, as JSON."""
+    """The fields of an entry that have no column of their own, as JSON."""
     return orjson.dumps({name: value for name, value in entry._asdict().items() if name not in COLUMNS}).decode()
 
 

@@ -23,7 +23,8 @@ def is_read_only(operation: str) -> bool:
 
 @cache
 def is_data_event(service: str, operation: str) -> bool:
-    """Whether it is about what lies in a bucket: such calls are many, and each leaves the records as they were."""
+    """Whether an operation is about what lies in a bucket. Such calls are many, and each leaves the records as they
+    were."""
     if service != "s3" or operation in _OF_BUCKETS:
         return False
     return any(part in operation for part in _OF_OBJECTS)

@@ -1,4 +1,4 @@
-"""The tables of the audit: entries in a chain of digests, the resources that each names, and where the chain begins.
+"""The tables of the audit: entries chained by digests, the resources that each names, and where the chain begins.
 
 Entries are added at the end, and whole ranges removed from the beginning. Nothing changes or removes a single one.
 """

@@ -27,7 +27,7 @@ class Weights:
 
 @dataclass(frozen=True, kw_only=True)
 class BaseModel:
-    """One entry. `folder` is where the weights are on this machine, None until they are there."""
+    """A base model of the catalogue. `folder` is where the weights are on this machine, None until they are there."""
 
     id: str
     context: str
@@ -51,7 +51,7 @@ class BaseModel:
 
     @property
     def way(self) -> RunMode | None:
-        """In which its network is run; None: that is not known yet."""
+        """The mode in which the base model's network is run; None: that is not known yet."""
         return self.verdict.way if self.verdict else None
 
     @property

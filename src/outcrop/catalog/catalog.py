@@ -193,7 +193,7 @@ def _read_file(path: Path) -> tuple[BaseModel, ...]:
 
 
 def _read_verdicts(path: Path) -> dict[str, ProbeVerdict]:
-    """By the id of the entry; the newest of each."""
+    """The newest verdict on each entry of the catalogue, by the entry's id."""
     try:
         return {item["model"]: _verdict(item) for item in tomllib.loads(path.read_text("utf-8")).get("verdict", ())}
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
@@ -254,7 +254,7 @@ def _resolved(
 
 
 def _placed(entry: BaseModel, home: Path, verdict: ProbeVerdict | None) -> BaseModel:
-    """With its folder, and the verdict if it is one of the network that lies there now."""
+    """The entry with its folder, and the verdict if it is one of the network that lies there now."""
     folder = _folder(entry.weights, home)
     holds = folder is not None and verdict is not None and verdict.config == facts.digest(folder)
     return replace(entry, folder=folder, engine=entry.id, verdict=verdict if holds else None)

@@ -76,7 +76,7 @@ class CustomModels:
         return found if found is not None and found.kind == KIND else None
 
     def find(self, region: str, identifier: str) -> Resource:
-        """As `look`. Raises NotFound."""
+        """The custom model with this ARN or name. Raises NotFound."""
         found = self.look(region, identifier)
         if found is None:
             raise NotFound(f"The custom model {identifier} was not found.")

@@ -1,4 +1,5 @@
-"""What a model id of the service tells by its beginning: whose model it is, how it is spoken to, and how it is tuned.
+"""Families of Bedrock models, told by the beginning of a model id: provider, dialect, hyperparameters and
+customizations.
 
 For ids that the catalogue does not list. Those of models that write no text are known too, so that none becomes a
 stand-in for one that does.

@@ -96,7 +96,7 @@ class RoleData:
         self.buckets.put_bytes(*place, content, content_type=content_type)
 
     def put_file(self, uri: str, file: Path, *, content_type: str) -> None:
-        """As `put`, for what may be larger than memory."""
+        """Write a file as an object; it may be larger than memory. Raises Refusal."""
         place = self._writable(uri)
         self.buckets.put_file(*place, file, content_type=content_type)
 

@@ -15,7 +15,7 @@ _MOST_NAME_BYTES = 255
 
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """Where to write what is to appear at `path`, a file or a folder; on an error nothing of it stays."""
+    """A temporary path for what is to appear at `path`, a file or a folder. On an error nothing of it stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     _remove(part)  # from a process that was killed here
@@ -46,7 +46,7 @@ def copy(buckets: Buckets, record: ObjectRecord, file: Path) -> None:
 
 
 class _ETag:
-    """The ETag of bytes that pass by: their MD5, or of an upload in parts the MD5 of its parts' MD5s."""
+    """The ETag of bytes that pass by: their MD5. Of an upload in parts it is the MD5 of its parts' MD5s."""
 
     def __init__(self, *, part_sizes: list[int]) -> None:
         self._part_sizes = part_sizes
@@ -76,7 +76,8 @@ class _ETag:
 
 
 def names_of(keys: Iterable[str], *, prefix: str) -> dict[str, str]:
-    """By key, the relative path of its file. Raises Invalid for a key that no folder can hold beside the others."""
+    """The relative path of each object's file, by key. Raises Invalid for a key that no folder can hold beside the
+    others."""
     begin = prefix.rfind("/") + 1
     names = {key: key[begin:] for key in keys if not key.endswith("/")}
     files = set(names.values())

@@ -56,7 +56,7 @@ class EncodedFile:
 
 
 def read_encoded(path: Path, *, context_length: int) -> Iterator[SequenceWithSize] | None:
-    """The sequences of a file in their order; None when it was made for another context length, or is not there."""
+    """The sequences of a file in their order. None when it was made for another context length, or is not there."""
     if not path.is_file():
         return None
     with path.open("rb") as file:

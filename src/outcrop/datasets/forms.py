@@ -1,4 +1,5 @@
-"""What a file is that is no JSON Lines: told once, by its name among the forms, with how to turn it into one.
+"""Forms of files that are no JSON Lines, each with how to turn it into one. Such a file is told once, by the name of
+its form.
 
 Only its first bytes are looked at. Lines that are JSON are judged one by one by `shapes`, not here.
 """
@@ -125,7 +126,8 @@ def _other_encoding(path: Path, head: bytes) -> Form | None:
 
 
 def _byte_encoding(head: bytes) -> str | None:
-    """The encoding of a file in which no line with letters beyond ASCII is UTF-8, and more than one is not."""
+    """The encoding of a file that is not UTF-8, else None. It has more than one line with letters beyond ASCII, and
+    none of these lines is UTF-8."""
     lines = [line for line in head.splitlines()[:1000] if not line.isascii()]
     if len(lines) > 1 and len(head) >= _HEAD_BYTES:
         lines.pop()  # it may be cut within a character
@@ -205,7 +207,7 @@ def _spread(path: Path) -> Form:
 
 
 def _holding_all(path: Path, value: dict[str, Any]) -> Form | None:
-    """One object around all records, as exports of programs have it."""
+    """The form of a file with one object around all records, as exports of programs have it."""
     if "messages" in value or "conversations" in value:
         return None
     held = [key for key, inside in value.items() if isinstance(inside, list) and _are_records(inside)]

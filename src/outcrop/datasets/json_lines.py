@@ -1,4 +1,4 @@
-"""One line of bytes to one JSON value, strictly: it says one thing only, in text that can be encoded."""
+"""Strict parsing of one line of bytes into one JSON value. It says one thing only, in text that can be encoded."""
 
 import json
 from typing import Any

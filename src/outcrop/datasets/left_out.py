@@ -1,4 +1,4 @@
-"""What a chat template leaves out of a conversation, which is then neither learned nor served."""
+"""The parts of a conversation that a chat template leaves out, so that they are neither learned nor served."""
 
 from outcrop.datasets.records import Conversation
 from outcrop.tokens import prompt_format

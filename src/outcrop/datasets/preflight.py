@@ -61,7 +61,7 @@ class Overlap(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class FileReport:
-    """One file."""
+    """The report on one file of a dataset."""
 
     name: str
     num_records: int
@@ -99,7 +99,7 @@ class Report:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What must be mended before training, file by file."""
+        """The problems that must be mended before training, file by file."""
         return tuple(problem for file in self.files for problem in file.problems)
 
     @property
@@ -151,7 +151,7 @@ def examine(
 
 
 class _Base(NamedTuple):
-    """What the records are examined for."""
+    """The tokenizer, context length and prompt format of the base model for which the records are examined."""
 
     tokenizer: Tokenizer
     context_length: int
@@ -160,7 +160,7 @@ class _Base(NamedTuple):
 
 @dataclass
 class _Reading:
-    """What has been seen of one file so far."""
+    """The state of reading one file: its counts, lengths and problems so far."""
 
     name: str
     base: _Base

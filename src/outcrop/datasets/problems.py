@@ -1,4 +1,4 @@
-"""What is wrong with a line of a dataset, said in one sentence: where, what, and how to mend it."""
+"""Problems of a dataset's lines, each said in one sentence: where, what, and how to mend it."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _QUOTED = re.compile(r"'[^']*'")
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing that keeps a line from being a record."""
+    """A problem that keeps a line from being a record."""
 
     name: str
     "The file, as its owner calls it."

@@ -1,4 +1,4 @@
-"""From the lines of a JSONL file to records.
+"""Records read from the lines of a JSONL file.
 
 A stream of lines becomes a stream of `Line`s, each holding a record or what is wrong with it, so that a file of any
 size is read once and every line of it is accounted for.
@@ -20,7 +20,7 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line that is not blank: a record, or the problems that keep it from being one."""
+    """A line that is not blank: a record, or the problems that keep it from being one."""
 
     number: int
     "0: the problem is the whole file's."
@@ -31,7 +31,8 @@ class Line:
 
 
 def open_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a file, one at a time; of a line longer than MAX_LINE_BYTES only so much that its length shows."""
+    """The lines of a file, one at a time. A line longer than MAX_LINE_BYTES is cut: only so much is given that its
+    length shows."""
     with path.open("rb") as file:
         while line := file.readline(MAX_LINE_BYTES + 1):
             yield line
@@ -40,7 +41,7 @@ def open_lines(path: Path) -> Iterator[bytes]:
 
 
 def read_file(path: Path, *, customization: Customization) -> Iterator[Line]:
-    """Every line of a file that is not blank; one `Line` that names the form of a file that is no JSON Lines."""
+    """Every line of a file that is not blank. A file that is no JSON Lines gives one `Line` that names its form."""
     form = form_of(path)
     if form is not None:
         problem = Problem(name=path.name, line=None, field="", what=form.what, mend=form.mend)

@@ -1,4 +1,4 @@
-"""What a line of a dataset says, in Bedrock's three forms: a prompt with its completion, a conversation, or a text."""
+"""Records of a dataset in Bedrock's three forms: a prompt with its completion, a conversation, or a text."""
 
 import hashlib
 import json

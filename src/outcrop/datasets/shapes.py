@@ -1,4 +1,4 @@
-"""Which shapes a record may have, and what is wrong with one that has none of them.
+"""The shapes that a record may have, and the flaws of one that has none of them.
 
 FINE_TUNING               {"prompt": "…", "completion": "…"}
                           {"system": "…", "messages": [{"role": "user", "content": "…"}, …]}             as Claude's
@@ -42,7 +42,7 @@ _ELSEWHERE = {
 
 
 class Flaw(NamedTuple):
-    """One thing wrong inside a record."""
+    """A flaw inside a record: the field, what is wrong, and how to mend it."""
 
     field: str
     what: str
@@ -161,7 +161,8 @@ class _RecordReader:
         return self._string(block, "text", thing="text", at=f"{at}.")
 
     def _alternate(self, messages: list[dict[str, str]], *, first: int) -> None:
-        """From the user to the assistant, in turns; only the first break is told, the others follow from it."""
+        """Check that turns alternate, from the user to the assistant. Only the first break is told, the others follow
+        from it."""
         if self.flaws:
             return
         for number, turn in enumerate(messages):

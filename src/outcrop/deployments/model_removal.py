@@ -1,4 +1,5 @@
-"""A custom model is removed only where nobody needs it: no deployment serves it, and no running job starts from it."""
+"""Removal of a custom model, which happens only where nobody needs it. No deployment serves it then, and no running job
+starts from it."""
 
 import shutil
 from typing import Protocol

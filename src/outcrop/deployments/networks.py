@@ -1,4 +1,4 @@
-"""From the models that are deployed to the networks below them, and so to the engines they need."""
+"""The networks below the deployed models, and the engines that these networks need."""
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog

@@ -1,4 +1,4 @@
-"""Train equals serve: a custom model is let in only when the engine that will serve it agrees with the trainer.
+"""Train equals serve: a custom model is let in only when its serving engine agrees with the trainer.
 
 The trainer leaves `parity.json` beside the weights (`network/parity_file.py`): log probabilities of held-out records,
 and greedy answers to held-out prompts. The engine scores the same records, and answers the same prompts in each way in
@@ -90,7 +90,8 @@ def tolerance(expected: ParityRecord, served_in: str | None) -> float:
 
 
 async def compare(client: ServingEngine, model: str, folder: Path) -> Parity:
-    """What the trainer expects, with the engine, which must hold `model`: an adapter, or its own base.
+    """Compare what the engine computes with what the trainer expects. The engine must hold `model`: an adapter, or its
+    own base.
 
     Raises ModelDamaged.
     """
@@ -134,7 +135,7 @@ class _WrongToken(Exception):
 async def _differences(
     client: ServingEngine, model: str, generation: Generation, way: ServingPath, allowed: float
 ) -> AsyncGenerator[float, None]:
-    """Of each generated token, by how much the engine's log probability differs from the trainer's.
+    """The absolute difference between the engine's and the trainer's log probability of each generated token.
 
     Greedy decoding takes another token where two are nearly as likely: each side may be off by `allowed`, so a token
     whose log probability, by the trainer, is within twice that of the best is none the worse. From there on the
@@ -156,7 +157,7 @@ async def _differences(
 async def _answer(
     client: ServingEngine, model: str, generation: Generation, done: int, way: ServingPath
 ) -> GreedyAnswer:
-    """What follows the prompt and the first `done` tokens of the trainer's answer."""
+    """The engine's continuation of the prompt and the first `done` tokens of the trainer's answer."""
     ids = [*generation.prompt, *generation.ids[:done]]
     prompts, per_step = [ids], None
     if way is ServingPath.IN_PARTS:

@@ -97,7 +97,7 @@ class Reconciler:
         self._retired = own, served
 
     async def _settle(self, row: Resource) -> None:
-        """One attempt; what raises fails this deployment alone."""
+        """Attempt once to settle a deployment; what raises fails this deployment alone."""
         with contained(_log, f"settling {row.arn}") as outcome:
             await self._try(row)
         if outcome.error is not None:
@@ -121,7 +121,7 @@ class Reconciler:
         logs.tell(_log, "deployment settled", deployment=row.arn, failure=failure)
 
     def _tell_waiting(self, row: Resource, sentence: str) -> None:
-        """In the log, once for each reason."""
+        """Log why a deployment waits, once for each reason."""
         if self._waiting.get(row.arn) != sentence:
             self._waiting[row.arn] = sentence
             logs.tell(_log, "deployment waits", deployment=row.arn, note=sentence)

@@ -96,8 +96,8 @@ class Deployments:
         self._settle(row, failure=failure)
 
     def spoil(self, row: Resource, failure: str) -> None:
-        """The deployment cannot be settled at all, whatever its record holds: it fails, unless it was settled already
-        or asked for something else meanwhile."""
+        """Fail a deployment that cannot be settled at all, whatever its record holds. Nothing changes if it was settled
+        already or asked for something else meanwhile."""
         now = self._store.resources.get(row.arn)
         if now is not None and now.status in WAITING and _asked(now) == _asked(row):
             self._store.resources.fail(row.arn, at=self._clock.now(), message=failure)
@@ -112,7 +112,8 @@ class Deployments:
         return [row for kind in _KINDS for row in self._store.references.naming(kind, _MODELS, model_arn)]
 
     def fail_model(self, model_arn: str, failure: str) -> None:
-        """What serves this custom model fails, for its files are no longer of use. One that is changing settles."""
+        """Fail the deployments that serve this custom model, for its files are no longer of use. One that is changing
+        settles."""
 
         def decide(now: Resource) -> Change | None:
             if now.status != SERVING[now.kind] or now.document.get("modelArn") != model_arn:
@@ -143,7 +144,7 @@ class Deployments:
         self._change(row, decide)
 
     def _change(self, row: Resource, decide: Callable[[Resource], Change | None]) -> None:
-        """As `change`; nothing is left to do for one that was deleted meanwhile."""
+        """Change a deployment's row; nothing is left to do for one that was deleted meanwhile."""
         with suppress(NotFound):
             change(self._store.resources, row.arn, at=self._clock.now(), decide=decide)
 

@@ -1,4 +1,4 @@
-"""From a lease to the end of a job: its kind's function is run, and whatever becomes of it is put on record.
+"""Execution of a leased job to its end: its kind's function runs, and whatever becomes of it is recorded.
 
 Stopped, failed, damaged, given up or done: it is the same for every kind, so a function raises and need not clean up.
 A full disk fails no job: what it broke off is begun again when there is room.

@@ -32,7 +32,7 @@ class Patience:
     job: RunningJob
 
     def repeat(self, work: Callable[[], _Done]) -> _Done:
-        """What `work` returns, begun anew whenever a full disk broke it off. Raises Interrupted."""
+        """The result of `work`, begun anew whenever a full disk broke it off. Raises Interrupted."""
         while True:
             try:
                 return work()

@@ -164,7 +164,8 @@ class Jobs:
         self._change(job_arn, decide)
 
     def move(self, job_arn: str, status: StrEnum) -> None:
-        """For kinds with more than one state on the way: the job's next. To be there already changes nothing.
+        """Move a job to its next state, in kinds with more than one state on the way. To be there already changes
+        nothing.
 
         Raises JobEnded, and Conflict for a transition that the kind's table does not know.
         """

@@ -1,4 +1,4 @@
-"""What a kind of job is: its states in the service model's words, the worker it needs, and the function that runs it.
+"""A job kind: its states in the service model's words, the worker it needs, and the function that runs it.
 
 A new kind is one `JobKind` and one line in `outcrop/kinds.py`. Leases, resume after a kill, stop, children and listing
 come with it; its function may tell and ask what `running.RunningJob` offers.
@@ -33,7 +33,8 @@ def _keep_all(_house: Any, _job_arn: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class JobKind(Generic[House]):
-    """One kind of long work. `House` is what its functions need of the process they run in."""
+    """A kind of job: long work with its states, its worker class and its function. `House` is what its functions need
+    of the process they run in."""
 
     name: str
     "The kind of its rows, and of their ARNs: `model-customization-job`."
@@ -63,9 +64,9 @@ class JobKind(Generic[House]):
 
     @property
     def noun(self) -> str:
-        """For sentences: `model customization job`."""
+        """The name of the kind for use in sentences: `model customization job`."""
         return self.name.replace("-", " ")
 
     def phase_at_end(self, status: StrEnum) -> PhaseStatus:
-        """What the phase that was running becomes when the job ends like this."""
+        """The last status of the phase that was running when the job ends in this state."""
         return {self.stopped: PhaseStatus.STOPPED, self.failed: PhaseStatus.FAILED}.get(status, PhaseStatus.COMPLETED)

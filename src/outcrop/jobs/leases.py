@@ -1,4 +1,5 @@
-"""Who works on which job. A lease is a row with a time limit: a worker that dies stops renewing, and the job is free.
+"""Leases of jobs: which worker works on which job. A lease is a row with a time limit: a worker that dies stops
+renewing, and the job is free.
 
 Free jobs are found by the index on kind and status: ended jobs cost nothing, however many there are, and the write lock
 is taken only when there is a job to be had. One machine only: the time limit trusts a single clock.
@@ -51,7 +52,7 @@ class Lease:
 
 
 class _FreeJob(NamedTuple):
-    """A job that has not ended, as the queue sees it: times and lease as the rows have them, be they damaged."""
+    """A job that has not ended, as the queue sees it. Times and lease are as the rows have them, be they damaged."""
 
     job: str
     kind: str
@@ -135,7 +136,8 @@ class Leases:
 
 
 def _running(kinds: Sequence[JobKind[Any]]) -> sql.ColumnElement[bool]:
-    """Of jobs that have not ended. Kind by kind: what is an end for one kind may not be one for another."""
+    """The SQL condition for jobs that have not ended. Kind by kind: what is an end for one kind may not be one for
+    another."""
     return sql.or_(
         *((RESOURCES.c.kind == kind.name) & RESOURCES.c.status.in_(sorted(kind.lifecycle.running)) for kind in kinds)
     )

@@ -1,4 +1,4 @@
-"""What the queue knows of each job beside its resource: owner, priority, parent, and the last turn of each owner.
+"""Queue records of each job, beside its resource: owner, priority, parent, and the last turn of each owner.
 
 A job made by an older Outcrop has no row here: nobody's, of priority 0, and without a parent.
 """

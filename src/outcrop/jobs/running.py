@@ -24,7 +24,8 @@ Numbers = Callable[[str, Mapping[str, float]], None]
 
 
 class ProgressReport(Protocol):
-    """Telling how far a job is, in words that change with it, and what was measured on the way, by metric."""
+    """A report on how far a job is, in words that change with it. With them goes what was measured on the way, by
+    metric."""
 
     def __call__(self, words: str, numbers: Mapping[str, float] = {}) -> None: ...
 
@@ -42,7 +43,7 @@ class JobFailed(OutcropError):
 
 
 class RunningJob:
-    """One job that a worker holds. Its function asks `check` (or both `is_stopping` and `interrupted`) often."""
+    """A job that a worker holds. Its function asks `check` (or both `is_stopping` and `interrupted`) often."""
 
     def __init__(
         self,
@@ -84,7 +85,8 @@ class RunningJob:
         return self._jobs.get(self.arn)
 
     def report(self, words: str, numbers: Mapping[str, float] = {}) -> None:
-        """Tell how far the job is, in words that change with it, and what was measured on the way, by metric.
+        """Tell how far the job is, in words that change with it. With them goes what was measured on the way, by
+        metric.
 
         A worker that dies between two reports with equal words has come no further.
         """
@@ -97,11 +99,11 @@ class RunningJob:
         self._jobs.begin(self.arn)
 
     def enter(self, phase: StrEnum) -> None:
-        """As `Jobs.enter`."""
+        """Enter a phase of the job, as `Jobs.enter` does."""
         self._jobs.enter(self.arn, phase)
 
     def move(self, status: StrEnum) -> None:
-        """As `Jobs.move`."""
+        """Move the job to its next state, as `Jobs.move` does."""
         self._jobs.move(self.arn, status)
 
     def note(self, **members: Any) -> None:
@@ -109,7 +111,8 @@ class RunningJob:
         self._jobs.note(self.arn, **members)
 
     def end(self, status: StrEnum, **members: Any) -> None:
-        """As `Jobs.end`; a function need not call it to complete, only to write more with the end, or another end."""
+        """Move the job to an end state, as `Jobs.end` does. A function need not call it to complete, only to write more
+        with the end, or another end."""
         self._jobs.end(self.arn, status, **members)
 
     def fail_damaged(self) -> None:
@@ -120,7 +123,7 @@ class RunningJob:
         return self._stop.is_set()
 
     def is_stopping(self) -> bool:
-        """Whether somebody asked the job to stop; the record is read at most twice a second, however often this is
+        """Whether somebody asked the job to stop. The record is read at most twice a second, however often this is
         asked."""
         if not self._stopping and time.monotonic() - self._asked_at > _ASK_EVERY_S:
             self._stopping = self._jobs.is_stopping(self.arn)
@@ -139,7 +142,7 @@ class RunningJob:
         self._stop.wait(seconds)
 
     def failure_of(self, error: Exception) -> str:
-        """What a customer is told of the error that ended the job; a defect of ours goes into the log."""
+        """The message for the customer about the error that ended the job. A defect of ours goes into the log."""
         if isinstance(error, Refusal | MachineTrouble | JobFailed):
             return self._hide(error.message)[:LONGEST_MESSAGE]
         # The one catch-all of the worker: a defect of ours must not leave a job running for ever.

@@ -1,4 +1,4 @@
-"""One process under the supervisor's eyes: started, restarted when it dies, ended in order."""
+"""A process under the supervisor's eyes: started, restarted when it dies, ended in order."""
 
 import contextlib
 import itertools
@@ -89,7 +89,7 @@ class Child:
         return f"it ended with {how}, and the log of {self.name} has the details"
 
     def _last_lines(self) -> Iterator[str]:
-        """What its log ends with, the last line first."""
+        """The last lines of the process's log, the last one first."""
         with contextlib.suppress(OSError), self.log.open("rb") as file:
             file.seek(max(0, self.log.stat().st_size - _READ_BYTES))
             lines = file.read().decode(errors="replace").splitlines()

@@ -33,7 +33,7 @@ Library = TypeVar("Library")
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What is compiled together, and what is said where it cannot be."""
+    """The files that are compiled together into a library, and the warning where they cannot be."""
 
     name: str
     files: tuple[Path, ...]
@@ -50,7 +50,8 @@ def typed(function: Any, *arguments: type, result: type | None = None) -> Callab
 
 
 def loaded(source: Source, library: Callable[[Path], Library]) -> Library | None:
-    """What `library` makes of the compiled file, or None where there is none to be had; why is logged.
+    """The library that `library` makes of the compiled file, or None where there is none to be had. The reason is
+    logged.
 
     `library` raises OSError or AttributeError for what is no such file.
     """
@@ -99,7 +100,7 @@ def compile_to(path: Path, source: Source, compiler: str, *flags: str) -> None:
 
 
 def processor() -> str:
-    """What it can do: a home may be shared by machines that differ."""
+    """The machine type and the processor's features: a home may be shared by machines that differ."""
     told = Path("/proc/cpuinfo")
     lines = told.read_text().splitlines() if told.is_file() else []
     able = next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())

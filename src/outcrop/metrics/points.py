@@ -46,7 +46,7 @@ _log = logging.getLogger("outcrop.metrics")
 
 @dataclass
 class _Interval:
-    """What this process saw in one interval of a series."""
+    """The values that this process saw in one interval of a series."""
 
     part: int
     ends: datetime
@@ -159,7 +159,7 @@ class Points:
         return True
 
     def _tell(self, error: Exception | None) -> None:
-        """One line when it begins to fail, and one when it works again."""
+        """Log one line when writing points begins to fail, and one when it works again."""
         if (error is not None) == self._trouble:
             return
         self._trouble = error is not None

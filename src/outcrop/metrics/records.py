@@ -1,4 +1,4 @@
-"""The tables of points: a row for each series, and one for each interval of it in which a process saw values."""
+"""The tables of points: a row for each series, and one for each interval in which a process saw values."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -145,7 +145,7 @@ class PointRecords:
             return connection.execute(sql.select(sql.func.count()).select_from(_series)).scalar_one()
 
     def sizes(self) -> list[tuple[datetime, int]]:
-        """Each hour that has points, newest first, with about as many bytes as they take."""
+        """The hours that have points, newest first, each with about as many bytes as its points take."""
         at = sql.type_coerce(_points.c.at, sql.BigInteger)
         hour = (at - at % _HOUR).label("hour")
         size = sql.func.sum(sql.func.coalesce(sql.func.length(_points.c.counts), 0) + _BYTES_OF_ROW)

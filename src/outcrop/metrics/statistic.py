@@ -52,7 +52,7 @@ def check(statistics: Iterable[str]) -> bool:
 
 
 def values_of(kept: list[KeptPoint], statistics: Iterable[str]) -> dict[str, float]:
-    """Each statistic of all these values together; there is at least one."""
+    """The value of each statistic over all these points together; there is at least one point."""
     count = sum(each.num_values for each in kept)
     total = sum(each.total for each in kept)
     least, most = min(each.least for each in kept), max(each.most for each in kept)

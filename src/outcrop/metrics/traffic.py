@@ -24,7 +24,7 @@ _THROTTLED = ("ThrottlingException", "Throttling", "TooManyRequestsException", "
 
 
 class Ended(NamedTuple):
-    """What requests are told apart by."""
+    """The key by which ended requests are counted: service, operation and status."""
 
     service: str
     operation: str
@@ -56,7 +56,7 @@ class Histogram:
 
 @dataclass
 class _Minute:
-    """What ended in one minute and was not passed on yet."""
+    """The requests and invocations that ended in one minute and were not passed on yet."""
 
     began: datetime
     ends: datetime
@@ -118,7 +118,8 @@ def _minute(at: datetime) -> _Minute:
 
 
 def metric_of(status: int, code: str) -> str:
-    """What CloudWatch counts an invocation as: https://docs.aws.amazon.com/bedrock/latest/userguide/monitoring.html"""
+    """The CloudWatch metric that counts an invocation:
+    https://docs.aws.amazon.com/bedrock/latest/userguide/monitoring.html"""
     if code in _THROTTLED:
         return "InvocationThrottles"
     if status >= 500:

@@ -238,7 +238,8 @@ def _example(ids: list[int]) -> Example:
 
 
 def main() -> int:
-    """Prints the verdict as the last line of the output, or what a person must mend before there can be one."""
+    """Print the verdict as the last line of the output. Where there can be none yet, print what a person must mend
+    before."""
     die_with_parent()
     parser = argparse.ArgumentParser(prog="python -m outcrop.probe.judge", description=__doc__)
     parser.add_argument("folder", type=Path)

@@ -17,7 +17,7 @@ _LONGEST_HEADER = 2**16 - 1
 
 
 def encode_event(event_type: str, payload: bytes, content_type: str = _JSON, **headers: str) -> bytes:
-    """One event; `event_type` is its member in the stream's shape."""
+    """The bytes of an event; `event_type` is its member in the stream's shape."""
     standard = {":event-type": event_type, ":content-type": content_type, ":message-type": "event"}
     return _frame(standard | headers, payload)
 
@@ -51,7 +51,7 @@ def exception_member(stream: StructureShape, code: str) -> tuple[str, StructureS
 
 
 def _split(shape: StructureShape, members: dict[str, Any]) -> tuple[dict[str, str], bytes, str]:
-    """Of an event's members: those in frame headers, and the payload with its type."""
+    """The frame headers, the payload and the payload's type, from an event's members."""
     headers = {
         name: scalars.write(member, members[name], "iso8601")
         for name, member in shape.members.items()

@@ -103,7 +103,7 @@ class _Bytes:
         return False
 
     async def until(self, mark: bytes) -> bytes:
-        """What stands before the mark; both have been passed then."""
+        """The bytes before the mark; both have been passed then."""
         searched = 0
         while (place := self._ahead.find(mark, searched)) < 0:
             searched = max(0, len(self._ahead) - len(mark) + 1)
@@ -118,7 +118,7 @@ class _Bytes:
         return before
 
     async def pieces_until(self, mark: bytes) -> AsyncIterator[bytes]:
-        """The same as a stream, of any length."""
+        """The bytes before the mark as a stream, of any length; both have been passed then."""
         while (place := self._ahead.find(mark)) < 0:
             # The mark may have begun in the last bytes.
             sure = len(self._ahead) - len(mark) + 1

@@ -1,4 +1,4 @@
-"""Which operation of which service a request asks for.
+"""Routing of a request to the service and the operation that it asks for.
 
 The decision, in order: a scope or a path that is no service's of ours ends it; `X-Amz-Target` names an operation of a
 json service; `smithy-protocol` says that the path does so for one of RPC v2; a form (or query) with `Action` one of a
@@ -225,7 +225,8 @@ def _by_first_segment(service: str) -> dict[tuple[str, str], tuple[paths.Templat
 
 
 def _candidates(service: str, method: str, first: str) -> Iterator[paths.Template]:
-    """Few of a hundred, in their order: a path with a literal there is never after one with a label (see `rank`)."""
+    """The path templates that may match, few of a hundred, in their order. A path with a literal there is never after
+    one with a label (see `rank`)."""
     found = _by_first_segment(service)
     yield from found.get((method, first), ())
     if first:

@@ -1,4 +1,5 @@
-"""The members of an operation's output -> a response in the protocol the client spoke; and the form of every error."""
+"""Responses in the protocol the client spoke, from the members of an operation's output; and the form of every
+error."""
 
 import base64
 from collections.abc import Callable, Mapping
@@ -77,7 +78,7 @@ def request_id_headers(protocol: str, request_id: str) -> dict[str, str]:
 
 
 def host_id(request_id: str) -> str:
-    """What S3 calls the extended request id."""
+    """The extended request id, as S3 calls it, made from the request id."""
     return base64.b64encode(f"outcrop/{request_id}".encode()).decode()
 
 

@@ -38,7 +38,7 @@ def load(service: str) -> ServiceModel:
 
 
 def metadata(service: str) -> Mapping[str, Any]:
-    """What the service's model says of itself; nothing for a service that is not here."""
+    """The metadata in the service's model; empty for a service that is not here."""
     return load(service).metadata if service in SERVICES else {}
 
 

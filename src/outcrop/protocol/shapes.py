@@ -1,4 +1,5 @@
-"""The shapes of a service model, read from the JSON that botocore ships: what it calls Shape, with the same names.
+"""The shapes of a service model, read from the JSON that botocore ships. They are what botocore calls Shape, with the
+same names.
 
 botocore's own classes do more for clients than a server needs and take a fifth of its start to import; these read the
 same files. `tests/protocol/test_shapes.py` compares the two over every shape of every service.
@@ -116,7 +117,7 @@ class StructureShape(Shape):
 
     @cached_property
     def error_code(self) -> str:
-        """What an exception is called on the wire."""
+        """The code of an exception on the wire."""
         return str(self.metadata.get("error", {}).get("code", self.name))
 
 
@@ -177,7 +178,7 @@ class OperationModel:
 
 
 class ServiceModel:
-    """One service: its metadata, operations and shapes. Each is made once, when it is first asked for."""
+    """The model of one service: its metadata, operations and shapes. Each is made once, when it is first asked for."""
 
     def __init__(self, model: Model) -> None:
         self.metadata: Model = model["metadata"]

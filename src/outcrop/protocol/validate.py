@@ -1,4 +1,4 @@
-"""What is wrong with the values of a request, judged by the shapes and said in AWS's words, all at once:
+"""Violations of the shapes' constraints by the values of a request, in AWS's words, all at once:
 
 2 validation errors detected: Value 'x y' at 'jobName' failed to satisfy constraint: Member must satisfy regular
 expression pattern: ([0-9a-zA-Z][_-]?){1,63}; Value null at 'roleArn' failed to satisfy constraint: Member must not
@@ -29,7 +29,7 @@ def check(shape: StructureShape, params: dict[str, Any], *, unpatterned: Collect
 
 
 def violations(shape: StructureShape, params: dict[str, Any]) -> list[str]:
-    """One sentence for each violation, in the order of the model's members."""
+    """The violations of a shape's constraints, a sentence for each, in the order of the model's members."""
     return list(_structure(shape, params, ""))
 
 

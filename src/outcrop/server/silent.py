@@ -23,7 +23,8 @@ _LAST_RECEIVED_AT, _RECEIVED_AT = 52, 128
 
 
 async def close_silent(loops: Loops, port: int, *, after_s: float) -> None:
-    """For ever, now and then: close what connected to `port` of this process and has said nothing for `after_s`."""
+    """Close silent connections to `port` of this process, now and then, for ever. A silent one has said nothing for
+    `after_s`."""
     if not sys.platform.startswith("linux"):
         return
 

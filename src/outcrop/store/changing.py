@@ -9,14 +9,14 @@ from outcrop.store.resources import Resource, Resources, Stale
 
 
 class Change(NamedTuple):
-    """What a row becomes; None leaves a part as it is."""
+    """The change of a row: its new status and document; None leaves a part as it is."""
 
     status: str | None = None
     document: dict[str, Any] | None = None
 
 
 def change(resources: Resources, arn: str, *, at: datetime, decide: Callable[[Resource], Change | None]) -> Resource:
-    """Apply `decide` to the row as it stands now; it may raise to refuse, or return None to leave all as it is.
+    """Apply `decide` to the row as it stands now. It may raise to refuse, or return None to leave all as it is.
 
     `decide` is called again whenever another process changed the row in between. Raises NotFound when the row is gone.
     """

@@ -30,7 +30,8 @@ SENTENCE = "its record is damaged and cannot be read. Delete it and make it anew
 
 @contextmanager
 def understood(arn: str) -> Iterator[None]:
-    """Around what only reads the document of the row `arn`: raises Damaged for what is missing there or of no use."""
+    """Guard a block that only reads the document of the row `arn`. Raises Damaged for what is missing there or of no
+    use."""
     try:
         yield
     except _WRONG as error:
@@ -47,7 +48,7 @@ def document_of(text: object) -> dict[str, Any] | None:
 
 
 def failed_document(text: object, message: str) -> dict[str, Any]:
-    """What can be read of a document, with the reason why its resource failed."""
+    """The legible part of a document, with the reason why its resource failed."""
     # Half a character, which JSON can spell, can be read but not written again.
     legible = json.dumps(document_of(text) or {}, ensure_ascii=False).encode("utf-8", "replace")
     return {**json.loads(legible), "failureMessage": message}

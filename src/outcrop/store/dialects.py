@@ -29,7 +29,8 @@ def _as_text(element: json_text, compiler: SQLCompiler, **options: Any) -> str:
 
 @compiles(CreateColumn, "postgresql")
 def _in_the_order_of_bytes(created: CreateColumn, compiler: Any, **options: Any) -> str:
-    """As SQLite has it: with the letters of a language, pages of names would come in another order on every server."""
+    """The definition of a PostgreSQL column, whose text sorts by bytes as in SQLite. With the letters of a language,
+    pages of names would come in another order on every server."""
     column, kind = str(compiler.visit_create_column(created, **options)), created.element.type
     if not isinstance(kind, sql.String):
         return column

@@ -25,8 +25,8 @@ Key = datetime | str
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
-    """What a listing keeps. Times are exclusive; `name_contains` ignores case; of `statuses`, if any, a row has one;
-    `equals` looks into the document."""
+    """The filters of a listing: conditions for the rows that it keeps. Times are exclusive; `name_contains` ignores
+    case; of `statuses`, if any, a row has one; `equals` looks into the document."""
 
     name_contains: str | None = None
     statuses: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ EVERYTHING = Filters()
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceListing:
-    """One listing as it was asked for."""
+    """A listing of resources as it was asked for: kind, region, filters and order."""
 
     kind: str
     region: str
@@ -65,7 +65,7 @@ class ResourceListing:
         return self._ordered(sql.select(together), together.c).limit(most)
 
     def token(self, *, key: object, arn: str) -> str:
-        """What continues behind the row with this key and ARN."""
+        """The token with which a listing continues behind the row with this key and ARN."""
         return json.dumps([self.sort_by, self.descending, key or "", arn])
 
     def _select(self, dialect: Dialect, statuses: tuple[str, ...], after: tuple[Key, str] | None) -> sql.Select[Any]:

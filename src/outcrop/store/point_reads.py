@@ -1,4 +1,5 @@
-"""One row by its key, straight from SQLite: what a request asks for on its way, without a query builder's weight.
+"""Reads of one row by its key, straight from SQLite, without a query builder's weight. A request asks for such rows on
+its way.
 
 A row through SQLAlchemy costs ten times what SQLite needs for it. Each thread has a connection of its own that begins
 no transaction, so a read sees what is committed at its moment. Elsewhere than on SQLite, and inside of a write

@@ -27,7 +27,8 @@ class _Text:
 
 
 class Prepared:
-    """One SELECT, INSERT, UPDATE or DELETE, every value of which is a named parameter. Safe in several threads."""
+    """A prepared SELECT, INSERT, UPDATE or DELETE, every value of which is a named parameter. Safe in several
+    threads."""
 
     def __init__(self, statement: sql.Executable) -> None:
         self._statement = statement
@@ -52,7 +53,8 @@ class Prepared:
     def first_by(
         self, driver: sqlite3.Connection, dialect: Dialect, parameters: Mapping[str, Any]
     ) -> Mapping[str, Any] | None:
-        """The same by a connection of SQLite's driver that SQLAlchemy knows nothing of; `dialect` is the engine's."""
+        """The first row found by a connection of SQLite's driver that SQLAlchemy knows nothing of, as `first` gives it.
+        `dialect` is the engine's."""
         text = self._for(dialect)
         row = driver.execute(text.query, _bound(text, parameters)).fetchone()
         return None if row is None else _named(text, row)

@@ -1,4 +1,4 @@
-"""Which resources name another: found by the members of their documents, each with an index of its own.
+"""Resources that name another one, found by members of their documents. Each member has an index of its own.
 
 A room says once which members of its kind are asked for (`index`); whoever needs those that name a model, a parent or a
 promised name then asks here, and pays for what is found.

@@ -63,7 +63,8 @@ def member(name: str, dialect: Dialect) -> sql.ColumnElement[str]:
 
 
 def member_index(kind: str, name: str, dialect: Dialect) -> sql.TextClause:
-    """The statement that makes the index of one kind's rows by a member, in the order in which they are listed."""
+    """The statement that makes the index of one kind's rows by a member. Its order is the one in which rows are
+    listed."""
     named = f"resources_{kind}_{name}".replace("-", "_")
     # The kind, though always the same, makes SQLite prefer it to the index that leads to all rows of the kind.
     columns = f"kind, ({_member_text(name, dialect)}), region, created, arn, status, name"

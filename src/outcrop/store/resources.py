@@ -40,7 +40,8 @@ class Stale(Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """One row. `document` holds JSON values only; change it through `Resources.replace`, never in place."""
+    """A row of the table of resources. `document` holds JSON values only; change it through `Resources.replace`, never
+    in place."""
 
     arn: str
     kind: str
@@ -156,7 +157,8 @@ class Resources:
         return self._whole(self.row_named(kind, region, name))
 
     def row(self, arn: str) -> Row | None:
-        """For whom a row that is as it was need not be taken apart again."""
+        """The row with this ARN, without decoding its document. A caller need not decode again a row that is as it
+        was."""
         if self._points.possible():
             return _from_sqlite(self._points.row(_BY_ARN, (arn,)))
         return self._one(RESOURCES.c.arn == arn)
@@ -306,7 +308,8 @@ class Resources:
         max_results: int = 100,
         token: str | None = None,
     ) -> Page:
-        """One page. Rows added or removed between two pages move no other row: a page begins after the last seen key.
+        """A page of the resources of a kind and region, filtered and sorted. Rows added or removed between two pages
+        move no other row: a page begins after the last seen key.
 
         Raises Invalid for a token that did not come from a listing in the same order.
         """

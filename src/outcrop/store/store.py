@@ -1,4 +1,4 @@
-"""What an installation remembers: one database and one folder of files, opened once per process."""
+"""The persistent state of an installation: one database and one folder of files, opened once per process."""
 
 import logging
 from collections.abc import Iterator
@@ -63,7 +63,8 @@ class Store:
 
     @cached_property
     def is_local(self) -> bool:
-        """A file on this machine: a row by its key is read faster than a thread is woken to read it."""
+        """Whether the database is a file on this machine. There, a row by its key is read faster than a thread is woken
+        to read it."""
         return self.engine.dialect.name == "sqlite"
 
     @contextmanager

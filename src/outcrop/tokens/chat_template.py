@@ -23,7 +23,7 @@ class TemplateBroken(Invalid):
 
 
 class ChatTemplate:
-    """One template; `tokens` are the special tokens it may name, such as bos_token."""
+    """A chat template; `tokens` are the special tokens it may name, such as bos_token."""
 
     def __init__(self, source: str, *, tokens: Mapping[str, str], clock: Clock) -> None:
         self._source = source

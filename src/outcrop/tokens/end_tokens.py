@@ -1,4 +1,4 @@
-"""The end of what a model says: exactly one end token, whether or not a record's writer has put one there too."""
+"""The end of a model's answer: exactly one end token, whether or not a record's writer has put one there."""
 
 from outcrop.tokens.tokenizer import Tokenizer
 

@@ -1,4 +1,4 @@
-"""What a Hugging Face directory says about its tokenizer, read from its several files into one form."""
+"""The description of a tokenizer in a Hugging Face directory, read from its several files into one form."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def read_spec(model_dir: Path) -> dict[str, Any]:
 
 
 def read_config(model_dir: Path) -> dict[str, Any]:
-    """What the directory's other files say about the tokenizer, and how many ids the network has."""
+    """The configuration of the tokenizer in the directory's other files, and how many ids the network has."""
     config = read_json(model_dir / "special_tokens_map.json") or {}
     config |= read_json(model_dir / "tokenizer_config.json") or {}
     for name in SPECIAL_TOKENS:

@@ -1,4 +1,4 @@
-"""From a token's spelling in `tokenizer.json` to the bytes it stands for.
+"""The bytes that a token stands for, read from its spelling in `tokenizer.json`.
 
 Decoding goes through bytes, token by token, instead of through the library's own text decoding: bytes of tokens simply
 follow each other, so what streams out piece by piece equals what is decoded in one go, by construction. A tokenizer
@@ -82,7 +82,8 @@ def _read_byte_level(piece: str) -> bytes:
 
 
 def bytes_per_token_byte(spec: Mapping[str, Any]) -> int | None:
-    """Most bytes of a text that become one byte of its tokens: 1 for most tokenizers, 4 where letters are composed.
+    """The most bytes of a text that become one byte of its tokens. It is 1 for most tokenizers, 4 where letters are
+    composed.
 
     None where a tokenizer drops parts of a text, or hides any length of it behind one unknown token.
     """

@@ -1,4 +1,4 @@
-"""In which form a model is spoken to, and the ids of prompts in that form, the same in training and in serving.
+"""The prompt format of a model, and token ids of prompts in that format, the same in training and serving.
 
 A model may see the raw prompt (text), its chat template (chat), or a text of the user's with the prompt in its place.
 Training encodes with `encode_pair` and `encode_chat`, serving with `encode_prompt`, `encode_asked` and
@@ -84,7 +84,7 @@ def format_of_base(tokenizer: Tokenizer) -> PromptFormat:
 
 
 def format_of_pairs(tokenizer: Tokenizer) -> PromptFormat:
-    """What suits prompts with completions where nobody says: the chat template that can be had (docs/defaults.md)."""
+    """The default format of prompts with completions: the chat template that can be had (docs/defaults.md)."""
     form = format_of_base(tokenizer)
     return form if form.is_text or chat_problem(tokenizer) is None else PromptFormat.TEXT
 
@@ -171,12 +171,13 @@ def encode_chat_prompt(
 
 
 def join_blocks(texts: Sequence[str]) -> str:
-    """One turn's text from its several content blocks, in records and in requests alike."""
+    """The text of a turn from its several content blocks, in records and in requests alike."""
     return "\n".join(texts)
 
 
 def text_prompt(messages: Messages, system: str | None = None) -> str:
-    """The conversation as a model of raw prompts sees it: a single user turn as it is, several as a transcript."""
+    """The conversation as a model of raw prompts sees it. A single user turn stays as it is, several become a
+    transcript."""
     if len(messages) == 1 and messages[0]["role"] == "user":
         said = messages[0]["content"]
     else:
@@ -186,7 +187,8 @@ def text_prompt(messages: Messages, system: str | None = None) -> str:
 
 
 def stop_ids(tokenizer: Tokenizer, prompt_format: PromptFormat) -> tuple[int, ...]:
-    """The ids that end an answer: the model's own, and in a chat the one that ends a turn of its template."""
+    """The token ids that end an answer. They are the model's own, and in a chat the one that ends a turn of its
+    template."""
     if not prompt_format.is_chat:
         return tokenizer.eos_ids
     return tuple(dict.fromkeys([*tokenizer.eos_ids, chat_habits(tokenizer).end_id]))
@@ -202,7 +204,7 @@ def chat_problem(tokenizer: Tokenizer) -> Invalid | None:
 
 
 def chat_habits(tokenizer: Tokenizer) -> TemplateHabits:
-    """What the model's chat template, or the plain form in its place, does with a conversation."""
+    """The treatment of a conversation by the model's chat template, or by the plain form in its place."""
     chat = _Chat(tokenizer, None)
     return habits_of(tokenizer, lambda messages, answer: chat.text(messages, answer=answer))
 
@@ -237,7 +239,8 @@ class _Chat:
         return self.tokenizer.encode(text, begin=True)
 
     def answer(self, turns: Messages, prompt: str) -> str:
-        """What the model is to write after `prompt` for the last turn to stand there, its end token included."""
+        """The text that the model must write after `prompt` for the last turn to stand there, its end token
+        included."""
         content = turns[-1]["content"]
         rendered = self.text(turns, answer=False)
         said = content.strip()  # many templates trim what is said
@@ -290,7 +293,7 @@ _OPENED = re.compile(r"(<[^<>\s]+>|\[[^\[\]\s]+\])\s*$")
 
 
 def _without_opened(prompt: str, said: str) -> str:
-    """What is left to say where the prompt ends in a tag, such as <think>, that the words begin with too."""
+    """The answer without its opening tag, such as <think>, where the prompt already ends in that tag."""
     opened = _OPENED.search(prompt)
     if opened is None or not said.lstrip().startswith(opened.group(1)):
         return said

@@ -1,4 +1,4 @@
-"""What a chat template does with the parts of a conversation, found by rendering one whose parts are marked."""
+"""The effects of a chat template on the parts of a conversation, found by rendering one with marked parts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

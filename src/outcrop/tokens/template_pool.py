@@ -39,7 +39,7 @@ class TooMuchError(Exception):
 
 
 class _Process:
-    """One process and its template; requests wait for each other."""
+    """A child process with its template; requests wait for each other."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -119,7 +119,7 @@ _lock = threading.Lock()
 
 
 def ask(source: str, message: Mapping[str, Any], *, num_letters: int) -> dict[str, Any]:
-    """What the template's process answers: `text`, `refused` or `broken`. Raises TooMuchError."""
+    """The answer of the template's process: `text`, `refused` or `broken`. Raises TooMuchError."""
     whole = {**message, "source": source, "most_letters": 8 * num_letters + _LETTERS_MORE}
     return _of(source).ask(whole, num_letters * 4)
 

@@ -172,7 +172,7 @@ class IncrementalDecoder:
         return self._utf8.decode(b"".join(map(self._tokenizer.bytes_of, ids)))
 
     def finish(self) -> str:
-        """What is left when no more ids come: U+FFFD for a character that was never completed, else nothing."""
+        """The text left when no more ids come: U+FFFD for a character that was never completed, else nothing."""
         return self._utf8.decode(b"", final=True)
 
 

@@ -1,4 +1,4 @@
-"""What jobs measure, put among the points of the installation and written every two seconds."""
+"""Measurements of jobs, put among the points of the installation and written every two seconds."""
 
 import logging
 import threading
@@ -49,7 +49,7 @@ class JobMetrics:
 
 
 def _unit(metric: str) -> str:
-    """What the metric's own name says of it."""
+    """The unit of a metric, told by the metric's own name."""
     if metric.endswith("PerSecond"):
         return Unit.PER_SECOND
     if metric.endswith("Bytes"):

@@ -1,4 +1,4 @@
-"""What a worker does: take a job, run it while its lease is renewed, give it back.
+"""The work of a worker: take a job, run it while its lease is renewed, give it back.
 
 A heavy worker runs one job and ends, which gives all memory back. A light worker stays, with several jobs at once, each
 in a thread of its own.
@@ -34,7 +34,7 @@ _log = logging.getLogger("outcrop.worker")
 
 
 class WorkerRooms(Protocol):
-    """What a worker needs of the rooms of its process; kinds of job need more."""
+    """The components (rooms) of its process that a worker needs; kinds of job need more."""
 
     @property
     def settings(self) -> Settings: ...
@@ -127,8 +127,8 @@ class Worker:
         return pulse, job
 
     def _run_contained(self, lease: Lease, pulse: Pulse, job: RunningJob) -> None:
-        """In a thread, where an end that could not be put on record must not pass unseen: the job keeps its lease, and
-        is taken up again as after a crash."""
+        """Run a job in a thread, where an end that could not be recorded must not pass unseen. The job then keeps its
+        lease, and is taken up again as after a crash."""
         with contained(_log, f"job {lease.job}"):
             self._run(lease, pulse, job)
 

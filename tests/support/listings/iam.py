@@ -103,7 +103,7 @@ def inline(kind: str, owner: str) -> Listing:
 
 
 def tags(kind: str, asked: Callable[[Running], dict[str, Any]]) -> Listing:
-    """With keys of the greatest length, in characters of four bytes."""
+    """A listing of tags with keys of the greatest length, in characters of four bytes."""
     word = kind.lower()
 
     def add(house: Running, number: int) -> str:

@@ -111,7 +111,7 @@ def make_of_parts(house: Running) -> None:
 
 
 def never_set(operation: str) -> Listing:
-    """What cannot be set on a bucket: listed as nothing."""
+    """A listing of something that cannot be set on a bucket: listed as nothing."""
     return s3(operation, "[]", "Id", tokens={"ContinuationToken": "NextContinuationToken"})
 
 

@@ -265,7 +265,7 @@ JANE: Context = {
     ],
 )
 def test_conditions(condition: Any, holds: bool) -> None:
-    """The same condition decides over an allow and over a deny."""
+    """A condition decides alike over an allow and over a deny."""
     assert decide([allow(GET, "*", condition)], GET, OBJECT, JANE) is (ALLOWED if holds else DENIED)
     assert decide([allow(), deny(GET, "*", condition)], GET, OBJECT, JANE) is (REFUSED if holds else ALLOWED)
 

@@ -65,7 +65,7 @@ def write(audit: Audit, *changes: dict[str, Any]) -> None:
 
 
 def numbered(number: int, **changes: Any) -> dict[str, Any]:
-    """What tells the entry of a minute apart."""
+    """The fields that tell the audit entry of a minute apart."""
     return {"at": NOON + timedelta(minutes=number), "request_id": str(number), **changes}
 
 

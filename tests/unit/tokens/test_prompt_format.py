@@ -1,4 +1,4 @@
-"""What a model is trained behind is what it is served."""
+"""Prompts have equal token ids in training and serving: a model is trained behind what it is served."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def chat_tokenizer(folder: Path, template: str | None = CHATML) -> Tokenizer:
 
 
 def encode_chat(tokenizer: Tokenizer, messages: list[dict[str, str]], system: str | None = None) -> list[Span]:
-    """Of a conversation that is learned in one sequence."""
+    """The spans of a conversation that is learned in one sequence."""
     (spans,) = prompt_format.encode_chat(tokenizer, messages, system)
     return spans
 

@@ -1,4 +1,5 @@
-"""CBOR (RFC 8949) <-> plain values, as far as Smithy's RPC v2 uses it: numbers, text, bytes, lists, maps, tag 1.
+"""Encoding of plain values as CBOR (RFC 8949) and back, as far as Smithy's RPC v2 uses it. It uses numbers, text,
+bytes, lists, maps and tag 1.
 
 A moment, which is tag 1 over seconds since 1970, stays `Moment`: only a shape knows that it is a date. Maps have text
 for keys. What a client may send but no shape asks for (other tags, other simple values) is refused, not guessed.

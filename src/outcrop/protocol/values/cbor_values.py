@@ -19,7 +19,7 @@ def read(shape: Shape, value: Any) -> Any:
 
 
 def write(shape: Shape, value: Any) -> Any:
-    """What cbor.dumps takes for `value`; members go by their own names, which RPC v2 never renames."""
+    """The value as cbor.dumps takes it; members go by their own names, which RPC v2 never renames."""
     if isinstance(shape, StructureShape):
         unknown = value.keys() - shape.members.keys()
         assert not unknown, f"{shape.name} has no member {sorted(unknown)}"

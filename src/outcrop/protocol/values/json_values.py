@@ -48,14 +48,15 @@ def read(shape: Shape, value: Any, path: str = "") -> Any:
 
 
 def write(shape: Shape, value: Any) -> Any:
-    """What json.dumps takes for `value`."""
+    """The value as json.dumps takes it."""
     writer = writer_of(shape)
     return value if writer is None else writer(value)
 
 
 @cache
 def writer_of(shape: Shape) -> Writer | None:
-    """What turns a value of `shape` into JSON's; None for values that are so already. Made once for each shape."""
+    """The function that turns a value of `shape` into JSON's; None for values that are so already. Made once for each
+    shape."""
     if isinstance(shape, StructureShape) and shape.is_document_type:
         return None
     make = _WRITERS.get(shape.type_name)
