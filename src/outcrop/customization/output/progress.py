@@ -179,7 +179,7 @@ def _step_event(told: Progress, peak_flops: float) -> dict[str, Any]:
 
 
 def _numbers(told: Progress) -> dict[str, float]:
-    """What is worth watching over time, by its metric."""
+    """Numbers of a step that are worth watching over time, by the metric they become."""
     last = told.last
     return {
         "Step": last.step,
