@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from outcrop import arn
-from outcrop.buckets.names import parse_s3_uri
 from outcrop.cli.tables import print_rows
 from outcrop.errors import Invalid, NotFound
 
@@ -57,6 +56,8 @@ def _described(bedrock: Any, job: str) -> dict[str, Any] | None:
 
 
 def _checkpoints(s3: Any, described: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    from outcrop.buckets.names import parse_s3_uri  # and the database with it
+
     bucket, prefix = parse_s3_uri(described["outputDataConfig"]["s3Uri"])
     folder = f"model-customization-job-{described['jobArn'].rsplit('/', 1)[-1]}/checkpoints/"
     under = "/".join(part for part in (prefix.strip("/"), folder) if part)

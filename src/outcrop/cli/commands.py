@@ -18,7 +18,6 @@ from outcrop import settings as settings_of
 from outcrop.catalog.base_model import BaseModel
 from outcrop.cli import access, export, tables
 from outcrop.cli.checkpoints import find_job, print_checkpoints
-from outcrop.cli.fetching import check_id, pull_weights, register_folder, with_verdict
 from outcrop.cli.job import print_job
 from outcrop.cli.listening import PortTaken, answers, check_port, free_port
 from outcrop.cli.options import AsJson, Home, Host, Port, Region, as_running, running
@@ -167,6 +166,8 @@ def register(
     home: Home = None,
 ) -> int:
     """Add a Hugging Face directory to the catalogue, once its network was tried."""
+    from outcrop.cli.fetching import register_folder
+
     entry = register_folder(settings_of.read(home=home), folder, model_id=model_id, name=name, context=context)
     print(f"{entry.id} is in the catalogue: context {entry.context_length:,} tokens, weights in {entry.folder}.")
     _tell_way(entry)
@@ -198,6 +199,8 @@ def unmount(bucket: str, *, home: Home = None) -> int:
 @app.command
 def pull(model_id: str, *, home: Home = None) -> int:
     """Download a catalogue model's weights from its hub repository."""
+    from outcrop.cli.fetching import pull_weights
+
     entry = pull_weights(settings_of.read(home=home), model_id)
     print(f"{entry.id} is ready in {entry.folder}.")
     _tell_way(entry)
@@ -208,6 +211,7 @@ def pull(model_id: str, *, home: Home = None) -> int:
 def alias(model_id: str, model: str, *, home: Home = None) -> int:
     """Let MODEL_ID, say amazon.titan-text-lite-v1, be served by MODEL, so that a notebook runs unchanged."""
     from outcrop.catalog.catalog import Catalog
+    from outcrop.cli.fetching import check_id, with_verdict
 
     settings = settings_of.read(home=home)
     make_home(settings)

@@ -1,21 +1,24 @@
 """The environment variables that a client needs, and clients of our own that use the same."""
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from outcrop.access.installation import Installation
 from outcrop.clock import SystemClock
-from outcrop.house import House
 from outcrop.settings import DEFAULT_REGION, Settings
 
+if TYPE_CHECKING:
+    from outcrop.access.installation import Installation
 
-def installation(settings: Settings) -> Installation:
+
+def installation(settings: Settings) -> "Installation":
     """The account of the home, with the administrator's key."""
+    from outcrop.house import House
+
     with House.open(settings, SystemClock()) as house:
         return house.access.installation
 
 
-def environment(settings: Settings, made: Installation) -> dict[str, str]:
+def environment(settings: Settings, made: "Installation") -> dict[str, str]:
     """Variables that every AWS client understands, and the service role for `roleArn`."""
     return {
         "AWS_ENDPOINT_URL": settings.endpoint,
@@ -31,7 +34,7 @@ def shell_lines(values: dict[str, str]) -> str:
     return "\n".join(f"export {name}={value}" for name, value in values.items())
 
 
-def welcome(settings: Settings, made: Installation) -> str:
+def welcome(settings: Settings, made: "Installation") -> str:
     """The text that `outcrop up` prints once everything answers."""
     lines = shell_lines(environment(settings, made)).replace("export ", "    export ")
     return (
@@ -71,5 +74,7 @@ def clients(settings: Settings, service: str, region: str | None) -> dict[str, A
 
 
 def _regions(settings: Settings) -> list[str]:
+    from outcrop.house import House
+
     with House(settings, SystemClock()) as house:
         return house.store.resources.regions() or [DEFAULT_REGION]

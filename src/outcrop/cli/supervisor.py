@@ -11,26 +11,26 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from outcrop import kinds, private
-from outcrop.access.installation import Installation
 from outcrop.cli.listening import answers, check_port
 from outcrop.clock import SystemClock
-from outcrop.deployments.networks import provisioned_engines
-from outcrop.engines.launchers import LocalLauncher
-from outcrop.engines.pool import Pool
 from outcrop.errors import MachineTrouble
-from outcrop.house import House
 from outcrop.jobs.kinds import WorkerClass
 from outcrop.loops import Loop
 from outcrop.machine import allocator
 from outcrop.machine.child import Child
 from outcrop.settings import PARTS_FILE, Settings, make_home
-from outcrop.store.watch import ChangeWatch
+
+if TYPE_CHECKING:
+    from outcrop.engines.launchers import LocalLauncher
+    from outcrop.engines.pool import Pool
+    from outcrop.house import House
 
 LEAST_DISK_BYTES = 300_000_000
 _ROUND_S = 0.1
+_READY_S = 0.02
 _ASKED_S = 0.3
 "So long a part that is starting may take for an answer: others are watched meanwhile."
 _START_S = 600.0
@@ -66,24 +66,34 @@ class Supervisor:
         self._lock = _lock(self._settings)
         try:
             check_port(self._settings)
-            house = House.open(self._settings, SystemClock())
-            self.installation: Installation = house.access.installation
             _make_sockets(self._settings)
-            self._memory_bytes = house.sharing.budget_bytes
-            self._launcher = LocalLauncher(self._settings, memory_bytes=self._memory_bytes)
-            self._pool = _open_pool(house, self._launcher)
-            self._children = {name: self._child(name) for name in ("server", *_WORKERS)}
+            self._children["server"] = self._child("server")
+            # The server reads its code while this process reads its own, which takes either most of a second.
+            self._children["server"].keep_alive()
+            self._open_rooms()
         except BaseException:
+            for child in self._children.values():
+                child.end()
             self._lock.close()
             raise
         return self
+
+    def _open_rooms(self) -> None:
+        from outcrop.engines.launchers import LocalLauncher
+        from outcrop.house import House
+
+        house = House.open(self._settings, SystemClock())
+        self.installation = house.access.installation
+        self._memory_bytes = house.sharing.budget_bytes
+        self._launcher = LocalLauncher(self._settings, memory_bytes=self._memory_bytes)
+        self._pool = _open_pool(house, self._launcher)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # The server first, so that no request arrives for what is ending.
-        for name in ("server", *_WORKERS):
-            self._children[name].end()
+        for child in self._children.values():
+            child.end()
         self._pool.close()
         shutil.rmtree(self._settings.sockets, ignore_errors=True)
         private.forget_socket_folder(self._settings.home)
@@ -118,7 +128,9 @@ class Supervisor:
                     file=sys.stderr,
                 )
             self._round()
-            time.sleep(_ROUND_S)
+            time.sleep(_READY_S)
+        # Not before: while they read their code, the server would wait for a core.
+        self._children |= {name: self._child(name) for name in _WORKERS}
 
     def _round(self) -> None:
         for child in self._children.values():
@@ -173,8 +185,12 @@ class Supervisor:
         return lambda _: answers(self._settings, timeout_s=_ASKED_S)
 
 
-def _open_pool(house: House, launcher: LocalLauncher) -> Pool:
+def _open_pool(house: "House", launcher: "LocalLauncher") -> "Pool":
     """The pool of a fresh start: no engine is ordered."""
+    from outcrop.deployments.networks import provisioned_engines
+    from outcrop.engines.pool import Pool
+    from outcrop.store.watch import ChangeWatch
+
     house.engines.clear()
     return Pool(
         house.engines,
