@@ -16,7 +16,7 @@ from outcrop.datasets.records import Conversation, PromptCompletion, Record, Tex
 from outcrop.datasets.repeated import Digests
 from outcrop.errors import Invalid
 from outcrop.tokens.prompt_format import PromptFormat
-from outcrop.tokens.tokenizer import Place, Text, Tokenizer
+from outcrop.tokens.tokenizer import PlacedText, TextPlace, Tokenizer
 from tests.support.small_tokenizers import CHATML, byte_level, sentencepiece_like
 
 KINDS = ["byte level", "byte level, chat", "sentencepiece", "legacy sentencepiece"]
@@ -53,8 +53,8 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@given(texts=st.lists(st.tuples(TEXTS, st.sampled_from(Place)).map(Text._make), max_size=8))
-def test_a_batch_of_texts_has_the_ids_of_each(kind: str, texts: list[Text]) -> None:
+@given(texts=st.lists(st.tuples(TEXTS, st.sampled_from(TextPlace)).map(PlacedText._make), max_size=8))
+def test_a_batch_of_texts_has_the_ids_of_each(kind: str, texts: list[PlacedText]) -> None:
     tokenizer = tokenizer_of(kind)
     assert tokenizer.encode_batch(texts) == [tokenizer.encode_text(text) for text in texts]
 
@@ -76,7 +76,7 @@ def test_a_batch_of_records_is_encoded_as_each(
 def test_half_a_character_spoils_no_record_beside_it() -> None:
     tokenizer = tokenizer_of("byte level")
     with pytest.raises(Invalid, match=r"half a character \(\\ud83d\) at position 6"):
-        tokenizer.encode_batch([Text("whole", Place.BEGINNING), Text(HALF, Place.BEGINNING)])
+        tokenizer.encode_batch([PlacedText("whole", TextPlace.BEGINNING), PlacedText(HALF, TextPlace.BEGINNING)])
 
 
 @given(st.lists(st.sampled_from([bytes(16), b"a" + bytes(15), b"ab" * 8, bytes(15) + b"a"]), max_size=8), st.data())

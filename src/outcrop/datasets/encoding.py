@@ -17,7 +17,7 @@ _BATCH_RECORDS, _BATCH_LETTERS = 512, 1_000_000
 "A batch is over with whichever of them it reaches first, so that no records fill the memory."
 
 
-class Run(NamedTuple):
+class LearnedRun(NamedTuple):
     """A run of neighbouring ids: from `start` up to, but not with, `stop`."""
 
     start: int
@@ -29,13 +29,13 @@ class EncodedRecord:
     """A sequence of the model's tokens. Long texts become several, and so may the answers of a conversation."""
 
     ids: list[int]
-    learned: tuple[Run, ...]
+    learned: tuple[LearnedRun, ...]
     "The ids that are learned: predicted from those before them, and counted in the loss."
     line: int
 
     @property
     def supervised(self) -> list[bool]:
-        """For each id, whether it is learned."""
+        """The flag of each id: whether it is learned."""
         flags = [False] * len(self.ids)
         for start, stop in self.learned:
             flags[start:stop] = [True] * (stop - start)
@@ -166,12 +166,12 @@ def _in_batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
 
 def _sequence(spans: Sequence[tuple[list[int], bool]], line: int) -> EncodedRecord:
     ids: list[int] = []
-    learned: list[Run] = []
+    learned: list[LearnedRun] = []
     for part, counts in spans:
         start = len(ids) or 1  # Nothing stands before the first id to predict it from.
         ids += part
         if counts and start < len(ids):
-            learned.append(Run(start, len(ids)))
+            learned.append(LearnedRun(start, len(ids)))
     return EncodedRecord(ids=ids, learned=tuple(learned), line=line)
 
 
@@ -179,7 +179,7 @@ def _split(ids: list[int], context_length: int, line: int) -> list[EncodedRecord
     """Consecutive sequences that share one token, so that every token but the first is predicted exactly once."""
     starts = range(0, max(1, len(ids) - 1), context_length - 1)
     pieces = [ids[start : start + context_length] for start in starts]
-    return [EncodedRecord(ids=p, learned=(Run(1, len(p)),) if len(p) > 1 else (), line=line) for p in pieces]
+    return [EncodedRecord(ids=p, learned=(LearnedRun(1, len(p)),) if len(p) > 1 else (), line=line) for p in pieces]
 
 
 def _num_letters(record: Record) -> int:

@@ -8,10 +8,10 @@ from collections.abc import Generator, Sequence
 from typing import TypeVar
 
 from outcrop.errors import Invalid
-from outcrop.tokens.tokenizer import Text, Tokenizer
+from outcrop.tokens.tokenizer import PlacedText, Tokenizer
 
 Result = TypeVar("Result")
-Steps = Generator[Sequence[Text], Sequence[list[int]], Result]
+Steps = Generator[Sequence[PlacedText], Sequence[list[int]], Result]
 "Yields texts, is sent the ids of each, and returns a result."
 
 
@@ -31,7 +31,7 @@ def together(tokenizer: Tokenizer, several: Sequence[Steps[Result]]) -> list[Res
     results: dict[int, Result | Invalid] = {}
     answers: dict[int, Sequence[list[int]] | Invalid | None] = dict.fromkeys(range(len(several)))
     while answers:
-        asked: dict[int, Sequence[Text]] = {}
+        asked: dict[int, Sequence[PlacedText]] = {}
         for number, answer in answers.items():
             try:
                 asked[number] = _go_on(several[number], answer)
@@ -43,13 +43,15 @@ def together(tokenizer: Tokenizer, several: Sequence[Steps[Result]]) -> list[Res
     return [results[number] for number in range(len(several))]
 
 
-def _go_on(steps: Steps[Result], answer: Sequence[list[int]] | Invalid | None) -> Sequence[Text]:
+def _go_on(steps: Steps[Result], answer: Sequence[list[int]] | Invalid | None) -> Sequence[PlacedText]:
     if isinstance(answer, Invalid):
         return steps.throw(answer)
     return next(steps) if answer is None else steps.send(answer)
 
 
-def _answers(tokenizer: Tokenizer, asked: dict[int, Sequence[Text]]) -> dict[int, Sequence[list[int]] | Invalid | None]:
+def _answers(
+    tokenizer: Tokenizer, asked: dict[int, Sequence[PlacedText]]
+) -> dict[int, Sequence[list[int]] | Invalid | None]:
     try:
         ids = iter(tokenizer.encode_batch([text for texts in asked.values() for text in texts]))
     except Invalid:  # one text among them; each is told apart
@@ -57,7 +59,7 @@ def _answers(tokenizer: Tokenizer, asked: dict[int, Sequence[Text]]) -> dict[int
     return {number: [next(ids) for _ in texts] for number, texts in asked.items()}
 
 
-def _one_answer(tokenizer: Tokenizer, texts: Sequence[Text]) -> Sequence[list[int]] | Invalid:
+def _one_answer(tokenizer: Tokenizer, texts: Sequence[PlacedText]) -> Sequence[list[int]] | Invalid:
     try:
         return tokenizer.encode_batch(texts)
     except Invalid as problem:

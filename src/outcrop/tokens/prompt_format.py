@@ -17,7 +17,7 @@ from outcrop.tokens import end_tokens
 from outcrop.tokens.batches import Steps, alone
 from outcrop.tokens.chat_template import Messages
 from outcrop.tokens.template_habits import TemplateHabits, habits_of
-from outcrop.tokens.tokenizer import Place, Text, Tokenizer
+from outcrop.tokens.tokenizer import PlacedText, TextPlace, Tokenizer
 
 PROMPT, SYSTEM = "{prompt}", "{system}"
 
@@ -99,7 +99,7 @@ def encode_text(tokenizer: Tokenizer, text: str) -> list[int]:
 def text_steps(tokenizer: Tokenizer, text: str) -> Steps[list[int]]:
     """Steps to what `encode_text` gives."""
     text = end_tokens.cut(text, end_tokens.of_model(tokenizer))
-    (ids,) = yield [Text(text, Place.BEGINNING)]
+    (ids,) = yield [PlacedText(text, TextPlace.BEGINNING)]
     return [*ids, tokenizer.eos_id]
 
 
@@ -121,7 +121,10 @@ def pair_steps(tokenizer: Tokenizer, prompt: str, completion: str, form: PromptF
         return Encoded(prompt_ids=question.ids, completion_ids=answer.ids)
     prompt = prompt if form.is_text else _filled(form, prompt, None)
     completion = end_tokens.cut(completion, end_tokens.of_model(tokenizer))
-    prompt_ids, completion_ids = yield [Text(prompt, Place.BEGINNING), Text(completion, Place.CONTINUATION)]
+    prompt_ids, completion_ids = yield [
+        PlacedText(prompt, TextPlace.BEGINNING),
+        PlacedText(completion, TextPlace.CONTINUATION),
+    ]
     return Encoded(prompt_ids=prompt_ids, completion_ids=[*completion_ids, tokenizer.eos_id])
 
 
@@ -255,12 +258,12 @@ class _Chat:
         return self.tokenizer.chat_text(messages, add_generation_prompt=answer, today=self.today)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> TextPlace:
         """The place of a conversation's text: a template writes the token that begins it by itself."""
-        return Place.BEGINNING if self.tokenizer.chat_template is None else Place.RENDERED
+        return TextPlace.BEGINNING if self.tokenizer.chat_template is None else TextPlace.RENDERED
 
     def encode(self, text: str) -> list[int]:
-        return self.tokenizer.encode_text(Text(text, self.place))
+        return self.tokenizer.encode_text(PlacedText(text, self.place))
 
     def answer(self, turns: Messages, prompt: str) -> str:
         """The text that the model must write after `prompt` for the last turn to stand there, its end token
@@ -284,7 +287,9 @@ class _Chat:
 def _encoded(
     chat: _Chat, prompts: Sequence[str], answers: Sequence[str]
 ) -> Steps[tuple[Sequence[list[int]], Sequence[list[int]]]]:
-    asked = [Text(prompt, chat.place) for prompt in prompts] + [Text(said, Place.CONTINUATION) for said in answers]
+    asked = [PlacedText(prompt, chat.place) for prompt in prompts] + [
+        PlacedText(said, TextPlace.CONTINUATION) for said in answers
+    ]
     ids = yield asked
     return ids[: len(prompts)], ids[len(prompts) :]
 
@@ -313,7 +318,7 @@ def _in_one_sequence(
         if served[: len(so_far)] != so_far:
             # The prompt is served encoded as a whole. Only when that disagrees with the turns already encoded (an
             # answer whose own pieces merge otherwise with its neighbours) is the new part encoded by itself.
-            (question,) = yield [Text(prompt[text_end:], Place.CONTINUATION)]
+            (question,) = yield [PlacedText(prompt[text_end:], TextPlace.CONTINUATION)]
         spans += _spans(question, answer)
         so_far += question + answer
         text_end = len(prompt) + len(said)

@@ -26,7 +26,7 @@ _LARGE = 16_384
 "Letters of a text that is encoded where the interpreter is free; less takes a few milliseconds."
 
 
-class Place(Enum):
+class TextPlace(Enum):
     """The place of a text in its document."""
 
     BEGINNING = "it begins a document, which gets the model's beginning-of-sequence token"
@@ -34,11 +34,11 @@ class Place(Enum):
     CONTINUATION = "it goes on from another text"
 
 
-class Text(NamedTuple):
+class PlacedText(NamedTuple):
     """A text to encode, and its place."""
 
     text: str
-    place: Place
+    place: TextPlace
 
 
 class Tokenizer:
@@ -88,17 +88,17 @@ class Tokenizer:
         begin=True: the text begins a document; it gets the beginning-of-sequence token where the model's convention
         has one (never a second one). begin=False: the text continues another one, and nothing is put before it.
         """
-        return self.encode_text(Text(text, Place.BEGINNING if begin else Place.CONTINUATION))
+        return self.encode_text(PlacedText(text, TextPlace.BEGINNING if begin else TextPlace.CONTINUATION))
 
     def encode_rendered(self, text: str) -> list[int]:
         """Ids of a document that already holds its special tokens, as a chat template writes it."""
-        return self.encode_text(Text(text, Place.RENDERED))
+        return self.encode_text(PlacedText(text, TextPlace.RENDERED))
 
-    def encode_text(self, text: Text) -> list[int]:
+    def encode_text(self, text: PlacedText) -> list[int]:
         """Ids of a text at its place, as `encode` and `encode_rendered` give them."""
         return self._begun(text, _ids(self._encoder(text.place), text.text))
 
-    def encode_batch(self, texts: Sequence[Text]) -> list[list[int]]:
+    def encode_batch(self, texts: Sequence[PlacedText]) -> list[list[int]]:
         """Ids of many texts, each as `encode_text` gives them, computed on all cores."""
         found: dict[int, list[int]] = {}
         for encoder in (self._beginning, self._continuing):
@@ -107,11 +107,11 @@ class Tokenizer:
             found.update(zip(numbers, ids, strict=True))
         return [self._begun(text, found[number]) for number, text in enumerate(texts)]
 
-    def _encoder(self, place: Place) -> tokenizers.Tokenizer:
-        return self._continuing if place is Place.CONTINUATION else self._beginning
+    def _encoder(self, place: TextPlace) -> tokenizers.Tokenizer:
+        return self._continuing if place is TextPlace.CONTINUATION else self._beginning
 
-    def _begun(self, text: Text, ids: list[int]) -> list[int]:
-        if text.place is not Place.BEGINNING or not self.begins_with_bos:
+    def _begun(self, text: PlacedText, ids: list[int]) -> list[int]:
+        if text.place is not TextPlace.BEGINNING or not self.begins_with_bos:
             return ids
         return ids if self.bos_id is None or ids[:1] == [self.bos_id] else [self.bos_id, *ids]
 
