@@ -58,8 +58,7 @@ def print_estimate(settings: Settings, asked: EstimateOptions, *, as_json: bool)
 
 def _hyper(model: BaseModel, given: Sequence[str]) -> TrainingHyper:
     values = hyperparameters.filled(model.hyperparameters, hyperparameters.of_pairs(given))
-    assert model.folder is not None
-    rate = model.learning_rate or memory.recommended_rate(model.folder)
+    rate = memory.suitable_rate(model, None)
     return hyperparameters.resolve(model.hyperparameters, values, recommended_rate=rate).hyper
 
 
