@@ -47,18 +47,20 @@ def with_own_network(work: Work) -> Work:
     return replace(work, start=replace(work.start, base=own), notes=_notes(work.start, folder, asked))
 
 
-def describe(folder: Path, base: Path, asked: RandomStart, texts: Iterator[str]) -> None:
+def describe(folder: Path, base: Path, asked: RandomStart, texts: Iterator[str] | None) -> None:
     """Write into `folder` what a network that begins at random has beside its weights. Raises Invalid.
 
-    The texts are read where its tokenizer is learned from them.
+    The texts are read where its tokenizer is learned from them. None: its network alone is to be known, without one.
     """
     vocabulary = None
-    if asked.tokenizer_size is None:
-        for path in new_tokenizer.files(base):
-            shutil.copyfile(path, folder / path.name)
-    else:
+    if asked.tokenizer_size is not None and texts is not None:
         learned = new_tokenizer.train(texts, size=asked.tokenizer_size, base=base, folder=folder)
         vocabulary = Vocabulary(size=learned.size, ids=new_tokenizer.ids_of(folder))
+    else:
+        for path in new_tokenizer.files(base):
+            shutil.copyfile(path, folder / path.name)
+        if asked.tokenizer_size is not None:
+            vocabulary = Vocabulary(size=asked.tokenizer_size, ids={})
     configuration = sizes.configuration(base, asked.sizes(base), vocabulary)
     (folder / "config.json").write_text(json.dumps(configuration, indent=2) + "\n", "utf-8")
 
