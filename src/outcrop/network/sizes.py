@@ -42,9 +42,9 @@ class Sizes:
 
     def __str__(self) -> str:
         """As a plan tells it."""
-        told = [f"{self.layers} layers of width {self.width}"]
+        told = [f"{_counted(self.layers, 'layer')} of width {self.width:,}"]
         if self.heads:
-            told.append(f"{self.heads} heads of {self.head_width}")
+            told.append(f"{_counted(self.heads, 'head')} of {self.head_width}")
         if self.kv_heads and self.kv_heads != self.heads:
             told.append(f"{self.kv_heads} for keys and values")
         if self.inner:
@@ -135,6 +135,10 @@ def num_parameters(folder: Path, sizes: Sizes, *, vocabulary: int | None) -> int
             continue
         count += math.prod(shape) * ratio ** (2 if numbers and len(shape) > 1 else 1)
     return round(count)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _replaced(before: Sizes, *, layers: int) -> Sizes:
