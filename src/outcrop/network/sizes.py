@@ -41,7 +41,7 @@ class Sizes:
     inner: int
 
     def __str__(self) -> str:
-        """As a plan tells it."""
+        """The sizes in a plan's words."""
         told = [f"{_counted(self.layers, 'layer')} of width {self.width:,}"]
         if self.heads:
             told.append(f"{_counted(self.heads, 'head')} of {self.head_width}")

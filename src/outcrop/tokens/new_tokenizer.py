@@ -53,7 +53,7 @@ def least_size(base: Path) -> int:
 
 
 def train(texts: Iterable[str], *, size: int, base: Path, folder: Path) -> NewVocabulary:
-    """Learn a tokenizer of at most `size` ids from `texts`, and write its files for `folder`, beside those of a model.
+    """Learn a tokenizer of at most `size` ids from `texts`, and write its files into `folder`.
 
     The texts are read one after the other; what is remembered of them are their different words. `base` is the
     directory of the tokenizer whose special tokens and template it takes over. Raises Invalid where that is none, and

@@ -1,4 +1,4 @@
-"""The beginning of a network's weights: those of its base, or random ones in a network of sizes that a job asks for."""
+"""The weights that a network begins with: its base's, or random ones in the sizes that a job asks for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
