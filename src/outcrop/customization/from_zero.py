@@ -1,4 +1,4 @@
-"""The network of a job that begins at random: its sizes, its own tokenizer where one is asked for, and its weights.
+"""The network of a job that begins at random: sizes, perhaps a tokenizer of its own, and weights.
 
 A directory like a base model's, in the job's run folder. It is made once, whole or not at all, before the records are
 encoded; a worker that takes the job up again finds it there. From then on the job is one on a base model as any other.
@@ -30,7 +30,7 @@ _ASK_AFTER = 1_000
 
 
 def with_own_network(work: Work) -> Work:
-    """The work of a job that begins at random, on the network made for it; any other job's as it is.
+    """The work of a job on the network made for it, where it begins at random; any other job's as it is.
 
     Raises Invalid, StopRequested, and what fetching the data raises.
     """
@@ -66,7 +66,7 @@ def describe(folder: Path, base: Path, asked: RandomStart, texts: Iterator[str] 
 
 
 def texts_of(path: Path, *, sample_bytes: int = SAMPLE_BYTES) -> Iterator[str]:
-    """The texts of a training file for a tokenizer, one at a time: all of them, or every so-manieth of a large file.
+    """The texts of a training file for a tokenizer, one at a time: of a large file, an even sample.
 
     Lines that are no records are passed over; the preflight tells of them.
     """
@@ -98,7 +98,7 @@ def _until_stopped(work: Work, texts: Iterator[str]) -> Iterator[str]:
 
 
 def _notes(start: Start, folder: Path, asked: RandomStart) -> tuple[str, ...]:
-    """What the network is, in plain words: told with the plan, and kept in lineage.json."""
+    """Sentences on what the network is: told with the plan, and kept in lineage.json."""
     described = facts.read(folder)
     told = [f"random weights in the architecture of {start.base.id}: {sizes.of(described)}"]
     if asked.tokenizer_size is not None:

@@ -137,9 +137,9 @@ def validate(work: Work) -> Validated:
 
 
 def fetch(work: Work) -> list[Path]:
-    """Fetch the data that is not here yet, under the names its owner gave it, so that problems can name the file.
+    """The files of the data, training first, fetched where they are not here yet.
 
-    The training file comes first.
+    They lie under the names that their owner gave them, so that problems can name the file.
     """
     document = work.record.document
     validators = document["validationDataConfig"]["validators"]
