@@ -30,7 +30,7 @@ _ASK_AFTER = 1_000
 
 
 def with_own_network(work: Work) -> Work:
-    """The work of a job on the network made for it, where it begins at random; any other job's as it is.
+    """The work on a network made for the job, where it begins at random; any other work as it is.
 
     Raises Invalid, StopRequested, and what fetching the data raises.
     """
