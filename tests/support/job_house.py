@@ -51,7 +51,15 @@ class JobHouse:
     def put(self, key: str, content: bytes) -> None:
         self.context.buckets.put_bytes(BUCKET, key, content)
 
-    def create(self, name: str, *, base: str = TINY, validate: bool = True, more: Mapping[str, str] = {}) -> str:
+    def create(
+        self,
+        name: str,
+        *,
+        base: str = TINY,
+        validate: bool = True,
+        more: Mapping[str, str] = {},
+        pre_train: bool = False,
+    ) -> str:
         """The ARN of a new job; `more` are hyperparameters."""
         params: dict[str, Any] = {
             "jobName": name,
@@ -64,6 +72,8 @@ class JobHouse:
         }
         if validate:
             params["validationDataConfig"] = {"validators": [{"s3Uri": f"s3://{BUCKET}/validation.jsonl"}]}
+        if pre_train:
+            params["customizationType"] = "CONTINUED_PRE_TRAINING"
         models, catalog = self.context.models, self.context.catalog
         return create_job.create(
             self.context,
