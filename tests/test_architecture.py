@@ -17,7 +17,7 @@ FLOORS = [
     {"evaluation", "knowledge"},
     {"invocation"},
     {"deployments"},
-    {"customization"},
+    {"customization", "recipes"},
     {"engines"},
     {"data"},
     {"jobs", "catalog", "access", "buckets"},
