@@ -29,9 +29,9 @@ def verse(sources: Sequence[Path], *, any_morae: bool = False) -> Iterator[Item]
     the verses have kanji; `mora`, a list, what somebody else counted. Licence: old poems are in the public domain; an
     edition may have its own.
     Rule: prompt = `上の句: <upper>`, a new line, `下の句:`; completion = a space and the lower verse. Morae are counted
-    in the reading: one a kana, none for a small ゃ, ゅ, ょ or vowel. Left out: another count than 5-7-5-7-7 (`--any-morae`
-    keeps these), a reading that is not kana or cannot be the text's, a count that differs from `mora`. Poems that share
-    an upper or a lower verse, voicing marks aside, stay in one file.
+    in the reading: one a kana, none for a small ゃ, ゅ, ょ or vowel. Left out: another count than 5-7-5-7-7
+    (`--any-morae` keeps these), a reading that is not kana or cannot be the text's, a count that differs from `mora`.
+    Poems that share an upper or a lower verse, voicing marks aside, stay in one file.
     """
     poems = JoinedGroups()
     for row in rows(sources):
