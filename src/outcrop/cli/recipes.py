@@ -1,145 +1,101 @@
 """`outcrop data`: what people have, made into records; one command a recipe."""
 
-import sys
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from inspect import getdoc
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from outcrop.cli.data_files import check_data_file
+from outcrop.cli.recipe_options import RecipeOptions, prepare, source_files
 from outcrop.errors import Invalid
+from outcrop.recipes import dialogue as dialogue_recipe
 from outcrop.recipes import dolly as dolly_recipe
-from outcrop.recipes.card import Card
-from outcrop.recipes.recipe import Item, Kept, RecipeRun, within
-from outcrop.recipes.split import Share, Split, parse_share
-from outcrop.recipes.template import RecordTemplate
-from outcrop.recipes.writing import write
+from outcrop.recipes import feedback as feedback_recipe
+from outcrop.recipes import verse as verse_recipe
 
 app = App(
     name="data",
     help="Make training records of what there is: one command a recipe, each with a card that tells what was done.",
 )
 
-Sources = Annotated[list[Path], Parameter(negative="", help="Files that the recipe reads.")]
-_TOLD_EVERY_S = 0.5
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class RecipeOptions:
-    """Options that every recipe has."""
-
-    out: Annotated[Path, Parameter(help="Folder for the records and their card: new, or of an earlier run.")]
-    train: Annotated[str | None, Parameter(help="At most so many records, or a percentage such as 80%.")] = None
-    validation: Annotated[str | None, Parameter(help="A count, or a percentage such as 10%.")] = None
-    test: Annotated[str | None, Parameter(help="A count, or a percentage such as 10%.")] = None
-    seed: Annotated[int, Parameter(help="Decides what comes into which file, and the order.")] = 0
-    most_characters: Annotated[
-        int | None, Parameter(help="Records with more, prompt and completion together, are left out.")
-    ] = None
-    prompt: Annotated[
-        str | None, Parameter(help="Jinja template of each prompt over the fields of its source: '{{ question }}'.")
-    ] = None
-    completion: Annotated[str | None, Parameter(help="The same of each completion.")] = None
-    licence: Annotated[str, Parameter(help="The licence of the sources, for the card.")] = ""
-
 
 @app.command
 def dolly(*sources: Path, options: RecipeOptions) -> int:
     """Instructions, with or without knowledge, in the columns of databricks-dolly-15k or its Japanese translation."""
     files = source_files(sources)
-    options = _with_most(options, dolly_recipe.MOST_CHARACTERS)
-    return prepare(dolly_recipe.dolly, files, dolly_recipe.dolly(files), options, split=dolly_recipe.SPLIT)
+    return prepare(
+        dolly_recipe.dolly,
+        files,
+        dolly_recipe.dolly(files),
+        options,
+        split=dolly_recipe.SPLIT,
+        most_characters=dolly_recipe.MOST_CHARACTERS,
+    )
 
 
-def source_files(given: Sequence[Path], *, suffixes: Sequence[str] = ()) -> list[Path]:
-    """The files of the command line; with suffixes, a folder stands for all files below it that have one of them."""
-    if not given:
-        raise Invalid("SOURCE: none. Name the files that the recipe reads.")
-    found: list[Path] = []
-    for path in given:
-        if suffixes and path.expanduser().is_dir():
-            below = sorted(
-                each for each in path.expanduser().rglob("*") if each.suffix.lower() in suffixes and each.is_file()
-            )
-            if not below:
-                raise Invalid(f"{path}: a folder without a file that ends in {' or '.join(suffixes)}.")
-            found += below
-        else:
-            found.append(check_data_file(path))
-    return list(dict.fromkeys(found))
-
-
-def prepare(
-    recipe: Any,
-    sources: Sequence[Path],
-    items: Iterable[Item],
+@app.command
+def dialogue(
+    *sources: Path,
+    first: Annotated[int, Parameter(help="Take the first so many rows; 0 takes all.")] = dialogue_recipe.FIRST_ROWS,
     options: RecipeOptions,
-    *,
-    split: Split | None = None,
-    told: Mapping[str, object] | None = None,
 ) -> int:
-    """Write the items of a recipe, and print what became of them. `told` are the recipe's own options, for the card."""
-    name = recipe.__name__.removesuffix("_recipe")
-    template = RecordTemplate(prompt=options.prompt, completion=options.completion)
-    items = template.fill(items)
-    if options.most_characters is not None:
-        items = within(items, most_characters=options.most_characters)
-    run = RecipeRun(
-        recipe=name,
-        rule=getdoc(recipe) or "",
-        sources=sources,
-        options={**{key: str(value) for key, value in (told or {}).items()}, **_common(options)},
-        licence=options.licence,
+    """Dialogues to be summarized, in the columns of DialogSum, SAMSum or MTS-Dialog."""
+    if first < 0:
+        raise Invalid(f"--first {first}: below 0. Give a number of rows, or 0 for all.")
+    files = source_files(sources)
+    items = dialogue_recipe.dialogue(files, first=first)
+    return prepare(dialogue_recipe.dialogue, files, items, options, told={"first": first})
+
+
+@app.command
+def verse(
+    *sources: Path,
+    any_morae: Annotated[
+        bool, Parameter(name="--any-morae", negative="", help="Keep verses that have not exactly 5-7-5-7-7 morae.")
+    ] = False,
+    options: RecipeOptions,
+) -> int:
+    """Japanese poems of 31 morae: an upper verse, and the lower one that answers it."""
+    files = source_files(sources)
+    items = verse_recipe.verse(files, any_morae=any_morae)
+    return prepare(verse_recipe.verse, files, items, options, told={"any-morae": any_morae})
+
+
+@app.command
+def feedback(
+    *sources: Path,
+    ratings: Annotated[
+        Path | None, Parameter(help="JSON Lines of requestId and rating, and a better completion where there is one.")
+    ] = None,
+    least_rating: Annotated[float, Parameter(help="Answers rated lower are left out.")] = feedback_recipe.LEAST_RATING,
+    metadata: Annotated[
+        list[str] | None,
+        Parameter(help="KEY=VALUE or KEY!=VALUE of the invocation's requestMetadata; may be repeated."),
+    ] = None,
+    any_metadata: Annotated[
+        bool, Parameter(name="--any-metadata", negative="", help="One of the --metadata tests is enough.")
+    ] = False,
+    model: Annotated[str | None, Parameter(help="Part of the id or ARN of the model that answered.")] = None,
+    conversations: Annotated[
+        bool, Parameter(name="--conversations", negative="", help="Write messages, with system prompts and all turns.")
+    ] = False,
+    options: RecipeOptions,
+) -> int:
+    """Answers that people were content with, from Bedrock's model invocation logs and ratings of them."""
+    files = source_files(sources, suffixes=(".json", ".jsonl", ".gz"))
+    rated = None if ratings is None else check_data_file(ratings)
+    choice = feedback_recipe.FeedbackFilter(
+        metadata=[feedback_recipe.parse_metadata_test(each) for each in metadata or ()],
+        any_metadata=any_metadata,
+        model=model,
+        least_rating=least_rating,
     )
-    items = _counted(items, name) if sys.stderr is not None and sys.stderr.isatty() else items
-    card = write(run, items, options.out, split=_split(options, split or Split()), seed=options.seed)
-    _print(card, options.out)
-    return 0
-
-
-def _with_most(options: RecipeOptions, most: int) -> RecipeOptions:
-    return options if options.most_characters is not None else replace(options, most_characters=most)
-
-
-def _common(options: RecipeOptions) -> dict[str, str]:
-    given = {"most-characters": options.most_characters, "prompt": options.prompt, "completion": options.completion}
-    return {name: str(value) for name, value in given.items() if value is not None}
-
-
-def _split(options: RecipeOptions, usual: Split) -> Split:
-    def share(text: str | None, name: str, otherwise: Share) -> Share:
-        return otherwise if text is None else parse_share(text, name=f"--{name}")
-
-    return Split(
-        train=share(options.train, "train", usual.train),
-        validation=share(options.validation, "validation", usual.validation),
-        test=share(options.test, "test", usual.test),
-    )
-
-
-def _counted(items: Iterable[Item], name: str) -> Iterator[Item]:
-    """The items, with one line on the terminal that tells how far they are."""
-    kept, shown = 0, time.monotonic()
-    number = 0
-    for number, item in enumerate(items, start=1):
-        kept += isinstance(item, Kept)
-        if time.monotonic() - shown > _TOLD_EVERY_S:
-            print(f"\r{name}: {number:,} items read, {kept:,} kept", end="", file=sys.stderr, flush=True)
-            shown = time.monotonic()
-        yield item
-    print(f"\r{name}: {number:,} items read, {kept:,} kept", file=sys.stderr, flush=True)
-
-
-def _print(card: Card, folder: Path) -> None:
-    print(f"{card.num_in:,} items read = {card.num_kept:,} kept + {card.num_left_out:,} left out.")
-    for why, number in list(card.reasons.items())[:10]:
-        print(f"  left out: {number:,}: {why}")
-    for file in card.files:
-        if file.num_groups:
-            print(f"  {folder / file.name}: {file.num_records:,} records, {file.num_groups:,} groups")
-    print(f"The card is {folder / 'README.md'}.")
+    items = feedback_recipe.feedback(files, ratings=rated, choice=choice, conversations=conversations)
+    told = {
+        "ratings": "none" if rated is None else rated.name,
+        "least-rating": f"{least_rating:g}",
+        "metadata": (" or " if any_metadata else " and ").join(map(str, choice.metadata)) or "any",
+        "model": model or "any",
+        "conversations": conversations,
+    }
+    return prepare(feedback_recipe.feedback, [*files, *([rated] if rated else [])], items, options, told=told)

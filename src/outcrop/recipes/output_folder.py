@@ -88,7 +88,8 @@ def _check_ours(folder: Path) -> None:
             f"--out {folder}: it holds {strange[0] if strange else found[0]}, which this command did not write. Name a "
             "new folder."
         )
-    told = dict(_DIGEST.findall(card.read_text("utf-8", "replace")))
+    # The table of outputs comes first; a source may have the name of one.
+    told = dict(reversed(_DIGEST.findall(card.read_text("utf-8", "replace"))))
     changed = [name for name in found if name != CARD and digest_of(folder / name) != told.get(name)]
     if changed:
         raise Invalid(

@@ -1,4 +1,4 @@
-"""What a recipe is: a function from sources to items, each a record that is kept or something left out with a reason.
+"""Recipes: functions from sources to items, each a record that is kept or something left out.
 
 A recipe lies in a module of its own, takes `sources: Sequence[Path]` and options by name, and yields items one at a
 time, so that sources of any size pass. Its docstring tells source, licence, form and rule; the card repeats it. A
@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from outcrop.datasets.records import Customization
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ Item = Kept | Dropped
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeRun:
-    """One run of a recipe, as the card tells it."""
+    """A run of a recipe, as the card tells it."""
 
     recipe: str
     rule: str
@@ -64,6 +66,11 @@ def source_names(sources: Iterable[Path]) -> dict[Path, str]:
         )
         names[path] = "/".join(parts[-length:]).replace("//", "/")
     return names
+
+
+def kind_of_record(record: Mapping[str, Any]) -> Customization:
+    """The customization that a record is for."""
+    return "CONTINUED_PRE_TRAINING" if "input" in record else "FINE_TUNING"
 
 
 def within(items: Iterable[Item], *, most_characters: int) -> Iterator[Item]:

@@ -1,5 +1,4 @@
-"""The process in which templates are rendered: chat templates, since they come with models of strangers, and a
-user's own for records.
+"""The process in which templates are rendered: chat templates, which strangers wrote, and a user's own for records.
 
 They may loop, or ask for anything. Jinja's sandbox keeps a template from the machine, not from its time and memory.
 Here both have an end that the kernel holds: a template that goes on for too long is killed with this process, and one
@@ -62,7 +61,7 @@ def environment(*, is_strict: bool = False) -> ImmutableSandboxedEnvironment:
 def send(file: BinaryIO, message: Mapping[str, Any]) -> int:
     """Write one message, and return its bytes."""
     # Half characters pass as they are; whoever encodes the text to ids refuses them.
-    content = json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    content = json.dumps(message, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
     file.write(_HEAD.pack(len(content)) + content)
     file.flush()
     return len(content)
