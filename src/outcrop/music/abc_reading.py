@@ -34,6 +34,8 @@ class AbcMusic:
 
     part: Part
     problems: tuple[AbcProblem, ...]
+    is_open: bool = False
+    "Whether the text ends inside a bar, without a bar line."
 
     @property
     def broken_bars(self) -> frozenset[int]:
@@ -85,12 +87,13 @@ class _BodyReader:
         for token in tokens(text, quote=quote):
             if not self._skipping or token.kind in ("bar", "field"):
                 self._take(token)
-        if self._notes or self._chords:
+        is_open = bool(self._notes or self._chords)
+        if is_open:
             self._end_bar(PLAIN, 0)
         bars, lost = resolved(self._bars)
         self._left_out.update(lost)
         part = Part(name=name, bars=bars, left_out=dict(sorted(self._left_out.items())))
-        return AbcMusic(part=part, problems=tuple(self._problems))
+        return AbcMusic(part=part, problems=tuple(self._problems), is_open=is_open)
 
     def _take(self, token: Token) -> None:
         match token.kind:

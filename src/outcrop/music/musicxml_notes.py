@@ -9,7 +9,7 @@ from outcrop.errors import Invalid
 from outcrop.music.keys import SEMITONES, Pitch
 from outcrop.music.score import Note, Tuplet
 
-_TYPES = {
+TYPES = {
     "maxima": Fraction(8),
     "long": Fraction(4),
     "breve": Fraction(2),
@@ -69,7 +69,7 @@ def _length(written: Fraction | None, tuplet: Tuplet | None, duration: Fraction)
 
 
 def _written(element: Element) -> Fraction | None:
-    kind = _TYPES.get((element.findtext("type") or "").strip())
+    kind = TYPES.get((element.findtext("type") or "").strip())
     if kind is None:
         return None
     dots = len(element.findall("dot"))

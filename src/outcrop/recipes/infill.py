@@ -6,6 +6,7 @@ from pathlib import Path
 
 from outcrop.errors import Invalid
 from outcrop.music.abc_writing import AbcStyle, bar_notes
+from outcrop.music.infilling import ARTICLE, VARIANT, InfillPrompt, completion
 from outcrop.music.keys import C_MAJOR
 from outcrop.music.playing import PlayedBar, fills, played, usual_length
 from outcrop.music.score import Part
@@ -14,8 +15,7 @@ from outcrop.recipes.musicxml import in_keys
 from outcrop.recipes.recipe import Dropped, Item, Kept
 
 BARS = AbcStyle(chords=False, fields=False)
-BETWEEN_CHORDS = {"article": " ", "variant": ","}
-"What parts the chords of one bar, by the form."
+BETWEEN_CHORDS = {"article": ARTICLE, "variant": VARIANT}
 LEAST_WINDOW, MOST_WINDOW = 3, 64
 
 
@@ -75,12 +75,9 @@ def _windows(found: Melody, part: Part, window: int, between: str) -> Iterator[I
 
 
 def _record(shown: Sequence[ChordedBar], between: str) -> dict[str, str]:
-    chords = [between.join(bar.chords) for bar in shown]
     first, *middle, last = (bar.notes for bar in shown)
-    return {
-        "prompt": f"|{'|'.join(chords[:-1])}|,|{first}|,|{chords[-1]}|,|{last}|",
-        "completion": f"|{'|'.join(middle)}|",
-    }
+    prompt = InfillPrompt(chords=tuple(bar.chords for bar in shown), first=first, last=last)
+    return {"prompt": prompt.text(between), "completion": completion(middle)}
 
 
 def _chorded(part: Part, broken: frozenset[int]) -> list[ChordedBar]:
