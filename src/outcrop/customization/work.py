@@ -18,6 +18,7 @@ from outcrop.customization.output.progress import Journal
 from outcrop.customization.rooms import Rooms
 from outcrop.data.data import RoleData
 from outcrop.datasets import preflight
+from outcrop.datasets.record_file import RecordFile
 from outcrop.errors import Invalid, Refusal
 from outcrop.jobs.running import LONGEST_MESSAGE, RunningJob
 from outcrop.store.resources import Resource
@@ -100,6 +101,8 @@ class Validated:
     "Training first."
     encoded: list[Path]
     "What each file was encoded to."
+    known: Path
+    "The digests and origins of their records."
     report: preflight.Report
     learned: PromptFormat
     "Of prompts with completions; the day that chat templates write is the job's own, however often it resumes."
@@ -118,20 +121,24 @@ def validate(work: Work) -> Validated:
     folder = work.run_dir / "encoded"
     folder.mkdir(exist_ok=True)
     encoded = [folder / str(index) for index in range(len(files))]
-    report = preflight.examine(
-        files,
-        tokenizer=tokenizer,
-        context_length=work.base.context_length,
-        customization=work.customization.value,
-        prompt_format=learned,
-        encoded=encoded,
-    )
+    with RecordFile(folder / "known") as known:
+        report = preflight.examine(
+            files,
+            tokenizer=tokenizer,
+            context_length=work.base.context_length,
+            customization=work.customization.value,
+            prompt_format=learned,
+            encoded=encoded,
+            known=known,
+        )
     work.artifacts.write_preflight(report.to_json(), report.to_text())
     if report.problems:
         raise Invalid(_told(report))
     prompting.check(values, files[0], work.customization)
     spoken = prompting.format_of_model(learned, files[0], work.customization)
-    return Validated(files=files, encoded=encoded, report=report, learned=learned, spoken=spoken)
+    return Validated(
+        files=files, encoded=encoded, known=folder / "known", report=report, learned=learned, spoken=spoken
+    )
 
 
 def _fetch(work: Work) -> list[Path]:

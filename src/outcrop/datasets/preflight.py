@@ -16,6 +16,7 @@ from outcrop.datasets.encoded_file import EncodedFile
 from outcrop.datasets.encoding import encode
 from outcrop.datasets.problems import Problem, kind_of
 from outcrop.datasets.reading import read_file
+from outcrop.datasets.record_file import TRAINING, KnownRecord, RecordFile
 from outcrop.datasets.records import Conversation, Customization, Record, TextRecord, digest
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
@@ -135,14 +136,17 @@ def examine(
     customization: Customization,
     prompt_format: PromptFormat = PromptFormat.TEXT,
     encoded: Sequence[Path] = (),
+    known: RecordFile | None = None,
 ) -> Report:
     """Read the training file, which comes first, and its validators, with prompts in the format they are learned in.
 
     What a record is encoded to is kept in the files of `encoded`, one for each of `files`, for the training to read.
+    `known` is told the digest and the origin of each good record.
     """
     base = _Base(tokenizer, context_length, prompt_format)
-    train = _Reading(files[0].name, base)
-    readings = [train, *(_Reading(path.name, base, train=train) for path in files[1:])]
+    train = _Reading(files[0].name, base, known=known)
+    others = enumerate(files[1:], start=TRAINING + 1)
+    readings = [train, *(_Reading(path.name, base, train=train, known=known, part=part) for part, path in others)]
     for index, (path, reading) in enumerate(zip(files, readings, strict=True)):
         with EncodedFile(encoded[index], context_length=context_length) if encoded else nullcontext() as kept:
             reading.read(path, customization, kept)
@@ -165,6 +169,9 @@ class _Reading:
     name: str
     base: _Base
     train: "_Reading | None" = None
+    known: RecordFile | None = None
+    part: int = TRAINING
+    "Which dataset of the job the file is."
     form: type[Record] | None = None
     lengths: list[int] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
@@ -228,6 +235,8 @@ class _Reading:
 
     def _remember(self, record: Record) -> None:
         said = digest(record)
+        if self.known is not None:
+            self.known.add(KnownRecord(said, record.line, part=self.part))
         if said in self.first_line:
             self.again.setdefault(said, [self.first_line[said]]).append(record.line)
         else:
