@@ -45,7 +45,7 @@ def export_model(settings: Settings, identifier: str, place: str, *, merged: boo
     """
     with House(settings, SystemClock()) as house:
         models = house.models
-        model = _find(house.store, identifier, region)
+        model = find_model(house.store, identifier, region)
         base = models.network_below(house.catalog.usable(model.document["baseId"]), model.arn)
         adapter = models.adapter(model.arn)
         folder = models.folder(model.arn)
@@ -56,7 +56,7 @@ def export_model(settings: Settings, identifier: str, place: str, *, merged: boo
     return _to_folder(model, base, folder, adapter, Path(place).expanduser().absolute(), merged=merged)
 
 
-def _find(store: Store, identifier: str, region: str | None) -> Resource:
+def find_model(store: Store, identifier: str, region: str | None) -> Resource:
     """The custom model with this ARN, name, or the id at the end of the ARN.
 
     Every region is searched unless one is named.

@@ -10,9 +10,11 @@ from outcrop import logs
 from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.customization import base
 from outcrop.customization.base import Start
+from outcrop.customization.checked_data import CheckedData, CheckedDatasets, checked_for
 from outcrop.customization.choices import prompting
 from outcrop.customization.output import events
 from outcrop.customization.output.artifacts import Artifacts
+from outcrop.customization.output.checkpoints import digest_of
 from outcrop.customization.output.events import Events
 from outcrop.customization.output.progress import Journal
 from outcrop.customization.rooms import Rooms
@@ -99,6 +101,8 @@ class Validated:
 
     files: list[Path]
     "Training first."
+    sha256: list[str]
+    "Of each file."
     encoded: list[Path]
     "What each file was encoded to."
     known: Path
@@ -132,12 +136,30 @@ def validate(work: Work) -> Validated:
             known=known,
         )
     work.artifacts.write_preflight(report.to_json(), report.to_text())
+    sha256 = [digest_of(path) for path in files]
+    about = checked_for(sha256, work.base, tokenizer, customization=work.customization.value, prompt_format=learned)
+    checked = CheckedData(
+        digest=about.digest,
+        checked=work.house.clock.now(),
+        by=work.job.arn,
+        names=tuple(path.name for path in files),
+        checked_for=about,
+        report=report.to_json(),
+        text=report.to_text(),
+    )
+    CheckedDatasets(work.house.settings).keep(checked)
     if report.problems:
         raise Invalid(_told(report))
     prompting.check(values, files[0], work.customization)
     spoken = prompting.format_of_model(learned, files[0], work.customization)
     return Validated(
-        files=files, encoded=encoded, known=folder / "known", report=report, learned=learned, spoken=spoken
+        files=files,
+        sha256=sha256,
+        encoded=encoded,
+        known=folder / "known",
+        report=report,
+        learned=learned,
+        spoken=spoken,
     )
 
 

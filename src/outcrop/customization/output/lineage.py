@@ -12,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from outcrop.customization.output import checkpoints
 from outcrop.customization.output.artifacts import Artifacts
 from outcrop.customization.verdict import Verdict
 from outcrop.datasets.record_file import TRAINING, KnownRecord, RecordFile, read_known
@@ -75,10 +74,8 @@ def of_job(
         "prompt_format": spoken.value,
         "prompt_day": None if spoken.today is None else spoken.today.isoformat(),
         "data": [
-            {"uri": uri, "sha256": checkpoints.digest_of(path), "records": report.num_records}
-            for uri, path, report in zip(
-                _uris(job), (task.train, *task.validators), validated.report.files, strict=True
-            )
+            {"uri": uri, "sha256": sha256, "records": report.num_records}
+            for uri, sha256, report in zip(_uris(job), validated.sha256, validated.report.files, strict=True)
         ],
         "preflight": validated.report.to_json(),
         "hyperparameters": {
