@@ -120,12 +120,14 @@ class CheckedDatasets:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 told = {**asdict(data), "checked": data.checked.isoformat()}
                 json.dump(told, file, ensure_ascii=False)
+            os.utime(making, (data.checked.timestamp(),) * 2)
             Path(making).replace(self._folder / f"{data.digest}.json")
         except OSError as error:  # a job, or an answer on the screen, does not fail over this
             logs.tell(_log, "the report was not kept", level=logging.WARNING, note=str(error))
             return
-        for old in self.all()[_MOST:]:
-            self.remove(old.digest)
+        by_age = sorted(self._folder.glob("*.json"), key=lambda path: (path.stat().st_mtime, path.name), reverse=True)
+        for old in by_age[_MOST:]:
+            old.unlink(missing_ok=True)
 
     def remove(self, digest: str) -> None:
         """Forget a report; nothing happens where it is not there."""
