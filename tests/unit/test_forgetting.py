@@ -14,7 +14,7 @@ from outcrop.customization.output.lineage import RECORDS
 from outcrop.datasets.record_file import KnownRecord
 from outcrop.errors import Invalid
 from outcrop.forgetting import retraining
-from outcrop.forgetting.family import Family, Member
+from outcrop.forgetting.family import FamilyMember, ModelFamily
 from outcrop.forgetting.originals import Originals, RecordsGone
 from outcrop.forgetting.plan import ForgettingPlan, plan_forgetting
 from outcrop.forgetting.plan_text import plan_text
@@ -48,7 +48,7 @@ class Place:
     def __init__(self, server: Running, jobs: JobHouse) -> None:
         self.bedrock, self.s3 = server.client("bedrock"), server.client("s3")
         self.jobs = jobs
-        self.family = Family(self.bedrock, server.platform.models)
+        self.family = ModelFamily(self.bedrock, server.platform.models)
         for key, records in DATA.items():
             self.put(key, lines(records))
 
@@ -71,7 +71,7 @@ class Place:
         )
         assert self.jobs.work(made["jobArn"])
 
-    def member(self, name: str) -> Member:
+    def member(self, name: str) -> FamilyMember:
         found = self.family.member(name)
         assert found is not None
         return found
@@ -79,7 +79,7 @@ class Place:
     def plan(self, name: str, work: Path, *given: Path, **selection: Any) -> ForgettingPlan:
         return plan_forgetting(self.family, Originals(self.s3, work, given), self.member(name), Selection(**selection))
 
-    def carry_out(self, plan: ForgettingPlan, work: Path) -> Member:
+    def carry_out(self, plan: ForgettingPlan, work: Path) -> FamilyMember:
         start_arn = plan.steps[0].member.start_arn
         for step in plan.steps:
             if step.done is not None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from outcrop.forgetting.intervals import Estimate, between, paired, quantile
+from outcrop.forgetting.intervals import MeanInterval, between, paired, quantile
 
 
 @pytest.mark.parametrize(
@@ -13,12 +13,12 @@ def test_quantiles_are_those_of_the_table(freedom: int, t: float) -> None:
 
 
 def test_a_paired_difference_has_the_interval_of_its_mean() -> None:
-    mean, low, high = paired([1.0, 2.0, 3.0, 4.0]) or Estimate(0.0)
+    mean, low, high = paired([1.0, 2.0, 3.0, 4.0]) or MeanInterval(0.0)
     # 2.5 -+ 3.1824 * 1.2910 / 2
     assert mean == 2.5
     assert low == pytest.approx(0.4457, abs=1e-4)
     assert high == pytest.approx(4.5543, abs=1e-4)
-    assert paired([3.0]) == Estimate(3.0)
+    assert paired([3.0]) == MeanInterval(3.0)
     assert paired([]) is None
 
 
@@ -32,5 +32,5 @@ def test_one_record_is_judged_by_the_spread_of_the_others() -> None:
     far = between([9.0], controls)
     assert far is not None
     assert far.contains_zero is False
-    assert between([1.0], [2.0]) == Estimate(-1.0)
+    assert between([1.0], [2.0]) == MeanInterval(-1.0)
     assert between([], controls) is None

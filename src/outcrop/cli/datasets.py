@@ -13,7 +13,7 @@ _SHOWN = 12
 
 
 def print_datasets(settings: Settings, *, as_json: bool) -> int:
-    """One row for each dataset, newest first."""
+    """Print a row for each dataset, newest first."""
     rows = [_row(each) for each in CheckedDatasets(settings).all()]
     columns = ["dataset", "files", "records", "ready", "base model", "type", "prompts", "checked (UTC)", "by"]
     return print_rows(columns, rows, as_json=as_json)

@@ -17,7 +17,7 @@ from outcrop.cli.model_export import find_model
 from outcrop.clock import SystemClock
 from outcrop.errors import Invalid
 from outcrop.forgetting import remains, retraining
-from outcrop.forgetting.family import Family, Member
+from outcrop.forgetting.family import FamilyMember, ModelFamily
 from outcrop.forgetting.measuring import measure
 from outcrop.forgetting.originals import Originals
 from outcrop.forgetting.plan import ForgettingPlan, plan_forgetting
@@ -76,7 +76,7 @@ def _opened(settings: Settings, asked: ForgetOptions) -> Iterator["_ForgetComman
         tempfile.TemporaryDirectory(prefix=".forget.", dir=settings.home) as work,
     ):
         model = find_model(house.store, asked.model, asked.region)
-        family = Family(export.client(settings, "bedrock", model.region), house.models)
+        family = ModelFamily(export.client(settings, "bedrock", model.region), house.models)
         s3 = export.client(settings, "s3", model.region)
         member = family.member(model.arn)
         assert member is not None, "it was found just now"
@@ -88,10 +88,10 @@ def _opened(settings: Settings, asked: ForgetOptions) -> Iterator["_ForgetComman
 class _ForgetCommand:
     asked: ForgetOptions
     house: House
-    family: Family
+    family: ModelFamily
     s3: Any
     originals: Originals
-    member: Member
+    member: FamilyMember
     work: Path
 
     def forget(self) -> int:
@@ -143,7 +143,7 @@ class _ForgetCommand:
         left = {known.digest for known in after.lineage.records()}
         return frozenset(known.digest for known in before.lineage.records() if known.digest not in left)
 
-    def _named(self, name: str, option: str) -> Member:
+    def _named(self, name: str, option: str) -> FamilyMember:
         found = self.family.member(name)
         if found is None or found.lineage is None:
             raise Invalid(f"{option}: {name}: there is no such custom model that a job has trained.")
@@ -201,7 +201,7 @@ class _ForgetCommand:
         self._say(told.get("failureMessage", "The job was stopped; nothing else was begun."))
         return None
 
-    def _measured(self, before: Member, after: Member) -> ForgettingReport:
+    def _measured(self, before: FamilyMember, after: FamilyMember) -> ForgettingReport:
         self._say("measuring the loss before and after")
         controls = None if self.asked.controls is None else check_data_file(self.asked.controls)
         return measure(self.house, self.family, self.originals, before, after, controls=controls, most=self.asked.most)
@@ -211,14 +211,14 @@ class _ForgetCommand:
         body = json.dumps(report.to_json(), indent=2, ensure_ascii=False).encode()
         self.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
 
-    def _swapped(self, plan: ForgettingPlan, successor: Member) -> list[str]:
+    def _swapped(self, plan: ForgettingPlan, successor: FamilyMember) -> list[str]:
         if not self.asked.swap:
             return []
         for deployment in plan.serving:
             swap(self.family, deployment, successor.arn)
         return [deployment.name for deployment in plan.serving]
 
-    def _deployments(self, plan: ForgettingPlan, swapped: Sequence[str], successor: Member) -> Iterator[str]:
+    def _deployments(self, plan: ForgettingPlan, swapped: Sequence[str], successor: FamilyMember) -> Iterator[str]:
         for deployment in plan.serving:
             done = deployment.name in swapped
             yield f"{deployment.name} serves {successor.name if done else plan.member.name} now."
@@ -231,7 +231,7 @@ class _ForgetCommand:
 
 @dataclass(frozen=True)
 class _Successor:
-    member: Member
+    member: FamilyMember
     job: JobAgain
 
 

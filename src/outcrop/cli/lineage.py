@@ -5,7 +5,7 @@ import json
 from outcrop.cli import export
 from outcrop.cli.model_export import find_model
 from outcrop.clock import SystemClock
-from outcrop.forgetting.family import Family
+from outcrop.forgetting.family import ModelFamily
 from outcrop.forgetting.tree import text_of, tree_of
 from outcrop.house import House
 from outcrop.settings import Settings
@@ -15,7 +15,7 @@ def print_lineage(settings: Settings, identifier: str, *, region: str | None, as
     """Raises NotFound."""
     with House(settings, SystemClock()) as house:
         model = find_model(house.store, identifier, region)
-        family = Family(export.client(settings, "bedrock", model.region), house.models)
+        family = ModelFamily(export.client(settings, "bedrock", model.region), house.models)
         member = family.member(model.arn)
         assert member is not None, "it was found just now"
         tree = tree_of(family, member)

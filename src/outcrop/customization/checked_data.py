@@ -77,7 +77,7 @@ class CheckedData:
 def checked_for(
     files: Sequence[str], base: BaseModel, tokenizer: Tokenizer, *, customization: str, prompt_format: PromptFormat
 ) -> CheckedFor:
-    """What a report on files of these digests depends on."""
+    """All that a report on files of these digests depends on."""
     assert base.folder is not None
     sizes = hashlib.sha256()
     for name in _OF_THE_BASE:

@@ -6,7 +6,7 @@ from outcrop.datasets.records import Conversation, PromptCompletion, Record, Tex
 
 
 def to_line(record: Record) -> bytes:
-    """One line of a dataset, its line break included."""
+    """The record as a line of a dataset, its line break included."""
     match record:
         case PromptCompletion():
             value: dict[str, object] = {"prompt": record.prompt, "completion": record.completion}
@@ -19,7 +19,7 @@ def to_line(record: Record) -> bytes:
 
 
 def texts_of(record: Record) -> list[str]:
-    """What a record says, part by part."""
+    """The texts of a record, part by part."""
     match record:
         case PromptCompletion():
             return [record.prompt, record.completion]

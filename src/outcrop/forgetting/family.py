@@ -17,7 +17,7 @@ FORGETS = "outcrop.forgets"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
+class FamilyMember:
     """A custom model of a family."""
 
     told: Mapping[str, Any]
@@ -58,38 +58,38 @@ class ServedBy:
     is_provisioned: bool
 
 
-class Family:
+class ModelFamily:
     """Members of one region, found through its client."""
 
     def __init__(self, bedrock: Any, models: CustomModels) -> None:
         self.bedrock = bedrock
         self._models = models
 
-    def member(self, identifier: str) -> Member | None:
+    def member(self, identifier: str) -> FamilyMember | None:
         """The custom model of this name or ARN; None where there is none. Raises ModelDamaged."""
         try:
             told = self.bedrock.get_custom_model(modelIdentifier=identifier)
         except self.bedrock.exceptions.ResourceNotFoundException:
             return None
-        return Member(told=told, lineage=lineage.read(self._models.folder(told["modelArn"])))
+        return FamilyMember(told=told, lineage=lineage.read(self._models.folder(told["modelArn"])))
 
-    def line(self, member: Member) -> list[Member]:
+    def line(self, member: FamilyMember) -> list[FamilyMember]:
         """The custom models from the first one above the base model down to this one; a deleted parent ends it."""
         found = [member]
         while found[0].has_parent and (parent := self.member(found[0].start_arn)) is not None:
             found.insert(0, parent)
         return found
 
-    def children(self, member: Member) -> list[Member]:
+    def children(self, member: FamilyMember) -> list[FamilyMember]:
         """The custom models that were trained from this one, oldest first."""
         return sorted(self._made_from(member.arn), key=lambda child: child.created)
 
-    def trained_again(self, member: Member, start_arn: str) -> list[Member]:
+    def trained_again(self, member: FamilyMember, start_arn: str) -> list[FamilyMember]:
         """The models trained from `start_arn` that are this one without some of its records, newest first."""
         found = [other for other in self._made_from(start_arn) if self.forgets(other) == member.arn]
         return sorted(found, key=lambda other: other.created, reverse=True)
 
-    def forgets(self, member: Member) -> str | None:
+    def forgets(self, member: FamilyMember) -> str | None:
         """The ARN of the model that this one is without some records."""
         return self.tags(member.arn).get(FORGETS)
 
@@ -97,11 +97,11 @@ class Family:
         tags = self.bedrock.list_tags_for_resource(resourceARN=arn)["tags"]
         return {tag["key"]: tag["value"] for tag in tags}
 
-    def served_by(self, member: Member) -> list[ServedBy]:
+    def served_by(self, member: FamilyMember) -> list[ServedBy]:
         """The deployments that serve this model."""
         return [*self._on_demand(member.arn), *self._provisioned(member.arn)]
 
-    def _made_from(self, arn: str) -> Iterator[Member]:
+    def _made_from(self, arn: str) -> Iterator[FamilyMember]:
         pages = self.bedrock.get_paginator("list_custom_models").paginate(baseModelArnEquals=arn)
         for page in pages:
             for summary in page["modelSummaries"]:

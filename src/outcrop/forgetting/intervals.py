@@ -9,7 +9,7 @@ from typing import NamedTuple
 _LEVEL = 0.95
 
 
-class Estimate(NamedTuple):
+class MeanInterval(NamedTuple):
     """A mean, with the 95 % interval where there is enough to tell one."""
 
     mean: float
@@ -22,17 +22,17 @@ class Estimate(NamedTuple):
         return None if self.low is None or self.high is None else self.low <= 0 <= self.high
 
 
-def paired(differences: Sequence[float]) -> Estimate | None:
+def paired(differences: Sequence[float]) -> MeanInterval | None:
     """The mean of differences; None of no difference."""
     if not differences:
         return None
     mean = statistics.fmean(differences)
     if len(differences) < 2:
-        return Estimate(mean)
+        return MeanInterval(mean)
     return _around(mean, statistics.stdev(differences) / math.sqrt(len(differences)), len(differences) - 1)
 
 
-def between(first: Sequence[float], second: Sequence[float]) -> Estimate | None:
+def between(first: Sequence[float], second: Sequence[float]) -> MeanInterval | None:
     """How far the mean of the first group lies above the second's, by the spread that both have together.
 
     One record against many is so judged by the spread of the many: the interval in which one more would lie.
@@ -42,14 +42,14 @@ def between(first: Sequence[float], second: Sequence[float]) -> Estimate | None:
     mean = statistics.fmean(first) - statistics.fmean(second)
     freedom = len(first) + len(second) - 2
     if freedom < 1:
-        return Estimate(mean)
+        return MeanInterval(mean)
     squares = sum((value - statistics.fmean(group)) ** 2 for group in (first, second) for value in group)
     return _around(mean, math.sqrt(squares / freedom * (1 / len(first) + 1 / len(second))), freedom)
 
 
-def _around(mean: float, error: float, freedom: int) -> Estimate:
+def _around(mean: float, error: float, freedom: int) -> MeanInterval:
     half = quantile(freedom) * error
-    return Estimate(mean, mean - half, mean + half)
+    return MeanInterval(mean, mean - half, mean + half)
 
 
 @cache

@@ -25,7 +25,7 @@ from outcrop.engines.clients import Clients
 from outcrop.engines.orders import Engines
 from outcrop.engines.protocol import ServingEngine
 from outcrop.errors import ModelFailed, NotReady
-from outcrop.forgetting.family import Family, Member
+from outcrop.forgetting.family import FamilyMember, ModelFamily
 from outcrop.inference.client import EngineAway
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
@@ -62,14 +62,14 @@ class LossMeter:
     "The name by which the engine knows it."
 
 
-def of_base(rooms: ScoringRooms, member: Member) -> LossMeter:
+def of_base(rooms: ScoringRooms, member: FamilyMember) -> LossMeter:
     """The foundation model below a custom model."""
     base = _foundation(rooms, member)
     return LossMeter(network=base, model=base.engine)
 
 
 @contextmanager
-def of_custom(rooms: ScoringRooms, family: Family, member: Member) -> Iterator[LossMeter]:
+def of_custom(rooms: ScoringRooms, family: ModelFamily, member: FamilyMember) -> Iterator[LossMeter]:
     """The custom model itself, deployed within where it has to be."""
     network = rooms.models.network_below(_foundation(rooms, member), member.arn)
     adapter = rooms.models.adapter(member.arn)
@@ -86,7 +86,7 @@ def losses(rooms: ScoringRooms, meter: LossMeter, sequences: Sequence[Sequence[E
     return asyncio.run(_losses(rooms, meter, sequences))
 
 
-def encoded(member: Member, base: BaseModel, records: Sequence[Record]) -> list[list[EncodedRecord]]:
+def encoded(member: FamilyMember, base: BaseModel, records: Sequence[Record]) -> list[list[EncodedRecord]]:
     """Records as this model learns and answers them. Raises RecordError for one that it cannot learn."""
     assert member.lineage is not None
     assert base.folder is not None
@@ -132,13 +132,13 @@ async def _nll(client: ServingEngine, model: str, sequence: EncodedRecord) -> fl
         return -sum(value for value, counts in zip(logprobs, sequence.supervised[1:], strict=True) if counts)
 
 
-def _foundation(rooms: ScoringRooms, member: Member) -> BaseModel:
+def _foundation(rooms: ScoringRooms, member: FamilyMember) -> BaseModel:
     assert member.lineage is not None
     return rooms.catalog.usable(member.lineage.document["base"]["id"])
 
 
 @contextmanager
-def _deployed(family: Family, member: Member) -> Iterator[None]:
+def _deployed(family: ModelFamily, member: FamilyMember) -> Iterator[None]:
     bedrock: Any = family.bedrock
     deployment = bedrock.create_custom_model_deployment(
         modelDeploymentName=f"measured-{arns.new_id()}",

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from outcrop.forgetting import losses, samples
-from outcrop.forgetting.family import Family, Member
+from outcrop.forgetting.family import FamilyMember, ModelFamily
 from outcrop.forgetting.losses import ScoringRooms
 from outcrop.forgetting.originals import Originals
 from outcrop.forgetting.report import ForgettingReport, SampleLosses
@@ -14,10 +14,10 @@ MOST = 100
 
 def measure(
     rooms: ScoringRooms,
-    family: Family,
+    family: ModelFamily,
     originals: Originals,
-    before: Member,
-    after: Member,
+    before: FamilyMember,
+    after: FamilyMember,
     *,
     controls: Path | None = None,
     most: int = MOST,

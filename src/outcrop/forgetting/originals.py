@@ -18,7 +18,7 @@ from outcrop.datasets.reading import read_file
 from outcrop.datasets.record_file import TRAINING, KnownRecord
 from outcrop.datasets.records import Customization, Record, digest
 from outcrop.errors import Invalid
-from outcrop.forgetting.family import Member
+from outcrop.forgetting.family import FamilyMember
 
 
 class RecordsGone(Invalid):
@@ -26,7 +26,7 @@ class RecordsGone(Invalid):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dataset:
+class LearnedDataset:
     """The training data of a custom model, or one of its validators, on this machine."""
 
     part: int
@@ -84,9 +84,9 @@ class Originals:
         self._s3 = s3
         self._folder = folder
         self._given = given
-        self._known: dict[str, list[Dataset]] = {}
+        self._known: dict[str, list[LearnedDataset]] = {}
 
-    def of(self, member: Member) -> list[Dataset]:
+    def of(self, member: FamilyMember) -> list[LearnedDataset]:
         """The datasets of a member, the training data first. Raises RecordsGone."""
         if member.arn not in self._known:
             assert member.lineage is not None, "only what a job has trained has data"
@@ -94,10 +94,12 @@ class Originals:
             self._known[member.arn] = [self._dataset(member, part, source) for part, source in sources]
         return self._known[member.arn]
 
-    def _dataset(self, member: Member, part: int, source: DataSource) -> Dataset:
-        def dataset(path: Path, *, is_unchanged: bool) -> Dataset:
+    def _dataset(self, member: FamilyMember, part: int, source: DataSource) -> LearnedDataset:
+        def dataset(path: Path, *, is_unchanged: bool) -> LearnedDataset:
             assert member.lineage is not None
-            return Dataset(part=part, source=source, path=path, lineage=member.lineage, is_unchanged=is_unchanged)
+            return LearnedDataset(
+                part=part, source=source, path=path, lineage=member.lineage, is_unchanged=is_unchanged
+            )
 
         place = self._folder / member.arn.rsplit("/", 1)[-1] / str(part) / source.uri.rsplit("/", 1)[-1]
         if self._fetched(source.uri, place):

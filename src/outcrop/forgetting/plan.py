@@ -13,8 +13,8 @@ from outcrop.datasets.record_json import texts_of
 from outcrop.datasets.records import Record
 from outcrop.errors import Invalid
 from outcrop.forgetting import selection as selections
-from outcrop.forgetting.family import Family, Member, ServedBy
-from outcrop.forgetting.originals import Dataset, Originals
+from outcrop.forgetting.family import FamilyMember, ModelFamily, ServedBy
+from outcrop.forgetting.originals import LearnedDataset, Originals
 from outcrop.forgetting.selection import Selection
 
 _SHOWN = 5
@@ -34,8 +34,8 @@ class LineShown:
 class Retraining:
     """A model that is trained again, and what it will not learn this time."""
 
-    member: Member
-    datasets: tuple[Dataset, ...]
+    member: FamilyMember
+    datasets: tuple[LearnedDataset, ...]
     forgotten: tuple[int, ...]
     "Records that go, of each dataset."
     left: tuple[int, ...]
@@ -43,7 +43,7 @@ class Retraining:
     distinct: int
     "Different records among those that go."
     shown: tuple[LineShown, ...]
-    done: Member | None = None
+    done: FamilyMember | None = None
     "What it was trained to already, without just these records."
 
 
@@ -53,18 +53,20 @@ class ForgettingPlan:
 
     digests: frozenset[bytes]
     steps: tuple[Retraining, ...]
-    unknown: tuple[Member, ...]
+    unknown: tuple[FamilyMember, ...]
     "Models above that no job here has trained: whether they learned the records cannot be told."
-    children: tuple[Member, ...]
+    children: tuple[FamilyMember, ...]
     serving: tuple[ServedBy, ...]
 
     @property
-    def member(self) -> Member:
+    def member(self) -> FamilyMember:
         """The model that was asked for."""
         return self.steps[-1].member
 
 
-def plan_forgetting(family: Family, originals: Originals, member: Member, selection: Selection) -> ForgettingPlan:
+def plan_forgetting(
+    family: ModelFamily, originals: Originals, member: FamilyMember, selection: Selection
+) -> ForgettingPlan:
     """Raises Invalid where it cannot be done, saying why; RecordsGone where data is missing."""
     line = family.line(member)
     if member.lineage is None:
@@ -91,7 +93,7 @@ def plan_forgetting(family: Family, originals: Originals, member: Member, select
     )
 
 
-def _step(originals: Originals, member: Member, digests: frozenset[bytes]) -> Retraining:
+def _step(originals: Originals, member: FamilyMember, digests: frozenset[bytes]) -> Retraining:
     datasets = originals.of(member)
     forgotten, left = [0] * len(datasets), [0] * len(datasets)
     distinct: set[bytes] = set()
@@ -117,7 +119,9 @@ def _step(originals: Originals, member: Member, digests: frozenset[bytes]) -> Re
     )
 
 
-def _with_what_is_done(family: Family, steps: Sequence[Retraining], digests: frozenset[bytes]) -> Iterator[Retraining]:
+def _with_what_is_done(
+    family: ModelFamily, steps: Sequence[Retraining], digests: frozenset[bytes]
+) -> Iterator[Retraining]:
     """The steps, those above the last one with what was trained again before and for the same records.
 
     Whoever forgets in a parent, and then in its children, trains the parent once.
@@ -131,7 +135,7 @@ def _with_what_is_done(family: Family, steps: Sequence[Retraining], digests: fro
         yield Retraining(**{**vars(step), "done": done})
 
 
-def _lacks(member: Member, other: Member, digests: frozenset[bytes]) -> bool:
+def _lacks(member: FamilyMember, other: FamilyMember, digests: frozenset[bytes]) -> bool:
     """Whether `other` learned just what `member` did, in its order, but for the records of these digests."""
     if member.lineage is None or other.lineage is None or not other.lineage.knows_records:
         return False

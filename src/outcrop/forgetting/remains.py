@@ -9,14 +9,19 @@ from typing import Any
 
 from outcrop.catalog import custom_models
 from outcrop.customization.checked_data import CheckedData, CheckedDatasets
-from outcrop.forgetting.family import Family, Member
+from outcrop.forgetting.family import FamilyMember, ModelFamily
 from outcrop.forgetting.plan import ForgettingPlan, Retraining
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
 
-def lines(plan: ForgettingPlan, successor: Member, family: Family, store: Store, settings: Settings) -> list[str]:
-    """What still knows the records, each with what to do about it; `successor` is the model that forgot them."""
+def lines(
+    plan: ForgettingPlan, successor: FamilyMember, family: ModelFamily, store: Store, settings: Settings
+) -> list[str]:
+    """Places and models that still know the records, each with what to do about it.
+
+    `successor` is the model that forgot them.
+    """
     told = []
     for step in plan.steps:
         told += [

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from outcrop.customization.output import lineage
-from outcrop.forgetting.family import Member
-from outcrop.forgetting.intervals import Estimate, between, paired
+from outcrop.forgetting.family import FamilyMember
+from outcrop.forgetting.intervals import MeanInterval, between, paired
 from outcrop.forgetting.plan import brief
-from outcrop.forgetting.samples import Group, Sample
+from outcrop.forgetting.samples import SampledRecord, SampleGroup
 
 _SHOWN = 5
 _HOW = (
@@ -25,7 +25,7 @@ _HOW = (
 class SampleLosses(NamedTuple):
     """The losses of one record under the base model and the two custom models."""
 
-    sample: Sample
+    sample: SampledRecord
     base: float
     before: float
     after: float
@@ -33,50 +33,52 @@ class SampleLosses(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class GroupReport:
-    """One group of records."""
+    """The losses of a group of records."""
 
-    group: Group
+    group: SampleGroup
     records: int
     base: float
     before: float | None
     after: float | None
-    change: Estimate | None
+    change: MeanInterval | None
     "After less before, record by record."
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForgettingReport:
-    """What became of the loss of forgotten records."""
+    """The report on a forgetting: the losses of its records, and what they say."""
 
-    before: Member
-    after: Member
+    before: FamilyMember
+    after: FamilyMember
     losses: tuple[SampleLosses, ...]
 
     @property
     def groups(self) -> list[GroupReport]:
         """The groups that hold any record."""
-        return [self._group(group) for group in Group if self._of(group)]
+        return [self._group(group) for group in SampleGroup if self._of(group)]
 
     @property
-    def against_controls_before(self) -> Estimate | None:
+    def against_controls_before(self) -> MeanInterval | None:
         """How far the forgotten records' loss lay above that of records never seen, before."""
-        controls = [each.before for each in self._of(Group.CONTROLS) if each.sample.before]
-        return between([each.before for each in self._of(Group.FORGOTTEN)], controls)
+        controls = [each.before for each in self._of(SampleGroup.CONTROLS) if each.sample.before]
+        return between([each.before for each in self._of(SampleGroup.FORGOTTEN)], controls)
 
     @property
-    def against_controls(self) -> Estimate | None:
+    def against_controls(self) -> MeanInterval | None:
         """How far it lies above it now."""
-        return between([each.after for each in self._of(Group.FORGOTTEN)], [each.after for each in self._controls])
+        return between(
+            [each.after for each in self._of(SampleGroup.FORGOTTEN)], [each.after for each in self._controls]
+        )
 
     @property
-    def learned(self) -> Estimate | None:
+    def learned(self) -> MeanInterval | None:
         """How much more the training lowered it than that of records never seen, beside the base model: now."""
-        forgotten = [each.base - each.after for each in self._of(Group.FORGOTTEN)]
+        forgotten = [each.base - each.after for each in self._of(SampleGroup.FORGOTTEN)]
         return between(forgotten, [each.base - each.after for each in self._controls])
 
     @property
     def verdict(self) -> str:
-        """What the measurement says, in a sentence or two."""
+        """The meaning of what was measured, in a sentence or two."""
         found, learned = self.against_controls, self.learned
         if found is None or learned is None:
             return (
@@ -158,7 +160,7 @@ class ForgettingReport:
         }
 
     def to_text(self) -> str:
-        forgotten = self._of(Group.FORGOTTEN)
+        forgotten = self._of(SampleGroup.FORGOTTEN)
         copies = sum(each.sample.copies for each in forgotten)
         lines = [
             f"{self.after.name} is {self.before.name}, trained again without {copies:,} of its records.",
@@ -183,12 +185,12 @@ class ForgettingReport:
 
     @property
     def _controls(self) -> list[SampleLosses]:
-        return [each for each in self._of(Group.CONTROLS) if each.sample.after]
+        return [each for each in self._of(SampleGroup.CONTROLS) if each.sample.after]
 
-    def _of(self, group: Group) -> list[SampleLosses]:
+    def _of(self, group: SampleGroup) -> list[SampleLosses]:
         return [each for each in self.losses if each.sample.group is group]
 
-    def _group(self, group: Group) -> GroupReport:
+    def _group(self, group: SampleGroup) -> GroupReport:
         of = self._of(group)
         both = [each for each in of if each.sample.before and each.sample.after]
         return GroupReport(
@@ -206,7 +208,7 @@ def _mean(of: Sequence[SampleLosses], value: Callable[[SampleLosses], float | No
     return statistics.fmean(values) if values else None
 
 
-def _interval(found: Estimate | None) -> dict[str, float | None] | None:
+def _interval(found: MeanInterval | None) -> dict[str, float | None] | None:
     return None if found is None else found._asdict()
 
 
@@ -217,7 +219,7 @@ def _group_line(each: GroupReport) -> str:
     return f"{each.group.value:<12}{each.records:>8,}{numbers}  {_told(each.change)}"
 
 
-def _told(found: Estimate | None) -> str:
+def _told(found: MeanInterval | None) -> str:
     if found is None:
         return "-"
     if found.low is None or found.high is None:

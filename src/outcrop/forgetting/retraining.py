@@ -18,8 +18,8 @@ from outcrop.datasets.reading import read_file
 from outcrop.datasets.record_file import TRAINING
 from outcrop.datasets.record_json import to_line
 from outcrop.datasets.records import digest
-from outcrop.forgetting.family import FORGETS, Family
-from outcrop.forgetting.originals import Dataset
+from outcrop.forgetting.family import FORGETS, ModelFamily
+from outcrop.forgetting.originals import LearnedDataset
 from outcrop.forgetting.plan import Retraining
 
 _LONGEST_STEM = 48
@@ -43,7 +43,7 @@ def new_name(name: str, token: str) -> str:
 
 
 def start(
-    family: Family,
+    family: ModelFamily,
     s3: Any,
     step: Retraining,
     digests: frozenset[bytes],
@@ -84,13 +84,13 @@ def start(
 
 
 def hyperparameters(step: Retraining) -> dict[str, str]:
-    """What the first job used, with the day of its prompts, which was its own."""
+    """The values that the first job used, with the day of its prompts, which was its own."""
     assert step.member.lineage is not None
     day = step.member.lineage.document.get("prompt_day")
     return {**step.member.told["hyperParameters"], **({} if day is None else {prompting.DAY: day})}
 
 
-def write_without(dataset: Dataset, digests: frozenset[bytes], place: Path) -> None:
+def write_without(dataset: LearnedDataset, digests: frozenset[bytes], place: Path) -> None:
     """Write the records of a dataset to a file, but for those of these digests, and read it back."""
     place.parent.mkdir(parents=True, exist_ok=True)
     left = (pair for pair in dataset.records() if pair[0].digest not in digests)
@@ -104,7 +104,7 @@ def write_without(dataset: Dataset, digests: frozenset[bytes], place: Path) -> N
     assert all(one == two for one, two in zip_longest(said, expected)), f"{place}: read back otherwise"
 
 
-def _put(s3: Any, dataset: Dataset, digests: frozenset[bytes], *, folder: str, work: Path) -> str:
+def _put(s3: Any, dataset: LearnedDataset, digests: frozenset[bytes], *, folder: str, work: Path) -> str:
     """The S3 URI of what is left of a dataset."""
     name = dataset.name if dataset.name.endswith(".jsonl") else f"{dataset.name}.jsonl"
     place = work / str(dataset.part) / name

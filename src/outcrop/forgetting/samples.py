@@ -14,11 +14,11 @@ from outcrop.datasets.reading import read_file
 from outcrop.datasets.record_file import TRAINING
 from outcrop.datasets.records import Record, digest
 from outcrop.errors import Invalid
-from outcrop.forgetting.family import Member
-from outcrop.forgetting.originals import Dataset
+from outcrop.forgetting.family import FamilyMember
+from outcrop.forgetting.originals import LearnedDataset
 
 
-class Group(StrEnum):
+class SampleGroup(StrEnum):
     """The groups of records that are held against each other."""
 
     FORGOTTEN = "forgotten"
@@ -27,10 +27,10 @@ class Group(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample:
+class SampledRecord:
     """A record on which both models are measured, as far as it is of its group for them."""
 
-    group: Group
+    group: SampleGroup
     record: Record
     digest: bytes
     copies: int
@@ -44,7 +44,7 @@ class Sample:
 class _Learned:
     """The digests that a model trained on, with their number, and those it was only evaluated on."""
 
-    def __init__(self, member: Member, known: Iterator[tuple[bytes, bool]]) -> None:
+    def __init__(self, member: FamilyMember, known: Iterator[tuple[bytes, bool]]) -> None:
         self.name = member.name
         self.trained: dict[bytes, int] = {}
         self.held: set[bytes] = set()
@@ -54,62 +54,64 @@ class _Learned:
             else:
                 self.held.add(said)
 
-    def group_of(self, said: bytes, after: "_Learned") -> Group:
+    def group_of(self, said: bytes, after: "_Learned") -> SampleGroup:
         if said not in self.trained or (said in after.held and said not in after.trained):
-            return Group.CONTROLS
-        return Group.KEPT if said in after.trained else Group.FORGOTTEN
+            return SampleGroup.CONTROLS
+        return SampleGroup.KEPT if said in after.trained else SampleGroup.FORGOTTEN
 
 
 def choose(
-    before: Member, after: Member, datasets: Sequence[Dataset], *, controls: Path | None, most: int
-) -> list[Sample]:
+    before: FamilyMember, after: FamilyMember, datasets: Sequence[LearnedDataset], *, controls: Path | None, most: int
+) -> list[SampledRecord]:
     """At most `most` records of each group, the same whenever it is asked. Raises Invalid where nothing went.
 
     `datasets` are those of the model before; `controls` is a file of records that neither has seen.
     """
     first = _Learned(before, _of_datasets(datasets))
     second = _Learned(after, _of_lineage(after))
-    known: dict[Group, dict[bytes, Sample]] = {group: {} for group in Group}
+    known: dict[SampleGroup, dict[bytes, SampledRecord]] = {group: {} for group in SampleGroup}
     for dataset in datasets:
         for _, record in dataset.records():
             _add(known, record, first, second, most)
     for record in () if controls is None else _read(controls, before):
         if digest(record) not in first.trained:
             _add(known, record, first, second, most)
-    if not known[Group.FORGOTTEN]:
+    if not known[SampleGroup.FORGOTTEN]:
         raise Invalid(f"{after.name}: it learned everything that {before.name} did; there is nothing to measure.")
-    return [sample for group in Group for sample in known[group].values()]
+    return [sample for group in SampleGroup for sample in known[group].values()]
 
 
-def _add(known: dict[Group, dict[bytes, Sample]], record: Record, first: _Learned, second: _Learned, most: int) -> None:
+def _add(
+    known: dict[SampleGroup, dict[bytes, SampledRecord]], record: Record, first: _Learned, second: _Learned, most: int
+) -> None:
     said = digest(record)
     group = first.group_of(said, second)
     among = known[group]
-    among[said] = Sample(
+    among[said] = SampledRecord(
         group=group,
         record=record,
         digest=said,
         copies=first.trained.get(said, 0),
-        before=group is not Group.CONTROLS or said not in first.trained,
-        after=group is not Group.CONTROLS or said not in second.trained,
+        before=group is not SampleGroup.CONTROLS or said not in first.trained,
+        after=group is not SampleGroup.CONTROLS or said not in second.trained,
     )
     if len(among) > most:  # the largest digest goes: as good as by chance, and the same every time
         del among[max(among)]
 
 
-def _of_datasets(datasets: Sequence[Dataset]) -> Iterator[tuple[bytes, bool]]:
+def _of_datasets(datasets: Sequence[LearnedDataset]) -> Iterator[tuple[bytes, bool]]:
     for dataset in datasets:
         for known, _ in dataset.records():
             yield known.digest, dataset.part == TRAINING and not known.set_aside
 
 
-def _of_lineage(member: Member) -> Iterator[tuple[bytes, bool]]:
+def _of_lineage(member: FamilyMember) -> Iterator[tuple[bytes, bool]]:
     assert member.lineage is not None
     for known in member.lineage.records():
         yield known.digest, known.part == TRAINING and not known.set_aside
 
 
-def _read(path: Path, member: Member) -> Iterator[Record]:
+def _read(path: Path, member: FamilyMember) -> Iterator[Record]:
     assert member.lineage is not None
     for line in read_file(path, customization=member.lineage.document["customization_type"]):
         if line.record is None:

@@ -1,4 +1,4 @@
-"""The selection of records to forget: by line, by a file of them, by a text, or as another model has forgotten them.
+"""The selection of records to forget: by line, by a file, by a text, or as another model did.
 
 A record that is said twice is one record: whichever line is named, every copy goes.
 """
@@ -13,7 +13,7 @@ from outcrop.datasets.record_file import TRAINING, KnownRecord
 from outcrop.datasets.record_json import texts_of
 from outcrop.datasets.records import Customization, Record, digest
 from outcrop.errors import Invalid
-from outcrop.forgetting.originals import Dataset
+from outcrop.forgetting.originals import LearnedDataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Selection:
             raise Invalid("--file: names the dataset whose lines are meant. Give it with --line.")
 
 
-def digests(selection: Selection, own: Sequence[Dataset], above: Sequence[Dataset]) -> frozenset[bytes]:
+def digests(selection: Selection, own: Sequence[LearnedDataset], above: Sequence[LearnedDataset]) -> frozenset[bytes]:
     """The digests of the selected records; `own` are the model's datasets, `above` those of the models it came from.
 
     Raises Invalid where nothing is selected.
@@ -65,12 +65,12 @@ def holds(record: Record, wanted: str) -> bool:
     return any(wanted in text.casefold() for text in texts_of(record))
 
 
-def _all(datasets: Sequence[Dataset]) -> Iterator[tuple[KnownRecord, Record]]:
+def _all(datasets: Sequence[LearnedDataset]) -> Iterator[tuple[KnownRecord, Record]]:
     for dataset in datasets:
         yield from dataset.records()
 
 
-def _of_file(path: Path, datasets: Sequence[Dataset]) -> frozenset[bytes]:
+def _of_file(path: Path, datasets: Sequence[LearnedDataset]) -> frozenset[bytes]:
     kinds: list[Customization] = list(dict.fromkeys(each.lineage.document["customization_type"] for each in datasets))
     asked = _asked(path, kinds)
     found = frozenset(known.digest for known, _ in _all(datasets) if known.digest in asked)
@@ -94,7 +94,7 @@ def _asked(path: Path, kinds: Sequence[Customization]) -> set[bytes]:
     raise RecordError(problems[0])
 
 
-def _of_lines(selection: Selection, own: Sequence[Dataset]) -> frozenset[bytes]:
+def _of_lines(selection: Selection, own: Sequence[LearnedDataset]) -> frozenset[bytes]:
     dataset = _named(selection.file, own)
     wanted = set(selection.lines)
     found = {known.line: known.digest for known, _ in dataset.records() if known.line in wanted}
@@ -104,7 +104,7 @@ def _of_lines(selection: Selection, own: Sequence[Dataset]) -> frozenset[bytes]:
     return frozenset(found.values())
 
 
-def _named(name: str | None, own: Sequence[Dataset]) -> Dataset:
+def _named(name: str | None, own: Sequence[LearnedDataset]) -> LearnedDataset:
     if name is None:
         return own[TRAINING]
     found = [dataset for dataset in own if name in (dataset.name, dataset.source.uri)]

@@ -4,13 +4,13 @@ import time
 from typing import Any
 
 from outcrop.errors import ModelFailed, NotReady
-from outcrop.forgetting.family import Family, ServedBy
+from outcrop.forgetting.family import ModelFamily, ServedBy
 
 _PAUSE_S = 0.2
 _PATIENCE_S = 600.0
 
 
-def swap(family: Family, deployment: ServedBy, model_arn: str) -> None:
+def swap(family: ModelFamily, deployment: ServedBy, model_arn: str) -> None:
     """Let a deployment serve this model, and return when it does. Raises ModelFailed, NotReady."""
     bedrock: Any = family.bedrock
     if deployment.is_provisioned:

@@ -1,4 +1,4 @@
-"""The lineage of a custom model as a tree: base model, what was trained from it, with which data, and when."""
+"""The lineage of a custom model as a tree: its base model, and what was trained from it, and when.
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from outcrop.datasets.record_file import TRAINING
-from outcrop.forgetting.family import Family, Member
+from outcrop.forgetting.family import FamilyMember, ModelFamily
 
 _WIDTH = 80
 _TYPES = {
@@ -16,7 +16,7 @@ _TYPES = {
 }
 
 
-def tree_of(family: Family, member: Member) -> dict[str, Any]:
+def tree_of(family: ModelFamily, member: FamilyMember) -> dict[str, Any]:
     """The base model, and below it the line that leads to this model and what was made from that."""
     line = family.line(member)
     node = _node(family, member, below=[_below(family, child) for child in family.children(member)])
@@ -33,11 +33,11 @@ def text_of(tree: dict[str, Any]) -> str:
     return "\n".join([f"{tree['name']}  {start}", *lines])
 
 
-def _below(family: Family, member: Member) -> dict[str, Any]:
+def _below(family: ModelFamily, member: FamilyMember) -> dict[str, Any]:
     return _node(family, member, below=[_below(family, child) for child in family.children(member)])
 
 
-def _node(family: Family, member: Member, *, below: list[dict[str, Any]]) -> dict[str, Any]:
+def _node(family: ModelFamily, member: FamilyMember, *, below: list[dict[str, Any]]) -> dict[str, Any]:
     known = member.lineage
     document = {} if known is None else known.document
     forgets = family.forgets(member)
@@ -60,7 +60,7 @@ def _node(family: Family, member: Member, *, below: list[dict[str, Any]]) -> dic
     }
 
 
-def _counts(member: Member, part: int) -> dict[str, int | None]:
+def _counts(member: FamilyMember, part: int) -> dict[str, int | None]:
     assert member.lineage is not None
     if not member.lineage.knows_records:
         return {"records": None, "set_aside": None}
@@ -98,7 +98,7 @@ def _size(data: dict[str, Any]) -> str:
 
 
 def _fitting(first: str, then: str, indent: str) -> Iterator[str]:
-    """Both on one line where they fit, else the second one on the next."""
+    """The two texts on one line where they fit, else the second one on the next."""
     if not then or cell_len(first) + 2 + cell_len(then) <= _WIDTH:
         yield f"{first}  {then}".rstrip()
     else:
