@@ -1,4 +1,4 @@
-"""The lineage of a custom model as a tree: its base model, and what was trained from it, and when.
+"""The lineage of a custom model as a tree: its base model, and what was trained from it, and when."""
 
 from collections.abc import Iterator
 from typing import Any
