@@ -20,7 +20,7 @@ from outcrop.datasets.records import PromptCompletion
 
 Pairs = list[tuple[str, str]]
 
-texts = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), min_size=1).filter(str.strip)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1).filter(str.strip)
 pairs = st.lists(st.tuples(texts, texts), min_size=1, max_size=12)
 
 

@@ -31,9 +31,7 @@ def with_tools(value: Mapping[str, Any]) -> Foreign | None:
     """The form of a conversation with tools, which Bedrock has not."""
     if not has_tools(value):
         return None
-    return Foreign(
-        f"{WITH_TOOLS.form}, {_NOT_READ}", "Write calls and results as text of the turns, or leave them out."
-    )
+    return Foreign(f"{WITH_TOOLS.form}, {_NOT_READ}", "Write calls and results as text of the turns.")
 
 
 def form_of_record(value: Mapping[str, Any], customization: Customization) -> Foreign | None:

@@ -49,7 +49,7 @@ def _call(call: Any, at: str, flaws: list[Flaw]) -> dict[str, Any] | None:
     arguments = function.get("arguments")
     if isinstance(arguments, str):
         try:
-            arguments = json_lines.parse(arguments.encode("utf-8", "surrogatepass"))
+            arguments = json_lines.parse(arguments.encode("utf-8", "surrogatepass"), json_lines.ELEMENT)
         except json_lines.JsonError as error:
             flaws.append(Flaw(f"{at}.function.arguments", error.what, "Write the arguments as one JSON object."))
             return None

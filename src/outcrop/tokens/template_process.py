@@ -112,7 +112,7 @@ def _render(asked: Mapping[str, Any]) -> str:
         messages=asked["messages"],
         add_generation_prompt=asked["add_generation_prompt"],
         strftime_now=_strftime(datetime.fromisoformat(asked["now"])),
-        tools=None,
+        tools=asked.get("tools"),
         documents=None,
         **asked["tokens"],
     ):
