@@ -80,7 +80,7 @@ def learned(sequence: EncodedRecord, tokenizer: Tokenizer) -> list[str]:
     ],
 )
 def test_a_base_whose_template_writes_no_tools_refuses_them(tmp_path: Path, template: str | None) -> None:
-    more = {} if template is None else {"chat_template": template}
+    more: Any = {} if template is None else {"chat_template": template}
     tokenizer = Tokenizer.open(byte_level(tmp_path, **more))
     (read,) = read_records([GOOD], name="t", customization="FINE_TUNING")
     refused = encode(read, tokenizer, context_length=4096, name="t")
