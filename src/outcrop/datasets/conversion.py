@@ -77,9 +77,7 @@ def _are_from_value(turns: Any) -> bool:
 
 def _instruction(value: Mapping[str, Any], program: str, about: str, answer: str) -> Converted:
     flaws = [
-        Flaw(
-            key, "not part of a prompt with its completion", 'Write {"system": "…", "messages": […]} for such a record.'
-        )
+        Flaw(key, "not part of a prompt with its completion", 'Write {"system": "…", "messages": […]} for it.')
         for key in ("system", "history")
         if value.get(key)
     ]

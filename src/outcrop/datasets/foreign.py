@@ -92,6 +92,9 @@ def _question(value: Mapping[str, Any]) -> Foreign | None:
 
 
 def _text(value: Mapping[str, Any]) -> Foreign | None:
+    if "instruction" in value and "output" in value:
+        mend = 'Write {"input": "<text>"}, or choose that customizationType.'
+        return Foreign("Alpaca's form (instruction, input, output), which belongs to FINE_TUNING", mend)
     if "input" in value or value.keys() & {"prompt", "completion", "messages"}:
         return None
     for key in ("text", "content", "document", "body", "page_content", "passage"):

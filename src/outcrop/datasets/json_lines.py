@@ -1,6 +1,7 @@
 """Strict parsing of one line of bytes into one JSON value. It says one thing only, in text that can be encoded."""
 
 import json
+import sys
 from typing import Any, NamedTuple
 
 _OF_PYTHON = {"None": "null", "True": "true", "False": "false"}
@@ -47,7 +48,8 @@ def parse(content: bytes, wording: Wording = LINE) -> Any:
     except RecursionError as error:
         raise JsonError("", "nested too deeply", wording.mend) from error
     except ValueError as error:  # an integer of thousands of digits
-        raise JsonError("", f"not JSON that can be read ({error})", wording.mend) from error
+        what = f"a number of more than {sys.get_int_max_str_digits():,} digits"
+        raise JsonError("", what, "Write it as a string, or shorter.") from error
 
 
 def _decoded(content: bytes) -> str:
@@ -73,6 +75,8 @@ def _explained(error: json.JSONDecodeError, text: str, wording: Wording) -> Json
         "Expecting value": "expected a value",
         "Expecting property name enclosed in double quotes": "expected a key in double quotes",
         "Unterminated string starting at": "the string that begins here does not end",
+        "Invalid control character at": "a control character in a string, such as a tab or a line break",
+        "Unexpected UTF-8 BOM (decode using utf-8-sig)": "a byte order mark that does not begin the file",
     }.get(error.msg, error.msg[0].lower() + error.msg[1:])
     return JsonError(place, f"not JSON, {what}", wording.mend)
 

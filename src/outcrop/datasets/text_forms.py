@@ -71,7 +71,8 @@ def _of_objects(name: str, text: str, lines: Sequence[str], *, whole: bool) -> F
     if isinstance(value, dict):
         held = _holding_all(name, text) if not start[end:].strip() else None
         return held or _spread(name)
-    held = None if whole else _holding_all(name, text)
+    begins_records = len(lines) > 1 and lines[1].lstrip().startswith("{")
+    held = None if begins_records or (len(lines) == 1 and whole) else _holding_all(name, text)
     if held is not None:
         return held
     if not whole and len(lines) > 1 and (first == "{" or first.endswith((",", "{", "["))):
