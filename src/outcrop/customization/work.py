@@ -18,6 +18,7 @@ from outcrop.customization.output.progress import Journal
 from outcrop.customization.rooms import Rooms
 from outcrop.data.data import RoleData
 from outcrop.datasets import preflight
+from outcrop.datasets.report.value import Report
 from outcrop.errors import Invalid, Refusal
 from outcrop.jobs.running import LONGEST_MESSAGE, RunningJob
 from outcrop.store.resources import Resource
@@ -100,7 +101,7 @@ class Validated:
     "Training first."
     encoded: list[Path]
     "What each file was encoded to."
-    report: preflight.Report
+    report: Report
     learned: PromptFormat
     "Of prompts with completions; the day that chat templates write is the job's own, however often it resumes."
     spoken: PromptFormat
@@ -148,7 +149,7 @@ def _fetch(work: Work) -> list[Path]:
     return files
 
 
-def _told(checked: preflight.Report) -> str:
+def _told(checked: Report) -> str:
     """The problems of the data, as many as a failureMessage has room for."""
     told, room = "", LONGEST_MESSAGE - 80
     for count, problem in enumerate(checked.problems):

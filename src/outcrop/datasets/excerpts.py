@@ -1,0 +1,56 @@
+"""The beginnings of the lines that a report names, for those who have not the file before them."""
+
+import json
+from collections.abc import Iterable
+from itertools import chain, islice
+from pathlib import Path
+
+from outcrop.datasets.observing import personal
+from outcrop.datasets.reading import open_lines
+from outcrop.datasets.report.value import FileReport
+
+_MOST_LINES, _MOST_LETTERS = 300, 400
+_READ_BYTES, _PARSED_BYTES = 4 * _MOST_LETTERS, 2**16
+
+
+def lines_named(report: FileReport) -> list[int]:
+    """The lines that a report names, what must be mended first, at most a few hundred."""
+    named: Iterable[int | None] = chain(
+        (problem.line for problem in report.problems),
+        (line for group in report.near.groups for line in group.lines[:2]),
+        (overlap.line for overlap in report.near.overlap),
+        (overlap.line for overlap in report.overlap),
+        (group[0] for group in report.duplicates),
+        (line for found in report.personal for line in found.lines[:20]),
+    )
+    return list(islice(dict.fromkeys(line for line in named if line), _MOST_LINES))
+
+
+def of_lines(path: Path, wanted: list[int]) -> dict[int, str]:
+    """The beginning of each of these lines, with personal data masked. The file is read no further than the last."""
+    lines, found = set(wanted), {}
+    if not lines:
+        return {}
+    last = max(lines)
+    for number, content in enumerate(open_lines(path), start=1):
+        if number in lines:
+            found[number] = _beginning(content)
+        if number >= last:
+            break
+    return found
+
+
+def _beginning(content: bytes) -> str:
+    # A line is masked before it is cut: half an address would not be found.
+    text = personal.masked(_readable(content))
+    return text if len(text) <= _MOST_LETTERS else text[:_MOST_LETTERS] + "…"
+
+
+def _readable(content: bytes) -> str:
+    """The line as people read it: letters instead of their codes, where it is JSON."""
+    if len(content) <= _PARSED_BYTES:
+        try:
+            return json.dumps(json.loads(content), ensure_ascii=False)
+        except (ValueError, RecursionError):
+            pass  # its flaw is what is to be seen
+    return content[:_READ_BYTES].decode("utf-8", errors="replace").strip()
