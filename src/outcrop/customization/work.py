@@ -18,6 +18,7 @@ from outcrop.customization.output.progress import Journal
 from outcrop.customization.rooms import Rooms
 from outcrop.data.data import RoleData
 from outcrop.datasets import preflight
+from outcrop.datasets.report.value import Report
 from outcrop.errors import Invalid, Refusal
 from outcrop.jobs.running import LONGEST_MESSAGE, RunningJob
 from outcrop.store.resources import Resource
@@ -100,7 +101,7 @@ class Validated:
     "Training first."
     encoded: list[Path]
     "What each file was encoded to."
-    report: preflight.Report
+    report: Report
     learned: PromptFormat
     "Of prompts with completions; the day that chat templates write is the job's own, however often it resumes."
     spoken: PromptFormat
@@ -135,20 +136,26 @@ def validate(work: Work) -> Validated:
 
 
 def _fetch(work: Work) -> list[Path]:
-    """The data under the names its owner gave it, so that problems can name the file: training first."""
+    """The data under the names its owner gave it, so that problems can name the file: training first.
+
+    A prefix, which ends in a slash, becomes a folder: all its files are one dataset.
+    """
     document = work.record.document
     validators = document["validationDataConfig"]["validators"]
     uris = [document["trainingDataConfig"]["s3Uri"], *(validator["s3Uri"] for validator in validators)]
     files = []
     for index, uri in enumerate(uris):
-        place = work.run_dir / "data" / str(index) / uri.rsplit("/", 1)[-1]
-        if not place.is_file():
-            work.data.fetch(uri, place)
+        place = work.run_dir / "data" / str(index) / uri.rstrip("/").rsplit("/", 1)[-1]
+        if not place.exists():
+            if uri.endswith("/"):
+                work.data.fetch_all(uri, place)
+            else:
+                work.data.fetch(uri, place)
         files.append(place)
     return files
 
 
-def _told(checked: preflight.Report) -> str:
+def _told(checked: Report) -> str:
     """The problems of the data, as many as a failureMessage has room for."""
     told, room = "", LONGEST_MESSAGE - 80
     for count, problem in enumerate(checked.problems):

@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 from outcrop.datasets.encoding import EncodedRecord
 
 _FILE = struct.Struct("<Q")
-_RECORD = struct.Struct("<QQQ")
+_RECORD = struct.Struct("<QQQI")
 _ID = "i"
 _ID_BYTES = array(_ID).itemsize
 
@@ -50,7 +50,7 @@ class EncodedFile:
 
     def add(self, record: EncodedRecord, num_bytes: int) -> None:
         """Append one sequence. Raises OSError when the disk does not take it."""
-        self._file.write(_RECORD.pack(len(record.ids), record.line, num_bytes))
+        self._file.write(_RECORD.pack(len(record.ids), record.line, num_bytes, record.file))
         self._file.write(array(_ID, record.ids).tobytes())
         self._file.write(bytes(record.supervised))
 
@@ -68,7 +68,8 @@ def _sequences(path: Path) -> Iterator[SequenceWithSize]:
     with path.open("rb") as file:
         file.seek(_FILE.size)
         while head := file.read(_RECORD.size):
-            num_ids, line, num_bytes = _RECORD.unpack(head)
+            num_ids, line, num_bytes, index = _RECORD.unpack(head)
             ids = array(_ID, file.read(num_ids * _ID_BYTES))
             supervised = [bool(counts) for counts in file.read(num_ids)]
-            yield SequenceWithSize(EncodedRecord(ids=ids.tolist(), supervised=supervised, line=line), num_bytes)
+            record = EncodedRecord(ids=ids.tolist(), supervised=supervised, line=line, file=index)
+            yield SequenceWithSize(record, num_bytes)

@@ -1,7 +1,7 @@
 """Records to token ids, with what of them is learned: the one path for the preflight report and for training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from outcrop.datasets.problems import Problem
 from outcrop.datasets.records import Conversation, PromptCompletion, Record, TextRecord
@@ -19,6 +19,8 @@ class EncodedRecord:
     supervised: list[bool]
     "Which ids are learned: predicted from those before them, and counted in the loss."
     line: int
+    file: int = 0
+    "Index of the record's file, where a dataset has several."
 
     @property
     def num_supervised(self) -> int:
@@ -46,7 +48,7 @@ class _Encoder:
             if least > self.context_length:  # told without reading it: of many megabytes that takes minutes
                 return self._too_long(record, f"of at least {least:,}")
         try:
-            encoded = self._sequences(record)
+            encoded = [replace(one, file=record.file) if record.file else one for one in self._sequences(record)]
         except Invalid as error:
             return self._problem(record, error.message)
         for one in encoded:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from outcrop.datasets import json_lines
 from outcrop.datasets.containers import json_array
@@ -18,12 +18,10 @@ from outcrop.datasets.conversion import Conversion
 from outcrop.datasets.flaws import Flaw, nearest
 from outcrop.datasets.form import Container, Form
 from outcrop.datasets.forms import FileForm
+from outcrop.datasets.problems import Counted
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 "No record of any base model is this long; a file that is no JSONL easily is."
-
-Counted = Literal["line", "record", "row"]
-"The things by whose number a place in a file is told."
 
 _OF_RECORDS = (
     "prompt", "completion", "input", "messages", "system", "schemaVersion", "instruction", "output", "context",

@@ -16,6 +16,8 @@ class PromptCompletion:
     prompt: str
     completion: str
     line: int
+    file: int = 0
+    "Index of the file, where a dataset has several."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,7 @@ class Conversation:
     line: int
     tools: tuple[Mapping[str, Any], ...] = ()
     "As OpenAI's files and chat templates have them."
+    file: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,7 @@ class TextRecord:
 
     text: str
     line: int
+    file: int = 0
 
 
 Record = PromptCompletion | Conversation | TextRecord

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from outcrop.datasets import dataset as datasets
 from outcrop.datasets.encoding import EncodedRecord, encode
 from outcrop.datasets.problems import Problem, RecordError
-from outcrop.datasets.reading import read_file
 from outcrop.datasets.records import Customization
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
@@ -24,6 +24,8 @@ class Example:
     num_bytes: int
     "Bytes of UTF-8 the targets stand for."
     line: int
+    file: int = 0
+    "Index of the record's file, where a dataset has several."
 
     def __len__(self) -> int:
         return self.ids_T.shape[0]
@@ -41,15 +43,18 @@ def read_examples(
     customization: Customization,
     prompt_format: PromptFormat = PromptFormat.TEXT,
 ) -> list[Example]:
-    """All records of a file. Raises RecordError with every problem, so that nothing is left out in silence."""
+    """All records of a dataset, a file or a folder of files.
+
+    Raises RecordError with every problem, so that nothing is left out in silence.
+    """
     examples: list[Example] = []
     problems: list[Problem] = []
-    for line in read_file(path, customization=customization):
+    for line in datasets.read_dataset(datasets.of_path(path), customization=customization):
         problems += line.problems
         if line.record is None:
             continue
         encoded = encode(
-            line.record, tokenizer, context_length=context_length, name=path.name, prompt_format=prompt_format
+            line.record, tokenizer, context_length=context_length, name=line.name, prompt_format=prompt_format
         )
         if isinstance(encoded, Problem):
             problems.append(encoded)
@@ -71,4 +76,5 @@ def example_of(record: EncodedRecord, num_bytes: int) -> Example:
         target_N=ids_T[predicted_N],
         num_bytes=num_bytes,
         line=record.line,
+        file=record.file,
     )
