@@ -25,7 +25,7 @@ class DataFile(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """The files of a dataset in their order; a record's origin is the index of its file, and its place in it."""
+    """The files of a dataset in their order. A record's origin is the index of its file, and its place in it."""
 
     name: str
     files: tuple[DataFile, ...]
@@ -62,9 +62,15 @@ def of_paths(paths: Sequence[Path]) -> Dataset:
 
 def read_dataset(dataset: Dataset, *, customization: Customization) -> Iterator[Line]:
     """Every record of a dataset, file after file, each with the index of its file."""
-    for index, file in enumerate(dataset.files):
-        for line in read_file(file.path, customization=customization, name=file.name):
-            yield in_file(line, index)
+    for index in range(len(dataset.files)):
+        yield from read_of(dataset, index, customization=customization)
+
+
+def read_of(dataset: Dataset, index: int, *, customization: Customization) -> Iterator[Line]:
+    """Every record of one of a dataset's files."""
+    path, name = dataset.files[index]
+    for line in read_file(path, customization=customization, name=name):
+        yield in_file(line, index)
 
 
 def in_file(line: Line, index: int) -> Line:

@@ -17,7 +17,7 @@ from outcrop.datasets import excerpts, left_out
 from outcrop.datasets.conversion import Conversion
 from outcrop.datasets.dataset import DataFile, Dataset, in_file
 from outcrop.datasets.encoded_file import EncodedFile
-from outcrop.datasets.encoding import encode
+from outcrop.datasets.encoding import EncodedRecord, encode_lines
 from outcrop.datasets.observing.file_observers import FileObservers
 from outcrop.datasets.observing.languages import Languages
 from outcrop.datasets.observing.lengths import RecordLengths
@@ -102,8 +102,8 @@ class _Reading:
     num_refused: int = 0
     problems: list[Problem] = field(default_factory=list)
     kinds: dict[str, ProblemKind] = field(default_factory=dict)
-    split: "_Several" = field(default_factory=lambda: _Several())
-    by_answer: "_Several" = field(default_factory=lambda: _Several())
+    split: "_SplitRecords" = field(default_factory=lambda: _SplitRecords())
+    by_answer: "_SplitRecords" = field(default_factory=lambda: _SplitRecords())
     left_out: dict[str, list[int]] = field(default_factory=dict)
     counted: Counted = "line"
     converted: "_Conversions" = field(default_factory=lambda: _Conversions())
@@ -113,28 +113,32 @@ class _Reading:
         return self.file.name
 
     def read(self, customization: Customization, kept: EncodedFile | None, *, strict: bool) -> None:
-        for line in read_file(self.file.path, customization=customization, strict=strict, name=self.name):
+        tokenizer, context_length, prompt_format = self.base
+        read = read_file(self.file.path, customization=customization, strict=strict, name=self.name)
+        for line, encoded in encode_lines(
+            (in_file(line, self.index) for line in read),
+            tokenizer,
+            context_length=context_length,
+            name=self.name,
+            prompt_format=prompt_format,
+        ):
             self.counted = line.counted
             if line.number == 0:
                 self._tell(line.problems)
-            elif line.record is None:
+            elif line.record is None or encoded is None:
                 self._refuse(line.problems)
             else:
-                self._add(in_file(line, self.index), kept)
+                self.form = type(line.record)
+                if isinstance(encoded, Problem):
+                    self._refuse((replace(encoded, counted=self.counted),))
+                else:
+                    self._add(line, line.record, encoded, kept)
         if self.first and self.first.form and self.form and self.form is not self.first.form:
             what = f"its records have another form than those of {self.first.name}"
             self._refuse((Problem(name=self.name, line=None, field="", what=what, mend="Give both files one form."),))
         self.observers.close()
 
-    def _add(self, line: Line, kept: EncodedFile | None) -> None:
-        record = line.record
-        assert record is not None, "a bad line is refused before"
-        self.form = type(record)
-        tokenizer, context_length, prompt_format = self.base
-        encoded = encode(record, tokenizer, context_length=context_length, name=self.name, prompt_format=prompt_format)
-        if isinstance(encoded, Problem):
-            self._refuse((replace(encoded, counted=self.counted),))
-            return
+    def _add(self, line: Line, record: Record, encoded: list[EncodedRecord], kept: EncodedFile | None) -> None:
         for conversion in line.conversions:
             self.converted.add(conversion, line.left_out)
         lengths = [len(sequence.ids) for sequence in encoded]
@@ -150,12 +154,12 @@ class _Reading:
         self.num_tokens += num_tokens
         self.num_supervised += sum(sequence.num_supervised for sequence in encoded)
         for sequence in encoded:
-            num_bytes = sequence.num_bytes(tokenizer)
+            num_bytes = sequence.num_bytes(self.base.tokenizer)
             self.num_supervised_bytes += num_bytes
             if kept is not None:
                 kept.add(sequence, num_bytes)
         if isinstance(record, Conversation):
-            for what in left_out.of_record(record, tokenizer):
+            for what in left_out.of_record(record, self.base.tokenizer):
                 self.left_out.setdefault(what, []).append(record.line)
         self.observers.add(record, encoded)
 
@@ -203,7 +207,7 @@ class _Reading:
 
 
 @dataclass
-class _Several:
+class _SplitRecords:
     """Records that became several sequences: how many, and the first of them."""
 
     num: int = 0

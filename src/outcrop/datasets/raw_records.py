@@ -34,7 +34,7 @@ _IN_JSON = ("messages", "conversations", "tools", "chosen", "rejected", "history
 
 @dataclass(frozen=True, kw_only=True)
 class RawRecord:
-    """A record as it stands in its file: JSON that is to be parsed, a row's value, or what is wrong with it."""
+    """A record as it stands in its file: JSON to be parsed, a row's value, or a flaw."""
 
     number: int
     content: bytes | None = None
@@ -44,7 +44,7 @@ class RawRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RawFile:
-    """The records of one file, by what their places are counted, and the rule by which they are taken from it."""
+    """The raw records of one file, and the rule by which they are taken from it."""
 
     counted: Counted
     records: Iterator[RawRecord]

@@ -43,6 +43,7 @@ class TextRecord:
 
 
 Record = PromptCompletion | Conversation | TextRecord
+DIGEST_BYTES = 16
 
 
 def digest(record: Record) -> bytes:
@@ -59,7 +60,7 @@ def digest(record: Record) -> bytes:
             ]
         case TextRecord():
             said = ["text", record.text]
-    return hashlib.blake2b(json.dumps(said).encode(), digest_size=16).digest()
+    return hashlib.blake2b(json.dumps(said).encode(), digest_size=DIGEST_BYTES).digest()
 
 
 def _said(turn: Mapping[str, Any]) -> list[object]:
