@@ -41,6 +41,8 @@ class Work:
     artifacts: Artifacts
     run_dir: Path
     journal: Journal
+    notes: tuple[str, ...] = ()
+    "What the job's own network is, where it begins at random."
 
     @classmethod
     def of(cls, house: Rooms, job: RunningJob) -> "Work":
@@ -115,7 +117,7 @@ def validate(work: Work) -> Validated:
     learned = prompting.format_of_prompts(
         values, tokenizer, parent=work.start.parent, customization=work.customization, day=work.record.created
     )
-    files = _fetch(work)
+    files = fetch(work)
     folder = work.run_dir / "encoded"
     folder.mkdir(exist_ok=True)
     encoded = [folder / str(index) for index in range(len(files))]
@@ -135,10 +137,11 @@ def validate(work: Work) -> Validated:
     return Validated(files=files, encoded=encoded, report=report, learned=learned, spoken=spoken)
 
 
-def _fetch(work: Work) -> list[Path]:
-    """The data under the names its owner gave it, so that problems can name the file: training first.
+def fetch(work: Work) -> list[Path]:
+    """The data, training first, fetched where it is not here yet.
 
-    A prefix, which ends in a slash, becomes a folder: all its files are one dataset.
+    Files lie under the names that their owner gave them, so that problems can name them. A prefix, which ends in a
+    slash, becomes a folder: all its files are one dataset.
     """
     document = work.record.document
     validators = document["validationDataConfig"]["validators"]
