@@ -231,6 +231,7 @@ def check_data(
     validation: Path | None = None,
     customization: Annotated[str, Parameter(name="--type")] = "FINE_TUNING",
     hyper: Annotated[list[str] | None, Parameter(help="NAME=VALUE, as in a job; may be given again.")] = None,
+    html: Annotated[Path | None, Parameter(help="Write the report as a page to this file, too.")] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> int:
@@ -246,6 +247,7 @@ def check_data(
         customization=customization,
         hyper=hyper or (),
         as_json=as_json,
+        html=html,
     )
 
 

@@ -12,6 +12,7 @@ from outcrop.cli.data_files import check_data_file
 from outcrop.clock import SystemClock
 from outcrop.customization import forecast, memory
 from outcrop.customization.choices import hyperparameters, prompting
+from outcrop.datasets.report.value import FileReport, RunForecast
 from outcrop.errors import Invalid
 from outcrop.network import headers
 from outcrop.network.run_mode import RunMode
@@ -54,6 +55,22 @@ def print_estimate(settings: Settings, asked: EstimateOptions, *, as_json: bool)
             print(refusal.message)
         return 1
     return 0
+
+
+def run_forecast(
+    settings: Settings, model: BaseModel, checked: Sequence[FileReport], given: Sequence[str]
+) -> RunForecast:
+    """The needs of a job with data that was checked, as the preflight report tells them."""
+    assert model.folder is not None
+    hyper = replace(_hyper(model, given), threads=settings.threads)
+    headers.check_method(model.folder, hyper.method)
+    lengths = Lengths(
+        training=checked[0].sequences,
+        supervised=checked[0].num_supervised,
+        validation=checked[1].sequences if len(checked) > 1 else (),
+    )
+    need = forecast.estimated(model.folder, lengths, hyper, model.way or RunMode.PACKED)
+    return forecast.for_report(settings.home, model.id, need, hyper)
 
 
 def _hyper(model: BaseModel, given: Sequence[str]) -> TrainingHyper:

@@ -80,8 +80,8 @@ class _Reading:
     num_refused: int = 0
     problems: list[Problem] = field(default_factory=list)
     kinds: dict[str, ProblemKind] = field(default_factory=dict)
-    split: "_Several" = field(default_factory=lambda: _Several())
-    by_answer: "_Several" = field(default_factory=lambda: _Several())
+    split: "_SplitRecords" = field(default_factory=lambda: _SplitRecords())
+    by_answer: "_SplitRecords" = field(default_factory=lambda: _SplitRecords())
     left_out: dict[str, list[int]] = field(default_factory=dict)
 
     def read(self, path: Path, customization: Customization, kept: EncodedFile | None) -> None:
@@ -108,11 +108,11 @@ class _Reading:
         if isinstance(record, TextRecord):
             # Sequences of a split text share a token at each joint, which is counted once.
             num_tokens = sum(lengths) - (len(lengths) - 1)
-            self.lengths.add(record.line, num_tokens)
+            self.lengths.add(record.line, num_tokens, lengths)
             self.split.add(record.line, len(lengths))
         else:
             num_tokens = sum(lengths)
-            self.lengths.add(record.line, max(lengths))
+            self.lengths.add(record.line, max(lengths), lengths)
             self.by_answer.add(record.line, len(lengths))
         self.num_tokens += num_tokens
         self.num_supervised += sum(sequence.num_supervised for sequence in encoded)
@@ -154,6 +154,7 @@ class _Reading:
             median_tokens=self.lengths.median,
             longest=self.lengths.longest,
             histogram=self.lengths.histogram(),
+            sequences=self.lengths.sequences,
             num_truncated=0,
             num_split=self.split.num,
             split=tuple(self.split.first),
@@ -167,7 +168,7 @@ class _Reading:
 
 
 @dataclass
-class _Several:
+class _SplitRecords:
     """Records that became several sequences: how many, and the first of them."""
 
     num: int = 0

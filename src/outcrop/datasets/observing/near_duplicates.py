@@ -41,7 +41,7 @@ class NearRecords:
         "Digests of the records by which the template is told."
         self._waiting: list[Hashes] = []
         self._num_waiting = 0
-        self._template: Hashes | None = None if train is None else train._template
+        self._template: Hashes | None = None
         self._num_shingles = self._num_compared_shingles = 0
         self._signed: list[NDArray[np.uint32]] = []
         self._rensa: Any = _library()
@@ -55,7 +55,8 @@ class NearRecords:
         self._num_waiting += len(hashes)
         if self._template is None:
             self._seen.add(seen.digest)
-            if len(self._seen) < _FOR_TEMPLATE and self._num_waiting < _MOST_FOR_TEMPLATE:
+            few = len(self._seen) < _FOR_TEMPLATE and self._num_waiting < _MOST_FOR_TEMPLATE
+            if few and self._train is None:
                 return
             self._find_template()
         if self._num_waiting >= _BATCH:
@@ -87,7 +88,10 @@ class NearRecords:
 
     def _find_template(self) -> None:
         self._template = np.empty(0, dtype=np.uint64)
-        if len(self._seen) >= _LEAST_FOR_TEMPLATE:
+        if self._train is not None:  # which was read before: what is compared with it is told by its template
+            assert self._train._template is not None, "the training file is closed first"
+            self._template = self._train._template
+        elif len(self._seen) >= _LEAST_FOR_TEMPLATE:
             each = np.concatenate([np.unique(hashes) for hashes in self._waiting])
             values, times = np.unique(each, return_counts=True)
             self._template = values[times * 2 > len(self._waiting)]

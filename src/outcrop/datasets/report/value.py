@@ -4,7 +4,7 @@ Its faces are `as_text.py`, `as_json.py` and `as_html.py`; none of them counts a
 a number beside each says how many there are in all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -211,6 +211,8 @@ class FileReport:
     median_tokens: int
     longest: Longest | None
     histogram: tuple[Bin, ...]
+    sequences: Sequence[int]
+    "Tokens of each sequence that is learned or scored, in the order of the file; no face shows them."
     num_truncated: int
     "Always 0: nothing is ever cut off."
     num_split: int
