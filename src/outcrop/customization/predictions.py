@@ -36,7 +36,7 @@ class PredictedRun:
 
 
 def machine() -> str:
-    """This machine's name, as predictions of others say nothing of it."""
+    """The name of this machine; predictions of others say nothing of it."""
     return f"{platform.node()} {platform.machine()}"
 
 

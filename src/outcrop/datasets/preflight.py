@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from outcrop.datasets import excerpts, left_out
 from outcrop.datasets.encoded_file import EncodedFile
-from outcrop.datasets.encoding import encode
+from outcrop.datasets.encoding import EncodedRecord, encode_lines
 from outcrop.datasets.observing.file_observers import FileObservers
 from outcrop.datasets.observing.languages import Languages
 from outcrop.datasets.observing.lengths import RecordLengths
@@ -85,25 +85,27 @@ class _Reading:
     left_out: dict[str, list[int]] = field(default_factory=dict)
 
     def read(self, path: Path, customization: Customization, kept: EncodedFile | None) -> None:
-        for line in read_file(path, customization=customization):
+        tokenizer, context_length, prompt_format = self.base
+        lines = read_file(path, customization=customization)
+        for line, encoded in encode_lines(
+            lines, tokenizer, context_length=context_length, name=self.name, prompt_format=prompt_format
+        ):
             if line.number == 0:
                 self._tell(line.problems)
-            elif line.record is None:
+            elif line.record is None or encoded is None:
                 self._refuse(line.problems)
             else:
-                self._add(line.record, kept)
+                self.form = type(line.record)
+                if isinstance(encoded, Problem):
+                    self._refuse((encoded,))
+                else:
+                    self._add(line.record, encoded, kept)
         if self.train and self.train.form and self.form and self.form is not self.train.form:
             what = f"its records have another form than those of {self.train.name}"
             self._refuse((Problem(name=self.name, line=None, field="", what=what, mend="Give both files one form."),))
         self.observers.close()
 
-    def _add(self, record: Record, kept: EncodedFile | None) -> None:
-        self.form = type(record)
-        tokenizer, context_length, prompt_format = self.base
-        encoded = encode(record, tokenizer, context_length=context_length, name=self.name, prompt_format=prompt_format)
-        if isinstance(encoded, Problem):
-            self._refuse((encoded,))
-            return
+    def _add(self, record: Record, encoded: list[EncodedRecord], kept: EncodedFile | None) -> None:
         lengths = [len(sequence.ids) for sequence in encoded]
         if isinstance(record, TextRecord):
             # Sequences of a split text share a token at each joint, which is counted once.
@@ -117,12 +119,12 @@ class _Reading:
         self.num_tokens += num_tokens
         self.num_supervised += sum(sequence.num_supervised for sequence in encoded)
         for sequence in encoded:
-            num_bytes = sequence.num_bytes(tokenizer)
+            num_bytes = sequence.num_bytes(self.base.tokenizer)
             self.num_supervised_bytes += num_bytes
             if kept is not None:
                 kept.add(sequence, num_bytes)
         if isinstance(record, Conversation):
-            for what in left_out.of_record(record, tokenizer):
+            for what in left_out.of_record(record, self.base.tokenizer):
                 self.left_out.setdefault(what, []).append(record.line)
         self.observers.add(record, encoded)
 

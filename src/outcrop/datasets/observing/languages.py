@@ -93,7 +93,7 @@ def _scripts(text: str) -> Counter[str]:
 
 @cache
 def _identifier() -> Any:
-    """The library's, where it is installed; opened when a text needs it, as its model takes a quarter of a second."""
+    """The library's identifier, where it is installed; opened when it is needed, in a quarter of a second."""
     try:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ModuleNotFoundError:
