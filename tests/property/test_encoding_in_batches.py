@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outcrop.datasets.encoding import encode, encode_lines
-from outcrop.datasets.observing.duplicates import Duplicates
-from outcrop.datasets.observing.observer import SeenRecord
 from outcrop.datasets.reading import Line
 from outcrop.datasets.records import Conversation, PromptCompletion, Record, TextRecord
+from outcrop.datasets.repeated import Digests
 from outcrop.errors import Invalid
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import PlacedText, TextPlace, Tokenizer
@@ -83,14 +82,12 @@ def test_half_a_character_spoils_no_record_beside_it() -> None:
 @given(st.lists(st.sampled_from([bytes(16), b"a" + bytes(15), b"ab" * 8, bytes(15) + b"a"]), max_size=8), st.data())
 def test_repeated_and_shared_records_are_found_by_their_digests(digests: list[bytes], data: st.DataObject) -> None:
     others = data.draw(st.lists(st.sampled_from([bytes(16), b"a" + bytes(15), b"ba" * 8]), max_size=8))
-    here, there = Duplicates(), Duplicates("there")
-    for found, said, times in ((here, digests, 10), (there, others, 1)):
-        for number, one in enumerate(said, start=1):
-            record = TextRecord(text="a", line=number * times)
-            found.add(SeenRecord(record=record, encoded=(), text="a", digest=one))
-        found.close()
-    lines = {one: tuple(n * 10 for n, each in enumerate(digests, start=1) if each == one) for one in digests}
-    groups = {group for group in lines.values() if len(group) > 1}
-    assert here.groups() == (len(groups), tuple(sorted(groups)))
-    shared = sorted((lines[one][0], others.index(one) + 1, "there") for one in {*digests} & {*others})
-    assert here.overlap([there]) == (len(shared), tuple(shared))
+    here, there = Digests(), Digests()
+    for number, one in enumerate(digests, start=1):
+        here.add(one, number * 10)
+    for number, one in enumerate(others, start=1):
+        there.add(one, number)
+    lines = {one: [n * 10 for n, each in enumerate(digests, start=1) if each == one] for one in digests}
+    groups = sorted((tuple(group) for group in lines.values() if len(group) > 1), key=lambda group: group[1])
+    assert here.repeated() == tuple(groups)
+    assert here.shared_with(there) == sorted((lines[one][0], others.index(one) + 1) for one in {*digests} & {*others})

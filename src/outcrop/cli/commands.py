@@ -236,6 +236,7 @@ def check_data(
     as_bedrock: Annotated[
         bool, Parameter(negative="", help="Decide as AWS does for --base, by its published limits and rules.")
     ] = False,
+    html: Annotated[Path | None, Parameter(help="Write the report as a page to this file, too.")] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> int:
@@ -250,6 +251,7 @@ def check_data(
         customization=customization,
         hyper=hyper or (),
         strict=strict,
+        html=html,
     )
     return check_as_bedrock(options, as_json=as_json) if as_bedrock else check_files(settings, options, as_json=as_json)
 

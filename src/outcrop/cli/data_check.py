@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from outcrop.catalog.base_model import Customization
@@ -13,7 +13,7 @@ from outcrop.customization.choices import hyperparameters, prompting
 from outcrop.datasets import dataset as dataset_of
 from outcrop.datasets import preflight
 from outcrop.datasets.bedrock import decision
-from outcrop.errors import Invalid
+from outcrop.errors import Invalid, MachineTrouble
 from outcrop.settings import Settings
 from outcrop.tokens.tokenizer import Tokenizer
 
@@ -29,6 +29,8 @@ class DataOptions:
     customization: str
     hyper: Sequence[str]
     strict: bool
+    html: Path | None
+    "The file to which the report is written as a page."
 
 
 def check_files(settings: Settings, options: DataOptions, *, as_json: bool) -> int:
@@ -52,8 +54,14 @@ def check_files(settings: Settings, options: DataOptions, *, as_json: bool) -> i
         ),
         strict=options.strict,
     )
+    report = replace(report, base=model.id)
     if not report.problems:
         prompting.check(values, datasets[0], kind)
+        from outcrop.cli.estimating import run_forecast  # torch takes seconds to import; bad data does not wait for it
+
+        report = replace(report, forecast=run_forecast(settings, model, report, options.hyper))
+    if options.html is not None:
+        _write(options.html, report.to_html())
     print(json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else report.to_text())
     return 1 if report.problems else 0
 
@@ -77,3 +85,16 @@ def _places(options: DataOptions) -> tuple[list[Path], list[Path]]:
     """Files and folders of the training data, and of the validation data where there is some."""
     given = [] if options.validation is None else [options.validation]
     return [check_data_file(path) for path in options.files], [check_data_file(path) for path in given]
+
+
+def _write(place: Path, page: str) -> None:
+    """Write the page; an earlier one is replaced whole or not at all. Raises MachineTrouble."""
+    making = place.with_name(f".{place.name}.part")
+    try:
+        making.write_text(page, encoding="utf-8")
+        making.replace(place)
+    except OSError as error:
+        making.unlink(missing_ok=True)
+        raise MachineTrouble(
+            f"--html: {place} cannot be written ({error.strerror}). Name a file in a folder that is there."
+        ) from error

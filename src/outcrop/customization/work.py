@@ -1,7 +1,7 @@
 """A job with everything its phases need, and its first phase: the data fetched and accounted for."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,10 @@ class Work:
         assert self.base.folder is not None
         return self.base.folder
 
+    def tell_report(self, report: Report) -> str:
+        """Write the preflight report into the bucket, and return where its page is."""
+        return self.artifacts.write_preflight(report.to_json(), report.to_text(), report.to_html())
+
     def end_journal(self, status: StrEnum, **members: Any) -> None:
         """The last event of a job that leaves no model. It ends, whether or not that could be told."""
         try:
@@ -129,9 +133,11 @@ def validate(work: Work) -> Validated:
         prompt_format=learned,
         encoded=encoded,
     )
-    work.artifacts.write_preflight(report.to_json(), report.to_text())
+    report = replace(report, base=work.base.id)
+    uri = work.tell_report(report)
+    work.journal.on_report(uri)
     if report.problems:
-        raise Invalid(_told(report))
+        raise Invalid(_told(report, uri))
     prompting.check(values, files[0], work.customization)
     spoken = prompting.format_of_model(learned, files[0], work.customization)
     return Validated(files=files, encoded=encoded, report=report, learned=learned, spoken=spoken)
@@ -158,11 +164,12 @@ def fetch(work: Work) -> list[Path]:
     return files
 
 
-def _told(checked: Report) -> str:
-    """The problems of the data, as many as a failureMessage has room for."""
-    told, room = "", LONGEST_MESSAGE - 80
+def _told(checked: Report, uri: str) -> str:
+    """The problems of the data, as many as a failureMessage has room for, and where the whole report is."""
+    where = f"The report: {uri}"
+    told, room = "", LONGEST_MESSAGE - 80 - len(where)
     for count, problem in enumerate(checked.problems):
         if len(told) + len(str(problem)) > room:
-            return f"{told}({checked.num_problems - count} more problems in preflight/report.txt of the output.)"
+            return f"{told}({checked.num_problems - count} more problems.) {where}"
         told += f"{problem} "
-    return told.rstrip()
+    return f"{told}{where}"

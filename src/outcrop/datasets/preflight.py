@@ -145,11 +145,11 @@ class _Reading:
         if isinstance(record, TextRecord):
             # Sequences of a split text share a token at each joint, which is counted once.
             num_tokens = sum(lengths) - (len(lengths) - 1)
-            self.lengths.add(record.line, num_tokens)
+            self.lengths.add(record.line, num_tokens, lengths)
             self.split.add(record.line, len(lengths))
         else:
             num_tokens = sum(lengths)
-            self.lengths.add(record.line, max(lengths))
+            self.lengths.add(record.line, max(lengths), lengths)
             self.by_answer.add(record.line, len(lengths))
         self.num_tokens += num_tokens
         self.num_supervised += sum(sequence.num_supervised for sequence in encoded)
@@ -191,6 +191,7 @@ class _Reading:
             median_tokens=self.lengths.median,
             longest=self.lengths.longest,
             histogram=self.lengths.histogram(),
+            sequences=self.lengths.sequences,
             num_truncated=0,
             num_split=self.split.num,
             split=tuple(self.split.first),

@@ -63,7 +63,6 @@ class FileObservers:
 
     def close(self) -> None:
         """No record follows. A validator's observers ask those of the training file, which are closed first."""
-        self._duplicates.close()
         self._near.close()
 
     def found(self) -> Observed:

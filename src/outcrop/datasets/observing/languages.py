@@ -6,8 +6,11 @@ are music. Where the library is missing, other texts are named by their script a
 
 import re
 from collections import Counter
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
+_LIBRARY = "py3langid"
 _LEAST_LETTERS = 12
 "Of a text whose language is told; shorter ones are guesses."
 _READ = 300
@@ -46,14 +49,12 @@ _NAMES = {
 
 
 class Languages:
-    """A teller of languages, opened once for a report; the library's model takes a quarter of a second."""
-
-    def __init__(self) -> None:
-        self._identifier: Any = _identifier()
+    """A teller of languages."""
 
     @property
     def by_script_only(self) -> bool:
-        return self._identifier is None
+        """Whether the library is missing."""
+        return find_spec(_LIBRARY) is None
 
     def of(self, text: str) -> str:
         """The language's name, for people."""
@@ -69,9 +70,10 @@ class Languages:
             return "Korean"
         if num < (4 if scripts["Chinese"] * 2 >= num else _LEAST_LETTERS):
             return "short texts"
-        if self._identifier is None:
+        identifier = _identifier()
+        if identifier is None:
             return f"{scripts.most_common(1)[0][0]} letters"
-        code = str(self._identifier.classify(text[:_READ])[0])
+        code = str(identifier.classify(text[:_READ])[0])
         return _NAMES.get(code, code)
 
 
@@ -89,7 +91,9 @@ def _scripts(text: str) -> Counter[str]:
     return Counter({name: found for name, script in _SCRIPTS if (found := len(script.findall(text)))})
 
 
+@cache
 def _identifier() -> Any:
+    """The library's identifier, where it is installed; opened when it is needed, in a quarter of a second."""
     try:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ModuleNotFoundError:

@@ -1,4 +1,4 @@
-"""Lengths of records in tokens, four bytes each: their median, the longest, and a histogram."""
+"""Lengths of records in tokens, eight bytes each: their median, the longest, and a histogram."""
 
 from array import array
 
@@ -15,10 +15,13 @@ class RecordLengths:
 
     def __init__(self) -> None:
         self.tokens = array("I")
+        self.sequences = array("I")
+        "Of which a text may be several."
         self._longest: Longest | None = None
 
-    def add(self, line: int, num_tokens: int) -> None:
+    def add(self, line: int, num_tokens: int, sequences: list[int]) -> None:
         self.tokens.append(num_tokens)
+        self.sequences.extend(sequences)
         if self._longest is None or num_tokens > self._longest.tokens:
             self._longest = Longest(line, num_tokens)
 

@@ -44,7 +44,7 @@ class NearRecords:
         "Digests of the records by which the template is told."
         self._waiting: list[Hashes] = []
         self._num_waiting = 0
-        self._template: Hashes | None = before[0]._template if before else None
+        self._template: Hashes | None = None
         self._num_shingles = self._num_compared_shingles = 0
         self._signed: list[NDArray[np.uint32]] = []
         self._rensa: Any = _library()
@@ -58,7 +58,8 @@ class NearRecords:
         self._num_waiting += len(hashes)
         if self._template is None:
             self._seen.add(seen.digest)
-            if len(self._seen) < _FOR_TEMPLATE and self._num_waiting < _MOST_FOR_TEMPLATE:
+            few = len(self._seen) < _FOR_TEMPLATE and self._num_waiting < _MOST_FOR_TEMPLATE
+            if few and not self._before:
                 return
             self._find_template()
         if self._num_waiting >= _BATCH:
@@ -90,7 +91,10 @@ class NearRecords:
 
     def _find_template(self) -> None:
         self._template = np.empty(0, dtype=np.uint64)
-        if len(self._seen) >= _LEAST_FOR_TEMPLATE:
+        if self._before:  # read before: what is compared with them is told by the template of the first
+            assert self._before[0]._template is not None, "a file is closed before the next is read"
+            self._template = self._before[0]._template
+        elif len(self._seen) >= _LEAST_FOR_TEMPLATE:
             each = np.concatenate([np.unique(hashes) for hashes in self._waiting])
             values, times = np.unique(each, return_counts=True)
             self._template = values[times * 2 > len(self._waiting)]

@@ -97,7 +97,7 @@ def _mask_digits(found: str) -> str:
     left = len(_digits(found)) - 2
     hidden = []
     for letter in found:
-        hidden.append("•" if letter.isalnum() and left > 0 else letter)
+        hidden.append("•" if letter.isdecimal() and left > 0 else letter)
         left -= letter.isdecimal()
     return "".join(hidden)
 
@@ -150,7 +150,7 @@ _RULES = (
     ),
     _Rule(
         "telephone",
-        re.compile(rf"(?<![\d.])[0\uff10]\d{{1,4}}{_DASH}\d{{1,4}}{_DASH}\d{{3,4}}(?!\d|{_DASH}\d)"),
+        re.compile(rf"(?<![\d.])[0\uff10][1-9\uff11-\uff19]\d{{0,3}}{_DASH}\d{{1,4}}{_DASH}\d{{3,4}}(?!\d|{_DASH}\d)"),
         _is_phone,
         _mask_digits,
     ),

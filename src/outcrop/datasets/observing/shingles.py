@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 Hashes = NDArray[np.uint64]
 
 _LETTERS, _CJK_LETTERS = 5, 3
+_LOOKED_AT = 200
+"Letters by which it is told whether most are Chinese, Japanese or Korean."
 _MOST_LETTERS = 1_000_000
 "Of a longer text, only the beginning is compared."
 _CJK = ((0x3040, 0x30FF), (0x3400, 0x9FFF), (0xAC00, 0xD7AF), (0x20000, 0x3FFFF))
@@ -38,6 +40,5 @@ def of_text(text: str) -> Hashes:
 
 
 def _is_cjk(letters: NDArray[np.uint32]) -> bool:
-    if int(letters.max()) < _CJK[0][0]:
-        return False
+    letters = letters[:_LOOKED_AT]
     return sum(int(((letters >= first) & (letters <= last)).sum()) for first, last in _CJK) * 2 > len(letters)

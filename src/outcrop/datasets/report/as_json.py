@@ -5,6 +5,9 @@ from typing import Any
 
 from outcrop.datasets.report.value import FileReport, Gap, Report, SampleRecord
 
+_LEFT_OUT = ("samples", "excerpts", "sequences")
+"Text of the records, and what is told by the histogram."
+
 
 def of_report(report: Report) -> dict[str, Any]:
     """Everything that the report knows."""
@@ -31,7 +34,7 @@ def _head(report: Report) -> dict[str, Any]:
 
 
 def _counts_of_file(file: FileReport) -> dict[str, Any]:
-    told = {name: value for name, value in vars(file).items() if name not in ("samples", "excerpts")}
+    told = {name: value for name, value in vars(file).items() if name not in _LEFT_OUT}
     told["problems"] = [asdict(problem) | {"sentence": str(problem)} for problem in file.problems]
     told["kinds"] = [{"first": str(kind.first), "count": kind.num} for kind in file.kinds]
     told["longest"] = None if file.longest is None else file.longest._asdict()

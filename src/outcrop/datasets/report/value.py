@@ -4,7 +4,7 @@ Its faces are `as_text.py`, `as_json.py` and `as_html.py`; none of them counts a
 a number beside each says how many there are in all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -225,6 +225,8 @@ class FileReport:
     median_tokens: int
     longest: Longest | None
     histogram: tuple[Bin, ...]
+    sequences: Sequence[int]
+    "Tokens of each sequence that is learned or scored, in the order of the file; no face shows them."
     num_truncated: int
     "Always 0: nothing is ever cut off."
     num_split: int
@@ -311,6 +313,11 @@ class Report:
     "The base model for which the records were examined."
     forecast: RunForecast | None = None
     "None until a job's plan is known, and for data that no job would take."
+
+    def sequences_of(self, part: int) -> Sequence[int]:
+        """The lengths of all sequences of a dataset: 0 is the training data."""
+        files = [file.sequences for file in self.files if file.part == part]
+        return files[0] if len(files) == 1 else [length for lengths in files for length in lengths]
 
     @property
     def problems(self) -> tuple[Problem, ...]:
