@@ -1,145 +1,27 @@
 """`outcrop data`: what people have, made into records; one command a recipe."""
 
-import sys
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from inspect import getdoc
 from pathlib import Path
-from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from outcrop.cli.data_files import check_data_file
-from outcrop.errors import Invalid
+from outcrop.cli.recipe_options import RecipeOptions, prepare, source_files
 from outcrop.recipes import dolly as dolly_recipe
-from outcrop.recipes.card import Card
-from outcrop.recipes.recipe import Item, Kept, RecipeRun, within
-from outcrop.recipes.split import Share, Split, parse_share
-from outcrop.recipes.template import RecordTemplate
-from outcrop.recipes.writing import write
 
 app = App(
     name="data",
     help="Make training records of what there is: one command a recipe, each with a card that tells what was done.",
 )
 
-Sources = Annotated[list[Path], Parameter(negative="", help="Files that the recipe reads.")]
-_TOLD_EVERY_S = 0.5
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class RecipeOptions:
-    """Options that every recipe has."""
-
-    out: Annotated[Path, Parameter(help="Folder for the records and their card: new, or of an earlier run.")]
-    train: Annotated[str | None, Parameter(help="At most so many records, or a percentage such as 80%.")] = None
-    validation: Annotated[str | None, Parameter(help="A count, or a percentage such as 10%.")] = None
-    test: Annotated[str | None, Parameter(help="A count, or a percentage such as 10%.")] = None
-    seed: Annotated[int, Parameter(help="Decides what comes into which file, and the order.")] = 0
-    most_characters: Annotated[
-        int | None, Parameter(help="Records with more, prompt and completion together, are left out.")
-    ] = None
-    prompt: Annotated[
-        str | None, Parameter(help="Jinja template of each prompt over the fields of its source: '{{ question }}'.")
-    ] = None
-    completion: Annotated[str | None, Parameter(help="The same of each completion.")] = None
-    licence: Annotated[str, Parameter(help="The licence of the sources, for the card.")] = ""
-
 
 @app.command
 def dolly(*sources: Path, options: RecipeOptions) -> int:
     """Instructions, with or without knowledge, in the columns of databricks-dolly-15k or its Japanese translation."""
     files = source_files(sources)
-    options = _with_most(options, dolly_recipe.MOST_CHARACTERS)
-    return prepare(dolly_recipe.dolly, files, dolly_recipe.dolly(files), options, split=dolly_recipe.SPLIT)
-
-
-def source_files(given: Sequence[Path], *, suffixes: Sequence[str] = ()) -> list[Path]:
-    """The files of the command line; with suffixes, a folder stands for all files below it that have one of them."""
-    if not given:
-        raise Invalid("SOURCE: none. Name the files that the recipe reads.")
-    found: list[Path] = []
-    for path in given:
-        if suffixes and path.expanduser().is_dir():
-            below = sorted(
-                each for each in path.expanduser().rglob("*") if each.suffix.lower() in suffixes and each.is_file()
-            )
-            if not below:
-                raise Invalid(f"{path}: a folder without a file that ends in {' or '.join(suffixes)}.")
-            found += below
-        else:
-            found.append(check_data_file(path))
-    return list(dict.fromkeys(found))
-
-
-def prepare(
-    recipe: Any,
-    sources: Sequence[Path],
-    items: Iterable[Item],
-    options: RecipeOptions,
-    *,
-    split: Split | None = None,
-    told: Mapping[str, object] | None = None,
-) -> int:
-    """Write the items of a recipe, and print what became of them. `told` are the recipe's own options, for the card."""
-    name = recipe.__name__.removesuffix("_recipe")
-    template = RecordTemplate(prompt=options.prompt, completion=options.completion)
-    items = template.fill(items)
-    if options.most_characters is not None:
-        items = within(items, most_characters=options.most_characters)
-    run = RecipeRun(
-        recipe=name,
-        rule=getdoc(recipe) or "",
-        sources=sources,
-        options={**{key: str(value) for key, value in (told or {}).items()}, **_common(options)},
-        licence=options.licence,
+    return prepare(
+        dolly_recipe.dolly,
+        files,
+        dolly_recipe.dolly(files),
+        options,
+        split=dolly_recipe.SPLIT,
+        most_characters=dolly_recipe.MOST_CHARACTERS,
     )
-    items = _counted(items, name) if sys.stderr is not None and sys.stderr.isatty() else items
-    card = write(run, items, options.out, split=_split(options, split or Split()), seed=options.seed)
-    _print(card, options.out)
-    return 0
-
-
-def _with_most(options: RecipeOptions, most: int) -> RecipeOptions:
-    return options if options.most_characters is not None else replace(options, most_characters=most)
-
-
-def _common(options: RecipeOptions) -> dict[str, str]:
-    given = {"most-characters": options.most_characters, "prompt": options.prompt, "completion": options.completion}
-    return {name: str(value) for name, value in given.items() if value is not None}
-
-
-def _split(options: RecipeOptions, usual: Split) -> Split:
-    def share(text: str | None, name: str, otherwise: Share) -> Share:
-        return otherwise if text is None else parse_share(text, name=f"--{name}")
-
-    return Split(
-        train=share(options.train, "train", usual.train),
-        validation=share(options.validation, "validation", usual.validation),
-        test=share(options.test, "test", usual.test),
-    )
-
-
-def _counted(items: Iterable[Item], name: str) -> Iterator[Item]:
-    """The items, with one line on the terminal that tells how far they are."""
-    kept, shown = 0, time.monotonic()
-    number = 0
-    for number, item in enumerate(items, start=1):
-        kept += isinstance(item, Kept)
-        if time.monotonic() - shown > _TOLD_EVERY_S:
-            print(f"\r{name}: {number:,} items read, {kept:,} kept", end="", file=sys.stderr, flush=True)
-            shown = time.monotonic()
-        yield item
-    print(f"\r{name}: {number:,} items read, {kept:,} kept", file=sys.stderr, flush=True)
-
-
-def _print(card: Card, folder: Path) -> None:
-    print(f"{card.num_in:,} items read = {card.num_kept:,} kept + {card.num_left_out:,} left out.")
-    for why, number in list(card.reasons.items())[:10]:
-        print(f"  left out: {number:,}: {why}")
-    for file in card.files:
-        if file.num_groups:
-            print(f"  {folder / file.name}: {file.num_records:,} records, {file.num_groups:,} groups")
-    print(f"The card is {folder / 'README.md'}.")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from outcrop.recipes.recipe import Dropped, Item, Kept
 from outcrop.recipes.rows import SourceRow, rows
-from outcrop.recipes.split import NOTHING, Share, Split
+from outcrop.recipes.split import NOTHING, PartSizes, Share
 
 MOST_CHARACTERS = 1500
-SPLIT = Split(train=Share(count=10_000), validation=Share(count=1_000, percent=100 / 11), test=NOTHING)
+SPLIT = PartSizes(train=Share(count=10_000), validation=Share(count=1_000, percent=100 / 11), test=NOTHING)
 "10,000 for training and 1,000 for validation; of fewer rows the eleventh part for validation."
 _CONTEXT, _ANSWER = ("input", "context"), ("output", "response")
 

@@ -1,4 +1,4 @@
-"""What a recipe is: a function from sources to items, each a record that is kept or something left out with a reason.
+"""Recipes: functions from sources to items, each a record that is kept or something left out.
 
 A recipe lies in a module of its own, takes `sources: Sequence[Path]` and options by name, and yields items one at a
 time, so that sources of any size pass. Its docstring tells source, licence, form and rule; the card repeats it. A
@@ -40,7 +40,7 @@ Item = Kept | Dropped
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeRun:
-    """One run of a recipe, as the card tells it."""
+    """A run of a recipe, as the card tells it."""
 
     recipe: str
     rule: str

@@ -39,7 +39,7 @@ NOTHING, EVERYTHING = Share(count=0), Share()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Split:
+class PartSizes:
     """The sizes of the three parts; training takes what the others leave, up to its own."""
 
     train: Share = EVERYTHING
@@ -65,7 +65,7 @@ def parse_share(text: str, *, name: str) -> Share:
     raise Invalid(f"{name}: {text!r} is no size of a part. Give a count such as 1000, or a percentage such as 10%.")
 
 
-def assign(groups: Any, split: Split) -> Any:
+def assign(groups: Any, split: PartSizes) -> Any:
     """The part of each record, by its number in PARTS, or LEFT_OVER.
 
     `groups` is an array with the group of each record; groups are taken in the order of their values. Raises Invalid

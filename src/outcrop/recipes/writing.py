@@ -20,7 +20,7 @@ from outcrop.recipes import split as splitting
 from outcrop.recipes.card import Card, OutputFile, SourceFile
 from outcrop.recipes.output_folder import CARD, LEFT_OUT, digest_of, new_output
 from outcrop.recipes.recipe import Dropped, Item, Kept, RecipeRun, source_names
-from outcrop.recipes.split import PARTS, Split
+from outcrop.recipes.split import PARTS, PartSizes
 
 _ENTRY = struct.Struct("<QQQQQI")
 _INDEX = np.dtype(
@@ -34,10 +34,12 @@ _NO_ROOM = "the parts of the split are full"
 _SHOWN_REASONS = 5
 
 
-def write(run: RecipeRun, items: Iterable[Item], folder: Path, *, split: Split | None = None, seed: int = 0) -> Card:
+def write(
+    run: RecipeRun, items: Iterable[Item], folder: Path, *, split: PartSizes | None = None, seed: int = 0
+) -> Card:
     """Write the items' records into `folder`, with a card. Raises Invalid when nothing is left to write."""
     with new_output(folder) as making:
-        split = split or Split()
+        split = split or PartSizes()
         sources = _described(run)
         with (making / LEFT_OUT).open("wb") as left_out:
             collected = _Collected(making / _SPOOL, left_out, seed=seed)
@@ -84,7 +86,7 @@ class _Collected:
             self.spool.write(line)
             start += len(line)
 
-    def divide(self, folder: Path, split: Split, *, recipe: str) -> list[OutputFile]:
+    def divide(self, folder: Path, split: PartSizes, *, recipe: str) -> list[OutputFile]:
         """Write the parts in an order that the seed decides, and leave out what is twice or has no room."""
         index = np.frombuffer(self._entries, dtype=_INDEX)
         order = np.lexsort((index["number"], index["low"], index["high"]))

@@ -1,5 +1,4 @@
-"""The process in which templates are rendered: chat templates, since they come with models of strangers, and a
-user's own for records.
+"""The process in which templates are rendered: chat templates, which strangers wrote, and a user's own for records.
 
 They may loop, or ask for anything. Jinja's sandbox keeps a template from the machine, not from its time and memory.
 Here both have an end that the kernel holds: a template that goes on for too long is killed with this process, and one
