@@ -10,14 +10,22 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from outcrop import settings as settings_of
+from outcrop.catalog.base_model import Customization
+from outcrop.catalog.catalog import Catalog
 from outcrop.cli.data_files import check_data_file
+from outcrop.cli.options import Home
+from outcrop.clock import SystemClock
+from outcrop.customization.choices import hyperparameters, prompting
 from outcrop.errors import Invalid
 from outcrop.recipes.card import Card
+from outcrop.recipes.context import LearningModel
 from outcrop.recipes.output_folder import CARD
 from outcrop.recipes.recipe import Item, Kept, RecipeRun, within
 from outcrop.recipes.split import PartSizes, Share, parse_share
 from outcrop.recipes.template import RecordTemplate
 from outcrop.recipes.writing import write
+from outcrop.tokens.tokenizer import Tokenizer
 
 _TOLD_EVERY_S = 0.5
 _MOST_REASONS = 10
@@ -36,11 +44,15 @@ class RecipeOptions:
     most_characters: Annotated[
         int | None, Parameter(help="Records with more, prompt and completion together, are left out.")
     ] = None
+    fits: Annotated[
+        str | None, Parameter(help="A base model; records that are longer than its context are left out.")
+    ] = None
     prompt: Annotated[
         str | None, Parameter(help="Jinja template of each prompt over the fields of its source: '{{ question }}'.")
     ] = None
     completion: Annotated[str | None, Parameter(help="The same of each completion.")] = None
     licence: Annotated[str, Parameter(help="The licence of the sources, for the card.")] = ""
+    home: Home = None
 
 
 def source_files(given: Sequence[Path], *, suffixes: Sequence[str] = ()) -> list[Path]:
@@ -80,6 +92,8 @@ def prepare(
     items = RecordTemplate(prompt=options.prompt, completion=options.completion).fill(items)
     if most is not None:
         items = within(items, most_characters=most)
+    if options.fits is not None:
+        items = _model(options.fits, options.home).within(items)
     run = RecipeRun(
         recipe=name,
         rule=getdoc(recipe) or "",
@@ -94,8 +108,26 @@ def prepare(
 
 
 def _common(options: RecipeOptions, most: int | None) -> dict[str, str]:
-    given = {"most-characters": most, "prompt": options.prompt, "completion": options.completion}
+    given = {
+        "most-characters": most,
+        "prompt": options.prompt,
+        "completion": options.completion,
+        "fits": options.fits,
+    }
     return {name: str(value) for name, value in given.items() if value is not None}
+
+
+def _model(name: str, home: Path | None) -> LearningModel:
+    settings = settings_of.read(home=home)
+    model = Catalog(settings.home).usable(name)
+    assert model.folder is not None
+    tokenizer = Tokenizer.open(model.folder)
+    values = hyperparameters.filled(model.hyperparameters, {})
+    # The recommended form of prompts, as a job has it that asks for none.
+    form = prompting.format_of_prompts(
+        values, tokenizer, parent=None, customization=Customization.FINE_TUNING, day=SystemClock().now()
+    )
+    return LearningModel(name=name, tokenizer=tokenizer, context_length=model.context_length, prompt_format=form)
 
 
 def _split(options: RecipeOptions, usual: PartSizes) -> PartSizes:

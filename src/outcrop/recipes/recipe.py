@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from outcrop.datasets.records import Customization
+
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
@@ -66,6 +68,11 @@ def source_names(sources: Iterable[Path]) -> dict[Path, str]:
         )
         names[path] = "/".join(parts[-length:]).replace("//", "/")
     return names
+
+
+def kind_of_record(record: Mapping[str, Any]) -> Customization:
+    """The customization that a record is for."""
+    return "CONTINUED_PRE_TRAINING" if "input" in record else "FINE_TUNING"
 
 
 def within(items: Iterable[Item], *, most_characters: int) -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""Rows of a table, one at a time: the objects of a JSON Lines file, or the lines of a CSV file by its header."""
+"""Rows of JSON Lines and CSV files, one at a time."""
 
 import csv
 import json

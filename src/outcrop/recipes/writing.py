@@ -19,7 +19,7 @@ from outcrop.errors import Invalid
 from outcrop.recipes import split as splitting
 from outcrop.recipes.card import Card, OutputFile, SourceFile
 from outcrop.recipes.output_folder import CARD, LEFT_OUT, digest_of, new_output
-from outcrop.recipes.recipe import Dropped, Item, Kept, RecipeRun, source_names
+from outcrop.recipes.recipe import Dropped, Item, Kept, RecipeRun, kind_of_record, source_names
 from outcrop.recipes.split import PARTS, PartSizes
 
 _ENTRY = struct.Struct("<QQQQQI")
@@ -141,9 +141,8 @@ class _Collected:
 
 def _problem(item: Kept) -> Dropped | None:
     """Why a record could not be trained on: preflight would refuse it too."""
-    kind = "CONTINUED_PRE_TRAINING" if "input" in item.record else "FINE_TUNING"
     try:
-        shapes.parse(dict(item.record), line=1, customization=kind)  # type: ignore[arg-type]
+        shapes.parse(dict(item.record), line=1, customization=kind_of_record(item.record))
     except shapes.ShapeError as error:
         return Dropped(origin=item.origin, reason="; ".join(f"{flaw.field}: {flaw.what}" for flaw in error.flaws))
     return None

@@ -61,7 +61,7 @@ def environment(*, is_strict: bool = False) -> ImmutableSandboxedEnvironment:
 def send(file: BinaryIO, message: Mapping[str, Any]) -> int:
     """Write one message, and return its bytes."""
     # Half characters pass as they are; whoever encodes the text to ids refuses them.
-    content = json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    content = json.dumps(message, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
     file.write(_HEAD.pack(len(content)) + content)
     file.flush()
     return len(content)
