@@ -47,9 +47,11 @@ def _spine(archive: Archive) -> list[str]:
     for kind, name, attributes in _events(archive, package):
         if kind != "start":
             continue
-        if name == "item" and attributes.get("media-type") in _CHAPTER and "nav" not in attributes.get(
-            "properties", ""
-        ).split():
+        if (
+            name == "item"
+            and attributes.get("media-type") in _CHAPTER
+            and "nav" not in attributes.get("properties", "").split()
+        ):
             place = posixpath.join(posixpath.dirname(package), unquote(attributes.get("href", "")))
             items[attributes.get("id", "")] = posixpath.normpath(place)
         elif name == "itemref":

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 from outcrop.documents.plain_text import letters_of
@@ -44,7 +45,7 @@ def _headings(text: str) -> Iterator[tuple[int, int, str]]:
     # Lines are counted as Markdown does: it knows no other end of a line than LF.
     parser = MarkdownIt("zero").enable(["heading", "lheading", "fence", "code", "html_block", "list", "blockquote"])
     tokens = parser.parse(text.translate(_LINE_ENDS))
-    for token, inline in zip(tokens, tokens[1:], strict=False):
+    for token, inline in pairwise(tokens):
         if token.type == "heading_open" and token.level == 0 and token.map:
             yield token.map[0], int(token.tag[1]), inline.content.strip()
 

@@ -81,7 +81,7 @@ def _zipped(path: Path) -> Reader:
 
 def _compressed(path: Path, head: bytes) -> Reader:
     try:
-        start = bz2.BZ2Decompressor().decompress(_more(path, 1_000_000)) if head.startswith(b"BZh") else (
+        start = bz2.BZ2Decompressor().decompress(_more(path, 1_000_000), _HEAD_BYTES) if head.startswith(b"BZh") else (
             zlib.decompressobj(wbits=31).decompress(head, _HEAD_BYTES)
         )  # fmt: skip
     except (OSError, zlib.error, ValueError) as error:

@@ -11,13 +11,73 @@ from outcrop.documents.section import BadDocument, Section, absent
 
 _MOST_BYTES = 64 * 2**20
 _HIDDEN = frozenset(
-    "script style noscript template head nav svg math iframe object embed canvas form button select textarea audio "
-    "video footer aside rp rt -comment".split()
+    [
+        "script",
+        "style",
+        "noscript",
+        "template",
+        "head",
+        "nav",
+        "svg",
+        "math",
+        "iframe",
+        "object",
+        "embed",
+        "canvas",
+        "form",
+        "button",
+        "select",
+        "textarea",
+        "audio",
+        "video",
+        "footer",
+        "aside",
+        "rp",
+        "rt",
+        "-comment",
+    ]
 )
 "What a reader of the page's text does not read: programs, menus, forms, and readings above Japanese letters."
 _APART = frozenset(
-    "p div section article main header body html blockquote figure figcaption address dl dt dd ul ol li table thead "
-    "tbody tfoot tr caption hr h1 h2 h3 h4 h5 h6 details summary hgroup fieldset legend center".split()
+    [
+        "p",
+        "div",
+        "section",
+        "article",
+        "main",
+        "header",
+        "body",
+        "html",
+        "blockquote",
+        "figure",
+        "figcaption",
+        "address",
+        "dl",
+        "dt",
+        "dd",
+        "ul",
+        "ol",
+        "li",
+        "table",
+        "thead",
+        "tbody",
+        "tfoot",
+        "tr",
+        "caption",
+        "hr",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "details",
+        "summary",
+        "hgroup",
+        "fieldset",
+        "legend",
+        "center",
+    ]
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _SPACE = re.compile(r"[ \t\n\r\f\v]+")
@@ -49,7 +109,9 @@ def _decoded(content: bytes, name: str) -> str:
     named = _CHARSET.search(content[:4096])
     encodings = ["utf-16"] if content.startswith((b"\xff\xfe", b"\xfe\xff")) else ["utf-8-sig"]
     if named is not None:
-        encodings.append("cp932" if named[1].lower().replace(b"-", b"_") in (b"shift_jis", b"sjis") else named[1].decode())
+        encodings.append(
+            "cp932" if named[1].lower().replace(b"-", b"_") in (b"shift_jis", b"sjis") else named[1].decode()
+        )
     for encoding in [*encodings, "cp1252"]:
         try:
             text = content.decode(encoding)

@@ -6,8 +6,9 @@ Redirects, and pages that are no articles, are left out with their reason.
 import bz2
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, Any
 
 from outcrop.documents.headed_text import Sections
 from outcrop.documents.section import BadDocument, Section, Unread
@@ -48,13 +49,17 @@ def _left_out(page: dict[str, str]) -> str:
 def _pieces(path: Path) -> Iterator[bytes]:
     with path.open("rb") as raw:
         head = raw.read(3)
-    opened = bz2.open(path) if head == b"BZh" else gzip.open(path) if head[:2] == b"\x1f\x8b" else path.open("rb")
+    opening: Callable[[Path], Any] = bz2.open if head == b"BZh" else gzip.open if head[:2] == b"\x1f\x8b" else _plain
     try:
-        with opened as file:
+        with opening(path) as file:
             while piece := file.read(_READ_BYTES):
                 yield piece
     except (EOFError, zlib.error, gzip.BadGzipFile, OSError) as error:
         raise BadDocument(f"{path.name}: cannot be unpacked: {error}. Fetch it again.") from error
+
+
+def _plain(path: Path) -> IO[bytes]:
+    return path.open("rb")
 
 
 def _pages(events: Iterator[XmlEvent], name: str) -> Iterator[dict[str, str]]:

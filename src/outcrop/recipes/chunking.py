@@ -202,7 +202,7 @@ def _part(sentence: Sentence, text: str, num_tokens: int) -> Sentence:
 
 
 def cut(text: str, count: Callable[[str], int], room: int) -> Iterator[str]:
-    """A sentence in parts of at most `room` tokens: at the ends of clauses, else between words, else between letters."""
+    """A sentence in parts of at most `room` tokens, at the ends of clauses, else of words, else of letters."""
     held, num_held = "", 0
     for part, num_tokens in _fine(text, count, room, [_CLAUSE, _SPACE]):
         if held and num_held + num_tokens > room:

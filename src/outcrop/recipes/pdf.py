@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from outcrop.documents.reading import reader_of
 from outcrop.documents.pdf.reading import read_pdf
+from outcrop.documents.reading import reader_of
 from outcrop.documents.section import BadDocument, Section, Unread
 from outcrop.recipes.chunking import ChunkSize
 from outcrop.recipes.documents import chunked

@@ -1,4 +1,4 @@
-"""Numbers of rules as rule books write them, found at the beginning of a line: § 240.10b-5, Rule 1.2(a), 第3条, Article IV."""
+"""Numbers of rules at the beginning of a line: § 240.10b-5, Rule 1.2(a), Section 5, Article IV, 1.2.3, 第3条."""
 
 import re
 import unicodedata

@@ -10,7 +10,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +24,8 @@ from outcrop.errors import MachineTrouble
 _WALL_S = 120.0
 "A busy machine may take so much longer for a page before the process is given up."
 _MOST_DEATHS = 5
+PICTURES = "only pictures, no text"
+"Why a page gives no text that a program for reading pictures could give."
 _OUT_OF_TIME = f"it takes more than {PAGE_CPU_S:.0f} s of processor time"
 
 
@@ -68,7 +70,7 @@ class _Reading:
             elif self.next <= self.num_pages:
                 yield from self._lost(reason)
 
-    def _answers(self, engine: str, first: int, last: int = 0) -> "Iterator[PdfPage]":
+    def _answers(self, engine: str, first: int, last: int = 0) -> Generator[PdfPage, None, str]:
         """The pages that a new process gives; returns why it gives no more."""
         with _started(engine, self.path, first, last) as process:
             out = cast(IO[str], process.stdout)
@@ -105,7 +107,7 @@ class _Reading:
         if "broken" in message:
             reason = f"a broken page: {message['broken'].rstrip('.')}"
         elif not message["lines"]:
-            reason = "only pictures, no text" if message["picture"] else "a blank page"
+            reason = PICTURES if message["picture"] else "a blank page"
         lines = tuple(PageLine(*line) for line in message.get("lines", ()))
         headings = tuple(self.outline.get(number, ()))
         return PdfPage(number=number, lines=lines, reason=reason, headings=headings, has_outline=bool(self.outline))

@@ -1,4 +1,4 @@
-"""Paragraphs of a PDF page: its lines joined, words that a line's end parted made whole, headings told by their size."""
+"""Paragraphs of a PDF page: lines joined, words parted at their ends made whole, headings told by their size."""
 
 import re
 import statistics
@@ -152,9 +152,7 @@ def _shortness(line: PageLine, block: _Block, *, leftward: bool) -> float:
     return line.left - block.left if leftward else block.right - line.right
 
 
-def _paragraph(
-    group: Sequence[PageLine], vocabulary: Vocabulary, body: float, edges: dict[int, _Block]
-) -> Paragraph:
+def _paragraph(group: Sequence[PageLine], vocabulary: Vocabulary, body: float, edges: dict[int, _Block]) -> Paragraph:
     is_table = group[0].cells > 1
     text = group[0].text
     for before, line in pairwise(group):
@@ -178,7 +176,7 @@ def _is_verse(line: PageLine, block: _Block) -> bool:
 
 
 def _starts_within(text: str) -> bool:
-    return text[0].islower() or is_wide(text[0]) and not _LIST.match(text)
+    return text[0].islower() or (is_wide(text[0]) and not _LIST.match(text))
 
 
 def _between(before: str, after: str) -> str:

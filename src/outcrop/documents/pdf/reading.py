@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from outcrop.documents.pdf.pages import PdfPage, pages_of
-from outcrop.documents.pdf.paragraphs import HYPHEN, Paragraph, Vocabulary, body_size, paragraphs_of
+from outcrop.documents.pdf.letters import HYPHEN
+from outcrop.documents.pdf.pages import PICTURES, PdfPage, pages_of
+from outcrop.documents.pdf.paragraphs import Paragraph, Vocabulary, body_size, paragraphs_of
 from outcrop.documents.pdf.running_heads import without_running_heads
 from outcrop.documents.section import BadDocument, Section, Unread
 
@@ -19,21 +20,30 @@ _NUMBERED = re.compile(r"^\d+")
 def read_pdf(path: Path) -> Iterator[Section | Unread]:
     """The sections of a PDF, and the pages that hold no text. Raises BadDocument for one that cannot be read."""
     reader = _Sections(path.name)
-    num_pages = num_pictures = 0
+    unread: list[Unread] = []
+    num_pages = 0
     for page in without_running_heads(pages_of(path)):
         num_pages += 1
-        num_pictures += page.reason == "only pictures, no text"
-        yield from reader.add(page)
+        for part in reader.add(page):
+            if isinstance(part, Unread):
+                unread.append(part)
+            else:
+                yield from unread
+                unread.clear()
+                yield part
     yield from reader.finish()
     if reader.num_sections == 0:
-        raise _nothing(path, num_pages, num_pictures)
+        raise _nothing(path, num_pages, unread)
+    yield from unread
 
 
-def _nothing(path: Path, num_pages: int, num_pictures: int) -> BadDocument:
+def _nothing(path: Path, num_pages: int, unread: Sequence[Unread]) -> BadDocument:
     none_has = "its only page has no text" if num_pages == 1 else f"none of its {num_pages} pages has text"
-    if num_pictures:
+    if any(page.reason == PICTURES for page in unread):
         return BadDocument(f"{path.name}: a PDF of pictures: {none_has}. Have it read first: ocrmypdf FILE NEW.pdf")
-    return BadDocument(f"{path.name}: an empty PDF: {none_has}. Leave it out.")
+    reasons = {page.reason for page in unread} - {"a blank page"}
+    why = f" ({'; '.join(sorted(reasons)[:3])})" if reasons else ""
+    return BadDocument(f"{path.name}: an empty PDF: {none_has}{why}. Leave it out.")
 
 
 class _Draft(NamedTuple):
