@@ -30,6 +30,8 @@ class PageLine(NamedTuple):
     right: float
     top: float
     block: int
+    size: float
+    "Of the font of most of it, in points."
     cells: int
     "Cells of a table that it has; 1 is a line of text."
 
@@ -184,5 +186,6 @@ def _line(row: Sequence[Run], block: int, *, in_table: bool, leftward: bool) -> 
         right=max(run.right for run in row),
         top=max(run.top for run in row),
         block=block,
+        size=max(row, key=lambda run: len(run.text)).size,
         cells=_num_cells(row) if in_table else 1,
     )

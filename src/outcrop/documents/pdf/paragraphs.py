@@ -123,7 +123,7 @@ def _begins(line: PageLine, group: Sequence[PageLine], edges: dict[int, _Block])
     if line.block != last.block:
         return not _goes_on(last, line)
     step = last.bottom - line.bottom
-    if step > max(1.3 * block.pitch, 1.1 * size) or _other_size(group, line) or _LIST.match(line.text):
+    if step > 1.3 * max(block.pitch, size) or _other_size(group, line) or _LIST.match(line.text):
         return True
     leftward = _is_leftward_text(line.text)
     indent, before = _indent(line, block, leftward=leftward), _indent(last, block, leftward=leftward)
@@ -139,9 +139,7 @@ def _goes_on(last: PageLine, line: PageLine) -> bool:
 
 
 def _other_size(group: Sequence[PageLine], line: PageLine) -> bool:
-    # A line with an index, a root or a large bracket is higher than those around: only clear steps count.
-    sizes = [_size(each) for each in group]
-    return _size(line) < min(sizes) / 1.25 or (len(group) < 3 and min(sizes) > 1.25 * _size(line))
+    return not 0.87 < _size(line) / _size(group[-1]) < 1.15
 
 
 def _indent(line: PageLine, block: _Block, *, leftward: bool) -> float:
@@ -188,4 +186,4 @@ def _is_leftward_text(text: str) -> bool:
 
 
 def _size(line: PageLine) -> float:
-    return max(line.top - line.bottom, 0.1)
+    return max(line.size, 0.1)

@@ -145,7 +145,7 @@ def _pypdf_lines(page: Any) -> list[PageLine]:
     """Lines as pypdf gives them. It tells no boxes: they stand below each other as on a typewriter."""
     texts = [text.strip() for text in page.extract_text().split("\n")]
     return [
-        PageLine(text, 0.0, -12.0 * at, 6.0 * len(text), 12.0 - 12.0 * at, 0, 1)
+        PageLine(text, 0.0, -12.0 * at, 6.0 * len(text), 12.0 - 12.0 * at, 0, 10.0, 1)
         for at, text in enumerate(texts)
         if text
     ]

@@ -92,7 +92,7 @@ class _Sections:
         for place, paragraph in enumerate(paragraphs):
             ranked = at.get(place, [])
             if not page.has_outline and paragraph.is_heading:
-                ranked = [(-round(paragraph.size), paragraph.text.replace(HYPHEN, "-"))]
+                ranked = [(-round(paragraph.size), " ".join(paragraph.text.replace(HYPHEN, "-").split()))]
             if ranked and group:
                 yield group
                 group = []
