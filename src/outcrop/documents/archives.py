@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -31,7 +31,7 @@ class Archive:
         """A part of the archive, unpacked. Raises BadDocument for one that is missing, encrypted, broken or a bomb."""
         return b"".join(self.pieces(member))
 
-    def pieces(self, member: str) -> Iterator[bytes]:
+    def pieces(self, member: str) -> Generator[bytes, None, None]:
         """The same, piece by piece."""
         info = self.members.get(member)
         if info is None:

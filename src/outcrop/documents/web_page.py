@@ -175,7 +175,7 @@ class _Walk:
             yield from self._flushed()
 
     def _flushed(self, *, level: int = 0, tight: bool = False) -> Iterator[Block]:
-        raw, self._text = "".join(self._text), []
+        raw, self._text = "".join(self._text).replace("\xa0", " "), []
         lines = ["" if not part.strip() else _SPACE.sub(" ", part).strip() for part in raw.split("\v")]
         text = "\n".join(line for line in lines if line)
         text = " | ".join(cell.strip() for cell in text.split("\x1f") if cell.strip() or text.count("\x1f") > 1)

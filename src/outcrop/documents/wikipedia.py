@@ -6,7 +6,7 @@ Redirects, and pages that are no articles, are left out with their reason.
 import bz2
 import gzip
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -46,7 +46,7 @@ def _left_out(page: dict[str, str]) -> str:
     return f"an article of over {_MOST_LETTERS:,} letters" if "too long" in page else ""
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def _pieces(path: Path) -> Generator[bytes, None, None]:
     with path.open("rb") as raw:
         head = raw.read(3)
     opening: Callable[[Path], Any] = bz2.open if head == b"BZh" else gzip.open if head[:2] == b"\x1f\x8b" else _plain

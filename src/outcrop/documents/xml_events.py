@@ -4,7 +4,8 @@ A document may declare entities that write themselves a billion times, or that a
 forms read here needs any, so a declaration is refused. Names come without their namespace.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from typing import NamedTuple
 from xml.parsers import expat
 
@@ -23,7 +24,7 @@ class XmlEvent(NamedTuple):
     attributes: Mapping[str, str] = {}
 
 
-def events_of(pieces: Iterable[bytes], *, name: str) -> Iterator[XmlEvent]:
+def events_of(pieces: Generator[bytes, None, None], *, name: str) -> Iterator[XmlEvent]:
     """The events of an XML file that comes in pieces. Raises BadDocument naming the file as `name`."""
     events: list[XmlEvent] = []
     parser = expat.ParserCreate(namespace_separator="}")
@@ -51,10 +52,11 @@ def events_of(pieces: Iterable[bytes], *, name: str) -> Iterator[XmlEvent]:
     parser.CharacterDataHandler = lambda text: events.append(XmlEvent("text", text))
     parser.EntityDeclHandler = entity
     try:
-        for piece in pieces:
-            parser.Parse(piece, False)
-            yield from events
-            events.clear()
+        with closing(pieces):  # an error leaves no file open behind it
+            for piece in pieces:
+                parser.Parse(piece, False)
+                yield from events
+                events.clear()
         parser.Parse(b"", True)
         yield from events
     except expat.ExpatError as error:

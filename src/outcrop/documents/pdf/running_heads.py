@@ -84,8 +84,11 @@ def _is_running(page: PdfPage, side: str, line: PageLine, others: Sequence[_Edge
     if number is not None:
         ahead = number - page.number
         return ahead == 0 or any(ahead in other.numbers for other in others)
+    words = _words(line.text)
+    if not any(map(str.isalpha, words)):
+        return False
     again = sum(
-        any(abs(height - line.bottom) <= _SAME_HEIGHT for height in other.by_words.get((side, _words(line.text)), ()))
+        any(abs(height - line.bottom) <= _SAME_HEIGHT for height in other.by_words.get((side, words), ()))
         for other in others
     )
     return again >= (2 if len(others) > 2 else 1)
@@ -107,7 +110,8 @@ def _of_roman(number: str) -> int:
 
 
 def _words(text: str) -> str:
-    return _FIGURES.sub("#", text).casefold().strip()
+    """What two lines have in common that differ by their page's number only, on whichever side it stands."""
+    return _FIGURES.sub("", text).casefold().strip("-–—·|./ \t")
 
 
 def _levels(lines: Sequence[PageLine]) -> list[list[PageLine]]:
