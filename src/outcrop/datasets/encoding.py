@@ -66,7 +66,9 @@ class _Encoder:
                 pair = prompt_format.encode_pair(tokenizer, record.prompt, record.completion, form)
                 return [_sequence([(pair.prompt_ids, False), (pair.completion_ids, True)], record.line)]
             case Conversation():
-                chats = prompt_format.encode_chat(tokenizer, record.messages, record.system, today=form.today)
+                chats = prompt_format.encode_chat(
+                    tokenizer, record.messages, record.system, today=form.today, tools=record.tools
+                )
                 return [_sequence([(span.ids, span.supervised) for span in spans], record.line) for spans in chats]
 
     def _beyond(self, record: Record, token_id: int) -> Problem:

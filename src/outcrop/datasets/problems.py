@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from outcrop.errors import Invalid
 
@@ -23,9 +24,12 @@ class Problem:
     "Path inside the record, e.g. messages[2].role; empty when the whole line is meant."
     what: str
     mend: str
+    counted: Literal["line", "record", "row"] = "line"
+    "What `line` counts: in an array and in a table it is the record's number."
 
     def __str__(self) -> str:
-        where = self.name if self.line is None else f"{self.name}:{self.line}"
+        place = f":{self.line}" if self.counted == "line" else f", {self.counted} {self.line}"
+        where = self.name if self.line is None else f"{self.name}{place}"
         what = f"{self.field}: {self.what}" if self.field else self.what
         return f"{where}: {what.rstrip('.')}. {self.mend}".rstrip()
 

@@ -11,7 +11,8 @@ _SIGNS = re.compile(
     r"(?P<blank>\n[ \t　]*\n)|(?P<line>\n)|(?P<open>[「『（【《〈])|(?P<close>[」』）】》〉])"
     r"|(?P<wide>[。！？．｡]+)|(?P<narrow>[.!?…؟।۔]+[\"'”’»)\]]*)"
 )
-_BLANKS = re.compile(r"\s*")
+_BLANKS = re.compile(r"[^\S　]*")
+"A wide blank begins the next Japanese paragraph."
 _WORD = re.compile(r"[^\s(\[\"'“‘«„—–/]+$")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 _LIST_NUMBER = re.compile(r"(?:^|\n)\s*\(?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,5})$")
@@ -162,7 +163,7 @@ def sentences_of(text: str) -> Iterator[str]:
             depth = max(0, depth - 1)
         elif kind in ("line", "blank"):
             depth = 0
-        if not _ends(text, found, kind, depth):
+        if not _ends(text, start, found, depth):
             continue
         after = _BLANKS.match(text, end)
         end = after.end() if after else end
@@ -192,8 +193,9 @@ def sentences_over(parts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]
         yield name, held
 
 
-def _ends(text: str, found: re.Match[str], kind: str | None, depth: int) -> bool:
-    """Whether a sentence ends after this sign."""
+def _ends(text: str, start: int, found: re.Match[str], depth: int) -> bool:
+    """Whether the sentence from `start` on ends after this sign."""
+    kind = found.lastgroup
     end = found.end()
     following = text[end : end + 1]
     if kind == "blank":
@@ -207,10 +209,10 @@ def _ends(text: str, found: re.Match[str], kind: str | None, depth: int) -> bool
         return following not in ("」", "』", "）", "】", "》", "〉") and not (
             found[0] == "．" and text[found.start() - 1 : found.start()].isdigit()
         )
-    return _narrow_ends(text, found)
+    return _narrow_ends(text, start, found)
 
 
-def _narrow_ends(text: str, found: re.Match[str]) -> bool:
+def _narrow_ends(text: str, start: int, found: re.Match[str]) -> bool:
     if found.end() < len(text) and not text[found.end()].isspace():
         return False
     rest = text[found.end() : found.end() + 40].lstrip()
@@ -218,7 +220,7 @@ def _narrow_ends(text: str, found: re.Match[str]) -> bool:
         return False
     if found[0] != ".":
         return True
-    before = text[max(0, found.start() - 24) : found.start()]
+    before = text[max(start, found.start() - 24) : found.start()]
     word = _WORD.search(before)
     if word is None:
         return True

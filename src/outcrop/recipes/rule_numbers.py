@@ -85,33 +85,45 @@ def text_after(line: str, head: RuleHead) -> str:
 
 
 class Marks:
-    """The marks of subsections as they come: (a), then (1), then (A), then (i); together the place within a rule."""
+    """The marks of subsections as they come: (a), then (1), then (A), then (i); together the place within a rule.
+
+    Which kind of mark stands below which is learned from the rule itself.
+    """
 
     def __init__(self) -> None:
         self._signs: list[tuple[str, str]] = []
+        self._order: list[str] = []
+        "Kinds of marks, each below the one before it."
 
     def read(self, paragraph: str) -> str:
         """The place of a paragraph, such as (a)(1); that of the one before where it has no mark of its own."""
         text = paragraph.lstrip().lstrip("#").lstrip()
+        item = None if self._signs else _ITEM.match(text)
         while (found := _MARK.match(text)) is not None:
-            sign = found["sign"]
-            kind = self._kind(sign)
-            kinds = [each for each, _ in self._signs]
-            if kind in kinds:
-                del self._signs[kinds.index(kind) :]
-            self._signs.append((kind, found[0].strip()))
+            self._add(self._kind(found["sign"]), found[0].strip())
             text = text[found.end() :]
-        if not self._signs and (item := _ITEM.match(text)) is not None and not item["sign"].isascii():
+        if item is not None and not item["sign"].isascii():
             return f"({item['sign']})"
         return "".join(sign for _, sign in self._signs)
+
+    def _add(self, kind: str, sign: str) -> None:
+        if kind not in self._order:
+            above = self._order.index(self._signs[-1][0]) + 1 if self._signs else 0
+            self._order.insert(above, kind)
+        level = self._order.index(kind)
+        self._signs = [each for each in self._signs if self._order.index(each[0]) < level]
+        self._signs.append((kind, sign))
 
     def _kind(self, sign: str) -> str:
         if sign.isdigit():
             return "number"
         lower = sign.lower()
-        plain, roman = ("lower", "roman") if sign.islower() else ("upper", "Roman")
+        plain, roman, above = ("lower", "roman", "upper") if sign.islower() else ("upper", "Roman", "roman")
         if not _ROMAN.fullmatch(lower):
-            return plain
+            return plain if len(sign) == 1 else f"double {plain}"
+        last = self._signs[-1][0] if self._signs else ""
+        if (last == above and lower == "i") or (last == roman and lower != "i" and sign.islower()):
+            return roman
         before = next((each[1:-1] for kind, each in self._signs if kind == plain), "")
         # (i) after (h) is a letter, and else a number, unless nothing stands above it.
         follows = len(sign) == 1 and before != "" and before.lower() == chr(ord(lower) - 1)

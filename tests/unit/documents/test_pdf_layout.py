@@ -79,7 +79,7 @@ def test_three_columns_under_a_heading_each_have_their_place(tmp_path: Path) -> 
     ]
     page = [
         Placed(60, 760, "A heading over all of the three columns", 20),
-        *(one for row in zip(*columns) for one in row),
+        *(one for row in zip(*columns, strict=True) for one in row),
     ]
     text = text_of(PdfFile([page]).write(tmp_path / "three.pdf"))
     places = [text.index(f"{word} line of column {side}") for side in (1, 2, 3) for word in words]
