@@ -22,7 +22,7 @@ class Placed(NamedTuple):
 class PdfFile:
     """Pages of placed texts; Latin ones in Helvetica, any other in a Japanese font of every reader."""
 
-    pages: list[Sequence[Placed]] = field(default_factory=list)
+    pages: Sequence[Sequence[Placed]] = ()
     pictures: set[int] = field(default_factory=set)
     "Pages, counted from 0, that have a picture."
     rotate: int = 0

@@ -32,7 +32,7 @@ class Archive:
         return b"".join(self.pieces(member))
 
     def pieces(self, member: str) -> Generator[bytes, None, None]:
-        """The same, piece by piece."""
+        """A part of the archive, unpacked piece by piece."""
         info = self.members.get(member)
         if info is None:
             raise self.bad(f"it has no {member}")

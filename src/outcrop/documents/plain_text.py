@@ -1,4 +1,4 @@
-"""Plain text read as a document: in parts that end at a blank line, so that a file of any size passes."""
+"""Plain text read as a document, in parts that end at blank lines: files of any size pass."""
 
 import codecs
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def read_plain_text(path: Path) -> Iterator[Section]:
 
 
 def letters_of(path: Path) -> Iterator[str]:
-    """The text of a UTF-8 file, or one of UTF-16 that says so, piece by piece; every line ends with LF."""
+    """The text of a file in UTF-8, or marked UTF-16, piece by piece; every line ends with LF."""
     with path.open("rb") as file:
         head = file.read(4)
         file.seek(0)

@@ -174,7 +174,7 @@ def sentences_of(text: str) -> Iterator[str]:
 
 
 def sentences_over(parts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Sentences of a text that comes in parts, each with a name: a sentence has the name of the part it begins in."""
+    """Sentences of a text in named parts, each with the name of the part it begins in."""
     held = name = ""
     for part, text in parts:
         name = name if held else part

@@ -33,7 +33,7 @@ def read_word_document(path: Path) -> Iterator[Section]:
 
 
 def _heading_styles(archive: Archive) -> dict[str, int]:
-    """Levels of headings by the ids of their styles: as a style says it itself, or by that it is based on."""
+    """Levels of headings by the ids of their styles; a style without one has that of its base."""
     if _STYLES not in archive.members:
         return {}
     levels: dict[str, int] = {}

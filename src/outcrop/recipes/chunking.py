@@ -1,4 +1,4 @@
-"""Chunks of documents: whole sentences, as many as fit a number of tokens, each beginning with the end of the last.
+"""Chunks of documents: as many whole sentences as fit a number of tokens, the last ones repeated in the next.
 
 Chunks that overlap are of one group. After some chunks a group ends, and the next chunk repeats nothing, so that a
 single book too can be divided into training and validation without a sentence in both.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from outcrop.documents.section import Section
-from outcrop.documents.sentences import sentences_over
+from outcrop.documents.sentences import sentences_of, sentences_over
 from outcrop.tokens import prompt_format
 from outcrop.tokens.tokenizer import Tokenizer
 
@@ -80,6 +80,19 @@ def chunks_of(sections: Iterable[Section], tokenizer: Tokenizer, size: ChunkSize
     yield from chunker.end_document()
 
 
+def chunks_of_paragraphs(paragraphs: Iterable[Section], tokenizer: Tokenizer, size: ChunkSize) -> Iterator[Chunk]:
+    """Chunks that end with a paragraph; one that alone is longer is parted between its sentences."""
+    chunker = _Chunker(tokenizer, size)
+    for paragraph in paragraphs:
+        whole = Sentence(text=paragraph.text, section=paragraph, num_tokens=chunker.count(paragraph.text))
+        if chunker.has_room_for(whole):
+            yield from chunker.add(whole)
+            continue
+        for text in sentences_of(paragraph.text):
+            yield from chunker.add(Sentence(text=text, section=paragraph, num_tokens=chunker.count(text)))
+    yield from chunker.end_document()
+
+
 def _sentences(sections: Iterable[Section]) -> Iterator[tuple[Section, str]]:
     """Sentences, each with the section in which it begins."""
     known: deque[Section] = deque()
@@ -119,6 +132,10 @@ class _Chunker:
         """Tokens of a text that goes on from another one."""
         return len(self._tokenizer.encode(text, begin=False))
 
+    def has_room_for(self, sentence: Sentence) -> bool:
+        """Whether a chunk could hold it."""
+        return sentence.num_tokens <= self._room
+
     def add(self, sentence: Sentence) -> Iterator[Chunk]:
         if self._held and sentence.section.document != self._held[-1].section.document:
             yield from self.end_document()
@@ -155,7 +172,7 @@ class _Chunker:
         return least is not None and sentence.section.page != self._held[-1].section.page and self._num_held >= least
 
     def _close(self, following: Sentence | None) -> Iterator[Chunk]:
-        """The chunk that is held; what the next one repeats of it stays, and what did not fit goes into the next."""
+        """The chunk that is held. What the next repeats stays, and what did not fit goes there."""
         over = self._over()
         yield Chunk(sentences=tuple(self._held), num_repeated=self._num_repeated, group=self._group)
         self._repeat(over[0] if over else following)

@@ -43,7 +43,7 @@ def chunked(
 
 
 def taken(left_out: list[Dropped]) -> Iterable[Dropped]:
-    """What was left out since it was last asked."""
+    """Items left out since the last call."""
     since = left_out.copy()
     left_out.clear()
     return since

@@ -77,14 +77,14 @@ def _is_title(number: str, rest: str, *, is_heading: bool, alone: bool) -> bool:
 
 
 def text_after(line: str, head: RuleHead) -> str:
-    """What of the line of a Japanese article's number is its text already: 第3条　何人も、…"""
+    """The text that a Japanese article begins on the line of its number: 第3条　何人も、…"""
     if not head.number.startswith("第") or head.level < 3:
         return ""
     rest = line.strip().lstrip("#").strip()[len(head.number) :]
     return re.sub(r"^[\s　]*[（(][^）)]*[）)][\s　]*", "", rest).strip()
 
 
-class Marks:
+class SubsectionMarks:
     """The marks of subsections as they come: (a), then (1), then (A), then (i); together the place within a rule.
 
     Which kind of mark stands below which is learned from the rule itself.
@@ -96,7 +96,7 @@ class Marks:
         "Kinds of marks, each below the one before it."
 
     def read(self, paragraph: str) -> str:
-        """The place of a paragraph, such as (a)(1); that of the one before where it has no mark of its own."""
+        """The place of a paragraph, such as (a)(1); without a mark, that of the one before."""
         text = paragraph.lstrip().lstrip("#").lstrip()
         item = None if self._signs else _ITEM.match(text)
         while (found := _MARK.match(text)) is not None:

@@ -1,16 +1,16 @@
 """Recipe `rules`: numbered rule books to passages that keep their numbers, or to questions with their answers."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
 from outcrop.documents.section import Section
-from outcrop.recipes.chunking import Chunk, ChunkSize, chunks_of
+from outcrop.recipes.chunking import Chunk, ChunkSize, chunks_of_paragraphs
 from outcrop.recipes.documents import CUT, sections_of, taken
 from outcrop.recipes.recipe import Dropped, Item, Kept
 from outcrop.recipes.rows import SourceRow, rows
-from outcrop.recipes.rule_numbers import Marks, RuleHead, head_of, key_of, rule_and_place, text_after
+from outcrop.recipes.rule_numbers import RuleHead, SubsectionMarks, head_of, key_of, rule_and_place, text_after
 from outcrop.tokens import prompt_format
 from outcrop.tokens.tokenizer import Tokenizer
 
@@ -81,7 +81,7 @@ def passages_of(
 ) -> Iterator[RulePassage]:
     """The passages of rule books in order; text without a number, and rules without text, are told to `leave_out`."""
     for rule, paragraphs in groupby(_paragraphs(sections, leave_out), key=lambda each: each.rule):
-        yield from _parts(rule, (each for each in paragraphs if each.text.strip()), tokenizer, tokens, leave_out)
+        yield from _parts(rule, _with_blanks(paragraphs), tokenizer, tokens, leave_out)
 
 
 @dataclass(eq=False)
@@ -128,7 +128,7 @@ class _Book:
     def __init__(self, document: str = "") -> None:
         self.document = document
         self.rule: _Rule | None = None
-        self.marks = Marks()
+        self.marks = SubsectionMarks()
         self._path: list[RuleHead] = []
         self._headings: tuple[str, ...] = ()
 
@@ -153,7 +153,7 @@ class _Book:
             self.rule.headings.append(f"{head.number} {head.title}".strip())
             return
         self._path = [*(each for each in self._path if each.level < head.level), head]
-        self.marks = Marks()
+        self.marks = SubsectionMarks()
         if head.level < 3:
             self.rule = None
             return
@@ -163,6 +163,20 @@ class _Book:
         number = head.number if article is None else f"{article.number} {head.number}"
         self.rule = _Rule(number, head.title, above, section, has_text=bool(more))
         yield _RuleParagraph(self.rule, "", more + "\n")
+
+
+def _with_blanks(paragraphs: Iterable[_RuleParagraph]) -> Iterator[_RuleParagraph]:
+    """Paragraphs, each with the blank lines after it."""
+    held: _RuleParagraph | None = None
+    for paragraph in paragraphs:
+        if held is not None and not paragraph.text.strip():
+            held = replace(held, text=held.text + paragraph.text)
+        elif paragraph.text.strip():
+            if held is not None:
+                yield held
+            held = paragraph
+    if held is not None:
+        yield held
 
 
 def _parts(
@@ -182,7 +196,7 @@ def _parts(
         for number, each in enumerate(paragraphs)
     )
     found = False
-    for chunk in chunks_of(sections, tokenizer, size):
+    for chunk in chunks_of_paragraphs(sections, tokenizer, size):
         found = True
         yield _passage(rule, chunk, is_short=head.startswith(rule.number))
     if not found:

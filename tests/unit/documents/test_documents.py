@@ -137,7 +137,7 @@ RIGHTS = '<encryption><EncryptedData><CipherData><CipherReference URI="OEBPS/a.x
 
 def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
     """Bad documents by name, each with its sentence."""
-    made = {
+    return {
         "empty": (written(folder / "a.txt", ""), "an empty file. Leave it out."),
         "blanks": (written(folder / "b.txt", " \n\n"), "an empty file. Leave it out."),
         "binary": (written(folder / "c.txt", b"text\0\1\2"), "binary data, not text. Name a file of text."),
@@ -220,7 +220,6 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
             "compressed, and no dump of Wikipedia. Unpack it: gunzip FILE",
         ),
     }  # fmt: skip
-    return made
 
 
 @pytest.fixture(scope="module")

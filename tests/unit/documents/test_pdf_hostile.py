@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from outcrop.documents.pdf import pages
 from outcrop.documents.pdf.reading import read_pdf
 from outcrop.documents.section import BadDocument, Section, Unread
 from tests.support.pdf_files import PdfFile, column
@@ -28,7 +27,7 @@ def reader_that(monkeypatch: pytest.MonkeyPatch, folder: Path, death: str, *, dy
     program = folder / "python"
     program.write_text(PROGRAM.format(python=sys.executable, death=death, dying=dying))
     program.chmod(0o755)
-    monkeypatch.setattr(pages.sys, "executable", str(program))
+    monkeypatch.setattr(sys, "executable", str(program))
 
 
 def read(path: Path) -> list[str]:

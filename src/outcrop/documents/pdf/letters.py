@@ -43,7 +43,7 @@ class Word(NamedTuple):
     "Whether pdfium takes it for the last of a line."
 
 
-class Run(NamedTuple):
+class WordRun(NamedTuple):
     """Words that touch on one line. It is as high as its first letter: a root or an index makes no line higher."""
 
     text: str
@@ -54,7 +54,7 @@ class Run(NamedTuple):
     size: float
 
 
-def runs_of(textpage: Any) -> list[list[Run]]:
+def runs_of(textpage: Any) -> list[list[WordRun]]:
     """The runs of a page by the direction of their lines, the direction of most letters first."""
     words = _upright(list(_words(_Letters(textpage))))
     directions: Counter[int] = Counter()
@@ -78,7 +78,7 @@ class _Letters:
         ]
 
     def is_hyphen(self, number: int) -> bool:
-        return self.codes[number] == 2 and self._pdfium.FPDFText_IsHyphen(self._raw, number) == 1
+        return self.codes[number] == 2 and bool(self._pdfium.FPDFText_IsHyphen(self._raw, number) == 1)
 
     def box(self, number: int) -> tuple[float, float, float, float]:
         self._pdfium.FPDFText_GetLooseCharBox(self._raw, number, self._box)
@@ -188,7 +188,7 @@ def _runs_down(words: Sequence[Word]) -> bool:
     return down > 10 and down > 2 * across
 
 
-def _runs(words: Sequence[Word]) -> Iterator[Run]:
+def _runs(words: Sequence[Word]) -> Iterator[WordRun]:
     run: list[Word] = []
     for word in words:
         if run and (run[-1].ends_line or _parted(run[-1], word)):
@@ -206,13 +206,13 @@ def _parted(last: Word, word: Word) -> bool:
     return shared < 0.3 * height or gap > _GAP * max(last.top - last.bottom, word.top - word.bottom)
 
 
-def _whole(run: Sequence[Word]) -> Run:
+def _whole(run: Sequence[Word]) -> WordRun:
     text = run[0].text
     for before, word in pairwise(run):
         close = is_wide(before.text[-1]) and is_wide(word.text[0]) and _touch(before, word)
         text += word.text if close else " " + word.text
     first = max(run, key=lambda word: len(word.text))
-    return Run(
+    return WordRun(
         text=text,
         left=min(word.left for word in run),
         bottom=first.bottom,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from outcrop.documents.pdf.letters import Run, is_leftward, is_wide
+from outcrop.documents.pdf.letters import WordRun, is_leftward, is_wide
 
 _BIN = 2.0
 "Points across the page that are looked at together."
@@ -22,7 +22,7 @@ _SPACE = 0.15
 
 
 class PageLine(NamedTuple):
-    """A line of a page: its text, its box, and the block of lines of one width that it stands in."""
+    """A line of a page: text, box, and the block of lines that it stands in."""
 
     text: str
     left: float
@@ -36,7 +36,7 @@ class PageLine(NamedTuple):
     "Cells of a table that it has; 1 is a line of text."
 
 
-def lines_of(directions: Sequence[Sequence[Run]]) -> list[PageLine]:
+def lines_of(directions: Sequence[Sequence[WordRun]]) -> list[PageLine]:
     """The lines of a page, given its runs by the direction of their lines."""
     found: list[PageLine] = []
     for runs in directions:
@@ -52,12 +52,12 @@ def lines_of(directions: Sequence[Sequence[Run]]) -> list[PageLine]:
     return found
 
 
-def _reads_leftward(runs: Sequence[Run]) -> bool:
+def _reads_leftward(runs: Sequence[WordRun]) -> bool:
     text = "".join(run.text for run in runs)
     return 2 * sum(map(is_leftward, text)) > sum(map(str.isalpha, text))
 
 
-def _blocks(runs: list[Run], *, rightmost_first: bool, depth: int) -> Iterator[list[Run]]:
+def _blocks(runs: list[WordRun], *, rightmost_first: bool, depth: int) -> Iterator[list[WordRun]]:
     """Runs by blocks that are read one after the other."""
     gutter = _gutter(runs) if len(runs) >= 2 * _LEAST_ROWS and depth < 4 else None
     if gutter is None:
@@ -74,7 +74,7 @@ def _blocks(runs: list[Run], *, rightmost_first: bool, depth: int) -> Iterator[l
             yield from _blocks(side, rightmost_first=rightmost_first, depth=depth + 1)
 
 
-def _gutter(runs: Sequence[Run]) -> float | None:
+def _gutter(runs: Sequence[WordRun]) -> float | None:
     """The place across the page which the fewest runs cover, where that may part two columns."""
     low, high = min(run.left for run in runs), max(run.right for run in runs)
     size = min(int((high - low) / _BIN) + 1, 4000)
@@ -106,13 +106,13 @@ def _widest(places: Sequence[int]) -> tuple[int, int]:
     return best
 
 
-def _crosses(run: Run, gutter: float) -> bool:
+def _crosses(run: WordRun, gutter: float) -> bool:
     return run.left < gutter - _BIN and run.right > gutter + _BIN
 
 
-def _bands(runs: Sequence[Run], gutter: float) -> Iterator[list[Run]]:
+def _bands(runs: Sequence[WordRun], gutter: float) -> Iterator[list[WordRun]]:
     """Stretches down the page: rows that cross the gap, and rows beside it, by turns."""
-    band: list[Run] = []
+    band: list[WordRun] = []
     crossing: bool | None = None
     for row in _rows(runs):
         crosses = any(_crosses(run, gutter) for run in row)
@@ -125,11 +125,11 @@ def _bands(runs: Sequence[Run], gutter: float) -> Iterator[list[Run]]:
         yield band
 
 
-def _are_columns(left: Sequence[Run], right: Sequence[Run]) -> bool:
+def _are_columns(left: Sequence[WordRun], right: Sequence[WordRun]) -> bool:
     return all(_is_column(side) for side in (left, right))
 
 
-def _is_column(side: Sequence[Run]) -> bool:
+def _is_column(side: Sequence[WordRun]) -> bool:
     if len(side) < _LEAST_ROWS:
         return False
     rows = _rows(side)
@@ -140,9 +140,9 @@ def _is_column(side: Sequence[Run]) -> bool:
     return len(rows) >= _LEAST_ROWS and statistics.median(lengths) >= _FILLED * width and letters >= (8 if wide else 15)
 
 
-def _rows(runs: Sequence[Run]) -> list[list[Run]]:
+def _rows(runs: Sequence[WordRun]) -> list[list[WordRun]]:
     """Runs by the line they stand on, from top to bottom."""
-    rows: list[list[Run]] = []
+    rows: list[list[WordRun]] = []
     low = high = 0.0
     for run in sorted(runs, key=lambda each: -(each.top + each.bottom)):
         shared = min(high, run.top) - max(low, run.bottom)
@@ -154,8 +154,8 @@ def _rows(runs: Sequence[Run]) -> list[list[Run]]:
     return rows
 
 
-def _table_rows(rows: Sequence[Sequence[Run]]) -> list[bool]:
-    """Which rows are of a table: with cells, as a row beside them has."""
+def _table_rows(rows: Sequence[Sequence[WordRun]]) -> list[bool]:
+    """Whether each row is of a table: it has cells, and so has a row beside it."""
     several = [_num_cells(row) > 1 for row in rows]
     return [
         here and (several[at - 1 : at] == [True] or several[at + 1 : at + 2] == [True])
@@ -163,16 +163,16 @@ def _table_rows(rows: Sequence[Sequence[Run]]) -> list[bool]:
     ]
 
 
-def _num_cells(row: Sequence[Run]) -> int:
+def _num_cells(row: Sequence[WordRun]) -> int:
     ordered = sorted(row, key=lambda run: run.left)
     return 1 + sum(_gap(before, run) > 1.2 for before, run in pairwise(ordered))
 
 
-def _gap(before: Run, run: Run) -> float:
+def _gap(before: WordRun, run: WordRun) -> float:
     return (run.left - before.right) / max(before.top - before.bottom, run.top - run.bottom, 0.1)
 
 
-def _line(row: Sequence[Run], block: int, *, in_table: bool, leftward: bool) -> PageLine:
+def _line(row: Sequence[WordRun], block: int, *, in_table: bool, leftward: bool) -> PageLine:
     ordered = sorted(row, key=lambda run: run.left, reverse=leftward)
     text = ordered[0].text
     for before, run in pairwise(ordered):

@@ -46,10 +46,10 @@ def pages_of(path: Path) -> Iterator[PdfPage]:
     for package in ("pypdfium2", "pypdf"):
         if find_spec(package) is None:
             raise absent(package, "PDF")
-    yield from _Reading(path).pages()
+    yield from _PdfReading(path).pages()
 
 
-class _Reading:
+class _PdfReading:
     """The reading of one file: which engine is at work, and what was learned on the way."""
 
     def __init__(self, path: Path) -> None:

@@ -39,7 +39,7 @@ class Paragraph(NamedTuple):
 
 @dataclass
 class Vocabulary:
-    """Words a document has used so far; they tell whether a hyphen at a line's end is part of the word."""
+    """Words that a document has used so far; they tell whether a word has a hyphen of its own."""
 
     plain: set[str] = field(default_factory=set)
     hyphened: set[str] = field(default_factory=set)

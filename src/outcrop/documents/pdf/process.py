@@ -102,7 +102,7 @@ def _message(number: int, lines: Sequence[PageLine], *, has_picture: bool) -> di
 
 
 def _unreadable(lines: Sequence[PageLine]) -> float:
-    """The share of signs whose font does not say what they mean, or says it in a way that the reader does not take."""
+    """The share of signs of which the reader does not learn from their font what they mean."""
     num_letters = sum(len(line.text) for line in lines)
     return sum(char < " " for line in lines for char in line.text) / max(num_letters, 1)
 

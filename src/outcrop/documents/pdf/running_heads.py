@@ -52,13 +52,13 @@ class _Edges:
 
     @cached_property
     def numbers(self) -> set[int]:
-        """What the numbers at its edges are ahead of the page's own."""
+        """Differences between the numbers at its edges and the page's own."""
         found = (number_of(line.text) for _, line in self.lines)
         return {number - self.page.number for number in found if number is not None}
 
 
 def without_running_heads(pages: Iterable[PdfPage]) -> Iterator[PdfPage]:
-    """The same pages without those lines. A page that would have no line left keeps them."""
+    """Pages without their running lines. A page that would have no line left keeps them."""
     coming = iter(pages)
     around: deque[_Edges] = deque(_Edges(page) for page in islice(coming, _AROUND + 1))
     at = 0
@@ -110,7 +110,7 @@ def _of_roman(number: str) -> int:
 
 
 def _words(text: str) -> str:
-    """What two lines have in common that differ by their page's number only, on whichever side it stands."""
+    """Words of a line without its page's number, on whichever side that stands."""
     return _FIGURES.sub("", text).casefold().strip("-–—·|./ \t")
 
 
