@@ -136,7 +136,7 @@ def test_a_sentence_that_alone_is_too_long_is_cut_at_its_clauses() -> None:
     assert [chunk.text for chunk in chunks] == [
         "A first clause, ",
         "a second clause that is longer, ",
-        "and a third one; then the end. Short.",
+        "and a third one; then the end. Short. ",
         "It is whole again.",
     ]
     assert [chunk.is_cut for chunk in chunks] == [True, True, True, False]
