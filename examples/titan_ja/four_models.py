@@ -127,7 +127,7 @@ def upload(s3: Any, run: str, files: Sequence[Path]) -> str:
 def pre_train(clients: Clients, run: str, bucket: str, texts: Sequence[Path], options: argparse.Namespace) -> str:
     model: str = options.base
     for number, text in enumerate(texts, start=1):
-        name = f"{run}-cpt-{number}"
+        name = f"{run}-text-{number}"
         start(clients, name, model, bucket, text.name, None, options, kind="CONTINUED_PRE_TRAINING", epochs="1")
         model = finished(clients, name)
     return model

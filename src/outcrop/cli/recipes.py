@@ -1,7 +1,7 @@
 """`outcrop data`: what people have, made into records; one command a recipe."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -12,13 +12,19 @@ from outcrop.errors import Invalid
 from outcrop.recipes import dialogue as dialogue_recipe
 from outcrop.recipes import dolly as dolly_recipe
 from outcrop.recipes import feedback as feedback_recipe
+from outcrop.recipes import infill as infill_recipe
+from outcrop.recipes import musicxml as musicxml_recipe
 from outcrop.recipes import verse as verse_recipe
+from outcrop.recipes.melodies import SUFFIXES as SCORES
 
 app = App(
     name="data",
     help="Make training records of what there is: one command a recipe, each with a card that tells what was done.",
 )
 document_recipes.add_to(app)
+
+
+AllKeys = Annotated[bool, Parameter(name="--all-keys", negative="", help="Each melody in all twelve keys.")]
 
 
 @app.command
@@ -101,3 +107,44 @@ def feedback(
         "conversations": conversations,
     }
     return prepare(feedback_recipe.feedback, [*files, *([rated] if rated else [])], items, options, told=told)
+
+
+@app.command
+def musicxml(
+    *sources: Path,
+    form: Annotated[
+        Literal["abc", "article"], Parameter(help="ABC 2.1 with its fields, or Gen Parker's bare notes.")
+    ] = "abc",
+    chords: Annotated[
+        Literal["both", "with", "without"], Parameter(help="Each melody with chord symbols, without, or both.")
+    ] = "both",
+    all_keys: Annotated[
+        bool, Parameter(name="--all-keys", negative="", help="Each melody in all twelve keys.")
+    ] = False,
+    options: RecipeOptions,
+) -> int:
+    """Scores in MusicXML, MXL or ABC: melodies as text for continued pre-training, one a line."""
+    files = source_files(sources, suffixes=SCORES)
+    items = musicxml_recipe.musicxml(files, form=form, chords=chords, all_keys=all_keys)
+    told = {"form": form, "chords": chords, "all-keys": all_keys}
+    return prepare(musicxml_recipe.musicxml, files, items, options, told=told)
+
+
+@app.command
+def infill(
+    *sources: Path,
+    window: Annotated[int, Parameter(help="Bars of a window; all but the first and the last are asked for.")] = 3,
+    form: Annotated[
+        Literal["article", "variant"], Parameter(help="Chords of one bar parted by a space, or by a comma.")
+    ] = "article",
+    all_keys: Annotated[
+        bool, Parameter(name="--all-keys", negative="", help="Each melody in all twelve keys.")
+    ] = False,
+    options: RecipeOptions,
+) -> int:
+    """Melodies with chord symbols, in MusicXML, MXL or ABC: the bars between two bars, asked for by their chords."""
+    files = source_files(sources, suffixes=SCORES)
+    items = infill_recipe.infill(files, window=window, form=form, all_keys=all_keys)
+    return prepare(
+        infill_recipe.infill, files, items, options, told={"window": window, "form": form, "all-keys": all_keys}
+    )

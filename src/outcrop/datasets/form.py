@@ -1,4 +1,4 @@
-"""The form of a file that is no JSON Lines: its name, what turns it into JSON Lines, and whether it is read."""
+"""Forms of files that are no JSON Lines, what turns each into JSON Lines, and whether it is read."""
 
 from enum import StrEnum
 from typing import NamedTuple

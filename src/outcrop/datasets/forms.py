@@ -1,4 +1,4 @@
-"""Forms of files that are no JSON Lines, each with how to turn it into one: some are read, the others told by name.
+"""Forms of files that are no JSON Lines: some are read, the others named, each with its mend.
 
 Only a file's first bytes are looked at.
 """

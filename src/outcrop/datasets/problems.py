@@ -7,6 +7,9 @@ from typing import Literal
 
 from outcrop.errors import Invalid
 
+Counted = Literal["line", "record", "row"]
+"The things by whose number a place in a file is told."
+
 _SHOWN = 20
 _PLACE = re.compile(r"\d[\d,]*")
 _QUOTED = re.compile(r"'[^']*'")
@@ -24,7 +27,7 @@ class Problem:
     "Path inside the record, e.g. messages[2].role; empty when the whole line is meant."
     what: str
     mend: str
-    counted: Literal["line", "record", "row"] = "line"
+    counted: Counted = "line"
     "What `line` counts: in an array and in a table it is the record's number."
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from outcrop.datasets import json_lines
 from outcrop.datasets.containers import json_array
@@ -18,16 +18,13 @@ from outcrop.datasets.conversion import Conversion
 from outcrop.datasets.flaws import Flaw, nearest
 from outcrop.datasets.form import Container, Form
 from outcrop.datasets.forms import FileForm
+from outcrop.datasets.problems import Counted
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 "No record of any base model is this long; a file that is no JSONL easily is."
 
 ColumnChoice = Callable[[Sequence[str], str], list[str]]
 "The columns that are read of those there are, in a table of the named form."
-
-Counted = Literal["line", "record", "row"]
-"The things by whose number a place in a file is told."
-
 _OF_RECORDS = (
     "prompt", "completion", "input", "messages", "system", "schemaVersion", "instruction", "output", "context",
     "response", "history", "conversations", "tools", "chosen", "rejected",
@@ -39,7 +36,7 @@ _IN_JSON = ("messages", "conversations", "tools", "chosen", "rejected", "history
 
 @dataclass(frozen=True, kw_only=True)
 class RawRecord:
-    """A record as it stands in its file: JSON that is to be parsed, a row's value, or what is wrong with it."""
+    """A record as it stands in its file: JSON to be parsed, a row's value, or a flaw."""
 
     number: int
     content: bytes | None = None
@@ -49,7 +46,7 @@ class RawRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RawFile:
-    """The records of one file, by what their places are counted, and the rule by which they are taken from it."""
+    """The raw records of one file, and the rule by which they are taken from it."""
 
     counted: Counted
     records: Iterator[RawRecord]

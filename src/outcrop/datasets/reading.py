@@ -14,8 +14,8 @@ from outcrop.datasets.containers.trouble import ContainerError
 from outcrop.datasets.conversion import Conversion, Converted
 from outcrop.datasets.flaws import Flaw, ForeignForm, ShapeError
 from outcrop.datasets.forms import form_of
-from outcrop.datasets.problems import Problem, RecordError
-from outcrop.datasets.raw_records import MAX_LINE_BYTES, Counted, RawFile, RawRecord, open_raw
+from outcrop.datasets.problems import Counted, Problem, RecordError
+from outcrop.datasets.raw_records import MAX_LINE_BYTES, RawFile, RawRecord, open_raw
 from outcrop.datasets.records import Customization, Record
 
 
@@ -33,6 +33,10 @@ class Line:
     "The rules by which it became a record."
     left_out: frozenset[str] = frozenset()
     "Keys or columns that these rules do not use."
+    counted: Counted = "line"
+    "What `number` counts."
+    name: str = ""
+    "The file's."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +53,8 @@ class _Words:
         return Problem(name=self.name, line=number, field=flaw.field, what=flaw.what, mend=mend, counted=self.counted)
 
     def whole(self, what: str, mend: str, number: int | None = None) -> Line:
-        return Line(number=0, record=None, problems=(self.problem(number, Flaw("", what, mend)),))
+        told = self.problem(number, Flaw("", what, mend))
+        return Line(number=0, record=None, problems=(told,), counted=self.counted, name=self.name)
 
 
 def read_file(
@@ -172,12 +177,20 @@ class _Reader:
             return None
         converted = self._converted(value)
         if converted is None:
-            return Line(number=number, record=shapes.parse(value, line=number, customization=self._customization))
+            record = shapes.parse(value, line=number, customization=self._customization)
+            return Line(number=number, record=record, counted=self._words.counted, name=self._words.name)
         try:
             record = shapes.parse(converted.value, line=number, customization=self._customization)
         except ShapeError as error:
             raise ShapeError([flaw._replace(field=converted.field_of(flaw.field)) for flaw in error.flaws]) from error
-        return Line(number=number, record=record, conversions=(converted.conversion,), left_out=converted.left_out)
+        return Line(
+            number=number,
+            record=record,
+            conversions=(converted.conversion,),
+            left_out=converted.left_out,
+            counted=self._words.counted,
+            name=self._words.name,
+        )
 
     def _converted(self, value: Any) -> Converted | None:
         if not isinstance(value, dict):
@@ -200,7 +213,14 @@ class _Reader:
 
     def _bad(self, number: int, flaws: Iterable[Flaw], *, is_foreign: bool = False) -> Line:
         problems = tuple(self._words.problem(number, flaw) for flaw in flaws)
-        return Line(number=number, record=None, problems=problems, is_foreign=is_foreign)
+        return Line(
+            number=number,
+            record=None,
+            problems=problems,
+            is_foreign=is_foreign,
+            counted=self._words.counted,
+            name=self._words.name,
+        )
 
 
 def _is_array(raw: RawRecord) -> bool:

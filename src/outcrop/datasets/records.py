@@ -16,6 +16,8 @@ class PromptCompletion:
     prompt: str
     completion: str
     line: int
+    file: int = 0
+    "Index of the file, where a dataset has several."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,7 @@ class Conversation:
     line: int
     tools: tuple[Mapping[str, Any], ...] = ()
     "As OpenAI's files and chat templates have them."
+    file: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +39,11 @@ class TextRecord:
 
     text: str
     line: int
+    file: int = 0
 
 
 Record = PromptCompletion | Conversation | TextRecord
+DIGEST_BYTES = 16
 
 
 def digest(record: Record) -> bytes:
@@ -55,7 +60,7 @@ def digest(record: Record) -> bytes:
             ]
         case TextRecord():
             said = ["text", record.text]
-    return hashlib.blake2b(json.dumps(said).encode(), digest_size=16).digest()
+    return hashlib.blake2b(json.dumps(said).encode(), digest_size=DIGEST_BYTES).digest()
 
 
 def _said(turn: Mapping[str, Any]) -> list[object]:

@@ -128,7 +128,7 @@ class _RecordReader:
         return {"role": role, "content": self._content(given["content"], f"{at}.content")}
 
     def _turn_with_tools(self, given: dict[str, Any], role: str, at: str) -> dict[str, Any]:
-        """What the assistant says or calls, or what a tool answers, which may be nothing."""
+        """A turn of an assistant who says or calls something, or of a tool that answers, perhaps nothing."""
         more: dict[str, Any] = {key: given[key] for key in ("tool_call_id", "name") if key in given}
         if given.get("tool_calls") is not None:
             more["tool_calls"] = tool_turns.calls_of(given["tool_calls"], f"{at}.tool_calls", self.flaws)

@@ -1,4 +1,4 @@
-"""Encodings of text that is not UTF-8, named by a file's first bytes, so that its owner can turn it into UTF-8."""
+"""Encodings of text that is not UTF-8, named by a file's first bytes."""
 
 import codecs
 

@@ -28,7 +28,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def of_text(name: str, text: str, *, whole: bool, is_table: bool) -> Form | None:
-    """The form of a text, None for JSON Lines; `name` is the file's, as a shell takes it, `is_table` what it says."""
+    """The form of a text, None for JSON Lines. `name` is the file's for a shell, `is_table` what its name says."""
     lines = [line for line in _LINE_END.split(text) if line.strip()]
     if not lines:
         return Form("nothing but blank lines", "Write one JSON object on each line.") if whole else None

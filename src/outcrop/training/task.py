@@ -64,6 +64,7 @@ class TrainingTask:
     parent_adapter: Path | None
     "The adapter of a custom model that is trained further, on `base_dir`; None where there is none."
     train: Path
+    "A file, or a folder of files."
     validators: tuple[Path, ...]
     "The first is evaluated while training; the others at its beginning and end."
     customization: Customization
@@ -74,6 +75,9 @@ class TrainingTask:
 
     base_owner: str | None = None
     "Id of the custom model whose own network `base_dir` holds; None: it is a foundation model's."
+
+    begins_at_random: bool = False
+    "Whether the weights in `base_dir` are random ones, made for this task."
 
     encoded: tuple[Path, ...] = ()
     "What the preflight has encoded of the training file and each validator; empty: it is encoded when it is read."
@@ -117,6 +121,11 @@ class TrainingTask:
 
 
 def _contents(path: Path) -> str:
+    """The digest of a file, or of all in a folder: their names, and what they hold."""
+    if path.is_dir():
+        inside = sorted(each for each in path.rglob("*") if each.is_file())
+        told = [[each.relative_to(path).as_posix(), _contents(each)] for each in inside]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -214,7 +214,7 @@ class _FileReading:
 
 
 def _of_all(readings: Sequence[_FileReading], limits: BedrockLimits) -> Iterator[Problem]:
-    """What is wrong with all files together."""
+    """Problems of all files together."""
     train = [reading for reading in readings if reading.is_training]
     if len(train) > 1:
         what = f"{len(train)} training files, and Bedrock reads one"

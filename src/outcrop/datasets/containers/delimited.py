@@ -27,8 +27,8 @@ _MENDS = {
 }
 
 
-class Row(NamedTuple):
-    """A row, counted from the one behind the names of columns: its cells, or what is wrong with it and the mend."""
+class TableRow(NamedTuple):
+    """A row of a table: its cells, or what is wrong with it and the mend. The names of columns are no row."""
 
     number: int
     cells: dict[str, str] | None
@@ -47,7 +47,7 @@ class Table:
         self._number = 0
         self.columns = self._header()
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[TableRow]:
         """Every row that is not blank. Raises ContainerError where reading cannot go on."""
         while (cells := self._next()) is not None:
             if not cells:
@@ -58,9 +58,11 @@ class Table:
                 what = f"{len(cells):,} cells, where the first row names {len(self.columns):,} columns"
                 flaw = (what, "Put cells that hold the separator into quotation marks.")
             if flaw is not None:
-                yield Row(self._number, None, *flaw)
+                yield TableRow(self._number, None, *flaw)
             else:
-                yield Row(self._number, {name: cell for name, cell in zip(self.columns, cells, strict=True) if cell})
+                yield TableRow(
+                    self._number, {name: cell for name, cell in zip(self.columns, cells, strict=True) if cell}
+                )
 
     def _header(self) -> Sequence[str]:
         cells: list[str] | None = []

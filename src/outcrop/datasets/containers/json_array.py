@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import IO
 
-from outcrop.datasets.containers.json_text import EndedEarlyError, JsonText
+from outcrop.datasets.containers.json_text import EndedEarlyError, JsonStream
 from outcrop.datasets.containers.trouble import ContainerError
 
 _MEND = "Write it with a JSON library, or each record as one JSON object on a line."
@@ -12,7 +12,7 @@ _MEND = "Write it with a JSON library, or each record as one JSON object on a li
 
 def elements(file: IO[bytes], *, most: int) -> Iterator[bytes]:
     """The bytes of each element of the array that a file holds. Raises ContainerError where the array is none."""
-    text = JsonText(file, most=most)
+    text = JsonStream(file, most=most)
     text.peek()
     yield from _elements(text)
     _check_end(text, "array")
@@ -20,7 +20,7 @@ def elements(file: IO[bytes], *, most: int) -> Iterator[bytes]:
 
 def elements_under(file: IO[bytes], key: str, *, most: int) -> Iterator[bytes]:
     """The elements of the array that is under `key` in a file's one object; nothing else of it holds records."""
-    text = JsonText(file, most=most)
+    text = JsonStream(file, most=most)
     text.peek()
     is_read = False
     for found in _keys(text):
@@ -34,7 +34,7 @@ def elements_under(file: IO[bytes], key: str, *, most: int) -> Iterator[bytes]:
     _check_end(text, "object")
 
 
-def _elements(text: JsonText) -> Iterator[bytes]:
+def _elements(text: JsonStream) -> Iterator[bytes]:
     number = 0
     text.skip()
     if text.peek() == b"]":
@@ -56,7 +56,7 @@ def _elements(text: JsonText) -> Iterator[bytes]:
             return
 
 
-def _keys(text: JsonText) -> Iterator[str]:
+def _keys(text: JsonStream) -> Iterator[str]:
     """The keys of the object that begins here. Whoever takes them takes each one's value before the next."""
     following = b","
     text.skip()
@@ -78,7 +78,7 @@ def _keys(text: JsonText) -> Iterator[str]:
         text.skip()
 
 
-def _pass_over(text: JsonText, found: str, key: str) -> None:
+def _pass_over(text: JsonStream, found: str, key: str) -> None:
     """Go over a value that is no record. Raises ContainerError for one that may hold records too."""
     raw = _value(text, 0)
     if raw.startswith(b"[") and raw[1:].lstrip().startswith(b"{"):
@@ -86,7 +86,7 @@ def _pass_over(text: JsonText, found: str, key: str) -> None:
         raise ContainerError(f"records under two keys, {both}", "Write each of the two to a file of its own.")
 
 
-def _value(text: JsonText, number: int) -> bytes:
+def _value(text: JsonStream, number: int) -> bytes:
     if not text.peek():
         raise _ended(number)
     try:
@@ -100,6 +100,6 @@ def _ended(number: int) -> ContainerError:
     return ContainerError(f"not whole, the file ends {where}", "Fetch or write it again.")
 
 
-def _check_end(text: JsonText, what: str) -> None:
+def _check_end(text: JsonStream, what: str) -> None:
     if text.peek():
         raise ContainerError(f"not JSON, something follows the end of the {what}", _MEND)

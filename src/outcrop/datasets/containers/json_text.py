@@ -18,7 +18,7 @@ class EndedEarlyError(Exception):
     """The text ends within a value."""
 
 
-class JsonText:
+class JsonStream:
     """A position in a JSON text that is read from a file."""
 
     def __init__(self, file: IO[bytes], *, most: int) -> None:

@@ -1,4 +1,4 @@
-"""Errors of a file around its records: where it can be read no further, or a row of it is none."""
+"""Errors of a file around its records, where it can be read no further."""
 
 
 class ContainerError(Exception):

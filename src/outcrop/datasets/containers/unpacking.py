@@ -19,7 +19,7 @@ _MOST_TIMES = 200
 
 
 class Decompressor(Protocol):
-    """One compressed member: what it gives of the input, and whether it has ended."""
+    """A decompressor of one member of a file: what the member holds, and whether it has ended."""
 
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
     @property
@@ -98,7 +98,7 @@ ZSTANDARD = Packing("Zstandard", b"\x28\xb5\x2f\xfd", (".zst", ".zstd"), _Zstand
 
 
 def packing_of(path: Path) -> Packing | None:
-    """The way in which a file is compressed, by its first bytes; None: it is not, or in a way that is not read."""
+    """The way in which a file is compressed, by its first bytes. None: it is not, or in a way that is not read."""
     with path.open("rb") as file:
         start = file.read(4)
     return next((packing for packing in (GZIP, ZSTANDARD) if start.startswith(packing.starts)), None)
