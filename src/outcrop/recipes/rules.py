@@ -85,7 +85,7 @@ def passages_of(
 
 
 @dataclass(eq=False)
-class _Rule:
+class _ReadRule:
     """A rule while its text is read."""
 
     number: str
@@ -97,7 +97,7 @@ class _Rule:
 
 @dataclass(frozen=True)
 class _RuleParagraph:
-    rule: _Rule
+    rule: _ReadRule
     place: str
     text: str
 
@@ -127,7 +127,7 @@ class _Book:
 
     def __init__(self, document: str = "") -> None:
         self.document = document
-        self.rule: _Rule | None = None
+        self.rule: _ReadRule | None = None
         self.marks = SubsectionMarks()
         self._path: list[RuleHead] = []
         self._headings: tuple[str, ...] = ()
@@ -161,7 +161,7 @@ class _Book:
         more = text_after(line, head)
         article = next((each for each in self._path[:-1] if each.level == 3), None)
         number = head.number if article is None else f"{article.number} {head.number}"
-        self.rule = _Rule(number, head.title, above, section, has_text=bool(more))
+        self.rule = _ReadRule(number, head.title, above, section, has_text=bool(more))
         yield _RuleParagraph(self.rule, "", more + "\n")
 
 
@@ -180,7 +180,7 @@ def _with_blanks(paragraphs: Iterable[_RuleParagraph]) -> Iterator[_RuleParagrap
 
 
 def _parts(
-    rule: _Rule,
+    rule: _ReadRule,
     paragraphs: Iterable[_RuleParagraph],
     tokenizer: Tokenizer,
     tokens: int,
@@ -203,7 +203,7 @@ def _parts(
         leave_out(Dropped(origin=_origin(rule), reason="a rule without text", detail=rule.number))
 
 
-def _passage(rule: _Rule, chunk: Chunk, *, is_short: bool) -> RulePassage:
+def _passage(rule: _ReadRule, chunk: Chunk, *, is_short: bool) -> RulePassage:
     place = chunk.section.place if chunk.sentences[0].section.start else ""
     number = rule.number + place
     head = f"{number}\n\n" if is_short and rule.headings else _head(rule, place)
@@ -219,12 +219,12 @@ def _passage(rule: _Rule, chunk: Chunk, *, is_short: bool) -> RulePassage:
     )
 
 
-def _head(rule: _Rule, place: str) -> str:
+def _head(rule: _ReadRule, place: str) -> str:
     title = f"{rule.number}{place}. {rule.title}" if rule.title else f"{rule.number}{place}"
     return "\n".join([*rule.headings, title]) + "\n\n"
 
 
-def _origin(rule: _Rule) -> str:
+def _origin(rule: _ReadRule) -> str:
     return f"{rule.section.document}: {rule.section.place}"
 
 

@@ -149,10 +149,10 @@ def test_a_paragraph_that_goes_on_over_the_page_is_one_text(tmp_path: Path) -> N
 )
 def test_words_at_the_end_of_a_line_are_made_whole(tmp_path: Path, lines: list[str], text: str) -> None:
     from outcrop.documents.pdf.page_layout import PageLine
-    from outcrop.documents.pdf.paragraphs import Vocabulary, paragraphs_of
+    from outcrop.documents.pdf.paragraphs import BookWords, paragraphs_of
 
     placed = [PageLine(line, 0, -12.0 * n, 200, 10 - 12.0 * n, 0, 10, 1) for n, line in enumerate(lines)]
-    assert [each.text for each in paragraphs_of(placed, Vocabulary(), body=10)] == [text]
+    assert [each.text for each in paragraphs_of(placed, BookWords(), body=10)] == [text]
 
 
 def test_pages_of_pictures_are_told_and_a_book_of_them_is_refused(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ class Paragraph(NamedTuple):
 
 
 @dataclass
-class Vocabulary:
+class BookWords:
     """Words that a document has used so far; they tell whether a word has a hyphen of its own."""
 
     plain: set[str] = field(default_factory=set)
@@ -79,7 +79,7 @@ def body_size(lines: Sequence[PageLine]) -> float:
     return statistics.median([_size(line) for line in lines for _ in range(len(line.text) // 10 + 1)])
 
 
-def paragraphs_of(lines: Sequence[PageLine], vocabulary: Vocabulary, *, body: float) -> Iterator[Paragraph]:
+def paragraphs_of(lines: Sequence[PageLine], vocabulary: BookWords, *, body: float) -> Iterator[Paragraph]:
     """The paragraphs of a page, in order. `body` is the height of the document's usual letters."""
     cleaned = [line._replace(text=text) for line in lines if (text := clean(line.text))]
     vocabulary.learn(cleaned)
@@ -150,7 +150,7 @@ def _shortness(line: PageLine, block: _Block, *, leftward: bool) -> float:
     return line.left - block.left if leftward else block.right - line.right
 
 
-def _paragraph(group: Sequence[PageLine], vocabulary: Vocabulary, body: float, edges: dict[int, _Block]) -> Paragraph:
+def _paragraph(group: Sequence[PageLine], vocabulary: BookWords, body: float, edges: dict[int, _Block]) -> Paragraph:
     is_table = group[0].cells > 1
     text = group[0].text
     for before, line in pairwise(group):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from outcrop.documents.pdf.letters import HYPHEN
 from outcrop.documents.pdf.pages import PICTURES, PdfPage, pages_of
-from outcrop.documents.pdf.paragraphs import Paragraph, Vocabulary, body_size, paragraphs_of
+from outcrop.documents.pdf.paragraphs import BookWords, Paragraph, body_size, paragraphs_of
 from outcrop.documents.pdf.running_heads import without_running_heads
 from outcrop.documents.section import BadDocument, Section, Unread
 
@@ -61,7 +61,7 @@ class _Sections:
     def __init__(self, document: str) -> None:
         self.document = document
         self.num_sections = 0
-        self._vocabulary = Vocabulary()
+        self._vocabulary = BookWords()
         self._sizes: deque[float] = deque(maxlen=_MOST_SIZES)
         self._headings: list[tuple[int, str]] = []
         "The path down to here, each heading with its rank; those of a lower rank stand above."
