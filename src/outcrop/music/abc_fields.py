@@ -1,6 +1,7 @@
 """The values of ABC's information fields: keys, metres, unit lengths."""
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 
 from outcrop.music.keys import C_MAJOR, MODES, MOST_FIFTHS, Key, Spelling
@@ -49,3 +50,13 @@ def parse_unit(text: str) -> Fraction | None:
 def usual_unit(metre: Metre | None) -> Fraction:
     """The unit length that ABC assumes where no L: stands: 1/16 for metres under 3/4, else 1/8."""
     return Fraction(1, 16) if metre and metre.length < Fraction(3, 4) else Fraction(1, 8)
+
+
+def parse_passes(text: str) -> tuple[int, ...]:
+    """The passes of a repeat that an ending names: 1, 1,2 or 1-3."""
+    return tuple(number for part in text.split(",") for number in _range(part))
+
+
+def _range(part: str) -> Iterator[int]:
+    first, _, last = part.partition("-")
+    yield from range(int(first), min(int(last or first), int(first) + 99) + 1)

@@ -100,9 +100,9 @@ def _is_filled(notes: Sequence[Note], group: Sequence[int]) -> bool:
     tuplet = notes[group[0]].tuplet
     assert tuplet is not None, "a group is made of notes with a tuplet"
     share = sum((notes[index].written for index in group), Fraction(0)) / tuplet.actual
-    longest = max(notes[index].written for index in group)
+    shortest = min(notes[index].written for index in group)
     is_note_value = share.numerator & (share.numerator - 1) == 0 == share.denominator & (share.denominator - 1)
-    return is_note_value and longest <= 2 * share
+    return is_note_value and shortest <= share
 
 
 def _tuplet_text(tuplet: Tuplet | None, count: int) -> str:

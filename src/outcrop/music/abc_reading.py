@@ -4,12 +4,11 @@ A text that a model wrote is read by the same rules: its broken bars are known b
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple
 
-from outcrop.music.abc_fields import parse_key, parse_metre, parse_unit
+from outcrop.music.abc_fields import parse_key, parse_metre, parse_passes, parse_unit
 from outcrop.music.abc_notes import NORMAL
 from outcrop.music.abc_tokens import Token, length_of, tokens
 from outcrop.music.chord_symbols import OTHER, parse_chord
@@ -87,6 +86,7 @@ class _BodyReader:
         for token in tokens(text, quote=quote):
             if not self._skipping or token.kind in ("bar", "field"):
                 self._take(token)
+        self._close_what_is_open()
         is_open = bool(self._notes or self._chords)
         if is_open:
             self._end_bar(PLAIN, 0)
@@ -106,7 +106,7 @@ class _BodyReader:
             case "bar":
                 self._bar(token)
             case "volta":
-                self._ending, self._ending_starts = _numbers(token.parts["numbers"] or ""), True
+                self._ending, self._ending_starts = parse_passes(token.parts["numbers"] or ""), True
             case "field":
                 self._field(token.parts["letter"] or "", (token.parts["value"] or "").strip())
             case "tuplet":
@@ -250,9 +250,7 @@ class _BodyReader:
         line = token.parts["line"] or ""
         style = FINAL if "]" in line or "[" in line else DOUBLE if len(line) > 1 else PLAIN
         self._skipping = False
-        if self._struck is not None:
-            self._problem("a [ without its ]")
-            self._struck = None
+        self._close_what_is_open()
         if self._notes or self._chords:
             self._end_bar(style, closing + 1 if closing else 0)
         elif self._bars:  # A second line behind the first, as at the break of a printed line.
@@ -264,13 +262,19 @@ class _BodyReader:
         if both or token.parts["open"]:
             self._repeat_start, self._ending = True, ()
 
-    def _end_bar(self, line: str, repeat_end: int) -> None:
+    def _close_what_is_open(self) -> None:
+        """At a bar's end: what began in it and did not end there is told, and forgotten."""
         if self._in_graces:
             self._problem("a { without its }")
-            self._in_graces = False
+            self._in_graces, self._graces = False, []
+        if self._struck is not None:
+            self._problem("a [ without its ]")
+            self._struck = None
         if self._broken is not None:
             self._problem("a broken rhythm without a note behind it")
             self._broken = None
+
+    def _end_bar(self, line: str, repeat_end: int) -> None:
         self._bars.append(
             Bar(
                 number=str(len(self._bars) + 1),
@@ -290,13 +294,3 @@ class _BodyReader:
             self._ending = ()
         self._graces = []
         self._start_bar()
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    """The passes that an ending names: 1,2 or 1-3."""
-    return tuple(number for part in text.split(",") for number in _range(part))
-
-
-def _range(part: str) -> Iterator[int]:
-    first, _, last = part.partition("-")
-    yield from range(int(first), min(int(last or first), int(first) + 99) + 1)

@@ -171,7 +171,7 @@ class _BarReader:
         self._at += step if element.tag == "forward" else -step
 
     def note(self, element: Element) -> None:
-        sounding = read_note(element, self._length(element), name=self.name)
+        sounding = read_note(element, self._length(element), tick=1 / self.divisions / 4, name=self.name)
         self.left_out.update(sounding.left_out)
         struck_with = element.find("chord") is not None
         if not self._is_melody(element):

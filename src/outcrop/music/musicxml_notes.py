@@ -25,8 +25,6 @@ TYPES = {
     "512th": Fraction(1, 512),
     "1024th": Fraction(1, 1024),
 }
-_ROUNDED = Fraction(1, 96)
-"Durations of programs that count in coarse ticks differ from what is written by less than this."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,18 +37,20 @@ class Sounding:
     left_out: Counter[str]
 
 
-def read_note(element: Element, duration: Fraction, *, name: str) -> Sounding:
-    """One <note>; `duration` is what its <duration> says, in whole notes."""
+def read_note(element: Element, duration: Fraction, *, tick: Fraction, name: str) -> Sounding:
+    """One <note>; `duration` is what its <duration> says, and `tick` one division, in whole notes."""
     is_grace = element.find("grace") is not None
     tuplet = None if is_grace else _tuplet(element)
-    written = _written(element)
+    rest = element.find("rest")
+    of_whole_bar = rest is not None and rest.get("measure") == "yes"
+    written = None if of_whole_bar else _written(element)
     pitch = _pitch(element, name)
     held = pitch is not None and any(tie.get("type") == "start" for tie in element.iterfind("tie"))
     left_out = _left_out(element)
     if element.find("unpitched") is not None:
         left_out["unpitched notes, written as rests"] += 1
     note = Note(
-        length=(written or Fraction(1, 8)) if is_grace else _length(written, tuplet, duration),
+        length=(written or Fraction(1, 8)) if is_grace else _length(written, tuplet, duration, tick),
         pitches=(pitch,) if pitch else (),
         tied=(pitch,) if pitch and held else (),
         tuplet=tuplet,
@@ -60,12 +60,12 @@ def read_note(element: Element, duration: Fraction, *, name: str) -> Sounding:
     return Sounding(note=note, duration=duration, is_grace=is_grace, left_out=left_out)
 
 
-def _length(written: Fraction | None, tuplet: Tuplet | None, duration: Fraction) -> Fraction:
-    """The written length where the duration only rounds it; else the duration, as in a rest of a whole bar."""
+def _length(written: Fraction | None, tuplet: Tuplet | None, duration: Fraction, tick: Fraction) -> Fraction:
+    """The written length where the duration rounds it to ticks; else the duration, as in a rest of a whole bar."""
     if written is None:
         return duration
     sounding = written * Fraction(tuplet.normal, tuplet.actual) if tuplet else written
-    return sounding if abs(sounding - duration) < _ROUNDED and sounding < 4 * duration else duration
+    return sounding if abs(sounding - duration) < tick else duration
 
 
 def _written(element: Element) -> Fraction | None:
