@@ -171,7 +171,7 @@ class _BarReader:
         self._at += step if element.tag == "forward" else -step
 
     def note(self, element: Element) -> None:
-        sounding = read_note(element, self._length(element), tick=1 / self.divisions / 4, name=self.name)
+        sounding = read_note(element, self._length(element), tick=self._tick, name=self.name)
         self.left_out.update(sounding.left_out)
         struck_with = element.find("chord") is not None
         if not self._is_melody(element):
@@ -195,11 +195,23 @@ class _BarReader:
         return voice == self.voice
 
     def _append(self, note: Note) -> None:
-        if self._at > self._end:  # The voice was silent without a rest: `forward`.
-            self._notes.append(Note(length=self._at - self._end, hidden=True))
+        place = self._place()
+        if place < self._end:  # Over a note of the same voice, as no melody can be.
+            self.left_out["notes of further voices"] += 1
+            return
+        if place > self._end:  # The voice was silent without a rest: `forward`.
+            self._notes.append(Note(length=place - self._end, hidden=True))
         self._notes.append(replace(note, graces=tuple(self._graces)))
         self._graces.clear()
-        self._end = self._at + note.length
+        self._end = place + note.length
+
+    def _place(self) -> Fraction:
+        """Where the clock stands; the melody's end where it stands less than a tick beside it, which is rounding."""
+        return self._end if abs(self._at - self._end) < self._tick else self._at
+
+    @property
+    def _tick(self) -> Fraction:
+        return 1 / self.divisions / 4
 
     def _struck_with_last(self, sounding: Sounding) -> None:
         notes = self._graces if sounding.is_grace else self._notes
@@ -216,7 +228,7 @@ class _BarReader:
     def chord(self, harmony: Element) -> None:
         """The chord symbols of a <harmony>, placed by the clock and its offset."""
         offset = Fraction((harmony.findtext("offset") or "0").strip()) / self.divisions / 4
-        at = max(self._at + offset, Fraction(0))
+        at = max(self._place() + offset, Fraction(0))
         frame = [child for child in harmony if child.tag == "frame"]
         self.left_out.update(["fret diagrams"] * len(frame))
         symbol = _chord(harmony)

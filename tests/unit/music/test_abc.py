@@ -19,9 +19,9 @@ def bars(text: str, *, quote: str = '"', key: Key = C_MAJOR, metre: Metre | None
     return music.part.bars
 
 
-def keys(text: str, **more: Key) -> list[int]:
+def keys(text: str, key: Key = C_MAJOR) -> list[int]:
     """MIDI keys of the notes, in order."""
-    return [pitch.midi for bar in bars(text, **more) for note in bar.notes for pitch in note.pitches]
+    return [pitch.midi for bar in bars(text, key=key) for note in bar.notes for pitch in note.pitches]
 
 
 def lengths(text: str) -> list[Fraction]:

@@ -87,7 +87,7 @@ def test_a_scale_stays_a_scale_in_every_key() -> None:
 )
 def test_a_chord_s_text_tells_its_kind_and_tones(text: str, kind: str, tones: set[int]) -> None:
     chord = parse_chord(text)
-    assert (chord.kind, chord.tones) == (kind, tones)
+    assert (chord.kind, chord.tones) == (kind, frozenset(tones))
 
 
 @pytest.mark.parametrize("text", ["From m. 1", "Fine", "H7", "Cxyz", ""])
