@@ -32,7 +32,7 @@ def parse_metre(text: str) -> Metre | None:
     text = text.strip()
     if text in _METRES:
         return _METRES[text]
-    found = re.fullmatch(r"\(?(\d+(?:\s*\+\s*\d+)*)\)?\s*/\s*(\d+)", text)
+    found = re.fullmatch(r"\(?(\d{1,4}(?:\s*\+\s*\d{1,4}){0,20})\)?\s*/\s*(\d{1,4})", text)
     if not found:
         return None
     metre = Metre(sum(int(part) for part in found[1].split("+")), int(found[2]))
@@ -41,7 +41,7 @@ def parse_metre(text: str) -> Metre | None:
 
 def parse_unit(text: str) -> Fraction | None:
     """The unit length that L: names, such as 1/8."""
-    found = re.fullmatch(r"\s*(\d+)\s*(?:/\s*(\d+))?\s*", text)
+    found = re.fullmatch(r"\s*(\d{1,6})\s*(?:/\s*(\d{1,6}))?\s*", text)
     if not found or not int(found[1]) or found[2] == "0":
         return None
     return Fraction(int(found[1]), int(found[2] or 1))

@@ -17,7 +17,8 @@ from outcrop.music.score import DOUBLE, FINAL, PLAIN, Bar, Metre, Note, Part, Pl
 from outcrop.music.ties import resolved
 
 _ALTERS = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
-MOST_BARS_OF_REST = 500
+MOST_BARS_OF_REST, MOST_BARS = 500, 100_000
+"Of one rest; of a tune with such rests: a few letters could ask for millions."
 
 
 class AbcProblem(NamedTuple):
@@ -161,6 +162,9 @@ class _BodyReader:
         kind, length = token.parts["rest"] or "", length_of(token, "rest_")
         if kind in "zx":
             self._append(Note(length=length * self._unit, hidden=kind == "x"))
+            return
+        if len(self._bars) > MOST_BARS:
+            self._problem(f"a rest of several bars after {MOST_BARS:,}")
             return
         bars = min(int(length), MOST_BARS_OF_REST) or 1
         for number in range(bars):

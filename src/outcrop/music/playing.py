@@ -3,6 +3,7 @@
 Only repeat signs and endings are followed; da capo and segno are words, and stay where they are.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -86,8 +87,8 @@ def _joined(first: Bar, second: Bar) -> Bar:
 
 def usual_length(bars: Sequence[Bar]) -> Fraction | None:
     """The length that most bars have, for music without a written metre; None for no bars."""
-    lengths = [bar.length for bar in bars]
-    return max(lengths, key=lengths.count) if lengths else None
+    lengths = Counter(bar.length for bar in bars)
+    return lengths.most_common(1)[0][0] if lengths else None
 
 
 def fills(bar: Bar, *, full: Fraction | None = None) -> bool:

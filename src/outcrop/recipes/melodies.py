@@ -18,7 +18,7 @@ from outcrop.recipes.recipe import Dropped, source_names
 MUSICXML = (".mxl", ".musicxml", ".xml")
 ABC = (".abc",)
 SUFFIXES = (*MUSICXML, *ABC)
-_BEGINNING = 24
+_BEGINNING = 16
 "Notes by which a melody is known again in another key or file."
 _FEWEST = 8
 _NAMELESS = ("", "untitled", "title", "score", "music")

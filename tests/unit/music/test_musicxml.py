@@ -195,7 +195,7 @@ def test_a_written_score_reads_back_as_itself(tmp_path: Path) -> None:
         ),
         (
             document(note(duration=4).replace("<duration>4", "<duration>four")),
-            "a.musicxml: part P1, bar 1: a duration of 'four'. Export the score again.",
+            "a.musicxml: part P1, bar 1: 'four' where a number should be. Export the score again.",
         ),
         (
             document(note("H")),
@@ -203,7 +203,7 @@ def test_a_written_score_reads_back_as_itself(tmp_path: Path) -> None:
         ),
         (
             document(note(before="<chord/>")),
-            "a.musicxml: part P1, bar 1: a note is struck with one before it, and none is there. Export it again.",
+            "a.musicxml: part P1, bar 1: a note is struck with one before it, and none is there. Export the score again.",
         ),
         (
             document(note(), head=HEAD.replace("<divisions>12", "<divisions>0")),
@@ -211,11 +211,23 @@ def test_a_written_score_reads_back_as_itself(tmp_path: Path) -> None:
         ),
         (
             document(note(), head=HEAD.replace("<beats>2", "<beats>two")),
-            "a.musicxml: part P1, bar 1: a metre of two/4. Write both as numbers.",
+            "a.musicxml: part P1, bar 1: 'two' where a number should be. Export the score again.",
         ),
         (
             document(note(more="").replace("<octave>", "<alter>0.5</alter><octave>")),
-            "a.musicxml: part P1, bar 1: A4 is altered by 0.5 semitones. Quarter tones have no place in ABC 2.1.",
+            "a.musicxml: part P1, bar 1: A4 altered by 0.5 semitones, which ABC has no sign for. Export the score again.",
+        ),
+        (
+            document(note(duration=4).replace("<duration>4", "<duration>1e99999999")),
+            "a.musicxml: part P1, bar 1: '1e99999999' where a number should be. Export the score again.",
+        ),
+        (
+            document(note(), head=HEAD.replace("<beats>2", "<beats>0")),
+            "a.musicxml: part P1, bar 1: a metre of 0/4. Export the score again.",
+        ),
+        (
+            document(note(), head=HEAD.replace("<fifths>0", "<fifths>1.5")),
+            "a.musicxml: part P1, bar 1: 1.5 where a whole number should be. Export the score again.",
         ),
         ("<a>" * 200, "a.musicxml: elements stand 100 deep in one another. This is no score."),
     ],
