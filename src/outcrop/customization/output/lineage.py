@@ -13,7 +13,8 @@ from typing import Any
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.customization.verdict import Verdict
-from outcrop.datasets.preflight import Report
+from outcrop.datasets.report import as_json
+from outcrop.datasets.report.value import Report
 from outcrop.store.resources import Resource
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.metrics import TrainingResult
@@ -44,7 +45,7 @@ def of_job(
         "data": [
             {"uri": uri, **_digests(path)} for uri, path in zip(_uris(job), (task.train, *task.validators), strict=True)
         ],
-        "preflight": checked.to_json(),
+        "preflight": as_json.counts_of_report(checked),
         "hyperparameters": {
             "asked": job.document["hyperParameters"],
             "used": {**asdict(task.hyper), "method": {"name": task.hyper.method.name, **asdict(task.hyper.method)}},
