@@ -18,6 +18,7 @@ from outcrop.datasets.encoded_file import EncodedFile
 from outcrop.datasets.encoding import EncodedRecord, encode_lines
 from outcrop.datasets.problems import Problem, kind_of
 from outcrop.datasets.reading import read_file
+from outcrop.datasets.record_file import TRAINING, KnownRecord, RecordFile
 from outcrop.datasets.records import Conversation, Customization, Record, TextRecord, digest
 from outcrop.datasets.repeated import Digests
 from outcrop.tokens.prompt_format import PromptFormat
@@ -138,14 +139,17 @@ def examine(
     customization: Customization,
     prompt_format: PromptFormat = PromptFormat.TEXT,
     encoded: Sequence[Path] = (),
+    known: RecordFile | None = None,
 ) -> Report:
     """Read the training file, which comes first, and its validators, with prompts in the format they are learned in.
 
     What a record is encoded to is kept in the files of `encoded`, one for each of `files`, for the training to read.
+    `known` is told the digest and the origin of each good record.
     """
     base = _Base(tokenizer, context_length, prompt_format)
-    train = _Reading(files[0].name, base)
-    readings = [train, *(_Reading(path.name, base, train=train) for path in files[1:])]
+    train = _Reading(files[0].name, base, known=known)
+    others = enumerate(files[1:], start=TRAINING + 1)
+    readings = [train, *(_Reading(path.name, base, train=train, known=known, part=part) for part, path in others)]
     for index, (path, reading) in enumerate(zip(files, readings, strict=True)):
         with EncodedFile(encoded[index], context_length=context_length) if encoded else nullcontext() as kept:
             reading.read(path, customization, kept)
@@ -168,6 +172,9 @@ class _Reading:
     name: str
     base: _Base
     train: "_Reading | None" = None
+    known: RecordFile | None = None
+    part: int = TRAINING
+    "Which dataset of the job the file is."
     form: type[Record] | None = None
     lengths: "array[int]" = field(default_factory=lambda: array("q"))
     lines: "array[int]" = field(default_factory=lambda: array("q"))
@@ -224,7 +231,10 @@ class _Reading:
         if isinstance(record, Conversation):
             for what in left_out.of_record(record, self.base.tokenizer):
                 self.left_out.setdefault(what, []).append(record.line)
-        self.digests.add(digest(record), record.line)
+        said = digest(record)
+        self.digests.add(said, record.line)
+        if self.known is not None:
+            self.known.add(KnownRecord(said, record.line, part=self.part))
 
     def _several(self, among: list[SplitRecord], record: Record, sequences: int) -> None:
         if sequences > 1:
