@@ -78,7 +78,7 @@ def graces_text(graces: Sequence[Note], accidentals: Accidentals) -> str:
 
 
 def tuplet_starts(notes: Sequence[Note]) -> dict[int, str]:
-    """The signs that open the tuplets of a bar, such as (3 or (3:2:2, by the index of each first note."""
+    """The signs that open the tuplets of a bar, such as (3, by the index of the first note."""
     return {group[0]: _tuplet_text(notes[group[0]].tuplet, len(group)) for group in tuplet_groups(notes)}
 
 

@@ -1,4 +1,4 @@
-"""The music of one ABC tune read into bars; what cannot be read is told with its bar, and reading goes on.
+"""The music of one ABC tune read into bars; what cannot be read is told with its bar.
 
 A text that a model wrote is read by the same rules: its broken bars are known by their problems, the others count.
 """
@@ -52,7 +52,7 @@ def read_music(
     quote: str = '"',
     name: str = "",
 ) -> AbcMusic:
-    """The bars of a tune's music, in the key, metre and unit that its header told; fields in the text change them."""
+    """The bars of a tune's music, in the key, metre and unit of its header until fields change them."""
     return _BodyReader(key=key, metre=metre, unit=unit).music(text, quote=quote, name=name)
 
 
@@ -173,7 +173,7 @@ class _BodyReader:
                 self._end_bar(PLAIN, 0)
 
     def _append(self, note: Note) -> None:
-        """One more note of the bar, with the tuplet, broken rhythm and grace notes that await it."""
+        """Add a note to the bar, with the tuplet, broken rhythm and grace notes that await it."""
         if self._in_graces:
             self._graces.append(note)
             return

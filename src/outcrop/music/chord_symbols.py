@@ -138,7 +138,7 @@ class ChordSymbol:
         return frozenset(tones | ({self.bass.pitch_class} if self.bass else set()))
 
     def transposed(self, by: Transposition) -> "ChordSymbol":
-        """The same kind of chord on the root moved."""
+        """A chord of this kind on the root moved."""
         return ChordSymbol(
             root=by.of_spelling(self.root) if self.root else None,
             kind=self.kind,

@@ -36,7 +36,7 @@ class PartReader:
         return Part(name=name, bars=bars, left_out=dict(sorted((self._left_out + lost).items())))
 
     def read(self, measure: Element) -> None:
-        """One more bar. Raises Invalid where it holds what no score can hold."""
+        """Add one more bar. Raises Invalid where it holds what no score can hold."""
         name = f"{self._name}, bar {measure.get('number', '?')}"
         try:
             self._read(measure, name)
@@ -119,7 +119,7 @@ def _read_metre(element: Element) -> Metre | None:
 
 
 class _Signs:
-    """What the bar lines of one bar say."""
+    """The signs at the bar lines of one bar."""
 
     def __init__(self) -> None:
         self.forward = False
@@ -190,7 +190,7 @@ class _BarReader:
             self._at += duration
 
     def _is_melody(self, element: Element) -> bool:
-        """Whether a note is of the voice that the part began with, on the first staff; cue notes are of none."""
+        """Whether a note is of the voice that the part began with, on the first staff, and no cue."""
         if element.find("cue") is not None or (element.findtext("staff") or "1").strip() != "1":
             return False
         voice = (element.findtext("voice") or "1").strip()

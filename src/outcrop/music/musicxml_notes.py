@@ -31,7 +31,7 @@ MOST_ALTER = 2
 
 
 def read_note(element: Element, duration: Fraction, *, tick: Fraction) -> Note:
-    """One <note>; `duration` is what its <duration> says, and `tick` one division, in whole notes."""
+    """A <note> read; `duration` is what its <duration> says, and `tick` one division, in whole notes."""
     is_grace = element.find("grace") is not None
     pitch = _pitch(element)
     held = pitch is not None and any(tie.get("type") == "start" for tie in element.iterfind("tie"))
@@ -51,7 +51,7 @@ def read_note(element: Element, duration: Fraction, *, tick: Fraction) -> Note:
 
 
 def left_out(element: Element) -> Counter[str]:
-    """What a <note> holds beyond itself, by kind: lyrics, slurs, articulations, …"""
+    """Counts of whatever a <note> holds beyond itself: lyrics, slurs, articulations, …"""
     found: Counter[str] = Counter()
     for child in element:
         if child.tag == "lyric":
@@ -66,7 +66,7 @@ def left_out(element: Element) -> Counter[str]:
 
 @lru_cache(maxsize=4096)
 def _length(written: Fraction | None, tuplet: Tuplet | None, duration: Fraction, tick: Fraction) -> Fraction:
-    """The written length where the duration rounds it to ticks; else the duration, as in a rest of a whole bar."""
+    """The written length where the duration rounds it to ticks; else the duration."""
     if written is None:
         return duration
     sounding = written * Fraction(tuplet.normal, tuplet.actual) if tuplet else written
