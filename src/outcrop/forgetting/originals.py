@@ -125,7 +125,8 @@ class Originals:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
         keys = [each["Key"] for page in pages for each in page.get("Contents", ()) if not each["Key"].endswith("/")]
         # A file that went since it was listed is missed by its records, as one that was never there.
-        return any([self._fetched_object(bucket, each, place / each.removeprefix(key)) for each in keys])
+        fetched = [self._fetched_object(bucket, each, place / each.removeprefix(key)) for each in keys]
+        return any(fetched)
 
     def _fetched_object(self, bucket: str, key: str, place: Path) -> bool:
         place.parent.mkdir(parents=True, exist_ok=True)
