@@ -28,7 +28,7 @@ def folded(text: str) -> str:
 
 
 def fits(text: Sequence[str], reading: Sequence[str]) -> bool:
-    """Whether each ku can be read so: its kana stand in the reading in their order, anything else as some kana."""
+    """Whether each ku can be read so: its kana in their order, anything else as some kana."""
     return len(text) == len(reading) and all(_fits(ku, kana) for ku, kana in zip(text, reading, strict=True))
 
 
