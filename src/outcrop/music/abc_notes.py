@@ -78,7 +78,7 @@ def graces_text(graces: Sequence[Note], accidentals: Accidentals) -> str:
 
 
 def tuplet_starts(notes: Sequence[Note]) -> dict[int, str]:
-    """The signs that open the tuplets of a bar, such as (3 or (3:2:2, by the index of each first note."""
+    """The signs that open the tuplets of a bar, such as (3, by the index of the first note."""
     return {group[0]: _tuplet_text(notes[group[0]].tuplet, len(group)) for group in tuplet_groups(notes)}
 
 
@@ -100,9 +100,9 @@ def _is_filled(notes: Sequence[Note], group: Sequence[int]) -> bool:
     tuplet = notes[group[0]].tuplet
     assert tuplet is not None, "a group is made of notes with a tuplet"
     share = sum((notes[index].written for index in group), Fraction(0)) / tuplet.actual
-    longest = max(notes[index].written for index in group)
+    shortest = min(notes[index].written for index in group)
     is_note_value = share.numerator & (share.numerator - 1) == 0 == share.denominator & (share.denominator - 1)
-    return is_note_value and longest <= 2 * share
+    return is_note_value and shortest <= share
 
 
 def _tuplet_text(tuplet: Tuplet | None, count: int) -> str:

@@ -18,7 +18,7 @@ from outcrop.recipes.recipe import Dropped, source_names
 MUSICXML = (".mxl", ".musicxml", ".xml")
 ABC = (".abc",)
 SUFFIXES = (*MUSICXML, *ABC)
-_BEGINNING = 24
+_BEGINNING = 16
 "Notes by which a melody is known again in another key or file."
 _FEWEST = 8
 _NAMELESS = ("", "untitled", "title", "score", "music")
@@ -39,7 +39,7 @@ class Melody:
 
     @property
     def fields(self) -> dict[str, object]:
-        """What a user's template may name."""
+        """Names that a user's template may use."""
         return {"title": self.score.title, "makers": list(self.score.makers), "part": self.part.name}
 
 
@@ -106,7 +106,7 @@ def _notes(part: Part) -> list[Note]:
 
 
 def _keys(melody: Melody) -> list[str]:
-    """What makes two melodies one tune: the title, and the beginning as intervals and lengths."""
+    """Keys by which two melodies are one tune: the title, and the beginning as intervals and lengths."""
     title = " ".join(melody.score.title.casefold().split())
     keys = [melody.origin] if title in _NAMELESS else [f"title {title}"]
     notes = _notes(melody.part)
@@ -117,7 +117,7 @@ def _keys(melody: Melody) -> list[str]:
 
 
 def _beside(melody: Melody) -> Iterator[Dropped]:
-    """What the score holds beyond its melody, each kind of it once."""
+    """Items left out for whatever the score holds beyond its melody, one a kind."""
     for part in melody.score.parts:
         if part is not melody.part:
             yield Dropped(origin=melody.origin, reason="a further part: a melody is one line", detail=part.name)
