@@ -50,9 +50,13 @@ def check_file(
     report = replace(report, base=model.id)
     if not report.problems:
         prompting.check(values, files[0], kind)
-        from outcrop.cli.estimating import run_forecast  # torch takes seconds to import; bad data does not wait for it
+        # torch takes seconds to import; bad data does not wait for it
+        from outcrop.cli.estimating import EstimateOptions, run_forecast
 
-        report = replace(report, forecast=run_forecast(settings, model, report.files, hyper))
+        asked = EstimateOptions(
+            base=base, customization=customization, file=file, validation=validation, records=0, tokens=0, hyper=hyper
+        )
+        report = replace(report, forecast=run_forecast(settings, model, asked, report.files))
     if html is not None:
         _write(html, report.to_html())
     print(json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else report.to_text())
