@@ -29,7 +29,7 @@ class PageFile(NamedTuple):
 
     id: str
     value: FileReport
-    histogram: "Bars | None"
+    histogram: "DrawnHistogram | None"
 
 
 class ProblemGroup(NamedTuple):
@@ -42,7 +42,7 @@ class ProblemGroup(NamedTuple):
     listed: list[Problem]
 
 
-class Bar(NamedTuple):
+class HistogramBar(NamedTuple):
     """A bar of the histogram, in the picture's own units."""
 
     x: int
@@ -51,12 +51,12 @@ class Bar(NamedTuple):
     told: str
 
 
-class Bars(NamedTuple):
+class DrawnHistogram(NamedTuple):
     """The histogram of a file's record lengths, drawn."""
 
     width: int
     tallest: int
-    bars: list[Bar]
+    bars: list[HistogramBar]
 
 
 def of_report(report: Report) -> str:
@@ -110,7 +110,7 @@ def _groups(files: list[PageFile]) -> Iterator[ProblemGroup]:
             yield ProblemGroup(file, said, first.mend, kind.num, listed)
 
 
-def _bars(histogram: tuple[Bin, ...]) -> Bars | None:
+def _bars(histogram: tuple[Bin, ...]) -> DrawnHistogram | None:
     if not histogram:
         return None
     tallest = max(each.num for each in histogram)
@@ -119,8 +119,8 @@ def _bars(histogram: tuple[Bin, ...]) -> Bars | None:
         if each.num:
             height = round(max(_LEAST_HEIGHT, _TALLEST * each.num / tallest), 1)
             told = f"{each.least:,} to {each.most:,} tokens: {each.num:,} record{'s' * (each.num > 1)}"
-            bars.append(Bar(place * _BAR, round(100 - height, 1), height, told))
-    return Bars(len(histogram) * _BAR, tallest, bars)
+            bars.append(HistogramBar(place * _BAR, round(100 - height, 1), height, told))
+    return DrawnHistogram(len(histogram) * _BAR, tallest, bars)
 
 
 def _token(piece: TokenPiece | Gap) -> Markup:
