@@ -19,7 +19,8 @@ from outcrop.datasets.observing.languages import Languages
 from outcrop.datasets.observing.lengths import RecordLengths
 from outcrop.datasets.problems import Problem, kind_of
 from outcrop.datasets.reading import read_file
-from outcrop.datasets.records import Conversation, Customization, Record, TextRecord
+from outcrop.datasets.record_file import TRAINING, KnownRecord, RecordFile
+from outcrop.datasets.records import Conversation, Customization, Record, TextRecord, digest
 from outcrop.datasets.report.value import FileReport, LeftOut, ProblemKind, Report, SplitRecord
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
@@ -38,17 +39,20 @@ def examine(
     customization: Customization,
     prompt_format: PromptFormat = PromptFormat.TEXT,
     encoded: Sequence[Path] = (),
+    known: RecordFile | None = None,
 ) -> Report:
     """Read the training file, which comes first, and its validators, with prompts in the format they are learned in.
 
     What a record is encoded to is kept in the files of `encoded`, one for each of `files`, for the training to read.
+    `known` is told the digest and the origin of each good record.
     """
     base = _Base(tokenizer, context_length, prompt_format)
     languages = Languages()
-    train = _Reading(files[0].name, base, FileObservers(tokenizer, languages))
-    observers = [train.observers, *(FileObservers(tokenizer, languages, train.observers) for _ in files[1:])]
-    others = zip(files[1:], observers[1:], strict=True)
-    readings = [train, *(_Reading(path.name, base, seeing, train=train) for path, seeing in others)]
+    train = _Reading(files[0].name, base, FileObservers(tokenizer, languages), known=known)
+    readings = [train]
+    for part, path in enumerate(files[1:], start=TRAINING + 1):
+        observers = FileObservers(tokenizer, languages, train.observers)
+        readings.append(_Reading(path.name, base, observers, train=train, known=known, part=part))
     for index, (path, reading) in enumerate(zip(files, readings, strict=True)):
         with EncodedFile(encoded[index], context_length=context_length) if encoded else nullcontext() as kept:
             reading.read(path, customization, kept)
@@ -72,6 +76,9 @@ class _Reading:
     base: _Base
     observers: FileObservers
     train: "_Reading | None" = None
+    known: RecordFile | None = None
+    part: int = TRAINING
+    "Which dataset of the job the file is."
     form: type[Record] | None = None
     lengths: RecordLengths = field(default_factory=RecordLengths)
     num_tokens: int = 0
@@ -126,7 +133,10 @@ class _Reading:
         if isinstance(record, Conversation):
             for what in left_out.of_record(record, self.base.tokenizer):
                 self.left_out.setdefault(what, []).append(record.line)
-        self.observers.add(record, encoded)
+        said = digest(record)
+        self.observers.add(record, encoded, said)
+        if self.known is not None:
+            self.known.add(KnownRecord(said, record.line, part=self.part))
 
     def _refuse(self, problems: Sequence[Problem]) -> None:
         self.num_refused += 1

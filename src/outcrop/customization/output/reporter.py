@@ -37,6 +37,8 @@ class JobReporter:
     spoken: PromptFormat
     "The form in which the trained model is spoken to."
     patience: Patience
+    set_aside: frozenset[int] = frozenset()
+    "Lines of the training data that were held out of it."
     checked: Report
     "Of the data; it is written anew once the needs of the run are known."
     need: RunNeed | None = None
@@ -62,6 +64,7 @@ class JobReporter:
 
     def on_data(self, data: TrainingData) -> None:
         """Raises Invalid when the run cannot fit into this machine."""
+        self.set_aside = data.set_aside
         work, task = self.work, self.task
         self.need = forecast.foreseen(work.base.id, task, data, reserve=self.reserve)
         told = forecast.for_report(work.house.settings.home, work.base.id, self.need, task.hyper)

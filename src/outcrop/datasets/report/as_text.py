@@ -24,9 +24,10 @@ Row = tuple[str, int | str, str]
 def of_report(report: Report) -> str:
     # Of a file that is no JSON Lines there is nothing to count.
     blocks = [_file(file, report) for file in report.files if file.num_records or file.num_refused or not file.problems]
+    blocks.append(_verdict(report))
     if report.forecast is not None:
         blocks.append(_table("A job with it, on this machine", list(_forecast(report.forecast))))
-    return "\n\n".join([*blocks, _verdict(report)]) + "\n"
+    return "\n\n".join(blocks) + "\n"
 
 
 def duration(seconds: float) -> str:
