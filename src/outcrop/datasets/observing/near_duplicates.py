@@ -29,6 +29,8 @@ _FOR_TEMPLATE, _LEAST_FOR_TEMPLATE, _MOST_FOR_TEMPLATE = 200, 50, 2**21
 "Records by which a template is known, at least; and their shingles, at most."
 _MOST_SHOWN, _MOST_LINES = 1000, 100
 _SEED = 7
+_BEGIN = np.uint64(48)
+"Bits of a hash behind its first 16."
 
 
 class NearRecords:
@@ -41,7 +43,7 @@ class NearRecords:
         "Digests of the records by which the template is told."
         self._waiting: list[Hashes] = []
         self._num_waiting = 0
-        self._template: Hashes | None = None
+        self._template: _Template | None = None
         self._num_shingles = self._num_compared_shingles = 0
         self._signed: list[NDArray[np.uint32]] = []
         self._rensa: Any = _library()
@@ -87,24 +89,21 @@ class NearRecords:
         )
 
     def _find_template(self) -> None:
-        self._template = np.empty(0, dtype=np.uint64)
+        self._template = _Template(np.empty(0, dtype=np.uint64))
         if self._train is not None:  # which was read before: what is compared with it is told by its template
             assert self._train._template is not None, "the training file is closed first"
             self._template = self._train._template
         elif len(self._seen) >= _LEAST_FOR_TEMPLATE:
             each = np.concatenate([np.unique(hashes) for hashes in self._waiting])
             values, times = np.unique(each, return_counts=True)
-            self._template = values[times * 2 > len(self._waiting)]
+            self._template = _Template(values[times * 2 > len(self._waiting)])
         self._seen.clear()
 
     def _sign(self) -> None:
         if not self._waiting:
             return
         assert self._template is not None, "a template is found before anything is signed"
-        if len(self._template):
-            kept = [hashes[~_among(hashes, self._template)] for hashes in self._waiting]
-        else:
-            kept = self._waiting
+        kept = [self._template.without(hashes) for hashes in self._waiting]
         sizes = np.array([0, *map(len, kept)], dtype=np.uint64)
         self._num_shingles += self._num_waiting
         self._num_compared_shingles += int(sizes.sum())
@@ -190,11 +189,21 @@ def _band(signatures: NDArray[np.uint32], rows: NDArray[np.intp], band: int) -> 
     return _Band(keys[order], rows[order])
 
 
-def _among(hashes: Hashes, sorted_values: Hashes) -> NDArray[np.bool_]:
-    place = np.searchsorted(sorted_values, hashes)
-    place[place == len(sorted_values)] = 0
-    found: NDArray[np.bool_] = sorted_values[place] == hashes
-    return found
+class _Template:
+    """Shingles that most records have. A table of their first bits spares most others the search among them."""
+
+    def __init__(self, values: Hashes) -> None:
+        self.values = np.sort(values)
+        self._begins = np.zeros(2**16, dtype=np.bool_)
+        self._begins[self.values >> _BEGIN] = True
+
+    def without(self, hashes: Hashes) -> Hashes:
+        """The hashes that are not of the template."""
+        may_be = np.flatnonzero(self._begins[hashes >> _BEGIN])
+        if not len(may_be):
+            return hashes
+        place = np.minimum(np.searchsorted(self.values, hashes[may_be]), len(self.values) - 1)
+        return np.delete(hashes, may_be[self.values[place] == hashes[may_be]])
 
 
 def _library() -> Any:
