@@ -45,7 +45,8 @@ class NearRecords:
         self._num_waiting = 0
         self._template: _Template | None = None
         self._num_shingles = self._num_compared_shingles = 0
-        self._signed: list[NDArray[np.uint32]] = []
+        self._signed = bytearray()
+        "One signature behind the other: it grows without a second copy."
         self._rensa: Any = _library()
 
     def add(self, seen: SeenRecord) -> None:
@@ -69,12 +70,13 @@ class NearRecords:
         if self._template is None:
             self._find_template()
         self._sign()
-        self._signatures = np.concatenate(self._signed) if self._signed else np.empty((0, _NUMBERS), np.uint32)
+        self._signatures = np.frombuffer(self._signed, np.uint32).reshape(-1, _NUMBERS)
+        self._has_shingles = self._signatures.any(axis=1)
 
     def found(self, unique: NDArray[np.intp]) -> NearDuplicates:
         """The near duplicates among the records whose places in the file are given, which are all different."""
         rows = np.sort(unique[unique < len(self._signatures)])
-        rows = rows[self._signatures[rows].any(axis=1)] if len(rows) else rows
+        rows = rows[self._has_shingles[rows]]
         groups = self._groups(rows)
         overlap = list(self._overlap(rows)) if self._train is not None else []
         shared = 1 - self._num_compared_shingles / self._num_shingles if self._num_shingles else 0.0
@@ -112,7 +114,7 @@ class NearRecords:
         )
         signed = np.array(made.to_rows(), dtype=np.uint32)
         signed[sizes[1:] == 0] = 0  # nothing is left to compare
-        self._signed.append(signed)
+        self._signed += signed.tobytes()
         self._waiting, self._num_waiting = [], 0
 
     def _groups(self, rows: NDArray[np.intp]) -> list[list[int]]:
@@ -138,7 +140,7 @@ class NearRecords:
     def _overlap(self, rows: NDArray[np.intp]) -> Iterator[NearOverlap]:
         train = self._train
         assert train is not None
-        theirs = np.flatnonzero(train._signatures.any(axis=1))
+        theirs = np.flatnonzero(train._has_shingles)
         best: dict[int, tuple[float, int]] = {}
         for other, own in _pairs(train._signatures, theirs, self._signatures, rows):
             likeness = float((train._signatures[other] == self._signatures[own]).mean())
