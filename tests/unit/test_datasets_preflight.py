@@ -58,7 +58,7 @@ def test_repeated_records_and_those_of_the_training_file_are_named_by_line(
     train = [pair("a", "b"), pair("c", "d"), pair("a", "b"), pair("a", "b"), pair("e", "f")]
     found = report(tmp_path, tokenizer, train, [pair("x", "y"), pair("e", "f"), pair("a", "b")])
     assert found.files[0].duplicates == ((1, 3, 4),)
-    assert found.files[1].overlap == (Overlap(2, 5), Overlap(3, 1))
+    assert found.files[1].overlap == (Overlap(2, 5, "train.jsonl"), Overlap(3, 1, "train.jsonl"))
     assert found.problems == ()
 
 

@@ -14,11 +14,11 @@ from outcrop.customization.checked_data import CheckedData, CheckedDatasets, che
 from outcrop.customization.choices import prompting
 from outcrop.customization.output import events
 from outcrop.customization.output.artifacts import Artifacts
-from outcrop.customization.output.checkpoints import digest_of
 from outcrop.customization.output.events import Events
 from outcrop.customization.output.progress import Journal
 from outcrop.customization.rooms import Rooms
 from outcrop.data.data import RoleData
+from outcrop.datasets import dataset as datasets
 from outcrop.datasets import preflight
 from outcrop.datasets.record_file import RecordFile
 from outcrop.datasets.report import as_json
@@ -146,7 +146,7 @@ def validate(work: Work) -> Validated:
     report = replace(report, base=work.base.id)
     uri = work.tell_report(report)
     work.journal.on_report(uri)
-    sha256 = [digest_of(path) for path in files]
+    sha256 = [datasets.digest(datasets.of_path(path)) for path in files]
     about = checked_for(sha256, work.base, tokenizer, customization=work.customization.value, prompt_format=learned)
     checked = CheckedData(
         digest=about.digest,
@@ -174,18 +174,22 @@ def validate(work: Work) -> Validated:
 
 
 def fetch(work: Work) -> list[Path]:
-    """The files of the data, training first, fetched where they are not here yet.
+    """The data, training first, fetched where it is not here yet.
 
-    They lie under the names that their owner gave them, so that problems can name the file.
+    Files lie under the names that their owner gave them, so that problems can name them. A prefix, which ends in a
+    slash, becomes a folder: all its files are one dataset.
     """
     document = work.record.document
     validators = document["validationDataConfig"]["validators"]
     uris = [document["trainingDataConfig"]["s3Uri"], *(validator["s3Uri"] for validator in validators)]
     files = []
     for index, uri in enumerate(uris):
-        place = work.run_dir / "data" / str(index) / uri.rsplit("/", 1)[-1]
-        if not place.is_file():
-            work.data.fetch(uri, place)
+        place = work.run_dir / "data" / str(index) / uri.rstrip("/").rsplit("/", 1)[-1]
+        if not place.exists():
+            if uri.endswith("/"):
+                work.data.fetch_all(uri, place)
+            else:
+                work.data.fetch(uri, place)
         files.append(place)
     return files
 

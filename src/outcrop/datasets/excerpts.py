@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
+from outcrop.datasets.containers.trouble import ContainerError
+from outcrop.datasets.forms import form_of
 from outcrop.datasets.observing import personal
-from outcrop.datasets.reading import open_lines
+from outcrop.datasets.raw_records import open_raw
 from outcrop.datasets.report.value import FileReport
 
 _MOST_LINES, _MOST_LETTERS = 300, 400
@@ -26,18 +30,26 @@ def lines_named(report: FileReport) -> list[int]:
     return list(islice(dict.fromkeys(line for line in named if line), _MOST_LINES))
 
 
-def of_lines(path: Path, wanted: list[int]) -> dict[int, str]:
-    """The beginning of each of these lines, with personal data masked. The file is read no further than the last."""
-    lines, found = set(wanted), {}
-    if not lines:
+def of_file(path: Path, wanted: list[int]) -> dict[int, str]:
+    """The beginning of each of these records, with personal data masked. No more is read than down to the last."""
+    numbers: set[int] = set(wanted)
+    found: dict[int, str] = {}
+    if not numbers:
         return {}
-    last = max(lines)
-    for number, content in enumerate(open_lines(path), start=1):
-        if number in lines:
-            found[number] = _beginning(content)
-        if number >= last:
-            break
+    last = max(numbers)
+    # Where a file can be read no further, its problem is told already.
+    with suppress(ContainerError), open_raw(path, form_of(path)) as raw:
+        for record in raw.records:
+            if record.number in numbers and record.flaw is None:
+                content = record.content
+                found[record.number] = _beginning(_as_json(record.value) if content is None else content)
+            if record.number >= last:
+                break
     return found
+
+
+def _as_json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace")
 
 
 def _beginning(content: bytes) -> str:

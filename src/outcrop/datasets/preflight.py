@@ -5,58 +5,75 @@ the network will see. A file of any size fits: what is kept of a record is its l
 has a bound. All else that is to be known of records is asked by the observers (`observing/`).
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Sequence, Set
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from outcrop.datasets import dataset as dataset_of
 from outcrop.datasets import excerpts, left_out
+from outcrop.datasets.conversion import Conversion
+from outcrop.datasets.dataset import DataFile, Dataset, in_file
 from outcrop.datasets.encoded_file import EncodedFile
 from outcrop.datasets.encoding import EncodedRecord, encode_lines
 from outcrop.datasets.observing.file_observers import FileObservers
 from outcrop.datasets.observing.languages import Languages
 from outcrop.datasets.observing.lengths import RecordLengths
-from outcrop.datasets.problems import Problem, kind_of
-from outcrop.datasets.reading import read_file
+from outcrop.datasets.problems import Counted, Problem, kind_of
+from outcrop.datasets.reading import Line, read_file
 from outcrop.datasets.record_file import TRAINING, KnownRecord, RecordFile
 from outcrop.datasets.records import Conversation, Customization, Record, TextRecord, digest
-from outcrop.datasets.report.value import FileReport, LeftOut, ProblemKind, Report, SplitRecord
+from outcrop.datasets.report.value import (
+    ConvertedRecords,
+    FileReport,
+    LeftOut,
+    ProblemKind,
+    Report,
+    SplitRecord,
+)
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
 _MOST_PROBLEMS, _MOST_OF_A_KIND, _MOST_KINDS = 1000, 100, 500
 "Remembered of one file; all are counted."
+_MOST_KEYS = 20
 _MOST_LINES = 1000
 "Of one file that are named for one reason; all are counted."
 
 
 def examine(
-    files: Sequence[Path],
+    datasets: Sequence[Path | Dataset],
     *,
     tokenizer: Tokenizer,
     context_length: int,
     customization: Customization,
     prompt_format: PromptFormat = PromptFormat.TEXT,
     encoded: Sequence[Path] = (),
+    strict: bool = False,
     known: RecordFile | None = None,
 ) -> Report:
-    """Read the training file, which comes first, and its validators, with prompts in the format they are learned in.
+    """Read the training data, which comes first, and its validators, with prompts in the format they are learned in.
 
-    What a record is encoded to is kept in the files of `encoded`, one for each of `files`, for the training to read.
-    `known` is told the digest and the origin of each good record.
+    What a record is encoded to is kept in the files of `encoded`, one for each of `datasets`, for the training to read.
+    `known` is told the digest and the origin of each good record. `strict` takes Bedrock's forms alone. Raises Invalid
+    for a folder without data.
     """
-    base = _Base(tokenizer, context_length, prompt_format)
-    languages = Languages()
-    train = _Reading(files[0].name, base, FileObservers(tokenizer, languages), known=known)
-    readings = [train]
-    for part, path in enumerate(files[1:], start=TRAINING + 1):
-        observers = FileObservers(tokenizer, languages, train.observers)
-        readings.append(_Reading(path.name, base, observers, train=train, known=known, part=part))
-    for index, (path, reading) in enumerate(zip(files, readings, strict=True)):
-        with EncodedFile(encoded[index], context_length=context_length) if encoded else nullcontext() as kept:
-            reading.read(path, customization, kept)
-    reports = tuple(reading.report(path) for path, reading in zip(files, readings, strict=True))
+    base, languages = _Base(tokenizer, context_length, prompt_format), Languages()
+    readings: list[_Reading] = []
+    for part, given in enumerate(datasets):
+        dataset = given if isinstance(given, Dataset) else dataset_of.of_path(given)
+        with EncodedFile(encoded[part], context_length=context_length) if encoded else nullcontext() as kept:
+            for index, file in enumerate(dataset.files):
+                # A record is looked for among those of the training data, and of the files before it in its own.
+                before = [each for each in readings if each.part in (TRAINING, part)]
+                observers = FileObservers(tokenizer, languages, [each.observers for each in before], name=file.name)
+                first = readings[0] if readings else None
+                reading = _Reading(file, base, observers, part=part, index=index, first=first, known=known)
+                reading.read(customization, kept, strict=strict)
+                readings.append(reading)
+    reports = tuple(reading.report() for reading in readings)
     return Report(context_length=context_length, customization=customization, files=reports, base=tokenizer.name)
 
 
@@ -72,13 +89,16 @@ class _Base(NamedTuple):
 class _Reading:
     """The state of reading one file: its counts, lengths and problems so far."""
 
-    name: str
+    file: DataFile
     base: _Base
     observers: FileObservers
-    train: "_Reading | None" = None
+    part: int
+    "The dataset of the job: TRAINING, or a validator's number from 1."
+    index: int
+    "Of the file in it."
+    first: "_Reading | None" = None
+    "The first file of the training data, whose form is everyone's."
     known: RecordFile | None = None
-    part: int = TRAINING
-    "Which dataset of the job the file is."
     form: type[Record] | None = None
     lengths: RecordLengths = field(default_factory=RecordLengths)
     num_tokens: int = 0
@@ -90,13 +110,24 @@ class _Reading:
     split: "_SplitRecords" = field(default_factory=lambda: _SplitRecords())
     by_answer: "_SplitRecords" = field(default_factory=lambda: _SplitRecords())
     left_out: dict[str, list[int]] = field(default_factory=dict)
+    counted: Counted = "line"
+    converted: "_Conversions" = field(default_factory=lambda: _Conversions())
 
-    def read(self, path: Path, customization: Customization, kept: EncodedFile | None) -> None:
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    def read(self, customization: Customization, kept: EncodedFile | None, *, strict: bool) -> None:
         tokenizer, context_length, prompt_format = self.base
-        lines = read_file(path, customization=customization)
+        read = read_file(self.file.path, customization=customization, strict=strict, name=self.name)
         for line, encoded in encode_lines(
-            lines, tokenizer, context_length=context_length, name=self.name, prompt_format=prompt_format
+            (in_file(line, self.index) for line in read),
+            tokenizer,
+            context_length=context_length,
+            name=self.name,
+            prompt_format=prompt_format,
         ):
+            self.counted = line.counted
             if line.number == 0:
                 self._tell(line.problems)
             elif line.record is None or encoded is None:
@@ -104,15 +135,17 @@ class _Reading:
             else:
                 self.form = type(line.record)
                 if isinstance(encoded, Problem):
-                    self._refuse((encoded,))
+                    self._refuse((replace(encoded, counted=self.counted),))
                 else:
-                    self._add(line.record, encoded, kept)
-        if self.train and self.train.form and self.form and self.form is not self.train.form:
-            what = f"its records have another form than those of {self.train.name}"
+                    self._add(line, line.record, encoded, kept)
+        if self.first and self.first.form and self.form and self.form is not self.first.form:
+            what = f"its records have another form than those of {self.first.name}"
             self._refuse((Problem(name=self.name, line=None, field="", what=what, mend="Give both files one form."),))
         self.observers.close()
 
-    def _add(self, record: Record, encoded: list[EncodedRecord], kept: EncodedFile | None) -> None:
+    def _add(self, line: Line, record: Record, encoded: list[EncodedRecord], kept: EncodedFile | None) -> None:
+        for conversion in line.conversions:
+            self.converted.add(conversion, line.left_out)
         lengths = [len(sequence.ids) for sequence in encoded]
         if isinstance(record, TextRecord):
             # Sequences of a split text share a token at each joint, which is counted once.
@@ -136,7 +169,7 @@ class _Reading:
         said = digest(record)
         self.observers.add(record, encoded, said)
         if self.known is not None:
-            self.known.add(KnownRecord(said, record.line, part=self.part))
+            self.known.add(KnownRecord(said, record.line, record.file, part=self.part))
 
     def _refuse(self, problems: Sequence[Problem]) -> None:
         self.num_refused += 1
@@ -152,7 +185,7 @@ class _Reading:
             if self.kinds[kind].num <= _MOST_OF_A_KIND and len(self.problems) < _MOST_PROBLEMS:
                 self.problems.append(problem)
 
-    def report(self, path: Path) -> FileReport:
+    def report(self) -> FileReport:
         observed = self.observers.found()
         made = FileReport(
             name=self.name,
@@ -174,9 +207,12 @@ class _Reading:
             by_answer=tuple(self.by_answer.first),
             left_out=tuple(LeftOut(what, tuple(lines)) for what, lines in self.left_out.items()),
             excerpts={},
+            part=self.part,
+            counted=self.counted,
+            converted=self.converted.told(),
             **observed._asdict(),
         )
-        return replace(made, excerpts=excerpts.of_lines(path, excerpts.lines_named(made)))
+        return replace(made, excerpts=excerpts.of_file(self.file.path, excerpts.lines_named(made)))
 
 
 @dataclass
@@ -191,3 +227,23 @@ class _SplitRecords:
             self.num += 1
             if len(self.first) < _MOST_LINES:
                 self.first.append(SplitRecord(line, sequences))
+
+
+class _Conversions:
+    """The rules by which records of a file were converted, counted."""
+
+    def __init__(self) -> None:
+        self._num: Counter[Conversion] = Counter()
+        self._left_out: dict[str, None] = {}
+
+    def add(self, conversion: Conversion, left_out: Set[str]) -> None:
+        self._num[conversion] += 1
+        if len(self._left_out) < _MOST_KEYS:
+            self._left_out |= dict.fromkeys(sorted(left_out))
+
+    def told(self) -> tuple[ConvertedRecords, ...]:
+        """The rules in the order of their first use; what is left out is told with the last."""
+        rules = [ConvertedRecords(form, rule, num, ()) for (form, rule), num in self._num.items()]
+        if rules:
+            rules[-1] = rules[-1]._replace(left_out=tuple(self._left_out))
+        return tuple(rules)

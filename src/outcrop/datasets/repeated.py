@@ -1,6 +1,7 @@
 """Records that say the same, found by their digests once all are read: 24 bytes a record, whatever its length."""
 
 from array import array
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,11 +40,11 @@ class Digests:
         both = np.intersect1d(here.digests, there.digests)
         return sorted(zip(here.first_lines(both), there.first_lines(both), strict=True))
 
-    def new_places(self, other: "Digests | None") -> npt.NDArray[np.intp]:
-        """The places, from 0, of records that equal none before them, nor one of the other file."""
+    def new_places(self, others: Sequence["Digests"]) -> npt.NDArray[np.intp]:
+        """The places, from 0, of records that equal none before them, nor one of the other files."""
         here = self._sorted()
         is_new = np.concatenate([[True], here.digests[1:] != here.digests[:-1]])[: len(here.digests)]
-        if other is not None:
+        for other in others:
             is_new &= ~np.isin(here.digests, other._sorted().digests)
         return np.sort(here.order[is_new])
 

@@ -1,4 +1,6 @@
-"""Records that say exactly the same, in one file or in two."""
+"""Records that say exactly the same, in one file or in several."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,8 @@ _MOST_SHOWN, _MOST_LINES = 1000, 100
 class Duplicates:
     """The digests of a file's records, with their lines: 24 bytes a record."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self.name = name
         self._digests = Digests()
 
     def add(self, seen: SeenRecord) -> None:
@@ -24,11 +27,14 @@ class Duplicates:
         repeated = self._digests.repeated()
         return len(repeated), tuple(lines[:_MOST_LINES] for lines in repeated[:_MOST_SHOWN])
 
-    def overlap(self, train: "Duplicates") -> tuple[int, tuple[Overlap, ...]]:
-        """How many of these records stand in the training file too, and the first of them."""
-        pairs = self._digests.shared_with(train._digests)
-        return len(pairs), tuple(Overlap(*pair) for pair in pairs[:_MOST_SHOWN])
+    def overlap(self, before: Sequence["Duplicates"]) -> tuple[int, tuple[Overlap, ...]]:
+        """How many of these records stand in files before this one too, and the first of them."""
+        found: dict[int, Overlap] = {}
+        for other in before:
+            for line, there in self._digests.shared_with(other._digests):
+                found.setdefault(line, Overlap(line, there, other.name))
+        return len(found), tuple(sorted(found.values())[:_MOST_SHOWN])
 
-    def new_to(self, train: "Duplicates | None") -> NDArray[np.intp]:
-        """The places of records that equal none before them, nor one of the training file."""
-        return self._digests.new_places(None if train is None else train._digests)
+    def new_to(self, before: Sequence["Duplicates"]) -> NDArray[np.intp]:
+        """The places of records that equal none before them, nor one of the files before."""
+        return self._digests.new_places([other._digests for other in before])

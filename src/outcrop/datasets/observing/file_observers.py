@@ -36,12 +36,14 @@ class Observed(NamedTuple):
 
 
 class FileObservers:
-    """The observers of one file. A validator's also look for what the training file has."""
+    """The observers of one file. They also look for what files `before` it have: those of the training data."""
 
-    def __init__(self, tokenizer: Tokenizer, languages: Languages, train: "FileObservers | None" = None) -> None:
-        self._train = train
-        self._duplicates = Duplicates()
-        self._near: NearRecords = NearRecords(None if train is None else train._near)
+    def __init__(
+        self, tokenizer: Tokenizer, languages: Languages, before: Sequence["FileObservers"] = (), *, name: str = ""
+    ) -> None:
+        self._duplicates: Duplicates = Duplicates(name)
+        self._before = [each._duplicates for each in before]
+        self._near: NearRecords = NearRecords([each._near for each in before], name)
         self._fitness = TokenizerFitness(tokenizer, languages)
         self._personal = PersonalRecords()
         self._samples = SampleRecords(tokenizer)
@@ -65,13 +67,13 @@ class FileObservers:
 
     def found(self) -> Observed:
         num_duplicates, duplicates = self._duplicates.groups()
-        num_overlap, overlap = self._duplicates.overlap(self._train._duplicates) if self._train else (0, ())
+        num_overlap, overlap = self._duplicates.overlap(self._before)
         return Observed(
             num_duplicates=num_duplicates,
             duplicates=duplicates,
             num_overlap=num_overlap,
             overlap=overlap,
-            near=self._near.found(self._duplicates.new_to(self._train._duplicates if self._train else None)),
+            near=self._near.found(self._duplicates.new_to(self._before)),
             fitness=self._fitness.found(),
             personal=self._personal.found(),
             samples=self._samples.found(),

@@ -6,7 +6,7 @@ every record of a task would be like every other.
 """
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ _LEAST_LIKENESS = 0.8
 _NUMBERS = 64
 _BANDS, _PER_BAND = 12, 5
 "Of the numbers, by which candidates are found: of pairs that are 0.8 alike 99 % are found, of 0.4 12 %."
-_MOST_RECORDS = 2**19
+_MOST_RECORDS, _LEAST_RECORDS = 2**19, 2**13
 _BATCH = 2**17
 "Shingles that are signed in one go."
 _FOR_TEMPLATE, _LEAST_FOR_TEMPLATE, _MOST_FOR_TEMPLATE = 200, 50, 2**21
@@ -36,9 +36,13 @@ _BEGIN = np.uint64(48)
 class NearRecords:
     """The signatures of the first records of a file."""
 
-    def __init__(self, train: "NearRecords | None" = None) -> None:
-        self._train = train
-        self._lines = array("I")
+    def __init__(self, before: Sequence["NearRecords"] = (), name: str = "") -> None:
+        self._before = before
+        self.name = name
+        self._lines: array[int] = array("I")
+        # Files share the memory, and each of very many has some of it.
+        left = _MOST_RECORDS - sum(len(each._lines) for each in before)
+        self._most = min(_MOST_RECORDS, max(_LEAST_RECORDS, left))
         self._seen: set[bytes] = set()
         "Digests of the records by which the template is told."
         self._waiting: list[Hashes] = []
@@ -50,7 +54,7 @@ class NearRecords:
         self._rensa: Any = _library()
 
     def add(self, seen: SeenRecord) -> None:
-        if self._rensa is None or len(self._lines) >= _MOST_RECORDS:
+        if self._rensa is None or len(self._lines) >= self._most:
             return
         hashes = shingles.of_text(seen.text)
         self._lines.append(seen.record.line)
@@ -59,7 +63,7 @@ class NearRecords:
         if self._template is None:
             self._seen.add(seen.digest)
             few = len(self._seen) < _FOR_TEMPLATE and self._num_waiting < _MOST_FOR_TEMPLATE
-            if few and self._train is None:
+            if few and not self._before:
                 return
             self._find_template()
         if self._num_waiting >= _BATCH:
@@ -71,14 +75,14 @@ class NearRecords:
             self._find_template()
         self._sign()
         self._signatures = np.frombuffer(self._signed, np.uint32).reshape(-1, _NUMBERS)
-        self._has_shingles = self._signatures.any(axis=1)
+        self._has_shingles: NDArray[np.bool_] = self._signatures.max(axis=1, initial=0) > 0
 
     def found(self, unique: NDArray[np.intp]) -> NearDuplicates:
         """The near duplicates among the records whose places in the file are given, which are all different."""
         rows = np.sort(unique[unique < len(self._signatures)])
         rows = rows[self._has_shingles[rows]]
         groups = self._groups(rows)
-        overlap = list(self._overlap(rows)) if self._train is not None else []
+        overlap = list(self._overlap(rows))
         shared = 1 - self._num_compared_shingles / self._num_shingles if self._num_shingles else 0.0
         return NearDuplicates(
             why_not=NOT_INSTALLED if self._rensa is None else "",
@@ -92,9 +96,9 @@ class NearRecords:
 
     def _find_template(self) -> None:
         self._template = _Template(np.empty(0, dtype=np.uint64))
-        if self._train is not None:  # which was read before: what is compared with it is told by its template
-            assert self._train._template is not None, "the training file is closed first"
-            self._template = self._train._template
+        if self._before:  # read before: what is compared with them is told by the template of the first
+            assert self._before[0]._template is not None, "a file is closed before the next is read"
+            self._template = self._before[0]._template
         elif len(self._seen) >= _LEAST_FOR_TEMPLATE:
             each = np.concatenate([np.unique(hashes) for hashes in self._waiting])
             values, times = np.unique(each, return_counts=True)
@@ -138,16 +142,15 @@ class NearRecords:
         return float((self._signatures[one] == self._signatures[other]).mean())
 
     def _overlap(self, rows: NDArray[np.intp]) -> Iterator[NearOverlap]:
-        train = self._train
-        assert train is not None
-        theirs = np.flatnonzero(train._has_shingles)
-        best: dict[int, tuple[float, int]] = {}
-        for other, own in _pairs(train._signatures, theirs, self._signatures, rows):
-            likeness = float((train._signatures[other] == self._signatures[own]).mean())
-            if likeness >= _LEAST_LIKENESS and likeness > best.get(own, (0.0, 0))[0]:
-                best[own] = likeness, other
-        for own, (likeness, other) in sorted(best.items()):
-            yield NearOverlap(self._lines[own], train._lines[other], round(likeness, 3))
+        best: dict[int, tuple[float, int, str]] = {}
+        for train in self._before:
+            theirs = np.flatnonzero(train._has_shingles)
+            for other, own in _pairs(train._signatures, theirs, self._signatures, rows):
+                likeness = float((train._signatures[other] == self._signatures[own]).mean())
+                if likeness >= _LEAST_LIKENESS and likeness > best.get(own, (0.0, 0, ""))[0]:
+                    best[own] = likeness, train._lines[other], train.name
+        for own, (likeness, line, name) in sorted(best.items()):
+            yield NearOverlap(self._lines[own], line, round(likeness, 3), name)
 
 
 class _Band(NamedTuple):

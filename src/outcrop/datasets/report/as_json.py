@@ -38,7 +38,7 @@ def _counts_of_file(file: FileReport) -> dict[str, Any]:
     told["problems"] = [asdict(problem) | {"sentence": str(problem)} for problem in file.problems]
     told["kinds"] = [{"first": str(kind.first), "count": kind.num} for kind in file.kinds]
     told["longest"] = None if file.longest is None else file.longest._asdict()
-    for name in ("histogram", "split", "by_answer", "left_out", "overlap", "personal"):
+    for name in ("histogram", "split", "by_answer", "left_out", "overlap", "personal", "converted"):
         told[name] = [each._asdict() for each in told[name]]
     near = asdict(file.near)
     for name in ("groups", "overlap"):

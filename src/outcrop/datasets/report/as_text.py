@@ -13,7 +13,7 @@ train.jsonl
 from collections.abc import Iterator, Sequence
 
 from outcrop.datasets.problems import kind_of
-from outcrop.datasets.report.value import FileReport, Fitness, LanguageFit, Report, RunForecast
+from outcrop.datasets.report.value import FileReport, Fitness, LanguageFit, NearOverlap, Overlap, Report, RunForecast
 
 _SHOWN = 10
 _SHOWN_OF_A_KIND = 3
@@ -22,8 +22,12 @@ Row = tuple[str, int | str, str]
 
 
 def of_report(report: Report) -> str:
-    # Of a file that is no JSON Lines there is nothing to count.
-    blocks = [_file(file, report) for file in report.files if file.num_records or file.num_refused or not file.problems]
+    # Of a file in a form that is not read there is nothing to count.
+    counted = [file for file in report.files if file.num_records or file.num_refused or not file.problems]
+    blocks = [_file(file, report) for file in counted]
+    for part in sorted({file.part for file in counted}):
+        together = [file for file in counted if file.part == part]
+        blocks += [_totals(together)] if len(together) > 1 else []
     blocks.append(_verdict(report))
     if report.forecast is not None:
         blocks.append(_table("A job with it, on this machine", list(_forecast(report.forecast))))
@@ -53,7 +57,19 @@ def verdict_of(fit: LanguageFit) -> str:
 
 
 def _file(file: FileReport, report: Report) -> str:
-    return _table(file.name, [*_counts(file, report), *_repeated(file, report), *_text(file)])
+    return _table(file.name, [*_counts(file, report), *_converted(file), *_repeated(file), *_text(file)])
+
+
+def _totals(files: Sequence[FileReport]) -> str:
+    """The totals of a dataset of several files."""
+    num_bytes = sum(file.num_supervised_bytes for file in files)
+    used = "scored" if files[0].part else "learned"
+    supervised = f"{sum(file.num_supervised for file in files):,} of them are {used}, {num_bytes:,} bytes of text"
+    rows: list[Row] = [
+        ("records", sum(file.num_records for file in files), ""),
+        ("tokens", sum(file.num_tokens for file in files), supervised),
+    ]
+    return _table(f"{len(files):,} files together", rows)
 
 
 def _table(head: str, rows: Sequence[Row]) -> str:
@@ -69,45 +85,58 @@ def _counts(file: FileReport, report: Report) -> Iterator[Row]:
     if file.num_refused:
         yield "refused", file.num_refused, "told below"
     if file.longest is not None:
-        used = "learned" if file is report.files[0] else "scored"
+        used = "scored" if file.part else "learned"
         size = f"{file.num_supervised_bytes:,} byte{'' if file.num_supervised_bytes == 1 else 's'} of text"
         yield "tokens", file.num_tokens, f"{file.num_supervised:,} of them are {used}, {size}"
         yield "longest", file.longest.tokens, _longest(file, report)
     yield "cut off", file.num_truncated, ""
     if file.num_split:
-        pieces = [f"line {split.line:,} in {split.sequences:,}" for split in file.split]
+        pieces = [f"{file.counted} {split.line:,} in {split.sequences:,}" for split in file.split]
         why = "longer than the context, learned in pieces"
         yield "split", file.num_split, f"{why}: {_some(pieces, file.num_split)}"
     if file.num_by_answer:
-        lines = [f"line {split.line:,} in {split.sequences:,}" for split in file.by_answer]
+        lines = [f"{file.counted} {split.line:,} in {split.sequences:,}" for split in file.by_answer]
         why = "the chat template writes earlier answers otherwise, so each is learned behind its own prompt"
         yield "by answer", file.num_by_answer, f"{why}: {_some(lines, file.num_by_answer)}"
     for left in file.left_out:
         lines = [f"{line:,}" for line in left.lines]
-        why = f"{left.what}: the chat template does not write them, here or in serving: lines {_some(lines)}"
+        why = f"{left.what}: the chat template does not write them, here or in serving: {file.counted}s {_some(lines)}"
         yield "left out", len(left.lines), why
 
 
-def _repeated(file: FileReport, report: Report) -> Iterator[Row]:
-    train, near = report.files[0].name, file.near
+def _converted(file: FileReport) -> Iterator[Row]:
+    for rule in file.converted:
+        left = f"; left out: {', '.join(rule.left_out)}" if rule.left_out else ""
+        yield "converted", rule.num, f"{rule.form}: {rule.rule}{left}"
+
+
+def _repeated(file: FileReport) -> Iterator[Row]:
+    near, lines = file.near, f"{file.counted}s"
     if file.num_duplicates:
-        groups = [" = ".join(f"{line:,}" for line in lines) for lines in file.duplicates]
-        yield "repeated", file.num_duplicates, f"lines {_some(groups, file.num_duplicates)}"
+        groups = [" = ".join(f"{line:,}" for line in group) for group in file.duplicates]
+        yield "repeated", file.num_duplicates, f"{lines} {_some(groups, file.num_duplicates)}"
     if file.num_overlap:
-        pairs = [f"{overlap.line:,} = {overlap.train_line:,}" for overlap in file.overlap]
-        where = f"also in {train}, so they test memory: lines {_some(pairs, file.num_overlap)}"
-        yield "overlap", file.num_overlap, where
+        where, pairs = _elsewhere(file, "=", file.overlap)
+        yield "overlap", file.num_overlap, f"also in {where}: {lines} {_some(pairs, file.num_overlap)}"
     if near.num:
         alike = [" ~ ".join(f"{line:,}" for line in group.lines) for group in near.groups]
-        yield "similar", near.num, f"nearly repeat another record: lines {_some(alike)}"
+        yield "similar", near.num, f"nearly repeat another record: {lines} {_some(alike)}"
     if near.num_overlap:
-        pairs = [f"{overlap.line:,} ~ {overlap.train_line:,}" for overlap in near.overlap]
-        where = f"nearly in {train}, so they test memory: lines {_some(pairs, near.num_overlap)}"
-        yield "resembles", near.num_overlap, where
+        where, pairs = _elsewhere(file, "~", near.overlap)
+        yield "resembles", near.num_overlap, f"nearly in {where}: {lines} {_some(pairs, near.num_overlap)}"
     if near.why_not and file.num_records:
         yield "similar", "-", near.why_not
     elif near.num_compared < file.num_records:
         yield "compared", near.num_compared, "records, the first ones, for being similar: the memory for it is bounded"
+
+
+def _elsewhere(file: FileReport, like: str, pairs: Sequence[Overlap | NearOverlap]) -> tuple[str, list[str]]:
+    """The files in which records of this one stand too, and the pairs of them."""
+    names = list(dict.fromkeys(pair.among for pair in pairs))
+    where = names[0] if len(names) == 1 else "files before it"
+    there = {name: f"{name}:" if len(names) > 1 else "" for name in names}
+    told = [f"{pair.line:,} {like} {there[pair.among]}{pair.train_line:,}" for pair in pairs]
+    return f"{where}, so they test memory" if file.part else where, told
 
 
 def _text(file: FileReport) -> Iterator[Row]:
@@ -118,9 +147,10 @@ def _text(file: FileReport) -> Iterator[Row]:
         yield "tokenizer", f"{fitness.bytes_per_token:.2f}", f"bytes a token: {', '.join(fits)}"
     if fitness.num_unknown:
         lines = [f"{line:,}" for line in fitness.unknown_lines]
-        yield "unknown", fitness.num_unknown, f"tokens for text that the tokenizer does not know: lines {_some(lines)}"
+        what = "tokens for text that the tokenizer does not know"
+        yield "unknown", fitness.num_unknown, f"{what}: {file.counted}s {_some(lines)}"
     for found in file.personal:
-        shown = [f"line {line:,} {masked}" for line, masked in zip(found.lines, found.masked, strict=True)]
+        shown = [f"{file.counted} {line:,} {masked}" for line, masked in zip(found.lines, found.masked, strict=True)]
         told = f"{found.kind} in {found.num_records:,} records: {_some(shown[:3], found.num_records)}"
         yield "personal", found.num, told
 
@@ -166,7 +196,7 @@ def past_of(forecast: RunForecast) -> str:
 def _longest(file: FileReport, report: Report) -> str:
     assert file.longest is not None
     half = f"half of the records have {file.median_tokens:,} or fewer, " if file.num_records > 1 else ""
-    return f"line {file.longest.line:,}; {half}the model takes {report.context_length:,}"
+    return f"{file.counted} {file.longest.line:,}; {half}the model takes {report.context_length:,}"
 
 
 def _some(things: Sequence[str], num: int | None = None) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from outcrop.datasets.problems import Problem
+from outcrop.datasets.problems import Counted, Problem
 from outcrop.datasets.records import Customization
 
 
@@ -41,10 +41,12 @@ class ProblemKind(NamedTuple):
 
 
 class Overlap(NamedTuple):
-    """A record of this file that also stands in the training file."""
+    """A record of this file that also stands in the training data, or in a file before it."""
 
     line: int
     train_line: int
+    among: str = ""
+    "The file in which it stands too."
 
 
 class NearGroup(NamedTuple):
@@ -56,11 +58,23 @@ class NearGroup(NamedTuple):
 
 
 class NearOverlap(NamedTuple):
-    """A record that is nearly one of the training file."""
+    """A record that is nearly one of the training data, or of a file before it."""
 
     line: int
     train_line: int
     likeness: float
+    among: str = ""
+    "The file in which that one stands."
+
+
+class ConvertedRecords(NamedTuple):
+    """Records that were converted into Bedrock's forms by one rule."""
+
+    form: str
+    rule: str
+    num: int
+    left_out: tuple[str, ...]
+    "Keys or columns that the rule does not use, the first of them."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +248,12 @@ class FileReport:
     samples: tuple[SampleRecord, ...]
     excerpts: Mapping[int, str]
     "The beginning of lines that are named above, personal data masked."
+    part: int = 0
+    "The dataset that it belongs to: 0 is the training data, 1 the first validator's."
+    counted: Counted = "line"
+    "What the numbers of lines count: in an array or a table it is the record's number."
+    converted: tuple[ConvertedRecords, ...] = ()
+    "In the order in which the rules were first used."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,6 +313,15 @@ class Report:
     "The base model for which the records were examined."
     forecast: RunForecast | None = None
     "None until a job's plan is known, and for data that no job would take."
+
+    def num_records_of(self, part: int) -> int:
+        """How many good records a dataset has."""
+        return sum(file.num_records for file in self.files if file.part == part)
+
+    def sequences_of(self, part: int) -> Sequence[int]:
+        """The lengths of all sequences of a dataset: 0 is the training data."""
+        files = [file.sequences for file in self.files if file.part == part]
+        return files[0] if len(files) == 1 else [length for lengths in files for length in lengths]
 
     @property
     def problems(self) -> tuple[Problem, ...]:
