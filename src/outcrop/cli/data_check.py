@@ -14,6 +14,7 @@ from outcrop.customization.choices import hyperparameters, prompting
 from outcrop.datasets import dataset as dataset_of
 from outcrop.datasets import preflight
 from outcrop.datasets.bedrock import decision
+from outcrop.datasets.report.as_json import counts_of_report
 from outcrop.errors import Invalid, MachineTrouble
 from outcrop.settings import Settings
 from outcrop.tokens.tokenizer import Tokenizer
@@ -40,6 +41,8 @@ def check_files(settings: Settings, options: DataOptions, *, as_json: bool) -> i
     """Print the report; 1 when a job would refuse the data. Raises Invalid for a file or type that is none.
 
     What was checked before, byte for byte and for the same base model, is told from then, unless it is to be `again`.
+
+    With `html` the data is always checked, as no page is kept.
     """
     if options.customization not in set(Customization):
         raise Invalid(
@@ -59,9 +62,7 @@ def check_files(settings: Settings, options: DataOptions, *, as_json: bool) -> i
     if checked is not None:
         if checked.is_ready:
             prompting.check(values, datasets[0], kind)
-        print(json.dumps(checked.report, indent=2, ensure_ascii=False) if as_json else checked.text)
-        if not as_json:
-            print(f"\nChecked on {checked.checked:%Y-%m-%d %H:%M} UTC, the same bytes; --again checks them anew.")
+        _print_known(checked, as_json=as_json)
         return int(not checked.is_ready)
     report = preflight.examine(
         datasets,
@@ -80,19 +81,40 @@ def check_files(settings: Settings, options: DataOptions, *, as_json: bool) -> i
                 by="check-data",
                 names=tuple(dataset.name for dataset in datasets),
                 checked_for=wanted,
-                report=report.to_json(),
+                report=counts_of_report(report),
                 text=report.to_text(),
             )
         )
     if not report.problems:
         prompting.check(values, datasets[0], kind)
-        from outcrop.cli.estimating import run_forecast  # torch takes seconds to import; bad data does not wait for it
+        # torch takes seconds to import; bad data does not wait for it
+        from outcrop.cli.estimating import EstimateOptions, run_forecast
 
-        report = replace(report, forecast=run_forecast(settings, model, report, options.hyper))
+        asked = EstimateOptions(
+            base=options.base,
+            customization=options.customization,
+            file=options.files[0],
+            validation=options.validation,
+            records=0,
+            tokens=0,
+            hyper=options.hyper,
+        )
+        report = replace(report, forecast=run_forecast(settings, model, asked, report))
     if options.html is not None:
         _write(options.html, report.to_html())
-    print(json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else report.to_text())
-    return 1 if report.problems else 0
+    told = counts_of_report(report)
+    print(json.dumps(told, indent=2, ensure_ascii=False) if as_json else report.to_text())
+    return int(bool(report.problems))
+
+
+def _print_known(checked: CheckedData, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(checked.report, indent=2, ensure_ascii=False))
+        return
+    print(checked.text)
+    print(f"\nChecked on {checked.checked:%Y-%m-%d %H:%M} UTC, the same bytes; --again checks them anew.")
+    if checked.is_ready:
+        print("Time, memory and price of a job are told then, too.")
 
 
 def check_as_bedrock(options: DataOptions, *, as_json: bool) -> int:

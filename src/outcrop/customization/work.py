@@ -21,6 +21,7 @@ from outcrop.data.data import RoleData
 from outcrop.datasets import dataset as datasets
 from outcrop.datasets import preflight
 from outcrop.datasets.record_file import RecordFile
+from outcrop.datasets.report import as_json
 from outcrop.datasets.report.value import Report
 from outcrop.errors import Invalid, Refusal
 from outcrop.jobs.running import LONGEST_MESSAGE, RunningJob
@@ -153,7 +154,7 @@ def validate(work: Work) -> Validated:
         by=work.job.arn,
         names=tuple(path.name for path in files),
         checked_for=about,
-        report=report.to_json(),
+        report=as_json.counts_of_report(report),
         text=report.to_text(),
     )
     CheckedDatasets(work.house.settings).keep(checked)
