@@ -20,6 +20,7 @@ from outcrop.forgetting.plan import ForgettingPlan, plan_forgetting
 from outcrop.forgetting.plan_text import plan_text
 from outcrop.forgetting.selection import Selection
 from outcrop.forgetting.tree import text_of, tree_of
+from outcrop.training.examples import RecordOrigin
 from tests.support.homes import TINY, with_tiny_models
 from tests.support.job_house import JobHouse
 from tests.support.servers import Running, running_server
@@ -275,7 +276,7 @@ def test_a_lineage_of_an_early_version_knows_its_files(place: Place, tmp_path: P
 def test_a_record_that_was_set_aside_is_marked(place: Place, tmp_path: Path) -> None:
     known = place.member("plain").lineage
     assert known is not None
-    document, aside = known.document, frozenset({2, 5})
+    document, aside = known.document, frozenset({RecordOrigin(0, 2), RecordOrigin(0, 5)})
     lineage.write(tmp_path, document, known.folder / RECORDS, set_aside=aside)
     read = lineage.read(tmp_path)
     assert read is not None

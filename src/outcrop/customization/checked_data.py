@@ -26,7 +26,7 @@ from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
 _FOLDER = "checked"
-_FORM = 1
+_FORM = 2
 "Of these files; raised when reports come to say something else of the same data."
 _MOST = 500
 _OF_THE_BASE = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")

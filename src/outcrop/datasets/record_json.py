@@ -14,7 +14,8 @@ def to_line(record: Record) -> bytes:
             value = {"input": record.text}
         case Conversation():
             system = {} if record.system is None else {"system": record.system}
-            value = {**system, "messages": [dict(turn) for turn in record.messages]}
+            tools = {"tools": list(record.tools)} if record.tools else {}
+            value = {**system, "messages": [dict(turn) for turn in record.messages], **tools}
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
 

@@ -12,9 +12,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from outcrop.buckets.names import parse_s3_uri
-from outcrop.customization.output import checkpoints
 from outcrop.customization.output.lineage import DataSource, Lineage
-from outcrop.datasets.reading import read_file
+from outcrop.datasets import dataset as datasets
 from outcrop.datasets.record_file import TRAINING, KnownRecord
 from outcrop.datasets.records import Customization, Record, digest
 from outcrop.errors import Invalid
@@ -38,7 +37,7 @@ class LearnedDataset:
 
     @property
     def name(self) -> str:
-        return self.source.uri.rsplit("/", 1)[-1]
+        return _name_of(self.source.uri)
 
     def records(self) -> Iterator[tuple[KnownRecord, Record]]:
         """The records that were learned or validated on, in their order. Raises RecordsGone where one is missing."""
@@ -59,7 +58,7 @@ class LearnedDataset:
 
     def check(self) -> None:
         """Raises RecordsGone where the data is not what was learned."""
-        if self.is_unchanged or checkpoints.digest_of(self.path) == self.source.sha256:
+        if self.is_unchanged or datasets.digest(datasets.of_path(self.path)) == self.source.sha256:
             return
         if not self.lineage.knows_records:
             raise RecordsGone(self._gone(f"the file of SHA-256 {self.source.sha256}"))
@@ -68,7 +67,8 @@ class LearnedDataset:
 
     def _found(self) -> Iterator[Record]:
         kind: Customization = self.lineage.document["customization_type"]
-        return (line.record for line in read_file(self.path, customization=kind) if line.record is not None)
+        read = datasets.read_dataset(datasets.of_path(self.path), customization=kind)
+        return (line.record for line in read if line.record is not None)
 
     def _gone(self, what: str) -> str:
         return (
@@ -101,9 +101,9 @@ class Originals:
                 part=part, source=source, path=path, lineage=member.lineage, is_unchanged=is_unchanged
             )
 
-        place = self._folder / member.arn.rsplit("/", 1)[-1] / str(part) / source.uri.rsplit("/", 1)[-1]
+        place = self._folder / member.arn.rsplit("/", 1)[-1] / str(part) / _name_of(source.uri)
         if self._fetched(source.uri, place):
-            found = dataset(place, is_unchanged=checkpoints.digest_of(place) == source.sha256)
+            found = dataset(place, is_unchanged=datasets.digest(datasets.of_path(place)) == source.sha256)
             problem = _problem(found.check)
         else:
             problem = RecordsGone(
@@ -120,6 +120,15 @@ class Originals:
 
     def _fetched(self, uri: str, place: Path) -> bool:
         bucket, key = parse_s3_uri(uri)
+        if not key.endswith("/"):
+            return self._fetched_object(bucket, key, place)
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+        keys = [each["Key"] for page in pages for each in page.get("Contents", ()) if not each["Key"].endswith("/")]
+        # A file that went since it was listed is missed by its records, as one that was never there.
+        fetched = [self._fetched_object(bucket, each, place / each.removeprefix(key)) for each in keys]
+        return any(fetched)
+
+    def _fetched_object(self, bucket: str, key: str, place: Path) -> bool:
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._s3.download_file(bucket, key, str(place))
@@ -128,6 +137,11 @@ class Originals:
                 return False
             raise
         return True
+
+
+def _name_of(uri: str) -> str:
+    """The name of an object, or of the folder that a prefix stands for."""
+    return uri.rstrip("/").rsplit("/", 1)[-1]
 
 
 def _problem(check: Callable[[], None]) -> RecordsGone | None:

@@ -12,7 +12,8 @@ from outcrop.recipes.feedback import FeedbackFilter, feedback, parse_metadata_te
 from outcrop.recipes.recipe import Dropped, Kept
 
 USER = {"role": "user", "content": [{"text": "Where?"}]}
-CONVERSE = {"output": {"message": {"role": "assistant", "content": [{"text": "Here."}]}}, "stopReason": "end_turn"}
+ANSWER = {"role": "assistant", "content": [{"text": "Here."}]}
+CONVERSE = {"output": {"message": ANSWER}, "stopReason": "end_turn"}
 
 
 def log(asked: Any, told: Any, *, request_id: str = "r1", model: str = "amazon.nova-lite-v1:0", **more: Any) -> Any:
@@ -120,7 +121,7 @@ def test_bodies_of_every_provider_give_prompt_and_answer(tmp_path: Path, asked: 
         (log({"texts": ["a"]}, CONVERSE), "no prompt and no messages"),
         (log(PROMPT, None, errorCode="ThrottlingException"), "the invocation failed (ThrottlingException)"),
         (log(None, CONVERSE) | {"input": {"inputBodyS3Path": "s3://b/k"}}, "its input lies in an object of its own (inputBodyS3Path)"),
-        (log({"messages": [USER, CONVERSE["output"]["message"], USER]}, CONVERSE), "a system prompt or several turns (--conversations takes them)"),
+        (log({"messages": [USER, ANSWER, USER]}, CONVERSE), "a system prompt or several turns (--conversations takes them)"),
         (log({"messages": [USER], "system": [{"text": "Be short."}]}, CONVERSE), "a system prompt or several turns (--conversations takes them)"),
         ({"any": "thing"}, "no record of an invocation log"),
     ],
@@ -130,7 +131,7 @@ def test_what_teaches_nothing_is_left_out_with_its_reason(tmp_path: Path, row: A
 
 
 def test_conversations_keep_system_prompt_and_turns(tmp_path: Path) -> None:
-    asked = {"messages": [USER, CONVERSE["output"]["message"], USER], "system": [{"text": "Be short."}]}
+    asked = {"messages": [USER, ANSWER, USER], "system": [{"text": "Be short."}]}
     records, left_out = made(tmp_path, log(asked, CONVERSE), log(PROMPT, {"generation": TEXT}), conversations=True)
     where, here = {"role": "user", "content": "Where?"}, {"role": "assistant", "content": "Here."}
     assert records == [

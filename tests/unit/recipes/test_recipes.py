@@ -58,7 +58,7 @@ def test_dolly_without_knowledge_is_the_instruction_and_with_it_ctc_s_form(tmp_p
 
 
 def test_dolly_leaves_out_what_has_no_instruction_or_answer(tmp_path: Path) -> None:
-    rows = [{"instruction": "a"}, {"output": "b", "input": ""}, [1], {"instruction": 5, "output": "b"}]
+    rows = [{"instruction": "a"}, {"output": "b", "input": ""}, 1, {"instruction": 5, "output": "b"}]
     assert reasons(list(dolly(jsonl(tmp_path, *rows)))) == {
         "no text in the column output or response": 1,
         "no text in the column instruction": 2,
