@@ -7,7 +7,7 @@ from typing import NamedTuple
 from outcrop.datasets.encoded_file import read_encoded
 from outcrop.network import load
 from outcrop.tokens.tokenizer import Tokenizer
-from outcrop.training.examples import Example, example_of, read_examples
+from outcrop.training.examples import Example, example_of_kept, read_examples
 from outcrop.training.held_out import set_aside
 from outcrop.training.task import TrainingTask
 
@@ -51,7 +51,7 @@ def read(task: TrainingTask) -> TrainingData:
     def examples_of(path: Path) -> list[Example]:
         encoded = read_encoded(kept[path], context_length=context_length) if path in kept else None
         if encoded is not None:
-            return [example_of(each.record, each.num_bytes) for each in encoded]
+            return [example_of_kept(sequence) for sequence in encoded]
         return read_examples(
             path,
             tokenizer,
