@@ -35,6 +35,7 @@ DATA = {
     "only.jsonl": [FACT],
     "texts.jsonl": [*TEXTS, SAID],
 }
+SPELT: dict[str, Any] = {"texts.jsonl": {"separators": (",", ":")}}
 HYPER = {"epochCount": "1", "batchSize": "4", "learningRate": "0.003"}
 
 
@@ -49,8 +50,11 @@ class Place:
         self.bedrock, self.s3 = server.client("bedrock"), server.client("s3")
         self.jobs = jobs
         self.family = ModelFamily(self.bedrock, server.platform.models)
+        self.put_all()
+
+    def put_all(self) -> None:
         for key, records in DATA.items():
-            self.put(key, lines(records))
+            self.put(key, lines(records, **SPELT.get(key, {})))
 
     def put(self, key: str, content: bytes) -> None:
         self.s3.put_object(Bucket="house", Key=key, Body=content)
@@ -110,8 +114,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 @pytest.fixture(autouse=True)
 def data_as_it_was(place: Place) -> Iterator[None]:
     yield
-    for key, records in DATA.items():
-        place.put(key, lines(records))
+    place.put_all()
 
 
 def test_a_lineage_knows_each_record_by_line(place: Place) -> None:
@@ -179,6 +182,10 @@ def test_a_model_above_that_learned_it_is_trained_again_first_and_once(place: Pl
     for member in place.family.line(successor):
         assert member.lineage is not None
         assert not any(known.digest in digests for known in member.lineage.records())
+    # the data that did not change keeps its lines
+    uri = place.family.line(successor)[0].told["trainingDataConfig"]["s3Uri"]
+    body = place.s3.get_object(Bucket="house", Key=uri.removeprefix("s3://house/"))["Body"].read()
+    assert body == lines(TEXTS, **SPELT["texts.jsonl"])
     # and a sibling, of which the same is asked, begins with what is there
     first = place.family.line(successor)[0]
     again = place.plan("other", tmp_path / "again", like=digests)
