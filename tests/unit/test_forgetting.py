@@ -205,7 +205,7 @@ def test_records_that_are_gone_are_refused_by_uri_and_digest_and_may_be_given(pl
     digest = next(each.digest.hex() for each in known.records(0) if each.line == 3)
     place.put("pairs.jsonl", lines([each for each in WITH_FACT if each != PAIRS[1]]))
     sentence = (
-        f"s3://house/pairs.jsonl: the record of line 3 (digest {digest}), which was learned from, is not there any "
+        f"s3://house/pairs.jsonl: the record of pairs.jsonl:3 (digest {digest}), which was learned from, is not there any "
         "more. Give the data as it was: --data FILE; its records are held against the lineage."
     )
     with pytest.raises(RecordsGone) as refused:
@@ -231,8 +231,7 @@ def test_records_that_are_gone_are_refused_by_uri_and_digest_and_may_be_given(pl
         ({"lines": (1, 99)}, "--line: pairs.jsonl has no record in line 99 that was learned."),
         (
             {"lines": (1,), "file": "x"},
-            "--file: x: no datasets of the model have this name. They are s3://house/pairs.jsonl, "
-            "s3://house/held.jsonl, s3://house/only.jsonl.",
+            "--file: x: no files have this name. Choose one of pairs.jsonl, held.jsonl, only.jsonl.",
         ),
         ({"matching": "?"}, "plain: it learned nothing else. Delete the model rather than train it on nothing."),
         ({"like": frozenset([bytes(16)])}, "--like: nothing of what that model has forgotten was ever learned here."),
@@ -275,14 +274,14 @@ def test_a_lineage_of_an_early_version_knows_its_files(place: Place, tmp_path: P
     plan = plan_forgetting(place.family, Originals(place.s3, tmp_path / "p"), old, Selection(matching="zell"))
     assert plan.steps[0].forgotten == (3, 1, 1)
     place.put("pairs.jsonl", lines(WITH_FACT) + b"\n")
-    with pytest.raises(RecordsGone, match=r"^s3://house/pairs\.jsonl: the file of SHA-256 "):
+    with pytest.raises(RecordsGone, match=r"^s3://house/pairs\.jsonl: the data of SHA-256 "):
         Originals(place.s3, tmp_path / "two").of(old)
 
 
 def test_a_record_that_was_set_aside_is_marked(place: Place, tmp_path: Path) -> None:
     known = place.member("plain").lineage
     assert known is not None
-    document, aside = known.document, frozenset({2, 5})
+    document, aside = known.document, frozenset({(0, 2), (0, 5)})
     lineage.write(tmp_path, document, known.folder / RECORDS, set_aside=aside)
     read = lineage.read(tmp_path)
     assert read is not None

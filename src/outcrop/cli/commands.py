@@ -227,29 +227,35 @@ def alias(model_id: str, model: str, *, home: Home = None) -> int:
 @app.command(name="check-data")
 def check_data(
     file: Path,
-    *,
+    *more: Annotated[Path, Parameter(help="Further files or folders of the same dataset.")],
     base: Annotated[str, Parameter(help="Base model whose tokenizer and context length count.")] = "outcrop.starter-v1",
     validation: Path | None = None,
     customization: Annotated[str, Parameter(name="--type")] = "FINE_TUNING",
     hyper: Annotated[list[str] | None, Parameter(help="NAME=VALUE, as in a job; may be given again.")] = None,
+    strict: Annotated[bool, Parameter(negative="", help="Take Bedrock's own forms alone; convert nothing.")] = False,
+    as_bedrock: Annotated[
+        bool, Parameter(negative="", help="Decide as AWS does for --base, by its published limits and rules.")
+    ] = False,
+    html: Annotated[Path | None, Parameter(help="Write the report as a page to this file, too.")] = None,
     again: Annotated[bool, Parameter(negative="", help="Also if the same bytes were checked before.")] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> int:
-    """Account for every record and token of a file, as a job would, without starting one."""
-    from outcrop.cli.data_check import check_file
+    """Account for every record and token of a file or folder, as a job would, without starting one."""
+    from outcrop.cli.data_check import DataOptions, check_as_bedrock, check_files
 
     settings = settings_of.read(home=home)
-    return check_file(
-        settings,
-        file,
+    options = DataOptions(
+        files=(file, *more),
         validation=validation,
         base=base,
         customization=customization,
         hyper=hyper or (),
+        strict=strict,
+        html=html,
         again=again,
-        as_json=as_json,
     )
+    return check_as_bedrock(options, as_json=as_json) if as_bedrock else check_files(settings, options, as_json=as_json)
 
 
 @app.command

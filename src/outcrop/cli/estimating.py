@@ -14,6 +14,7 @@ from outcrop.cli.data_files import check_data_file
 from outcrop.clock import SystemClock
 from outcrop.customization import forecast, from_zero, memory
 from outcrop.customization.choices import hyperparameters, initialize, prompting
+from outcrop.datasets.report.value import Report, RunForecast
 from outcrop.errors import Invalid
 from outcrop.network import headers
 from outcrop.network.run_mode import RunMode
@@ -60,6 +61,27 @@ def _print(model: BaseModel, hyper: TrainingHyper, asked: EstimateOptions, *, as
             print(refusal.message)
         return 1
     return 0
+
+
+def run_forecast(settings: Settings, model: BaseModel, checked: Report, given: Sequence[str]) -> RunForecast:
+    """The needs of a job with data that was checked, as the preflight report tells them."""
+    assert model.folder is not None
+    hyper = replace(_hyper(model, given), threads=settings.threads)
+    headers.check_method(model.folder, hyper.method)
+    lengths = Lengths(
+        training=checked.sequences_of(part=0),
+        supervised=sum(file.num_supervised for file in checked.files if file.part == 0),
+        validation=checked.sequences_of(part=1),
+    )
+    need = forecast.estimated(model.folder, lengths, hyper, model.way or RunMode.PACKED)
+    return forecast.for_report(settings.home, model.id, need, hyper)
+
+
+def _hyper(model: BaseModel, given: Sequence[str]) -> TrainingHyper:
+    values = hyperparameters.filled(model.hyperparameters, hyperparameters.of_pairs(given))
+    assert model.folder is not None
+    rate = model.learning_rate or memory.recommended_rate(model.folder)
+    return hyperparameters.resolve(model.hyperparameters, values, recommended_rate=rate).hyper
 
 
 @contextmanager

@@ -46,8 +46,11 @@ def customize(house: Rooms, job: RunningJob) -> None:
         validated = validate(work)
         job.enter(Phase.DATA_PROCESSING)
         task = _plan(work, validated)
-        reporter = JobReporter(work=work, task=task, spoken=validated.spoken, patience=patience)
+        reporter = JobReporter(
+            work=work, task=task, spoken=validated.spoken, patience=patience, checked=validated.report
+        )
         result = _train(work, task, reporter)
+        reporter.keep_prediction(result)
         patience.repeat(lambda: _leave_a_model(work, reporter, result, validated))
     except StopRequested:
         work.end_journal(JobStatus.STOPPED)

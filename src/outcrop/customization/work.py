@@ -1,7 +1,7 @@
 """A job with everything its phases need, and its first phase: the data fetched and accounted for."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,15 @@ from outcrop.customization.checked_data import CheckedData, CheckedDatasets, che
 from outcrop.customization.choices import prompting
 from outcrop.customization.output import events
 from outcrop.customization.output.artifacts import Artifacts
-from outcrop.customization.output.checkpoints import digest_of
 from outcrop.customization.output.events import Events
 from outcrop.customization.output.progress import Journal
 from outcrop.customization.rooms import Rooms
 from outcrop.data.data import RoleData
+from outcrop.datasets import dataset as dataset_of
 from outcrop.datasets import preflight
+from outcrop.datasets.data_digest import DataDigest, digest_of_data
 from outcrop.datasets.record_file import RecordFile
+from outcrop.datasets.report.value import Report
 from outcrop.errors import Invalid, Refusal
 from outcrop.jobs.running import LONGEST_MESSAGE, RunningJob
 from outcrop.store.resources import Resource
@@ -86,6 +88,10 @@ class Work:
         assert self.base.folder is not None
         return self.base.folder
 
+    def tell_report(self, report: Report) -> str:
+        """Write the preflight report into the bucket, and return where its page is."""
+        return self.artifacts.write_preflight(report.to_json(), report.to_text(), report.to_html())
+
     def end_journal(self, status: StrEnum, **members: Any) -> None:
         """The last event of a job that leaves no model. It ends, whether or not that could be told."""
         try:
@@ -102,14 +108,14 @@ class Validated:
     """
 
     files: list[Path]
-    "Training first."
-    sha256: list[str]
-    "Of each file."
+    "Training first: files, and folders of files."
+    digests: list[DataDigest]
+    "Of each of them."
     encoded: list[Path]
     "What each file was encoded to."
     known: Path
     "The digests and origins of their records."
-    report: preflight.Report
+    report: Report
     learned: PromptFormat
     "Of prompts with completions; the day that chat templates write is the job's own, however often it resumes."
     spoken: PromptFormat
@@ -137,26 +143,20 @@ def validate(work: Work) -> Validated:
             encoded=encoded,
             known=known,
         )
-    work.artifacts.write_preflight(report.to_json(), report.to_text())
-    sha256 = [digest_of(path) for path in files]
-    about = checked_for(sha256, work.base, tokenizer, customization=work.customization.value, prompt_format=learned)
-    checked = CheckedData(
-        digest=about.digest,
-        checked=work.house.clock.now(),
-        by=work.job.arn,
-        names=tuple(path.name for path in files),
-        checked_for=about,
-        report=report.to_json(),
-        text=report.to_text(),
-    )
-    CheckedDatasets(work.house.settings).keep(checked)
+    report = replace(report, base=work.base.id)
+    digests = [digest_of_data(dataset_of.of_path(path)) for path in files]
+    about = checked_for(digests, work.base, tokenizer, customization=work.customization.value, prompt_format=learned)
+    now, datasets = work.house.clock.now(), CheckedDatasets(work.house.settings)
+    datasets.keep(CheckedData(checked=now, by=work.job.arn, checked_for=about, report=report))
+    uri = work.tell_report(report)
+    work.journal.on_report(uri)
     if report.problems:
-        raise Invalid(_told(report))
+        raise Invalid(_told(report, uri))
     prompting.check(values, files[0], work.customization)
     spoken = prompting.format_of_model(learned, files[0], work.customization)
     return Validated(
         files=files,
-        sha256=sha256,
+        digests=digests,
         encoded=encoded,
         known=folder / "known",
         report=report,
@@ -166,27 +166,32 @@ def validate(work: Work) -> Validated:
 
 
 def fetch(work: Work) -> list[Path]:
-    """The files of the data, training first, fetched where they are not here yet.
+    """The data, training first, fetched where it is not here yet.
 
-    They lie under the names that their owner gave them, so that problems can name the file.
+    Files lie under the names that their owner gave them, so that problems can name them. A prefix, which ends in a
+    slash, becomes a folder: all its files are one dataset.
     """
     document = work.record.document
     validators = document["validationDataConfig"]["validators"]
     uris = [document["trainingDataConfig"]["s3Uri"], *(validator["s3Uri"] for validator in validators)]
     files = []
     for index, uri in enumerate(uris):
-        place = work.run_dir / "data" / str(index) / uri.rsplit("/", 1)[-1]
-        if not place.is_file():
-            work.data.fetch(uri, place)
+        place = work.run_dir / "data" / str(index) / uri.rstrip("/").rsplit("/", 1)[-1]
+        if not place.exists():
+            if uri.endswith("/"):
+                work.data.fetch_all(uri, place)
+            else:
+                work.data.fetch(uri, place)
         files.append(place)
     return files
 
 
-def _told(checked: preflight.Report) -> str:
-    """The problems of the data, as many as a failureMessage has room for."""
-    told, room = "", LONGEST_MESSAGE - 80
+def _told(checked: Report, uri: str) -> str:
+    """The problems of the data, as many as a failureMessage has room for, and where the whole report is."""
+    where = f"The report: {uri}"
+    told, room = "", LONGEST_MESSAGE - 80 - len(where)
     for count, problem in enumerate(checked.problems):
         if len(told) + len(str(problem)) > room:
-            return f"{told}({checked.num_problems - count} more problems in preflight/report.txt of the output.)"
+            return f"{told}({checked.num_problems - count} more problems.) {where}"
         told += f"{problem} "
-    return told.rstrip()
+    return f"{told}{where}"

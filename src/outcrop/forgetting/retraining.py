@@ -97,7 +97,7 @@ def write_without(dataset: LearnedDataset, digests: frozenset[bytes], place: Pat
     A file of JSON Lines that is as it was keeps its lines. Of any other the records are written, which say the same.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
-    if dataset.is_unchanged and dataset.name.endswith(_JSON_LINES):
+    if dataset.is_unchanged and dataset.path.is_file() and dataset.name.endswith(_JSON_LINES):
         _copy_lines(dataset, digests, place)
         if _is_what_is_left(dataset, digests, place):
             return

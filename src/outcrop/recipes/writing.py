@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from outcrop.datasets import shapes
+from outcrop.datasets.flaws import ShapeError
 from outcrop.errors import Invalid
 from outcrop.recipes import split as splitting
 from outcrop.recipes.card import Card, OutputFile, SourceFile
@@ -139,7 +140,7 @@ def _problem(item: Kept) -> Dropped | None:
     """Why a record could not be trained on: preflight would refuse it too."""
     try:
         shapes.parse(dict(item.record), line=1, customization=kind_of_record(item.record))
-    except shapes.ShapeError as error:
+    except ShapeError as error:
         return Dropped(origin=item.origin, reason="; ".join(f"{flaw.field}: {flaw.what}" for flaw in error.flaws))
     return None
 

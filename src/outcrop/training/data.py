@@ -7,7 +7,7 @@ from typing import NamedTuple
 from outcrop.datasets.encoded_file import read_encoded
 from outcrop.network import load
 from outcrop.tokens.tokenizer import Tokenizer
-from outcrop.training.examples import Example, example_of_kept, read_examples
+from outcrop.training.examples import Example, RecordOrigin, example_of_kept, read_examples
 from outcrop.training.held_out import set_aside
 from outcrop.training.task import TrainingTask
 
@@ -26,8 +26,8 @@ class TrainingData(NamedTuple):
     validators: Sequence[Validator]
     notes: Sequence[str]
     "What was done with the records, in plain words."
-    set_aside: frozenset[int] = frozenset()
-    "Lines of the training data that are evaluated on rather than learned."
+    set_aside: frozenset[RecordOrigin] = frozenset()
+    "Records of the training data that are evaluated on rather than learned."
 
     @property
     def evaluated(self) -> Sequence[Example]:
@@ -73,5 +73,5 @@ def read(task: TrainingTask) -> TrainingData:
         split.training,
         [Validator(f"{task.train.name} (set aside)", split.held_out)],
         [split.note],
-        frozenset(example.line for example in split.held_out),
+        frozenset(example.origin for example in split.held_out),
     )

@@ -3,7 +3,6 @@
 It is as asked for, as the parent keeps it, or as suits the base model.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +10,9 @@ from pathlib import Path
 
 from outcrop.catalog.base_model import Customization
 from outcrop.catalog.custom_models import format_of
+from outcrop.datasets import dataset as datasets
+from outcrop.datasets.dataset import Dataset
+from outcrop.datasets.records import Conversation
 from outcrop.errors import Invalid
 from outcrop.store.resources import Resource
 from outcrop.tokens.prompt_format import PromptFormat, format_of_pairs
@@ -56,25 +58,25 @@ def moment(text: str) -> datetime | None:
 
 def format_of_model(learned: PromptFormat, train: Path, customization: Customization) -> PromptFormat:
     """The form in which the trained model is spoken to; conversations make a model of conversations."""
-    if customization is Customization.CONTINUED_PRE_TRAINING or not holds_conversations(train):
+    if customization is Customization.CONTINUED_PRE_TRAINING or not holds_conversations(datasets.of_path(train)):
         return learned
     return replace(PromptFormat.CHAT, today=learned.today)
 
 
-def check(values: Mapping[str, str], train: Path, customization: Customization) -> None:
+def check(values: Mapping[str, str], train: Path | Dataset, customization: Customization) -> None:
     """Raises Invalid for a form that was asked for and does not go with the records."""
     asked = values.get(NAME, _RECOMMENDED)
     if asked in (_RECOMMENDED, "chat") or customization is Customization.CONTINUED_PRE_TRAINING:
         return
-    if holds_conversations(train):
+    dataset = train if isinstance(train, Dataset) else datasets.of_path(train)
+    if holds_conversations(dataset):
         raise Invalid(
-            f"hyperParameters.{NAME}: {train.name} holds conversations, which are learned as chat; {asked[:100]!r} is "
-            "for prompts with completions. Leave it out, or give the records a prompt and a completion."
+            f"hyperParameters.{NAME}: {dataset.name} holds conversations, which are learned as chat; {asked[:100]!r} "
+            "is for prompts with completions. Leave it out, or give the records a prompt and a completion."
         )
 
 
-def holds_conversations(train: Path) -> bool:
-    """Told by the first record of a file whose records are known to be good."""
-    with train.open("rb") as lines:
-        first = next(line for line in lines if line.strip())
-    return "messages" in json.loads(first.removeprefix(b"\xef\xbb\xbf"))
+def holds_conversations(train: Dataset) -> bool:
+    """Told by the first record of a dataset whose records are known to be good."""
+    first = datasets.first_record(train, customization=Customization.FINE_TUNING.value)
+    return isinstance(first, Conversation)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from outcrop.customization.output.artifacts import Artifacts
 from outcrop.customization.verdict import Verdict
 from outcrop.datasets.record_file import TRAINING, KnownRecord, RecordFile, read_known
+from outcrop.datasets.report import as_json
 from outcrop.errors import ModelDamaged
 from outcrop.store.resources import Resource
 from outcrop.training.metrics import TrainingResult
@@ -36,7 +37,9 @@ class DataSource:
 
     uri: str
     sha256: str
-    "Of the whole file."
+    "Of the file; of the names and digests of several."
+    files: tuple[str, ...]
+    "Their names."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,12 @@ class Lineage:
     @property
     def data(self) -> list[DataSource]:
         """The training data, and the validators behind it."""
-        return [DataSource(uri=each["uri"], sha256=each["sha256"]) for each in self.document["data"]]
+        return [
+            DataSource(
+                uri=each["uri"], sha256=each["sha256"], files=tuple(file["name"] for file in each.get("files", ()))
+            )
+            for each in self.document["data"]
+        ]
 
     @property
     def knows_records(self) -> bool:
@@ -74,10 +82,10 @@ def of_job(
         "prompt_format": spoken.value,
         "prompt_day": None if spoken.today is None else spoken.today.isoformat(),
         "data": [
-            {"uri": uri, "sha256": sha256, "records": report.num_records}
-            for uri, sha256, report in zip(_uris(job), validated.sha256, validated.report.files, strict=True)
+            {"uri": uri, "sha256": found.sha256, "files": [file._asdict() for file in found.files]}
+            for uri, found in zip(_uris(job), validated.digests, strict=True)
         ],
-        "preflight": validated.report.to_json(),
+        "preflight": as_json.counts_of_report(validated.report),
         "hyperparameters": {
             "asked": job.document["hyperParameters"],
             "used": {**asdict(task.hyper), "method": {"name": task.hyper.method.name, **asdict(task.hyper.method)}},
@@ -101,11 +109,11 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in VERSIONS}
 
 
-def write(folder: Path, document: dict[str, Any], known: Path, *, set_aside: frozenset[int]) -> None:
-    """Write both files, each whole or not at all; `set_aside` are lines of the training data that were held out."""
+def write(folder: Path, document: dict[str, Any], known: Path, *, set_aside: frozenset[tuple[int, int]]) -> None:
+    """Write both files, each whole or not at all; `set_aside` are file and line of what was held out."""
     with RecordFile(folder / RECORDS) as records:
         for record in read_known(known):
-            held_out = record.part == TRAINING and record.line in set_aside
+            held_out = record.part == TRAINING and (record.file, record.line) in set_aside
             records.add(record._replace(set_aside=held_out))
     temporary = folder / f".{FILE}.new"
     with temporary.open("w", encoding="utf-8") as file:
