@@ -13,7 +13,6 @@ from outcrop.cli.app import run
 from outcrop.customization.checked_data import CheckedData, CheckedDatasets, CheckedFor, checked_for
 from outcrop.datasets import dataset as dataset_of
 from outcrop.datasets import preflight
-from outcrop.datasets.data_digest import DataDigest, digest_of_data
 from outcrop.datasets.report.value import Report
 from outcrop.settings import Settings
 from outcrop.tokens.prompt_format import PromptFormat
@@ -83,7 +82,12 @@ def test_a_report_is_read_back_as_it_was(home: Path, tmp_path: Path) -> None:
         [dataset], tokenizer=tokenizer, context_length=base.context_length, customization="FINE_TUNING"
     )
     about = checked_for(
-        [digest_of_data(dataset)], base, tokenizer, customization="FINE_TUNING", prompt_format=PromptFormat.TEXT
+        [dataset],
+        [dataset_of.digest(dataset)],
+        base,
+        tokenizer,
+        customization="FINE_TUNING",
+        prompt_format=PromptFormat.TEXT,
     )
     CheckedDatasets(Settings(home=home)).keep(
         CheckedData(checked=datetime(2026, 1, 1, tzinfo=UTC), by="check-data", checked_for=about, report=report)
@@ -145,7 +149,7 @@ def test_only_so_many_are_kept_and_a_damaged_one_is_checked_anew(
 
 def one(number: int) -> CheckedData:
     about = CheckedFor(
-        data=(DataDigest(f"{number}", ()),), base="b", base_files="f", context_length=8, customization="FINE_TUNING",
+        sha256=(f"{number}",), names=("train.jsonl",), base="b", base_files="f", context_length=8, customization="FINE_TUNING",
         prompt_format="text", prompt_day=None, strict=False, program="outcrop",
     )  # fmt: skip
     return CheckedData(

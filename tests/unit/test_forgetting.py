@@ -287,3 +287,34 @@ def test_a_record_that_was_set_aside_is_marked(place: Place, tmp_path: Path) -> 
     assert read is not None
     marked: list[KnownRecord] = [each for each in read.records() if each.set_aside]
     assert [(each.part, each.line) for each in marked] == [(0, 2), (0, 5)]
+
+
+def test_a_dataset_of_several_files_knows_the_file_of_each_record(place: Place, tmp_path: Path) -> None:
+    # Given training data under a prefix, in two forms
+    place.put("many/a.jsonl", lines(WITH_FACT[:7]))
+    place.put("many/b.csv", ("prompt,completion\n" + "".join(f"Where {n}?, There {n}.\n" for n in range(5))).encode())
+    place.train("many", "many/")
+    known = place.member("many").lineage
+    assert known is not None
+    assert known.data[0].files == ("many/a.jsonl", "many/b.csv")
+    assert [(each.file, each.line) for each in known.records()] == [(0, n) for n in range(1, 8)] + [
+        (1, n) for n in range(1, 6)
+    ]
+    # Then a line is one of a file, which has to be named
+    with pytest.raises(Invalid) as refused:
+        place.plan("many", tmp_path / "one", lines=(2,))
+    assert refused.value.message == (
+        "--file: the training data has several files. Choose one of many/a.jsonl, many/b.csv."
+    )
+    plan = place.plan("many", tmp_path / "two", lines=(2,), file="many/b.csv")
+    assert plan.steps[0].shown[0].dataset == "many/b.csv"
+    # and what is left of all files is one file, in their order
+    successor = place.carry_out(plan, tmp_path)
+    uri = successor.told["trainingDataConfig"]["s3Uri"]
+    body = place.s3.get_object(Bucket="house", Key=uri.removeprefix("s3://house/"))["Body"].read()
+    left = [json.loads(line)["prompt"] for line in body.splitlines()]
+    assert left == [record["prompt"] for record in WITH_FACT[:7]] + [f"Where {n}?" for n in (0, 2, 3, 4)]
+    # and a file that is gone is missed by its first record
+    place.s3.delete_object(Bucket="house", Key="many/a.jsonl")
+    with pytest.raises(RecordsGone, match=r"^s3://house/many/: the record of many/a\.jsonl:1 \(digest"):
+        place.plan("many", tmp_path / "three", matching="There 1")

@@ -14,7 +14,6 @@ from outcrop.customization.choices import hyperparameters, prompting
 from outcrop.datasets import dataset as dataset_of
 from outcrop.datasets import preflight
 from outcrop.datasets.bedrock import decision
-from outcrop.datasets.data_digest import digest_of_data
 from outcrop.errors import Invalid, MachineTrouble
 from outcrop.settings import Settings
 from outcrop.tokens.tokenizer import Tokenizer
@@ -50,7 +49,8 @@ def check_files(settings: Settings, options: DataOptions, *, as_json: bool) -> i
     tokenizer, kind, now = Tokenizer.open(model.folder), Customization(options.customization), SystemClock().now()
     prompts = prompting.format_of_prompts(values, tokenizer, parent=None, customization=kind, day=now)
     wanted = checked_for(
-        [digest_of_data(dataset) for dataset in datasets],
+        datasets,
+        [dataset_of.digest(dataset) for dataset in datasets],
         model,
         tokenizer,
         customization=kind.value,

@@ -24,7 +24,7 @@ def print_dataset(settings: Settings, digest: str, *, remove: bool, as_json: boo
     found = [
         each
         for each in datasets.all()
-        if each.digest.startswith(digest) or each.checked_for.data[0].sha256.startswith(digest)
+        if each.digest.startswith(digest) or each.checked_for.sha256[0].startswith(digest)
     ]
     if len(found) > 1:
         raise Invalid(f"{digest}: {len(found)} datasets begin with it. Give more of the digest.")

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from outcrop import logs
 from outcrop.catalog.base_model import BaseModel
 from outcrop.customization.output.checkpoints import digest_of
-from outcrop.datasets.data_digest import DataDigest
+from outcrop.datasets.dataset import Dataset
 from outcrop.datasets.report.value import Gap, Report, TokenPiece
 from outcrop.settings import Settings
 from outcrop.tokens.prompt_format import PromptFormat
@@ -49,8 +49,10 @@ _log = logging.getLogger("outcrop.data")
 class CheckedFor:
     """All that a report depends on. Equal values have equal reports."""
 
-    data: tuple[DataDigest, ...]
-    "The training data first; names count, for problems name their file."
+    sha256: tuple[str, ...]
+    "Of each dataset, the training data first."
+    names: tuple[str, ...]
+    "Of their files: problems name them."
     base: str
     base_files: str
     "SHA-256 of what the base model's encoding depends on."
@@ -84,7 +86,8 @@ class CheckedData:
 
 
 def checked_for(
-    data: Sequence[DataDigest],
+    data: Sequence[Dataset],
+    sha256: Sequence[str],
     base: BaseModel,
     tokenizer: Tokenizer,
     *,
@@ -92,7 +95,7 @@ def checked_for(
     prompt_format: PromptFormat,
     strict: bool = False,
 ) -> CheckedFor:
-    """All that a report on this data for this base model depends on."""
+    """All that a report on this data, of these digests, for this base model depends on."""
     assert base.folder is not None
     files = hashlib.sha256()
     for name in _OF_THE_BASE:
@@ -102,7 +105,8 @@ def checked_for(
     is_dated = tokenizer.chat_template is not None and tokenizer.chat_template.writes_the_day
     programs = [f"outcrop {version('outcrop')}", f"tokenizers {version('tokenizers')}"]
     return CheckedFor(
-        data=tuple(data),
+        sha256=tuple(sha256),
+        names=tuple(file.name for dataset in data for file in dataset.files),
         base=base.id,
         base_files=files.hexdigest(),
         context_length=base.context_length,

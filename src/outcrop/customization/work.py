@@ -18,9 +18,8 @@ from outcrop.customization.output.events import Events
 from outcrop.customization.output.progress import Journal
 from outcrop.customization.rooms import Rooms
 from outcrop.data.data import RoleData
-from outcrop.datasets import dataset as dataset_of
+from outcrop.datasets import dataset as datasets
 from outcrop.datasets import preflight
-from outcrop.datasets.data_digest import DataDigest, digest_of_data
 from outcrop.datasets.record_file import RecordFile
 from outcrop.datasets.report.value import Report
 from outcrop.errors import Invalid, Refusal
@@ -108,9 +107,9 @@ class Validated:
     """
 
     files: list[Path]
-    "Training first: files, and folders of files."
-    digests: list[DataDigest]
-    "Of each of them."
+    "Training first."
+    sha256: list[str]
+    "Of each file."
     encoded: list[Path]
     "What each file was encoded to."
     known: Path
@@ -144,19 +143,22 @@ def validate(work: Work) -> Validated:
             known=known,
         )
     report = replace(report, base=work.base.id)
-    digests = [digest_of_data(dataset_of.of_path(path)) for path in files]
-    about = checked_for(digests, work.base, tokenizer, customization=work.customization.value, prompt_format=learned)
-    now, datasets = work.house.clock.now(), CheckedDatasets(work.house.settings)
-    datasets.keep(CheckedData(checked=now, by=work.job.arn, checked_for=about, report=report))
     uri = work.tell_report(report)
     work.journal.on_report(uri)
+    given = [datasets.of_path(path) for path in files]
+    sha256 = [datasets.digest(dataset) for dataset in given]
+    about = checked_for(
+        given, sha256, work.base, tokenizer, customization=work.customization.value, prompt_format=learned
+    )
+    checked = CheckedData(checked=work.house.clock.now(), by=work.job.arn, checked_for=about, report=report)
+    CheckedDatasets(work.house.settings).keep(checked)
     if report.problems:
         raise Invalid(_told(report, uri))
     prompting.check(values, files[0], work.customization)
     spoken = prompting.format_of_model(learned, files[0], work.customization)
     return Validated(
         files=files,
-        digests=digests,
+        sha256=sha256,
         encoded=encoded,
         known=folder / "known",
         report=report,

@@ -1,8 +1,6 @@
 """Records as lines of JSON, in forms that jobs take: what is read back says the same."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from outcrop.datasets.records import Conversation, PromptCompletion, Record, TextRecord
 
@@ -17,7 +15,7 @@ def to_line(record: Record) -> bytes:
         case Conversation():
             system = {} if record.system is None else {"system": record.system}
             tools = {"tools": list(record.tools)} if record.tools else {}
-            value = {**tools, **system, "messages": [dict(turn) for turn in record.messages]}
+            value = {**system, "messages": [dict(turn) for turn in record.messages], **tools}
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
 
@@ -29,10 +27,9 @@ def texts_of(record: Record) -> list[str]:
         case TextRecord():
             return [record.text]
         case Conversation():
-            said = [text for turn in record.messages for text in _said(turn)]
+            said = [_text(turn["content"]) for turn in record.messages]
             return said if record.system is None else [record.system, *said]
 
 
-def _said(turn: Mapping[str, Any]) -> list[str]:
-    calls = turn.get("tool_calls")
-    return [turn["content"] or "", *([json.dumps(calls, ensure_ascii=False)] if calls else [])]
+def _text(content: object) -> str:
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)

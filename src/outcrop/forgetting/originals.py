@@ -14,8 +14,7 @@ from botocore.exceptions import ClientError
 from outcrop.buckets.names import parse_s3_uri
 from outcrop.customization.output.lineage import DataSource, Lineage
 from outcrop.data.fetching import names_of
-from outcrop.datasets.data_digest import digest_of_data
-from outcrop.datasets.dataset import of_path, read_dataset
+from outcrop.datasets import dataset as datasets
 from outcrop.datasets.record_file import TRAINING, KnownRecord
 from outcrop.datasets.records import Customization, Record, digest
 from outcrop.errors import Invalid
@@ -67,7 +66,7 @@ class LearnedDataset:
 
     def check(self) -> None:
         """Raises RecordsGone where the data is not what was learned."""
-        if self.is_unchanged or digest_of_data(of_path(self.path)).sha256 == self.source.sha256:
+        if self.is_unchanged or datasets.digest(datasets.of_path(self.path)) == self.source.sha256:
             return
         if not self.lineage.knows_records:
             raise RecordsGone(self._gone(f"the data of SHA-256 {self.source.sha256}"))
@@ -76,7 +75,7 @@ class LearnedDataset:
 
     def _found(self) -> Iterator[Record]:
         kind: Customization = self.lineage.document["customization_type"]
-        lines = read_dataset(of_path(self.path), customization=kind)
+        lines = datasets.read_dataset(datasets.of_path(self.path), customization=kind)
         return (line.record for line in lines if line.record is not None)
 
     def _gone(self, what: str) -> str:
@@ -113,7 +112,7 @@ class Originals:
         name = source.uri.rstrip("/").rsplit("/", 1)[-1]
         place = self._folder / member.arn.rsplit("/", 1)[-1] / str(part) / name
         if self._fetched(source.uri, place):
-            is_unchanged = digest_of_data(of_path(place)).sha256 == source.sha256
+            is_unchanged = datasets.digest(datasets.of_path(place)) == source.sha256
             found = dataset(place, is_unchanged=is_unchanged)
             problem = _problem(found.check)
         else:

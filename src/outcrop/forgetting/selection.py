@@ -104,8 +104,8 @@ def _of_lines(selection: Selection, own: Sequence[LearnedDataset]) -> frozenset[
     return frozenset(found.values())
 
 
+def _named(name: str | None, own: Sequence[LearnedDataset]) -> tuple[LearnedDataset, int]:
     """The file that has this name, by its dataset and index; without a name, the training data's only file."""
-    """The dataset, and the index of the file in it, that has this name; the training data's only file for none."""
     files = [(dataset, index, file) for dataset in own for index, file in enumerate(_files(dataset))]
     if name is None:
         found = [each for each in files if each[0].part == TRAINING]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from outcrop.customization.output.artifacts import Artifacts
 from outcrop.customization.verdict import Verdict
+from outcrop.datasets import dataset as datasets
 from outcrop.datasets.record_file import TRAINING, KnownRecord, RecordFile, read_known
 from outcrop.datasets.report import as_json
 from outcrop.errors import ModelDamaged
@@ -53,9 +54,7 @@ class Lineage:
     def data(self) -> list[DataSource]:
         """The training data, and the validators behind it."""
         return [
-            DataSource(
-                uri=each["uri"], sha256=each["sha256"], files=tuple(file["name"] for file in each.get("files", ()))
-            )
+            DataSource(uri=each["uri"], sha256=each["sha256"], files=tuple(each.get("files", ())))
             for each in self.document["data"]
         ]
 
@@ -82,8 +81,15 @@ def of_job(
         "prompt_format": spoken.value,
         "prompt_day": None if spoken.today is None else spoken.today.isoformat(),
         "data": [
-            {"uri": uri, "sha256": found.sha256, "files": [file._asdict() for file in found.files]}
-            for uri, found in zip(_uris(job), validated.digests, strict=True)
+            {
+                "uri": uri,
+                "sha256": sha256,
+                "records": validated.report.num_records_of(part),
+                "files": [file.name for file in dataset.files],
+            }
+            for part, (uri, sha256, dataset) in enumerate(
+                zip(_uris(job), validated.sha256, map(datasets.of_path, validated.files), strict=True)
+            )
         ],
         "preflight": as_json.counts_of_report(validated.report),
         "hyperparameters": {

@@ -65,8 +65,8 @@ class JobReporter:
 
     def on_data(self, data: TrainingData) -> None:
         """Raises Invalid when the run cannot fit into this machine."""
-        self.set_aside = data.set_aside
         work, task = self.work, self.task
+        self.set_aside = data.set_aside
         self.need = forecast.foreseen(work.base.id, task, data, reserve=self.reserve)
         told = forecast.for_report(work.house.settings.home, work.base.id, self.need, task.hyper)
         work.tell_report(replace(self.checked, forecast=told))
