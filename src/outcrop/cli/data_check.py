@@ -14,7 +14,6 @@ from outcrop.customization.choices import hyperparameters, prompting
 from outcrop.datasets import dataset as dataset_of
 from outcrop.datasets import preflight
 from outcrop.datasets.bedrock import decision
-from outcrop.datasets.report.as_json import counts_of_report
 from outcrop.errors import Invalid, MachineTrouble
 from outcrop.settings import Settings
 from outcrop.tokens.tokenizer import Tokenizer
@@ -34,16 +33,11 @@ class DataOptions:
     html: Path | None
     "The file to which the report is written as a page."
     again: bool
-    "Whether to read the data even if the same bytes were checked before."
+    "Whether what was checked before is checked anew."
 
 
 def check_files(settings: Settings, options: DataOptions, *, as_json: bool) -> int:
-    """Print the report; 1 when a job would refuse the data. Raises Invalid for a file or type that is none.
-
-    What was checked before, byte for byte and for the same base model, is told from then, unless it is to be `again`.
-
-    With `html` the data is always checked, as no page is kept.
-    """
+    """Print the report; 1 when a job would refuse the data. Raises Invalid for a file or type that is none."""
     if options.customization not in set(Customization):
         raise Invalid(
             f"--type: {options.customization} is no customization type. Choose one of {', '.join(Customization)}."
@@ -54,37 +48,31 @@ def check_files(settings: Settings, options: DataOptions, *, as_json: bool) -> i
     values = hyperparameters.filled(model.hyperparameters, hyperparameters.of_pairs(options.hyper))
     tokenizer, kind, now = Tokenizer.open(model.folder), Customization(options.customization), SystemClock().now()
     prompts = prompting.format_of_prompts(values, tokenizer, parent=None, customization=kind, day=now)
-    digests = [dataset_of.digest(dataset) for dataset in datasets]
-    wanted = checked_for(digests, model, tokenizer, customization=kind.value, prompt_format=prompts)
-    kept = CheckedDatasets(settings)
-    # A page and a strict verdict are made of the data itself, and the forecast of this machine as it is now.
-    checked = None if options.again or options.html or options.strict else kept.find(wanted)
-    if checked is not None:
-        if checked.is_ready:
-            prompting.check(values, datasets[0], kind)
-        _print_known(checked, as_json=as_json)
-        return int(not checked.is_ready)
-    report = preflight.examine(
+    wanted = checked_for(
         datasets,
-        tokenizer=tokenizer,
-        context_length=model.context_length,
+        [dataset_of.digest(dataset) for dataset in datasets],
+        model,
+        tokenizer,
         customization=kind.value,
         prompt_format=prompts,
         strict=options.strict,
     )
-    report = replace(report, base=model.id)
-    if settings.home.is_dir() and not options.strict:
-        kept.keep(
-            CheckedData(
-                digest=wanted.digest,
-                checked=now,
-                by="check-data",
-                names=tuple(dataset.name for dataset in datasets),
-                checked_for=wanted,
-                report=counts_of_report(report),
-                text=report.to_text(),
-            )
+    known = None if options.again else CheckedDatasets(settings).find(wanted)
+    if known is None:
+        report = preflight.examine(
+            datasets,
+            tokenizer=tokenizer,
+            context_length=model.context_length,
+            customization=kind.value,
+            prompt_format=prompts,
+            strict=options.strict,
         )
+        report = replace(report, base=model.id)
+        if settings.home.is_dir():
+            checked = CheckedData(checked=now, by="check-data", checked_for=wanted, report=report)
+            CheckedDatasets(settings).keep(checked)
+    else:
+        report = known.report
     if not report.problems:
         prompting.check(values, datasets[0], kind)
         # torch takes seconds to import; bad data does not wait for it
@@ -102,19 +90,10 @@ def check_files(settings: Settings, options: DataOptions, *, as_json: bool) -> i
         report = replace(report, forecast=run_forecast(settings, model, asked, report))
     if options.html is not None:
         _write(options.html, report.to_html())
-    told = counts_of_report(report)
-    print(json.dumps(told, indent=2, ensure_ascii=False) if as_json else report.to_text())
-    return int(bool(report.problems))
-
-
-def _print_known(checked: CheckedData, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(checked.report, indent=2, ensure_ascii=False))
-        return
-    print(checked.text)
-    print(f"\nChecked on {checked.checked:%Y-%m-%d %H:%M} UTC, the same bytes; --again checks them anew.")
-    if checked.is_ready:
-        print("Time, memory and price of a job are told then, too.")
+    print(json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else report.to_text())
+    if known is not None and not as_json:
+        print(f"\nChecked on {known.checked:%Y-%m-%d %H:%M} UTC, the same bytes; --again checks them anew.")
+    return 1 if report.problems else 0
 
 
 def check_as_bedrock(options: DataOptions, *, as_json: bool) -> int:
