@@ -57,11 +57,12 @@ def _has_listed_split(step: Any) -> bool:
 
 
 class _Cut(NamedTuple):
-    """A text, cut at its spaces: the first word, and those behind a space, without it, with the ids that are known."""
+    """A text, cut at its spaces: the first word, and those behind a space, without it."""
 
     first: str
     rest: Sequence[str]
     ids: list[Ids | None]
+    "Of each word of the rest; None for one that is not known."
     unknown: Sequence[int]
     "The places of words whose ids are not known."
 
