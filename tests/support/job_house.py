@@ -16,8 +16,8 @@ from outcrop.customization.kind import KIND
 from outcrop.house import House
 from outcrop.jobs.execution import execute
 from outcrop.jobs.running import RunningJob
+from outcrop.metrics import measurements
 from outcrop.settings import Settings
-from outcrop.worker.job_metrics import JobMetrics
 from tests.support.homes import TINY, pairs
 
 REGION = "us-east-1"
@@ -51,7 +51,15 @@ class JobHouse:
     def put(self, key: str, content: bytes) -> None:
         self.context.buckets.put_bytes(BUCKET, key, content)
 
-    def create(self, name: str, *, base: str = TINY, validate: bool = True, more: Mapping[str, str] = {}) -> str:
+    def create(
+        self,
+        name: str,
+        *,
+        base: str = TINY,
+        validate: bool = True,
+        more: Mapping[str, str] = {},
+        pre_train: bool = False,
+    ) -> str:
         """The ARN of a new job; `more` are hyperparameters."""
         params: dict[str, Any] = {
             "jobName": name,
@@ -64,6 +72,8 @@ class JobHouse:
         }
         if validate:
             params["validationDataConfig"] = {"validators": [{"s3Uri": f"s3://{BUCKET}/validation.jsonl"}]}
+        if pre_train:
+            params["customizationType"] = "CONTINUED_PRE_TRAINING"
         models, catalog = self.context.models, self.context.catalog
         return create_job.create(
             self.context,
@@ -91,7 +101,7 @@ class JobHouse:
     ) -> bool:
         """Execute a job as a worker does; `report` may raise Killed."""
         house = context or self.context
-        numbers = JobMetrics(house.points)
+        numbers = measurements.of_jobs(house.points)
         running = RunningJob(
             house.jobs, KIND, job, attempt=attempt, stop=threading.Event(), told=report, numbers=numbers
         )

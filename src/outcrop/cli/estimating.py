@@ -1,7 +1,9 @@
 """`outcrop estimate`: the memory and the time a job would need on this machine, before there is one."""
 
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,8 @@ from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.catalog.catalog import Catalog
 from outcrop.cli.data_files import check_data_file
 from outcrop.clock import SystemClock
-from outcrop.customization import forecast, memory
-from outcrop.customization.choices import hyperparameters, prompting
+from outcrop.customization import forecast, from_zero, memory
+from outcrop.customization.choices import hyperparameters, initialize, prompting
 from outcrop.errors import Invalid
 from outcrop.network import headers
 from outcrop.network.run_mode import RunMode
@@ -39,8 +41,12 @@ class EstimateOptions:
 def print_estimate(settings: Settings, asked: EstimateOptions, *, as_json: bool) -> int:
     """1 when the run does not fit, with what would make it fit. Raises Invalid for what cannot be trained at all."""
     model = Catalog(settings.home).usable(asked.base)
+    with _to_be_trained(model, asked) as (trained, hyper):
+        return _print(trained, replace(hyper, threads=settings.threads), asked, as_json=as_json)
+
+
+def _print(model: BaseModel, hyper: TrainingHyper, asked: EstimateOptions, *, as_json: bool) -> int:
     assert model.folder is not None
-    hyper = replace(_hyper(model, asked.hyper), threads=settings.threads)
     headers.check_method(model.folder, hyper.method)
     lengths = _lengths(model, asked)
     way = model.way or RunMode.PACKED
@@ -56,19 +62,33 @@ def print_estimate(settings: Settings, asked: EstimateOptions, *, as_json: bool)
     return 0
 
 
-def _hyper(model: BaseModel, given: Sequence[str]) -> TrainingHyper:
-    values = hyperparameters.filled(model.hyperparameters, hyperparameters.of_pairs(given))
+@contextmanager
+def _to_be_trained(model: BaseModel, asked: EstimateOptions) -> Iterator[tuple[BaseModel, TrainingHyper]]:
+    """The model, or the network that would begin at random in its place, with the tokenizer learned from the file."""
+    values = hyperparameters.filled(model.hyperparameters, hyperparameters.of_pairs(asked.hyper))
+    start = initialize.check(values, model, parent=None, customization=_kind(asked))
+    rate = memory.suitable_rate(model, start)
+    hyper = hyperparameters.resolve(model.hyperparameters, values, recommended_rate=rate).hyper
+    if start is None:
+        yield model, hyper
+        return
     assert model.folder is not None
-    rate = model.learning_rate or memory.recommended_rate(model.folder)
-    return hyperparameters.resolve(model.hyperparameters, values, recommended_rate=rate).hyper
+    with tempfile.TemporaryDirectory(prefix="outcrop-estimate-") as made:
+        texts = from_zero.texts_of(check_data_file(asked.file)) if asked.file else None
+        from_zero.describe(Path(made), model.folder, start, texts)
+        yield replace(model, folder=Path(made)), hyper
 
 
-def _lengths(model: BaseModel, asked: EstimateOptions) -> Lengths:
-    """The record lengths of the files, or of as many records of one length as were asked for."""
+def _kind(asked: EstimateOptions) -> Customization:
     if asked.customization not in set(Customization):
         raise Invalid(
             f"--type: {asked.customization} is no customization type. Choose one of {', '.join(Customization)}."
         )
+    return Customization(asked.customization)
+
+
+def _lengths(model: BaseModel, asked: EstimateOptions) -> Lengths:
+    """The record lengths of the files, or of as many records of one length as were asked for."""
     if asked.file is None:
         if not 2 <= asked.tokens <= model.context_length:
             raise Invalid(f"--tokens: {asked.tokens} is no length of a record. Choose 2 to {model.context_length}.")
@@ -83,7 +103,7 @@ def _lengths(model: BaseModel, asked: EstimateOptions) -> Lengths:
 def _read(model: BaseModel, asked: EstimateOptions, path: Path) -> tuple[list[int], int]:
     path = check_data_file(path)
     assert model.folder is not None
-    tokenizer, kind = Tokenizer.open(model.folder), Customization(asked.customization)
+    tokenizer, kind = Tokenizer.open(model.folder), _kind(asked)
     examples = read_examples(
         path,
         tokenizer,

@@ -7,6 +7,7 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.errors import Invalid
 from outcrop.network.adapters.method import Method, method_of
+from outcrop.network.run_mode import ProbeVerdict
 from outcrop.probe import launch
 from outcrop.store.resources import Resource
 
@@ -34,7 +35,18 @@ def tried(catalog: Catalog, start: Start) -> Start:
     verdict = launch.demand(base.folder).verdict
     if base.owner is None:
         catalog.record(base, verdict)
+    else:
+        _check_way(catalog.usable(base.id), verdict)
     return replace(start, base=replace(base, verdict=verdict))
+
+
+def _check_way(foundation: BaseModel, own: ProbeVerdict) -> None:
+    """A custom model's own network is served as its foundation model's is: it must be run like that. Raises Invalid."""
+    if foundation.way is not None and own.way is not foundation.way:
+        raise Invalid(
+            f"hyperParameters.outcrop.width: a network of these sizes would be run {own.way}, and that of "
+            f"{foundation.id} is run {foundation.way}. Leave outcrop.width and outcrop.layers out, or choose others."
+        )
 
 
 def resolve(catalog: Catalog, models: CustomModels, *, identifier: str, base: object, parent: Resource | None) -> Start:

@@ -13,7 +13,7 @@ from outcrop.catalog import custom_models
 from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.customization import base as base_of
 from outcrop.customization import memory
-from outcrop.customization.choices import hyperparameters
+from outcrop.customization.choices import hyperparameters, initialize
 from outcrop.customization.kind import KIND
 from outcrop.customization.names import check_model_name
 from outcrop.customization.rooms import Rooms
@@ -72,7 +72,7 @@ def _document(
     customization = _customization(start.base, params)
     values = hyperparameters.filled(start.base.hyperparameters, params.get("hyperParameters", {}))
     _check_data(house.data.under(params["roleArn"], source_arn=job_arn), params)
-    _check_training(start, values, house.sharing)
+    _check_training(start, values, customization, house.sharing)
     kept = (
         "clientRequestToken",
         "roleArn",
@@ -132,11 +132,14 @@ def _check_data(data: RoleData, params: Mapping[str, Any]) -> None:
     data.check_output(params["outputDataConfig"]["s3Uri"])
 
 
-def _check_training(start: base_of.Start, values: Mapping[str, str], sharing: MemorySharing) -> None:
+def _check_training(
+    start: base_of.Start, values: Mapping[str, str], customization: Customization, sharing: MemorySharing
+) -> None:
     """The method suits the network, and the machine has the memory for it, if not yet for every row."""
     base = start.base
     assert base.folder is not None
-    rate = base.learning_rate or memory.recommended_rate(base.folder)
+    at_random = initialize.check(values, base, parent=start.parent, customization=customization)
+    rate = memory.suitable_rate(base, at_random)
     hyper = hyperparameters.resolve(base.hyperparameters, values, recommended_rate=rate, parent=start.method).hyper
     headers.check_method(base.folder, hyper.method)
-    memory.check(base.id, memory.need(base.folder, method=hyper.method), sharing.most())
+    memory.check(base.id, memory.need(base.folder, method=hyper.method, start=at_random), sharing.most())

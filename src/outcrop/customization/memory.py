@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from outcrop import logs
+from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.customization import base
-from outcrop.customization.choices import methods
+from outcrop.customization.choices import initialize, methods
+from outcrop.customization.choices.initialize import RandomStart
 from outcrop.errors import Invalid, Refusal
 from outcrop.network import facts, headers
 from outcrop.network.adapters.method import OFT, Full, LoRA, Method, is_target
@@ -46,9 +48,9 @@ class Need:
         return _PROCESS_BYTES + self.weights + self.trained
 
 
-def need(folder: Path, *, method: Method) -> Need:
-    """Memory to train the model in `folder` by `method`."""
-    num_parameters = headers.num_parameters(folder)
+def need(folder: Path, *, method: Method, start: RandomStart | None = None) -> Need:
+    """Memory to train the model in `folder` by `method`, or a network of its kind that begins at random."""
+    num_parameters = headers.num_parameters(folder) if start is None else start.num_parameters(folder)
     if isinstance(method, Full):
         return Need(weights=num_parameters * 4, trained=num_parameters * 4 * _COPIES)
     chosen = [shape for name, shape in headers.linear_layers(folder).items() if is_target(name, method.targets)]
@@ -76,9 +78,10 @@ def least_for(catalog: Catalog, models: CustomModels, job: Resource) -> int:
     try:
         with understood(job.arn):
             start = base.of_job(catalog, models, job)
-            method = methods.method_of(job.document["hyperParameters"], start.method)
+            values = job.document["hyperParameters"]
+            method = methods.method_of(values, start.method)
             assert start.base.folder is not None
-            return need(start.base.folder, method=method).total
+            return need(start.base.folder, method=method, start=initialize.random_start(values)).total
     except (Refusal, Damaged):
         return _PROCESS_BYTES
 
@@ -103,6 +106,14 @@ def check(model_id: str, wanted: Need, free: int) -> None:
         f"for the weights, {wanted.trained / _GIB:.1f} for what is trained) beside its rows, and this machine has "
         f"{free / _GIB:.1f} GiB free. Free some memory, or choose {other}a smaller base model."
     )
+
+
+def suitable_rate(model: BaseModel, start: RandomStart | None) -> float:
+    """A learning rate that suits LoRA on the model, or the random weights that a job begins with."""
+    assert model.folder is not None
+    if start is not None:
+        return start.learning_rate(model.folder)
+    return model.learning_rate or recommended_rate(model.folder)
 
 
 def recommended_rate(folder: Path) -> float:

@@ -9,7 +9,7 @@ import logging
 
 from outcrop import logs
 from outcrop.catalog.base_model import Customization
-from outcrop.customization import base, verdict
+from outcrop.customization import base, from_zero, verdict
 from outcrop.customization.output import checkpoints, lineage
 from outcrop.customization.output.reporter import JobReporter
 from outcrop.customization.register import register
@@ -42,6 +42,7 @@ def customize(house: Rooms, job: RunningJob) -> None:
         work = Work.of(house, job)
     try:
         job.enter(Phase.VALIDATION)
+        work = from_zero.with_own_network(work)
         validated = validate(work)
         job.enter(Phase.DATA_PROCESSING)
         task = _plan(work, validated)
@@ -71,6 +72,7 @@ def _plan(work: Work, validated: Validated) -> TrainingTask:
         encoded=validated.encoded,
         prompt_format=validated.learned,
         run_dir=work.run_dir / "checkpoints",
+        notes=work.notes,
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from outcrop.customization import memory
 from outcrop.customization.base import Start
-from outcrop.customization.choices import hyperparameters
+from outcrop.customization.choices import hyperparameters, initialize
 from outcrop.customization.rooms import Rooms
 from outcrop.store.resources import Resource
 from outcrop.tokens.prompt_format import PromptFormat
@@ -21,15 +21,17 @@ def task_of(
     encoded: list[Path],
     prompt_format: PromptFormat,
     run_dir: Path,
+    notes: tuple[str, ...] = (),
 ) -> TrainingTask:
     """`files` are the training data and the validators, `encoded` what these were encoded to.
 
-    `run_dir` is where checkpoints may lie.
+    `run_dir` is where checkpoints may lie; `notes` tell what the network begins with.
     """
     document, base = job.document, start.base
     assert base.folder is not None
     assert base.way is not None, "a network is tried before it is trained"
-    rate = base.learning_rate or memory.recommended_rate(base.folder)
+    at_random = initialize.random_start(document["hyperParameters"])
+    rate = memory.suitable_rate(base, at_random)
     resolved = hyperparameters.resolve(
         base.hyperparameters, document["hyperParameters"], recommended_rate=rate, parent=start.method
     )
@@ -48,5 +50,6 @@ def task_of(
         output_dir=house.models.folder(document["modelArn"]),
         way=base.way,
         context_length=base.told_context,
-        notes=resolved.notes,
+        begins_at_random=at_random is not None,
+        notes=(*notes, *resolved.notes),
     )

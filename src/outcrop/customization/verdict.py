@@ -45,6 +45,8 @@ class Verdict:
 
 def of(task: TrainingTask, result: TrainingResult) -> Verdict:
     """The verdict on what a completed run has kept."""
+    if task.begins_at_random:
+        return _of_random_start(result)
     before = "the base model" if task.parent_adapter is None and task.base_owner is None else "the custom model before"
     if not result.validators:
         told = f"Whether the custom model is better than {before} is not known, without validation data. {_VALIDATE}"
@@ -58,6 +60,28 @@ def of(task: TrainingTask, result: TrainingResult) -> Verdict:
     how = "no better than" if first.custom.loss == first.base.loss else "worse than"
     told = f"The job completed, but its custom model is {how} {before} on the validation data ({losses}).{worse}"
     return Verdict(outcome=Outcome.WORSE, sentence=f"{told} {_mend(task)}")
+
+
+def _of_random_start(result: TrainingResult) -> Verdict:
+    """On a network that began at random: whether it learned anything.
+
+    Its foundation model may have another tokenizer, so that the losses of the two are of different tokens.
+    """
+    if not result.validators:
+        told = f"What the custom model has learned is not known, without validation data. {_VALIDATE}"
+        return Verdict(outcome=Outcome.NOT_COMPARED, sentence=told)
+    losses = "; ".join(
+        f"{each.name}: {each.custom.bits_per_byte:.3f} bits per byte, {each.base.bits_per_byte:.3f} at random"
+        for each in result.validators
+    )
+    if _is_worse(result.validators[0]):
+        told = f"The job completed, but its custom model has learned nothing of the validation data ({losses})."
+        return Verdict(outcome=Outcome.WORSE, sentence=f"{told} Train longer, or at another outcrop.learningRate.")
+    told = (
+        f"The custom model began at random and was not compared with a base model ({losses}). Where tokenizers differ, "
+        "bits per byte can be compared, and losses cannot; held_out.json of any job has both."
+    )
+    return Verdict(outcome=Outcome.NOT_COMPARED, sentence=told)
 
 
 def _is_worse(validator: ValidatorResult) -> bool:

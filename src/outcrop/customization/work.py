@@ -40,6 +40,8 @@ class Work:
     artifacts: Artifacts
     run_dir: Path
     journal: Journal
+    notes: tuple[str, ...] = ()
+    "What the job's own network is, where it begins at random."
 
     @classmethod
     def of(cls, house: Rooms, job: RunningJob) -> "Work":
@@ -114,7 +116,7 @@ def validate(work: Work) -> Validated:
     learned = prompting.format_of_prompts(
         values, tokenizer, parent=work.start.parent, customization=work.customization, day=work.record.created
     )
-    files = _fetch(work)
+    files = fetch(work)
     folder = work.run_dir / "encoded"
     folder.mkdir(exist_ok=True)
     encoded = [folder / str(index) for index in range(len(files))]
@@ -134,8 +136,11 @@ def validate(work: Work) -> Validated:
     return Validated(files=files, encoded=encoded, report=report, learned=learned, spoken=spoken)
 
 
-def _fetch(work: Work) -> list[Path]:
-    """The data under the names its owner gave it, so that problems can name the file: training first."""
+def fetch(work: Work) -> list[Path]:
+    """The files of the data, training first, fetched where they are not here yet.
+
+    They lie under the names that their owner gave them, so that problems can name the file.
+    """
     document = work.record.document
     validators = document["validationDataConfig"]["validators"]
     uris = [document["trainingDataConfig"]["s3Uri"], *(validator["s3Uri"] for validator in validators)]

@@ -1,7 +1,7 @@
 """Facts about a network from its configuration, by whichever name its family has for each. Reads JSON; no tensors.
 
 Families of `transformers` call the same number `hidden_size`, `d_model` or `n_embd`; nobody else in the house reads
-such a name.
+such a name, and only `sizes` writes one.
 """
 
 import hashlib
@@ -13,11 +13,11 @@ from typing import Any
 
 from outcrop.errors import Invalid
 
-_WIDTH = ("hidden_size", "d_model", "n_embd", "dim", "embed_dim", "emb_dim", "embedding_dim", "model_dim")
-_LAYERS = (
+WIDTH_NAMES = ("hidden_size", "d_model", "n_embd", "dim", "embed_dim", "emb_dim", "embedding_dim", "model_dim")
+LAYER_NAMES = (
     "num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_decoder_layers", "num_blocks"
 )  # fmt: skip
-_HEADS = (
+HEAD_NAMES = (
     "num_attention_heads",
     "n_head",
     "n_heads",
@@ -25,13 +25,14 @@ _HEADS = (
     "decoder_attention_heads",
     "num_decoder_attention_heads",
 )
-_HEAD_WIDTH = ("head_dim", "v_head_dim", "kv_channels")
+HEAD_WIDTH_NAMES = ("head_dim", "v_head_dim", "kv_channels")
 _CONTEXT = (
     "max_position_embeddings", "n_positions", "seq_length", "max_seq_len", "max_sequence_length", "n_ctx",
     "context_length", "max_seq_length", "max_context_length", "max_target_positions", "model_max_length",
 )  # fmt: skip
 _WINDOW = ("sliding_window", "attention_window_size", "window_size", "attention_chunk_size", "local_attention")
 
+_INNER_PARTS = ("text_config", "llm_config", "language_config", "decoder", "decoder_config")
 _BESIDE = ("transformers_version", "dtype", "torch_dtype", "_name_or_path", "use_cache")
 "What saving a network anew may change."
 
@@ -53,21 +54,21 @@ class Facts:
 
     @property
     def width(self) -> int:
-        return self._demand("width", _WIDTH)
+        return self._demand("width", WIDTH_NAMES)
 
     @property
     def layers(self) -> int:
-        return self._demand("number of layers", _LAYERS)
+        return self._demand("number of layers", LAYER_NAMES)
 
     @property
     def heads(self) -> int:
         """0 for a network without attention."""
-        return self._find(_HEADS) or 0
+        return self._find(HEAD_NAMES) or 0
 
     @property
     def head_width(self) -> int:
         """0 for a network without attention."""
-        return self._find(_HEAD_WIDTH) or (self.width // self.heads if self.heads else 0)
+        return self._find(HEAD_WIDTH_NAMES) or (self.width // self.heads if self.heads else 0)
 
     @property
     def context(self) -> int:
@@ -141,9 +142,15 @@ def digest(folder: Path) -> str:
     return hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()
 
 
+def parts(described: dict[str, Any]) -> list[dict[str, Any]]:
+    """The levels of a configuration on which the numbers of its language model may stand, the outer one first."""
+    inner = (described.get(name) for name in _INNER_PARTS)
+    return [described, *(part for part in inner if isinstance(part, dict))][:2]
+
+
 def _text(described: dict[str, Any]) -> dict[str, Any]:
     """A network for more than text keeps its language model's numbers one level deeper."""
-    for name in ("text_config", "llm_config", "language_config", "decoder", "decoder_config"):
-        if isinstance(inner := described.get(name), dict):
-            return {**described, **inner, "model_type": described.get("model_type", inner.get("model_type"))}
-    return described
+    _, *inner = parts(described)
+    if not inner:
+        return described
+    return {**described, **inner[0], "model_type": described.get("model_type", inner[0].get("model_type"))}

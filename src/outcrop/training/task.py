@@ -75,6 +75,9 @@ class TrainingTask:
     base_owner: str | None = None
     "Id of the custom model whose own network `base_dir` holds; None: it is a foundation model's."
 
+    begins_at_random: bool = False
+    "Whether the weights in `base_dir` are random ones, made for this task."
+
     encoded: tuple[Path, ...] = ()
     "What the preflight has encoded of the training file and each validator; empty: it is encoded when it is read."
 

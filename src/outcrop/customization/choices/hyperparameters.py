@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from outcrop.catalog import base_model as catalog_entry
-from outcrop.customization.choices import rates
+from outcrop.customization.choices import initialize, rates
 from outcrop.customization.choices.methods import LEARNING_RATE_BESIDE_LORA, method_of
 from outcrop.customization.choices.rates import Rate
 from outcrop.errors import Invalid
@@ -130,8 +130,9 @@ def of_pairs(given: Sequence[str]) -> dict[str, str]:
 def resolve(
     family: str, values: Mapping[str, str], *, recommended_rate: float, parent: Method | None = None
 ) -> Resolved:
-    """`values` (from `filled`) as one value. `recommended_rate` is what suits LoRA on the network to be trained, in
-    batches of `rates.RECOMMENDED_FOR`; `parent` is the method of the custom model that is trained further.
+    """`values` (from `filled`) as one value. `recommended_rate` suits LoRA on the network to be trained, or the random
+    weights that it begins with, in batches of `rates.RECOMMENDED_FOR`; `parent` is the method of the custom model
+    that is trained further.
 
     Raises Invalid for values that do not go with the method.
     """
@@ -139,7 +140,9 @@ def resolve(
     method = method_of(values, parent)
     text, overruled = _with_ours(values)
     text = {**{name: allowed.default for name, allowed in extra.items()}, **text}
-    rate = _rate(family, text, recommended_rate * LEARNING_RATE_BESIDE_LORA[method.name], method)
+    at_random = initialize.random_start(values) is not None
+    suits = recommended_rate * (1.0 if at_random else LEARNING_RATE_BESIDE_LORA[method.name])
+    rate = _rate(family, text, suits, "random weights" if at_random else method.name)
     hyper = TrainingHyper(
         epochs=int(text["epochCount"]),
         batch_size=int(text.get("batchSize", "1")),
@@ -196,12 +199,12 @@ def _with_ours(values: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ..
     return text, tuple(notes)
 
 
-def _rate(family: str, text: Mapping[str, str], recommended: float, method: Method) -> Rate:
+def _rate(family: str, text: Mapping[str, str], recommended: float, trained: str) -> Rate:
     if text[RATE] != RECOMMENDED:
         return rates.absolute(text[RATE])
     batch_size = int(text.get("batchSize", "1"))
     suits = rates.for_batch(recommended, batch_size)
-    what = f"what suits {method.name} on this network in batches of {batch_size}"
+    what = f"what suits {trained} on this network in batches of {batch_size}"
     if "learningRateMultiplier" in text:
         return rates.multiplied(text["learningRateMultiplier"], suits, what)
     if text["learningRate"] == RECOMMENDED:

@@ -6,6 +6,7 @@ It is what the job asks for, and for the rest what the custom model it trains fu
 from collections.abc import Mapping
 from dataclasses import replace
 
+from outcrop.customization.choices import initialize
 from outcrop.errors import Invalid
 from outcrop.network.adapters.method import DEFAULT, OFT, Full, LoRA, Method
 
@@ -29,6 +30,13 @@ _BELONGS_TO = {
 def method_of(values: Mapping[str, str], parent: Method | None) -> Method:
     """The method that `values` ask for. Raises Invalid for values that belong to another one."""
     name = values.get("outcrop.method", _RECOMMENDED)
+    if values.get(initialize.NAME) == initialize.RANDOM:
+        if name not in (_RECOMMENDED, "full"):
+            raise Invalid(
+                f"hyperParameters.outcrop.method: {name} learns beside weights that are kept, and random ones are not "
+                f"worth keeping. Remove it, or choose full, or another {initialize.NAME}."
+            )
+        name = "full"
     if name == _RECOMMENDED:
         name = parent.name if parent is not None else DEFAULT.name
     problems = [

@@ -69,8 +69,7 @@ def _check_file(path: Path, name: str) -> None:
 
 
 def _check_model(folder: Path, base: BaseModel) -> None:
-    below = next(folder.glob(f"{OWN_BASE}*"), base.folder)
-    assert below is not None
+    below = _network_below(folder, base)
     if not (folder / CONFIG_FILE).is_file():
         _open_tokenizer(folder)
         if not headers.shapes(folder):
@@ -114,11 +113,17 @@ def _check_expected(expected: parity_file.ParityRecord, base: BaseModel) -> None
 
 def _check_prompts(folder: Path, base: BaseModel, prompt_format: str) -> None:
     own = (folder / "config.json").is_file()
-    assert base.folder is not None
-    tokenizer = _open_tokenizer(folder) if own else Tokenizer.open(base.folder)
+    tokenizer = _open_tokenizer(folder if own else _network_below(folder, base))
     problem = chat_problem(tokenizer) if prompt_format == PromptFormat.CHAT.value else None
     if problem is not None:
         raise FileProblem(f"{MANIFEST}: prompt_format: is chat, but {problem.message.rstrip('.')}")
+
+
+def _network_below(folder: Path, base: BaseModel) -> Path:
+    """The network below an adapter: one that came with it, which may have its own tokenizer, or the base model's."""
+    below = next(folder.glob(f"{OWN_BASE}*"), base.folder)
+    assert below is not None
+    return below
 
 
 def _open_tokenizer(folder: Path) -> Tokenizer:

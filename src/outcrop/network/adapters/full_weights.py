@@ -21,10 +21,15 @@ def save(folder: Path, network: nn.Module, *, like: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for path in _beside(like):
         shutil.copyfile(path, folder / path.name)
-    weights = folder / ".weights"
     with bare(network):
-        saver: Any = network
-        saver.save_pretrained(weights, state_dict=_own_tensors(network))
+        write_weights(folder, network, _own_tensors(network))
+
+
+def write_weights(folder: Path, network: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Write the weights alone into `folder`: what else the library writes would replace what is there."""
+    weights = folder / ".weights"
+    saver: Any = network
+    saver.save_pretrained(weights, state_dict=tensors)
     for path in weights.iterdir():
         if path.name.endswith(_WEIGHTS):
             path.rename(folder / path.name)
