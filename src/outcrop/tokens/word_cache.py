@@ -130,8 +130,8 @@ class WordCache:
                 one.ids[number] = new_rest[one.rest[number]]
             begun = self._first.get(one.first) or new_first[one.first]
             ids.append([*begun, *chain.from_iterable(cast(list[Ids], one.ids))])
-        self._keep(self._first, new_first)
-        self._keep(self._rest, new_rest)
+        self._keep(self._first, new_first, _ends_a_word)
+        self._keep(self._rest, new_rest, _can_stay)
         return ids
 
     def _look_up(self, text: str) -> _Cut | None:
@@ -140,11 +140,14 @@ class WordCache:
             return None
         if not self._are_tokens_plain and self._may_hold_tokens(text):
             return None
-        cut = self._cut(text.split(" "))
+        words = text.split(" ")
+        if not words[0] and len(words) > 1:  # the space that a text begins with stays with its first word
+            words[:2] = [f" {words[1]}"]
+        cut = self._cut(words)
         if not cut.unknown and cut.first in self._first:
             return cut
         unknown = [cut.rest[number] for number in cut.unknown]
-        if not (_can_stay(cut.first) and all(map(_can_stay, unknown))):
+        if not (_ends_a_word(cut.first) and all(map(_can_stay, unknown))):
             cut = self._cut(_SPACE.split(text))
             unknown = [cut.rest[number] for number in cut.unknown]
         long = sum(len(word) for word in (cut.first, *unknown) if len(word) > _MOST_LETTERS)
@@ -156,12 +159,16 @@ class WordCache:
         unknown = [] if all(ids) else [number for number, known in enumerate(ids) if not known]
         return _Cut(first, rest, ids, unknown)
 
-    def _keep(self, known: dict[str, Ids], new: Mapping[str, Ids]) -> None:
+    def _keep(self, known: dict[str, Ids], new: Mapping[str, Ids], may: Callable[[str], bool]) -> None:
         if len(known) + len(new) > _MOST_WORDS:
             known.clear()
-        known.update((word, ids) for word, ids in new.items() if len(word) <= _MOST_LETTERS and _can_stay(word))
+        known.update((word, ids) for word, ids in new.items() if len(word) <= _MOST_LETTERS and may(word))
 
 
 def _can_stay(word: str) -> bool:
     """Whether a word that stands between two spaces may be cut off there: white space beside one belongs to it."""
-    return bool(word) and not word[0].isspace() and not word[-1].isspace()
+    return not word[:1].isspace() and _ends_a_word(word)
+
+
+def _ends_a_word(word: str) -> bool:
+    return bool(word) and not word[-1].isspace()
