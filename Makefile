@@ -85,7 +85,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Outcrop needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 quickstart")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt torch
-	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e .
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[data]'
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed

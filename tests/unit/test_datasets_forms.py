@@ -1,4 +1,4 @@
-"""A file that is no JSON Lines is named once, with what turns it into one."""
+"""A file that is no JSON Lines is named once, with what turns it into one, where Bedrock's forms alone are taken."""
 
 import bz2
 import gzip
@@ -59,7 +59,7 @@ def form(folder: Path, content: bytes, name: str = "train.jsonl") -> str:
     """The sentence about a file."""
     path = folder / name
     path.write_bytes(content)
-    (line,) = read_file(path, customization="FINE_TUNING")
+    (line,) = read_file(path, customization="FINE_TUNING", strict=True)
     (problem,) = line.problems
     assert line.number == 0
     return str(problem).removeprefix(f"{name}: ")
@@ -153,7 +153,7 @@ def test_text_of_another_form_is_named(tmp_path: Path, text: str, name: str, sen
 def test_json_lines_good_or_bad_are_read_line_by_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "train.jsonl"
     path.write_bytes(text.encode())
-    assert form_of(path) is None
+    assert form_of(path).held is None
 
 
 def test_one_bad_byte_among_good_lines_is_that_lines_own(tmp_path: Path) -> None:
@@ -169,13 +169,13 @@ USER, ASSISTANT = {"role": "user", "content": "q"}, {"role": "assistant", "conte
 @pytest.mark.parametrize(
     ("record", "sentence"),
     [
-        ({"instruction": "a", "input": "", "output": "b"}, "Alpaca's form (instruction, input, output), which is not read yet. Write {\"prompt\": instruction"),
+        ({"instruction": "a", "input": "", "output": "b"}, "Alpaca's form (instruction, input, output), which is not Bedrock's. Write {\"prompt\": instruction"),
         ({"instruction": "a", "output": "b", "text": "c"}, "Alpaca's form (instruction, input, output), "),
-        ({"conversations": [{"from": "human", "value": "x"}, {"from": "gpt", "value": "y"}]}, "ShareGPT's form (conversations of from and value), which is not read yet. Write {\"messages\": "),
+        ({"conversations": [{"from": "human", "value": "x"}, {"from": "gpt", "value": "y"}]}, "ShareGPT's form (conversations of from and value), which is not Bedrock's. Write {\"messages\": "),
         ({"id": "1", "items": [{"from": "human", "value": "x"}]}, "ShareGPT's form (items of from and value), "),
         ({"conversations": [USER, ASSISTANT]}, "conversations: a conversation under another name. Write messages for conversations."),
         ({"contents": [{"role": "user", "parts": [{"text": "x"}]}]}, "Gemini's form (contents of role and parts), "),
-        ({"prompt": "a", "chosen": "b", "rejected": "c"}, "a pair for learning preferences (chosen, rejected), which is not built here. "),
+        ({"prompt": "a", "chosen": "b", "rejected": "c"}, "a pair for learning preferences (chosen, rejected), from which no method here learns yet. Write what was chosen: "),
         ({"question": "a", "answer": "b", "id": 3}, "question and answer, where prompt and completion are expected. Write {\"prompt\": question, \"completion\": answer}."),
         ({"prompt": "a", "response": "b"}, "prompt and response, where prompt and completion are expected. "),
         ({"text": "a"}, "a text without prompt and completion. Part it into "),
@@ -183,7 +183,7 @@ USER, ASSISTANT = {"role": "user", "content": "q"}, {"role": "assistant", "conte
 )  # fmt: skip
 def test_records_of_other_programs_are_named_once_with_the_mapping(record: dict[str, object], sentence: str) -> None:
     lines = [json.dumps(record).encode()] * 50
-    (problem,) = check(lines, name="t", customization="FINE_TUNING")
+    (problem,) = check(lines, name="t", customization="FINE_TUNING", strict=True)
     assert str(problem).startswith(f"t:1: {sentence}")
 
 
@@ -202,7 +202,7 @@ def test_a_text_under_another_name_is_told_for_continued_pre_training() -> None:
         ({"sytem": "s", "messages": [USER, ASSISTANT]}, ["sytem: unknown key. Did you mean system?"]),
         ({"messages": [{"role": "User", "content": "q"}, ASSISTANT]}, ["messages[0].role: expected user or assistant, found 'User'. Write user."]),
         ({"messages": [{"role": "user", "content": [{"txt": "q"}]}, ASSISTANT]}, ["messages[0].content[0].txt: unknown key. Did you mean text?"]),
-        ({"messages": [USER, ASSISTANT], "tools": []}, ["tools: unknown key. The use of tools is not learned here: remove it, or the line."]),
+        ({"messages": [USER, ASSISTANT], "tools": []}, ["tools: empty. Leave it out, or write [{\"type\": \"function\", \"function\": {\"name\": \"…\", \"parameters\": {…}}}, …]."]),
         ({"messages": [USER, {**ASSISTANT, "weight": 0}]}, ["messages[1].weight: unknown key. Weights of turns are not read, every answer is learned: remove it."]),
         ({"messages": [{"role": "developer", "content": "s"}, USER, ASSISTANT]}, ["messages[0].role: expected user or assistant, found 'developer'. Write its text as the record's system."]),
         ({"prompt": " ", "completion": "\n"}, ["prompt: blank. Give the record a prompt, or remove the line.", "completion: blank. Give the record a completion, or remove the line."]),
@@ -248,10 +248,10 @@ def test_very_many_problems_are_shown_by_kind_and_all_are_counted(tmp_path: Path
 
 
 def test_of_a_file_of_another_form_only_its_form_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "train.jsonl.gz"
-    path.write_bytes(gzip.compress(LINES.encode()))
+    path = tmp_path / "train.jsonl.bz2"
+    path.write_bytes(bz2.compress(LINES.encode()))
     tokenizer = Tokenizer.open(tiny_model(tmp_path / "base"))
     report = examine([path], tokenizer=tokenizer, context_length=CONTEXT_LENGTH, customization="FINE_TUNING")
     assert report.to_text() == (
-        "Not ready. Mend these first:\ntrain.jsonl.gz: compressed with gzip. Unpack it: gunzip < train.jsonl.gz > NEW.jsonl\n"
+        "Not ready. Mend these first:\ntrain.jsonl.bz2: compressed with bzip2. Unpack it: bunzip2 < train.jsonl.bz2 > NEW.jsonl\n"
     )

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from outcrop.datasets.encoding import encode
-from outcrop.datasets.preflight import LeftOut, Longest, Overlap, Report, SplitRecord, examine
+from outcrop.datasets.preflight import examine
 from outcrop.datasets.records import Customization, TextRecord
+from outcrop.datasets.report.value import LeftOut, Longest, Overlap, Report, SplitRecord
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 from tests.support.tiny import CHAT_TEMPLATE, CONTEXT_LENGTH, tiny_model
@@ -57,7 +58,7 @@ def test_repeated_records_and_those_of_the_training_file_are_named_by_line(
     train = [pair("a", "b"), pair("c", "d"), pair("a", "b"), pair("a", "b"), pair("e", "f")]
     found = report(tmp_path, tokenizer, train, [pair("x", "y"), pair("e", "f"), pair("a", "b")])
     assert found.files[0].duplicates == ((1, 3, 4),)
-    assert found.files[1].overlap == (Overlap(2, 5), Overlap(3, 1))
+    assert found.files[1].overlap == (Overlap(2, 5, "train.jsonl"), Overlap(3, 1, "train.jsonl"))
     assert found.problems == ()
 
 
@@ -95,6 +96,8 @@ def test_the_report_reads_well(tmp_path: Path, tokenizer: Tokenizer) -> None:
         "  longest           4   line 1; half of the records have 4 or fewer, the model takes 256\n"
         "  cut off           0\n"
         "  repeated          1   lines 1 = 3\n"
+        "  languages         1   short texts 100%, of 3 records looked at\n"
+        "  tokenizer      1.00   bytes a token: poor for short texts (1.00)\n"
         "\n"
         "validation.jsonl\n"
         "  records           1\n"
@@ -102,6 +105,8 @@ def test_the_report_reads_well(tmp_path: Path, tokenizer: Tokenizer) -> None:
         "  longest           4   line 1; the model takes 256\n"
         "  cut off           0\n"
         "  overlap           1   also in train.jsonl, so they test memory: lines 1 = 1\n"
+        "  languages         1   short texts 100%, of 1 record looked at\n"
+        "  tokenizer      1.00   bytes a token: poor for short texts (1.00)\n"
         "\n"
         "Not ready. Mend these first:\n"
         "train.jsonl:4: completion: missing. Give the record a completion, or remove the line.\n"

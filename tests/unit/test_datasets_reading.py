@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from outcrop.datasets.problems import RecordError
-from outcrop.datasets.reading import MAX_LINE_BYTES, check, open_lines, read_records
+from outcrop.datasets.raw_records import MAX_LINE_BYTES, open_lines
+from outcrop.datasets.reading import check, read_records
 from outcrop.datasets.records import Conversation, Customization, PromptCompletion, TextRecord, digest
 
 PAIR = '{"prompt": "<input text>", "completion": "<output text>"}'

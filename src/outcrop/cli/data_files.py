@@ -1,4 +1,4 @@
-"""A data file that a command is given: on this machine, and readable from its beginning again."""
+"""A data file or folder that a command is given: on this machine, and readable more than once."""
 
 import difflib
 import re
@@ -10,17 +10,13 @@ _URI = re.compile(r"([a-z][a-z0-9+.-]+):/+(.*)", re.IGNORECASE)
 
 
 def check_data_file(given: Path) -> Path:
-    """The file. Raises Invalid for what is none, saying what to do."""
+    """The file or folder. Raises Invalid for what is none, saying what to do."""
     try:
         path = given.expanduser()
     except RuntimeError as error:
         raise Invalid(f"{given}: nobody knows whose home ~ is. Give the whole path.") from error
-    if path.is_file():
+    if path.is_file() or path.is_dir():
         return path
-    if path.is_dir():
-        inside = sorted(each.name for each in path.glob("*.jsonl"))
-        such = f", such as {path / inside[0]}" if inside else ""
-        raise Invalid(f"{given}: a folder. Name one file{such}.")
     if path.exists():
         raise Invalid(f"{given}: no regular file, and it is read more than once. Write it to a file first.")
     uri = _URI.fullmatch(str(given))

@@ -14,6 +14,7 @@ from outcrop.cli.data_files import check_data_file
 from outcrop.clock import SystemClock
 from outcrop.customization import forecast, from_zero, memory
 from outcrop.customization.choices import hyperparameters, initialize, prompting
+from outcrop.datasets.report.value import Report, RunForecast
 from outcrop.errors import Invalid
 from outcrop.network import headers
 from outcrop.network.run_mode import RunMode
@@ -60,6 +61,21 @@ def _print(model: BaseModel, hyper: TrainingHyper, asked: EstimateOptions, *, as
             print(refusal.message)
         return 1
     return 0
+
+
+def run_forecast(settings: Settings, model: BaseModel, asked: EstimateOptions, checked: Report) -> RunForecast:
+    """The needs of a job with data that was checked, as the preflight report tells them."""
+    lengths = Lengths(
+        training=checked.sequences_of(part=0),
+        supervised=sum(file.num_supervised for file in checked.files if file.part == 0),
+        validation=checked.sequences_of(part=1),
+    )
+    with _to_be_trained(model, asked) as (trained, hyper):
+        assert trained.folder is not None
+        hyper = replace(hyper, threads=settings.threads)
+        headers.check_method(trained.folder, hyper.method)
+        need = forecast.estimated(trained.folder, lengths, hyper, model.way or RunMode.PACKED)
+    return forecast.for_report(settings.home, model.id, need, hyper)
 
 
 @contextmanager

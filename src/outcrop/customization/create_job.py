@@ -119,7 +119,7 @@ def _check_names(house: Rooms, params: Mapping[str, Any], region: str) -> None:
 
 
 def _check_data(data: RoleData, params: Mapping[str, Any]) -> None:
-    """Every file is there and may be read, and the output may be written."""
+    """Every file or prefix is there and may be read, and the output may be written."""
     validators = params.get("validationDataConfig", {}).get("validators", [])
     if len(validators) > _MAX_VALIDATORS:
         raise Invalid(f"validationDataConfig.validators: {len(validators)} files. Give at most {_MAX_VALIDATORS}.")
@@ -128,7 +128,10 @@ def _check_data(data: RoleData, params: Mapping[str, Any]) -> None:
         if not parse_s3_uri(uri)[1]:
             raise Invalid(f"{uri}: names a bucket, not an object. Name one JSONL object, s3://bucket/key.")
     for uri in uris:
-        data.find(uri)
+        if not uri.endswith("/"):
+            data.find(uri)
+        elif next(data.list_objects(uri), None) is None:
+            raise Invalid(f"{uri}: no object begins with this. Name a folder that holds files, s3://bucket/folder/.")
     data.check_output(params["outputDataConfig"]["s3Uri"])
 
 

@@ -15,7 +15,7 @@ from outcrop.customization.base import Start
 from outcrop.customization.choices import initialize
 from outcrop.customization.choices.initialize import RandomStart
 from outcrop.customization.work import Work, fetch
-from outcrop.datasets.reading import read_file
+from outcrop.datasets import dataset as datasets
 from outcrop.datasets.records import TextRecord
 from outcrop.network import facts, random_weights, sizes
 from outcrop.network.sizes import Vocabulary
@@ -66,12 +66,13 @@ def describe(folder: Path, base: Path, asked: RandomStart, texts: Iterator[str] 
 
 
 def texts_of(path: Path, *, sample_bytes: int = SAMPLE_BYTES) -> Iterator[str]:
-    """The texts of a training file for a tokenizer, one at a time: of a large file, an even sample.
+    """The texts of training data for a tokenizer, one at a time: of a large file, an even sample.
 
     Lines that are no records are passed over; the preflight tells of them.
     """
-    every = max(1, -(-path.stat().st_size // sample_bytes))
-    records = (line.record for line in read_file(path, customization="CONTINUED_PRE_TRAINING"))
+    dataset = datasets.of_path(path)
+    every = max(1, -(-sum(file.path.stat().st_size for file in dataset.files) // sample_bytes))
+    records = (line.record for line in datasets.read_dataset(dataset, customization="CONTINUED_PRE_TRAINING"))
     for number, record in enumerate(records):
         if number % every == 0 and isinstance(record, TextRecord):
             yield record.text

@@ -1,7 +1,7 @@
 """A job with everything its phases need, and its first phase: the data fetched and accounted for."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from outcrop import logs
 from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.customization import base
 from outcrop.customization.base import Start
+from outcrop.customization.checked_data import CheckedData, CheckedDatasets, checked_for
 from outcrop.customization.choices import prompting
 from outcrop.customization.output import events
 from outcrop.customization.output.artifacts import Artifacts
@@ -17,7 +18,11 @@ from outcrop.customization.output.events import Events
 from outcrop.customization.output.progress import Journal
 from outcrop.customization.rooms import Rooms
 from outcrop.data.data import RoleData
+from outcrop.datasets import dataset as datasets
 from outcrop.datasets import preflight
+from outcrop.datasets.record_file import RecordFile
+from outcrop.datasets.report import as_json
+from outcrop.datasets.report.value import Report
 from outcrop.errors import Invalid, Refusal
 from outcrop.jobs.running import LONGEST_MESSAGE, RunningJob
 from outcrop.store.resources import Resource
@@ -83,6 +88,10 @@ class Work:
         assert self.base.folder is not None
         return self.base.folder
 
+    def tell_report(self, report: Report) -> str:
+        """Write the preflight report into the bucket, and return where its page is."""
+        return self.artifacts.write_preflight(report.to_json(), report.to_text(), report.to_html())
+
     def end_journal(self, status: StrEnum, **members: Any) -> None:
         """The last event of a job that leaves no model. It ends, whether or not that could be told."""
         try:
@@ -100,9 +109,13 @@ class Validated:
 
     files: list[Path]
     "Training first."
+    sha256: list[str]
+    "Of each file."
     encoded: list[Path]
     "What each file was encoded to."
-    report: preflight.Report
+    known: Path
+    "The digests and origins of their records."
+    report: Report
     learned: PromptFormat
     "Of prompts with completions; the day that chat templates write is the job's own, however often it resumes."
     spoken: PromptFormat
@@ -120,44 +133,73 @@ def validate(work: Work) -> Validated:
     folder = work.run_dir / "encoded"
     folder.mkdir(exist_ok=True)
     encoded = [folder / str(index) for index in range(len(files))]
-    report = preflight.examine(
-        files,
-        tokenizer=tokenizer,
-        context_length=work.base.context_length,
-        customization=work.customization.value,
-        prompt_format=learned,
-        encoded=encoded,
+    with RecordFile(folder / "known") as known:
+        report = preflight.examine(
+            files,
+            tokenizer=tokenizer,
+            context_length=work.base.context_length,
+            customization=work.customization.value,
+            prompt_format=learned,
+            encoded=encoded,
+            known=known,
+        )
+    report = replace(report, base=work.base.id)
+    uri = work.tell_report(report)
+    work.journal.on_report(uri)
+    sha256 = [datasets.digest(datasets.of_path(path)) for path in files]
+    about = checked_for(sha256, work.base, tokenizer, customization=work.customization.value, prompt_format=learned)
+    checked = CheckedData(
+        digest=about.digest,
+        checked=work.house.clock.now(),
+        by=work.job.arn,
+        names=tuple(path.name for path in files),
+        checked_for=about,
+        report=as_json.counts_of_report(report),
+        text=report.to_text(),
     )
-    work.artifacts.write_preflight(report.to_json(), report.to_text())
+    CheckedDatasets(work.house.settings).keep(checked)
     if report.problems:
-        raise Invalid(_told(report))
+        raise Invalid(_told(report, uri))
     prompting.check(values, files[0], work.customization)
     spoken = prompting.format_of_model(learned, files[0], work.customization)
-    return Validated(files=files, encoded=encoded, report=report, learned=learned, spoken=spoken)
+    return Validated(
+        files=files,
+        sha256=sha256,
+        encoded=encoded,
+        known=folder / "known",
+        report=report,
+        learned=learned,
+        spoken=spoken,
+    )
 
 
 def fetch(work: Work) -> list[Path]:
-    """The files of the data, training first, fetched where they are not here yet.
+    """The data, training first, fetched where it is not here yet.
 
-    They lie under the names that their owner gave them, so that problems can name the file.
+    Files lie under the names that their owner gave them, so that problems can name them. A prefix, which ends in a
+    slash, becomes a folder: all its files are one dataset.
     """
     document = work.record.document
     validators = document["validationDataConfig"]["validators"]
     uris = [document["trainingDataConfig"]["s3Uri"], *(validator["s3Uri"] for validator in validators)]
     files = []
     for index, uri in enumerate(uris):
-        place = work.run_dir / "data" / str(index) / uri.rsplit("/", 1)[-1]
-        if not place.is_file():
-            work.data.fetch(uri, place)
+        place = work.run_dir / "data" / str(index) / uri.rstrip("/").rsplit("/", 1)[-1]
+        if not place.exists():
+            if uri.endswith("/"):
+                work.data.fetch_all(uri, place)
+            else:
+                work.data.fetch(uri, place)
         files.append(place)
     return files
 
 
-def _told(checked: preflight.Report) -> str:
-    """The problems of the data, as many as a failureMessage has room for."""
-    told, room = "", LONGEST_MESSAGE - 80
+def _told(checked: Report, uri: str) -> str:
+    """The problems of the data, as many as a failureMessage has room for, and where the whole report is."""
+    where = f"The report: {uri}"
+    told, room = "", LONGEST_MESSAGE - 80 - len(where)
     for count, problem in enumerate(checked.problems):
         if len(told) + len(str(problem)) > room:
-            return f"{told}({checked.num_problems - count} more problems in preflight/report.txt of the output.)"
+            return f"{told}({checked.num_problems - count} more problems.) {where}"
         told += f"{problem} "
-    return told.rstrip()
+    return f"{told}{where}"

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from outcrop.datasets.encoding import EncodedRecord
 
 _FILE = struct.Struct("<Q")
-_RECORD = struct.Struct("<QQQQ")
+_RECORD = struct.Struct("<QQQQQ")
 _NUMBER = "i"
 _NUMBER_BYTES = array(_NUMBER).itemsize
 _BUFFER_BYTES = 1024 * 1024
@@ -33,6 +33,8 @@ class KeptSequence(NamedTuple):
     num_bytes: int
     "Bytes of UTF-8 that the learned ids stand for."
     line: int
+    file: int = 0
+    "Index of the record's file, where a dataset has several."
 
 
 class EncodedFile:
@@ -60,7 +62,7 @@ class EncodedFile:
     def add(self, record: EncodedRecord, num_bytes: int) -> None:
         """Append one sequence. Raises OSError when the disk does not take it."""
         runs = array(_NUMBER, chain.from_iterable(record.learned))
-        self._file.write(_RECORD.pack(len(record.ids), len(runs), record.line, num_bytes))
+        self._file.write(_RECORD.pack(len(record.ids), len(runs), record.line, record.file, num_bytes))
         self._file.write(array(_NUMBER, record.ids))
         self._file.write(runs)
 
@@ -78,6 +80,6 @@ def _sequences(path: Path) -> Iterator[KeptSequence]:
     with path.open("rb", buffering=_BUFFER_BYTES) as file:
         file.seek(_FILE.size)
         while head := file.read(_RECORD.size):
-            num_ids, num_bounds, line, num_bytes = _RECORD.unpack(head)
+            num_ids, num_bounds, line, index, num_bytes = _RECORD.unpack(head)
             numbers = np.frombuffer(file.read((num_ids + num_bounds) * _NUMBER_BYTES), dtype=np.int32)
-            yield KeptSequence(numbers[:num_ids], numbers[num_ids:].reshape(-1, 2), num_bytes, line)
+            yield KeptSequence(numbers[:num_ids], numbers[num_ids:].reshape(-1, 2), num_bytes, line, index)

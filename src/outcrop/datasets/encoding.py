@@ -1,7 +1,7 @@
 """Records to token ids, with what of them is learned: the one path for the preflight report and for training."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from outcrop.datasets.problems import Problem
@@ -32,6 +32,8 @@ class EncodedRecord:
     learned: tuple[LearnedRun, ...]
     "The ids that are learned: predicted from those before them, and counted in the loss."
     line: int
+    file: int = 0
+    "Index of the record's file, where a dataset has several."
 
     @property
     def supervised(self) -> list[bool]:
@@ -75,6 +77,8 @@ class _Encoder:
             if least > self.context_length:  # told without reading it: of many megabytes that takes minutes
                 return self._too_long(record, f"of at least {least:,}")
         encoded = yield from self._sequences(record)
+        if record.file:
+            encoded = [replace(one, file=record.file) for one in encoded]
         for one in encoded:
             beyond = self.tokenizer.beyond(one.ids)
             if beyond is not None:
@@ -93,7 +97,9 @@ class _Encoder:
                 pair = yield from prompt_format.pair_steps(tokenizer, record.prompt, record.completion, form)
                 return [_sequence([(pair.prompt_ids, False), (pair.completion_ids, True)], record.line)]
             case Conversation():
-                chats = yield from prompt_format.chat_steps(tokenizer, record.messages, record.system, today=form.today)
+                chats = yield from prompt_format.chat_steps(
+                    tokenizer, record.messages, record.system, today=form.today, tools=record.tools
+                )
                 return [_sequence([(span.ids, span.supervised) for span in spans], record.line) for spans in chats]
 
     def _beyond(self, record: Record, token_id: int) -> Problem:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from outcrop.datasets.conversion import TURNS, WITH_TOOLS, has_tools
 from outcrop.datasets.records import Customization
 
-_NOT_READ = "which is not read yet"
+_NOT_READ = "which is not Bedrock's"
 _QUESTIONS = (
     ("input", "output"), ("prompt", "response"), ("prompt", "output"), ("prompt", "answer"), ("question", "answer"),
     ("question", "response"), ("query", "response"), ("query", "answer"), ("instruction", "response"),
@@ -15,6 +16,10 @@ _QUESTIONS = (
 )  # fmt: skip
 
 
+PREFERENCE = "a pair for learning preferences (chosen, rejected), from which no method here learns yet"
+CHOSEN_ALONE = 'Write what was chosen: {"prompt": prompt, "completion": chosen}.'
+
+
 class Foreign(NamedTuple):
     """The form's name, and the mapping to write."""
 
@@ -22,27 +27,31 @@ class Foreign(NamedTuple):
     mend: str
 
 
+def with_tools(value: Mapping[str, Any]) -> Foreign | None:
+    """The form of a conversation with tools, which Bedrock has not."""
+    if not has_tools(value):
+        return None
+    return Foreign(f"{WITH_TOOLS.form}, {_NOT_READ}", "Write calls and results as text of the turns.")
+
+
 def form_of_record(value: Mapping[str, Any], customization: Customization) -> Foreign | None:
-    """None for a record that tries to have one of Bedrock's forms."""
+    """The form of another program that a record has. None for one that tries to have Bedrock's."""
     if customization == "CONTINUED_PRE_TRAINING":
         return _text(value)
     if "completion" in value and "prompt" in value:
         return None
-    for key in ("conversations", "conversation", "dialog", "dialogue", "items", "contents", "turns"):
+    for key in TURNS:
         found = _turns(key, value.get(key))
         if found is not None:
             return found
+    if "chosen" in value and "rejected" in value:
+        return Foreign(PREFERENCE, CHOSEN_ALONE)
     if "messages" in value:
         return None
     if "instruction" in value and "output" in value:
         return Foreign(
             f"Alpaca's form (instruction, input, output), {_NOT_READ}",
             'Write {"prompt": instruction, with input on the lines below it, "completion": output}.',
-        )
-    if "chosen" in value and "rejected" in value:
-        return Foreign(
-            "a pair for learning preferences (chosen, rejected), which is not built here",
-            'Write what was chosen: {"prompt": prompt, "completion": chosen}.',
         )
     return _question(value)
 
@@ -83,6 +92,9 @@ def _question(value: Mapping[str, Any]) -> Foreign | None:
 
 
 def _text(value: Mapping[str, Any]) -> Foreign | None:
+    if "instruction" in value and "output" in value:
+        mend = 'Write {"input": "<text>"}, or choose that customizationType.'
+        return Foreign("Alpaca's form (instruction, input, output), which belongs to FINE_TUNING", mend)
     if "input" in value or value.keys() & {"prompt", "completion", "messages"}:
         return None
     for key in ("text", "content", "document", "body", "page_content", "passage"):

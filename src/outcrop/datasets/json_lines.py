@@ -1,10 +1,8 @@
 """Strict parsing of one line of bytes into one JSON value. It says one thing only, in text that can be encoded."""
 
 import json
-from typing import Any
-
-_MEND_JSON = "Write the record as one JSON object on one line."
-
+import sys
+from typing import Any, NamedTuple
 
 _OF_PYTHON = {"None": "null", "True": "true", "False": "false"}
 
@@ -19,25 +17,39 @@ class JsonError(Exception):
         self.mend = mend
 
 
-def parse(content: bytes) -> Any:
+class Wording(NamedTuple):
+    """The words for a place in a text, for its end, and for how to mend it."""
+
+    place: str
+    end: str
+    mend: str
+
+
+LINE = Wording("column", "line", "Write the record as one JSON object on one line.")
+ELEMENT = Wording("character", "record", "Write the record with a JSON library.")
+
+
+def parse(content: bytes, wording: Wording = LINE) -> Any:
     """The value of a line. Raises JsonError; a key written twice is refused, for one of the two would be lost."""
     text = _decoded(content).strip("\r\n\t ")
-    if text.startswith("["):
+    if text.startswith("[") and wording is LINE:
         raise JsonError(
             "",
             "a JSON array, not JSON Lines",
             "Write each object on a line of its own, without [ ] and commas.",
         )
     if "\x00" in text:
-        raise JsonError(f"column {text.index(chr(0)) + 1}", "a NUL byte", "Remove it; UTF-8 text holds none.")
+        place = f"{wording.place} {text.index(chr(0)) + 1}"
+        raise JsonError(place, "a NUL byte", "Remove it; UTF-8 text holds none.")
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=_once, parse_constant=lambda name: _no_constant(name, wording))
     except json.JSONDecodeError as error:
-        raise _explained(error, text) from error
+        raise _explained(error, text, wording) from error
     except RecursionError as error:
-        raise JsonError("", "nested too deeply", _MEND_JSON) from error
+        raise JsonError("", "nested too deeply", wording.mend) from error
     except ValueError as error:  # an integer of thousands of digits
-        raise JsonError("", f"not JSON that can be read ({error})", _MEND_JSON) from error
+        what = f"a number of more than {sys.get_int_max_str_digits():,} digits"
+        raise JsonError("", what, "Write it as a string, or shorter.") from error
 
 
 def _decoded(content: bytes) -> str:
@@ -48,22 +60,25 @@ def _decoded(content: bytes) -> str:
         raise JsonError(f"byte {error.start + 1}", f"not UTF-8{guess}", "Save the file as UTF-8.") from error
 
 
-def _explained(error: json.JSONDecodeError, text: str) -> JsonError:
+def _explained(error: json.JSONDecodeError, text: str, wording: Wording) -> JsonError:
+    place = f"{wording.place} {error.pos + 1}"
     if error.pos >= len(text):
-        return JsonError(f"column {error.pos + 1}", "not JSON, the line ends too early", _MEND_JSON)
+        return JsonError(place, f"not JSON, the {wording.end} ends too early", wording.mend)
     python = next((word for word in _OF_PYTHON if text.startswith(word, error.pos)), None)
     if python is not None:
         mend = f"Write {_OF_PYTHON[python]} for {python}; json.dumps does."
-        return JsonError(f"column {error.pos + 1}", f"not JSON, {python} is Python's", mend)
+        return JsonError(place, f"not JSON, {python} is Python's", mend)
     what = {
-        "Extra data": "expected the end of the line",
+        "Extra data": f"expected the end of the {wording.end}",
         "Expecting ',' delimiter": "expected ','",
         "Expecting ':' delimiter": "expected ':'",
         "Expecting value": "expected a value",
         "Expecting property name enclosed in double quotes": "expected a key in double quotes",
         "Unterminated string starting at": "the string that begins here does not end",
+        "Invalid control character at": "a control character in a string, such as a tab or a line break",
+        "Unexpected UTF-8 BOM (decode using utf-8-sig)": "a byte order mark that does not begin the file",
     }.get(error.msg, error.msg[0].lower() + error.msg[1:])
-    return JsonError(f"column {error.pos + 1}", f"not JSON, {what}", _MEND_JSON)
+    return JsonError(place, f"not JSON, {what}", wording.mend)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -75,5 +90,5 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _no_constant(name: str) -> Any:
-    raise JsonError("", f"not JSON, {name} is no value", _MEND_JSON)
+def _no_constant(name: str, wording: Wording) -> Any:
+    raise JsonError("", f"not JSON, {name} is no value", wording.mend)

@@ -1,156 +1,80 @@
 """Every record and token of a dataset accounted for, before anything is computed.
 
 Files are read line by line and encoded just as training will encode them, so what the report says of tokens is what
-the network will see. A file of any size fits: of each record only its length and a digest are remembered.
+the network will see. A file of any size fits: what is kept of a record is its length, a digest, and a signature that
+has a bound. All else that is to be known of records is asked by the observers (`observing/`).
 """
 
-from array import array
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Sequence, Set
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-
-from outcrop.datasets import left_out, report_text
+from outcrop.datasets import dataset as dataset_of
+from outcrop.datasets import excerpts, left_out
+from outcrop.datasets.conversion import Conversion
+from outcrop.datasets.dataset import DataFile, Dataset, in_file
 from outcrop.datasets.encoded_file import EncodedFile
 from outcrop.datasets.encoding import EncodedRecord, encode_lines
-from outcrop.datasets.problems import Problem, kind_of
-from outcrop.datasets.reading import read_file
+from outcrop.datasets.observing.file_observers import FileObservers
+from outcrop.datasets.observing.languages import Languages
+from outcrop.datasets.observing.lengths import RecordLengths
+from outcrop.datasets.problems import Counted, Problem, kind_of
+from outcrop.datasets.reading import Line, read_file
+from outcrop.datasets.record_file import TRAINING, KnownRecord, RecordFile
 from outcrop.datasets.records import Conversation, Customization, Record, TextRecord, digest
-from outcrop.datasets.repeated import Digests
+from outcrop.datasets.report.value import (
+    ConvertedRecords,
+    FileReport,
+    LeftOut,
+    ProblemKind,
+    Report,
+    SplitRecord,
+)
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
 _MOST_PROBLEMS, _MOST_OF_A_KIND, _MOST_KINDS = 1000, 100, 500
 "Remembered of one file; all are counted."
-
-
-class Longest(NamedTuple):
-    """The record with the most tokens."""
-
-    line: int
-    tokens: int
-
-
-class SplitRecord(NamedTuple):
-    """A record that is learned as several sequences."""
-
-    line: int
-    sequences: int
-
-
-class LeftOut(NamedTuple):
-    """Words that the base model's chat template does not write, so that the network never sees them."""
-
-    what: str
-    lines: tuple[int, ...]
-
-
-class ProblemKind(NamedTuple):
-    """Problems that say the same of several lines."""
-
-    first: Problem
-    num: int
-
-
-class Overlap(NamedTuple):
-    """A record of this file that also stands in the training file."""
-
-    line: int
-    train_line: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileReport:
-    """The report on one file of a dataset."""
-
-    name: str
-    num_records: int
-    "Lines that will be learned, or evaluated on."
-    num_refused: int
-    problems: tuple[Problem, ...]
-    "At most a thousand; `kinds` counts them all."
-    kinds: tuple[ProblemKind, ...]
-    "In the order in which they first appear."
-    num_tokens: int
-    num_supervised: int
-    "Tokens that are learned: completions with their end, what the assistant says, or whole texts."
-    num_supervised_bytes: int
-    median_tokens: int
-    longest: Longest | None
-    num_truncated: int
-    "Always 0: nothing is ever cut off."
-    split: tuple[SplitRecord, ...]
-    "Texts longer than the context, learned as consecutive sequences."
-    by_answer: tuple[SplitRecord, ...]
-    "Conversations whose earlier answers the chat template writes otherwise: each is learned behind its own prompt."
-    left_out: tuple[LeftOut, ...]
-    duplicates: tuple[tuple[int, ...], ...]
-    "Lines that say exactly the same, group by group."
-    overlap: tuple[Overlap, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """The training file and its validators."""
-
-    context_length: int
-    customization: Customization
-    files: tuple[FileReport, ...]
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """The problems that must be mended before training, file by file."""
-        return tuple(problem for file in self.files for problem in file.problems)
-
-    @property
-    def num_problems(self) -> int:
-        """All of them, those that are only counted too."""
-        return sum(kind.num for file in self.files for kind in file.kinds)
-
-    def to_json(self) -> dict[str, Any]:
-        """Numbers and sentences; the problems are told as they are printed, with their line and field."""
-        files = []
-        for file in self.files:
-            told = asdict(file)
-            told["problems"] = [asdict(problem) | {"sentence": str(problem)} for problem in file.problems]
-            told["kinds"] = [{"first": str(kind.first), "count": kind.num} for kind in file.kinds]
-            told["longest"] = None if file.longest is None else file.longest._asdict()
-            told["split"] = [split._asdict() for split in file.split]
-            told["by_answer"] = [split._asdict() for split in file.by_answer]
-            told["left_out"] = [left._asdict() for left in file.left_out]
-            told["overlap"] = [overlap._asdict() for overlap in file.overlap]
-            files.append(told)
-        head = {"context_length": self.context_length, "customization": self.customization, "ready": not self.problems}
-        return {**head, "files": files}
-
-    def to_text(self) -> str:
-        return report_text.of_report(self)
+_MOST_KEYS = 20
+_MOST_LINES = 1000
+"Of one file that are named for one reason; all are counted."
 
 
 def examine(
-    files: Sequence[Path],
+    datasets: Sequence[Path | Dataset],
     *,
     tokenizer: Tokenizer,
     context_length: int,
     customization: Customization,
     prompt_format: PromptFormat = PromptFormat.TEXT,
     encoded: Sequence[Path] = (),
+    strict: bool = False,
+    known: RecordFile | None = None,
 ) -> Report:
-    """Read the training file, which comes first, and its validators, with prompts in the format they are learned in.
+    """Read the training data, which comes first, and its validators, with prompts in the format they are learned in.
 
-    What a record is encoded to is kept in the files of `encoded`, one for each of `files`, for the training to read.
+    What a record is encoded to is kept in the files of `encoded`, one for each of `datasets`, for the training to read.
+    `known` is told the digest and the origin of each good record. `strict` takes Bedrock's forms alone. Raises Invalid
+    for a folder without data.
     """
-    base = _Base(tokenizer, context_length, prompt_format)
-    train = _Reading(files[0].name, base)
-    readings = [train, *(_Reading(path.name, base, train=train) for path in files[1:])]
-    for index, (path, reading) in enumerate(zip(files, readings, strict=True)):
-        with EncodedFile(encoded[index], context_length=context_length) if encoded else nullcontext() as kept:
-            reading.read(path, customization, kept)
+    base, languages = _Base(tokenizer, context_length, prompt_format), Languages()
+    readings: list[_Reading] = []
+    for part, given in enumerate(datasets):
+        dataset = given if isinstance(given, Dataset) else dataset_of.of_path(given)
+        with EncodedFile(encoded[part], context_length=context_length) if encoded else nullcontext() as kept:
+            for index, file in enumerate(dataset.files):
+                # A record is looked for among those of the training data, and of the files before it in its own.
+                before = [each for each in readings if each.part in (TRAINING, part)]
+                observers = FileObservers(tokenizer, languages, [each.observers for each in before], name=file.name)
+                first = readings[0] if readings else None
+                reading = _Reading(file, base, observers, part=part, index=index, first=first, known=known)
+                reading.read(customization, kept, strict=strict)
+                readings.append(reading)
     reports = tuple(reading.report() for reading in readings)
-    return Report(context_length=context_length, customization=customization, files=reports)
+    return Report(context_length=context_length, customization=customization, files=reports, base=tokenizer.name)
 
 
 class _Base(NamedTuple):
@@ -165,29 +89,45 @@ class _Base(NamedTuple):
 class _Reading:
     """The state of reading one file: its counts, lengths and problems so far."""
 
-    name: str
+    file: DataFile
     base: _Base
-    train: "_Reading | None" = None
+    observers: FileObservers
+    part: int
+    "The dataset of the job: TRAINING, or a validator's number from 1."
+    index: int
+    "Of the file in it."
+    first: "_Reading | None" = None
+    "The first file of the training data, whose form is everyone's."
+    known: RecordFile | None = None
     form: type[Record] | None = None
-    lengths: "array[int]" = field(default_factory=lambda: array("q"))
-    lines: "array[int]" = field(default_factory=lambda: array("q"))
+    lengths: RecordLengths = field(default_factory=RecordLengths)
     num_tokens: int = 0
     num_supervised: int = 0
     num_supervised_bytes: int = 0
     num_refused: int = 0
     problems: list[Problem] = field(default_factory=list)
     kinds: dict[str, ProblemKind] = field(default_factory=dict)
-    split: list[SplitRecord] = field(default_factory=list)
-    by_answer: list[SplitRecord] = field(default_factory=list)
+    split: "_SplitRecords" = field(default_factory=lambda: _SplitRecords())
+    by_answer: "_SplitRecords" = field(default_factory=lambda: _SplitRecords())
     left_out: dict[str, list[int]] = field(default_factory=dict)
-    digests: Digests = field(default_factory=Digests)
+    counted: Counted = "line"
+    converted: "_Conversions" = field(default_factory=lambda: _Conversions())
 
-    def read(self, path: Path, customization: Customization, kept: EncodedFile | None) -> None:
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    def read(self, customization: Customization, kept: EncodedFile | None, *, strict: bool) -> None:
         tokenizer, context_length, prompt_format = self.base
-        lines = read_file(path, customization=customization)
+        read = read_file(self.file.path, customization=customization, strict=strict, name=self.name)
         for line, encoded in encode_lines(
-            lines, tokenizer, context_length=context_length, name=self.name, prompt_format=prompt_format
+            (in_file(line, self.index) for line in read),
+            tokenizer,
+            context_length=context_length,
+            name=self.name,
+            prompt_format=prompt_format,
         ):
+            self.counted = line.counted
             if line.number == 0:
                 self._tell(line.problems)
             elif line.record is None or encoded is None:
@@ -195,25 +135,27 @@ class _Reading:
             else:
                 self.form = type(line.record)
                 if isinstance(encoded, Problem):
-                    self._refuse((encoded,))
+                    self._refuse((replace(encoded, counted=self.counted),))
                 else:
-                    self._add(line.record, encoded, kept)
-        if self.train and self.train.form and self.form and self.form is not self.train.form:
-            what = f"its records have another form than those of {self.train.name}"
+                    self._add(line, line.record, encoded, kept)
+        if self.first and self.first.form and self.form and self.form is not self.first.form:
+            what = f"its records have another form than those of {self.first.name}"
             self._refuse((Problem(name=self.name, line=None, field="", what=what, mend="Give both files one form."),))
+        self.observers.close()
 
-    def _add(self, record: Record, encoded: list[EncodedRecord], kept: EncodedFile | None) -> None:
-        self.lines.append(record.line)
+    def _add(self, line: Line, record: Record, encoded: list[EncodedRecord], kept: EncodedFile | None) -> None:
+        for conversion in line.conversions:
+            self.converted.add(conversion, line.left_out)
         lengths = [len(sequence.ids) for sequence in encoded]
         if isinstance(record, TextRecord):
             # Sequences of a split text share a token at each joint, which is counted once.
             num_tokens = sum(lengths) - (len(lengths) - 1)
-            self.lengths.append(num_tokens)
-            self._several(self.split, record, len(lengths))
+            self.lengths.add(record.line, num_tokens, lengths)
+            self.split.add(record.line, len(lengths))
         else:
             num_tokens = sum(lengths)
-            self.lengths.append(max(lengths))
-            self._several(self.by_answer, record, len(lengths))
+            self.lengths.add(record.line, max(lengths), lengths)
+            self.by_answer.add(record.line, len(lengths))
         self.num_tokens += num_tokens
         self.num_supervised += sum(sequence.num_supervised for sequence in encoded)
         for sequence in encoded:
@@ -224,11 +166,10 @@ class _Reading:
         if isinstance(record, Conversation):
             for what in left_out.of_record(record, self.base.tokenizer):
                 self.left_out.setdefault(what, []).append(record.line)
-        self.digests.add(digest(record), record.line)
-
-    def _several(self, among: list[SplitRecord], record: Record, sequences: int) -> None:
-        if sequences > 1:
-            among.append(SplitRecord(record.line, sequences))
+        said = digest(record)
+        self.observers.add(record, encoded, said)
+        if self.known is not None:
+            self.known.add(KnownRecord(said, record.line, record.file, part=self.part))
 
     def _refuse(self, problems: Sequence[Problem]) -> None:
         self.num_refused += 1
@@ -245,27 +186,64 @@ class _Reading:
                 self.problems.append(problem)
 
     def report(self) -> FileReport:
-        longest = int(np.argmax(self.lengths)) if self.lengths else None
-        return FileReport(
+        observed = self.observers.found()
+        made = FileReport(
             name=self.name,
-            num_records=len(self.lengths),
+            num_records=len(self.lengths.tokens),
             num_refused=self.num_refused,
             problems=tuple(self.problems),
             kinds=tuple(self.kinds.values()),
             num_tokens=self.num_tokens,
             num_supervised=self.num_supervised,
             num_supervised_bytes=self.num_supervised_bytes,
-            median_tokens=round(float(np.median(self.lengths))) if self.lengths else 0,
-            longest=None if longest is None else Longest(self.lines[longest], self.lengths[longest]),
+            median_tokens=self.lengths.median,
+            longest=self.lengths.longest,
+            histogram=self.lengths.histogram(),
+            sequences=self.lengths.sequences,
             num_truncated=0,
-            split=tuple(self.split),
-            by_answer=tuple(self.by_answer),
+            num_split=self.split.num,
+            split=tuple(self.split.first),
+            num_by_answer=self.by_answer.num,
+            by_answer=tuple(self.by_answer.first),
             left_out=tuple(LeftOut(what, tuple(lines)) for what, lines in self.left_out.items()),
-            duplicates=self.digests.repeated(),
-            overlap=self._overlap(),
+            excerpts={},
+            part=self.part,
+            counted=self.counted,
+            converted=self.converted.told(),
+            **observed._asdict(),
         )
+        return replace(made, excerpts=excerpts.of_file(self.file.path, excerpts.lines_named(made)))
 
-    def _overlap(self) -> tuple[Overlap, ...]:
-        if self.train is None:
-            return ()
-        return tuple(Overlap(*lines) for lines in self.digests.shared_with(self.train.digests))
+
+@dataclass
+class _SplitRecords:
+    """Records that became several sequences: how many, and the first of them."""
+
+    num: int = 0
+    first: list[SplitRecord] = field(default_factory=list)
+
+    def add(self, line: int, sequences: int) -> None:
+        if sequences > 1:
+            self.num += 1
+            if len(self.first) < _MOST_LINES:
+                self.first.append(SplitRecord(line, sequences))
+
+
+class _Conversions:
+    """The rules by which records of a file were converted, counted."""
+
+    def __init__(self) -> None:
+        self._num: Counter[Conversion] = Counter()
+        self._left_out: dict[str, None] = {}
+
+    def add(self, conversion: Conversion, left_out: Set[str]) -> None:
+        self._num[conversion] += 1
+        if len(self._left_out) < _MOST_KEYS:
+            self._left_out |= dict.fromkeys(sorted(left_out))
+
+    def told(self) -> tuple[ConvertedRecords, ...]:
+        """The rules in the order of their first use; what is left out is told with the last."""
+        rules = [ConvertedRecords(form, rule, num, ()) for (form, rule), num in self._num.items()]
+        if rules:
+            rules[-1] = rules[-1]._replace(left_out=tuple(self._left_out))
+        return tuple(rules)

@@ -3,8 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from outcrop.errors import Invalid
+
+Counted = Literal["line", "record", "row"]
+"The things by whose number a place in a file is told."
 
 _SHOWN = 20
 _PLACE = re.compile(r"\d[\d,]*")
@@ -23,9 +27,12 @@ class Problem:
     "Path inside the record, e.g. messages[2].role; empty when the whole line is meant."
     what: str
     mend: str
+    counted: Counted = "line"
+    "What `line` counts: in an array and in a table it is the record's number."
 
     def __str__(self) -> str:
-        where = self.name if self.line is None else f"{self.name}:{self.line}"
+        place = f":{self.line}" if self.counted == "line" else f", {self.counted} {self.line}"
+        where = self.name if self.line is None else f"{self.name}{place}"
         what = f"{self.field}: {self.what}" if self.field else self.what
         return f"{where}: {what.rstrip('.')}. {self.mend}".rstrip()
 

@@ -1,6 +1,7 @@
 """Records that say the same, found by their digests once all are read: 24 bytes a record, whatever its length."""
 
 from array import array
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ class Digests:
 
     def repeated(self) -> tuple[tuple[int, ...], ...]:
         """Lines that say exactly the same, group by group, in the order in which they are first repeated."""
-        digests, lines = self._sorted()
+        digests, lines, _ = self._sorted()
         equal = np.concatenate([[False], digests[1:] == digests[:-1], [False]])
         starts = np.flatnonzero(~equal[:-1] & equal[1:])
         stops = np.flatnonzero(equal[:-1] & ~equal[1:]) + 1
@@ -39,10 +40,18 @@ class Digests:
         both = np.intersect1d(here.digests, there.digests)
         return sorted(zip(here.first_lines(both), there.first_lines(both), strict=True))
 
+    def new_places(self, others: Sequence["Digests"]) -> npt.NDArray[np.intp]:
+        """The places, from 0, of records that equal none before them, nor one of the other files."""
+        here = self._sorted()
+        is_new = np.concatenate([[True], here.digests[1:] != here.digests[:-1]])[: len(here.digests)]
+        for other in others:
+            is_new &= ~np.isin(here.digests, other._sorted().digests)
+        return np.sort(here.order[is_new])
+
     def _sorted(self) -> "_Sorted":
         digests, lines = np.frombuffer(bytes(self._digests), dtype=_DIGEST), np.array(self._lines)
         order = np.argsort(digests, kind="stable")
-        return _Sorted(digests[order], lines[order])
+        return _Sorted(digests[order], lines[order], order)
 
 
 class _Sorted(NamedTuple):
@@ -50,6 +59,8 @@ class _Sorted(NamedTuple):
 
     digests: npt.NDArray[np.bytes_]
     lines: npt.NDArray[np.int64]
+    order: npt.NDArray[np.intp]
+    "Their places in the file."
 
     def first_lines(self, digests: npt.NDArray[np.bytes_]) -> list[int]:
         found: list[int] = self.lines[np.searchsorted(self.digests, digests)].tolist()

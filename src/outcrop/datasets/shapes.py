@@ -7,11 +7,11 @@ FINE_TUNING               {"prompt": "…", "completion": "…"}
 CONTINUED_PRE_TRAINING    {"input": "…"}
 """
 
-import difflib
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from outcrop.datasets import foreign
+from outcrop.datasets import foreign, tool_turns
+from outcrop.datasets.conversion import has_tools
+from outcrop.datasets.flaws import Flaw, ForeignForm, ShapeError, kind, nearest, shown
 from outcrop.datasets.records import Conversation, Customization, PromptCompletion, Record, TextRecord
 from outcrop.tokens.prompt_format import join_blocks
 
@@ -28,43 +28,25 @@ _OTHER_ROLES = {
     "model": "Write assistant.",
     "ai": "Write assistant.",
     "developer": "Write its text as the record's system.",
-    "tool": "The use of tools is not learned here: remove the record, or write it without them.",
-    "function": "The use of tools is not learned here: remove the record, or write it without them.",
+    "function": "Write tool, with the tool_call_id of the call it answers.",
 }
-_NO_TOOLS = "The use of tools is not learned here: remove it, or the line."
+_AS_TOOLS = "Write tools and tool_calls, as OpenAI's files have them now."
 _ELSEWHERE = {
-    **dict.fromkeys(("tools", "tool_choice", "functions", "function_call", "parallel_tool_calls"), _NO_TOOLS),
-    **dict.fromkeys(("tool_calls", "tool_call_id"), _NO_TOOLS),
+    **dict.fromkeys(("functions", "function_call"), _AS_TOOLS),
+    **dict.fromkeys(("tool_choice", "parallel_tool_calls"), "No template reads it: remove it."),
+    "tool_call_id": "It belongs to a turn of the role tool.",
     "weight": "Weights of turns are not read, every answer is learned: remove it.",
     "name": "Names of speakers are not read: remove it, or write it into the text.",
 }
 "Keys that other services know, and what to do about them."
-
-
-class Flaw(NamedTuple):
-    """A flaw inside a record: the field, what is wrong, and how to mend it."""
-
-    field: str
-    what: str
-    mend: str
-
-
-class ShapeError(Exception):
-    """The value is no record; all its flaws."""
-
-    def __init__(self, flaws: list[Flaw]) -> None:
-        super().__init__("; ".join(flaw.what for flaw in flaws))
-        self.flaws = flaws
-
-
-class ForeignForm(ShapeError):
-    """The value is a record of another program; its one flaw names the form."""
+_KEYS_WITH_TOOLS: dict[str, tuple[str, ...]] = {"assistant": ("tool_calls", "name"), "tool": ("tool_call_id", "name")}
+"Keys of turns beside role and content, where a record has tools."
 
 
 def parse(value: Any, *, line: int, customization: Customization) -> Record:
     """The record a JSON value stands for. Raises ShapeError with everything that is wrong with it."""
     if not isinstance(value, dict):
-        raise ShapeError([Flaw("", f"expected an object, found {_kind(value)}", f"Write {_example(customization)}.")])
+        raise ShapeError([Flaw("", f"expected an object, found {kind(value)}", f"Write {_example(customization)}.")])
     found = foreign.form_of_record(value, customization)
     if found is not None:
         raise ForeignForm([Flaw("", *found)])
@@ -85,6 +67,7 @@ class _RecordReader:
 
     def __init__(self) -> None:
         self.flaws: list[Flaw] = []
+        self._with_tools = False
         self._misspelt: set[str] = set()
         "Paths that are there under a name so like theirs that they need not be told missing."
 
@@ -106,14 +89,17 @@ class _RecordReader:
         return TextRecord(text=self._string(value, "input", thing="text"), line=line)
 
     def conversation(self, value: dict[str, Any], line: int) -> Conversation:
-        self._only(value, ("schemaVersion", "system", "messages"), _CHAT)
+        self._with_tools = has_tools(value)
+        known = ("schemaVersion", "system", "messages", *(("tools",) if self._with_tools else ()))
+        self._only(value, known, _CHAT)
+        tools = tool_turns.tools_of(value["tools"], self.flaws) if "tools" in value else ()
         version = value.get("schemaVersion", SCHEMA_VERSION)
         if version != SCHEMA_VERSION:
             self._say("schemaVersion", f"expected {SCHEMA_VERSION!r}, found {version!r}", f"Write {SCHEMA_VERSION}.")
         system = self._content(value["system"], "system", thing=_SYSTEM) if "system" in value else None
         turns = value.get("messages")
         if not isinstance(turns, list) and "messages" not in self._misspelt:
-            what = "missing" if "messages" not in value else f"expected a list, found {_kind(turns)}"
+            what = "missing" if "messages" not in value else f"expected a list, found {kind(turns)}"
             self._say("messages", what, f"Write {_CHAT}.")
         turns = turns if isinstance(turns, list) else []
         messages = [turn for number, given in enumerate(turns) if (turn := self._turn(given, f"messages[{number}]"))]
@@ -122,27 +108,42 @@ class _RecordReader:
             self._alternate(messages, first=1)
         elif isinstance(value.get("messages"), list):
             self._alternate(messages, first=0)
-        return Conversation(system=system, messages=tuple(messages), line=line)
+        return Conversation(system=system, messages=tuple(messages), tools=tools, line=line)
 
-    def _turn(self, given: Any, at: str) -> dict[str, str] | None:
+    def _turn(self, given: Any, at: str) -> dict[str, Any] | None:
         if not isinstance(given, dict):
-            self._say(at, f"expected an object, found {_kind(given)}", 'Write {"role": "user", "content": "…"}.')
+            self._say(at, f"expected an object, found {kind(given)}", 'Write {"role": "user", "content": "…"}.')
             return None
-        self._only(given, ("role", "content"), '{"role": "user", "content": "…"}', at=f"{at}.")
+        known = ("role", "content", *(_KEYS_WITH_TOOLS.get(str(given.get("role")), ()) if self._with_tools else ()))
+        self._only(given, known, '{"role": "user", "content": "…"}', at=f"{at}.")
         role = self._string(given, "role", thing="role", at=f"{at}.")
-        if role and role not in _ROLES:
+        if role and role not in _ROLES and not (self._with_tools and role == "tool"):
             self._say(f"{at}.role", f"expected user or assistant, found {role!r}", _mend_of_role(role))
+        if self._with_tools and role in _KEYS_WITH_TOOLS:
+            return self._turn_with_tools(given, role, at)
         if given.get("content") is None:
             if not {f"{at}.content"} & self._misspelt:
                 self._say(f"{at}.content", "null" if "content" in given else "missing", "Give the turn its text.")
             return {"role": role, "content": ""}
         return {"role": role, "content": self._content(given["content"], f"{at}.content")}
 
+    def _turn_with_tools(self, given: dict[str, Any], role: str, at: str) -> dict[str, Any]:
+        """A turn of an assistant who says or calls something, or of a tool that answers, perhaps nothing."""
+        more: dict[str, Any] = {key: given[key] for key in ("tool_call_id", "name") if key in given}
+        if given.get("tool_calls") is not None:
+            more["tool_calls"] = tool_turns.calls_of(given["tool_calls"], f"{at}.tool_calls", self.flaws)
+        content = given.get("content")
+        if content in (None, "") and (role == "tool" or "tool_calls" in more):
+            return {"role": role, "content": "", **more}
+        if content is None:
+            self._say(f"{at}.content", "null" if "content" in given else "missing", "Give the turn its text.")
+        return {"role": role, "content": self._content(content or "", f"{at}.content"), **more}
+
     def _content(self, given: Any, at: str, *, thing: str = "text") -> str:
         if isinstance(given, str):
             return self._checked(given, at, thing=thing)
         if not isinstance(given, list):
-            self._say(at, f"expected a string or a list of text blocks, found {_kind(given)}", 'Write [{"text": "…"}].')
+            self._say(at, f"expected a string or a list of text blocks, found {kind(given)}", 'Write [{"text": "…"}].')
             return ""
         if not given:
             self._say(at, "empty", "Give it a text, or remove it.")
@@ -151,7 +152,7 @@ class _RecordReader:
 
     def _block(self, block: Any, at: str) -> str:
         if not isinstance(block, dict):
-            self._say(at, f"expected an object, found {_kind(block)}", 'Write {"text": "…"}.')
+            self._say(at, f"expected an object, found {kind(block)}", 'Write {"text": "…"}.')
             return ""
         for medium in ("image", "video", "document"):
             if medium in block:
@@ -160,10 +161,14 @@ class _RecordReader:
         self._only({k: v for k, v in block.items() if k != "type"}, ("text",), '{"text": "…"}', at=f"{at}.")
         return self._string(block, "text", thing="text", at=f"{at}.")
 
-    def _alternate(self, messages: list[dict[str, str]], *, first: int) -> None:
+    def _alternate(self, messages: list[dict[str, Any]], *, first: int) -> None:
         """Check that turns alternate, from the user to the assistant. Only the first break is told, the others follow
         from it."""
         if self.flaws:
+            return
+        if self._with_tools:
+            broken = tool_turns.check_order(messages, first=first)
+            self.flaws += [broken] if broken else []
             return
         for number, turn in enumerate(messages):
             expected = "assistant" if number % 2 else "user"
@@ -181,7 +186,7 @@ class _RecordReader:
                 self._say(f"{at}{key}", "missing", f"Give the record a {thing}, or remove the line.")
             return ""
         if not isinstance(value[key], str):
-            found = f"expected a string, found {_kind(value[key])}"
+            found = f"expected a string, found {kind(value[key])}"
             self._say(f"{at}{key}", found, f"Give the record a {thing}, or remove the line.")
             return ""
         return self._checked(value[key], f"{at}{key}", thing=thing)
@@ -203,29 +208,20 @@ class _RecordReader:
         for key in value:
             if key in known:
                 continue
-            near = _nearest(key, [name for name in known if name not in value])
+            near = nearest(key, [name for name in known if name not in value])
             if near is not None:
                 self._misspelt.add(f"{at}{near}")
-                self._say(f"{at}{_shown(key)}", "unknown key", f"Did you mean {near}?")
+                self._say(f"{at}{shown(key)}", "unknown key", f"Did you mean {near}?")
             else:
                 mend = _ELSEWHERE.get(key, f"Remove it; the form is {example}.")
-                self._say(f"{at}{_shown(key)}", "unknown key", mend)
+                self._say(f"{at}{shown(key)}", "unknown key", mend)
 
     def _say(self, field: str, what: str, mend: str) -> None:
         self.flaws.append(Flaw(field, what, mend))
 
 
 def _meant(value: dict[str, Any], name: str) -> bool:
-    return any(isinstance(value[key], list) and _nearest(key, [name]) == name for key in value)
-
-
-def _nearest(key: str, known: Sequence[str]) -> str | None:
-    """The name that a key is a slip of the pen for."""
-    like = key.strip().lower().rstrip("s:") if key.strip().lower() not in known else key.strip().lower()
-    if like in known:
-        return like
-    found = difflib.get_close_matches(key.strip().lower(), known, n=1, cutoff=0.74)
-    return found[0] if found else None
+    return any(isinstance(value[key], list) and nearest(key, [name]) == name for key in value)
 
 
 def _mend_of_role(role: str) -> str:
@@ -233,21 +229,6 @@ def _mend_of_role(role: str) -> str:
     if plain in _ROLES:
         return f"Write {plain}."
     return _OTHER_ROLES.get(plain, "Name one of the two.")
-
-
-def _shown(key: str) -> str:
-    """A key as it may stand in a message: not endless, and on one line."""
-    plain = key.encode("utf-8", "backslashreplace").decode()
-    quoted = plain if plain.isprintable() and plain else repr(plain)
-    return quoted if len(quoted) <= 40 else f"{quoted[:40]}…"
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return {str: "a string", int: "a number", float: "a number", list: "a list", dict: "an object"}[type(value)]
 
 
 def _example(customization: Customization) -> str:

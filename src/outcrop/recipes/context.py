@@ -1,10 +1,11 @@
-"""Records held against a base model: those that it cannot learn whole are left out, as a job would refuse them."""
+"""Records held against a base model: those that it cannot learn whole are left out."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from outcrop.datasets import shapes
 from outcrop.datasets.encoding import encode
+from outcrop.datasets.flaws import ShapeError
 from outcrop.datasets.problems import Problem
 from outcrop.recipes.recipe import Dropped, Item, Kept, kind_of_record
 from outcrop.tokens.prompt_format import PromptFormat
@@ -28,7 +29,7 @@ class LearningModel:
     def _checked(self, item: Kept) -> Item:
         try:
             record = shapes.parse(dict(item.record), line=1, customization=kind_of_record(item.record))
-        except shapes.ShapeError:
+        except ShapeError:
             return item  # told when it is written
         found = encode(
             record,

@@ -1,7 +1,9 @@
 """Chat templates as Hugging Face models carry them: rendered by a process of their own, which has limits."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import jinja2
 
@@ -10,8 +12,13 @@ from outcrop.errors import Invalid
 from outcrop.tokens import template_pool
 from outcrop.tokens.template_process import environment
 
-Messages = Sequence[Mapping[str, str]]
-"Turns as templates read them: {'role': 'system' | 'user' | 'assistant', 'content': text}."
+Messages = Sequence[Mapping[str, Any]]
+"""Turns as templates read them: {'role': 'system' | 'user' | 'assistant', 'content': text}.
+
+With tools an assistant's turn may have `tool_calls`, and the role may be `tool`.
+"""
+Tools = Sequence[Mapping[str, Any]]
+"Descriptions of tools, as OpenAI's requests have them."
 
 
 class TemplateRefused(Invalid):
@@ -35,7 +42,14 @@ class ChatTemplate:
         except (jinja2.TemplateError, RecursionError) as problem:
             raise Invalid(f"chat template: {problem}. Mend chat_template in tokenizer_config.json.") from problem
 
-    def render(self, messages: Messages, *, add_generation_prompt: bool, today: datetime | None = None) -> str:
+    @property
+    def writes_the_day(self) -> bool:
+        """Whether what it writes may depend on the day."""
+        return "strftime_now" in self._source
+
+    def render(
+        self, messages: Messages, *, add_generation_prompt: bool, today: datetime | None = None, tools: Tools = ()
+    ) -> str:
         """The conversation as text, on the day `today`, else the clock's.
 
         Raises TemplateRefused with the template's own words, or TemplateBroken.
@@ -45,8 +59,9 @@ class ChatTemplate:
             "add_generation_prompt": add_generation_prompt,
             "now": (today or self._clock.now()).isoformat(),
             "tokens": dict(self._tokens),
+            "tools": [dict(tool) for tool in tools] or None,
         }
-        num_letters = sum(len(message["content"]) + 100 for message in messages)
+        num_letters = sum(len(message["content"]) + 100 for message in messages) + _num_letters(messages, tools)
         try:
             answer = template_pool.ask(self._source, asked, num_letters=num_letters)
         except template_pool.TooMuchError as problem:
@@ -56,6 +71,12 @@ class ChatTemplate:
         if "broken" in answer:
             raise _broken(answer["broken"].rstrip("."))
         return str(answer["text"])
+
+
+def _num_letters(messages: Messages, tools: Tools) -> int:
+    """Letters of tools and their calls, each of which a template may write twice."""
+    calls = [message["tool_calls"] for message in messages if "tool_calls" in message]
+    return 2 * len(json.dumps([calls, list(tools)])) if calls or tools else 0
 
 
 def _broken(why: str) -> TemplateBroken:

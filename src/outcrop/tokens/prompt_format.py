@@ -8,14 +8,14 @@ trained behind.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar
 
 from outcrop.errors import Invalid
 from outcrop.tokens import end_tokens
 from outcrop.tokens.batches import Steps, alone
-from outcrop.tokens.chat_template import Messages
+from outcrop.tokens.chat_template import Messages, Tools
 from outcrop.tokens.template_habits import TemplateHabits, habits_of
 from outcrop.tokens.tokenizer import PlacedText, TextPlace, Tokenizer
 
@@ -151,22 +151,35 @@ def encode_conversation(
 
 
 def encode_chat(
-    tokenizer: Tokenizer, messages: Messages, system: str | None = None, *, today: datetime | None = None
+    tokenizer: Tokenizer,
+    messages: Messages,
+    system: str | None = None,
+    *,
+    today: datetime | None = None,
+    tools: Tools = (),
 ) -> list[list[Span]]:
     """A training conversation as the sequences it is learned in: every assistant turn, with the token that ends it.
 
     One sequence where the template keeps earlier turns as they were when they were last; else one for each answer,
     behind the prompt it is served behind. A span ends where the assistant stops speaking; what a template writes after
     that, a line break say, belongs to the next unsupervised span, for in serving generation has ended by then.
+    Raises Invalid for `tools`, calls and results where the template does not write all of them.
     """
-    return alone(tokenizer, chat_steps(tokenizer, messages, system, today=today))
+    return alone(tokenizer, chat_steps(tokenizer, messages, system, today=today, tools=tools))
 
 
 def chat_steps(
-    tokenizer: Tokenizer, messages: Messages, system: str | None = None, *, today: datetime | None = None
+    tokenizer: Tokenizer,
+    messages: Messages,
+    system: str | None = None,
+    *,
+    today: datetime | None = None,
+    tools: Tools = (),
 ) -> Steps[list[list[Span]]]:
     """Steps to what `encode_chat` gives."""
-    chat = _Chat(tokenizer, today)
+    chat = _Chat(tokenizer, today, tools)
+    if tools or any(turn["role"] == "tool" or "tool_calls" in turn for turn in messages):
+        _check_tools(tokenizer)
     turns = chat.turns(messages, system)
     places = [number for number, turn in enumerate(turns) if turn["role"] == "assistant"]
     prompts = [chat.text(turns[:place], answer=True) for place in places]
@@ -230,7 +243,19 @@ def chat_problem(tokenizer: Tokenizer) -> Invalid | None:
 def chat_habits(tokenizer: Tokenizer) -> TemplateHabits:
     """The treatment of a conversation by the model's chat template, or by the plain form in its place."""
     chat = _Chat(tokenizer, None)
-    return habits_of(tokenizer, lambda messages, answer: chat.text(messages, answer=answer))
+
+    def render(messages: Messages, answer: bool, tools: Tools) -> str:
+        return replace(chat, tools=tools).text(messages, answer=answer)
+
+    return habits_of(tokenizer, render)
+
+
+def _check_tools(tokenizer: Tokenizer) -> None:
+    if not chat_habits(tokenizer).writes_tools:
+        raise Invalid(
+            "tools, and the base model's chat template does not write tools, their calls and results. Choose a base "
+            "model whose template has tools, or write the calls as text."
+        )
 
 
 _SPEAKER = {"user": "User", "assistant": "Bot"}
@@ -242,6 +267,7 @@ class _Chat:
 
     tokenizer: Tokenizer
     today: datetime | None
+    tools: Tools = ()
 
     def turns(self, messages: Messages, system: str | None) -> Messages:
         """All turns; what the assistant says ends where its words end, for the template writes the end token."""
@@ -255,7 +281,7 @@ class _Chat:
     def text(self, messages: Messages, *, answer: bool) -> str:
         if self.tokenizer.chat_template is None:
             return _plain_chat(messages, self.tokenizer.token(self.tokenizer.eos_id) or "", answer=answer)
-        return self.tokenizer.chat_text(messages, add_generation_prompt=answer, today=self.today)
+        return self.tokenizer.chat_text(messages, add_generation_prompt=answer, today=self.today, tools=self.tools)
 
     @property
     def place(self) -> TextPlace:
@@ -275,6 +301,8 @@ class _Chat:
         stop = rendered.find(self._end, found + len(said)) if found >= 0 else -1
         if stop >= 0:
             return rendered[len(prompt) : stop + len(self._end)]
+        if "tool_calls" in turns[-1]:
+            raise Invalid(f"{self.tokenizer.name}: its chat template writes a call otherwise than it asks for one.")
         # The template writes a finished answer otherwise than it asks for one: it opens a thought, say, and takes
         # thoughts out of what was said. Then the record's own words are learned.
         return _without_opened(prompt, content if content in rendered else said) + self._end

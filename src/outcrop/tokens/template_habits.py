@@ -6,13 +6,13 @@ from typing import Literal
 from weakref import WeakKeyDictionary
 
 from outcrop.errors import Invalid
-from outcrop.tokens.chat_template import Messages, TemplateBroken, TemplateRefused
+from outcrop.tokens.chat_template import Messages, TemplateBroken, TemplateRefused, Tools
 from outcrop.tokens.tokenizer import Tokenizer
 
 _SYSTEM, _FIRST, _THOUGHT, _ANSWER, _SECOND = "qsystemq", "qfirstq", "qthoughtq", "qanswerq", "qsecondq"
 
-Render = Callable[[Messages, bool], str]
-"""Text of a conversation; whether the assistant is to speak next."""
+Render = Callable[[Messages, bool, Tools], str]
+"""Text of a conversation; whether the assistant is to speak next, and with which tools."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,8 @@ class TemplateHabits:
     "Whether <think>…</think> of an earlier answer is still there when the next one is given."
     special_spellings: frozenset[str]
     "Of the special tokens it writes, but for the one that begins every document."
+    writes_tools: bool
+    "Whether tools, the assistant's calls of them and their results are all in the text."
     before_answer: str
     "What it writes last before the assistant speaks, without the line breaks around it."
 
@@ -44,8 +46,8 @@ def habits_of(tokenizer: Tokenizer, render: Render) -> TemplateHabits:
 
 def _examine(tokenizer: Tokenizer, render: Render) -> TemplateHabits:
     asked = [_turn("user", _FIRST)]
-    said = render([*asked, _turn("assistant", _ANSWER)], False)
-    prompt = render(asked, True)
+    said = render([*asked, _turn("assistant", _ANSWER)], False, ())
+    prompt = render(asked, True, ())
     thought = f"<think>\n{_THOUGHT}\n</think>\n\n{_ANSWER}"
     again = _rendered(render, [*asked, _turn("assistant", thought), _turn("user", _SECOND)])
     special = {one for one in tokenizer.encode_rendered(said + prompt) if one in tokenizer.special_ids}
@@ -55,6 +57,7 @@ def _examine(tokenizer: Tokenizer, render: Render) -> TemplateHabits:
         keeps_earlier_turns=again is None or (_FIRST in again and _ANSWER in again),
         keeps_earlier_thoughts=again is None or _THOUGHT in again,
         special_spellings=frozenset(tokenizer.token(one) or "" for one in special - {tokenizer.bos_id}),
+        writes_tools=tokenizer.chat_template is not None and _writes_tools(render, asked),
         before_answer=prompt[prompt.rfind(_FIRST) + len(_FIRST) :].strip() if _FIRST in prompt else "",
     )
 
@@ -70,10 +73,28 @@ def _system(render: Render, asked: Messages) -> Literal["kept", "left out", "ref
     return "kept" if _SYSTEM in told else "left out"
 
 
-def _rendered(render: Render, turns: Messages) -> str | None:
+def _writes_tools(render: Render, asked: Messages) -> bool:
+    parameters = {"type": "object", "properties": {"qargumentq": {"type": "string"}}, "required": ["qargumentq"]}
+    tool = {"name": "qtoolq", "description": "qwhatq", "parameters": parameters}
+    # Some templates take ids of nine letters only.
+    call = {
+        "id": "qcallidqq",
+        "type": "function",
+        "function": {"name": "qtoolq", "arguments": {"qargumentq": "qvalueq"}},
+    }
+    turns = [
+        *asked,
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "qresultq", "tool_call_id": "qcallidqq", "name": "qtoolq"},
+    ]
+    text = _rendered(render, turns, [{"type": "function", "function": tool}]) or ""
+    return all(mark in text for mark in ("qwhatq", "qvalueq", "qresultq")) and text.count("qtoolq") > 1
+
+
+def _rendered(render: Render, turns: Messages, tools: Tools = ()) -> str | None:
     """None for a conversation that the template does not take."""
     try:
-        return render(turns, True)
+        return render(turns, True, tools)
     except (TemplateRefused, TemplateBroken):
         return None
 

@@ -126,7 +126,7 @@ def _of_chat(asked: Mapping[str, Any]) -> dict[str, Any]:
         "messages": asked["messages"],
         "add_generation_prompt": asked["add_generation_prompt"],
         "strftime_now": _strftime(datetime.fromisoformat(asked["now"])),
-        "tools": None,
+        "tools": asked.get("tools"),
         "documents": None,
         **asked["tokens"],
     }

@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from outcrop.training.examples import Example
+from outcrop.training.examples import Example, RecordOrigin
 
 
 class Split(NamedTuple):
@@ -26,25 +26,25 @@ def set_aside(examples: Sequence[Example], *, percentage: float, seed: int) -> S
     num_records = sum(map(len, groups))
     wanted = max(1, round(num_records * percentage / 100))
     random.Random(f"{seed}/held out").shuffle(groups)
-    lines: set[int] = set()
+    chosen: set[RecordOrigin] = set()
     for group in groups[:-1]:
-        if len(lines) >= wanted:
+        if len(chosen) >= wanted:
             break
-        lines.update(group)
+        chosen.update(group)
     return Split(
-        training=[example for example in examples if example.line not in lines],
-        held_out=[example for example in examples if example.line in lines],
-        note=f"{len(lines)} of {num_records} records were set aside for validation ({percentage:g} %, seed {seed}) and "
-        "are not trained on",
+        training=[example for example in examples if example.origin not in chosen],
+        held_out=[example for example in examples if example.origin in chosen],
+        note=f"{len(chosen)} of {num_records} records were set aside for validation ({percentage:g} %, seed {seed}) "
+        "and are not trained on",
     )
 
 
-def _equal_records(examples: Sequence[Example]) -> list[list[int]]:
-    """Lines of the file, those with the same tokens together."""
-    contents: dict[int, list[bytes]] = {}
+def _equal_records(examples: Sequence[Example]) -> list[list[RecordOrigin]]:
+    """Origins of the records, those with the same tokens together."""
+    contents: dict[RecordOrigin, list[bytes]] = {}
     for example in examples:
-        contents.setdefault(example.line, []).append(example.ids_T.numpy().tobytes())
-    groups: dict[tuple[bytes, ...], list[int]] = {}
-    for line, content in contents.items():
-        groups.setdefault(tuple(content), []).append(line)
+        contents.setdefault(example.origin, []).append(example.ids_T.numpy().tobytes())
+    groups: dict[tuple[bytes, ...], list[RecordOrigin]] = {}
+    for origin, content in contents.items():
+        groups.setdefault(tuple(content), []).append(origin)
     return list(groups.values())

@@ -64,6 +64,7 @@ class TrainingTask:
     parent_adapter: Path | None
     "The adapter of a custom model that is trained further, on `base_dir`; None where there is none."
     train: Path
+    "A file, or a folder of files."
     validators: tuple[Path, ...]
     "The first is evaluated while training; the others at its beginning and end."
     customization: Customization
@@ -120,6 +121,11 @@ class TrainingTask:
 
 
 def _contents(path: Path) -> str:
+    """The digest of a file, or of all in a folder: their names, and what they hold."""
+    if path.is_dir():
+        inside = sorted(each for each in path.rglob("*") if each.is_file())
+        told = [[each.relative_to(path).as_posix(), _contents(each)] for each in inside]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -3,7 +3,7 @@
 They are written while the job runs.
 
 <output>/model-customization-job-<id>/
-    preflight/report.json, report.txt                        every record and token of the data, accounted for
+    preflight/report.html, report.json, report.txt           every record and token of the data, accounted for
     training_artifacts/step_wise_training_metrics.csv
     training_artifacts/progress.json                         steps done and to do, loss, seconds left
     training_artifacts/events.jsonl                          everything that happened, one JSON object a line
@@ -11,6 +11,7 @@ They are written while the job runs.
     checkpoints/step-<steps>/                                the model on the way; see `checkpoints.py`
     validation_artifacts/post_fine_tuning_validation/validation_metrics.csv, and the same file at two other places
     validation_artifacts/held_out.json                       base and custom model on every validator
+    lineage/lineage.json, records.lineage                    where the model comes from, to the digest of each record
 """
 
 import json
@@ -53,9 +54,12 @@ class Artifacts:
     output_uri: str
     job_arn: str
 
-    def write_preflight(self, report: dict[str, Any], text: str) -> None:
+    def write_preflight(self, report: dict[str, Any], text: str, page: str) -> str:
+        """The preflight report with its three faces; returns the URI of the page."""
         self.write_json("preflight/report.json", report)
+        self._put("preflight/report.html", page, "text/html; charset=utf-8")
         self._put("preflight/report.txt", text, "text/plain; charset=utf-8")
+        return self.uri("preflight/report.html")
 
     def write_training(self, rows: Iterable[MetricsRow]) -> None:
         self._put_csv("training_artifacts/step_wise_training_metrics.csv", _TRAINING_HEADER, rows)

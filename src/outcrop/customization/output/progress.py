@@ -53,6 +53,9 @@ class Journal:
                 self._event_file.add(event)
             events.listener = self._event_file.add
 
+    def on_report(self, uri: str) -> None:
+        self._tell("report", uri=uri)
+
     def on_plan(self, text: str) -> None:
         self._tell("plan", lines=text.splitlines())
 

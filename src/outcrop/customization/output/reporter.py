@@ -4,20 +4,26 @@ One object of whom the training loop asks and to whom it tells everything; its m
 """
 
 import logging
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from outcrop import logs
-from outcrop.customization import forecast
+from outcrop.customization import forecast, predictions
 from outcrop.customization.choices import hyperparameters
+from outcrop.customization.forecast import RunNeed
 from outcrop.customization.output import checkpoints
+from outcrop.customization.predictions import PredictedRun
 from outcrop.customization.states import Phase
 from outcrop.customization.work import Work
+from outcrop.datasets.report.value import Report
 from outcrop.errors import MachineTrouble
 from outcrop.jobs.full_disk import Patience, is_full
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.data import TrainingData
-from outcrop.training.metrics import Hooks, ModelCheckpoint
+from outcrop.training.estimate import requirements
+from outcrop.training.examples import RecordOrigin
+from outcrop.training.metrics import Hooks, ModelCheckpoint, Progress, RunStart, TrainingResult
 from outcrop.training.task import TrainingTask
 
 _log = logging.getLogger("outcrop.worker")
@@ -32,16 +38,23 @@ class JobReporter:
     spoken: PromptFormat
     "The form in which the trained model is spoken to."
     patience: Patience
-    need: str = ""
-    "What the run will need of this machine, as lines of its plan."
+    checked: Report
+    "Of the data; it is written anew once the needs of the run are known."
+    set_aside: frozenset[RecordOrigin] = frozenset()
+    "Records of the training data that were held out of it."
+    need: RunNeed | None = None
+    "What the run will need of this machine, once that is known."
+    began_s: float | None = None
+    "When it began its first step; None for a run that was taken up again, whose time says nothing of predictions."
+    peak_bytes: int = 0
 
     def hooks(self) -> Hooks:
         journal = self.work.journal
         return Hooks(
             on_data=self.on_data,
             on_plan=self.on_plan,
-            on_start=journal.on_start,
-            on_progress=journal.on_progress,
+            on_start=self.on_start,
+            on_progress=self.on_progress,
             on_evaluation=journal.on_evaluation,
             on_checkpoint=self.on_checkpoint,
             on_note=self.on_note,
@@ -52,7 +65,11 @@ class JobReporter:
 
     def on_data(self, data: TrainingData) -> None:
         """Raises Invalid when the run cannot fit into this machine."""
-        self.need = forecast.told(self.work.base.id, self.task, data, reserve=self.reserve)
+        work, task = self.work, self.task
+        self.set_aside = data.set_aside
+        self.need = forecast.foreseen(work.base.id, task, data, reserve=self.reserve)
+        told = forecast.for_report(work.house.settings.home, work.base.id, self.need, task.hyper)
+        work.tell_report(replace(self.checked, forecast=told))
 
     def reserve(self, num_bytes: int) -> None:
         """Wait until the run may hold so much memory, or is to stop. Raises Invalid for more than may ever be held."""
@@ -62,7 +79,36 @@ class JobReporter:
         asked = self.work.record.document["hyperParameters"]
         self.work.job.note(**{hyperparameters.USED: hyperparameters.used(asked, self.task.hyper)})
         self.work.job.enter(Phase.TRAINING)
-        self.work.journal.on_plan(f"{text}\n{self.need}")
+        assert self.need is not None, "the data comes before the plan"
+        self.work.journal.on_plan(f"{text}\n{self.need.text}")
+
+    def on_start(self, start: RunStart) -> None:
+        self.began_s = None if start.steps else time.monotonic()
+        self.work.journal.on_start(start)
+
+    def on_progress(self, progress: Progress) -> None:
+        self.peak_bytes = progress.peak_bytes
+        self.work.journal.on_progress(progress)
+
+    def keep_prediction(self, result: TrainingResult) -> None:
+        """The run's time and memory beside what was predicted, for those of later runs; of one that went as planned."""
+        estimate = None if self.need is None else self.need.estimate
+        if estimate is None or self.began_s is None or result.steps != estimate.steps:
+            return
+        run = PredictedRun(
+            time=self.work.house.clock.now().isoformat(timespec="seconds"),
+            machine=predictions.machine(),
+            job=self.work.job.arn,
+            base=self.work.base.id,
+            predicted_s=round(estimate.seconds, 3),
+            actual_s=round(time.monotonic() - self.began_s, 3),
+            predicted_bytes=estimate.memory.total,
+            peak_bytes=self.peak_bytes if requirements.free_on_gpu() is None else 0,
+        )
+        try:
+            predictions.keep(self.work.house.settings.home, run)
+        except OSError as error:  # a model that is trained is not lost for it
+            logs.tell(_log, "the prediction was not kept", job=self.work.job.arn, note=str(error))
 
     def on_note(self, sentence: str) -> None:
         logs.tell(_log, "note", job=self.work.job.arn, note=sentence)

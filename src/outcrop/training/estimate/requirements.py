@@ -58,6 +58,10 @@ class Estimate:
     at_once: tuple[tuple[int, ...], ...]
     "Lengths of the records in each of the rows that are under way when there are most tokens."
     steps: int
+    rows: int
+    "Of an epoch, in which its records lie side by side."
+    row_tokens: int
+    "Of all those rows."
     step_s: float
     "Of a step, on average."
     evaluations: int
@@ -121,6 +125,8 @@ def estimate(
         memory=memory_needed(folder, lengths, hyper, way),
         at_once=tuple(map(tuple, most_at_once(steps))),
         steps=num_steps,
+        rows=sum(len(schedule.rows) for schedule in steps),
+        row_tokens=sum(lengths.training),
         step_s=sum(taken.learning.of_schedule(schedule, parallelism.threads) for schedule in steps) / per_epoch
         + update_s,
         evaluations=1 + len(evaluate_after) if evaluate_after else 0,
