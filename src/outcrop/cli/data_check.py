@@ -1,21 +1,26 @@
 """`outcrop check-data`: the preflight report of a dataset as a job would write it, or Bedrock's own decision."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
-from outcrop.catalog.base_model import Customization
+from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.catalog.catalog import Catalog
 from outcrop.cli.data_files import check_data_file
 from outcrop.clock import SystemClock
-from outcrop.customization.checked_data import CheckedData, CheckedDatasets, checked_for
+from outcrop.customization.checked_data import CheckedData, CheckedDatasets, CheckedFor, checked_for
 from outcrop.customization.choices import hyperparameters, prompting
 from outcrop.datasets import dataset as dataset_of
 from outcrop.datasets import preflight
 from outcrop.datasets.bedrock import decision
+from outcrop.datasets.dataset import Dataset
+from outcrop.datasets.report.value import Report
 from outcrop.errors import Invalid, MachineTrouble
 from outcrop.settings import Settings
+from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
 
@@ -41,6 +46,36 @@ def check_files(settings: Settings, options: DataOptions, *, as_json: bool) -> i
 
     What was checked before, byte for byte and for the same base model, is told from then, unless it is to be `again`.
     """
+    asked = _asked(settings, options)
+    datasets = CheckedDatasets(settings)
+    # A page and a strict verdict are made of the data itself, and the forecast of hyperparameters that the key has not.
+    is_kept = not (options.html or options.strict or options.hyper)
+    before = datasets.find(asked.wanted) if is_kept and not options.again else None
+    if before is not None:
+        return _tell_again(before, asked, as_json=as_json)
+    report = _examined(settings, asked, options)
+    if settings.home.is_dir() and is_kept:
+        datasets.keep(_checked(asked, report))
+    if options.html is not None:
+        _write(options.html, report.to_html())
+    print(json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else report.to_text())
+    return 1 if report.problems else 0
+
+
+class _Asked(NamedTuple):
+    """The data of a command, the base model for which it is examined, and the key under which a report is kept."""
+
+    datasets: Sequence[Dataset]
+    model: BaseModel
+    tokenizer: Tokenizer
+    values: Mapping[str, str]
+    kind: Customization
+    prompts: PromptFormat
+    wanted: CheckedFor
+    now: datetime
+
+
+def _asked(settings: Settings, options: DataOptions) -> _Asked:
     if options.customization not in set(Customization):
         raise Invalid(
             f"--type: {options.customization} is no customization type. Choose one of {', '.join(Customization)}."
@@ -53,46 +88,46 @@ def check_files(settings: Settings, options: DataOptions, *, as_json: bool) -> i
     prompts = prompting.format_of_prompts(values, tokenizer, parent=None, customization=kind, day=now)
     digests = [dataset_of.digest(dataset) for dataset in datasets]
     wanted = checked_for(digests, model, tokenizer, customization=kind.value, prompt_format=prompts)
-    kept = CheckedDatasets(settings)
-    # A page and a strict verdict are made of the data itself, and the forecast of this machine as it is now.
-    checked = None if options.again or options.html or options.strict else kept.find(wanted)
-    if checked is not None:
-        if checked.is_ready:
-            prompting.check(values, datasets[0], kind)
-        print(json.dumps(checked.report, indent=2, ensure_ascii=False) if as_json else checked.text)
-        if not as_json:
-            print(f"\nChecked on {checked.checked:%Y-%m-%d %H:%M} UTC, the same bytes; --again checks them anew.")
-        return int(not checked.is_ready)
+    return _Asked(datasets, model, tokenizer, values, kind, prompts, wanted, now)
+
+
+def _tell_again(before: CheckedData, asked: _Asked, *, as_json: bool) -> int:
+    if before.is_ready:
+        prompting.check(asked.values, asked.datasets[0], asked.kind)
+    print(json.dumps(before.report, indent=2, ensure_ascii=False) if as_json else before.text)
+    if not as_json:
+        print(f"\nChecked on {before.checked:%Y-%m-%d %H:%M} UTC, the same bytes; --again checks them anew.")
+    return int(not before.is_ready)
+
+
+def _examined(settings: Settings, asked: _Asked, options: DataOptions) -> Report:
     report = preflight.examine(
-        datasets,
-        tokenizer=tokenizer,
-        context_length=model.context_length,
-        customization=kind.value,
-        prompt_format=prompts,
+        asked.datasets,
+        tokenizer=asked.tokenizer,
+        context_length=asked.model.context_length,
+        customization=asked.kind.value,
+        prompt_format=asked.prompts,
         strict=options.strict,
     )
-    report = replace(report, base=model.id)
-    if settings.home.is_dir() and not options.strict:
-        kept.keep(
-            CheckedData(
-                digest=wanted.digest,
-                checked=now,
-                by="check-data",
-                names=tuple(dataset.name for dataset in datasets),
-                checked_for=wanted,
-                report=report.to_json(),
-                text=report.to_text(),
-            )
-        )
-    if not report.problems:
-        prompting.check(values, datasets[0], kind)
-        from outcrop.cli.estimating import run_forecast  # torch takes seconds to import; bad data does not wait for it
+    report = replace(report, base=asked.model.id)
+    if report.problems:
+        return report
+    prompting.check(asked.values, asked.datasets[0], asked.kind)
+    from outcrop.cli.estimating import run_forecast  # torch takes seconds to import; bad data does not wait for it
 
-        report = replace(report, forecast=run_forecast(settings, model, report, options.hyper))
-    if options.html is not None:
-        _write(options.html, report.to_html())
-    print(json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else report.to_text())
-    return 1 if report.problems else 0
+    return replace(report, forecast=run_forecast(settings, asked.model, report, options.hyper))
+
+
+def _checked(asked: _Asked, report: Report) -> CheckedData:
+    return CheckedData(
+        digest=asked.wanted.digest,
+        checked=asked.now,
+        by="check-data",
+        names=tuple(dataset.name for dataset in asked.datasets),
+        checked_for=asked.wanted,
+        report=report.to_json(),
+        text=report.to_text(),
+    )
 
 
 def check_as_bedrock(options: DataOptions, *, as_json: bool) -> int:
