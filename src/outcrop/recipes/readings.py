@@ -30,6 +30,8 @@ def fits(text: Sequence[str], reading: Sequence[str]) -> bool:
 
 
 def _fits(ku: str, reading: str) -> bool:
+    if ku == reading:
+        return True  # all kana: no pattern need be compiled
     pattern = re.sub(r"[^ぁ-ゖゝゞー]+", "(?:.+)", folded(ku))
     return re.fullmatch(pattern, folded(reading)) is not None
 
