@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from outcrop.errors import Invalid
 
+_LONGEST_REASON = 100
+
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
@@ -33,6 +35,12 @@ class Unread:
 
 class BadDocument(Invalid):
     """A file that gives no text: broken, encrypted, or of another form."""
+
+
+def reason_of(error: Exception) -> str:
+    """The reason that a library gives for an error, short enough for a sentence."""
+    reason = "".join(char if char.isprintable() else " " for char in str(error)).strip().rstrip(".")
+    return (reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…") or type(error).__name__
 
 
 def absent(package: str, form: str) -> BadDocument:
