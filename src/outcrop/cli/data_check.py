@@ -9,6 +9,7 @@ from outcrop.catalog.base_model import Customization
 from outcrop.catalog.catalog import Catalog
 from outcrop.cli.data_files import check_data_file
 from outcrop.clock import SystemClock
+from outcrop.customization.checked_data import CheckedData, CheckedDatasets, checked_for
 from outcrop.customization.choices import hyperparameters, prompting
 from outcrop.datasets import dataset as dataset_of
 from outcrop.datasets import preflight
@@ -31,10 +32,15 @@ class DataOptions:
     strict: bool
     html: Path | None
     "The file to which the report is written as a page."
+    again: bool
+    "Whether to read the data even if the same bytes were checked before."
 
 
 def check_files(settings: Settings, options: DataOptions, *, as_json: bool) -> int:
-    """Print the report; 1 when a job would refuse the data. Raises Invalid for a file or type that is none."""
+    """Print the report; 1 when a job would refuse the data. Raises Invalid for a file or type that is none.
+
+    What was checked before, byte for byte and for the same base model, is told from then, unless it is to be `again`.
+    """
     if options.customization not in set(Customization):
         raise Invalid(
             f"--type: {options.customization} is no customization type. Choose one of {', '.join(Customization)}."
@@ -43,18 +49,41 @@ def check_files(settings: Settings, options: DataOptions, *, as_json: bool) -> i
     model = Catalog(settings.home).usable(options.base)
     assert model.folder is not None
     values = hyperparameters.filled(model.hyperparameters, hyperparameters.of_pairs(options.hyper))
-    tokenizer, kind = Tokenizer.open(model.folder), Customization(options.customization)
+    tokenizer, kind, now = Tokenizer.open(model.folder), Customization(options.customization), SystemClock().now()
+    prompts = prompting.format_of_prompts(values, tokenizer, parent=None, customization=kind, day=now)
+    digests = [dataset_of.digest(dataset) for dataset in datasets]
+    wanted = checked_for(digests, model, tokenizer, customization=kind.value, prompt_format=prompts)
+    kept = CheckedDatasets(settings)
+    # A page and a strict verdict are made of the data itself, and the forecast of this machine as it is now.
+    checked = None if options.again or options.html or options.strict else kept.find(wanted)
+    if checked is not None:
+        if checked.is_ready:
+            prompting.check(values, datasets[0], kind)
+        print(json.dumps(checked.report, indent=2, ensure_ascii=False) if as_json else checked.text)
+        if not as_json:
+            print(f"\nChecked on {checked.checked:%Y-%m-%d %H:%M} UTC, the same bytes; --again checks them anew.")
+        return int(not checked.is_ready)
     report = preflight.examine(
         datasets,
         tokenizer=tokenizer,
         context_length=model.context_length,
         customization=kind.value,
-        prompt_format=prompting.format_of_prompts(
-            values, tokenizer, parent=None, customization=kind, day=SystemClock().now()
-        ),
+        prompt_format=prompts,
         strict=options.strict,
     )
     report = replace(report, base=model.id)
+    if settings.home.is_dir() and not options.strict:
+        kept.keep(
+            CheckedData(
+                digest=wanted.digest,
+                checked=now,
+                by="check-data",
+                names=tuple(dataset.name for dataset in datasets),
+                checked_for=wanted,
+                report=report.to_json(),
+                text=report.to_text(),
+            )
+        )
     if not report.problems:
         prompting.check(values, datasets[0], kind)
         from outcrop.cli.estimating import run_forecast  # torch takes seconds to import; bad data does not wait for it

@@ -1,4 +1,4 @@
-"""A data file, or a folder of them, that a command is given: on this machine, and readable more than once."""
+"""A data file or folder that a command is given: on this machine, and readable more than once."""
 
 import difflib
 import re

@@ -4,6 +4,8 @@ A folder's files, or those under a prefix, come in the order of their names. Nam
 underscore are no data, as for Spark and Athena (`_SUCCESS`, `.DS_Store`).
 """
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -80,6 +82,15 @@ def in_file(line: Line, index: int) -> Line:
     return replace(line, record=replace(line.record, file=index))
 
 
+def digest(dataset: Dataset) -> str:
+    """SHA-256 of a dataset's file, or of the names and digests of its several files."""
+    digests = [_sha256(file.path) for file in dataset.files]
+    if len(digests) == 1:
+        return digests[0]
+    told = [[file.name, each] for file, each in zip(dataset.files, digests, strict=True)]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
 def first_record(dataset: Dataset, *, customization: Customization) -> Record:
     """The first record of a dataset. Raises RecordError where a problem comes first."""
     for line in read_dataset(dataset, customization=customization):
@@ -87,6 +98,11 @@ def first_record(dataset: Dataset, *, customization: Customization) -> Record:
             raise RecordError(line.problems)
         return line.record
     raise RecordError([])
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_data(path: Path) -> bool:

@@ -23,7 +23,8 @@ from outcrop.datasets.observing.languages import Languages
 from outcrop.datasets.observing.lengths import RecordLengths
 from outcrop.datasets.problems import Counted, Problem, kind_of
 from outcrop.datasets.reading import Line, read_file
-from outcrop.datasets.records import Conversation, Customization, Record, TextRecord
+from outcrop.datasets.record_file import TRAINING, KnownRecord, RecordFile
+from outcrop.datasets.records import Conversation, Customization, Record, TextRecord, digest
 from outcrop.datasets.report.value import (
     ConvertedRecords,
     FileReport,
@@ -51,11 +52,13 @@ def examine(
     prompt_format: PromptFormat = PromptFormat.TEXT,
     encoded: Sequence[Path] = (),
     strict: bool = False,
+    known: RecordFile | None = None,
 ) -> Report:
     """Read the training data, which comes first, and its validators, with prompts in the format they are learned in.
 
     What a record is encoded to is kept in the files of `encoded`, one for each of `datasets`, for the training to read.
-    `strict` takes Bedrock's forms alone. Raises Invalid for a folder without data.
+    `known` is told the digest and the origin of each good record. `strict` takes Bedrock's forms alone. Raises Invalid
+    for a folder without data.
     """
     base, languages = _Base(tokenizer, context_length, prompt_format), Languages()
     readings: list[_Reading] = []
@@ -64,9 +67,10 @@ def examine(
         with EncodedFile(encoded[part], context_length=context_length) if encoded else nullcontext() as kept:
             for index, file in enumerate(dataset.files):
                 # A record is looked for among those of the training data, and of the files before it in its own.
-                before = [each for each in readings if each.part in (0, part)]
+                before = [each for each in readings if each.part in (TRAINING, part)]
                 observers = FileObservers(tokenizer, languages, [each.observers for each in before], name=file.name)
-                reading = _Reading(file, base, observers, part=part, index=index, first=next(iter(readings), None))
+                first = readings[0] if readings else None
+                reading = _Reading(file, base, observers, part=part, index=index, first=first, known=known)
                 reading.read(customization, kept, strict=strict)
                 readings.append(reading)
     reports = tuple(reading.report() for reading in readings)
@@ -89,11 +93,12 @@ class _Reading:
     base: _Base
     observers: FileObservers
     part: int
-    "The dataset: 0 is the training data."
+    "The dataset of the job: TRAINING, or a validator's number from 1."
     index: int
     "Of the file in it."
     first: "_Reading | None" = None
     "The first file of the training data, whose form is everyone's."
+    known: RecordFile | None = None
     form: type[Record] | None = None
     lengths: RecordLengths = field(default_factory=RecordLengths)
     num_tokens: int = 0
@@ -161,7 +166,10 @@ class _Reading:
         if isinstance(record, Conversation):
             for what in left_out.of_record(record, self.base.tokenizer):
                 self.left_out.setdefault(what, []).append(record.line)
-        self.observers.add(record, encoded)
+        said = digest(record)
+        self.observers.add(record, encoded, said)
+        if self.known is not None:
+            self.known.add(KnownRecord(said, record.line, record.file, part=self.part))
 
     def _refuse(self, problems: Sequence[Problem]) -> None:
         self.num_refused += 1

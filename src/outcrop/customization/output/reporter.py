@@ -22,6 +22,7 @@ from outcrop.jobs.full_disk import Patience, is_full
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.data import TrainingData
 from outcrop.training.estimate import requirements
+from outcrop.training.examples import RecordOrigin
 from outcrop.training.metrics import Hooks, ModelCheckpoint, Progress, RunStart, TrainingResult
 from outcrop.training.task import TrainingTask
 
@@ -39,6 +40,8 @@ class JobReporter:
     patience: Patience
     checked: Report
     "Of the data; it is written anew once the needs of the run are known."
+    set_aside: frozenset[RecordOrigin] = frozenset()
+    "Records of the training data that were held out of it."
     need: RunNeed | None = None
     "What the run will need of this machine, once that is known."
     began_s: float | None = None
@@ -63,6 +66,7 @@ class JobReporter:
     def on_data(self, data: TrainingData) -> None:
         """Raises Invalid when the run cannot fit into this machine."""
         work, task = self.work, self.task
+        self.set_aside = data.set_aside
         self.need = forecast.foreseen(work.base.id, task, data, reserve=self.reserve)
         told = forecast.for_report(work.house.settings.home, work.base.id, self.need, task.hyper)
         work.tell_report(replace(self.checked, forecast=told))

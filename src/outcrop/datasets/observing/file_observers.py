@@ -11,7 +11,7 @@ from outcrop.datasets.observing.near_duplicates import NearRecords
 from outcrop.datasets.observing.observer import Observer, SeenRecord, text_of
 from outcrop.datasets.observing.personal import PersonalRecords
 from outcrop.datasets.observing.samples import SampleRecords
-from outcrop.datasets.records import Record, digest
+from outcrop.datasets.records import Record
 from outcrop.datasets.report.value import (
     Fitness,
     NearDuplicates,
@@ -55,9 +55,9 @@ class FileObservers:
             self._samples,
         )
 
-    def add(self, record: Record, encoded: Sequence[EncodedRecord]) -> None:
+    def add(self, record: Record, encoded: Sequence[EncodedRecord], digest: bytes) -> None:
         """Show a record that will be learned to each of them."""
-        seen = SeenRecord(record=record, encoded=encoded, text=text_of(record), digest=digest(record))
+        seen = SeenRecord(record=record, encoded=encoded, text=text_of(record), digest=digest)
         for observer in self._all:
             observer.add(seen)
 

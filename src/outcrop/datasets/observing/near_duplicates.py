@@ -39,7 +39,8 @@ class NearRecords:
         self.name = name
         self._lines: array[int] = array("I")
         # Files share the memory, and each of very many has some of it.
-        self._most = max(_LEAST_RECORDS, _MOST_RECORDS - sum(len(each._lines) for each in before))
+        left = _MOST_RECORDS - sum(len(each._lines) for each in before)
+        self._most = min(_MOST_RECORDS, max(_LEAST_RECORDS, left))
         self._seen: set[bytes] = set()
         "Digests of the records by which the template is told."
         self._waiting: list[Hashes] = []

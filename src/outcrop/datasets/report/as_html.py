@@ -42,7 +42,7 @@ class ProblemGroup(NamedTuple):
     listed: list[Problem]
 
 
-class Bar(NamedTuple):
+class HistogramBar(NamedTuple):
     """A bar of the histogram, in the picture's own units."""
 
     x: int
@@ -56,7 +56,7 @@ class Bars(NamedTuple):
 
     width: int
     tallest: int
-    bars: list[Bar]
+    bars: list[HistogramBar]
 
 
 def of_report(report: Report) -> str:
@@ -119,7 +119,7 @@ def _bars(histogram: tuple[Bin, ...]) -> Bars | None:
         if each.num:
             height = round(max(_LEAST_HEIGHT, _TALLEST * each.num / tallest), 1)
             told = f"{each.least:,} to {each.most:,} tokens: {each.num:,} record{'s' * (each.num > 1)}"
-            bars.append(Bar(place * _BAR, round(100 - height, 1), height, told))
+            bars.append(HistogramBar(place * _BAR, round(100 - height, 1), height, told))
     return Bars(len(histogram) * _BAR, tallest, bars)
 
 

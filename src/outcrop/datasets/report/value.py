@@ -314,6 +314,10 @@ class Report:
     forecast: RunForecast | None = None
     "None until a job's plan is known, and for data that no job would take."
 
+    def num_records_of(self, part: int) -> int:
+        """How many good records a dataset has."""
+        return sum(file.num_records for file in self.files if file.part == part)
+
     def sequences_of(self, part: int) -> Sequence[int]:
         """The lengths of all sequences of a dataset: 0 is the training data."""
         files = [file.sequences for file in self.files if file.part == part]
