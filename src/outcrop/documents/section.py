@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from outcrop.errors import Invalid
+from outcrop.errors import Invalid, MachineTrouble
 
 _LONGEST_REASON = 100
 
@@ -43,6 +43,8 @@ def reason_of(error: Exception) -> str:
     return (reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…") or type(error).__name__
 
 
-def absent(package: str, form: str) -> BadDocument:
-    """The error of a form whose library is not installed."""
-    return BadDocument(f"{form} is read by {package}, which is not installed. Install it: pip install 'outcrop[data]'")
+def absent(package: str, form: str) -> MachineTrouble:
+    """The error of a form whose library is not installed; the other documents wait for it."""
+    return MachineTrouble(
+        f"{form} is read by {package}, which is not installed. Install it: pip install 'outcrop[data]'"
+    )
