@@ -129,6 +129,26 @@ def test_penalized_greedy_tokens_equal_transformers_beside_plain_ones(base: Path
     assert theirs[1] != reference(network, asked[1], 24)
 
 
+def test_log_probabilities_of_what_is_taken_and_of_the_likeliest_are_the_networks(base: Path, engine: Engine) -> None:
+    network = transformers.AutoModelForCausalLM.from_pretrained(base)
+    asked = EngineRequest(
+        id="a", prompt_ids=prompts([9])[0], max_tokens=6, logprobs=3, sampling=Sampling(temperature=2.0, seed=1)
+    )
+    engine.submit(asked)
+    made = []
+    while engine.busy:
+        made += [produced.logprob for produced in engine.step() if produced.logprob is not None]
+    ids = [*asked.prompt_ids, *(one.token for one in made)]
+    torch.testing.assert_close(
+        torch.tensor([one.logprob for one in made]), logprobs(network, ids)[-6:], atol=1e-4, rtol=0
+    )
+    with torch.no_grad():
+        theirs = torch.log_softmax(network(torch.tensor([ids])).logits[0, -7:-1], dim=-1).topk(3)
+    assert [[token for token, _ in one.likeliest] for one in made] == theirs.indices.tolist()
+    values = torch.tensor([[value for _, value in one.likeliest] for one in made])
+    torch.testing.assert_close(values, theirs.values, atol=1e-4, rtol=0)
+
+
 def test_a_bias_for_a_token_that_is_none_is_refused(engine: Engine) -> None:
     asked = EngineRequest(id="a", prompt_ids=(1,), max_tokens=2, sampling=Sampling(logit_bias={10**6: 1.0}))
     with pytest.raises(Invalid, match=r"logit_bias: token id 1000000 is not in 0 to"):

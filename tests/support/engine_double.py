@@ -95,7 +95,8 @@ class EngineDouble:
                 await reader.read()
                 self.hung_up.set()
                 raise ConnectionResetError
-            _chunk(writer, {"choices": [{"index": 0, "text": "", "token_ids": ids, "finish_reason": reason}]})
+            choice = {"index": 0, "text": "", "token_ids": ids, "finish_reason": reason}
+            _chunk(writer, {"choices": [choice | _logprobs(ids, body.get("logprobs"))]})
             await writer.drain()
         writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
         await writer.drain()
@@ -109,6 +110,14 @@ class EngineDouble:
         step = self.tokens_per_event
         events: list[tuple[list[int], str | None]] = [(ids[at : at + step], None) for at in range(0, len(ids), step)]
         return [*events[:-1], (events[-1][0], reason)]
+
+
+def _logprobs(ids: list[int], likeliest: int | None) -> dict[str, Any]:
+    """Every token has -0.5; of the likeliest, the token itself and then the first ids of the vocabulary."""
+    if likeliest is None:
+        return {}
+    told = [dict([(str(one), -0.5), *((str(i), -2.0 - i) for i in range(9))][:likeliest]) for one in ids]
+    return {"logprobs": {"token_logprobs": [-0.5] * len(ids), **({"top_logprobs": told} if likeliest else {})}}
 
 
 @contextlib.asynccontextmanager

@@ -17,7 +17,7 @@ import httpcore
 from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotReady
 from outcrop.inference import dialect
 from outcrop.inference.dialect import DAMAGED
-from outcrop.inference.request import Sampling
+from outcrop.inference.request import Sampling, TokenLogprob
 
 _SECONDS_TO_CONNECT = 5.0
 # The first answer waits for the whole prompt to be read and for other requests before it; on a CPU that takes a while.
@@ -44,6 +44,8 @@ class GenerationRequest:
     max_tokens: int
     sampling: Sampling
     stop_token_ids: tuple[int, ...] = ()
+    logprobs: int | None = None
+    "How many of the likeliest tokens are told with each that is taken; None: no log probabilities."
 
 
 class Delta(NamedTuple):
@@ -52,6 +54,8 @@ class Delta(NamedTuple):
     token_ids: list[int]
     finish_reason: str | None
     "None while it goes on; `stop` after one of the stop ids, perhaps among `token_ids`; `length` after max_tokens."
+    logprobs: tuple[TokenLogprob, ...] = ()
+    "Of the ids, where they were asked for."
 
 
 class GreedyAnswer(NamedTuple):
@@ -136,7 +140,7 @@ class EngineClient:
         """
         body: dict[str, Any] = {
             "model": model, "prompt": prompts, "max_tokens": num_tokens, "temperature": 0.0, "ignore_eos": True,
-            "logprobs": 1, "return_token_ids": True,
+            "logprobs": 0, "return_token_ids": True,
         }  # fmt: skip
         if prompt_tokens_per_step is not None:
             body["prompt_tokens_per_step"] = prompt_tokens_per_step
@@ -184,7 +188,7 @@ async def _events(response: httpcore.Response) -> AsyncGenerator[bytes, None]:
 
 
 def _body_of(request: GenerationRequest) -> dict[str, Any]:
-    return {
+    body: dict[str, Any] = {
         "model": request.model,
         "prompt": request.prompt_ids,
         "max_tokens": request.max_tokens,
@@ -193,6 +197,7 @@ def _body_of(request: GenerationRequest) -> dict[str, Any]:
         "stream": True,
         "return_token_ids": True,
     }
+    return body if request.logprobs is None else body | {"logprobs": request.logprobs}
 
 
 def _delta(text: bytes) -> Delta:
@@ -200,7 +205,8 @@ def _delta(text: bytes) -> Delta:
     if "error" in event:
         raise ModelFailed(f"The engine broke off: {event['error']['message']}")
     choice = event["choices"][0]
-    return Delta(token_ids=choice.get("token_ids") or [], finish_reason=choice["finish_reason"])
+    ids = choice.get("token_ids") or []
+    return Delta(token_ids=ids, finish_reason=choice["finish_reason"], logprobs=dialect.logprobs_of(choice))
 
 
 def _away(problem: Exception) -> EngineAway:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from outcrop.errors import Invalid, ModelDamaged, NotFound, NotReady, OutcropError
-from outcrop.inference.request import LENGTH, Sampling
+from outcrop.inference.request import LENGTH, MOST_LIKELIEST, Sampling, TokenLogprob
 
 N = TypeVar("N", int, float)
 
@@ -45,8 +45,8 @@ class Completion:
     stream: bool
     scores: bool
     "Whether log probabilities of the prompt are asked for, instead of more tokens."
-    logprobs: bool
-    "Whether those of the new tokens are told."
+    logprobs: int | None
+    "How many of the likeliest tokens are told with each new one; None: no log probabilities."
     prompt_tokens_per_step: int | None
 
     @property
@@ -143,7 +143,7 @@ class NewTokens(NamedTuple):
 
     ids: Sequence[int]
     finish_reason: str | None
-    logprobs: Sequence[float] = ()
+    logprobs: Sequence[TokenLogprob] = ()
     "Of the ids, where they were asked for."
 
 
@@ -174,9 +174,23 @@ def _choice(completion: Completion, index: int, made: NewTokens) -> dict[str, An
     choice: dict[str, Any] = {
         "index": index, "text": "", "token_ids": list(made.ids), "finish_reason": made.finish_reason,
     }  # fmt: skip
-    if completion.logprobs:
-        choice["logprobs"] = {"token_logprobs": list(made.logprobs)}
+    if completion.logprobs is not None:
+        choice["logprobs"] = {"token_logprobs": [one.logprob for one in made.logprobs]}
+        if completion.logprobs:
+            choice["logprobs"]["top_logprobs"] = [{str(i): p for i, p in one.likeliest} for one in made.logprobs]
     return choice
+
+
+def logprobs_of(choice: dict[str, Any]) -> tuple[TokenLogprob, ...]:
+    """The log probabilities of a choice of an answer; none where it has none."""
+    told = choice.get("logprobs")
+    if not told:
+        return ()
+    likeliest = told.get("top_logprobs") or [{}] * len(choice["token_ids"])
+    return tuple(
+        TokenLogprob(token, logprob, tuple((int(i), p) for i, p in those.items()))
+        for token, logprob, those in zip(choice["token_ids"], told["token_logprobs"], likeliest, strict=True)
+    )
 
 
 def event(data: dict[str, Any]) -> bytes:
@@ -210,15 +224,14 @@ def _prompts(fields: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
     return (tuple(_ids(fields, "prompt")),)
 
 
-def _logprobs(fields: dict[str, Any]) -> bool:
-    """Whether log probabilities are asked for, by a `logprobs` of 0 or 1.
-
-    It is OpenAI's number of likely tokens to tell of; here it is the token that was taken.
-    """
-    wanted = fields.get("logprobs")
-    if wanted is not None and (isinstance(wanted, bool) or wanted not in (0, 1)):
-        raise Invalid(f"logprobs: {wanted!r} is not supported by this engine. Use 1, or leave it out.")
-    return wanted is not None
+def _logprobs(fields: dict[str, Any]) -> int | None:
+    """The number of likeliest tokens to tell of, beside the one that was taken; None where none is asked for."""
+    if fields.get("logprobs") is None:
+        return None
+    wanted = _number(fields, "logprobs", int, 0)
+    if not 0 <= wanted <= MOST_LIKELIEST:
+        raise Invalid(f"logprobs: {wanted} is not between 0 and {MOST_LIKELIEST}.")
+    return wanted
 
 
 def _ids(fields: dict[str, Any], name: str) -> list[int]:

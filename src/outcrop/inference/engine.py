@@ -20,7 +20,7 @@ from outcrop.inference import scoring
 from outcrop.inference.alone import SingleRequestForward
 from outcrop.inference.forward import Forward, in_row_order
 from outcrop.inference.kv_cache import KVCache, measure
-from outcrop.inference.request import EngineRequest
+from outcrop.inference.request import EngineRequest, TokenLogprob
 from outcrop.inference.sampling import sample
 from outcrop.inference.scheduler import Scheduler, StepLimits
 from outcrop.inference.weight_layout import lay_out_for_decoding
@@ -41,8 +41,8 @@ class StepResult(NamedTuple):
     token: int
     finish_reason: str | None
     "None while it goes on, then 'stop' or 'length'."
-    logprob: float | None = None
-    "Of the token, where the request asked for it."
+    logprob: TokenLogprob | None = None
+    "Where the request asked for it."
 
 
 class Engine:
@@ -151,9 +151,7 @@ class Engine:
             return []
         tokens = sample(logits_NV, [live.sampling_row for live in sampling])
         produced = [
-            StepResult(
-                live.request.id, token, live.append(token), _logprob(logits_V, token) if live.request.logprobs else None
-            )
+            StepResult(live.request.id, token, live.append(token), _logprob(logits_V, token, live.request.logprobs))
             for live, token, logits_V in zip(sampling, tokens, logits_NV, strict=True)
         ]
         for ended in (p for p in produced if p.finish_reason is not None):
@@ -226,8 +224,15 @@ class Engine:
         self._held &= used
 
 
-def _logprob(logits_V: Tensor, token: int) -> float:
-    return float(torch.log_softmax(logits_V.float(), dim=-1)[token])
+def _logprob(logits_V: Tensor, token: int, num_likeliest: int | None) -> TokenLogprob | None:
+    if num_likeliest is None:
+        return None
+    logprobs_V = torch.log_softmax(logits_V.float(), dim=-1)
+    if not num_likeliest:
+        return TokenLogprob(token, float(logprobs_V[token]))
+    logprobs_K, ids_K = logprobs_V.topk(min(num_likeliest, len(logprobs_V)))
+    likeliest = tuple(zip(ids_K.tolist(), logprobs_K.tolist(), strict=True))
+    return TokenLogprob(token, float(logprobs_V[token]), likeliest)
 
 
 def _said(problem: Exception) -> str:

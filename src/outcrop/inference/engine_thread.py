@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from outcrop.errors import ModelFailed, NotReady, OutcropError
-from outcrop.inference.request import EngineRequest
+from outcrop.inference.request import EngineRequest, TokenLogprob
 
 if TYPE_CHECKING:
     from outcrop.inference.engine import Engine, StepResult
@@ -32,7 +32,7 @@ class GeneratedTokens(NamedTuple):
 
     ids: list[int]
     finish_reason: str | None
-    logprobs: list[float]
+    logprobs: list[TokenLogprob]
     "Of the ids, where the request asked for them; else none."
 
 

@@ -2,10 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from outcrop.errors import Invalid
 
 STOP, LENGTH = "stop", "length"
+MOST_LIKELIEST = 20
+"Tokens told for each place; OpenAI's limit."
+
+
+class TokenLogprob(NamedTuple):
+    """A token that was taken, and the likeliest in its place: log probabilities (nats) as the network gives them.
+
+    They are told before bias, penalties, temperature and whatever else leaves tokens out.
+    """
+
+    token: int
+    logprob: float
+    likeliest: tuple[tuple[int, float], ...] = ()
+    "Ids with their log probabilities, likeliest first."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +82,8 @@ class EngineRequest:
     sampling: Sampling = field(default_factory=Sampling)
     stop_token_ids: frozenset[int] = frozenset()
     adapter: str | None = None
-    logprobs: bool = False
-    "Whether the log probability of each token is told, as the network gives it: before temperature, top-k and top-p."
+    logprobs: int | None = None
+    "How many of the likeliest tokens are told with each that is taken; None: no log probability at all."
     prompt_tokens_per_step: int | None = None
     "The most of its prompt that one step reads; None leaves it to the engine."
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from outcrop.inference.request import Sampling
+from outcrop.invocation.text_logprobs import TextLogprob
 from outcrop.tokens.chat_template import Messages
 
 
@@ -31,6 +32,8 @@ class SamplingOptions(Sampling):
     max_tokens: int | None
     "None leaves it to the model's own limit."
     stop_sequences: tuple[str, ...] = ()
+    logprobs: int | None = None
+    "How many of the likeliest tokens are told with each of the answer; None: no log probabilities."
 
     def of_tokens(self, *, otherwise_seed: int) -> Sampling:
         """The options that an engine needs; `otherwise_seed` stands in where none was asked for."""
@@ -85,6 +88,8 @@ class AnswerPiece:
     num_output_tokens: int
     "Tokens so far, this piece included."
     first: bool
+    logprobs: tuple[TextLogprob, ...] = ()
+    "Of the tokens that begin in this piece, where they were asked for."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,3 +101,5 @@ class Finished:
     finish: Finish
     stop_sequence: str | None = field(default=None)
     "The one that was met."
+    logprobs: tuple[TextLogprob, ...] = ()
+    "Of all tokens of the text, where they were asked for."

@@ -9,7 +9,7 @@ the caller, the request is simply put again, with the same seed; after that, the
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,7 @@ from outcrop.invocation import prompts
 from outcrop.invocation.exchange import AnswerPiece, Finish, Finished, InvocationRequest
 from outcrop.invocation.stopping import StopScanner
 from outcrop.invocation.target import Target
+from outcrop.invocation.text_logprobs import TextLogprob, TextLogprobs
 from outcrop.tokens.tokenizer import IncrementalDecoder
 
 PATIENCE_S = 60.0
@@ -42,6 +43,8 @@ class GenerateInput:
     stop_ids: tuple[int, ...]
     full_context: bool
     "max_tokens is what the context has left, less than was asked for."
+    logprobs: int | None
+    "How many of the likeliest tokens are told with each; None: no log probabilities."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,8 @@ class TextDelta:
     "Tokens generated so far."
     finish: Finish | None = None
     stop_sequence: str | None = None
+    logprobs: tuple[TextLogprob, ...] = ()
+    "Of the tokens that begin in this text, where they were asked for."
 
 
 def plan(target: Target, asked: InvocationRequest) -> GenerateInput:
@@ -68,6 +73,7 @@ def plan(target: Target, asked: InvocationRequest) -> GenerateInput:
         stop_sequences=sampling.stop_sequences,
         stop_ids=prompts.stop_ids(target, asked.prompt),
         full_context=room < wanted,
+        logprobs=sampling.logprobs,
     )
 
 
@@ -111,7 +117,7 @@ async def complete_text(target: Target, generation: GenerateInput, *, patience_s
             async with aclosing(_attempt(target, generation)) as attempt:
                 deltas = [delta async for delta in attempt]
             patience.is_over()
-            return finished("".join(delta.text for delta in deltas), deltas[-1])
+            return finished(deltas)
         except (EngineAway, UnknownAdapter) as problem:
             await patience.wait(problem)
 
@@ -120,20 +126,32 @@ async def stream_answer(
     target: Target, generation: GenerateInput, *, patience_s: float = PATIENCE_S
 ) -> AsyncGenerator[AnswerPiece | Finished, None]:
     """The answer piece by piece, and then as a whole: the last item, and only it, is `Finished`."""
-    texts: list[str] = []
+    told: list[TextDelta] = []
     async with aclosing(stream_text(target, generation, patience_s=patience_s)) as deltas:
         async for delta in deltas:
-            if delta.text:
-                yield AnswerPiece(text=delta.text, num_output_tokens=delta.num_tokens, first=not texts)
-                texts.append(delta.text)
+            if delta.text or delta.logprobs:
+                yield AnswerPiece(
+                    text=delta.text,
+                    num_output_tokens=delta.num_tokens,
+                    first=not any(before.text for before in told),
+                    logprobs=delta.logprobs,
+                )
+            told.append(delta)
             if delta.finish is not None:
-                yield finished("".join(texts), delta)
+                yield finished(told)
 
 
-def finished(text: str, last: TextDelta) -> Finished:
-    """The whole answer, from its text and its last delta."""
+def finished(deltas: Sequence[TextDelta]) -> Finished:
+    """The whole answer, from all of its deltas."""
+    last = deltas[-1]
     assert last.finish is not None, "a generation ended without saying why"
-    return Finished(text=text, num_output_tokens=last.num_tokens, finish=last.finish, stop_sequence=last.stop_sequence)
+    return Finished(
+        text="".join(delta.text for delta in deltas),
+        num_output_tokens=last.num_tokens,
+        finish=last.finish,
+        stop_sequence=last.stop_sequence,
+        logprobs=tuple(one for delta in deltas for one in delta.logprobs),
+    )
 
 
 class _Patience:
@@ -171,20 +189,28 @@ async def _attempt(target: Target, generation: GenerateInput) -> AsyncGenerator[
     """The deltas of one generation; those without text are left out, except the last."""
     decoder = IncrementalDecoder(target.tokenizer)
     scanner = StopScanner(generation.stop_sequences)
+    logprobs = TextLogprobs(target.tokenizer)
     text, num_tokens = "", 0
     reason: str | None = None
     async with aclosing(target.client.generate(_request(target, generation))) as deltas:
-        async for ids, reason in deltas:
+        async for ids, reason, of_ids in deltas:
             num_tokens += len(ids)
+            for one in of_ids:
+                if not _ends_or_is_special(target, generation, one.token):
+                    logprobs.add(one)
             text = _scanned(target, generation, decoder, scanner, ids)
             if scanner.met is not None or reason is not None:
                 break
             if text:
-                yield TextDelta(text=text, num_tokens=num_tokens)
+                yield TextDelta(text=text, num_tokens=num_tokens, logprobs=logprobs.with_text(text))
                 text = ""
     text += scanner.push(decoder.finish()) + scanner.finish()
     yield TextDelta(
-        text=text, num_tokens=num_tokens, finish=_finish(reason, scanner, generation), stop_sequence=scanner.met
+        text=text,
+        num_tokens=num_tokens,
+        finish=_finish(reason, scanner, generation),
+        stop_sequence=scanner.met,
+        logprobs=logprobs.with_text(text) + (logprobs.rest() if scanner.met is None else ()),
     )
 
 
@@ -194,11 +220,15 @@ def _scanned(
     """Text that may be shown; special tokens, and those that end an answer, may only complete a stop sequence."""
     text = ""
     for one in ids:
-        if one in target.tokenizer.special_ids or one in generation.stop_ids:
+        if _ends_or_is_special(target, generation, one):
             text += scanner.push(target.tokenizer.token(one) or "", special=True)
         else:
             text += scanner.push(decoder.push([one]))
     return text
+
+
+def _ends_or_is_special(target: Target, generation: GenerateInput, token: int) -> bool:
+    return token in target.tokenizer.special_ids or token in generation.stop_ids
 
 
 def _request(target: Target, generation: GenerateInput) -> GenerationRequest:
@@ -208,6 +238,7 @@ def _request(target: Target, generation: GenerateInput) -> GenerationRequest:
         max_tokens=generation.max_tokens,
         sampling=generation.sampling,
         stop_token_ids=generation.stop_ids,
+        logprobs=generation.logprobs,
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from outcrop.errors import Invalid, ModelFailed, NotFound, NotReady
 from outcrop.inference import dialect
-from outcrop.inference.request import Sampling
+from outcrop.inference.request import Sampling, TokenLogprob
 
 LEAST = {"model": "base", "prompt": [1, 2]}
 
@@ -55,7 +55,8 @@ def test_a_sampling_that_is_sent_is_read_as_it_was(sampling: Sampling) -> None:
             {"prompt": [[1], [2]], "stream": True},
             "prompt: several prompts are neither streamed nor scored by this engine. Send them one by one.",
         ),
-        ({"logprobs": 5}, "logprobs: 5 is not supported by this engine. Use 1, or leave it out."),
+        ({"logprobs": 21}, "logprobs: 21 is not between 0 and 20."),
+        ({"logprobs": True}, "logprobs: expected an integer, found a boolean."),
         (
             {"prompt_tokens_per_step": 0},
             "prompt_tokens_per_step: 0 is below 1. Leave it out to have the engine choose.",
@@ -77,14 +78,30 @@ def test_a_wrong_field_is_named(fields: dict[str, Any], problem: str) -> None:
 
 def test_several_prompts_are_told_apart_by_their_place() -> None:
     asked = parsed(prompt=[[1, 2], [3]], logprobs=1, prompt_tokens_per_step=2)
-    assert (asked.prompts, asked.logprobs, asked.prompt_tokens_per_step) == (((1, 2), (3,)), True, 2)
-    made = [dialect.NewTokens([4], "length", [-0.5]), dialect.NewTokens([5, 6], "stop", [-1.0, -2.0])]
+    assert (asked.prompts, asked.logprobs, asked.prompt_tokens_per_step) == (((1, 2), (3,)), 1, 2)
+    first, second, third = (
+        TokenLogprob(4, -0.5, ((9, -0.1),)),
+        TokenLogprob(5, -1.0, ((5, -1.0),)),
+        TokenLogprob(6, -2.0, ((7, -0.3),)),
+    )
+    made = [dialect.NewTokens([4], "length", [first]), dialect.NewTokens([5, 6], "stop", [second, third])]
     answer = dialect.completion_answer(asked, "id", made)
     assert [(one["index"], one["token_ids"], one["logprobs"]) for one in answer["choices"]] == [
-        (0, [4], {"token_logprobs": [-0.5]}),
-        (1, [5, 6], {"token_logprobs": [-1.0, -2.0]}),
+        (0, [4], {"token_logprobs": [-0.5], "top_logprobs": [{"9": -0.1}]}),
+        (1, [5, 6], {"token_logprobs": [-1.0, -2.0], "top_logprobs": [{"5": -1.0}, {"7": -0.3}]}),
     ]
+    assert [dialect.logprobs_of(choice) for choice in answer["choices"]] == [(first,), (second, third)]
     assert answer["usage"] == {"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6}
+
+
+def test_the_likeliest_are_left_out_where_nobody_asked_for_them() -> None:
+    answer = dialect.completion_answer(
+        parsed(logprobs=0), "id", [dialect.NewTokens([4], "stop", [TokenLogprob(4, -0.5)])]
+    )
+    (choice,) = answer["choices"]
+    assert choice["logprobs"] == {"token_logprobs": [-0.5]}
+    assert dialect.logprobs_of(choice) == (TokenLogprob(4, -0.5),)
+    assert dialect.logprobs_of({"token_ids": [4], "logprobs": None}) == ()
 
 
 @pytest.mark.parametrize(

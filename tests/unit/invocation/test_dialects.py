@@ -1,5 +1,6 @@
 """Every provider's bodies: what is refused and in which words, what is understood, what is answered."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from outcrop.errors import Invalid
 from outcrop.invocation.dialects.choice import DIALECTS, choose
+from outcrop.invocation.dialects.openai import OPENAI_TEXT
 from outcrop.invocation.exchange import (
     AnswerPiece,
     ChatPrompt,
@@ -18,6 +20,7 @@ from outcrop.invocation.exchange import (
     Started,
 )
 from outcrop.invocation.schema import read_json
+from outcrop.invocation.text_logprobs import SpelledToken, TextLogprob
 
 CLAUDE = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9}
 HI = [{"role": "user", "content": "hi"}]
@@ -72,6 +75,8 @@ def malformed(parts: str) -> str:
         ("openai", {"messages": HI, "presence_penalty": 3}, "#/presence_penalty: 3 is not less or equal to 2"),
         ("openai", {"messages": HI, "logit_bias": {"a": 1}}, "#/logit_bias: extraneous key [a] is not permitted"),
         ("openai", {"messages": HI, "logit_bias": {"1": 101}}, "#/logit_bias/1: 101 is not less or equal to 100"),
+        ("openai", {"messages": HI, "top_logprobs": 2}, "#/top_logprobs: expected logprobs to be true"),
+        ("openai", {"prompt": "a", "logprobs": 6}, "#/logprobs: 6 is not less or equal to 5"),
         ("openai", {"messages": HI, "stop": 5}, "#/stop: expected type: JSONArray, found: Integer"),
         ("openai", {"messages": [{"role": "assistant", "content": "a"}]}, "#/messages: expected a user message first"),
         ("openai", {"messages": [{"role": "user", "content": [{"type": "image_url", "text": ""}]}]}, "#/messages/0/content/0/type: image_url is not a valid enum value"),
@@ -264,6 +269,43 @@ def chunks(dialect: str) -> list[dict[str, Any]]:
         *(spoken.piece(STARTED, piece) for piece in pieces),
         *spoken.closing(STARTED, END),
     ]
+
+
+Y = TextLogprob(SpelledToken(b"y", -0.5), (SpelledToken(b"y", -0.5), SpelledToken(b"\xe7", -1.5)), 0)
+
+
+def test_openai_tells_log_probabilities_where_they_are_asked_for() -> None:
+    asking = replace(STARTED, asked=raw("a", max_tokens=9, temperature=0, top_p=1, logprobs=2))
+    answered = replace(END, text="y", logprobs=(Y,))
+    piece = AnswerPiece(text="y", num_output_tokens=1, first=True, logprobs=(Y,))
+    chat, text = DIALECTS["openai"], OPENAI_TEXT
+    likeliest = [{"token": "y", "logprob": -0.5, "bytes": [121]}, {"token": "\ufffd", "logprob": -1.5, "bytes": [231]}]
+    said = {"content": [{**likeliest[0], "top_logprobs": likeliest}], "refusal": None}
+    assert chat.answer(asking, answered)["choices"][0]["logprobs"] == said
+    assert chat.piece(asking, piece)["choices"][0]["logprobs"] == said
+    legacy = {
+        "tokens": ["y"],
+        "token_logprobs": [-0.5],
+        "top_logprobs": [{"y": -0.5, "\ufffd": -1.5}],
+        "text_offset": [0],
+    }
+    assert text.answer(asking, answered)["choices"][0]["logprobs"] == legacy
+    assert text.piece(asking, piece)["choices"][0]["logprobs"] == legacy
+    assert text.answer(STARTED, answered)["choices"][0]["logprobs"] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "logprobs"),
+    [
+        ({"prompt": "a"}, None),
+        ({"prompt": "a", "logprobs": 3}, 3),
+        ({"messages": HI, "logprobs": True}, 0),
+        ({"messages": HI, "logprobs": True, "top_logprobs": 4}, 4),
+        ({"messages": HI, "logprobs": False}, None),
+    ],
+)
+def test_openai_asks_for_log_probabilities_in_either_form(body: dict[str, Any], logprobs: int | None) -> None:
+    assert choose("openai", body).read(body).sampling.logprobs == logprobs
 
 
 def openai_chunk(delta: dict[str, Any], reason: str | None) -> dict[str, Any]:

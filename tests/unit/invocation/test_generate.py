@@ -13,7 +13,7 @@ from outcrop.errors import Invalid, ServiceRefusal
 from outcrop.inference.client import EngineAway, UnknownAdapter
 from outcrop.invocation import prompts
 from outcrop.invocation.exchange import ChatPrompt, Finish, Finished, InvocationRequest, RawPrompt, SamplingOptions
-from outcrop.invocation.generate import TextDelta, complete_text, plan, stream_text
+from outcrop.invocation.generate import TextDelta, complete_text, plan, stream_answer, stream_text
 from outcrop.invocation.target import Target
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
@@ -272,5 +272,40 @@ def test_special_tokens_stay_unseen_where_nobody_stops_at_them(tmp_path: Path) -
         async with serving(tmp_path, "the tea<|im_end|> is hot") as (target, _):
             assert (await complete(target)).text == "the tea is hot"
             assert (await complete(target, stop_sequences=("zz", "<|im_endless|>"))).text == "the tea is hot"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("tokens_per_event", [1, 3, 100])
+@pytest.mark.parametrize("stop", [(), ("stop here",), ("\u732b",)])
+def test_log_probabilities_leave_with_the_text_of_their_tokens(
+    stop: tuple[str, ...], tokens_per_event: int, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as (target, engine):
+            engine.tokens_per_event = tokens_per_event
+            wish = plan(target, asked(logprobs=2, stop_sequences=stop))
+            *pieces, whole = [item async for item in stream_answer(target, wish)]
+            assert isinstance(whole, Finished)
+            spelled = b"".join(one.token.spelling for one in whole.logprobs).decode(errors="replace")
+            assert spelled.startswith(whole.text)
+            assert len(spelled) - len(whole.text) < 12  # at most the token in which the stop sequence begins
+            assert [one for piece in pieces for one in piece.logprobs] == list(whole.logprobs)
+            shown = ""
+            for piece in pieces:
+                assert all(one.offset < len(shown) + len(piece.text) for one in piece.logprobs)
+                shown += piece.text
+            assert all(one.likeliest[0] == one.token and len(one.likeliest) == 2 for one in whole.logprobs)
+            again = await complete(target, logprobs=2, stop_sequences=stop)
+            assert again.logprobs == whole.logprobs
+
+    run(scenario())
+
+
+def test_log_probabilities_are_not_asked_for_by_themselves(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as (target, engine):
+            assert (await complete(target)).logprobs == ()
+            assert "logprobs" not in engine.requests[0]
 
     run(scenario())

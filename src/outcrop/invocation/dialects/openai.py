@@ -1,6 +1,7 @@
 """OpenAI's two forms, chat completions and text completions, as gpt-oss, Qwen and imported models speak them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
@@ -27,6 +28,7 @@ from outcrop.invocation.schema import (
     check,
     malformed,
 )
+from outcrop.invocation.text_logprobs import SpelledToken, TextLogprob
 from outcrop.tokens.prompt_format import join_blocks
 
 _DEFAULTS = SamplingOptions(max_tokens=None, temperature=1.0, top_p=1.0)
@@ -55,9 +57,17 @@ _CHAT = Struct(
     required={
         "messages": Items(of=Struct(required={"role": Text(one_of=_ROLES), "content": Anything()}), least=1),
     },
-    optional={**_SHARED, "max_completion_tokens": Number(least=1, integer=True)},
+    optional={
+        **_SHARED,
+        "max_completion_tokens": Number(least=1, integer=True),
+        "logprobs": Flag(),
+        "top_logprobs": Number(least=0, most=20, integer=True),
+    },
 )
-_TEXT = Struct(required={"prompt": Text(least_length=1)}, optional=_SHARED)
+_TEXT = Struct(
+    required={"prompt": Text(least_length=1)},
+    optional={**_SHARED, "logprobs": Number(least=0, most=5, integer=True)},
+)
 
 
 def _read_chat(body: Body) -> InvocationRequest:
@@ -70,14 +80,19 @@ def _read_chat(body: Body) -> InvocationRequest:
     said = [turn for turn in turns if turn["role"] in ("user", "assistant")]
     if not said or said[0]["role"] != "user":
         raise malformed(["#/messages: expected a user message first"])
+    if "top_logprobs" in body and not body.get("logprobs"):
+        raise malformed(["#/top_logprobs: expected logprobs to be true"])
+    logprobs = body.get("top_logprobs", 0) if body.get("logprobs") else None
     return InvocationRequest(
-        prompt=ChatPrompt(messages=said, system="\n\n".join(instructions) or None), sampling=_sampling(body)
+        prompt=ChatPrompt(messages=said, system="\n\n".join(instructions) or None),
+        sampling=replace(_sampling(body), logprobs=logprobs),
     )
 
 
 def _read_text(body: Body) -> InvocationRequest:
     check(_TEXT, body)
-    return InvocationRequest(prompt=RawPrompt(text=body["prompt"]), sampling=_sampling(body))
+    sampling = replace(_sampling(body), logprobs=body.get("logprobs"))
+    return InvocationRequest(prompt=RawPrompt(text=body["prompt"]), sampling=sampling)
 
 
 def _content(content: Any, *, at: str) -> str:
@@ -150,35 +165,66 @@ def _usage(started: Started, finished: Finished) -> dict[str, int]:
 
 
 def _answer_chat(started: Started, finished: Finished) -> Chunk:
-    choice = {"message": {"role": "assistant", "content": finished.text}, "finish_reason": _reason(finished)}
+    message = {"role": "assistant", "content": finished.text}
+    logprobs = _chat_logprobs(started, finished.logprobs)
+    choice = {"message": message, "finish_reason": _reason(finished), **logprobs}
     return _envelope(started, "chat.completion", "chatcmpl", choice) | {"usage": _usage(started, finished)}
 
 
-def _chat_chunk(started: Started, delta: Chunk, finish_reason: str | None) -> Chunk:
-    return _envelope(started, "chat.completion.chunk", "chatcmpl", {"delta": delta, "finish_reason": finish_reason})
+def _chat_logprobs(started: Started, logprobs: Sequence[TextLogprob]) -> Chunk:
+    """The member `logprobs` of a choice, where it was asked for."""
+    if started.asked.sampling.logprobs is None:
+        return {}
+    told = [
+        {**_chat_token(one.token), "top_logprobs": [_chat_token(each) for each in one.likeliest]} for one in logprobs
+    ]
+    return {"logprobs": {"content": told, "refusal": None}}
+
+
+def _chat_token(token: SpelledToken) -> Chunk:
+    return {"token": token.text, "logprob": token.logprob, "bytes": list(token.spelling)}
+
+
+def _chat_chunk(
+    started: Started, delta: Chunk, finish_reason: str | None, logprobs: Sequence[TextLogprob] = ()
+) -> Chunk:
+    choice = {"delta": delta, "finish_reason": finish_reason, **_chat_logprobs(started, logprobs)}
+    return _envelope(started, "chat.completion.chunk", "chatcmpl", choice)
 
 
 def _piece_chat(started: Started, piece: AnswerPiece) -> Chunk:
     role = {"role": "assistant"} if piece.first else {}
-    return _chat_chunk(started, {**role, "content": piece.text}, None)
+    return _chat_chunk(started, {**role, "content": piece.text}, None, piece.logprobs)
 
 
 def _closing_chat(started: Started, finished: Finished) -> list[Chunk]:
     return [_chat_chunk(started, {}, _reason(finished)) | {"usage": _usage(started, finished)}]
 
 
-def _text_chunk(started: Started, text: str, finish_reason: str | None) -> Chunk:
-    return _envelope(
-        started, "text_completion", "cmpl", {"text": text, "logprobs": None, "finish_reason": finish_reason}
-    )
+def _text_logprobs(started: Started, logprobs: Sequence[TextLogprob]) -> Chunk | None:
+    """The member `logprobs` of a text completion; null where it was not asked for."""
+    if started.asked.sampling.logprobs is None:
+        return None
+    return {
+        "tokens": [one.token.text for one in logprobs],
+        "token_logprobs": [one.token.logprob for one in logprobs],
+        "top_logprobs": [{each.text: each.logprob for each in one.likeliest} for one in logprobs],
+        "text_offset": [one.offset for one in logprobs],
+    }
+
+
+def _text_chunk(started: Started, text: str, finish_reason: str | None, logprobs: Sequence[TextLogprob] = ()) -> Chunk:
+    choice = {"text": text, "logprobs": _text_logprobs(started, logprobs), "finish_reason": finish_reason}
+    return _envelope(started, "text_completion", "cmpl", choice)
 
 
 def _answer_text(started: Started, finished: Finished) -> Chunk:
-    return _text_chunk(started, finished.text, _reason(finished)) | {"usage": _usage(started, finished)}
+    chunk = _text_chunk(started, finished.text, _reason(finished), finished.logprobs)
+    return chunk | {"usage": _usage(started, finished)}
 
 
 def _piece_text(started: Started, piece: AnswerPiece) -> Chunk:
-    return _text_chunk(started, piece.text, None)
+    return _text_chunk(started, piece.text, None, piece.logprobs)
 
 
 def _closing_text(started: Started, finished: Finished) -> list[Chunk]:
