@@ -45,7 +45,7 @@ class Subject:
     "The condition keys that any of its policies reads."
 
 
-class Kept(Generic[K, T]):
+class CappedCache(Generic[K, T]):
     """Values by key, at most MAX_KEPT of them: then it begins anew, so unsealed secrets do not pile up."""
 
     def __init__(self) -> None:
@@ -92,16 +92,16 @@ class CachedDecisions:
     """Everything read since the last change."""
 
     number: int = -1
-    credentials: Kept[str, Credential] = field(default_factory=Kept)
+    credentials: CappedCache[str, Credential] = field(default_factory=CappedCache)
     "By key id."
-    subjects: Kept[str, Subject] = field(default_factory=Kept)
+    subjects: CappedCache[str, Subject] = field(default_factory=CappedCache)
     "By identity id."
-    terms: Kept[str, Terms] = field(default_factory=Kept)
+    terms: CappedCache[str, Terms] = field(default_factory=CappedCache)
     "Of sessions, by key id."
-    verdicts: Kept[Question, PolicyVerdict] = field(default_factory=Kept)
-    identities: Kept[str, Identity] = field(default_factory=Kept)
+    verdicts: CappedCache[Question, PolicyVerdict] = field(default_factory=CappedCache)
+    identities: CappedCache[str, Identity] = field(default_factory=CappedCache)
     "By ARN."
-    permitted: Kept[Repeated, tuple[str, ...]] = field(default_factory=Kept)
+    permitted: CappedCache[Repeated, tuple[str, ...]] = field(default_factory=CappedCache)
     "Requests that were allowed by nothing but their line, their caller and the policies; their resources."
 
 

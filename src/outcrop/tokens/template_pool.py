@@ -1,4 +1,4 @@
-"""Processes that render chat templates, one for each template in use, started when it is first needed.
+"""Processes that render templates, one for each template in use, started when it is first needed.
 
 A template that goes beyond its limits ends its own process and holds up nobody but its own model; for some minutes it
 is not tried again.

@@ -1,4 +1,4 @@
-"""The process in which chat templates are rendered, since they come with models of strangers.
+"""The process in which templates are rendered: chat templates, which strangers wrote, and a user's own for records.
 
 They may loop, or ask for anything. Jinja's sandbox keeps a template from the machine, not from its time and memory.
 Here both have an end that the kernel holds: a template that goes on for too long is killed with this process, and one
@@ -45,10 +45,13 @@ class _GenerationBlock(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
-def environment() -> ImmutableSandboxedEnvironment:
-    """Jinja with the names that chat templates expect."""
+def environment(*, is_strict: bool = False) -> ImmutableSandboxedEnvironment:
+    """Jinja with the names that chat templates expect; a strict one refuses a name that it does not know."""
     made = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _GenerationBlock]
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=[loopcontrols, _GenerationBlock],
+        undefined=jinja2.StrictUndefined if is_strict else jinja2.Undefined,
     )
     made.filters["tojson"] = _to_json
     made.globals["raise_exception"] = _refuse
@@ -58,7 +61,7 @@ def environment() -> ImmutableSandboxedEnvironment:
 def send(file: BinaryIO, message: Mapping[str, Any]) -> int:
     """Write one message, and return its bytes."""
     # Half characters pass as they are; whoever encodes the text to ids refuses them.
-    content = json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    content = json.dumps(message, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
     file.write(_HEAD.pack(len(content)) + content)
     file.flush()
     return len(content)
@@ -108,14 +111,9 @@ def _answer(asked: Mapping[str, Any]) -> dict[str, Any]:
 def _render(asked: Mapping[str, Any]) -> str:
     pieces: list[str] = []
     room: int = asked["most_letters"]
-    for piece in _compiled(asked["source"]).generate(
-        messages=asked["messages"],
-        add_generation_prompt=asked["add_generation_prompt"],
-        strftime_now=_strftime(datetime.fromisoformat(asked["now"])),
-        tools=None,
-        documents=None,
-        **asked["tokens"],
-    ):
+    values = asked.get("fields")
+    template = _compiled(asked["source"], is_strict=values is not None)
+    for piece in template.generate(_of_chat(asked) if values is None else values):
         room -= len(piece)
         if room < 0:
             raise _LongTextError
@@ -123,9 +121,20 @@ def _render(asked: Mapping[str, Any]) -> str:
     return "".join(pieces)
 
 
+def _of_chat(asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "messages": asked["messages"],
+        "add_generation_prompt": asked["add_generation_prompt"],
+        "strftime_now": _strftime(datetime.fromisoformat(asked["now"])),
+        "tools": None,
+        "documents": None,
+        **asked["tokens"],
+    }
+
+
 @lru_cache(maxsize=4)
-def _compiled(source: str) -> jinja2.Template:
-    return environment().from_string(source)
+def _compiled(source: str, *, is_strict: bool) -> jinja2.Template:
+    return environment(is_strict=is_strict).from_string(source)
 
 
 def _refuse(message: str) -> NoReturn:

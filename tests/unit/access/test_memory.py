@@ -223,7 +223,7 @@ def test_a_variable_written_with_an_escape_is_still_a_variable(access: Access, k
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decision_cache, "MAX_KEPT", 3)
-    kept: decision_cache.Kept[str, str] = decision_cache.Kept()
+    kept: decision_cache.CappedCache[str, str] = decision_cache.CappedCache()
     for name in "abcdefg":
         assert kept.get(name, str.upper) == name.upper()
     assert [name for name in "abcdefg" if kept.at_hand(name)] == ["g"]
