@@ -69,7 +69,7 @@ def trainings(options: argparse.Namespace) -> dict[str, Training]:
 class Findings:
     """The answers and numbers of the run so far, by model."""
 
-    bits: dict[str, dict[str, float]] = field(default_factory=dict)
+    bits: dict[str, dict[str, float]] = field(default_factory=lambda: {"base": {}})
     "Bits per note, by test file."
     gaps: dict[str, LineScores] = field(default_factory=dict)
     lines: dict[str, LineScores] = field(default_factory=dict)
@@ -118,10 +118,10 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--base", default="outcrop.starter-v1", help="base model id")
     parser.add_argument("--name", default="parker", help="beginning of every name this run uses")
     parser.add_argument("--models", default="cpt,ft,cpt-ft,zero,zero-ft", help="which models to train")
-    parser.add_argument("--tunes", type=int, default=240, help="a tenth of them for validation, a tenth for test")
-    parser.add_argument("--gaps", type=int, default=1000, help="gaps to learn from")
-    parser.add_argument("--questions", type=int, default=60, help="gaps that all models are asked")
-    parser.add_argument("--lines", type=int, default=12, help="tunes that all models play on")
+    parser.add_argument("--tunes", type=int, default=160, help="a tenth of them for validation, a tenth for test")
+    parser.add_argument("--gaps", type=int, default=600, help="gaps to learn from")
+    parser.add_argument("--questions", type=int, default=40, help="gaps that all models are asked")
+    parser.add_argument("--lines", type=int, default=8, help="tunes that all models play on")
     parser.add_argument("--epochs", default="2", help="of continued pre-training")
     parser.add_argument("--gap-epochs", default="2", help="of fine-tuning")
     parser.add_argument("--zero-epochs", default="12", help="of continued pre-training from random weights")
@@ -291,6 +291,7 @@ def report(findings: Findings) -> str:
             [
                 (name, *(_number(of.get(test)) for test in ("test-with-chords", "test-without-chords", "test-gaps")))
                 for name, of in findings.bits.items()
+                if of
             ],
         ),
         "\nBars that fill a gap between two bars, over given chords.\n",

@@ -167,9 +167,9 @@ def _gap(item: Kept, metre: Metre | None) -> Gap:
 
 
 def _opening(text: str) -> Opening | None:
-    """The text up to the bar line behind the first bars; None for a tune that is hardly longer."""
-    ends = list(islice(_bar_ends(text), 2 * _OPENING_BARS))
-    if len(ends) < 2 * _OPENING_BARS:
+    """The text up to the bar line behind the first bars; None for a tune that is no longer."""
+    ends = list(islice(_bar_ends(text), _OPENING_BARS + 1))
+    if len(ends) <= _OPENING_BARS:
         return None
     return Opening(prompt=text[: ends[_OPENING_BARS - 1]], real=text)
 
