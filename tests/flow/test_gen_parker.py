@@ -30,7 +30,8 @@ def test_scores_become_models_that_are_asked_and_compared(tmp_path: Path) -> Non
     scores.write_text("\n".join(tune(number) for number in range(12)))
     options = [part for pair in OPTIONS.items() for part in pair]
     with installed(with_tiny_models(tmp_path / "home")) as house:
-        command = [sys.executable, EXAMPLE / "gen_parker.py", "--scores", scores, "--out", out, *options]
+        program = str(EXAMPLE / "gen_parker.py")
+        command = [sys.executable, program, "--scores", str(scores), "--out", str(out), *options]
         ended = subprocess.run(
             command, env={**os.environ, **house.environment}, capture_output=True, text=True, check=False
         )
