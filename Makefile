@@ -16,7 +16,8 @@ BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
 .PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
-	bench-defaults bench-methods bench-prompt-format bench-rates bench-house-scale families install install-test clients clean
+	bench-defaults bench-methods bench-prompt-format bench-rates bench-house-scale families install install-test clients \
+	bytecode clean
 
 quickstart: install
 	@QUICKSTART_STARTED=$$(date +%s.%N) $(BIN)/outcrop run --home $(QUICKSTART_HOME) -- \
@@ -72,8 +73,8 @@ bench-rates: install-test
 bench-prompt-format: install-test
 	$(BIN)/python -m bench.prompt_format $(OUTCROP_TEST_DATA)
 
-install: $(VENV)/.installed
-install-test: $(VENV)/.installed-test
+install: $(VENV)/.installed bytecode
+install-test: $(VENV)/.installed-test bytecode
 clients: build/clients/python/.installed build/clients/node/.installed
 
 # torch first and by itself: where pip finds a CPU build under the pinned version, it is taken.
@@ -87,6 +88,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[test]'
 	@touch $@
+
+# pip leaves a clone's sources as they are, and where Python may not write bytecode (PYTHONDONTWRITEBYTECODE, a folder of
+# somebody else's) each process would compile the package anew: half a second of every start.
+bytecode: $(VENV)/.installed
+	@$(BIN)/python -m compileall -q src/outcrop
 
 # Programs of others that tests/clients runs, apart from ours: a Python environment, and the JavaScript SDK where Node is.
 build/clients/python/.installed: tests/clients/requirements.txt

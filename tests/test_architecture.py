@@ -14,7 +14,7 @@ FLOORS = [
     {"api"},
     {"house"},
     {"kinds"},
-    {"evaluation", "knowledge"},
+    {"evaluation", "knowledge", "forgetting"},
     {"invocation"},
     {"deployments"},
     {"customization", "recipes"},

@@ -18,6 +18,7 @@ from outcrop.inference.client import EngineClient, GenerationRequest, UnknownAda
 from outcrop.inference.door import EngineDoor
 from outcrop.inference.engine import Engine
 from outcrop.inference.engine_thread import EngineThread
+from outcrop.inference.request import Sampling
 from outcrop.inference.unix_http import UnixServer
 from tests.support.engine_double import engine_double
 from tests.support.patience import PATIENCE_S
@@ -95,7 +96,7 @@ Asking = Callable[[Callable[[ServingEngine], Awaitable[None]]], None]
 
 def wish(model: str = BASE, max_tokens: int = 6) -> GenerationRequest:
     return GenerationRequest(
-        model=model, prompt_ids=PROMPT, max_tokens=max_tokens, temperature=0.0, top_p=1.0, stop_token_ids=(383,)
+        model=model, prompt_ids=PROMPT, max_tokens=max_tokens, sampling=Sampling(), stop_token_ids=(383,)
     )
 
 

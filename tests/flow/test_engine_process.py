@@ -22,6 +22,7 @@ import transformers
 
 from outcrop.errors import ModelDamaged
 from outcrop.inference.client import Delta, EngineAway, EngineClient, GenerationRequest, UnknownAdapter
+from outcrop.inference.request import Sampling
 from tests.support.patience import PATIENCE_S
 from tests.support.tiny import CONTEXT_LENGTH, tiny_model
 
@@ -122,7 +123,7 @@ def asking(engine: EngineProcess, ask: Callable[[EngineClient], Awaitable[T]]) -
 
 
 def greedy(prompt_ids: list[int], *, max_tokens: int = 8, model: str = BASE) -> GenerationRequest:
-    return GenerationRequest(model=model, prompt_ids=prompt_ids, max_tokens=max_tokens, temperature=0.0, top_p=1.0)
+    return GenerationRequest(model=model, prompt_ids=prompt_ids, max_tokens=max_tokens, sampling=Sampling())
 
 
 async def whole(client: EngineClient, request: GenerationRequest) -> list[int]:
@@ -154,7 +155,7 @@ def test_a_stop_token_ends_the_answer(engine: EngineProcess) -> None:
     async def ask(client: EngineClient) -> tuple[list[int], list[int], str | None]:
         free = await whole(client, greedy([5, 6, 7]))
         stopped = GenerationRequest(
-            model=BASE, prompt_ids=[5, 6, 7], max_tokens=8, temperature=0.0, top_p=1.0, stop_token_ids=(free[2],)
+            model=BASE, prompt_ids=[5, 6, 7], max_tokens=8, sampling=Sampling(), stop_token_ids=(free[2],)
         )
         deltas = [delta async for delta in client.generate(stopped)]
         return free, [token for delta in deltas for token in delta.token_ids], deltas[-1].finish_reason

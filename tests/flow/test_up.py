@@ -14,7 +14,9 @@ import pytest
 
 from outcrop.cli.listening import check_port, free_port
 from outcrop.cli.supervisor import Supervisor, check_machine
+from outcrop.clock import SystemClock
 from outcrop.errors import MachineTrouble
+from outcrop.house import House
 from outcrop.settings import Settings
 from tests.support.homes import TINY, with_tiny_models
 from tests.support.patience import PATIENCE_S, eventually
@@ -88,6 +90,10 @@ def test_a_killed_engine_comes_back_and_the_request_is_answered(house: Installed
     before = runtime.converse(**asked)["output"]
     os.kill(eventually(lambda: house.pid_of(f"engine-{TINY}")), signal.SIGKILL)
     assert runtime.converse(**asked)["output"] == before
+    house_of_tests = House.open(house.settings, SystemClock())
+    told = eventually(lambda: house_of_tests.points.series(namespace="Outcrop/Engines", dimensions={"Engine": TINY}))
+    assert {"ResidentBytes", "RunningRequests", "AnsweredRequests"} == {series.metric for series in told}
+    house_of_tests.store.close()
 
 
 def test_sigterm_ends_everything_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -47,11 +47,10 @@ def generate(engine: Engine, requests: Sequence[EngineRequest], *, apart: int = 
     return [made[request.id] for request in requests]
 
 
-def reference(network: Any, prompt_ids: Sequence[int], max_tokens: int) -> list[int]:
+def reference(network: Any, prompt_ids: Sequence[int], max_tokens: int, **options: float) -> list[int]:
     ids_1T = torch.tensor([list(prompt_ids)])
-    made = network.generate(
-        ids_1T, attention_mask=torch.ones_like(ids_1T), max_new_tokens=max_tokens, do_sample=False, eos_token_id=None
-    )
+    greedy = {"max_new_tokens": max_tokens, "do_sample": False, "eos_token_id": None}
+    made = network.generate(ids_1T, attention_mask=torch.ones_like(ids_1T), **greedy, **options)
     return made[0, len(prompt_ids) :].tolist()  # type: ignore[no-any-return]
 
 
@@ -113,6 +112,27 @@ def test_greedy_tokens_equal_transformers_in_a_batch_that_changes_all_the_time(
     ]
     made = generate(engine, requests, apart=3)
     assert made == [reference(network, request.prompt_ids, request.max_tokens) for request in requests]
+
+
+def test_penalized_greedy_tokens_equal_transformers_beside_plain_ones(base: Path, engine: Engine) -> None:
+    network = transformers.AutoModelForCausalLM.from_pretrained(base)
+    asked = prompts([9, 9, 20])
+    penalties = (1.0, 1.5, 3.0)
+    requests = [
+        EngineRequest(id=str(n), prompt_ids=ids, max_tokens=24, sampling=Sampling(repetition_penalty=penalty))
+        for n, (ids, penalty) in enumerate(zip(asked, penalties, strict=True))
+    ]
+    theirs = [
+        reference(network, ids, 24, repetition_penalty=penalty) for ids, penalty in zip(asked, penalties, strict=True)
+    ]
+    assert generate(engine, requests, apart=2) == theirs
+    assert theirs[1] != reference(network, asked[1], 24)
+
+
+def test_a_bias_for_a_token_that_is_none_is_refused(engine: Engine) -> None:
+    asked = EngineRequest(id="a", prompt_ids=(1,), max_tokens=2, sampling=Sampling(logit_bias={10**6: 1.0}))
+    with pytest.raises(Invalid, match=r"logit_bias: token id 1000000 is not in 0 to"):
+        engine.submit(asked)
 
 
 def test_a_prompt_may_be_read_token_by_token(base: Path) -> None:

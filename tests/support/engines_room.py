@@ -90,6 +90,7 @@ class EnginesRoom:
         self.reservations: Reservations = self.sharing.reservations
         self.launcher = NumbersLauncher(self.clock)
         self.provisioned: set[str] = set()
+        self.measured: list[tuple[str, dict[str, float]]] = []
         self.pool = Pool(
             self.engines,
             self.sharing,
@@ -97,6 +98,7 @@ class EnginesRoom:
             self.clock,
             watch=ChangeWatch(self.store.engine),
             provisioned=lambda: self.provisioned,
+            measured=lambda name, numbers: self.measured.append((name, dict(numbers))),
         )
 
     def model(self, name: str, *, num_parameters: int = 1000) -> BaseModel:

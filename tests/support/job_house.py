@@ -16,8 +16,8 @@ from outcrop.customization.kind import KIND
 from outcrop.house import House
 from outcrop.jobs.execution import execute
 from outcrop.jobs.running import RunningJob
+from outcrop.metrics import measurements
 from outcrop.settings import Settings
-from outcrop.worker.job_metrics import JobMetrics
 from tests.support.homes import TINY, pairs
 
 REGION = "us-east-1"
@@ -101,7 +101,7 @@ class JobHouse:
     ) -> bool:
         """Execute a job as a worker does; `report` may raise Killed."""
         house = context or self.context
-        numbers = JobMetrics(house.points)
+        numbers = measurements.of_jobs(house.points)
         running = RunningJob(
             house.jobs, KIND, job, attempt=attempt, stop=threading.Event(), told=report, numbers=numbers
         )

@@ -63,7 +63,7 @@ def test_training_reads_what_the_preflight_has_encoded(
         files, tokenizer=tokenizer, context_length=CONTEXT_LENGTH, customization=customization, encoded=kept
     )
     assert report.problems == ()
-    monkeypatch.setattr(examples, "encode", None)  # nothing is encoded any more
+    monkeypatch.setattr(examples, "encode_lines", None)  # nothing is encoded any more
     again = data.read(replace(task, encoded=kept))
     assert told(again) == told(anew)
     assert again.examples[0].ids_T.dtype == anew.examples[0].ids_T.dtype == torch.int64

@@ -232,6 +232,7 @@ def check_data(
     validation: Path | None = None,
     customization: Annotated[str, Parameter(name="--type")] = "FINE_TUNING",
     hyper: Annotated[list[str] | None, Parameter(help="NAME=VALUE, as in a job; may be given again.")] = None,
+    again: Annotated[bool, Parameter(negative="", help="Also if the same bytes were checked before.")] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> int:
@@ -246,8 +247,86 @@ def check_data(
         base=base,
         customization=customization,
         hyper=hyper or (),
+        again=again,
         as_json=as_json,
     )
+
+
+@app.command
+def datasets(
+    dataset: Annotated[str | None, Parameter(help="The beginning of a digest: show its report.")] = None,
+    *,
+    remove: Annotated[bool, Parameter(negative="", help="Take DATASET's report away.")] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> int:
+    """List the datasets that were checked here, by check-data or a job, or show the report on DATASET.
+
+    The exit code is 1 for a DATASET that a job would refuse.
+    """
+    from outcrop.cli.datasets import print_dataset, print_datasets
+
+    settings = settings_of.read(home=home)
+    if dataset is None:
+        return print_datasets(settings, as_json=as_json)
+    return print_dataset(settings, dataset, remove=remove, as_json=as_json)
+
+
+@app.command
+def lineage(model: str, *, region: Region = None, home: Home = None, as_json: AsJson = False) -> int:
+    """Draw where the custom model MODEL comes from, with data and dates, and what was made from it."""
+    from outcrop.cli.lineage import print_lineage
+
+    return print_lineage(running(home), model, region=region, as_json=as_json)
+
+
+@app.command
+def forget(
+    model: str,
+    *,
+    records: Annotated[Path | None, Parameter(help="A file of the records to forget.")] = None,
+    line: Annotated[str | None, Parameter(help="Their lines in the training data: 12,40-44.")] = None,
+    matching: Annotated[str | None, Parameter(help="A text that they hold, in whatever case.")] = None,
+    like: Annotated[str | None, Parameter(help="A model: forget what it has forgotten.")] = None,
+    file: Annotated[str | None, Parameter(help="The dataset that --line counts in, if not the training data.")] = None,
+    data: Annotated[list[Path] | None, Parameter(help="The data as it was, where it is gone; may be repeated.")] = None,
+    controls: Annotated[Path | None, Parameter(help="Records that were never learned, to compare with.")] = None,
+    most: Annotated[int, Parameter(help="Records of each group that are measured.")] = 100,
+    name: Annotated[str | None, Parameter(help="Of the new model.")] = None,
+    report: Annotated[str | None, Parameter(help="Train nothing: measure this model, which has forgotten.")] = None,
+    dry_run: Annotated[bool, Parameter(negative="", help="Show the plan, and do nothing.")] = False,
+    yes: Annotated[bool, Parameter(negative="", help="Do not ask.")] = False,
+    swap: Annotated[bool, Parameter(negative="", help="Hand the model's deployments over to the new one.")] = False,
+    region: Region = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> int:
+    """Train the custom model MODEL again without some of its records, and show that they are gone.
+
+    Exact: the new model is what the job makes of data that never held them. The exit code is 1 for a job that failed.
+    """
+    from outcrop.cli.forget import ForgetOptions
+    from outcrop.cli.forget import forget as train_without
+
+    asked = ForgetOptions(
+        model=model,
+        records=records,
+        line=line,
+        matching=matching,
+        like=like,
+        file=file,
+        data=data or (),
+        controls=controls,
+        most=most,
+        name=name,
+        report=report,
+        region=region,
+        dry_run=dry_run,
+        yes=yes,
+        swap=swap,
+        as_json=as_json,
+    )
+    return train_without(running(home), asked)
 
 
 @app.command

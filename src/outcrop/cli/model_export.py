@@ -4,7 +4,7 @@ adapter_config.json, adapter_model.safetensors    an adapter, as PEFT loads it b
 config.json, model.safetensors, …                 a whole network: merged, or trained in full
 tokenizer.json, …                                 the tokenizer and its chat template
 base/                                             the network below the adapter, where that is not the base model's
-lineage.json                                      where it comes from: base, data, hyperparameters, versions
+lineage.json, records.lineage                     where it comes from, to the digest of each record
 custom_model.json                                 name, ARN, base model, and the form in which it is spoken to
 """
 
@@ -23,6 +23,7 @@ from outcrop.catalog.custom_models import format_of
 from outcrop.cli import export
 from outcrop.cli.options import running
 from outcrop.clock import SystemClock
+from outcrop.customization.output import lineage
 from outcrop.errors import Invalid, NotFound
 from outcrop.house import House
 from outcrop.network.adapters.method import OWN_BASE
@@ -44,7 +45,7 @@ def export_model(settings: Settings, identifier: str, place: str, *, merged: boo
     """
     with House(settings, SystemClock()) as house:
         models = house.models
-        model = _find(house.store, identifier, region)
+        model = find_model(house.store, identifier, region)
         base = models.network_below(house.catalog.usable(model.document["baseId"]), model.arn)
         adapter = models.adapter(model.arn)
         folder = models.folder(model.arn)
@@ -55,7 +56,7 @@ def export_model(settings: Settings, identifier: str, place: str, *, merged: boo
     return _to_folder(model, base, folder, adapter, Path(place).expanduser().absolute(), merged=merged)
 
 
-def _find(store: Store, identifier: str, region: str | None) -> Resource:
+def find_model(store: Store, identifier: str, region: str | None) -> Resource:
     """The custom model with this ARN, name, or the id at the end of the ARN.
 
     Every region is searched unless one is named.
@@ -132,7 +133,7 @@ def _write(making: Path, model: Resource, base: BaseModel, folder: Path, adapter
         from outcrop.network.adapters.merging import save_merged  # torch takes seconds to import
 
         save_merged(making, base=base.folder, adapter=adapter, way=base.way or RunMode.PACKED)
-        _copy_lineage(folder, making)
+        lineage.copy_files(folder, making)
         kind = "the whole network, its adapter merged into its weights,"
     else:
         _copy(folder, making)
@@ -160,12 +161,6 @@ def _copy(folder: Path, making: Path) -> None:
             shutil.copytree(path, making / "base")
         elif path.is_file() and path.name not in _OURS and not path.name.startswith("."):
             shutil.copyfile(path, making / path.name)
-
-
-def _copy_lineage(folder: Path, making: Path) -> None:
-    lineage = folder / "lineage.json"
-    if lineage.is_file():
-        shutil.copyfile(lineage, making / lineage.name)
 
 
 def _copy_tokenizer(network: Path, making: Path) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from outcrop.engines.launchers import LocalLauncher
     from outcrop.engines.pool import Pool
     from outcrop.house import House
+    from outcrop.metrics.measurements import Measurements
 
 LEAST_DISK_BYTES = 300_000_000
 _ROUND_S = 0.1
@@ -81,12 +82,15 @@ class Supervisor:
     def _open_rooms(self) -> None:
         from outcrop.engines.launchers import LocalLauncher
         from outcrop.house import House
+        from outcrop.metrics import measurements
 
         house = House.open(self._settings, SystemClock())
         self.installation = house.access.installation
         self._memory_bytes = house.sharing.budget_bytes
         self._launcher = LocalLauncher(self._settings, memory_bytes=self._memory_bytes)
-        self._pool = _open_pool(house, self._launcher)
+        self._measurements = measurements.of_engines(house.points)
+        self._pool = _open_pool(house, self._launcher, self._measurements)
+        self._measurements.__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -95,6 +99,7 @@ class Supervisor:
         for child in self._children.values():
             child.end()
         self._pool.close()
+        self._measurements.__exit__(kind, error, trace)
         shutil.rmtree(self._settings.sockets, ignore_errors=True)
         private.forget_socket_folder(self._settings.home)
         (self._settings.home / PARTS_FILE).unlink(missing_ok=True)
@@ -185,7 +190,7 @@ class Supervisor:
         return lambda _: answers(self._settings, timeout_s=_ASKED_S)
 
 
-def _open_pool(house: "House", launcher: "LocalLauncher") -> "Pool":
+def _open_pool(house: "House", launcher: "LocalLauncher", measured: "Measurements") -> "Pool":
     """The pool of a fresh start: no engine is ordered."""
     from outcrop.deployments.networks import provisioned_engines
     from outcrop.engines.pool import Pool
@@ -199,6 +204,7 @@ def _open_pool(house: "House", launcher: "LocalLauncher") -> "Pool":
         house.clock,
         watch=ChangeWatch(house.store.engine),
         provisioned=lambda: provisioned_engines(house.store.resources, house.catalog, house.models),
+        measured=measured,
     )
 
 

@@ -46,8 +46,9 @@ def customize(house: Rooms, job: RunningJob) -> None:
         validated = validate(work)
         job.enter(Phase.DATA_PROCESSING)
         task = _plan(work, validated)
-        result = _train(work, task, JobReporter(work=work, task=task, spoken=validated.spoken, patience=patience))
-        patience.repeat(lambda: _leave_a_model(work, task, result, validated))
+        reporter = JobReporter(work=work, task=task, spoken=validated.spoken, patience=patience)
+        result = _train(work, task, reporter)
+        patience.repeat(lambda: _leave_a_model(work, reporter, result, validated))
     except StopRequested:
         work.end_journal(JobStatus.STOPPED)
         raise
@@ -90,8 +91,9 @@ def _train(work: Work, task: TrainingTask, reporter: JobReporter) -> TrainingRes
     return result
 
 
-def _leave_a_model(work: Work, task: TrainingTask, result: TrainingResult, validated: Validated) -> None:
+def _leave_a_model(work: Work, reporter: JobReporter, result: TrainingResult, validated: Validated) -> None:
     """Everything the job leaves behind, and then, in one transaction, the model's row and the job's end."""
+    task = reporter.task
     found = verdict.of(task, result)
     if found.outcome is Outcome.WORSE:
         logs.tell(_log, "worse than its base", level=logging.WARNING, job=work.job.arn, note=found.sentence)
@@ -103,8 +105,9 @@ def _leave_a_model(work: Work, task: TrainingTask, result: TrainingResult, valid
         stopped_early=result.stopped_early,
         **found.members,
     )
-    document = lineage.of_job(work.record, work.base, task, result, found, validated.report, spoken=validated.spoken)
-    lineage.write(task.output_dir, document)
+    document = lineage.of_job(work, task, result, found, validated)
+    lineage.write(task.output_dir, document, validated.known, set_aside=reporter.set_aside)
+    lineage.publish(task.output_dir, work.artifacts)
     register(work, task, result, found, spoken=validated.spoken)
 
 

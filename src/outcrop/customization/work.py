@@ -10,14 +10,17 @@ from outcrop import logs
 from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.customization import base
 from outcrop.customization.base import Start
+from outcrop.customization.checked_data import CheckedData, CheckedDatasets, checked_for
 from outcrop.customization.choices import prompting
 from outcrop.customization.output import events
 from outcrop.customization.output.artifacts import Artifacts
+from outcrop.customization.output.checkpoints import digest_of
 from outcrop.customization.output.events import Events
 from outcrop.customization.output.progress import Journal
 from outcrop.customization.rooms import Rooms
 from outcrop.data.data import RoleData
 from outcrop.datasets import preflight
+from outcrop.datasets.record_file import RecordFile
 from outcrop.errors import Invalid, Refusal
 from outcrop.jobs.running import LONGEST_MESSAGE, RunningJob
 from outcrop.store.resources import Resource
@@ -100,8 +103,12 @@ class Validated:
 
     files: list[Path]
     "Training first."
+    sha256: list[str]
+    "Of each file."
     encoded: list[Path]
     "What each file was encoded to."
+    known: Path
+    "The digests and origins of their records."
     report: preflight.Report
     learned: PromptFormat
     "Of prompts with completions; the day that chat templates write is the job's own, however often it resumes."
@@ -120,20 +127,42 @@ def validate(work: Work) -> Validated:
     folder = work.run_dir / "encoded"
     folder.mkdir(exist_ok=True)
     encoded = [folder / str(index) for index in range(len(files))]
-    report = preflight.examine(
-        files,
-        tokenizer=tokenizer,
-        context_length=work.base.context_length,
-        customization=work.customization.value,
-        prompt_format=learned,
-        encoded=encoded,
-    )
+    with RecordFile(folder / "known") as known:
+        report = preflight.examine(
+            files,
+            tokenizer=tokenizer,
+            context_length=work.base.context_length,
+            customization=work.customization.value,
+            prompt_format=learned,
+            encoded=encoded,
+            known=known,
+        )
     work.artifacts.write_preflight(report.to_json(), report.to_text())
+    sha256 = [digest_of(path) for path in files]
+    about = checked_for(sha256, work.base, tokenizer, customization=work.customization.value, prompt_format=learned)
+    checked = CheckedData(
+        digest=about.digest,
+        checked=work.house.clock.now(),
+        by=work.job.arn,
+        names=tuple(path.name for path in files),
+        checked_for=about,
+        report=report.to_json(),
+        text=report.to_text(),
+    )
+    CheckedDatasets(work.house.settings).keep(checked)
     if report.problems:
         raise Invalid(_told(report))
     prompting.check(values, files[0], work.customization)
     spoken = prompting.format_of_model(learned, files[0], work.customization)
-    return Validated(files=files, encoded=encoded, report=report, learned=learned, spoken=spoken)
+    return Validated(
+        files=files,
+        sha256=sha256,
+        encoded=encoded,
+        known=folder / "known",
+        report=report,
+        learned=learned,
+        spoken=spoken,
+    )
 
 
 def fetch(work: Work) -> list[Path]:

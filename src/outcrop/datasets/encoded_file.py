@@ -7,23 +7,32 @@ one machine: it says for which context length it was made, and is never a model'
 import struct
 from array import array
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from outcrop.datasets.encoding import EncodedRecord
 
 _FILE = struct.Struct("<Q")
-_RECORD = struct.Struct("<QQQ")
-_ID = "i"
-_ID_BYTES = array(_ID).itemsize
+_RECORD = struct.Struct("<QQQQ")
+_NUMBER = "i"
+_NUMBER_BYTES = array(_NUMBER).itemsize
+_BUFFER_BYTES = 1024 * 1024
 
 
-class SequenceWithSize(NamedTuple):
-    """A sequence as it was encoded, with the bytes of UTF-8 that its supervised ids stand for."""
+class KeptSequence(NamedTuple):
+    """A sequence as it was encoded."""
 
-    record: EncodedRecord
+    ids: npt.NDArray[np.int32]
+    learned: npt.NDArray[np.int32]
+    "The first of each run of learned ids, and the one behind its last."
     num_bytes: int
+    "Bytes of UTF-8 that the learned ids stand for."
+    line: int
 
 
 class EncodedFile:
@@ -35,7 +44,7 @@ class EncodedFile:
         self._context_length = context_length
 
     def __enter__(self) -> Self:
-        self._file = self._making.open("wb")
+        self._file = self._making.open("wb", buffering=_BUFFER_BYTES)
         self._file.write(_FILE.pack(self._context_length))
         return self
 
@@ -50,12 +59,13 @@ class EncodedFile:
 
     def add(self, record: EncodedRecord, num_bytes: int) -> None:
         """Append one sequence. Raises OSError when the disk does not take it."""
-        self._file.write(_RECORD.pack(len(record.ids), record.line, num_bytes))
-        self._file.write(array(_ID, record.ids).tobytes())
-        self._file.write(bytes(record.supervised))
+        runs = array(_NUMBER, chain.from_iterable(record.learned))
+        self._file.write(_RECORD.pack(len(record.ids), len(runs), record.line, num_bytes))
+        self._file.write(array(_NUMBER, record.ids))
+        self._file.write(runs)
 
 
-def read_encoded(path: Path, *, context_length: int) -> Iterator[SequenceWithSize] | None:
+def read_encoded(path: Path, *, context_length: int) -> Iterator[KeptSequence] | None:
     """The sequences of a file in their order. None when it was made for another context length, or is not there."""
     if not path.is_file():
         return None
@@ -64,11 +74,10 @@ def read_encoded(path: Path, *, context_length: int) -> Iterator[SequenceWithSiz
     return _sequences(path) if made_for == context_length else None
 
 
-def _sequences(path: Path) -> Iterator[SequenceWithSize]:
-    with path.open("rb") as file:
+def _sequences(path: Path) -> Iterator[KeptSequence]:
+    with path.open("rb", buffering=_BUFFER_BYTES) as file:
         file.seek(_FILE.size)
         while head := file.read(_RECORD.size):
-            num_ids, line, num_bytes = _RECORD.unpack(head)
-            ids = array(_ID, file.read(num_ids * _ID_BYTES))
-            supervised = [bool(counts) for counts in file.read(num_ids)]
-            yield SequenceWithSize(EncodedRecord(ids=ids.tolist(), supervised=supervised, line=line), num_bytes)
+            num_ids, num_bounds, line, num_bytes = _RECORD.unpack(head)
+            numbers = np.frombuffer(file.read((num_ids + num_bounds) * _NUMBER_BYTES), dtype=np.int32)
+            yield KeptSequence(numbers[:num_ids], numbers[num_ids:].reshape(-1, 2), num_bytes, line)

@@ -4,19 +4,23 @@ Files are read line by line and encoded just as training will encode them, so wh
 the network will see. A file of any size fits: of each record only its length and a digest are remembered.
 """
 
-import statistics
+from array import array
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from outcrop.datasets import left_out, report_text
 from outcrop.datasets.encoded_file import EncodedFile
-from outcrop.datasets.encoding import encode
+from outcrop.datasets.encoding import EncodedRecord, encode_lines
 from outcrop.datasets.problems import Problem, kind_of
 from outcrop.datasets.reading import read_file
+from outcrop.datasets.record_file import TRAINING, KnownRecord, RecordFile
 from outcrop.datasets.records import Conversation, Customization, Record, TextRecord, digest
+from outcrop.datasets.repeated import Digests
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
@@ -135,14 +139,17 @@ def examine(
     customization: Customization,
     prompt_format: PromptFormat = PromptFormat.TEXT,
     encoded: Sequence[Path] = (),
+    known: RecordFile | None = None,
 ) -> Report:
     """Read the training file, which comes first, and its validators, with prompts in the format they are learned in.
 
     What a record is encoded to is kept in the files of `encoded`, one for each of `files`, for the training to read.
+    `known` is told the digest and the origin of each good record.
     """
     base = _Base(tokenizer, context_length, prompt_format)
-    train = _Reading(files[0].name, base)
-    readings = [train, *(_Reading(path.name, base, train=train) for path in files[1:])]
+    train = _Reading(files[0].name, base, known=known)
+    others = enumerate(files[1:], start=TRAINING + 1)
+    readings = [train, *(_Reading(path.name, base, train=train, known=known, part=part) for part, path in others)]
     for index, (path, reading) in enumerate(zip(files, readings, strict=True)):
         with EncodedFile(encoded[index], context_length=context_length) if encoded else nullcontext() as kept:
             reading.read(path, customization, kept)
@@ -165,9 +172,12 @@ class _Reading:
     name: str
     base: _Base
     train: "_Reading | None" = None
+    known: RecordFile | None = None
+    part: int = TRAINING
+    "Which dataset of the job the file is."
     form: type[Record] | None = None
-    lengths: list[int] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
+    lengths: "array[int]" = field(default_factory=lambda: array("q"))
+    lines: "array[int]" = field(default_factory=lambda: array("q"))
     num_tokens: int = 0
     num_supervised: int = 0
     num_supervised_bytes: int = 0
@@ -177,28 +187,29 @@ class _Reading:
     split: list[SplitRecord] = field(default_factory=list)
     by_answer: list[SplitRecord] = field(default_factory=list)
     left_out: dict[str, list[int]] = field(default_factory=dict)
-    first_line: dict[bytes, int] = field(default_factory=dict)
-    again: dict[bytes, list[int]] = field(default_factory=dict)
+    digests: Digests = field(default_factory=Digests)
 
     def read(self, path: Path, customization: Customization, kept: EncodedFile | None) -> None:
-        for line in read_file(path, customization=customization):
+        tokenizer, context_length, prompt_format = self.base
+        lines = read_file(path, customization=customization)
+        for line, encoded in encode_lines(
+            lines, tokenizer, context_length=context_length, name=self.name, prompt_format=prompt_format
+        ):
             if line.number == 0:
                 self._tell(line.problems)
-            elif line.record is None:
+            elif line.record is None or encoded is None:
                 self._refuse(line.problems)
             else:
-                self._add(line.record, kept)
+                self.form = type(line.record)
+                if isinstance(encoded, Problem):
+                    self._refuse((encoded,))
+                else:
+                    self._add(line.record, encoded, kept)
         if self.train and self.train.form and self.form and self.form is not self.train.form:
             what = f"its records have another form than those of {self.train.name}"
             self._refuse((Problem(name=self.name, line=None, field="", what=what, mend="Give both files one form."),))
 
-    def _add(self, record: Record, kept: EncodedFile | None) -> None:
-        self.form = type(record)
-        tokenizer, context_length, prompt_format = self.base
-        encoded = encode(record, tokenizer, context_length=context_length, name=self.name, prompt_format=prompt_format)
-        if isinstance(encoded, Problem):
-            self._refuse((encoded,))
-            return
+    def _add(self, record: Record, encoded: list[EncodedRecord], kept: EncodedFile | None) -> None:
         self.lines.append(record.line)
         lengths = [len(sequence.ids) for sequence in encoded]
         if isinstance(record, TextRecord):
@@ -213,25 +224,21 @@ class _Reading:
         self.num_tokens += num_tokens
         self.num_supervised += sum(sequence.num_supervised for sequence in encoded)
         for sequence in encoded:
-            num_bytes = sequence.num_bytes(tokenizer)
+            num_bytes = sequence.num_bytes(self.base.tokenizer)
             self.num_supervised_bytes += num_bytes
             if kept is not None:
                 kept.add(sequence, num_bytes)
         if isinstance(record, Conversation):
-            for what in left_out.of_record(record, tokenizer):
+            for what in left_out.of_record(record, self.base.tokenizer):
                 self.left_out.setdefault(what, []).append(record.line)
-        self._remember(record)
+        said = digest(record)
+        self.digests.add(said, record.line)
+        if self.known is not None:
+            self.known.add(KnownRecord(said, record.line, part=self.part))
 
     def _several(self, among: list[SplitRecord], record: Record, sequences: int) -> None:
         if sequences > 1:
             among.append(SplitRecord(record.line, sequences))
-
-    def _remember(self, record: Record) -> None:
-        said = digest(record)
-        if said in self.first_line:
-            self.again.setdefault(said, [self.first_line[said]]).append(record.line)
-        else:
-            self.first_line[said] = record.line
 
     def _refuse(self, problems: Sequence[Problem]) -> None:
         self.num_refused += 1
@@ -248,7 +255,7 @@ class _Reading:
                 self.problems.append(problem)
 
     def report(self) -> FileReport:
-        longest = max(range(len(self.lengths)), key=self.lengths.__getitem__, default=None)
+        longest = int(np.argmax(self.lengths)) if self.lengths else None
         return FileReport(
             name=self.name,
             num_records=len(self.lengths),
@@ -258,19 +265,17 @@ class _Reading:
             num_tokens=self.num_tokens,
             num_supervised=self.num_supervised,
             num_supervised_bytes=self.num_supervised_bytes,
-            median_tokens=round(statistics.median(self.lengths)) if self.lengths else 0,
+            median_tokens=round(float(np.median(self.lengths))) if self.lengths else 0,
             longest=None if longest is None else Longest(self.lines[longest], self.lengths[longest]),
             num_truncated=0,
             split=tuple(self.split),
             by_answer=tuple(self.by_answer),
             left_out=tuple(LeftOut(what, tuple(lines)) for what, lines in self.left_out.items()),
-            duplicates=tuple(tuple(lines) for lines in self.again.values()),
+            duplicates=self.digests.repeated(),
             overlap=self._overlap(),
         )
 
     def _overlap(self) -> tuple[Overlap, ...]:
         if self.train is None:
             return ()
-        shared = self.first_line.keys() & self.train.first_line.keys()
-        pairs = [Overlap(self.first_line[said], self.train.first_line[said]) for said in shared]
-        return tuple(sorted(pairs))
+        return tuple(Overlap(*lines) for lines in self.digests.shared_with(self.train.digests))

@@ -37,6 +37,7 @@ class TextRecord:
 
 
 Record = PromptCompletion | Conversation | TextRecord
+DIGEST_BYTES = 16
 
 
 def digest(record: Record) -> bytes:
@@ -48,4 +49,4 @@ def digest(record: Record) -> bytes:
             said = ["chat", record.system, *[[turn["role"], turn["content"]] for turn in record.messages]]
         case TextRecord():
             said = ["text", record.text]
-    return hashlib.blake2b(json.dumps(said).encode(), digest_size=16).digest()
+    return hashlib.blake2b(json.dumps(said).encode(), digest_size=DIGEST_BYTES).digest()

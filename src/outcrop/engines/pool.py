@@ -6,12 +6,13 @@ One pool runs on a home, in the supervisor; it makes a round several times a sec
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from outcrop import logs
 from outcrop.clock import Clock
 from outcrop.engines.budget import MemoryDecision
 from outcrop.engines.estimate import estimated_bytes
-from outcrop.engines.launchers import Launcher, Standing
+from outcrop.engines.launchers import Launcher, Load, Standing
 from outcrop.engines.orders import Engines, Order
 from outcrop.engines.sharing import EngineUse, MemorySharing
 from outcrop.engines.states import RUNNING, EngineState
@@ -26,9 +27,18 @@ _NEW_FOR = timedelta(seconds=30)
 "So long an engine that answered nobody yet is kept for whoever waited for it."
 _LAPSES_AFTER = timedelta(seconds=60)
 "A wish that nobody repeats for so long has gone: the request that waited was told to come again."
+_MEASURED_EVERY = timedelta(minutes=1)
+"So often the numbers of an engine that does nothing are told."
 _TOLD_SHARE = 0.02
 "A change of memory below it is not worth a write."
 _log = logging.getLogger("outcrop.engines")
+
+
+class Answered(NamedTuple):
+    """The number of requests that an engine had answered when its numbers were told last."""
+
+    requests: int
+    told_at: datetime | None
 
 
 class Pool:
@@ -43,10 +53,13 @@ class Pool:
         *,
         watch: ChangeWatch,
         provisioned: Callable[[], Collection[str]],
+        measured: Callable[[str, Mapping[str, float]], None],
     ) -> None:
         """`watch` tells when to read the records again.
 
         `provisioned` names the engines that provisioned throughput needs; asked when somebody may have to go.
+
+        `measured` takes the numbers of an engine, by the names of their metrics.
         """
         self._engines = engines
         self._sharing = sharing
@@ -54,6 +67,8 @@ class Pool:
         self._clock = clock
         self._watch = watch
         self._provisioned = provisioned
+        self._measured = measured
+        self._answered: dict[str, Answered] = {}
         self._orders: dict[str, Order] = {}
         self._any_reserving = False
         self._ready_since: dict[str, datetime] = {}
@@ -158,8 +173,20 @@ class Pool:
         last = self._looked - timedelta(seconds=load.idle_s)
         if load.answered and (order.last_used is None or last - order.last_used > _LOOK_EVERY):
             self._engines.note(order.name, lastUsed=last.isoformat())
+        self._measure(order, load)
         is_new = not load.answered and self._looked - self._ready_since.get(order.name, self._looked) < _NEW_FOR
         return EngineUse(idle_since=None if load.running else last, is_new=is_new)
+
+    def _measure(self, order: Order, load: Load) -> None:
+        """Tell the numbers of an engine that works; of one that does not, seldom."""
+        before = self._answered.get(order.name, Answered(0, None))
+        # An engine that was started anew counts from nothing.
+        answered = load.answered - before.requests if load.answered >= before.requests else load.answered
+        due = before.told_at is None or self._looked - before.told_at >= _MEASURED_EVERY
+        if answered or load.running or due:
+            work = {"RunningRequests": load.running, "AnsweredRequests": answered}
+            self._measured(order.name, {"ResidentBytes": order.held_bytes, **work})
+            self._answered[order.name] = Answered(load.answered, self._looked)
 
     def _note(self, decision: MemoryDecision) -> None:
         """Record the decision in the transaction that made it, so that nobody else takes the same room."""

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 import httpcore
 
 from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotReady
+from outcrop.inference import dialect
 from outcrop.inference.dialect import DAMAGED
+from outcrop.inference.request import Sampling
 
 _SECONDS_TO_CONNECT = 5.0
 # The first answer waits for the whole prompt to be read and for other requests before it; on a CPU that takes a while.
@@ -40,11 +42,7 @@ class GenerationRequest:
     "The base model's id, or the name of a loaded adapter."
     prompt_ids: list[int]
     max_tokens: int
-    temperature: float
-    top_p: float
-    top_k: int = 0
-    "0 leaves the choice among all ids."
-    seed: int | None = None
+    sampling: Sampling
     stop_token_ids: tuple[int, ...] = ()
 
 
@@ -186,18 +184,15 @@ async def _events(response: httpcore.Response) -> AsyncGenerator[bytes, None]:
 
 
 def _body_of(request: GenerationRequest) -> dict[str, Any]:
-    body: dict[str, Any] = {
+    return {
         "model": request.model,
         "prompt": request.prompt_ids,
         "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        "top_k": request.top_k,
+        **dialect.sampling_fields(request.sampling),
         "stop_token_ids": list(request.stop_token_ids),
         "stream": True,
         "return_token_ids": True,
     }
-    return body if request.seed is None else body | {"seed": request.seed}
 
 
 def _delta(text: bytes) -> Delta:

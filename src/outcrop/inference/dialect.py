@@ -21,12 +21,13 @@ DAMAGED = 422
 _DEFAULT_MAX_TOKENS = 16  # OpenAI's
 _UNDERSTOOD = {
     "model", "prompt", "max_tokens", "temperature", "top_p", "top_k", "seed", "stop_token_ids", "ignore_eos",
+    "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias",
     "stream", "return_token_ids", "prompt_logprobs", "logprobs", "prompt_tokens_per_step",
 }  # fmt: skip
+_PENALTIES = ("repetition_penalty", "presence_penalty", "frequency_penalty")
 # Fields that many clients send with the one value that changes nothing.
 _HARMLESS = {
-    "n": 1, "best_of": 1, "echo": False, "stop": None, "presence_penalty": 0, "frequency_penalty": 0,
-    "repetition_penalty": 1, "min_p": 0, "suffix": None, "logit_bias": None, "skip_special_tokens": True,
+    "n": 1, "best_of": 1, "echo": False, "stop": None, "suffix": None, "skip_special_tokens": True,
 }  # fmt: skip
 
 
@@ -61,19 +62,12 @@ def parse_completion(body: bytes) -> Completion:
     for name in sorted(fields.keys() - _UNDERSTOOD):
         if name not in _HARMLESS or fields[name] not in (None, _HARMLESS[name]):
             raise Invalid(f"{name}: is not supported by this engine. Leave it out.")
-    top_k = _number(fields, "top_k", int, 0)
-    seed = fields.get("seed")
     per_step = fields.get("prompt_tokens_per_step")
     completion = Completion(
         model=text(fields, "model"),
         prompts=_prompts(fields),
         max_tokens=_number(fields, "max_tokens", int, _DEFAULT_MAX_TOKENS),
-        sampling=Sampling(
-            temperature=_number(fields, "temperature", float, 1.0),
-            top_p=_number(fields, "top_p", float, 1.0),
-            top_k=0 if top_k == -1 else top_k,  # vLLM's older way to say "all"
-            seed=None if seed is None else _number(fields, "seed", int, 0),
-        ),
+        sampling=_sampling(fields),
         stop_token_ids=frozenset(_ids(fields, "stop_token_ids") if fields.get("stop_token_ids") else []),
         ignore_eos=bool(fields.get("ignore_eos", False)),
         stream=bool(fields.get("stream", False)),
@@ -86,6 +80,45 @@ def parse_completion(body: bytes) -> Completion:
     if len(completion.prompts) != 1 and (completion.stream or completion.scores):
         raise Invalid("prompt: several prompts are neither streamed nor scored by this engine. Send them one by one.")
     return completion
+
+
+def sampling_fields(sampling: Sampling) -> dict[str, Any]:
+    """Fields of a body that ask for this sampling. What changes nothing stands in none of them."""
+    fields: dict[str, Any] = {name: getattr(sampling, name) for name in _PENALTIES}
+    fields |= {"top_k": sampling.top_k, "seed": sampling.seed, "min_p": sampling.min_p}
+    if sampling.logit_bias:
+        fields["logit_bias"] = {str(token): bias for token, bias in sampling.logit_bias.items()}
+    plain = Sampling()
+    told = {name: value for name, value in fields.items() if value != getattr(plain, name)}
+    return {"temperature": sampling.temperature, "top_p": sampling.top_p, **told}
+
+
+def _sampling(fields: dict[str, Any]) -> Sampling:
+    top_k = _number(fields, "top_k", int, 0)
+    return Sampling(
+        temperature=_number(fields, "temperature", float, 1.0),
+        top_p=_number(fields, "top_p", float, 1.0),
+        top_k=0 if top_k == -1 else top_k,  # vLLM's older way to say "all"
+        min_p=_number(fields, "min_p", float, 0.0),
+        repetition_penalty=_number(fields, "repetition_penalty", float, 1.0),
+        presence_penalty=_number(fields, "presence_penalty", float, 0.0),
+        frequency_penalty=_number(fields, "frequency_penalty", float, 0.0),
+        logit_bias=_bias(fields),
+        seed=None if fields.get("seed") is None else _number(fields, "seed", int, 0),
+    )
+
+
+def _bias(fields: dict[str, Any]) -> dict[int, float]:
+    """Token ids, which JSON has as strings, and what is added to their logits."""
+    value = fields.get("logit_bias")
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(token.isascii() and token.isdecimal() for token in value):
+        raise Invalid(f"logit_bias: expected an object of token ids, found {_kind(value)}.")
+    for bias in value.values():
+        if isinstance(bias, bool) or not isinstance(bias, int | float):
+            raise Invalid(f"logit_bias: expected numbers, found {_kind(bias)}.")
+    return {int(token): float(bias) for token, bias in value.items()}
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

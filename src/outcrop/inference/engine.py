@@ -111,6 +111,7 @@ class Engine:
         the prompt leaves no room for an answer.
         """
         self._check_ids(request.prompt_ids)
+        self._check_bias(request)
         room = self.context_length - len(request.prompt_ids)
         if room < 1:
             raise Invalid(
@@ -148,7 +149,7 @@ class Engine:
             turn.live.slot.length += turn.num_tokens
         if not sampling:
             return []
-        tokens = sample(logits_NV, [live.request.sampling for live in sampling], [live.generator for live in sampling])
+        tokens = sample(logits_NV, [live.sampling_row for live in sampling])
         produced = [
             StepResult(
                 live.request.id, token, live.append(token), _logprob(logits_V, token) if live.request.logprobs else None
@@ -205,6 +206,11 @@ class Engine:
             raise Invalid("prompt: is empty. Give it at least one token id.")
         if not 0 <= min(ids) <= max(ids) < self._vocab_size:
             raise Invalid(f"prompt: a token id is not in 0 to {self._vocab_size - 1}. Use this model's tokenizer.")
+
+    def _check_bias(self, request: EngineRequest) -> None:
+        for token in request.sampling.logit_bias:
+            if not 0 <= token < self._vocab_size:
+                raise Invalid(f"logit_bias: token id {token} is not in 0 to {self._vocab_size - 1}.")
 
     def _version(self, adapter: str | None) -> str | None:
         if adapter is None:

@@ -1,5 +1,6 @@
 """The request for one generation. Plain values: the process answers on its socket before torch is imported."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from outcrop.errors import Invalid
@@ -17,8 +18,24 @@ class Sampling:
     "Only the likeliest tokens that together reach this probability; the likeliest one always stays."
     top_k: int = 0
     "Only this many of the likeliest tokens; 0 is all."
+    min_p: float = 0.0
+    "Only tokens at least this many times as likely as the likeliest one; 0 is all."
+    repetition_penalty: float = 1.0
+    "Logits of tokens in prompt or answer, divided by it where positive and multiplied where negative; 1 changes none."
+    presence_penalty: float = 0.0
+    "Taken off the logit of a token that the answer has; 0 changes none."
+    frequency_penalty: float = 0.0
+    "Taken off the logit of a token as often as the answer has it; 0 changes none."
+    logit_bias: Mapping[int, float] = field(default_factory=dict, hash=False)
+    "Added to the logits of tokens, by their ids, before anything else."
     seed: int | None = None
     "The same seed draws the same tokens; None draws anew each time."
+
+    @property
+    def changes_logits(self) -> bool:
+        """Whether the likeliest token may be another than the network's."""
+        penalties = self.repetition_penalty != 1 or self.presence_penalty != 0 or self.frequency_penalty != 0
+        return penalties or bool(self.logit_bias)
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < float("inf"):
@@ -27,6 +44,17 @@ class Sampling:
             raise Invalid(f"top_p: {self.top_p} is not between 0 and 1. Use 1 to keep every token.")
         if self.top_k < 0:
             raise Invalid(f"top_k: {self.top_k} is below 0. Use 0 to keep every token.")
+        if not 0 <= self.min_p <= 1:
+            raise Invalid(f"min_p: {self.min_p} is not between 0 and 1. Use 0 to keep every token.")
+        if not 0 < self.repetition_penalty < float("inf"):
+            raise Invalid(f"repetition_penalty: {self.repetition_penalty} is not above 0. Use 1 for no penalty.")
+        for name in ("presence_penalty", "frequency_penalty"):
+            value = getattr(self, name)
+            if not -2 <= value <= 2:
+                raise Invalid(f"{name}: {value} is not between -2 and 2. Use 0 for no penalty.")
+        for token, bias in self.logit_bias.items():
+            if not -100 <= bias <= 100:
+                raise Invalid(f"logit_bias: {bias} of token {token} is not between -100 and 100.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from outcrop.inference.kv_cache import CacheRow, KVCache
 from outcrop.inference.request import LENGTH, STOP, EngineRequest
+from outcrop.inference.sampling import SamplingRow
 from outcrop.network.rotary_lengths import RotaryRules
 
 
@@ -30,6 +31,10 @@ class RunningRequest:
     @property
     def num_generated(self) -> int:
         return len(self.ids) - len(self.request.prompt_ids)
+
+    @property
+    def sampling_row(self) -> SamplingRow:
+        return SamplingRow(self.request.sampling, self.generator, self.ids, self.num_generated)
 
     @property
     def num_unread(self) -> int:

@@ -32,9 +32,15 @@ _MORE_FIELDS = Struct(
         "topK": _TOP_K,
         "k": _TOP_K,
         "seed": Number(least=0, integer=True),
+        "min_p": Number(least=0, most=1),
+        "repetition_penalty": Number(least=0.01, most=10),
+        "presence_penalty": Number(least=-2, most=2),
+        "frequency_penalty": Number(least=-2, most=2),
         "inferenceConfig": Struct(optional={"topK": _TOP_K, "top_k": _TOP_K}),
     }
 )
+_NUMBERS_MORE = ("min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
+"Additional fields that are understood whatever the model's provider."
 _SERVED = {"performanceConfig": {"latency": "standard"}, "serviceTier": {"type": "default"}}
 """There is one latency and one tier; Amazon falls back to the same, and says so."""
 _NOT_BUILT = {
@@ -135,6 +141,7 @@ def _sampling(defaults: SamplingOptions, params: Params) -> SamplingOptions:
         top_p=config.get("topP", defaults.top_p),
         top_k=next(iter(top_ks.values()), defaults.top_k),
         seed=more.get("seed"),
+        **{name: more[name] for name in _NUMBERS_MORE if name in more},
         stop_sequences=tuple(config.get("stopSequences", ())),
     )
 

@@ -1,10 +1,11 @@
 """The two halves of an invocation, free of any provider's words: what was asked, and what came of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 
+from outcrop.inference.request import Sampling
 from outcrop.tokens.chat_template import Messages
 
 
@@ -24,18 +25,17 @@ class ChatPrompt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SamplingOptions:
-    """How to choose tokens. Temperature 0 always takes the likeliest."""
+class SamplingOptions(Sampling):
+    """Sampling options of a request: how tokens are chosen, and where the answer ends."""
 
     max_tokens: int | None
     "None leaves it to the model's own limit."
-    temperature: float
-    top_p: float
-    top_k: int = 0
-    "0 chooses among all tokens."
-    seed: int | None = None
-    "None draws one."
     stop_sequences: tuple[str, ...] = ()
+
+    def of_tokens(self, *, otherwise_seed: int) -> Sampling:
+        """The options that an engine needs; `otherwise_seed` stands in where none was asked for."""
+        values = {each.name: getattr(self, each.name) for each in fields(Sampling)}
+        return Sampling(**{**values, "seed": otherwise_seed if self.seed is None else self.seed})
 
 
 @dataclass(frozen=True, kw_only=True)

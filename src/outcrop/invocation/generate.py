@@ -17,6 +17,7 @@ from typing import Any
 from outcrop import logs
 from outcrop.errors import ServiceRefusal
 from outcrop.inference.client import EngineAway, GenerationRequest, UnknownAdapter
+from outcrop.inference.request import Sampling
 from outcrop.invocation import prompts
 from outcrop.invocation.exchange import AnswerPiece, Finish, Finished, InvocationRequest
 from outcrop.invocation.stopping import StopScanner
@@ -35,10 +36,8 @@ class GenerateInput:
 
     prompt_ids: list[int]
     max_tokens: int
-    temperature: float
-    top_p: float
-    top_k: int
-    seed: int
+    sampling: Sampling
+    "With a seed."
     stop_sequences: tuple[str, ...]
     stop_ids: tuple[int, ...]
     full_context: bool
@@ -65,10 +64,7 @@ def plan(target: Target, asked: InvocationRequest) -> GenerateInput:
     return GenerateInput(
         prompt_ids=prompt_ids,
         max_tokens=min(wanted, room),
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        top_k=sampling.top_k,
-        seed=secrets.randbelow(_SEEDS) if sampling.seed is None else sampling.seed,
+        sampling=sampling.of_tokens(otherwise_seed=secrets.randbelow(_SEEDS)),
         stop_sequences=sampling.stop_sequences,
         stop_ids=prompts.stop_ids(target, asked.prompt),
         full_context=room < wanted,
@@ -210,10 +206,7 @@ def _request(target: Target, generation: GenerateInput) -> GenerationRequest:
         model=target.engine_model,
         prompt_ids=generation.prompt_ids,
         max_tokens=generation.max_tokens,
-        temperature=generation.temperature,
-        top_p=generation.top_p,
-        top_k=generation.top_k,
-        seed=generation.seed,
+        sampling=generation.sampling,
         stop_token_ids=generation.stop_ids,
     )
 

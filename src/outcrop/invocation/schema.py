@@ -102,6 +102,18 @@ class Struct:
         return missing + extra + inner
 
 
+@dataclass(frozen=True, kw_only=True)
+class Values:
+    """An object of any keys, whose values fit one schema."""
+
+    of: Schema
+
+    def violations(self, value: Any, at: str) -> list[str]:
+        if not isinstance(value, dict):
+            return [_expected(at, "JSONObject", value)]
+        return [problem for key, one in value.items() for problem in self.of.violations(one, f"{at}/{key}")]
+
+
 def read_json(body: bytes) -> dict[str, Any]:
     """The body as an object. Raises Invalid in Bedrock's words when it is none."""
     try:

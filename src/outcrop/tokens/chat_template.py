@@ -35,6 +35,11 @@ class ChatTemplate:
         except (jinja2.TemplateError, RecursionError) as problem:
             raise Invalid(f"chat template: {problem}. Mend chat_template in tokenizer_config.json.") from problem
 
+    @property
+    def writes_the_day(self) -> bool:
+        """Whether what it writes may depend on the day."""
+        return "strftime_now" in self._source
+
     def render(self, messages: Messages, *, add_generation_prompt: bool, today: datetime | None = None) -> str:
         """The conversation as text, on the day `today`, else the clock's.
 

@@ -1,8 +1,9 @@
 """The prompt format of a model, and token ids of prompts in that format, the same in training and serving.
 
 A model may see the raw prompt (text), its chat template (chat), or a text of the user's with the prompt in its place.
-Training encodes with `encode_pair` and `encode_chat`, serving with `encode_prompt`, `encode_asked` and
-`encode_chat_prompt`; the ids a model is served are exactly those it was trained behind.
+Training encodes with `text_steps`, `pair_steps` and `chat_steps`, many records at a time (tokens/batches.py); serving
+with `encode_prompt`, `encode_asked` and `encode_chat_prompt`. The ids a model is served are exactly those it was
+trained behind.
 """
 
 import re
@@ -13,9 +14,10 @@ from typing import ClassVar
 
 from outcrop.errors import Invalid
 from outcrop.tokens import end_tokens
+from outcrop.tokens.batches import Steps, alone
 from outcrop.tokens.chat_template import Messages
 from outcrop.tokens.template_habits import TemplateHabits, habits_of
-from outcrop.tokens.tokenizer import Tokenizer
+from outcrop.tokens.tokenizer import PlacedText, TextPlace, Tokenizer
 
 PROMPT, SYSTEM = "{prompt}", "{system}"
 
@@ -91,8 +93,14 @@ def format_of_pairs(tokenizer: Tokenizer) -> PromptFormat:
 
 def encode_text(tokenizer: Tokenizer, text: str) -> list[int]:
     """A whole document, as continued pre-training learns it; its end token stands there once, whoever wrote it."""
+    return alone(tokenizer, text_steps(tokenizer, text))
+
+
+def text_steps(tokenizer: Tokenizer, text: str) -> Steps[list[int]]:
+    """Steps to what `encode_text` gives."""
     text = end_tokens.cut(text, end_tokens.of_model(tokenizer))
-    return [*tokenizer.encode(text, begin=True), tokenizer.eos_id]
+    (ids,) = yield [PlacedText(text, TextPlace.BEGINNING)]
+    return [*ids, tokenizer.eos_id]
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: str) -> list[int]:
@@ -102,15 +110,22 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str) -> list[int]:
 
 def encode_pair(tokenizer: Tokenizer, prompt: str, completion: str, form: PromptFormat = PromptFormat.TEXT) -> Encoded:
     """A training pair, its two parts encoded apart: in serving, nobody knows the completion beforehand."""
+    return alone(tokenizer, pair_steps(tokenizer, prompt, completion, form))
+
+
+def pair_steps(tokenizer: Tokenizer, prompt: str, completion: str, form: PromptFormat) -> Steps[Encoded]:
+    """Steps to what `encode_pair` gives."""
     if form.is_chat:
         turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
-        ((question, answer),) = encode_chat(tokenizer, turns, today=form.today)
+        ((question, answer),) = yield from chat_steps(tokenizer, turns, today=form.today)
         return Encoded(prompt_ids=question.ids, completion_ids=answer.ids)
+    prompt = prompt if form.is_text else _filled(form, prompt, None)
     completion = end_tokens.cut(completion, end_tokens.of_model(tokenizer))
-    return Encoded(
-        prompt_ids=encode_prompt(tokenizer, prompt if form.is_text else _filled(form, prompt, None)),
-        completion_ids=[*tokenizer.encode(completion, begin=False), tokenizer.eos_id],
-    )
+    prompt_ids, completion_ids = yield [
+        PlacedText(prompt, TextPlace.BEGINNING),
+        PlacedText(completion, TextPlace.CONTINUATION),
+    ]
+    return Encoded(prompt_ids=prompt_ids, completion_ids=[*completion_ids, tokenizer.eos_id])
 
 
 def encode_asked(tokenizer: Tokenizer, form: PromptFormat, prompt: str) -> list[int]:
@@ -144,14 +159,23 @@ def encode_chat(
     behind the prompt it is served behind. A span ends where the assistant stops speaking; what a template writes after
     that, a line break say, belongs to the next unsupervised span, for in serving generation has ended by then.
     """
+    return alone(tokenizer, chat_steps(tokenizer, messages, system, today=today))
+
+
+def chat_steps(
+    tokenizer: Tokenizer, messages: Messages, system: str | None = None, *, today: datetime | None = None
+) -> Steps[list[list[Span]]]:
+    """Steps to what `encode_chat` gives."""
     chat = _Chat(tokenizer, today)
     turns = chat.turns(messages, system)
     places = [number for number, turn in enumerate(turns) if turn["role"] == "assistant"]
     prompts = [chat.text(turns[:place], answer=True) for place in places]
     answers = [chat.answer(turns[: place + 1], prompt) for place, prompt in zip(places, prompts, strict=True)]
     whole = prompts[0] + answers[0] if len(places) == 1 else chat.text(turns, answer=False)
-    together = _together(chat, whole, prompts, answers)
-    return [together] if together else [_alone(chat, *one) for one in zip(prompts, answers, strict=True)]
+    prompt_ids, answer_ids = yield from _encoded(chat, prompts, answers)
+    if _is_one_sequence(whole, prompts, answers):
+        return [(yield from _in_one_sequence(prompts, answers, prompt_ids, answer_ids))]
+    return [_spans(*one) for one in zip(prompt_ids, answer_ids, strict=True)]
 
 
 def encode_chat_prompt(
@@ -233,10 +257,13 @@ class _Chat:
             return _plain_chat(messages, self.tokenizer.token(self.tokenizer.eos_id) or "", answer=answer)
         return self.tokenizer.chat_text(messages, add_generation_prompt=answer, today=self.today)
 
+    @property
+    def place(self) -> TextPlace:
+        """The place of a conversation's text: a template writes the token that begins it by itself."""
+        return TextPlace.BEGINNING if self.tokenizer.chat_template is None else TextPlace.RENDERED
+
     def encode(self, text: str) -> list[int]:
-        if self.tokenizer.chat_template is not None:
-            return self.tokenizer.encode_rendered(text)
-        return self.tokenizer.encode(text, begin=True)
+        return self.tokenizer.encode_text(PlacedText(text, self.place))
 
     def answer(self, turns: Messages, prompt: str) -> str:
         """The text that the model must write after `prompt` for the last turn to stand there, its end token
@@ -257,36 +284,49 @@ class _Chat:
         return self.tokenizer.token(chat_habits(self.tokenizer).end_id) or ""
 
 
-def _together(chat: _Chat, whole: str, prompts: Sequence[str], answers: Sequence[str]) -> list[Span] | None:
-    """All answers in one sequence; None where one of them is otherwise once more turns follow."""
-    spans: list[Span] = []
-    so_far: list[int] = []
+def _encoded(
+    chat: _Chat, prompts: Sequence[str], answers: Sequence[str]
+) -> Steps[tuple[Sequence[list[int]], Sequence[list[int]]]]:
+    asked = [PlacedText(prompt, chat.place) for prompt in prompts] + [
+        PlacedText(said, TextPlace.CONTINUATION) for said in answers
+    ]
+    ids = yield asked
+    return ids[: len(prompts)], ids[len(prompts) :]
+
+
+def _is_one_sequence(whole: str, prompts: Sequence[str], answers: Sequence[str]) -> bool:
+    """Whether no answer is written otherwise once more turns follow."""
     text_end = 0
     for prompt, said in zip(prompts, answers, strict=True):
         if not whole.startswith(prompt + said) or len(prompt) < text_end:
-            return None
-        question = _ids_after(chat, so_far, prompt, prompt[text_end:])
-        answer = chat.tokenizer.encode(said, begin=False)
-        spans += [Span(ids=question, supervised=False), Span(ids=answer, supervised=True)]
+            return False
+        text_end = len(prompt) + len(said)
+    return True
+
+
+def _in_one_sequence(
+    prompts: Sequence[str],
+    answers: Sequence[str],
+    prompt_ids: Sequence[list[int]],
+    answer_ids: Sequence[list[int]],
+) -> Steps[list[Span]]:
+    spans: list[Span] = []
+    so_far: list[int] = []
+    text_end = 0
+    for prompt, said, served, answer in zip(prompts, answers, prompt_ids, answer_ids, strict=True):
+        question = served[len(so_far) :]
+        if served[: len(so_far)] != so_far:
+            # The prompt is served encoded as a whole. Only when that disagrees with the turns already encoded (an
+            # answer whose own pieces merge otherwise with its neighbours) is the new part encoded by itself.
+            (question,) = yield [PlacedText(prompt[text_end:], TextPlace.CONTINUATION)]
+        spans += _spans(question, answer)
         so_far += question + answer
         text_end = len(prompt) + len(said)
     return spans
 
 
-def _alone(chat: _Chat, prompt: str, said: str) -> list[Span]:
-    return [
-        Span(ids=chat.encode(prompt), supervised=False),
-        Span(ids=chat.tokenizer.encode(said, begin=False), supervised=True),
-    ]
-
-
-def _ids_after(chat: _Chat, so_far: list[int], prompt: str, added: str) -> list[int]:
-    # The prompt is served encoded as a whole. Only when that disagrees with the turns already encoded (an answer whose
-    # own pieces merge otherwise with its neighbours) is the new part encoded by itself.
-    served = chat.encode(prompt)
-    if served[: len(so_far)] == so_far:
-        return served[len(so_far) :]
-    return chat.tokenizer.encode(added, begin=False)
+def _spans(question: list[int], answer: list[int]) -> list[Span]:
+    return [Span(ids=question, supervised=False), Span(ids=answer, supervised=True)]
 
 
 _OPENED = re.compile(r"(<[^<>\s]+>|\[[^\[\]\s]+\])\s*$")

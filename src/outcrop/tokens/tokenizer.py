@@ -6,11 +6,12 @@ a space that a token carries is kept, so that decoding what was encoded gives th
 
 import codecs
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tokenizers
 
@@ -23,6 +24,21 @@ from outcrop.tokens.pieces import bytes_per_token_byte, piece_reader
 
 _LARGE = 16_384
 "Letters of a text that is encoded where the interpreter is free; less takes a few milliseconds."
+
+
+class TextPlace(Enum):
+    """The place of a text in its document."""
+
+    BEGINNING = "it begins a document, which gets the model's beginning-of-sequence token"
+    RENDERED = "a document that already holds its special tokens"
+    CONTINUATION = "it goes on from another text"
+
+
+class PlacedText(NamedTuple):
+    """A text to encode, and its place."""
+
+    text: str
+    place: TextPlace
 
 
 class Tokenizer:
@@ -46,6 +62,7 @@ class Tokenizer:
         self.special_ids = frozenset(token["id"] for token in spec.get("added_tokens", []) if token["special"])
         "Ids that stand for structure and decode to nothing."
         self._bytes_of: dict[int, bytes] = dict.fromkeys(self.special_ids, b"")
+        self._num_bytes = _NumBytes(self.bytes_of)
         self.special_tokens = {name: config[name] for name in SPECIAL_TOKENS if config.get(name)}
         self.bos_id, self.begins_with_bos = self._beginning_token(config)
         self.eos_ids = self._end_tokens(config)
@@ -71,16 +88,32 @@ class Tokenizer:
         begin=True: the text begins a document; it gets the beginning-of-sequence token where the model's convention
         has one (never a second one). begin=False: the text continues another one, and nothing is put before it.
         """
-        if not begin:
-            return _ids(self._continuing, text)
-        ids = self.encode_rendered(text)
-        if self.begins_with_bos and self.bos_id is not None and ids[:1] != [self.bos_id]:
-            return [self.bos_id, *ids]
-        return ids
+        return self.encode_text(PlacedText(text, TextPlace.BEGINNING if begin else TextPlace.CONTINUATION))
 
     def encode_rendered(self, text: str) -> list[int]:
         """Ids of a document that already holds its special tokens, as a chat template writes it."""
-        return _ids(self._beginning, text)
+        return self.encode_text(PlacedText(text, TextPlace.RENDERED))
+
+    def encode_text(self, text: PlacedText) -> list[int]:
+        """Ids of a text at its place, as `encode` and `encode_rendered` give them."""
+        return self._begun(text, _ids(self._encoder(text.place), text.text))
+
+    def encode_batch(self, texts: Sequence[PlacedText]) -> list[list[int]]:
+        """Ids of many texts, each as `encode_text` gives them, computed on all cores."""
+        found: dict[int, list[int]] = {}
+        for encoder in (self._beginning, self._continuing):
+            numbers = [number for number, text in enumerate(texts) if self._encoder(text.place) is encoder]
+            ids = _ids_of_many(encoder, [texts[number].text for number in numbers])
+            found.update(zip(numbers, ids, strict=True))
+        return [self._begun(text, found[number]) for number, text in enumerate(texts)]
+
+    def _encoder(self, place: TextPlace) -> tokenizers.Tokenizer:
+        return self._continuing if place is TextPlace.CONTINUATION else self._beginning
+
+    def _begun(self, text: PlacedText, ids: list[int]) -> list[int]:
+        if text.place is not TextPlace.BEGINNING or not self.begins_with_bos:
+            return ids
+        return ids if self.bos_id is None or ids[:1] == [self.bos_id] else [self.bos_id, *ids]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of ids; special tokens are left out, bytes that are no UTF-8 become U+FFFD."""
@@ -94,9 +127,13 @@ class Tokenizer:
             known = self._bytes_of[token_id] = b"" if piece is None else self._read_piece(piece)
         return known
 
-    def beyond(self, ids: Iterable[int]) -> int | None:
+    def num_bytes(self, ids: Iterable[int]) -> int:
+        """The number of bytes that the tokens stand for together."""
+        return sum(map(self._num_bytes.__getitem__, ids))
+
+    def beyond(self, ids: Sequence[int]) -> int | None:
         """The first of these ids that the network has no embedding for, or None."""
-        if self.num_embeddings is None:
+        if self.num_embeddings is None or max(ids, default=0) < self.num_embeddings:
             return None
         return next((one for one in ids if one >= self.num_embeddings), None)
 
@@ -161,6 +198,18 @@ class Tokenizer:
         return tuple(dict.fromkeys(ids))
 
 
+class _NumBytes(dict[int, int]):
+    """The number of bytes of each token, found out when it is first asked for."""
+
+    def __init__(self, bytes_of: Callable[[int], bytes]) -> None:
+        super().__init__()
+        self._bytes_of = bytes_of
+
+    def __missing__(self, token_id: int) -> int:
+        found = self[token_id] = len(self._bytes_of(token_id))
+        return found
+
+
 class IncrementalDecoder:
     """Text from ids as they come: only whole characters leave, and all that leaves together equals `decode`."""
 
@@ -178,16 +227,32 @@ class IncrementalDecoder:
 
 def _ids(encoder: tokenizers.Tokenizer, text: str) -> list[int]:
     """Raises Invalid for half a character, which no tokenizer reads."""
-    try:
-        if len(text) < _LARGE:
-            return list(encoder.encode(text, add_special_tokens=False).ids)
+    if len(text) >= _LARGE:
         # The same ids, but without the offsets of each, and while other threads of this process go on: a text of
         # 20 MB takes half a minute.
-        return list(encoder.encode_batch_fast([text], add_special_tokens=False)[0].ids)
+        return _ids_of_many(encoder, [text])[0]
+    try:
+        return list(encoder.encode(text, add_special_tokens=False).ids)
     except (UnicodeEncodeError, TypeError):
+        _refuse_half_characters([text])
+        raise
+
+
+def _ids_of_many(encoder: tokenizers.Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    if not texts:
+        return []
+    try:
+        return [one.ids for one in encoder.encode_batch_fast(texts, add_special_tokens=False)]
+    except (UnicodeEncodeError, TypeError):
+        _refuse_half_characters(texts)
+        raise
+
+
+def _refuse_half_characters(texts: Sequence[str]) -> None:
+    for text in texts:
         half = next((n for n, letter in enumerate(text) if "\ud800" <= letter <= "\udfff"), None)
         if half is None:
-            raise
+            continue
         raise Invalid(
             f"The text holds half a character (\\u{ord(text[half]):04x}) at position {half + 1}. "
             "Write both halves of the surrogate pair, or the character itself."

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from outcrop.datasets.encoded_file import read_encoded
 from outcrop.network import load
 from outcrop.tokens.tokenizer import Tokenizer
-from outcrop.training.examples import Example, example_of, read_examples
+from outcrop.training.examples import Example, example_of_kept, read_examples
 from outcrop.training.held_out import set_aside
 from outcrop.training.task import TrainingTask
 
@@ -26,6 +26,8 @@ class TrainingData(NamedTuple):
     validators: Sequence[Validator]
     notes: Sequence[str]
     "What was done with the records, in plain words."
+    set_aside: frozenset[int] = frozenset()
+    "Lines of the training data that are evaluated on rather than learned."
 
     @property
     def evaluated(self) -> Sequence[Example]:
@@ -49,7 +51,7 @@ def read(task: TrainingTask) -> TrainingData:
     def examples_of(path: Path) -> list[Example]:
         encoded = read_encoded(kept[path], context_length=context_length) if path in kept else None
         if encoded is not None:
-            return [example_of(each.record, each.num_bytes) for each in encoded]
+            return [example_of_kept(sequence) for sequence in encoded]
         return read_examples(
             path,
             tokenizer,
@@ -67,4 +69,9 @@ def read(task: TrainingTask) -> TrainingData:
     split = set_aside(examples, percentage=percentage, seed=task.hyper.seed)
     if not split.held_out:
         return TrainingData(examples, [], ["no record was set aside for validation: all of them are equal"])
-    return TrainingData(split.training, [Validator(f"{task.train.name} (set aside)", split.held_out)], [split.note])
+    return TrainingData(
+        split.training,
+        [Validator(f"{task.train.name} (set aside)", split.held_out)],
+        [split.note],
+        frozenset(example.line for example in split.held_out),
+    )

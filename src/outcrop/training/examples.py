@@ -1,12 +1,15 @@
 """Records as the network learns them. Shapes: T tokens of a sequence, N supervised positions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from outcrop.datasets.encoding import EncodedRecord, encode
+from outcrop.datasets.encoded_file import KeptSequence
+from outcrop.datasets.encoding import EncodedRecord, encode_lines
 from outcrop.datasets.problems import Problem, RecordError
 from outcrop.datasets.reading import read_file
 from outcrop.datasets.records import Customization
@@ -44,17 +47,15 @@ def read_examples(
     """All records of a file. Raises RecordError with every problem, so that nothing is left out in silence."""
     examples: list[Example] = []
     problems: list[Problem] = []
-    for line in read_file(path, customization=customization):
+    lines = read_file(path, customization=customization)
+    for line, encoded in encode_lines(
+        lines, tokenizer, name=path.name, context_length=context_length, prompt_format=prompt_format
+    ):
         problems += line.problems
-        if line.record is None:
-            continue
-        encoded = encode(
-            line.record, tokenizer, context_length=context_length, name=path.name, prompt_format=prompt_format
-        )
         if isinstance(encoded, Problem):
             problems.append(encoded)
         else:
-            examples += [example_of(sequence, sequence.num_bytes(tokenizer)) for sequence in encoded]
+            examples += [example_of(sequence, sequence.num_bytes(tokenizer)) for sequence in encoded or ()]
     if problems:
         raise RecordError(problems)
     return examples
@@ -62,13 +63,23 @@ def read_examples(
 
 def example_of(record: EncodedRecord, num_bytes: int) -> Example:
     """The example that a sequence is; `num_bytes` is what its supervised ids stand for."""
-    ids_T = torch.tensor(record.ids)
+    return _example(torch.tensor(record.ids), record.learned, num_bytes=num_bytes, line=record.line)
+
+
+def example_of_kept(kept: KeptSequence) -> Example:
+    """The example that a sequence is which the preflight has encoded."""
+    ids_T = torch.from_numpy(kept.ids.astype(np.int64))
+    return _example(ids_T, kept.learned.tolist(), num_bytes=kept.num_bytes, line=kept.line)
+
+
+def _example(ids_T: Tensor, learned: Sequence[Sequence[int]], *, num_bytes: int, line: int) -> Example:
     # The one shift by one of the house: the id at t is predicted at t - 1.
-    predicted_N = torch.tensor(record.supervised).nonzero()[:, 0]
+    runs = [torch.arange(start, stop) for start, stop in learned]
+    predicted_N = runs[0] if len(runs) == 1 else torch.cat([torch.arange(0), *runs])
     return Example(
         ids_T=ids_T,
         at_N=predicted_N - 1,
         target_N=ids_T[predicted_N],
         num_bytes=num_bytes,
-        line=record.line,
+        line=line,
     )

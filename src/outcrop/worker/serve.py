@@ -22,7 +22,7 @@ from outcrop.house import House
 from outcrop.jobs.kinds import JobKind, WorkerClass
 from outcrop.loops import LoopEnded
 from outcrop.machine.processes import die_with_parent
-from outcrop.worker.job_metrics import JobMetrics
+from outcrop.metrics import measurements
 from outcrop.worker.work import Worker
 
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None, kinds: Sequence[JobKind[Any]] =
     signal.signal(signal.SIGTERM, hear)
     settings = settings_of.read(home=asked.home, host=asked.host, port=asked.port)
     house = House.open(settings, SystemClock(), kinds=kinds)
-    with JobMetrics(house.points) as numbers:
+    with measurements.of_jobs(house.points) as numbers:
         worker = Worker(house, kinds_of.of_class(asked.worker_class, kinds), stop=stop, numbers=numbers)
         if asked.worker_class is WorkerClass.HEAVY:
             worker.run_one()

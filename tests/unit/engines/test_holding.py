@@ -9,9 +9,10 @@ import pytest
 from outcrop.engines.holding import HoldingClient
 from outcrop.errors import ModelFailed
 from outcrop.inference.client import EngineAway, EngineClient, GenerationRequest
+from outcrop.inference.request import Sampling
 from tests.support.engines_room import EnginesRoom
 
-ASKED = GenerationRequest(model="base", prompt_ids=[1], max_tokens=1, temperature=0.0, top_p=1.0)
+ASKED = GenerationRequest(model="base", prompt_ids=[1], max_tokens=1, sampling=Sampling())
 DAMAGED = "The engine of base does not start: it is damaged."
 WAITS = "The engine of base waits for 1.0 GiB of memory, until the engine of other has ended."
 

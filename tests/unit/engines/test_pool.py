@@ -225,3 +225,27 @@ def test_a_record_goes_from_state_to_state_by_the_table(room: EnginesRoom, now: 
         with pytest.raises(Conflict, match=rf"^The engine of a: it is {now} and cannot become {then}\.$"):
             room.engines.enter("a", then)
         assert room.states()["a"] == row.status
+
+
+def test_the_numbers_of_an_engine_are_told_often_while_it_works_and_seldom_while_it_rests(room: EnginesRoom) -> None:
+    room.use("a")
+    room.rounds(70)
+    told = [numbers for name, numbers in room.measured if name == "a"]
+    assert sum(numbers["AnsweredRequests"] for numbers in told) == 1
+    assert all(numbers["RunningRequests"] == 0 for numbers in told)
+    assert len(told) <= 4  # at its start, after its answer, and once a minute
+    room.launcher.processes["a"].running = 2
+    room.rounds(30)
+    working = [numbers for _, numbers in room.measured[len(told) :]]
+    assert len(working) >= 4
+    assert all(numbers["RunningRequests"] == 2 for numbers in working)
+    assert working[-1]["ResidentBytes"] == room.found("a").held_bytes > 0
+
+
+def test_an_engine_started_anew_counts_its_requests_from_nothing(room: EnginesRoom) -> None:
+    room.use("a")
+    room.launcher.processes["a"].answered = 5
+    room.rounds(10)
+    room.launcher.processes["a"].answered = 2
+    room.rounds(10)
+    assert sum(numbers["AnsweredRequests"] for _, numbers in room.measured) == 7

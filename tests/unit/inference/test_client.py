@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from outcrop.inference.client import Delta, EngineAway, EngineClient, GenerationRequest, UnknownAdapter
+from outcrop.inference.request import Sampling
 from tests.support.engine_double import engine_double
 from tests.support.patience import PATIENCE_S
 
@@ -19,7 +20,11 @@ def run(scenario: Coroutine[Any, Any, None]) -> None:
 
 def asking(model: str = "base", max_tokens: int = 10) -> GenerationRequest:
     return GenerationRequest(
-        model=model, prompt_ids=[1, 2], max_tokens=max_tokens, temperature=0.5, top_p=0.9, seed=7, stop_token_ids=(99,)
+        model=model,
+        prompt_ids=[1, 2],
+        max_tokens=max_tokens,
+        sampling=Sampling(temperature=0.5, top_p=0.9, seed=7),
+        stop_token_ids=(99,),
     )
 
 
@@ -43,7 +48,6 @@ def test_ids_come_as_they_are_made_and_the_last_ones_say_why() -> None:
                 "max_tokens": 10,
                 "temperature": 0.5,
                 "top_p": 0.9,
-                "top_k": 0,
                 "seed": 7,
                 "stop_token_ids": [99],
                 "stream": True,

@@ -30,6 +30,19 @@ def test_every_field_of_a_full_body_is_read() -> None:
 
 
 @pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(),
+        Sampling(temperature=0.5, top_p=0.9, top_k=4, seed=3, min_p=0.1),
+        Sampling(repetition_penalty=1.2, presence_penalty=-1, frequency_penalty=2, logit_bias={7: -100.0, 0: 1.5}),
+    ],
+    ids=str,
+)
+def test_a_sampling_that_is_sent_is_read_as_it_was(sampling: Sampling) -> None:
+    assert parsed(**dialect.sampling_fields(sampling)).sampling == sampling
+
+
+@pytest.mark.parametrize(
     ("fields", "problem"),
     [
         ({"prompt": "text"}, "prompt: expected a list of token ids, found a string. This engine has no tokenizer."),
@@ -47,6 +60,10 @@ def test_every_field_of_a_full_body_is_read() -> None:
             {"prompt_tokens_per_step": 0},
             "prompt_tokens_per_step: 0 is below 1. Leave it out to have the engine choose.",
         ),
+        ({"logit_bias": [1]}, "logit_bias: expected an object of token ids, found a list."),
+        ({"logit_bias": {"a": 1}}, "logit_bias: expected an object of token ids, found an object."),
+        ({"logit_bias": {"1": "x"}}, "logit_bias: expected numbers, found a string."),
+        ({"min_p": "x"}, "min_p: expected a number, found a string."),
         ({"n": 2}, "n: is not supported by this engine. Leave it out."),
         ({"stop": ["\n"]}, "stop: is not supported by this engine. Leave it out."),
         ({"guided_json": {}}, "guided_json: is not supported by this engine. Leave it out."),

@@ -75,7 +75,12 @@ def test_inference_settings_and_additional_fields_reach_the_engine(tmp_path: Pat
         params = {
             "messages": HI,
             "inferenceConfig": {"maxTokens": 9, "temperature": 0.0, "topP": 0.25, "stopSequences": ["es"]},
-            "additionalModelRequestFields": {"inferenceConfig": {"topK": 3}, "seed": 11},
+            "additionalModelRequestFields": {
+                "inferenceConfig": {"topK": 3},
+                "seed": 11,
+                "min_p": 0.1,
+                "presence_penalty": 1,
+            },
         }
         async with speaking(tmp_path, "yes") as (target, engine):
             answer = await converse.converse(await converse.prepare(target, params, now=NOW))
@@ -83,6 +88,7 @@ def test_inference_settings_and_additional_fields_reach_the_engine(tmp_path: Pat
             assert answer["stopReason"] == "stop_sequence"
             sent = {key: engine.requests[0][key] for key in ("max_tokens", "temperature", "top_p", "top_k", "seed")}
             assert sent == {"max_tokens": 9, "temperature": 0.0, "top_p": 0.25, "top_k": 3, "seed": 11}
+            assert (engine.requests[0]["min_p"], engine.requests[0]["presence_penalty"]) == (0.1, 1)
 
     run(scenario())
 

@@ -69,6 +69,9 @@ def malformed(parts: str) -> str:
         ("nova", {"messages": HI_BLOCKS, "max_tokens": 5}, "#: extraneous key [max_tokens] is not permitted"),
         ("deepseek", {"prompt": "a", "top_k": 5}, "#: extraneous key [top_k] is not permitted"),
         ("openai", {"messages": HI, "n": 2}, "#/n: 2 is not less or equal to 1"),
+        ("openai", {"messages": HI, "presence_penalty": 3}, "#/presence_penalty: 3 is not less or equal to 2"),
+        ("openai", {"messages": HI, "logit_bias": {"a": 1}}, "#/logit_bias: extraneous key [a] is not permitted"),
+        ("openai", {"messages": HI, "logit_bias": {"1": 101}}, "#/logit_bias/1: 101 is not less or equal to 100"),
         ("openai", {"messages": HI, "stop": 5}, "#/stop: expected type: JSONArray, found: Integer"),
         ("openai", {"messages": [{"role": "assistant", "content": "a"}]}, "#/messages: expected a user message first"),
         ("openai", {"messages": [{"role": "user", "content": [{"type": "image_url", "text": ""}]}]}, "#/messages/0/content/0/type: image_url is not a valid enum value"),
@@ -148,6 +151,11 @@ def said(system: str | None = None, **sampling: Any) -> InvocationRequest:
         ("cohere", {"prompt": "a", "max_tokens": 9, "p": 0.5, "k": 3, "stop_sequences": ["x"]}, raw("a", max_tokens=9, temperature=0.9, top_p=0.5, top_k=3, stop_sequences=("x",))),
         ("deepseek", {"prompt": "a", "max_tokens": 9, "stop": ["x"]}, raw("a", max_tokens=9, temperature=0.5, top_p=0.9, stop_sequences=("x",))),
         ("openai", {"prompt": "a", "max_tokens": 9, "seed": 4}, raw("a", max_tokens=9, temperature=1, top_p=1, seed=4)),
+        (
+            "openai",
+            {"prompt": "a", "min_p": 0.1, "repetition_penalty": 1.2, "presence_penalty": 1, "frequency_penalty": -1, "logit_bias": {"5": 2}},
+            raw("a", max_tokens=None, temperature=1, top_p=1, min_p=0.1, repetition_penalty=1.2, presence_penalty=1, frequency_penalty=-1, logit_bias={5: 2}),
+        ),
         (
             "openai",
             {"messages": [{"role": "system", "content": "brief"}, {"role": "user", "content": [{"type": "text", "text": "hi"}]}], "max_completion_tokens": 9, "stop": "x", "seed": 4},

@@ -125,9 +125,9 @@ def test_an_answer_gets_no_more_than_the_context_has_left(tmp_path: Path) -> Non
 def test_a_request_without_a_seed_gets_one_and_a_given_one_is_kept(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with serving(tmp_path) as (target, _):
-            seeds = {plan(target, asked()).seed for _ in range(3)}
+            seeds = {plan(target, asked()).sampling.seed for _ in range(3)}
             assert len(seeds) == 3
-            assert plan(target, asked(seed=5)).seed == 5
+            assert plan(target, asked(seed=5)).sampling.seed == 5
 
     run(scenario())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from outcrop.catalog import base_model as catalog_entry
-from outcrop.customization.choices import initialize, rates
+from outcrop.customization.choices import initialize, prompting, rates
 from outcrop.customization.choices.methods import LEARNING_RATE_BESIDE_LORA, method_of
 from outcrop.customization.choices.rates import Rate
 from outcrop.errors import Invalid
@@ -62,6 +62,8 @@ class Allowed:
     "It is a list of names with commas between them."
     template: bool = False
     "Beside its words it may be a text with {prompt} in it."
+    moment: bool = False
+    "It is a date, or a date and time, in ISO form."
 
     def problem(self, text: str) -> str | None:
         """The problem with a value, or None."""
@@ -69,6 +71,8 @@ class Allowed:
             return None
         if self.template:
             return format_problem(text)
+        if self.moment:
+            return None if prompting.moment(text) else f"{text[:100]!r} is no date in ISO form. {self._choose}"
         if self.names:
             bad = [name for name in text.split(",") if not name.replace(".", "a").replace("_", "a").isalnum()]
             return f"{bad[0]!r} is no layer's name. {self._choose}" if bad else None
@@ -90,12 +94,16 @@ class Allowed:
             return f"{self.default}, or names of layers with commas between them"
         if self.template:
             return f"{', '.join(self.words)}, or a text with {PROMPT} in it"
+        if self.moment:
+            return f"{self.default}, or a date, or a date and time, in ISO form"
         return ", ".join(self.words) if self.words else f"{_plain(self.least)} to {_plain(self.most)}"
 
     @property
     def _choose(self) -> str:
         if self.names:
             return "Name layers as q_proj,v_proj; a name may be the end of a longer one after a dot."
+        if self.moment:
+            return "Write it as 2026-01-31, or 2026-01-31T12:00:00+00:00."
         return f"Choose {' or '.join(self.words)}." if self.words else f"Choose {self.range} for this base model."
 
 

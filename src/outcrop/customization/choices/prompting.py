@@ -6,7 +6,7 @@ It is as asked for, as the parent keeps it, or as suits the base model.
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from outcrop.catalog.base_model import Customization
@@ -17,6 +17,7 @@ from outcrop.tokens.prompt_format import PromptFormat, format_of_pairs
 from outcrop.tokens.tokenizer import Tokenizer
 
 NAME = "outcrop.promptFormat"
+DAY = "outcrop.promptDay"
 _RECOMMENDED = "recommended"
 
 
@@ -28,18 +29,29 @@ def format_of_prompts(
     customization: Customization,
     day: datetime,
 ) -> PromptFormat:
-    """The form of prompts with completions, by the hyperparameters; `day` is what chat templates write as today.
+    """The form of prompts with completions, by the hyperparameters; `day` is the job's, where they name none.
 
     A custom model that is trained further keeps its form and its day. A base model's documents have no prompts: what
     continued pre-training leaves behind is spoken to in plain text, unless another form is asked for.
     """
     asked, kept = values.get(NAME, _RECOMMENDED), None if parent is None else format_of(parent)
+    asked_day = moment(values.get(DAY, _RECOMMENDED))
+    day = asked_day or day
     if kept is not None:
-        return PromptFormat(kept.value if asked == _RECOMMENDED else asked, kept.today or day)
+        return PromptFormat(kept.value if asked == _RECOMMENDED else asked, asked_day or kept.today or day)
     if asked != _RECOMMENDED:
         return PromptFormat(asked, day)
     plain = customization is Customization.CONTINUED_PRE_TRAINING
     return replace(PromptFormat.TEXT if plain else format_of_pairs(tokenizer), today=day)
+
+
+def moment(text: str) -> datetime | None:
+    """A date, or a date and time, in ISO form; UTC where it names no zone. None for anything else."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def format_of_model(learned: PromptFormat, train: Path, customization: Customization) -> PromptFormat:

@@ -11,6 +11,7 @@ They are written while the job runs.
     checkpoints/step-<steps>/                                the model on the way; see `checkpoints.py`
     validation_artifacts/post_fine_tuning_validation/validation_metrics.csv, and the same file at two other places
     validation_artifacts/held_out.json                       base and custom model on every validator
+    lineage/lineage.json, records.lineage                    where the model comes from, to the digest of each record
 """
 
 import json

@@ -1,39 +1,71 @@
-"""The file `lineage.json`: where a custom model comes from, to the digest of each record.
+"""The lineage of a custom model: `lineage.json`, and beside it the digest and origin of each record.
 
 So its origin can be told, and it can be trained anew without some of the records.
 """
 
-import hashlib
 import json
 import os
-from dataclasses import asdict
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from outcrop.catalog.base_model import BaseModel
+from outcrop.customization.output.artifacts import Artifacts
 from outcrop.customization.verdict import Verdict
-from outcrop.datasets.preflight import Report
+from outcrop.datasets.record_file import TRAINING, KnownRecord, RecordFile, read_known
+from outcrop.errors import ModelDamaged
 from outcrop.store.resources import Resource
-from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.training.metrics import TrainingResult
 from outcrop.training.task import TrainingTask
 
+if TYPE_CHECKING:
+    from outcrop.customization.work import Validated, Work
+
 FILE = "lineage.json"
-_VERSIONS = ("outcrop", "torch", "transformers", "tokenizers", "numpy")
+RECORDS = "records.lineage"
+VERSIONS = ("outcrop", "torch", "transformers", "tokenizers", "numpy")
+"Programs whose versions may show in the last digits of a weight."
+_PUBLISHED = "lineage"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSource:
+    """A dataset of a job: the training data, or a validator."""
+
+    uri: str
+    sha256: str
+    "Of the whole file."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lineage:
+    """The lineage of one custom model, as it lies in the model's folder."""
+
+    document: dict[str, Any]
+    folder: Path
+
+    @property
+    def data(self) -> list[DataSource]:
+        """The training data, and the validators behind it."""
+        return [DataSource(uri=each["uri"], sha256=each["sha256"]) for each in self.document["data"]]
+
+    @property
+    def knows_records(self) -> bool:
+        """Whether records are known by digest and line; lineages of early versions know datasets as a whole."""
+        return (self.folder / RECORDS).is_file()
+
+    def records(self, part: int | None = None) -> Iterator[KnownRecord]:
+        """The records of one dataset, or of all, in their order; none where they are not known. Raises Invalid."""
+        return read_known(self.folder / RECORDS, part=part) if self.knows_records else iter(())
 
 
 def of_job(
-    job: Resource,
-    base: BaseModel,
-    task: TrainingTask,
-    result: TrainingResult,
-    verdict: Verdict,
-    checked: Report,
-    *,
-    spoken: PromptFormat,
+    work: "Work", task: TrainingTask, result: TrainingResult, verdict: Verdict, validated: "Validated"
 ) -> dict[str, Any]:
-    """The lineage of what this job trained; `spoken` is the form in which the model is spoken to."""
+    """The document of what this job trained."""
+    job, base, spoken = work.record, work.base, validated.spoken
     return {
         "job": job.arn,
         "base": {"id": base.id, "weights": base.engine},
@@ -42,9 +74,10 @@ def of_job(
         "prompt_format": spoken.value,
         "prompt_day": None if spoken.today is None else spoken.today.isoformat(),
         "data": [
-            {"uri": uri, **_digests(path)} for uri, path in zip(_uris(job), (task.train, *task.validators), strict=True)
+            {"uri": uri, "sha256": sha256, "records": report.num_records}
+            for uri, sha256, report in zip(_uris(job), validated.sha256, validated.report.files, strict=True)
         ],
-        "preflight": checked.to_json(),
+        "preflight": validated.report.to_json(),
         "hyperparameters": {
             "asked": job.document["hyperParameters"],
             "used": {**asdict(task.hyper), "method": {"name": task.hyper.method.name, **asdict(task.hyper.method)}},
@@ -58,32 +91,60 @@ def of_job(
             "notes": list(result.notes),
             **verdict.members,
         },
-        "versions": {name: version(name) for name in _VERSIONS},
+        "devices": work.house.settings.devices,
+        "versions": versions(),
     }
 
 
-def write(folder: Path, lineage: dict[str, Any]) -> None:
-    """Whole or not at all."""
+def versions() -> dict[str, str]:
+    """The versions of the programs that train here."""
+    return {name: version(name) for name in VERSIONS}
+
+
+def write(folder: Path, document: dict[str, Any], known: Path, *, set_aside: frozenset[int]) -> None:
+    """Write both files, each whole or not at all; `set_aside` are lines of the training data that were held out."""
+    with RecordFile(folder / RECORDS) as records:
+        for record in read_known(known):
+            held_out = record.part == TRAINING and record.line in set_aside
+            records.add(record._replace(set_aside=held_out))
     temporary = folder / f".{FILE}.new"
     with temporary.open("w", encoding="utf-8") as file:
-        json.dump(lineage, file, indent=2, ensure_ascii=False)
+        json.dump(document, file, indent=2, ensure_ascii=False)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(folder / FILE)
 
 
+def publish(folder: Path, artifacts: Artifacts) -> None:
+    """Copy both files into the job's output. Raises Refusal when the role may not."""
+    for name in (FILE, RECORDS):
+        artifacts.write_file(f"{_PUBLISHED}/{name}", folder / name)
+
+
+def read(folder: Path) -> Lineage | None:
+    """The lineage in a custom model's folder; None for a model that no job here has trained.
+
+    Raises ModelDamaged.
+    """
+    try:
+        document = json.loads((folder / FILE).read_text("utf-8"))
+        data = document["data"]
+        if not all(isinstance(each["uri"], str) and isinstance(each["sha256"], str) for each in data):
+            raise TypeError("names and digests are texts")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelDamaged(f"{folder / FILE}: cannot be read. Put it back from a backup.") from error
+    return Lineage(document=document, folder=folder)
+
+
+def copy_files(folder: Path, place: Path) -> None:
+    """Copy what there is of both files into another folder."""
+    for name in (FILE, RECORDS):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, place / name)
+
+
 def _uris(job: Resource) -> list[str]:
     validators = job.document["validationDataConfig"]["validators"]
     return [job.document["trainingDataConfig"]["s3Uri"], *(validator["s3Uri"] for validator in validators)]
-
-
-def _digests(path: Path) -> dict[str, Any]:
-    """SHA-256 of the file, and of each record's line."""
-    whole = hashlib.sha256()
-    records = []
-    with path.open("rb") as lines:
-        for line in lines:
-            whole.update(line)
-            if line.strip():
-                records.append(hashlib.sha256(line.strip()).hexdigest())
-    return {"sha256": whole.hexdigest(), "records": records}

@@ -32,6 +32,8 @@ class JobReporter:
     spoken: PromptFormat
     "The form in which the trained model is spoken to."
     patience: Patience
+    set_aside: frozenset[int] = frozenset()
+    "Lines of the training data that were held out of it."
     need: str = ""
     "What the run will need of this machine, as lines of its plan."
 
@@ -52,6 +54,7 @@ class JobReporter:
 
     def on_data(self, data: TrainingData) -> None:
         """Raises Invalid when the run cannot fit into this machine."""
+        self.set_aside = data.set_aside
         self.need = forecast.told(self.work.base.id, self.task, data, reserve=self.reserve)
 
     def reserve(self, num_bytes: int) -> None:

@@ -14,7 +14,19 @@ from outcrop.invocation.exchange import (
     SamplingOptions,
     Started,
 )
-from outcrop.invocation.schema import Anything, Body, Flag, Items, Number, Schema, Struct, Text, check, malformed
+from outcrop.invocation.schema import (
+    Anything,
+    Body,
+    Flag,
+    Items,
+    Number,
+    Schema,
+    Struct,
+    Text,
+    Values,
+    check,
+    malformed,
+)
 from outcrop.tokens.prompt_format import join_blocks
 
 _DEFAULTS = SamplingOptions(max_tokens=None, temperature=1.0, top_p=1.0)
@@ -30,10 +42,14 @@ _SHARED: dict[str, Schema] = {
     "stop": Anything(),
     "stream": Flag(),
     "stream_options": Anything(),
-    # One answer without penalties is what is made here; asking for more is refused rather than overlooked.
+    # One answer is what is made here; asking for more is refused rather than overlooked.
     "n": Number(least=1, most=1, integer=True),
-    "presence_penalty": Number(least=0, most=0),
-    "frequency_penalty": Number(least=0, most=0),
+    "presence_penalty": Number(least=-2, most=2),
+    "frequency_penalty": Number(least=-2, most=2),
+    "logit_bias": Values(of=Number(least=-100, most=100)),
+    # Not OpenAI's, but vLLM's.
+    "min_p": Number(least=0, most=1),
+    "repetition_penalty": Number(least=0.01, most=10),
 }
 _CHAT = Struct(
     required={
@@ -80,9 +96,25 @@ def _sampling(body: Body) -> SamplingOptions:
         temperature=body.get("temperature", _DEFAULTS.temperature),
         top_p=body.get("top_p", _DEFAULTS.top_p),
         top_k=max(0, body.get("top_k", _DEFAULTS.top_k)),
+        min_p=body.get("min_p", _DEFAULTS.min_p),
+        repetition_penalty=body.get("repetition_penalty", _DEFAULTS.repetition_penalty),
+        presence_penalty=body.get("presence_penalty", _DEFAULTS.presence_penalty),
+        frequency_penalty=body.get("frequency_penalty", _DEFAULTS.frequency_penalty),
+        logit_bias=_bias(body.get("logit_bias", {})),
         seed=body.get("seed"),
         stop_sequences=_stops(body.get("stop")),
     )
+
+
+def _bias(given: dict[str, float]) -> dict[int, float]:
+    problems = [f"#/logit_bias: extraneous key [{token}] is not permitted" for token in given if not _is_id(token)]
+    if problems:
+        raise malformed(problems)
+    return {int(token): bias for token, bias in given.items()}
+
+
+def _is_id(token: str) -> bool:
+    return token.isascii() and token.isdecimal()
 
 
 def _stops(stop: Any) -> tuple[str, ...]:

@@ -1,0 +1,160 @@
+"""Losses of single records under base and custom models, asked of the engines that serve them.
+
+An engine scores a text as the trainer computes it (`inference/scoring.py`). A model that has a network of its own is
+deployed while it is asked, where it is not deployed already: engines of such networks stay for deployments only.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from outcrop import arn as arns
+from outcrop.catalog.base_model import BaseModel
+from outcrop.catalog.catalog import Catalog
+from outcrop.catalog.custom_models import CustomModels
+from outcrop.clock import Clock
+from outcrop.datasets.encoding import EncodedRecord, encode
+from outcrop.datasets.problems import Problem, RecordError
+from outcrop.datasets.records import Record
+from outcrop.deployments.records import Deployments
+from outcrop.engines.clients import Clients
+from outcrop.engines.orders import Engines
+from outcrop.engines.protocol import ServingEngine
+from outcrop.errors import ModelFailed, NotReady
+from outcrop.forgetting.family import FamilyMember, ModelFamily
+from outcrop.inference.client import EngineAway
+from outcrop.tokens.prompt_format import PromptFormat
+from outcrop.tokens.tokenizer import Tokenizer
+
+_AT_ONCE = 8
+_PAUSE_S = 0.2
+_PATIENCE_S = 600.0
+
+
+class ScoringRooms(Protocol):
+    """The rooms that know models, and the engines that hold them."""
+
+    clock: Clock
+
+    @property
+    def catalog(self) -> Catalog: ...
+
+    @property
+    def models(self) -> CustomModels: ...
+
+    @property
+    def engines(self) -> Engines: ...
+
+    @property
+    def deployments(self) -> Deployments: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossMeter:
+    """A model as an engine serves it: the loss of records under it."""
+
+    network: BaseModel
+    model: str
+    "The name by which the engine knows it."
+
+
+def of_base(rooms: ScoringRooms, member: FamilyMember) -> LossMeter:
+    """The foundation model below a custom model."""
+    base = _foundation(rooms, member)
+    return LossMeter(network=base, model=base.engine)
+
+
+@contextmanager
+def of_custom(rooms: ScoringRooms, family: ModelFamily, member: FamilyMember) -> Iterator[LossMeter]:
+    """The custom model itself, deployed within where it has to be."""
+    network = rooms.models.network_below(_foundation(rooms, member), member.arn)
+    adapter = rooms.models.adapter(member.arn)
+    meter = LossMeter(network=network, model=network.engine if adapter is None else member.arn)
+    if network.owner is None or any(each.status in ("Active", "InService") for each in family.served_by(member)):
+        yield meter
+    else:
+        with _deployed(family, member):
+            yield meter
+
+
+def losses(rooms: ScoringRooms, meter: LossMeter, sequences: Sequence[Sequence[EncodedRecord]]) -> list[float]:
+    """Mean loss of each record, in nats per learned token. Raises NotReady, ModelFailed."""
+    return asyncio.run(_losses(rooms, meter, sequences))
+
+
+def encoded(member: FamilyMember, base: BaseModel, records: Sequence[Record]) -> list[list[EncodedRecord]]:
+    """Records as this model learns and answers them. Raises RecordError for one that it cannot learn."""
+    assert member.lineage is not None
+    assert base.folder is not None
+    document = member.lineage.document
+    day = document.get("prompt_day")
+    form = PromptFormat(document["prompt_format"], None if day is None else datetime.fromisoformat(day))
+    tokenizer = Tokenizer.open(base.folder)
+    found = []
+    for record in records:
+        made = encode(record, tokenizer, context_length=base.context_length, name=member.name, prompt_format=form)
+        if isinstance(made, Problem):
+            raise RecordError([made])
+        found.append(made)
+    return found
+
+
+async def _losses(rooms: ScoringRooms, meter: LossMeter, sequences: Sequence[Sequence[EncodedRecord]]) -> list[float]:
+    # Connections belong to the loop that made them, and each measurement has its own.
+    clients = Clients(rooms.engines, rooms.models, rooms.clock, damaged=rooms.deployments.fail_model)
+    client, turns = clients.of(meter.network), asyncio.Semaphore(_AT_ONCE)
+
+    async def loss(record: Sequence[EncodedRecord]) -> float:
+        async with turns:
+            scored = [await _nll(client, meter.model, sequence) for sequence in record]
+        return sum(scored) / sum(sequence.num_supervised for sequence in record)
+
+    try:
+        return await asyncio.gather(*map(loss, sequences))
+    finally:
+        await clients.aclose()
+
+
+async def _nll(client: ServingEngine, model: str, sequence: EncodedRecord) -> float:
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            logprobs = await client.score(model, sequence.ids)
+        except EngineAway as away:
+            if time.monotonic() > deadline:
+                raise NotReady(f"{away.message} Measure again later: --report tells how.") from away
+            await asyncio.sleep(_PAUSE_S)
+            continue
+        return -sum(value for value, counts in zip(logprobs, sequence.supervised[1:], strict=True) if counts)
+
+
+def _foundation(rooms: ScoringRooms, member: FamilyMember) -> BaseModel:
+    assert member.lineage is not None
+    return rooms.catalog.usable(member.lineage.document["base"]["id"])
+
+
+@contextmanager
+def _deployed(family: ModelFamily, member: FamilyMember) -> Iterator[None]:
+    bedrock: Any = family.bedrock
+    deployment = bedrock.create_custom_model_deployment(
+        modelDeploymentName=f"measured-{arns.new_id()}",
+        modelArn=member.arn,
+        description="outcrop forget: deployed while its losses are measured",
+    )["customModelDeploymentArn"]
+    try:
+        deadline = time.monotonic() + _PATIENCE_S
+        while (told := bedrock.get_custom_model_deployment(customModelDeploymentIdentifier=deployment))[
+            "status"
+        ] != "Active":
+            if told["status"] == "Failed":
+                raise ModelFailed(f"{member.name}: it cannot be served ({told['failureMessage']})")
+            if time.monotonic() > deadline:
+                raise NotReady(f"{member.name}: its engine does not start. Measure again later: --report tells how.")
+            time.sleep(_PAUSE_S)
+        yield
+    finally:
+        bedrock.delete_custom_model_deployment(customModelDeploymentIdentifier=deployment)

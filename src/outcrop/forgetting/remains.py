@@ -1,0 +1,60 @@
+"""The places that still hold forgotten records once a model was trained again: they are named, and nobody deletes them.
+
+Forgetting takes records out of one model. Their data, the model that learned them, its checkpoints, and what was made
+from it stay until their owner deletes them or forgets there too.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from outcrop.catalog import custom_models
+from outcrop.customization.checked_data import CheckedData, CheckedDatasets
+from outcrop.forgetting.family import FamilyMember, ModelFamily
+from outcrop.forgetting.plan import ForgettingPlan, Retraining
+from outcrop.settings import Settings
+from outcrop.store.store import Store
+
+
+def lines(
+    plan: ForgettingPlan, successor: FamilyMember, family: ModelFamily, store: Store, settings: Settings
+) -> list[str]:
+    """Places and models that still know the records, each with what to do about it.
+
+    `successor` is the model that forgot them.
+    """
+    told = []
+    for step in plan.steps:
+        told += [
+            f"the data {dataset.source.uri}: take them out there"
+            for dataset in step.datasets
+            if step.forgotten[dataset.part]
+        ]
+        told += [
+            f"the report on that data: outcrop datasets {each.digest[:12]} --remove"
+            for each in _reports(step, settings)
+        ]
+        told.append(f"{step.member.name}: the model that learned them, to be deleted (DeleteCustomModel)")
+        output = _output(step.member.told)
+        told.append(f"its checkpoints and lineage below {output}/")
+        copies = (row for row in store.resources.all(custom_models.KIND) if _source(row.document).startswith(output))
+        told += [f"{row.name or row.arn}: imported from one of these checkpoints, to be deleted" for row in copies]
+    for child in family.children(plan.member):
+        again = f"outcrop forget {child.name} --like {successor.name}"
+        told.append(f"{child.name}: trained from {plan.member.name}, to be trained again: {again}")
+    return told
+
+
+def _reports(step: Retraining, settings: Settings) -> list[CheckedData]:
+    """Reports quote records."""
+    learned = {dataset.source.sha256 for dataset in step.datasets if step.forgotten[dataset.part]}
+    return [each for each in CheckedDatasets(settings).all() if learned & set(each.checked_for.files)]
+
+
+def _output(told: Mapping[str, Any]) -> str:
+    """The folder of a model's job in its output bucket."""
+    job = told["jobArn"].rsplit("/", 1)[-1]
+    return f"{told['outputDataConfig']['s3Uri'].rstrip('/')}/model-customization-job-{job}"
+
+
+def _source(document: Mapping[str, Any]) -> str:
+    return str(document.get("source", ""))
