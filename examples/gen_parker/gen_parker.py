@@ -14,21 +14,23 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
-from line_measures import LineScores, bits, known, real_continuation, score_gaps, score_lines
+from findings import Findings, as_json, report
+from line_measures import bits, known, real_continuation, score_gaps, score_lines
 from sheets import write_sheets
-from tune_files import Amounts, TuneFiles, write_files
+from tune_files import Amounts, Gap, TuneFiles, gaps_in, write_files
 
 SCORES = (".mxl", ".musicxml", ".xml", ".abc")
 PATIENT = Config(retries={"mode": "standard", "max_attempts": 20}, read_timeout=300)
 ON_AWS = "AWS_ENDPOINT_URL" not in os.environ
 TUNES, GAPS = "tunes", "gaps"
 GAP_TOKENS, LINE_TOKENS = 48, 160
+PICTURES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,17 +65,6 @@ def trainings(options: argparse.Namespace) -> dict[str, Training]:
         "zero": Training(base="base", reads=TUNES, hyper=small),
         "zero-ft": Training(base="zero", reads=GAPS, hyper=fills),
     }
-
-
-@dataclass(kw_only=True)
-class Findings:
-    """The answers and numbers of the run so far, by model."""
-
-    bits: dict[str, dict[str, float]] = field(default_factory=lambda: {"base": {}})
-    "Bits per note, by test file."
-    gaps: dict[str, LineScores] = field(default_factory=dict)
-    lines: dict[str, LineScores] = field(default_factory=dict)
-    answers: dict[str, list[str]] = field(default_factory=dict)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -129,6 +120,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--width", default="128")
     parser.add_argument("--tokenizer-size", default="512")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--show", type=Path, help="a score whose bars are filled in for the pictures")
     return parser.parse_args(arguments)
 
 
@@ -247,18 +239,24 @@ def ask_all(
 ) -> None:
     """Gaps go to every model, openings to those that were not taught to answer with one bar."""
     training = known(files.train_bars)
-    openings = files.openings[: options.lines]
+    openings, shown = files.openings[: options.lines], shown_gaps(options, files)
     for name, model in models.items():
         answers = ask(runtime, options.base, model, [gap.prompt for gap in files.gaps], GAP_TOKENS)
         findings.answers[name] = answers
         findings.gaps[name] = score_gaps(files.gaps, answers, training)
+        findings.shown[name] = ask(runtime, options.base, model, [gap.prompt for gap in shown], GAP_TOKENS)
         if not name.endswith("ft"):
             played = ask(runtime, options.base, model, [opening.prompt for opening in openings], LINE_TOKENS)
             findings.lines[name] = score_lines(openings, played, training)
     real = [gap.real for gap in files.gaps]
-    findings.answers["real"] = real
+    findings.answers["real"], findings.shown["real"] = real, [gap.real for gap in shown]
     findings.gaps["real"] = score_gaps(files.gaps, real, training)
     findings.lines["real"] = score_lines(openings, list(map(real_continuation, openings)), training)
+
+
+def shown_gaps(options: argparse.Namespace, files: TuneFiles) -> Sequence[Gap]:
+    """The gaps of the pictures: of a score that is named, else the first of those asked."""
+    return gaps_in(options.show, PICTURES) if options.show else files.gaps[:PICTURES]
 
 
 def ask(runtime: Any, base: str, model: str, prompts: Sequence[str], max_tokens: int) -> list[str]:
@@ -282,86 +280,10 @@ def text_of(answer: Any) -> str:
     return str(answer["results"][0]["outputText"] if "results" in answer else answer["generation"])
 
 
-def report(findings: Findings) -> str:
-    """The numbers as tables in Markdown."""
-    parts = [
-        "Bits per note of tunes that no model has seen; lower is better.\n",
-        _table(
-            ("model", "tunes with chords", "without", "gaps"),
-            [
-                (name, *(_number(of.get(test)) for test in ("test-with-chords", "test-without-chords", "test-gaps")))
-                for name, of in findings.bits.items()
-                if of
-            ],
-        ),
-        "\nBars that fill a gap between two bars, over given chords.\n",
-        _scores(findings.gaps),
-        "\nBars played on after the first four of a tune.\n",
-        _scores(findings.lines),
-    ]
-    return "\n".join(parts)
-
-
-def _scores(scores: Mapping[str, LineScores]) -> str:
-    head = (
-        "model",
-        "bars that fill the metre",
-        "chord tones per beat",
-        "by chance",
-        "copied: prompt",
-        "training tunes",
-    )
-    rows = [
-        (
-            name,
-            _share(each.full),
-            _share(each.chords.beats),
-            _percent(each.chords.shuffled_chance),
-            _share(each.copied_from_prompt),
-            _share(each.copied_from_training),
-        )
-        for name, each in scores.items()
-    ]
-    return _table(head, rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _share(counted: Any) -> str:
-    return f"{_percent(counted.share)} of {counted.of}" if counted.of else "none"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.0%}"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
-def as_json(findings: Findings, options: argparse.Namespace, files: TuneFiles, seconds: float) -> dict[str, Any]:
-    return {
-        "options": {name: str(value) for name, value in vars(options).items()},
-        "tunes": files.tunes,
-        "notes": files.notes,
-        "bits_per_note": findings.bits,
-        "gaps": {name: each.to_json() for name, each in findings.gaps.items()},
-        "lines": {name: each.to_json() for name, each in findings.lines.items()},
-        "answers": [
-            {"prompt": gap.prompt, **{name: answers[index] for name, answers in findings.answers.items()}}
-            for index, gap in enumerate(files.gaps)
-        ],
-        "seconds": seconds,
-    }
-
-
 def write_pictures(options: argparse.Namespace, files: TuneFiles, findings: Findings) -> str:
     troubles = []
-    for index, gap in enumerate(files.gaps[:3]):
-        answers = {name: said[index] for name, said in findings.answers.items()}
+    for index, gap in enumerate(shown_gaps(options, files)):
+        answers = {name: said[index] for name, said in findings.shown.items()}
         troubles += write_sheets(gap, answers, options.out / "sheets", f"gap-{index + 1}")
     told = f" Not engraved: {'; '.join(troubles)}" if troubles else ""
     return f"SVG and MIDI are in {options.out / 'sheets'}.{told}"

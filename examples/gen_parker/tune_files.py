@@ -110,6 +110,14 @@ def write_files(scores: Sequence[Path], folder: Path, amounts: Amounts) -> TuneF
     )
 
 
+def gaps_in(score: Path, most: int) -> list[Gap]:
+    """Gaps of one score, evenly spread over it."""
+    found = [item for item in infill([score]) if isinstance(item, Kept)]
+    metre = next((_first_metre(i.record["input"]) for i in musicxml([score]) if isinstance(i, Kept)), None)
+    chosen = [found[len(found) * part // most] for part in range(most)] if len(found) >= most else found
+    return [_gap(item, metre) for item in chosen]
+
+
 _TESTS = ("test-with-chords", "test-without-chords", "test-gaps")
 
 

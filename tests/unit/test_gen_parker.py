@@ -119,6 +119,16 @@ def test_copies_are_found_in_the_prompt_and_in_the_training_tunes(files: Any, ex
     assert measures.score_gaps([gap], [learned], known).copied_from_training == (1, 1)
 
 
+def test_gaps_of_a_score_that_is_shown_are_spread_over_it(example: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "one.abc"
+    path.write_text(tune(3))
+    gaps = example["tune_files"].gaps_in(path, 2)
+    assert len({gap.prompt for gap in gaps}) == 2
+    assert {gap.metre for gap in gaps} == {Metre(4, 4)}
+    # Where there are fewer, all of them
+    assert {gap.prompt for gap in gaps} < {gap.prompt for gap in example["tune_files"].gaps_in(path, 100)}
+
+
 def test_sheets_are_music_and_sound(files: Any, example: dict[str, Any], tmp_path: Path) -> None:
     pytest.importorskip("verovio", reason="engraving needs verovio")
     gap = files.gaps[0]
