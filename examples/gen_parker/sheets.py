@@ -38,7 +38,13 @@ def write_sheets(gap: Gap, answers: Mapping[str, str], folder: Path, name: str) 
             path.with_suffix(".mid").write_bytes(midi_bytes(bars))
         try:
             (page, *_) = engraved(Part(name="", bars=bars), title=model, width=900)
-            path.with_suffix(".svg").write_text(page, "utf-8")
+            path.with_suffix(".svg").write_text(_on_paper(page), "utf-8")
         except MachineTrouble as trouble:
             troubles.append(f"{path.name}: {trouble.message}")
     return troubles
+
+
+def _on_paper(page: str) -> str:
+    """The picture on white: its notes are black, and a reader's page may be."""
+    start = page.index(">", page.index("<svg")) + 1
+    return f'{page[:start]}<rect width="100%" height="100%" fill="white"/>{page[start:]}'

@@ -81,13 +81,19 @@ def of_custom(rooms: ScoringRooms, family: ModelFamily, member: FamilyMember) ->
             yield meter
 
 
-def losses(rooms: ScoringRooms, meter: LossMeter, sequences: Sequence[Sequence[EncodedRecord]]) -> list[float]:
-    """Mean loss of each record, in nats per learned token. Raises NotReady, ModelFailed."""
-    return asyncio.run(_losses(rooms, meter, sequences))
+def losses(
+    rooms: ScoringRooms, meter: LossMeter, sequences: Sequence[Sequence[EncodedRecord]], *, num_tokens: Sequence[int]
+) -> list[float]:
+    """Mean loss of each record, in nats for each of so many tokens. Raises NotReady, ModelFailed."""
+    sums = asyncio.run(_sums(rooms, meter, sequences))
+    return [nll / number for nll, number in zip(sums, num_tokens, strict=True)]
 
 
 def encoded(member: FamilyMember, base: BaseModel, records: Sequence[Record]) -> list[list[EncodedRecord]]:
-    """Records as this model learns and answers them. Raises RecordError for one that it cannot learn."""
+    """Records as this model learns them, in the tokens of the network `base`.
+
+    Raises RecordError for one that cannot be learned.
+    """
     assert member.lineage is not None
     assert base.folder is not None
     document = member.lineage.document
@@ -103,18 +109,17 @@ def encoded(member: FamilyMember, base: BaseModel, records: Sequence[Record]) ->
     return found
 
 
-async def _losses(rooms: ScoringRooms, meter: LossMeter, sequences: Sequence[Sequence[EncodedRecord]]) -> list[float]:
+async def _sums(rooms: ScoringRooms, meter: LossMeter, sequences: Sequence[Sequence[EncodedRecord]]) -> list[float]:
     # Connections belong to the loop that made them, and each measurement has its own.
     clients = Clients(rooms.engines, rooms.models, rooms.clock, damaged=rooms.deployments.fail_model)
     client, turns = clients.of(meter.network), asyncio.Semaphore(_AT_ONCE)
 
-    async def loss(record: Sequence[EncodedRecord]) -> float:
+    async def nll(record: Sequence[EncodedRecord]) -> float:
         async with turns:
-            scored = [await _nll(client, meter.model, sequence) for sequence in record]
-        return sum(scored) / sum(sequence.num_supervised for sequence in record)
+            return sum([await _nll(client, meter.model, sequence) for sequence in record])
 
     try:
-        return await asyncio.gather(*map(loss, sequences))
+        return await asyncio.gather(*map(nll, sequences))
     finally:
         await clients.aclose()
 

@@ -24,12 +24,18 @@ def measure(
 ) -> ForgettingReport:
     """Raises Invalid where nothing went, RecordsGone where the data is gone, NotReady, ModelFailed."""
     chosen = samples.choose(before, after, originals.of(before), controls=controls, most=most)
+    records = [sample.record for sample in chosen]
     base = losses.of_base(rooms, before)
-    encoded = losses.encoded(before, base.network, [sample.record for sample in chosen])
-    under_base = losses.losses(rooms, base, encoded)
+    # A model that began at random has a tokenizer of its own, and so has the one without the records. All losses are
+    # told for one token of the base's tokenizer, so that they can be held against each other.
+    by_base = losses.encoded(before, base.network, records)
+    num_tokens = [sum(sequence.num_supervised for sequence in record) for record in by_base]
+    under_base = losses.losses(rooms, base, by_base, num_tokens=num_tokens)
     with losses.of_custom(rooms, family, before) as meter:
-        under_before = losses.losses(rooms, meter, encoded)
+        encoded = losses.encoded(before, meter.network, records)
+        under_before = losses.losses(rooms, meter, encoded, num_tokens=num_tokens)
     with losses.of_custom(rooms, family, after) as meter:
-        under_after = losses.losses(rooms, meter, encoded)
+        encoded = losses.encoded(before, meter.network, records)
+        under_after = losses.losses(rooms, meter, encoded, num_tokens=num_tokens)
     measured = zip(chosen, under_base, under_before, under_after, strict=True)
     return ForgettingReport(before=before, after=after, losses=tuple(SampleLosses(*each) for each in measured))
