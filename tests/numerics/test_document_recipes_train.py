@@ -42,7 +42,6 @@ def of_rules(source: Path, tokenizer: Tokenizer) -> Iterable[Item]:
 @pytest.mark.parametrize(
     ("items_of", "name", "every"),
     [
-        (of_text, "botchan-en/botchan.first85pct.txt", 8),
         (of_text, "aozora-wagahai/wagahai.ch01-09.plain.txt", 8),
         (of_pdf, "pdf-samples/octank_financial_10K.pdf", 10),
         (of_rules, "us-securities-law/sections.jsonl", 12),
