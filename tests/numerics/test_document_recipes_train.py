@@ -21,9 +21,9 @@ from outcrop.training.metrics import Hooks
 from outcrop.training.task import TrainingHyper, TrainingTask
 from tests.support.sample_data import sample
 
-FEW = PartSizes(train=Share(count=16), validation=Share(count=8))
+FEW = PartSizes(train=Share(count=16), validation=Share(count=6))
 QUICK = TrainingHyper(epochs=1, batch_size=4, learning_rate=2e-3, threads=1, evaluations_per_epoch=1)
-SIZE = ChunkSize(tokens=96, overlap=12)
+SIZE = ChunkSize(tokens=64, overlap=8)
 
 
 def of_text(source: Path, tokenizer: Tokenizer) -> Iterable[Item]:
