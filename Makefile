@@ -16,7 +16,8 @@ BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
 .PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
-	bench-defaults bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale families install install-test clients \
+	bench-defaults bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data families install \
+	install-test clients \
 	bytecode clean
 
 quickstart: install
@@ -72,6 +73,9 @@ bench-near-duplicates: install-test
 
 bench-rates: install-test
 	$(BIN)/python -m bench.rates $(OUTCROP_TEST_DATA)
+
+bench-data: install-test
+	$(BIN)/python -m bench.data $(OUTCROP_TEST_DATA)
 
 bench-prompt-format: install-test
 	$(BIN)/python -m bench.prompt_format $(OUTCROP_TEST_DATA)
