@@ -24,7 +24,7 @@ FLOORS = [
     {"metrics", "audit"},
     {"probe"},
     {"training", "inference"},
-    {"datasets", "network", "music"},
+    {"datasets", "documents", "network", "music"},
     {"tokens", "store", "protocol", "loops", "json_files", "lifecycle"},
     {"arn", "clock", "settings", "machine", "logs"},
     {"errors", "private"},

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from outcrop.cli import document_recipes
 from outcrop.cli.data_files import check_data_file
 from outcrop.cli.recipe_options import RecipeOptions, prepare, source_files
 from outcrop.errors import Invalid
@@ -20,6 +21,7 @@ app = App(
     name="data",
     help="Make training records of what there is: one command a recipe, each with a card that tells what was done.",
 )
+document_recipes.add_to(app)
 
 
 AllKeys = Annotated[bool, Parameter(name="--all-keys", negative="", help="Each melody in all twelve keys.")]

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ from outcrop.datasets.problems import Counted
 MAX_LINE_BYTES = 16 * 1024 * 1024
 "No record of any base model is this long; a file that is no JSONL easily is."
 
+ColumnChoice = Callable[[Sequence[str], str], list[str]]
+"The columns that are read of those there are, in a table of the named form."
 _OF_RECORDS = (
     "prompt", "completion", "input", "messages", "system", "schemaVersion", "instruction", "output", "context",
     "response", "history", "conversations", "tools", "chosen", "rejected",
@@ -61,13 +63,16 @@ def open_lines(path: Path) -> Iterator[bytes]:
 
 
 @contextmanager
-def open_raw(path: Path, form: FileForm) -> Iterator[RawFile]:
-    """The records of a file whose form is read. Raises ContainerError here or while they are taken."""
+def open_raw(path: Path, form: FileForm, *, any_columns: bool = False) -> Iterator[RawFile]:
+    """The records of a file whose form is read; of a table those columns that a record has, or any.
+
+    Raises ContainerError here or while they are taken.
+    """
     with ExitStack() as opened:
-        yield _raw(path, form, opened)
+        yield _raw(path, form, opened, _all if any_columns else _columns)
 
 
-def _raw(path: Path, form: FileForm, opened: ExitStack) -> RawFile:
+def _raw(path: Path, form: FileForm, opened: ExitStack, choose: ColumnChoice) -> RawFile:
     held, packed = form.held, f" compressed with {form.packing.name}" if form.packing else ""
     if held is None:
         lines = (RawRecord(number=number, content=line) for number, line in enumerate(open_lines(path), start=1))
@@ -80,9 +85,9 @@ def _raw(path: Path, form: FileForm, opened: ExitStack) -> RawFile:
             conversion = Conversion(f"{name}{packed}", f"{where} is a record")
             return RawFile(counted="record", records=_of_json(path, held), conversion=conversion)
         case Container.DELIMITED:
-            return _of_delimited(path, held, packed)
+            return _of_delimited(path, held, packed, choose)
         case _:
-            return _of_columns(path, held, packed, opened)
+            return _of_columns(path, held, packed, opened, choose)
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
@@ -102,9 +107,9 @@ def _of_json(path: Path, held: Form) -> Iterator[RawRecord]:
             yield RawRecord(number=number, content=element)
 
 
-def _of_delimited(path: Path, held: Form, packed: str) -> RawFile:
+def _of_delimited(path: Path, held: Form, packed: str, choose: ColumnChoice) -> RawFile:
     table = Table(open_lines(path), held.detail, most=MAX_LINE_BYTES)
-    kept = _columns(table.columns, held.what)
+    kept = choose(table.columns, held.what)
 
     def records() -> Iterator[RawRecord]:
         for row in table.rows():
@@ -116,9 +121,9 @@ def _of_delimited(path: Path, held: Form, packed: str) -> RawFile:
     return _table(held.what, packed, records(), table.columns, kept)
 
 
-def _of_columns(path: Path, held: Form, packed: str, opened: ExitStack) -> RawFile:
+def _of_columns(path: Path, held: Form, packed: str, opened: ExitStack, choose: ColumnChoice) -> RawFile:
     table = ColumnarTable(opened.enter_context(_unpacked(path) if packed else path.open("rb")), held.what)
-    kept = _columns(table.columns, held.what)
+    kept = choose(table.columns, held.what)
     records = (_row(number, row) for number, row in enumerate(table.rows(kept), start=1))
     return _table(held.what, packed, records, table.columns, kept)
 
@@ -141,6 +146,10 @@ def _table(
 ) -> RawFile:
     conversion = Conversion(f"{what}{packed}", "each row is a record, of the columns that its form has")
     return RawFile(counted="row", records=records, conversion=conversion, left_out=frozenset(columns) - frozenset(kept))
+
+
+def _all(columns: Sequence[str], _what: str) -> list[str]:
+    return list(columns)
 
 
 def _columns(columns: Sequence[str], what: str) -> list[str]:

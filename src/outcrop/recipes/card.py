@@ -4,7 +4,7 @@ It holds no time and no path, so that the same run gives the same bytes anywhere
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from outcrop.recipes.output_folder import LEFT_OUT, MARK
@@ -43,6 +43,8 @@ class Card:
     "Those with records, then the list of what was left out."
     reasons: Mapping[str, int]
     "How many items were left out for each reason, the most frequent first."
+    notes: Mapping[str, int] = field(default_factory=dict)
+    "What is to be known of some records, and of how many."
     licence_files: Sequence[str] = ()
     "Files beside the sources that may tell their licence."
 
@@ -81,6 +83,10 @@ def _lines(card: Card) -> Iterator[str]:
         yield f"\n`{LEFT_OUT}` names each of them.\n"
     else:
         yield "Nothing.\n"
+    if card.notes:
+        yield "## Noted\n"
+        yield from _table(("of records", "records"), [(what, f"{number:,}") for what, number in card.notes.items()])
+        yield ""
     yield "## Sources\n"
     yield from _table(
         ("file", "bytes", "SHA-256"), [(each.name, f"{each.size_bytes:,}", each.sha256) for each in card.sources]

@@ -1,4 +1,4 @@
-"""Records held against a base model: those that it cannot learn whole are left out, as a job would refuse them."""
+"""Records held against a base model: those that it cannot learn whole are left out."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

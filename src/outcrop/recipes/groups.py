@@ -1,4 +1,4 @@
-"""Groups joined by what they share: two items with any key in common are of one group, and so on through others."""
+"""Groups joined by what they share: any two items with a key in common, and so on through others."""
 
 import hashlib
 from collections.abc import Iterable

@@ -33,24 +33,21 @@ def new_output(folder: Path) -> Iterator[Path]:
     """
     folder = folder.expanduser()
     made = _made(folder)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    making = folder / _MAKING
-    done = False
-    try:
-        _lock(descriptor, folder)
-        shutil.rmtree(making, ignore_errors=True)  # of a run that was killed: whoever lives holds the lock
-        _check_ours(folder)
-        making.mkdir()
-        yield making
-        _publish(making, folder)
-        done = True
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-        if not done:
+    with _locked(folder):
+        making = folder / _MAKING
+        try:
+            shutil.rmtree(making, ignore_errors=True)  # of a run that was killed: whoever lives holds the lock
+            _check_ours(folder)
+            making.mkdir()
+            yield making
+            _publish(making, folder)
+        except BaseException:
+            shutil.rmtree(making, ignore_errors=True)
             for each in made:
-                with suppress(OSError):
+                with suppress(OSError):  # somebody else put something there meanwhile
                     each.rmdir()
-        os.close(descriptor)
+            raise
+        making.rmdir()
 
 
 def digest_of(path: Path) -> str:
@@ -70,11 +67,17 @@ def _made(folder: Path) -> Sequence[Path]:
     return missing
 
 
-def _lock(descriptor: int, folder: Path) -> None:
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise Conflict(f"--out {folder}: another run writes there. Wait for it, or name another folder.") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict(f"--out {folder}: another run writes there. Wait for it, or name another one.") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _check_ours(folder: Path) -> None:

@@ -25,6 +25,8 @@ class Kept:
     "file:line or the like; the file as `source_names` calls it."
     fields: Mapping[str, Any] = field(default_factory=dict)
     "What else is known of it, such as the columns of the source's row: a user's template may name them."
+    note: str = ""
+    "What is to be known of it, such as that a sentence was cut. One of few: the card counts them."
 
 
 @dataclass(frozen=True, kw_only=True)

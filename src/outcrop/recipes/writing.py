@@ -55,6 +55,7 @@ def write(
             sources=sources,
             files=[*files, _file(making / LEFT_OUT, sum(collected.reasons.values()), 0)],
             reasons=dict(collected.reasons.most_common()),
+            notes=dict(collected.notes.most_common()),
             licence_files=_licence_files(run),
         )
         (making / CARD).write_text(card.to_text(), "utf-8")
@@ -67,6 +68,7 @@ class _Collected:
     def __init__(self, spool: Path, left_out: BinaryIO, *, seed: int) -> None:
         self.spool = spool.open("w+b")
         self.reasons: Counter[str] = Counter()
+        self.notes: Counter[str] = Counter()
         self._left_out = left_out
         self._entries = bytearray()
         self._salt = str(seed).encode()[:16]
@@ -79,6 +81,8 @@ class _Collected:
                 self._leave_out(problem)
                 continue
             assert isinstance(item, Kept)
+            if item.note:
+                self.notes[item.note] += 1
             record = _line(item.record)
             line = record + json.dumps(item.origin).encode() + b"\n"
             digest = struct.unpack("<QQ", self._digest(_canonical(item.record), 16))
