@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ from outcrop.datasets import dataset as dataset_of
 from outcrop.datasets import preflight
 from outcrop.datasets.bedrock import decision
 from outcrop.datasets.dataset import Dataset
-from outcrop.datasets.report.value import Report
+from outcrop.datasets.report.value import Report, RunForecast
 from outcrop.errors import Invalid, MachineTrouble
 from outcrop.settings import Settings
 from outcrop.tokens.prompt_format import PromptFormat
@@ -38,32 +37,30 @@ class DataOptions:
     html: Path | None
     "The file to which the report is written as a page."
     again: bool
-    "Whether to read the data even if the same bytes were checked before."
+    "Whether what was checked before is checked anew."
 
 
 def check_files(settings: Settings, options: DataOptions, *, as_json: bool) -> int:
     """Print the report; 1 when a job would refuse the data. Raises Invalid for a file or type that is none.
 
-    What was checked before, byte for byte and for the same base model, is told from then, unless it is to be `again`.
+    What was checked before, byte for byte and for the same base model, is not read again, unless it is to be `again`.
     """
     asked = _asked(settings, options)
-    datasets = CheckedDatasets(settings)
-    # A page and a strict verdict are made of the data itself, and the forecast of hyperparameters that the key has not.
-    is_kept = not (options.html or options.strict or options.hyper)
-    before = datasets.find(asked.wanted) if is_kept and not options.again else None
-    if before is not None:
-        return _tell_again(before, asked, as_json=as_json)
-    report = _examined(settings, asked, options)
-    if settings.home.is_dir() and is_kept:
-        datasets.keep(_checked(asked, report))
+    known = None if options.again else CheckedDatasets(settings).find(asked.wanted)
+    report = _examined(settings, asked) if known is None else known.report
+    if not report.problems:
+        prompting.check(asked.values, asked.datasets[0], asked.kind)
+        report = replace(report, forecast=_forecast(settings, asked.model, options, report))
     if options.html is not None:
         _write(options.html, report.to_html())
     print(json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else report.to_text())
+    if known is not None and not as_json:
+        print(f"\nChecked on {known.checked:%Y-%m-%d %H:%M} UTC, the same bytes; --again checks them anew.")
     return 1 if report.problems else 0
 
 
 class _Asked(NamedTuple):
-    """The data of a command, the base model for which it is examined, and the key under which a report is kept."""
+    """The data of a command, the base model for which it is examined, and what its report is kept under."""
 
     datasets: Sequence[Dataset]
     model: BaseModel
@@ -71,8 +68,8 @@ class _Asked(NamedTuple):
     values: Mapping[str, str]
     kind: Customization
     prompts: PromptFormat
+    strict: bool
     wanted: CheckedFor
-    now: datetime
 
 
 def _asked(settings: Settings, options: DataOptions) -> _Asked:
@@ -84,50 +81,48 @@ def _asked(settings: Settings, options: DataOptions) -> _Asked:
     model = Catalog(settings.home).usable(options.base)
     assert model.folder is not None
     values = hyperparameters.filled(model.hyperparameters, hyperparameters.of_pairs(options.hyper))
-    tokenizer, kind, now = Tokenizer.open(model.folder), Customization(options.customization), SystemClock().now()
-    prompts = prompting.format_of_prompts(values, tokenizer, parent=None, customization=kind, day=now)
+    tokenizer, kind = Tokenizer.open(model.folder), Customization(options.customization)
+    prompts = prompting.format_of_prompts(values, tokenizer, parent=None, customization=kind, day=SystemClock().now())
     digests = [dataset_of.digest(dataset) for dataset in datasets]
-    wanted = checked_for(digests, model, tokenizer, customization=kind.value, prompt_format=prompts)
-    return _Asked(datasets, model, tokenizer, values, kind, prompts, wanted, now)
+    wanted = checked_for(
+        datasets, digests, model, tokenizer, customization=kind.value, prompt_format=prompts, strict=options.strict
+    )
+    return _Asked(datasets, model, tokenizer, values, kind, prompts, options.strict, wanted)
 
 
-def _tell_again(before: CheckedData, asked: _Asked, *, as_json: bool) -> int:
-    if before.is_ready:
-        prompting.check(asked.values, asked.datasets[0], asked.kind)
-    print(json.dumps(before.report, indent=2, ensure_ascii=False) if as_json else before.text)
-    if not as_json:
-        print(f"\nChecked on {before.checked:%Y-%m-%d %H:%M} UTC, the same bytes; --again checks them anew.")
-    return int(not before.is_ready)
-
-
-def _examined(settings: Settings, asked: _Asked, options: DataOptions) -> Report:
+def _examined(settings: Settings, asked: _Asked) -> Report:
+    """The report of data that was not checked yet, kept for the next time."""
     report = preflight.examine(
         asked.datasets,
         tokenizer=asked.tokenizer,
         context_length=asked.model.context_length,
         customization=asked.kind.value,
         prompt_format=asked.prompts,
-        strict=options.strict,
+        strict=asked.strict,
     )
     report = replace(report, base=asked.model.id)
-    if report.problems:
-        return report
-    prompting.check(asked.values, asked.datasets[0], asked.kind)
-    from outcrop.cli.estimating import run_forecast  # torch takes seconds to import; bad data does not wait for it
+    if settings.home.is_dir():
+        now = SystemClock().now()
+        CheckedDatasets(settings).keep(
+            CheckedData(checked=now, by="check-data", checked_for=asked.wanted, report=report)
+        )
+    return report
 
-    return replace(report, forecast=run_forecast(settings, asked.model, report, options.hyper))
 
+def _forecast(settings: Settings, model: BaseModel, options: DataOptions, report: Report) -> RunForecast:
+    # torch takes seconds to import; bad data does not wait for it
+    from outcrop.cli.estimating import EstimateOptions, run_forecast
 
-def _checked(asked: _Asked, report: Report) -> CheckedData:
-    return CheckedData(
-        digest=asked.wanted.digest,
-        checked=asked.now,
-        by="check-data",
-        names=tuple(dataset.name for dataset in asked.datasets),
-        checked_for=asked.wanted,
-        report=report.to_json(),
-        text=report.to_text(),
+    asked = EstimateOptions(
+        base=options.base,
+        customization=options.customization,
+        file=options.files[0],
+        validation=options.validation,
+        records=0,
+        tokens=0,
+        hyper=options.hyper,
     )
+    return run_forecast(settings, model, asked, report)
 
 
 def check_as_bedrock(options: DataOptions, *, as_json: bool) -> int:

@@ -1,6 +1,7 @@
 """The values of ABC's information fields: keys, metres, unit lengths."""
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 
 from outcrop.music.keys import C_MAJOR, MODES, MOST_FIFTHS, Key, Spelling
@@ -31,7 +32,7 @@ def parse_metre(text: str) -> Metre | None:
     text = text.strip()
     if text in _METRES:
         return _METRES[text]
-    found = re.fullmatch(r"\(?(\d+(?:\s*\+\s*\d+)*)\)?\s*/\s*(\d+)", text)
+    found = re.fullmatch(r"\(?(\d{1,4}(?:\s*\+\s*\d{1,4}){0,20})\)?\s*/\s*(\d{1,4})", text)
     if not found:
         return None
     metre = Metre(sum(int(part) for part in found[1].split("+")), int(found[2]))
@@ -40,7 +41,7 @@ def parse_metre(text: str) -> Metre | None:
 
 def parse_unit(text: str) -> Fraction | None:
     """The unit length that L: names, such as 1/8."""
-    found = re.fullmatch(r"\s*(\d+)\s*(?:/\s*(\d+))?\s*", text)
+    found = re.fullmatch(r"\s*(\d{1,6})\s*(?:/\s*(\d{1,6}))?\s*", text)
     if not found or not int(found[1]) or found[2] == "0":
         return None
     return Fraction(int(found[1]), int(found[2] or 1))
@@ -49,3 +50,13 @@ def parse_unit(text: str) -> Fraction | None:
 def usual_unit(metre: Metre | None) -> Fraction:
     """The unit length that ABC assumes where no L: stands: 1/16 for metres under 3/4, else 1/8."""
     return Fraction(1, 16) if metre and metre.length < Fraction(3, 4) else Fraction(1, 8)
+
+
+def parse_passes(text: str) -> tuple[int, ...]:
+    """The passes of a repeat that an ending names: 1, 1,2 or 1-3."""
+    return tuple(number for part in text.split(",") for number in _range(part))
+
+
+def _range(part: str) -> Iterator[int]:
+    first, _, last = part.partition("-")
+    yield from range(int(first), min(int(last or first), int(first) + 99) + 1)

@@ -11,6 +11,8 @@ from outcrop.music.keys import Key, Pitch
 from outcrop.music.score import Note, Tuplet
 
 UNIT = Fraction(1, 8)
+MOST_DIGITS = 999_999
+"The largest number that a length is written with, above and below the stroke."
 ACCIDENTALS = {-2: "__", -1: "_", 0: "=", 1: "^", 2: "^^"}
 NORMAL = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 "The second number of a tuplet that ABC assumes when it is not written; of 5, 7 and 9 it depends on the metre."
@@ -78,7 +80,7 @@ def graces_text(graces: Sequence[Note], accidentals: Accidentals) -> str:
 
 
 def tuplet_starts(notes: Sequence[Note]) -> dict[int, str]:
-    """The signs that open the tuplets of a bar, such as (3 or (3:2:2, by the index of each first note."""
+    """The signs that open the tuplets of a bar, such as (3, by the index of the first note."""
     return {group[0]: _tuplet_text(notes[group[0]].tuplet, len(group)) for group in tuplet_groups(notes)}
 
 
@@ -100,9 +102,9 @@ def _is_filled(notes: Sequence[Note], group: Sequence[int]) -> bool:
     tuplet = notes[group[0]].tuplet
     assert tuplet is not None, "a group is made of notes with a tuplet"
     share = sum((notes[index].written for index in group), Fraction(0)) / tuplet.actual
-    longest = max(notes[index].written for index in group)
+    shortest = min(notes[index].written for index in group)
     is_note_value = share.numerator & (share.numerator - 1) == 0 == share.denominator & (share.denominator - 1)
-    return is_note_value and longest <= 2 * share
+    return is_note_value and shortest <= share
 
 
 def _tuplet_text(tuplet: Tuplet | None, count: int) -> str:

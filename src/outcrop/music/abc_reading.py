@@ -1,15 +1,14 @@
-"""The music of one ABC tune read into bars; what cannot be read is told with its bar, and reading goes on.
+"""The music of one ABC tune read into bars; what cannot be read is told with its bar.
 
 A text that a model wrote is read by the same rules: its broken bars are known by their problems, the others count.
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple
 
-from outcrop.music.abc_fields import parse_key, parse_metre, parse_unit
+from outcrop.music.abc_fields import parse_key, parse_metre, parse_passes, parse_unit
 from outcrop.music.abc_notes import NORMAL
 from outcrop.music.abc_tokens import Token, length_of, tokens
 from outcrop.music.chord_symbols import OTHER, parse_chord
@@ -18,7 +17,8 @@ from outcrop.music.score import DOUBLE, FINAL, PLAIN, Bar, Metre, Note, Part, Pl
 from outcrop.music.ties import resolved
 
 _ALTERS = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
-MOST_BARS_OF_REST = 500
+MOST_BARS_OF_REST, MOST_BARS = 500, 100_000
+"Of one rest; of a tune with such rests: a few letters could ask for millions."
 
 
 class AbcProblem(NamedTuple):
@@ -52,7 +52,7 @@ def read_music(
     quote: str = '"',
     name: str = "",
 ) -> AbcMusic:
-    """The bars of a tune's music, in the key, metre and unit that its header told; fields in the text change them."""
+    """The bars of a tune's music, in the key, metre and unit of its header until fields change them."""
     return _BodyReader(key=key, metre=metre, unit=unit).music(text, quote=quote, name=name)
 
 
@@ -87,6 +87,7 @@ class _BodyReader:
         for token in tokens(text, quote=quote):
             if not self._skipping or token.kind in ("bar", "field"):
                 self._take(token)
+        self._close_what_is_open()
         is_open = bool(self._notes or self._chords)
         if is_open:
             self._end_bar(PLAIN, 0)
@@ -106,7 +107,7 @@ class _BodyReader:
             case "bar":
                 self._bar(token)
             case "volta":
-                self._ending, self._ending_starts = _numbers(token.parts["numbers"] or ""), True
+                self._ending, self._ending_starts = parse_passes(token.parts["numbers"] or ""), True
             case "field":
                 self._field(token.parts["letter"] or "", (token.parts["value"] or "").strip())
             case "tuplet":
@@ -162,6 +163,9 @@ class _BodyReader:
         if kind in "zx":
             self._append(Note(length=length * self._unit, hidden=kind == "x"))
             return
+        if len(self._bars) > MOST_BARS:
+            self._problem(f"a rest of several bars after {MOST_BARS:,}")
+            return
         bars = min(int(length), MOST_BARS_OF_REST) or 1
         for number in range(bars):
             self._append(Note(length=self._metre.length if self._metre else Fraction(1), hidden=kind == "X"))
@@ -169,7 +173,7 @@ class _BodyReader:
                 self._end_bar(PLAIN, 0)
 
     def _append(self, note: Note) -> None:
-        """One more note of the bar, with the tuplet, broken rhythm and grace notes that await it."""
+        """Add a note to the bar, with the tuplet, broken rhythm and grace notes that await it."""
         if self._in_graces:
             self._graces.append(note)
             return
@@ -250,9 +254,7 @@ class _BodyReader:
         line = token.parts["line"] or ""
         style = FINAL if "]" in line or "[" in line else DOUBLE if len(line) > 1 else PLAIN
         self._skipping = False
-        if self._struck is not None:
-            self._problem("a [ without its ]")
-            self._struck = None
+        self._close_what_is_open()
         if self._notes or self._chords:
             self._end_bar(style, closing + 1 if closing else 0)
         elif self._bars:  # A second line behind the first, as at the break of a printed line.
@@ -264,13 +266,19 @@ class _BodyReader:
         if both or token.parts["open"]:
             self._repeat_start, self._ending = True, ()
 
-    def _end_bar(self, line: str, repeat_end: int) -> None:
+    def _close_what_is_open(self) -> None:
+        """At a bar's end: what began in it and did not end there is told, and forgotten."""
         if self._in_graces:
             self._problem("a { without its }")
-            self._in_graces = False
+            self._in_graces, self._graces = False, []
+        if self._struck is not None:
+            self._problem("a [ without its ]")
+            self._struck = None
         if self._broken is not None:
             self._problem("a broken rhythm without a note behind it")
             self._broken = None
+
+    def _end_bar(self, line: str, repeat_end: int) -> None:
         self._bars.append(
             Bar(
                 number=str(len(self._bars) + 1),
@@ -290,13 +298,3 @@ class _BodyReader:
             self._ending = ()
         self._graces = []
         self._start_bar()
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    """The passes that an ending names: 1,2 or 1-3."""
-    return tuple(number for part in text.split(",") for number in _range(part))
-
-
-def _range(part: str) -> Iterator[int]:
-    first, _, last = part.partition("-")
-    yield from range(int(first), min(int(last or first), int(first) + 99) + 1)

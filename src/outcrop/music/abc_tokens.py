@@ -7,15 +7,16 @@ from typing import NamedTuple
 
 _CHORD = r"[A-GN][A-Za-z0-9#+°ø/().\-]*"
 "A chord's text, where it stands in single quotes, which ABC itself uses for octaves."
-_LENGTH = r"(?P<{0}above>\d*)(?P<{0}slashes>/*)(?P<{0}below>\d*)"
+_LENGTH = r"(?P<{0}above>\d{{0,6}})(?P<{0}slashes>/{{0,9}})(?P<{0}below>\d{{0,6}})"
+"No note has a longer number; digits beyond are no music."
 _KINDS = {
     "field": r"\[(?P<letter>[A-Za-z]):(?P<value>[^\]\n]*)\]",
     "quoted": r"\"(?P<text>[^\"\n]*)\"",
     "single": rf"'(?P<single_text>{_CHORD})'",
     "decoration": r"![^!|\n]*!",
-    "tuplet": r"\((?P<actual>\d)(?::(?P<normal>\d*))?(?::(?P<count>\d*))?",
+    "tuplet": r"\((?P<actual>\d)(?::(?P<normal>\d{0,2}))?(?::(?P<count>\d{0,3}))?",
     "bar": r"(?P<close>:*)\.?(?P<line>\[?\|+\]?)(?P<open>:*)|(?P<both>::+)",
-    "volta": r"(?:(?<=\|)|\[)(?P<numbers>\d+(?:[,\-]\d+)*)",
+    "volta": r"(?:(?<=\|)|\[)(?P<numbers>\d{1,3}(?:[,\-]\d{1,3})*)",
     "graces": r"\{/?",
     "graces_end": r"\}",
     "note": r"(?P<accidental>\^\^?|__?|=)?(?P<step>[A-Ga-g])(?P<octave>(?:,|OCTAVE_UP)*)" + _LENGTH.format(""),

@@ -116,7 +116,9 @@ class ChordSymbol:
                     base = f"{number}{base}"
                     degrees = [each for each in degrees if each not in [(value, 0, "add") for value in values]]
                     break
-        return base + "".join(_degree_text(degree) for degree in degrees)
+        told = "".join(_degree_text(degree) for degree in degrees)
+        # A flat right behind the root's letter would be the root's: C(b9), not Cb9.
+        return f"({told})" if not base and told[:1] in ("b", "#") else base + told
 
     @property
     def tones(self) -> frozenset[int] | None:
@@ -136,7 +138,7 @@ class ChordSymbol:
         return frozenset(tones | ({self.bass.pitch_class} if self.bass else set()))
 
     def transposed(self, by: Transposition) -> "ChordSymbol":
-        """The same kind of chord on the root moved."""
+        """A chord of this kind on the root moved."""
         return ChordSymbol(
             root=by.of_spelling(self.root) if self.root else None,
             kind=self.kind,

@@ -1,4 +1,4 @@
-"""The text of a bar infilling: what stands in a prompt for bars to be filled in, written and taken apart again.
+"""Prompts for bars to be filled in: written, and taken apart again.
 
 The article writes `|chord 1|chord 2|,|bar 1|,|chord 3|,|bar 3|` and expects `|bar 2|`; a window of N bars has N - 1
 chords before the first comma.
@@ -17,7 +17,7 @@ _PROMPT = re.compile(r"\|(?P<chords>.+)\|,\|(?P<first>[^|]*)\|,\|(?P<last_chords
 
 @dataclass(frozen=True, kw_only=True)
 class InfillPrompt:
-    """A gap between two bars: the chords of all bars of the window, and the notes of the first and the last."""
+    """A gap between two bars: the chords of the whole window, and the notes around the gap."""
 
     chords: tuple[tuple[str, ...], ...]
     "Of each bar, the gap's among them, those that sound in it."

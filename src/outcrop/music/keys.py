@@ -1,4 +1,4 @@
-"""Pitches, key signatures and transposition, by the line of fifths: … Bb F C G D A E B F# …
+"""Pitches, key signatures and transposition, by the line of fifths: Bb F C G D A E B F#.
 
 A step along that line is a fifth; a key signature is a place on it; and to transpose is to move everything by the same
 number of steps, which is why the spelling of the result is right by itself.
@@ -108,7 +108,7 @@ class Transposition(NamedTuple):
 
 
 def transpositions(key: Key) -> list[Transposition]:
-    """The moves to all twelve keys of the same mode, the given one first, at most six semitones up or five down.
+    """The moves to all twelve keys of the same mode, the given one first, by six semitones at most.
 
     Of two signatures that sound alike, the one with fewer accidentals is taken; of six sharps and six flats, the flats.
     """

@@ -131,7 +131,7 @@ def over_chords(bars: Sequence[Bar], chords: Sequence[Sequence[str]]) -> tuple[B
 
 
 class Phrases:
-    """The phrases of some music, by digest: eight bytes each, so that a training set of any size can be held.
+    """The phrases of some music, by digests of eight bytes, so that a training set of any size fits.
 
     A phrase is the notes of so many bars that follow each other, pitches and lengths alike; `any_key` takes it for the
     same in other keys.

@@ -57,7 +57,7 @@ def _melody(bars: Sequence[Bar], program: int) -> Iterator[Event]:
 
 
 def _accompaniment(bars: Sequence[Bar]) -> Iterator[Event]:
-    """Each chord, from its place to the next one's."""
+    """Chords on and off: a chord sounds from its place to the next one's."""
     end = sum((bar.length for bar in bars), Fraction(0))
     places = [
         (start + chord.at, chord.symbol.tones or frozenset()) for start, bar in _placed(bars) for chord in bar.chords

@@ -38,7 +38,7 @@ def read_score(path: Path) -> MusicScore:
 
 
 class _ScoreReader:
-    """What has been read of one score so far."""
+    """The parts, title and makers of one score, as far as they are read."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -3,12 +3,14 @@
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 from xml.etree.ElementTree import Element
 
 from outcrop.errors import Invalid
+from outcrop.music.abc_notes import MOST_DIGITS
 from outcrop.music.chord_symbols import ChordSymbol, Degree, parse_chord
-from outcrop.music.keys import MODES, MOST_FIFTHS, Key, Spelling
-from outcrop.music.musicxml_notes import Sounding, read_note
+from outcrop.music.keys import MODES, MOST_FIFTHS, SEMITONES, Key, Spelling
+from outcrop.music.musicxml_notes import MOST_ALTER, left_out, number, read_note, whole_number
 from outcrop.music.score import DOUBLE, FINAL, PLAIN, Bar, Metre, Note, Part, PlacedChord
 from outcrop.music.ties import resolved
 
@@ -35,8 +37,15 @@ class PartReader:
         return Part(name=name, bars=bars, left_out=dict(sorted((self._left_out + lost).items())))
 
     def read(self, measure: Element) -> None:
-        """One more bar."""
-        bar = _BarReader(f"{self._name}, bar {measure.get('number', '?')}", self._divisions, self._voice)
+        """Add one more bar. Raises Invalid where it holds what no score can hold."""
+        name = f"{self._name}, bar {measure.get('number', '?')}"
+        try:
+            self._read(measure, name)
+        except ValueError as wrong:  # of a number: everything else is told apart where it stands
+            raise Invalid(f"{name}: {wrong}. Export the score again.") from wrong
+
+    def _read(self, measure: Element, name: str) -> None:
+        bar = _BarReader(name, self._divisions, self._voice)
         signs = _Signs()
         for element in measure:
             match element.tag:
@@ -77,44 +86,41 @@ class PartReader:
 
     def _attributes(self, element: Element, bar: "_BarReader") -> None:
         if divisions := element.findtext("divisions"):
-            self._divisions = bar.divisions = Fraction(divisions.strip())
+            self._divisions = bar.divisions = number(divisions)
             if self._divisions <= 0:
-                raise Invalid(f"{bar.name}: divisions of {divisions.strip()}. Export the score again.")
+                raise ValueError(f"divisions of {divisions.strip()}")
         if (key := element.find("key")) is not None:
             self._key = self._read_key(key)
         if (time := element.find("time")) is not None:
-            self._metre = _read_metre(time, bar.name)
+            self._metre = _read_metre(time)
         if element.find("transpose") is not None:
             self._left_out["transposing instrument"] += 1
 
     def _read_key(self, element: Element) -> Key:
         fifths = element.findtext("fifths")
-        if fifths is None or abs(int(fifths)) > MOST_FIFTHS:
+        if fifths is None or abs(whole_number(fifths)) > MOST_FIFTHS:
             self._left_out["key signature of its own kind"] += 1
             return Key(0, "major")  # Its accidentals then stand before the notes.
         mode = (element.findtext("mode") or "major").strip().lower()
-        return Key(int(fifths), mode if mode in MODES else "major")
+        return Key(whole_number(fifths), mode if mode in MODES else "major")
 
     def _direction(self, direction: Element) -> None:
         for kind in direction.iterfind("direction-type"):
             self._left_out.update(child.tag for child in kind)
 
 
-def _read_metre(element: Element, name: str) -> Metre | None:
+def _read_metre(element: Element) -> Metre | None:
     beats, unit = element.findtext("beats"), element.findtext("beat-type")
     if not beats or not unit:
         return None  # senza-misura: no metre at all.
-    try:
-        metre = Metre(sum(int(part) for part in beats.split("+")), int(unit))
-    except ValueError as wrong:
-        raise Invalid(f"{name}: a metre of {beats}/{unit}. Write both as numbers.") from wrong
+    metre = Metre(sum(whole_number(part) for part in beats.split("+")), whole_number(unit))
     if metre.beats < 1 or metre.unit < 1:
-        raise Invalid(f"{name}: a metre of {beats}/{unit}. Write both as positive numbers.")
+        raise ValueError(f"a metre of {beats}/{unit}")
     return metre
 
 
 class _Signs:
-    """What the bar lines of one bar say."""
+    """The signs at the bar lines of one bar."""
 
     def __init__(self) -> None:
         self.forward = False
@@ -128,7 +134,7 @@ class _Signs:
             if repeat.get("direction") == "forward":
                 self.forward = True
             else:
-                self.backward = int(repeat.get("times") or 2)
+                self.backward = whole_number(repeat.get("times") or "2")
         if (ending := barline.find("ending")) is not None:
             if ending.get("type") == "start":
                 self.ending_start = _numbers(ending.get("number", ""))
@@ -139,7 +145,7 @@ class _Signs:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    found = tuple(int(part) for part in text.replace(",", " ").split() if part.isdigit())
+    found = tuple(whole_number(part) for part in text.replace(",", " ").split() if part.isdecimal())
     return found or (1,)
 
 
@@ -156,37 +162,39 @@ class _BarReader:
         self._end = Fraction(0)
         self._notes: list[Note] = []
         self._graces: list[Note] = []
+        self._is_over_another = False
 
     def _length(self, element: Element) -> Fraction:
         duration = element.findtext("duration")
         if duration is None:
             return Fraction(0)
-        try:
-            return Fraction(duration.strip()) / self.divisions / 4
-        except (ValueError, ZeroDivisionError) as wrong:
-            raise Invalid(f"{self.name}: a duration of '{duration.strip()}'. Export the score again.") from wrong
+        return _whole_notes(duration, self.divisions)
 
     def move(self, element: Element) -> None:
         step = self._length(element)
         self._at += step if element.tag == "forward" else -step
 
     def note(self, element: Element) -> None:
-        sounding = read_note(element, self._length(element), name=self.name)
-        self.left_out.update(sounding.left_out)
-        struck_with = element.find("chord") is not None
-        if not self._is_melody(element):
-            self.left_out["notes of further voices"] += 1
-        elif struck_with:
-            self._struck_with_last(sounding)
-        elif sounding.is_grace:
-            self._graces.append(sounding.note)
+        struck_with, grace = element.find("chord") is not None, element.find("grace") is not None
+        duration = Fraction(0) if grace else self._length(element)
+        if self._is_melody(element):
+            note = read_note(element, duration, tick=self._tick)
+            self.left_out.update(left_out(element))
+            if struck_with and self._is_over_another:
+                self.left_out["notes of further voices"] += 1
+            elif struck_with:
+                self._struck_with_last(note, grace=grace)
+            elif grace:
+                self._graces.append(note)
+            else:
+                self._append(note)
         else:
-            self._append(sounding.note)
-        if not struck_with and not sounding.is_grace:
-            self._at += sounding.duration
+            self.left_out["notes of further voices"] += 1
+        if not struck_with:
+            self._at += duration
 
     def _is_melody(self, element: Element) -> bool:
-        """Whether a note is of the voice that the part began with, on the first staff; cue notes are of none."""
+        """Whether a note is of the voice that the part began with, on the first staff, and no cue."""
         if element.find("cue") is not None or (element.findtext("staff") or "1").strip() != "1":
             return False
         voice = (element.findtext("voice") or "1").strip()
@@ -195,17 +203,32 @@ class _BarReader:
         return voice == self.voice
 
     def _append(self, note: Note) -> None:
-        if self._at > self._end:  # The voice was silent without a rest: `forward`.
-            self._notes.append(Note(length=self._at - self._end, hidden=True))
+        place = self._place()
+        # Over a note of the same voice, as no melody can be; what is struck with it goes the same way.
+        self._is_over_another = place < self._end
+        if self._is_over_another:
+            self.left_out["notes of further voices"] += 1
+            return
+        if place > self._end:  # The voice was silent without a rest: `forward`.
+            self._notes.append(Note(length=_writable(place - self._end), hidden=True))
+        _writable(note.length)
         self._notes.append(replace(note, graces=tuple(self._graces)))
         self._graces.clear()
-        self._end = self._at + note.length
+        self._end = place + note.length
 
-    def _struck_with_last(self, sounding: Sounding) -> None:
-        notes = self._graces if sounding.is_grace else self._notes
+    def _place(self) -> Fraction:
+        """Where the clock stands; the melody's end where it stands less than a tick beside it, which is rounding."""
+        return self._end if abs(self._at - self._end) < self._tick else self._at
+
+    @property
+    def _tick(self) -> Fraction:
+        return 1 / self.divisions / 4
+
+    def _struck_with_last(self, added: Note, *, grace: bool) -> None:
+        notes = self._graces if grace else self._notes
         if not notes:
-            raise Invalid(f"{self.name}: a note is struck with one before it, and none is there. Export it again.")
-        last, added = notes[-1], sounding.note
+            raise ValueError("a note is struck with one before it, and none is there")
+        last = notes[-1]
         notes[-1] = replace(last, pitches=last.pitches + added.pitches, tied=last.tied + added.tied)
 
     def melody(self) -> tuple[Note, ...]:
@@ -215,8 +238,8 @@ class _BarReader:
 
     def chord(self, harmony: Element) -> None:
         """The chord symbols of a <harmony>, placed by the clock and its offset."""
-        offset = Fraction((harmony.findtext("offset") or "0").strip()) / self.divisions / 4
-        at = max(self._at + offset, Fraction(0))
+        offset = _whole_notes(harmony.findtext("offset") or "0", self.divisions)
+        at = max(self._place() + offset, Fraction(0))
         frame = [child for child in harmony if child.tag == "frame"]
         self.left_out.update(["fret diagrams"] * len(frame))
         symbol = _chord(harmony)
@@ -224,6 +247,17 @@ class _BarReader:
             self.left_out["chord functions"] += 1
         else:
             self.chords.append(PlacedChord(at, symbol))
+
+
+def _writable(length: Fraction) -> Fraction:
+    if length <= 0 or max((length * 8).as_integer_ratio()) > MOST_DIGITS:
+        raise ValueError(f"a note of {length} of a whole note's length")
+    return length
+
+
+@lru_cache(maxsize=4096)
+def _whole_notes(duration: str, divisions: Fraction) -> Fraction:
+    return number(duration) / divisions / 4
 
 
 def _chord(harmony: Element) -> ChordSymbol | None:
@@ -246,14 +280,17 @@ def _chord(harmony: Element) -> ChordSymbol | None:
 
 
 def _spelling(harmony: Element, name: str) -> Spelling | None:
-    step = harmony.findtext(f"{name}/{name}-step")
+    step = (harmony.findtext(f"{name}/{name}-step") or "").strip().upper()
     if not step:
         return None
-    return Spelling(step.strip().upper(), round(float(harmony.findtext(f"{name}/{name}-alter") or 0)))
+    alter = round(number(harmony.findtext(f"{name}/{name}-alter") or "0"))
+    if step not in SEMITONES or abs(alter) > MOST_ALTER:
+        raise ValueError(f"a chord's {name} of step '{step}' altered by {alter}")
+    return Spelling(step, alter)
 
 
 def _degree(element: Element) -> Degree:
-    value = int(element.findtext("degree-value") or 1)
-    alter = round(float(element.findtext("degree-alter") or 0))
+    value = whole_number(element.findtext("degree-value") or "1")
+    alter = round(number(element.findtext("degree-alter") or "0"))
     kind = (element.findtext("degree-type") or "add").strip()
     return Degree(value, alter, "alter" if kind == "add" and value == 5 and alter else kind)

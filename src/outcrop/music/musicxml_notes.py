@@ -1,11 +1,11 @@
 """A <note> of MusicXML as a value: what is written (type, dots, tuplet) is held against the duration it claims."""
 
+import re
 from collections import Counter
-from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from xml.etree.ElementTree import Element
 
-from outcrop.errors import Invalid
 from outcrop.music.keys import SEMITONES, Pitch
 from outcrop.music.score import Note, Tuplet
 
@@ -25,83 +25,96 @@ TYPES = {
     "512th": Fraction(1, 512),
     "1024th": Fraction(1, 1024),
 }
-_ROUNDED = Fraction(1, 96)
-"Durations of programs that count in coarse ticks differ from what is written by less than this."
+
+_NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,9})?")
+MOST_ALTER = 2
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sounding:
-    """A <note> read: the note, its duration on the document's clock, and what was not kept of it."""
-
-    note: Note
-    duration: Fraction
-    is_grace: bool
-    left_out: Counter[str]
-
-
-def read_note(element: Element, duration: Fraction, *, name: str) -> Sounding:
-    """One <note>; `duration` is what its <duration> says, in whole notes."""
+def read_note(element: Element, duration: Fraction, *, tick: Fraction) -> Note:
+    """A <note> read; `duration` is what its <duration> says, and `tick` one division, in whole notes."""
     is_grace = element.find("grace") is not None
-    tuplet = None if is_grace else _tuplet(element)
-    written = _written(element)
-    pitch = _pitch(element, name)
+    pitch = _pitch(element)
     held = pitch is not None and any(tie.get("type") == "start" for tie in element.iterfind("tie"))
-    left_out = _left_out(element)
-    if element.find("unpitched") is not None:
-        left_out["unpitched notes, written as rests"] += 1
-    note = Note(
-        length=(written or Fraction(1, 8)) if is_grace else _length(written, tuplet, duration),
+    tuplet = None if is_grace else _tuplet(element)
+    rest = element.find("rest")
+    of_whole_bar = rest is not None and rest.get("measure") == "yes"
+    written = None if of_whole_bar else _written(element)
+    return Note(
+        length=(written or Fraction(1, 8)) if is_grace else _length(written, tuplet, duration, tick),
         pitches=(pitch,) if pitch else (),
         tied=(pitch,) if pitch and held else (),
         tuplet=tuplet,
-        opens_tuplet=any(each.get("type") == "start" for each in element.iterfind("notations/tuplet")),
+        opens_tuplet=tuplet is not None
+        and any(each.get("type") == "start" for each in element.iterfind("notations/tuplet")),
         hidden=pitch is None and element.get("print-object") == "no",
     )
-    return Sounding(note=note, duration=duration, is_grace=is_grace, left_out=left_out)
 
 
-def _length(written: Fraction | None, tuplet: Tuplet | None, duration: Fraction) -> Fraction:
-    """The written length where the duration only rounds it; else the duration, as in a rest of a whole bar."""
+def left_out(element: Element) -> Counter[str]:
+    """Counts of whatever a <note> holds beyond itself: lyrics, slurs, articulations, …"""
+    found: Counter[str] = Counter()
+    for child in element:
+        if child.tag == "lyric":
+            found["lyrics"] += 1
+        elif child.tag == "unpitched":
+            found["unpitched notes, written as rests"] += 1
+        elif child.tag == "notations":
+            kinds = (each.tag for each in child if each.tag not in ("tied", "tuplet"))
+            found.update("slurs" if kind == "slur" else kind for kind in kinds)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _length(written: Fraction | None, tuplet: Tuplet | None, duration: Fraction, tick: Fraction) -> Fraction:
+    """The written length where the duration rounds it to ticks; else the duration."""
     if written is None:
         return duration
     sounding = written * Fraction(tuplet.normal, tuplet.actual) if tuplet else written
-    return sounding if abs(sounding - duration) < _ROUNDED and sounding < 4 * duration else duration
+    return sounding if abs(sounding - duration) < tick or duration <= 0 else duration
 
 
 def _written(element: Element) -> Fraction | None:
-    kind = TYPES.get((element.findtext("type") or "").strip())
-    if kind is None:
-        return None
-    dots = len(element.findall("dot"))
-    return kind * (2 - Fraction(1, 2**dots))
+    return _dotted((element.findtext("type") or "").strip(), len(element.findall("dot")))
+
+
+@lru_cache(maxsize=256)
+def _dotted(kind: str, dots: int) -> Fraction | None:
+    return TYPES[kind] * (2 - Fraction(1, 2**dots)) if kind in TYPES else None
 
 
 def _tuplet(element: Element) -> Tuplet | None:
-    actual = int(element.findtext("time-modification/actual-notes") or 1)
-    normal = int(element.findtext("time-modification/normal-notes") or 1)
+    modification = element.find("time-modification")
+    if modification is None:
+        return None
+    actual = whole_number(modification.findtext("actual-notes") or "1")
+    normal = whole_number(modification.findtext("normal-notes") or "1")
     return Tuplet(actual, normal) if actual != normal and actual > 0 and normal > 0 else None
 
 
-def _pitch(element: Element, name: str) -> Pitch | None:
+def _pitch(element: Element) -> Pitch | None:
     pitch = element.find("pitch")
     if pitch is None:
         return None
     step = (pitch.findtext("step") or "").strip().upper()
-    alter = float(pitch.findtext("alter") or 0)
     octave = (pitch.findtext("octave") or "").strip()
-    if step not in SEMITONES or not octave.lstrip("-").isdigit():
-        raise Invalid(f"{name}: a pitch of step '{step}' and octave '{octave}'. Export the score again.")
-    if alter != int(alter):
-        raise Invalid(
-            f"{name}: {step}{octave} is altered by {alter} semitones. Quarter tones have no place in ABC 2.1."
-        )
+    if step not in SEMITONES or not re.fullmatch(r"\d", octave):
+        raise ValueError(f"a pitch of step '{step}' and octave '{octave}'")
+    alter = number(pitch.findtext("alter") or "0")
+    if alter.denominator != 1 or abs(alter) > MOST_ALTER:
+        raise ValueError(f"{step}{octave} altered by {float(alter):g} semitones, which ABC has no sign for")
     return Pitch(step, int(alter), int(octave))
 
 
-def _left_out(element: Element) -> Counter[str]:
-    found = Counter({"lyrics": len(element.findall("lyric"))})
-    for notations in element.iterfind("notations"):
-        for child in notations:
-            if child.tag not in ("tied", "tuplet"):
-                found["slurs" if child.tag == "slur" else child.tag] += 1
-    return +found
+def number(text: str) -> Fraction:
+    """The number that a document writes. Raises ValueError for what is none, or of more digits than a score needs."""
+    if not _NUMBER.fullmatch(text.strip()):
+        raise ValueError(f"'{text.strip()[:40]}' where a number should be")
+    return Fraction(text.strip())
+
+
+def whole_number(text: str) -> int:
+    """The whole number that a document writes. Raises ValueError for any other."""
+    found = number(text)
+    if found.denominator != 1:
+        raise ValueError(f"{text.strip()} where a whole number should be")
+    return int(found)

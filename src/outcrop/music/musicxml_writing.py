@@ -185,7 +185,7 @@ class _PartWriter:
 
 
 def beamed(bar: Bar) -> dict[int, str]:
-    """Which notes of a bar begin, continue or end a beam: those shorter than a quarter, within a beat."""
+    """Marks of the notes that begin, continue or end a beam: those shorter than a quarter, within a beat."""
     beat = bar.metre.beat if bar.metre else Fraction(1, 4)
     if bar.metre in (Metre(4, 4), Metre(2, 2)) and all(note.written >= Fraction(1, 8) for note in bar.notes):
         beat = Fraction(1, 2)  # Eighths alone are read in fours.

@@ -1,8 +1,9 @@
-"""Bars in the order in which they are played: repeats and endings unrolled, bars cut by a repeat sign made whole.
+"""Bars in the order of playing: repeats and endings unrolled, bars cut by a repeat sign made whole.
 
 Only repeat signs and endings are followed; da capo and segno are words, and stay where they are.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -47,7 +48,7 @@ def _is_elsewhere(bars: Sequence[Bar], index: int, turn: int) -> bool:
 
 
 def _turns(bars: Sequence[Bar], index: int) -> int:
-    """How often the passage that ends with a bar is played: as its sign says, and once for each ending behind it."""
+    """How often the passage that ends with a bar is played: by its sign, and by the endings behind it."""
     endings = [number for bar in _endings_from(bars, index + 1, 1) for number in bar.ending]
     own = bars[index].ending
     behind = [number for number in endings if number > max(own, default=0)]
@@ -86,8 +87,8 @@ def _joined(first: Bar, second: Bar) -> Bar:
 
 def usual_length(bars: Sequence[Bar]) -> Fraction | None:
     """The length that most bars have, for music without a written metre; None for no bars."""
-    lengths = [bar.length for bar in bars]
-    return max(lengths, key=lengths.count) if lengths else None
+    lengths = Counter(bar.length for bar in bars)
+    return lengths.most_common(1)[0][0] if lengths else None
 
 
 def fills(bar: Bar, *, full: Fraction | None = None) -> bool:

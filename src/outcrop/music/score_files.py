@@ -63,7 +63,7 @@ def _named(zipped: zipfile.ZipFile, name: str) -> str:
 
 
 class _Bounded:
-    """A stream that refuses to give more than a score can have; the sizes an archive tells of itself may lie."""
+    """A stream that refuses to give more than a score can have: sizes told by an archive may lie."""
 
     def __init__(self, file: IO[bytes], name: str) -> None:
         self._file = file

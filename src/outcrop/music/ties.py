@@ -1,4 +1,4 @@
-"""Ties held against the notes that they lead to: a tie into another pitch is a slur somebody drew as a tie."""
+"""Ties held against the notes that they lead to: one into another pitch is a slur drawn wrongly."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ INTO_ANOTHER_PITCH = "ties into another pitch"
 
 
 def resolved(bars: Sequence[Bar]) -> tuple[tuple[Bar, ...], Counter[str]]:
-    """The bars with only those ties that lead to the same pitch in the next note, and the count of the others."""
+    """The bars with only those ties that lead to the same pitch, and the count of the others."""
     lost: Counter[str] = Counter()
     following: Note | None = None
     kept: list[Bar] = []

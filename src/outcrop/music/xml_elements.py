@@ -41,6 +41,7 @@ class _XmlReader:
         self._builder: TreeBuilder | None = None
         self._inside = 0
         self._count = 0
+        self._outermost = ""
         self._found: list[tuple[list[str], Element]] = []
         self._parser = expat.ParserCreate()
         self._parser.buffer_text = True
@@ -70,11 +71,13 @@ class _XmlReader:
                 self._found.append((list(self._path), Element(tag, attributes)))
                 self._path.append(tag)
                 return
-            self._builder, self._count = TreeBuilder(), 0
+            self._builder, self._count, self._outermost = TreeBuilder(), 0, tag
         self._inside += 1
         self._count += 1
         if self._count > MOST_IN_ELEMENT:
-            raise Invalid(f"{self._name}: more than {MOST_IN_ELEMENT:,} elements in one <{tag}>. This is no score.")
+            raise Invalid(
+                f"{self._name}: more than {MOST_IN_ELEMENT:,} elements in one <{self._outermost}>. This is no score."
+            )
         self._builder.start(tag, attributes)
 
     def _end(self, tag: str) -> None:

@@ -1,4 +1,4 @@
-"""The recipe `infill`: a melody's bars → the bars around a gap and its chords as the prompt, the gap as the answer."""
+"""The recipe `infill`: melodies → the bars around a gap and all chords as prompt, the gap as completion."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ LEAST_WINDOW, MOST_WINDOW = 3, 64
 
 @dataclass(frozen=True, kw_only=True)
 class ChordedBar:
-    """A bar as a window shows it: its notes, and the chords that sound in it, carried over where none is written."""
+    """A bar as a window shows it: its notes, and the chords that sound in it."""
 
     notes: str
     chords: tuple[str, ...]

@@ -18,9 +18,10 @@ from outcrop.recipes.recipe import Dropped, source_names
 MUSICXML = (".mxl", ".musicxml", ".xml")
 ABC = (".abc",)
 SUFFIXES = (*MUSICXML, *ABC)
-_BEGINNING = 24
+_BEGINNING = 16
 "Notes by which a melody is known again in another key or file."
 _FEWEST = 8
+_HELD_BYTES = 2**20
 _NAMELESS = ("", "untitled", "title", "score", "music")
 
 
@@ -39,7 +40,7 @@ class Melody:
 
     @property
     def fields(self) -> dict[str, object]:
-        """What a user's template may name."""
+        """Names that a user's template may use."""
         return {"title": self.score.title, "makers": list(self.score.makers), "part": self.part.name}
 
 
@@ -49,10 +50,13 @@ def melodies(sources: Sequence[Path], *, quote: str = '"') -> Iterator[Melody | 
     Melodies with one title, or with the same beginning in any key, are of one group.
     """
     groups = JoinedGroups()
-    for found in _found(sources, quote=quote):
+    # Groups are known when all tunes are. Small sources are held meanwhile, large ones read a second time.
+    are_small = sum(path.stat().st_size for path in sources) <= _HELD_BYTES
+    held = list(_found(sources, quote=quote)) if are_small else None
+    for found in _found(sources, quote=quote) if held is None else held:
         if isinstance(found, Melody):
             groups.join(_keys(found))
-    for found in _found(sources, quote=quote):
+    for found in _found(sources, quote=quote) if held is None else held:
         if isinstance(found, Melody):
             yield _grouped(found, groups)
             yield from _beside(found)
@@ -106,7 +110,7 @@ def _notes(part: Part) -> list[Note]:
 
 
 def _keys(melody: Melody) -> list[str]:
-    """What makes two melodies one tune: the title, and the beginning as intervals and lengths."""
+    """Keys by which two melodies are one tune: the title, and the beginning as intervals and lengths."""
     title = " ".join(melody.score.title.casefold().split())
     keys = [melody.origin] if title in _NAMELESS else [f"title {title}"]
     notes = _notes(melody.part)
@@ -117,7 +121,7 @@ def _keys(melody: Melody) -> list[str]:
 
 
 def _beside(melody: Melody) -> Iterator[Dropped]:
-    """What the score holds beyond its melody, each kind of it once."""
+    """Items left out for whatever the score holds beyond its melody, one a kind."""
     for part in melody.score.parts:
         if part is not melody.part:
             yield Dropped(origin=melody.origin, reason="a further part: a melody is one line", detail=part.name)

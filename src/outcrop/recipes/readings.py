@@ -11,7 +11,10 @@ _VOICING = "\u3099\u309a"
 
 
 def num_morae(reading: str) -> int | None:
-    """Morae of a kana text, None for any other: one a kana, but none for a small one that leans on the one before."""
+    """Morae of a kana text, None for any other text.
+
+    One a kana, and none for a small one, which leans on the one before.
+    """
     composed = unicodedata.normalize("NFC", reading)
     if not composed or not _KANA.issuperset(composed):
         return None
@@ -25,7 +28,7 @@ def folded(text: str) -> str:
 
 
 def fits(text: Sequence[str], reading: Sequence[str]) -> bool:
-    """Whether each ku can be read so: its kana stand in the reading in their order, anything else as some kana."""
+    """Whether each ku can be read so: its kana in their order, anything else as some kana."""
     return len(text) == len(reading) and all(_fits(ku, kana) for ku, kana in zip(text, reading, strict=True))
 
 

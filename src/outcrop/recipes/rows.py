@@ -1,4 +1,4 @@
-"""Rows of any table or file of JSON objects, one at a time, in every form that datasets are read in."""
+"""Rows of any table or file of JSON objects, one at a time, in every form that is read."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

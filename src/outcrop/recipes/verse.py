@@ -1,4 +1,4 @@
-"""The recipe `verse`: poems of 31 morae → an upper verse and the lower one that answers it, as in linked verse."""
+"""The recipe `verse`: poems of 31 morae → an upper verse, and the lower one that answers it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

