@@ -97,7 +97,7 @@ def test_a_report_is_read_back_as_it_was(home: Path, tmp_path: Path) -> None:
     assert found.checked_for == about
     assert found.report.to_json() == report.without_texts().to_json()
     assert found.report.to_text() == report.to_text()
-    assert found.report.to_html() == report.to_html()
+    assert found.report.to_html() == report.without_texts().to_html()
     assert list(found.report.sequences_of(0)) == list(report.sequences_of(0))
 
 
