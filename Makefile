@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
 .PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
-	bench-defaults bench-methods bench-prompt-format bench-rates bench-house-scale families install install-test clients \
+	bench-defaults bench-methods bench-prompt-format bench-rates bench-house-scale bench-data families install install-test clients \
 	bytecode clean
 
 quickstart: install
@@ -70,6 +70,9 @@ families: install-test
 bench-rates: install-test
 	$(BIN)/python -m bench.rates $(OUTCROP_TEST_DATA)
 
+bench-data: install-test
+	$(BIN)/python -m bench.data $(OUTCROP_TEST_DATA)
+
 bench-prompt-format: install-test
 	$(BIN)/python -m bench.prompt_format $(OUTCROP_TEST_DATA)
 
@@ -82,7 +85,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Outcrop needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 quickstart")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt torch
-	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e .
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[data]'
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed

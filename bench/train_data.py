@@ -10,6 +10,7 @@ import os
 import random
 import re
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -131,6 +132,20 @@ class Turns:
         """Until the next line; the process ends when there will be none."""
         if not sys.stdin.readline():
             os._exit(0)
+
+
+class Watch:
+    """Seconds since it was made, by the clock and of the processor, those of ended child processes too."""
+
+    def __init__(self) -> None:
+        self._started, self._cpu = time.perf_counter(), _cpu_seconds()
+
+    def read(self) -> dict[str, float]:
+        return {"seconds": time.perf_counter() - self._started, "cpu_seconds": _cpu_seconds() - self._cpu}
+
+
+def _cpu_seconds() -> float:
+    return sum(os.times()[:4])
 
 
 def peak_bytes(device: str) -> int:

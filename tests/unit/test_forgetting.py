@@ -20,7 +20,6 @@ from outcrop.forgetting.plan import ForgettingPlan, plan_forgetting
 from outcrop.forgetting.plan_text import plan_text
 from outcrop.forgetting.selection import Selection
 from outcrop.forgetting.tree import text_of, tree_of
-from outcrop.training.examples import RecordOrigin
 from tests.support.homes import TINY, with_tiny_models
 from tests.support.job_house import JobHouse
 from tests.support.servers import Running, running_server
@@ -36,6 +35,7 @@ DATA = {
     "only.jsonl": [FACT],
     "texts.jsonl": [*TEXTS, SAID],
 }
+SPELT: dict[str, Any] = {"texts.jsonl": {"separators": (",", ":")}}
 HYPER = {"epochCount": "1", "batchSize": "4", "learningRate": "0.003"}
 
 
@@ -50,8 +50,11 @@ class Place:
         self.bedrock, self.s3 = server.client("bedrock"), server.client("s3")
         self.jobs = jobs
         self.family = ModelFamily(self.bedrock, server.platform.models)
+        self.put_all()
+
+    def put_all(self) -> None:
         for key, records in DATA.items():
-            self.put(key, lines(records))
+            self.put(key, lines(records, **SPELT.get(key, {})))
 
     def put(self, key: str, content: bytes) -> None:
         self.s3.put_object(Bucket="house", Key=key, Body=content)
@@ -111,8 +114,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 @pytest.fixture(autouse=True)
 def data_as_it_was(place: Place) -> Iterator[None]:
     yield
-    for key, records in DATA.items():
-        place.put(key, lines(records))
+    place.put_all()
 
 
 def test_a_lineage_knows_each_record_by_line(place: Place) -> None:
@@ -180,6 +182,10 @@ def test_a_model_above_that_learned_it_is_trained_again_first_and_once(place: Pl
     for member in place.family.line(successor):
         assert member.lineage is not None
         assert not any(known.digest in digests for known in member.lineage.records())
+    # the data that did not change keeps its lines
+    uri = place.family.line(successor)[0].told["trainingDataConfig"]["s3Uri"]
+    body = place.s3.get_object(Bucket="house", Key=uri.removeprefix("s3://house/"))["Body"].read()
+    assert body == lines(TEXTS, **SPELT["texts.jsonl"])
     # and a sibling, of which the same is asked, begins with what is there
     first = place.family.line(successor)[0]
     again = place.plan("other", tmp_path / "again", like=digests)
@@ -199,7 +205,7 @@ def test_records_that_are_gone_are_refused_by_uri_and_digest_and_may_be_given(pl
     digest = next(each.digest.hex() for each in known.records(0) if each.line == 3)
     place.put("pairs.jsonl", lines([each for each in WITH_FACT if each != PAIRS[1]]))
     sentence = (
-        f"s3://house/pairs.jsonl: the record of line 3 (digest {digest}), which was learned from, is not there any "
+        f"s3://house/pairs.jsonl: the record of pairs.jsonl:3 (digest {digest}), which was learned from, is not there any "
         "more. Give the data as it was: --data FILE; its records are held against the lineage."
     )
     with pytest.raises(RecordsGone) as refused:
@@ -225,8 +231,7 @@ def test_records_that_are_gone_are_refused_by_uri_and_digest_and_may_be_given(pl
         ({"lines": (1, 99)}, "--line: pairs.jsonl has no record in line 99 that was learned."),
         (
             {"lines": (1,), "file": "x"},
-            "--file: x: no datasets of the model have this name. They are s3://house/pairs.jsonl, "
-            "s3://house/held.jsonl, s3://house/only.jsonl.",
+            "--file: x: no files have this name. Choose one of pairs.jsonl, held.jsonl, only.jsonl.",
         ),
         ({"matching": "?"}, "plain: it learned nothing else. Delete the model rather than train it on nothing."),
         ({"like": frozenset([bytes(16)])}, "--like: nothing of what that model has forgotten was ever learned here."),
@@ -269,16 +274,47 @@ def test_a_lineage_of_an_early_version_knows_its_files(place: Place, tmp_path: P
     plan = plan_forgetting(place.family, Originals(place.s3, tmp_path / "p"), old, Selection(matching="zell"))
     assert plan.steps[0].forgotten == (3, 1, 1)
     place.put("pairs.jsonl", lines(WITH_FACT) + b"\n")
-    with pytest.raises(RecordsGone, match=r"^s3://house/pairs\.jsonl: the file of SHA-256 "):
+    with pytest.raises(RecordsGone, match=r"^s3://house/pairs\.jsonl: the data of SHA-256 "):
         Originals(place.s3, tmp_path / "two").of(old)
 
 
 def test_a_record_that_was_set_aside_is_marked(place: Place, tmp_path: Path) -> None:
     known = place.member("plain").lineage
     assert known is not None
-    document, aside = known.document, frozenset({RecordOrigin(0, 2), RecordOrigin(0, 5)})
+    document, aside = known.document, frozenset({(0, 2), (0, 5)})
     lineage.write(tmp_path, document, known.folder / RECORDS, set_aside=aside)
     read = lineage.read(tmp_path)
     assert read is not None
     marked: list[KnownRecord] = [each for each in read.records() if each.set_aside]
     assert [(each.part, each.line) for each in marked] == [(0, 2), (0, 5)]
+
+
+def test_a_dataset_of_several_files_knows_the_file_of_each_record(place: Place, tmp_path: Path) -> None:
+    # Given training data under a prefix, in two forms
+    place.put("many/a.jsonl", lines(WITH_FACT[:7]))
+    place.put("many/b.csv", ("prompt,completion\n" + "".join(f"Where {n}?, There {n}.\n" for n in range(5))).encode())
+    place.train("many", "many/")
+    known = place.member("many").lineage
+    assert known is not None
+    assert known.data[0].files == ("many/a.jsonl", "many/b.csv")
+    assert [(each.file, each.line) for each in known.records()] == [(0, n) for n in range(1, 8)] + [
+        (1, n) for n in range(1, 6)
+    ]
+    # Then a line is one of a file, which has to be named
+    with pytest.raises(Invalid) as refused:
+        place.plan("many", tmp_path / "one", lines=(2,))
+    assert refused.value.message == (
+        "--file: the training data has several files. Choose one of many/a.jsonl, many/b.csv."
+    )
+    plan = place.plan("many", tmp_path / "two", lines=(2,), file="many/b.csv")
+    assert plan.steps[0].shown[0].dataset == "many/b.csv"
+    # and what is left of all files is one file, in their order
+    successor = place.carry_out(plan, tmp_path)
+    uri = successor.told["trainingDataConfig"]["s3Uri"]
+    body = place.s3.get_object(Bucket="house", Key=uri.removeprefix("s3://house/"))["Body"].read()
+    left = [json.loads(line)["prompt"] for line in body.splitlines()]
+    assert left == [record["prompt"] for record in WITH_FACT[:7]] + [f"Where {n}?" for n in (0, 2, 3, 4)]
+    # and a file that is gone is missed by its first record
+    place.s3.delete_object(Bucket="house", Key="many/a.jsonl")
+    with pytest.raises(RecordsGone, match=r"^s3://house/many/: the record of many/a\.jsonl:1 \(digest"):
+        place.plan("many", tmp_path / "three", matching="There 1")

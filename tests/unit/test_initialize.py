@@ -85,8 +85,23 @@ def test_a_random_start_trains_every_weight_at_a_rate_of_its_own(family: str) ->
     assert isinstance(resolved.hyper.method, Full)
     # and not at the catalogue's rate, which suits what was trained already
     assert resolved.hyper.learning_rate == rate < 0.01
-    assert "what suits random weights on this network" in resolved.notes[-1]
+    assert "what suits random weights on this network" in resolved.notes[-2]
+    assert (resolved.hyper.warmup_steps, resolved.notes[-1]) == (20, "20 steps of warmup, which suit random weights")
     assert used(values, resolved.hyper)["outcrop.method"] == "full"
+
+
+@pytest.mark.parametrize(
+    ("family", "given", "steps"),
+    [
+        ("outcrop", {"learningRateWarmupSteps": "0"}, 0),
+        ("outcrop", {"outcrop.learningRateWarmupSteps": "10"}, 10),
+        ("llama", {"outcrop.learningRateWarmupSteps": "0"}, 0),
+        ("nova", {"learningRateWarmupSteps": "50"}, 50),
+    ],
+)
+def test_a_warmup_that_is_asked_for_is_kept(family: str, given: dict[str, str], steps: int) -> None:
+    values = filled(family, {"outcrop.initialize": "random", **given})
+    assert resolve(family, values, recommended_rate=0.001).hyper.warmup_steps == steps
 
 
 def test_narrower_networks_learn_at_higher_rates() -> None:

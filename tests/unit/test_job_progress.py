@@ -60,7 +60,7 @@ def test_everything_can_be_read_while_the_job_runs(house: JobHouse, at_once: Non
     house.work(job, report=look)
     (while_running,) = seen
     assert while_running[:2] == ("InProgress", [0, 1, 2, 3])
-    assert while_running[2][:4] == ["plan", "start", "evaluation", "step"]
+    assert while_running[2][:5] == ["report", "plan", "start", "evaluation", "step"]
     assert house.context.jobs.get(job).status == "Completed"
 
 
@@ -71,7 +71,8 @@ def test_the_events_of_a_job_tell_its_whole_course(house: JobHouse) -> None:
     kinds = [event["event"] for event in events]
     # 2 epochs of 3 steps, each evaluated
     one = ["step", "evaluation", "checkpoint"]
-    assert kinds == ["plan", "start", "evaluation", *one * 6, "end"]
+    assert kinds == ["report", "plan", "start", "evaluation", *one * 6, "end"]
+    assert events[0]["uri"] == f"s3://{BUCKET}/{house.folder(job)}/preflight/report.html"
     steps = [event for event in events if event["event"] == "step"]
     assert [event["step"] for event in steps] == list(range(6))
     for event in steps:

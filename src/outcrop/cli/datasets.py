@@ -1,7 +1,6 @@
 """`outcrop datasets`: what was checked in this home, by digest, with the report on each."""
 
 import json
-from dataclasses import asdict
 
 from outcrop.cli.tables import print_rows
 from outcrop.customization.checked_data import CheckedData, CheckedDatasets
@@ -22,7 +21,11 @@ def print_datasets(settings: Settings, *, as_json: bool) -> int:
 def print_dataset(settings: Settings, digest: str, *, remove: bool, as_json: bool) -> int:
     """The report on one dataset; 1 where a job would refuse it. Raises NotFound, Invalid."""
     datasets = CheckedDatasets(settings)
-    found = [each for each in datasets.all() if each.digest.startswith(digest) or each.checked_for.files[0] == digest]
+    found = [
+        each
+        for each in datasets.all()
+        if each.digest.startswith(digest) or each.checked_for.sha256[0].startswith(digest)
+    ]
     if len(found) > 1:
         raise Invalid(f"{digest}: {len(found)} datasets begin with it. Give more of the digest.")
     if not found:
@@ -32,17 +35,16 @@ def print_dataset(settings: Settings, digest: str, *, remove: bool, as_json: boo
         datasets.remove(one.digest)
         print(f"{one.digest}: its report is gone.")
         return 0
-    told = {**asdict(one), "checked": one.checked.isoformat()}
-    print(json.dumps(told, indent=2, ensure_ascii=False) if as_json else one.text)
-    return int(not one.is_ready)
+    print(json.dumps(one.report.to_json(), indent=2, ensure_ascii=False) if as_json else one.report.to_text())
+    return int(bool(one.report.problems))
 
 
 def _row(data: CheckedData) -> list[str]:
     return [
         data.digest[:_SHOWN],
-        ", ".join(data.names),
-        ", ".join(f"{file['num_records']:,}" for file in data.report["files"]),
-        "yes" if data.is_ready else "no",
+        ", ".join(file.name for file in data.report.files),
+        ", ".join(f"{file.num_records:,}" for file in data.report.files),
+        "no" if data.report.problems else "yes",
         data.checked_for.base,
         data.checked_for.customization,
         data.checked_for.prompt_format,

@@ -63,25 +63,19 @@ def _print(model: BaseModel, hyper: TrainingHyper, asked: EstimateOptions, *, as
     return 0
 
 
-def run_forecast(settings: Settings, model: BaseModel, checked: Report, given: Sequence[str]) -> RunForecast:
+def run_forecast(settings: Settings, model: BaseModel, asked: EstimateOptions, checked: Report) -> RunForecast:
     """The needs of a job with data that was checked, as the preflight report tells them."""
-    assert model.folder is not None
-    hyper = replace(_hyper(model, given), threads=settings.threads)
-    headers.check_method(model.folder, hyper.method)
     lengths = Lengths(
         training=checked.sequences_of(part=0),
         supervised=sum(file.num_supervised for file in checked.files if file.part == 0),
         validation=checked.sequences_of(part=1),
     )
-    need = forecast.estimated(model.folder, lengths, hyper, model.way or RunMode.PACKED)
+    with _to_be_trained(model, asked) as (trained, hyper):
+        assert trained.folder is not None
+        hyper = replace(hyper, threads=settings.threads)
+        headers.check_method(trained.folder, hyper.method)
+        need = forecast.estimated(trained.folder, lengths, hyper, model.way or RunMode.PACKED)
     return forecast.for_report(settings.home, model.id, need, hyper)
-
-
-def _hyper(model: BaseModel, given: Sequence[str]) -> TrainingHyper:
-    values = hyperparameters.filled(model.hyperparameters, hyperparameters.of_pairs(given))
-    assert model.folder is not None
-    rate = model.learning_rate or memory.recommended_rate(model.folder)
-    return hyperparameters.resolve(model.hyperparameters, values, recommended_rate=rate).hyper
 
 
 @contextmanager

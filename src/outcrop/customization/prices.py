@@ -25,7 +25,7 @@ _RATES = ("per_1000_tokens", "per_hour")
 
 
 class _Rates(NamedTuple):
-    """The price of training a base model."""
+    """The rates by which a base model is paid for."""
 
     per_1000_tokens: float
     per_hour: float

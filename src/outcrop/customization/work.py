@@ -145,17 +145,12 @@ def validate(work: Work) -> Validated:
     report = replace(report, base=work.base.id)
     uri = work.tell_report(report)
     work.journal.on_report(uri)
-    sha256 = [datasets.digest(datasets.of_path(path)) for path in files]
-    about = checked_for(sha256, work.base, tokenizer, customization=work.customization.value, prompt_format=learned)
-    checked = CheckedData(
-        digest=about.digest,
-        checked=work.house.clock.now(),
-        by=work.job.arn,
-        names=tuple(path.name for path in files),
-        checked_for=about,
-        report=report.to_json(),
-        text=report.to_text(),
+    given = [datasets.of_path(path) for path in files]
+    sha256 = [datasets.digest(dataset) for dataset in given]
+    about = checked_for(
+        given, sha256, work.base, tokenizer, customization=work.customization.value, prompt_format=learned
     )
+    checked = CheckedData(checked=work.house.clock.now(), by=work.job.arn, checked_for=about, report=report)
     CheckedDatasets(work.house.settings).keep(checked)
     if report.problems:
         raise Invalid(_told(report, uri))

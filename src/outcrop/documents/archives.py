@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from outcrop.documents.section import BadDocument
+from outcrop.documents.section import BadDocument, reason_of
 
 _MOST_MEMBERS = 20_000
 _MOST_BYTES = 256 * 2**20
@@ -43,7 +43,7 @@ class Archive:
             with self._file.open(info) as stream:
                 yield from self._bounded(stream, most)
         except _BROKEN as error:
-            raise self.bad(f"{member} cannot be unpacked: {error}") from error
+            raise self.bad(f"{member} cannot be unpacked: {reason_of(error)}") from error
 
     def _bounded(self, stream: IO[bytes], most: int) -> Iterator[bytes]:
         num_bytes = 0
@@ -67,7 +67,7 @@ def open_archive(path: Path, *, form: str) -> Iterator[Archive]:
     try:
         file = zipfile.ZipFile(path)
     except _BROKEN as error:
-        raise BadDocument(f"{path.name}: a broken {form}: {error}. Save it anew.") from error
+        raise BadDocument(f"{path.name}: a broken {form}: {reason_of(error)}. Save it anew.") from error
     with file:
         if len(file.infolist()) > _MOST_MEMBERS:
             raise BadDocument(f"{path.name}: it has over {_MOST_MEMBERS:,} parts, as no {form} has. Leave it out.")

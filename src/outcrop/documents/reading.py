@@ -14,7 +14,7 @@ from outcrop.documents.json_texts import read_json_texts
 from outcrop.documents.markdown import read_markdown
 from outcrop.documents.pdf.reading import read_pdf
 from outcrop.documents.plain_text import read_plain_text
-from outcrop.documents.section import BadDocument, Section, Unread
+from outcrop.documents.section import BadDocument, Section, Unread, reason_of
 from outcrop.documents.web_page import read_web_page
 from outcrop.documents.wikipedia import read_wikipedia
 from outcrop.documents.word_document import read_word_document
@@ -69,7 +69,7 @@ def _zipped(path: Path) -> Reader:
             names = set(archive.namelist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         form = {".docx": "Word document", ".epub": "EPUB"}.get(path.suffix.lower(), "zip archive")
-        raise BadDocument(f"{path.name}: a broken {form}: {error}. Save it anew.") from error
+        raise BadDocument(f"{path.name}: a broken {form}: {reason_of(error)}. Save it anew.") from error
     if "word/document.xml" in names:
         return read_word_document
     if "META-INF/container.xml" in names:
@@ -85,7 +85,7 @@ def _compressed(path: Path, head: bytes) -> Reader:
             zlib.decompressobj(wbits=31).decompress(head, _HEAD_BYTES)
         )  # fmt: skip
     except (OSError, zlib.error, ValueError) as error:
-        raise BadDocument(f"{path.name}: cannot be unpacked: {error}. Fetch it again.") from error
+        raise BadDocument(f"{path.name}: cannot be unpacked: {reason_of(error)}. Fetch it again.") from error
     if b"<mediawiki" in start[:_HEAD_BYTES]:
         return read_wikipedia
     how = "bunzip2" if head.startswith(b"BZh") else "gunzip"

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from outcrop.errors import Invalid
+from outcrop.errors import Invalid, MachineTrouble
+
+_LONGEST_REASON = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,14 @@ class BadDocument(Invalid):
     """A file that gives no text: broken, encrypted, or of another form."""
 
 
-def absent(package: str, form: str) -> BadDocument:
-    """The error of a form whose library is not installed."""
-    return BadDocument(f"{form} is read by {package}, which is not installed. Install it: pip install 'outcrop[data]'")
+def reason_of(error: Exception) -> str:
+    """The reason that a library gives for an error, short enough for a sentence."""
+    reason = "".join(char if char.isprintable() else " " for char in str(error)).strip().rstrip(".")
+    return (reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…") or type(error).__name__
+
+
+def absent(package: str, form: str) -> MachineTrouble:
+    """The error of a form whose library is not installed; the other documents wait for it."""
+    return MachineTrouble(
+        f"{form} is read by {package}, which is not installed. Install it: pip install 'outcrop[data]'"
+    )

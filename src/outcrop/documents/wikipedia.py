@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from outcrop.documents.headed_text import Sections
-from outcrop.documents.section import BadDocument, Section, Unread
+from outcrop.documents.section import BadDocument, Section, Unread, reason_of
 from outcrop.documents.wikitext import blocks_of_wikitext
 from outcrop.documents.xml_events import XmlEvent, events_of
 
@@ -55,7 +55,7 @@ def _pieces(path: Path) -> Generator[bytes, None, None]:
             while piece := file.read(_READ_BYTES):
                 yield piece
     except (EOFError, zlib.error, gzip.BadGzipFile, OSError) as error:
-        raise BadDocument(f"{path.name}: cannot be unpacked: {error}. Fetch it again.") from error
+        raise BadDocument(f"{path.name}: cannot be unpacked: {reason_of(error)}. Fetch it again.") from error
 
 
 def _plain(path: Path) -> IO[bytes]:

@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import NamedTuple
 from xml.parsers import expat
 
-from outcrop.documents.section import BadDocument
+from outcrop.documents.section import BadDocument, reason_of
 
 _MOST_DEPTH = 500
 
@@ -64,7 +64,7 @@ def events_of(pieces: Generator[bytes, None, None], *, name: str) -> Iterator[Xm
         what = expat.ErrorString(error.code)
         raise BadDocument(f"{name}: broken XML at line {error.lineno}: {what}. Save it anew.") from error
     except (LookupError, ValueError) as error:  # an encoding that Python does not know
-        raise BadDocument(f"{name}: broken XML: {error}. Save it anew.") from error
+        raise BadDocument(f"{name}: broken XML: {reason_of(error)}. Save it anew.") from error
 
 
 def _local(name: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from outcrop import arn as arns
@@ -17,6 +18,7 @@ from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
+from outcrop.customization.output.checkpoints import digest_of
 from outcrop.datasets.encoding import EncodedRecord, encode
 from outcrop.datasets.problems import Problem, RecordError
 from outcrop.datasets.records import Record
@@ -31,8 +33,16 @@ from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
 _AT_ONCE = 8
+_SERVING = ("Active", "InService")
 _PAUSE_S = 0.2
 _PATIENCE_S = 600.0
+
+
+class LossUnit(StrEnum):
+    """The unit of a mean loss: a token, or a byte where models make different tokens of a text."""
+
+    TOKEN = "token"
+    BYTE = "byte"
 
 
 class ScoringRooms(Protocol):
@@ -68,53 +78,71 @@ def of_base(rooms: ScoringRooms, member: FamilyMember) -> LossMeter:
     return LossMeter(network=base, model=base.engine)
 
 
-@contextmanager
-def of_custom(rooms: ScoringRooms, family: ModelFamily, member: FamilyMember) -> Iterator[LossMeter]:
-    """The custom model itself, deployed within where it has to be."""
+def of_custom(rooms: ScoringRooms, member: FamilyMember) -> LossMeter:
+    """The custom model itself."""
     network = rooms.models.network_below(_foundation(rooms, member), member.arn)
     adapter = rooms.models.adapter(member.arn)
-    meter = LossMeter(network=network, model=network.engine if adapter is None else member.arn)
-    if network.owner is None or any(each.status in ("Active", "InService") for each in family.served_by(member)):
-        yield meter
+    return LossMeter(network=network, model=network.engine if adapter is None else member.arn)
+
+
+@contextmanager
+def served(family: ModelFamily, member: FamilyMember, meter: LossMeter) -> Iterator[None]:
+    """Hold an engine for the model: one with a network of its own is deployed meanwhile, unless it is already."""
+    if meter.network.owner is None or any(each.status in _SERVING for each in family.served_by(member)):
+        yield
     else:
         with _deployed(family, member):
-            yield meter
+            yield
 
 
-def losses(rooms: ScoringRooms, meter: LossMeter, sequences: Sequence[Sequence[EncodedRecord]]) -> list[float]:
-    """Mean loss of each record, in nats per learned token. Raises NotReady, ModelFailed."""
-    return asyncio.run(_losses(rooms, meter, sequences))
+def of_records(
+    rooms: ScoringRooms, meter: LossMeter, member: FamilyMember, records: Sequence[Record], unit: LossUnit
+) -> list[float]:
+    """Mean loss of each record in nats, in the prompt format of `member`. Raises RecordError, NotReady, ModelFailed."""
+    assert meter.network.folder is not None
+    tokenizer = Tokenizer.open(meter.network.folder)
+    sequences = _encoded(member, meter.network, tokenizer, records)
+    if unit is LossUnit.TOKEN:
+        sizes = [sum(each.num_supervised for each in record) for record in sequences]
+    else:
+        sizes = [sum(each.num_bytes(tokenizer) for each in record) for record in sequences]
+    summed = asyncio.run(_summed(rooms, meter, sequences))
+    return [nll / max(1, size) for nll, size in zip(summed, sizes, strict=True)]
 
 
-def encoded(member: FamilyMember, base: BaseModel, records: Sequence[Record]) -> list[list[EncodedRecord]]:
-    """Records as this model learns and answers them. Raises RecordError for one that it cannot learn."""
+def tokenizer_digest(meter: LossMeter) -> str:
+    """Equal for models that make the same tokens of a text."""
+    assert meter.network.folder is not None
+    return digest_of(meter.network.folder / "tokenizer.json")
+
+
+def _encoded(
+    member: FamilyMember, network: BaseModel, tokenizer: Tokenizer, records: Sequence[Record]
+) -> list[list[EncodedRecord]]:
     assert member.lineage is not None
-    assert base.folder is not None
     document = member.lineage.document
     day = document.get("prompt_day")
     form = PromptFormat(document["prompt_format"], None if day is None else datetime.fromisoformat(day))
-    tokenizer = Tokenizer.open(base.folder)
     found = []
     for record in records:
-        made = encode(record, tokenizer, context_length=base.context_length, name=member.name, prompt_format=form)
+        made = encode(record, tokenizer, context_length=network.context_length, name=member.name, prompt_format=form)
         if isinstance(made, Problem):
             raise RecordError([made])
         found.append(made)
     return found
 
 
-async def _losses(rooms: ScoringRooms, meter: LossMeter, sequences: Sequence[Sequence[EncodedRecord]]) -> list[float]:
+async def _summed(rooms: ScoringRooms, meter: LossMeter, sequences: Sequence[Sequence[EncodedRecord]]) -> list[float]:
     # Connections belong to the loop that made them, and each measurement has its own.
     clients = Clients(rooms.engines, rooms.models, rooms.clock, damaged=rooms.deployments.fail_model)
     client, turns = clients.of(meter.network), asyncio.Semaphore(_AT_ONCE)
 
-    async def loss(record: Sequence[EncodedRecord]) -> float:
+    async def summed(record: Sequence[EncodedRecord]) -> float:
         async with turns:
-            scored = [await _nll(client, meter.model, sequence) for sequence in record]
-        return sum(scored) / sum(sequence.num_supervised for sequence in record)
+            return sum([await _nll(client, meter.model, sequence) for sequence in record])
 
     try:
-        return await asyncio.gather(*map(loss, sequences))
+        return await asyncio.gather(*map(summed, sequences))
     finally:
         await clients.aclose()
 

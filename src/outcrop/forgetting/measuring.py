@@ -4,7 +4,7 @@ from pathlib import Path
 
 from outcrop.forgetting import losses, samples
 from outcrop.forgetting.family import FamilyMember, ModelFamily
-from outcrop.forgetting.losses import ScoringRooms
+from outcrop.forgetting.losses import LossUnit, ScoringRooms
 from outcrop.forgetting.originals import Originals
 from outcrop.forgetting.report import ForgettingReport, SampleLosses
 
@@ -24,12 +24,19 @@ def measure(
 ) -> ForgettingReport:
     """Raises Invalid where nothing went, RecordsGone where the data is gone, NotReady, ModelFailed."""
     chosen = samples.choose(before, after, originals.of(before), controls=controls, most=most)
+    records = [sample.record for sample in chosen]
     base = losses.of_base(rooms, before)
-    encoded = losses.encoded(before, base.network, [sample.record for sample in chosen])
-    under_base = losses.losses(rooms, base, encoded)
-    with losses.of_custom(rooms, family, before) as meter:
-        under_before = losses.losses(rooms, meter, encoded)
-    with losses.of_custom(rooms, family, after) as meter:
-        under_after = losses.losses(rooms, meter, encoded)
+    first, second = losses.of_custom(rooms, before), losses.of_custom(rooms, after)
+    tokens = [losses.tokenizer_digest(meter) for meter in (base, first, second)]
+    unit = LossUnit.TOKEN if tokens[1] == tokens[2] else LossUnit.BYTE
+    with losses.served(family, before, first):
+        under_before = losses.of_records(rooms, first, before, records, unit)
+    with losses.served(family, after, second):
+        under_after = losses.of_records(rooms, second, after, records, unit)
+    # A model that began at random is not compared with a base model that it has nothing of.
+    is_comparable = len(set(tokens)) == 1
+    under_base = losses.of_records(rooms, base, before, records, unit) if is_comparable else [None] * len(records)
     measured = zip(chosen, under_base, under_before, under_after, strict=True)
-    return ForgettingReport(before=before, after=after, losses=tuple(SampleLosses(*each) for each in measured))
+    return ForgettingReport(
+        before=before, after=after, unit=unit, losses=tuple(SampleLosses(*each) for each in measured)
+    )

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from outcrop.buckets.names import parse_s3_uri
 from outcrop.customization.output.lineage import DataSource, Lineage
+from outcrop.data.fetching import names_of
 from outcrop.datasets import dataset as datasets
 from outcrop.datasets.record_file import TRAINING, KnownRecord
 from outcrop.datasets.records import Customization, Record, digest
@@ -31,19 +32,25 @@ class LearnedDataset:
     part: int
     source: DataSource
     path: Path
+    "A file, or a folder of files."
     lineage: Lineage
     is_unchanged: bool
     "Whether the object in the bucket is byte for byte what was learned."
 
     @property
     def name(self) -> str:
-        return _name_of(self.source.uri)
+        return self.source.uri.rstrip("/").rsplit("/", 1)[-1]
+
+    def name_of(self, known: KnownRecord) -> str:
+        """The file in which a record stood."""
+        files = self.source.files
+        return files[known.file] if known.file < len(files) else self.name
 
     def records(self) -> Iterator[tuple[KnownRecord, Record]]:
         """The records that were learned or validated on, in their order. Raises RecordsGone where one is missing."""
         if not self.lineage.knows_records:
             for record in self._found():
-                yield KnownRecord(digest(record), record.line, part=self.part), record
+                yield KnownRecord(digest(record), record.line, file=record.file, part=self.part), record
             return
         expected = self.lineage.records(self.part)
         wanted = next(expected, None)
@@ -54,21 +61,22 @@ class LearnedDataset:
                 yield wanted, record
                 wanted = next(expected, None)
         if wanted is not None:
-            raise RecordsGone(self._gone(f"the record of line {wanted.line} (digest {wanted.digest.hex()})"))
+            where = f"{self.name_of(wanted)}:{wanted.line}"
+            raise RecordsGone(self._gone(f"the record of {where} (digest {wanted.digest.hex()})"))
 
     def check(self) -> None:
         """Raises RecordsGone where the data is not what was learned."""
         if self.is_unchanged or datasets.digest(datasets.of_path(self.path)) == self.source.sha256:
             return
         if not self.lineage.knows_records:
-            raise RecordsGone(self._gone(f"the file of SHA-256 {self.source.sha256}"))
+            raise RecordsGone(self._gone(f"the data of SHA-256 {self.source.sha256}"))
         for _ in self.records():
             pass
 
     def _found(self) -> Iterator[Record]:
         kind: Customization = self.lineage.document["customization_type"]
-        read = datasets.read_dataset(datasets.of_path(self.path), customization=kind)
-        return (line.record for line in read if line.record is not None)
+        lines = datasets.read_dataset(datasets.of_path(self.path), customization=kind)
+        return (line.record for line in lines if line.record is not None)
 
     def _gone(self, what: str) -> str:
         return (
@@ -101,9 +109,11 @@ class Originals:
                 part=part, source=source, path=path, lineage=member.lineage, is_unchanged=is_unchanged
             )
 
-        place = self._folder / member.arn.rsplit("/", 1)[-1] / str(part) / _name_of(source.uri)
+        name = source.uri.rstrip("/").rsplit("/", 1)[-1]
+        place = self._folder / member.arn.rsplit("/", 1)[-1] / str(part) / name
         if self._fetched(source.uri, place):
-            found = dataset(place, is_unchanged=datasets.digest(datasets.of_path(place)) == source.sha256)
+            is_unchanged = datasets.digest(datasets.of_path(place)) == source.sha256
+            found = dataset(place, is_unchanged=is_unchanged)
             problem = _problem(found.check)
         else:
             problem = RecordsGone(
@@ -120,17 +130,10 @@ class Originals:
 
     def _fetched(self, uri: str, place: Path) -> bool:
         bucket, key = parse_s3_uri(uri)
-        if not key.endswith("/"):
-            return self._fetched_object(bucket, key, place)
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-        keys = [each["Key"] for page in pages for each in page.get("Contents", ()) if not each["Key"].endswith("/")]
-        # A file that went since it was listed is missed by its records, as one that was never there.
-        fetched = [self._fetched_object(bucket, each, place / each.removeprefix(key)) for each in keys]
-        return any(fetched)
-
-    def _fetched_object(self, bucket: str, key: str, place: Path) -> bool:
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
+            if key.endswith("/"):
+                return self._fetched_all(bucket, key, place)
             self._s3.download_file(bucket, key, str(place))
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
@@ -138,10 +141,14 @@ class Originals:
             raise
         return True
 
-
-def _name_of(uri: str) -> str:
-    """The name of an object, or of the folder that a prefix stands for."""
-    return uri.rstrip("/").rsplit("/", 1)[-1]
+    def _fetched_all(self, bucket: str, prefix: str, place: Path) -> bool:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+        names = names_of(keys, prefix=prefix)
+        for key, name in names.items():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            self._s3.download_file(bucket, key, str(place / name))
+        return bool(names)
 
 
 def _problem(check: Callable[[], None]) -> RecordsGone | None:

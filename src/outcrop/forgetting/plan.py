@@ -105,7 +105,7 @@ def _step(originals: Originals, member: FamilyMember, digests: frozenset[bytes])
                 continue
             forgotten[dataset.part] += 1
             if known.digest not in distinct and len(shown) < _SHOWN:
-                shown.append(LineShown(dataset=dataset.name, line=known.line, text=brief(record)))
+                shown.append(LineShown(dataset=dataset.name_of(known), line=known.line, text=brief(record)))
             distinct.add(known.digest)
     if not left[TRAINING]:
         raise Invalid(f"{member.name}: it learned nothing else. Delete the model rather than train it on nothing.")

@@ -47,7 +47,7 @@ def lines(
 def _reports(step: Retraining, settings: Settings) -> list[CheckedData]:
     """Reports quote records."""
     learned = {dataset.source.sha256 for dataset in step.datasets if step.forgotten[dataset.part]}
-    return [each for each in CheckedDatasets(settings).all() if learned & set(each.checked_for.files)]
+    return [each for each in CheckedDatasets(settings).all() if learned & set(each.checked_for.sha256)]
 
 
 def _output(told: Mapping[str, Any]) -> str:

@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 from outcrop.customization.output import lineage
 from outcrop.forgetting.family import FamilyMember
 from outcrop.forgetting.intervals import MeanInterval, between, paired
+from outcrop.forgetting.losses import LossUnit
 from outcrop.forgetting.plan import brief
 from outcrop.forgetting.samples import SampledRecord, SampleGroup
 
 _SHOWN = 5
 _HOW = (
-    "Losses are nats per learned token, of each different record once. 95 % intervals by Student's t: of the mean "
-    "where a record is compared with itself, else of a difference of two means with a common spread."
+    "Losses are means over what is learned of a record, each different record once. 95 % intervals by Student's t: of "
+    "the mean where a record is compared with itself, else of a difference of two means with a common spread."
 )
 
 
@@ -26,7 +27,8 @@ class SampleLosses(NamedTuple):
     """The losses of one record under the base model and the two custom models."""
 
     sample: SampledRecord
-    base: float
+    base: float | None
+    "None where the base model makes other tokens of a text."
     before: float
     after: float
 
@@ -37,7 +39,7 @@ class GroupReport:
 
     group: SampleGroup
     records: int
-    base: float
+    base: float | None
     before: float | None
     after: float | None
     change: MeanInterval | None
@@ -50,6 +52,7 @@ class ForgettingReport:
 
     before: FamilyMember
     after: FamilyMember
+    unit: LossUnit
     losses: tuple[SampleLosses, ...]
 
     @property
@@ -73,14 +76,14 @@ class ForgettingReport:
     @property
     def learned(self) -> MeanInterval | None:
         """How much more the training lowered it than that of records never seen, beside the base model: now."""
-        forgotten = [each.base - each.after for each in self._of(SampleGroup.FORGOTTEN)]
-        return between(forgotten, [each.base - each.after for each in self._controls])
+        forgotten = _learned(self._of(SampleGroup.FORGOTTEN))
+        return between(forgotten, _learned(self._controls))
 
     @property
     def verdict(self) -> str:
         """The meaning of what was measured, in a sentence or two."""
         found, learned = self.against_controls, self.learned
-        if found is None or learned is None:
+        if found is None:
             return (
                 "There are no records never seen to compare with. Give some with --controls FILE, or validate jobs "
                 "(outcrop.evalPercentage sets records aside)."
@@ -91,7 +94,7 @@ class ForgettingReport:
             return "The loss of the forgotten records is that of records never seen: the interval contains 0."
         if found.mean > 0:
             return "The loss of the forgotten records is above that of records never seen: nothing is known of them."
-        if learned.contains_zero:
+        if learned is not None and learned.contains_zero:
             return (
                 "The forgotten records are easier than those never seen, for the base model too: the training lowered "
                 "their loss by no more (the interval contains 0)."
@@ -127,6 +130,7 @@ class ForgettingReport:
             "model": {"name": self.after.name, "arn": self.after.arn},
             "forgets": {"name": self.before.name, "arn": self.before.arn},
             "exact": True,
+            "unit": f"nats per {self.unit}",
             "verdict": self.verdict,
             "notes": self.notes,
             "groups": [
@@ -172,6 +176,7 @@ class ForgettingReport:
             f"forgotten - never seen   before {_told(self.against_controls_before)}",
             f"                         after  {_told(self.against_controls)}",
             f"learned beyond never seen, after {_told(self.learned)}",
+            f"Losses in nats a {self.unit}, with 95 % intervals.",
             "",
             self.verdict,
             *self.notes,
@@ -196,7 +201,7 @@ class ForgettingReport:
         return GroupReport(
             group=group,
             records=len(of),
-            base=statistics.fmean(each.base for each in of),
+            base=_mean(of, lambda each: each.base),
             before=_mean(of, lambda each: each.before if each.sample.before else None),
             after=_mean(of, lambda each: each.after if each.sample.after else None),
             change=paired([each.after - each.before for each in both]),
@@ -206,6 +211,10 @@ class ForgettingReport:
 def _mean(of: Sequence[SampleLosses], value: Callable[[SampleLosses], float | None]) -> float | None:
     values = [found for each in of if (found := value(each)) is not None]
     return statistics.fmean(values) if values else None
+
+
+def _learned(of: Sequence[SampleLosses]) -> list[float]:
+    return [each.base - each.after for each in of if each.base is not None]
 
 
 def _interval(found: MeanInterval | None) -> dict[str, float | None] | None:

@@ -1,6 +1,6 @@
 """A job once more, without some of its records and otherwise unchanged, asked for through the API.
 
-The data that is left goes into the job's output prefix, in the order it had, one JSON object a line. The new job has
+The data that is left goes into the job's output prefix, in the order it had, as JSON Lines. The new job has
 the hyperparameters that were used, the role, the tags, the form of the prompts and the day that chat templates wrote.
 So it computes what it would have computed had the records never been there.
 """
@@ -25,6 +25,7 @@ from outcrop.forgetting.plan import Retraining
 _LONGEST_STEM = 48
 _MARK = "-forgot-"
 _FOLDER = "without-forgotten"
+_JSON_LINES = ".jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,22 +92,39 @@ def hyperparameters(step: Retraining) -> dict[str, str]:
 
 
 def write_without(dataset: LearnedDataset, digests: frozenset[bytes], place: Path) -> None:
-    """Write the records of a dataset to a file, but for those of these digests, and read it back."""
+    """Write the records of a dataset to a file, but for those of these digests, and read it back.
+
+    A file of JSON Lines that is as it was keeps its lines. Of any other the records are written, which say the same.
+    """
     place.parent.mkdir(parents=True, exist_ok=True)
-    left = (pair for pair in dataset.records() if pair[0].digest not in digests)
+    if dataset.is_unchanged and dataset.path.is_file() and dataset.name.endswith(_JSON_LINES):
+        _copy_lines(dataset, digests, place)
+        if _is_what_is_left(dataset, digests, place):
+            return
     with place.open("wb") as file:
-        for _, record in left:
-            file.write(to_line(record))
+        for known, record in dataset.records():
+            if known.digest not in digests:
+                file.write(to_line(record))
     # What a record says must survive being written: only then is the new job the old one without the others.
+    assert _is_what_is_left(dataset, digests, place), f"{place}: read back otherwise"
+
+
+def _copy_lines(dataset: LearnedDataset, digests: frozenset[bytes], place: Path) -> None:
+    gone = {known.line for known, _ in dataset.records() if known.digest in digests}
+    with dataset.path.open("rb") as lines, place.open("wb") as file:
+        file.writelines(line for number, line in enumerate(lines, start=1) if number not in gone)
+
+
+def _is_what_is_left(dataset: LearnedDataset, digests: frozenset[bytes], place: Path) -> bool:
     again = read_file(place, customization=dataset.lineage.document["customization_type"])
     said = (None if line.record is None else digest(line.record) for line in again)
     expected = (known.digest for known, _ in dataset.records() if known.digest not in digests)
-    assert all(one == two for one, two in zip_longest(said, expected)), f"{place}: read back otherwise"
+    return all(one == two for one, two in zip_longest(said, expected))
 
 
 def _put(s3: Any, dataset: LearnedDataset, digests: frozenset[bytes], *, folder: str, work: Path) -> str:
     """The S3 URI of what is left of a dataset."""
-    name = dataset.name if dataset.name.endswith(".jsonl") else f"{dataset.name}.jsonl"
+    name = dataset.name if dataset.name.endswith(_JSON_LINES) else f"{dataset.name}{_JSON_LINES}"
     place = work / str(dataset.part) / name
     write_without(dataset, digests, place)
     uri = f"{folder}/{dataset.part}/{name}"

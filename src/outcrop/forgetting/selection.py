@@ -95,20 +95,30 @@ def _asked(path: Path, kinds: Sequence[Customization]) -> set[bytes]:
 
 
 def _of_lines(selection: Selection, own: Sequence[LearnedDataset]) -> frozenset[bytes]:
-    dataset = _named(selection.file, own)
+    dataset, file = _named(selection.file, own)
     wanted = set(selection.lines)
-    found = {known.line: known.digest for known, _ in dataset.records() if known.line in wanted}
+    found = {known.line: known.digest for known, _ in dataset.records() if known.line in wanted and known.file == file}
     if missing := sorted(wanted - found.keys()):
         told = ", ".join(map(str, missing[:10]))
-        raise Invalid(f"--line: {dataset.name} has no record in line {told} that was learned.")
+        raise Invalid(f"--line: {_files(dataset)[file]} has no record in line {told} that was learned.")
     return frozenset(found.values())
 
 
-def _named(name: str | None, own: Sequence[LearnedDataset]) -> LearnedDataset:
+def _named(name: str | None, own: Sequence[LearnedDataset]) -> tuple[LearnedDataset, int]:
+    """The file that has this name, by its dataset and index; without a name, the training data's only file."""
+    files = [(dataset, index, file) for dataset in own for index, file in enumerate(_files(dataset))]
     if name is None:
-        return own[TRAINING]
-    found = [dataset for dataset in own if name in (dataset.name, dataset.source.uri)]
+        found = [each for each in files if each[0].part == TRAINING]
+    else:
+        found = [each for each in files if name in (each[2], each[0].source.uri)]
     if len(found) != 1:
-        known = ", ".join(dataset.source.uri for dataset in own)
-        raise Invalid(f"--file: {name}: {len(found) or 'no'} datasets of the model have this name. They are {known}.")
-    return found[0]
+        known = ", ".join(file for _, _, file in files)
+        how = f"{name}: {len(found) or 'no'} files have this name"
+        if name is None:
+            how = "the training data has several files"
+        raise Invalid(f"--file: {how}. Choose one of {known}.")
+    return found[0][:2]
+
+
+def _files(dataset: LearnedDataset) -> Sequence[str]:
+    return dataset.source.files or (dataset.name,)

@@ -11,6 +11,8 @@ from outcrop.music.keys import Key, Pitch
 from outcrop.music.score import Note, Tuplet
 
 UNIT = Fraction(1, 8)
+MOST_DIGITS = 999_999
+"The largest number that a length is written with, above and below the stroke."
 ACCIDENTALS = {-2: "__", -1: "_", 0: "=", 1: "^", 2: "^^"}
 NORMAL = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 "The second number of a tuplet that ABC assumes when it is not written; of 5, 7 and 9 it depends on the metre."

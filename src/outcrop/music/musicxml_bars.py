@@ -7,9 +7,10 @@ from functools import lru_cache
 from xml.etree.ElementTree import Element
 
 from outcrop.errors import Invalid
+from outcrop.music.abc_notes import MOST_DIGITS
 from outcrop.music.chord_symbols import ChordSymbol, Degree, parse_chord
-from outcrop.music.keys import MODES, MOST_FIFTHS, Key, Spelling
-from outcrop.music.musicxml_notes import left_out, number, read_note, whole_number
+from outcrop.music.keys import MODES, MOST_FIFTHS, SEMITONES, Key, Spelling
+from outcrop.music.musicxml_notes import MOST_ALTER, left_out, number, read_note, whole_number
 from outcrop.music.score import DOUBLE, FINAL, PLAIN, Bar, Metre, Note, Part, PlacedChord
 from outcrop.music.ties import resolved
 
@@ -161,6 +162,7 @@ class _BarReader:
         self._end = Fraction(0)
         self._notes: list[Note] = []
         self._graces: list[Note] = []
+        self._is_over_another = False
 
     def _length(self, element: Element) -> Fraction:
         duration = element.findtext("duration")
@@ -178,7 +180,9 @@ class _BarReader:
         if self._is_melody(element):
             note = read_note(element, duration, tick=self._tick)
             self.left_out.update(left_out(element))
-            if struck_with:
+            if struck_with and self._is_over_another:
+                self.left_out["notes of further voices"] += 1
+            elif struck_with:
                 self._struck_with_last(note, grace=grace)
             elif grace:
                 self._graces.append(note)
@@ -200,11 +204,14 @@ class _BarReader:
 
     def _append(self, note: Note) -> None:
         place = self._place()
-        if place < self._end:  # Over a note of the same voice, as no melody can be.
+        # Over a note of the same voice, as no melody can be; what is struck with it goes the same way.
+        self._is_over_another = place < self._end
+        if self._is_over_another:
             self.left_out["notes of further voices"] += 1
             return
         if place > self._end:  # The voice was silent without a rest: `forward`.
-            self._notes.append(Note(length=place - self._end, hidden=True))
+            self._notes.append(Note(length=_writable(place - self._end), hidden=True))
+        _writable(note.length)
         self._notes.append(replace(note, graces=tuple(self._graces)))
         self._graces.clear()
         self._end = place + note.length
@@ -242,6 +249,12 @@ class _BarReader:
             self.chords.append(PlacedChord(at, symbol))
 
 
+def _writable(length: Fraction) -> Fraction:
+    if length <= 0 or max((length * 8).as_integer_ratio()) > MOST_DIGITS:
+        raise ValueError(f"a note of {length} of a whole note's length")
+    return length
+
+
 @lru_cache(maxsize=4096)
 def _whole_notes(duration: str, divisions: Fraction) -> Fraction:
     return number(duration) / divisions / 4
@@ -267,10 +280,13 @@ def _chord(harmony: Element) -> ChordSymbol | None:
 
 
 def _spelling(harmony: Element, name: str) -> Spelling | None:
-    step = harmony.findtext(f"{name}/{name}-step")
+    step = (harmony.findtext(f"{name}/{name}-step") or "").strip().upper()
     if not step:
         return None
-    return Spelling(step.strip().upper(), round(number(harmony.findtext(f"{name}/{name}-alter") or "0")))
+    alter = round(number(harmony.findtext(f"{name}/{name}-alter") or "0"))
+    if step not in SEMITONES or abs(alter) > MOST_ALTER:
+        raise ValueError(f"a chord's {name} of step '{step}' altered by {alter}")
+    return Spelling(step, alter)
 
 
 def _degree(element: Element) -> Degree:

@@ -70,7 +70,7 @@ def _length(written: Fraction | None, tuplet: Tuplet | None, duration: Fraction,
     if written is None:
         return duration
     sounding = written * Fraction(tuplet.normal, tuplet.actual) if tuplet else written
-    return sounding if abs(sounding - duration) < tick else duration
+    return sounding if abs(sounding - duration) < tick or duration <= 0 else duration
 
 
 def _written(element: Element) -> Fraction | None:

@@ -21,6 +21,7 @@ SUFFIXES = (*MUSICXML, *ABC)
 _BEGINNING = 16
 "Notes by which a melody is known again in another key or file."
 _FEWEST = 8
+_HELD_BYTES = 2**20
 _NAMELESS = ("", "untitled", "title", "score", "music")
 
 
@@ -49,10 +50,13 @@ def melodies(sources: Sequence[Path], *, quote: str = '"') -> Iterator[Melody | 
     Melodies with one title, or with the same beginning in any key, are of one group.
     """
     groups = JoinedGroups()
-    for found in _found(sources, quote=quote):
+    # Groups are known when all tunes are. Small sources are held meanwhile, large ones read a second time.
+    are_small = sum(path.stat().st_size for path in sources) <= _HELD_BYTES
+    held = list(_found(sources, quote=quote)) if are_small else None
+    for found in _found(sources, quote=quote) if held is None else held:
         if isinstance(found, Melody):
             groups.join(_keys(found))
-    for found in _found(sources, quote=quote):
+    for found in _found(sources, quote=quote) if held is None else held:
         if isinstance(found, Melody):
             yield _grouped(found, groups)
             yield from _beside(found)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from outcrop.tokens.chat_template import ChatTemplate, Messages, Tools
 from outcrop.tokens.continuation import continuing
 from outcrop.tokens.model_files import SPECIAL_TOKENS, read_config, read_spec
 from outcrop.tokens.pieces import bytes_per_token_byte, piece_reader
+from outcrop.tokens.word_cache import WordCache, keeps_words_apart
 
 _LARGE = 16_384
 "Letters of a text that is encoded where the interpreter is free; less takes a few milliseconds."
@@ -54,6 +55,8 @@ class Tokenizer:
         for encoder in (self._beginning, self._continuing):
             encoder.no_truncation()
             encoder.no_padding()
+        words = keeps_words_apart(spec)
+        self._words = WordCache(spec, partial(_ids_of_many, self._beginning)) if words else None
         self.vocab_size: int = self._beginning.get_vocab_size(with_added_tokens=True)
         self.num_embeddings: int | None = config.get("num_embeddings")
         "Ids that the network knows: those from it on may be spelled, and never reach it. None: nobody says."
@@ -100,6 +103,9 @@ class Tokenizer:
 
     def encode_batch(self, texts: Sequence[PlacedText]) -> list[list[int]]:
         """Ids of many texts, each as `encode_text` gives them, computed on all cores."""
+        if self._words is not None:  # wherever a text stands, it is encoded alike
+            every = self._words.encode([text.text for text in texts])
+            return [self._begun(text, ids) for text, ids in zip(texts, every, strict=True)]
         found: dict[int, list[int]] = {}
         for encoder in (self._beginning, self._continuing):
             numbers = [number for number, text in enumerate(texts) if self._encoder(text.place) is encoder]

@@ -116,6 +116,10 @@ def test_the_melody_is_the_first_voice_and_the_others_are_counted(tmp_path: Path
     read = part(tmp_path, note("A", 24, "half") + "<backup><duration>24</duration></backup>" + second)
     assert melody(read).endswith("A4|")
     assert read.left_out == {"notes of further voices": 1}
+    back = "<backup><duration>24</duration></backup>"
+    over = part(tmp_path, note("A", 24, "half") + back + note("C", 24, "half") + note("E", 24, before="<chord/>"))
+    assert melody(over).endswith("A4|")
+    assert over.left_out == {"notes of further voices": 2}
 
 
 def test_what_a_melody_does_not_hold_is_counted_by_kind(tmp_path: Path) -> None:
@@ -228,6 +232,14 @@ def test_a_written_score_reads_back_as_itself(tmp_path: Path) -> None:
         (
             document(note(), head=HEAD.replace("<fifths>0", "<fifths>1.5")),
             "a.musicxml: part P1, bar 1: 1.5 where a whole number should be. Export the score again.",
+        ),
+        (
+            document(note(duration=0, kind="")),
+            "a.musicxml: part P1, bar 1: a note of 0 of a whole note's length. Export the score again.",
+        ),
+        (
+            document("<harmony><root><root-step>H</root-step></root><kind>major</kind></harmony>" + note()),
+            "a.musicxml: part P1, bar 1: a chord's root of step 'H' altered by 0. Export the score again.",
         ),
         ("<a>" * 200, "a.musicxml: elements stand 100 deep in one another. This is no score."),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import outcrop.recipes.melodies
 from outcrop.errors import Invalid
 from outcrop.music.abc_reading import read_music
 from outcrop.music.infilling import parse_prompt
@@ -73,6 +74,13 @@ def test_tunes_with_one_title_or_one_beginning_are_one_group(tmp_path: Path) -> 
     groups = [item.group for item in musicxml(abc(tmp_path, TUNE, other, same_title, alone)) if isinstance(item, Kept)]
     assert len(set(groups)) == 2
     assert len(set(groups[:-1])) == 1
+
+
+def test_large_sources_are_read_twice_rather_than_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = abc(tmp_path, TUNE, TUNE.replace("A tune", "Another"))
+    held = list(musicxml(files))
+    monkeypatch.setattr(outcrop.recipes.melodies, "_HELD_BYTES", 0)
+    assert list(musicxml(files)) == held
 
 
 def test_what_cannot_be_read_or_holds_no_notes_is_left_out_by_name(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ _FILE = Path(catalog_entry.__file__).parent / "hyperparameters.toml"
 RECOMMENDED = "recommended"
 
 RATE = "outcrop.learningRate"
+WARMUP = "learningRateWarmupSteps"
 
 USED = "usedHyperParameters"
 "Member of a job's and a custom model's row: from `used`, once the job is planned."
@@ -28,7 +29,7 @@ USED = "usedHyperParameters"
 _SAME = {
     "outcrop.batchSize": "batchSize",
     RATE: "learningRate",
-    "outcrop.learningRateWarmupSteps": "learningRateWarmupSteps",
+    f"outcrop.{WARMUP}": WARMUP,
     "outcrop.earlyStoppingPatience": "earlyStoppingPatience",
     "outcrop.earlyStoppingThreshold": "earlyStoppingThreshold",
     "outcrop.evalPercentage": "evalPercentage",
@@ -151,11 +152,12 @@ def resolve(
     at_random = initialize.random_start(values) is not None
     suits = recommended_rate * (1.0 if at_random else LEARNING_RATE_BESIDE_LORA[method.name])
     rate = _rate(family, text, suits, "random weights" if at_random else method.name)
+    warmup, told = _warmup(family, text, at_random=at_random)
     hyper = TrainingHyper(
         epochs=int(text["epochCount"]),
         batch_size=int(text.get("batchSize", "1")),
         learning_rate=rate.value,
-        warmup_steps=int(text.get("learningRateWarmupSteps", "0")),
+        warmup_steps=warmup,
         schedule=text["outcrop.schedule"],  # type: ignore[arg-type]  # one of the words, checked by `filled`
         method=method,
         seed=int(text["outcrop.seed"]),
@@ -169,7 +171,7 @@ def resolve(
         token_budget=_unless_recommended(text["outcrop.tokensPerRow"]) or tokens_at_once(method),
         gradient_checkpointing=text["outcrop.gradientCheckpointing"] == "true",
     )
-    return Resolved(hyper=hyper, notes=(*overruled, *((rate.note,) if rate.note else ())))
+    return Resolved(hyper=hyper, notes=(*overruled, *((rate.note,) if rate.note else ()), *told))
 
 
 def used(values: Mapping[str, str], hyper: TrainingHyper) -> dict[str, str]:
@@ -220,6 +222,15 @@ def _rate(family: str, text: Mapping[str, str], recommended: float, trained: str
     if not read_family(family).relative_rate:
         return rates.absolute(text["learningRate"])
     return rates.relative(text["learningRate"], read_family(family).allowed["learningRate"].default, suits, what)
+
+
+def _warmup(family: str, text: Mapping[str, str], *, at_random: bool) -> tuple[int, tuple[str, ...]]:
+    """Steps of warmup; a family's own default is for weights that were trained before, and random ones want more."""
+    given, usual = text.get(WARMUP, "0"), read_family(family).allowed.get(WARMUP)
+    asked_for = text[f"outcrop.{WARMUP}"] != RECOMMENDED or given != (usual.default if usual else "0")
+    if not at_random or asked_for or int(given) >= initialize.WARMUP_STEPS:
+        return int(given), ()
+    return initialize.WARMUP_STEPS, (f"{initialize.WARMUP_STEPS} steps of warmup, which suit random weights",)
 
 
 def _unless_recommended(text: str) -> int | None:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from outcrop.customization.output.artifacts import Artifacts
 from outcrop.customization.verdict import Verdict
+from outcrop.datasets import dataset as datasets
 from outcrop.datasets.record_file import TRAINING, KnownRecord, RecordFile, read_known
 from outcrop.datasets.report import as_json
 from outcrop.errors import ModelDamaged
 from outcrop.store.resources import Resource
-from outcrop.training.examples import RecordOrigin
 from outcrop.training.metrics import TrainingResult
 from outcrop.training.task import TrainingTask
 
@@ -38,7 +38,9 @@ class DataSource:
 
     uri: str
     sha256: str
-    "Of the whole file."
+    "Of the file; of the names and digests of several."
+    files: tuple[str, ...]
+    "Their names."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,10 @@ class Lineage:
     @property
     def data(self) -> list[DataSource]:
         """The training data, and the validators behind it."""
-        return [DataSource(uri=each["uri"], sha256=each["sha256"]) for each in self.document["data"]]
+        return [
+            DataSource(uri=each["uri"], sha256=each["sha256"], files=tuple(each.get("files", ())))
+            for each in self.document["data"]
+        ]
 
     @property
     def knows_records(self) -> bool:
@@ -76,8 +81,15 @@ def of_job(
         "prompt_format": spoken.value,
         "prompt_day": None if spoken.today is None else spoken.today.isoformat(),
         "data": [
-            {"uri": uri, "sha256": sha256, "records": validated.report.num_records_of(part)}
-            for part, (uri, sha256) in enumerate(zip(_uris(job), validated.sha256, strict=True))
+            {
+                "uri": uri,
+                "sha256": sha256,
+                "records": validated.report.num_records_of(part),
+                "files": [file.name for file in dataset.files],
+            }
+            for part, (uri, sha256, dataset) in enumerate(
+                zip(_uris(job), validated.sha256, map(datasets.of_path, validated.files), strict=True)
+            )
         ],
         "preflight": as_json.counts_of_report(validated.report),
         "hyperparameters": {
@@ -103,8 +115,8 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in VERSIONS}
 
 
-def write(folder: Path, document: dict[str, Any], known: Path, *, set_aside: frozenset[RecordOrigin]) -> None:
-    """Write both files, each whole or not at all; `set_aside` are records of the training data that were held out."""
+def write(folder: Path, document: dict[str, Any], known: Path, *, set_aside: frozenset[tuple[int, int]]) -> None:
+    """Write both files, each whole or not at all; `set_aside` are file and line of what was held out."""
     with RecordFile(folder / RECORDS) as records:
         for record in read_known(known):
             held_out = record.part == TRAINING and (record.file, record.line) in set_aside

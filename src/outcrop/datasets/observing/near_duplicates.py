@@ -29,6 +29,8 @@ _FOR_TEMPLATE, _LEAST_FOR_TEMPLATE, _MOST_FOR_TEMPLATE = 200, 50, 2**21
 "Records by which a template is known, at least; and their shingles, at most."
 _MOST_SHOWN, _MOST_LINES = 1000, 100
 _SEED = 7
+_BEGIN = np.uint64(48)
+"Bits of a hash behind its first 16."
 
 
 class NearRecords:
@@ -45,9 +47,10 @@ class NearRecords:
         "Digests of the records by which the template is told."
         self._waiting: list[Hashes] = []
         self._num_waiting = 0
-        self._template: Hashes | None = None
+        self._template: _Template | None = None
         self._num_shingles = self._num_compared_shingles = 0
-        self._signed: list[NDArray[np.uint32]] = []
+        self._signed = bytearray()
+        "One signature behind the other: it grows without a second copy."
         self._rensa: Any = _library()
 
     def add(self, seen: SeenRecord) -> None:
@@ -71,12 +74,13 @@ class NearRecords:
         if self._template is None:
             self._find_template()
         self._sign()
-        self._signatures = np.concatenate(self._signed) if self._signed else np.empty((0, _NUMBERS), np.uint32)
+        self._signatures = np.frombuffer(self._signed, np.uint32).reshape(-1, _NUMBERS)
+        self._has_shingles: NDArray[np.bool_] = self._signatures.max(axis=1, initial=0) > 0
 
     def found(self, unique: NDArray[np.intp]) -> NearDuplicates:
         """The near duplicates among the records whose places in the file are given, which are all different."""
         rows = np.sort(unique[unique < len(self._signatures)])
-        rows = rows[self._signatures[rows].any(axis=1)] if len(rows) else rows
+        rows = rows[self._has_shingles[rows]]
         groups = self._groups(rows)
         overlap = list(self._overlap(rows))
         shared = 1 - self._num_compared_shingles / self._num_shingles if self._num_shingles else 0.0
@@ -91,24 +95,21 @@ class NearRecords:
         )
 
     def _find_template(self) -> None:
-        self._template = np.empty(0, dtype=np.uint64)
+        self._template = _Template(np.empty(0, dtype=np.uint64))
         if self._before:  # read before: what is compared with them is told by the template of the first
             assert self._before[0]._template is not None, "a file is closed before the next is read"
             self._template = self._before[0]._template
         elif len(self._seen) >= _LEAST_FOR_TEMPLATE:
             each = np.concatenate([np.unique(hashes) for hashes in self._waiting])
             values, times = np.unique(each, return_counts=True)
-            self._template = values[times * 2 > len(self._waiting)]
+            self._template = _Template(values[times * 2 > len(self._waiting)])
         self._seen.clear()
 
     def _sign(self) -> None:
         if not self._waiting:
             return
         assert self._template is not None, "a template is found before anything is signed"
-        if len(self._template):
-            kept = [hashes[~_among(hashes, self._template)] for hashes in self._waiting]
-        else:
-            kept = self._waiting
+        kept = [self._template.without(hashes) for hashes in self._waiting]
         sizes = np.array([0, *map(len, kept)], dtype=np.uint64)
         self._num_shingles += self._num_waiting
         self._num_compared_shingles += int(sizes.sum())
@@ -117,7 +118,7 @@ class NearRecords:
         )
         signed = np.array(made.to_rows(), dtype=np.uint32)
         signed[sizes[1:] == 0] = 0  # nothing is left to compare
-        self._signed.append(signed)
+        self._signed += signed.tobytes()
         self._waiting, self._num_waiting = [], 0
 
     def _groups(self, rows: NDArray[np.intp]) -> list[list[int]]:
@@ -143,7 +144,7 @@ class NearRecords:
     def _overlap(self, rows: NDArray[np.intp]) -> Iterator[NearOverlap]:
         best: dict[int, tuple[float, int, str]] = {}
         for train in self._before:
-            theirs = np.flatnonzero(train._signatures.any(axis=1))
+            theirs = np.flatnonzero(train._has_shingles)
             for other, own in _pairs(train._signatures, theirs, self._signatures, rows):
                 likeness = float((train._signatures[other] == self._signatures[own]).mean())
                 if likeness >= _LEAST_LIKENESS and likeness > best.get(own, (0.0, 0, ""))[0]:
@@ -193,11 +194,21 @@ def _band(signatures: NDArray[np.uint32], rows: NDArray[np.intp], band: int) -> 
     return _Band(keys[order], rows[order])
 
 
-def _among(hashes: Hashes, sorted_values: Hashes) -> NDArray[np.bool_]:
-    place = np.searchsorted(sorted_values, hashes)
-    place[place == len(sorted_values)] = 0
-    found: NDArray[np.bool_] = sorted_values[place] == hashes
-    return found
+class _Template:
+    """Shingles that most records have. A table of their first bits spares most others the search among them."""
+
+    def __init__(self, values: Hashes) -> None:
+        self.values = np.sort(values)
+        self._begins = np.zeros(2**16, dtype=np.bool_)
+        self._begins[self.values >> _BEGIN] = True
+
+    def without(self, hashes: Hashes) -> Hashes:
+        """The hashes that are not of the template."""
+        may_be = np.flatnonzero(self._begins[hashes >> _BEGIN])
+        if not len(may_be):
+            return hashes
+        place = np.minimum(np.searchsorted(self.values, hashes[may_be]), len(self.values) - 1)
+        return np.delete(hashes, may_be[self.values[place] == hashes[may_be]])
 
 
 def _library() -> Any:

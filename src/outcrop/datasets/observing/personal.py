@@ -174,7 +174,10 @@ _RULES = (
         _mask_key,
     ),
 )
-_NUMBERS = re.compile(r"\d{3}")
+_NUMBERS = re.compile(rf"\d(?:{_GAP}?\d){{5}}|\d\) ?\d\d\d")
+"What every text with a personal number has."
+_BEFORE, _BEHIND = 40, 60
+"Letters around it that may belong to it."
 _SECRETS = (
     "PRIVATE KEY", "AKIA", "ASIA", "ABIA", "ecret", "ECRET", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_",
     "glpat-", "xox", "AIza", "sk-", "k_live_", "hf_", "pypi-", "npm_", "SG.", "ABSK", "eyJ",
@@ -187,18 +190,36 @@ _OF_MAIL = tuple(rule for rule in _RULES if rule.kind == "e-mail")
 
 def find(text: str) -> Iterator[PersonalFinding]:
     """The pieces of personal data in a text; no part of it is told twice."""
-    rules = _OF_MAIL if "@" in text else ()
-    if any(mark in text for mark in _SECRETS):
-        rules += _OF_SECRETS
-    if _NUMBERS.search(text):
-        rules += _OF_NUMBERS
     taken: list[tuple[int, int]] = []
-    for rule in rules:
-        for match in rule.form.finditer(text):
+    for rule, first, last in _looked_for(text):
+        for match in rule.form.finditer(text, first, last):
             start, end = match.span()
-            if rule.holds(match[0]) and all(end <= first or last <= start for first, last in taken):
+            if rule.holds(match[0]) and all(end <= before or behind <= start for before, behind in taken):
                 taken.append((start, end))
                 yield PersonalFinding(rule.kind, start, end, rule.mask(match[0]))
+
+
+def _looked_for(text: str) -> Iterator[tuple[_Rule, int, int]]:
+    """The rules that may find something, and between which places of the text."""
+    if "@" in text:
+        yield from ((rule, 0, len(text)) for rule in _OF_MAIL)
+    if any(mark in text for mark in _SECRETS):
+        yield from ((rule, 0, len(text)) for rule in _OF_SECRETS)
+    places = list(_places_of_numbers(text))
+    yield from ((rule, *place) for rule in _OF_NUMBERS for place in places)
+
+
+def _places_of_numbers(text: str) -> Iterator[tuple[int, int]]:
+    """Where long numbers are, with what may belong to them."""
+    first = last = 0
+    for match in _NUMBERS.finditer(text):
+        if match.start() - _BEFORE > last:
+            if last:
+                yield first, last
+            first = max(0, match.start() - _BEFORE)
+        last = min(len(text), match.end() + _BEHIND)
+    if last:
+        yield first, last
 
 
 def masked(text: str) -> str:

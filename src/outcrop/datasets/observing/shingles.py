@@ -16,29 +16,38 @@ _LOOKED_AT = 200
 "Letters by which it is told whether most are Chinese, Japanese or Korean."
 _MOST_LETTERS = 1_000_000
 "Of a longer text, only the beginning is compared."
-_CJK = ((0x3040, 0x30FF), (0x3400, 0x9FFF), (0xAC00, 0xD7AF), (0x20000, 0x3FFFF))
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)
-_MIX = np.uint64(0xFF51AFD7ED558CCD)
+_CJK = ((0x3040, 0x30FF), (0x3400, 0x9FFF), (0xAC00, 0xD7AF), (0xD840, 0xD8FF))
+"In UTF-16, whose last range begins the letters beyond its first 65,536."
+_THREE_LETTERS = np.uint64(0xFFFF_FFFF_FFFF)
+_FACTOR, _OTHER_FACTOR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xFF51AFD7ED558CCD)
 _SHIFT = np.uint64(33)
+_UNIT_BYTES, _WORD_BYTES = 2, 8
 
 
 def of_text(text: str) -> Hashes:
     """The hashes of a text's shingles, those that come twice too; none for a text without letters."""
-    plain = " ".join(unicodedata.normalize("NFKC", text[:_MOST_LETTERS]).casefold().split())
-    letters = np.frombuffer(plain.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    plain = text[:_MOST_LETTERS]
+    plain = " ".join((plain if plain.isascii() else unicodedata.normalize("NFKC", plain)).casefold().split())
+    units = plain.encode("utf-16-le", "surrogatepass")
+    letters = np.frombuffer(units, dtype="<u2")
     if not len(letters):
         return np.empty(0, dtype=np.uint64)
-    length = min(_CJK_LETTERS if _is_cjk(letters) else _LETTERS, len(letters))
-    num = len(letters) - length + 1
-    wide = letters.astype(np.uint64)
-    hashes = np.zeros(num, dtype=np.uint64)
-    for place in range(length):
-        hashes = hashes * _FACTOR + wide[place : place + num]
-    hashes *= _MIX
-    mixed: Hashes = hashes ^ (hashes >> _SHIFT)
+    is_cjk = not plain.isascii() and _is_cjk(letters)
+    num = max(1, len(letters) - (_CJK_LETTERS if is_cjk else _LETTERS) + 1)
+    # Each word of eight bytes holds four letters: one view of the text has the beginnings of all shingles.
+    padded = units + bytes(_LETTERS * _UNIT_BYTES + _WORD_BYTES)
+    four = np.ndarray((num,), dtype="<u8", buffer=padded, strides=(_UNIT_BYTES,))
+    if is_cjk:
+        hashes = (four & _THREE_LETTERS) * _FACTOR
+    else:
+        fifth = np.frombuffer(padded, dtype="<u2")[4 : 4 + num].astype(np.uint64)
+        hashes = four * _FACTOR + fifth * _OTHER_FACTOR
+    mixed: Hashes = (hashes ^ (hashes >> _SHIFT)) * _OTHER_FACTOR
     return mixed
 
 
-def _is_cjk(letters: NDArray[np.uint32]) -> bool:
+def _is_cjk(letters: NDArray[np.uint16]) -> bool:
     letters = letters[:_LOOKED_AT]
+    if int(letters.max()) < _CJK[0][0]:
+        return False
     return sum(int(((letters >= first) & (letters <= last)).sum()) for first, last in _CJK) * 2 > len(letters)

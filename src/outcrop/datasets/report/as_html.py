@@ -6,7 +6,7 @@ through Jinja's escaping, and anchors are made of numbers alone.
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from markupsafe import Markup
 from outcrop.datasets.observing.samples import shown
 from outcrop.datasets.problems import Problem, kind_of
 from outcrop.datasets.report import as_text
-from outcrop.datasets.report.value import Bin, FileReport, Gap, Report, TokenPiece
+from outcrop.datasets.report.value import Bin, FileReport, Gap, NearOverlap, Overlap, Report, TokenPiece
 
 _BAR, _TALLEST, _LEAST_HEIGHT = 10, 96.0, 1.5
 _MOST_LISTED = 50
@@ -29,7 +29,7 @@ class PageFile(NamedTuple):
 
     id: str
     value: FileReport
-    histogram: "Bars | None"
+    histogram: "DrawnHistogram | None"
 
 
 class ProblemGroup(NamedTuple):
@@ -51,7 +51,7 @@ class HistogramBar(NamedTuple):
     told: str
 
 
-class Bars(NamedTuple):
+class DrawnHistogram(NamedTuple):
     """The histogram of a file's record lengths, drawn."""
 
     width: int
@@ -66,6 +66,7 @@ def of_report(report: Report) -> str:
     return _template().render(
         report=report,
         files=files,
+        by_name={file.value.name: file for file in reversed(files)},
         problems=list(_groups(files)),
         left_out=any(file.left_out for file in report.files),
         past=as_text.past_of(report.forecast) if report.forecast else "",
@@ -82,6 +83,7 @@ def _template() -> jinja2.Template:
     )
     environment.globals |= {
         "shown": shown,
+        "also_in": _also_in,
         "token": _token,
         "duration": as_text.duration,
         "gibibytes": as_text.gibibytes,
@@ -97,6 +99,13 @@ def _digest(style: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}"
 
 
+def _also_in(pairs: Sequence[Overlap | NearOverlap], part: int) -> str:
+    """The files in which records stand too; of a validator's file with what that means."""
+    names = list(dict.fromkeys(pair.among for pair in pairs))
+    where = names[0] if len(names) == 1 else "files before it"
+    return f"{where}: they test memory" if part else where
+
+
 def _groups(files: list[PageFile]) -> Iterator[ProblemGroup]:
     for file in files:
         by_kind: dict[str, list[Problem]] = {}
@@ -110,7 +119,7 @@ def _groups(files: list[PageFile]) -> Iterator[ProblemGroup]:
             yield ProblemGroup(file, said, first.mend, kind.num, listed)
 
 
-def _bars(histogram: tuple[Bin, ...]) -> Bars | None:
+def _bars(histogram: tuple[Bin, ...]) -> DrawnHistogram | None:
     if not histogram:
         return None
     tallest = max(each.num for each in histogram)
@@ -120,7 +129,7 @@ def _bars(histogram: tuple[Bin, ...]) -> Bars | None:
             height = round(max(_LEAST_HEIGHT, _TALLEST * each.num / tallest), 1)
             told = f"{each.least:,} to {each.most:,} tokens: {each.num:,} record{'s' * (each.num > 1)}"
             bars.append(HistogramBar(place * _BAR, round(100 - height, 1), height, told))
-    return Bars(len(histogram) * _BAR, tallest, bars)
+    return DrawnHistogram(len(histogram) * _BAR, tallest, bars)
 
 
 def _token(piece: TokenPiece | Gap) -> Markup:

@@ -28,9 +28,10 @@ def of_report(report: Report) -> str:
     for part in sorted({file.part for file in counted}):
         together = [file for file in counted if file.part == part]
         blocks += [_totals(together)] if len(together) > 1 else []
+    blocks.append(_verdict(report))
     if report.forecast is not None:
         blocks.append(_table("A job with it, on this machine", list(_forecast(report.forecast))))
-    return "\n\n".join([*blocks, _verdict(report)]) + "\n"
+    return "\n\n".join(blocks) + "\n"
 
 
 def duration(seconds: float) -> str:

@@ -5,7 +5,9 @@ Boxes are (left, bottom, right, top) in points. Text that stands on its side, an
 so that every line runs from left to right, or from right to left, and the next line lies below it.
 """
 
+import ctypes
 import math
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,7 +18,8 @@ _MOST_LETTERS = 200_000
 "Of one page: a newspaper has 60,000."
 _GAP = 1.2
 "Heights of a letter that part two words which do not belong to one run, as cells of a table or columns do."
-_BLANKS = frozenset([9, 10, 11, 12, 13, 32, 160, 0x3000])
+_WORD = re.compile("[^\x02\t-\r \xa0\u3000]+\x02?|\x02")
+_LINE_END = re.compile("[ \xa0]*[\r\n]")
 _WRITTEN = 4.0
 "A size of a font below which no page is written."
 _SIDEWAYS = 3
@@ -72,13 +75,29 @@ class _Letters:
 
         self._pdfium, self._raw = pdfium, textpage.raw
         self._box, self._matrix = pdfium.FS_RECTF(), pdfium.FS_MATRIX()
-        self.codes = [
-            pdfium.FPDFText_GetUnicode(self._raw, number)
-            for number in range(min(pdfium.FPDFText_CountChars(self._raw), _MOST_LETTERS))
-        ]
+        self.text = self._as_a_whole() or self._one_by_one()
+        "A letter beyond the first 65,536 is two in it; what may be a hyphen is U+0002."
+
+    def _as_a_whole(self) -> str:
+        """All letters in one call; nothing where pdfium leaves some out, so that they could not be counted."""
+        num_letters = self._pdfium.FPDFText_CountChars(self._raw)
+        if num_letters > _MOST_LETTERS:
+            return ""
+        units = (ctypes.c_ushort * (num_letters + 1))()
+        if self._pdfium.FPDFText_GetText(self._raw, 0, num_letters, units) != num_letters + 1:
+            return ""
+        text = bytes(units)[:-2].decode("utf-16-le", "surrogatepass")
+        return text.replace("\ufffe", "\2") if len(text) == num_letters else ""
+
+    def _one_by_one(self) -> str:
+        number, code_of = (
+            min(self._pdfium.FPDFText_CountChars(self._raw), _MOST_LETTERS),
+            self._pdfium.FPDFText_GetUnicode,
+        )
+        return "".join([chr(code_of(self._raw, at)) for at in range(number)])
 
     def is_hyphen(self, number: int) -> bool:
-        return self.codes[number] == 2 and bool(self._pdfium.FPDFText_IsHyphen(self._raw, number) == 1)
+        return bool(self._pdfium.FPDFText_IsHyphen(self._raw, number) == 1)
 
     def box(self, number: int) -> tuple[float, float, float, float]:
         self._pdfium.FPDFText_GetLooseCharBox(self._raw, number, self._box)
@@ -98,45 +117,36 @@ class _Letters:
 def _words(letters: _Letters) -> Iterator[Word]:
     # pdfium makes up a blank or the end of a line wherever letters do not touch, so that the boxes of a word's first
     # and last letters are its own. Asking for every letter's takes three times as long.
-    codes, start = [*letters.codes, 32], 0
-    for at, code in enumerate(codes):
-        is_hyphen = code == 2 and letters.is_hyphen(at)
-        if code not in _BLANKS and not is_hyphen:
-            continue
-        end = at + is_hyphen
-        if end > start:
-            yield _word(letters, start, end, ends_line=is_hyphen or _ends_line(codes, at))
-        start = at + 1
+    last: Word | None = None
+    for found in _WORD.finditer(letters.text):
+        text = found[0]
+        ends_line = _LINE_END.match(letters.text, found.end()) is not None
+        if text[-1] == "\x02" and letters.is_hyphen(found.end() - 1):
+            text, ends_line = text[:-1] + HYPHEN, True
+        last = _word(letters, text, found.start(), last, ends_line=ends_line)
+        yield last
 
 
-def _ends_line(codes: Sequence[int], at: int) -> bool:
-    """Whether only blanks stand before the next end of a line."""
-    while at < len(codes) and codes[at] in (32, 160):
-        at += 1
-    return at < len(codes) and codes[at] in (10, 13)
-
-
-def _word(letters: _Letters, start: int, end: int, *, ends_line: bool) -> Word:
+def _word(letters: _Letters, text: str, start: int, last: Word | None, *, ends_line: bool) -> Word:
     left, bottom, right, top = letters.box(start)
-    height, across = top - bottom, bottom
-    below = False
-    if end > start + 1:
-        other = letters.box(end - 1)
-        below = abs(other[0] - left) < 0.3 * height and other[3] < top - 0.3 * height
-        left, right = min(left, other[0]), max(right, other[2])
-        turned = letters.turns(start)
-        if below or turned:
-            across, top = min(bottom, other[1]), max(top, other[3])
+    if last is not None and last.bottom == bottom and last.top == top:
+        turns, size = last.turns, last.size  # on the same line, in the same font
     else:
-        turned = letters.turns(start)
-    text = "".join(
-        HYPHEN if code == 2 and letters.is_hyphen(start + at) else chr(code)
-        for at, code in enumerate(letters.codes[start:end])
-        if code and not 0xD800 <= code < 0xE000
-    )
-    if text and max(text) >= _FIRST_LEFTWARD and any(map(is_leftward, text)):
-        text = _read_forward([(char, letters.box(start + at)) for at, char in enumerate(text)])
-    return Word(text, left, across, right, top, letters.size(start), turned, below and is_wide(text[:1]), ends_line)
+        turns, size = letters.turns(start), letters.size(start)
+    below = False
+    if len(text) > 1:
+        left_too, bottom_too, right_too, top_too = letters.box(start + len(text) - 1)
+        height = top - bottom
+        below = abs(left_too - left) < 0.3 * height and top_too < top - 0.3 * height
+        left, right = min(left, left_too), max(right, right_too)
+        if below or turns:
+            bottom, top = min(bottom, bottom_too), max(top, top_too)
+    if max(text) >= _FIRST_LEFTWARD:
+        if any(map(is_leftward, text)):
+            text = _read_forward([(char, letters.box(start + at)) for at, char in enumerate(text)])
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "ignore")
+    text = text.replace("\0", "")
+    return Word(text, left, bottom, right, top, size, turns, below and is_wide(text[:1]), ends_line)
 
 
 def _read_forward(letters: Sequence[tuple[str, tuple[float, ...]]]) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 from outcrop.documents.pdf.letters import runs_of
 from outcrop.documents.pdf.page_layout import PageLine, lines_of
+from outcrop.documents.section import reason_of
 
 MOST_BYTES = 3 * 2**30
 "Address space of the process, the interpreter's and the mapped file included."
@@ -52,7 +53,7 @@ def _with_pdfium(name: str, first: int) -> Iterator[dict[str, Any]]:
         num_pages = len(document)
     except pypdfium2.PdfiumError as error:
         locked = getattr(error, "err_code", None) in (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY)
-        yield {"encrypted": True} if locked else {"broken": str(error)}
+        yield {"encrypted": True} if locked else {"broken": reason_of(error)}
         return
     yield {"pages": num_pages, "outline": _outline(document)}
     by_pypdf = cache(lambda: _pypdf_reader(name))
@@ -84,7 +85,7 @@ def _page(document: Any, number: int, by_pypdf: Callable[[], Any]) -> dict[str, 
         textpage.close()
         page.close()
     except pypdfium2.PdfiumError as error:
-        return {"page": number, "broken": str(error)}
+        return {"page": number, "broken": reason_of(error)}
     if _unreadable(lines) > _MOST_UNREADABLE:
         lines = _better(by_pypdf, number, _unreadable(lines)) or lines
     return _message(number, lines, has_picture=has_picture)
@@ -124,7 +125,7 @@ def _with_pypdf(name: str, first: int, last: int) -> Iterator[dict[str, Any]]:
             return
         num_pages = len(reader.pages)
     except Exception as error:  # pypdf raises whatever Python can
-        yield {"broken": f"{error}"[:200] or type(error).__name__}
+        yield {"broken": reason_of(error)}
         return
     yield {"pages": num_pages, "outline": []}
     for number in range(first, min(num_pages, last or num_pages) + 1):
@@ -132,7 +133,7 @@ def _with_pypdf(name: str, first: int, last: int) -> Iterator[dict[str, Any]]:
             page = reader.pages[number - 1]
             yield _message(number, _pypdf_lines(page), has_picture="/XObject" in (page.get("/Resources") or {}))
         except Exception as error:
-            yield {"page": number, "broken": f"{error}"[:200] or type(error).__name__}
+            yield {"page": number, "broken": reason_of(error)}
 
 
 def _pypdf_reader(name: str) -> Any:
