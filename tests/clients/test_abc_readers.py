@@ -22,7 +22,7 @@ with_musicxml_io = pytest.mark.skipif(
     shutil.which("node") is None or not (NODE / "node_modules" / "musicxml-io").exists(),
     reason=f"musicxml-io is not in {NODE}: install Node and run `make clients`",
 )
-OFTEN = 6
+OFTEN = 12
 "Every so manieth score is read every day: abc2xml needs a tenth of a second for each."
 
 

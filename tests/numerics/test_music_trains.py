@@ -28,7 +28,6 @@ QUICK = TrainingHyper(epochs=1, batch_size=4, learning_rate=2e-3, threads=1, eva
     ("recipe", "names", "customization"),
     [
         (partial(musicxml, chords="without"), "openewld-leadsheets/_Traditional___S*.mxl", "CONTINUED_PRE_TRAINING"),
-        (infill, "openewld-leadsheets/A*.mxl", "FINE_TUNING"),
         (partial(infill, form="variant", window=4), "nottingham-abc/xmas.abc", "FINE_TUNING"),
     ],
 )

@@ -162,8 +162,8 @@ def test_art_songs_give_their_voice_and_name_what_is_left_out() -> None:
     folder = TEST_DATA / "openscore-lieder"
     if not folder.exists():
         pytest.skip(f"{folder} is not here; set OUTCROP_TEST_DATA")
-    items = list(musicxml(sorted(folder.glob("*.mxl"))[:4], chords="without"))
-    assert len(records(items)) == 4
+    items = list(musicxml(sorted(folder.glob("*.mxl"))[:2], chords="without"))
+    assert len(records(items)) == 2
     named = {reason.partition(":")[0] for reason in reasons(items)}
     assert {"a further part", "lyrics", "dynamics", "slurs"} <= named
 
