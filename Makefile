@@ -16,7 +16,8 @@ BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
 .PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
-	bench-defaults bench-methods bench-prompt-format bench-rates bench-house-scale bench-data families install install-test clients \
+	bench-defaults bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data families install \
+	install-test clients \
 	bytecode clean
 
 quickstart: install
@@ -66,6 +67,9 @@ bench-methods: install-test
 
 families: install-test
 	$(BIN)/python -m bench.families
+
+bench-near-duplicates: install-test
+	$(BIN)/python -m bench.near_duplicates $(FILE)
 
 bench-rates: install-test
 	$(BIN)/python -m bench.rates $(OUTCROP_TEST_DATA)

@@ -21,9 +21,9 @@ from outcrop.training.metrics import Hooks
 from outcrop.training.task import TrainingHyper, TrainingTask
 from tests.support.sample_data import sample
 
-FEW = PartSizes(train=Share(count=16), validation=Share(count=8))
+FEW = PartSizes(train=Share(count=16), validation=Share(count=6))
 QUICK = TrainingHyper(epochs=1, batch_size=4, learning_rate=2e-3, threads=1, evaluations_per_epoch=1)
-SIZE = ChunkSize(tokens=96, overlap=12)
+SIZE = ChunkSize(tokens=64, overlap=8)
 
 
 def of_text(source: Path, tokenizer: Tokenizer) -> Iterable[Item]:
@@ -42,7 +42,6 @@ def of_rules(source: Path, tokenizer: Tokenizer) -> Iterable[Item]:
 @pytest.mark.parametrize(
     ("items_of", "name", "every"),
     [
-        (of_text, "botchan-en/botchan.first85pct.txt", 8),
         (of_text, "aozora-wagahai/wagahai.ch01-09.plain.txt", 8),
         (of_pdf, "pdf-samples/octank_financial_10K.pdf", 10),
         (of_rules, "us-securities-law/sections.jsonl", 12),

@@ -59,19 +59,21 @@ class JobHouse:
         validate: bool = True,
         more: Mapping[str, str] = {},
         pre_train: bool = False,
+        data: str = "train.jsonl",
+        validation: str = "validation.jsonl",
     ) -> str:
-        """The ARN of a new job; `more` are hyperparameters."""
+        """The ARN of a new job; `more` are hyperparameters, `data` and `validation` keys or prefixes."""
         params: dict[str, Any] = {
             "jobName": name,
             "customModelName": name,
             "roleArn": self.role,
             "baseModelIdentifier": base,
-            "trainingDataConfig": {"s3Uri": f"s3://{BUCKET}/train.jsonl"},
+            "trainingDataConfig": {"s3Uri": f"s3://{BUCKET}/{data}"},
             "outputDataConfig": {"s3Uri": f"s3://{BUCKET}/out/{name}"},
             "hyperParameters": {"epochCount": "2", "batchSize": "4", "learningRate": "0.003", **more},
         }
         if validate:
-            params["validationDataConfig"] = {"validators": [{"s3Uri": f"s3://{BUCKET}/validation.jsonl"}]}
+            params["validationDataConfig"] = {"validators": [{"s3Uri": f"s3://{BUCKET}/{validation}"}]}
         if pre_train:
             params["customizationType"] = "CONTINUED_PRE_TRAINING"
         models, catalog = self.context.models, self.context.catalog

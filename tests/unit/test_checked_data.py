@@ -95,7 +95,7 @@ def test_a_report_is_read_back_as_it_was(home: Path, tmp_path: Path) -> None:
     found = CheckedDatasets(Settings(home=home)).find(about)
     assert found is not None
     assert found.checked_for == about
-    assert found.report.to_json() == report.to_json()
+    assert found.report.to_json() == report.without_texts().to_json()
     assert found.report.to_text() == report.to_text()
     assert found.report.to_html() == report.to_html()
     assert list(found.report.sequences_of(0)) == list(report.sequences_of(0))
@@ -158,3 +158,16 @@ def one(number: int) -> CheckedData:
         checked_for=about,
         report=Report(context_length=8, customization="FINE_TUNING", files=()),
     )
+
+
+def test_what_records_say_is_not_kept(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "secret.jsonl"
+    file.write_text('{"prompt": "who is there?", "completion": "quetzalcoatl"}\n' * 3, "utf-8")
+    page = tmp_path / "page.html"
+    for more in ([], ["--html", str(page)], ["--html", str(page)]):
+        check(home, file, *more)
+    assert "quetzal" in page.read_text("utf-8")
+    kept = [gzip.decompress(path.read_bytes()) for path in (home / "checked").iterdir()]
+    assert kept
+    assert not any(b"quetzal" in content for content in kept)
+    capsys.readouterr()

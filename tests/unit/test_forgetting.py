@@ -13,7 +13,7 @@ from outcrop.customization.output import lineage
 from outcrop.customization.output.lineage import RECORDS
 from outcrop.datasets.record_file import KnownRecord
 from outcrop.errors import Invalid
-from outcrop.forgetting import retraining
+from outcrop.forgetting import retraining, samples
 from outcrop.forgetting.family import FamilyMember, ModelFamily
 from outcrop.forgetting.originals import Originals, RecordsGone
 from outcrop.forgetting.plan import ForgettingPlan, plan_forgetting
@@ -175,13 +175,20 @@ def test_a_model_above_that_learned_it_is_trained_again_first_and_once(place: Pl
     # Given a fact that continued pre-training and fine-tuning learned, in other words; when the child is to forget it
     plan = place.plan("child", tmp_path, matching="old mira")
     assert [(step.member.name, sum(step.forgotten)) for step in plan.steps] == [("texts", 1), ("child", 3)]
-    assert "texts, which it came from, forgets 1 records of 9:" in plan_text(plan)
+    assert "texts, which it came from, forgets 1 record of 9:" in plan_text(plan)
     successor = place.carry_out(plan, tmp_path)
     # Then no model on the way to it has seen it
     digests = plan.digests
     for member in place.family.line(successor):
         assert member.lineage is not None
         assert not any(known.digest in digests for known in member.lineage.records())
+    # both its own record and its parent's are measured, each beside records of its kind
+    datasets = [each for step in plan.steps for each in step.datasets]
+    before, after = place.family.line(place.member("child")), place.family.line(successor)
+    chosen = samples.choose(before, after, datasets, controls=None, most=4)
+    told = [(each.group.value, type(each.record).__name__, each.copies) for each in chosen]
+    assert told[:2] == [("forgotten", "TextRecord", 1), ("forgotten", "PromptCompletion", 3)]
+    assert sorted(told[2:]) == [("kept", "PromptCompletion", 1)] * 4 + [("kept", "TextRecord", 1)] * 4
     # the data that did not change keeps its lines
     uri = place.family.line(successor)[0].told["trainingDataConfig"]["s3Uri"]
     body = place.s3.get_object(Bucket="house", Key=uri.removeprefix("s3://house/"))["Body"].read()

@@ -46,7 +46,9 @@ def check_files(settings: Settings, options: DataOptions, *, as_json: bool) -> i
     What was checked before, byte for byte and for the same base model, is not read again, unless it is to be `again`.
     """
     asked = _asked(settings, options)
-    known = None if options.again else CheckedDatasets(settings).find(asked.wanted)
+    # A page shows records, which are not kept.
+    anew = options.again or options.html is not None
+    known = None if anew else CheckedDatasets(settings).find(asked.wanted)
     report = _examined(settings, asked) if known is None else known.report
     if not report.problems:
         prompting.check(asked.values, asked.datasets[0], asked.kind)

@@ -106,14 +106,15 @@ class _ForgetCommand:
         if successor is None:
             return 1
         report = self._measured(self.member, successor.member)
-        self._put(successor.job, report)
+        if report is not None:
+            self._put(successor.job, report)
         swapped = self._swapped(plan, successor.member)
         left = remains.lines(plan, successor.member, self.family, self.house.store, self.house.settings)
         if self.asked.as_json:
-            told = {"plan": plan_json(plan), "report": report.to_json(), "swapped": swapped, "remaining": left}
+            told = {"plan": plan_json(plan), "report": _json(report), "swapped": swapped, "remaining": left}
             print(json.dumps(told, indent=2, ensure_ascii=False))
         else:
-            print("\n".join(["", report.to_text(), "", *self._deployments(plan, swapped, successor.member)]))
+            print("\n".join(["", _text(report), "", *self._deployments(plan, swapped, successor.member)]))
             print("\n".join(["Who still knows them:", *(f"  {line}" for line in left)]))
         return 0
 
@@ -121,7 +122,7 @@ class _ForgetCommand:
         """Print the report on a forgetting that is done."""
         after = self._named(successor, "--report")
         report = self._measured(self.member, after)
-        print(json.dumps(report.to_json(), indent=2, ensure_ascii=False) if self.asked.as_json else report.to_text())
+        print(json.dumps(_json(report), indent=2, ensure_ascii=False) if self.asked.as_json else _text(report))
         return 0
 
     def _selection(self) -> Selection:
@@ -201,7 +202,7 @@ class _ForgetCommand:
         self._say(told.get("failureMessage", "The job was stopped; nothing else was begun."))
         return None
 
-    def _measured(self, before: FamilyMember, after: FamilyMember) -> ForgettingReport:
+    def _measured(self, before: FamilyMember, after: FamilyMember) -> ForgettingReport | None:
         self._say("measuring the loss before and after")
         controls = None if self.asked.controls is None else check_data_file(self.asked.controls)
         return measure(self.house, self.family, self.originals, before, after, controls=controls, most=self.asked.most)
@@ -227,6 +228,16 @@ class _ForgetCommand:
 
     def _say(self, sentence: str) -> None:
         print(sentence, file=sys.stderr if self.asked.as_json else sys.stdout, flush=True)
+
+
+def _json(report: ForgettingReport | None) -> dict[str, Any] | None:
+    return None if report is None else report.to_json()
+
+
+def _text(report: ForgettingReport | None) -> str:
+    if report is None:
+        return "No record that was trained on went, only such as were validated on: there is no loss to measure."
+    return report.to_text()
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 A report is that of certain files for a certain base model, customization, prompt format and program. A file in
 `checked/` of the home holds each; its name is a digest of all of these. A job always reads its data, for it must encode
-it; what it found is kept here too, and `check-data` tells it from here. What a run would take is not kept: it is
-foreseen anew for the machine as it is.
+it; what it found is kept here too, and `check-data` tells it from here, but for a page, which shows records. What a
+run would take is not kept: it is foreseen anew for the machine as it is.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cattrs.preconf.json import JsonConverter
 
 _FOLDER, _SUFFIX = "checked", ".json.gz"
-_FORM = 2
+_FORM = 3
 "Of these files; raised when reports come to say something else of the same data."
 _MOST = 500
 _OF_THE_BASE = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
@@ -135,7 +135,9 @@ class CheckedDatasets:
 
     def keep(self, data: CheckedData) -> None:
         """Keep a report; the oldest goes where there are too many. A disk that does not take it is told to the log."""
-        content = _converter().dumps(replace(data, report=replace(data.report, forecast=None))).encode()
+        # What records say is not kept: they may have to be forgotten.
+        kept = replace(data.report.without_texts(), forecast=None)
+        content = _converter().dumps(replace(data, report=kept)).encode()
         try:
             self._folder.mkdir(exist_ok=True)
             descriptor, making = tempfile.mkstemp(prefix=".", dir=self._folder)

@@ -30,7 +30,7 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"ORC", "an ORC table", "Write its rows: pandas.read_orc(FILE).to_json(NEW, {jsonl})"),
     (b"Obj\x01", "an Avro file", "Write each of its records as one JSON object on a line."),
     (b"SQLite format 3\x00", "an SQLite database", "Write each row as one JSON object on a line."),
-    (b"%PDF", "a PDF", "Take its text out, and write it as records, one JSON object on a line."),
+    (b"%PDF", "a PDF", "Make records of it: outcrop data pdf {name} --out NEW"),
     (b"\x93NUMPY", "a NumPy array", "Write each row as one JSON object on a line."),
     (b"\x89HDF", "an HDF5 file", "Write each row as one JSON object on a line."),
     (b"\xd0\xcf\x11\xe0", "an old Office document", "Save it as CSV, and turn that into JSON Lines."),
@@ -113,5 +113,5 @@ def _zipped(path: Path, name: str, packing: Packing | None) -> Form:
     if any(name.startswith("xl/") for name in names):
         return Form("an Excel workbook", f"Write its rows: pandas.read_excel(FILE).to_json(NEW, {AS_JSON_LINES})")
     if any(name.startswith("word/") for name in names):
-        return Form("a Word document", "Save it as plain text, and write records, one JSON object on a line.")
+        return Form("a Word document", f"Make records of it: outcrop data text {_quoted(name)} --out NEW")
     return Form("a zip archive", f"Unpack it: unzip {_quoted(name)}")

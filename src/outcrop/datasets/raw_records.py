@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from outcrop.datasets import json_lines
 from outcrop.datasets.containers import json_array
@@ -34,8 +34,7 @@ _IN_JSON = ("messages", "conversations", "tools", "chosen", "rejected", "history
 "Columns that hold JSON where they hold a text that begins as a list."
 
 
-@dataclass(frozen=True, kw_only=True)
-class RawRecord:
+class RawRecord(NamedTuple):
     """A record as it stands in its file: JSON to be parsed, a row's value, or a flaw."""
 
     number: int

@@ -171,7 +171,7 @@ class _Reader:
         return json_lines.parse(content, json_lines.LINE if self._words.counted == "line" else json_lines.ELEMENT)
 
     def _record(self, number: int, value: Any) -> Line | None:
-        if preference.is_preference(value) and not self._strict and self._customization == "FINE_TUNING":
+        if not self._strict and self._customization == "FINE_TUNING" and preference.is_preference(value):
             preference.parse(value, line=number)
             self._num_preferences += 1
             return None

@@ -1,6 +1,7 @@
 """JSON Lines of texts read as documents, one for each line: the form in which corpora are kept."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from outcrop.documents.section import Section, Unread
 _TEXT = ("text", "input", "content", "body")
 _HEADINGS = ("title", "chapter", "section", "heading")
 _MOST_BYTES = 64 * 2**20
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def read_json_texts(path: Path) -> Iterator[Section | Unread]:
@@ -36,6 +38,8 @@ def _section(line: bytes, document: str, number: int) -> Section | Unread:
     text = next((fields[name] for name in _TEXT if isinstance(fields.get(name), str)), "")
     if not text.strip():
         return Unread(document=document, place=place, reason=f"no text under {', '.join(_TEXT)}")
+    if _HALF.search(text):
+        return Unread(document=document, place=place, reason="a text with half a character")
     headings = tuple(fields[name] for name in _HEADINGS if isinstance(fields.get(name), str))
     text = text if text.endswith("\n") else text + "\n"
     return Section(document=f"{document}:{number}", headings=headings, place=place, start=0, text=text)

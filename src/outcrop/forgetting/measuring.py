@@ -7,6 +7,7 @@ from outcrop.forgetting.family import FamilyMember, ModelFamily
 from outcrop.forgetting.losses import LossUnit, ScoringRooms
 from outcrop.forgetting.originals import Originals
 from outcrop.forgetting.report import ForgettingReport, SampleLosses
+from outcrop.forgetting.samples import SampleGroup
 
 MOST = 100
 "Records of each group."
@@ -21,9 +22,16 @@ def measure(
     *,
     controls: Path | None = None,
     most: int = MOST,
-) -> ForgettingReport:
-    """Raises Invalid where nothing went, RecordsGone where the data is gone, NotReady, ModelFailed."""
-    chosen = samples.choose(before, after, originals.of(before), controls=controls, most=most)
+) -> ForgettingReport | None:
+    """The report on two models; None where no record that was trained on went, only such as were validated on.
+
+    Raises RecordsGone where the data is gone, NotReady, ModelFailed.
+    """
+    line = family.line(before)
+    datasets = [dataset for member in line if member.lineage is not None for dataset in originals.of(member)]
+    chosen = samples.choose(line, family.line(after), datasets, controls=controls, most=most)
+    if not any(sample.group is SampleGroup.FORGOTTEN for sample in chosen):
+        return None
     records = [sample.record for sample in chosen]
     base = losses.of_base(rooms, before)
     first, second = losses.of_custom(rooms, before), losses.of_custom(rooms, after)

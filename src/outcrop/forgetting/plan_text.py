@@ -55,7 +55,8 @@ def _step_lines(step: Retraining, *, is_asked: bool) -> Iterator[str]:
     if step.done is not None:
         yield f"{step.member.name}{whose} learned {total:,} of them{copies}; {step.done.name} is it without them."
         return
-    yield f"{step.member.name}{whose} forgets {total:,} records{copies} of {total + sum(step.left):,}:"
+    some = "1 record" if total == 1 else f"{total:,} records"
+    yield f"{step.member.name}{whose} forgets {some}{copies} of {total + sum(step.left):,}:"
     for line in step.shown:
         yield f"  {line.dataset}:{line.line}  {line.text}"
     if step.distinct > len(step.shown):

@@ -13,7 +13,6 @@ from outcrop.datasets.problems import RecordError
 from outcrop.datasets.reading import read_file
 from outcrop.datasets.record_file import TRAINING
 from outcrop.datasets.records import Record, digest
-from outcrop.errors import Invalid
 from outcrop.forgetting.family import FamilyMember
 from outcrop.forgetting.originals import LearnedDataset
 
@@ -42,13 +41,12 @@ class SampledRecord:
 
 
 class _Learned:
-    """The digests that a model trained on, with their number, and those it was only evaluated on."""
+    """The digests that a model and those above it trained on, with their number, and those only evaluated on."""
 
-    def __init__(self, member: FamilyMember, known: Iterator[tuple[bytes, bool]]) -> None:
-        self.name = member.name
+    def __init__(self, line: Sequence[FamilyMember], datasets: Sequence[LearnedDataset]) -> None:
         self.trained: dict[bytes, int] = {}
         self.held: set[bytes] = set()
-        for said, is_trained in known:
+        for said, is_trained in _known(line, datasets):
             if is_trained:
                 self.trained[said] = self.trained.get(said, 0) + 1
             else:
@@ -60,33 +58,39 @@ class _Learned:
         return SampleGroup.KEPT if said in after.trained else SampleGroup.FORGOTTEN
 
 
-def choose(
-    before: FamilyMember, after: FamilyMember, datasets: Sequence[LearnedDataset], *, controls: Path | None, most: int
-) -> list[SampledRecord]:
-    """At most `most` records of each group, the same whenever it is asked. Raises Invalid where nothing went.
+_Samples = dict[tuple[SampleGroup, type[Record]], dict[bytes, SampledRecord]]
 
-    `datasets` are those of the model before; `controls` is a file of records that neither has seen.
+
+def choose(
+    before: Sequence[FamilyMember],
+    after: Sequence[FamilyMember],
+    datasets: Sequence[LearnedDataset],
+    *,
+    controls: Path | None,
+    most: int,
+) -> list[SampledRecord]:
+    """At most `most` records of each group and kind, the same whenever it is asked; none where nothing went.
+
+    Both models come with those that they were trained from, and `datasets` are those of all of `before`. `controls` is
+    a file of records that neither has seen. Only what is of the kind of a forgotten record is compared with it.
     """
-    first = _Learned(before, _of_datasets(datasets))
-    second = _Learned(after, _of_lineage(after))
-    known: dict[SampleGroup, dict[bytes, SampledRecord]] = {group: {} for group in SampleGroup}
+    first, second = _Learned(before, datasets), _Learned(after, datasets)
+    known: _Samples = {}
     for dataset in datasets:
         for _, record in dataset.records():
             _add(known, record, first, second, most)
-    for record in () if controls is None else _read(controls, before):
+    for record in () if controls is None else _read(controls, before[-1]):
         if digest(record) not in first.trained:
             _add(known, record, first, second, most)
-    if not known[SampleGroup.FORGOTTEN]:
-        raise Invalid(f"{after.name}: it learned everything that {before.name} did; there is nothing to measure.")
-    return [sample for group in SampleGroup for sample in known[group].values()]
+    kinds = {kind for group, kind in known if group is SampleGroup.FORGOTTEN}
+    chosen = [sample for (_, kind), among in known.items() if kind in kinds for sample in among.values()]
+    return sorted(chosen, key=lambda sample: list(SampleGroup).index(sample.group))
 
 
-def _add(
-    known: dict[SampleGroup, dict[bytes, SampledRecord]], record: Record, first: _Learned, second: _Learned, most: int
-) -> None:
+def _add(known: _Samples, record: Record, first: _Learned, second: _Learned, most: int) -> None:
     said = digest(record)
     group = first.group_of(said, second)
-    among = known[group]
+    among = known.setdefault((group, type(record)), {})
     among[said] = SampledRecord(
         group=group,
         record=record,
@@ -99,16 +103,13 @@ def _add(
         del among[max(among)]
 
 
-def _of_datasets(datasets: Sequence[LearnedDataset]) -> Iterator[tuple[bytes, bool]]:
-    for dataset in datasets:
-        for known, _ in dataset.records():
-            yield known.digest, dataset.part == TRAINING and not known.set_aside
-
-
-def _of_lineage(member: FamilyMember) -> Iterator[tuple[bytes, bool]]:
-    assert member.lineage is not None
-    for known in member.lineage.records():
-        yield known.digest, known.part == TRAINING and not known.set_aside
+def _known(line: Sequence[FamilyMember], datasets: Sequence[LearnedDataset]) -> Iterator[tuple[bytes, bool]]:
+    for lineage in (member.lineage for member in line if member.lineage is not None):
+        # An early lineage does not know its records; its model is one of `before`, whose data is here.
+        own = (dataset for dataset in datasets if dataset.lineage.folder == lineage.folder)
+        found = (known for dataset in own for known, _ in dataset.records())
+        for known in lineage.records() if lineage.knows_records else found:
+            yield known.digest, known.part == TRAINING and not known.set_aside
 
 
 def _read(path: Path, member: FamilyMember) -> Iterator[Record]:

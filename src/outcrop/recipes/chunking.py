@@ -8,14 +8,16 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from outcrop.documents.section import Section
 from outcrop.documents.sentences import sentences_of, sentences_over
 from outcrop.tokens import prompt_format
-from outcrop.tokens.tokenizer import Tokenizer
+from outcrop.tokens.tokenizer import PlacedText, TextPlace, Tokenizer
 
 GROUP = 8
 "Chunks that overlap each other, if the document is that long; a page stays in one group."
+_COUNTED_TOGETHER = 256
 _CLAUSE = re.compile(r"(?<=[,;:—–])\s+|(?<=[、，；：])|\n+")
 _SPACE = re.compile(r"\s+")
 
@@ -75,22 +77,30 @@ class Chunk:
 def chunks_of(sections: Iterable[Section], tokenizer: Tokenizer, size: ChunkSize) -> Iterator[Chunk]:
     """The chunks of documents that come one after the other, in constant memory."""
     chunker = _Chunker(tokenizer, size)
-    for section, text in _sentences(sections):
-        yield from chunker.add(Sentence(text=text, section=section, num_tokens=chunker.count(text)))
+    for sentence in _counted(_sentences(sections), tokenizer):
+        yield from chunker.add(sentence)
     yield from chunker.end_document()
 
 
 def chunks_of_paragraphs(paragraphs: Iterable[Section], tokenizer: Tokenizer, size: ChunkSize) -> Iterator[Chunk]:
     """Chunks that end with a paragraph; one that alone is longer is parted between its sentences."""
     chunker = _Chunker(tokenizer, size)
-    for paragraph in paragraphs:
-        whole = Sentence(text=paragraph.text, section=paragraph, num_tokens=chunker.count(paragraph.text))
+    for whole in _counted(((paragraph, paragraph.text) for paragraph in paragraphs), tokenizer):
         if chunker.has_room_for(whole):
             yield from chunker.add(whole)
             continue
-        for text in sentences_of(paragraph.text):
-            yield from chunker.add(Sentence(text=text, section=paragraph, num_tokens=chunker.count(text)))
+        for sentence in _counted(((whole.section, text) for text in sentences_of(whole.text)), tokenizer):
+            yield from chunker.add(sentence)
     yield from chunker.end_document()
+
+
+def _counted(texts: Iterable[tuple[Section, str]], tokenizer: Tokenizer) -> Iterator[Sentence]:
+    """Texts with their tokens, counted many at a time."""
+    coming = iter(texts)
+    while batch := list(islice(coming, _COUNTED_TOGETHER)):
+        several = tokenizer.encode_batch([PlacedText(text, TextPlace.CONTINUATION) for _, text in batch])
+        for (section, text), ids in zip(batch, several, strict=True):
+            yield Sentence(text=text, section=section, num_tokens=len(ids))
 
 
 def _sentences(sections: Iterable[Section]) -> Iterator[tuple[Section, str]]:

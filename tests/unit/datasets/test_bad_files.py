@@ -185,7 +185,7 @@ CASES: list[tuple[str, bytes, str]] = [
     ("t.jsonl.bz2", bz2.compress(LINE), ": compressed with bzip2. Unpack it: bunzip2 < t.jsonl.bz2 > NEW.jsonl"),
     ("t.tar.gz", gzip.compress(bytes(257) + b"ustar\x00" + bytes(400)), ": a tar archive. Unpack it: tar -xf t.tar"),
     ("t.zip", b"PK\x03\x04" + bytes(30), ": a zip archive. Unpack it: unzip t.zip"),
-    ("t.pdf", b"%PDF-1.7\n", ": a PDF. Take its text out, and write it as records, one JSON object on a line."),
+    ("t.pdf", b"%PDF-1.7\n", ": a PDF. Make records of it: outcrop data pdf t.pdf --out NEW"),
     ("t.jsonl", b"version https://git-lfs.github.com/spec/v1\n", ": a pointer of Git LFS, not the file itself. Fetch the file: git lfs pull"),
     # Records of other programs.
     ("t.jsonl", b'{"instruction": "a", "input": "", "output": ""}', ":1: output: empty. " + COMPLETION.format("line")),

@@ -121,12 +121,13 @@ def test_a_dump_gives_its_articles(tmp_path: Path, packed: object) -> None:
 
 
 def test_lines_of_json_are_documents_each(tmp_path: Path) -> None:
-    lines = '{"title": "A", "text": "One."}\n\n{"id": 1}\nno\n'
+    lines = '{"title": "A", "text": "One."}\n\n{"id": 1}\nno\n{"text": "half \\ud800"}\n'
     parts = list(read_document(written(tmp_path / "a.jsonl", lines)))
     assert [part.headings for part in parts if isinstance(part, Section)] == [("A",)]
     assert [(part.place, part.reason) for part in parts if isinstance(part, Unread)] == [
         ("line 3", "no text under text, input, content, body"),
         ("line 4", "no JSON"),
+        ("line 5", "a text with half a character"),
     ]
 
 

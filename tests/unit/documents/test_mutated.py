@@ -15,6 +15,9 @@ from tests.support.pdf_files import PdfFile, column
 HTML = "<html><body>" + "<div><p>Text <b>of</b> it<ul><li>a<li>b</ul><table><tr><td>x<td>y</table>" * 20
 
 
+ENDS = {"text", "a sentence", "nothing but reasons"}
+
+
 def seed_file(folder: Path, suffix: str) -> Path:
     """A good document of a form."""
     path = folder / f"seed{suffix}"
@@ -69,10 +72,9 @@ def campaign(folder: Path, suffix: str, num: int) -> Counter[str]:
         try:
             parts = list(read_document(path))
         except BadDocument as problem:
-            ends["a sentence"] += 1
-            assert problem.message.startswith(path.name)
-            assert "\n" not in problem.message
-            assert len(problem.message) < 330
+            said = problem.message
+            is_sentence = said.startswith(path.name) and "\n" not in said and len(said) < 330
+            ends["a sentence" if is_sentence else said] += 1
         else:
             ends["text" if any(isinstance(part, Section) for part in parts) else "nothing but reasons"] += 1
     return ends
@@ -83,12 +85,13 @@ def test_a_damaged_document_gives_text_or_a_sentence(tmp_path: Path, suffix: str
     ends = campaign(tmp_path, suffix, 100)
     assert ends.total() == 100
     assert ends["text"] > 0
+    assert ends.keys() <= ENDS
 
 
 def test_a_damaged_pdf_gives_text_or_a_sentence(tmp_path: Path) -> None:
-    assert campaign(tmp_path, ".pdf", 4).total() == 4
+    assert campaign(tmp_path, ".pdf", 4).keys() <= ENDS
 
 
 @pytest.mark.soak
 def test_a_hundred_damaged_pdfs_give_text_or_a_sentence(tmp_path: Path) -> None:
-    assert campaign(tmp_path, ".pdf", 100).total() == 100
+    assert campaign(tmp_path, ".pdf", 100).keys() <= ENDS

@@ -95,7 +95,7 @@ def test_a_line_that_is_no_row_is_left_out_and_the_others_are_read(
         (
             "a.pdf",
             b"%PDF-1.7 ...",
-            "a.pdf: a PDF. Take its text out, and write it as records, one JSON object on a line.",
+            "a.pdf: a PDF. Make records of it: outcrop data pdf a.pdf --out NEW",
         ),
         ("a.json", b'[{"a": 1}, {"a"', "a.json: not whole, the file ends behind record 1. Fetch or write it again."),
         (

@@ -196,13 +196,13 @@ def test_questions_find_the_passage_of_their_rule(tmp_path: Path, tokenizer: Tok
 
 def test_every_section_of_the_securities_laws_keeps_its_number(tmp_path: Path, tokenizer: Tokenizer) -> None:
     lines = (
-        sample("us-securities-law/sections.jsonl").read_text().splitlines()[1::5]
+        sample("us-securities-law/sections.jsonl").read_text().splitlines()[1::12]
     )  # the first of all ends with the heading of another part
     first = [json.loads(line) for line in lines]
     items = list(rules(written(tmp_path / "laws.jsonl", "\n".join(lines)), tokenizer=tokenizer, tokens=200_000))
     assert [item for item in items if isinstance(item, Dropped)] == []
     kept = [item for item in items if isinstance(item, Kept)]
-    assert len(kept) == len(first) == 61
+    assert len(kept) == len(first) == 26
     for item, row in zip(kept, first, strict=True):
         assert row["section"].startswith(item.fields["number"])
         assert key_of(item.fields["number"]) == key_of(row["id"]), row["id"]

@@ -10,8 +10,8 @@ from typing import IO, Any
 from outcrop.datasets.containers.trouble import ContainerError, needs_extra
 
 PARQUET, ARROW, STREAM = "a Parquet table", "an Arrow table", "an Arrow stream"
-_ROWS = 256
-"Made into Python's values at once. Cells may be megabytes long."
+_MOST_ROWS, _MOST_BYTES = 256, 4 * 2**20
+"Made into Python's values at once: cells may be megabytes long."
 
 
 class ColumnarTable:
@@ -40,8 +40,9 @@ class ColumnarTable:
             while (batch := self._told(lambda: next(batches, None), number)) is not None:
                 # Damaged lengths would be read beyond the end of what is there, which ends the process.
                 self._told(lambda: batch.validate(full=True), number)
-                for start in range(0, batch.num_rows, _ROWS):
-                    part = batch.slice(start, _ROWS)
+                at_once = _at_once(batch.num_rows, batch.nbytes)
+                for start in range(0, batch.num_rows, at_once):
+                    part = batch.slice(start, at_once)
                     for row in self._told(part.to_pylist, number):
                         number += 1
                         yield _without_nulls(row)
@@ -56,7 +57,9 @@ class ColumnarTable:
 
     def _batches(self, columns: list[str]) -> Generator[Any, None, None]:
         if self._kind == PARQUET:
-            yield from self._source.iter_batches(batch_size=_ROWS, columns=columns)
+            groups = [self._source.metadata.row_group(index) for index in range(self._source.num_row_groups)]
+            at_once = min((_at_once(group.num_rows, group.total_byte_size) for group in groups), default=1)
+            yield from self._source.iter_batches(batch_size=at_once, columns=columns)
         elif self._kind == ARROW:
             for index in range(self._source.num_record_batches):
                 yield self._source.get_batch(index).select(columns)
@@ -76,6 +79,11 @@ class ColumnarTable:
             raise ContainerError(
                 f"{self._kind} that cannot be read{where} ({why})", "Fetch or write it again."
             ) from error
+
+
+def _at_once(num_rows: int, num_bytes: int) -> int:
+    """Rows that are worth reading together, and small enough."""
+    return max(1, min(_MOST_ROWS, _MOST_BYTES * num_rows // max(1, num_bytes)))
 
 
 def _without_nulls(value: Any) -> Any:

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 _LIBRARY = "py3langid"
-_LEAST_LETTERS = 12
+_LEAST_LETTERS = 20
 "Of a text whose language is told; shorter ones are guesses."
 _READ = 300
 "Letters that the library reads; more say no more and take their time."

@@ -151,7 +151,8 @@ def _text(file: FileReport) -> Iterator[Row]:
         yield "unknown", fitness.num_unknown, f"{what}: {file.counted}s {_some(lines)}"
     for found in file.personal:
         shown = [f"{file.counted} {line:,} {masked}" for line, masked in zip(found.lines, found.masked, strict=True)]
-        told = f"{found.kind} in {found.num_records:,} records: {_some(shown[:3], found.num_records)}"
+        records = f"{found.num_records:,} record{'s' * (found.num_records > 1)}"
+        told = f"{found.kind} in {records}: {_some(shown[:3], found.num_records)}"
         yield "personal", found.num, told
 
 

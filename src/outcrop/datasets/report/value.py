@@ -5,7 +5,7 @@ a number beside each says how many there are in all.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from outcrop.datasets.problems import Counted, Problem
@@ -313,6 +313,10 @@ class Report:
     "The base model for which the records were examined."
     forecast: RunForecast | None = None
     "None until a job's plan is known, and for data that no job would take."
+
+    def without_texts(self) -> "Report":
+        """The report without what its records say: counts, lines and problems."""
+        return replace(self, files=tuple(replace(file, samples=(), excerpts={}) for file in self.files))
 
     def num_records_of(self, part: int) -> int:
         """How many good records a dataset has."""
