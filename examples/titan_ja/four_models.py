@@ -1,6 +1,6 @@
 """Japanese for a model that hardly has it: continued pre-training in five jobs, then fine-tuning, four models compared.
 
-    outcrop run -- python -m examples.titan_ja.four_models              # from the root of a clone; about 5 minutes
+    outcrop run -- python -m examples.titan_ja.four_models              # from the root of a clone
 
 boto3 calls only; the same program runs against Amazon Bedrock (see README.md). Where to go and under which role the
 jobs run is said by the environment: AWS_ENDPOINT_URL, keys, region, and OUTCROP_ROLE_ARN. Texts and rows are made up

@@ -43,6 +43,7 @@ def log_of_answers(source: Path, folder: Path) -> Path:
     ("recipe", "name"),
     [
         (dolly, "dolly-en/dolly-summarization.first900.jsonl"),
+        (dolly, "jsquad/valid.jsonl"),
         (dialogue, "dialogsum/dev.first400.jsonl"),
         (dialogue, "mts-dialog/train.jsonl"),
         (verse, "hyakunin-isshu/hyakunin.jsonl"),

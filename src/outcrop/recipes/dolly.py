@@ -10,14 +10,16 @@ from outcrop.recipes.split import NOTHING, PartSizes, Share
 MOST_CHARACTERS = 1500
 SPLIT = PartSizes(train=Share(count=10_000), validation=Share(count=1_000, percent=100 / 11), test=NOTHING)
 "10,000 for training and 1,000 for validation; of fewer rows the eleventh part for validation."
-_CONTEXT, _ANSWER = ("input", "context"), ("output", "response")
+_INSTRUCTION, _CONTEXT = ("instruction", "question"), ("input", "context")
+_ANSWER = ("output", "response", "answer", "answers")
 
 
 def dolly(sources: Sequence[Path]) -> Iterator[Item]:
     """Rows of databricks-dolly-15k or its Japanese translation → prompt/completion records.
 
     Source: databricks-dolly-15k (instruction, context, response, category) and databricks-dolly-15k-ja (output, input,
-    index, category, instruction), or any table with these columns. Licence of both: CC BY-SA 3.0.
+    index, category, instruction), both CC BY-SA 3.0; JSQuAD (question, context, answers, of which the first is taken;
+    CC BY-SA 4.0); or any table with such columns.
     Rule, of CTC's column (February 2024): without `input`, prompt = instruction and completion = output; with it,
     prompt = `入力:<instruction>\\n知識:<input>`. Records over 1,500 characters (prompt + completion) are left out; of
     the others 10,000 are for training and 1,000 for validation. Questions about one context stay in one file.
@@ -27,10 +29,9 @@ def dolly(sources: Sequence[Path]) -> Iterator[Item]:
 
 
 def _item(row: SourceRow) -> Item:
-    instruction = _text(row, ("instruction",))
-    answer = _text(row, _ANSWER)
+    instruction, answer = _text(row, _INSTRUCTION), _text(row, _ANSWER)
     if instruction is None or answer is None:
-        missing = "instruction" if instruction is None else "output or response"
+        missing = " or ".join(_INSTRUCTION if instruction is None else _ANSWER)
         return Dropped(origin=row.origin, reason=f"no text in the column {missing}")
     knowledge = _text(row, _CONTEXT) or ""
     prompt = f"入力:{instruction}\n知識:{knowledge}" if knowledge.strip() else instruction
@@ -43,5 +44,7 @@ def _item(row: SourceRow) -> Item:
 
 
 def _text(row: SourceRow, names: Sequence[str]) -> str | None:
-    """The first of the columns that the row has."""
-    return next((value for name in names if isinstance(value := row.fields.get(name), str)), None)
+    """The text of the first of the columns that the row has; of a list, its first."""
+    values = (row.fields.get(name) for name in names)
+    texts = (value[0] if isinstance(value, list) and value else value for value in values)
+    return next((text for text in texts if isinstance(text, str)), None)

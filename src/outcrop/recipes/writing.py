@@ -1,7 +1,7 @@
 """A recipe's items written as files: train, validation and test, what was left out, and the card.
 
-Items pass one by one into a file; of each record 44 bytes are held in memory, by which duplicates are found and the
-split is made. The same items, seed and split give the same bytes.
+Items pass one by one into a file; of each record some 100 bytes are held in memory, by which duplicates are found and
+the split is made. The same items, seed and split give the same bytes.
 """
 
 import hashlib
@@ -94,32 +94,36 @@ class _Collected:
     def divide(self, folder: Path, split: PartSizes, *, recipe: str) -> list[OutputFile]:
         """Write the parts in an order that the seed decides, and leave out what is twice or has no room."""
         index = np.frombuffer(self._entries, dtype=_INDEX)
-        order = np.lexsort((index["number"], index["low"], index["high"]))
-        index = index[order]
+        # Digests hold the seed: their order is as good as a shuffle, and the same on every machine.
+        index = index[np.lexsort((index["number"], index["low"], index["high"]))]
+        self._entries = bytearray()
         is_same = np.zeros(len(index), dtype=bool)
         is_same[1:] = (index["high"][1:] == index["high"][:-1]) & (index["low"][1:] == index["low"][:-1])
-        first = np.maximum.accumulate(np.where(is_same, 0, np.arange(len(index))))
-        for place in np.flatnonzero(is_same)[np.argsort(index["number"][is_same])]:
-            same = f"as {self._origin(index[first[place]])}"
-            self._leave_out(Dropped(origin=self._origin(index[place]), reason=_SAME, detail=same))
-        index = index[~is_same]
+        if is_same.any():
+            self._leave_out_same(index, is_same)
+            index = index[~is_same]
         if not len(index):
             raise Invalid(_nothing(recipe, self.reasons))
         parts = splitting.assign(index["group"], split)
-        for row in np.sort(index[parts == splitting.LEFT_OVER], order="number"):
-            self._leave_out(Dropped(origin=self._origin(row), reason=_NO_ROOM))
+        for place in _as_read(index, np.flatnonzero(parts == splitting.LEFT_OVER)):
+            self._leave_out(Dropped(origin=self._origin(index[place]), reason=_NO_ROOM))
         return [
-            self._write(folder / f"{name}.jsonl", index[parts == number])
+            self._write(folder / f"{name}.jsonl", index, np.flatnonzero(parts == number))
             for number, name in enumerate(PARTS)
             if (parts == number).any()
         ]
 
-    def _write(self, path: Path, rows: Any) -> OutputFile:
-        # Digests hold the seed: their order is as good as a shuffle, and the same on every machine.
+    def _leave_out_same(self, index: Any, is_same: Any) -> None:
+        first = np.maximum.accumulate(np.where(is_same, 0, np.arange(len(index))))
+        for place in _as_read(index, np.flatnonzero(is_same)):
+            same = f"as {self._origin(index[first[place]])}"
+            self._leave_out(Dropped(origin=self._origin(index[place]), reason=_SAME, detail=same))
+
+    def _write(self, path: Path, index: Any, places: Any) -> OutputFile:
         with path.open("wb") as file:
-            for row in rows:
-                file.write(self._read(row)[0] + b"\n")
-        return _file(path, len(rows), len(np.unique(rows["group"])))
+            for place in places:
+                file.write(self._read(index[place])[0] + b"\n")
+        return _file(path, len(places), len(np.unique(index["group"][places])))
 
     def _origin(self, row: Any) -> str:
         origin: str = json.loads(self._read(row)[1])
@@ -138,6 +142,11 @@ class _Collected:
 
     def _digest(self, content: bytes, size: int) -> bytes:
         return hashlib.blake2b(content, digest_size=size, salt=self._salt).digest()
+
+
+def _as_read(index: Any, places: Any) -> Any:
+    """The places in the order in which their items came."""
+    return places[np.argsort(index["number"][places])]
 
 
 def _problem(item: Kept) -> Dropped | None:

@@ -1,5 +1,6 @@
 """`outcrop data`: what people type, and what they read."""
 
+import io
 import json
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def test_a_recipe_says_what_became_of_every_item(tmp_path: Path, capsys: pytest.
     assert capsys.readouterr().out == (
         "24 items read = 22 kept + 2 left out.\n"
         "  left out: 1: over 1,500 characters\n"
-        "  left out: 1: no text in the column output or response\n"
+        "  left out: 1: no text in the column output or response or answer or answers\n"
         f"  {out}/train.jsonl: 20 records, 20 groups\n"
         f"  {out}/validation.jsonl: 2 records, 2 groups\n"
         f"The card is {out}/README.md.\n"
@@ -50,6 +51,20 @@ def test_options_decide_and_the_card_keeps_them(tmp_path: Path) -> None:
         "| most-characters | `40` |",
     ):
         assert told in card
+
+
+def test_a_terminal_is_told_how_far_it_is_and_a_pipe_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (source,) = jsonl(tmp_path, *ROWS, {"instruction": "no answer"})
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", terminal)
+    assert run(["data", "dolly", str(source), "--out", str(tmp_path / "a")]) == 0
+    assert terminal.getvalue() == "\rdolly: 23 items read, 22 kept\n"
+    monkeypatch.undo()
+    assert run(["data", "dolly", str(source), "--out", str(tmp_path / "b"), "--home", str(tmp_path / "home")]) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

@@ -60,10 +60,19 @@ def test_dolly_without_knowledge_is_the_instruction_and_with_it_ctc_s_form(tmp_p
 def test_dolly_leaves_out_what_has_no_instruction_or_answer(tmp_path: Path) -> None:
     rows = [{"instruction": "a"}, {"output": "b", "input": ""}, 1, {"instruction": 5, "output": "b"}]
     assert reasons(list(dolly(jsonl(tmp_path, *rows)))) == {
-        "no text in the column output or response": 1,
-        "no text in the column instruction": 2,
+        "no text in the column output or response or answer or answers": 1,
+        "no text in the column instruction or question": 2,
         "no JSON object": 1,
     }
+
+
+def test_questions_of_jsquad_are_asked_with_their_paragraph() -> None:
+    items = list(dolly(shared("jsquad/valid.jsonl")))
+    assert (len(records(items)), len({item.group for item in items if isinstance(item, Kept)})) == (4442, 1145)
+    assert records(items)[1]["prompt"].startswith(
+        "入力:梅雨とは何季の一種か?\n知識:梅雨 [SEP] 梅雨（つゆ、ばいう）は、"
+    )
+    assert records(items)[1]["completion"] == "雨季"
 
 
 def test_questions_about_one_context_are_one_group(tmp_path: Path) -> None:
