@@ -11,15 +11,30 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench import data_records
-from bench.measuring import ROOT, Row, environment, higher_is_better, interleaved, lower_is_better, report, seconds
+from bench.measuring import (
+    RESULTS,
+    ROOT,
+    Row,
+    environment,
+    higher_is_better,
+    interleaved,
+    lower_is_better,
+    report,
+    seconds,
+)
 from bench.train import PACKAGES
-from outcrop.datasets.encoded_file import read_encoded
+from outcrop.datasets.encoded_file import KeptSequence, read_encoded
+from outcrop.datasets.observing.duplicates import Duplicates
+from outcrop.datasets.observing.near_duplicates import NearRecords
+from outcrop.datasets.observing.observer import SeenRecord, text_of
+from outcrop.datasets.reading import read_file
+from outcrop.datasets.records import digest
 from outcrop.recipes.musicxml import musicxml
 from outcrop.recipes.recipe import Item, Kept
 from outcrop.training.examples import Example, example_of_kept
@@ -40,9 +55,9 @@ def main() -> None:
     sizes = (given.records // 5, given.records)
     few, many = (data_records.write_records(WORK / f"{num}.jsonl", said, num) for num in sizes)
     python = environment("train", PACKAGES)
-    processes = fastest_processes(python, base, few)
+    processes = given.processes or fastest_processes(python, base, few)
     rows, notes = checked(python, base, many, processes=processes, turns=given.turns)
-    rows += [memory(base, few, many), scores(given.data / "openewld-leadsheets")]
+    rows += [memory(base, few, many), near(many), scores(given.data / "openewld-leadsheets")]
     notes = [
         f"TRL in {processes or 1} processes, the faster of 1 and 2 on {sizes[0]:,} records.",
         *notes,
@@ -56,6 +71,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("data", type=Path, help="the folder of test data")
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--turns", type=int, default=3, help="medians count")
+    parser.add_argument("--processes", type=int, help="of TRL; by default what is faster on a fifth of the records")
     return parser.parse_args()
 
 
@@ -102,23 +118,54 @@ def memory(base: Path, few: Path, many: Path) -> Row:
     return lower_is_better("peak memory of the check; a fifth of the records", **peaks, unit="MB", goal=FLAT)
 
 
+def near(records: Path) -> Row:
+    """The search for near duplicates alone, beside a tenth of an epoch of LoRA on the network `small`.
+
+    The rate of training is the one in bench/results/train.json: to train on so many records takes hours.
+    """
+    tokens = sum(len(kept.ids) for kept in kept_of(records))
+    trained = json.loads((RESULTS / "train.json").read_text())["rows"][0]
+    assert trained["unit"] == "tokens/s", trained
+    took = seconds(lambda: find_near(records))
+    name = "near duplicates among them; a tenth of an epoch at the rate of `make bench-train`, small-lora"
+    return lower_is_better(name, ours=took, peer=tokens / trained["ours"] / 10, unit="s", goal=1.0)
+
+
+def find_near(records: Path) -> None:
+    near, duplicates = NearRecords(), Duplicates()
+    for line in read_file(records, customization="FINE_TUNING"):
+        assert line.record is not None, line.problems
+        seen = SeenRecord(
+            record=line.record, encoded=(), text=text_of(line.record), digest=digest(line.record)
+        )  # what is encoded is not looked at
+        near.add(seen)
+        duplicates.add(seen)
+    near.close()
+    found = near.found(duplicates.new_to(()))
+    assert not found.why_not, found.why_not
+
+
 def scores(folder: Path) -> Row:
     """All lead sheets to ABC, in this process, beside the time they may take."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".mxl", ".musicxml", ".xml"))
     made: list[Item] = []
-    took = seconds(lambda: made.extend(musicxml([folder])))
+    took = seconds(lambda: made.extend(musicxml(files)))
     num = sum(isinstance(item, Kept) for item in made)
-    return lower_is_better(
-        f"lead sheets to {num:,} melodies in ABC; a minute", ours=took, peer=60.0, unit="s", goal=1.0
-    )
+    name = f"{len(files):,} lead sheets to {num:,} records of ABC; a minute"
+    return lower_is_better(name, ours=took, peer=60.0, unit="s", goal=1.0)
 
 
 def reading(records: Path) -> str:
     """The time in which training takes up what the check has encoded."""
+    examples: list[Example] = []
+    took = seconds(lambda: examples.extend(map(example_of_kept, kept_of(records))))
+    return f"{len(examples):,} encoded records become a training run's examples in {took:.1f} s."
+
+
+def kept_of(records: Path) -> Iterator[KeptSequence]:
     encoded = read_encoded(records.with_suffix(".encoded"), context_length=data_records.CONTEXT_LENGTH)
     assert encoded is not None, "the check has just written it"
-    examples: list[Example] = []
-    took = seconds(lambda: examples.extend(map(example_of_kept, encoded)))
-    return f"{len(examples):,} encoded records become a training run's examples in {took:.1f} s."
+    return encoded
 
 
 def ours(base: Path, records: Path) -> Told:

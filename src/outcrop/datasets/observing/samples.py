@@ -79,12 +79,12 @@ def _sample(seen: SeenRecord, why: str, tokenizer: Tokenizer) -> SampleRecord:
 
 
 def _pieces(sequence: EncodedRecord, tokenizer: Tokenizer) -> Iterator[TokenPiece | Gap]:
-    end = 0
+    end, supervised = 0, sequence.supervised
     for first, last in _windows(sequence):
         if first > end:
             yield Gap(first - end)
         for place in range(first, last):
-            yield _piece(sequence.ids[place], sequence.supervised[place], tokenizer)
+            yield _piece(sequence.ids[place], supervised[place], tokenizer)
         end = last
     if end < len(sequence.ids):
         yield Gap(len(sequence.ids) - end)
@@ -95,7 +95,7 @@ def _windows(sequence: EncodedRecord) -> list[tuple[int, int]]:
     num = len(sequence.ids)
     if num <= _WHOLE:
         return [(0, num)]
-    learned = next((place for place, counts in enumerate(sequence.supervised) if counts), 0)
+    learned = sequence.learned[0].start if sequence.learned else 0
     parts = [(0, _HEAD), (max(0, learned - _BEFORE), min(num, learned + _AFTER)), (num - _TAIL, num)]
     joined: list[tuple[int, int]] = []
     for first, last in parts:
