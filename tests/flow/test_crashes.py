@@ -98,8 +98,10 @@ def test_a_bad_record_fails_the_job_with_file_line_and_mend(house: Installed) ->
     start_bad(house)
     job = ended(house, "bad")
     assert job["status"] == "Failed"
+    folder = f"s3://crashes/bad/model-customization-job-{job['jobArn'].rsplit('/', 1)[1]}"
     assert job["failureMessage"] == (
-        "bad.jsonl:4: completion: expected a string, found null. Give the record a completion, or remove the line."
+        "bad.jsonl:4: completion: expected a string, found null. Give the record a completion, or remove the line. "
+        f"The report: {folder}/preflight/report.html"
     )
     assert job["statusDetails"]["validationDetails"]["status"] == "Failed"
     assert job["statusDetails"]["trainingDetails"]["status"] == "NotStarted"

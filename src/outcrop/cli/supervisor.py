@@ -65,6 +65,8 @@ class Supervisor:
     def __enter__(self) -> Self:
         check_machine(self._settings)
         self._lock = _lock(self._settings)
+        # Of a supervisor that was killed, it would tell commands an address where nobody answers.
+        (self._settings.home / PARTS_FILE).unlink(missing_ok=True)
         try:
             check_port(self._settings)
             _make_sockets(self._settings)
