@@ -179,7 +179,10 @@ def test_a_source_may_have_the_name_of_an_output(tmp_path: Path) -> None:
     source.write_text("{}\n")
     made = RecipeRun(recipe="toy", rule="", sources=[source])
     for _ in range(2):
-        write(made, [kept(1)], tmp_path / "out", split=PartSizes(validation=NOTHING))
+        card = write(made, [kept(1)], tmp_path / "out", split=PartSizes(validation=NOTHING))
+        assert card.num_kept == 1
+    assert source.read_text() == "{}\n"
+    assert "train.jsonl" in (tmp_path / "out" / CARD).read_text()
 
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt, OSError(28, "No space left on device")])
