@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from outcrop.catalog.catalog import Catalog
-from outcrop.datasets import preflight
 from outcrop.recipes.chunking import ChunkSize
 from outcrop.recipes.pdf import pdf
 from outcrop.recipes.recipe import Item, RecipeRun
@@ -16,13 +15,10 @@ from outcrop.recipes.split import PartSizes, Share
 from outcrop.recipes.text import text
 from outcrop.recipes.writing import write
 from outcrop.tokens.tokenizer import Tokenizer
-from outcrop.training import pretrain
-from outcrop.training.metrics import Hooks
-from outcrop.training.task import TrainingHyper, TrainingTask
 from tests.support.sample_data import sample
+from tests.support.starter_training import check_that_it_teaches
 
 FEW = PartSizes(train=Share(count=16), validation=Share(count=6))
-QUICK = TrainingHyper(epochs=1, batch_size=4, learning_rate=2e-3, threads=1, evaluations_per_epoch=1)
 SIZE = ChunkSize(tokens=64, overlap=8)
 
 
@@ -56,28 +52,6 @@ def test_a_recipe_s_chunks_pass_preflight_and_lower_the_held_out_loss(
     source = sample(name)
     run = RecipeRun(recipe="documents", rule="", sources=[source])
     write(run, islice(items_of(source, tokenizer), 0, 50 * every, every), tmp_path / "out", split=FEW)
-    train, validation = tmp_path / "out/train.jsonl", tmp_path / "out/validation.jsonl"
-
-    report = preflight.examine(
-        [train, validation],
-        tokenizer=tokenizer,
-        context_length=starter.context_length,
-        customization="CONTINUED_PRE_TRAINING",
-    )
-    assert report.problems == ()
-    assert [(file.duplicates, file.overlap, file.split) for file in report.files] == [((), (), ()), ((), (), ())]
+    report = check_that_it_teaches(tmp_path / "out", "CONTINUED_PRE_TRAINING", tmp_path)
+    assert [file.split for file in report.files] == [(), ()]
     assert max(file.longest.tokens for file in report.files if file.longest is not None) <= SIZE.tokens
-
-    task = TrainingTask(
-        base_dir=starter.folder,
-        base_name="starter",
-        parent_adapter=None,
-        train=train,
-        validators=(validation,),
-        customization="CONTINUED_PRE_TRAINING",
-        hyper=QUICK,
-        run_dir=tmp_path / "run",
-        output_dir=tmp_path / "trained",
-    )
-    (held_out,) = pretrain.train(task, Hooks()).validators
-    assert held_out.custom.loss < held_out.base.loss

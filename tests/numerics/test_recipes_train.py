@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from outcrop.catalog.catalog import Catalog
-from outcrop.datasets import preflight
 from outcrop.recipes.dialogue import dialogue
 from outcrop.recipes.dolly import dolly
 from outcrop.recipes.feedback import feedback
@@ -15,14 +13,10 @@ from outcrop.recipes.recipe import Item, RecipeRun, within
 from outcrop.recipes.split import PartSizes, Share
 from outcrop.recipes.verse import verse
 from outcrop.recipes.writing import write
-from outcrop.tokens.tokenizer import Tokenizer
-from outcrop.training import finetune
-from outcrop.training.metrics import Hooks
-from outcrop.training.task import TrainingHyper, TrainingTask
 from tests.support.small_tokenizers import TEST_DATA
+from tests.support.starter_training import check_that_it_teaches
 
 FEW = PartSizes(train=Share(count=16), validation=Share(count=6))
-QUICK = TrainingHyper(epochs=1, batch_size=4, learning_rate=2e-3, threads=1, evaluations_per_epoch=1)
 
 
 def log_of_answers(source: Path, folder: Path) -> Path:
@@ -61,29 +55,5 @@ def test_a_recipe_s_records_pass_preflight_and_lower_the_held_out_loss(
         source = log_of_answers(source, tmp_path)
     run = RecipeRun(recipe=recipe.__name__, rule="", sources=[source])
     write(run, within(recipe([source]), most_characters=450), tmp_path / "out", split=FEW)
-    train, validation = tmp_path / "out/train.jsonl", tmp_path / "out/validation.jsonl"
-
-    starter = Catalog(tmp_path / "home").usable("outcrop.starter-v1")
-    assert starter.folder is not None
-    report = preflight.examine(
-        [train, validation],
-        tokenizer=Tokenizer.open(starter.folder),
-        context_length=starter.context_length,
-        customization="FINE_TUNING",
-    )
-    assert report.problems == ()
-    assert [(file.num_records, file.duplicates, file.overlap) for file in report.files] == [(16, (), ()), (6, (), ())]
-
-    task = TrainingTask(
-        base_dir=starter.folder,
-        base_name="starter",
-        parent_adapter=None,
-        train=train,
-        validators=(validation,),
-        customization="FINE_TUNING",
-        hyper=QUICK,
-        run_dir=tmp_path / "run",
-        output_dir=tmp_path / "trained",
-    )
-    (held_out,) = finetune.train(task, Hooks()).validators
-    assert held_out.custom.loss < held_out.base.loss
+    report = check_that_it_teaches(tmp_path / "out", "FINE_TUNING", tmp_path)
+    assert [file.num_records for file in report.files] == [16, 6]

@@ -109,7 +109,7 @@ class _ForgetCommand:
         if report is not None:
             self._put(successor.job, report)
         swapped = self._swapped(plan, successor.member)
-        left = remains.lines(plan, successor.member, self.family, self.house.store, self.house.settings)
+        left = remains.lines(plan, successor.member, self.family, self.house.store)
         if self.asked.as_json:
             told = {"plan": plan_json(plan), "report": _json(report), "swapped": swapped, "remaining": left}
             print(json.dumps(told, indent=2, ensure_ascii=False))

@@ -8,16 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from outcrop.catalog import custom_models
-from outcrop.customization.checked_data import CheckedData, CheckedDatasets
 from outcrop.forgetting.family import FamilyMember, ModelFamily
-from outcrop.forgetting.plan import ForgettingPlan, Retraining
-from outcrop.settings import Settings
+from outcrop.forgetting.plan import ForgettingPlan
 from outcrop.store.store import Store
 
 
-def lines(
-    plan: ForgettingPlan, successor: FamilyMember, family: ModelFamily, store: Store, settings: Settings
-) -> list[str]:
+def lines(plan: ForgettingPlan, successor: FamilyMember, family: ModelFamily, store: Store) -> list[str]:
     """Places and models that still know the records, each with what to do about it.
 
     `successor` is the model that forgot them.
@@ -29,25 +25,15 @@ def lines(
             for dataset in step.datasets
             if step.forgotten[dataset.part]
         ]
-        told += [
-            f"the report on that data: outcrop datasets {each.digest[:12]} --remove"
-            for each in _reports(step, settings)
-        ]
         told.append(f"{step.member.name}: the model that learned them, to be deleted (DeleteCustomModel)")
         output = _output(step.member.told)
-        told.append(f"its checkpoints and lineage below {output}/")
+        told.append(f"its checkpoints, its lineage and the report that shows records, below {output}/")
         copies = (row for row in store.resources.all(custom_models.KIND) if _source(row.document).startswith(output))
         told += [f"{row.name or row.arn}: imported from one of these checkpoints, to be deleted" for row in copies]
     for child in family.children(plan.member):
         again = f"outcrop forget {child.name} --like {successor.name}"
         told.append(f"{child.name}: trained from {plan.member.name}, to be trained again: {again}")
     return told
-
-
-def _reports(step: Retraining, settings: Settings) -> list[CheckedData]:
-    """Reports quote records."""
-    learned = {dataset.source.sha256 for dataset in step.datasets if step.forgotten[dataset.part]}
-    return [each for each in CheckedDatasets(settings).all() if learned & set(each.checked_for.sha256)]
 
 
 def _output(told: Mapping[str, Any]) -> str:

@@ -62,7 +62,7 @@ def damaged(content: bytes, chance: random.Random) -> bytes:
 
 
 def campaign(folder: Path, suffix: str, num: int) -> Counter[str]:
-    """What became of so many damaged documents of a form."""
+    """Ends of so many damaged documents of one form, counted: text, a sentence, or whatever else was said."""
     chance = random.Random(f"{suffix} {num}")
     seed = seed_file(folder, suffix).read_bytes()
     ends: Counter[str] = Counter()
