@@ -46,6 +46,8 @@ class GenerationRequest:
     stop_token_ids: tuple[int, ...] = ()
     logprobs: int | None = None
     "How many of the likeliest tokens are told with each that is taken; None: no log probabilities."
+    background: bool = False
+    "Never slows a request of the foreground by more than a step; gives way to them, and goes on later."
 
 
 class Delta(NamedTuple):
@@ -197,6 +199,8 @@ def _body_of(request: GenerationRequest) -> dict[str, Any]:
         "stream": True,
         "return_token_ids": True,
     }
+    if request.background:
+        body["priority"] = dialect.BACKGROUND
     return body if request.logprobs is None else body | {"logprobs": request.logprobs}
 
 

@@ -18,11 +18,13 @@ N = TypeVar("N", int, float)
 
 DAMAGED = 422
 "The status of a model whose files are of no use: the request is understood, and nothing is wrong with it."
+BACKGROUND = 1
+"The `priority` of work that gives way to all other; vLLM's field, in which less comes earlier."
 _DEFAULT_MAX_TOKENS = 16  # OpenAI's
 _UNDERSTOOD = {
     "model", "prompt", "max_tokens", "temperature", "top_p", "top_k", "seed", "stop_token_ids", "ignore_eos",
     "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias",
-    "stream", "return_token_ids", "prompt_logprobs", "logprobs", "prompt_tokens_per_step",
+    "stream", "return_token_ids", "prompt_logprobs", "logprobs", "prompt_tokens_per_step", "priority",
 }  # fmt: skip
 _PENALTIES = ("repetition_penalty", "presence_penalty", "frequency_penalty")
 # Fields that many clients send with the one value that changes nothing.
@@ -48,6 +50,7 @@ class Completion:
     logprobs: int | None
     "How many of the likeliest tokens are told with each new one; None: no log probabilities."
     prompt_tokens_per_step: int | None
+    background: bool
 
     @property
     def prompt_ids(self) -> tuple[int, ...]:
@@ -74,6 +77,7 @@ def parse_completion(body: bytes) -> Completion:
         scores=fields.get("prompt_logprobs") is not None,
         logprobs=_logprobs(fields),
         prompt_tokens_per_step=None if per_step is None else _number(fields, "prompt_tokens_per_step", int, 0),
+        background=_background(fields),
     )
     if per_step is not None and per_step < 1:
         raise Invalid(f"prompt_tokens_per_step: {per_step} is below 1. Leave it out to have the engine choose.")
@@ -222,6 +226,14 @@ def _prompts(fields: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
     if isinstance(several, list) and several and all(isinstance(prompt, list) for prompt in several):
         return tuple(tuple(_ids({"prompt": prompt}, "prompt")) for prompt in several)
     return (tuple(_ids(fields, "prompt")),)
+
+
+def _background(fields: dict[str, Any]) -> bool:
+    """Two priorities are told apart: 0, that of everybody, and those behind it."""
+    priority = _number(fields, "priority", int, 0)
+    if priority < 0:
+        raise Invalid(f"priority: {priority} is below 0. Use 0, or {BACKGROUND} for work that gives way to all other.")
+    return priority > 0
 
 
 def _logprobs(fields: dict[str, Any]) -> int | None:

@@ -180,6 +180,7 @@ class EngineDoor:
                 adapter=self._adapter(completion),
                 logprobs=completion.logprobs,
                 prompt_tokens_per_step=completion.prompt_tokens_per_step,
+                background=completion.background,
             )
             for number, prompt_ids in enumerate(completion.prompts)
         ]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,16 @@ def test_ids_come_as_they_are_made_and_the_last_ones_say_why() -> None:
                 "stream": True,
                 "return_token_ids": True,
             }
+
+    run(scenario())
+
+
+def test_work_in_the_background_has_a_priority_behind_everybody_elses() -> None:
+    async def scenario() -> None:
+        async with engine_double(lambda _: [5]) as engine, EngineClient(engine.socket) as client:
+            for background in (False, True):
+                _ = [delta async for delta in client.generate(replace(asking(), background=background))]
+            assert [request.get("priority") for request in engine.requests] == [None, 1]
 
     run(scenario())
 

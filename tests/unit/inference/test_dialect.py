@@ -65,6 +65,8 @@ def test_a_sampling_that_is_sent_is_read_as_it_was(sampling: Sampling) -> None:
         ({"logit_bias": {"a": 1}}, "logit_bias: expected an object of token ids, found an object."),
         ({"logit_bias": {"1": "x"}}, "logit_bias: expected numbers, found a string."),
         ({"min_p": "x"}, "min_p: expected a number, found a string."),
+        ({"priority": -1}, "priority: -1 is below 0. Use 0, or 1 for work that gives way to all other."),
+        ({"priority": "low"}, "priority: expected an integer, found a string."),
         ({"n": 2}, "n: is not supported by this engine. Leave it out."),
         ({"stop": ["\n"]}, "stop: is not supported by this engine. Leave it out."),
         ({"guided_json": {}}, "guided_json: is not supported by this engine. Leave it out."),
@@ -74,6 +76,11 @@ def test_a_wrong_field_is_named(fields: dict[str, Any], problem: str) -> None:
     with pytest.raises(Invalid) as refused:
         parsed(**fields)
     assert str(refused.value) == problem
+
+
+@pytest.mark.parametrize(("fields", "background"), [({}, False), ({"priority": 0}, False), ({"priority": 7}, True)])
+def test_what_comes_behind_everybody_is_work_in_the_background(fields: dict[str, Any], background: bool) -> None:
+    assert parsed(**fields).background is background
 
 
 def test_several_prompts_are_told_apart_by_their_place() -> None:
