@@ -2,8 +2,8 @@
 engine has no tokenizer, so every `text` is empty.
 
 `prompt` may be several lists of ids, which begin in one step. One field is the engine's own: `prompt_tokens_per_step`,
-the most of a prompt that a step reads. A field that would change the answer and is not understood is refused, never
-ignored.
+the most of a prompt that a step reads. The usage of a stream stands in its last event, beside why it ended. A field
+that would change the answer and is not understood is refused, never ignored.
 """
 
 import json
@@ -25,6 +25,7 @@ _UNDERSTOOD = {
     "model", "prompt", "max_tokens", "temperature", "top_p", "top_k", "seed", "stop_token_ids", "ignore_eos",
     "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias",
     "stream", "return_token_ids", "prompt_logprobs", "logprobs", "prompt_tokens_per_step", "priority",
+    "cache_salt", "stream_options",
 }  # fmt: skip
 _PENALTIES = ("repetition_penalty", "presence_penalty", "frequency_penalty")
 # Fields that many clients send with the one value that changes nothing.
@@ -51,6 +52,9 @@ class Completion:
     "How many of the likeliest tokens are told with each new one; None: no log probabilities."
     prompt_tokens_per_step: int | None
     background: bool
+    cache_salt: str | None
+    tells_usage: bool
+    "Whether the last event of a stream says how many tokens there were."
 
     @property
     def prompt_ids(self) -> tuple[int, ...]:
@@ -78,6 +82,8 @@ def parse_completion(body: bytes) -> Completion:
         logprobs=_logprobs(fields),
         prompt_tokens_per_step=None if per_step is None else _number(fields, "prompt_tokens_per_step", int, 0),
         background=_background(fields),
+        cache_salt=None if fields.get("cache_salt") is None else text(fields, "cache_salt"),
+        tells_usage=_tells_usage(fields),
     )
     if per_step is not None and per_step < 1:
         raise Invalid(f"prompt_tokens_per_step: {per_step} is below 1. Leave it out to have the engine choose.")
@@ -149,6 +155,8 @@ class NewTokens(NamedTuple):
     finish_reason: str | None
     logprobs: Sequence[TokenLogprob] = ()
     "Of the ids, where they were asked for."
+    num_cached: int = 0
+    "Tokens of the prompt that others had read before."
 
 
 def completion_answer(completion: Completion, request_id: str, made: Sequence[NewTokens]) -> dict[str, Any]:
@@ -158,11 +166,23 @@ def completion_answer(completion: Completion, request_id: str, made: Sequence[Ne
         "choices": [_choice(completion, index, one) for index, one in enumerate(made)],
     }  # fmt: skip
     if not completion.stream:
-        num_prompt, num_made = sum(map(len, completion.prompts)), sum(len(one.ids) for one in made)
-        answer["usage"] = {
-            "prompt_tokens": num_prompt, "completion_tokens": num_made, "total_tokens": num_prompt + num_made,
-        }  # fmt: skip
+        answer["usage"] = usage(completion, sum(len(one.ids) for one in made), sum(one.num_cached for one in made))
     return answer
+
+
+def usage(completion: Completion, num_made: int, num_cached: int) -> dict[str, Any]:
+    """How many tokens a completion took, and how many of its prompts others had read before."""
+    num_prompt = sum(map(len, completion.prompts))
+    return {
+        "prompt_tokens": num_prompt, "completion_tokens": num_made, "total_tokens": num_prompt + num_made,
+        "prompt_tokens_details": {"cached_tokens": num_cached},
+    }  # fmt: skip
+
+
+def num_cached_of(answer: dict[str, Any]) -> int:
+    """The prompt tokens that the engine had not to read, as an answer or an event tells them; 0 where it does not."""
+    details = (answer.get("usage") or {}).get("prompt_tokens_details") or {}
+    return int(details.get("cached_tokens") or 0)
 
 
 def score_answer(completion: Completion, request_id: str, logprobs: Sequence[float]) -> dict[str, Any]:
@@ -234,6 +254,17 @@ def _background(fields: dict[str, Any]) -> bool:
     if priority < 0:
         raise Invalid(f"priority: {priority} is below 0. Use 0, or {BACKGROUND} for work that gives way to all other.")
     return priority > 0
+
+
+def _tells_usage(fields: dict[str, Any]) -> bool:
+    options = fields.get("stream_options")
+    if options is None:
+        return False
+    if not isinstance(options, dict):
+        raise Invalid(f"stream_options: expected an object, found {_kind(options)}.")
+    for name in sorted(options.keys() - {"include_usage"}):
+        raise Invalid(f"stream_options.{name}: is not supported by this engine. Leave it out.")
+    return bool(options.get("include_usage", False))
 
 
 def _logprobs(fields: dict[str, Any]) -> int | None:

@@ -13,7 +13,7 @@ from outcrop import logs
 from outcrop.errors import Invalid, NotFound, NotReady, OutcropError
 from outcrop.inference import dialect
 from outcrop.inference.dialect import Completion, NewTokens
-from outcrop.inference.engine_thread import EngineThread
+from outcrop.inference.engine_thread import EngineThread, GeneratedTokens
 from outcrop.inference.in_progress import RequestsInProgress
 from outcrop.inference.request import EngineRequest
 from outcrop.inference.unix_http import HttpAnswer, HttpCall
@@ -41,6 +41,7 @@ class EngineDoor:
             ("POST", "/v1/load_lora_adapter"): self._load_adapter,
             ("POST", "/v1/unload_lora_adapter"): self._unload_adapter,
             ("POST", "/v1/completions"): self._complete,
+            ("GET", "/cache"): self._cache,
         }
 
     async def answer(self, call: HttpCall) -> HttpAnswer:
@@ -95,6 +96,12 @@ class EngineDoor:
             for name, parent in parents.items()
         ]
         return _json({"object": "list", "data": data})
+
+    async def _cache(self, call: HttpCall, facts: Facts) -> HttpAnswer:
+        """The state of the cache between two steps: what is live, what waits, what is kept, what was shared."""
+        del call, facts
+        figures = await self._engine.ask(lambda engine: engine.cache_figures)
+        return _json(figures._asdict())
 
     async def _load_adapter(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         fields = dialect.parse_object(call.body)
@@ -152,7 +159,7 @@ class EngineDoor:
                 async for tokens in generated:
                     num_made = facts["completion_tokens"] + len(tokens.ids)
                     facts.update(completion_tokens=num_made, finish_reason=tokens.finish_reason)
-                    yield dialect.event(dialect.completion_answer(completion, request.id, [NewTokens(*tokens)]))
+                    yield dialect.event(self._event(completion, request, tokens, num_made))
                 status = 200
             except OutcropError as problem:
                 status, body = dialect.error(problem)
@@ -160,6 +167,15 @@ class EngineDoor:
             finally:
                 _report(facts, status=status)
         yield dialect.END_OF_EVENTS
+
+    @staticmethod
+    def _event(
+        completion: Completion, request: EngineRequest, tokens: GeneratedTokens, num_made: int
+    ) -> dict[str, Any]:
+        event = dialect.completion_answer(completion, request.id, [NewTokens(*tokens)])
+        if completion.tells_usage and tokens.finish_reason is not None:
+            event["usage"] = dialect.usage(completion, num_made, tokens.num_cached)
+        return event
 
     async def _score(self, completion: Completion, request_id: str) -> HttpAnswer:
         """Log probabilities of the prompt. No token is generated: who asks for these wants no answer."""
@@ -180,6 +196,7 @@ class EngineDoor:
                 adapter=self._adapter(completion),
                 logprobs=completion.logprobs,
                 prompt_tokens_per_step=completion.prompt_tokens_per_step,
+                cache_salt=completion.cache_salt,
                 background=completion.background,
             )
             for number, prompt_ids in enumerate(completion.prompts)

@@ -6,6 +6,7 @@ and go between steps; a generation keeps the weights it began with until it ends
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from outcrop.inference.forward import Forward, in_row_order
 from outcrop.inference.kv_cache import KVCache, measure
 from outcrop.inference.request import EngineRequest, TokenLogprob
 from outcrop.inference.sampling import sample
-from outcrop.inference.scheduler import Scheduler, StepLimits
+from outcrop.inference.scheduler import CacheFigures, Scheduler, StepLimits
 from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.linear import AdapterSpan
@@ -43,6 +44,8 @@ class StepResult(NamedTuple):
     "None while it goes on, then 'stop' or 'length'."
     logprob: TokenLogprob | None = None
     "Where the request asked for it."
+    num_cached: int = 0
+    "Tokens of the prompt that others had read before."
 
 
 class Engine:
@@ -66,9 +69,10 @@ class Engine:
         self._vocab_size = int(self._network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
         self._forward: Forward | SingleRequestForward
         self._forward, self._cache = self._together(cache_bytes) if way is RunMode.PACKED else self._apart(cache_bytes)
-        self._scheduler = Scheduler(self._cache, limits or StepLimits(), rotary_rules_of(self._network))
+        self._scheduler = Scheduler(self._cache, limits or self._usual_limits(), rotary_rules_of(self._network))
         self._versions: dict[str, str] = {}  # adapter name -> the key under which its layers hold it now
         self._held: set[str] = set()
+        self._users: Counter[str] = Counter()  # requests that have not ended, by the version they use
         self._num_loaded = 0
 
     def _together(self, cache_bytes: int) -> tuple[Forward, KVCache]:
@@ -89,6 +93,10 @@ class Engine:
         )
         return forward, cache
 
+    def _usual_limits(self) -> StepLimits:
+        weights = list(self._network.parameters())
+        return StepLimits.of_size(sum(x.numel() for x in weights), on_cpu=weights[0].device.type == "cpu")
+
     @property
     def adapters(self) -> list[str]:
         return sorted(self._versions)
@@ -102,7 +110,11 @@ class Engine:
     @property
     def busy(self) -> bool:
         """Whether a step would do anything."""
-        return bool(self._scheduler.live or self._scheduler.waiting)
+        return self._scheduler.busy
+
+    @property
+    def cache_figures(self) -> CacheFigures:
+        return self._scheduler.figures()
 
     def submit(self, request: EngineRequest) -> None:
         """Queue a generation; its tokens come out of the steps.
@@ -127,12 +139,16 @@ class Engine:
                 "engine's cache. Lower max_tokens, or give the engine a larger cache."
             )
         self._scheduler.submit(fitted)
+        if fitted.adapter is not None:
+            self._users[fitted.adapter] += 1
 
     @torch.inference_mode()  # as `step`: what the cache holds may be changed only there
     def abort(self, request_id: str) -> None:
         """End a request now; nothing happens when it has already ended."""
-        self._scheduler.end(request_id)
-        self._forget_unused_adapters()
+        ended = self._scheduler.end(request_id)
+        if ended is not None and ended.adapter is not None:
+            self._users[ended.adapter] -= 1
+            self._forget_unused_adapters()
 
     @torch.inference_mode()
     def step(self) -> list[StepResult]:
@@ -151,7 +167,13 @@ class Engine:
             return []
         tokens = sample(logits_NV, [live.sampling_row for live in sampling])
         produced = [
-            StepResult(live.request.id, token, live.append(token), _logprob(logits_V, token, live.request.logprobs))
+            StepResult(
+                live.request.id,
+                token,
+                live.append(token),
+                _logprob(logits_V, token, live.request.logprobs),
+                live.num_cached or 0,
+            )
             for live, token, logits_V in zip(sampling, tokens, logits_NV, strict=True)
         ]
         for ended in (p for p in produced if p.finish_reason is not None):
@@ -218,9 +240,11 @@ class Engine:
         return self._versions[adapter]
 
     def _forget_unused_adapters(self) -> None:
-        used = set(self._versions.values()) | {request.adapter for request in self._scheduler.requests}
+        self._users = +self._users  # without those that nobody uses any more
+        used = set(self._versions.values()) | self._users.keys()
         for version in self._held - used:
             linear.unload(self._network, version)
+            self._cache.forget(version)
         self._held &= used
 
 

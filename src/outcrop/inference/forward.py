@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from outcrop.inference.kv_cache import CacheShape
-from outcrop.inference.scheduler import ScheduledTokens
+from outcrop.inference.running_request import ScheduledTokens
 from outcrop.inference.step_layout import SequencePiece, StepLayout
 from outcrop.inference.traced import AdapterStack, record, stack
 from outcrop.network import rotary_lengths

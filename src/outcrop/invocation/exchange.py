@@ -103,3 +103,5 @@ class Finished:
     "The one that was met."
     logprobs: tuple[TextLogprob, ...] = ()
     "Of all tokens of the text, where they were asked for."
+    num_cached: int = 0
+    "Tokens of the prompt that the engine had read before, for others."
