@@ -29,7 +29,7 @@ POSITION_BYTES = 2 * 4
 LIMITS = StepLimits(max_live=4, prompt_tokens_alone=40, prompt_tokens_beside_decoding=12, prompt_tokens_for_many=24)
 ADAPTERS = (None, "red#1", "red#2", "blue#3")
 MODULUS = 9973
-STEPS_ENOUGH = 5000
+STEPS_ENOUGH = 20_000
 
 beginnings = st.sampled_from([0, 20, 33, 64, 100])
 "Tokens that a prompt has in common with others."
@@ -38,6 +38,14 @@ beginnings = st.sampled_from([0, 20, 33, 64, 100])
 def remembered(before: int, token: int, position: int, adapter: str | None, angles: Sequence[int]) -> int:
     """What the network remembers of a token after what it remembers of the one before."""
     return (31 * before + 7 * token + position + sum(map(ord, adapter or "")) + sum(angles)) % MODULUS
+
+
+def states_of(ids: Sequence[int], adapter: str | None, angles: Sequence[int], known: Sequence[int] = ()) -> list[int]:
+    """What is remembered of each token of a sequence, of which the first may be known."""
+    states = list(known)
+    for position in range(len(states), len(ids)):
+        states.append(remembered(states[-1] if states else 0, ids[position], position, adapter, angles))
+    return states
 
 
 def sampled(state: int, request: EngineRequest, generator: random.Random) -> int:
@@ -51,11 +59,13 @@ class Alone:
     def __init__(self, request: EngineRequest, angles: RotaryRules) -> None:
         ids, generator = list(request.prompt_ids), random.Random(request.sampling.seed)
         self.answer: list[int] = []
+        states: list[int] = []
+        known = angles.alike(len(ids))
         for _ in range(request.max_tokens):
-            turn, state = angles.alike(len(ids)), 0
-            for position, token in enumerate(ids):
-                state = remembered(state, token, position, request.adapter, turn)
-            token = sampled(state, request, generator)
+            turn = angles.alike(len(ids))
+            states = states_of(ids, request.adapter, turn, states if turn == known else [])
+            known = turn
+            token = sampled(states[-1], request, generator)
             self.answer.append(token)
             ids.append(token)
             if token in request.stop_token_ids:
@@ -147,10 +157,8 @@ class SchedulerStates(RuleBasedStateMachine):
     @invariant()
     def every_row_remembers_its_own_sequence(self) -> None:
         for live in self.scheduler.live:
-            state = 0
-            for position, token in enumerate(live.ids[: live.slot.length]):
-                state = remembered(state, token, position, live.request.adapter, live.angles)
-                assert _at(live.slot, position) == state
+            read = live.ids[: live.slot.length]
+            assert row_of(live.slot) == states_of(read, live.request.adapter, live.angles)
 
     def teardown(self) -> None:
         try:
@@ -171,17 +179,14 @@ class SchedulerStates(RuleBasedStateMachine):
         turns = self.scheduler.plan()
         assert bool(turns) == bool(self.running), "whoever can be served is served"
         self._check(turns)
+        sampling = [turn.live for turn in turns if turn.samples]
         for turn in turns:
-            _compute(turn)
-        for live in [turn.live for turn in turns if turn.samples]:
+            compute(turn)
+        for live in sampling:
             self._sample(live)
-        for turn in turns:
-            if turn.live.place is not None and not turn.samples:
-                turn.live.slot.length += turn.num_tokens
 
     def _sample(self, live: RunningRequest) -> None:
-        live.slot.length = len(live.ids)
-        token = sampled(_at(live.slot, len(live.ids) - 1), live.request, live.generator)
+        token = sampled(row_of(live.slot)[-1], live.request, live.generator)
         self.made[live.request.id].append(token)
         if live.append(token) is not None:
             assert self.made[live.request.id] == self.expected[live.request.id]
@@ -202,20 +207,23 @@ class SchedulerStates(RuleBasedStateMachine):
         assert decoding <= {id(turn.live) for turn in turns}, "whoever decodes has a token in every step"
 
 
-def _compute(turn: ScheduledTokens) -> None:
+def compute(turn: ScheduledTokens) -> None:
     """The forward pass: it reads what stands before, and writes one number a position."""
-    live = turn.live
-    for position in range(live.slot.length, live.slot.length + turn.num_tokens):
-        before = _at(live.slot, position - 1) if position else 0
-        state = remembered(before, live.ids[position], position, live.request.adapter, live.angles)
-        live.slot.shelf.v_RSKD[0][live.slot.row, position] = state
-        live.slot.shelf.k_RSKD[0][live.slot.row, position] = state
+    live, slot = turn.live, turn.live.slot
+    read = live.ids[: slot.length + turn.num_tokens]
+    states = states_of(read, live.request.adapter, live.angles, row_of(slot))
+    for x_RSKD in (slot.shelf.k_RSKD[0], slot.shelf.v_RSKD[0]):
+        x_RSKD[slot.row, slot.length : len(states), 0, 0] = torch.tensor(states[slot.length :], dtype=torch.float)
+    slot.length = len(states)
 
 
-def _at(slot: CacheRow, position: int) -> int:
-    key, value = (int(x_RSKD[0][slot.row, position]) for x_RSKD in (slot.shelf.k_RSKD, slot.shelf.v_RSKD))
-    assert key == value
-    return value
+def row_of(slot: CacheRow) -> list[int]:
+    """What a row remembers."""
+    keys, values = (
+        x_RSKD[0][slot.row, : slot.length, 0, 0].tolist() for x_RSKD in (slot.shelf.k_RSKD, slot.shelf.v_RSKD)
+    )
+    assert keys == values
+    return [int(value) for value in values]
 
 
 TestSchedulerStates = SchedulerStates.TestCase

@@ -196,7 +196,8 @@ async def _attempt(target: Target, generation: GenerateInput) -> AsyncGenerator[
     text, num_tokens, num_cached = "", 0, 0
     reason: str | None = None
     async with aclosing(target.client.generate(_request(target, generation))) as deltas:
-        async for ids, reason, of_ids, num_cached in deltas:
+        async for delta in deltas:
+            ids, reason, of_ids, num_cached = delta
             num_tokens += len(ids)
             for one in of_ids:
                 if not _ends_or_is_special(target, generation, one.token):
