@@ -144,7 +144,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 def text(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or not value:
-        raise Invalid(f"{name}: expected a string, found {_kind(value)}.")
+        raise Invalid(f"{name}: expected a string, found {'an empty one' if value == '' else _kind(value)}.")
     return value
 
 

@@ -18,14 +18,13 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from outcrop.inference.kv_cache import KVCache
-from outcrop.inference.prefix_cache import BLOCK, num_common
+from outcrop.inference.prefix_cache import num_common
 from outcrop.inference.request import EngineRequest
 from outcrop.inference.running_request import RunningRequest, ScheduledTokens
 from outcrop.network.rotary_lengths import RotaryRules
 
-_WORTH_COPYING = 16
-_WORTH_WAITING = BLOCK
-"Tokens that an earlier request is about to read, and that a later one then need not."
+_WORTH_SHARING = 16
+"Tokens for which a copy is cheaper than reading, and a step of waiting for a copy, too."
 _FEW_PROMPTS = 4
 "As many may wait for their first token before decoding is slowed for them."
 _CHUNK_FLOP = 20 * 10**9
@@ -236,11 +235,11 @@ class Scheduler:
         num_kept = self._cache.num_kept(live.space, ids)
         earlier = queue.live[: queue.live.index(live)]
         num_later = max((num for num, other in alike if other in earlier), default=0)
-        if num_later >= max(num_read, num_kept) + _WORTH_WAITING:
+        if num_later >= max(num_read, num_kept) + _WORTH_SHARING:
             return False
         if num_kept > num_read:
             self._cache.recall(live.slot, live.space, ids)
-        elif num_read >= _WORTH_COPYING:
+        elif num_read >= _WORTH_SHARING:
             self._cache.copy(source, live.slot, num_read)
         if live.num_cached is None:
             live.num_cached = live.slot.length
