@@ -19,6 +19,7 @@ from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotReady
 from outcrop.inference import dialect
 from outcrop.inference.dialect import DAMAGED
 from outcrop.inference.request import Sampling, TokenLogprob
+from outcrop.inference.usage import num_cached_of
 
 _SECONDS_TO_CONNECT = 5.0
 # The first answer waits for the whole prompt to be read and for other requests before it; on a CPU that takes a while.
@@ -49,6 +50,11 @@ class GenerationRequest:
     "How many of the likeliest tokens are told with each that is taken; None: no log probabilities."
     background: bool = False
     "Never slows a request of the foreground by more than a step; gives way to them, and goes on later."
+    grammar: str | None = None
+    """A Lark grammar in the words of llguidance (`start: %json {…}`), whose texts are the possible answers.
+
+    On the wire it is vLLM's `structured_outputs: {"grammar": …}`.
+    """
 
 
 class Delta(NamedTuple):
@@ -207,6 +213,8 @@ def _body_of(request: GenerationRequest) -> dict[str, Any]:
     }
     if request.background:
         body["priority"] = dialect.BACKGROUND
+    if request.grammar is not None:
+        body["structured_outputs"] = {"grammar": request.grammar}
     return body if request.logprobs is None else body | {"logprobs": request.logprobs}
 
 
@@ -214,7 +222,7 @@ def _delta(text: bytes) -> Delta:
     event = json.loads(text)
     if "error" in event:
         raise ModelFailed(f"The engine broke off: {event['error']['message']}")
-    num_cached = dialect.num_cached_of(event)
+    num_cached = num_cached_of(event)
     if not event["choices"]:  # vLLM tells the usage in an event of its own
         return Delta([], None, num_cached=num_cached)
     choice = event["choices"][0]

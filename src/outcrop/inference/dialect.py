@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from outcrop.errors import Invalid, ModelDamaged, NotFound, NotReady, OutcropError
 from outcrop.inference.request import LENGTH, MOST_LIKELIEST, Sampling, TokenLogprob
+from outcrop.inference.usage import usage
 
 N = TypeVar("N", int, float)
 
@@ -25,7 +26,7 @@ _UNDERSTOOD = {
     "model", "prompt", "max_tokens", "temperature", "top_p", "top_k", "seed", "stop_token_ids", "ignore_eos",
     "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias",
     "stream", "return_token_ids", "prompt_logprobs", "logprobs", "prompt_tokens_per_step", "priority",
-    "cache_salt", "stream_options",
+    "cache_salt", "stream_options", "structured_outputs",
 }  # fmt: skip
 _PENALTIES = ("repetition_penalty", "presence_penalty", "frequency_penalty")
 # Fields that many clients send with the one value that changes nothing.
@@ -55,12 +56,18 @@ class Completion:
     cache_salt: str | None
     tells_usage: bool
     "Whether the last event of a stream says how many tokens there were."
+    grammar: str | None
+    "A Lark grammar of the possible answers; None: all are."
 
     @property
     def prompt_ids(self) -> tuple[int, ...]:
         """The one prompt."""
         (only,) = self.prompts
         return only
+
+    @property
+    def num_prompt_tokens(self) -> int:
+        return sum(map(len, self.prompts))
 
 
 def parse_completion(body: bytes) -> Completion:
@@ -84,6 +91,7 @@ def parse_completion(body: bytes) -> Completion:
         background=_background(fields),
         cache_salt=None if fields.get("cache_salt") is None else text(fields, "cache_salt"),
         tells_usage=_tells_usage(fields),
+        grammar=_grammar(fields),
     )
     if per_step is not None and per_step < 1:
         raise Invalid(f"prompt_tokens_per_step: {per_step} is below 1. Leave it out to have the engine choose.")
@@ -166,23 +174,9 @@ def completion_answer(completion: Completion, request_id: str, made: Sequence[Ne
         "choices": [_choice(completion, index, one) for index, one in enumerate(made)],
     }  # fmt: skip
     if not completion.stream:
-        answer["usage"] = usage(completion, sum(len(one.ids) for one in made), sum(one.num_cached for one in made))
+        num_made, num_cached = sum(len(one.ids) for one in made), sum(one.num_cached for one in made)
+        answer["usage"] = usage(num_prompt=completion.num_prompt_tokens, num_made=num_made, num_cached=num_cached)
     return answer
-
-
-def usage(completion: Completion, num_made: int, num_cached: int) -> dict[str, Any]:
-    """How many tokens a completion took, and how many of its prompts others had read before."""
-    num_prompt = sum(map(len, completion.prompts))
-    return {
-        "prompt_tokens": num_prompt, "completion_tokens": num_made, "total_tokens": num_prompt + num_made,
-        "prompt_tokens_details": {"cached_tokens": num_cached},
-    }  # fmt: skip
-
-
-def num_cached_of(answer: dict[str, Any]) -> int:
-    """The prompt tokens that the engine had not to read, as an answer or an event tells them; 0 where it does not."""
-    details = (answer.get("usage") or {}).get("prompt_tokens_details") or {}
-    return int(details.get("cached_tokens") or 0)
 
 
 def score_answer(completion: Completion, request_id: str, logprobs: Sequence[float]) -> dict[str, Any]:
@@ -275,6 +269,15 @@ def _logprobs(fields: dict[str, Any]) -> int | None:
     if not 0 <= wanted <= MOST_LIKELIEST:
         raise Invalid(f"logprobs: {wanted} is not between 0 and {MOST_LIKELIEST}.")
     return wanted
+
+
+def _grammar(fields: dict[str, Any]) -> str | None:
+    asked = fields.get("structured_outputs")
+    if asked is None:
+        return None
+    if not isinstance(asked, dict) or asked.keys() != {"grammar"} or not isinstance(asked["grammar"], str):
+        raise Invalid('structured_outputs: expected {"grammar": "…"}, a Lark grammar. Write the form of answers so.')
+    return asked["grammar"]
 
 
 def _ids(fields: dict[str, Any], name: str) -> list[int]:

@@ -1,5 +1,6 @@
 """The engine's door: one function per path, and one log line per call."""
 
+import asyncio
 import itertools
 import json
 import logging
@@ -17,6 +18,7 @@ from outcrop.inference.engine_thread import EngineThread, GeneratedTokens
 from outcrop.inference.in_progress import RequestsInProgress
 from outcrop.inference.request import EngineRequest
 from outcrop.inference.unix_http import HttpAnswer, HttpCall
+from outcrop.inference.usage import usage
 
 _NO_NEWS = ("/health", "/load")
 "Paths that are asked again and again."
@@ -126,7 +128,7 @@ class EngineDoor:
 
     async def _complete(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         completion = dialect.parse_completion(call.body)
-        facts.update(model=completion.model, prompt_tokens=sum(map(len, completion.prompts)), completion_tokens=0)
+        facts.update(model=completion.model, prompt_tokens=completion.num_prompt_tokens, completion_tokens=0)
         request_id = facts["id"] = f"cmpl-{next(self._numbers)}"
         if completion.scores:
             return await self._score(completion, request_id)
@@ -174,7 +176,9 @@ class EngineDoor:
     ) -> dict[str, Any]:
         event = dialect.completion_answer(completion, request.id, [NewTokens(*tokens)])
         if completion.tells_usage and tokens.finish_reason is not None:
-            event["usage"] = dialect.usage(completion, num_made, tokens.num_cached)
+            event["usage"] = usage(
+                num_prompt=completion.num_prompt_tokens, num_made=num_made, num_cached=tokens.num_cached
+            )
         return event
 
     async def _score(self, completion: Completion, request_id: str) -> HttpAnswer:
@@ -185,7 +189,9 @@ class EngineDoor:
 
     async def _requests(self, completion: Completion, request_id: str) -> list[EngineRequest]:
         """The engine requests of a completion, one for each prompt; the first has the id of the call."""
-        end_ids = await self._engine.ask(lambda engine: engine.end_ids)
+        end_ids, grammars = await self._engine.ask(lambda engine: (engine.end_ids, engine.grammars))
+        if completion.grammar is not None:  # not between two steps: others would wait for it
+            await asyncio.to_thread(grammars.compile, completion.grammar)
         return [
             EngineRequest(
                 id=f"{request_id}-{number}" if number else request_id,
@@ -198,6 +204,7 @@ class EngineDoor:
                 prompt_tokens_per_step=completion.prompt_tokens_per_step,
                 cache_salt=completion.cache_salt,
                 background=completion.background,
+                grammar=completion.grammar,
             )
             for number, prompt_ids in enumerate(completion.prompts)
         ]

@@ -90,6 +90,8 @@ class EngineRequest:
     "It shares the reading of a common beginning with requests of the same salt only; vLLM's field."
     background: bool = False
     "Runs beside the others only as far as it keeps none of them waiting for more than a step."
+    grammar: str | None = None
+    "A Lark grammar in the words of llguidance, whose texts are the possible answers; None: all are."
 
     @property
     def num_reserved(self) -> int:

@@ -6,6 +6,7 @@ import pytest
 from outcrop.errors import Invalid, ModelFailed, NotFound, NotReady
 from outcrop.inference import dialect
 from outcrop.inference.request import Sampling, TokenLogprob
+from outcrop.inference.usage import num_cached_of
 
 LEAST = {"model": "base", "prompt": [1, 2]}
 
@@ -93,7 +94,7 @@ def test_what_comes_behind_everybody_is_work_in_the_background(fields: dict[str,
 def test_what_others_had_read_before_is_part_of_the_usage() -> None:
     asked = parsed(prompt=[[1, 2], [3]])
     made = [dialect.NewTokens([4], "length", num_cached=2), dialect.NewTokens([5], "stop", num_cached=1)]
-    assert dialect.num_cached_of(dialect.completion_answer(asked, "id", made)) == 3
+    assert num_cached_of(dialect.completion_answer(asked, "id", made)) == 3
 
 
 def test_a_stream_tells_its_usage_where_that_is_asked_for() -> None:
