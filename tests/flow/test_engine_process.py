@@ -132,6 +132,7 @@ def test_what_was_read_before_is_told_and_not_read_again(engine: EngineProcess) 
             one for delta in second for one in delta.token_ids
         ]
         assert (first[-1].num_cached, second[-1].num_cached) == (0, 64)
+        assert second[0].num_cached == 64  # for whoever does not wait for the end
         # but by whoever wants it read anew
         assert (await client.answer_greedily(BASE, [prompt], num_tokens=1))[0].token_ids == first[0].token_ids[:1]
         figures = await cache_figures(engine)

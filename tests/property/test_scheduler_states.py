@@ -23,8 +23,8 @@ from outcrop.inference.scheduler import Scheduler, StepLimits
 from outcrop.network.rotary_lengths import RotaryRule, RotaryRules
 
 CONTEXT = 160
-MAX_POSITIONS = 300
-"Of the whole cache: not even two of the longest."
+MAX_POSITIONS = 390
+"Of the whole cache: two of the longest, and little beside them."
 POSITION_BYTES = 2 * 4
 LIMITS = StepLimits(max_live=4, prompt_tokens_alone=40, prompt_tokens_beside_decoding=12, prompt_tokens_for_many=24)
 ADAPTERS = (None, None, "red#1", "red#2")

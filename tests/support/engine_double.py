@@ -28,6 +28,8 @@ class EngineDouble:
     pause_after: int | None = None
     "Stand still after so many tokens until the client hangs up."
     tokens_per_event: int = 1
+    num_cached: int | None = None
+    "Tokens of the prompt that it has not to read, where it tells its usage: in the first event."
     requests: list[dict[str, Any]] = field(default_factory=list)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
     "Set when a client left in the middle of an answer."
@@ -96,7 +98,9 @@ class EngineDouble:
                 self.hung_up.set()
                 raise ConnectionResetError
             choice = {"index": 0, "text": "", "token_ids": ids, "finish_reason": reason}
-            _chunk(writer, {"choices": [choice | _logprobs(ids, body.get("logprobs"))]})
+            usage = {"prompt_tokens_details": {"cached_tokens": self.num_cached}} if number == 0 else None
+            told = {} if self.num_cached is None else {"usage": usage}
+            _chunk(writer, {"choices": [choice | _logprobs(ids, body.get("logprobs"))], **told})
             await writer.drain()
         writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
         await writer.drain()

@@ -66,7 +66,7 @@ class Delta(NamedTuple):
     logprobs: tuple[TokenLogprob, ...] = ()
     "Of the ids, where they were asked for."
     num_cached: int = 0
-    "Of the last: tokens of the prompt that the engine had read before, for others."
+    "Of the first and the last: tokens of the prompt that the engine had read before, for others."
 
 
 class GreedyAnswer(NamedTuple):

@@ -2,7 +2,7 @@
 engine has no tokenizer, so every `text` is empty.
 
 `prompt` may be several lists of ids, which begin in one step. One field is the engine's own: `prompt_tokens_per_step`,
-the most of a prompt that a step reads. The usage of a stream stands in its last event, beside why it ended. A field
+the most of a prompt that a step reads. The usage of a stream stands in its first event and in its last. A field
 that would change the answer and is not understood is refused, never ignored.
 """
 
@@ -55,7 +55,7 @@ class Completion:
     background: bool
     cache_salt: str | None
     tells_usage: bool
-    "Whether the last event of a stream says how many tokens there were."
+    "Whether the first and the last event of a stream say how many tokens there are so far."
     grammar: str | None
     "A Lark grammar of the possible answers; None: all are."
 

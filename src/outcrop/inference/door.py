@@ -175,7 +175,8 @@ class EngineDoor:
         completion: Completion, request: EngineRequest, tokens: GeneratedTokens, num_made: int
     ) -> dict[str, Any]:
         event = dialect.completion_answer(completion, request.id, [NewTokens(*tokens)])
-        if completion.tells_usage and tokens.finish_reason is not None:
+        first = num_made == len(tokens.ids)
+        if completion.tells_usage and (first or tokens.finish_reason is not None):
             event["usage"] = usage(
                 num_prompt=completion.num_prompt_tokens, num_made=num_made, num_cached=tokens.num_cached
             )

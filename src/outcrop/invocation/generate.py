@@ -197,7 +197,8 @@ async def _attempt(target: Target, generation: GenerateInput) -> AsyncGenerator[
     reason: str | None = None
     async with aclosing(target.client.generate(_request(target, generation))) as deltas:
         async for delta in deltas:
-            ids, reason, of_ids, num_cached = delta
+            ids, reason, of_ids, cached = delta
+            num_cached = max(num_cached, cached)
             num_tokens += len(ids)
             for one in of_ids:
                 if not _ends_or_is_special(target, generation, one.token):
