@@ -6,10 +6,13 @@ attention call over a view, without gathering. When a sequence leaves, the pool'
 Shapes: R rows of a pool, S positions, K key/value heads, D head width.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy
+import torch
 from torch import Tensor
 
 
@@ -41,7 +44,6 @@ class CachePool:
         self.row_length = row_length
         self.slots: list[CacheRow] = []
         self.num_rows = 0
-        # Zeros, not empty: a masked position still counts as 0 · value, and 0 · NaN is NaN.
         self.k_RSKD = [like.new_zeros(0, row_length, s.num_heads, s.key_width) for s in layers]
         self.v_RSKD = [like.new_zeros(0, row_length, s.num_heads, s.value_width) for s in layers]
 
@@ -61,10 +63,11 @@ class CachePool:
         assert live <= num_rows, "live sequences must keep their rows"
         if num_rows == self.num_rows:
             return
+        longest = max((slot.length for slot in self.slots), default=0)
         for stored in (self.k_RSKD, self.v_RSKD):
             for layer, old in enumerate(stored):
-                stored[layer] = old.new_zeros(num_rows, *old.shape[1:])
-                stored[layer][:live] = old[:live]
+                stored[layer] = _zeros(old, num_rows, *old.shape[1:])
+                stored[layer][:live, :longest] = old[:live, :longest]
         self.num_rows = num_rows
 
     def take(self) -> CacheRow:
@@ -89,6 +92,18 @@ class CachePool:
         slot.shelf.give_back(slot)
         slot.shelf, slot.row = self, place.row
         self.slots[slot.row] = slot
+
+
+def _zeros(like: Tensor, *shape: int) -> Tensor:
+    """Rows that nothing was written to. Zeros, not empty: a masked position counts as 0 · value, and 0 · NaN is NaN.
+
+    On a CPU by numpy, whose zeros are pages that the system gives when they are written; torch writes its own at once.
+    So what a row never uses takes no memory.
+    """
+    num_bytes = math.prod(shape) * like.element_size()
+    if like.device.type != "cpu" or not num_bytes:
+        return like.new_zeros(shape)
+    return torch.from_numpy(numpy.zeros(num_bytes, numpy.uint8)).view(like.dtype).view(shape)
 
 
 def copy_beginning(source: CacheRow, slot: CacheRow, num_tokens: int) -> None:
