@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import torch
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from outcrop.inference import kv_cache
 from outcrop.inference.cache_pool import CacheRow, LayerShape
@@ -117,8 +117,8 @@ class Alone:
 class SchedulerStates(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self._patches = [patch.object(kv_cache, "SHORTEST_ROW", 16)]
-        self._patches[0].start()
+        self._patch = patch.object(kv_cache, "SHORTEST_ROW", 16)
+        self._patch.start()
         # From 90 tokens on everything is read anew, with other angles.
         self.angles = RotaryRules(rules=(RotaryRule(border=90, grows=False),))
         self.cache = KVCache(
@@ -131,11 +131,6 @@ class SchedulerStates(RuleBasedStateMachine):
         self.expected: dict[str, list[int]] = {}
         self.made: dict[str, list[int]] = {}
         self.running: dict[str, EngineRequest] = {}
-
-    @initialize(share=st.sampled_from([1, 2, 8]))
-    def some_may_share_one_pool(self, share: int) -> None:
-        self._patches.append(patch.object(kv_cache, "_FEW_SHARE", share))
-        self._patches[-1].start()
 
     @rule(asked=st.lists(wishes, min_size=1, max_size=6))
     def submit(self, asked: list[Wish]) -> None:
@@ -197,8 +192,7 @@ class SchedulerStates(RuleBasedStateMachine):
             for one, made in self.made.items():
                 assert made == self.expected[one][: len(made)]
         finally:
-            for patched in self._patches:
-                patched.stop()
+            self._patch.stop()
 
     def _step(self) -> None:
         """One step as the engine makes it."""

@@ -25,10 +25,6 @@ SHORTEST_ROW = 256
 _ROWS_OF_NOTHING = 64
 _KEPT_SHARE = 4
 "A quarter of the limit at most is kept for others to share: who shares out the machine's memory counts it as in use."
-_FEW, _SHORT = 8, 1024
-"So few sequences, none longer, share one pool: a step over one pool can be replayed (`traced.py`)."
-_FEW_SHARE = 8
-"That costs the shorter ones padding; it is done in an eighth of the limit."
 _UNUSED_SHARE = 8
 "Unused rows that take more than an eighth of the limit are given back once few of their pool are used."
 
@@ -81,7 +77,7 @@ class KVCache:
 
     def take(self, num_tokens: int, *, background: bool = False) -> CacheRow | None:
         """A place for a sequence of so many tokens; None while there is no room."""
-        pool = self._pool(num_tokens, background, num_live=1 + self._num_live(background))
+        pool = self._pool(num_tokens, background)
         if len(pool.slots) == pool.num_rows and not self._extend(pool, spared=0):
             return None
         return pool.take()
@@ -91,14 +87,13 @@ class KVCache:
         old = slot.shelf
         if num_tokens <= old.row_length:
             return True
-        pool = self._pool(num_tokens, background, num_live=self._num_live(background))
+        pool = self._pool(num_tokens, background)
         # For a moment both rows are there: the old one, which is given up, may lie beyond the limit.
         if len(pool.slots) == pool.num_rows and not self._extend(pool, spared=old.row_length):
             return False
         pool.receive(slot)
         if self.size_bytes > self._max_bytes:
             old.resize(len(old.slots))
-        self._gather(pool, background)
         return True
 
     def give_back(self, slot: CacheRow) -> None:
@@ -134,35 +129,11 @@ class KVCache:
     def _row_bytes(self) -> int:
         return self._position_bytes * sum(pool.num_positions for pool in self._pools.values())
 
-    def _pool(self, num_tokens: int, background: bool, *, num_live: int) -> CachePool:
-        """The pool for one more of `num_live` sequences."""
+    def _pool(self, num_tokens: int, background: bool) -> CachePool:
         row_length = self._row_length(num_tokens)
-        longest = max([row_length, *(pool.row_length for pool in self._live_pools(background))])
-        if self._may_share(longest, num_live):
-            row_length = longest
         if (row_length, background) not in self._pools:
             self._pools[row_length, background] = CachePool(row_length, self._layers, self._like)
         return self._pools[row_length, background]
-
-    def _live_pools(self, background: bool) -> list[CachePool]:
-        return [pool for (_, behind), pool in self._pools.items() if behind is background and pool.slots]
-
-    def _num_live(self, background: bool) -> int:
-        return sum(len(pool.slots) for pool in self._live_pools(background))
-
-    def _may_share(self, row_length: int, num_live: int) -> bool:
-        """Whether so many sequences may have rows of this length, though most of them need shorter ones."""
-        padded = self._position_bytes * row_length * num_live
-        return num_live <= _FEW and row_length <= _SHORT and padded * _FEW_SHARE <= self._max_bytes
-
-    def _gather(self, pool: CachePool, background: bool) -> None:
-        """Bring the sequences with shorter rows into the pool of one that has grown, where they may share it."""
-        if not self._may_share(pool.row_length, self._num_live(background)):
-            return
-        for other in self._live_pools(background):
-            for slot in list(other.slots) if other.row_length < pool.row_length else []:
-                if len(pool.slots) < pool.num_rows or self._extend(pool, spared=0):
-                    pool.receive(slot)
 
     def _row_length(self, num_tokens: int) -> int:
         row_length = SHORTEST_ROW

@@ -316,18 +316,3 @@ def taken(cache: KVCache, num: int) -> list[CacheRow]:
     slots = [slot for slot in (cache.take(10) for _ in range(num)) if slot is not None]
     assert len(slots) == num
     return slots
-
-
-def test_a_few_short_sequences_share_one_pool_where_memory_allows() -> None:
-    one = cache(rows=200)
-    slots = taken(one, 4)
-    slots[1].length = ROW
-    slots[1].shelf.k_RSKD[0][slots[1].row] = 7
-    # when one outgrows its row, the others come along
-    assert one.grow(slots[0], ROW + 1)
-    assert {slot.shelf.row_length for slot in slots} == {2 * ROW}
-    assert sorted(slot.row for slot in slots) == [0, 1, 2, 3]
-    assert float(slots[1].shelf.k_RSKD[0][slots[1].row, ROW - 1, 0, 0]) == 7
-    # and so do new ones, until they are many
-    new = [one.take(10) for _ in range(6)]
-    assert [slot.shelf.row_length for slot in new if slot] == [2 * ROW] * 4 + [ROW] * 2
