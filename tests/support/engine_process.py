@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-import subprocess
-import sys
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from outcrop.inference.client import EngineClient
+from outcrop.machine import openmp
+from tests.support import forks
 from tests.support.patience import PATIENCE_S
 
 
@@ -21,9 +22,11 @@ class EngineProcess:
         self._arguments = ["--model", str(model), "--name", name, "--socket", str(self.socket), *arguments]
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "outcrop.inference.serve", "--threads", "1", *self._arguments]
+        environment = {**os.environ, **openmp.for_serving()}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log)
+            self.process = forks.start(
+                "outcrop.inference.serve", "--threads", "1", *self._arguments, env=environment, stderr=log
+            )
 
     @property
     def running(self) -> bool:

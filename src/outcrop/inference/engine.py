@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotFound, OutcropError
 from outcrop.inference import scoring
@@ -68,15 +68,15 @@ class Engine:
         self._network = load_base(folder, way=way)
         self.context_length = context or context_length(folder)
         self.end_ids = _end_ids(folder)
-        lay_out_for_decoding(self._network)
         self._routing = linear.hold_adapters(self._network)
         self._vocab_size = int(self._network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
+        limits = limits or _usual_limits(self._network)  # counts weights before they are packed
         self._forward: Forward | SingleRequestForward
         self._forward, self._cache = self._together(cache_bytes) if way is RunMode.PACKED else self._apart(cache_bytes)
         self.grammars = Grammars(folder, self._vocab_size)
         "Compile a request's grammar with these before it is submitted, or a step waits for that."
         self._states: dict[str, GrammarState] = {}  # by request, and not in its place in the cache, which it may lose
-        self._scheduler = Scheduler(self._cache, limits or self._usual_limits(), rotary_rules_of(self._network))
+        self._scheduler = Scheduler(self._cache, limits, rotary_rules_of(self._network))
         self._versions: dict[str, str] = {}  # adapter name -> the key under which its layers hold it now
         self._held: set[str] = set()
         self._users: Counter[str] = Counter()  # requests that have not ended, by the version they use
@@ -90,6 +90,7 @@ class Engine:
 
     def _apart(self, cache_bytes: int) -> tuple[SingleRequestForward, KVCache]:
         """The shelves hold nothing then: they count what the requests' own caches may take."""
+        lay_out_for_decoding(self._network)
         forward = SingleRequestForward(self._network, self._routing)
         cache = KVCache(
             [],
@@ -99,10 +100,6 @@ class Engine:
             position_bytes=forward.position_bytes(),
         )
         return forward, cache
-
-    def _usual_limits(self) -> StepLimits:
-        weights = list(self._network.parameters())
-        return StepLimits.of_size(sum(x.numel() for x in weights), on_cpu=weights[0].device.type == "cpu")
 
     @property
     def adapters(self) -> list[str]:
@@ -282,7 +279,13 @@ class Engine:
         for version in self._held - used:
             linear.unload(self._network, version)
             self._cache.forget(version)
+            self._forward.forget(version)
         self._held &= used
+
+
+def _usual_limits(network: nn.Module) -> StepLimits:
+    weights = list(network.parameters())
+    return StepLimits.of_size(sum(x.numel() for x in weights), on_cpu=weights[0].device.type == "cpu")
 
 
 def _said(problem: Exception) -> str:
