@@ -112,7 +112,8 @@ async def ask(engine: EngineProcess, adapters: dict[str, Path], asked: Asked) ->
         async with asyncio.TaskGroup() as group:
             for _ in range(CLIENTS):
                 group.create_task(one_client(client, names, asked))
-    return psutil.Process(engine.process.pid).memory_info().rss
+    held: int = psutil.Process(engine.process.pid).memory_info().rss
+    return held
 
 
 def never(adapter: str, why: str) -> None:

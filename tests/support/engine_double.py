@@ -98,9 +98,10 @@ class EngineDouble:
                 self.hung_up.set()
                 raise ConnectionResetError
             choice = {"index": 0, "text": "", "token_ids": ids, "finish_reason": reason}
-            usage = {"prompt_tokens_details": {"cached_tokens": self.num_cached}} if number == 0 else None
-            told = {} if self.num_cached is None else {"usage": usage}
-            _chunk(writer, {"choices": [choice | _logprobs(ids, body.get("logprobs"))], **told})
+            event: dict[str, Any] = {"choices": [choice | _logprobs(ids, body.get("logprobs"))]}
+            if self.num_cached is not None and number == 0:
+                event["usage"] = {"prompt_tokens_details": {"cached_tokens": self.num_cached}}
+            _chunk(writer, event)
             await writer.drain()
         writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
         await writer.drain()

@@ -127,7 +127,7 @@ class PrefixCache:
         stored = [*slot.shelf.k_RSKD, *slot.shelf.v_RSKD]
         shapes = [*self._k_shapes, *self._v_shapes]
         sizes = [num_positions * heads * width for num_positions, heads, width in shapes]
-        parts = self._like.new_empty(sum(sizes)).split(sizes)
+        parts = torch.split(self._like.new_empty(sum(sizes)), sizes)
         views = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
         for view_BKD, x_RSKD in zip(views, stored, strict=True):
             view_BKD.copy_(x_RSKD[slot.row, start : start + BLOCK])
