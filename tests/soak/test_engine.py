@@ -146,7 +146,11 @@ class Campaign:
             await until(quiet)
             cache: dict[str, int] = (await http.get("/cache")).json()
         process = psutil.Process(self.engine.process.pid)
-        held = {"files": process.num_fds(), "threads": process.num_threads(), "memory": process.memory_info().rss}
+        files = []
+        for _ in range(20):  # connections that were just closed are still there for a moment
+            files.append(process.num_fds())
+            await asyncio.sleep(0.1)
+        held = {"files": min(files), "threads": process.num_threads(), "memory": process.memory_info().rss}
         return cache | held
 
     async def _client(self, client: EngineClient, chance: random.Random, over: asyncio.Event) -> None:
