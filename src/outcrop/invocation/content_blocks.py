@@ -15,9 +15,8 @@ def blocks_of(finished: Finished) -> list[dict[str, Any]]:
         blocks.append({"reasoningContent": {"reasoningText": {"text": finished.reasoning}}})
     if finished.text or not (blocks or finished.tool_calls):
         blocks.append({"text": finished.text})
-    for call in finished.tool_calls:
-        blocks.append({"toolUse": {"toolUseId": call.id, "name": call.name, "input": dict(call.arguments)}})
-    return blocks
+    calls = [{"toolUseId": call.id, "name": call.name, "input": dict(call.arguments)} for call in finished.tool_calls]
+    return blocks + [{"toolUse": call} for call in calls]
 
 
 def before_piece(piece: AnswerPiece) -> Sequence[Event]:

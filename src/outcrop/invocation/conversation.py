@@ -1,4 +1,4 @@
-"""Turns in the form of Converse and Nova, checked in Converse's words and made into a conversation for chat templates."""
+"""Turns in the form of Converse and Nova, checked in Converse's words and made into a conversation."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise

@@ -35,7 +35,7 @@ def _tool(tool: Mapping[str, Any], number: int) -> Tool:
     if spec is None:
         kind = next(iter(tool), "empty")
         raise Invalid(
-            f"This model doesn't support {kind} tools. Remove the {kind} tool at toolConfig.tools.{number} and try again."
+            f"This model doesn't support {kind} tools. Remove the one at toolConfig.tools.{number} and try again."
         )
     schema = spec["inputSchema"].get("json")
     if not isinstance(schema, Mapping) or schema.get("type") != "object":
@@ -58,6 +58,7 @@ def _choice(choice: Mapping[str, Any], names: Sequence[str]) -> str:
     name = choice["tool"]["name"]
     if name not in names:
         raise Invalid(
-            f"toolConfig.toolChoice.tool.name: no tool is named {name!r}. Name one of {', '.join(names) or 'its tools'}."
+            f"toolConfig.toolChoice.tool.name: no tool is named {name!r}. Name one of toolConfig.tools: "
+            f"{', '.join(names)}."
         )
     return ONE + str(name)

@@ -1,4 +1,4 @@
-"""The turns of a conversation as chat templates take them, from content blocks that were checked in any provider's words."""
+"""The turns of a conversation as chat templates take them, from content blocks in any provider's form."""
 
 import json
 from collections.abc import Mapping, Sequence
