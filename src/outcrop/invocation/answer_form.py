@@ -15,7 +15,7 @@ def form_of_output_config(config: Mapping[str, Any]) -> AnswerForm | None:
     asked = config.get("textFormat")
     if not asked:
         return None
-    definition = asked["structure"].get("jsonSchema")
+    definition = asked.get("structure", {}).get("jsonSchema")
     if definition is None:
         raise Invalid("outputConfig.textFormat.structure: jsonSchema is missing. Give it the schema of the answer.")
     at = "outputConfig.textFormat.structure.jsonSchema.schema"

@@ -49,6 +49,7 @@ class AnswerParts:
         self._said = False  # whether words have been told
         self._thought = False
         self._called = False
+        self._gap = ""  # white space before a call, which is the answer's own where it is none after all
         self._json: JsonSpan | None = None
         self._json_end: int | None = None
         tags = tuple(syntax.tags or ())
@@ -139,8 +140,9 @@ class AnswerParts:
             return self._speak_or_call(last)
         at = self._held.find(tools.trigger)
         if at >= 0:
-            words = self._words(self._held[:at].rstrip())
-            self._held = self._held[at:]
+            before, self._held = self._held[:at], self._held[at:]
+            words = self._words(before.rstrip())
+            self._gap = before[len(before.rstrip()) :]
             self._state = _State.CALL
             return words, True
         certain = self._held[: len(self._held) - overlap(self._held, tools.trigger)]
@@ -170,7 +172,7 @@ class AnswerParts:
         self._state, self._json, self._json_end = _State.TEXT, None, None
         calls = read_calls(tools, region, self._syntax.schemas)
         if calls is None:
-            return self._words(region), bool(self._held)
+            return self._words(self._gap + region), bool(self._held)
         self._called = True
         told = calls[:1] if self._syntax.one_call else calls
         return [Part("tool", "", ToolCall(id=_new_id(), name=name, arguments=given)) for name, given in told], True

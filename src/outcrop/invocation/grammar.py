@@ -120,9 +120,9 @@ class _Lark:
         return "\n".join([f"start: {start}", *self._rules])
 
 
-def _up_to(tag: str) -> str:
-    """Any text up to a tag and with it, as the body of a lazy rule."""
-    return rf"/(?s:.)*{re.escape(tag)}/".replace("</", r"<\/")
+def _up_to(tag: str, length: str = "*") -> str:
+    """Any text of some length up to a tag and with it, as the body of a lazy rule."""
+    return f"/(?s:.){length}{re.escape(tag)}/".replace("\\\n", r"\n").replace("</", r"<\/").replace("[/", r"[\/")
 
 
 def _with_ids(text: str) -> str:
@@ -228,11 +228,16 @@ def _tagged_call(writer: _Lark, syntax: ToolSyntax, tool: Tool) -> str:
 
 def _tagged_value(writer: _Lark, syntax: ToolSyntax, tool: Tool, schema: object) -> str:
     closing = syntax.closing_argument
-    if isinstance(schema, dict) and schema.get("type") == "string" and "enum" not in schema and "const" not in schema:
-        return writer.lazy("text", _up_to(closing))
     if isinstance(schema, dict) and schema.get("type") == "string":
-        texts = schema.get("enum", [schema.get("const")])
-        return f"({' | '.join(quoted(str(one)) for one in texts)}) {writer.literal(closing)}"
+        texts = schema.get("enum", [schema["const"]] if "const" in schema else None)
+        if texts is not None:
+            return f"({' | '.join(quoted(str(one)) for one in texts)}) {writer.literal(closing)}"
+        if tool.strict and schema.keys() & {"pattern", "format"}:
+            raise Invalid(
+                f"The tool {tool.name!r} is strict, and this model writes texts as they are, so no pattern or format "
+                "can be enforced. Leave strict out, or the pattern."
+            )
+        return writer.lazy("text", _up_to(closing, f"{{{schema.get('minLength', 0)},{schema.get('maxLength', '')}}}"))
     whole = schema if not isinstance(schema, dict) else {**schema, "$defs": tool.schema.get("$defs", {})}
     value = json_schema.in_grammar(whole, lenient=not tool.strict, separators=syntax.separators)
     return f"{value} {writer.literal(closing)}"
