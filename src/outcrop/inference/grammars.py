@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from outcrop.errors import Invalid, ModelFailed
-from outcrop.tokens.tokenizer import Tokenizer
+from outcrop.tokens.token_bytes import TokenBytes, read_token_bytes
 
 _KEPT = 64
 "Compiled grammars that are kept, the latest used."
@@ -87,26 +87,22 @@ class Grammars:
     def _read_vocabulary(self) -> Any:
         import llguidance
 
-        wrapped = llguidance.TokenizerWrapper(_Vocabulary(Tokenizer.open(self._folder), self._num_ids))
-        return llguidance.LLTokenizer(wrapped, n_vocab=self._num_ids)
+        vocabulary = _Vocabulary(read_token_bytes(self._folder), self._num_ids)
+        return llguidance.LLTokenizer(llguidance.TokenizerWrapper(vocabulary), n_vocab=self._num_ids)
 
 
 class _Vocabulary:
-    """A tokenizer as llguidance wants it: the bytes of every id, as answers are decoded with them."""
+    """The bytes of every id, as answers are decoded with them, in the way llguidance asks for them."""
 
-    def __init__(self, tokenizer: Tokenizer, num_ids: int) -> None:
-        self._tokenizer = tokenizer
-        special = sorted(one for one in tokenizer.special_ids | set(tokenizer.eos_ids) if one < num_ids)
-        self.special_token_ids = special
-        self.eos_token_id = next((one for one in tokenizer.eos_ids if one < num_ids), 0)
+    def __init__(self, tokens: TokenBytes, num_ids: int) -> None:
+        self.special_token_ids = sorted(one for one in tokens.special if one < num_ids)
+        self.eos_token_id = self.special_token_ids[0] if self.special_token_ids else 0
         self.bos_token_id = None
-        self.tokens = [tokenizer.bytes_of(one) for one in range(num_ids)]
-        for one in special:
-            self.tokens[one] = (tokenizer.token(one) or "").encode()
+        self.tokens = [tokens.of.get(one, b"") for one in range(num_ids)]
 
-    def __call__(self, text: str) -> list[int]:
-        """The ids of a text, which must come as text."""
-        return self._tokenizer.encode(text, begin=False)
+    def __call__(self, _text: str) -> list[int]:
+        """No ids: texts are encoded to guess tokens ahead, which nobody does here."""
+        return []
 
 
 def _compile(vocabulary: Any, grammar: str) -> Any:

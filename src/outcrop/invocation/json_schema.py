@@ -30,7 +30,7 @@ _ORDERED = (
     ("minProperties", "maxProperties"),
     ("minimum", "maximum"),
 )
-_SPACE = r"(\n[ \t]{0,40}| )"
+_SPACE = r"(\n[ \t]{0,20}| )"
 "White space of an answer: as people write JSON, and never without end."
 
 

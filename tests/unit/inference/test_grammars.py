@@ -119,7 +119,7 @@ def test_ids_beyond_the_tokenizer_never_come(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("grammar", "problem"),
     [
-        ('start: "a" foo', 'The form of the answer cannot be used: at 1(12): unknown name: "foo".'),
+        ('start: "a" foo', 'The form of the answer cannot be used: at 1(8): unknown name: "foo".'),
         ("", "The form of the answer cannot be used: "),
         ("start: /(a/", "The form of the answer cannot be used: at 1(8): invalid regex"),
         ('start: %json {"type": "foo"}', "The form of the answer cannot be used: at 1(8): failed to compile JSON schema: Invalid type: foo."),

@@ -40,7 +40,7 @@ def test_converse_s_schema_reaches_the_engine_with_bounded_white_space(tmp_path:
     start, _, form = grammar.partition("%json ")
     assert start == "start: answer_1\nform_0: "
     schema = json.loads(form.split("\n")[0])
-    assert schema.pop("x-guidance")["whitespace_pattern"] == r"(\n[ \t]{0,40}| )"
+    assert schema.pop("x-guidance")["whitespace_pattern"] == r"(\n[ \t]{0,20}| )"
     assert schema == SCHEMA
 
 
@@ -143,8 +143,6 @@ def test_a_model_that_thinks_thinks_before_its_form(tmp_path: Path) -> None:
 def test_a_schema_that_cannot_be_held_is_refused_with_a_pointer(schema: Any, problem: str, tmp_path: Path) -> None:
     with pytest.raises(Invalid) as refused:
         asyncio.run(sent(tmp_path, outputConfig=text_format(schema)))
-    at = "outcrop"
-    del at
     whole = f"The schema cannot be used. outputConfig.textFormat.structure.jsonSchema.schema: {problem}. Change these places, or leave them out."
     assert refused.value.message == (problem if problem.startswith("outputConfig") else whole)
 
