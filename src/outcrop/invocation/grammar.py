@@ -23,6 +23,8 @@ from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.tokens.tool_syntax import CALL_ID, CallKind, ToolSyntax
 
 _TEXT = r"/(?s:.)*/"
+_ID = "/[a-zA-Z0-9]{9}/"
+"The id of a call: nine letters are what the narrowest template takes."
 
 
 def grammar_of(
@@ -126,8 +128,9 @@ def _up_to(tag: str, length: str = "*") -> str:
 
 
 def _with_ids(text: str) -> str:
-    pieces = text.split(CALL_ID)
-    return " /[a-zA-Z0-9]{9}/ ".join(quoted(piece) for piece in pieces if piece or len(pieces) == 1)
+    """A text with any id in the place of the marked one."""
+    first, *others = (quoted(piece) if piece else "" for piece in text.split(CALL_ID))
+    return " ".join([first, *(f"{_ID} {piece}".strip() for piece in others)]).strip()
 
 
 def _form(writer: _Lark, form: AnswerForm) -> str:
@@ -203,7 +206,7 @@ def _json_call(writer: _Lark, syntax: ToolSyntax, tool: Tool) -> str:
         if key == syntax.name_key:
             parts.append(quoted(f'{led}"{tool.name}"'))
         elif key == syntax.id_key:
-            parts.append(f"{quoted(led + chr(34))} /[a-zA-Z0-9]{{9}}/ {quoted(chr(34))}")
+            parts.append(f"{quoted(led + chr(34))} {_ID} {quoted(chr(34))}")
         else:
             parts += [quoted(led), writer.rule("arguments", _schema(syntax, tool))]
     return " ".join([*parts, quoted("}")])
