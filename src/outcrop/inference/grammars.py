@@ -18,6 +18,9 @@ from outcrop.tokens.token_bytes import TokenBytes, read_token_bytes
 _KEPT = 64
 "Compiled grammars that are kept, the latest used."
 _MOST_LETTERS = 2**20
+# Where only one text can follow, the library would take the tokens that the tokenizer makes of it. So any of them may
+# come that begins it, the network chooses, and nothing has to be encoded here.
+_NOT_FORCED = '\n%llguidance {"no_forcing": true}'
 
 
 class GrammarState:
@@ -88,27 +91,28 @@ class Grammars:
         import llguidance
 
         vocabulary = _Vocabulary(read_token_bytes(self._folder), self._num_ids)
-        return llguidance.LLTokenizer(llguidance.TokenizerWrapper(vocabulary), n_vocab=self._num_ids)
+        return llguidance.LLTokenizer(llguidance.TokenizerWrapper(vocabulary), n_vocab=self._num_ids + 1)
 
 
 class _Vocabulary:
     """The bytes of every id, as answers are decoded with them, in the way llguidance asks for them."""
 
     def __init__(self, tokens: TokenBytes, num_ids: int) -> None:
-        self.special_token_ids = sorted(one for one in tokens.special if one < num_ids)
-        self.eos_token_id = self.special_token_ids[0] if self.special_token_ids else 0
+        # The library's end is an id that nobody has: which ids end an answer is the request's to say.
+        self.eos_token_id = num_ids
         self.bos_token_id = None
-        self.tokens = [tokens.of.get(one, b"") for one in range(num_ids)]
+        self.special_token_ids = [*sorted(one for one in tokens.special if one < num_ids), num_ids]
+        self.tokens = [*(tokens.of.get(one, b"") for one in range(num_ids)), b"<end>"]
 
-    def __call__(self, _text: str) -> list[int]:
-        """No ids: texts are encoded to guess tokens ahead, which nobody does here."""
-        return []
+    def __call__(self, text: str) -> list[int]:
+        """The ids of a text. Nobody asks for them where no token is forced."""
+        raise AssertionError(f"{len(text)} letters to encode, in a process without a tokenizer")
 
 
 def _compile(vocabulary: Any, grammar: str) -> Any:
     import llguidance
 
-    matcher = llguidance.LLMatcher(vocabulary, grammar, log_level=0)
+    matcher = llguidance.LLMatcher(vocabulary, grammar + _NOT_FORCED, log_level=0)
     if matcher.is_error():
         raise Invalid(f"The form of the answer cannot be used: {_first_line(matcher.get_error())}.")
     return matcher

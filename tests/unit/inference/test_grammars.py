@@ -155,7 +155,7 @@ def test_whatever_is_drawn_where_a_tool_must_be_called_is_read_as_calls(name: st
     syntax = prompt_format.chat_habits(place.tokenizer).tool_syntax
     assert syntax is not None
     names = set()
-    for seed in range(6):
+    for seed in range(16):
         calls = read_calls(syntax, place.walk(grammar, random.Random(seed)), {tool.name: tool.schema for tool in TOOLS})
         assert calls
         assert choice == "any" or len(calls) == 1
