@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from outcrop.inference.engine import Engine
 from outcrop.inference.request import STOP, EngineRequest, Sampling
-from outcrop.invocation import json_schema
+from outcrop.invocation import json_schema, schema_grammar
 from outcrop.tokens.tokenizer import Tokenizer
 from tests.support.chat_templates import HERMES
 from tests.support.tiny import tiny_chat_model
@@ -75,7 +75,7 @@ def test_every_answer_under_a_schema_parses_and_fits(
 ) -> None:
     engine, tokenizer = speaking
     json_schema.check(schema, at="schema")
-    grammar = f"start: {json_schema.in_grammar(schema)}"
+    grammar = f"start: {schema_grammar.in_grammar(schema)}"
     samplings = [
         Sampling(temperature=0.0),
         Sampling(temperature=1.0, seed=seed),

@@ -53,6 +53,13 @@ class AnswerParts:
         self._json: JsonSpan | None = None
         self._json_end: int | None = None
         tags = tuple(syntax.tags or ())
+        self._steps = {
+            _State.BEGIN: self._begin,
+            _State.THOUGHT: self._think,
+            _State.BETWEEN: self._pass_over,
+            _State.TEXT: self._speak,
+            _State.CALL: self._call,
+        }
         self._marks = {*tags, *((syntax.tools.trigger,) if syntax.tools else ())} - {""}
 
     @property
@@ -83,16 +90,9 @@ class AnswerParts:
 
     def _advance(self, *, last: bool) -> list[Part]:
         parts: list[Part] = []
-        steps = {
-            _State.BEGIN: self._begin,
-            _State.THOUGHT: self._think,
-            _State.BETWEEN: self._pass_over,
-            _State.TEXT: self._speak,
-            _State.CALL: self._call,
-        }
         going = True
         while going and not self.over:
-            told, going = steps[self._state](last)
+            told, going = self._steps[self._state](last)
             parts += told
         return parts
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from outcrop.errors import Invalid
-from outcrop.invocation import json_schema
+from outcrop.invocation import schema_grammar
 from outcrop.invocation.answer_form import quoted
 from outcrop.invocation.exchange import (
     ANY,
@@ -136,9 +136,9 @@ def _with_ids(text: str) -> str:
 def _form(writer: _Lark, form: AnswerForm) -> str:
     match form:
         case JsonSchema():
-            return writer.rule("form", json_schema.in_grammar(form.schema))
+            return writer.rule("form", schema_grammar.in_grammar(form.schema))
         case JsonObject():
-            return writer.rule("form", json_schema.in_grammar({"type": "object"}))
+            return writer.rule("form", schema_grammar.in_grammar({"type": "object"}))
         case Grammar(kind="regex"):
             return writer.rule("form", _regex(form.text))
     raise Invalid(
@@ -214,7 +214,7 @@ def _json_call(writer: _Lark, syntax: ToolSyntax, tool: Tool) -> str:
 
 def _schema(syntax: ToolSyntax, tool: Tool) -> str:
     """The schema of a tool's arguments; what cannot be held of it is only where the tool is strict a problem."""
-    return json_schema.in_grammar(tool.schema, lenient=not tool.strict, separators=syntax.separators)
+    return schema_grammar.in_grammar(tool.schema, lenient=not tool.strict, separators=syntax.separators)
 
 
 def _tagged_call(writer: _Lark, syntax: ToolSyntax, tool: Tool) -> str:
@@ -242,5 +242,5 @@ def _tagged_value(writer: _Lark, syntax: ToolSyntax, tool: Tool, schema: object)
             )
         return writer.lazy("text", _up_to(closing, f"{{{schema.get('minLength', 0)},{schema.get('maxLength', '')}}}"))
     whole = schema if not isinstance(schema, dict) else {**schema, "$defs": tool.schema.get("$defs", {})}
-    value = json_schema.in_grammar(whole, lenient=not tool.strict, separators=syntax.separators)
+    value = schema_grammar.in_grammar(whole, lenient=not tool.strict, separators=syntax.separators)
     return f"{value} {writer.literal(closing)}"
