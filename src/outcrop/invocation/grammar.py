@@ -241,6 +241,7 @@ def _tagged_value(writer: _Lark, syntax: ToolSyntax, tool: Tool, schema: object)
                 "can be enforced. Leave strict out, or the pattern."
             )
         return writer.lazy("text", _up_to(closing, f"{{{schema.get('minLength', 0)},{schema.get('maxLength', '')}}}"))
-    whole = schema if not isinstance(schema, dict) else {**schema, "$defs": tool.schema.get("$defs", {})}
+    named = {key: tool.schema[key] for key in ("$defs", "definitions") if key in tool.schema}
+    whole = {**schema, **named} if isinstance(schema, dict) else schema
     value = schema_grammar.in_grammar(whole, lenient=not tool.strict, separators=syntax.separators)
     return f"{value} {writer.literal(closing)}"

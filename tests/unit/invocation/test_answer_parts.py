@@ -64,6 +64,10 @@ def _written(part: Part) -> str:
 
 
 CALLED = ("tool", 'weather {"city": "Oslo <tool_call>"}')
+UNSOUND = [
+    f'<tool_call>\n{{"name": "weather", "arguments": {{"city": {value}}}}}\n</tool_call>'
+    for value in ("NaN", "-Infinity", '"\\ud800"', "1" * 5000, "[" * 300 + "]" * 300, "[" * 20000 + "]" * 20000)
+]
 CASES = [
     ("plain words", syntax(), [("text", "plain words")]),
     ("  words, <b> and \n", syntax(), [("text", "  words, <b> and \n")]),
@@ -87,6 +91,7 @@ CASES = [
     ('{"name": "now", "parameters": {}}', syntax(tools=LLAMA), [("tool", "now {}")]),
     (' {"answer": {"a": "}"}} yes', syntax(tools=LLAMA), [("text", ' {"answer": {"a": "}"}} yes')]),
     ('It is {"name": "now", "parameters": {}}', syntax(tools=LLAMA), [("text", 'It is {"name": "now", "parameters": {}}')]),
+    *((text, syntax(), [("text", text)]) for text in UNSOUND),
     ("", syntax(), []),
     ("as it is </think> <tool_call>", AnswerSyntax(), [("text", "as it is </think> <tool_call>")]),
 ]  # fmt: skip
