@@ -55,6 +55,7 @@ class AnswerParts:
         self._json: JsonSpan | None = None
         self._json_end: int | None = None
         tags = tuple(syntax.tags or ())
+        self._written_in_calls = syntax.tools.literals if syntax.tools else ""
         self._steps = {
             _State.BEGIN: self._begin,
             _State.THOUGHT: self._think,
@@ -73,6 +74,8 @@ class AnswerParts:
         """The parts that are certain after more text, or a special token by its spelling."""
         if self.over:
             return []
+        if special and self._state is _State.CALL and text not in self._written_in_calls:
+            return []  # such as the token that ends the answer
         if special and self._state is not _State.CALL and text not in self._marks:
             return self._told_to_here(text)
         self._held += text
