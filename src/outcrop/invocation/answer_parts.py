@@ -1,4 +1,4 @@
-"""The parts of an answer: what the model thought, what it says, and the tools it calls, told apart as the text comes.
+"""The parts of an answer told apart as its text comes: thoughts, words and calls of tools.
 
 No tag and no half of a call is ever shown as text. What looks like a call and is none is text after all, once that is
 certain; nothing of an answer is lost.
@@ -86,7 +86,7 @@ class AnswerParts:
         return [] if self.over else self._advance(last=True)
 
     def _told_to_here(self, special: str) -> list[Part]:
-        """What is held where a special token stands, and the token: no tag goes on behind it."""
+        """Words held where a special token stands, and the token: no tag goes on behind it."""
         if self._state is _State.THOUGHT:
             return []
         self._state = _State.TEXT

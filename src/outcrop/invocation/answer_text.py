@@ -1,4 +1,4 @@
-"""The text of one answer from the ids of its tokens: whole characters, its parts told apart, up to a stop sequence.
+"""The text of one answer from the ids of its tokens, its parts told apart, up to a stop sequence.
 
 Stop sequences are looked for in what the answer says, not in what was thought before it nor in the calls of tools.
 """
@@ -71,7 +71,7 @@ class AnswerText:
         self._stretch("text", self._scanner.finish())
 
     def stretches(self) -> list[AnswerStretch]:
-        """What has become certain since the last look."""
+        """The stretches that have become certain since the last look."""
         stretches, self._stretches = self._stretches, []
         return stretches
 
