@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from outcrop.inference.request import TokenLogprob
-from outcrop.invocation.answer_parts import AnswerParts, Part
+from outcrop.invocation.answer_parts import AnswerParts, AnswerPart
 from outcrop.invocation.answer_syntax import AnswerSyntax
 from outcrop.invocation.exchange import ToolCall
 from outcrop.invocation.stopping import StopScanner
@@ -85,7 +85,7 @@ class AnswerText:
         found = self._logprobs.with_text(stretch.text if stretch else "")
         return found + (self._logprobs.rest() if last and self.stop_sequence is None else ())
 
-    def _add(self, parts: Iterable[Part]) -> None:
+    def _add(self, parts: Iterable[AnswerPart]) -> None:
         for part in parts:
             if self._scanner.met is not None:
                 return
