@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from outcrop.inference.request import TokenLogprob
-from outcrop.invocation.answer_parts import AnswerParts, AnswerPart
+from outcrop.invocation.answer_parts import AnswerPart, AnswerParts
 from outcrop.invocation.answer_syntax import AnswerSyntax
 from outcrop.invocation.exchange import ToolCall
 from outcrop.invocation.stopping import StopScanner

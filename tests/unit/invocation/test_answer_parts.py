@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcrop.invocation.answer_parts import AnswerParts, AnswerPart
+from outcrop.invocation.answer_parts import AnswerPart, AnswerParts
 from outcrop.invocation.answer_syntax import AnswerSyntax
 from outcrop.tokens.thought_tags import ThoughtPlace, ThoughtTags
 from outcrop.tokens.tool_syntax import CallKind, ToolSyntax
