@@ -41,14 +41,27 @@ def tags_of(tokenizer: Tokenizer) -> ThoughtTags | None:
     return None
 
 
-def place_behind(tokenizer: Tokenizer, tags: ThoughtTags | None, prompt_ids: list[int]) -> ThoughtPlace:
-    """The place in which an answer begins behind a prompt."""
+def place_behind(
+    tokenizer: Tokenizer, tags: ThoughtTags | None, prompt_ids: list[int], *, begun: bool = False
+) -> ThoughtPlace:
+    """The place in which an answer begins behind a prompt; `begun`: the prompt holds its first words."""
     if tags is None:
         return ThoughtPlace.NONE
+    if begun:
+        said = _behind_last_special(tokenizer, tags, prompt_ids)
+        return ThoughtPlace.OPENED if said.rfind(tags.opening) > said.rfind(tags.closing) else ThoughtPlace.NONE
     end = "".join(_spelled(tokenizer, one) for one in prompt_ids[-_TAIL:]).rstrip()
     if end.endswith(tags.closing):
         return ThoughtPlace.NONE
     return ThoughtPlace.OPENED if end.endswith(tags.opening) else ThoughtPlace.POSSIBLE
+
+
+def _behind_last_special(tokenizer: Tokenizer, tags: ThoughtTags, ids: list[int]) -> str:
+    """The text of the turn at the end of a prompt."""
+    start = len(ids)
+    while start and (ids[start - 1] not in tokenizer.special_ids or tokenizer.token(ids[start - 1]) in tags):
+        start -= 1
+    return "".join(_spelled(tokenizer, one) for one in ids[start:])
 
 
 def _spelled(tokenizer: Tokenizer, token: int) -> str:
