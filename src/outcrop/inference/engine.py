@@ -27,6 +27,7 @@ from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.linear import AdapterSpan
 from outcrop.network.adapters.method import WEIGHTS_FILE
+from outcrop.network.fast.decoding.packed import Weights
 from outcrop.network.load import context_length, load_base
 from outcrop.network.rotary_lengths import rotary_rules_of
 from outcrop.network.run_mode import RunMode
@@ -56,8 +57,13 @@ class Engine:
         limits: StepLimits | None = None,
         way: RunMode = RunMode.PACKED,
         context: int | None = None,
+        weights: Weights = Weights.FP32,
     ) -> None:
-        """`context` is its length; None: what the network's configuration says."""
+        """`context` is its length; None: what the network's configuration says.
+
+        Raises Invalid where the network cannot be served with such `weights`.
+        """
+        self.weights = weights
         self._network = load_base(folder, way=way)
         self.context_length = context or context_length(folder)
         self.end_ids = _end_ids(folder)
@@ -72,12 +78,14 @@ class Engine:
 
     def _together(self, cache_bytes: int) -> tuple[Forward, KVCache]:
         measures = measure(self._network)
-        forward = Forward(self._network, self._routing, measures)
+        forward = Forward(self._network, self._routing, measures, weights=self.weights)
         cache = KVCache(measures.layers, like=measures.like, context_length=self.context_length, max_bytes=cache_bytes)
         return forward, cache
 
     def _apart(self, cache_bytes: int) -> tuple[SingleRequestForward, KVCache]:
         """The shelves hold nothing then: they count what the requests' own caches may take."""
+        if self.weights is not Weights.FP32:
+            raise Invalid(f"Weights in {self.weights} are for networks that share a row. Serve this with its own.")
         lay_out_for_decoding(self._network)
         forward = SingleRequestForward(self._network, self._routing)
         cache = KVCache(
