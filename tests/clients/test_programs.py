@@ -15,8 +15,12 @@ from typing import Any
 import pytest
 
 from outcrop.catalog.catalog import Catalog
+from outcrop.network import facts
+from outcrop.network.run_mode import ProbeVerdict, RunMode
+from tests.support.chat_templates import QWEN3
 from tests.support.patience import PATIENCE_S
 from tests.support.servers import Installed, installed
+from tests.support.tiny import tiny_chat_model
 
 PROGRAMS = Path(__file__).parent / "programs"
 CLIENTS = Path(__file__).parent.parent.parent / "build" / "clients"
@@ -25,6 +29,8 @@ NODE = CLIENTS / "node"
 AWS = Path(sys.executable).parent / "aws"
 STARTER = "outcrop.starter-v1"  # real words, so that real pieces of them stream
 HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"
+SONNET = "anthropic.claude-3-5-sonnet-20240620-v1:0"
+"Served by a network of random weights, which calls a tool where it must."
 
 with_python = pytest.mark.skipif(not PYTHON.exists(), reason=f"{PYTHON} is not there: `make clients` makes it")
 with_node = pytest.mark.skipif(
@@ -38,6 +44,12 @@ with_aws = pytest.mark.skipif(not AWS.exists(), reason=f"{AWS} is not there: ins
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     home = tmp_path_factory.mktemp("home")
     Catalog(home).alias(HAIKU, STARTER)
+    folder = tiny_chat_model(tmp_path_factory.mktemp("network"), QWEN3)
+    verdict = ProbeVerdict(way=RunMode.PACKED, config=facts.digest(folder))
+    Catalog(home).register(
+        folder, model_id="local.chatty-v1", name="Chatty", context_length=4096, licence="none", verdict=verdict
+    )
+    Catalog(home).alias(SONNET, "local.chatty-v1")
     with installed(home) as installation:
         yield installation
 
@@ -72,6 +84,18 @@ def test_langchain_converses_at_once_and_streamed(running: Installed) -> None:
     assert answer["pieces"] > 1
     assert answer["stop"] in ("max_tokens", "end_turn")
     assert answer["usage"]["total_tokens"] == answer["usage"]["input_tokens"] + answer["usage"]["output_tokens"]
+
+
+@with_python
+def test_langchain_calls_a_tool_gives_its_result_back_and_gets_an_answer_in_a_schema(running: Installed) -> None:
+    # It asks for a tool by name only of models it knows by their ids.
+    answer = said(running, PYTHON, PROGRAMS / "langchain_calls.py", SONNET)
+    assert answer["call"]["city"] in ("Oslo", "Rome")
+    assert answer["result"] == f"{answer['call']['city']}: grey for {answer['call']['days']} days"
+    assert answer["streamed"] == [answer["call"]]
+    assert answer["stop"] == "tool_use"
+    assert answer["tokens"][1] > answer["tokens"][0]
+    assert answer["formed"]["sky"] in ("clear", "grey")
 
 
 @with_python

@@ -87,6 +87,8 @@ async def invoke_stream(
                     yield _event(chunk)
                 yield _event(last | _metrics(started, item, milliseconds_since(begin), first_byte_ms))
             else:
+                for chunk in dialect.before(started, item):
+                    yield _event(chunk)
                 yield _event(dialect.piece(started, item))
 
 
