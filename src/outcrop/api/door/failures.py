@@ -45,44 +45,54 @@ _DECLARED: dict[type[Refusal], tuple[str, ...]] = {
 }  # fmt: skip
 
 # Where nothing is declared (Access denied is understood everywhere, S3 declares next to nothing): rest-json, json,
-# query, rest-xml.
+# query, rest-xml, and OpenAI's form.
 _OTHERWISE: dict[type[Refusal], tuple[tuple[str, int], ...]] = {
     Invalid: (
         ("ValidationException", 400), ("ValidationException", 400), ("ValidationError", 400), ("InvalidArgument", 400),
+        ("invalid_value", 400),
     ),
     NotFound: (
         ("ResourceNotFoundException", 404), ("ResourceNotFound", 400), ("NoSuchEntity", 404), ("NoSuchKey", 404),
+        ("not_found", 404),
     ),
     Conflict: (
         ("ConflictException", 400), ("ConflictException", 400), ("EntityAlreadyExists", 409), ("OperationAborted", 409),
+        ("conflict", 409),
     ),
     Denied: (
         ("AccessDeniedException", 403), ("AccessDeniedException", 400), ("AccessDenied", 403), ("AccessDenied", 403),
+        ("access_denied", 403),
     ),
     QuotaExceeded: (
         ("ServiceQuotaExceededException", 400), ("ResourceLimitExceeded", 400), ("LimitExceeded", 409),
         ("InvalidRequest", 400),
+        ("limit_exceeded", 400),
     ),
     NotReady: (
         ("ModelNotReadyException", 429), ("ServiceUnavailableException", 503), ("ServiceUnavailable", 503),
         ("ServiceUnavailable", 503),
+        ("model_not_ready", 503),
     ),
     ModelFailed: (
         ("ModelErrorException", 424), ("InternalFailure", 500), ("InternalFailure", 500), ("InternalError", 500),
+        ("model_error", 500),
     ),
     Unreadable: (
         ("SerializationException", 400), ("SerializationException", 400), ("ValidationError", 400),
         ("MalformedXML", 400),
+        ("invalid_body", 400),
     ),
     UnknownOperation: (
         ("UnknownOperationException", 404), ("UnknownOperationException", 400), ("InvalidAction", 400),
         ("MethodNotAllowed", 405),
+        ("unknown_url", 404),
     ),
 }  # fmt: skip
 _INTERNAL = (
     ("InternalServerException", 500), ("InternalFailure", 500), ("ServiceFailure", 500), ("InternalError", 500),
+    ("server_error", 500),
 )  # fmt: skip
-_COLUMNS = {"rest-json": 0, "json": 1, service_model.CBOR: 1, "query": 2, EC2: 2, "rest-xml": 3}
+_COLUMNS = {"rest-json": 0, "json": 1, service_model.CBOR: 1, "query": 2, EC2: 2, "rest-xml": 3, OPENAI: 4}
 _WITH_501 = ("query", EC2, "rest-xml")
 _INTERNAL_MESSAGE = "The request could not be completed because of an error inside Outcrop. Its log has the details."
 
@@ -90,8 +100,8 @@ _INTERNAL_MESSAGE = "The request could not be completed because of an error insi
 def failure(error: Exception, *, service: str, protocol: str, operation: OperationModel | None) -> Failure:
     """How the service says it over HTTP."""
     declared = {shape.error_code for shape in operation.error_shapes} if operation is not None else set()
-    found = _failure(error, protocol, declared)
-    if isinstance(error, ServiceRefusal):
+    found = _failure(error, protocol, set() if protocol == OPENAI else declared)
+    if isinstance(error, ServiceRefusal) or protocol == OPENAI:
         return found
     if protocol == "rest-xml" and isinstance(error, UnknownOperation) and service not in service_model.SERVICES:
         return Failure(code="NotImplemented", message=error.message, status=501)
@@ -122,6 +132,8 @@ def unbuilt(operation: OperationModel, protocol: str) -> Refusal:
 def too_large(protocol: str, limit: int) -> ServiceRefusal:
     """A body beyond what the operation takes."""
     text = f"The request body is larger than the {limit:,} bytes that this operation takes. Send less."
+    if protocol == OPENAI:
+        return ServiceRefusal("request_too_large", text, http_status=413)
     code = "MaxMessageLengthExceeded" if protocol == "rest-xml" else "RequestEntityTooLargeException"
     return ServiceRefusal(code, text, http_status=400 if protocol == "rest-xml" else 413)
 
@@ -134,8 +146,6 @@ def is_expected(error: Exception) -> bool:
 def _failure(error: Exception, protocol: str, declared: Collection[str]) -> Failure:
     if isinstance(error, ServiceRefusal):
         return Failure(code=error.code, message=error.message, status=error.http_status, members=error.members)
-    if protocol == OPENAI:
-        return Failure(code="unknown_url", message=error.message if isinstance(error, Refusal) else "", status=404)
     column = _COLUMNS[protocol]
     for kind, answers in _OTHERWISE.items():
         if isinstance(error, kind):
