@@ -19,6 +19,13 @@ class RawPrompt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokensPrompt:
+    """Token ids that the model goes on from, as they are."""
+
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tool:
     """A tool that the model may call: its caller runs it."""
 
@@ -111,10 +118,14 @@ AnswerForm = JsonSchema | JsonObject | Grammar
 class InvocationRequest:
     """An invocation request, whatever provider's body it came in."""
 
-    prompt: RawPrompt | ChatPrompt
+    prompt: RawPrompt | TokensPrompt | ChatPrompt
     sampling: SamplingOptions
     form: AnswerForm | None = None
     "Which answers are possible; None: all of them."
+    num_answers: int = 1
+    "Answers to make, each drawn by a seed of its own."
+    num_kept: int | None = None
+    "Of these, so many of the likeliest are given; None: all."
 
 
 class Finish(StrEnum):
@@ -148,6 +159,8 @@ class Started:
     created: datetime
     asked: InvocationRequest
     num_input_tokens: int
+    index: int = 0
+    "The number of the answer among those of the request."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,15 +5,16 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from outcrop.invocation.dialects.choice import choose
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
-from outcrop.invocation.exchange import Count, Finished, Started, uncounted
-from outcrop.invocation.generate import GenerateInput, complete_text, plan_aside, stream_answer
+from outcrop.invocation.exchange import Count, Finished, InvocationRequest, Started, uncounted
+from outcrop.invocation.generate import GenerateInput, plan_aside
 from outcrop.invocation.schema import read_json
+from outcrop.invocation.several import complete_several, likeliest, seeded, stream_several
 from outcrop.invocation.target import Target
 
 
@@ -41,7 +42,13 @@ async def prepare(target: Target, body: bytes, *, now: datetime) -> PreparedInvo
     """Checks a body against the target's dialect and context. Raises Invalid in the provider's own words."""
     parsed = read_json(body)
     dialect = choose(target.dialect, parsed)
-    asked = dialect.read(parsed)
+    return await prepare_asked(target, dialect, dialect.read(parsed), now=now)
+
+
+async def prepare_asked(
+    target: Target, dialect: Dialect, asked: InvocationRequest, *, now: datetime
+) -> PreparedInvocation:
+    """Checks what a body was read to ask for against the target's context. Raises Invalid."""
     generation = await plan_aside(target, asked)
     started = Started(
         id=secrets.token_hex(12),
@@ -56,12 +63,16 @@ async def prepare(target: Target, body: bytes, *, now: datetime) -> PreparedInvo
 async def invoke(prepared: PreparedInvocation, *, began: float | None = None, count: Count = uncounted) -> Invoked:
     """The whole response in the body's dialect. Latency counts from `began`, of `time.monotonic()`, else from now."""
     begin = time.monotonic() if began is None else began
-    finished = await complete_text(prepared.target, prepared.generation)
-    count(prepared.started.num_input_tokens, finished.num_output_tokens)
+    dialect, started, asked = prepared.dialect, prepared.started, prepared.started.asked
+    answers = await complete_several(prepared.target, seeded(prepared.generation, asked.num_answers))
+    num_output = sum(answer.num_output_tokens for answer in answers)
+    count(started.num_input_tokens, num_output)
+    kept = answers if asked.num_kept is None else likeliest(answers, asked.num_kept)
+    response = dialect.joined([dialect.answer(_numbered(started, at), one) for at, one in enumerate(kept)])
     return Invoked(
-        response=prepared.dialect.answer(prepared.started, finished),
-        num_input_tokens=prepared.started.num_input_tokens,
-        num_output_tokens=finished.num_output_tokens,
+        response=response,
+        num_input_tokens=started.num_input_tokens,
+        num_output_tokens=num_output,
         latency_ms=milliseconds_since(begin),
     )
 
@@ -71,23 +82,45 @@ async def invoke_stream(
 ) -> AsyncGenerator[dict[str, Any], None]:
     """Events of InvokeModelWithResponseStream. The first comes with the first text, so that an engine which cannot
     answer at all is an ordinary error; the last holds the metrics."""
+    async with aclosing(stream_chunks(prepared, began=began, count=count, metered=True)) as chunks:
+        async for chunk in chunks:
+            yield _event(chunk)
+
+
+async def stream_chunks(
+    prepared: PreparedInvocation, *, began: float | None = None, count: Count = uncounted, metered: bool = False
+) -> AsyncGenerator[Chunk, None]:
+    """The chunks of a stream in the body's dialect; `metered`: the last holds the metrics too."""
     dialect, started = prepared.dialect, prepared.started
     begin = time.monotonic() if began is None else began
     first_byte_ms: int | None = None
-    async with aclosing(stream_answer(prepared.target, prepared.generation)) as items:
-        async for item in items:
-            count(started.num_input_tokens, item.num_output_tokens)
+    generations = seeded(prepared.generation, started.asked.num_answers)
+    taken, left = [0] * len(generations), len(generations)
+    async with aclosing(stream_several(prepared.target, generations)) as items:
+        async for number, item in items:
+            taken[number] = item.num_output_tokens
+            count(started.num_input_tokens, sum(taken))
             if first_byte_ms is None:
                 first_byte_ms = milliseconds_since(begin)
-                for chunk in dialect.opening(started):
-                    yield _event(chunk)
-            if isinstance(item, Finished):
-                *before, last = dialect.closing(started, item)
-                for chunk in before:
-                    yield _event(chunk)
-                yield _event(last | _metrics(started, item, milliseconds_since(begin), first_byte_ms))
-            else:
-                yield _event(dialect.piece(started, item))
+                for one in range(len(generations)):
+                    for chunk in dialect.opening(_numbered(started, one)):
+                        yield chunk
+            own = _numbered(started, number)
+            if not isinstance(item, Finished):
+                yield dialect.piece(own, item)
+                continue
+            left -= 1
+            so_far = replace(item, num_output_tokens=sum(taken))  # the last to end tells the tokens of all
+            chunks = [*dialect.closing(own, so_far), *(dialect.ending(started, so_far) if not left else ())]
+            for chunk in chunks[:-1]:
+                yield chunk
+            metrics = _metrics(started, so_far, milliseconds_since(begin), first_byte_ms)
+            yield chunks[-1] | metrics if metered and not left else chunks[-1]
+
+
+def _numbered(started: Started, index: int) -> Started:
+    """The facts of an exchange, for another of its answers."""
+    return started if not index else replace(started, index=started.index + index)
 
 
 def milliseconds_since(begin: float) -> int:
