@@ -31,6 +31,8 @@ class Target:
     context_length: int
     "The most tokens of prompt and answer together."
     max_output_tokens: int
+    remote: bool = False
+    "Whether what it is sent leaves this machine."
 
     @property
     def engine_model(self) -> str:
