@@ -1,6 +1,6 @@
-"""vLLM's launcher: `vllm serve` in an environment of its own, behind a Unix socket, for each base model chosen for it.
+"""vLLM's launcher: its server in an environment of its own, behind a Unix socket, for each base model chosen for it.
 
-https://docs.vllm.ai/en/latest/cli/serve/ tells the arguments, https://docs.vllm.ai/en/latest/usage/metrics/ the numbers.
+The arguments: https://docs.vllm.ai/en/latest/cli/serve/; the numbers: https://docs.vllm.ai/en/latest/usage/metrics/.
 vLLM does not say since when it has been idle, so that is kept here. It cannot be told to take no more requests either:
 one that is to leave leaves when it is idle.
 """
@@ -141,7 +141,7 @@ class VllmLauncher:
             "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
             # GiB; a GPU has --gpu-memory-utilization instead.
             "VLLM_CPU_KVCACHE_SPACE": os.environ.get("VLLM_CPU_KVCACHE_SPACE", str(cache)),
-            # vLLM tells its makers how it is used, and asks the hub about models: nothing leaves this machine by itself.
+            # vLLM would tell its makers how it is used, and ask the hub: nothing leaves this machine by itself.
             "VLLM_NO_USAGE_STATS": "1",
             "DO_NOT_TRACK": "1",
             "HF_HUB_OFFLINE": "1",
