@@ -25,7 +25,6 @@ from outcrop.invocation.target import Target
 from outcrop.invocation.text_logprobs import TextLogprob, TextLogprobs
 from outcrop.tokens.tokenizer import IncrementalDecoder
 
-PATIENCE_S = 60.0
 _RETRY_EVERY_S = 0.5
 _SEEDS = 2**31
 _log = logging.getLogger("outcrop.invocation")
@@ -86,13 +85,13 @@ async def plan_aside(target: Target, asked: InvocationRequest) -> GenerateInput:
 
 
 async def stream_text(
-    target: Target, generation: GenerateInput, *, patience_s: float = PATIENCE_S
+    target: Target, generation: GenerateInput, *, patience_s: float | None = None
 ) -> AsyncGenerator[TextDelta, None]:
     """Text as it is made, none of it from a stop sequence on; closing the iterator aborts the generation.
 
     Raises EngineAway when the engine stays away before the first text, and ModelStreamErrorException after it.
     """
-    patience = _Patience(patience_s, target)
+    patience = Patience(target.patience_s if patience_s is None else patience_s, target)
     shown = False
     while True:
         try:
@@ -109,9 +108,9 @@ async def stream_text(
             await patience.wait(problem)
 
 
-async def complete_text(target: Target, generation: GenerateInput, *, patience_s: float = PATIENCE_S) -> Finished:
+async def complete_text(target: Target, generation: GenerateInput, *, patience_s: float | None = None) -> Finished:
     """The whole answer; when the engine dies in the middle, the request is put again from the start."""
-    patience = _Patience(patience_s, target)
+    patience = Patience(target.patience_s if patience_s is None else patience_s, target)
     while True:
         try:
             async with aclosing(_attempt(target, generation)) as attempt:
@@ -123,7 +122,7 @@ async def complete_text(target: Target, generation: GenerateInput, *, patience_s
 
 
 async def stream_answer(
-    target: Target, generation: GenerateInput, *, patience_s: float = PATIENCE_S
+    target: Target, generation: GenerateInput, *, patience_s: float | None = None
 ) -> AsyncGenerator[AnswerPiece | Finished, None]:
     """The answer piece by piece, and then as a whole: the last item, and only it, is `Finished`."""
     told: list[TextDelta] = []
@@ -154,7 +153,7 @@ def finished(deltas: Sequence[TextDelta]) -> Finished:
     )
 
 
-class _Patience:
+class Patience:
     """Waits for an engine that is being started, up to a limit for the whole request. The log tells of it.
 
     The caller's latency holds the wait, as it must: nothing else tells why a first call takes as long as a start.
@@ -167,6 +166,7 @@ class _Patience:
         self._waiting = False
 
     async def wait(self, problem: Exception) -> None:
+        """Sleep a little. Raises the problem when the limit is reached."""
         if self._waited_s() + _RETRY_EVERY_S > self._limit_s:
             raise problem
         if not self._waiting:
@@ -175,6 +175,7 @@ class _Patience:
         await asyncio.sleep(_RETRY_EVERY_S)
 
     def is_over(self) -> None:
+        """Tell the log how long the request waited, if it did."""
         if self._waiting:
             self._tell("waited for an engine", seconds=round(self._waited_s(), 3))
 

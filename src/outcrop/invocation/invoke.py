@@ -3,19 +3,27 @@
 import json
 import secrets
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from outcrop.invocation.admission import Ticket
 from outcrop.invocation.dialects.choice import choose
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
-from outcrop.invocation.exchange import Count, Finished, InvocationRequest, Started, uncounted
+from outcrop.invocation.exchange import AnswerPiece, Count, Finished, InvocationRequest, Started, uncounted
 from outcrop.invocation.generate import GenerateInput, plan_aside
 from outcrop.invocation.schema import read_json
 from outcrop.invocation.several import complete_several, likeliest, seeded, stream_several
 from outcrop.invocation.target import Target
+
+Admitted = Callable[[Ticket], object]
+"Told the ticket of a request that its limits admit."
+
+
+def _unheard(_ticket: Ticket) -> None:
+    """Tell nobody of the limits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,21 +68,70 @@ async def prepare_asked(
     return PreparedInvocation(target=target, dialect=dialect, started=started, generation=generation)
 
 
-async def invoke(prepared: PreparedInvocation, *, began: float | None = None, count: Count = uncounted) -> Invoked:
+async def invoke(
+    prepared: PreparedInvocation,
+    *,
+    began: float | None = None,
+    count: Count = uncounted,
+    admitted: Admitted = _unheard,
+) -> Invoked:
     """The whole response in the body's dialect. Latency counts from `began`, of `time.monotonic()`, else from now."""
     begin = time.monotonic() if began is None else began
-    dialect, started, asked = prepared.dialect, prepared.started, prepared.started.asked
-    answers = await complete_several(prepared.target, seeded(prepared.generation, asked.num_answers))
-    num_output = sum(answer.num_output_tokens for answer in answers)
-    count(started.num_input_tokens, num_output)
-    kept = answers if asked.num_kept is None else likeliest(answers, asked.num_kept)
-    response = dialect.joined([dialect.answer(_numbered(started, at), one) for at, one in enumerate(kept)])
+    dialect, started, num_kept = prepared.dialect, prepared.started, prepared.started.asked.num_kept
+    answers = await _answers(prepared, count=count, admitted=admitted)
+    kept = answers if num_kept is None else likeliest(answers, num_kept)
     return Invoked(
-        response=response,
+        response=dialect.joined([dialect.answer(_numbered(started, at), one) for at, one in enumerate(kept)]),
         num_input_tokens=started.num_input_tokens,
-        num_output_tokens=num_output,
+        num_output_tokens=sum(answer.num_output_tokens for answer in answers),
         latency_ms=milliseconds_since(begin),
     )
+
+
+async def answered(prepared: PreparedInvocation, *, count: Count) -> Finished:
+    """The whole answer, of a request that its limits admit. Raises Throttled."""
+    return (await _answers(prepared, count=count, admitted=_unheard))[0]
+
+
+async def answering(prepared: PreparedInvocation, *, count: Count) -> AsyncGenerator[AnswerPiece | Finished, None]:
+    """The answer piece by piece and then as a whole, of a request that its limits admit. Raises Throttled."""
+    async with aclosing(_pieces(prepared, count=count, admitted=_unheard)) as items:
+        async for _, item in items:
+            yield item
+
+
+async def _answers(prepared: PreparedInvocation, *, count: Count, admitted: Admitted) -> list[Finished]:
+    num_input, generations = prepared.started.num_input_tokens, _generations(prepared)
+    most = prepared.generation.max_tokens * len(generations)
+    async with prepared.target.allowance.one(num_input, most) as ticket:
+        admitted(ticket)
+        answers = await complete_several(prepared.target, generations)
+        num_output = sum(answer.num_output_tokens for answer in answers)
+        ticket.used(num_input, num_output)
+    count(num_input, num_output)
+    return answers
+
+
+async def _pieces(
+    prepared: PreparedInvocation, *, count: Count, admitted: Admitted
+) -> AsyncGenerator[tuple[int, AnswerPiece | Finished], None]:
+    """The pieces of all answers, each with the number of its answer."""
+    num_input, generations = prepared.started.num_input_tokens, _generations(prepared)
+    most, taken = prepared.generation.max_tokens * len(generations), [0] * len(generations)
+    async with (
+        prepared.target.allowance.one(num_input, most) as ticket,
+        aclosing(stream_several(prepared.target, generations)) as items,
+    ):
+        admitted(ticket)
+        async for number, item in items:
+            taken[number] = item.num_output_tokens
+            ticket.used(num_input, sum(taken))
+            count(num_input, sum(taken))
+            yield number, item
+
+
+def _generations(prepared: PreparedInvocation) -> list[GenerateInput]:
+    return seeded(prepared.generation, prepared.started.asked.num_answers)
 
 
 async def invoke_stream(
@@ -88,21 +145,24 @@ async def invoke_stream(
 
 
 async def stream_chunks(
-    prepared: PreparedInvocation, *, began: float | None = None, count: Count = uncounted, metered: bool = False
+    prepared: PreparedInvocation,
+    *,
+    began: float | None = None,
+    count: Count = uncounted,
+    admitted: Admitted = _unheard,
+    metered: bool = False,
 ) -> AsyncGenerator[Chunk, None]:
     """The chunks of a stream in the body's dialect; `metered`: the last holds the metrics too."""
-    dialect, started = prepared.dialect, prepared.started
+    dialect, started, left = prepared.dialect, prepared.started, prepared.started.asked.num_answers
     begin = time.monotonic() if began is None else began
     first_byte_ms: int | None = None
-    generations = seeded(prepared.generation, started.asked.num_answers)
-    taken, left = [0] * len(generations), len(generations)
-    async with aclosing(stream_several(prepared.target, generations)) as items:
+    taken = [0] * left
+    async with aclosing(_pieces(prepared, count=count, admitted=admitted)) as items:
         async for number, item in items:
             taken[number] = item.num_output_tokens
-            count(started.num_input_tokens, sum(taken))
             if first_byte_ms is None:
                 first_byte_ms = milliseconds_since(begin)
-                for one in range(len(generations)):
+                for one in range(left):
                     for chunk in dialect.opening(_numbered(started, one)):
                         yield chunk
             own = _numbered(started, number)

@@ -6,6 +6,8 @@ A target has everything an invocation needs to know, and nothing about how it ca
 from dataclasses import dataclass
 
 from outcrop.engines.protocol import ServingEngine
+from outcrop.invocation.admission import UNLIMITED, Allowance
+from outcrop.settings import PATIENCE
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
@@ -31,6 +33,12 @@ class Target:
     context_length: int
     "The most tokens of prompt and answer together."
     max_output_tokens: int
+    remote: bool = False
+    "Whether what it is sent leaves this machine."
+    allowance: Allowance = UNLIMITED
+    "What its invocations are held against."
+    patience_s: float = PATIENCE.total_seconds()
+    "So long a request waits for an engine that is not there."
 
     @property
     def engine_model(self) -> str:
