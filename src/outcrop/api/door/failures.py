@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from outcrop.api.openai.rates import rate_headers
 from outcrop.errors import (
     Conflict,
     Denied,
@@ -79,6 +80,7 @@ _OTHERWISE: dict[type[Refusal], tuple[tuple[str, int], ...]] = {
     ),
     Throttled: (
         ("ThrottlingException", 429), ("ThrottlingException", 400), ("Throttling", 400), ("SlowDown", 503),
+        ("rate_limit_exceeded", 429),
     ),
     ModelFailed: (
         ("ModelErrorException", 424), ("InternalFailure", 500), ("InternalFailure", 500), ("InternalError", 500),
@@ -107,8 +109,11 @@ _INTERNAL_MESSAGE = "The request could not be completed because of an error insi
 def failure(error: Exception, *, service: str, protocol: str, operation: OperationModel | None) -> Failure:
     """How the service says it over HTTP."""
     declared = {shape.error_code for shape in operation.error_shapes} if operation is not None else set()
-    found = _failure(error, protocol, set() if protocol == OPENAI else declared)
-    if isinstance(error, ServiceRefusal) or protocol == OPENAI:
+    if protocol == OPENAI:
+        found = _failure(error, protocol, ())
+        return replace(found, headers=_headers(error) | rate_headers(getattr(error, "rates", {})))
+    found = _failure(error, protocol, declared)
+    if isinstance(error, ServiceRefusal):
         return found
     if protocol == "rest-xml" and isinstance(error, UnknownOperation) and service not in service_model.SERVICES:
         return Failure(code="NotImplemented", message=error.message, status=501)

@@ -31,7 +31,9 @@ def unknown(param: str) -> ServiceRefusal:
 
 def unserved(param: str, why: str) -> ServiceRefusal:
     """A parameter of OpenAI's that would be overlooked here; `why` ends the sentence, and says what to do."""
-    return ServiceRefusal("unsupported_parameter", f"Unsupported parameter: '{param}': {why}", http_status=400, param=param)
+    return ServiceRefusal(
+        "unsupported_parameter", f"Unsupported parameter: '{param}': {why}", http_status=400, param=param
+    )
 
 
 def not_json(problem: object) -> ServiceRefusal:
@@ -40,7 +42,9 @@ def not_json(problem: object) -> ServiceRefusal:
 
 
 def no_model(name: str) -> ServiceRefusal:
-    text = f"The model `{name}` does not exist or you do not have access to it. GET /v1/models lists those that are here."
+    text = (
+        f"The model `{name}` does not exist or you do not have access to it. GET /v1/models lists those that are here."
+    )
     return ServiceRefusal("model_not_found", text, http_status=404, param="model")
 
 

@@ -161,7 +161,9 @@ def _turns(messages: Sequence[Any]) -> list[dict[str, Any]]:
     names: dict[str, str] = {}
     for number, given in enumerate(messages):
         at = f"#/messages/{number}"
-        message = {key: value for key, value in given.items() if value is not None} if isinstance(given, dict) else given
+        message = (
+            {key: value for key, value in given.items() if value is not None} if isinstance(given, dict) else given
+        )
         turn = _turn(message, at)
         for call in turn.get("tool_calls", ()):
             names[call["id"]] = call["function"]["name"]

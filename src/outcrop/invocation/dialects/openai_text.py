@@ -22,9 +22,7 @@ MEMBERS: dict[str, Schema] = {**SHARED, "logprobs": Number(least=0, most=5, inte
 _BODY = Struct(required={"prompt": Text(least_length=1)}, optional=MEMBERS)
 
 
-def text_chunk(
-    started: Started, text: str, reason: str | None = None, logprobs: Sequence[TextLogprob] = ()
-) -> Chunk:
+def text_chunk(started: Started, text: str, reason: str | None = None, logprobs: Sequence[TextLogprob] = ()) -> Chunk:
     """A response or a chunk of a stream, which have one form."""
     choice = {
         "index": started.index,
