@@ -88,14 +88,16 @@ async def invoke(
     )
 
 
-async def answered(prepared: PreparedInvocation, *, count: Count) -> Finished:
+async def answered(prepared: PreparedInvocation, *, count: Count, admitted: Admitted = _unheard) -> Finished:
     """The whole answer, of a request that its limits admit. Raises Throttled."""
-    return (await _answers(prepared, count=count, admitted=_unheard))[0]
+    return (await _answers(prepared, count=count, admitted=admitted))[0]
 
 
-async def answering(prepared: PreparedInvocation, *, count: Count) -> AsyncGenerator[AnswerPiece | Finished, None]:
+async def answering(
+    prepared: PreparedInvocation, *, count: Count, admitted: Admitted = _unheard
+) -> AsyncGenerator[AnswerPiece | Finished, None]:
     """The answer piece by piece and then as a whole, of a request that its limits admit. Raises Throttled."""
-    async with aclosing(_pieces(prepared, count=count, admitted=_unheard)) as items:
+    async with aclosing(_pieces(prepared, count=count, admitted=admitted)) as items:
         async for _, item in items:
             yield item
 

@@ -1,7 +1,7 @@
 """The entrance of OpenAI's clients: a request below /v1 or /openai/v1 becomes a call, and its answer OpenAI's.
 
-A bearer key proves who asks (`keys.py`); the body is read into an operation of AWS (`endpoint.py`), which is authorized,
-counted and audited as any other on the one corridor.
+A bearer key proves who asks (`keys.py`); the body is read into an operation of AWS (`endpoint.py`), which is
+authorized, counted and audited as any other on the one corridor.
 """
 
 from collections.abc import AsyncIterator
@@ -68,6 +68,7 @@ class OpenAiRequests:
         owner = await self._house.ask(keys.owner_of, self._house, visit.request)
         visit.caller, visit.region = owner
         raw = await visit.read(visit.incoming.read(LARGEST_BODY)) if endpoint.takes is Takes.JSON else b""
+        visit.request.body = raw
         return Asked(
             caller=owner.caller,
             region=owner.region,

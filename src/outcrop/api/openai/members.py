@@ -27,7 +27,7 @@ class Settled:
 
 
 def settle(body: Mapping[str, Any], *, unserved: Mapping[str, str], only: Mapping[str, tuple[Any, ...]]) -> Settled:
-    """The body, settled. `unserved` says why a member is refused, `only` which values of one are what is done anyway."""
+    """The body, settled. `unserved` says why a member is refused, `only` which values of one change nothing."""
     for name, why in unserved.items():
         if name in body:
             raise refusals.unserved(name, why)

@@ -20,6 +20,11 @@ def invalid(param: str, what: str, *, code: str = "invalid_value") -> ServiceRef
     return ServiceRefusal(code, f"{param}: {what}", http_status=400, param=param)
 
 
+def refused(code: str, text: str, *, param: str | None = None) -> ServiceRefusal:
+    """A request that cannot be answered as it is, by a code of OpenAI's."""
+    return ServiceRefusal(code, text, http_status=400, param=param)
+
+
 def missing(param: str) -> ServiceRefusal:
     text = f"Missing required parameter: '{param}'."
     return ServiceRefusal("missing_required_parameter", text, http_status=400, param=param)
@@ -70,8 +75,8 @@ def no_method(method: str, path: str, others: Sequence[str]) -> ServiceRefusal:
 
 def no_key() -> ServiceRefusal:
     text = (
-        "You didn't provide an API key. Send one in an Authorization header, as Bearer YOUR_KEY: an API key of Bedrock, "
-        "or ACCESS_KEY_ID:SECRET_ACCESS_KEY."
+        "You didn't provide an API key. Send one in an Authorization header, as Bearer YOUR_KEY: an API key of "
+        "Bedrock, or ACCESS_KEY_ID:SECRET_ACCESS_KEY."
     )
     return ServiceRefusal("missing_api_key", text, http_status=401)
 

@@ -55,7 +55,9 @@ def _failed(visit: Visit, error: Exception, *, named: bool) -> dict[str, Any]:
     found = failure_of(visit, refusals.of(error))
     visit.code = found.code
     told = openai_error(found.code, found.message, found.status, found.members)
-    return {"type": "error", **told, "sequence_number": 0} if named else {"error": told}
+    if not named:
+        return {"error": told}
+    return {"type": "error", **{name: told[name] for name in ("code", "message", "param")}, "sequence_number": 0}
 
 
 def _line(event: Mapping[str, Any], *, named: bool) -> bytes:

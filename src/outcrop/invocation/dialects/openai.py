@@ -103,8 +103,12 @@ def _logprobs(started: Started, logprobs: Sequence[TextLogprob]) -> Chunk:
     """The member `logprobs` of a choice, where it was asked for."""
     if started.asked.sampling.logprobs is None:
         return {}
-    told = [{**_token(one.token), "top_logprobs": [_token(each) for each in one.likeliest]} for one in logprobs]
-    return {"logprobs": {"content": told, "refusal": None}}
+    return {"logprobs": {"content": [logprob_of(one) for one in logprobs], "refusal": None}}
+
+
+def logprob_of(one: TextLogprob) -> Chunk:
+    """The log probability of a token of the answer, with the likeliest in its place."""
+    return {**_token(one.token), "top_logprobs": [_token(each) for each in one.likeliest]}
 
 
 def _token(token: SpelledToken) -> Chunk:
