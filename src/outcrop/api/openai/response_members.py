@@ -33,10 +33,9 @@ _FORMAT: dict[str, Struct] = {
         optional={"description": Anything(), "strict": Anything()},
     ),
 }
+_SAMPLING = {name: schema for name, schema in SAMPLING.items() if name not in ("max_tokens", "stop", "n", "logit_bias")}
 _BODY: dict[str, Schema] = {
-    **{name: SAMPLING[name] for name in ("temperature", "top_p", "top_k", "seed", "min_p", "repetition_penalty")},
-    "presence_penalty": SAMPLING["presence_penalty"],
-    "frequency_penalty": SAMPLING["frequency_penalty"],
+    **_SAMPLING,
     "input": Anything(),
     "instructions": Text(),
     "max_output_tokens": Number(least=1, integer=True),
@@ -52,10 +51,6 @@ _BODY: dict[str, Schema] = {
     "include": Items(of=Text(one_of=(LOGPROBS,))),
     "top_logprobs": Number(least=0, most=20, integer=True),
 }
-_SAMPLING = ("temperature", "top_p", "top_k", "seed", "min_p", "repetition_penalty") + (
-    "presence_penalty",
-    "frequency_penalty",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,10 +169,8 @@ def _choice(given: Any, tools: list[dict[str, Any]]) -> Any:
 def _format(given: Any) -> dict[str, Any]:
     kind = given.get("type") if isinstance(given, dict) else None
     if kind not in _FORMAT:
-        wanted = Struct(
-            required={"type": Text(one_of=tuple(_FORMAT))}, optional={"name": Anything(), "schema": Anything()}
-        )
-        raise Malformed(wanted.violations(given, "#/text/format"))
+        wanted = Struct(required={"type": Text(one_of=tuple(_FORMAT))})
+        raise Malformed(wanted.violations(given, "#/text/format")[:1])
     given = {name: value for name, value in given.items() if value is not None}
     problems = _FORMAT[kind].violations(given, "#/text/format")
     if problems:

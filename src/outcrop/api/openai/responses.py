@@ -1,4 +1,7 @@
-"""Responses: items in, items out, at once or as named events; kept for whoever goes on from them, unless told not to."""
+"""Responses: items in, items out, at once or as named events.
+
+Each is kept for whoever goes on from it, unless `store` is false.
+"""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
