@@ -1,8 +1,8 @@
 """The door, an ASGI application: each request finds its entrance, is answered, and is told of.
 
 Entrances, in the order in which they are asked: our own pages, OpenAI's clients, the questions of browsers, the forms
-of web pages, and the requests of AWS's clients. What becomes a call walks the one corridor. Whatever is raised on the way becomes the
-service's own error.
+of web pages, and the requests of AWS's clients. What becomes a call walks the one corridor. Whatever is raised on the
+way becomes the service's own error.
 """
 
 from collections.abc import Awaitable, Callable
