@@ -252,9 +252,7 @@ def test_a_conversation_reaches_the_template_whole(tmp_path: Path) -> None:
             await place.post("/chat/completions", model=STARTER, messages=messages)
             (request,) = place.engine.requests
             tokenizer = place.house.targets._tokenizers.popitem()[1]
-            spelled = "".join(
-                tokenizer.token(one) or "" for one in request["prompt"] if one in tokenizer.special_ids
-            )
+            spelled = "".join(tokenizer.token(one) or "" for one in request["prompt"] if one in tokenizer.special_ids)
             assert (
                 spelled == "<|begin|><|system|><|end|><|user|><|end|><|assistant|><|end|><|user|><|end|><|assistant|>"
             )
