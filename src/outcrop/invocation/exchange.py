@@ -69,6 +69,11 @@ class ChatPrompt:
     "Whether the model shall think first; None leaves it to its chat template."
 
     @property
+    def callable_tools(self) -> tuple[Tool, ...]:
+        """The tools that the answer may call."""
+        return () if self.tool_choice == NONE else self.tools
+
+    @property
     def has_calls(self) -> bool:
         """Whether a turn calls tools or gives their results."""
         return any(turn["role"] == "tool" or turn.get("tool_calls") for turn in self.messages)
@@ -201,3 +206,5 @@ class Finished:
     reasoning: str = ""
     "What the model thought before it answered, without the tags around it."
     tool_calls: tuple[ToolCall, ...] = ()
+    num_blocks: int = 1
+    "Content blocks of a stream of this answer; an empty one has one."

@@ -169,6 +169,8 @@ async def stream_chunks(
                         yield chunk
             own = _numbered(started, number)
             if not isinstance(item, Finished):
+                for chunk in dialect.before(own, item):
+                    yield chunk
                 yield dialect.piece(own, item)
                 continue
             left -= 1

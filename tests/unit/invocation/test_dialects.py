@@ -105,9 +105,9 @@ def test_a_malformed_body_is_refused_in_the_words_of_bedrock(dialect: str, body:
         ({**CLAUDE, "messages": [{"role": "bot", "content": "a"}]}, "messages.0.role: Input should be 'user' or 'assistant'"),
         ({**CLAUDE, "messages": [{"role": "user"}]}, "messages.0.content: Field required"),
         ({**CLAUDE, "messages": [{"role": "user", "content": ""}]}, "messages: text content blocks must be non-empty"),
-        ({**CLAUDE, "messages": [{"role": "user", "content": [{"type": "image"}]}]}, "messages.0.content.0: Input tag 'image' found using 'type' does not match any of the expected tags: 'text'"),
+        ({**CLAUDE, "messages": [{"role": "user", "content": [{"type": "image"}]}]}, "messages.0.content.0: Input tag 'image' found using 'type' does not match any of the expected tags: 'text', 'tool_result'"),
         ({**CLAUDE, "messages": [*HI, {"role": "assistant", "content": "a "}]}, "messages: final assistant content cannot end with trailing whitespace"),
-        ({**CLAUDE, "messages": HI, "tools": [{"name": "t"}]}, "tools: This model does not support tools"),
+        ({**CLAUDE, "messages": HI, "tools": [{"name": "t"}]}, "tools.0.custom.input_schema: Field required"),
     ],
 )  # fmt: skip
 def test_claude_refuses_in_words_of_its_own(body: dict[str, Any], problem: str) -> None:

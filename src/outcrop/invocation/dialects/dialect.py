@@ -19,6 +19,8 @@ class Dialect:
     "The whole response."
     piece: Callable[[Started, AnswerPiece], Chunk]
     "One chunk of a stream."
+    before: Callable[[Started, AnswerPiece], Sequence[Chunk]] = lambda _started, _piece: ()
+    "The chunks before a piece that opens a content block, where the provider tells of blocks."
     closing: Callable[[Started, Finished], list[Chunk]]
     "The chunks after the last piece; the metrics of the invocation go into the last of them."
     opening: Callable[[Started], list[Chunk]] = lambda _started: []
