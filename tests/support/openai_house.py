@@ -6,8 +6,8 @@ async with openai_house(tmp_path, "yes") as place:
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,12 @@ from outcrop.house import House
 from outcrop.inference.client import EngineClient
 from outcrop.settings import Settings
 from outcrop.tokens.tokenizer import Tokenizer
+from tests.support.chat_templates import SPECIAL_TOKENS, TEXT_TOKENS
 from tests.support.engine_double import EngineDouble, engine_double
 from tests.support.patience import PATIENCE_S
-from tests.support.small_tokenizers import BUNDLED
+from tests.support.small_tokenizers import BUNDLED, byte_level
 
-STARTER = "outcrop.starter-v1"
+STARTER, TEMPLATED = "outcrop.starter-v1", "local.templated-v1"
 REGION = "us-east-1"
 HI = [{"role": "user", "content": "hi"}]
 Json = dict[str, Any]
@@ -54,6 +55,8 @@ class OpenAiHouse:
     clock: MovableClock
     door: Door
     key: str
+    tokenizer: Tokenizer
+    "Of the model that the engine speaks as."
     headers: dict[str, str] = field(default_factory=dict)
     "Sent with every request beside the key."
 
@@ -108,6 +111,13 @@ class OpenAiHouse:
             assert name == f"event: {events[-1]['type']}"
         return events
 
+    def prompt(self) -> str:
+        """The last prompt that the engine was given, special tokens included."""
+        ids, tokenizer = self.engine.requests[-1]["prompt"], self.tokenizer
+        return "".join(
+            tokenizer.token(one) or "" if one in tokenizer.special_ids else tokenizer.decode([one]) for one in ids
+        )
+
     def user(self, name: str, *actions: str, resource: str = "*") -> str:
         """The access key of a new user who may do these, as a bearer key."""
         access = self.house.access
@@ -151,24 +161,57 @@ class OpenAiHouse:
 
 @asynccontextmanager
 async def openai_house(
-    folder: Path, said: str | Callable[[Json], str] = "yes", **settings: Any
+    folder: Path, said: str | Callable[[Json], str] = "yes", *, template: str | None = None, **settings: Any
 ) -> AsyncIterator[OpenAiHouse]:
-    """A house whose engine says `said`, or what `said` makes of the request, and then the end token."""
+    """A house whose engine says `said`, or what `said` makes of the request, and then the end token.
+
+    With a chat `template` it has the model TEMPLATED, and says it in that model's tokens.
+    """
     clock = MovableClock()
-    tokenizer = Tokenizer.open(BUNDLED)
+    tokenizer = Tokenizer.open(BUNDLED if template is None else _model_of(folder / "model", template))
 
     def say(body: Json) -> list[int]:
         text = said if isinstance(said, str) else said(body)
         return [*tokenizer.encode(text, begin=False), tokenizer.eos_id]
 
     house = House.open(Settings(home=folder / "home", **settings), clock)
+    if template is not None:
+        house.catalog.register(
+            folder / "model", model_id=TEMPLATED, name="Templated", context_length=8192, licence="none"
+        )
     async with engine_double(say) as engine, EngineClient(engine.socket) as client:
-        engine.adapters.add(STARTER)
+        engine.adapters |= {STARTER, TEMPLATED}
         house.__dict__["clients"] = OneEngine(client)
         installed = house.access.installation
         key = f"{installed.access_key_id}:{installed.secret_access_key}"
-        yield OpenAiHouse(house=house, engine=engine, clock=clock, door=Door(house, OPERATIONS), key=key)
+        yield OpenAiHouse(
+            house=house, engine=engine, clock=clock, door=Door(house, OPERATIONS), key=key, tokenizer=tokenizer
+        )
     house.store.close()
+
+
+@contextmanager
+def silent_house(folder: Path) -> Iterator[OpenAiHouse]:
+    """A house whose engine is not there, for what is refused before anybody asks it."""
+    clock, nowhere = MovableClock(), folder / "nowhere"
+    with House.open(Settings(home=folder / "home"), clock) as house:
+        house.__dict__["clients"] = OneEngine(EngineClient(nowhere))
+        installed = house.access.installation
+        yield OpenAiHouse(
+            house=house,
+            engine=EngineDouble(socket=nowhere, say=lambda _: []),
+            clock=clock,
+            door=Door(house, OPERATIONS),
+            key=f"{installed.access_key_id}:{installed.secret_access_key}",
+            tokenizer=Tokenizer.open(BUNDLED),
+        )
+
+
+def _model_of(folder: Path, template: str) -> Path:
+    """A model's directory without weights, whose tokenizer has this chat template."""
+    byte_level(folder, chat_template=template, special=SPECIAL_TOKENS, added=TEXT_TOKENS)
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", "architectures": ["LlamaForCausalLM"]}))
+    return folder
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:

@@ -11,6 +11,8 @@ from outcrop.errors import InputTooLong, Invalid, NotFound, ServiceRefusal
 
 DOCUMENTED = "docs/openai.md lists what is served."
 _PROBLEM = re.compile(r"#(?P<at>(?:/[^:]*)?): (?P<what>.*)", re.DOTALL)
+_PLACE = re.compile(r"(?:The schema cannot be used\. )?((?:response_format|structured_outputs|tools|text)\b[\w.\[\]]*): ")
+"Begins a refusal of what a schema in a body says."
 _MISSING = re.compile(r"required key \[(.*)\] not found", re.DOTALL)
 _EXTRA = re.compile(r"extraneous key \[(.*)\] is not permitted", re.DOTALL)
 
@@ -98,6 +100,11 @@ def of(error: Exception, *, param: str = "messages") -> Exception:
     problems = getattr(error, "problems", None)
     if isinstance(error, Invalid) and problems:
         return of_problem(problems[0])
+    if isinstance(error, Invalid) and error.message.startswith("thinking: "):
+        return unserved("reasoning_effort", "this model does not think, or cannot be told to. Leave it out.")
+    place = _PLACE.match(error.message) if isinstance(error, Invalid) else None
+    if place is not None:
+        return ServiceRefusal("invalid_value", str(error), http_status=400, param=place[1])
     if isinstance(error, InputTooLong):
         return ServiceRefusal("context_length_exceeded", error.message, http_status=400, param=param)
     return error

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from outcrop.invocation.exchange import ANY, AUTO, NONE, ONE, AnswerForm, ChatPrompt, JsonObject, JsonSchema, Tool
+from outcrop.invocation import json_schema
+from outcrop.invocation.answer_form import form_of_response_format, form_of_structured_outputs
+from outcrop.invocation.exchange import ANY, AUTO, NONE, ONE, AnswerForm, ChatPrompt, Tool
 from outcrop.invocation.schema import Anything, Body, Flag, Items, Number, Schema, Struct, Text, malformed
 from outcrop.protocol.values import json_text
 from outcrop.tokens.prompt_format import join_blocks
@@ -61,6 +63,7 @@ MEMBERS: dict[str, Schema] = {
     "tool_choice": Anything(),
     "parallel_tool_calls": Flag(),
     "response_format": Anything(),
+    "structured_outputs": Anything(),
     "reasoning_effort": Text(one_of=EFFORTS),
 }
 "Members of a body beside its messages, as far as a schema can say."
@@ -86,8 +89,12 @@ def read_chat_prompt(body: Body) -> ChatPrompt:
 
 
 def read_form(body: Body) -> AnswerForm | None:
-    """The form of answers that `response_format` asks for. Raises Malformed."""
+    """The form of answers that `response_format`, or vLLM's `structured_outputs`, asks for. Raises Invalid."""
     given = body.get("response_format")
+    if "structured_outputs" in body:
+        if given is not None:
+            raise malformed(["#/structured_outputs: response_format is there too, leave out one of them"])
+        return form_of_structured_outputs(body["structured_outputs"])
     if given is None:
         return None
     kind = given.get("type") if isinstance(given, dict) else None
@@ -97,9 +104,7 @@ def read_form(body: Body) -> AnswerForm | None:
     problems = _FORMATS[kind].violations(given, "#/response_format")
     if problems:
         raise malformed(problems)
-    if kind == "json_schema":
-        return JsonSchema(schema=given["json_schema"]["schema"], name=given["json_schema"]["name"])
-    return JsonObject() if kind == "json_object" else None
+    return form_of_response_format(given)
 
 
 def read_tools(functions: Sequence[Mapping[str, Any]], *, at: str, inner: str = "") -> tuple[Tool, ...]:
@@ -111,6 +116,8 @@ def read_tools(functions: Sequence[Mapping[str, Any]], *, at: str, inner: str = 
             raise malformed(Struct().violations(schema, f"{at}/{number}{inner}/parameters"))
         if any(tool.name == function["name"] for tool in tools):
             raise malformed([f"{at}/{number}{inner}/name: {function['name']} is the name of a tool before it"])
+        if function.get("strict") is True:
+            json_schema.check(schema or _NO_ARGUMENTS, at=f"{at}/{number}{inner}/parameters"[2:].replace("/", "."))
         tools.append(
             Tool(
                 name=function["name"],

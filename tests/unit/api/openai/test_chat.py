@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.openai_house import HI, STARTER, Json, openai_house, run
+from tests.support.openai_house import HI, STARTER, Json, OpenAiHouse, openai_house, run
 
 CHAT = {"model": STARTER, "messages": HI}
 COMMON = {"created": 1767225600, "model": STARTER, "service_tier": "default", "system_fingerprint": None}
@@ -181,12 +181,13 @@ def test_log_probabilities_are_told_with_each_token(tmp_path: Path) -> None:
         ({"model": 5}, "model", "invalid_type"),
     ],
 )  # fmt: skip
-def test_what_is_not_served_or_wrong_is_refused_by_its_name(more: Json, param: str, code: str, tmp_path: Path) -> None:
+def test_what_is_not_served_or_wrong_is_refused_by_its_name(
+    more: Json, param: str, code: str, silent: OpenAiHouse
+) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path) as place:
-            error = await place.refused("POST", "/chat/completions", 400, json={**CHAT, **more})
-            assert (error["param"], error["code"], error["type"]) == (param, code, "invalid_request_error")
-            assert place.engine.requests == []
+        error = await silent.refused("POST", "/chat/completions", 400, json={**CHAT, **more})
+        assert (error["param"], error["code"], error["type"]) == (param, code, "invalid_request_error")
+        assert silent.engine.requests == []
 
     run(scenario())
 
@@ -250,12 +251,8 @@ def test_a_conversation_reaches_the_template_whole(tmp_path: Path) -> None:
                 {"role": "user", "content": "d", "name": "ada"},
             ]
             await place.post("/chat/completions", model=STARTER, messages=messages)
-            (request,) = place.engine.requests
-            tokenizer = place.house.targets._tokenizers.popitem()[1]
-            spelled = "".join(tokenizer.token(one) or "" for one in request["prompt"] if one in tokenizer.special_ids)
-            assert (
-                spelled == "<|begin|><|system|><|end|><|user|><|end|><|assistant|><|end|><|user|><|end|><|assistant|>"
-            )
+            turns = "<|system|>Be brief.<|end|><|user|>a\nb<|end|><|assistant|>c<|end|><|user|>d<|end|><|assistant|>"
+            assert place.prompt() == f"<|begin|>{turns}"
 
     run(scenario())
 

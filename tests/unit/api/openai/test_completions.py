@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from outcrop.tokens.tokenizer import Tokenizer
-from tests.support.openai_house import STARTER, Json, openai_house, run
+from tests.support.openai_house import STARTER, Json, OpenAiHouse, openai_house, run
 from tests.support.small_tokenizers import BUNDLED
 
 ASKED = {"model": STARTER, "prompt": "Once"}
@@ -105,11 +105,10 @@ def test_the_best_of_several_answers_is_the_likeliest(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_served_or_wrong_is_refused_by_its_name(
-    more: Json, param: str | None, code: str, tmp_path: Path
+    more: Json, param: str | None, code: str, silent: OpenAiHouse
 ) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path) as place:
-            error = await place.refused("POST", "/completions", 400, json={**ASKED, **more})
-            assert (error["param"], error["code"]) == (param, code)
+        error = await silent.refused("POST", "/completions", 400, json={**ASKED, **more})
+        assert (error["param"], error["code"]) == (param, code)
 
     run(scenario())

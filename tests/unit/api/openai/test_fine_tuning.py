@@ -301,13 +301,14 @@ def test_jobs_are_listed_newest_first(tmp_path: Path) -> None:
         ({"hyperparameters": []}, "hyperparameters", "invalid_type"),
     ],
 )  # fmt: skip
-def test_what_is_not_served_or_wrong_is_refused_by_its_name(more: Json, param: str, code: str, tmp_path: Path) -> None:
+def test_what_is_not_served_or_wrong_is_refused_by_its_name(
+    more: Json, param: str, code: str, silent: OpenAiHouse
+) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path) as place:
-            body = {"model": STARTER, "training_file": await uploaded(place), **more}
-            error = await place.refused("POST", "/fine_tuning/jobs", 400, json=body)
-            assert (error["param"], error["code"]) == (param, code)
-            assert (await place.get("/fine_tuning/jobs"))["data"] == []
+        body = {"model": STARTER, "training_file": await uploaded(silent), **more}
+        error = await silent.refused("POST", "/fine_tuning/jobs", 400, json=body)
+        assert (error["param"], error["code"]) == (param, code)
+        assert (await silent.get("/fine_tuning/jobs"))["data"] == []
 
     run(scenario())
 
