@@ -21,7 +21,7 @@ from outcrop.inference.request import Sampling
 from outcrop.invocation import prompts
 from outcrop.invocation.exchange import AnswerPiece, Finish, Finished, InvocationRequest
 from outcrop.invocation.stopping import StopScanner
-from outcrop.invocation.target import Target
+from outcrop.invocation.target import EncoderTarget, Target
 from outcrop.invocation.text_logprobs import TextLogprob, TextLogprobs
 from outcrop.tokens.tokenizer import IncrementalDecoder
 
@@ -92,7 +92,7 @@ async def stream_text(
 
     Raises EngineAway when the engine stays away before the first text, and ModelStreamErrorException after it.
     """
-    patience = _Patience(patience_s, target)
+    patience = Patience(patience_s, target)
     shown = False
     while True:
         try:
@@ -111,7 +111,7 @@ async def stream_text(
 
 async def complete_text(target: Target, generation: GenerateInput, *, patience_s: float = PATIENCE_S) -> Finished:
     """The whole answer; when the engine dies in the middle, the request is put again from the start."""
-    patience = _Patience(patience_s, target)
+    patience = Patience(patience_s, target)
     while True:
         try:
             async with aclosing(_attempt(target, generation)) as attempt:
@@ -154,19 +154,20 @@ def finished(deltas: Sequence[TextDelta]) -> Finished:
     )
 
 
-class _Patience:
+class Patience:
     """Waits for an engine that is being started, up to a limit for the whole request. The log tells of it.
 
     The caller's latency holds the wait, as it must: nothing else tells why a first call takes as long as a start.
     """
 
-    def __init__(self, limit_s: float, target: Target) -> None:
+    def __init__(self, limit_s: float, target: Target | EncoderTarget) -> None:
         self._began = asyncio.get_running_loop().time()
         self._limit_s = limit_s
         self._target = target
         self._waiting = False
 
     async def wait(self, problem: Exception) -> None:
+        """Sleep a little. Raises the problem when the limit is reached."""
         if self._waited_s() + _RETRY_EVERY_S > self._limit_s:
             raise problem
         if not self._waiting:
@@ -175,6 +176,7 @@ class _Patience:
         await asyncio.sleep(_RETRY_EVERY_S)
 
     def is_over(self) -> None:
+        """Tell the log how long the request waited, if it did."""
         if self._waiting:
             self._tell("waited for an engine", seconds=round(self._waited_s(), 3))
 

@@ -1,0 +1,54 @@
+"""Documents sorted by their relevance to a query, whatever body they were asked for in."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from outcrop.errors import Invalid
+from outcrop.inference.encoder_requests import RankingRequest
+from outcrop.invocation.embedding import waited
+from outcrop.invocation.generate import PATIENCE_S
+from outcrop.invocation.target import EncoderTarget
+from outcrop.network.model_task import ModelTask
+
+
+class RankedDocument(NamedTuple):
+    """A document by its number in the request, and its relevance to the query between 0 and 1."""
+
+    index: int
+    relevance: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """All documents, the most relevant first; of equal ones, the earlier first."""
+
+    documents: list[RankedDocument]
+    num_input_tokens: int
+
+
+async def rank(
+    target: EncoderTarget,
+    query: str,
+    documents: Sequence[str],
+    *,
+    most_of_document: int | None = None,
+    patience_s: float = PATIENCE_S,
+) -> Ranked:
+    """The documents, sorted. Each is cut behind its first `most_of_document` tokens, where that is given.
+
+    Raises TextTooLong for a document that the model cannot read whole beside the query.
+    """
+    if target.task is not ModelTask.RERANKING:
+        raise Invalid(f"{target.model_id} tells no relevance of documents. Name a reranking model.")
+    reader, rows = target.reader, []
+    if reader is not None:
+        rows = await asyncio.to_thread(lambda: reader.pairs(query, documents, most_of_document=most_of_document))
+    request = RankingRequest(model=target.base_id, query=query, documents=tuple(documents), rows=tuple(rows))
+    scores = await waited(target, lambda: target.client.rank(request), patience_s=patience_s) if documents else []
+    found = [RankedDocument(index, score) for index, score in enumerate(scores)]
+    return Ranked(
+        documents=sorted(found, key=lambda one: (-one.relevance, one.index)),
+        num_input_tokens=sum(len(row.ids) for row in rows),
+    )
