@@ -37,7 +37,10 @@ class ServingEngine(Protocol):
         ...
 
     async def rank(self, request: RankingRequest) -> list[float]:
-        """The relevance of each document to the query, between 0 and 1. Raises Invalid for an engine that tells none."""
+        """The relevance of each document to the query, between 0 and 1.
+
+        Raises Invalid for an engine that tells none.
+        """
         ...
 
     async def load_adapter(self, name: str, path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from outcrop.errors import Invalid
@@ -10,7 +11,9 @@ from outcrop.inference.encoder_requests import RankingRequest
 from outcrop.invocation.embedding import waited
 from outcrop.invocation.generate import PATIENCE_S
 from outcrop.invocation.target import EncoderTarget
+from outcrop.invocation.text_rows import EncoderReader
 from outcrop.network.model_task import ModelTask
+from outcrop.tokens.encoder_tokenizer import TokenRow
 
 
 class RankedDocument(NamedTuple):
@@ -42,9 +45,11 @@ async def rank(
     """
     if target.task is not ModelTask.RERANKING:
         raise Invalid(f"{target.model_id} tells no relevance of documents. Name a reranking model.")
-    reader, rows = target.reader, []
-    if reader is not None:
-        rows = await asyncio.to_thread(lambda: reader.pairs(query, documents, most_of_document=most_of_document))
+    rows: list[TokenRow] = []
+    if target.reader is not None:
+        assert isinstance(target.reader, EncoderReader), "only an encoder reads a query beside a document"
+        pairs = partial(target.reader.pairs, query, documents, most_of_document=most_of_document)
+        rows = await asyncio.to_thread(pairs)
     request = RankingRequest(model=target.base_id, query=query, documents=tuple(documents), rows=tuple(rows))
     scores = await waited(target, lambda: target.client.rank(request), patience_s=patience_s) if documents else []
     found = [RankedDocument(index, score) for index, score in enumerate(scores)]

@@ -20,8 +20,6 @@ class TextReader(Protocol):
         self, texts: Sequence[str], *, kind: TextKind | None, truncate: Truncate = Truncate.NONE
     ) -> list[TokenRow]: ...
 
-    def pairs(self, query: str, documents: Sequence[str], *, most_of_document: int | None = None) -> list[TokenRow]: ...
-
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderReader:
@@ -41,6 +39,7 @@ class EncoderReader:
         return self.tokenizer.rows(texts, prompt=prompt, max_length=self.max_length, truncate=truncate)
 
     def pairs(self, query: str, documents: Sequence[str], *, most_of_document: int | None = None) -> list[TokenRow]:
+        """A row for the query with each document, which is cut where `most_of_document` says so."""
         return self.tokenizer.pairs(query, documents, max_length=self.max_length, most_of_document=most_of_document)
 
     def prompt_for(self, kind: TextKind | None) -> str:
@@ -62,9 +61,6 @@ class CausalReader:
     ) -> list[TokenRow]:
         del kind  # a text model has no prompt for texts of one kind
         return [self._row(number, text, truncate) for number, text in enumerate(texts)]
-
-    def pairs(self, query: str, documents: Sequence[str], *, most_of_document: int | None = None) -> list[TokenRow]:
-        raise Invalid("A text model tells no relevance. Name a reranking model.")
 
     def _row(self, number: int, text: str, truncate: Truncate) -> TokenRow:
         ids = self.tokenizer.encode(text, begin=True) or self.tokenizer.encode(" ", begin=True)
