@@ -10,6 +10,7 @@
     │   ├── Denied              not allowed                             AccessDeniedException
     │   ├── QuotaExceeded       too many                                ServiceQuotaExceededException
     │   ├── NotReady            ask again in a moment                   ModelNotReadyException
+    │   ├── Throttled           slower                                  ThrottlingException
     │   ├── ModelFailed         the engine broke during the request     ModelErrorException
     │   │   └── ModelDamaged    its files are missing or cannot be read
     │   └── ServiceRefusal      a code of the service itself            S3's NoSuchKey, IAM's NoSuchEntity, ...
@@ -18,6 +19,7 @@
 A broken promise of our own code is no member of this tree: it is an `assert`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -59,6 +61,16 @@ class QuotaExceeded(Refusal):
 
 class NotReady(Refusal):
     """A resource is not ready, but will be in a moment; clients retry by themselves."""
+
+
+class Throttled(Refusal):
+    """A request beyond what a quota, or capacity that was bought, allows for now."""
+
+    def __init__(self, message: str, *, retry_after_s: float, rates: Mapping[str, float] | None = None) -> None:
+        """`rates`: the limits and what is left of them, by the names that `invocation/admission.py` gives them."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.rates = dict(rates or {})
 
 
 class ModelFailed(Refusal):

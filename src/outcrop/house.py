@@ -27,11 +27,14 @@ if TYPE_CHECKING:
     from outcrop.buckets.buckets import Buckets
     from outcrop.catalog.custom_models import CustomModels
     from outcrop.data.data import Data
+    from outcrop.deployments.model_units import ModelUnits
     from outcrop.deployments.reconciler import Reconciler
     from outcrop.deployments.records import Deployments
     from outcrop.engines.clients import Clients
     from outcrop.engines.orders import Engines
     from outcrop.engines.sharing import MemorySharing
+    from outcrop.invocation.admission import Admission
+    from outcrop.invocation.quotas import Quotas
     from outcrop.invocation.resolve import Targets
     from outcrop.jobs.jobs import Jobs
     from outcrop.metrics.points import Points
@@ -210,13 +213,45 @@ class House:
     @room
     def reconciler(self) -> "Reconciler":
         """The reconciler that brings deployments to serving."""
-        from outcrop.deployments.reconciler import Reconciler
+        from outcrop.deployments.model_units import ModelUnits
+    from outcrop.deployments.reconciler import Reconciler
 
         return Reconciler(self.deployments, self.engines, self.clients, self.catalog, self.models)
 
     @room
+    def units(self) -> "ModelUnits":
+        """Model units: what one stands for, and how many there are."""
+        from outcrop.deployments.model_units import ModelUnits
+
+        return ModelUnits(self.store, self.clock, self.settings.model_units)
+
+    @room
+    def quotas(self) -> "Quotas":
+        """Requests and tokens a minute that users and models may take."""
+        from outcrop.invocation.quotas import Quotas
+
+        return Quotas(self.store, self.clock)
+
+    @room
+    def admission(self) -> "Admission":
+        """Invocations held against quotas and model units."""
+        from outcrop.invocation.admission import Admission
+
+        return Admission(self.quotas, self.clock, is_local=self.store.is_local)
+
+    @room
     def targets(self) -> "Targets":
         """The resolver from a modelId to the engine that answers it."""
-        from outcrop.invocation.resolve import Targets
+        from outcrop.invocation.admission import Admission
+    from outcrop.invocation.quotas import Quotas
+    from outcrop.invocation.resolve import Targets
 
-        return Targets(self.catalog, self.models, self.deployments, self.clients)
+        return Targets(
+            self.catalog,
+            self.models,
+            self.deployments,
+            self.clients,
+            units=self.units,
+            admission=self.admission,
+            patience_s=self.settings.patience.total_seconds(),
+        )

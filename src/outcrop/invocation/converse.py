@@ -12,8 +12,8 @@ from outcrop.errors import Invalid
 from outcrop.invocation.conversation import read_conversation
 from outcrop.invocation.dialects.choice import native
 from outcrop.invocation.exchange import Count, Finish, Finished, InvocationRequest, SamplingOptions, Started, uncounted
-from outcrop.invocation.generate import complete_text, plan_aside, stream_answer
-from outcrop.invocation.invoke import PreparedInvocation, milliseconds_since
+from outcrop.invocation.generate import plan_aside
+from outcrop.invocation.invoke import PreparedInvocation, answered, answering, milliseconds_since
 from outcrop.invocation.schema import Number, Struct, check
 from outcrop.invocation.target import Target
 
@@ -95,8 +95,7 @@ async def converse(
     """The members of Converse's output. Latency counts from `began`, of `time.monotonic()`, else from now."""
     begin = time.monotonic() if began is None else began
     prepared = request.prepared
-    finished = await complete_text(prepared.target, prepared.generation)
-    count(prepared.started.num_input_tokens, finished.num_output_tokens)
+    finished = await answered(prepared, count=count)
     return {
         "output": {"message": {"role": "assistant", "content": [{"text": finished.text}]}},
         "usage": _usage(prepared.started, finished),
@@ -113,9 +112,8 @@ async def converse_stream(
     prepared = request.prepared
     begin = time.monotonic() if began is None else began
     opened = False
-    async with aclosing(stream_answer(prepared.target, prepared.generation)) as items:
+    async with aclosing(answering(prepared, count=count)) as items:
         async for item in items:
-            count(prepared.started.num_input_tokens, item.num_output_tokens)
             if not opened:
                 opened = True
                 yield {"messageStart": {"role": "assistant"}}

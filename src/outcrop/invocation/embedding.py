@@ -10,7 +10,7 @@ import numpy as np
 from outcrop.errors import Invalid
 from outcrop.inference.client import EngineAway, UnknownAdapter
 from outcrop.inference.encoder_requests import EmbeddingRequest, TextKind, Vector
-from outcrop.invocation.generate import PATIENCE_S, Patience
+from outcrop.invocation.generate import Patience
 from outcrop.invocation.target import EncoderTarget
 from outcrop.network.model_task import ModelTask
 from outcrop.tokens.encoder_tokenizer import TokenRow, Truncate
@@ -34,7 +34,6 @@ async def embed(
     normalize: bool,
     kind: TextKind | None,
     truncate: Truncate = Truncate.NONE,
-    patience_s: float = PATIENCE_S,
 ) -> Embedded:
     """A vector for each text: its first `dimensions` numbers (None: all), of length 1 where `normalize` says so.
 
@@ -46,26 +45,34 @@ async def embed(
     _check_width(target, dimensions, target.width)
     rows = await asyncio.to_thread(_rows, target, texts, kind, truncate)
     request = EmbeddingRequest(model=target.base_id, texts=tuple(texts), kind=kind, rows=tuple(rows))
-    vectors = await waited(target, lambda: target.client.embed(request), patience_s=patience_s) if texts else []
+    vectors = await asked(target, rows, lambda: target.client.embed(request)) if texts else []
     if vectors:
         _check_width(target, dimensions, len(vectors[0]))
-    return Embedded(
-        vectors=_finished(vectors, dimensions, normalize=normalize),
-        num_input_tokens=sum(len(row.ids) for row in rows),
-    )
+    finished = _finished(vectors, dimensions, normalize=normalize)
+    return Embedded(vectors=finished, num_input_tokens=num_tokens(rows))
 
 
-async def waited(target: EncoderTarget, ask: Callable[[], Awaitable[Answer]], *, patience_s: float) -> Answer:
-    """The engine's answer, after waiting for an engine that is being started. Nothing was shown before it."""
-    patience = Patience(patience_s, target)
-    while True:
-        try:
-            answer = await ask()
-        except (EngineAway, UnknownAdapter) as problem:
-            await patience.wait(problem)
-        else:
-            patience.is_over()
-            return answer
+async def asked(target: EncoderTarget, rows: Sequence[TokenRow], ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """The engine's answer, of a request that its limits admit; an engine that is being started is waited for.
+
+    Raises Throttled, and EngineAway for an engine that stays away.
+    """
+    patience = Patience(target.patience_s, target)
+    async with target.admitted(num_tokens(rows)) as ticket:
+        while True:
+            try:
+                answer = await ask()
+            except (EngineAway, UnknownAdapter) as problem:
+                await patience.wait(problem)
+            else:
+                patience.is_over()
+                ticket.used(num_tokens(rows), 0)
+                return answer
+
+
+def num_tokens(rows: Sequence[TokenRow]) -> int:
+    """All ids of the rows, special ones and prompts included: what a request is counted by."""
+    return sum(len(row.ids) for row in rows)
 
 
 def _rows(target: EncoderTarget, texts: Sequence[str], kind: TextKind | None, truncate: Truncate) -> list[TokenRow]:

@@ -25,7 +25,6 @@ from outcrop.invocation.target import EncoderTarget, Target
 from outcrop.invocation.text_logprobs import TextLogprob, TextLogprobs
 from outcrop.tokens.tokenizer import IncrementalDecoder
 
-PATIENCE_S = 60.0
 _RETRY_EVERY_S = 0.5
 _SEEDS = 2**31
 _log = logging.getLogger("outcrop.invocation")
@@ -86,13 +85,13 @@ async def plan_aside(target: Target, asked: InvocationRequest) -> GenerateInput:
 
 
 async def stream_text(
-    target: Target, generation: GenerateInput, *, patience_s: float = PATIENCE_S
+    target: Target, generation: GenerateInput, *, patience_s: float | None = None
 ) -> AsyncGenerator[TextDelta, None]:
     """Text as it is made, none of it from a stop sequence on; closing the iterator aborts the generation.
 
     Raises EngineAway when the engine stays away before the first text, and ModelStreamErrorException after it.
     """
-    patience = Patience(patience_s, target)
+    patience = Patience(target.patience_s if patience_s is None else patience_s, target)
     shown = False
     while True:
         try:
@@ -109,9 +108,9 @@ async def stream_text(
             await patience.wait(problem)
 
 
-async def complete_text(target: Target, generation: GenerateInput, *, patience_s: float = PATIENCE_S) -> Finished:
+async def complete_text(target: Target, generation: GenerateInput, *, patience_s: float | None = None) -> Finished:
     """The whole answer; when the engine dies in the middle, the request is put again from the start."""
-    patience = Patience(patience_s, target)
+    patience = Patience(target.patience_s if patience_s is None else patience_s, target)
     while True:
         try:
             async with aclosing(_attempt(target, generation)) as attempt:
@@ -123,7 +122,7 @@ async def complete_text(target: Target, generation: GenerateInput, *, patience_s
 
 
 async def stream_answer(
-    target: Target, generation: GenerateInput, *, patience_s: float = PATIENCE_S
+    target: Target, generation: GenerateInput, *, patience_s: float | None = None
 ) -> AsyncGenerator[AnswerPiece | Finished, None]:
     """The answer piece by piece, and then as a whole: the last item, and only it, is `Finished`."""
     told: list[TextDelta] = []

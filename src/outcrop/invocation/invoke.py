@@ -11,7 +11,7 @@ from typing import Any
 
 from outcrop.invocation.dialects.choice import choose
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
-from outcrop.invocation.exchange import Count, Finished, Started, uncounted
+from outcrop.invocation.exchange import AnswerPiece, Count, Finished, Started, uncounted
 from outcrop.invocation.generate import GenerateInput, complete_text, plan_aside, stream_answer
 from outcrop.invocation.schema import read_json
 from outcrop.invocation.target import Target
@@ -56,14 +56,36 @@ async def prepare(target: Target, body: bytes, *, now: datetime) -> PreparedInvo
 async def invoke(prepared: PreparedInvocation, *, began: float | None = None, count: Count = uncounted) -> Invoked:
     """The whole response in the body's dialect. Latency counts from `began`, of `time.monotonic()`, else from now."""
     begin = time.monotonic() if began is None else began
-    finished = await complete_text(prepared.target, prepared.generation)
-    count(prepared.started.num_input_tokens, finished.num_output_tokens)
+    finished = await answered(prepared, count=count)
     return Invoked(
         response=prepared.dialect.answer(prepared.started, finished),
         num_input_tokens=prepared.started.num_input_tokens,
         num_output_tokens=finished.num_output_tokens,
         latency_ms=milliseconds_since(begin),
     )
+
+
+async def answered(prepared: PreparedInvocation, *, count: Count) -> Finished:
+    """The whole answer, of a request that its limits admit. Raises Throttled."""
+    num_input_tokens = prepared.started.num_input_tokens
+    async with prepared.target.admitted(num_input_tokens, prepared.generation.max_tokens) as ticket:
+        finished = await complete_text(prepared.target, prepared.generation)
+        ticket.used(num_input_tokens, finished.num_output_tokens)
+    count(num_input_tokens, finished.num_output_tokens)
+    return finished
+
+
+async def answering(prepared: PreparedInvocation, *, count: Count) -> AsyncGenerator[AnswerPiece | Finished, None]:
+    """The answer piece by piece and then as a whole, of a request that its limits admit. Raises Throttled."""
+    num_input_tokens = prepared.started.num_input_tokens
+    async with (
+        prepared.target.admitted(num_input_tokens, prepared.generation.max_tokens) as ticket,
+        aclosing(stream_answer(prepared.target, prepared.generation)) as items,
+    ):
+        async for item in items:
+            ticket.used(num_input_tokens, item.num_output_tokens)
+            count(num_input_tokens, item.num_output_tokens)
+            yield item
 
 
 async def invoke_stream(
@@ -74,9 +96,8 @@ async def invoke_stream(
     dialect, started = prepared.dialect, prepared.started
     begin = time.monotonic() if began is None else began
     first_byte_ms: int | None = None
-    async with aclosing(stream_answer(prepared.target, prepared.generation)) as items:
+    async with aclosing(answering(prepared, count=count)) as items:
         async for item in items:
-            count(started.num_input_tokens, item.num_output_tokens)
             if first_byte_ms is None:
                 first_byte_ms = milliseconds_since(begin)
                 for chunk in dialect.opening(started):

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from outcrop.errors import Invalid
 from outcrop.inference.encoder_requests import RankingRequest
-from outcrop.invocation.embedding import waited
-from outcrop.invocation.generate import PATIENCE_S
+from outcrop.invocation.embedding import asked, num_tokens
 from outcrop.invocation.target import EncoderTarget
 from outcrop.invocation.text_rows import EncoderReader
 from outcrop.network.model_task import ModelTask
@@ -37,7 +36,6 @@ async def rank(
     documents: Sequence[str],
     *,
     most_of_document: int | None = None,
-    patience_s: float = PATIENCE_S,
 ) -> Ranked:
     """The documents, sorted. Each is cut behind its first `most_of_document` tokens, where that is given.
 
@@ -51,9 +49,9 @@ async def rank(
         pairs = partial(target.reader.pairs, query, documents, most_of_document=most_of_document)
         rows = await asyncio.to_thread(pairs)
     request = RankingRequest(model=target.base_id, query=query, documents=tuple(documents), rows=tuple(rows))
-    scores = await waited(target, lambda: target.client.rank(request), patience_s=patience_s) if documents else []
+    scores = await asked(target, rows, lambda: target.client.rank(request)) if documents else []
     found = [RankedDocument(index, score) for index, score in enumerate(scores)]
     return Ranked(
         documents=sorted(found, key=lambda one: (-one.relevance, one.index)),
-        num_input_tokens=sum(len(row.ids) for row in rows),
+        num_input_tokens=num_tokens(rows),
     )

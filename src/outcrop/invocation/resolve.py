@@ -2,15 +2,19 @@
 
 import logging
 from pathlib import Path
+from typing import NamedTuple
 
+from outcrop.access.caller import Caller
 from outcrop.access.needs.named import Named
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels, format_of
+from outcrop.deployments.model_units import ModelUnits, units_of
 from outcrop.deployments.records import Deployments, model_arns
 from outcrop.deployments.states import CREATING, FAILED, ON_DEMAND, THROUGHPUT, status_of
 from outcrop.engines.clients import Clients
 from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotFound, NotReady
+from outcrop.invocation.admission import Admission, ReservedCapacity
 from outcrop.invocation.target import Target
 from outcrop.loops import contained
 from outcrop.store.damage import understood
@@ -23,38 +27,76 @@ _DEPLOYED = {ON_DEMAND: "custom model deployment", THROUGHPUT: "provisioned mode
 _log = logging.getLogger("outcrop.invocation")
 
 
+class _Limits(NamedTuple):
+    """What an invocation is held against: who calls, and the capacity or the quotas of models that count it."""
+
+    caller: Caller | None
+    capacity: ReservedCapacity | None = None
+    quotas_of: tuple[str, ...] = ()
+
+
 class Targets:
     """Finds targets; tokenizers stay open between requests."""
 
-    def __init__(self, catalog: Catalog, models: CustomModels, deployments: Deployments, clients: Clients) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        models: CustomModels,
+        deployments: Deployments,
+        clients: Clients,
+        *,
+        units: ModelUnits,
+        admission: Admission,
+        patience_s: float,
+    ) -> None:
+        """`patience_s`: so long an invocation waits for an engine that is not there."""
         self._catalog = catalog
         self._models = models
         self._deployments = deployments
         self._clients = clients
+        self._units = units
+        self._admission = admission
+        self._patience_s = patience_s
         self._tokenizers: dict[Path, Tokenizer] = {}
 
-    def resolve(self, model_id: str, thing: Named, row: Resource | None) -> Target:
-        """The target of what `model_id` was found to name. Raises Invalid, NotFound or NotReady, in Bedrock's words."""
+    def resolve(self, model_id: str, thing: Named, row: Resource | None, *, caller: Caller | None = None) -> Target:
+        """The target of what `model_id` was found to name, for this caller; None: the installation asks for itself.
+
+        Raises Invalid, NotFound or NotReady, in Bedrock's words.
+        """
         if thing.kind not in _DEPLOYED:
-            return self._target(model_id, self._base(model_id, thing, row), None)
+            base = self._base(model_id, thing, row)
+            return self._target(model_id, base, None, _Limits(caller, quotas_of=(base.id,)))
         if row is None:
             raise NotFound(f"The {_DEPLOYED[thing.kind]} {model_id} was not found.")
         _check_serving(row)
         model_arn, _ = model_arns(row)
         custom = self._models.look(row.region, model_arn)
-        if custom is None:
-            return self._target(model_id, self._catalog.usable(model_arn), None)
-        return self._custom_target(model_id, custom)
+        if custom is not None:
+            return self._custom_target(model_id, custom, row, caller)
+        base = self._catalog.usable(model_arn)
+        return self._target(model_id, base, None, self._limits(row, base, caller))
 
-    def _custom_target(self, model_id: str, custom: Resource) -> Target:
+    def _custom_target(self, model_id: str, custom: Resource, row: Resource, caller: Caller | None) -> Target:
         """A deployment whose model's files are of no use fails, at the latest when it is asked."""
         try:
             with understood(custom.arn):
                 base = self._catalog.usable(custom.document["baseId"])
-                return self._target(model_id, self._models.network_below(base, custom.arn), custom)
+                limits = self._limits(row, base, caller)
+                return self._target(model_id, self._models.network_below(base, custom.arn), custom, limits)
         except ModelFailed as failure:
             self._deployments.fail_model(custom.arn, failure.message)
             raise
+
+    def _limits(self, row: Resource, base: BaseModel, caller: Caller | None) -> "_Limits":
+        if row.kind == ON_DEMAND:
+            return _Limits(caller, quotas_of=(base.id, row.arn, *([row.name] if row.name else ())))
+        num_units = units_of(row)
+        rate = self._units.tokens_per_minute(base, num_units)
+        if rate is None or not num_units:
+            return _Limits(caller)  # made by a program that measured nothing: it is not throttled until it is updated
+        name = row.name or row.arn
+        return _Limits(caller, ReservedCapacity(arn=row.arn, name=name, num_units=num_units, tokens_per_minute=rate))
 
     def _base(self, model_id: str, thing: Named, row: Resource | None) -> BaseModel:
         if row is not None:
@@ -64,7 +106,7 @@ class Targets:
             )
         return self._catalog.with_weights(thing.foundation, model_id)
 
-    def _target(self, model_id: str, base: BaseModel, custom: Resource | None) -> Target:
+    def _target(self, model_id: str, base: BaseModel, custom: Resource | None, limits: "_Limits") -> Target:
         assert base.folder is not None
         tokenizer = self._tokenizer(base.folder)
         return Target(
@@ -78,6 +120,11 @@ class Targets:
             dialect=base.dialect,
             context_length=base.context_length,
             max_output_tokens=base.context_length,
+            admission=self._admission,
+            caller=limits.caller,
+            capacity=limits.capacity,
+            quotas_of=limits.quotas_of,
+            patience_s=self._patience_s,
         )
 
     def _tokenizer(self, folder: Path) -> Tokenizer:

@@ -79,7 +79,7 @@ async def _target(house: "House", call: Call) -> Target:
 
 def _find_target(house: "House", call: Call) -> Target:
     thing, row = house.access.named(call, "modelId"), look(house, call, "modelId")
-    return house.targets.resolve(call.params["modelId"], thing, row)
+    return house.targets.resolve(call.params["modelId"], thing, row, caller=call.caller)
 
 
 OPERATIONS: dict[str, Handler] = {

@@ -86,7 +86,7 @@ def failed(visit: Visit, error: Exception, settings: Settings) -> HttpResponse:
     """The service's own error for whatever was raised on the way; a defect of ours is logged."""
     found = _failure(visit, error)
     visit.code = found.code
-    return serialize.serialize_error(
+    response = serialize.serialize_error(
         visit.protocol,
         service=visit.service,
         code=found.code,
@@ -95,6 +95,7 @@ def failed(visit: Visit, error: Exception, settings: Settings) -> HttpResponse:
         members=found.members,
         request_id=visit.request_id,
     )
+    return replace(response, headers=response.headers | found.headers) if found.headers else response
 
 
 def _failure(visit: Visit, error: Exception) -> failures.Failure:

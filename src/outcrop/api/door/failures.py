@@ -1,7 +1,8 @@
 """The service's own error for what went wrong: its code, status and members. The one place that knows both."""
 
+import math
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from outcrop.errors import (
@@ -15,6 +16,7 @@ from outcrop.errors import (
     QuotaExceeded,
     Refusal,
     ServiceRefusal,
+    Throttled,
     Unreadable,
 )
 from outcrop.protocol import eventstream, service_model
@@ -29,6 +31,7 @@ class Failure:
     message: str
     status: int
     members: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 # Codes by preference: the first that the operation declares is taken. An operation of Bedrock that declares no
@@ -39,6 +42,7 @@ _DECLARED: dict[type[Refusal], tuple[str, ...]] = {
     Conflict: ("ConflictException", "ResourceInUse", "EntityAlreadyExists", "DeleteConflict", "ValidationException"),
     QuotaExceeded: ("ServiceQuotaExceededException", "ResourceLimitExceeded", "LimitExceeded", "ValidationException"),
     NotReady: ("ModelNotReadyException", "ServiceUnavailableException", "ServiceUnavailable"),
+    Throttled: ("ThrottlingException", "Throttling"),
     ModelFailed: (
         "ModelErrorException", "ModelError", "ModelStreamErrorException", "ModelStreamError", "InternalServerException",
     ),
@@ -66,6 +70,9 @@ _OTHERWISE: dict[type[Refusal], tuple[tuple[str, int], ...]] = {
     NotReady: (
         ("ModelNotReadyException", 429), ("ServiceUnavailableException", 503), ("ServiceUnavailable", 503),
         ("ServiceUnavailable", 503),
+    ),
+    Throttled: (
+        ("ThrottlingException", 429), ("ThrottlingException", 400), ("Throttling", 400), ("SlowDown", 503),
     ),
     ModelFailed: (
         ("ModelErrorException", 424), ("InternalFailure", 500), ("InternalFailure", 500), ("InternalError", 500),
@@ -97,7 +104,7 @@ def failure(error: Exception, *, service: str, protocol: str, operation: Operati
         return Failure(code="NotImplemented", message=error.message, status=501)
     shape = service_model.error_shapes(service).get(found.code)
     modelled = shape.metadata.get("error", {}).get("httpStatusCode") if shape is not None else None
-    return Failure(code=found.code, message=found.message, status=modelled or found.status, members=found.members)
+    return replace(found, status=modelled or found.status, headers=_headers(error))
 
 
 def frame(error: Exception, stream: StructureShape) -> bytes:
@@ -129,6 +136,11 @@ def too_large(protocol: str, limit: int) -> ServiceRefusal:
 def is_expected(error: Exception) -> bool:
     """True for what a caller did; the rest is logged with its traceback."""
     return isinstance(error, Refusal)
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    # Whole seconds, rounded up: who comes a moment too early is refused once more (RFC 9110, section 10.2.3).
+    return {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))} if isinstance(error, Throttled) else {}
 
 
 def _failure(error: Exception, protocol: str, declared: Collection[str]) -> Failure:
