@@ -213,8 +213,7 @@ class House:
     @room
     def reconciler(self) -> "Reconciler":
         """The reconciler that brings deployments to serving."""
-        from outcrop.deployments.model_units import ModelUnits
-    from outcrop.deployments.reconciler import Reconciler
+        from outcrop.deployments.reconciler import Reconciler
 
         return Reconciler(self.deployments, self.engines, self.clients, self.catalog, self.models)
 
@@ -242,9 +241,7 @@ class House:
     @room
     def targets(self) -> "Targets":
         """The resolver from a modelId to the engine that answers it."""
-        from outcrop.invocation.admission import Admission
-    from outcrop.invocation.quotas import Quotas
-    from outcrop.invocation.resolve import Targets
+        from outcrop.invocation.resolve import Targets
 
         return Targets(
             self.catalog,

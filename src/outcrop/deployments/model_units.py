@@ -2,9 +2,9 @@
 
 The whole machine is divided into units (`OUTCROP_MODEL_UNITS`, 4 unless set), so that what is sold can be delivered:
 all provisioned throughput together has no more of them. The reconciler measures a network before the first throughput
-over it is in service: its engine goes on from several prompts at once, and the best of a few rounds counts, for whatever
+over it is in service. Its engine goes on from several prompts at once, and the best of a few rounds counts: whatever
 else ran meanwhile made the others slower. The figure is a record, and stays until somebody forgets it
-(`outcrop units --forget`).
+(`outcrop quotas measure-again`).
 """
 
 import time
@@ -110,8 +110,8 @@ class ModelUnits:
         if taken + wanted > self.num_units:
             raise QuotaExceeded(
                 f"modelUnits: {wanted} were asked for, and {max(0, self.num_units - taken)} of this machine's "
-                f"{self.num_units} are free. Ask for fewer, delete a provisioned throughput, or divide the machine into "
-                "more units with OUTCROP_MODEL_UNITS."
+                f"{self.num_units} are free. Ask for fewer, delete a provisioned throughput, or divide the machine "
+                "into more units with OUTCROP_MODEL_UNITS."
             )
 
     async def measure(self, base: BaseModel, client: ServingEngine, model: str) -> MeasuredRate:

@@ -4,6 +4,7 @@ The administrator sets them (`outcrop quotas`). A quota of `*` holds for everyon
 for each of them apart.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +12,7 @@ from typing import Any
 
 from outcrop.clock import Clock
 from outcrop.errors import Invalid
+from outcrop.loops import each
 from outcrop.store.damage import understood
 from outcrop.store.resources import NameTaken, Resource
 from outcrop.store.store import Store
@@ -19,7 +21,9 @@ from outcrop.store.watch import ChangeWatch
 KIND = "quota"
 EVERYONE = "*"
 _EVERYWHERE = "local"
+_ACTIVE = "Active"
 _LEAST = 1
+_log = logging.getLogger("outcrop.invocation")
 
 
 class Scope(StrEnum):
@@ -70,8 +74,13 @@ class Quotas:
         return self._current
 
     def all(self) -> list[Quota]:
-        rows = self._store.resources.all(KIND)
-        return sorted(map(_quota_of, rows), key=lambda quota: quota.subject)
+        """The quotas that can be read, in order. Others become Failed, which is logged once."""
+        rows = self._store.resources.in_states(KIND, [_ACTIVE])
+        found = each(rows, _quota_of, log=_log, name=lambda row: row.arn, broken=self._fail)
+        return sorted(found, key=lambda quota: quota.subject)
+
+    def _fail(self, row: Resource) -> None:
+        self._store.resources.fail(row.arn, at=self._clock.now())
 
     def set(self, quota: Quota) -> None:
         """Let this quota hold from now on, in the place of one that the subject had. Raises Invalid."""
@@ -83,6 +92,7 @@ class Quotas:
             kind=KIND,
             region=_EVERYWHERE,
             name=quota.subject,
+            status=_ACTIVE,
             created=now,
             updated=now,
             document={"scope": quota.scope.value, "name": quota.name, **limits},
