@@ -103,18 +103,13 @@ class EncoderTokenizer:
 
     def _plain(self, texts: Sequence[str]) -> list[tokenizers.Encoding]:
         """The encodings of texts without special tokens around them."""
-        read = [self._read(text) for text in texts]
+        read = [text.lower() for text in texts] if self._lower else list(texts)
         try:
             found: list[tokenizers.Encoding] = self._encoder.encode_batch_fast(read, add_special_tokens=False)
         except (UnicodeEncodeError, TypeError):
             refuse_half_characters(read)
             raise
         return found
-
-    def _read(self, text: str) -> str:
-        """A text as it was prepared in training: sentence-transformers takes off white space at both ends."""
-        stripped = text.strip()
-        return stripped.lower() if self._lower else stripped
 
     def _num_before(self, prompt: str) -> int:
         """Ids of the prompt alone, its special tokens before it included and those behind it not."""
