@@ -11,15 +11,17 @@ import sys
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from outcrop.errors import Invalid
 from outcrop.inference import dialect
 from outcrop.tokens.encoder_tokenizer import TokenRow
 
 # Not numpy's: the server imports this at its start, which numpy would make a tenth of a second longer.
-Vector = array[float]
-"Numbers of 32 bits."
+if TYPE_CHECKING:
+    Vector = array[float]
+else:
+    Vector = array
 TextKind = Literal["query", "document"]
 "What a text is for; a model may have a prompt for each."
 _UNDERSTOOD = {"model", "input", "token_type_ids", "num_prompt", "encoding_format"}

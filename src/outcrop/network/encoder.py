@@ -19,7 +19,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 
 from outcrop.errors import Invalid
 from outcrop.network import encoder_facts, load
-from outcrop.network.encoder_facts import DenseLayer, EncoderFacts, Pooling
+from outcrop.network.encoder_facts import DenseLayer, Pooling
 from outcrop.network.model_task import ModelTask
 from outcrop.tokens.encoder_tokenizer import TokenRow
 
