@@ -7,13 +7,13 @@ does not depend on its neighbours, beyond rounding; for a network of which that 
 As `engine.py`: not thread-safe, and knows no clock, no queue and no HTTP.
 """
 
-from array import array
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from outcrop.errors import Invalid
+from outcrop.inference.encoder_requests import EncoderRequest, EncoderResult, Vector
 from outcrop.network import load
 from outcrop.network.encoder import Encoder
 from outcrop.network.model_task import ModelTask
@@ -24,21 +24,6 @@ _TOKENS_PER_BATCH = {"cpu": 4_096, "cuda": 65_536}
 "Padding included. More makes no processor busier, and a request that comes meanwhile wait longer."
 
 
-@dataclass(frozen=True, kw_only=True)
-class EncoderRequest:
-    """A request for the vectors or scores of rows."""
-
-    id: str
-    rows: tuple[TokenRow, ...]
-
-
-class EncoderResult(NamedTuple):
-    """The vectors or scores of a whole request, in the order of its rows."""
-
-    request_id: str
-    values: "list[array[float]]"
-
-
 @dataclass(eq=False)
 class _Waiting:
     """A request in progress."""
@@ -46,7 +31,7 @@ class _Waiting:
     request: EncoderRequest
     left: list[int]
     "Numbers of the rows that were not read yet, the shortest first."
-    values: "dict[int, array[float]]" = field(default_factory=dict)
+    values: dict[int, Vector] = field(default_factory=dict)
 
 
 class _Place(NamedTuple):

@@ -11,7 +11,7 @@ import sys
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from outcrop.errors import Invalid
 from outcrop.inference import dialect
@@ -60,6 +60,21 @@ class EncoderBody:
     base64: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class EncoderRequest:
+    """A request for the vectors or scores of rows."""
+
+    id: str
+    rows: tuple[TokenRow, ...]
+
+
+class EncoderResult(NamedTuple):
+    """The vectors or scores of a whole request, in the order of its rows."""
+
+    request_id: str
+    values: list[Vector]
+
+
 def body_of(model: str, rows: Sequence[TokenRow]) -> dict[str, Any]:
     """The body that asks for the vectors or scores of these rows."""
     body: dict[str, Any] = {"model": model, "input": [row.ids for row in rows], "encoding_format": "base64"}
@@ -76,6 +91,8 @@ def parse(body: bytes) -> EncoderBody:
     for name in sorted(fields.keys() - _UNDERSTOOD):
         raise Invalid(f"{name}: is not supported by this engine. Leave it out.")
     ids = _rows_of(fields, "input", [])
+    if not ids:
+        raise Invalid("input: holds no row. Give at least one.")
     types = _rows_of(fields, "token_type_ids", [[0] * len(row) for row in ids])
     prompts = fields.get("num_prompt") or [0] * len(ids)
     if not isinstance(prompts, list) or not all(type(number) is int and number >= 0 for number in prompts):

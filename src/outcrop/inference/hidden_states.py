@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from outcrop.inference.encoder_requests import Vector
 from outcrop.network import decoder, load
 from outcrop.network.adapters.linear import AdapterSpan, Routing
 from outcrop.network.attention import Packed
@@ -32,7 +33,7 @@ def passes(network: nn.Module, rows: Sequence[Ids], most_tokens: int) -> Iterato
 
 
 @torch.inference_mode()
-def mean(network: nn.Module, routing: Routing, rows: Sequence[Ids], adapter: str | None) -> "list[array[float]]":
+def mean(network: nn.Module, routing: Routing, rows: Sequence[Ids], adapter: str | None) -> list[Vector]:
     """The mean hidden state of each of the rows, which are read in one pass."""
     lengths = [len(row) for row in rows]
     layout = Packed(lengths=lengths)

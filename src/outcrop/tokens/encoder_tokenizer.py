@@ -68,11 +68,15 @@ class EncoderTokenizer:
     ) -> list[TokenRow]:
         """A row for each text, behind `prompt`, of at most `max_length` ids. Raises TextTooLong, Invalid."""
         room = max_length - self._encoder.num_special_tokens_to_add(False)
-        num_prompt = self._num_before(prompt) if prompt else 0
-        plain = self._plain([prompt + text for text in texts])
+        of_prompt = self._plain([prompt])[0] if prompt else None
+        num_plain = len(of_prompt.ids) if of_prompt is not None else 0
+        num_prompt = self._num_before(of_prompt) + num_plain if of_prompt is not None else 0
         found = []
-        for number, encoding in enumerate(plain):
-            _fit(encoding, number, room, max_length, truncate)
+        for number, encoding in enumerate(self._plain([prompt + text for text in texts])):
+            if len(encoding.ids) > room:
+                if truncate is Truncate.NONE or num_plain >= room:
+                    raise TextTooLong(number, len(encoding.ids) + max_length - room, max_length)
+                encoding = self._cut(encoding, prompt + texts[number], room, num_plain, truncate)
             whole = self._encoder.post_process(encoding)
             found.append(TokenRow(list(whole.ids), list(whole.type_ids), min(num_prompt, len(whole.ids))))
         return found
@@ -111,20 +115,21 @@ class EncoderTokenizer:
             raise
         return found
 
-    def _num_before(self, prompt: str) -> int:
-        """Ids of the prompt alone, its special tokens before it included and those behind it not."""
-        (plain,) = self._plain([prompt])
-        num_plain = len(plain.ids)
-        whole = self._encoder.post_process(plain)
-        special = list(whole.special_tokens_mask)
-        before = next((place for place, is_special in enumerate(special) if not is_special), 0)
-        return before + num_plain
+    def _num_before(self, plain: tokenizers.Encoding) -> int:
+        """The special tokens that come before a text."""
+        special = list(self._encoder.post_process(plain).special_tokens_mask)
+        return next((place for place, is_special in enumerate(special) if not is_special), 0)
 
-
-def _fit(encoding: tokenizers.Encoding, number: int, room: int, max_length: int, truncate: Truncate) -> None:
-    """Cut what is too long, where that is wished. Raises TextTooLong."""
-    if len(encoding.ids) <= room:
-        return
-    if truncate is Truncate.NONE:
-        raise TextTooLong(number, len(encoding.ids) + max_length - room, max_length)
-    encoding.truncate(room, direction="left" if truncate is Truncate.START else "right")
+    def _cut(
+        self, encoding: tokenizers.Encoding, text: str, room: int, num_plain: int, truncate: Truncate
+    ) -> tokenizers.Encoding:
+        """An encoding of `room` ids; the prompt, its first `num_plain` ids, stays."""
+        if truncate is Truncate.END:
+            encoding.truncate(room)
+            return encoding
+        encoding.truncate(room - num_plain, direction="left")
+        if not num_plain:
+            return encoding
+        (head,) = self._plain([text])
+        head.truncate(num_plain)
+        return tokenizers.Encoding.merge([head, encoding])
