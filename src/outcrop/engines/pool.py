@@ -82,8 +82,8 @@ class Pool:
                 self._read()
         orders = self._orders
         for name, standing in self._launcher.standings().items():
-            if name not in orders or orders[name].folder != standing.folder:
-                self._launcher.end(name)  # not needed any more, or the same network, whose files now lie elsewhere
+            if name not in orders or (orders[name].kind, orders[name].folder) != (standing.kind, standing.folder):
+                self._launcher.end(name)  # not needed any more; or of another kind now, or with its files elsewhere
         self._launcher.keep_alive()
         self._standings = self._launcher.standings()
         each(orders.values(), self._follow, log=_log, name=_name, broken=self._give_up)
@@ -117,7 +117,8 @@ class Pool:
 
     def _follow_absent(self, order: Order) -> None:
         if order.state is EngineState.ORDERED and not order.estimated_bytes:
-            self._engines.note(order.name, estimatedBytes=estimated_bytes(order.folder))
+            assert order.folder is not None, "a remote engine is never waited for"
+            self._engines.note(order.name, estimatedBytes=estimated_bytes(order.folder, order.kind))
         elif order.state is EngineState.LEAVING:  # ended, and the disk was full when that was to be noted
             self._engines.enter(order.name, EngineState.EVICTED, heldBytes=0)
         elif order.state in RUNNING:  # admitted, and then not started

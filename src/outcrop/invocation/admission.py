@@ -2,7 +2,7 @@
 
 Every invocation of every entrance passes here once its prompt is encoded, and again when it has ended:
 
-    async with target.admitted(num_input_tokens=…, max_tokens=…) as ticket:     # raises Throttled
+    async with target.allowance.one(num_input_tokens, max_tokens) as ticket:    # raises Throttled
         …
         ticket.used(num_input_tokens, num_output_tokens)                        # as often as one likes
 
@@ -11,21 +11,18 @@ are not known before, so a part of those it may have is taken at first, and the 
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from anyio import to_thread
 
 from outcrop.access.caller import Caller
-from outcrop.clock import Clock
+from outcrop.clock import Clock, SystemClock
 from outcrop.errors import Throttled
 from outcrop.invocation.quotas import EVERYONE, Quota, Quotas, Scope
 from outcrop.invocation.token_bucket import TokenBucket
-
-if TYPE_CHECKING:
-    from outcrop.invocation.target import EncoderTarget, Target
 
 _MOST_TAKEN_AHEAD = 4
 """For an answer not more than such a part of a minute's tokens is taken ahead. Programs ask for far more tokens than
@@ -45,6 +42,23 @@ class ReservedCapacity:
     num_units: int
     tokens_per_minute: float
     "Of all units together."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowance:
+    """What the invocations of one target are held against: who asks, and what counts them."""
+
+    admission: "Admission"
+    caller: Caller | None = None
+    "Who asks; None: the installation itself, which no user's quota counts."
+    capacity: ReservedCapacity | None = None
+    "The model units of the provisioned throughput that is asked."
+    quotas_of: tuple[str, ...] = ()
+    "The names by which quotas of models count a request on demand: of the base model, and of the deployment."
+
+    def one(self, num_input_tokens: int, max_tokens: int) -> AbstractAsyncContextManager["Ticket"]:
+        """Around one invocation, whose answer may have `max_tokens`. Raises Throttled when it is entered."""
+        return self.admission.one(self, num_input_tokens, max_tokens)
 
 
 class _Limit(NamedTuple):
@@ -96,14 +110,9 @@ class Admission:
         self._buckets: dict[tuple[str, str], TokenBucket] = {}
 
     @asynccontextmanager
-    async def one(
-        self, target: "Target | EncoderTarget", caller: Caller | None, num_input_tokens: int, max_tokens: int
-    ) -> AsyncGenerator[Ticket, None]:
-        """Around one invocation of `target`, whose answer may have `max_tokens`. Raises Throttled.
-
-        Without a caller, the installation asks for itself, and no user's quota is touched.
-        """
-        limits = [*_of_capacity(target.capacity), *_of_quotas(await self._current(), target, caller)]
+    async def one(self, allowance: Allowance, num_input_tokens: int, max_tokens: int) -> AsyncGenerator[Ticket, None]:
+        """Around one invocation, whose answer may have `max_tokens`. Raises Throttled."""
+        limits = [*_of_capacity(allowance.capacity), *_of_quotas(await self._current(), allowance)]
         ticket = self._admit(limits, num_input_tokens, max_tokens)
         try:
             yield ticket
@@ -152,10 +161,11 @@ def _of_capacity(capacity: ReservedCapacity | None) -> list[_Limit]:
     return [_Limit(capacity.arn, "tokens", capacity.tokens_per_minute, told)]
 
 
-def _of_quotas(quotas: Mapping[str, Quota], target: "Target | EncoderTarget", caller: Caller | None) -> list[_Limit]:
+def _of_quotas(quotas: Mapping[str, Quota], allowance: Allowance) -> list[_Limit]:
     if not quotas:
         return []
-    subjects = [*(_subjects(caller) if caller is not None else ()), *((Scope.MODEL, each) for each in target.quotas_of)]
+    subjects = [] if allowance.caller is None else _subjects(allowance.caller)
+    subjects += [(Scope.MODEL, each) for each in allowance.quotas_of]
     limits = []
     for scope, name in subjects:
         quota = quotas.get(f"{scope}:{name}") or quotas.get(f"{scope}:{EVERYONE}")
@@ -192,3 +202,7 @@ def _rates(taken: Sequence[_Taken], now: datetime) -> Mapping[str, float]:
             rates[f"remaining_{what}"] = tightest.left(now)
             rates[f"reset_{what}_s"] = tightest.full_in_s(now)
     return rates
+
+
+UNLIMITED = Allowance(admission=Admission(None, SystemClock()))
+"Of whoever is held against nothing."

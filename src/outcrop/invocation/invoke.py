@@ -68,7 +68,7 @@ async def invoke(prepared: PreparedInvocation, *, began: float | None = None, co
 async def answered(prepared: PreparedInvocation, *, count: Count) -> Finished:
     """The whole answer, of a request that its limits admit. Raises Throttled."""
     num_input_tokens = prepared.started.num_input_tokens
-    async with prepared.target.admitted(num_input_tokens, prepared.generation.max_tokens) as ticket:
+    async with prepared.target.allowance.one(num_input_tokens, prepared.generation.max_tokens) as ticket:
         finished = await complete_text(prepared.target, prepared.generation)
         ticket.used(num_input_tokens, finished.num_output_tokens)
     count(num_input_tokens, finished.num_output_tokens)
@@ -79,7 +79,7 @@ async def answering(prepared: PreparedInvocation, *, count: Count) -> AsyncGener
     """The answer piece by piece and then as a whole, of a request that its limits admit. Raises Throttled."""
     num_input_tokens = prepared.started.num_input_tokens
     async with (
-        prepared.target.admitted(num_input_tokens, prepared.generation.max_tokens) as ticket,
+        prepared.target.allowance.one(num_input_tokens, prepared.generation.max_tokens) as ticket,
         aclosing(stream_answer(prepared.target, prepared.generation)) as items,
     ):
         async for item in items:

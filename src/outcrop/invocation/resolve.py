@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from outcrop.access.caller import Caller
 from outcrop.access.needs.named import Named
@@ -14,7 +14,7 @@ from outcrop.deployments.records import Deployments, model_arns
 from outcrop.deployments.states import CREATING, FAILED, ON_DEMAND, THROUGHPUT, status_of
 from outcrop.engines.clients import Clients
 from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotFound, NotReady
-from outcrop.invocation.admission import Admission, ReservedCapacity
+from outcrop.invocation.admission import Admission, Allowance, ReservedCapacity
 from outcrop.invocation.target import Target
 from outcrop.loops import contained
 from outcrop.store.damage import understood
@@ -25,14 +25,6 @@ from outcrop.tokens.tokenizer import Tokenizer
 _DEPLOYED = {ON_DEMAND: "custom model deployment", THROUGHPUT: "provisioned model throughput"}
 
 _log = logging.getLogger("outcrop.invocation")
-
-
-class _Limits(NamedTuple):
-    """What an invocation is held against: who calls, and the capacity or the quotas of models that count it."""
-
-    caller: Caller | None
-    capacity: ReservedCapacity | None = None
-    quotas_of: tuple[str, ...] = ()
 
 
 class Targets:
@@ -66,7 +58,7 @@ class Targets:
         """
         if thing.kind not in _DEPLOYED:
             base = self._base(model_id, thing, row)
-            return self._target(model_id, base, None, _Limits(caller, quotas_of=(base.id,)))
+            return self._target(model_id, base, None, self._allowance(caller, quotas_of=(base.id,)))
         if row is None:
             raise NotFound(f"The {_DEPLOYED[thing.kind]} {model_id} was not found.")
         _check_serving(row)
@@ -75,28 +67,32 @@ class Targets:
         if custom is not None:
             return self._custom_target(model_id, custom, row, caller)
         base = self._catalog.usable(model_arn)
-        return self._target(model_id, base, None, self._limits(row, base, caller))
+        return self._target(model_id, base, None, self._allowance_of(row, base, caller))
 
     def _custom_target(self, model_id: str, custom: Resource, row: Resource, caller: Caller | None) -> Target:
         """A deployment whose model's files are of no use fails, at the latest when it is asked."""
         try:
             with understood(custom.arn):
                 base = self._catalog.usable(custom.document["baseId"])
-                limits = self._limits(row, base, caller)
-                return self._target(model_id, self._models.network_below(base, custom.arn), custom, limits)
+                allowance = self._allowance_of(row, base, caller)
+                return self._target(model_id, self._models.network_below(base, custom.arn), custom, allowance)
         except ModelFailed as failure:
             self._deployments.fail_model(custom.arn, failure.message)
             raise
 
-    def _limits(self, row: Resource, base: BaseModel, caller: Caller | None) -> "_Limits":
+    def _allowance_of(self, row: Resource, base: BaseModel, caller: Caller | None) -> Allowance:
         if row.kind == ON_DEMAND:
-            return _Limits(caller, quotas_of=(base.id, row.arn, *([row.name] if row.name else ())))
+            return self._allowance(caller, quotas_of=(base.id, row.arn, *([row.name] if row.name else ())))
         num_units = units_of(row)
         rate = self._units.tokens_per_minute(base, num_units)
-        if rate is None or not num_units:
-            return _Limits(caller)  # made by a program that measured nothing: it is not throttled until it is updated
+        if not rate:
+            return self._allowance(caller)  # made by a program that measured nothing; its next update does
         name = row.name or row.arn
-        return _Limits(caller, ReservedCapacity(arn=row.arn, name=name, num_units=num_units, tokens_per_minute=rate))
+        units = ReservedCapacity(arn=row.arn, name=name, num_units=num_units, tokens_per_minute=rate)
+        return self._allowance(caller, capacity=units)
+
+    def _allowance(self, caller: Caller | None, **counted: Any) -> Allowance:
+        return Allowance(admission=self._admission, caller=caller, **counted)
 
     def _base(self, model_id: str, thing: Named, row: Resource | None) -> BaseModel:
         if row is not None:
@@ -106,7 +102,7 @@ class Targets:
             )
         return self._catalog.with_weights(thing.foundation, model_id)
 
-    def _target(self, model_id: str, base: BaseModel, custom: Resource | None, limits: "_Limits") -> Target:
+    def _target(self, model_id: str, base: BaseModel, custom: Resource | None, allowance: Allowance) -> Target:
         assert base.folder is not None
         tokenizer = self._tokenizer(base.folder)
         return Target(
@@ -120,10 +116,7 @@ class Targets:
             dialect=base.dialect,
             context_length=base.context_length,
             max_output_tokens=base.context_length,
-            admission=self._admission,
-            caller=limits.caller,
-            capacity=limits.capacity,
-            quotas_of=limits.quotas_of,
+            allowance=allowance,
             patience_s=self._patience_s,
         )
 

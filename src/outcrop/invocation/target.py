@@ -3,13 +3,10 @@
 A target has everything an invocation needs to know, and nothing about how it came to be there.
 """
 
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from outcrop.access.caller import Caller
-from outcrop.clock import SystemClock
 from outcrop.engines.protocol import ServingEngine
-from outcrop.invocation.admission import Admission, ReservedCapacity, Ticket
+from outcrop.invocation.admission import UNLIMITED, Allowance
 from outcrop.invocation.text_rows import TextReader
 from outcrop.network.model_task import ModelTask
 from outcrop.settings import PATIENCE
@@ -17,7 +14,6 @@ from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
 ANY_DIALECT = "any"
-UNLIMITED = Admission(None, SystemClock())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +37,8 @@ class Target:
     max_output_tokens: int
     remote: bool = False
     "Whether what it is sent leaves this machine."
-    admission: Admission = UNLIMITED
-    caller: Caller | None = None
-    "Who asks; None: the installation itself."
-    capacity: ReservedCapacity | None = None
-    "The model units that the request is held against: those of a provisioned throughput."
-    quotas_of: tuple[str, ...] = ()
-    "The names by which quotas of models count a request on demand: of the base model, and of the deployment."
+    allowance: Allowance = UNLIMITED
+    "What its invocations are held against."
     patience_s: float = PATIENCE.total_seconds()
     "So long a request waits for an engine that is not there."
 
@@ -55,10 +46,6 @@ class Target:
     def engine_model(self) -> str:
         """The name the engine knows it by."""
         return self.adapter or self.base_id
-
-    def admitted(self, num_input_tokens: int, max_tokens: int) -> AbstractAsyncContextManager[Ticket]:
-        """Around one invocation: holds it against its limits. Raises Throttled when it is entered."""
-        return self.admission.one(self, self.caller, num_input_tokens, max_tokens)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,19 +67,7 @@ class EncoderTarget:
     "Whether it is a text model, whose mean hidden states stand in for the vectors of an embedding model."
     remote: bool = False
     "Whether what it is sent leaves this machine."
-    admission: Admission = UNLIMITED
-    caller: Caller | None = None
-    "Who asks; None: the installation itself."
-    quotas_of: tuple[str, ...] = ()
-    "The names by which quotas of models count a request."
+    allowance: Allowance = UNLIMITED
+    "What its invocations are held against."
     patience_s: float = PATIENCE.total_seconds()
     "So long a request waits for an engine that is not there."
-
-    @property
-    def capacity(self) -> ReservedCapacity | None:
-        """None: encoders are neither tuned nor provisioned."""
-        return None
-
-    def admitted(self, num_input_tokens: int) -> AbstractAsyncContextManager[Ticket]:
-        """Around one invocation: holds it against its limits. Raises Throttled when it is entered."""
-        return self.admission.one(self, self.caller, num_input_tokens, 0)

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,9 +16,8 @@ from outcrop.access.caller import Caller
 from outcrop.api.door import failures
 from outcrop.clock import MovableClock
 from outcrop.errors import Invalid, Throttled
-from outcrop.invocation.admission import Admission, ReservedCapacity, Ticket
+from outcrop.invocation.admission import Admission, Allowance, ReservedCapacity, Ticket
 from outcrop.invocation.quotas import Quota, Quotas, Scope
-from outcrop.invocation.target import Target
 from outcrop.invocation.token_bucket import TokenBucket
 from outcrop.protocol import service_model
 from outcrop.settings import Settings
@@ -29,14 +28,6 @@ BOB = replace(ADA, arn="arn:aws:iam::123456789012:user/bob", key_id="AKIABOB")
 ROLE = replace(ADA, arn="arn:aws:sts::123456789012:assumed-role/batch/run-1", key_id="ASIA1", session_name="run-1")
 TOO_MANY_TOKENS = r"^Too many tokens, please wait before trying again\. "
 TOO_MANY_REQUESTS = r"^Too many requests, please wait before trying again\. "
-
-
-@dataclass(frozen=True, kw_only=True)
-class AskedModel:
-    """What admission looks at of a target."""
-
-    capacity: ReservedCapacity | None = None
-    quotas_of: tuple[str, ...] = ("outcrop.starter-v1",)
 
 
 class Gate:
@@ -51,6 +42,9 @@ class Gate:
     def limit(self, scope: Scope, name: str, **limits: int) -> None:
         self.quotas.set(Quota(scope=scope, name=name, **limits))
 
+    def allowance(self, caller: Caller | None = ADA, **counted: Any) -> Allowance:
+        return Allowance(admission=self.admission, caller=caller, **{"quotas_of": ("outcrop.starter-v1",), **counted})
+
     async def ask(
         self,
         caller: Caller | None = ADA,
@@ -58,11 +52,10 @@ class Gate:
         prompt: int = 1,
         most: int = 1,
         used: tuple[int, int] | None = None,
-        **target: Any,
+        **counted: Any,
     ) -> Ticket:
         """One invocation from begin to end; by default it uses all that it might."""
-        asked = cast(Target, AskedModel(**target))
-        async with self.admission.one(asked, caller, prompt, most) as ticket:
+        async with self.allowance(caller, **counted).one(prompt, most) as ticket:
             ticket.used(*(used or (prompt, most)))
         return ticket
 
@@ -203,7 +196,7 @@ def test_a_request_that_fails_before_it_answers_takes_no_tokens(gate: Gate) -> N
     async def scenario() -> None:
         for _ in range(5):
             with pytest.raises(Invalid):
-                async with gate.admission.one(cast(Target, AskedModel()), ADA, 10, 10):
+                async with gate.allowance().one(10, 10):
                     raise Invalid("the engine refused it")
         assert (await gate.ask(prompt=10, most=0)).rates["remaining_requests"] == 94
 
@@ -246,12 +239,11 @@ def test_model_units_are_so_many_tokens_a_minute(gate: Gate) -> None:
 
 def test_requests_at_once_share_what_there_is(gate: Gate) -> None:
     gate.limit(Scope.USER, "ada", tokens_per_minute=100)
-    asked = cast(Target, AskedModel())
 
     async def scenario() -> None:
         async with AsyncExitStack() as running:
             for _ in range(4):
-                await running.enter_async_context(gate.admission.one(asked, ADA, 0, 400))  # 25 are taken for each
+                await running.enter_async_context(gate.allowance().one(0, 400))  # 25 are taken for each
             await gate.fails(TOO_MANY_TOKENS, prompt=1, most=0)
         await gate.ask(prompt=100, most=0)  # none of them answered
 
