@@ -58,7 +58,7 @@ async def asked(target: EncoderTarget, rows: Sequence[TokenRow], ask: Callable[[
     Raises Throttled, and EngineAway for an engine that stays away.
     """
     patience = Patience(target.patience_s, target)
-    async with target.allowance.admitted(num_tokens(rows), 0) as ticket:
+    async with target.allowance.one(num_tokens(rows), 0) as ticket:
         while True:
             try:
                 answer = await ask()
