@@ -51,18 +51,24 @@ class Encoder:
     @torch.inference_mode()
     def run(self, rows: Sequence[TokenRow]) -> "list[array[float]]":
         """A vector for each row, before the last normalization; of a reranker, its relevance between 0 and 1."""
-        inputs, lengths_B = self._inputs(rows)
+        found_BD = self.of_inputs(self._inputs(rows), rows)
+        return [array("f", vector) for vector in found_BD.tolist()]
+
+    @torch.inference_mode()
+    def of_inputs(self, inputs: Mapping[str, Tensor], rows: Sequence[TokenRow]) -> Tensor:
+        """The same as BD on the CPU, of inputs that were made for these rows."""
         out = self._network(**inputs, **self._plain)
+        lengths_B = torch.tensor([len(row.ids) for row in rows], device=load.device())
         if self.facts.task is ModelTask.RERANKING:
             found_BD = torch.sigmoid(out.logits[:, :1].float())
         else:
             found_BD = self._pooled(out.last_hidden_state, lengths_B, rows)
             for layer in self._dense:
                 found_BD = layer(found_BD)
-        return [array("f", vector) for vector in found_BD.float().cpu().tolist()]
+        return found_BD.float().cpu()
 
-    def _inputs(self, rows: Sequence[TokenRow]) -> tuple[dict[str, Tensor], Tensor]:
-        """The padded batch, and the lengths of its rows."""
+    def _inputs(self, rows: Sequence[TokenRow]) -> dict[str, Tensor]:
+        """The batch, its rows padded to the longest."""
         longest = max(len(row.ids) for row in rows)
         place = load.device()
         ids_BT = torch.full((len(rows), longest), self._pad_id)
@@ -75,7 +81,7 @@ class Encoder:
         inputs = {"input_ids": ids_BT.to(place), "attention_mask": mask_BT.to(place)}
         if self._tells_types:
             inputs["token_type_ids"] = types_BT.clamp(max=self._type_vocab_size - 1).to(place)
-        return inputs, lengths_B.to(place)
+        return inputs
 
     def _pooled(self, hidden_BTD: Tensor, lengths_B: Tensor, rows: Sequence[TokenRow]) -> Tensor:
         """The vectors of the rows, of all ways of pooling side by side."""
