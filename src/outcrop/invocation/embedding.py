@@ -12,6 +12,7 @@ from outcrop.inference.client import EngineAway, UnknownAdapter
 from outcrop.inference.encoder_requests import EmbeddingRequest, TextKind, Vector
 from outcrop.invocation.generate import Patience
 from outcrop.invocation.target import EncoderTarget
+from outcrop.invocation.text_rows import Reading
 from outcrop.network.model_task import ModelTask
 from outcrop.tokens.encoder_tokenizer import TokenRow, Truncate
 
@@ -34,16 +35,18 @@ async def embed(
     normalize: bool,
     kind: TextKind | None,
     truncate: Truncate = Truncate.NONE,
+    most_tokens: int | None = None,
 ) -> Embedded:
     """A vector for each text: its first `dimensions` numbers (None: all), of length 1 where `normalize` says so.
 
-    Raises TextTooLong for a text that the model cannot read whole, unless `truncate` names the end to cut; Invalid for
-    more dimensions than the model's vectors have.
+    Raises TextTooLong for a text of more than `most_tokens`, or more than the model reads, unless `truncate` names the
+    end to cut; Invalid for more dimensions than the model's vectors have.
     """
     if target.task is not ModelTask.EMBEDDING:
         raise Invalid(f"{target.model_id} makes no vectors of text. Name an embedding model.")
     _check_width(target, dimensions, target.width)
-    rows = await asyncio.to_thread(_rows, target, texts, kind, truncate)
+    reading = Reading(kind=kind, truncate=truncate, most_tokens=most_tokens)
+    rows = [] if target.reader is None else await asyncio.to_thread(target.reader.rows, texts, reading)
     request = EmbeddingRequest(model=target.base_id, texts=tuple(texts), kind=kind, rows=tuple(rows))
     vectors = await asked(target, rows, lambda: target.client.embed(request)) if texts else []
     if vectors:
@@ -73,10 +76,6 @@ async def asked(target: EncoderTarget, rows: Sequence[TokenRow], ask: Callable[[
 def num_tokens(rows: Sequence[TokenRow]) -> int:
     """All ids of the rows, special ones and prompts included: what a request is counted by."""
     return sum(len(row.ids) for row in rows)
-
-
-def _rows(target: EncoderTarget, texts: Sequence[str], kind: TextKind | None, truncate: Truncate) -> list[TokenRow]:
-    return [] if target.reader is None else target.reader.rows(texts, kind=kind, truncate=truncate)
 
 
 def _check_width(target: EncoderTarget, dimensions: int | None, width: int | None) -> None:

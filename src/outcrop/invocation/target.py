@@ -58,11 +58,13 @@ class EncoderTarget:
     client: ServingEngine
     task: ModelTask
     dialect: str
-    "Whose bodies it speaks (a key of `embeddings.DIALECTS`), or `any`: then each body tells its own."
+    "Whose bodies it speaks (a name in `encoder_dialects`), or `any`: then each body tells its own."
     reader: TextReader | None
     "Makes token ids of texts; None for an engine that has a tokenizer of its own."
     width: int | None
     "Numbers of a vector; None where only the answer tells."
+    normalizes: bool = False
+    "Whether the model's own files end with normalization."
     stands_in: bool = False
     "Whether it is a text model, whose mean hidden states stand in for the vectors of an embedding model."
     remote: bool = False

@@ -13,12 +13,24 @@ _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 "Names of the prompt for documents, in the order in which sentence-transformers looks for them."
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How texts are to be read."""
+
+    kind: TextKind | None = None
+    truncate: Truncate = Truncate.NONE
+    most_tokens: int | None = None
+    "Of each text; None: as many as the model reads."
+
+    def limit(self, max_length: int) -> int:
+        """The most tokens of a text, for a model that reads `max_length`."""
+        return max_length if self.most_tokens is None else min(max_length, self.most_tokens)
+
+
 class TextReader(Protocol):
     """Makes rows of token ids. Raises TextTooLong where a text is too long and nothing says where to cut it."""
 
-    def rows(
-        self, texts: Sequence[str], *, kind: TextKind | None, truncate: Truncate = Truncate.NONE
-    ) -> list[TokenRow]: ...
+    def rows(self, texts: Sequence[str], reading: Reading) -> list[TokenRow]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +44,13 @@ class EncoderReader:
     default_prompt: str | None = None
     "Name of the one for a text of neither kind."
 
-    def rows(
-        self, texts: Sequence[str], *, kind: TextKind | None, truncate: Truncate = Truncate.NONE
-    ) -> list[TokenRow]:
-        prompt = self.prompt_for(kind)
-        return self.tokenizer.rows(texts, prompt=prompt, max_length=self.max_length, truncate=truncate)
+    def rows(self, texts: Sequence[str], reading: Reading) -> list[TokenRow]:
+        return self.tokenizer.rows(
+            texts,
+            prompt=self.prompt_for(reading.kind),
+            max_length=reading.limit(self.max_length),
+            truncate=reading.truncate,
+        )
 
     def pairs(self, query: str, documents: Sequence[str], *, most_of_document: int | None = None) -> list[TokenRow]:
         """A row for the query with each document, which is cut where `most_of_document` says so."""
@@ -44,8 +58,9 @@ class EncoderReader:
 
     def prompt_for(self, kind: TextKind | None) -> str:
         """The words that the model wants before a text of this kind; none where it has no prompt for it."""
-        wanted = ("query",) if kind == "query" else _DOCUMENT_PROMPTS if kind == "document" else ()
-        names = [name for name in (*wanted, self.default_prompt) if name in self.prompts]
+        usual = () if self.default_prompt is None else (self.default_prompt,)
+        wanted = {"query": ("query",), "document": _DOCUMENT_PROMPTS}.get(kind or "", usual)
+        names = [name for name in wanted if name in self.prompts]
         return self.prompts[names[0]] if names else ""
 
 
@@ -56,13 +71,11 @@ class CausalReader:
     tokenizer: Tokenizer
     max_length: int
 
-    def rows(
-        self, texts: Sequence[str], *, kind: TextKind | None, truncate: Truncate = Truncate.NONE
-    ) -> list[TokenRow]:
-        del kind  # a text model has no prompt for texts of one kind
-        return [self._row(number, text, truncate) for number, text in enumerate(texts)]
+    def rows(self, texts: Sequence[str], reading: Reading) -> list[TokenRow]:
+        """Rows without a prompt: a text model has none for texts of one kind."""
+        return [self._row(number, text, reading) for number, text in enumerate(texts)]
 
-    def _row(self, number: int, text: str, truncate: Truncate) -> TokenRow:
+    def _row(self, number: int, text: str, reading: Reading) -> TokenRow:
         ids = self.tokenizer.encode(text, begin=True) or self.tokenizer.encode(" ", begin=True)
         beyond = self.tokenizer.beyond(ids)
         if beyond is not None:
@@ -70,8 +83,9 @@ class CausalReader:
                 f"Text {number + 1} holds the token {self.tokenizer.token(beyond)!r}, which this model's network does "
                 "not have. Send the text without it."
             )
-        if len(ids) > self.max_length:
-            if truncate is Truncate.NONE:
-                raise TextTooLong(number, len(ids), self.max_length)
-            ids = ids[-self.max_length :] if truncate is Truncate.START else ids[: self.max_length]
+        most = reading.limit(self.max_length)
+        if len(ids) > most:
+            if reading.truncate is Truncate.NONE:
+                raise TextTooLong(number, len(ids), most)
+            ids = ids[-most:] if reading.truncate is Truncate.START else ids[:most]
         return TokenRow(ids, [0] * len(ids))
