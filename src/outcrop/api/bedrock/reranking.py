@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from anyio import to_thread
 
 from outcrop.api.door import page_tokens
-from outcrop.api.door.call import Answer, Answered, Call, Handler
+from outcrop.api.door.call import Answered, Call, Handler
 from outcrop.errors import Invalid
 from outcrop.invocation.target import EncoderTarget
 from outcrop.network.model_task import ModelTask
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from outcrop.invocation.ranking import Ranked
 
 _PAGE = 100
-"Documents of an answer; the next ones come with its token."
+"Documents of an answer to a request that wants no number of them; the next ones come with its token."
 _NO_RERANKER = (
     "The provided model ARN for reranking is invalid. Please, use a valid model ARN. Also check the model ARN follows "
     "this format: arn:<partition>:bedrock:<region>::foundation-model/<model-id>"
@@ -36,15 +36,15 @@ async def rerank(house: "House", call: Call) -> Answered:
     most = _most_of_document(model.get("additionalModelRequestFields", {}))
     ranked = await ranking.rank(target, query, documents, most_of_document=most)
     call.usage.count(ranked.num_input_tokens, 0)
-    return _page(call, ranked, config.get("numberOfResults", len(documents)), place)
+    return _page(call, ranked, config.get("numberOfResults"), place)
 
 
-def _page(call: Call, ranked: "Ranked", wanted: int, place: int) -> Answer:
-    documents = ranked.documents[:wanted]
-    end = place + _PAGE
-    results = [{"index": one.index, "relevanceScore": one.relevance} for one in documents[place:end]]
-    token = page_tokens.write(call, str(end)) if end < len(documents) else None
-    return Answer({"results": results, "nextToken": token})
+def _page(call: Call, ranked: "Ranked", wanted: int | None, place: int) -> Answered:
+    """The documents from `place` on: as many as were wanted, else a page."""
+    end = place + _PAGE if wanted is None else wanted
+    results = [{"index": one.index, "relevanceScore": one.relevance} for one in ranked.documents[place:end]]
+    more = wanted is None and end < len(ranked.documents)
+    return {"results": results, "nextToken": page_tokens.write(call, str(end)) if more else None}
 
 
 def _place(told: str | None) -> int:
