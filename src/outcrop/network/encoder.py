@@ -57,7 +57,8 @@ class Encoder:
     @torch.inference_mode()
     def of_inputs(self, inputs: Mapping[str, Tensor], rows: Sequence[TokenRow]) -> Tensor:
         """The same as BD on the CPU, of inputs that were made for these rows."""
-        out = self._network(**inputs, **self._plain)
+        given = {name: tensor for name, tensor in inputs.items() if load.accepts(self._network, name)}
+        out = self._network(**given, **self._plain)
         lengths_B = torch.tensor([len(row.ids) for row in rows], device=load.device())
         if self.facts.task is ModelTask.RERANKING:
             found_BD = torch.sigmoid(out.logits[:, :1].float())
