@@ -132,7 +132,10 @@ def _named_length(folder: Path, task: ModelTask) -> int | None:
 
 
 def _check_readable(folder: Path, task: ModelTask) -> None:
-    """What its tokenizer makes can be read by its network, and an encoder's steps are known. Raises Invalid."""
+    """A folder whose network cannot read what its tokenizer makes, or whose steps are not known, is refused.
+
+    Raises Invalid.
+    """
     if task is not ModelTask.TEXT:
         encoder_facts.read(folder)
         return

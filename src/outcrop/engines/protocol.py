@@ -9,7 +9,7 @@ from outcrop.inference.encoder_requests import EmbeddingRequest, RankingRequest,
 
 
 class ServingEngine(Protocol):
-    """A base model with its adapters to generate and to score with, or an encoder to embed or to rank with.
+    """A base model with adapters, to generate and score with; or an encoder, to embed or rank with.
 
     Whatever keeps it from answering for now raises EngineAway, and a name that it does not hold UnknownAdapter.
     """

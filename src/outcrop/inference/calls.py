@@ -1,5 +1,7 @@
-"""Calls of an engine's door, answered by a table of paths: counted while they run, refused in vLLM's form, and told to
-the log with one line each."""
+"""Calls of an engine's door, answered by a table of paths.
+
+They are counted while they run, refused in vLLM's form, and told to the log with one line each.
+"""
 
 import json
 import logging

@@ -25,7 +25,7 @@ _TOKENS_PER_BATCH = {"cpu": 4_096, "cuda": 65_536}
 
 
 @dataclass(eq=False)
-class _Waiting:
+class _RequestInProgress:
     """A request in progress."""
 
     request: EncoderRequest
@@ -35,7 +35,7 @@ class _Waiting:
 
 
 class _Place(NamedTuple):
-    waiting: _Waiting
+    waiting: _RequestInProgress
     number: int
 
     @property
@@ -50,7 +50,7 @@ class EncoderEngine:
         self._encoder = Encoder(folder)
         self._together = way is RunMode.PADDED
         self._tokens_per_batch = tokens_per_batch or _TOKENS_PER_BATCH[load.device().type]
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_RequestInProgress] = deque()
 
     @property
     def task(self) -> ModelTask:
@@ -76,7 +76,7 @@ class EncoderEngine:
         for row in request.rows:
             self._check(row)
         by_length = sorted(range(len(request.rows)), key=lambda number: len(request.rows[number].ids))
-        self._waiting.append(_Waiting(request, by_length))
+        self._waiting.append(_RequestInProgress(request, by_length))
 
     def abort(self, request_id: str) -> None:
         """End a request now; nothing happens when it has already ended."""
@@ -99,7 +99,7 @@ class EncoderEngine:
         return [EncoderResult(one.request.id, [one.values[n] for n in range(len(one.values))]) for one in whole]
 
     def _next_batch(self) -> list[_Place]:
-        """Rows that are read in one step: the longest of the request whose turn it is, and those nearest in length."""
+        """The rows of one step: the longest of the request whose turn it is, and those nearest in length."""
         first = self._waiting[0]
         self._waiting.rotate(-1)
         seed = _Place(first, first.left[-1])

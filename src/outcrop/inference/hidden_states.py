@@ -1,4 +1,4 @@
-"""Mean hidden states of texts in a text model: what stands in for the vectors of an encoder, where there is none.
+"""Mean hidden states of texts in a text model, which stand in for the vectors of an encoder.
 
 The states are those that the model hands to its LM head, averaged over the tokens of a text. No model was trained for
 it: texts that are alike come out nearer to each other than others, and an encoder is far better at it.
@@ -20,7 +20,7 @@ Ids = Sequence[int]
 
 
 def passes(network: nn.Module, rows: Sequence[Ids], most_tokens: int) -> Iterator[Sequence[Ids]]:
-    """The rows in their order, cut into those that one pass reads; a row of more tokens is a pass by itself."""
+    """The rows in their order, cut into what one pass reads; a longer row is a pass by itself."""
     together = load.way_of(network) is RunMode.PACKED
     group: list[Ids] = []
     for row in rows:

@@ -10,7 +10,7 @@ import numpy as np
 from outcrop.errors import Invalid
 from outcrop.inference.client import EngineAway, UnknownAdapter
 from outcrop.inference.encoder_requests import EmbeddingRequest, TextKind, Vector
-from outcrop.invocation.generate import Patience
+from outcrop.invocation.generate import EnginePatience
 from outcrop.invocation.target import EncoderTarget
 from outcrop.invocation.text_rows import Reading
 from outcrop.network.model_task import ModelTask
@@ -60,7 +60,7 @@ async def asked(target: EncoderTarget, rows: Sequence[TokenRow], ask: Callable[[
 
     Raises Throttled, and EngineAway for an engine that stays away.
     """
-    patience = Patience(target.patience_s, target)
+    patience = EnginePatience(target.patience_s, target)
     async with target.allowance.one(num_tokens(rows), 0) as ticket:
         while True:
             try:

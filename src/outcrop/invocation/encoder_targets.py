@@ -76,7 +76,7 @@ class EncoderTargets:
 
 
 def _reader(base: BaseModel, told: EncoderFacts, tokenizer: EncoderTokenizer) -> EncoderReader:
-    """What the catalogue says of prompts goes before what the files say."""
+    """The reader of an encoder; prompts in the catalogue go before those in its files."""
     return EncoderReader(
         tokenizer=tokenizer,
         max_length=min(told.max_length, base.context_length),

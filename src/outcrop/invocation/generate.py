@@ -91,7 +91,7 @@ async def stream_text(
 
     Raises EngineAway when the engine stays away before the first text, and ModelStreamErrorException after it.
     """
-    patience = Patience(target.patience_s if patience_s is None else patience_s, target)
+    patience = EnginePatience(target.patience_s if patience_s is None else patience_s, target)
     shown = False
     while True:
         try:
@@ -110,7 +110,7 @@ async def stream_text(
 
 async def complete_text(target: Target, generation: GenerateInput, *, patience_s: float | None = None) -> Finished:
     """The whole answer; when the engine dies in the middle, the request is put again from the start."""
-    patience = Patience(target.patience_s if patience_s is None else patience_s, target)
+    patience = EnginePatience(target.patience_s if patience_s is None else patience_s, target)
     while True:
         try:
             async with aclosing(_attempt(target, generation)) as attempt:
@@ -153,7 +153,7 @@ def finished(deltas: Sequence[TextDelta]) -> Finished:
     )
 
 
-class Patience:
+class EnginePatience:
     """Waits for an engine that is being started, up to a limit for the whole request. The log tells of it.
 
     The caller's latency holds the wait, as it must: nothing else tells why a first call takes as long as a start.

@@ -65,7 +65,7 @@ async def _ranking(target: EncoderTarget, body: Body) -> _Made:
 
 
 def _dimensions(target: EncoderTarget, dialect: EmbeddingDialect, asked: EmbeddingAsked) -> int | None:
-    """The numbers of a vector: those asked for, else the model's, but no more than a vector of this id has usually."""
+    """The numbers of a vector: those asked for, else the model's, at most as many as usual for this id."""
     usual = dialect.usual_dimensions if target.dialect == dialect.name else None
     if asked.dimensions is not None or usual is None or target.width is None or target.width <= usual:
         return asked.dimensions

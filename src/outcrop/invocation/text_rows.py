@@ -1,4 +1,4 @@
-"""Texts become the rows of token ids that an engine embeds or ranks: an encoder's own way, or a text model's."""
+"""Rows of token ids made of texts, for an engine to embed or rank: an encoder's way, or a text model's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -31,12 +31,12 @@ def uint8(vector: Numbers) -> list[int]:
 
 
 def ubinary(vector: Numbers) -> list[int]:
-    """Eight bits a byte from 0 to 255, the first bit the most significant; the last byte is filled with 0."""
+    """Bytes of eight bits from 0 to 255, the first bit the most significant; the last is filled with 0."""
     return np.packbits(_bits(vector)).astype(np.int64).tolist()
 
 
 def binary(vector: Numbers) -> list[int]:
-    """The same bytes less 128: from -128 to 127."""
+    """Bytes as of `ubinary`, less 128: from -128 to 127."""
     return (np.packbits(_bits(vector)).astype(np.int64) - 128).tolist()
 
 

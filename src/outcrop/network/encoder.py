@@ -1,4 +1,4 @@
-"""An encoder from its Hugging Face directory: rows of token ids to one vector a text, or one score a pair.
+"""An encoder from its Hugging Face directory: token ids to a vector a text, or a score a pair.
 
 Any encoder that `transformers` loads by itself; the steps behind it are those of sentence-transformers. Computed in
 fp32 on every device: vectors are kept for years beside those of other machines. Rows of a batch are padded to one
@@ -56,7 +56,7 @@ class Encoder:
 
     @torch.inference_mode()
     def of_inputs(self, inputs: Mapping[str, Tensor], rows: Sequence[TokenRow]) -> Tensor:
-        """The same as BD on the CPU, of inputs that were made for these rows."""
+        """Vectors or scores BD on the CPU, of inputs that were made for these rows."""
         given = {name: tensor for name, tensor in inputs.items() if load.accepts(self._network, name)}
         out = self._network(**given, **self._plain)
         lengths_B = torch.tensor([len(row.ids) for row in rows], device=load.device())

@@ -95,7 +95,7 @@ class EncoderFacts:
 
 
 def task_of(folder: Path) -> ModelTask:
-    """What the network in `folder` is for. Raises Invalid for one that is made for another task than these."""
+    """The task of the network in `folder`. Raises Invalid for one that is made for another task than these."""
     described = _object(folder / "config.json")
     kind = _kind_of_description(folder)
     architecture = _architecture(described)

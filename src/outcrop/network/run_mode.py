@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class RunMode(StrEnum):
-    """The mode in which a network runs: records packed side by side in a row, padded to one length, or one by one."""
+    """The mode in which a network runs: records side by side in a row, padded, or one by one."""
 
     PACKED = "packed"
     "Side by side in one row, through our attention function; an engine decodes many requests together."

@@ -1,4 +1,4 @@
-"""The dialect in which a body to an encoder is read: the target's own, or the one that the body's keys tell."""
+"""The dialect of a body to an encoder: the target's own, or the one that the body's keys tell."""
 
 from outcrop.invocation.encoder_dialects.cohere import COHERE_V3, COHERE_V4
 from outcrop.invocation.encoder_dialects.dialect import EmbeddingDialect, RankingDialect

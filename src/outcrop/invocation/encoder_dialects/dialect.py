@@ -14,7 +14,7 @@ from outcrop.tokens.encoder_tokenizer import TextTooLong, Truncate
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingAsked:
-    """What a body asks for."""
+    """The vectors that a body asks for."""
 
     texts: tuple[str, ...]
     kind: TextKind | None = None
@@ -45,7 +45,7 @@ class EmbeddingDialect:
 
 @dataclass(frozen=True, kw_only=True)
 class RankingAsked:
-    """What a body asks for."""
+    """The ranking that a body asks for."""
 
     query: str
     documents: tuple[str, ...]
