@@ -57,6 +57,12 @@ def _bedrock_runtime() -> Table:
     return runtime.OPERATIONS
 
 
+def _bedrock_agent_runtime() -> Table:
+    from outcrop.api.bedrock import reranking
+
+    return reranking.OPERATIONS
+
+
 def _iam() -> Table:
     from outcrop.api.iam import absent as iam_absent
     from outcrop.api.iam import service_credentials, users_and_roles
@@ -99,5 +105,12 @@ def _sts() -> Table:
 
 
 OPERATIONS: Operations = _Imported(
-    {"bedrock": _bedrock, "bedrock-runtime": _bedrock_runtime, "iam": _iam, "s3": _s3, "sts": _sts}
+    {
+        "bedrock": _bedrock,
+        "bedrock-runtime": _bedrock_runtime,
+        "bedrock-agent-runtime": _bedrock_agent_runtime,
+        "iam": _iam,
+        "s3": _s3,
+        "sts": _sts,
+    }
 )

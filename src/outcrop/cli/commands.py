@@ -25,6 +25,7 @@ from outcrop.cli.program import check_program, start
 from outcrop.cli.supervisor import Supervisor
 from outcrop.clock import SystemClock
 from outcrop.errors import MachineTrouble
+from outcrop.network.model_task import ModelTask
 from outcrop.network.run_mode import RunMode
 from outcrop.settings import Settings, make_home
 
@@ -220,7 +221,11 @@ def alias(model_id: str, model: str, *, home: Home = None) -> int:
     entry = Catalog(settings.home).alias(check_id(model_id), model)
     print(
         f"{entry.id} is served by {entry.engine}: dialect {entry.dialect}, hyperparameters of {entry.hyperparameters}."
+        if entry.task is ModelTask.TEXT
+        else f"{entry.id} is served by {entry.engine}: dialect {entry.dialect}."
     )
+    if entry.stands_in:
+        _tell_way(entry)
     return 0
 
 
@@ -367,8 +372,30 @@ def estimate(
 
 
 def _tell_way(entry: BaseModel) -> None:
-    if entry.verdict is not None and entry.way is not RunMode.PACKED:
+    if entry.stands_in:
+        print(
+            f"{entry.engine} writes text: the mean of its hidden states stands in for the vectors of {entry.id}. An "
+            "encoder makes far better ones."
+        )
+    elif entry.task is not ModelTask.TEXT:
+        _tell_encoder(entry)
+    elif entry.verdict is not None and entry.way is not RunMode.PACKED:
         print(f"It is trained {entry.way} and answers one request after the other: {entry.verdict.why}.")
+
+
+def _tell_encoder(entry: BaseModel) -> None:
+    from outcrop.network import encoder_facts
+
+    assert entry.folder is not None, "what is told of was just put there"
+    told = encoder_facts.read(entry.folder)
+    if entry.task is ModelTask.EMBEDDING:
+        pooling = ", ".join(told.pooling)
+        unsaid = "" if told.is_described else "; no modules.json says so, and this is what is usual"
+        print(f"It makes vectors of {told.width} numbers, pooling: {pooling}{unsaid}.")
+    else:
+        print("It ranks documents by their relevance to a query.")
+    if entry.way is RunMode.ONE_RECORD_A_ROW and entry.verdict is not None:
+        print(f"It reads one text at a time: {entry.verdict.why}.")
 
 
 class _Stop:

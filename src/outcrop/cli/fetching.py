@@ -8,7 +8,8 @@ from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.cli.model_folder import check_folder
 from outcrop.errors import Invalid, MachineTrouble, NotFound
-from outcrop.network import facts, vocabulary
+from outcrop.network import encoder_facts, facts, vocabulary
+from outcrop.network.model_task import ModelTask
 from outcrop.probe import launch
 from outcrop.probe.launch import ProbeReport
 from outcrop.settings import Settings, make_home
@@ -30,12 +31,12 @@ def register_folder(
     """
     folder = check_folder(folder)
     wanted = check_id(model_id) if model_id else _id_from(folder.name)
-    _check_tokenizer(folder)
-    described = facts.read(folder)
+    task = encoder_facts.task_of(folder)
+    _check_readable(folder, task)
     catalog = Catalog(settings.home)
     catalog.check_free(wanted, folder)
     probed = _tried(folder)
-    length = probed.context if probed else described.context if described.has_context else None
+    length = probed.context if probed else _named_length(folder, task)
     make_home(settings)
     return catalog.register(
         folder,
@@ -44,6 +45,7 @@ def register_folder(
         context_length=_context_length(folder, length, context),
         licence="see its folder",
         verdict=probed.verdict if probed else None,
+        task=task,
     )
 
 
@@ -66,7 +68,12 @@ def pull_weights(settings: Settings, model_id: str) -> BaseModel:
             f"{entry.weights.hub}: the download failed: {why} Check the network; a gated model "
             "also needs its licence accepted on the hub and HF_TOKEN set. What was downloaded is kept."
         ) from error
-    _check_tokenizer(target)
+    task = encoder_facts.task_of(target)
+    if task is not entry.task:
+        raise Invalid(
+            f"{entry.weights.hub}: its files are of a network for {task}, and {entry.id} is for {entry.task}."
+        )
+    _check_readable(target, task)
     return with_verdict(Catalog(settings.home), model_id)
 
 
@@ -116,8 +123,22 @@ def _context_length(folder: Path, named: int | None, asked: int | None) -> int:
     return named or asked or 0
 
 
-def _check_tokenizer(folder: Path) -> None:
-    """Its ids have embeddings, and its chat template can be rendered. Raises Invalid."""
+def _named_length(folder: Path, task: ModelTask) -> int | None:
+    """The context length that the files name; None where they name none."""
+    if task is not ModelTask.TEXT:
+        return encoder_facts.read(folder).max_length
+    described = facts.read(folder)
+    return described.context if described.has_context else None
+
+
+def _check_readable(folder: Path, task: ModelTask) -> None:
+    """A folder whose network cannot read what its tokenizer makes, or whose steps are not known, is refused.
+
+    Raises Invalid.
+    """
+    if task is not ModelTask.TEXT:
+        encoder_facts.read(folder)
+        return
     tokenizer = Tokenizer.open(folder)
     vocabulary.check(folder, tokenizer)
     problem = chat_problem(tokenizer)

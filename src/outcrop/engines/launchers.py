@@ -98,6 +98,7 @@ class LocalLauncher:
         arguments += ["--memory-bytes", str(self._memory_bytes)]
         arguments += ["--threads", str(settings.threads)] if settings.threads else []
         arguments += ["--context", str(order.context)] if order.context else []
+        arguments += ["--task", order.task]
         arguments += ["--way", order.way] if order.way else []
         module = "outcrop.inference.serve" if order.way else "outcrop.probe.engine"
         name = f"engine-{order.name.replace(':', '-')}"

@@ -18,6 +18,7 @@ from outcrop.engines.environments import EngineEnvironments
 from outcrop.engines.states import LIFECYCLE, EngineKind, EngineState
 from outcrop.errors import Conflict, NotFound
 from outcrop.loops import each
+from outcrop.network.model_task import ModelTask
 from outcrop.settings import Settings
 from outcrop.store.changing import Change, change
 from outcrop.store.damage import Damaged, understood
@@ -67,6 +68,8 @@ class Order:
     "When it last answered a request, within seconds."
     waits: str | None
     "What it waits for."
+    task: ModelTask = ModelTask.TEXT
+    "What its network answers with."
 
     @property
     def title(self) -> str:
@@ -228,13 +231,16 @@ class Engines:
             return {"kind": EngineKind.REMOTE.value, "host": base.remote.host, **nothing}
         assert base.folder is not None, "only entries with weights are ordered"
         short = hashlib.sha256(base.engine.encode()).hexdigest()[:16]
+        kind = self._environments.kind_for(base.engine.partition("@")[0])
         return {
-            "kind": self._environments.kind_for(base.engine.partition("@")[0]).value,
+            # vLLM is started to write text.
+            "kind": (kind if base.engine_task is ModelTask.TEXT else EngineKind.EMBEDDED).value,
             "host": None,
             "folder": str(base.folder),
             "socket": str(self._sockets / f"{short}.sock"),
             "way": base.way.value if base.way else None,
             "context": base.told_context,
+            "task": base.engine_task.value,
         }
 
     def _forget(self, row: Resource) -> None:
@@ -268,6 +274,7 @@ def order_of(row: Resource) -> Order:
             held_bytes=int(document["heldBytes"]),
             last_used=_moment(document["lastUsed"]),
             waits=waits,
+            task=ModelTask(document.get("task", ModelTask.TEXT)),
         )
 
 

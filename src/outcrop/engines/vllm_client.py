@@ -10,7 +10,10 @@ from pathlib import Path
 
 from outcrop.errors import Invalid
 from outcrop.inference.client import Delta, EngineClient, GenerationRequest, GreedyAnswer
+from outcrop.inference.encoder_requests import EmbeddingRequest, RankingRequest, Vector
 from outcrop.network.adapters.method import LoRA, read_adapter
+
+_OUR_ENGINE = "Name a model of Outcrop's own engine."
 
 
 class VllmClient:
@@ -34,6 +37,12 @@ class VllmClient:
         """Into how many parts vLLM cuts a prompt it decides by itself, so the last argument is not told to it."""
         del prompt_tokens_per_step
         return await self._engine.answer_greedily(model, prompts, num_tokens=num_tokens)
+
+    async def embed(self, request: EmbeddingRequest) -> list[Vector]:
+        raise Invalid(f"{request.model}: vLLM is started to write text here, and makes no vectors. {_OUR_ENGINE}")
+
+    async def rank(self, request: RankingRequest) -> list[float]:
+        raise Invalid(f"{request.model}: vLLM is started to write text here, and ranks nothing. {_OUR_ENGINE}")
 
     async def load_adapter(self, name: str, path: Path) -> None:
         """Raises Invalid for an adapter of a kind that vLLM cannot take."""

@@ -2,28 +2,26 @@
 
 import asyncio
 import itertools
-import json
-import logging
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from outcrop import logs
-from outcrop.errors import Invalid, NotFound, NotReady, OutcropError
-from outcrop.inference import dialect
+from outcrop.errors import Invalid, OutcropError
+from outcrop.inference import calls, dialect, encoder_requests
+from outcrop.inference.calls import Facts
 from outcrop.inference.dialect import Completion, NewTokens
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.in_progress import RequestsInProgress
 from outcrop.inference.request import EngineRequest
 from outcrop.inference.unix_http import HttpAnswer, HttpCall
 
-_NO_NEWS = ("/health", "/load")
-"Paths that are asked again and again."
-_log = logging.getLogger("outcrop.engine")
-Facts = dict[str, Any]
-"What the log line of a call will say."
+if TYPE_CHECKING:
+    from outcrop.inference.engine import Engine
+
+_TOKENS_PER_PASS = 512
+"Of texts whose hidden states are asked for: generations in progress wait for one pass, not for all."
 
 
 class EngineDoor:
@@ -34,56 +32,18 @@ class EngineDoor:
         self._base = base_name
         self._numbers = itertools.count(1)
         self.work = RequestsInProgress()
-        self._paths: dict[tuple[str, str], Callable[[HttpCall, Facts], Awaitable[HttpAnswer]]] = {
-            ("GET", "/health"): self._health,
-            ("GET", "/load"): self._load,
-            ("POST", "/retire"): self._retire,
+        self._paths: calls.Paths = {
+            **calls.standing(engine, self.work),
             ("GET", "/v1/models"): self._models,
             ("POST", "/v1/load_lora_adapter"): self._load_adapter,
             ("POST", "/v1/unload_lora_adapter"): self._unload_adapter,
             ("POST", "/v1/completions"): self._complete,
+            ("POST", "/v1/embeddings"): self._embed,
         }
 
     async def answer(self, call: HttpCall) -> HttpAnswer:
         """Never raises, unless it is cancelled."""
-        facts: Facts = {"method": call.method, "path": call.path, "started": time.monotonic()}
-        try:
-            found = self._paths.get((call.method, call.path))
-            if found is None:
-                raise NotFound(f"{call.method} {call.path}: this engine has no such path.")
-            if call.path.startswith("/v1/"):
-                self.work.check_open()
-                with self.work.one(counts=call.path == "/v1/completions"):
-                    answer = await found(call, facts)
-            else:
-                answer = await found(call, facts)
-        except Exception as problem:
-            answer = _refuse(problem, facts)
-        except BaseException:
-            _report(facts, status=499)  # nginx's number for a caller that hung up
-            raise
-        if isinstance(answer.body, bytes) and call.path not in _NO_NEWS:
-            _report(facts, status=answer.status)
-        return answer
-
-    async def _health(self, call: HttpCall, facts: Facts) -> HttpAnswer:
-        del call, facts
-        self.work.check_open()
-        if not self._engine.ready:
-            raise NotReady("The engine is loading its base model. Ask again in a moment.")
-        return _json({"status": "ready"})
-
-    async def _load(self, call: HttpCall, facts: Facts) -> HttpAnswer:
-        """The engine's load, as vLLM tells it; whoever shares out the machine's memory asks."""
-        del call, facts
-        work = self.work
-        return _json({"server_load": work.running, "answered": work.answered, "idle_s": work.idle_s})
-
-    async def _retire(self, call: HttpCall, facts: Facts) -> HttpAnswer:
-        """Take no more requests from now on; the process ends with the last of those in progress."""
-        del call, facts
-        self.work.close()
-        return _json({"server_load": self.work.running})
+        return await calls.answer(call, self._paths, self.work)
 
     async def _models(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         del call, facts
@@ -95,7 +55,7 @@ class EngineDoor:
             {"id": name, "object": "model", "parent": parent, "max_model_len": context_length, "dtype": dtype}
             for name, parent in parents.items()
         ]
-        return _json({"object": "list", "data": data})
+        return calls.as_json({"object": "list", "data": data})
 
     async def _load_adapter(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         fields = dialect.parse_object(call.body)
@@ -111,12 +71,12 @@ class EngineDoor:
             engine.load_adapter(name, folder)
 
         await self._engine.ask(load)
-        return _json({"message": f"Success: LoRA adapter '{name}' added successfully."})
+        return calls.as_json({"message": f"Success: LoRA adapter '{name}' added successfully."})
 
     async def _unload_adapter(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         name = facts["model"] = dialect.text(dialect.parse_object(call.body), "lora_name")
         await self._engine.ask(lambda engine: engine.unload_adapter(name))
-        return _json({"message": f"Success: LoRA adapter '{name}' removed successfully."})
+        return calls.as_json({"message": f"Success: LoRA adapter '{name}' removed successfully."})
 
     async def _complete(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         completion = dialect.parse_completion(call.body)
@@ -132,7 +92,7 @@ class EngineDoor:
         answers = await self._engine.generate_together(requests)
         made = [NewTokens(*answer) for answer in answers]
         facts.update(completion_tokens=sum(len(one.ids) for one in made), finish_reason=made[0].finish_reason)
-        return _json(dialect.completion_answer(completion, request_id, made))
+        return calls.as_json(dialect.completion_answer(completion, request_id, made))
 
     async def _events(
         self, completion: Completion, request: EngineRequest, facts: Facts
@@ -159,14 +119,25 @@ class EngineDoor:
                 status, body = dialect.error(problem)
                 yield dialect.event(body)
             finally:
-                _report(facts, status=status)
+                calls.report(facts, status=status)
         yield dialect.END_OF_EVENTS
 
     async def _score(self, completion: Completion, request_id: str) -> HttpAnswer:
         """Log probabilities of the prompt. No token is generated: who asks for these wants no answer."""
         adapter = self._adapter(completion)
         logprobs = await self._engine.ask(lambda engine: engine.score(completion.prompt_ids, adapter))
-        return _json(dialect.score_answer(completion, request_id, logprobs))
+        return calls.as_json(dialect.score_answer(completion, request_id, logprobs))
+
+    async def _embed(self, call: HttpCall, facts: Facts) -> HttpAnswer:
+        """Mean hidden states, which stand in for the vectors of an encoder."""
+        asked = encoder_requests.parse(call.body)
+        facts.update(model=asked.model, prompt_tokens=sum(len(row.ids) for row in asked.rows))
+        adapter = None if asked.model == self._base else asked.model
+        rows = [row.ids for row in asked.rows]
+        vectors: list[encoder_requests.Vector] = []
+        for some in await self._engine.ask(lambda engine: engine.embedding_passes(rows, _TOKENS_PER_PASS)):
+            vectors += await self._engine.ask(partial(_mean_hidden_states, some, adapter))
+        return calls.as_json(encoder_requests.embeddings_answer(asked, vectors))
 
     async def _requests(self, completion: Completion, request_id: str) -> list[EngineRequest]:
         """The engine requests of a completion, one for each prompt; the first has the id of the call."""
@@ -192,19 +163,7 @@ class EngineDoor:
         return None if completion.model == self._base else completion.model
 
 
-def _json(body: dict[str, Any], status: int = 200) -> HttpAnswer:
-    return HttpAnswer(body=json.dumps(body, separators=(",", ":")).encode(), status=status)
-
-
-def _refuse(problem: Exception, facts: Facts) -> HttpAnswer:
-    status, body = dialect.error(problem)
-    if isinstance(problem, OutcropError):
-        facts["problem"] = type(problem).__name__  # not its message: that may quote what was sent
-    else:
-        _log.exception("call %s failed", facts.get("id"))
-    return _json(body, status)
-
-
-def _report(facts: Facts, *, status: int) -> None:
-    seconds = round(time.monotonic() - facts.pop("started"), 4)
-    logs.tell(_log, "call", **facts, status=status, seconds=seconds)
+def _mean_hidden_states(
+    rows: Sequence[Sequence[int]], adapter: str | None, engine: "Engine"
+) -> list[encoder_requests.Vector]:
+    return engine.mean_hidden_states(rows, adapter)

@@ -23,7 +23,7 @@ from outcrop.invocation import prompts
 from outcrop.invocation.answer_syntax import AnswerSyntax, syntax_of
 from outcrop.invocation.answer_text import AnswerStretch, AnswerText
 from outcrop.invocation.exchange import AnswerPiece, Finish, Finished, InvocationRequest, ToolCall
-from outcrop.invocation.target import Target
+from outcrop.invocation.target import EncoderTarget, Target
 from outcrop.invocation.text_logprobs import TextLogprob
 
 _RETRY_EVERY_S = 0.5
@@ -102,7 +102,7 @@ async def stream_text(
 
     Raises EngineAway when the engine stays away before the first text, and ModelStreamErrorException after it.
     """
-    patience = Patience(target.patience_s if patience_s is None else patience_s, target)
+    patience = EnginePatience(target.patience_s if patience_s is None else patience_s, target)
     shown = False
     while True:
         try:
@@ -121,7 +121,7 @@ async def stream_text(
 
 async def complete_text(target: Target, generation: GenerateInput, *, patience_s: float | None = None) -> Finished:
     """The whole answer; when the engine dies in the middle, the request is put again from the start."""
-    patience = Patience(target.patience_s if patience_s is None else patience_s, target)
+    patience = EnginePatience(target.patience_s if patience_s is None else patience_s, target)
     while True:
         try:
             async with aclosing(_attempt(target, generation)) as attempt:
@@ -197,13 +197,13 @@ class _Blocks:
         )
 
 
-class Patience:
+class EnginePatience:
     """Waits for an engine that is being started, up to a limit for the whole request. The log tells of it.
 
     The caller's latency holds the wait, as it must: nothing else tells why a first call takes as long as a start.
     """
 
-    def __init__(self, limit_s: float, target: Target) -> None:
+    def __init__(self, limit_s: float, target: Target | EncoderTarget) -> None:
         self._began = asyncio.get_running_loop().time()
         self._limit_s = limit_s
         self._target = target

@@ -15,14 +15,18 @@ from outcrop.deployments.states import CREATING, FAILED, ON_DEMAND, THROUGHPUT, 
 from outcrop.engines.clients import Clients
 from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotFound, NotReady
 from outcrop.invocation.admission import Admission, Allowance, ReservedCapacity
-from outcrop.invocation.target import Target
+from outcrop.invocation.encoder_targets import EncoderTargets
+from outcrop.invocation.target import EncoderTarget, Target
 from outcrop.loops import contained
+from outcrop.network.model_task import ModelTask
 from outcrop.store.damage import understood
 from outcrop.store.resources import Resource
 from outcrop.tokens.prompt_format import format_of_base
 from outcrop.tokens.tokenizer import Tokenizer
 
 _DEPLOYED = {ON_DEMAND: "custom model deployment", THROUGHPUT: "provisioned model throughput"}
+
+_NO_TEXT = "This action doesn't support the model that you provided. Try again with a supported text or chat model."
 
 _log = logging.getLogger("outcrop.invocation")
 
@@ -50,14 +54,26 @@ class Targets:
         self._admission = admission
         self._patience_s = patience_s
         self._tokenizers: dict[Path, Tokenizer] = {}
+        self._encoders = EncoderTargets(clients, self._tokenizer, patience_s=patience_s)
 
     def resolve(self, model_id: str, thing: Named, row: Resource | None, *, caller: Caller | None = None) -> Target:
         """The target of what `model_id` was found to name, for this caller; None: the installation asks for itself.
 
-        Raises Invalid, NotFound or NotReady, in Bedrock's words.
+        Raises Invalid, NotFound or NotReady, in Bedrock's words; Invalid for a model that does not write text.
         """
+        found = self.find(model_id, thing, row, caller=caller)
+        if isinstance(found, EncoderTarget):
+            raise Invalid(_NO_TEXT)
+        return found
+
+    def find(
+        self, model_id: str, thing: Named, row: Resource | None, *, caller: Caller | None = None
+    ) -> Target | EncoderTarget:
+        """The target, whatever it answers with. Raises as `resolve`."""
         if thing.kind not in _DEPLOYED:
             base = self._base(model_id, thing, row)
+            if base.task is not ModelTask.TEXT:
+                return self._encoders.of(model_id, base, self._allowance(caller, quotas_of=(base.id,)))
             return self._target(model_id, base, None, self._allowance(caller, quotas_of=(base.id,)))
         if row is None:
             raise NotFound(f"The {_DEPLOYED[thing.kind]} {model_id} was not found.")

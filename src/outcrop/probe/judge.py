@@ -28,13 +28,15 @@ from outcrop.inference.engine import Engine
 from outcrop.inference.request import EngineRequest
 from outcrop.inference.scheduler import StepLimits
 from outcrop.machine.processes import die_with_parent
-from outcrop.network import facts, load, rotary_lengths
+from outcrop.network import encoder_facts, facts, load, rotary_lengths
 from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.method import LoRA
 from outcrop.network.attention import Packed
 from outcrop.network.fast.swap_in import swap_in
+from outcrop.network.model_task import ModelTask
 from outcrop.network.run_mode import ProbeVerdict, RunMode
 from outcrop.network.swaps import Changed
+from outcrop.probe import encoder_judge
 from outcrop.probe.expected import (
     ANOTHER,
     NUM_GREEDY,
@@ -66,6 +68,12 @@ class JudgeOutput(NamedTuple):
 
 def judge(folder: Path) -> JudgeOutput:
     """The way in which the network in `folder` computes what it should. Raises Invalid for a folder without one."""
+    try:
+        task = encoder_facts.task_of(folder)
+    except Invalid as refusal:
+        return JudgeOutput(ProbeVerdict(way=None, why=refusal.message.rstrip("."), config=facts.digest(folder)), None)
+    if task is not ModelTask.TEXT:
+        return JudgeOutput(*encoder_judge.judge(folder))
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     if (strange := _no_causal_model(config)) is not None:
         return JudgeOutput(ProbeVerdict(way=None, why=strange, config=facts.digest(folder)), None)

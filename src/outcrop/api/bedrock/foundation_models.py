@@ -7,6 +7,7 @@ from outcrop.api.door.call import Answered, Call, Handler
 from outcrop.catalog.base_model import BaseModel
 from outcrop.errors import NotFound
 from outcrop.house import House
+from outcrop.network.model_task import ModelTask
 
 _ON_DEMAND, _PROVISIONED = "ON_DEMAND", "PROVISIONED"
 
@@ -17,8 +18,13 @@ def list_foundation_models(house: House, call: Call) -> Answered:
     The plain id is on demand, the one with its context is provisioned. Asked for those of a customization type, only
     the latter, which is the form that is customized.
     """
-    forms = (_PROVISIONED,) if "byCustomizationType" in call.params else (_ON_DEMAND, _PROVISIONED)
-    summaries = [_details(model, call.region, form) for model in house.catalog.ready() for form in forms]
+    wanted = (_PROVISIONED,) if "byCustomizationType" in call.params else (_ON_DEMAND, _PROVISIONED)
+    summaries = [
+        _details(model, call.region, form)
+        for model in house.catalog.ready()
+        for form in wanted
+        if form in _forms(model)
+    ]
     return {"modelSummaries": [summary for summary in summaries if _is_wanted(summary, call.params)]}
 
 
@@ -29,8 +35,13 @@ def get_foundation_model(house: House, call: Call) -> Answered:
         raise NotFound(
             f"The foundation model {identifier} was not found. (`outcrop models` lists those of this machine.)"
         )
-    provisioned = identifier.endswith(model.full_id)
+    provisioned = identifier.endswith(model.full_id) and _PROVISIONED in _forms(model)
     return {"modelDetails": _details(model, call.region, _PROVISIONED if provisioned else _ON_DEMAND)}
+
+
+def _forms(model: BaseModel) -> tuple[str, ...]:
+    """The ways in which a model is invoked; one that does not write text is neither tuned nor provisioned."""
+    return (_ON_DEMAND, _PROVISIONED) if model.task is ModelTask.TEXT else (_ON_DEMAND,)
 
 
 def _details(model: BaseModel, region: str, inference: str) -> dict[str, Any]:
@@ -41,8 +52,9 @@ def _details(model: BaseModel, region: str, inference: str) -> dict[str, Any]:
         "modelName": model.name,
         "providerName": model.provider,
         "inputModalities": ["TEXT"],
-        "outputModalities": ["TEXT"],
-        "responseStreamingSupported": True,
+        # A reranker's scores count as text, as with Bedrock.
+        "outputModalities": ["EMBEDDING" if model.task is ModelTask.EMBEDDING else "TEXT"],
+        "responseStreamingSupported": model.task is ModelTask.TEXT,
         "customizationsSupported": [customization.value for customization in model.customizations],
         "inferenceTypesSupported": [inference],
         "modelLifecycle": {"status": "ACTIVE"},

@@ -22,6 +22,7 @@ from outcrop.deployments.commitments import check_term, commitment
 from outcrop.deployments.states import CREATING, THROUGHPUT
 from outcrop.errors import Invalid
 from outcrop.house import House
+from outcrop.network.model_task import ModelTask
 from outcrop.store.resources import Resource
 from outcrop.store.tags import tags_of
 
@@ -96,7 +97,10 @@ def _model(house: House, call: Call, member: str) -> tuple[str, str]:
 
 
 def _base(house: House, call: Call, member: str) -> BaseModel:
-    return house.catalog.with_weights(house.access.named(call, member).foundation, call.params[member])
+    base = house.catalog.with_weights(house.access.named(call, member).foundation, call.params[member])
+    if base.task is not ModelTask.TEXT:
+        raise Invalid(f"{member}: {base.id} does not write text, and is invoked on demand only. Name a text model.")
+    return base
 
 
 def _members(row: Resource) -> dict[str, Any]:
