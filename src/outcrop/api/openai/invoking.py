@@ -5,7 +5,6 @@ until the deployment serves, within the patience of any invocation.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,11 +13,10 @@ from typing import Any
 from anyio import to_thread
 
 from outcrop import arn as arns
-from outcrop import logs
 from outcrop.api.door.call import Call
-from outcrop.api.openai import model_names, refusals
+from outcrop.api.openai import checkpoint_models, model_names, refusals
 from outcrop.api.openai.endpoint import Asked, Meant
-from outcrop.audit.entry import Entry, keepable
+from outcrop.api.openai.made_aside import tell_made
 from outcrop.catalog.custom_models import KIND
 from outcrop.deployments.states import ON_DEMAND
 from outcrop.errors import Invalid, NotFound, NotReady
@@ -27,17 +25,19 @@ from outcrop.invocation.target import Target
 from outcrop.store.resources import Resource
 
 _LOOK_EVERY_S = 0.1
-_log = logging.getLogger("outcrop.door")
 
 
 def mean_invocation(house: House, asked: Asked) -> Meant:
     """The invocation that a body with `model` stands for."""
     name = model_in(asked.body)
     region = model_names.region_of(name) or asked.region
+    model_id = model_names.invoked(house, region, name)
+    if model_id == name:
+        model_id = checkpoint_models.model_of_job(house, region, name) or name
     operation = "InvokeModelWithResponseStream" if asked.body.get("stream") is True else "InvokeModel"
     metadata = asked.body.get("metadata")
     told = {"requestMetadata": metadata_of(metadata)} if metadata is not None else {}
-    params = {"modelId": model_names.invoked(house, region, name), "body": asked.raw, **told}
+    params = {"modelId": model_id, "body": asked.raw, **told}
     return Meant(operation, params, region)
 
 
@@ -69,7 +69,7 @@ async def target_of(house: House, call: Call, name: str) -> Target:
     """
     thing = house.access.named(call, "modelId")
     if thing.kind == KIND and thing.is_known:
-        call = await _deployed(house, call, thing.arn)
+        call = await _deployed(house, call, await checkpoint_models.model_arn(house, call, name, thing.arn))
     elif not thing.is_known:
         raise refusals.no_model(name)
     ends = time.monotonic() + house.settings.patience.total_seconds()
@@ -137,30 +137,6 @@ def _deploy(house: House, call: Call, model: Resource) -> Resource:
             if found is not None:
                 return found
             continue
-        _tell(house, call, made.arn)
+        tell_made(house, call, (str(call.params["modelArn"]), made.arn))
         return made
     raise NotReady(f"The custom model {model.name} could not be deployed at this moment. Try again.")
-
-
-def _tell(house: House, call: Call, deployment_arn: str) -> None:
-    """Tell of the deployment as of any that somebody makes."""
-    logs.tell(_log, "deployed at first use", request_id=call.request_id, deployment=deployment_arn)
-    entry = Entry(
-        at=house.clock.now(),
-        service=call.service,
-        operation=call.operation,
-        region=keepable(call.region),
-        caller=call.caller.arn,
-        user_id=call.caller.user_id,
-        key_id=call.caller.key_id,
-        session=call.caller.session_name or "",
-        resources=(str(call.params["modelArn"]), deployment_arn),
-        source_ip=keepable(call.source_ip),
-        user_agent=keepable(call.headers.get("user-agent", "")),
-        request_id=call.request_id,
-        status=202,
-        code="",
-        read_only=False,
-        data=False,
-    )
-    house.audit.record(entry, None)

@@ -2,7 +2,8 @@
 
 A foundation model, a deployment and provisioned throughput go by their ids, names and ARNs, as at Bedrock. A custom
 model has a name of OpenAI's form too, `ft:BASE:outcrop:SUFFIX:ID`, which is its base's id and its own name
-`SUFFIX-ID`; one whose name has no such id is `ft:BASE:outcrop:NAME`.
+`SUFFIX-ID`; one whose name has no such id is `ft:BASE:outcrop:NAME`. A checkpoint of its job has `:ckpt-step-STEP`
+behind it.
 """
 
 import re
@@ -20,6 +21,7 @@ OWNER = "outcrop"
 NO_SUFFIX = "ft"
 "Begins the name of a custom model whose job gave it no suffix."
 _FINE_TUNED = re.compile(rf"ft:(?P<base>.+):{OWNER}:(?P<name>.+)", re.DOTALL)
+_CHECKPOINT = re.compile(r"(?P<model>ft:.+):ckpt-step-(?P<step>[0-9]{1,9})", re.DOTALL)
 _WITH_ID = re.compile(r"(?P<suffix>.+)-(?P<id>[a-z0-9]{12})", re.DOTALL)
 
 
@@ -28,6 +30,18 @@ class FineTuned(NamedTuple):
 
     base_id: str
     model_name: str
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint of the job that makes a custom model."""
+
+    whole: FineTuned
+    step: int
+
+    @property
+    def model_name(self) -> str:
+        """The name of the custom model that it becomes when it is asked."""
+        return f"{self.whole.model_name}-step-{self.step}"
 
 
 def fine_tuned_name(base_id: str, model_name: str) -> str:
@@ -48,6 +62,13 @@ def parse_fine_tuned(name: str) -> FineTuned | None:
     return FineTuned(found["base"], f"{suffix or NO_SUFFIX}-{identifier}" if colon else found["name"])
 
 
+def parse_checkpoint(name: str) -> Checkpoint | None:
+    """The custom model and the step in the name of a checkpoint; None for any other name."""
+    found = _CHECKPOINT.fullmatch(name)
+    whole = None if found is None else parse_fine_tuned(found["model"])
+    return None if found is None or whole is None else Checkpoint(whole, int(found["step"]))
+
+
 def name_of(model: Resource) -> str:
     """The name of a custom model on record, in OpenAI's form. Raises Damaged."""
     with understood(model.arn):
@@ -56,11 +77,18 @@ def name_of(model: Resource) -> str:
 
 def custom_model(house: House, region: str, name: str) -> Resource | None:
     """The custom model that a name, an ARN or a name of OpenAI's form stands for."""
+    checkpoint = parse_checkpoint(name)
+    if checkpoint is not None:
+        return _of_base(house.models.look(region, checkpoint.model_name), checkpoint.whole.base_id)
     parsed = parse_fine_tuned(name)
     if parsed is None:
         return house.models.look(region, name)
-    model = house.models.look(region, parsed.model_name)
-    return model if model is not None and name_of(model) == name else None
+    return _of_base(house.models.look(region, parsed.model_name), parsed.base_id)
+
+
+def _of_base(model: Resource | None, base_id: str) -> Resource | None:
+    """The model, if it is one of this base: a name that says another names nothing."""
+    return model if model is not None and model.document.get("baseId") == base_id else None
 
 
 def region_of(name: str) -> str | None:
