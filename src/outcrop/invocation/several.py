@@ -46,7 +46,7 @@ async def together(works: Sequence[Awaitable[Any]]) -> list[Any]:
 async def stream_several(
     target: Target, generations: Sequence[GenerateInput]
 ) -> AsyncGenerator[tuple[int, AnswerPiece | Finished], None]:
-    """Pieces of the answers as they are made, each with the number of its answer; `Finished` is the last of each.
+    """Pieces of the answers as they are made, each with its number; the last of each is `Finished`.
 
     Closing the iterator ends all generations, and so does the first failure.
     """
@@ -70,7 +70,10 @@ async def stream_several(
 
 
 def likeliest(answers: Sequence[Finished], num_kept: int) -> list[Finished]:
-    """Those with the highest mean log probability of a token, which must have been asked for; likeliest first."""
+    """The answers with the highest mean log probability of a token, likeliest first.
+
+    Log probabilities must have been asked for.
+    """
 
     def mean(answer: Finished) -> float:
         told = [one.token.logprob for one in answer.logprobs]

@@ -1,4 +1,4 @@
-"""An endpoint of OpenAI's API as a value: where it is, what of AWS it stands for, and the handler that answers it.
+"""Endpoints of OpenAI's API as values: where each is, what of AWS it stands for, and its handler.
 
 Every request becomes a call of an operation of AWS, as whose it is authorized, counted and audited: a chat completion
 is an InvokeModel, an uploaded file a PutObject, a fine-tuning job a CreateModelCustomizationJob.
@@ -23,7 +23,7 @@ CONTENT = "content"
 
 
 class Takes(Enum):
-    """What the body of a request is."""
+    """The kind of body that a request has."""
 
     NOTHING = auto()
     JSON = auto()
@@ -56,7 +56,7 @@ class Meant(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One method at one path."""
+    """An endpoint: one method at one path."""
 
     method: str
     path: str

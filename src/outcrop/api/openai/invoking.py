@@ -1,4 +1,4 @@
-"""From a model's name in a request to the target that answers it; a custom model is deployed at its first use.
+"""Targets of the models that requests name; a custom model is deployed at its first use.
 
 To deploy it needs the permission that CreateCustomModelDeployment needs, and the audit tells of it. The request waits
 until the deployment serves, within the patience of any invocation.

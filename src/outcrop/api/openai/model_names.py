@@ -98,7 +98,7 @@ def region_of(name: str) -> str | None:
 
 
 def invoked(house: House, region: str, name: str) -> str:
-    """The id by which Bedrock knows what is asked for: of a custom model its deployment, or itself where it has none.
+    """The id by which Bedrock knows a model: a custom model's deployment, or its own where it has none.
 
     A name that stands for nothing stays as it is.
     """

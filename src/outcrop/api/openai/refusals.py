@@ -86,7 +86,7 @@ def no_key() -> ServiceRefusal:
 
 
 def wrong_key() -> ServiceRefusal:
-    """It does not repeat the key: answers are logged where keys are not."""
+    """The refusal of a key, which does not repeat it: answers are logged where keys are not."""
     text = (
         "Incorrect API key provided. Send an API key of Bedrock that is active and has not expired, or "
         "ACCESS_KEY_ID:SECRET_ACCESS_KEY, with :SESSION_TOKEN behind it for temporary credentials."

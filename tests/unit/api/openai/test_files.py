@@ -1,5 +1,7 @@
 """Files at OpenAI's door: stored as they arrive, objects of a bucket, refused for purposes that nothing serves."""
 
+import tracemalloc
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -153,6 +155,31 @@ def test_a_files_name_is_no_path(name: str, kept: str, tmp_path: Path) -> None:
             file = await uploaded(place, name)
             (found,) = place.house.buckets.under(f"outcrop-openai-{place.house.account}", "files/")
             assert found.key == f"files/{file['id']}/{kept}"
+
+    run(scenario())
+
+
+def test_a_large_file_arrives_in_constant_memory(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with openai_house(tmp_path) as place:
+            head = b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nfine-tune\r\n--b\r\nContent-Disposition: '
+            head += b'form-data; name="file"; filename="a.jsonl"\r\n\r\n'
+
+            async def body() -> AsyncIterator[bytes]:
+                yield head
+                for _ in range(48):
+                    yield bytes(1 << 20)
+                yield b"\r\n--b--\r\n"
+
+            tracemalloc.start()
+            try:
+                headers = {"content-type": "multipart/form-data; boundary=b"}
+                answer = await place.ask("POST", "/files", content=body(), headers=headers)
+                _, peak = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            assert answer.json()["bytes"] == 48 << 20
+            assert peak < 12 << 20
 
     run(scenario())
 
