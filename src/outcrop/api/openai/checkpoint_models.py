@@ -11,7 +11,7 @@ from outcrop import arn as arns
 from outcrop.api.door.call import Call
 from outcrop.api.openai import model_names, refusals, training_events, training_jobs
 from outcrop.api.openai.made_aside import tell_made
-from outcrop.api.openai.model_names import Checkpoint
+from outcrop.api.openai.model_names import CheckpointName
 from outcrop.customization import imported
 from outcrop.customization.kind import KIND
 from outcrop.errors import Invalid
@@ -54,7 +54,7 @@ async def model_arn(house: House, call: Call, name: str, found: str) -> str:
     return await to_thread.run_sync(_made, house, making, checkpoint)
 
 
-def _made(house: House, call: Call, checkpoint: Checkpoint) -> str:
+def _made(house: House, call: Call, checkpoint: CheckpointName) -> str:
     """The ARN of the new model, or of that which another request made at the same moment."""
     try:
         made = imported.create(house, call.params, region=call.region, account=house.account)
@@ -67,7 +67,7 @@ def _made(house: House, call: Call, checkpoint: Checkpoint) -> str:
     return made
 
 
-def _job(house: House, region: str, checkpoint: Checkpoint) -> Resource | None:
+def _job(house: House, region: str, checkpoint: CheckpointName) -> Resource | None:
     """The job that writes a checkpoint, by its own name or by the model that it has left."""
     model_name = checkpoint.whole.model_name
     identifier = model_name.rpartition("-")[2]

@@ -32,7 +32,7 @@ class Takes(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class OpenAiRequest:
     """A request of OpenAI's form, read but not understood."""
 
     caller: Caller
@@ -45,7 +45,7 @@ class Asked:
     raw: bytes = b""
 
 
-class Meant(NamedTuple):
+class MeantOperation(NamedTuple):
     """The operation of AWS that a request stands for, with the members that it is authorized by."""
 
     operation: str
@@ -64,7 +64,7 @@ class Endpoint:
     service: str
     operation: str
     "The one it stands for mostly, in whose name it is refused before it is understood."
-    mean: Callable[[House, Asked], Meant]
+    meaning: Callable[[House, OpenAiRequest], MeantOperation]
     handler: Handler
     takes: Takes = Takes.NOTHING
     has_named_events: bool = False

@@ -13,7 +13,7 @@ from outcrop.api.door.call import Answer, Answered, Call, Streamed
 from outcrop.api.door.corridor import Corridor
 from outcrop.api.door.visit import Visit
 from outcrop.api.openai import browsers, endpoints, keys, refusals, server_events
-from outcrop.api.openai.endpoint import BODY, CONTENT, LABEL, QUERY, Asked, Endpoint, Meant, Takes
+from outcrop.api.openai.endpoint import BODY, CONTENT, LABEL, QUERY, Endpoint, MeantOperation, OpenAiRequest, Takes
 from outcrop.errors import Refusal
 from outcrop.protocol import service_model
 from outcrop.protocol.http import HttpRequest, HttpResponse
@@ -56,20 +56,20 @@ class OpenAiRequests:
     async def _answer(self, visit: Visit, endpoint: Endpoint, label: str) -> HttpResponse:
         visit.goes_to(_routed(endpoint.service, endpoint.operation))
         asked = await self._asked(visit, endpoint, label)
-        meant = await self._house.ask(endpoint.mean, self._house, asked)
+        meant = await self._house.ask(endpoint.meaning, self._house, asked)
         visit.goes_to(_routed(endpoint.service, meant.operation))
         visit.region = meant.region or asked.region
         call = _call(visit, endpoint, asked, meant)
         answered = await self._corridor.walk(visit, call, endpoint.handler)
         return await _response(visit, endpoint, answered)
 
-    async def _asked(self, visit: Visit, endpoint: Endpoint, label: str) -> Asked:
+    async def _asked(self, visit: Visit, endpoint: Endpoint, label: str) -> OpenAiRequest:
         """The request, read. A key that opens nothing is refused before its body is read."""
         owner = await self._house.ask(keys.owner_of, self._house, visit.request)
         visit.caller, visit.region = owner
         raw = await visit.read(visit.incoming.read(LARGEST_BODY)) if endpoint.takes is Takes.JSON else b""
         visit.request.body = raw
-        return Asked(
+        return OpenAiRequest(
             caller=owner.caller,
             region=owner.region,
             label=label,
@@ -84,7 +84,7 @@ def _routed(service: str, operation: str) -> Routed:
     return Routed(service=service, operation=model, protocol=OPENAI, path_parameters={})
 
 
-def _call(visit: Visit, endpoint: Endpoint, asked: Asked, meant: Meant) -> Call:
+def _call(visit: Visit, endpoint: Endpoint, asked: OpenAiRequest, meant: MeantOperation) -> Call:
     streams = endpoint.takes is Takes.FORM
     return Call(
         service=endpoint.service,
