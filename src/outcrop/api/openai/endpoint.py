@@ -18,7 +18,7 @@ from outcrop.house import House
 
 BODY, LABEL, QUERY = "openai-body", "openai-label", "openai-query"
 "Where a call keeps, beside the members of its operation, what OpenAI's request holds."
-CONTENT = "content"
+CONTENT = "openai-content"
 "The one member of an answer that is bytes rather than JSON."
 
 

@@ -4,7 +4,6 @@ A bearer key proves who asks (`keys.py`); the body is read into an operation of 
 authorized, counted and audited as any other on the one corridor.
 """
 
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -16,7 +15,7 @@ from outcrop.api.openai import browsers, endpoints, keys, refusals, server_event
 from outcrop.api.openai.endpoint import BODY, CONTENT, LABEL, QUERY, Endpoint, MeantOperation, OpenAiRequest, Takes
 from outcrop.errors import Refusal
 from outcrop.protocol import service_model
-from outcrop.protocol.http import HttpRequest, HttpResponse
+from outcrop.protocol.http import Body, HttpRequest, HttpResponse
 from outcrop.protocol.paths import query_pairs
 from outcrop.protocol.routing import Routed
 from outcrop.protocol.serialize import request_id_headers
@@ -124,8 +123,9 @@ async def _response(visit: Visit, endpoint: Endpoint, answered: Answered) -> Htt
     if isinstance(answered, Answer):
         members, status, headers = answered.members, answered.status or 200, headers | dict(answered.headers)
     assert isinstance(members, dict), "an endpoint answers with members"
-    if CONTENT in members and not isinstance(members[CONTENT], str | list):
-        body: bytes | AsyncIterator[bytes] | Any = members[CONTENT]
+    body: Body
+    if CONTENT in members:
+        body = members[CONTENT]
     else:
         headers, body = headers | {"Content-Type": "application/json"}, json_values.dumps(members)
     return await exchange.opened(HttpResponse(status=status, headers=headers, body=body))
