@@ -55,8 +55,13 @@ class GenerateInput:
 class RemoteInput:
     """A generation that a remote model is asked for in words; its server counts the tokens."""
 
-    engine: TextEngine
+    target: RemoteTarget
     asked: InvocationRequest
+
+    def leaving(self) -> TextEngine:
+        """The engine, for a request that leaves for it now."""
+        self.target.tell_sent(self.target.host)
+        return self.target.engine
 
     @property
     def num_input_tokens(self) -> int:
@@ -109,7 +114,7 @@ async def plan_aside(target: TextTarget, asked: InvocationRequest) -> Generation
     """
     if isinstance(target, RemoteTarget):
         target.engine.check(asked)
-        return RemoteInput(engine=target.engine, asked=asked)
+        return RemoteInput(target=target, asked=asked)
     return await prompts.aside(asked.prompt, lambda: plan(target, asked))
 
 
@@ -140,7 +145,7 @@ async def stream_text(
 async def complete_text(target: TextTarget, generation: Generation, *, patience_s: float | None = None) -> Finished:
     """The whole answer; when the engine dies in the middle, the request is put again from the start."""
     if isinstance(generation, RemoteInput):
-        return await generation.engine.complete(generation.asked)
+        return await generation.leaving().complete(generation.asked)
     assert isinstance(target, Target), "what is planned in token ids is for an engine of this machine"
     patience = Patience(target.patience_s if patience_s is None else patience_s, target)
     while True:
@@ -158,7 +163,7 @@ async def stream_answer(
 ) -> AsyncGenerator[AnswerPiece | Finished, None]:
     """The answer piece by piece, and then as a whole: the last item, and only it, is `Finished`."""
     if isinstance(generation, RemoteInput):
-        async with aclosing(generation.engine.stream(generation.asked)) as items:
+        async with aclosing(generation.leaving().stream(generation.asked)) as items:
             async for item in items:
                 yield item
         return

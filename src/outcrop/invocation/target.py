@@ -3,7 +3,7 @@
 A target has everything an invocation needs to know, and nothing about how it came to be there.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -69,6 +69,10 @@ class Target:
         return self.adapter or self.base_id
 
 
+def _untold(_host: str) -> None:
+    """For whoever asks without an account to keep."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RemoteTarget:
     """A model on a server of somebody else's: what it is sent leaves this machine."""
@@ -85,6 +89,8 @@ class RemoteTarget:
     "Whose bodies it speaks, as of a Target."
     allowance: Allowance = UNLIMITED
     remote: bool = True
+    tell_sent: Callable[[str], object] = _untold
+    "Told the host at the moment at which a request leaves for it."
 
 
 TextTarget = Target | RemoteTarget

@@ -4,7 +4,7 @@
 `BedrockEngine` puts invocations of other forms (OpenAI's, a batch's) in Converse's words.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +35,7 @@ class RelayedStream:
     """The head of a streaming answer, and its events."""
 
     members: dict[str, Any]
-    events: AsyncIterator[dict[str, Any]]
+    events: AsyncGenerator[dict[str, Any], None]
 
 
 class BedrockRelay:
@@ -124,7 +124,7 @@ class BedrockEngine:
     async def stream(self, asked: InvocationRequest) -> AsyncGenerator[AnswerPiece | Finished, None]:
         relayed = await self._relay.stream("ConverseStream", converse_words.params_of(asked))
         answer = converse_words.ConverseAnswer()
-        async with aclosing(relayed.events) as events:  # type: ignore[type-var]
+        async with aclosing(relayed.events) as events:
             async for event in events:
                 for piece in answer.push(event):
                     yield piece
