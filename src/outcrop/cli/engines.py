@@ -13,6 +13,7 @@ from outcrop.cli.options import AsJson, Home
 from outcrop.clock import SystemClock
 from outcrop.engines.environments import DTYPES, VllmEnvironment
 from outcrop.engines.states import EngineKind
+from outcrop.engines.vllm_process import variables
 from outcrop.errors import Invalid, NotFound
 from outcrop.house import House
 
@@ -57,7 +58,7 @@ def add(
             VllmEnvironment(python=python.absolute(), models=models, dtype=dtype, arguments=tuple(argument or ()))
         )
         _order_anew(house, {*models, *(before.models if before is not None else ())})
-    print(f"vLLM {version} serves {', '.join(models)} in {dtype}, from its next request on.")
+    print(f"{kind} {version} serves {', '.join(models)} in {dtype}, from its next request on.")
     return 0
 
 
@@ -78,7 +79,7 @@ def _version(python: Path) -> str:
     """The version of vLLM in an environment. Raises Invalid where there is none."""
     try:
         asked = subprocess.run(
-            [python, "-c", _VERSION], capture_output=True, text=True, timeout=_ASKED_S, check=True, env={}
+            [python, "-c", _VERSION], capture_output=True, text=True, timeout=_ASKED_S, check=True, env=variables()
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise Invalid(

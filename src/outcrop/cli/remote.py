@@ -68,8 +68,8 @@ def described(entry: BaseModel, *, has_key: bool) -> str:
     what = f"{remote.model} of Bedrock in {remote.region}" if remote.api is RemoteApi.BEDROCK else remote.model
     key = "with its credentials sealed" if has_key else "without credentials"
     return (
-        f"{entry.id} is in the catalogue: {what} at {remote.host}, {key}. What it is asked leaves this machine for that "
-        "host; nothing was sent yet."
+        f"{entry.id} is in the catalogue: {what} at {remote.host}, {key}. What it is asked leaves this machine for "
+        "that host; nothing was sent yet."
     )
 
 
@@ -108,17 +108,14 @@ def _key(options: RemoteOptions, house: House) -> RemoteKey | None:
 
 def _read_key(source: str) -> str:
     """The key in an environment variable, or in a file. Raises Invalid, without telling what was found."""
-    key, file = os.environ.get(source), Path(source).expanduser()
-    if key is None and not file.is_file():
-        raise Invalid(
-            f"--api-key-from: {source} is neither an environment variable nor a file. The key itself is never given on "
-            "the command line, where others could read it."
-        )
+    key = os.environ.get(source)
     try:
-        key = (file.read_text("utf-8") if key is None else key).strip()
-    except (OSError, UnicodeDecodeError) as error:
+        key = (Path(source).expanduser().read_text("utf-8") if key is None else key).strip()
+    except (OSError, ValueError) as error:
+        # Not what was given: it may be the key itself.
         raise Invalid(
-            f"--api-key-from: {source} cannot be read as text. Give a file that holds the key alone."
+            "--api-key-from: what was given is neither an environment variable nor a file of text. The key itself is "
+            "never given on the command line, where others could read it."
         ) from error
     if not _KEY.fullmatch(key):
         raise Invalid(f"--api-key-from: {source} holds no key of one line without spaces. Put the key alone in it.")
