@@ -41,6 +41,8 @@ class VllmServer:
     name: str
     updates_adapters: bool = True
     has_priorities: bool = True
+    script: Sequence[int] = ()
+    "Ids that every answer has, in the place of the likeliest."
     adapters: dict[str, str] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
     running: int = 0
@@ -115,7 +117,7 @@ class VllmServer:
 
     async def _stream(self, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-        ids, reason = _made(body, body["prompt"])
+        ids, reason = _made(body, body["prompt"], self.script)
         for number, token in enumerate(ids):
             last = number == len(ids) - 1
             choice: dict[str, Any] = {"index": 0, "text": f"t{token}", "logprobs": _logprobs(body, [token])}
@@ -130,7 +132,7 @@ class VllmServer:
         await writer.drain()
 
     def _choice(self, body: dict[str, Any], prompt: list[int], index: int) -> dict[str, Any]:
-        ids, reason = _made(body, prompt)
+        ids, reason = _made(body, prompt, self.script)
         choice: dict[str, Any] = {"index": index, "text": "".join(f"t{i}" for i in ids), "finish_reason": reason}
         choice |= {"logprobs": _logprobs(body, ids), "prompt_logprobs": None}
         if body.get("return_token_ids"):
@@ -157,11 +159,12 @@ class VllmServer:
         )
 
 
-def _made(body: dict[str, Any], prompt: Sequence[int]) -> tuple[list[int], str]:
+def _made(body: dict[str, Any], prompt: Sequence[int], script: Sequence[int]) -> tuple[list[int], str]:
     ids: list[int] = []
     while len(ids) < body.get("max_tokens", 16):
-        ids.append(((ids or list(prompt))[-1] + 1) % NUM_TOKENS)
-        ends = {*body.get("stop_token_ids", ()), *(() if body.get("ignore_eos") else (EOS,))}
+        likeliest = ((ids or list(prompt))[-1] + 1) % NUM_TOKENS
+        ids.append(script[len(ids)] if script else likeliest)
+        ends = {*body.get("stop_token_ids", ()), *(() if body.get("ignore_eos") or script else (EOS,))}
         if ids[-1] in ends:
             return ids, "stop"
     return ids, "length"
