@@ -179,8 +179,10 @@ def register(
     provider: Annotated[str | None, Parameter(help="The provider's name in ListFoundationModels.")] = None,
     home: Home = None,
 ) -> int:
-    """Add a Hugging Face directory to the catalogue, once its network was tried; or, with --url or --aws-region, a
-    remote model (docs/remote.md)."""
+    """Add a Hugging Face directory to the catalogue, once its network was tried.
+
+    With --url or --aws-region, add the remote model whose id is FOLDER. Its data leaves this machine when it is asked.
+    """
     from outcrop.cli.remote import RemoteOptions
 
     remote = RemoteOptions(

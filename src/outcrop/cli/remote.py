@@ -62,7 +62,7 @@ def unregister_remote(settings: Settings, model_id: str) -> BaseModel:
 
 
 def described(entry: BaseModel, *, has_key: bool) -> str:
-    """What was registered, and what that means, for the person who did."""
+    """The sentences for the person who registered a model: where it is, and what that means."""
     assert entry.remote is not None, "the entry of a remote model"
     remote = entry.remote
     what = f"{remote.model} of Bedrock in {remote.region}" if remote.api is RemoteApi.BEDROCK else remote.model

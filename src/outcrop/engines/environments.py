@@ -1,4 +1,4 @@
-"""Environments of engines of other kinds: vLLM in a Python of its own, and the base models that run on it.
+"""Environments of other kinds of engines: vLLM in a Python of its own, with the base models for it.
 
 The administrator adds one (`outcrop engines add vllm`); everything else runs on the embedded engine.
 """

@@ -1,4 +1,4 @@
-"""vLLM's launcher: its server in an environment of its own, behind a Unix socket, for each base model chosen for it.
+"""vLLM's launcher: its server in another environment, behind a Unix socket, for each base model chosen.
 
 The arguments: https://docs.vllm.ai/en/latest/cli/serve/; the numbers: https://docs.vllm.ai/en/latest/usage/metrics/.
 vLLM does not say since when it has been idle, so that is kept here. It cannot be told to take no more requests either:

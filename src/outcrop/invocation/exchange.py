@@ -151,7 +151,7 @@ class Started:
     "0 until its server has told them, of a remote model."
 
     def ended(self, finished: "Finished") -> "Started":
-        """The same with what only the end has told."""
+        """The facts with what only the end has told."""
         counted = finished.num_input_tokens
         return self if counted is None else replace(self, num_input_tokens=counted)
 

@@ -70,7 +70,7 @@ class RemoteInput:
 
     @property
     def max_tokens(self) -> int:
-        """As many as were asked for; 0 where that is left to the model."""
+        """The limit that was asked for; 0 where that is left to the model."""
         return self.asked.sampling.max_tokens or 0
 
 
@@ -108,7 +108,7 @@ def plan(target: Target, asked: InvocationRequest) -> GenerateInput:
 
 
 async def plan_aside(target: TextTarget, asked: InvocationRequest) -> Generation:
-    """Plan a generation in a thread, with `plan`; one of a remote model is checked, and put as it was asked.
+    """Plan a generation in a thread, with `plan`; one of a remote model is only checked.
 
     Other requests stream meanwhile, and long prompts wait for long prompts only.
     """

@@ -70,7 +70,7 @@ class Target:
 
 
 def _untold(_host: str) -> None:
-    """For whoever asks without an account to keep."""
+    """Tell nobody, for whoever asks without an account to keep."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ class _Call:
 
 
 class OpenAiAnswer:
-    """One answer, taken in event by event or at once: `push`, and `finished` at its end."""
+    """An answer, taken in event by event or at once: `push`, and `finished` at its end."""
 
     def __init__(self, host: str, sampling: SamplingOptions) -> None:
         self._host = host
