@@ -85,6 +85,8 @@ class LocalLauncher:
         settings = self._settings
         arguments = ["--model", str(order.folder), "--name", order.name, "--socket", str(order.socket)]
         arguments += ["--memory-bytes", str(self._memory_bytes)]
+        idle_s = round(settings.idle.total_seconds())
+        arguments += ["--idle-seconds", str(idle_s)] if idle_s else []
         arguments += ["--threads", str(settings.threads)] if settings.threads else []
         arguments += ["--context", str(order.context)] if order.context else []
         arguments += ["--way", order.way] if order.way else []
