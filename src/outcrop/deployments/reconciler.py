@@ -1,4 +1,5 @@
 """Brings deployments from Creating to serving: order the engine, wait for it, load the adapter, compare, let it in.
+Before a provisioned throughput is let in, its network is measured, once.
 
 All its knowledge is in the database, so a restarted server goes on where the last one was. Each deployment is settled
 by a task of its own: one whose engine is slow, or whose record or files are damaged, keeps no other waiting.
@@ -17,8 +18,10 @@ from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.deployments import parity
+from outcrop.deployments.model_units import ModelUnits
 from outcrop.deployments.networks import network_of
 from outcrop.deployments.records import Deployments, model_arns
+from outcrop.deployments.states import THROUGHPUT
 from outcrop.engines.clients import Clients
 from outcrop.engines.orders import Engines
 from outcrop.errors import ModelFailed, Refusal
@@ -37,13 +40,22 @@ class Reconciler:
     """`turn` now and then; `aclose` at the end."""
 
     def __init__(
-        self, deployments: Deployments, engines: Engines, clients: Clients, catalog: Catalog, models: CustomModels
+        self,
+        deployments: Deployments,
+        engines: Engines,
+        clients: Clients,
+        catalog: Catalog,
+        models: CustomModels,
+        units: ModelUnits,
     ) -> None:
         self._deployments = deployments
         self._engines = engines
         self._clients = clients
         self._catalog = catalog
         self._models = models
+        self._units = units
+        self._measuring = asyncio.Lock()
+        "One network at a time: together, each would look slower than it is."
         self._watch = deployments.watch()
         self._settling: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, str] = {}
@@ -131,15 +143,33 @@ class Reconciler:
         _, model_arn = model_arns(row)
         base = await to_thread.run_sync(self._network, row.region, model_arn)
         custom = self._models.look(row.region, model_arn)
-        adapter = None if custom is None else self._models.adapter(custom.arn)
         await self._engine_up(base, row)
-        if custom is None:
-            return None
-        client = self._clients.of(base)
+        served = base.engine
+        if custom is not None:
+            served, failure = await self._proven(base, custom)
+            if failure is not None:
+                return failure
+        if row.kind == THROUGHPUT:
+            await self._measure(base, served)
+        return None
+
+    async def _proven(self, base: BaseModel, custom: Resource) -> tuple[str, str | None]:
+        """The name by which the engine of `base` knows a custom model, and why it may not be served."""
+        client, served = self._clients.of(base), base.engine
+        adapter = self._models.adapter(custom.arn)
         if adapter is not None:
             await client.load_adapter(custom.arn, adapter)
-        served = base.engine if adapter is None else custom.arn
-        return (await parity.compare(client, served, self._models.folder(custom.arn))).failure
+            served = custom.arn
+        return served, (await parity.compare(client, served, self._models.folder(custom.arn))).failure
+
+    async def _measure(self, base: BaseModel, served: str) -> None:
+        """Measure what a model unit of this network is, where nobody has yet."""
+        async with self._measuring:
+            if await to_thread.run_sync(self._units.rate_of, base) is not None:
+                return
+            rate = await self._units.measure(base, self._clients.of(base), served)
+            await to_thread.run_sync(self._units.write, rate)
+            logs.tell(_log, "network measured", network=rate.network, tokens_per_minute=round(rate.tokens_per_minute))
 
     def _network(self, region: str, model_arn: str) -> BaseModel:
         """The network below a model. Raises Refusal, Damaged."""
