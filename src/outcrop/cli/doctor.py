@@ -15,21 +15,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
-from outcrop.cli import tables
+from outcrop.cli import doctor_deployments, tables
 from outcrop.cli.options import as_running
 from outcrop.cli.supervisor import LEAST_DISK_BYTES
 from outcrop.clock import Clock
 from outcrop.engines.budget import budget_of, gib
-from outcrop.engines.orders import Engines, Order
-from outcrop.engines.reservations import Reservation, Reservations
+from outcrop.engines.orders import Order
+from outcrop.engines.reservations import Reservation
 from outcrop.engines.sharing import held_by
 from outcrop.engines.states import RUNNING, EngineState
+from outcrop.house import House
 from outcrop.machine import memory
 from outcrop.machine.compiling import COMPILERS
 from outcrop.settings import PARTS_FILE, Settings
-from outcrop.store.store import Store
 
 _ENDED_OFTEN = 3
 _WIDTH = 80
@@ -47,6 +47,8 @@ class Findings:
     held_bytes: int
     engines: list[dict[str, Any]]
     trainings: list[dict[str, Any]]
+    deployments: list[dict[str, Any]]
+    model_units: list[dict[str, Any]]
     wrong: list[str]
 
     def told(self) -> dict[str, Any]:
@@ -57,6 +59,8 @@ class Findings:
             "memory": {"budgetBytes": self.budget_bytes, "heldBytes": self.held_bytes},
             "engines": self.engines,
             "trainings": self.trainings,
+            "deployments": self.deployments,
+            "modelUnits": self.model_units,
             "wrong": self.wrong,
         }
 
@@ -75,9 +79,8 @@ def examine(settings: Settings, clock: Clock) -> Findings:
     """Look at everything once."""
     parts = _parts(settings)
     running = as_running(settings) if parts is not None else None
-    orders, reservations = _records(settings, clock)
-    if parts is None:
-        orders = []  # of an installation that was ended: none of them runs
+    records = _records(settings, clock, runs=parts is not None)
+    orders, reservations = records.orders, records.reservations
     budget_bytes = int(parts["memoryBytes"]) if parts is not None else budget_of(settings)
     engines, trainings = [_engine(order) for order in orders], [_training(one) for one in reservations]
     held_bytes = sum(each["heldBytes"] for each in [*engines, *trainings])
@@ -90,6 +93,8 @@ def examine(settings: Settings, clock: Clock) -> Findings:
         held_bytes=held_bytes,
         engines=engines,
         trainings=trainings,
+        deployments=records.deployments,
+        model_units=records.model_units,
         wrong=[
             *_wrong_with_machine(machine, budget_bytes - held_bytes),
             *(_wrong_with_parts(running, parts) if running is not None and parts is not None else ()),
@@ -123,14 +128,30 @@ def _parts(settings: Settings) -> dict[str, Any] | None:
     return told
 
 
-def _records(settings: Settings, clock: Clock) -> tuple[list[Order], list[Reservation]]:
+class _Records(NamedTuple):
+    """What the records of a home tell."""
+
+    orders: list[Order]
+    reservations: list[Reservation]
+    deployments: list[dict[str, Any]]
+    model_units: list[dict[str, Any]]
+
+
+def _records(settings: Settings, clock: Clock, *, runs: bool) -> _Records:
+    """The records, or nothing of a home that has none. `runs`: whether engines on record may run."""
     if not (settings.home / "outcrop.db").exists() and not settings.database_url:
-        return [], []
-    store = Store.open(settings)
+        return _Records([], [], [], [])
+    house = House(settings, clock)
     try:
-        return Engines(store, clock, settings).orders(), Reservations(store, clock).all()
+        orders = house.engines.orders() if runs else []  # of an installation that was ended none of them runs
+        return _Records(
+            orders,
+            house.sharing.reservations.all(),
+            doctor_deployments.examine(house, {order.name: order for order in orders}),
+            doctor_deployments.rates(house),
+        )
     finally:
-        store.close()
+        house.close()
 
 
 def _engine(order: Order) -> dict[str, Any]:
@@ -200,6 +221,7 @@ def _print(findings: Findings, now: datetime) -> None:
             for each in findings.engines
         ]
         tables.print_rows(["engine", "state", "memory", "last used"], rows, as_json=False)
+    _print_deployments(findings, now)
     if findings.trainings:
         print()
         rows = [
@@ -215,6 +237,19 @@ def _print(findings: Findings, now: datetime) -> None:
         _wrapped(sentence, first="wrong: ", then="       ")
     if not findings.wrong:
         print("Nothing is wrong.")
+
+
+def _print_deployments(findings: Findings, now: datetime) -> None:
+    if findings.deployments:
+        print()
+        rows = [[*told, _ago(moment, now)] for *told, moment in doctor_deployments.table(findings.deployments)]
+        tables.print_rows(["deployment", "kind", "status", "in memory", "last used"], rows, as_json=False)
+    for each in findings.model_units:
+        print()
+        _wrapped(
+            f"A model unit of {each['network']} is {each['tokensPerMinuteOfOneUnit']:,} tokens a minute, as measured "
+            f"on {each['measured'][:10]}."
+        )
 
 
 def _facts(findings: Findings) -> Iterator[tuple[str, str]]:

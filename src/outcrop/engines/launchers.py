@@ -2,9 +2,10 @@
 
 import json
 import socket
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from outcrop.engines.orders import Order
 from outcrop.machine import memory
@@ -43,6 +44,8 @@ class Load(NamedTuple):
     "Requests since it started."
     idle_s: float
     "Seconds since the last one ended, or since it started."
+    adapters: Mapping[str, float] = {}
+    "The adapters that it holds, and for how many seconds nobody has asked for each."
 
 
 class Launcher(Protocol):
@@ -117,8 +120,7 @@ class LocalLauncher:
         return {name: self._standing(name, child) for name, child in self._children.items()}
 
     def load(self, order: Order) -> Load | None:
-        told = _ask(order.socket, "GET", "/load")
-        return None if told is None else Load(told["server_load"], told["answered"], told["idle_s"])
+        return load_of(order)
 
     def _standing(self, name: str, child: Child) -> Standing:
         given_up = (child.deaths >= _DEATHS or child.kills >= _KILLS) and not child.alive
@@ -132,12 +134,20 @@ class LocalLauncher:
         )
 
 
+def load_of(order: Order) -> Load | None:
+    """The load of an engine of this machine, asked at its socket; None where it does not tell now."""
+    told = _ask(order.socket, "GET", "/load")
+    if told is None:
+        return None
+    return Load(told["server_load"], told["answered"], told["idle_s"], told.get("adapters", {}))
+
+
 def _is_ready(place: Path, _seconds: float) -> bool:
     """Whether an engine answers at this socket that it has its model in memory."""
     return _ask(place, "GET", "/health") is not None
 
 
-def _ask(place: Path, method: str, path: str) -> dict[str, int] | None:
+def _ask(place: Path, method: str, path: str) -> dict[str, Any] | None:
     """The engine's answer to a question without a body; None where it does not answer, or refuses."""
     request = f"{method} {path} HTTP/1.1\r\nHost: engine\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     answer = b""
@@ -154,7 +164,7 @@ def _ask(place: Path, method: str, path: str) -> dict[str, int] | None:
     if not head.startswith(b"HTTP/1.1 200"):
         return None
     try:
-        told: dict[str, int] = json.loads(body)
+        told: dict[str, Any] = json.loads(body)
     except ValueError:
         return None  # cut off in the middle
     return told

@@ -51,14 +51,17 @@ class AdaptersInUse:
             self._touch(name)
 
     def idle(self) -> list[str]:
-        """Those that nobody has used for as long as one stays."""
+        """The adapters that nobody has used for as long as one stays."""
         if not self._idle_s:
             return []
         since = self._now() - self._idle_s
         return [name for name, held in self._unused() if held.last_used <= since]
 
     def beyond(self, *, but: str) -> list[str]:
-        """Those that must go for the others to have room, least recently used first; `but` one, which just came."""
+        """The adapters that must go for the others to have room, least recently used first.
+
+        `but` is the one that just came, and stays whatever its size.
+        """
         excess = sum(held.num_bytes for held in self._held.values()) - self._most_bytes
         going = []
         for name, held in self._unused() if self._most_bytes else ():
@@ -70,7 +73,7 @@ class AdaptersInUse:
         return going
 
     def told(self) -> dict[str, float]:
-        """Seconds since each was last used; 0 for one that is in use."""
+        """Seconds since each adapter was last used; 0 for one that is in use."""
         return {
             name: 0.0 if name in self._running else round(self._now() - held.last_used, 1)
             for name, held in self._held.items()
