@@ -215,7 +215,9 @@ class House:
         """The reconciler that brings deployments to serving."""
         from outcrop.deployments.reconciler import Reconciler
 
-        return Reconciler(self.deployments, self.engines, self.clients, self.catalog, self.models, self.units)
+        return Reconciler(
+            self.deployments, self.engines, self.clients, self.catalog, self.models, self.units, self.clock
+        )
 
     @room
     def units(self) -> "ModelUnits":

@@ -7,8 +7,8 @@ by a task of its own: one whose engine is slow, or whose record or files are dam
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence, Set
+from datetime import timedelta
 from functools import partial
 
 from anyio import to_thread
@@ -17,6 +17,7 @@ from outcrop import logs
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
+from outcrop.clock import Clock
 from outcrop.deployments import parity
 from outcrop.deployments.model_units import ModelUnits
 from outcrop.deployments.networks import network_of
@@ -31,7 +32,7 @@ from outcrop.store.damage import Damaged
 from outcrop.store.resources import Resource
 
 _MOST_AT_ONCE = 32
-_RETIRE_EVERY_S = 5.0
+_RETIRE_EVERY = timedelta(seconds=5)
 _UNEXPECTED = f"{UNEXPECTED} (the server's log has the details). Update the deployment to its model to try again."
 _log = logging.getLogger("outcrop.deployments")
 
@@ -47,6 +48,7 @@ class Reconciler:
         catalog: Catalog,
         models: CustomModels,
         units: ModelUnits,
+        clock: Clock,
     ) -> None:
         self._deployments = deployments
         self._engines = engines
@@ -54,6 +56,7 @@ class Reconciler:
         self._catalog = catalog
         self._models = models
         self._units = units
+        self._clock = clock
         self._measuring = asyncio.Lock()
         "One network at a time: together, each would look slower than it is."
         self._watch = deployments.watch()
@@ -61,7 +64,7 @@ class Reconciler:
         self._waiting: dict[str, str] = {}
         self._any_waits = False
         self._may_retire = False
-        self._retire_at = 0.0
+        self._retire_at = clock.now()
         self._retired: tuple[Set[str], Set[tuple[str, str]]] = frozenset(), frozenset()
         "The engines and the models that were held against each other last."
 
@@ -73,8 +76,8 @@ class Reconciler:
                 self._any_waits = bool(waiting)
                 self._begin(waiting)
             self._may_retire |= moved
-        if self._may_retire and time.monotonic() >= self._retire_at:
-            self._retire_at = time.monotonic() + _RETIRE_EVERY_S
+        if self._may_retire and self._clock.now() >= self._retire_at:
+            self._retire_at = self._clock.now() + _RETIRE_EVERY
             await to_thread.run_sync(self._retire)
             self._may_retire = False
 
