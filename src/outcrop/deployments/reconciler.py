@@ -8,6 +8,7 @@ by a task of its own: one whose engine is slow, or whose record or files are dam
 import asyncio
 import logging
 from collections.abc import Sequence, Set
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
@@ -22,9 +23,10 @@ from outcrop.deployments import parity
 from outcrop.deployments.model_units import ModelUnits
 from outcrop.deployments.networks import network_of
 from outcrop.deployments.records import Deployments, model_arns
-from outcrop.deployments.states import THROUGHPUT
+from outcrop.deployments.states import THROUGHPUT, UPDATING
 from outcrop.engines.clients import Clients
 from outcrop.engines.orders import Engines
+from outcrop.engines.states import EngineState
 from outcrop.errors import ModelFailed, Refusal
 from outcrop.inference.client import EngineAway
 from outcrop.loops import UNEXPECTED, contained
@@ -33,6 +35,9 @@ from outcrop.store.resources import Resource
 
 _MOST_AT_ONCE = 32
 _RETIRE_EVERY = timedelta(seconds=5)
+_UPDATE_WAITS = timedelta(minutes=10)
+"""So long an update waits for its engine. Two networks of one deployment may not fit into the memory together, and as
+long as it waits, it cannot be changed or deleted."""
 _UNEXPECTED = f"{UNEXPECTED} (the server's log has the details). Update the deployment to its model to try again."
 _log = logging.getLogger("outcrop.deployments")
 
@@ -79,6 +84,7 @@ class Reconciler:
         if self._may_retire and self._clock.now() >= self._retire_at:
             self._retire_at = self._clock.now() + _RETIRE_EVERY
             await to_thread.run_sync(self._retire)
+            await to_thread.run_sync(self._keep_provisioned)
             self._may_retire = False
 
     def _begin(self, waiting: Sequence[Resource]) -> None:
@@ -111,6 +117,15 @@ class Reconciler:
         self._engines.retire(needed)
         self._retired = own, served
 
+    def _keep_provisioned(self) -> None:
+        """Order the engines of provisioned throughput that are not there, as after a start: they are bought."""
+        for row in self._deployments.provisioned():
+            with suppress(Refusal, Damaged):  # whoever asks for this model is told; it needs no engine
+                base = self._network(row.region, model_arns(row)[0])
+                order = self._engines.find(base.engine)
+                if order is None or order.state is EngineState.EVICTED:
+                    self._engines.order(base)
+
     async def _settle(self, row: Resource) -> None:
         """Attempt once to settle a deployment; what raises fails this deployment alone."""
         with contained(_log, f"settling {row.arn}") as outcome:
@@ -124,8 +139,10 @@ class Reconciler:
         try:
             failure = await self._failure_of(row)
         except EngineAway as away:  # it is starting, or was killed and comes back: the next round asks again
-            self._tell_waiting(row, away.message)
-            return
+            if row.status != UPDATING or self._clock.now() - row.updated < _UPDATE_WAITS:
+                self._tell_waiting(row, away.message)
+                return
+            failure = f"{away.message} The update was given up after {_UPDATE_WAITS.seconds // 60} minutes."
         except Refusal as refusal:
             failure = refusal.message
         if failure is None:

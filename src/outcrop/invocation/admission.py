@@ -60,6 +60,10 @@ class Allowance:
         """Around one invocation, whose answer may have `max_tokens`. Raises Throttled when it is entered."""
         return self.admission.one(self, num_input_tokens, max_tokens)
 
+    async def rates(self) -> Mapping[str, float]:
+        """The limits and what is left of them now, as a `Ticket` tells them."""
+        return await self.admission.rates(self)
+
 
 class _Limit(NamedTuple):
     """A limit that an invocation is held against."""
@@ -112,12 +116,19 @@ class Admission:
     @asynccontextmanager
     async def one(self, allowance: Allowance, num_input_tokens: int, max_tokens: int) -> AsyncGenerator[Ticket, None]:
         """Around one invocation, whose answer may have `max_tokens`. Raises Throttled."""
-        limits = [*_of_capacity(allowance.capacity), *_of_quotas(await self._current(), allowance)]
-        ticket = self._admit(limits, num_input_tokens, max_tokens)
+        ticket = self._admit(await self._limits(allowance), num_input_tokens, max_tokens)
         try:
             yield ticket
         finally:
             ticket._end()
+
+    async def rates(self, allowance: Allowance) -> Mapping[str, float]:
+        """The limits of an allowance and what is left of them now. Nothing is taken."""
+        now = self._clock.now()
+        return _rates([_Taken(each, self._bucket(each, now), 0) for each in await self._limits(allowance)], now)
+
+    async def _limits(self, allowance: Allowance) -> list[_Limit]:
+        return [*_of_capacity(allowance.capacity), *_of_quotas(await self._current(), allowance)]
 
     async def _current(self) -> Mapping[str, Quota]:
         if self._quotas is None:
