@@ -188,8 +188,9 @@ def _of_quotas(quotas: Mapping[str, Quota], allowance: Allowance) -> list[_Limit
 def _of_quota(quota: Quota, scope: Scope, name: str) -> list[_Limit]:
     """The limits of a quota for one who is counted by it."""
     numbers = (("requests", quota.requests_per_minute), ("tokens", quota.tokens_per_minute))
+    told = f"The quota of the {scope} {name} is"
     return [
-        _Limit(f"{scope}:{name}", what, number, f"The quota of the {scope} {name} is {number:,} {what} a minute.")
+        _Limit(f"{scope}:{name}", what, number, f"{told} {number:,} {what if number != 1 else what[:-1]} a minute.")
         for what, number in numbers
         if number is not None
     ]
