@@ -114,7 +114,7 @@ def test_deployments_are_told_with_what_they_hold_and_since_when_nobody_asked(
             "asleep      on demand  Active     no         5 min ago\n"
             "awake       on demand  Active     yes        1 min ago\n"
             "broken      on demand  Failed     no         never\n"
-            "bought      1 unit     InService  yes        never\n"
+            "bought      1 unit     InService  yes        5 min ago\n"
             "\n"
             "A model unit of outcrop.starter-v1 is 5,100 tokens a minute, as measured on\n"
             "2026-01-01.\n"

@@ -129,7 +129,7 @@ def _parts(settings: Settings) -> dict[str, Any] | None:
 
 
 class _Records(NamedTuple):
-    """What the records of a home tell."""
+    """The records of a home, as far as they are told."""
 
     orders: list[Order]
     reservations: list[Reservation]

@@ -52,7 +52,8 @@ class DeploymentRooms(Protocol):
 
 def examine(rooms: DeploymentRooms, orders: Mapping[str, Order]) -> list[dict[str, Any]]:
     """The deployments, each with what it holds; `orders` are the engines that run, by name."""
-    rows = [row for kind in (ON_DEMAND, THROUGHPUT) for row in rooms.store.resources.all(kind)][:_MOST]
+    found = [row for kind in (ON_DEMAND, THROUGHPUT) for row in sorted(rooms.store.resources.all(kind), key=_name)]
+    rows = found[:_MOST]
     loads = {name: load_of(order) for name, order in orders.items() if order.state is EngineState.READY}
     adapters = {name: {} if load is None else dict(load.adapters) for name, load in loads.items()}
     return [_told(rooms, row, orders, adapters) for row in rows]
@@ -69,6 +70,10 @@ def rates(rooms: DeploymentRooms) -> list[dict[str, Any]]:
         }
         for rate in rooms.units.all()
     ]
+
+
+def _name(row: Resource) -> tuple[str, str]:
+    return row.name or "", row.arn
 
 
 def _told(

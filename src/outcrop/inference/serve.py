@@ -78,7 +78,10 @@ async def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _adapters(arguments: argparse.Namespace) -> AdaptersInUse:
-    """An eighth of the memory is for adapters: a quarter is the cache's, and most of the rest is the network's."""
+    """The adapters' bounds: an eighth of the memory, and the time that one stays unused.
+
+    A quarter of the memory is the cache's, and most of the rest is the network's.
+    """
     return AdaptersInUse(most_bytes=arguments.memory_bytes // 8, idle_s=arguments.idle_seconds)
 
 

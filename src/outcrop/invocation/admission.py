@@ -1,4 +1,4 @@
-"""Admission: whether an invocation may run now, by the quotas of its caller and its model, or by bought model units.
+"""Admission: whether an invocation may run now, by the quotas of its caller and model, or by model units.
 
 Every invocation of every entrance passes here once its prompt is encoded, and again when it has ended:
 
