@@ -46,7 +46,7 @@ class ReservedCapacity:
 
 @dataclass(frozen=True, kw_only=True)
 class Allowance:
-    """What the invocations of one target are held against: who asks, and what counts them."""
+    """The limits of one target's invocations: who asks, and what counts them."""
 
     admission: "Admission"
     caller: Caller | None = None

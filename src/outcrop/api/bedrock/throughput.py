@@ -66,7 +66,7 @@ def list_provisioned_model_throughputs(house: House, call: Call) -> Answered:
 
 
 def update_provisioned_model_throughput(house: House, call: Call) -> Answered:
-    """A custom model may give way to its base model or to another custom model of that base, and come back.
+    """A custom model may give way to its base model or another custom model of it, and come back.
 
     Units and term cannot be changed: the request has no members for them.
     """
