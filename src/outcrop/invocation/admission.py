@@ -60,10 +60,6 @@ class Allowance:
         """Around one invocation, whose answer may have `max_tokens`. Raises Throttled when it is entered."""
         return self.admission.one(self, num_input_tokens, max_tokens)
 
-    async def rates(self) -> Mapping[str, float]:
-        """The limits and what is left of them now, as a `Ticket` tells them."""
-        return await self.admission.rates(self)
-
 
 class _Limit(NamedTuple):
     """A limit that an invocation is held against."""
@@ -121,11 +117,6 @@ class Admission:
             yield ticket
         finally:
             ticket._end()
-
-    async def rates(self, allowance: Allowance) -> Mapping[str, float]:
-        """The limits of an allowance and what is left of them now. Nothing is taken."""
-        now = self._clock.now()
-        return _rates([_Taken(each, self._bucket(each, now), 0) for each in await self._limits(allowance)], now)
 
     async def _limits(self, allowance: Allowance) -> list[_Limit]:
         return [*_of_capacity(allowance.capacity), *_of_quotas(await self._current(), allowance)]

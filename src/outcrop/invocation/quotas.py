@@ -27,7 +27,7 @@ _log = logging.getLogger("outcrop.invocation")
 
 
 class Scope(StrEnum):
-    """What a quota counts by."""
+    """The subject that a quota counts by."""
 
     USER = "user"
     ROLE = "role"
