@@ -34,6 +34,8 @@ from outcrop.store.damage import Damaged
 from outcrop.store.resources import Resource
 
 _MOST_AT_ONCE = 32
+_MOST_WAITING = 1000
+"So many that were tried before are read again beside new ones."
 _RETIRE_EVERY = timedelta(seconds=5)
 _UPDATE_WAITS = timedelta(minutes=10)
 """So long an update waits for its engine. Two networks of one deployment may not fit into the memory together, and as
@@ -67,6 +69,9 @@ class Reconciler:
         self._watch = deployments.watch()
         self._settling: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, str] = {}
+        self._tried: dict[str, int] = {}
+        "The deployments that wait, by when they were tried last."
+        self._turns = 0
         self._any_waits = False
         self._may_retire = False
         self._retire_at = clock.now()
@@ -77,7 +82,8 @@ class Reconciler:
         """Look for deployments that wait, and go on with each; nothing is read where nobody has written anything."""
         with self._watch.news() as moved:
             if moved or self._any_waits:
-                waiting = await to_thread.run_sync(partial(self._deployments.pending, most=_MOST_AT_ONCE))
+                most = _MOST_AT_ONCE + min(len(self._tried), _MOST_WAITING)
+                waiting = await to_thread.run_sync(partial(self._deployments.pending, most=most))
                 self._any_waits = bool(waiting)
                 self._begin(waiting)
             self._may_retire |= moved
@@ -88,8 +94,12 @@ class Reconciler:
             self._may_retire = False
 
     def _begin(self, waiting: Sequence[Resource]) -> None:
-        for row in waiting:
+        # Whoever was tried longest ago comes first: of many that wait for engines, none keeps the others from theirs.
+        self._tried = {row.arn: self._tried.get(row.arn, 0) for row in waiting}
+        for row in sorted(waiting, key=lambda row: self._tried[row.arn]):
             if row.arn not in self._settling and len(self._settling) < _MOST_AT_ONCE:
+                self._turns += 1
+                self._tried[row.arn] = self._turns
                 task = self._settling[row.arn] = asyncio.create_task(self._settle(row))
                 task.add_done_callback(partial(self._settled, row.arn))
 

@@ -190,3 +190,46 @@ def test_no_more_units_are_given_than_the_machine_has(place: ServingHouse) -> No
         match=r"^modelUnits: 1 were asked for, and 0 of this machine's 4 are free\. Ask for fewer, delete",
     ):
         place.house.units.check_free(1)
+
+
+def test_deployments_that_wait_for_an_engine_keep_nobody_from_theirs(home: Path) -> None:
+    place = ServingHouse(home, room_for=0.9)  # for the base's engine, and no other beside it
+    try:
+        active(place, "bought", kind=THROUGHPUT)
+        model = place.custom_model("own", own_network=True)
+        stuck = [place.deploy(model, name=f"stuck{number}").arn for number in range(70)]
+        place.pass_time(3)
+        late = place.deploy(place.custom_model("late"), name="late").arn
+        place.pass_time(10)
+        assert place.row(late).status == "Active"
+        assert {place.row(arn).status for arn in stuck} == {"Creating"}
+    finally:
+        place.close()
+
+
+def test_an_update_that_finds_no_room_is_given_up_and_the_old_model_serves_on(home: Path) -> None:
+    place = ServingHouse(home, room_for=0.9)
+    try:
+        deployed = active(place, "old", kind=THROUGHPUT)
+        place.house.deployments.point_to(place.row(deployed), place.custom_model("new", own_network=True))
+        place.pass_time(590, step=10)
+        assert place.row(deployed).status == UPDATING
+        assert outcome(place.ask(deployed)) == "old"
+        place.pass_time(30, step=10)
+        row = place.row(deployed)
+        assert row.status == "InService"
+        assert row.document["failureMessage"].endswith("The update was given up after 10 minutes.")
+        assert "waits for" in row.document["failureMessage"]
+        assert outcome(place.ask(deployed)) == "old"
+    finally:
+        place.close()
+
+
+def test_a_bought_engine_is_there_again_after_a_start_without_being_asked_for(place: ServingHouse) -> None:
+    active(place, "one", kind=THROUGHPUT)
+    active(place, "two")
+    place.house.engines.clear()  # as `outcrop up` does
+    place.pass_time(20)
+    assert list(place.launcher.processes) == [BASE]
+    place.pass_time(600, step=10)
+    assert list(place.launcher.processes) == [BASE]
