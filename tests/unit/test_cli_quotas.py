@@ -84,6 +84,15 @@ def test_what_cannot_be_is_told_in_a_sentence(outcrop: Ran, words: tuple[str, ..
     assert outcrop()[1] == "Nothing yet.\n"
 
 
+def test_an_access_key_and_an_api_key_may_have_a_quota(outcrop: Ran, home: Path) -> None:
+    with House.open(Settings(home=home), SystemClock()) as house:
+        made, _ = house.access.service_credentials.create("admin", "bedrock.amazonaws.com", age_days=None)
+        keys = [house.access.installation.access_key_id, made.id]
+    for key in keys:
+        assert outcrop("set", "--key", key, "--tokens", "5")[:2] == (0, f"The key {key} may take 5 tokens a minute.\n")
+    assert sorted(row["name"] for row in json.loads(outcrop("--json")[1])) == sorted(keys)
+
+
 def test_model_units_are_told_and_measured_again_on_demand(outcrop: Ran, home: Path) -> None:
     assert outcrop("units")[1] == "Nothing yet.\n"
     with House(Settings(home=home), MovableClock()) as house:

@@ -26,7 +26,7 @@ app = App(name="quotas", help="Limit requests and tokens a minute; see what a mo
 
 User = Annotated[str | None, Parameter(help="Name of a user; `*`: each user who has no quota of their own.")]
 Role = Annotated[str | None, Parameter(help="Name of a role, whichever its sessions; or `*`.")]
-Key = Annotated[str | None, Parameter(help="Id of an access key; or `*`.")]
+Key = Annotated[str | None, Parameter(help="Id of an access key, or of an API key of Bedrock; or `*`.")]
 Model = Annotated[
     str | None,
     Parameter(help="A base model on demand with its deployments, or one deployment by name or ARN; or `*`."),
@@ -130,8 +130,11 @@ def _subject(house: House, user: str | None, role: str | None, key: str | None, 
     if scope in (Scope.USER, Scope.ROLE):
         return scope, house.access.identities.get(Kind(scope.value), name).name
     if scope is Scope.KEY:
-        if house.access.secret_for(name) is None:
-            raise NotFound(f"--key {name}: there is no such access key. `outcrop access` lists those there are.")
+        if not _is_key(house, name):
+            raise NotFound(
+                f"--key {name}: there is no such access key, nor an API key with this id. `outcrop access` lists access "
+                "keys, ListServiceSpecificCredentials of IAM lists API keys."
+            )
         return scope, name
     found = _model_name(house, name)
     if found is None:
@@ -140,6 +143,12 @@ def _subject(house: House, user: str | None, role: str | None, key: str | None, 
             "deployments`."
         )
     return scope, found
+
+
+def _is_key(house: House, key_id: str) -> bool:
+    """Whether this is the id of an access key, or of an API key of Bedrock."""
+    api_keys = (credential.id for _, credential in house.access.service_credentials.of_everyone())
+    return house.access.secret_for(key_id) is not None or key_id in api_keys
 
 
 def _model_name(house: House, name: str) -> str | None:
