@@ -132,8 +132,8 @@ def _subject(house: House, user: str | None, role: str | None, key: str | None, 
     if scope is Scope.KEY:
         if not _is_key(house, name):
             raise NotFound(
-                f"--key {name}: there is no such access key, nor an API key with this id. `outcrop access` lists access "
-                "keys, ListServiceSpecificCredentials of IAM lists API keys."
+                f"--key {name}: there is no such access key, nor an API key with this id. `outcrop access` lists "
+                "access keys, ListServiceSpecificCredentials of IAM lists API keys."
             )
         return scope, name
     found = _model_name(house, name)
