@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from outcrop.catalog.remote_model import RemoteModel
 from outcrop.network import facts
 from outcrop.network.run_mode import ProbeVerdict, RunMode
 
@@ -31,10 +32,11 @@ class BaseModel:
 
     id: str
     context: str
-    "Suffix of the context length, such as 4k."
+    "Suffix of the context length, such as 4k; empty for a remote model, which is named without."
     name: str
     provider: str
     context_length: int
+    "0: not known here, of a remote model."
     dialect: str = "any"
     hyperparameters: str = "outcrop"
     licence: str = ""
@@ -48,6 +50,8 @@ class BaseModel:
     "What the probe found of its network; None: it was not tried, or the folder's config.json has changed since."
     owner: str | None = None
     "Id of the custom model that `folder` is the own network of; None: it holds the foundation model's."
+    remote: RemoteModel | None = None
+    "Where it is, if it is not on this machine; such a one is invoked, and nothing else."
 
     @property
     def way(self) -> RunMode | None:
@@ -70,4 +74,5 @@ class BaseModel:
     def names(self) -> tuple[str, ...]:
         """Every identifier it answers to: without version, with it, with version and context."""
         plain = self.id.split(":")[0]
-        return (plain, self.id if ":" in self.id else f"{plain}:0", self.full_id)
+        versioned = self.id if ":" in self.id else f"{plain}:0"
+        return (plain, versioned) if self.remote is not None else (plain, versioned, self.full_id)

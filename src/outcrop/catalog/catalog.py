@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 from outcrop import arn
 from outcrop.catalog import families
 from outcrop.catalog.base_model import BaseModel, Customization, Weights
+from outcrop.catalog.remote_model import RemoteApi, RemoteModel
 from outcrop.errors import Invalid, MachineTrouble, ModelDamaged, NotFound
 from outcrop.network import facts
 from outcrop.network.run_mode import ProbeVerdict, RunMode
@@ -27,6 +28,7 @@ _NEEDED = ("id", "context", "name", "provider", "context_length")
 _PLACES = ("bundled", "directory", "hub", "alias")
 _AS_TOML: dict[Any, type | tuple[type, ...]] = {
     str: str, str | None: str, int: int, float | None: (int, float), tuple[Customization, ...]: list, Weights: dict,
+    RemoteModel | None: dict,
 }  # fmt: skip
 "How TOML holds a member of an entry, by its type."
 
@@ -58,6 +60,10 @@ class Catalog:
         """Entries whose weights are on this machine."""
         return tuple(entry for entry in self.entries() if entry.folder is not None)
 
+    def invocable(self) -> tuple[BaseModel, ...]:
+        """Entries that can be invoked: those with weights here, and the remote ones."""
+        return tuple(entry for entry in self.entries() if entry.folder is not None or entry.remote is not None)
+
     def find(self, identifier: str) -> BaseModel | None:
         """The entry an id, an id with suffixes, or an ARN names."""
         parsed = arn.parse(identifier)
@@ -83,6 +89,11 @@ class Catalog:
             raise Invalid(
                 f"The provided model identifier is invalid. ({identifier!r} is not in the catalogue; "
                 "`outcrop models` lists it.)"
+            )
+        if entry.remote is not None:
+            raise Invalid(
+                f"The provided model identifier is invalid. ({entry.id} is a remote model, at {entry.remote.host}: it "
+                "can be invoked there, and neither customized nor deployed here.)"
             )
         if entry.folder is None and entry.weights.directory is not None:
             raise ModelDamaged(
@@ -130,6 +141,50 @@ class Catalog:
             self.record(self.usable(model_id), verdict)
         return self.usable(model_id)
 
+    def check_free_for_remote(self, model_id: str) -> None:
+        """Raises Invalid where the id has weights, here or on a hub, or is an alias."""
+        taken = self.find(model_id)
+        if taken is not None and taken.remote is None and taken.weights != Weights():
+            raise Invalid(f"{model_id}: this id is in the catalogue already, and has weights. Choose another.")
+
+    def register_remote(
+        self, model_id: str, remote: RemoteModel, *, name: str | None = None, provider: str | None = None
+    ) -> BaseModel:
+        """Add a remote model to the home's catalogue, or change where one is.
+
+        A known id keeps its names and its dialect; another of a provider's gets that provider's. Raises Invalid.
+        """
+        self.check_free_for_remote(model_id)
+        wanted, _ = families.spelled(model_id)
+        known = self.find(wanted)
+        family = None if known is not None else families.family_of(wanted)
+        otherwise = known.provider if known else family.provider if family else "Remote"
+        self._append(
+            {
+                "id": known.id if known else wanted,
+                "name": (name or (known.name if known else wanted.partition(".")[2] or wanted))[:20],
+                "provider": (provider or otherwise)[:20],
+                "remote": _told(remote),
+                "context_length": 0,
+                "context": "",
+                "dialect": known.dialect if known else family.dialect if family else "any",
+                "customizations": [],
+            }
+        )
+        found = self.find(wanted)
+        assert found is not None, "what was just written is found"
+        return found
+
+    def withdraw_remote(self, model_id: str) -> BaseModel:
+        """Take a remote model out of the home's catalogue. Raises NotFound, Invalid."""
+        entry = self.find(model_id)
+        if entry is None:
+            raise NotFound(f"{model_id}: not in the catalogue. `outcrop models --all` lists it.")
+        if entry.remote is None:
+            raise Invalid(f"{entry.id}: it is no remote model. Take its entry out of {self._file} by hand.")
+        self._write("".join(part for part in _tables(self._file.read_text("utf-8")) if not _is_entry(part, entry.id)))
+        return entry
+
     def record(self, entry: BaseModel, verdict: ProbeVerdict) -> None:
         """Keep what the probe found of the network that an entry is run on."""
         self._append({"model": entry.engine.partition("@")[0], **verdict.to_table()}, table="verdict")
@@ -173,8 +228,11 @@ class Catalog:
             if self._file.is_file()
             else "# Base models of this home; the form is that of the shipped catalogue.\n"
         )
+        self._write(text + "\n" + _toml(entry, table))
+
+    def _write(self, text: str) -> None:
         temporary = self._file.with_suffix(".toml.new")
-        temporary.write_text(text + "\n" + _toml(entry, table), "utf-8")
+        temporary.write_text(text, "utf-8")
         temporary.replace(self._file)
         self._seen = None
 
@@ -238,11 +296,41 @@ def _entry(item: Any) -> BaseModel:
     if not all(name in _PLACES and isinstance(place, str) for name, place in weights.items()):
         raise ValueError(f"{item['id']}: weights: give one of {', '.join(_PLACES)}, a text")
     fields = {**item, "weights": Weights(**weights)}
+    if "remote" in fields:
+        fields["remote"] = _remote(item["id"], fields["remote"])
     if "verdict" in fields:
         fields["verdict"] = _verdict(fields["verdict"])
     if "customizations" in fields:
         fields["customizations"] = tuple(Customization(c) for c in fields["customizations"])
     return BaseModel(**fields)
+
+
+def _remote(model_id: str, told: Mapping[str, Any]) -> RemoteModel:
+    """Raises ValueError."""
+    try:
+        return RemoteModel(**{**told, "api": RemoteApi(told["api"])})
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{model_id}: remote: {error} is not as `outcrop register --url` writes it") from error
+
+
+def _told(remote: RemoteModel) -> dict[str, Any]:
+    """The members of a remote model that are not as usual."""
+    members = {"api": remote.api.value, "url": remote.url, "model": remote.model, "region": remote.region}
+    return {name: value for name, value in members.items() if value} | ({"completes": True} if remote.completes else {})
+
+
+def _tables(text: str) -> list[str]:
+    """The text of a catalogue, cut before each of its tables."""
+    parts: list[str] = [""]
+    for line in text.splitlines(keepends=True):
+        if line.lstrip().startswith("[["):
+            parts.append("")
+        parts[-1] += line
+    return parts
+
+
+def _is_entry(part: str, model_id: str) -> bool:
+    return any(entry["id"] == model_id for entry in tomllib.loads(part).get("model", ()))
 
 
 def _resolved(

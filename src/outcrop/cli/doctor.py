@@ -17,7 +17,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from outcrop.cli import doctor_deployments, tables
+from outcrop.cli import doctor_deployments, doctor_remote, tables
 from outcrop.cli.options import as_running
 from outcrop.cli.supervisor import LEAST_DISK_BYTES
 from outcrop.clock import Clock
@@ -25,7 +25,7 @@ from outcrop.engines.budget import budget_of, gib
 from outcrop.engines.orders import Order
 from outcrop.engines.reservations import Reservation
 from outcrop.engines.sharing import held_by
-from outcrop.engines.states import RUNNING, EngineState
+from outcrop.engines.states import RUNNING, EngineKind, EngineState
 from outcrop.house import House
 from outcrop.machine import memory
 from outcrop.machine.compiling import COMPILERS
@@ -46,6 +46,7 @@ class Findings:
     budget_bytes: int
     held_bytes: int
     engines: list[dict[str, Any]]
+    remote_models: list[dict[str, Any]]
     trainings: list[dict[str, Any]]
     deployments: list[dict[str, Any]]
     model_units: list[dict[str, Any]]
@@ -58,6 +59,7 @@ class Findings:
             "endpoint": self.endpoint,
             "memory": {"budgetBytes": self.budget_bytes, "heldBytes": self.held_bytes},
             "engines": self.engines,
+            "remoteModels": self.remote_models,
             "trainings": self.trainings,
             "deployments": self.deployments,
             "modelUnits": self.model_units,
@@ -82,7 +84,7 @@ def examine(settings: Settings, clock: Clock) -> Findings:
     records = _records(settings, clock, runs=parts is not None)
     orders, reservations = records.orders, records.reservations
     budget_bytes = int(parts["memoryBytes"]) if parts is not None else budget_of(settings)
-    engines, trainings = [_engine(order) for order in orders], [_training(one) for one in reservations]
+    engines, trainings = [_engine(order) for order in orders if order.is_here], [_training(one) for one in reservations]
     held_bytes = sum(each["heldBytes"] for each in [*engines, *trainings])
     machine = _machine(settings)
     return Findings(
@@ -92,6 +94,7 @@ def examine(settings: Settings, clock: Clock) -> Findings:
         budget_bytes=budget_bytes,
         held_bytes=held_bytes,
         engines=engines,
+        remote_models=doctor_remote.examine(settings, orders),
         trainings=trainings,
         deployments=records.deployments,
         model_units=records.model_units,
@@ -217,11 +220,15 @@ def _print(findings: Findings, now: datetime) -> None:
     if findings.engines:
         print()
         rows = [
-            [each["name"], each["state"], _amount(each["heldBytes"]), _ago(each["lastUsed"], now)]
+            [_with_kind(each), each["state"], _amount(each["heldBytes"]), _ago(each["lastUsed"], now)]
             for each in findings.engines
         ]
         tables.print_rows(["engine", "state", "memory", "last used"], rows, as_json=False)
     _print_deployments(findings, now)
+    if findings.remote_models:
+        print()
+        rows = [[each["name"], each["host"], _ago(each["lastUsed"], now)] for each in findings.remote_models]
+        tables.print_rows(["remote model", "where its data goes", "last used"], rows, as_json=False)
     if findings.trainings:
         print()
         rows = [
@@ -244,12 +251,15 @@ def _print_deployments(findings: Findings, now: datetime) -> None:
         print()
         rows = [[*told, _ago(moment, now)] for *told, moment in doctor_deployments.table(findings.deployments)]
         tables.print_rows(["deployment", "kind", "status", "in memory", "last used"], rows, as_json=False)
-    for each in findings.model_units:
+    for sentence in doctor_deployments.sentences(findings.model_units):
         print()
-        _wrapped(
-            f"A model unit of {each['network']} is {each['tokensPerMinuteOfOneUnit']:,} tokens a minute, as measured "
-            f"on {each['measured'][:10]}."
-        )
+        _wrapped(sentence)
+
+
+def _with_kind(engine: dict[str, Any]) -> str:
+    """The name of an engine, and its kind where that is not the usual one."""
+    kind = engine["kind"]
+    return engine["name"] if kind == EngineKind.EMBEDDED else f"{engine['name']} ({kind})"
 
 
 def _facts(findings: Findings) -> Iterator[tuple[str, str]]:

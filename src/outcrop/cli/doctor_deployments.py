@@ -18,7 +18,7 @@ from outcrop.deployments.records import model_arns
 from outcrop.deployments.states import FAILED, ON_DEMAND, THROUGHPUT
 from outcrop.engines.launchers import load_of
 from outcrop.engines.orders import Order
-from outcrop.engines.states import EngineState
+from outcrop.engines.states import EngineKind, EngineState
 from outcrop.errors import OutcropError, Refusal
 from outcrop.metrics.points import Points
 from outcrop.metrics.traffic import BEDROCK
@@ -27,6 +27,8 @@ from outcrop.store.damage import Damaged
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
 
+_TELLS_ADAPTERS = (EngineKind.EMBEDDED,)
+"vLLM does not tell when an adapter was last used: its adapters count as being where their engine is."
 _MOST = 50
 "Deployments that are looked at; there may be thousands."
 
@@ -54,7 +56,8 @@ def examine(rooms: DeploymentRooms, orders: Mapping[str, Order]) -> list[dict[st
     """The deployments, each with what it holds; `orders` are the engines that run, by name."""
     found = [row for kind in (ON_DEMAND, THROUGHPUT) for row in sorted(rooms.store.resources.all(kind), key=_name)]
     rows = found[:_MOST]
-    loads = {name: load_of(order) for name, order in orders.items() if order.state is EngineState.READY}
+    asked = [order for order in orders.values() if order.state is EngineState.READY and order.kind in _TELLS_ADAPTERS]
+    loads = {order.name: load_of(order) for order in asked}
     adapters = {name: {} if load is None else dict(load.adapters) for name, load in loads.items()}
     return [_told(rooms, row, orders, adapters) for row in rows]
 
@@ -105,7 +108,7 @@ def _in_memory(
     order = orders.get(base.engine)
     if order is None or order.state is not EngineState.READY:
         return False, None
-    if custom is None or rooms.models.adapter(custom.arn) is None:
+    if custom is None or rooms.models.adapter(custom.arn) is None or order.kind not in _TELLS_ADAPTERS:
         return True, order.last_used
     idle_s = adapters.get(order.name, {}).get(custom.arn)
     return idle_s is not None, None if idle_s is None else rooms.clock.now() - timedelta(seconds=idle_s)
@@ -140,3 +143,10 @@ def table(deployments: list[dict[str, Any]]) -> Iterator[list[Any]]:
         units = each["modelUnits"]
         kind = each["kind"] if units is None else f"{units} unit{'s' * (units != 1)}"
         yield [each["name"] or each["arn"], kind, each["status"], "yes" if each["inMemory"] else "no", each["lastUsed"]]
+
+
+def sentences(model_units: list[dict[str, Any]]) -> Iterator[str]:
+    """A sentence for people about each network that was measured."""
+    for each in model_units:
+        rate = f"{each['tokensPerMinuteOfOneUnit']:,} tokens a minute"
+        yield f"A model unit of {each['network']} is {rate}, as measured on {each['measured'][:10]}."

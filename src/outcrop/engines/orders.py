@@ -14,6 +14,7 @@ from typing import Any
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.clock import Clock
+from outcrop.engines.environments import EngineEnvironments
 from outcrop.engines.states import LIFECYCLE, RUNNING, EngineKind, EngineState
 from outcrop.errors import Conflict, NotFound
 from outcrop.loops import each
@@ -38,9 +39,12 @@ class Order:
     "Id of the catalogue entry whose weights it holds; with `@` and a custom model's id, that model's own network."
     kind: EngineKind
     state: EngineState
-    folder: Path
-    socket: Path
-    "Its address: a Unix socket."
+    folder: Path | None
+    "Of the network; None for a remote engine, whose network is elsewhere."
+    socket: Path | None
+    "Its address: a Unix socket; None for a remote engine."
+    host: str | None
+    "The host of a remote engine; None for one on this machine."
     owner: str | None
     "Id of the custom model whose own network it holds; None for a base model's."
     failure: str | None
@@ -71,6 +75,11 @@ class Order:
         """The engine, as a sentence names it."""
         return f"the engine of {self.name}"
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is a process of this machine, which holds its memory."""
+        return self.kind is not EngineKind.REMOTE
+
 
 class Engines:
     """The engines of an installation, on record."""
@@ -79,6 +88,7 @@ class Engines:
         self._resources = store.resources
         self._clock = clock
         self._sockets = settings.sockets
+        self._environments = EngineEnvironments(store, clock)
 
     def order(self, base: BaseModel) -> Order:
         """Ask for an engine that holds `base`; asking again changes nothing while it is there, or on its way."""
@@ -90,7 +100,9 @@ class Engines:
         except Damaged as damaged:  # an order says nothing that cannot be said anew
             self._resources.remove(damaged.arn)
             return self._place(base)
-        if base.owner is None or ordered.folder.is_dir():
+        if not ordered.is_here or base.remote is not None:
+            return self._remote(base, ordered)
+        if base.owner is None or (ordered.folder is not None and ordered.folder.is_dir()):
             return self._wish(ordered)
         # Custom models may share one network, each with its own files of it; those named in the order are deleted.
         self._resources.remove(present.arn)
@@ -123,14 +135,14 @@ class Engines:
             elif order.needed != (order.name in needed):
                 self.note(order.name, needed=order.name in needed)
 
-    def forget(self, name: str) -> None:
-        """Forget an order whose engine has ended; whoever needs it orders it again."""
-        self._resources.remove(_arn(name))
-
     @property
     def has_own(self) -> bool:
         """Whether any engine is ordered for a custom model's own network."""
         return any(order.owner is not None for order in self.orders())
+
+    def forget(self, name: str) -> None:
+        """Forget an order: its engine ends, and whoever needs one orders it anew."""
+        self._resources.remove(_arn(name))
 
     def clear(self) -> None:
         """Forget every order, as at a fresh start; whoever needs an engine orders it again."""
@@ -175,6 +187,16 @@ class Engines:
             return order
         return self.find(order.name) or order
 
+    def _remote(self, base: BaseModel, order: Order) -> Order:
+        """The order of a remote model, its last use noted; a new one where the model has moved or is remote no more."""
+        if base.remote is None or order.is_here or order.host != base.remote.host:
+            self.forget(order.name)
+            return self._place(base)
+        now = self._clock.now()
+        if order.last_used is None or now - order.last_used > _WISH_KEPT:
+            self.note(order.name, lastUsed=now.isoformat())
+        return order
+
     def _change(self, name: str, decide: Callable[[Resource], Change | None]) -> None:
         try:
             change(self._resources, _arn(name), at=self._clock.now(), decide=decide)
@@ -182,30 +204,26 @@ class Engines:
             return  # nobody needs it any more
 
     def _place(self, base: BaseModel) -> Order:
-        assert base.folder is not None, "only entries with weights are ordered"
         now = self._clock.now()
-        short = hashlib.sha256(base.engine.encode()).hexdigest()[:16]
+        # Nothing has to be started for a remote engine, and no request is sent to see whether it is there.
+        remote = base.remote is not None
         row = Resource(
             arn=_arn(base.engine),
             kind=KIND,
             region=_EVERYWHERE,
             name=base.engine,
-            status=EngineState.ORDERED,
+            status=EngineState.READY if remote else EngineState.ORDERED,
             created=now,
             updated=now,
             document={
-                "kind": EngineKind.EMBEDDED.value,
-                "folder": str(base.folder),
-                "socket": str(self._sockets / f"{short}.sock"),
+                **self._place_of(base),
                 "failure": None,
                 "owner": base.owner,
-                "way": base.way.value if base.way else None,
-                "context": base.told_context,
                 "wantedSince": now.isoformat(),
                 "wantedAt": now.isoformat(),
                 "estimatedBytes": 0,
                 "heldBytes": 0,
-                "lastUsed": None,
+                "lastUsed": now.isoformat() if remote else None,
                 "waits": None,
                 "needed": True,
             },
@@ -214,6 +232,22 @@ class Engines:
             return order_of(self._resources.add(row))
         except Conflict:  # somebody ordered it at the same moment
             return self.order(base)
+
+    def _place_of(self, base: BaseModel) -> dict[str, Any]:
+        """The members of an order that say what runs, and where."""
+        if base.remote is not None:
+            nothing = dict.fromkeys(("folder", "socket", "way", "context"))
+            return {"kind": EngineKind.REMOTE.value, "host": base.remote.host, **nothing}
+        assert base.folder is not None, "only entries with weights are ordered"
+        short = hashlib.sha256(base.engine.encode()).hexdigest()[:16]
+        return {
+            "kind": self._environments.kind_for(base.engine.partition("@")[0]).value,
+            "host": None,
+            "folder": str(base.folder),
+            "socket": str(self._sockets / f"{short}.sock"),
+            "way": base.way.value if base.way else None,
+            "context": base.told_context,
+        }
 
     def _forget(self, row: Resource) -> None:
         self._resources.remove(row.arn)
@@ -224,15 +258,17 @@ def order_of(row: Resource) -> Order:
     with understood(row.arn):
         document = row.document
         owner, failure, waits = document["owner"], document["failure"], document["waits"]
-        texts = (owner, failure, waits)
+        host = document.get("host")  # which orders of older programs do not have
+        texts = (owner, failure, waits, host)
         if row.name is None or not all(isinstance(text, str | None) for text in texts):
             raise TypeError("an order has a name, and texts or nothing for the rest")
         return Order(
             name=row.name,
             kind=EngineKind(document["kind"]),
             state=EngineState(row.status),
-            folder=Path(document["folder"]),
-            socket=Path(document["socket"]),
+            folder=_path(document["folder"]),
+            socket=_path(document["socket"]),
+            host=host,
             owner=owner,
             failure=failure,
             since=row.updated,
@@ -253,6 +289,10 @@ def _ordered_again(row: Resource, now: datetime) -> Change | None:
         return None
     wished = {"wantedSince": now.isoformat(), "wantedAt": now.isoformat()}
     return Change(EngineState.ORDERED, {**row.document, **wished})
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -15,7 +15,7 @@ from outcrop.engines.estimate import estimated_bytes
 from outcrop.engines.launchers import Launcher, Load, Standing
 from outcrop.engines.orders import Engines, Order
 from outcrop.engines.sharing import EngineUse, MemorySharing
-from outcrop.engines.states import RUNNING, EngineState
+from outcrop.engines.states import RUNNING, EngineKind, EngineState
 from outcrop.loops import each
 from outcrop.store.watch import ChangeWatch
 
@@ -100,14 +100,14 @@ class Pool:
         self._any_reserving = self._sharing.has_askers()
 
     def _end_others(self, orders: Mapping[str, Order]) -> None:
-        """End the engines that are not needed any more, or hold a network whose files now lie elsewhere.
+        """End the engines that are not needed any more, are of another kind now, or have their files elsewhere.
 
         Each ends with the last of its requests; one that does not hear ends at once.
         """
         for name, standing in self._launcher.standings().items():
-            if name in self._ending or (name in orders and orders[name].folder == standing.folder):
+            if name in self._ending or (name in orders and _is_of(orders[name], standing)):
                 continue
-            if self._launcher.retire(name):
+            if standing.kind is not EngineKind.REMOTE and self._launcher.retire(name):
                 self._ending.add(name)
             else:
                 self._launcher.end(name)
@@ -148,7 +148,8 @@ class Pool:
 
     def _follow_absent(self, order: Order) -> None:
         if order.state is EngineState.ORDERED and not order.estimated_bytes:
-            self._engines.note(order.name, estimatedBytes=estimated_bytes(order.folder))
+            assert order.folder is not None, "a remote engine is never waited for"
+            self._engines.note(order.name, estimatedBytes=estimated_bytes(order.folder, order.kind))
         elif order.state is EngineState.LEAVING:  # ended, and the disk was full when that was to be noted
             self._evict(order)
         elif order.state in RUNNING:  # admitted, and then not started
@@ -249,6 +250,11 @@ class Pool:
         for name, sentence in decision.refused.items():
             if name in orders:
                 self._engines.give_up(name, sentence)
+
+
+def _is_of(order: Order, standing: Standing) -> bool:
+    """Whether an engine is what its order asks for."""
+    return (order.kind, order.folder) == (standing.kind, standing.folder)
 
 
 def _name(order: Order) -> str:

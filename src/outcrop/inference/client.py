@@ -46,6 +46,11 @@ class GenerationRequest:
     stop_token_ids: tuple[int, ...] = ()
     logprobs: int | None = None
     "How many of the likeliest tokens are told with each that is taken; None: no log probabilities."
+    grammar: str | None = None
+    """A Lark grammar in the words of llguidance (`start: %json {…}`), whose texts are the possible answers.
+
+    On the wire it is vLLM's `structured_outputs: {"grammar": …}`.
+    """
 
 
 class Delta(NamedTuple):
@@ -197,6 +202,8 @@ def _body_of(request: GenerationRequest) -> dict[str, Any]:
         "stream": True,
         "return_token_ids": True,
     }
+    if request.grammar is not None:
+        body["structured_outputs"] = {"grammar": request.grammar}
     return body if request.logprobs is None else body | {"logprobs": request.logprobs}
 
 

@@ -23,6 +23,7 @@ _UNDERSTOOD = {
     "model", "prompt", "max_tokens", "temperature", "top_p", "top_k", "seed", "stop_token_ids", "ignore_eos",
     "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias",
     "stream", "return_token_ids", "prompt_logprobs", "logprobs", "prompt_tokens_per_step",
+    "structured_outputs",
 }  # fmt: skip
 _PENALTIES = ("repetition_penalty", "presence_penalty", "frequency_penalty")
 # Fields that many clients send with the one value that changes nothing.
@@ -48,6 +49,8 @@ class Completion:
     logprobs: int | None
     "How many of the likeliest tokens are told with each new one; None: no log probabilities."
     prompt_tokens_per_step: int | None
+    grammar: str | None
+    "A Lark grammar of the possible answers; None: all are."
 
     @property
     def prompt_ids(self) -> tuple[int, ...]:
@@ -74,6 +77,7 @@ def parse_completion(body: bytes) -> Completion:
         scores=fields.get("prompt_logprobs") is not None,
         logprobs=_logprobs(fields),
         prompt_tokens_per_step=None if per_step is None else _number(fields, "prompt_tokens_per_step", int, 0),
+        grammar=_grammar(fields),
     )
     if per_step is not None and per_step < 1:
         raise Invalid(f"prompt_tokens_per_step: {per_step} is below 1. Leave it out to have the engine choose.")
@@ -232,6 +236,15 @@ def _logprobs(fields: dict[str, Any]) -> int | None:
     if not 0 <= wanted <= MOST_LIKELIEST:
         raise Invalid(f"logprobs: {wanted} is not between 0 and {MOST_LIKELIEST}.")
     return wanted
+
+
+def _grammar(fields: dict[str, Any]) -> str | None:
+    asked = fields.get("structured_outputs")
+    if asked is None:
+        return None
+    if not isinstance(asked, dict) or asked.keys() != {"grammar"} or not isinstance(asked["grammar"], str):
+        raise Invalid('structured_outputs: expected {"grammar": "…"}, a Lark grammar. Write the form of answers so.')
+    return asked["grammar"]
 
 
 def _ids(fields: dict[str, Any], name: str) -> list[int]:

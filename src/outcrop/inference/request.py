@@ -86,6 +86,8 @@ class EngineRequest:
     "How many of the likeliest tokens are told with each that is taken; None: no log probability at all."
     prompt_tokens_per_step: int | None = None
     "The most of its prompt that one step reads; None leaves it to the engine."
+    grammar: str | None = None
+    "A Lark grammar in the words of llguidance, whose texts are the possible answers; None: all are."
 
     @property
     def num_reserved(self) -> int:

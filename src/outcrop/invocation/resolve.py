@@ -17,7 +17,8 @@ from outcrop.deployments.states import CREATING, FAILED, ON_DEMAND, THROUGHPUT, 
 from outcrop.engines.clients import Clients
 from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotFound, NotReady
 from outcrop.invocation.admission import Admission, Allowance, ReservedCapacity
-from outcrop.invocation.target import Target
+from outcrop.invocation.remote.remotes import Remotes
+from outcrop.invocation.target import Target, TextTarget
 from outcrop.loops import contained
 from outcrop.store.damage import understood
 from outcrop.store.resources import Resource
@@ -40,6 +41,7 @@ class Targets:
         models: CustomModels,
         deployments: Deployments,
         clients: Clients,
+        remotes: Remotes,
         *,
         units: ModelUnits,
         admission: Admission,
@@ -50,6 +52,7 @@ class Targets:
         self._models = models
         self._deployments = deployments
         self._clients = clients
+        self._remotes = remotes
         self._units = units
         self._admission = admission
         self._patience_s = patience_s
@@ -57,14 +60,13 @@ class Targets:
         "The least recently used first."
         self._lock = threading.Lock()
 
-    def resolve(self, model_id: str, thing: Named, row: Resource | None, *, caller: Caller | None = None) -> Target:
+    def resolve(self, model_id: str, thing: Named, row: Resource | None, *, caller: Caller | None = None) -> TextTarget:
         """The target of what `model_id` was found to name, for this caller; None: the installation asks for itself.
 
         Raises Invalid, NotFound or NotReady, in Bedrock's words.
         """
         if thing.kind not in _DEPLOYED:
-            base = self._base(model_id, thing, row)
-            return self._target(model_id, base, None, self._allowance(caller, quotas_of=(base.id,)))
+            return self._foundation(model_id, thing, row, caller)
         if row is None:
             raise NotFound(f"The {_DEPLOYED[thing.kind]} {model_id} was not found.")
         _check_serving(row)
@@ -74,6 +76,13 @@ class Targets:
             return self._custom_target(model_id, custom, row, caller)
         base = self._catalog.usable(model_arn)
         return self._target(model_id, base, None, self._allowance_of(row, base, caller))
+
+    def _foundation(self, model_id: str, thing: Named, row: Resource | None, caller: Caller | None) -> TextTarget:
+        base = thing.foundation
+        if row is None and isinstance(base, BaseModel) and base.remote is not None:
+            return self._remotes.target(model_id, base, self._allowance(caller, quotas_of=(base.id,)))
+        base = self._base(model_id, thing, row)
+        return self._target(model_id, base, None, self._allowance(caller, quotas_of=(base.id,)))
 
     def _custom_target(self, model_id: str, custom: Resource, row: Resource, caller: Caller | None) -> Target:
         """A deployment whose model's files are of no use fails, at the latest when it is asked."""

@@ -1,10 +1,12 @@
 """The operations of bedrock-runtime that answer with text: InvokeModel, Converse, their streams, CountTokens."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
 from outcrop.api.bedrock.named import look
+from outcrop.api.bedrock.relay import AsyncHandler, relayed
 from outcrop.api.door.call import (
     Answer,
     Answered,
@@ -14,7 +16,7 @@ from outcrop.api.door.call import (
 )
 from outcrop.errors import Invalid
 from outcrop.invocation import converse, count_tokens, invoke
-from outcrop.invocation.target import Target
+from outcrop.invocation.target import RemoteTarget, TextTarget
 
 if TYPE_CHECKING:
     from outcrop.house import House
@@ -73,19 +75,21 @@ async def _prepare_invoke(house: "House", call: Call) -> invoke.PreparedInvocati
     return await invoke.prepare(target, call.params.get("body", b""), now=house.clock.now())
 
 
-async def _target(house: "House", call: Call) -> Target:
+async def _target(house: "House", call: Call) -> TextTarget:
     return await to_thread.run_sync(_find_target, house, call)
 
 
-def _find_target(house: "House", call: Call) -> Target:
+def _find_target(house: "House", call: Call) -> TextTarget:
     thing, row = house.access.named(call, "modelId"), look(house, call, "modelId")
-    return house.targets.resolve(call.params["modelId"], thing, row, caller=call.caller)
+    target = house.targets.resolve(call.params["modelId"], thing, row, caller=call.caller)
+    return replace(target, tell_sent=call.usage.left_for) if isinstance(target, RemoteTarget) else target
 
 
-OPERATIONS: dict[str, Handler] = {
+_HANDLERS: dict[str, AsyncHandler] = {
     "InvokeModel": invoke_model,
     "InvokeModelWithResponseStream": invoke_model_with_response_stream,
     "Converse": converse_once,
     "ConverseStream": converse_stream,
     "CountTokens": count,
 }
+OPERATIONS: dict[str, Handler] = {name: relayed(name, handler, _target) for name, handler in _HANDLERS.items()}
