@@ -25,7 +25,7 @@ from outcrop.engines.budget import budget_of, gib
 from outcrop.engines.orders import Order
 from outcrop.engines.reservations import Reservation
 from outcrop.engines.sharing import held_by
-from outcrop.engines.states import RUNNING, EngineKind, EngineState
+from outcrop.engines.states import RUNNING, EngineState
 from outcrop.house import House
 from outcrop.machine import memory
 from outcrop.machine.compiling import COMPILERS
@@ -82,9 +82,9 @@ def examine(settings: Settings, clock: Clock) -> Findings:
     parts = _parts(settings)
     running = as_running(settings) if parts is not None else None
     records = _records(settings, clock, runs=parts is not None)
-    orders, reservations = records.orders, records.reservations
     budget_bytes = int(parts["memoryBytes"]) if parts is not None else budget_of(settings)
-    engines, trainings = [_engine(order) for order in orders if order.is_here], [_training(one) for one in reservations]
+    engines = [_engine(order) for order in records.orders if order.is_here]
+    trainings = [_training(one) for one in records.reservations]
     held_bytes = sum(each["heldBytes"] for each in [*engines, *trainings])
     machine = _machine(settings)
     return Findings(
@@ -94,7 +94,7 @@ def examine(settings: Settings, clock: Clock) -> Findings:
         budget_bytes=budget_bytes,
         held_bytes=held_bytes,
         engines=engines,
-        remote_models=doctor_remote.examine(settings, orders),
+        remote_models=doctor_remote.examine(settings, records.orders),
         trainings=trainings,
         deployments=records.deployments,
         model_units=records.model_units,
@@ -220,7 +220,7 @@ def _print(findings: Findings, now: datetime) -> None:
     if findings.engines:
         print()
         rows = [
-            [_with_kind(each), each["state"], _amount(each["heldBytes"]), _ago(each["lastUsed"], now)]
+            [doctor_remote.with_kind(each), each["state"], _amount(each["heldBytes"]), _ago(each["lastUsed"], now)]
             for each in findings.engines
         ]
         tables.print_rows(["engine", "state", "memory", "last used"], rows, as_json=False)
@@ -254,12 +254,6 @@ def _print_deployments(findings: Findings, now: datetime) -> None:
     for sentence in doctor_deployments.sentences(findings.model_units):
         print()
         _wrapped(sentence)
-
-
-def _with_kind(engine: dict[str, Any]) -> str:
-    """The name of an engine, and its kind where that is not the usual one."""
-    kind = engine["kind"]
-    return engine["name"] if kind == EngineKind.EMBEDDED else f"{engine['name']} ({kind})"
 
 
 def _facts(findings: Findings) -> Iterator[tuple[str, str]]:
