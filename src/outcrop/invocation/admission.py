@@ -82,20 +82,23 @@ class _Taken(NamedTuple):
 class Ticket:
     """An invocation that was admitted. What it did not use is put back at its end."""
 
-    def __init__(self, taken: Sequence[_Taken], now: datetime) -> None:
+    def __init__(self, taken: Sequence[_Taken], num_input_tokens: int, now: datetime) -> None:
         self._taken = taken
-        self._used = 0
+        self._used = num_input_tokens  # which an engine has read, or will have, whoever leaves before its answer
+        self._is_told = False
         self.rates = _rates(taken, now)
         """What is left of the tightest limit of each sort: `limit_requests`, `remaining_requests`, `reset_requests_s`
         (until all of it is there again), and the same of tokens. Empty where nothing is limited."""
 
     def used(self, num_input_tokens: int, num_output_tokens: int) -> None:
-        """Told what the invocation has come to by now; the last word counts. One that tells nothing used no token."""
-        self._used = num_input_tokens + num_output_tokens
+        """Told what the invocation has come to by now; the last word counts."""
+        self._used, self._is_told = num_input_tokens + num_output_tokens, True
 
-    def _end(self) -> None:
+    def _end(self, *, failed: bool) -> None:
         for limit, bucket, amount in self._taken:
-            if limit.what == "tokens":
+            if failed and not self._is_told:
+                bucket.put_back(amount)  # who was told to come again is not counted twice
+            elif limit.what == "tokens":
                 bucket.put_back(amount - self._used)
 
 
@@ -113,10 +116,14 @@ class Admission:
     async def one(self, allowance: Allowance, num_input_tokens: int, max_tokens: int) -> AsyncGenerator[Ticket, None]:
         """Around one invocation, whose answer may have `max_tokens`. Raises Throttled."""
         ticket = self._admit(await self._limits(allowance), num_input_tokens, max_tokens)
+        failed = False
         try:
             yield ticket
+        except Exception:
+            failed = True
+            raise
         finally:
-            ticket._end()
+            ticket._end(failed=failed)
 
     async def _limits(self, allowance: Allowance) -> list[_Limit]:
         return [*_of_capacity(allowance.capacity), *_of_quotas(await self._current(), allowance)]
@@ -137,7 +144,7 @@ class Admission:
             raise Throttled(sentence, retry_after_s=wait_s, rates=_rates(taken, now))
         for one in taken:
             one.bucket.take(one.amount)
-        return Ticket(taken, now)
+        return Ticket(taken, num_input_tokens, now)
 
     def _bucket(self, limit: _Limit, now: datetime) -> TokenBucket:
         key = (limit.subject, limit.what)
