@@ -4,19 +4,24 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from outcrop import logs
 from outcrop.errors import Invalid, NotFound, NotReady, OutcropError
 from outcrop.inference import dialect
+from outcrop.inference.adapters_in_use import AdaptersInUse
 from outcrop.inference.dialect import Completion, NewTokens
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.in_progress import RequestsInProgress
 from outcrop.inference.request import EngineRequest
 from outcrop.inference.unix_http import HttpAnswer, HttpCall
+
+if TYPE_CHECKING:
+    from outcrop.inference.engine import Engine
 
 _NO_NEWS = ("/health", "/load")
 "Paths that are asked again and again."
@@ -28,9 +33,11 @@ Facts = dict[str, Any]
 class EngineDoor:
     """The HTTP endpoints of one engine, whose base model requests name `base_name`."""
 
-    def __init__(self, engine: EngineThread, *, base_name: str) -> None:
+    def __init__(self, engine: EngineThread, *, base_name: str, adapters: AdaptersInUse | None = None) -> None:
+        """`adapters` decides which of them go; None: none goes by itself."""
         self._engine = engine
         self._base = base_name
+        self._adapters = adapters or AdaptersInUse()
         self._numbers = itertools.count(1)
         self.work = RequestsInProgress()
         self._paths: dict[tuple[str, str], Callable[[HttpCall, Facts], Awaitable[HttpAnswer]]] = {
@@ -42,6 +49,11 @@ class EngineDoor:
             ("POST", "/v1/unload_lora_adapter"): self._unload_adapter,
             ("POST", "/v1/completions"): self._complete,
         }
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the base model is in memory."""
+        return self._engine.ready
 
     async def answer(self, call: HttpCall) -> HttpAnswer:
         """Never raises, unless it is cancelled."""
@@ -76,7 +88,8 @@ class EngineDoor:
         """The engine's load, as vLLM tells it; whoever shares out the machine's memory asks."""
         del call, facts
         work = self.work
-        return _json({"server_load": work.running, "answered": work.answered, "idle_s": work.idle_s})
+        told = {"server_load": work.running, "answered": work.answered, "idle_s": work.idle_s}
+        return _json({**told, "adapters": self._adapters.told()})
 
     async def _retire(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         """Take no more requests from now on; the process ends with the last of those in progress."""
@@ -110,17 +123,34 @@ class EngineDoor:
             engine.load_adapter(name, folder)
 
         await self._engine.ask(load)
+        self._adapters.came(name, _size_of(folder))
+        await self._take_out(self._adapters.beyond(but=name), because="room")
         return _json({"message": f"Success: LoRA adapter '{name}' added successfully."})
 
     async def _unload_adapter(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         name = facts["model"] = dialect.text(dialect.parse_object(call.body), "lora_name")
         await self._engine.ask(lambda engine: engine.unload_adapter(name))
+        self._adapters.went(name)
         return _json({"message": f"Success: LoRA adapter '{name}' removed successfully."})
+
+    async def let_idle_adapters_go(self) -> None:
+        """Take out the adapters that nobody has used for as long as one stays."""
+        await self._take_out(self._adapters.idle(), because="idle")
+
+    async def _take_out(self, names: Sequence[str], *, because: str) -> None:
+        for name in names:
+            self._adapters.went(name)
+            await self._engine.ask(partial(_unload, name))
+            logs.tell(_log, "adapter taken out", model=name, note=because)
 
     async def _complete(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         completion = dialect.parse_completion(call.body)
         facts.update(model=completion.model, prompt_tokens=sum(map(len, completion.prompts)), completion_tokens=0)
         request_id = facts["id"] = f"cmpl-{next(self._numbers)}"
+        with self._adapters.used(completion.model):
+            return await self._completed(completion, request_id, facts)
+
+    async def _completed(self, completion: Completion, request_id: str, facts: Facts) -> HttpAnswer:
         if completion.scores:
             return await self._score(completion, request_id)
         requests = await self._requests(completion, request_id)
@@ -138,7 +168,7 @@ class EngineDoor:
     ) -> AsyncGenerator[bytes, None]:
         """Server-sent events, after one empty piece. From there on a failure is an event too."""
         # Counted until its end: the call itself is answered before, with a body that is still being made.
-        with self.work.one(counts=True):
+        with self.work.one(counts=True), self._adapters.used(completion.model):
             async with aclosing(self._made(completion, request, facts)) as events:
                 async for event in events:
                     yield event
@@ -186,6 +216,15 @@ class EngineDoor:
 
     def _adapter(self, completion: Completion) -> str | None:
         return None if completion.model == self._base else completion.model
+
+
+def _unload(name: str, engine: "Engine") -> None:
+    if name in engine.adapters:  # else somebody has taken it out meanwhile
+        engine.unload_adapter(name)
+
+
+def _size_of(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file()) if folder.is_dir() else 0
 
 
 def _json(body: dict[str, Any], status: int = 200) -> HttpAnswer:
