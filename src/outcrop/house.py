@@ -31,10 +31,13 @@ if TYPE_CHECKING:
     from outcrop.deployments.reconciler import Reconciler
     from outcrop.deployments.records import Deployments
     from outcrop.engines.clients import Clients
+    from outcrop.engines.environments import EngineEnvironments
     from outcrop.engines.orders import Engines
     from outcrop.engines.sharing import MemorySharing
     from outcrop.invocation.admission import Admission
     from outcrop.invocation.quotas import Quotas
+    from outcrop.invocation.remote.credentials import RemoteCredentials
+    from outcrop.invocation.remote.remotes import Remotes
     from outcrop.invocation.resolve import Targets
     from outcrop.jobs.jobs import Jobs
     from outcrop.metrics.points import Points
@@ -208,7 +211,28 @@ class House:
         """Connections to engines."""
         from outcrop.engines.clients import Clients
 
-        return Clients(self.engines, self.models, self.clock, damaged=self.deployments.fail_model)
+        return Clients(self.engines, self.environments, self.models, self.clock, damaged=self.deployments.fail_model)
+
+    @room
+    def environments(self) -> "EngineEnvironments":
+        """Environments of engines of other kinds."""
+        from outcrop.engines.environments import EngineEnvironments
+
+        return EngineEnvironments(self.store, self.clock)
+
+    @room
+    def remote_credentials(self) -> "RemoteCredentials":
+        """Credentials of remote models."""
+        from outcrop.invocation.remote.credentials import RemoteCredentials
+
+        return RemoteCredentials(self.store, self.access.credentials.sealer, self.clock)
+
+    @room
+    def remotes(self) -> "Remotes":
+        """Connections to remote models."""
+        from outcrop.invocation.remote.remotes import Remotes
+
+        return Remotes(self.remote_credentials, self.engines, allowed=self.settings.remote_models)
 
     @room
     def reconciler(self) -> "Reconciler":
@@ -248,6 +272,7 @@ class House:
             self.models,
             self.deployments,
             self.clients,
+            self.remotes,
             units=self.units,
             admission=self.admission,
             patience_s=self.settings.patience.total_seconds(),

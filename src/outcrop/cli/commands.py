@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -29,6 +29,9 @@ from outcrop.network.model_task import ModelTask
 from outcrop.network.run_mode import RunMode
 from outcrop.settings import Settings, make_home
 
+if TYPE_CHECKING:
+    from outcrop.cli.remote import RemoteOptions
+
 _GRACE_S = 10.0
 
 app = App(
@@ -37,6 +40,7 @@ app = App(
     version_flags=["--version"],
 )
 app.command(access.app)
+app.command("outcrop.cli.engines:app", name="engines", help="List, add and remove engines of other kinds.")
 app.command("outcrop.cli.recipes:app", name="data", help="Make training records of what there is: a command a recipe.")
 
 
@@ -165,14 +169,58 @@ def register(
     model_id: Annotated[str | None, Parameter(name="--id", help="Bedrock form: provider.name-v1.")] = None,
     name: str | None = None,
     context: Annotated[int | None, Parameter(help="Context length, for a network that names none.")] = None,
+    url: Annotated[str | None, Parameter(help="Of an OpenAI-compatible server: FOLDER is the model's id here.")] = None,
+    model: Annotated[str | None, Parameter(help="The server's name for the model.")] = None,
+    api_key_from: Annotated[
+        str | None, Parameter(help="An environment variable, or a file, that holds the key.")
+    ] = None,
+    aws_region: Annotated[str | None, Parameter(help="Of a model of real Bedrock: FOLDER is its id here.")] = None,
+    aws_profile: Annotated[str | None, Parameter(help="Of AWS's own configuration, with the credentials.")] = None,
+    completions: Annotated[bool, Parameter(negative="", help="Put raw prompts to the URL's /completions.")] = False,
+    provider: Annotated[str | None, Parameter(help="The provider's name in ListFoundationModels.")] = None,
     home: Home = None,
 ) -> int:
-    """Add a Hugging Face directory to the catalogue, once its network was tried."""
+    """Add a Hugging Face directory to the catalogue, once its network was tried; or, with --url or --aws-region, a
+    remote model (docs/remote.md)."""
+    from outcrop.cli.remote import RemoteOptions
+
+    remote = RemoteOptions(
+        url=url,
+        model=model,
+        api_key_from=api_key_from,
+        aws_region=aws_region,
+        aws_profile=aws_profile,
+        completes=completions,
+        name=name,
+        provider=provider,
+    )
+    if remote.asks_for_one:
+        return _register_remote(settings_of.read(home=home), str(folder), remote)
     from outcrop.cli.fetching import register_folder
 
     entry = register_folder(settings_of.read(home=home), folder, model_id=model_id, name=name, context=context)
     print(f"{entry.id} is in the catalogue: context {entry.context_length:,} tokens, weights in {entry.folder}.")
     _tell_way(entry)
+    return 0
+
+
+def _register_remote(settings: Settings, model_id: str, options: "RemoteOptions") -> int:
+    from outcrop.cli.remote import described, register_remote
+
+    make_home(settings)
+    entry = register_remote(settings, model_id, options)
+    has_key = options.api_key_from is not None or options.aws_region is not None
+    print(described(entry, has_key=has_key))
+    return 0
+
+
+@app.command
+def unregister(model_id: str, *, home: Home = None) -> int:
+    """Take the remote model MODEL_ID out of the catalogue, and forget its credentials."""
+    from outcrop.cli.remote import unregister_remote
+
+    entry = unregister_remote(settings_of.read(home=home), model_id)
+    print(f"{entry.id} is in the catalogue no more, and its credentials are forgotten.")
     return 0
 
 

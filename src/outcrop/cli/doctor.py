@@ -17,7 +17,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
-from outcrop.cli import tables
+from outcrop.cli import doctor_remote, tables
 from outcrop.cli.options import as_running
 from outcrop.cli.supervisor import LEAST_DISK_BYTES
 from outcrop.clock import Clock
@@ -25,7 +25,7 @@ from outcrop.engines.budget import budget_of, gib
 from outcrop.engines.orders import Engines, Order
 from outcrop.engines.reservations import Reservation, Reservations
 from outcrop.engines.sharing import held_by
-from outcrop.engines.states import RUNNING, EngineState
+from outcrop.engines.states import RUNNING, EngineKind, EngineState
 from outcrop.machine import memory
 from outcrop.machine.compiling import COMPILERS
 from outcrop.settings import PARTS_FILE, Settings
@@ -46,6 +46,7 @@ class Findings:
     budget_bytes: int
     held_bytes: int
     engines: list[dict[str, Any]]
+    remote_models: list[dict[str, Any]]
     trainings: list[dict[str, Any]]
     wrong: list[str]
 
@@ -56,6 +57,7 @@ class Findings:
             "endpoint": self.endpoint,
             "memory": {"budgetBytes": self.budget_bytes, "heldBytes": self.held_bytes},
             "engines": self.engines,
+            "remoteModels": self.remote_models,
             "trainings": self.trainings,
             "wrong": self.wrong,
         }
@@ -79,7 +81,7 @@ def examine(settings: Settings, clock: Clock) -> Findings:
     if parts is None:
         orders = []  # of an installation that was ended: none of them runs
     budget_bytes = int(parts["memoryBytes"]) if parts is not None else budget_of(settings)
-    engines, trainings = [_engine(order) for order in orders], [_training(one) for one in reservations]
+    engines, trainings = [_engine(order) for order in orders if order.is_here], [_training(one) for one in reservations]
     held_bytes = sum(each["heldBytes"] for each in [*engines, *trainings])
     machine = _machine(settings)
     return Findings(
@@ -89,6 +91,7 @@ def examine(settings: Settings, clock: Clock) -> Findings:
         budget_bytes=budget_bytes,
         held_bytes=held_bytes,
         engines=engines,
+        remote_models=doctor_remote.examine(settings, orders),
         trainings=trainings,
         wrong=[
             *_wrong_with_machine(machine, budget_bytes - held_bytes),
@@ -196,10 +199,14 @@ def _print(findings: Findings, now: datetime) -> None:
     if findings.engines:
         print()
         rows = [
-            [each["name"], each["state"], _amount(each["heldBytes"]), _ago(each["lastUsed"], now)]
+            [_with_kind(each), each["state"], _amount(each["heldBytes"]), _ago(each["lastUsed"], now)]
             for each in findings.engines
         ]
         tables.print_rows(["engine", "state", "memory", "last used"], rows, as_json=False)
+    if findings.remote_models:
+        print()
+        rows = [[each["name"], each["host"], _ago(each["lastUsed"], now)] for each in findings.remote_models]
+        tables.print_rows(["remote model", "where its data goes", "last used"], rows, as_json=False)
     if findings.trainings:
         print()
         rows = [
@@ -215,6 +222,12 @@ def _print(findings: Findings, now: datetime) -> None:
         _wrapped(sentence, first="wrong: ", then="       ")
     if not findings.wrong:
         print("Nothing is wrong.")
+
+
+def _with_kind(engine: dict[str, Any]) -> str:
+    """The name of an engine, and its kind where that is not the usual one."""
+    kind = engine["kind"]
+    return engine["name"] if kind == EngineKind.EMBEDDED else f"{engine['name']} ({kind})"
 
 
 def _facts(findings: Findings) -> Iterator[tuple[str, str]]:

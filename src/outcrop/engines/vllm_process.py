@@ -26,15 +26,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("arguments", nargs="*", help="those of vLLM's server")
     given = parser.parse_args(arguments)
     given.socket.unlink(missing_ok=True)
-    environment = {name: value for name, value in os.environ.items() if name not in _OURS}
     try:
-        os.execve(given.python, [given.python, "-m", MODULE, *given.arguments], environment)
+        os.execve(given.python, [given.python, "-m", MODULE, *given.arguments], variables())
     except OSError as error:
         print(
             f'{{"ends_with": "the Python of vLLM cannot be run ({error.strerror}): outcrop engines list tells it"}}',
             file=sys.stderr,
         )
         sys.exit(1)
+
+
+def variables() -> dict[str, str]:
+    """The environment variables of this process that another Python may have."""
+    return {name: value for name, value in os.environ.items() if name not in _OURS}
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ from typing import Any
 
 from outcrop.errors import Invalid
 from outcrop.invocation.conversation import read_conversation
-from outcrop.invocation.dialects.choice import native
+from outcrop.invocation.dialects.choice import defaults_of, native
 from outcrop.invocation.exchange import Count, Finish, Finished, InvocationRequest, SamplingOptions, Started, uncounted
 from outcrop.invocation.generate import plan_aside
 from outcrop.invocation.invoke import PreparedInvocation, answered, answering, milliseconds_since
 from outcrop.invocation.schema import Number, Struct, check
-from outcrop.invocation.target import Target
+from outcrop.invocation.target import TextTarget
 
 Params = Mapping[str, Any]
 
@@ -59,7 +59,7 @@ class PreparedConverse:
     "What a wish for speed or price got: members of the answer."
 
 
-def read_converse(target: Target, params: Params) -> InvocationRequest:
+def read_converse(target: TextTarget, params: Params) -> InvocationRequest:
     """The invocation that a Converse request asks for. Raises Invalid in Converse's words."""
     for member, sentence in _NOT_BUILT.items():
         if params.get(member):
@@ -68,11 +68,11 @@ def read_converse(target: Target, params: Params) -> InvocationRequest:
         raise Invalid("This model doesn't support tool use.")
     return InvocationRequest(
         prompt=read_conversation(params.get("messages", []), params.get("system", [])),
-        sampling=_sampling(native(target.dialect).defaults, params),
+        sampling=_sampling(defaults_of(target), params),
     )
 
 
-async def prepare(target: Target, params: Params, *, now: datetime) -> PreparedConverse:
+async def prepare(target: TextTarget, params: Params, *, now: datetime) -> PreparedConverse:
     """Checks a request against the model and its context."""
     paths = tuple(_pointer(path) for path in params.get("additionalModelResponseFieldPaths", []))
     asked = read_converse(target, params)
@@ -82,7 +82,7 @@ async def prepare(target: Target, params: Params, *, now: datetime) -> PreparedC
         model_id=target.model_id,
         created=now,
         asked=asked,
-        num_input_tokens=len(generation.prompt_ids),
+        num_input_tokens=generation.num_input_tokens,
     )
     prepared = PreparedInvocation(target=target, dialect=native(target.dialect), started=started, generation=generation)
     served = {member: got for member, got in _SERVED.items() if params.get(member)}
@@ -98,7 +98,7 @@ async def converse(
     finished = await answered(prepared, count=count)
     return {
         "output": {"message": {"role": "assistant", "content": [{"text": finished.text}]}},
-        "usage": _usage(prepared.started, finished),
+        "usage": _usage(prepared.started.ended(finished), finished),
         "metrics": {"latencyMs": milliseconds_since(begin)},
         **request.served,
         **_stop(request, finished),
@@ -122,7 +122,7 @@ async def converse_stream(
                 continue
             yield {"contentBlockStop": {"contentBlockIndex": 0}}
             yield {"messageStop": _stop(request, item)}
-            usage = _usage(prepared.started, item)
+            usage = _usage(prepared.started.ended(item), item)
             metrics = {"latencyMs": milliseconds_since(begin)}
             yield {"metadata": {"usage": usage, "metrics": metrics, **request.served}}
 
@@ -155,7 +155,7 @@ def _usage(started: Started, finished: Finished) -> dict[str, int]:
 def _stop(request: PreparedConverse, finished: Finished) -> dict[str, Any]:
     stop: dict[str, Any] = {"stopReason": _REASONS[finished.finish]}
     if request.response_fields:
-        response = request.prepared.dialect.answer(request.prepared.started, finished)
+        response = request.prepared.dialect.answer(request.prepared.started.ended(finished), finished)
         stop["additionalModelResponseFields"] = _pick(response, request.response_fields)
     return stop
 

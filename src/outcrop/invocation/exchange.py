@@ -1,7 +1,7 @@
 """The two halves of an invocation, free of any provider's words: what was asked, and what came of it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -148,6 +148,12 @@ class Started:
     created: datetime
     asked: InvocationRequest
     num_input_tokens: int
+    "0 until its server has told them, of a remote model."
+
+    def ended(self, finished: "Finished") -> "Started":
+        """The same with what only the end has told."""
+        counted = finished.num_input_tokens
+        return self if counted is None else replace(self, num_input_tokens=counted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,3 +194,5 @@ class Finished:
     reasoning: str = ""
     "What the model thought before it answered, without the tags around it."
     tool_calls: tuple[ToolCall, ...] = ()
+    num_input_tokens: int | None = None
+    "Of the prompt, as a remote model's server counted them; None where they were counted here, before it began."

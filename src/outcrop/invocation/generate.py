@@ -1,6 +1,7 @@
 """The text that an engine generates for a request in plain words.
 
-Ids go in and come out; whole characters, stop sequences and retries are made here.
+Ids go in and come out; whole characters, stop sequences and retries are made here. A remote model is asked in words,
+and its engine does all that itself: `plan_aside`, `complete_text` and `stream_answer` are where the two ways part.
 
 An engine that dies is started again within seconds, with the adapters it held. As long as nothing has been shown to
 the caller, the request is simply put again, with the same seed; after that, the stream ends with an error.
@@ -21,7 +22,7 @@ from outcrop.inference.request import Sampling
 from outcrop.invocation import prompts
 from outcrop.invocation.exchange import AnswerPiece, Finish, Finished, InvocationRequest
 from outcrop.invocation.stopping import StopScanner
-from outcrop.invocation.target import EncoderTarget, Target
+from outcrop.invocation.target import EncoderTarget, RemoteTarget, Target, TextEngine, TextTarget
 from outcrop.invocation.text_logprobs import TextLogprob, TextLogprobs
 from outcrop.tokens.tokenizer import IncrementalDecoder
 
@@ -44,6 +45,36 @@ class GenerateInput:
     "max_tokens is what the context has left, less than was asked for."
     logprobs: int | None
     "How many of the likeliest tokens are told with each; None: no log probabilities."
+
+    @property
+    def num_input_tokens(self) -> int:
+        return len(self.prompt_ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteInput:
+    """A generation that a remote model is asked for in words; its server counts the tokens."""
+
+    target: RemoteTarget
+    asked: InvocationRequest
+
+    def leaving(self) -> TextEngine:
+        """The engine, for a request that leaves for it now."""
+        self.target.tell_sent(self.target.host)
+        return self.target.engine
+
+    @property
+    def num_input_tokens(self) -> int:
+        """0: nobody here knows, before the answer has ended."""
+        return 0
+
+    @property
+    def max_tokens(self) -> int:
+        """As many as were asked for; 0 where that is left to the model."""
+        return self.asked.sampling.max_tokens or 0
+
+
+Generation = GenerateInput | RemoteInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +107,14 @@ def plan(target: Target, asked: InvocationRequest) -> GenerateInput:
     )
 
 
-async def plan_aside(target: Target, asked: InvocationRequest) -> GenerateInput:
-    """Plan a generation in a thread, with `plan`.
+async def plan_aside(target: TextTarget, asked: InvocationRequest) -> Generation:
+    """Plan a generation in a thread, with `plan`; one of a remote model is checked, and put as it was asked.
 
     Other requests stream meanwhile, and long prompts wait for long prompts only.
     """
+    if isinstance(target, RemoteTarget):
+        target.engine.check(asked)
+        return RemoteInput(target=target, asked=asked)
     return await prompts.aside(asked.prompt, lambda: plan(target, asked))
 
 
@@ -108,8 +142,11 @@ async def stream_text(
             await patience.wait(problem)
 
 
-async def complete_text(target: Target, generation: GenerateInput, *, patience_s: float | None = None) -> Finished:
+async def complete_text(target: TextTarget, generation: Generation, *, patience_s: float | None = None) -> Finished:
     """The whole answer; when the engine dies in the middle, the request is put again from the start."""
+    if isinstance(generation, RemoteInput):
+        return await generation.leaving().complete(generation.asked)
+    assert isinstance(target, Target), "what is planned in token ids is for an engine of this machine"
     patience = EnginePatience(target.patience_s if patience_s is None else patience_s, target)
     while True:
         try:
@@ -122,9 +159,15 @@ async def complete_text(target: Target, generation: GenerateInput, *, patience_s
 
 
 async def stream_answer(
-    target: Target, generation: GenerateInput, *, patience_s: float | None = None
+    target: TextTarget, generation: Generation, *, patience_s: float | None = None
 ) -> AsyncGenerator[AnswerPiece | Finished, None]:
     """The answer piece by piece, and then as a whole: the last item, and only it, is `Finished`."""
+    if isinstance(generation, RemoteInput):
+        async with aclosing(generation.leaving().stream(generation.asked)) as items:
+            async for item in items:
+                yield item
+        return
+    assert isinstance(target, Target), "what is planned in token ids is for an engine of this machine"
     told: list[TextDelta] = []
     async with aclosing(stream_text(target, generation, patience_s=patience_s)) as deltas:
         async for delta in deltas:

@@ -12,19 +12,19 @@ from typing import Any
 from outcrop.invocation.dialects.choice import choose
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
 from outcrop.invocation.exchange import AnswerPiece, Count, Finished, Started, uncounted
-from outcrop.invocation.generate import GenerateInput, complete_text, plan_aside, stream_answer
+from outcrop.invocation.generate import Generation, complete_text, plan_aside, stream_answer
 from outcrop.invocation.schema import read_json
-from outcrop.invocation.target import Target
+from outcrop.invocation.target import TextTarget
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedInvocation:
     """A request that is understood and fits the model; nothing has been generated yet."""
 
-    target: Target
+    target: TextTarget
     dialect: Dialect
     started: Started
-    generation: GenerateInput
+    generation: Generation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Invoked:
     latency_ms: int
 
 
-async def prepare(target: Target, body: bytes, *, now: datetime) -> PreparedInvocation:
+async def prepare(target: TextTarget, body: bytes, *, now: datetime) -> PreparedInvocation:
     """Checks a body against the target's dialect and context. Raises Invalid in the provider's own words."""
     parsed = read_json(body)
     dialect = choose(target.dialect, parsed)
@@ -48,7 +48,7 @@ async def prepare(target: Target, body: bytes, *, now: datetime) -> PreparedInvo
         model_id=target.model_id,
         created=now,
         asked=asked,
-        num_input_tokens=len(generation.prompt_ids),
+        num_input_tokens=generation.num_input_tokens,
     )
     return PreparedInvocation(target=target, dialect=dialect, started=started, generation=generation)
 
@@ -57,9 +57,10 @@ async def invoke(prepared: PreparedInvocation, *, began: float | None = None, co
     """The whole response in the body's dialect. Latency counts from `began`, of `time.monotonic()`, else from now."""
     begin = time.monotonic() if began is None else began
     finished = await answered(prepared, count=count)
+    started = prepared.started.ended(finished)
     return Invoked(
-        response=prepared.dialect.answer(prepared.started, finished),
-        num_input_tokens=prepared.started.num_input_tokens,
+        response=prepared.dialect.answer(started, finished),
+        num_input_tokens=started.num_input_tokens,
         num_output_tokens=finished.num_output_tokens,
         latency_ms=milliseconds_since(begin),
     )
@@ -70,6 +71,7 @@ async def answered(prepared: PreparedInvocation, *, count: Count) -> Finished:
     num_input_tokens = prepared.started.num_input_tokens
     async with prepared.target.allowance.one(num_input_tokens, prepared.generation.max_tokens) as ticket:
         finished = await complete_text(prepared.target, prepared.generation)
+        num_input_tokens = prepared.started.ended(finished).num_input_tokens
         ticket.used(num_input_tokens, finished.num_output_tokens)
     count(num_input_tokens, finished.num_output_tokens)
     return finished
@@ -83,6 +85,8 @@ async def answering(prepared: PreparedInvocation, *, count: Count) -> AsyncGener
         aclosing(stream_answer(prepared.target, prepared.generation)) as items,
     ):
         async for item in items:
+            if isinstance(item, Finished):
+                num_input_tokens = prepared.started.ended(item).num_input_tokens
             ticket.used(num_input_tokens, item.num_output_tokens)
             count(num_input_tokens, item.num_output_tokens)
             yield item
@@ -103,10 +107,11 @@ async def invoke_stream(
                 for chunk in dialect.opening(started):
                     yield _event(chunk)
             if isinstance(item, Finished):
-                *before, last = dialect.closing(started, item)
+                ended = started.ended(item)
+                *before, last = dialect.closing(ended, item)
                 for chunk in before:
                     yield _event(chunk)
-                yield _event(last | _metrics(started, item, milliseconds_since(begin), first_byte_ms))
+                yield _event(last | _metrics(ended, item, milliseconds_since(begin), first_byte_ms))
             else:
                 yield _event(dialect.piece(started, item))
 

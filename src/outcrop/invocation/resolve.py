@@ -9,6 +9,7 @@ from outcrop.access.needs.named import Named
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels, format_of
+from outcrop.catalog.remote_model import RemoteApi, RemoteModel
 from outcrop.deployments.model_units import ModelUnits, units_of
 from outcrop.deployments.records import Deployments, model_arns
 from outcrop.deployments.states import CREATING, FAILED, ON_DEMAND, THROUGHPUT, status_of
@@ -16,7 +17,8 @@ from outcrop.engines.clients import Clients
 from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotFound, NotReady
 from outcrop.invocation.admission import Admission, Allowance, ReservedCapacity
 from outcrop.invocation.encoder_targets import EncoderTargets
-from outcrop.invocation.target import EncoderTarget, Target
+from outcrop.invocation.remote.remotes import Remotes
+from outcrop.invocation.target import EncoderTarget, Target, TextTarget
 from outcrop.loops import contained
 from outcrop.network.model_task import ModelTask
 from outcrop.store.damage import understood
@@ -40,6 +42,7 @@ class Targets:
         models: CustomModels,
         deployments: Deployments,
         clients: Clients,
+        remotes: Remotes,
         *,
         units: ModelUnits,
         admission: Admission,
@@ -50,13 +53,14 @@ class Targets:
         self._models = models
         self._deployments = deployments
         self._clients = clients
+        self._remotes = remotes
         self._units = units
         self._admission = admission
         self._patience_s = patience_s
         self._tokenizers: dict[Path, Tokenizer] = {}
         self._encoders = EncoderTargets(clients, self._tokenizer, patience_s=patience_s)
 
-    def resolve(self, model_id: str, thing: Named, row: Resource | None, *, caller: Caller | None = None) -> Target:
+    def resolve(self, model_id: str, thing: Named, row: Resource | None, *, caller: Caller | None = None) -> TextTarget:
         """The target of what `model_id` was found to name, for this caller; None: the installation asks for itself.
 
         Raises Invalid, NotFound or NotReady, in Bedrock's words; Invalid for a model that does not write text.
@@ -68,13 +72,10 @@ class Targets:
 
     def find(
         self, model_id: str, thing: Named, row: Resource | None, *, caller: Caller | None = None
-    ) -> Target | EncoderTarget:
+    ) -> TextTarget | EncoderTarget:
         """The target, whatever it answers with. Raises as `resolve`."""
         if thing.kind not in _DEPLOYED:
-            base = self._base(model_id, thing, row)
-            if base.task is not ModelTask.TEXT:
-                return self._encoders.of(model_id, base, self._allowance(caller, quotas_of=(base.id,)))
-            return self._target(model_id, base, None, self._allowance(caller, quotas_of=(base.id,)))
+            return self._foundation(model_id, thing, row, caller)
         if row is None:
             raise NotFound(f"The {_DEPLOYED[thing.kind]} {model_id} was not found.")
         _check_serving(row)
@@ -84,6 +85,19 @@ class Targets:
             return self._custom_target(model_id, custom, row, caller)
         base = self._catalog.usable(model_arn)
         return self._target(model_id, base, None, self._allowance_of(row, base, caller))
+
+    def _foundation(
+        self, model_id: str, thing: Named, row: Resource | None, caller: Caller | None
+    ) -> TextTarget | EncoderTarget:
+        base = thing.foundation
+        if row is None and isinstance(base, BaseModel) and base.remote is not None:
+            _check_remote_task(base, base.remote)
+            return self._remotes.target(model_id, base, self._allowance(caller, quotas_of=(base.id,)))
+        base = self._base(model_id, thing, row)
+        allowance = self._allowance(caller, quotas_of=(base.id,))
+        if base.task is not ModelTask.TEXT:
+            return self._encoders.of(model_id, base, allowance)
+        return self._target(model_id, base, None, allowance)
 
     def _custom_target(self, model_id: str, custom: Resource, row: Resource, caller: Caller | None) -> Target:
         """A deployment whose model's files are of no use fails, at the latest when it is asked."""
@@ -147,6 +161,15 @@ class Targets:
                     "server's log has the details."
                 ) from outcome.error
         return self._tokenizers[folder]
+
+
+def _check_remote_task(base: BaseModel, remote: RemoteModel) -> None:
+    """Raises Invalid for what only real Bedrock does elsewhere, whose requests are passed on as they are."""
+    if base.task is not ModelTask.TEXT and remote.api is not RemoteApi.BEDROCK:
+        raise Invalid(
+            f"{base.id}: vectors and rankings of a model at {remote.host} are not built in Outcrop yet. Name an "
+            "encoder of this machine."
+        )
 
 
 def _check_serving(row: Resource) -> None:
