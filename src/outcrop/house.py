@@ -239,7 +239,9 @@ class House:
         """The reconciler that brings deployments to serving."""
         from outcrop.deployments.reconciler import Reconciler
 
-        return Reconciler(self.deployments, self.engines, self.clients, self.catalog, self.models)
+        return Reconciler(
+            self.deployments, self.engines, self.clients, self.catalog, self.models, self.units, self.clock
+        )
 
     @room
     def units(self) -> "ModelUnits":

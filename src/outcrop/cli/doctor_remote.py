@@ -5,6 +5,7 @@ from typing import Any
 
 from outcrop.catalog.catalog import Catalog
 from outcrop.engines.orders import Order
+from outcrop.engines.states import EngineKind
 from outcrop.settings import Settings
 
 
@@ -25,3 +26,9 @@ def examine(settings: Settings, orders: Iterable[Order]) -> list[dict[str, Any]]
                 }
             )
     return found
+
+
+def with_kind(engine: dict[str, Any]) -> str:
+    """The name of an engine, and its kind where that is not the usual one."""
+    kind = engine["kind"]
+    return engine["name"] if kind == EngineKind.EMBEDDED else f"{engine['name']} ({kind})"

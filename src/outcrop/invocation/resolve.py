@@ -1,6 +1,8 @@
 """The engine that answers a modelId: base models, deployments, provisioned throughput; by ARN or name."""
 
 import logging
+import threading
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ from outcrop.tokens.prompt_format import format_of_base
 from outcrop.tokens.tokenizer import Tokenizer
 
 _DEPLOYED = {ON_DEMAND: "custom model deployment", THROUGHPUT: "provisioned model throughput"}
+_MOST_TOKENIZERS = 32
+"Open at once: each holds some megabytes, and custom models with networks of their own may be many."
 
 _NO_TEXT = "This action doesn't support the model that you provided. Try again with a supported text or chat model."
 
@@ -57,7 +61,9 @@ class Targets:
         self._units = units
         self._admission = admission
         self._patience_s = patience_s
-        self._tokenizers: dict[Path, Tokenizer] = {}
+        self._tokenizers: OrderedDict[Path, Tokenizer] = OrderedDict()
+        "The least recently used first."
+        self._lock = threading.Lock()
         self._encoders = EncoderTargets(clients, self._tokenizer, patience_s=patience_s)
 
     def resolve(self, model_id: str, thing: Named, row: Resource | None, *, caller: Caller | None = None) -> TextTarget:
@@ -152,15 +158,26 @@ class Targets:
 
     def _tokenizer(self, folder: Path) -> Tokenizer:
         """Raises ModelDamaged: whoever asks for an answer has not made these files."""
-        if folder not in self._tokenizers:
-            with contained(_log, f"opening the tokenizer in {folder}") as outcome:
-                self._tokenizers[folder] = Tokenizer.open(folder)
-            if outcome.error is not None:
-                raise ModelDamaged(
-                    "The tokenizer of the model cannot be read: its files are missing or damaged. Put them back; the "
-                    "server's log has the details."
-                ) from outcome.error
-        return self._tokenizers[folder]
+        with self._lock:
+            tokenizer = self._tokenizers.get(folder)
+            if tokenizer is not None:
+                self._tokenizers.move_to_end(folder)
+        return self._opened(folder) if tokenizer is None else tokenizer
+
+    def _opened(self, folder: Path) -> Tokenizer:
+        tokenizer = None
+        with contained(_log, f"opening the tokenizer in {folder}") as outcome:
+            tokenizer = Tokenizer.open(folder)
+        if tokenizer is None:
+            raise ModelDamaged(
+                "The tokenizer of the model cannot be read: its files are missing or damaged. Put them back; the "
+                "server's log has the details."
+            ) from outcome.error
+        with self._lock:
+            self._tokenizers[folder] = tokenizer
+            while len(self._tokenizers) > _MOST_TOKENIZERS:
+                self._tokenizers.popitem(last=False)
+        return tokenizer
 
 
 def _check_remote_task(base: BaseModel, remote: RemoteModel) -> None:

@@ -19,8 +19,8 @@ from outcrop.api.door.call import (
 )
 from outcrop.catalog.base_model import BaseModel
 from outcrop.deployments.commitments import check_term, commitment
-from outcrop.deployments.states import CREATING, THROUGHPUT
-from outcrop.errors import Invalid
+from outcrop.deployments.states import CREATING, THROUGHPUT, UPDATING
+from outcrop.errors import Conflict, Invalid
 from outcrop.house import House
 from outcrop.network.model_task import ModelTask
 from outcrop.store.resources import Resource
@@ -34,6 +34,7 @@ def create_provisioned_model_throughput(house: House, call: Call) -> Answered:
 
     def create() -> dict[str, Any]:
         desired, foundation_arn = _model(house, call, "modelId")
+        house.units.check_free(params["modelUnits"])
         row = house.deployments.create(
             THROUGHPUT,
             name=params["provisionedModelName"],
@@ -43,6 +44,7 @@ def create_provisioned_model_throughput(house: House, call: Call) -> Answered:
             details={
                 "foundationModelArn": foundation_arn,
                 "modelUnits": params["modelUnits"],
+                "ofBaseModel": desired == foundation_arn,
                 **term,
             },
         )
@@ -65,10 +67,18 @@ def list_provisioned_model_throughputs(house: House, call: Call) -> Answered:
 
 
 def update_provisioned_model_throughput(house: House, call: Call) -> Answered:
-    """A custom model may give way to its base model, or to another custom model of the same base."""
+    """A custom model may give way to its base model or another custom model of it, and come back.
+
+    Units and term cannot be changed: the request has no members for them.
+    """
     row = _find(house, call)
     desired = row.document["desiredModelArn"]
     if "desiredModelId" in call.params:
+        if row.document.get("ofBaseModel"):
+            raise Invalid(
+                f"desiredModelId: {row.name} was made for a base model, and such a throughput cannot change its model. "
+                "Make another one for the custom model."
+            )
         desired, foundation_arn = _model(house, call, "desiredModelId")
         if foundation_arn != row.document["foundationModelArn"]:
             raise Invalid(f"desiredModelId: {desired} is not of the same base model as {row.name}.")
@@ -79,6 +89,8 @@ def update_provisioned_model_throughput(house: House, call: Call) -> Answered:
 def delete_provisioned_model_throughput(house: House, call: Call) -> Answered:
     row = _find(house, call)
     check_term(row, now=house.clock.now())
+    if row.status == UPDATING:
+        raise Conflict(f"{row.name}: it is Updating. Wait until it is InService, then delete it.")
     house.deployments.remove(row)
     return {}
 
