@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from outcrop.audit.audit import Audit
     from outcrop.buckets.buckets import Buckets
     from outcrop.catalog.custom_models import CustomModels
+    from outcrop.catalog.imported_models import ImportedModels
     from outcrop.data.data import Data
     from outcrop.deployments.reconciler import Reconciler
     from outcrop.deployments.records import Deployments
@@ -173,6 +174,13 @@ class House:
         return CustomModels(self.store, self.clock, self.settings.models)
 
     @room
+    def imported_models(self) -> "ImportedModels":
+        """Imported models on record, with their files."""
+        from outcrop.catalog.imported_models import ImportedModels
+
+        return ImportedModels(self.store, self.clock, self.settings.models)
+
+    @room
     def jobs(self) -> "Jobs":
         """Long work on record."""
         from outcrop.jobs.jobs import Jobs
@@ -219,4 +227,4 @@ class House:
         """The resolver from a modelId to the engine that answers it."""
         from outcrop.invocation.resolve import Targets
 
-        return Targets(self.catalog, self.models, self.deployments, self.clients)
+        return Targets(self.catalog, self.models, self.deployments, self.clients, self.imported_models)

@@ -8,8 +8,9 @@ from typing import Any
 
 from outcrop.customization import kind as customization
 from outcrop.jobs.kinds import JobKind, WorkerClass
+from outcrop.model_import import kind as model_import
 
-KINDS: tuple[JobKind[Any], ...] = (customization.KIND,)
+KINDS: tuple[JobKind[Any], ...] = (customization.KIND, model_import.KIND)
 
 
 def of_class(worker_class: WorkerClass, kinds: Sequence[JobKind[Any]] = KINDS) -> list[JobKind[Any]]:

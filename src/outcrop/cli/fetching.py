@@ -6,7 +6,7 @@ from pathlib import Path
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
-from outcrop.cli.model_folder import check_folder
+from outcrop.catalog.model_folder import check_folder
 from outcrop.errors import Invalid, MachineTrouble, NotFound
 from outcrop.network import facts, vocabulary
 from outcrop.probe import launch

@@ -108,6 +108,10 @@ class Engines:
         """All that can be read; others are forgotten, and ordered anew by whoever needs them."""
         return each(self._resources.all(KIND), order_of, log=_log, name=_name, broken=self._forget)
 
+    def forget(self, name: str) -> None:
+        """Forget the order of an engine whose network is deleted; the pool ends it."""
+        self._resources.remove(_arn(name))
+
     def retire(self, needed: Collection[str]) -> None:
         """Forget the orders of custom models' own networks but for those `needed`: these may be many."""
         for order in self.orders():

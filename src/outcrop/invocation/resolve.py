@@ -4,9 +4,11 @@ import logging
 from pathlib import Path
 
 from outcrop.access.needs.named import Named
+from outcrop.catalog import imported_models
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels, format_of
+from outcrop.catalog.imported_models import ImportedModels
 from outcrop.deployments.records import Deployments, model_arns
 from outcrop.deployments.states import CREATING, FAILED, ON_DEMAND, THROUGHPUT, status_of
 from outcrop.engines.clients import Clients
@@ -26,15 +28,27 @@ _log = logging.getLogger("outcrop.invocation")
 class Targets:
     """Finds targets; tokenizers stay open between requests."""
 
-    def __init__(self, catalog: Catalog, models: CustomModels, deployments: Deployments, clients: Clients) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        models: CustomModels,
+        deployments: Deployments,
+        clients: Clients,
+        imported: ImportedModels,
+    ) -> None:
         self._catalog = catalog
         self._models = models
         self._deployments = deployments
         self._clients = clients
+        self._imported = imported
         self._tokenizers: dict[Path, Tokenizer] = {}
 
     def resolve(self, model_id: str, thing: Named, row: Resource | None) -> Target:
         """The target of what `model_id` was found to name. Raises Invalid, NotFound or NotReady, in Bedrock's words."""
+        if thing.kind == imported_models.KIND:
+            if row is None:
+                raise NotFound(f"The imported model {model_id} was not found.")
+            return self._target(model_id, self._imported.network(row), None)
         if thing.kind not in _DEPLOYED:
             return self._target(model_id, self._base(model_id, thing, row), None)
         if row is None:

@@ -4,8 +4,9 @@ import json
 import math
 import os
 import stat
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from outcrop.errors import Invalid, ModelDamaged
 from outcrop.json_files import FileProblem, JsonItems, JsonNamed, JsonNumber, JsonText, Members, parse
@@ -21,6 +22,25 @@ def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     for path in sorted(folder.glob("*.safetensors")):
         found |= check_file(path)
     return found
+
+
+class OddWeight(NamedTuple):
+    """A weight whose numbers are of a type that is not asked for."""
+
+    file: str
+    name: str
+    dtype: str
+
+
+def other_types(folder: Path, wanted: Collection[str]) -> OddWeight | None:
+    """The first weight of `folder` whose numbers are of none of these types. Raises ModelDamaged."""
+    for path in sorted(folder.glob("*.safetensors")):
+        check_file(path)
+        header, _ = _header(path)
+        for name, tensor in header.items():
+            if name != "__metadata__" and tensor["dtype"] not in wanted:
+                return OddWeight(path.name, name, tensor["dtype"])
+    return None
 
 
 def num_parameters(folder: Path) -> int:
