@@ -4,20 +4,38 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from outcrop import arn
 from outcrop.catalog.base_model import BaseModel
 from outcrop.clock import Clock
-from outcrop.errors import ModelDamaged, NotFound
+from outcrop.errors import Invalid, ModelDamaged, NotFound
+from outcrop.lifecycle import Lifecycle
 from outcrop.network.adapters.method import CONFIG_FILE, OWN_BASE, has_adapter
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
 from outcrop.tokens.prompt_format import PromptFormat
 
 KIND = "custom-model"
-ACTIVE = "Active"
+
+
+class ModelStatus(StrEnum):
+    """The state of a custom model; one that a job here has trained is Active from the beginning."""
+
+    CREATING = "Creating"
+    ACTIVE = "Active"
+    FAILED = "Failed"
+
+
+LIFECYCLE = Lifecycle(
+    {
+        ModelStatus.CREATING: {ModelStatus.ACTIVE, ModelStatus.FAILED},
+        ModelStatus.ACTIVE: set(),
+        ModelStatus.FAILED: set(),
+    }
+)
 
 
 class CustomModels:
@@ -62,7 +80,7 @@ class CustomModels:
             kind=KIND,
             region=region,
             name=name,
-            status=ACTIVE,
+            status=ModelStatus.ACTIVE,
             created=created,
             updated=self._clock.now(),
             document=dict(document),
@@ -100,6 +118,17 @@ def _damaged(model_arn: str, what: str) -> ModelDamaged:
         f"The files of the custom model {model_arn} are damaged: {what}. Restore its folder from a backup, or import "
         "or train it again."
     )
+
+
+def check_active(model: Resource) -> None:
+    """Raises Invalid for a model that is still being made, or whose making failed."""
+    if model.status == ModelStatus.CREATING:
+        raise Invalid(f"The custom model {model.name} is being created. Ask again once it is Active.")
+    if model.status == ModelStatus.FAILED:
+        why = model.document.get("failureMessage", "its making failed")
+        raise Invalid(
+            f"The custom model {model.name} is Failed and cannot be used: {why} Delete it, and create it anew."
+        )
 
 
 def format_of(model: Resource) -> PromptFormat:

@@ -81,6 +81,12 @@ def linear_layers(folder: Path) -> dict[str, tuple[int, ...]]:
     return {name.removesuffix(".weight"): shape for name, shape in shapes(folder).items() if _is_layer(name, shape)}
 
 
+def adapted_layer(name: str) -> tuple[str, str]:
+    """The layer that a weight of a PEFT adapter belongs to, and which part of its update it is: lora_A, oft_R."""
+    layer, _, part = name.removeprefix("base_model.model.").removesuffix(".weight").rpartition(".")
+    return layer, part
+
+
 def _is_layer(name: str, shape: tuple[int, ...]) -> bool:
     """Embeddings and the head stand outside of the numbered layers."""
     return name.endswith(".weight") and len(shape) == 2 and any(part.isdigit() for part in name.split("."))

@@ -65,6 +65,37 @@ def probe(folder: Path) -> ProbeReport:
     return ProbeReport(verdict=ProbeVerdict(way=way, why=said["why"], config=said["config"]), context=said["context"])
 
 
+def write_reference(
+    base: Path, out: Path, *, adapter: Path | None, way: RunMode, context: int, prompt_format: str
+) -> None:
+    """Write to `out` what the network in `base` gives, with `adapter` on it, for its engine to be held against.
+
+    Raises Invalid for a network that does not run, MachineTrouble where this machine has no memory for it.
+    """
+    arguments = ["outcrop.probe.reference", str(base), str(out), "--way", way.value, "--context", str(context)]
+    arguments += ["--format", prompt_format, *(["--adapter", str(adapter)] if adapter is not None else [])]
+    answer_of(arguments, base, what="computing what it should answer")
+
+
+def answer_of(module: Sequence[str], folder: Path, *, what: str, networks: int = 1) -> str:
+    """The last line that a module prints, run with its arguments within the limits of the network in `folder`.
+
+    `networks` are in memory at once. Raises Invalid with the module's own sentence, MachineTrouble for want of memory.
+    """
+    limit, free = networks * needed_bytes(folder), _available()
+    if limit > free:
+        raise MachineTrouble(
+            f"{folder}: {what} needs up to {_gib(limit)} of memory, and {_gib(free)} are free. Free some memory, and "
+            "ask again."
+        )
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        failure = _watched(module, out, err, limit=limit, seconds=networks * _seconds(folder))
+        if failure is not None:
+            raise Invalid(f"{folder}: {failure}")
+        out.seek(0)
+        return out.read().splitlines()[-1].decode()
+
+
 def needed_bytes(folder: Path) -> int:
     """Memory that trying the network in `folder` takes at the most."""
     return _PROCESS_BYTES + int(_COPIES * headers.num_parameters(folder) * 4)

@@ -33,7 +33,9 @@ _ECHOED = (
 
 
 def create_custom_model(house: House, call: Call) -> Answered:
-    created = imported.create(house, call.params, region=call.region, account=house.account)
+    created = imported.create(
+        house, call.params, region=call.region, account=house.account, owner=call.caller.principal
+    )
     return {"modelArn": created}
 
 
