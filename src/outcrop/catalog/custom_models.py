@@ -4,38 +4,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from outcrop import arn
 from outcrop.catalog.base_model import BaseModel
+from outcrop.catalog.custom_model_states import KIND, ModelStatus
 from outcrop.clock import Clock
 from outcrop.errors import Invalid, ModelDamaged, NotFound
-from outcrop.lifecycle import Lifecycle
 from outcrop.network.adapters.method import CONFIG_FILE, OWN_BASE, has_adapter
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
 from outcrop.tokens.prompt_format import PromptFormat
-
-KIND = "custom-model"
-
-
-class ModelStatus(StrEnum):
-    """The state of a custom model; one that a job here has trained is Active from the beginning."""
-
-    CREATING = "Creating"
-    ACTIVE = "Active"
-    FAILED = "Failed"
-
-
-LIFECYCLE = Lifecycle(
-    {
-        ModelStatus.CREATING: {ModelStatus.ACTIVE, ModelStatus.FAILED},
-        ModelStatus.ACTIVE: set(),
-        ModelStatus.FAILED: set(),
-    }
-)
 
 
 class CustomModels:

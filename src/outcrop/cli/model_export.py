@@ -17,7 +17,7 @@ from typing import Any
 
 from outcrop import private
 from outcrop.buckets.names import parse_s3_uri
-from outcrop.catalog import custom_models
+from outcrop.catalog import custom_model_states
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.custom_models import format_of
 from outcrop.cli import export
@@ -62,10 +62,10 @@ def find_model(store: Store, identifier: str, region: str | None) -> Resource:
     Every region is searched unless one is named.
     """
     searched = [region] if region else store.resources.regions()
-    found = [row for each in searched if (row := store.resources.find(custom_models.KIND, each, identifier))]
+    found = [row for each in searched if (row := store.resources.find(custom_model_states.KIND, each, identifier))]
     rows: list[Resource] = []
     if not found:  # by ARN, or by what it ends with
-        rows = [row for row in store.resources.all(custom_models.KIND) if row.region in searched]
+        rows = [row for row in store.resources.all(custom_model_states.KIND) if row.region in searched]
         found = [row for row in rows if identifier in (row.arn, row.arn.rsplit("/", 1)[-1])]
     if len(found) > 1:
         regions = ", ".join(sorted(row.region for row in found))

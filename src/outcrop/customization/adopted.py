@@ -160,8 +160,8 @@ def demand_base(config: Path, catalog: Catalog, *, called: str) -> BaseModel:
         raise Invalid(f"{problem}. Save the adapter again with save_pretrained.") from problem
     if not named:
         raise Invalid(
-            f"{called}: base_model_name_or_path: missing: it names no base. Write there the id of the base model in the "
-            "catalogue, or register the adapter with --base ID."
+            f"{called}: base_model_name_or_path: missing: it names no base. Write the id of its base in the catalogue "
+            "there, or register the adapter with --base ID."
         )
     entry = base_named(named, catalog)
     if entry is None:

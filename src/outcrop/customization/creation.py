@@ -9,7 +9,7 @@ from typing import Any
 
 from outcrop import arn
 from outcrop.catalog import model_files
-from outcrop.catalog.custom_models import ModelStatus
+from outcrop.catalog.custom_model_states import ModelStatus
 from outcrop.customization import adopted
 from outcrop.customization.rooms import Rooms
 from outcrop.data import model_fetching

@@ -3,8 +3,8 @@
 import shutil
 from typing import TYPE_CHECKING
 
-from outcrop.catalog import custom_models
-from outcrop.catalog.custom_models import LIFECYCLE, ModelStatus
+from outcrop.catalog import custom_model_states
+from outcrop.catalog.custom_model_states import LIFECYCLE, ModelStatus
 from outcrop.jobs.kinds import JobKind, WorkerClass
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def _tidy(house: "Rooms", model_arn: str) -> None:
 
 
 KIND: "JobKind[Rooms]" = JobKind(
-    name=custom_models.KIND,
+    name=custom_model_states.KIND,
     lifecycle=LIFECYCLE,
     first=ModelStatus.CREATING,
     stopping=None,

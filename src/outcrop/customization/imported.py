@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from outcrop import arn
-from outcrop.catalog import custom_models
+from outcrop.catalog import custom_model_states
 from outcrop.catalog.base_model import BaseModel
 from outcrop.customization import creation, creation_kind
 from outcrop.customization.names import check_model_name
@@ -54,7 +54,7 @@ def create(house: Rooms, params: Mapping[str, Any], *, region: str, account: str
             raise
         return before
     tags = tags_of("modelTags", params.get("modelTags", []))
-    model_arn = arn.bedrock(region, account, f"{custom_models.KIND}/imported/{arn.new_id()}")
+    model_arn = arn.bedrock(region, account, f"{custom_model_states.KIND}/imported/{arn.new_id()}")
     data, uri = _source(house, params, model_arn)
     if not _is_checkpoint(data, uri):
         artifacts = creation.document_of(house, params, data, uri, model_arn=model_arn)

@@ -4,7 +4,8 @@ starts from it."""
 import shutil
 from typing import Protocol
 
-from outcrop.catalog.custom_models import CustomModels, ModelStatus
+from outcrop.catalog.custom_model_states import ModelStatus
+from outcrop.catalog.custom_models import CustomModels
 from outcrop.customization.kind import KIND
 from outcrop.customization.states import LIFECYCLE
 from outcrop.deployments.records import Deployments
