@@ -108,10 +108,11 @@ class Catalog:
         context_length: int,
         licence: str,
         verdict: ProbeVerdict | None = None,
+        notes: str = "",
     ) -> BaseModel:
         """Add a Hugging Face directory to the home's catalogue, with what the probe found of it.
 
-        Raises Invalid when the id is taken by another one.
+        `notes` tell where it comes from. Raises Invalid when the id is taken by another one.
         """
         self.check_free(model_id, folder)
         if self.find(model_id) is None:
@@ -124,6 +125,7 @@ class Catalog:
                     "licence": licence,
                     "context_length": context_length,
                     "context": f"{max(1, context_length // 1024)}k",
+                    **({"notes": notes} if notes else {}),
                 }
             )
         if verdict is not None:

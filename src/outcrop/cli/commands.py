@@ -159,19 +159,24 @@ def export_model(
 
 @app.command
 def register(
-    folder: Path,
+    place: Annotated[Path, Parameter(help="A Hugging Face directory, a GGUF file, or a PEFT adapter directory.")],
     *,
     model_id: Annotated[str | None, Parameter(name="--id", help="Bedrock form: provider.name-v1.")] = None,
     name: str | None = None,
     context: Annotated[int | None, Parameter(help="Context length, for a network that names none.")] = None,
+    base: Annotated[str | None, Parameter(help="Of an adapter: its base model, if not the one that it names.")] = None,
+    region: Annotated[str | None, Parameter(help="Of an adapter: where the custom model will be.")] = None,
     home: Home = None,
 ) -> int:
-    """Add a Hugging Face directory to the catalogue, once its network was tried."""
-    from outcrop.cli.fetching import register_folder
+    """Add the model at PLACE to the catalogue, once its network was tried. An adapter becomes a custom model."""
+    from outcrop.cli.registering import RegisterOptions
+    from outcrop.cli.registering import register as register_place
 
-    entry = register_folder(settings_of.read(home=home), folder, model_id=model_id, name=name, context=context)
-    print(f"{entry.id} is in the catalogue: context {entry.context_length:,} tokens, weights in {entry.folder}.")
-    _tell_way(entry)
+    options = RegisterOptions(model_id=model_id, name=name, context=context, base=base, region=region)
+    registered = register_place(settings_of.read(home=home), place, options)
+    print(registered.told)
+    if registered.entry is not None:
+        _tell_way(registered.entry)
     return 0
 
 
@@ -198,13 +203,23 @@ def unmount(bucket: str, *, home: Home = None) -> int:
 
 
 @app.command
-def pull(model_id: str, *, home: Home = None) -> int:
-    """Download a catalogue model's weights from its hub repository."""
-    from outcrop.cli.fetching import pull_weights
+def pull(
+    model: Annotated[str, Parameter(help="A catalogue id, owner/name or hf://owner/name, or s3://bucket/prefix/.")],
+    *,
+    model_id: Annotated[str | None, Parameter(name="--id", help="Bedrock form: provider.name-v1.")] = None,
+    name: str | None = None,
+    context: Annotated[int | None, Parameter(help="Context length, for a network that names none.")] = None,
+    home: Home = None,
+) -> int:
+    """Download MODEL, of the catalogue, a hub or a bucket, and try its network. An adapter becomes a custom model."""
+    from outcrop.cli.registering import RegisterOptions
+    from outcrop.cli.registering import pull as pull_model
 
-    entry = pull_weights(settings_of.read(home=home), model_id)
-    print(f"{entry.id} is ready in {entry.folder}.")
-    _tell_way(entry)
+    options = RegisterOptions(model_id=model_id, name=name, context=context)
+    pulled = pull_model(settings_of.read(home=home), model, options)
+    print(pulled.told)
+    if pulled.entry is not None:
+        _tell_way(pulled.entry)
     return 0
 
 
