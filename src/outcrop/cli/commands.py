@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -140,20 +140,28 @@ def doctor(*, home: Home = None, as_json: AsJson = False) -> int:
 @app.command(name="export")
 def export_model(
     model: str,
-    place: Annotated[str, Parameter(help="A new folder, or s3://bucket/prefix.")],
+    place: Annotated[str | None, Parameter(help="A new folder, or s3://bucket/prefix.")] = None,
     *,
+    form: Annotated[
+        Literal["adapter", "merged", "gguf"] | None,
+        Parameter(name="--as", help="The form; the numbers by which it differs from what is served are told."),
+    ] = None,
+    out: Annotated[str | None, Parameter(name="--out", help="The same as PLACE.")] = None,
+    precision: Annotated[Literal["F32", "F16", "Q8_0"], Parameter(help="Of the weights in a GGUF file.")] = "F16",
     merged: Annotated[
-        bool, Parameter(name="--merged", negative="", help="The whole network, the adapter made part of it.")
+        bool, Parameter(name="--merged", negative="", help="As --as merged, and nothing is compared.")
     ] = False,
     region: Annotated[
         str | None, Parameter(name="--region", help="Where the model is, if its name does not tell.")
     ] = None,
     home: Home = None,
 ) -> int:
-    """Write the custom model MODEL, by name or ARN, to PLACE for other programs: its adapter, or the whole network."""
+    """Write the custom model MODEL, by name or ARN, to PLACE for other programs: adapter, whole network, or GGUF."""
     from outcrop.cli import model_export  # here, as others below: `up` starts without what it does not use
+    from outcrop.cli.export_forms import export_options
 
-    print(model_export.export_model(settings_of.read(home=home), model, place, merged=merged, region=region))
+    where, options = export_options(place, out, form=form, precision=precision, merged=merged)
+    print(model_export.export_model(settings_of.read(home=home), model, where, options, region=region))
     return 0
 
 

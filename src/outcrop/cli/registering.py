@@ -1,5 +1,6 @@
 """`outcrop register` and `outcrop pull`: which road a model takes into the catalogue, by what it is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from outcrop.cli import pulling
 from outcrop.cli.fetching import register_folder
 from outcrop.cli.pulling import Wishes
 from outcrop.errors import Invalid
-from outcrop.network.adapters.method import CONFIG_FILE, has_adapter
+from outcrop.network.adapters.method import has_adapter
 from outcrop.network.gguf.header import is_gguf
 from outcrop.settings import Settings
 
@@ -36,9 +37,12 @@ class Registered:
 def register(settings: Settings, place: Path, options: RegisterOptions) -> Registered:
     """Take in a directory, a GGUF file or an adapter. Raises Invalid, MachineTrouble."""
     if is_adapter_folder(place):
-        _refuse(options, ("model_id", "context"), "an adapter becomes a custom model, which has neither")
+        _refuse(
+            {"--id": options.model_id, "--context": options.context},
+            "an adapter becomes a custom model, which has neither",
+        )
         return _adapter(settings, place, options)
-    _refuse(options, ("base", "region"), "they belong to adapters")
+    _refuse({"--base": options.base, "--region": options.region}, "it belongs to adapters")
     if place.suffix == ".gguf" or is_gguf(place):
         from outcrop.cli.gguf_files import register_gguf
 
@@ -82,8 +86,7 @@ def _told(entry: BaseModel) -> str:
     return f"{told}\n{entry.notes}" if entry.notes else told
 
 
-def _refuse(options: RegisterOptions, names: tuple[str, ...], why: str) -> None:
-    given = [name for name in names if getattr(options, name) is not None]
-    if given:
-        shown = "id" if given[0] == "model_id" else given[0]
-        raise Invalid(f"--{shown}: {why}. Leave it out, or name a directory without or with {CONFIG_FILE}.")
+def _refuse(given: Mapping[str, object], why: str) -> None:
+    option = next((name for name, value in given.items() if value is not None), None)
+    if option is not None:
+        raise Invalid(f"{option}: {why}. Leave it out.")

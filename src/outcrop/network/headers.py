@@ -24,23 +24,26 @@ def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     return found
 
 
+def types(folder: Path) -> dict[str, str]:
+    """The type of each weight in the safetensors files of `folder`: F32, BF16. Raises ModelDamaged."""
+    found: dict[str, str] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        check_file(path)
+        header, _ = _header(path)
+        found |= {name: tensor["dtype"] for name, tensor in header.items() if name != "__metadata__"}
+    return found
+
+
 class OddWeight(NamedTuple):
     """A weight whose numbers are of a type that is not asked for."""
 
-    file: str
     name: str
     dtype: str
 
 
 def other_types(folder: Path, wanted: Collection[str]) -> OddWeight | None:
     """The first weight of `folder` whose numbers are of none of these types. Raises ModelDamaged."""
-    for path in sorted(folder.glob("*.safetensors")):
-        check_file(path)
-        header, _ = _header(path)
-        for name, tensor in header.items():
-            if name != "__metadata__" and tensor["dtype"] not in wanted:
-                return OddWeight(path.name, name, tensor["dtype"])
-    return None
+    return next((OddWeight(name, kind) for name, kind in types(folder).items() if kind not in wanted), None)
 
 
 def num_parameters(folder: Path) -> int:

@@ -12,6 +12,7 @@ from outcrop.network import facts, headers
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")
 _EMBEDDING = re.compile(r"(?:^|\.)(?:embed_tokens|wte|embed_in|word_embeddings|tok_embeddings)\.weight$")
+_OWN_WIDTHS = ("word_embed_proj_dim", "embedding_size", "hidden_size_per_layer_input")
 _MOST_LAYERS = 4_096
 _TYPES = ("F32", "F16", "BF16", "F64")
 _MEND = "Put the files of one model together, and import them again."
@@ -27,7 +28,7 @@ def check(folder: Path) -> None:
         raise Invalid(damaged.message) from damaged
     if quantized is not None:
         raise Invalid(
-            f"{folder}/{quantized.file}: {quantized.name} is {quantized.dtype}: weights are taken as BF16, FP16 or "
+            f"{folder}: {quantized.name} is {quantized.dtype}: weights are taken as BF16, FP16 or "
             "FP32. Save the model without quantization."
         )
     layers = described.layers
