@@ -49,7 +49,8 @@ def pieces_of(data: mmap.mmap, tensor: GgufTensor, family: GgufFamily, *, heads:
 def numbers_of(data: mmap.mmap, tensor: GgufTensor) -> list[float]:
     """A small tensor's numbers."""
     raw = np.frombuffer(data, np.uint8, tensor.num_bytes, tensor.offset).reshape(1, -1)
-    return [float(number) for number in _values(raw, tensor.form, "F32").ravel()]
+    values = np.ascontiguousarray(_values(raw, tensor.form, "F32")).view(np.float32)
+    return [float(number) for number in values.ravel()]
 
 
 def _values(raw: Array, form: str, wanted: str) -> Array:
