@@ -137,10 +137,20 @@ def _source(house: Rooms, params: Mapping[str, Any], model_arn: str) -> tuple[Ro
 
 
 def _is_checkpoint(data: RoleData, uri: str) -> bool:
-    """Whether the folder is one of a job's checkpoints, as far as the role may look."""
+    """Whether the folder is one of a job's checkpoints. Raises Invalid where nothing can be seen there."""
     if uri.endswith(ENDINGS):
         return False
-    return any(record.key.endswith(f"/{MANIFEST}") for record in data.list_objects(f"{uri}/{MANIFEST}"))
+    try:
+        data.find(f"{uri}/{MANIFEST}")
+    except Invalid as refused:
+        try:
+            others = any(not record.key.endswith(f"/{MANIFEST}") for record in data.list_objects(f"{uri}/"))
+        except Invalid:
+            raise refused from None
+        if not others:
+            raise
+        return False
+    return True
 
 
 def _manifest(data: RoleData, uri: str) -> dict[str, Any]:
