@@ -56,7 +56,7 @@ def is_adapter(names: Mapping[str, int]) -> bool:
 
 
 def check_no_code(folder: Path) -> None:
-    """Raises Invalid for a configuration that names code of its own, which would have to be run to use the model."""
+    """Raises Invalid for a configuration that names code of its own, which using the model would run."""
     for name in _CONFIGURATIONS:
         path = folder / name
         if not path.exists():

@@ -75,12 +75,12 @@ def pull_weights(settings: Settings, model_id: str) -> BaseModel:
 @contextmanager
 def hub_trouble(repository: str) -> Iterator[None]:
     """Whatever the hub's client raises becomes MachineTrouble, with what a person can do about it."""
-    import httpx
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub import errors
 
+    # HTTPError is that of the client which the hub's package uses: httpx or httpx2, by its version.
     try:
         yield
-    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, httpx.HTTPError, OSError) as error:
+    except (errors.HTTPError, errors.LocalEntryNotFoundError, errors.HFValidationError, OSError) as error:
         why = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise MachineTrouble(
             f"{repository}: the download failed: {why} Check the network; a gated model "

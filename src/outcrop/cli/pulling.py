@@ -1,4 +1,4 @@
-"""`outcrop pull`: a model from a hub, by its name there, or from a prefix of a bucket, checked before it is fetched."""
+"""`outcrop pull`: a model from a hub or from a bucket, its files checked by name before they are fetched."""
 
 import re
 import shutil
@@ -126,7 +126,7 @@ Copies = Mapping[str, tuple[int, Callable[[Path], None]]]
 
 
 def _in_house(buckets: Buckets, place: Place) -> Copies | None:
-    """The objects below a prefix of this home's own buckets, or of one mounted here; None where there is no such."""
+    """The objects below a prefix of this home's own or mounted buckets; None where there is no such bucket."""
     if not buckets.exists(place.bucket) and not buckets.is_mounted(place.bucket):
         return None
 

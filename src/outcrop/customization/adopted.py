@@ -1,4 +1,4 @@
-"""Adopted models: an adapter or a whole network that others trained becomes a custom model of a base that is here.
+"""Adopted models: what others trained, an adapter or a whole network, becomes a custom model of a base.
 
 Its files are in a folder of this machine by now. Every weight is held against the base, and what the model should
 answer is computed once, so that the gate before a deployment has something to hold its engine against.
@@ -57,7 +57,7 @@ class Adopted:
 
 
 def look_at(folder: Path, catalog: Catalog, *, base: str | None = None) -> Adopted:
-    """The model in `folder`, all of it checked, and its base: the one it names, else `base`, an id of the catalogue.
+    """The model in `folder`, all of it checked, and its base: `base`, an id, else the one that it names.
 
     Raises Invalid, in a sentence that says how to mend it.
     """
@@ -68,8 +68,9 @@ def look_at(folder: Path, catalog: Catalog, *, base: str | None = None) -> Adopt
 
 
 def put_in_place(adopted: Adopted, place: Path, *, told: Callable[[str], None]) -> None:
-    """Copy the model's files to where custom models lie, with what its engine is held against; whole, or not at all.
+    """Copy the model's files to where custom models lie, with what its engine is held against.
 
+    They appear whole, or not at all.
     Raises Invalid, MachineTrouble, OSError.
     """
     making = place.with_name(f".importing-{place.name}")

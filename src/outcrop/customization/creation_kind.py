@@ -1,4 +1,4 @@
-"""The kind of job that makes a custom model of what other trainers left: the model's own row, while it is Creating."""
+"""The kind of job that makes a custom model of what other trainers left: the row of a Creating model."""
 
 import shutil
 from typing import TYPE_CHECKING

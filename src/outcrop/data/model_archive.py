@@ -26,7 +26,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     try:
         with tarfile.open(archive, "r:gz") as opened:
-            members = _members(opened, archive.name)
+            members = _members(opened, archive.name, room=shutil.disk_usage(archive.parent).free)
             root = _root(members, archive.name)
             inside = {name.removeprefix(root): member for name, member in members.items() if name.startswith(root)}
             sizes = {name: member.size for name, member in inside.items()}
@@ -39,16 +39,22 @@ def unpack(archive: Path, folder: Path) -> Path:
                 with source, (folder / name).open("wb") as target:
                     shutil.copyfileobj(source, target)
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise Invalid(f"{archive.name}: no whole tar.gz archive ({error}). Upload it again.") from error
     return folder
 
 
-def _members(opened: tarfile.TarFile, name: str) -> dict[str, tarfile.TarInfo]:
+def _members(opened: tarfile.TarFile, name: str, *, room: int) -> dict[str, tarfile.TarInfo]:
     """The ordinary files of the archive, by their paths. Raises Invalid for a path that leads elsewhere."""
     found: dict[str, tarfile.TarInfo] = {}
+    total = 0
     for number, member in enumerate(opened):
+        # Told before it is read past: a few kilobytes may stand for any number of zeros.
+        total += member.size
+        if total > room:
+            raise Invalid(f"{name}: holds more than the {room / 2**30:.1f} GiB that the disk has room for.")
         if number >= _MOST_MEMBERS:
             raise Invalid(f"{name}: more than {_MOST_MEMBERS:,} files, and a model has few. Pack the model alone.")
         path = PurePosixPath(member.name)

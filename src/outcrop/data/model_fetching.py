@@ -1,4 +1,4 @@
-"""A model's files fetched from a prefix or an archive, under a role: checked by name and size before a byte comes.
+"""A model's files fetched from a prefix or an archive, under a role, once their names and sizes were checked.
 
 A worker that is killed goes on with the files it has: each appears whole, and a note beside them tells of which object
 it is.

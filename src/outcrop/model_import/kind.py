@@ -1,4 +1,4 @@
-"""The kind of job that imports a model: a light one, which waits for disks and for a process that tries the network."""
+"""The kind of job that imports a model: a light one, which waits for disks and for another process."""
 
 import shutil
 from typing import TYPE_CHECKING

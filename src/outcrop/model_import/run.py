@@ -70,7 +70,7 @@ def _checked(folder: Path, source: str) -> Tokenizer:
 
 
 def _tried(house: ImportRooms, job: RunningJob, folder: Path) -> ProbeReport:
-    """What the probe found of the network. Its process has memory of the machine's budget for as long as it runs."""
+    """The probe's report on the network. Its process has memory of the machine's budget for as long as it runs."""
     job.report("waiting for memory to try the network")
     num_bytes = launch.needed_bytes(folder)
     with house.sharing.held(

@@ -85,7 +85,7 @@ def linear_layers(folder: Path) -> dict[str, tuple[int, ...]]:
 
 
 def adapted_layer(name: str) -> tuple[str, str]:
-    """The layer that a weight of a PEFT adapter belongs to, and which part of its update it is: lora_A, oft_R."""
+    """The layer that a weight of a PEFT adapter belongs to, and its part of the update: lora_A, oft_R."""
     layer, _, part = name.removeprefix("base_model.model.").removesuffix(".weight").rpartition(".")
     return layer, part
 

@@ -1,5 +1,6 @@
-"""Sample records by which two networks are compared where no held-out data is at hand: prose, a question, a list, code,
-and another script.
+"""Sample records by which two networks are compared where no held-out data is at hand.
+
+Prose, a question, a list, code, and another script.
 """
 
 import torch
@@ -19,7 +20,7 @@ PAIRS = (
 
 
 def sample_examples(tokenizer: Tokenizer, prompt_format: str, *, context_length: int) -> list[Example]:
-    """The samples as a model of this format learns them; those that its context has no room for are left out.
+    """The samples as a model of this format learns them, as far as its context has room for them.
 
     Raises Invalid where no sample fits.
     """

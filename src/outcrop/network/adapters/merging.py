@@ -25,5 +25,5 @@ def save_merged(folder: Path, *, base: Path, adapter: Path, way: RunMode) -> Non
 
 
 def _types(base: Path) -> dict[str, torch.dtype]:
-    """The types of the base's weights, by name; those of a type that no sum is rounded to are left out."""
+    """The types of the base's weights, by name, as far as a sum can be rounded to them."""
     return {name: _ROUNDED_TO[kind] for name, kind in headers.types(base).items() if kind in _ROUNDED_TO}

@@ -104,7 +104,7 @@ def read_header(path: Path) -> GgufHeader:
 
 
 def _block_sizes() -> dict[int, tuple[str, int, int]]:
-    """By ggml's number of a form: its name, the numbers in one block, and the bytes of one."""
+    """The name, the numbers of a block and the bytes of a block, by ggml's number of a form."""
     return {int(form): (form.name, *sizes) for form, sizes in package().GGML_QUANT_SIZES.items()}
 
 

@@ -29,8 +29,8 @@ _SPLIT = "split.count"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conversion:
-    """What was converted, and what its rounding had lost before."""
+class ConvertedModel:
+    """A converted model: its name, where it came from, and what its rounding had lost before."""
 
     name: str
     "As the file calls the model."
@@ -54,7 +54,7 @@ class Conversion:
         )
 
 
-def convert(path: Path, folder: Path) -> Conversion:
+def convert(path: Path, folder: Path) -> ConvertedModel:
     """Write the Hugging Face directory of a GGUF file into a new `folder`, which appears whole or not at all.
 
     Raises Invalid for a file that is damaged or not of a family that converts exactly, MachineTrouble for want of room.
@@ -125,7 +125,7 @@ def _check_room(folder: Path, placed: Mapping[str, GgufTensor], family: GgufFami
         )
 
 
-def _write(making: Path, header: GgufHeader, numbers: GgufNumbers, placed: Mapping[str, GgufTensor]) -> Conversion:
+def _write(making: Path, header: GgufHeader, numbers: GgufNumbers, placed: Mapping[str, GgufTensor]) -> ConvertedModel:
     with header.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         factors = {name: numbers_of(data, header.tensors[name]) for name in ROPE_TENSORS if name in header.tensors}
         config = config_of(numbers, factors, dtype=_dtype(placed, numbers.family))
@@ -154,13 +154,13 @@ def _write(making: Path, header: GgufHeader, numbers: GgufNumbers, placed: Mappi
     return conversion
 
 
-def _conversion(header: GgufHeader, placed: Mapping[str, GgufTensor]) -> Conversion:
+def _conversion(header: GgufHeader, placed: Mapping[str, GgufTensor]) -> ConvertedModel:
     forms: Counter[str] = Counter()
     for tensor in placed.values():
         forms[tensor.form] += tensor.num_values
     rounded = [tensor for tensor in placed.values() if tensor.form not in _EXACT]
     bits = 8 * sum(tensor.num_bytes for tensor in rounded) / max(1, sum(tensor.num_values for tensor in rounded))
-    return Conversion(
+    return ConvertedModel(
         name=str(header.metadata.get("general.name") or header.path.stem),
         licence=str(header.metadata.get("general.license") or ""),
         source=header.path.name,

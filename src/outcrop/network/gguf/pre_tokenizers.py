@@ -103,7 +103,7 @@ def of_spec(spec: Mapping[str, Any]) -> PreTokenizer:
 
 
 def _plain(part: Any) -> Any:
-    """What decides how a text is cut, without what only places are told by."""
+    """The members that decide how a text is cut, without those that only tell places."""
     if not isinstance(part, dict):
         return part
     kept = {name: _plain(value) for name, value in part.items() if name not in ("trim_offsets", "invert")}

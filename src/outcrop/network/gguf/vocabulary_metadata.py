@@ -97,7 +97,7 @@ def _check_plain(spec: Mapping[str, Any]) -> None:
 
 
 def _scores(vocabulary: VocabularyMetadata, pairs: list[list[str]]) -> list[float]:
-    """A score for each token, so that the highest is merged first: in the order of the pairs that make them."""
+    """A score for each token, the highest for the one that the first pair makes: it is merged first."""
     ranks: dict[str, int] = {}
     for rank, pair in enumerate(pairs):
         ranks.setdefault("".join(pair), rank)
