@@ -121,10 +121,11 @@ class Catalog:
         licence: str,
         verdict: ProbeVerdict | None = None,
         task: ModelTask = ModelTask.TEXT,
+        notes: str = "",
     ) -> BaseModel:
         """Add a Hugging Face directory to the home's catalogue, with what the probe found of it.
 
-        Raises Invalid when the id is taken by another one.
+        `notes` tell where it comes from. Raises Invalid when the id is taken by another one.
         """
         self.check_free(model_id, folder)
         if self.find(model_id) is None:
@@ -138,6 +139,7 @@ class Catalog:
                     "context_length": context_length,
                     "context": f"{max(1, context_length // 1024)}k",
                     **({"task": task.value} if task is not ModelTask.TEXT else {}),
+                    **({"notes": notes} if notes else {}),
                 }
             )
         if verdict is not None:

@@ -125,6 +125,10 @@ class Engines:
         """All that can be read; others are forgotten, and ordered anew by whoever needs them."""
         return each(self._resources.all(KIND), order_of, log=_log, name=_name, broken=self._forget)
 
+    def forget(self, name: str) -> None:
+        """Forget the order of an engine whose network is deleted; the pool ends it."""
+        self._resources.remove(_arn(name))
+
     def retire(self, needed: Collection[str]) -> None:
         """Let the engines of custom models' own networks go but for those `needed`: these may be many.
 
@@ -142,10 +146,6 @@ class Engines:
     def has_own(self) -> bool:
         """Whether any engine is ordered for a custom model's own network."""
         return any(order.owner is not None for order in self.orders())
-
-    def forget(self, name: str) -> None:
-        """Forget an order: its engine ends, and whoever needs one orders it anew."""
-        self._resources.remove(_arn(name))
 
     def clear(self) -> None:
         """Forget every order, as at a fresh start; whoever needs an engine orders it again."""

@@ -8,9 +8,11 @@ from typing import Any
 
 from outcrop.access.caller import Caller
 from outcrop.access.needs.named import Named
+from outcrop.catalog import imported_models
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels, format_of
+from outcrop.catalog.imported_models import ImportedModels
 from outcrop.catalog.remote_model import RemoteApi, RemoteModel
 from outcrop.deployments.model_units import ModelUnits, units_of
 from outcrop.deployments.records import Deployments, model_arns
@@ -47,6 +49,7 @@ class Targets:
         deployments: Deployments,
         clients: Clients,
         remotes: Remotes,
+        imported: ImportedModels,
         *,
         units: ModelUnits,
         admission: Admission,
@@ -58,6 +61,7 @@ class Targets:
         self._deployments = deployments
         self._clients = clients
         self._remotes = remotes
+        self._imported = imported
         self._units = units
         self._admission = admission
         self._patience_s = patience_s
@@ -80,6 +84,11 @@ class Targets:
         self, model_id: str, thing: Named, row: Resource | None, *, caller: Caller | None = None
     ) -> TextTarget | EncoderTarget:
         """The target, whatever it answers with. Raises as `resolve`."""
+        if thing.kind == imported_models.KIND:
+            if row is None:
+                raise NotFound(f"The imported model {model_id} was not found.")
+            allowance = self._allowance(caller, quotas_of=(row.arn, *([row.name] if row.name else ())))
+            return self._target(model_id, self._imported.network(row), None, allowance)
         if thing.kind not in _DEPLOYED:
             return self._foundation(model_id, thing, row, caller)
         if row is None:

@@ -74,7 +74,14 @@ MODELS: dict[str, tuple[str, tuple[str, ...]]] = {
 """The member that names a model which the operation uses, and the kinds it may be of, in the order they are tried."""
 
 TAGGED = ("resourceARN", "resourceArn")
-_ON_RECORD = ("custom-model", "custom-model-deployment", "model-customization-job", "provisioned-model")
+_ON_RECORD = (
+    "custom-model",
+    "custom-model-deployment",
+    "imported-model",
+    "model-customization-job",
+    "model-import-job",
+    "provisioned-model",
+)
 
 AGENTS: dict[str, str] = {
     "agentId": "agent",

@@ -18,6 +18,7 @@ from outcrop.api.door.call import (
     quick,
 )
 from outcrop.catalog.base_model import BaseModel
+from outcrop.catalog.custom_models import check_active
 from outcrop.deployments.commitments import check_term, commitment
 from outcrop.deployments.states import CREATING, THROUGHPUT, UPDATING
 from outcrop.errors import Conflict, Invalid
@@ -103,6 +104,7 @@ def _model(house: House, call: Call, member: str) -> tuple[str, str]:
     """ARNs of the model and of the foundation model below it."""
     custom = look(house, call, member)
     if custom is not None:
+        check_active(custom)
         return custom.arn, custom.document["foundationModelArn"]
     foundation = arn.foundation_model(call.region, _base(house, call, member).full_id)
     return foundation, foundation
