@@ -17,6 +17,7 @@ from outcrop.catalog.base_model import BaseModel, Customization, Weights
 from outcrop.catalog.remote_model import RemoteModel
 from outcrop.errors import Invalid, MachineTrouble, ModelDamaged, NotFound
 from outcrop.network import facts
+from outcrop.network.model_task import ModelTask
 from outcrop.network.run_mode import ProbeVerdict, RunMode
 
 SHIPPED = Path(__file__).parent / "models.toml"
@@ -28,7 +29,7 @@ _NEEDED = ("id", "context", "name", "provider", "context_length")
 _PLACES = ("bundled", "directory", "hub", "alias")
 _AS_TOML: dict[Any, type | tuple[type, ...]] = {
     str: str, str | None: str, int: int, float | None: (int, float), tuple[Customization, ...]: list, Weights: dict,
-    RemoteModel | None: dict,
+    RemoteModel | None: dict, ModelTask: str, Mapping[str, str]: dict,
 }  # fmt: skip
 "How TOML holds a member of an entry, by its type."
 
@@ -119,10 +120,12 @@ class Catalog:
         context_length: int,
         licence: str,
         verdict: ProbeVerdict | None = None,
+        task: ModelTask = ModelTask.TEXT,
+        notes: str = "",
     ) -> BaseModel:
         """Add a Hugging Face directory to the home's catalogue, with what the probe found of it.
 
-        Raises Invalid when the id is taken by another one.
+        `notes` tell where it comes from. Raises Invalid when the id is taken by another one.
         """
         self.check_free(model_id, folder)
         if self.find(model_id) is None:
@@ -135,6 +138,8 @@ class Catalog:
                     "licence": licence,
                     "context_length": context_length,
                     "context": f"{max(1, context_length // 1024)}k",
+                    **({"task": task.value} if task is not ModelTask.TEXT else {}),
+                    **({"notes": notes} if notes else {}),
                 }
             )
         if verdict is not None:
@@ -186,6 +191,7 @@ class Catalog:
         known = self.find(wanted) or replace(_unlisted(wanted, served), context=context or served.context)
         if known.id == served.engine:
             raise Invalid(f"{model_id}: it has weights of its own. An alias needs a name without weights.")
+        _check_task(known, served)
         self._append(
             {
                 "id": known.id,
@@ -198,6 +204,7 @@ class Catalog:
                 "dialect": known.dialect,
                 "hyperparameters": known.hyperparameters,
                 "customizations": [c.value for c in known.customizations],
+                **({"task": known.task.value} if known.task is not ModelTask.TEXT else {}),
             }
         )
         return self.usable(wanted)
@@ -261,7 +268,25 @@ def _unlisted(model_id: str, served: BaseModel) -> BaseModel:
         dialect=family.dialect,
         hyperparameters=family.hyperparameters,
         customizations=family.customizations,
+        task=family.task,
     )
+
+
+def _check_task(known: BaseModel, served: BaseModel) -> None:
+    """Raises Invalid for a model that cannot answer as the alias promises; a text model can, for an embedding model."""
+    stands_in = known.task is ModelTask.EMBEDDING and served.engine_task is ModelTask.TEXT
+    if known.task is not served.task and not stands_in:
+        raise Invalid(
+            f"{known.id}: a model that {_DOES[known.task]}, and {served.id} {_DOES[served.task]}. Name a model that "
+            f"{_DOES[known.task]}; `outcrop models --all` lists them."
+        )
+
+
+_DOES = {
+    ModelTask.TEXT: "writes text",
+    ModelTask.EMBEDDING: "makes vectors",
+    ModelTask.RERANKING: "ranks documents",
+}
 
 
 def _entry(item: Any) -> BaseModel:
@@ -282,6 +307,11 @@ def _entry(item: Any) -> BaseModel:
     if not all(name in _PLACES and isinstance(place, str) for name, place in weights.items()):
         raise ValueError(f"{item['id']}: weights: give one of {', '.join(_PLACES)}, a text")
     fields = {**item, "weights": Weights(**weights)}
+    fields["task"] = ModelTask(item.get("task", ModelTask.TEXT))
+    if fields["task"] is not ModelTask.TEXT:
+        fields.setdefault("customizations", [])
+    if not all(isinstance(text, str) for text in item.get("prompts", {}).values()):
+        raise ValueError(f"{item['id']}: prompts: give each name a text")
     if "remote" in fields:
         fields["remote"] = remote_entries.read(item["id"], fields["remote"])
     if "verdict" in fields:
@@ -303,7 +333,7 @@ def _placed(entry: BaseModel, home: Path, verdict: ProbeVerdict | None) -> BaseM
     """The entry with its folder, and the verdict if it is one of the network that lies there now."""
     folder = _folder(entry.weights, home)
     holds = folder is not None and verdict is not None and verdict.config == facts.digest(folder)
-    return replace(entry, folder=folder, engine=entry.id, verdict=verdict if holds else None)
+    return replace(entry, folder=folder, engine=entry.id, engine_task=entry.task, verdict=verdict if holds else None)
 
 
 def _behind(entry: BaseModel, placed: Mapping[str, BaseModel]) -> BaseModel:
@@ -316,6 +346,9 @@ def _behind(entry: BaseModel, placed: Mapping[str, BaseModel]) -> BaseModel:
         folder=target.folder,
         engine=target.id,
         context_length=length,
+        engine_task=target.task,
+        prompts=entry.prompts or target.prompts,
+        default_prompt=entry.default_prompt or target.default_prompt,
         learning_rate=target.learning_rate,
         verdict=target.verdict,
     )

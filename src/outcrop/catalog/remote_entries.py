@@ -7,6 +7,7 @@ from typing import Any
 from outcrop.catalog import families
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.remote_model import RemoteApi, RemoteModel
+from outcrop.network.model_task import ModelTask
 
 _LONGEST_NAME = 20
 "In ListFoundationModels."
@@ -27,6 +28,7 @@ def entry(
         "context_length": 0,
         "context": "",
         "dialect": known.dialect if known else family.dialect if family else "any",
+        "task": (known.task if known else family.task if family else ModelTask.TEXT).value,
         "customizations": [],
     }
 

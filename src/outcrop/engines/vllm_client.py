@@ -10,8 +10,11 @@ from pathlib import Path
 
 from outcrop.errors import Invalid
 from outcrop.inference.client import Delta, EngineClient, GenerationRequest, GreedyAnswer
+from outcrop.inference.encoder_requests import EmbeddingRequest, RankingRequest, Vector
 from outcrop.inference.request import TokenLogprob
 from outcrop.network.adapters.method import LoRA, read_adapter
+
+_OUR_ENGINE = "Name a model of Outcrop's own engine."
 
 
 class VllmClient:
@@ -35,6 +38,12 @@ class VllmClient:
         """Whole greedy answers. vLLM decides by itself into how many parts it cuts a prompt."""
         del prompt_tokens_per_step
         return await self._engine.answer_greedily(model, prompts, num_tokens=num_tokens)
+
+    async def embed(self, request: EmbeddingRequest) -> list[Vector]:
+        raise Invalid(f"{request.model}: vLLM is started to write text here, and makes no vectors. {_OUR_ENGINE}")
+
+    async def rank(self, request: RankingRequest) -> list[float]:
+        raise Invalid(f"{request.model}: vLLM is started to write text here, and ranks nothing. {_OUR_ENGINE}")
 
     async def load_adapter(self, name: str, path: Path) -> None:
         """Raises Invalid for an adapter of a kind that vLLM cannot take."""

@@ -22,7 +22,7 @@ from outcrop.inference.request import Sampling
 from outcrop.invocation import prompts
 from outcrop.invocation.exchange import AnswerPiece, Finish, Finished, InvocationRequest
 from outcrop.invocation.stopping import StopScanner
-from outcrop.invocation.target import RemoteTarget, Target, TextEngine, TextTarget
+from outcrop.invocation.target import EncoderTarget, RemoteTarget, Target, TextEngine, TextTarget
 from outcrop.invocation.text_logprobs import TextLogprob, TextLogprobs
 from outcrop.tokens.tokenizer import IncrementalDecoder
 
@@ -128,7 +128,7 @@ async def stream_text(
 
     Raises EngineAway when the engine stays away before the first text, and ModelStreamErrorException after it.
     """
-    patience = Patience(target.patience_s if patience_s is None else patience_s, target)
+    patience = EnginePatience(target.patience_s if patience_s is None else patience_s, target)
     shown = False
     while True:
         try:
@@ -150,7 +150,7 @@ async def complete_text(target: TextTarget, generation: Generation, *, patience_
     if isinstance(generation, RemoteInput):
         return await generation.leaving().complete(generation.asked)
     assert isinstance(target, Target), "what is planned in token ids is for an engine of this machine"
-    patience = Patience(target.patience_s if patience_s is None else patience_s, target)
+    patience = EnginePatience(target.patience_s if patience_s is None else patience_s, target)
     while True:
         try:
             async with aclosing(_attempt(target, generation)) as attempt:
@@ -199,13 +199,13 @@ def finished(deltas: Sequence[TextDelta]) -> Finished:
     )
 
 
-class Patience:
+class EnginePatience:
     """Waits for an engine that is being started, up to a limit for the whole request. The log tells of it.
 
     The caller's latency holds the wait, as it must: nothing else tells why a first call takes as long as a start.
     """
 
-    def __init__(self, limit_s: float, target: Target) -> None:
+    def __init__(self, limit_s: float, target: Target | EncoderTarget) -> None:
         self._began = asyncio.get_running_loop().time()
         self._limit_s = limit_s
         self._target = target
