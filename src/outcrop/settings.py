@@ -74,6 +74,8 @@ class Settings:
     "Of the points over time; 0 days: none are collected."
     audit_kept: Retention = AUDIT_KEPT
     "Of the record of calls."
+    remote_models: bool = True
+    "Whether models that were registered at a URL may be invoked; False: nothing leaves this installation."
     audit_data_events: bool = False
     "Whether that record has calls about objects in buckets too."
 
@@ -144,6 +146,7 @@ def read(
         model_units=_number(environment, "OUTCROP_MODEL_UNITS", MODEL_UNITS, range(1, 1 << 16)),
         points_kept=_retention(environment, "OUTCROP_METRICS", POINTS_KEPT, least_days=0),
         audit_kept=_retention(environment, "OUTCROP_AUDIT", AUDIT_KEPT, least_days=1),
+        remote_models=_number(environment, "OUTCROP_REMOTE_MODELS", 1, range(2)) == 1,
         audit_data_events=_number(environment, "OUTCROP_AUDIT_DATA_EVENTS", 0, range(2)) == 1,
     )
 

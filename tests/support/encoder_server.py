@@ -8,8 +8,8 @@ from pathlib import Path
 
 from outcrop.inference.client import EngineClient
 from outcrop.inference.door import EngineDoor
-from outcrop.inference.encoder_door import EncoderDoor
 from outcrop.inference.encoder_engine import EncoderEngine
+from outcrop.inference.encoder_paths import EncoderPaths
 from outcrop.inference.engine import Engine
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.unix_http import UnixServer
@@ -26,9 +26,8 @@ async def encoder_server(
 ) -> AsyncIterator[EngineClient]:
     """The encoder in `folder`; requests name it `base`."""
     thread = EngineThread(lambda: EncoderEngine(folder, way=way, tokens_per_batch=tokens_per_batch))
-    async with _served(
-        thread, EncoderDoor(thread, base_name=BASE, task=encoder_facts.task_of(folder)), socket
-    ) as client:
+    paths = EncoderPaths(thread, base_name=BASE, task=encoder_facts.task_of(folder)).paths
+    async with _served(thread, EngineDoor(thread, base_name=BASE, paths=paths), socket) as client:
         yield client
 
 
@@ -41,9 +40,7 @@ async def text_server(folder: Path, *, way: RunMode = RunMode.PACKED) -> AsyncIt
 
 
 @asynccontextmanager
-async def _served(
-    thread: EngineThread, door: EngineDoor | EncoderDoor, socket: Path | None
-) -> AsyncIterator[EngineClient]:
+async def _served(thread: EngineThread, door: EngineDoor, socket: Path | None) -> AsyncIterator[EngineClient]:
     folder = Path(tempfile.mkdtemp(prefix="outcrop-"))  # a socket's path is short
     place = socket or folder / "engine"
     server = UnixServer(place, door.answer)

@@ -37,6 +37,7 @@ def _bedrock() -> Table:
         customization_jobs,
         deployments,
         foundation_models,
+        imported_models,
         tags,
         throughput,
     )
@@ -46,6 +47,7 @@ def _bedrock() -> Table:
         **customization_jobs.OPERATIONS,
         **custom_models.OPERATIONS,
         **deployments.OPERATIONS,
+        **imported_models.OPERATIONS,
         **throughput.OPERATIONS,
         **tags.OPERATIONS,
     }

@@ -50,6 +50,8 @@ class BaseModel:
     "Id of the entry whose weights are used: its own, or the one it is an alias of."
     verdict: ProbeVerdict | None = None
     "What the probe found of its network; None: it was not tried, or the folder's config.json has changed since."
+    notes: str = ""
+    "Where its weights come from, and what they had lost before, where that is known."
     owner: str | None = None
     "Id of the custom model that `folder` is the own network of; None: it holds the foundation model's."
     task: ModelTask = ModelTask.TEXT

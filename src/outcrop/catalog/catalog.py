@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from outcrop import arn
-from outcrop.catalog import families
+from outcrop.catalog import families, remote_entries
 from outcrop.catalog.base_model import BaseModel, Customization, Weights
-from outcrop.catalog.remote_model import RemoteApi, RemoteModel
+from outcrop.catalog.remote_model import RemoteModel
 from outcrop.errors import Invalid, MachineTrouble, ModelDamaged, NotFound
 from outcrop.network import facts
 from outcrop.network.model_task import ModelTask
@@ -121,10 +121,11 @@ class Catalog:
         licence: str,
         verdict: ProbeVerdict | None = None,
         task: ModelTask = ModelTask.TEXT,
+        notes: str = "",
     ) -> BaseModel:
         """Add a Hugging Face directory to the home's catalogue, with what the probe found of it.
 
-        Raises Invalid when the id is taken by another one.
+        `notes` tell where it comes from. Raises Invalid when the id is taken by another one.
         """
         self.check_free(model_id, folder)
         if self.find(model_id) is None:
@@ -138,6 +139,7 @@ class Catalog:
                     "context_length": context_length,
                     "context": f"{max(1, context_length // 1024)}k",
                     **({"task": task.value} if task is not ModelTask.TEXT else {}),
+                    **({"notes": notes} if notes else {}),
                 }
             )
         if verdict is not None:
@@ -159,22 +161,7 @@ class Catalog:
         """
         self.check_free_for_remote(model_id)
         wanted, _ = families.spelled(model_id)
-        known = self.find(wanted)
-        family = None if known is not None else families.family_of(wanted)
-        otherwise = known.provider if known else family.provider if family else "Remote"
-        self._append(
-            {
-                "id": known.id if known else wanted,
-                "name": (name or (known.name if known else wanted.partition(".")[2] or wanted))[:20],
-                "provider": (provider or otherwise)[:20],
-                "remote": _told(remote),
-                "context_length": 0,
-                "context": "",
-                "dialect": known.dialect if known else family.dialect if family else "any",
-                "task": (known.task if known else family.task if family else ModelTask.TEXT).value,
-                "customizations": [],
-            }
-        )
+        self._append(remote_entries.entry(wanted, remote, known=self.find(wanted), name=name, provider=provider))
         found = self.find(wanted)
         assert found is not None, "what was just written is found"
         return found
@@ -186,7 +173,7 @@ class Catalog:
             raise NotFound(f"{model_id}: not in the catalogue. `outcrop models --all` lists it.")
         if entry.remote is None:
             raise Invalid(f"{entry.id}: it is no remote model. Take its entry out of {self._file} by hand.")
-        self._write("".join(part for part in _tables(self._file.read_text("utf-8")) if not _is_entry(part, entry.id)))
+        self._write(remote_entries.without(self._file.read_text("utf-8"), entry.id))
         return entry
 
     def record(self, entry: BaseModel, verdict: ProbeVerdict) -> None:
@@ -326,40 +313,12 @@ def _entry(item: Any) -> BaseModel:
     if not all(isinstance(text, str) for text in item.get("prompts", {}).values()):
         raise ValueError(f"{item['id']}: prompts: give each name a text")
     if "remote" in fields:
-        fields["remote"] = _remote(item["id"], fields["remote"])
+        fields["remote"] = remote_entries.read(item["id"], fields["remote"])
     if "verdict" in fields:
         fields["verdict"] = _verdict(fields["verdict"])
     if "customizations" in fields:
         fields["customizations"] = tuple(Customization(c) for c in fields["customizations"])
     return BaseModel(**fields)
-
-
-def _remote(model_id: str, told: Mapping[str, Any]) -> RemoteModel:
-    """Raises ValueError."""
-    try:
-        return RemoteModel(**{**told, "api": RemoteApi(told["api"])})
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{model_id}: remote: {error} is not as `outcrop register --url` writes it") from error
-
-
-def _told(remote: RemoteModel) -> dict[str, Any]:
-    """The members of a remote model that are not as usual."""
-    members = {"api": remote.api.value, "url": remote.url, "model": remote.model, "region": remote.region}
-    return {name: value for name, value in members.items() if value} | ({"completes": True} if remote.completes else {})
-
-
-def _tables(text: str) -> list[str]:
-    """The text of a catalogue, cut before each of its tables."""
-    parts: list[str] = [""]
-    for line in text.splitlines(keepends=True):
-        if line.lstrip().startswith("[["):
-            parts.append("")
-        parts[-1] += line
-    return parts
-
-
-def _is_entry(part: str, model_id: str) -> bool:
-    return any(entry["id"] == model_id for entry in tomllib.loads(part).get("model", ()))
 
 
 def _resolved(

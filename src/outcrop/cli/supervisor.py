@@ -207,6 +207,7 @@ def _open_pool(house: "House", launcher: "Launcher", measured: "Measurements") -
         watch=ChangeWatch(house.store.engine),
         provisioned=lambda: provisioned_engines(house.store.resources, house.catalog, house.models),
         measured=measured,
+        idle=house.settings.idle,
     )
 
 

@@ -4,6 +4,7 @@ starts from it."""
 import shutil
 from typing import Protocol
 
+from outcrop.catalog.custom_model_states import ModelStatus
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.customization.kind import KIND
 from outcrop.customization.states import LIFECYCLE
@@ -27,7 +28,9 @@ class RemovalRooms(Protocol):
 
 
 def remove_model(rooms: RemovalRooms, model: Resource) -> None:
-    """Remove the row, its tags and its files. Raises Conflict that names who uses the model."""
+    """Remove the row, its tags and its files. Raises Conflict that names who uses the model, or makes it."""
+    if model.status == ModelStatus.CREATING:
+        raise Conflict(f"The custom model {model.name} is being created. Delete it once it is Active or Failed.")
     users = users_of(rooms, model.arn)
     if users:
         named = ", ".join(row.name or row.arn for row in users)

@@ -104,9 +104,13 @@ class ModelUnits:
         """Let a network be measured anew with the next throughput over it; whether there was a rate."""
         return self._resources.remove(f"{KIND}/{network}")
 
+    def taken(self) -> int:
+        """The units that provisioned throughput has, or waits for."""
+        return sum(map(units_of, self._resources.all(THROUGHPUT)))
+
     def check_free(self, wanted: int) -> None:
         """Raises QuotaExceeded where so many units are not free."""
-        taken = sum(map(units_of, self._resources.all(THROUGHPUT)))
+        taken = self.taken()
         if taken + wanted > self.num_units:
             raise QuotaExceeded(
                 f"modelUnits: {wanted} were asked for, and {max(0, self.num_units - taken)} of this machine's "

@@ -57,7 +57,7 @@ class Clients:
                 self._client(order.kind, order.socket),
                 self._folder_of,
                 damaged=self._damaged,
-                wish=partial(self._engines.wish, order.name),
+                wish=partial(self._wish, base),
             )
         return self._clients[key]
 
@@ -75,6 +75,14 @@ class Clients:
             return order
         self._engines.retry(order.name)
         return self._engines.order(base)
+
+    def _wish(self, base: BaseModel) -> Order | None:
+        """Say that somebody waits. An order that was forgotten meanwhile, for no deployment needed it, is placed anew
+        while its files are there: a request that was on its way is answered."""
+        order = self._engines.wish(base.engine)
+        if order is None and base.folder is not None and base.folder.is_dir():
+            return self._engines.order(base)
+        return order
 
     def _folder_of(self, adapter: str) -> Path | None:
         return self._models.adapter(adapter) if arn.is_arn(adapter) else None

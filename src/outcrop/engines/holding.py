@@ -71,9 +71,21 @@ class HoldingClient:
     async def answer_greedily(
         self, model: str, prompts: list[list[int]], *, num_tokens: int, prompt_tokens_per_step: int | None = None
     ) -> list[GreedyAnswer]:
-        return await self._engine.answer_greedily(
-            model, prompts, num_tokens=num_tokens, prompt_tokens_per_step=prompt_tokens_per_step
-        )
+        """Greedy answers, from the engine. Raises ModelFailed for one that was given up."""
+
+        async def ask() -> list[GreedyAnswer]:
+            return await self._engine.answer_greedily(
+                model, prompts, num_tokens=num_tokens, prompt_tokens_per_step=prompt_tokens_per_step
+            )
+
+        try:
+            return await ask()
+        except EngineAway:
+            await self._wait_for_it()
+            raise
+        except UnknownAdapter:  # taken out meanwhile, for others needed the room
+            await self._bring(model)
+        return await ask()
 
     async def embed(self, request: EmbeddingRequest) -> list[Vector]:
         """Vectors, from the engine. Raises ModelFailed for one that was given up."""

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from outcrop.engines.orders import Order
 from outcrop.engines.states import EngineKind
@@ -49,6 +49,8 @@ class Load(NamedTuple):
     "Requests since it started."
     idle_s: float
     "Seconds since the last one ended, or since it started."
+    adapters: Mapping[str, float] = {}
+    "The adapters that it holds, and for how many seconds nobody has asked for each."
 
 
 class Launcher(Protocol):
@@ -96,6 +98,8 @@ class LocalLauncher:
         settings = self._settings
         arguments = ["--model", str(order.folder), "--name", order.name, "--socket", str(order.socket)]
         arguments += ["--memory-bytes", str(self._memory_bytes)]
+        idle_s = round(settings.idle.total_seconds())
+        arguments += ["--idle-seconds", str(idle_s)] if idle_s else []
         arguments += ["--threads", str(settings.threads)] if settings.threads else []
         arguments += ["--context", str(order.context)] if order.context else []
         arguments += ["--task", order.task]
@@ -127,14 +131,7 @@ class LocalLauncher:
         return {name: self._standing(name, child) for name, child in self._children.items()}
 
     def load(self, order: Order) -> Load | None:
-        body = ask(order.socket, "GET", "/load")
-        if body is None:
-            return None
-        try:
-            told = json.loads(body)
-        except ValueError:
-            return None  # cut off in the middle
-        return Load(told["server_load"], told["answered"], told["idle_s"])
+        return load_of(order)
 
     def _standing(self, name: str, child: Child) -> Standing:
         pid = child.pid
@@ -145,6 +142,18 @@ class LocalLauncher:
             held_bytes=(memory.resident(pid) or 0) if pid is not None else 0,
             failure=self._settings.hidden(child.reason()) if is_given_up(child) else None,
         )
+
+
+def load_of(order: Order) -> Load | None:
+    """The load of an engine of this program, asked at its socket; None where it does not tell now."""
+    body = ask(order.socket, "GET", "/load")
+    if body is None:
+        return None
+    try:
+        told: dict[str, Any] = json.loads(body)
+    except ValueError:
+        return None  # cut off in the middle
+    return Load(told["server_load"], told["answered"], told["idle_s"], told.get("adapters", {}))
 
 
 class RemoteLauncher:

@@ -15,7 +15,7 @@ from typing import Any
 from outcrop.catalog.base_model import BaseModel
 from outcrop.clock import Clock
 from outcrop.engines.environments import EngineEnvironments
-from outcrop.engines.states import LIFECYCLE, EngineKind, EngineState
+from outcrop.engines.states import LIFECYCLE, RUNNING, EngineKind, EngineState
 from outcrop.errors import Conflict, NotFound
 from outcrop.loops import each
 from outcrop.network.model_task import ModelTask
@@ -68,6 +68,8 @@ class Order:
     "When it last answered a request, within seconds."
     waits: str | None
     "What it waits for."
+    needed: bool
+    "Whether a deployment needs it. One that none needs ends once the last of those who came before are answered."
     task: ModelTask = ModelTask.TEXT
     "What its network answers with."
 
@@ -123,20 +125,27 @@ class Engines:
         """All that can be read; others are forgotten, and ordered anew by whoever needs them."""
         return each(self._resources.all(KIND), order_of, log=_log, name=_name, broken=self._forget)
 
+    def forget(self, name: str) -> None:
+        """Forget the order of an engine whose network is deleted; the pool ends it."""
+        self._resources.remove(_arn(name))
+
     def retire(self, needed: Collection[str]) -> None:
-        """Forget the orders of custom models' own networks but for those `needed`: these may be many."""
+        """Let the engines of custom models' own networks go but for those `needed`: these may be many.
+
+        One that runs may have requests, or get some that were on their way: the pool ends it when it is idle.
+        """
         for order in self.orders():
-            if order.owner is not None and order.name not in needed:
+            if order.owner is None:
+                continue
+            if order.name not in needed and order.state not in RUNNING:
                 self._resources.remove(_arn(order.name))
+            elif order.needed != (order.name in needed):
+                self.note(order.name, needed=order.name in needed)
 
     @property
     def has_own(self) -> bool:
         """Whether any engine is ordered for a custom model's own network."""
         return any(order.owner is not None for order in self.orders())
-
-    def forget(self, name: str) -> None:
-        """Forget an order: its engine ends, and whoever needs one orders it anew."""
-        self._resources.remove(_arn(name))
 
     def clear(self) -> None:
         """Forget every order, as at a fresh start; whoever needs an engine orders it again."""
@@ -171,16 +180,21 @@ class Engines:
 
     def _wish(self, order: Order) -> Order:
         now = self._clock.now()
+        if not order.needed:
+            self.note(order.name, needed=True)
         if order.state is EngineState.EVICTED:
             self._change(order.name, lambda row: _ordered_again(row, now))
         elif order.state is EngineState.ORDERED and now - order.wanted_at > _WISH_KEPT:
             self.note(order.name, wantedAt=now.isoformat())
-        else:
+        elif order.needed:
             return order
         return self.find(order.name) or order
 
     def _remote(self, base: BaseModel, order: Order) -> Order:
-        """The order of a remote model, its last use noted; a new one where the model has moved or is remote no more."""
+        """The order of a remote model, its use noted.
+
+        A new one stands in its place where the model has moved, or is remote no more.
+        """
         if base.remote is None or order.is_here or order.host != base.remote.host:
             self.forget(order.name)
             return self._place(base)
@@ -217,6 +231,7 @@ class Engines:
                 "heldBytes": 0,
                 "lastUsed": now.isoformat() if remote else None,
                 "waits": None,
+                "needed": True,
             },
         )
         try:
@@ -274,6 +289,7 @@ def order_of(row: Resource) -> Order:
             held_bytes=int(document["heldBytes"]),
             last_used=_moment(document["lastUsed"]),
             waits=waits,
+            needed=document.get("needed") is not False,  # which those placed by older programs do not have
             task=ModelTask(document.get("task", ModelTask.TEXT)),
         )
 

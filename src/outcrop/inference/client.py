@@ -215,7 +215,9 @@ def _body_of(request: GenerationRequest) -> dict[str, Any]:
     }
     if request.grammar is not None:
         body["structured_outputs"] = {"grammar": request.grammar}
-    return body if request.logprobs is None else body | {"logprobs": request.logprobs}
+    if request.logprobs is not None:
+        body |= {"logprobs": request.logprobs, "return_tokens_as_token_ids": True}
+    return body
 
 
 def _delta(text: bytes) -> Delta:

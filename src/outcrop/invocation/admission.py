@@ -1,4 +1,4 @@
-"""Admission: whether an invocation may run now, by the quotas of its caller and its model, or by bought model units.
+"""Admission: whether an invocation may run now, by the quotas of its caller and model, or by model units.
 
 Every invocation of every entrance passes here once its prompt is encoded, and again when it has ended:
 
@@ -46,7 +46,7 @@ class ReservedCapacity:
 
 @dataclass(frozen=True, kw_only=True)
 class Allowance:
-    """What the invocations of one target are held against: who asks, and what counts them."""
+    """The limits of one target's invocations: who asks, and what counts them."""
 
     admission: "Admission"
     caller: Caller | None = None
@@ -82,20 +82,23 @@ class _Taken(NamedTuple):
 class Ticket:
     """An invocation that was admitted. What it did not use is put back at its end."""
 
-    def __init__(self, taken: Sequence[_Taken], now: datetime) -> None:
+    def __init__(self, taken: Sequence[_Taken], num_input_tokens: int, now: datetime) -> None:
         self._taken = taken
-        self._used = 0
+        self._used = num_input_tokens  # which an engine has read, or will have, whoever leaves before its answer
+        self._is_told = False
         self.rates = _rates(taken, now)
         """What is left of the tightest limit of each sort: `limit_requests`, `remaining_requests`, `reset_requests_s`
         (until all of it is there again), and the same of tokens. Empty where nothing is limited."""
 
     def used(self, num_input_tokens: int, num_output_tokens: int) -> None:
-        """Told what the invocation has come to by now; the last word counts. One that tells nothing used no token."""
-        self._used = num_input_tokens + num_output_tokens
+        """Told what the invocation has come to by now; the last word counts."""
+        self._used, self._is_told = num_input_tokens + num_output_tokens, True
 
-    def _end(self) -> None:
+    def _end(self, *, failed: bool) -> None:
         for limit, bucket, amount in self._taken:
-            if limit.what == "tokens":
+            if failed and not self._is_told:
+                bucket.put_back(amount)  # who was told to come again is not counted twice
+            elif limit.what == "tokens":
                 bucket.put_back(amount - self._used)
 
 
@@ -112,12 +115,18 @@ class Admission:
     @asynccontextmanager
     async def one(self, allowance: Allowance, num_input_tokens: int, max_tokens: int) -> AsyncGenerator[Ticket, None]:
         """Around one invocation, whose answer may have `max_tokens`. Raises Throttled."""
-        limits = [*_of_capacity(allowance.capacity), *_of_quotas(await self._current(), allowance)]
-        ticket = self._admit(limits, num_input_tokens, max_tokens)
+        ticket = self._admit(await self._limits(allowance), num_input_tokens, max_tokens)
+        failed = False
         try:
             yield ticket
+        except Exception:
+            failed = True
+            raise
         finally:
-            ticket._end()
+            ticket._end(failed=failed)
+
+    async def _limits(self, allowance: Allowance) -> list[_Limit]:
+        return [*_of_capacity(allowance.capacity), *_of_quotas(await self._current(), allowance)]
 
     async def _current(self) -> Mapping[str, Quota]:
         if self._quotas is None:
@@ -135,7 +144,7 @@ class Admission:
             raise Throttled(sentence, retry_after_s=wait_s, rates=_rates(taken, now))
         for one in taken:
             one.bucket.take(one.amount)
-        return Ticket(taken, now)
+        return Ticket(taken, num_input_tokens, now)
 
     def _bucket(self, limit: _Limit, now: datetime) -> TokenBucket:
         key = (limit.subject, limit.what)
@@ -177,8 +186,9 @@ def _of_quotas(quotas: Mapping[str, Quota], allowance: Allowance) -> list[_Limit
 def _of_quota(quota: Quota, scope: Scope, name: str) -> list[_Limit]:
     """The limits of a quota for one who is counted by it."""
     numbers = (("requests", quota.requests_per_minute), ("tokens", quota.tokens_per_minute))
+    told = f"The quota of the {scope} {name} is"
     return [
-        _Limit(f"{scope}:{name}", what, number, f"The quota of the {scope} {name} is {number:,} {what} a minute.")
+        _Limit(f"{scope}:{name}", what, number, f"{told} {number:,} {what if number != 1 else what[:-1]} a minute.")
         for what, number in numbers
         if number is not None
     ]

@@ -1,6 +1,7 @@
 """The text that an engine generates for a request in plain words.
 
-Ids go in and come out; whole characters, stop sequences and retries are made here.
+Ids go in and come out; whole characters, stop sequences and retries are made here. A remote model is asked in words,
+and its engine does all that itself: `plan_aside`, `complete_text` and `stream_answer` are where the two ways part.
 
 An engine that dies is started again within seconds, with the adapters it held. As long as nothing has been shown to
 the caller, the request is simply put again, with the same seed; after that, the stream ends with an error.
@@ -12,7 +13,7 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from outcrop import logs
@@ -23,10 +24,13 @@ from outcrop.invocation import prompts
 from outcrop.invocation.answer_syntax import AnswerSyntax, syntax_of
 from outcrop.invocation.answer_text import AnswerStretch, AnswerText
 from outcrop.invocation.exchange import AnswerPiece, Finish, Finished, InvocationRequest, ToolCall
-from outcrop.invocation.target import EncoderTarget, Target
+from outcrop.invocation.target import EncoderTarget, RemoteTarget, Target, TextEngine, TextTarget
 from outcrop.invocation.text_logprobs import TextLogprob
 
 _RETRY_EVERY_S = 0.5
+_RETRY_FIRST_S = 0.05
+_RETRY_SHARE = 0.2
+"A wait becomes at most so much longer by asking now and then."
 _SEEDS = 2**31
 _log = logging.getLogger("outcrop.invocation")
 
@@ -46,6 +50,43 @@ class GenerateInput:
     logprobs: int | None
     "How many of the likeliest tokens are told with each; None: no log probabilities."
     syntax: AnswerSyntax = field(default_factory=AnswerSyntax)
+
+    @property
+    def num_input_tokens(self) -> int:
+        return len(self.prompt_ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteInput:
+    """A generation that a remote model is asked for in words; its server counts the tokens."""
+
+    target: RemoteTarget
+    asked: InvocationRequest
+
+    def another(self, number: int) -> "RemoteInput":
+        """The same request for another answer: with another seed, where one was asked for."""
+        sampling = self.asked.sampling
+        if sampling.seed is None or not number:
+            return self
+        return replace(self, asked=replace(self.asked, sampling=replace(sampling, seed=sampling.seed + number)))
+
+    def leaving(self) -> TextEngine:
+        """The engine, for a request that leaves for it now."""
+        self.target.tell_sent(self.target.host)
+        return self.target.engine
+
+    @property
+    def num_input_tokens(self) -> int:
+        """0: nobody here knows, before the answer has ended."""
+        return 0
+
+    @property
+    def max_tokens(self) -> int:
+        """The limit that was asked for; 0 where that is left to the model."""
+        return self.asked.sampling.max_tokens or 0
+
+
+Generation = GenerateInput | RemoteInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +128,14 @@ def plan(target: Target, asked: InvocationRequest) -> GenerateInput:
     )
 
 
-async def plan_aside(target: Target, asked: InvocationRequest) -> GenerateInput:
-    """Plan a generation in a thread, with `plan`.
+async def plan_aside(target: TextTarget, asked: InvocationRequest) -> Generation:
+    """Plan a generation in a thread, with `plan`; one of a remote model is only checked.
 
     Other requests stream meanwhile, and long prompts wait for long prompts only.
     """
+    if isinstance(target, RemoteTarget):
+        target.engine.check(asked)
+        return RemoteInput(target=target, asked=asked)
     return await prompts.aside(asked.prompt, lambda: plan(target, asked))
 
 
@@ -119,8 +163,11 @@ async def stream_text(
             await patience.wait(problem)
 
 
-async def complete_text(target: Target, generation: GenerateInput, *, patience_s: float | None = None) -> Finished:
+async def complete_text(target: TextTarget, generation: Generation, *, patience_s: float | None = None) -> Finished:
     """The whole answer; when the engine dies in the middle, the request is put again from the start."""
+    if isinstance(generation, RemoteInput):
+        return await generation.leaving().complete(generation.asked)
+    assert isinstance(target, Target), "what is planned in token ids is for an engine of this machine"
     patience = EnginePatience(target.patience_s if patience_s is None else patience_s, target)
     while True:
         try:
@@ -133,9 +180,15 @@ async def complete_text(target: Target, generation: GenerateInput, *, patience_s
 
 
 async def stream_answer(
-    target: Target, generation: GenerateInput, *, patience_s: float | None = None
+    target: TextTarget, generation: Generation, *, patience_s: float | None = None
 ) -> AsyncGenerator[AnswerPiece | Finished, None]:
     """The answer piece by piece, and then as a whole: the last item, and only it, is `Finished`."""
+    if isinstance(generation, RemoteInput):
+        async with aclosing(generation.leaving().stream(generation.asked)) as items:
+            async for item in items:
+                yield item
+        return
+    assert isinstance(target, Target), "what is planned in token ids is for an engine of this machine"
     told: list[TextDelta] = []
     blocks = _Blocks()
     async with aclosing(stream_text(target, generation, patience_s=patience_s)) as deltas:
@@ -211,12 +264,15 @@ class EnginePatience:
 
     async def wait(self, problem: Exception) -> None:
         """Sleep a little. Raises the problem when the limit is reached."""
-        if self._waited_s() + _RETRY_EVERY_S > self._limit_s:
+        waited_s = self._waited_s()
+        # At first often: an engine that was only idle is there within a second.
+        pause_s = min(_RETRY_EVERY_S, max(_RETRY_FIRST_S, waited_s * _RETRY_SHARE))
+        if waited_s + pause_s > self._limit_s:
             raise problem
         if not self._waiting:
             self._waiting = True
             self._tell("waits for an engine")
-        await asyncio.sleep(_RETRY_EVERY_S)
+        await asyncio.sleep(pause_s)
 
     def is_over(self) -> None:
         """Tell the log how long the request waited, if it did."""

@@ -3,7 +3,7 @@
 import json
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,10 +13,10 @@ from outcrop.invocation.admission import Ticket
 from outcrop.invocation.dialects.choice import choose
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
 from outcrop.invocation.exchange import AnswerPiece, Count, Finished, InvocationRequest, Started, uncounted
-from outcrop.invocation.generate import GenerateInput, plan_aside
+from outcrop.invocation.generate import Generation, plan_aside
 from outcrop.invocation.schema import read_json
 from outcrop.invocation.several import complete_several, likeliest, seeded, stream_several
-from outcrop.invocation.target import Target
+from outcrop.invocation.target import TextTarget
 
 Admitted = Callable[[Ticket], object]
 "Told the ticket of a request that its limits admit."
@@ -30,10 +30,10 @@ def _unheard(_ticket: Ticket) -> None:
 class PreparedInvocation:
     """A request that is understood and fits the model; nothing has been generated yet."""
 
-    target: Target
+    target: TextTarget
     dialect: Dialect
     started: Started
-    generation: GenerateInput
+    generation: Generation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Invoked:
     latency_ms: int
 
 
-async def prepare(target: Target, body: bytes, *, now: datetime) -> PreparedInvocation:
+async def prepare(target: TextTarget, body: bytes, *, now: datetime) -> PreparedInvocation:
     """Checks a body against the target's dialect and context. Raises Invalid in the provider's own words."""
     parsed = read_json(body)
     dialect = choose(target.dialect, parsed)
@@ -54,7 +54,7 @@ async def prepare(target: Target, body: bytes, *, now: datetime) -> PreparedInvo
 
 
 async def prepare_asked(
-    target: Target, dialect: Dialect, asked: InvocationRequest, *, now: datetime
+    target: TextTarget, dialect: Dialect, asked: InvocationRequest, *, now: datetime
 ) -> PreparedInvocation:
     """Checks what a body was read to ask for against the target's context. Raises Invalid."""
     generation = await plan_aside(target, asked)
@@ -63,7 +63,7 @@ async def prepare_asked(
         model_id=target.model_id,
         created=now,
         asked=asked,
-        num_input_tokens=len(generation.prompt_ids),
+        num_input_tokens=generation.num_input_tokens,
     )
     return PreparedInvocation(target=target, dialect=dialect, started=started, generation=generation)
 
@@ -77,8 +77,9 @@ async def invoke(
 ) -> Invoked:
     """The whole response in the body's dialect. Latency counts from `began`, of `time.monotonic()`, else from now."""
     begin = time.monotonic() if began is None else began
-    dialect, started, num_kept = prepared.dialect, prepared.started, prepared.started.asked.num_kept
+    dialect, num_kept = prepared.dialect, prepared.started.asked.num_kept
     answers = await _answers(prepared, count=count, admitted=admitted)
+    started = prepared.started.ended(*answers)
     kept = answers if num_kept is None else likeliest(answers, num_kept)
     return Invoked(
         response=dialect.joined([dialect.answer(_numbered(started, at), one) for at, one in enumerate(kept)]),
@@ -108,6 +109,7 @@ async def _answers(prepared: PreparedInvocation, *, count: Count, admitted: Admi
     async with prepared.target.allowance.one(num_input, most) as ticket:
         admitted(ticket)
         answers = await complete_several(prepared.target, generations)
+        num_input = prepared.started.ended(*answers).num_input_tokens
         num_output = sum(answer.num_output_tokens for answer in answers)
         ticket.used(num_input, num_output)
     count(num_input, num_output)
@@ -120,6 +122,7 @@ async def _pieces(
     """The pieces of all answers, each with the number of its answer."""
     num_input, generations = prepared.started.num_input_tokens, _generations(prepared)
     most, taken = prepared.generation.max_tokens * len(generations), [0] * len(generations)
+    ended: list[Finished] = []
     async with (
         prepared.target.allowance.one(num_input, most) as ticket,
         aclosing(stream_several(prepared.target, generations)) as items,
@@ -127,12 +130,15 @@ async def _pieces(
         admitted(ticket)
         async for number, item in items:
             taken[number] = item.num_output_tokens
+            if isinstance(item, Finished):
+                ended.append(item)
+                num_input = prepared.started.ended(*ended).num_input_tokens
             ticket.used(num_input, sum(taken))
             count(num_input, sum(taken))
             yield number, item
 
 
-def _generations(prepared: PreparedInvocation) -> list[GenerateInput]:
+def _generations(prepared: PreparedInvocation) -> Sequence[Generation]:
     return seeded(prepared.generation, prepared.started.asked.num_answers)
 
 
@@ -158,7 +164,7 @@ async def stream_chunks(
     dialect, started, left = prepared.dialect, prepared.started, prepared.started.asked.num_answers
     begin = time.monotonic() if began is None else began
     first_byte_ms: int | None = None
-    taken = [0] * left
+    taken, ended = [0] * left, list[Finished]()
     async with aclosing(_pieces(prepared, count=count, admitted=admitted)) as items:
         async for number, item in items:
             taken[number] = item.num_output_tokens
@@ -174,6 +180,9 @@ async def stream_chunks(
                 yield dialect.piece(own, item)
                 continue
             left -= 1
+            ended.append(item)
+            started = prepared.started.ended(*ended)
+            own = _numbered(started, number)
             so_far = replace(item, num_output_tokens=sum(taken))  # the last to end tells the tokens of all
             chunks = [*dialect.closing(own, so_far), *(dialect.ending(started, so_far) if not left else ())]
             for chunk in chunks[:-1]:

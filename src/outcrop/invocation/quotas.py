@@ -1,4 +1,4 @@
-"""Quotas on record: how many requests and tokens a minute a user, a role, an access key or a model may take.
+"""Quotas on record: requests and tokens a minute that a user, a role, a key or a model may take.
 
 The administrator sets them (`outcrop quotas`). A quota of `*` holds for everyone of its kind who has none of their own,
 for each of them apart.
@@ -27,7 +27,7 @@ _log = logging.getLogger("outcrop.invocation")
 
 
 class Scope(StrEnum):
-    """What a quota counts by."""
+    """The subject that a quota counts by."""
 
     USER = "user"
     ROLE = "role"

@@ -1,14 +1,19 @@
 """The engine that answers a modelId: base models, deployments, provisioned throughput; by ARN or name."""
 
 import logging
+import threading
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 from outcrop.access.caller import Caller
 from outcrop.access.needs.named import Named
+from outcrop.catalog import imported_models
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels, format_of
+from outcrop.catalog.imported_models import ImportedModels
+from outcrop.catalog.remote_model import RemoteApi, RemoteModel
 from outcrop.deployments.model_units import ModelUnits, units_of
 from outcrop.deployments.records import Deployments, model_arns
 from outcrop.deployments.states import CREATING, FAILED, ON_DEMAND, THROUGHPUT, status_of
@@ -16,7 +21,8 @@ from outcrop.engines.clients import Clients
 from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotFound, NotReady
 from outcrop.invocation.admission import Admission, Allowance, ReservedCapacity
 from outcrop.invocation.encoder_targets import EncoderTargets
-from outcrop.invocation.target import EncoderTarget, Target
+from outcrop.invocation.remote.remotes import Remotes
+from outcrop.invocation.target import EncoderTarget, Target, TextTarget
 from outcrop.loops import contained
 from outcrop.network.model_task import ModelTask
 from outcrop.store.damage import understood
@@ -25,6 +31,8 @@ from outcrop.tokens.prompt_format import format_of_base
 from outcrop.tokens.tokenizer import Tokenizer
 
 _DEPLOYED = {ON_DEMAND: "custom model deployment", THROUGHPUT: "provisioned model throughput"}
+_MOST_TOKENIZERS = 32
+"Open at once: each holds some megabytes, and custom models with networks of their own may be many."
 
 _NO_TEXT = "This action doesn't support the model that you provided. Try again with a supported text or chat model."
 
@@ -40,6 +48,8 @@ class Targets:
         models: CustomModels,
         deployments: Deployments,
         clients: Clients,
+        remotes: Remotes,
+        imported: ImportedModels,
         *,
         units: ModelUnits,
         admission: Admission,
@@ -50,13 +60,17 @@ class Targets:
         self._models = models
         self._deployments = deployments
         self._clients = clients
+        self._remotes = remotes
+        self._imported = imported
         self._units = units
         self._admission = admission
         self._patience_s = patience_s
-        self._tokenizers: dict[Path, Tokenizer] = {}
+        self._tokenizers: OrderedDict[Path, Tokenizer] = OrderedDict()
+        "The least recently used first."
+        self._lock = threading.Lock()
         self._encoders = EncoderTargets(clients, self._tokenizer, patience_s=patience_s)
 
-    def resolve(self, model_id: str, thing: Named, row: Resource | None, *, caller: Caller | None = None) -> Target:
+    def resolve(self, model_id: str, thing: Named, row: Resource | None, *, caller: Caller | None = None) -> TextTarget:
         """The target of what `model_id` was found to name, for this caller; None: the installation asks for itself.
 
         Raises Invalid, NotFound or NotReady, in Bedrock's words; Invalid for a model that does not write text.
@@ -68,13 +82,15 @@ class Targets:
 
     def find(
         self, model_id: str, thing: Named, row: Resource | None, *, caller: Caller | None = None
-    ) -> Target | EncoderTarget:
+    ) -> TextTarget | EncoderTarget:
         """The target, whatever it answers with. Raises as `resolve`."""
+        if thing.kind == imported_models.KIND:
+            if row is None:
+                raise NotFound(f"The imported model {model_id} was not found.")
+            allowance = self._allowance(caller, quotas_of=(row.arn, *([row.name] if row.name else ())))
+            return self._target(model_id, self._imported.network(row), None, allowance)
         if thing.kind not in _DEPLOYED:
-            base = self._base(model_id, thing, row)
-            if base.task is not ModelTask.TEXT:
-                return self._encoders.of(model_id, base, self._allowance(caller, quotas_of=(base.id,)))
-            return self._target(model_id, base, None, self._allowance(caller, quotas_of=(base.id,)))
+            return self._foundation(model_id, thing, row, caller)
         if row is None:
             raise NotFound(f"The {_DEPLOYED[thing.kind]} {model_id} was not found.")
         _check_serving(row)
@@ -84,6 +100,19 @@ class Targets:
             return self._custom_target(model_id, custom, row, caller)
         base = self._catalog.usable(model_arn)
         return self._target(model_id, base, None, self._allowance_of(row, base, caller))
+
+    def _foundation(
+        self, model_id: str, thing: Named, row: Resource | None, caller: Caller | None
+    ) -> TextTarget | EncoderTarget:
+        base = thing.foundation
+        if row is None and isinstance(base, BaseModel) and base.remote is not None:
+            _check_remote_task(base, base.remote)
+            return self._remotes.target(model_id, base, self._allowance(caller, quotas_of=(base.id,)))
+        base = self._base(model_id, thing, row)
+        allowance = self._allowance(caller, quotas_of=(base.id,))
+        if base.task is not ModelTask.TEXT:
+            return self._encoders.of(model_id, base, allowance)
+        return self._target(model_id, base, None, allowance)
 
     def _custom_target(self, model_id: str, custom: Resource, row: Resource, caller: Caller | None) -> Target:
         """A deployment whose model's files are of no use fails, at the latest when it is asked."""
@@ -138,15 +167,35 @@ class Targets:
 
     def _tokenizer(self, folder: Path) -> Tokenizer:
         """Raises ModelDamaged: whoever asks for an answer has not made these files."""
-        if folder not in self._tokenizers:
-            with contained(_log, f"opening the tokenizer in {folder}") as outcome:
-                self._tokenizers[folder] = Tokenizer.open(folder)
-            if outcome.error is not None:
-                raise ModelDamaged(
-                    "The tokenizer of the model cannot be read: its files are missing or damaged. Put them back; the "
-                    "server's log has the details."
-                ) from outcome.error
-        return self._tokenizers[folder]
+        with self._lock:
+            tokenizer = self._tokenizers.get(folder)
+            if tokenizer is not None:
+                self._tokenizers.move_to_end(folder)
+        return self._opened(folder) if tokenizer is None else tokenizer
+
+    def _opened(self, folder: Path) -> Tokenizer:
+        tokenizer = None
+        with contained(_log, f"opening the tokenizer in {folder}") as outcome:
+            tokenizer = Tokenizer.open(folder)
+        if tokenizer is None:
+            raise ModelDamaged(
+                "The tokenizer of the model cannot be read: its files are missing or damaged. Put them back; the "
+                "server's log has the details."
+            ) from outcome.error
+        with self._lock:
+            self._tokenizers[folder] = tokenizer
+            while len(self._tokenizers) > _MOST_TOKENIZERS:
+                self._tokenizers.popitem(last=False)
+        return tokenizer
+
+
+def _check_remote_task(base: BaseModel, remote: RemoteModel) -> None:
+    """Raises Invalid for what only real Bedrock does elsewhere, whose requests are passed on as they are."""
+    if base.task is not ModelTask.TEXT and remote.api is not RemoteApi.BEDROCK:
+        raise Invalid(
+            f"{base.id}: vectors and rankings of a model at {remote.host} are not built in Outcrop yet. Name an "
+            "encoder of this machine."
+        )
 
 
 def _check_serving(row: Resource) -> None:

@@ -12,14 +12,16 @@ from typing import Any
 import anyio
 
 from outcrop.invocation.exchange import AnswerPiece, Finished
-from outcrop.invocation.generate import GenerateInput, complete_text, stream_answer
-from outcrop.invocation.target import Target
+from outcrop.invocation.generate import Generation, RemoteInput, complete_text, stream_answer
+from outcrop.invocation.target import TextTarget
 
 _SEEDS = 2**31
 
 
-def seeded(generation: GenerateInput, num_answers: int) -> list[GenerateInput]:
+def seeded(generation: Generation, num_answers: int) -> Sequence[Generation]:
     """The generation as it is, and others like it with the seeds that follow."""
+    if isinstance(generation, RemoteInput):
+        return [generation.another(number) for number in range(num_answers)]
     sampling = generation.sampling
     seed = sampling.seed
     assert seed is not None, "a generation that is planned has a seed"
@@ -27,7 +29,7 @@ def seeded(generation: GenerateInput, num_answers: int) -> list[GenerateInput]:
     return [generation, *(replace(generation, sampling=replace(sampling, seed=other)) for other in others)]
 
 
-async def complete_several(target: Target, generations: Sequence[GenerateInput]) -> list[Finished]:
+async def complete_several(target: TextTarget, generations: Sequence[Generation]) -> list[Finished]:
     """The whole answers, in order; the first failure ends them all."""
     if len(generations) == 1:
         return [await complete_text(target, generations[0])]
@@ -44,7 +46,7 @@ async def together(works: Sequence[Awaitable[Any]]) -> list[Any]:
 
 
 async def stream_several(
-    target: Target, generations: Sequence[GenerateInput]
+    target: TextTarget, generations: Sequence[Generation]
 ) -> AsyncGenerator[tuple[int, AnswerPiece | Finished], None]:
     """Pieces of the answers as they are made, each with its number; the last of each is `Finished`.
 
@@ -82,7 +84,7 @@ def likeliest(answers: Sequence[Finished], num_kept: int) -> list[Finished]:
     return sorted(answers, key=mean, reverse=True)[:num_kept]
 
 
-async def _tell(told: "asyncio.Queue[Any]", number: int, target: Target, generation: GenerateInput) -> None:
+async def _tell(told: "asyncio.Queue[Any]", number: int, target: TextTarget, generation: Generation) -> None:
     try:
         async with aclosing(stream_answer(target, generation)) as items:
             async for item in items:

@@ -3,17 +3,40 @@
 A target has everything an invocation needs to know, and nothing about how it came to be there.
 """
 
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from outcrop.engines.protocol import ServingEngine
 from outcrop.invocation.admission import UNLIMITED, Allowance
+from outcrop.invocation.exchange import AnswerPiece, Finished, InvocationRequest
 from outcrop.invocation.text_rows import TextReader
 from outcrop.network.model_task import ModelTask
 from outcrop.settings import PATIENCE
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
+if TYPE_CHECKING:
+    from outcrop.invocation.remote.bedrock import BedrockRelay
+
 ANY_DIALECT = "any"
+
+
+class TextEngine(Protocol):
+    """A model that takes words and gives words: its tokens, its template and its retries are its own affair."""
+
+    def check(self, asked: InvocationRequest) -> None:
+        """Raises Invalid for what this model cannot be asked, by name. Nothing is sent yet."""
+
+    async def complete(self, asked: InvocationRequest) -> Finished:
+        """The whole answer, with the tokens that both sides took."""
+        ...
+
+    def stream(self, asked: InvocationRequest) -> AsyncGenerator[AnswerPiece | Finished, None]:
+        """The answer piece by piece, and then as a whole. Closing the generator ends the generation."""
+        ...
+
+    async def aclose(self) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +71,30 @@ class Target:
         return self.adapter or self.base_id
 
 
+def _untold(_host: str) -> None:
+    """Tell nobody, for whoever asks without an account to keep."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteTarget:
+    """A model on a server of somebody else's: what it is sent leaves this machine."""
+
+    model_id: str
+    "As the caller asked for it."
+    base_id: str
+    engine: TextEngine
+    relay: "BedrockRelay | None"
+    "Passes operations of Bedrock on as they are; None for a server that does not speak Bedrock."
+    host: str
+    "Where the data goes."
+    dialect: str
+    "Whose bodies it speaks, as of a Target."
+    allowance: Allowance = UNLIMITED
+    remote: bool = True
+    tell_sent: Callable[[str], object] = _untold
+    "Told the host at the moment at which a request leaves for it."
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncoderTarget:
     """A model that answers with vectors, or with the relevance of documents; it never answers with text."""
@@ -73,3 +120,7 @@ class EncoderTarget:
     "What its invocations are held against."
     patience_s: float = PATIENCE.total_seconds()
     "So long a request waits for an engine that is not there."
+
+
+TextTarget = Target | RemoteTarget
+"A model that answers with text."

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import torch
 import transformers
 from torch import nn
-from transformers import AutoConfig
+from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from outcrop.errors import Invalid, OutcropError
@@ -28,7 +28,7 @@ from outcrop.inference.engine import Engine
 from outcrop.inference.request import EngineRequest
 from outcrop.inference.scheduler import StepLimits
 from outcrop.machine.processes import die_with_parent
-from outcrop.network import encoder_facts, facts, load, rotary_lengths
+from outcrop.network import encoder_facts, facts, headers, load, rotary_lengths
 from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.method import LoRA
 from outcrop.network.attention import Packed
@@ -82,6 +82,7 @@ def judge(folder: Path) -> JudgeOutput:
     why = list[str]()
     with tempfile.TemporaryDirectory() as made:
         try:
+            _check_shapes(folder, config)
             way = _way(folder, described, Path(made), why)
         except ProbeFailure as failed:
             way = None
@@ -103,6 +104,21 @@ def _no_causal_model(config: Any) -> str | None:
             "causal language model. Save its language model by itself, then register that."
         )
     return f"transformers {transformers.__version__} has no causal language model of this kind. {ANOTHER}"
+
+
+def _check_shapes(folder: Path, config: Any) -> None:
+    """The weights have the shapes of the network that config.json makes, of which nothing is loaded for this.
+
+    Raises ProbeFailure. Names that the library changes while it loads are its own matter.
+    """
+    with _told(NOT_RUN), torch.device("meta"):
+        wanted = AutoModelForCausalLM.from_config(config).state_dict()
+    for name, shape in headers.shapes(folder).items():
+        if name in wanted and tuple(wanted[name].shape) != shape:
+            raise ProbeFailure(
+                f"{name} has the shape {list(shape)}, and config.json makes it {list(wanted[name].shape)}",
+                mend="Put the files of one model together.",
+            )
 
 
 def _way(folder: Path, described: facts.Facts, made: Path, why: list[str]) -> RunMode:

@@ -112,6 +112,7 @@ async def _settle(house: House, loops: Loops) -> None:
     finally:
         await reconciler.aclose()
         await house.clients.aclose()
+        await house.remotes.aclose()
 
 
 async def _sweep(house: House, loops: Loops) -> None:

@@ -190,7 +190,7 @@ def test_a_request_larger_than_a_minute_s_tokens_waits_for_a_full_bucket_not_for
     run(scenario)
 
 
-def test_a_request_that_fails_before_it_answers_takes_no_tokens(gate: Gate) -> None:
+def test_a_request_that_fails_before_it_answers_counts_nothing(gate: Gate) -> None:
     gate.limit(Scope.USER, "ada", tokens_per_minute=10, requests_per_minute=100)
 
     async def scenario() -> None:
@@ -198,7 +198,26 @@ def test_a_request_that_fails_before_it_answers_takes_no_tokens(gate: Gate) -> N
             with pytest.raises(Invalid):
                 async with gate.allowance().one(10, 10):
                     raise Invalid("the engine refused it")
-        assert (await gate.ask(prompt=10, most=0)).rates["remaining_requests"] == 94
+        assert (await gate.ask(prompt=10, most=0)).rates["remaining_requests"] == 99
+
+    run(scenario)
+
+
+def test_a_caller_who_leaves_before_the_answer_has_taken_the_prompt_s_tokens(gate: Gate) -> None:
+    gate.limit(Scope.USER, "ada", tokens_per_minute=100, requests_per_minute=2)
+
+    async def waits_for_ever() -> None:
+        async with gate.allowance().one(60, 40):
+            await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        asked = asyncio.create_task(waits_for_ever())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        ticket = await gate.ask(prompt=40, most=0)
+        assert (ticket.rates["remaining_tokens"], ticket.rates["remaining_requests"]) == (0, 0)
 
     run(scenario)
 

@@ -17,6 +17,8 @@ from outcrop.access.needs.required_permissions import RequestedOperation, Requir
 from outcrop.store.resources import Row
 
 SERVICE = "bedrock.amazonaws.com"
+REMOTE = "outcrop:Remote"
+"The condition key that tells whether an invocation goes to a remote model."
 
 THINGS: dict[str, tuple[str, str]] = {
     "CustomModel": ("modelIdentifier", "custom-model"),
@@ -72,7 +74,14 @@ MODELS: dict[str, tuple[str, tuple[str, ...]]] = {
 """The member that names a model which the operation uses, and the kinds it may be of, in the order they are tried."""
 
 TAGGED = ("resourceARN", "resourceArn")
-_ON_RECORD = ("custom-model", "custom-model-deployment", "model-customization-job", "provisioned-model")
+_ON_RECORD = (
+    "custom-model",
+    "custom-model-deployment",
+    "imported-model",
+    "model-customization-job",
+    "model-import-job",
+    "provisioned-model",
+)
 
 AGENTS: dict[str, str] = {
     "agentId": "agent",
@@ -201,9 +210,15 @@ def _ids_of_base(asked: RequestedOperation, member: str) -> tuple[str, ...]:
 
 
 def _context(asked: RequestedOperation, touched: list[RequiredPermission]) -> dict[str, str]:
-    """Bedrock's own condition keys: the profile on whose account a model is invoked, and the guardrail in its way."""
+    """Bedrock's own condition keys: the profile on whose account a model is invoked, and the guardrail in its way.
+
+    One is ours: whether the request would leave this installation.
+    """
     profiles = [each.resource for each in touched if "inference-profile/" in each.resource]
     context = {"bedrock:InferenceProfileArn": profiles[0]} if profiles else {}
+    if asked.service == "bedrock-runtime" and isinstance(asked.params.get("modelId"), str):
+        foundation = named(asked, "modelId").foundation
+        context[REMOTE] = "true" if foundation is not None and foundation.remote is not None else "false"
     config = asked.params.get("guardrailConfig") or asked.params
     identifier, version = config.get("guardrailIdentifier"), config.get("guardrailVersion")
     if asked.service == "bedrock-runtime" and identifier:

@@ -16,13 +16,13 @@ def list_foundation_models(house: House, call: Call) -> Answered:
     """The foundation models, each in two forms as Bedrock lists them: on demand and provisioned.
 
     The plain id is on demand, the one with its context is provisioned. Asked for those of a customization type, only
-    the latter, which is the form that is customized.
+    the latter, which is the form that is customized. A remote model is on demand, and nothing else.
     """
-    wanted = (_PROVISIONED,) if "byCustomizationType" in call.params else (_ON_DEMAND, _PROVISIONED)
+    asked = (_PROVISIONED,) if "byCustomizationType" in call.params else (_ON_DEMAND, _PROVISIONED)
     summaries = [
         _details(model, call.region, form)
-        for model in house.catalog.ready()
-        for form in wanted
+        for model in house.catalog.invocable()
+        for form in asked
         if form in _forms(model)
     ]
     return {"modelSummaries": [summary for summary in summaries if _is_wanted(summary, call.params)]}
@@ -31,7 +31,7 @@ def list_foundation_models(house: House, call: Call) -> Answered:
 def get_foundation_model(house: House, call: Call) -> Answered:
     identifier = call.params["modelIdentifier"]
     model = house.access.named(call, "modelIdentifier").foundation
-    if not isinstance(model, BaseModel) or model.folder is None:
+    if not isinstance(model, BaseModel) or (model.folder is None and model.remote is None):
         raise NotFound(
             f"The foundation model {identifier} was not found. (`outcrop models` lists those of this machine.)"
         )
@@ -40,8 +40,9 @@ def get_foundation_model(house: House, call: Call) -> Answered:
 
 
 def _forms(model: BaseModel) -> tuple[str, ...]:
-    """The ways in which a model is invoked; one that does not write text is neither tuned nor provisioned."""
-    return (_ON_DEMAND, _PROVISIONED) if model.task is ModelTask.TEXT else (_ON_DEMAND,)
+    """The ways in which a model is invoked; a remote one, or one that does not write text, is not provisioned."""
+    plain = model.remote is None and model.task is ModelTask.TEXT
+    return (_ON_DEMAND, _PROVISIONED) if plain else (_ON_DEMAND,)
 
 
 def _details(model: BaseModel, region: str, inference: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from outcrop.api.bedrock.named import look
+from outcrop.api.bedrock.relay import AsyncHandler, relayed
 from outcrop.api.door.call import (
     Answer,
     Answered,
@@ -15,9 +16,10 @@ from outcrop.api.door.call import (
     Handler,
     Streamed,
 )
+from outcrop.api.door.leaving import accounted
 from outcrop.errors import Invalid
 from outcrop.invocation import converse, count_tokens, invoke
-from outcrop.invocation.target import EncoderTarget, Target
+from outcrop.invocation.target import EncoderTarget, TextTarget
 
 if TYPE_CHECKING:
     from outcrop.house import House
@@ -80,7 +82,7 @@ def _served(call: Call) -> dict[str, str]:
     return {member: value for member, value in got.items() if call.params.get(member)}
 
 
-def _stands_in(target: Target | EncoderTarget) -> dict[str, str]:
+def _stands_in(target: TextTarget | EncoderTarget) -> dict[str, str]:
     """A header that says so where a text model's hidden states stand in for the vectors of an embedding model."""
     stands_in = isinstance(target, EncoderTarget) and target.stands_in
     return {"x-outcrop-embedding": "mean hidden states of a text model"} if stands_in else {}
@@ -93,24 +95,25 @@ def _check_unguarded(call: Call) -> None:
             raise Invalid(f"Guardrails are not built in Outcrop yet. Leave {member} out.")
 
 
-async def _target(house: "House", call: Call) -> Target:
+async def _target(house: "House", call: Call) -> TextTarget:
     return await to_thread.run_sync(_find_target, house, call)
 
 
-def _find_target(house: "House", call: Call) -> Target:
+def _find_target(house: "House", call: Call) -> TextTarget:
     thing, row = house.access.named(call, "modelId"), look(house, call, "modelId")
-    return house.targets.resolve(call.params["modelId"], thing, row, caller=call.caller)
+    return accounted(house.targets.resolve(call.params["modelId"], thing, row, caller=call.caller), call)
 
 
-def _find_any_target(house: "House", call: Call) -> Target | EncoderTarget:
+def _find_any_target(house: "House", call: Call) -> TextTarget | EncoderTarget:
     thing, row = house.access.named(call, "modelId"), look(house, call, "modelId")
-    return house.targets.find(call.params["modelId"], thing, row, caller=call.caller)
+    return accounted(house.targets.find(call.params["modelId"], thing, row, caller=call.caller), call)
 
 
-OPERATIONS: dict[str, Handler] = {
+_HANDLERS: dict[str, AsyncHandler] = {
     "InvokeModel": invoke_model,
     "InvokeModelWithResponseStream": invoke_model_with_response_stream,
     "Converse": converse_once,
     "ConverseStream": converse_stream,
     "CountTokens": count,
 }
+OPERATIONS: dict[str, Handler] = {name: relayed(name, handler, _target) for name, handler in _HANDLERS.items()}

@@ -25,9 +25,10 @@ from outcrop.invocation.exchange import (
     TokensPrompt,
 )
 from outcrop.invocation.invoke import PreparedInvocation
+from outcrop.invocation.remote.openai_requests import no_ids
 from outcrop.invocation.schema import Flag, Number, Struct, check
 from outcrop.invocation.several import together
-from outcrop.invocation.target import Target
+from outcrop.invocation.target import RemoteTarget, TextTarget
 
 MOST_PROMPTS = 2048
 _MAX_TOKENS = 16
@@ -123,7 +124,7 @@ def _asked(settled: Settled, prompt: Prompt) -> InvocationRequest:
     )
 
 
-def _dialect(settled: Settled, target: Target, prompt: Prompt) -> Dialect:
+def _dialect(settled: Settled, target: TextTarget, prompt: Prompt) -> Dialect:
     """OpenAI's form to the letter, with the prompt before each answer where it is echoed."""
     echoed = _text_of(target, prompt) if settled.body.get("echo") else ""
     tells_logprobs = "logprobs" in settled.body
@@ -148,8 +149,12 @@ def _piece(settled: Settled) -> Callable[[Started, AnswerPiece], Chunk]:
     return lambda started, piece: _told(piece_text(started, piece), settled)
 
 
-def _text_of(target: Target, prompt: Prompt) -> str:
-    return prompt.text if isinstance(prompt, RawPrompt) else target.tokenizer.decode(list(prompt.ids))
+def _text_of(target: TextTarget, prompt: Prompt) -> str:
+    if isinstance(prompt, RawPrompt):
+        return prompt.text
+    if isinstance(target, RemoteTarget):
+        raise no_ids()
+    return target.tokenizer.decode(list(prompt.ids))
 
 
 def _told(chunk: Chunk, settled: Settled) -> Chunk:

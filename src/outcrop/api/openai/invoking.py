@@ -14,6 +14,7 @@ from anyio import to_thread
 
 from outcrop import arn as arns
 from outcrop.api.door.call import Call
+from outcrop.api.door.leaving import accounted
 from outcrop.api.openai import checkpoint_models, model_names, refusals
 from outcrop.api.openai.endpoint import MeantOperation, OpenAiRequest
 from outcrop.api.openai.made_aside import tell_made
@@ -21,7 +22,7 @@ from outcrop.catalog.custom_models import KIND
 from outcrop.deployments.states import ON_DEMAND
 from outcrop.errors import Invalid, NotFound, NotReady
 from outcrop.house import House
-from outcrop.invocation.target import Target
+from outcrop.invocation.target import TextTarget
 from outcrop.store.resources import Resource
 
 _LOOK_EVERY_S = 0.1
@@ -62,7 +63,7 @@ def metadata_of(given: Any) -> dict[str, str]:
     return dict(given)
 
 
-async def target_of(house: House, call: Call, name: str) -> Target:
+async def target_of(house: House, call: Call, name: str) -> TextTarget:
     """The target that answers for `name`, which the call's modelId was found for. Refuses what is not there.
 
     Raises NotReady for a deployment that is still being made when patience ends, and Denied where it may not be made.
@@ -86,11 +87,11 @@ async def target_of(house: House, call: Call, name: str) -> Target:
         call = replace(call, found={})  # what it was found to be is of the moment before
 
 
-def _resolved(house: House, call: Call) -> Target:
+def _resolved(house: House, call: Call) -> TextTarget:
     model_id = call.params["modelId"]
     thing, row = house.access.named(call, "modelId"), house.access.row(call, "modelId")
     resource = None if row is None else row.resource()
-    return house.targets.resolve(model_id, thing, resource, caller=call.caller)
+    return accounted(house.targets.resolve(model_id, thing, resource, caller=call.caller), call)
 
 
 def _absent(absent: NotFound, name: str) -> Exception:

@@ -39,7 +39,7 @@ _log = logging.getLogger("outcrop.door")
 
 def list_models(house: House, call: Call) -> Answered:
     """All models; of custom models and deployments those that the caller may list."""
-    data = [_of_base(house, model) for model in house.catalog.ready()]
+    data = [_of_base(house, model) for model in house.catalog.invocable()]
     for kind, operation in _LISTS.items():
         if _may(house, call, operation):
             rows = house.store.resources.list(kind, call.region, max_results=_MOST).items
@@ -53,7 +53,7 @@ def get_model(house: House, call: Call) -> Answered:
     member = next(member for operation, member in _GET.values() if operation == call.operation)
     if call.operation == "GetFoundationModel":
         model = house.access.named(call, member).foundation
-        if not isinstance(model, BaseModel) or model.folder is None:
+        if not isinstance(model, BaseModel) or (model.folder is None and model.remote is None):
             raise refusals.no_model(name)
         return {**_of_base(house, model), "id": name}
     row = look(house, call, member)

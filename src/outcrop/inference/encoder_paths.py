@@ -1,53 +1,45 @@
-"""The door of an encoder's engine: vectors at vLLM's /v1/embeddings, relevance at /v1/score."""
+"""The paths of an encoder's engine: vectors at vLLM's /v1/embeddings, relevance at /v1/score."""
 
 import itertools
+import json
+from typing import Any
 
 from outcrop.errors import Invalid
-from outcrop.inference import calls, encoder_requests
-from outcrop.inference.calls import Facts
+from outcrop.inference import encoder_requests
+from outcrop.inference.door import Facts, Paths
 from outcrop.inference.encoder_requests import EncoderBody, EncoderRequest, Vector
 from outcrop.inference.engine_thread import EngineThread
-from outcrop.inference.in_progress import RequestsInProgress
 from outcrop.inference.unix_http import HttpAnswer, HttpCall
 from outcrop.network.model_task import ModelTask
 
 
-class EncoderDoor:
-    """The HTTP endpoints of one encoder, which requests name `base_name`."""
+class EncoderPaths:
+    """The answers of one encoder, which requests name `base_name`."""
 
     def __init__(self, engine: EngineThread, *, base_name: str, task: ModelTask) -> None:
         self._engine = engine
         self._base = base_name
         self._numbers = itertools.count(1)
-        self.work = RequestsInProgress()
-        answers = {
+        answers: dict[ModelTask, Paths] = {
             ModelTask.EMBEDDING: {("POST", "/v1/embeddings"): self._embed},
             ModelTask.RERANKING: {("POST", "/v1/score"): self._score},
         }
-        self._paths: calls.Paths = {
-            **calls.standing(engine, self.work),
-            ("GET", "/v1/models"): self._models,
-            **answers[task],
-        }
-
-    async def answer(self, call: HttpCall) -> HttpAnswer:
-        """Never raises, unless it is cancelled."""
-        return await calls.answer(call, self._paths, self.work)
+        self.paths: Paths = {("GET", "/v1/models"): self._models, **answers[task]}
 
     async def _models(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         del call, facts
         length, dtype = await self._engine.ask(lambda engine: (engine.context_length, engine.dtype))
         data = [{"id": self._base, "object": "model", "parent": None, "max_model_len": length, "dtype": dtype}]
-        return calls.as_json({"object": "list", "data": data})
+        return _json({"object": "list", "data": data})
 
     async def _embed(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         asked = encoder_requests.parse(call.body)
-        return calls.as_json(encoder_requests.embeddings_answer(asked, await self._values(asked, facts)))
+        return _json(encoder_requests.embeddings_answer(asked, await self._values(asked, facts)))
 
     async def _score(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         asked = encoder_requests.parse(call.body)
         scores = [values[0] for values in await self._values(asked, facts)]
-        return calls.as_json(encoder_requests.scores_answer(asked, scores))
+        return _json(encoder_requests.scores_answer(asked, scores))
 
     async def _values(self, asked: EncoderBody, facts: Facts) -> list[Vector]:
         facts.update(model=asked.model, rows=len(asked.rows), prompt_tokens=sum(len(row.ids) for row in asked.rows))
@@ -55,3 +47,7 @@ class EncoderDoor:
             raise Invalid(f"model: {asked.model} is not here. An encoder has no adapters; name {self._base}.")
         request_id = facts["id"] = f"embd-{next(self._numbers)}"
         return (await self._engine.result_of(EncoderRequest(id=request_id, rows=asked.rows))).values
+
+
+def _json(body: dict[str, Any]) -> HttpAnswer:
+    return HttpAnswer(body=json.dumps(body, separators=(",", ":")).encode())
