@@ -123,7 +123,8 @@ async def _events(making: _Making, admitted: invoke.Admitted) -> AsyncGenerator[
 
 async def _finished(making: _Making, finished: Finished, output: list[dict[str, Any]]) -> dict[str, Any]:
     """The whole response, kept where it is to be."""
-    response = response_members.finished(making.begun, making.prepared.started, finished, output)
+    started = making.prepared.started.ended(finished)
+    response = response_members.finished(making.begun, started, finished, output)
     if making.understood.stores:
         await to_thread.run_sync(_keep, making, response)
     return response
