@@ -57,7 +57,8 @@ async def stream_several(
             async for item in items:
                 yield 0, item
         return
-    told: asyncio.Queue[tuple[int, AnswerPiece | Finished | Exception]] = asyncio.Queue()
+    # Of a few pieces: a slow reader keeps the engines waiting, as it does with one answer.
+    told: asyncio.Queue[tuple[int, AnswerPiece | Finished | Exception]] = asyncio.Queue(2 * len(generations))
     tasks = [asyncio.ensure_future(_tell(told, number, target, each)) for number, each in enumerate(generations)]
     try:
         left = len(generations)

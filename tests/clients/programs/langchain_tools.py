@@ -9,11 +9,12 @@ from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
 
 
-@tool
-def weather(city: Literal["Oslo", "Rome"]) -> str:
+def weather_in(city: Literal["Oslo", "Rome"]) -> str:
     """Tells the weather of a city."""
     return f"rain in {city}"
 
+
+weather = tool("weather")(weather_in)
 
 model = ChatBedrockConverse(model=sys.argv[1], provider="amazon", max_tokens=64, temperature=0)
 asked = HumanMessage("What is the weather in Oslo?")

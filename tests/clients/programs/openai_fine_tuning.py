@@ -4,6 +4,7 @@ import io
 import json
 import sys
 import time
+from typing import Any
 
 from openai import OpenAI
 
@@ -19,7 +20,7 @@ def chats(count: int) -> bytes:
     return "\n".join(map(json.dumps, lines)).encode()
 
 
-def ended(job_id: str) -> object:
+def ended(job_id: str) -> Any:
     for _ in range(600):
         job = client.fine_tuning.jobs.retrieve(job_id)
         if job.status in ("succeeded", "failed", "cancelled"):
