@@ -152,15 +152,6 @@ def test_litellm_speaks_openais_form_and_knows_its_errors(running: Installed) ->
     assert (answer["missing"], answer["too_long"]) == ("NotFoundError", "ContextWindowExceededError")
 
 
-@with_python
-def test_langchain_calls_a_tool_through_converse(running: Installed) -> None:
-    answer = said(running, PYTHON, PROGRAMS / "langchain_tools.py", NOVA)
-    assert answer["name"] == "weather"
-    assert answer["arguments"]["city"] in WEATHER
-    assert answer["result"] == f"rain in {answer['arguments']['city']}"
-    assert answer["answer"] == "ai"
-
-
 @with_agents
 def test_llama_index_converses_at_once_and_streamed(running: Installed) -> None:
     answer = said(running, AGENTS, PROGRAMS / "llama_index_converse.py", STARTER)

@@ -4,6 +4,7 @@ No tag and no half of a call is ever shown as text. What looks like a call and i
 certain; nothing of an answer is lost.
 """
 
+import json
 import secrets
 from enum import Enum
 from typing import NamedTuple
@@ -11,9 +12,10 @@ from typing import NamedTuple
 from outcrop.invocation.answer_syntax import AnswerSyntax
 from outcrop.invocation.exchange import ToolCall
 from outcrop.invocation.stopping import overlap
+from outcrop.protocol.values import json_text
 from outcrop.tokens.json_span import JsonSpan
 from outcrop.tokens.thought_tags import ThoughtPlace, ThoughtTags
-from outcrop.tokens.tool_calls import read_calls
+from outcrop.tokens.tool_calls import WrittenCall, read_calls
 from outcrop.tokens.tool_syntax import ToolSyntax
 
 
@@ -53,6 +55,14 @@ class AnswerParts:
         self._json: JsonSpan | None = None
         self._json_end: int | None = None
         tags = tuple(syntax.tags or ())
+        self._written_in_calls = syntax.tools.literals if syntax.tools else ""
+        self._steps = {
+            _State.BEGIN: self._begin,
+            _State.THOUGHT: self._think,
+            _State.BETWEEN: self._pass_over,
+            _State.TEXT: self._speak,
+            _State.CALL: self._call,
+        }
         self._marks = {*tags, *((syntax.tools.trigger,) if syntax.tools else ())} - {""}
 
     @property
@@ -64,6 +74,8 @@ class AnswerParts:
         """The parts that are certain after more text, or a special token by its spelling."""
         if self.over:
             return []
+        if special and self._state is _State.CALL and text not in self._written_in_calls:
+            return []  # such as the token that ends the answer
         if special and self._state is not _State.CALL and text not in self._marks:
             return self._told_to_here(text)
         self._held += text
@@ -83,16 +95,9 @@ class AnswerParts:
 
     def _advance(self, *, last: bool) -> list[Part]:
         parts: list[Part] = []
-        steps = {
-            _State.BEGIN: self._begin,
-            _State.THOUGHT: self._think,
-            _State.BETWEEN: self._pass_over,
-            _State.TEXT: self._speak,
-            _State.CALL: self._call,
-        }
         going = True
         while going and not self.over:
-            told, going = steps[self._state](last)
+            told, going = self._steps[self._state](last)
             parts += told
         return parts
 
@@ -171,7 +176,7 @@ class AnswerParts:
         region, self._held = self._held[:end], self._held[end:]
         self._state, self._json, self._json_end = _State.TEXT, None, None
         calls = read_calls(tools, region, self._syntax.schemas)
-        if calls is None:
+        if calls is None or not all(_is_sound(call) for call in calls):
             return self._words(self._gap + region), bool(self._held)
         self._called = True
         told = calls[:1] if self._syntax.one_call else calls
@@ -203,6 +208,15 @@ class AnswerParts:
     def _thoughts(self, text: str) -> list[Part]:
         self._thought = self._thought or bool(text)
         return [Part("reasoning", text)] if text else []
+
+
+def _is_sound(call: WrittenCall) -> bool:
+    """Whether the arguments are JSON that everybody reads: with finite numbers, whole characters, not too deep."""
+    try:
+        json_text.loads(json.dumps(call.arguments))
+    except (json_text.NotJson, RecursionError):
+        return False
+    return True
 
 
 def _new_id() -> str:

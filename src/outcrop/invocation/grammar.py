@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from outcrop.errors import Invalid
-from outcrop.invocation import json_schema
+from outcrop.invocation import schema_grammar
 from outcrop.invocation.answer_form import quoted
 from outcrop.invocation.exchange import (
     ANY,
@@ -23,6 +23,8 @@ from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.tokens.tool_syntax import CALL_ID, CallKind, ToolSyntax
 
 _TEXT = r"/(?s:.)*/"
+_ID = "/[a-zA-Z0-9]{9}/"
+"The id of a call: nine letters are what the narrowest template takes."
 
 
 def grammar_of(
@@ -126,16 +128,17 @@ def _up_to(tag: str, length: str = "*") -> str:
 
 
 def _with_ids(text: str) -> str:
-    pieces = text.split(CALL_ID)
-    return " /[a-zA-Z0-9]{9}/ ".join(quoted(piece) for piece in pieces if piece or len(pieces) == 1)
+    """A text with any id in the place of the marked one."""
+    first, *others = (quoted(piece) if piece else "" for piece in text.split(CALL_ID))
+    return " ".join([first, *(f"{_ID} {piece}".strip() for piece in others)]).strip()
 
 
 def _form(writer: _Lark, form: AnswerForm) -> str:
     match form:
         case JsonSchema():
-            return writer.rule("form", json_schema.in_grammar(form.schema))
+            return writer.rule("form", schema_grammar.in_grammar(form.schema))
         case JsonObject():
-            return writer.rule("form", json_schema.in_grammar({"type": "object"}))
+            return writer.rule("form", schema_grammar.in_grammar({"type": "object"}))
         case Grammar(kind="regex"):
             return writer.rule("form", _regex(form.text))
     raise Invalid(
@@ -203,7 +206,7 @@ def _json_call(writer: _Lark, syntax: ToolSyntax, tool: Tool) -> str:
         if key == syntax.name_key:
             parts.append(quoted(f'{led}"{tool.name}"'))
         elif key == syntax.id_key:
-            parts.append(f"{quoted(led + chr(34))} /[a-zA-Z0-9]{{9}}/ {quoted(chr(34))}")
+            parts.append(f"{quoted(led + chr(34))} {_ID} {quoted(chr(34))}")
         else:
             parts += [quoted(led), writer.rule("arguments", _schema(syntax, tool))]
     return " ".join([*parts, quoted("}")])
@@ -211,7 +214,7 @@ def _json_call(writer: _Lark, syntax: ToolSyntax, tool: Tool) -> str:
 
 def _schema(syntax: ToolSyntax, tool: Tool) -> str:
     """The schema of a tool's arguments; what cannot be held of it is only where the tool is strict a problem."""
-    return json_schema.in_grammar(tool.schema, lenient=not tool.strict, separators=syntax.separators)
+    return schema_grammar.in_grammar(tool.schema, lenient=not tool.strict, separators=syntax.separators)
 
 
 def _tagged_call(writer: _Lark, syntax: ToolSyntax, tool: Tool) -> str:
@@ -238,6 +241,7 @@ def _tagged_value(writer: _Lark, syntax: ToolSyntax, tool: Tool, schema: object)
                 "can be enforced. Leave strict out, or the pattern."
             )
         return writer.lazy("text", _up_to(closing, f"{{{schema.get('minLength', 0)},{schema.get('maxLength', '')}}}"))
-    whole = schema if not isinstance(schema, dict) else {**schema, "$defs": tool.schema.get("$defs", {})}
-    value = json_schema.in_grammar(whole, lenient=not tool.strict, separators=syntax.separators)
+    named = {key: tool.schema[key] for key in ("$defs", "definitions") if key in tool.schema}
+    whole = {**schema, **named} if isinstance(schema, dict) else schema
+    value = schema_grammar.in_grammar(whole, lenient=not tool.strict, separators=syntax.separators)
     return f"{value} {writer.literal(closing)}"

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,6 +63,10 @@ def _written(part: Part) -> str:
 
 
 CALLED = ("tool", 'weather {"city": "Oslo <tool_call>"}')
+UNSOUND = [
+    f'<tool_call>\n{{"name": "weather", "arguments": {{"city": {value}}}}}\n</tool_call>'
+    for value in ("NaN", "-Infinity", '"\\ud800"', "1" * 5000, "[" * 300 + "]" * 300, "[" * 20000 + "]" * 20000)
+]
 CASES = [
     ("plain words", syntax(), [("text", "plain words")]),
     ("  words, <b> and \n", syntax(), [("text", "  words, <b> and \n")]),
@@ -87,6 +90,7 @@ CASES = [
     ('{"name": "now", "parameters": {}}', syntax(tools=LLAMA), [("tool", "now {}")]),
     (' {"answer": {"a": "}"}} yes', syntax(tools=LLAMA), [("text", ' {"answer": {"a": "}"}} yes')]),
     ('It is {"name": "now", "parameters": {}}', syntax(tools=LLAMA), [("text", 'It is {"name": "now", "parameters": {}}')]),
+    *((text, syntax(), [("text", text)]) for text in UNSOUND),
     ("", syntax(), []),
     ("as it is </think> <tool_call>", AnswerSyntax(), [("text", "as it is </think> <tool_call>")]),
 ]  # fmt: skip
@@ -121,7 +125,7 @@ def test_half_a_call_is_never_shown() -> None:
     assert call.call.id.startswith("tooluse_")
 
 
-def test_a_special_token_begins_calls_where_the_template_has_one(tmp_path: Path) -> None:
+def test_a_special_token_begins_calls_where_the_template_has_one() -> None:
     mistral = ToolSyntax(
         kind=CallKind.JSON, before="[TOOL_CALLS] ", after="", between=", ", keys=("name", "arguments", "id"),
         name_key="name", arguments_key="arguments", id_key="id", in_list=True,
@@ -132,3 +136,12 @@ def test_a_special_token_begins_calls_where_the_template_has_one(tmp_path: Path)
     found = parts.push(' [{"name": "now", "arguments": {}, "id": "abcdefghi"}]')
     assert [part.call.name for part in found if part.call] == ["now"]
     assert parts.push("<|other|>", special=True) == [Part("special", "<|other|>")]
+
+
+def test_the_token_that_ends_an_answer_is_no_part_of_a_call_that_forgot_its_end() -> None:
+    parts = AnswerParts(syntax())
+    assert parts.push(OSLO.removesuffix("</tool_call>")) == []
+    assert parts.push("<|im_end|>", special=True) == []
+    (call,) = parts.finish()
+    assert call.call is not None
+    assert call.call.arguments == {"city": "Oslo <tool_call>"}
