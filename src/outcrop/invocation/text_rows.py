@@ -10,7 +10,7 @@ from outcrop.tokens.encoder_tokenizer import EncoderTokenizer, TextTooLong, Toke
 from outcrop.tokens.tokenizer import Tokenizer
 
 _PROMPTS: Mapping[TextKind, tuple[str, ...]] = {"query": ("query",), "document": ("document", "passage", "corpus")}
-"Names of the prompt for a kind, as sentence-transformers looks for them. Other kinds have their own name's, or the usual."
+"Names of the prompt for a kind, as sentence-transformers looks for them. Other kinds have one of their name."
 
 
 @dataclass(frozen=True, kw_only=True)
