@@ -191,8 +191,10 @@ def register(
     provider: Annotated[str | None, Parameter(help="The provider's name in ListFoundationModels.")] = None,
     home: Home = None,
 ) -> int:
-    """Add the model at PLACE to the catalogue, once its network was tried; or, with --url or --aws-region, a remote
-    model (docs/remote.md). An adapter becomes a custom model."""
+    """Add the model at PLACE to the catalogue, once its network was tried. An adapter becomes a custom model.
+
+    With --url or --aws-region, PLACE is the id of a remote model (docs/remote.md).
+    """
     from outcrop.cli.remote import RemoteOptions
 
     remote = RemoteOptions(

@@ -1,4 +1,4 @@
-"""Rows of token ids made of texts, for an engine to embed or rank: an encoder's way, or a text model's."""
+"""Rows of token ids made of texts, for an engine to embed or rank."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
