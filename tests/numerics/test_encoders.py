@@ -278,8 +278,8 @@ def serving(
     asyncio.run(asyncio.wait_for(whole(), PATIENCE_S))
 
 
-def embedding(rows: Sequence[TokenRow], model: str = BASE) -> EmbeddingRequest:
-    return EmbeddingRequest(model=model, texts=(), kind=None, rows=tuple(rows))
+def embedding(rows: Sequence[TokenRow], model: str = BASE, *, hidden_states: bool = False) -> EmbeddingRequest:
+    return EmbeddingRequest(model=model, texts=(), kind=None, rows=tuple(rows), hidden_states=hidden_states)
 
 
 def test_requests_that_come_together_each_get_their_own(tmp_path: Path) -> None:
@@ -333,6 +333,8 @@ def test_the_door_of_an_encoder_refuses_what_it_cannot_read(tmp_path: Path) -> N
         ):
             with pytest.raises(Invalid, match=sentence):
                 await client.embed(embedding(rows, model))
+        with pytest.raises(Invalid, match="hidden_states: an encoder makes vectors of its own"):
+            await client.embed(embedding([TokenRow([5], [0])], hidden_states=True))
         assert len(await client.embed(embedding([TokenRow([5], [0])]))) == 1
 
     serving(folder, scenario)
@@ -363,11 +365,13 @@ def test_a_text_models_mean_hidden_states_are_those_of_transformers(way: RunMode
 
     async def scenario(client: EngineClient) -> None:
         rows = [TokenRow(one, [0] * len(one)) for one in ids]
-        vectors = await client.embed(embedding(rows * 3))
+        vectors = await client.embed(embedding(rows * 3, hidden_states=True))
         for number, vector in enumerate(vectors):
             wanted = states[number % len(ids)].mean(0).numpy()
             assert np.abs(np.asarray(vector) - wanted).max() < 1e-5 * float(np.abs(wanted).max())
         with pytest.raises(Invalid, match="tokens exceed this model's context of 256 tokens"):
-            await client.embed(embedding([TokenRow([5] * 257, [0] * 257)]))
+            await client.embed(embedding([TokenRow([5] * 257, [0] * 257)], hidden_states=True))
+        with pytest.raises(Invalid, match="hidden_states: a text model makes no other vectors"):
+            await client.embed(embedding(rows))
 
     serving(folder, scenario, text_server, way=way)
