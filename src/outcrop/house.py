@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from outcrop.audit.audit import Audit
     from outcrop.buckets.buckets import Buckets
     from outcrop.catalog.custom_models import CustomModels
+    from outcrop.catalog.imported_models import ImportedModels
     from outcrop.data.data import Data
     from outcrop.deployments.model_units import ModelUnits
     from outcrop.deployments.reconciler import Reconciler
@@ -179,6 +180,13 @@ class House:
         return CustomModels(self.store, self.clock, self.settings.models)
 
     @room
+    def imported_models(self) -> "ImportedModels":
+        """Imported models on record, with their files."""
+        from outcrop.catalog.imported_models import ImportedModels
+
+        return ImportedModels(self.store, self.clock, self.settings.models)
+
+    @room
     def jobs(self) -> "Jobs":
         """Long work on record."""
         from outcrop.jobs.jobs import Jobs
@@ -275,6 +283,7 @@ class House:
             self.deployments,
             self.clients,
             self.remotes,
+            self.imported_models,
             units=self.units,
             admission=self.admission,
             patience_s=self.settings.patience.total_seconds(),

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from outcrop import arn
-from outcrop.catalog import families
+from outcrop.catalog import families, remote_entries
 from outcrop.catalog.base_model import BaseModel, Customization, Weights
-from outcrop.catalog.remote_model import RemoteApi, RemoteModel
+from outcrop.catalog.remote_model import RemoteModel
 from outcrop.errors import Invalid, MachineTrouble, ModelDamaged, NotFound
 from outcrop.network import facts
+from outcrop.network.model_task import ModelTask
 from outcrop.network.run_mode import ProbeVerdict, RunMode
 
 SHIPPED = Path(__file__).parent / "models.toml"
@@ -28,7 +29,7 @@ _NEEDED = ("id", "context", "name", "provider", "context_length")
 _PLACES = ("bundled", "directory", "hub", "alias")
 _AS_TOML: dict[Any, type | tuple[type, ...]] = {
     str: str, str | None: str, int: int, float | None: (int, float), tuple[Customization, ...]: list, Weights: dict,
-    RemoteModel | None: dict,
+    RemoteModel | None: dict, ModelTask: str, Mapping[str, str]: dict,
 }  # fmt: skip
 "How TOML holds a member of an entry, by its type."
 
@@ -119,10 +120,12 @@ class Catalog:
         context_length: int,
         licence: str,
         verdict: ProbeVerdict | None = None,
+        task: ModelTask = ModelTask.TEXT,
+        notes: str = "",
     ) -> BaseModel:
         """Add a Hugging Face directory to the home's catalogue, with what the probe found of it.
 
-        Raises Invalid when the id is taken by another one.
+        `notes` tell where it comes from. Raises Invalid when the id is taken by another one.
         """
         self.check_free(model_id, folder)
         if self.find(model_id) is None:
@@ -135,6 +138,8 @@ class Catalog:
                     "licence": licence,
                     "context_length": context_length,
                     "context": f"{max(1, context_length // 1024)}k",
+                    **({"task": task.value} if task is not ModelTask.TEXT else {}),
+                    **({"notes": notes} if notes else {}),
                 }
             )
         if verdict is not None:
@@ -148,29 +153,23 @@ class Catalog:
             raise Invalid(f"{model_id}: this id is in the catalogue already, and has weights. Choose another.")
 
     def register_remote(
-        self, model_id: str, remote: RemoteModel, *, name: str | None = None, provider: str | None = None
+        self,
+        model_id: str,
+        remote: RemoteModel,
+        *,
+        name: str | None = None,
+        provider: str | None = None,
+        task: ModelTask | None = None,
     ) -> BaseModel:
         """Add a remote model to the home's catalogue, or change where one is.
 
-        A known id keeps its names and its dialect; another of a provider's gets that provider's. Raises Invalid.
+        A known id keeps its names, its dialect and, unless told otherwise, its task; another of a provider's gets that
+        provider's. Raises Invalid.
         """
         self.check_free_for_remote(model_id)
         wanted, _ = families.spelled(model_id)
         known = self.find(wanted)
-        family = None if known is not None else families.family_of(wanted)
-        otherwise = known.provider if known else family.provider if family else "Remote"
-        self._append(
-            {
-                "id": known.id if known else wanted,
-                "name": (name or (known.name if known else wanted.partition(".")[2] or wanted))[:20],
-                "provider": (provider or otherwise)[:20],
-                "remote": _told(remote),
-                "context_length": 0,
-                "context": "",
-                "dialect": known.dialect if known else family.dialect if family else "any",
-                "customizations": [],
-            }
-        )
+        self._append(remote_entries.entry(wanted, remote, known=known, name=name, provider=provider, task=task))
         found = self.find(wanted)
         assert found is not None, "what was just written is found"
         return found
@@ -182,7 +181,7 @@ class Catalog:
             raise NotFound(f"{model_id}: not in the catalogue. `outcrop models --all` lists it.")
         if entry.remote is None:
             raise Invalid(f"{entry.id}: it is no remote model. Take its entry out of {self._file} by hand.")
-        self._write("".join(part for part in _tables(self._file.read_text("utf-8")) if not _is_entry(part, entry.id)))
+        self._write(remote_entries.without(self._file.read_text("utf-8"), entry.id))
         return entry
 
     def record(self, entry: BaseModel, verdict: ProbeVerdict) -> None:
@@ -200,6 +199,7 @@ class Catalog:
         known = self.find(wanted) or replace(_unlisted(wanted, served), context=context or served.context)
         if known.id == served.engine:
             raise Invalid(f"{model_id}: it has weights of its own. An alias needs a name without weights.")
+        _check_task(known, served)
         self._append(
             {
                 "id": known.id,
@@ -212,6 +212,7 @@ class Catalog:
                 "dialect": known.dialect,
                 "hyperparameters": known.hyperparameters,
                 "customizations": [c.value for c in known.customizations],
+                **({"task": known.task.value} if known.task is not ModelTask.TEXT else {}),
             }
         )
         return self.usable(wanted)
@@ -275,7 +276,25 @@ def _unlisted(model_id: str, served: BaseModel) -> BaseModel:
         dialect=family.dialect,
         hyperparameters=family.hyperparameters,
         customizations=family.customizations,
+        task=family.task,
     )
+
+
+def _check_task(known: BaseModel, served: BaseModel) -> None:
+    """Raises Invalid for a model that cannot answer as the alias promises; a text model can, for an embedding model."""
+    stands_in = known.task is ModelTask.EMBEDDING and served.engine_task is ModelTask.TEXT
+    if known.task is not served.task and not stands_in:
+        raise Invalid(
+            f"{known.id}: a model that {_DOES[known.task]}, and {served.id} {_DOES[served.task]}. Name a model that "
+            f"{_DOES[known.task]}; `outcrop models --all` lists them."
+        )
+
+
+_DOES = {
+    ModelTask.TEXT: "writes text",
+    ModelTask.EMBEDDING: "makes vectors",
+    ModelTask.RERANKING: "ranks documents",
+}
 
 
 def _entry(item: Any) -> BaseModel:
@@ -296,41 +315,18 @@ def _entry(item: Any) -> BaseModel:
     if not all(name in _PLACES and isinstance(place, str) for name, place in weights.items()):
         raise ValueError(f"{item['id']}: weights: give one of {', '.join(_PLACES)}, a text")
     fields = {**item, "weights": Weights(**weights)}
+    fields["task"] = ModelTask(item.get("task", ModelTask.TEXT))
+    if fields["task"] is not ModelTask.TEXT:
+        fields.setdefault("customizations", [])
+    if not all(isinstance(text, str) for text in item.get("prompts", {}).values()):
+        raise ValueError(f"{item['id']}: prompts: give each name a text")
     if "remote" in fields:
-        fields["remote"] = _remote(item["id"], fields["remote"])
+        fields["remote"] = remote_entries.read(item["id"], fields["remote"])
     if "verdict" in fields:
         fields["verdict"] = _verdict(fields["verdict"])
     if "customizations" in fields:
         fields["customizations"] = tuple(Customization(c) for c in fields["customizations"])
     return BaseModel(**fields)
-
-
-def _remote(model_id: str, told: Mapping[str, Any]) -> RemoteModel:
-    """Raises ValueError."""
-    try:
-        return RemoteModel(**{**told, "api": RemoteApi(told["api"])})
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{model_id}: remote: {error} is not as `outcrop register --url` writes it") from error
-
-
-def _told(remote: RemoteModel) -> dict[str, Any]:
-    """The members of a remote model that are not as usual."""
-    members = {"api": remote.api.value, "url": remote.url, "model": remote.model, "region": remote.region}
-    return {name: value for name, value in members.items() if value} | ({"completes": True} if remote.completes else {})
-
-
-def _tables(text: str) -> list[str]:
-    """The text of a catalogue, cut before each of its tables."""
-    parts: list[str] = [""]
-    for line in text.splitlines(keepends=True):
-        if line.lstrip().startswith("[["):
-            parts.append("")
-        parts[-1] += line
-    return parts
-
-
-def _is_entry(part: str, model_id: str) -> bool:
-    return any(entry["id"] == model_id for entry in tomllib.loads(part).get("model", ()))
 
 
 def _resolved(
@@ -345,7 +341,7 @@ def _placed(entry: BaseModel, home: Path, verdict: ProbeVerdict | None) -> BaseM
     """The entry with its folder, and the verdict if it is one of the network that lies there now."""
     folder = _folder(entry.weights, home)
     holds = folder is not None and verdict is not None and verdict.config == facts.digest(folder)
-    return replace(entry, folder=folder, engine=entry.id, verdict=verdict if holds else None)
+    return replace(entry, folder=folder, engine=entry.id, engine_task=entry.task, verdict=verdict if holds else None)
 
 
 def _behind(entry: BaseModel, placed: Mapping[str, BaseModel]) -> BaseModel:
@@ -358,6 +354,9 @@ def _behind(entry: BaseModel, placed: Mapping[str, BaseModel]) -> BaseModel:
         folder=target.folder,
         engine=target.id,
         context_length=length,
+        engine_task=target.task,
+        prompts=entry.prompts or target.prompts,
+        default_prompt=entry.default_prompt or target.default_prompt,
         learning_rate=target.learning_rate,
         verdict=target.verdict,
     )

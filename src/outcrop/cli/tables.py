@@ -32,9 +32,10 @@ def print_models(settings: Settings, *, everything: bool, as_json: bool) -> int:
     catalog = Catalog(settings.home)
     entries = catalog.entries() if everything else catalog.invocable()
     rows = [
-        [entry.id, entry.provider, _context(entry), entry.dialect, _state(entry), entry.licence] for entry in entries
+        [entry.id, entry.provider, entry.task, _context(entry), entry.dialect, _state(entry), entry.licence]
+        for entry in entries
     ]
-    return print_rows(["id", "provider", "context", "dialect", "weights", "licence"], rows, as_json=as_json)
+    return print_rows(["id", "provider", "task", "context", "dialect", "weights", "licence"], rows, as_json=as_json)
 
 
 def print_jobs(bedrocks: dict[str, Any], *, as_json: bool) -> int:

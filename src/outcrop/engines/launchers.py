@@ -106,6 +106,7 @@ class LocalLauncher:
         arguments += ["--idle-seconds", str(idle_s)] if idle_s else []
         arguments += ["--threads", str(settings.threads)] if settings.threads else []
         arguments += ["--context", str(order.context)] if order.context else []
+        arguments += ["--task", order.task]
         arguments += ["--way", order.way] if order.way else []
         module = "outcrop.inference.serve" if order.way else "outcrop.probe.engine"
         name = f"engine-{order.name.replace(':', '-')}"

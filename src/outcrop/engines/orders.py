@@ -18,6 +18,7 @@ from outcrop.engines.environments import EngineEnvironments
 from outcrop.engines.states import LIFECYCLE, RUNNING, EngineKind, EngineState
 from outcrop.errors import Conflict, NotFound
 from outcrop.loops import each
+from outcrop.network.model_task import ModelTask
 from outcrop.settings import Settings
 from outcrop.store.changing import Change, change
 from outcrop.store.damage import Damaged, understood
@@ -69,6 +70,8 @@ class Order:
     "What it waits for."
     needed: bool
     "Whether a deployment needs it. One that none needs ends once the last of those who came before are answered."
+    task: ModelTask = ModelTask.TEXT
+    "What its network answers with."
 
     @property
     def title(self) -> str:
@@ -122,6 +125,10 @@ class Engines:
         """All that can be read; others are forgotten, and ordered anew by whoever needs them."""
         return each(self._resources.all(KIND), order_of, log=_log, name=_name, broken=self._forget)
 
+    def forget(self, name: str) -> None:
+        """Forget the order of an engine whose network is deleted; the pool ends it."""
+        self._resources.remove(_arn(name))
+
     def retire(self, needed: Collection[str]) -> None:
         """Let the engines of custom models' own networks go but for those `needed`: these may be many.
 
@@ -139,10 +146,6 @@ class Engines:
     def has_own(self) -> bool:
         """Whether any engine is ordered for a custom model's own network."""
         return any(order.owner is not None for order in self.orders())
-
-    def forget(self, name: str) -> None:
-        """Forget an order: its engine ends, and whoever needs one orders it anew."""
-        self._resources.remove(_arn(name))
 
     def clear(self) -> None:
         """Forget every order, as at a fresh start; whoever needs an engine orders it again."""
@@ -188,7 +191,10 @@ class Engines:
         return self.find(order.name) or order
 
     def _remote(self, base: BaseModel, order: Order) -> Order:
-        """The order of a remote model, its last use noted; a new one where the model has moved or is remote no more."""
+        """The order of a remote model, its use noted.
+
+        A new one stands in its place where the model has moved, or is remote no more.
+        """
         if base.remote is None or order.is_here or order.host != base.remote.host:
             self.forget(order.name)
             return self._place(base)
@@ -240,13 +246,16 @@ class Engines:
             return {"kind": EngineKind.REMOTE.value, "host": base.remote.host, **nothing}
         assert base.folder is not None, "only entries with weights are ordered"
         short = hashlib.sha256(base.engine.encode()).hexdigest()[:16]
+        kind = self._environments.kind_for(base.engine.partition("@")[0])
         return {
-            "kind": self._environments.kind_for(base.engine.partition("@")[0]).value,
+            # vLLM is started to write text.
+            "kind": (kind if base.engine_task is ModelTask.TEXT else EngineKind.EMBEDDED).value,
             "host": None,
             "folder": str(base.folder),
             "socket": str(self._sockets / f"{short}.sock"),
             "way": base.way.value if base.way else None,
             "context": base.told_context,
+            "task": base.engine_task.value,
         }
 
     def _forget(self, row: Resource) -> None:
@@ -281,6 +290,7 @@ def order_of(row: Resource) -> Order:
             last_used=_moment(document["lastUsed"]),
             waits=waits,
             needed=document.get("needed") is not False,  # which those placed by older programs do not have
+            task=ModelTask(document.get("task", ModelTask.TEXT)),
         )
 
 

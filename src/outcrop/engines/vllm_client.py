@@ -10,7 +10,11 @@ from pathlib import Path
 
 from outcrop.errors import Invalid
 from outcrop.inference.client import Delta, EngineClient, GenerationRequest, GreedyAnswer
+from outcrop.inference.encoder_requests import EmbeddingRequest, RankingRequest, Vector
+from outcrop.inference.request import TokenLogprob
 from outcrop.network.adapters.method import LoRA, read_adapter
+
+_OUR_ENGINE = "Name a model of Outcrop's own engine."
 
 
 class VllmClient:
@@ -23,7 +27,7 @@ class VllmClient:
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
         async with aclosing(self._engine.generate(request)) as deltas:
             async for delta in deltas:
-                yield delta
+                yield delta._replace(logprobs=tuple(_likeliest(one, request.logprobs or 0) for one in delta.logprobs))
 
     async def score(self, model: str, ids: list[int]) -> list[float]:
         return await self._engine.score(model, ids)
@@ -31,9 +35,15 @@ class VllmClient:
     async def answer_greedily(
         self, model: str, prompts: list[list[int]], *, num_tokens: int, prompt_tokens_per_step: int | None = None
     ) -> list[GreedyAnswer]:
-        """Into how many parts vLLM cuts a prompt it decides by itself, so the last argument is not told to it."""
+        """Whole greedy answers. vLLM decides by itself into how many parts it cuts a prompt."""
         del prompt_tokens_per_step
         return await self._engine.answer_greedily(model, prompts, num_tokens=num_tokens)
+
+    async def embed(self, request: EmbeddingRequest) -> list[Vector]:
+        raise Invalid(f"{request.model}: vLLM is started to write text here, and makes no vectors. {_OUR_ENGINE}")
+
+    async def rank(self, request: RankingRequest) -> list[float]:
+        raise Invalid(f"{request.model}: vLLM is started to write text here, and ranks nothing. {_OUR_ENGINE}")
 
     async def load_adapter(self, name: str, path: Path) -> None:
         """Raises Invalid for an adapter of a kind that vLLM cannot take."""
@@ -60,3 +70,8 @@ class VllmClient:
 
     async def aclose(self) -> None:
         await self._engine.aclose()
+
+
+def _likeliest(told: TokenLogprob, most: int) -> TokenLogprob:
+    """Log probabilities with as many of the likeliest tokens as were asked for: vLLM tells the taken one, too."""
+    return told._replace(likeliest=tuple(sorted(told.likeliest, key=lambda each: -each[1])[:most]))

@@ -1,4 +1,4 @@
-"""vLLM's launcher: its server in an environment of its own, behind a Unix socket, for each base model chosen for it.
+"""vLLM's launcher: its server in another environment, behind a Unix socket, for each base model chosen.
 
 The arguments: https://docs.vllm.ai/en/latest/cli/serve/; the numbers: https://docs.vllm.ai/en/latest/usage/metrics/.
 vLLM does not say since when it has been idle, so that is kept here. It cannot be told to take no more requests either:
@@ -90,7 +90,7 @@ class VllmLauncher:
             "outcrop.engines.vllm_process",
             ["--socket", str(order.socket), "--python", str(environment.python), "--", *arguments(order, environment)],
             log=self._settings.logs / f"{name}.log",
-            environment=self._variables(),
+            environment=self._variables(environment),
             is_ready=partial(launchers.is_ready, order.socket),
         )
         self._orders[order.name], self._children[order.name] = order, child
@@ -141,7 +141,7 @@ class VllmLauncher:
             kind=EngineKind.VLLM,
         )
 
-    def _variables(self) -> dict[str, str]:
+    def _variables(self, environment: VllmEnvironment) -> dict[str, str]:
         cache = max(1, min(4, self._memory_bytes // (8 * _GIB)))
         return {
             "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
@@ -151,6 +151,8 @@ class VllmLauncher:
             "VLLM_NO_USAGE_STATS": "1",
             "DO_NOT_TRACK": "1",
             "HF_HUB_OFFLINE": "1",
+            # Such a build is not told by vLLM's own name, and then it would look for an accelerator.
+            **({"VLLM_TARGET_DEVICE": "cpu"} if environment.on_cpu else {}),
             **({"OMP_NUM_THREADS": str(self._settings.threads)} if self._settings.threads else {}),
         }
 

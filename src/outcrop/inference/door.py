@@ -1,10 +1,11 @@
 """The engine's door: one function per path, and one log line per call."""
 
+import asyncio
 import itertools
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from outcrop import logs
 from outcrop.errors import Invalid, NotFound, NotReady, OutcropError
-from outcrop.inference import dialect
+from outcrop.inference import dialect, encoder_requests
 from outcrop.inference.adapters_in_use import AdaptersInUse
 from outcrop.inference.dialect import Completion, NewTokens
 from outcrop.inference.engine_thread import EngineThread
@@ -23,31 +24,51 @@ from outcrop.inference.unix_http import HttpAnswer, HttpCall
 if TYPE_CHECKING:
     from outcrop.inference.engine import Engine
 
+_USES = ("/v1/completions", "/v1/embeddings", "/v1/score")
+"Paths that use the network: after the last of them, an engine has been idle."
+_TOKENS_PER_PASS = 512
+"Of texts whose hidden states are asked for: generations in progress wait for one pass, not for all."
 _NO_NEWS = ("/health", "/load")
 "Paths that are asked again and again."
 _log = logging.getLogger("outcrop.engine")
 Facts = dict[str, Any]
 "What the log line of a call will say."
+Paths = Mapping[tuple[str, str], Callable[[HttpCall, Facts], Awaitable[HttpAnswer]]]
+"What answers a call, by its method and path."
 
 
 class EngineDoor:
     """The HTTP endpoints of one engine, whose base model requests name `base_name`."""
 
-    def __init__(self, engine: EngineThread, *, base_name: str, adapters: AdaptersInUse | None = None) -> None:
-        """`adapters` decides which of them go; None: none goes by itself."""
+    def __init__(
+        self,
+        engine: EngineThread,
+        *,
+        base_name: str,
+        adapters: AdaptersInUse | None = None,
+        paths: Paths | None = None,
+    ) -> None:
+        """`adapters` decides which of them go; None: none goes by itself.
+
+        `paths`: what an encoder answers, in the place of what a text model does.
+        """
         self._engine = engine
         self._base = base_name
         self._adapters = adapters or AdaptersInUse()
         self._numbers = itertools.count(1)
         self.work = RequestsInProgress()
-        self._paths: dict[tuple[str, str], Callable[[HttpCall, Facts], Awaitable[HttpAnswer]]] = {
-            ("GET", "/health"): self._health,
-            ("GET", "/load"): self._load,
-            ("POST", "/retire"): self._retire,
+        of_text: Paths = {
             ("GET", "/v1/models"): self._models,
             ("POST", "/v1/load_lora_adapter"): self._load_adapter,
             ("POST", "/v1/unload_lora_adapter"): self._unload_adapter,
             ("POST", "/v1/completions"): self._complete,
+            ("POST", "/v1/embeddings"): self._embed,
+        }
+        self._paths: Paths = {
+            ("GET", "/health"): self._health,
+            ("GET", "/load"): self._load,
+            ("POST", "/retire"): self._retire,
+            **(of_text if paths is None else paths),
         }
 
     @property
@@ -64,7 +85,7 @@ class EngineDoor:
                 raise NotFound(f"{call.method} {call.path}: this engine has no such path.")
             if call.path.startswith("/v1/"):
                 self.work.check_open()
-                with self.work.one(counts=call.path == "/v1/completions"):
+                with self.work.one(counts=call.path in _USES):
                     answer = await found(call, facts)
             else:
                 answer = await found(call, facts)
@@ -197,9 +218,23 @@ class EngineDoor:
         logprobs = await self._engine.ask(lambda engine: engine.score(completion.prompt_ids, adapter))
         return _json(dialect.score_answer(completion, request_id, logprobs))
 
+    async def _embed(self, call: HttpCall, facts: Facts) -> HttpAnswer:
+        """Mean hidden states, which stand in for the vectors of an encoder."""
+        asked = encoder_requests.parse(call.body)
+        facts.update(model=asked.model, prompt_tokens=sum(len(row.ids) for row in asked.rows))
+        adapter = None if asked.model == self._base else asked.model
+        rows = [row.ids for row in asked.rows]
+        vectors: list[encoder_requests.Vector] = []
+        with self._adapters.used(asked.model):
+            for some in await self._engine.ask(lambda engine: engine.embedding_passes(rows, _TOKENS_PER_PASS)):
+                vectors += await self._engine.ask(partial(_mean_hidden_states, some, adapter))
+        return _json(encoder_requests.embeddings_answer(asked, vectors))
+
     async def _requests(self, completion: Completion, request_id: str) -> list[EngineRequest]:
         """The engine requests of a completion, one for each prompt; the first has the id of the call."""
-        end_ids = await self._engine.ask(lambda engine: engine.end_ids)
+        end_ids, grammars = await self._engine.ask(lambda engine: (engine.end_ids, engine.grammars))
+        if completion.grammar is not None:  # not between two steps: others would wait for it
+            await asyncio.to_thread(grammars.compile, completion.grammar)
         return [
             EngineRequest(
                 id=f"{request_id}-{number}" if number else request_id,
@@ -210,6 +245,7 @@ class EngineDoor:
                 adapter=self._adapter(completion),
                 logprobs=completion.logprobs,
                 prompt_tokens_per_step=completion.prompt_tokens_per_step,
+                grammar=completion.grammar,
             )
             for number, prompt_ids in enumerate(completion.prompts)
         ]
@@ -225,6 +261,12 @@ def _unload(name: str, engine: "Engine") -> None:
 
 def _size_of(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.iterdir() if file.is_file()) if folder.is_dir() else 0
+
+
+def _mean_hidden_states(
+    rows: Sequence[Sequence[int]], adapter: str | None, engine: "Engine"
+) -> list[encoder_requests.Vector]:
+    return engine.mean_hidden_states(rows, adapter)
 
 
 def _json(body: dict[str, Any], status: int = 200) -> HttpAnswer:

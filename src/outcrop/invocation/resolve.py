@@ -8,18 +8,22 @@ from typing import Any
 
 from outcrop.access.caller import Caller
 from outcrop.access.needs.named import Named
+from outcrop.catalog import imported_models
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels, format_of
+from outcrop.catalog.imported_models import ImportedModels
 from outcrop.deployments.model_units import ModelUnits, units_of
 from outcrop.deployments.records import Deployments, model_arns
 from outcrop.deployments.states import CREATING, FAILED, ON_DEMAND, THROUGHPUT, status_of
 from outcrop.engines.clients import Clients
 from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotFound, NotReady
 from outcrop.invocation.admission import Admission, Allowance, ReservedCapacity
+from outcrop.invocation.encoder_targets import EncoderTargets
 from outcrop.invocation.remote.remotes import Remotes
-from outcrop.invocation.target import Target, TextTarget
+from outcrop.invocation.target import EncoderTarget, Target, TextTarget
 from outcrop.loops import contained
+from outcrop.network.model_task import ModelTask
 from outcrop.store.damage import understood
 from outcrop.store.resources import Resource
 from outcrop.tokens.prompt_format import format_of_base
@@ -28,6 +32,8 @@ from outcrop.tokens.tokenizer import Tokenizer
 _DEPLOYED = {ON_DEMAND: "custom model deployment", THROUGHPUT: "provisioned model throughput"}
 _MOST_TOKENIZERS = 32
 "Open at once: each holds some megabytes, and custom models with networks of their own may be many."
+
+_NO_TEXT = "This action doesn't support the model that you provided. Try again with a supported text or chat model."
 
 _log = logging.getLogger("outcrop.invocation")
 
@@ -42,6 +48,7 @@ class Targets:
         deployments: Deployments,
         clients: Clients,
         remotes: Remotes,
+        imported: ImportedModels,
         *,
         units: ModelUnits,
         admission: Admission,
@@ -53,18 +60,34 @@ class Targets:
         self._deployments = deployments
         self._clients = clients
         self._remotes = remotes
+        self._imported = imported
         self._units = units
         self._admission = admission
         self._patience_s = patience_s
         self._tokenizers: OrderedDict[Path, Tokenizer] = OrderedDict()
         "The least recently used first."
         self._lock = threading.Lock()
+        self._encoders = EncoderTargets(clients, self._tokenizer, patience_s=patience_s)
 
     def resolve(self, model_id: str, thing: Named, row: Resource | None, *, caller: Caller | None = None) -> TextTarget:
         """The target of what `model_id` was found to name, for this caller; None: the installation asks for itself.
 
-        Raises Invalid, NotFound or NotReady, in Bedrock's words.
+        Raises Invalid, NotFound or NotReady, in Bedrock's words; Invalid for a model that does not write text.
         """
+        found = self.find(model_id, thing, row, caller=caller)
+        if isinstance(found, EncoderTarget):
+            raise Invalid(_NO_TEXT)
+        return found
+
+    def find(
+        self, model_id: str, thing: Named, row: Resource | None, *, caller: Caller | None = None
+    ) -> TextTarget | EncoderTarget:
+        """The target, whatever it answers with. Raises as `resolve`."""
+        if thing.kind == imported_models.KIND:
+            if row is None:
+                raise NotFound(f"The imported model {model_id} was not found.")
+            allowance = self._allowance(caller, quotas_of=(row.arn, *([row.name] if row.name else ())))
+            return self._target(model_id, self._imported.network(row), None, allowance)
         if thing.kind not in _DEPLOYED:
             return self._foundation(model_id, thing, row, caller)
         if row is None:
@@ -77,12 +100,17 @@ class Targets:
         base = self._catalog.usable(model_arn)
         return self._target(model_id, base, None, self._allowance_of(row, base, caller))
 
-    def _foundation(self, model_id: str, thing: Named, row: Resource | None, caller: Caller | None) -> TextTarget:
+    def _foundation(
+        self, model_id: str, thing: Named, row: Resource | None, caller: Caller | None
+    ) -> TextTarget | EncoderTarget:
         base = thing.foundation
         if row is None and isinstance(base, BaseModel) and base.remote is not None:
             return self._remotes.target(model_id, base, self._allowance(caller, quotas_of=(base.id,)))
         base = self._base(model_id, thing, row)
-        return self._target(model_id, base, None, self._allowance(caller, quotas_of=(base.id,)))
+        allowance = self._allowance(caller, quotas_of=(base.id,))
+        if base.task is not ModelTask.TEXT:
+            return self._encoders.of(model_id, base, allowance)
+        return self._target(model_id, base, None, allowance)
 
     def _custom_target(self, model_id: str, custom: Resource, row: Resource, caller: Caller | None) -> Target:
         """A deployment whose model's files are of no use fails, at the latest when it is asked."""

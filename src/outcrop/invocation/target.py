@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from outcrop.engines.protocol import ServingEngine
 from outcrop.invocation.admission import UNLIMITED, Allowance
 from outcrop.invocation.exchange import AnswerPiece, Finished, InvocationRequest
+from outcrop.invocation.text_rows import TextReader
+from outcrop.network.model_task import ModelTask
 from outcrop.settings import PATIENCE
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
@@ -70,7 +72,7 @@ class Target:
 
 
 def _untold(_host: str) -> None:
-    """For whoever asks without an account to keep."""
+    """Tell nobody, for whoever asks without an account to keep."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,36 @@ class RemoteTarget:
     remote: bool = True
     tell_sent: Callable[[str], object] = _untold
     "Told the host at the moment at which a request leaves for it."
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderTarget:
+    """A model that answers with vectors, or with the relevance of documents; it never answers with text."""
+
+    model_id: str
+    "As the caller asked for it."
+    base_id: str
+    client: ServingEngine
+    task: ModelTask
+    dialect: str
+    "Whose bodies it speaks (a name in `encoder_dialects`), or `any`: then each body tells its own."
+    reader: TextReader | None
+    "Makes token ids of texts; None for an engine that has a tokenizer of its own."
+    host: str = ""
+    "Where the data goes, of a remote model."
+    tell_sent: Callable[[str], object] = _untold
+    width: int | None
+    "Numbers of a vector; None where only the answer tells."
+    normalizes: bool = False
+    "Whether the model's own files end with normalization."
+    stands_in: bool = False
+    "Whether it is a text model, whose mean hidden states stand in for the vectors of an embedding model."
+    remote: bool = False
+    "Whether what it is sent leaves this machine."
+    allowance: Allowance = UNLIMITED
+    "What its invocations are held against."
+    patience_s: float = PATIENCE.total_seconds()
+    "So long a request waits for an engine that is not there."
 
 
 TextTarget = Target | RemoteTarget

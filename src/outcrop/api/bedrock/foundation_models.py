@@ -7,6 +7,7 @@ from outcrop.api.door.call import Answered, Call, Handler
 from outcrop.catalog.base_model import BaseModel
 from outcrop.errors import NotFound
 from outcrop.house import House
+from outcrop.network.model_task import ModelTask
 
 _ON_DEMAND, _PROVISIONED = "ON_DEMAND", "PROVISIONED"
 
@@ -34,12 +35,14 @@ def get_foundation_model(house: House, call: Call) -> Answered:
         raise NotFound(
             f"The foundation model {identifier} was not found. (`outcrop models` lists those of this machine.)"
         )
-    provisioned = _PROVISIONED in _forms(model) and identifier.endswith(model.full_id)
+    provisioned = identifier.endswith(model.full_id) and _PROVISIONED in _forms(model)
     return {"modelDetails": _details(model, call.region, _PROVISIONED if provisioned else _ON_DEMAND)}
 
 
 def _forms(model: BaseModel) -> tuple[str, ...]:
-    return (_ON_DEMAND,) if model.remote is not None else (_ON_DEMAND, _PROVISIONED)
+    """The ways in which a model is invoked; a remote one, or one that does not write text, is not provisioned."""
+    plain = model.remote is None and model.task is ModelTask.TEXT
+    return (_ON_DEMAND, _PROVISIONED) if plain else (_ON_DEMAND,)
 
 
 def _details(model: BaseModel, region: str, inference: str) -> dict[str, Any]:
@@ -50,8 +53,9 @@ def _details(model: BaseModel, region: str, inference: str) -> dict[str, Any]:
         "modelName": model.name,
         "providerName": model.provider,
         "inputModalities": ["TEXT"],
-        "outputModalities": ["TEXT"],
-        "responseStreamingSupported": True,
+        # A reranker's scores count as text, as with Bedrock.
+        "outputModalities": ["EMBEDDING" if model.task is ModelTask.EMBEDDING else "TEXT"],
+        "responseStreamingSupported": model.task is ModelTask.TEXT,
         "customizationsSupported": [customization.value for customization in model.customizations],
         "inferenceTypesSupported": [inference],
         "modelLifecycle": {"status": "ACTIVE"},

@@ -18,10 +18,12 @@ from outcrop.api.door.call import (
     quick,
 )
 from outcrop.catalog.base_model import BaseModel
+from outcrop.catalog.custom_models import check_active
 from outcrop.deployments.commitments import check_term, commitment
 from outcrop.deployments.states import CREATING, THROUGHPUT, UPDATING
 from outcrop.errors import Conflict, Invalid
 from outcrop.house import House
+from outcrop.network.model_task import ModelTask
 from outcrop.store.resources import Resource
 from outcrop.store.tags import tags_of
 
@@ -102,13 +104,17 @@ def _model(house: House, call: Call, member: str) -> tuple[str, str]:
     """ARNs of the model and of the foundation model below it."""
     custom = look(house, call, member)
     if custom is not None:
+        check_active(custom)
         return custom.arn, custom.document["foundationModelArn"]
     foundation = arn.foundation_model(call.region, _base(house, call, member).full_id)
     return foundation, foundation
 
 
 def _base(house: House, call: Call, member: str) -> BaseModel:
-    return house.catalog.with_weights(house.access.named(call, member).foundation, call.params[member])
+    base = house.catalog.with_weights(house.access.named(call, member).foundation, call.params[member])
+    if base.task is not ModelTask.TEXT:
+        raise Invalid(f"{member}: {base.id} does not write text, and is invoked on demand only. Name a text model.")
+    return base
 
 
 def _members(row: Resource) -> dict[str, Any]:
