@@ -24,7 +24,7 @@ TITAN = json.dumps({"inputText": "hi", "textGenerationConfig": {"temperature": 0
 
 def options(double: OpenAiDouble, **more: Any) -> RemoteOptions:
     given = dict.fromkeys(("api_key_from", "aws_region", "aws_profile", "name", "provider"))
-    return RemoteOptions(**{**given, "url": double.url, "model": "big", "completes": False, **more})
+    return RemoteOptions(**{**given, "url": double.url, "model": "big", "completes": False, "embeds": False, **more})
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from outcrop.engines import launchers
@@ -37,11 +38,16 @@ class _Counted(NamedTuple):
     since: float
 
 
-def every_kind(settings: Settings, environments: EngineEnvironments, *, memory_bytes: int) -> Launcher:
-    """The launcher of every kind of engine on this machine; `memory_bytes` is what all may hold together."""
+def every_kind(
+    settings: Settings, environments: EngineEnvironments, *, memory_bytes: int, fork_server: Path | None = None
+) -> Launcher:
+    """The launcher of every kind of engine on this machine; `memory_bytes` is what all may hold together.
+
+    `fork_server` is the socket of one that has read the libraries of an engine of this program.
+    """
     return LauncherByKind(
         {
-            EngineKind.EMBEDDED: LocalLauncher(settings, memory_bytes=memory_bytes),
+            EngineKind.EMBEDDED: LocalLauncher(settings, memory_bytes=memory_bytes, fork_server=fork_server),
             EngineKind.VLLM: VllmLauncher(settings, environments, memory_bytes=memory_bytes),
             EngineKind.REMOTE: RemoteLauncher(),
         }

@@ -73,6 +73,8 @@ async def asked(
     patience = EnginePatience(target.patience_s, target)
     async with target.allowance.one(num_tokens(rows), 0) as ticket:
         admitted(ticket)
+        if target.remote:
+            target.tell_sent(target.host)
         while True:
             try:
                 answer = await ask()

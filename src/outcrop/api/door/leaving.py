@@ -4,11 +4,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 from outcrop.api.door.call import Call
-from outcrop.invocation.target import EncoderTarget, RemoteTarget, TextTarget
+from outcrop.invocation.target import EncoderTarget, Target, TextTarget
 
 AnyTarget = TypeVar("AnyTarget", bound=TextTarget | EncoderTarget)
 
 
 def accounted(target: AnyTarget, call: Call) -> AnyTarget:
     """The target, which tells the call's account where data leaves for."""
-    return replace(target, tell_sent=call.usage.left_for) if isinstance(target, RemoteTarget) else target
+    return target if isinstance(target, Target) else replace(target, tell_sent=call.usage.left_for)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from anyio import to_thread
 
 from outcrop.api.door.call import Answer, Answered, Call
+from outcrop.api.door.leaving import accounted
 from outcrop.api.openai import invoking, refusals
 from outcrop.api.openai.endpoint import BODY, Endpoint, Takes
 from outcrop.api.openai.members import settle
@@ -110,7 +111,8 @@ async def _target(house: House, call: Call, name: str) -> EncoderTarget:
 def _find(house: House, call: Call) -> Any:
     row = house.access.row(call, "modelId")
     resource = None if row is None else row.resource()
-    return house.targets.find(call.params["modelId"], house.access.named(call, "modelId"), resource, caller=call.caller)
+    thing = house.access.named(call, "modelId")
+    return accounted(house.targets.find(call.params["modelId"], thing, resource, caller=call.caller), call)
 
 
 def _packed(vector: list[float]) -> str:
