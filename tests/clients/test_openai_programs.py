@@ -3,9 +3,7 @@
 `make clients` makes the environments in which they stand.
 """
 
-import json
 import math
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from tests.clients.test_programs import CLIENTS, PROGRAMS, PYTHON, STARTER, said
 from tests.support.chat_templates import HERMES
 from tests.support.minilm import minilm
 from tests.support.servers import Installed, installed
-from tests.support.small_tokenizers import BUNDLED
+from tests.support.tiny import tiny_chat_model
 
 AGENTS = CLIENTS / "agents" / "bin" / "python"
 TOOLS, EMBEDDING = "local.tools-v1", "local.minilm"
@@ -32,25 +30,12 @@ with_agents = pytest.mark.skipif(not AGENTS.exists(), reason=f"{AGENTS} is not t
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     home = tmp_path_factory.mktemp("home")
-    _register(home, with_tools(home / "tools"), TOOLS, 2048, ModelTask.TEXT, RunMode.PACKED)
+    # Of random weights: what it says makes no sense, and the calls that it must make are calls.
+    network = tiny_chat_model(tmp_path_factory.mktemp("network"), HERMES)
+    _register(home, network, TOOLS, 4096, ModelTask.TEXT, RunMode.PACKED)
     Catalog(home).alias(NOVA, TOOLS)
     with installed(home) as installation:
         yield installation
-
-
-def with_tools(folder: Path) -> Path:
-    """The starter model with a chat template that has tools: what it says makes no sense, and its calls are calls."""
-    shutil.copytree(BUNDLED, folder)
-    config = json.loads((folder / "tokenizer_config.json").read_text())
-    template = HERMES.replace("<|im_end|>\n", "<|end|>").replace("<|im_end|>", "<|end|>")
-    template = template.replace("'<|im_start|>' + m.role + '\n'", "'<|' + m.role + '|>'")
-    for role in ("system", "user", "assistant"):
-        template = template.replace(f"<|im_start|>{role}\n", f"<|{role}|>").replace(
-            f"<|im_start|>{role}", f"<|{role}|>"
-        )
-    config["chat_template"] = "{{ '<|begin|>' }}" + template
-    (folder / "tokenizer_config.json").write_text(json.dumps(config))
-    return folder
 
 
 def _register(home: Path, folder: Path, model_id: str, context_length: int, task: ModelTask, way: RunMode) -> None:

@@ -169,6 +169,22 @@ def test_nobody_goes_on_from_a_response_of_somebody_else(tmp_path: Path) -> None
     run(scenario())
 
 
+def test_an_engine_that_breaks_off_ends_the_stream_with_an_event_of_its_number(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with openai_house(tmp_path, "yes, it is so") as place:
+            place.engine.die_after = [2]
+            events = await place.events("/responses", **ASKED)
+            assert events[-1] == {
+                "type": "error",
+                "sequence_number": len(events) - 1,
+                "code": "ModelStreamErrorException",
+                "message": events[-1]["message"],
+                "param": None,
+            }
+
+    run(scenario())
+
+
 @pytest.mark.parametrize(
     ("more", "param", "code"),
     [
