@@ -117,7 +117,7 @@ def test_langchain_embeds_a_question_and_finds_its_passage(running: Installed) -
 @with_python
 def test_langchain_calls_a_tool_gives_its_result_back_and_gets_an_answer_in_a_schema(running: Installed) -> None:
     # It asks for a tool by name only of models it knows by their ids.
-    answer = said(running, PYTHON, PROGRAMS / "langchain_tools.py", SONNET)
+    answer = said(running, PYTHON, PROGRAMS / "langchain_calls.py", SONNET)
     assert answer["call"]["city"] in ("Oslo", "Rome")
     assert answer["result"] == f"{answer['call']['city']}: grey for {answer['call']['days']} days"
     assert answer["streamed"] == [answer["call"]]
