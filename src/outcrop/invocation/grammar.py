@@ -29,7 +29,7 @@ _ID = "/[a-zA-Z0-9]{9}/"
 
 def grammar_of(
     tokenizer: Tokenizer,
-    prompt: RawPrompt | ChatPrompt,
+    prompt: RawPrompt | TokensPrompt | ChatPrompt,
     form: AnswerForm | None,
     *,
     syntax: ToolSyntax | None,

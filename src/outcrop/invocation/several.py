@@ -63,11 +63,11 @@ async def stream_several(
     try:
         left = len(generations)
         while left:
-            number, item = await told.get()
-            if isinstance(item, Exception):
-                raise item
-            left -= isinstance(item, Finished)
-            yield number, item
+            number, made = await told.get()
+            if isinstance(made, Exception):
+                raise made
+            left -= isinstance(made, Finished)
+            yield number, made
     finally:
         await _end(tasks)
 

@@ -18,7 +18,7 @@ from outcrop.api.door.leaving import accounted
 from outcrop.api.openai import checkpoint_models, model_names, refusals
 from outcrop.api.openai.endpoint import MeantOperation, OpenAiRequest
 from outcrop.api.openai.made_aside import tell_made
-from outcrop.catalog.custom_models import KIND
+from outcrop.catalog.custom_model_states import KIND
 from outcrop.deployments.states import ON_DEMAND
 from outcrop.errors import Invalid, NotFound, NotReady
 from outcrop.house import House

@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from outcrop import arn as arns
-from outcrop.catalog.custom_models import KIND
+from outcrop.catalog.custom_model_states import KIND
 from outcrop.deployments.states import ON_DEMAND, SERVING, THROUGHPUT, WAITING
 from outcrop.house import House
 from outcrop.store.damage import understood

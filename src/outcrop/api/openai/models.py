@@ -11,7 +11,7 @@ from outcrop.api.bedrock.named import look
 from outcrop.api.door.call import Answered, Call
 from outcrop.api.openai import model_names, refusals
 from outcrop.api.openai.endpoint import LABEL, Endpoint, MeantOperation, OpenAiRequest
-from outcrop.catalog import custom_models
+from outcrop.catalog import custom_model_states
 from outcrop.catalog.base_model import BaseModel
 from outcrop.deployments.model_removal import remove_model, users_of
 from outcrop.deployments.states import ON_DEMAND, THROUGHPUT
@@ -21,14 +21,14 @@ from outcrop.loops import each
 from outcrop.store.resources import Resource
 
 _GET = {
-    custom_models.KIND: ("GetCustomModel", "modelIdentifier"),
+    custom_model_states.KIND: ("GetCustomModel", "modelIdentifier"),
     ON_DEMAND: ("GetCustomModelDeployment", "customModelDeploymentIdentifier"),
     THROUGHPUT: ("GetProvisionedModelThroughput", "provisionedModelId"),
     FOUNDATION: ("GetFoundationModel", "modelIdentifier"),
 }
 "The operation that a look at a model stands for, by its kind, and the member that names it."
 _LISTS = {
-    custom_models.KIND: "ListCustomModels",
+    custom_model_states.KIND: "ListCustomModels",
     ON_DEMAND: "ListCustomModelDeployments",
     THROUGHPUT: "ListProvisionedModelThroughputs",
 }
@@ -115,7 +115,7 @@ def _found(house: House, region: str, name: str) -> tuple[str, str]:
                 return kind, name
         model = model_names.custom_model(house, region, name)
         if model is not None:
-            return custom_models.KIND, model.arn
+            return custom_model_states.KIND, model.arn
     return FOUNDATION, name
 
 
@@ -136,7 +136,7 @@ def _of_base(_house: House, model: BaseModel) -> dict[str, Any]:
 
 def _of_row(row: Resource) -> dict[str, Any]:
     """A custom model by its name of OpenAI's form, a deployment by its own; with its ARN beside it."""
-    name = model_names.name_of(row) if row.kind == custom_models.KIND else row.name or row.arn
+    name = model_names.name_of(row) if row.kind == custom_model_states.KIND else row.name or row.arn
     return {**_model(name, row.created, model_names.OWNER), "arn": row.arn, "name": row.name}
 
 

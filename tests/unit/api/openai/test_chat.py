@@ -19,7 +19,7 @@ def test_a_whole_answer_is_openais_to_the_letter(shared: OpenAiHouse) -> None:
             assert answer.pop("id").startswith("chatcmpl-")
             usage = answer.pop("usage")
             assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
-            message = {"role": "assistant", "content": "yes", "refusal": None, "annotations": []}
+            message: Json = {"role": "assistant", "content": "yes", "refusal": None, "annotations": []}
             choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
             assert answer == {"object": "chat.completion", **COMMON, "choices": [choice]}
 
