@@ -16,6 +16,7 @@ from outcrop.invocation.exchange import (
     JsonObject,
     JsonSchema,
     RawPrompt,
+    TokensPrompt,
     Tool,
 )
 from outcrop.tokens.thought_tags import ThoughtPlace, ThoughtTags
