@@ -119,6 +119,6 @@ def _compile(vocabulary: Any, grammar: str) -> Any:
 
 
 def _first_line(said: str) -> str:
-    """What is wrong, without the place in a grammar that the caller did not write."""
+    """The problem in a message of the library, without the lines of the grammar."""
     lines = [line.strip() for line in said.split("\n") if line.strip() and "|" not in line and line.strip() != "^"]
     return " ".join(lines[:4]).rstrip(".")[:400]

@@ -1,4 +1,4 @@
-"""The grammar of an answer: its form, the calls it must or may make, and the thought before them, as one Lark text."""
+"""The grammar of an answer as one Lark text: its form, its calls of tools, and the thought before them."""
 
 import re
 from collections.abc import Sequence
@@ -102,7 +102,7 @@ class _Lark:
         return unique
 
     def literal(self, text: str) -> str:
-        """A piece of text in which special tokens stand as tokens; from one that ends an answer on there is none."""
+        """A piece of text in which special tokens stand as tokens, up to one that ends an answer."""
         found = sorted((name for name in self._special if name and name in text), key=len, reverse=True)
         token = re.compile("|".join(map(re.escape, found)) or r"(?!)")
         parts, tokens = token.split(text), token.findall(text)
@@ -154,7 +154,7 @@ def _regex(text: str) -> str:
 
 
 def _thought(writer: _Lark, place: ThoughtPlace, tags: ThoughtTags | None) -> str:
-    """What stands before the answer: a thought that is opened, or that the model may open."""
+    """A thought before the answer, which is opened or which the model may open."""
     if tags is None or place is ThoughtPlace.NONE:
         return ""
     if writer.is_special(tags.closing):
@@ -214,7 +214,7 @@ def _json_call(writer: _Lark, syntax: ToolSyntax, tool: Tool) -> str:
 
 
 def _schema(syntax: ToolSyntax, tool: Tool) -> str:
-    """The schema of a tool's arguments; what cannot be held of it is only where the tool is strict a problem."""
+    """The schema of a tool's arguments. Only of a strict tool, what cannot be held of it is a problem."""
     return schema_grammar.in_grammar(tool.schema, lenient=not tool.strict, separators=syntax.separators)
 
 

@@ -80,7 +80,7 @@ def _held(schema: Any, root: Any) -> Any:
 
 
 def _problems(schema: Any, at: str, root: Any) -> Iterator[str]:
-    """What is wrong with a schema and those within it, each with a JSON pointer."""
+    """The problems of a schema and of those within it, each with a JSON pointer."""
     if isinstance(schema, bool):
         return
     if not isinstance(schema, dict):
@@ -187,7 +187,7 @@ def _resolved(schema: Any, root: Any) -> Any:
 
 
 def _target(reference: str, root: Any) -> Any:
-    """What a pointer into the schema leads to; None where there is nothing."""
+    """The value that a pointer into the schema leads to; None where there is nothing."""
     if not reference.startswith("#"):
         return None
     found = root

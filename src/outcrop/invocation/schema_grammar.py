@@ -1,4 +1,4 @@
-"""A JSON schema as an element of a grammar: what can be held of it, in answers that come to an end."""
+"""A JSON schema as an element of a grammar, of which every answer comes to an end."""
 
 import json
 import re

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcrop.invocation.answer_parts import AnswerParts, Part
+from outcrop.invocation.answer_parts import AnswerPart, AnswerParts
 from outcrop.invocation.answer_syntax import AnswerSyntax
 from outcrop.tokens.thought_tags import ThoughtPlace, ThoughtTags
 from outcrop.tokens.tool_syntax import CallKind, ToolSyntax
@@ -58,7 +58,7 @@ def told(pieces: Sequence[str], of: AnswerSyntax) -> list[tuple[str, str]]:
     return together
 
 
-def _written(part: Part) -> str:
+def _written(part: AnswerPart) -> str:
     return part.text if part.call is None else f"{part.call.name} {json.dumps(part.call.arguments)}"
 
 
@@ -131,11 +131,11 @@ def test_a_special_token_begins_calls_where_the_template_has_one() -> None:
         name_key="name", arguments_key="arguments", id_key="id", in_list=True,
     )  # fmt: skip
     parts = AnswerParts(syntax(tools=mistral, tags=None, thought=ThoughtPlace.NONE))
-    assert parts.push("well ") == [Part("text", "well")]
+    assert parts.push("well ") == [AnswerPart("text", "well")]
     assert parts.push("[TOOL_CALLS]", special=True) == []
     found = parts.push(' [{"name": "now", "arguments": {}, "id": "abcdefghi"}]')
     assert [part.call.name for part in found if part.call] == ["now"]
-    assert parts.push("<|other|>", special=True) == [Part("special", "<|other|>")]
+    assert parts.push("<|other|>", special=True) == [AnswerPart("special", "<|other|>")]
 
 
 def test_the_token_that_ends_an_answer_is_no_part_of_a_call_that_forgot_its_end() -> None:
