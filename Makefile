@@ -82,7 +82,7 @@ bench-prompt-format: install-test
 
 install: $(VENV)/.installed bytecode
 install-test: $(VENV)/.installed-test bytecode
-clients: build/clients/python/.installed build/clients/node/.installed build/clients/llama-cpp/.installed
+clients: build/clients/python/.installed build/clients/agents/.installed build/clients/node/.installed build/clients/llama-cpp/.installed
 
 # torch first and by itself: where pip finds a CPU build under the pinned version, it is taken.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -111,6 +111,11 @@ build/clients/python/.installed: tests/clients/requirements.txt
 build/clients/llama-cpp/.installed: tests/clients/llama-cpp.txt
 	$(PYTHON) -m venv build/clients/llama-cpp
 	build/clients/llama-cpp/bin/pip install --quiet --no-deps $(PIP_ARGS) -r tests/clients/llama-cpp.txt
+	@touch $@
+
+build/clients/agents/.installed: tests/clients/requirements-agents.txt
+	$(PYTHON) -m venv build/clients/agents
+	build/clients/agents/bin/pip install --quiet $(PIP_ARGS) -r tests/clients/requirements-agents.txt
 	@touch $@
 
 build/clients/node/.installed: tests/clients/package.json tests/clients/package-lock.json

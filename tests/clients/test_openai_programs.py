@@ -15,7 +15,7 @@ from outcrop.network import facts
 from outcrop.network.model_task import ModelTask
 from outcrop.network.run_mode import ProbeVerdict, RunMode
 from tests.clients.test_programs import CLIENTS, PROGRAMS, PYTHON, STARTER, said, with_python
-from tests.support.chat_templates import HERMES
+from tests.support.chat_templates import QWEN3
 from tests.support.minilm import minilm
 from tests.support.servers import Installed, installed
 from tests.support.tiny import tiny_chat_model
@@ -31,7 +31,7 @@ with_agents = pytest.mark.skipif(not AGENTS.exists(), reason=f"{AGENTS} is not t
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     home = tmp_path_factory.mktemp("home")
     # Of random weights: what it says makes no sense, and the calls that it must make are calls.
-    network = tiny_chat_model(tmp_path_factory.mktemp("network"), HERMES)
+    network = tiny_chat_model(tmp_path_factory.mktemp("network"), QWEN3)
     _register(home, network, TOOLS, 4096, ModelTask.TEXT, RunMode.PACKED)
     Catalog(home).alias(NOVA, TOOLS)
     with installed(home) as installation:
@@ -139,7 +139,7 @@ def test_litellm_speaks_openais_form_and_knows_its_errors(running: Installed) ->
 
 @with_agents
 def test_llama_index_converses_at_once_and_streamed(running: Installed) -> None:
-    answer = said(running, AGENTS, PROGRAMS / "llama_index_converse.py", STARTER)
+    answer = said(running, AGENTS, PROGRAMS / "llama_index_converse.py", NOVA)
     assert answer["whole"] == answer["streamed"]
     assert answer["pieces"] > 1
 

@@ -22,7 +22,7 @@ found = {}
 for name, mode, model in (("tools", instructor.Mode.TOOLS, WITH_TOOLS), ("schema", instructor.Mode.JSON_SCHEMA, MODEL)):
     client = instructor.from_openai(OpenAI(), mode=mode)
     place = client.chat.completions.create(
-        model=model, messages=asked, response_model=Place, max_tokens=64, max_retries=1
+        model=model, messages=asked, response_model=Place, max_tokens=400, max_retries=1
     )
     found[name] = place.model_dump()
 print(json.dumps(found))

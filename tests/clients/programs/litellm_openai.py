@@ -18,7 +18,7 @@ asked = {
 whole = litellm.completion(**asked)
 pieces = [chunk.choices[0].delta.content or "" for chunk in litellm.completion(**asked, stream=True)]
 try:
-    litellm.completion(**{**asked, "model": "openai/gpt-5"}, num_retries=0)
+    litellm.completion(**{**asked, "model": "openai/nobody"}, num_retries=0)
     missing = None
 except litellm.NotFoundError as error:
     missing = type(error).__name__

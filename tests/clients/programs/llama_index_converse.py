@@ -11,7 +11,6 @@ model = BedrockConverse(
     model=sys.argv[1],
     region_name=os.environ["AWS_DEFAULT_REGION"],
     endpoint_url=os.environ["AWS_ENDPOINT_URL"],
-    context_size=2048,
     max_tokens=16,
     temperature=0,
 )

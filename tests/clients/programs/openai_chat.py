@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 MODEL, WITH_TOOLS = sys.argv[1:]
 HI = [{"role": "user", "content": "What is 2?"}]
 ANY = {"max_tokens": 16, "temperature": 0}
+CALLING = {"max_tokens": 400, "temperature": 0, "reasoning_effort": "none", "parallel_tool_calls": False}
 WEATHER = {
     "type": "function",
     "function": {
@@ -41,7 +42,7 @@ again = client.chat.completions.create(model=MODEL, messages=HI, n=3, seed=7, ma
 told = client.chat.completions.create(model=MODEL, messages=HI, logprobs=True, top_logprobs=3, **ANY)
 
 asked = client.chat.completions.create(
-    model=WITH_TOOLS, messages=HI, tools=[WEATHER], tool_choice="required", max_tokens=64
+    model=WITH_TOOLS, messages=HI, tools=[WEATHER], tool_choice="required", **CALLING
 )
 (call,) = asked.choices[0].message.tool_calls
 result = {"role": "tool", "tool_call_id": call.id, "content": "rain"}
@@ -50,7 +51,7 @@ final = client.chat.completions.create(
 )
 streamed = {"name": "", "arguments": ""}
 for chunk in client.chat.completions.create(
-    model=WITH_TOOLS, messages=HI, tools=[WEATHER], tool_choice="required", max_tokens=64, stream=True
+    model=WITH_TOOLS, messages=HI, tools=[WEATHER], tool_choice="required", **CALLING, stream=True
 ):
     for piece in chunk.choices[0].delta.tool_calls or []:
         streamed["name"] += piece.function.name or ""

@@ -109,7 +109,9 @@ def of(error: Exception, *, param: str = "messages") -> Exception:
     if place is not None:
         return ServiceRefusal("invalid_value", str(error), http_status=400, param=place[1])
     if isinstance(error, InputTooLong):
-        return ServiceRefusal("context_length_exceeded", error.message, http_status=400, param=param)
+        # By these words, too, programs tell it from other refusals (litellm does).
+        told = f"This model's maximum context length is exceeded. {error.message}"
+        return ServiceRefusal("context_length_exceeded", told, http_status=400, param=param)
     return error
 
 

@@ -26,7 +26,7 @@ def checkpoints(house: House, job: Resource) -> list[dict[str, Any]]:
     loss: dict[int, float] = {}
     for event in training_jobs.events_of(house, job):
         if event["event"] == "step":
-            loss[event["step"]] = event["loss"]
+            loss[event["step"] + 1] = event["loss"]  # a checkpoint counts the steps before it, from 1
         elif event["event"] == "checkpoint":
             found[event["step"]] = _checkpoint(job, event, loss)
     return [found[step] for step in sorted(found, reverse=True)]
@@ -66,6 +66,8 @@ def _told(house: House, job: Resource) -> Iterator[Told]:
 
 def _as_told(event: Mapping[str, Any]) -> tuple[str, str, Mapping[str, Any] | None] | None:
     kind, step = event["event"], event.get("step")
+    if kind == "step":
+        step = event["step"] + 1  # events count steps from 0, people and checkpoints from 1
     if kind == "start":
         return "info", "Fine-tuning job started", None
     if kind == "resume":

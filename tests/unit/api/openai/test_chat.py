@@ -236,6 +236,7 @@ def test_a_prompt_that_is_too_long_has_openais_code(shared: OpenAiHouse) -> None
             long = [{"role": "user", "content": "hello " * 3000}]
             error = await place.refused("POST", "/chat/completions", 400, json={**CHAT, "messages": long})
             assert (error["code"], error["param"]) == ("context_length_exceeded", "messages")
+            assert error["message"].startswith("This model's maximum context length is exceeded. Input is too long")
 
     run(scenario())
 

@@ -159,7 +159,7 @@ def test_events_tell_the_jobs_life_newest_first_under_ids_that_stay(tmp_path: Pa
                 place,
                 job,
                 {"time": AT, "event": "start", "step": 0},
-                {**STEP, "step": 1, "loss": 2.0},
+                {**STEP, "step": 0, "loss": 2.0},
                 {"time": AT, "event": "evaluation", "step": 1, "loss": 1.25},
                 {"time": AT, "event": "checkpoint", "step": 1, "epoch": 1, "validation_loss": 1.25, "uri": "s3://b/k/"},
                 {"time": AT, "event": "note", "note": "the disk is full"},
@@ -197,7 +197,7 @@ def test_checkpoints_are_listed_with_their_losses(tmp_path: Path) -> None:
         async with openai_house(tmp_path) as place:
             job = await created(place, suffix="renga")
             checkpoint = {"time": AT, "event": "checkpoint", "epoch": 1, "validation_loss": 1.25, "uri": "s3://b/k/"}
-            tell(place, job, {**STEP, "step": 4, "loss": 2.0}, {**checkpoint, "step": 4}, {**checkpoint, "step": 8})
+            tell(place, job, {**STEP, "step": 3, "loss": 2.0}, {**checkpoint, "step": 4}, {**checkpoint, "step": 8})
             listed = await place.get(f"/fine_tuning/jobs/{job['id']}/checkpoints")
             newest, oldest = listed["data"]
             identifier = job["id"].removeprefix("ftjob-")
