@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from outcrop.engines import launchers
@@ -38,11 +39,16 @@ class _Counted(NamedTuple):
     since: float
 
 
-def every_kind(settings: Settings, environments: EngineEnvironments, *, memory_bytes: int) -> Launcher:
-    """The launcher of every kind of engine on this machine; `memory_bytes` is what all may hold together."""
+def every_kind(
+    settings: Settings, environments: EngineEnvironments, *, memory_bytes: int, fork_server: Path | None = None
+) -> Launcher:
+    """The launcher of every kind of engine on this machine; `memory_bytes` is what all may hold together.
+
+    `fork_server`: the process that engines of this program are forked from.
+    """
     return LauncherByKind(
         {
-            EngineKind.EMBEDDED: LocalLauncher(settings, memory_bytes=memory_bytes),
+            EngineKind.EMBEDDED: LocalLauncher(settings, memory_bytes=memory_bytes, fork_server=fork_server),
             EngineKind.VLLM: VllmLauncher(settings, environments, memory_bytes=memory_bytes),
             EngineKind.REMOTE: RemoteLauncher(),
         }
