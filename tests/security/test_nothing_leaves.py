@@ -22,12 +22,12 @@ from tests.support.servers import Running, running_server
 PACKAGE = Path(__file__).parent.parent.parent / "src" / "outcrop"
 # What opens connections, and who may import it: for which purpose, and at whose order.
 CONNECTING = {
-    "boto3": {"cli/export.py"},  # to the installation's own door
+    "boto3": {"cli/export.py", "cli/pulling.py"},  # to the installation's own door; `outcrop pull s3://`
     "botocore.session": {"cli/export.py", "cli/remote.py"},  # the second reads credentials from files
     "http.client": set[str](),
     "httpcore": {"inference/client.py", "invocation/remote/https.py"},  # Unix sockets; registered remote models
     "httpx": {"cli/fetching.py"},  # `outcrop pull`
-    "huggingface_hub": {"cli/fetching.py"},
+    "huggingface_hub": {"cli/fetching.py", "cli/pulling.py"},
     "obstore": {"buckets/mounted.py"},  # `outcrop mount`
     "requests": set[str](),
     "urllib.request": {"cli/doctor.py", "cli/listening.py"},  # the installation's own /health
