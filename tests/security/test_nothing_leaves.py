@@ -4,7 +4,7 @@ import ast
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,11 @@ def seen() -> Iterator[list[Any]]:
         WATCH.watches = False
 
 
+def read(stream: Any) -> list[Any]:
+    with closing(stream):
+        return list(stream)
+
+
 def tour(server: Running) -> int:
     """Ask everything that could be thought to send something out; returns the number of refusals."""
     bedrock, runtime = server.client("bedrock"), server.client("bedrock-runtime")
@@ -107,7 +112,7 @@ def tour(server: Running) -> int:
     for each in ids:
         asked += [
             lambda m=each: runtime.converse(modelId=m, messages=MESSAGES),
-            lambda m=each: list(runtime.converse_stream(modelId=m, messages=MESSAGES)["stream"]),
+            lambda m=each: read(runtime.converse_stream(modelId=m, messages=MESSAGES)["stream"]),
             lambda m=each: runtime.invoke_model(modelId=m, body=body),
             lambda m=each: runtime.count_tokens(modelId=m, input={"converse": {"messages": MESSAGES}}),
             lambda m=each: bedrock.get_foundation_model(modelIdentifier=m),
