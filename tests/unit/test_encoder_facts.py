@@ -143,6 +143,8 @@ def test_the_most_tokens_are_those_of_the_files_and_never_more_than_there_are_po
         ({"modules": [{"path": "0_Transformer", "type": "x.Transformer"}]}, "modules.json: the first step is not a Transformer in the folder itself."),
         ({"modules": [TRANSFORMER, {"path": "../elsewhere", "type": "x.Pooling"}]}, "modules.json: a step lies outside of the folder."),
         ({"modules": steps("Pooling", "Normalize", "Dense"), "3_Dense__config": {"out_features": 3}}, "3_Dense: no model.safetensors (its weights)."),
+        ({"modules": steps("Pooling", "Dense")}, "2_Dense/config.json: missing; modules.json names this step."),
+        ({"modules": [TRANSFORMER, {"path": "9_Pooling", "type": "x.Pooling"}]}, "9_Pooling/config.json: missing; modules.json names this step."),
         ({"1_Pooling__config": {"pooling_mode": "median"}}, "1_Pooling/config.json: pooling_mode: 'median' is not built in Outcrop."),
         ({"config_sentence_transformers": {"model_type": "SparseEncoder"}}, "config_sentence_transformers.json: a SparseEncoder makes no one vector of a text."),
         ({"config_sentence_transformers": {"prompts": ["query"]}}, "config_sentence_transformers.json: prompts: expected names and texts."),

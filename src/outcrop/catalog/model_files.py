@@ -15,7 +15,10 @@ from outcrop.network.adapters.method import CONFIG_FILE, WEIGHTS_FILE
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".msgpack", ".h5", ".joblib", ".npy", ".npz")
 _LEFT_BEHIND = re.compile(r"(training_args\.bin|(optimizer|scheduler|scaler|rng_state\w*)\.(pt|pth|bin))")
 "Names under which trainers leave what is no part of the model. They are not fetched, and in nobody's way."
-_WANTED = re.compile(r"[^/]+\.(safetensors|json|jinja|model)|merges\.txt|vocab\.txt")
+_WANTED = re.compile(
+    r"[^/]+\.(safetensors|json|jinja|model)|merges\.txt|vocab\.txt|[0-9]+_[A-Za-z]+/(config\.json|model\.safetensors)"
+)
+"With the steps of sentence-transformers behind an encoder, each in a folder of its own."
 _CODE = "auto_map"
 _CONFIGURATIONS = ("config.json", "tokenizer_config.json", "generation_config.json", "processor_config.json")
 _MOST_FILES = 1_000
@@ -39,7 +42,7 @@ def wanted_files(sizes: Mapping[str, int], *, place: str) -> dict[str, int]:
         )
     found = {name: size for name, size in sizes.items() if _WANTED.fullmatch(name)}
     _check_sizes(found, place)
-    if not any(name.endswith(".safetensors") for name in found):
+    if not any(name.endswith(".safetensors") and "/" not in name for name in found):
         gguf = next((name for name in sizes if name.endswith(".gguf")), None)
         told = f" {gguf} is registered by itself: download it, then `outcrop register FILE`." if gguf else ""
         raise Invalid(f"{place}: no *.safetensors there (the weights).{told or ' Name the folder that holds them.'}")

@@ -70,6 +70,11 @@ def pull_weights(settings: Settings, model_id: str) -> BaseModel:
     target = catalog.pulled_folder(entry)
     with hub_trouble(str(entry.weights.hub)):
         snapshot_download(entry.weights.hub, local_dir=target, allow_patterns=_WANTED_FILES)
+    if not any(target.glob("*.safetensors")):
+        raise Invalid(
+            f"{entry.weights.hub}: no *.safetensors there (the weights), and no pickle is opened here. Save the model "
+            "anew with save_pretrained, then `outcrop register` its folder."
+        )
     task = encoder_facts.task_of(target)
     if task is not entry.task:
         raise Invalid(

@@ -164,7 +164,7 @@ class EngineClient:
 
     async def embed(self, request: EmbeddingRequest) -> list[Vector]:
         """A vector for each row of the request, of the network's whole width and not normalized."""
-        body = encoder_requests.body_of(request.model, request.rows)
+        body = encoder_requests.body_of(request.model, request.rows, hidden_states=request.hidden_states)
         return encoder_requests.vectors_of(await self._send("POST", "/v1/embeddings", body))
 
     async def rank(self, request: RankingRequest) -> list[float]:

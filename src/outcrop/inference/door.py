@@ -221,6 +221,8 @@ class EngineDoor:
     async def _embed(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         """Mean hidden states, which stand in for the vectors of an encoder."""
         asked = encoder_requests.parse(call.body)
+        if not asked.hidden_states:
+            raise Invalid("hidden_states: a text model makes no other vectors. Say true, or ask an encoder.")
         facts.update(model=asked.model, prompt_tokens=sum(len(row.ids) for row in asked.rows))
         adapter = None if asked.model == self._base else asked.model
         rows = [row.ids for row in asked.rows]

@@ -45,6 +45,8 @@ class EncoderPaths:
         facts.update(model=asked.model, rows=len(asked.rows), prompt_tokens=sum(len(row.ids) for row in asked.rows))
         if asked.model != self._base:
             raise Invalid(f"model: {asked.model} is not here. An encoder has no adapters; name {self._base}.")
+        if asked.hidden_states:
+            raise Invalid("hidden_states: an encoder makes vectors of its own. Leave it out.")
         request_id = facts["id"] = f"embd-{next(self._numbers)}"
         return (await self._engine.result_of(EncoderRequest(id=request_id, rows=asked.rows))).values
 

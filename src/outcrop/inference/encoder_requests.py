@@ -1,8 +1,9 @@
 """Requests for vectors and for relevance, and their JSON on an engine's socket: vLLM's /v1/embeddings and /v1/score.
 
 An engine of this machine reads the rows of token ids. The texts beside them are for an engine that has a tokenizer of
-its own, at a URL. Two fields of a body are the engine's own: `token_type_ids` and `num_prompt`, one a row; they are
-left out where they would change nothing. No tensor is touched here.
+its own, at a URL. Three fields of a body are the engine's own: `token_type_ids` and `num_prompt`, one a row, and
+`hidden_states`, which is true for a text model alone; they are left out where they would change nothing. No tensor is
+touched here.
 """
 
 import base64
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     Vector = array[float]
 else:
     Vector = array
-TextKind = Literal["query", "document"]
+TextKind = Literal["query", "document", "classification", "clustering"]
 "What a text is for; a model may have a prompt for each."
-_UNDERSTOOD = {"model", "input", "token_type_ids", "num_prompt", "encoding_format"}
+_UNDERSTOOD = {"model", "input", "token_type_ids", "num_prompt", "encoding_format", "hidden_states"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,8 @@ class EmbeddingRequest:
     kind: TextKind | None
     rows: tuple[TokenRow, ...]
     "The same in token ids; none for an engine that has a tokenizer of its own."
+    hidden_states: bool = False
+    "Whether the mean hidden states of a text model are wanted, which stand in for an encoder's vectors."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,7 @@ class EncoderBody:
     model: str
     rows: tuple[TokenRow, ...]
     base64: bool
+    hidden_states: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,14 +79,14 @@ class EncoderResult(NamedTuple):
     values: list[Vector]
 
 
-def body_of(model: str, rows: Sequence[TokenRow]) -> dict[str, Any]:
+def body_of(model: str, rows: Sequence[TokenRow], *, hidden_states: bool = False) -> dict[str, Any]:
     """The body that asks for the vectors or scores of these rows."""
     body: dict[str, Any] = {"model": model, "input": [row.ids for row in rows], "encoding_format": "base64"}
     if any(any(row.type_ids) for row in rows):
         body["token_type_ids"] = [row.type_ids for row in rows]
     if any(row.num_prompt for row in rows):
         body["num_prompt"] = [row.num_prompt for row in rows]
-    return body
+    return body | {"hidden_states": True} if hidden_states else body
 
 
 def parse(body: bytes) -> EncoderBody:
@@ -100,7 +104,12 @@ def parse(body: bytes) -> EncoderBody:
     if [len(row) for row in types] != [len(row) for row in ids] or len(prompts) != len(ids):
         raise Invalid("token_type_ids, num_prompt: expected as many as there are rows, and of their lengths.")
     rows = tuple(TokenRow(*row) for row in zip(ids, types, prompts, strict=True))
-    return EncoderBody(model=dialect.text(fields, "model"), rows=rows, base64=fields.get("encoding_format") == "base64")
+    return EncoderBody(
+        model=dialect.text(fields, "model"),
+        rows=rows,
+        base64=fields.get("encoding_format") == "base64",
+        hidden_states=fields.get("hidden_states") is True,
+    )
 
 
 def embeddings_answer(asked: EncoderBody, vectors: Sequence[Vector]) -> dict[str, Any]:

@@ -47,7 +47,9 @@ async def embed(
     _check_width(target, dimensions, target.width)
     reading = Reading(kind=kind, truncate=truncate, most_tokens=most_tokens)
     rows = [] if target.reader is None else await asyncio.to_thread(target.reader.rows, texts, reading)
-    request = EmbeddingRequest(model=target.base_id, texts=tuple(texts), kind=kind, rows=tuple(rows))
+    request = EmbeddingRequest(
+        model=target.base_id, texts=tuple(texts), kind=kind, rows=tuple(rows), hidden_states=target.stands_in
+    )
     vectors = await asked(target, rows, lambda: target.client.embed(request)) if texts else []
     if vectors:
         _check_width(target, dimensions, len(vectors[0]))

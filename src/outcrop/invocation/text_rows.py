@@ -1,4 +1,4 @@
-"""Rows of token ids made of texts, for an engine to embed or rank: an encoder's way, or a text model's."""
+"""Rows of token ids made of texts, for an engine to embed or rank."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ from outcrop.inference.encoder_requests import TextKind
 from outcrop.tokens.encoder_tokenizer import EncoderTokenizer, TextTooLong, TokenRow, Truncate
 from outcrop.tokens.tokenizer import Tokenizer
 
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
-"Names of the prompt for documents, in the order in which sentence-transformers looks for them."
+_PROMPTS: Mapping[TextKind, tuple[str, ...]] = {"query": ("query",), "document": ("document", "passage", "corpus")}
+"Names of the prompt for a kind, as sentence-transformers looks for them. Other kinds have one of their name."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class EncoderReader:
     tokenizer: EncoderTokenizer
     max_length: int
     prompts: Mapping[str, str] = field(default_factory=dict)
-    "By name; `query` and `document` are those that are used here."
+    "By name: query, document (or passage, or corpus), classification, clustering."
     default_prompt: str | None = None
     "Name of the one for a text of neither kind."
 
@@ -58,10 +58,10 @@ class EncoderReader:
 
     def prompt_for(self, kind: TextKind | None) -> str:
         """The words that the model wants before a text of this kind; none where it has no prompt for it."""
-        usual = () if self.default_prompt is None else (self.default_prompt,)
-        wanted = {"query": ("query",), "document": _DOCUMENT_PROMPTS}.get(kind or "", usual)
-        names = [name for name in wanted if name in self.prompts]
-        return self.prompts[names[0]] if names else ""
+        prompts = {name.lower(): text for name, text in self.prompts.items()}
+        usual = () if self.default_prompt is None else (self.default_prompt.lower(),)
+        wanted = _PROMPTS.get(kind, (kind, *usual)) if kind is not None else usual
+        return next((prompts[name] for name in wanted if name in prompts), "")
 
 
 @dataclass(frozen=True, kw_only=True)

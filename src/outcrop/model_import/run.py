@@ -18,8 +18,9 @@ from outcrop.jobs.running import RunningJob
 from outcrop.model_import.create_job import source_of
 from outcrop.model_import.rooms import ImportRooms
 from outcrop.model_import.states import ImportJobStatus
-from outcrop.network import facts, headers, shape_check, vocabulary
+from outcrop.network import encoder_facts, facts, headers, shape_check, vocabulary
 from outcrop.network.adapters.method import CONFIG_FILE
+from outcrop.network.model_task import ModelTask
 from outcrop.probe import launch
 from outcrop.probe.launch import ProbeReport
 from outcrop.store.resources import Resource
@@ -61,6 +62,11 @@ def _checked(folder: Path, source: str) -> Tokenizer:
             )
         model_files.check_no_code(folder)
         check_folder(folder)
+        if (task := encoder_facts.task_of(folder)) is not ModelTask.TEXT:
+            raise Invalid(
+                f"config.json: a network for {task}, and models that write text are imported. Add it to the catalogue "
+                "with `outcrop register`."
+            )
         shape_check.check(folder)
         tokenizer = Tokenizer.open(folder)
         vocabulary.check(folder, tokenizer)

@@ -145,6 +145,8 @@ def _steps(folder: Path) -> dict[str, Any]:
     dense: list[DenseLayer] = []
     normalizes, pools_prompt = False, True
     for kind, place in _modules(folder):
+        if kind in ("Pooling", "Dense") and not (place / "config.json").is_file():
+            raise Invalid(f"{place}/config.json: missing; modules.json names this step. Copy the model anew.")
         if kind == "Pooling":
             described = _object(place / "config.json")
             pooling, pools_prompt = _pooling(place / "config.json", described), described.get("include_prompt", True)

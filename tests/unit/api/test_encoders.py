@@ -111,6 +111,12 @@ def test_neither_is_streamed(tmp_path: Path, task: ModelTask) -> None:
         called(tmp_path, runtime.invoke_model_with_response_stream, {"modelId": "m", "body": b"{}"}, task)
 
 
+def test_no_tokens_are_counted_for_it(tmp_path: Path) -> None:
+    params = {"modelId": "m", "input": {"invokeModel": {"body": b"{}"}}}
+    with pytest.raises(Invalid, match=r"^The provided model doesn't support counting tokens\.$"):
+        called(tmp_path, runtime.count, params, ModelTask.EMBEDDING)
+
+
 @pytest.mark.parametrize("handler", [runtime.invoke_model, runtime.invoke_model_with_response_stream])
 def test_a_guardrail_is_refused_before_anything_is_asked(tmp_path: Path, handler: Callable[..., Any]) -> None:
     params = {"modelId": "m", "body": b"{}", "guardrailIdentifier": "g"}

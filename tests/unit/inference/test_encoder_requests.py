@@ -15,7 +15,9 @@ PLAIN, PAIR = TokenRow([2, 5, 3], [0, 0, 0]), TokenRow([2, 5, 3, 6, 3], [0, 0, 0
 def test_what_is_asked_is_what_is_read() -> None:
     body = encoder_requests.body_of("base", [PLAIN, PAIR])
     read = encoder_requests.parse(json.dumps(body).encode())
-    assert (read.model, read.rows, read.base64) == ("base", (PLAIN, PAIR), True)
+    assert (read.model, read.rows, read.base64, read.hidden_states) == ("base", (PLAIN, PAIR), True, False)
+    of_text = encoder_requests.body_of("base", [PLAIN], hidden_states=True)
+    assert encoder_requests.parse(json.dumps(of_text).encode()).hidden_states
 
 
 def test_fields_of_our_own_are_left_out_where_they_say_nothing() -> None:

@@ -88,10 +88,15 @@ def test_the_models_words_stand_before_a_text_of_each_kind(tmp_path: Path, kind:
     run(tmp_path, scenario)
 
 
-def test_a_default_prompt_is_for_texts_of_no_kind_alone(tmp_path: Path) -> None:
+def test_a_default_prompt_is_for_texts_that_have_none_of_their_own(tmp_path: Path) -> None:
     tokenizer = EncoderTokenizer.open(word_level(tmp_path))
-    reader = EncoderReader(tokenizer=tokenizer, max_length=9, prompts={"query": "query: "}, default_prompt="query")
-    assert [reader.prompt_for(kind) for kind in ("query", None, "document")] == ["query: ", "query: ", ""]
+    prompts = {"query": "query: ", "Clustering": "topic: "}
+    reader = EncoderReader(tokenizer=tokenizer, max_length=9, prompts=prompts, default_prompt="query")
+    assert reader.prompt_for(None) == "query: "
+    assert reader.prompt_for("query") == "query: "
+    assert reader.prompt_for("document") == ""
+    assert reader.prompt_for("clustering") == "topic: "
+    assert reader.prompt_for("classification") == "query: "
 
 
 def test_no_texts_ask_no_engine(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def get_foundation_model(house: House, call: Call) -> Answered:
 
 
 def _forms(model: BaseModel) -> tuple[str, ...]:
-    """The ways in which a model is invoked; a remote one, or one that does not write text, is not provisioned."""
+    """The ways in which a model is invoked; only text models of this machine are provisioned."""
     plain = model.remote is None and model.task is ModelTask.TEXT
     return (_ON_DEMAND, _PROVISIONED) if plain else (_ON_DEMAND,)
 

@@ -72,7 +72,9 @@ async def converse_stream(house: "House", call: Call) -> Answered:
 
 
 async def count(house: "House", call: Call) -> Answered:
-    target = await _target(house, call)
+    target = await to_thread.run_sync(_find_any_target, house, call)
+    if isinstance(target, EncoderTarget):
+        raise Invalid("The provided model doesn't support counting tokens.")
     return {"inputTokens": await count_tokens.count_tokens(target, call.params["input"])}
 
 

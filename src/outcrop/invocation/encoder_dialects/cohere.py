@@ -12,8 +12,9 @@ from outcrop.invocation.schema import Anything, Body, Items, Number, Struct, Tex
 from outcrop.tokens.encoder_tokenizer import Truncate
 
 _MOST_TEXTS = 96
-_KINDS: Mapping[str, TextKind | None] = {
-    "search_document": "document", "search_query": "query", "classification": None, "clustering": None,
+_KINDS: Mapping[str, TextKind] = {
+    "search_document": "document", "search_query": "query", "classification": "classification",
+    "clustering": "clustering",
 }  # fmt: skip
 _TYPES: Mapping[str, Callable[[list[float]], list[Any]]] = {
     "float": list,
