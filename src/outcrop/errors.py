@@ -4,6 +4,7 @@
     ├── Refusal                 the request or the data asks for what cannot be; the door turns each into the
     │   │                       service's own error shape
     │   ├── Invalid             a value is wrong                        ValidationException
+    │   │   └── InputTooLong    the prompt leaves no room for an answer
     │   ├── Unreadable          its bytes do not fit its shapes at all  SerializationException, S3: MalformedXML
     │   ├── NotFound            no such thing                           ResourceNotFoundException
     │   ├── Conflict            not in this state                       ConflictException
@@ -37,6 +38,10 @@ class Refusal(OutcropError):
 
 class Invalid(Refusal):
     """A value is wrong."""
+
+
+class InputTooLong(Invalid):
+    """The prompt has more tokens than the model's context leaves room for."""
 
 
 class Unreadable(Refusal):

@@ -19,6 +19,7 @@ from outcrop.invocation.generate import complete_text, plan_aside, stream_answer
 from outcrop.invocation.remote.bedrock import BedrockEngine, BedrockRelay
 from outcrop.invocation.remote.https import RemoteHttp
 from outcrop.invocation.remote.openai import OpenAiEngine
+from outcrop.invocation.remote.openai_server import OpenAiServer
 from outcrop.invocation.target import RemoteTarget, TextEngine, TextTarget
 from outcrop.protocol.eventstream import encode_event
 from outcrop.tokens.prompt_format import PromptFormat
@@ -63,7 +64,7 @@ def remote(text_engine: TextEngine) -> RemoteTarget:
 async def openai(_folder: Path, said: str) -> AsyncIterator[TextTarget]:
     with openai_double(said=said, piece=3) as double:
         place = RemoteModel(api=RemoteApi.OPENAI, url=double.url, model="m")
-        text_engine = OpenAiEngine(place, None, RemoteHttp(place.host), sleep=_at_once)
+        text_engine = OpenAiEngine(OpenAiServer(place, None, RemoteHttp(place.host)), sleep=_at_once)
         yield remote(text_engine)
         await text_engine.aclose()
 
@@ -170,7 +171,7 @@ def test_a_model_that_is_not_there_is_not_ready(tmp_path: Path) -> None:
             await away(replace(target, client=gone))
             await gone.aclose()
         place = RemoteModel(api=RemoteApi.OPENAI, url="http://127.0.0.1:9/v1", model="m")
-        text_engine = OpenAiEngine(place, None, RemoteHttp(place.host), sleep=_at_once)
+        text_engine = OpenAiEngine(OpenAiServer(place, None, RemoteHttp(place.host)), sleep=_at_once)
         await away(remote(text_engine))
         await text_engine.aclose()
 

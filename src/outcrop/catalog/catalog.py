@@ -153,15 +153,23 @@ class Catalog:
             raise Invalid(f"{model_id}: this id is in the catalogue already, and has weights. Choose another.")
 
     def register_remote(
-        self, model_id: str, remote: RemoteModel, *, name: str | None = None, provider: str | None = None
+        self,
+        model_id: str,
+        remote: RemoteModel,
+        *,
+        name: str | None = None,
+        provider: str | None = None,
+        task: ModelTask | None = None,
     ) -> BaseModel:
         """Add a remote model to the home's catalogue, or change where one is.
 
-        A known id keeps its names and its dialect; another of a provider's gets that provider's. Raises Invalid.
+        A known id keeps its names, its dialect and, unless told otherwise, its task; another of a provider's gets that
+        provider's. Raises Invalid.
         """
         self.check_free_for_remote(model_id)
         wanted, _ = families.spelled(model_id)
-        self._append(remote_entries.entry(wanted, remote, known=self.find(wanted), name=name, provider=provider))
+        known = self.find(wanted)
+        self._append(remote_entries.entry(wanted, remote, known=known, name=name, provider=provider, task=task))
         found = self.find(wanted)
         assert found is not None, "what was just written is found"
         return found

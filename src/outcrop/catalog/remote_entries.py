@@ -14,7 +14,13 @@ _LONGEST_NAME = 20
 
 
 def entry(
-    model_id: str, remote: RemoteModel, *, known: BaseModel | None, name: str | None, provider: str | None
+    model_id: str,
+    remote: RemoteModel,
+    *,
+    known: BaseModel | None,
+    name: str | None,
+    provider: str | None,
+    task: ModelTask | None,
 ) -> dict[str, Any]:
     """The table of a remote model. An id that is `known` keeps its names and its dialect. Raises Invalid."""
     family = None if known is not None else families.family_of(model_id)
@@ -28,7 +34,7 @@ def entry(
         "context_length": 0,
         "context": "",
         "dialect": known.dialect if known else family.dialect if family else "any",
-        "task": (known.task if known else family.task if family else ModelTask.TEXT).value,
+        "task": (task or (known.task if known else family.task if family else ModelTask.TEXT)).value,
         "customizations": [],
     }
 

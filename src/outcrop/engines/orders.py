@@ -191,7 +191,10 @@ class Engines:
         return self.find(order.name) or order
 
     def _remote(self, base: BaseModel, order: Order) -> Order:
-        """The order of a remote model, its last use noted; a new one where the model has moved or is remote no more."""
+        """The order of a remote model, its use noted.
+
+        A new one stands in its place where the model has moved, or is remote no more.
+        """
         if base.remote is None or order.is_here or order.host != base.remote.host:
             self.forget(order.name)
             return self._place(base)

@@ -35,7 +35,7 @@ class VllmClient:
     async def answer_greedily(
         self, model: str, prompts: list[list[int]], *, num_tokens: int, prompt_tokens_per_step: int | None = None
     ) -> list[GreedyAnswer]:
-        """Into how many parts vLLM cuts a prompt it decides by itself, so the last argument is not told to it."""
+        """Whole greedy answers. vLLM decides by itself into how many parts it cuts a prompt."""
         del prompt_tokens_per_step
         return await self._engine.answer_greedily(model, prompts, num_tokens=num_tokens)
 
@@ -73,5 +73,5 @@ class VllmClient:
 
 
 def _likeliest(told: TokenLogprob, most: int) -> TokenLogprob:
-    """The same with as many of the likeliest tokens as were asked for: vLLM tells the one that was taken, too."""
+    """Log probabilities with as many of the likeliest tokens as were asked for: vLLM tells the taken one, too."""
     return told._replace(likeliest=tuple(sorted(told.likeliest, key=lambda each: -each[1])[:most]))

@@ -1,4 +1,4 @@
-"""vLLM's launcher: its server in an environment of its own, behind a Unix socket, for each base model chosen for it.
+"""vLLM's launcher: its server in another environment, behind a Unix socket, for each base model chosen.
 
 The arguments: https://docs.vllm.ai/en/latest/cli/serve/; the numbers: https://docs.vllm.ai/en/latest/usage/metrics/.
 vLLM does not say since when it has been idle, so that is kept here. It cannot be told to take no more requests either:
@@ -6,9 +6,11 @@ one that is to leave leaves when it is idle.
 """
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from outcrop.engines import launchers
@@ -37,11 +39,16 @@ class _Counted(NamedTuple):
     since: float
 
 
-def every_kind(settings: Settings, environments: EngineEnvironments, *, memory_bytes: int) -> Launcher:
-    """The launcher of every kind of engine on this machine; `memory_bytes` is what all may hold together."""
+def every_kind(
+    settings: Settings, environments: EngineEnvironments, *, memory_bytes: int, fork_server: Path | None = None
+) -> Launcher:
+    """The launcher of every kind of engine on this machine; `memory_bytes` is what all may hold together.
+
+    `fork_server`: the process that engines of this program are forked from.
+    """
     return LauncherByKind(
         {
-            EngineKind.EMBEDDED: LocalLauncher(settings, memory_bytes=memory_bytes),
+            EngineKind.EMBEDDED: LocalLauncher(settings, memory_bytes=memory_bytes, fork_server=fork_server),
             EngineKind.VLLM: VllmLauncher(settings, environments, memory_bytes=memory_bytes),
             EngineKind.REMOTE: RemoteLauncher(),
         }
@@ -66,7 +73,7 @@ class VllmLauncher:
         self._orders: dict[str, Order] = {}
         self._children: dict[str, Child] = {}
         self._counted: dict[str, _Counted] = {}
-        self._gone: set[str] = set()
+        self._retired: set[str] = set()
 
     @property
     def children(self) -> list[Child]:
@@ -84,7 +91,7 @@ class VllmLauncher:
             "outcrop.engines.vllm_process",
             ["--socket", str(order.socket), "--python", str(environment.python), "--", *arguments(order, environment)],
             log=self._settings.logs / f"{name}.log",
-            environment=self._variables(),
+            environment=self._variables(environment),
             is_ready=partial(launchers.is_ready, order.socket),
         )
         self._orders[order.name], self._children[order.name] = order, child
@@ -93,21 +100,21 @@ class VllmLauncher:
 
     def end(self, name: str) -> None:
         self._children.pop(name).end()
-        self._gone.discard(name)
+        self._retired.discard(name)
         del self._orders[name], self._counted[name]
 
     def retire(self, name: str) -> bool:
-        """End it if it does nothing now. A request that comes at this very moment is put again by whoever sent it."""
-        load = self.load(self._orders[name])
-        if load is None or load.running:
+        """Let it end if it does nothing now; a request that comes at this very moment is put again by its sender."""
+        load, pid = self.load(self._orders[name]), self._children[name].pid
+        if load is None or load.running or pid is None:
             return False
-        self._children[name].end()
-        self._gone.add(name)
+        os.kill(pid, signal.SIGTERM)  # which takes it seconds, in which others are watched
+        self._retired.add(name)
         return True
 
     def keep_alive(self) -> None:
         for name, child in self._children.items():
-            if name not in self._gone:
+            if name not in self._retired:
                 child.keep_alive()
 
     def standings(self) -> dict[str, Standing]:
@@ -129,13 +136,13 @@ class VllmLauncher:
         return Standing(
             folder=self._orders[name].folder,
             ready=child.ready and child.alive,
-            gone=name in self._gone,
+            gone=name in self._retired and not child.alive,
             held_bytes=memory.resident_tree(pid) if pid is not None else 0,
             failure=self._settings.hidden(child.reason()) if launchers.is_given_up(child) else None,
             kind=EngineKind.VLLM,
         )
 
-    def _variables(self) -> dict[str, str]:
+    def _variables(self, environment: VllmEnvironment) -> dict[str, str]:
         cache = max(1, min(4, self._memory_bytes // (8 * _GIB)))
         return {
             "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
@@ -145,6 +152,8 @@ class VllmLauncher:
             "VLLM_NO_USAGE_STATS": "1",
             "DO_NOT_TRACK": "1",
             "HF_HUB_OFFLINE": "1",
+            # Such a build is not told by vLLM's own name, and then it would look for an accelerator.
+            **({"VLLM_TARGET_DEVICE": "cpu"} if environment.on_cpu else {}),
             **({"OMP_NUM_THREADS": str(self._settings.threads)} if self._settings.threads else {}),
         }
 

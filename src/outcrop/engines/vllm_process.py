@@ -12,7 +12,16 @@ from pathlib import Path
 
 from outcrop.machine.processes import die_with_parent
 
-MODULE = "vllm.entrypoints.openai.api_server"
+SERVE = """
+import runpy
+try:
+    from vllm.entrypoints.launchers.api_server.entry import main
+except ImportError:
+    runpy.run_module("vllm.entrypoints.openai.api_server", run_name="__main__")
+else:
+    main()
+"""
+"The program that is vLLM's server, where newer versions have it and where older ones had it."
 _OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 "Variables that would lead the other Python to this one's packages."
 
@@ -27,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     given.socket.unlink(missing_ok=True)
     try:
-        os.execve(given.python, [given.python, "-m", MODULE, *given.arguments], variables())
+        os.execve(given.python, [given.python, "-c", SERVE, *given.arguments], variables())
     except OSError as error:
         print(
             f'{{"ends_with": "the Python of vLLM cannot be run ({error.strerror}): outcrop engines list tells it"}}',

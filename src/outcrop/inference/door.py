@@ -1,5 +1,6 @@
 """The engine's door: one function per path, and one log line per call."""
 
+import asyncio
 import itertools
 import json
 import logging
@@ -233,7 +234,9 @@ class EngineDoor:
 
     async def _requests(self, completion: Completion, request_id: str) -> list[EngineRequest]:
         """The engine requests of a completion, one for each prompt; the first has the id of the call."""
-        end_ids = await self._engine.ask(lambda engine: engine.end_ids)
+        end_ids, grammars = await self._engine.ask(lambda engine: (engine.end_ids, engine.grammars))
+        if completion.grammar is not None:  # not between two steps: others would wait for it
+            await asyncio.to_thread(grammars.compile, completion.grammar)
         return [
             EngineRequest(
                 id=f"{request_id}-{number}" if number else request_id,
@@ -244,6 +247,7 @@ class EngineDoor:
                 adapter=self._adapter(completion),
                 logprobs=completion.logprobs,
                 prompt_tokens_per_step=completion.prompt_tokens_per_step,
+                grammar=completion.grammar,
             )
             for number, prompt_ids in enumerate(completion.prompts)
         ]

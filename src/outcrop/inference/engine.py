@@ -15,15 +15,16 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from outcrop.errors import Invalid, ModelDamaged, NotFound, OutcropError
+from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotFound, OutcropError
 from outcrop.inference import hidden_states, scoring
 from outcrop.inference.alone import SingleRequestForward
 from outcrop.inference.encoder_requests import Vector
 from outcrop.inference.forward import Forward, in_row_order
+from outcrop.inference.grammars import Grammars, GrammarState
 from outcrop.inference.kv_cache import KVCache, measure
-from outcrop.inference.request import EngineRequest, TokenLogprob
-from outcrop.inference.sampling import sample
-from outcrop.inference.scheduler import Scheduler, StepLimits
+from outcrop.inference.request import STOP, EngineRequest, TokenLogprob
+from outcrop.inference.sampling import SamplingRow, sample
+from outcrop.inference.scheduler import RunningRequest, Scheduler, StepLimits
 from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.linear import AdapterSpan
@@ -44,6 +45,8 @@ class StepResult(NamedTuple):
     "None while it goes on, then 'stop' or 'length'."
     logprob: TokenLogprob | None = None
     "Where the request asked for it."
+    problem: OutcropError | None = None
+    "What broke this request off, in the place of a token."
 
 
 class Engine:
@@ -62,11 +65,13 @@ class Engine:
         self._network = load_base(folder, way=way)
         self.context_length = context or context_length(folder)
         self.end_ids = _end_ids(folder)
-        lay_out_for_decoding(self._network)
         self._routing = linear.hold_adapters(self._network)
         self._vocab_size = int(self._network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
         self._forward: Forward | SingleRequestForward
         self._forward, self._cache = self._together(cache_bytes) if way is RunMode.PACKED else self._apart(cache_bytes)
+        self.grammars = Grammars(folder, self._vocab_size)
+        "Compile a request's grammar with these before it is submitted, or a step waits for that."
+        self._states: dict[str, GrammarState] = {}  # by request, and not in its place in the cache, which it may lose
         self._scheduler = Scheduler(self._cache, limits or StepLimits(), rotary_rules_of(self._network))
         self._versions: dict[str, str] = {}  # adapter name -> the key under which its layers hold it now
         self._held: set[str] = set()
@@ -80,6 +85,7 @@ class Engine:
 
     def _apart(self, cache_bytes: int) -> tuple[SingleRequestForward, KVCache]:
         """The shelves hold nothing then: they count what the requests' own caches may take."""
+        lay_out_for_decoding(self._network)
         forward = SingleRequestForward(self._network, self._routing)
         cache = KVCache(
             [],
@@ -127,12 +133,15 @@ class Engine:
                 f"max_tokens: {len(request.prompt_ids)} prompt tokens and {fitted.max_tokens} more exceed this "
                 "engine's cache. Lower max_tokens, or give the engine a larger cache."
             )
+        if request.grammar is not None:
+            self._states[request.id] = self.grammars.begin(request.grammar)
         self._scheduler.submit(fitted)
 
     @torch.inference_mode()  # as `step`: what the cache holds may be changed only there
     def abort(self, request_id: str) -> None:
         """End a request now; nothing happens when it has already ended."""
         self._scheduler.end(request_id)
+        self._states.pop(request_id, None)
         self._forget_unused_adapters()
 
     @torch.inference_mode()
@@ -150,14 +159,47 @@ class Engine:
             turn.live.slot.length += turn.num_tokens
         if not sampling:
             return []
-        tokens = sample(logits_NV, [live.sampling_row for live in sampling])
-        produced = [
-            StepResult(live.request.id, token, live.append(token), _logprob(logits_V, token, live.request.logprobs))
-            for live, token, logits_V in zip(sampling, tokens, logits_NV, strict=True)
-        ]
-        for ended in (p for p in produced if p.finish_reason is not None):
+        produced = self._sampled(logits_NV, sampling)
+        for ended in (p for p in produced if p.finish_reason is not None or p.problem is not None):
             self.abort(ended.request_id)
         return produced
+
+    def _sampled(self, logits_NV: Tensor, sampling: Sequence[RunningRequest]) -> list[StepResult]:
+        """The next token of each request, or what keeps it from having one."""
+        rows: list[SamplingRow] = []
+        broken: dict[str, ModelFailed] = {}
+        for live in sampling:
+            try:
+                rows.append(self._row(live, logits_NV.device))
+            except ModelFailed as problem:
+                broken[live.request.id] = problem
+                rows.append(live.sampling_row)
+        return [
+            StepResult(live.request.id, token, None, problem=broken[live.request.id])
+            if live.request.id in broken
+            else self._taken(live, token, _logprob(logits_V, token, live.request.logprobs))
+            for live, token, logits_V in zip(sampling, sample(logits_NV, rows), logits_NV, strict=True)
+        ]
+
+    def _row(self, live: RunningRequest, device: torch.device) -> SamplingRow:
+        state = self._states.get(live.request.id)
+        if state is None:
+            return live.sampling_row
+        allowed = torch.from_numpy(state.allowed(live.request.stop_token_ids)).to(device)
+        if not len(allowed):
+            raise ModelFailed("No token of this model's vocabulary can go on in the form that the answer must have.")
+        return live.sampling_row._replace(allowed=allowed)
+
+    def _taken(self, live: RunningRequest, token: int, logprob: TokenLogprob | None) -> StepResult:
+        """The result of a token, which the request goes on with; an answer whose form is complete ends."""
+        reason = live.append(token)
+        state = self._states.get(live.request.id)
+        if state is not None and reason != STOP:
+            try:
+                reason = STOP if state.take(token) else reason
+            except ModelFailed as problem:
+                return StepResult(live.request.id, token, None, problem=problem)
+        return StepResult(live.request.id, token, reason, logprob)
 
     def score(self, ids: Sequence[int], adapter: str | None = None) -> list[float]:
         """Log probability of ids[1:], each given all before it, as the trainer computes it."""
@@ -234,6 +276,7 @@ class Engine:
         used = set(self._versions.values()) | {request.adapter for request in self._scheduler.requests}
         for version in self._held - used:
             linear.unload(self._network, version)
+            self._forward.forget(version)
         self._held &= used
 
 

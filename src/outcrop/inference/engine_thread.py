@@ -172,7 +172,7 @@ class EngineThread:
     def _deliver(self, produced: "list[StepResult]") -> None:
         for item in produced:
             if item.request_id in self._streams:  # else its client left meanwhile
-                self._streams[item.request_id].put_nowait(item)
+                self._streams[item.request_id].put_nowait(item.problem or item)
 
     def _break_off(self, request_ids: list[str], problem: OutcropError) -> None:
         for request_id in request_ids:

@@ -9,13 +9,25 @@ from datetime import datetime
 from typing import Any
 
 from outcrop.errors import Invalid
+from outcrop.invocation.answer_form import form_of_output_config, form_of_structured_outputs
+from outcrop.invocation.content_blocks import before_piece, block_stop, blocks_of, delta_of
 from outcrop.invocation.conversation import read_conversation
 from outcrop.invocation.dialects.choice import defaults_of, native
-from outcrop.invocation.exchange import Count, Finish, Finished, InvocationRequest, SamplingOptions, Started, uncounted
+from outcrop.invocation.exchange import (
+    AnswerForm,
+    Count,
+    Finish,
+    Finished,
+    InvocationRequest,
+    SamplingOptions,
+    Started,
+    uncounted,
+)
 from outcrop.invocation.generate import plan_aside
 from outcrop.invocation.invoke import PreparedInvocation, answered, answering, milliseconds_since
-from outcrop.invocation.schema import Number, Struct, check
+from outcrop.invocation.schema import Anything, Flag, Number, Struct, Text, check
 from outcrop.invocation.target import TextTarget
+from outcrop.invocation.tool_config import read_tool_config
 
 Params = Mapping[str, Any]
 
@@ -24,8 +36,16 @@ _REASONS = {
     Finish.MAX_TOKENS: "max_tokens",
     Finish.STOP_SEQUENCE: "stop_sequence",
     Finish.CONTEXT: "model_context_window_exceeded",
+    Finish.TOOL_USE: "tool_use",
 }
 _TOP_K = Number(least=0, integer=True)
+_THINKING = Struct(
+    required={"type": Text(one_of=("enabled", "disabled"))},
+    optional={
+        "budget_tokens": Number(least=1, integer=True),
+        "maxReasoningEffort": Text(one_of=("low", "medium", "high")),
+    },
+)
 _MORE_FIELDS = Struct(
     optional={
         "top_k": _TOP_K,
@@ -37,8 +57,14 @@ _MORE_FIELDS = Struct(
         "presence_penalty": Number(least=-2, most=2),
         "frequency_penalty": Number(least=-2, most=2),
         "inferenceConfig": Struct(optional={"topK": _TOP_K, "top_k": _TOP_K}),
+        "enable_thinking": Flag(),
+        "thinking": _THINKING,
+        "reasoning_config": _THINKING,
+        "reasoningConfig": _THINKING,
+        "structured_outputs": Anything(),
     }
 )
+_THINKING_FIELDS = ("thinking", "reasoning_config", "reasoningConfig")
 _NUMBERS_MORE = ("min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
 "Additional fields that are understood whatever the model's provider."
 _SERVED = {"performanceConfig": {"latency": "standard"}, "serviceTier": {"type": "default"}}
@@ -46,7 +72,6 @@ _SERVED = {"performanceConfig": {"latency": "standard"}, "serviceTier": {"type":
 _NOT_BUILT = {
     "guardrailConfig": "Guardrails are not built in Outcrop yet. Leave guardrailConfig out.",
     "promptVariables": "Managed prompts are not built in Outcrop yet. Send messages without promptVariables.",
-    "outputConfig": "Structured output is not built in Outcrop yet. Leave outputConfig out.",
 }
 
 
@@ -64,11 +89,18 @@ def read_converse(target: TextTarget, params: Params) -> InvocationRequest:
     for member, sentence in _NOT_BUILT.items():
         if params.get(member):
             raise Invalid(sentence)
-    if params.get("toolConfig", {}).get("tools"):
-        raise Invalid("This model doesn't support tool use.")
+    more = params.get("additionalModelRequestFields") or {}
+    check(_MORE_FIELDS, more)
+    prompt = read_conversation(
+        params.get("messages", []),
+        params.get("system", []),
+        read_tool_config(params.get("toolConfig")),
+        thinking=_thinking(more),
+    )
     return InvocationRequest(
-        prompt=read_conversation(params.get("messages", []), params.get("system", [])),
-        sampling=_sampling(defaults_of(target), params),
+        prompt=prompt,
+        sampling=_sampling(defaults_of(target), params.get("inferenceConfig", {}), more),
+        form=_form(params.get("outputConfig") or {}, more),
     )
 
 
@@ -97,7 +129,7 @@ async def converse(
     prepared = request.prepared
     finished = await answered(prepared, count=count)
     return {
-        "output": {"message": {"role": "assistant", "content": [{"text": finished.text}]}},
+        "output": {"message": {"role": "assistant", "content": blocks_of(finished)}},
         "usage": _usage(prepared.started.ended(finished), finished),
         "metrics": {"latencyMs": milliseconds_since(begin)},
         **request.served,
@@ -118,19 +150,35 @@ async def converse_stream(
                 opened = True
                 yield {"messageStart": {"role": "assistant"}}
             if not isinstance(item, Finished):
-                yield {"contentBlockDelta": {"delta": {"text": item.text}, "contentBlockIndex": 0}}
+                for event in before_piece(item):
+                    yield event
+                yield delta_of(item)
                 continue
-            yield {"contentBlockStop": {"contentBlockIndex": 0}}
+            yield block_stop(item.num_blocks - 1)
             yield {"messageStop": _stop(request, item)}
             usage = _usage(prepared.started.ended(item), item)
             metrics = {"latencyMs": milliseconds_since(begin)}
             yield {"metadata": {"usage": usage, "metrics": metrics, **request.served}}
 
 
-def _sampling(defaults: SamplingOptions, params: Params) -> SamplingOptions:
-    config = params.get("inferenceConfig", {})
-    more = params.get("additionalModelRequestFields") or {}
-    check(_MORE_FIELDS, more)
+def _form(config: Params, more: Params) -> AnswerForm | None:
+    """The form of the answer, by Converse's own field or by vLLM's among the additional ones."""
+    form, other = form_of_output_config(config), form_of_structured_outputs(more.get("structured_outputs"))
+    if form is not None and other is not None:
+        raise Invalid("outputConfig and structured_outputs both give the answer a form. Leave one of them out.")
+    return form or other
+
+
+def _thinking(more: Params) -> bool | None:
+    """Whether the model shall think first, by whichever provider's field says so."""
+    asked = [more["enable_thinking"]] if "enable_thinking" in more else []
+    asked += [more[name]["type"] == "enabled" for name in _THINKING_FIELDS if name in more]
+    if len(set(asked)) > 1:
+        raise Invalid("additionalModelRequestFields: thinking is turned on and off. Say it once.")
+    return asked[0] if asked else None
+
+
+def _sampling(defaults: SamplingOptions, config: Params, more: Params) -> SamplingOptions:
     top_ks = {**more.get("inferenceConfig", {}), **{key: more[key] for key in ("top_k", "topK", "k") if key in more}}
     return replace(
         defaults,

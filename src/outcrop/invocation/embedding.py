@@ -64,6 +64,8 @@ async def asked(target: EncoderTarget, rows: Sequence[TokenRow], ask: Callable[[
     """
     patience = EnginePatience(target.patience_s, target)
     async with target.allowance.one(num_tokens(rows), 0) as ticket:
+        if target.remote:
+            target.tell_sent(target.host)
         while True:
             try:
                 answer = await ask()

@@ -19,6 +19,13 @@ class RawPrompt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokensPrompt:
+    """Token ids that the model goes on from, as they are."""
+
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tool:
     """A tool that the model may call: its caller runs it."""
 
@@ -60,6 +67,11 @@ class ChatPrompt:
     "Whether one answer may call several tools."
     thinking: bool | None = None
     "Whether the model shall think first; None leaves it to its chat template."
+
+    @property
+    def callable_tools(self) -> tuple[Tool, ...]:
+        """The tools that the answer may call."""
+        return () if self.tool_choice == NONE else self.tools
 
     @property
     def has_calls(self) -> bool:
@@ -111,10 +123,14 @@ AnswerForm = JsonSchema | JsonObject | Grammar
 class InvocationRequest:
     """An invocation request, whatever provider's body it came in."""
 
-    prompt: RawPrompt | ChatPrompt
+    prompt: RawPrompt | TokensPrompt | ChatPrompt
     sampling: SamplingOptions
     form: AnswerForm | None = None
     "Which answers are possible; None: all of them."
+    num_answers: int = 1
+    "Answers to make, each drawn by a seed of its own."
+    num_kept: int | None = None
+    "Of these, so many of the likeliest are given; None: all."
 
 
 class Finish(StrEnum):
@@ -149,11 +165,13 @@ class Started:
     asked: InvocationRequest
     num_input_tokens: int
     "0 until its server has told them, of a remote model."
+    index: int = 0
+    "The number of the answer among those of the request."
 
-    def ended(self, finished: "Finished") -> "Started":
-        """The same with what only the end has told."""
-        counted = finished.num_input_tokens
-        return self if counted is None else replace(self, num_input_tokens=counted)
+    def ended(self, *finished: "Finished") -> "Started":
+        """The facts with what only the ends of the answers have told."""
+        counted = [each.num_input_tokens for each in finished if each.num_input_tokens is not None]
+        return replace(self, num_input_tokens=sum(counted)) if counted else self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,3 +214,5 @@ class Finished:
     tool_calls: tuple[ToolCall, ...] = ()
     num_input_tokens: int | None = None
     "Of the prompt, as a remote model's server counted them; None where they were counted here, before it began."
+    num_blocks: int = 1
+    "Content blocks of a stream of this answer; an empty one has one."

@@ -8,23 +8,24 @@ the caller, the request is simply put again, with the same seed; after that, the
 """
 
 import asyncio
+import json
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from outcrop import logs
 from outcrop.errors import ServiceRefusal
 from outcrop.inference.client import EngineAway, GenerationRequest, UnknownAdapter
 from outcrop.inference.request import Sampling
 from outcrop.invocation import prompts
-from outcrop.invocation.exchange import AnswerPiece, Finish, Finished, InvocationRequest
-from outcrop.invocation.stopping import StopScanner
+from outcrop.invocation.answer_syntax import AnswerSyntax, syntax_of
+from outcrop.invocation.answer_text import AnswerStretch, AnswerText
+from outcrop.invocation.exchange import AnswerPiece, Finish, Finished, InvocationRequest, ToolCall
 from outcrop.invocation.target import EncoderTarget, RemoteTarget, Target, TextEngine, TextTarget
-from outcrop.invocation.text_logprobs import TextLogprob, TextLogprobs
-from outcrop.tokens.tokenizer import IncrementalDecoder
+from outcrop.invocation.text_logprobs import TextLogprob
 
 _RETRY_EVERY_S = 0.5
 _RETRY_FIRST_S = 0.05
@@ -48,6 +49,7 @@ class GenerateInput:
     "max_tokens is what the context has left, less than was asked for."
     logprobs: int | None
     "How many of the likeliest tokens are told with each; None: no log probabilities."
+    syntax: AnswerSyntax = field(default_factory=AnswerSyntax)
 
     @property
     def num_input_tokens(self) -> int:
@@ -61,6 +63,13 @@ class RemoteInput:
     target: RemoteTarget
     asked: InvocationRequest
 
+    def another(self, number: int) -> "RemoteInput":
+        """The same request for another answer: with another seed, where one was asked for."""
+        sampling = self.asked.sampling
+        if sampling.seed is None or not number:
+            return self
+        return replace(self, asked=replace(self.asked, sampling=replace(sampling, seed=sampling.seed + number)))
+
     def leaving(self) -> TextEngine:
         """The engine, for a request that leaves for it now."""
         self.target.tell_sent(self.target.host)
@@ -73,7 +82,7 @@ class RemoteInput:
 
     @property
     def max_tokens(self) -> int:
-        """As many as were asked for; 0 where that is left to the model."""
+        """The limit that was asked for; 0 where that is left to the model."""
         return self.asked.sampling.max_tokens or 0
 
 
@@ -82,15 +91,23 @@ Generation = GenerateInput | RemoteInput
 
 @dataclass(frozen=True, kw_only=True)
 class TextDelta:
-    """Some more text. The last delta, and only it, has `finish`."""
+    """Some more of an answer. The last delta, and only it, has `finish`."""
 
     text: str
+    "None of a call."
     num_tokens: int
     "Tokens generated so far."
     finish: Finish | None = None
     stop_sequence: str | None = None
     logprobs: tuple[TextLogprob, ...] = ()
     "Of the tokens that begin in this text, where they were asked for."
+    part: Literal["text", "reasoning", "tool"] = "text"
+    call: ToolCall | None = None
+
+    @property
+    def shows(self) -> bool:
+        """Whether there is something to show."""
+        return bool(self.text) or self.call is not None
 
 
 def plan(target: Target, asked: InvocationRequest) -> GenerateInput:
@@ -107,11 +124,12 @@ def plan(target: Target, asked: InvocationRequest) -> GenerateInput:
         stop_ids=prompts.stop_ids(target, asked.prompt),
         full_context=room < wanted,
         logprobs=sampling.logprobs,
+        syntax=syntax_of(target, asked, prompt_ids),
     )
 
 
 async def plan_aside(target: TextTarget, asked: InvocationRequest) -> Generation:
-    """Plan a generation in a thread, with `plan`; one of a remote model is checked, and put as it was asked.
+    """Plan a generation in a thread, with `plan`; one of a remote model is only checked.
 
     Other requests stream meanwhile, and long prompts wait for long prompts only.
     """
@@ -172,15 +190,11 @@ async def stream_answer(
         return
     assert isinstance(target, Target), "what is planned in token ids is for an engine of this machine"
     told: list[TextDelta] = []
+    blocks = _Blocks()
     async with aclosing(stream_text(target, generation, patience_s=patience_s)) as deltas:
         async for delta in deltas:
-            if delta.text or delta.logprobs:
-                yield AnswerPiece(
-                    text=delta.text,
-                    num_output_tokens=delta.num_tokens,
-                    first=not any(before.text for before in told),
-                    logprobs=delta.logprobs,
-                )
+            if delta.shows or delta.logprobs:
+                yield blocks.piece(delta, first=not any(before.shows for before in told))
             told.append(delta)
             if delta.finish is not None:
                 yield finished(told)
@@ -190,13 +204,50 @@ def finished(deltas: Sequence[TextDelta]) -> Finished:
     """The whole answer, from all of its deltas."""
     last = deltas[-1]
     assert last.finish is not None, "a generation ended without saying why"
+    blocks = _Blocks()
+    for delta in deltas:
+        if delta.shows:
+            blocks.piece(delta, first=False)
     return Finished(
-        text="".join(delta.text for delta in deltas),
+        text="".join(delta.text for delta in deltas if delta.part == "text"),
         num_output_tokens=last.num_tokens,
         finish=last.finish,
         stop_sequence=last.stop_sequence,
         logprobs=tuple(one for delta in deltas for one in delta.logprobs),
+        reasoning="".join(delta.text for delta in deltas if delta.part == "reasoning"),
+        tool_calls=tuple(delta.call for delta in deltas if delta.call is not None),
+        num_blocks=max(1, blocks.number + 1),
     )
+
+
+class _Blocks:
+    """Counts the content blocks of an answer: each call is one, and so are words and thoughts that stand together."""
+
+    def __init__(self) -> None:
+        self.number = -1
+        self._num_calls = 0
+        self._part = ""
+
+    def piece(self, delta: TextDelta, *, first: bool) -> AnswerPiece:
+        """The piece of a block that a delta is."""
+        opens = delta.part != self._part or delta.call is not None
+        self.number += int(opens)
+        self._part = delta.part
+        call = delta.call
+        index = self._num_calls
+        self._num_calls += int(call is not None)
+        return AnswerPiece(
+            text=delta.text if call is None else json.dumps(call.arguments, ensure_ascii=False),
+            num_output_tokens=delta.num_tokens,
+            first=first,
+            logprobs=delta.logprobs,
+            part=delta.part,
+            block=self.number,
+            opens=opens,
+            call_index=index if call is not None else 0,
+            call_id=call.id if call is not None else "",
+            call_name=call.name if call is not None else "",
+        )
 
 
 class EnginePatience:
@@ -236,49 +287,34 @@ class EnginePatience:
 
 
 async def _attempt(target: Target, generation: GenerateInput) -> AsyncGenerator[TextDelta, None]:
-    """The deltas of one generation; those without text are left out, except the last."""
-    decoder = IncrementalDecoder(target.tokenizer)
-    scanner = StopScanner(generation.stop_sequences)
-    logprobs = TextLogprobs(target.tokenizer)
-    text, num_tokens = "", 0
+    """The deltas of one generation; those that show nothing are left out, except the last."""
+    answer = AnswerText(target.tokenizer, generation.syntax, generation.stop_sequences, generation.stop_ids)
     reason: str | None = None
     async with aclosing(target.client.generate(_request(target, generation))) as deltas:
         async for ids, reason, of_ids in deltas:
-            num_tokens += len(ids)
-            for one in of_ids:
-                if not _ends_or_is_special(target, generation, one.token):
-                    logprobs.add(one)
-            text = _scanned(target, generation, decoder, scanner, ids)
-            if scanner.met is not None or reason is not None:
+            answer.take(ids, of_ids)
+            if answer.over or reason is not None:
                 break
-            if text:
-                yield TextDelta(text=text, num_tokens=num_tokens, logprobs=logprobs.with_text(text))
-                text = ""
-    text += scanner.push(decoder.finish()) + scanner.finish()
-    yield TextDelta(
-        text=text,
-        num_tokens=num_tokens,
-        finish=_finish(reason, scanner, generation),
-        stop_sequence=scanner.met,
-        logprobs=logprobs.with_text(text) + (logprobs.rest() if scanner.met is None else ()),
+            for stretch in answer.stretches():
+                yield _delta(answer, stretch)
+    answer.end()
+    *before, last = answer.stretches() or [None]
+    for stretch in before:
+        assert stretch is not None
+        yield _delta(answer, stretch)
+    yield _delta(answer, last, finish=_finish(reason, answer, generation))
+
+
+def _delta(answer: AnswerText, stretch: AnswerStretch | None, *, finish: Finish | None = None) -> TextDelta:
+    return TextDelta(
+        text=stretch.text if stretch else "",
+        num_tokens=answer.num_tokens,
+        finish=finish,
+        stop_sequence=None if finish is None else answer.stop_sequence,
+        logprobs=answer.logprobs(stretch, last=finish is not None),
+        part=stretch.part if stretch else "text",
+        call=stretch.call if stretch else None,
     )
-
-
-def _scanned(
-    target: Target, generation: GenerateInput, decoder: IncrementalDecoder, scanner: StopScanner, ids: Iterable[int]
-) -> str:
-    """Text that may be shown; special tokens, and those that end an answer, may only complete a stop sequence."""
-    text = ""
-    for one in ids:
-        if _ends_or_is_special(target, generation, one):
-            text += scanner.push(target.tokenizer.token(one) or "", special=True)
-        else:
-            text += scanner.push(decoder.push([one]))
-    return text
-
-
-def _ends_or_is_special(target: Target, generation: GenerateInput, token: int) -> bool:
-    return token in target.tokenizer.special_ids or token in generation.stop_ids
 
 
 def _request(target: Target, generation: GenerateInput) -> GenerationRequest:
@@ -289,15 +325,16 @@ def _request(target: Target, generation: GenerateInput) -> GenerationRequest:
         sampling=generation.sampling,
         stop_token_ids=generation.stop_ids,
         logprobs=generation.logprobs,
+        grammar=generation.syntax.grammar,
     )
 
 
-def _finish(reason: str | None, scanner: StopScanner, generation: GenerateInput) -> Finish:
-    if scanner.met is not None:
+def _finish(reason: str | None, answer: AnswerText, generation: GenerateInput) -> Finish:
+    if answer.stop_sequence is not None:
         return Finish.STOP_SEQUENCE
-    if reason == "length":
+    if reason == "length" and not answer.over:
         return Finish.CONTEXT if generation.full_context else Finish.MAX_TOKENS
-    return Finish.END
+    return Finish.TOOL_USE if answer.has_calls else Finish.END
 
 
 def _broken_stream(problem: Exception) -> ServiceRefusal:

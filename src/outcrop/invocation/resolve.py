@@ -13,7 +13,6 @@ from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels, format_of
 from outcrop.catalog.imported_models import ImportedModels
-from outcrop.catalog.remote_model import RemoteApi, RemoteModel
 from outcrop.deployments.model_units import ModelUnits, units_of
 from outcrop.deployments.records import Deployments, model_arns
 from outcrop.deployments.states import CREATING, FAILED, ON_DEMAND, THROUGHPUT, status_of
@@ -106,7 +105,6 @@ class Targets:
     ) -> TextTarget | EncoderTarget:
         base = thing.foundation
         if row is None and isinstance(base, BaseModel) and base.remote is not None:
-            _check_remote_task(base, base.remote)
             return self._remotes.target(model_id, base, self._allowance(caller, quotas_of=(base.id,)))
         base = self._base(model_id, thing, row)
         allowance = self._allowance(caller, quotas_of=(base.id,))
@@ -187,15 +185,6 @@ class Targets:
             while len(self._tokenizers) > _MOST_TOKENIZERS:
                 self._tokenizers.popitem(last=False)
         return tokenizer
-
-
-def _check_remote_task(base: BaseModel, remote: RemoteModel) -> None:
-    """Raises Invalid for what only real Bedrock does elsewhere, whose requests are passed on as they are."""
-    if base.task is not ModelTask.TEXT and remote.api is not RemoteApi.BEDROCK:
-        raise Invalid(
-            f"{base.id}: vectors and rankings of a model at {remote.host} are not built in Outcrop yet. Name an "
-            "encoder of this machine."
-        )
 
 
 def _check_serving(row: Resource) -> None:

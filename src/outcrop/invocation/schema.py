@@ -138,9 +138,19 @@ def check(schema: Schema, body: Body) -> None:
         raise malformed(problems)
 
 
-def malformed(problems: list[str]) -> Invalid:
-    """Bedrock's one message for all violations: they follow each other without a separator, each begins with `#`."""
-    return Invalid(f"Malformed input request: {''.join(problems)}, please reformat your input and try again.")
+class Malformed(Invalid):
+    """A body that breaks rules of its dialect; `problems` are they, one by one."""
+
+    def __init__(self, problems: list[str]) -> None:
+        """Bedrock's one message for all violations: they follow each other without a separator."""
+        told = f"Malformed input request: {''.join(problems)}, please reformat your input and try again."
+        super().__init__(told)
+        self.problems = problems
+
+
+def malformed(problems: list[str]) -> Malformed:
+    """The refusal for these violations, each of which begins with `#`."""
+    return Malformed(problems)
 
 
 def _expected(at: str, wanted: str, value: Any) -> str:

@@ -59,10 +59,10 @@ class StopScanner:
 
     def _undecided(self, stop: str) -> int:
         """The index from where on the text may yet become `stop`."""
-        begin = len(self._held) - _overlap(self._held, stop)
+        begin = len(self._held) - overlap(self._held, stop)
         if any(self._special):
             shown, places = self._shown()
-            length = _overlap(shown, stop)
+            length = overlap(shown, stop)
             if length:
                 begin = min(begin, places[len(shown) - length])
         return begin
@@ -80,7 +80,7 @@ class StopScanner:
         return "".join(letter for letter, hidden in zip(text, special, strict=True) if not hidden)
 
 
-def _overlap(text: str, stop: str) -> int:
+def overlap(text: str, stop: str) -> int:
     """Length of the longest end of `text` that begins `stop`."""
     for length in range(min(len(text), len(stop) - 1), 0, -1):
         if text.endswith(stop[:length]):

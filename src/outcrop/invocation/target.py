@@ -72,7 +72,7 @@ class Target:
 
 
 def _untold(_host: str) -> None:
-    """For whoever asks without an account to keep."""
+    """Tell nobody, for whoever asks without an account to keep."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +108,9 @@ class EncoderTarget:
     "Whose bodies it speaks (a name in `encoder_dialects`), or `any`: then each body tells its own."
     reader: TextReader | None
     "Makes token ids of texts; None for an engine that has a tokenizer of its own."
+    host: str = ""
+    "Where the data goes, of a remote model."
+    tell_sent: Callable[[str], object] = _untold
     width: int | None
     "Numbers of a vector; None where only the answer tells."
     normalizes: bool = False

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import tokenizers
 
-from outcrop.errors import Invalid
+from outcrop.errors import InputTooLong
 from outcrop.tokens.model_files import read_spec
 from outcrop.tokens.tokenizer import refuse_half_characters
 
@@ -35,7 +35,7 @@ class TokenRow(NamedTuple):
     "Ids at the beginning that are the model's own prompt, with the special tokens before it."
 
 
-class TextTooLong(Invalid):
+class TextTooLong(InputTooLong):
     """A text with more tokens than the model reads."""
 
     def __init__(self, number: int, num_tokens: int, max_length: int) -> None:

@@ -17,7 +17,7 @@ import tokenizers
 
 from outcrop.clock import Clock, SystemClock
 from outcrop.errors import Invalid
-from outcrop.tokens.chat_template import ChatTemplate, Messages, Tools
+from outcrop.tokens.chat_template import ChatTemplate, Messages, Options, Tools
 from outcrop.tokens.continuation import continuing
 from outcrop.tokens.model_files import SPECIAL_TOKENS, read_config, read_spec
 from outcrop.tokens.pieces import bytes_per_token_byte, piece_reader
@@ -48,6 +48,7 @@ class Tokenizer:
     def __init__(self, spec: dict[str, Any], *, config: Mapping[str, Any], name: str, clock: Clock) -> None:
         self.name = name
         "The directory's name, for messages."
+        self._config = config
         self.clock = clock
         "For chat templates that write today's date."
         self._beginning = tokenizers.Tokenizer.from_str(json.dumps(spec))
@@ -74,6 +75,9 @@ class Tokenizer:
         self.pad_id: int = self.eos_ids[0] if pad_id is None else pad_id
         source = config.get("chat_template")
         self.chat_template = ChatTemplate(source, tokens=self.special_tokens, clock=clock) if source else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (self._beginning.to_str(), dict(self._config), self.name, self.clock)
 
     @classmethod
     def open(cls, model_dir: Path, *, clock: Clock | None = None) -> "Tokenizer":
@@ -174,13 +178,19 @@ class Tokenizer:
         return self.encode_rendered(self.chat_text(messages, add_generation_prompt=add_generation_prompt))
 
     def chat_text(
-        self, messages: Messages, *, add_generation_prompt: bool, today: datetime | None = None, tools: Tools = ()
+        self,
+        messages: Messages,
+        *,
+        add_generation_prompt: bool,
+        today: datetime | None = None,
+        tools: Tools = (),
+        options: Options | None = None,
     ) -> str:
         """A conversation as the template writes it, on the day that `today` names instead of the clock's."""
         if self.chat_template is None:
             raise Invalid(f"{self.name}: the tokenizer has no chat template. Add one to its tokenizer_config.json.")
         return self.chat_template.render(
-            messages, add_generation_prompt=add_generation_prompt, today=today, tools=tools
+            messages, add_generation_prompt=add_generation_prompt, today=today, tools=tools, options=options
         )
 
     def _beginning_token(self, config: Mapping[str, Any]) -> tuple[int | None, bool]:
@@ -206,6 +216,11 @@ class Tokenizer:
                 "Name eos_token in tokenizer_config.json or eos_token_id in config.json."
             )
         return tuple(dict.fromkeys(ids))
+
+
+def _made_again(spec: str, config: dict[str, Any], name: str, clock: Clock) -> Tokenizer:
+    """The tokenizer that another process had."""
+    return Tokenizer(json.loads(spec), config=config, name=name, clock=clock)
 
 
 class _NumBytes(dict[int, int]):

@@ -279,6 +279,7 @@ def test_an_invocation_of_another_form_is_put_in_converses_words() -> None:
             finish=Finish.TOOL_USE,
             reasoning="hm",
             tool_calls=(ToolCall(id="c3", name="add", arguments={"a": 7}),),
+            num_blocks=3,
         )
         assert json.loads(double.requests[0][2]) == {
             "system": [{"text": "Short."}],

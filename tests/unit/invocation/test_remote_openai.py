@@ -35,6 +35,7 @@ from outcrop.invocation.remote.credentials import BearerKey
 from outcrop.invocation.remote.failures import TRIES
 from outcrop.invocation.remote.https import RemoteHttp
 from outcrop.invocation.remote.openai import OpenAiEngine
+from outcrop.invocation.remote.openai_server import OpenAiServer
 from outcrop.invocation.text_logprobs import SpelledToken, TextLogprob
 from tests.support.openai_double import Answer, OpenAiDouble, openai_double
 from tests.support.patience import PATIENCE_S
@@ -56,7 +57,9 @@ class Asking:
         self.double = double
         remote = RemoteModel(api=RemoteApi.OPENAI, url=double.url, model="big", completes=completes)
         self.slept: list[float] = []
-        self.engine = OpenAiEngine(remote, BearerKey(KEY), RemoteHttp(remote.host, read_s=read_s), sleep=self._sleep)
+        self.host = remote.host
+        http = RemoteHttp(remote.host, read_s=read_s)
+        self.engine = OpenAiEngine(OpenAiServer(remote, BearerKey(KEY), http), sleep=self._sleep)
 
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -313,7 +316,7 @@ def test_each_refusal_has_its_class_and_the_servers_words_without_the_key(
         asking = Asking(double)
         problem = refused(asking)
         assert type(problem) is kind
-        assert str(problem).startswith(words.format(host=asking.engine._http.host))
+        assert str(problem).startswith(words.format(host=asking.host))
         assert len(double.requests) == 1  # asked once: it would be the same again
 
 

@@ -21,7 +21,7 @@ _METRICS = "amazon-bedrock-invocationMetrics"
 
 
 def relayed(operation: str, handler: AsyncHandler, find: Find) -> Handler:
-    """The handler of an operation that passes it on where its model is one of real Bedrock; `find` finds its target."""
+    """The handler of an operation, before which models of real Bedrock are passed on; `find` finds a target."""
 
     @wraps(handler)
     async def invoked(house: "House", call: Call) -> Answered:
@@ -71,7 +71,7 @@ async def _events(operation: str, target: RemoteTarget, call: Call) -> AsyncGene
 
 
 def _max_tokens(call: Call) -> int:
-    """The most tokens of the answer, where the request says so in Converse's words; in a body they are the model's."""
+    """The most tokens of the answer, where Converse's words say so; those of a body are the model's own."""
     return int((call.params.get("inferenceConfig") or {}).get("maxTokens") or 0)
 
 

@@ -3,8 +3,7 @@
 InvokeModel alone takes models that do not write text; whatever else they are asked for is refused in Bedrock's words.
 """
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
@@ -17,14 +16,14 @@ from outcrop.api.door.call import (
     Handler,
     Streamed,
 )
+from outcrop.api.door.leaving import accounted
 from outcrop.errors import Invalid
 from outcrop.invocation import converse, count_tokens, invoke
-from outcrop.invocation.target import EncoderTarget, RemoteTarget, TextTarget
+from outcrop.invocation.target import EncoderTarget, TextTarget
 
 if TYPE_CHECKING:
     from outcrop.house import House
 
-AnyTarget = TypeVar("AnyTarget", bound=TextTarget | EncoderTarget)
 _JSON = "application/json"
 
 
@@ -104,17 +103,12 @@ async def _target(house: "House", call: Call) -> TextTarget:
 
 def _find_target(house: "House", call: Call) -> TextTarget:
     thing, row = house.access.named(call, "modelId"), look(house, call, "modelId")
-    return _telling(house.targets.resolve(call.params["modelId"], thing, row, caller=call.caller), call)
+    return accounted(house.targets.resolve(call.params["modelId"], thing, row, caller=call.caller), call)
 
 
 def _find_any_target(house: "House", call: Call) -> TextTarget | EncoderTarget:
     thing, row = house.access.named(call, "modelId"), look(house, call, "modelId")
-    return _telling(house.targets.find(call.params["modelId"], thing, row, caller=call.caller), call)
-
-
-def _telling(target: AnyTarget, call: Call) -> AnyTarget:
-    """The target, which tells the call's account where data leaves for."""
-    return replace(target, tell_sent=call.usage.left_for) if isinstance(target, RemoteTarget) else target
+    return accounted(house.targets.find(call.params["modelId"], thing, row, caller=call.caller), call)
 
 
 _HANDLERS: dict[str, AsyncHandler] = {

@@ -7,7 +7,8 @@ from outcrop.invocation.dialects.dialect import Dialect
 from outcrop.invocation.dialects.llama import LLAMA
 from outcrop.invocation.dialects.mistral import MISTRAL
 from outcrop.invocation.dialects.nova import NOVA
-from outcrop.invocation.dialects.openai import OPENAI_CHAT, OPENAI_TEXT
+from outcrop.invocation.dialects.openai import OPENAI_CHAT
+from outcrop.invocation.dialects.openai_text import OPENAI_TEXT
 from outcrop.invocation.dialects.titan import TITAN
 from outcrop.invocation.exchange import SamplingOptions
 from outcrop.invocation.schema import Body, malformed

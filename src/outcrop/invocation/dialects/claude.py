@@ -1,12 +1,15 @@
 """Anthropic's Messages: checked in Anthropic's own words, which begin with the path of the field."""
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from outcrop.errors import Invalid
+from outcrop.invocation.answer_form import form_of_claude_format
+from outcrop.invocation.dialects.claude_messages import read_system, read_turns
+from outcrop.invocation.dialects.claude_tools import OfferedByClaude, read_tools
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
 from outcrop.invocation.exchange import (
+    AnswerForm,
     AnswerPiece,
     ChatPrompt,
     Finish,
@@ -16,7 +19,6 @@ from outcrop.invocation.exchange import (
     Started,
 )
 from outcrop.invocation.schema import Body
-from outcrop.tokens.prompt_format import join_blocks
 
 _DEFAULTS = SamplingOptions(max_tokens=None, temperature=1.0, top_p=0.999)
 _REQUIRED = ("anthropic_version", "max_tokens", "messages")
@@ -25,7 +27,9 @@ _REASONS = {
     Finish.MAX_TOKENS: "max_tokens",
     Finish.CONTEXT: "model_context_window_exceeded",
     Finish.STOP_SEQUENCE: "stop_sequence",
+    Finish.TOOL_USE: "tool_use",
 }
+_LEAST_BUDGET = 1024
 
 
 def _read(body: Body) -> InvocationRequest:
@@ -37,7 +41,8 @@ def _read(body: Body) -> InvocationRequest:
     if problems:
         raise Invalid("; ".join(problems))
     return InvocationRequest(
-        prompt=ChatPrompt(messages=_turns(body["messages"]), system=_system(body.get("system")) or None),
+        prompt=_prompt(body, read_tools(body)),
+        form=_form(body),
         sampling=SamplingOptions(
             max_tokens=body["max_tokens"],
             temperature=body.get("temperature", _DEFAULTS.temperature),
@@ -45,6 +50,28 @@ def _read(body: Body) -> InvocationRequest:
             top_k=body.get("top_k", _DEFAULTS.top_k),
             stop_sequences=tuple(body.get("stop_sequences", ())),
         ),
+    )
+
+
+def _prompt(body: Body, offered: OfferedByClaude) -> ChatPrompt:
+    thinking = body.get("thinking")
+    if thinking is not None and thinking["type"] == "enabled" and thinking["budget_tokens"] >= body["max_tokens"]:
+        raise Invalid("`max_tokens` must be greater than `thinking.budget_tokens`.")
+    return ChatPrompt(
+        messages=read_turns(body["messages"]),
+        system=read_system(body.get("system")) or None,
+        tools=offered.tools,
+        tool_choice=offered.choice,
+        parallel_tool_calls=offered.parallel,
+        thinking=None if thinking is None else thinking["type"] != "disabled",
+    )
+
+
+def _form(body: Body) -> AnswerForm | None:
+    """The form of the answer, in the field that is Claude's today or the one it had in its beta."""
+    config = body.get("output_config") or {}
+    return form_of_claude_format(config.get("format"), at="output_config.format") or form_of_claude_format(
+        body.get("output_format"), at="output_format"
     )
 
 
@@ -81,13 +108,31 @@ def _no_system(value: Any) -> str | None:
     return None if isinstance(value, str | list) else "Input should be a valid string"
 
 
-def _tools(value: Any) -> str | None:
-    return "This model does not support tools" if value else None
+def _no_object(value: Any) -> str | None:
+    return None if isinstance(value, dict) else "Input should be a valid dictionary"
 
 
 def _thinking(value: Any) -> str | None:
-    off = isinstance(value, dict) and value.get("type") == "disabled"
-    return None if off else "This model does not support extended thinking"
+    """The problem of a wish to think. Adaptive thinking leaves the budget to the model, as all models here do."""
+    if not isinstance(value, dict):
+        return "Input should be a valid dictionary"
+    kind = value.get("type")
+    if kind not in ("enabled", "disabled", "adaptive"):
+        return (
+            f"Input tag '{kind}' found using 'type' does not match any of the expected tags: 'adaptive', 'disabled', "
+            "'enabled'"
+        )
+    if kind != "enabled":
+        return None
+    problem = _no_integer_from(_LEAST_BUDGET)(value.get("budget_tokens"))
+    return problem and f"budget_tokens: {problem}"
+
+
+def _output_config(value: Any) -> str | None:
+    if not isinstance(value, dict):
+        return "Input should be a valid dictionary"
+    extra = sorted(value.keys() - {"format"})
+    return f"{extra[0]}: Extra inputs are not permitted" if extra else None
 
 
 def _anything(_value: Any) -> str | None:
@@ -105,78 +150,34 @@ _FIELDS: Mapping[str, Callable[[Any], str | None]] = {
     "top_k": _no_integer_from(0),
     "stop_sequences": _not_texts,
     "metadata": _anything,
-    "tools": _tools,
-    "tool_choice": _tools,
+    "tools": _no_list,
+    "tool_choice": _no_object,
     "thinking": _thinking,
+    "output_config": _output_config,
+    "output_format": _no_object,
 }
-
-
-def _turns(messages: Sequence[Any]) -> list[dict[str, str]]:
-    if not messages:
-        raise Invalid("messages: at least one message is required")
-    turns = [_turn(message, at=f"messages.{number}") for number, message in enumerate(messages)]
-    if turns[0]["role"] != "user":
-        raise Invalid('messages: first message must use the "user" role')
-    for before, after in pairwise(turns):
-        if before["role"] == after["role"]:
-            raise Invalid(
-                'messages: roles must alternate between "user" and "assistant", '
-                f'but found multiple "{after["role"]}" roles in a row'
-            )
-    if turns[-1]["role"] == "assistant" and turns[-1]["content"] != turns[-1]["content"].rstrip():
-        raise Invalid("messages: final assistant content cannot end with trailing whitespace")
-    return turns
-
-
-def _turn(message: Any, *, at: str) -> dict[str, str]:
-    if not isinstance(message, dict):
-        raise Invalid(f"{at}: Input should be a valid dictionary")
-    role = message.get("role")
-    if role == "system":
-        raise Invalid(
-            'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, not "system" '
-            "as an input message role."
-        )
-    for key in ("role", "content"):
-        if key not in message:
-            raise Invalid(f"{at}.{key}: Field required")
-    if role not in ("user", "assistant"):
-        raise Invalid(f"{at}.role: Input should be 'user' or 'assistant'")
-    text = _text_of(message["content"], at=f"{at}.content")
-    if not text:
-        raise Invalid("messages: text content blocks must be non-empty")
-    return {"role": role, "content": text}
-
-
-def _system(value: Any) -> str:
-    return "" if value is None else _text_of(value, at="system")
-
-
-def _text_of(content: Any, *, at: str) -> str:
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        raise Invalid(f"{at}: Input should be a valid list")
-    return join_blocks([_block_text(block, at=f"{at}.{number}") for number, block in enumerate(content)])
-
-
-def _block_text(block: Any, *, at: str) -> str:
-    kind = block.get("type") if isinstance(block, dict) else None
-    if kind != "text":
-        raise Invalid(f"{at}: Input tag '{kind}' found using 'type' does not match any of the expected tags: 'text'")
-    if not isinstance(block.get("text"), str):
-        raise Invalid(f"{at}.text: Input should be a valid string")
-    return str(block["text"])
 
 
 def _answer(started: Started, finished: Finished) -> Chunk:
     return _message(
         started,
-        content=[{"type": "text", "text": finished.text}],
+        content=_content(finished),
         num_output_tokens=finished.num_output_tokens,
         stop_reason=_REASONS[finished.finish],
         stop_sequence=finished.stop_sequence,
     )
+
+
+def _content(finished: Finished) -> list[Chunk]:
+    blocks: list[Chunk] = []
+    if finished.reasoning:
+        blocks.append({"type": "thinking", "thinking": finished.reasoning, "signature": ""})
+    if finished.text or not (blocks or finished.tool_calls):
+        blocks.append({"type": "text", "text": finished.text})
+    return blocks + [
+        {"type": "tool_use", "id": call.id, "name": call.name, "input": dict(call.arguments)}
+        for call in finished.tool_calls
+    ]
 
 
 def _message(
@@ -200,19 +201,48 @@ def _message(
 
 
 def _opening(started: Started) -> list[Chunk]:
-    return [
-        {"type": "message_start", "message": _message(started, content=[], num_output_tokens=0)},
-        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-    ]
+    return [{"type": "message_start", "message": _message(started, content=[], num_output_tokens=0)}]
+
+
+def _before(_started: Started, piece: AnswerPiece) -> Sequence[Chunk]:
+    """The end of the block before, and the start of this piece's own."""
+    if not piece.opens:
+        return ()
+    match piece.part:
+        case "reasoning":
+            block: Chunk = {"type": "thinking", "thinking": "", "signature": ""}
+        case "tool":
+            block = {"type": "tool_use", "id": piece.call_id, "name": piece.call_name, "input": {}}
+        case _:
+            block = {"type": "text", "text": ""}
+    start = _start(piece.block, block)
+    return [_stop(piece.block - 1), start] if piece.block else [start]
 
 
 def _piece(_started: Started, piece: AnswerPiece) -> Chunk:
-    return {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece.text}}
+    match piece.part:
+        case "reasoning":
+            delta = {"type": "thinking_delta", "thinking": piece.text}
+        case "tool":
+            delta = {"type": "input_json_delta", "partial_json": piece.text}
+        case _:
+            delta = {"type": "text_delta", "text": piece.text}
+    return {"type": "content_block_delta", "index": piece.block, "delta": delta}
+
+
+def _start(number: int, block: Chunk) -> Chunk:
+    return {"type": "content_block_start", "index": number, "content_block": block}
+
+
+def _stop(number: int) -> Chunk:
+    return {"type": "content_block_stop", "index": number}
 
 
 def _closing(_started: Started, finished: Finished) -> list[Chunk]:
+    empty = not (finished.text or finished.reasoning or finished.tool_calls)
     return [
-        {"type": "content_block_stop", "index": 0},
+        *([_start(0, {"type": "text", "text": ""})] if empty else []),
+        _stop(finished.num_blocks - 1),
         {
             "type": "message_delta",
             "delta": {"stop_reason": _REASONS[finished.finish], "stop_sequence": finished.stop_sequence},
@@ -223,5 +253,12 @@ def _closing(_started: Started, finished: Finished) -> list[Chunk]:
 
 
 CLAUDE = Dialect(
-    name="claude", read=_read, answer=_answer, opening=_opening, piece=_piece, closing=_closing, defaults=_DEFAULTS
+    name="claude",
+    read=_read,
+    answer=_answer,
+    opening=_opening,
+    before=_before,
+    piece=_piece,
+    closing=_closing,
+    defaults=_DEFAULTS,
 )

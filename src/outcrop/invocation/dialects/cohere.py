@@ -31,6 +31,7 @@ _BODY = Struct(
 _REASONS = {
     Finish.END: "COMPLETE",
     Finish.STOP_SEQUENCE: "COMPLETE",
+    Finish.TOOL_USE: "COMPLETE",
     Finish.MAX_TOKENS: "MAX_TOKENS",
     Finish.CONTEXT: "MAX_TOKENS",
 }

@@ -1,6 +1,6 @@
 """The dialect of one provider: five plain functions between its JSON and the exchange."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,15 @@ class Dialect:
     "The whole response."
     piece: Callable[[Started, AnswerPiece], Chunk]
     "One chunk of a stream."
+    before: Callable[[Started, AnswerPiece], Sequence[Chunk]] = lambda _started, _piece: ()
+    "The chunks before a piece that opens a content block, where the provider tells of blocks."
     closing: Callable[[Started, Finished], list[Chunk]]
     "The chunks after the last piece; the metrics of the invocation go into the last of them."
     opening: Callable[[Started], list[Chunk]] = lambda _started: []
     "The chunks before the first piece."
+    ending: Callable[[Started, Finished], list[Chunk]] = lambda _started, _finished: []
+    "The chunks after the closing ones of all answers, of which the last tells the tokens."
+    joined: Callable[[Sequence[Chunk]], Chunk] = lambda answers: answers[0]
+    "One response of several, for a dialect that can ask for several."
     defaults: SamplingOptions
     "What holds for a request that says nothing, in Converse too."

@@ -31,6 +31,7 @@ _REASONS = {
     Finish.MAX_TOKENS: "LENGTH",
     Finish.CONTEXT: "LENGTH",
     Finish.STOP_SEQUENCE: "STOP_CRITERIA_MET",
+    Finish.TOOL_USE: "FINISH",
 }
 
 

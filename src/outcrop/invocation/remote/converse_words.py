@@ -19,8 +19,10 @@ from outcrop.invocation.exchange import (
     InvocationRequest,
     RawPrompt,
     SamplingOptions,
+    TokensPrompt,
     ToolCall,
 )
+from outcrop.invocation.remote.openai_requests import no_ids
 
 Json = dict[str, Any]
 _NEUTRAL = SamplingOptions(max_tokens=None, temperature=1.0, top_p=1.0)
@@ -49,6 +51,8 @@ def params_of(asked: InvocationRequest) -> Json:
             "out, or send InvokeModel a body of the model's own."
         )
     prompt = asked.prompt
+    if isinstance(prompt, TokensPrompt):
+        raise no_ids()
     if isinstance(prompt, RawPrompt):
         prompt = ChatPrompt(messages=[{"role": "user", "content": prompt.text}])
     told: Json = {"messages": list(_messages(prompt)), "inferenceConfig": _config(sampling)}
@@ -68,6 +72,7 @@ def finished(members: Mapping[str, Any]) -> Finished:
         calls=tuple(ToolCall(id=each["toolUseId"], name=each["name"], arguments=each["input"]) for each in calls),
         reason=members["stopReason"],
         usage=members["usage"],
+        num_blocks=max(1, len(content)),
     )
 
 
@@ -104,6 +109,7 @@ class ConverseAnswer:
         return _finished(
             text="".join(self._texts),
             reasoning="".join(self._thoughts),
+            num_blocks=max(1, len(self._opened)),
             calls=tuple(
                 ToolCall(id=each["toolUseId"], name=each["name"], arguments=json.loads(each["input"] or "{}"))
                 for each in self._calls.values()
@@ -135,7 +141,13 @@ class ConverseAnswer:
 
 
 def _finished(
-    *, text: str, reasoning: str, calls: tuple[ToolCall, ...], reason: str, usage: Mapping[str, Any]
+    *,
+    text: str,
+    reasoning: str,
+    calls: tuple[ToolCall, ...],
+    reason: str,
+    usage: Mapping[str, Any],
+    num_blocks: int,
 ) -> Finished:
     if reason not in _REASONS:
         raise ModelFailed(f"The remote model's answer was cut off: {reason}.")
@@ -146,6 +158,7 @@ def _finished(
         finish=_REASONS[reason],
         reasoning=reasoning,
         tool_calls=calls,
+        num_blocks=num_blocks,
     )
 
 

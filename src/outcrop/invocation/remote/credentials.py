@@ -30,7 +30,7 @@ class BearerKey:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must stand in no sentence."""
+        """The texts that must stand in no sentence."""
         return (self.key,)
 
 

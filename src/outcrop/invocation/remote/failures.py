@@ -1,4 +1,4 @@
-"""A remote server's refusal as one of ours: the class by its status, the reason in its own words without secrets.
+"""A remote server's refusal as one of ours: class by its status, reason in its own words without secrets.
 
 What may be over in a moment is asked again, a few times and shortly, as long as nothing has been shown to the caller.
 """
@@ -91,7 +91,7 @@ async def tried(attempt: Callable[[], Awaitable[Answer]], *, sleep: Sleep = asyn
 async def tried_stream(
     attempt: Callable[[], AsyncGenerator[Answer, None]], *, sleep: Sleep = asyncio.sleep
 ) -> AsyncGenerator[Answer, None]:
-    """The same of streams: one that has given something is not begun anew."""
+    """A stream tried likewise; one that has given something is not begun anew."""
     for number in range(TRIES):
         begun = False
         try:

@@ -5,15 +5,13 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 
-from outcrop.catalog.remote_model import RemoteModel
-from outcrop.errors import Invalid, ModelFailed, OutcropError
+from outcrop.errors import Invalid, ModelFailed
 from outcrop.invocation.exchange import AnswerPiece, Finished, InvocationRequest
-from outcrop.invocation.remote import failures
-from outcrop.invocation.remote.credentials import BearerKey
 from outcrop.invocation.remote.failures import Sleep, broken_stream, tried, tried_stream
-from outcrop.invocation.remote.https import RemoteAnswer, RemoteBroken, RemoteHttp
+from outcrop.invocation.remote.https import RemoteAnswer, RemoteBroken
 from outcrop.invocation.remote.openai_answers import OpenAiAnswer
 from outcrop.invocation.remote.openai_requests import CHAT, NEWER_LIMIT, OLDER_LIMIT, request_of
+from outcrop.invocation.remote.openai_server import OpenAiServer
 
 _END = b"[DONE]"
 
@@ -21,21 +19,14 @@ _END = b"[DONE]"
 class OpenAiEngine:
     """A TextEngine over one remote model."""
 
-    def __init__(
-        self, remote: RemoteModel, key: BearerKey | None, http: RemoteHttp, *, sleep: Sleep = asyncio.sleep
-    ) -> None:
-        self._remote = remote
-        self._secrets = key.secrets if key is not None else ()
-        self._http = http
+    def __init__(self, server: OpenAiServer, *, sleep: Sleep = asyncio.sleep) -> None:
+        self._server = server
         self._sleep = sleep
-        self._headers = {"content-type": "application/json", "user-agent": "outcrop"}
-        if key is not None:
-            self._headers["authorization"] = f"Bearer {key.key}"
         self._limit = OLDER_LIMIT
 
     def check(self, asked: InvocationRequest) -> None:
         """Raises Invalid for what the protocol has no words for, before anything is sent."""
-        request_of(self._remote, asked, limit=self._limit, stream=False)
+        request_of(self._server.remote, asked, limit=self._limit, stream=False)
 
     async def complete(self, asked: InvocationRequest) -> Finished:
         """The whole answer."""
@@ -48,10 +39,10 @@ class OpenAiEngine:
                 yield item
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        await self._server.aclose()
 
     async def _complete(self, asked: InvocationRequest) -> Finished:
-        answer = OpenAiAnswer(self._http.host, asked.sampling)
+        answer = OpenAiAnswer(self._server.host, asked.sampling)
         async with self._posted(asked, stream=False) as response:
             try:
                 body = await response.read()
@@ -61,7 +52,7 @@ class OpenAiEngine:
         return _checked(answer.finished(), asked)
 
     async def _stream(self, asked: InvocationRequest) -> AsyncGenerator[AnswerPiece | Finished, None]:
-        answer = OpenAiAnswer(self._http.host, asked.sampling)
+        answer = OpenAiAnswer(self._server.host, asked.sampling)
         begun = False
         try:
             async with self._posted(asked, stream=True) as response, aclosing(_events(response)) as events:
@@ -83,39 +74,28 @@ class OpenAiEngine:
 
     @asynccontextmanager
     async def _posted(self, asked: InvocationRequest, *, stream: bool) -> AsyncGenerator[RemoteAnswer, None]:
-        """The answer to a request that was taken. Raises what stands for a refusal."""
-        refused = None
-        for limit in dict.fromkeys((self._limit, NEWER_LIMIT, OLDER_LIMIT)):
-            path, body = request_of(self._remote, asked, limit=limit, stream=stream)
-            content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-            async with self._http.post(self._remote.url + path, self._headers, content) as response:
-                if response.status == 200:
-                    self._limit = limit
+        """The answer to a request that was taken, with the limit of its tokens by the name that the model knows."""
+        limits = list(dict.fromkeys((self._limit, NEWER_LIMIT, OLDER_LIMIT)))
+        for limit in limits:
+            path, body = request_of(self._server.remote, asked, limit=limit, stream=stream)
+            taken = False
+            try:
+                async with self._server.posted(path, body) as response:
+                    taken, self._limit = True, limit
                     yield response
                     return
-                refused = await self._refusal(response)
-            if not (isinstance(refused, Invalid) and path == CHAT and _is_about_limit(refused, limit)):
-                break
-        assert refused is not None, "every request was refused"
-        raise refused
-
-    async def _refusal(self, response: RemoteAnswer) -> OutcropError:
-        try:
-            body = await response.read()
-        except RemoteBroken:
-            body = b""
-        return failures.refusal(self._http.host, response.status, response.headers, body, self._secrets)
+            except Invalid as refused:
+                if taken or path != CHAT or limit == limits[-1] or not _is_about_limit(refused, limit):
+                    raise
 
     def _pushed(self, answer: OpenAiAnswer, text: bytes) -> list[AnswerPiece]:
         """The pieces that an event adds to an answer, or the whole of it. Raises ModelFailed."""
         try:
             return list(answer.push(json.loads(text)))
         except ModelFailed as failed:
-            raise ModelFailed(failures.hidden(failed.message, self._secrets)) from failed
+            raise ModelFailed(self._server.hidden(failed.message)) from failed
         except (ValueError, KeyError, TypeError, AttributeError) as strange:
-            raise ModelFailed(
-                f"{self._http.host} answered in another form than OpenAI's. Is that the address of its API?"
-            ) from strange
+            raise self._server.strange() from strange
 
 
 async def _events(response: RemoteAnswer) -> AsyncGenerator[bytes, None]:
@@ -124,8 +104,9 @@ async def _events(response: RemoteAnswer) -> AsyncGenerator[bytes, None]:
     async for piece in response.pieces:
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
-            data = line.rstrip(b"\r").removeprefix(b"data:")
-            if len(data) == len(line.rstrip(b"\r")):
+            field = line.rstrip(b"\r")
+            data = field.removeprefix(b"data:")
+            if len(data) == len(field):
                 continue
             if data.strip() == _END:
                 return

@@ -37,7 +37,7 @@ class _Call:
 
 
 class OpenAiAnswer:
-    """One answer, taken in event by event or at once: `push`, and `finished` at its end."""
+    """An answer, taken in event by event or at once: `push`, and `finished` at its end."""
 
     def __init__(self, host: str, sampling: SamplingOptions) -> None:
         self._host = host
@@ -48,7 +48,9 @@ class OpenAiAnswer:
         self._text: list[str] = []
         self._thoughts: list[str] = []
         self._calls: dict[int, _Call] = {}
-        self._blocks: dict[str, int] = {}
+        self._block = -1
+        self._part = ""
+        "Of the block that is open."
         self._logprobs: list[TextLogprob] = []
         self._num_spelled = 0
         self._num_pieces = 0
@@ -87,6 +89,7 @@ class OpenAiAnswer:
             logprobs=tuple(self._logprobs),
             reasoning="".join(self._thoughts),
             tool_calls=tuple(self._tool_call(each) for each in self._calls.values()),
+            num_blocks=max(1, self._block + 1),
         )
 
     def _push_choice(self, choice: Mapping[str, Any]) -> Iterator[AnswerPiece]:
@@ -109,8 +112,9 @@ class OpenAiAnswer:
         function = call.get("function") or {}
         opens, arguments = index not in self._calls, function.get("arguments") or ""
         if opens:
-            name, block = function.get("name") or "", self._block(f"tool {index}")
-            self._calls[index] = _Call(id=call.get("id") or f"call_{index}", name=name, block=block)
+            self._block += 1
+            id_, name = call.get("id") or f"call_{index}", function.get("name") or ""
+            self._calls[index] = _Call(id=id_, name=name, block=self._block)
         self._calls[index].arguments += arguments
         if arguments or opens:
             yield self._made(arguments, "tool", opens=opens, call=(index, self._calls[index]))
@@ -129,8 +133,10 @@ class OpenAiAnswer:
         call: tuple[int, _Call] | None = None,
         logprobs: tuple[TextLogprob, ...] = (),
     ) -> AnswerPiece:
-        new = part not in self._blocks
-        block = call[1].block if call is not None else self._block(part)
+        if call is None and part != self._part:  # words and thoughts that stand together are one block
+            self._block += 1
+            opens = True
+        self._part = part
         self._num_pieces += 1
         return AnswerPiece(
             text=text,
@@ -138,15 +144,12 @@ class OpenAiAnswer:
             first=self._num_pieces == 1,
             logprobs=logprobs,
             part=part,
-            block=block,
-            opens=opens if call is not None else new,
+            block=call[1].block if call is not None else self._block,
+            opens=opens,
             call_index=call[0] if call is not None else 0,
             call_id=call[1].id if call is not None else "",
             call_name=call[1].name if call is not None else "",
         )
-
-    def _block(self, name: str) -> int:
-        return self._blocks.setdefault(name, len(self._blocks))
 
     def _finish(self) -> Finish:
         if self.is_stopped or self._met is not None:

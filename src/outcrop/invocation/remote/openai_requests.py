@@ -22,6 +22,7 @@ from outcrop.invocation.exchange import (
     JsonSchema,
     RawPrompt,
     SamplingOptions,
+    TokensPrompt,
     Tool,
 )
 
@@ -46,6 +47,8 @@ def request_of(remote: RemoteModel, asked: InvocationRequest, *, limit: str, str
 
     Raises Invalid for what the protocol has no words for.
     """
+    if isinstance(asked.prompt, TokensPrompt):
+        raise no_ids()
     raw = isinstance(asked.prompt, RawPrompt) and remote.completes
     body: Json = {"model": remote.model, **_sampling(asked.sampling, limit, raw=raw), **_form(asked)}
     if stream:
@@ -55,6 +58,11 @@ def request_of(remote: RemoteModel, asked: InvocationRequest, *, limit: str, str
     if raw:
         return OpenAiRequest(COMPLETIONS, body | {"prompt": asked.prompt.text})
     return OpenAiRequest(CHAT, body | {"messages": [{"role": "user", "content": asked.prompt.text}]})
+
+
+def no_ids() -> Invalid:
+    """The refusal of a prompt in token ids, which mean something to one tokenizer alone."""
+    return Invalid("This model is remote: token ids of a prompt mean nothing to its server. Send the prompt as text.")
 
 
 def _sampling(sampling: SamplingOptions, limit: str, *, raw: bool) -> Json:
