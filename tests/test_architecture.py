@@ -75,6 +75,16 @@ def test_torch_stays_in_the_workshops(path: Path) -> None:
         assert may or module.split(".")[0] not in TORCH, f"{path}:{line}: {module} outside the workshops"
 
 
+def test_grammars_are_compiled_in_the_engine_only() -> None:
+    importing = {
+        str(path.relative_to(PACKAGE))
+        for path in FILES
+        for _, module in imports_of(path)
+        if module.startswith(("llguidance", "outcrop.inference.grammars"))
+    }
+    assert importing == {"inference/grammars.py", "inference/engine.py"}
+
+
 def test_packages_re_export_nothing() -> None:
     assert [path for path in PACKAGE.rglob("__init__.py") if path.read_text().strip()] == []
 

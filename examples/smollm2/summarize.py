@@ -147,7 +147,7 @@ def main() -> None:
 
     bedrock = Bedrock()
     training = read_notes(asked.data / "train.jsonl", most=asked.records, longest=asked.longest)
-    held_out = read_notes(asked.data / "validation.jsonl", most=asked.questions, longest=2 * asked.longest)
+    held_out = read_notes(asked.data / "validation.jsonl", most=asked.questions, longest=asked.longest)
     bedrock.s3.create_bucket(Bucket=BUCKET)
     for key, notes in (("train.jsonl", training), ("validation.jsonl", held_out)):
         bedrock.s3.put_object(Bucket=BUCKET, Key=key, Body="\n".join(note.line for note in notes).encode())

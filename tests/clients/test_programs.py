@@ -19,9 +19,11 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.network import facts
 from outcrop.network.model_task import ModelTask
 from outcrop.network.run_mode import ProbeVerdict, RunMode
+from tests.support.chat_templates import QWEN3
 from tests.support.minilm import minilm
 from tests.support.patience import PATIENCE_S
 from tests.support.servers import Installed, installed
+from tests.support.tiny import tiny_chat_model
 
 PROGRAMS = Path(__file__).parent / "programs"
 CLIENTS = Path(__file__).parent.parent.parent / "build" / "clients"
@@ -31,6 +33,8 @@ AWS = Path(sys.executable).parent / "aws"
 STARTER = "outcrop.starter-v1"  # real words, so that real pieces of them stream
 EMBEDDING = ("amazon.titan-embed-text-v2:0", "cohere.embed-english-v3")
 HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"
+SONNET = "anthropic.claude-3-5-sonnet-20240620-v1:0"
+"Served by a network of random weights, which calls a tool where it must."
 
 with_python = pytest.mark.skipif(not PYTHON.exists(), reason=f"{PYTHON} is not there: `make clients` makes it")
 with_node = pytest.mark.skipif(
@@ -56,6 +60,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     )
     for model_id in EMBEDDING:
         Catalog(home).alias(model_id, "local.minilm")
+    network = tiny_chat_model(tmp_path_factory.mktemp("network"), QWEN3)
+    verdict = ProbeVerdict(way=RunMode.PACKED, config=facts.digest(network))
+    Catalog(home).register(
+        network, model_id="local.chatty-v1", name="Chatty", context_length=4096, licence="none", verdict=verdict
+    )
+    Catalog(home).alias(SONNET, "local.chatty-v1")
     with installed(home) as installation:
         yield installation
 
@@ -102,6 +112,18 @@ def test_langchain_embeds_a_question_and_finds_its_passage(running: Installed) -
         assert similarity.index(max(similarity)) == 1, model
     titan, cohere = (answer[model]["query"] for model in EMBEDDING)
     assert math.dist(titan, cohere) < 1e-5
+
+
+@with_python
+def test_langchain_calls_a_tool_gives_its_result_back_and_gets_an_answer_in_a_schema(running: Installed) -> None:
+    # It asks for a tool by name only of models it knows by their ids.
+    answer = said(running, PYTHON, PROGRAMS / "langchain_calls.py", SONNET)
+    assert answer["call"]["city"] in ("Oslo", "Rome")
+    assert answer["result"] == f"{answer['call']['city']}: grey for {answer['call']['days']} days"
+    assert answer["streamed"] == [answer["call"]]
+    assert answer["stop"] == "tool_use"
+    assert answer["tokens"][1] > answer["tokens"][0]
+    assert answer["formed"]["sky"] in ("clear", "grey")
 
 
 @with_python

@@ -8,6 +8,7 @@ import pytest
 
 from outcrop.cli.app import run
 from outcrop.network.gguf.exporting import GgufForm, write_gguf
+from outcrop.tokens.tokenizer import Tokenizer
 from tests.clients.test_llama_cpp import CLIENTS, PYTHON, llama_cpp
 from tests.support.servers import Installed, installed
 
@@ -33,6 +34,20 @@ def test_what_its_rounding_lost_is_kept_with_the_entry(home: Path) -> None:
     entry = (home / "models.toml").read_text()
     assert "had been rounded to 5.7 bits before (Q4_1, Q8_0)" in entry
     assert "apache-2.0" in entry
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("Hello, we can use", [19556, 28, 392, 416, 722]),
+        ("The capital of France is", [504, 3575, 282, 4649, 314]),
+        ("Hello world! 123", [19556, 905, 17, 216, 33, 34, 35]),
+        ("Café déjà vu.", [51, 1939, 2756, 32564, 90, 16739, 386, 101, 30]),
+        ("  multiple   spaces", [216, 2701, 256, 5600]),
+    ],
+)
+def test_its_tokenizer_reads_text_as_the_models_own_does(home: Path, text: str, ids: list[int]) -> None:
+    assert Tokenizer.open(home / "converted" / MODEL).encode(text, begin=True) == ids
 
 
 def test_it_answers_sensibly_by_converse(house: Installed) -> None:

@@ -85,6 +85,10 @@ MISTRAL_NAMED = MISTRAL.replace(
     "{{ '[TOOL_CALLS]' + call.function.name + '[ARGS]' }}{{ call.function.arguments | tojson }}{% if loop.last %}{{ eos_token }}{% endif %}",
 )
 
+MISTRAL_IDS = MISTRAL_NAMED.replace(
+    "call.function.name + '[ARGS]'", "call.function.name + '[CALL_ID]' + call.id + '[ARGS]'"
+)
+
 # DeepSeek V3: names in plain text, arguments as JSON text in a fence, all calls between two more tags.
 DEEPSEEK = (
     "{{ bos_token }}" + _SYSTEM + "{% if system %}{{ system }}{% endif %}"
@@ -122,12 +126,13 @@ WITH_TOOLS = {
     "llama3": LLAMA3,
     "mistral": MISTRAL,
     "mistral_named": MISTRAL_NAMED,
+    "mistral_ids": MISTRAL_IDS,
     "deepseek": DEEPSEEK,
     "coder": CODER,
 }
 SPECIAL_TOKENS = (
     "<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "[INST]", "[/INST]",
-    "[TOOL_CALLS]", "[ARGS]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]",
+    "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]",
     "<|User|>", "<|Assistant|>", "<|tool_calls_begin|>", "<|tool_calls_end|>", "<|tool_call_begin|>",
     "<|tool_call_end|>", "<|tool_sep|>", "<|tool_output_begin|>", "<|tool_output_end|>",
 )  # fmt: skip

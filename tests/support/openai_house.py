@@ -8,7 +8,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from outcrop.inference.client import EngineClient
 from outcrop.settings import Settings
 from outcrop.tokens.tokenizer import Tokenizer
 from tests.support.chat_templates import SPECIAL_TOKENS, TEXT_TOKENS
-from tests.support.engine_double import EngineDouble, engine_double
+from tests.support.engine_double import EngineDouble, Script, engine_double
 from tests.support.patience import PATIENCE_S
 from tests.support.small_tokenizers import BUNDLED, byte_level
 
@@ -168,18 +169,13 @@ async def openai_house(
     With a chat `template` it has the model TEMPLATED, and says it in that model's tokens.
     """
     clock = MovableClock()
-    tokenizer = Tokenizer.open(BUNDLED if template is None else _model_of(folder / "model", template))
-
-    def say(body: Json) -> list[int]:
-        text = said if isinstance(said, str) else said(body)
-        return [*tokenizer.encode(text, begin=False), tokenizer.eos_id]
-
+    tokenizer = _starter() if template is None else Tokenizer.open(_model_of(folder / "model", template))
     house = House.open(Settings(home=folder / "home", **settings), clock)
     if template is not None:
         house.catalog.register(
             folder / "model", model_id=TEMPLATED, name="Templated", context_length=8192, licence="none"
         )
-    async with engine_double(say) as engine, EngineClient(engine.socket) as client:
+    async with engine_double(_script(tokenizer, said)) as engine, EngineClient(engine.socket) as client:
         engine.adapters |= {STARTER, TEMPLATED}
         house.__dict__["clients"] = OneEngine(client)
         installed = house.access.installation
@@ -192,7 +188,7 @@ async def openai_house(
 
 @contextmanager
 def silent_house(folder: Path) -> Iterator[OpenAiHouse]:
-    """A house whose engine is not there, for what is refused before anybody asks it."""
+    """A house whose engine is not there, for what is refused before anybody asks it, and for `speaking`."""
     clock, nowhere = MovableClock(), folder / "nowhere"
     with House.open(Settings(home=folder / "home"), clock) as house:
         house.__dict__["clients"] = OneEngine(EngineClient(nowhere))
@@ -203,8 +199,35 @@ def silent_house(folder: Path) -> Iterator[OpenAiHouse]:
             clock=clock,
             door=Door(house, OPERATIONS),
             key=f"{installed.access_key_id}:{installed.secret_access_key}",
-            tokenizer=Tokenizer.open(BUNDLED),
+            tokenizer=_starter(),
         )
+
+
+@asynccontextmanager
+async def speaking(place: OpenAiHouse, said: str | Callable[[Json], str] = "yes") -> AsyncIterator[OpenAiHouse]:
+    """A house that was opened before, lent an engine: for tests that leave nothing behind which others would meet."""
+    connections = place.house.__dict__["clients"]
+    assert isinstance(connections, OneEngine), "it was opened without an engine"
+    async with engine_double(_script(place.tokenizer, said)) as engine, EngineClient(engine.socket) as client:
+        engine.adapters.add(STARTER)
+        before, connections.client = connections.client, client
+        yield replace(place, engine=engine)
+        connections.client = before
+
+
+@cache
+def _starter() -> Tokenizer:
+    return Tokenizer.open(BUNDLED)
+
+
+def _script(tokenizer: Tokenizer, said: str | Callable[[Json], str]) -> Script:
+    """Ids of what is said, and then the end token."""
+
+    def say(body: Json) -> list[int]:
+        text = said if isinstance(said, str) else said(body)
+        return [*tokenizer.encode(text, begin=False), tokenizer.eos_id]
+
+    return say
 
 
 def _model_of(folder: Path, template: str) -> Path:

@@ -3,6 +3,7 @@
 What runs with these runs with any model of the architecture; only what it says makes no sense.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers, processors, trainers
 from tokenizers.models import BPE
 
 from bench import small_networks
+from tests.support.chat_templates import SPECIAL_TOKENS, TEXT_TOKENS
+from tests.support.small_tokenizers import byte_level
 
 CONTEXT_LENGTH = 256
 VOCAB_SIZE = 384
@@ -156,3 +159,19 @@ def _tokenizer() -> Tokenizer:
     tokenizer.train_from_iterator(_READ_BY_THE_TOKENIZER, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(single=f"{BEGIN} $A", special_tokens=[(BEGIN, 0)])
     return tokenizer
+
+
+def tiny_chat_model(folder: Path, template: str, *, context_length: int = 4096, seed: int = 0) -> Path:
+    """A random Llama whose tokenizer has the tokens of published chat templates, and speaks in this one."""
+    tiny_model(folder, seed=seed)
+    byte_level(folder, chat_template=template, special=SPECIAL_TOKENS, added=TEXT_TOKENS)
+    tokens = json.loads((folder / "tokenizer.json").read_text())["added_tokens"]
+    ids = {token["content"]: token["id"] for token in tokens}
+    assert max(ids.values()) < VOCAB_SIZE, "the network has fewer ids than the tokenizer"
+    for name in ("config.json", "generation_config.json"):
+        config = json.loads((folder / name).read_text())
+        config |= {"bos_token_id": ids[BEGIN], "eos_token_id": ids[END], "pad_token_id": ids[PAD]}
+        if name == "config.json":
+            config["max_position_embeddings"] = context_length
+        (folder / name).write_text(json.dumps(config))
+    return folder

@@ -223,6 +223,10 @@ class Catalog:
             raise NotFound(f"{entry.id}: it names no hub repository. `outcrop register DIR` adds a directory.")
         return self._home / PULLED / entry.weights.hub
 
+    def folder_of(self, repository: str) -> Path:
+        """Where `outcrop pull` puts a hub's repository that no entry names."""
+        return self._home / PULLED / repository
+
     def _append(self, entry: Mapping[str, Any], *, table: str = "model") -> None:
         text = (
             self._file.read_text("utf-8")

@@ -16,6 +16,7 @@ from outcrop.settings import DEFAULT_REGION, Settings
 from outcrop.store.resources import Resource
 
 _LONGEST_NAME = 63
+_REGION = re.compile(r"[a-z0-9-]{1,20}")
 
 
 def register_adapter(
@@ -27,6 +28,8 @@ def register_adapter(
     """
     folder = folder.expanduser().absolute()
     region = region or DEFAULT_REGION
+    if not _REGION.fullmatch(region):
+        raise Invalid(f"--region: {region!r} is no region. Name one such as {DEFAULT_REGION}.")
     wanted = _name(name or folder.name)
     with House.open(settings, SystemClock()) as house:
         check_model_name(house, wanted, region)

@@ -31,6 +31,7 @@ from outcrop.errors import Invalid, NotFound
 from outcrop.house import House
 from outcrop.network.adapters.method import OWN_BASE
 from outcrop.network.gguf.exporting import write_gguf
+from outcrop.network.gguf.header import package
 from outcrop.network.run_mode import RunMode
 from outcrop.settings import Settings
 from outcrop.store.resources import Resource
@@ -165,6 +166,7 @@ def _write_gguf(
     making: Path, model: Resource, base: BaseModel, folder: Path, adapter: Path | None, options: ExportOptions
 ) -> Path:
     """The whole network as one file, by way of a merged directory that does not stay."""
+    package()  # before a minute's work is done for nothing
     with tempfile.TemporaryDirectory(prefix=".merged.", dir=making.parent) as beside:
         network = folder
         if adapter is not None:

@@ -128,6 +128,8 @@ def base_named(name: str, catalog: Catalog) -> BaseModel | None:
     for each in catalog.entries():
         if each.weights.hub is not None and each.weights.hub.lower() == name.lower():
             return each
+        if each.weights.directory == str(catalog.folder_of(name)):
+            return each
     path = Path(name)
     if path.is_absolute() and path.exists():
         alike = (each for each in catalog.ready() if each.folder is not None and each.weights.alias is None)

@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 
 from outcrop.errors import Invalid, ModelFailed
-from outcrop.tokens.tokenizer import Tokenizer
+from outcrop.tokens.token_bytes import TokenBytes, read_token_bytes
 
 _KEPT = 64
 "Compiled grammars that are kept, the latest used."
 _MOST_LETTERS = 2**20
+# Where only one text can follow, the library would take the tokens that the tokenizer makes of it. So any of them may
+# come that begins it, the network chooses, and nothing has to be encoded here.
+_NOT_FORCED = '\n%llguidance {"no_forcing": true}'
 
 
 class GrammarState:
@@ -87,38 +90,35 @@ class Grammars:
     def _read_vocabulary(self) -> Any:
         import llguidance
 
-        wrapped = llguidance.TokenizerWrapper(_Vocabulary(Tokenizer.open(self._folder), self._num_ids))
-        return llguidance.LLTokenizer(wrapped, n_vocab=self._num_ids)
+        vocabulary = _Vocabulary(read_token_bytes(self._folder), self._num_ids)
+        return llguidance.LLTokenizer(llguidance.TokenizerWrapper(vocabulary), n_vocab=self._num_ids + 1)
 
 
 class _Vocabulary:
-    """A tokenizer as llguidance wants it: the bytes of every id, as answers are decoded with them."""
+    """The bytes of every id, as answers are decoded with them, in the way llguidance asks for them."""
 
-    def __init__(self, tokenizer: Tokenizer, num_ids: int) -> None:
-        self._tokenizer = tokenizer
-        special = sorted(one for one in tokenizer.special_ids | set(tokenizer.eos_ids) if one < num_ids)
-        self.special_token_ids = special
-        self.eos_token_id = next((one for one in tokenizer.eos_ids if one < num_ids), 0)
+    def __init__(self, tokens: TokenBytes, num_ids: int) -> None:
+        # The library's end is an id that nobody has: which ids end an answer is the request's to say.
+        self.eos_token_id = num_ids
         self.bos_token_id = None
-        self.tokens = [tokenizer.bytes_of(one) for one in range(num_ids)]
-        for one in special:
-            self.tokens[one] = (tokenizer.token(one) or "").encode()
+        self.special_token_ids = [*sorted(one for one in tokens.special if one < num_ids), num_ids]
+        self.tokens = [*(tokens.of.get(one, b"") for one in range(num_ids)), b"<end>"]
 
     def __call__(self, text: str) -> list[int]:
-        """The ids of a text, which must come as text."""
-        return self._tokenizer.encode(text, begin=False)
+        """The ids of a text. Nobody asks for them where no token is forced."""
+        raise AssertionError(f"{len(text)} letters to encode, in a process without a tokenizer")
 
 
 def _compile(vocabulary: Any, grammar: str) -> Any:
     import llguidance
 
-    matcher = llguidance.LLMatcher(vocabulary, grammar, log_level=0)
+    matcher = llguidance.LLMatcher(vocabulary, grammar + _NOT_FORCED, log_level=0)
     if matcher.is_error():
         raise Invalid(f"The form of the answer cannot be used: {_first_line(matcher.get_error())}.")
     return matcher
 
 
 def _first_line(said: str) -> str:
-    """What is wrong, without the place in a grammar that the caller did not write."""
+    """The problem in a message of the library, without the lines of the grammar."""
     lines = [line.strip() for line in said.split("\n") if line.strip() and "|" not in line and line.strip() != "^"]
     return " ".join(lines[:4]).rstrip(".")[:400]

@@ -1,9 +1,10 @@
-"""The parts of an answer: what the model thought, what it says, and the tools it calls, told apart as the text comes.
+"""The parts of an answer told apart as its text comes: thoughts, words and calls of tools.
 
 No tag and no half of a call is ever shown as text. What looks like a call and is none is text after all, once that is
 certain; nothing of an answer is lost.
 """
 
+import json
 import secrets
 from enum import Enum
 from typing import NamedTuple
@@ -11,13 +12,14 @@ from typing import NamedTuple
 from outcrop.invocation.answer_syntax import AnswerSyntax
 from outcrop.invocation.exchange import ToolCall
 from outcrop.invocation.stopping import overlap
+from outcrop.protocol.values import json_text
 from outcrop.tokens.json_span import JsonSpan
 from outcrop.tokens.thought_tags import ThoughtPlace, ThoughtTags
-from outcrop.tokens.tool_calls import read_calls
+from outcrop.tokens.tool_calls import WrittenCall, read_calls
 from outcrop.tokens.tool_syntax import ToolSyntax
 
 
-class Part(NamedTuple):
+class AnswerPart(NamedTuple):
     """Some more of an answer: words, thoughts, a special token that stands among the words, or a whole call."""
 
     kind: str
@@ -53,6 +55,14 @@ class AnswerParts:
         self._json: JsonSpan | None = None
         self._json_end: int | None = None
         tags = tuple(syntax.tags or ())
+        self._written_in_calls = syntax.tools.literals if syntax.tools else ""
+        self._steps = {
+            _State.BEGIN: self._begin,
+            _State.THOUGHT: self._think,
+            _State.BETWEEN: self._pass_over,
+            _State.TEXT: self._speak,
+            _State.CALL: self._call,
+        }
         self._marks = {*tags, *((syntax.tools.trigger,) if syntax.tools else ())} - {""}
 
     @property
@@ -60,43 +70,38 @@ class AnswerParts:
         """Whether the answer has ended with the one call it may have."""
         return self._called and self._syntax.one_call
 
-    def push(self, text: str, *, special: bool = False) -> list[Part]:
+    def push(self, text: str, *, special: bool = False) -> list[AnswerPart]:
         """The parts that are certain after more text, or a special token by its spelling."""
         if self.over:
             return []
+        if special and self._state is _State.CALL and text not in self._written_in_calls:
+            return []  # such as the token that ends the answer
         if special and self._state is not _State.CALL and text not in self._marks:
             return self._told_to_here(text)
         self._held += text
         return self._advance(last=False)
 
-    def finish(self) -> list[Part]:
+    def finish(self) -> list[AnswerPart]:
         """The rest, once no more text comes."""
         return [] if self.over else self._advance(last=True)
 
-    def _told_to_here(self, special: str) -> list[Part]:
-        """What is held where a special token stands, and the token: no tag goes on behind it."""
+    def _told_to_here(self, special: str) -> list[AnswerPart]:
+        """Words held where a special token stands, and the token: no tag goes on behind it."""
         if self._state is _State.THOUGHT:
             return []
         self._state = _State.TEXT
         held, self._held = self._held, ""
-        return [*self._words(held), Part("special", special)]
+        return [*self._words(held), AnswerPart("special", special)]
 
-    def _advance(self, *, last: bool) -> list[Part]:
-        parts: list[Part] = []
-        steps = {
-            _State.BEGIN: self._begin,
-            _State.THOUGHT: self._think,
-            _State.BETWEEN: self._pass_over,
-            _State.TEXT: self._speak,
-            _State.CALL: self._call,
-        }
+    def _advance(self, *, last: bool) -> list[AnswerPart]:
+        parts: list[AnswerPart] = []
         going = True
         while going and not self.over:
-            told, going = steps[self._state](last)
+            told, going = self._steps[self._state](last)
             parts += told
         return parts
 
-    def _begin(self, last: bool) -> tuple[list[Part], bool]:
+    def _begin(self, last: bool) -> tuple[list[AnswerPart], bool]:
         opening = self._tags.opening
         begun = self._held.lstrip()
         if begun.startswith(opening):
@@ -108,7 +113,7 @@ class AnswerParts:
         self._state = _State.TEXT
         return [], True
 
-    def _think(self, last: bool) -> tuple[list[Part], bool]:
+    def _think(self, last: bool) -> tuple[list[AnswerPart], bool]:
         if not self._thought:
             self._held = self._held.lstrip()
         closing = self._tags.closing
@@ -122,14 +127,14 @@ class AnswerParts:
         self._held = "" if last else self._held[len(thought) :]
         return self._thoughts(thought), False
 
-    def _pass_over(self, last: bool) -> tuple[list[Part], bool]:
+    def _pass_over(self, last: bool) -> tuple[list[AnswerPart], bool]:
         self._held = self._held.lstrip("\n")
         if not self._held and not last:
             return [], False
         self._state = _State.TEXT
         return [], True
 
-    def _speak(self, last: bool) -> tuple[list[Part], bool]:
+    def _speak(self, last: bool) -> tuple[list[AnswerPart], bool]:
         tools = self._syntax.tools
         if tools is None:
             held, self._held = self._held, ""
@@ -151,7 +156,7 @@ class AnswerParts:
         words, self._held = self._held[:words_end], self._held[words_end:]
         return self._words(words), False
 
-    def _speak_or_call(self, last: bool) -> tuple[list[Part], bool]:
+    def _speak_or_call(self, last: bool) -> tuple[list[AnswerPart], bool]:
         """Words, where an answer that begins as JSON is a call."""
         begun = self._held.lstrip()
         if not self._said and not self._called and begun[:1] in ("{", "["):
@@ -162,7 +167,7 @@ class AnswerParts:
         held, self._held = self._held, ""
         return self._words(held), False
 
-    def _call(self, last: bool) -> tuple[list[Part], bool]:
+    def _call(self, last: bool) -> tuple[list[AnswerPart], bool]:
         tools = self._syntax.tools
         assert tools is not None, "only an answer with tools gets here"
         end = len(self._held) if last else self._end_of_region(tools)
@@ -171,11 +176,13 @@ class AnswerParts:
         region, self._held = self._held[:end], self._held[end:]
         self._state, self._json, self._json_end = _State.TEXT, None, None
         calls = read_calls(tools, region, self._syntax.schemas)
-        if calls is None:
+        if calls is None or not all(_is_sound(call) for call in calls):
             return self._words(self._gap + region), bool(self._held)
         self._called = True
         told = calls[:1] if self._syntax.one_call else calls
-        return [Part("tool", "", ToolCall(id=_new_id(), name=name, arguments=given)) for name, given in told], True
+        return [
+            AnswerPart("tool", "", ToolCall(id=_new_id(), name=name, arguments=given)) for name, given in told
+        ], True
 
     def _end_of_region(self, tools: ToolSyntax) -> int | None:
         start = len(tools.trigger)
@@ -196,13 +203,22 @@ class AnswerParts:
         assert self._syntax.tags is not None, "only a model that thinks gets here"
         return self._syntax.tags
 
-    def _words(self, text: str) -> list[Part]:
+    def _words(self, text: str) -> list[AnswerPart]:
         self._said = self._said or bool(text)
-        return [Part("text", text)] if text else []
+        return [AnswerPart("text", text)] if text else []
 
-    def _thoughts(self, text: str) -> list[Part]:
+    def _thoughts(self, text: str) -> list[AnswerPart]:
         self._thought = self._thought or bool(text)
-        return [Part("reasoning", text)] if text else []
+        return [AnswerPart("reasoning", text)] if text else []
+
+
+def _is_sound(call: WrittenCall) -> bool:
+    """Whether the arguments are JSON that everybody reads: with finite numbers, whole characters, not too deep."""
+    try:
+        json_text.loads(json.dumps(call.arguments))
+    except (json_text.NotJson, RecursionError):
+        return False
+    return True
 
 
 def _new_id() -> str:

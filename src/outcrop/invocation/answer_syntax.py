@@ -1,4 +1,4 @@
-"""What is told apart in the answer to one prompt, and the grammar that holds it, from the model's own template."""
+"""The syntax of the answer to one prompt, and the grammar that holds it, from the model's own template."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The text of one answer from the ids of its tokens: whole characters, its parts told apart, up to a stop sequence.
+"""The text of one answer from the ids of its tokens, its parts told apart, up to a stop sequence.
 
 Stop sequences are looked for in what the answer says, not in what was thought before it nor in the calls of tools.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from outcrop.inference.request import TokenLogprob
-from outcrop.invocation.answer_parts import AnswerParts, Part
+from outcrop.invocation.answer_parts import AnswerPart, AnswerParts
 from outcrop.invocation.answer_syntax import AnswerSyntax
 from outcrop.invocation.exchange import ToolCall
 from outcrop.invocation.stopping import StopScanner
@@ -71,7 +71,7 @@ class AnswerText:
         self._stretch("text", self._scanner.finish())
 
     def stretches(self) -> list[AnswerStretch]:
-        """What has become certain since the last look."""
+        """The stretches that have become certain since the last look."""
         stretches, self._stretches = self._stretches, []
         return stretches
 
@@ -85,7 +85,7 @@ class AnswerText:
         found = self._logprobs.with_text(stretch.text if stretch else "")
         return found + (self._logprobs.rest() if last and self.stop_sequence is None else ())
 
-    def _add(self, parts: Iterable[Part]) -> None:
+    def _add(self, parts: Iterable[AnswerPart]) -> None:
         for part in parts:
             if self._scanner.met is not None:
                 return

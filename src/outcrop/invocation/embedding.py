@@ -10,6 +10,7 @@ import numpy as np
 from outcrop.errors import Invalid
 from outcrop.inference.client import EngineAway, UnknownAdapter
 from outcrop.inference.encoder_requests import EmbeddingRequest, TextKind, Vector
+from outcrop.invocation.admission import Ticket
 from outcrop.invocation.generate import EnginePatience
 from outcrop.invocation.target import EncoderTarget
 from outcrop.invocation.text_rows import Reading
@@ -36,6 +37,7 @@ async def embed(
     kind: TextKind | None,
     truncate: Truncate = Truncate.NONE,
     most_tokens: int | None = None,
+    admitted: Callable[[Ticket], object] = lambda _ticket: None,
 ) -> Embedded:
     """A vector for each text: its first `dimensions` numbers (None: all), of length 1 where `normalize` says so.
 
@@ -50,20 +52,27 @@ async def embed(
     request = EmbeddingRequest(
         model=target.base_id, texts=tuple(texts), kind=kind, rows=tuple(rows), hidden_states=target.stands_in
     )
-    vectors = await asked(target, rows, lambda: target.client.embed(request)) if texts else []
+    vectors = await asked(target, rows, lambda: target.client.embed(request), admitted=admitted) if texts else []
     if vectors:
         _check_width(target, dimensions, len(vectors[0]))
     finished = _finished(vectors, dimensions, normalize=normalize)
     return Embedded(vectors=finished, num_input_tokens=num_tokens(rows))
 
 
-async def asked(target: EncoderTarget, rows: Sequence[TokenRow], ask: Callable[[], Awaitable[Answer]]) -> Answer:
+async def asked(
+    target: EncoderTarget,
+    rows: Sequence[TokenRow],
+    ask: Callable[[], Awaitable[Answer]],
+    *,
+    admitted: Callable[[Ticket], object] = lambda _ticket: None,
+) -> Answer:
     """The engine's answer, of a request that its limits admit; an engine that is being started is waited for.
 
     Raises Throttled, and EngineAway for an engine that stays away.
     """
     patience = EnginePatience(target.patience_s, target)
     async with target.allowance.one(num_tokens(rows), 0) as ticket:
+        admitted(ticket)
         if target.remote:
             target.tell_sent(target.host)
         while True:

@@ -1,10 +1,10 @@
-"""The grammar of an answer: its form, the calls it must or may make, and the thought before them, as one Lark text."""
+"""The grammar of an answer as one Lark text: its form, its calls of tools, and the thought before them."""
 
 import re
 from collections.abc import Sequence
 
 from outcrop.errors import Invalid
-from outcrop.invocation import json_schema
+from outcrop.invocation import schema_grammar
 from outcrop.invocation.answer_form import quoted
 from outcrop.invocation.exchange import (
     ANY,
@@ -16,6 +16,7 @@ from outcrop.invocation.exchange import (
     JsonObject,
     JsonSchema,
     RawPrompt,
+    TokensPrompt,
     Tool,
 )
 from outcrop.tokens.thought_tags import ThoughtPlace, ThoughtTags
@@ -23,11 +24,13 @@ from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.tokens.tool_syntax import CALL_ID, CallKind, ToolSyntax
 
 _TEXT = r"/(?s:.)*/"
+_ID = "/[a-zA-Z0-9]{9}/"
+"The id of a call: nine letters are what the narrowest template takes."
 
 
 def grammar_of(
     tokenizer: Tokenizer,
-    prompt: RawPrompt | ChatPrompt,
+    prompt: RawPrompt | TokensPrompt | ChatPrompt,
     form: AnswerForm | None,
     *,
     syntax: ToolSyntax | None,
@@ -99,7 +102,7 @@ class _Lark:
         return unique
 
     def literal(self, text: str) -> str:
-        """A piece of text in which special tokens stand as tokens; from one that ends an answer on there is none."""
+        """A piece of text in which special tokens stand as tokens, up to one that ends an answer."""
         found = sorted((name for name in self._special if name and name in text), key=len, reverse=True)
         token = re.compile("|".join(map(re.escape, found)) or r"(?!)")
         parts, tokens = token.split(text), token.findall(text)
@@ -126,16 +129,17 @@ def _up_to(tag: str, length: str = "*") -> str:
 
 
 def _with_ids(text: str) -> str:
-    pieces = text.split(CALL_ID)
-    return " /[a-zA-Z0-9]{9}/ ".join(quoted(piece) for piece in pieces if piece or len(pieces) == 1)
+    """A text with any id in the place of the marked one."""
+    first, *others = (quoted(piece) if piece else "" for piece in text.split(CALL_ID))
+    return " ".join([first, *(f"{_ID} {piece}".strip() for piece in others)]).strip()
 
 
 def _form(writer: _Lark, form: AnswerForm) -> str:
     match form:
         case JsonSchema():
-            return writer.rule("form", json_schema.in_grammar(form.schema))
+            return writer.rule("form", schema_grammar.in_grammar(form.schema))
         case JsonObject():
-            return writer.rule("form", json_schema.in_grammar({"type": "object"}))
+            return writer.rule("form", schema_grammar.in_grammar({"type": "object"}))
         case Grammar(kind="regex"):
             return writer.rule("form", _regex(form.text))
     raise Invalid(
@@ -150,7 +154,7 @@ def _regex(text: str) -> str:
 
 
 def _thought(writer: _Lark, place: ThoughtPlace, tags: ThoughtTags | None) -> str:
-    """What stands before the answer: a thought that is opened, or that the model may open."""
+    """A thought before the answer, which is opened or which the model may open."""
     if tags is None or place is ThoughtPlace.NONE:
         return ""
     if writer.is_special(tags.closing):
@@ -203,15 +207,15 @@ def _json_call(writer: _Lark, syntax: ToolSyntax, tool: Tool) -> str:
         if key == syntax.name_key:
             parts.append(quoted(f'{led}"{tool.name}"'))
         elif key == syntax.id_key:
-            parts.append(f"{quoted(led + chr(34))} /[a-zA-Z0-9]{{9}}/ {quoted(chr(34))}")
+            parts.append(f"{quoted(led + chr(34))} {_ID} {quoted(chr(34))}")
         else:
             parts += [quoted(led), writer.rule("arguments", _schema(syntax, tool))]
     return " ".join([*parts, quoted("}")])
 
 
 def _schema(syntax: ToolSyntax, tool: Tool) -> str:
-    """The schema of a tool's arguments; what cannot be held of it is only where the tool is strict a problem."""
-    return json_schema.in_grammar(tool.schema, lenient=not tool.strict, separators=syntax.separators)
+    """The schema of a tool's arguments. Only of a strict tool, what cannot be held of it is a problem."""
+    return schema_grammar.in_grammar(tool.schema, lenient=not tool.strict, separators=syntax.separators)
 
 
 def _tagged_call(writer: _Lark, syntax: ToolSyntax, tool: Tool) -> str:
@@ -238,6 +242,7 @@ def _tagged_value(writer: _Lark, syntax: ToolSyntax, tool: Tool, schema: object)
                 "can be enforced. Leave strict out, or the pattern."
             )
         return writer.lazy("text", _up_to(closing, f"{{{schema.get('minLength', 0)},{schema.get('maxLength', '')}}}"))
-    whole = schema if not isinstance(schema, dict) else {**schema, "$defs": tool.schema.get("$defs", {})}
-    value = json_schema.in_grammar(whole, lenient=not tool.strict, separators=syntax.separators)
+    named = {key: tool.schema[key] for key in ("$defs", "definitions") if key in tool.schema}
+    whole = {**schema, **named} if isinstance(schema, dict) else schema
+    value = schema_grammar.in_grammar(whole, lenient=not tool.strict, separators=syntax.separators)
     return f"{value} {writer.literal(closing)}"

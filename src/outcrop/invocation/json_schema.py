@@ -13,9 +13,9 @@ from outcrop.errors import Invalid
 
 _TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 _FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri")
-_OF_SCHEMAS = ("properties", "patternProperties", "$defs", "definitions")
-_LISTS_OF_SCHEMAS = ("anyOf", "oneOf", "allOf", "prefixItems")
-_SCHEMAS = ("items", "additionalProperties")
+OF_SCHEMAS = ("properties", "patternProperties", "$defs", "definitions")
+LISTS_OF_SCHEMAS = ("anyOf", "oneOf", "allOf", "prefixItems")
+SCHEMAS = ("items", "additionalProperties")
 _COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
 _NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _NOT_HELD = {
@@ -30,8 +30,7 @@ _ORDERED = (
     ("minProperties", "maxProperties"),
     ("minimum", "maximum"),
 )
-_SPACE = r"(\n[ \t]{0,40}| )"
-"White space of an answer: as people write JSON, and never without end."
+_COUNTED_PROPERTIES = ("minProperties", "maxProperties")
 
 
 def check(schema: Any, *, at: str) -> None:
@@ -54,49 +53,58 @@ def parse(text: str, *, at: str) -> Any:
         raise Invalid(f"{at}: the schema is not JSON ({problem}). Give it as a JSON object in a string.") from problem
 
 
-def in_grammar(schema: Any, *, lenient: bool = False, separators: tuple[str, str] | None = None) -> str:
-    """The schema as an element of a Lark grammar.
+def what_can_be_held(schema: Any) -> Any:
+    """The schema without the keywords that cannot be held; what fits the given one fits it too."""
+    return _held(schema, schema)
 
-    A lenient one passes over what cannot be held. With `separators` of items and keys, JSON is written in one way only.
-    """
-    options: dict[str, Any] = {"coerce_one_of": True, "lenient": lenient}
-    if separators is None:
-        options["whitespace_pattern"] = _SPACE
-    else:
-        items, keys = map(re.escape, separators)
-        options |= {"whitespace_flexible": False, "item_separator": items, "key_separator": keys}
-    parts = schema if isinstance(schema, dict) else {"allOf": [schema]}
-    # Names of the whole would have the library look for other schemas by them.
-    whole = {key: value for key, value in parts.items() if key not in ("$schema", "$id")} | {"x-guidance": options}
-    return f"%json {json.dumps(whole)}"
+
+def _held(schema: Any, root: Any) -> Any:
+    if not isinstance(schema, dict):
+        return schema if isinstance(schema, bool) else True
+    kept: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _NOT_HELD or _value_problem(key, value, root) is not None:
+            continue
+        if key in OF_SCHEMAS:
+            kept[key] = {name: _held(one, root) for name, one in value.items()}
+        elif key in LISTS_OF_SCHEMAS:
+            kept[key] = [_held(one, root) for one in value]
+        else:
+            kept[key] = _held(value, root) if key in SCHEMAS else value
+    for least, most in _ORDERED:
+        if {least, most} <= kept.keys() and kept[least] > kept[most]:
+            del kept[least], kept[most]
+    if _optional(kept):
+        kept = {key: value for key, value in kept.items() if key not in _COUNTED_PROPERTIES}
+    return kept
 
 
 def _problems(schema: Any, at: str, root: Any) -> Iterator[str]:
-    """What is wrong with a schema and those within it, each with a JSON pointer."""
+    """The problems of a schema and of those within it, each with a JSON pointer."""
     if isinstance(schema, bool):
         return
     if not isinstance(schema, dict):
-        yield f"{_place(at)}: expected an object or a boolean, found {_kind(schema)}"
+        yield f"#{at}: expected an object or a boolean, found {_kind(schema)}"
         return
     for key, value in schema.items():
         place = f"{at}/{_escaped(key)}"
         if key in _NOT_HELD:
-            yield f"{_place(place)}: the keyword {key!r} cannot be enforced"
+            yield f"#{place}: the keyword {key!r} cannot be enforced"
         elif (problem := _value_problem(key, value, root)) is not None:
-            yield f"{_place(place)}: {problem}"
+            yield f"#{place}: {problem}"
         else:
             yield from _inner(key, value, place, root)
     yield from _together(schema, at, root)
 
 
 def _inner(key: str, value: Any, place: str, root: Any) -> Iterator[str]:
-    if key in _OF_SCHEMAS:
+    if key in OF_SCHEMAS:
         for name, one in value.items():
             yield from _problems(one, f"{place}/{_escaped(name)}", root)
-    elif key in _LISTS_OF_SCHEMAS:
+    elif key in LISTS_OF_SCHEMAS:
         for number, one in enumerate(value):
             yield from _problems(one, f"{place}/{number}", root)
-    elif key in _SCHEMAS:
+    elif key in SCHEMAS:
         yield from _problems(value, place, root)
 
 
@@ -112,14 +120,20 @@ def _together(schema: Mapping[str, Any], at: str, root: Any) -> Iterator[str]:
     """Keywords that contradict each other, and alternatives that cannot be told apart."""
     for least, most in _ORDERED:
         if _is_number(schema.get(least)) and _is_number(schema.get(most)) and schema[least] > schema[most]:
-            yield f"{_place(at)}: {least} {schema[least]} is above {most} {schema[most]}"
-    counted = [key for key in ("minProperties", "maxProperties") if key in schema]
-    required, properties = schema.get("required", []), schema.get("properties", {})
-    if counted and isinstance(properties, dict) and isinstance(required, list) and set(properties) - set(required):
-        yield f"{_place(at)}: {counted[0]} can be enforced only where all properties are required"
+            yield f"#{at}: {least} {schema[least]} is above {most} {schema[most]}"
+    counted = [key for key in _COUNTED_PROPERTIES if key in schema]
+    if counted and _optional(schema):
+        yield f"#{at}: {counted[0]} can be enforced only where all properties are required"
     branches = schema.get("oneOf")
     if isinstance(branches, list) and len(branches) > 1 and not _are_apart(branches, root):
-        yield f"{_place(at)}/oneOf: two of its schemas may fit one value. Write anyOf, or make them exclude each other"
+        yield f"#{at}/oneOf: two of its schemas may fit one value. Write anyOf, or make them exclude each other"
+
+
+def _optional(schema: Mapping[str, Any]) -> set[str]:
+    """The properties that an object may leave out."""
+    required, properties = schema.get("required", []), schema.get("properties", {})
+    both = isinstance(properties, dict) and isinstance(required, list)
+    return set(properties) - {name for name in required if isinstance(name, str)} if both else set()
 
 
 def _are_apart(branches: list[Any], root: Any) -> bool:
@@ -173,7 +187,7 @@ def _resolved(schema: Any, root: Any) -> Any:
 
 
 def _target(reference: str, root: Any) -> Any:
-    """What a pointer into the schema leads to; None where there is nothing."""
+    """The value that a pointer into the schema leads to; None where there is nothing."""
     if not reference.startswith("#"):
         return None
     found = root
@@ -269,14 +283,10 @@ _VALUES: Mapping[str, Callable[[Any], str | None]] = {
     "multipleOf": _multiple,
     **dict.fromkeys(_COUNTS, _count),
     **dict.fromkeys(_NUMBERS, _number),
-    **dict.fromkeys(_OF_SCHEMAS, _named_schemas),
-    **dict.fromkeys(_LISTS_OF_SCHEMAS, _schemas),
-    **dict.fromkeys(_SCHEMAS, _one_schema),
+    **dict.fromkeys(OF_SCHEMAS, _named_schemas),
+    **dict.fromkeys(LISTS_OF_SCHEMAS, _schemas),
+    **dict.fromkeys(SCHEMAS, _one_schema),
 }
-
-
-def _place(pointer: str) -> str:
-    return f"#{pointer}"
 
 
 def _escaped(key: str) -> str:

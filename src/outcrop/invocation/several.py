@@ -48,7 +48,7 @@ async def together(works: Sequence[Awaitable[Any]]) -> list[Any]:
 async def stream_several(
     target: TextTarget, generations: Sequence[Generation]
 ) -> AsyncGenerator[tuple[int, AnswerPiece | Finished], None]:
-    """Pieces of the answers as they are made, each with the number of its answer; `Finished` is the last of each.
+    """Pieces of the answers as they are made, each with its number; the last of each is `Finished`.
 
     Closing the iterator ends all generations, and so does the first failure.
     """
@@ -57,22 +57,26 @@ async def stream_several(
             async for item in items:
                 yield 0, item
         return
-    told: asyncio.Queue[tuple[int, AnswerPiece | Finished | Exception]] = asyncio.Queue()
+    # Of a few pieces: a slow reader keeps the engines waiting, as it does with one answer.
+    told: asyncio.Queue[tuple[int, AnswerPiece | Finished | Exception]] = asyncio.Queue(2 * len(generations))
     tasks = [asyncio.ensure_future(_tell(told, number, target, each)) for number, each in enumerate(generations)]
     try:
         left = len(generations)
         while left:
-            number, item = await told.get()
-            if isinstance(item, Exception):
-                raise item
-            left -= isinstance(item, Finished)
-            yield number, item
+            number, made = await told.get()
+            if isinstance(made, Exception):
+                raise made
+            left -= isinstance(made, Finished)
+            yield number, made
     finally:
         await _end(tasks)
 
 
 def likeliest(answers: Sequence[Finished], num_kept: int) -> list[Finished]:
-    """Those with the highest mean log probability of a token, which must have been asked for; likeliest first."""
+    """The answers with the highest mean log probability of a token, likeliest first.
+
+    Log probabilities must have been asked for.
+    """
 
     def mean(answer: Finished) -> float:
         told = [one.token.logprob for one in answer.logprobs]

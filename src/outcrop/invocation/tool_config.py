@@ -1,4 +1,4 @@
-"""The tools of a request in Converse's form, which is Nova's too: what may be called, and whether one must be."""
+"""The tools of a request in Converse's form, which is Nova's too, and the model's choice among them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

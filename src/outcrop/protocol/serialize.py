@@ -224,7 +224,7 @@ def serialize_error(
 
 
 def openai_error(code: str, message: str, status: int, members: Mapping[str, Any]) -> dict[str, Any]:
-    """The value of `error` in a body, or an event, of OpenAI's form; `members` may hold its param and its type."""
+    """The value of `error` in a body or event of OpenAI's form; `members` may hold its param and its type."""
     usual = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"
     return {"message": message, "type": members.get("type", usual), "param": members.get("param"), "code": code}
 

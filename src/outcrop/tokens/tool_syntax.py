@@ -78,6 +78,12 @@ class ToolSyntax:
         return tags[-1].group() if tags and tags[-1].end() == len(tail) else tail
 
     @property
+    def literals(self) -> str:
+        """All pieces around names and arguments, one behind the other."""
+        around = (self.opening_argument, self.key_to_value, self.closing_argument)
+        return "".join((self.before, self.middle, *around, self.between or "", self.after))
+
+    @property
     def json_begins(self) -> str:
         """The letters with which the JSON of a call may begin; none where it has no JSON."""
         return {CallKind.JSON: "{[", CallKind.NAMED: "{", CallKind.TAGGED: ""}[self.kind]

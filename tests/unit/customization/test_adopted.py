@@ -45,6 +45,10 @@ def test_an_adapter_finds_its_base_by_id_repository_or_directory(catalog: Catalo
     known = adopted.base_named("qwen/qwen3-0.6b", catalog)
     assert known is not None
     assert known.id == "qwen.qwen3-0-6b-v1"
+    pulled = small_network(tmp_path / "home" / "hub" / "somebody" / "small")
+    catalog.register(pulled, model_id="somebody.small", name="S", context_length=256, licence="none")
+    found = adopted.look_at(adapter(tmp_path / "b", base_model_name_or_path="somebody/small"), catalog)
+    assert found.base.id == "somebody.small"
 
 
 def test_a_base_that_is_named_in_the_request_counts(catalog: Catalog, tmp_path: Path) -> None:

@@ -223,6 +223,17 @@ def test_a_file_that_does_not_convert_exactly_is_refused_and_leaves_nothing(
     assert {path.name for path in tmp_path.iterdir()} == {"network", "n.gguf", "changed.gguf"}
 
 
+def test_numbers_of_a_form_that_cannot_be_told_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "n.gguf"
+    write_gguf(small_network(tmp_path / "network"), file, GgufForm.F32, name="Small")
+    data = file.read_bytes()
+    name = b"blk.0.attn_norm.weight"
+    at = data.index(name) + len(name) + 4 + 8  # behind its one dimension stands its form
+    file.write_bytes(data[:at] + (26).to_bytes(4, "little") + data[at + 4 :])
+    with pytest.raises(Invalid, match=r"blk\.0\.attn_norm\.weight: numbers of the form I32 are not converted here"):
+        convert(file, tmp_path / "back")
+
+
 def rewritten(file: Path, metadata: dict[str, Any]) -> bytes:
     """The file with other metadata."""
     import gguf

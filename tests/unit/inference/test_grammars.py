@@ -119,7 +119,7 @@ def test_ids_beyond_the_tokenizer_never_come(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("grammar", "problem"),
     [
-        ('start: "a" foo', 'The form of the answer cannot be used: at 1(12): unknown name: "foo".'),
+        ('start: "a" foo', 'The form of the answer cannot be used: at 1(8): unknown name: "foo".'),
         ("", "The form of the answer cannot be used: "),
         ("start: /(a/", "The form of the answer cannot be used: at 1(8): invalid regex"),
         ('start: %json {"type": "foo"}', "The form of the answer cannot be used: at 1(8): failed to compile JSON schema: Invalid type: foo."),
@@ -155,7 +155,7 @@ def test_whatever_is_drawn_where_a_tool_must_be_called_is_read_as_calls(name: st
     syntax = prompt_format.chat_habits(place.tokenizer).tool_syntax
     assert syntax is not None
     names = set()
-    for seed in range(6):
+    for seed in range(16):
         calls = read_calls(syntax, place.walk(grammar, random.Random(seed)), {tool.name: tool.schema for tool in TOOLS})
         assert calls
         assert choice == "any" or len(calls) == 1

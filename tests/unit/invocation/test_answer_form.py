@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from outcrop.errors import Invalid
-from outcrop.invocation import converse, invoke, json_schema
+from outcrop.invocation import converse, invoke, json_schema, schema_grammar
 from outcrop.invocation.answer_form import form_of_response_format, form_of_structured_outputs
 from outcrop.invocation.exchange import Grammar, JsonObject, JsonSchema
 from tests.support.chat_templates import HERMES, QWEN3, R1
@@ -40,8 +40,8 @@ def test_converse_s_schema_reaches_the_engine_with_bounded_white_space(tmp_path:
     start, _, form = grammar.partition("%json ")
     assert start == "start: answer_1\nform_0: "
     schema = json.loads(form.split("\n")[0])
-    assert schema.pop("x-guidance")["whitespace_pattern"] == r"(\n[ \t]{0,40}| )"
-    assert schema == SCHEMA
+    assert schema.pop("x-guidance")["whitespace_pattern"] == r"(\n[ \t]{0,20}| )"
+    assert schema == {**SCHEMA, "additionalProperties": False}
 
 
 def test_an_answer_without_a_form_has_no_grammar(tmp_path: Path) -> None:
@@ -143,8 +143,6 @@ def test_a_model_that_thinks_thinks_before_its_form(tmp_path: Path) -> None:
 def test_a_schema_that_cannot_be_held_is_refused_with_a_pointer(schema: Any, problem: str, tmp_path: Path) -> None:
     with pytest.raises(Invalid) as refused:
         asyncio.run(sent(tmp_path, outputConfig=text_format(schema)))
-    at = "outcrop"
-    del at
     whole = f"The schema cannot be used. outputConfig.textFormat.structure.jsonSchema.schema: {problem}. Change these places, or leave them out."
     assert refused.value.message == (problem if problem.startswith("outputConfig") else whole)
 
@@ -184,6 +182,43 @@ def test_a_schema_without_end_is_refused_not_followed() -> None:
 )
 def test_alternatives_that_exclude_each_other_can_be_held(schema: dict[str, Any]) -> None:
     json_schema.check(schema, at="s")
+
+
+CLOSED = {"type": "object", "properties": {"a": {}}, "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("schema", "held"),
+    [
+        ({"items": {"properties": {"a": {}}}}, {"items": {"properties": {"a": {}}, "additionalProperties": False}}),
+        ({"type": "object"}, {"type": "object"}),
+        ({"properties": {"a": {}}, "additionalProperties": True}, {"properties": {"a": {}}, "additionalProperties": True}),
+        ({"properties": {"a": {}}, "anyOf": [{"properties": {"b": {}}}]}, {"properties": {"a": {}}, "anyOf": [{"properties": {"b": {}}}]}),
+        ({"anyOf": [{"type": "object", "properties": {"a": {}}}, {}]}, {"anyOf": [CLOSED, {}]}),
+        ({"allOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]}, {"allOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]}),
+        ({"$schema": "x", "$id": "y", "type": "null"}, {"type": "null"}),
+        (True, {"allOf": [True]}),
+    ],
+)  # fmt: skip
+def test_a_schema_names_the_only_properties_where_it_says_nothing_of_others(schema: Any, held: Any) -> None:
+    written = json.loads(schema_grammar.in_grammar(schema).removeprefix("%json "))
+    del written["x-guidance"]
+    assert written == held
+
+
+def test_what_cannot_be_held_of_a_tool_that_is_not_strict_is_passed_over() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "string", "pattern": "(?=x)y", "format": "color", "maxLength": 3}, "b": {"type": "foo", "not": {}}, "c": {"$ref": "http://a"}},
+        "minProperties": 1,
+        "uniqueItems": True,
+        "required": ["a"],
+    }  # fmt: skip
+    assert json_schema.what_can_be_held(schema) == {
+        "type": "object",
+        "properties": {"a": {"type": "string", "maxLength": 3}, "b": {}, "c": {}},
+        "required": ["a"],
+    }
 
 
 def test_a_form_and_an_answer_that_is_begun_do_not_go_together(tmp_path: Path) -> None:

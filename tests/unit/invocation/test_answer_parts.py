@@ -3,14 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcrop.invocation.answer_parts import AnswerParts, Part
+from outcrop.invocation.answer_parts import AnswerPart, AnswerParts
 from outcrop.invocation.answer_syntax import AnswerSyntax
 from outcrop.tokens.thought_tags import ThoughtPlace, ThoughtTags
 from outcrop.tokens.tool_syntax import CallKind, ToolSyntax
@@ -59,11 +58,15 @@ def told(pieces: Sequence[str], of: AnswerSyntax) -> list[tuple[str, str]]:
     return together
 
 
-def _written(part: Part) -> str:
+def _written(part: AnswerPart) -> str:
     return part.text if part.call is None else f"{part.call.name} {json.dumps(part.call.arguments)}"
 
 
 CALLED = ("tool", 'weather {"city": "Oslo <tool_call>"}')
+UNSOUND = [
+    f'<tool_call>\n{{"name": "weather", "arguments": {{"city": {value}}}}}\n</tool_call>'
+    for value in ("NaN", "-Infinity", '"\\ud800"', "1" * 5000, "[" * 300 + "]" * 300, "[" * 20000 + "]" * 20000)
+]
 CASES = [
     ("plain words", syntax(), [("text", "plain words")]),
     ("  words, <b> and \n", syntax(), [("text", "  words, <b> and \n")]),
@@ -87,6 +90,7 @@ CASES = [
     ('{"name": "now", "parameters": {}}', syntax(tools=LLAMA), [("tool", "now {}")]),
     (' {"answer": {"a": "}"}} yes', syntax(tools=LLAMA), [("text", ' {"answer": {"a": "}"}} yes')]),
     ('It is {"name": "now", "parameters": {}}', syntax(tools=LLAMA), [("text", 'It is {"name": "now", "parameters": {}}')]),
+    *((text, syntax(), [("text", text)]) for text in UNSOUND),
     ("", syntax(), []),
     ("as it is </think> <tool_call>", AnswerSyntax(), [("text", "as it is </think> <tool_call>")]),
 ]  # fmt: skip
@@ -121,14 +125,23 @@ def test_half_a_call_is_never_shown() -> None:
     assert call.call.id.startswith("tooluse_")
 
 
-def test_a_special_token_begins_calls_where_the_template_has_one(tmp_path: Path) -> None:
+def test_a_special_token_begins_calls_where_the_template_has_one() -> None:
     mistral = ToolSyntax(
         kind=CallKind.JSON, before="[TOOL_CALLS] ", after="", between=", ", keys=("name", "arguments", "id"),
         name_key="name", arguments_key="arguments", id_key="id", in_list=True,
     )  # fmt: skip
     parts = AnswerParts(syntax(tools=mistral, tags=None, thought=ThoughtPlace.NONE))
-    assert parts.push("well ") == [Part("text", "well")]
+    assert parts.push("well ") == [AnswerPart("text", "well")]
     assert parts.push("[TOOL_CALLS]", special=True) == []
     found = parts.push(' [{"name": "now", "arguments": {}, "id": "abcdefghi"}]')
     assert [part.call.name for part in found if part.call] == ["now"]
-    assert parts.push("<|other|>", special=True) == [Part("special", "<|other|>")]
+    assert parts.push("<|other|>", special=True) == [AnswerPart("special", "<|other|>")]
+
+
+def test_the_token_that_ends_an_answer_is_no_part_of_a_call_that_forgot_its_end() -> None:
+    parts = AnswerParts(syntax())
+    assert parts.push(OSLO.removesuffix("</tool_call>")) == []
+    assert parts.push("<|im_end|>", special=True) == []
+    (call,) = parts.finish()
+    assert call.call is not None
+    assert call.call.arguments == {"city": "Oslo <tool_call>"}

@@ -261,12 +261,12 @@ def test_every_end_has_the_providers_word(dialect: str) -> None:
 def chunks(dialect: str) -> list[dict[str, Any]]:
     spoken = DIALECTS[dialect]
     pieces = [
-        AnswerPiece(text="y", num_output_tokens=1, first=True),
+        AnswerPiece(text="y", num_output_tokens=1, first=True, opens=True),
         AnswerPiece(text="es", num_output_tokens=2, first=False),
     ]
     return [
         *spoken.opening(STARTED),
-        *(spoken.piece(STARTED, piece) for piece in pieces),
+        *(chunk for piece in pieces for chunk in (*spoken.before(STARTED, piece), spoken.piece(STARTED, piece))),
         *spoken.closing(STARTED, END),
     ]
 

@@ -149,6 +149,7 @@ def test_every_syntax_goes_round_from_an_answer_to_the_next_prompt(name: str, tm
     said = {
         "mistral": '[TOOL_CALLS] [{"name": "weather", "arguments": {"city": "Oslo"}, "id": "abcdefghi"}]',
         "mistral_named": '[TOOL_CALLS]weather[ARGS]{"city": "Oslo"}',
+        "mistral_ids": '[TOOL_CALLS]weather[CALL_ID]abcdefghi[ARGS]{"city": "Oslo"}',
         "deepseek": '<|tool_calls_begin|><|tool_call_begin|>function<|tool_sep|>weather\n```json\n{"city": "Oslo"}\n```<|tool_call_end|><|tool_calls_end|>',
         "coder": "<tool_call>\n<function=weather>\n<parameter=city>\nOslo\n</parameter>\n</function>\n</tool_call>",
     }.get(name, SAYS.removeprefix("I look.\n"))

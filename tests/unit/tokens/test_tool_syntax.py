@@ -67,6 +67,7 @@ def written(folder: Path, template: str, *calls: WrittenCall) -> str:
         ("llama3", CallKind.JSON, "", ""),
         ("mistral", CallKind.JSON, "[TOOL_CALLS]", ""),
         ("mistral_named", CallKind.NAMED, "[TOOL_CALLS]", ""),
+        ("mistral_ids", CallKind.NAMED, "[TOOL_CALLS]", ""),
         ("deepseek", CallKind.NAMED, "<|tool_calls_begin|>", "<|tool_calls_end|>"),
         ("coder", CallKind.TAGGED, "<tool_call>", "</tool_call>"),
     ],

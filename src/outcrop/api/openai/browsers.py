@@ -1,5 +1,7 @@
-"""OpenAI's API for pages in a browser, from any origin, as OpenAI's own: a key is needed, and no browser sends one by
-itself."""
+"""Headers that let pages in a browser ask, from any origin, as OpenAI's own.
+
+A key is needed all the same, and no browser sends one by itself.
+"""
 
 from outcrop.protocol.http import HttpRequest, HttpResponse
 from outcrop.protocol.serialize import request_id_headers
@@ -20,7 +22,7 @@ def is_preflight(request: HttpRequest) -> bool:
 
 
 def preflight(request: HttpRequest, request_id: str) -> HttpResponse:
-    """That any page may ask; whether it is answered, its key decides."""
+    """Allow any page to ask; whether it is answered, its key decides."""
     wanted = request.headers.get("access-control-request-headers", "authorization, content-type")
     headers = {
         **request_id_headers(OPENAI, request_id),

@@ -106,7 +106,7 @@ ENDPOINTS = (
         path="/chat/completions",
         service="bedrock-runtime",
         operation="InvokeModel",
-        mean=invoking.mean_invocation,
+        meaning=invoking.mean_invocation,
         handler=create_chat_completion,
         takes=Takes.JSON,
     ),

@@ -11,7 +11,7 @@ from outcrop import arn as arns
 from outcrop.api.door.call import Call
 from outcrop.api.openai import model_names, refusals, training_events, training_jobs
 from outcrop.api.openai.made_aside import tell_made
-from outcrop.api.openai.model_names import Checkpoint
+from outcrop.api.openai.model_names import CheckpointName
 from outcrop.customization import imported
 from outcrop.customization.kind import KIND
 from outcrop.errors import Invalid
@@ -20,9 +20,9 @@ from outcrop.store.resources import Resource
 
 
 def model_of_job(house: House, region: str, name: str) -> str | None:
-    """The ARN of the model that the job of a checkpoint makes: what permissions are asked about until it is one itself.
+    """The ARN of the model that the job of a checkpoint makes; None where there is no such job.
 
-    None for a name that is no checkpoint's, and for a job that is not there.
+    Permissions are asked about it until the checkpoint is a model itself.
     """
     checkpoint = model_names.parse_checkpoint(name)
     job = None if checkpoint is None else _job(house, region, checkpoint)
@@ -30,7 +30,7 @@ def model_of_job(house: House, region: str, name: str) -> str | None:
 
 
 async def model_arn(house: House, call: Call, name: str, found: str) -> str:
-    """The ARN of the custom model that a name stands for: `found`, or a checkpoint's, made where it is not there.
+    """The ARN of a name's custom model: `found`, or that of a checkpoint, made where it is not there.
 
     Raises Denied.
     """
@@ -54,7 +54,7 @@ async def model_arn(house: House, call: Call, name: str, found: str) -> str:
     return await to_thread.run_sync(_made, house, making, checkpoint)
 
 
-def _made(house: House, call: Call, checkpoint: Checkpoint) -> str:
+def _made(house: House, call: Call, checkpoint: CheckpointName) -> str:
     """The ARN of the new model, or of that which another request made at the same moment."""
     try:
         made = imported.create(house, call.params, region=call.region, account=house.account)
@@ -67,8 +67,8 @@ def _made(house: House, call: Call, checkpoint: Checkpoint) -> str:
     return made
 
 
-def _job(house: House, region: str, checkpoint: Checkpoint) -> Resource | None:
-    """The job that writes a checkpoint: by the name of a job made here, else by the model that it has left."""
+def _job(house: House, region: str, checkpoint: CheckpointName) -> Resource | None:
+    """The job that writes a checkpoint, by its own name or by the model that it has left."""
     model_name = checkpoint.whole.model_name
     identifier = model_name.rpartition("-")[2]
     job = house.store.resources.find(KIND.name, region, f"{training_jobs.PREFIX}{identifier}")

@@ -1,7 +1,7 @@
 """Embeddings: a vector for each text, of length 1 as OpenAI's are, as numbers or in base64."""
 
 import base64
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
@@ -10,10 +10,15 @@ from outcrop.api.door.leaving import accounted
 from outcrop.api.openai import invoking, refusals
 from outcrop.api.openai.endpoint import BODY, Endpoint, Takes
 from outcrop.api.openai.members import settle
+from outcrop.api.openai.rates import rate_headers
 from outcrop.house import House
 from outcrop.inference.encoder_requests import TextKind
+from outcrop.invocation.admission import Ticket
 from outcrop.invocation.schema import Anything, Malformed, Number, Struct, Text
 from outcrop.invocation.target import EncoderTarget
+
+if TYPE_CHECKING:
+    from outcrop.invocation.embedding import Embedded
 
 _MOST_TEXTS = 2048
 _BODY = Struct(
@@ -43,22 +48,32 @@ async def create_embeddings(house: House, call: Call) -> Answered:
     texts = _texts(settled.body["input"])
     target = await _target(house, call, name)
     kind = settled.body.get("input_type")
+    headers: dict[str, str] = {}
+
+    def admitted(ticket: Ticket) -> None:
+        headers.update(rate_headers(ticket.rates))
+
     embedded = await embed(
         target,
         texts,
         dimensions=settled.body.get("dimensions"),
         normalize=True,
         kind=None if kind is None else _kind(kind),
+        admitted=admitted,
     )
     call.usage.count(embedded.num_input_tokens, 0)
-    as_text = settled.body.get("encoding_format") == "base64"
+    if target.stands_in:
+        headers["x-outcrop-embedding"] = "mean hidden states of a text model"
+    return Answer(_members(name, embedded, settled.body.get("encoding_format")), headers=headers)
+
+
+def _members(name: str, embedded: "Embedded", encoding: str | None) -> dict[str, Any]:
     data = [
-        {"object": "embedding", "index": number, "embedding": _packed(vector) if as_text else vector}
+        {"object": "embedding", "index": number, "embedding": _packed(vector) if encoding == "base64" else vector}
         for number, vector in enumerate(embedded.vectors)
     ]
     usage = {"prompt_tokens": embedded.num_input_tokens, "total_tokens": embedded.num_input_tokens}
-    stands_in = {"x-outcrop-embedding": "mean hidden states of a text model"} if target.stands_in else {}
-    return Answer({"object": "list", "data": data, "model": name, "usage": usage}, headers=stands_in)
+    return {"object": "list", "data": data, "model": name, "usage": usage}
 
 
 def _kind(name: str) -> TextKind:
@@ -113,7 +128,7 @@ ENDPOINTS = (
         path="/embeddings",
         service="bedrock-runtime",
         operation="InvokeModel",
-        mean=invoking.mean_invocation,
+        meaning=invoking.mean_invocation,
         handler=create_embeddings,
         takes=Takes.JSON,
         prompt="input",

@@ -1,4 +1,4 @@
-"""An endpoint of OpenAI's API as a value: where it is, what of AWS it stands for, and the handler that answers it.
+"""Endpoints of OpenAI's API as values: where each is, what of AWS it stands for, and its handler.
 
 Every request becomes a call of an operation of AWS, as whose it is authorized, counted and audited: a chat completion
 is an InvokeModel, an uploaded file a PutObject, a fine-tuning job a CreateModelCustomizationJob.
@@ -18,12 +18,12 @@ from outcrop.house import House
 
 BODY, LABEL, QUERY = "openai-body", "openai-label", "openai-query"
 "Where a call keeps, beside the members of its operation, what OpenAI's request holds."
-CONTENT = "content"
+CONTENT = "openai-content"
 "The one member of an answer that is bytes rather than JSON."
 
 
 class Takes(Enum):
-    """What the body of a request is."""
+    """The kind of body that a request has."""
 
     NOTHING = auto()
     JSON = auto()
@@ -32,7 +32,7 @@ class Takes(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class OpenAiRequest:
     """A request of OpenAI's form, read but not understood."""
 
     caller: Caller
@@ -45,7 +45,7 @@ class Asked:
     raw: bytes = b""
 
 
-class Meant(NamedTuple):
+class MeantOperation(NamedTuple):
     """The operation of AWS that a request stands for, with the members that it is authorized by."""
 
     operation: str
@@ -56,7 +56,7 @@ class Meant(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One method at one path."""
+    """An endpoint: one method at one path."""
 
     method: str
     path: str
@@ -64,7 +64,7 @@ class Endpoint:
     service: str
     operation: str
     "The one it stands for mostly, in whose name it is refused before it is understood."
-    mean: Callable[[House, Asked], Meant]
+    meaning: Callable[[House, OpenAiRequest], MeantOperation]
     handler: Handler
     takes: Takes = Takes.NOTHING
     has_named_events: bool = False

@@ -4,7 +4,6 @@ A bearer key proves who asks (`keys.py`); the body is read into an operation of 
 authorized, counted and audited as any other on the one corridor.
 """
 
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -13,10 +12,10 @@ from outcrop.api.door.call import Answer, Answered, Call, Streamed
 from outcrop.api.door.corridor import Corridor
 from outcrop.api.door.visit import Visit
 from outcrop.api.openai import browsers, endpoints, keys, refusals, server_events
-from outcrop.api.openai.endpoint import BODY, CONTENT, LABEL, QUERY, Asked, Endpoint, Meant, Takes
+from outcrop.api.openai.endpoint import BODY, CONTENT, LABEL, QUERY, Endpoint, MeantOperation, OpenAiRequest, Takes
 from outcrop.errors import Refusal
 from outcrop.protocol import service_model
-from outcrop.protocol.http import HttpRequest, HttpResponse
+from outcrop.protocol.http import Body, HttpRequest, HttpResponse
 from outcrop.protocol.paths import query_pairs
 from outcrop.protocol.routing import Routed
 from outcrop.protocol.serialize import request_id_headers
@@ -56,20 +55,20 @@ class OpenAiRequests:
     async def _answer(self, visit: Visit, endpoint: Endpoint, label: str) -> HttpResponse:
         visit.goes_to(_routed(endpoint.service, endpoint.operation))
         asked = await self._asked(visit, endpoint, label)
-        meant = await self._house.ask(endpoint.mean, self._house, asked)
+        meant = await self._house.ask(endpoint.meaning, self._house, asked)
         visit.goes_to(_routed(endpoint.service, meant.operation))
         visit.region = meant.region or asked.region
         call = _call(visit, endpoint, asked, meant)
         answered = await self._corridor.walk(visit, call, endpoint.handler)
         return await _response(visit, endpoint, answered)
 
-    async def _asked(self, visit: Visit, endpoint: Endpoint, label: str) -> Asked:
+    async def _asked(self, visit: Visit, endpoint: Endpoint, label: str) -> OpenAiRequest:
         """The request, read. A key that opens nothing is refused before its body is read."""
         owner = await self._house.ask(keys.owner_of, self._house, visit.request)
         visit.caller, visit.region = owner
         raw = await visit.read(visit.incoming.read(LARGEST_BODY)) if endpoint.takes is Takes.JSON else b""
         visit.request.body = raw
-        return Asked(
+        return OpenAiRequest(
             caller=owner.caller,
             region=owner.region,
             label=label,
@@ -84,7 +83,7 @@ def _routed(service: str, operation: str) -> Routed:
     return Routed(service=service, operation=model, protocol=OPENAI, path_parameters={})
 
 
-def _call(visit: Visit, endpoint: Endpoint, asked: Asked, meant: Meant) -> Call:
+def _call(visit: Visit, endpoint: Endpoint, asked: OpenAiRequest, meant: MeantOperation) -> Call:
     streams = endpoint.takes is Takes.FORM
     return Call(
         service=endpoint.service,
@@ -124,8 +123,9 @@ async def _response(visit: Visit, endpoint: Endpoint, answered: Answered) -> Htt
     if isinstance(answered, Answer):
         members, status, headers = answered.members, answered.status or 200, headers | dict(answered.headers)
     assert isinstance(members, dict), "an endpoint answers with members"
-    if CONTENT in members and not isinstance(members[CONTENT], str | list):
-        body: bytes | AsyncIterator[bytes] | Any = members[CONTENT]
+    body: Body
+    if CONTENT in members:
+        body = members[CONTENT]
     else:
         headers, body = headers | {"Content-Type": "application/json"}, json_values.dumps(members)
     return await exchange.opened(HttpResponse(status=status, headers=headers, body=body))

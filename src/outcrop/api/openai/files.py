@@ -6,7 +6,7 @@ from anyio import CancelScope, to_thread
 
 from outcrop.api.door.call import Answer, Answered, Call
 from outcrop.api.openai import pages, refusals, stored_files, training_jobs
-from outcrop.api.openai.endpoint import CONTENT, LABEL, QUERY, Asked, Endpoint, Meant, Takes
+from outcrop.api.openai.endpoint import CONTENT, LABEL, QUERY, Endpoint, MeantOperation, OpenAiRequest, Takes
 from outcrop.api.openai.stored_files import FINE_TUNE, StoredFile
 from outcrop.buckets.conditions import Stretch
 from outcrop.buckets.records import Details
@@ -137,24 +137,24 @@ def _malformed(error: MalformedForm | FieldsTooLarge) -> ServiceRefusal:
     return refusals.invalid("file", f"the form cannot be read. {error.message}", code="invalid_form")
 
 
-def _mean_upload(house: House, _asked: Asked) -> Meant:
+def _mean_upload(house: House, _asked: OpenAiRequest) -> MeantOperation:
     file_id = stored_files.new_file_id()
-    return Meant("PutObject", {**_object(house, f"files/{file_id}/"), _ID: file_id})
+    return MeantOperation("PutObject", {**_object(house, f"files/{file_id}/"), _ID: file_id})
 
 
-def _mean_list(house: House, _asked: Asked) -> Meant:
-    return Meant("ListObjectsV2", {"Bucket": stored_files.bucket_name(house), "Prefix": "files/"})
+def _mean_list(house: House, _asked: OpenAiRequest) -> MeantOperation:
+    return MeantOperation("ListObjectsV2", {"Bucket": stored_files.bucket_name(house), "Prefix": "files/"})
 
 
-def _mean_get(house: House, asked: Asked) -> Meant:
-    return Meant("GetObject", _object_of(house, asked))
+def _mean_get(house: House, asked: OpenAiRequest) -> MeantOperation:
+    return MeantOperation("GetObject", _object_of(house, asked))
 
 
-def _mean_delete(house: House, asked: Asked) -> Meant:
-    return Meant("DeleteObject", _object_of(house, asked))
+def _mean_delete(house: House, asked: OpenAiRequest) -> MeantOperation:
+    return MeantOperation("DeleteObject", _object_of(house, asked))
 
 
-def _object_of(house: House, asked: Asked) -> dict[str, Any]:
+def _object_of(house: House, asked: OpenAiRequest) -> dict[str, Any]:
     """The object of the file that a request names, or the one that it would have."""
     file = find_file(house, asked.region, asked.label)
     return (
@@ -174,18 +174,22 @@ ENDPOINTS = (
         path="/files",
         service="s3",
         operation="PutObject",
-        mean=_mean_upload,
+        meaning=_mean_upload,
         handler=upload_file,
         takes=Takes.FORM,
     ),
-    Endpoint(method="GET", path="/files", service="s3", operation="ListObjectsV2", mean=_mean_list, handler=list_files),
-    Endpoint(method="GET", path="/files/{file}", service="s3", operation="GetObject", mean=_mean_get, handler=get_file),
+    Endpoint(
+        method="GET", path="/files", service="s3", operation="ListObjectsV2", meaning=_mean_list, handler=list_files
+    ),
+    Endpoint(
+        method="GET", path="/files/{file}", service="s3", operation="GetObject", meaning=_mean_get, handler=get_file
+    ),
     Endpoint(
         method="GET",
         path="/files/{file}/content",
         service="s3",
         operation="GetObject",
-        mean=_mean_get,
+        meaning=_mean_get,
         handler=get_content,
     ),
     Endpoint(
@@ -193,7 +197,7 @@ ENDPOINTS = (
         path="/files/{file}",
         service="s3",
         operation="DeleteObject",
-        mean=_mean_delete,
+        meaning=_mean_delete,
         handler=delete_file,
     ),
 )

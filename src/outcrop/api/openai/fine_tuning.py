@@ -12,7 +12,7 @@ from typing import Any
 from outcrop.api.bedrock.named import resource_of
 from outcrop.api.door.call import Answered, Call
 from outcrop.api.openai import invoking, model_names, pages, refusals, stored_files, training_jobs
-from outcrop.api.openai.endpoint import BODY, QUERY, Asked, Endpoint, Meant, Takes
+from outcrop.api.openai.endpoint import BODY, QUERY, Endpoint, MeantOperation, OpenAiRequest, Takes
 from outcrop.api.openai.stored_files import FINE_TUNE, StoredFile
 from outcrop.api.openai.training_events import checkpoints, events
 from outcrop.api.openai.training_members import AUTO, members
@@ -191,7 +191,7 @@ def _in_openais_words(invalid: Invalid) -> Exception:
     return invalid
 
 
-def _mean_create(house: House, asked: Asked) -> Meant:
+def _mean_create(house: House, asked: OpenAiRequest) -> MeantOperation:
     body = asked.body
     for name, why in _UNSERVED.items():
         if body.get(name):
@@ -209,7 +209,7 @@ def _mean_create(house: House, asked: Asked) -> Meant:
         "roleArn": house.access.installation.service_role_arn,
         "baseModelIdentifier": name if model is None else model.arn,
     }
-    return Meant("CreateModelCustomizationJob", params, region)
+    return MeantOperation("CreateModelCustomizationJob", params, region)
 
 
 def _suffix(given: Any) -> str:
@@ -223,13 +223,13 @@ def _suffix(given: Any) -> str:
     return given
 
 
-def _mean_list(_house: House, _asked: Asked) -> Meant:
-    return Meant("ListModelCustomizationJobs", {})
+def _mean_list(_house: House, _asked: OpenAiRequest) -> MeantOperation:
+    return MeantOperation("ListModelCustomizationJobs", {})
 
 
 def _mean_job(operation: str) -> Any:
-    def mean(_house: House, asked: Asked) -> Meant:
-        return Meant(operation, {"jobIdentifier": asked.label})
+    def mean(_house: House, asked: OpenAiRequest) -> MeantOperation:
+        return MeantOperation(operation, {"jobIdentifier": asked.label})
 
     return mean
 
@@ -240,7 +240,7 @@ def _job(method: str, path: str, operation: str, handler: Any) -> Endpoint:
         path=f"/fine_tuning/jobs/{{job}}{path}",
         service="bedrock",
         operation=operation,
-        mean=_mean_job(operation),
+        meaning=_mean_job(operation),
         handler=handler,
     )
 
@@ -252,7 +252,7 @@ ENDPOINTS = (
         path="/fine_tuning/jobs",
         service="bedrock",
         operation="CreateModelCustomizationJob",
-        mean=_mean_create,
+        meaning=_mean_create,
         handler=create_job_of_files,
         takes=Takes.JSON,
     ),
@@ -261,7 +261,7 @@ ENDPOINTS = (
         path="/fine_tuning/jobs",
         service="bedrock",
         operation="ListModelCustomizationJobs",
-        mean=_mean_list,
+        meaning=_mean_list,
         handler=list_jobs,
     ),
     _job("GET", "", _GET, get_job),

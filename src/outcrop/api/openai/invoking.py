@@ -1,4 +1,4 @@
-"""From a model's name in a request to the target that answers it; a custom model is deployed at its first use.
+"""Targets of the models that requests name; a custom model is deployed at its first use.
 
 To deploy it needs the permission that CreateCustomModelDeployment needs, and the audit tells of it. The request waits
 until the deployment serves, within the patience of any invocation.
@@ -16,9 +16,9 @@ from outcrop import arn as arns
 from outcrop.api.door.call import Call
 from outcrop.api.door.leaving import accounted
 from outcrop.api.openai import checkpoint_models, model_names, refusals
-from outcrop.api.openai.endpoint import Asked, Meant
+from outcrop.api.openai.endpoint import MeantOperation, OpenAiRequest
 from outcrop.api.openai.made_aside import tell_made
-from outcrop.catalog.custom_models import KIND
+from outcrop.catalog.custom_model_states import KIND
 from outcrop.deployments.states import ON_DEMAND
 from outcrop.errors import Invalid, NotFound, NotReady
 from outcrop.house import House
@@ -28,7 +28,7 @@ from outcrop.store.resources import Resource
 _LOOK_EVERY_S = 0.1
 
 
-def mean_invocation(house: House, asked: Asked) -> Meant:
+def mean_invocation(house: House, asked: OpenAiRequest) -> MeantOperation:
     """The invocation that a body with `model` stands for."""
     name = model_in(asked.body)
     region = model_names.region_of(name) or asked.region
@@ -39,7 +39,7 @@ def mean_invocation(house: House, asked: Asked) -> Meant:
     metadata = asked.body.get("metadata")
     told = {"requestMetadata": metadata_of(metadata)} if metadata is not None else {}
     params = {"modelId": model_id, "body": asked.raw, **told}
-    return Meant(operation, params, region)
+    return MeantOperation(operation, params, region)
 
 
 def model_in(body: Mapping[str, Any]) -> str:

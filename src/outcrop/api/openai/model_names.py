@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from outcrop import arn as arns
-from outcrop.catalog.custom_models import KIND
+from outcrop.catalog.custom_model_states import KIND
 from outcrop.deployments.states import ON_DEMAND, SERVING, THROUGHPUT, WAITING
 from outcrop.house import House
 from outcrop.store.damage import understood
@@ -25,17 +25,17 @@ _CHECKPOINT = re.compile(r"(?P<model>ft:.+):ckpt-step-(?P<step>[0-9]{1,9})", re.
 _WITH_ID = re.compile(r"(?P<suffix>.+)-(?P<id>[a-z0-9]{12})", re.DOTALL)
 
 
-class FineTuned(NamedTuple):
+class FineTunedName(NamedTuple):
     """A name of OpenAI's form, taken apart."""
 
     base_id: str
     model_name: str
 
 
-class Checkpoint(NamedTuple):
+class CheckpointName(NamedTuple):
     """A checkpoint of the job that makes a custom model."""
 
-    whole: FineTuned
+    whole: FineTunedName
     step: int
 
     @property
@@ -53,20 +53,20 @@ def fine_tuned_name(base_id: str, model_name: str) -> str:
     return f"ft:{base_id}:{OWNER}:{suffix}:{found['id']}"
 
 
-def parse_fine_tuned(name: str) -> FineTuned | None:
+def parse_fine_tuned(name: str) -> FineTunedName | None:
     """The base's id and the custom model's name in a name of OpenAI's form; None for any other."""
     found = _FINE_TUNED.fullmatch(name)
     if found is None:
         return None
     suffix, colon, identifier = found["name"].rpartition(":")
-    return FineTuned(found["base"], f"{suffix or NO_SUFFIX}-{identifier}" if colon else found["name"])
+    return FineTunedName(found["base"], f"{suffix or NO_SUFFIX}-{identifier}" if colon else found["name"])
 
 
-def parse_checkpoint(name: str) -> Checkpoint | None:
+def parse_checkpoint(name: str) -> CheckpointName | None:
     """The custom model and the step in the name of a checkpoint; None for any other name."""
     found = _CHECKPOINT.fullmatch(name)
     whole = None if found is None else parse_fine_tuned(found["model"])
-    return None if found is None or whole is None else Checkpoint(whole, int(found["step"]))
+    return None if found is None or whole is None else CheckpointName(whole, int(found["step"]))
 
 
 def name_of(model: Resource) -> str:
@@ -98,7 +98,7 @@ def region_of(name: str) -> str | None:
 
 
 def invoked(house: House, region: str, name: str) -> str:
-    """The id by which Bedrock knows what is asked for: of a custom model its deployment, or itself where it has none.
+    """The id by which Bedrock knows a model: a custom model's deployment, or its own where it has none.
 
     A name that stands for nothing stays as it is.
     """

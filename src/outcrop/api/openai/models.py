@@ -10,8 +10,8 @@ from outcrop.access.needs.named import FOUNDATION
 from outcrop.api.bedrock.named import look
 from outcrop.api.door.call import Answered, Call
 from outcrop.api.openai import model_names, refusals
-from outcrop.api.openai.endpoint import LABEL, Asked, Endpoint, Meant
-from outcrop.catalog import custom_models
+from outcrop.api.openai.endpoint import LABEL, Endpoint, MeantOperation, OpenAiRequest
+from outcrop.catalog import custom_model_states
 from outcrop.catalog.base_model import BaseModel
 from outcrop.deployments.model_removal import remove_model, users_of
 from outcrop.deployments.states import ON_DEMAND, THROUGHPUT
@@ -21,14 +21,14 @@ from outcrop.loops import each
 from outcrop.store.resources import Resource
 
 _GET = {
-    custom_models.KIND: ("GetCustomModel", "modelIdentifier"),
+    custom_model_states.KIND: ("GetCustomModel", "modelIdentifier"),
     ON_DEMAND: ("GetCustomModelDeployment", "customModelDeploymentIdentifier"),
     THROUGHPUT: ("GetProvisionedModelThroughput", "provisionedModelId"),
     FOUNDATION: ("GetFoundationModel", "modelIdentifier"),
 }
 "The operation that a look at a model stands for, by its kind, and the member that names it."
 _LISTS = {
-    custom_models.KIND: "ListCustomModels",
+    custom_model_states.KIND: "ListCustomModels",
     ON_DEMAND: "ListCustomModelDeployments",
     THROUGHPUT: "ListProvisionedModelThroughputs",
 }
@@ -84,24 +84,24 @@ def _removal_of(call: Call, row: Resource) -> Call:
     return replace(call, operation="DeleteCustomModelDeployment", params=params, found={}, line=None)
 
 
-def _mean_list(_house: House, _asked: Asked) -> Meant:
-    return Meant("ListFoundationModels", {})
+def _mean_list(_house: House, _asked: OpenAiRequest) -> MeantOperation:
+    return MeantOperation("ListFoundationModels", {})
 
 
-def _mean_get(house: House, asked: Asked) -> Meant:
+def _mean_get(house: House, asked: OpenAiRequest) -> MeantOperation:
     """The Get of what the name stands for; a name that stands for nothing is looked for among foundation models."""
     name = asked.label
     region = model_names.region_of(name) or asked.region
     kind, identifier = _found(house, region, name)
     operation, member = _GET[kind]
-    return Meant(operation, {member: identifier}, region)
+    return MeantOperation(operation, {member: identifier}, region)
 
 
-def _mean_delete(house: House, asked: Asked) -> Meant:
+def _mean_delete(house: House, asked: OpenAiRequest) -> MeantOperation:
     region = model_names.region_of(asked.label) or asked.region
     model = model_names.custom_model(house, region, asked.label)
     identifier = asked.label if model is None else model.arn
-    return Meant("DeleteCustomModel", {"modelIdentifier": identifier}, region)
+    return MeantOperation("DeleteCustomModel", {"modelIdentifier": identifier}, region)
 
 
 def _found(house: House, region: str, name: str) -> tuple[str, str]:
@@ -115,7 +115,7 @@ def _found(house: House, region: str, name: str) -> tuple[str, str]:
                 return kind, name
         model = model_names.custom_model(house, region, name)
         if model is not None:
-            return custom_models.KIND, model.arn
+            return custom_model_states.KIND, model.arn
     return FOUNDATION, name
 
 
@@ -136,7 +136,7 @@ def _of_base(_house: House, model: BaseModel) -> dict[str, Any]:
 
 def _of_row(row: Resource) -> dict[str, Any]:
     """A custom model by its name of OpenAI's form, a deployment by its own; with its ARN beside it."""
-    name = model_names.name_of(row) if row.kind == custom_models.KIND else row.name or row.arn
+    name = model_names.name_of(row) if row.kind == custom_model_states.KIND else row.name or row.arn
     return {**_model(name, row.created, model_names.OWNER), "arn": row.arn, "name": row.name}
 
 
@@ -150,7 +150,7 @@ ENDPOINTS = (
         path="/models",
         service="bedrock",
         operation="ListFoundationModels",
-        mean=_mean_list,
+        meaning=_mean_list,
         handler=list_models,
     ),
     Endpoint(
@@ -158,7 +158,7 @@ ENDPOINTS = (
         path="/models/{model...}",
         service="bedrock",
         operation="GetFoundationModel",
-        mean=_mean_get,
+        meaning=_mean_get,
         handler=get_model,
     ),
     Endpoint(
@@ -166,7 +166,7 @@ ENDPOINTS = (
         path="/models/{model...}",
         service="bedrock",
         operation="DeleteCustomModel",
-        mean=_mean_delete,
+        meaning=_mean_delete,
         handler=delete_model,
     ),
 )

@@ -18,7 +18,7 @@ def rate_headers(rates: Mapping[str, float]) -> dict[str, str]:
 
 
 def duration(seconds: float) -> str:
-    """As OpenAI writes it: 6m0s, 1.5s, 20ms."""
+    """A duration as OpenAI writes it: 6m0s, 1.5s, 20ms."""
     if seconds < 1:
         return f"{round(seconds * 1000)}ms"
     minutes, rest = divmod(round(seconds, 3), 60)

@@ -12,9 +12,10 @@ from outcrop.errors import InputTooLong, Invalid, NotFound, ServiceRefusal
 DOCUMENTED = "docs/openai.md lists what is served."
 _PROBLEM = re.compile(r"#(?P<at>(?:/[^:]*)?): (?P<what>.*)", re.DOTALL)
 _PLACE = re.compile(
-    r"(?:The schema cannot be used\. )?((?:response_format|structured_outputs|tools|text)\b[\w.\[\]]*): "
+    r"(?:The schema cannot be used\. |The engine refused the request: )?"
+    r"((?:response_format|structured_outputs|tools|text|logit_bias)\b[\w.\[\]]*): "
 )
-"Begins a refusal of what a schema in a body says."
+"Begins a refusal that names a member of the body: of a schema in it, or from the engine."
 _MISSING = re.compile(r"required key \[(.*)\] not found", re.DOTALL)
 _EXTRA = re.compile(r"extraneous key \[(.*)\] is not permitted", re.DOTALL)
 
@@ -86,7 +87,7 @@ def no_key() -> ServiceRefusal:
 
 
 def wrong_key() -> ServiceRefusal:
-    """It does not repeat the key: answers are logged where keys are not."""
+    """The refusal of a key, which does not repeat it: answers are logged where keys are not."""
     text = (
         "Incorrect API key provided. Send an API key of Bedrock that is active and has not expired, or "
         "ACCESS_KEY_ID:SECRET_ACCESS_KEY, with :SESSION_TOKEN behind it for temporary credentials."

@@ -181,7 +181,7 @@ def _format(given: Any) -> dict[str, Any]:
 
 
 def _echoed(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What a response tells of its request, with the values that hold where nothing was said."""
+    """The members of a request that its response tells, with the values that hold where nothing was said."""
     text = {"format": {"type": "text"}, "verbosity": "medium", **body.get("text", {})}
     return {
         "instructions": body.get("instructions"),

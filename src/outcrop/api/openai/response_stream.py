@@ -17,7 +17,7 @@ _PREFIXES = {"text": "msg", "reasoning": "rs", "tool": "fc"}
 
 
 @dataclass
-class _Block:
+class _OpenItem:
     """An item that is being written."""
 
     part: str
@@ -43,7 +43,7 @@ class ResponseEvents:
         self.output: list[Event] = []
         self._tells_logprobs = tells_logprobs
         self._number = 0
-        self._block: _Block | None = None
+        self._block: _OpenItem | None = None
         self._block_number: int | None = None
 
     def begin(self, response: Mapping[str, Any]) -> Iterator[Event]:
@@ -82,7 +82,7 @@ class ResponseEvents:
 
     def _open(self, part: str, call_id: str, call_name: str) -> Iterator[Event]:
         item_id = response_items.new_id(_PREFIXES[part])
-        block = _Block(part=part, index=len(self.output), id=item_id, call_id=call_id, call_name=call_name)
+        block = _OpenItem(part=part, index=len(self.output), id=item_id, call_id=call_id, call_name=call_name)
         self._block = block
         begun = {**_item(block), "status": "in_progress"}
         if part == "tool":
@@ -118,17 +118,17 @@ class ResponseEvents:
         return event
 
 
-def _part(block: _Block) -> Event:
+def _part(block: _OpenItem) -> Event:
     if block.part == "reasoning":
         return {"type": "reasoning_text", "text": block.text}
     return response_items.text_part(block.text, block.logprobs)
 
 
-def _item(block: _Block) -> Event:
+def _item(block: _OpenItem) -> Event:
     return _ITEMS[block.part](block)
 
 
-def _call_item(block: _Block) -> Event:
+def _call_item(block: _OpenItem) -> Event:
     return {
         "id": block.id,
         "type": "function_call",
@@ -139,7 +139,7 @@ def _call_item(block: _Block) -> Event:
     }
 
 
-_ITEMS: dict[str, Callable[[_Block], Event]] = {
+_ITEMS: dict[str, Callable[[_OpenItem], Event]] = {
     "text": lambda block: response_items.message_item(block.id, block.text, block.logprobs),
     "reasoning": lambda block: response_items.reasoning_item(block.id, block.text),
     "tool": _call_item,

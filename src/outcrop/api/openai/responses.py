@@ -12,7 +12,7 @@ from anyio import to_thread
 
 from outcrop.api.door.call import Answer, Answered, Call, Streamed
 from outcrop.api.openai import invoking, pages, refusals, response_members, stored_files, stored_responses
-from outcrop.api.openai.endpoint import BODY, LABEL, QUERY, Asked, Endpoint, Meant, Takes
+from outcrop.api.openai.endpoint import BODY, LABEL, QUERY, Endpoint, MeantOperation, OpenAiRequest, Takes
 from outcrop.api.openai.rates import rate_headers
 from outcrop.api.openai.response_items import items_of, messages_of, output_items
 from outcrop.api.openai.response_members import Understood, understand
@@ -123,7 +123,8 @@ async def _events(making: _Making, admitted: invoke.Admitted) -> AsyncGenerator[
 
 async def _finished(making: _Making, finished: Finished, output: list[dict[str, Any]]) -> dict[str, Any]:
     """The whole response, kept where it is to be."""
-    response = response_members.finished(making.begun, making.prepared.started, finished, output)
+    started = making.prepared.started.ended(finished)
+    response = response_members.finished(making.begun, started, finished, output)
     if making.understood.stores:
         await to_thread.run_sync(_keep, making, response)
     return response
@@ -165,9 +166,9 @@ def _found(house: House, call: Call) -> StoredResponse:
 
 
 def _mean(operation: str) -> Any:
-    def mean(house: House, asked: Asked) -> Meant:
+    def mean(house: House, asked: OpenAiRequest) -> MeantOperation:
         key = stored_responses.key_of(asked.label)
-        return Meant(operation, {"Bucket": stored_files.bucket_name(house), "Key": key})
+        return MeantOperation(operation, {"Bucket": stored_files.bucket_name(house), "Key": key})
 
     return mean
 
@@ -178,7 +179,7 @@ def _kept(method: str, path: str, operation: str, handler: Any) -> Endpoint:
         path=f"/responses/{{response}}{path}",
         service="s3",
         operation=operation,
-        mean=_mean(operation),
+        meaning=_mean(operation),
         handler=handler,
     )
 
@@ -189,7 +190,7 @@ ENDPOINTS = (
         path="/responses",
         service="bedrock-runtime",
         operation="InvokeModel",
-        mean=invoking.mean_invocation,
+        meaning=invoking.mean_invocation,
         handler=create_response,
         takes=Takes.JSON,
         has_named_events=True,

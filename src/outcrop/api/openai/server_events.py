@@ -38,26 +38,32 @@ async def response(visit: Visit, streamed: Streamed, *, named: bool, headers: Ma
 async def _lines(
     visit: Visit, first: dict[str, Any] | None, events: AsyncIterator[dict[str, Any]], *, named: bool
 ) -> AsyncIterator[bytes]:
+    sent = 0
     try:
         if first is not None:
             yield _line(first, named=named)
+            sent += 1
             async for event in events:
                 yield _line(event, named=named)
+                sent += 1
         if not named:
             yield _DONE
     except Exception as error:
-        yield _line(_failed(visit, error, named=named), named=named)
+        told = _failed(visit, error)
+        yield _line(_as_event(told, sent) if named else {"error": told}, named=named)
     finally:
         await exchange.close(events)
 
 
-def _failed(visit: Visit, error: Exception, *, named: bool) -> dict[str, Any]:
+def _failed(visit: Visit, error: Exception) -> dict[str, Any]:
     found = failure_of(visit, refusals.of(error))
     visit.code = found.code
-    told = openai_error(found.code, found.message, found.status, found.members)
-    if not named:
-        return {"error": told}
-    return {"type": "error", **{name: told[name] for name in ("code", "message", "param")}, "sequence_number": 0}
+    return openai_error(found.code, found.message, found.status, found.members)
+
+
+def _as_event(told: Mapping[str, Any], number: int) -> dict[str, Any]:
+    members = {name: told[name] for name in ("code", "message", "param")}
+    return {"type": "error", "sequence_number": number, **members}
 
 
 def _line(event: Mapping[str, Any], *, named: bool) -> bytes:

@@ -1,4 +1,4 @@
-"""Files on record: a row each, and the bytes in a bucket of this installation, where S3's clients find them too.
+"""Files on record: a row each, and the bytes in a bucket, where S3's clients find them too.
 
 The bucket is `outcrop-openai-<account>`: what is uploaded lies under `files/<id>/`, what fine-tuning jobs leave under
 `fine-tuning/`, and responses that are kept under `responses/`.
@@ -37,7 +37,7 @@ class StoredFile:
 
     @property
     def members(self) -> dict[str, Any]:
-        """It as OpenAI's form has it."""
+        """The file as OpenAI's form has it."""
         return {
             "id": self.id,
             "object": "file",
@@ -73,7 +73,7 @@ def place_of(house: House, file_id: str, filename: str) -> Place:
 
 
 def key_name(filename: str) -> str:
-    """The name of a file as the last part of a key, and as the name of a file on this machine."""
+    """The name of a file as the last part of a key, and of a path on this machine."""
     plain = _STRANGE.sub("_", filename)[-_LONGEST_NAME:].lstrip(".")
     return plain or "file"
 

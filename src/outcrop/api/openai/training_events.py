@@ -1,4 +1,4 @@
-"""What a fine-tuning job has told, as OpenAI's events and checkpoints: newest first, under ids that stay."""
+"""Events and checkpoints of a fine-tuning job in OpenAI's form, newest first, under ids that stay."""
 
 import hashlib
 from collections.abc import Iterator, Mapping

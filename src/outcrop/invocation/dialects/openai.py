@@ -67,7 +67,7 @@ def chat_chunk(
 
 
 def delta_of(piece: AnswerPiece) -> Chunk:
-    """What a piece of an answer adds to the message."""
+    """The delta of a message that a piece of an answer is."""
     if piece.part == "reasoning":
         return {"reasoning_content": piece.text}
     if piece.part == "text":

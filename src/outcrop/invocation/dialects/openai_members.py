@@ -77,7 +77,7 @@ def usage_of(started: Started, finished: Finished) -> dict[str, int]:
 
 
 def joined(answers: Sequence[Chunk]) -> Chunk:
-    """One response of several answers to the same prompt, whose tokens count once."""
+    """The response of several answers to the same prompt, whose tokens count once."""
     first, *others = answers
     if not others:
         return first

@@ -19,7 +19,15 @@ from outcrop.network.gguf import tokenizer_files
 from outcrop.network.gguf.configuration import GgufNumbers, config_of
 from outcrop.network.gguf.families import ROPE_TENSORS, GgufFamily, family_of_file
 from outcrop.network.gguf.header import GgufHeader, GgufTensor, read_header
-from outcrop.network.gguf.tensor_values import ITEM_BYTES, dtype_of, numbers_of, pieces_of, safetensors_header
+from outcrop.network.gguf.tensor_values import (
+    ITEM_BYTES,
+    check_form,
+    dtype_of,
+    mapped,
+    numbers_of,
+    pieces_of,
+    safetensors_header,
+)
 
 NOTES_FILE = "gguf.json"
 _EXACT = ("F32", "F16", "BF16", "F64")
@@ -100,6 +108,7 @@ def _placed(numbers: GgufNumbers) -> dict[str, GgufTensor]:
         if tensor.name in ROPE_TENSORS:
             continue
         _check_bias(numbers, tensor)
+        check_form(tensor)
         found[numbers.family.our_name(tensor.name)] = tensor
     return found
 
@@ -126,7 +135,7 @@ def _check_room(folder: Path, placed: Mapping[str, GgufTensor], family: GgufFami
 
 
 def _write(making: Path, header: GgufHeader, numbers: GgufNumbers, placed: Mapping[str, GgufTensor]) -> ConvertedModel:
-    with header.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with mapped(header.path) as data:
         factors = {name: numbers_of(data, header.tensors[name]) for name in ROPE_TENSORS if name in header.tensors}
         config = config_of(numbers, factors, dtype=_dtype(placed, numbers.family))
         tokenizer_files.write_tokenizer(

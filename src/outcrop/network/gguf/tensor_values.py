@@ -6,6 +6,7 @@ No file is ever in memory as a whole: `PIECE_BYTES` are, and what a piece become
 import json
 import mmap
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from outcrop.json_files import FileProblem
 from outcrop.network.gguf.families import GgufFamily
 from outcrop.network.gguf.header import GgufTensor, package
 
@@ -21,6 +23,28 @@ PIECE_BYTES = 32 << 20
 _KEPT_AS = {"F32": "F32", "F16": "F16", "BF16": "BF16", "F64": "F32"}
 "Forms that safetensors has as they are; numbers of any other form become 32 bits, which hold each of them exactly."
 ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2, "F64": 8}
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[mmap.mmap]:
+    """The bytes of a file, mapped. Where an error still holds a piece of them, the map goes with the error."""
+    with path.open("rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    try:
+        yield data
+    finally:
+        with suppress(BufferError):
+            data.close()
+
+
+def check_form(tensor: GgufTensor) -> None:
+    """Raises FileProblem for a tensor whose numbers cannot be told from their form."""
+    gguf = package()
+    _, block_bytes = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[tensor.form]]
+    try:
+        _values(np.zeros((1, block_bytes), np.uint8), tensor.form, "F32")
+    except NotImplementedError as error:
+        raise FileProblem(f"{tensor.name}: numbers of the form {tensor.form} are not converted here") from error
 
 
 def dtype_of(tensor: GgufTensor, family: GgufFamily) -> str:

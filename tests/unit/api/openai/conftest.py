@@ -1,4 +1,4 @@
-"""A house that is asked for what it refuses only, opened once for all such questions."""
+"""A house that is opened once, for what leaves nothing behind."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,6 @@ from tests.support.openai_house import OpenAiHouse, silent_house
 
 
 @pytest.fixture(scope="session")
-def silent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAiHouse]:
-    with silent_house(tmp_path_factory.mktemp("silent")) as place:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAiHouse]:
+    with silent_house(tmp_path_factory.mktemp("shared")) as place:
         yield place

@@ -2,34 +2,33 @@
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.openai_house import HI, STARTER, Json, OpenAiHouse, openai_house, run
+from tests.support.openai_house import HI, STARTER, Json, OpenAiHouse, run, speaking
 
 CHAT = {"model": STARTER, "messages": HI}
 COMMON = {"created": 1767225600, "model": STARTER, "service_tier": "default", "system_fingerprint": None}
 
 
-def test_a_whole_answer_is_openais_to_the_letter(tmp_path: Path) -> None:
+def test_a_whole_answer_is_openais_to_the_letter(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, "yes") as place:
+        async with speaking(shared, "yes") as place:
             answer = await place.post("/chat/completions", **CHAT)
             assert answer.pop("id").startswith("chatcmpl-")
             usage = answer.pop("usage")
             assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
-            message = {"role": "assistant", "content": "yes", "refusal": None, "annotations": []}
+            message: Json = {"role": "assistant", "content": "yes", "refusal": None, "annotations": []}
             choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
             assert answer == {"object": "chat.completion", **COMMON, "choices": [choice]}
 
     run(scenario())
 
 
-def test_a_stream_begins_with_the_role_and_ends_with_done(tmp_path: Path) -> None:
+def test_a_stream_begins_with_the_role_and_ends_with_done(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, "yes, it is") as place:
+        async with speaking(shared, "yes, it is") as place:
             chunks = await place.stream("/chat/completions", **CHAT)
             assert {chunk["id"] for chunk in chunks} == {chunks[0]["id"]}
             assert all(chunk["object"] == "chat.completion.chunk" and "usage" not in chunk for chunk in chunks)
@@ -43,9 +42,9 @@ def test_a_stream_begins_with_the_role_and_ends_with_done(tmp_path: Path) -> Non
     run(scenario())
 
 
-def test_the_last_chunk_tells_the_tokens_where_that_is_asked_for(tmp_path: Path) -> None:
+def test_the_last_chunk_tells_the_tokens_where_that_is_asked_for(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, "yes") as place:
+        async with speaking(shared, "yes") as place:
             whole = await place.post("/chat/completions", **CHAT)
             chunks = await place.stream("/chat/completions", **CHAT, stream_options={"include_usage": True})
             assert [chunk["usage"] for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
@@ -54,9 +53,9 @@ def test_the_last_chunk_tells_the_tokens_where_that_is_asked_for(tmp_path: Path)
     run(scenario())
 
 
-def test_n_answers_have_seeds_of_their_own_and_one_prompt(tmp_path: Path) -> None:
+def test_n_answers_have_seeds_of_their_own_and_one_prompt(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, lambda body: f"seed {body['seed']}") as place:
+        async with speaking(shared, lambda body: f"seed {body['seed']}") as place:
             one = await place.post("/chat/completions", **CHAT, seed=7)
             three = await place.post("/chat/completions", **CHAT, seed=7, n=3)
             assert [choice["index"] for choice in three["choices"]] == [0, 1, 2]
@@ -72,9 +71,9 @@ def test_n_answers_have_seeds_of_their_own_and_one_prompt(tmp_path: Path) -> Non
     run(scenario())
 
 
-def test_n_streams_come_side_by_side_each_whole(tmp_path: Path) -> None:
+def test_n_streams_come_side_by_side_each_whole(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, lambda body: f"this is number {body['seed']}") as place:
+        async with speaking(shared, lambda body: f"this is number {body['seed']}") as place:
             options = {"include_usage": True}
             chunks = await place.stream("/chat/completions", **CHAT, seed=7, n=3, stream_options=options)
             texts, ends = ["", "", ""], [0, 0, 0]
@@ -90,7 +89,7 @@ def test_n_streams_come_side_by_side_each_whole(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_every_sampling_option_reaches_the_engine(tmp_path: Path) -> None:
+def test_every_sampling_option_reaches_the_engine(shared: OpenAiHouse) -> None:
     options: Json = {
         "temperature": 0.5,
         "top_p": 0.9,
@@ -103,7 +102,7 @@ def test_every_sampling_option_reaches_the_engine(tmp_path: Path) -> None:
     }
 
     async def scenario() -> None:
-        async with openai_house(tmp_path) as place:
+        async with speaking(shared) as place:
             await place.post("/chat/completions", **CHAT, **options, max_completion_tokens=9, logit_bias={"5": 2})
             (request,) = place.engine.requests
             assert {name: request[name] for name in options} == options
@@ -114,9 +113,9 @@ def test_every_sampling_option_reaches_the_engine(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_a_stop_sequence_ends_the_answer_and_a_limit_cuts_it(tmp_path: Path) -> None:
+def test_a_stop_sequence_ends_the_answer_and_a_limit_cuts_it(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, "yes, it is") as place:
+        async with speaking(shared, "yes, it is") as place:
             for stop in (", it", [", it"]):
                 answer = await place.post("/chat/completions", **CHAT, stop=stop)
                 (choice,) = answer["choices"]
@@ -128,9 +127,9 @@ def test_a_stop_sequence_ends_the_answer_and_a_limit_cuts_it(tmp_path: Path) -> 
     run(scenario())
 
 
-def test_log_probabilities_are_told_with_each_token(tmp_path: Path) -> None:
+def test_log_probabilities_are_told_with_each_token(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, "yes") as place:
+        async with speaking(shared, "yes") as place:
             answer = await place.post("/chat/completions", **CHAT, logprobs=True, top_logprobs=2)
             content = answer["choices"][0]["logprobs"]["content"]
             assert "".join(one["token"] for one in content) == "yes"
@@ -182,17 +181,17 @@ def test_log_probabilities_are_told_with_each_token(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_served_or_wrong_is_refused_by_its_name(
-    more: Json, param: str, code: str, silent: OpenAiHouse
+    more: Json, param: str, code: str, shared: OpenAiHouse
 ) -> None:
     async def scenario() -> None:
-        error = await silent.refused("POST", "/chat/completions", 400, json={**CHAT, **more})
+        error = await shared.refused("POST", "/chat/completions", 400, json={**CHAT, **more})
         assert (error["param"], error["code"], error["type"]) == (param, code, "invalid_request_error")
-        assert silent.engine.requests == []
+        assert shared.engine.requests == []
 
     run(scenario())
 
 
-def test_members_that_are_null_are_absent_and_hints_change_nothing(tmp_path: Path) -> None:
+def test_members_that_are_null_are_absent_and_hints_change_nothing(shared: OpenAiHouse) -> None:
     hints: Json = {
         "user": "u",
         "safety_identifier": "s",
@@ -208,15 +207,15 @@ def test_members_that_are_null_are_absent_and_hints_change_nothing(tmp_path: Pat
     }
 
     async def scenario() -> None:
-        async with openai_house(tmp_path) as place:
+        async with speaking(shared) as place:
             assert (await place.post("/chat/completions", **CHAT, **hints))["choices"][0]["message"]["content"] == "yes"
 
     run(scenario())
 
 
-def test_a_model_that_is_not_there_is_told_as_openai_tells_it(tmp_path: Path) -> None:
+def test_a_model_that_is_not_there_is_told_as_openai_tells_it(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path) as place:
+        async with speaking(shared) as place:
             for model in (
                 "gpt-5",
                 "ft:gpt-5:outcrop:x:abcdefghijkl",
@@ -231,9 +230,9 @@ def test_a_model_that_is_not_there_is_told_as_openai_tells_it(tmp_path: Path) ->
     run(scenario())
 
 
-def test_a_prompt_that_is_too_long_has_openais_code(tmp_path: Path) -> None:
+def test_a_prompt_that_is_too_long_has_openais_code(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path) as place:
+        async with speaking(shared) as place:
             long = [{"role": "user", "content": "hello " * 3000}]
             error = await place.refused("POST", "/chat/completions", 400, json={**CHAT, "messages": long})
             assert (error["code"], error["param"]) == ("context_length_exceeded", "messages")
@@ -241,9 +240,9 @@ def test_a_prompt_that_is_too_long_has_openais_code(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_a_conversation_reaches_the_template_whole(tmp_path: Path) -> None:
+def test_a_conversation_reaches_the_template_whole(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path) as place:
+        async with speaking(shared) as place:
             messages = [
                 {"role": "developer", "content": "Be brief."},
                 {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
@@ -257,9 +256,9 @@ def test_a_conversation_reaches_the_template_whole(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_an_engine_that_breaks_off_ends_the_stream_with_an_error(tmp_path: Path) -> None:
+def test_an_engine_that_breaks_off_ends_the_stream_with_an_error(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, "yes, it is so") as place:
+        async with speaking(shared, "yes, it is so") as place:
             place.engine.die_after = [3]
             answer = await place.ask("POST", "/chat/completions", json={**CHAT, "stream": True})
             *_, last = answer.text.removesuffix("\n\n").split("\n\n")
@@ -270,9 +269,9 @@ def test_an_engine_that_breaks_off_ends_the_stream_with_an_error(tmp_path: Path)
     run(scenario())
 
 
-def test_a_client_that_leaves_ends_every_generation(tmp_path: Path) -> None:
+def test_a_client_that_leaves_ends_every_generation(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, "yes, it is so and on it goes") as place:
+        async with speaking(shared, "yes, it is so and on it goes") as place:
             place.engine.pause_after = 3
             left = asyncio.Event()
             body = json.dumps({**CHAT, "stream": True, "n": 2}).encode()

@@ -1,19 +1,17 @@
 """Text completions at OpenAI's door: prompts of every form, several answers, the best of them, and the echo."""
 
-from pathlib import Path
-
 import pytest
 
 from outcrop.tokens.tokenizer import Tokenizer
-from tests.support.openai_house import STARTER, Json, OpenAiHouse, openai_house, run
+from tests.support.openai_house import STARTER, Json, OpenAiHouse, run, speaking
 from tests.support.small_tokenizers import BUNDLED
 
 ASKED = {"model": STARTER, "prompt": "Once"}
 
 
-def test_a_completion_is_openais_to_the_letter_and_has_sixteen_tokens_at_most(tmp_path: Path) -> None:
+def test_a_completion_is_openais_to_the_letter_and_has_sixteen_tokens_at_most(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, " upon a time") as place:
+        async with speaking(shared, " upon a time") as place:
             answer = await place.post("/completions", **ASKED)
             assert answer.pop("id").startswith("cmpl-")
             assert answer.pop("usage")["prompt_tokens"] > 0
@@ -25,9 +23,9 @@ def test_a_completion_is_openais_to_the_letter_and_has_sixteen_tokens_at_most(tm
     run(scenario())
 
 
-def test_a_stream_is_the_same_text(tmp_path: Path) -> None:
+def test_a_stream_is_the_same_text(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, " upon a time") as place:
+        async with speaking(shared, " upon a time") as place:
             chunks = await place.stream("/completions", **ASKED, stream_options={"include_usage": True})
             assert "".join(chunk["choices"][0]["text"] for chunk in chunks[:-1]) == " upon a time"
             assert chunks[-2]["choices"][0]["finish_reason"] == "stop"
@@ -36,9 +34,9 @@ def test_a_stream_is_the_same_text(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_prompts_may_be_token_ids_and_several(tmp_path: Path) -> None:
+def test_prompts_may_be_token_ids_and_several(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, lambda body: str(len(body["prompt"]))) as place:
+        async with speaking(shared, lambda body: str(len(body["prompt"]))) as place:
             ids = Tokenizer.open(BUNDLED).encode("Once upon", begin=True)
             answer = await place.post("/completions", model=STARTER, prompt=ids)
             assert place.engine.requests[-1]["prompt"] == ids
@@ -59,9 +57,9 @@ def test_prompts_may_be_token_ids_and_several(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_the_prompt_is_echoed_before_every_answer(tmp_path: Path) -> None:
+def test_the_prompt_is_echoed_before_every_answer(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, " upon a time") as place:
+        async with speaking(shared, " upon a time") as place:
             answer = await place.post("/completions", **ASKED, echo=True, n=2)
             assert [choice["text"] for choice in answer["choices"]] == ["Once upon a time"] * 2
             chunks = await place.stream("/completions", **ASKED, echo=True)
@@ -70,9 +68,9 @@ def test_the_prompt_is_echoed_before_every_answer(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_the_best_of_several_answers_is_the_likeliest(tmp_path: Path) -> None:
+def test_the_best_of_several_answers_is_the_likeliest(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, lambda body: f"{body['seed']}") as place:
+        async with speaking(shared, lambda body: f"{body['seed']}") as place:
             answer = await place.post("/completions", **ASKED, seed=7, best_of=3, n=2)
             assert len(answer["choices"]) == 2
             assert [choice["logprobs"] for choice in answer["choices"]] == [None, None]
@@ -105,10 +103,10 @@ def test_the_best_of_several_answers_is_the_likeliest(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_served_or_wrong_is_refused_by_its_name(
-    more: Json, param: str | None, code: str, silent: OpenAiHouse
+    more: Json, param: str | None, code: str, shared: OpenAiHouse
 ) -> None:
     async def scenario() -> None:
-        error = await silent.refused("POST", "/completions", 400, json={**ASKED, **more})
+        error = await shared.refused("POST", "/completions", 400, json={**ASKED, **more})
         assert (error["param"], error["code"]) == (param, code)
 
     run(scenario())

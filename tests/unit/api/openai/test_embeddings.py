@@ -92,18 +92,18 @@ def test_fewer_dimensions_are_the_first_ones_again_of_length_one(tmp_path: Path)
     ],
 )
 def test_what_is_not_served_or_wrong_is_refused_by_its_name(
-    more: Json, param: str, code: str, silent: OpenAiHouse
+    more: Json, param: str, code: str, shared: OpenAiHouse
 ) -> None:
     async def scenario() -> None:
-        error = await silent.refused("POST", "/embeddings", 400, json={**ASKED, **more})
+        error = await shared.refused("POST", "/embeddings", 400, json={**ASKED, **more})
         assert (error["param"], error["code"]) == (param, code)
 
     run(scenario())
 
 
-def test_a_text_model_makes_no_vectors_and_a_long_text_is_told(tmp_path: Path, silent: OpenAiHouse) -> None:
+def test_a_text_model_makes_no_vectors_and_a_long_text_is_told(tmp_path: Path, shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        error = await silent.refused("POST", "/embeddings", 400, json=ASKED)
+        error = await shared.refused("POST", "/embeddings", 400, json=ASKED)
         assert "makes no vectors" in error["message"]
         async with encoder_house(tmp_path) as place:
             error = await place.refused("POST", "/embeddings", 400, json={**ASKED, "input": "the cat " * 9})

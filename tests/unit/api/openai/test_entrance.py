@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from outcrop.invocation.quotas import Quota, Scope
-from tests.support.openai_house import HI, STARTER, openai_house, run
+from tests.support.openai_house import HI, STARTER, OpenAiHouse, openai_house, run, speaking
 
 CHAT = {"model": STARTER, "messages": HI}
 CALL, INVOKE = "bedrock:CallWithBearerToken", "bedrock:InvokeModel"
 
 
-def test_a_path_that_is_none_and_a_method_that_is_none_are_told_in_openais_form(tmp_path: Path) -> None:
+def test_a_path_that_is_none_and_a_method_that_is_none_are_told_in_openais_form(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path) as place:
+        async with speaking(shared) as place:
             error = await place.refused("GET", "/nothing", 404)
             assert error == {
                 "message": "Unknown request URL: GET /v1/nothing. Please check the URL for typos; docs/openai.md lists what "
@@ -40,18 +40,18 @@ def test_a_path_that_is_none_and_a_method_that_is_none_are_told_in_openais_form(
         ("/vector_stores/vs_1/files", "vector stores"),
     ],
 )
-def test_what_is_not_built_is_refused_by_its_name(path: str, name: str, tmp_path: Path) -> None:
+def test_what_is_not_built_is_refused_by_its_name(path: str, name: str, shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path) as place:
+        async with speaking(shared) as place:
             error = await place.refused("POST", path, 404, json={})
             assert f"OpenAI's {name} are not built in Outcrop" in error["message"]
 
     run(scenario())
 
 
-def test_the_longer_prefix_is_the_same_door(tmp_path: Path) -> None:
+def test_the_longer_prefix_is_the_same_door(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path) as place:
+        async with speaking(shared) as place:
             answer = await place.ask("GET", f"/models/{STARTER}", prefix="/openai/v1")
             assert answer.json()["id"] == STARTER
             # Without a key, `openai` may be somebody's bucket.
@@ -61,9 +61,9 @@ def test_the_longer_prefix_is_the_same_door(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_an_access_key_comes_in_with_its_secret_and_nobody_else_does(tmp_path: Path) -> None:
+def test_an_access_key_comes_in_with_its_secret_and_nobody_else_does(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path) as place:
+        async with speaking(shared) as place:
             key_id, secret = place.key.split(":")
             wrong = [
                 f"{key_id}:{secret}x",
@@ -128,9 +128,9 @@ def test_an_inactive_access_key_stays_outside(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_a_body_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_body_that_is_none_is_told(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path) as place:
+        async with speaking(shared) as place:
             for body in (b"", b"{", b"[1]", b"\xff"):
                 error = await place.refused("POST", "/chat/completions", 400, content=body)
                 assert error["message"].startswith("We could not parse the JSON body of your request")
@@ -138,9 +138,9 @@ def test_a_body_that_is_none_is_told(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_every_answer_has_an_id_and_pages_of_any_origin_may_read_it(tmp_path: Path) -> None:
+def test_every_answer_has_an_id_and_pages_of_any_origin_may_read_it(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path) as place:
+        async with speaking(shared) as place:
             origin = {"origin": "https://page.example"}
             asked = {
                 **origin,

@@ -1,5 +1,7 @@
 """Files at OpenAI's door: stored as they arrive, objects of a bucket, refused for purposes that nothing serves."""
 
+import tracemalloc
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -109,13 +111,13 @@ def test_files_are_listed_page_by_page_newest_first(tmp_path: Path) -> None:
     ],
 )
 def test_a_form_that_is_not_served_is_refused_by_the_name_of_its_field(
-    parts: Json, param: str, code: str, tmp_path: Path
+    parts: Json, param: str, code: str, shared: OpenAiHouse
 ) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path) as place:
-            error = await place.refused("POST", "/files", 400, files=parts)
-            assert (error["param"], error["code"]) == (param, code)
-            assert (await place.get("/files"))["data"] == []
+        before = await shared.get("/files")
+        error = await shared.refused("POST", "/files", 400, files=parts)
+        assert (error["param"], error["code"]) == (param, code)
+        assert await shared.get("/files") == before
 
     run(scenario())
 
@@ -123,9 +125,8 @@ def test_a_form_that_is_not_served_is_refused_by_the_name_of_its_field(
 def test_what_is_no_form_or_ends_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with openai_house(tmp_path) as place:
-            assert (await place.refused("POST", "/files", 400, json={"purpose": "fine-tune"}))[
-                "code"
-            ] == "invalid_content_type"
+            error = await place.refused("POST", "/files", 400, json={"purpose": "fine-tune"})
+            assert error["code"] == "invalid_content_type"
             request = httpx.Request(
                 "POST", "http://door", files={"file": ("a.jsonl", LINES)}, data={"purpose": "fine-tune"}
             )
@@ -147,12 +148,37 @@ def test_what_is_no_form_or_ends_in_the_middle_leaves_nothing(tmp_path: Path) ->
         ("x" * 300 + ".jsonl", "x" * 114 + ".jsonl"),
     ],
 )
-def test_a_files_name_is_no_path(name: str, kept: str, tmp_path: Path) -> None:
+def test_a_files_name_is_no_path(name: str, kept: str, shared: OpenAiHouse) -> None:
+    async def scenario() -> None:
+        file = await uploaded(shared, name)
+        bucket = f"outcrop-openai-{shared.house.account}"
+        (found,) = shared.house.buckets.under(bucket, f"files/{file['id']}/")
+        assert found.key == f"files/{file['id']}/{kept}"
+
+    run(scenario())
+
+
+def test_a_large_file_arrives_in_constant_memory(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with openai_house(tmp_path) as place:
-            file = await uploaded(place, name)
-            (found,) = place.house.buckets.under(f"outcrop-openai-{place.house.account}", "files/")
-            assert found.key == f"files/{file['id']}/{kept}"
+            head = b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nfine-tune\r\n--b\r\nContent-Disposition: '
+            head += b'form-data; name="file"; filename="a.jsonl"\r\n\r\n'
+
+            async def body() -> AsyncIterator[bytes]:
+                yield head
+                for _ in range(48):
+                    yield bytes(1 << 20)
+                yield b"\r\n--b--\r\n"
+
+            tracemalloc.start()
+            try:
+                headers = {"content-type": "multipart/form-data; boundary=b"}
+                answer = await place.ask("POST", "/files", content=body(), headers=headers)
+                _, peak = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            assert answer.json()["bytes"] == 48 << 20
+            assert peak < 12 << 20
 
     run(scenario())
 

@@ -302,13 +302,13 @@ def test_jobs_are_listed_newest_first(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_served_or_wrong_is_refused_by_its_name(
-    more: Json, param: str, code: str, silent: OpenAiHouse
+    more: Json, param: str, code: str, shared: OpenAiHouse
 ) -> None:
     async def scenario() -> None:
-        body = {"model": STARTER, "training_file": await uploaded(silent), **more}
-        error = await silent.refused("POST", "/fine_tuning/jobs", 400, json=body)
+        body = {"model": STARTER, "training_file": await uploaded(shared), **more}
+        error = await shared.refused("POST", "/fine_tuning/jobs", 400, json=body)
         assert (error["param"], error["code"]) == (param, code)
-        assert (await silent.get("/fine_tuning/jobs"))["data"] == []
+        assert (await shared.get("/fine_tuning/jobs"))["data"] == []
 
     run(scenario())
 

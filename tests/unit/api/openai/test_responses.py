@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from outcrop.api.openai import stored_responses
-from tests.support.openai_house import STARTER, Json, OpenAiHouse, openai_house, run
+from tests.support.openai_house import STARTER, Json, OpenAiHouse, openai_house, run, speaking
 
 ASKED = {"model": STARTER, "input": "hi"}
 CALL, INVOKE = "bedrock:CallWithBearerToken", "bedrock:InvokeModel"
 
 
-def test_a_response_is_openais_to_the_letter(tmp_path: Path) -> None:
+def test_a_response_is_openais_to_the_letter(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, "yes") as place:
+        async with speaking(shared, "yes") as place:
             answer = await place.post(
                 "/responses", **ASKED, instructions="Be brief.", temperature=0.5, metadata={"a": "b"}
             )
@@ -55,9 +55,9 @@ def test_a_response_is_openais_to_the_letter(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_the_events_of_a_stream_are_named_numbered_and_whole(tmp_path: Path) -> None:
+def test_the_events_of_a_stream_are_named_numbered_and_whole(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, "yes") as place:
+        async with speaking(shared, "yes") as place:
             events = await place.events("/responses", **ASKED)
             kinds = [event["type"] for event in events if event["type"] != "response.output_text.delta"]
             assert kinds == [
@@ -96,9 +96,9 @@ def test_an_answer_that_is_cut_is_incomplete_and_an_empty_one_is_a_message(tmp_p
     run(scenario())
 
 
-def test_log_probabilities_are_told_where_they_are_included(tmp_path: Path) -> None:
+def test_log_probabilities_are_told_where_they_are_included(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, "yes") as place:
+        async with speaking(shared, "yes") as place:
             more = {"include": ["message.output_text.logprobs"], "top_logprobs": 2}
             told = (await place.post("/responses", **ASKED, **more))["output"][0]["content"][0]["logprobs"]
             assert "".join(one["token"] for one in told) == "yes"
@@ -109,9 +109,9 @@ def test_log_probabilities_are_told_where_they_are_included(tmp_path: Path) -> N
     run(scenario())
 
 
-def test_a_conversation_goes_on_from_a_response_without_its_instructions(tmp_path: Path) -> None:
+def test_a_conversation_goes_on_from_a_response_without_its_instructions(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
-        async with openai_house(tmp_path, "yes") as place:
+        async with speaking(shared, "yes") as place:
             first = await place.post("/responses", **ASKED, instructions="Be brief.")
             second = await place.post("/responses", model=STARTER, input="and?", previous_response_id=first["id"])
             turns = "<|user|>hi<|end|><|assistant|>yes<|end|><|user|>and?<|end|><|assistant|>"
@@ -169,6 +169,22 @@ def test_nobody_goes_on_from_a_response_of_somebody_else(tmp_path: Path) -> None
     run(scenario())
 
 
+def test_an_engine_that_breaks_off_ends_the_stream_with_an_event_of_its_number(shared: OpenAiHouse) -> None:
+    async def scenario() -> None:
+        async with speaking(shared, "yes, it is so") as place:
+            place.engine.die_after = [2]
+            events = await place.events("/responses", **ASKED)
+            assert events[-1] == {
+                "type": "error",
+                "sequence_number": len(events) - 1,
+                "code": "ModelStreamErrorException",
+                "message": events[-1]["message"],
+                "param": None,
+            }
+
+    run(scenario())
+
+
 @pytest.mark.parametrize(
     ("more", "param", "code"),
     [
@@ -196,10 +212,10 @@ def test_nobody_goes_on_from_a_response_of_somebody_else(tmp_path: Path) -> None
     ],
 )  # fmt: skip
 def test_what_is_not_served_or_wrong_is_refused_by_its_name(
-    more: Json, param: str, code: str, silent: OpenAiHouse
+    more: Json, param: str, code: str, shared: OpenAiHouse
 ) -> None:
     async def scenario() -> None:
-        error = await silent.refused("POST", "/responses", 400, json={**ASKED, **more})
+        error = await shared.refused("POST", "/responses", 400, json={**ASKED, **more})
         assert (error["param"], error["code"]) == (param, code)
 
     run(scenario())
