@@ -27,8 +27,8 @@ FAMILIES = {
     "smollm3": lambda: transformers.SmolLM3Config(**SIZES | {"num_hidden_layers": 5}),
     "olmo2": ARCHITECTURES["olmo2"],
 }
-READ_BY_TRANSFORMERS = ("llama", "qwen2", "qwen3", "gemma2", "phi3")
-"Families that transformers reads from GGUF with nothing lost; of others it leaves out how rotations are stretched."
+READ_BY_TRANSFORMERS = ("llama", "qwen2", "gemma2", "phi3")
+"Of others its reader leaves out how rotations are stretched, or how wide a head is."
 IDS = torch.tensor([[0, 17, 45, 99, 200, 310, 7, *range(60, 90)]])
 
 
