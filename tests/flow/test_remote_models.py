@@ -151,23 +151,22 @@ def test_whatever_needs_weights_refuses_it_by_name(tmp_path: Path, monkeypatch: 
         assert len(double.requests) == 1  # the last one: whether a server tells them is seen in its answer
 
 
-@pytest.mark.parametrize(
-    ("answer", "code"),
-    [
-        (Answer(429, b"{}", {"retry-after": "90"}), "ThrottlingException"),
-        (Answer(401, b"{}"), "ModelErrorException"),
-        (Answer(500, b"{}"), "ModelErrorException"),
-        (Answer(504, b"{}"), "ModelTimeoutException"),
-        (Answer(400, b"{}"), "ValidationException"),
-    ],
-)
-def test_a_refusal_of_the_remote_has_bedrocks_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer, code: str
-) -> None:
-    with remote(tmp_path / "home", monkeypatch, answers=[answer, answer]) as (server, double):
+REFUSALS = [
+    (Answer(429, b"{}", {"retry-after": "90"}), "ThrottlingException"),
+    (Answer(401, b"{}"), "ModelErrorException"),
+    (Answer(500, b"{}"), "ModelErrorException"),
+    (Answer(504, b"{}"), "ModelTimeoutException"),
+    (Answer(400, b"{}"), "ValidationException"),
+]
+
+
+def test_a_refusal_of_the_remote_has_bedrocks_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with remote(tmp_path / "home", monkeypatch) as (server, double):
         runtime = server.client("bedrock-runtime")
-        assert refused(lambda: runtime.converse(modelId=FAR, messages=HI))[0] == code
-        assert refused(lambda: runtime.converse_stream(modelId=FAR, messages=HI))[0] == code
+        for answer, code in REFUSALS:
+            double.answers = [answer, answer]
+            assert refused(lambda: runtime.converse(modelId=FAR, messages=HI))[0] == code
+            assert refused(lambda: runtime.converse_stream(modelId=FAR, messages=HI))[0] == code
         double.hang_up_after = 1
         with pytest.raises(EventStreamError) as broken:
             events_of(runtime.converse_stream(modelId=FAR, messages=HI)["stream"])

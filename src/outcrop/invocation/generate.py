@@ -298,10 +298,10 @@ async def _attempt(target: Target, generation: GenerateInput) -> AsyncGenerator[
             for stretch in answer.stretches():
                 yield _delta(answer, stretch)
     answer.end()
-    *before, last = answer.stretches() or [None]
-    for stretch in before:
-        assert stretch is not None
+    stretches = answer.stretches()
+    for stretch in stretches[:-1]:
         yield _delta(answer, stretch)
+    last = stretches[-1] if stretches else None
     yield _delta(answer, last, finish=_finish(reason, answer, generation))
 
 
