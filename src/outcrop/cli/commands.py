@@ -188,6 +188,7 @@ def register(
     aws_region: Annotated[str | None, Parameter(help="Of a model of real Bedrock: PLACE is its id here.")] = None,
     aws_profile: Annotated[str | None, Parameter(help="Of AWS's own configuration, with the credentials.")] = None,
     completions: Annotated[bool, Parameter(negative="", help="Put raw prompts to the URL's /completions.")] = False,
+    embeddings: Annotated[bool, Parameter(negative="", help="It makes vectors, at the URL's /embeddings.")] = False,
     provider: Annotated[str | None, Parameter(help="The provider's name in ListFoundationModels.")] = None,
     home: Home = None,
 ) -> int:
@@ -204,6 +205,7 @@ def register(
         aws_region=aws_region,
         aws_profile=aws_profile,
         completes=completions,
+        embeds=embeddings,
         name=name,
         provider=provider,
     )
