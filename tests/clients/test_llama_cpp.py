@@ -22,7 +22,7 @@ CLIENTS = Path(__file__).parent.parent.parent / "build" / "clients" / "llama-cpp
 PYTHON = CLIENTS / "bin" / "python"
 PROGRAM = Path(__file__).parent / "programs" / "llama_cpp.py"
 pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason=f"{PYTHON} is not there: `make clients` makes it")
-TOKENS = 10
+TOKENS = 1
 GEMMA = {"head_dim": 16, "query_pre_attn_scalar": 16}
 FAMILIES = {
     "llama": ARCHITECTURES["llama"],
@@ -37,7 +37,7 @@ FAMILIES = {
     "smollm3": lambda: transformers.SmolLM3Config(**SIZES | {"num_hidden_layers": 5}),
     "olmo2": ARCHITECTURES["olmo2"],
 }
-PROMPTS = [[0, 17, 45, 99, 200, 310, 7], [0, *range(40, 75)]]
+PROMPT = [0, 17, 45, 99, 200, 310, 7, *range(40, 75)]
 MESSAGES = [{"role": "user", "content": "What is the capital of the country?"}]
 
 
@@ -59,29 +59,35 @@ def network(folder: Path, family: str) -> Any:
     return made
 
 
-def check(network: Any, prompt: Sequence[int], answer: dict[str, Any], *, within: float) -> None:
-    """Every token is as likely there as here, and the likeliest where one is by more than that."""
-    ids = list(prompt)
+def check(network: Any, prompt: Sequence[int], answer: dict[str, Any], *, within: float) -> int:
+    """The likeliest tokens behind a prompt are as likely there as here; how many of them were told.
+
+    llama.cpp tells nothing of a token that is part of a character.
+    """
     assert answer["num_input_tokens"] == len(prompt)
-    assert answer["tokens"]
-    for told in answer["tokens"]:
-        with torch.inference_mode():
-            logprobs_V = network(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
-        for token, logprob in told["top"].items():
-            assert abs(float(logprobs_V[int(token)]) - logprob) < within, (len(ids), token)
+    with torch.inference_mode():
+        logprobs_V = network(torch.tensor([list(prompt)])).logits[0, -1].log_softmax(-1)
+    told = answer["tokens"][:1]
+    for each in told:
+        for token, logprob in each["top"].items():
+            assert abs(float(logprobs_V[int(token)]) - logprob) < within, (len(prompt), token)
         best = logprobs_V.topk(2)
         if float(best.values[0] - best.values[1]) > 2 * within:
-            assert told["id"] == int(best.indices[0])
-        ids.append(told["id"])
+            assert each["id"] == int(best.indices[0])
+    return len(told)
+
+
+def prefixes(prompt: Sequence[int]) -> list[list[int]]:
+    return [list(prompt[:length]) for length in range(3, len(prompt) + 1, 3)]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_file_of_ours_answers_there_as_the_network_does_here(family: str, tmp_path: Path) -> None:
     made = network(tmp_path / "network", family)
     write_gguf(tmp_path / "network", tmp_path / "n.gguf", GgufForm.F32, name="Tiny")
-    answers = llama_cpp(tmp_path / "n.gguf", [{"prompt": prompt} for prompt in PROMPTS])
-    for prompt, answer in zip(PROMPTS, answers, strict=True):
-        check(made, prompt, answer, within=0.02)
+    answers = llama_cpp(tmp_path / "n.gguf", [{"prompt": prompt} for prompt in prefixes(PROMPT)])
+    told = [check(made, *each, within=0.02) for each in zip(prefixes(PROMPT), answers, strict=True)]
+    assert sum(told) > len(told) / 4
 
 
 def test_text_and_conversations_are_read_there_as_here(tmp_path: Path) -> None:
@@ -99,5 +105,5 @@ def test_text_and_conversations_are_read_there_as_here(tmp_path: Path) -> None:
 def test_a_narrower_file_answers_within_its_rounding(form: GgufForm, within: float, tmp_path: Path) -> None:
     made = network(tmp_path / "network", "qwen2")
     write_gguf(tmp_path / "network", tmp_path / "n.gguf", form, name="Tiny")
-    (answer,) = llama_cpp(tmp_path / "n.gguf", [{"prompt": PROMPTS[0]}])
-    check(made, PROMPTS[0], answer, within=within)
+    answers = llama_cpp(tmp_path / "n.gguf", [{"prompt": prompt} for prompt in prefixes(PROMPT)])
+    assert sum(check(made, *each, within=within) for each in zip(prefixes(PROMPT), answers, strict=True))

@@ -64,7 +64,7 @@ def test_written_anew_it_answers_in_llama_cpp_as_the_file_that_it_came_from(home
     folder = home / "converted" / MODEL
     assert json.loads((folder / "config.json").read_text())["model_type"] == "llama"
     write_gguf(folder, tmp_path / "again.gguf", GgufForm.Q8_0, name="SmolLM2")
-    asked = [{"messages": [{"role": "user", "content": "What is the capital of France?"}]}]
+    asked = [{"messages": [{"role": "user", "content": "What is the capital of France?"}], "tokens": 12}]
     before, after = llama_cpp(_FILES[0], asked), llama_cpp(tmp_path / "again.gguf", asked)
     assert before[0]["num_input_tokens"] == after[0]["num_input_tokens"]
     assert [token["id"] for token in before[0]["tokens"]] == [token["id"] for token in after[0]["tokens"]]

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from outcrop.invocation.remote.bedrock import BedrockEngine, BedrockRelay
 from outcrop.invocation.remote.https import RemoteHttp
 from outcrop.invocation.remote.openai import OpenAiEngine
 from outcrop.invocation.remote.openai_server import OpenAiServer
-from outcrop.invocation.target import RemoteTarget, TextEngine, TextTarget
+from outcrop.invocation.target import RemoteTarget, Target, TextEngine, TextTarget
 from outcrop.protocol.eventstream import encode_event
 from outcrop.tokens.prompt_format import PromptFormat
 from tests.support.bedrock_double import Recorded, bedrock_double, frames
@@ -47,7 +48,8 @@ async def engine(folder: Path, said: str) -> AsyncIterator[TextTarget]:
 async def vllm(folder: Path, said: str) -> AsyncIterator[TextTarget]:
     place = Path(tempfile.mkdtemp(prefix="outcrop-"))  # a socket's path is short
     async with engine(folder, said) as target:
-        tokenizer = target.tokenizer  # type: ignore[union-attr]
+        assert isinstance(target, Target)
+        tokenizer = target.tokenizer
         ids = [*tokenizer.encode(said, begin=False), tokenizer.eos_id]
         server, client = VllmServer(name="base", script=ids), VllmClient(place / "s", dtype="float32")
         async with await asyncio.start_unix_server(server.serve, place / "s"):
@@ -78,7 +80,7 @@ async def bedrock(_folder: Path, said: str) -> AsyncIterator[TextTarget]:
         "output": {"message": {"role": "assistant", "content": [{"text": stopped}]}},
         "stopReason": reason, "usage": USAGE, "metrics": {"latencyMs": 1},
     }  # fmt: skip
-    events = [
+    events: list[dict[str, Any]] = [
         *({"contentBlockDelta": {"delta": {"text": letter}, "contentBlockIndex": 0}} for letter in stopped),
         {"messageStop": {"stopReason": reason}},
         {"metadata": {"usage": USAGE, "metrics": {"latencyMs": 1}}},
@@ -167,6 +169,7 @@ def test_a_model_that_is_not_there_is_not_ready(tmp_path: Path) -> None:
 
     async def scenarios() -> None:
         async with engine(tmp_path, SAID) as target:
+            assert isinstance(target, Target)
             gone = VllmClient(tmp_path / "nobody", dtype="float32")
             await away(replace(target, client=gone))
             await gone.aclose()

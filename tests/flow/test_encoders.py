@@ -28,13 +28,16 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     home.mkdir()
     catalog = Catalog(home)
     vectors, ranks = tiny_encoder(home / "vectors"), tiny_reranker(home / "ranks")
-    verdict = ProbeVerdict(way=RunMode.PADDED, config=facts.digest(vectors))
-    shared: dict[str, Any] = {"context_length": 64, "licence": "none"}
-    catalog.register(
-        vectors, model_id="local.vectors", name="Vectors", task=ModelTask.EMBEDDING, verdict=verdict, **shared
-    )
-    # The reranker was never tried: its engine begins with the probe.
-    catalog.register(ranks, model_id="local.ranks", name="Ranks", task=ModelTask.RERANKING, **shared)
+    for folder, task in ((vectors, ModelTask.EMBEDDING), (ranks, ModelTask.RERANKING)):
+        catalog.register(
+            folder,
+            model_id=f"local.{folder.name}",
+            name=folder.name,
+            context_length=64,
+            licence="none",
+            task=task,
+            verdict=ProbeVerdict(way=RunMode.PADDED, config=facts.digest(folder)),
+        )
     for alias, model in ((TITAN, "local.vectors"), (COHERE, "local.vectors"), (RERANK, "local.ranks")):
         catalog.alias(alias, model)
     with installed(home) as installation:

@@ -1,8 +1,10 @@
 """Remote models through the door, by boto3: an OpenAI-compatible server, and another Outcrop in the place of AWS."""
 
 import json
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,12 @@ def remote(home: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Itera
         yield server, double
 
 
+def events_of(stream: Any) -> list[Any]:
+    """The events, read to the end or to what breaks it off; the connection is closed then."""
+    with closing(stream):
+        return list(stream)
+
+
 def refused(call: Any) -> tuple[str, str]:
     with pytest.raises(ClientError) as found:
         call()
@@ -46,6 +54,7 @@ def refused(call: Any) -> tuple[str, str]:
 def test_it_is_listed_invoked_and_conversed_with_and_told_to_have_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     with remote(tmp_path / "home", monkeypatch, said="four and more") as (server, double):
         bedrock, runtime = server.client("bedrock"), server.client("bedrock-runtime")
         listed = [each for each in bedrock.list_foundation_models()["modelSummaries"] if each["modelId"] == FAR]
@@ -77,7 +86,7 @@ def test_it_is_listed_invoked_and_conversed_with_and_told_to_have_left(
         }
         assert invoked["ResponseMetadata"]["HTTPHeaders"]["x-amzn-bedrock-input-token-count"] == "7"
 
-        events = list(runtime.converse_stream(modelId=FAR, messages=HI)["stream"])
+        events = events_of(runtime.converse_stream(modelId=FAR, messages=HI)["stream"])
         told = [event["contentBlockDelta"]["delta"]["text"] for event in events if "contentBlockDelta" in event]
         assert (len(told), "".join(told)) == (7, "four and more")
         assert events[-1]["metadata"]["usage"]["inputTokens"] == 7
@@ -102,8 +111,17 @@ def test_it_is_listed_invoked_and_conversed_with_and_told_to_have_left(
 
 def _counted(server: Running) -> int:
     """Invocations that left, as the points over time have them."""
-    found = server.platform.points.query("AWS/Bedrock", "RemoteInvocations", {"ModelId": FAR})
-    return round(sum(each.sum for each in found))
+    now, decade_s = datetime.now(UTC), 10 * 365 * 86400
+    (found,) = server.platform.points.statistics(
+        ["Sum"],
+        namespace="AWS/Bedrock",
+        metric="RemoteInvocations",
+        dimensions={"ModelId": FAR},
+        since=now - timedelta(days=1),
+        until=now + timedelta(days=1),
+        period_s=decade_s,
+    )
+    return round(found.values["Sum"])
 
 
 def test_whatever_needs_weights_refuses_it_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,26 +151,25 @@ def test_whatever_needs_weights_refuses_it_by_name(tmp_path: Path, monkeypatch: 
         assert len(double.requests) == 1  # the last one: whether a server tells them is seen in its answer
 
 
-@pytest.mark.parametrize(
-    ("answer", "code"),
-    [
-        (Answer(429, b"{}", {"retry-after": "90"}), "ThrottlingException"),
-        (Answer(401, b"{}"), "ModelErrorException"),
-        (Answer(500, b"{}"), "ModelErrorException"),
-        (Answer(504, b"{}"), "ModelTimeoutException"),
-        (Answer(400, b"{}"), "ValidationException"),
-    ],
-)
-def test_a_refusal_of_the_remote_has_bedrocks_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer, code: str
-) -> None:
-    with remote(tmp_path / "home", monkeypatch, answers=[answer, answer]) as (server, double):
+REFUSALS = [
+    (Answer(429, b"{}", {"retry-after": "90"}), "ThrottlingException"),
+    (Answer(401, b"{}"), "ModelErrorException"),
+    (Answer(500, b"{}"), "ModelErrorException"),
+    (Answer(504, b"{}"), "ModelTimeoutException"),
+    (Answer(400, b"{}"), "ValidationException"),
+]
+
+
+def test_a_refusal_of_the_remote_has_bedrocks_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with remote(tmp_path / "home", monkeypatch) as (server, double):
         runtime = server.client("bedrock-runtime")
-        assert refused(lambda: runtime.converse(modelId=FAR, messages=HI))[0] == code
-        assert refused(lambda: runtime.converse_stream(modelId=FAR, messages=HI))[0] == code
+        for answer, code in REFUSALS:
+            double.answers = [answer, answer]
+            assert refused(lambda: runtime.converse(modelId=FAR, messages=HI))[0] == code
+            assert refused(lambda: runtime.converse_stream(modelId=FAR, messages=HI))[0] == code
         double.hang_up_after = 1
         with pytest.raises(EventStreamError) as broken:
-            list(runtime.converse_stream(modelId=FAR, messages=HI)["stream"])
+            events_of(runtime.converse_stream(modelId=FAR, messages=HI)["stream"])
         assert broken.value.response["Error"]["Code"] == "modelStreamErrorException"
 
 
@@ -243,7 +260,7 @@ def test_a_model_of_real_bedrock_answers_as_it_does_there(tmp_path: Path, monkey
         assert headers["x-amzn-bedrock-output-token-count"] == str(USAGE["completion_tokens"])
 
         streams = [
-            _plain(list(c.converse_stream(modelId=m, **asked)["stream"])) for c, m in ((there, FAR), (here, AWS))
+            _plain(events_of(c.converse_stream(modelId=m, **asked)["stream"])) for c, m in ((there, FAR), (here, AWS))
         ]
         assert streams[0] == streams[1]
         chunks = [
@@ -271,7 +288,7 @@ def test_a_model_of_real_bedrock_answers_as_it_does_there(tmp_path: Path, monkey
         double.hang_up_after = 1
         for client, model in ((there, FAR), (here, AWS)):
             with pytest.raises(EventStreamError) as broken:
-                list(client.converse_stream(modelId=model, messages=HI)["stream"])
+                events_of(client.converse_stream(modelId=model, messages=HI)["stream"])
             assert broken.value.response["Error"]["Code"] == "modelStreamErrorException"
 
 

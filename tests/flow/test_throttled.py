@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import AsyncGenerator, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,7 @@ from botocore.exceptions import ClientError
 from outcrop.deployments.states import THROUGHPUT
 from outcrop.engines import clients
 from outcrop.inference.client import Delta, EngineAway, GenerationRequest
-from outcrop.invocation.admission import Admission
 from outcrop.invocation.quotas import Quota, Scope
-from outcrop.invocation.resolve import Targets
 from tests.support.servers import Running, running_server
 
 BASE = "outcrop.starter-v1"
@@ -56,21 +56,15 @@ def awake(server: Running) -> None:
     """An engine that is there, nothing counted yet, and no patience with an engine that is away."""
     DrowsyEngine.away = 0
     house = server.platform
-    house.__dict__["targets"] = Targets(
-        house.catalog,
-        house.models,
-        house.deployments,
-        house.clients,
-        units=house.units,
-        admission=Admission(house.quotas, house.clock),
-        patience_s=0.0,
-    )
+    house.settings = replace(house.settings, patience=timedelta(0))
+    for room in ("targets", "admission"):
+        house.__dict__.pop(room, None)  # opened anew by the next request
 
 
 def refusal(work: Any, **params: Any) -> dict[str, Any]:
     with pytest.raises(ClientError) as refused:
         work(**params)
-    found: dict[str, Any] = refused.value.response  # type: ignore[assignment]
+    found: dict[str, Any] = dict(refused.value.response)
     return found
 
 

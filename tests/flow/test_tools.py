@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 from botocore.exceptions import ClientError
 
+from outcrop import private
 from outcrop.catalog.catalog import Catalog
 from outcrop.inference.door import EngineDoor
 from outcrop.inference.engine import Engine
@@ -23,7 +24,7 @@ from outcrop.inference.unix_http import UnixServer
 from outcrop.network import facts
 from outcrop.network.run_mode import ProbeVerdict, RunMode
 from tests.support.chat_templates import QWEN3
-from tests.support.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S, eventually
 from tests.support.servers import Running, running_server
 from tests.support.tiny import tiny_chat_model
 
@@ -58,7 +59,8 @@ def serving(folder: Path, socket: Path, name: str) -> Iterator[None]:
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
-    assert ready.wait(PATIENCE_S)
+    eventually(lambda: ready.is_set() or not thread.is_alive())
+    assert ready.is_set(), "the engine did not start"
     try:
         yield
     finally:
@@ -73,12 +75,12 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tiny_chat_model(tmp_path_factory.mktemp("network"), QWEN3)
     verdict = ProbeVerdict(way=RunMode.PACKED, config=facts.digest(folder))
     home.mkdir(parents=True)
+    private.make_socket_folder(home)  # a short one, whatever the length of pytest's
     Catalog(home).register(folder, model_id=MODEL, name="Chatty", context_length=4096, licence="none", verdict=verdict)
     running: Running
     with running_server(home) as running:
         base = Catalog(home).usable(MODEL)
         order = running.platform.engines.order(base)
-        order.socket.parent.mkdir(parents=True, exist_ok=True)
         with serving(folder, order.socket, base.engine):
             yield running.client("bedrock-runtime")
 

@@ -18,7 +18,7 @@ from outcrop.cli.app import run
 from outcrop.errors import Invalid
 from outcrop.inference.client import EngineClient
 from outcrop.inference.encoder_engine import EncoderEngine
-from outcrop.inference.encoder_requests import EmbeddingRequest, EncoderRequest, RankingRequest
+from outcrop.inference.encoder_requests import EmbeddingRequest, RankingRequest
 from outcrop.network import encoder_facts
 from outcrop.network.encoder import Encoder
 from outcrop.network.model_task import ModelTask
@@ -30,7 +30,9 @@ from outcrop.settings import Settings
 from outcrop.tokens.encoder_tokenizer import EncoderTokenizer, TokenRow
 from outcrop.tokens.tokenizer import Tokenizer
 from tests.support.encoder_server import BASE, encoder_server, text_server
+from tests.support.encoder_values import unit, values
 from tests.support.patience import PATIENCE_S
+from tests.support.products import product
 from tests.support.tiny import tiny_model
 from tests.support.tiny_encoders import FAMILIES, WIDTH, tiny_encoder, tiny_reranker
 
@@ -43,6 +45,8 @@ TEXTS = (
 )
 QUERY, DOCUMENTS = "who built the bridge ?", ("the old stone house", "a bridge crosses the river by the hill", "sea")
 APART = 1e-5
+DAILY = ("bert", "modernbert", "mpnet", "qwen3", "xlm-roberta")
+"Families that differ most."
 
 
 @pytest.fixture(autouse=True)
@@ -71,22 +75,7 @@ def reference(folder: Path, texts: Sequence[str]) -> list[torch.Tensor]:
     return [network(**inputs_of(network, tokenizer, text)).last_hidden_state[0].mean(0) for text in texts]
 
 
-def values(engine: EncoderEngine, *requests: Sequence[TokenRow]) -> list[list[Any]]:
-    """What an engine gives requests that come at once."""
-    for number, rows in enumerate(requests):
-        engine.submit(EncoderRequest(id=str(number), rows=tuple(rows)))
-    found: dict[str, list[Any]] = {}
-    while engine.busy:
-        found.update({result.request_id: result.values for result in engine.step()})
-    return [found[str(number)] for number in range(len(requests))]
-
-
-def unit(vector: Any) -> np.ndarray[Any, Any]:
-    found = np.asarray(vector, np.float64)
-    return found / np.linalg.norm(found)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", product(list(FAMILIES), daily=DAILY.__contains__))
 def test_a_vector_is_that_of_transformers_alone_and_beside_any_others(family: str, tmp_path: Path) -> None:
     folder = tiny_encoder(tmp_path / family, family)
     rows, expected = rows_of(folder, TEXTS), reference(folder, TEXTS)
@@ -100,15 +89,12 @@ def test_a_vector_is_that_of_transformers_alone_and_beside_any_others(family: st
         for vector, beside, other in zip(alone, together, reversed(again), strict=True):
             assert np.abs(unit(vector) - unit(beside)).max() < APART
             assert np.abs(unit(vector) - unit(other)).max() < APART
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_probe_finds_that_texts_may_be_read_together(family: str, tmp_path: Path) -> None:
-    found = judge(tiny_encoder(tmp_path / family, family))
+    # And the probe finds the same.
+    found = judge(folder)
     assert (found.verdict.way, found.verdict.why, found.context) == (RunMode.PADDED, "", 64)
 
 
-@pytest.mark.parametrize("family", ["bert", "xlm-roberta", "modernbert", "deberta-v2"])
+@pytest.mark.parametrize("family", product(["bert", "xlm-roberta", "modernbert", "deberta-v2"], daily="bert".__eq__))
 def test_relevance_is_the_sigmoid_of_the_logit_of_transformers(family: str, tmp_path: Path) -> None:
     folder = tiny_reranker(tmp_path / family, family)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
@@ -138,42 +124,6 @@ def test_a_network_that_mixes_in_its_padding_reads_one_text_at_a_time(tmp_path: 
     (found,) = values(EncoderEngine(folder, way=RunMode.ONE_RECORD_A_ROW), rows)
     for vector, wanted in zip(found, expected, strict=True):
         assert np.abs(np.asarray(vector) - wanted.numpy()).max() < 1e-5 * float(wanted.abs().max())
-
-
-@pytest.mark.parametrize(
-    ("steps", "more"),
-    [
-        (("Pooling",), {"pooling": "cls"}),
-        (("Pooling",), {"pooling": "max"}),
-        (("Pooling",), {"pooling": "mean_sqrt_len_tokens"}),
-        (("Pooling",), {"pooling": "weightedmean"}),
-        (("Pooling",), {"pooling": "lasttoken", "family": "qwen3"}),
-        (("Pooling", "Normalize"), {"pooling": ("cls", "mean", "lasttoken")}),
-        (("Pooling", "Dense", "Normalize"), {"pooling": "mean"}),
-        (("Pooling", "Dropout", "Dense", "Dense"), {"pooling": "mean", "dense_width": WIDTH}),
-        (("Pooling",), {"include_prompt": False, "prompts": {"query": "query : "}}),
-        (("Pooling",), {"include_prompt": False, "pooling": "weightedmean", "prompts": {"query": "query : "}}),
-        (("Pooling",), {"include_prompt": False, "pooling": "cls", "prompts": {"query": "query : "}}),
-        (("Pooling", "Normalize"), {"prompts": {"query": "query : "}, "family": "xlm-roberta"}),
-        ((), {}),
-    ],
-    ids=str,
-)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_every_step_is_taken_as_sentence_transformers_takes_it(
-    steps: tuple[str, ...], more: dict[str, Any], tmp_path: Path
-) -> None:
-    sentence_transformers = pytest.importorskip("sentence_transformers", reason="install the extra `test`")
-    folder = tiny_encoder(tmp_path / "model", more.pop("family", "bert"), steps=steps, **more)
-    prompt = more.get("prompts", {}).get("query", "")
-    theirs = sentence_transformers.SentenceTransformer(str(folder), device="cpu")
-    expected = theirs.encode(list(TEXTS), prompt=prompt or None, batch_size=1)
-    told = encoder_facts.read(folder)
-    (found,) = values(EncoderEngine(folder), rows_of(folder, TEXTS, prompt))
-    assert len(found[0]) == told.width
-    for vector, wanted in zip(found, expected, strict=True):
-        ours = unit(vector) if told.normalizes else np.asarray(vector)
-        assert np.abs(ours - wanted).max() < 1e-5 * max(1.0, float(np.abs(wanted).max()))
 
 
 def edited(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:

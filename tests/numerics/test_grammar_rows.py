@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from outcrop.inference.client import EngineClient, GenerationRequest
 from outcrop.inference.door import EngineDoor
 from outcrop.inference.engine import Engine
 from outcrop.inference.engine_thread import EngineThread
-from outcrop.inference.request import EngineRequest, Sampling
+from outcrop.inference.request import EngineRequest, Sampling, TokenLogprob
 from outcrop.inference.unix_http import UnixServer
 from outcrop.tokens.tokenizer import Tokenizer
 from tests.support.chat_templates import HERMES
@@ -60,11 +61,9 @@ def generate(engine: Engine, requests: Sequence[EngineRequest]) -> dict[str, lis
     return made
 
 
-def asked(name: str, ids: Sequence[int], **changes: object) -> EngineRequest:
-    return replace(
-        EngineRequest(id=name, prompt_ids=tuple(ids), max_tokens=24, sampling=Sampling(temperature=1.0, seed=3)),
-        **changes,
-    )  # type: ignore[arg-type]
+def asked(name: str, ids: Sequence[int], **changes: Any) -> EngineRequest:
+    chosen = {"max_tokens": 24, "sampling": Sampling(temperature=1.0, seed=3), **changes}
+    return EngineRequest(id=name, prompt_ids=tuple(ids), **chosen)
 
 
 def test_an_answer_in_a_form_and_its_neighbours_are_each_as_alone(engine: Engine, tokenizer: Tokenizer) -> None:
@@ -95,16 +94,17 @@ def test_log_probabilities_are_told_before_the_form_leaves_tokens_out(engine: En
     (a,) = tokenizer.encode("a", begin=False)
     free = asked("free", [5, 6, 7], sampling=Sampling(logit_bias={a: 100.0}), logprobs=0, max_tokens=1)
     held = asked("held", [5, 6, 7], sampling=Sampling(), grammar='start: "a" "b"', logprobs=2, max_tokens=1)
-    told = {}
+    told: dict[str, TokenLogprob | None] = {}
     for request in (free, held):
         engine.submit(request)
     while engine.busy:
         told |= {produced.request_id: produced.logprob for produced in engine.step()}
-    assert told["held"] is not None
-    assert told["free"] is not None
-    assert told["held"].token == told["free"].token == a
-    assert told["held"].logprob == pytest.approx(told["free"].logprob)
-    assert told["held"].likeliest[0][1] > told["held"].logprob  # a likelier one, which the form left out
+    by_bias, by_form = told["free"], told["held"]
+    assert by_bias is not None
+    assert by_form is not None
+    assert by_form.token == by_bias.token == a
+    assert by_form.logprob == pytest.approx(by_bias.logprob)
+    assert by_form.likeliest[0][1] > by_form.logprob  # of a likelier one, which the form left out
 
 
 def test_a_form_ends_the_answer_when_nothing_can_follow_and_max_tokens_before(engine: Engine) -> None:

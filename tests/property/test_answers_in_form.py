@@ -100,7 +100,7 @@ def test_every_answer_under_a_schema_parses_and_fits(
             assert produced.problem is None
             made[produced.request_id].append(produced.token)
             reasons[produced.request_id] = produced.finish_reason
-    for number, ids in made.items():
+    for name, ids in made.items():
         said = tokenizer.decode(ids)
-        assert reasons[number] == STOP, said
+        assert reasons[name] == STOP, said
         jsonschema.validate(json.loads(said), schema, format_checker=jsonschema.FormatChecker())

@@ -208,4 +208,4 @@ class Serving(RuleBasedStateMachine):
 
 
 TestServing = Serving.TestCase
-TestServing.settings = settings(max_examples=12, stateful_step_count=15, derandomize=True, deadline=None)
+TestServing.settings = settings(max_examples=5, stateful_step_count=15, derandomize=True, deadline=None)

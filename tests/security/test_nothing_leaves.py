@@ -4,7 +4,7 @@ import ast
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,12 @@ from tests.support.servers import Running, running_server
 PACKAGE = Path(__file__).parent.parent.parent / "src" / "outcrop"
 # What opens connections, and who may import it: for which purpose, and at whose order.
 CONNECTING = {
-    "boto3": {"cli/export.py"},  # to the installation's own door
+    "boto3": {"cli/export.py", "cli/pulling.py"},  # to the installation's own door; `outcrop pull s3://`
     "botocore.session": {"cli/export.py", "cli/remote.py"},  # the second reads credentials from files
     "http.client": set[str](),
     "httpcore": {"inference/client.py", "invocation/remote/https.py"},  # Unix sockets; registered remote models
     "httpx": {"cli/fetching.py"},  # `outcrop pull`
-    "huggingface_hub": {"cli/fetching.py"},
+    "huggingface_hub": {"cli/fetching.py", "cli/pulling.py"},
     "obstore": {"buckets/mounted.py"},  # `outcrop mount`
     "requests": set[str](),
     "urllib.request": {"cli/doctor.py", "cli/listening.py"},  # the installation's own /health
@@ -87,27 +87,32 @@ class Watch:
 WATCH = Watch()
 
 
-@pytest.fixture
-def seen() -> Iterator[list[Any]]:
-    WATCH.seen, WATCH.allowed, WATCH.watches = [], set(), True
+@contextmanager
+def watching(server: Running) -> Iterator[list[Any]]:
+    """What this process connects to inside the block, but for the server itself."""
+    WATCH.seen, WATCH.allowed, WATCH.watches = [], {(server.settings.host, server.settings.port)}, True
     try:
         yield WATCH.seen
     finally:
         WATCH.watches = False
 
 
+def read(stream: Any) -> list[Any]:
+    with closing(stream):
+        return list(stream)
+
+
 def tour(server: Running) -> int:
     """Ask everything that could be thought to send something out; returns the number of refusals."""
     bedrock, runtime = server.client("bedrock"), server.client("bedrock-runtime")
-    ids = ["gpt-4o", "openai.gpt-oss-120b-1:0", "anthropic.claude-3-haiku-20240307-v1:0", "us.amazon.nova-lite-v1:0"]
-    ids += ["https://api.openai.com/v1", "arn:aws:bedrock:us-east-1::foundation-model/amazon.titan-text-lite-v1"]
-    ids += ["qwen.qwen3-0-6b-v1", "outcrop.far-v1"]
+    ids = ["gpt-4o", "us.anthropic.claude-3-haiku-20240307-v1:0", "https://api.openai.com/v1", "outcrop.far-v1"]
+    ids += ["arn:aws:bedrock:us-east-1::foundation-model/amazon.titan-text-lite-v1", "qwen.qwen3-0-6b-v1"]
     asked = [bedrock.list_foundation_models, bedrock.list_custom_models]
     body = json.dumps({"inputText": "hi"})
     for each in ids:
         asked += [
             lambda m=each: runtime.converse(modelId=m, messages=MESSAGES),
-            lambda m=each: list(runtime.converse_stream(modelId=m, messages=MESSAGES)["stream"]),
+            lambda m=each: read(runtime.converse_stream(modelId=m, messages=MESSAGES)["stream"]),
             lambda m=each: runtime.invoke_model(modelId=m, body=body),
             lambda m=each: runtime.count_tokens(modelId=m, input={"converse": {"messages": MESSAGES}}),
             lambda m=each: bedrock.get_foundation_model(modelIdentifier=m),
@@ -122,24 +127,16 @@ def tour(server: Running) -> int:
     return refusals
 
 
-def test_a_server_on_which_nothing_is_registered_opens_no_connection(tmp_path: Path, seen: list[Any]) -> None:
-    with running_server(tmp_path / "home") as server:
-        WATCH.allowed.add((server.settings.host, server.settings.port))
-        assert tour(server) > 20
-        server.write()
-    assert seen == []
-
-
 def registered(server: Running, double: OpenAiDouble) -> None:
     remote = RemoteModel(api=RemoteApi.OPENAI, url=double.url, model="m")
     server.platform.catalog.register_remote("outcrop.far-v1", remote)
 
 
-def test_one_that_is_registered_opens_connections_to_its_host_and_when_it_is_asked_only(
-    tmp_path: Path, seen: list[Any]
-) -> None:
-    with openai_double() as double, running_server(tmp_path / "home") as server:
-        WATCH.allowed.add((server.settings.host, server.settings.port))
+def test_no_connection_is_opened_but_to_what_is_registered_and_when_it_is_asked(tmp_path: Path) -> None:
+    with openai_double() as double, running_server(tmp_path / "home") as server, watching(server) as seen:
+        assert tour(server) > 15
+        server.write()
+        assert seen == []
         registered(server, double)
         host, port = double.url.split("/")[2].split(":")
         server.client("bedrock").list_foundation_models()
@@ -149,13 +146,12 @@ def test_one_that_is_registered_opens_connections_to_its_host_and_when_it_is_ask
         assert {tuple(each) for each in seen} == {(host, int(port))}
         server.platform.catalog.withdraw_remote("outcrop.far-v1")
         seen.clear()
-        assert tour(server) > 20
+        assert tour(server) > 15
         assert seen == []
 
 
-def test_a_setting_forbids_all_of_it(tmp_path: Path, seen: list[Any]) -> None:
-    with openai_double() as double, running_server(tmp_path / "home") as server:
-        WATCH.allowed.add((server.settings.host, server.settings.port))
+def test_a_setting_forbids_all_of_it(tmp_path: Path) -> None:
+    with openai_double() as double, running_server(tmp_path / "home") as server, watching(server) as seen:
         registered(server, double)
         house = server.platform
         house.__dict__["remotes"] = Remotes(house.remote_credentials, house.engines, allowed=False)

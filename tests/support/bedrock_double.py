@@ -90,7 +90,7 @@ def bedrock_double(*answers: Recorded) -> Iterator[BedrockDouble]:
 def signature_holds(double: BedrockDouble, number: int = 0) -> bool:
     """Whether a request that came in was signed as botocore signs it: with that key, for that path, host and body."""
     path, headers, body = double.requests[number]
-    signed_at = auth.datetime.datetime.strptime(headers["x-amz-date"], auth.SIGV4_TIMESTAMP)  # type: ignore[attr-defined]
+    signed_at = auth.datetime.datetime.strptime(headers["x-amz-date"], auth.SIGV4_TIMESTAMP)
     names = headers["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
     kept = {name: headers[name] for name in names if name not in ("host", "x-amz-date", "x-amz-security-token")}
     request = AWSRequest(method="POST", url=double.url + path, headers=kept, data=body)

@@ -188,9 +188,13 @@ def running_server(
     try:
         wait_until_up(settings.endpoint, thread.is_alive)
         yield Running(platform=platform, installation=platform.access.installation, settings=settings)
+        if "clients" in vars(platform):  # opened with the first request for an engine, on the server's loop
+            asyncio.run_coroutine_threadsafe(platform.clients.aclose(), loop).result(PATIENCE_S)
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(timeout=PATIENCE_S)
+        if "remotes" in platform.__dict__:
+            loop.run_until_complete(platform.remotes.aclose())
         loop.close()
         platform.store.close()
 

@@ -210,6 +210,7 @@ class MarkedEngine:
             return engine.adapters[model]
         if model != engine.process.order.name:
             raise UnknownAdapter(f"The engine does not hold this model: {model}")
+        assert engine.process.order.folder is not None
         mark = engine.process.order.folder / MARK
         return mark.read_text() if mark.is_file() else "base"
 
@@ -226,7 +227,7 @@ class ServingHouse:
         self.house.store.engine.dispose()
         self.launcher = NumbersLauncher(self.clock)
         self.fleet = EngineFleet(self.launcher, self.clock, idle.total_seconds(), Tokenizer.open(BUNDLED))
-        self._patches = [
+        self._patches: list[Any] = [
             patch("outcrop.engines.clients.EngineClient", lambda socket: MarkedEngine(socket, self.fleet)),
             patch.object(anyio.to_thread, "run_sync", _at_once),
         ]

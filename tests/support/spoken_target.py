@@ -20,7 +20,7 @@ async def speaking(
     folder: Path, said: str, *, template: str = CHATML, **changes: Any
 ) -> AsyncIterator[tuple[Target, EngineDouble]]:
     """A target of raw prompts whose engine says `said` and then the end token; `changes` are fields of the target."""
-    tokens = {} if template == CHATML else {"special": SPECIAL_TOKENS, "added": TEXT_TOKENS}
+    tokens: dict[str, Any] = {} if template == CHATML else {"special": SPECIAL_TOKENS, "added": TEXT_TOKENS}
     tokenizer = Tokenizer.open(byte_level(folder, chat_template=template, **tokens))
     ids = [*tokenizer.encode(said, begin=False), tokenizer.eos_id]
     async with engine_double(lambda _: ids) as engine, EngineClient(engine.socket) as client:

@@ -72,7 +72,10 @@ def test_quotas_are_set_listed_and_removed(outcrop: Ran) -> None:
         (("set", "--user", "admin", "--tokens", "0"), "0 tokens a minute are below the least value 1."),
         (("set", "--user", "nobody", "--tokens", "5"), "The user with name nobody cannot be found."),
         (("set", "--key", "AKIANOBODY", "--tokens", "5"), "there is no such access key"),
-        (("set", "--model", "no.such-v1", "--tokens", "5"), "there is no such base model or on-demand deployment"),
+        (
+            ("set", "--model", "no.such-v1", "--tokens", "5"),
+            "there is no such base model, on-demand deployment or imported model",
+        ),
         (("remove", "--user", "admin"), "user admin: there is no such quota."),
         (("measure-again", "outcrop.starter-v1"), "outcrop.starter-v1: it was not measured."),
     ],

@@ -192,9 +192,9 @@ def register(
     provider: Annotated[str | None, Parameter(help="The provider's name in ListFoundationModels.")] = None,
     home: Home = None,
 ) -> int:
-    """Add the model at PLACE to the catalogue, once its network was tried; an adapter becomes a custom model.
+    """Add the model at PLACE to the catalogue, once its network was tried. An adapter becomes a custom model.
 
-    With --url or --aws-region, add the remote model whose id is PLACE. Its data leaves this machine when it is asked.
+    With --url or --aws-region, PLACE is the id of a remote model (docs/remote.md).
     """
     from outcrop.cli.remote import RemoteOptions
 

@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 
 from outcrop import settings as settings_of
 from outcrop.access.names import Kind
+from outcrop.catalog import imported_models
 from outcrop.cli import tables
 from outcrop.cli.options import AsJson, Home
 from outcrop.clock import SystemClock
@@ -20,7 +21,6 @@ from outcrop.errors import Invalid, MachineTrouble, NotFound
 from outcrop.house import House
 from outcrop.invocation.quotas import EVERYONE, Quota, Scope
 from outcrop.settings import Settings
-from outcrop.store.resources import Resource
 
 app = App(name="quotas", help="Limit requests and tokens a minute; see what a model unit is on this machine.")
 
@@ -29,7 +29,7 @@ Role = Annotated[str | None, Parameter(help="Name of a role, whichever its sessi
 Key = Annotated[str | None, Parameter(help="Id of an access key, or of an API key of Bedrock; or `*`.")]
 Model = Annotated[
     str | None,
-    Parameter(help="A base model on demand with its deployments, or one deployment by name or ARN; or `*`."),
+    Parameter(help="A base model with its on-demand deployments; a deployment or imported model; or `*`."),
 ]
 _COLUMNS = ["quota of", "name", "requests a minute", "tokens a minute"]
 _UNIT_COLUMNS = ["network", "tokens a minute", "of one unit", "units taken", "measured (UTC)"]
@@ -139,8 +139,8 @@ def _subject(house: House, user: str | None, role: str | None, key: str | None, 
     found = _model_name(house, name)
     if found is None:
         raise NotFound(
-            f"--model {name}: there is no such base model or on-demand deployment. See `outcrop models` and `outcrop "
-            "deployments`."
+            f"--model {name}: there is no such base model, on-demand deployment or imported model. See `outcrop "
+            "models` and `outcrop deployments`."
         )
     return scope, found
 
@@ -156,7 +156,7 @@ def _model_name(house: House, name: str) -> str | None:
     base = house.catalog.find(name)
     if base is not None:
         return base.id
-    rows: list[Resource] = house.store.resources.all(ON_DEMAND)
+    rows = [row for kind in (ON_DEMAND, imported_models.KIND) for row in house.store.resources.all(kind)]
     return next((name for row in rows if name in (row.arn, row.name)), None)
 
 

@@ -6,6 +6,7 @@ one that is to leave leaves when it is idle.
 """
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from functools import partial
@@ -43,7 +44,7 @@ def every_kind(
 ) -> Launcher:
     """The launcher of every kind of engine on this machine; `memory_bytes` is what all may hold together.
 
-    `fork_server` is the socket of one that has read the libraries of an engine of this program.
+    `fork_server`: the process that engines of this program are forked from.
     """
     return LauncherByKind(
         {
@@ -72,7 +73,7 @@ class VllmLauncher:
         self._orders: dict[str, Order] = {}
         self._children: dict[str, Child] = {}
         self._counted: dict[str, _Counted] = {}
-        self._gone: set[str] = set()
+        self._retired: set[str] = set()
 
     @property
     def children(self) -> list[Child]:
@@ -99,21 +100,21 @@ class VllmLauncher:
 
     def end(self, name: str) -> None:
         self._children.pop(name).end()
-        self._gone.discard(name)
+        self._retired.discard(name)
         del self._orders[name], self._counted[name]
 
     def retire(self, name: str) -> bool:
-        """End it if it does nothing now. A request that comes at this very moment is put again by whoever sent it."""
-        load = self.load(self._orders[name])
-        if load is None or load.running:
+        """Let it end if it does nothing now; a request that comes at this very moment is put again by its sender."""
+        load, pid = self.load(self._orders[name]), self._children[name].pid
+        if load is None or load.running or pid is None:
             return False
-        self._children[name].end()
-        self._gone.add(name)
+        os.kill(pid, signal.SIGTERM)  # which takes it seconds, in which others are watched
+        self._retired.add(name)
         return True
 
     def keep_alive(self) -> None:
         for name, child in self._children.items():
-            if name not in self._gone:
+            if name not in self._retired:
                 child.keep_alive()
 
     def standings(self) -> dict[str, Standing]:
@@ -135,7 +136,7 @@ class VllmLauncher:
         return Standing(
             folder=self._orders[name].folder,
             ready=child.ready and child.alive,
-            gone=name in self._gone,
+            gone=name in self._retired and not child.alive,
             held_bytes=memory.resident_tree(pid) if pid is not None else 0,
             failure=self._settings.hidden(child.reason()) if launchers.is_given_up(child) else None,
             kind=EngineKind.VLLM,

@@ -146,10 +146,10 @@ class AnswerParts:
         at = self._held.find(tools.trigger)
         if at >= 0:
             before, self._held = self._held[:at], self._held[at:]
-            words = self._words(before.rstrip())
+            told = self._words(before.rstrip())
             self._gap = before[len(before.rstrip()) :]
             self._state = _State.CALL
-            return words, True
+            return told, True
         certain = self._held[: len(self._held) - overlap(self._held, tools.trigger)]
         # White space before a call is the template's; behind the last word it is the answer's own.
         words_end = len(certain.rstrip()) if not last else len(self._held)

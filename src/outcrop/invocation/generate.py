@@ -29,7 +29,8 @@ from outcrop.invocation.text_logprobs import TextLogprob
 
 _RETRY_EVERY_S = 0.5
 _RETRY_FIRST_S = 0.05
-"At first more often: an engine may be there in a moment."
+_RETRY_SHARE = 0.2
+"A wait becomes at most so much longer by asking now and then."
 _SEEDS = 2**31
 _log = logging.getLogger("outcrop.invocation")
 
@@ -263,14 +264,15 @@ class EnginePatience:
 
     async def wait(self, problem: Exception) -> None:
         """Sleep a little. Raises the problem when the limit is reached."""
-        waited = self._waited_s()
-        pause = min(_RETRY_EVERY_S, max(_RETRY_FIRST_S, waited / 10))
-        if waited + pause > self._limit_s:
+        waited_s = self._waited_s()
+        # At first often: an engine that was only idle is there within a second.
+        pause_s = min(_RETRY_EVERY_S, max(_RETRY_FIRST_S, waited_s * _RETRY_SHARE))
+        if waited_s + pause_s > self._limit_s:
             raise problem
         if not self._waiting:
             self._waiting = True
             self._tell("waits for an engine")
-        await asyncio.sleep(pause)
+        await asyncio.sleep(pause_s)
 
     def is_over(self) -> None:
         """Tell the log how long the request waited, if it did."""
@@ -296,10 +298,10 @@ async def _attempt(target: Target, generation: GenerateInput) -> AsyncGenerator[
             for stretch in answer.stretches():
                 yield _delta(answer, stretch)
     answer.end()
-    *before, last = answer.stretches() or [None]
-    for stretch in before:
-        assert stretch is not None
+    stretches = answer.stretches()
+    for stretch in stretches[:-1]:
         yield _delta(answer, stretch)
+    last = stretches[-1] if stretches else None
     yield _delta(answer, last, finish=_finish(reason, answer, generation))
 
 

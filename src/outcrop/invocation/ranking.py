@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 from outcrop.errors import Invalid
 from outcrop.inference.encoder_requests import RankingRequest
@@ -15,7 +14,8 @@ from outcrop.network.model_task import ModelTask
 from outcrop.tokens.encoder_tokenizer import TokenRow
 
 
-class RankedDocument(NamedTuple):
+@dataclass(frozen=True)
+class RankedDocument:
     """A document by its number in the request, and its relevance to the query between 0 and 1."""
 
     index: int

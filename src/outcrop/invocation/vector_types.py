@@ -17,27 +17,27 @@ _SPREADS = 4.0
 
 def bits(vector: Numbers) -> list[int]:
     """A bit a number: 1 where the number is above 0."""
-    return _bits(vector).astype(np.int64).tolist()
+    return _listed(_bits(vector).astype(np.int64))
 
 
 def int8(vector: Numbers) -> list[int]:
     """A whole number from -128 to 127 for each number."""
-    return _steps(vector).tolist()
+    return _listed(_steps(vector))
 
 
 def uint8(vector: Numbers) -> list[int]:
     """A whole number from 0 to 255 for each number; 128 stands for 0."""
-    return (_steps(vector) + 128).tolist()
+    return _listed(_steps(vector) + 128)
 
 
 def ubinary(vector: Numbers) -> list[int]:
     """Bytes of eight bits from 0 to 255, the first bit the most significant; the last is filled with 0."""
-    return np.packbits(_bits(vector)).astype(np.int64).tolist()
+    return _listed(np.packbits(_bits(vector)).astype(np.int64))
 
 
 def binary(vector: Numbers) -> list[int]:
     """Bytes as of `ubinary`, less 128: from -128 to 127."""
-    return (np.packbits(_bits(vector)).astype(np.int64) - 128).tolist()
+    return _listed(np.packbits(_bits(vector)).astype(np.int64) - 128)
 
 
 def _bits(vector: Numbers) -> NDArray[np.bool_]:
@@ -47,4 +47,10 @@ def _bits(vector: Numbers) -> NDArray[np.bool_]:
 def _steps(vector: Numbers) -> NDArray[np.int64]:
     values = np.asarray(vector, np.float64)
     step = _SPREADS / np.sqrt(len(values)) / 127
-    return np.clip(np.rint(values / step), -128, 127).astype(np.int64)
+    whole: NDArray[np.int64] = np.clip(np.rint(values / step), -128, 127).astype(np.int64)
+    return whole
+
+
+def _listed(numbers: NDArray[np.int64]) -> list[int]:
+    found: list[int] = numbers.tolist()
+    return found

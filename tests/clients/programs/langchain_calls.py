@@ -18,12 +18,12 @@ class Weather(BaseModel):
     degrees: Annotated[int, Field(ge=-40, le=50)]
 
 
-@tool
-def weather(city: Literal["Oslo", "Rome"], days: Annotated[int, Field(ge=1, le=9)]) -> str:
+def forecast(city: Literal["Oslo", "Rome"], days: Annotated[int, Field(ge=1, le=9)]) -> str:
     """Tell the weather of a city."""
     return f"{city}: grey for {days} days"
 
 
+weather = tool("weather")(forecast)
 model = ChatBedrockConverse(
     model=sys.argv[1], max_tokens=400, temperature=0, additional_model_request_fields={"enable_thinking": False}
 )

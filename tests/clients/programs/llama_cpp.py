@@ -25,6 +25,6 @@ for line in sys.stdin:
             "logprob": each["logprob"],
             "top": {top["id"]: top["logprob"] for top in each["top_logprobs"]},
         }
-        for each in choice["logprobs"]["content"]
+        for each in (choice["logprobs"] or {"content": []})["content"]  # of part of a character it tells nothing
     ]
     print(json.dumps({"tokens": told, "num_input_tokens": answer["usage"]["prompt_tokens"]}), flush=True)

@@ -142,12 +142,12 @@ def test_a_json_document_is_read_as_it_is_written(tmp_path: Path) -> None:
 def test_as_many_as_are_wanted_come_at_once_and_else_pages(tmp_path: Path) -> None:
     texts = ["one"] * 230
     assert len(rerank(tmp_path, reranked(*texts, wanted=150))["results"]) == 150
-    found, token = list[int](), ""
+    found, more = list[int](), dict[str, Any]()
     for _ in range(3):
-        page = rerank(tmp_path, reranked(*texts, **({"nextToken": token} if token else {})))
+        page = rerank(tmp_path, {**reranked(*texts), **more})
         found += [one["index"] for one in page["results"]]
-        token = page["nextToken"]
-    assert (found, token) == (list(range(230)), None)
+        more = {"nextToken": page["nextToken"]}
+    assert (found, more) == (list(range(230)), {"nextToken": None})
 
 
 def test_a_token_of_another_query_is_refused(tmp_path: Path) -> None:

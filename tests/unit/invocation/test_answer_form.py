@@ -53,7 +53,8 @@ def test_claude_s_formats_of_today_and_of_the_beta_are_one(tmp_path: Path) -> No
         body = {"anthropic_version": "b", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
         form = {"type": "json_schema", "schema": SCHEMA}
         grammars = []
-        for number, more in enumerate(({"output_config": {"format": form}}, {"output_format": form})):
+        ways: list[dict[str, Any]] = [{"output_config": {"format": form}}, {"output_format": form}]
+        for number, more in enumerate(ways):
             async with speaking(tmp_path / str(number), "yes") as (target, engine):
                 prepared = await invoke.prepare(target, json.dumps({**body, **more}).encode(), now=NOW)
                 await invoke.invoke(prepared)
@@ -83,7 +84,8 @@ def test_vllm_s_structured_outputs_are_read() -> None:
     assert form_of_structured_outputs({"grammar": 'start: "a"'}) == Grammar(text='start: "a"', kind="lark")
     assert form_of_structured_outputs({"choice": ["yes", 'n"o']}) == Grammar(text='start: "yes" | "n\\"o"', kind="lark")
     assert form_of_structured_outputs({"json": json.dumps(SCHEMA)}) == JsonSchema(schema=SCHEMA)
-    for wrong in ({"regex": ""}, {"choice": []}, {"json_object": 1}, {"ebnf": "x"}, {"regex": "a", "json": {}}):
+    wrongs: list[Any] = [{"regex": ""}, {"choice": []}, {"json_object": 1}, {"ebnf": "x"}, {"regex": "a", "json": {}}]
+    for wrong in wrongs:
         with pytest.raises(Invalid, match="structured_outputs"):
             form_of_structured_outputs(wrong)
 

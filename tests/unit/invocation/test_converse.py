@@ -13,6 +13,7 @@ import pytest
 from outcrop.errors import Invalid
 from outcrop.invocation import converse
 from outcrop.invocation.count_tokens import count_tokens
+from outcrop.invocation.exchange import ChatPrompt
 from tests.support.patience import PATIENCE_S
 from tests.support.small_tokenizers import TEST_DATA
 from tests.support.spoken_target import speaking
@@ -164,7 +165,9 @@ def test_recorded_requests_are_read_and_what_is_no_text_is_named(tmp_path: Path)
                     with pytest.raises(Invalid, match="doesn't support document content"):
                         converse.read_converse(target, exchange["request"])
                 else:
-                    assert converse.read_converse(target, exchange["request"]).prompt.tools
+                    prompt = converse.read_converse(target, exchange["request"]).prompt
+                    assert isinstance(prompt, ChatPrompt)
+                    assert prompt.tools
                 texts = [{**message, "content": [{"text": "in words"}]} for message in exchange["request"]["messages"]]
                 plain = {**exchange["request"], "messages": texts, "toolConfig": {}}
                 assert converse.read_converse(target, plain).sampling.temperature == 0.7

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from outcrop.errors import Invalid
 from outcrop.invocation import invoke_encoder, vector_types
+from outcrop.invocation.encoder_dialects.dialect import EmbeddingAsked
+from outcrop.invocation.encoder_dialects.titan import TITAN_V2
 from outcrop.invocation.target import EncoderTarget
 from outcrop.network.model_task import ModelTask
 from tests.support.encoder_target import encoding
@@ -71,7 +73,7 @@ def test_titan_v2_answers_in_the_types_that_are_asked_for(tmp_path: Path) -> Non
 
 def test_an_id_of_aws_gives_no_more_numbers_than_it_has_usually(tmp_path: Path) -> None:
     async def scenario(target: EncoderTarget, _engine: EngineDouble) -> None:
-        dialect, asked = invoke_encoder.choice.TITAN_V2, invoke_encoder.EmbeddingAsked(texts=("a",))
+        dialect, asked = TITAN_V2, EmbeddingAsked(texts=("a",))
         assert invoke_encoder._dimensions(target, dialect, asked) is None
         wide = [EncoderTarget(**{**vars(target), "width": 4096, "dialect": name}) for name in ("titan-embed-v2", "any")]
         assert [invoke_encoder._dimensions(each, dialect, asked) for each in wide] == [1024, None]

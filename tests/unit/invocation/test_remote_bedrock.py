@@ -133,7 +133,7 @@ def test_a_bedrock_api_key_goes_out_as_it_is_and_no_signature_with_it() -> None:
 
 
 def test_events_of_converse_pass_one_by_one_wherever_the_connection_cuts_them() -> None:
-    told = [
+    told: list[dict[str, Any]] = [
         {"messageStart": {"role": "assistant"}},
         {"contentBlockDelta": {"delta": {"text": "Hé"}, "contentBlockIndex": 0}},
         {
@@ -249,7 +249,7 @@ def invocation(prompt: Any, **sampling: Any) -> InvocationRequest:
 
 def test_an_invocation_of_another_form_is_put_in_converses_words() -> None:
     function = {"name": "add", "arguments": {"a": 1}}
-    turns = [
+    turns: list[dict[str, Any]] = [
         {"role": "user", "content": "1 and 2?"},
         {
             "role": "assistant",

@@ -65,14 +65,16 @@ class Asking:
         self.slept.append(seconds)
 
     def whole(self, asked: InvocationRequest) -> Finished:
-        return self._run(lambda: self.engine.complete(asked))
+        finished: Finished = self._run(lambda: self.engine.complete(asked))
+        return finished
 
     def pieces(self, asked: InvocationRequest) -> list[AnswerPiece | Finished]:
         async def read() -> list[AnswerPiece | Finished]:
             async with aclosing(self.engine.stream(asked)) as items:
                 return [item async for item in items]
 
-        return self._run(read)
+        items: list[AnswerPiece | Finished] = self._run(read)
+        return items
 
     def _run(self, ask: Callable[[], Awaitable[Any]]) -> Any:
         async def asked() -> Any:
@@ -205,7 +207,7 @@ def test_tools_go_out_and_calls_come_back_whole_and_in_pieces() -> None:
 
 def test_earlier_calls_and_their_results_go_out_in_openais_form() -> None:
     function = {"name": "add", "arguments": {"a": 1}}
-    turns = [
+    turns: list[dict[str, Any]] = [
         {"role": "user", "content": "1?"},
         {
             "role": "assistant",

@@ -42,7 +42,8 @@ _DECLARED: dict[type[Refusal], tuple[str, ...]] = {
     NotFound: ("ResourceNotFoundException", "ResourceNotFound", "NoSuchEntity", "ValidationException"),
     Conflict: ("ConflictException", "ResourceInUse", "EntityAlreadyExists", "DeleteConflict", "ValidationException"),
     QuotaExceeded: ("ServiceQuotaExceededException", "ResourceLimitExceeded", "LimitExceeded", "ValidationException"),
-    NotReady: ("ModelNotReadyException", "ServiceUnavailableException", "ServiceUnavailable"),
+    # Rerank knows no word for an engine that is being started; clients come again for this one by themselves.
+    NotReady: ("ModelNotReadyException", "ServiceUnavailableException", "ServiceUnavailable", "ThrottlingException"),
     Throttled: ("ThrottlingException", "Throttling"),
     ModelFailed: (
         "ModelErrorException", "ModelError", "ModelStreamErrorException", "ModelStreamError", "InternalServerException",

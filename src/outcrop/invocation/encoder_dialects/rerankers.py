@@ -1,13 +1,14 @@
 """Cohere Rerank and Amazon Rerank: a query, and documents to be sorted by their relevance to it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from outcrop.invocation.encoder_dialects.dialect import RankingAsked, RankingDialect
 from outcrop.invocation.ranking import RankedDocument
-from outcrop.invocation.schema import Body, Items, Number, Struct, Text, check
+from outcrop.invocation.schema import Body, Items, Number, Schema, Struct, Text, check
 
 _DOCUMENTS = Items(of=Text(least_length=1), least=1, most=1000)
-_SHARED = {"query": Text(least_length=1), "documents": _DOCUMENTS}
+_SHARED: Mapping[str, Schema] = {"query": Text(least_length=1), "documents": _DOCUMENTS}
 _TOP = Number(integer=True, least=1)
 _COHERE = Struct(
     required={**_SHARED, "api_version": Number(integer=True, least=2)},

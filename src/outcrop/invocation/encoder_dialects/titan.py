@@ -42,10 +42,10 @@ def _answer_v1(_asked: EmbeddingAsked, embedded: Embedded, _id: str) -> dict[str
 
 def _answer_v2(asked: EmbeddingAsked, embedded: Embedded, _id: str) -> dict[str, Any]:
     (vector,) = embedded.vectors
-    made = {"float": lambda: vector, "binary": lambda: vector_types.bits(vector)}
+    by_type: dict[str, list[Any]] = {"float": vector, "binary": vector_types.bits(vector)}
     return {
         "embedding": vector,
-        "embeddingsByType": {kind: make() for kind, make in made.items() if kind in asked.types},
+        "embeddingsByType": {kind: numbers for kind, numbers in by_type.items() if kind in asked.types},
         "inputTextTokenCount": embedded.num_input_tokens,
     }
 

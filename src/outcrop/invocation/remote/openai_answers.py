@@ -21,7 +21,7 @@ _REASONS = {
     "tool_calls": Finish.TOOL_USE,
     "function_call": Finish.TOOL_USE,
 }
-_TEXT, _REASONING = "text", "reasoning"
+Part = Literal["text", "reasoning", "tool"]
 _THOUGHTS = ("reasoning_content", "reasoning")
 "Names that servers have for what a model thought."
 
@@ -97,7 +97,7 @@ class OpenAiAnswer:
         thought = next((said[name] for name in _THOUGHTS if said.get(name)), "")
         if thought:
             self._thoughts.append(thought)
-            yield self._made(thought, _REASONING)
+            yield self._made(thought, "reasoning")
         logprobs = self._spelled(choice.get("logprobs"))
         text = self._scanner.push(_words(said.get("content") or said.get("refusal") or choice.get("text") or ""))
         if text or logprobs:
@@ -122,12 +122,12 @@ class OpenAiAnswer:
     def _piece(self, text: str, logprobs: Sequence[TextLogprob] = ()) -> AnswerPiece:
         self._text.append(text)
         self._logprobs += logprobs
-        return self._made(text, _TEXT, logprobs=tuple(logprobs))
+        return self._made(text, "text", logprobs=tuple(logprobs))
 
     def _made(
         self,
         text: str,
-        part: Literal["text", "reasoning", "tool"],
+        part: Part,
         *,
         opens: bool = False,
         call: tuple[int, _Call] | None = None,

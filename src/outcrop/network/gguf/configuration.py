@@ -4,7 +4,7 @@ Both name the same numbers; what llama.cpp knows by the architecture alone, and 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,7 +98,7 @@ class GgufNumbers:
         return embedding.shape[0]
 
 
-def config_of(numbers: GgufNumbers, factors: dict[str, Sequence[float]], *, dtype: str) -> dict[str, Any]:
+def config_of(numbers: GgufNumbers, factors: Mapping[str, Sequence[float]], *, dtype: str) -> dict[str, Any]:
     """config.json of the file's network. `factors` are the values of its tensors of rotations, by name.
 
     Raises FileProblem for what has no place in a configuration of this family.
@@ -181,7 +181,7 @@ def _of_gemma(numbers: GgufNumbers) -> dict[str, Any]:
     return found
 
 
-def _rotations(numbers: GgufNumbers, factors: dict[str, Sequence[float]]) -> dict[str, Any]:
+def _rotations(numbers: GgufNumbers, factors: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """rope_parameters, by whichever of its ways the file stretches them."""
     kind = numbers.family.architecture
     theta = numbers.real("rope.freq_base", 1_000_000.0 if kind == "gemma3" else 10_000.0)
@@ -195,7 +195,7 @@ def _rotations(numbers: GgufNumbers, factors: dict[str, Sequence[float]]) -> dic
     return {"full_attention": rope, "sliding_attention": {"rope_type": "default", "rope_theta": local}}
 
 
-def _stretched(numbers: GgufNumbers, factors: dict[str, Sequence[float]], *, theta: float) -> dict[str, Any]:
+def _stretched(numbers: GgufNumbers, factors: Mapping[str, Sequence[float]], *, theta: float) -> dict[str, Any]:
     if ROPE_LONG in factors and ROPE_SHORT in factors:
         original = _original_context(numbers)
         return {

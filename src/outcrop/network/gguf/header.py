@@ -212,7 +212,7 @@ class _HeaderReader:
             raise self._problem(
                 f"{what}: {count:,} cannot be, in a file of {self._size:,} bytes: it is damaged or cut short"
             )
-        return count
+        return int(count)
 
     def _string(self, what: str, *, most: int = _MOST_HEADER_BYTES) -> str:
         length = self._number("Q", what)

@@ -81,7 +81,7 @@ def _has_prefix(spec: Mapping[str, Any]) -> bool:
     if len(known) != len([part for part in parts if part]):
         raise FileProblem("tokenizer.json: normalizer: changes a text in a way that llama.cpp does not")
     if before.get("type") == "Metaspace":
-        return before.get("prepend_scheme", "always") != "never"
+        return str(before.get("prepend_scheme", "always")) != "never"
     if before and not (before.get("type") == "Split" and before.get("pattern") == {"String": " "}):
         raise FileProblem(f"tokenizer.json: pre_tokenizer: {before.get('type')} is not what llama.cpp does")
     return any(part.get("type") == "Prepend" and part.get("prepend") == SPACE for part in known)

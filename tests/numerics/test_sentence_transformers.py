@@ -1,4 +1,4 @@
-"""A real encoder: its vectors are those of sentence-transformers, and the right passage is the nearest."""
+"""Vectors are those of sentence-transformers: of every step that it knows, and of a real encoder, which finds passages."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from outcrop.inference.encoder_engine import EncoderEngine
 from outcrop.invocation.embedding import embed
 from outcrop.invocation.target import EncoderTarget
 from outcrop.invocation.text_rows import EncoderReader
@@ -18,8 +19,10 @@ from outcrop.network.run_mode import RunMode
 from outcrop.probe.encoder_judge import judge
 from outcrop.tokens.encoder_tokenizer import EncoderTokenizer, TextTooLong
 from tests.support.encoder_server import BASE, encoder_server
+from tests.support.encoder_values import unit, values
 from tests.support.minilm import minilm
 from tests.support.patience import PATIENCE_S
+from tests.support.tiny_encoders import WIDTH, tiny_encoder
 
 PASSAGES = {
     "How do I reset my password?": "To choose a new password, open Settings, then Security, and press Forgotten.",
@@ -28,6 +31,7 @@ PASSAGES = {
     "How long should pasta be boiled?": "Cook spaghetti in salted water for nine to eleven minutes, until al dente.",
     "Why did the job fail?": "The training stopped with an error because the bucket could not be written.",
 }
+WORDS = ("the river", "who built the old bridge ?", "a", "the house of stone stands by the hill and the river")
 TEXTS = (*PASSAGES, *PASSAGES.values(), "", "  naïve café ☕ — 42%  ", "the same again " * 60)
 
 
@@ -82,3 +86,52 @@ def test_it_is_served_as_its_files_say_and_refuses_what_it_was_not_made_for(fold
     assert (told.width, told.normalizes, told.pooling) == (384, True, (encoder_facts.Pooling.MEAN,))
     with pytest.raises(TextTooLong, match="and this model reads 256"):
         vectors(folder, ["word " * 300])
+
+
+@pytest.mark.parametrize(
+    ("steps", "more"),
+    [
+        (("Pooling",), {"pooling": "cls"}),
+        pytest.param(("Pooling",), {"pooling": "max"}, marks=pytest.mark.soak),
+        pytest.param(("Pooling",), {"pooling": "mean_sqrt_len_tokens"}, marks=pytest.mark.soak),
+        (("Pooling",), {"pooling": "weightedmean"}),
+        (("Pooling",), {"pooling": "lasttoken", "family": "qwen3"}),
+        (("Pooling", "Normalize"), {"pooling": ("cls", "mean", "lasttoken")}),
+        (("Pooling", "Dense", "Normalize"), {"pooling": "mean"}),
+        (("Pooling", "Dropout", "Dense", "Dense"), {"pooling": "mean", "dense_width": WIDTH}),
+        (("Pooling",), {"include_prompt": False, "prompts": {"query": "query : "}}),
+        pytest.param(
+            ("Pooling",),
+            {"include_prompt": False, "pooling": "weightedmean", "prompts": {"query": "query : "}},
+            marks=pytest.mark.soak,
+        ),
+        pytest.param(
+            ("Pooling",),
+            {"include_prompt": False, "pooling": "cls", "prompts": {"query": "query : "}},
+            marks=pytest.mark.soak,
+        ),
+        pytest.param(
+            ("Pooling", "Normalize"),
+            {"prompts": {"query": "query : "}, "family": "xlm-roberta"},
+            marks=pytest.mark.soak,
+        ),
+        ((), {}),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_every_step_is_taken_as_sentence_transformers_takes_it(
+    steps: tuple[str, ...], more: dict[str, Any], tmp_path: Path
+) -> None:
+    sentence_transformers = pytest.importorskip("sentence_transformers", reason="install the extra `test`")
+    folder = tiny_encoder(tmp_path / "model", more.pop("family", "bert"), steps=steps, **more)
+    prompt = more.get("prompts", {}).get("query", "")
+    theirs = sentence_transformers.SentenceTransformer(str(folder), device="cpu")
+    expected = theirs.encode(list(WORDS), prompt=prompt or None, batch_size=1)
+    told = encoder_facts.read(folder)
+    rows = EncoderTokenizer.open(folder).rows(WORDS, prompt=prompt, max_length=told.max_length)
+    (found,) = values(EncoderEngine(folder), rows)
+    assert len(found[0]) == told.width
+    for vector, wanted in zip(found, expected, strict=True):
+        ours = unit(vector) if told.normalizes else np.asarray(vector)
+        assert np.abs(ours - wanted).max() < 1e-5 * max(1.0, float(np.abs(wanted).max()))
