@@ -32,7 +32,7 @@ class Takes(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenAiRequest:
+class EndpointRequest:
     """A request of OpenAI's form, read but not understood."""
 
     caller: Caller
@@ -64,7 +64,7 @@ class Endpoint:
     service: str
     operation: str
     "The one it stands for mostly, in whose name it is refused before it is understood."
-    meaning: Callable[[House, OpenAiRequest], MeantOperation]
+    meaning: Callable[[House, EndpointRequest], MeantOperation]
     handler: Handler
     takes: Takes = Takes.NOTHING
     has_named_events: bool = False

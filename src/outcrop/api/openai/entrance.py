@@ -12,7 +12,7 @@ from outcrop.api.door.call import Answer, Answered, Call, Streamed
 from outcrop.api.door.corridor import Corridor
 from outcrop.api.door.visit import Visit
 from outcrop.api.openai import browsers, endpoints, keys, refusals, server_events
-from outcrop.api.openai.endpoint import BODY, CONTENT, LABEL, QUERY, Endpoint, MeantOperation, OpenAiRequest, Takes
+from outcrop.api.openai.endpoint import BODY, CONTENT, LABEL, QUERY, Endpoint, EndpointRequest, MeantOperation, Takes
 from outcrop.errors import Refusal
 from outcrop.protocol import service_model
 from outcrop.protocol.http import Body, HttpRequest, HttpResponse
@@ -62,13 +62,13 @@ class OpenAiRequests:
         answered = await self._corridor.walk(visit, call, endpoint.handler)
         return await _response(visit, endpoint, answered)
 
-    async def _asked(self, visit: Visit, endpoint: Endpoint, label: str) -> OpenAiRequest:
+    async def _asked(self, visit: Visit, endpoint: Endpoint, label: str) -> EndpointRequest:
         """The request, read. A key that opens nothing is refused before its body is read."""
         owner = await self._house.ask(keys.owner_of, self._house, visit.request)
         visit.caller, visit.region = owner
         raw = await visit.read(visit.incoming.read(LARGEST_BODY)) if endpoint.takes is Takes.JSON else b""
         visit.request.body = raw
-        return OpenAiRequest(
+        return EndpointRequest(
             caller=owner.caller,
             region=owner.region,
             label=label,
@@ -83,7 +83,7 @@ def _routed(service: str, operation: str) -> Routed:
     return Routed(service=service, operation=model, protocol=OPENAI, path_parameters={})
 
 
-def _call(visit: Visit, endpoint: Endpoint, asked: OpenAiRequest, meant: MeantOperation) -> Call:
+def _call(visit: Visit, endpoint: Endpoint, asked: EndpointRequest, meant: MeantOperation) -> Call:
     streams = endpoint.takes is Takes.FORM
     return Call(
         service=endpoint.service,

@@ -6,7 +6,7 @@ from anyio import CancelScope, to_thread
 
 from outcrop.api.door.call import Answer, Answered, Call
 from outcrop.api.openai import pages, refusals, stored_files, training_jobs
-from outcrop.api.openai.endpoint import CONTENT, LABEL, QUERY, Endpoint, MeantOperation, OpenAiRequest, Takes
+from outcrop.api.openai.endpoint import CONTENT, LABEL, QUERY, Endpoint, EndpointRequest, MeantOperation, Takes
 from outcrop.api.openai.stored_files import FINE_TUNE, StoredFile
 from outcrop.buckets.conditions import Stretch
 from outcrop.buckets.records import Details
@@ -137,24 +137,24 @@ def _malformed(error: MalformedForm | FieldsTooLarge) -> ServiceRefusal:
     return refusals.invalid("file", f"the form cannot be read. {error.message}", code="invalid_form")
 
 
-def _mean_upload(house: House, _asked: OpenAiRequest) -> MeantOperation:
+def _mean_upload(house: House, _asked: EndpointRequest) -> MeantOperation:
     file_id = stored_files.new_file_id()
     return MeantOperation("PutObject", {**_object(house, f"files/{file_id}/"), _ID: file_id})
 
 
-def _mean_list(house: House, _asked: OpenAiRequest) -> MeantOperation:
+def _mean_list(house: House, _asked: EndpointRequest) -> MeantOperation:
     return MeantOperation("ListObjectsV2", {"Bucket": stored_files.bucket_name(house), "Prefix": "files/"})
 
 
-def _mean_get(house: House, asked: OpenAiRequest) -> MeantOperation:
+def _mean_get(house: House, asked: EndpointRequest) -> MeantOperation:
     return MeantOperation("GetObject", _object_of(house, asked))
 
 
-def _mean_delete(house: House, asked: OpenAiRequest) -> MeantOperation:
+def _mean_delete(house: House, asked: EndpointRequest) -> MeantOperation:
     return MeantOperation("DeleteObject", _object_of(house, asked))
 
 
-def _object_of(house: House, asked: OpenAiRequest) -> dict[str, Any]:
+def _object_of(house: House, asked: EndpointRequest) -> dict[str, Any]:
     """The object of the file that a request names, or the one that it would have."""
     file = find_file(house, asked.region, asked.label)
     return (

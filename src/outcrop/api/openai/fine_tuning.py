@@ -12,7 +12,7 @@ from typing import Any
 from outcrop.api.bedrock.named import resource_of
 from outcrop.api.door.call import Answered, Call
 from outcrop.api.openai import invoking, model_names, pages, refusals, stored_files, training_jobs
-from outcrop.api.openai.endpoint import BODY, QUERY, Endpoint, MeantOperation, OpenAiRequest, Takes
+from outcrop.api.openai.endpoint import BODY, QUERY, Endpoint, EndpointRequest, MeantOperation, Takes
 from outcrop.api.openai.stored_files import FINE_TUNE, StoredFile
 from outcrop.api.openai.training_events import checkpoints, events
 from outcrop.api.openai.training_members import AUTO, members
@@ -191,7 +191,7 @@ def _in_openais_words(invalid: Invalid) -> Exception:
     return invalid
 
 
-def _mean_create(house: House, asked: OpenAiRequest) -> MeantOperation:
+def _mean_create(house: House, asked: EndpointRequest) -> MeantOperation:
     body = asked.body
     for name, why in _UNSERVED.items():
         if body.get(name):
@@ -223,12 +223,12 @@ def _suffix(given: Any) -> str:
     return given
 
 
-def _mean_list(_house: House, _asked: OpenAiRequest) -> MeantOperation:
+def _mean_list(_house: House, _asked: EndpointRequest) -> MeantOperation:
     return MeantOperation("ListModelCustomizationJobs", {})
 
 
 def _mean_job(operation: str) -> Any:
-    def mean(_house: House, asked: OpenAiRequest) -> MeantOperation:
+    def mean(_house: House, asked: EndpointRequest) -> MeantOperation:
         return MeantOperation(operation, {"jobIdentifier": asked.label})
 
     return mean

@@ -16,7 +16,7 @@ from outcrop import arn as arns
 from outcrop.api.door.call import Call
 from outcrop.api.door.leaving import accounted
 from outcrop.api.openai import checkpoint_models, model_names, refusals
-from outcrop.api.openai.endpoint import MeantOperation, OpenAiRequest
+from outcrop.api.openai.endpoint import EndpointRequest, MeantOperation
 from outcrop.api.openai.made_aside import tell_made
 from outcrop.catalog.custom_model_states import KIND
 from outcrop.deployments.states import ON_DEMAND
@@ -28,7 +28,7 @@ from outcrop.store.resources import Resource
 _LOOK_EVERY_S = 0.1
 
 
-def mean_invocation(house: House, asked: OpenAiRequest) -> MeantOperation:
+def mean_invocation(house: House, asked: EndpointRequest) -> MeantOperation:
     """The invocation that a body with `model` stands for."""
     name = model_in(asked.body)
     region = model_names.region_of(name) or asked.region

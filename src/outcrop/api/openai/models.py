@@ -10,7 +10,7 @@ from outcrop.access.needs.named import FOUNDATION
 from outcrop.api.bedrock.named import look
 from outcrop.api.door.call import Answered, Call
 from outcrop.api.openai import model_names, refusals
-from outcrop.api.openai.endpoint import LABEL, Endpoint, MeantOperation, OpenAiRequest
+from outcrop.api.openai.endpoint import LABEL, Endpoint, EndpointRequest, MeantOperation
 from outcrop.catalog import custom_model_states
 from outcrop.catalog.base_model import BaseModel
 from outcrop.deployments.model_removal import remove_model, users_of
@@ -84,11 +84,11 @@ def _removal_of(call: Call, row: Resource) -> Call:
     return replace(call, operation="DeleteCustomModelDeployment", params=params, found={}, line=None)
 
 
-def _mean_list(_house: House, _asked: OpenAiRequest) -> MeantOperation:
+def _mean_list(_house: House, _asked: EndpointRequest) -> MeantOperation:
     return MeantOperation("ListFoundationModels", {})
 
 
-def _mean_get(house: House, asked: OpenAiRequest) -> MeantOperation:
+def _mean_get(house: House, asked: EndpointRequest) -> MeantOperation:
     """The Get of what the name stands for; a name that stands for nothing is looked for among foundation models."""
     name = asked.label
     region = model_names.region_of(name) or asked.region
@@ -97,7 +97,7 @@ def _mean_get(house: House, asked: OpenAiRequest) -> MeantOperation:
     return MeantOperation(operation, {member: identifier}, region)
 
 
-def _mean_delete(house: House, asked: OpenAiRequest) -> MeantOperation:
+def _mean_delete(house: House, asked: EndpointRequest) -> MeantOperation:
     region = model_names.region_of(asked.label) or asked.region
     model = model_names.custom_model(house, region, asked.label)
     identifier = asked.label if model is None else model.arn

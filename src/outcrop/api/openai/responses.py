@@ -12,7 +12,7 @@ from anyio import to_thread
 
 from outcrop.api.door.call import Answer, Answered, Call, Streamed
 from outcrop.api.openai import invoking, pages, refusals, response_members, stored_files, stored_responses
-from outcrop.api.openai.endpoint import BODY, LABEL, QUERY, Endpoint, MeantOperation, OpenAiRequest, Takes
+from outcrop.api.openai.endpoint import BODY, LABEL, QUERY, Endpoint, EndpointRequest, MeantOperation, Takes
 from outcrop.api.openai.rates import rate_headers
 from outcrop.api.openai.response_items import items_of, messages_of, output_items
 from outcrop.api.openai.response_members import Understood, understand
@@ -166,7 +166,7 @@ def _found(house: House, call: Call) -> StoredResponse:
 
 
 def _mean(operation: str) -> Any:
-    def mean(house: House, asked: OpenAiRequest) -> MeantOperation:
+    def mean(house: House, asked: EndpointRequest) -> MeantOperation:
         key = stored_responses.key_of(asked.label)
         return MeantOperation(operation, {"Bucket": stored_files.bucket_name(house), "Key": key})
 
