@@ -17,7 +17,7 @@ FLOORS = [
     {"evaluation", "knowledge", "forgetting"},
     {"invocation"},
     {"deployments"},
-    {"customization", "recipes"},
+    {"customization", "model_import", "recipes"},
     {"engines"},
     {"data"},
     {"jobs", "catalog", "access", "buckets"},

@@ -38,6 +38,8 @@ class Furnished:
             (self.things.deployment, "served"),
             (self.things.throughput, "bought"),
             (self.things.job, "taught"),
+            (self.things.imported, "fetched"),
+            (self.things.import_job, "bringing"),
         ):
             self.add(arn, name)
         self.access.identities.create_group("a-group", path=PATH)

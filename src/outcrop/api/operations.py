@@ -37,6 +37,7 @@ def _bedrock() -> Table:
         customization_jobs,
         deployments,
         foundation_models,
+        imported_models,
         tags,
         throughput,
     )
@@ -46,6 +47,7 @@ def _bedrock() -> Table:
         **customization_jobs.OPERATIONS,
         **custom_models.OPERATIONS,
         **deployments.OPERATIONS,
+        **imported_models.OPERATIONS,
         **throughput.OPERATIONS,
         **tags.OPERATIONS,
     }
@@ -55,6 +57,12 @@ def _bedrock_runtime() -> Table:
     from outcrop.api.bedrock import runtime
 
     return runtime.OPERATIONS
+
+
+def _bedrock_agent_runtime() -> Table:
+    from outcrop.api.bedrock import reranking
+
+    return reranking.OPERATIONS
 
 
 def _iam() -> Table:
@@ -99,5 +107,12 @@ def _sts() -> Table:
 
 
 OPERATIONS: Operations = _Imported(
-    {"bedrock": _bedrock, "bedrock-runtime": _bedrock_runtime, "iam": _iam, "s3": _s3, "sts": _sts}
+    {
+        "bedrock": _bedrock,
+        "bedrock-runtime": _bedrock_runtime,
+        "bedrock-agent-runtime": _bedrock_agent_runtime,
+        "iam": _iam,
+        "s3": _s3,
+        "sts": _sts,
+    }
 )

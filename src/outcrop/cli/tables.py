@@ -30,12 +30,12 @@ class TableLine(NamedTuple):
 
 def print_models(settings: Settings, *, everything: bool, as_json: bool) -> int:
     catalog = Catalog(settings.home)
-    entries = catalog.entries() if everything else catalog.ready()
+    entries = catalog.entries() if everything else catalog.invocable()
     rows = [
-        [entry.id, entry.provider, f"{entry.context_length:,}", entry.dialect, _state(entry), entry.licence]
+        [entry.id, entry.provider, entry.task, _context(entry), entry.dialect, _state(entry), entry.licence]
         for entry in entries
     ]
-    return print_rows(["id", "provider", "context", "dialect", "weights", "licence"], rows, as_json=as_json)
+    return print_rows(["id", "provider", "task", "context", "dialect", "weights", "licence"], rows, as_json=as_json)
 
 
 def print_jobs(bedrocks: dict[str, Any], *, as_json: bool) -> int:
@@ -89,7 +89,13 @@ def _deployments(bedrock: Any, region: str) -> Iterator[list[str]]:
             yield [name, units, each["status"], region, each["modelArn"], arn]
 
 
+def _context(entry: BaseModel) -> str:
+    return f"{entry.context_length:,}" if entry.context_length else ""
+
+
 def _state(entry: BaseModel) -> str:
+    if entry.remote is not None:
+        return f"remote, at {entry.remote.host}"
     if entry.folder is not None:
         return "ready" if entry.engine == entry.id else f"alias of {entry.engine}"
     return f"outcrop pull {entry.id}" if entry.weights.hub else "waits for an alias"

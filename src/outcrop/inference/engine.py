@@ -17,8 +17,9 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotFound, OutcropError
-from outcrop.inference import scoring
+from outcrop.inference import hidden_states, scoring
 from outcrop.inference.alone import SingleRequestForward
+from outcrop.inference.encoder_requests import Vector
 from outcrop.inference.forward import Forward, in_row_order
 from outcrop.inference.grammars import Grammars, GrammarState
 from outcrop.inference.kv_cache import KVCache, measure
@@ -229,6 +230,18 @@ class Engine:
             raise Invalid(f"prompt: {len(ids)} tokens exceed this model's context of {self.context_length} tokens.")
         self._routing.spans = [AdapterSpan(0, len(ids), self._version(adapter))]
         return scoring.score(self._network, ids)
+
+    def embedding_passes(self, rows: Sequence[Sequence[int]], most_tokens: int) -> list[Sequence[Sequence[int]]]:
+        """Rows whose hidden states are asked for, cut into what one pass reads. Raises Invalid."""
+        for ids in rows:
+            self._check_ids(ids)
+            if len(ids) > self.context_length:
+                raise Invalid(f"input: {len(ids)} tokens exceed this model's context of {self.context_length} tokens.")
+        return list(hidden_states.passes(self._network, rows, most_tokens))
+
+    def mean_hidden_states(self, rows: Sequence[Sequence[int]], adapter: str | None = None) -> list[Vector]:
+        """The mean hidden state of each of the rows of one pass."""
+        return hidden_states.mean(self._network, self._routing, rows, self._version(adapter))
 
     def load_adapter(self, name: str, folder: Path) -> None:
         """Take an adapter from disk. One of the same name is replaced; what runs with the old one ends with it.

@@ -113,6 +113,7 @@ async def _settle(house: House, loops: Loops) -> None:
     finally:
         await reconciler.aclose()
         await house.clients.aclose()
+        await house.remotes.aclose()
 
 
 async def _sweep(house: House, loops: Loops) -> None:
@@ -171,14 +172,21 @@ def write_points(house: House) -> None:
 
 
 async def _forget_old(house: House, loops: Loops) -> None:
-    """Keep points and audit within their age and size."""
+    """Keep points and audit within their age and size, and responses of OpenAI's door within their age."""
 
     async def look() -> None:
         await to_thread.run_sync(house.points.sweep)
         await to_thread.run_sync(house.audit.sweep)
+        await to_thread.run_sync(_forget_responses, house)
 
     await asyncio.sleep(_FORGETS_FIRST_S)
     await loops.run("retention", look, every_s=_FORGET_EVERY_S, stuck_s=_SWEEP_STUCK_S)
+
+
+def _forget_responses(house: House) -> None:
+    from outcrop.api.openai import stored_responses
+
+    stored_responses.remove_old(house)
 
 
 _LOOPS = (_settle, _sweep, _fail_damaged, _write_audit, _write_points, _forget_old)

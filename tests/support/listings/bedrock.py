@@ -13,6 +13,7 @@ from tests.support.servers import Running
 START = datetime(2026, 5, 4, tzinfo=UTC)
 STARTER = "arn:aws:bedrock:us-east-1::foundation-model/outcrop.starter-v1"
 MODELS = [f"arn:aws:bedrock:us-east-1:123456789012:custom-model/outcrop.starter-v1:0:2k/model{n:07}" for n in range(2)]
+IMPORTED = "arn:aws:bedrock:us-east-1:123456789012:imported-model/imported0000"
 FOUNDATIONS = [f"{STARTER}:0:2k", "arn:aws:bedrock:us-east-1::foundation-model/amazon.titan-text-lite-v1:0:4k"]
 
 
@@ -102,6 +103,14 @@ def throughput(number: int) -> dict[str, Any]:
     }
 
 
+def import_job(number: int) -> dict[str, Any]:
+    return {"importedModelName": f"model-{number}", "importedModelArn": IMPORTED}
+
+
+def imported_model(_: int) -> dict[str, Any]:
+    return {"modelArchitecture": "llama", "instructSupported": True}
+
+
 def make_aliases(house: Running) -> None:
     """Models of other providers, one of them for fine-tuning alone."""
     for model_id in ("amazon.titan-text-lite-v1", "meta.llama2-13b-v1:0"):
@@ -158,6 +167,24 @@ LISTINGS = [
             "foundationModelArnEquals": (STARTER, lambda row: row["baseModelName"] == "outcrop.starter-v1"),
             "isOwned": (False, lambda _: False),
         },
+    ),
+    bedrock(
+        "ListModelImportJobs",
+        "model-import-job",
+        "modelImportJobSummaries",
+        "jobName",
+        states=["InProgress", "Failed"],
+        document=import_job,
+        filters={"statusEquals": ("Failed", lambda row: row["status"] == "Failed")},
+    ),
+    bedrock(
+        "ListImportedModels",
+        "imported-model",
+        "modelSummaries",
+        "modelName",
+        states=["Active"],
+        document=imported_model,
+        filters={},
     ),
     bedrock(
         "ListCustomModelDeployments",

@@ -72,6 +72,11 @@ def _records(house: House) -> Iterator[Metric]:
         else:
             (jobs if kind.endswith(_JOB) else others).add_metric((kind, state), number)
     yield from (jobs, engines, others)
+    told = "Tokens a minute of one model unit, by the network that was measured."
+    units = GaugeMetricFamily("outcrop_model_unit_tokens_per_minute", told, labels=("network",))
+    for rate in house.units.all():
+        units.add_metric((rate.network,), round(rate.tokens_per_minute / house.units.num_units, 1))
+    yield units
 
 
 def _processes(told: Mapping[str, Any]) -> Iterator[Metric]:
