@@ -87,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _whole(self) -> dict[str, Any]:
         double = self.double
         if self.path.endswith("/chat/completions"):
-            said = {"message": {"role": "assistant", "content": double.said, **double.message}}
+            said: dict[str, Any] = {"message": {"role": "assistant", "content": double.said, **double.message}}
         else:
             said = {"text": double.said}
         choice = {"index": 0, **said, "finish_reason": double.finish_reason, **double.choice}
@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         double, chat = self.double, self.path.endswith("/chat/completions")
         pieces = [double.said[at : at + double.piece] for at in range(0, len(double.said), double.piece)]
         if double.deltas is not None:
-            said = [{"delta": delta} for delta in double.deltas]
+            said: list[dict[str, Any]] = [{"delta": delta} for delta in double.deltas]
         else:
             said = [{"delta": {"content": piece}} if chat else {"text": piece} for piece in pieces]
         for each in said:
