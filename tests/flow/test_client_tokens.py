@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -91,6 +91,7 @@ CREATIONS = [
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running_server(tmp_path_factory.mktemp("tokens") / "home") as running:
+        running.platform.settings = replace(running.platform.settings, model_units=100)
         running.client("s3").create_bucket(Bucket="data")
         running.client("s3").put_object(Bucket="data", Key="train.jsonl", Body=b'{"prompt": "a", "completion": "b"}\n')
         base = running.platform.catalog.usable("outcrop.starter-v1")

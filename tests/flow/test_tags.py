@@ -4,7 +4,7 @@ S3 says the same of its buckets and objects in words of its own; see test_s3.py.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -163,6 +163,7 @@ KINDS = [
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running_server(tmp_path_factory.mktemp("tags") / "home") as running:
+        running.platform.settings = replace(running.platform.settings, model_units=100)
         running.client("s3").create_bucket(Bucket="data")
         running.client("s3").put_object(Bucket="data", Key="train.jsonl", Body=b'{"prompt": "a", "completion": "b"}\n')
         add_model(running)
