@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from outcrop.engines.orders import Engines
     from outcrop.engines.sharing import MemorySharing
     from outcrop.invocation.resolve import Targets
+    from outcrop.invocation_logs.logs import InvocationLogs
     from outcrop.jobs.jobs import Jobs
+    from outcrop.log_groups.log_groups import LogGroups
     from outcrop.metrics.points import Points
     from outcrop.metrics.traffic import Traffic
 
@@ -164,6 +166,20 @@ class House:
         from outcrop.data.data import Data
 
         return Data(access=self.access, buckets=self.buckets)
+
+    @room
+    def log_groups(self) -> "LogGroups":
+        """Log groups with their streams and events."""
+        from outcrop.log_groups.log_groups import LogGroups
+
+        return LogGroups(self.store, self.clock)
+
+    @room
+    def invocation_logs(self) -> "InvocationLogs":
+        """The log of invocations, and where it goes."""
+        from outcrop.invocation_logs.logs import InvocationLogs
+
+        return InvocationLogs(self, self.store, self.clock, self.points)
 
     @room
     def models(self) -> "CustomModels":

@@ -37,6 +37,8 @@ def _bedrock() -> Table:
         customization_jobs,
         deployments,
         foundation_models,
+        invocation_jobs,
+        invocation_logging,
         tags,
         throughput,
     )
@@ -47,6 +49,8 @@ def _bedrock() -> Table:
         **custom_models.OPERATIONS,
         **deployments.OPERATIONS,
         **throughput.OPERATIONS,
+        **invocation_jobs.OPERATIONS,
+        **invocation_logging.OPERATIONS,
         **tags.OPERATIONS,
     }
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from outcrop import arn as arns
 from outcrop.access.needs.named import FOUNDATION, PROFILE, Named
 from outcrop.access.needs.named import named as find_named
-from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission
+from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission, passing
 from outcrop.store.resources import Row
 
 SERVICE = "bedrock.amazonaws.com"
@@ -70,7 +70,13 @@ MODELS: dict[str, tuple[str, tuple[str, ...]]] = {
 """The member that names a model which the operation uses, and the kinds it may be of, in the order they are tried."""
 
 TAGGED = ("resourceARN", "resourceArn")
-_ON_RECORD = ("custom-model", "custom-model-deployment", "model-customization-job", "provisioned-model")
+_ON_RECORD = (
+    "custom-model",
+    "custom-model-deployment",
+    "model-customization-job",
+    "model-invocation-job",
+    "provisioned-model",
+)
 
 AGENTS: dict[str, str] = {
     "agentId": "agent",
@@ -107,7 +113,14 @@ def needs(asked: RequestedOperation) -> list[RequiredPermission]:
         *(replace(each, action=action, context=context) for each in touched),
         *_guardrail(asked),
         *asked.pass_role("roleArn", SERVICE),
+        *_role_of_log(asked),
     ]
+
+
+def _role_of_log(asked: RequestedOperation) -> list[RequiredPermission]:
+    """The role that writes records of invocations to a log group, which the request names within its configuration."""
+    role = asked.params.get("loggingConfig", {}).get("cloudWatchConfig", {}).get("roleArn")
+    return [passing(role, SERVICE)] if isinstance(role, str) else []
 
 
 def _touched(asked: RequestedOperation) -> list[RequiredPermission]:
