@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, TypeVarTuple, ove
 from anyio import to_thread
 
 from outcrop.access.access import Access
+from outcrop.batch.kind import KIND as BATCH
 from outcrop.catalog.catalog import Catalog
 from outcrop.clock import Clock
 from outcrop.jobs.kinds import JobKind
@@ -24,6 +25,7 @@ from outcrop.store.store import Store
 
 if TYPE_CHECKING:
     from outcrop.audit.audit import Audit
+    from outcrop.batch.shares import Shares
     from outcrop.buckets.buckets import Buckets
     from outcrop.catalog.custom_models import CustomModels
     from outcrop.data.data import Data
@@ -228,7 +230,19 @@ class House:
         """The reconciler that brings deployments to serving."""
         from outcrop.deployments.reconciler import Reconciler
 
-        return Reconciler(self.deployments, self.engines, self.clients, self.catalog, self.models)
+        return Reconciler(
+            self.deployments, self.engines, self.clients, self.catalog, self.models, also_used=self._used_by_batch_jobs
+        )
+
+    def _used_by_batch_jobs(self) -> set[tuple[str, str]]:
+        return {(job.region, str(job.document.get("modelArn"))) for job in self.jobs.running(BATCH)}
+
+    @room
+    def batch_shares(self) -> "Shares":
+        """The shares of this process's batch jobs in the requests to engines."""
+        from outcrop.batch.shares import Shares
+
+        return Shares()
 
     @room
     def targets(self) -> "Targets":

@@ -48,7 +48,9 @@ class ServiceDelivery:
         policy: dict[str, Any] = json.loads(before) if before else {"Version": "2012-10-17", "Statement": []}
         said = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
         taken = {statement.get("Sid") for statement in said}
-        free = next(name for name in (sid, *(f"{sid}{number}" for number in range(2, len(said) + 3))) if name not in taken)
+        free = next(
+            name for name in (sid, *(f"{sid}{number}" for number in range(2, len(said) + 3))) if name not in taken
+        )
         policy["Statement"] = [*said, self._statement(bucket, prefix, free)]
         self.buckets.set_setting(bucket, POLICY, json.dumps(policy))
 

@@ -115,8 +115,7 @@ class LocalLauncher:
         return {name: self._standing(name, child) for name, child in self._children.items()}
 
     def load(self, order: Order) -> Load | None:
-        told = _ask(order.socket, "GET", "/load")
-        return None if told is None else Load(told["server_load"], told["answered"], told["idle_s"])
+        return load_of(order.socket)
 
     def _standing(self, name: str, child: Child) -> Standing:
         given_up = (child.deaths >= _DEATHS or child.kills >= _KILLS) and not child.alive
@@ -128,6 +127,12 @@ class LocalLauncher:
             held_bytes=(memory.resident(pid) or 0) if pid is not None else 0,
             failure=self._settings.hidden(child.reason()) if given_up else None,
         )
+
+
+def load_of(place: Path) -> Load | None:
+    """The load that the engine at this socket tells of; None where it does not tell now."""
+    told = _ask(place, "GET", "/load")
+    return None if told is None else Load(told["server_load"], told["answered"], told["idle_s"])
 
 
 def _is_ready(place: Path, _seconds: float) -> bool:

@@ -31,6 +31,8 @@ class Target:
     context_length: int
     "The most tokens of prompt and answer together."
     max_output_tokens: int
+    background: bool = False
+    "Whether its requests give way to all others, as those of batch jobs do."
 
     @property
     def engine_model(self) -> str:

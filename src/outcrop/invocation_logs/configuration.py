@@ -65,7 +65,14 @@ class Configurations:
         """Set the configuration of a region, in place of an earlier one."""
         now, name = self._clock.now(), _arn(region, account)
         row = Resource(
-            arn=name, kind=KIND, region=region, name=KIND, status="Active", created=now, updated=now, document={**members}
+            arn=name,
+            kind=KIND,
+            region=region,
+            name=KIND,
+            status="Active",
+            created=now,
+            updated=now,
+            document={**members},
         )
         with self._store.transaction():
             self._resources.remove(name)

@@ -27,7 +27,7 @@ class DataKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Invocation:
-    """An invocation that has been answered, refused or broken off. Its bodies are kept as they are until it is written."""
+    """An invocation that has been answered, refused or broken off; its bodies are as they were sent."""
 
     at: datetime
     "When it came in."
@@ -101,7 +101,11 @@ def record_of(invocation: Invocation, input_body: Mapping[str, Any], output_body
 def _output(body: bytes | Mapping[str, Any] | Sequence[Any] | None) -> Any:
     if isinstance(body, Mapping) or body is None:
         return body
-    return _value(body) if isinstance(body, bytes) else [_value(each) if isinstance(each, bytes) else each for each in body]
+    return (
+        _value(body)
+        if isinstance(body, bytes)
+        else [_value(each) if isinstance(each, bytes) else each for each in body]
+    )
 
 
 def _value(body: bytes) -> Any:

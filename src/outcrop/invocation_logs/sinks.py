@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, Protocol
 
 from outcrop import arn as arns
@@ -72,9 +72,12 @@ class BucketSink:
         return f"s3://{self.place.bucket}"
 
     def write(self, invocations: Iterable[Invocation], kinds: frozenset[DataKind], counted: Counted) -> int:
-        """Write the first of them that go into one object; returns how many. Raises what keeps them from being written."""
+        """Write the first of them that go into one object; returns how many.
+
+        Raises what keeps them from being written.
+        """
         _, same_hour = next(groupby(invocations, key=lambda each: each.at.replace(minute=0, second=0, microsecond=0)))
-        batch = [each for each, _ in zip(same_hour, range(_MOST_RECORDS), strict=False)]
+        batch = list(islice(same_hour, _MOST_RECORDS))
         lines = [json_values.dumps(self._record(each, bodies_of(each, kinds), counted)) for each in batch]
         name = f"{_moment(batch[0].at)}_{secrets.token_hex(8)}.json.gz"
         self._put(f"{_folder(self.rooms.account, self.region, batch[0].at)}/{name}", b"\n".join(lines) + b"\n")
@@ -135,12 +138,16 @@ class GroupSink:
     @property
     def large(self) -> BucketSink | None:
         """The bucket for large bodies, where there is one."""
-        return None if self.place.large is None else BucketSink(rooms=self.rooms, region=self.region, place=self.place.large)
+        return (
+            None
+            if self.place.large is None
+            else BucketSink(rooms=self.rooms, region=self.region, place=self.place.large)
+        )
 
     def write(self, invocations: Iterable[Invocation], kinds: frozenset[DataKind], counted: Counted) -> int:
-        """Write some of them in one transaction; returns how many. Raises what keeps them from being written."""
+        """Write the first of them in one transaction; returns how many. Raises as `BucketSink.write`."""
         self.check()
-        batch = [each for each, _ in zip(invocations, range(_MOST_RECORDS), strict=False)]
+        batch = list(islice(invocations, _MOST_RECORDS))
         events = [LogEvent(at=each.at, message=self._message(each, kinds, counted)) for each in batch]
         self.rooms.log_groups.put(self.place.group, STREAM, events, region=self.region)
         return len(batch)

@@ -1,7 +1,7 @@
 """Log groups with their streams and events, as CloudWatch Logs has them: lines with a time, kept in the database.
 
     groups = LogGroups(store, clock)
-    groups.create("/aws/bedrock", region="us-east-1")              # whoever writes first may; the same again is no error
+    groups.create("/aws/bedrock", region="us-east-1")              # again, it is no error
     groups.put("/aws/bedrock", "aws/bedrock/modelinvocations", [LogEvent(at=now, message="{…}")], region="us-east-1")
     groups.events("/aws/bedrock", region="us-east-1", since=yesterday)
 
@@ -131,7 +131,9 @@ class LogGroups:
             alone(connection, "log groups")
             group = _required(connection, name, region)
             stream_id = _stream_id(connection, group, stream, now)
-            rows = [{"stream_id": stream_id, "at": each.at, "ingested": now, "message": each.message} for each in events]
+            rows = [
+                {"stream_id": stream_id, "at": each.at, "ingested": now, "message": each.message} for each in events
+            ]
             if rows:
                 connection.execute(sql.insert(_events), rows)
 

@@ -14,12 +14,17 @@ _BUCKETS = "arn:aws:s3:::"
 
 
 def check_bucket_policy(text: str, bucket: str) -> None:
-    """Raises MalformedPolicy for what is no policy of this bucket, NotImplemented for one about anybody but services."""
+    """Raises MalformedPolicy for what is no policy of this bucket, NotImplemented for one about others than services."""
     for place, statement in enumerate(parse_bucket_policy(text).statements):
         _check_about_bucket(statement, bucket)
         principals = statement.principals
         assert principals is not None, "a bucket policy was parsed in another form"
-        if statement.effect is Effect.DENY or principals.negated or principals.anyone or [*principals.named] != ["Service"]:
+        if (
+            statement.effect is Effect.DENY
+            or principals.negated
+            or principals.anyone
+            or [*principals.named] != ["Service"]
+        ):
             raise ServiceRefusal(
                 "NotImplemented",
                 f"Statement[{place}]: a bucket policy that denies, or is about anybody but services, is not built in "

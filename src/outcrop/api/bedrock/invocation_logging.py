@@ -57,8 +57,8 @@ def _check_bucket(house: "House", call: Call, sink: BucketSink) -> None:
         sink.check()
     except Refusal as refused:
         raise Invalid(
-            f"Failed to validate permissions for S3 bucket: {bucket}. Verify that its policy lets bedrock.amazonaws.com "
-            f"put objects. ({refused.message})"
+            f"Failed to validate permissions for S3 bucket: {bucket}. Verify that the bucket's policy lets "
+            f"bedrock.amazonaws.com put objects. ({refused.message})"
         ) from refused
 
 

@@ -103,7 +103,10 @@ def _metadata(call: Call) -> dict[str, str]:
     except json_text.NotJson as error:
         raise Invalid(f"{HEADER}: it is not valid JSON ({error}). Send an object of texts.") from error
     texts = [*found.items()] if isinstance(found, dict) else []
-    fit = all(isinstance(value, str) and len(name) and max(len(name), len(value)) <= _LONGEST_METADATA for name, value in texts)
+    fit = all(
+        isinstance(value, str) and len(name) and max(len(name), len(value)) <= _LONGEST_METADATA
+        for name, value in texts
+    )
     if not fit or not 1 <= len(texts) <= _MOST_METADATA:
         raise Invalid(
             f"{HEADER}: expected an object of 1 to {_MOST_METADATA} texts of at most {_LONGEST_METADATA} characters."

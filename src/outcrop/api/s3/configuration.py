@@ -1,5 +1,6 @@
-"""S3: what is set on buckets. Tags, rules for browsers and policies about services can be set; of all else the answer is
-what S3 says of a bucket on which nothing was set. Settings that a bucket has without being asked stand in `s3_states.py`.
+"""S3: what is set on buckets. Tags, rules for browsers and policies about services can be set; of all else the answer
+is what S3 says of a bucket on which nothing was set. Settings that a bucket has without being asked stand in
+`s3_states.py`.
 """
 
 from typing import Any

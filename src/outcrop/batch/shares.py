@@ -1,0 +1,65 @@
+"""The shares of batch jobs in the requests that are in flight: as many as fill an engine, and no more together.
+
+The jobs of one process that use the same engine have equal shares. While an engine answers other requests too, a share
+is a quarter of what it is else: engines of ours let background requests wait by themselves, others may not.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+MOST_IN_FLIGHT = 32
+"On one engine. Beyond that, more streams side by side make no more tokens a second on a processor."
+MOST_JOBS = 8
+"Batch jobs that are worked on at the same time; each keeps a copy of its data on the disk."
+
+
+class Shares:
+    """The batch jobs of one process. Safe in several threads."""
+
+    def __init__(self, *, most_in_flight: int = MOST_IN_FLIGHT, most_jobs: int = MOST_JOBS) -> None:
+        self._most_in_flight = most_in_flight
+        self._places = threading.BoundedSemaphore(most_jobs)
+        self._lock = threading.Lock()
+        self._jobs: Counter[str] = Counter()
+        "By engine."
+        self._in_flight: Counter[str] = Counter()
+
+    def take_place(self, *, within_s: float) -> bool:
+        """Wait for a place among the jobs that are worked on; whether there was one in time."""
+        return self._places.acquire(timeout=within_s)
+
+    def give_place(self) -> None:
+        self._places.release()
+
+    @contextmanager
+    def using(self, engine: str) -> Iterator[None]:
+        """A job's use of an engine."""
+        with self._lock:
+            self._jobs[engine] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._jobs[engine] -= 1
+
+    def share(self, engine: str, *, has_others: bool) -> int:
+        """How many requests one job may have in flight now: at least one."""
+        with self._lock:
+            share = self._most_in_flight // max(1, self._jobs[engine])
+        return max(1, share // 4 if has_others else share)
+
+    def began(self, engine: str) -> None:
+        """A request of a batch job is in flight."""
+        with self._lock:
+            self._in_flight[engine] += 1
+
+    def ended(self, engine: str) -> None:
+        with self._lock:
+            self._in_flight[engine] -= 1
+
+    def in_flight(self, engine: str) -> int:
+        """The requests of all batch jobs of this process."""
+        with self._lock:
+            return self._in_flight[engine]
