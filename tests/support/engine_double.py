@@ -28,6 +28,8 @@ class EngineDouble:
     pause_after: int | None = None
     "Stand still after so many tokens until the client hangs up."
     tokens_per_event: int = 1
+    others: int = 0
+    "Requests of others that it says it is working on."
     requests: list[dict[str, Any]] = field(default_factory=list)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
     "Set when a client left in the middle of an answer."
@@ -68,6 +70,8 @@ class EngineDouble:
             known = body["lora_name"] in self.adapters
             self.adapters.discard(body["lora_name"])
             _send(writer, 200 if known else 404, {"error": {"message": "The lora adapter cannot be found."}})
+        elif path == "/load":
+            _send(writer, 200, {"server_load": self.others, "answered": len(self.requests), "idle_s": 0.0})
         else:
             _send(writer, 200, {"data": [{"id": "base"}, *({"id": name} for name in sorted(self.adapters))]})
 

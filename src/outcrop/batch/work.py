@@ -41,7 +41,7 @@ class BatchExpired(OutcropError):
 
 
 @dataclass(kw_only=True, eq=False)
-class _Waiting:
+class _RecordInFlight:
     """A record in flight; without a line, the end of its file."""
 
     number: int
@@ -110,7 +110,7 @@ class BatchWork:
         self._seed = seed
         self._look = look
         self._begins = begins
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_RecordInFlight] = deque()
         self._waiting_bytes = 0
         self._running = 0
         self._has_others = False
@@ -154,7 +154,7 @@ class BatchWork:
                 await asyncio.wait(self._tasks(), timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
             await self._write()
 
-    def _fill(self, lines: Iterator[_Waiting], engine: str) -> None:
+    def _fill(self, lines: Iterator[_RecordInFlight], engine: str) -> None:
         share = self._house.batch_shares.share(engine, has_others=self._has_others)
         while (
             self._running < share
@@ -170,7 +170,7 @@ class BatchWork:
             self._waiting.append(waiting)
             self._waiting_bytes += waiting.size
 
-    def _lines(self) -> Iterator[_Waiting]:
+    def _lines(self) -> Iterator[_RecordInFlight]:
         """Every record that has no result yet, and the end of every file."""
         for number, file in enumerate(self._plan.files):
             results = ResultFile(self._run.output(number))
@@ -180,8 +180,8 @@ class BatchWork:
                     done = results.progress
                     for line in lines_of(lines, offset=done.input_end, number=done.lines):
                         record = record_of(line, seed=f"{self._seed}:{file.name}")
-                        yield _Waiting(number=number, results=results, line=line, record=record)
-            yield _Waiting(number=number, results=results)
+                        yield _RecordInFlight(number=number, results=results, line=line, record=record)
+            yield _RecordInFlight(number=number, results=results)
 
     async def _answer(self, record: BatchRecord, engine: str) -> LineOutput:
         self._house.batch_shares.began(engine)
@@ -219,7 +219,7 @@ class BatchWork:
         for _ in range(number):
             self._waiting_bytes -= self._waiting.popleft().size
 
-    async def _end_file(self, end: _Waiting) -> None:
+    async def _end_file(self, end: _RecordInFlight) -> None:
         if not end.results.progress.is_whole:
             end.results.finish()
         end.results.close()

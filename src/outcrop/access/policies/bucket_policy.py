@@ -14,7 +14,7 @@ _BUCKETS = "arn:aws:s3:::"
 
 
 def check_bucket_policy(text: str, bucket: str) -> None:
-    """Raises MalformedPolicy for what is no policy of this bucket, NotImplemented for one about others than services."""
+    """Raises MalformedPolicy for what is no policy of this bucket, NotImplemented for one about more than services."""
     for place, statement in enumerate(parse_bucket_policy(text).statements):
         _check_about_bucket(statement, bucket)
         principals = statement.principals

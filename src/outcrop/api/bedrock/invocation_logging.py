@@ -22,7 +22,7 @@ def put_model_invocation_logging_configuration(house: "House", call: Call) -> An
     asked = call.params["loggingConfig"]
     if not asked.get("s3Config") and not asked.get("cloudWatchConfig"):
         raise Invalid("loggingConfig: neither s3Config nor cloudWatchConfig is there. Name a place for the records.")
-    members = {**dict.fromkeys(SWITCHES, True), **asked}
+    members = {**dict.fromkeys(SWITCHES, True), **dict(asked.items())}
     _check(house, call, destinations_of(members))
     house.invocation_logs.configure(call.region, members)
     return {}
