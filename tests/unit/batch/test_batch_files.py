@@ -45,7 +45,7 @@ def test_a_line_too_long_for_a_request_is_told_without_its_bytes(monkeypatch: py
     ("data", "problem"),
     [
         (b"{", "Malformed record at line 7: it is not JSON: Expecting property name"),
-        (b"\xff\xfe", "Malformed record at line 7: it is not JSON: it is not UTF-"),
+        (b'{"a": "\xff"}', "Malformed record at line 7: it is not JSON: it is not UTF-8 at byte 7."),
         (b"[1]", "Malformed record at line 7: it is no JSON object with recordId and modelInput."),
         (b"{}", "Malformed record at line 7: modelInput: missing."),
         (b'{"modelInput": "x"}', "Malformed record at line 7: modelInput: expected an object, the body of a request."),

@@ -43,17 +43,17 @@ def test_every_line_has_its_result_in_order_whatever_is_wrong_with_it(house: Bat
     ended = house.work(job := house.create("kinds/"))
 
     results = house.output(job, "all.jsonl.out")
-    assert texts(results) == ["one", None, None, None, None, None, "two"]
+    assert texts(results) == ["oneoneone", None, None, None, None, None, "twotwotwo"]
     assert [result["recordId"] for result in results][:4:3] == ["FIRST", "LONG"]
     assert all(len(result["recordId"]) == 11 for result in (results[1], results[6]))
     errors = [result["error"] for result in results if "error" in result]
     assert {error["errorCode"] for error in errors} == {400}
-    assert [error["errorMessage"][:40] for error in errors] == [
-        "Malformed record at line 2: it is not JSO",
-        "Malformed record at line 4: modelInput: m",
-        "Input is too long for requested model. Th",
-        "Malformed input request: #/max_tokens: -1",
-        "Malformed input request: #: none of the k",
+    assert [error["errorMessage"][:38] for error in errors] == [
+        "Malformed record at line 2: it is not ",
+        "Malformed record at line 4: modelInput",
+        "Input is too long for requested model.",
+        "Malformed input request: #/max_tokens:",
+        "Malformed input request: #: none of th",
     ]
     assert results[4]["modelInput"] == {"prompt": "a", "max_tokens": -1}
     counts = {"totalRecordCount": 7, "processedRecordCount": 7, "successRecordCount": 2, "errorRecordCount": 5}
@@ -80,8 +80,8 @@ def test_a_prefix_keeps_its_folders_and_passes_over_what_is_no_jsonl(house: Batc
     house.put("many-more/c.jsonl", b"not asked")
     job = house.create("many")  # without a slash it is the same folder
     assert house.work(job).status == "Completed"
-    assert texts(house.output(job, "a.jsonl.out")) == ["one"]
-    assert texts(house.output(job, "below/b.jsonl.out")) == ["two", "three"]
+    assert texts(house.output(job, "a.jsonl.out")) == ["oneoneone"]
+    assert texts(house.output(job, "below/b.jsonl.out")) == ["twotwotwo", "threethreethree"]
     assert house.manifest(job)["totalRecordCount"] == 3
 
 
@@ -89,7 +89,7 @@ def test_one_object_is_an_input_too(house: BatchHouse) -> None:
     house.put("single/only.jsonl", asked("one"))
     job = house.create("single/only.jsonl")
     house.work(job)
-    assert texts(house.output(job, "only.jsonl.out")) == ["one"]
+    assert texts(house.output(job, "only.jsonl.out")) == ["oneoneone"]
 
 
 def test_records_of_converse_are_answered_as_converse_answers(house: BatchHouse) -> None:
@@ -104,7 +104,7 @@ def test_records_of_converse_are_answered_as_converse_answers(house: BatchHouse)
     house.work(job)
     good, bad, odd = house.output(job, "a.jsonl.out")
     assert good["modelOutput"]["output"]["message"]["role"] == "assistant"
-    assert good["modelOutput"]["usage"]["outputTokens"] == 3
+    assert good["modelOutput"]["usage"]["outputTokens"] == house.manifest(job)["outputTokenCount"] > 0
     assert good["modelInput"]["inferenceConfig"] == {"maxTokens": 5}
     assert "inferenceConfig.maxTokens" in bad["error"]["errorMessage"]
     assert odd["error"] == {"errorCode": 400, "errorMessage": odd["error"]["errorMessage"]}
@@ -187,7 +187,7 @@ def test_a_file_that_is_gone_leaves_the_others_done(house: BatchHouse) -> None:
         access.attachments.delete_inline(Kind.ROLE, "OutcropServiceRole", "no-b")
     assert ended.status == "PartiallyCompleted"
     assert "partly/b.jsonl" in ended.document["failureMessage"]
-    assert texts(house.output(job, "a.jsonl.out")) == ["one"]
+    assert texts(house.output(job, "a.jsonl.out")) == ["oneoneone"]
 
 
 def test_a_stopped_job_keeps_what_is_done(house: BatchHouse) -> None:
@@ -223,7 +223,7 @@ def test_a_worker_that_ends_leaves_the_job_to_its_successor(house: BatchHouse) -
 
 
 def test_an_engine_that_dies_in_the_middle_costs_no_line(house: BatchHouse) -> None:
-    house.put("deaths/a.jsonl", *(asked(f"number {number}") for number in range(6)))
+    house.put("deaths/a.jsonl", *(asked(f"{number} lives") for number in range(6)))
     house.engine.die_after = [1, 0, 1]
     job = house.create("deaths/")
     house.work(job)
