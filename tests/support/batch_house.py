@@ -132,5 +132,5 @@ def batch_house(
 
 
 def texts(results: Sequence[dict[str, Any]]) -> list[str | None]:
-    """The texts of results; None where there is an error."""
-    return [result["modelOutput"]["choices"][0]["text"] if "modelOutput" in result else None for result in results]
+    """The first three letters of the results' texts; None where there is an error."""
+    return [result["modelOutput"]["choices"][0]["text"][:3] if "modelOutput" in result else None for result in results]
