@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 PRIORITY = -10
 "Behind every other light job."
+MOST_AT_ONCE = 4
+"Each keeps a copy of its data on the disk, and half of a light worker's places are left to jobs of other kinds."
 
 
 def _run(house: "BatchRooms", job: "RunningJob") -> None:
@@ -35,5 +37,6 @@ KIND: "JobKind[BatchRooms]" = JobKind(
     worker=WorkerClass.LIGHT,
     run=_run,
     tidy=_tidy,
+    most_at_once=MOST_AT_ONCE,
     ends_stops=True,
 )

@@ -26,21 +26,11 @@ from outcrop.store.damage import understood
 _NAMESPACE = "AWS/Bedrock/Batch"
 "As Bedrock names it; the metrics are told by model."
 _NOTE_EVERY_S = 2.0
-_WAIT_S = 0.5
 
 
 def run(house: BatchRooms, job: RunningJob) -> None:
     """Work on a batch job until it has ended. Raises Interrupted, and StopRequested once what is done is delivered."""
-    job.waits = True  # on engines: it takes the place of no other light job
-    batch = _Batch(house, job)
-    has_place = False
-    while not has_place and not batch.is_over:
-        has_place = house.batch_shares.take_place(within_s=_WAIT_S)
-    try:
-        batch.run()
-    finally:
-        if has_place:
-            house.batch_shares.give_place()
+    _Batch(house, job).run()
 
 
 class _Batch:
@@ -61,11 +51,6 @@ class _Batch:
         self._counts = BatchCounts(total=0)
         self._noted_at = 0.0
         self._told_tokens = (0, 0)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more is to be done: the job is to stop, its time is over, or the worker is to end."""
-        return self._job.interrupted() or self._job.is_stopping() or self._house.clock.now() >= self._expires
 
     def run(self) -> None:
         self._run.folder.mkdir(parents=True, exist_ok=True)

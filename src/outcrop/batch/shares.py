@@ -11,27 +11,17 @@ from contextlib import contextmanager
 
 MOST_IN_FLIGHT = 32
 "On one engine. Beyond that, more streams side by side make no more tokens a second on a processor."
-MOST_JOBS = 8
-"Batch jobs that are worked on at the same time; each keeps a copy of its data on the disk."
 
 
 class Shares:
     """The batch jobs of one process. Safe in several threads."""
 
-    def __init__(self, *, most_in_flight: int = MOST_IN_FLIGHT, most_jobs: int = MOST_JOBS) -> None:
+    def __init__(self, *, most_in_flight: int = MOST_IN_FLIGHT) -> None:
         self._most_in_flight = most_in_flight
-        self._places = threading.BoundedSemaphore(most_jobs)
         self._lock = threading.Lock()
         self._jobs: Counter[str] = Counter()
         "By engine."
         self._in_flight: Counter[str] = Counter()
-
-    def take_place(self, *, within_s: float) -> bool:
-        """Wait for a place among the jobs that are worked on; whether there was one in time."""
-        return self._places.acquire(timeout=within_s)
-
-    def give_place(self) -> None:
-        self._places.release()
 
     @contextmanager
     def using(self, engine: str) -> Iterator[None]:

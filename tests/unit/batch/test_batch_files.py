@@ -130,14 +130,10 @@ def test_a_progress_beyond_what_reached_the_disk_is_not_believed(tmp_path: Path)
 
 
 def test_jobs_of_one_engine_have_equal_shares_and_a_quarter_beside_others() -> None:
-    shares = Shares(most_in_flight=32, most_jobs=1)
+    shares = Shares(most_in_flight=32)
     assert shares.share("a", has_others=False) == 32
     with shares.using("a"), shares.using("a"), shares.using("b"):
         assert [shares.share(engine, has_others=False) for engine in "ab"] == [16, 32]
         assert [shares.share(engine, has_others=True) for engine in "ab"] == [4, 8]
     with shares.using("a"), shares.using("a"), shares.using("a"):
         assert Shares(most_in_flight=2).share("a", has_others=True) == 1
-    assert shares.take_place(within_s=0)
-    assert not shares.take_place(within_s=0)
-    shares.give_place()
-    assert shares.take_place(within_s=0)
