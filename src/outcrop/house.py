@@ -25,6 +25,7 @@ from outcrop.store.store import Store
 
 if TYPE_CHECKING:
     from outcrop.audit.audit import Audit
+    from outcrop.batch.loop import BatchLoop
     from outcrop.batch.shares import Shares
     from outcrop.buckets.buckets import Buckets
     from outcrop.catalog.custom_models import CustomModels
@@ -99,6 +100,9 @@ class House:
 
     def close(self) -> None:
         """Give the database back; nothing may be asked of the house any more."""
+        if "batch_loop" in self.__dict__:
+            self.batch_loop.run(self.clients.aclose())
+            self.batch_loop.close()
         if "store" in self.__dict__:
             self.store.close()
 
@@ -236,6 +240,13 @@ class House:
 
     def _used_by_batch_jobs(self) -> set[tuple[str, str]]:
         return {(job.region, str(job.document.get("modelArn"))) for job in self.jobs.running(BATCH)}
+
+    @room
+    def batch_loop(self) -> "BatchLoop":
+        """The event loop on which batch jobs of this process ask their engines."""
+        from outcrop.batch.loop import BatchLoop
+
+        return BatchLoop()
 
     @room
     def batch_shares(self) -> "Shares":

@@ -4,15 +4,15 @@ A foundation model, a custom model (which needs no deployment here), and whateve
 provisioned throughput.
 """
 
+from dataclasses import replace
+
 from outcrop import arn as arns
 from outcrop.access.needs.bedrock import MODELS
 from outcrop.access.needs.named import FOUNDATION, Named
 from outcrop.access.policies.evaluation import Decision
 from outcrop.batch.rooms import BatchRooms
 from outcrop.catalog.base_model import BaseModel
-from outcrop.engines.clients import Clients
 from outcrop.errors import Invalid, NotFound
-from outcrop.invocation.resolve import Targets
 from outcrop.invocation.target import Target
 from outcrop.store.resources import Resource
 
@@ -39,23 +39,10 @@ def check_may_invoke(house: BatchRooms, role_arn: str, model: str) -> None:
         )
 
 
-class ModelOfJob:
-    """The model of one job, with connections to engines of its own: they belong to the event loop that uses them."""
-
-    def __init__(self, house: BatchRooms, model: str) -> None:
-        self._house = house
-        self._model = model
-        self._clients = Clients(house.engines, house.models, house.clock, damaged=house.deployments.fail_model)
-        self._targets = Targets(house.catalog, house.models, house.deployments, self._clients)
-
-    def target(self) -> Target:
-        """The target now; its engine is ordered where it does not run. Raises Refusal."""
-        row = self._house.store.resources.get(self._model)
-        thing = _named(self._house, self._model)
-        return self._targets.resolve_for_batch(self._model, thing, row)
-
-    async def aclose(self) -> None:
-        await self._clients.aclose()
+def target_of(house: BatchRooms, model: str) -> Target:
+    """The target of a job's model now; its engine is ordered where it does not run. Raises Refusal."""
+    row = house.store.resources.get(model)
+    return replace(house.targets.resolve_for_batch(model, _named(house, model), row), background=True)
 
 
 def _named(house: BatchRooms, model: str) -> Named:

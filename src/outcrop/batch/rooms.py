@@ -3,13 +3,13 @@
 from typing import Protocol
 
 from outcrop.access.access import Access
+from outcrop.batch.loop import BatchLoop
 from outcrop.batch.shares import Shares
 from outcrop.catalog.catalog import Catalog
-from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
 from outcrop.data.data import Data
-from outcrop.deployments.records import Deployments
 from outcrop.engines.orders import Engines
+from outcrop.invocation.resolve import Targets
 from outcrop.jobs.jobs import Jobs
 from outcrop.metrics.points import Points
 from outcrop.settings import Settings
@@ -38,10 +38,7 @@ class BatchRooms(Protocol):
     def jobs(self) -> Jobs: ...
 
     @property
-    def models(self) -> CustomModels: ...
-
-    @property
-    def deployments(self) -> Deployments: ...
+    def targets(self) -> Targets: ...
 
     @property
     def engines(self) -> Engines: ...
@@ -51,3 +48,6 @@ class BatchRooms(Protocol):
 
     @property
     def batch_shares(self) -> Shares: ...
+
+    @property
+    def batch_loop(self) -> BatchLoop: ...

@@ -3,14 +3,13 @@
 After a kill it is called again: what was copied is not copied again, and every line that has a result keeps it.
 """
 
-import asyncio
 import time
 from datetime import datetime
 
 from outcrop.batch.answering import InvocationType
 from outcrop.batch.counts import BatchCounts
 from outcrop.batch.inputs import InputPlan, RunFolder, fetch
-from outcrop.batch.model import ModelOfJob, check_may_invoke
+from outcrop.batch.model import check_may_invoke
 from outcrop.batch.outputs import Outputs
 from outcrop.batch.progress import FileProgress
 from outcrop.batch.rooms import BatchRooms
@@ -65,7 +64,7 @@ class _Batch:
                 self._check(plan)
             self._count(plan, outputs)
             self._enter(BatchStatus.SCHEDULED)
-            asyncio.run(self._work(plan, outputs).run())
+            self._house.batch_loop.run(self._work(plan, outputs).run())
             self._end(plan, outputs)
         except StopRequested:
             self._deliver(plan, outputs)
@@ -95,7 +94,7 @@ class _Batch:
     def _work(self, plan: InputPlan, outputs: Outputs) -> BatchWork:
         return BatchWork(
             self._house,
-            ModelOfJob(self._house, self._model),
+            self._model,
             plan,
             run=self._run,
             outputs=outputs,

@@ -5,17 +5,18 @@ number and bytes, so a job of a million lines takes no more memory than one of a
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 
 from outcrop.batch.answering import Asking, InvocationType, output_of
 from outcrop.batch.counts import BatchCounts
 from outcrop.batch.inputs import InputPlan, RunFolder
 from outcrop.batch.lines import InputLine, lines_of
-from outcrop.batch.model import ModelOfJob
+from outcrop.batch.model import target_of
 from outcrop.batch.outputs import Outputs
 from outcrop.batch.progress import LineResult, ResultFile
 from outcrop.batch.record import BatchRecord, LineError, LineOutput, record_of
@@ -25,7 +26,9 @@ from outcrop.engines.states import EngineKind
 from outcrop.errors import NotReady, OutcropError
 from outcrop.invocation.target import Target
 from outcrop.jobs.running import StopRequested
+from outcrop.loops import contained
 
+_log = logging.getLogger("outcrop.batch")
 _MOST_WAITING = 128
 "Records that are asked about, or whose results wait for those before them."
 _MOST_WAITING_BYTES = 64 << 20
@@ -81,12 +84,12 @@ class _RecordInFlight:
 
 
 class BatchWork:
-    """The work on the records of one job, on an event loop of its own."""
+    """The work on the records of one job, on the event loop of all batch jobs."""
 
     def __init__(
         self,
         house: BatchRooms,
-        model: ModelOfJob,
+        model: str,
         plan: InputPlan,
         *,
         run: RunFolder,
@@ -97,9 +100,9 @@ class BatchWork:
         look: Callable[[], None],
         begins: Callable[[], None],
     ) -> None:
-        """`look` is called again and again, and raises what ends the work; `begins` once the model can be asked.
+        """`model` is an ARN. `look` is called again and again, and raises what ends the work.
 
-        `seed` stands for the job, in the ids of records that have none.
+        `begins` is called once the model can be asked. `seed` stands for the job, in the ids of records that have none.
         """
         self._house = house
         self._model = model
@@ -141,7 +144,6 @@ class BatchWork:
         finally:
             for results in self._open:
                 results.close()
-            await self._model.aclose()
 
     async def _go_through(self, engine: str) -> None:
         lines = self._lines()
@@ -255,7 +257,7 @@ class BatchWork:
         while True:
             self._look()
             try:
-                return replace(await asyncio.to_thread(self._model.target), background=True)
+                return await asyncio.to_thread(target_of, self._house, self._model)
             except NotReady:
                 await asyncio.sleep(_FIND_EVERY_S)
 
@@ -264,15 +266,16 @@ class BatchWork:
             return
         self._found_at = time.monotonic()
         try:
-            self._target = replace(await asyncio.to_thread(self._model.target), background=True)
+            self._target = await asyncio.to_thread(target_of, self._house, self._model)
         except NotReady:
             return  # it is on its way; the record asks again
 
     async def _watch(self, engine: str) -> None:
         """Look again and again whether the engine answers others too."""
         while True:
-            running = await asyncio.to_thread(self._requests_of, engine)
-            self._has_others = running > self._house.batch_shares.in_flight(engine)
+            with contained(_log, f"asking the engine of {engine} for its load"):
+                running = await asyncio.to_thread(self._requests_of, engine)
+                self._has_others = running > self._house.batch_shares.in_flight(engine)
             await asyncio.sleep(_LOOK_EVERY_S)
 
     def _requests_of(self, engine: str) -> int:
