@@ -155,6 +155,7 @@ class BatchWork:
             if not self._waiting[0].is_done:
                 await asyncio.wait(self._tasks(), timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
             await self._write()
+            await asyncio.sleep(0)  # a million flawed lines keep no other job waiting
 
     def _fill(self, lines: Iterator[_RecordInFlight], engine: str) -> None:
         share = self._house.batch_shares.share(engine, has_others=self._has_others)
@@ -238,10 +239,10 @@ class BatchWork:
             self._append(results, [each.result() for each in group])
 
     async def _cancel_running(self) -> None:
-        running = self._tasks()
-        for task in running:
+        tasks = [each.output for each in self._waiting if isinstance(each.output, asyncio.Task)]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _tasks(self) -> "list[asyncio.Task[LineOutput]]":
         """The records that are being answered."""
