@@ -8,7 +8,7 @@ from outcrop.batch.progress import FileProgress
 
 @dataclass(kw_only=True)
 class BatchCounts:
-    """What is done so far."""
+    """The numbers of what is done so far."""
 
     total: int
     successes: int = 0
@@ -28,7 +28,7 @@ class BatchCounts:
         self.output_tokens += after.output_tokens - before.output_tokens
 
     def members(self) -> dict[str, int]:
-        """As members of GetModelInvocationJob's answer."""
+        """The members of GetModelInvocationJob's answer."""
         return {
             "totalRecordCount": self.total,
             "processedRecordCount": self.processed,
@@ -37,5 +37,5 @@ class BatchCounts:
         }
 
     def manifest(self) -> dict[str, Any]:
-        """As manifest.json.out tells them."""
+        """The content of manifest.json.out."""
         return {**self.members(), "inputTokenCount": self.input_tokens, "outputTokenCount": self.output_tokens}

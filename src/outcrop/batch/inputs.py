@@ -39,7 +39,7 @@ class InputFile:
 
 @dataclass(frozen=True, kw_only=True)
 class InputPlan:
-    """What a job works on."""
+    """The files that a job works on."""
 
     files: tuple[InputFile, ...]
     unread: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class RunFolder:
         return self.folder / "output" / f"{number:06}.out"
 
     def plan(self) -> InputPlan | None:
-        """What was found to do, once all of it is here."""
+        """The plan, once all of its files are here."""
         file = self.folder / _PLAN
         if not file.exists():
             return None

@@ -1,4 +1,4 @@
-"""The kind of job that invokes a model with every record of some files: the worker it needs, and what runs it."""
+"""The kind of job that invokes a model with every record: the worker it needs, and what runs it."""
 
 import shutil
 from typing import TYPE_CHECKING

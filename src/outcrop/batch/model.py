@@ -1,4 +1,4 @@
-"""The model of a batch job: named in the request, kept as an ARN, and led to an engine when the job runs.
+"""The model of a batch job: named in the request, kept as an ARN, and found again when it runs.
 
 A foundation model, a custom model (which needs no deployment here), and whatever else can be invoked: deployments,
 provisioned throughput.

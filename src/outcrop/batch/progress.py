@@ -1,4 +1,4 @@
-"""The results of one input file on the disk, and how far they reach: what a killed worker's successor goes on from.
+"""The results of one input file on the disk, and how far they reach. A killed worker's successor goes on from there.
 
 Results are appended in the order of their lines. After each append the progress is written, into two places by turns,
 each with a checksum: whatever a kill leaves torn, the place before it holds. Results behind the progress are cut off

@@ -1,4 +1,4 @@
-"""The shares of batch jobs in the requests that are in flight: as many as fill an engine, and no more together.
+"""The shares of batch jobs in the requests in flight: together as many as fill an engine.
 
 The jobs of one process that use the same engine have equal shares. While an engine answers other requests too, a share
 is a quarter of what it is else: engines of ours let background requests wait by themselves, others may not.

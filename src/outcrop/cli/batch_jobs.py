@@ -23,7 +23,7 @@ def batch_rows(bedrocks: Mapping[str, Any]) -> Iterator[tuple[datetime, list[str
 
 
 def find_batch_job(bedrocks: Mapping[str, Any], job: str) -> dict[str, Any] | None:
-    """The API's description of a batch job, by name or ARN, in any region that has a client; None where none is.
+    """The API's description of a batch job, by name or ARN, in any of the regions. None where there is none.
 
     Raises Invalid when jobs of several regions have the name.
     """

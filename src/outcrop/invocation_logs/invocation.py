@@ -19,7 +19,7 @@ _VECTORS = ("embedding", "embeddings", "embeddingsByType")
 
 
 class DataKind(StrEnum):
-    """A kind of data that may be left out of the log; the value is the member of LoggingConfig that says so."""
+    """A kind of data that may be left out of the log, as a member of LoggingConfig says."""
 
     TEXT = "textDataDeliveryEnabled"
     EMBEDDING = "embeddingDataDeliveryEnabled"

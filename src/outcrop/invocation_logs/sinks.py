@@ -175,7 +175,7 @@ Sink = BucketSink | GroupSink
 def _told(
     invocation: Invocation, side: str, body: bytes | None, large: BucketSink | None, counted: Counted
 ) -> Mapping[str, Any]:
-    """The member of a record that tells of a body; none for one that is not there, or finds no place."""
+    """The member of a record that tells of a body; none for one that finds no place."""
     if body is None:
         return {}
     if len(body) <= LARGEST_BODY_BYTES:
@@ -184,7 +184,7 @@ def _told(
 
 
 def _source(region: str, account: str) -> str:
-    """What a trust or bucket policy may ask for as aws:SourceArn."""
+    """The ARN that a trust or bucket policy may ask for as aws:SourceArn."""
     return arns.bedrock(region, account, "model-invocation-logging")
 
 

@@ -1,4 +1,4 @@
-"""The trace of one invocation for the log: its request as it came in, and its answer as it passes by.
+"""The trace of one invocation for the log: its request, and its answer as it passes by.
 
 The corridor begins one where invocations of the region are logged, and the door ends it once the answer is sent. An
 entrance with answers of its own (OpenAI's) hands an `Invocation` to the same log.
@@ -27,7 +27,7 @@ _MOST_METADATA, _LONGEST_METADATA = 16, 256
 
 @dataclass(kw_only=True)
 class InvocationTrace:
-    """What the log is told of one invocation."""
+    """The facts of one invocation that the log is told."""
 
     call: Call
     account: str
@@ -38,7 +38,7 @@ class InvocationTrace:
     chunks: list[Any] = field(default_factory=list)
 
     def follow(self, answered: Answered) -> Answered:
-        """The same answer; a stream's events are kept as they are sent."""
+        """Pass an answer on; a stream's events are kept as they are sent."""
         if isinstance(answered, Streamed):
             self.output = self.chunks
             return replace(answered, events=self._followed(answered.events))
