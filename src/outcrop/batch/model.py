@@ -12,6 +12,8 @@ from outcrop.access.needs.named import FOUNDATION, Named
 from outcrop.access.policies.evaluation import Decision
 from outcrop.batch.rooms import BatchRooms
 from outcrop.catalog.base_model import BaseModel
+from outcrop.catalog.custom_models import KIND as CUSTOM_MODEL
+from outcrop.deployments.states import ON_DEMAND, SERVING
 from outcrop.errors import Invalid, NotFound
 from outcrop.invocation.target import Target
 from outcrop.store.resources import Resource
@@ -42,7 +44,10 @@ def check_may_invoke(house: BatchRooms, role_arn: str, model: str) -> None:
 def target_of(house: BatchRooms, model: str) -> Target:
     """The target of a job's model now; its engine is ordered where it does not run. Raises Refusal."""
     row = house.store.resources.get(model)
-    return replace(house.targets.resolve_for_batch(model, _named(house, model), row), background=True)
+    thing = _named(house, model)
+    if row is not None and row.kind == CUSTOM_MODEL:
+        thing, row = _as_if_deployed(row)
+    return replace(house.targets.resolve(model, thing, row), background=True)
 
 
 def _named(house: BatchRooms, model: str) -> Named:
@@ -51,3 +56,10 @@ def _named(house: BatchRooms, model: str) -> Named:
     found = house.catalog.find(model) if kind == FOUNDATION else None
     foundation = found if isinstance(found, BaseModel) else None
     return Named(kind=kind, arn=model, is_known=foundation is not None or kind != FOUNDATION, foundation=foundation)
+
+
+def _as_if_deployed(model: Resource) -> tuple[Named, Resource]:
+    """A custom model as a deployment of it would be, on no record: batch jobs need none."""
+    document = {"modelArn": model.arn, "desiredModelArn": model.arn}
+    row = replace(model, kind=ON_DEMAND, status=SERVING[ON_DEMAND], document=document)
+    return Named(kind=ON_DEMAND, arn=model.arn, is_known=True), row

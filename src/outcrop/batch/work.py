@@ -283,5 +283,5 @@ class BatchWork:
         order = self._house.engines.find(engine)
         if order is None or order.kind is not EngineKind.EMBEDDED:
             return 0
-        load = load_of(order.socket)
+        load = load_of(order)
         return 0 if load is None else load.running

@@ -115,7 +115,7 @@ class LocalLauncher:
         return {name: self._standing(name, child) for name, child in self._children.items()}
 
     def load(self, order: Order) -> Load | None:
-        return load_of(order.socket)
+        return load_of(order)
 
     def _standing(self, name: str, child: Child) -> Standing:
         given_up = (child.deaths >= _DEATHS or child.kills >= _KILLS) and not child.alive
@@ -129,9 +129,9 @@ class LocalLauncher:
         )
 
 
-def load_of(place: Path) -> Load | None:
-    """The load that the engine at this socket tells of; None where it does not tell now."""
-    told = _ask(place, "GET", "/load")
+def load_of(order: Order) -> Load | None:
+    """The load of an engine of this program, asked at its socket; None where it does not tell now."""
+    told = _ask(order.socket, "GET", "/load")
     return None if told is None else Load(told["server_load"], told["answered"], told["idle_s"])
 
 

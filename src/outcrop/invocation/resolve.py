@@ -6,7 +6,6 @@ from pathlib import Path
 from outcrop.access.needs.named import Named
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
-from outcrop.catalog.custom_models import KIND as CUSTOM_MODEL
 from outcrop.catalog.custom_models import CustomModels, format_of
 from outcrop.deployments.records import Deployments, model_arns
 from outcrop.deployments.states import CREATING, FAILED, ON_DEMAND, THROUGHPUT, status_of
@@ -46,12 +45,6 @@ class Targets:
         if custom is None:
             return self._target(model_id, self._catalog.usable(model_arn), None)
         return self._custom_target(model_id, custom)
-
-    def resolve_for_batch(self, model_id: str, thing: Named, row: Resource | None) -> Target:
-        """The target of what a batch job names: as `resolve`, and a custom model needs no deployment."""
-        if thing.kind == CUSTOM_MODEL and row is not None:
-            return self._custom_target(model_id, row)
-        return self.resolve(model_id, thing, row)
 
     def _custom_target(self, model_id: str, custom: Resource) -> Target:
         """A deployment whose model's files are of no use fails, at the latest when it is asked."""

@@ -22,6 +22,8 @@ class Target:
     client: ServingEngine
     adapter: str | None
     "The adapter's name in the engine; None means the base model itself."
+    background: bool = False
+    "Whether its requests give way to all others, as those of batch jobs do."
     tokenizer: Tokenizer
     prompt_format: PromptFormat
     frames_prompts: bool
@@ -31,8 +33,6 @@ class Target:
     context_length: int
     "The most tokens of prompt and answer together."
     max_output_tokens: int
-    background: bool = False
-    "Whether its requests give way to all others, as those of batch jobs do."
 
     @property
     def engine_model(self) -> str:

@@ -19,7 +19,7 @@ from outcrop.api.door.corridor import Corridor
 from outcrop.api.door.health import Health, well
 from outcrop.api.door.pages import OwnPage
 from outcrop.api.door.patience import PAUSE_S
-from outcrop.api.door.telling import Telling, code_of
+from outcrop.api.door.telling import CLIENT_LEFT, Telling
 from outcrop.api.door.visit import Left, Visit
 from outcrop.api.operations import Operations
 from outcrop.api.s3 import cors
@@ -71,7 +71,8 @@ class Door:
             visit.end()
             self._telling.tell(visit)
             if visit.trace is not None:
-                self._house.invocation_logs.note(visit.trace.ended(code_of(visit)))
+                code = visit.code or (CLIENT_LEFT if visit.left else "")
+                self._house.invocation_logs.note(visit.trace.ended(code))
 
     async def _respond(self, visit: Visit) -> HttpResponse:
         entrance = next(each for each in self._entrances if each.is_asked(visit.request))

@@ -17,7 +17,6 @@ from outcrop import logs
 from outcrop.access.access import Access
 from outcrop.access.caller import Caller
 from outcrop.api.door.call import Answer, Answered
-from outcrop.api.door.invocation_trace import INVOCATIONS
 from outcrop.api.door.visit import Visit
 from outcrop.audit.audit import Audit
 from outcrop.audit.entry import Entry, keepable
@@ -29,6 +28,7 @@ from outcrop.protocol.service_model import SERVICES
 
 CLIENT_LEFT = "ClientLeft"
 "The code of a request whose client went away before its answer."
+_INVOCATIONS = frozenset({"Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream"})
 _KEY_ID = re.compile(r"\bCredential=([A-Z0-9]{16,128})/")
 OWN = "outcrop"
 "The service of our own pages."
@@ -53,7 +53,7 @@ class Telling:
         _write_log(visit, latency_ms)
         operation, now = visit.operation, self._clock.now()
         ended = Ended(_service(visit), operation, visit.status)
-        invoked = self._invoked(visit, latency_ms) if operation in INVOCATIONS else None
+        invoked = self._invoked(visit, latency_ms) if operation in _INVOCATIONS else None
         self._traffic.note(ended, latency_ms, now, invoked)
         if operation and visit.is_call:
             self._enter(visit, operation, now)
@@ -70,11 +70,11 @@ class Telling:
             model = named.arn
         else:
             return None
-        metric = metric_of(visit.status, code_of(visit))
+        metric = metric_of(visit.status, _code(visit))
         return InvocationCount(model, metric, latency_ms, call.usage.input_tokens, call.usage.output_tokens)
 
     def _enter(self, visit: Visit, operation: str, now: datetime) -> None:
-        service, code = visit.service, code_of(visit)
+        service, code = visit.service, _code(visit)
         is_data = is_data_event(service, operation)
         if is_data and not self._data_events and visit.status not in (401, 403):
             return
@@ -128,8 +128,7 @@ def _service(visit: Visit) -> str:
     return visit.service if visit.service in _SERVICES else "other"
 
 
-def code_of(visit: Visit) -> str:
-    """The service's code for what went wrong; empty where nothing did."""
+def _code(visit: Visit) -> str:
     return visit.code or (CLIENT_LEFT if visit.left else "")
 
 
