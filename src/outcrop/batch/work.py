@@ -29,7 +29,7 @@ from outcrop.jobs.running import StopRequested
 from outcrop.loops import contained
 
 _log = logging.getLogger("outcrop.batch")
-_MOST_WAITING = 128
+_MOST_WAITING = 256
 "Records that are asked about, or whose results wait for those before them."
 _MOST_WAITING_BYTES = 64 << 20
 _TICK_S = 0.25
