@@ -25,6 +25,8 @@ class EngineDouble:
     adapters: set[str] = field(default_factory=set)
     die_after: list[int | None] = field(default_factory=list)
     "For the next requests in turn: hang up after so many tokens; None answers to the end."
+    hangs_up_on: Callable[[dict[str, Any]], bool] = lambda _body: False
+    "Whether to hang up on a request at once, however often it comes."
     pause_after: int | None = None
     "Stand still after so many tokens until the client hangs up."
     tokens_per_event: int = 1
@@ -90,7 +92,7 @@ class EngineDouble:
             _send(writer, 200, {"choices": told})
             return
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-        dies = self.die_after.pop(0) if self.die_after else None
+        dies = self.die_after.pop(0) if self.die_after else 0 if self.hangs_up_on(body) else None
         for number, (ids, reason) in enumerate(self._events(body)):
             if dies is not None and number >= dies:
                 writer.transport.abort()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from outcrop.access.names import Kind
+from outcrop.batch import work
 from outcrop.clock import MovableClock
 from outcrop.errors import Invalid
 from tests.support.batch_house import BASE, BUCKET, BatchHouse, asked, batch_house, texts
@@ -191,9 +192,7 @@ def test_a_file_that_is_gone_leaves_the_others_done(house: BatchHouse) -> None:
 
 
 def test_a_stopped_job_keeps_what_is_done(house: BatchHouse) -> None:
-    house.put("stopped/a.jsonl", *(asked(f"number {number}") for number in range(60)))
-    job = house.create("stopped/")
-    house.kill_halfway(job)
+    job = house.half_done("stopped")
     house.house.jobs.request_stop(job)
     done = house.work(job)  # as the killed worker's successor finds it
     assert done.status == "Stopped"
@@ -203,10 +202,25 @@ def test_a_stopped_job_keeps_what_is_done(house: BatchHouse) -> None:
     assert not house.folder(job).exists()
 
 
+def test_a_job_that_is_stopped_while_it_works_keeps_what_is_made(
+    house: BatchHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "_GRACE_S", 0.1)
+
+    def stop(job: str) -> bool:
+        house.house.jobs.request_stop(job)
+        return False
+
+    job = house.half_done("stopped-working", when=stop)
+    assert house.house.jobs.get(job).status == "Stopped"
+    results = house.output(job, "a.jsonl.out")
+    assert 0 < len(results) <= 40
+    assert set(texts(results)) == {"sho"}
+    assert house.manifest(job)["processedRecordCount"] == len(results)
+
+
 def test_a_job_beyond_its_time_expires_with_what_is_done(house: BatchHouse, clock: MovableClock) -> None:
-    house.put("late/a.jsonl", *(asked(f"number {number}") for number in range(60)))
-    job = house.create("late/", timeoutDurationInHours=24)
-    house.kill_halfway(job)
+    job = house.half_done("late", timeoutDurationInHours=24)
     clock.move(timedelta(hours=24))
     ended = house.work(job)
     assert ended.status == "Expired"
