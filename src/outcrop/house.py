@@ -188,6 +188,23 @@ class House:
         return InvocationLogs(self, self.store, self.clock, self.points)
 
     @room
+    def batch_loop(self) -> "BatchLoop":
+        """The event loop on which batch jobs of this process ask their engines."""
+        from outcrop.batch.loop import BatchLoop
+
+        return BatchLoop()
+
+    @room
+    def batch_shares(self) -> "Shares":
+        """The shares of this process's batch jobs in the requests to engines."""
+        from outcrop.batch.shares import Shares
+
+        return Shares()
+
+    def _used_by_batch_jobs(self) -> set[tuple[str, str]]:
+        return {(job.region, str(job.document.get("modelArn"))) for job in self.jobs.running(BATCH)}
+
+    @room
     def models(self) -> "CustomModels":
         """Custom models on record, with their files."""
         from outcrop.catalog.custom_models import CustomModels
@@ -237,23 +254,6 @@ class House:
         return Reconciler(
             self.deployments, self.engines, self.clients, self.catalog, self.models, also_used=self._used_by_batch_jobs
         )
-
-    def _used_by_batch_jobs(self) -> set[tuple[str, str]]:
-        return {(job.region, str(job.document.get("modelArn"))) for job in self.jobs.running(BATCH)}
-
-    @room
-    def batch_loop(self) -> "BatchLoop":
-        """The event loop on which batch jobs of this process ask their engines."""
-        from outcrop.batch.loop import BatchLoop
-
-        return BatchLoop()
-
-    @room
-    def batch_shares(self) -> "Shares":
-        """The shares of this process's batch jobs in the requests to engines."""
-        from outcrop.batch.shares import Shares
-
-        return Shares()
 
     @room
     def targets(self) -> "Targets":
