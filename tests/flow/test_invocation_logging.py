@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from outcrop.buckets.listing import ListingRequest
+from outcrop.clock import SystemClock
+from outcrop.house import House
 from outcrop.recipes.feedback import FeedbackFilter, feedback, parse_metadata_test
 from outcrop.recipes.recipe import Dropped, Kept
 from tests.support.batch_house import BASE, repeating
 from tests.support.patience import eventually
 from tests.support.policies import policy, trusting
-from tests.support.servers import Running, running_server
+from tests.support.servers import Running, running_server, server_process
 from tests.support.speaking_engine import speaking_engine
 
 BUCKET, GROUP = "logged", "/aws/bedrock/invocations"
@@ -255,3 +258,23 @@ def test_without_a_configuration_nothing_is_kept(server: Running) -> None:
     before = server.platform.invocation_logs.waiting
     runtime.invoke_model(modelId=BASE, body=json.dumps({"prompt": "one", "max_gen_len": 9}))
     assert server.platform.invocation_logs.waiting == before
+
+
+def test_a_server_that_ends_in_order_loses_no_record(tmp_path: Path) -> None:
+    with server_process(tmp_path / "home") as process, House.open(process.settings, SystemClock()) as house:
+        process.client("s3").create_bucket(Bucket=BUCKET)
+        configure(process.client("bedrock"), s3Config={"bucketName": BUCKET})
+        with speaking_engine(house, BASE, repeating):
+            runtime = process.client("bedrock-runtime")
+            asked = [runtime.converse(modelId=BASE, messages=MESSAGES) for _ in range(3)]
+        assert process.stop() == 0
+        keys = [one.key for one in house.buckets.list_objects(BUCKET, ListingRequest()).objects]
+        lines = [
+            line
+            for key in keys
+            if key.endswith(".json.gz")
+            for line in gzip.decompress(house.buckets.read_bytes(BUCKET, key)).splitlines()
+        ]
+        ids = [each["ResponseMetadata"]["RequestId"] for each in asked]
+        assert sorted(json.loads(line)["requestId"] for line in lines) == sorted(ids)
+        process.start()

@@ -166,6 +166,7 @@ class _Batch:
         self._job.note(**self._counts.members())
 
     def _end(self, plan: InputPlan, outputs: Outputs) -> None:
+        self._note()
         outputs.send_manifest(self._counts)
         problems = [*plan.unread, *outputs.unsent]
         members = self._counts.members()

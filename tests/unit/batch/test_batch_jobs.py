@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from outcrop.access.names import Kind
-from outcrop.batch import work
+from outcrop.batch import run, work
 from outcrop.clock import MovableClock
 from outcrop.errors import Invalid
 from tests.support.batch_house import BASE, BUCKET, BatchHouse, asked, batch_house, texts
@@ -255,6 +255,38 @@ def test_requests_in_flight_fill_the_engine_and_shrink_beside_others(house: Batc
     finally:
         house.engine.others = 0
     assert house.house.batch_shares.in_flight(BASE) == 0
+
+
+def test_progress_is_told_in_the_record_and_as_points(house: BatchHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "_NOTE_EVERY_S", 0.0)
+    house.put("told/a.jsonl", *(asked(f"{number} told") for number in range(5)), b"{")
+    job, seen = house.create("told/"), list[dict[str, Any]]()
+
+    def look() -> bool:
+        seen.append(house.house.jobs.get(job).document)
+        return False
+
+    house.work_until(job, look)
+    noted = [told["processedRecordCount"] for told in seen if "processedRecordCount" in told]
+    assert noted == sorted(noted)
+    assert {told["totalRecordCount"] for told in seen if "totalRecordCount" in told} == {6}
+    house.house.points.flush()
+    now = house.house.clock.now()
+    of_model = {"ModelId": "arn:aws:bedrock:us-east-1::foundation-model/outcrop.starter-v1"}
+
+    def points(metric: str, statistic: str) -> list[float]:
+        found = house.house.points.statistics(
+            [statistic],
+            namespace="AWS/Bedrock/Batch",
+            metric=metric,
+            dimensions=of_model,
+            since=now - timedelta(minutes=1),
+            until=now + timedelta(minutes=1),
+        )
+        return [point.values[statistic] for point in found]
+
+    assert points("NumberOfRecordsPendingProcessing", "Minimum")[-1] == 0
+    assert points("NumberOfOutputTokensProcessedPerMinute", "Sum")[-1] >= house.manifest(job)["outputTokenCount"] > 0
 
 
 def test_memory_does_not_grow_with_the_number_of_lines(house: BatchHouse) -> None:
