@@ -65,6 +65,10 @@ class Things:
     def job(self) -> str:
         return self.bedrock("model-customization-job", f"{BASE}:0:2k/jobjobjobjob")
 
+    @property
+    def batch_job(self) -> str:
+        return self.bedrock("model-invocation-job", "batchbatch12")
+
     def models(self) -> tuple[str, ...]:
         return (self.model, "poems", f"{BASE}:0:2k/modelmodel12")
 
@@ -105,6 +109,9 @@ BEDROCK_MEMBERS = {
     "ListTagsForResource": ("resourceARN", "any"),
     "CreateProvisionedModelThroughput": ("modelId", "base"),
     "CreateModelCustomizationJob": ("baseModelIdentifier", "base"),
+    "CreateModelInvocationJob": ("modelId", "asked in batch"),
+    "GetModelInvocationJob": ("jobIdentifier", "batch job"),
+    "StopModelInvocationJob": ("jobIdentifier", "batch job"),
     "InvokeModel": ("modelId", "invoked"),
     "InvokeModelWithResponseStream": ("modelId", "invoked"),
     "Converse": ("modelId", "invoked"),
@@ -118,6 +125,8 @@ TWO_RESOURCES = {
 }
 WITHOUT_RESOURCE = {
     "bedrock": {
+        "DeleteModelInvocationLoggingConfiguration", "GetModelInvocationLoggingConfiguration",
+        "PutModelInvocationLoggingConfiguration", "ListModelInvocationJobs",
         "CreateCustomModel", "ListFoundationModels", "ListModelCustomizationJobs", "ListCustomModels",
         "ListCustomModelDeployments", "ListProvisionedModelThroughputs",
     },
@@ -163,6 +172,8 @@ def kinds(things: Things) -> dict[str, list[tuple[tuple[str, ...], tuple[str, ..
         (f"us.{BASE}", things.bedrock("inference-profile", f"us.{BASE}"), things.profiles()[3]),
     )
     return {
+        "asked in batch": [foundation, alias, deployment, throughput, profile, model],
+        "batch job": [((things.batch_job,), (things.batch_job, "batchbatch12"))],
         "model": [model],
         "deployment": [deployment],
         "throughput": [throughput],
