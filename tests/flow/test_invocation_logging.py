@@ -34,11 +34,16 @@ ON = dict.fromkeys(
 )
 
 
+def ending(body: dict[str, Any]) -> list[int]:
+    """An answer that ends by itself; one that was cut teaches nothing."""
+    return [*repeating(body), body["stop_token_ids"][0]]
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running_server(tmp_path_factory.mktemp("logging") / "home") as running:
         running.client("s3").create_bucket(Bucket=BUCKET)
-        with speaking_engine(running.platform, BASE, repeating):
+        with speaking_engine(running.platform, BASE, ending):
             yield running
 
 
@@ -182,7 +187,7 @@ def test_every_kind_of_invocation_is_logged_and_read_again_by_the_recipe(
     metadata = {"team": "a"}
     talk = runtime.converse(modelId=BASE, messages=MESSAGES, requestMetadata=metadata)
     events = list(runtime.converse_stream(modelId=BASE, messages=MESSAGES)["stream"])
-    failed = refusal(runtime.invoke_model, modelId=BASE, body=b"{")
+    failed = refusal(runtime.invoke_model, modelId=BASE, body=b'{"nothing": 1}')
     tagged = server.client("bedrock-runtime")
     with_header(tagged, '{"team": "b"}')
     tagged.invoke_model(modelId=BASE, body=body)
@@ -264,7 +269,7 @@ def test_a_server_that_ends_in_order_loses_no_record(tmp_path: Path) -> None:
     with server_process(tmp_path / "home") as process, House.open(process.settings, SystemClock()) as house:
         process.client("s3").create_bucket(Bucket=BUCKET)
         configure(process.client("bedrock"), s3Config={"bucketName": BUCKET})
-        with speaking_engine(house, BASE, repeating):
+        with speaking_engine(house, BASE, ending):
             runtime = process.client("bedrock-runtime")
             asked = [runtime.converse(modelId=BASE, messages=MESSAGES) for _ in range(3)]
         assert process.stop() == 0
