@@ -1,7 +1,7 @@
 """Batch inference: whatever lines there are, and wherever the worker is killed, each has one result, in its order."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -43,11 +43,10 @@ def test_any_lines_killed_anywhere_have_one_result_each_in_order(
         house.put(f"{place}/{number}.jsonl", *(LINES[kind] for kind in kinds))
     job = house.create(f"{place}/")
     for looks in kills:
-        left = iter(range(looks))
-        if not house.work_until(job, lambda left=left: next(left, None) is None):
+        if not house.work_until(job, after(looks)):
             break
-        for results in house.folder(job).glob("output/*.out"):  # a write that the kill cut off
-            with results.open("ab") as file:
+        for output in house.folder(job).glob("output/*.out"):  # a write that the kill cut off
+            with output.open("ab") as file:
                 file.write(torn)
 
     ended = house.work(job)
@@ -69,6 +68,12 @@ def test_any_lines_killed_anywhere_have_one_result_each_in_order(
     assert counts["processedRecordCount"] == counts["totalRecordCount"] == sum(map(len, told))
     assert counts["successRecordCount"] == answered
     assert counts["outputTokenCount"] == 3 * answered
+
+
+def after(looks: int) -> Callable[[], bool]:
+    """Whether it was asked so often."""
+    left = iter(range(looks))
+    return lambda: next(left, None) is None
 
 
 def _kind_of(result: dict[str, Any]) -> bool:

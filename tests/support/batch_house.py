@@ -121,7 +121,8 @@ def asked(text: str, **more: Any) -> dict[str, Any]:
 
 def repeating(body: dict[str, Any]) -> list[int]:
     """An engine's answer of three tokens, which tell what the prompt began with."""
-    return (body["prompt"][1:] * 3)[:3]
+    prompt: list[int] = body["prompt"]
+    return (prompt[1:] * 3)[:3]
 
 
 @contextmanager
