@@ -13,6 +13,8 @@ from hypothesis import settings
 # away the time of those who have work: the tests of numbers took twice the processor time. Read when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
+# A worker's settings of the allocator are read at its start by `exec`. Workers of tests are forked, all but a few.
+os.environ.setdefault("GLIBC_TUNABLES", "")
 
 settings.register_profile("daily", deadline=None, max_examples=50)
 settings.register_profile("soak", deadline=None, max_examples=1000)

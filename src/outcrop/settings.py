@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 
 import platformdirs
@@ -20,6 +21,15 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?) *([KMGT]?)(?:I?B)?", re.IGNORECASE | re.ASC
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 PARTS_FILE = "parts.json"
 "In the home: what the supervisor writes down of the processes it keeps alive."
+
+
+class Preload(StrEnum):
+    """The processes for which a fork server reads the libraries before one is needed."""
+
+    NONE = "none"
+    ENGINES = "engines"
+    ALL = "all"
+    "Trainings too."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +62,10 @@ class Settings:
     "SQLAlchemy URL; empty means SQLite in the home."
     threads: int = 0
     "CPU threads for training and for each engine; 0 leaves the choice to torch."
+    preload: Preload = Preload.ENGINES
+    "The processes whose libraries are read before one is needed."
+    fork_server: Path | None = None
+    "The socket of a fork server that several installations share; None: each starts its own."
     devices: int = 1
     "GPUs that train a job together; processes of a CPU where there are none. It changes no result."
     memory_limit: int = 0
@@ -123,6 +137,8 @@ def read(
         port=asked or _number(environment, "OUTCROP_PORT", DEFAULT_PORT, _PORTS),
         database_url=environment.get("OUTCROP_DATABASE_URL", ""),
         threads=_number(environment, "OUTCROP_THREADS", 0, range(1 << 16)),
+        preload=_preload(environment),
+        fork_server=Path(shared) if (shared := environment.get("OUTCROP_FORK_SERVER")) else None,
         devices=_number(environment, "OUTCROP_DEVICES", 1, range(1, 1 << 16)),
         memory_limit=_bytes(environment, "OUTCROP_MEMORY_LIMIT"),
         points_kept=_retention(environment, "OUTCROP_METRICS", POINTS_KEPT, least_days=0),
@@ -167,6 +183,13 @@ def _retention(environment: Mapping[str, str], name: str, otherwise: Retention, 
         days=_number(environment, f"{name}_DAYS", otherwise.days, range(least_days, 10_000)),
         megabytes=_number(environment, f"{name}_MB", otherwise.megabytes, range(1, 1 << 20)),
     )
+
+
+def _preload(environment: Mapping[str, str]) -> Preload:
+    text = environment.get("OUTCROP_PRELOAD", "").strip() or Preload.ENGINES
+    if text not in set(Preload):
+        raise Invalid(f"OUTCROP_PRELOAD: {text[:40]!r} is none of {', '.join(Preload)}. Give one of them, or unset it.")
+    return Preload(text)
 
 
 def _number(environment: Mapping[str, str], name: str, otherwise: int, allowed: range) -> int:

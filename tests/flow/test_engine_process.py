@@ -23,6 +23,8 @@ import transformers
 from outcrop.errors import ModelDamaged
 from outcrop.inference.client import Delta, EngineAway, EngineClient, GenerationRequest, UnknownAdapter
 from outcrop.inference.request import Sampling
+from outcrop.machine import openmp
+from tests.support import forks
 from tests.support.patience import PATIENCE_S
 from tests.support.tiny import CONTEXT_LENGTH, tiny_model
 
@@ -43,7 +45,8 @@ class EngineProcess:
     def start(self) -> None:
         arguments = ["--model", str(self._model), "--name", BASE, "--socket", str(self.socket), "--threads", "1"]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-m", "outcrop.inference.serve", *arguments], stderr=log)
+            environment = {**os.environ, **openmp.for_serving()}
+            self.process = forks.start("outcrop.inference.serve", *arguments, env=environment, stderr=log)
 
     @property
     def running(self) -> bool:

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from outcrop.training import finetune
 from outcrop.training.data_parallel.ranks import RankLostError
 from outcrop.training.metrics import Hooks
-from tests.support import training_runs
+from tests.support import forks, training_runs
 from tests.support.rank_runs import DIVERGED, HYPER, LOST, METHODS, UNEVEN, WHOLE
 from tests.support.tiny import VOCAB_SIZE, tiny_model
 
@@ -55,7 +55,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def runs(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     folder = tmp_path_factory.mktemp("runs")
-    subprocess.run([sys.executable, "-m", "tests.support.rank_runs", str(base), str(folder)], check=True)
+    forks.run("tests.support.rank_runs", str(base), str(folder), check=True)
     return Runs(folder)
 
 

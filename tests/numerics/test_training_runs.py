@@ -4,8 +4,6 @@ import json
 import math
 import resource
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -35,7 +33,7 @@ from outcrop.training.evaluation import score
 from outcrop.training.loss import ADAPTER, log_probabilities
 from outcrop.training.metrics import EvaluationMetrics, Hooks, ModelCheckpoint, Progress, RunStart, Score, StepMetrics
 from outcrop.training.task import TrainingHyper, TrainingTask
-from tests.support import training_runs
+from tests.support import forks, training_runs
 from tests.support.patience import PATIENCE_S
 from tests.support.tiny import tiny_model
 from tests.support.training_runs import HELD_OUT, task
@@ -50,7 +48,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_killed_again_and_again_ends_with_the_bits_of_one_that_was_not(base: Path, tmp_path: Path) -> None:
     kills = ["7", "19", "33", "58"]
-    subprocess.run([sys.executable, "-m", "tests.support.training_runs", str(base), str(tmp_path), *kills], check=True)
+    forks.run("tests.support.training_runs", str(base), str(tmp_path), *kills, check=True)
     for name in ("out/adapter_model.safetensors", "out/adapter_config.json", "out/parity.json", "result.json"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes(), name
     result = json.loads((tmp_path / "killed" / "result.json").read_text())

@@ -38,6 +38,8 @@ from outcrop.house import House
 from outcrop.loops import Loops
 from outcrop.server import serve as server
 from outcrop.settings import PARTS_FILE, Settings
+from tests.support import forks
+from tests.support.forks import fork_server
 from tests.support.patience import PATIENCE_S, eventually
 
 PATIENT = Config(retries={"mode": "standard", "max_attempts": 10})
@@ -210,11 +212,16 @@ def server_process(home: Path) -> Iterator[ServerProcess]:
 
 @contextmanager
 def installed(home: Path, **environment: str) -> Iterator[Installed]:
-    """Everything that `outcrop up` starts, ended by SIGTERM; `environment` is told to it."""
+    """Everything that `outcrop up` starts, ended by SIGTERM; `environment` is told to it.
+
+    Workers and engines are forked from the tests' process that has read their libraries, unless it says what to
+    preload.
+    """
     settings = Settings(home=home, port=free_port(), threads=1)
+    shared = {"OUTCROP_FORK_SERVER": str(fork_server())} if "OUTCROP_PRELOAD" not in environment else {}
     process = subprocess.Popen(
         [sys.executable, "-m", "outcrop.cli.app", "up", "--home", str(home), "--port", str(settings.port)],
-        env={**os.environ, "OUTCROP_THREADS": "1", **environment},
+        env={**os.environ, "OUTCROP_THREADS": "1", **shared, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -234,8 +241,7 @@ def installed(home: Path, **environment: str) -> Iterator[Installed]:
 
 def outcrop(*arguments: str, **more: Any) -> "subprocess.CompletedProcess[str]":
     """Run the command line to its end."""
-    command = [sys.executable, "-m", "outcrop.cli.app", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, **more)
+    return forks.run("outcrop.cli.app", *arguments, **more)
 
 
 def signed_for_outcrop(url: str, key_id: str, secret: str) -> dict[str, str]:

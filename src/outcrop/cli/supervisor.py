@@ -14,12 +14,12 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
 
 from outcrop import kinds, private
+from outcrop.cli import preloading
 from outcrop.cli.listening import answers, check_port
 from outcrop.clock import SystemClock
 from outcrop.errors import MachineTrouble
 from outcrop.jobs.kinds import WorkerClass
 from outcrop.loops import Loop
-from outcrop.machine import allocator
 from outcrop.machine.child import Child
 from outcrop.settings import PARTS_FILE, Settings, make_home
 
@@ -57,6 +57,8 @@ class Supervisor:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._children: dict[str, Child] = {}
+        self._fork_servers: dict[str, Child] = {}
+        "They begin after the other parts, and end after those that they have started."
         self._lock: IO[str] | None = None
         self._parts = ""
         self._told_next: dict[str, int] = {}
@@ -89,7 +91,11 @@ class Supervisor:
         house = House.open(self._settings, SystemClock())
         self.installation = house.access.installation
         self._memory_bytes = house.sharing.budget_bytes
-        self._launcher = LocalLauncher(self._settings, memory_bytes=self._memory_bytes)
+        self._launcher = LocalLauncher(
+            self._settings,
+            memory_bytes=self._memory_bytes,
+            fork_server=preloading.socket_for(self._settings, "engine"),
+        )
         self._measurements = measurements.of_engines(house.points)
         self._pool = _open_pool(house, self._launcher, self._measurements)
         self._measurements.__enter__()
@@ -101,6 +107,8 @@ class Supervisor:
         for child in self._children.values():
             child.end()
         self._pool.close()
+        for child in self._fork_servers.values():
+            child.end()
         self._measurements.__exit__(kind, error, trace)
         shutil.rmtree(self._settings.sockets, ignore_errors=True)
         private.forget_socket_folder(self._settings.home)
@@ -138,9 +146,10 @@ class Supervisor:
             time.sleep(_READY_S)
         # Not before: while they read their code, the server would wait for a core.
         self._children |= {name: self._child(name) for name in _WORKERS}
+        self._fork_servers |= preloading.fork_servers(self._settings)
 
     def _round(self) -> None:
-        for child in self._children.values():
+        for child in (*self._children.values(), *self._fork_servers.values()):
             child.keep_alive()
         self._pool.round()
         for child in self._parts_running():
@@ -148,7 +157,7 @@ class Supervisor:
         self._write_parts()
 
     def _parts_running(self) -> list[Child]:
-        return [*self._children.values(), *self._launcher.children]
+        return [*self._children.values(), *self._fork_servers.values(), *self._launcher.children]
 
     def _tell_ends(self, child: Child) -> None:
         """A part that ends again and again is told, more and more seldom, to whoever sits at the machine."""
@@ -182,9 +191,16 @@ class Supervisor:
         module, worker_class = "outcrop.server.serve", _WORKERS.get(name)
         if worker_class is not None:
             module, arguments = "outcrop.worker.serve", [*arguments, "--class", worker_class.value]
-        environment = allocator.for_training() if worker_class is WorkerClass.HEAVY else {}
-        log = settings.logs / f"{name}.log"
-        return Child(name, module, arguments, log=log, environment=environment, is_ready=self._readiness(name))
+        heavy = worker_class is WorkerClass.HEAVY
+        return Child(
+            name,
+            module,
+            arguments,
+            log=settings.logs / f"{name}.log",
+            environment=preloading.training_environment() if heavy else {},
+            fork_server=preloading.socket_for(settings, "worker") if heavy else None,
+            is_ready=self._readiness(name),
+        )
 
     def _readiness(self, name: str) -> Callable[[float], bool]:
         if name in _WORKERS:

@@ -18,8 +18,7 @@ from outcrop.datasets.conversion import Conversion
 from outcrop.datasets.dataset import DataFile, Dataset, in_file
 from outcrop.datasets.encoded_file import EncodedFile
 from outcrop.datasets.encoding import EncodedRecord, encode_lines
-from outcrop.datasets.observing.file_observers import FileObservers
-from outcrop.datasets.observing.languages import Languages
+from outcrop.datasets.observing.aside import ObservedFile, observing
 from outcrop.datasets.observing.lengths import RecordLengths
 from outcrop.datasets.problems import Counted, Problem, kind_of
 from outcrop.datasets.reading import Line, read_file
@@ -60,20 +59,21 @@ def examine(
     `known` is told the digest and the origin of each good record. `strict` takes Bedrock's forms alone. Raises Invalid
     for a folder without data.
     """
-    base, languages = _Base(tokenizer, context_length, prompt_format), Languages()
+    base = _Base(tokenizer, context_length, prompt_format)
+    read = [given if isinstance(given, Dataset) else dataset_of.of_path(given) for given in datasets]
     readings: list[_Reading] = []
-    for part, given in enumerate(datasets):
-        dataset = given if isinstance(given, Dataset) else dataset_of.of_path(given)
-        with EncodedFile(encoded[part], context_length=context_length) if encoded else nullcontext() as kept:
-            for index, file in enumerate(dataset.files):
-                # A record is looked for among those of the training data, and of the files before it in its own.
-                before = [each for each in readings if each.part in (TRAINING, part)]
-                observers = FileObservers(tokenizer, languages, [each.observers for each in before], name=file.name)
-                first = readings[0] if readings else None
-                reading = _Reading(file, base, observers, part=part, index=index, first=first, known=known)
-                reading.read(customization, kept, strict=strict)
-                readings.append(reading)
-    reports = tuple(reading.report() for reading in readings)
+    with observing(tokenizer, num_bytes=sum(map(dataset_of.num_bytes, read))) as observers:
+        for part, dataset in enumerate(read):
+            with EncodedFile(encoded[part], context_length=context_length) if encoded else nullcontext() as kept:
+                for index, file in enumerate(dataset.files):
+                    # A record is looked for among those of the training data, and of the files before it in its own.
+                    before = [number for number, each in enumerate(readings) if each.part in (TRAINING, part)]
+                    observed = observers.of_file(file.name, before)
+                    first = readings[0] if readings else None
+                    reading = _Reading(file, base, observed, part=part, index=index, first=first, known=known)
+                    reading.read(customization, kept, strict=strict)
+                    readings.append(reading)
+        reports = tuple(reading.report() for reading in readings)
     return Report(context_length=context_length, customization=customization, files=reports, base=tokenizer.name)
 
 
@@ -91,7 +91,7 @@ class _Reading:
 
     file: DataFile
     base: _Base
-    observers: FileObservers
+    observers: ObservedFile
     part: int
     "The dataset of the job: TRAINING, or a validator's number from 1."
     index: int

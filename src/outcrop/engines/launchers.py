@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from outcrop.engines.orders import Order
-from outcrop.machine import memory
+from outcrop.machine import memory, openmp
 from outcrop.machine.child import Child
 from outcrop.settings import Settings
 
@@ -69,10 +69,14 @@ class Launcher(Protocol):
 class LocalLauncher:
     """Engines as child processes of this one."""
 
-    def __init__(self, settings: Settings, *, memory_bytes: int) -> None:
-        """`memory_bytes` is what all of them may hold together."""
+    def __init__(self, settings: Settings, *, memory_bytes: int, fork_server: Path | None = None) -> None:
+        """`memory_bytes` is what all of them may hold together.
+
+        `fork_server` is the socket of one that has read an engine's libraries, or will have.
+        """
         self._settings = settings
         self._memory_bytes = memory_bytes
+        self._fork_server = fork_server
         self._orders: dict[str, Order] = {}
         self._children: dict[str, Child] = {}
         self._retired: set[str] = set()
@@ -91,7 +95,15 @@ class LocalLauncher:
         module = "outcrop.inference.serve" if order.way else "outcrop.probe.engine"
         name = f"engine-{order.name.replace(':', '-')}"
         log = settings.logs / f"{name}.log"
-        child = Child(name, module, arguments, log=log, is_ready=partial(_is_ready, order.socket))
+        child = Child(
+            name,
+            module,
+            arguments,
+            log=log,
+            environment=openmp.for_serving(),
+            fork_server=self._fork_server,
+            is_ready=partial(_is_ready, order.socket),
+        )
         self._orders[order.name], self._children[order.name] = order, child
         child.keep_alive()
 

@@ -59,6 +59,9 @@ class SingleRequestForward:
         found = [self._after(turn) for turn in turns if turn.samples]
         return torch.stack(found) if found else torch.zeros(1, 1, device=device())
 
+    def forget(self, adapter: str) -> None:
+        """An adapter is not needed any more; nothing was prepared for it."""
+
     def position_bytes(self) -> int:
         """Most bytes that a request's cache takes for each token it reserves."""
         if not self.caches:

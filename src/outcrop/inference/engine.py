@@ -61,7 +61,6 @@ class Engine:
         self._network = load_base(folder, way=way)
         self.context_length = context or context_length(folder)
         self.end_ids = _end_ids(folder)
-        lay_out_for_decoding(self._network)
         self._routing = linear.hold_adapters(self._network)
         self._vocab_size = int(self._network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
         self._forward: Forward | SingleRequestForward
@@ -79,6 +78,7 @@ class Engine:
 
     def _apart(self, cache_bytes: int) -> tuple[SingleRequestForward, KVCache]:
         """The shelves hold nothing then: they count what the requests' own caches may take."""
+        lay_out_for_decoding(self._network)
         forward = SingleRequestForward(self._network, self._routing)
         cache = KVCache(
             [],
@@ -221,6 +221,7 @@ class Engine:
         used = set(self._versions.values()) | {request.adapter for request in self._scheduler.requests}
         for version in self._held - used:
             linear.unload(self._network, version)
+            self._forward.forget(version)
         self._held &= used
 
 

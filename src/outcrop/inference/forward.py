@@ -6,10 +6,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from outcrop.inference.compiled import StepRow, compiled_step
 from outcrop.inference.kv_cache import CacheShape
 from outcrop.inference.scheduler import ScheduledTokens
 from outcrop.inference.step_layout import SequencePiece, StepLayout
-from outcrop.inference.traced import AdapterStack, record, stack
+from outcrop.inference.traced import AdapterStack, TracedDecoding, record, stack
+from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network import rotary_lengths
 from outcrop.network.adapters.linear import AdapterSpan, Routing
 from outcrop.network.load import logits
@@ -22,13 +24,21 @@ class Forward:
         self._network = network
         self._routing = routing
         self._device = measures.like.device
-        on_cpu = self._device.type == "cpu"
-        self._traced = record(network, routing, measures.layers, measures.windows) if on_cpu else None
+        self._traced: TracedDecoding | None = None
+        self._compiled = compiled_step(network, measures, num_threads=torch.get_num_threads())
+        if self._compiled is None and self._device.type == "cpu":
+            lay_out_for_decoding(network)
+            self._traced = record(network, routing, measures.layers, measures.windows)
         self._stack: AdapterStack | None = None
         self._angles = rotary_lengths.rotary_rules_of(network)
 
     def __call__(self, turns: Sequence[ScheduledTokens]) -> Tensor:
         """Logits after each turn that samples; when none does, some logits that mean nothing."""
+        if self._compiled is not None and _all_decode(turns) and self._has_usual_angles(turns):
+            rows = [StepRow(turn.live.ids[-1], turn.live.slot, turn.live.request.adapter) for turn in turns]
+            found = self._compiled.logits(rows)
+            if found is not None:
+                return found
         if self._traced is None or not _is_usual(turns) or not self._has_usual_angles(turns):
             return self._by_network(turns)
         chosen = [turn.live.request.adapter for turn in turns]
@@ -37,6 +47,11 @@ class Forward:
             return self._by_network(turns)  # an adapter that is no plain LoRA cannot be stacked
         ids = [(turn.live.ids[-1], turn.live.slot.length) for turn in turns]
         return self._traced.logits(turns[0].live.slot.shelf, ids, stacked, chosen)
+
+    def forget(self, adapter: str) -> None:
+        """An adapter is not needed any more."""
+        if self._compiled is not None:
+            self._compiled.forget(adapter)
 
     def _by_network(self, turns: Sequence[ScheduledTokens]) -> Tensor:
         pieces = [SequencePiece(turn.live.slot, turn.num_tokens, len(turn.live.ids)) for turn in turns]
@@ -83,6 +98,11 @@ def in_row_order(turns: Sequence[ScheduledTokens]) -> list[ScheduledTokens]:
 
     ordered = sorted(turns, key=usual)
     return ordered if _is_usual(ordered) else sorted(turns, key=mixed)
+
+
+def _all_decode(turns: Sequence[ScheduledTokens]) -> bool:
+    """Whether everybody reads its last token, wherever its row is."""
+    return all(turn.num_tokens == 1 and turn.samples for turn in turns)
 
 
 def _is_usual(turns: Sequence[ScheduledTokens]) -> bool:

@@ -158,7 +158,7 @@ class _Measuring:
 
     def __init__(self) -> None:
         self.layers: dict[int, LayerShape] = {}
-        self.windows: dict[int, int | None] = {}
+        self.scorings: dict[int, Scoring] = {}
         self.like = torch.empty(0)
 
     def sequences(self) -> Sequence[SequenceSpan]:
@@ -166,7 +166,7 @@ class _Measuring:
 
     def attend(self, layer: int, q_HTD: Tensor, k_KTD: Tensor, v_KTD: Tensor, scoring: Scoring) -> Tensor:
         self.layers[layer] = LayerShape(k_KTD.shape[0], k_KTD.shape[2], v_KTD.shape[2])
-        self.windows[layer] = scoring.window
+        self.scorings[layer] = scoring
         self.like = k_KTD.new_empty(0)
         return attend_causal(q_HTD, k_KTD, v_KTD, scoring)
 
@@ -185,9 +185,13 @@ class CacheShape(NamedTuple):
     """The sizes that a network's layers need of a cache."""
 
     layers: list[LayerShape]
-    windows: list[int | None]
+    scorings: list[Scoring]
     like: Tensor
     "An empty tensor of the kind that is remembered."
+
+    @property
+    def windows(self) -> list[int | None]:
+        return [scoring.window for scoring in self.scorings]
 
 
 def measure(network: nn.Module) -> CacheShape:
@@ -201,4 +205,4 @@ def measure(network: nn.Module) -> CacheShape:
         network(input_ids=ids_11, position_ids=ids_11, layout=layout, use_cache=False)
     _demand_attention(network, layout.layers)
     numbers = range(len(layout.layers))
-    return CacheShape([layout.layers[n] for n in numbers], [layout.windows[n] for n in numbers], layout.like)
+    return CacheShape([layout.layers[n] for n in numbers], [layout.scorings[n] for n in numbers], layout.like)

@@ -28,7 +28,7 @@ from outcrop.network.attention import Scoring, SequenceSpan
 
 jit: Any = torch.jit  # untyped
 _log = logging.getLogger("outcrop.engine")
-_CLOSE = 1e-3  # of logits; two orders of the same additions differ by 1e-5
+CLOSE = 1e-3  # of logits; two orders of the same additions differ by 1e-5
 
 
 class AdapterStack(NamedTuple):
@@ -125,7 +125,7 @@ class TracedDecoding:
     def __init__(self, network: nn.Module, layers: Sequence[LayerShape], windows: Sequence[int | None]) -> None:
         self._windows = list(dict.fromkeys(windows))
         step = _Step(network, self._windows)
-        some = _example(network, layers, num_rows=3)
+        some = example_pool(network, layers, num_rows=3)
         plain = self._inputs(some, [(5, 0)] * 3)
         no_adapter = [torch.zeros(3, 1), *_empty_stack(network)]
         with warnings.catch_warnings():
@@ -164,7 +164,7 @@ def record(
     except Exception:
         _log.warning("decoding cannot be recorded; it goes on unrecorded, more slowly", exc_info=True)
         return None
-    if not worst < _CLOSE:
+    if not worst < CLOSE:
         _log.warning("the recording differs from the network by %g; it is not used", worst)
         return None
     return traced
@@ -174,7 +174,7 @@ def _difference(
     network: nn.Module, traced: TracedDecoding, layers: Sequence[LayerShape], num_rows: int, first: int
 ) -> float:
     """How far the recording is from the network itself on some step, whose ids begin with `first`."""
-    ours, theirs = (_example(network, layers, num_rows) for _ in range(2))
+    ours, theirs = (example_pool(network, layers, num_rows) for _ in range(2))
     num_ids = network.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
     # Far apart, so that a network with experts sends them to others than those it was recorded with.
     ids = [((first + 101 * row) % num_ids, slot.length) for row, slot in enumerate(ours.slots)]
@@ -186,7 +186,7 @@ def _difference(
     return max(float((a - b).abs().max()) for a, b in pairs)
 
 
-def _example(network: nn.Module, layers: Sequence[LayerShape], num_rows: int) -> CachePool:
+def example_pool(network: nn.Module, layers: Sequence[LayerShape], num_rows: int) -> CachePool:
     """A small shelf full of sequences of several lengths, always the same; none with other than the usual angles."""
     generator = torch.Generator().manual_seed(num_rows)
     shelf = CachePool(40, layers, torch.empty(0))

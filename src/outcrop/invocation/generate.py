@@ -27,6 +27,8 @@ from outcrop.tokens.tokenizer import IncrementalDecoder
 
 PATIENCE_S = 60.0
 _RETRY_EVERY_S = 0.5
+_RETRY_FIRST_S = 0.05
+"At first more often: an engine may be there in a moment."
 _SEEDS = 2**31
 _log = logging.getLogger("outcrop.invocation")
 
@@ -167,12 +169,14 @@ class _Patience:
         self._waiting = False
 
     async def wait(self, problem: Exception) -> None:
-        if self._waited_s() + _RETRY_EVERY_S > self._limit_s:
+        waited = self._waited_s()
+        pause = min(_RETRY_EVERY_S, max(_RETRY_FIRST_S, waited / 10))
+        if waited + pause > self._limit_s:
             raise problem
         if not self._waiting:
             self._waiting = True
             self._tell("waits for an engine")
-        await asyncio.sleep(_RETRY_EVERY_S)
+        await asyncio.sleep(pause)
 
     def is_over(self) -> None:
         if self._waiting:

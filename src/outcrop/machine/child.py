@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from outcrop import private
+from outcrop.machine.forking import ChildProcess, fork
 
 _LONGEST_PAUSE_S = 5.0
 _GRACE_S = 10.0
@@ -30,9 +31,12 @@ class Child:
         *,
         log: Path,
         environment: Mapping[str, str] | None = None,
+        fork_server: Path | None = None,
         is_ready: Callable[[float], bool],
     ) -> None:
         """`environment` is what it gets beside our own.
+
+        `fork_server` is the socket of one that may have read its libraries already.
 
         `is_ready` tells whether it can do its work by now, that many seconds after its start.
         """
@@ -44,10 +48,12 @@ class Child:
         self.restarts = 0
         self.failures = 0
         "Ends that were no part of the plan, in all."
-        self._command = [sys.executable, "-m", module, *arguments]
+        self._module = module
+        self._arguments = arguments
         self.log = log
         self._environment = environment or {}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._fork_server = fork_server
+        self._process: ChildProcess | None = None
         self._is_ready = is_ready
         self.ready = False
         "Whether it was ready once since it was started."
@@ -110,7 +116,7 @@ class Child:
 
     def _bury(self, now: float) -> None:
         assert self._process is not None
-        code = self._process.returncode
+        code = self._process.wait()
         self._process = None
         self.restarts += 1
         settled, self.ready, self._code = self.ready, False, code
@@ -123,17 +129,33 @@ class Child:
 
     def _start(self) -> None:
         with self._open_log() as log:
-            # A session of its own: Ctrl-C reaches the supervisor alone, which then ends its children in order.
-            self._process = subprocess.Popen(
-                self._command,
-                env={**os.environ, **self._environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+            self._process = self._forked(log) or self._executed(log)
+        self._started = time.monotonic()
+
+    def _forked(self, log: IO[bytes]) -> ChildProcess | None:
+        if self._fork_server is None:
+            return None
+        with open(os.devnull, "rb") as nothing:
+            return fork(
+                self._fork_server,
+                self._module,
+                self._arguments,
+                environment={**os.environ, **self._environment},
+                streams=(nothing.fileno(), log.fileno(), log.fileno()),
                 umask=private.users_umask(),
             )
-        self._started = time.monotonic()
+
+    def _executed(self, log: IO[bytes]) -> ChildProcess:
+        # A session of its own: Ctrl-C reaches the supervisor alone, which then ends its children in order.
+        return subprocess.Popen(
+            [sys.executable, "-m", self._module, *self._arguments],
+            env={**os.environ, **self._environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            umask=private.users_umask(),
+        )
 
     def _open_log(self) -> IO[bytes]:
         self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

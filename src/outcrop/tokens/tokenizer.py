@@ -48,6 +48,7 @@ class Tokenizer:
     def __init__(self, spec: dict[str, Any], *, config: Mapping[str, Any], name: str, clock: Clock) -> None:
         self.name = name
         "The directory's name, for messages."
+        self._config = config
         self.clock = clock
         "For chat templates that write today's date."
         self._beginning = tokenizers.Tokenizer.from_str(json.dumps(spec))
@@ -74,6 +75,9 @@ class Tokenizer:
         self.pad_id: int = self.eos_ids[0] if pad_id is None else pad_id
         source = config.get("chat_template")
         self.chat_template = ChatTemplate(source, tokens=self.special_tokens, clock=clock) if source else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (self._beginning.to_str(), dict(self._config), self.name, self.clock)
 
     @classmethod
     def open(cls, model_dir: Path, *, clock: Clock | None = None) -> "Tokenizer":
@@ -206,6 +210,11 @@ class Tokenizer:
                 "Name eos_token in tokenizer_config.json or eos_token_id in config.json."
             )
         return tuple(dict.fromkeys(ids))
+
+
+def _made_again(spec: str, config: dict[str, Any], name: str, clock: Clock) -> Tokenizer:
+    """The tokenizer that another process had."""
+    return Tokenizer(json.loads(spec), config=config, name=name, clock=clock)
 
 
 class _NumBytes(dict[int, int]):

@@ -15,7 +15,7 @@ from outcrop.errors import Invalid
 from outcrop.tokens.continuation import continuing
 
 _MOST_WORDS, _MOST_LETTERS = 100_000, 40
-"Some 20 MB. What is longer is met once."
+"Some 20 MB, and as much again of words that were met before those. What is longer is met once."
 _SPACE = re.compile(r"(?<=\S) (?=\S)")
 """The one place where texts are cut. No pattern below matches across it: a space is the first letter of a match, or
 within a run of white space, and only such a run looks at what follows."""
@@ -67,15 +67,35 @@ class _Cut(NamedTuple):
     "The places of words whose ids are not known."
 
 
+class _KnownWords:
+    """The ids of words, of which those that are not met again for long are forgotten."""
+
+    def __init__(self) -> None:
+        self.ids: dict[str, Ids] = {}
+        self._before: dict[str, Ids] = {}
+        "Known before `ids` was full and began anew; a word that is met again is taken over."
+
+    def get(self, word: str) -> Ids | None:
+        found = self.ids.get(word)
+        if found is None and (found := self._before.get(word)) is not None:
+            self.ids[word] = found
+        return found
+
+    def keep(self, new: Mapping[str, Ids], may: Callable[[str], bool]) -> None:
+        if len(self.ids) + len(new) > _MOST_WORDS:
+            self._before, self.ids = self.ids, {}
+        self.ids.update((word, ids) for word, ids in new.items() if len(word) <= _MOST_LETTERS and may(word))
+
+
 class WordCache:
     """The ids of words, for one tokenizer; `encode_all` encodes several texts by themselves."""
 
     def __init__(self, spec: Mapping[str, Any], encode_all: EncodeAll) -> None:
         assert keeps_words_apart(spec)
         self._encode_all = encode_all
-        self._first: dict[str, Ids] = {}
+        self._first = _KnownWords()
         "Words that begin a text."
-        self._rest: dict[str, Ids] = {}
+        self._rest = _KnownWords()
         "Words behind a space, without it."
         added = spec.get("added_tokens", [])
         self._tokens = {token["content"]: int(token["id"]) for token in added}
@@ -115,7 +135,7 @@ class WordCache:
         """Ids of texts without added tokens."""
         found = [self._look_up(text) for text in texts]
         whole = [text for text, one in zip(texts, found, strict=True) if one is None]
-        first = {one.first: () for one in found if one and one.first not in self._first}
+        first = {one.first: () for one in found if one and self._first.get(one.first) is None}
         rest = {one.rest[number]: () for one in found if one for number in one.unknown}
         answers = iter(self._encode_all([*whole, *first, *(f" {word}" for word in rest)]))
         of_whole = iter([next(answers) for _ in whole])
@@ -130,8 +150,8 @@ class WordCache:
                 one.ids[number] = new_rest[one.rest[number]]
             begun = self._first.get(one.first) or new_first[one.first]
             ids.append([*begun, *chain.from_iterable(cast(list[Ids], one.ids))])
-        self._keep(self._first, new_first, _ends_a_word)
-        self._keep(self._rest, new_rest, _can_stay)
+        self._first.keep(new_first, _ends_a_word)
+        self._rest.keep(new_rest, _can_stay)
         return ids
 
     def _look_up(self, text: str) -> _Cut | None:
@@ -144,7 +164,7 @@ class WordCache:
         if not words[0] and len(words) > 1:  # the space that a text begins with stays with its first word
             words[:2] = [f" {words[1]}"]
         cut = self._cut(words)
-        if not cut.unknown and cut.first in self._first:
+        if not cut.unknown and self._first.get(cut.first) is not None:
             return cut
         unknown = [cut.rest[number] for number in cut.unknown]
         if not (_ends_a_word(cut.first) and all(map(_can_stay, unknown))):
@@ -155,14 +175,12 @@ class WordCache:
 
     def _cut(self, words: list[str]) -> _Cut:
         first, *rest = words
-        ids = list(map(self._rest.get, rest))
+        ids = list(map(self._rest.ids.get, rest))
         unknown = [] if all(ids) else [number for number, known in enumerate(ids) if not known]
+        for number in unknown:
+            ids[number] = self._rest.get(rest[number])
+        unknown = [number for number in unknown if not ids[number]]
         return _Cut(first, rest, ids, unknown)
-
-    def _keep(self, known: dict[str, Ids], new: Mapping[str, Ids], may: Callable[[str], bool]) -> None:
-        if len(known) + len(new) > _MOST_WORDS:
-            known.clear()
-        known.update((word, ids) for word, ids in new.items() if len(word) <= _MOST_LETTERS and may(word))
 
 
 def _can_stay(word: str) -> bool:

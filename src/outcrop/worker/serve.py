@@ -21,6 +21,7 @@ from outcrop.clock import SystemClock
 from outcrop.house import House
 from outcrop.jobs.kinds import JobKind, WorkerClass
 from outcrop.loops import LoopEnded
+from outcrop.machine import openmp
 from outcrop.machine.processes import die_with_parent
 from outcrop.metrics import measurements
 from outcrop.worker.work import Worker
@@ -29,10 +30,7 @@ from outcrop.worker.work import Worker
 def main(arguments: Sequence[str] | None = None, kinds: Sequence[JobKind[Any]] = kinds_of.KINDS) -> int:
     die_with_parent()
     private.only_ours()
-    # Read when torch is imported. A thread that waits for its siblings should spin for a moment, then sleep: on a
-    # crowded machine, spinning on made a step several times slower; sleeping at once costs a third of the speed when
-    # nothing else runs. What this value does on a crowded machine was not measured by itself.
-    os.environ.setdefault("GOMP_SPINCOUNT", "100000")
+    os.environ.update(openmp.for_training())
     asked = _parser().parse_args(arguments)
     logs.write_json_lines()
     stop = threading.Event()

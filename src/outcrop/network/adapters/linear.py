@@ -90,6 +90,8 @@ class AdapterLinear(nn.Module):
     @property
     def widths(self) -> tuple[int, int]:
         """(I, O)"""
+        if isinstance(self.base, nn.Linear):
+            return self.base.in_features, self.base.out_features
         num_outputs, num_inputs = weight_of(self.base).shape
         return num_inputs, num_outputs
 
@@ -160,6 +162,12 @@ def _covers(found: Sequence[tuple[int, int, Update]], num_tokens: int) -> bool:
 def weight_of(base: Linear) -> Tensor:
     """W_OI; GPT-2's Conv1D keeps it transposed."""
     return base.weight.T if isinstance(base, Conv1D) else base.weight
+
+
+def like_of(base: Linear) -> Tensor:
+    """A tensor of the kind of a layer's weight: of its dtype, and where it is."""
+    packed: Tensor | None = getattr(base, "blocks_BIO", None)  # whose weight is put together when it is asked for
+    return base.weight if packed is None else packed
 
 
 def hold_adapters(network: nn.Module) -> Routing:

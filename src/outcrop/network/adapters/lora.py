@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from outcrop.network.adapters.dropout import dropout
-from outcrop.network.adapters.linear import Linear, Update, weight_of
+from outcrop.network.adapters.linear import Linear, Update, like_of, weight_of
 from outcrop.network.adapters.method import LoRA
 
 A, B = "lora_A.weight", "lora_B.weight"
@@ -73,7 +73,7 @@ class LoRAUpdate(Update):
         return {A: self.a_RI, B: self.b_OR}
 
     def served(self, base: Linear) -> "LoRAUpdate":
-        like = base.weight
+        like = like_of(base)
         return replace(self, a_RI=self.a_RI.detach().to(like), b_OR=self.b_OR.detach().to(like), dropout=0.0)
 
     def merged(self, base: Linear) -> Tensor:

@@ -1,0 +1,117 @@
+"""Linear layers whose weights lie as small batches read them: blocks of outputs, input after input.
+
+A product reads each weight once, in the order of memory, and each row's sums are made in one order whatever the other
+rows are. The numbers are those of the layer; only their places change, and `unpack` puts them back.
+"""
+
+import ctypes
+import weakref
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from outcrop.network.fast.decoding.library import DecodingLibrary, Matrix
+
+
+class Crew:
+    """The threads that compute products and steps together; one call at a time."""
+
+    def __init__(self, library: DecodingLibrary, num_threads: int) -> None:
+        """Raises MemoryError where the system gives no more threads."""
+        self.library = library
+        self.num_threads = num_threads
+        self.address = library.threads_begin(num_threads)
+        if not self.address:
+            raise MemoryError("the system gives no more threads")
+        self.close = weakref.finalize(self, library.threads_end, self.address)
+        "Ends the threads; at the latest when nobody has them any more."
+
+
+class PackedLinear(nn.Linear):
+    """A linear layer in fp32 on a CPU with its weight in blocks; for serving, without gradients."""
+
+    def __init__(self, layer: nn.Linear, crew: Crew) -> None:
+        nn.Module.__init__(self)
+        self.out_features, self.in_features = layer.weight.shape
+        self._crew = crew
+        self.register_parameter("bias", layer.bias)
+        self.blocks_BIO = _in_blocks(layer.weight.detach(), crew.library.block)
+        self.matrix = Matrix(
+            plain=self.blocks_BIO.data_ptr(),
+            bias=None if layer.bias is None else layer.bias.data_ptr(),
+            inputs=self.in_features,
+            outputs=self.out_features,
+        )
+
+    @property
+    def weight(self) -> Tensor:  # type: ignore[override]
+        """A copy of the weight as torch keeps it, OI."""
+        return self.blocks_BIO.transpose(1, 2).reshape(-1, self.in_features)[: self.out_features]
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.reshape(-1, self.in_features)
+        rows = rows if rows.stride(-1) == 1 else rows.contiguous()
+        y = rows.new_empty(len(rows), self.out_features)
+        tiles = rows.new_empty(rows.numel())
+        self._crew.library.product(
+            ctypes.addressof(self.matrix), len(rows), rows.data_ptr(), rows.stride(0), y.data_ptr(), tiles.data_ptr(),
+            self._crew.address,
+        )  # fmt: skip
+        return y.view(*x.shape[:-1], self.out_features)
+
+    def unpacked(self) -> nn.Linear:
+        """The layer as it was."""
+        layer = nn.Linear(self.in_features, self.out_features, bias=False)
+        layer.weight = nn.Parameter(self.weight.clone(), requires_grad=False)
+        layer.bias = self.bias
+        return layer
+
+
+class PackedEmbedding(nn.Module):
+    """An embedding that shares its weight with the head, read from the head's blocks."""
+
+    def __init__(self, embedding: nn.Embedding, head: PackedLinear) -> None:
+        super().__init__()
+        self.num_embeddings, self.embedding_dim = embedding.weight.shape
+        self.scale: Tensor | None = getattr(embedding, "embed_scale", None)
+        self._head = [head]  # in a list, so that it is no part of this module
+
+    @property
+    def weight(self) -> Tensor:
+        """A copy of the weight as torch keeps it."""
+        return self._head[0].weight
+
+    def forward(self, ids: Tensor) -> Tensor:
+        blocks_BIO = self._head[0].blocks_BIO
+        block = blocks_BIO.shape[2]
+        rows = blocks_BIO[ids // block, :, ids % block]
+        return rows if self.scale is None else rows * self.scale.to(rows.dtype)
+
+
+def pack(network: Any, places: list[tuple[nn.Module, str]], crew: Crew) -> None:
+    """Pack the linear layers at these places, and the head, which may share its weight with the embedding."""
+    for parent, name in places:
+        setattr(parent, name, PackedLinear(getattr(parent, name), crew))
+    head, embedding = network.get_output_embeddings(), network.get_input_embeddings()
+    packed = PackedLinear(head, crew)
+    if embedding.weight is head.weight:
+        network.set_input_embeddings(PackedEmbedding(embedding, packed))
+    network.set_output_embeddings(packed)
+
+
+def unpack(network: Any, embedding: nn.Embedding) -> None:
+    """Give a network its linear layers back, and the embedding that it had."""
+    for module in list(network.modules()):
+        for name, inside in list(module.named_children()):
+            if isinstance(inside, PackedLinear):
+                setattr(module, name, inside.unpacked())
+    if isinstance(network.get_input_embeddings(), PackedEmbedding):
+        embedding.weight = network.get_output_embeddings().weight
+        network.set_input_embeddings(embedding)
+
+
+def _in_blocks(weight_OI: Tensor, block: int) -> Tensor:
+    outputs, inputs = weight_OI.shape
+    filled = functional.pad(weight_OI, (0, 0, 0, -outputs % block))
+    return filled.view(-1, block, inputs).transpose(1, 2).contiguous()

@@ -1,0 +1,192 @@
+"""The decoding step in C beside the network itself, in any company, with adapters of every rank."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from outcrop.inference import compiled
+from outcrop.inference.compiled import CompiledDecoding, StepRow, compiled_step
+from outcrop.inference.engine import Engine
+from outcrop.inference.forward import Forward
+from outcrop.inference.kv_cache import CachePool, measure
+from outcrop.inference.step_layout import SequencePiece, StepLayout
+from outcrop.network import load
+from outcrop.network.adapters import linear
+from outcrop.network.adapters.linear import AdapterSpan, Routing
+from outcrop.network.adapters.lora import LoRAUpdate
+from outcrop.network.fast.decoding.library import library
+from outcrop.network.fast.decoding.packed import Crew, PackedLinear
+from tests.support.tiny import ARCHITECTURES, tiny_model
+
+pytestmark = pytest.mark.skipif(library() is None, reason="no C compiler here, or the C kernels are switched off")
+
+FAMILY = ("llama", "llama3", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "smollm3")
+LENGTHS = (3, 70, 1, 17, 33, 5, 64, 16, 15, 2, 40, 9, 31, 8, 22, 50, 12)
+RANKS = {"one": 1, "four": 4, "sixteen": 16, "many": 37}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        yield
+    torch.set_num_threads(before)
+
+
+class Decoder:
+    """A tiny network twice: as it is loaded, and with its compiled step."""
+
+    def __init__(self, folder: Path, *, num_threads: int = 1) -> None:
+        self.plain, self.routing = _held(folder)
+        self.network, _ = _held(folder)
+        self.shape = measure(self.plain)
+        found = compiled_step(self.network, self.shape, num_threads=num_threads)
+        assert found is not None
+        self.step: CompiledDecoding = found
+
+    def pool(self, lengths: Sequence[int]) -> CachePool:
+        """Sequences of these lengths; a sequence's memory depends on its length alone."""
+        made = CachePool(80, self.shape.layers, torch.empty(0))
+        made.resize(len(lengths))
+        for row, length in enumerate(lengths):
+            generator = torch.Generator().manual_seed(length)
+            for stored in (*made.k_RSKD, *made.v_RSKD):
+                stored[row, :length] = torch.randn(stored[row, :length].shape, generator=generator)
+            made.take().length = length
+        return made
+
+    def rows(self, lengths: Sequence[int], adapters: Sequence[str | None] = ()) -> list[StepRow]:
+        names = adapters or [None] * len(lengths)
+        slots = self.pool(lengths).slots
+        return [StepRow(7 + slot.length, slot, name) for slot, name in zip(slots, names, strict=True)]
+
+    def logits(self, lengths: Sequence[int], adapters: Sequence[str | None] = ()) -> Tensor:
+        found = self.step.logits(self.rows(lengths, adapters))
+        assert found is not None
+        return found
+
+    def expected(self, lengths: Sequence[int], adapters: Sequence[str | None] = ()) -> Tensor:
+        """What the network itself answers, row by row."""
+        found = []
+        for row in (self.rows([length], [name])[0] for length, name in zip(lengths, adapters, strict=True)):
+            layout = StepLayout([SequencePiece(row.slot, 1, row.slot.length + 1)], torch.device("cpu"))
+            row_2M = torch.tensor([[row.token], [row.slot.length]])
+            self.routing.spans = [AdapterSpan(0, 1, row.adapter)] if row.adapter else []
+            found.append(load.logits(self.plain, row_2M[:1], row_2M[1:], layout, at_N=torch.tensor([0])))
+        return torch.cat(found)
+
+    def adapt(self, name: str, rank: int, *, every: int = 1) -> None:
+        """An adapter with random numbers at every so many layers, in both networks."""
+        generator = torch.Generator().manual_seed(rank)
+        pairs = zip(linear.layers(self.plain), linear.layers(self.network), strict=True)
+        for number, ((_, one), (_, other)) in enumerate(pairs):
+            if number % every:
+                continue
+            num_inputs, num_outputs = one.widths
+            a_RI = torch.randn(rank, num_inputs, generator=generator) * 0.1
+            b_OR = torch.randn(num_outputs, rank, generator=generator) * 0.1
+            one.updates[name] = other.updates[name] = LoRAUpdate(a_RI=a_RI, b_OR=b_OR, scale=0.7)
+
+
+def _held(folder: Path) -> tuple[Any, Routing]:
+    network = load.load_base(folder)
+    return network, linear.hold_adapters(network)
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("base"), "llama")
+
+
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+def test_the_family_that_llama_began_is_compiled_and_others_go_without(architecture: str, tmp_path: Path) -> None:
+    engine = Engine(tiny_model(tmp_path, architecture), cache_bytes=2**22)
+    forward = engine._forward
+    assert isinstance(forward, Forward)
+    assert (forward._compiled is not None) == (architecture in FAMILY)
+    assert (forward._traced is None) == (architecture in FAMILY)
+
+
+@pytest.mark.parametrize("architecture", FAMILY)
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_every_row_has_the_networks_logits(architecture: str, num_threads: int, tmp_path: Path) -> None:
+    decoder = Decoder(tiny_model(tmp_path, architecture), num_threads=num_threads)
+    found, expected = decoder.logits(LENGTHS), decoder.expected(LENGTHS, [None] * len(LENGTHS))
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)
+    assert torch.equal(found.argmax(dim=-1), expected.argmax(dim=-1))
+
+
+def test_a_row_has_the_same_bits_in_any_company_and_on_any_number_of_threads(llama: Path) -> None:
+    decoders = [Decoder(llama, num_threads=num) for num in (1, 2, 5)]
+    for name, rank in RANKS.items():
+        for decoder in decoders:
+            decoder.adapt(name, rank)
+    names = [[*RANKS, None][number % 5] for number in range(len(LENGTHS))]
+    whole = decoders[0].logits(LENGTHS, names)
+    for decoder in decoders:
+        for num in range(1, len(LENGTHS) + 1):
+            some = decoder.logits(LENGTHS[-num:], names[-num:])
+            assert torch.equal(some, whole[-num:]), f"{num} rows on {decoder.step._crew.num_threads} threads"
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_adapters_of_several_ranks_side_by_side_answer_as_in_the_network(llama: Path, every: int) -> None:
+    decoder = Decoder(llama, num_threads=2)
+    for name, rank in RANKS.items():
+        decoder.adapt(name, rank, every=every)
+    names = [[*RANKS, None][number % 5] for number in range(len(LENGTHS))]
+    expected = decoder.expected(LENGTHS, names)
+    torch.testing.assert_close(decoder.logits(LENGTHS, names), expected, rtol=0, atol=5e-5)
+    without = decoder.expected(LENGTHS, [None] * len(LENGTHS))
+    assert not torch.allclose(without[0], expected[0], atol=1e-2)
+
+
+def test_an_adapter_that_was_forgotten_is_read_anew(llama: Path) -> None:
+    decoder = Decoder(llama)
+    decoder.adapt("one", 4)
+    before = decoder.logits([5], ["one"])
+    for _, layer in linear.layers(decoder.network):
+        del layer.updates["one"]
+    decoder.step.forget("one")
+    assert torch.equal(decoder.logits([5], ["one"]), decoder.logits([5]))
+    assert not torch.equal(before, decoder.logits([5]))
+
+
+def test_rows_of_several_pools_are_one_step(llama: Path) -> None:
+    decoder = Decoder(llama)
+    apart = [row for length in LENGTHS[:4] for row in decoder.rows([length])]
+    found = decoder.step.logits(apart)
+    assert found is not None
+    assert torch.equal(found, decoder.logits(LENGTHS[:4]))
+
+
+def test_packed_weights_are_given_back_bit_for_bit(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, _ = _held(llama)
+    network, _ = _held(llama)
+    monkeypatch.setattr(compiled, "CLOSE", -1.0)
+    assert compiled_step(network, measure(network), num_threads=1) is None
+    found, before = network.state_dict(), plain.state_dict()
+    assert found.keys() == before.keys()
+    assert all(torch.equal(found[name], before[name]) for name in before)
+    assert not any(isinstance(module, PackedLinear) for module in network.modules())
+
+
+@pytest.mark.parametrize("num_threads", [1, 2, 4])
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (7, 33), (64, 32), (65, 31), (128, 384), (50, 1000)])
+def test_a_packed_layer_gives_the_products_of_a_plain_one(inputs: int, outputs: int, num_threads: int) -> None:
+    found = library()
+    assert found is not None
+    generator = torch.Generator().manual_seed(inputs)
+    layer = torch.nn.Linear(inputs, outputs)
+    packed = PackedLinear(layer, Crew(found, num_threads))
+    assert torch.equal(packed.weight, layer.weight)
+    for rows in (0, 1, 2, 3, 7, 8, 9, 40):
+        x = torch.randn(1, rows, 2 * inputs, generator=generator)[..., ::2]
+        expected = functional.linear(x, layer.weight, layer.bias)
+        torch.testing.assert_close(packed(x), expected, rtol=1e-5, atol=1e-5)
