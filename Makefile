@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
 .PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
-	bench-defaults bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data families install \
+	bench-defaults bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data bench-serve families install \
 	install-test clients \
 	bytecode clean
 
@@ -52,6 +52,9 @@ bench-train: install-test
 
 bench-train-gpu: install-test
 	$(BIN)/python -m bench.train --device cuda
+
+bench-serve: install-test
+	$(BIN)/python -m bench.serve
 
 bench-house-scale: install-test
 	$(BIN)/python -m bench.house_scale

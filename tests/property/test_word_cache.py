@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -148,12 +149,27 @@ def test_a_text_with_a_token_that_swallows_the_space_beside_it_is_encoded_whole(
     assert tokenizer.encode_batch(texts) == [tokenizer.encode_text(text) for text in texts]
 
 
-def test_the_cache_forgets_rather_than_grow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cache_forgets_rather_than_grow_and_last_what_it_meets_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(word_cache, "_MOST_WORDS", 20)
     tokenizer = Tokenizer.open(byte_level(tmp_path))
     assert tokenizer._words is not None
-    for number in range(50):
-        text = PlacedText(f"the number {number} and {'long' * 20}", TextPlace.CONTINUATION)
-        assert tokenizer.encode_batch([text]) == [tokenizer.encode_text(text)]
-        assert len(tokenizer._words._rest) <= 20
-    assert "long" * 20 not in tokenizer._words._rest
+    known = tokenizer._words._rest
+    encoded: list[str] = []
+    encode_all = tokenizer._words._encode_all
+
+    def watched(texts: Sequence[str]) -> list[list[int]]:
+        encoded.extend(texts)
+        return encode_all(texts)
+
+    tokenizer._words._encode_all = watched
+    for number in range(100):
+        for said in (f"the number {number} and so on", f"{'long' * 20} {number}"):
+            text = PlacedText(said, TextPlace.CONTINUATION)
+            assert tokenizer.encode_batch([text]) == [tokenizer.encode_text(text)]
+        assert len(known.ids) <= 20
+        assert len(known._before) <= 20
+    assert known.get("long" * 20) is None
+    assert known.get("3") is None
+    assert encoded.count(" number") == 1

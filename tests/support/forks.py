@@ -4,6 +4,7 @@ What is started so runs the same modules with the same arguments. Where tests lo
 processes in the ordinary way.
 """
 
+import atexit
 import os
 import subprocess
 import sys
@@ -27,11 +28,16 @@ _READ = (
 def fork_server() -> Path:
     """The socket of this test process's fork server, which is started when it is first wanted."""
     place = Path(tempfile.mkdtemp(prefix="outcrop-forks-")) / "fork.sock"
-    # It ends with this process.
     server = subprocess.Popen([sys.executable, "-m", "outcrop.machine.fork_server", "--socket", str(place), *_READ])
+    atexit.register(_end, server)
     eventually(lambda: place.exists() or server.poll() is not None)
     assert server.poll() is None, "the fork server of the tests has ended"
     return place
+
+
+def _end(server: "subprocess.Popen[bytes]") -> None:
+    server.kill()
+    server.wait()
 
 
 def start(

@@ -59,8 +59,8 @@ def test_the_report_is_the_same(files: list[Path], tokenizer: Tokenizer, monkeyp
         return beginning(*arguments, **more)
 
     monkeypatch.setattr(aside, "LEAST_BYTES", 0)
-    monkeypatch.setattr(aside.os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(aside.subprocess, "Popen", popen)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(subprocess, "Popen", popen)
     there = examined(files, tokenizer)
     assert len(started) == 1
     assert there == here

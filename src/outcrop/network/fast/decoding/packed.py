@@ -6,6 +6,7 @@ rows are. The numbers are those of the layer; only their places change, and `unp
 
 import ctypes
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -89,7 +90,7 @@ class PackedEmbedding(nn.Module):
         return rows if self.scale is None else rows * self.scale.to(rows.dtype)
 
 
-def pack(network: Any, places: list[tuple[nn.Module, str]], crew: Crew) -> None:
+def pack(network: Any, places: Sequence[tuple[nn.Module, str]], crew: Crew) -> None:
     """Pack the linear layers at these places, and the head, which may share its weight with the embedding."""
     for parent, name in places:
         setattr(parent, name, PackedLinear(getattr(parent, name), crew))

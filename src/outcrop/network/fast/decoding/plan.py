@@ -182,7 +182,8 @@ def angles(rotary: Any, kind: str, positions_1M: Tensor) -> tuple[Tensor, Tensor
     return cos, sin
 
 
-def _matrix(layer: PackedLinear) -> Matrix:
+def _matrix(layer: nn.Module) -> Matrix:
+    assert isinstance(layer, PackedLinear), "packed just now"
     return layer.matrix
 
 

@@ -1,0 +1,68 @@
+"""What all contestants of `make bench-serve` have in common: prompts, adapters, and a turn's question and answer."""
+
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.train_data import SHAPES, Turns
+
+PROMPT_TOKENS = 128
+RANK, ALPHA = 16, 32
+COMPARED = 32
+"Ids of each answer that contestants are held against each other by."
+
+
+class Asked(NamedTuple):
+    """The question of one turn."""
+
+    prompts: list[list[int]]
+    num_tokens: int
+    adapters: list[str | None]
+    "Of each prompt; None is the bare base."
+
+
+Answer = Callable[[Asked], Sequence[Sequence[int]]]
+"Gives the ids that are generated greedily after each prompt; none ends an answer."
+
+
+def serve(answer: Answer, spec: dict[str, Any]) -> None:
+    """Answer turns until there are no more: the time of one token each and of all of them, and the first ids."""
+    turns = Turns()
+    turns.answer(ready=True)
+    for number, line in enumerate(sys.stdin):
+        question = json.loads(line)
+        first, whole = (ask(spec, question, num, f"{number} {num}") for num in (1, question["tokens"]))
+        first_s, _ = timed(answer, first)
+        whole_s, ids = timed(answer, whole)
+        turns.answer(first_s=first_s, whole_s=whole_s, ids=[list(each)[:COMPARED] for each in ids])
+    os._exit(0)
+
+
+def timed(answer: Answer, asked: Asked) -> tuple[float, Sequence[Sequence[int]]]:
+    began = time.perf_counter()
+    ids = answer(asked)
+    return time.perf_counter() - began, ids
+
+
+def ask(spec: dict[str, Any], question: dict[str, Any], num_tokens: int, seed: str) -> Asked:
+    """Prompts of a turn: the same for every contestant, and never those of another turn."""
+    numbers = random.Random(seed)
+    most = SHAPES[spec["shape"]]["vocab_size"] - 1
+    streams, num_adapters = question["streams"], question["adapters"]
+    prompts = [[numbers.randint(3, most) for _ in range(PROMPT_TOKENS)] for _ in range(streams)]
+    adapters = [adapter_name(row % num_adapters) if num_adapters else None for row in range(streams)]
+    return Asked(prompts, num_tokens, adapters)
+
+
+def adapter_name(number: int) -> str:
+    return f"adapter{number}"
+
+
+def adapters_of(spec: dict[str, Any]) -> dict[str, Path]:
+    """Adapters as PEFT saves them, by name."""
+    return {path.name: path for path in sorted(Path(spec["adapters"]).iterdir())} if spec.get("adapters") else {}

@@ -1,0 +1,40 @@
+"""Our engine in `make bench-serve`, in its own process and without a socket, as the peers are."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.serve_data import Asked, adapters_of, serve
+from outcrop.inference.engine import Engine
+from outcrop.inference.request import EngineRequest
+
+
+def main() -> None:
+    spec: dict[str, Any] = json.loads(sys.argv[1])
+    if spec.get("threads"):
+        torch.set_num_threads(spec["threads"])
+    engine = Engine(Path(spec["model"]), cache_bytes=2**31)
+    for name, folder in adapters_of(spec).items():
+        engine.load_adapter(name, folder)
+
+    def answer(asked: Asked) -> Sequence[Sequence[int]]:
+        made: dict[str, list[int]] = {}
+        for number, (ids, adapter) in enumerate(zip(asked.prompts, asked.adapters, strict=True)):
+            made[str(number)] = []
+            engine.submit(
+                EngineRequest(id=str(number), prompt_ids=tuple(ids), max_tokens=asked.num_tokens, adapter=adapter)
+            )
+        while engine.busy:
+            for produced in engine.step():
+                made[produced.request_id].append(produced.token)
+        return list(made.values())
+
+    serve(answer, spec)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""A peer's process in `make bench-serve`, in that peer's own environment: one engine that people run on a CPU.
+
+Runs with a specification in JSON as its only argument. Every peer computes in fp32, decodes greedily, and gets the
+prompts as ids, in batches of the size that is asked.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from bench.serve_data import Answer, Asked, adapters_of, serve
+
+
+def transformers(spec: dict[str, Any]) -> Answer:
+    """`generate` of transformers; with adapters, PEFT's mixed batches."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    network: Any = AutoModelForCausalLM.from_pretrained(spec["model"], dtype=torch.float32).eval()
+    adapters = adapters_of(spec)
+    if adapters:
+        from peft import PeftModel
+
+        (name, folder), *others = adapters.items()
+        network = PeftModel.from_pretrained(network, folder, adapter_name=name)
+        for name, folder in others:
+            network.load_adapter(folder, adapter_name=name)
+        network.eval()
+
+    def answer(asked: Asked) -> Sequence[Sequence[int]]:
+        ids = torch.tensor(asked.prompts)
+        more = {"adapter_names": [name or "__base__" for name in asked.adapters]} if adapters else {}
+        with torch.inference_mode():
+            made = network.generate(
+                input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, eos_token_id=None,
+                max_new_tokens=asked.num_tokens, min_new_tokens=asked.num_tokens, **more,
+            )  # fmt: skip
+        found: list[list[int]] = made[:, ids.shape[1] :].tolist()
+        return found
+
+    return answer
+
+
+def ctranslate2(spec: dict[str, Any]) -> Answer:
+    import ctranslate2 as library
+    from ctranslate2.converters import TransformersConverter
+
+    place = Path(spec["work"]) / "ctranslate2"
+    if not (place / "model.bin").exists():
+        TransformersConverter(spec["model"]).convert(str(place), quantization="float32", force=True)
+    words = json.loads((place / "vocabulary.json").read_text())
+    numbers = {word: number for number, word in enumerate(words)}
+    generator = library.Generator(str(place), intra_threads=spec["cores"], compute_type="float32")
+
+    def answer(asked: Asked) -> Sequence[Sequence[int]]:
+        results = generator.generate_batch(
+            [[words[one] for one in prompt] for prompt in asked.prompts],
+            max_length=asked.num_tokens, min_length=asked.num_tokens, sampling_topk=1, beam_size=1,
+            include_prompt_in_result=False, max_batch_size=len(asked.prompts), end_token=[],
+        )  # fmt: skip
+        return [[numbers[word] for word in result.sequences[0]] for result in results]
+
+    return answer
+
+
+def openvino(spec: dict[str, Any]) -> Answer:
+    """OpenVINO GenAI with continuous batching, exported in fp32 by optimum."""
+    import numpy as np
+    import openvino
+    import openvino_genai as library
+
+    place = Path(spec["work"]) / "openvino"
+    if not (place / "openvino_model.xml").exists():
+        from optimum.intel import OVModelForCausalLM
+
+        OVModelForCausalLM.from_pretrained(spec["model"], export=True, compile=False).save_pretrained(place)
+    scheduling = library.SchedulerConfig()
+    scheduling.max_num_seqs = 64
+    scheduling.cache_size = 2
+    core: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"}
+    pipeline = library.ContinuousBatchingPipeline(str(place), scheduling, "CPU", core)
+
+    def answer(asked: Asked) -> Sequence[Sequence[int]]:
+        how = library.GenerationConfig(max_new_tokens=asked.num_tokens, ignore_eos=True, do_sample=False)
+        given = [openvino.Tensor(np.array([prompt], dtype=np.int64)) for prompt in asked.prompts]
+        return [list(each.m_generation_ids[0]) for each in pipeline.generate(given, [how] * len(given))]
+
+    return answer
+
+
+def llamacpp(spec: dict[str, Any]) -> Answer:
+    """llama.cpp's server within this process, with a slot a stream."""
+    import xllamacpp as library
+
+    from bench.serve_gguf import write
+
+    place = Path(spec["work"]) / "model.gguf"
+    if not place.exists():
+        write(Path(spec["model"]), place)
+    how = library.CommonParams()
+    how.model.path = str(place)
+    how.n_parallel = spec["streams"]
+    how.n_ctx = 512 * spec["streams"]
+    how.cpuparams.n_threads = how.cpuparams_batch.n_threads = spec["cores"]
+    server = library.Server(how)
+    pool = ThreadPoolExecutor(max_workers=spec["streams"])
+
+    def one(prompt: Sequence[int], num_tokens: int) -> list[int]:
+        told = server.handle_completions(
+            {
+                "prompt": list(prompt), "n_predict": num_tokens, "temperature": 0, "ignore_eos": True,
+                "cache_prompt": False, "return_tokens": True,
+            }
+        )  # fmt: skip
+        found: list[int] = told["tokens"]
+        return found
+
+    def answer(asked: Asked) -> Sequence[Sequence[int]]:
+        return list(pool.map(one, asked.prompts, [asked.num_tokens] * len(asked.prompts)))
+
+    return answer
+
+
+def vllm(spec: dict[str, Any]) -> Answer:
+    import vllm as library
+    from vllm.lora.request import LoRARequest
+
+    adapters = adapters_of(spec)
+    more = {"enable_lora": True, "max_loras": len(adapters), "max_lora_rank": 16} if adapters else {}
+    engine = library.LLM(
+        spec["model"], dtype="float32", skip_tokenizer_init=True, enable_prefix_caching=False, **more
+    )  # fmt: skip
+    orders = {name: LoRARequest(name, 1 + number, str(path)) for number, (name, path) in enumerate(adapters.items())}
+
+    def answer(asked: Asked) -> Sequence[Sequence[int]]:
+        how = library.SamplingParams(temperature=0, max_tokens=asked.num_tokens, ignore_eos=True, detokenize=False)
+        chosen = [orders[name] if name else None for name in asked.adapters] if adapters else None
+        made = engine.generate(
+            [{"prompt_token_ids": prompt} for prompt in asked.prompts], how, lora_request=chosen, use_tqdm=False
+        )
+        return [list(each.outputs[0].token_ids) for each in made]
+
+    return answer
+
+
+PEERS = {each.__name__: each for each in (transformers, ctranslate2, openvino, llamacpp, vllm)}
+
+
+def main() -> None:
+    spec: dict[str, Any] = json.loads(sys.argv[1])
+    serve(PEERS[spec["peer"]](spec), spec)
+
+
+if __name__ == "__main__":
+    main()
