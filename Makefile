@@ -1,6 +1,7 @@
 # Two commands from a clone: `make quickstart` and `make test`. Neither needs root; both install into .venv.
 #   make quickstart REPORT=result.json    also writes the result as JSON
 #   make test TEST_PROCESSES=4            tests side by side; 2 processes, if nothing is said
+#   make soak OUTCROP_SOAK_MINUTES=2      how long an engine is under fire in it; 30 minutes, if nothing is said
 #   make ... PYTHON=python3.12            another interpreter
 #   make ... PIP_ARGS="..."               more arguments for pip, such as an index with CPU builds of torch
 
@@ -11,6 +12,7 @@ QUICKSTART_HOME ?= $(CURDIR)/.quickstart
 REPORT ?=
 OUTCROP_TEST_DATA ?= ../shared/data
 TEST_PROCESSES ?= 2
+OUTCROP_SOAK_MINUTES ?= 30
 
 BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
@@ -39,7 +41,7 @@ lint: install-test
 	$(BIN)/mypy
 
 soak: install-test
-	$(BIN)/python -m pytest -m "soak or hypothesis" --hypothesis-profile=soak
+	OUTCROP_SOAK_MINUTES=$(OUTCROP_SOAK_MINUTES) $(BIN)/python -m pytest -m "soak or hypothesis" --hypothesis-profile=soak
 
 results: install
 	$(BIN)/outcrop run --home $(CURDIR)/build/results/home -- $(BIN)/python bench/results.py $(OUTCROP_TEST_DATA)

@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from outcrop.inference import compiled
+from outcrop.inference.cache_pool import CachePool
 from outcrop.inference.compiled import CompiledDecoding, StepRow, compiled_step
 from outcrop.inference.engine import Engine
 from outcrop.inference.forward import Forward
-from outcrop.inference.kv_cache import CachePool, measure
+from outcrop.inference.kv_cache import measure
 from outcrop.inference.step_layout import SequencePiece, StepLayout
 from outcrop.network import load
 from outcrop.network.adapters import linear

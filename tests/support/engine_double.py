@@ -32,6 +32,8 @@ class EngineDouble:
     tokens_per_event: int = 1
     others: int = 0
     "Requests of others that it says it is working on."
+    num_cached: int | None = None
+    "Tokens of the prompt that it has not to read, where it tells its usage: in the first event."
     requests: list[dict[str, Any]] = field(default_factory=list)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
     "Set when a client left in the middle of an answer."
@@ -102,7 +104,10 @@ class EngineDouble:
                 self.hung_up.set()
                 raise ConnectionResetError
             choice = {"index": 0, "text": "", "token_ids": ids, "finish_reason": reason}
-            _chunk(writer, {"choices": [choice | _logprobs(ids, body.get("logprobs"))]})
+            event: dict[str, Any] = {"choices": [choice | _logprobs(ids, body.get("logprobs"))]}
+            if self.num_cached is not None and number == 0:
+                event["usage"] = {"prompt_tokens_details": {"cached_tokens": self.num_cached}}
+            _chunk(writer, event)
             await writer.drain()
         writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
         await writer.drain()

@@ -3,7 +3,7 @@
 import json
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +31,21 @@ def save(tokenizer: tokenizers.Tokenizer, folder: Path, **config: Any) -> Path:
     return folder
 
 
-def byte_level(folder: Path, *, begins: bool = True, **config: Any) -> Path:
-    """GPT-2's kind: one token per byte and some merges, special tokens at the end of the vocabulary."""
+def byte_level(
+    folder: Path, *, begins: bool = True, special: Sequence[str] = (), added: Sequence[str] = (), **config: Any
+) -> Path:
+    """GPT-2's kind: one token per byte and some merges, special tokens at the end of the vocabulary.
+
+    `special` are more of those, `added` are tokens that are text.
+    """
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     merges = [("Ġ", "t"), ("h", "e"), ("Ġt", "he"), ("Ġ", "Ġ"), ("Ċ", "Ċ"), ("a", "n")]
     vocab = {piece: number for number, piece in enumerate(letters + [left + right for left, right in merges])}
     tokenizer = tokenizers.Tokenizer(models.BPE(vocab=vocab, merges=merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([BEGIN, END, PAD, "<|im_start|>", "<|im_end|>"])
+    tokenizer.add_special_tokens([BEGIN, END, PAD, "<|im_start|>", "<|im_end|>", *special])
+    tokenizer.add_tokens(list(added))
     if begins:
         tokenizer.post_processor = processors.TemplateProcessing(
             single=f"{BEGIN} $A", special_tokens=[(BEGIN, tokenizer.token_to_id(BEGIN))]

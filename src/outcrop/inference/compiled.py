@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from outcrop.inference.kv_cache import CachePool, CacheRow, CacheShape, LayerShape
+from outcrop.inference.cache_pool import CachePool, CacheRow, LayerShape
+from outcrop.inference.kv_cache import CacheShape
 from outcrop.inference.step_layout import SequencePiece, StepLayout
 from outcrop.inference.traced import CLOSE, example_pool
 from outcrop.network import load

@@ -2,8 +2,8 @@
 engine has no tokenizer, so every `text` is empty.
 
 `prompt` may be several lists of ids, which begin in one step. One field is the engine's own: `prompt_tokens_per_step`,
-the most of a prompt that a step reads. A field that would change the answer and is not understood is refused, never
-ignored.
+the most of a prompt that a step reads. The usage of a stream stands in its first event and in its last. A field
+that would change the answer and is not understood is refused, never ignored.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from outcrop.errors import Invalid, ModelDamaged, NotFound, NotReady, OutcropError
 from outcrop.inference.request import LENGTH, MOST_LIKELIEST, Sampling, TokenLogprob
+from outcrop.inference.usage import usage
 
 N = TypeVar("N", int, float)
 
@@ -25,6 +26,7 @@ _UNDERSTOOD = {
     "model", "prompt", "max_tokens", "temperature", "top_p", "top_k", "seed", "stop_token_ids", "ignore_eos",
     "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias",
     "stream", "return_token_ids", "prompt_logprobs", "logprobs", "prompt_tokens_per_step", "priority",
+    "cache_salt", "stream_options", "structured_outputs",
 }  # fmt: skip
 _PENALTIES = ("repetition_penalty", "presence_penalty", "frequency_penalty")
 # Fields that many clients send with the one value that changes nothing.
@@ -51,12 +53,21 @@ class Completion:
     "How many of the likeliest tokens are told with each new one; None: no log probabilities."
     prompt_tokens_per_step: int | None
     background: bool
+    cache_salt: str | None
+    tells_usage: bool
+    "Whether the first and the last event of a stream say how many tokens there are so far."
+    grammar: str | None
+    "A Lark grammar of the possible answers; None: all are."
 
     @property
     def prompt_ids(self) -> tuple[int, ...]:
         """The one prompt."""
         (only,) = self.prompts
         return only
+
+    @property
+    def num_prompt_tokens(self) -> int:
+        return sum(map(len, self.prompts))
 
 
 def parse_completion(body: bytes) -> Completion:
@@ -78,6 +89,9 @@ def parse_completion(body: bytes) -> Completion:
         logprobs=_logprobs(fields),
         prompt_tokens_per_step=None if per_step is None else _number(fields, "prompt_tokens_per_step", int, 0),
         background=_background(fields),
+        cache_salt=None if fields.get("cache_salt") is None else text(fields, "cache_salt"),
+        tells_usage=_tells_usage(fields),
+        grammar=_grammar(fields),
     )
     if per_step is not None and per_step < 1:
         raise Invalid(f"prompt_tokens_per_step: {per_step} is below 1. Leave it out to have the engine choose.")
@@ -138,7 +152,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 def text(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or not value:
-        raise Invalid(f"{name}: expected a string, found {_kind(value)}.")
+        raise Invalid(f"{name}: expected a string, found {'an empty one' if value == '' else _kind(value)}.")
     return value
 
 
@@ -149,6 +163,8 @@ class NewTokens(NamedTuple):
     finish_reason: str | None
     logprobs: Sequence[TokenLogprob] = ()
     "Of the ids, where they were asked for."
+    num_cached: int = 0
+    "Tokens of the prompt that others had read before."
 
 
 def completion_answer(completion: Completion, request_id: str, made: Sequence[NewTokens]) -> dict[str, Any]:
@@ -158,10 +174,8 @@ def completion_answer(completion: Completion, request_id: str, made: Sequence[Ne
         "choices": [_choice(completion, index, one) for index, one in enumerate(made)],
     }  # fmt: skip
     if not completion.stream:
-        num_prompt, num_made = sum(map(len, completion.prompts)), sum(len(one.ids) for one in made)
-        answer["usage"] = {
-            "prompt_tokens": num_prompt, "completion_tokens": num_made, "total_tokens": num_prompt + num_made,
-        }  # fmt: skip
+        num_made, num_cached = sum(len(one.ids) for one in made), sum(one.num_cached for one in made)
+        answer["usage"] = usage(num_prompt=completion.num_prompt_tokens, num_made=num_made, num_cached=num_cached)
     return answer
 
 
@@ -236,6 +250,17 @@ def _background(fields: dict[str, Any]) -> bool:
     return priority > 0
 
 
+def _tells_usage(fields: dict[str, Any]) -> bool:
+    options = fields.get("stream_options")
+    if options is None:
+        return False
+    if not isinstance(options, dict):
+        raise Invalid(f"stream_options: expected an object, found {_kind(options)}.")
+    for name in sorted(options.keys() - {"include_usage"}):
+        raise Invalid(f"stream_options.{name}: is not supported by this engine. Leave it out.")
+    return bool(options.get("include_usage", False))
+
+
 def _logprobs(fields: dict[str, Any]) -> int | None:
     """The number of likeliest tokens to tell of, beside the one that was taken; None where none is asked for."""
     if fields.get("logprobs") is None:
@@ -244,6 +269,15 @@ def _logprobs(fields: dict[str, Any]) -> int | None:
     if not 0 <= wanted <= MOST_LIKELIEST:
         raise Invalid(f"logprobs: {wanted} is not between 0 and {MOST_LIKELIEST}.")
     return wanted
+
+
+def _grammar(fields: dict[str, Any]) -> str | None:
+    asked = fields.get("structured_outputs")
+    if asked is None:
+        return None
+    if not isinstance(asked, dict) or asked.keys() != {"grammar"} or not isinstance(asked["grammar"], str):
+        raise Invalid('structured_outputs: expected {"grammar": "…"}, a Lark grammar. Write the form of answers so.')
+    return asked["grammar"]
 
 
 def _ids(fields: dict[str, Any], name: str) -> list[int]:

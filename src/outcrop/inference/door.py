@@ -1,5 +1,6 @@
 """The engine's door: one function per path, and one log line per call."""
 
+import asyncio
 import itertools
 import json
 import logging
@@ -13,10 +14,11 @@ from outcrop import logs
 from outcrop.errors import Invalid, NotFound, NotReady, OutcropError
 from outcrop.inference import dialect
 from outcrop.inference.dialect import Completion, NewTokens
-from outcrop.inference.engine_thread import EngineThread
+from outcrop.inference.engine_thread import EngineThread, GeneratedTokens
 from outcrop.inference.in_progress import RequestsInProgress
 from outcrop.inference.request import EngineRequest
 from outcrop.inference.unix_http import HttpAnswer, HttpCall
+from outcrop.inference.usage import usage
 
 _NO_NEWS = ("/health", "/load")
 "Paths that are asked again and again."
@@ -41,6 +43,7 @@ class EngineDoor:
             ("POST", "/v1/load_lora_adapter"): self._load_adapter,
             ("POST", "/v1/unload_lora_adapter"): self._unload_adapter,
             ("POST", "/v1/completions"): self._complete,
+            ("GET", "/cache"): self._cache,
         }
 
     async def answer(self, call: HttpCall) -> HttpAnswer:
@@ -96,6 +99,12 @@ class EngineDoor:
         ]
         return _json({"object": "list", "data": data})
 
+    async def _cache(self, call: HttpCall, facts: Facts) -> HttpAnswer:
+        """The state of the cache between two steps: what is live, what waits, what is kept, what was shared."""
+        del call, facts
+        figures = await self._engine.ask(lambda engine: engine.cache_figures)
+        return _json(figures._asdict())
+
     async def _load_adapter(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         fields = dialect.parse_object(call.body)
         name, folder = dialect.text(fields, "lora_name"), Path(dialect.text(fields, "lora_path"))
@@ -119,7 +128,7 @@ class EngineDoor:
 
     async def _complete(self, call: HttpCall, facts: Facts) -> HttpAnswer:
         completion = dialect.parse_completion(call.body)
-        facts.update(model=completion.model, prompt_tokens=sum(map(len, completion.prompts)), completion_tokens=0)
+        facts.update(model=completion.model, prompt_tokens=completion.num_prompt_tokens, completion_tokens=0)
         request_id = facts["id"] = f"cmpl-{next(self._numbers)}"
         if completion.scores:
             return await self._score(completion, request_id)
@@ -152,7 +161,7 @@ class EngineDoor:
                 async for tokens in generated:
                     num_made = facts["completion_tokens"] + len(tokens.ids)
                     facts.update(completion_tokens=num_made, finish_reason=tokens.finish_reason)
-                    yield dialect.event(dialect.completion_answer(completion, request.id, [NewTokens(*tokens)]))
+                    yield dialect.event(self._event(completion, request, tokens, num_made))
                 status = 200
             except OutcropError as problem:
                 status, body = dialect.error(problem)
@@ -160,6 +169,18 @@ class EngineDoor:
             finally:
                 _report(facts, status=status)
         yield dialect.END_OF_EVENTS
+
+    @staticmethod
+    def _event(
+        completion: Completion, request: EngineRequest, tokens: GeneratedTokens, num_made: int
+    ) -> dict[str, Any]:
+        event = dialect.completion_answer(completion, request.id, [NewTokens(*tokens)])
+        first = num_made == len(tokens.ids)
+        if completion.tells_usage and (first or tokens.finish_reason is not None):
+            event["usage"] = usage(
+                num_prompt=completion.num_prompt_tokens, num_made=num_made, num_cached=tokens.num_cached
+            )
+        return event
 
     async def _score(self, completion: Completion, request_id: str) -> HttpAnswer:
         """Log probabilities of the prompt. No token is generated: who asks for these wants no answer."""
@@ -169,7 +190,9 @@ class EngineDoor:
 
     async def _requests(self, completion: Completion, request_id: str) -> list[EngineRequest]:
         """The engine requests of a completion, one for each prompt; the first has the id of the call."""
-        end_ids = await self._engine.ask(lambda engine: engine.end_ids)
+        end_ids, grammars = await self._engine.ask(lambda engine: (engine.end_ids, engine.grammars))
+        if completion.grammar is not None:  # not between two steps: others would wait for it
+            await asyncio.to_thread(grammars.compile, completion.grammar)
         return [
             EngineRequest(
                 id=f"{request_id}-{number}" if number else request_id,
@@ -180,7 +203,9 @@ class EngineDoor:
                 adapter=self._adapter(completion),
                 logprobs=completion.logprobs,
                 prompt_tokens_per_step=completion.prompt_tokens_per_step,
+                cache_salt=completion.cache_salt,
                 background=completion.background,
+                grammar=completion.grammar,
             )
             for number, prompt_ids in enumerate(completion.prompts)
         ]

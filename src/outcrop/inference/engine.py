@@ -6,6 +6,7 @@ and go between steps; a generation keeps the weights it began with until it ends
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,16 +14,18 @@ from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
-from outcrop.errors import Invalid, ModelDamaged, NotFound, OutcropError
+from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotFound, OutcropError
 from outcrop.inference import scoring
 from outcrop.inference.alone import SingleRequestForward
 from outcrop.inference.forward import Forward, in_row_order
+from outcrop.inference.grammars import Grammars, GrammarState
 from outcrop.inference.kv_cache import KVCache, measure
-from outcrop.inference.request import EngineRequest, TokenLogprob
-from outcrop.inference.sampling import sample
-from outcrop.inference.scheduler import Scheduler, StepLimits
+from outcrop.inference.request import STOP, EngineRequest, TokenLogprob
+from outcrop.inference.running_request import RunningRequest
+from outcrop.inference.sampling import SamplingRow, logprob_of, sample
+from outcrop.inference.scheduler import CacheFigures, Scheduler, StepLimits
 from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.linear import AdapterSpan
@@ -43,6 +46,10 @@ class StepResult(NamedTuple):
     "None while it goes on, then 'stop' or 'length'."
     logprob: TokenLogprob | None = None
     "Where the request asked for it."
+    num_cached: int = 0
+    "Tokens of the prompt that others had read before."
+    problem: OutcropError | None = None
+    "What broke this request off, in the place of a token."
 
 
 class Engine:
@@ -63,11 +70,16 @@ class Engine:
         self.end_ids = _end_ids(folder)
         self._routing = linear.hold_adapters(self._network)
         self._vocab_size = int(self._network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
+        limits = limits or _usual_limits(self._network)  # counts weights before they are packed
         self._forward: Forward | SingleRequestForward
         self._forward, self._cache = self._together(cache_bytes) if way is RunMode.PACKED else self._apart(cache_bytes)
-        self._scheduler = Scheduler(self._cache, limits or StepLimits(), rotary_rules_of(self._network))
+        self.grammars = Grammars(folder, self._vocab_size)
+        "Compile a request's grammar with these before it is submitted, or a step waits for that."
+        self._states: dict[str, GrammarState] = {}  # by request, and not in its place in the cache, which it may lose
+        self._scheduler = Scheduler(self._cache, limits, rotary_rules_of(self._network))
         self._versions: dict[str, str] = {}  # adapter name -> the key under which its layers hold it now
         self._held: set[str] = set()
+        self._users: Counter[str] = Counter()  # requests that have not ended, by the version they use
         self._num_loaded = 0
 
     def _together(self, cache_bytes: int) -> tuple[Forward, KVCache]:
@@ -102,7 +114,11 @@ class Engine:
     @property
     def busy(self) -> bool:
         """Whether a step would do anything."""
-        return bool(self._scheduler.live or self._scheduler.waiting)
+        return self._scheduler.busy
+
+    @property
+    def cache_figures(self) -> CacheFigures:
+        return self._scheduler.figures()
 
     def submit(self, request: EngineRequest) -> None:
         """Queue a generation; its tokens come out of the steps.
@@ -126,13 +142,20 @@ class Engine:
                 f"max_tokens: {len(request.prompt_ids)} prompt tokens and {fitted.max_tokens} more exceed this "
                 "engine's cache. Lower max_tokens, or give the engine a larger cache."
             )
+        if request.grammar is not None:
+            self._states[request.id] = self.grammars.begin(request.grammar)
         self._scheduler.submit(fitted)
+        if fitted.adapter is not None:
+            self._users[fitted.adapter] += 1
 
     @torch.inference_mode()  # as `step`: what the cache holds may be changed only there
     def abort(self, request_id: str) -> None:
         """End a request now; nothing happens when it has already ended."""
-        self._scheduler.end(request_id)
-        self._forget_unused_adapters()
+        ended = self._scheduler.end(request_id)
+        if ended is not None and ended.adapter is not None:
+            self._users[ended.adapter] -= 1
+            self._forget_unused_adapters()
+        self._states.pop(request_id, None)
 
     @torch.inference_mode()
     def step(self) -> list[StepResult]:
@@ -149,14 +172,47 @@ class Engine:
             turn.live.slot.length += turn.num_tokens
         if not sampling:
             return []
-        tokens = sample(logits_NV, [live.sampling_row for live in sampling])
-        produced = [
-            StepResult(live.request.id, token, live.append(token), _logprob(logits_V, token, live.request.logprobs))
-            for live, token, logits_V in zip(sampling, tokens, logits_NV, strict=True)
-        ]
-        for ended in (p for p in produced if p.finish_reason is not None):
+        produced = self._sampled(logits_NV, sampling)
+        for ended in (p for p in produced if p.finish_reason is not None or p.problem is not None):
             self.abort(ended.request_id)
         return produced
+
+    def _sampled(self, logits_NV: Tensor, sampling: Sequence[RunningRequest]) -> list[StepResult]:
+        """The next token of each request, or what keeps it from having one."""
+        rows: list[SamplingRow] = []
+        broken: dict[str, ModelFailed] = {}
+        for live in sampling:
+            try:
+                rows.append(self._row(live, logits_NV.device))
+            except ModelFailed as problem:
+                broken[live.request.id] = problem
+                rows.append(live.sampling_row)
+        return [
+            StepResult(live.request.id, token, None, problem=broken[live.request.id])
+            if live.request.id in broken
+            else self._taken(live, token, logprob_of(token, logits_V, live.request.logprobs))
+            for live, token, logits_V in zip(sampling, sample(logits_NV, rows), logits_NV, strict=True)
+        ]
+
+    def _row(self, live: RunningRequest, device: torch.device) -> SamplingRow:
+        state = self._states.get(live.request.id)
+        if state is None:
+            return live.sampling_row
+        allowed = torch.from_numpy(state.allowed(live.request.stop_token_ids)).to(device)
+        if not len(allowed):
+            raise ModelFailed("No token of this model's vocabulary can go on in the form that the answer must have.")
+        return live.sampling_row._replace(allowed=allowed)
+
+    def _taken(self, live: RunningRequest, token: int, logprob: TokenLogprob | None) -> StepResult:
+        """The result of a token, which the request goes on with; an answer whose form is complete ends."""
+        reason = live.append(token)
+        state = self._states.get(live.request.id)
+        if state is not None and reason != STOP:
+            try:
+                reason = STOP if state.take(token) else reason
+            except ModelFailed as problem:
+                return StepResult(live.request.id, token, None, problem=problem)
+        return StepResult(live.request.id, token, reason, logprob, num_cached=live.num_cached or 0)
 
     def score(self, ids: Sequence[int], adapter: str | None = None) -> list[float]:
         """Log probability of ids[1:], each given all before it, as the trainer computes it."""
@@ -218,22 +274,18 @@ class Engine:
         return self._versions[adapter]
 
     def _forget_unused_adapters(self) -> None:
-        used = set(self._versions.values()) | {request.adapter for request in self._scheduler.requests}
+        self._users = +self._users  # without those that nobody uses any more
+        used = set(self._versions.values()) | self._users.keys()
         for version in self._held - used:
             linear.unload(self._network, version)
+            self._cache.forget(version)
             self._forward.forget(version)
         self._held &= used
 
 
-def _logprob(logits_V: Tensor, token: int, num_likeliest: int | None) -> TokenLogprob | None:
-    if num_likeliest is None:
-        return None
-    logprobs_V = torch.log_softmax(logits_V.float(), dim=-1)
-    if not num_likeliest:
-        return TokenLogprob(token, float(logprobs_V[token]))
-    logprobs_K, ids_K = logprobs_V.topk(min(num_likeliest, len(logprobs_V)))
-    likeliest = tuple(zip(ids_K.tolist(), logprobs_K.tolist(), strict=True))
-    return TokenLogprob(token, float(logprobs_V[token]), likeliest)
+def _usual_limits(network: nn.Module) -> StepLimits:
+    weights = list(network.parameters())
+    return StepLimits.of_size(sum(x.numel() for x in weights), on_cpu=weights[0].device.type == "cpu")
 
 
 def _said(problem: Exception) -> str:

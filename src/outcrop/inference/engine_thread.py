@@ -34,6 +34,8 @@ class GeneratedTokens(NamedTuple):
     finish_reason: str | None
     logprobs: list[TokenLogprob]
     "Of the ids, where the request asked for them; else none."
+    num_cached: int = 0
+    "Tokens of the prompt that others had read before."
 
 
 class EngineThread:
@@ -158,7 +160,7 @@ class EngineThread:
     def _deliver(self, produced: "list[StepResult]") -> None:
         for item in produced:
             if item.request_id in self._streams:  # else its client left meanwhile
-                self._streams[item.request_id].put_nowait(item)
+                self._streams[item.request_id].put_nowait(item.problem or item)
 
     def _break_off(self, request_ids: list[str], problem: OutcropError) -> None:
         for request_id in request_ids:
@@ -177,25 +179,25 @@ async def _arrived(stream: "Stream") -> GeneratedTokens:
     items = [await stream.get()]
     while not stream.empty():
         items.append(stream.get_nowait())
-    ids, reason, logprobs = [], None, []
+    ids, reason, logprobs, num_cached = [], None, [], 0
     for item in items:
         if isinstance(item, OutcropError):
             raise item
         ids.append(item.token)
-        reason = item.finish_reason
+        reason, num_cached = item.finish_reason, item.num_cached
         logprobs += [] if item.logprob is None else [item.logprob]
-    return GeneratedTokens(ids, reason, logprobs)
+    return GeneratedTokens(ids, reason, logprobs, num_cached)
 
 
 async def _whole(stream: "Stream") -> GeneratedTokens:
     """Everything until its end."""
-    ids, reason, logprobs = [], None, []
-    while reason is None:
+    ids, logprobs = [], []
+    more = GeneratedTokens([], None, [])
+    while more.finish_reason is None:
         more = await _arrived(stream)
         ids += more.ids
         logprobs += more.logprobs
-        reason = more.finish_reason
-    return GeneratedTokens(ids, reason, logprobs)
+    return GeneratedTokens(ids, more.finish_reason, logprobs, more.num_cached)
 
 
 def _abort(request_id: str, engine: "Engine") -> None:

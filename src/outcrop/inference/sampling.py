@@ -1,6 +1,7 @@
 """The next token from logits: penalties, then greedy at temperature 0, else temperature, top-k, top-p and min-p.
 
 The order is that of `transformers`. Bias comes first; presence and frequency count what was generated, as vLLM has it.
+A form of answers leaves only some tokens, after penalties and before the rest.
 
 A request draws from its own generator, one number per token, so its answer depends on its seed and not on who else is
 in the batch.
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from outcrop.inference.request import Sampling
+from outcrop.inference.request import Sampling, TokenLogprob
 
 # A nucleus is seldom wider; only when it is, the whole vocabulary is sorted.
 _USUAL_NUCLEUS = 512
@@ -35,6 +36,8 @@ class SamplingRow(NamedTuple):
     ids: Sequence[int]
     "The prompt and what was generated."
     num_generated: int
+    allowed: Tensor | None = None
+    "The ids that the form of the answer leaves, in order; None: all."
 
 
 def sample(logits_NV: Tensor, rows: Sequence[SamplingRow]) -> list[int]:
@@ -46,9 +49,25 @@ def sample(logits_NV: Tensor, rows: Sequence[SamplingRow]) -> list[int]:
             tokens[number] = int(logits_V.argmax())
         else:
             logits_V = logits_NV[number]
+        if row.allowed is not None:
+            logits_V = logits_V[row.allowed]
+            tokens[number] = int(row.allowed[logits_V.argmax()])
         if row.sampling.temperature > 0:
-            tokens[number] = draw(candidates(logits_V, row.sampling), row.generator)
+            drawn = draw(candidates(logits_V, row.sampling), row.generator)
+            tokens[number] = drawn if row.allowed is None else int(row.allowed[drawn])
     return tokens
+
+
+def logprob_of(token: int, logits_V: Tensor, num_likeliest: int | None) -> TokenLogprob | None:
+    """The log probability of a token that was taken, beside so many of the likeliest; None where none is asked for."""
+    if num_likeliest is None:
+        return None
+    logprobs_V = torch.log_softmax(logits_V.float(), dim=-1)
+    if not num_likeliest:
+        return TokenLogprob(token, float(logprobs_V[token]))
+    logprobs_K, ids_K = logprobs_V.topk(min(num_likeliest, len(logprobs_V)))
+    likeliest = tuple(zip(ids_K.tolist(), logprobs_K.tolist(), strict=True))
+    return TokenLogprob(token, float(logprobs_V[token]), likeliest)
 
 
 def changed(logits_V: Tensor, row: SamplingRow) -> Tensor:

@@ -21,6 +21,7 @@ from outcrop.inference.door import EngineDoor
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.unix_http import UnixServer
 from outcrop.machine import openmp
+from outcrop.machine.processes import allow_many_files
 from outcrop.network.run_mode import RunMode
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def main() -> None:
     """Serve until told to end."""
     arguments = _arguments()
     private.only_ours()
+    allow_many_files()
     os.environ.update(openmp.for_serving())
     logs.write_json_lines()
     try:

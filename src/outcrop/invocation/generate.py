@@ -60,6 +60,8 @@ class TextDelta:
     stop_sequence: str | None = None
     logprobs: tuple[TextLogprob, ...] = ()
     "Of the tokens that begin in this text, where they were asked for."
+    num_cached: int = 0
+    "Of the last: tokens of the prompt that the engine had read before, for others."
 
 
 def plan(target: Target, asked: InvocationRequest) -> GenerateInput:
@@ -153,6 +155,7 @@ def finished(deltas: Sequence[TextDelta]) -> Finished:
         finish=last.finish,
         stop_sequence=last.stop_sequence,
         logprobs=tuple(one for delta in deltas for one in delta.logprobs),
+        num_cached=last.num_cached,
     )
 
 
@@ -194,10 +197,12 @@ async def _attempt(target: Target, generation: GenerateInput) -> AsyncGenerator[
     decoder = IncrementalDecoder(target.tokenizer)
     scanner = StopScanner(generation.stop_sequences)
     logprobs = TextLogprobs(target.tokenizer)
-    text, num_tokens = "", 0
+    text, num_tokens, num_cached = "", 0, 0
     reason: str | None = None
     async with aclosing(target.client.generate(_request(target, generation))) as deltas:
-        async for ids, reason, of_ids in deltas:
+        async for delta in deltas:
+            ids, reason, of_ids, cached = delta
+            num_cached = max(num_cached, cached)
             num_tokens += len(ids)
             for one in of_ids:
                 if not _ends_or_is_special(target, generation, one.token):
@@ -215,6 +220,7 @@ async def _attempt(target: Target, generation: GenerateInput) -> AsyncGenerator[
         finish=_finish(reason, scanner, generation),
         stop_sequence=scanner.met,
         logprobs=logprobs.with_text(text) + (logprobs.rest() if scanner.met is None else ()),
+        num_cached=num_cached,
     )
 
 

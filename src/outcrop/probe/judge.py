@@ -9,11 +9,13 @@ import argparse
 import gc
 import itertools
 import json
+import secrets
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -202,10 +204,12 @@ def _demand(
     if beside is not None:
         if len(beside.prompt_ids) >= room:
             return
-        engine.submit(beside)
+        engine.submit(replace(beside, cache_salt=secrets.token_hex(8)))
         for _ in range(3):
             engine.step()
-    engine.submit(EngineRequest(id="a", prompt_ids=tuple(greedy.prompt), max_tokens=NUM_GREEDY))
+    # A salt of its own: a prompt is to be read anew in each way, however often it was read before.
+    salt = secrets.token_hex(8)
+    engine.submit(EngineRequest(id="a", prompt_ids=tuple(greedy.prompt), max_tokens=NUM_GREEDY, cache_salt=salt))
     found = list[int]()
     while engine.busy:
         found += [made.token for made in engine.step() if made.request_id == "a"]

@@ -30,7 +30,7 @@ from outcrop.clock import SystemClock
 from outcrop.errors import MachineTrouble
 from outcrop.house import House
 from outcrop.loops import LoopEnded, Loops, contained
-from outcrop.machine.processes import die_with_parent
+from outcrop.machine.processes import allow_many_files, die_with_parent
 from outcrop.protocol import patterns, routing
 from outcrop.server.silent import close_silent
 from outcrop.settings import PARTS_FILE, Settings
@@ -61,6 +61,7 @@ _log = logging.getLogger("outcrop.server")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     die_with_parent()
+    allow_many_files()
     private.only_ours()
     settings = _settings(arguments)
     logs.write_json_lines()

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import jinja2
+from jinja2 import nodes
 
 from outcrop.clock import Clock
 from outcrop.errors import Invalid
@@ -15,10 +16,16 @@ from outcrop.tokens.template_process import environment
 Messages = Sequence[Mapping[str, Any]]
 """Turns as templates read them: {'role': 'system' | 'user' | 'assistant', 'content': text}.
 
-With tools an assistant's turn may have `tool_calls`, and the role may be `tool`.
+With tools an assistant's turn may have `tool_calls`, and the role may be `tool`. An assistant's turn may have
+`reasoning_content`, what it thought before it spoke.
 """
 Tools = Sequence[Mapping[str, Any]]
 "Descriptions of tools, as OpenAI's requests have them."
+Options = Mapping[str, Any]
+"Values of names that one template knows, such as enable_thinking."
+
+_SWITCHES = ("enable_thinking", "thinking")
+"Names under which templates ask whether the model shall think first."
 
 
 class TemplateRefused(Invalid):
@@ -38,9 +45,18 @@ class ChatTemplate:
         self._clock = clock
         try:
             # Read, not compiled: the compiler computes constants, and with them whatever a stranger wrote.
-            environment().parse(source)
+            tree = environment().parse(source)
         except (jinja2.TemplateError, RecursionError) as problem:
             raise Invalid(f"chat template: {problem}. Mend chat_template in tokenizer_config.json.") from problem
+        names = list(tree.find_all(nodes.Name))
+        own = {name.name for name in names if name.ctx == "store"}
+        asked = {name.name for name in names} - own
+        self.thinking_switch = next((name for name in _SWITCHES if name in asked), None)
+        "The name of the option that has the model think first, or not; None where the template has none."
+
+    def mentions(self, text: str) -> bool:
+        """Whether a text stands in the template's source."""
+        return text in self._source
 
     @property
     def writes_the_day(self) -> bool:
@@ -48,7 +64,13 @@ class ChatTemplate:
         return "strftime_now" in self._source
 
     def render(
-        self, messages: Messages, *, add_generation_prompt: bool, today: datetime | None = None, tools: Tools = ()
+        self,
+        messages: Messages,
+        *,
+        add_generation_prompt: bool,
+        today: datetime | None = None,
+        tools: Tools = (),
+        options: Options | None = None,
     ) -> str:
         """The conversation as text, on the day `today`, else the clock's.
 
@@ -60,8 +82,9 @@ class ChatTemplate:
             "now": (today or self._clock.now()).isoformat(),
             "tokens": dict(self._tokens),
             "tools": [dict(tool) for tool in tools] or None,
+            "options": dict(options or {}),
         }
-        num_letters = sum(len(message["content"]) + 100 for message in messages) + _num_letters(messages, tools)
+        num_letters = sum(map(_num_said, messages)) + _num_letters(messages, tools)
         try:
             answer = template_pool.ask(self._source, asked, num_letters=num_letters)
         except template_pool.TooMuchError as problem:
@@ -71,6 +94,10 @@ class ChatTemplate:
         if "broken" in answer:
             raise _broken(answer["broken"].rstrip("."))
         return str(answer["text"])
+
+
+def _num_said(message: Mapping[str, Any]) -> int:
+    return len(message["content"]) + len(message.get("reasoning_content") or "") + 100
 
 
 def _num_letters(messages: Messages, tools: Tools) -> int:

@@ -7,15 +7,15 @@ trained behind.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from outcrop.errors import Invalid
-from outcrop.tokens import end_tokens
+from outcrop.tokens import end_tokens, thought_tags
 from outcrop.tokens.batches import Steps, alone
-from outcrop.tokens.chat_template import Messages, Tools
+from outcrop.tokens.chat_template import Messages, Options, Tools
 from outcrop.tokens.template_habits import TemplateHabits, habits_of
 from outcrop.tokens.tokenizer import PlacedText, TextPlace, Tokenizer
 
@@ -136,11 +136,20 @@ def encode_asked(tokenizer: Tokenizer, form: PromptFormat, prompt: str) -> list[
 
 
 def encode_conversation(
-    tokenizer: Tokenizer, form: PromptFormat, messages: Messages, system: str | None = None
+    tokenizer: Tokenizer,
+    form: PromptFormat,
+    messages: Messages,
+    system: str | None = None,
+    *,
+    tools: Tools = (),
+    options: Options | None = None,
 ) -> list[int]:
-    """A conversation in the model's form. Raises TemplateRefused when a chat template does not take it."""
+    """A conversation in the model's form. Raises TemplateRefused when a chat template does not take it.
+
+    Tools and options are for chat templates that have them.
+    """
     if form.is_chat:
-        return encode_chat_prompt(tokenizer, messages, system, today=form.today)
+        return encode_chat_prompt(tokenizer, messages, system, today=form.today, tools=tools, options=options)
     if form.is_text:
         return encode_prompt(tokenizer, text_prompt(messages, system))
     begun = messages[-1]["content"] if messages[-1]["role"] == "assistant" else ""
@@ -192,13 +201,19 @@ def chat_steps(
 
 
 def encode_chat_prompt(
-    tokenizer: Tokenizer, messages: Messages, system: str | None = None, *, today: datetime | None = None
+    tokenizer: Tokenizer,
+    messages: Messages,
+    system: str | None = None,
+    *,
+    today: datetime | None = None,
+    tools: Tools = (),
+    options: Options | None = None,
 ) -> list[int]:
     """The conversation up to the point where the assistant speaks; a last assistant turn is spoken on.
 
     Raises TemplateRefused when the template does not take such a conversation.
     """
-    chat = _Chat(tokenizer, today)
+    chat = _Chat(tokenizer, today, tools, options or {})
     turns = chat.turns(messages, system)
     spoken = turns[-1]["role"] == "assistant"
     prompt = chat.text(turns[:-1] if spoken else turns, answer=True)
@@ -268,20 +283,35 @@ class _Chat:
     tokenizer: Tokenizer
     today: datetime | None
     tools: Tools = ()
+    options: Options = field(default_factory=dict)
 
     def turns(self, messages: Messages, system: str | None) -> Messages:
         """All turns; what the assistant says ends where its words end, for the template writes the end token."""
         ends = end_tokens.of_model(self.tokenizer) | {self._end}
-        said = [
-            {**turn, "content": end_tokens.cut(turn["content"], ends)} if turn["role"] == "assistant" else turn
-            for turn in messages
-        ]
+        said = [self._said(turn, ends) if turn["role"] == "assistant" else turn for turn in messages]
         return [{"role": "system", "content": system}, *said] if system else said
 
     def text(self, messages: Messages, *, answer: bool) -> str:
         if self.tokenizer.chat_template is None:
             return _plain_chat(messages, self.tokenizer.token(self.tokenizer.eos_id) or "", answer=answer)
-        return self.tokenizer.chat_text(messages, add_generation_prompt=answer, today=self.today, tools=self.tools)
+        return self.tokenizer.chat_text(
+            messages, add_generation_prompt=answer, today=self.today, tools=self.tools, options=self.options
+        )
+
+    def _said(self, turn: Mapping[str, Any], ends: set[str]) -> Mapping[str, Any]:
+        turn = self._with_thought(turn)
+        return {**turn, "content": end_tokens.cut(turn["content"], ends)}
+
+    def _with_thought(self, turn: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A turn with what the assistant thought before it, where the template reads that, or between its tags."""
+        thought, template = turn.get("reasoning_content"), self.tokenizer.chat_template
+        if not thought or (template is not None and template.mentions("reasoning_content")):
+            return turn
+        plain = {key: value for key, value in turn.items() if key != "reasoning_content"}
+        tags = thought_tags.tags_of(self.tokenizer)
+        if tags is None:
+            return plain
+        return {**plain, "content": f"{tags.opening}\n{thought}\n{tags.closing}\n\n{turn['content']}"}
 
     @property
     def place(self) -> TextPlace:

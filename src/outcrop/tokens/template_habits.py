@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from outcrop.errors import Invalid
 from outcrop.tokens.chat_template import Messages, TemplateBroken, TemplateRefused, Tools
 from outcrop.tokens.tokenizer import Tokenizer
+from outcrop.tokens.tool_syntax import ToolSyntax, find_syntax
 
 _SYSTEM, _FIRST, _THOUGHT, _ANSWER, _SECOND = "qsystemq", "qfirstq", "qthoughtq", "qanswerq", "qsecondq"
 
@@ -30,6 +31,8 @@ class TemplateHabits:
     "Of the special tokens it writes, but for the one that begins every document."
     writes_tools: bool
     "Whether tools, the assistant's calls of them and their results are all in the text."
+    tool_syntax: ToolSyntax | None
+    "How it writes the calls; None where it writes none, or so that none could be read."
     before_answer: str
     "What it writes last before the assistant speaks, without the line breaks around it."
 
@@ -58,6 +61,7 @@ def _examine(tokenizer: Tokenizer, render: Render) -> TemplateHabits:
         keeps_earlier_thoughts=again is None or _THOUGHT in again,
         special_spellings=frozenset(tokenizer.token(one) or "" for one in special - {tokenizer.bos_id}),
         writes_tools=tokenizer.chat_template is not None and _writes_tools(render, asked),
+        tool_syntax=_tool_syntax(tokenizer, render, asked),
         before_answer=prompt[prompt.rfind(_FIRST) + len(_FIRST) :].strip() if _FIRST in prompt else "",
     )
 
@@ -89,6 +93,19 @@ def _writes_tools(render: Render, asked: Messages) -> bool:
     ]
     text = _rendered(render, turns, [{"type": "function", "function": tool}]) or ""
     return all(mark in text for mark in ("qwhatq", "qvalueq", "qresultq")) and text.count("qtoolq") > 1
+
+
+def _tool_syntax(tokenizer: Tokenizer, render: Render, asked: Messages) -> ToolSyntax | None:
+    if tokenizer.chat_template is None or not tokenizer.chat_template.mentions("tool"):
+        return None
+
+    def write(turns: Messages, answer: bool, tools: Tools) -> str | None:
+        try:
+            return render(turns, answer, tools)
+        except (TemplateRefused, TemplateBroken):
+            return None
+
+    return find_syntax(write, asked)
 
 
 def _rendered(render: Render, turns: Messages, tools: Tools = ()) -> str | None:

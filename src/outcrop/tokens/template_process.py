@@ -128,6 +128,7 @@ def _of_chat(asked: Mapping[str, Any]) -> dict[str, Any]:
         "strftime_now": _strftime(datetime.fromisoformat(asked["now"])),
         "tools": asked.get("tools"),
         "documents": None,
+        **asked.get("options", {}),
         **asked["tokens"],
     }
 

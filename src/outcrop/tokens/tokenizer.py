@@ -17,7 +17,7 @@ import tokenizers
 
 from outcrop.clock import Clock, SystemClock
 from outcrop.errors import Invalid
-from outcrop.tokens.chat_template import ChatTemplate, Messages, Tools
+from outcrop.tokens.chat_template import ChatTemplate, Messages, Options, Tools
 from outcrop.tokens.continuation import continuing
 from outcrop.tokens.model_files import SPECIAL_TOKENS, read_config, read_spec
 from outcrop.tokens.pieces import bytes_per_token_byte, piece_reader
@@ -178,13 +178,19 @@ class Tokenizer:
         return self.encode_rendered(self.chat_text(messages, add_generation_prompt=add_generation_prompt))
 
     def chat_text(
-        self, messages: Messages, *, add_generation_prompt: bool, today: datetime | None = None, tools: Tools = ()
+        self,
+        messages: Messages,
+        *,
+        add_generation_prompt: bool,
+        today: datetime | None = None,
+        tools: Tools = (),
+        options: Options | None = None,
     ) -> str:
         """A conversation as the template writes it, on the day that `today` names instead of the clock's."""
         if self.chat_template is None:
             raise Invalid(f"{self.name}: the tokenizer has no chat template. Add one to its tokenizer_config.json.")
         return self.chat_template.render(
-            messages, add_generation_prompt=add_generation_prompt, today=today, tools=tools
+            messages, add_generation_prompt=add_generation_prompt, today=today, tools=tools, options=options
         )
 
     def _beginning_token(self, config: Mapping[str, Any]) -> tuple[int | None, bool]:
