@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, TypeVarTuple, ove
 from anyio import to_thread
 
 from outcrop.access.access import Access
+from outcrop.batch.kind import KIND as BATCH
 from outcrop.catalog.catalog import Catalog
 from outcrop.clock import Clock
 from outcrop.jobs.kinds import JobKind
@@ -24,6 +25,8 @@ from outcrop.store.store import Store
 
 if TYPE_CHECKING:
     from outcrop.audit.audit import Audit
+    from outcrop.batch.loop import BatchLoop
+    from outcrop.batch.shares import Shares
     from outcrop.buckets.buckets import Buckets
     from outcrop.catalog.custom_models import CustomModels
     from outcrop.catalog.imported_models import ImportedModels
@@ -40,7 +43,9 @@ if TYPE_CHECKING:
     from outcrop.invocation.remote.credentials import RemoteCredentials
     from outcrop.invocation.remote.remotes import Remotes
     from outcrop.invocation.resolve import Targets
+    from outcrop.invocation_logs.logs import InvocationLogs
     from outcrop.jobs.jobs import Jobs
+    from outcrop.log_groups.log_groups import LogGroups
     from outcrop.metrics.points import Points
     from outcrop.metrics.traffic import Traffic
 
@@ -102,6 +107,9 @@ class House:
 
     def close(self) -> None:
         """Give the database back; nothing may be asked of the house any more."""
+        if "batch_loop" in self.__dict__:
+            self.batch_loop.run(self.clients.aclose())
+            self.batch_loop.close()
         if "store" in self.__dict__:
             self.store.close()
 
@@ -171,6 +179,37 @@ class House:
         from outcrop.data.data import Data
 
         return Data(access=self.access, buckets=self.buckets)
+
+    @room
+    def log_groups(self) -> "LogGroups":
+        """Log groups with their streams and events."""
+        from outcrop.log_groups.log_groups import LogGroups
+
+        return LogGroups(self.store, self.clock)
+
+    @room
+    def invocation_logs(self) -> "InvocationLogs":
+        """The log of invocations, and where it goes."""
+        from outcrop.invocation_logs.logs import InvocationLogs
+
+        return InvocationLogs(self, self.store, self.clock, self.points)
+
+    @room
+    def batch_loop(self) -> "BatchLoop":
+        """The event loop on which batch jobs of this process ask their engines."""
+        from outcrop.batch.loop import BatchLoop
+
+        return BatchLoop()
+
+    @room
+    def batch_shares(self) -> "Shares":
+        """The shares of this process's batch jobs in the requests to engines."""
+        from outcrop.batch.shares import Shares
+
+        return Shares()
+
+    def _used_by_batch_jobs(self) -> set[tuple[str, str]]:
+        return {(job.region, str(job.document.get("modelArn"))) for job in self.jobs.running(BATCH)}
 
     @room
     def models(self) -> "CustomModels":
@@ -248,7 +287,14 @@ class House:
         from outcrop.deployments.reconciler import Reconciler
 
         return Reconciler(
-            self.deployments, self.engines, self.clients, self.catalog, self.models, self.units, self.clock
+            self.deployments,
+            self.engines,
+            self.clients,
+            self.catalog,
+            self.models,
+            self.units,
+            self.clock,
+            also_used=self._used_by_batch_jobs,
         )
 
     @room

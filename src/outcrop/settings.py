@@ -92,6 +92,8 @@ class Settings:
     "Whether models that were registered at a URL may be invoked; False: nothing leaves this installation."
     audit_data_events: bool = False
     "Whether that record has calls about objects in buckets too."
+    batch_least_records: int = 0
+    "Records that a batch inference job must have; Amazon Bedrock wants 100."
 
     @property
     def database(self) -> str:
@@ -164,6 +166,7 @@ def read(
         audit_kept=_retention(environment, "OUTCROP_AUDIT", AUDIT_KEPT, least_days=1),
         remote_models=_number(environment, "OUTCROP_REMOTE_MODELS", 1, range(2)) == 1,
         audit_data_events=_number(environment, "OUTCROP_AUDIT_DATA_EVENTS", 0, range(2)) == 1,
+        batch_least_records=_number(environment, "OUTCROP_BATCH_LEAST_RECORDS", 0, range(1 << 31)),
     )
 
 

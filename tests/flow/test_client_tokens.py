@@ -52,7 +52,25 @@ def imported(house: Running, name: str) -> dict[str, Any]:
     }
 
 
+def batch_job(house: Running, name: str) -> dict[str, Any]:
+    return {
+        "jobName": name,
+        "roleArn": house.installation.service_role_arn,
+        "modelId": "outcrop.starter-v1",
+        "inputDataConfig": {"s3InputDataConfig": {"s3Uri": "s3://data/train.jsonl"}},
+        "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": "s3://data/output"}},
+    }
+
+
 CREATIONS = [
+    Creation(
+        operation="CreateModelInvocationJob",
+        method="create_model_invocation_job",
+        asked=batch_job,
+        other={"timeoutDurationInHours": 25},
+        kind="model-invocation-job",
+        refusal="ConflictException",
+    ),
     Creation(
         operation="CreateModelCustomizationJob",
         method="create_model_customization_job",

@@ -26,9 +26,13 @@ class EngineDouble:
     adapters: set[str] = field(default_factory=set)
     die_after: list[int | None] = field(default_factory=list)
     "For the next requests in turn: hang up after so many tokens; None answers to the end."
+    hangs_up_on: Callable[[dict[str, Any]], bool] = lambda _body: False
+    "Whether to hang up on a request at once, however often it comes."
     pause_after: int | None = None
     "Stand still after so many tokens until the client hangs up."
     tokens_per_event: int = 1
+    others: int = 0
+    "Requests of others that it says it is working on."
     num_cached: int | None = None
     "Tokens of the prompt that it has not to read, where it tells its usage: in the first event."
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -73,6 +77,8 @@ class EngineDouble:
             known = body["lora_name"] in self.adapters
             self.adapters.discard(body["lora_name"])
             _send(writer, 200 if known else 404, {"error": {"message": "The lora adapter cannot be found."}})
+        elif path == "/load":
+            _send(writer, 200, {"server_load": self.others, "answered": len(self.requests), "idle_s": 0.0})
         else:
             _send(writer, 200, {"data": [{"id": "base"}, *({"id": name} for name in sorted(self.adapters))]})
 
@@ -105,7 +111,7 @@ class EngineDouble:
             _send(writer, 200, {"choices": told})
             return
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-        dies = self.die_after.pop(0) if self.die_after else None
+        dies = self.die_after.pop(0) if self.die_after else 0 if self.hangs_up_on(body) else None
         for number, (ids, reason) in enumerate(self._events(body)):
             if dies is not None and number >= dies:
                 writer.transport.abort()

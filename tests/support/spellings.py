@@ -66,6 +66,10 @@ class Things:
         return self.bedrock("model-customization-job", f"{BASE}:0:2k/jobjobjobjob")
 
     @property
+    def batch_job(self) -> str:
+        return self.bedrock("model-invocation-job", "batchbatch12")
+
+    @property
     def imported(self) -> str:
         return self.bedrock("imported-model", "importedimpo")
 
@@ -74,7 +78,7 @@ class Things:
         return self.bedrock("model-import-job", "importimport")
 
     def on_record(self) -> tuple[str, ...]:
-        return (self.model, self.deployment, self.throughput, self.job, self.imported, self.import_job)
+        return (self.model, self.deployment, self.throughput, self.job, self.imported, self.import_job, self.batch_job)
 
     def models(self) -> tuple[str, ...]:
         return (self.model, "poems", f"{BASE}:0:2k/modelmodel12")
@@ -119,6 +123,9 @@ BEDROCK_MEMBERS = {
     "ListTagsForResource": ("resourceARN", "any"),
     "CreateProvisionedModelThroughput": ("modelId", "base"),
     "CreateModelCustomizationJob": ("baseModelIdentifier", "base"),
+    "CreateModelInvocationJob": ("modelId", "invoked"),
+    "GetModelInvocationJob": ("jobIdentifier", "batch job"),
+    "StopModelInvocationJob": ("jobIdentifier", "batch job"),
     "InvokeModel": ("modelId", "invoked"),
     "InvokeModelWithResponseStream": ("modelId", "invoked"),
     "Converse": ("modelId", "invoked"),
@@ -132,6 +139,8 @@ TWO_RESOURCES = {
 }
 WITHOUT_RESOURCE = {
     "bedrock": {
+        "DeleteModelInvocationLoggingConfiguration", "GetModelInvocationLoggingConfiguration",
+        "PutModelInvocationLoggingConfiguration", "ListModelInvocationJobs",
         "CreateCustomModel", "ListFoundationModels", "ListModelCustomizationJobs", "ListCustomModels",
         "ListCustomModelDeployments", "ListProvisionedModelThroughputs", "CreateModelImportJob",
         "ListModelImportJobs", "ListImportedModels",
@@ -179,6 +188,7 @@ def kinds(things: Things) -> dict[str, list[tuple[tuple[str, ...], tuple[str, ..
     )
     imported = ((things.imported,), (things.imported, "fetched"))
     return {
+        "batch job": [((things.batch_job,), (things.batch_job, "batchbatch12"))],
         "imported": [imported],
         "import job": [((things.import_job,), (things.import_job, "bringing"))],
         "model": [model],

@@ -38,6 +38,8 @@ def _bedrock() -> Table:
         deployments,
         foundation_models,
         imported_models,
+        invocation_jobs,
+        invocation_logging,
         tags,
         throughput,
     )
@@ -49,6 +51,8 @@ def _bedrock() -> Table:
         **deployments.OPERATIONS,
         **imported_models.OPERATIONS,
         **throughput.OPERATIONS,
+        **invocation_jobs.OPERATIONS,
+        **invocation_logging.OPERATIONS,
         **tags.OPERATIONS,
     }
 

@@ -17,6 +17,7 @@ from outcrop import private
 from outcrop import settings as settings_of
 from outcrop.catalog.base_model import BaseModel
 from outcrop.cli import access, export, tables
+from outcrop.cli.batch_jobs import find_batch_job, print_batch_job
 from outcrop.cli.checkpoints import find_job, print_checkpoints
 from outcrop.cli.job import print_job
 from outcrop.cli.listening import PortTaken, answers, check_port, free_port
@@ -108,13 +109,16 @@ def models(
 
 @app.command
 def jobs(job: str | None = None, *, region: Region = None, home: Home = None, as_json: AsJson = False) -> int:
-    """List customization jobs, newest first, or show the details of JOB.
+    """List jobs of customization and batch inference, newest first, or show the details of JOB.
 
     The exit code is 1 for a JOB that failed, or whose model is no better than its base.
     """
     bedrocks = export.clients(running(home), "bedrock", region)
     if job is None:
         return tables.print_jobs(bedrocks, as_json=as_json)
+    batch_job = find_batch_job(bedrocks, job)
+    if batch_job is not None:
+        return print_batch_job(batch_job, as_json=as_json)
     return print_job(find_job(bedrocks, job)[0], as_json=as_json)
 
 

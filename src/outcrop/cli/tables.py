@@ -14,6 +14,7 @@ from rich.cells import cell_len
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
+from outcrop.cli.batch_jobs import batch_rows
 from outcrop.cli.job import verdict_of
 from outcrop.settings import Settings
 
@@ -39,28 +40,31 @@ def print_models(settings: Settings, *, everything: bool, as_json: bool) -> int:
 
 
 def print_jobs(bedrocks: dict[str, Any], *, as_json: bool) -> int:
-    """Print the jobs of the regions that `bedrocks` has clients for; the newest first."""
+    """Print the jobs of the regions that `bedrocks` has clients for, of customization and batch; the newest first."""
     found = [
         (job, region)
         for region, bedrock in bedrocks.items()
         for page in bedrock.get_paginator("list_model_customization_jobs").paginate()
         for job in page["modelCustomizationJobSummaries"]
     ]
-    found.sort(key=lambda each: each[0]["creationTime"], reverse=True)
     rows = [
-        [
-            job["jobName"],
-            job["status"],
-            job["baseModelArn"].split("/", 1)[1],
-            job["customModelName"],
-            f"{job['creationTime']:%Y-%m-%d %H:%M}",
-            region,
-            _note(bedrocks[region], job),
-        ]
+        (
+            job["creationTime"],
+            [
+                job["jobName"],
+                job["status"],
+                job["baseModelArn"].split("/", 1)[1],
+                job["customModelName"],
+                f"{job['creationTime']:%Y-%m-%d %H:%M}",
+                region,
+                _note(bedrocks[region], job),
+            ],
+        )
         for job, region in found
     ]
+    newest_first = sorted([*rows, *batch_rows(bedrocks)], key=lambda row: row[0], reverse=True)
     columns = ["job", "status", "base model", "custom model", "created (UTC)", "region", "note"]
-    return print_rows(columns, rows, as_json=as_json)
+    return print_rows(columns, [row for _, row in newest_first], as_json=as_json)
 
 
 def _note(bedrock: Any, summary: dict[str, Any]) -> str:

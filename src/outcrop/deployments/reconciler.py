@@ -7,7 +7,7 @@ by a task of its own: one whose engine is slow, or whose record or files are dam
 
 import asyncio
 import logging
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -56,7 +56,11 @@ class Reconciler:
         models: CustomModels,
         units: ModelUnits,
         clock: Clock,
+        *,
+        also_used: Callable[[], Set[tuple[str, str]]] = frozenset,
     ) -> None:
+        """`also_used`: region and ARN of the models that others than deployments use, batch jobs say."""
+        self._also_used = also_used
         self._deployments = deployments
         self._engines = engines
         self._clients = clients
@@ -115,7 +119,7 @@ class Reconciler:
     def _retire(self) -> None:
         """Let the engines of custom models' own networks go when no deployment is left that needs them."""
         own = frozenset(order.name for order in self._engines.orders() if order.owner is not None)
-        served = self._deployments.served() if own else set()
+        served = self._deployments.served() | self._also_used() if own else set()
         if not own or (own, served) == self._retired:
             return
         needed = set()

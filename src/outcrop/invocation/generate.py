@@ -331,6 +331,7 @@ def _request(target: Target, generation: GenerateInput) -> GenerationRequest:
         sampling=generation.sampling,
         stop_token_ids=generation.stop_ids,
         logprobs=generation.logprobs,
+        background=target.background,
         grammar=generation.syntax.grammar,
     )
 

@@ -49,6 +49,8 @@ class Target:
     client: ServingEngine
     adapter: str | None
     "The adapter's name in the engine; None means the base model itself."
+    background: bool = False
+    "Whether its requests give way to all others, as those of batch jobs do."
     tokenizer: Tokenizer
     prompt_format: PromptFormat
     frames_prompts: bool

@@ -91,6 +91,19 @@ def deployment(number: int) -> dict[str, Any]:
     return {"modelArn": MODELS[number % 2], "desiredModelArn": MODELS[number % 2]}
 
 
+def batch_job(_: int) -> dict[str, Any]:
+    place = {"s3Uri": "s3://data/in.jsonl"}
+    return {
+        "modelArn": STARTER,
+        "roleArn": "arn:aws:iam::123456789012:role/r",
+        "modelInvocationType": "InvokeModel",
+        "timeoutDurationInHours": 24,
+        "jobExpirationTime": START.isoformat(),
+        "inputDataConfig": {"s3InputDataConfig": place},
+        "outputDataConfig": {"s3OutputDataConfig": place},
+    }
+
+
 def throughput(number: int) -> dict[str, Any]:
     model = [FOUNDATIONS[0], MODELS[0]][number % 2]
     return {
@@ -153,6 +166,16 @@ LISTINGS = [
         states=["InProgress", "Stopped"],
         document=job,
         filters={"statusEquals": ("Stopped", lambda row: row["status"] == "Stopped")},
+    ),
+    bedrock(
+        "ListModelInvocationJobs",
+        "model-invocation-job",
+        "invocationJobSummaries",
+        "jobName",
+        times=("submitTimeAfter", "submitTimeBefore", "submitTime"),
+        states=["Submitted", "InProgress", "Completed"],
+        document=batch_job,
+        filters={"statusEquals": ("Completed", lambda row: row["status"] == "Completed")},
     ),
     bedrock(
         "ListCustomModels",

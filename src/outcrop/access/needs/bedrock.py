@@ -13,7 +13,7 @@ from typing import Any
 from outcrop import arn as arns
 from outcrop.access.needs.named import FOUNDATION, PROFILE, Named
 from outcrop.access.needs.named import named as find_named
-from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission
+from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission, passing
 from outcrop.store.resources import Row
 
 SERVICE = "bedrock.amazonaws.com"
@@ -80,6 +80,7 @@ _ON_RECORD = (
     "imported-model",
     "model-customization-job",
     "model-import-job",
+    "model-invocation-job",
     "provisioned-model",
 )
 
@@ -127,7 +128,14 @@ def needs(asked: RequestedOperation) -> list[RequiredPermission]:
         *(replace(each, action=action, context=context) for each in touched),
         *_guardrail(asked),
         *asked.pass_role("roleArn", SERVICE),
+        *_role_of_log(asked),
     ]
+
+
+def _role_of_log(asked: RequestedOperation) -> list[RequiredPermission]:
+    """The role that writes records of invocations to a log group, which the request names within its configuration."""
+    role = asked.params.get("loggingConfig", {}).get("cloudWatchConfig", {}).get("roleArn")
+    return [passing(role, SERVICE)] if isinstance(role, str) else []
 
 
 def _touched(asked: RequestedOperation) -> list[RequiredPermission]:

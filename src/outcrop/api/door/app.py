@@ -19,7 +19,7 @@ from outcrop.api.door.corridor import Corridor
 from outcrop.api.door.health import Health, well
 from outcrop.api.door.pages import OwnPage
 from outcrop.api.door.patience import PAUSE_S
-from outcrop.api.door.telling import Telling
+from outcrop.api.door.telling import CLIENT_LEFT, Telling
 from outcrop.api.door.visit import Left, Visit
 from outcrop.api.openai import browsers
 from outcrop.api.openai.entrance import OpenAiRequests
@@ -73,6 +73,9 @@ class Door:
         finally:
             visit.end()
             self._telling.tell(visit)
+            if visit.trace is not None:
+                code = visit.code or (CLIENT_LEFT if visit.left else "")
+                self._house.invocation_logs.note(visit.trace.ended(code))
 
     async def _respond(self, visit: Visit) -> HttpResponse:
         entrance = next(each for each in self._entrances if each.is_asked(visit.request))

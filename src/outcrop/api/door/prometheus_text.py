@@ -110,7 +110,8 @@ def _storage(house: House) -> Iterator[Metric]:
         yield GaugeMetricFamily("outcrop_database_bytes", "Size of the database.", value=size)
     waiting = GaugeMetricFamily("outcrop_waiting_to_be_written", "Collected in memory.", labels=("record",))
     lost = CounterMetricFamily("outcrop_left_out", "Beyond the bounds of what is collected.", labels=("record",))
-    for name, record in (("points", house.points), ("audit", house.audit)):
+    kept = (("points", house.points), ("audit", house.audit), ("invocation log", house.invocation_logs))
+    for name, record in kept:
         waiting.add_metric((name,), record.waiting)
         lost.add_metric((name,), record.left_out)
     yield from (waiting, lost)
