@@ -188,12 +188,13 @@ def register(
     aws_region: Annotated[str | None, Parameter(help="Of a model of real Bedrock: PLACE is its id here.")] = None,
     aws_profile: Annotated[str | None, Parameter(help="Of AWS's own configuration, with the credentials.")] = None,
     completions: Annotated[bool, Parameter(negative="", help="Put raw prompts to the URL's /completions.")] = False,
+    embeddings: Annotated[bool, Parameter(negative="", help="It makes vectors, at the URL's /embeddings.")] = False,
     provider: Annotated[str | None, Parameter(help="The provider's name in ListFoundationModels.")] = None,
     home: Home = None,
 ) -> int:
     """Add the model at PLACE to the catalogue, once its network was tried. An adapter becomes a custom model.
 
-    With --url or --aws-region, PLACE is the id of a remote model (docs/remote.md).
+    With --url or --aws-region, PLACE is the id of a remote model: its data leaves this machine when it is asked.
     """
     from outcrop.cli.remote import RemoteOptions
 
@@ -204,6 +205,7 @@ def register(
         aws_region=aws_region,
         aws_profile=aws_profile,
         completes=completions,
+        embeds=embeddings,
         name=name,
         provider=provider,
     )
