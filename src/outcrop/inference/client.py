@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import httpcore
 
 from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotReady
-from outcrop.inference import dialect
+from outcrop.inference import dialect, encoder_requests
 from outcrop.inference.dialect import DAMAGED
+from outcrop.inference.encoder_requests import EmbeddingRequest, RankingRequest, Vector
 from outcrop.inference.request import Sampling, TokenLogprob
 from outcrop.inference.usage import num_cached_of
 
@@ -169,6 +170,16 @@ class EngineClient:
             float(position[str(token_id)]["logprob"]) for token_id, position in zip(ids[1:], positions[1:], strict=True)
         ]
 
+    async def embed(self, request: EmbeddingRequest) -> list[Vector]:
+        """A vector for each row of the request, of the network's whole width and not normalized."""
+        body = encoder_requests.body_of(request.model, request.rows, hidden_states=request.hidden_states)
+        return encoder_requests.vectors_of(await self._send("POST", "/v1/embeddings", body))
+
+    async def rank(self, request: RankingRequest) -> list[float]:
+        """The relevance of each row of the request, between 0 and 1."""
+        body = encoder_requests.body_of(request.model, request.rows)
+        return encoder_requests.scores_of(await self._send("POST", "/v1/score", body))
+
     async def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
         content = None if body is None else json.dumps(body).encode()
         try:
@@ -215,7 +226,9 @@ def _body_of(request: GenerationRequest) -> dict[str, Any]:
         body["priority"] = dialect.BACKGROUND
     if request.grammar is not None:
         body["structured_outputs"] = {"grammar": request.grammar}
-    return body if request.logprobs is None else body | {"logprobs": request.logprobs}
+    if request.logprobs is not None:
+        body |= {"logprobs": request.logprobs, "return_tokens_as_token_ids": True}
+    return body
 
 
 def _delta(text: bytes) -> Delta:

@@ -28,10 +28,13 @@ _UNDERSTOOD = {
     "stream", "return_token_ids", "prompt_logprobs", "logprobs", "prompt_tokens_per_step", "priority",
     "cache_salt", "stream_options", "structured_outputs",
 }  # fmt: skip
+_AS_ID = "token_id:"
+"What vLLM writes before an id in the place of a token's text, where it is asked to."
 _PENALTIES = ("repetition_penalty", "presence_penalty", "frequency_penalty")
 # Fields that many clients send with the one value that changes nothing.
 _HARMLESS = {
     "n": 1, "best_of": 1, "echo": False, "stop": None, "suffix": None, "skip_special_tokens": True,
+    "return_tokens_as_token_ids": True,
 }  # fmt: skip
 
 
@@ -206,7 +209,7 @@ def logprobs_of(choice: dict[str, Any]) -> tuple[TokenLogprob, ...]:
         return ()
     likeliest = told.get("top_logprobs") or [{}] * len(choice["token_ids"])
     return tuple(
-        TokenLogprob(token, logprob, tuple((int(i), p) for i, p in those.items()))
+        TokenLogprob(token, logprob, tuple((int(i.removeprefix(_AS_ID)), p) for i, p in those.items()))
         for token, logprob, those in zip(choice["token_ids"], told["token_logprobs"], likeliest, strict=True)
     )
 

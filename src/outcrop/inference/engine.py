@@ -17,8 +17,9 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotFound, OutcropError
-from outcrop.inference import scoring
+from outcrop.inference import hidden_states, scoring
 from outcrop.inference.alone import SingleRequestForward
+from outcrop.inference.encoder_requests import Vector
 from outcrop.inference.forward import Forward, in_row_order
 from outcrop.inference.grammars import Grammars, GrammarState
 from outcrop.inference.kv_cache import KVCache, measure
@@ -30,6 +31,7 @@ from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.linear import AdapterSpan
 from outcrop.network.adapters.method import WEIGHTS_FILE
+from outcrop.network.fast.decoding.packed import Weights
 from outcrop.network.load import context_length, load_base
 from outcrop.network.rotary_lengths import rotary_rules_of
 from outcrop.network.run_mode import RunMode
@@ -63,8 +65,13 @@ class Engine:
         limits: StepLimits | None = None,
         way: RunMode = RunMode.PACKED,
         context: int | None = None,
+        weights: Weights = Weights.FP32,
     ) -> None:
-        """`context` is its length; None: what the network's configuration says."""
+        """`context` is its length; None: what the network's configuration says.
+
+        Raises Invalid where the network cannot be served with such `weights`.
+        """
+        self.weights = weights
         self._network = load_base(folder, way=way)
         self.context_length = context or context_length(folder)
         self.end_ids = _end_ids(folder)
@@ -84,12 +91,14 @@ class Engine:
 
     def _together(self, cache_bytes: int) -> tuple[Forward, KVCache]:
         measures = measure(self._network)
-        forward = Forward(self._network, self._routing, measures)
+        forward = Forward(self._network, self._routing, measures, weights=self.weights)
         cache = KVCache(measures.layers, like=measures.like, context_length=self.context_length, max_bytes=cache_bytes)
         return forward, cache
 
     def _apart(self, cache_bytes: int) -> tuple[SingleRequestForward, KVCache]:
         """The shelves hold nothing then: they count what the requests' own caches may take."""
+        if self.weights is not Weights.FP32:
+            raise Invalid(f"Weights in {self.weights} are for networks that share a row. Serve this with its own.")
         lay_out_for_decoding(self._network)
         forward = SingleRequestForward(self._network, self._routing)
         cache = KVCache(
@@ -221,6 +230,18 @@ class Engine:
             raise Invalid(f"prompt: {len(ids)} tokens exceed this model's context of {self.context_length} tokens.")
         self._routing.spans = [AdapterSpan(0, len(ids), self._version(adapter))]
         return scoring.score(self._network, ids)
+
+    def embedding_passes(self, rows: Sequence[Sequence[int]], most_tokens: int) -> list[Sequence[Sequence[int]]]:
+        """Rows whose hidden states are asked for, cut into what one pass reads. Raises Invalid."""
+        for ids in rows:
+            self._check_ids(ids)
+            if len(ids) > self.context_length:
+                raise Invalid(f"input: {len(ids)} tokens exceed this model's context of {self.context_length} tokens.")
+        return list(hidden_states.passes(self._network, rows, most_tokens))
+
+    def mean_hidden_states(self, rows: Sequence[Sequence[int]], adapter: str | None = None) -> list[Vector]:
+        """The mean hidden state of each of the rows of one pass."""
+        return hidden_states.mean(self._network, self._routing, rows, self._version(adapter))
 
     def load_adapter(self, name: str, folder: Path) -> None:
         """Take an adapter from disk. One of the same name is replaced; what runs with the old one ends with it.

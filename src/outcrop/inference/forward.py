@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from outcrop.errors import Invalid
 from outcrop.inference.compiled import StepRow, compiled_step
 from outcrop.inference.kv_cache import CacheShape
 from outcrop.inference.running_request import ScheduledTokens
@@ -14,18 +15,27 @@ from outcrop.inference.traced import AdapterStack, TracedDecoding, record, stack
 from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network import rotary_lengths
 from outcrop.network.adapters.linear import AdapterSpan, Routing
+from outcrop.network.fast.decoding.packed import Weights
 from outcrop.network.load import logits
 
 
 class Forward:
     """The forward pass of one network with its adapters. `turns` come in the order of `in_row_order`."""
 
-    def __init__(self, network: nn.Module, routing: Routing, measures: CacheShape) -> None:
+    def __init__(
+        self, network: nn.Module, routing: Routing, measures: CacheShape, *, weights: Weights = Weights.FP32
+    ) -> None:
+        """Raises Invalid where the network cannot be run with these weights."""
         self._network = network
         self._routing = routing
         self._device = measures.like.device
         self._traced: TracedDecoding | None = None
-        self._compiled = compiled_step(network, measures, num_threads=torch.get_num_threads())
+        self._compiled = compiled_step(network, measures, num_threads=torch.get_num_threads(), weights=weights)
+        if self._compiled is None and weights is not Weights.FP32:
+            raise Invalid(
+                f"{type(network).__name__}: weights in {weights} are for networks of Llama's family on a CPU with a C "
+                "compiler. Serve it with its own weights."
+            )
         if self._compiled is None and self._device.type == "cpu":
             lay_out_for_decoding(network)
             self._traced = record(network, routing, measures.layers, measures.windows)
