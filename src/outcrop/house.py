@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, TypeVarTuple, ove
 from anyio import to_thread
 
 from outcrop.access.access import Access
+from outcrop.batch.kind import KIND as BATCH
 from outcrop.catalog.catalog import Catalog
 from outcrop.clock import Clock
 from outcrop.jobs.kinds import JobKind
@@ -24,16 +25,27 @@ from outcrop.store.store import Store
 
 if TYPE_CHECKING:
     from outcrop.audit.audit import Audit
+    from outcrop.batch.loop import BatchLoop
+    from outcrop.batch.shares import Shares
     from outcrop.buckets.buckets import Buckets
     from outcrop.catalog.custom_models import CustomModels
+    from outcrop.catalog.imported_models import ImportedModels
     from outcrop.data.data import Data
+    from outcrop.deployments.model_units import ModelUnits
     from outcrop.deployments.reconciler import Reconciler
     from outcrop.deployments.records import Deployments
     from outcrop.engines.clients import Clients
+    from outcrop.engines.environments import EngineEnvironments
     from outcrop.engines.orders import Engines
     from outcrop.engines.sharing import MemorySharing
+    from outcrop.invocation.admission import Admission
+    from outcrop.invocation.quotas import Quotas
+    from outcrop.invocation.remote.credentials import RemoteCredentials
+    from outcrop.invocation.remote.remotes import Remotes
     from outcrop.invocation.resolve import Targets
+    from outcrop.invocation_logs.logs import InvocationLogs
     from outcrop.jobs.jobs import Jobs
+    from outcrop.log_groups.log_groups import LogGroups
     from outcrop.metrics.points import Points
     from outcrop.metrics.traffic import Traffic
 
@@ -95,6 +107,9 @@ class House:
 
     def close(self) -> None:
         """Give the database back; nothing may be asked of the house any more."""
+        if "batch_loop" in self.__dict__:
+            self.batch_loop.run(self.clients.aclose())
+            self.batch_loop.close()
         if "store" in self.__dict__:
             self.store.close()
 
@@ -166,11 +181,49 @@ class House:
         return Data(access=self.access, buckets=self.buckets)
 
     @room
+    def log_groups(self) -> "LogGroups":
+        """Log groups with their streams and events."""
+        from outcrop.log_groups.log_groups import LogGroups
+
+        return LogGroups(self.store, self.clock)
+
+    @room
+    def invocation_logs(self) -> "InvocationLogs":
+        """The log of invocations, and where it goes."""
+        from outcrop.invocation_logs.logs import InvocationLogs
+
+        return InvocationLogs(self, self.store, self.clock, self.points)
+
+    @room
+    def batch_loop(self) -> "BatchLoop":
+        """The event loop on which batch jobs of this process ask their engines."""
+        from outcrop.batch.loop import BatchLoop
+
+        return BatchLoop()
+
+    @room
+    def batch_shares(self) -> "Shares":
+        """The shares of this process's batch jobs in the requests to engines."""
+        from outcrop.batch.shares import Shares
+
+        return Shares()
+
+    def _used_by_batch_jobs(self) -> set[tuple[str, str]]:
+        return {(job.region, str(job.document.get("modelArn"))) for job in self.jobs.running(BATCH)}
+
+    @room
     def models(self) -> "CustomModels":
         """Custom models on record, with their files."""
         from outcrop.catalog.custom_models import CustomModels
 
         return CustomModels(self.store, self.clock, self.settings.models)
+
+    @room
+    def imported_models(self) -> "ImportedModels":
+        """Imported models on record, with their files."""
+        from outcrop.catalog.imported_models import ImportedModels
+
+        return ImportedModels(self.store, self.clock, self.settings.models)
 
     @room
     def jobs(self) -> "Jobs":
@@ -205,18 +258,79 @@ class House:
         """Connections to engines."""
         from outcrop.engines.clients import Clients
 
-        return Clients(self.engines, self.models, self.clock, damaged=self.deployments.fail_model)
+        return Clients(self.engines, self.environments, self.models, self.clock, damaged=self.deployments.fail_model)
+
+    @room
+    def environments(self) -> "EngineEnvironments":
+        """Environments of engines of other kinds."""
+        from outcrop.engines.environments import EngineEnvironments
+
+        return EngineEnvironments(self.store, self.clock)
+
+    @room
+    def remote_credentials(self) -> "RemoteCredentials":
+        """Credentials of remote models."""
+        from outcrop.invocation.remote.credentials import RemoteCredentials
+
+        return RemoteCredentials(self.store, self.access.credentials.sealer, self.clock)
+
+    @room
+    def remotes(self) -> "Remotes":
+        """Connections to remote models."""
+        from outcrop.invocation.remote.remotes import Remotes
+
+        return Remotes(self.remote_credentials, self.engines, allowed=self.settings.remote_models)
 
     @room
     def reconciler(self) -> "Reconciler":
         """The reconciler that brings deployments to serving."""
         from outcrop.deployments.reconciler import Reconciler
 
-        return Reconciler(self.deployments, self.engines, self.clients, self.catalog, self.models)
+        return Reconciler(
+            self.deployments,
+            self.engines,
+            self.clients,
+            self.catalog,
+            self.models,
+            self.units,
+            self.clock,
+            also_used=self._used_by_batch_jobs,
+        )
+
+    @room
+    def units(self) -> "ModelUnits":
+        """Model units: what one stands for, and how many there are."""
+        from outcrop.deployments.model_units import ModelUnits
+
+        return ModelUnits(self.store, self.clock, self.settings.model_units)
+
+    @room
+    def quotas(self) -> "Quotas":
+        """Requests and tokens a minute that users and models may take."""
+        from outcrop.invocation.quotas import Quotas
+
+        return Quotas(self.store, self.clock)
+
+    @room
+    def admission(self) -> "Admission":
+        """Invocations held against quotas and model units."""
+        from outcrop.invocation.admission import Admission
+
+        return Admission(self.quotas, self.clock, is_local=self.store.is_local)
 
     @room
     def targets(self) -> "Targets":
         """The resolver from a modelId to the engine that answers it."""
         from outcrop.invocation.resolve import Targets
 
-        return Targets(self.catalog, self.models, self.deployments, self.clients)
+        return Targets(
+            self.catalog,
+            self.models,
+            self.deployments,
+            self.clients,
+            self.remotes,
+            self.imported_models,
+            units=self.units,
+            admission=self.admission,
+            patience_s=self.settings.patience.total_seconds(),
+        )

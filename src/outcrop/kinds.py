@@ -6,10 +6,13 @@ The processes read it from here: workers what to run, the supervisor which worke
 from collections.abc import Sequence
 from typing import Any
 
+from outcrop.batch import kind as batch
+from outcrop.customization import creation_kind as creation
 from outcrop.customization import kind as customization
 from outcrop.jobs.kinds import JobKind, WorkerClass
+from outcrop.model_import import kind as model_import
 
-KINDS: tuple[JobKind[Any], ...] = (customization.KIND,)
+KINDS: tuple[JobKind[Any], ...] = (customization.KIND, creation.KIND, model_import.KIND, batch.KIND)
 
 
 def of_class(worker_class: WorkerClass, kinds: Sequence[JobKind[Any]] = KINDS) -> list[JobKind[Any]]:

@@ -17,6 +17,7 @@ DEFAULT_PORT = 4580
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_REGION = "us-east-1"
 _PORTS = range(1, 1 << 16)
+_SECONDS = range(10_000_000)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) *([KMGT]?)(?:I?B)?", re.IGNORECASE | re.ASCII)
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 PARTS_FILE = "parts.json"
@@ -48,6 +49,13 @@ POINTS_KEPT = Retention(days=15, megabytes=256)
 "As long as CloudWatch keeps minutes."
 AUDIT_KEPT = Retention(days=90, megabytes=512)
 "As long as CloudTrail shows events."
+IDLE = timedelta(minutes=5)
+"As long as Bedrock keeps an imported model that nobody asks for."
+PATIENCE = timedelta(seconds=45)
+"""Clients wait for a minute as a rule: a request that is refused before that is asked again by the client itself, and
+one that is not would be given up by it."""
+MODEL_UNITS = 4
+"One is then about what one stream takes, where the machine has two cores."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +78,22 @@ class Settings:
     "GPUs that train a job together; processes of a CPU where there are none. It changes no result."
     memory_limit: int = 0
     "Bytes of memory that engines and trainings may hold together; 0: the machine's, less a reserve."
+    idle: timedelta = IDLE
+    "So long an engine, or an adapter in one, stays in memory without a request; 0: as long as nobody needs the room."
+    patience: timedelta = PATIENCE
+    "So long a request waits for an engine that is not in memory, before it is told to come again."
+    model_units: int = MODEL_UNITS
+    "Into so many model units of provisioned throughput this machine is divided."
     points_kept: Retention = POINTS_KEPT
     "Of the points over time; 0 days: none are collected."
     audit_kept: Retention = AUDIT_KEPT
     "Of the record of calls."
+    remote_models: bool = True
+    "Whether models that were registered at a URL may be invoked; False: nothing leaves this installation."
     audit_data_events: bool = False
     "Whether that record has calls about objects in buckets too."
+    batch_least_records: int = 0
+    "Records that a batch inference job must have; Amazon Bedrock wants 100."
 
     @property
     def database(self) -> str:
@@ -139,9 +157,16 @@ def read(
         fork_server=Path(shared) if (shared := environment.get("OUTCROP_FORK_SERVER")) else None,
         devices=_number(environment, "OUTCROP_DEVICES", 1, range(1, 1 << 16)),
         memory_limit=_bytes(environment, "OUTCROP_MEMORY_LIMIT"),
+        idle=timedelta(seconds=_number(environment, "OUTCROP_IDLE_SECONDS", int(IDLE.total_seconds()), _SECONDS)),
+        patience=timedelta(
+            seconds=_number(environment, "OUTCROP_PATIENCE_SECONDS", int(PATIENCE.total_seconds()), _SECONDS)
+        ),
+        model_units=_number(environment, "OUTCROP_MODEL_UNITS", MODEL_UNITS, range(1, 1 << 16)),
         points_kept=_retention(environment, "OUTCROP_METRICS", POINTS_KEPT, least_days=0),
         audit_kept=_retention(environment, "OUTCROP_AUDIT", AUDIT_KEPT, least_days=1),
+        remote_models=_number(environment, "OUTCROP_REMOTE_MODELS", 1, range(2)) == 1,
         audit_data_events=_number(environment, "OUTCROP_AUDIT_DATA_EVENTS", 0, range(2)) == 1,
+        batch_least_records=_number(environment, "OUTCROP_BATCH_LEAST_RECORDS", 0, range(1 << 31)),
     )
 
 

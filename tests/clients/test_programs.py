@@ -4,6 +4,7 @@ langchain-aws, litellm and the JavaScript SDK stand in environments of their own
 """
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -16,8 +17,10 @@ import pytest
 
 from outcrop.catalog.catalog import Catalog
 from outcrop.network import facts
+from outcrop.network.model_task import ModelTask
 from outcrop.network.run_mode import ProbeVerdict, RunMode
 from tests.support.chat_templates import QWEN3
+from tests.support.minilm import minilm
 from tests.support.patience import PATIENCE_S
 from tests.support.servers import Installed, installed
 from tests.support.tiny import tiny_chat_model
@@ -28,6 +31,7 @@ PYTHON = CLIENTS / "python" / "bin" / "python"
 NODE = CLIENTS / "node"
 AWS = Path(sys.executable).parent / "aws"
 STARTER = "outcrop.starter-v1"  # real words, so that real pieces of them stream
+EMBEDDING = ("amazon.titan-embed-text-v2:0", "cohere.embed-english-v3")
 HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"
 SONNET = "anthropic.claude-3-5-sonnet-20240620-v1:0"
 "Served by a network of random weights, which calls a tool where it must."
@@ -44,10 +48,22 @@ with_aws = pytest.mark.skipif(not AWS.exists(), reason=f"{AWS} is not there: ins
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     home = tmp_path_factory.mktemp("home")
     Catalog(home).alias(HAIKU, STARTER)
-    folder = tiny_chat_model(tmp_path_factory.mktemp("network"), QWEN3)
-    verdict = ProbeVerdict(way=RunMode.PACKED, config=facts.digest(folder))
+    folder = minilm(home / "minilm")
     Catalog(home).register(
-        folder, model_id="local.chatty-v1", name="Chatty", context_length=4096, licence="none", verdict=verdict
+        folder,
+        model_id="local.minilm",
+        name="MiniLM",
+        context_length=256,
+        licence="Apache-2.0",
+        verdict=ProbeVerdict(way=RunMode.PADDED, config=facts.digest(folder)),
+        task=ModelTask.EMBEDDING,
+    )
+    for model_id in EMBEDDING:
+        Catalog(home).alias(model_id, "local.minilm")
+    network = tiny_chat_model(tmp_path_factory.mktemp("network"), QWEN3)
+    verdict = ProbeVerdict(way=RunMode.PACKED, config=facts.digest(network))
+    Catalog(home).register(
+        network, model_id="local.chatty-v1", name="Chatty", context_length=4096, licence="none", verdict=verdict
     )
     Catalog(home).alias(SONNET, "local.chatty-v1")
     with installed(home) as installation:
@@ -84,6 +100,18 @@ def test_langchain_converses_at_once_and_streamed(running: Installed) -> None:
     assert answer["pieces"] > 1
     assert answer["stop"] in ("max_tokens", "end_turn")
     assert answer["usage"]["total_tokens"] == answer["usage"]["input_tokens"] + answer["usage"]["output_tokens"]
+
+
+@with_python
+def test_langchain_embeds_a_question_and_finds_its_passage(running: Installed) -> None:
+    answer = said(running, PYTHON, PROGRAMS / "langchain_embeddings.py", *EMBEDDING)
+    for model in EMBEDDING:
+        query, passages = answer[model]["query"], answer[model]["passages"]
+        assert [len(vector) for vector in (query, *passages)] == [384] * 4
+        similarity = [sum(a * b for a, b in zip(query, passage, strict=True)) for passage in passages]
+        assert similarity.index(max(similarity)) == 1, model
+    titan, cohere = (answer[model]["query"] for model in EMBEDDING)
+    assert math.dist(titan, cohere) < 1e-5
 
 
 @with_python

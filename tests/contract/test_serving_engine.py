@@ -1,4 +1,5 @@
-"""What everybody may rely on who asks an engine: of the embedded one with a real network, and of the tests' double."""
+"""What everybody may rely on who asks an engine: of the embedded one with a real network, of the tests' double, and of
+a server that speaks as vLLM does. Remote models take words, not ids: `test_answers.py`."""
 
 import asyncio
 import shutil
@@ -14,6 +15,7 @@ import torch
 import transformers
 
 from outcrop.engines.protocol import ServingEngine
+from outcrop.engines.vllm_client import VllmClient
 from outcrop.inference.client import EngineClient, GenerationRequest, UnknownAdapter
 from outcrop.inference.door import EngineDoor
 from outcrop.inference.engine import Engine
@@ -23,6 +25,7 @@ from outcrop.inference.unix_http import UnixServer
 from tests.support.engine_double import engine_double
 from tests.support.patience import PATIENCE_S
 from tests.support.tiny import tiny_model
+from tests.support.vllm_server import VllmServer
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
@@ -74,7 +77,17 @@ async def double(files: Files) -> AsyncIterator[ServingEngine]:
         yield client
 
 
-@pytest.fixture(params=[embedded, double], ids=["embedded", "double"])
+@asynccontextmanager
+async def vllm(files: Files) -> AsyncIterator[ServingEngine]:
+    folder = Path(tempfile.mkdtemp(prefix="outcrop-"))
+    server, client = VllmServer(name=BASE), VllmClient(folder / "engine", dtype="float32")
+    async with await asyncio.start_unix_server(server.serve, folder / "engine"):
+        yield client
+    await client.aclose()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(params=[embedded, double, vllm], ids=["embedded", "double", "vllm"])
 def asking(
     request: pytest.FixtureRequest, files: Files
 ) -> Callable[[Callable[[ServingEngine], Awaitable[None]]], None]:

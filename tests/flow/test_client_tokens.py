@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -52,7 +52,25 @@ def imported(house: Running, name: str) -> dict[str, Any]:
     }
 
 
+def batch_job(house: Running, name: str) -> dict[str, Any]:
+    return {
+        "jobName": name,
+        "roleArn": house.installation.service_role_arn,
+        "modelId": "outcrop.starter-v1",
+        "inputDataConfig": {"s3InputDataConfig": {"s3Uri": "s3://data/train.jsonl"}},
+        "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": "s3://data/output"}},
+    }
+
+
 CREATIONS = [
+    Creation(
+        operation="CreateModelInvocationJob",
+        method="create_model_invocation_job",
+        asked=batch_job,
+        other={"timeoutDurationInHours": 25},
+        kind="model-invocation-job",
+        refusal="ConflictException",
+    ),
     Creation(
         operation="CreateModelCustomizationJob",
         method="create_model_customization_job",
@@ -91,6 +109,7 @@ CREATIONS = [
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running_server(tmp_path_factory.mktemp("tokens") / "home") as running:
+        running.platform.settings = replace(running.platform.settings, model_units=100)
         running.client("s3").create_bucket(Bucket="data")
         running.client("s3").put_object(Bucket="data", Key="train.jsonl", Body=b'{"prompt": "a", "completion": "b"}\n')
         base = running.platform.catalog.usable("outcrop.starter-v1")

@@ -7,9 +7,9 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,8 +23,7 @@ import transformers
 from outcrop.errors import ModelDamaged
 from outcrop.inference.client import Delta, EngineAway, EngineClient, GenerationRequest, UnknownAdapter
 from outcrop.inference.request import Sampling
-from outcrop.machine import openmp
-from tests.support import forks
+from tests.support.engine_process import EngineProcess, until
 from tests.support.patience import PATIENCE_S
 from tests.support.tiny import CONTEXT_LENGTH, tiny_model
 
@@ -32,47 +31,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is d
 
 BASE = "tiny.llama-v1:0"
 T = TypeVar("T")
-
-
-class EngineProcess:
-    """One engine, its socket and its log."""
-
-    def __init__(self, model: Path, folder: Path) -> None:
-        self.socket = folder / "engine.sock"
-        self.log = folder / "engine.log"
-        self._model = model
-
-    def start(self) -> None:
-        arguments = ["--model", str(self._model), "--name", BASE, "--socket", str(self.socket), "--threads", "1"]
-        with self.log.open("ab") as log:
-            environment = {**os.environ, **openmp.for_serving()}
-            self.process = forks.start("outcrop.inference.serve", *arguments, env=environment, stderr=log)
-
-    @property
-    def running(self) -> bool:
-        return self.process.poll() is None
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def wait_until_ready(self) -> None:
-        async def ready() -> None:
-            async with EngineClient(self.socket) as client:
-                await until(client.health)
-
-        asyncio.run(ready())
-
-    def log_lines(self, event: str) -> list[dict[str, object]]:
-        lines = [line for line in self.log.read_text().splitlines() if line.startswith("{")]
-        return [entry for entry in map(json.loads, lines) if entry["event"] == event]
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    ends = time.monotonic() + PATIENCE_S
-    while not await holds():
-        assert time.monotonic() < ends, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +51,7 @@ def adapter(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def place(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
     """Where the engine of these tests lives."""
-    place = EngineProcess(model, tmp_path_factory.mktemp("engine"))
+    place = EngineProcess(model, tmp_path_factory.mktemp("engine"), name=BASE)
     place.start()
     try:
         yield place
@@ -129,6 +87,12 @@ def greedy(prompt_ids: list[int], *, max_tokens: int = 8, model: str = BASE) -> 
     return GenerationRequest(model=model, prompt_ids=prompt_ids, max_tokens=max_tokens, sampling=Sampling())
 
 
+async def cache_figures(engine: EngineProcess) -> dict[str, int]:
+    async with http(engine) as raw:
+        figures: dict[str, int] = (await raw.get("/cache")).json()
+        return figures
+
+
 async def whole(client: EngineClient, request: GenerationRequest) -> list[int]:
     return [token for delta in [d async for d in client.generate(request)] for token in delta.token_ids]
 
@@ -147,9 +111,43 @@ def test_a_whole_answer_equals_the_streamed_one(engine: EngineProcess) -> None:
         async with http(engine) as raw:
             body = {"model": BASE, "prompt": [5, 6, 7], "max_tokens": 8, "temperature": 0}
             answer = (await raw.post("/v1/completions", json=body)).json()
-        assert answer["usage"] == {"prompt_tokens": 3, "completion_tokens": 8, "total_tokens": 11}
+        assert answer["usage"] == {
+            "prompt_tokens": 3,
+            "completion_tokens": 8,
+            "total_tokens": 11,
+            "prompt_tokens_details": {"cached_tokens": 0},
+        }
         assert answer["choices"][0]["token_ids"] == await whole(client, greedy([5, 6, 7]))
         return []
+
+    asking(engine, ask)
+
+
+def test_what_was_read_before_is_told_and_not_read_again(engine: EngineProcess) -> None:
+    async def ask(client: EngineClient) -> None:
+        prompt = [7 + n % 200 for n in range(70)]
+        before = await cache_figures(engine)
+        first, second = [[delta async for delta in client.generate(greedy(prompt))] for _ in range(2)]
+        assert [one for delta in first for one in delta.token_ids] == [
+            one for delta in second for one in delta.token_ids
+        ]
+        assert (first[-1].num_cached, second[-1].num_cached) == (0, 64)
+        assert second[0].num_cached == 64  # for whoever does not wait for the end
+        # but by whoever wants it read anew
+        assert (await client.answer_greedily(BASE, [prompt], num_tokens=1))[0].token_ids == first[0].token_ids[:1]
+        figures = await cache_figures(engine)
+        assert figures["num_live"] == figures["num_waiting"] == figures["live_bytes"] == 0
+        assert figures["num_cached_tokens"] - before["num_cached_tokens"] == 64
+        assert 0 < figures["kept_bytes"] <= figures["size_bytes"]
+
+    asking(engine, ask)
+
+
+def test_a_request_in_the_background_is_answered_too(engine: EngineProcess) -> None:
+    async def ask(client: EngineClient) -> None:
+        request = greedy([5, 6, 7])
+        slow, quick = await asyncio.gather(whole(client, replace(request, background=True)), whole(client, request))
+        assert slow == quick
 
     asking(engine, ask)
 

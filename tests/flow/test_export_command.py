@@ -17,9 +17,11 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.cli.app import run
 from outcrop.clock import SystemClock
-from outcrop.network import load
+from outcrop.network import headers, load
 from outcrop.network.adapters import adapter_files, full_weights, linear
+from outcrop.network.adapters.merging import save_merged
 from outcrop.network.adapters.method import OFT, OWN_BASE, Full, LoRA, Method
+from outcrop.network.run_mode import RunMode
 from outcrop.settings import PARTS_FILE, Settings
 from outcrop.store.store import Store
 from tests.support.servers import Running, running_server
@@ -115,6 +117,51 @@ def test_adapter_and_merged_network_answer_alike_in_peft_and_transformers(
     assert not (tmp_path / "whole" / "adapter_config.json").exists()
 
 
+@pytest.mark.parametrize(("form", "within"), [("merged", 1e-3), ("gguf", 0.5)])
+def test_a_form_that_is_asked_for_tells_how_far_it_is_from_what_is_served(
+    form: str, within: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = home_with_base(tmp_path, "qwen2")
+    add_model(home, "mine", LoRA(rank=4, alpha=8.0), tmp_path / "base")
+    precision = ["--precision", "Q8_0"] if form == "gguf" else []
+    out = tmp_path / "out"
+    assert run(["export", "mine", "--as", form, *precision, "--out", str(out), "--home", str(home)]) == 0
+    said = capsys.readouterr().out
+    found = json.loads((out / "parity.json").read_text())
+    assert (found["as"], found.get("precision")) == (form, "Q8_0" if form == "gguf" else None)
+    assert found["largest_logit_difference"] < within
+    assert found["num_tokens"] > 100
+    assert f"differ from what is served by at most {found['largest_logit_difference']:.2g} (of " in said
+    if form == "merged":
+        assert found["first_differing_token"] is None
+        assert said.endswith(f"all {found['generated']} greedy tokens are the same.\n")
+        assert not (out / "adapter_config.json").exists()
+    else:
+        assert found["largest_logit_difference"] > 0
+        assert "mine: the whole network, as Q8_0 in mine-Q8_0.gguf, is in " in said
+        assert {path.name for path in out.iterdir()} == {
+            "mine-Q8_0.gguf",
+            "parity.json",
+            "custom_model.json",
+            "lineage.json",
+        }
+
+
+def test_a_merged_network_is_written_in_the_types_of_its_base(tmp_path: Path) -> None:
+    base = loaded(tiny_model(tmp_path / "base", chat=True)).to(torch.bfloat16)
+    base.save_pretrained(tmp_path / "base16")
+    for path in (tmp_path / "base").glob("token*"):
+        (tmp_path / "base16" / path.name).write_bytes(path.read_bytes())
+    network = load.load_base(tmp_path / "base16")
+    linear.hold_adapters(network)
+    generator = torch.Generator().manual_seed(1)
+    adapter_files.add_new(network, "a", LoRA(rank=4, alpha=8.0), generator)
+    adapter_files.save(tmp_path / "adapter", network, "a", LoRA(rank=4, alpha=8.0), base="b")
+    save_merged(tmp_path / "merged", base=tmp_path / "base16", adapter=tmp_path / "adapter", way=RunMode.PACKED)
+    assert set(headers.types(tmp_path / "merged").values()) == {"BF16"}
+    assert json.loads((tmp_path / "merged" / "config.json").read_text())["dtype"] == "bfloat16"
+
+
 @pytest.fixture(scope="module")
 def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A running house with models in two regions, one of them trained in full, one upon it."""
@@ -190,6 +237,19 @@ def test_what_is_exported_has_the_rights_of_the_users_own_umask(
     assert said("export", "once", str(tmp_path / "mine"))[0] == 0
     assert stat.S_IMODE((tmp_path / "mine").stat().st_mode) == 0o750
     assert stat.S_IMODE((tmp_path / "mine" / "custom_model.json").stat().st_mode) == file
+
+
+def test_options_that_contradict_each_other_are_refused(said: Any, tmp_path: Path) -> None:
+    for words, told in (
+        (("full", str(tmp_path / "a"), "--as", "adapter"), "full: it was trained in full and has no adapter."),
+        (("once", "--as", "merged"), "export: name one place, as PLACE or with --out"),
+        (("once", str(tmp_path / "a"), "--out", str(tmp_path / "b")), "export: name one place, as PLACE or with --out"),
+        (("once", str(tmp_path / "a"), "--precision", "Q8_0"), "--precision Q8_0: only GGUF files are written in it."),
+        (("once", str(tmp_path / "a"), "--merged", "--as", "gguf"), "--merged: --as gguf asks for something else."),
+    ):
+        code, answer = said("export", *words)
+        assert (code, told in answer) == (2, True), answer
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_model_is_told_with_those_that_are_there(said: Any, tmp_path: Path) -> None:

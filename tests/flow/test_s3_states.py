@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
@@ -491,3 +492,50 @@ def test_another_owner_is_refused_by_every_operation_on_a_bucket(s3: Any, bucket
     ):
         code, status = refusal(getattr(s3, operation), Bucket=bucket, ExpectedBucketOwner="123456789012")
         assert (code, status) in (("AccessDenied", 403), ("403", 403)), operation
+
+
+# Policies
+
+
+SERVICE = {"Service": "bedrock.amazonaws.com"}
+
+
+def bucket_policy(bucket: str, **changes: Any) -> str:
+    statement = {
+        "Effect": "Allow",
+        "Principal": SERVICE,
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{bucket}/*",
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [{**statement, **changes}]})
+
+
+def test_a_policy_may_let_services_in_and_is_told_as_it_was_put(s3: Any, bucket: str) -> None:
+    policy = bucket_policy(bucket)
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+    assert s3.get_bucket_policy(Bucket=bucket)["Policy"] == policy
+    assert s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"] == {"IsPublic": False}
+    s3.delete_bucket_policy(Bucket=bucket)
+    assert refusal(s3.get_bucket_policy, Bucket=bucket) == ("NoSuchBucketPolicy", 404)
+    assert refusal(s3.get_bucket_policy_status, Bucket=bucket) == ("NoSuchBucketPolicy", 404)
+    assert refusal(s3.put_bucket_policy, Bucket="no-such-bucket", Policy=policy) == ("NoSuchBucket", 404)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"Principal": "*"}, "NotImplemented"),
+        ({"Principal": {"AWS": "123456789012"}}, "NotImplemented"),
+        ({"Principal": {**SERVICE, "AWS": "*"}}, "NotImplemented"),
+        ({"Effect": "Deny"}, "NotImplemented"),
+        ({"Action": "iam:CreateUser"}, "MalformedPolicy"),
+        ({"Resource": "arn:aws:s3:::another/*"}, "MalformedPolicy"),
+        ({"Resource": "*"}, "MalformedPolicy"),
+        ({"Principal": {"Nobody": "x"}}, "MalformedPolicy"),
+        ({"Effect": "Perhaps"}, "MalformedPolicy"),
+    ],
+)
+def test_a_policy_about_anybody_else_is_refused_by_name(s3: Any, bucket: str, changes: Any, code: str) -> None:
+    asked = {"Bucket": bucket, "Policy": bucket_policy(bucket, **changes)}
+    assert refusal(s3.put_bucket_policy, **asked) == (code, {"NotImplemented": 501, "MalformedPolicy": 400}[code])
+    assert refusal(s3.get_bucket_policy, Bucket=bucket) == ("NoSuchBucketPolicy", 404)

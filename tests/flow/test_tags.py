@@ -4,7 +4,7 @@ S3 says the same of its buckets and objects in words of its own; see test_s3.py.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from outcrop.api.iam.absent import ALWAYS_ABSENT
 from outcrop.api.operations import OPERATIONS
 from outcrop.store.resources import Resource
-from tests.flow.test_client_tokens import job
+from tests.flow.test_client_tokens import batch_job, job
 from tests.support.listings.bedrock import FOUNDATIONS, START
 from tests.support.listings.listing import client_of
 from tests.support.policies import policy, trusting
@@ -78,6 +78,11 @@ def make_job(house: Running, name: str, tags: Tags) -> str:
     return str(made["jobArn"])
 
 
+def make_batch_job(house: Running, name: str, tags: Tags) -> str:
+    asked = client_of(house, "bedrock").create_model_invocation_job(**batch_job(house, name), tags=lowered(tags))
+    return str(asked["jobArn"])
+
+
 def make_deployment(house: Running, name: str, tags: Tags) -> str:
     made = client_of(house, "bedrock").create_custom_model_deployment(
         modelDeploymentName=name, modelArn=MODEL, tags=lowered(tags)
@@ -117,6 +122,7 @@ BEDROCK: dict[str, Any] = {
 IAM: dict[str, Any] = {"service": "iam", "too_many": ("ValidationError", "LimitExceeded"), "wrong": "InvalidInput"}
 KINDS = [
     Tagged(kind="job", make=make_job, delete=None, **BEDROCK),
+    Tagged(kind="batch-job", make=make_batch_job, delete=None, **BEDROCK),
     Tagged(
         kind="deployment",
         make=make_deployment,
@@ -163,6 +169,7 @@ KINDS = [
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running_server(tmp_path_factory.mktemp("tags") / "home") as running:
+        running.platform.settings = replace(running.platform.settings, model_units=100)
         running.client("s3").create_bucket(Bucket="data")
         running.client("s3").put_object(Bucket="data", Key="train.jsonl", Body=b'{"prompt": "a", "completion": "b"}\n')
         add_model(running)

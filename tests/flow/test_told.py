@@ -17,6 +17,7 @@ from outcrop.api.door.call import Answer, Answered, Call
 from outcrop.api.operations import OPERATIONS
 from outcrop.audit.entry import Entry
 from outcrop.clock import SystemClock
+from outcrop.deployments.model_units import MeasuredRate
 from outcrop.errors import NotReady
 from outcrop.house import House
 from tests.support.patience import eventually
@@ -277,6 +278,10 @@ def test_metrics_are_shown_to_those_who_may_see_them(house: Running) -> None:
 
 
 def test_metrics_tell_what_happened(house: Running) -> None:
+    now = house.platform.clock.now()
+    house.platform.units.write(
+        MeasuredRate(network=STARTER, tokens_per_minute=20_000.0, measured=now, num_streams=8, seconds=2.0)
+    )
     house.client("bedrock-runtime").invoke_model(modelId=STARTER, body="{}")
     with pytest.raises(ClientError):
         house.client("bedrock").get_custom_model(modelIdentifier="nothing")
@@ -303,3 +308,4 @@ def test_metrics_tell_what_happened(house: Running) -> None:
     assert value("outcrop_disk_free_bytes") > 0
     assert value("outcrop_database_bytes") > 0
     assert value("outcrop_left_out_total", record="audit") == 0
+    assert value("outcrop_model_unit_tokens_per_minute", network=STARTER) == 5000

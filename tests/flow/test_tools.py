@@ -81,6 +81,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with running_server(home) as running:
         base = Catalog(home).usable(MODEL)
         order = running.platform.engines.order(base)
+        assert order.socket is not None
         with serving(folder, order.socket, base.engine):
             yield running.client("bedrock-runtime")
 

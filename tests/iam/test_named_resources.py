@@ -72,6 +72,26 @@ def test_a_profiles_arn_needs_the_model_too(iam: Any, user: str, client_of: Clie
         assert code_of(runtime.invoke_model, modelId=spelling, body=b"{}") == "AccessDeniedException"
 
 
+def test_reranking_needs_the_model_too(iam: Any, user: str, client_of: ClientOf) -> None:
+    model = f"arn:aws:bedrock:{REGION}::foundation-model/amazon.rerank-v1:0"
+    config = {"modelConfiguration": {"modelArn": model}}
+    asked = {
+        "queries": [{"type": "TEXT", "textQuery": {"text": "who"}}],
+        "sources": [{"type": "INLINE", "inlineDocumentSource": {"type": "TEXT", "textDocument": {"text": "she"}}}],
+        "rerankingConfiguration": {"type": "BEDROCK_RERANKING_MODEL", "bedrockRerankingConfiguration": config},
+    }
+    runtime = client_of(user, "bedrock-agent-runtime")
+    for statements in (
+        [policy("Allow", "bedrock:Rerank")],
+        [policy("Allow", "bedrock:InvokeModel", model)],
+        [policy("Allow", "bedrock:*"), policy("Deny", "bedrock:InvokeModel", model)],
+    ):
+        say(iam, user, *statements)
+        assert code_of(runtime.rerank, **asked) == "AccessDeniedException"
+    say(iam, user, policy("Allow", "bedrock:Rerank"), policy("Allow", "bedrock:InvokeModel", model))
+    assert code_of(runtime.rerank, **asked) == "ValidationException"  # nothing stands behind the id here
+
+
 def test_a_resource_of_another_region_is_not_found(server: Running) -> None:
     arn = add(server, "custom-model-deployment", "elsewhere123", "here-only")
     elsewhere = server.client("bedrock", region_name="eu-west-1")

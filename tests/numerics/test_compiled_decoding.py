@@ -9,18 +9,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from outcrop.inference import compiled
+from outcrop.errors import Invalid
+from outcrop.inference import compiled, scoring
+from outcrop.inference.cache_pool import CachePool
 from outcrop.inference.compiled import CompiledDecoding, StepRow, compiled_step
 from outcrop.inference.engine import Engine
 from outcrop.inference.forward import Forward
-from outcrop.inference.kv_cache import CachePool, measure
+from outcrop.inference.kv_cache import measure
 from outcrop.inference.step_layout import SequencePiece, StepLayout
 from outcrop.network import load
 from outcrop.network.adapters import linear
 from outcrop.network.adapters.linear import AdapterSpan, Routing
 from outcrop.network.adapters.lora import LoRAUpdate
 from outcrop.network.fast.decoding.library import library
-from outcrop.network.fast.decoding.packed import Crew, PackedLinear
+from outcrop.network.fast.decoding.packed import Crew, PackedLinear, Weights
 from tests.support.tiny import ARCHITECTURES, tiny_model
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C compiler here, or the C kernels are switched off")
@@ -190,3 +192,33 @@ def test_a_packed_layer_gives_the_products_of_a_plain_one(inputs: int, outputs: 
         x = torch.randn(1, rows, 2 * inputs, generator=generator)[..., ::2]
         expected = functional.linear(x, layer.weight, layer.bias)
         torch.testing.assert_close(packed(x), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "llama3", "qwen2", "gemma3"])
+def test_int8_weights_answer_as_the_network_with_its_weights_rounded(architecture: str, tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path, architecture)
+    engine = Engine(folder, cache_bytes=2**22, weights=Weights.INT8)
+    rounded, plain = load.load_base(folder), load.load_base(folder)
+    for name, module in rounded.named_modules():
+        if isinstance(module, torch.nn.Linear):
+            scale_O1 = module.weight.abs().amax(dim=1, keepdim=True).clamp_min(1e-30) / 127
+            whole = (module.weight / scale_O1).round() * scale_O1
+            assert 0 < float((whole - module.weight).abs().max()) <= float(scale_O1.max()) / 2 * 1.001, name
+            module.weight = torch.nn.Parameter(whole, requires_grad=False)  # an embedding that shared it keeps its own
+    ids = [5, 90, 3, 44, 17, 250, 8]
+    found = engine.score(ids)
+    assert found == pytest.approx(_scores(rounded, ids), abs=1e-5)
+    assert found == pytest.approx(_scores(plain, ids), abs=0.2)
+    assert engine.weights is Weights.INT8
+
+
+def _scores(network: Any, ids: Sequence[int]) -> list[float]:
+    scored: list[float] = scoring.score(network, ids)
+    return scored
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "phi3"])
+def test_int8_weights_are_refused_where_the_step_is_not_compiled(architecture: str, tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path, architecture)
+    with pytest.raises(Invalid, match="weights in int8 are for networks of Llama's family"):
+        Engine(folder, cache_bytes=2**22, weights=Weights.INT8)

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from outcrop.deployments import parity
-from outcrop.inference import forward, step_layout, traced
+from outcrop.inference import compiled, forward, step_layout, traced
 from outcrop.inference.client import EngineClient
+from outcrop.inference.compiled import CompiledDecoding
 from outcrop.inference.door import EngineDoor
 from outcrop.inference.engine import Engine
 from outcrop.inference.engine_thread import EngineThread
@@ -22,6 +23,7 @@ from outcrop.inference.unix_http import UnixServer
 from outcrop.network import load, parity_file
 from outcrop.network.adapters import adapter_files
 from outcrop.network.attention import attend_causal
+from outcrop.network.fast.decoding.library import library
 from outcrop.network.parity_file import ParityRecord
 from outcrop.training import expectation
 from outcrop.training.examples import Example
@@ -152,6 +154,30 @@ def forgets_the_earlier_parts_of_a_prompt(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(step_layout, "attend_causal", forgets)
 
 
+def turns_by_another_position(patch: pytest.MonkeyPatch) -> None:
+    own = compiled.angles
+    patch.setattr(compiled, "angles", lambda rotary, kind, positions: own(rotary, kind, positions + positions // 6))
+    patch.setattr(compiled._Trial, "difference", lambda *_: 0.0)
+
+
+def reads_the_memory_of_its_neighbour(patch: pytest.MonkeyPatch) -> None:
+    own = CompiledDecoding.logits
+
+    def logits(self: Any, rows: Any) -> Any:
+        turned = [row._replace(slot=other.slot) for row, other in zip(rows, [*rows[1:], rows[0]], strict=True)]
+        return own(self, turned)
+
+    patch.setattr(CompiledDecoding, "logits", logits)
+    patch.setattr(compiled._Trial, "difference", lambda *_: 0.0)
+
+
+def leaves_the_adapter_out_of_the_compiled_step(patch: pytest.MonkeyPatch) -> None:
+    own = CompiledDecoding.logits
+    patch.setattr(
+        CompiledDecoding, "logits", lambda self, rows: own(self, [row._replace(adapter=None) for row in rows])
+    )
+
+
 FAULTS: dict[str, tuple[str, Patch]] = {
     "window": ("mistral", forgets_the_window),
     "position": ("llama", decodes_at_another_position),
@@ -160,6 +186,25 @@ FAULTS: dict[str, tuple[str, Patch]] = {
     "adapter": ("llama", leaves_the_adapter_out_while_decoding),
     "parts": ("llama", forgets_the_earlier_parts_of_a_prompt),
 }
+COMPILED_FAULTS: dict[str, tuple[str, Patch]] = {
+    "position": ("llama", turns_by_another_position),
+    "neighbour": ("llama", reads_the_memory_of_its_neighbour),
+    "adapter": ("llama", leaves_the_adapter_out_of_the_compiled_step),
+}
+
+
+@pytest.mark.skipif(library() is None, reason="no C compiler here, or the C kernels are switched off")
+@pytest.mark.parametrize("fault", COMPILED_FAULTS)
+def test_an_engine_whose_compiled_step_is_wrong_is_not(
+    fault: str, tmp_path: Path, socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    architecture, patch = COMPILED_FAULTS[fault]
+    base = tiny_model(tmp_path / "base", architecture)
+    custom_model(base, tmp_path / "custom")
+    patch(monkeypatch)
+    failure = gate(base, tmp_path / "custom", socket).failure
+    assert failure is not None
+    assert failure.endswith("Its answers would not be those of the trained model.")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -169,6 +214,7 @@ def test_an_engine_that_decodes_wrongly_is_not(
     architecture, patch = FAULTS[fault]
     base = tiny_model(tmp_path / "base", architecture)
     expected = custom_model(base, tmp_path / "custom")
+    monkeypatch.setattr(forward, "compiled_step", lambda *_, **__: None)
     patch(monkeypatch)
     failure = gate(base, tmp_path / "custom", socket).failure
     assert failure is not None

@@ -27,6 +27,7 @@ from tests.support.servers import Running, running_server
 REGION, ACCOUNT = "us-east-1", "123456789012"
 ROWS = {
     JOB_KIND.name: "InProgress",
+    "model-invocation-job": "Submitted",
     "custom-model": "Active",
     states.ON_DEMAND: "Creating",
     states.THROUGHPUT: "Updating",
@@ -40,6 +41,12 @@ WHOLE: dict[str, dict[str, Any]] = {
         "modelArn": "arn:aws:bedrock:us-east-1:1:custom-model/x/y", "roleArn": "arn:aws:iam::1:role/r", "baseId": "x", "parentArn": None,
         "hyperParameters": {}, "trainingDataConfig": {"s3Uri": "s3://bucket/a"}, "validationDataConfig": {"validators": []},
         "outputDataConfig": {"s3Uri": "s3://bucket/b"}, "customModelTags": [],
+    },
+    "model-invocation-job": {
+        "modelArn": "arn:aws:bedrock:us-east-1::foundation-model/x", "roleArn": "arn:aws:iam::1:role/r",
+        "modelInvocationType": "InvokeModel", "timeoutDurationInHours": 24, "jobExpirationTime": "2226-11-28T00:00:00+00:00",
+        "inputDataConfig": {"s3InputDataConfig": {"s3Uri": "s3://bucket/a"}},
+        "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": "s3://bucket/b"}},
     },
     "custom-model": {
         "baseId": "outcrop.starter-v1", "baseModelArn": "arn:aws:bedrock:us-east-1::foundation-model/x", "customizationType": "IMPORTED",
@@ -62,6 +69,7 @@ ODD: list[Any] = [None, 5, -1.5, True, "", "x", [], [1], {}, {"a": None}, {"stat
 BROKEN = ["null", "[]", "5", "{", "", "[" * 5000, '{"a": 1} x', "NaN", "\x00", '"text"']
 COLUMNS: dict[str, list[Any]] = {"status": ["", "Odd", "InProgress", b"\x00\xff"], "created": ["never", -(2**62), 2**62, 1.5], "updated": ["never"], "version": ["x"], "name": [None]}  # fmt: skip
 
+LISTED = (JOB_KIND.name, "model-invocation-job", "custom-model", states.ON_DEMAND, states.THROUGHPUT)
 GETS = {
     "get_model_customization_job": "jobIdentifier",
     "get_custom_model": "modelIdentifier",
@@ -106,12 +114,13 @@ def test_damaged_rows_stop_nothing(house: Running, rows: list[dict[str, Any]]) -
         connection.exec_driver_sql("DELETE FROM resources")
         for number, row in enumerate(rows):
             _put(connection, row["kind"], f"bad{number}", _document(row["kind"], row["document"]), row["column"])
-        for kind in (JOB_KIND.name, "custom-model", states.ON_DEMAND, states.THROUGHPUT):
+        for kind in LISTED:
             _put(connection, kind, "good", json.dumps(WHOLE[kind]), None)
-    others = {kind: _arn(kind, "good") for kind in (JOB_KIND.name, "custom-model", states.ON_DEMAND, states.THROUGHPUT)}
+    others = {kind: _arn(kind, "good") for kind in LISTED}
 
     # every list tells of those that are whole
     assert others[JOB_KIND.name] in _values(bedrock.list_model_customization_jobs(), "jobArn")
+    assert others["model-invocation-job"] in _values(bedrock.list_model_invocation_jobs(), "jobArn")
     assert others["custom-model"] in _values(bedrock.list_custom_models(), "modelArn")
     assert others[states.ON_DEMAND] in _values(bedrock.list_custom_model_deployments(), "customModelDeploymentArn")
     assert others[states.THROUGHPUT] in _values(bedrock.list_provisioned_model_throughputs(), "provisionedModelArn")

@@ -23,6 +23,9 @@ from tests.support import spellings
 from tests.support.policies import trusting
 from tests.support.spellings import BASE, PATH, REGION, STAND_IN, WEIGHTS, Case, Things
 
+MADE = ("custom-model", "model-customization-job", "model-invocation-job")
+"Kinds of what a job is, or leaves: an id that nobody knows yet."
+
 
 class Furnished:
     """A home with one of everything, and a user whose policy is the test's."""
@@ -38,6 +41,9 @@ class Furnished:
             (self.things.deployment, "served"),
             (self.things.throughput, "bought"),
             (self.things.job, "taught"),
+            (self.things.batch_job, "asked"),
+            (self.things.imported, "fetched"),
+            (self.things.import_job, "bringing"),
         ):
             self.add(arn, name)
         self.access.identities.create_group("a-group", path=PATH)
@@ -132,8 +138,8 @@ def test_who_is_denied_a_resource_is_denied_it_under_every_name(house: Furnished
 @pytest.mark.parametrize("service", OPERATIONS)
 def test_who_is_allowed_a_resource_alone_is_allowed_it_under_every_name(house: Furnished, service: str) -> None:
     for case in cases(house, service):
-        made = [house.things.bedrock(kind, "*") for kind in ("custom-model", "model-customization-job")]
-        more = made if case.operation == "CreateModelCustomizationJob" else []
+        made = [house.things.bedrock(kind, "*") for kind in MADE]
+        more = made if case.operation in ("CreateModelCustomizationJob", "CreateModelInvocationJob") else []
         house.say(only=document("Allow", ["*"], *case.resources, *more))
         refused = [params for params in case.spellings if not house.may(case, params)]
         assert refused == [], f"{case.operation}: Allow on {case.resources} did not hold"
@@ -145,7 +151,7 @@ def test_who_is_allowed_everything_but_a_resource_by_its_absence_is_denied_under
 ) -> None:
     """Deny with NotResource: all spellings of what is left out pass, alike."""
     for case in cases(house, service):
-        made = [house.things.bedrock(kind, "*") for kind in ("custom-model", "model-customization-job")]
+        made = [house.things.bedrock(kind, "*") for kind in MADE]
         statement = {"Effect": "Deny", "Action": "*", "NotResource": [*case.resources, *made]}
         text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         house.say(all=EVERYTHING, but=text)
@@ -226,7 +232,7 @@ def test_what_was_decided_on_is_used_though_the_name_means_another_meanwhile(hou
 
 
 def test_a_job_is_asked_about_the_base_of_its_parent_and_not_about_the_parents_name(house: Furnished) -> None:
-    made = [house.things.bedrock(kind, f"{BASE}:0:2k/*") for kind in ("custom-model", "model-customization-job")]
+    made = [house.things.bedrock(kind, f"{BASE}:0:2k/*") for kind in MADE]
     house.say(only=document("Allow", ["bedrock:CreateModelCustomizationJob"], house.things.model, *made))
     case = Case("bedrock", "CreateModelCustomizationJob", (), ())
     assert [each for each in house.things.models() if not house.may(case, {"baseModelIdentifier": each})] == []

@@ -208,6 +208,25 @@ def test_a_short_term_key_of_a_session_ends_with_the_session(
     assert heard == ("AccessDeniedException", "Bearer Token has expired")
 
 
+def test_keys_of_each_kind_open_openais_door_while_they_live(house: Running, user: str, clock: MovableClock) -> None:
+    keys = access_keys(house, user)
+    session = house.client("sts").get_session_token(DurationSeconds=900)["Credentials"]
+    temporary = ":".join(session[part] for part in ("AccessKeyId", "SecretAccessKey", "SessionToken"))
+    lasting = [create(house, user)["ServiceCredentialSecret"], f"{keys.access_key}:{keys.secret_key}"]
+    passing = [short_term(keys, lasting=600), temporary]
+    assert [models(house, key) for key in (*lasting, *passing)] == [200] * 4
+    assert models(house, temporary.rpartition(":")[0]) == 401
+    clock.move(timedelta(minutes=16))
+    heard = [models(house, key) for key in (*lasting, *passing)]
+    clock.move(-timedelta(minutes=16))
+    assert heard == [200, 200, 401, 401]
+
+
+def models(house: Running, key: str) -> int:
+    """The status that OpenAI's door answers with when it is asked for its models."""
+    return httpx.get(f"{house.endpoint}/v1/models", headers={"authorization": f"Bearer {key}"}).status_code
+
+
 @pytest.mark.parametrize(
     "bent",
     [

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+_TOLD = {"/v1/embeddings": "embedding", "/v1/score": "score"}
 Script = Callable[[dict[str, Any]], list[int]]
 
 
@@ -25,9 +26,15 @@ class EngineDouble:
     adapters: set[str] = field(default_factory=set)
     die_after: list[int | None] = field(default_factory=list)
     "For the next requests in turn: hang up after so many tokens; None answers to the end."
+    hangs_up_on: Callable[[dict[str, Any]], bool] = lambda _body: False
+    "Whether to hang up on a request at once, however often it comes."
     pause_after: int | None = None
     "Stand still after so many tokens until the client hangs up."
     tokens_per_event: int = 1
+    others: int = 0
+    "Requests of others that it says it is working on."
+    num_cached: int | None = None
+    "Tokens of the prompt that it has not to read, where it tells its usage: in the first event."
     requests: list[dict[str, Any]] = field(default_factory=list)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
     "Set when a client left in the middle of an answer."
@@ -60,6 +67,8 @@ class EngineDouble:
     ) -> None:
         if path == "/v1/completions":
             await self._complete(body, reader, writer)
+        elif path in ("/v1/embeddings", "/v1/score"):
+            self._read(path, body, writer)
         elif path == "/v1/load_lora_adapter":
             status = 400 if body["lora_name"] in self.adapters else 200
             self.adapters.add(body["lora_name"])
@@ -68,8 +77,24 @@ class EngineDouble:
             known = body["lora_name"] in self.adapters
             self.adapters.discard(body["lora_name"])
             _send(writer, 200 if known else 404, {"error": {"message": "The lora adapter cannot be found."}})
+        elif path == "/load":
+            _send(writer, 200, {"server_load": self.others, "answered": len(self.requests), "idle_s": 0.0})
         else:
             _send(writer, 200, {"data": [{"id": "base"}, *({"id": name} for name in sorted(self.adapters))]})
+
+    def _read(self, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        """A vector of the row's length, its first and its last id, and 0; the relevance is a half to the length."""
+        self.requests.append(body)
+        if self.die_after and self.die_after.pop(0) is not None:
+            writer.transport.abort()
+            return
+        told: list[dict[str, Any]] = [
+            {"index": n, "embedding": [len(row), row[0], row[-1], 0], "score": 0.5 ** len(row)}
+            for n, row in enumerate(body["input"])
+        ]
+        # In any order: the index says which is whose.
+        data = [{name: one[name] for name in ("index", _TOLD[path])} for one in reversed(told)]
+        _send(writer, 200, {"data": data})
 
     async def _complete(self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.requests.append(body)
@@ -86,7 +111,7 @@ class EngineDouble:
             _send(writer, 200, {"choices": told})
             return
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-        dies = self.die_after.pop(0) if self.die_after else None
+        dies = self.die_after.pop(0) if self.die_after else 0 if self.hangs_up_on(body) else None
         for number, (ids, reason) in enumerate(self._events(body)):
             if dies is not None and number >= dies:
                 writer.transport.abort()
@@ -96,7 +121,10 @@ class EngineDouble:
                 self.hung_up.set()
                 raise ConnectionResetError
             choice = {"index": 0, "text": "", "token_ids": ids, "finish_reason": reason}
-            _chunk(writer, {"choices": [choice | _logprobs(ids, body.get("logprobs"))]})
+            event: dict[str, Any] = {"choices": [choice | _logprobs(ids, body.get("logprobs"))]}
+            if self.num_cached is not None and number == 0:
+                event["usage"] = {"prompt_tokens_details": {"cached_tokens": self.num_cached}}
+            _chunk(writer, event)
             await writer.drain()
         writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
         await writer.drain()

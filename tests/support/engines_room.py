@@ -8,12 +8,14 @@ from pathlib import Path
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.clock import MovableClock
+from outcrop.engines.environments import EngineEnvironments
 from outcrop.engines.estimate import PROCESS_BYTES
 from outcrop.engines.launchers import Load, Standing
 from outcrop.engines.orders import Engines, Order
 from outcrop.engines.pool import Pool
 from outcrop.engines.reservations import Reservations
 from outcrop.engines.sharing import MemorySharing
+from outcrop.machine.child import Child
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 from outcrop.store.watch import ChangeWatch
@@ -44,9 +46,15 @@ class NumbersLauncher:
     processes: dict[str, Process] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
 
+    @property
+    def children(self) -> list[Child]:
+        return []
+
     def start(self, order: Order) -> None:
         self.started.append(order.name)
-        self.processes[order.name] = Process(order, held_bytes=order.estimated_bytes, idle_since=self.clock.now())
+        process = Process(order, held_bytes=order.estimated_bytes, idle_since=self.clock.now())
+        process.ready = not order.is_here
+        self.processes[order.name] = process
 
     def end(self, name: str) -> None:
         del self.processes[name]
@@ -62,7 +70,7 @@ class NumbersLauncher:
 
     def standings(self) -> dict[str, Standing]:
         return {
-            name: Standing(p.order.folder, p.ready, p.retired and not p.alive, p.held_bytes, p.failure)
+            name: Standing(p.order.folder, p.ready, p.retired and not p.alive, p.held_bytes, p.failure, p.order.kind)
             for name, p in self.processes.items()
         }
 
@@ -88,6 +96,7 @@ class EnginesRoom:
         self.engines = Engines(self.store, self.clock, settings)
         self.sharing = MemorySharing.open(self.store, self.clock, settings)
         self.reservations: Reservations = self.sharing.reservations
+        self.environments = EngineEnvironments(self.store, self.clock)
         self.launcher = NumbersLauncher(self.clock)
         self.provisioned: set[str] = set()
         self.measured: list[tuple[str, dict[str, float]]] = []

@@ -107,6 +107,8 @@ class Furnished:
         buckets.put_bytes(BUCKET, KEY, b"whole")
         line = json.dumps({"prompt": "a", "completion": "b"}) + "\n"
         buckets.put_bytes(BUCKET, "train.jsonl", line.encode() * 8)
+        for name in ("config.json", "tokenizer.json", "model.safetensors"):
+            buckets.put_bytes(BUCKET, f"model/{name}", b"{}")
         self._in_parts()
         self.values["UploadId"] = buckets.uploads.begin(UPLOAD, details=Details()).id
         self._models()
@@ -206,6 +208,14 @@ def furnished(home: Path) -> Furnished:
         "resourceARN": model,
         "trainingDataConfig": data,
         "outputDataConfig": {"s3Uri": f"s3://{BUCKET}/out/"},
+        "bedrock:CreateModelInvocationJob": {
+            "jobName": "batch",
+            "modelId": BASE,
+            "inputDataConfig": {"s3InputDataConfig": data},
+            "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": f"s3://{BUCKET}/out/"}},
+        },
+        "bucketName": BUCKET,
+        "logGroupName": "members",
         "s3:CreateBucket": {"Bucket": "another"},
         "s3:CopyObject": {"Key": "copied"},
         "s3:GetObjectAttributes": {"Key": PARTS.key, "ObjectAttributes": ["ObjectParts"]},
@@ -219,6 +229,8 @@ def furnished(home: Path) -> Furnished:
                 "AbortMultipartUpload",
             )
         },
+        "modelDataSource": {"s3DataSource": {"s3Uri": f"s3://{BUCKET}/model/"}},
+        "bedrock:CreateModelImportJob": {"importedModelName": "members"},
         "iam:CreateUser": {"UserName": "other"},
         "iam:CreateRole": {"RoleName": "other"},
         "iam:CreateGroup": {"GroupName": "other"},

@@ -193,6 +193,8 @@ def running_server(
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(timeout=PATIENCE_S)
+        if "remotes" in platform.__dict__:
+            loop.run_until_complete(platform.remotes.aclose())
         loop.close()
         platform.store.close()
 

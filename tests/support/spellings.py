@@ -65,6 +65,21 @@ class Things:
     def job(self) -> str:
         return self.bedrock("model-customization-job", f"{BASE}:0:2k/jobjobjobjob")
 
+    @property
+    def batch_job(self) -> str:
+        return self.bedrock("model-invocation-job", "batchbatch12")
+
+    @property
+    def imported(self) -> str:
+        return self.bedrock("imported-model", "importedimpo")
+
+    @property
+    def import_job(self) -> str:
+        return self.bedrock("model-import-job", "importimport")
+
+    def on_record(self) -> tuple[str, ...]:
+        return (self.model, self.deployment, self.throughput, self.job, self.imported, self.import_job, self.batch_job)
+
     def models(self) -> tuple[str, ...]:
         return (self.model, "poems", f"{BASE}:0:2k/modelmodel12")
 
@@ -95,6 +110,9 @@ BEDROCK_MEMBERS = {
     "StopModelCustomizationJob": ("jobIdentifier", "job"),
     "GetCustomModel": ("modelIdentifier", "model"),
     "DeleteCustomModel": ("modelIdentifier", "model"),
+    "GetImportedModel": ("modelIdentifier", "imported"),
+    "DeleteImportedModel": ("modelIdentifier", "imported"),
+    "GetModelImportJob": ("jobIdentifier", "import job"),
     "CreateCustomModelDeployment": ("modelArn", "model"),
     "GetCustomModelDeployment": ("customModelDeploymentIdentifier", "deployment"),
     "DeleteCustomModelDeployment": ("customModelDeploymentIdentifier", "deployment"),
@@ -105,6 +123,9 @@ BEDROCK_MEMBERS = {
     "ListTagsForResource": ("resourceARN", "any"),
     "CreateProvisionedModelThroughput": ("modelId", "base"),
     "CreateModelCustomizationJob": ("baseModelIdentifier", "base"),
+    "CreateModelInvocationJob": ("modelId", "invoked"),
+    "GetModelInvocationJob": ("jobIdentifier", "batch job"),
+    "StopModelInvocationJob": ("jobIdentifier", "batch job"),
     "InvokeModel": ("modelId", "invoked"),
     "InvokeModelWithResponseStream": ("modelId", "invoked"),
     "Converse": ("modelId", "invoked"),
@@ -118,8 +139,11 @@ TWO_RESOURCES = {
 }
 WITHOUT_RESOURCE = {
     "bedrock": {
+        "DeleteModelInvocationLoggingConfiguration", "GetModelInvocationLoggingConfiguration",
+        "PutModelInvocationLoggingConfiguration", "ListModelInvocationJobs",
         "CreateCustomModel", "ListFoundationModels", "ListModelCustomizationJobs", "ListCustomModels",
-        "ListCustomModelDeployments", "ListProvisionedModelThroughputs",
+        "ListCustomModelDeployments", "ListProvisionedModelThroughputs", "CreateModelImportJob",
+        "ListModelImportJobs", "ListImportedModels",
     },
     "bedrock-runtime": set(),
     "iam": {
@@ -162,15 +186,19 @@ def kinds(things: Things) -> dict[str, list[tuple[tuple[str, ...], tuple[str, ..
         (things.bedrock("inference-profile", f"us.{BASE}"), arns.foundation_model(REGION, BASE)),
         (f"us.{BASE}", things.bedrock("inference-profile", f"us.{BASE}"), things.profiles()[3]),
     )
+    imported = ((things.imported,), (things.imported, "fetched"))
     return {
+        "batch job": [((things.batch_job,), (things.batch_job, "batchbatch12"))],
+        "imported": [imported],
+        "import job": [((things.import_job,), (things.import_job, "bringing"))],
         "model": [model],
         "deployment": [deployment],
         "throughput": [throughput],
         "job": [((things.job,), (things.job, "taught"))],
         "foundation": [foundation, alias],
         "base": [model, foundation, alias],
-        "invoked": [foundation, alias, deployment, throughput, profile, model],
-        "any": [((each,), (each,)) for each in (things.model, things.deployment, things.throughput, things.job)],
+        "invoked": [foundation, alias, deployment, throughput, profile, model, imported],
+        "any": [((each,), (each,)) for each in things.on_record()],
     }
 
 

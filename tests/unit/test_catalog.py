@@ -10,6 +10,8 @@ from outcrop.catalog.catalog import HOME_FILE, Catalog
 from outcrop.customization.choices.hyperparameters import read_family
 from outcrop.errors import Invalid, MachineTrouble, ModelDamaged
 from outcrop.invocation.dialects.choice import DIALECTS
+from outcrop.invocation.encoder_dialects import choice
+from outcrop.network.model_task import ModelTask
 
 FULL_ID = re.compile(r"[a-z0-9-]{1,63}[.][a-z0-9-]{1,63}([:][a-z0-9-]{1,63}){0,2}")
 
@@ -25,8 +27,9 @@ def model_folder(place: Path) -> Path:
     return place
 
 
-def register(catalog: Catalog, place: Path, model_id: str = "local.small-v1") -> None:
-    catalog.register(model_folder(place), model_id=model_id, name="Small", context_length=4096, licence="MIT")
+def register(catalog: Catalog, place: Path, model_id: str = "local.small-v1", task: ModelTask = ModelTask.TEXT) -> None:
+    folder = model_folder(place)
+    catalog.register(folder, model_id=model_id, name="Small", context_length=4096, licence="MIT", task=task)
 
 
 def test_every_shipped_id_fits_the_service_model(catalog: Catalog) -> None:
@@ -156,20 +159,17 @@ def test_an_id_that_nobody_listed_has_what_its_beginning_tells(
 @pytest.mark.parametrize(
     ("model_id", "does"),
     [
-        ("amazon.titan-embed-text-v2:0", "makes vectors of text"),
-        ("us.cohere.embed-v4:0", "makes vectors of text"),
-        ("amazon.nova-2-multimodal-embeddings-v1:0", "makes vectors of text"),
+        ("amazon.titan-embed-image-v1", "makes vectors of more than text"),
+        ("amazon.nova-2-multimodal-embeddings-v1:0", "makes vectors of more than text"),
         ("amazon.titan-image-generator-v2:0", "makes pictures"),
         ("amazon.nova-canvas-v1:0", "makes pictures"),
         ("amazon.nova-reel-v1:1", "makes films"),
         ("amazon.nova-2-sonic-v1:0", "speaks"),
-        ("cohere.rerank-v3-5:0", "sorts texts"),
-        ("amazon.rerank-v1:0", "sorts texts"),
         ("stability.sd3-5-large-v1:0", "makes pictures"),
         ("eu.twelvelabs.pegasus-1-2-v1:0", "watches films"),
     ],
 )
-def test_a_model_that_writes_no_text_is_no_alias(catalog: Catalog, tmp_path: Path, model_id: str, does: str) -> None:
+def test_a_model_of_more_than_text_is_no_alias(catalog: Catalog, tmp_path: Path, model_id: str, does: str) -> None:
     register(catalog, tmp_path / "small")
     with pytest.raises(Invalid, match=f": a model that {does}, and no text model can stand in for it"):
         catalog.alias(model_id, "local.small-v1")
@@ -178,3 +178,86 @@ def test_a_model_that_writes_no_text_is_no_alias(catalog: Catalog, tmp_path: Pat
 def test_a_name_of_ones_own_may_say_anything(catalog: Catalog, tmp_path: Path) -> None:
     register(catalog, tmp_path / "small")
     assert catalog.alias("house.image-captions-v1", "local.small-v1").dialect == "any"
+
+
+@pytest.mark.parametrize(
+    ("given", "task", "dialect"),
+    [
+        ("amazon.titan-embed-text-v1", ModelTask.EMBEDDING, "titan-embed-v1"),
+        ("amazon.titan-embed-g1-text-02", ModelTask.EMBEDDING, "titan-embed-v1"),
+        ("amazon.titan-embed-text-v2:0", ModelTask.EMBEDDING, "titan-embed-v2"),
+        ("us.cohere.embed-v4:0", ModelTask.EMBEDDING, "cohere-embed-v4"),
+        ("cohere.embed-multilingual-v3", ModelTask.EMBEDDING, "cohere-embed-v3"),
+        ("cohere.rerank-v3-5:0", ModelTask.RERANKING, "cohere-rerank"),
+        ("arn:aws:bedrock:us-west-2::foundation-model/amazon.rerank-v1:0", ModelTask.RERANKING, "amazon-rerank"),
+        ("house.vectors-v1", ModelTask.EMBEDDING, "any"),
+    ],
+)
+def test_an_id_of_aws_stands_before_a_model_of_its_task(
+    catalog: Catalog, tmp_path: Path, given: str, task: ModelTask, dialect: str
+) -> None:
+    register(catalog, tmp_path / "encoder", "local.encoder", task)
+    entry = catalog.alias(given, "local.encoder")
+    assert (entry.task, entry.engine_task, entry.dialect, entry.engine) == (task, task, dialect, "local.encoder")
+    assert (entry.stands_in, entry.customizations) == (False, ())
+    assert dialect in {"any", *choice.EMBEDDING, *choice.RANKING}
+
+
+@pytest.mark.parametrize(
+    ("alias", "task", "sentence"),
+    [
+        ("amazon.nova-lite-v1:0", ModelTask.EMBEDDING, "amazon.nova-lite-v1:0: a model that writes text, and local.small-v1 makes vectors."),
+        ("amazon.rerank-v1:0", ModelTask.EMBEDDING, "amazon.rerank-v1:0: a model that ranks documents, and local.small-v1 makes vectors."),
+        ("amazon.rerank-v1:0", ModelTask.TEXT, "amazon.rerank-v1:0: a model that ranks documents, and local.small-v1 writes text."),
+        ("cohere.embed-v4:0", ModelTask.RERANKING, "cohere.embed-v4:0: a model that makes vectors, and local.small-v1 ranks documents."),
+    ],
+)  # fmt: skip
+def test_a_model_of_another_task_is_no_stand_in(
+    catalog: Catalog, tmp_path: Path, alias: str, task: ModelTask, sentence: str
+) -> None:
+    register(catalog, tmp_path / "small", task=task)
+    with pytest.raises(Invalid) as refused:
+        catalog.alias(alias, "local.small-v1")
+    assert str(refused.value).startswith(sentence)
+
+
+def test_a_text_model_may_stand_in_for_an_embedding_model_and_it_is_known(catalog: Catalog, tmp_path: Path) -> None:
+    register(catalog, tmp_path / "small")
+    entry = catalog.alias("amazon.titan-embed-text-v2:0", "local.small-v1")
+    assert (entry.task, entry.engine_task, entry.stands_in) == (ModelTask.EMBEDDING, ModelTask.TEXT, True)
+    again = Catalog(tmp_path).alias("cohere.embed-english-v3", "amazon.titan-embed-text-v2:0")
+    assert (again.engine, again.stands_in) == ("local.small-v1", True)
+
+
+def test_an_alias_reads_with_the_prompts_of_the_model_behind_it(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "e5")
+    (tmp_path / HOME_FILE).write_text(
+        f"""[[model]]
+id = "house.e5"
+name = "E5"
+provider = "House"
+task = "embedding"
+weights = {{ directory = "{folder}" }}
+context_length = 512
+context = "512"
+prompts = {{ query = "query: ", document = "passage: " }}
+default_prompt = "query"
+"""
+    )
+    entry = Catalog(tmp_path).alias("cohere.embed-english-v3", "house.e5")
+    assert (entry.prompts, entry.default_prompt) == ({"query": "query: ", "document": "passage: "}, "query")
+    assert entry.context_length == 512
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('task = "vectors"', "'vectors' is not a valid ModelTask"),
+        ("prompts = { query = 1 }", "prompts: give each name a text"),
+    ],
+)
+def test_a_task_or_a_prompt_that_is_none_names_the_entry(tmp_path: Path, line: str, problem: str) -> None:
+    lines = ['id = "a.b"', 'name = "B"', 'provider = "A"', "context_length = 9", 'context = "1k"', line]
+    (tmp_path / HOME_FILE).write_text("\n".join(["[[model]]", *lines]))
+    with pytest.raises(MachineTrouble, match=problem):
+        Catalog(tmp_path).entries()

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from outcrop.cli import doctor
+from outcrop.cli import doctor, doctor_deployments
 from outcrop.cli.listening import free_port
+from outcrop.deployments.states import THROUGHPUT
+from outcrop.engines.launchers import Load
+from outcrop.engines.orders import Order
 from outcrop.machine import memory
+from outcrop.metrics.traffic import Ended, InvocationCount
 from outcrop.settings import PARTS_FILE, Settings
 from tests.support.engines_room import EnginesRoom
+from tests.support.serving_house import ServingHouse
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +80,59 @@ def test_engines_trainings_and_those_who_wait_are_told(tmp_path: Path, capsys: p
     assert findings["memory"] == {"budgetBytes": room.sharing.budget_bytes, "heldBytes": 840_004_000}
     assert [one["state"] for one in findings["engines"]] == ["Ready", "Ordered"]
     assert findings["engines"][1]["waits"].startswith("The engine of local.chat-v1 waits for 401 MiB")
+
+
+def test_deployments_are_told_with_what_they_hold_and_since_when_nobody_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = ServingHouse(tmp_path / "home")
+    try:
+        asleep, awake = (place.deploy(place.custom_model(mark), name=mark).arn for mark in ("asleep", "awake"))
+        bought = place.deploy(place.custom_model("own", own_network=True), name="bought", kind=THROUGHPUT).arn
+        place.settle_all()
+        place.deploy(place.custom_model("bad"), name="broken")
+        place.settle_all()
+        place.house.units.write(
+            replace(place.house.units.all()[0], tokens_per_minute=20_400.0)  # as fast on every machine
+        )
+        invoked = InvocationCount(asleep, "Invocations", 1.0, 1, 1)
+        place.house.traffic.note(Ended("bedrock-runtime", "Converse", 200), 1.0, place.clock.now(), invoked)
+        place.house.traffic.pass_on(place.house.points)
+        place.house.points.flush()
+        place.pass_time(290, step=10)
+        place.ask(awake)
+        place.pass_time(60, step=10)
+        assert bought
+        monkeypatch.setattr(doctor_deployments, "load_of", lambda order: _load_of(place, order))
+        told = {"endpoint": "http://127.0.0.1:9", "memoryBytes": place.house.sharing.budget_bytes, "parts": {}}
+        (tmp_path / "home" / PARTS_FILE).write_text(json.dumps(told))
+        doctor.print_findings(place.settings, place.clock, as_json=False)
+        text = capsys.readouterr().out
+        shown = text[text.index("deployment  ") : text.index("wrong: ")]
+        assert shown == (
+            "deployment  kind       status     in memory  last used\n"
+            "asleep      on demand  Active     no         5 min ago\n"
+            "awake       on demand  Active     yes        1 min ago\n"
+            "broken      on demand  Failed     no         never\n"
+            "bought      1 unit     InService  yes        5 min ago\n"
+            "\n"
+            "A model unit of outcrop.starter-v1 is 5,100 tokens a minute, as measured on\n"
+            "2026-01-01.\n"
+            "\n"
+        )
+        doctor.print_findings(place.settings, place.clock, as_json=True)
+        findings = json.loads(capsys.readouterr().out)
+        assert [each["inMemory"] for each in findings["deployments"]] == [False, True, False, True]
+        assert findings["modelUnits"][0]["tokensPerMinuteOfOneUnit"] == 5100
+    finally:
+        place.close()
+
+
+def _load_of(place: ServingHouse, order: Order) -> Load | None:
+    """What the engine would tell at its socket."""
+    process = place.launcher.processes.get(order.name)
+    load = None if process is None else place.launcher.load(order)
+    return None if load is None or process is None else load._replace(adapters=place.fleet.of(process).uses.told())
 
 
 def test_too_little_memory_and_an_engine_that_does_not_start_are_wrong(

@@ -1,13 +1,27 @@
 """`outcrop jobs`: a job whose model is worse than its base does not end with 0."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from outcrop.cli.batch_jobs import find_batch_job, print_batch_job
 from outcrop.cli.job import print_job
 from outcrop.cli.tables import print_jobs
 
+BATCH = {
+    "jobArn": "arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/abcdefghijkl",
+    "jobName": "many",
+    "status": "InProgress",
+    "modelId": "arn:aws:bedrock:us-east-1::foundation-model/local.tiny-v1",
+    "submitTime": datetime(2026, 11, 29, tzinfo=UTC),
+    "inputDataConfig": {"s3InputDataConfig": {"s3Uri": "s3://data/in/"}},
+    "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": "s3://data/out/"}},
+    "totalRecordCount": 1000,
+    "processedRecordCount": 120,
+    "errorRecordCount": 3,
+}
 WORSE = "The job completed, but its custom model is worse than the base model."
 
 
@@ -50,11 +64,17 @@ class Bedrock:
     def __init__(self, told: dict[str, Any]) -> None:
         self._told = told
 
-    def get_paginator(self, _operation: str) -> "Bedrock":
+    def get_paginator(self, operation: str) -> "Bedrock":
+        self._operation = operation
         return self
 
-    def paginate(self) -> list[dict[str, Any]]:
+    def paginate(self, **_asked: str) -> list[dict[str, Any]]:
+        if self._operation == "list_model_invocation_jobs":
+            return [{"invocationJobSummaries": [BATCH]}]
         return [{"modelCustomizationJobSummaries": [{**self._told, "customModelName": "model"}]}]
+
+    class exceptions:  # noqa: N801 (as boto3's clients have it)
+        ValidationException = ValueError
 
     def get_model_customization_job(self, *, jobIdentifier: str) -> dict[str, Any]:
         assert jobIdentifier == self._told["jobArn"]
@@ -70,3 +90,28 @@ def test_the_list_marks_a_model_worse_than_its_base(
 ) -> None:
     assert print_jobs({"us-east-1": Bedrock(told)}, as_json=True) == 0
     assert ("worse than its base" in capsys.readouterr().out) == marked
+
+
+def test_batch_jobs_are_listed_beside_those_of_customization(capsys: pytest.CaptureFixture[str]) -> None:
+    assert print_jobs({"us-east-1": Bedrock(job())}, as_json=True) == 0
+    newest, older = json.loads(capsys.readouterr().out)
+    assert (newest["job"], older["job"]) == ("many", "mine")
+    assert (newest["status"], newest["note"]) == ("InProgress", "batch: 120 of 1,000 records, 3 errors")
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "said"),
+    [
+        ({}, 0, "done                  120 of 1,000 records, 3 errors"),
+        ({}, 0, "output                s3://data/out/abcdefghijkl/"),
+        ({"totalRecordCount": None}, 0, "done                  records not counted yet"),
+        ({"status": "Failed", "message": "No."}, 1, "message               No."),
+    ],
+)
+def test_one_batch_job_is_told_with_how_far_it_is(
+    change: dict[str, Any], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = find_batch_job({"us-east-1": Bedrock(job())}, "many")
+    assert found is not None
+    assert print_batch_job({**found, **change}, as_json=False) == code
+    assert said in capsys.readouterr().out

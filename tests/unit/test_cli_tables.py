@@ -70,7 +70,7 @@ def test_what_is_piped_is_as_wide_as_it_is_and_what_is_shown_is_not(tmp_path: Pa
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     command = [sys.executable, "-m", "outcrop.cli.app", "models", "--all", "--home", str(tmp_path)]
     piped = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-    assert piped.splitlines()[0].split() == ["id", "provider", "context", "dialect", "weights", "licence"]
+    assert piped.splitlines()[0].split() == ["id", "provider", "task", "context", "dialect", "weights", "licence"]
     assert max(map(len, piped.splitlines())) > 100
     ours, theirs = pty.openpty()
     with subprocess.Popen(command, env=environment | {"COLUMNS": "80"}, stdout=theirs) as process:

@@ -94,6 +94,8 @@ def test_all_mistakes_are_told_together() -> None:
         ("cohere", {"batchSize": "8"}, 0.00141421, "learningRate 0.00001 is 1 x this family's default: 0.00141421, where 0.00141421 is what suits lora on this network in batches of 8"),
         ("cohere", {"batchSize": "32"}, 0.002, "learningRate 0.00001 is 1 x this family's default: 0.002, where 0.002 is what suits lora on this network in batches of 32"),
         ("claude", {"batchSize": "4", "learningRateMultiplier": "2"}, 0.002, "learningRateMultiplier 2 x 0.001, what suits lora on this network in batches of 4"),
+        ("outcrop", {"outcrop.learningRateMultiplier": "2"}, 0.004, "learningRateMultiplier 2 x 0.002, what suits lora on this network in batches of 16"),
+        ("nova", {"outcrop.learningRateMultiplier": "0.5", "learningRate": "0.00005"}, 0.00025, "learningRateMultiplier 0.5 x 0.0005, what suits lora on this network in batches of 1"),
         ("outcrop", {"batchSize": "1"}, 0.0005, "learningRate 0.0005, what suits lora on this network in batches of 1"),
         ("outcrop", {"outcrop.method": "full"}, 0.0006, "learningRate 0.0006, what suits full on this network in batches of 16"),
         ("llama", {"outcrop.batchSize": "16"}, 0.002, "learningRate 0.0001 is 1 x this family's default: 0.002, where 0.002 is what suits lora on this network in batches of 16"),

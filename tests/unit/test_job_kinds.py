@@ -12,7 +12,7 @@ from outcrop.errors import Conflict, Invalid, NotFound
 from outcrop.jobs.execution import execute
 from outcrop.jobs.jobs import JobEnded
 from outcrop.jobs.kinds import JobKind
-from outcrop.jobs.leases import MAX_ATTEMPTS
+from outcrop.jobs.leases import MAX_ATTEMPTS, Leases
 from outcrop.jobs.running import Interrupted, RunningJob
 from outcrop.worker import work
 from outcrop.worker.work import Worker
@@ -182,3 +182,29 @@ def test_a_job_of_another_kind_is_not_found_by_its_arn(house: ToyHouse) -> None:
     arn = house.add("nap")
     with pytest.raises(NotFound, match=rf"^The deep nap job {arn} was not found\.$"):
         house.jobs.find(HEAVY, "r", arn)
+
+
+def test_a_kind_that_ends_its_stops_is_called_for_what_it_has_made(house: ToyHouse) -> None:
+    def keep(_house: Any, job: RunningJob) -> None:
+        job.note(kept="what was made")
+        job.check()
+
+    arn, kind = house.add("nap"), replace(LIGHT, run=keep, ends_stops=True)
+    house.jobs.begin(arn)  # a worker was killed over it
+    house.jobs.request_stop(arn)
+    assert run(house, arn, kind)
+    assert (house.get(arn).status, house.get(arn).document["kept"]) == ("Stopped", "what was made")
+
+
+def test_of_a_kind_a_light_worker_has_no_more_than_it_says(house: ToyHouse) -> None:
+    few = replace(LIGHT, name="few-job", most_at_once=2)
+    other = ToyHouse.open(house.settings.home, [LIGHT, few])
+    for number in range(4):
+        other.add(f"few-{number}", few)
+    last = other.add("last")
+    leases, taken = Leases(other.store, [LIGHT, few]), list[str]()
+    while (lease := leases.take("w", now=other.clock.now(), holding=taken)) is not None:
+        taken.append(lease.job)
+    assert [arn.rsplit("/", 1)[-1] for arn in taken] == ["few-0", "few-1", "last"]
+    assert taken[-1] == last
+    other.store.close()

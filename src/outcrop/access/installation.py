@@ -28,6 +28,10 @@ TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": list(SERVICES)}, "Action": "sts:AssumeRole"}],
 }
+INVOKE_ACCESS = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "bedrock:InvokeModel", "Resource": "*"}],
+}
 S3_ACCESS = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
 
 
@@ -99,6 +103,7 @@ def _furnish(rooms: AccountRooms) -> None:
         description="Jobs of Outcrop run under this role unless they name another.",
     )
     rooms.attachments.put_inline(Kind.ROLE, SERVICE_ROLE, "S3Access", json.dumps(S3_ACCESS))
+    rooms.attachments.put_inline(Kind.ROLE, SERVICE_ROLE, "InvokeModel", json.dumps(INVOKE_ACCESS))
 
 
 def _rooms(records: Records, sealer: encryption.Sealer, account: str, clock: Clock) -> AccountRooms:

@@ -37,6 +37,9 @@ def _bedrock() -> Table:
         customization_jobs,
         deployments,
         foundation_models,
+        imported_models,
+        invocation_jobs,
+        invocation_logging,
         tags,
         throughput,
     )
@@ -46,7 +49,10 @@ def _bedrock() -> Table:
         **customization_jobs.OPERATIONS,
         **custom_models.OPERATIONS,
         **deployments.OPERATIONS,
+        **imported_models.OPERATIONS,
         **throughput.OPERATIONS,
+        **invocation_jobs.OPERATIONS,
+        **invocation_logging.OPERATIONS,
         **tags.OPERATIONS,
     }
 
@@ -55,6 +61,12 @@ def _bedrock_runtime() -> Table:
     from outcrop.api.bedrock import runtime
 
     return runtime.OPERATIONS
+
+
+def _bedrock_agent_runtime() -> Table:
+    from outcrop.api.bedrock import reranking
+
+    return reranking.OPERATIONS
 
 
 def _iam() -> Table:
@@ -99,5 +111,12 @@ def _sts() -> Table:
 
 
 OPERATIONS: Operations = _Imported(
-    {"bedrock": _bedrock, "bedrock-runtime": _bedrock_runtime, "iam": _iam, "s3": _s3, "sts": _sts}
+    {
+        "bedrock": _bedrock,
+        "bedrock-runtime": _bedrock_runtime,
+        "bedrock-agent-runtime": _bedrock_agent_runtime,
+        "iam": _iam,
+        "s3": _s3,
+        "sts": _sts,
+    }
 )

@@ -42,6 +42,8 @@ class Entry(NamedTuple):
     "Whether it is what CloudTrail calls a data event."
     times: int = 1
     "Equal reads that followed within the same moment are one entry; the first has told its request id."
+    sent_to: str = ""
+    "The host of a remote model that the request was sent on to; empty where it stayed here."
 
 
 COLUMNS = ("at", "service", "operation", "caller", "request_id")
@@ -50,7 +52,9 @@ COLUMNS = ("at", "service", "operation", "caller", "request_id")
 
 def canonical(entry: Entry) -> bytes:
     """The bytes of which a digest is made: equal for equal entries."""
-    return orjson.dumps([microseconds(entry.at), *entry[1:]])
+    # What went nowhere has the digest that it had before entries told where they went.
+    told = entry[1:] if entry.sent_to else entry[1:-1]
+    return orjson.dumps([microseconds(entry.at), *told])
 
 
 def rest(entry: Entry) -> str:

@@ -1,4 +1,4 @@
-"""The settings of a bucket, beside its objects, one document a kind: its tags, its rules for browsers."""
+"""The settings of a bucket, beside its objects, one document a kind: its tags, its policy, its rules for browsers."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from outcrop.buckets.content_records import schema
 
 TAGGING = "tagging"
 CORS = "cors"
+POLICY = "policy"
 
 _settings = sql.Table(
     "bucket_settings",

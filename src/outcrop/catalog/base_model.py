@@ -1,10 +1,13 @@
 """A foundation model as the catalogue knows it: names, weights, dialect and hyperparameters. Values only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from outcrop.catalog.remote_model import RemoteModel
 from outcrop.network import facts
+from outcrop.network.model_task import ModelTask
 from outcrop.network.run_mode import ProbeVerdict, RunMode
 
 
@@ -31,10 +34,11 @@ class BaseModel:
 
     id: str
     context: str
-    "Suffix of the context length, such as 4k."
+    "Suffix of the context length, such as 4k; empty for a remote model, which is named without."
     name: str
     provider: str
     context_length: int
+    "0: not known here, of a remote model."
     dialect: str = "any"
     hyperparameters: str = "outcrop"
     licence: str = ""
@@ -46,8 +50,25 @@ class BaseModel:
     "Id of the entry whose weights are used: its own, or the one it is an alias of."
     verdict: ProbeVerdict | None = None
     "What the probe found of its network; None: it was not tried, or the folder's config.json has changed since."
+    notes: str = ""
+    "Where its weights come from, and what they had lost before, where that is known."
     owner: str | None = None
     "Id of the custom model that `folder` is the own network of; None: it holds the foundation model's."
+    task: ModelTask = ModelTask.TEXT
+    "What it answers with: text, vectors or relevance."
+    engine_task: ModelTask = ModelTask.TEXT
+    "What the network behind it answers with: text, where a text model stands in for an embedding model."
+    prompts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    "Words before a text of each kind, by name (query, document); an embedding model was trained behind them."
+    default_prompt: str | None = None
+    "Name of the prompt for a text of no kind."
+    remote: RemoteModel | None = None
+    "Where it is, if it is not on this machine; such a one is invoked, and nothing else."
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether a text model's hidden states stand in for the vectors of an embedding model."""
+        return self.task is ModelTask.EMBEDDING and self.engine_task is ModelTask.TEXT and self.folder is not None
 
     @property
     def way(self) -> RunMode | None:
@@ -70,4 +91,5 @@ class BaseModel:
     def names(self) -> tuple[str, ...]:
         """Every identifier it answers to: without version, with it, with version and context."""
         plain = self.id.split(":")[0]
-        return (plain, self.id if ":" in self.id else f"{plain}:0", self.full_id)
+        versioned = self.id if ":" in self.id else f"{plain}:0"
+        return (plain, versioned) if self.remote is not None else (plain, versioned, self.full_id)

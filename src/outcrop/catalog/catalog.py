@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from outcrop import arn
-from outcrop.catalog import families
+from outcrop.catalog import families, remote_entries
 from outcrop.catalog.base_model import BaseModel, Customization, Weights
+from outcrop.catalog.remote_model import RemoteModel
 from outcrop.errors import Invalid, MachineTrouble, ModelDamaged, NotFound
 from outcrop.network import facts
+from outcrop.network.model_task import ModelTask
 from outcrop.network.run_mode import ProbeVerdict, RunMode
 
 SHIPPED = Path(__file__).parent / "models.toml"
@@ -27,6 +29,7 @@ _NEEDED = ("id", "context", "name", "provider", "context_length")
 _PLACES = ("bundled", "directory", "hub", "alias")
 _AS_TOML: dict[Any, type | tuple[type, ...]] = {
     str: str, str | None: str, int: int, float | None: (int, float), tuple[Customization, ...]: list, Weights: dict,
+    RemoteModel | None: dict, ModelTask: str, Mapping[str, str]: dict,
 }  # fmt: skip
 "How TOML holds a member of an entry, by its type."
 
@@ -58,6 +61,10 @@ class Catalog:
         """Entries whose weights are on this machine."""
         return tuple(entry for entry in self.entries() if entry.folder is not None)
 
+    def invocable(self) -> tuple[BaseModel, ...]:
+        """Entries that can be invoked: those with weights here, and the remote ones."""
+        return tuple(entry for entry in self.entries() if entry.folder is not None or entry.remote is not None)
+
     def find(self, identifier: str) -> BaseModel | None:
         """The entry an id, an id with suffixes, or an ARN names."""
         parsed = arn.parse(identifier)
@@ -84,6 +91,11 @@ class Catalog:
                 f"The provided model identifier is invalid. ({identifier!r} is not in the catalogue; "
                 "`outcrop models` lists it.)"
             )
+        if entry.remote is not None:
+            raise Invalid(
+                f"The provided model identifier is invalid. ({entry.id} is a remote model, at {entry.remote.host}: it "
+                "can be invoked there, and neither customized nor deployed here.)"
+            )
         if entry.folder is None and entry.weights.directory is not None:
             raise ModelDamaged(
                 f"{entry.id}: its directory is gone, or holds no config.json. Put it back, or register another; "
@@ -108,10 +120,12 @@ class Catalog:
         context_length: int,
         licence: str,
         verdict: ProbeVerdict | None = None,
+        task: ModelTask = ModelTask.TEXT,
+        notes: str = "",
     ) -> BaseModel:
         """Add a Hugging Face directory to the home's catalogue, with what the probe found of it.
 
-        Raises Invalid when the id is taken by another one.
+        `notes` tell where it comes from. Raises Invalid when the id is taken by another one.
         """
         self.check_free(model_id, folder)
         if self.find(model_id) is None:
@@ -124,11 +138,51 @@ class Catalog:
                     "licence": licence,
                     "context_length": context_length,
                     "context": f"{max(1, context_length // 1024)}k",
+                    **({"task": task.value} if task is not ModelTask.TEXT else {}),
+                    **({"notes": notes} if notes else {}),
                 }
             )
         if verdict is not None:
             self.record(self.usable(model_id), verdict)
         return self.usable(model_id)
+
+    def check_free_for_remote(self, model_id: str) -> None:
+        """Raises Invalid where the id has weights, here or on a hub, or is an alias."""
+        taken = self.find(model_id)
+        if taken is not None and taken.remote is None and taken.weights != Weights():
+            raise Invalid(f"{model_id}: this id is in the catalogue already, and has weights. Choose another.")
+
+    def register_remote(
+        self,
+        model_id: str,
+        remote: RemoteModel,
+        *,
+        name: str | None = None,
+        provider: str | None = None,
+        task: ModelTask | None = None,
+    ) -> BaseModel:
+        """Add a remote model to the home's catalogue, or change where one is.
+
+        A known id keeps its names, its dialect and, unless told otherwise, its task; another of a provider's gets that
+        provider's. Raises Invalid.
+        """
+        self.check_free_for_remote(model_id)
+        wanted, _ = families.spelled(model_id)
+        known = self.find(wanted)
+        self._append(remote_entries.entry(wanted, remote, known=known, name=name, provider=provider, task=task))
+        found = self.find(wanted)
+        assert found is not None, "what was just written is found"
+        return found
+
+    def withdraw_remote(self, model_id: str) -> BaseModel:
+        """Take a remote model out of the home's catalogue. Raises NotFound, Invalid."""
+        entry = self.find(model_id)
+        if entry is None:
+            raise NotFound(f"{model_id}: not in the catalogue. `outcrop models --all` lists it.")
+        if entry.remote is None:
+            raise Invalid(f"{entry.id}: it is no remote model. Take its entry out of {self._file} by hand.")
+        self._write(remote_entries.without(self._file.read_text("utf-8"), entry.id))
+        return entry
 
     def record(self, entry: BaseModel, verdict: ProbeVerdict) -> None:
         """Keep what the probe found of the network that an entry is run on."""
@@ -145,6 +199,7 @@ class Catalog:
         known = self.find(wanted) or replace(_unlisted(wanted, served), context=context or served.context)
         if known.id == served.engine:
             raise Invalid(f"{model_id}: it has weights of its own. An alias needs a name without weights.")
+        _check_task(known, served)
         self._append(
             {
                 "id": known.id,
@@ -157,6 +212,7 @@ class Catalog:
                 "dialect": known.dialect,
                 "hyperparameters": known.hyperparameters,
                 "customizations": [c.value for c in known.customizations],
+                **({"task": known.task.value} if known.task is not ModelTask.TEXT else {}),
             }
         )
         return self.usable(wanted)
@@ -167,14 +223,21 @@ class Catalog:
             raise NotFound(f"{entry.id}: it names no hub repository. `outcrop register DIR` adds a directory.")
         return self._home / PULLED / entry.weights.hub
 
+    def folder_of(self, repository: str) -> Path:
+        """Where `outcrop pull` puts a hub's repository that no entry names."""
+        return self._home / PULLED / repository
+
     def _append(self, entry: Mapping[str, Any], *, table: str = "model") -> None:
         text = (
             self._file.read_text("utf-8")
             if self._file.is_file()
             else "# Base models of this home; the form is that of the shipped catalogue.\n"
         )
+        self._write(text + "\n" + _toml(entry, table))
+
+    def _write(self, text: str) -> None:
         temporary = self._file.with_suffix(".toml.new")
-        temporary.write_text(text + "\n" + _toml(entry, table), "utf-8")
+        temporary.write_text(text, "utf-8")
         temporary.replace(self._file)
         self._seen = None
 
@@ -217,7 +280,25 @@ def _unlisted(model_id: str, served: BaseModel) -> BaseModel:
         dialect=family.dialect,
         hyperparameters=family.hyperparameters,
         customizations=family.customizations,
+        task=family.task,
     )
+
+
+def _check_task(known: BaseModel, served: BaseModel) -> None:
+    """Raises Invalid for a model that cannot answer as the alias promises; a text model can, for an embedding model."""
+    stands_in = known.task is ModelTask.EMBEDDING and served.engine_task is ModelTask.TEXT
+    if known.task is not served.task and not stands_in:
+        raise Invalid(
+            f"{known.id}: a model that {_DOES[known.task]}, and {served.id} {_DOES[served.task]}. Name a model that "
+            f"{_DOES[known.task]}; `outcrop models --all` lists them."
+        )
+
+
+_DOES = {
+    ModelTask.TEXT: "writes text",
+    ModelTask.EMBEDDING: "makes vectors",
+    ModelTask.RERANKING: "ranks documents",
+}
 
 
 def _entry(item: Any) -> BaseModel:
@@ -238,6 +319,13 @@ def _entry(item: Any) -> BaseModel:
     if not all(name in _PLACES and isinstance(place, str) for name, place in weights.items()):
         raise ValueError(f"{item['id']}: weights: give one of {', '.join(_PLACES)}, a text")
     fields = {**item, "weights": Weights(**weights)}
+    fields["task"] = ModelTask(item.get("task", ModelTask.TEXT))
+    if fields["task"] is not ModelTask.TEXT:
+        fields.setdefault("customizations", [])
+    if not all(isinstance(text, str) for text in item.get("prompts", {}).values()):
+        raise ValueError(f"{item['id']}: prompts: give each name a text")
+    if "remote" in fields:
+        fields["remote"] = remote_entries.read(item["id"], fields["remote"])
     if "verdict" in fields:
         fields["verdict"] = _verdict(fields["verdict"])
     if "customizations" in fields:
@@ -257,7 +345,7 @@ def _placed(entry: BaseModel, home: Path, verdict: ProbeVerdict | None) -> BaseM
     """The entry with its folder, and the verdict if it is one of the network that lies there now."""
     folder = _folder(entry.weights, home)
     holds = folder is not None and verdict is not None and verdict.config == facts.digest(folder)
-    return replace(entry, folder=folder, engine=entry.id, verdict=verdict if holds else None)
+    return replace(entry, folder=folder, engine=entry.id, engine_task=entry.task, verdict=verdict if holds else None)
 
 
 def _behind(entry: BaseModel, placed: Mapping[str, BaseModel]) -> BaseModel:
@@ -270,6 +358,9 @@ def _behind(entry: BaseModel, placed: Mapping[str, BaseModel]) -> BaseModel:
         folder=target.folder,
         engine=target.id,
         context_length=length,
+        engine_task=target.task,
+        prompts=entry.prompts or target.prompts,
+        default_prompt=entry.default_prompt or target.default_prompt,
         learning_rate=target.learning_rate,
         verdict=target.verdict,
     )

@@ -9,15 +9,13 @@ from typing import Any
 
 from outcrop import arn
 from outcrop.catalog.base_model import BaseModel
+from outcrop.catalog.custom_model_states import KIND, ModelStatus
 from outcrop.clock import Clock
-from outcrop.errors import ModelDamaged, NotFound
+from outcrop.errors import Invalid, ModelDamaged, NotFound
 from outcrop.network.adapters.method import CONFIG_FILE, OWN_BASE, has_adapter
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
 from outcrop.tokens.prompt_format import PromptFormat
-
-KIND = "custom-model"
-ACTIVE = "Active"
 
 
 class CustomModels:
@@ -62,7 +60,7 @@ class CustomModels:
             kind=KIND,
             region=region,
             name=name,
-            status=ACTIVE,
+            status=ModelStatus.ACTIVE,
             created=created,
             updated=self._clock.now(),
             document=dict(document),
@@ -100,6 +98,17 @@ def _damaged(model_arn: str, what: str) -> ModelDamaged:
         f"The files of the custom model {model_arn} are damaged: {what}. Restore its folder from a backup, or import "
         "or train it again."
     )
+
+
+def check_active(model: Resource) -> None:
+    """Raises Invalid for a model that is still being made, or whose making failed."""
+    if model.status == ModelStatus.CREATING:
+        raise Invalid(f"The custom model {model.name} is being created. Ask again once it is Active.")
+    if model.status == ModelStatus.FAILED:
+        why = model.document.get("failureMessage", "its making failed")
+        raise Invalid(
+            f"The custom model {model.name} is Failed and cannot be used: {why} Delete it, and create it anew."
+        )
 
 
 def format_of(model: Resource) -> PromptFormat:

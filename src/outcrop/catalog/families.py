@@ -1,8 +1,8 @@
 """Families of Bedrock models, told by the beginning of a model id: provider, dialect, hyperparameters and
 customizations.
 
-For ids that the catalogue does not list. Those of models that write no text are known too, so that none becomes a
-stand-in for one that does.
+For ids that the catalogue does not list. Those of models for more than text are known too, so that none becomes a
+stand-in for one of text.
 """
 
 import re
@@ -11,12 +11,12 @@ from typing import NamedTuple
 from outcrop import arn
 from outcrop.catalog.base_model import Customization
 from outcrop.errors import Invalid
+from outcrop.network.model_task import ModelTask
 
 _REGIONS = re.compile(r"^(us-gov|us|eu|apac|jp|au|ca|sa|global)\.(?=[^.]+\.)")
 _SUFFIX = re.compile(r"(?<=:[0-9]):([0-9]+k?|mm)$")
 _TEXTLESS = {
-    "embed": "makes vectors of text",
-    "rerank": "sorts texts",
+    "embed": "makes vectors of more than text",
     "image": "makes pictures",
     "canvas": "makes pictures",
     "reel": "makes films",
@@ -34,10 +34,13 @@ class Family(NamedTuple):
     dialect: str = "any"
     'Of InvokeModel\'s bodies; "any" tells it by the body.'
     hyperparameters: str = "outcrop"
+    task: ModelTask = ModelTask.TEXT
 
     @property
     def customizations(self) -> tuple[Customization, ...]:
-        """The customizations that the service offers; all, where it tunes no model of the kind."""
+        """The customizations that the service offers; all, where it tunes no text model of the kind."""
+        if self.task is not ModelTask.TEXT:
+            return ()
         everything = self.hyperparameters in ("outcrop", "titan-text")
         return tuple(Customization) if everything else (Customization.FINE_TUNING,)
 
@@ -46,12 +49,19 @@ class Family(NamedTuple):
 FAMILIES = (
     Family("amazon.titan-text-premier", "Amazon", "titan", "titan-premier"),
     Family("amazon.titan-t", "Amazon", "titan", "titan-text"),
+    Family("amazon.titan-embed-text-v1", "Amazon", "titan-embed-v1", task=ModelTask.EMBEDDING),
+    Family("amazon.titan-embed-g1-text", "Amazon", "titan-embed-v1", task=ModelTask.EMBEDDING),
+    Family("amazon.titan-embed-text", "Amazon", "titan-embed-v2", task=ModelTask.EMBEDDING),
+    Family("amazon.rerank", "Amazon", "amazon-rerank", task=ModelTask.RERANKING),
     Family("amazon.nova", "Amazon", "nova", "nova"),
     Family("amazon.", "Amazon"),
     Family("anthropic.", "Anthropic", "claude", "claude"),
     Family("cohere.command", "Cohere", "cohere", "cohere"),
     # Command R's bodies hold a `message`, which no dialect here reads; Converse works.
     Family("cohere.command-r", "Cohere", hyperparameters="cohere"),
+    Family("cohere.embed", "Cohere", "cohere-embed-v3", task=ModelTask.EMBEDDING),
+    Family("cohere.embed-v4", "Cohere", "cohere-embed-v4", task=ModelTask.EMBEDDING),
+    Family("cohere.rerank", "Cohere", "cohere-rerank", task=ModelTask.RERANKING),
     Family("cohere.", "Cohere"),
     Family("meta.llama", "Meta", "llama", "llama"),
     Family("mistral.", "Mistral AI", "mistral"),
@@ -97,16 +107,19 @@ def spelled(identifier: str) -> Spelled:
 def family_of(model_id: str) -> Family | None:
     """The family of a model by its id, as `spelled` tells it; None for one of nobody known.
 
-    Raises Invalid for a model that writes no text.
+    Raises Invalid for a model of more than text.
     """
     provider, _, name = model_id.partition(".")
     fitting = [family for family in FAMILIES if model_id.startswith(family.prefix)]
+    found = max(fitting, key=lambda family: len(family.prefix), default=None)
+    if found is not None and found.task is not ModelTask.TEXT:
+        return found
     does = _TEXTLESS_PROVIDERS.get(provider) or (_textless(name) if fitting else None)
     if does:
         raise Invalid(
             f"{model_id}: a model that {does}, and no text model can stand in for it. Name the id of a text model."
         )
-    return max(fitting, key=lambda family: len(family.prefix), default=None)
+    return found
 
 
 def _textless(name: str) -> str | None:

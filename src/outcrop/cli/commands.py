@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -17,6 +17,7 @@ from outcrop import private
 from outcrop import settings as settings_of
 from outcrop.catalog.base_model import BaseModel
 from outcrop.cli import access, export, tables
+from outcrop.cli.batch_jobs import find_batch_job, print_batch_job
 from outcrop.cli.checkpoints import find_job, print_checkpoints
 from outcrop.cli.job import print_job
 from outcrop.cli.listening import PortTaken, answers, check_port, free_port
@@ -25,8 +26,12 @@ from outcrop.cli.program import check_program, start
 from outcrop.cli.supervisor import Supervisor
 from outcrop.clock import SystemClock
 from outcrop.errors import MachineTrouble
+from outcrop.network.model_task import ModelTask
 from outcrop.network.run_mode import RunMode
 from outcrop.settings import Settings, make_home
+
+if TYPE_CHECKING:
+    from outcrop.cli.remote import RemoteOptions
 
 _GRACE_S = 10.0
 
@@ -36,6 +41,8 @@ app = App(
     version_flags=["--version"],
 )
 app.command(access.app)
+app.command("outcrop.cli.quotas:app", name="quotas", help="Limit requests and tokens a minute; model units.")
+app.command("outcrop.cli.engines:app", name="engines", help="List, add and remove engines of other kinds.")
 app.command("outcrop.cli.recipes:app", name="data", help="Make training records of what there is: a command a recipe.")
 
 
@@ -102,13 +109,16 @@ def models(
 
 @app.command
 def jobs(job: str | None = None, *, region: Region = None, home: Home = None, as_json: AsJson = False) -> int:
-    """List customization jobs, newest first, or show the details of JOB.
+    """List jobs of customization and batch inference, newest first, or show the details of JOB.
 
     The exit code is 1 for a JOB that failed, or whose model is no better than its base.
     """
     bedrocks = export.clients(running(home), "bedrock", region)
     if job is None:
         return tables.print_jobs(bedrocks, as_json=as_json)
+    batch_job = find_batch_job(bedrocks, job)
+    if batch_job is not None:
+        return print_batch_job(batch_job, as_json=as_json)
     return print_job(find_job(bedrocks, job)[0], as_json=as_json)
 
 
@@ -140,38 +150,99 @@ def doctor(*, home: Home = None, as_json: AsJson = False) -> int:
 @app.command(name="export")
 def export_model(
     model: str,
-    place: Annotated[str, Parameter(help="A new folder, or s3://bucket/prefix.")],
+    place: Annotated[str | None, Parameter(help="A new folder, or s3://bucket/prefix.")] = None,
     *,
+    form: Annotated[
+        Literal["adapter", "merged", "gguf"] | None,
+        Parameter(name="--as", help="The form; the numbers by which it differs from what is served are told."),
+    ] = None,
+    out: Annotated[str | None, Parameter(name="--out", help="The same as PLACE.")] = None,
+    precision: Annotated[Literal["F32", "F16", "Q8_0"], Parameter(help="Of the weights in a GGUF file.")] = "F16",
     merged: Annotated[
-        bool, Parameter(name="--merged", negative="", help="The whole network, the adapter made part of it.")
+        bool, Parameter(name="--merged", negative="", help="As --as merged, and nothing is compared.")
     ] = False,
     region: Annotated[
         str | None, Parameter(name="--region", help="Where the model is, if its name does not tell.")
     ] = None,
     home: Home = None,
 ) -> int:
-    """Write the custom model MODEL, by name or ARN, to PLACE for other programs: its adapter, or the whole network."""
+    """Write the custom model MODEL, by name or ARN, to PLACE for other programs: adapter, whole network, or GGUF."""
     from outcrop.cli import model_export  # here, as others below: `up` starts without what it does not use
+    from outcrop.cli.export_forms import export_options
 
-    print(model_export.export_model(settings_of.read(home=home), model, place, merged=merged, region=region))
+    where, options = export_options(place, out, form=form, precision=precision, merged=merged)
+    print(model_export.export_model(settings_of.read(home=home), model, where, options, region=region))
     return 0
 
 
 @app.command
 def register(
-    folder: Path,
+    place: Annotated[Path, Parameter(help="A Hugging Face directory, a GGUF file, or a PEFT adapter directory.")],
     *,
     model_id: Annotated[str | None, Parameter(name="--id", help="Bedrock form: provider.name-v1.")] = None,
     name: str | None = None,
     context: Annotated[int | None, Parameter(help="Context length, for a network that names none.")] = None,
+    base: Annotated[str | None, Parameter(help="Of an adapter: its base model, if not the one that it names.")] = None,
+    region: Annotated[str | None, Parameter(help="Of an adapter: where the custom model will be.")] = None,
+    url: Annotated[str | None, Parameter(help="Of an OpenAI-compatible server: PLACE is the model's id here.")] = None,
+    model: Annotated[str | None, Parameter(help="The server's name for the model.")] = None,
+    api_key_from: Annotated[
+        str | None, Parameter(help="An environment variable, or a file, that holds the key.")
+    ] = None,
+    aws_region: Annotated[str | None, Parameter(help="Of a model of real Bedrock: PLACE is its id here.")] = None,
+    aws_profile: Annotated[str | None, Parameter(help="Of AWS's own configuration, with the credentials.")] = None,
+    completions: Annotated[bool, Parameter(negative="", help="Put raw prompts to the URL's /completions.")] = False,
+    embeddings: Annotated[bool, Parameter(negative="", help="It makes vectors, at the URL's /embeddings.")] = False,
+    provider: Annotated[str | None, Parameter(help="The provider's name in ListFoundationModels.")] = None,
     home: Home = None,
 ) -> int:
-    """Add a Hugging Face directory to the catalogue, once its network was tried."""
-    from outcrop.cli.fetching import register_folder
+    """Add the model at PLACE to the catalogue, once its network was tried. An adapter becomes a custom model.
 
-    entry = register_folder(settings_of.read(home=home), folder, model_id=model_id, name=name, context=context)
-    print(f"{entry.id} is in the catalogue: context {entry.context_length:,} tokens, weights in {entry.folder}.")
-    _tell_way(entry)
+    With --url or --aws-region, PLACE is the id of a remote model: its data leaves this machine when it is asked.
+    """
+    from outcrop.cli.remote import RemoteOptions
+
+    remote = RemoteOptions(
+        url=url,
+        model=model,
+        api_key_from=api_key_from,
+        aws_region=aws_region,
+        aws_profile=aws_profile,
+        completes=completions,
+        embeds=embeddings,
+        name=name,
+        provider=provider,
+    )
+    if remote.asks_for_one:
+        return _register_remote(settings_of.read(home=home), str(place), remote)
+    from outcrop.cli.registering import RegisterOptions
+    from outcrop.cli.registering import register as register_place
+
+    options = RegisterOptions(model_id=model_id, name=name, context=context, base=base, region=region)
+    registered = register_place(settings_of.read(home=home), place, options)
+    print(registered.told)
+    if registered.entry is not None:
+        _tell_way(registered.entry)
+    return 0
+
+
+def _register_remote(settings: Settings, model_id: str, options: "RemoteOptions") -> int:
+    from outcrop.cli.remote import described, register_remote
+
+    make_home(settings)
+    entry = register_remote(settings, model_id, options)
+    has_key = options.api_key_from is not None or options.aws_region is not None
+    print(described(entry, has_key=has_key))
+    return 0
+
+
+@app.command
+def unregister(model_id: str, *, home: Home = None) -> int:
+    """Take the remote model MODEL_ID out of the catalogue, and forget its credentials."""
+    from outcrop.cli.remote import unregister_remote
+
+    entry = unregister_remote(settings_of.read(home=home), model_id)
+    print(f"{entry.id} is in the catalogue no more, and its credentials are forgotten.")
     return 0
 
 
@@ -198,13 +269,23 @@ def unmount(bucket: str, *, home: Home = None) -> int:
 
 
 @app.command
-def pull(model_id: str, *, home: Home = None) -> int:
-    """Download a catalogue model's weights from its hub repository."""
-    from outcrop.cli.fetching import pull_weights
+def pull(
+    model: Annotated[str, Parameter(help="A catalogue id, owner/name or hf://owner/name, or s3://bucket/prefix/.")],
+    *,
+    model_id: Annotated[str | None, Parameter(name="--id", help="Bedrock form: provider.name-v1.")] = None,
+    name: str | None = None,
+    context: Annotated[int | None, Parameter(help="Context length, for a network that names none.")] = None,
+    home: Home = None,
+) -> int:
+    """Download MODEL, of the catalogue, a hub or a bucket, and try its network. An adapter becomes a custom model."""
+    from outcrop.cli.registering import RegisterOptions
+    from outcrop.cli.registering import pull as pull_model
 
-    entry = pull_weights(settings_of.read(home=home), model_id)
-    print(f"{entry.id} is ready in {entry.folder}.")
-    _tell_way(entry)
+    options = RegisterOptions(model_id=model_id, name=name, context=context)
+    pulled = pull_model(settings_of.read(home=home), model, options)
+    print(pulled.told)
+    if pulled.entry is not None:
+        _tell_way(pulled.entry)
     return 0
 
 
@@ -220,7 +301,11 @@ def alias(model_id: str, model: str, *, home: Home = None) -> int:
     entry = Catalog(settings.home).alias(check_id(model_id), model)
     print(
         f"{entry.id} is served by {entry.engine}: dialect {entry.dialect}, hyperparameters of {entry.hyperparameters}."
+        if entry.task is ModelTask.TEXT
+        else f"{entry.id} is served by {entry.engine}: dialect {entry.dialect}."
     )
+    if entry.stands_in:
+        _tell_way(entry)
     return 0
 
 
@@ -367,8 +452,30 @@ def estimate(
 
 
 def _tell_way(entry: BaseModel) -> None:
-    if entry.verdict is not None and entry.way is not RunMode.PACKED:
+    if entry.stands_in:
+        print(
+            f"{entry.engine} writes text: the mean of its hidden states stands in for the vectors of {entry.id}. An "
+            "encoder makes far better ones."
+        )
+    elif entry.task is not ModelTask.TEXT:
+        _tell_encoder(entry)
+    elif entry.verdict is not None and entry.way is not RunMode.PACKED:
         print(f"It is trained {entry.way} and answers one request after the other: {entry.verdict.why}.")
+
+
+def _tell_encoder(entry: BaseModel) -> None:
+    from outcrop.network import encoder_facts
+
+    assert entry.folder is not None, "what is told of was just put there"
+    told = encoder_facts.read(entry.folder)
+    if entry.task is ModelTask.EMBEDDING:
+        pooling = ", ".join(told.pooling)
+        unsaid = "" if told.is_described else "; no modules.json says so, and this is what is usual"
+        print(f"It makes vectors of {told.width} numbers, pooling: {pooling}{unsaid}.")
+    else:
+        print("It ranks documents by their relevance to a query.")
+    if entry.way is RunMode.ONE_RECORD_A_ROW and entry.verdict is not None:
+        print(f"It reads one text at a time: {entry.verdict.why}.")
 
 
 class _Stop:

@@ -15,21 +15,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
-from outcrop.cli import tables
+from outcrop.cli import doctor_deployments, doctor_remote, tables
 from outcrop.cli.options import as_running
 from outcrop.cli.supervisor import LEAST_DISK_BYTES
 from outcrop.clock import Clock
 from outcrop.engines.budget import budget_of, gib
-from outcrop.engines.orders import Engines, Order
-from outcrop.engines.reservations import Reservation, Reservations
+from outcrop.engines.orders import Order
+from outcrop.engines.reservations import Reservation
 from outcrop.engines.sharing import held_by
 from outcrop.engines.states import RUNNING, EngineState
+from outcrop.house import House
 from outcrop.machine import memory
 from outcrop.machine.compiling import COMPILERS
 from outcrop.settings import PARTS_FILE, Settings
-from outcrop.store.store import Store
 
 _ENDED_OFTEN = 3
 _WIDTH = 80
@@ -46,7 +46,10 @@ class Findings:
     budget_bytes: int
     held_bytes: int
     engines: list[dict[str, Any]]
+    remote_models: list[dict[str, Any]]
     trainings: list[dict[str, Any]]
+    deployments: list[dict[str, Any]]
+    model_units: list[dict[str, Any]]
     wrong: list[str]
 
     def told(self) -> dict[str, Any]:
@@ -56,7 +59,10 @@ class Findings:
             "endpoint": self.endpoint,
             "memory": {"budgetBytes": self.budget_bytes, "heldBytes": self.held_bytes},
             "engines": self.engines,
+            "remoteModels": self.remote_models,
             "trainings": self.trainings,
+            "deployments": self.deployments,
+            "modelUnits": self.model_units,
             "wrong": self.wrong,
         }
 
@@ -75,11 +81,10 @@ def examine(settings: Settings, clock: Clock) -> Findings:
     """Look at everything once."""
     parts = _parts(settings)
     running = as_running(settings) if parts is not None else None
-    orders, reservations = _records(settings, clock)
-    if parts is None:
-        orders = []  # of an installation that was ended: none of them runs
+    records = _records(settings, clock, runs=parts is not None)
     budget_bytes = int(parts["memoryBytes"]) if parts is not None else budget_of(settings)
-    engines, trainings = [_engine(order) for order in orders], [_training(one) for one in reservations]
+    engines = [_engine(order) for order in records.orders if order.is_here]
+    trainings = [_training(one) for one in records.reservations]
     held_bytes = sum(each["heldBytes"] for each in [*engines, *trainings])
     machine = _machine(settings)
     return Findings(
@@ -89,7 +94,10 @@ def examine(settings: Settings, clock: Clock) -> Findings:
         budget_bytes=budget_bytes,
         held_bytes=held_bytes,
         engines=engines,
+        remote_models=doctor_remote.examine(settings, records.orders),
         trainings=trainings,
+        deployments=records.deployments,
+        model_units=records.model_units,
         wrong=[
             *_wrong_with_machine(machine, budget_bytes - held_bytes),
             *(_wrong_with_parts(running, parts) if running is not None and parts is not None else ()),
@@ -123,14 +131,30 @@ def _parts(settings: Settings) -> dict[str, Any] | None:
     return told
 
 
-def _records(settings: Settings, clock: Clock) -> tuple[list[Order], list[Reservation]]:
+class _Records(NamedTuple):
+    """The records of a home, as far as they are told."""
+
+    orders: list[Order]
+    reservations: list[Reservation]
+    deployments: list[dict[str, Any]]
+    model_units: list[dict[str, Any]]
+
+
+def _records(settings: Settings, clock: Clock, *, runs: bool) -> _Records:
+    """The records, or nothing of a home that has none. `runs`: whether engines on record may run."""
     if not (settings.home / "outcrop.db").exists() and not settings.database_url:
-        return [], []
-    store = Store.open(settings)
+        return _Records([], [], [], [])
+    house = House(settings, clock)
     try:
-        return Engines(store, clock, settings).orders(), Reservations(store, clock).all()
+        orders = house.engines.orders() if runs else []  # of an installation that was ended none of them runs
+        return _Records(
+            orders,
+            house.sharing.reservations.all(),
+            doctor_deployments.examine(house, {order.name: order for order in orders}),
+            doctor_deployments.rates(house),
+        )
     finally:
-        store.close()
+        house.close()
 
 
 def _engine(order: Order) -> dict[str, Any]:
@@ -196,10 +220,15 @@ def _print(findings: Findings, now: datetime) -> None:
     if findings.engines:
         print()
         rows = [
-            [each["name"], each["state"], _amount(each["heldBytes"]), _ago(each["lastUsed"], now)]
+            [doctor_remote.with_kind(each), each["state"], _amount(each["heldBytes"]), _ago(each["lastUsed"], now)]
             for each in findings.engines
         ]
         tables.print_rows(["engine", "state", "memory", "last used"], rows, as_json=False)
+    _print_deployments(findings, now)
+    if findings.remote_models:
+        print()
+        rows = [[each["name"], each["host"], _ago(each["lastUsed"], now)] for each in findings.remote_models]
+        tables.print_rows(["remote model", "where its data goes", "last used"], rows, as_json=False)
     if findings.trainings:
         print()
         rows = [
@@ -215,6 +244,16 @@ def _print(findings: Findings, now: datetime) -> None:
         _wrapped(sentence, first="wrong: ", then="       ")
     if not findings.wrong:
         print("Nothing is wrong.")
+
+
+def _print_deployments(findings: Findings, now: datetime) -> None:
+    if findings.deployments:
+        print()
+        rows = [[*told, _ago(moment, now)] for *told, moment in doctor_deployments.table(findings.deployments)]
+        tables.print_rows(["deployment", "kind", "status", "in memory", "last used"], rows, as_json=False)
+    for sentence in doctor_deployments.sentences(findings.model_units):
+        print()
+        _wrapped(sentence)
 
 
 def _facts(findings: Findings) -> Iterator[tuple[str, str]]:

@@ -1,14 +1,17 @@
-"""Weights come to this machine: a directory registered, or a hub repository downloaded."""
+"""Base models come to the catalogue: a directory registered, or a catalogue entry's hub repository downloaded."""
 
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
-from outcrop.cli.model_folder import check_folder
+from outcrop.catalog.model_folder import check_folder
 from outcrop.errors import Invalid, MachineTrouble, NotFound
-from outcrop.network import facts, vocabulary
+from outcrop.network import encoder_facts, facts, vocabulary
+from outcrop.network.model_task import ModelTask
 from outcrop.probe import launch
 from outcrop.probe.launch import ProbeReport
 from outcrop.settings import Settings, make_home
@@ -22,52 +25,79 @@ _ID = re.compile(r"[a-z0-9-]{1,63}([.][a-z0-9-]{1,63}){1,3}(:[a-z0-9-]{1,63}){0,
 
 
 def register_folder(
-    settings: Settings, folder: Path, *, model_id: str | None, name: str | None, context: int | None = None
+    settings: Settings,
+    folder: Path,
+    *,
+    model_id: str | None,
+    name: str | None,
+    context: int | None = None,
+    licence: str = "see its folder",
+    notes: str = "",
 ) -> BaseModel:
     """Try the network in the folder, and add it. Raises Invalid, saying which file is missing, or what failed.
 
-    `context` is the context length of a network that names none.
+    `context` is the context length of a network that names none; `notes` tell where it comes from.
     """
     folder = check_folder(folder)
-    wanted = check_id(model_id) if model_id else _id_from(folder.name)
-    _check_tokenizer(folder)
-    described = facts.read(folder)
+    wanted = check_id(model_id) if model_id else id_from(folder.name)
+    task = encoder_facts.task_of(folder)
+    _check_readable(folder, task)
     catalog = Catalog(settings.home)
     catalog.check_free(wanted, folder)
     probed = _tried(folder)
-    length = probed.context if probed else described.context if described.has_context else None
+    length = probed.context if probed else _named_length(folder, task)
     make_home(settings)
     return catalog.register(
         folder,
         model_id=wanted,
         name=name or folder.name,
         context_length=_context_length(folder, length, context),
-        licence="see its folder",
+        licence=licence,
         verdict=probed.verdict if probed else None,
+        task=task,
+        notes=notes,
     )
 
 
 def pull_weights(settings: Settings, model_id: str) -> BaseModel:
     """Download into the home, and try the network. Raises MachineTrouble when the hub cannot be reached or refuses."""
-    import httpx
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     catalog = Catalog(settings.home)
     entry = catalog.find(model_id)
     if entry is None:
         raise NotFound(f"{model_id}: not in the catalogue. `outcrop models --all` lists it.")
     target = catalog.pulled_folder(entry)
-    try:
+    with hub_trouble(str(entry.weights.hub)):
         snapshot_download(entry.weights.hub, local_dir=target, allow_patterns=_WANTED_FILES)
-    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, httpx.HTTPError, OSError) as error:
+    if not any(target.glob("*.safetensors")):
+        raise Invalid(
+            f"{entry.weights.hub}: no *.safetensors there (the weights), and no pickle is opened here. Save the model "
+            "anew with save_pretrained, then `outcrop register` its folder."
+        )
+    task = encoder_facts.task_of(target)
+    if task is not entry.task:
+        raise Invalid(
+            f"{entry.weights.hub}: its files are of a network for {task}, and {entry.id} is for {entry.task}."
+        )
+    _check_readable(target, task)
+    return with_verdict(Catalog(settings.home), model_id)
+
+
+@contextmanager
+def hub_trouble(repository: str) -> Iterator[None]:
+    """Whatever the hub's client raises becomes MachineTrouble, with what a person can do about it."""
+    from huggingface_hub import errors
+
+    # HTTPError is that of the client which the hub's package uses: httpx or httpx2, by its version.
+    try:
+        yield
+    except (errors.HTTPError, errors.LocalEntryNotFoundError, errors.HFValidationError, OSError) as error:
         why = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise MachineTrouble(
-            f"{entry.weights.hub}: the download failed: {why} Check the network; a gated model "
+            f"{repository}: the download failed: {why} Check the network; a gated model "
             "also needs its licence accepted on the hub and HF_TOKEN set. What was downloaded is kept."
         ) from error
-    _check_tokenizer(target)
-    return with_verdict(Catalog(settings.home), model_id)
 
 
 def with_verdict(catalog: Catalog, model_id: str) -> BaseModel:
@@ -116,8 +146,22 @@ def _context_length(folder: Path, named: int | None, asked: int | None) -> int:
     return named or asked or 0
 
 
-def _check_tokenizer(folder: Path) -> None:
-    """Its ids have embeddings, and its chat template can be rendered. Raises Invalid."""
+def _named_length(folder: Path, task: ModelTask) -> int | None:
+    """The context length that the files name; None where they name none."""
+    if task is not ModelTask.TEXT:
+        return encoder_facts.read(folder).max_length
+    described = facts.read(folder)
+    return described.context if described.has_context else None
+
+
+def _check_readable(folder: Path, task: ModelTask) -> None:
+    """A folder whose network cannot read what its tokenizer makes, or whose steps are not known, is refused.
+
+    Raises Invalid.
+    """
+    if task is not ModelTask.TEXT:
+        encoder_facts.read(folder)
+        return
     tokenizer = Tokenizer.open(folder)
     vocabulary.check(folder, tokenizer)
     problem = chat_problem(tokenizer)
@@ -125,9 +169,9 @@ def _check_tokenizer(folder: Path) -> None:
         raise Invalid(f"{folder}: {problem.message}") from problem
 
 
-def _id_from(name: str) -> str:
-    """`Qwen2.5-0.5B` -> `local.qwen2-5-0-5b`."""
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    if not slug:
-        raise Invalid(f"{name!r}: no model id can be made of this folder's name. Give one with --id provider.name-v1.")
-    return f"local.{slug[:60]}"
+def id_from(name: str, *, provider: str = "local") -> str:
+    """The id of a model that has none: `Qwen2.5-0.5B` -> `local.qwen2-5-0-5b`."""
+    first, second = (re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-")[:60] for part in (provider, name))
+    if not first or not second:
+        raise Invalid(f"{name!r}: no model id can be made of this name. Give one with --id provider.name-v1.")
+    return f"{first}.{second}"

@@ -5,6 +5,8 @@ config.json, model.safetensors, …                 a whole network: merged, or 
 tokenizer.json, …                                 the tokenizer and its chat template
 base/                                             the network below the adapter, where that is not the base model's
 lineage.json, records.lineage                     where it comes from, to the digest of each record
+NAME-F16.gguf                                     instead of all these: the whole network in one file
+parity.json                                       how far it is from what is served, where a form was asked for
 custom_model.json                                 name, ARN, base model, and the form in which it is spoken to
 """
 
@@ -17,16 +19,19 @@ from typing import Any
 
 from outcrop import private
 from outcrop.buckets.names import parse_s3_uri
-from outcrop.catalog import custom_models
+from outcrop.catalog import custom_model_states
 from outcrop.catalog.base_model import BaseModel
-from outcrop.catalog.custom_models import format_of
+from outcrop.catalog.custom_models import check_active, format_of
 from outcrop.cli import export
+from outcrop.cli.export_forms import ExportForm, ExportOptions, write_parity
 from outcrop.cli.options import running
 from outcrop.clock import SystemClock
 from outcrop.customization.output import lineage
 from outcrop.errors import Invalid, NotFound
 from outcrop.house import House
 from outcrop.network.adapters.method import OWN_BASE
+from outcrop.network.gguf.exporting import write_gguf
+from outcrop.network.gguf.header import package
 from outcrop.network.run_mode import RunMode
 from outcrop.settings import Settings
 from outcrop.store.resources import Resource
@@ -38,22 +43,23 @@ _OURS = ("parity.json",)
 _TOKENIZER = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "chat_template*", "vocab.*", "merges.txt")
 
 
-def export_model(settings: Settings, identifier: str, place: str, *, merged: bool, region: str | None) -> str:
-    """Write the model's files to `place`, a folder or s3://bucket/prefix; returns a sentence about what is there now.
+def export_model(settings: Settings, identifier: str, place: str, options: ExportOptions, *, region: str | None) -> str:
+    """Write the model's files to `place`, a folder or s3://bucket/prefix; returns sentences about what is there now.
 
     Raises NotFound, and Invalid for a place that holds something already.
     """
     with House(settings, SystemClock()) as house:
         models = house.models
         model = find_model(house.store, identifier, region)
+        check_active(model)
         base = models.network_below(house.catalog.usable(model.document["baseId"]), model.arn)
         adapter = models.adapter(model.arn)
         folder = models.folder(model.arn)
     if place.startswith("s3://"):
-        return _to_bucket(settings, model, base, folder, adapter, place, merged=merged)
+        return _to_bucket(settings, model, base, folder, adapter, place, options)
     if "://" in place:
         raise Invalid(f"{place}: neither a folder nor s3://bucket/prefix.")
-    return _to_folder(model, base, folder, adapter, Path(place).expanduser().absolute(), merged=merged)
+    return _to_folder(model, base, folder, adapter, Path(place).expanduser().absolute(), options)
 
 
 def find_model(store: Store, identifier: str, region: str | None) -> Resource:
@@ -62,10 +68,10 @@ def find_model(store: Store, identifier: str, region: str | None) -> Resource:
     Every region is searched unless one is named.
     """
     searched = [region] if region else store.resources.regions()
-    found = [row for each in searched if (row := store.resources.find(custom_models.KIND, each, identifier))]
+    found = [row for each in searched if (row := store.resources.find(custom_model_states.KIND, each, identifier))]
     rows: list[Resource] = []
     if not found:  # by ARN, or by what it ends with
-        rows = [row for row in store.resources.all(custom_models.KIND) if row.region in searched]
+        rows = [row for row in store.resources.all(custom_model_states.KIND) if row.region in searched]
         found = [row for row in rows if identifier in (row.arn, row.arn.rsplit("/", 1)[-1])]
     if len(found) > 1:
         regions = ", ".join(sorted(row.region for row in found))
@@ -78,7 +84,7 @@ def find_model(store: Store, identifier: str, region: str | None) -> Resource:
 
 
 def _to_folder(
-    model: Resource, base: BaseModel, folder: Path, adapter: Path | None, place: Path, *, merged: bool
+    model: Resource, base: BaseModel, folder: Path, adapter: Path | None, place: Path, options: ExportOptions
 ) -> str:
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise Invalid(f"{place}: there is something already, and nothing is overwritten. Name a new folder.")
@@ -88,13 +94,13 @@ def _to_folder(
     private.open_as_the_user_would(above)
     with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as beside:
         making = Path(beside) / "model"
-        kind = _write(making, model, base, folder, adapter, merged=merged)
+        kind, told = _write(making, model, base, folder, adapter, options)
         # The home's files are closed to others; what is written here is the user's, with the user's rights.
         private.open_as_the_user_would([making, *making.rglob("*")])
         if given is not None:
             making.chmod(stat.S_IMODE(given))
         making.rename(place)  # all of it appears at once, or nothing
-    return f"{kind} is in {place}."
+    return f"{kind} is in {place}.{told}"
 
 
 def _to_bucket(
@@ -104,8 +110,7 @@ def _to_bucket(
     folder: Path,
     adapter: Path | None,
     uri: str,
-    *,
-    merged: bool,
+    options: ExportOptions,
 ) -> str:
     """Through the API; the description comes last, so that where it is, all is."""
     bucket, key = parse_s3_uri(uri)
@@ -115,24 +120,30 @@ def _to_bucket(
         raise Invalid(f"{uri}: there are objects already, and nothing is overwritten. Name a new prefix.")
     with tempfile.TemporaryDirectory(prefix=".export.", dir=settings.home) as beside:
         making = Path(beside) / "model"
-        kind = _write(making, model, base, folder, adapter, merged=merged)
+        kind, told = _write(making, model, base, folder, adapter, options)
         files = [path for path in sorted(making.rglob("*")) if path.is_file()]
         for path in sorted(files, key=lambda path: path.name == DESCRIPTION):
             s3.upload_file(str(path), bucket, prefix + path.relative_to(making).as_posix())
-    return f"{kind} is in s3://{bucket}/{prefix}."
+    return f"{kind} is in s3://{bucket}/{prefix}.{told}"
 
 
-def _write(making: Path, model: Resource, base: BaseModel, folder: Path, adapter: Path | None, *, merged: bool) -> str:
-    """The files; returns what they are, for a person."""
+def _write(
+    making: Path, model: Resource, base: BaseModel, folder: Path, adapter: Path | None, options: ExportOptions
+) -> tuple[str, str]:
+    """The files; returns what they are, and how far they are from what is served, for a person."""
     assert base.folder is not None, "usable models have weights"
     making.mkdir()
-    if adapter is None:
+    exported = making
+    if options.form is ExportForm.ADAPTER and adapter is None:
+        raise Invalid(f"{model.name}: it was trained in full and has no adapter. Export it --as merged, or --as gguf.")
+    if options.form is ExportForm.GGUF:
+        exported = _write_gguf(making, model, base, folder, adapter, options)
+        kind = f"the whole network, as {options.precision} in {exported.name},"
+    elif adapter is None:
         _copy(folder, making)
         kind = "the whole network"
-    elif merged:
-        from outcrop.network.adapters.merging import save_merged  # torch takes seconds to import
-
-        save_merged(making, base=base.folder, adapter=adapter, way=base.way or RunMode.PACKED)
+    elif options.is_whole:
+        _merge(making, base, adapter)
         lineage.copy_files(folder, making)
         kind = "the whole network, its adapter merged into its weights,"
     else:
@@ -140,7 +151,31 @@ def _write(making: Path, model: Resource, base: BaseModel, folder: Path, adapter
         _copy_tokenizer(base.folder, making)
         kind = f"the adapter of {base.id}" if base.owner is None else "the adapter, with its network in base/,"
     (making / DESCRIPTION).write_text(json.dumps(_described(model, base), indent=2, ensure_ascii=False) + "\n", "utf-8")
-    return f"{model.name}: {kind}"
+    told = f"\n{write_parity(exported, model, base, folder, adapter, options)}" if options.form is not None else ""
+    return f"{model.name}: {kind}", told
+
+
+def _merge(making: Path, base: BaseModel, adapter: Path) -> None:
+    from outcrop.network.adapters.merging import save_merged  # torch takes seconds to import
+
+    assert base.folder is not None
+    save_merged(making, base=base.folder, adapter=adapter, way=base.way or RunMode.PACKED)
+
+
+def _write_gguf(
+    making: Path, model: Resource, base: BaseModel, folder: Path, adapter: Path | None, options: ExportOptions
+) -> Path:
+    """The whole network as one file, by way of a merged directory that does not stay."""
+    package()  # before a minute's work is done for nothing
+    with tempfile.TemporaryDirectory(prefix=".merged.", dir=making.parent) as beside:
+        network = folder
+        if adapter is not None:
+            network = Path(beside) / "network"
+            _merge(network, base, adapter)
+        lineage.copy_files(folder, making)
+        file = making / f"{model.name}-{options.precision}.gguf"
+        write_gguf(network, file, options.precision, name=str(model.name))
+        return file
 
 
 def _described(model: Resource, base: BaseModel) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from outcrop.machine.child import Child
 from outcrop.settings import PARTS_FILE, Settings, make_home
 
 if TYPE_CHECKING:
-    from outcrop.engines.launchers import LocalLauncher
+    from outcrop.engines.launchers import Launcher
     from outcrop.engines.pool import Pool
     from outcrop.house import House
     from outcrop.metrics.measurements import Measurements
@@ -84,15 +84,16 @@ class Supervisor:
         return self
 
     def _open_rooms(self) -> None:
-        from outcrop.engines.launchers import LocalLauncher
+        from outcrop.engines import vllm_launcher
         from outcrop.house import House
         from outcrop.metrics import measurements
 
         house = House.open(self._settings, SystemClock())
         self.installation = house.access.installation
         self._memory_bytes = house.sharing.budget_bytes
-        self._launcher = LocalLauncher(
+        self._launcher = vllm_launcher.every_kind(
             self._settings,
+            house.environments,
             memory_bytes=self._memory_bytes,
             fork_server=preloading.socket_for(self._settings, "engine"),
         )
@@ -208,7 +209,7 @@ class Supervisor:
         return lambda _: answers(self._settings, timeout_s=_ASKED_S)
 
 
-def _open_pool(house: "House", launcher: "LocalLauncher", measured: "Measurements") -> "Pool":
+def _open_pool(house: "House", launcher: "Launcher", measured: "Measurements") -> "Pool":
     """The pool of a fresh start: no engine is ordered."""
     from outcrop.deployments.networks import provisioned_engines
     from outcrop.engines.pool import Pool
@@ -223,6 +224,7 @@ def _open_pool(house: "House", launcher: "LocalLauncher", measured: "Measurement
         watch=ChangeWatch(house.store.engine),
         provisioned=lambda: provisioned_engines(house.store.resources, house.catalog, house.models),
         measured=measured,
+        idle=house.settings.idle,
     )
 
 

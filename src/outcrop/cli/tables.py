@@ -14,6 +14,7 @@ from rich.cells import cell_len
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
+from outcrop.cli.batch_jobs import batch_rows
 from outcrop.cli.job import verdict_of
 from outcrop.settings import Settings
 
@@ -30,37 +31,40 @@ class TableLine(NamedTuple):
 
 def print_models(settings: Settings, *, everything: bool, as_json: bool) -> int:
     catalog = Catalog(settings.home)
-    entries = catalog.entries() if everything else catalog.ready()
+    entries = catalog.entries() if everything else catalog.invocable()
     rows = [
-        [entry.id, entry.provider, f"{entry.context_length:,}", entry.dialect, _state(entry), entry.licence]
+        [entry.id, entry.provider, entry.task, _context(entry), entry.dialect, _state(entry), entry.licence]
         for entry in entries
     ]
-    return print_rows(["id", "provider", "context", "dialect", "weights", "licence"], rows, as_json=as_json)
+    return print_rows(["id", "provider", "task", "context", "dialect", "weights", "licence"], rows, as_json=as_json)
 
 
 def print_jobs(bedrocks: dict[str, Any], *, as_json: bool) -> int:
-    """Print the jobs of the regions that `bedrocks` has clients for; the newest first."""
+    """Print the jobs of the regions that `bedrocks` has clients for, of customization and batch; the newest first."""
     found = [
         (job, region)
         for region, bedrock in bedrocks.items()
         for page in bedrock.get_paginator("list_model_customization_jobs").paginate()
         for job in page["modelCustomizationJobSummaries"]
     ]
-    found.sort(key=lambda each: each[0]["creationTime"], reverse=True)
     rows = [
-        [
-            job["jobName"],
-            job["status"],
-            job["baseModelArn"].split("/", 1)[1],
-            job["customModelName"],
-            f"{job['creationTime']:%Y-%m-%d %H:%M}",
-            region,
-            _note(bedrocks[region], job),
-        ]
+        (
+            job["creationTime"],
+            [
+                job["jobName"],
+                job["status"],
+                job["baseModelArn"].split("/", 1)[1],
+                job["customModelName"],
+                f"{job['creationTime']:%Y-%m-%d %H:%M}",
+                region,
+                _note(bedrocks[region], job),
+            ],
+        )
         for job, region in found
     ]
+    newest_first = sorted([*rows, *batch_rows(bedrocks)], key=lambda row: row[0], reverse=True)
     columns = ["job", "status", "base model", "custom model", "created (UTC)", "region", "note"]
-    return print_rows(columns, rows, as_json=as_json)
+    return print_rows(columns, [row for _, row in newest_first], as_json=as_json)
 
 
 def _note(bedrock: Any, summary: dict[str, Any]) -> str:
@@ -89,7 +93,13 @@ def _deployments(bedrock: Any, region: str) -> Iterator[list[str]]:
             yield [name, units, each["status"], region, each["modelArn"], arn]
 
 
+def _context(entry: BaseModel) -> str:
+    return f"{entry.context_length:,}" if entry.context_length else ""
+
+
 def _state(entry: BaseModel) -> str:
+    if entry.remote is not None:
+        return f"remote, at {entry.remote.host}"
     if entry.folder is not None:
         return "ready" if entry.engine == entry.id else f"alias of {entry.engine}"
     return f"outcrop pull {entry.id}" if entry.weights.hub else "waits for an alias"

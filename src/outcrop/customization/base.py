@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
-from outcrop.catalog.custom_models import CustomModels
+from outcrop.catalog.custom_models import CustomModels, check_active
 from outcrop.errors import Invalid
 from outcrop.network.adapters.method import Method, method_of
 from outcrop.network.run_mode import ProbeVerdict
@@ -73,5 +73,6 @@ def of_job(catalog: Catalog, models: CustomModels, job: Resource) -> Start:
 
 
 def _on(catalog: Catalog, models: CustomModels, parent: Resource) -> Start:
+    check_active(parent)
     below = models.network_below(catalog.usable(parent.document["baseId"]), parent.arn)
     return Start(base=below, parent=parent, method=method_of(models.folder(parent.arn)))

@@ -96,6 +96,8 @@ def _document(
 def _customization(base: BaseModel, params: Mapping[str, Any]) -> Customization:
     asked = params.get("customizationType", Customization.FINE_TUNING.value)
     offered = ", ".join(base.customizations)
+    if not offered:
+        raise Invalid(f"baseModelIdentifier: {base.id} is not customized here: it does not write text. Choose another.")
     if params.get("customizationConfig"):
         raise Invalid("customizationConfig: distillation and reinforcement are not built in Outcrop yet. Leave it out.")
     if params["trainingDataConfig"].get("invocationLogsConfig"):

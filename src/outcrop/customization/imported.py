@@ -1,7 +1,8 @@
 """CreateCustomModel: a model checkpoint in a bucket becomes a custom model of its own.
 
-Amazon's operation takes artifacts that its own trainers left; this one takes folders that `checkpoints.py` wrote, on
-this installation or another that knows the same base model. Every file is held against its digest.
+Amazon's operation takes artifacts that its own trainers left. This one takes folders that `checkpoints.py` wrote, on
+this installation or another that knows the same base model: every file is held against its digest, and the model is
+Active at once. What other trainers left goes the longer road of `creation.py`.
 """
 
 import shutil
@@ -11,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from outcrop import arn
-from outcrop.catalog import custom_models
+from outcrop.catalog import custom_model_states
 from outcrop.catalog.base_model import BaseModel
+from outcrop.customization import creation, creation_kind
 from outcrop.customization.names import check_model_name
 from outcrop.customization.output import checkpoint_files, checkpoints
 from outcrop.customization.output.checkpoint_files import MANIFEST, read_manifest
 from outcrop.customization.rooms import Rooms
 from outcrop.data.data import RoleData
+from outcrop.data.model_archive import ENDINGS
 from outcrop.errors import Invalid, MachineTrouble
 from outcrop.json_files import FileProblem
 from outcrop.network import facts
@@ -29,8 +32,8 @@ IMPORTED = "IMPORTED"
 _MAKING = ".importing-"
 
 
-def create(house: Rooms, params: Mapping[str, Any], *, region: str, account: str) -> str:
-    """Copy the files, then write the model's row; returns its ARN.
+def create(house: Rooms, params: Mapping[str, Any], *, region: str, account: str, owner: str = "") -> str:
+    """Copy the files, then write the model's row; returns its ARN. `owner` is the user or role that asks.
 
     The same clientRequestToken gets the first ARN again. Raises Invalid.
     """
@@ -51,8 +54,21 @@ def create(house: Rooms, params: Mapping[str, Any], *, region: str, account: str
             raise
         return before
     tags = tags_of("modelTags", params.get("modelTags", []))
-    model_arn = arn.bedrock(region, account, f"{custom_models.KIND}/imported/{arn.new_id()}")
+    model_arn = arn.bedrock(region, account, f"{custom_model_states.KIND}/imported/{arn.new_id()}")
     data, uri = _source(house, params, model_arn)
+    if not _is_checkpoint(data, uri):
+        artifacts = creation.document_of(house, params, data, uri, model_arn=model_arn)
+
+        def begin() -> dict[str, Any]:
+            check_model_name(house, params["modelName"], region)
+            name = params["modelName"]
+            house.jobs.add(
+                creation_kind.KIND, job_arn=model_arn, name=name, region=region, document=artifacts, owner=owner
+            )
+            house.store.tags.put(model_arn, tags)
+            return {"modelArn": model_arn}
+
+        return str(house.store.idempotency.once(scope, token, params, begin)["modelArn"])
     manifest = _manifest(data, uri)
     base = house.catalog.usable(manifest["base_id"])
     _take(data, uri, manifest, base, house.models.folder(model_arn))
@@ -118,6 +134,23 @@ def _source(house: Rooms, params: Mapping[str, Any], model_arn: str) -> tuple[Ro
         raise Invalid("modelSourceConfig.s3DataSource.s3Uri: missing. Name a folder, s3://bucket/prefix.")
     uri: str = source.rstrip("/")
     return house.data.under(params["roleArn"], source_arn=model_arn), uri
+
+
+def _is_checkpoint(data: RoleData, uri: str) -> bool:
+    """Whether the folder is one of a job's checkpoints. Raises Invalid where nothing can be seen there."""
+    if uri.endswith(ENDINGS):
+        return False
+    try:
+        data.find(f"{uri}/{MANIFEST}")
+    except Invalid as refused:
+        try:
+            others = any(not record.key.endswith(f"/{MANIFEST}") for record in data.list_objects(f"{uri}/"))
+        except Invalid:
+            raise refused from None
+        if not others:
+            raise
+        return False
+    return True
 
 
 def _manifest(data: RoleData, uri: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ starts from it."""
 import shutil
 from typing import Protocol
 
+from outcrop.catalog.custom_model_states import ModelStatus
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.customization.kind import KIND
 from outcrop.customization.states import LIFECYCLE
@@ -27,8 +28,10 @@ class RemovalRooms(Protocol):
 
 
 def remove_model(rooms: RemovalRooms, model: Resource) -> None:
-    """Remove the row, its tags and its files. Raises Conflict that names who uses the model."""
-    users = [*rooms.deployments.of_model(model.arn), *_jobs_that_start_from(rooms.store, model.arn)]
+    """Remove the row, its tags and its files. Raises Conflict that names who uses the model, or makes it."""
+    if model.status == ModelStatus.CREATING:
+        raise Conflict(f"The custom model {model.name} is being created. Delete it once it is Active or Failed.")
+    users = users_of(rooms, model.arn)
     if users:
         named = ", ".join(row.name or row.arn for row in users)
         raise Conflict(f"The custom model {model.name} is in use by {named}. Delete or stop these first.")
@@ -39,5 +42,7 @@ def remove_model(rooms: RemovalRooms, model: Resource) -> None:
     shutil.rmtree(rooms.models.folder(model.arn), ignore_errors=True)
 
 
-def _jobs_that_start_from(store: Store, model_arn: str) -> list[Resource]:
-    return list(store.references.naming(KIND.name, ["parentArn"], model_arn, states=LIFECYCLE.running))
+def users_of(rooms: RemovalRooms, model_arn: str) -> list[Resource]:
+    """Deployments that serve a model, and running jobs that start from it."""
+    jobs = rooms.store.references.naming(KIND.name, ["parentArn"], model_arn, states=LIFECYCLE.running)
+    return [*rooms.deployments.of_model(model_arn), *jobs]

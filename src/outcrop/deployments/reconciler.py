@@ -1,4 +1,5 @@
 """Brings deployments from Creating to serving: order the engine, wait for it, load the adapter, compare, let it in.
+Before a provisioned throughput is let in, its network is measured, once.
 
 All its knowledge is in the database, so a restarted server goes on where the last one was. Each deployment is settled
 by a task of its own: one whose engine is slow, or whose record or files are damaged, keeps no other waiting.
@@ -6,8 +7,9 @@ by a task of its own: one whose engine is slow, or whose record or files are dam
 
 import asyncio
 import logging
-import time
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
+from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 
 from anyio import to_thread
@@ -16,11 +18,15 @@ from outcrop import logs
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
+from outcrop.clock import Clock
 from outcrop.deployments import parity
+from outcrop.deployments.model_units import ModelUnits
 from outcrop.deployments.networks import network_of
 from outcrop.deployments.records import Deployments, model_arns
+from outcrop.deployments.states import THROUGHPUT, UPDATING
 from outcrop.engines.clients import Clients
 from outcrop.engines.orders import Engines
+from outcrop.engines.states import EngineState
 from outcrop.errors import ModelFailed, Refusal
 from outcrop.inference.client import EngineAway
 from outcrop.loops import UNEXPECTED, contained
@@ -28,7 +34,12 @@ from outcrop.store.damage import Damaged
 from outcrop.store.resources import Resource
 
 _MOST_AT_ONCE = 32
-_RETIRE_EVERY_S = 5.0
+_MOST_WAITING = 1000
+"So many that were tried before are read again beside new ones."
+_RETIRE_EVERY = timedelta(seconds=5)
+_UPDATE_WAITS = timedelta(minutes=10)
+"""So long an update waits for its engine. Two networks of one deployment may not fit into the memory together, and as
+long as it waits, it cannot be changed or deleted."""
 _UNEXPECTED = f"{UNEXPECTED} (the server's log has the details). Update the deployment to its model to try again."
 _log = logging.getLogger("outcrop.deployments")
 
@@ -37,19 +48,37 @@ class Reconciler:
     """`turn` now and then; `aclose` at the end."""
 
     def __init__(
-        self, deployments: Deployments, engines: Engines, clients: Clients, catalog: Catalog, models: CustomModels
+        self,
+        deployments: Deployments,
+        engines: Engines,
+        clients: Clients,
+        catalog: Catalog,
+        models: CustomModels,
+        units: ModelUnits,
+        clock: Clock,
+        *,
+        also_used: Callable[[], Set[tuple[str, str]]] = frozenset,
     ) -> None:
+        """`also_used`: region and ARN of the models that others than deployments use, batch jobs say."""
+        self._also_used = also_used
         self._deployments = deployments
         self._engines = engines
         self._clients = clients
         self._catalog = catalog
         self._models = models
+        self._units = units
+        self._clock = clock
+        self._measuring = asyncio.Lock()
+        "One network at a time: together, each would look slower than it is."
         self._watch = deployments.watch()
         self._settling: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, str] = {}
+        self._tried: dict[str, int] = {}
+        "The deployments that wait, by when they were tried last."
+        self._turns = 0
         self._any_waits = False
         self._may_retire = False
-        self._retire_at = 0.0
+        self._retire_at = clock.now()
         self._retired: tuple[Set[str], Set[tuple[str, str]]] = frozenset(), frozenset()
         "The engines and the models that were held against each other last."
 
@@ -57,18 +86,24 @@ class Reconciler:
         """Look for deployments that wait, and go on with each; nothing is read where nobody has written anything."""
         with self._watch.news() as moved:
             if moved or self._any_waits:
-                waiting = await to_thread.run_sync(partial(self._deployments.pending, most=_MOST_AT_ONCE))
+                most = _MOST_AT_ONCE + min(len(self._tried), _MOST_WAITING)
+                waiting = await to_thread.run_sync(partial(self._deployments.pending, most=most))
                 self._any_waits = bool(waiting)
                 self._begin(waiting)
             self._may_retire |= moved
-        if self._may_retire and time.monotonic() >= self._retire_at:
-            self._retire_at = time.monotonic() + _RETIRE_EVERY_S
+        if self._may_retire and self._clock.now() >= self._retire_at:
+            self._retire_at = self._clock.now() + _RETIRE_EVERY
             await to_thread.run_sync(self._retire)
+            await to_thread.run_sync(self._keep_provisioned)
             self._may_retire = False
 
     def _begin(self, waiting: Sequence[Resource]) -> None:
-        for row in waiting:
+        # Whoever was tried longest ago comes first: of many that wait for engines, none keeps the others from theirs.
+        self._tried = {row.arn: self._tried.get(row.arn, 0) for row in waiting}
+        for row in sorted(waiting, key=lambda row: self._tried[row.arn]):
             if row.arn not in self._settling and len(self._settling) < _MOST_AT_ONCE:
+                self._turns += 1
+                self._tried[row.arn] = self._turns
                 task = self._settling[row.arn] = asyncio.create_task(self._settle(row))
                 task.add_done_callback(partial(self._settled, row.arn))
 
@@ -84,7 +119,7 @@ class Reconciler:
     def _retire(self) -> None:
         """Let the engines of custom models' own networks go when no deployment is left that needs them."""
         own = frozenset(order.name for order in self._engines.orders() if order.owner is not None)
-        served = self._deployments.served() if own else set()
+        served = self._deployments.served() | self._also_used() if own else set()
         if not own or (own, served) == self._retired:
             return
         needed = set()
@@ -95,6 +130,15 @@ class Reconciler:
                 continue  # whoever asks for this model is told; it needs no engine
         self._engines.retire(needed)
         self._retired = own, served
+
+    def _keep_provisioned(self) -> None:
+        """Order the engines of provisioned throughput that are not there, as after a start: they are bought."""
+        for row in self._deployments.provisioned():
+            with suppress(Refusal, Damaged):  # whoever asks for this model is told; it needs no engine
+                base = self._network(row.region, model_arns(row)[0])
+                order = self._engines.find(base.engine)
+                if order is None or order.state is EngineState.EVICTED:
+                    self._engines.order(base)
 
     async def _settle(self, row: Resource) -> None:
         """Attempt once to settle a deployment; what raises fails this deployment alone."""
@@ -109,8 +153,10 @@ class Reconciler:
         try:
             failure = await self._failure_of(row)
         except EngineAway as away:  # it is starting, or was killed and comes back: the next round asks again
-            self._tell_waiting(row, away.message)
-            return
+            if row.status != UPDATING or self._clock.now() - row.updated < _UPDATE_WAITS:
+                self._tell_waiting(row, away.message)
+                return
+            failure = f"{away.message} The update was given up after {_UPDATE_WAITS.seconds // 60} minutes."
         except Refusal as refusal:
             failure = refusal.message
         if failure is None:
@@ -131,15 +177,33 @@ class Reconciler:
         _, model_arn = model_arns(row)
         base = await to_thread.run_sync(self._network, row.region, model_arn)
         custom = self._models.look(row.region, model_arn)
-        adapter = None if custom is None else self._models.adapter(custom.arn)
         await self._engine_up(base, row)
-        if custom is None:
-            return None
-        client = self._clients.of(base)
+        served = base.engine
+        if custom is not None:
+            served, failure = await self._proven(base, custom)
+            if failure is not None:
+                return failure
+        if row.kind == THROUGHPUT:
+            await self._measure(base, served)
+        return None
+
+    async def _proven(self, base: BaseModel, custom: Resource) -> tuple[str, str | None]:
+        """The name by which the engine of `base` knows a custom model, and why it may not be served."""
+        client, served = self._clients.of(base), base.engine
+        adapter = self._models.adapter(custom.arn)
         if adapter is not None:
             await client.load_adapter(custom.arn, adapter)
-        served = base.engine if adapter is None else custom.arn
-        return (await parity.compare(client, served, self._models.folder(custom.arn))).failure
+            served = custom.arn
+        return served, (await parity.compare(client, served, self._models.folder(custom.arn))).failure
+
+    async def _measure(self, base: BaseModel, served: str) -> None:
+        """Measure what a model unit of this network is, where nobody has yet."""
+        async with self._measuring:
+            if await to_thread.run_sync(self._units.rate_of, base) is not None:
+                return
+            rate = await self._units.measure(base, self._clients.of(base), served)
+            await to_thread.run_sync(self._units.write, rate)
+            logs.tell(_log, "network measured", network=rate.network, tokens_per_minute=round(rate.tokens_per_minute))
 
     def _network(self, region: str, model_arn: str) -> BaseModel:
         """The network below a model. Raises Refusal, Damaged."""

@@ -87,6 +87,10 @@ class Deployments:
         """Rows that wait for an engine: of each kind the oldest, at most so many."""
         return [row for kind in _KINDS for row in self._store.resources.in_states(kind, WAITING, most=most)]
 
+    def provisioned(self) -> list[Resource]:
+        """Provisioned throughput in service."""
+        return self._store.resources.in_states(THROUGHPUT, [SERVING[THROUGHPUT]])
+
     def serve(self, row: Resource) -> None:
         """The model asked for is being served."""
         self._settle(row, failure=None)

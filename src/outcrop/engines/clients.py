@@ -9,8 +9,12 @@ from outcrop import arn
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
+from outcrop.engines.environments import EngineEnvironments
 from outcrop.engines.holding import HoldingClient
 from outcrop.engines.orders import Engines, Order
+from outcrop.engines.protocol import ServingEngine
+from outcrop.engines.states import EngineKind
+from outcrop.engines.vllm_client import VllmClient
 from outcrop.errors import ModelFailed
 from outcrop.inference.client import EngineClient
 
@@ -22,14 +26,21 @@ class Clients:
     """Clients by socket; `aclose` ends them all."""
 
     def __init__(
-        self, engines: Engines, models: CustomModels, clock: Clock, *, damaged: Callable[[str, str], None]
+        self,
+        engines: Engines,
+        environments: EngineEnvironments,
+        models: CustomModels,
+        clock: Clock,
+        *,
+        damaged: Callable[[str, str], None],
     ) -> None:
         """`damaged` is told the ARN of a custom model whose files turned out to be of no use, and why."""
         self._engines = engines
+        self._environments = environments
         self._models = models
         self._clock = clock
         self._damaged = damaged
-        self._clients: dict[Path, HoldingClient] = {}
+        self._clients: dict[tuple[EngineKind, Path], HoldingClient] = {}
 
     def of(self, base: BaseModel) -> HoldingClient:
         """The client of the engine that holds `base`, which is ordered if nobody did before.
@@ -39,14 +50,20 @@ class Clients:
         order = self._order(base)
         if order.failure is not None:
             raise ModelFailed(order.failure)
-        if order.socket not in self._clients:
-            self._clients[order.socket] = HoldingClient(
-                EngineClient(order.socket),
+        assert order.socket is not None, "a remote model is asked in words, by a client of its own"
+        key = (order.kind, order.socket)
+        if key not in self._clients:
+            self._clients[key] = HoldingClient(
+                self._client(order.kind, order.socket),
                 self._folder_of,
                 damaged=self._damaged,
-                wish=partial(self._engines.wish, order.name),
+                wish=partial(self._wish, base),
             )
-        return self._clients[order.socket]
+        return self._clients[key]
+
+    def _client(self, kind: EngineKind, socket: Path) -> ServingEngine:
+        vllm = self._environments.vllm() if kind is EngineKind.VLLM else None
+        return EngineClient(socket) if vllm is None else VllmClient(socket, dtype=vllm.dtype)
 
     async def aclose(self) -> None:
         for client in self._clients.values():
@@ -58,6 +75,14 @@ class Clients:
             return order
         self._engines.retry(order.name)
         return self._engines.order(base)
+
+    def _wish(self, base: BaseModel) -> Order | None:
+        """Say that somebody waits. An order that was forgotten meanwhile, for no deployment needed it, is placed anew
+        while its files are there: a request that was on its way is answered."""
+        order = self._engines.wish(base.engine)
+        if order is None and base.folder is not None and base.folder.is_dir():
+            return self._engines.order(base)
+        return order
 
     def _folder_of(self, adapter: str) -> Path | None:
         return self._models.adapter(adapter) if arn.is_arn(adapter) else None

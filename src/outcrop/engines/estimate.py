@@ -2,18 +2,22 @@
 
 from pathlib import Path
 
+from outcrop.engines.states import EngineKind
 from outcrop.errors import ModelDamaged
 from outcrop.network import headers
 
 PROCESS_BYTES = 420_000_000
 """Interpreter, torch, transformers, and the first answers of a small network: 390 MB on Linux with a CPU's torch."""
+VLLM_BYTES = 3 * 2**30
+"""vLLM's server and its engine, two processes with torch in each, and a GiB of its cache."""
 _BYTES_A_NUMBER = 4
 "fp32, as engines compute on a CPU. On a GPU it is what passes through the machine's memory at most."
 
 
-def estimated_bytes(folder: Path) -> int:
+def estimated_bytes(folder: Path, kind: EngineKind = EngineKind.EMBEDDED) -> int:
     """Bytes of the machine's memory for an engine of the network in `folder`."""
+    process = VLLM_BYTES if kind is EngineKind.VLLM else PROCESS_BYTES
     try:
-        return PROCESS_BYTES + headers.num_parameters(folder) * _BYTES_A_NUMBER
+        return process + headers.num_parameters(folder) * _BYTES_A_NUMBER
     except ModelDamaged:
-        return PROCESS_BYTES  # the engine finds it damaged too, and says so
+        return process  # the engine finds it damaged too, and says so

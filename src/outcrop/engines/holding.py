@@ -14,6 +14,7 @@ from outcrop.engines.orders import Order
 from outcrop.engines.protocol import ServingEngine
 from outcrop.errors import ModelDamaged, ModelFailed
 from outcrop.inference.client import Delta, EngineAway, GenerationRequest, GreedyAnswer, UnknownAdapter
+from outcrop.inference.encoder_requests import EmbeddingRequest, RankingRequest, Vector
 
 
 class HoldingClient:
@@ -70,9 +71,40 @@ class HoldingClient:
     async def answer_greedily(
         self, model: str, prompts: list[list[int]], *, num_tokens: int, prompt_tokens_per_step: int | None = None
     ) -> list[GreedyAnswer]:
-        return await self._engine.answer_greedily(
-            model, prompts, num_tokens=num_tokens, prompt_tokens_per_step=prompt_tokens_per_step
-        )
+        """Greedy answers, from the engine. Raises ModelFailed for one that was given up."""
+
+        async def ask() -> list[GreedyAnswer]:
+            return await self._engine.answer_greedily(
+                model, prompts, num_tokens=num_tokens, prompt_tokens_per_step=prompt_tokens_per_step
+            )
+
+        try:
+            return await ask()
+        except EngineAway:
+            await self._wait_for_it()
+            raise
+        except UnknownAdapter:  # taken out meanwhile, for others needed the room
+            await self._bring(model)
+        return await ask()
+
+    async def embed(self, request: EmbeddingRequest) -> list[Vector]:
+        """Vectors, from the engine. Raises ModelFailed for one that was given up."""
+        try:
+            return await self._engine.embed(request)
+        except EngineAway:
+            await self._wait_for_it()
+            raise
+        except UnknownAdapter:
+            await self._bring(request.model)
+        return await self._engine.embed(request)
+
+    async def rank(self, request: RankingRequest) -> list[float]:
+        """Relevance, from the engine. Raises ModelFailed for one that was given up."""
+        try:
+            return await self._engine.rank(request)
+        except EngineAway:
+            await self._wait_for_it()
+            raise
 
     async def load_adapter(self, name: str, path: Path) -> None:
         await self._engine.load_adapter(name, path)

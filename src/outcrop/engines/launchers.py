@@ -1,12 +1,17 @@
-"""Launchers: how engines are started, watched and ended. One interface; here the processes of this machine."""
+"""Launchers: how engines are started, watched and ended. One interface; here the processes of this program.
+
+vLLM has a launcher of its own (`vllm_launcher.py`). For remote engines there is nothing to do.
+"""
 
 import json
 import socket
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from outcrop.engines.orders import Order
+from outcrop.engines.states import EngineKind
 from outcrop.machine import memory, openmp
 from outcrop.machine.child import Child
 from outcrop.settings import Settings
@@ -23,8 +28,8 @@ _READ_BYTES = 4096
 class Standing(NamedTuple):
     """How an engine stands with its launcher."""
 
-    folder: Path
-    "Of the network that it was started with."
+    folder: Path | None
+    "Of the network that it was started with; None for a remote engine."
     ready: bool
     "It has the network in memory, and answers."
     gone: bool
@@ -32,6 +37,7 @@ class Standing(NamedTuple):
     held_bytes: int
     failure: str | None
     "Why it is not tried any more."
+    kind: EngineKind = EngineKind.EMBEDDED
 
 
 class Load(NamedTuple):
@@ -43,10 +49,16 @@ class Load(NamedTuple):
     "Requests since it started."
     idle_s: float
     "Seconds since the last one ended, or since it started."
+    adapters: Mapping[str, float] = {}
+    "The adapters that it holds, and for how many seconds nobody has asked for each."
 
 
 class Launcher(Protocol):
     """Starts engines by their orders and keeps them alive. No call waits until an engine can answer."""
+
+    @property
+    def children(self) -> list[Child]:
+        """The processes that it keeps alive."""
 
     def start(self, order: Order) -> None: ...
 
@@ -86,11 +98,15 @@ class LocalLauncher:
         return list(self._children.values())
 
     def start(self, order: Order) -> None:
+        assert order.socket is not None, "an engine of this machine has a socket"
         settings = self._settings
         arguments = ["--model", str(order.folder), "--name", order.name, "--socket", str(order.socket)]
         arguments += ["--memory-bytes", str(self._memory_bytes)]
+        idle_s = round(settings.idle.total_seconds())
+        arguments += ["--idle-seconds", str(idle_s)] if idle_s else []
         arguments += ["--threads", str(settings.threads)] if settings.threads else []
         arguments += ["--context", str(order.context)] if order.context else []
+        arguments += ["--task", order.task]
         arguments += ["--way", order.way] if order.way else []
         module = "outcrop.inference.serve" if order.way else "outcrop.probe.engine"
         name = f"engine-{order.name.replace(':', '-')}"
@@ -102,7 +118,7 @@ class LocalLauncher:
             log=log,
             environment=openmp.for_serving(),
             fork_server=self._fork_server,
-            is_ready=partial(_is_ready, order.socket),
+            is_ready=partial(is_ready, order.socket),
         )
         self._orders[order.name], self._children[order.name] = order, child
         child.keep_alive()
@@ -113,7 +129,7 @@ class LocalLauncher:
         del self._orders[name]
 
     def retire(self, name: str) -> bool:
-        heard = _ask(self._orders[name].socket, "POST", "/retire") is not None
+        heard = ask(self._orders[name].socket, "POST", "/retire") is not None
         if heard:
             self._retired.add(name)
         return heard
@@ -127,28 +143,111 @@ class LocalLauncher:
         return {name: self._standing(name, child) for name, child in self._children.items()}
 
     def load(self, order: Order) -> Load | None:
-        told = _ask(order.socket, "GET", "/load")
-        return None if told is None else Load(told["server_load"], told["answered"], told["idle_s"])
+        return load_of(order)
 
     def _standing(self, name: str, child: Child) -> Standing:
-        given_up = (child.deaths >= _DEATHS or child.kills >= _KILLS) and not child.alive
         pid = child.pid
         return Standing(
             folder=self._orders[name].folder,
             ready=child.ready and child.alive,
             gone=name in self._retired and not child.alive,
             held_bytes=(memory.resident(pid) or 0) if pid is not None else 0,
-            failure=self._settings.hidden(child.reason()) if given_up else None,
+            failure=self._settings.hidden(child.reason()) if is_given_up(child) else None,
         )
 
 
-def _is_ready(place: Path, _seconds: float) -> bool:
+def load_of(order: Order) -> Load | None:
+    """The load of an engine of this program, asked at its socket; None where it does not tell now."""
+    body = ask(order.socket, "GET", "/load")
+    if body is None:
+        return None
+    try:
+        told: dict[str, Any] = json.loads(body)
+    except ValueError:
+        return None  # cut off in the middle
+    return Load(told["server_load"], told["answered"], told["idle_s"], told.get("adapters", {}))
+
+
+class RemoteLauncher:
+    """Remote engines: nothing is started for them, and nothing is sent to see whether they are there."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    @property
+    def children(self) -> list[Child]:
+        return []
+
+    def start(self, order: Order) -> None:
+        self._names.add(order.name)
+
+    def end(self, name: str) -> None:
+        self._names.remove(name)
+
+    def retire(self, name: str) -> bool:
+        raise AssertionError(f"{name} holds no memory that another could need")
+
+    def keep_alive(self) -> None:
+        pass
+
+    def standings(self) -> dict[str, Standing]:
+        remote = Standing(folder=None, ready=True, gone=False, held_bytes=0, failure=None, kind=EngineKind.REMOTE)
+        return dict.fromkeys(self._names, remote)
+
+    def load(self, order: Order) -> Load | None:
+        del order
+        return None  # the server knows what it has sent; nobody here does
+
+
+class LauncherByKind:
+    """A launcher of every kind of engine: each is left to the one of its kind."""
+
+    def __init__(self, launchers: Mapping[EngineKind, Launcher]) -> None:
+        self._launchers = launchers
+
+    @property
+    def children(self) -> list[Child]:
+        return [child for launcher in self._launchers.values() for child in launcher.children]
+
+    def start(self, order: Order) -> None:
+        self._launchers[order.kind].start(order)
+
+    def end(self, name: str) -> None:
+        self._of(name).end(name)
+
+    def retire(self, name: str) -> bool:
+        return self._of(name).retire(name)
+
+    def keep_alive(self) -> None:
+        for launcher in self._launchers.values():
+            launcher.keep_alive()
+
+    def standings(self) -> dict[str, Standing]:
+        found: dict[str, Standing] = {}
+        for launcher in self._launchers.values():
+            found |= launcher.standings()
+        return found
+
+    def load(self, order: Order) -> Load | None:
+        return self._launchers[order.kind].load(order)
+
+    def _of(self, name: str) -> Launcher:
+        return next(launcher for launcher in self._launchers.values() if name in launcher.standings())
+
+
+def is_given_up(child: Child) -> bool:
+    """Whether a process that ends again and again is not started any more."""
+    return (child.deaths >= _DEATHS or child.kills >= _KILLS) and not child.alive
+
+
+def is_ready(place: Path, _seconds: float) -> bool:
     """Whether an engine answers at this socket that it has its model in memory."""
-    return _ask(place, "GET", "/health") is not None
+    return ask(place, "GET", "/health") is not None
 
 
-def _ask(place: Path, method: str, path: str) -> dict[str, int] | None:
-    """The engine's answer to a question without a body; None where it does not answer, or refuses."""
+def ask(place: Path | None, method: str, path: str) -> bytes | None:
+    """The body of an engine's answer to a question without one; None where it does not answer, or refuses."""
+    assert place is not None, "an engine of this machine has a socket"
     request = f"{method} {path} HTTP/1.1\r\nHost: engine\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     answer = b""
     try:
@@ -163,8 +262,14 @@ def _ask(place: Path, method: str, path: str) -> dict[str, int] | None:
     head, _, body = answer.partition(b"\r\n\r\n")
     if not head.startswith(b"HTTP/1.1 200"):
         return None
-    try:
-        told: dict[str, int] = json.loads(body)
-    except ValueError:
-        return None  # cut off in the middle
-    return told
+    return _joined(body) if b"transfer-encoding: chunked" in head.lower() else body
+
+
+def _joined(body: bytes) -> bytes:
+    """A body that came in chunks, as far as it came."""
+    pieces = []
+    while size := int(body.partition(b"\r\n")[0].partition(b";")[0] or b"0", 16):
+        body = body.partition(b"\r\n")[2]
+        pieces.append(body[:size])
+        body = body[size + 2 :]
+    return b"".join(pieces)

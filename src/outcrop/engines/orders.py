@@ -14,9 +14,11 @@ from typing import Any
 
 from outcrop.catalog.base_model import BaseModel
 from outcrop.clock import Clock
-from outcrop.engines.states import LIFECYCLE, EngineKind, EngineState
+from outcrop.engines.environments import EngineEnvironments
+from outcrop.engines.states import LIFECYCLE, RUNNING, EngineKind, EngineState
 from outcrop.errors import Conflict, NotFound
 from outcrop.loops import each
+from outcrop.network.model_task import ModelTask
 from outcrop.settings import Settings
 from outcrop.store.changing import Change, change
 from outcrop.store.damage import Damaged, understood
@@ -38,9 +40,12 @@ class Order:
     "Id of the catalogue entry whose weights it holds; with `@` and a custom model's id, that model's own network."
     kind: EngineKind
     state: EngineState
-    folder: Path
-    socket: Path
-    "Its address: a Unix socket."
+    folder: Path | None
+    "Of the network; None for a remote engine, whose network is elsewhere."
+    socket: Path | None
+    "Its address: a Unix socket; None for a remote engine."
+    host: str | None
+    "The host of a remote engine; None for one on this machine."
     owner: str | None
     "Id of the custom model whose own network it holds; None for a base model's."
     failure: str | None
@@ -63,11 +68,20 @@ class Order:
     "When it last answered a request, within seconds."
     waits: str | None
     "What it waits for."
+    needed: bool
+    "Whether a deployment needs it. One that none needs ends once the last of those who came before are answered."
+    task: ModelTask = ModelTask.TEXT
+    "What its network answers with."
 
     @property
     def title(self) -> str:
         """The engine, as a sentence names it."""
         return f"the engine of {self.name}"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is a process of this machine, which holds its memory."""
+        return self.kind is not EngineKind.REMOTE
 
 
 class Engines:
@@ -77,6 +91,7 @@ class Engines:
         self._resources = store.resources
         self._clock = clock
         self._sockets = settings.sockets
+        self._environments = EngineEnvironments(store, clock)
 
     def order(self, base: BaseModel) -> Order:
         """Ask for an engine that holds `base`; asking again changes nothing while it is there, or on its way."""
@@ -88,7 +103,9 @@ class Engines:
         except Damaged as damaged:  # an order says nothing that cannot be said anew
             self._resources.remove(damaged.arn)
             return self._place(base)
-        if base.owner is None or ordered.folder.is_dir():
+        if not ordered.is_here or base.remote is not None:
+            return self._remote(base, ordered)
+        if base.owner is None or (ordered.folder is not None and ordered.folder.is_dir()):
             return self._wish(ordered)
         # Custom models may share one network, each with its own files of it; those named in the order are deleted.
         self._resources.remove(present.arn)
@@ -108,11 +125,22 @@ class Engines:
         """All that can be read; others are forgotten, and ordered anew by whoever needs them."""
         return each(self._resources.all(KIND), order_of, log=_log, name=_name, broken=self._forget)
 
+    def forget(self, name: str) -> None:
+        """Forget the order of an engine whose network is deleted; the pool ends it."""
+        self._resources.remove(_arn(name))
+
     def retire(self, needed: Collection[str]) -> None:
-        """Forget the orders of custom models' own networks but for those `needed`: these may be many."""
+        """Let the engines of custom models' own networks go but for those `needed`: these may be many.
+
+        One that runs may have requests, or get some that were on their way: the pool ends it when it is idle.
+        """
         for order in self.orders():
-            if order.owner is not None and order.name not in needed:
+            if order.owner is None:
+                continue
+            if order.name not in needed and order.state not in RUNNING:
                 self._resources.remove(_arn(order.name))
+            elif order.needed != (order.name in needed):
+                self.note(order.name, needed=order.name in needed)
 
     @property
     def has_own(self) -> bool:
@@ -152,13 +180,28 @@ class Engines:
 
     def _wish(self, order: Order) -> Order:
         now = self._clock.now()
+        if not order.needed:
+            self.note(order.name, needed=True)
         if order.state is EngineState.EVICTED:
             self._change(order.name, lambda row: _ordered_again(row, now))
         elif order.state is EngineState.ORDERED and now - order.wanted_at > _WISH_KEPT:
             self.note(order.name, wantedAt=now.isoformat())
-        else:
+        elif order.needed:
             return order
         return self.find(order.name) or order
+
+    def _remote(self, base: BaseModel, order: Order) -> Order:
+        """The order of a remote model, its use noted.
+
+        A new one stands in its place where the model has moved, or is remote no more.
+        """
+        if base.remote is None or order.is_here or order.host != base.remote.host:
+            self.forget(order.name)
+            return self._place(base)
+        now = self._clock.now()
+        if order.last_used is None or now - order.last_used > _WISH_KEPT:
+            self.note(order.name, lastUsed=now.isoformat())
+        return order
 
     def _change(self, name: str, decide: Callable[[Resource], Change | None]) -> None:
         try:
@@ -167,37 +210,53 @@ class Engines:
             return  # nobody needs it any more
 
     def _place(self, base: BaseModel) -> Order:
-        assert base.folder is not None, "only entries with weights are ordered"
         now = self._clock.now()
-        short = hashlib.sha256(base.engine.encode()).hexdigest()[:16]
+        # Nothing has to be started for a remote engine, and no request is sent to see whether it is there.
+        remote = base.remote is not None
         row = Resource(
             arn=_arn(base.engine),
             kind=KIND,
             region=_EVERYWHERE,
             name=base.engine,
-            status=EngineState.ORDERED,
+            status=EngineState.READY if remote else EngineState.ORDERED,
             created=now,
             updated=now,
             document={
-                "kind": EngineKind.EMBEDDED.value,
-                "folder": str(base.folder),
-                "socket": str(self._sockets / f"{short}.sock"),
+                **self._place_of(base),
                 "failure": None,
                 "owner": base.owner,
-                "way": base.way.value if base.way else None,
-                "context": base.told_context,
                 "wantedSince": now.isoformat(),
                 "wantedAt": now.isoformat(),
                 "estimatedBytes": 0,
                 "heldBytes": 0,
-                "lastUsed": None,
+                "lastUsed": now.isoformat() if remote else None,
                 "waits": None,
+                "needed": True,
             },
         )
         try:
             return order_of(self._resources.add(row))
         except Conflict:  # somebody ordered it at the same moment
             return self.order(base)
+
+    def _place_of(self, base: BaseModel) -> dict[str, Any]:
+        """The members of an order that say what runs, and where."""
+        if base.remote is not None:
+            nothing = dict.fromkeys(("folder", "socket", "way", "context"))
+            return {"kind": EngineKind.REMOTE.value, "host": base.remote.host, **nothing}
+        assert base.folder is not None, "only entries with weights are ordered"
+        short = hashlib.sha256(base.engine.encode()).hexdigest()[:16]
+        kind = self._environments.kind_for(base.engine.partition("@")[0])
+        return {
+            # vLLM is started to write text.
+            "kind": (kind if base.engine_task is ModelTask.TEXT else EngineKind.EMBEDDED).value,
+            "host": None,
+            "folder": str(base.folder),
+            "socket": str(self._sockets / f"{short}.sock"),
+            "way": base.way.value if base.way else None,
+            "context": base.told_context,
+            "task": base.engine_task.value,
+        }
 
     def _forget(self, row: Resource) -> None:
         self._resources.remove(row.arn)
@@ -208,15 +267,17 @@ def order_of(row: Resource) -> Order:
     with understood(row.arn):
         document = row.document
         owner, failure, waits = document["owner"], document["failure"], document["waits"]
-        texts = (owner, failure, waits)
+        host = document.get("host")  # which orders of older programs do not have
+        texts = (owner, failure, waits, host)
         if row.name is None or not all(isinstance(text, str | None) for text in texts):
             raise TypeError("an order has a name, and texts or nothing for the rest")
         return Order(
             name=row.name,
             kind=EngineKind(document["kind"]),
             state=EngineState(row.status),
-            folder=Path(document["folder"]),
-            socket=Path(document["socket"]),
+            folder=_path(document["folder"]),
+            socket=_path(document["socket"]),
+            host=host,
             owner=owner,
             failure=failure,
             since=row.updated,
@@ -228,6 +289,8 @@ def order_of(row: Resource) -> Order:
             held_bytes=int(document["heldBytes"]),
             last_used=_moment(document["lastUsed"]),
             waits=waits,
+            needed=document.get("needed") is not False,  # which those placed by older programs do not have
+            task=ModelTask(document.get("task", ModelTask.TEXT)),
         )
 
 
@@ -236,6 +299,10 @@ def _ordered_again(row: Resource, now: datetime) -> Change | None:
         return None
     wished = {"wantedSince": now.isoformat(), "wantedAt": now.isoformat()}
     return Change(EngineState.ORDERED, {**row.document, **wished})
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def _moment(text: str | None) -> datetime | None:

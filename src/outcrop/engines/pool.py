@@ -4,7 +4,7 @@ One pool runs on a home, in the supervisor; it makes a round several times a sec
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from outcrop.engines.estimate import estimated_bytes
 from outcrop.engines.launchers import Launcher, Load, Standing
 from outcrop.engines.orders import Engines, Order
 from outcrop.engines.sharing import EngineUse, MemorySharing
-from outcrop.engines.states import RUNNING, EngineState
+from outcrop.engines.states import RUNNING, EngineKind, EngineState
 from outcrop.loops import each
 from outcrop.store.watch import ChangeWatch
 
@@ -25,6 +25,8 @@ _LOOK_SOON = timedelta(seconds=0.2)
 "The same while somebody does."
 _NEW_FOR = timedelta(seconds=30)
 "So long an engine that answered nobody yet is kept for whoever waited for it."
+_UNNEEDED_FOR = timedelta(seconds=10)
+"So long a request may have been on its way to an engine since its deployment went over to another one."
 _LAPSES_AFTER = timedelta(seconds=60)
 "A wish that nobody repeats for so long has gone: the request that waited was told to come again."
 _MEASURED_EVERY = timedelta(minutes=1)
@@ -54,12 +56,15 @@ class Pool:
         watch: ChangeWatch,
         provisioned: Callable[[], Collection[str]],
         measured: Callable[[str, Mapping[str, float]], None],
+        idle: timedelta = timedelta(0),
     ) -> None:
         """`watch` tells when to read the records again.
 
         `provisioned` names the engines that provisioned throughput needs; asked when somebody may have to go.
 
         `measured` takes the numbers of an engine, by the names of their metrics.
+
+        `idle`: so long an engine stays without a request; 0: as long as nobody needs the room.
         """
         self._engines = engines
         self._sharing = sharing
@@ -68,6 +73,9 @@ class Pool:
         self._watch = watch
         self._provisioned = provisioned
         self._measured = measured
+        self._idle = idle
+        self._ending: set[str] = set()
+        "Engines that end with the last of their requests, and whose records are gone, or another engine's."
         self._answered: dict[str, Answered] = {}
         self._orders: dict[str, Order] = {}
         self._any_reserving = False
@@ -81,9 +89,7 @@ class Pool:
             if something:
                 self._read()
         orders = self._orders
-        for name, standing in self._launcher.standings().items():
-            if name not in orders or orders[name].folder != standing.folder:
-                self._launcher.end(name)  # not needed any more, or the same network, whose files now lie elsewhere
+        self._end_others(orders)
         self._launcher.keep_alive()
         self._standings = self._launcher.standings()
         each(orders.values(), self._follow, log=_log, name=_name, broken=self._give_up)
@@ -93,6 +99,23 @@ class Pool:
         self._orders = {order.name: order for order in self._engines.orders()}
         self._any_reserving = self._sharing.has_askers()
 
+    def _end_others(self, orders: Mapping[str, Order]) -> None:
+        """End the engines that are not needed any more, are of another kind now, or have their files elsewhere.
+
+        Each ends with the last of its requests; one that does not hear ends at once.
+        """
+        for name, standing in self._launcher.standings().items():
+            if name in self._ending or (name in orders and _is_of(orders[name], standing)):
+                continue
+            if standing.kind is not EngineKind.REMOTE and self._launcher.retire(name):
+                self._ending.add(name)
+            else:
+                self._launcher.end(name)
+        for name, standing in self._launcher.standings().items():
+            if name in self._ending and standing.gone:
+                self._launcher.end(name)
+                self._ending.discard(name)
+
     def close(self) -> None:
         """End every engine."""
         for name in self._launcher.standings():
@@ -100,6 +123,8 @@ class Pool:
 
     def _follow(self, order: Order) -> None:
         """Bring an engine's record up to what its process is."""
+        if order.name in self._ending:
+            return  # the process is one of an earlier order
         standing = self._standings.get(order.name)
         if standing is None:
             self._follow_absent(order)
@@ -108,18 +133,25 @@ class Pool:
             self._engines.give_up(order.name, f"The engine of {order.name} does not start: {standing.failure}")
         elif standing.gone:
             self._launcher.end(order.name)
-            self._engines.enter(
-                order.name, EngineState.EVICTED, heldBytes=0, estimatedBytes=order.held_bytes or order.estimated_bytes
-            )
+            self._evict(order)
             logs.tell(_log, "engine evicted", engine=order.name, freed_bytes=order.held_bytes)
         elif order.state in (EngineState.STARTING, EngineState.READY):
             self._follow_running(order, standing)
 
+    def _evict(self, order: Order) -> None:
+        now = self._engines.find(order.name)  # somebody may have asked for it since it was to go
+        if now is not None and not now.needed:
+            self._engines.forget(order.name)
+        else:
+            measured = order.held_bytes or order.estimated_bytes
+            self._engines.enter(order.name, EngineState.EVICTED, heldBytes=0, estimatedBytes=measured)
+
     def _follow_absent(self, order: Order) -> None:
         if order.state is EngineState.ORDERED and not order.estimated_bytes:
-            self._engines.note(order.name, estimatedBytes=estimated_bytes(order.folder))
+            assert order.folder is not None, "a remote engine is never waited for"
+            self._engines.note(order.name, estimatedBytes=estimated_bytes(order.folder, order.kind))
         elif order.state is EngineState.LEAVING:  # ended, and the disk was full when that was to be noted
-            self._engines.enter(order.name, EngineState.EVICTED, heldBytes=0)
+            self._evict(order)
         elif order.state in RUNNING:  # admitted, and then not started
             self._launcher.start(order)
 
@@ -147,13 +179,27 @@ class Pool:
         with self._sharing.reservations.alone():
             decision = self._sharing.decide(uses, provisioned)
             self._note(decision)
-        for name in decision.leaving:
+        for name in dict.fromkeys((*decision.leaving, *self._idle_ones(orders, uses, provisioned))):
             if self._launcher.retire(name):
                 self._engines.enter(name, EngineState.LEAVING)
         for name in decision.admitted:
             order = self._engines.find(name)
-            if order is not None:
+            if order is not None and name not in self._ending:
                 self._launcher.start(order)
+
+    def _idle_ones(
+        self, orders: Mapping[str, Order], uses: Mapping[str, EngineUse], provisioned: Collection[str]
+    ) -> Iterator[str]:
+        """The engines that nobody has asked for as long as one stays, or that no deployment needs any more."""
+        for name, use in uses.items():
+            if use.idle_since is None:
+                continue
+            idle = self._looked - use.idle_since
+            if not orders[name].needed and idle >= _UNNEEDED_FOR:
+                yield name
+            elif self._idle and idle >= self._idle and name not in provisioned:
+                logs.tell(_log, "engine is idle", engine=name, seconds=round(idle.total_seconds()))
+                yield name
 
     def _look(self, orders: Iterable[Order]) -> dict[str, EngineUse]:
         """Ask every engine that answers how it is used, and note it."""
@@ -204,6 +250,11 @@ class Pool:
         for name, sentence in decision.refused.items():
             if name in orders:
                 self._engines.give_up(name, sentence)
+
+
+def _is_of(order: Order, standing: Standing) -> bool:
+    """Whether an engine is what its order asks for."""
+    return (order.kind, order.folder) == (standing.kind, standing.folder)
 
 
 def _name(order: Order) -> str:

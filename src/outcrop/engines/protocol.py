@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Protocol
 
 from outcrop.inference.client import Delta, GenerationRequest, GreedyAnswer
+from outcrop.inference.encoder_requests import EmbeddingRequest, RankingRequest, Vector
 
 
 class ServingEngine(Protocol):
-    """A base model with its adapters, to generate and to score with.
+    """A base model with adapters, to generate and score with; or an encoder, to embed or rank with.
 
     Whatever keeps it from answering for now raises EngineAway, and a name that it does not hold UnknownAdapter.
     """
@@ -27,6 +28,18 @@ class ServingEngine(Protocol):
         """The `num_tokens` likeliest tokens after each of the prompts, which begin in one step.
 
         No id ends an answer.
+        """
+        ...
+
+    async def embed(self, request: EmbeddingRequest) -> list[Vector]:
+        """A vector for each text, of the network's whole width and not normalized. Raises Invalid for an engine that
+        makes none."""
+        ...
+
+    async def rank(self, request: RankingRequest) -> list[float]:
+        """The relevance of each document to the query, between 0 and 1.
+
+        Raises Invalid for an engine that tells none.
         """
         ...
 

@@ -52,7 +52,8 @@ class MemorySharing:
 
         Engines of which no use is told stay, and so do those of provisioned throughput.
         """
-        orders, reservations = self._engines.orders(), self.reservations.all()
+        orders = [order for order in self._engines.orders() if order.is_here]
+        reservations = self.reservations.all()
         running = [order for order in orders if order.state in RUNNING]
         holders = [_engine(order, (uses or {}).get(order.name), provisioned) for order in running]
         holders += [_training(one) for one in reservations if one.granted_bytes]
@@ -66,7 +67,7 @@ class MemorySharing:
 
     def most(self) -> int:
         """Bytes that a training could be given at best now: as if every engine ended for it."""
-        held = sum(held_by(order) for order in self._engines.orders() if order.state in RUNNING)
+        held = sum(held_by(order) for order in self._engines.orders() if order.is_here and order.state in RUNNING)
         return min(self.budget_bytes, memory.available() + held)
 
     @contextmanager

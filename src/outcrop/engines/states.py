@@ -10,6 +10,10 @@ class EngineKind(StrEnum):
 
     EMBEDDED = "embedded"
     "A process of this machine and this program, behind a Unix socket."
+    VLLM = "vllm"
+    "vLLM in a Python environment of its own, behind a Unix socket."
+    REMOTE = "remote"
+    "A server of somebody else, at a URL: nothing is started here, and what it is sent leaves this machine."
 
 
 class EngineState(StrEnum):

@@ -24,6 +24,7 @@ from outcrop.datasets.problems import Problem, RecordError
 from outcrop.datasets.records import Record
 from outcrop.deployments.records import Deployments
 from outcrop.engines.clients import Clients
+from outcrop.engines.environments import EngineEnvironments
 from outcrop.engines.orders import Engines
 from outcrop.engines.protocol import ServingEngine
 from outcrop.errors import ModelFailed, NotReady
@@ -58,6 +59,9 @@ class ScoringRooms(Protocol):
 
     @property
     def engines(self) -> Engines: ...
+
+    @property
+    def environments(self) -> EngineEnvironments: ...
 
     @property
     def deployments(self) -> Deployments: ...
@@ -134,7 +138,9 @@ def _encoded(
 
 async def _summed(rooms: ScoringRooms, meter: LossMeter, sequences: Sequence[Sequence[EncodedRecord]]) -> list[float]:
     # Connections belong to the loop that made them, and each measurement has its own.
-    clients = Clients(rooms.engines, rooms.models, rooms.clock, damaged=rooms.deployments.fail_model)
+    clients = Clients(
+        rooms.engines, rooms.environments, rooms.models, rooms.clock, damaged=rooms.deployments.fail_model
+    )
     client, turns = clients.of(meter.network), asyncio.Semaphore(_AT_ONCE)
 
     async def summed(record: Sequence[EncodedRecord]) -> float:

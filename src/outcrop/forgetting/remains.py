@@ -7,7 +7,7 @@ from it stay until their owner deletes them or forgets there too.
 from collections.abc import Mapping
 from typing import Any
 
-from outcrop.catalog import custom_models
+from outcrop.catalog.custom_model_states import KIND
 from outcrop.forgetting.family import FamilyMember, ModelFamily
 from outcrop.forgetting.plan import ForgettingPlan
 from outcrop.store.store import Store
@@ -28,7 +28,7 @@ def lines(plan: ForgettingPlan, successor: FamilyMember, family: ModelFamily, st
         told.append(f"{step.member.name}: the model that learned them, to be deleted (DeleteCustomModel)")
         output = _output(step.member.told)
         told.append(f"its checkpoints, its lineage and the report that shows records, below {output}/")
-        copies = (row for row in store.resources.all(custom_models.KIND) if _source(row.document).startswith(output))
+        copies = (row for row in store.resources.all(KIND) if _source(row.document).startswith(output))
         told += [f"{row.name or row.arn}: imported from one of these checkpoints, to be deleted" for row in copies]
     for child in family.children(plan.member):
         again = f"outcrop forget {child.name} --like {successor.name}"

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
+from outcrop.inference.cache_pool import CacheRow
 from outcrop.inference.kv_cache import SHORTEST_ROW
-from outcrop.inference.scheduler import RunningRequest, ScheduledTokens
+from outcrop.inference.running_request import ScheduledTokens
 from outcrop.network import rotary_lengths
 from outcrop.network.adapters.linear import AdapterSpan, Routing
 from outcrop.network.load import accepts, device
@@ -46,8 +47,8 @@ class SingleRequestForward:
         self._network = network
         self._routing = routing
         self._last_only = {"logits_to_keep": 1} if accepts(network, "logits_to_keep") else {}
-        # By weak reference: what a request remembers goes when the scheduler forgets the request.
-        self._remembered: WeakKeyDictionary[RunningRequest, RequestCache] = WeakKeyDictionary()
+        # By weak reference: what a request remembers goes with its place, when it ends or gives way to others.
+        self._remembered: WeakKeyDictionary[CacheRow, RequestCache] = WeakKeyDictionary()
         self._routing.spans = []
         # Keys that were remembered while the sequence was short have other angles than it needs once it is long.
         self.caches = not rotary_lengths.depends(network) and self._try_cache()
@@ -74,7 +75,7 @@ class SingleRequestForward:
     def _after(self, turn: ScheduledTokens) -> Tensor:
         """Logits after all that is there of one request."""
         live = turn.live
-        remembered = self._remembered.setdefault(live, RequestCache())
+        remembered = self._remembered.setdefault(live.slot, RequestCache())
         adapter = live.request.adapter
         ids = live.ids[: live.slot.length + turn.num_tokens]
         self._routing.spans = []

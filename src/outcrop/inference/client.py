@@ -5,6 +5,7 @@ whatever breaks the connection is `EngineAway`, and the caller decides whether t
 """
 
 import json
+import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ from typing import Any, NamedTuple
 import httpcore
 
 from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotReady
-from outcrop.inference import dialect
+from outcrop.inference import dialect, encoder_requests
 from outcrop.inference.dialect import DAMAGED
+from outcrop.inference.encoder_requests import EmbeddingRequest, RankingRequest, Vector
 from outcrop.inference.request import Sampling, TokenLogprob
+from outcrop.inference.usage import num_cached_of
 
 _SECONDS_TO_CONNECT = 5.0
 # The first answer waits for the whole prompt to be read and for other requests before it; on a CPU that takes a while.
@@ -46,6 +49,8 @@ class GenerationRequest:
     stop_token_ids: tuple[int, ...] = ()
     logprobs: int | None = None
     "How many of the likeliest tokens are told with each that is taken; None: no log probabilities."
+    background: bool = False
+    "Never slows a request of the foreground by more than a step; gives way to them, and goes on later."
     grammar: str | None = None
     """A Lark grammar in the words of llguidance (`start: %json {…}`), whose texts are the possible answers.
 
@@ -61,6 +66,8 @@ class Delta(NamedTuple):
     "None while it goes on; `stop` after one of the stop ids, perhaps among `token_ids`; `length` after max_tokens."
     logprobs: tuple[TokenLogprob, ...] = ()
     "Of the ids, where they were asked for."
+    num_cached: int = 0
+    "Of the first and the last: tokens of the prompt that the engine had read before, for others."
 
 
 class GreedyAnswer(NamedTuple):
@@ -146,6 +153,8 @@ class EngineClient:
         body: dict[str, Any] = {
             "model": model, "prompt": prompts, "max_tokens": num_tokens, "temperature": 0.0, "ignore_eos": True,
             "logprobs": 0, "return_token_ids": True,
+            # Whoever compares answers wants the prompt read anew, however often it was read before.
+            "cache_salt": secrets.token_hex(8),
         }  # fmt: skip
         if prompt_tokens_per_step is not None:
             body["prompt_tokens_per_step"] = prompt_tokens_per_step
@@ -160,6 +169,16 @@ class EngineClient:
         return [
             float(position[str(token_id)]["logprob"]) for token_id, position in zip(ids[1:], positions[1:], strict=True)
         ]
+
+    async def embed(self, request: EmbeddingRequest) -> list[Vector]:
+        """A vector for each row of the request, of the network's whole width and not normalized."""
+        body = encoder_requests.body_of(request.model, request.rows, hidden_states=request.hidden_states)
+        return encoder_requests.vectors_of(await self._send("POST", "/v1/embeddings", body))
+
+    async def rank(self, request: RankingRequest) -> list[float]:
+        """The relevance of each row of the request, between 0 and 1."""
+        body = encoder_requests.body_of(request.model, request.rows)
+        return encoder_requests.scores_of(await self._send("POST", "/v1/score", body))
 
     async def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
         content = None if body is None else json.dumps(body).encode()
@@ -200,20 +219,28 @@ def _body_of(request: GenerationRequest) -> dict[str, Any]:
         **dialect.sampling_fields(request.sampling),
         "stop_token_ids": list(request.stop_token_ids),
         "stream": True,
+        "stream_options": {"include_usage": True},
         "return_token_ids": True,
     }
+    if request.background:
+        body["priority"] = dialect.BACKGROUND
     if request.grammar is not None:
         body["structured_outputs"] = {"grammar": request.grammar}
-    return body if request.logprobs is None else body | {"logprobs": request.logprobs}
+    if request.logprobs is not None:
+        body |= {"logprobs": request.logprobs, "return_tokens_as_token_ids": True}
+    return body
 
 
 def _delta(text: bytes) -> Delta:
     event = json.loads(text)
     if "error" in event:
         raise ModelFailed(f"The engine broke off: {event['error']['message']}")
+    num_cached = num_cached_of(event)
+    if not event["choices"]:  # vLLM tells the usage in an event of its own
+        return Delta([], None, num_cached=num_cached)
     choice = event["choices"][0]
     ids = choice.get("token_ids") or []
-    return Delta(token_ids=ids, finish_reason=choice["finish_reason"], logprobs=dialect.logprobs_of(choice))
+    return Delta(ids, choice["finish_reason"], dialect.logprobs_of(choice), num_cached)
 
 
 def _away(problem: Exception) -> EngineAway:

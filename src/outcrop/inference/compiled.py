@@ -15,14 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from outcrop.inference.kv_cache import CachePool, CacheRow, CacheShape, LayerShape
+from outcrop.inference.cache_pool import CachePool, CacheRow, LayerShape
+from outcrop.inference.kv_cache import CacheShape
 from outcrop.inference.step_layout import SequencePiece, StepLayout
 from outcrop.inference.traced import CLOSE, example_pool
 from outcrop.network import load
 from outcrop.network.adapters import linear
 from outcrop.network.adapters.lora import LoRAUpdate
 from outcrop.network.fast.decoding.library import MATRICES, LowRankUpdate, Step, library
-from outcrop.network.fast.decoding.packed import Crew, unpack
+from outcrop.network.fast.decoding.packed import Crew, Weights, unpack
 from outcrop.network.fast.decoding.plan import NO_ANGLES, DecodingPlan, OtherNetwork, angles, plan_of
 
 _log = logging.getLogger("outcrop.engine")
@@ -200,16 +201,26 @@ def _apart(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
     return max(float((a - b).abs().max()) for a, b in zip(found, expected, strict=True))
 
 
-def compiled_step(network: Any, shape: CacheShape, *, num_threads: int) -> CompiledDecoding | None:
-    """The step of a network in C, proven equal to it, which packs its weights. None where there is none."""
+def _trials(network: Any, shape: CacheShape) -> list[_Trial]:
+    return [_Trial(network, shape.layers, num_rows=num, first=first) for num in (1, 2, 5, 9) for first in (7, 90)]
+
+
+def compiled_step(
+    network: Any, shape: CacheShape, *, num_threads: int, weights: Weights = Weights.FP32
+) -> CompiledDecoding | None:
+    """The step of a network in C, proven equal to it, which packs its weights. None where there is none.
+
+    With other weights than its own it is held against the network with these weights.
+    """
     found = library()
     if found is None or shape.like.dtype != torch.float32 or shape.like.device.type != "cpu":
         return None
     embedding, crew = network.get_input_embeddings(), None
     try:
         crew = Crew(found, num_threads)
-        trials = [_Trial(network, shape.layers, num_rows=num, first=first) for num in (1, 2, 5, 9) for first in (7, 90)]
-        step = CompiledDecoding(network, plan_of(network, shape.scorings, crew), crew)
+        trials = _trials(network, shape) if weights is Weights.FP32 else []
+        step = CompiledDecoding(network, plan_of(network, shape.scorings, crew, weights), crew)
+        trials = trials or _trials(network, shape)
         worst = max(trial.difference(network, step) for trial in trials)
         if worst < CLOSE:
             return step

@@ -2,8 +2,8 @@
 engine has no tokenizer, so every `text` is empty.
 
 `prompt` may be several lists of ids, which begin in one step. One field is the engine's own: `prompt_tokens_per_step`,
-the most of a prompt that a step reads. A field that would change the answer and is not understood is refused, never
-ignored.
+the most of a prompt that a step reads. The usage of a stream stands in its first event and in its last. A field
+that would change the answer and is not understood is refused, never ignored.
 """
 
 import json
@@ -13,22 +13,28 @@ from typing import Any, NamedTuple, TypeVar
 
 from outcrop.errors import Invalid, ModelDamaged, NotFound, NotReady, OutcropError
 from outcrop.inference.request import LENGTH, MOST_LIKELIEST, Sampling, TokenLogprob
+from outcrop.inference.usage import usage
 
 N = TypeVar("N", int, float)
 
 DAMAGED = 422
 "The status of a model whose files are of no use: the request is understood, and nothing is wrong with it."
+BACKGROUND = 1
+"The `priority` of work that gives way to all other; vLLM's field, in which less comes earlier."
 _DEFAULT_MAX_TOKENS = 16  # OpenAI's
 _UNDERSTOOD = {
     "model", "prompt", "max_tokens", "temperature", "top_p", "top_k", "seed", "stop_token_ids", "ignore_eos",
     "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias",
-    "stream", "return_token_ids", "prompt_logprobs", "logprobs", "prompt_tokens_per_step",
-    "structured_outputs",
+    "stream", "return_token_ids", "prompt_logprobs", "logprobs", "prompt_tokens_per_step", "priority",
+    "cache_salt", "stream_options", "structured_outputs",
 }  # fmt: skip
+_AS_ID = "token_id:"
+"What vLLM writes before an id in the place of a token's text, where it is asked to."
 _PENALTIES = ("repetition_penalty", "presence_penalty", "frequency_penalty")
 # Fields that many clients send with the one value that changes nothing.
 _HARMLESS = {
     "n": 1, "best_of": 1, "echo": False, "stop": None, "suffix": None, "skip_special_tokens": True,
+    "return_tokens_as_token_ids": True,
 }  # fmt: skip
 
 
@@ -49,6 +55,10 @@ class Completion:
     logprobs: int | None
     "How many of the likeliest tokens are told with each new one; None: no log probabilities."
     prompt_tokens_per_step: int | None
+    background: bool
+    cache_salt: str | None
+    tells_usage: bool
+    "Whether the first and the last event of a stream say how many tokens there are so far."
     grammar: str | None
     "A Lark grammar of the possible answers; None: all are."
 
@@ -57,6 +67,10 @@ class Completion:
         """The one prompt."""
         (only,) = self.prompts
         return only
+
+    @property
+    def num_prompt_tokens(self) -> int:
+        return sum(map(len, self.prompts))
 
 
 def parse_completion(body: bytes) -> Completion:
@@ -77,6 +91,9 @@ def parse_completion(body: bytes) -> Completion:
         scores=fields.get("prompt_logprobs") is not None,
         logprobs=_logprobs(fields),
         prompt_tokens_per_step=None if per_step is None else _number(fields, "prompt_tokens_per_step", int, 0),
+        background=_background(fields),
+        cache_salt=None if fields.get("cache_salt") is None else text(fields, "cache_salt"),
+        tells_usage=_tells_usage(fields),
         grammar=_grammar(fields),
     )
     if per_step is not None and per_step < 1:
@@ -138,7 +155,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 def text(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or not value:
-        raise Invalid(f"{name}: expected a string, found {_kind(value)}.")
+        raise Invalid(f"{name}: expected a string, found {'an empty one' if value == '' else _kind(value)}.")
     return value
 
 
@@ -149,6 +166,8 @@ class NewTokens(NamedTuple):
     finish_reason: str | None
     logprobs: Sequence[TokenLogprob] = ()
     "Of the ids, where they were asked for."
+    num_cached: int = 0
+    "Tokens of the prompt that others had read before."
 
 
 def completion_answer(completion: Completion, request_id: str, made: Sequence[NewTokens]) -> dict[str, Any]:
@@ -158,10 +177,8 @@ def completion_answer(completion: Completion, request_id: str, made: Sequence[Ne
         "choices": [_choice(completion, index, one) for index, one in enumerate(made)],
     }  # fmt: skip
     if not completion.stream:
-        num_prompt, num_made = sum(map(len, completion.prompts)), sum(len(one.ids) for one in made)
-        answer["usage"] = {
-            "prompt_tokens": num_prompt, "completion_tokens": num_made, "total_tokens": num_prompt + num_made,
-        }  # fmt: skip
+        num_made, num_cached = sum(len(one.ids) for one in made), sum(one.num_cached for one in made)
+        answer["usage"] = usage(num_prompt=completion.num_prompt_tokens, num_made=num_made, num_cached=num_cached)
     return answer
 
 
@@ -192,7 +209,7 @@ def logprobs_of(choice: dict[str, Any]) -> tuple[TokenLogprob, ...]:
         return ()
     likeliest = told.get("top_logprobs") or [{}] * len(choice["token_ids"])
     return tuple(
-        TokenLogprob(token, logprob, tuple((int(i), p) for i, p in those.items()))
+        TokenLogprob(token, logprob, tuple((int(i.removeprefix(_AS_ID)), p) for i, p in those.items()))
         for token, logprob, those in zip(choice["token_ids"], told["token_logprobs"], likeliest, strict=True)
     )
 
@@ -226,6 +243,25 @@ def _prompts(fields: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
     if isinstance(several, list) and several and all(isinstance(prompt, list) for prompt in several):
         return tuple(tuple(_ids({"prompt": prompt}, "prompt")) for prompt in several)
     return (tuple(_ids(fields, "prompt")),)
+
+
+def _background(fields: dict[str, Any]) -> bool:
+    """Two priorities are told apart: 0, that of everybody, and those behind it."""
+    priority = _number(fields, "priority", int, 0)
+    if priority < 0:
+        raise Invalid(f"priority: {priority} is below 0. Use 0, or {BACKGROUND} for work that gives way to all other.")
+    return priority > 0
+
+
+def _tells_usage(fields: dict[str, Any]) -> bool:
+    options = fields.get("stream_options")
+    if options is None:
+        return False
+    if not isinstance(options, dict):
+        raise Invalid(f"stream_options: expected an object, found {_kind(options)}.")
+    for name in sorted(options.keys() - {"include_usage"}):
+        raise Invalid(f"stream_options.{name}: is not supported by this engine. Leave it out.")
+    return bool(options.get("include_usage", False))
 
 
 def _logprobs(fields: dict[str, Any]) -> int | None:

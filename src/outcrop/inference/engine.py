@@ -6,6 +6,7 @@ and go between steps; a generation keeps the weights it began with until it ends
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,21 +14,24 @@ from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotFound, OutcropError
-from outcrop.inference import scoring
+from outcrop.inference import hidden_states, scoring
 from outcrop.inference.alone import SingleRequestForward
+from outcrop.inference.encoder_requests import Vector
 from outcrop.inference.forward import Forward, in_row_order
 from outcrop.inference.grammars import Grammars, GrammarState
 from outcrop.inference.kv_cache import KVCache, measure
 from outcrop.inference.request import STOP, EngineRequest, TokenLogprob
-from outcrop.inference.sampling import SamplingRow, sample
-from outcrop.inference.scheduler import RunningRequest, Scheduler, StepLimits
+from outcrop.inference.running_request import RunningRequest
+from outcrop.inference.sampling import SamplingRow, logprob_of, sample
+from outcrop.inference.scheduler import CacheFigures, Scheduler, StepLimits
 from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.linear import AdapterSpan
 from outcrop.network.adapters.method import WEIGHTS_FILE
+from outcrop.network.fast.decoding.packed import Weights
 from outcrop.network.load import context_length, load_base
 from outcrop.network.rotary_lengths import rotary_rules_of
 from outcrop.network.run_mode import RunMode
@@ -44,6 +48,8 @@ class StepResult(NamedTuple):
     "None while it goes on, then 'stop' or 'length'."
     logprob: TokenLogprob | None = None
     "Where the request asked for it."
+    num_cached: int = 0
+    "Tokens of the prompt that others had read before."
     problem: OutcropError | None = None
     "What broke this request off, in the place of a token."
 
@@ -59,31 +65,40 @@ class Engine:
         limits: StepLimits | None = None,
         way: RunMode = RunMode.PACKED,
         context: int | None = None,
+        weights: Weights = Weights.FP32,
     ) -> None:
-        """`context` is its length; None: what the network's configuration says."""
+        """`context` is its length; None: what the network's configuration says.
+
+        Raises Invalid where the network cannot be served with such `weights`.
+        """
+        self.weights = weights
         self._network = load_base(folder, way=way)
         self.context_length = context or context_length(folder)
         self.end_ids = _end_ids(folder)
         self._routing = linear.hold_adapters(self._network)
         self._vocab_size = int(self._network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
+        limits = limits or _usual_limits(self._network)  # counts weights before they are packed
         self._forward: Forward | SingleRequestForward
         self._forward, self._cache = self._together(cache_bytes) if way is RunMode.PACKED else self._apart(cache_bytes)
         self.grammars = Grammars(folder, self._vocab_size)
         "Compile a request's grammar with these before it is submitted, or a step waits for that."
         self._states: dict[str, GrammarState] = {}  # by request, and not in its place in the cache, which it may lose
-        self._scheduler = Scheduler(self._cache, limits or StepLimits(), rotary_rules_of(self._network))
+        self._scheduler = Scheduler(self._cache, limits, rotary_rules_of(self._network))
         self._versions: dict[str, str] = {}  # adapter name -> the key under which its layers hold it now
         self._held: set[str] = set()
+        self._users: Counter[str] = Counter()  # requests that have not ended, by the version they use
         self._num_loaded = 0
 
     def _together(self, cache_bytes: int) -> tuple[Forward, KVCache]:
         measures = measure(self._network)
-        forward = Forward(self._network, self._routing, measures)
+        forward = Forward(self._network, self._routing, measures, weights=self.weights)
         cache = KVCache(measures.layers, like=measures.like, context_length=self.context_length, max_bytes=cache_bytes)
         return forward, cache
 
     def _apart(self, cache_bytes: int) -> tuple[SingleRequestForward, KVCache]:
         """The shelves hold nothing then: they count what the requests' own caches may take."""
+        if self.weights is not Weights.FP32:
+            raise Invalid(f"Weights in {self.weights} are for networks that share a row. Serve this with its own.")
         lay_out_for_decoding(self._network)
         forward = SingleRequestForward(self._network, self._routing)
         cache = KVCache(
@@ -108,7 +123,11 @@ class Engine:
     @property
     def busy(self) -> bool:
         """Whether a step would do anything."""
-        return bool(self._scheduler.live or self._scheduler.waiting)
+        return self._scheduler.busy
+
+    @property
+    def cache_figures(self) -> CacheFigures:
+        return self._scheduler.figures()
 
     def submit(self, request: EngineRequest) -> None:
         """Queue a generation; its tokens come out of the steps.
@@ -135,13 +154,17 @@ class Engine:
         if request.grammar is not None:
             self._states[request.id] = self.grammars.begin(request.grammar)
         self._scheduler.submit(fitted)
+        if fitted.adapter is not None:
+            self._users[fitted.adapter] += 1
 
     @torch.inference_mode()  # as `step`: what the cache holds may be changed only there
     def abort(self, request_id: str) -> None:
         """End a request now; nothing happens when it has already ended."""
-        self._scheduler.end(request_id)
+        ended = self._scheduler.end(request_id)
+        if ended is not None and ended.adapter is not None:
+            self._users[ended.adapter] -= 1
+            self._forget_unused_adapters()
         self._states.pop(request_id, None)
-        self._forget_unused_adapters()
 
     @torch.inference_mode()
     def step(self) -> list[StepResult]:
@@ -176,7 +199,7 @@ class Engine:
         return [
             StepResult(live.request.id, token, None, problem=broken[live.request.id])
             if live.request.id in broken
-            else self._taken(live, token, _logprob(logits_V, token, live.request.logprobs))
+            else self._taken(live, token, logprob_of(token, logits_V, live.request.logprobs))
             for live, token, logits_V in zip(sampling, sample(logits_NV, rows), logits_NV, strict=True)
         ]
 
@@ -198,7 +221,7 @@ class Engine:
                 reason = STOP if state.take(token) else reason
             except ModelFailed as problem:
                 return StepResult(live.request.id, token, None, problem=problem)
-        return StepResult(live.request.id, token, reason, logprob)
+        return StepResult(live.request.id, token, reason, logprob, num_cached=live.num_cached or 0)
 
     def score(self, ids: Sequence[int], adapter: str | None = None) -> list[float]:
         """Log probability of ids[1:], each given all before it, as the trainer computes it."""
@@ -207,6 +230,18 @@ class Engine:
             raise Invalid(f"prompt: {len(ids)} tokens exceed this model's context of {self.context_length} tokens.")
         self._routing.spans = [AdapterSpan(0, len(ids), self._version(adapter))]
         return scoring.score(self._network, ids)
+
+    def embedding_passes(self, rows: Sequence[Sequence[int]], most_tokens: int) -> list[Sequence[Sequence[int]]]:
+        """Rows whose hidden states are asked for, cut into what one pass reads. Raises Invalid."""
+        for ids in rows:
+            self._check_ids(ids)
+            if len(ids) > self.context_length:
+                raise Invalid(f"input: {len(ids)} tokens exceed this model's context of {self.context_length} tokens.")
+        return list(hidden_states.passes(self._network, rows, most_tokens))
+
+    def mean_hidden_states(self, rows: Sequence[Sequence[int]], adapter: str | None = None) -> list[Vector]:
+        """The mean hidden state of each of the rows of one pass."""
+        return hidden_states.mean(self._network, self._routing, rows, self._version(adapter))
 
     def load_adapter(self, name: str, folder: Path) -> None:
         """Take an adapter from disk. One of the same name is replaced; what runs with the old one ends with it.
@@ -260,22 +295,18 @@ class Engine:
         return self._versions[adapter]
 
     def _forget_unused_adapters(self) -> None:
-        used = set(self._versions.values()) | {request.adapter for request in self._scheduler.requests}
+        self._users = +self._users  # without those that nobody uses any more
+        used = set(self._versions.values()) | self._users.keys()
         for version in self._held - used:
             linear.unload(self._network, version)
+            self._cache.forget(version)
             self._forward.forget(version)
         self._held &= used
 
 
-def _logprob(logits_V: Tensor, token: int, num_likeliest: int | None) -> TokenLogprob | None:
-    if num_likeliest is None:
-        return None
-    logprobs_V = torch.log_softmax(logits_V.float(), dim=-1)
-    if not num_likeliest:
-        return TokenLogprob(token, float(logprobs_V[token]))
-    logprobs_K, ids_K = logprobs_V.topk(min(num_likeliest, len(logprobs_V)))
-    likeliest = tuple(zip(ids_K.tolist(), logprobs_K.tolist(), strict=True))
-    return TokenLogprob(token, float(logprobs_V[token]), likeliest)
+def _usual_limits(network: nn.Module) -> StepLimits:
+    weights = list(network.parameters())
+    return StepLimits.of_size(sum(x.numel() for x in weights), on_cpu=weights[0].device.type == "cpu")
 
 
 def _said(problem: Exception) -> str:

@@ -12,16 +12,19 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from outcrop.errors import ModelFailed, NotReady, OutcropError
 from outcrop.inference.request import EngineRequest, TokenLogprob
 
 if TYPE_CHECKING:
+    from outcrop.inference.encoder_engine import EncoderEngine
+    from outcrop.inference.encoder_requests import EncoderRequest, EncoderResult
     from outcrop.inference.engine import Engine, StepResult
 
 T = TypeVar("T")
-Command = Callable[["Engine"], None]
+Command = Callable[[Any], None]
+"Takes the engine, of whichever of the two kinds it is."
 Stream: TypeAlias = "asyncio.Queue[StepResult | OutcropError]"
 
 _log = logging.getLogger("outcrop.engine")
@@ -34,12 +37,14 @@ class GeneratedTokens(NamedTuple):
     finish_reason: str | None
     logprobs: list[TokenLogprob]
     "Of the ids, where the request asked for them; else none."
+    num_cached: int = 0
+    "Tokens of the prompt that others had read before."
 
 
 class EngineThread:
-    """Runs one engine. Its methods are for the event loop it was made on."""
+    """Runs one engine, or one encoder. Its methods are for the event loop it was made on."""
 
-    def __init__(self, load: Callable[[], "Engine"]) -> None:
+    def __init__(self, load: Callable[[], "Engine | EncoderEngine"]) -> None:
         self._load = load
         self._loop = asyncio.get_running_loop()
         self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
@@ -55,13 +60,13 @@ class EngineThread:
     def ready(self) -> bool:
         return self.loaded.done() and self.loaded.exception() is None
 
-    async def ask(self, work: Callable[["Engine"], T]) -> T:
+    async def ask(self, work: Callable[[Any], T]) -> T:
         """Run `work` between two steps. Raises NotReady while the base model is loading."""
         if not self.ready:
             raise NotReady("The engine is loading its base model. Ask again in a moment.")
         answer: asyncio.Future[T] = self._loop.create_future()
 
-        def command(engine: "Engine") -> None:
+        def command(engine: Any) -> None:
             try:
                 found = work(engine)
             except Exception as problem:
@@ -90,14 +95,25 @@ class EngineThread:
         async with self._submitted(requests) as streams:
             return [await _whole(stream) for stream in streams]
 
+    async def result_of(self, request: "EncoderRequest") -> "EncoderResult":
+        """The result of a request to an encoder. Whoever is cancelled meanwhile aborts it."""
+        async with self._submitted([request]) as (stream,):
+            item: Any = await stream.get()
+        if isinstance(item, OutcropError):
+            raise item
+        result: EncoderResult = item
+        return result
+
     @asynccontextmanager
-    async def _submitted(self, requests: Sequence[EngineRequest]) -> "AsyncGenerator[list[Stream], None]":
+    async def _submitted(
+        self, requests: "Sequence[EngineRequest | EncoderRequest]"
+    ) -> "AsyncGenerator[list[Stream], None]":
         """The streams of what the engine makes for each request.
 
         At the end of the block those that still run are aborted.
         """
 
-        def submit(engine: "Engine") -> None:
+        def submit(engine: Any) -> None:
             for request in requests:
                 engine.submit(request)
 
@@ -119,7 +135,7 @@ class EngineThread:
 
     def _run(self) -> None:
         try:
-            engine = self._load()
+            engine: Any = self._load()
         except Exception as problem:
             self._tell(_fail, self.loaded, problem)
             return
@@ -132,7 +148,7 @@ class EngineThread:
             _log.exception("the engine's thread broke")
             self._tell(_succeed, self.broken, None)
 
-    def _obey(self, engine: "Engine") -> bool:
+    def _obey(self, engine: Any) -> bool:
         """Do what was asked, waiting for it when there is nothing to generate; False to end."""
         while not engine.busy or not self._commands.empty():
             command = self._commands.get()
@@ -145,7 +161,7 @@ class EngineThread:
                 _log.exception("command failed")
         return True
 
-    def _step(self, engine: "Engine") -> None:
+    def _step(self, engine: Any) -> None:
         try:
             produced = engine.step()
         except Exception:
@@ -177,28 +193,28 @@ async def _arrived(stream: "Stream") -> GeneratedTokens:
     items = [await stream.get()]
     while not stream.empty():
         items.append(stream.get_nowait())
-    ids, reason, logprobs = [], None, []
+    ids, reason, logprobs, num_cached = [], None, [], 0
     for item in items:
         if isinstance(item, OutcropError):
             raise item
         ids.append(item.token)
-        reason = item.finish_reason
+        reason, num_cached = item.finish_reason, item.num_cached
         logprobs += [] if item.logprob is None else [item.logprob]
-    return GeneratedTokens(ids, reason, logprobs)
+    return GeneratedTokens(ids, reason, logprobs, num_cached)
 
 
 async def _whole(stream: "Stream") -> GeneratedTokens:
     """Everything until its end."""
-    ids, reason, logprobs = [], None, []
-    while reason is None:
+    ids, logprobs = [], []
+    more = GeneratedTokens([], None, [])
+    while more.finish_reason is None:
         more = await _arrived(stream)
         ids += more.ids
         logprobs += more.logprobs
-        reason = more.finish_reason
-    return GeneratedTokens(ids, reason, logprobs)
+    return GeneratedTokens(ids, more.finish_reason, logprobs, more.num_cached)
 
 
-def _abort(request_id: str, engine: "Engine") -> None:
+def _abort(request_id: str, engine: Any) -> None:
     engine.abort(request_id)
 
 

@@ -6,26 +6,36 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from outcrop.errors import Invalid
 from outcrop.inference.compiled import StepRow, compiled_step
 from outcrop.inference.kv_cache import CacheShape
-from outcrop.inference.scheduler import ScheduledTokens
+from outcrop.inference.running_request import ScheduledTokens
 from outcrop.inference.step_layout import SequencePiece, StepLayout
 from outcrop.inference.traced import AdapterStack, TracedDecoding, record, stack
 from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network import rotary_lengths
 from outcrop.network.adapters.linear import AdapterSpan, Routing
+from outcrop.network.fast.decoding.packed import Weights
 from outcrop.network.load import logits
 
 
 class Forward:
     """The forward pass of one network with its adapters. `turns` come in the order of `in_row_order`."""
 
-    def __init__(self, network: nn.Module, routing: Routing, measures: CacheShape) -> None:
+    def __init__(
+        self, network: nn.Module, routing: Routing, measures: CacheShape, *, weights: Weights = Weights.FP32
+    ) -> None:
+        """Raises Invalid where the network cannot be run with these weights."""
         self._network = network
         self._routing = routing
         self._device = measures.like.device
         self._traced: TracedDecoding | None = None
-        self._compiled = compiled_step(network, measures, num_threads=torch.get_num_threads())
+        self._compiled = compiled_step(network, measures, num_threads=torch.get_num_threads(), weights=weights)
+        if self._compiled is None and weights is not Weights.FP32:
+            raise Invalid(
+                f"{type(network).__name__}: weights in {weights} are for networks of Llama's family on a CPU with a C "
+                "compiler. Serve it with its own weights."
+            )
         if self._compiled is None and self._device.type == "cpu":
             lay_out_for_decoding(network)
             self._traced = record(network, routing, measures.layers, measures.windows)
@@ -34,11 +44,9 @@ class Forward:
 
     def __call__(self, turns: Sequence[ScheduledTokens]) -> Tensor:
         """Logits after each turn that samples; when none does, some logits that mean nothing."""
-        if self._compiled is not None and _all_decode(turns) and self._has_usual_angles(turns):
-            rows = [StepRow(turn.live.ids[-1], turn.live.slot, turn.live.request.adapter) for turn in turns]
-            found = self._compiled.logits(rows)
-            if found is not None:
-                return found
+        decoded = self._by_compiled([turn for turn in turns if _decodes(turn)])
+        if decoded is not None:
+            return self._beside(turns, decoded)
         if self._traced is None or not _is_usual(turns) or not self._has_usual_angles(turns):
             return self._by_network(turns)
         chosen = [turn.live.request.adapter for turn in turns]
@@ -47,6 +55,24 @@ class Forward:
             return self._by_network(turns)  # an adapter that is no plain LoRA cannot be stacked
         ids = [(turn.live.ids[-1], turn.live.slot.length) for turn in turns]
         return self._traced.logits(turns[0].live.slot.shelf, ids, stacked, chosen)
+
+    def _by_compiled(self, turns: Sequence[ScheduledTokens]) -> Tensor | None:
+        """Logits after each of these, which read their last token; None where they are not for the compiled step."""
+        if self._compiled is None or not turns or not self._has_usual_angles(turns):
+            return None
+        rows = [StepRow(turn.live.ids[-1], turn.live.slot, turn.live.request.adapter) for turn in turns]
+        return self._compiled.logits(rows)
+
+    def _beside(self, turns: Sequence[ScheduledTokens], decoded_NV: Tensor) -> Tensor:
+        """Logits of a step whose decoding is done: the prompts are read by the network, by themselves."""
+        reading = [turn for turn in turns if not _decodes(turn)]
+        if not reading:
+            return decoded_NV
+        read_NV = self._by_network(reading)
+        if not any(turn.samples for turn in reading):
+            return decoded_NV
+        decoded, read = iter(decoded_NV), iter(read_NV)
+        return torch.stack([next(decoded if _decodes(turn) else read) for turn in turns if turn.samples])
 
     def forget(self, adapter: str) -> None:
         """An adapter is not needed any more."""
@@ -100,9 +126,9 @@ def in_row_order(turns: Sequence[ScheduledTokens]) -> list[ScheduledTokens]:
     return ordered if _is_usual(ordered) else sorted(turns, key=mixed)
 
 
-def _all_decode(turns: Sequence[ScheduledTokens]) -> bool:
-    """Whether everybody reads its last token, wherever its row is."""
-    return all(turn.num_tokens == 1 and turn.samples for turn in turns)
+def _decodes(turn: ScheduledTokens) -> bool:
+    """Whether a request reads its last token, wherever its row is."""
+    return turn.num_tokens == 1 and turn.samples
 
 
 def _is_usual(turns: Sequence[ScheduledTokens]) -> bool:

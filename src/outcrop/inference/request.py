@@ -86,6 +86,10 @@ class EngineRequest:
     "How many of the likeliest tokens are told with each that is taken; None: no log probability at all."
     prompt_tokens_per_step: int | None = None
     "The most of its prompt that one step reads; None leaves it to the engine."
+    cache_salt: str | None = None
+    "It shares the reading of a common beginning with requests of the same salt only; vLLM's field."
+    background: bool = False
+    "Runs beside the others only as far as it keeps none of them waiting for more than a step."
     grammar: str | None = None
     "A Lark grammar in the words of llguidance, whose texts are the possible answers; None: all are."
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from outcrop.inference.grammars import AllowedIds
-from outcrop.inference.request import Sampling
+from outcrop.inference.request import Sampling, TokenLogprob
 
 # A nucleus is seldom wider; only when it is, the whole vocabulary is sorted.
 _USUAL_NUCLEUS = 512
@@ -66,6 +66,18 @@ def _sampled_of(allowed: AllowedIds, logits_V: Tensor, row: SamplingRow, *, like
     ids_A = torch.from_numpy(np.flatnonzero(allowed)).to(logits_V.device)
     logits_A = logits_V.index_select(0, ids_A)
     return int(ids_A[logits_A.argmax() if greedy else draw(candidates(logits_A, row.sampling), row.generator)])
+
+
+def logprob_of(token: int, logits_V: Tensor, num_likeliest: int | None) -> TokenLogprob | None:
+    """The log probability of a token that was taken, beside so many of the likeliest; None where none is asked for."""
+    if num_likeliest is None:
+        return None
+    logprobs_V = torch.log_softmax(logits_V.float(), dim=-1)
+    if not num_likeliest:
+        return TokenLogprob(token, float(logprobs_V[token]))
+    logprobs_K, ids_K = logprobs_V.topk(min(num_likeliest, len(logprobs_V)))
+    likeliest = tuple(zip(ids_K.tolist(), logprobs_K.tolist(), strict=True))
+    return TokenLogprob(token, float(logprobs_V[token]), likeliest)
 
 
 def changed(logits_V: Tensor, row: SamplingRow) -> Tensor:

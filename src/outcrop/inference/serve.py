@@ -1,4 +1,4 @@
-"""`python -m outcrop.inference.serve`: one base model with its adapters behind a Unix socket.
+"""`python -m outcrop.inference.serve`: one base model with its adapters, or one encoder, behind a Unix socket.
 
 The process knows no records, only folders and names. It answers from its first moment (503 while the model loads), ends
 in order at SIGTERM, and ends when the process that started it is gone. One JSON line per call goes to stderr; no prompt
@@ -17,17 +17,25 @@ from typing import TYPE_CHECKING
 
 from outcrop import logs, private
 from outcrop.errors import OutcropError
+from outcrop.inference.adapters_in_use import AdaptersInUse
 from outcrop.inference.door import EngineDoor
+from outcrop.inference.encoder_paths import EncoderPaths
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.unix_http import UnixServer
+from outcrop.loops import contained
 from outcrop.machine import openmp
+from outcrop.machine.processes import allow_many_files
+from outcrop.network.model_task import ModelTask
 from outcrop.network.run_mode import RunMode
 
 if TYPE_CHECKING:
+    from outcrop.inference.encoder_engine import EncoderEngine
     from outcrop.inference.engine import Engine
 
 _GRACE_S = 5.0
 "Calls in progress may still end for so long after SIGTERM."
+_TIDY_EVERY_S = 10.0
+_TIDY_LEAST_S = 0.25
 
 _log = logging.getLogger("outcrop.engine")
 
@@ -36,6 +44,7 @@ def main() -> None:
     """Serve until told to end."""
     arguments = _arguments()
     private.only_ours()
+    allow_many_files()
     os.environ.update(openmp.for_serving())
     logs.write_json_lines()
     try:
@@ -54,7 +63,10 @@ async def _serve(arguments: argparse.Namespace) -> int:
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     watch = asyncio.create_task(_end_with_parent(ended))
     engine = EngineThread(lambda: _load(arguments))
-    door = EngineDoor(engine, base_name=arguments.name)
+    paths = None
+    if arguments.task is not ModelTask.TEXT:
+        paths = EncoderPaths(engine, base_name=arguments.name, task=arguments.task).paths
+    door = EngineDoor(engine, base_name=arguments.name, adapters=_adapters(arguments), paths=paths)
     server = UnixServer(arguments.socket, door.answer)
     await server.start()
     loaded = asyncio.create_task(_report_loading(engine, arguments))
@@ -62,12 +74,30 @@ async def _serve(arguments: argparse.Namespace) -> int:
     await asyncio.wait((ending, loaded), return_when=asyncio.FIRST_COMPLETED)
     could_load = not loaded.done() or loaded.result()
     if could_load:
+        tidying = asyncio.create_task(_let_idle_adapters_go(door, arguments.idle_seconds))
         await asyncio.wait((ending, engine.broken), return_when=asyncio.FIRST_COMPLETED)
+        tidying.cancel()
     await server.close(_GRACE_S if could_load else 0)
     watch.cancel()
     engine.stop(timeout_s=1 if engine.ready else 0)
     logs.tell(_log, "engine ended", base=arguments.name)
     return 0 if could_load and not engine.broken.done() else 1
+
+
+def _adapters(arguments: argparse.Namespace) -> AdaptersInUse:
+    """The adapters' bounds: an eighth of the memory, and the time that one stays unused.
+
+    A quarter of the memory is the cache's, and most of the rest is the network's.
+    """
+    return AdaptersInUse(most_bytes=arguments.memory_bytes // 8, idle_s=arguments.idle_seconds)
+
+
+async def _let_idle_adapters_go(door: EngineDoor, idle_s: int) -> None:
+    while True:
+        await asyncio.sleep(min(_TIDY_EVERY_S, max(idle_s / 4, _TIDY_LEAST_S)))
+        if idle_s and door.is_ready:
+            with contained(_log, "taking out idle adapters"):
+                await door.let_idle_adapters_go()
 
 
 async def _first(*events: asyncio.Event) -> None:
@@ -95,21 +125,25 @@ def told(problem: Exception, *, folder: str, name: str) -> str:
     """Why the engine ends, for whoever waits for it: customers, who need not know where the files lie."""
     if isinstance(problem, OutcropError):
         return str(problem).replace(folder, name)
-    return "its files cannot be loaded as a causal language model; the engine's log has the details"
+    return "its files cannot be loaded; the engine's log has the details"
 
 
 def _said(problem: Exception, arguments: argparse.Namespace) -> str:
     return told(problem, folder=str(arguments.model), name=arguments.name)
 
 
-def _load(arguments: argparse.Namespace) -> "Engine":
+def _load(arguments: argparse.Namespace) -> "Engine | EncoderEngine":
     """On the engine's thread: torch is imported here, and its number of threads belongs to the thread that sets it."""
     import torch
 
-    from outcrop.inference.engine import Engine
-
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    if arguments.task is not ModelTask.TEXT:
+        from outcrop.inference.encoder_engine import EncoderEngine
+
+        return EncoderEngine(arguments.model, way=arguments.way)
+    from outcrop.inference.engine import Engine
+
     return Engine(
         arguments.model,
         cache_bytes=arguments.cache_bytes or _usual_cache_bytes(arguments.memory_bytes),
@@ -148,7 +182,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves the choice to torch")
     parser.add_argument("--cache-bytes", type=int, default=0, help="limit of the KV cache; 0: a quarter of the memory")
     parser.add_argument("--memory-bytes", type=int, default=0, help="what all engines share; 0: the machine's memory")
+    parser.add_argument("--idle-seconds", type=int, default=0, help="so long an unused adapter stays; 0: for ever")
     parser.add_argument("--way", type=RunMode, default=RunMode.PACKED, help="in which the network is run")
+    parser.add_argument("--task", type=ModelTask, default=ModelTask.TEXT, help="what the network answers with")
     parser.add_argument("--context", type=int, default=0, help="context length; 0: as the network's configuration says")
     return parser.parse_args()
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from outcrop.inference.kv_cache import CachePool, CacheRow
+from outcrop.inference.cache_pool import CachePool, CacheRow
 from outcrop.network.attention import Scoring, SequenceSpan, attend_causal
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from outcrop.inference.kv_cache import CachePool, LayerShape
+from outcrop.inference.cache_pool import CachePool, LayerShape
 from outcrop.inference.step_layout import SequencePiece, StepLayout, decode, decoding_mask
 from outcrop.network import load, rotary_lengths
 from outcrop.network.adapters import linear

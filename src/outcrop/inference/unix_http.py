@@ -20,6 +20,8 @@ from outcrop.private import private_folder
 
 _LARGEST_BODY = 64 * 2**20
 _READ_SIZE = 2**16
+_MOST_AT_ONCE = 4096
+"Callers that may wait to be let in; the kernel turns further ones away at once. asyncio's own limit is 100."
 _CREDENTIALS = struct.Struct("3i")
 "Process, user and group of a peer."
 
@@ -61,7 +63,7 @@ def listen(path: Path) -> socket.socket:
         raise MachineTrouble(f"{path}: cannot listen there: {problem}. Choose another --socket.") from problem
     finally:
         os.umask(mask)
-    listener.listen()
+    listener.listen(_MOST_AT_ONCE)
     return listener
 
 
@@ -89,7 +91,7 @@ class UnixServer:
     async def start(self) -> None:
         listener = listen(self._path)
         self._inode = self._path.stat().st_ino
-        self._server = await asyncio.start_unix_server(self._converse, sock=listener)
+        self._server = await asyncio.start_unix_server(self._converse, sock=listener, backlog=_MOST_AT_ONCE)
 
     async def close(self, grace_s: float) -> None:
         """Accept no more, let calls in progress end within `grace_s`, then cut them off; remove the socket."""

@@ -12,7 +12,7 @@ from outcrop.errors import Invalid
 from outcrop.invocation.answer_form import form_of_output_config, form_of_structured_outputs
 from outcrop.invocation.content_blocks import before_piece, block_stop, blocks_of, delta_of
 from outcrop.invocation.conversation import read_conversation
-from outcrop.invocation.dialects.choice import native
+from outcrop.invocation.dialects.choice import defaults_of, native
 from outcrop.invocation.exchange import (
     AnswerForm,
     Count,
@@ -23,10 +23,10 @@ from outcrop.invocation.exchange import (
     Started,
     uncounted,
 )
-from outcrop.invocation.generate import complete_text, plan_aside, stream_answer
-from outcrop.invocation.invoke import PreparedInvocation, milliseconds_since
+from outcrop.invocation.generate import plan_aside
+from outcrop.invocation.invoke import PreparedInvocation, answered, answering, milliseconds_since
 from outcrop.invocation.schema import Anything, Flag, Number, Struct, Text, check
-from outcrop.invocation.target import Target
+from outcrop.invocation.target import TextTarget
 from outcrop.invocation.tool_config import read_tool_config
 
 Params = Mapping[str, Any]
@@ -84,7 +84,7 @@ class PreparedConverse:
     "What a wish for speed or price got: members of the answer."
 
 
-def read_converse(target: Target, params: Params) -> InvocationRequest:
+def read_converse(target: TextTarget, params: Params) -> InvocationRequest:
     """The invocation that a Converse request asks for. Raises Invalid in Converse's words."""
     for member, sentence in _NOT_BUILT.items():
         if params.get(member):
@@ -99,12 +99,12 @@ def read_converse(target: Target, params: Params) -> InvocationRequest:
     )
     return InvocationRequest(
         prompt=prompt,
-        sampling=_sampling(native(target.dialect).defaults, params.get("inferenceConfig", {}), more),
+        sampling=_sampling(defaults_of(target), params.get("inferenceConfig", {}), more),
         form=_form(params.get("outputConfig") or {}, more),
     )
 
 
-async def prepare(target: Target, params: Params, *, now: datetime) -> PreparedConverse:
+async def prepare(target: TextTarget, params: Params, *, now: datetime) -> PreparedConverse:
     """Checks a request against the model and its context."""
     paths = tuple(_pointer(path) for path in params.get("additionalModelResponseFieldPaths", []))
     asked = read_converse(target, params)
@@ -114,7 +114,7 @@ async def prepare(target: Target, params: Params, *, now: datetime) -> PreparedC
         model_id=target.model_id,
         created=now,
         asked=asked,
-        num_input_tokens=len(generation.prompt_ids),
+        num_input_tokens=generation.num_input_tokens,
     )
     prepared = PreparedInvocation(target=target, dialect=native(target.dialect), started=started, generation=generation)
     served = {member: got for member, got in _SERVED.items() if params.get(member)}
@@ -127,11 +127,10 @@ async def converse(
     """The members of Converse's output. Latency counts from `began`, of `time.monotonic()`, else from now."""
     begin = time.monotonic() if began is None else began
     prepared = request.prepared
-    finished = await complete_text(prepared.target, prepared.generation)
-    count(prepared.started.num_input_tokens, finished.num_output_tokens)
+    finished = await answered(prepared, count=count)
     return {
         "output": {"message": {"role": "assistant", "content": blocks_of(finished)}},
-        "usage": _usage(prepared.started, finished),
+        "usage": _usage(prepared.started.ended(finished), finished),
         "metrics": {"latencyMs": milliseconds_since(begin)},
         **request.served,
         **_stop(request, finished),
@@ -145,9 +144,8 @@ async def converse_stream(
     prepared = request.prepared
     begin = time.monotonic() if began is None else began
     opened = False
-    async with aclosing(stream_answer(prepared.target, prepared.generation)) as items:
+    async with aclosing(answering(prepared, count=count)) as items:
         async for item in items:
-            count(prepared.started.num_input_tokens, item.num_output_tokens)
             if not opened:
                 opened = True
                 yield {"messageStart": {"role": "assistant"}}
@@ -158,7 +156,7 @@ async def converse_stream(
                 continue
             yield block_stop(item.num_blocks - 1)
             yield {"messageStop": _stop(request, item)}
-            usage = _usage(prepared.started, item)
+            usage = _usage(prepared.started.ended(item), item)
             metrics = {"latencyMs": milliseconds_since(begin)}
             yield {"metadata": {"usage": usage, "metrics": metrics, **request.served}}
 
@@ -205,7 +203,7 @@ def _usage(started: Started, finished: Finished) -> dict[str, int]:
 def _stop(request: PreparedConverse, finished: Finished) -> dict[str, Any]:
     stop: dict[str, Any] = {"stopReason": _REASONS[finished.finish]}
     if request.response_fields:
-        response = request.prepared.dialect.answer(request.prepared.started, finished)
+        response = request.prepared.dialect.answer(request.prepared.started.ended(finished), finished)
         stop["additionalModelResponseFields"] = _pick(response, request.response_fields)
     return stop
 

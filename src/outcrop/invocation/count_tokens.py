@@ -8,11 +8,16 @@ from outcrop.invocation import prompts
 from outcrop.invocation.converse import read_converse
 from outcrop.invocation.dialects.choice import choose
 from outcrop.invocation.schema import read_json
-from outcrop.invocation.target import Target
+from outcrop.invocation.target import RemoteTarget, TextTarget
 
 
-async def count_tokens(target: Target, source: Mapping[str, Any]) -> int:
+async def count_tokens(target: TextTarget, source: Mapping[str, Any]) -> int:
     """Tokens of CountTokens' `input`: a body of InvokeModel, or a request of Converse."""
+    if isinstance(target, RemoteTarget):
+        raise Invalid(
+            f"The tokens of {target.model_id} cannot be counted: it is a remote model, whose server tells them with "
+            "each answer."
+        )
     if "invokeModel" in source:
         body = read_json(source["invokeModel"]["body"])
         asked = choose(target.dialect, body).read(body)

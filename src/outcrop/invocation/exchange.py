@@ -1,7 +1,7 @@
 """The two halves of an invocation, free of any provider's words: what was asked, and what came of it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -16,6 +16,13 @@ class RawPrompt:
     """A text the model goes on from, as it is."""
 
     text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokensPrompt:
+    """Token ids that the model goes on from, as they are."""
+
+    ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,10 +123,14 @@ AnswerForm = JsonSchema | JsonObject | Grammar
 class InvocationRequest:
     """An invocation request, whatever provider's body it came in."""
 
-    prompt: RawPrompt | ChatPrompt
+    prompt: RawPrompt | TokensPrompt | ChatPrompt
     sampling: SamplingOptions
     form: AnswerForm | None = None
     "Which answers are possible; None: all of them."
+    num_answers: int = 1
+    "Answers to make, each drawn by a seed of its own."
+    num_kept: int | None = None
+    "Of these, so many of the likeliest are given; None: all."
 
 
 class Finish(StrEnum):
@@ -153,6 +164,14 @@ class Started:
     created: datetime
     asked: InvocationRequest
     num_input_tokens: int
+    "0 until its server has told them, of a remote model."
+    index: int = 0
+    "The number of the answer among those of the request."
+
+    def ended(self, *finished: "Finished") -> "Started":
+        """The facts with what only the ends of the answers have told."""
+        counted = [each.num_input_tokens for each in finished if each.num_input_tokens is not None]
+        return replace(self, num_input_tokens=sum(counted)) if counted else self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,8 +209,12 @@ class Finished:
     "The one that was met."
     logprobs: tuple[TextLogprob, ...] = ()
     "Of all tokens of the text, where they were asked for."
+    num_cached: int = 0
+    "Tokens of the prompt that the engine had read before, for others."
     reasoning: str = ""
     "What the model thought before it answered, without the tags around it."
     tool_calls: tuple[ToolCall, ...] = ()
+    num_input_tokens: int | None = None
+    "Of the prompt, as a remote model's server counted them; None where they were counted here, before it began."
     num_blocks: int = 1
     "Content blocks of a stream of this answer; an empty one has one."

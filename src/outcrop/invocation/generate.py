@@ -1,6 +1,7 @@
 """The text that an engine generates for a request in plain words.
 
-Ids go in and come out; whole characters, stop sequences and retries are made here.
+Ids go in and come out; whole characters, stop sequences and retries are made here. A remote model is asked in words,
+and its engine does all that itself: `plan_aside`, `complete_text` and `stream_answer` are where the two ways part.
 
 An engine that dies is started again within seconds, with the adapters it held. As long as nothing has been shown to
 the caller, the request is simply put again, with the same seed; after that, the stream ends with an error.
@@ -12,7 +13,7 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from outcrop import logs
@@ -23,13 +24,13 @@ from outcrop.invocation import prompts
 from outcrop.invocation.answer_syntax import AnswerSyntax, syntax_of
 from outcrop.invocation.answer_text import AnswerStretch, AnswerText
 from outcrop.invocation.exchange import AnswerPiece, Finish, Finished, InvocationRequest, ToolCall
-from outcrop.invocation.target import Target
+from outcrop.invocation.target import EncoderTarget, RemoteTarget, Target, TextEngine, TextTarget
 from outcrop.invocation.text_logprobs import TextLogprob
 
-PATIENCE_S = 60.0
 _RETRY_EVERY_S = 0.5
 _RETRY_FIRST_S = 0.05
-"At first more often: an engine may be there in a moment."
+_RETRY_SHARE = 0.2
+"A wait becomes at most so much longer by asking now and then."
 _SEEDS = 2**31
 _log = logging.getLogger("outcrop.invocation")
 
@@ -50,6 +51,43 @@ class GenerateInput:
     "How many of the likeliest tokens are told with each; None: no log probabilities."
     syntax: AnswerSyntax = field(default_factory=AnswerSyntax)
 
+    @property
+    def num_input_tokens(self) -> int:
+        return len(self.prompt_ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteInput:
+    """A generation that a remote model is asked for in words; its server counts the tokens."""
+
+    target: RemoteTarget
+    asked: InvocationRequest
+
+    def another(self, number: int) -> "RemoteInput":
+        """The request for another answer: the same with another seed, where one was asked for."""
+        sampling = self.asked.sampling
+        if sampling.seed is None or not number:
+            return self
+        return replace(self, asked=replace(self.asked, sampling=replace(sampling, seed=sampling.seed + number)))
+
+    def leaving(self) -> TextEngine:
+        """The engine, for a request that leaves for it now."""
+        self.target.tell_sent(self.target.host)
+        return self.target.engine
+
+    @property
+    def num_input_tokens(self) -> int:
+        """0: nobody here knows, before the answer has ended."""
+        return 0
+
+    @property
+    def max_tokens(self) -> int:
+        """The limit that was asked for; 0 where that is left to the model."""
+        return self.asked.sampling.max_tokens or 0
+
+
+Generation = GenerateInput | RemoteInput
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextDelta:
@@ -63,6 +101,8 @@ class TextDelta:
     stop_sequence: str | None = None
     logprobs: tuple[TextLogprob, ...] = ()
     "Of the tokens that begin in this text, where they were asked for."
+    num_cached: int = 0
+    "Of the last: tokens of the prompt that the engine had read before, for others."
     part: Literal["text", "reasoning", "tool"] = "text"
     call: ToolCall | None = None
 
@@ -90,22 +130,25 @@ def plan(target: Target, asked: InvocationRequest) -> GenerateInput:
     )
 
 
-async def plan_aside(target: Target, asked: InvocationRequest) -> GenerateInput:
-    """Plan a generation in a thread, with `plan`.
+async def plan_aside(target: TextTarget, asked: InvocationRequest) -> Generation:
+    """Plan a generation in a thread, with `plan`; one of a remote model is only checked.
 
     Other requests stream meanwhile, and long prompts wait for long prompts only.
     """
+    if isinstance(target, RemoteTarget):
+        target.engine.check(asked)
+        return RemoteInput(target=target, asked=asked)
     return await prompts.aside(asked.prompt, lambda: plan(target, asked))
 
 
 async def stream_text(
-    target: Target, generation: GenerateInput, *, patience_s: float = PATIENCE_S
+    target: Target, generation: GenerateInput, *, patience_s: float | None = None
 ) -> AsyncGenerator[TextDelta, None]:
     """Text as it is made, none of it from a stop sequence on; closing the iterator aborts the generation.
 
     Raises EngineAway when the engine stays away before the first text, and ModelStreamErrorException after it.
     """
-    patience = _Patience(patience_s, target)
+    patience = EnginePatience(target.patience_s if patience_s is None else patience_s, target)
     shown = False
     while True:
         try:
@@ -122,9 +165,12 @@ async def stream_text(
             await patience.wait(problem)
 
 
-async def complete_text(target: Target, generation: GenerateInput, *, patience_s: float = PATIENCE_S) -> Finished:
+async def complete_text(target: TextTarget, generation: Generation, *, patience_s: float | None = None) -> Finished:
     """The whole answer; when the engine dies in the middle, the request is put again from the start."""
-    patience = _Patience(patience_s, target)
+    if isinstance(generation, RemoteInput):
+        return await generation.leaving().complete(generation.asked)
+    assert isinstance(target, Target), "what is planned in token ids is for an engine of this machine"
+    patience = EnginePatience(target.patience_s if patience_s is None else patience_s, target)
     while True:
         try:
             async with aclosing(_attempt(target, generation)) as attempt:
@@ -136,9 +182,15 @@ async def complete_text(target: Target, generation: GenerateInput, *, patience_s
 
 
 async def stream_answer(
-    target: Target, generation: GenerateInput, *, patience_s: float = PATIENCE_S
+    target: TextTarget, generation: Generation, *, patience_s: float | None = None
 ) -> AsyncGenerator[AnswerPiece | Finished, None]:
     """The answer piece by piece, and then as a whole: the last item, and only it, is `Finished`."""
+    if isinstance(generation, RemoteInput):
+        async with aclosing(generation.leaving().stream(generation.asked)) as items:
+            async for item in items:
+                yield item
+        return
+    assert isinstance(target, Target), "what is planned in token ids is for an engine of this machine"
     told: list[TextDelta] = []
     blocks = _Blocks()
     async with aclosing(stream_text(target, generation, patience_s=patience_s)) as deltas:
@@ -164,6 +216,7 @@ def finished(deltas: Sequence[TextDelta]) -> Finished:
         finish=last.finish,
         stop_sequence=last.stop_sequence,
         logprobs=tuple(one for delta in deltas for one in delta.logprobs),
+        num_cached=last.num_cached,
         reasoning="".join(delta.text for delta in deltas if delta.part == "reasoning"),
         tool_calls=tuple(delta.call for delta in deltas if delta.call is not None),
         num_blocks=max(1, blocks.number + 1),
@@ -200,29 +253,32 @@ class _Blocks:
         )
 
 
-class _Patience:
+class EnginePatience:
     """Waits for an engine that is being started, up to a limit for the whole request. The log tells of it.
 
     The caller's latency holds the wait, as it must: nothing else tells why a first call takes as long as a start.
     """
 
-    def __init__(self, limit_s: float, target: Target) -> None:
+    def __init__(self, limit_s: float, target: Target | EncoderTarget) -> None:
         self._began = asyncio.get_running_loop().time()
         self._limit_s = limit_s
         self._target = target
         self._waiting = False
 
     async def wait(self, problem: Exception) -> None:
-        waited = self._waited_s()
-        pause = min(_RETRY_EVERY_S, max(_RETRY_FIRST_S, waited / 10))
-        if waited + pause > self._limit_s:
+        """Sleep a little. Raises the problem when the limit is reached."""
+        waited_s = self._waited_s()
+        # At first often: an engine that was only idle is there within a second.
+        pause_s = min(_RETRY_EVERY_S, max(_RETRY_FIRST_S, waited_s * _RETRY_SHARE))
+        if waited_s + pause_s > self._limit_s:
             raise problem
         if not self._waiting:
             self._waiting = True
             self._tell("waits for an engine")
-        await asyncio.sleep(pause)
+        await asyncio.sleep(pause_s)
 
     def is_over(self) -> None:
+        """Tell the log how long the request waited, if it did."""
         if self._waiting:
             self._tell("waited for an engine", seconds=round(self._waited_s(), 3))
 
@@ -237,8 +293,11 @@ async def _attempt(target: Target, generation: GenerateInput) -> AsyncGenerator[
     """The deltas of one generation; those that show nothing are left out, except the last."""
     answer = AnswerText(target.tokenizer, generation.syntax, generation.stop_sequences, generation.stop_ids)
     reason: str | None = None
+    num_cached = 0
     async with aclosing(target.client.generate(_request(target, generation))) as deltas:
-        async for ids, reason, of_ids in deltas:
+        async for delta in deltas:
+            ids, reason, of_ids, cached = delta
+            num_cached = max(num_cached, cached)
             answer.take(ids, of_ids)
             if answer.over or reason is not None:
                 break
@@ -249,7 +308,7 @@ async def _attempt(target: Target, generation: GenerateInput) -> AsyncGenerator[
     for stretch in stretches[:-1]:
         yield _delta(answer, stretch)
     last = stretches[-1] if stretches else None
-    yield _delta(answer, last, finish=_finish(reason, answer, generation))
+    yield replace(_delta(answer, last, finish=_finish(reason, answer, generation)), num_cached=num_cached)
 
 
 def _delta(answer: AnswerText, stretch: AnswerStretch | None, *, finish: Finish | None = None) -> TextDelta:
@@ -272,6 +331,7 @@ def _request(target: Target, generation: GenerateInput) -> GenerationRequest:
         sampling=generation.sampling,
         stop_token_ids=generation.stop_ids,
         logprobs=generation.logprobs,
+        background=target.background,
         grammar=generation.syntax.grammar,
     )
 

@@ -16,6 +16,7 @@ from outcrop.invocation.exchange import (
     JsonObject,
     JsonSchema,
     RawPrompt,
+    TokensPrompt,
     Tool,
 )
 from outcrop.tokens.thought_tags import ThoughtPlace, ThoughtTags
@@ -29,7 +30,7 @@ _ID = "/[a-zA-Z0-9]{9}/"
 
 def grammar_of(
     tokenizer: Tokenizer,
-    prompt: RawPrompt | ChatPrompt,
+    prompt: RawPrompt | TokensPrompt | ChatPrompt,
     form: AnswerForm | None,
     *,
     syntax: ToolSyntax | None,
@@ -66,7 +67,7 @@ def grammar_of(
     return writer.text(f"{_thought(writer, thought, tags)}{answer}".strip())
 
 
-def _enforced(prompt: RawPrompt | ChatPrompt, form: AnswerForm | None) -> tuple[Tool, ...]:
+def _enforced(prompt: RawPrompt | TokensPrompt | ChatPrompt, form: AnswerForm | None) -> tuple[Tool, ...]:
     """The tools whose calls the grammar holds: all that may be called, where an answer is held at all."""
     if not isinstance(prompt, ChatPrompt):
         return ()
@@ -76,7 +77,7 @@ def _enforced(prompt: RawPrompt | ChatPrompt, form: AnswerForm | None) -> tuple[
     return prompt.tools if prompt.tool_choice == ANY or (prompt.tool_choice == AUTO and held) else ()
 
 
-def _must_call(prompt: RawPrompt | ChatPrompt) -> bool:
+def _must_call(prompt: RawPrompt | TokensPrompt | ChatPrompt) -> bool:
     return isinstance(prompt, ChatPrompt) and (prompt.tool_choice == ANY or prompt.tool_choice.startswith(ONE))
 
 

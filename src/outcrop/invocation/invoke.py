@@ -3,28 +3,37 @@
 import json
 import secrets
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from outcrop.invocation.admission import Ticket
 from outcrop.invocation.dialects.choice import choose
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
-from outcrop.invocation.exchange import Count, Finished, Started, uncounted
-from outcrop.invocation.generate import GenerateInput, complete_text, plan_aside, stream_answer
+from outcrop.invocation.exchange import AnswerPiece, Count, Finished, InvocationRequest, Started, uncounted
+from outcrop.invocation.generate import Generation, plan_aside
 from outcrop.invocation.schema import read_json
-from outcrop.invocation.target import Target
+from outcrop.invocation.several import complete_several, likeliest, seeded, stream_several
+from outcrop.invocation.target import TextTarget
+
+Admitted = Callable[[Ticket], object]
+"Told the ticket of a request that its limits admit."
+
+
+def _unheard(_ticket: Ticket) -> None:
+    """Tell nobody of the limits."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedInvocation:
     """A request that is understood and fits the model; nothing has been generated yet."""
 
-    target: Target
+    target: TextTarget
     dialect: Dialect
     started: Started
-    generation: GenerateInput
+    generation: Generation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,33 +46,100 @@ class Invoked:
     latency_ms: int
 
 
-async def prepare(target: Target, body: bytes, *, now: datetime) -> PreparedInvocation:
+async def prepare(target: TextTarget, body: bytes, *, now: datetime) -> PreparedInvocation:
     """Checks a body against the target's dialect and context. Raises Invalid in the provider's own words."""
     parsed = read_json(body)
     dialect = choose(target.dialect, parsed)
-    asked = dialect.read(parsed)
+    return await prepare_asked(target, dialect, dialect.read(parsed), now=now)
+
+
+async def prepare_asked(
+    target: TextTarget, dialect: Dialect, asked: InvocationRequest, *, now: datetime
+) -> PreparedInvocation:
+    """Checks what a body was read to ask for against the target's context. Raises Invalid."""
     generation = await plan_aside(target, asked)
     started = Started(
         id=secrets.token_hex(12),
         model_id=target.model_id,
         created=now,
         asked=asked,
-        num_input_tokens=len(generation.prompt_ids),
+        num_input_tokens=generation.num_input_tokens,
     )
     return PreparedInvocation(target=target, dialect=dialect, started=started, generation=generation)
 
 
-async def invoke(prepared: PreparedInvocation, *, began: float | None = None, count: Count = uncounted) -> Invoked:
+async def invoke(
+    prepared: PreparedInvocation,
+    *,
+    began: float | None = None,
+    count: Count = uncounted,
+    admitted: Admitted = _unheard,
+) -> Invoked:
     """The whole response in the body's dialect. Latency counts from `began`, of `time.monotonic()`, else from now."""
     begin = time.monotonic() if began is None else began
-    finished = await complete_text(prepared.target, prepared.generation)
-    count(prepared.started.num_input_tokens, finished.num_output_tokens)
+    dialect, num_kept = prepared.dialect, prepared.started.asked.num_kept
+    answers = await _answers(prepared, count=count, admitted=admitted)
+    started = prepared.started.ended(*answers)
+    kept = answers if num_kept is None else likeliest(answers, num_kept)
     return Invoked(
-        response=prepared.dialect.answer(prepared.started, finished),
-        num_input_tokens=prepared.started.num_input_tokens,
-        num_output_tokens=finished.num_output_tokens,
+        response=dialect.joined([dialect.answer(_numbered(started, at), one) for at, one in enumerate(kept)]),
+        num_input_tokens=started.num_input_tokens,
+        num_output_tokens=sum(answer.num_output_tokens for answer in answers),
         latency_ms=milliseconds_since(begin),
     )
+
+
+async def answered(prepared: PreparedInvocation, *, count: Count, admitted: Admitted = _unheard) -> Finished:
+    """The whole answer, of a request that its limits admit. Raises Throttled."""
+    return (await _answers(prepared, count=count, admitted=admitted))[0]
+
+
+async def answering(
+    prepared: PreparedInvocation, *, count: Count, admitted: Admitted = _unheard
+) -> AsyncGenerator[AnswerPiece | Finished, None]:
+    """The answer piece by piece and then as a whole, of a request that its limits admit. Raises Throttled."""
+    async with aclosing(_pieces(prepared, count=count, admitted=admitted)) as items:
+        async for _, item in items:
+            yield item
+
+
+async def _answers(prepared: PreparedInvocation, *, count: Count, admitted: Admitted) -> list[Finished]:
+    num_input, generations = prepared.started.num_input_tokens, _generations(prepared)
+    most = prepared.generation.max_tokens * len(generations)
+    async with prepared.target.allowance.one(num_input, most) as ticket:
+        admitted(ticket)
+        answers = await complete_several(prepared.target, generations)
+        num_input = prepared.started.ended(*answers).num_input_tokens
+        num_output = sum(answer.num_output_tokens for answer in answers)
+        ticket.used(num_input, num_output)
+    count(num_input, num_output)
+    return answers
+
+
+async def _pieces(
+    prepared: PreparedInvocation, *, count: Count, admitted: Admitted
+) -> AsyncGenerator[tuple[int, AnswerPiece | Finished], None]:
+    """The pieces of all answers, each with the number of its answer."""
+    num_input, generations = prepared.started.num_input_tokens, _generations(prepared)
+    most, taken = prepared.generation.max_tokens * len(generations), [0] * len(generations)
+    ended: list[Finished] = []
+    async with (
+        prepared.target.allowance.one(num_input, most) as ticket,
+        aclosing(stream_several(prepared.target, generations)) as items,
+    ):
+        admitted(ticket)
+        async for number, item in items:
+            taken[number] = item.num_output_tokens
+            if isinstance(item, Finished):
+                ended.append(item)
+                num_input = prepared.started.ended(*ended).num_input_tokens
+            ticket.used(num_input, sum(taken))
+            count(num_input, sum(taken))
+            yield number, item
+
+
+def _generations(prepared: PreparedInvocation) -> Sequence[Generation]:
+    return seeded(prepared.generation, prepared.started.asked.num_answers)
 
 
 async def invoke_stream(
@@ -71,25 +147,53 @@ async def invoke_stream(
 ) -> AsyncGenerator[dict[str, Any], None]:
     """Events of InvokeModelWithResponseStream. The first comes with the first text, so that an engine which cannot
     answer at all is an ordinary error; the last holds the metrics."""
-    dialect, started = prepared.dialect, prepared.started
+    async with aclosing(stream_chunks(prepared, began=began, count=count, metered=True)) as chunks:
+        async for chunk in chunks:
+            yield _event(chunk)
+
+
+async def stream_chunks(
+    prepared: PreparedInvocation,
+    *,
+    began: float | None = None,
+    count: Count = uncounted,
+    admitted: Admitted = _unheard,
+    metered: bool = False,
+) -> AsyncGenerator[Chunk, None]:
+    """The chunks of a stream in the body's dialect; `metered`: the last holds the metrics too."""
+    dialect, started, left = prepared.dialect, prepared.started, prepared.started.asked.num_answers
     begin = time.monotonic() if began is None else began
     first_byte_ms: int | None = None
-    async with aclosing(stream_answer(prepared.target, prepared.generation)) as items:
-        async for item in items:
-            count(started.num_input_tokens, item.num_output_tokens)
+    taken, ended = [0] * left, list[Finished]()
+    async with aclosing(_pieces(prepared, count=count, admitted=admitted)) as items:
+        async for number, item in items:
+            taken[number] = item.num_output_tokens
             if first_byte_ms is None:
                 first_byte_ms = milliseconds_since(begin)
-                for chunk in dialect.opening(started):
-                    yield _event(chunk)
-            if isinstance(item, Finished):
-                *before, last = dialect.closing(started, item)
-                for chunk in before:
-                    yield _event(chunk)
-                yield _event(last | _metrics(started, item, milliseconds_since(begin), first_byte_ms))
-            else:
-                for chunk in dialect.before(started, item):
-                    yield _event(chunk)
-                yield _event(dialect.piece(started, item))
+                for one in range(left):
+                    for chunk in dialect.opening(_numbered(started, one)):
+                        yield chunk
+            own = _numbered(started, number)
+            if not isinstance(item, Finished):
+                for chunk in dialect.before(own, item):
+                    yield chunk
+                yield dialect.piece(own, item)
+                continue
+            left -= 1
+            ended.append(item)
+            started = prepared.started.ended(*ended)
+            own = _numbered(started, number)
+            so_far = replace(item, num_output_tokens=sum(taken))  # the last to end tells the tokens of all
+            chunks = [*dialect.closing(own, so_far), *(dialect.ending(started, so_far) if not left else ())]
+            for chunk in chunks[:-1]:
+                yield chunk
+            metrics = _metrics(started, so_far, milliseconds_since(begin), first_byte_ms)
+            yield chunks[-1] | metrics if metered and not left else chunks[-1]
+
+
+def _numbered(started: Started, index: int) -> Started:
+    """The facts of an exchange, for another of its answers."""
+    return started if not index else replace(started, index=started.index + index)
 
 
 def milliseconds_since(begin: float) -> int:

@@ -9,15 +9,15 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from outcrop.errors import Invalid, ModelFailed
-from outcrop.invocation.exchange import ChatPrompt, RawPrompt, Tool
+from outcrop.errors import InputTooLong, Invalid, ModelFailed
+from outcrop.invocation.exchange import ChatPrompt, RawPrompt, TokensPrompt, Tool
 from outcrop.invocation.target import Target
 from outcrop.tokens import prompt_format, thought_tags
 from outcrop.tokens.chat_template import TemplateBroken, TemplateRefused
 from outcrop.tokens.template_habits import TemplateHabits
 from outcrop.tokens.tool_syntax import ToolSyntax
 
-Prompt = RawPrompt | ChatPrompt
+Prompt = RawPrompt | TokensPrompt | ChatPrompt
 Result = TypeVar("Result")
 
 _LARGE = 2**18
@@ -47,7 +47,7 @@ def encode_fitting(target: Target, prompt: Prompt) -> list[int]:
     _check_bytes(target, prompt)
     ids = encode(target, prompt)
     if len(ids) >= target.context_length:
-        raise Invalid(
+        raise InputTooLong(
             f"Input is too long for requested model. The prompt has {len(ids)} tokens, and prompt and answer "
             f"together may have {target.context_length}. Shorten the prompt."
         )
@@ -56,6 +56,8 @@ def encode_fitting(target: Target, prompt: Prompt) -> list[int]:
 
 def encode(target: Target, prompt: Prompt) -> list[int]:
     """The prompt's ids, exactly as the model was trained behind them. Raises Invalid, ModelFailed."""
+    if isinstance(prompt, TokensPrompt):
+        return _given(target, prompt)
     try:
         ids = _encode(target, prompt)
     except TemplateBroken as broken:
@@ -74,12 +76,22 @@ def stop_ids(target: Target, prompt: Prompt) -> tuple[int, ...]:
     try:
         return prompt_format.stop_ids(target.tokenizer, target.prompt_format)
     except Invalid as broken:
-        if isinstance(prompt, RawPrompt) and not target.frames_prompts:
+        if isinstance(prompt, TokensPrompt) or (isinstance(prompt, RawPrompt) and not target.frames_prompts):
             return target.tokenizer.eos_ids  # the template has no part in it
         raise ModelFailed(broken.message) from broken
 
 
-def _encode(target: Target, prompt: Prompt) -> list[int]:
+def _given(target: Target, prompt: TokensPrompt) -> list[int]:
+    """Ids as they were sent, for whoever encodes by the model's own tokenizer."""
+    tokenizer = target.tokenizer
+    strange = next((one for one in prompt.ids if not 0 <= one < 2**31 or tokenizer.token(one) is None), None)
+    beyond = tokenizer.beyond(list(prompt.ids)) if strange is None else strange
+    if beyond is not None:
+        raise Invalid(f"The prompt holds the token id {beyond}, which this model does not have. Use its own tokenizer.")
+    return list(prompt.ids)
+
+
+def _encode(target: Target, prompt: RawPrompt | ChatPrompt) -> list[int]:
     tokenizer, form = target.tokenizer, target.prompt_format
     if isinstance(prompt, RawPrompt):
         if target.frames_prompts:
@@ -192,7 +204,7 @@ def _check_bytes(target: Target, prompt: Prompt) -> None:
     num_bytes = sum(len(text.strip().encode("utf-8", "replace")) for text in texts)
     least = target.tokenizer.least_tokens(num_bytes)
     if least > target.context_length:
-        raise Invalid(
+        raise InputTooLong(
             f"Input is too long for requested model. The prompt has {num_bytes:,} bytes, and no token of this model "
             f"has more than {target.tokenizer.most_bytes_per_token}, so it has at least {least:,} tokens; prompt and "
             f"answer together may have {target.context_length:,}. Shorten the prompt."
@@ -209,6 +221,8 @@ def _habits(target: Target) -> TemplateHabits:
 
 def _texts(prompt: Prompt) -> list[str]:
     """All there is of a prompt, the latest words last."""
+    if isinstance(prompt, TokensPrompt):
+        return []
     if isinstance(prompt, RawPrompt):
         return [prompt.text]
     return [prompt.system or "", *(turn["content"] for turn in prompt.messages)]

@@ -23,6 +23,7 @@ class Schema(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class Text:
     least_length: int = 0
+    most_length: int | None = None
     one_of: tuple[str, ...] = ()
 
     def violations(self, value: Any, at: str) -> list[str]:
@@ -30,6 +31,8 @@ class Text:
             return [_expected(at, "String", value)]
         if len(value) < self.least_length:
             return [f"{at}: expected minLength: {self.least_length}, actual: {len(value)}"]
+        if self.most_length is not None and len(value) > self.most_length:
+            return [f"{at}: expected maxLength: {self.most_length}, actual: {len(value)}"]
         if self.one_of and value not in self.one_of:
             return [f"{at}: {value} is not a valid enum value"]
         return []
@@ -40,6 +43,7 @@ class Number:
     least: float | None = None
     most: float | None = None
     integer: bool = False
+    one_of: tuple[float, ...] = ()
 
     def violations(self, value: Any, at: str) -> list[str]:
         kinds = int if self.integer else (int, float)
@@ -49,6 +53,8 @@ class Number:
             return [f"{at}: {value} is not greater or equal to {self.least}"]
         if self.most is not None and value > self.most:
             return [f"{at}: {value} is not less or equal to {self.most}"]
+        if self.one_of and value not in self.one_of:
+            return [f"{at}: {value} is not a valid enum value"]
         return []
 
 
@@ -132,9 +138,19 @@ def check(schema: Schema, body: Body) -> None:
         raise malformed(problems)
 
 
-def malformed(problems: list[str]) -> Invalid:
-    """Bedrock's one message for all violations: they follow each other without a separator, each begins with `#`."""
-    return Invalid(f"Malformed input request: {''.join(problems)}, please reformat your input and try again.")
+class Malformed(Invalid):
+    """A body that breaks rules of its dialect; `problems` are they, one by one."""
+
+    def __init__(self, problems: list[str]) -> None:
+        """Bedrock's one message for all violations: they follow each other without a separator."""
+        told = f"Malformed input request: {''.join(problems)}, please reformat your input and try again."
+        super().__init__(told)
+        self.problems = problems
+
+
+def malformed(problems: list[str]) -> Malformed:
+    """The refusal for these violations, each of which begins with `#`."""
+    return Malformed(problems)
 
 
 def _expected(at: str, wanted: str, value: Any) -> str:

@@ -39,7 +39,7 @@ def _run(house: Any, job: RunningJob) -> None:
     if job.record.status in kind.lifecycle.ended:
         return
     try:
-        if job.is_stopping():
+        if job.is_stopping() and not kind.ends_stops:
             raise StopRequested(f"{job.arn}: it was asked to stop before this worker took it up.")
         _check_attempts(job)
         job.begin()

@@ -54,6 +54,11 @@ class JobKind(Generic[House]):
     Called again after a kill. It imports what is large itself: an idle worker has not read it."""
     tidy: Callable[[House, str], None] = field(default=_keep_all)
     "Removes what the ended job with this ARN needed while it ran; called again when it was broken off."
+    most_at_once: int | None = None
+    "Jobs of this kind that a light worker has at the same time; None: as many as of all kinds."
+    ends_stops: bool = False
+    """Whether `run` is called for a job that is to stop too, after a kill say, to keep what it has made so far. It then
+    raises StopRequested itself."""
     gives_up: str = "The worker's log has the details."
     "What to do about a job whose worker died again and again: the end of its failureMessage."
 

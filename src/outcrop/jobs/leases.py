@@ -88,7 +88,7 @@ class Leases:
 
         A job that was begun goes on before another begins. Then the more urgent comes first; of equal priority, the
         one whose owner has fewest running, or had a turn longest ago; then the oldest. A worker's own lease is its own
-        again after a crash, but for jobs it is `holding`.
+        again after a crash, but for jobs it is `holding`. A kind may say how many of it a worker holds at most.
         """
         if self._points.possible() and self._points.row(self.idle_look, ()) is None:
             return None  # as a rule: by a plain read of SQLite's own, in some 20 µs
@@ -97,7 +97,9 @@ class Leases:
             free = [job for job in waiting if _is_free(job, worker, now, holding)]
             turns = last_turns(connection, self._class) if len(free) > 1 else {}
         running = Counter(job.owner or "" for job in waiting if job not in free)
-        for job in sorted(free, key=lambda job: _order(job, running, turns)):
+        held = Counter(job.kind for job in waiting if job.job in holding)
+        takeable = [job for job in free if held[job.kind] < (self._kinds[job.kind].most_at_once or len(waiting) + 1)]
+        for job in sorted(takeable, key=lambda job: _order(job, running, turns)):
             lease = self._claim(job.job, worker, now, holding)
             if lease is not None:
                 return lease

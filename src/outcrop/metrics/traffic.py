@@ -39,6 +39,8 @@ class InvocationCount(NamedTuple):
     latency_ms: float
     input_tokens: int
     output_tokens: int
+    left: bool = False
+    "Whether the request was sent to a remote model."
 
 
 @dataclass
@@ -154,6 +156,8 @@ def _by_dimensions(
         values: list[tuple[str, str, float]] = [(each.metric, Unit.COUNT, 1)]
         if each.metric == "Invocations":
             values.append(("InvocationLatency", Unit.MILLISECONDS, each.latency_ms))
+        if each.left:
+            values.append(("RemoteInvocations", Unit.COUNT, 1))
         if each.input_tokens:
             values.append(("InputTokenCount", Unit.COUNT, each.input_tokens))
         if each.output_tokens:

@@ -4,8 +4,9 @@ import json
 import math
 import os
 import stat
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from outcrop.errors import Invalid, ModelDamaged
 from outcrop.json_files import FileProblem, JsonItems, JsonNamed, JsonNumber, JsonText, Members, parse
@@ -21,6 +22,28 @@ def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     for path in sorted(folder.glob("*.safetensors")):
         found |= check_file(path)
     return found
+
+
+def types(folder: Path) -> dict[str, str]:
+    """The type of each weight in the safetensors files of `folder`: F32, BF16. Raises ModelDamaged."""
+    found: dict[str, str] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        check_file(path)
+        header, _ = _header(path)
+        found |= {name: tensor["dtype"] for name, tensor in header.items() if name != "__metadata__"}
+    return found
+
+
+class OddWeight(NamedTuple):
+    """A weight whose numbers are of a type that is not asked for."""
+
+    name: str
+    dtype: str
+
+
+def other_types(folder: Path, wanted: Collection[str]) -> OddWeight | None:
+    """The first weight of `folder` whose numbers are of none of these types. Raises ModelDamaged."""
+    return next((OddWeight(name, kind) for name, kind in types(folder).items() if kind not in wanted), None)
 
 
 def num_parameters(folder: Path) -> int:
@@ -59,6 +82,12 @@ def check_method(folder: Path, method: Method) -> None:
 def linear_layers(folder: Path) -> dict[str, tuple[int, ...]]:
     """The layers that adapters go to, with the shape of their weights."""
     return {name.removesuffix(".weight"): shape for name, shape in shapes(folder).items() if _is_layer(name, shape)}
+
+
+def adapted_layer(name: str) -> tuple[str, str]:
+    """The layer that a weight of a PEFT adapter belongs to, and its part of the update: lora_A, oft_R."""
+    layer, _, part = name.removeprefix("base_model.model.").removesuffix(".weight").rpartition(".")
+    return layer, part
 
 
 def _is_layer(name: str, shape: tuple[int, ...]) -> bool:

@@ -1,16 +1,18 @@
-"""The two modes in which a network is run, and the probe's verdict on one. Plain values, without tensors."""
+"""The modes in which a network is run, and the probe's verdict on one. Plain values, without tensors."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class RunMode(StrEnum):
-    """The mode in which a network runs: records packed side by side in a row, or one a row."""
+    """The mode in which a network runs: records side by side in a row, padded, or one by one."""
 
     PACKED = "packed"
     "Side by side in one row, through our attention function; an engine decodes many requests together."
     ONE_RECORD_A_ROW = "one record a row"
     "Each by itself, through the attention of `transformers`; an engine answers one request after the other."
+    PADDED = "padded"
+    "Of encoders: rows of a batch filled up to one length, through the attention of `transformers`."
 
 
 @dataclass(frozen=True, kw_only=True)

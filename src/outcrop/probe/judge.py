@@ -9,18 +9,20 @@ import argparse
 import gc
 import itertools
 import json
+import secrets
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import transformers
 from torch import nn
-from transformers import AutoConfig
+from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from outcrop.errors import Invalid, OutcropError
@@ -28,13 +30,15 @@ from outcrop.inference.engine import Engine
 from outcrop.inference.request import EngineRequest
 from outcrop.inference.scheduler import StepLimits
 from outcrop.machine.processes import die_with_parent
-from outcrop.network import facts, load, rotary_lengths
+from outcrop.network import encoder_facts, facts, headers, load, rotary_lengths
 from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.method import LoRA
 from outcrop.network.attention import Packed
 from outcrop.network.fast.swap_in import swap_in
+from outcrop.network.model_task import ModelTask
 from outcrop.network.run_mode import ProbeVerdict, RunMode
 from outcrop.network.swaps import Changed
+from outcrop.probe import encoder_judge
 from outcrop.probe.expected import (
     ANOTHER,
     NUM_GREEDY,
@@ -66,6 +70,12 @@ class JudgeOutput(NamedTuple):
 
 def judge(folder: Path) -> JudgeOutput:
     """The way in which the network in `folder` computes what it should. Raises Invalid for a folder without one."""
+    try:
+        task = encoder_facts.task_of(folder)
+    except Invalid as refusal:
+        return JudgeOutput(ProbeVerdict(way=None, why=refusal.message.rstrip("."), config=facts.digest(folder)), None)
+    if task is not ModelTask.TEXT:
+        return JudgeOutput(*encoder_judge.judge(folder))
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     if (strange := _no_causal_model(config)) is not None:
         return JudgeOutput(ProbeVerdict(way=None, why=strange, config=facts.digest(folder)), None)
@@ -74,6 +84,7 @@ def judge(folder: Path) -> JudgeOutput:
     why = list[str]()
     with tempfile.TemporaryDirectory() as made:
         try:
+            _check_shapes(folder, config)
             way = _way(folder, described, Path(made), why)
         except ProbeFailure as failed:
             way = None
@@ -95,6 +106,21 @@ def _no_causal_model(config: Any) -> str | None:
             "causal language model. Save its language model by itself, then register that."
         )
     return f"transformers {transformers.__version__} has no causal language model of this kind. {ANOTHER}"
+
+
+def _check_shapes(folder: Path, config: Any) -> None:
+    """The weights have the shapes of the network that config.json makes, of which nothing is loaded for this.
+
+    Raises ProbeFailure. Names that the library changes while it loads are its own matter.
+    """
+    with _told(NOT_RUN), torch.device("meta"):
+        wanted = AutoModelForCausalLM.from_config(config).state_dict()
+    for name, shape in headers.shapes(folder).items():
+        if name in wanted and tuple(wanted[name].shape) != shape:
+            raise ProbeFailure(
+                f"{name} has the shape {list(shape)}, and config.json makes it {list(wanted[name].shape)}",
+                mend="Put the files of one model together.",
+            )
 
 
 def _way(folder: Path, described: facts.Facts, made: Path, why: list[str]) -> RunMode:
@@ -202,10 +228,12 @@ def _demand(
     if beside is not None:
         if len(beside.prompt_ids) >= room:
             return
-        engine.submit(beside)
+        engine.submit(replace(beside, cache_salt=secrets.token_hex(8)))
         for _ in range(3):
             engine.step()
-    engine.submit(EngineRequest(id="a", prompt_ids=tuple(greedy.prompt), max_tokens=NUM_GREEDY))
+    # A salt of its own: a prompt is to be read anew in each way, however often it was read before.
+    salt = secrets.token_hex(8)
+    engine.submit(EngineRequest(id="a", prompt_ids=tuple(greedy.prompt), max_tokens=NUM_GREEDY, cache_salt=salt))
     found = list[int]()
     while engine.busy:
         found += [made.token for made in engine.step() if made.request_id == "a"]

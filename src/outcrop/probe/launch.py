@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -44,17 +45,16 @@ def probe(folder: Path) -> ProbeReport:
     Raises MachineTrouble where this machine has no memory for it, or a version of `transformers` that is not known
     here; else whatever happens is a verdict.
     """
-    weights = headers.num_parameters(folder) * 4
-    limit = _PROCESS_BYTES + int(_COPIES * weights)
+    limit = needed_bytes(folder)
     free = _available()
     if limit > free:
         raise MachineTrouble(
             f"{folder}: trying the network needs up to {_gib(limit)} of memory, and {_gib(free)} are free. Free some "
             "memory; until it was tried, it is neither trained nor served."
         )
-    seconds = _SECONDS + _SECONDS_PER_GB * weights / 1e9
+    seconds = _seconds(folder)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        failure = _watched(folder, out, err, limit=limit, seconds=seconds)
+        failure = _watched(["outcrop.probe.judge", str(folder)], out, err, limit=limit, seconds=seconds)
         if failure is not None:
             return ProbeReport(verdict=ProbeVerdict(way=None, why=failure, config=facts.digest(folder)), context=None)
         out.seek(0)
@@ -63,6 +63,42 @@ def probe(folder: Path) -> ProbeReport:
         raise MachineTrouble(said["changed"])
     way = RunMode(said["way"]) if said["way"] else None
     return ProbeReport(verdict=ProbeVerdict(way=way, why=said["why"], config=said["config"]), context=said["context"])
+
+
+def write_reference(
+    base: Path, out: Path, *, adapter: Path | None, way: RunMode, context: int, prompt_format: str
+) -> None:
+    """Write to `out` what the network in `base` gives, with `adapter` on it, for its engine to be held against.
+
+    Raises Invalid for a network that does not run, MachineTrouble where this machine has no memory for it.
+    """
+    arguments = ["outcrop.probe.reference", str(base), str(out), "--way", way.value, "--context", str(context)]
+    arguments += ["--format", prompt_format, *(["--adapter", str(adapter)] if adapter is not None else [])]
+    answer_of(arguments, base, what="computing what it should answer")
+
+
+def answer_of(module: Sequence[str], folder: Path, *, what: str, networks: int = 1) -> str:
+    """The last line that a module prints, run with its arguments within the limits of the network in `folder`.
+
+    `networks` are in memory at once. Raises Invalid with the module's own sentence, MachineTrouble for want of memory.
+    """
+    limit, free = networks * needed_bytes(folder), _available()
+    if limit > free:
+        raise MachineTrouble(
+            f"{folder}: {what} needs up to {_gib(limit)} of memory, and {_gib(free)} are free. Free some memory, and "
+            "ask again."
+        )
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        failure = _watched(module, out, err, limit=limit, seconds=networks * _seconds(folder))
+        if failure is not None:
+            raise Invalid(f"{folder}: {failure}")
+        out.seek(0)
+        return out.read().splitlines()[-1].decode()
+
+
+def needed_bytes(folder: Path) -> int:
+    """Memory that trying the network in `folder` takes at the most."""
+    return _PROCESS_BYTES + int(_COPIES * headers.num_parameters(folder) * 4)
 
 
 def demand(folder: Path) -> ProbeReport:
@@ -74,9 +110,13 @@ def demand(folder: Path) -> ProbeReport:
     return probed
 
 
-def _watched(folder: Path, out: IO[bytes], err: IO[bytes], *, limit: int, seconds: float) -> str | None:
-    """Why there is no verdict, or None when the child has printed one."""
-    command = [sys.executable, "-m", "outcrop.probe.judge", str(folder)]
+def _seconds(folder: Path) -> float:
+    return _SECONDS + _SECONDS_PER_GB * headers.num_parameters(folder) * 4 / 1e9
+
+
+def _watched(module: Sequence[str], out: IO[bytes], err: IO[bytes], *, limit: int, seconds: float) -> str | None:
+    """Why there is no answer, or None when the child, a module with its arguments, has printed one."""
+    command = [sys.executable, "-m", *module]
     environment = {**os.environ, "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_OFFLINE": "1"}
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment) as child:
         try:

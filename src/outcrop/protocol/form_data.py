@@ -1,10 +1,10 @@
 """multipart/form-data as it arrives: the fields before a file, then the file's bytes as a stream (RFC 7578).
 
-Nothing is held but the fields and the pieces in flight. What comes after the file is not looked at.
+Nothing is held but the fields and the pieces in flight. What comes after the file is read by whoever asks for it.
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from outcrop.errors import Refusal
@@ -34,6 +34,8 @@ class UploadForm:
     filename: str = ""
     file: AsyncIterator[bytes] | None = None
     "None where the form has no field called `file`. To be read once; raises MalformedForm when it has no end."
+    rest: Callable[[], Awaitable[None]] | None = None
+    "Reads the fields behind the file into `fields`, once the file was read. Raises as `read_form` does."
 
 
 def is_form(content_type: str) -> bool:
@@ -50,14 +52,21 @@ async def read_form(content_type: str, body: AsyncIterator[bytes], *, file_field
     delimiter = b"\r\n--" + (found[1] or found[2]).encode("utf-8", "surrogateescape")
     await bytes_ahead.until(delimiter)
     form = UploadForm()
-    while not await bytes_ahead.ends():
-        name, filename = _disposition(await bytes_ahead.until(b"\r\n\r\n"))
-        if name == file_field:
-            # Browsers of old sent the whole path.
-            form.filename = re.split(r"[/\\]", filename)[-1]
-            form.file = bytes_ahead.pieces_until(delimiter)
-            return form
-        form.fields.setdefault(name, _text(await bytes_ahead.until(delimiter)))
+
+    async def fields_to_file() -> None:
+        while not await bytes_ahead.ends():
+            name, filename = _disposition(await bytes_ahead.until(b"\r\n\r\n"))
+            if name == file_field:
+                if form.file is not None:
+                    raise MalformedForm(f"The form has more than one field called {file_field}.")
+                # Browsers of old sent the whole path.
+                form.filename = re.split(r"[/\\]", filename)[-1]
+                form.file = bytes_ahead.pieces_until(delimiter)
+                return
+            form.fields.setdefault(name, _text(await bytes_ahead.until(delimiter)))
+
+    await fields_to_file()
+    form.rest = fields_to_file
     return form
 
 

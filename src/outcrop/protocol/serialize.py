@@ -74,7 +74,7 @@ def stream_head(operation: OperationModel, output: dict[str, Any], *, request_id
 def request_id_headers(protocol: str, request_id: str) -> dict[str, str]:
     if protocol == "rest-xml":
         return {"x-amz-request-id": request_id, "x-amz-id-2": host_id(request_id)}
-    return {"x-amzn-RequestId": request_id}
+    return {("x-request-id" if protocol == unbuilt.OPENAI else "x-amzn-RequestId"): request_id}
 
 
 def host_id(request_id: str) -> str:
@@ -200,8 +200,7 @@ def serialize_error(
         body = _s3_error(code, message, members, request_id)
         return HttpResponse(status=status, headers=headers | {"Content-Type": "application/xml"}, body=body)
     if protocol == unbuilt.OPENAI:
-        told = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
-        body = json_values.dumps({"error": told})
+        body = json_values.dumps({"error": openai_error(code, message, status, members)})
         return HttpResponse(status=status, headers=headers | {"Content-Type": "application/json"}, body=body)
     if protocol == unbuilt.EC2:
         body = _ec2_error(code, message, request_id)
@@ -222,6 +221,12 @@ def serialize_error(
         return HttpResponse(status=status, headers=headers, body=json_values.dumps(typed | details))
     headers |= {"Content-Type": "application/json", "x-amzn-ErrorType": code}
     return HttpResponse(status=status, headers=headers, body=json_values.dumps({"message": message} | details))
+
+
+def openai_error(code: str, message: str, status: int, members: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of `error` in a body or event of OpenAI's form; `members` may hold its param and its type."""
+    usual = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"
+    return {"message": message, "type": members.get("type", usual), "param": members.get("param"), "code": code}
 
 
 def _query_compatible(service: str, code: str, status: int) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Services that Outcrop does not have, answered in their own protocol and under their own name.
 
 A client of Lambda or DynamoDB that is pointed here by AWS_ENDPOINT_URL must hear that this service is not built, not
-that some bucket is missing; and a client of OpenAI's reads errors of OpenAI's form.
+that some bucket is missing.
 """
 
 import re
@@ -12,13 +12,12 @@ from outcrop.protocol.service_model import CBOR, SIGNING_NAMES
 from outcrop.protocol.values import query_values
 
 OPENAI = "openai"
-"The protocol of paths under /v1/, as far as errors go."
+"The protocol of OpenAI's clients, as far as errors go; their requests have an entrance of their own."
 EC2 = "ec2"
 "As query, but for the form of its errors."
 _S3_CONTROL = "/v20180820/"
 "It signs as S3 does."
 _XML = ("cloudfront", "route53", "s3-control", "s3express", "s3-outposts")
-_OPENAI_PATH = re.compile(r"/(openai/)?v1(/.*)?")
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
 _TARGET = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
@@ -34,7 +33,7 @@ class Unbuilt(NamedTuple):
 def unbuilt(request: HttpRequest, scope: str | None) -> Unbuilt | None:
     """None for a request that may be for a service of ours; `scope` is the service in its credential scope."""
     if scope is None:
-        return _openai(request)
+        return None
     if scope == "s3" and request.raw_path.startswith(_S3_CONTROL) and "x-amz-account-id" in request.headers:
         return Unbuilt("s3-control", "rest-xml", _message("s3-control", f"{request.method} {request.raw_path[:200]}"))
     if scope in SIGNING_NAMES:
@@ -52,20 +51,6 @@ def unbuilt_target(target: str) -> Unbuilt:
 
 def _message(service: str, asked: str) -> str:
     return f"{service} is not built in Outcrop (asked for {asked}). The documentation lists the services that are."
-
-
-def _openai(request: HttpRequest) -> Unbuilt | None:
-    found = _OPENAI_PATH.fullmatch(request.raw_path)
-    # A name of two characters is no bucket's. `openai` may be one, so there the API key must tell.
-    is_bearer = request.headers.get("authorization", "").startswith("Bearer ")
-    if found is None or (found[1] and not is_bearer):
-        return None
-    asked = f"{request.method} {request.raw_path[:200]}"
-    text = (
-        f"Unknown request URL: {asked}. OpenAI's API is not built in Outcrop; models are invoked through Amazon "
-        "Bedrock's InvokeModel and Converse."
-    )
-    return Unbuilt(OPENAI, OPENAI, text)
 
 
 def _spoken(request: HttpRequest, service: str) -> tuple[str, str]:

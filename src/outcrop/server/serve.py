@@ -30,7 +30,7 @@ from outcrop.clock import SystemClock
 from outcrop.errors import MachineTrouble
 from outcrop.house import House
 from outcrop.loops import LoopEnded, Loops, contained
-from outcrop.machine.processes import die_with_parent
+from outcrop.machine.processes import allow_many_files, die_with_parent
 from outcrop.protocol import patterns, routing
 from outcrop.server.silent import close_silent
 from outcrop.settings import PARTS_FILE, Settings
@@ -47,6 +47,7 @@ _SWEEP_STUCK_S = 3600.0
 _DAMAGE_EVERY_S = 5.0
 _AUDIT_EVERY_S = 0.5
 _POINTS_EVERY_S = 2.0
+_INVOCATION_LOG_EVERY_S = 5.0
 """What a server that is killed loses at most of each."""
 _FORGETS_FIRST_S = 60.0
 _FORGET_EVERY_S = 3600.0
@@ -60,6 +61,7 @@ _log = logging.getLogger("outcrop.server")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     die_with_parent()
+    allow_many_files()
     private.only_ours()
     settings = _settings(arguments)
     logs.write_json_lines()
@@ -96,6 +98,7 @@ async def serve_house(house: House, settings: Settings, loops: Loops, *, stop: a
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
         await to_thread.run_sync(house.audit.flush)
+        await to_thread.run_sync(house.invocation_logs.close)
         await to_thread.run_sync(write_points, house)
     if ended:
         logs.tell(_log, "the server ends, to be started anew", level=logging.ERROR, exc_info=ended[0])
@@ -112,6 +115,7 @@ async def _settle(house: House, loops: Loops) -> None:
     finally:
         await reconciler.aclose()
         await house.clients.aclose()
+        await house.remotes.aclose()
 
 
 async def _sweep(house: House, loops: Loops) -> None:
@@ -163,6 +167,12 @@ async def _write_points(house: House, loops: Loops) -> None:
     await loops.run("points", lambda: to_thread.run_sync(write_points, house), every_s=_POINTS_EVERY_S)
 
 
+async def _write_invocation_log(house: House, loops: Loops) -> None:
+    await asyncio.sleep(_LISTENING_FIRST_S)
+    log = await to_thread.run_sync(lambda: house.invocation_logs)
+    await loops.run("invocation log", lambda: to_thread.run_sync(log.flush), every_s=_INVOCATION_LOG_EVERY_S)
+
+
 def write_points(house: House) -> None:
     """Pass on what the door counted, and write all points that are new."""
     house.traffic.pass_on(house.points)
@@ -170,17 +180,24 @@ def write_points(house: House) -> None:
 
 
 async def _forget_old(house: House, loops: Loops) -> None:
-    """Keep points and audit within their age and size."""
+    """Keep points and audit within their age and size, and responses of OpenAI's door within their age."""
 
     async def look() -> None:
         await to_thread.run_sync(house.points.sweep)
         await to_thread.run_sync(house.audit.sweep)
+        await to_thread.run_sync(_forget_responses, house)
 
     await asyncio.sleep(_FORGETS_FIRST_S)
     await loops.run("retention", look, every_s=_FORGET_EVERY_S, stuck_s=_SWEEP_STUCK_S)
 
 
-_LOOPS = (_settle, _sweep, _fail_damaged, _write_audit, _write_points, _forget_old)
+def _forget_responses(house: House) -> None:
+    from outcrop.api.openai import stored_responses
+
+    stored_responses.remove_old(house)
+
+
+_LOOPS = (_settle, _sweep, _fail_damaged, _write_audit, _write_points, _write_invocation_log, _forget_old)
 
 
 async def serve(

@@ -259,7 +259,7 @@ def _ids(encoder: tokenizers.Tokenizer, text: str) -> list[int]:
     try:
         return list(encoder.encode(text, add_special_tokens=False).ids)
     except (UnicodeEncodeError, TypeError):
-        _refuse_half_characters([text])
+        refuse_half_characters([text])
         raise
 
 
@@ -269,11 +269,12 @@ def _ids_of_many(encoder: tokenizers.Tokenizer, texts: Sequence[str]) -> list[li
     try:
         return [one.ids for one in encoder.encode_batch_fast(texts, add_special_tokens=False)]
     except (UnicodeEncodeError, TypeError):
-        _refuse_half_characters(texts)
+        refuse_half_characters(texts)
         raise
 
 
-def _refuse_half_characters(texts: Sequence[str]) -> None:
+def refuse_half_characters(texts: Sequence[str]) -> None:
+    """Half a character in one of the texts, refused: no tokenizer reads it. Raises Invalid."""
     for text in texts:
         half = next((n for n, letter in enumerate(text) if "\ud800" <= letter <= "\udfff"), None)
         if half is None:

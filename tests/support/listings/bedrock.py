@@ -13,6 +13,7 @@ from tests.support.servers import Running
 START = datetime(2026, 5, 4, tzinfo=UTC)
 STARTER = "arn:aws:bedrock:us-east-1::foundation-model/outcrop.starter-v1"
 MODELS = [f"arn:aws:bedrock:us-east-1:123456789012:custom-model/outcrop.starter-v1:0:2k/model{n:07}" for n in range(2)]
+IMPORTED = "arn:aws:bedrock:us-east-1:123456789012:imported-model/imported0000"
 FOUNDATIONS = [f"{STARTER}:0:2k", "arn:aws:bedrock:us-east-1::foundation-model/amazon.titan-text-lite-v1:0:4k"]
 
 
@@ -90,6 +91,19 @@ def deployment(number: int) -> dict[str, Any]:
     return {"modelArn": MODELS[number % 2], "desiredModelArn": MODELS[number % 2]}
 
 
+def batch_job(_: int) -> dict[str, Any]:
+    place = {"s3Uri": "s3://data/in.jsonl"}
+    return {
+        "modelArn": STARTER,
+        "roleArn": "arn:aws:iam::123456789012:role/r",
+        "modelInvocationType": "InvokeModel",
+        "timeoutDurationInHours": 24,
+        "jobExpirationTime": START.isoformat(),
+        "inputDataConfig": {"s3InputDataConfig": place},
+        "outputDataConfig": {"s3OutputDataConfig": place},
+    }
+
+
 def throughput(number: int) -> dict[str, Any]:
     model = [FOUNDATIONS[0], MODELS[0]][number % 2]
     return {
@@ -100,6 +114,14 @@ def throughput(number: int) -> dict[str, Any]:
         "commitmentDuration": None,
         "commitmentExpirationTime": None,
     }
+
+
+def import_job(number: int) -> dict[str, Any]:
+    return {"importedModelName": f"model-{number}", "importedModelArn": IMPORTED}
+
+
+def imported_model(_: int) -> dict[str, Any]:
+    return {"modelArchitecture": "llama", "instructSupported": True}
 
 
 def make_aliases(house: Running) -> None:
@@ -146,6 +168,16 @@ LISTINGS = [
         filters={"statusEquals": ("Stopped", lambda row: row["status"] == "Stopped")},
     ),
     bedrock(
+        "ListModelInvocationJobs",
+        "model-invocation-job",
+        "invocationJobSummaries",
+        "jobName",
+        times=("submitTimeAfter", "submitTimeBefore", "submitTime"),
+        states=["Submitted", "InProgress", "Completed"],
+        document=batch_job,
+        filters={"statusEquals": ("Completed", lambda row: row["status"] == "Completed")},
+    ),
+    bedrock(
         "ListCustomModels",
         "custom-model",
         "modelSummaries",
@@ -158,6 +190,24 @@ LISTINGS = [
             "foundationModelArnEquals": (STARTER, lambda row: row["baseModelName"] == "outcrop.starter-v1"),
             "isOwned": (False, lambda _: False),
         },
+    ),
+    bedrock(
+        "ListModelImportJobs",
+        "model-import-job",
+        "modelImportJobSummaries",
+        "jobName",
+        states=["InProgress", "Failed"],
+        document=import_job,
+        filters={"statusEquals": ("Failed", lambda row: row["status"] == "Failed")},
+    ),
+    bedrock(
+        "ListImportedModels",
+        "imported-model",
+        "modelSummaries",
+        "modelName",
+        states=["Active"],
+        document=imported_model,
+        filters={},
     ),
     bedrock(
         "ListCustomModelDeployments",

@@ -226,6 +226,19 @@ JOB = {"jobName": "j", "customModelName": "m", "baseModelIdentifier": "amazon.ti
         ),
         (
             "bedrock-agent-runtime",
+            "Rerank",
+            {
+                "rerankingConfiguration": {
+                    "bedrockRerankingConfiguration": {"modelConfiguration": {"modelArn": "amazon.rerank-v1:0"}}
+                }
+            },
+            [
+                ("bedrock:Rerank", "*"),
+                ("bedrock:InvokeModel", "arn:aws:bedrock:eu-west-1::foundation-model/amazon.rerank-v1:0"),
+            ],
+        ),
+        (
+            "bedrock-agent-runtime",
             "InvokeAgent",
             {"agentId": "A", "agentAliasId": "B", "sessionId": "s"},
             [("bedrock:InvokeAgent", f"{BEDROCK}agent-alias/A/B")],

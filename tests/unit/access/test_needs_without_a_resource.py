@@ -15,8 +15,9 @@ from tests.unit.access.test_actions_of_every_operation import asked, operations_
 ACCOUNT = "123456789012"
 STAR_ALONE = {
     "bedrock": {
+        "DeleteModelInvocationLoggingConfiguration", "GetModelInvocationLoggingConfiguration",
         "ListCustomModelDeployments", "ListCustomModels", "ListFoundationModels", "ListModelCustomizationJobs",
-        "ListProvisionedModelThroughputs",
+        "ListModelInvocationJobs", "ListProvisionedModelThroughputs", "PutModelInvocationLoggingConfiguration",
     },
     "bedrock-runtime": set(),
     "iam": {

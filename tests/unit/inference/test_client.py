@@ -1,14 +1,16 @@
 """The client of an engine, against a process that keeps its dialect and dies at will."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from outcrop.inference.client import Delta, EngineAway, EngineClient, GenerationRequest, UnknownAdapter
+from outcrop.inference.client import Delta, EngineAway, EngineClient, GenerationRequest, UnknownAdapter, _delta
 from outcrop.inference.request import Sampling
 from tests.support.engine_double import engine_double
 from tests.support.patience import PATIENCE_S
@@ -51,10 +53,35 @@ def test_ids_come_as_they_are_made_and_the_last_ones_say_why() -> None:
                 "seed": 7,
                 "stop_token_ids": [99],
                 "stream": True,
+                "stream_options": {"include_usage": True},
                 "return_token_ids": True,
             }
 
     run(scenario())
+
+
+def test_work_in_the_background_has_a_priority_behind_everybody_elses() -> None:
+    async def scenario() -> None:
+        async with engine_double(lambda _: [5]) as engine, EngineClient(engine.socket) as client:
+            for background in (False, True):
+                _ = [delta async for delta in client.generate(replace(asking(), background=background))]
+            assert [request.get("priority") for request in engine.requests] == [None, 1]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [{"prompt_tokens": 2}, {"prompt_tokens_details": None}, {"prompt_tokens_details": {"cached_tokens": 7}}],
+    ids=["plain", "as vLLM without the details", "with the details"],
+)
+def test_what_the_engine_had_read_before_is_told_with_the_end_however_it_is_told(usage: dict[str, Any]) -> None:
+    num_cached = 7 if usage.get("prompt_tokens_details") else 0
+    told = {"token_ids": [5], "finish_reason": "stop"}
+    assert _delta(json.dumps({"choices": [told], "usage": usage}).encode()) == Delta([5], "stop", (), num_cached)
+    # vLLM's is an event of its own
+    assert _delta(json.dumps({"choices": [], "usage": usage}).encode()) == Delta([], None, (), num_cached)
+    assert _delta(json.dumps({"choices": [told], "usage": None}).encode()) == Delta([5], "stop")
 
 
 def test_leaving_early_aborts_the_generation() -> None:

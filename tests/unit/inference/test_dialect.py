@@ -6,6 +6,7 @@ import pytest
 from outcrop.errors import Invalid, ModelFailed, NotFound, NotReady
 from outcrop.inference import dialect
 from outcrop.inference.request import Sampling, TokenLogprob
+from outcrop.inference.usage import num_cached_of
 
 LEAST = {"model": "base", "prompt": [1, 2]}
 
@@ -65,6 +66,15 @@ def test_a_sampling_that_is_sent_is_read_as_it_was(sampling: Sampling) -> None:
         ({"logit_bias": {"a": 1}}, "logit_bias: expected an object of token ids, found an object."),
         ({"logit_bias": {"1": "x"}}, "logit_bias: expected numbers, found a string."),
         ({"min_p": "x"}, "min_p: expected a number, found a string."),
+        ({"cache_salt": ""}, "cache_salt: expected a string, found an empty one."),
+        ({"cache_salt": 7}, "cache_salt: expected a string, found a number."),
+        ({"stream_options": True}, "stream_options: expected an object, found a boolean."),
+        (
+            {"stream_options": {"continuous_usage_stats": True}},
+            "stream_options.continuous_usage_stats: is not supported by this engine. Leave it out.",
+        ),
+        ({"priority": -1}, "priority: -1 is below 0. Use 0, or 1 for work that gives way to all other."),
+        ({"priority": "low"}, "priority: expected an integer, found a string."),
         ({"n": 2}, "n: is not supported by this engine. Leave it out."),
         ({"stop": ["\n"]}, "stop: is not supported by this engine. Leave it out."),
         ({"guided_json": {}}, "guided_json: is not supported by this engine. Leave it out."),
@@ -74,6 +84,23 @@ def test_a_wrong_field_is_named(fields: dict[str, Any], problem: str) -> None:
     with pytest.raises(Invalid) as refused:
         parsed(**fields)
     assert str(refused.value) == problem
+
+
+@pytest.mark.parametrize(("fields", "background"), [({}, False), ({"priority": 0}, False), ({"priority": 7}, True)])
+def test_what_comes_behind_everybody_is_work_in_the_background(fields: dict[str, Any], background: bool) -> None:
+    assert parsed(**fields).background is background
+
+
+def test_what_others_had_read_before_is_part_of_the_usage() -> None:
+    asked = parsed(prompt=[[1, 2], [3]])
+    made = [dialect.NewTokens([4], "length", num_cached=2), dialect.NewTokens([5], "stop", num_cached=1)]
+    assert num_cached_of(dialect.completion_answer(asked, "id", made)) == 3
+
+
+def test_a_stream_tells_its_usage_where_that_is_asked_for() -> None:
+    assert parsed(stream=True, stream_options={"include_usage": True}).tells_usage
+    assert not parsed(stream=True, stream_options={"include_usage": False}).tells_usage
+    assert not parsed(stream=True, stream_options=None).tells_usage
 
 
 def test_several_prompts_are_told_apart_by_their_place() -> None:
@@ -91,7 +118,12 @@ def test_several_prompts_are_told_apart_by_their_place() -> None:
         (1, [5, 6], {"token_logprobs": [-1.0, -2.0], "top_logprobs": [{"5": -1.0}, {"7": -0.3}]}),
     ]
     assert [dialect.logprobs_of(choice) for choice in answer["choices"]] == [(first,), (second, third)]
-    assert answer["usage"] == {"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6}
+    assert answer["usage"] == {
+        "prompt_tokens": 3,
+        "completion_tokens": 3,
+        "total_tokens": 6,
+        "prompt_tokens_details": {"cached_tokens": 0},
+    }
 
 
 def test_the_likeliest_are_left_out_where_nobody_asked_for_them() -> None:

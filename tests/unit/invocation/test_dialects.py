@@ -8,7 +8,7 @@ import pytest
 
 from outcrop.errors import Invalid
 from outcrop.invocation.dialects.choice import DIALECTS, choose
-from outcrop.invocation.dialects.openai import OPENAI_TEXT
+from outcrop.invocation.dialects.openai_text import OPENAI_TEXT
 from outcrop.invocation.exchange import (
     AnswerPiece,
     ChatPrompt,
@@ -71,7 +71,7 @@ def malformed(parts: str) -> str:
         ("nova", {"messages": HI}, "#/messages/0/content: expected type: JSONArray, found: String"),
         ("nova", {"messages": HI_BLOCKS, "max_tokens": 5}, "#: extraneous key [max_tokens] is not permitted"),
         ("deepseek", {"prompt": "a", "top_k": 5}, "#: extraneous key [top_k] is not permitted"),
-        ("openai", {"messages": HI, "n": 2}, "#/n: 2 is not less or equal to 1"),
+        ("openai", {"messages": HI, "n": 129}, "#/n: 129 is not less or equal to 128"),
         ("openai", {"messages": HI, "presence_penalty": 3}, "#/presence_penalty: 3 is not less or equal to 2"),
         ("openai", {"messages": HI, "logit_bias": {"a": 1}}, "#/logit_bias: extraneous key [a] is not permitted"),
         ("openai", {"messages": HI, "logit_bias": {"1": 101}}, "#/logit_bias/1: 101 is not less or equal to 100"),
@@ -79,7 +79,7 @@ def malformed(parts: str) -> str:
         ("openai", {"prompt": "a", "logprobs": 6}, "#/logprobs: 6 is not less or equal to 5"),
         ("openai", {"messages": HI, "stop": 5}, "#/stop: expected type: JSONArray, found: Integer"),
         ("openai", {"messages": [{"role": "assistant", "content": "a"}]}, "#/messages: expected a user message first"),
-        ("openai", {"messages": [{"role": "user", "content": [{"type": "image_url", "text": ""}]}]}, "#/messages/0/content/0/type: image_url is not a valid enum value"),
+        ("openai", {"messages": [{"role": "user", "content": [{"type": "image_url", "text": ""}]}]}, "#/messages/0/content/0/type: image_url is not read by this model, which reads text"),
         ("any", {"question": "a"}, "#: none of the keys [inputText], [prompt] and [messages] found"),
     ],
 )  # fmt: skip

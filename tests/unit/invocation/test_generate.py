@@ -69,6 +69,17 @@ def test_nothing_from_a_stop_sequence_on_is_ever_shown_and_the_engine_is_let_go(
     run(scenario())
 
 
+@pytest.mark.parametrize("stop_sequences", [(), ("said",)], ids=["to its end", "to a stop sequence"])
+def test_what_the_engine_had_read_of_the_prompt_is_told(stop_sequences: tuple[str, ...], tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as (target, engine):
+            assert (await complete(target, stop_sequences=stop_sequences)).num_cached == 0
+            engine.num_cached = 64
+            assert (await complete(target, stop_sequences=stop_sequences)).num_cached == 64
+
+    run(scenario())
+
+
 def test_a_stop_sequence_ends_the_generation_in_the_engine_too(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with serving(tmp_path) as (target, engine):

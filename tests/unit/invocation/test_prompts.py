@@ -207,7 +207,7 @@ def test_a_long_prompt_keeps_nobody_waiting(tmp_path: Path) -> None:
         prompt = RawPrompt(text="x" * 300_000)
         waiting = [asyncio.create_task(prompts.aside(prompt, long_work)) for _ in range(40)]
         await asyncio.to_thread(begun.wait, PATIENCE_S)
-        assert (await plan_aside(target, asked(RawPrompt(text="hi")))).prompt_ids
+        assert (await plan_aside(target, asked(RawPrompt(text="hi")))).num_input_tokens
         release.set()
         assert await asyncio.gather(*waiting) == ["long"] * 40
 

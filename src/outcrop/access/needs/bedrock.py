@@ -6,15 +6,19 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbe
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from outcrop import arn as arns
 from outcrop.access.needs.named import FOUNDATION, PROFILE, Named
 from outcrop.access.needs.named import named as find_named
-from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission
+from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission, passing
 from outcrop.store.resources import Row
 
 SERVICE = "bedrock.amazonaws.com"
+REMOTE = "outcrop:Remote"
+"The condition key that tells whether an invocation goes to a remote model."
 
 THINGS: dict[str, tuple[str, str]] = {
     "CustomModel": ("modelIdentifier", "custom-model"),
@@ -70,7 +74,15 @@ MODELS: dict[str, tuple[str, tuple[str, ...]]] = {
 """The member that names a model which the operation uses, and the kinds it may be of, in the order they are tried."""
 
 TAGGED = ("resourceARN", "resourceArn")
-_ON_RECORD = ("custom-model", "custom-model-deployment", "model-customization-job", "provisioned-model")
+_ON_RECORD = (
+    "custom-model",
+    "custom-model-deployment",
+    "imported-model",
+    "model-customization-job",
+    "model-import-job",
+    "model-invocation-job",
+    "provisioned-model",
+)
 
 AGENTS: dict[str, str] = {
     "agentId": "agent",
@@ -91,6 +103,8 @@ ACTIONS = {
 
 def named(asked: RequestedOperation, member: str) -> Named:
     """The resource that a member of the request stands for. Decisions and handlers ask here, and nowhere else."""
+    if asked.operation == "Rerank":
+        return find_named(_reranker(asked), (FOUNDATION,), asked)
     model, kinds = MODELS.get(asked.operation, ("", ()))
     if member != model:
         thing, kind = THINGS.get(_noun(asked.operation), ("", ""))
@@ -100,6 +114,13 @@ def named(asked: RequestedOperation, member: str) -> Named:
 
 def needs(asked: RequestedOperation) -> list[RequiredPermission]:
     """The needs of one operation of Bedrock: on every resource it touches, and to pass on the role it names."""
+    if asked.operation == "Rerank":
+        # The act itself knows no resource; the model behind it is invoked.
+        models = _of(named(asked, "modelArn"))
+        return [
+            RequiredPermission(action="bedrock:Rerank"),
+            *(replace(each, action="bedrock:InvokeModel") for each in models),
+        ]
     action = f"bedrock:{ACTIONS.get(asked.operation, asked.operation)}"
     touched = _touched(asked) or [RequiredPermission(action=action)]
     context = _context(asked, touched)
@@ -107,7 +128,14 @@ def needs(asked: RequestedOperation) -> list[RequiredPermission]:
         *(replace(each, action=action, context=context) for each in touched),
         *_guardrail(asked),
         *asked.pass_role("roleArn", SERVICE),
+        *_role_of_log(asked),
     ]
+
+
+def _role_of_log(asked: RequestedOperation) -> list[RequiredPermission]:
+    """The role that writes records of invocations to a log group, which the request names within its configuration."""
+    role = asked.params.get("loggingConfig", {}).get("cloudWatchConfig", {}).get("roleArn")
+    return [passing(role, SERVICE)] if isinstance(role, str) else []
 
 
 def _touched(asked: RequestedOperation) -> list[RequiredPermission]:
@@ -127,6 +155,14 @@ def _touched(asked: RequestedOperation) -> list[RequiredPermission]:
         if each in asked.params
     ]
     return found + [RequiredPermission(action="", resource=each) for each in _agents(asked)]
+
+
+def _reranker(asked: RequestedOperation) -> str:
+    """The model that Rerank names, three levels down."""
+    place: Any = asked.params
+    for member in ("rerankingConfiguration", "bedrockRerankingConfiguration", "modelConfiguration", "modelArn"):
+        place = place.get(member) if isinstance(place, Mapping) else None
+    return str(place or "")
 
 
 def _of(thing: Named) -> list[RequiredPermission]:
@@ -182,9 +218,15 @@ def _ids_of_base(asked: RequestedOperation, member: str) -> tuple[str, ...]:
 
 
 def _context(asked: RequestedOperation, touched: list[RequiredPermission]) -> dict[str, str]:
-    """Bedrock's own condition keys: the profile on whose account a model is invoked, and the guardrail in its way."""
+    """Bedrock's own condition keys: the profile on whose account a model is invoked, and the guardrail in its way.
+
+    One is ours: whether the request would leave this installation.
+    """
     profiles = [each.resource for each in touched if "inference-profile/" in each.resource]
     context = {"bedrock:InferenceProfileArn": profiles[0]} if profiles else {}
+    if asked.service == "bedrock-runtime" and isinstance(asked.params.get("modelId"), str):
+        foundation = named(asked, "modelId").foundation
+        context[REMOTE] = "true" if foundation is not None and foundation.remote is not None else "false"
     config = asked.params.get("guardrailConfig") or asked.params
     identifier, version = config.get("guardrailIdentifier"), config.get("guardrailVersion")
     if asked.service == "bedrock-runtime" and identifier:

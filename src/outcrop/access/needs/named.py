@@ -40,6 +40,10 @@ class Foundation(Protocol):
     def engine(self) -> str:
         """The id of the entry whose weights it uses: its own, or that behind an alias."""
 
+    @property
+    def remote(self) -> object | None:
+        """Where it is, of a model on a server of somebody else's; None: it is here."""
+
 
 Find = Callable[[str, str], Found | None]
 "What a kind and a spelling (`custom-model`, `my-model`) stand for, or None when there is no such thing."

@@ -59,6 +59,9 @@ class RequestedOperation:
         A role is named by its ARN alone, which is looked up as it is: what is decided on is what the service takes on.
         """
         role = self.params.get(member)
-        if not isinstance(role, str):
-            return []
-        return [RequiredPermission(action="iam:PassRole", resource=role, context={"iam:PassedToService": service})]
+        return [passing(role, service)] if isinstance(role, str) else []
+
+
+def passing(role: str, service: str) -> RequiredPermission:
+    """The permission to hand this role to a service."""
+    return RequiredPermission(action="iam:PassRole", resource=role, context={"iam:PassedToService": service})

@@ -3,8 +3,8 @@
 What cannot becomes MalformedPolicyDocument in IAM's own sentence, followed by the place in the document and what to
 write there.
 
-Two forms exist. An identity policy says what its owner may do to which resources; a trust policy says who may take on
-a role, and names principals instead of resources.
+Three forms exist. An identity policy says what its owner may do to which resources; a trust policy says who may take on
+a role, and names principals instead of resources; a bucket policy names both.
 """
 
 import json
@@ -33,6 +33,7 @@ _SYNTAX = "Syntax errors in policy."
 class PolicyForm(Enum):
     IDENTITY = "identity"
     TRUST = "trust"
+    BUCKET = "bucket"
 
 
 class Effect(Enum):
@@ -130,8 +131,8 @@ def _statement(raw: Any, form: PolicyForm, where: str) -> Statement:
         sid=sid,
         effect=Effect(effect),
         actions=_actions(raw, form, where),
-        resources=_resources(raw, where) if form is PolicyForm.IDENTITY else None,
-        principals=_principals(raw, where) if form is PolicyForm.TRUST else None,
+        resources=_resources(raw, where) if form is not PolicyForm.TRUST else None,
+        principals=_principals(raw, form, where) if form is not PolicyForm.IDENTITY else None,
         conditions=_conditions(raw.get("Condition", {}), f"{where}.Condition"),
     )
 
@@ -141,7 +142,8 @@ def _check_form(raw: dict[str, Any], form: PolicyForm, where: str) -> None:
         raise _malformed("Policy document should not specify a principal.", f"{where}: remove Principal.")
     if form is PolicyForm.TRUST and _TARGETS & raw.keys():
         raise _malformed("Has prohibited field Resource", f"{where}: a trust policy names no resource; remove it.")
-    _check_names(raw, _ELEMENTS | (_TARGETS if form is PolicyForm.IDENTITY else _PRINCIPALS), where)
+    targets = _TARGETS if form is not PolicyForm.TRUST else set()
+    _check_names(raw, _ELEMENTS | targets | (_PRINCIPALS if form is not PolicyForm.IDENTITY else set()), where)
 
 
 def _actions(raw: dict[str, Any], form: PolicyForm, where: str) -> Matcher:
@@ -195,10 +197,11 @@ def _matcher(raw: dict[str, Any], name: str, where: str) -> Matcher | None:
     return Matcher(patterns=patterns, negated=present[0] != name)
 
 
-def _principals(raw: dict[str, Any], where: str) -> Principals:
+def _principals(raw: dict[str, Any], form: PolicyForm, where: str) -> Principals:
     present = [each for each in ("Principal", "NotPrincipal") if each in raw]
     if len(present) != 1:
-        raise _malformed("Missing required field Principal", f"{where}: say who may take on the role.")
+        what = "who may take on the role" if form is PolicyForm.TRUST else "whom it is about"
+        raise _malformed("Missing required field Principal", f"{where}: say {what}.")
     name = present[0]
     value, negated = raw[name], name == "NotPrincipal"
     if value == "*":

@@ -11,7 +11,7 @@ from outcrop.api.door.call import (
     Handler,
     quick,
 )
-from outcrop.catalog import custom_models
+from outcrop.catalog import custom_model_states
 from outcrop.customization import imported
 from outcrop.customization.choices import hyperparameters
 from outcrop.deployments.model_removal import remove_model
@@ -33,7 +33,9 @@ _ECHOED = (
 
 
 def create_custom_model(house: House, call: Call) -> Answered:
-    created = imported.create(house, call.params, region=call.region, account=house.account)
+    created = imported.create(
+        house, call.params, region=call.region, account=house.account, owner=call.caller.principal
+    )
     return {"modelArn": created}
 
 
@@ -60,7 +62,7 @@ def list_custom_models(house: House, call: Call) -> Answered:
     found = page(
         house,
         call,
-        custom_models.KIND,
+        custom_model_states.KIND,
         status="modelStatus",
         equals={
             "baseModelArn": model_arn(house, call, "baseModelArnEquals"),

@@ -10,6 +10,7 @@ from outcrop.api.door.call import (
     Handler,
     quick,
 )
+from outcrop.catalog.custom_models import check_active
 from outcrop.deployments.records import generation
 from outcrop.deployments.states import ON_DEMAND, SERVING, UPDATING
 from outcrop.errors import Invalid
@@ -93,6 +94,7 @@ def _existing_model(house: House, call: Call) -> str:
     model = look(house, call, "modelArn")
     if model is None:
         raise Invalid(f"modelArn: there is no custom model {call.params['modelArn']}.")
+    check_active(model)
     return model.arn
 
 

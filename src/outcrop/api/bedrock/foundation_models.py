@@ -7,6 +7,7 @@ from outcrop.api.door.call import Answered, Call, Handler
 from outcrop.catalog.base_model import BaseModel
 from outcrop.errors import NotFound
 from outcrop.house import House
+from outcrop.network.model_task import ModelTask
 
 _ON_DEMAND, _PROVISIONED = "ON_DEMAND", "PROVISIONED"
 
@@ -15,22 +16,33 @@ def list_foundation_models(house: House, call: Call) -> Answered:
     """The foundation models, each in two forms as Bedrock lists them: on demand and provisioned.
 
     The plain id is on demand, the one with its context is provisioned. Asked for those of a customization type, only
-    the latter, which is the form that is customized.
+    the latter, which is the form that is customized. A remote model is on demand, and nothing else.
     """
-    forms = (_PROVISIONED,) if "byCustomizationType" in call.params else (_ON_DEMAND, _PROVISIONED)
-    summaries = [_details(model, call.region, form) for model in house.catalog.ready() for form in forms]
+    asked = (_PROVISIONED,) if "byCustomizationType" in call.params else (_ON_DEMAND, _PROVISIONED)
+    summaries = [
+        _details(model, call.region, form)
+        for model in house.catalog.invocable()
+        for form in asked
+        if form in _forms(model)
+    ]
     return {"modelSummaries": [summary for summary in summaries if _is_wanted(summary, call.params)]}
 
 
 def get_foundation_model(house: House, call: Call) -> Answered:
     identifier = call.params["modelIdentifier"]
     model = house.access.named(call, "modelIdentifier").foundation
-    if not isinstance(model, BaseModel) or model.folder is None:
+    if not isinstance(model, BaseModel) or (model.folder is None and model.remote is None):
         raise NotFound(
             f"The foundation model {identifier} was not found. (`outcrop models` lists those of this machine.)"
         )
-    provisioned = identifier.endswith(model.full_id)
+    provisioned = identifier.endswith(model.full_id) and _PROVISIONED in _forms(model)
     return {"modelDetails": _details(model, call.region, _PROVISIONED if provisioned else _ON_DEMAND)}
+
+
+def _forms(model: BaseModel) -> tuple[str, ...]:
+    """The ways in which a model is invoked; only text models of this machine are provisioned."""
+    plain = model.remote is None and model.task is ModelTask.TEXT
+    return (_ON_DEMAND, _PROVISIONED) if plain else (_ON_DEMAND,)
 
 
 def _details(model: BaseModel, region: str, inference: str) -> dict[str, Any]:
@@ -41,8 +53,9 @@ def _details(model: BaseModel, region: str, inference: str) -> dict[str, Any]:
         "modelName": model.name,
         "providerName": model.provider,
         "inputModalities": ["TEXT"],
-        "outputModalities": ["TEXT"],
-        "responseStreamingSupported": True,
+        # A reranker's scores count as text, as with Bedrock.
+        "outputModalities": ["EMBEDDING" if model.task is ModelTask.EMBEDDING else "TEXT"],
+        "responseStreamingSupported": model.task is ModelTask.TEXT,
         "customizationsSupported": [customization.value for customization in model.customizations],
         "inferenceTypesSupported": [inference],
         "modelLifecycle": {"status": "ACTIVE"},

@@ -1,10 +1,14 @@
-"""The operations of bedrock-runtime that answer with text: InvokeModel, Converse, their streams, CountTokens."""
+"""The operations of bedrock-runtime: InvokeModel, Converse, their streams, CountTokens.
+
+InvokeModel alone takes models that do not write text; whatever else they are asked for is refused in Bedrock's words.
+"""
 
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
 from outcrop.api.bedrock.named import look
+from outcrop.api.bedrock.relay import AsyncHandler, relayed
 from outcrop.api.door.call import (
     Answer,
     Answered,
@@ -12,9 +16,10 @@ from outcrop.api.door.call import (
     Handler,
     Streamed,
 )
+from outcrop.api.door.leaving import accounted
 from outcrop.errors import Invalid
 from outcrop.invocation import converse, count_tokens, invoke
-from outcrop.invocation.target import Target
+from outcrop.invocation.target import EncoderTarget, TextTarget
 
 if TYPE_CHECKING:
     from outcrop.house import House
@@ -23,20 +28,33 @@ _JSON = "application/json"
 
 
 async def invoke_model(house: "House", call: Call) -> Answered:
-    prepared = await _prepare_invoke(house, call)
-    invoked = await invoke.invoke(prepared, began=call.started, count=call.usage.count)
+    _check_unguarded(call)
+    target = await to_thread.run_sync(_find_any_target, house, call)
+    body = call.params.get("body", b"")
+    if isinstance(target, EncoderTarget):
+        from outcrop.invocation import invoke_encoder  # numpy comes with it, which text needs nothing of
+
+        invoked = await invoke_encoder.invoke(target, body, began=call.started, count=call.usage.count)
+    else:
+        prepared = await invoke.prepare(target, body, now=house.clock.now())
+        invoked = await invoke.invoke(prepared, began=call.started, count=call.usage.count)
     return Answer(
         {"body": invoke.to_json(invoked.response), "contentType": _JSON, **_served(call)},
         headers={
             "x-amzn-bedrock-input-token-count": str(invoked.num_input_tokens),
             "x-amzn-bedrock-output-token-count": str(invoked.num_output_tokens),
             "x-amzn-bedrock-invocation-latency": str(invoked.latency_ms),
+            **_stands_in(target),
         },
     )
 
 
 async def invoke_model_with_response_stream(house: "House", call: Call) -> Answered:
-    prepared = await _prepare_invoke(house, call)
+    _check_unguarded(call)
+    target = await to_thread.run_sync(_find_any_target, house, call)
+    if isinstance(target, EncoderTarget):
+        raise Invalid("The model is unsupported for streaming.")
+    prepared = await invoke.prepare(target, call.params.get("body", b""), now=house.clock.now())
     events = invoke.invoke_stream(prepared, began=call.started, count=call.usage.count)
     return Streamed({"contentType": _JSON, **_served(call)}, events=events)
 
@@ -54,7 +72,9 @@ async def converse_stream(house: "House", call: Call) -> Answered:
 
 
 async def count(house: "House", call: Call) -> Answered:
-    target = await _target(house, call)
+    target = await to_thread.run_sync(_find_any_target, house, call)
+    if isinstance(target, EncoderTarget):
+        raise Invalid("The provided model doesn't support counting tokens.")
     return {"inputTokens": await count_tokens.count_tokens(target, call.params["input"])}
 
 
@@ -64,28 +84,38 @@ def _served(call: Call) -> dict[str, str]:
     return {member: value for member, value in got.items() if call.params.get(member)}
 
 
-async def _prepare_invoke(house: "House", call: Call) -> invoke.PreparedInvocation:
+def _stands_in(target: TextTarget | EncoderTarget) -> dict[str, str]:
+    """A header that says so where a text model's hidden states stand in for the vectors of an embedding model."""
+    stands_in = isinstance(target, EncoderTarget) and target.stands_in
+    return {"x-outcrop-embedding": "mean hidden states of a text model"} if stands_in else {}
+
+
+def _check_unguarded(call: Call) -> None:
     # Answering without the guardrail somebody relies on would be worse than not answering.
     for member in ("guardrailIdentifier", "guardrailVersion"):
         if call.params.get(member):
             raise Invalid(f"Guardrails are not built in Outcrop yet. Leave {member} out.")
-    target = await _target(house, call)
-    return await invoke.prepare(target, call.params.get("body", b""), now=house.clock.now())
 
 
-async def _target(house: "House", call: Call) -> Target:
+async def _target(house: "House", call: Call) -> TextTarget:
     return await to_thread.run_sync(_find_target, house, call)
 
 
-def _find_target(house: "House", call: Call) -> Target:
+def _find_target(house: "House", call: Call) -> TextTarget:
     thing, row = house.access.named(call, "modelId"), look(house, call, "modelId")
-    return house.targets.resolve(call.params["modelId"], thing, row)
+    return accounted(house.targets.resolve(call.params["modelId"], thing, row, caller=call.caller), call)
 
 
-OPERATIONS: dict[str, Handler] = {
+def _find_any_target(house: "House", call: Call) -> TextTarget | EncoderTarget:
+    thing, row = house.access.named(call, "modelId"), look(house, call, "modelId")
+    return accounted(house.targets.find(call.params["modelId"], thing, row, caller=call.caller), call)
+
+
+_HANDLERS: dict[str, AsyncHandler] = {
     "InvokeModel": invoke_model,
     "InvokeModelWithResponseStream": invoke_model_with_response_stream,
     "Converse": converse_once,
     "ConverseStream": converse_stream,
     "CountTokens": count,
 }
+OPERATIONS: dict[str, Handler] = {name: relayed(name, handler, _target) for name, handler in _HANDLERS.items()}

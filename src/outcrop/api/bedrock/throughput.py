@@ -18,10 +18,12 @@ from outcrop.api.door.call import (
     quick,
 )
 from outcrop.catalog.base_model import BaseModel
+from outcrop.catalog.custom_models import check_active
 from outcrop.deployments.commitments import check_term, commitment
-from outcrop.deployments.states import CREATING, THROUGHPUT
-from outcrop.errors import Invalid
+from outcrop.deployments.states import CREATING, THROUGHPUT, UPDATING
+from outcrop.errors import Conflict, Invalid
 from outcrop.house import House
+from outcrop.network.model_task import ModelTask
 from outcrop.store.resources import Resource
 from outcrop.store.tags import tags_of
 
@@ -33,6 +35,7 @@ def create_provisioned_model_throughput(house: House, call: Call) -> Answered:
 
     def create() -> dict[str, Any]:
         desired, foundation_arn = _model(house, call, "modelId")
+        house.units.check_free(params["modelUnits"])
         row = house.deployments.create(
             THROUGHPUT,
             name=params["provisionedModelName"],
@@ -42,6 +45,7 @@ def create_provisioned_model_throughput(house: House, call: Call) -> Answered:
             details={
                 "foundationModelArn": foundation_arn,
                 "modelUnits": params["modelUnits"],
+                "ofBaseModel": desired == foundation_arn,
                 **term,
             },
         )
@@ -64,10 +68,18 @@ def list_provisioned_model_throughputs(house: House, call: Call) -> Answered:
 
 
 def update_provisioned_model_throughput(house: House, call: Call) -> Answered:
-    """A custom model may give way to its base model, or to another custom model of the same base."""
+    """A custom model may give way to its base model or another custom model of it, and come back.
+
+    Units and term cannot be changed: the request has no members for them.
+    """
     row = _find(house, call)
     desired = row.document["desiredModelArn"]
     if "desiredModelId" in call.params:
+        if row.document.get("ofBaseModel"):
+            raise Invalid(
+                f"desiredModelId: {row.name} was made for a base model, and such a throughput cannot change its model. "
+                "Make another one for the custom model."
+            )
         desired, foundation_arn = _model(house, call, "desiredModelId")
         if foundation_arn != row.document["foundationModelArn"]:
             raise Invalid(f"desiredModelId: {desired} is not of the same base model as {row.name}.")
@@ -78,6 +90,8 @@ def update_provisioned_model_throughput(house: House, call: Call) -> Answered:
 def delete_provisioned_model_throughput(house: House, call: Call) -> Answered:
     row = _find(house, call)
     check_term(row, now=house.clock.now())
+    if row.status == UPDATING:
+        raise Conflict(f"{row.name}: it is Updating. Wait until it is InService, then delete it.")
     house.deployments.remove(row)
     return {}
 
@@ -90,13 +104,17 @@ def _model(house: House, call: Call, member: str) -> tuple[str, str]:
     """ARNs of the model and of the foundation model below it."""
     custom = look(house, call, member)
     if custom is not None:
+        check_active(custom)
         return custom.arn, custom.document["foundationModelArn"]
     foundation = arn.foundation_model(call.region, _base(house, call, member).full_id)
     return foundation, foundation
 
 
 def _base(house: House, call: Call, member: str) -> BaseModel:
-    return house.catalog.with_weights(house.access.named(call, member).foundation, call.params[member])
+    base = house.catalog.with_weights(house.access.named(call, member).foundation, call.params[member])
+    if base.task is not ModelTask.TEXT:
+        raise Invalid(f"{member}: {base.id} does not write text, and is invoked on demand only. Name a text model.")
+    return base
 
 
 def _members(row: Resource) -> dict[str, Any]:

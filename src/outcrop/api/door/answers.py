@@ -76,7 +76,7 @@ async def _frames(
             async for each in events:
                 yield eventstream.event(stream, each)
     except Exception as error:
-        visit.code = _failure(visit, error).code
+        visit.code = failure_of(visit, error).code
         yield failures.frame(error, stream)
     finally:
         await exchange.close(events)
@@ -84,9 +84,9 @@ async def _frames(
 
 def failed(visit: Visit, error: Exception, settings: Settings) -> HttpResponse:
     """The service's own error for whatever was raised on the way; a defect of ours is logged."""
-    found = _failure(visit, error)
+    found = failure_of(visit, error)
     visit.code = found.code
-    return serialize.serialize_error(
+    response = serialize.serialize_error(
         visit.protocol,
         service=visit.service,
         code=found.code,
@@ -95,9 +95,11 @@ def failed(visit: Visit, error: Exception, settings: Settings) -> HttpResponse:
         members=found.members,
         request_id=visit.request_id,
     )
+    return replace(response, headers=response.headers | found.headers) if found.headers else response
 
 
-def _failure(visit: Visit, error: Exception) -> failures.Failure:
+def failure_of(visit: Visit, error: Exception) -> failures.Failure:
+    """How the service says what was raised on the way; a defect of ours is logged."""
     if not failures.is_expected(error):
         logs.tell(_log, "error", level=logging.ERROR, exc_info=error, request_id=visit.request_id)
     operation = visit.routed.operation if visit.routed is not None else None

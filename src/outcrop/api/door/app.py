@@ -1,8 +1,8 @@
 """The door, an ASGI application: each request finds its entrance, is answered, and is told of.
 
-Entrances, in the order in which they are asked: our own pages, the questions of browsers, the forms of web pages, and
-the requests of AWS's clients. What becomes a call walks the one corridor. Whatever is raised on the way becomes the
-service's own error.
+Entrances, in the order in which they are asked: our own pages, OpenAI's clients, the questions of browsers, the forms
+of web pages, and the requests of AWS's clients. What becomes a call walks the one corridor. Whatever is raised on the
+way becomes the service's own error.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,13 +19,16 @@ from outcrop.api.door.corridor import Corridor
 from outcrop.api.door.health import Health, well
 from outcrop.api.door.pages import OwnPage
 from outcrop.api.door.patience import PAUSE_S
-from outcrop.api.door.telling import Telling
+from outcrop.api.door.telling import CLIENT_LEFT, Telling
 from outcrop.api.door.visit import Left, Visit
+from outcrop.api.openai import browsers
+from outcrop.api.openai.entrance import OpenAiRequests
 from outcrop.api.operations import Operations
 from outcrop.api.s3 import cors
 from outcrop.api.s3.form_uploads import FormUploads
 from outcrop.house import House
 from outcrop.protocol.http import HttpRequest, HttpResponse
+from outcrop.protocol.unbuilt import OPENAI
 
 
 class Entrance(Protocol):
@@ -70,6 +73,9 @@ class Door:
         finally:
             visit.end()
             self._telling.tell(visit)
+            if visit.trace is not None:
+                code = visit.code or (CLIENT_LEFT if visit.left else "")
+                self._house.invocation_logs.note(visit.trace.ended(code))
 
     async def _respond(self, visit: Visit) -> HttpResponse:
         entrance = next(each for each in self._entrances if each.is_asked(visit.request))
@@ -79,9 +85,18 @@ class Door:
             raise
         except Exception as error:
             response = failed(visit, error, self._house.settings)
-        if visit.service == "s3" and "origin" in visit.request.headers and not cors.is_preflight(visit.request):
-            allowed = await to_thread.run_sync(cors.headers_of_answer, self._house, visit.request)
-            response = replace(response, headers=response.headers | dict(allowed))
+        return await self._readable(visit, response)
+
+    async def _readable(self, visit: Visit, response: HttpResponse) -> HttpResponse:
+        """The response with the headers by which a page in a browser may read it."""
+        request = visit.request
+        if "origin" not in request.headers or cors.is_preflight(request):
+            return response
+        if visit.protocol == OPENAI:
+            return replace(response, headers=response.headers | browsers.headers_of_answer())
+        if visit.service == "s3":
+            allowed = await to_thread.run_sync(cors.headers_of_answer, self._house, request)
+            return replace(response, headers=response.headers | dict(allowed))
         return response
 
     async def _send(self, visit: Visit, response: HttpResponse, send: exchange.Send) -> None:
@@ -100,6 +115,7 @@ def _entrances(house: House, operations: Operations, told: Health) -> tuple[Entr
     return (
         OwnPage(name="GetHealth", is_asked=health.is_asked, show=partial(health.answer, house, told)),
         OwnPage(name="GetMetrics", is_asked=prometheus.is_asked, show=partial(prometheus.answer, house, told)),
+        OpenAiRequests(corridor),
         cors.Preflights(house),
         FormUploads(corridor),
         AwsRequests(corridor),

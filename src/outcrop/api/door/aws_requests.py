@@ -28,6 +28,8 @@ _RUNTIMES = ("bedrock-runtime", "sagemaker-runtime", "bedrock-agent-runtime")
 # The pattern knows no custom model whose ARN names its base with the context suffix, as those of all jobs do. The
 # service tells such a caller what to do instead, and so does whoever resolves the id.
 _UNPATTERNED = {"bedrock-runtime": ("modelId",)}
+_UNPATTERNED_IN = {"CreateModelInvocationJob": ("modelId",)}
+"""Batch jobs take everything that can be invoked; the pattern knows neither deployments nor imported models."""
 
 
 class AwsRequests:
@@ -119,7 +121,8 @@ def _check(routed: Routed, params: dict[str, Any]) -> None:
     if shape is None:
         return
     if routed.service != "s3":
-        validate.check(shape, params, unpatterned=_UNPATTERNED.get(routed.service, ()))
+        service = _UNPATTERNED.get(routed.service, ())
+        validate.check(shape, params, unpatterned=_UNPATTERNED_IN.get(routed.operation.name, service))
         return
     # S3 judges values in its operations, each with a code of its own; only what is absent is told here.
     absent = validate.absences(shape, params)

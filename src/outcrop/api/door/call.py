@@ -52,6 +52,12 @@ class Usage:
 
     input_tokens: int = 0
     output_tokens: int = 0
+    sent_to: str = ""
+    "The host of a remote model that the request was sent to; empty where it stayed here."
+
+    def left_for(self, host: str) -> None:
+        """Told at the moment at which the request leaves for a remote model."""
+        self.sent_to = host
 
     def count(self, input_tokens: int, output_tokens: int) -> None:
         """Told again and again while an answer streams, each time with what it comes to by then."""

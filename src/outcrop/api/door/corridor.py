@@ -10,6 +10,7 @@ from anyio import to_thread
 from outcrop.api.bedrock import unreal
 from outcrop.api.door import failures
 from outcrop.api.door.call import Answer, Answered, Call, Derived, Handler, Streamed, is_quick
+from outcrop.api.door.invocation_trace import trace_of
 from outcrop.api.door.visit import Visit
 from outcrop.api.operations import Operations
 from outcrop.house import House
@@ -36,8 +37,9 @@ class Corridor:
         await self.house.ask(self.house.access.authorize, call)
         if call.service == "bedrock":
             unreal.check(call.params)
+        visit.trace = trace_of(self.house, call, visit.request.body)
         visit.answered = await self._called(visit, call, handler)
-        return visit.answered
+        return visit.answered if visit.trace is None else visit.trace.follow(visit.answered)
 
     async def _called(self, visit: Visit, call: Call, handler: Handler) -> Answered:
         answered: Any

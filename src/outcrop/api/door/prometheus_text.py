@@ -72,6 +72,11 @@ def _records(house: House) -> Iterator[Metric]:
         else:
             (jobs if kind.endswith(_JOB) else others).add_metric((kind, state), number)
     yield from (jobs, engines, others)
+    told = "Tokens a minute of one model unit, by the network that was measured."
+    units = GaugeMetricFamily("outcrop_model_unit_tokens_per_minute", told, labels=("network",))
+    for rate in house.units.all():
+        units.add_metric((rate.network,), round(rate.tokens_per_minute / house.units.num_units, 1))
+    yield units
 
 
 def _processes(told: Mapping[str, Any]) -> Iterator[Metric]:
@@ -105,7 +110,8 @@ def _storage(house: House) -> Iterator[Metric]:
         yield GaugeMetricFamily("outcrop_database_bytes", "Size of the database.", value=size)
     waiting = GaugeMetricFamily("outcrop_waiting_to_be_written", "Collected in memory.", labels=("record",))
     lost = CounterMetricFamily("outcrop_left_out", "Beyond the bounds of what is collected.", labels=("record",))
-    for name, record in (("points", house.points), ("audit", house.audit)):
+    kept = (("points", house.points), ("audit", house.audit), ("invocation log", house.invocation_logs))
+    for name, record in kept:
         waiting.add_metric((name,), record.waiting)
         lost.add_metric((name,), record.left_out)
     yield from (waiting, lost)

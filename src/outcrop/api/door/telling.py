@@ -71,7 +71,9 @@ class Telling:
         else:
             return None
         metric = metric_of(visit.status, _code(visit))
-        return InvocationCount(model, metric, latency_ms, call.usage.input_tokens, call.usage.output_tokens)
+        usage = call.usage
+        left = bool(usage.sent_to)
+        return InvocationCount(model, metric, latency_ms, usage.input_tokens, usage.output_tokens, left)
 
     def _enter(self, visit: Visit, operation: str, now: datetime) -> None:
         service, code = visit.service, _code(visit)
@@ -104,6 +106,7 @@ class Telling:
             code=code,
             read_only=reads,
             data=is_data,
+            sent_to=visit.call.usage.sent_to if visit.call is not None else "",
         )
         self._audit.record(entry, key)
 
@@ -154,6 +157,8 @@ def _write_log(visit: Visit, latency_ms: float) -> None:
         "ms": latency_ms,
         "caller": visit.caller.arn if visit.caller is not None else "",
     }
+    if visit.call is not None and visit.call.usage.sent_to:
+        members["sent_to"] = visit.call.usage.sent_to
     if visit.left:
         members["client_left"] = True
     logs.tell(_log, "request", **members)

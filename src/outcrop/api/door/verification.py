@@ -102,7 +102,7 @@ def verify_key(house: House, request: HttpRequest) -> tuple[Verified, Caller]:
         verified = Verified(region=bearer.region_of(request, default=DEFAULT_REGION))
     else:
         caller, verified = _short_term(house, presigned)
-    _check_may_use_keys(house, caller, kind=kind, region=verified.region)
+    check_may_use_keys(house, caller, kind=kind, region=verified.region)
     return verified, caller
 
 
@@ -129,7 +129,7 @@ def _short_term(house: House, presigned: HttpRequest) -> tuple[Caller, Verified]
     return credential.caller, verified
 
 
-def _check_may_use_keys(house: House, caller: Caller, *, kind: str, region: str) -> None:
+def check_may_use_keys(house: House, caller: Caller, *, kind: str, region: str) -> None:
     """The permission that API keys need beside that of the operation."""
     need = RequiredPermission(action="bedrock:CallWithBearerToken")
     context = {"bedrock:bearerTokenType": kind, "aws:RequestedRegion": region}

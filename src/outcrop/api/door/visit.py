@@ -15,6 +15,7 @@ import anyio
 from outcrop.access.caller import Caller
 from outcrop.api.door import exchange, failures
 from outcrop.api.door.call import Answered, Call
+from outcrop.api.door.invocation_trace import InvocationTrace
 from outcrop.api.door.patience import BodyPatience
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.routing import Routed
@@ -46,6 +47,8 @@ class Visit:
     call: Call | None = None
     "What was asked for, once it was understood."
     answered: Answered | None = None
+    trace: InvocationTrace | None = None
+    "Of an invocation that is logged."
     status: int = 0
     code: str = ""
     "The service's error code; empty where nothing failed."

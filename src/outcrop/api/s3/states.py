@@ -264,7 +264,6 @@ OPERATIONS: dict[str, Handler] = {
     **dict.fromkeys(
         (
             "DeleteBucketEncryption",
-            "DeleteBucketPolicy",
             "DeleteBucketLifecycle",
             "DeleteBucketReplication",
             "DeleteBucketWebsite",

@@ -19,7 +19,7 @@ from outcrop.training.task import TrainingHyper, tokens_at_once
 _FILE = Path(catalog_entry.__file__).parent / "hyperparameters.toml"
 RECOMMENDED = "recommended"
 
-RATE = "outcrop.learningRate"
+RATE, MULTIPLIER = "outcrop.learningRate", "outcrop.learningRateMultiplier"
 WARMUP = "learningRateWarmupSteps"
 
 USED = "usedHyperParameters"
@@ -215,6 +215,8 @@ def _rate(family: str, text: Mapping[str, str], recommended: float, trained: str
     batch_size = int(text.get("batchSize", "1"))
     suits = rates.for_batch(recommended, batch_size)
     what = f"what suits {trained} on this network in batches of {batch_size}"
+    if text[MULTIPLIER] != RECOMMENDED:
+        return rates.multiplied(text[MULTIPLIER], suits, what)
     if "learningRateMultiplier" in text:
         return rates.multiplied(text["learningRateMultiplier"], suits, what)
     if text["learningRate"] == RECOMMENDED:

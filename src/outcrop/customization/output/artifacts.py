@@ -33,6 +33,18 @@ _VALIDATION_PATHS = (
 )
 
 
+METRICS, EVENTS, PROGRESS = (
+    f"training_artifacts/{name}" for name in ("step_wise_training_metrics.csv", "events.jsonl", "progress.json")
+)
+
+
+def uri_of(path: str, *, output_uri: str, job_arn: str) -> str:
+    """S3 URI of a path in a job's folder."""
+    bucket, prefix = parse_s3_uri(output_uri)
+    folder = f"model-customization-job-{job_arn.rsplit('/', 1)[-1]}"
+    return f"s3://{bucket}/{'/'.join(part for part in (prefix.strip('/'), folder, path) if part)}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class MetricsRow:
     """A line of either metrics CSV: loss in nats per token, perplexity exp(loss)."""
@@ -62,7 +74,7 @@ class Artifacts:
         return self.uri("preflight/report.html")
 
     def write_training(self, rows: Iterable[MetricsRow]) -> None:
-        self._put_csv("training_artifacts/step_wise_training_metrics.csv", _TRAINING_HEADER, rows)
+        self._put_csv(METRICS, _TRAINING_HEADER, rows)
 
     def write_validation(self, rows: Iterable[MetricsRow]) -> None:
         kept = list(rows)
@@ -70,10 +82,10 @@ class Artifacts:
             self._put_csv(path, _VALIDATION_HEADER, kept)
 
     def write_progress(self, progress: dict[str, Any]) -> None:
-        self.write_json("training_artifacts/progress.json", progress)
+        self.write_json(PROGRESS, progress)
 
     def write_events(self, lines: bytes) -> None:
-        self._put_bytes("training_artifacts/events.jsonl", lines, "application/jsonl")
+        self._put_bytes(EVENTS, lines, "application/jsonl")
 
     def write_tensorboard(self, name: str, content: bytes) -> None:
         self._put_bytes(f"training_artifacts/tensorboard/{name}", content, "application/octet-stream")
@@ -90,9 +102,7 @@ class Artifacts:
 
     def uri(self, path: str) -> str:
         """S3 URI of a path in the job's folder."""
-        bucket, prefix = parse_s3_uri(self.output_uri)
-        folder = f"model-customization-job-{self.job_arn.rsplit('/', 1)[-1]}"
-        return f"s3://{bucket}/{'/'.join(part for part in (prefix.strip('/'), folder, path) if part)}"
+        return uri_of(path, output_uri=self.output_uri, job_arn=self.job_arn)
 
     def _put_csv(self, path: str, header: str, rows: Iterable[MetricsRow]) -> None:
         self._put(path, "\n".join([header, *map(str, rows)]) + "\n", "text/csv")

@@ -7,17 +7,26 @@ from outcrop.invocation.dialects.dialect import Dialect
 from outcrop.invocation.dialects.llama import LLAMA
 from outcrop.invocation.dialects.mistral import MISTRAL
 from outcrop.invocation.dialects.nova import NOVA
-from outcrop.invocation.dialects.openai import OPENAI_CHAT, OPENAI_TEXT
+from outcrop.invocation.dialects.openai import OPENAI_CHAT
+from outcrop.invocation.dialects.openai_text import OPENAI_TEXT
 from outcrop.invocation.dialects.titan import TITAN
+from outcrop.invocation.exchange import SamplingOptions
 from outcrop.invocation.schema import Body, malformed
-from outcrop.invocation.target import ANY_DIALECT
+from outcrop.invocation.target import ANY_DIALECT, RemoteTarget, TextTarget
 
 DIALECTS = {dialect.name: dialect for dialect in (TITAN, LLAMA, CLAUDE, NOVA, MISTRAL, COHERE, DEEPSEEK, OPENAI_CHAT)}
+
+_UNSAID = SamplingOptions(max_tokens=None, temperature=1.0, top_p=1.0)
 
 
 def native(name: str) -> Dialect:
     """The dialect in which a Converse request on such a target is answered; an open model's is Nova's, the plainest."""
     return NOVA if name == ANY_DIALECT else DIALECTS[name]
+
+
+def defaults_of(target: TextTarget) -> SamplingOptions:
+    """The sampling of a Converse request that says nothing; of a remote model its own, for nothing is sent then."""
+    return _UNSAID if isinstance(target, RemoteTarget) else native(target.dialect).defaults
 
 
 def choose(name: str, body: Body) -> Dialect:

@@ -25,5 +25,9 @@ class Dialect:
     "The chunks after the last piece; the metrics of the invocation go into the last of them."
     opening: Callable[[Started], list[Chunk]] = lambda _started: []
     "The chunks before the first piece."
+    ending: Callable[[Started, Finished], list[Chunk]] = lambda _started, _finished: []
+    "The chunks after the closing ones of all answers, of which the last tells the tokens."
+    joined: Callable[[Sequence[Chunk]], Chunk] = lambda answers: answers[0]
+    "One response of several, for a dialect that can ask for several."
     defaults: SamplingOptions
     "What holds for a request that says nothing, in Converse too."

@@ -1,249 +1,135 @@
-"""OpenAI's two forms, chat completions and text completions, as gpt-oss, Qwen and imported models speak them."""
+"""OpenAI's chat completions, as gpt-oss, Qwen and imported models speak them."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from outcrop.invocation.dialects import openai_messages
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
-from outcrop.invocation.exchange import (
-    AnswerPiece,
-    ChatPrompt,
-    Finish,
-    Finished,
-    InvocationRequest,
-    RawPrompt,
-    SamplingOptions,
-    Started,
+from outcrop.invocation.dialects.openai_members import (
+    DEFAULTS,
+    SHARED,
+    envelope,
+    finish_reason,
+    joined,
+    sampling_of,
+    usage_of,
 )
-from outcrop.invocation.schema import (
-    Anything,
-    Body,
-    Flag,
-    Items,
-    Number,
-    Schema,
-    Struct,
-    Text,
-    Values,
-    check,
-    malformed,
-)
+from outcrop.invocation.exchange import AnswerPiece, Finished, InvocationRequest, Started, ToolCall
+from outcrop.invocation.schema import Anything, Body, Flag, Items, Number, Struct, check, malformed
 from outcrop.invocation.text_logprobs import SpelledToken, TextLogprob
-from outcrop.tokens.prompt_format import join_blocks
 
-_DEFAULTS = SamplingOptions(max_tokens=None, temperature=1.0, top_p=1.0)
-_ROLES = ("system", "developer", "user", "assistant")
-_SHARED: dict[str, Schema] = {
-    "model": Text(),
-    "user": Text(),
-    "max_tokens": Number(least=1, integer=True),
-    "temperature": Number(least=0, most=2),
-    "top_p": Number(least=0, most=1),
-    "top_k": Number(least=-1, integer=True),
-    "seed": Number(integer=True),
-    "stop": Anything(),
-    "stream": Flag(),
-    "stream_options": Anything(),
-    # One answer is what is made here; asking for more is refused rather than overlooked.
-    "n": Number(least=1, most=1, integer=True),
-    "presence_penalty": Number(least=-2, most=2),
-    "frequency_penalty": Number(least=-2, most=2),
-    "logit_bias": Values(of=Number(least=-100, most=100)),
-    # Not OpenAI's, but vLLM's.
-    "min_p": Number(least=0, most=1),
-    "repetition_penalty": Number(least=0.01, most=10),
-}
-_CHAT = Struct(
-    required={
-        "messages": Items(of=Struct(required={"role": Text(one_of=_ROLES), "content": Anything()}), least=1),
-    },
+_BODY = Struct(
+    required={"messages": Items(of=Anything(), least=1)},
     optional={
-        **_SHARED,
+        **SHARED,
+        **openai_messages.MEMBERS,
         "max_completion_tokens": Number(least=1, integer=True),
         "logprobs": Flag(),
         "top_logprobs": Number(least=0, most=20, integer=True),
     },
 )
-_TEXT = Struct(
-    required={"prompt": Text(least_length=1)},
-    optional={**_SHARED, "logprobs": Number(least=0, most=5, integer=True)},
-)
 
 
-def _read_chat(body: Body) -> InvocationRequest:
-    check(_CHAT, body)
-    turns = [
-        {"role": message["role"], "content": _content(message["content"], at=f"#/messages/{number}/content")}
-        for number, message in enumerate(body["messages"])
-    ]
-    instructions = [turn["content"] for turn in turns if turn["role"] in ("system", "developer")]
-    said = [turn for turn in turns if turn["role"] in ("user", "assistant")]
-    if not said or said[0]["role"] != "user":
-        raise malformed(["#/messages: expected a user message first"])
+def read_chat(body: Body) -> InvocationRequest:
+    """Checks a body of chat completions and takes from it what is asked. Raises Malformed."""
+    check(_BODY, body)
     if "top_logprobs" in body and not body.get("logprobs"):
         raise malformed(["#/top_logprobs: expected logprobs to be true"])
     logprobs = body.get("top_logprobs", 0) if body.get("logprobs") else None
     return InvocationRequest(
-        prompt=ChatPrompt(messages=said, system="\n\n".join(instructions) or None),
-        sampling=replace(_sampling(body), logprobs=logprobs),
+        prompt=openai_messages.read_chat_prompt(body),
+        sampling=replace(sampling_of(body), logprobs=logprobs),
+        form=openai_messages.read_form(body),
+        num_answers=body.get("n", 1),
     )
 
 
-def _read_text(body: Body) -> InvocationRequest:
-    check(_TEXT, body)
-    sampling = replace(_sampling(body), logprobs=body.get("logprobs"))
-    return InvocationRequest(prompt=RawPrompt(text=body["prompt"]), sampling=sampling)
+def answer_chat(started: Started, finished: Finished) -> Chunk:
+    """The whole response, of one answer."""
+    logprobs = _logprobs(started, finished.logprobs)
+    choice = {
+        "index": started.index,
+        "message": _message(finished),
+        "finish_reason": finish_reason(finished),
+        **logprobs,
+    }
+    return envelope(started, "chat.completion", "chatcmpl", [choice]) | {"usage": usage_of(started, finished)}
 
 
-def _content(content: Any, *, at: str) -> str:
-    if isinstance(content, str):
-        return content
-    block = Struct(required={"type": Text(one_of=("text",)), "text": Text()})
-    problems = Items(of=block, least=1).violations(content, at)
-    if problems:
-        raise malformed(problems)
-    return join_blocks([part["text"] for part in content])
+def chat_chunk(
+    started: Started, delta: Chunk, reason: str | None = None, logprobs: Sequence[TextLogprob] = ()
+) -> Chunk:
+    """A chunk of a stream."""
+    choice = {"index": started.index, "delta": delta, "finish_reason": reason, **_logprobs(started, logprobs)}
+    return envelope(started, "chat.completion.chunk", "chatcmpl", [choice])
 
 
-def _sampling(body: Body) -> SamplingOptions:
-    return SamplingOptions(
-        max_tokens=body.get("max_completion_tokens", body.get("max_tokens")),
-        temperature=body.get("temperature", _DEFAULTS.temperature),
-        top_p=body.get("top_p", _DEFAULTS.top_p),
-        top_k=max(0, body.get("top_k", _DEFAULTS.top_k)),
-        min_p=body.get("min_p", _DEFAULTS.min_p),
-        repetition_penalty=body.get("repetition_penalty", _DEFAULTS.repetition_penalty),
-        presence_penalty=body.get("presence_penalty", _DEFAULTS.presence_penalty),
-        frequency_penalty=body.get("frequency_penalty", _DEFAULTS.frequency_penalty),
-        logit_bias=_bias(body.get("logit_bias", {})),
-        seed=body.get("seed"),
-        stop_sequences=_stops(body.get("stop")),
-    )
+def delta_of(piece: AnswerPiece) -> Chunk:
+    """The delta of a message that a piece of an answer is."""
+    if piece.part == "reasoning":
+        return {"reasoning_content": piece.text}
+    if piece.part == "text":
+        return {"content": piece.text}
+    call: dict[str, Any] = {"index": piece.call_index, "function": {"arguments": piece.text}}
+    if piece.opens:
+        named = {"name": piece.call_name, "arguments": piece.text}
+        call = {"index": piece.call_index, "id": piece.call_id, "type": "function", "function": named}
+    return {"tool_calls": [call]}
 
 
-def _bias(given: dict[str, float]) -> dict[int, float]:
-    problems = [f"#/logit_bias: extraneous key [{token}] is not permitted" for token in given if not _is_id(token)]
-    if problems:
-        raise malformed(problems)
-    return {int(token): bias for token, bias in given.items()}
+def call_of(call: ToolCall) -> Chunk:
+    """A call as a message has it."""
+    arguments = json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":"))
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
-def _is_id(token: str) -> bool:
-    return token.isascii() and token.isdecimal()
+def piece_chat(started: Started, piece: AnswerPiece) -> Chunk:
+    return chat_chunk(started, delta_of(piece), None, piece.logprobs)
 
 
-def _stops(stop: Any) -> tuple[str, ...]:
-    if stop is None:
-        return ()
-    problems = (Text() if isinstance(stop, str) else Items(of=Text())).violations(stop, "#/stop")
-    if problems:
-        raise malformed(problems)
-    listed: Sequence[str] = [stop] if isinstance(stop, str) else stop
-    return tuple(listed)
-
-
-def _reason(finished: Finished) -> str:
-    return "length" if finished.finish in (Finish.MAX_TOKENS, Finish.CONTEXT) else "stop"
-
-
-def _envelope(started: Started, kind: str, prefix: str, choice: Chunk) -> Chunk:
+def _message(finished: Finished) -> Chunk:
+    calls = [call_of(call) for call in finished.tool_calls]
     return {
-        "id": f"{prefix}-{started.id}",
-        "object": kind,
-        "created": int(started.created.timestamp()),
-        "model": started.model_id,
-        "choices": [{"index": 0, **choice}],
+        "role": "assistant",
+        "content": None if calls and not finished.text else finished.text,
+        **({"reasoning_content": finished.reasoning} if finished.reasoning else {}),
+        **({"tool_calls": calls} if calls else {}),
     }
 
 
-def _usage(started: Started, finished: Finished) -> dict[str, int]:
-    return {
-        "prompt_tokens": started.num_input_tokens,
-        "completion_tokens": finished.num_output_tokens,
-        "total_tokens": started.num_input_tokens + finished.num_output_tokens,
-    }
-
-
-def _answer_chat(started: Started, finished: Finished) -> Chunk:
-    message = {"role": "assistant", "content": finished.text}
-    logprobs = _chat_logprobs(started, finished.logprobs)
-    choice = {"message": message, "finish_reason": _reason(finished), **logprobs}
-    return _envelope(started, "chat.completion", "chatcmpl", choice) | {"usage": _usage(started, finished)}
-
-
-def _chat_logprobs(started: Started, logprobs: Sequence[TextLogprob]) -> Chunk:
+def _logprobs(started: Started, logprobs: Sequence[TextLogprob]) -> Chunk:
     """The member `logprobs` of a choice, where it was asked for."""
     if started.asked.sampling.logprobs is None:
         return {}
-    told = [
-        {**_chat_token(one.token), "top_logprobs": [_chat_token(each) for each in one.likeliest]} for one in logprobs
-    ]
-    return {"logprobs": {"content": told, "refusal": None}}
+    return {"logprobs": {"content": [logprob_of(one) for one in logprobs], "refusal": None}}
 
 
-def _chat_token(token: SpelledToken) -> Chunk:
+def logprob_of(one: TextLogprob) -> Chunk:
+    """The log probability of a token of the answer, with the likeliest in its place."""
+    return {**_token(one.token), "top_logprobs": [_token(each) for each in one.likeliest]}
+
+
+def _token(token: SpelledToken) -> Chunk:
     return {"token": token.text, "logprob": token.logprob, "bytes": list(token.spelling)}
 
 
-def _chat_chunk(
-    started: Started, delta: Chunk, finish_reason: str | None, logprobs: Sequence[TextLogprob] = ()
-) -> Chunk:
-    choice = {"delta": delta, "finish_reason": finish_reason, **_chat_logprobs(started, logprobs)}
-    return _envelope(started, "chat.completion.chunk", "chatcmpl", choice)
-
-
-def _piece_chat(started: Started, piece: AnswerPiece) -> Chunk:
+def _piece(started: Started, piece: AnswerPiece) -> Chunk:
     role = {"role": "assistant"} if piece.first else {}
-    return _chat_chunk(started, {**role, "content": piece.text}, None, piece.logprobs)
+    return chat_chunk(started, {**role, **delta_of(piece)}, None, piece.logprobs)
 
 
-def _closing_chat(started: Started, finished: Finished) -> list[Chunk]:
-    return [_chat_chunk(started, {}, _reason(finished)) | {"usage": _usage(started, finished)}]
-
-
-def _text_logprobs(started: Started, logprobs: Sequence[TextLogprob]) -> Chunk | None:
-    """The member `logprobs` of a text completion; null where it was not asked for."""
-    if started.asked.sampling.logprobs is None:
-        return None
-    return {
-        "tokens": [one.token.text for one in logprobs],
-        "token_logprobs": [one.token.logprob for one in logprobs],
-        "top_logprobs": [{each.text: each.logprob for each in one.likeliest} for one in logprobs],
-        "text_offset": [one.offset for one in logprobs],
-    }
-
-
-def _text_chunk(started: Started, text: str, finish_reason: str | None, logprobs: Sequence[TextLogprob] = ()) -> Chunk:
-    choice = {"text": text, "logprobs": _text_logprobs(started, logprobs), "finish_reason": finish_reason}
-    return _envelope(started, "text_completion", "cmpl", choice)
-
-
-def _answer_text(started: Started, finished: Finished) -> Chunk:
-    chunk = _text_chunk(started, finished.text, _reason(finished), finished.logprobs)
-    return chunk | {"usage": _usage(started, finished)}
-
-
-def _piece_text(started: Started, piece: AnswerPiece) -> Chunk:
-    return _text_chunk(started, piece.text, None, piece.logprobs)
-
-
-def _closing_text(started: Started, finished: Finished) -> list[Chunk]:
-    return [_text_chunk(started, "", _reason(finished)) | {"usage": _usage(started, finished)}]
+def _closing(started: Started, finished: Finished) -> list[Chunk]:
+    return [chat_chunk(started, {}, finish_reason(finished)) | {"usage": usage_of(started, finished)}]
 
 
 OPENAI_CHAT = Dialect(
     name="openai",
-    read=_read_chat,
-    answer=_answer_chat,
-    piece=_piece_chat,
-    closing=_closing_chat,
-    defaults=_DEFAULTS,
-)
-OPENAI_TEXT = Dialect(
-    name="openai",
-    read=_read_text,
-    answer=_answer_text,
-    piece=_piece_text,
-    closing=_closing_text,
-    defaults=_DEFAULTS,
+    read=read_chat,
+    answer=answer_chat,
+    piece=_piece,
+    closing=_closing,
+    joined=joined,
+    defaults=DEFAULTS,
 )

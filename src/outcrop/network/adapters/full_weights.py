@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ _BESIDE = (".json", ".jinja", ".model", ".txt")
 "What belongs to a model beside its weights: configurations, tokenizer, chat template."
 
 
-def save(folder: Path, network: nn.Module, *, like: Path) -> None:
-    """Write the network without its adapters, as it will be served; all else is as in the directory `like`."""
+def save(folder: Path, network: nn.Module, *, like: Path, dtypes: Mapping[str, torch.dtype] | None = None) -> None:
+    """Write the network without its adapters, as it will be served; all else is as in the directory `like`.
+
+    `dtypes`: the types of weights that are written otherwise, by name.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for path in _beside(like):
         shutil.copyfile(path, folder / path.name)
     with bare(network):
-        write_weights(folder, network, _own_tensors(network))
+        write_weights(folder, network, _own_tensors(network, dtypes or {}))
 
 
 def write_weights(folder: Path, network: nn.Module, tensors: dict[str, Tensor]) -> None:
@@ -61,7 +65,7 @@ def _beside(folder: Path) -> list[Path]:
     ]
 
 
-def _own_tensors(network: nn.Module) -> dict[str, Tensor]:
+def _own_tensors(network: nn.Module, dtypes: Mapping[str, torch.dtype]) -> dict[str, Tensor]:
     """Copies of all weights, in memory of their own.
 
     Training lays them all into one vector, which looks like one shared weight.
@@ -73,7 +77,8 @@ def _own_tensors(network: nn.Module) -> dict[str, Tensor]:
     for name, tensor in network.state_dict().items():
         key = (tensor.data_ptr(), tensor.shape)
         if key not in copies:
-            dtype = load.serving_dtype() if tensor.is_floating_point() else tensor.dtype
+            served = load.serving_dtype() if tensor.is_floating_point() else tensor.dtype
+            dtype = dtypes.get(name, served)
             copies[key] = tensor.detach().to(dtype, copy=True)
         found[name] = copies[key]
     return found

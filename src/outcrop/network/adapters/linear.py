@@ -166,7 +166,7 @@ def weight_of(base: Linear) -> Tensor:
 
 def like_of(base: Linear) -> Tensor:
     """A tensor of the kind of a layer's weight: of its dtype, and where it is."""
-    packed: Tensor | None = getattr(base, "blocks_BIO", None)  # whose weight is put together when it is asked for
+    packed: Tensor | None = getattr(base, "like", None)  # whose weight is put together when it is asked for
     return base.weight if packed is None else packed
 
 

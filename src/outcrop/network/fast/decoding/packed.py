@@ -7,12 +7,25 @@ rows are. The numbers are those of the layer; only their places change, and `unp
 import ctypes
 import weakref
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from outcrop.network.fast.decoding.library import DecodingLibrary, Matrix
+
+_MOST_INT8 = 127.0
+_LEAST_SCALE = 1e-30
+"Of an output whose weights are all zero."
+
+
+class Weights(StrEnum):
+    """The numbers in which weights are kept."""
+
+    FP32 = "fp32"
+    INT8 = "int8"
 
 
 class Crew:
@@ -30,25 +43,41 @@ class Crew:
 
 
 class PackedLinear(nn.Linear):
-    """A linear layer in fp32 on a CPU with its weight in blocks; for serving, without gradients."""
+    """A linear layer on a CPU with its weight in blocks, in fp32 or int8; for serving, without gradients.
 
-    def __init__(self, layer: nn.Linear, crew: Crew) -> None:
+    In int8, each output has the largest of its weights for a scale, and inputs stay in fp32.
+    """
+
+    def __init__(self, layer: nn.Linear, crew: Crew, weights: Weights = Weights.FP32) -> None:
         nn.Module.__init__(self)
         self.out_features, self.in_features = layer.weight.shape
         self._crew = crew
         self.register_parameter("bias", layer.bias)
-        self.blocks_BIO = _in_blocks(layer.weight.detach(), crew.library.block)
+        weight_OI = layer.weight.detach()
+        self.scale_O: Tensor | None = None
+        if weights is Weights.INT8:
+            self.scale_O = weight_OI.abs().amax(dim=1).clamp_min(_LEAST_SCALE) / _MOST_INT8
+            weight_OI = (weight_OI / self.scale_O.unsqueeze(1)).round().to(torch.int8)
+        self.blocks_BIO = _in_blocks(weight_OI, crew.library.block)
         self.matrix = Matrix(
-            plain=self.blocks_BIO.data_ptr(),
+            plain=self.blocks_BIO.data_ptr() if self.scale_O is None else None,
+            tiny=None if self.scale_O is None else self.blocks_BIO.data_ptr(),
+            scale=None if self.scale_O is None else self.scale_O.data_ptr(),
             bias=None if layer.bias is None else layer.bias.data_ptr(),
             inputs=self.in_features,
             outputs=self.out_features,
         )
 
     @property
+    def like(self) -> Tensor:
+        """An empty tensor of the kind that it multiplies and gives."""
+        return torch.empty(0)
+
+    @property
     def weight(self) -> Tensor:  # type: ignore[override]
-        """A copy of the weight as torch keeps it, OI."""
-        return self.blocks_BIO.transpose(1, 2).reshape(-1, self.in_features)[: self.out_features]
+        """A copy of the weight as torch keeps it, OI in fp32."""
+        found_OI = self.blocks_BIO.transpose(1, 2).reshape(-1, self.in_features)[: self.out_features]
+        return found_OI if self.scale_O is None else found_OI * self.scale_O.unsqueeze(1)
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, self.in_features)
@@ -90,13 +119,13 @@ class PackedEmbedding(nn.Module):
         return rows if self.scale is None else rows * self.scale.to(rows.dtype)
 
 
-def pack(network: Any, places: Sequence[tuple[nn.Module, str]], crew: Crew) -> None:
+def pack(network: Any, places: Sequence[tuple[nn.Module, str]], crew: Crew, weights: Weights) -> None:
     """Pack the linear layers at these places, and the head, which may share its weight with the embedding."""
     for parent, name in places:
-        setattr(parent, name, PackedLinear(getattr(parent, name), crew))
+        setattr(parent, name, PackedLinear(getattr(parent, name), crew, weights))
     head, embedding = network.get_output_embeddings(), network.get_input_embeddings()
-    packed = PackedLinear(head, crew)
-    if embedding.weight is head.weight:
+    packed = PackedLinear(head, crew, weights)
+    if embedding.weight is head.weight and weights is Weights.FP32:  # what is looked up is not made coarser
         network.set_input_embeddings(PackedEmbedding(embedding, packed))
     network.set_output_embeddings(packed)
 

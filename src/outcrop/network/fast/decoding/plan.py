@@ -17,7 +17,7 @@ from torch.nn import functional
 from outcrop.network.adapters.linear import AdapterLinear
 from outcrop.network.attention import Scoring
 from outcrop.network.fast.decoding.library import MATRICES, Layer, Matrix, Network
-from outcrop.network.fast.decoding.packed import Crew, PackedLinear, pack, unpack
+from outcrop.network.fast.decoding.packed import Crew, PackedLinear, Weights, pack, unpack
 
 _ACTS: tuple[Callable[[Tensor], Tensor], ...] = (
     functional.silu,
@@ -48,7 +48,7 @@ class DecodingPlan:
     kept: list[Tensor] = field(default_factory=list)
 
 
-def plan_of(network: Any, scorings: Sequence[Scoring], crew: Crew) -> DecodingPlan:
+def plan_of(network: Any, scorings: Sequence[Scoring], crew: Crew, weights: Weights = Weights.FP32) -> DecodingPlan:
     """The plan of a network in fp32 on a CPU, whose layers score as told. Its linear layers are packed from then on.
 
     Raises OtherNetwork, with the network as it was.
@@ -61,7 +61,7 @@ def plan_of(network: Any, scorings: Sequence[Scoring], crew: Crew) -> DecodingPl
             raise OtherNetwork("a layer is of another kind")
     except AttributeError as error:
         raise OtherNetwork(f"{type(network).__name__}: {error}") from error
-    pack(network, places, crew)
+    pack(network, places, crew, weights)
     try:
         return _Planning(network, scorings, linears).plan()
     except (AttributeError, KeyError, TypeError, ValueError, IndexError, RuntimeError, OtherNetwork) as error:

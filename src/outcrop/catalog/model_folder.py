@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from outcrop.errors import Invalid
+from outcrop.network import encoder_facts
+from outcrop.network.model_task import ModelTask
+from outcrop.tokens.encoder_tokenizer import EncoderTokenizer
 from outcrop.tokens.tokenizer import Tokenizer
 
 _LARGEST_JSON = 16 << 20
@@ -164,7 +167,10 @@ def _check_tokenizer(folder: Path) -> None:
         if (folder / name).exists():
             _read_object(folder / name)
     try:
-        Tokenizer.open(folder)
+        if encoder_facts.task_of(folder) is ModelTask.TEXT:
+            Tokenizer.open(folder)
+        else:
+            EncoderTokenizer.open(folder)
     except Invalid:
         raise
     except Exception as error:  # the library raises nothing narrower for a file that is no tokenizer

@@ -1,0 +1,226 @@
+"""Text completions: prompts as texts or token ids, each with one answer or several."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from outcrop.api.door.call import Answer, Answered, Call, Streamed
+from outcrop.api.openai import invoking, refusals
+from outcrop.api.openai.chat import answer_with
+from outcrop.api.openai.endpoint import BODY, Endpoint, Takes
+from outcrop.api.openai.members import Settled, settle
+from outcrop.house import House
+from outcrop.invocation import invoke
+from outcrop.invocation.dialects.dialect import Chunk, Dialect
+from outcrop.invocation.dialects.openai_members import finish_reason, sampling_of, usage_of
+from outcrop.invocation.dialects.openai_text import MEMBERS, OPENAI_TEXT, answer_text, piece_text, text_chunk
+from outcrop.invocation.exchange import (
+    AnswerPiece,
+    Count,
+    Finished,
+    InvocationRequest,
+    RawPrompt,
+    Started,
+    TokensPrompt,
+)
+from outcrop.invocation.invoke import PreparedInvocation
+from outcrop.invocation.remote.openai_requests import no_ids
+from outcrop.invocation.schema import Flag, Number, Struct, check
+from outcrop.invocation.several import together
+from outcrop.invocation.target import RemoteTarget, TextTarget
+
+MOST_PROMPTS = 2048
+_MAX_TOKENS = 16
+"What OpenAI takes where nothing is said."
+_MOST_BEST_OF = 20
+_UNSERVED = {"suffix": "models here do not write what stands between two texts. Leave it out."}
+_BODY = Struct(
+    optional={
+        **{
+            name: schema
+            for name, schema in MEMBERS.items()
+            if name not in ("model", "stream", "stream_options", "user")
+        },
+        "echo": Flag(),
+        "best_of": Number(least=1, most=_MOST_BEST_OF, integer=True),
+    },
+)
+Prompt = RawPrompt | TokensPrompt
+
+
+async def create_completion(house: House, call: Call) -> Answered:
+    """The answers to all prompts, or the stream of their chunks."""
+    name = call.params[BODY]["model"]
+    settled = settle(call.params[BODY], unserved=_UNSERVED, only={})
+    prompts = _prompts(settled.body.pop("prompt", None))
+    check(_BODY, settled.body)
+    _check_together(settled)
+    target = await invoking.target_of(house, call, name)
+    prepared = [
+        await invoke.prepare_asked(
+            target, _dialect(settled, target, prompt), _asked(settled, prompt), now=house.clock.now()
+        )
+        for prompt in prompts
+    ]
+    num_choices = settled.body.get("n", 1)
+    all_prepared = [
+        replace(each, started=replace(each.started, id=prepared[0].started.id, index=number * num_choices))
+        for number, each in enumerate(prepared)
+    ]
+    if len(all_prepared) == 1:
+        return await answer_with(call, all_prepared[0], settled)
+    return await _answer_all(call, all_prepared, settled)
+
+
+def _prompts(given: Any) -> list[Prompt]:
+    """The prompts of a body: a text, token ids, or a list of either."""
+    if given is None:
+        raise refusals.missing("prompt")
+    if isinstance(given, str):
+        return [_prompt(given, "prompt")]
+    if not isinstance(given, list) or not given:
+        raise refusals.invalid("prompt", "expected a text, token ids, or a list of either.", code="invalid_type")
+    if all(type(each) is int for each in given):
+        return [_prompt(given, "prompt")]
+    if len(given) > MOST_PROMPTS:
+        raise refusals.invalid("prompt", f"{len(given)} prompts. Send at most {MOST_PROMPTS} at once.")
+    return [_prompt(each, f"prompt[{number}]") for number, each in enumerate(given)]
+
+
+def _prompt(given: Any, at: str) -> Prompt:
+    if isinstance(given, str) and given:
+        return RawPrompt(text=given)
+    if isinstance(given, list) and given and all(type(each) is int for each in given):
+        return TokensPrompt(ids=tuple(given))
+    empty = given in ("", [])
+    raise refusals.invalid(at, "it is empty." if empty else "expected a text or token ids.", code="invalid_type")
+
+
+def _check_together(settled: Settled) -> None:
+    body = settled.body
+    best_of, num_choices = body.get("best_of", 1), body.get("n", 1)
+    if "best_of" in body and best_of < num_choices:
+        raise refusals.invalid("best_of", f"{best_of} is below n, which is {num_choices}.")
+    if best_of > num_choices and settled.streams:
+        raise refusals.unserved("best_of", "which answers are best is not known while they stream. Leave stream out.")
+    if body.get("echo") and "logprobs" in body:
+        why = "log probabilities of the prompt are not told. Leave out echo or logprobs."
+        raise refusals.unserved("echo", why)
+
+
+def _asked(settled: Settled, prompt: Prompt) -> InvocationRequest:
+    body = settled.body
+    num_choices = body.get("n", 1)
+    best_of = max(num_choices, body.get("best_of", 1))
+    chooses = best_of > num_choices
+    sampling = replace(
+        sampling_of(body),
+        max_tokens=body.get("max_tokens", _MAX_TOKENS),
+        logprobs=body.get("logprobs", 0 if chooses else None),
+    )
+    return InvocationRequest(
+        prompt=prompt, sampling=sampling, num_answers=best_of, num_kept=num_choices if chooses else None
+    )
+
+
+def _dialect(settled: Settled, target: TextTarget, prompt: Prompt) -> Dialect:
+    """OpenAI's form to the letter, with the prompt before each answer where it is echoed."""
+    echoed = _text_of(target, prompt) if settled.body.get("echo") else ""
+    tells_logprobs = "logprobs" in settled.body
+
+    def answer(started: Started, finished: Finished) -> Chunk:
+        told = answer_text(started, replace(finished, text=echoed + finished.text))
+        if not tells_logprobs:
+            told["choices"][0]["logprobs"] = None
+        return {**told, "system_fingerprint": None}
+
+    return replace(
+        OPENAI_TEXT,
+        answer=answer,
+        opening=lambda started: [_told(text_chunk(started, echoed), settled)] if echoed else [],
+        piece=_piece(settled),
+        closing=lambda started, finished: [_told(text_chunk(started, "", finish_reason(finished)), settled)],
+        ending=lambda started, finished: [_usage_chunk(started, finished)] if settled.tells_usage else [],
+    )
+
+
+def _piece(settled: Settled) -> Callable[[Started, AnswerPiece], Chunk]:
+    return lambda started, piece: _told(piece_text(started, piece), settled)
+
+
+def _text_of(target: TextTarget, prompt: Prompt) -> str:
+    if isinstance(prompt, RawPrompt):
+        return prompt.text
+    if isinstance(target, RemoteTarget):
+        raise no_ids()
+    return target.tokenizer.decode(list(prompt.ids))
+
+
+def _told(chunk: Chunk, settled: Settled) -> Chunk:
+    more = {"usage": None} if settled.tells_usage else {}
+    return {**chunk, "system_fingerprint": None, **more}
+
+
+def _usage_chunk(started: Started, finished: Finished) -> Chunk:
+    usage = usage_of(started, finished)
+    return {**text_chunk(started, ""), "choices": [], "system_fingerprint": None, "usage": usage}
+
+
+async def _answer_all(call: Call, prepared: Sequence[PreparedInvocation], settled: Settled) -> Answered:
+    """The answers to several prompts, made side by side, as one response or stream."""
+    counts = _counts(call, len(prepared))
+    if settled.streams:
+        return Streamed({}, events=_stream_all(call, prepared, counts, settled))
+    works = [invoke.invoke(each, began=call.started, count=count) for each, count in zip(prepared, counts, strict=True)]
+    responses = [invoked.response for invoked in await together(works)]
+    choices = [choice for response in responses for choice in response["choices"]]
+    return Answer({**responses[0], "choices": choices, "usage": _summed(responses)})
+
+
+async def _stream_all(
+    call: Call, prepared: Sequence[PreparedInvocation], counts: Sequence[Count], settled: Settled
+) -> AsyncGenerator[dict[str, Any], None]:
+    """The prompts' chunks one prompt after the other: none waits for more than its own answer."""
+    usages: list[Chunk] = []
+    for each, count in zip(prepared, counts, strict=True):
+        async with aclosing(invoke.stream_chunks(each, began=call.started, count=count)) as chunks:
+            async for chunk in chunks:
+                if chunk["choices"]:
+                    yield chunk
+                else:
+                    usages.append(chunk)
+    if settled.tells_usage:
+        yield {**usages[-1], "usage": _summed(usages)}
+
+
+def _summed(told: Sequence[Chunk]) -> dict[str, int]:
+    return {name: sum(each["usage"][name] for each in told) for name in told[0]["usage"]}
+
+
+def _counts(call: Call, total: int) -> list[Count]:
+    """A count for each of several prompts; the call is told what all of them have taken."""
+    taken = [(0, 0)] * total
+
+    def count_of(number: int) -> Count:
+        def count(num_input: int, num_output: int) -> None:
+            taken[number] = (num_input, num_output)
+            call.usage.count(sum(each[0] for each in taken), sum(each[1] for each in taken))
+
+        return count
+
+    return [count_of(number) for number in range(total)]
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="POST",
+        path="/completions",
+        service="bedrock-runtime",
+        operation="InvokeModel",
+        meaning=invoking.mean_invocation,
+        handler=create_completion,
+        takes=Takes.JSON,
+        prompt="prompt",
+    ),
+)

@@ -1,0 +1,115 @@
+"""The answer of a model to one record: an invocation or a conversation, as over the wire, in the background.
+
+What a caller did wrong becomes the record's error. What passes (an engine that is being started, a quota that is used
+up) is waited for: a job is in no hurry.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+from outcrop import logs
+from outcrop.batch.record import BatchRecord, LineError, LineOutput, body_of
+from outcrop.errors import Denied, ModelFailed, NotFound, NotReady, OutcropError, ServiceRefusal, Unreadable
+from outcrop.invocation import converse, invoke
+from outcrop.invocation.target import Target
+from outcrop.loops import UNEXPECTED
+from outcrop.protocol import service_model, validate
+from outcrop.protocol.shapes import StructureShape
+from outcrop.protocol.values import json_values
+
+MOST_FAILURES = 3
+"Times that a model may break over one record before the record has an error."
+_PAUSES_S = (0.5, 1.0, 2.0, 5.0)
+_THROTTLED = 429
+_STATUS: dict[type[OutcropError], int] = {NotFound: 404, Denied: 403, ModelFailed: 424, Unreadable: 400}
+_log = logging.getLogger("outcrop.batch")
+
+
+class InvocationType(StrEnum):
+    """The form of the records' inputs: bodies of a provider, or requests of Converse."""
+
+    INVOKE_MODEL = "InvokeModel"
+    CONVERSE = "Converse"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """The means by which the records of one job are answered."""
+
+    form: InvocationType
+    target: Callable[[], Target]
+    "The target as it is now."
+    again: Callable[[], Awaitable[None]]
+    "Finds the target anew, after it was away. Raises Refusal for one that will not come back."
+    now: Callable[[], datetime]
+
+
+async def output_of(record: BatchRecord, asking: Asking) -> LineOutput:
+    """The output for one record. Raises Refusal where no record can be answered any more."""
+    failures = pauses = 0
+    while True:
+        try:
+            return await _answered(record, asking)
+        except ModelFailed as failed:
+            failures += 1
+            if failures == MOST_FAILURES:
+                return _refused(failed)
+            await asyncio.sleep(_PAUSES_S[0])
+        except OutcropError as refused:
+            if not _passes(refused):
+                return _refused(refused)
+            await asyncio.sleep(getattr(refused, "retry_after_s", _PAUSES_S[min(pauses, len(_PAUSES_S) - 1)]))
+            pauses += 1
+        except Exception as error:  # a defect of ours costs a record, not the other million
+            logs.tell(_log, "a record broke", level=logging.ERROR, exc_info=error)
+            return LineOutput(error=LineError(500, f"{UNEXPECTED} (the worker's log has the details)."))
+        await asking.again()
+
+
+async def _answered(record: BatchRecord, asking: Asking) -> LineOutput:
+    body, target = body_of(record), asking.target()
+    if asking.form is InvocationType.CONVERSE:
+        return await _conversed(target, body, asking.now())
+    prepared = await invoke.prepare(target, body, now=asking.now())
+    invoked = await invoke.invoke(prepared)
+    return LineOutput(invoked.response, None, invoked.num_input_tokens, invoked.num_output_tokens)
+
+
+async def _conversed(target: Target, body: bytes, now: datetime) -> LineOutput:
+    request = await converse.prepare(target, converse_params(body, target.model_id), now=now)
+    members = await converse.converse(request)
+    usage: Mapping[str, int] = members["usage"]
+    _, answer_shape = _converse_shapes()
+    return LineOutput(json_values.write(answer_shape, members), None, usage["inputTokens"], usage["outputTokens"])
+
+
+def converse_params(body: bytes, model_id: str) -> dict[str, Any]:
+    """The parameters of a Converse request, as the door would have parsed and checked them. Raises Invalid."""
+    shape, _ = _converse_shapes()
+    params = {**json_values.read(shape, json_values.parse(body)), "modelId": model_id}
+    validate.check(shape, params, unpatterned=("modelId",))
+    return params
+
+
+@cache
+def _converse_shapes() -> tuple[StructureShape, StructureShape]:
+    operation = service_model.operation("bedrock-runtime", "Converse")
+    assert operation.input_shape is not None, "Converse has parameters"
+    assert operation.output_shape is not None, "Converse has an answer"
+    return operation.input_shape, operation.output_shape
+
+
+def _passes(refused: OutcropError) -> bool:
+    return isinstance(refused, NotReady) or getattr(refused, "http_status", 0) == _THROTTLED
+
+
+def _refused(refused: OutcropError) -> LineOutput:
+    told = (status for kind, status in _STATUS.items() if isinstance(refused, kind))
+    status = refused.http_status if isinstance(refused, ServiceRefusal) else next(told, 400)
+    return LineOutput(error=LineError(status, refused.message))
