@@ -12,10 +12,10 @@ from outcrop.access.needs.named import FOUNDATION, Named
 from outcrop.access.policies.evaluation import Decision
 from outcrop.batch.rooms import BatchRooms
 from outcrop.catalog.base_model import BaseModel
-from outcrop.catalog.custom_models import KIND as CUSTOM_MODEL
+from outcrop.catalog.custom_model_states import KIND as CUSTOM_MODEL
 from outcrop.deployments.states import ON_DEMAND, SERVING
 from outcrop.errors import Invalid, NotFound
-from outcrop.invocation.target import Target
+from outcrop.invocation.target import RemoteTarget, Target
 from outcrop.store.resources import Resource
 
 _INVOKED = MODELS["InvokeModel"][1]
@@ -47,7 +47,10 @@ def target_of(house: BatchRooms, model: str) -> Target:
     thing = _named(house, model)
     if row is not None and row.kind == CUSTOM_MODEL:
         thing, row = _as_if_deployed(row)
-    return replace(house.targets.resolve(model, thing, row), background=True)
+    target = house.targets.resolve(model, thing, row)
+    if isinstance(target, RemoteTarget):  # registered anew since the job was made
+        raise Invalid(f"{model} is a remote model now, and batch jobs send nothing out. Name a model of this machine.")
+    return replace(target, background=True)
 
 
 def _named(house: BatchRooms, model: str) -> Named:
