@@ -86,8 +86,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _whole(self) -> dict[str, Any]:
         double = self.double
+        said: dict[str, Any]
         if self.path.endswith("/chat/completions"):
-            said: dict[str, Any] = {"message": {"role": "assistant", "content": double.said, **double.message}}
+            said = {"message": {"role": "assistant", "content": double.said, **double.message}}
         else:
             said = {"text": double.said}
         choice = {"index": 0, **said, "finish_reason": double.finish_reason, **double.choice}
@@ -127,9 +128,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _events(self, *, wants_usage: bool) -> Iterator[dict[str, Any]]:
         double, chat = self.double, self.path.endswith("/chat/completions")
         pieces = [double.said[at : at + double.piece] for at in range(0, len(double.said), double.piece)]
-        if double.deltas is not None:
-            said: list[dict[str, Any]] = [{"delta": delta} for delta in double.deltas]
-        else:
+        said: list[dict[str, Any]] = [{"delta": delta} for delta in double.deltas or ()]
+        if double.deltas is None:
             said = [{"delta": {"content": piece}} if chat else {"text": piece} for piece in pieces]
         for each in said:
             yield {"choices": [{"index": 0, **each, "finish_reason": None}]}

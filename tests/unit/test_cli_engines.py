@@ -120,6 +120,14 @@ def test_a_remote_model_is_registered_with_a_key_from_a_file_and_withdrawn(
         assert not house.remote_credentials.has("example.big-v1")
 
 
+def test_a_remote_model_may_make_vectors(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = ("--url", "https://api.example.com/v1", "--model", "embed-1", "--embeddings")
+    assert run(capsys, "register", "example.vectors-v1", *place)[0] == 0
+    entry = Catalog(home).find("example.vectors-v1")
+    assert entry is not None
+    assert entry.task == "embedding"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -194,7 +194,7 @@ def register(
 ) -> int:
     """Add the model at PLACE to the catalogue, once its network was tried. An adapter becomes a custom model.
 
-    With --url or --aws-region, PLACE is the id of a remote model (docs/remote.md).
+    With --url or --aws-region, PLACE is the id of a remote model: its data leaves this machine when it is asked.
     """
     from outcrop.cli.remote import RemoteOptions
 

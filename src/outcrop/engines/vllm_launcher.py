@@ -104,7 +104,7 @@ class VllmLauncher:
         del self._orders[name], self._counted[name]
 
     def retire(self, name: str) -> bool:
-        """Let it end if it does nothing now; a request that comes at this very moment is put again by its sender."""
+        """Let an engine end that does nothing now; a request of this very moment is put again by its sender."""
         load, pid = self.load(self._orders[name]), self._children[name].pid
         if load is None or load.running or pid is None:
             return False

@@ -64,7 +64,7 @@ class RemoteInput:
     asked: InvocationRequest
 
     def another(self, number: int) -> "RemoteInput":
-        """The same request for another answer: with another seed, where one was asked for."""
+        """Request for another answer: with another seed, where one was asked for."""
         sampling = self.asked.sampling
         if sampling.seed is None or not number:
             return self

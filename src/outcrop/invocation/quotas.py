@@ -38,7 +38,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Quota:
-    """The requests and tokens a minute that somebody may take, or some model may give; None: as many as they like."""
+    """The requests and tokens a minute that somebody may take, or some model may give; None: any number."""
 
     scope: Scope
     name: str

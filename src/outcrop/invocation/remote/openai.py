@@ -74,7 +74,7 @@ class OpenAiEngine:
 
     @asynccontextmanager
     async def _posted(self, asked: InvocationRequest, *, stream: bool) -> AsyncGenerator[RemoteAnswer, None]:
-        """The answer to a request that was taken, with the limit of its tokens by the name that the model knows."""
+        """The answer to a request that was taken, its limit of tokens under the name that the model knows."""
         limits = list(dict.fromkeys((self._limit, NEWER_LIMIT, OLDER_LIMIT)))
         for limit in limits:
             path, body = request_of(self._server.remote, asked, limit=limit, stream=stream)

@@ -35,14 +35,14 @@ _NUMBERS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "pre
 _CHOICES = {ANY: "required", NONE: "none"}
 
 
-class OpenAiRequest(NamedTuple):
+class RemoteRequest(NamedTuple):
     """The path below a server's URL, and the body that is posted there."""
 
     path: str
     body: Json
 
 
-def request_of(remote: RemoteModel, asked: InvocationRequest, *, limit: str, stream: bool) -> OpenAiRequest:
+def request_of(remote: RemoteModel, asked: InvocationRequest, *, limit: str, stream: bool) -> RemoteRequest:
     """The request that puts an invocation; `limit` is the server's name for the most tokens of an answer.
 
     Raises Invalid for what the protocol has no words for.
@@ -54,10 +54,10 @@ def request_of(remote: RemoteModel, asked: InvocationRequest, *, limit: str, str
     if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     if isinstance(asked.prompt, ChatPrompt):
-        return OpenAiRequest(CHAT, body | {"messages": _messages(asked.prompt), **_tools(asked.prompt)})
+        return RemoteRequest(CHAT, body | {"messages": _messages(asked.prompt), **_tools(asked.prompt)})
     if raw:
-        return OpenAiRequest(COMPLETIONS, body | {"prompt": asked.prompt.text})
-    return OpenAiRequest(CHAT, body | {"messages": [{"role": "user", "content": asked.prompt.text}]})
+        return RemoteRequest(COMPLETIONS, body | {"prompt": asked.prompt.text})
+    return RemoteRequest(CHAT, body | {"messages": [{"role": "user", "content": asked.prompt.text}]})
 
 
 def no_ids() -> Invalid:
