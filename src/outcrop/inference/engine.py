@@ -31,7 +31,7 @@ from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.linear import AdapterSpan
 from outcrop.network.adapters.method import WEIGHTS_FILE
-from outcrop.network.fast.decoding.packed import Weights
+from outcrop.network.fast.decoding.packed import WeightPrecision
 from outcrop.network.load import context_length, load_base
 from outcrop.network.rotary_lengths import rotary_rules_of
 from outcrop.network.run_mode import RunMode
@@ -65,7 +65,7 @@ class Engine:
         limits: StepLimits | None = None,
         way: RunMode = RunMode.PACKED,
         context: int | None = None,
-        weights: Weights = Weights.FP32,
+        weights: WeightPrecision = WeightPrecision.FP32,
     ) -> None:
         """`context` is its length; None: what the network's configuration says.
 
@@ -97,7 +97,7 @@ class Engine:
 
     def _apart(self, cache_bytes: int) -> tuple[SingleRequestForward, KVCache]:
         """The shelves hold nothing then: they count what the requests' own caches may take."""
-        if self.weights is not Weights.FP32:
+        if self.weights is not WeightPrecision.FP32:
             raise Invalid(f"Weights in {self.weights} are for networks that share a row. Serve this with its own.")
         lay_out_for_decoding(self._network)
         forward = SingleRequestForward(self._network, self._routing)
