@@ -15,7 +15,9 @@ def speaking_engine(house: House, base_id: str, say: Script) -> Iterator[EngineD
     """The engine of a base model in this house, as whoever asks for it there finds it."""
     private.make_socket_folder(house.settings.home)
     base = house.catalog.usable(base_id)
-    double = EngineDouble(socket=house.engines.order(base).socket, say=say, adapters={base.engine})
+    socket = house.engines.order(base).socket
+    assert socket is not None, "an engine of this machine has a socket"
+    double = EngineDouble(socket=socket, say=say, adapters={base.engine})
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

@@ -192,7 +192,7 @@ class Engine:
         broken: dict[str, ModelFailed] = {}
         for live in sampling:
             try:
-                rows.append(self._row(live, logits_NV.device))
+                rows.append(self._row(live))
             except ModelFailed as problem:
                 broken[live.request.id] = problem
                 rows.append(live.sampling_row)
@@ -203,12 +203,12 @@ class Engine:
             for live, token, logits_V in zip(sampling, sample(logits_NV, rows), logits_NV, strict=True)
         ]
 
-    def _row(self, live: RunningRequest, device: torch.device) -> SamplingRow:
+    def _row(self, live: RunningRequest) -> SamplingRow:
         state = self._states.get(live.request.id)
         if state is None:
             return live.sampling_row
-        allowed = torch.from_numpy(state.allowed(live.request.stop_token_ids)).to(device)
-        if not len(allowed):
+        allowed = state.allowed(live.request.stop_token_ids)
+        if not allowed.any():
             raise ModelFailed("No token of this model's vocabulary can go on in the form that the answer must have.")
         return live.sampling_row._replace(allowed=allowed)
 

@@ -18,11 +18,13 @@ class Place(BaseModel):
 
 
 asked = [{"role": "user", "content": "Where is it cold?"}]
+calling = {"reasoning_effort": "none", "parallel_tool_calls": False}
+ways = {"tools": (instructor.Mode.TOOLS, WITH_TOOLS, calling), "schema": (instructor.Mode.JSON_SCHEMA, MODEL, {})}
 found = {}
-for name, mode, model in (("tools", instructor.Mode.TOOLS, WITH_TOOLS), ("schema", instructor.Mode.JSON_SCHEMA, MODEL)):
+for name, (mode, model, more) in ways.items():
     client = instructor.from_openai(OpenAI(), mode=mode)
     place = client.chat.completions.create(
-        model=model, messages=asked, response_model=Place, max_tokens=400, max_retries=1
+        model=model, messages=asked, response_model=Place, max_tokens=400, temperature=0, max_retries=1, **more
     )
     found[name] = place.model_dump()
 print(json.dumps(found))
