@@ -77,6 +77,8 @@ class EncoderResult(NamedTuple):
 
     request_id: str
     values: list[Vector]
+    problem: None = None
+    "As a step of text has it: what breaks here breaks the engine's whole step."
 
 
 def body_of(model: str, rows: Sequence[TokenRow], *, hidden_states: bool = False) -> dict[str, Any]:

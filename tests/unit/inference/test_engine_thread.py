@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+from array import array
 
 import pytest
 
+from outcrop.inference.encoder_requests import EncoderRequest, EncoderResult, Vector
 from outcrop.inference.engine_thread import EngineThread
 
 
@@ -39,3 +41,38 @@ def test_a_command_that_fails_leaves_the_thread_alive(caplog: pytest.LogCaptureF
     with caplog.at_level(logging.ERROR, logger="outcrop"):
         assert asyncio.run(visit()) == 7
     assert "command failed" in caplog.text
+
+
+class Encoding:
+    """An engine that has a vector for every request."""
+
+    def __init__(self) -> None:
+        self._asked: list[str] = []
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._asked)
+
+    def submit(self, request: Asked) -> None:
+        self._asked.append(request.id)
+
+    def abort(self, request_id: str) -> None:
+        assert request_id == "r1"
+
+    def step(self) -> list[EncoderResult]:
+        return [EncoderResult(self._asked.pop(), [VECTOR])]
+
+
+VECTOR: Vector = array("f", [1.0])
+
+
+def test_the_vectors_of_a_step_reach_who_asked_for_them() -> None:
+    async def asked() -> EncoderResult:
+        thread = EngineThread(lambda: Encoding())  # type: ignore[arg-type, return-value]
+        await thread.loaded
+        request: EncoderRequest = Asked()  # type: ignore[assignment]
+        result = await asyncio.wait_for(thread.result_of(request), 10)
+        assert thread.stop(10)
+        return result
+
+    assert asyncio.run(asked()).values == [VECTOR]
