@@ -6,8 +6,10 @@ from array import array
 
 import pytest
 
-from outcrop.inference.encoder_requests import EncoderRequest, EncoderResult, Vector
+from outcrop.errors import ModelFailed
+from outcrop.inference.encoder_requests import EncoderRequest, EncoderResult
 from outcrop.inference.engine_thread import EngineThread
+from outcrop.tokens.encoder_tokenizer import TokenRow
 
 
 class Failing:
@@ -43,36 +45,45 @@ def test_a_command_that_fails_leaves_the_thread_alive(caplog: pytest.LogCaptureF
     assert "command failed" in caplog.text
 
 
-class Encoding:
-    """An engine that has a vector for every request."""
+class Reading:
+    """An encoder that gives what it was made with to whoever asks, in one step."""
 
-    def __init__(self) -> None:
-        self._asked: list[str] = []
+    def __init__(self, values: "list[array[float]]", problem: ModelFailed | None) -> None:
+        self._result = EncoderResult("", values, problem)
+        self._ids: list[str] = []
 
     @property
     def busy(self) -> bool:
-        return bool(self._asked)
+        return bool(self._ids)
 
-    def submit(self, request: Asked) -> None:
-        self._asked.append(request.id)
+    def submit(self, request: EncoderRequest) -> None:
+        self._ids.append(request.id)
 
     def abort(self, request_id: str) -> None:
-        assert request_id == "r1"
+        pass
 
     def step(self) -> list[EncoderResult]:
-        return [EncoderResult(self._asked.pop(), [VECTOR])]
+        ids, self._ids = self._ids, []
+        return [self._result._replace(request_id=one) for one in ids]
 
 
-VECTOR: Vector = array("f", [1.0])
-
-
-def test_the_vectors_of_a_step_reach_who_asked_for_them() -> None:
-    async def asked() -> EncoderResult:
-        thread = EngineThread(lambda: Encoding())  # type: ignore[arg-type, return-value]
+def read_by(encoder: Reading) -> EncoderResult:
+    async def visit() -> EncoderResult:
+        thread = EngineThread(lambda: encoder)  # type: ignore[arg-type, return-value]
         await thread.loaded
-        request: EncoderRequest = Asked()  # type: ignore[assignment]
-        result = await asyncio.wait_for(thread.result_of(request), 10)
+        asked = EncoderRequest(id="r1", rows=(TokenRow([2, 3], [0, 0]),))
+        result = await asyncio.wait_for(thread.result_of(asked), 10)
         assert thread.stop(10)
         return result
 
-    assert asyncio.run(asked()).values == [VECTOR]
+    return asyncio.run(visit())
+
+
+def test_an_encoders_result_is_delivered_to_whoever_asked() -> None:
+    values = [array("f", [1, 2])]
+    assert read_by(Reading(values, None)) == EncoderResult("r1", values)
+
+
+def test_an_encoders_problem_is_raised_where_its_result_is_awaited() -> None:
+    with pytest.raises(ModelFailed, match="no numbers"):
+        read_by(Reading([], ModelFailed("This model gives values that are no numbers.")))
