@@ -154,7 +154,8 @@ def main() -> None:
     print(f"> {QUESTION}\n{bedrock.answer(BASE, QUESTION, most=40)}\n", flush=True)
 
     began = time.monotonic()
-    values = {"epochCount": str(asked.epochs), "batchSize": "8", "outcrop.seed": str(asked.seed)}
+    values = {"epochCount": str(asked.epochs), "batchSize": "8", "outcrop.evaluationsPerEpoch": "2"}
+    values |= {"outcrop.seed": str(asked.seed)}
     job = bedrock.train(asked.name, values)
     minutes = (time.monotonic() - began) / 60
     base_loss, loss = bedrock.losses(job)

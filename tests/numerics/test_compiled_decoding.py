@@ -22,7 +22,7 @@ from outcrop.network.adapters import linear
 from outcrop.network.adapters.linear import AdapterSpan, Routing
 from outcrop.network.adapters.lora import LoRAUpdate
 from outcrop.network.fast.decoding.library import library
-from outcrop.network.fast.decoding.packed import Crew, PackedLinear, Weights
+from outcrop.network.fast.decoding.packed import Crew, PackedLinear, WeightPrecision
 from tests.support.tiny import ARCHITECTURES, tiny_model
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C compiler here, or the C kernels are switched off")
@@ -197,7 +197,7 @@ def test_a_packed_layer_gives_the_products_of_a_plain_one(inputs: int, outputs: 
 @pytest.mark.parametrize("architecture", ["llama", "llama3", "qwen2", "gemma3"])
 def test_int8_weights_answer_as_the_network_with_its_weights_rounded(architecture: str, tmp_path: Path) -> None:
     folder = tiny_model(tmp_path, architecture)
-    engine = Engine(folder, cache_bytes=2**22, weights=Weights.INT8)
+    engine = Engine(folder, cache_bytes=2**22, weights=WeightPrecision.INT8)
     rounded, plain = load.load_base(folder), load.load_base(folder)
     for name, module in rounded.named_modules():
         if isinstance(module, torch.nn.Linear):
@@ -209,7 +209,7 @@ def test_int8_weights_answer_as_the_network_with_its_weights_rounded(architectur
     found = engine.score(ids)
     assert found == pytest.approx(_scores(rounded, ids), abs=1e-5)
     assert found == pytest.approx(_scores(plain, ids), abs=0.2)
-    assert engine.weights is Weights.INT8
+    assert engine.weights is WeightPrecision.INT8
 
 
 def _scores(network: Any, ids: Sequence[int]) -> list[float]:
@@ -221,4 +221,4 @@ def _scores(network: Any, ids: Sequence[int]) -> list[float]:
 def test_int8_weights_are_refused_where_the_step_is_not_compiled(architecture: str, tmp_path: Path) -> None:
     folder = tiny_model(tmp_path, architecture)
     with pytest.raises(Invalid, match="weights in int8 are for networks of Llama's family"):
-        Engine(folder, cache_bytes=2**22, weights=Weights.INT8)
+        Engine(folder, cache_bytes=2**22, weights=WeightPrecision.INT8)

@@ -23,6 +23,7 @@ from outcrop.inference.unix_http import UnixServer
 from outcrop.network import load, parity_file
 from outcrop.network.adapters import adapter_files
 from outcrop.network.attention import attend_causal
+from outcrop.network.fast.decoding import plan
 from outcrop.network.fast.decoding.library import library
 from outcrop.network.parity_file import ParityRecord
 from outcrop.training import expectation
@@ -155,7 +156,7 @@ def forgets_the_earlier_parts_of_a_prompt(patch: pytest.MonkeyPatch) -> None:
 
 
 def turns_by_another_position(patch: pytest.MonkeyPatch) -> None:
-    own = compiled.angles
+    own = plan.angles
     patch.setattr(compiled, "angles", lambda rotary, kind, positions: own(rotary, kind, positions + positions // 6))
     patch.setattr(compiled._Trial, "difference", lambda *_: 0.0)
 

@@ -16,7 +16,7 @@ def speaking_engine(house: House, base_id: str, say: Script) -> Iterator[EngineD
     private.make_socket_folder(house.settings.home)
     base = house.catalog.usable(base_id)
     socket = house.engines.order(base).socket
-    assert socket is not None, "an engine of this machine has one"
+    assert socket is not None, "an engine of this machine has a socket"
     double = EngineDouble(socket=socket, say=say, adapters={base.engine})
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)

@@ -123,7 +123,7 @@ BEDROCK_MEMBERS = {
     "ListTagsForResource": ("resourceARN", "any"),
     "CreateProvisionedModelThroughput": ("modelId", "base"),
     "CreateModelCustomizationJob": ("baseModelIdentifier", "base"),
-    "CreateModelInvocationJob": ("modelId", "invoked"),
+    "CreateModelInvocationJob": ("modelId", "asked in batch"),
     "GetModelInvocationJob": ("jobIdentifier", "batch job"),
     "StopModelInvocationJob": ("jobIdentifier", "batch job"),
     "InvokeModel": ("modelId", "invoked"),
@@ -188,6 +188,7 @@ def kinds(things: Things) -> dict[str, list[tuple[tuple[str, ...], tuple[str, ..
     )
     imported = ((things.imported,), (things.imported, "fetched"))
     return {
+        "asked in batch": [foundation, alias, deployment, throughput, profile, model, imported],
         "batch job": [((things.batch_job,), (things.batch_job, "batchbatch12"))],
         "imported": [imported],
         "import job": [((things.import_job,), (things.import_job, "bringing"))],

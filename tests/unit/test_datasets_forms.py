@@ -68,7 +68,7 @@ def form(folder: Path, content: bytes, name: str = "train.jsonl") -> str:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (gzip.compress(LINES.encode()), "compressed with gzip. Unpack it: gunzip < train.jsonl > NEW.jsonl"),
+        (gzip.compress(LINES.encode(), mtime=0), "compressed with gzip. Unpack it: gunzip < train.jsonl > NEW.jsonl"),
         (bz2.compress(LINES.encode()), "compressed with bzip2. Unpack it: bunzip2 < train.jsonl > NEW.jsonl"),
         (lzma.compress(LINES.encode()), "compressed with xz. Unpack it: unxz < train.jsonl > NEW.jsonl"),
         (zipped("train.jsonl"), "a zip archive. Unpack it: unzip train.jsonl"),

@@ -15,9 +15,20 @@ from typing import Any
 
 from outcrop import logs
 from outcrop.batch.record import BatchRecord, LineError, LineOutput, body_of
-from outcrop.errors import Denied, ModelFailed, NotFound, NotReady, OutcropError, ServiceRefusal, Unreadable
+from outcrop.errors import (
+    Denied,
+    Invalid,
+    ModelFailed,
+    NotFound,
+    NotReady,
+    OutcropError,
+    ServiceRefusal,
+    Throttled,
+    Unreadable,
+)
 from outcrop.invocation import converse, invoke
-from outcrop.invocation.target import Target
+from outcrop.invocation.resolve import NO_TEXT
+from outcrop.invocation.target import EncoderTarget, Target
 from outcrop.loops import UNEXPECTED
 from outcrop.protocol import service_model, validate
 from outcrop.protocol.shapes import StructureShape
@@ -26,8 +37,8 @@ from outcrop.protocol.values import json_values
 MOST_FAILURES = 3
 "Times that a model may break over one record before the record has an error."
 _PAUSES_S = (0.5, 1.0, 2.0, 5.0)
-_THROTTLED = 429
 _STATUS: dict[type[OutcropError], int] = {NotFound: 404, Denied: 403, ModelFailed: 424, Unreadable: 400}
+AnyTarget = Target | EncoderTarget
 _log = logging.getLogger("outcrop.batch")
 
 
@@ -43,7 +54,7 @@ class Asking:
     """The means by which the records of one job are answered."""
 
     form: InvocationType
-    target: Callable[[], Target]
+    target: Callable[[], AnyTarget]
     "The target as it is now."
     again: Callable[[], Awaitable[None]]
     "Finds the target anew, after it was away. Raises Refusal for one that will not come back."
@@ -62,9 +73,10 @@ async def output_of(record: BatchRecord, asking: Asking) -> LineOutput:
                 return _refused(failed)
             await asyncio.sleep(_PAUSES_S[0])
         except OutcropError as refused:
-            if not _passes(refused):
+            if not isinstance(refused, NotReady | Throttled):
                 return _refused(refused)
-            await asyncio.sleep(getattr(refused, "retry_after_s", _PAUSES_S[min(pauses, len(_PAUSES_S) - 1)]))
+            pause = _PAUSES_S[min(pauses, len(_PAUSES_S) - 1)]
+            await asyncio.sleep(refused.retry_after_s if isinstance(refused, Throttled) else pause)
             pauses += 1
         except Exception as error:  # a defect of ours costs a record, not the other million
             logs.tell(_log, "a record broke", level=logging.ERROR, exc_info=error)
@@ -76,12 +88,18 @@ async def _answered(record: BatchRecord, asking: Asking) -> LineOutput:
     body, target = body_of(record), asking.target()
     if asking.form is InvocationType.CONVERSE:
         return await _conversed(target, body, asking.now())
-    prepared = await invoke.prepare(target, body, now=asking.now())
-    invoked = await invoke.invoke(prepared)
+    if isinstance(target, EncoderTarget):
+        from outcrop.invocation import invoke_encoder  # numpy comes with it, which text needs nothing of
+
+        invoked = await invoke_encoder.invoke(target, body)
+    else:
+        invoked = await invoke.invoke(await invoke.prepare(target, body, now=asking.now()))
     return LineOutput(invoked.response, None, invoked.num_input_tokens, invoked.num_output_tokens)
 
 
-async def _conversed(target: Target, body: bytes, now: datetime) -> LineOutput:
+async def _conversed(target: AnyTarget, body: bytes, now: datetime) -> LineOutput:
+    if isinstance(target, EncoderTarget):
+        raise Invalid(NO_TEXT)
     request = await converse.prepare(target, converse_params(body, target.model_id), now=now)
     members = await converse.converse(request)
     usage: Mapping[str, int] = members["usage"]
@@ -103,10 +121,6 @@ def _converse_shapes() -> tuple[StructureShape, StructureShape]:
     assert operation.input_shape is not None, "Converse has parameters"
     assert operation.output_shape is not None, "Converse has an answer"
     return operation.input_shape, operation.output_shape
-
-
-def _passes(refused: OutcropError) -> bool:
-    return isinstance(refused, NotReady) or getattr(refused, "http_status", 0) == _THROTTLED
 
 
 def _refused(refused: OutcropError) -> LineOutput:

@@ -44,14 +44,15 @@ def create(
         return str(before["jobArn"])
     tags = tags_of("tags", params.get("tags"))
     job_arn = arns.bedrock(region, account, f"{KIND.name}/{arns.new_id()}")
-    model = model_arn(house, thing, row, model_id=params["modelId"], region=region)
+    form = InvocationType(params.get("modelInvocationType", InvocationType.INVOKE_MODEL))
+    model = model_arn(house, thing, row, model_id=params["modelId"], region=region, form=form)
     _check_data(house, params, job_arn=job_arn, account=account)
     check_may_invoke(house, params["roleArn"], model)
     hours = params.get("timeoutDurationInHours", DEFAULT_TIMEOUT_HOURS)
     document = {
         **{member: params[member] for member in _KEPT if member in params},
         "modelArn": model,
-        "modelInvocationType": params.get("modelInvocationType", InvocationType.INVOKE_MODEL.value),
+        "modelInvocationType": form.value,
         "timeoutDurationInHours": hours,
         "jobExpirationTime": (house.clock.now() + timedelta(hours=hours)).isoformat(),
     }

@@ -1,7 +1,7 @@
 """The model of a batch job: named in the request, kept as an ARN, and found again when it runs.
 
 A foundation model, a custom model (which needs no deployment here), and whatever else can be invoked: deployments,
-provisioned throughput.
+provisioned throughput, imported models, and, by InvokeModel, embedding models and rerankers.
 """
 
 from dataclasses import replace
@@ -10,25 +10,46 @@ from outcrop import arn as arns
 from outcrop.access.needs.bedrock import MODELS
 from outcrop.access.needs.named import FOUNDATION, Named
 from outcrop.access.policies.evaluation import Decision
+from outcrop.batch.answering import AnyTarget, InvocationType
 from outcrop.batch.rooms import BatchRooms
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.custom_model_states import KIND as CUSTOM_MODEL
 from outcrop.deployments.states import ON_DEMAND, SERVING
 from outcrop.errors import Invalid, NotFound
+from outcrop.invocation.resolve import NO_TEXT
 from outcrop.invocation.target import RemoteTarget, Target
+from outcrop.network.model_task import ModelTask
 from outcrop.store.resources import Resource
 
 _INVOKED = MODELS["InvokeModel"][1]
 "Kinds of what can be invoked."
 
 
-def model_arn(house: BatchRooms, thing: Named, row: Resource | None, *, model_id: str, region: str) -> str:
-    """The ARN of the model that a request names. Raises Invalid, NotFound for what cannot be invoked."""
+def model_arn(
+    house: BatchRooms, thing: Named, row: Resource | None, *, model_id: str, region: str, form: InvocationType
+) -> str:
+    """The ARN of the model that a request names. Raises Invalid, NotFound for what cannot be invoked in this form."""
     if row is not None:
         return row.arn
     if thing.foundation is None and thing.kind in _INVOKED and thing.kind != FOUNDATION:
         raise NotFound(f"The {thing.kind.replace('-', ' ')} {model_id} was not found.")
+    if isinstance(thing.foundation, BaseModel):
+        _check_form(thing.foundation, model_id, form)
     return arns.foundation_model(region, house.catalog.with_weights(thing.foundation, model_id).id)
+
+
+def _check_form(model: BaseModel, model_id: str, form: InvocationType) -> None:
+    if model.remote is not None:
+        raise Invalid(_remote(model_id))
+    if form is InvocationType.CONVERSE and model.task is not ModelTask.TEXT:
+        raise Invalid(NO_TEXT)
+
+
+def _remote(model_id: str) -> str:
+    return (
+        f"Batch inference with remote models ({model_id} is one) is not built in Outcrop yet. Use a model "
+        "of this machine, or that server's own batch inference."
+    )
 
 
 def check_may_invoke(house: BatchRooms, role_arn: str, model: str) -> None:
@@ -41,16 +62,16 @@ def check_may_invoke(house: BatchRooms, role_arn: str, model: str) -> None:
         )
 
 
-def target_of(house: BatchRooms, model: str) -> Target:
+def target_of(house: BatchRooms, model: str) -> AnyTarget:
     """The target of a job's model now; its engine is ordered where it does not run. Raises Refusal."""
     row = house.store.resources.get(model)
     thing = _named(house, model)
     if row is not None and row.kind == CUSTOM_MODEL:
         thing, row = _as_if_deployed(row)
-    target = house.targets.resolve(model, thing, row)
-    if isinstance(target, RemoteTarget):  # registered anew since the job was made
-        raise Invalid(f"{model} is a remote model now, and batch jobs send nothing out. Name a model of this machine.")
-    return replace(target, background=True)
+    found = house.targets.find(model, thing, row)
+    if isinstance(found, RemoteTarget):
+        raise Invalid(_remote(model))
+    return replace(found, background=True) if isinstance(found, Target) else found
 
 
 def _named(house: BatchRooms, model: str) -> Named:

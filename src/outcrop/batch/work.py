@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from outcrop.batch.answering import Asking, InvocationType, output_of
+from outcrop.batch.answering import AnyTarget, Asking, InvocationType, output_of
 from outcrop.batch.counts import BatchCounts
 from outcrop.batch.inputs import InputPlan, RunFolder
 from outcrop.batch.lines import InputLine, lines_of
@@ -24,7 +24,6 @@ from outcrop.batch.rooms import BatchRooms
 from outcrop.engines.launchers import load_of
 from outcrop.engines.states import EngineKind
 from outcrop.errors import NotReady, OutcropError
-from outcrop.invocation.target import Target
 from outcrop.jobs.running import StopRequested
 from outcrop.loops import contained
 
@@ -117,7 +116,7 @@ class BatchWork:
         self._waiting_bytes = 0
         self._running = 0
         self._has_others = False
-        self._target: Target | None = None
+        self._target: AnyTarget | None = None
         self._found_at = 0.0
         self._open: set[ResultFile] = set()
         self._asking = Asking(form=form, target=self._now, again=self._find_again, now=house.clock.now)
@@ -249,11 +248,11 @@ class BatchWork:
         tasks = (each.output for each in self._waiting if isinstance(each.output, asyncio.Task))
         return [task for task in tasks if not task.done()]
 
-    def _now(self) -> Target:
+    def _now(self) -> AnyTarget:
         assert self._target is not None, "records are asked about once a target is found"
         return self._target
 
-    async def _found(self) -> Target:
+    async def _found(self) -> AnyTarget:
         """The target, once there is one; whoever waits for an engine is heard meanwhile."""
         while True:
             self._look()

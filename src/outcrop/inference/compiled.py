@@ -23,7 +23,7 @@ from outcrop.network import load
 from outcrop.network.adapters import linear
 from outcrop.network.adapters.lora import LoRAUpdate
 from outcrop.network.fast.decoding.library import MATRICES, LowRankUpdate, Step, library
-from outcrop.network.fast.decoding.packed import Crew, Weights, unpack
+from outcrop.network.fast.decoding.packed import Crew, WeightPrecision, unpack
 from outcrop.network.fast.decoding.plan import NO_ANGLES, DecodingPlan, OtherNetwork, angles, plan_of
 
 _log = logging.getLogger("outcrop.engine")
@@ -206,7 +206,7 @@ def _trials(network: Any, shape: CacheShape) -> list[_Trial]:
 
 
 def compiled_step(
-    network: Any, shape: CacheShape, *, num_threads: int, weights: Weights = Weights.FP32
+    network: Any, shape: CacheShape, *, num_threads: int, weights: WeightPrecision = WeightPrecision.FP32
 ) -> CompiledDecoding | None:
     """The step of a network in C, proven equal to it, which packs its weights. None where there is none.
 
@@ -218,7 +218,7 @@ def compiled_step(
     embedding, crew = network.get_input_embeddings(), None
     try:
         crew = Crew(found, num_threads)
-        trials = _trials(network, shape) if weights is Weights.FP32 else []
+        trials = _trials(network, shape) if weights is WeightPrecision.FP32 else []
         step = CompiledDecoding(network, plan_of(network, shape.scorings, crew, weights), crew)
         trials = trials or _trials(network, shape)
         worst = max(trial.difference(network, step) for trial in trials)

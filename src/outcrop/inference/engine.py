@@ -31,7 +31,7 @@ from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.linear import AdapterSpan
 from outcrop.network.adapters.method import WEIGHTS_FILE
-from outcrop.network.fast.decoding.packed import Weights
+from outcrop.network.fast.decoding.packed import WeightPrecision
 from outcrop.network.load import context_length, load_base
 from outcrop.network.rotary_lengths import rotary_rules_of
 from outcrop.network.run_mode import RunMode
@@ -65,7 +65,7 @@ class Engine:
         limits: StepLimits | None = None,
         way: RunMode = RunMode.PACKED,
         context: int | None = None,
-        weights: Weights = Weights.FP32,
+        weights: WeightPrecision = WeightPrecision.FP32,
     ) -> None:
         """`context` is its length; None: what the network's configuration says.
 
@@ -97,7 +97,7 @@ class Engine:
 
     def _apart(self, cache_bytes: int) -> tuple[SingleRequestForward, KVCache]:
         """The shelves hold nothing then: they count what the requests' own caches may take."""
-        if self.weights is not Weights.FP32:
+        if self.weights is not WeightPrecision.FP32:
             raise Invalid(f"Weights in {self.weights} are for networks that share a row. Serve this with its own.")
         lay_out_for_decoding(self._network)
         forward = SingleRequestForward(self._network, self._routing)
@@ -192,7 +192,7 @@ class Engine:
         broken: dict[str, ModelFailed] = {}
         for live in sampling:
             try:
-                rows.append(self._row(live, logits_NV.device))
+                rows.append(self._row(live))
             except ModelFailed as problem:
                 broken[live.request.id] = problem
                 rows.append(live.sampling_row)
@@ -203,12 +203,12 @@ class Engine:
             for live, token, logits_V in zip(sampling, sample(logits_NV, rows), logits_NV, strict=True)
         ]
 
-    def _row(self, live: RunningRequest, device: torch.device) -> SamplingRow:
+    def _row(self, live: RunningRequest) -> SamplingRow:
         state = self._states.get(live.request.id)
         if state is None:
             return live.sampling_row
-        allowed = torch.from_numpy(state.allowed(live.request.stop_token_ids)).to(device)
-        if not len(allowed):
+        allowed = state.allowed(live.request.stop_token_ids)
+        if not allowed.any():
             raise ModelFailed("No token of this model's vocabulary can go on in the form that the answer must have.")
         return live.sampling_row._replace(allowed=allowed)
 

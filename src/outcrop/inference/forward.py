@@ -15,7 +15,7 @@ from outcrop.inference.traced import AdapterStack, TracedDecoding, record, stack
 from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network import rotary_lengths
 from outcrop.network.adapters.linear import AdapterSpan, Routing
-from outcrop.network.fast.decoding.packed import Weights
+from outcrop.network.fast.decoding.packed import WeightPrecision
 from outcrop.network.load import logits
 
 
@@ -23,7 +23,12 @@ class Forward:
     """The forward pass of one network with its adapters. `turns` come in the order of `in_row_order`."""
 
     def __init__(
-        self, network: nn.Module, routing: Routing, measures: CacheShape, *, weights: Weights = Weights.FP32
+        self,
+        network: nn.Module,
+        routing: Routing,
+        measures: CacheShape,
+        *,
+        weights: WeightPrecision = WeightPrecision.FP32,
     ) -> None:
         """Raises Invalid where the network cannot be run with these weights."""
         self._network = network
@@ -31,7 +36,7 @@ class Forward:
         self._device = measures.like.device
         self._traced: TracedDecoding | None = None
         self._compiled = compiled_step(network, measures, num_threads=torch.get_num_threads(), weights=weights)
-        if self._compiled is None and weights is not Weights.FP32:
+        if self._compiled is None and weights is not WeightPrecision.FP32:
             raise Invalid(
                 f"{type(network).__name__}: weights in {weights} are for networks of Llama's family on a CPU with a C "
                 "compiler. Serve it with its own weights."

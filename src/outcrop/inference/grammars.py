@@ -23,6 +23,10 @@ _MOST_LETTERS = 2**20
 _NOT_FORCED = '\n%llguidance {"no_forcing": true}'
 
 
+AllowedIds = np.ndarray[Any, np.dtype[np.bool_]]
+"One flag for each id."
+
+
 class GrammarState:
     """The place of one answer in its grammar."""
 
@@ -30,17 +34,16 @@ class GrammarState:
         self._matcher = matcher
         self._num_ids = num_ids
 
-    def allowed(self, end_ids: Iterable[int]) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """The ids that may come next, in order; those that end an answer are among them when it is whole.
+    def allowed(self, end_ids: Iterable[int]) -> AllowedIds:
+        """Whether each id may come next; those that end an answer may when it is whole.
 
         Raises ModelFailed where the grammar goes beyond the limits of one step.
         """
         bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
         self._check()
-        may = np.unpackbits(bits, count=self._num_ids, bitorder="little")
-        ends = [one for one in end_ids if one < self._num_ids]
-        may[ends] = self._matcher.is_accepting()
-        return np.flatnonzero(may)
+        may = np.unpackbits(bits, count=self._num_ids, bitorder="little").view(np.bool_)
+        may[[one for one in end_ids if one < self._num_ids]] = self._matcher.is_accepting()
+        return may
 
     def take(self, token: int) -> bool:
         """Go on with a token; whether the answer is whole and nothing can follow."""

@@ -12,9 +12,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from outcrop.inference.grammars import AllowedIds
 from outcrop.inference.request import Sampling, TokenLogprob
 
 # A nucleus is seldom wider; only when it is, the whole vocabulary is sorted.
@@ -36,8 +38,8 @@ class SamplingRow(NamedTuple):
     ids: Sequence[int]
     "The prompt and what was generated."
     num_generated: int
-    allowed: Tensor | None = None
-    "The ids that the form of the answer leaves, in order; None: all."
+    allowed: AllowedIds | None = None
+    "The ids that the form of the answer leaves; None: all."
 
 
 def sample(logits_NV: Tensor, rows: Sequence[SamplingRow]) -> list[int]:
@@ -50,16 +52,24 @@ def sample(logits_NV: Tensor, rows: Sequence[SamplingRow]) -> list[int]:
         else:
             logits_V = logits_NV[number]
         if row.allowed is not None:
-            logits_V = logits_V[row.allowed]
-            tokens[number] = int(row.allowed[logits_V.argmax()])
-        if row.sampling.temperature > 0:
-            drawn = draw(candidates(logits_V, row.sampling), row.generator)
-            tokens[number] = drawn if row.allowed is None else int(row.allowed[drawn])
+            tokens[number] = _sampled_of(row.allowed, logits_V, row, likeliest=tokens[number])
+        elif row.sampling.temperature > 0:
+            tokens[number] = draw(candidates(logits_V, row.sampling), row.generator)
     return tokens
 
 
+def _sampled_of(allowed: AllowedIds, logits_V: Tensor, row: SamplingRow, *, likeliest: int) -> int:
+    """The sampled token among those that may come."""
+    greedy = row.sampling.temperature == 0
+    if greedy and allowed[likeliest]:
+        return likeliest
+    ids_A = torch.from_numpy(np.flatnonzero(allowed)).to(logits_V.device)
+    logits_A = logits_V.index_select(0, ids_A)
+    return int(ids_A[logits_A.argmax() if greedy else draw(candidates(logits_A, row.sampling), row.generator)])
+
+
 def logprob_of(token: int, logits_V: Tensor, num_likeliest: int | None) -> TokenLogprob | None:
-    """The log probability of a token that was taken, beside so many of the likeliest; None where none is asked for."""
+    """The log probability of a token that was taken, beside some of the likeliest; None where none is asked for."""
     if num_likeliest is None:
         return None
     logprobs_V = torch.log_softmax(logits_V.float(), dim=-1)

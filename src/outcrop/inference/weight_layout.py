@@ -1,4 +1,4 @@
-"""Weights laid out in memory as small batches like them.
+"""WeightPrecision laid out in memory as small batches like them.
 
 Decoding multiplies a handful of rows with every weight. BLAS reads a weight stored as (inputs, outputs) up to three
 times faster then than one stored as torch does, and equally fast for long prompts. Shapes, names and values stay as

@@ -33,7 +33,7 @@ _DEPLOYED = {ON_DEMAND: "custom model deployment", THROUGHPUT: "provisioned mode
 _MOST_TOKENIZERS = 32
 "Open at once: each holds some megabytes, and custom models with networks of their own may be many."
 
-_NO_TEXT = "This action doesn't support the model that you provided. Try again with a supported text or chat model."
+NO_TEXT = "This action doesn't support the model that you provided. Try again with a supported text or chat model."
 
 _log = logging.getLogger("outcrop.invocation")
 
@@ -76,7 +76,7 @@ class Targets:
         """
         found = self.find(model_id, thing, row, caller=caller)
         if isinstance(found, EncoderTarget):
-            raise Invalid(_NO_TEXT)
+            raise Invalid(NO_TEXT)
         return found
 
     def find(

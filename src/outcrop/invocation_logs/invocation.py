@@ -117,7 +117,12 @@ def _value(body: bytes) -> Any:
 
 
 def _holds_vectors(output: Any) -> bool:
-    return isinstance(output, Mapping) and any(name in output for name in _VECTORS)
+    if not isinstance(output, Mapping):
+        return False
+    rows = output.get("data")  # as OpenAI has them
+    return any(name in output for name in _VECTORS) or (
+        isinstance(rows, list) and _holds_vectors(next(iter(rows), None))
+    )
 
 
 def _size(body: Any) -> int:

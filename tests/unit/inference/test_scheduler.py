@@ -1,7 +1,8 @@
+import psutil
 import pytest
 import torch
 
-from outcrop.inference.cache_pool import CacheRow, LayerShape
+from outcrop.inference.cache_pool import CachePool, CacheRow, LayerShape
 from outcrop.inference.kv_cache import SHORTEST_ROW, KVCache
 from outcrop.inference.prefix_cache import BLOCK
 from outcrop.inference.request import EngineRequest, Sampling
@@ -310,6 +311,19 @@ def test_many_unused_rows_are_given_back() -> None:
     for slot in taken(one, 33):
         one.give_back(slot)
     assert one.size_bytes <= 8 * ROW * BYTES_PER_POSITION
+
+
+def test_rows_take_memory_as_they_are_written() -> None:
+    process = psutil.Process()
+    before = process.memory_info().rss
+    pool = CachePool(2**15, [LayerShape(8, 64, 64)], torch.empty(0))
+    pool.resize(4)
+    assert pool.k_RSKD[0].nbytes == 2**28
+    pool.k_RSKD[0][0, :100] = 1
+    pool.take().length = 100
+    pool.resize(8)
+    assert float(pool.k_RSKD[0][:1, :101].sum()) == 100 * 8 * 64
+    assert process.memory_info().rss - before < 2**26
 
 
 def taken(cache: KVCache, num: int) -> list[CacheRow]:

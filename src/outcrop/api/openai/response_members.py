@@ -118,7 +118,7 @@ def finished(
         "output": output,
         "usage": {
             "input_tokens": started.num_input_tokens,
-            "input_tokens_details": {"cached_tokens": 0},
+            "input_tokens_details": {"cached_tokens": answer.num_cached},
             "output_tokens": answer.num_output_tokens,
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": started.num_input_tokens + answer.num_output_tokens,

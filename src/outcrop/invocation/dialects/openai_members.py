@@ -68,11 +68,14 @@ def envelope(started: Started, kind: str, prefix: str, choices: Sequence[Chunk])
     }
 
 
-def usage_of(started: Started, finished: Finished) -> dict[str, int]:
+def usage_of(started: Started, finished: Finished) -> dict[str, Any]:
+    """How many tokens there were, and how many of the prompt need not be read where there were such."""
+    cached = {"prompt_tokens_details": {"cached_tokens": finished.num_cached}} if finished.num_cached else {}
     return {
         "prompt_tokens": started.num_input_tokens,
         "completion_tokens": finished.num_output_tokens,
         "total_tokens": started.num_input_tokens + finished.num_output_tokens,
+        **cached,
     }
 
 

@@ -26,6 +26,19 @@ def test_a_whole_answer_is_openais_to_the_letter(shared: OpenAiHouse) -> None:
     run(scenario())
 
 
+def test_what_the_engine_had_read_of_the_prompt_is_part_of_the_usage(shared: OpenAiHouse) -> None:
+    async def scenario() -> None:
+        async with speaking(shared, "yes") as place:
+            assert "prompt_tokens_details" not in (await place.post("/chat/completions", **CHAT))["usage"]
+            place.engine.num_cached = 3
+            told = (await place.post("/chat/completions", **CHAT))["usage"]
+            assert told["prompt_tokens_details"] == {"cached_tokens": 3}
+            response = await place.post("/responses", model=STARTER, input="hi")
+            assert response["usage"]["input_tokens_details"] == {"cached_tokens": 3}
+
+    run(scenario())
+
+
 def test_a_stream_begins_with_the_role_and_ends_with_done(shared: OpenAiHouse) -> None:
     async def scenario() -> None:
         async with speaking(shared, "yes, it is") as place:

@@ -21,7 +21,7 @@ _LEAST_SCALE = 1e-30
 "Of an output whose weights are all zero."
 
 
-class Weights(StrEnum):
+class WeightPrecision(StrEnum):
     """The numbers in which weights are kept."""
 
     FP32 = "fp32"
@@ -48,14 +48,14 @@ class PackedLinear(nn.Linear):
     In int8, each output has the largest of its weights for a scale, and inputs stay in fp32.
     """
 
-    def __init__(self, layer: nn.Linear, crew: Crew, weights: Weights = Weights.FP32) -> None:
+    def __init__(self, layer: nn.Linear, crew: Crew, weights: WeightPrecision = WeightPrecision.FP32) -> None:
         nn.Module.__init__(self)
         self.out_features, self.in_features = layer.weight.shape
         self._crew = crew
         self.register_parameter("bias", layer.bias)
         weight_OI = layer.weight.detach()
         self.scale_O: Tensor | None = None
-        if weights is Weights.INT8:
+        if weights is WeightPrecision.INT8:
             self.scale_O = weight_OI.abs().amax(dim=1).clamp_min(_LEAST_SCALE) / _MOST_INT8
             weight_OI = (weight_OI / self.scale_O.unsqueeze(1)).round().to(torch.int8)
         self.blocks_BIO = _in_blocks(weight_OI, crew.library.block)
@@ -119,13 +119,13 @@ class PackedEmbedding(nn.Module):
         return rows if self.scale is None else rows * self.scale.to(rows.dtype)
 
 
-def pack(network: Any, places: Sequence[tuple[nn.Module, str]], crew: Crew, weights: Weights) -> None:
+def pack(network: Any, places: Sequence[tuple[nn.Module, str]], crew: Crew, weights: WeightPrecision) -> None:
     """Pack the linear layers at these places, and the head, which may share its weight with the embedding."""
     for parent, name in places:
         setattr(parent, name, PackedLinear(getattr(parent, name), crew, weights))
     head, embedding = network.get_output_embeddings(), network.get_input_embeddings()
     packed = PackedLinear(head, crew, weights)
-    if embedding.weight is head.weight and weights is Weights.FP32:  # what is looked up is not made coarser
+    if embedding.weight is head.weight and weights is WeightPrecision.FP32:  # what is looked up is not made coarser
         network.set_input_embeddings(PackedEmbedding(embedding, packed))
     network.set_output_embeddings(packed)
 

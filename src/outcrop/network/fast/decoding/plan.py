@@ -17,7 +17,7 @@ from torch.nn import functional
 from outcrop.network.adapters.linear import AdapterLinear
 from outcrop.network.attention import Scoring
 from outcrop.network.fast.decoding.library import MATRICES, Layer, Matrix, Network
-from outcrop.network.fast.decoding.packed import Crew, PackedLinear, Weights, pack, unpack
+from outcrop.network.fast.decoding.packed import Crew, PackedLinear, WeightPrecision, pack, unpack
 
 _ACTS: tuple[Callable[[Tensor], Tensor], ...] = (
     functional.silu,
@@ -48,7 +48,9 @@ class DecodingPlan:
     kept: list[Tensor] = field(default_factory=list)
 
 
-def plan_of(network: Any, scorings: Sequence[Scoring], crew: Crew, weights: Weights = Weights.FP32) -> DecodingPlan:
+def plan_of(
+    network: Any, scorings: Sequence[Scoring], crew: Crew, weights: WeightPrecision = WeightPrecision.FP32
+) -> DecodingPlan:
     """The plan of a network in fp32 on a CPU, whose layers score as told. Its linear layers are packed from then on.
 
     Raises OtherNetwork, with the network as it was.
