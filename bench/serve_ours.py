@@ -1,6 +1,7 @@
 """Our engine in `make bench-serve`, in its own process and without a socket, as the peers are."""
 
 import json
+import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,10 +24,17 @@ def main() -> None:
 
     def answer(asked: Asked) -> Sequence[Sequence[int]]:
         made: dict[str, list[int]] = {}
+        salt = secrets.token_hex(8)  # a prompt is read anew each time, as by the others
         for number, (ids, adapter) in enumerate(zip(asked.prompts, asked.adapters, strict=True)):
             made[str(number)] = []
             engine.submit(
-                EngineRequest(id=str(number), prompt_ids=tuple(ids), max_tokens=asked.num_tokens, adapter=adapter)
+                EngineRequest(
+                    id=str(number),
+                    prompt_ids=tuple(ids),
+                    max_tokens=asked.num_tokens,
+                    adapter=adapter,
+                    cache_salt=salt,
+                )
             )
         while engine.busy:
             for produced in engine.step():

@@ -105,7 +105,7 @@ def running(folder: Path, network: Any, adapted: Any) -> Iterator[tuple[VllmLaun
         def is_ready() -> bool:
             launcher.keep_alive()
             standing = launcher.standings()[BASE]
-            assert standing.failure is None, (folder / "home/logs").glob("*")
+            assert standing.failure is None, launcher.children[0].log.read_text()[-4000:]
             return standing.ready
 
         eventually(is_ready)

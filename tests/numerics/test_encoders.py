@@ -18,7 +18,7 @@ from outcrop.cli.app import run
 from outcrop.errors import Invalid
 from outcrop.inference.client import EngineClient
 from outcrop.inference.encoder_engine import EncoderEngine
-from outcrop.inference.encoder_requests import EmbeddingRequest, RankingRequest
+from outcrop.inference.encoder_requests import EmbeddingRequest, EncoderRequest, RankingRequest
 from outcrop.network import encoder_facts
 from outcrop.network.encoder import Encoder
 from outcrop.network.model_task import ModelTask
@@ -247,6 +247,19 @@ def test_requests_that_come_together_each_get_their_own(tmp_path: Path) -> None:
                 assert np.abs(unit(vector) - unit(alone[n])).max() < APART
 
     serving(folder, scenario, tokens_per_batch=32)
+
+
+def test_a_network_that_gives_no_numbers_is_said_to(tmp_path: Path) -> None:
+    folder = tiny_encoder(tmp_path / "model")
+    engine = EncoderEngine(folder)
+    with torch.no_grad():
+        next(engine._encoder._network.parameters()).fill_(float("nan"))
+    engine.submit(EncoderRequest(id="r1", rows=tuple(rows_of(folder, TEXTS[:1]))))
+    (result,) = engine.step()
+    assert (result.values, result.problem and result.problem.message) == (
+        [],
+        "This model gives values that are no numbers.",
+    )
 
 
 def test_a_request_whose_caller_leaves_holds_up_nobody(tmp_path: Path) -> None:

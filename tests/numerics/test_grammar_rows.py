@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from outcrop.errors import Invalid
+from outcrop.inference import kv_cache
 from outcrop.inference.client import EngineClient, GenerationRequest
 from outcrop.inference.door import EngineDoor
 from outcrop.inference.engine import Engine
@@ -79,6 +80,24 @@ def test_an_answer_in_a_form_and_its_neighbours_are_each_as_alone(engine: Engine
     for name in ("drawn", "greedy"):
         assert json.loads(tokenizer.decode(alone[name])).keys() == {"a", "b"}
     assert set(tokenizer.decode(alone["other form"])) <= {"a", "b"}
+
+
+def test_an_answer_in_a_form_that_gave_its_place_away_goes_on_where_it_was(
+    folder: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = "start: /([a-m]{3}[n-z]{3}){10}/"
+    requests = [
+        asked(str(number), range(5 + number, 45 + number), grammar=form, max_tokens=100, sampling=Sampling(temperature=1.0, seed=number))
+        for number in range(6)
+    ]  # fmt: skip
+    plenty = Engine(folder, cache_bytes=2**24)
+    alone = {request.id: generate(plenty, [request])[request.id] for request in requests}
+    monkeypatch.setattr(kv_cache, "SHORTEST_ROW", 16)
+    position_bytes = 2 * 2 * 2 * 16 * 4  # keys and values of two layers, two heads of sixteen numbers
+    tight = Engine(folder, cache_bytes=16 * 16 * position_bytes)
+    assert generate(tight, requests) == alone
+    assert tight.cache_figures.num_preempted > 0
+    assert all(len(tokenizer.decode(ids)) == 60 for ids in alone.values())
 
 
 def test_a_form_that_leaves_every_token_changes_nothing(engine: Engine, tokenizer: Tokenizer) -> None:

@@ -9,10 +9,11 @@ As `engine.py`: not thread-safe, and knows no clock, no queue and no HTTP.
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
 
-from outcrop.errors import Invalid
+from outcrop.errors import Invalid, ModelFailed
 from outcrop.inference.encoder_requests import EncoderRequest, EncoderResult, Vector
 from outcrop.network import load
 from outcrop.network.encoder import Encoder
@@ -41,6 +42,14 @@ class _Place(NamedTuple):
     @property
     def row(self) -> TokenRow:
         return self.waiting.request.rows[self.number]
+
+
+def _result(whole: _RequestInProgress) -> EncoderResult:
+    """The answer to a request whose rows were all read."""
+    values = [whole.values[number] for number in range(len(whole.values))]
+    if all(isfinite(value) for vector in values for value in vector):
+        return EncoderResult(whole.request.id, values)
+    return EncoderResult(whole.request.id, [], ModelFailed("This model gives values that are no numbers."))
 
 
 class EncoderEngine:
@@ -96,7 +105,7 @@ class EncoderEngine:
             place.waiting.left.remove(place.number)
         whole = [one for one in self._waiting if not one.left]
         self._waiting = deque(one for one in self._waiting if one.left)
-        return [EncoderResult(one.request.id, [one.values[n] for n in range(len(one.values))]) for one in whole]
+        return [_result(one) for one in whole]
 
     def _next_batch(self) -> list[_Place]:
         """The rows of one step: the longest of the request whose turn it is, and those nearest in length."""

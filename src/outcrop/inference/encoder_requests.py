@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from outcrop.errors import Invalid
+from outcrop.errors import Invalid, OutcropError
 from outcrop.inference import dialect
 from outcrop.tokens.encoder_tokenizer import TokenRow
 
@@ -77,6 +77,8 @@ class EncoderResult(NamedTuple):
 
     request_id: str
     values: list[Vector]
+    problem: OutcropError | None = None
+    "What broke this request off, in the place of values."
 
 
 def body_of(model: str, rows: Sequence[TokenRow], *, hidden_states: bool = False) -> dict[str, Any]:

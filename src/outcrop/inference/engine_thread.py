@@ -171,10 +171,11 @@ class EngineThread:
         else:
             self._tell(self._deliver, produced)
 
-    def _deliver(self, produced: "list[StepResult]") -> None:
+    def _deliver(self, produced: "Sequence[StepResult | EncoderResult]") -> None:
         for item in produced:
-            if item.request_id in self._streams:  # else its client left meanwhile
-                self._streams[item.request_id].put_nowait(item.problem or item)
+            stream: asyncio.Queue[Any] | None = self._streams.get(item.request_id)
+            if stream is not None:  # else its client left meanwhile
+                stream.put_nowait(item.problem or item)
 
     def _break_off(self, request_ids: list[str], problem: OutcropError) -> None:
         for request_id in request_ids:

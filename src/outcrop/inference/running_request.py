@@ -1,4 +1,4 @@
-"""A request in progress: what was generated so far, and its place in the cache while it has one."""
+"""A request on its way to its last token: what was generated so far, and its place in the cache."""
 
 import random
 from dataclasses import dataclass

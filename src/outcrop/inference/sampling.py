@@ -69,7 +69,7 @@ def _sampled_of(allowed: AllowedIds, logits_V: Tensor, row: SamplingRow, *, like
 
 
 def logprob_of(token: int, logits_V: Tensor, num_likeliest: int | None) -> TokenLogprob | None:
-    """The log probability of a token that was taken, beside so many of the likeliest; None where none is asked for."""
+    """The log probability of a token that was taken, beside some of the likeliest; None where none is asked for."""
     if num_likeliest is None:
         return None
     logprobs_V = torch.log_softmax(logits_V.float(), dim=-1)

@@ -46,7 +46,10 @@ class StepLimits:
 
     @classmethod
     def of_size(cls, num_parameters: int, *, on_cpu: bool) -> "StepLimits":
-        """The limits for a network: a token comes late by a fifth of a second at most where many prompts wait."""
+        """The limits for a network of this size.
+
+        Where many prompts wait, a token comes late by about a fifth of a second.
+        """
         few, most = cls.prompt_tokens_beside_decoding, cls.prompt_tokens_for_many
         fitting = max(few, min(most, _CHUNK_FLOP // (2 * num_parameters)))
         return cls(prompt_tokens_for_many=fitting if on_cpu else cls.prompt_tokens_alone)
@@ -152,7 +155,7 @@ class Scheduler:
         )
 
     def _plan(self, queue: _Queue) -> list[ScheduledTokens]:
-        """One token of each that decodes, then prompts in the order they came."""
+        """A step of one queue: one token of each that decodes, then prompts in the order they came."""
         for live in queue.live:
             live.turn_to(self._angles.alike(len(live.ids)))
         for live in list(queue.live):

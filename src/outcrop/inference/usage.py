@@ -1,4 +1,4 @@
-"""The usage of a completion on the wire: how many tokens it took, and how many of them the engine need not read."""
+"""The usage of a completion on the wire: its tokens, and how many of them need not be read."""
 
 from typing import Any
 
@@ -14,6 +14,6 @@ def usage(*, num_prompt: int, num_made: int, num_cached: int) -> dict[str, Any]:
 
 
 def num_cached_of(answer: dict[str, Any]) -> int:
-    """The prompt tokens that need not be read, as an answer or an event tells them; 0 where it does not."""
+    """The prompt tokens that need not be read, as an answer tells them; 0 where it does not."""
     details = (answer.get("usage") or {}).get("prompt_tokens_details") or {}
     return int(details.get("cached_tokens") or 0)

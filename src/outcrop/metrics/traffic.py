@@ -20,7 +20,7 @@ DOOR = "Outcrop/Door"
 BEDROCK = "AWS/Bedrock"
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 "Of the histogram, in seconds: a small request takes half a millisecond, a long answer a minute."
-_THROTTLED = ("ThrottlingException", "Throttling", "TooManyRequestsException", "SlowDown")
+_THROTTLED = ("ThrottlingException", "Throttling", "TooManyRequestsException", "SlowDown", "rate_limit_exceeded")
 
 
 class Ended(NamedTuple):

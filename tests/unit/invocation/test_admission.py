@@ -19,7 +19,9 @@ from outcrop.errors import Invalid, Throttled
 from outcrop.invocation.admission import Admission, Allowance, ReservedCapacity, Ticket
 from outcrop.invocation.quotas import Quota, Quotas, Scope
 from outcrop.invocation.token_bucket import TokenBucket
+from outcrop.metrics.traffic import metric_of
 from outcrop.protocol import service_model
+from outcrop.protocol.unbuilt import OPENAI
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
@@ -326,6 +328,7 @@ def test_a_quota_that_limits_nothing_or_forbids_everything_is_refused(
         ("bedrock", "rest-json", "CreateModelCustomizationJob", "ThrottlingException", 429),
         ("s3", "rest-xml", "GetObject", "SlowDown", 503),
         ("iam", "query", "GetUser", "Throttling", 400),
+        ("bedrock-runtime", OPENAI, "InvokeModel", "rate_limit_exceeded", 429),
     ],
 )
 def test_the_service_says_it_in_its_own_words_and_how_long_to_wait(
@@ -334,7 +337,8 @@ def test_the_service_says_it_in_its_own_words_and_how_long_to_wait(
     error = Throttled("Too many tokens.", retry_after_s=1.2)
     model = service_model.operation(service, operation)
     found = failures.failure(error, service=service, protocol=protocol, operation=model)
-    assert (found.code, found.status, found.headers) == (code, status, {"Retry-After": "2"})
+    assert (found.code, found.status, found.headers["Retry-After"]) == (code, status, "2")
+    assert metric_of(found.status, found.code) == "InvocationThrottles"
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
