@@ -45,7 +45,7 @@ class _Place(NamedTuple):
 
 
 def _result(whole: _RequestInProgress) -> EncoderResult:
-    """What a request is answered with whose rows were all read."""
+    """The answer to a request whose rows were all read."""
     values = [whole.values[number] for number in range(len(whole.values))]
     if all(isfinite(value) for vector in values for value in vector):
         return EncoderResult(whole.request.id, values)
