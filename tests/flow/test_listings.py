@@ -19,8 +19,9 @@ from tests.support.servers import Running, running_server
 from tests.support.shaped_values import operation_of_botocore
 
 LISTINGS = [*bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *s3.LISTINGS]
-NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT}
-"They would list something about a thing that nobody can make here; tests/iam/test_absent.py asks each."
+NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {"bedrock-agent-runtime.Rerank"}
+"""They would list something about a thing that nobody can make here (tests/iam/test_absent.py asks each), or give
+pages of an order that one request asks for (tests/unit/api/test_encoders.py)."""
 LISTING_VERBS = ("List", "Describe", "Search", "Lookup", "Filter")
 TOKENS = {"nexttoken", "marker", "continuationtoken", "keymarker", "partnumbermarker"}
 

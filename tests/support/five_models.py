@@ -31,7 +31,7 @@ def five_models(home: Path) -> Iterator[Installed]:
         Catalog(home).register(
             folder, model_id=name, name=name, context_length=CONTEXT_LENGTH, licence="none", verdict=verdict
         )
-    with installed(home, OUTCROP_MEMORY_LIMIT=str(LIMIT_BYTES)) as house:
+    with installed(home, OUTCROP_MEMORY_LIMIT=str(LIMIT_BYTES), OUTCROP_PRELOAD="engines") as house:
         yield house
 
 
@@ -76,7 +76,7 @@ class Watched:
 
 
 def _engines(root: psutil.Process) -> Iterator[int]:
-    for process in root.children():
+    for process in root.children(recursive=True):
         try:
             if MODULE in process.cmdline():
                 yield process.memory_info().rss

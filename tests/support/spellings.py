@@ -145,6 +145,7 @@ WITHOUT_RESOURCE = {
         "ListCustomModelDeployments", "ListProvisionedModelThroughputs", "CreateModelImportJob",
         "ListModelImportJobs", "ListImportedModels",
     },
+    "bedrock-agent-runtime": {"Rerank"},
     "bedrock-runtime": set(),
     "iam": {
         "CreateAccountAlias", "DeleteAccountAlias", "GetAccountAuthorizationDetails", "GetAccountSummary",

@@ -18,7 +18,9 @@ STAR_ALONE = {
         "DeleteModelInvocationLoggingConfiguration", "GetModelInvocationLoggingConfiguration",
         "ListCustomModelDeployments", "ListCustomModels", "ListFoundationModels", "ListModelCustomizationJobs",
         "ListModelInvocationJobs", "ListProvisionedModelThroughputs", "PutModelInvocationLoggingConfiguration",
+        "ListImportedModels", "ListModelImportJobs",
     },
+    "bedrock-agent-runtime": {"Rerank"},
     "bedrock-runtime": set(),
     "iam": {
         "CreateAccountAlias", "DeleteAccountAlias", "DeleteAccountPasswordPolicy",
