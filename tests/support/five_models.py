@@ -16,7 +16,7 @@ from tests.support.patience import eventually
 from tests.support.servers import Installed, installed, outcrop
 from tests.support.tiny import CONTEXT_LENGTH, tiny_model
 
-LIMIT_BYTES = 900 * 2**20
+LIMIT_BYTES = 800 * 2**20
 "An engine of a tiny network holds some 390 MB."
 NAMES = tuple(f"local.tiny-{letter}-v1" for letter in "abcde")
 MODULE = "outcrop.inference.serve"
