@@ -79,7 +79,7 @@ class Bedrock:
         self.role = os.environ["OUTCROP_ROLE_ARN"]
 
     def answer(self, model: str, prompt: str, *, most: int) -> str:
-        """What a model says to a prompt, at temperature 0."""
+        """The answer of a model to a prompt, at temperature 0."""
         said = self.runtime.converse(
             modelId=model,
             messages=[{"role": "user", "content": [{"text": prompt}]}],

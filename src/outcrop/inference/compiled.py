@@ -1,9 +1,8 @@
 """The usual step in C: every live sequence reads one token, in one call for the whole network.
 
-Of such a step torch spends more time between its operations than in them, and its products of few rows read a weight
-at half of what memory can give. The step in C (`network/fast/decoding`) is used only if it gives what the network
-gives, tried out when the engine starts; otherwise the engine goes on with torch. A row's numbers do not depend on
-its neighbours to the last bit.
+Of such a step a small model spends more time between torch's operations than in them. The step in C
+(`network/fast/decoding`) is used only if it gives what the network gives, tried out when the engine starts; otherwise
+the engine goes on with torch. A row's numbers do not depend on its neighbours to the last bit.
 """
 
 import ctypes

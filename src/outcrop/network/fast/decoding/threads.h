@@ -10,7 +10,7 @@
 #else
 #define PAUSE
 #endif
-#define SPINS 3000 /* some 50 µs: between two steps there is less, and sleeping takes about as long to end */
+#define SPINS 3000 /* chosen, not measured: a short wait should not cost a sleep, nor a long one a core */
 
 typedef struct threads {
     int num;
