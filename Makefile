@@ -18,8 +18,8 @@ BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
 .PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
-	bench-defaults bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data bench-serve families install \
-	install-test clients \
+	bench-defaults bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data bench-serve \
+	bench-serve-house bench-serve-gpu families install install-test clients \
 	bytecode clean
 
 quickstart: install
@@ -57,6 +57,12 @@ bench-train-gpu: install-test
 
 bench-serve: install-test
 	$(BIN)/python -m bench.serve
+
+bench-serve-house: install-test
+	$(BIN)/python -m bench.serve_house
+
+bench-serve-gpu: install-test
+	$(BIN)/python -m bench.serve_gpu
 
 bench-house-scale: install-test
 	$(BIN)/python -m bench.house_scale

@@ -98,7 +98,7 @@ def _row(name: str, ours: float, peer: float, unit: str, within: float) -> Row:
 
 def _part(part: str, number: int, folder: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "bench.estimates", "--part", part, "--only", str(number), "--folder", str(folder)]
-    environment = {**os.environ, **allocator.for_training(), "GOMP_SPINCOUNT": "100000"}  # as the worker is started
+    environment = {**os.environ, **allocator.for_tensors(), "GOMP_SPINCOUNT": "100000"}  # as the worker is started
     told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
     found: dict[str, Any] = json.loads(told.splitlines()[-1])
     return found

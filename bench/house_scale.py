@@ -132,6 +132,7 @@ def measured(home: Path, given: argparse.Namespace, *, records: float) -> dict[s
         account = export.installation(house.settings).account
     if records:
         fill(Settings(home=home), account, share=records)
+        os.sync()  # or the first start competes with the disk still writing all of it
     starts, start_cpus, answers = [], [], []
     for _ in range(3):
         with installed(home) as house:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "bench" / "results"
+RESULTS = Path(os.environ.get("OUTCROP_BENCH_RESULTS", ROOT / "bench" / "results"))
 PEERS = ROOT / "build" / "peers"
 
 

@@ -21,6 +21,7 @@ from bench import train_data
 from bench.measuring import ROOT, Row, environment, higher_is_better, lower_is_better, report
 from bench.serve_data import ALPHA, RANK, adapter_name
 from bench.train import PACKAGES
+from outcrop.machine import allocator, openmp
 
 WORK = ROOT / "build" / "bench" / "serve"
 PEERS: dict[str, tuple[str, Sequence[str]]] = {
@@ -46,6 +47,8 @@ class Work:
     tokens: int
     goals: dict[str, float]
     adapters: int = 0
+    int8_goal: float | None = None
+    "Times our own rate in fp32."
 
     @property
     def name(self) -> str:
@@ -69,9 +72,10 @@ WORKS = (
     ),
     Work(
         shape="qwen05", streams=8, tokens=32,
-        goals={"transformers": 1.0, "llamacpp": 1.0, "ctranslate2": 1.0, "openvino": 1.0},
+        goals={"transformers": 1.0, "llamacpp": 1.0, "ctranslate2": 1.0, "openvino": 1.0}, int8_goal=1.4,
     ),
 )  # fmt: skip
+INT8 = "int8"
 ADAPTERS_KEEP = 0.75
 "Of our own rate without adapters."
 
@@ -80,11 +84,13 @@ class Contestant:
     """A process that answers, one question a turn."""
 
     def __init__(self, python: Path, module: str, spec: dict[str, Any]) -> None:
+        # As our engines are started; the peers wait for their threads as they like.
+        variables = allocator.for_tensors() | openmp.for_serving() if module == "bench.serve_ours" else {}
         self._process = subprocess.Popen(
             [str(python), "-m", module, json.dumps(spec)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
             stderr=None if os.environ.get("BENCH_LOUD") else subprocess.DEVNULL,
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            env={**os.environ, **variables, "HF_HUB_OFFLINE": "1"},
         )  # fmt: skip
         self._read()
 
@@ -143,7 +149,11 @@ def compare(work: Work, given: argparse.Namespace) -> tuple[list[Row], list[str]
     notes: list[str] = []
     turns: dict[str, list[dict[str, Any]]] = {}
     with ExitStack() as stack:
-        contestants = {"ours": stack.enter_context(taking_part(Path(sys.executable), "bench.serve_ours", spec))}
+        ours = {"ours": spec} | ({INT8: spec | {"weights": INT8}} if work.int8_goal else {})
+        contestants = {
+            name: stack.enter_context(taking_part(Path(sys.executable), "bench.serve_ours", each))
+            for name, each in ours.items()
+        }
         for peer in (each for each in work.goals if each in chosen):
             try:
                 python = environment(*PEERS[peer])
@@ -189,6 +199,10 @@ def rows_of(work: Work, turns: dict[str, list[dict[str, Any]]]) -> list[Row]:
             firsts = [statistics.median(told["first_s"] for told in turns[side]) for side in ("ours", peer)]
             name = f"{work.name}, first token of all; {NAMES[peer]}"
             rows.append(lower_is_better(name, ours=firsts[0], peer=firsts[1], unit="s", goal=1.0))
+    if work.int8_goal:
+        own, other = (statistics.median(rate(work, told) for told in turns[side]) for side in (INT8, "ours"))
+        name = f"{work.name}, weights in int8; our own in fp32"
+        rows.append(higher_is_better(name, ours=own, peer=other, unit="tokens/s", goal=work.int8_goal))
     return rows
 
 
@@ -197,7 +211,7 @@ def agreement(work: Work, turns: dict[str, list[dict[str, Any]]]) -> list[str]:
     ours = [ids for told in turns.get("ours", ()) for ids in told["ids"]]
     found = []
     for peer, all_told in turns.items():
-        if peer != "ours":
+        if peer not in ("ours", INT8):
             theirs = [ids for told in all_told for ids in told["ids"]]
             same = sum(one == other for one, other in zip(ours, theirs, strict=False))
             found.append(f"{work.name}; {NAMES[peer]}: {same} of {len(theirs)} answers are ours, id for id.")

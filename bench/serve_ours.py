@@ -12,13 +12,15 @@ import torch
 from bench.serve_data import Asked, adapters_of, serve
 from outcrop.inference.engine import Engine
 from outcrop.inference.request import EngineRequest
+from outcrop.network.weight_precision import WeightPrecision
 
 
 def main() -> None:
     spec: dict[str, Any] = json.loads(sys.argv[1])
     if spec.get("threads"):
         torch.set_num_threads(spec["threads"])
-    engine = Engine(Path(spec["model"]), cache_bytes=2**31)
+    weights = WeightPrecision(spec.get("weights", WeightPrecision.FP32))
+    engine = Engine(Path(spec["model"]), cache_bytes=2**31, weights=weights)
     for name, folder in adapters_of(spec).items():
         engine.load_adapter(name, folder)
 

@@ -98,7 +98,7 @@ class Contestant:
     """A process that trains, one step a turn."""
 
     def __init__(self, python: Path, module: str, spec: dict[str, Any], *, tuned: bool) -> None:
-        changed = allocator.for_training() if tuned else {}
+        changed = allocator.for_tensors() if tuned else {}
         self._process = subprocess.Popen(
             [str(python), "-m", module, json.dumps(spec)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,

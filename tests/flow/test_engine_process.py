@@ -23,6 +23,7 @@ import transformers
 from outcrop.errors import ModelDamaged
 from outcrop.inference.client import Delta, EngineAway, EngineClient, GenerationRequest, UnknownAdapter
 from outcrop.inference.request import Sampling
+from outcrop.network.fast.decoding.library import library
 from tests.support.engine_process import EngineProcess, until
 from tests.support.patience import PATIENCE_S
 from tests.support.tiny import CONTEXT_LENGTH, tiny_model
@@ -343,3 +344,21 @@ def test_an_engine_that_is_retired_takes_no_more_and_ends_with_the_last_of_its_r
     assert asking(engine, ask) == CONTEXT_LENGTH - 2
     assert engine.process.wait(PATIENCE_S) == 0
     assert not engine.socket.exists()
+
+
+def test_weights_in_int8_are_told_and_score_nearly_as_exact_ones_do(
+    engine: EngineProcess, model: Path, tmp_path: Path
+) -> None:
+    if library() is None:
+        pytest.skip("no C compiler here, and weights in int8 are for the compiled step")
+    rounded = EngineProcess(model, tmp_path, name=BASE, arguments=["--weights", "int8"])
+    rounded.start()
+    try:
+        rounded.wait_until_ready()
+        ids = [5, 9, 2, 60, 31, 7, 7, 12]
+        exact, found = (asking(each, lambda client: client.score(BASE, ids)) for each in (engine, rounded))
+        assert exact != found
+        assert max(abs(a - b) for a, b in zip(exact, found, strict=True)) < 0.1
+        assert asking(rounded, lambda client: client.dtype()) == "int8"
+    finally:
+        rounded.kill()

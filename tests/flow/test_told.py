@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -17,7 +18,10 @@ from outcrop.api.door.call import Answer, Answered, Call
 from outcrop.api.operations import OPERATIONS
 from outcrop.audit.entry import Entry
 from outcrop.clock import SystemClock
+from outcrop.deployments import parity_reports
 from outcrop.deployments.model_units import MeasuredRate
+from outcrop.deployments.parity import Parity
+from outcrop.deployments.states import ON_DEMAND
 from outcrop.errors import NotReady
 from outcrop.house import House
 from tests.support.patience import eventually
@@ -309,3 +313,49 @@ def test_metrics_tell_what_happened(house: Running) -> None:
     assert value("outcrop_database_bytes") > 0
     assert value("outcrop_left_out_total", record="audit") == 0
     assert value("outcrop_model_unit_tokens_per_minute", network=STARTER) == 5000
+
+
+def report(house: Running, query: str, key_id: str, secret: str) -> httpx.Response:
+    url = f"{house.endpoint}/outcrop/parity{query}"
+    return httpx.get(url, headers=signed_for_outcrop(url, key_id, secret))
+
+
+def test_the_parity_report_of_a_deployment_is_shown_to_those_who_may_see_it(house: Running) -> None:
+    deployments, admin = house.platform.deployments, house.installation
+    key = admin.access_key_id, admin.secret_access_key
+    model_arn = f"arn:aws:bedrock:us-east-1:{house.platform.account}:custom-model/{STARTER}:0:2k/abcdefghijkl"
+    row = deployments.create(
+        ON_DEMAND,
+        name="compared",
+        region="us-east-1",
+        account=house.platform.account,
+        model_arn=model_arn,
+        details={},
+    )
+    measured = Parity(num_tokens=7, largest_difference=0.25, largest_mean=0.125, tolerance=1.0)
+    deployments.note(row, parity_reports.to_document(measured, model_arn))
+    shown = report(house, f"?deployment={quote(row.arn, safe='')}", *key)
+    assert shown.status_code == 200, shown.text
+    told = shown.json()
+    assert (told["name"], told["tokens"], told["largestDifference"], told["failure"]) == ("compared", 7, 0.25, None)
+    assert report(house, "", *key).status_code == 400
+    assert report(house, "?deployment=nothing", *key).status_code == 404
+    assert report(house, f"?deployment={quote(row.arn, safe='')}", admin.access_key_id, "wrong").status_code == 403
+    iam = house.client("iam")
+    iam.create_user(UserName="reader")
+    made = iam.create_access_key(UserName="reader")["AccessKey"]
+    own = made["AccessKeyId"], made["SecretAccessKey"]
+    refused = report(house, f"?deployment={quote(row.arn, safe='')}", *own)
+    assert refused.status_code == 403
+    assert f"is not authorized to perform: outcrop:GetParity on resource: {row.arn}" in refused.text
+    statement = {"Effect": "Allow", "Action": "outcrop:GetParity", "Resource": row.arn}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName="reader", PolicyName="reports", PolicyDocument=document)
+    assert report(house, f"?deployment={quote(row.arn, safe='')}", *own).status_code == 200
+
+
+def test_weights_are_asked_for_by_a_tag_that_says_what_they_can_be(house: Running) -> None:
+    params = {"provisionedModelName": "small", "modelId": f"{STARTER}:0:2k", "modelUnits": 1}
+    tags = [{"key": "outcrop:weights", "value": "int4"}]
+    with pytest.raises(ClientError, match="tags: outcrop:weights is 'int4'; it can be fp32 or int8"):
+        house.client("bedrock").create_provisioned_model_throughput(**params, tags=tags)

@@ -12,17 +12,18 @@ from torch.nn import functional
 from outcrop.errors import Invalid
 from outcrop.inference import compiled, scoring
 from outcrop.inference.cache_pool import CachePool
-from outcrop.inference.compiled import CompiledDecoding, StepRow, compiled_step
+from outcrop.inference.compiled import CompiledDecoding, StepPart, compiled_step
 from outcrop.inference.engine import Engine
 from outcrop.inference.forward import Forward
 from outcrop.inference.kv_cache import measure
 from outcrop.inference.step_layout import SequencePiece, StepLayout
-from outcrop.network import load
+from outcrop.network import load, rotary_lengths
 from outcrop.network.adapters import linear
 from outcrop.network.adapters.linear import AdapterSpan, Routing
 from outcrop.network.adapters.lora import LoRAUpdate
 from outcrop.network.fast.decoding.library import library
-from outcrop.network.fast.decoding.packed import Crew, PackedLinear, WeightPrecision
+from outcrop.network.fast.decoding.packed import Crew, PackedLinear
+from outcrop.network.weight_precision import WeightPrecision
 from tests.support.tiny import ARCHITECTURES, tiny_model
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C compiler here, or the C kernels are switched off")
@@ -63,10 +64,10 @@ class Decoder:
             made.take().length = length
         return made
 
-    def rows(self, lengths: Sequence[int], adapters: Sequence[str | None] = ()) -> list[StepRow]:
+    def rows(self, lengths: Sequence[int], adapters: Sequence[str | None] = ()) -> list[StepPart]:
         names = adapters or [None] * len(lengths)
         slots = self.pool(lengths).slots
-        return [StepRow(7 + slot.length, slot, name) for slot, name in zip(slots, names, strict=True)]
+        return [StepPart((7 + slot.length,), slot, name) for slot, name in zip(slots, names, strict=True)]
 
     def logits(self, lengths: Sequence[int], adapters: Sequence[str | None] = ()) -> Tensor:
         found = self.step.logits(self.rows(lengths, adapters))
@@ -78,10 +79,14 @@ class Decoder:
         found = []
         for row in (self.rows([length], [name])[0] for length, name in zip(lengths, adapters, strict=True)):
             layout = StepLayout([SequencePiece(row.slot, 1, row.slot.length + 1)], torch.device("cpu"))
-            row_2M = torch.tensor([[row.token], [row.slot.length]])
+            row_2M = torch.tensor([row.tokens, [row.slot.length]])
             self.routing.spans = [AdapterSpan(0, 1, row.adapter)] if row.adapter else []
             found.append(load.logits(self.plain, row_2M[:1], row_2M[1:], layout, at_N=torch.tensor([0])))
         return torch.cat(found)
+
+    def usual(self, length: int) -> bool:
+        """Whether a sequence of this length has the angles that the step was tried with."""
+        return rotary_lengths.rotary_rules_of(self.plain).usual(length)
 
     def adapt(self, name: str, rank: int, *, every: int = 1) -> None:
         """An adapter with random numbers at every so many layers, in both networks."""
@@ -166,6 +171,62 @@ def test_rows_of_several_pools_are_one_step(llama: Path) -> None:
     found = decoder.step.logits(apart)
     assert found is not None
     assert torch.equal(found, decoder.logits(LENGTHS[:4]))
+
+
+def test_a_prompt_has_the_same_bits_however_it_is_cut_and_in_any_company(llama: Path) -> None:
+    decoders = [Decoder(llama, num_threads=num) for num in (1, 2, 3)]
+    for decoder in decoders:
+        decoder.adapt("four", 4)
+    tokens = torch.randint(3, 250, (70,), generator=torch.Generator().manual_seed(1)).tolist()
+    whole, remembered = read(decoders[0], tokens, [70])
+    for decoder in decoders:
+        for cuts in ([1] * 70, [8] * 8 + [6], [13, 57], [69, 1]):
+            for beside in (0, 3):
+                logits, found = read(decoder, tokens, cuts, beside=beside)
+                assert torch.equal(logits, whole), cuts
+                assert all(torch.equal(a, b) for a, b in zip(found, remembered, strict=True)), cuts
+
+
+def read(
+    decoder: Decoder, tokens: Sequence[int], cuts: Sequence[int], *, beside: int = 0
+) -> tuple[Tensor, list[Tensor]]:
+    """The logits after a prompt that is read in parts, beside sequences that decode, and what is remembered of it."""
+    others = decoder.pool([5] * beside).slots if beside else []
+    pool = CachePool(80, decoder.shape.layers, torch.empty(0))
+    pool.resize(1)
+    slot, at, found = pool.take(), 0, None
+    for num in cuts:
+        part = StepPart(tokens[at : at + num], slot, "four")
+        found = decoder.step.logits([*(StepPart((9,), other, None) for other in others), part])
+        slot.length = at = at + num
+    assert found is not None
+    return found[-1], [stored[0, :at].clone() for stored in (*pool.k_RSKD, *pool.v_RSKD)]
+
+
+@pytest.mark.parametrize("architecture", FAMILY)
+def test_a_long_prompt_has_the_networks_logits(architecture: str, tmp_path: Path) -> None:
+    decoder = Decoder(tiny_model(tmp_path, architecture), num_threads=2)
+    num = 75 if decoder.usual(75) else 20
+    tokens = torch.randint(3, 250, (num,), generator=torch.Generator().manual_seed(1)).tolist()
+    decoder.adapt("four", 4)
+    found, _ = read(decoder, tokens, [num])
+    decoder.routing.spans = [AdapterSpan(0, num, "four")]
+    pool = decoder.pool([0])
+    layout = StepLayout([SequencePiece(pool.slots[0], num, num)], torch.device("cpu"))
+    row_2M = torch.tensor([tokens, list(range(num))])
+    expected = load.logits(decoder.plain, row_2M[:1], row_2M[1:], layout, at_N=torch.tensor([num - 1]))[0]
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)
+
+
+def test_more_rows_than_a_call_takes_are_several_calls(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = Decoder(llama)
+    whole = decoder.logits(LENGTHS)
+    tokens = list(range(3, 73))
+    expected, _ = read(decoder, tokens, [70])
+    monkeypatch.setattr(compiled, "_MOST_ROWS", 5)
+    assert torch.equal(decoder.logits(LENGTHS), whole)
+    found, _ = read(decoder, tokens, [70])
+    assert torch.equal(found, expected)
 
 
 def test_packed_weights_are_given_back_bit_for_bit(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:

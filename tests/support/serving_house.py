@@ -7,7 +7,7 @@ Each model has a mark, and an engine that answers for it says the mark: an answe
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,6 +21,7 @@ import sqlalchemy as sql
 from outcrop.access.caller import Caller
 from outcrop.access.needs.named import Named
 from outcrop.clock import MovableClock
+from outcrop.deployments import precision
 from outcrop.deployments.networks import provisioned_engines
 from outcrop.deployments.states import ON_DEMAND, THROUGHPUT
 from outcrop.engines.pool import Pool
@@ -283,10 +284,19 @@ class ServingHouse:
         )
         return model_arn
 
-    def deploy(self, model_arn: str, *, name: str, kind: str = ON_DEMAND, num_units: int = 1) -> Resource:
+    def deploy(
+        self,
+        model_arn: str,
+        *,
+        name: str,
+        kind: str = ON_DEMAND,
+        num_units: int = 1,
+        tags: Mapping[str, str] | None = None,
+    ) -> Resource:
         details: dict[str, Any] = {"description": None}
         if kind == THROUGHPUT:
             details = {"foundationModelArn": FOUNDATION, "modelUnits": num_units, "commitmentExpirationTime": None}
+        details |= precision.details_of(tags or {})
         return self.house.deployments.create(
             kind, name=name, region=REGION, account=ACCOUNT, model_arn=model_arn, details=details
         )

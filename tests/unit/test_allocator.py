@@ -28,7 +28,7 @@ def held_after_freeing(*, num: int, mib: int, environment: dict[str, str]) -> in
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are not told anything")
 def test_freed_memory_stays_with_the_process_but_for_the_largest_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
-    ours = allocator.for_training()
+    ours = allocator.for_tensors()
     assert held_after_freeing(num=40, mib=4, environment={}) < 100
     assert held_after_freeing(num=40, mib=4, environment=ours) >= 160
     assert held_after_freeing(num=4, mib=40, environment=ours) < 100
@@ -36,7 +36,7 @@ def test_freed_memory_stays_with_the_process_but_for_the_largest_blocks(monkeypa
 
 def test_whoever_has_set_the_allocator_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.arena_max=1")
-    assert allocator.for_training() == {"GLIBC_TUNABLES": "glibc.malloc.arena_max=1"}
+    assert allocator.for_tensors() == {"GLIBC_TUNABLES": "glibc.malloc.arena_max=1"}
 
 
 def test_a_child_starts_with_what_it_is_given_beside_our_environment(

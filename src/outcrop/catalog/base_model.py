@@ -1,14 +1,16 @@
 """A foundation model as the catalogue knows it: names, weights, dialect and hyperparameters. Values only."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
 from outcrop.catalog.remote_model import RemoteModel
 from outcrop.network import facts
 from outcrop.network.model_task import ModelTask
 from outcrop.network.run_mode import ProbeVerdict, RunMode
+from outcrop.network.weight_precision import WeightPrecision
 
 
 class Customization(StrEnum):
@@ -62,8 +64,16 @@ class BaseModel:
     "Words before a text of each kind, by name (query, document); an embedding model was trained behind them."
     default_prompt: str | None = None
     "Name of the prompt for a text of no kind."
+    precision: WeightPrecision = WeightPrecision.FP32
+    "The numbers in which its engine keeps the weights."
     remote: RemoteModel | None = None
     "Where it is, if it is not on this machine; such a one is invoked, and nothing else."
+
+    def in_precision(self, precision: WeightPrecision) -> Self:
+        """The same, served from weights in these numbers: by an engine of its own."""
+        if precision is self.precision:
+            return self
+        return replace(self, precision=precision, engine=f"{entry_of(self.engine)}{_suffix(precision)}")
 
     @property
     def stands_in(self) -> bool:
@@ -93,3 +103,12 @@ class BaseModel:
         plain = self.id.split(":")[0]
         versioned = self.id if ":" in self.id else f"{plain}:0"
         return (plain, versioned) if self.remote is not None else (plain, versioned, self.full_id)
+
+
+def entry_of(engine: str) -> str:
+    """Id of the catalogue entry whose network the engine of this name has."""
+    return engine.partition("@")[0].removesuffix(_suffix(WeightPrecision.INT8))
+
+
+def _suffix(precision: WeightPrecision) -> str:
+    return "" if precision is WeightPrecision.FP32 else f"+{precision}"

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 
 from outcrop import arn
 from outcrop.catalog import families, remote_entries
-from outcrop.catalog.base_model import BaseModel, Customization, Weights
+from outcrop.catalog.base_model import BaseModel, Customization, Weights, entry_of
 from outcrop.catalog.remote_model import RemoteModel
 from outcrop.errors import Invalid, MachineTrouble, ModelDamaged, NotFound
 from outcrop.network import facts
@@ -186,7 +186,7 @@ class Catalog:
 
     def record(self, entry: BaseModel, verdict: ProbeVerdict) -> None:
         """Keep what the probe found of the network that an entry is run on."""
-        self._append({"model": entry.engine.partition("@")[0], **verdict.to_table()}, table="verdict")
+        self._append({"model": entry_of(entry.engine), **verdict.to_table()}, table="verdict")
 
     def alias(self, model_id: str, target: str) -> BaseModel:
         """Let `model_id` be served by the weights of `target`.

@@ -131,8 +131,17 @@ def checkpoints(job: str, *, region: Region = None, home: Home = None, as_json: 
 
 
 @app.command
-def deployments(*, region: Region = None, home: Home = None, as_json: AsJson = False) -> int:
-    """List deployments and provisioned throughput."""
+def deployments(
+    deployment: str | None = None, *, region: Region = None, home: Home = None, as_json: AsJson = False
+) -> int:
+    """List deployments and provisioned throughput, or show DEPLOYMENT and how far its engine is from the trainer.
+
+    The exit code is 1 for a DEPLOYMENT whose engine computes something else.
+    """
+    if deployment is not None:
+        from outcrop.cli.deployment_details import print_deployment
+
+        return print_deployment(settings_of.read(home=home), deployment, as_json=as_json)
     return tables.print_deployments(export.clients(running(home), "bedrock", region), as_json=as_json)
 
 

@@ -14,6 +14,7 @@ from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
 from outcrop.deployments.model_units import ModelUnits, units_of
 from outcrop.deployments.networks import network_of
+from outcrop.deployments.precision import precision_of
 from outcrop.deployments.records import model_arns
 from outcrop.deployments.states import FAILED, ON_DEMAND, THROUGHPUT
 from outcrop.engines.launchers import load_of
@@ -93,9 +94,17 @@ def _told(
         "kind": "on demand" if row.kind == ON_DEMAND else "provisioned",
         "status": row.status,
         "modelUnits": units_of(row) if row.kind == THROUGHPUT else None,
+        "weights": _weights(row),
         "inMemory": in_memory,
         "lastUsed": None if last_used is None else last_used.isoformat(),
     }
+
+
+def _weights(row: Resource) -> str | None:
+    """The numbers in which its weights are kept; None where its record does not say so."""
+    with suppress(Damaged):
+        return precision_of(row).value
+    return None
 
 
 def _in_memory(
@@ -103,7 +112,7 @@ def _in_memory(
 ) -> tuple[bool, datetime | None]:
     """Whether the weights of the model that a deployment serves are in memory, and when they were last used."""
     model_arn, _ = model_arns(row)
-    base = network_of(rooms.catalog, rooms.models, row.region, model_arn)
+    base = network_of(rooms.catalog, rooms.models, row.region, model_arn, precision_of(row))
     custom = rooms.models.look(row.region, model_arn)
     order = orders.get(base.engine)
     if order is None or order.state is not EngineState.READY:

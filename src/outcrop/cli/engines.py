@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from outcrop import settings as settings_of
+from outcrop.catalog.base_model import entry_of
 from outcrop.cli import tables
 from outcrop.cli.options import AsJson, Home
 from outcrop.clock import SystemClock
@@ -103,7 +104,7 @@ def _version(python: Path) -> tuple[str, str]:
 def _order_anew(house: House, models: set[str]) -> None:
     """Let the engines of these base models end; whoever needs one orders it of the kind that holds now."""
     for order in house.engines.orders():
-        if order.name.partition("@")[0] in models:
+        if entry_of(order.name) in models:
             house.engines.forget(order.name)
 
 

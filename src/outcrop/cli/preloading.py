@@ -13,7 +13,12 @@ _SERVERS = {Preload.ENGINES: ("engine-fork-server",), Preload.ALL: ("engine-fork
 
 def training_environment() -> dict[str, str]:
     """The variables that a worker's libraries read when they are imported."""
-    return allocator.for_training() | openmp.for_training()
+    return allocator.for_tensors() | openmp.for_training()
+
+
+def serving_environment() -> dict[str, str]:
+    """The same of an engine."""
+    return allocator.for_tensors() | openmp.for_serving()
 
 
 def socket_for(settings: Settings, role: str) -> Path | None:
@@ -40,7 +45,7 @@ def _server(settings: Settings, name: str) -> Child:
         "outcrop.machine.fork_server",
         ["--socket", str(place), *(_ENGINE if serves else _TRAINING)],
         log=settings.logs / f"{name}.log",
-        environment=openmp.for_serving() if serves else training_environment(),
+        environment=serving_environment() if serves else training_environment(),
         is_ready=lambda _: place.exists(),
     )
 

@@ -3,22 +3,31 @@
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
+from outcrop.deployments.precision import precision_of
 from outcrop.deployments.records import model_arns
 from outcrop.deployments.states import SERVING, THROUGHPUT, WAITING
 from outcrop.errors import Refusal
+from outcrop.network.weight_precision import WeightPrecision
 from outcrop.store.damage import Damaged, understood
 from outcrop.store.resources import Resource, Resources
 
 _PAID = (*WAITING, SERVING[THROUGHPUT])
 
 
-def network_of(catalog: Catalog, models: CustomModels, region: str, model_arn: str) -> BaseModel:
-    """The network below a model. Raises Refusal, Damaged."""
+def network_of(
+    catalog: Catalog,
+    models: CustomModels,
+    region: str,
+    model_arn: str,
+    precision: WeightPrecision = WeightPrecision.FP32,
+) -> BaseModel:
+    """The network below a model, with weights in these numbers. Raises Refusal, Damaged."""
     custom = models.look(region, model_arn)
     if custom is None:
-        return catalog.usable(model_arn)
+        return catalog.usable(model_arn).in_precision(precision)
     with understood(custom.arn):
-        return models.network_below(catalog.usable(custom.document["baseId"]), custom.arn)
+        base = catalog.usable(custom.document["baseId"]).in_precision(precision)
+        return models.network_below(base, custom.arn)
 
 
 def provisioned_engines(resources: Resources, catalog: Catalog, models: CustomModels) -> set[str]:
@@ -28,6 +37,7 @@ def provisioned_engines(resources: Resources, catalog: Catalog, models: CustomMo
 
 def _engines_of(row: Resource, catalog: Catalog, models: CustomModels) -> set[str]:
     try:
-        return {network_of(catalog, models, row.region, model_arn).engine for model_arn in model_arns(row)}
+        precision = precision_of(row)
+        return {network_of(catalog, models, row.region, each, precision).engine for each in model_arns(row)}
     except (Refusal, Damaged):
         return set()  # whoever asks for this model is told; it needs no engine

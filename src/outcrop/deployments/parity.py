@@ -19,9 +19,9 @@ from outcrop.json_files import FileProblem
 from outcrop.network import parity_file
 from outcrop.network.parity_file import FILE, Generation, ParityRecord
 
-_ROUNDOFF = {"float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
-"Half the distance of 1 from the next number: the relative error of one rounding."
-_ROUNDINGS = {"float32": 256.0, "float16": 16.0, "bfloat16": 16.0}
+_ROUNDOFF = {"float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8, "int8": 2.0**-8}
+"Half the distance of 1 from the next number: the relative error of one rounding. Of int8 that of its largest weights."
+_ROUNDINGS = {"float32": 256.0, "float16": 16.0, "bfloat16": 16.0, "int8": 16.0}
 """Errors of that size, as a share of the largest logit, that trainer and engine may differ by at one token. Measured on
 networks of 2 to 30 layers (docs/reliability.md): up to 19 between fp32, which rounds each of the additions of a
 product, and fp64; up to 8 between two orders of additions in 16 bits, which round their result."""

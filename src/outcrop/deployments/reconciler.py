@@ -19,9 +19,10 @@ from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.clock import Clock
-from outcrop.deployments import parity
+from outcrop.deployments import parity, parity_reports
 from outcrop.deployments.model_units import ModelUnits
 from outcrop.deployments.networks import network_of
+from outcrop.deployments.precision import precision_of
 from outcrop.deployments.records import Deployments, model_arns
 from outcrop.deployments.states import THROUGHPUT, UPDATING
 from outcrop.engines.clients import Clients
@@ -30,6 +31,7 @@ from outcrop.engines.states import EngineState
 from outcrop.errors import ModelFailed, Refusal
 from outcrop.inference.client import EngineAway
 from outcrop.loops import UNEXPECTED, contained
+from outcrop.network.weight_precision import WeightPrecision
 from outcrop.store.damage import Damaged
 from outcrop.store.resources import Resource
 
@@ -125,7 +127,8 @@ class Reconciler:
         needed = set()
         for region, model_arn in served:
             try:
-                needed.add(self._network(region, model_arn).engine)
+                for precision in self._deployments.precisions(model_arn) | {WeightPrecision.FP32}:
+                    needed.add(self._network(region, model_arn, precision).engine)
             except (Refusal, Damaged):
                 continue  # whoever asks for this model is told; it needs no engine
         self._engines.retire(needed)
@@ -135,7 +138,7 @@ class Reconciler:
         """Order the engines of provisioned throughput that are not there, as after a start: they are bought."""
         for row in self._deployments.provisioned():
             with suppress(Refusal, Damaged):  # whoever asks for this model is told; it needs no engine
-                base = self._network(row.region, model_arns(row)[0])
+                base = self._network(row.region, model_arns(row)[0], precision_of(row))
                 order = self._engines.find(base.engine)
                 if order is None or order.state is EngineState.EVICTED:
                     self._engines.order(base)
@@ -175,26 +178,29 @@ class Reconciler:
     async def _failure_of(self, row: Resource) -> str | None:
         """None when the desired model is being served. Raises EngineAway while its engine is not there."""
         _, model_arn = model_arns(row)
-        base = await to_thread.run_sync(self._network, row.region, model_arn)
+        base = await to_thread.run_sync(self._network, row.region, model_arn, precision_of(row))
         custom = self._models.look(row.region, model_arn)
         await self._engine_up(base, row)
         served = base.engine
         if custom is not None:
-            served, failure = await self._proven(base, custom)
+            served, failure = await self._proven(base, custom, row)
             if failure is not None:
                 return failure
         if row.kind == THROUGHPUT:
             await self._measure(base, served)
         return None
 
-    async def _proven(self, base: BaseModel, custom: Resource) -> tuple[str, str | None]:
+    async def _proven(self, base: BaseModel, custom: Resource, row: Resource) -> tuple[str, str | None]:
         """The name by which the engine of `base` knows a custom model, and why it may not be served."""
         client, served = self._clients.of(base), base.engine
         adapter = self._models.adapter(custom.arn)
         if adapter is not None:
             await client.load_adapter(custom.arn, adapter)
             served = custom.arn
-        return served, (await parity.compare(client, served, self._models.folder(custom.arn))).failure
+        found = await parity.compare(client, served, self._models.folder(custom.arn))
+        kept = parity_reports.to_document(found, custom.arn)
+        await to_thread.run_sync(self._deployments.note, row, kept)
+        return served, found.failure
 
     async def _measure(self, base: BaseModel, served: str) -> None:
         """Measure what a model unit of this network is, where nobody has yet."""
@@ -205,9 +211,9 @@ class Reconciler:
             await to_thread.run_sync(self._units.write, rate)
             logs.tell(_log, "network measured", network=rate.network, tokens_per_minute=round(rate.tokens_per_minute))
 
-    def _network(self, region: str, model_arn: str) -> BaseModel:
+    def _network(self, region: str, model_arn: str, precision: WeightPrecision) -> BaseModel:
         """The network below a model. Raises Refusal, Damaged."""
-        return network_of(self._catalog, self._models, region, model_arn)
+        return network_of(self._catalog, self._models, region, model_arn, precision)
 
     async def _engine_up(self, base: BaseModel, row: Resource) -> None:
         order = await to_thread.run_sync(self._engines.order, base)

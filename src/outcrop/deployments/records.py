@@ -11,6 +11,7 @@ from typing import Any
 
 from outcrop import arn
 from outcrop.clock import Clock
+from outcrop.deployments.precision import precision_of
 from outcrop.deployments.states import (
     CREATING,
     FAILED,
@@ -23,6 +24,7 @@ from outcrop.deployments.states import (
     status_of,
 )
 from outcrop.errors import Conflict, Invalid, NotFound
+from outcrop.network.weight_precision import WeightPrecision
 from outcrop.store.changing import Change, change
 from outcrop.store.damage import understood
 from outcrop.store.resources import NameTaken, Resource
@@ -87,6 +89,25 @@ class Deployments:
         """Rows that wait for an engine: of each kind the oldest, at most so many."""
         return [row for kind in _KINDS for row in self._store.resources.in_states(kind, WAITING, most=most)]
 
+    def find(self, deployment_arn: str) -> Resource | None:
+        """The deployment with this ARN."""
+        row = self._store.resources.get(deployment_arn)
+        return row if row is not None and row.kind in _KINDS else None
+
+    def named(self, name: str) -> list[Resource]:
+        """The deployments of this name or ARN, of both kinds and in all regions."""
+        return [row for kind in _KINDS for row in self._store.resources.all(kind) if name in (row.name, row.arn)]
+
+    def note(self, row: Resource, members: Mapping[str, Any]) -> None:
+        """Keep members of a deployment's document, if nothing else was asked of it meanwhile."""
+
+        def decide(now: Resource) -> Change | None:
+            if generation(now) != generation(row):
+                return None
+            return Change(document={**now.document, **members})
+
+        self._change(row, decide)
+
     def provisioned(self) -> list[Resource]:
         """Provisioned throughput in service."""
         return self._store.resources.in_states(THROUGHPUT, [SERVING[THROUGHPUT]])
@@ -114,6 +135,10 @@ class Deployments:
     def of_model(self, model_arn: str) -> list[Resource]:
         """Deployments that serve this model, or are about to."""
         return [row for kind in _KINDS for row in self._store.references.naming(kind, _MODELS, model_arn)]
+
+    def precisions(self, model_arn: str) -> set[WeightPrecision]:
+        """The numbers in which deployments keep the weights of this model. Raises Damaged."""
+        return {precision_of(row) for row in self.of_model(model_arn)}
 
     def fail_model(self, model_arn: str, failure: str) -> None:
         """Fail the deployments that serve this custom model, for its files are no longer of use. One that is changing

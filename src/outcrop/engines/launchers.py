@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from outcrop.engines.orders import Order
 from outcrop.engines.states import EngineKind
-from outcrop.machine import memory, openmp
+from outcrop.machine import allocator, memory, openmp
 from outcrop.machine.child import Child
 from outcrop.settings import Settings
 
@@ -106,7 +106,7 @@ class LocalLauncher:
         arguments += ["--idle-seconds", str(idle_s)] if idle_s else []
         arguments += ["--threads", str(settings.threads)] if settings.threads else []
         arguments += ["--context", str(order.context)] if order.context else []
-        arguments += ["--task", order.task]
+        arguments += ["--task", order.task, "--weights", order.weights]
         arguments += ["--way", order.way] if order.way else []
         module = "outcrop.inference.serve" if order.way else "outcrop.probe.engine"
         name = f"engine-{order.name.replace(':', '-')}"
@@ -116,7 +116,7 @@ class LocalLauncher:
             module,
             arguments,
             log=log,
-            environment=openmp.for_serving(),
+            environment=allocator.for_tensors() | openmp.for_serving(),
             fork_server=self._fork_server,
             is_ready=partial(is_ready, order.socket),
         )

@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from outcrop.catalog.base_model import BaseModel
+from outcrop.catalog.base_model import BaseModel, entry_of
 from outcrop.clock import Clock
 from outcrop.engines.environments import EngineEnvironments
 from outcrop.engines.states import LIFECYCLE, RUNNING, EngineKind, EngineState
 from outcrop.errors import Conflict, NotFound
 from outcrop.loops import each
 from outcrop.network.model_task import ModelTask
+from outcrop.network.weight_precision import WeightPrecision
 from outcrop.settings import Settings
 from outcrop.store.changing import Change, change
 from outcrop.store.damage import Damaged, understood
@@ -72,6 +73,8 @@ class Order:
     "Whether a deployment needs it. One that none needs ends once the last of those who came before are answered."
     task: ModelTask = ModelTask.TEXT
     "What its network answers with."
+    weights: WeightPrecision = WeightPrecision.FP32
+    "The numbers in which it keeps them."
 
     @property
     def title(self) -> str:
@@ -246,16 +249,18 @@ class Engines:
             return {"kind": EngineKind.REMOTE.value, "host": base.remote.host, **nothing}
         assert base.folder is not None, "only entries with weights are ordered"
         short = hashlib.sha256(base.engine.encode()).hexdigest()[:16]
-        kind = self._environments.kind_for(base.engine.partition("@")[0])
+        kind = self._environments.kind_for(entry_of(base.engine))
+        # vLLM is started to write text, from the weights as they are.
+        its_own = base.engine_task is not ModelTask.TEXT or base.precision is not WeightPrecision.FP32
         return {
-            # vLLM is started to write text.
-            "kind": (kind if base.engine_task is ModelTask.TEXT else EngineKind.EMBEDDED).value,
+            "kind": (EngineKind.EMBEDDED if its_own else kind).value,
             "host": None,
             "folder": str(base.folder),
             "socket": str(self._sockets / f"{short}.sock"),
             "way": base.way.value if base.way else None,
             "context": base.told_context,
             "task": base.engine_task.value,
+            "weights": base.precision.value,
         }
 
     def _forget(self, row: Resource) -> None:
@@ -291,6 +296,7 @@ def order_of(row: Resource) -> Order:
             waits=waits,
             needed=document.get("needed") is not False,  # which those placed by older programs do not have
             task=ModelTask(document.get("task", ModelTask.TEXT)),
+            weights=WeightPrecision(document.get("weights", WeightPrecision.FP32)),
         )
 
 

@@ -1,13 +1,14 @@
-"""The usual step in C: every live sequence reads one token, in one call for the whole network.
+"""The step in C: sequences that read one token each, or a part of a prompt, in one call for the whole network.
 
 Of such a step a small model spends more time between torch's operations than in them. The step in C
 (`network/fast/decoding`) is used only if it gives what the network gives, tried out when the engine starts; otherwise
-the engine goes on with torch. A row's numbers do not depend on its neighbours to the last bit.
+the engine goes on with torch. A row's numbers do not depend on its neighbours to the last bit, nor on how its prompt is
+cut into parts.
 """
 
 import ctypes
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,23 +19,39 @@ from outcrop.inference.cache_pool import CachePool, CacheRow, LayerShape
 from outcrop.inference.kv_cache import CacheShape
 from outcrop.inference.step_layout import SequencePiece, StepLayout
 from outcrop.inference.traced import CLOSE, example_pool
-from outcrop.network import load
+from outcrop.network import load, rotary_lengths
 from outcrop.network.adapters import linear
 from outcrop.network.adapters.lora import LoRAUpdate
 from outcrop.network.fast.decoding.library import MATRICES, LowRankUpdate, Step, library
-from outcrop.network.fast.decoding.packed import Crew, WeightPrecision, unpack
+from outcrop.network.fast.decoding.packed import Crew, in_blocks, unpack
 from outcrop.network.fast.decoding.plan import NO_ANGLES, DecodingPlan, OtherNetwork, angles, plan_of
+from outcrop.network.weight_precision import WeightPrecision
 
 _log = logging.getLogger("outcrop.engine")
 _NO_RANK = 1
+_TRIED = (1, 4, 1, 12, 1, 2)
+"Tokens of the sequences that the step is tried with."
+_MOST_ROWS = 256
+"Rows of one call: enough for the processor, and few enough for what is between layers to stay in its cache."
 
 
-class StepRow(NamedTuple):
-    """A sequence that reads one token."""
+class StepPart(NamedTuple):
+    """A sequence and the tokens that it reads next."""
 
-    token: int
+    tokens: Sequence[int]
     slot: CacheRow
     adapter: str | None
+    scored: bool = True
+    "Whether the logits after its last token are wanted."
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.tokens)
+
+    def cut(self, at: int) -> "tuple[StepPart, StepPart]":
+        """The first `at` tokens, and the rest, which is read after them."""
+        behind = CacheRow(shelf=self.slot.shelf, row=self.slot.row, length=self.slot.length + at)
+        return self._replace(tokens=self.tokens[:at], scored=False), self._replace(tokens=self.tokens[at:], slot=behind)
 
 
 class _Adapter(NamedTuple):
@@ -60,42 +77,53 @@ class CompiledDecoding:
         """An adapter is not needed any more."""
         self._adapters.pop(adapter, None)
 
-    def logits(self, rows: Sequence[StepRow]) -> Tensor | None:
-        """Logits after the token of each row. None where an adapter is of another kind than LoRA."""
-        adapters = {row.adapter: self._adapter(row.adapter) for row in rows if row.adapter is not None}
+    def logits(self, parts: Sequence[StepPart]) -> Tensor | None:
+        """Logits after each part that is scored, in their order. None where an adapter is of another kind than LoRA."""
+        adapters = {part.adapter: self._adapter(part.adapter) for part in parts if part.adapter is not None}
         if None in adapters.values():
             return None
-        positions_M = np.array([row.slot.length for row in rows], dtype=np.int64)
+        found = [self._step(some, adapters) for some in _in_steps(parts)]
+        return torch.cat(found) if len(found) > 1 else found[0]
+
+    def _step(self, parts: Sequence[StepPart], adapters: "Mapping[str, _Adapter | None]") -> Tensor:
+        """The logits of one call."""
+        nums = [part.num_tokens for part in parts]
+        ends = np.cumsum(nums)
+        positions_M = np.concatenate([np.arange(p.slot.length, p.slot.length + p.num_tokens) for p in parts])
         position_1M = torch.from_numpy(positions_M).unsqueeze(0)
-        embedded_MH = self._plan.embed(torch.tensor([[row.token for row in rows]]))[0].contiguous()
+        tokens_1M = torch.tensor([[token for part in parts for token in part.tokens]])
+        embedded_MH = self._plan.embed(tokens_1M)[0].contiguous()
         turned = [self._angles(kind, position_1M) for kind in self._plan.angle_kinds]
-        remembered, strides = self._remembered(rows)
-        none = 0
-        updates = [ctypes.addressof(adapters[row.adapter].updates) if row.adapter else none for row in rows]  # type: ignore[union-attr]
-        longest = int(positions_M.max()) + 1
+        table, strides = self._remembered([part.slot for part in parts])
+        starts = table.ctypes.data + table[0].nbytes * np.arange(len(parts), dtype=np.uint64)
+        updates = [ctypes.addressof(adapters[p.adapter].updates) if p.adapter else 0 for p in parts]  # type: ignore[union-attr]
+        remembered_M, updates_M = (np.repeat(np.array(x, dtype=np.uint64), nums) for x in (starts, updates))
+        strides_M2 = np.repeat(strides, nums, axis=0)
+        scored_N = np.array([end - 1 for part, end in zip(parts, ends, strict=True) if part.scored], dtype=np.int64)
         most_rank = max((each.most_rank for each in adapters.values() if each), default=_NO_RANK)
-        own_size = self._make_room(len(rows), longest, most_rank)
-        logits_MV = torch.empty(len(rows), self._plan.network.head.outputs)
-        pointers = [np.array(column, dtype=np.uint64) for column in (remembered[1], updates)]
+        own_size = self._make_room(len(positions_M), int(positions_M.max()) + 1, most_rank)
+        logits_NV = torch.empty(len(scored_N), self._plan.network.head.outputs)
         tables = [np.array([pair[i].data_ptr() for pair in turned], dtype=np.uint64) for i in (0, 1)]
         step = Step(
             net=ctypes.addressof(self._plan.network),
-            num_rows=len(rows),
+            num_rows=len(positions_M),
             embedded=embedded_MH.data_ptr(),
             positions=positions_M.ctypes.data,
             cos=tables[0].ctypes.data,
             sin=tables[1].ctypes.data,
-            remembered=pointers[0].ctypes.data,
-            key_strides=strides.ctypes.data,
-            updates=pointers[1].ctypes.data,
-            logits=logits_MV.data_ptr(),
+            remembered=remembered_M.ctypes.data,
+            key_strides=strides_M2.ctypes.data,
+            updates=updates_M.ctypes.data,
+            scored=scored_N.ctypes.data,
+            num_scored=len(scored_N),
+            logits=logits_NV.data_ptr(),
             shared=self._shared.data_ptr(),
             own=self._own.data_ptr(),
             own_size=own_size,
-            longest=longest,
+            most_rank=most_rank,
         )
         self._crew.library.decode(ctypes.byref(step), self._crew.address)
-        return logits_MV
+        return logits_NV
 
     def _make_room(self, num_rows: int, longest: int, most_rank: int) -> int:
         """Memory to compute in; floats of it that each thread has for itself."""
@@ -116,18 +144,16 @@ class CompiledDecoding:
         cos, sin = angles(self._plan.rotary, kind, positions_1M)
         return cos[0].contiguous(), sin[0].contiguous()
 
-    def _remembered(self, rows: Sequence[StepRow]) -> tuple[tuple[Any, list[int]], Any]:
-        """The addresses of keys and values, by row and layer, and how far positions lie apart in each row."""
-        num_layers = self._plan.network.num_layers
-        table = np.empty((len(rows), num_layers, 2), dtype=np.uint64)
-        strides = np.empty((len(rows), 2), dtype=np.int64)
-        bases = {id(pool): _bases(pool) for pool in {id(r.slot.shelf): r.slot.shelf for r in rows}.values()}
-        for number, row in enumerate(rows):
-            starts, row_bytes, position_floats = bases[id(row.slot.shelf)]
-            table[number] = starts + row_bytes * np.uint64(row.slot.row)
+    def _remembered(self, slots: Sequence[CacheRow]) -> tuple[Any, Any]:
+        """The addresses of keys and values, by sequence and layer, and how far positions lie apart in each sequence."""
+        table = np.empty((len(slots), self._plan.network.num_layers, 2), dtype=np.uint64)
+        strides = np.empty((len(slots), 2), dtype=np.int64)
+        bases = {id(pool): _bases(pool) for pool in {id(slot.shelf): slot.shelf for slot in slots}.values()}
+        for number, slot in enumerate(slots):
+            starts, row_bytes, position_floats = bases[id(slot.shelf)]
+            table[number] = starts + row_bytes * np.uint64(slot.row)
             strides[number] = position_floats
-        first, size = table.ctypes.data, table[0].nbytes
-        return (table, [first + number * size for number in range(len(rows))]), strides
+        return table, strides
 
     def _adapter(self, name: str) -> _Adapter | None:
         if name not in self._adapters:
@@ -151,10 +177,10 @@ class CompiledDecoding:
             rank = update.a_RI.shape[0]
             padded = -(-rank // self._crew.library.vector) * self._crew.library.vector
             a_IP = nn.functional.pad(update.a_RI.t(), (0, padded - rank)).contiguous()
-            b_RO = update.b_OR.t().contiguous()
-            kept += (a_IP, b_RO)
+            b_BRO = in_blocks(update.b_OR, self._crew.library.block)
+            kept += (a_IP, b_BRO)
             updates[place] = LowRankUpdate(
-                a=a_IP.data_ptr(), b=b_RO.data_ptr(), rank=rank, padded=padded, scale=update.scale
+                a=a_IP.data_ptr(), b=b_BRO.data_ptr(), rank=rank, padded=padded, scale=update.scale
             )
             most_rank = max(most_rank, padded)
         return _Adapter(updates, most_rank, kept)
@@ -168,32 +194,60 @@ def _bases(pool: CachePool) -> tuple[Any, Any, tuple[int, int]]:
     return np.array(starts, dtype=np.uint64), np.array(row_bytes, dtype=np.uint64), apart
 
 
+def _in_steps(parts: Sequence[StepPart]) -> Iterator[list[StepPart]]:
+    """The parts in calls of at most so many rows; a longer one is cut, and its beginning read first."""
+    some: list[StepPart] = []
+    room, waiting = _MOST_ROWS, list(reversed(parts))
+    while waiting:
+        part = waiting.pop()
+        if part.num_tokens > room:
+            first, part = part.cut(room)
+            waiting.append(part)
+            part = first
+        some.append(part)
+        room -= part.num_tokens
+        if not room or not waiting:
+            yield some
+            some, room = [], _MOST_ROWS
+
+
 class _Trial:
     """A step, and what the network itself makes of it: logits, and what is remembered then."""
 
-    def __init__(self, network: Any, layers: Sequence[LayerShape], *, num_rows: int, first: int) -> None:
-        self._pool, theirs = (example_pool(network, layers, num_rows) for _ in range(2))
+    def __init__(self, network: Any, layers: Sequence[LayerShape], *, num_parts: int, first: int) -> None:
+        self._pool, theirs = (example_pool(network, layers, num_parts) for _ in range(2))
         num_ids = network.get_input_embeddings().num_embeddings
-        # Far apart, so that a network with experts sends them to different ones.
-        self._rows = [StepRow((first + 101 * row) % num_ids, slot, None) for row, slot in enumerate(self._pool.slots)]
-        self._expected = [_by_network(network, [row.token for row in self._rows], theirs), *theirs.k_RSKD]
-        self._expected += theirs.v_RSKD
+        angles = rotary_lengths.rotary_rules_of(network)
+        self._parts = []
+        for number, slot in enumerate(self._pool.slots):
+            most = self._pool.row_length - slot.length
+            num = min(_TRIED[number % len(_TRIED)], most)
+            num = num if angles.usual(slot.length + num) else 1
+            # Far apart, so that a network with experts sends them to different ones.
+            tokens = [(first + 101 * (number + 7 * place)) % num_ids for place in range(num)]
+            self._parts.append(StepPart(tokens, slot, None))
+        self._expected = [_by_network(network, self._parts, theirs), *theirs.k_RSKD, *theirs.v_RSKD]
 
     def difference(self, network: Any, step: CompiledDecoding) -> float:
         """How far the compiled step, and the network with packed weights, are from the network as it was."""
         lengths = [slot.length for slot in self._pool.slots]
-        found = step.logits(self._rows)
+        found = step.logits(self._parts)
         assert found is not None, "without adapters"
         worst = _apart([found, *self._pool.k_RSKD, *self._pool.v_RSKD], self._expected)
         assert lengths == [slot.length for slot in self._pool.slots], "what is written beyond a length is not there yet"
-        again = _by_network(network, [row.token for row in self._rows], self._pool)
+        again = _by_network(network, self._parts, self._pool)
         return max(worst, _apart([again, *self._pool.k_RSKD, *self._pool.v_RSKD], self._expected))
 
 
-def _by_network(network: Any, tokens: Sequence[int], pool: CachePool) -> Tensor:
-    layout = StepLayout([SequencePiece(slot, 1, slot.length + 1) for slot in pool.slots], torch.device("cpu"))
-    row_2M = torch.tensor([tokens, [slot.length for slot in pool.slots]])
-    return load.logits(network, row_2M[:1], row_2M[1:], layout, at_N=torch.arange(len(tokens)))
+def _by_network(network: Any, parts: Sequence[StepPart], pool: CachePool) -> Tensor:
+    pairs = list(zip(parts, pool.slots, strict=True))
+    pieces = [SequencePiece(slot, part.num_tokens, slot.length + part.num_tokens) for part, slot in pairs]
+    tokens = [token for part in parts for token in part.tokens]
+    positions = [slot.length + place for part, slot in pairs for place in range(part.num_tokens)]
+    ends = np.cumsum([part.num_tokens for part in parts])
+    row_2M = torch.tensor([tokens, positions])
+    layout = StepLayout(pieces, torch.device("cpu"))
+    return load.logits(network, row_2M[:1], row_2M[1:], layout, at_N=torch.from_numpy(ends - 1))
 
 
 def _apart(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
@@ -201,7 +255,7 @@ def _apart(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
 
 
 def _trials(network: Any, shape: CacheShape) -> list[_Trial]:
-    return [_Trial(network, shape.layers, num_rows=num, first=first) for num in (1, 2, 5, 9) for first in (7, 90)]
+    return [_Trial(network, shape.layers, num_parts=num, first=first) for num in (1, 2, 5, 9) for first in (7, 90)]
 
 
 def compiled_step(

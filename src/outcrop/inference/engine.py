@@ -31,10 +31,10 @@ from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.linear import AdapterSpan
 from outcrop.network.adapters.method import WEIGHTS_FILE
-from outcrop.network.fast.decoding.packed import WeightPrecision
 from outcrop.network.load import context_length, load_base
 from outcrop.network.rotary_lengths import rotary_rules_of
 from outcrop.network.run_mode import RunMode
+from outcrop.network.weight_precision import WeightPrecision
 
 _log = logging.getLogger("outcrop.engine")
 
@@ -116,7 +116,9 @@ class Engine:
 
     @property
     def dtype(self) -> str:
-        """The dtype in which the network computes, by torch's name."""
+        """The dtype in which the network computes, by torch's name; int8 where its weights are rounded to it."""
+        if self.weights is WeightPrecision.INT8:
+            return self.weights.value
         dtypes = (weight.dtype for weight in self._network.parameters() if weight.is_floating_point())
         return str(next(dtypes)).removeprefix("torch.")
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from outcrop.errors import Invalid
-from outcrop.inference.compiled import StepRow, compiled_step
+from outcrop.inference.compiled import StepPart, compiled_step
 from outcrop.inference.kv_cache import CacheShape
 from outcrop.inference.running_request import ScheduledTokens
 from outcrop.inference.step_layout import SequencePiece, StepLayout
@@ -15,8 +15,8 @@ from outcrop.inference.traced import AdapterStack, TracedDecoding, record, stack
 from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network import rotary_lengths
 from outcrop.network.adapters.linear import AdapterSpan, Routing
-from outcrop.network.fast.decoding.packed import WeightPrecision
 from outcrop.network.load import logits
+from outcrop.network.weight_precision import WeightPrecision
 
 
 class Forward:
@@ -49,9 +49,9 @@ class Forward:
 
     def __call__(self, turns: Sequence[ScheduledTokens]) -> Tensor:
         """Logits after each turn that samples; when none does, some logits that mean nothing."""
-        decoded = self._by_compiled([turn for turn in turns if _decodes(turn)])
-        if decoded is not None:
-            return self._beside(turns, decoded)
+        logits_NV = self._by_compiled(turns)
+        if logits_NV is not None:
+            return logits_NV
         if self._traced is None or not _is_usual(turns) or not self._has_usual_angles(turns):
             return self._by_network(turns)
         chosen = [turn.live.request.adapter for turn in turns]
@@ -62,22 +62,10 @@ class Forward:
         return self._traced.logits(turns[0].live.slot.shelf, ids, stacked, chosen)
 
     def _by_compiled(self, turns: Sequence[ScheduledTokens]) -> Tensor | None:
-        """Logits after each of these, which read their last token; None where they are not for the compiled step."""
-        if self._compiled is None or not turns or not self._has_usual_angles(turns):
+        """Logits after each turn that samples; None where the step is not for the compiled one."""
+        if self._compiled is None or not self._has_usual_angles(turns):
             return None
-        rows = [StepRow(turn.live.ids[-1], turn.live.slot, turn.live.request.adapter) for turn in turns]
-        return self._compiled.logits(rows)
-
-    def _beside(self, turns: Sequence[ScheduledTokens], decoded_NV: Tensor) -> Tensor:
-        """Logits of a step whose decoding is done: the prompts are read by the network, by themselves."""
-        reading = [turn for turn in turns if not _decodes(turn)]
-        if not reading:
-            return decoded_NV
-        read_NV = self._by_network(reading)
-        if not any(turn.samples for turn in reading):
-            return decoded_NV
-        decoded, read = iter(decoded_NV), iter(read_NV)
-        return torch.stack([next(decoded if _decodes(turn) else read) for turn in turns if turn.samples])
+        return self._compiled.logits([_part(turn) for turn in turns])
 
     def forget(self, adapter: str) -> None:
         """An adapter is not needed any more."""
@@ -131,9 +119,10 @@ def in_row_order(turns: Sequence[ScheduledTokens]) -> list[ScheduledTokens]:
     return ordered if _is_usual(ordered) else sorted(turns, key=mixed)
 
 
-def _decodes(turn: ScheduledTokens) -> bool:
-    """Whether a request reads its last token, wherever its row is."""
-    return turn.num_tokens == 1 and turn.samples
+def _part(turn: ScheduledTokens) -> StepPart:
+    start = turn.live.slot.length
+    tokens = turn.live.ids[start : start + turn.num_tokens]
+    return StepPart(tokens, turn.live.slot, turn.live.request.adapter, scored=turn.samples)
 
 
 def _is_usual(turns: Sequence[ScheduledTokens]) -> bool:

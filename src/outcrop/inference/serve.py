@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from outcrop import logs, private
-from outcrop.errors import OutcropError
+from outcrop.errors import Invalid, OutcropError
 from outcrop.inference.adapters_in_use import AdaptersInUse
 from outcrop.inference.door import EngineDoor
 from outcrop.inference.encoder_paths import EncoderPaths
 from outcrop.inference.engine_thread import EngineThread
 from outcrop.inference.unix_http import UnixServer
 from outcrop.loops import contained
-from outcrop.machine import openmp
+from outcrop.machine import allocator, openmp
 from outcrop.machine.processes import allow_many_files
 from outcrop.network.model_task import ModelTask
 from outcrop.network.run_mode import RunMode
+from outcrop.network.weight_precision import WeightPrecision
 
 if TYPE_CHECKING:
     from outcrop.inference.encoder_engine import EncoderEngine
@@ -139,17 +140,22 @@ def _load(arguments: argparse.Namespace) -> "Engine | EncoderEngine":
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     if arguments.task is not ModelTask.TEXT:
+        if arguments.weights is not WeightPrecision.FP32:
+            raise Invalid(f"{arguments.name}: weights in {arguments.weights} are for models that write text.")
         from outcrop.inference.encoder_engine import EncoderEngine
 
         return EncoderEngine(arguments.model, way=arguments.way)
     from outcrop.inference.engine import Engine
 
-    return Engine(
+    engine = Engine(
         arguments.model,
         cache_bytes=arguments.cache_bytes or _usual_cache_bytes(arguments.memory_bytes),
         way=arguments.way,
         context=arguments.context or None,
+        weights=arguments.weights,
     )
+    allocator.give_back()
+    return engine
 
 
 def _usual_cache_bytes(memory_bytes: int) -> int:
@@ -186,6 +192,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--way", type=RunMode, default=RunMode.PACKED, help="in which the network is run")
     parser.add_argument("--task", type=ModelTask, default=ModelTask.TEXT, help="what the network answers with")
     parser.add_argument("--context", type=int, default=0, help="context length; 0: as the network's configuration says")
+    weights = "numbers in which its weights are kept"
+    parser.add_argument("--weights", type=WeightPrecision, default=WeightPrecision.FP32, help=weights)
     return parser.parse_args()
 
 

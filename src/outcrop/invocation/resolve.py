@@ -14,6 +14,7 @@ from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels, format_of
 from outcrop.catalog.imported_models import ImportedModels
 from outcrop.deployments.model_units import ModelUnits, units_of
+from outcrop.deployments.precision import precision_of
 from outcrop.deployments.records import Deployments, model_arns
 from outcrop.deployments.states import CREATING, FAILED, ON_DEMAND, THROUGHPUT, status_of
 from outcrop.engines.clients import Clients
@@ -97,7 +98,7 @@ class Targets:
         custom = self._models.look(row.region, model_arn)
         if custom is not None:
             return self._custom_target(model_id, custom, row, caller)
-        base = self._catalog.usable(model_arn)
+        base = self._catalog.usable(model_arn).in_precision(precision_of(row))
         return self._target(model_id, base, None, self._allowance_of(row, base, caller))
 
     def _foundation(
@@ -116,7 +117,7 @@ class Targets:
         """A deployment whose model's files are of no use fails, at the latest when it is asked."""
         try:
             with understood(custom.arn):
-                base = self._catalog.usable(custom.document["baseId"])
+                base = self._catalog.usable(custom.document["baseId"]).in_precision(precision_of(row))
                 allowance = self._allowance_of(row, base, caller)
                 return self._target(model_id, self._models.network_below(base, custom.arn), custom, allowance)
         except ModelFailed as failure:
@@ -161,6 +162,7 @@ class Targets:
             max_output_tokens=base.context_length,
             allowance=allowance,
             patience_s=self._patience_s,
+            weights=base.precision,
         )
 
     def _tokenizer(self, folder: Path) -> Tokenizer:

@@ -12,6 +12,7 @@ from outcrop.invocation.admission import UNLIMITED, Allowance
 from outcrop.invocation.exchange import AnswerPiece, Finished, InvocationRequest
 from outcrop.invocation.text_rows import TextReader
 from outcrop.network.model_task import ModelTask
+from outcrop.network.weight_precision import WeightPrecision
 from outcrop.settings import PATIENCE
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
@@ -66,6 +67,8 @@ class Target:
     "What its invocations are held against."
     patience_s: float = PATIENCE.total_seconds()
     "So long a request waits for an engine that is not there."
+    weights: WeightPrecision = WeightPrecision.FP32
+    "The numbers in which its engine keeps them."
 
     @property
     def engine_model(self) -> str:
@@ -129,3 +132,10 @@ class EncoderTarget:
 
 TextTarget = Target | RemoteTarget
 "A model that answers with text."
+
+
+def told_weights(target: TextTarget) -> dict[str, str]:
+    """The header of an answer whose model was not served from its weights as they are."""
+    if isinstance(target, RemoteTarget) or target.weights is WeightPrecision.FP32:
+        return {}
+    return {"x-outcrop-weights": target.weights.value}

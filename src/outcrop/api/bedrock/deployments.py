@@ -11,6 +11,7 @@ from outcrop.api.door.call import (
     quick,
 )
 from outcrop.catalog.custom_models import check_active
+from outcrop.deployments import precision
 from outcrop.deployments.records import generation
 from outcrop.deployments.states import ON_DEMAND, SERVING, UPDATING
 from outcrop.errors import Invalid
@@ -33,7 +34,7 @@ def create_custom_model_deployment(house: House, call: Call) -> Answered:
             region=call.region,
             account=house.account,
             model_arn=_existing_model(house, call),
-            details={"description": params.get("description")},
+            details={"description": params.get("description"), **precision.details_of(tags)},
         )
         house.store.tags.put(row.arn, tags)
         return {"customModelDeploymentArn": row.arn}

@@ -19,7 +19,7 @@ from outcrop.api.door.call import (
 from outcrop.api.door.leaving import accounted
 from outcrop.errors import Invalid
 from outcrop.invocation import converse, count_tokens, invoke
-from outcrop.invocation.target import EncoderTarget, TextTarget
+from outcrop.invocation.target import EncoderTarget, TextTarget, told_weights
 
 if TYPE_CHECKING:
     from outcrop.house import House
@@ -44,7 +44,7 @@ async def invoke_model(house: "House", call: Call) -> Answered:
             "x-amzn-bedrock-input-token-count": str(invoked.num_input_tokens),
             "x-amzn-bedrock-output-token-count": str(invoked.num_output_tokens),
             "x-amzn-bedrock-invocation-latency": str(invoked.latency_ms),
-            **_stands_in(target),
+            **_told(target),
         },
     )
 
@@ -56,19 +56,20 @@ async def invoke_model_with_response_stream(house: "House", call: Call) -> Answe
         raise Invalid("The model is unsupported for streaming.")
     prepared = await invoke.prepare(target, call.params.get("body", b""), now=house.clock.now())
     events = invoke.invoke_stream(prepared, began=call.started, count=call.usage.count)
-    return Streamed({"contentType": _JSON, **_served(call)}, events=events)
+    return Streamed({"contentType": _JSON, **_served(call)}, events=events, headers=_told(target))
 
 
 async def converse_once(house: "House", call: Call) -> Answered:
     target = await _target(house, call)
     request = await converse.prepare(target, call.params, now=house.clock.now())
-    return await converse.converse(request, began=call.started, count=call.usage.count)
+    return Answer(await converse.converse(request, began=call.started, count=call.usage.count), headers=_told(target))
 
 
 async def converse_stream(house: "House", call: Call) -> Answered:
     target = await _target(house, call)
     request = await converse.prepare(target, call.params, now=house.clock.now())
-    return Streamed({}, events=converse.converse_stream(request, began=call.started, count=call.usage.count))
+    events = converse.converse_stream(request, began=call.started, count=call.usage.count)
+    return Streamed({}, events=events, headers=_told(target))
 
 
 async def count(house: "House", call: Call) -> Answered:
@@ -84,10 +85,11 @@ def _served(call: Call) -> dict[str, str]:
     return {member: value for member, value in got.items() if call.params.get(member)}
 
 
-def _stands_in(target: TextTarget | EncoderTarget) -> dict[str, str]:
-    """A header that says so where a text model's hidden states stand in for the vectors of an embedding model."""
-    stands_in = isinstance(target, EncoderTarget) and target.stands_in
-    return {"x-outcrop-embedding": "mean hidden states of a text model"} if stands_in else {}
+def _told(target: TextTarget | EncoderTarget) -> dict[str, str]:
+    """Headers of an answer that is not made from the model's own weights, or not by an embedding model."""
+    if isinstance(target, EncoderTarget):
+        return {"x-outcrop-embedding": "mean hidden states of a text model"} if target.stands_in else {}
+    return told_weights(target)
 
 
 def _check_unguarded(call: Call) -> None:

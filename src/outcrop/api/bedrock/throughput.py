@@ -19,6 +19,7 @@ from outcrop.api.door.call import (
 )
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.custom_models import check_active
+from outcrop.deployments import precision
 from outcrop.deployments.commitments import check_term, commitment
 from outcrop.deployments.states import CREATING, THROUGHPUT, UPDATING
 from outcrop.errors import Conflict, Invalid
@@ -46,6 +47,7 @@ def create_provisioned_model_throughput(house: House, call: Call) -> Answered:
                 "foundationModelArn": foundation_arn,
                 "modelUnits": params["modelUnits"],
                 "ofBaseModel": desired == foundation_arn,
+                **precision.details_of(tags),
                 **term,
             },
         )

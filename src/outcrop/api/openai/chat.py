@@ -18,6 +18,7 @@ from outcrop.invocation.dialects.openai import OPENAI_CHAT, answer_chat, chat_ch
 from outcrop.invocation.dialects.openai_members import finish_reason, usage_of
 from outcrop.invocation.exchange import Finished, Started
 from outcrop.invocation.invoke import PreparedInvocation
+from outcrop.invocation.target import told_weights
 
 _UNSERVED = {
     "audio": "models here answer with text. Leave it out.",
@@ -47,7 +48,7 @@ async def create_chat_completion(house: House, call: Call) -> Answered:
 
 async def answer_with(call: Call, prepared: PreparedInvocation, settled: Settled) -> Answered:
     """The answer of a prepared invocation, with the limits it was held against in its headers."""
-    headers: dict[str, str] = {}
+    headers = told_weights(prepared.target)
 
     def admitted(ticket: Ticket) -> None:
         headers.update(rate_headers(ticket.rates))

@@ -28,7 +28,7 @@ from outcrop.invocation.invoke import PreparedInvocation
 from outcrop.invocation.remote.openai_requests import no_ids
 from outcrop.invocation.schema import Flag, Number, Struct, check
 from outcrop.invocation.several import together
-from outcrop.invocation.target import RemoteTarget, TextTarget
+from outcrop.invocation.target import RemoteTarget, TextTarget, told_weights
 
 MOST_PROMPTS = 2048
 _MAX_TOKENS = 16
@@ -169,13 +169,13 @@ def _usage_chunk(started: Started, finished: Finished) -> Chunk:
 
 async def _answer_all(call: Call, prepared: Sequence[PreparedInvocation], settled: Settled) -> Answered:
     """The answers to several prompts, made side by side, as one response or stream."""
-    counts = _counts(call, len(prepared))
+    counts, headers = _counts(call, len(prepared)), told_weights(prepared[0].target)
     if settled.streams:
-        return Streamed({}, events=_stream_all(call, prepared, counts, settled))
+        return Streamed({}, events=_stream_all(call, prepared, counts, settled), headers=headers)
     works = [invoke.invoke(each, began=call.started, count=count) for each, count in zip(prepared, counts, strict=True)]
     responses = [invoked.response for invoked in await together(works)]
     choices = [choice for response in responses for choice in response["choices"]]
-    return Answer({**responses[0], "choices": choices, "usage": _summed(responses)})
+    return Answer({**responses[0], "choices": choices, "usage": _summed(responses)}, headers=headers)
 
 
 async def _stream_all(

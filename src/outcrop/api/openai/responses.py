@@ -24,6 +24,7 @@ from outcrop.invocation.admission import Ticket
 from outcrop.invocation.dialects.openai import OPENAI_CHAT, read_chat
 from outcrop.invocation.exchange import Finished
 from outcrop.invocation.invoke import PreparedInvocation
+from outcrop.invocation.target import told_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,7 @@ def cancel_response(_house: House, _call: Call) -> Answered:
 
 
 async def _answer(making: _Making) -> Answered:
-    headers: dict[str, str] = {}
+    headers = told_weights(making.prepared.target)
 
     def admitted(ticket: Ticket) -> None:
         headers.update(rate_headers(ticket.rates))

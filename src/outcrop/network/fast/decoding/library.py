@@ -66,8 +66,8 @@ class Step(ctypes.Structure):
     _fields_ = (
         ("net", _POINTER), ("num_rows", _LONG), ("embedded", _POINTER), ("positions", _POINTER),
         ("cos", _POINTER), ("sin", _POINTER), ("remembered", _POINTER), ("key_strides", _POINTER),
-        ("updates", _POINTER), ("logits", _POINTER), ("shared", _POINTER), ("own", _POINTER), ("own_size", _LONG),
-        ("longest", _LONG),
+        ("updates", _POINTER), ("scored", _POINTER), ("num_scored", _LONG), ("logits", _POINTER),
+        ("shared", _POINTER), ("own", _POINTER), ("own_size", _LONG), ("most_rank", _LONG),
     )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ class DecodingLibrary:
         """Raises OSError for what is no such file."""
         found = ctypes.CDLL(str(path))
         self.decode = typed(found.outcrop_decode, ctypes.POINTER(Step), _POINTER)
-        self.product = typed(found.outcrop_product, _POINTER, _LONG, _POINTER, _LONG, _POINTER, _POINTER, _POINTER)
+        self.product = typed(found.outcrop_product, _POINTER, _LONG, _POINTER, _LONG, _POINTER, _POINTER)
         self.threads_begin = typed(found.outcrop_threads_begin, _INT, result=_POINTER)
         self.threads_end = typed(found.outcrop_threads_end, _POINTER)
         self.own_size = typed(found.outcrop_own_size, ctypes.POINTER(Network), _LONG, _LONG, _LONG, result=_LONG)

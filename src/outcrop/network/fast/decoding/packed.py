@@ -7,7 +7,6 @@ rows are. The numbers are those of the layer; only their places change, and `unp
 import ctypes
 import weakref
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Any
 
 import torch
@@ -15,17 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from outcrop.network.fast.decoding.library import DecodingLibrary, Matrix
+from outcrop.network.weight_precision import WeightPrecision
 
 _MOST_INT8 = 127.0
 _LEAST_SCALE = 1e-30
 "Of an output whose weights are all zero."
-
-
-class WeightPrecision(StrEnum):
-    """The numbers in which weights are kept."""
-
-    FP32 = "fp32"
-    INT8 = "int8"
 
 
 class Crew:
@@ -58,7 +51,7 @@ class PackedLinear(nn.Linear):
         if weights is WeightPrecision.INT8:
             self.scale_O = weight_OI.abs().amax(dim=1).clamp_min(_LEAST_SCALE) / _MOST_INT8
             weight_OI = (weight_OI / self.scale_O.unsqueeze(1)).round().to(torch.int8)
-        self.blocks_BIO = _in_blocks(weight_OI, crew.library.block)
+        self.blocks_BIO = in_blocks(weight_OI, crew.library.block)
         self.matrix = Matrix(
             plain=self.blocks_BIO.data_ptr() if self.scale_O is None else None,
             tiny=None if self.scale_O is None else self.blocks_BIO.data_ptr(),
@@ -83,11 +76,9 @@ class PackedLinear(nn.Linear):
         rows = x.reshape(-1, self.in_features)
         rows = rows if rows.stride(-1) == 1 else rows.contiguous()
         y = rows.new_empty(len(rows), self.out_features)
-        tiles = rows.new_empty(rows.numel())
         self._crew.library.product(
-            ctypes.addressof(self.matrix), len(rows), rows.data_ptr(), rows.stride(0), y.data_ptr(), tiles.data_ptr(),
-            self._crew.address,
-        )  # fmt: skip
+            ctypes.addressof(self.matrix), len(rows), rows.data_ptr(), rows.stride(0), y.data_ptr(), self._crew.address
+        )
         return y.view(*x.shape[:-1], self.out_features)
 
     def unpacked(self) -> nn.Linear:
@@ -141,7 +132,8 @@ def unpack(network: Any, embedding: nn.Embedding) -> None:
         network.set_input_embeddings(embedding)
 
 
-def _in_blocks(weight_OI: Tensor, block: int) -> Tensor:
+def in_blocks(weight_OI: Tensor, block: int) -> Tensor:
+    """A weight as the C source reads it: blocks of outputs, filled up with zeros, input after input; BIO."""
     outputs, inputs = weight_OI.shape
     filled = functional.pad(weight_OI, (0, 0, 0, -outputs % block))
     return filled.view(-1, block, inputs).transpose(1, 2).contiguous()

@@ -17,7 +17,8 @@ from torch.nn import functional
 from outcrop.network.adapters.linear import AdapterLinear
 from outcrop.network.attention import Scoring
 from outcrop.network.fast.decoding.library import MATRICES, Layer, Matrix, Network
-from outcrop.network.fast.decoding.packed import Crew, PackedLinear, WeightPrecision, pack, unpack
+from outcrop.network.fast.decoding.packed import Crew, PackedLinear, pack, unpack
+from outcrop.network.weight_precision import WeightPrecision
 
 _ACTS: tuple[Callable[[Tensor], Tensor], ...] = (
     functional.silu,

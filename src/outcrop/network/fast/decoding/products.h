@@ -7,6 +7,42 @@
 
 #define NB (2 * WIDTH)
 
+/* Places of two vectors, those of the second counted on. */
+#if defined(__clang__)
+#define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PICK(a, b, ...) __builtin_shuffle(a, b, (ivec){__VA_ARGS__})
+#endif
+#if WIDTH == 16
+#define BY_8(a, b) (PICK(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) + \
+                    PICK(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31))
+#define BY_4(a, b) (PICK(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27) + \
+                    PICK(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31))
+#define BY_2(a, b) (PICK(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) + \
+                    PICK(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31))
+#define BY_1(a, b) (PICK(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30) + \
+                    PICK(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
+#elif WIDTH == 8
+#define BY_4(a, b) (PICK(a, b, 0, 1, 2, 3, 8, 9, 10, 11) + PICK(a, b, 4, 5, 6, 7, 12, 13, 14, 15))
+#define BY_2(a, b) (PICK(a, b, 0, 1, 8, 9, 4, 5, 12, 13) + PICK(a, b, 2, 3, 10, 11, 6, 7, 14, 15))
+#define BY_1(a, b) (PICK(a, b, 0, 8, 2, 10, 4, 12, 6, 14) + PICK(a, b, 1, 9, 3, 11, 5, 13, 7, 15))
+#else
+#define BY_2(a, b) (PICK(a, b, 0, 1, 4, 5) + PICK(a, b, 2, 3, 6, 7))
+#define BY_1(a, b) (PICK(a, b, 0, 4, 2, 6) + PICK(a, b, 1, 5, 3, 7))
+#endif
+
+/* The sums of WIDTH vectors, each in its place: halves are added to halves until one number of each is left. */
+INLINE vec folded(vec *of) {
+#if WIDTH == 16
+    for (int i = 0; i < 8; i++) of[i] = BY_8(of[i], of[i + 8]);
+#endif
+#if WIDTH >= 8
+    for (int i = 0; i < 4; i++) of[i] = BY_4(of[i], of[i + 4]);
+#endif
+    for (int i = 0; i < 2; i++) of[i] = BY_2(of[i], of[i + 2]);
+    return BY_1(of[0], of[1]);
+}
+
 typedef signed char tiny __attribute__((vector_size(WIDTH), aligned(1), may_alias));
 
 /* W of K inputs and N outputs: [N / NB][K][NB], N filled up with zeros to whole blocks. Either `plain` or `tiny`. */
@@ -18,7 +54,7 @@ typedef struct {
     long inputs, outputs;
 } matrix;
 
-/* What an adapter adds to a matrix: scale (x A) B. A is [K][padded rank], B [rank][N]. Rank 0: nothing. */
+/* What an adapter adds to a matrix: scale (x A) B. A is [K][padded rank], B [N / NB][rank][NB]. Rank 0: nothing. */
 typedef struct {
     const float *a, *b;
     long rank, padded;
@@ -29,41 +65,32 @@ INLINE vec widened(const signed char *from) {
     return __builtin_convertvector(*(const tiny *)from, vec);
 }
 
-/* Rows in tiles of ROWS, each tile [K][rows of it]: what `few_rows` reads. */
-static void lay_in_tiles(long num_rows, long width, const float *x, long stride, float *tiles) {
-    for (long first = 0; first < num_rows; first += ROWS) {
-        const long rows = num_rows - first < ROWS ? num_rows - first : ROWS;
-        for (long row = 0; row < rows; row++) {
-            const float *from = x + (first + row) * stride;
-            for (long k = 0; k < width; k++) tiles[k * rows + row] = from[k];
-        }
-        tiles += rows * width;
-    }
-}
+static long blocks_of(const matrix *w) { return (w->outputs + NB - 1) / NB; }
 
 #define TILE(R)                                                                                                        \
-    static __attribute__((noinline)) void tile_##R(long K, const float *x, const matrix *w, long block, vec *y) {      \
+    static __attribute__((noinline)) void tile_##R(long K, const float *x, long stride, const matrix *w, long block,   \
+                                                   vec *y) {                                                           \
         vec a[R], b[R];                                                                                                \
         for (int r = 0; r < R; r++) a[r] = b[r] = (vec){0};                                                            \
         if (w->plain) {                                                                                                \
             const float *at = w->plain + block * K * NB;                                                               \
-            for (long k = 0; k < K; k++, at += NB, x += R) {                                                           \
+            for (long k = 0; k < K; k++, at += NB) {                                                                   \
                 __builtin_prefetch(at + 24 * NB);                                                                      \
                 __builtin_prefetch(at + 24 * NB + NB / 2);                                                             \
                 const vec w0 = load(at), w1 = load(at + WIDTH);                                                        \
                 for (int r = 0; r < R; r++) {                                                                          \
-                    const vec s = splat(x[r]);                                                                         \
+                    const vec s = splat(x[r * stride + k]);                                                            \
                     a[r] += s * w0;                                                                                    \
                     b[r] += s * w1;                                                                                    \
                 }                                                                                                      \
             }                                                                                                          \
         } else {                                                                                                       \
             const signed char *at = w->tiny + block * K * NB;                                                          \
-            for (long k = 0; k < K; k++, at += NB, x += R) {                                                           \
+            for (long k = 0; k < K; k++, at += NB) {                                                                   \
                 __builtin_prefetch(at + 48 * NB);                                                                      \
                 const vec w0 = widened(at), w1 = widened(at + WIDTH);                                                  \
                 for (int r = 0; r < R; r++) {                                                                          \
-                    const vec s = splat(x[r]);                                                                         \
+                    const vec s = splat(x[r * stride + k]);                                                            \
                     a[r] += s * w0;                                                                                    \
                     b[r] += s * w1;                                                                                    \
                 }                                                                                                      \
@@ -85,28 +112,28 @@ TILE(7)
 TILE(8)
 #endif
 
-static void tile(int rows, long K, const float *x, const matrix *w, long block, vec *y) {
+static void tile(int rows, long K, const float *x, long stride, const matrix *w, long block, vec *y) {
     switch (rows) {
-    case 1: return tile_1(K, x, w, block, y);
-    case 2: return tile_2(K, x, w, block, y);
-    case 3: return tile_3(K, x, w, block, y);
-    case 4: return tile_4(K, x, w, block, y);
+    case 1: return tile_1(K, x, stride, w, block, y);
+    case 2: return tile_2(K, x, stride, w, block, y);
+    case 3: return tile_3(K, x, stride, w, block, y);
+    case 4: return tile_4(K, x, stride, w, block, y);
 #if ROWS == 8
-    case 5: return tile_5(K, x, w, block, y);
-    case 6: return tile_6(K, x, w, block, y);
-    case 7: return tile_7(K, x, w, block, y);
-    case 8: return tile_8(K, x, w, block, y);
+    case 5: return tile_5(K, x, stride, w, block, y);
+    case 6: return tile_6(K, x, stride, w, block, y);
+    case 7: return tile_7(K, x, stride, w, block, y);
+    case 8: return tile_8(K, x, stride, w, block, y);
 #endif
     }
 }
 
-/* y = x W + bias for one block of outputs; rows of y lie `stride` apart. */
-static void few_rows(long num_rows, const float *tiles, const matrix *w, long block, float *y, long stride) {
+/* y = x W + bias for one block of outputs; rows of x and of y lie so far apart. */
+static void few_rows(long num_rows, const float *x, long apart, const matrix *w, long block, float *y, long stride) {
     const long first = block * NB, left = w->outputs - first;
     for (long row = 0; row < num_rows; row += ROWS) {
         const int rows = num_rows - row < ROWS ? (int)(num_rows - row) : ROWS;
         vec sums[2 * ROWS];
-        tile(rows, w->inputs, tiles + row * w->inputs, w, block, sums);
+        tile(rows, w->inputs, x + row * apart, apart, w, block, sums);
         for (int half = 0; half < 2; half++) {
             const long at = first + half * WIDTH, num = left - half * WIDTH;
             if (num <= 0) break;
@@ -129,11 +156,14 @@ static void into_rank(const update *u, long width, const float *x, float *s) {
     }
 }
 
-/* y += s B for the outputs first..end of one row. */
-static void out_of_rank(const update *u, long outputs, const float *s, long first, long end, float *y) {
-    for (long n = first; n < end; n += WIDTH) {
-        vec sum = {0};
-        for (long j = 0; j < u->rank; j++) sum += splat(s[j]) * get(u->b + j * outputs + n, outputs - n);
-        put(y + n, end - n, get(y + n, end - n) + sum);
+/* y += s B for one block of the outputs of one row. */
+static void out_of_rank(const update *u, long outputs, const float *s, long block, float *y) {
+    vec sums[2] = {{0}, {0}};
+    const float *b = u->b + block * u->rank * NB;
+    for (long j = 0; j < u->rank; j++, b += NB)
+        for (int half = 0; half < 2; half++) sums[half] += splat(s[j]) * load(b + half * WIDTH);
+    for (int half = 0; half < 2; half++) {
+        const long at = block * NB + half * WIDTH, left = outputs - at;
+        if (left > 0) put(y + at, left, get(y + at, left) + sums[half]);
     }
 }

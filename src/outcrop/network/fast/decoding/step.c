@@ -1,12 +1,13 @@
-/* A decoding step of a whole network: the next token of several sequences, with their own adapters.
+/* A step of a whole network: new tokens of several sequences, one or a part of a prompt each, with their own adapters.
  *
  * For networks of the family that Llama began: norm, attention, norm, gated block. Each thread has its own copy of the
- * rows between the layers, and computes for all of them the outputs that are its share; so threads meet five times a
- * layer, and everything small is done by each. */
+ * rows between the layers, and computes for all of them the outputs that are its share; so threads meet six times a
+ * layer, and everything small is done by each. A row's sums are made in an order that depends on its position alone. */
 #include "products.h"
 #include "threads.h"
 
 enum { Q, K, V, O, GATE, UP, DOWN, NUM_MATRICES };
+#define TOGETHER 8 /* rows of one sequence that attend together, so that its keys are read once for them */
 
 typedef struct {
     matrix of[NUM_MATRICES];
@@ -35,31 +36,30 @@ typedef struct {
     const float *embedded;         /* [rows][width] */
     const long *positions;         /* of the new tokens */
     const float *const *cos, *const *sin; /* of each table: [rows][rotary_width] */
-    const memory *const *remembered;      /* of each row: [layers] */
+    const memory *const *remembered;      /* of each row: [layers]; rows of one sequence have one, and follow each other */
     const long *key_strides;       /* of each row: floats from one position to the next; of keys, then of values */
     const update *const *updates;  /* of each row: [layers][NUM_MATRICES], or null */
-    float *logits;                 /* [rows][outputs of head] */
+    const long *scored;            /* rows whose next token is asked for */
+    long num_scored;
+    float *logits;                 /* [scored][outputs of head] */
     float *shared;                 /* [rows][qkv + attention + two of mlp + width] */
     float *own;                    /* of each thread */
-    long own_size;                 /* floats */
-    long longest;                  /* positions of the longest sequence, the new one included */
+    long own_size, most_rank;      /* floats */
 } step;
 
 typedef struct {
-    float *x, *normed, *tiles, *rank, *scores;
+    float *x, *normed, *rank, *scores;
 } desk; /* what a thread has for itself */
 
 static long qkv_width(const network *n) { return (n->heads + 2 * n->kv_heads) * n->head_width; }
-static long widest(const network *n) {
-    const long attended = n->heads * n->head_width;
-    const long a = n->width > n->mlp_width ? n->width : n->mlp_width;
-    return a > attended ? a : attended;
+static long scored_heads(const network *n) { /* heads whose scores a thread has at once */
+    const long of_many = TOGETHER * (n->heads / n->kv_heads);
+    return of_many > n->heads ? of_many : n->heads;
 }
 
 /* Floats that a thread needs for itself, and that all share, of a step with so many rows and positions. */
 long outcrop_own_size(const network *n, long rows, long longest, long most_rank) {
-    const long group = n->heads / n->kv_heads;
-    return 2 * rows * n->width + rows * widest(n) + most_rank + WIDTH + group * (longest + WIDTH);
+    return 2 * rows * n->width + most_rank + scored_heads(n) * (longest + 2 * WIDTH);
 }
 long outcrop_shared_size(const network *n, long rows) {
     return rows * (qkv_width(n) + n->heads * n->head_width + 2 * n->mlp_width + n->width);
@@ -81,16 +81,16 @@ static void norm_row(const network *n, long width, const float *x, const float *
 /* The outputs that are this thread's of y = x W + bias + what each row's adapter adds. x lies [rows][inputs]. */
 static void product(const step *s, long number_of_layer, int which, const float *x, float *y, long stride, desk *d,
                     int number, threads *all) {
-    const matrix *w = which < 0 ? &s->net->head : &s->net->layers[number_of_layer].of[which];
-    long end, block = share((w->outputs + NB - 1) / NB, number, all->num, &end);
-    const long first = block * NB, last = end * NB < w->outputs ? end * NB : w->outputs;
-    for (; block < end; block++) few_rows(s->num_rows, d->tiles, w, block, y, stride);
-    for (long row = 0; which >= 0 && row < s->num_rows; row++) {
+    const matrix *w = &s->net->layers[number_of_layer].of[which];
+    long end;
+    const long first = share(blocks_of(w), number, all->num, &end);
+    for (long block = first; block < end; block++) few_rows(s->num_rows, x, w->inputs, w, block, y, stride);
+    for (long row = 0; row < s->num_rows; row++) {
         if (!s->updates[row]) continue;
         const update *u = &s->updates[row][number_of_layer * NUM_MATRICES + which];
-        if (!u->rank || first >= last) continue;
+        if (!u->rank || first >= end) continue;
         into_rank(u, w->inputs, x + row * w->inputs, d->rank);
-        out_of_rank(u, w->outputs, d->rank, first, last, y + row * stride);
+        for (long block = first; block < end; block++) out_of_rank(u, w->outputs, d->rank, block, y + row * stride);
     }
 }
 
@@ -103,59 +103,152 @@ static void rotate(float *x, long rotary, const float *cos, const float *sin) {
     }
 }
 
-static float dot(const float *a, const float *b, long width) {
-    vec sum = {0};
-    for (long i = 0; i < width; i += WIDTH) sum += get(a + i, width - i) * get(b + i, width - i);
-    return sum_of(sum);
-}
-
-/* A row's new key and value are remembered, and its query heads of one key head attend. */
-static void attend(const step *s, long l, long row, long kv, float *qkv, float *out, desk *d) {
+/* A new key is turned to its position and remembered with its value; the query heads that share it are turned. */
+static void remember(const step *s, const layer *at, long l, long row, long kv, float *qkv) {
     const network *n = s->net;
-    const layer *at = &n->layers[l];
-    const long D = n->head_width, group = n->heads / n->kv_heads, now = s->positions[row], all = now + 1;
-    const long k_stride = s->key_strides[2 * row], v_stride = s->key_strides[2 * row + 1];
+    const long D = n->head_width, group = n->heads / n->kv_heads, now = s->positions[row];
     const float *cos = s->cos[at->angles] + row * n->rotary_width, *sin = s->sin[at->angles] + row * n->rotary_width;
-    float *k_new = qkv + (n->heads + kv) * D, *v_new = qkv + (n->heads + n->kv_heads + kv) * D;
-    float *keys = s->remembered[row][l].keys + kv * D, *values = s->remembered[row][l].values + kv * D;
-    if (at->key_norm) norm_row(n, D, k_new, at->key_norm, k_new);
-    rotate(k_new, n->rotary_width, cos, sin);
-    memcpy(keys + now * k_stride, k_new, 4 * D);
-    memcpy(values + now * v_stride, v_new, 4 * D);
-    const long from = at->window && all > at->window ? all - at->window : 0, num = all - from;
+    float *key = qkv + (n->heads + kv) * D, *value = qkv + (n->heads + n->kv_heads + kv) * D;
+    if (at->key_norm) norm_row(n, D, key, at->key_norm, key);
+    rotate(key, n->rotary_width, cos, sin);
+    memcpy(s->remembered[row][l].keys + now * s->key_strides[2 * row] + kv * D, key, 4 * D);
+    memcpy(s->remembered[row][l].values + now * s->key_strides[2 * row + 1] + kv * D, value, 4 * D);
     for (long g = 0; g < group; g++) {
         float *q = qkv + (kv * group + g) * D;
         if (at->query_norm) norm_row(n, D, q, at->query_norm, q);
         rotate(q, n->rotary_width, cos, sin);
     }
-    for (long p = 0; p < num; p++) {
-        const float *key = keys + (from + p) * k_stride;
-        for (long g = 0; g < group; g++) {
-            float score = dot(qkv + (kv * group + g) * D, key, D) * n->scale;
-            d->scores[g * num + p] = n->softcap > 0 ? n->softcap * tanhf(score / n->softcap) : score;
+}
+
+/* Ask for WIDTH heads' numbers that will be needed soon; they lie `stride` apart. */
+static void ask_for(long D, const float *from, long stride) {
+    for (long p = 0; p < WIDTH; p++)
+        for (long i = 0; i < D; i += 16) __builtin_prefetch(from + p * stride + i);
+}
+
+/* Scores of one query head with `num` keys, at most WIDTH, which lie `stride` apart. */
+static vec scores_of(const network *n, const float *q, const float *keys, long stride, long num) {
+    const long D = n->head_width;
+    vec products[WIDTH];
+    for (long p = 0; p < num; p++, keys += stride) {
+        vec sum = {0};
+        for (long i = 0; i < D; i += WIDTH) sum += get(q + i, D - i) * get(keys + i, D - i);
+        products[p] = sum;
+    }
+    for (long p = num; p < WIDTH; p++) products[p] = (vec){0};
+    vec scores = folded(products) * splat(n->scale);
+    for (int i = 0; n->softcap > 0 && i < WIDTH; i++) scores[i] = n->softcap * tanhf(scores[i] / n->softcap);
+    return scores;
+}
+
+/* o += weights values, for vectors of a head of which the last may be cut off. */
+INLINE void weigh(int vectors, long left, const float *weights, const float *values, long stride, long num, float *o) {
+    vec even[4], odd[4];
+    for (int j = 0; j < vectors; j++) even[j] = get(o + j * WIDTH, left - j * WIDTH), odd[j] = (vec){0};
+    long p = 0;
+    for (; p + 2 <= num; p += 2, values += 2 * stride) {
+        const vec one = splat(weights[p]), other = splat(weights[p + 1]);
+        for (int j = 0; j < vectors; j++) {
+            even[j] += one * get(values + j * WIDTH, left - j * WIDTH);
+            odd[j] += other * get(values + stride + j * WIDTH, left - j * WIDTH);
         }
     }
-    for (long g = 0; g < group; g++) {
-        float *scores = d->scores + g * num, top = scores[0], *o = out + (kv * group + g) * D;
-        for (long p = 1; p < num; p++) top = scores[p] > top ? scores[p] : top;
-        vec total = {0};
-        for (long p = 0; p < num; p += WIDTH) {
-            const vec e = exp_of(get_or(scores + p, num - p, -INFINITY) - splat(top));
-            total += e;
-            put(scores + p, num - p, e);
-        }
-        const float by = 1 / sum_of(total);
-        for (long i = 0; i < D; i += 4 * WIDTH) {
-            vec sum[4] = {{0}, {0}, {0}, {0}};
-            for (long p = 0; p < num; p++) {
-                const vec weight = splat(scores[p]);
-                const float *value = values + (from + p) * v_stride + i;
-                for (int j = 0; j < 4; j++)
-                    if (i + j * WIDTH < D) sum[j] += weight * get(value + j * WIDTH, D - i - j * WIDTH);
+    for (int j = 0; j < vectors; j++) {
+        if (p < num) even[j] += splat(weights[p]) * get(values + j * WIDTH, left - j * WIDTH);
+        put(o + j * WIDTH, left - j * WIDTH, even[j] + odd[j]);
+    }
+}
+
+/* o += weights values, for `num` values, at most WIDTH, which lie `stride` apart. */
+static void weighted(long D, const float *weights, const float *values, long stride, long num, float *o) {
+    for (long i = 0; i < D; i += 4 * WIDTH) {
+        const long left = D - i;
+        if (left > 3 * WIDTH) weigh(4, left, weights, values + i, stride, num, o + i);
+        else if (left > 2 * WIDTH) weigh(3, left, weights, values + i, stride, num, o + i);
+        else if (left > WIDTH) weigh(2, left, weights, values + i, stride, num, o + i);
+        else weigh(1, left, weights, values + i, stride, num, o + i);
+    }
+}
+
+static long seen_from(const layer *at, long position) {
+    return at->window && position >= at->window ? position + 1 - at->window : 0;
+}
+
+/* The query heads of the key heads first, first + by, … attend, for some rows that read on in one sequence.
+ *
+ * Keys and values are read in the order of memory, WIDTH positions of all these heads and rows before the next: of a
+ * long sequence they come from far away. */
+static void attend(const step *s, long l, long row, long rows, long first, long by, long last, desk *d) {
+    const network *n = s->net;
+    const layer *at = &n->layers[l];
+    const long D = n->head_width, group = n->heads / n->kv_heads, qkv_all = qkv_width(n), attended = n->heads * D;
+    const long k_stride = s->key_strides[2 * row], v_stride = s->key_strides[2 * row + 1];
+    const long start = seen_from(at, s->positions[row]) / WIDTH * WIDTH, end = s->positions[row + rows - 1] + 1;
+    const long wide = (end - start + WIDTH - 1) / WIDTH * WIDTH; /* scores of a head, up to a whole vector */
+    const float *keys = s->remembered[row][l].keys, *values = s->remembered[row][l].values;
+    const float *qkv = s->shared + row * qkv_all;
+    float *out = s->shared + s->num_rows * qkv_all + row * attended;
+    for (long p = start; p < end; p += WIDTH) {
+        float *scores = d->scores + p - start;
+        for (long kv = first; kv < last; kv += by) {
+            ask_for(D, keys + (p + WIDTH) * k_stride + kv * D, k_stride);
+            for (long r = 0; r < rows; r++) {
+                const long position = s->positions[row + r], from = seen_from(at, position) - p, num = position + 1 - p;
+                for (long g = 0; g < group; g++, scores += wide) {
+                    if (num <= 0 || from >= WIDTH) continue;
+                    const float *q = qkv + r * qkv_all + (kv * group + g) * D;
+                    store(scores, scores_of(n, q, keys + p * k_stride + kv * D, k_stride, num < WIDTH ? num : WIDTH));
+                    for (long i = num; i < WIDTH; i++) scores[i] = -INFINITY;
+                    for (long i = 0; i < from; i++) scores[i] = -INFINITY;
+                }
             }
-            for (int j = 0; j < 4; j++)
-                if (i + j * WIDTH < D) put(o + i + j * WIDTH, D - i - j * WIDTH, sum[j] * splat(by));
         }
+    }
+    float *scores = d->scores;
+    for (long kv = first; kv < last; kv += by)
+        for (long r = 0; r < rows; r++)
+            for (long g = 0; g < group; g++, scores += wide) {
+                const long position = s->positions[row + r];
+                float *begin = scores + seen_from(at, position) / WIDTH * WIDTH - start, *stop = scores + position + 1 - start;
+                vec top = load(begin), total = {0};
+                for (float *each = begin + WIDTH; each < stop; each += WIDTH) top = larger(load(each), top);
+                const vec largest = splat(largest_of(top));
+                for (float *each = begin; each < stop; each += WIDTH) {
+                    const vec e = exp_of(load(each) - largest);
+                    total += e;
+                    store(each, e);
+                }
+                const vec share = splat(1 / sum_of(total));
+                for (float *each = begin; each < stop; each += WIDTH) store(each, load(each) * share);
+                memset(out + r * attended + (kv * group + g) * D, 0, 4 * D);
+            }
+    for (long p = start; p < end; p += WIDTH) {
+        scores = d->scores + p - start;
+        for (long kv = first; kv < last; kv += by) {
+            ask_for(D, values + (p + WIDTH) * v_stride + kv * D, v_stride);
+            for (long r = 0; r < rows; r++) {
+                const long position = s->positions[row + r], num = position + 1 - p;
+                for (long g = 0; g < group; g++, scores += wide) {
+                    if (num <= 0 || seen_from(at, position) - p >= WIDTH) continue;
+                    float *o = out + r * attended + (kv * group + g) * D;
+                    weighted(D, scores, values + p * v_stride + kv * D, v_stride, num < WIDTH ? num : WIDTH, o);
+                }
+            }
+        }
+    }
+}
+
+/* All rows attend, each with the key heads that are this thread's. */
+static void attend_all(const step *s, long l, desk *d, int number, int of) {
+    const long kv_heads = s->net->kv_heads;
+    for (long row = 0, rows, unit = 0; row < s->num_rows; row += rows, unit++) {
+        for (rows = 1; rows < TOGETHER && row + rows < s->num_rows; rows++)
+            if (s->remembered[row + rows] != s->remembered[row]) break;
+        const long first = ((number - unit * kv_heads) % of + of) % of;
+        if (rows == 1)
+            attend(s, l, row, 1, first, of, kv_heads, d);
+        else
+            for (long kv = first; kv < kv_heads; kv += of) attend(s, l, row, rows, kv, 1, kv + 1, d);
     }
 }
 
@@ -185,13 +278,12 @@ static void add(const step *s, const float *given, const float *norm, desk *d) {
 static void normed(const step *s, const float *norm, desk *d) {
     const long width = s->net->width;
     for (long row = 0; row < s->num_rows; row++) norm_row(s->net, width, d->x + row * width, norm, d->normed + row * width);
-    lay_in_tiles(s->num_rows, width, d->normed, width, d->tiles);
 }
 
 /* up = act(gate) up, for the outputs that are this thread's. */
 static void gated(const step *s, const matrix *w, const float *gate, float *up, int number, int of) {
     const network *n = s->net;
-    long end, block = share((w->outputs + NB - 1) / NB, number, of, &end);
+    long end, block = share(blocks_of(w), number, of, &end);
     for (; block < end; block++)
         for (long row = 0; row < s->num_rows; row++)
             for (long i = block * NB; i < (block + 1) * NB && i < n->mlp_width; i += WIDTH) {
@@ -202,13 +294,14 @@ static void gated(const step *s, const matrix *w, const float *gate, float *up, 
 
 static void score(const step *s, desk *d, int number, threads *all) {
     const network *n = s->net;
-    const long outputs = n->head.outputs;
-    product(s, 0, -1, d->normed, s->logits, outputs, d, number, all);
+    const long outputs = n->head.outputs, width = n->width;
+    for (long i = 0; i < s->num_scored; i++) norm_row(n, width, d->x + s->scored[i] * width, n->norm, d->normed + i * width);
+    long end, block = share(blocks_of(&n->head), number, all->num, &end);
+    const long from = block * NB, to = end * NB < outputs ? end * NB : outputs;
+    for (; block < end; block++) few_rows(s->num_scored, d->normed, width, &n->head, block, s->logits, outputs);
     if (n->logit_scale == 1 && !(n->logit_softcap > 0)) return;
-    long end, block = share((outputs + NB - 1) / NB, number, all->num, &end);
-    const long last = end * NB < outputs ? end * NB : outputs;
-    for (long row = 0; row < s->num_rows; row++)
-        for (long i = block * NB; i < last; i++) {
+    for (long row = 0; row < s->num_scored; row++)
+        for (long i = from; i < to; i++) {
             float *logit = s->logits + row * outputs + i;
             *logit *= n->logit_scale;
             if (n->logit_softcap > 0) *logit = n->logit_softcap * tanhf(*logit / n->logit_softcap);
@@ -220,9 +313,9 @@ static void compute(void *with, int number, threads *all) {
     const network *n = s->net;
     const long rows = s->num_rows, qkv_all = qkv_width(n), attended = n->heads * n->head_width;
     float *own = s->own + number * s->own_size;
-    desk d = {own, own + rows * n->width, own + 2 * rows * n->width, 0, 0};
-    d.rank = d.tiles + rows * widest(n);
-    d.scores = own + s->own_size - (n->heads / n->kv_heads) * (s->longest + WIDTH);
+    desk d = {own, own + rows * n->width, 0, 0};
+    d.scores = own + 2 * rows * n->width;
+    d.rank = own + s->own_size - s->most_rank;
     float *qkv = s->shared, *out = qkv + rows * qkv_all, *gate = out + rows * attended;
     float *up = gate + rows * n->mlp_width, *given = up + rows * n->mlp_width;
     memcpy(d.x, s->embedded, 4 * rows * n->width);
@@ -234,12 +327,11 @@ static void compute(void *with, int number, threads *all) {
         product(s, l, V, d.normed, qkv + attended + n->kv_heads * n->head_width, qkv_all, &d, number, all);
         meet(all);
         long end, item = share(rows * n->kv_heads, number, all->num, &end);
-        for (; item < end; item++) {
-            const long row = item / n->kv_heads;
-            attend(s, l, row, item % n->kv_heads, qkv + row * qkv_all, out + row * attended, &d);
-        }
+        for (; item < end; item++)
+            remember(s, at, l, item / n->kv_heads, item % n->kv_heads, qkv + item / n->kv_heads * qkv_all);
         meet(all);
-        lay_in_tiles(rows, attended, out, attended, d.tiles);
+        attend_all(s, l, &d, number, all->num);
+        meet(all);
         product(s, l, O, out, given, n->width, &d, number, all);
         meet(all);
         add(s, given, at->after_attention, &d);
@@ -248,38 +340,31 @@ static void compute(void *with, int number, threads *all) {
         product(s, l, UP, d.normed, up, n->mlp_width, &d, number, all);
         gated(s, &at->of[UP], gate, up, number, all->num);
         meet(all);
-        lay_in_tiles(rows, n->mlp_width, up, n->mlp_width, d.tiles);
         product(s, l, DOWN, up, given, n->width, &d, number, all);
         meet(all);
         add(s, given, at->after_mlp, &d);
     }
-    normed(s, n->norm, &d);
-    score(s, &d, number, all);
+    if (s->num_scored) score(s, &d, number, all);
 }
 
 void outcrop_decode(const step *s, threads *all) { together(all, compute, (void *)s); }
 
-/* A product of any number of rows, for whatever else the weights are needed for: a prompt, say. */
+/* A product of any number of rows, for whatever else the weights are needed for. */
 typedef struct {
     const matrix *w;
     const float *x;
-    float *y, *tiles;
+    float *y;
     long num_rows, stride;
 } whole_product;
 
 static void compute_product(void *with, int number, threads *all) {
     const whole_product *p = with;
-    const long inputs = p->w->inputs;
-    long end, tile = share((p->num_rows + ROWS - 1) / ROWS, number, all->num, &end);
-    const long from = tile * ROWS, to = end * ROWS < p->num_rows ? end * ROWS : p->num_rows;
-    if (from < to) lay_in_tiles(to - from, inputs, p->x + from * p->stride, p->stride, p->tiles + from * inputs);
-    meet(all);
-    long block = share((p->w->outputs + NB - 1) / NB, number, all->num, &end);
-    for (; block < end; block++) few_rows(p->num_rows, p->tiles, p->w, block, p->y, p->w->outputs);
+    long end, block = share(blocks_of(p->w), number, all->num, &end);
+    for (; block < end; block++) few_rows(p->num_rows, p->x, p->stride, p->w, block, p->y, p->w->outputs);
 }
 
-/* y = x W + bias; rows of x lie `stride` apart; tiles: [rows][inputs] to compute in. */
-void outcrop_product(const matrix *w, long num_rows, const float *x, long stride, float *y, float *tiles, threads *all) {
-    whole_product p = {w, x, y, tiles, num_rows, stride};
+/* y = x W + bias; rows of x lie `stride` apart. */
+void outcrop_product(const matrix *w, long num_rows, const float *x, long stride, float *y, threads *all) {
+    whole_product p = {w, x, y, num_rows, stride};
     together(all, compute_product, &p);
 }
