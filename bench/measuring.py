@@ -92,12 +92,15 @@ def machine() -> str:
 
 
 def environment(name: str, packages: Sequence[str]) -> Path:
-    """The Python of a peer's own environment, made at the first run."""
+    """The Python of a peer's own environment, made at the first run. A name behind a minus is taken out again."""
     place = PEERS / name
     python = place / "bin" / "python"
     done = place / "installed.json"
     if not done.exists() or json.loads(done.read_text()) != list(packages):
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
+        pip, wanted = [str(python), "-m", "pip"], [name for name in packages if not name.startswith("-")]
+        subprocess.run([*pip, "install", "--quiet", *wanted], check=True)
+        if unwanted := [name.removeprefix("-") for name in packages if name not in wanted]:
+            subprocess.run([*pip, "uninstall", "--quiet", "--yes", *unwanted], check=True)
         done.write_text(json.dumps(list(packages)))
     return python

@@ -74,7 +74,7 @@ def arguments() -> argparse.Namespace:
 @contextmanager
 def up(home: Path, shape: str, *arguments: str, **variables: str) -> Iterator[Home]:
     """`outcrop up` with a network of this shape, whose engine is there. `arguments`: those of `engines add`."""
-    write_model(home / "model", shape)
+    train_data.write_model(home / "model", shape, dtype="float32")
     settings = Settings(home=home / "home", port=free_port())
     outcrop("register", str(home / "model"), "--id", MODEL, "--home", str(settings.home))
     if arguments:
@@ -182,22 +182,6 @@ def is_there(home: Home) -> bool:
 def prompts_of(num: int, *, seed: int, vocabulary: int) -> list[list[int]]:
     chance = random.Random(f"{seed} {num}")
     return [[chance.randint(3, vocabulary - 1) for _ in range(PROMPT_TOKENS)] for _ in range(num)]
-
-
-def write_model(folder: Path, shape: str) -> None:
-    """A network with random weights, and a tokenizer that has a word for each of its ids."""
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Whitespace
-    from transformers import PreTrainedTokenizerFast
-
-    train_data.write_model(folder, shape, dtype="float32")
-    ends = {"<pad>": train_data.PAD, "<end>": train_data.END}
-    taken = set(ends.values())
-    words = {f"w{number}": number for number in range(train_data.SHAPES[shape]["vocab_size"]) if number not in taken}
-    tokenizer = Tokenizer(WordLevel(ends | words, unk_token="<end>"))
-    tokenizer.pre_tokenizer = Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<end>").save_pretrained(folder)
 
 
 def write_adapter(folder: Path, model: Path) -> None:

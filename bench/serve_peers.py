@@ -5,6 +5,7 @@ prompts as ids, in batches of the size that is asked.
 """
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,8 @@ def ctranslate2(spec: dict[str, Any]) -> Answer:
     place = Path(spec["work"]) / "ctranslate2"
     if not (place / "model.bin").exists():
         TransformersConverter(spec["model"]).convert(str(place), quantization="float32", force=True)
+        told = json.loads((place / "config.json").read_text())  # which names no beginning, and then cannot be read
+        (place / "config.json").write_text(json.dumps({name: value or "<end>" for name, value in told.items()}))
     words = json.loads((place / "vocabulary.json").read_text())
     numbers = {word: number for number, word in enumerate(words)}
     generator = library.Generator(str(place), intra_threads=spec["cores"], compute_type="float32")
@@ -112,11 +115,11 @@ def llamacpp(spec: dict[str, Any]) -> Answer:
         told = server.handle_completions(
             {
                 "prompt": list(prompt), "n_predict": num_tokens, "temperature": 0, "ignore_eos": True,
-                "cache_prompt": False, "return_tokens": True,
+                "cache_prompt": False,
             }
         )  # fmt: skip
-        found: list[int] = told["tokens"]
-        return found
+        (choice,) = told["choices"]
+        return [int(number) for number in re.findall(r"t(\d+)", choice["text"])]  # as serve_gguf names them
 
     def answer(asked: Asked) -> Sequence[Sequence[int]]:
         return list(pool.map(one, asked.prompts, [asked.num_tokens] * len(asked.prompts)))

@@ -97,23 +97,31 @@ def read_records(path: Path) -> list[Record]:
 
 
 def write_model(folder: Path, shape: str, *, dtype: str = "float32") -> Path:
-    """A Hugging Face directory with random weights, made at the first run, and a tokenizer that knows its padding."""
+    """A Hugging Face directory with random weights, made at the first run, and a tokenizer with a word for each id."""
     if (folder / "tokenizer.json").is_file():
         return folder
     import torch
     import transformers
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
 
     torch.manual_seed(0)
     config = dict(SHAPES[shape])
     made = transformers.AutoConfig.for_model(config.pop("model_type"), **config, pad_token_id=PAD, eos_token_id=END)
     network = transformers.AutoModelForCausalLM.from_config(made, dtype=getattr(torch, dtype))
     network.save_pretrained(folder)
-    words = Tokenizer(WordLevel({"<pad>": PAD, "<end>": END}, unk_token="<end>"))
+    ends = {"<pad>": PAD, "<end>": END}
+    taken = set(ends.values())
+    others = {f"w{number}": number for number in range(SHAPES[shape]["vocab_size"]) if number not in taken}
+    words = Tokenizer(WordLevel(ends | others, unk_token="<end>"))
+    words.pre_tokenizer = Whitespace()
     transformers.PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", eos_token="<end>").save_pretrained(
         folder
     )
+    config_file = folder / "tokenizer_config.json"
+    told = json.loads(config_file.read_text()) | {"tokenizer_class": "PreTrainedTokenizerFast"}
+    config_file.write_text(json.dumps(told))  # by the name that older versions know, too, which some peers need
     return folder
 
 

@@ -115,7 +115,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--lines", type=int, default=8, help="tunes that all models play on")
     parser.add_argument("--epochs", default="2", help="of continued pre-training")
     parser.add_argument("--gap-epochs", default="4", help="of fine-tuning")
-    parser.add_argument("--zero-epochs", default="12", help="of continued pre-training from random weights")
+    parser.add_argument("--zero-epochs", default="10", help="of continued pre-training from random weights")
     parser.add_argument("--layers", default="4")
     parser.add_argument("--width", default="128")
     parser.add_argument("--tokenizer-size", default="512")

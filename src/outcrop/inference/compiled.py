@@ -54,6 +54,27 @@ class StepPart(NamedTuple):
         return self._replace(tokens=self.tokens[:at], scored=False), self._replace(tokens=self.tokens[at:], slot=behind)
 
 
+class _Rows(NamedTuple):
+    """The places of a step's rows: one token of a sequence each."""
+
+    positions_M: Any
+    turned: list[tuple[Tensor, Tensor]]
+    "The cosines and sines of each kind of layers; MD."
+    remembered_M: Any
+    "The address of the sequence's table of keys and values by layer,"
+    strides_M2: Any
+    "how far its positions lie apart,"
+    updates_M: Any
+    "and the address of its adapter."
+
+    def of(self, places_N: Any) -> "_Rows":
+        """Some of them."""
+        at_N = torch.from_numpy(places_N)
+        turned = [(cos_MD[at_N], sin_MD[at_N]) for cos_MD, sin_MD in self.turned]
+        others = (each[places_N] for each in (self.remembered_M, self.strides_M2, self.updates_M))
+        return _Rows(self.positions_M[places_N], turned, *others)
+
+
 class _Adapter(NamedTuple):
     """An adapter as the C source reads it: what it adds to each matrix of each layer."""
 
@@ -71,7 +92,7 @@ class CompiledDecoding:
         self._plan = plan
         self._crew = crew
         self._adapters: dict[str, _Adapter | None] = {}
-        self._own = self._shared = torch.empty(0)
+        self._own = self._shared = self._few_shared = torch.empty(0)
 
     def forget(self, adapter: str) -> None:
         """An adapter is not needed any more."""
@@ -82,56 +103,75 @@ class CompiledDecoding:
         adapters = {part.adapter: self._adapter(part.adapter) for part in parts if part.adapter is not None}
         if None in adapters.values():
             return None
-        found = [self._step(some, adapters) for some in _in_steps(parts)]
-        return torch.cat(found) if len(found) > 1 else found[0]
+        last = [self._step(some, adapters) for some in _in_steps(parts)]
+        logits_NV: Tensor = self._plan.head(torch.cat(last) if len(last) > 1 else last[0])
+        if self._plan.logit_scale != 1:
+            logits_NV *= self._plan.logit_scale
+        if self._plan.logit_softcap is not None:
+            logits_NV = self._plan.logit_softcap * torch.tanh(logits_NV / self._plan.logit_softcap)
+        return logits_NV
 
     def _step(self, parts: Sequence[StepPart], adapters: "Mapping[str, _Adapter | None]") -> Tensor:
-        """The logits of one call."""
+        """The last hidden states of one call, of the tokens that are scored; NH."""
         nums = [part.num_tokens for part in parts]
-        ends = np.cumsum(nums)
         positions_M = np.concatenate([np.arange(p.slot.length, p.slot.length + p.num_tokens) for p in parts])
         position_1M = torch.from_numpy(positions_M).unsqueeze(0)
         tokens_1M = torch.tensor([[token for part in parts for token in part.tokens]])
         embedded_MH = self._plan.embed(tokens_1M)[0].contiguous()
-        turned = [self._angles(kind, position_1M) for kind in self._plan.angle_kinds]
         table, strides = self._remembered([part.slot for part in parts])
         starts = table.ctypes.data + table[0].nbytes * np.arange(len(parts), dtype=np.uint64)
         updates = [ctypes.addressof(adapters[p.adapter].updates) if p.adapter else 0 for p in parts]  # type: ignore[union-attr]
-        remembered_M, updates_M = (np.repeat(np.array(x, dtype=np.uint64), nums) for x in (starts, updates))
-        strides_M2 = np.repeat(strides, nums, axis=0)
+        rows = _Rows(
+            positions_M=positions_M,
+            turned=[self._angles(kind, position_1M) for kind in self._plan.angle_kinds],
+            remembered_M=np.repeat(starts, nums),
+            strides_M2=np.repeat(strides, nums, axis=0),
+            updates_M=np.repeat(np.array(updates, dtype=np.uint64), nums),
+        )
+        ends = np.cumsum(nums)
         scored_N = np.array([end - 1 for part, end in zip(parts, ends, strict=True) if part.scored], dtype=np.int64)
         most_rank = max((each.most_rank for each in adapters.values() if each), default=_NO_RANK)
-        own_size = self._make_room(len(positions_M), int(positions_M.max()) + 1, most_rank)
-        logits_NV = torch.empty(len(scored_N), self._plan.network.head.outputs)
-        tables = [np.array([pair[i].data_ptr() for pair in turned], dtype=np.uint64) for i in (0, 1)]
-        step = Step(
+        own_size = self._make_room(len(positions_M), len(scored_N), int(positions_M.max()) + 1, most_rank)
+        last_NH = torch.empty(len(scored_N), self._plan.network.width)
+        step, tables = self._told(rows, self._shared, own_size, most_rank)
+        few, few_rows = None, rows
+        if len(scored_N) < len(positions_M):
+            few_rows = rows.of(scored_N)
+            few, few_tables = self._told(few_rows, self._few_shared, own_size, most_rank)
+            step.few, step.scored = ctypes.addressof(few), scored_N.ctypes.data
+            tables += few_tables
+        step.embedded, step.last = embedded_MH.data_ptr(), last_NH.data_ptr()
+        self._crew.library.decode(ctypes.byref(step), self._crew.address)
+        del few, few_rows, tables  # until here the step points to them
+        return last_NH
+
+    def _told(self, rows: "_Rows", shared: Tensor, own_size: int, most_rank: int) -> tuple[Step, list[Any]]:
+        """A step of these rows, and tables that it points to."""
+        tables = [np.array([pair[i].data_ptr() for pair in rows.turned], dtype=np.uint64) for i in (0, 1)]
+        told = Step(
             net=ctypes.addressof(self._plan.network),
-            num_rows=len(positions_M),
-            embedded=embedded_MH.data_ptr(),
-            positions=positions_M.ctypes.data,
+            num_rows=len(rows.positions_M),
+            positions=rows.positions_M.ctypes.data,
             cos=tables[0].ctypes.data,
             sin=tables[1].ctypes.data,
-            remembered=remembered_M.ctypes.data,
-            key_strides=strides_M2.ctypes.data,
-            updates=updates_M.ctypes.data,
-            scored=scored_N.ctypes.data,
-            num_scored=len(scored_N),
-            logits=logits_NV.data_ptr(),
-            shared=self._shared.data_ptr(),
+            remembered=rows.remembered_M.ctypes.data,
+            key_strides=rows.strides_M2.ctypes.data,
+            updates=rows.updates_M.ctypes.data,
+            shared=shared.data_ptr(),
             own=self._own.data_ptr(),
             own_size=own_size,
             most_rank=most_rank,
         )
-        self._crew.library.decode(ctypes.byref(step), self._crew.address)
-        return logits_NV
+        return told, tables
 
-    def _make_room(self, num_rows: int, longest: int, most_rank: int) -> int:
+    def _make_room(self, num_rows: int, num_few: int, longest: int, most_rank: int) -> int:
         """Memory to compute in; floats of it that each thread has for itself."""
         net = ctypes.byref(self._plan.network)
         own_size: int = self._crew.library.own_size(net, num_rows, longest, most_rank)
         for name, size in (
             ("_own", own_size * self._crew.num_threads),
             ("_shared", self._crew.library.shared_size(net, num_rows)),
+            ("_few_shared", self._crew.library.shared_size(net, num_few)),
         ):
             if getattr(self, name).numel() < size:
                 setattr(self, name, torch.empty(size + size // 4))

@@ -54,9 +54,8 @@ class Network(ctypes.Structure):
     _fields_ = (
         ("num_layers", _LONG), ("width", _LONG), ("heads", _LONG), ("kv_heads", _LONG), ("head_width", _LONG),
         ("rotary_width", _LONG), ("mlp_width", _LONG),
-        ("eps", _FLOAT), ("scale", _FLOAT), ("softcap", _FLOAT), ("logit_softcap", _FLOAT), ("logit_scale", _FLOAT),
-        ("residual", _FLOAT),
-        ("act", _LONG), ("layers", _POINTER), ("norm", _POINTER), ("head", Matrix),
+        ("eps", _FLOAT), ("scale", _FLOAT), ("softcap", _FLOAT), ("residual", _FLOAT),
+        ("act", _LONG), ("layers", _POINTER), ("norm", _POINTER),
     )  # fmt: skip
 
 
@@ -66,7 +65,7 @@ class Step(ctypes.Structure):
     _fields_ = (
         ("net", _POINTER), ("num_rows", _LONG), ("embedded", _POINTER), ("positions", _POINTER),
         ("cos", _POINTER), ("sin", _POINTER), ("remembered", _POINTER), ("key_strides", _POINTER),
-        ("updates", _POINTER), ("scored", _POINTER), ("num_scored", _LONG), ("logits", _POINTER),
+        ("updates", _POINTER), ("few", _POINTER), ("scored", _POINTER), ("last", _POINTER),
         ("shared", _POINTER), ("own", _POINTER), ("own_size", _LONG), ("most_rank", _LONG),
     )  # fmt: skip
 

@@ -52,6 +52,8 @@ class PackedLinear(nn.Linear):
             self.scale_O = weight_OI.abs().amax(dim=1).clamp_min(_LEAST_SCALE) / _MOST_INT8
             weight_OI = (weight_OI / self.scale_O.unsqueeze(1)).round().to(torch.int8)
         self.blocks_BIO = in_blocks(weight_OI, crew.library.block)
+        if self.scale_O is not None:
+            self.blocks_BIO = _in_fours(self.blocks_BIO)
         self.matrix = Matrix(
             plain=self.blocks_BIO.data_ptr() if self.scale_O is None else None,
             tiny=None if self.scale_O is None else self.blocks_BIO.data_ptr(),
@@ -69,7 +71,8 @@ class PackedLinear(nn.Linear):
     @property
     def weight(self) -> Tensor:  # type: ignore[override]
         """A copy of the weight as torch keeps it, OI in fp32."""
-        found_OI = self.blocks_BIO.transpose(1, 2).reshape(-1, self.in_features)[: self.out_features]
+        blocks_BIO = self.blocks_BIO if self.scale_O is None else _out_of_fours(self.blocks_BIO)[:, : self.in_features]
+        found_OI = blocks_BIO.transpose(1, 2).reshape(-1, self.in_features)[: self.out_features]
         return found_OI if self.scale_O is None else found_OI * self.scale_O.unsqueeze(1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -137,3 +140,16 @@ def in_blocks(weight_OI: Tensor, block: int) -> Tensor:
     outputs, inputs = weight_OI.shape
     filled = functional.pad(weight_OI, (0, 0, 0, -outputs % block))
     return filled.view(-1, block, inputs).transpose(1, 2).contiguous()
+
+
+def _in_fours(blocks_BIO: Tensor) -> Tensor:
+    """Four inputs of each output side by side, filled up with zeros; BFO4."""
+    num_blocks, inputs, block = blocks_BIO.shape
+    filled = functional.pad(blocks_BIO, (0, 0, 0, -inputs % 4)).view(num_blocks, -1, 4, block)
+    return filled.transpose(2, 3).contiguous()
+
+
+def _out_of_fours(fours_BFO4: Tensor) -> Tensor:
+    """The blocks that `_in_fours` was given, with the zeros that it added."""
+    num_blocks, _, block, _ = fours_BFO4.shape
+    return fours_BFO4.transpose(2, 3).reshape(num_blocks, -1, block)

@@ -43,6 +43,9 @@ class DecodingPlan:
     linears: list[list[AdapterLinear]]
     "Of each layer the modules of MATRICES, to find what adapters add to them."
     embed: nn.Module
+    head: nn.Module
+    logit_scale: float
+    logit_softcap: float | None
     rotary: nn.Module | None
     angle_kinds: list[str]
     "Of each table of angles, the kind of layer it is for."
@@ -108,19 +111,19 @@ class _Planning:
             eps=_eps(self._decoder.norm),
             scale=first.scale,
             softcap=first.softcap or 0.0,
-            logit_softcap=getattr(self._config, "final_logit_softcapping", None) or 0.0,
-            logit_scale=1.0 / (getattr(self._config, "logits_scaling", None) or 1.0),
             residual=getattr(self._config, "residual_multiplier", None) or 1.0,
             act=self._act(modules[0].mlp.act_fn),
             layers=ctypes.addressof(layers),
             norm=self._norm(self._decoder.norm),
-            head=_matrix(self._network.get_output_embeddings()),
         )
         return DecodingPlan(
             network=made,
             layers=layers,
             linears=self._linears,
             embed=self._network.get_input_embeddings(),
+            head=self._network.get_output_embeddings(),
+            logit_scale=1.0 / (getattr(self._config, "logits_scaling", None) or 1.0),
+            logit_softcap=getattr(self._config, "final_logit_softcapping", None),
             rotary=getattr(self._decoder, "rotary_emb", None),
             angle_kinds=tables,
             kept=self._kept,

@@ -43,9 +43,10 @@ INLINE vec folded(vec *of) {
     return BY_1(of[0], of[1]);
 }
 
-typedef signed char tiny __attribute__((vector_size(WIDTH), aligned(1), may_alias));
+typedef int32_t fours __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
 
-/* W of K inputs and N outputs: [N / NB][K][NB], N filled up with zeros to whole blocks. Either `plain` or `tiny`. */
+/* W of K inputs and N outputs: [N / NB][K][NB], N filled up with zeros to whole blocks. Either `plain` or `tiny`, which
+ * is [N / NB][K / 4][NB][4], K filled up to whole fours. */
 typedef struct {
     const float *plain;
     const signed char *tiny;
@@ -61,12 +62,20 @@ typedef struct {
     float scale;
 } update;
 
-INLINE vec widened(const signed char *from) {
-    return __builtin_convertvector(*(const tiny *)from, vec);
-}
+/* The numbers of one of the four inputs that lie in each place: no shuffle, which compilers make badly of bytes. */
+INLINE vec part_of(ivec four, int which) { return __builtin_convertvector((four << (24 - 8 * which)) >> 24, vec); }
 
 static long blocks_of(const matrix *w) { return (w->outputs + NB - 1) / NB; }
 
+#define TINY_STEP(R, J)                                                                                                \
+    {                                                                                                                  \
+        const vec w0 = part_of(q0, J), w1 = part_of(q1, J);                                                            \
+        for (int r = 0; r < R; r++) {                                                                                  \
+            const vec s = splat(x[r * stride + k + J]);                                                                \
+            a[r] += s * w0;                                                                                            \
+            b[r] += s * w1;                                                                                            \
+        }                                                                                                              \
+    }
 #define TILE(R)                                                                                                        \
     static __attribute__((noinline)) void tile_##R(long K, const float *x, long stride, const matrix *w, long block,   \
                                                    vec *y) {                                                           \
@@ -85,15 +94,19 @@ static long blocks_of(const matrix *w) { return (w->outputs + NB - 1) / NB; }
                 }                                                                                                      \
             }                                                                                                          \
         } else {                                                                                                       \
-            const signed char *at = w->tiny + block * K * NB;                                                          \
-            for (long k = 0; k < K; k++, at += NB) {                                                                   \
-                __builtin_prefetch(at + 48 * NB);                                                                      \
-                const vec w0 = widened(at), w1 = widened(at + WIDTH);                                                  \
-                for (int r = 0; r < R; r++) {                                                                          \
-                    const vec s = splat(x[r * stride + k]);                                                            \
-                    a[r] += s * w0;                                                                                    \
-                    b[r] += s * w1;                                                                                    \
-                }                                                                                                      \
+            const fours *at = (const fours *)w->tiny + block * ((K + 3) / 4) * 2;                                      \
+            long k = 0;                                                                                                \
+            for (; k + 4 <= K; k += 4, at += 2) {                                                                      \
+                __builtin_prefetch(at + 24 * 2);                                                                       \
+                __builtin_prefetch(at + 24 * 2 + 1);                                                                   \
+                const ivec q0 = at[0], q1 = at[1];                                                                     \
+                TINY_STEP(R, 0) TINY_STEP(R, 1) TINY_STEP(R, 2) TINY_STEP(R, 3)                                        \
+            }                                                                                                          \
+            if (k < K) {                                                                                               \
+                const ivec q0 = at[0], q1 = at[1];                                                                     \
+                TINY_STEP(R, 0)                                                                                        \
+                if (k + 1 < K) TINY_STEP(R, 1)                                                                         \
+                if (k + 2 < K) TINY_STEP(R, 2)                                                                         \
             }                                                                                                          \
         }                                                                                                              \
         for (int r = 0; r < R; r++) {                                                                                  \

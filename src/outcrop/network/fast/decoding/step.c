@@ -19,18 +19,17 @@ typedef struct {
 
 typedef struct {
     long num_layers, width, heads, kv_heads, head_width, rotary_width, mlp_width;
-    float eps, scale, softcap, logit_softcap, logit_scale, residual;
+    float eps, scale, softcap, residual;
     long act; /* 0: silu, 1: gelu by tanh */
     const layer *layers;
     const float *norm;
-    matrix head;
 } network;
 
 typedef struct {
     float *keys, *values; /* of a layer: position 0 of the sequence's row */
 } memory;
 
-typedef struct {
+typedef struct step {
     const network *net;
     long num_rows;
     const float *embedded;         /* [rows][width] */
@@ -39,9 +38,9 @@ typedef struct {
     const memory *const *remembered;      /* of each row: [layers]; rows of one sequence have one, and follow each other */
     const long *key_strides;       /* of each row: floats from one position to the next; of keys, then of values */
     const update *const *updates;  /* of each row: [layers][NUM_MATRICES], or null */
-    const long *scored;            /* rows whose next token is asked for */
-    long num_scored;
-    float *logits;                 /* [scored][outputs of head] */
+    const struct step *few;        /* rows whose last states are asked for; null: all of them */
+    const long *scored;            /* which rows those are */
+    float *last;                   /* [rows, or few][width] */
     float *shared;                 /* [rows][qkv + attention + two of mlp + width] */
     float *own;                    /* of each thread */
     long own_size, most_rank;      /* floats */
@@ -51,10 +50,25 @@ typedef struct {
     float *x, *normed, *rank, *scores;
 } desk; /* what a thread has for itself */
 
+typedef struct {
+    float *qkv, *attended, *gate, *up, *given;
+} table; /* what all threads share */
+
 static long qkv_width(const network *n) { return (n->heads + 2 * n->kv_heads) * n->head_width; }
 static long scored_heads(const network *n) { /* heads whose scores a thread has at once */
     const long of_many = TOGETHER * (n->heads / n->kv_heads);
     return of_many > n->heads ? of_many : n->heads;
+}
+
+static table table_of(const step *s) {
+    const network *n = s->net;
+    table t;
+    t.qkv = s->shared;
+    t.attended = t.qkv + s->num_rows * qkv_width(n);
+    t.gate = t.attended + s->num_rows * n->heads * n->head_width;
+    t.up = t.gate + s->num_rows * n->mlp_width;
+    t.given = t.up + s->num_rows * n->mlp_width;
+    return t;
 }
 
 /* Floats that a thread needs for itself, and that all share, of a step with so many rows and positions. */
@@ -103,20 +117,33 @@ static void rotate(float *x, long rotary, const float *cos, const float *sin) {
     }
 }
 
-/* A new key is turned to its position and remembered with its value; the query heads that share it are turned. */
-static void remember(const step *s, const layer *at, long l, long row, long kv, float *qkv) {
+/* A head is turned to the position of its row. */
+static void turn(const step *s, const layer *at, long row, const float *norm, float *head) {
     const network *n = s->net;
-    const long D = n->head_width, group = n->heads / n->kv_heads, now = s->positions[row];
-    const float *cos = s->cos[at->angles] + row * n->rotary_width, *sin = s->sin[at->angles] + row * n->rotary_width;
-    float *key = qkv + (n->heads + kv) * D, *value = qkv + (n->heads + n->kv_heads + kv) * D;
-    if (at->key_norm) norm_row(n, D, key, at->key_norm, key);
-    rotate(key, n->rotary_width, cos, sin);
-    memcpy(s->remembered[row][l].keys + now * s->key_strides[2 * row] + kv * D, key, 4 * D);
-    memcpy(s->remembered[row][l].values + now * s->key_strides[2 * row + 1] + kv * D, value, 4 * D);
-    for (long g = 0; g < group; g++) {
-        float *q = qkv + (kv * group + g) * D;
-        if (at->query_norm) norm_row(n, D, q, at->query_norm, q);
-        rotate(q, n->rotary_width, cos, sin);
+    if (norm) norm_row(n, n->head_width, head, norm, head);
+    rotate(head, n->rotary_width, s->cos[at->angles] + row * n->rotary_width, s->sin[at->angles] + row * n->rotary_width);
+}
+
+/* The keys of the rows that are this thread's are turned, and remembered with their values. */
+static void remember(const step *s, long l, int number, int of) {
+    const network *n = s->net;
+    const long D = n->head_width, qkv_all = qkv_width(n);
+    long end, row = share(s->num_rows, number, of, &end);
+    for (; row < end; row++) {
+        float *key = table_of(s).qkv + row * qkv_all + n->heads * D, *value = key + n->kv_heads * D;
+        const memory *to = &s->remembered[row][l];
+        for (long kv = 0; kv < n->kv_heads; kv++) turn(s, &n->layers[l], row, n->layers[l].key_norm, key + kv * D);
+        memcpy(to->keys + s->positions[row] * s->key_strides[2 * row], key, 4 * n->kv_heads * D);
+        memcpy(to->values + s->positions[row] * s->key_strides[2 * row + 1], value, 4 * n->kv_heads * D);
+    }
+}
+
+static void turn_queries(const step *s, long l, int number, int of) {
+    const network *n = s->net;
+    long end, item = share(s->num_rows * n->heads, number, of, &end);
+    for (; item < end; item++) {
+        const long row = item / n->heads, head = item % n->heads;
+        turn(s, &n->layers[l], row, n->layers[l].query_norm, table_of(s).qkv + row * qkv_width(n) + head * n->head_width);
     }
 }
 
@@ -186,8 +213,8 @@ static void attend(const step *s, long l, long row, long rows, long first, long 
     const long start = seen_from(at, s->positions[row]) / WIDTH * WIDTH, end = s->positions[row + rows - 1] + 1;
     const long wide = (end - start + WIDTH - 1) / WIDTH * WIDTH; /* scores of a head, up to a whole vector */
     const float *keys = s->remembered[row][l].keys, *values = s->remembered[row][l].values;
-    const float *qkv = s->shared + row * qkv_all;
-    float *out = s->shared + s->num_rows * qkv_all + row * attended;
+    const float *qkv = table_of(s).qkv + row * qkv_all;
+    float *out = table_of(s).attended + row * attended;
     for (long p = start; p < end; p += WIDTH) {
         float *scores = d->scores + p - start;
         for (long kv = first; kv < last; kv += by) {
@@ -292,59 +319,54 @@ static void gated(const step *s, const matrix *w, const float *gate, float *up, 
             }
 }
 
-static void score(const step *s, desk *d, int number, threads *all) {
-    const network *n = s->net;
-    const long outputs = n->head.outputs, width = n->width;
-    for (long i = 0; i < s->num_scored; i++) norm_row(n, width, d->x + s->scored[i] * width, n->norm, d->normed + i * width);
-    long end, block = share(blocks_of(&n->head), number, all->num, &end);
-    const long from = block * NB, to = end * NB < outputs ? end * NB : outputs;
-    for (; block < end; block++) few_rows(s->num_scored, d->normed, width, &n->head, block, s->logits, outputs);
-    if (n->logit_scale == 1 && !(n->logit_softcap > 0)) return;
-    for (long row = 0; row < s->num_scored; row++)
-        for (long i = from; i < to; i++) {
-            float *logit = s->logits + row * outputs + i;
-            *logit *= n->logit_scale;
-            if (n->logit_softcap > 0) *logit = n->logit_softcap * tanhf(*logit / n->logit_softcap);
-        }
+/* Of the rows that all have come so far, those whose last states are asked for go on. */
+static const step *left_of(const step *s, desk *d) {
+    const long width = s->net->width;
+    for (long i = 0; i < s->few->num_rows; i++) {
+        memmove(d->x + i * width, d->x + s->scored[i] * width, 4 * width);
+        memmove(d->normed + i * width, d->normed + s->scored[i] * width, 4 * width);
+    }
+    return s->few;
 }
 
 static void compute(void *with, int number, threads *all) {
-    const step *s = with;
+    const step *s = with, *on = s; /* `on`: the rows that go on */
     const network *n = s->net;
-    const long rows = s->num_rows, qkv_all = qkv_width(n), attended = n->heads * n->head_width;
+    const long qkv_all = qkv_width(n), attended = n->heads * n->head_width;
     float *own = s->own + number * s->own_size;
-    desk d = {own, own + rows * n->width, 0, 0};
-    d.scores = own + 2 * rows * n->width;
+    desk d = {own, own + s->num_rows * n->width, 0, 0};
+    d.scores = own + 2 * s->num_rows * n->width;
     d.rank = own + s->own_size - s->most_rank;
-    float *qkv = s->shared, *out = qkv + rows * qkv_all, *gate = out + rows * attended;
-    float *up = gate + rows * n->mlp_width, *given = up + rows * n->mlp_width;
-    memcpy(d.x, s->embedded, 4 * rows * n->width);
+    memcpy(d.x, s->embedded, 4 * s->num_rows * n->width);
     for (long l = 0; l < n->num_layers; l++) {
         const layer *at = &n->layers[l];
+        table t = table_of(s);
         normed(s, at->before_attention, &d);
-        product(s, l, Q, d.normed, qkv, qkv_all, &d, number, all);
-        product(s, l, K, d.normed, qkv + attended, qkv_all, &d, number, all);
-        product(s, l, V, d.normed, qkv + attended + n->kv_heads * n->head_width, qkv_all, &d, number, all);
+        product(s, l, K, d.normed, t.qkv + attended, qkv_all, &d, number, all);
+        product(s, l, V, d.normed, t.qkv + attended + n->kv_heads * n->head_width, qkv_all, &d, number, all);
+        if (l == n->num_layers - 1 && s->few) on = left_of(s, &d);
+        t = table_of(on);
+        product(on, l, Q, d.normed, t.qkv, qkv_all, &d, number, all);
         meet(all);
-        long end, item = share(rows * n->kv_heads, number, all->num, &end);
-        for (; item < end; item++)
-            remember(s, at, l, item / n->kv_heads, item % n->kv_heads, qkv + item / n->kv_heads * qkv_all);
+        remember(s, l, number, all->num);
+        turn_queries(on, l, number, all->num);
         meet(all);
-        attend_all(s, l, &d, number, all->num);
+        attend_all(on, l, &d, number, all->num);
         meet(all);
-        product(s, l, O, out, given, n->width, &d, number, all);
+        product(on, l, O, t.attended, t.given, n->width, &d, number, all);
         meet(all);
-        add(s, given, at->after_attention, &d);
-        normed(s, at->before_mlp, &d);
-        product(s, l, GATE, d.normed, gate, n->mlp_width, &d, number, all);
-        product(s, l, UP, d.normed, up, n->mlp_width, &d, number, all);
-        gated(s, &at->of[UP], gate, up, number, all->num);
+        add(on, t.given, at->after_attention, &d);
+        normed(on, at->before_mlp, &d);
+        product(on, l, GATE, d.normed, t.gate, n->mlp_width, &d, number, all);
+        product(on, l, UP, d.normed, t.up, n->mlp_width, &d, number, all);
+        gated(on, &at->of[UP], t.gate, t.up, number, all->num);
         meet(all);
-        product(s, l, DOWN, up, given, n->width, &d, number, all);
+        product(on, l, DOWN, t.up, t.given, n->width, &d, number, all);
         meet(all);
-        add(s, given, at->after_mlp, &d);
+        add(on, t.given, at->after_mlp, &d);
     }
-    if (s->num_scored) score(s, &d, number, all);
+    long end, row = share(on->num_rows, number, all->num, &end);
+    for (; row < end; row++) norm_row(n, n->width, d.x + row * n->width, n->norm, s->last + row * n->width);
 }
 
 void outcrop_decode(const step *s, threads *all) { together(all, compute, (void *)s); }
