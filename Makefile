@@ -1,6 +1,6 @@
 # Two commands from a clone: `make quickstart` and `make test`. Neither needs root; both install into .venv.
 #   make quickstart REPORT=result.json    also writes the result as JSON
-#   make test TEST_PROCESSES=4            tests side by side; 2 processes, if nothing is said
+#   make test TEST_PROCESSES=4            tests side by side; 3 processes, if nothing is said
 #   make soak OUTCROP_SOAK_MINUTES=2      how long an engine is under fire in it; 30 minutes, if nothing is said
 #   make ... PYTHON=python3.12            another interpreter
 #   make ... PIP_ARGS="..."               more arguments for pip, such as an index with CPU builds of torch
@@ -11,7 +11,7 @@ PIP_ARGS ?=
 QUICKSTART_HOME ?= $(CURDIR)/.quickstart
 REPORT ?=
 OUTCROP_TEST_DATA ?= ../shared/data
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 OUTCROP_SOAK_MINUTES ?= 30
 
 BIN := $(VENV)/bin

@@ -12,6 +12,7 @@ import torch
 from bench.serve_data import Asked, adapters_of, serve
 from outcrop.inference.engine import Engine
 from outcrop.inference.request import EngineRequest
+from outcrop.inference.serve import settle
 from outcrop.network.weight_precision import WeightPrecision
 
 
@@ -23,6 +24,7 @@ def main() -> None:
     engine = Engine(Path(spec["model"]), cache_bytes=2**31, weights=weights)
     for name, folder in adapters_of(spec).items():
         engine.load_adapter(name, folder)
+    settle()
 
     def answer(asked: Asked) -> Sequence[Sequence[int]]:
         made: dict[str, list[int]] = {}

@@ -70,7 +70,7 @@ class BaseModel:
     "Where it is, if it is not on this machine; such a one is invoked, and nothing else."
 
     def in_precision(self, precision: WeightPrecision) -> Self:
-        """The same, served from weights in these numbers: by an engine of its own."""
+        """The model as an engine of its own serves it, from weights in these numbers."""
         if precision is self.precision:
             return self
         return replace(self, precision=precision, engine=f"{entry_of(self.engine)}{_suffix(precision)}")

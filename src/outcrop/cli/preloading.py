@@ -17,7 +17,7 @@ def training_environment() -> dict[str, str]:
 
 
 def serving_environment() -> dict[str, str]:
-    """The same of an engine."""
+    """The variables that an engine's libraries read when they are imported."""
     return allocator.for_tensors() | openmp.for_serving()
 
 

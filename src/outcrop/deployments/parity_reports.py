@@ -1,4 +1,4 @@
-"""What the parity gate measured, kept in the record of each deployment until it measures again."""
+"""Reports of the parity gate, each kept in the record of its deployment until it is measured again."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""The step in C: sequences that read one token each, or a part of a prompt, in one call for the whole network.
+"""The step in C: a token of each sequence, or parts of prompts, in one call for the whole network.
 
 Of such a step a small model spends more time between torch's operations than in them. The step in C
 (`network/fast/decoding`) is used only if it gives what the network gives, tried out when the engine starts; otherwise

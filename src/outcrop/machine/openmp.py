@@ -16,8 +16,9 @@ def for_training() -> dict[str, str]:
 
 
 def for_serving() -> dict[str, str]:
-    """Environment variables of an engine: a thread spins for some microseconds, as long as torch takes to the next
-    operation, then sleeps.
+    """Environment variables of an engine: a thread spins for some microseconds, then sleeps.
+
+    So long torch takes to its next operation.
 
     Sleeping at once made a prompt of 1,024 tokens take half as long again; so did spinning as long as in training, for
     the threads of the compiled step need the cores (2 cores, 26 million parameters, idle).

@@ -272,7 +272,9 @@ static void attend_all(const step *s, long l, desk *d, int number, int of) {
         for (rows = 1; rows < TOGETHER && row + rows < s->num_rows; rows++)
             if (s->remembered[row + rows] != s->remembered[row]) break;
         const long first = ((number - unit * kv_heads) % of + of) % of;
-        if (rows == 1)
+        if (rows == 1 && s->num_rows >= 2 * of) {
+            if (unit % of == number) attend(s, l, row, 1, 0, 1, kv_heads, d);
+        } else if (rows == 1)
             attend(s, l, row, 1, first, of, kv_heads, d);
         else
             for (long kv = first; kv < kv_heads; kv += of) attend(s, l, row, rows, kv, 1, kv + 1, d);
