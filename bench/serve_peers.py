@@ -5,6 +5,7 @@ prompts as ids, in batches of the size that is asked.
 """
 
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -128,13 +129,15 @@ def llamacpp(spec: dict[str, Any]) -> Answer:
 
 
 def vllm(spec: dict[str, Any]) -> Answer:
+    os.environ["VLLM_CPU_NUM_OF_RESERVED_CPU"] = "0"  # it would leave one of two cores idle
     import vllm as library
     from vllm.lora.request import LoRARequest
 
     adapters = adapters_of(spec)
     more = {"enable_lora": True, "max_loras": len(adapters), "max_lora_rank": 16} if adapters else {}
     engine = library.LLM(
-        spec["model"], dtype="float32", skip_tokenizer_init=True, enable_prefix_caching=False, **more
+        spec["model"], dtype="float32", skip_tokenizer_init=True, enable_prefix_caching=False,
+        gpu_memory_utilization=0.3, **more,
     )  # fmt: skip
     orders = {name: LoRARequest(name, 1 + number, str(path)) for number, (name, path) in enumerate(adapters.items())}
 

@@ -1,15 +1,20 @@
 """A GGUF file that a package ships, SmolLM2-135M-Instruct: registered, asked, exported, and asked in llama.cpp."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from outcrop.cli.app import run
+from outcrop.inference.engine import Engine
+from outcrop.network.fast.decoding.library import library
 from outcrop.network.gguf.exporting import GgufForm, write_gguf
+from outcrop.network.weight_precision import WeightPrecision
 from outcrop.tokens.tokenizer import Tokenizer
 from tests.clients.test_llama_cpp import CLIENTS, PYTHON, llama_cpp
+from tests.support.sample_data import sample
 from tests.support.servers import Installed, installed
 
 MODEL = "huggingface.smollm2-q4-v1"
@@ -71,3 +76,19 @@ def test_written_anew_it_answers_in_llama_cpp_as_the_file_that_it_came_from(home
     before, after = llama_cpp(_FILES[0], asked), llama_cpp(tmp_path / "again.gguf", asked)
     assert before[0]["num_input_tokens"] == after[0]["num_input_tokens"]
     assert [token["id"] for token in before[0]["tokens"]] == [token["id"] for token in after[0]["tokens"]]
+
+
+@pytest.mark.skipif(library() is None, reason="no C compiler here, and weights in int8 are for the compiled step")
+def test_in_int8_its_perplexity_stays_within_half_a_percent(home: Path) -> None:
+    folder = home / "converted" / MODEL
+    text = sample("botchan-en/botchan.first85pct.txt").read_text("utf-8")[:40_000]
+    ids = Tokenizer.open(folder).encode(text, begin=False)
+    parts = [ids[start : start + 256] for start in range(0, 20 * 256, 256)]
+    losses = {}
+    for weights in WeightPrecision:
+        engine = Engine(folder, cache_bytes=2**26, weights=weights)
+        logprobs = [logprob for part in parts for logprob in engine.score(part)]
+        losses[weights] = -sum(logprobs) / len(logprobs)
+    ratio = math.exp(losses[WeightPrecision.INT8] - losses[WeightPrecision.FP32])
+    print(f"loss in fp32 {losses[WeightPrecision.FP32]:.5f}, perplexity in int8 {ratio:.5f} times as high")
+    assert 0.995 < ratio < 1.005

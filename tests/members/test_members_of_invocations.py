@@ -74,11 +74,13 @@ def test_a_wish_for_speed_or_price_is_told_what_it_got(tmp_path: Path) -> None:
             wish: dict[str, Any] = {"performanceConfig": {"latency": "optimized"}, "serviceTier": {"type": "flex"}}
             got = {"performanceConfig": {"latency": "standard"}, "serviceTier": {"type": "default"}}
             answer = await place.call("Converse", messages=SAMPLES["messages"], **wish)
-            assert {name: answer[name] for name in got} == got
+            assert isinstance(answer, Answer)
+            assert {name: answer.members[name] for name in got} == got
             *_, last = await place.events("ConverseStream", messages=SAMPLES["messages"], **wish)
             assert {name: last["metadata"][name] for name in got} == got
             plain = await place.call("Converse", messages=SAMPLES["messages"])
-            assert not got.keys() & plain.keys()
+            assert isinstance(plain, Answer)
+            assert not got.keys() & plain.members.keys()
 
             wish = {"performanceConfigLatency": "optimized", "serviceTier": "flex"}
             got_by_invoke = {"performanceConfigLatency": "standard", "serviceTier": "default"}

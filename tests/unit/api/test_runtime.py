@@ -211,6 +211,7 @@ def test_converse_and_its_count_go_through_the_same_door(tmp_path: Path) -> None
         async with house(tmp_path) as place:
             answer = await place.call("Converse", messages=messages)
             counted = await place.call("CountTokens", input={"converse": {"messages": messages}})
-            assert counted == {"inputTokens": answer["usage"]["inputTokens"]}
+            assert isinstance(answer, Answer)
+            assert counted == {"inputTokens": answer.members["usage"]["inputTokens"]}
 
     run(scenario())
