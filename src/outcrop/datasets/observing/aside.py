@@ -3,12 +3,13 @@
 They see the same records in the same order, and find the same. A file is worth a process from a few megabytes on.
 """
 
+import fcntl
 import os
 import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import TracebackType
 from typing import IO, Any, Protocol, Self
 
@@ -21,8 +22,10 @@ from outcrop.tokens.tokenizer import Tokenizer
 
 LEAST_BYTES = 4_000_000
 "Of all files together: reading them takes longer than the other process takes to begin."
-_MOST_RECORDS, _MOST_TOKENS = 256, 100_000
+_MOST_RECORDS, _MOST_TOKENS = 128, 50_000
 "That go to the other process at once."
+_PIPE_BYTES = 1 << 20
+"As much as any user of Linux may have."
 FILE, RECORDS, CLOSE, FOUND = "file", "records", "close", "found"
 Shown = tuple[Record, Sequence[EncodedRecord], bytes]
 "A record that will be learned, what it is encoded to, and its digest."
@@ -92,6 +95,7 @@ class ObserversAside:
             # Files are read on one core and looked at on another; a third thread would only take their time.
             env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
         )
+        _widen(_of(self._process.stdin))
         self.tell(tokenizer)
 
     @property
@@ -160,6 +164,12 @@ class _FileAside:
     def _send(self) -> None:
         self._observers.tell((RECORDS, self._number, self._waiting))
         self._waiting, self._num_tokens = [], 0
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """Let a pipe hold two messages, so that reading goes on while the other process looks at one."""
+    with suppress(AttributeError, OSError):  # not Linux, or a user who has many pipes already
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _of(stream: IO[bytes] | None) -> IO[bytes]:
