@@ -30,9 +30,10 @@ Answer = Callable[[Asked], Sequence[Sequence[int]]]
 "Gives the ids that are generated greedily after each prompt; none ends an answer."
 
 
-def serve(answer: Answer, spec: dict[str, Any]) -> None:
+def serve(make: Callable[[dict[str, Any]], Answer], spec: dict[str, Any]) -> None:
     """Answer turns until there are no more: the time of one token each and of all of them, and the first ids."""
-    turns = Turns()
+    turns = Turns()  # first: some print while they start
+    answer = make(spec)
     turns.answer(ready=True)
     for number, line in enumerate(sys.stdin):
         question = json.loads(line)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from bench.serve_data import Asked, adapters_of, serve
+from bench.serve_data import Answer, Asked, adapters_of, serve
 from outcrop.inference.engine import Engine
 from outcrop.inference.request import EngineRequest
 from outcrop.inference.serve import settle
@@ -17,7 +17,10 @@ from outcrop.network.weight_precision import WeightPrecision
 
 
 def main() -> None:
-    spec: dict[str, Any] = json.loads(sys.argv[1])
+    serve(engine_of, json.loads(sys.argv[1]))
+
+
+def engine_of(spec: dict[str, Any]) -> Answer:
     if spec.get("threads"):
         torch.set_num_threads(spec["threads"])
     weights = WeightPrecision(spec.get("weights", WeightPrecision.FP32))
@@ -45,7 +48,7 @@ def main() -> None:
                 made[produced.request_id].append(produced.token)
         return list(made.values())
 
-    serve(answer, spec)
+    return answer
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ PEERS = {each.__name__: each for each in (transformers, ctranslate2, openvino, l
 
 def main() -> None:
     spec: dict[str, Any] = json.loads(sys.argv[1])
-    serve(PEERS[spec["peer"]](spec), spec)
+    serve(PEERS[spec["peer"]], spec)
 
 
 if __name__ == "__main__":
