@@ -283,3 +283,10 @@ def test_int8_weights_are_refused_where_the_step_is_not_compiled(architecture: s
     folder = tiny_model(tmp_path, architecture)
     with pytest.raises(Invalid, match="weights in int8 are for networks of Llama's family"):
         Engine(folder, cache_bytes=2**22, weights=WeightPrecision.INT8)
+
+
+def test_a_difference_is_held_against_the_size_of_the_numbers() -> None:
+    # of 30 layers with numbers of some hundreds, rounding alone differs by hundredths
+    assert compiled._apart([torch.tensor([300.02, 1.0])], [torch.tensor([300.0, 1.0])]) < compiled.CLOSE
+    assert compiled._apart([torch.tensor([0.002])], [torch.tensor([0.0])]) > compiled.CLOSE
+    assert compiled._apart([torch.tensor([300.0])], [torch.tensor([310.0])]) > compiled.CLOSE

@@ -291,7 +291,10 @@ def _by_network(network: Any, parts: Sequence[StepPart], pool: CachePool) -> Ten
 
 
 def _apart(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
-    return max(float((a - b).abs().max()) for a, b in zip(found, expected, strict=True))
+    """The largest difference, as a share of the largest number where that is above 1, as rounding errs."""
+    return max(
+        float((a - b).abs().max()) / max(1.0, float(b.abs().max())) for a, b in zip(found, expected, strict=True)
+    )
 
 
 def _trials(network: Any, shape: CacheShape) -> list[_Trial]:
