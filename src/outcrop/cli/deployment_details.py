@@ -14,7 +14,7 @@ from outcrop.store.resources import Resource
 
 
 def print_deployment(settings: Settings, name: str, *, as_json: bool) -> int:
-    """Print it, with the report of its parity gate; 1 where that let it in not. Raises NotFound."""
+    """Print it, with the report of its parity gate; 1 where the gate did not let it in. Raises NotFound."""
     with House(settings, SystemClock()) as house:
         found = house.deployments.named(name)
     if not found:

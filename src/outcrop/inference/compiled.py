@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from outcrop.inference.cache_pool import CachePool, CacheRow, LayerShape
 from outcrop.inference.kv_cache import CacheShape
 from outcrop.inference.step_layout import SequencePiece, StepLayout
-from outcrop.inference.traced import CLOSE, example_pool
+from outcrop.inference.traced import CLOSE, apart, example_pool
 from outcrop.network import load, rotary_lengths
 from outcrop.network.adapters import linear
 from outcrop.network.adapters.lora import LoRAUpdate
@@ -273,10 +273,10 @@ class _Trial:
         lengths = [slot.length for slot in self._pool.slots]
         found = step.logits(self._parts)
         assert found is not None, "without adapters"
-        worst = _apart([found, *self._pool.k_RSKD, *self._pool.v_RSKD], self._expected)
+        worst = apart([found, *self._pool.k_RSKD, *self._pool.v_RSKD], self._expected)
         assert lengths == [slot.length for slot in self._pool.slots], "what is written beyond a length is not there yet"
         again = _by_network(network, self._parts, self._pool)
-        return max(worst, _apart([again, *self._pool.k_RSKD, *self._pool.v_RSKD], self._expected))
+        return max(worst, apart([again, *self._pool.k_RSKD, *self._pool.v_RSKD], self._expected))
 
 
 def _by_network(network: Any, parts: Sequence[StepPart], pool: CachePool) -> Tensor:
@@ -288,13 +288,6 @@ def _by_network(network: Any, parts: Sequence[StepPart], pool: CachePool) -> Ten
     row_2M = torch.tensor([tokens, positions])
     layout = StepLayout(pieces, torch.device("cpu"))
     return load.logits(network, row_2M[:1], row_2M[1:], layout, at_N=torch.from_numpy(ends - 1))
-
-
-def _apart(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
-    """The largest difference, as a share of the largest number where that is above 1, as rounding errs."""
-    return max(
-        float((a - b).abs().max()) / max(1.0, float(b.abs().max())) for a, b in zip(found, expected, strict=True)
-    )
 
 
 def _trials(network: Any, shape: CacheShape) -> list[_Trial]:

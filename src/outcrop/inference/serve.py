@@ -162,7 +162,7 @@ def _load(arguments: argparse.Namespace) -> "Engine | EncoderEngine":
 def settle() -> None:
     """After loading: give back what loading held, and have the collector pass over what stays from now on.
 
-    Else it looks at all of torch and transformers again and again, for one of forty milliseconds of decoding.
+    Else it looks at all of torch and transformers again and again, while answers are made.
     """
     gc.collect()
     gc.freeze()

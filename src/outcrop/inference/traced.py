@@ -28,7 +28,8 @@ from outcrop.network.attention import Scoring, SequenceSpan
 
 jit: Any = torch.jit  # untyped
 _log = logging.getLogger("outcrop.engine")
-CLOSE = 1e-3  # of logits; two orders of the same additions differ by 1e-5
+CLOSE = 1e-3
+"The most that two ways may be `apart`; two orders of the same additions are by 1e-5."
 
 
 class AdapterStack(NamedTuple):
@@ -182,8 +183,14 @@ def _difference(
     row_2M = torch.tensor(ids).t().contiguous()
     expected = load.logits(network, row_2M[:1], row_2M[1:], layout, at_N=torch.arange(num_rows))
     found = traced.logits(ours, ids, None, [])
-    pairs = [(expected, found), *zip(ours.k_RSKD + ours.v_RSKD, theirs.k_RSKD + theirs.v_RSKD, strict=True)]
-    return max(float((a - b).abs().max()) for a, b in pairs)
+    return apart([found, *ours.k_RSKD, *ours.v_RSKD], [expected, *theirs.k_RSKD, *theirs.v_RSKD])
+
+
+def apart(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
+    """The largest difference, as a share of the largest number where that is above 1, as rounding errs."""
+    return max(
+        float((a - b).abs().max()) / max(1.0, float(b.abs().max())) for a, b in zip(found, expected, strict=True)
+    )
 
 
 def example_pool(network: nn.Module, layers: Sequence[LayerShape], num_rows: int) -> CachePool:
