@@ -28,6 +28,7 @@ from bench.serve_data import PROMPT_TOKENS
 from bench.serve_streams import Place, Rate, streams
 from outcrop.cli import export
 from outcrop.clock import SystemClock
+from outcrop.engines.states import EngineState
 from outcrop.house import House
 from outcrop.inference.client import EngineClient
 from outcrop.settings import Settings
@@ -168,15 +169,16 @@ def waking(place: Path, given: argparse.Namespace) -> Row:
     with up(place, given.shape, OUTCROP_IDLE_SECONDS="1") as home:
         time.sleep(10)  # the process that engines are forked from reads its libraries
         for seed in range(3):
-            until(lambda: not is_there(home))
+            until(lambda: is_gone(home))
             took.append(streams(home.door, home.prompts(1, seed=seed), 1).first_s)
     name = "the first token of an idle deployment, whose engine has gone"
     return lower_is_better(name, ours=min(took), peer=WAKES_S, unit="s, at most", goal=1)
 
 
-def is_there(home: Home) -> bool:
+def is_gone(home: Home) -> bool:
+    """Whether no engine is left, not even one that is about to end."""
     with House(home.settings, SystemClock()) as house:
-        return any(order.state == "Ready" for order in house.engines.orders())
+        return all(order.state is EngineState.EVICTED for order in house.engines.orders())
 
 
 def prompts_of(num: int, *, seed: int, vocabulary: int) -> list[list[int]]:
