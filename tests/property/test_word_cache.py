@@ -172,4 +172,26 @@ def test_the_cache_forgets_rather_than_grow_and_last_what_it_meets_again(
         assert len(known._before) <= 20
     assert known.get("long" * 20) is None
     assert known.get("3") is None
-    assert encoded.count(" number") == 1
+    assert " ".join(encoded).split(" ").count("number") == 1
+
+
+def test_words_are_told_apart_where_the_vocabulary_has_no_space(tmp_path: Path) -> None:
+    made = tokenizers.Tokenizer(models.BPE(vocab={"</s>": 0, "a": 1, "b": 2, "ab": 3}, merges=[("a", "b")]))
+    made.pre_tokenizer, made.decoder = GPT2, decoders.ByteLevel()
+    tokenizer = Tokenizer.open(save(made, tmp_path / "spaceless", eos_token="</s>"))
+    assert tokenizer._words is not None
+    texts = [PlacedText(text, TextPlace.CONTINUATION) for text in ("a ab b", "b b ab a", "ab  ab")]
+    assert tokenizer.encode_batch(texts) == [tokenizer.encode_text(text) for text in texts]
+
+
+def test_words_of_two_texts_make_no_token_together(tmp_path: Path) -> None:
+    made = tokenizers.Tokenizer.from_str(without_borders())
+    made.pre_tokenizer, made.decoder = GPT2, decoders.ByteLevel()
+    made.add_special_tokens([AddedToken("</s>", normalized=False)])
+    made.add_tokens([AddedToken("two words", normalized=False), AddedToken(" it", normalized=False)])
+    tokenizer = Tokenizer.open(save(made, tmp_path / "joined", eos_token="</s>"))
+    assert tokenizer._words is not None
+    texts = [
+        PlacedText(text, TextPlace.CONTINUATION) for text in ("one two", "see words", "two words", "sit it", "x it")
+    ]
+    assert tokenizer.encode_batch(texts) == [tokenizer.encode_text(text) for text in texts]

@@ -63,7 +63,7 @@ class EncodedFile:
         """Append one sequence. Raises OSError when the disk does not take it."""
         runs = array(_NUMBER, chain.from_iterable(record.learned))
         self._file.write(_RECORD.pack(len(record.ids), len(runs), record.line, record.file, num_bytes))
-        self._file.write(array(_NUMBER, record.ids))
+        self._file.write(record.packed_ids)
         self._file.write(runs)
 
 

@@ -1,8 +1,10 @@
 """Records to token ids, with what of them is learned: the one path for the preflight report and for training."""
 
+import struct
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from outcrop.datasets.problems import Problem
 from outcrop.datasets.reading import Line
@@ -15,6 +17,7 @@ from outcrop.tokens.tokenizer import Tokenizer
 
 _BATCH_RECORDS, _BATCH_LETTERS = 512, 1_000_000
 "A batch is over with whichever of them it reaches first, so that no records fill the memory."
+_NUMBER = "i"
 
 
 class LearnedRun(NamedTuple):
@@ -47,9 +50,23 @@ class EncodedRecord:
     def num_supervised(self) -> int:
         return sum(stop - start for start, stop in self.learned)
 
+    @property
+    def packed_ids(self) -> bytes:
+        """The ids, four bytes each in the machine's order."""
+        return struct.pack(f"{len(self.ids)}{_NUMBER}", *self.ids)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The record as it goes to another process: bytes are pickled ten times as fast as numbers."""
+        return _unpacked, (self.packed_ids, tuple(map(tuple, self.learned)), self.line, self.file)
+
     def num_bytes(self, tokenizer: Tokenizer) -> int:
         """Bytes of UTF-8 that the supervised ids stand for."""
         return sum(tokenizer.num_bytes(self.ids[start:stop]) for start, stop in self.learned)
+
+
+def _unpacked(ids: bytes, learned: Sequence[tuple[int, int]], line: int, file: int) -> EncodedRecord:
+    numbers = array(_NUMBER, ids).tolist()
+    return EncodedRecord(ids=numbers, learned=tuple(LearnedRun(*run) for run in learned), line=line, file=file)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,9 @@
 """The end of a model's answer: exactly one end token, whether or not a record's writer has put one there."""
 
-from outcrop.tokens.tokenizer import Tokenizer
+from collections.abc import Set
 
 
-def of_model(tokenizer: Tokenizer) -> set[str]:
-    """Spellings of the tokens that end a text by themselves."""
-    return {spelling for one in tokenizer.eos_ids if (spelling := tokenizer.token(one))}
-
-
-def cut(text: str, ends: set[str]) -> str:
+def cut(text: str, ends: Set[str]) -> str:
     """The text without the end tokens it ends with, and without the white space behind them."""
     while True:
         bare = text.rstrip()

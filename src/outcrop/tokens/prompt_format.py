@@ -7,7 +7,7 @@ trained behind.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar
@@ -98,7 +98,7 @@ def encode_text(tokenizer: Tokenizer, text: str) -> list[int]:
 
 def text_steps(tokenizer: Tokenizer, text: str) -> Steps[list[int]]:
     """Steps to what `encode_text` gives."""
-    text = end_tokens.cut(text, end_tokens.of_model(tokenizer))
+    text = end_tokens.cut(text, tokenizer.eos_spellings)
     (ids,) = yield [PlacedText(text, TextPlace.BEGINNING)]
     return [*ids, tokenizer.eos_id]
 
@@ -120,7 +120,7 @@ def pair_steps(tokenizer: Tokenizer, prompt: str, completion: str, form: PromptF
         ((question, answer),) = yield from chat_steps(tokenizer, turns, today=form.today)
         return Encoded(prompt_ids=question.ids, completion_ids=answer.ids)
     prompt = prompt if form.is_text else _filled(form, prompt, None)
-    completion = end_tokens.cut(completion, end_tokens.of_model(tokenizer))
+    completion = end_tokens.cut(completion, tokenizer.eos_spellings)
     prompt_ids, completion_ids = yield [
         PlacedText(prompt, TextPlace.BEGINNING),
         PlacedText(completion, TextPlace.CONTINUATION),
@@ -287,7 +287,7 @@ class _Chat:
 
     def turns(self, messages: Messages, system: str | None) -> Messages:
         """All turns; what the assistant says ends where its words end, for the template writes the end token."""
-        ends = end_tokens.of_model(self.tokenizer) | {self._end}
+        ends = self.tokenizer.eos_spellings | {self._end}
         said = [self._said(turn, ends) if turn["role"] == "assistant" else turn for turn in messages]
         return [{"role": "system", "content": system}, *said] if system else said
 
@@ -298,7 +298,7 @@ class _Chat:
             messages, add_generation_prompt=answer, today=self.today, tools=self.tools, options=self.options
         )
 
-    def _said(self, turn: Mapping[str, Any], ends: set[str]) -> Mapping[str, Any]:
+    def _said(self, turn: Mapping[str, Any], ends: Set[str]) -> Mapping[str, Any]:
         turn = self._with_thought(turn)
         return {**turn, "content": end_tokens.cut(turn["content"], ends)}
 

@@ -148,6 +148,11 @@ class Tokenizer:
         return next((one for one in ids if one >= self.num_embeddings), None)
 
     @cached_property
+    def eos_spellings(self) -> frozenset[str]:
+        """Spellings of the tokens that end a text by themselves."""
+        return frozenset(spelling for one in self.eos_ids if (spelling := self.token(one)))
+
+    @cached_property
     def most_bytes_per_token(self) -> int | None:
         """The most bytes of a text that one token stands for. None where a token may swallow any length."""
         if self._bytes_per_token_byte is None:

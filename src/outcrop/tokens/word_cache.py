@@ -6,9 +6,11 @@ with nothing put before a text or changed in it. A word that is met for the firs
 """
 
 import re
+import struct
 import unicodedata
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
 from outcrop.errors import Invalid
@@ -31,8 +33,12 @@ _SPLITS = {
     r"|\p{N}| ?[^\s\p{L}\p{N}]+|\s*[\r\n]+|\s+(?!\S)|\s+",
 }
 
-Ids = tuple[int, ...]
 EncodeAll = Callable[[Sequence[str]], list[list[int]]]
+_JOINED = 256
+"Words that are encoded as one text: the tokenizer's work for a text is more than that for a word."
+_SPACE_LETTER = "Ġ"
+"The space, as byte-level tokenizers spell it."
+_NUMBER = "i"
 
 
 def keeps_words_apart(spec: Mapping[str, Any]) -> bool:
@@ -61,30 +67,41 @@ class _Cut(NamedTuple):
 
     first: str
     rest: Sequence[str]
-    ids: list[Ids | None]
+    ids: list[bytes | None]
     "Of each word of the rest; None for one that is not known."
     unknown: Sequence[int]
     "The places of words whose ids are not known."
 
 
 class _KnownWords:
-    """The ids of words, of which those that are not met again for long are forgotten."""
+    """The ids of words, packed; those that are not met again for long are forgotten."""
 
     def __init__(self) -> None:
-        self.ids: dict[str, Ids] = {}
-        self._before: dict[str, Ids] = {}
+        self.ids: dict[str, bytes] = {}
+        self._before: dict[str, bytes] = {}
         "Known before `ids` was full and began anew; a word that is met again is taken over."
 
-    def get(self, word: str) -> Ids | None:
+    def get(self, word: str) -> bytes | None:
         found = self.ids.get(word)
         if found is None and (found := self._before.get(word)) is not None:
             self.ids[word] = found
         return found
 
-    def keep(self, new: Mapping[str, Ids], may: Callable[[str], bool]) -> None:
+    def fill(self, words: Sequence[str], ids: list[bytes | None]) -> list[int]:
+        """Puts in what is known of words that have no ids in `ids`; returns the places of the others."""
+        unknown, place = [], -1
+        for _ in range(ids.count(None)):
+            place = ids.index(None, place + 1)
+            if self._before and (known := self.get(words[place])) is not None:
+                ids[place] = known
+            else:
+                unknown.append(place)
+        return unknown
+
+    def keep(self, new: Mapping[str, bytes]) -> None:
         if len(self.ids) + len(new) > _MOST_WORDS:
             self._before, self.ids = self.ids, {}
-        self.ids.update((word, ids) for word, ids in new.items() if len(word) <= _MOST_LETTERS and may(word))
+        self.ids.update(new)
 
 
 class WordCache:
@@ -107,6 +124,10 @@ class WordCache:
         longest_first = sorted(self._tokens, key=len, reverse=True)
         self._token = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
         self._composes = spec.get("normalizer") is not None
+        self._of_space = {number for piece, number in spec["model"]["vocab"].items() if piece[:1] == _SPACE_LETTER}
+        "Ids that a word behind a space begins with, and that no other id of it can be."
+        self._joins = not any(" " in token for token in self._tokens)
+        "Whether words of several texts may stand in one: no added token reaches from one into the next."
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text. Raises what `encode_all` does."""
@@ -135,24 +156,43 @@ class WordCache:
         """Ids of texts without added tokens."""
         found = [self._look_up(text) for text in texts]
         whole = [text for text, one in zip(texts, found, strict=True) if one is None]
-        first = {one.first: () for one in found if one and self._first.get(one.first) is None}
-        rest = {one.rest[number]: () for one in found if one for number in one.unknown}
-        answers = iter(self._encode_all([*whole, *first, *(f" {word}" for word in rest)]))
+        first = {one.first: None for one in found if one and self._first.get(one.first) is None}
+        rest = {one.rest[place]: None for one in found if one for place in one.unknown}
+        answers = iter(self._encode_all([*whole, *first]))
         of_whole = iter([next(answers) for _ in whole])
-        new_first = {word: tuple(next(answers)) for word in first}
-        new_rest = {word: tuple(next(answers)) for word in rest}
+        new_first = {word: _packed(next(answers)) for word in first}
+        staying = [word for word in rest if len(word) <= _MOST_LETTERS and _can_stay(word)]
+        new_rest = dict(zip(staying, map(_packed, self._encode_words(staying)), strict=True))
+        self._rest.keep(new_rest)
+        passing = [word for word in rest if word not in new_rest]
+        new_rest |= zip(passing, map(_packed, self._encode_each(passing)), strict=True)
         ids = []
         for one in found:
             if one is None:
                 ids.append(next(of_whole))
                 continue
-            for number in one.unknown:
-                one.ids[number] = new_rest[one.rest[number]]
+            for place in one.unknown:
+                one.ids[place] = new_rest[one.rest[place]]
             begun = self._first.get(one.first) or new_first[one.first]
-            ids.append([*begun, *chain.from_iterable(cast(list[Ids], one.ids))])
-        self._first.keep(new_first, _ends_a_word)
-        self._rest.keep(new_rest, _can_stay)
+            ids.append(_unpacked(begun + b"".join(cast(list[bytes], one.ids))))
+        self._first.keep({word: known for word, known in new_first.items() if _ends_a_word(word)})
         return ids
+
+    def _encode_each(self, words: Sequence[str]) -> list[list[int]]:
+        return self._encode_all([f" {word}" for word in words])
+
+    def _encode_words(self, words: Sequence[str]) -> list[list[int]]:
+        """Ids of words behind a space each, many of them in one text; each may stand between two spaces."""
+        if not self._joins:
+            return self._encode_each(words)
+        joined = [words[start : start + _JOINED] for start in range(0, len(words), _JOINED)]
+        found = []
+        for some, ids in zip(joined, self._encode_all([f" {' '.join(some)}" for some in joined]), strict=True):
+            starts = [place for place, one in enumerate(ids) if one in self._of_space]
+            if len(starts) != len(some) or starts[0]:  # a vocabulary without the space
+                return self._encode_each(words)
+            found += [ids[start:end] for start, end in pairwise([*starts, len(ids)])]
+        return found
 
     def _look_up(self, text: str) -> _Cut | None:
         """The words of a text, and the ids of those that are known. None: it is to be encoded as a whole."""
@@ -166,21 +206,29 @@ class WordCache:
         cut = self._cut(words)
         if not cut.unknown and self._first.get(cut.first) is not None:
             return cut
-        unknown = [cut.rest[number] for number in cut.unknown]
-        if not (_ends_a_word(cut.first) and all(map(_can_stay, unknown))):
+        unknown = [cut.rest[place] for place in cut.unknown]
+        if not _ends_a_word(cut.first) or (unknown and _STAYS_NOT.search(" ".join(unknown))):
             cut = self._cut(_SPACE.split(text))
-            unknown = [cut.rest[number] for number in cut.unknown]
+            unknown = [cut.rest[place] for place in cut.unknown]
         long = sum(len(word) for word in (cut.first, *unknown) if len(word) > _MOST_LETTERS)
         return None if long > len(text) // 4 else cut
 
     def _cut(self, words: list[str]) -> _Cut:
         first, *rest = words
         ids = list(map(self._rest.ids.get, rest))
-        unknown = [] if all(ids) else [number for number, known in enumerate(ids) if not known]
-        for number in unknown:
-            ids[number] = self._rest.get(rest[number])
-        unknown = [number for number in unknown if not ids[number]]
-        return _Cut(first, rest, ids, unknown)
+        return _Cut(first, rest, ids, self._rest.fill(rest, ids) if None in ids else ())
+
+
+def _packed(ids: Sequence[int]) -> bytes:
+    return struct.pack(f"{len(ids)}{_NUMBER}", *ids)
+
+
+def _unpacked(ids: bytes) -> list[int]:
+    return array(_NUMBER, ids).tolist()
+
+
+_STAYS_NOT = re.compile(r"(?:^| )(?:\s|$)|\s(?: |$)")
+"Finds, among words with a space between them, one of which `_can_stay` says no."
 
 
 def _can_stay(word: str) -> bool:
