@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+from outcrop.machine import prepared
+
 
 def main() -> None:
     """Entry point; whatever goes wrong ends here as a sentence, not as a traceback."""
@@ -18,6 +20,8 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """The exit code of a command; everything it has to say is said."""
     _print_any_text()
+    if arguments[:1] in (["up"], ["run"]):
+        prepared.begin("outcrop.server.serve")
     try:
         # Here, and not above: whoever presses Ctrl-C while much is imported sees no traceback either.
         from outcrop import private
@@ -31,6 +35,8 @@ def run(arguments: Sequence[str]) -> int:
         return ended.code if isinstance(ended.code, int) else 0
     except BaseException as error:
         return _ended(error)
+    finally:
+        prepared.drop()
     return code if isinstance(code, int) else 0
 
 

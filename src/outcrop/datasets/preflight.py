@@ -32,6 +32,7 @@ from outcrop.datasets.report.value import (
     Report,
     SplitRecord,
 )
+from outcrop.machine import collecting
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
@@ -62,7 +63,7 @@ def examine(
     base = _Base(tokenizer, context_length, prompt_format)
     read = [given if isinstance(given, Dataset) else dataset_of.of_path(given) for given in datasets]
     readings: list[_Reading] = []
-    with observing(tokenizer, num_bytes=sum(map(dataset_of.num_bytes, read))) as observers:
+    with collecting.seldom(), observing(tokenizer, num_bytes=sum(map(dataset_of.num_bytes, read))) as observers:
         for part, dataset in enumerate(read):
             with EncodedFile(encoded[part], context_length=context_length) if encoded else nullcontext() as kept:
                 for index, file in enumerate(dataset.files):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from outcrop import private
+from outcrop.machine import prepared
 from outcrop.machine.forking import ChildProcess, fork
 
 _LONGEST_PAUSE_S = 5.0
@@ -129,8 +130,11 @@ class Child:
 
     def _start(self) -> None:
         with self._open_log() as log:
-            self._process = self._forked(log) or self._executed(log)
+            self._process = self._prepared(log) or self._forked(log) or self._executed(log)
         self._started = time.monotonic()
+
+    def _prepared(self, log: IO[bytes]) -> ChildProcess | None:
+        return None if self._environment else prepared.take(self._module, self._arguments, log)
 
     def _forked(self, log: IO[bytes]) -> ChildProcess | None:
         if self._fork_server is None:

@@ -143,9 +143,13 @@ class Tokenizer:
 
     def beyond(self, ids: Sequence[int]) -> int | None:
         """The first of these ids that the network has no embedding for, or None."""
-        if self.num_embeddings is None or max(ids, default=0) < self.num_embeddings:
+        if self.num_embeddings is None or self._last_id < self.num_embeddings:
             return None
         return next((one for one in ids if one >= self.num_embeddings), None)
+
+    @cached_property
+    def _last_id(self) -> int:
+        return max(self.vocabulary().values(), default=0)
 
     @cached_property
     def eos_spellings(self) -> frozenset[str]:

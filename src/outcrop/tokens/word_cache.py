@@ -161,7 +161,7 @@ class WordCache:
         answers = iter(self._encode_all([*whole, *first]))
         of_whole = iter([next(answers) for _ in whole])
         new_first = {word: _packed(next(answers)) for word in first}
-        staying = [word for word in rest if len(word) <= _MOST_LETTERS and _can_stay(word)]
+        staying = [word for word in rest if len(word) <= _MOST_LETTERS and " " not in word and _can_stay(word)]
         new_rest = dict(zip(staying, map(_packed, self._encode_words(staying)), strict=True))
         self._rest.keep(new_rest)
         passing = [word for word in rest if word not in new_rest]

@@ -5,6 +5,7 @@ import sys
 from contextlib import suppress
 
 from outcrop.datasets.observing.aside import FOUND, ObserversHere
+from outcrop.machine import collecting
 from outcrop.machine.processes import die_with_parent
 
 
@@ -12,7 +13,7 @@ def main() -> None:
     """Answers until the other end is closed."""
     die_with_parent()
     said, answers = sys.stdin.buffer, sys.stdout.buffer
-    with suppress(EOFError):
+    with suppress(EOFError), collecting.seldom():
         observers = ObserversHere(pickle.load(said))
         while True:
             what, number, given = pickle.load(said)
