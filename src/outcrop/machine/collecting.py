@@ -1,4 +1,4 @@
-"""Python's search for objects that hold each other, made less often where many are made and few are kept."""
+"""Python's search for objects that hold each other, made less often where many objects come and go."""
 
 import gc
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A process that reads a module's code before it is known what it shall do: reading takes longer than anything else.
+"""A process that reads a module's code before it is known what it shall do.
 
 `begin` starts one, from a command line that has read nothing itself yet; `take` tells it its arguments, and it runs the
 module's `main` with them. One that nobody takes ends with `drop`, or with the process that began it.
