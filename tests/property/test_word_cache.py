@@ -4,6 +4,7 @@ import itertools
 import json
 import random
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -21,6 +22,8 @@ from outcrop.tokens.word_cache import keeps_words_apart
 from tests.support.small_tokenizers import REAL, byte_level, real, save, sentencepiece_like
 
 SOUP = [
+    "\x00",
+    "\u2003",
     " ",
     " ",
     "  ",
@@ -104,7 +107,7 @@ def test_words_looked_up_are_the_words_encoded(kind: str, texts: list[str], plac
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_short_text_of_white_space_and_words_is_cut_where_it_may_be(kind: str) -> None:
     tokenizer = tokenizer_of(kind)
-    letters = [" ", "\n", "\xa0", "\x1c", "a", "1", "."]
+    letters = [" ", "\n", "\xa0", "\x1c", "\0", "a", "1", "."]
     texts = ["".join(some) for length in range(5) for some in itertools.product(letters, repeat=length)]
     placed = [PlacedText(text, TextPlace.CONTINUATION) for text in texts]
     alone = list(map(tokenizer.encode_text, placed))
@@ -149,30 +152,65 @@ def test_a_text_with_a_token_that_swallows_the_space_beside_it_is_encoded_whole(
     assert tokenizer.encode_batch(texts) == [tokenizer.encode_text(text) for text in texts]
 
 
-def test_the_cache_forgets_rather_than_grow_and_last_what_it_meets_again(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(word_cache, "_MOST_WORDS", 20)
+class Watched:
+    """A tokenizer's word cache, and what it has the tokenizer encode."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        assert tokenizer._words is not None
+        self.cache = tokenizer._words
+        self.encoded: list[str] = []
+        encode_all = self.cache._encode_all
+
+        def watched(texts: Sequence[str]) -> list[list[int]]:
+            self.encoded.extend(texts)
+            return encode_all(texts)
+
+        self.cache._encode_all = watched
+
+    @property
+    def words(self) -> list[str]:
+        return " ".join(self.encoded).split()
+
+
+def test_a_word_is_encoded_once_and_a_long_one_each_time(tmp_path: Path) -> None:
     tokenizer = Tokenizer.open(byte_level(tmp_path))
-    assert tokenizer._words is not None
-    known = tokenizer._words._rest
-    encoded: list[str] = []
-    encode_all = tokenizer._words._encode_all
-
-    def watched(texts: Sequence[str]) -> list[list[int]]:
-        encoded.extend(texts)
-        return encode_all(texts)
-
-    tokenizer._words._encode_all = watched
+    watched = Watched(tokenizer)
     for number in range(100):
         for said in (f"the number {number} and so on", f"{'long' * 20} {number}"):
             text = PlacedText(said, TextPlace.CONTINUATION)
             assert tokenizer.encode_batch([text]) == [tokenizer.encode_text(text)]
-        assert len(known.ids) <= 20
-        assert len(known._before) <= 20
-    assert known.get("long" * 20) is None
-    assert known.get("3") is None
-    assert " ".join(encoded).split(" ").count("number") == 1
+    assert watched.words.count("number") == 1
+    assert watched.words.count("99") == 1
+    assert watched.words.count("long" * 20) == 100
+
+
+def test_the_cache_forgets_rather_than_grow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(word_cache, "_MOST_IDS", 50)
+    tokenizer = Tokenizer.open(byte_level(tmp_path))
+    watched = Watched(tokenizer)
+    for number in range(100):
+        text = PlacedText(f"the number {number} and so on", TextPlace.CONTINUATION)
+        assert tokenizer.encode_batch([text]) == [tokenizer.encode_text(text)]
+        assert len(watched.cache._known.ids) <= 100
+    assert 1 < watched.words.count("number") < 50
+
+
+def test_words_that_fall_on_one_row_take_turns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(word_cache, "_ROW_BITS", 2)
+    tokenizer = Tokenizer.open(byte_level(tmp_path))
+    watched = Watched(tokenizer)
+    texts = [PlacedText(" ".join(f"w{n} the" for n in range(start, 40)), TextPlace.BEGINNING) for start in range(40)]
+    for some in (texts, texts[:3], texts[::-1]):
+        assert tokenizer.encode_batch(some) == [tokenizer.encode_text(text) for text in some]
+    assert watched.words.count("w39") > 1
+
+
+def test_threads_that_encode_at_once_get_their_own_words(tmp_path: Path) -> None:
+    tokenizer = Tokenizer.open(byte_level(tmp_path))
+    several = [[PlacedText(f"the {n} man {m}", TextPlace.BEGINNING) for m in range(50)] for n in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(tokenizer.encode_batch, several))
+    assert found == [[tokenizer.encode_text(text) for text in texts] for texts in several]
 
 
 def test_words_are_told_apart_where_the_vocabulary_has_no_space(tmp_path: Path) -> None:

@@ -3,24 +3,23 @@
 Text is mostly words that were met already, so looking them up takes a fraction of the time of encoding them. It is the
 same only for a tokenizer that never looks past a space with a letter on both sides: one whose pattern is listed here,
 with nothing put before a text or changed in it. A word that is met for the first time is encoded by the tokenizer.
+
+All texts of a batch are looked up at once, in arrays over their UTF-8: W words, T ids.
 """
 
 import re
-import struct
 import unicodedata
-from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
-from typing import Any, NamedTuple, cast
+from itertools import chain, pairwise
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from outcrop.errors import Invalid
 from outcrop.tokens.continuation import continuing
 
-_MOST_WORDS, _MOST_LETTERS = 100_000, 40
-"Some 20 MB, and as much again of words that were met before those. What is longer is met once."
-_SPACE = re.compile(r"(?<=\S) (?=\S)")
-"""The one place where texts are cut. No pattern below matches across it: a space is the first letter of a match, or
-within a run of white space, and only such a run looks at what follows."""
 _SPLITS = {
     # Llama 3
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
@@ -34,11 +33,28 @@ _SPLITS = {
 }
 
 EncodeAll = Callable[[Sequence[str]], list[list[int]]]
+Keys = NDArray[np.uint64]
+Places = NDArray[np.int64]
+_SPACE, _BORDER = 0x20, 0
+"A text that has the byte of the border between texts is encoded as a whole."
+_WHITE = np.isin(np.arange(256), [_BORDER, *range(0x09, 0x0E), *range(0x1C, 0x21)])
+"Bytes beside which a space is not cut: it would be one of a run of white space."
+_WIDE = "[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+_WIDE_BESIDE_SPACE = re.compile(f" {_WIDE}|{_WIDE} ")
+"Such a run with white space of several bytes; a text that has one is encoded as a whole."
+_HALF_BYTES, _KEY_BYTES = 8, 15
+"A word's key has two halves. The last byte tells whether it begins a text; longer words are met once."
+_BEGINS, _FOLLOWS = np.uint64(1 << 56), np.uint64(2 << 56)
+_LOW = np.array([(1 << 8 * num) - 1 for num in range(_HALF_BYTES + 1)], dtype=np.uint64)
+"Masks of so many bytes."
+_FACTORS = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
+_ROW_BITS, _MOST_IDS = 18, 2_000_000
+"Eight megabytes each, of the table and of the ids."
+_JOINABLE = re.compile(r" \S(?:[^ ]{0,62}\S)?")
 _JOINED = 256
 "Words that are encoded as one text: the tokenizer's work for a text is more than that for a word."
 _SPACE_LETTER = "Ġ"
 "The space, as byte-level tokenizers spell it."
-_NUMBER = "i"
 
 
 def keeps_words_apart(spec: Mapping[str, Any]) -> bool:
@@ -62,46 +78,83 @@ def _has_listed_split(step: Any) -> bool:
     return False
 
 
-class _Cut(NamedTuple):
-    """A text, cut at its spaces: the first word, and those behind a space, without it."""
+class _CutWords:
+    """The words of texts: where each is in their bytes, and its key."""
 
-    first: str
-    rest: Sequence[str]
-    ids: list[bytes | None]
-    "Of each word of the rest; None for one that is not known."
-    unknown: Sequence[int]
-    "The places of words whose ids are not known."
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._bytes = chr(_BORDER).join(texts).encode()
+        num = len(self._bytes)
+        padded = self._bytes + bytes(2 * _HALF_BYTES)
+        letters = np.frombuffer(padded, np.uint8, num)
+        is_white = np.concatenate([[True], _WHITE[letters], [True]])
+        is_border = letters == _BORDER
+        cuts = np.flatnonzero(is_border | ((letters == _SPACE) & ~is_white[:-2] & ~is_white[2:]))
+        self._start_W = np.concatenate([[0], cuts + 1])
+        self._end_W = np.concatenate([cuts, [num]])
+        self._begins_W = np.concatenate([[True], is_border[cuts]])
+        self.first = np.flatnonzero(self._begins_W)
+        "The first word of each text."
+        size_W = self._end_W - self._start_W
+        self.fits_W = size_W <= _KEY_BYTES
+        "Whether its key holds a word whole."
+        eights = np.ndarray((num + _HALF_BYTES + 1,), dtype="<u8", buffer=padded, strides=(1,))
+        self.low_W: Keys = eights[self._start_W] & _LOW[np.minimum(size_W, _HALF_BYTES)]
+        high_W = eights[self._start_W + _HALF_BYTES] & _LOW[np.clip(size_W - _HALF_BYTES, 0, _HALF_BYTES - 1)]
+        self.high_W: Keys = high_W | np.where(self._begins_W, _BEGINS, _FOLLOWS)
+
+    def spelled(self, places: Places) -> list[str]:
+        """The words at these places, with the space before those that do not begin their text."""
+        starts = self._start_W[places] - ~self._begins_W[places]
+        bounds = zip(starts.tolist(), self._end_W[places].tolist(), strict=True)
+        return [self._bytes[start:end].decode() for start, end in bounds]
 
 
-class _KnownWords:
-    """The ids of words, packed; those that are not met again for long are forgotten."""
+class _Ids(NamedTuple):
+    """Where the ids of words lie among those of all, and how many they are."""
+
+    start_W: Places
+    num_W: Places
+
+
+class _Known:
+    """A table of words with their ids, a row a word; a new word takes the row of an older one."""
 
     def __init__(self) -> None:
-        self.ids: dict[str, bytes] = {}
-        self._before: dict[str, bytes] = {}
-        "Known before `ids` was full and began anew; a word that is met again is taken over."
+        self.clear()
 
-    def get(self, word: str) -> bytes | None:
-        found = self.ids.get(word)
-        if found is None and (found := self._before.get(word)) is not None:
-            self.ids[word] = found
-        return found
+    def clear(self) -> None:
+        """Forget all words."""
+        self._low, self._high = (np.zeros(1 << _ROW_BITS, dtype=np.uint64) for _ in range(2))
+        self._start, self._num = (np.zeros(1 << _ROW_BITS, dtype=np.int64) for _ in range(2))
+        self.ids: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        "Of all words, one after the other."
 
-    def fill(self, words: Sequence[str], ids: list[bytes | None]) -> list[int]:
-        """Puts in what is known of words that have no ids in `ids`; returns the places of the others."""
-        unknown, place = [], -1
-        for _ in range(ids.count(None)):
-            place = ids.index(None, place + 1)
-            if self._before and (known := self.get(words[place])) is not None:
-                ids[place] = known
-            else:
-                unknown.append(place)
-        return unknown
+    def look_up(self, words: _CutWords) -> tuple[_Ids, Places]:
+        """The ids of words, and the places of those that are not known."""
+        row_W = _rows(words)
+        known_W = words.fits_W & (self._low[row_W] == words.low_W) & (self._high[row_W] == words.high_W)
+        return _Ids(self._start[row_W], self._num[row_W]), np.flatnonzero(~known_W)
 
-    def keep(self, new: Mapping[str, bytes]) -> None:
-        if len(self.ids) + len(new) > _MOST_WORDS:
-            self._before, self.ids = self.ids, {}
-        self.ids.update(new)
+    def add(self, several: Sequence[Sequence[int]]) -> _Ids:
+        """Puts the ids of words behind all others."""
+        num = np.array([len(ids) for ids in several], dtype=np.int64)
+        start = len(self.ids) + np.cumsum(num) - num
+        new = np.fromiter(chain.from_iterable(several), dtype=np.int32, count=int(num.sum()))
+        self.ids = np.concatenate([self.ids, new])
+        return _Ids(start, num)
+
+    def keep(self, words: _CutWords, ids: _Ids, places: Places) -> None:
+        """Give the words at these places their rows, as far as their keys hold them."""
+        places = places[words.fits_W[places]]
+        rows = _rows(words)[places]
+        self._low[rows], self._high[rows] = words.low_W[places], words.high_W[places]
+        self._start[rows], self._num[rows] = ids.start_W[places], ids.num_W[places]
+
+
+def _rows(words: _CutWords) -> Places:
+    mixed = words.low_W * _FACTORS[0] ^ words.high_W * _FACTORS[1]
+    rows: Places = (((mixed ^ (mixed >> np.uint64(32))) * _FACTORS[2]) >> np.uint64(64 - _ROW_BITS)).astype(np.int64)
+    return rows
 
 
 class WordCache:
@@ -110,10 +163,8 @@ class WordCache:
     def __init__(self, spec: Mapping[str, Any], encode_all: EncodeAll) -> None:
         assert keeps_words_apart(spec)
         self._encode_all = encode_all
-        self._first = _KnownWords()
-        "Words that begin a text."
-        self._rest = _KnownWords()
-        "Words behind a space, without it."
+        self._known = _Known()
+        self._lock = Lock()
         added = spec.get("added_tokens", [])
         self._tokens = {token["content"]: int(token["id"]) for token in added}
         self._token_starts = {spelling[:2] for spelling in self._tokens}
@@ -132,10 +183,15 @@ class WordCache:
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text. Raises what `encode_all` does."""
         parted = [self._parted(text) for text in texts]
+        parts = [part for parts in parted for part in parts[::2]]
+        cut = [self._may_be_cut(part) for part in parts]
         try:
-            ids = iter(self._ids([part for parts in parted for part in parts[::2]]))
-        except Invalid:  # it shall tell the place in the text, not in the word
+            with self._lock:
+                of_cut = iter(self._ids([part for part, may in zip(parts, cut, strict=True) if may]))
+            of_whole = iter(self._encode_all([part for part, may in zip(parts, cut, strict=True) if not may]))
+        except (UnicodeEncodeError, Invalid):  # it shall tell the place in the text, not in a part
             return self._encode_all(texts)
+        ids = iter([next(of_cut if may else of_whole) for may in cut])
         return [next(ids) if len(parts) == 1 else list(self._joined(parts, ids)) for parts in parted]
 
     def _parted(self, text: str) -> Sequence[str]:
@@ -152,89 +208,44 @@ class WordCache:
             else:
                 yield from next(ids)
 
-    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of texts without added tokens."""
-        found = [self._look_up(text) for text in texts]
-        whole = [text for text, one in zip(texts, found, strict=True) if one is None]
-        first = {one.first: None for one in found if one and self._first.get(one.first) is None}
-        rest = {one.rest[place]: None for one in found if one for place in one.unknown}
-        answers = iter(self._encode_all([*whole, *first]))
-        of_whole = iter([next(answers) for _ in whole])
-        new_first = {word: _packed(next(answers)) for word in first}
-        staying = [word for word in rest if len(word) <= _MOST_LETTERS and " " not in word and _can_stay(word)]
-        new_rest = dict(zip(staying, map(_packed, self._encode_words(staying)), strict=True))
-        self._rest.keep(new_rest)
-        passing = [word for word in rest if word not in new_rest]
-        new_rest |= zip(passing, map(_packed, self._encode_each(passing)), strict=True)
-        ids = []
-        for one in found:
-            if one is None:
-                ids.append(next(of_whole))
-                continue
-            for place in one.unknown:
-                one.ids[place] = new_rest[one.rest[place]]
-            begun = self._first.get(one.first) or new_first[one.first]
-            ids.append(_unpacked(begun + b"".join(cast(list[bytes], one.ids))))
-        self._first.keep({word: known for word, known in new_first.items() if _ends_a_word(word)})
-        return ids
+    def _may_be_cut(self, text: str) -> bool:
+        """Whether a text without added tokens is what its words are."""
+        if chr(_BORDER) in text or (not self._are_tokens_plain and self._may_hold_tokens(text)):
+            return False
+        if text.isascii():
+            return True
+        composed = not self._composes or unicodedata.is_normalized("NFC", text)
+        return composed and not _WIDE_BESIDE_SPACE.search(text)
 
-    def _encode_each(self, words: Sequence[str]) -> list[list[int]]:
-        return self._encode_all([f" {word}" for word in words])
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of texts that may be cut."""
+        if not texts:
+            return []
+        if len(self._known.ids) > _MOST_IDS:
+            self._known.clear()
+        words = _CutWords(texts)
+        ids, unknown = self._known.look_up(words)
+        spelled = words.spelled(unknown)
+        number = {word: place for place, word in enumerate(dict.fromkeys(spelled))}
+        new = self._known.add(self._encode_words(list(number)))
+        which = np.fromiter(map(number.__getitem__, spelled), dtype=np.int64, count=len(spelled))
+        ids.start_W[unknown], ids.num_W[unknown] = new.start_W[which], new.num_W[which]
+        self._known.keep(words, ids, unknown)
+        end_W = np.cumsum(ids.num_W)
+        before_W = end_W - ids.num_W
+        ids_T = self._known.ids[np.arange(end_W[-1]) + np.repeat(ids.start_W - before_W, ids.num_W)]
+        bounds = [*before_W[words.first].tolist(), int(end_W[-1])]
+        return [ids_T[start:end].tolist() for start, end in pairwise(bounds)]
 
     def _encode_words(self, words: Sequence[str]) -> list[list[int]]:
-        """Ids of words behind a space each, many of them in one text; each may stand between two spaces."""
-        if not self._joins:
-            return self._encode_each(words)
-        joined = [words[start : start + _JOINED] for start in range(0, len(words), _JOINED)]
-        found = []
-        for some, ids in zip(joined, self._encode_all([f" {' '.join(some)}" for some in joined]), strict=True):
+        """Ids of words as they are spelled, many of them in one text where they may stand there."""
+        joined = [word for word in words if self._joins and _JOINABLE.fullmatch(word)]
+        several = [joined[start : start + _JOINED] for start in range(0, len(joined), _JOINED)]
+        found: dict[str, list[int]] = {}
+        for some, ids in zip(several, self._encode_all(["".join(some) for some in several]), strict=True):
             starts = [place for place, one in enumerate(ids) if one in self._of_space]
-            if len(starts) != len(some) or starts[0]:  # a vocabulary without the space
-                return self._encode_each(words)
-            found += [ids[start:end] for start, end in pairwise([*starts, len(ids)])]
-        return found
-
-    def _look_up(self, text: str) -> _Cut | None:
-        """The words of a text, and the ids of those that are known. None: it is to be encoded as a whole."""
-        if self._composes and not unicodedata.is_normalized("NFC", text):
-            return None
-        if not self._are_tokens_plain and self._may_hold_tokens(text):
-            return None
-        words = text.split(" ")
-        if not words[0] and len(words) > 1:  # the space that a text begins with stays with its first word
-            words[:2] = [f" {words[1]}"]
-        cut = self._cut(words)
-        if not cut.unknown and self._first.get(cut.first) is not None:
-            return cut
-        unknown = [cut.rest[place] for place in cut.unknown]
-        if not _ends_a_word(cut.first) or (unknown and _STAYS_NOT.search(" ".join(unknown))):
-            cut = self._cut(_SPACE.split(text))
-            unknown = [cut.rest[place] for place in cut.unknown]
-        long = sum(len(word) for word in (cut.first, *unknown) if len(word) > _MOST_LETTERS)
-        return None if long > len(text) // 4 else cut
-
-    def _cut(self, words: list[str]) -> _Cut:
-        first, *rest = words
-        ids = list(map(self._rest.ids.get, rest))
-        return _Cut(first, rest, ids, self._rest.fill(rest, ids) if None in ids else ())
-
-
-def _packed(ids: Sequence[int]) -> bytes:
-    return struct.pack(f"{len(ids)}{_NUMBER}", *ids)
-
-
-def _unpacked(ids: bytes) -> list[int]:
-    return array(_NUMBER, ids).tolist()
-
-
-_STAYS_NOT = re.compile(r"(?:^| )(?:\s|$)|\s(?: |$)")
-"Finds, among words with a space between them, one of which `_can_stay` says no."
-
-
-def _can_stay(word: str) -> bool:
-    """Whether a word that stands between two spaces may be cut off there: white space beside one belongs to it."""
-    return not word[:1].isspace() and _ends_a_word(word)
-
-
-def _ends_a_word(word: str) -> bool:
-    return bool(word) and not word[-1].isspace()
+            if len(starts) == len(some) and not starts[0]:  # else, the vocabulary has no space
+                found |= zip(some, (ids[start:end] for start, end in pairwise([*starts, len(ids)])), strict=True)
+        apart = [word for word in words if word not in found]
+        found |= zip(apart, self._encode_all(apart), strict=True)
+        return [found[word] for word in words]

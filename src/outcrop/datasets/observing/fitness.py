@@ -44,7 +44,7 @@ class TokenizerFitness:
     def add(self, seen: SeenRecord) -> None:
         num_unknown = 0
         for sequence in seen.encoded:
-            ids = np.asarray(sequence.ids)
+            ids = np.frombuffer(sequence.packed_ids, np.int32)
             sizes = self._sizes[np.minimum(ids, len(self._sizes) - 1)]
             self._num_bytes += int(sizes.sum())
             self._num_tokens += int(np.count_nonzero(sizes))

@@ -203,7 +203,7 @@ def _looked_for(text: str) -> Iterator[tuple[_Rule, int, int]]:
     """The rules that may find something, and between which places of the text."""
     if "@" in text:
         yield from ((rule, 0, len(text)) for rule in _OF_MAIL)
-    if any(mark in text for mark in _SECRETS):
+    if any(map(text.__contains__, _SECRETS)):
         yield from ((rule, 0, len(text)) for rule in _OF_SECRETS)
     places = list(_places_of_numbers(text))
     yield from ((rule, *place) for rule in _OF_NUMBERS for place in places)
