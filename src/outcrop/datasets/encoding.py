@@ -4,7 +4,10 @@ import struct
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from outcrop.datasets.problems import Problem
 from outcrop.datasets.reading import Line
@@ -27,7 +30,7 @@ class LearnedRun(NamedTuple):
     stop: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class EncodedRecord:
     """A sequence of the model's tokens. Long texts become several, and so may the answers of a conversation."""
 
@@ -50,7 +53,7 @@ class EncodedRecord:
     def num_supervised(self) -> int:
         return sum(stop - start for start, stop in self.learned)
 
-    @property
+    @cached_property
     def packed_ids(self) -> bytes:
         """The ids, four bytes each in the machine's order."""
         return struct.pack(f"{len(self.ids)}{_NUMBER}", *self.ids)
@@ -61,7 +64,8 @@ class EncodedRecord:
 
     def num_bytes(self, tokenizer: Tokenizer) -> int:
         """Bytes of UTF-8 that the supervised ids stand for."""
-        return sum(tokenizer.num_bytes(self.ids[start:stop]) for start, stop in self.learned)
+        ids = np.frombuffer(self.packed_ids, np.int32)
+        return sum(int(tokenizer.sizes_of(ids[start:stop]).sum()) for start, stop in self.learned)
 
 
 def _unpacked(ids: bytes, learned: Sequence[tuple[int, int]], line: int, file: int) -> EncodedRecord:

@@ -6,14 +6,16 @@ a space that a token carries is kept, so that decoding what was encoded gives th
 
 import codecs
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import tokenizers
+from numpy.typing import NDArray
 
 from outcrop.clock import Clock, SystemClock
 from outcrop.errors import Invalid
@@ -66,7 +68,6 @@ class Tokenizer:
         self.special_ids = frozenset(token["id"] for token in spec.get("added_tokens", []) if token["special"])
         "Ids that stand for structure and decode to nothing."
         self._bytes_of: dict[int, bytes] = dict.fromkeys(self.special_ids, b"")
-        self._num_bytes = _NumBytes(self.bytes_of)
         self.special_tokens = {name: config[name] for name in SPECIAL_TOKENS if config.get(name)}
         self.bos_id, self.begins_with_bos = self._beginning_token(config)
         self.eos_ids = self._end_tokens(config)
@@ -137,9 +138,15 @@ class Tokenizer:
             known = self._bytes_of[token_id] = b"" if piece is None else self._read_piece(piece)
         return known
 
-    def num_bytes(self, ids: Iterable[int]) -> int:
-        """The number of bytes that the tokens stand for together."""
-        return sum(map(self._num_bytes.__getitem__, ids))
+    def sizes_of(self, ids: NDArray[np.signedinteger[Any]]) -> NDArray[np.int64]:
+        """The number of bytes that each token stands for."""
+        sizes: NDArray[np.int64] = self._sizes[np.minimum(ids, len(self._sizes) - 1)]
+        return sizes
+
+    @cached_property
+    def _sizes(self) -> NDArray[np.int64]:
+        """The bytes of each token, by id; the last is of ids that the vocabulary does not have."""
+        return np.array([*(len(self.bytes_of(one)) for one in range(self._last_id + 1)), 0])
 
     def beyond(self, ids: Sequence[int]) -> int | None:
         """The first of these ids that the network has no embedding for, or None."""
@@ -230,18 +237,6 @@ class Tokenizer:
 def _made_again(spec: str, config: dict[str, Any], name: str, clock: Clock) -> Tokenizer:
     """The tokenizer that another process had."""
     return Tokenizer(json.loads(spec), config=config, name=name, clock=clock)
-
-
-class _NumBytes(dict[int, int]):
-    """The number of bytes of each token, found out when it is first asked for."""
-
-    def __init__(self, bytes_of: Callable[[int], bytes]) -> None:
-        super().__init__()
-        self._bytes_of = bytes_of
-
-    def __missing__(self, token_id: int) -> int:
-        found = self[token_id] = len(self._bytes_of(token_id))
-        return found
 
 
 class IncrementalDecoder:

@@ -35,7 +35,7 @@ _SPLITS = {
 EncodeAll = Callable[[Sequence[str]], list[list[int]]]
 Keys = NDArray[np.uint64]
 Places = NDArray[np.int64]
-_SPACE, _BORDER = 0x20, 0
+_SPACE, _BORDER, _BORDER_LETTER = 0x20, 0, "\0"
 "A text that has the byte of the border between texts is encoded as a whole."
 _WHITE = np.isin(np.arange(256), [_BORDER, *range(0x09, 0x0E), *range(0x1C, 0x21)])
 "Bytes beside which a space is not cut: it would be one of a run of white space."
@@ -82,7 +82,7 @@ class _CutWords:
     """The words of texts: where each is in their bytes, and its key."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        self._bytes = chr(_BORDER).join(texts).encode()
+        self._bytes = _BORDER_LETTER.join(texts).encode()
         num = len(self._bytes)
         padded = self._bytes + bytes(2 * _HALF_BYTES)
         letters = np.frombuffer(padded, np.uint8, num)
@@ -117,7 +117,7 @@ class _Ids(NamedTuple):
 
 
 class _Known:
-    """A table of words with their ids, a row a word; a new word takes the row of an older one."""
+    """A table of words with their ids, a row a word."""
 
     def __init__(self) -> None:
         self.clear()
@@ -135,12 +135,10 @@ class _Known:
         known_W = words.fits_W & (self._low[row_W] == words.low_W) & (self._high[row_W] == words.high_W)
         return _Ids(self._start[row_W], self._num[row_W]), np.flatnonzero(~known_W)
 
-    def add(self, several: Sequence[Sequence[int]]) -> _Ids:
-        """Puts the ids of words behind all others."""
-        num = np.array([len(ids) for ids in several], dtype=np.int64)
+    def add(self, ids: NDArray[np.int32], num: Places) -> _Ids:
+        """Puts the ids of words, one after the other, behind all others; `num` is how many each word has."""
         start = len(self.ids) + np.cumsum(num) - num
-        new = np.fromiter(chain.from_iterable(several), dtype=np.int32, count=int(num.sum()))
-        self.ids = np.concatenate([self.ids, new])
+        self.ids = np.concatenate([self.ids, ids])
         return _Ids(start, num)
 
     def keep(self, words: _CutWords, ids: _Ids, places: Places) -> None:
@@ -175,8 +173,10 @@ class WordCache:
         longest_first = sorted(self._tokens, key=len, reverse=True)
         self._token = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
         self._composes = spec.get("normalizer") is not None
-        self._of_space = {number for piece, number in spec["model"]["vocab"].items() if piece[:1] == _SPACE_LETTER}
-        "Ids that a word behind a space begins with, and that no other id of it can be."
+        vocabulary = {**spec["model"]["vocab"], **self._tokens}
+        self._is_of_space = np.zeros(max(vocabulary.values(), default=0) + 1, dtype=np.bool_)
+        self._is_of_space[[number for piece, number in vocabulary.items() if piece[:1] == _SPACE_LETTER]] = True
+        "Whether a word behind a space begins with an id, which no other id of it can be."
         self._joins = not any(" " in token for token in self._tokens)
         "Whether words of several texts may stand in one: no added token reaches from one into the next."
 
@@ -210,7 +210,7 @@ class WordCache:
 
     def _may_be_cut(self, text: str) -> bool:
         """Whether a text without added tokens is what its words are."""
-        if chr(_BORDER) in text or (not self._are_tokens_plain and self._may_hold_tokens(text)):
+        if _BORDER_LETTER in text or (not self._are_tokens_plain and self._may_hold_tokens(text)):
             return False
         if text.isascii():
             return True
@@ -226,8 +226,7 @@ class WordCache:
         words = _CutWords(texts)
         ids, unknown = self._known.look_up(words)
         spelled = words.spelled(unknown)
-        number = {word: place for place, word in enumerate(dict.fromkeys(spelled))}
-        new = self._known.add(self._encode_words(list(number)))
+        new, number = self._add_words(list(dict.fromkeys(spelled)))
         which = np.fromiter(map(number.__getitem__, spelled), dtype=np.int64, count=len(spelled))
         ids.start_W[unknown], ids.num_W[unknown] = new.start_W[which], new.num_W[which]
         self._known.keep(words, ids, unknown)
@@ -237,15 +236,21 @@ class WordCache:
         bounds = [*before_W[words.first].tolist(), int(end_W[-1])]
         return [ids_T[start:end].tolist() for start, end in pairwise(bounds)]
 
-    def _encode_words(self, words: Sequence[str]) -> list[list[int]]:
-        """Ids of words as they are spelled, many of them in one text where they may stand there."""
+    def _add_words(self, words: Sequence[str]) -> tuple[_Ids, Mapping[str, int]]:
+        """The ids of new words as they are spelled, and the place of each word among them."""
         joined = [word for word in words if self._joins and _JOINABLE.fullmatch(word)]
-        several = [joined[start : start + _JOINED] for start in range(0, len(joined), _JOINED)]
-        found: dict[str, list[int]] = {}
-        for some, ids in zip(several, self._encode_all(["".join(some) for some in several]), strict=True):
-            starts = [place for place, one in enumerate(ids) if one in self._of_space]
-            if len(starts) == len(some) and not starts[0]:  # else, the vocabulary has no space
-                found |= zip(some, (ids[start:end] for start, end in pairwise([*starts, len(ids)])), strict=True)
-        apart = [word for word in words if word not in found]
-        found |= zip(apart, self._encode_all(apart), strict=True)
-        return [found[word] for word in words]
+        several = ["".join(joined[start : start + _JOINED]) for start in range(0, len(joined), _JOINED)]
+        ids = _flat(self._encode_all(several))
+        starts = np.flatnonzero(self._is_of_space[ids])
+        if len(starts) != len(joined):  # the vocabulary has no space
+            joined, ids, starts = [], ids[:0], starts[:0]
+        together = set(joined)
+        apart = [word for word in words if word not in together]
+        each = self._encode_all(apart)
+        num = np.concatenate([np.diff(starts, append=len(ids)), np.fromiter(map(len, each), np.int64, len(each))])
+        number = {word: place for place, word in enumerate([*joined, *apart])}
+        return self._known.add(np.concatenate([ids, _flat(each)]), num), number
+
+
+def _flat(several: Sequence[Sequence[int]]) -> NDArray[np.int32]:
+    return np.fromiter(chain.from_iterable(several), dtype=np.int32, count=sum(map(len, several)))

@@ -10,7 +10,6 @@ from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from outcrop.datasets.observing.languages import Languages
 from outcrop.datasets.observing.observer import SeenRecord
@@ -35,7 +34,6 @@ class TokenizerFitness:
     def __init__(self, tokenizer: Tokenizer, languages: Languages) -> None:
         self._tokenizer = tokenizer
         self._languages = languages
-        self._sizes = _sizes(tokenizer)
         self._unknown_id = _unknown_id(tokenizer)
         self._num_bytes = self._num_tokens = self._num_unknown = 0
         self._unknown_lines: list[int] = []
@@ -45,7 +43,7 @@ class TokenizerFitness:
         num_unknown = 0
         for sequence in seen.encoded:
             ids = np.frombuffer(sequence.packed_ids, np.int32)
-            sizes = self._sizes[np.minimum(ids, len(self._sizes) - 1)]
+            sizes = self._tokenizer.sizes_of(ids)
             self._num_bytes += int(sizes.sum())
             self._num_tokens += int(np.count_nonzero(sizes))
             if self._unknown_id is not None:
@@ -103,12 +101,6 @@ class TokenizerFitness:
 
     def _unknown(self, text: str) -> list[str]:
         return [letter for letter in set(text) if self._unknown_id in self._tokenizer.encode(letter, begin=False)]
-
-
-def _sizes(tokenizer: Tokenizer) -> NDArray[np.int64]:
-    """The bytes that each token stands for, by id; the last is of ids that the vocabulary does not have."""
-    last = max(tokenizer.vocabulary().values(), default=0)
-    return np.array([*(len(tokenizer.bytes_of(one)) for one in range(last + 1)), 0])
 
 
 def _unknown_id(tokenizer: Tokenizer) -> int | None:

@@ -208,7 +208,9 @@ class _Template:
         if not len(may_be):
             return hashes
         place = np.minimum(np.searchsorted(self.values, hashes[may_be]), len(self.values) - 1)
-        return np.delete(hashes, may_be[self.values[place] == hashes[may_be]])
+        left = np.ones(len(hashes), dtype=np.bool_)
+        left[may_be[self.values[place] == hashes[may_be]]] = False
+        return hashes[left]
 
 
 def _library() -> Any:

@@ -178,11 +178,12 @@ _NUMBERS = re.compile(rf"\d(?:{_GAP}?\d){{5}}|\d\) ?\d\d\d")
 "What every text with a personal number has."
 _BEFORE, _BEHIND = 40, 60
 "Letters around it that may belong to it."
-_SECRETS = (
-    "PRIVATE KEY", "AKIA", "ASIA", "ABIA", "ecret", "ECRET", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_",
-    "glpat-", "xox", "AIza", "sk-", "k_live_", "hf_", "pypi-", "npm_", "SG.", "ABSK", "eyJ",
-)  # fmt: skip
-"What texts with a secret have; to look for these is ten times as fast."
+_SECRETS = ("PRIVATE KEY", "IA", "ecret", "ECRET", "xox", "AIza", "SG.", "ABSK", "eyJ")
+_SECRETS_WITH = {
+    "_": ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "k_live_", "hf_", "npm_"),
+    "-": ("glpat-", "sk-", "pypi-"),
+}
+"What texts with a secret have; to look for these is twenty times as fast, and for a letter first faster still."
 _OF_NUMBERS = tuple(rule for rule in _RULES if rule.kind in ("card", "account", "national id", "telephone"))
 _OF_SECRETS = tuple(rule for rule in _RULES if rule.kind in ("private key", "AWS key", "API key"))
 _OF_MAIL = tuple(rule for rule in _RULES if rule.kind == "e-mail")
@@ -203,10 +204,16 @@ def _looked_for(text: str) -> Iterator[tuple[_Rule, int, int]]:
     """The rules that may find something, and between which places of the text."""
     if "@" in text:
         yield from ((rule, 0, len(text)) for rule in _OF_MAIL)
-    if any(map(text.__contains__, _SECRETS)):
+    if _may_hold_secrets(text):
         yield from ((rule, 0, len(text)) for rule in _OF_SECRETS)
     places = list(_places_of_numbers(text))
     yield from ((rule, *place) for rule in _OF_NUMBERS for place in places)
+
+
+def _may_hold_secrets(text: str) -> bool:
+    return any(map(text.__contains__, _SECRETS)) or any(
+        letter in text and any(map(text.__contains__, marks)) for letter, marks in _SECRETS_WITH.items()
+    )
 
 
 def _places_of_numbers(text: str) -> Iterator[tuple[int, int]]:

@@ -27,12 +27,14 @@ _UNIT_BYTES, _WORD_BYTES = 2, 8
 def of_text(text: str) -> Hashes:
     """The hashes of a text's shingles, those that come twice too; none for a text without letters."""
     plain = text[:_MOST_LETTERS]
-    plain = " ".join((plain if plain.isascii() else unicodedata.normalize("NFKC", plain)).casefold().split())
+    is_ascii = plain.isascii()
+    small = plain.lower() if is_ascii else unicodedata.normalize("NFKC", plain).casefold()
+    plain = " ".join(small.split())
     units = plain.encode("utf-16-le", "surrogatepass")
     letters = np.frombuffer(units, dtype="<u2")
     if not len(letters):
         return np.empty(0, dtype=np.uint64)
-    is_cjk = not plain.isascii() and _is_cjk(letters)
+    is_cjk = not is_ascii and _is_cjk(letters)
     num = max(1, len(letters) - (_CJK_LETTERS if is_cjk else _LETTERS) + 1)
     # Each word of eight bytes holds four letters: one view of the text has the beginnings of all shingles.
     padded = units + bytes(_LETTERS * _UNIT_BYTES + _WORD_BYTES)
