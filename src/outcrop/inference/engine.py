@@ -83,6 +83,8 @@ class Engine:
         self.grammars = Grammars(folder, self._vocab_size)
         "Compile a request's grammar with these before it is submitted, or a step waits for that."
         self._states: dict[str, GrammarState] = {}  # by request, and not in its place in the cache, which it may lose
+        self._ended: list[str] = []
+        "Requests whose last tokens the step before has given."
         self._scheduler = Scheduler(self._cache, limits, rotary_rules_of(self._network))
         self._versions: dict[str, str] = {}  # adapter name -> the key under which its layers hold it now
         self._held: set[str] = set()
@@ -174,6 +176,7 @@ class Engine:
 
         Returns what it produced, in no particular order.
         """
+        self._leave_ended()
         if not (planned := self._scheduler.plan()):
             return []
         turns = in_row_order(planned)
@@ -184,9 +187,17 @@ class Engine:
         if not sampling:
             return []
         produced = self._sampled(logits_NV, sampling)
-        for ended in (p for p in produced if p.finish_reason is not None or p.problem is not None):
-            self.abort(ended.request_id)
+        self._ended = [p.request_id for p in produced if p.finish_reason is not None or p.problem is not None]
         return produced
+
+    def _leave_ended(self) -> None:
+        """Put away what ended with the step before, whose last tokens have gone out by now.
+
+        The last row first: none has to move to another one's place.
+        """
+        ended, self._ended = self._ended, []
+        for request_id in reversed(ended):
+            self.abort(request_id)
 
     def _sampled(self, logits_NV: Tensor, sampling: Sequence[RunningRequest]) -> list[StepResult]:
         """The next token of each request, or what keeps it from having one."""
