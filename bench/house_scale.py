@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,6 +36,8 @@ from outcrop.cli import export
 from outcrop.settings import Settings
 
 PAGE = 50
+STARTS = 4
+"Of each home, in turns."
 BASE = "outcrop.starter-v1"
 FOUNDATION = f"arn:aws:bedrock:{REGION}::foundation-model/{BASE}"
 ENGINE_S = 300.0
@@ -100,8 +102,14 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0, help="of the records, for a quick look")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        empty = measured(Path(place) / "empty", given, records=0.0)
-        large = measured(Path(place) / "large", given, records=given.share)
+        homes = [Path(place) / "empty", Path(place) / "large"]
+        make(homes[0], share=0.0)
+        make(homes[1], share=given.share)
+        starts = [[started(home, given.times) for home in homes] for _ in range(STARTS)]
+        empty, large = (
+            least(of_home) | pages(home, given, has_records=home is homes[1])
+            for home, of_home in zip(homes, zip(*starts, strict=True), strict=True)
+        )
     counts = ", ".join(f"{round(count * given.share):,} {kind}s" for kind, count in COUNTS.items())
     load = f"load {os.getloadavg()[0]:.1f} in the last minute" if hasattr(os, "getloadavg") else "load unknown"
     report("house_scale", rows_of(large, empty), [f"On record: {counts}. The machine had other work too: {load}."])
@@ -126,33 +134,38 @@ def rows_of(large: dict[str, float], empty: dict[str, float]) -> list[Row]:
     return rows
 
 
-def measured(home: Path, given: argparse.Namespace, *, records: float) -> dict[str, float]:
-    """The measurements of one home, by name."""
+def make(home: Path, *, share: float) -> None:
+    """A home with that share of the records."""
     with installed(home) as house:  # made by a first start, as every home is
         account = export.installation(house.settings).account
-    if records:
-        fill(Settings(home=home), account, share=records)
+    if share:
+        fill(Settings(home=home), account, share=share)
         os.sync()  # or the first start competes with the disk still writing all of it
-    starts, start_cpus, answers = [], [], []
-    for _ in range(3):
-        with installed(home) as house:
-            starts.append(house.ready_s)
-            start_cpus.append(house.start_cpu_s)
-            answers.append(
-                invocation_ms(house, given.times)
-            )  # engines of one network differ by half from start to start
+
+
+def started(home: Path, times: int) -> dict[str, float]:
+    """A start, and what an invocation takes after it."""
+    with installed(home) as house:
+        return {
+            "ready after the start": house.ready_s,
+            "processor time of the start": house.start_cpu_s,
+            "an invocation": invocation_ms(house, times),
+        }
+
+
+def least(several: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The least of each: engines of one network, too, differ by half from start to start."""
+    return {name: min(each[name] for each in several) for name in several[0]}
+
+
+def pages(home: Path, given: argparse.Namespace, *, has_records: bool) -> dict[str, float]:
+    """An idle minute, and the pages of each listing."""
     with installed(home) as house:
         time.sleep(SETTLED_S)
-        found = {
-            "ready after the start": min(starts),
-            "processor time of the start": min(start_cpus),
-            "an invocation": min(answers),
-            "idle processes": idle(house, given.idle_s),
-        }
-        told(home.name, found)
-        for name, asked in LISTINGS.items() if records else ():
+        found = {"idle processes": idle(house, given.idle_s)}
+        for name, asked in LISTINGS.items() if has_records else ():
             found[f"a page of {PAGE}: {name}"] = page_ms(house, *asked, given.times)
-        for name, asked in SEARCHES.items() if records else ():
+        for name, asked in SEARCHES.items() if has_records else ():
             found[f"a search: {name}"] = page_ms(house, *asked, given.times)
         told(home.name, found)
     return found

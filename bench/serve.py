@@ -75,7 +75,7 @@ WORKS = (
         goals={"transformers": 2.0, "llamacpp": 1.0, "ctranslate2": 1.0, "openvino": 0.85},
     ),
     Work(
-        shape="qwen05", streams=8, tokens=32,
+        shape="qwen05", streams=8, tokens=64,
         goals={"transformers": 1.0, "llamacpp": 1.0, "ctranslate2": 1.0, "openvino": 1.0}, int8_goal=1.4,
     ),
 )  # fmt: skip

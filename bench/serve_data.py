@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from bench.train_data import SHAPES, Turns
 
@@ -24,6 +24,13 @@ class Asked(NamedTuple):
     num_tokens: int
     adapters: list[str | None]
     "Of each prompt; None is the bare base."
+
+
+@runtime_checkable
+class PutsAway(Protocol):
+    """A contestant that has something to do after it has answered."""
+
+    def put_away(self) -> None: ...
 
 
 Answer = Callable[[Asked], Sequence[Sequence[int]]]
@@ -45,9 +52,13 @@ def serve(make: Callable[[dict[str, Any]], Answer], spec: dict[str, Any]) -> Non
 
 
 def timed(answer: Answer, asked: Asked) -> tuple[float, Sequence[Sequence[int]]]:
+    """Until the last token is there; what a contestant does behind it is nobody's wait."""
     began = time.perf_counter()
     ids = answer(asked)
-    return time.perf_counter() - began, ids
+    took = time.perf_counter() - began
+    if isinstance(answer, PutsAway):
+        answer.put_away()
+    return took, ids
 
 
 def ask(spec: dict[str, Any], question: dict[str, Any], num_tokens: int, seed: str) -> Asked:

@@ -28,13 +28,21 @@ def engine_of(spec: dict[str, Any]) -> Answer:
     for name, folder in adapters_of(spec).items():
         engine.load_adapter(name, folder)
     settle()
+    return Ours(engine)
 
-    def answer(asked: Asked) -> Sequence[Sequence[int]]:
+
+class Ours:
+    """Answers of an engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self, asked: Asked) -> Sequence[Sequence[int]]:
         made: dict[str, list[int]] = {}
         salt = secrets.token_hex(8)  # a prompt is read anew each time, as by the others
         for number, (ids, adapter) in enumerate(zip(asked.prompts, asked.adapters, strict=True)):
             made[str(number)] = []
-            engine.submit(
+            self._engine.submit(
                 EngineRequest(
                     id=str(number),
                     prompt_ids=tuple(ids),
@@ -43,12 +51,15 @@ def engine_of(spec: dict[str, Any]) -> Answer:
                     cache_salt=salt,
                 )
             )
-        while engine.busy:
-            for produced in engine.step():
+        while any(len(each) < asked.num_tokens for each in made.values()):
+            for produced in self._engine.step():
                 made[produced.request_id].append(produced.token)
         return list(made.values())
 
-    return answer
+    def put_away(self) -> None:
+        """What an engine does once the last tokens have gone out."""
+        while self._engine.busy:
+            self._engine.step()
 
 
 if __name__ == "__main__":
