@@ -7,26 +7,22 @@ whatever breaks the connection is `EngineAway`, and the caller decides whether t
 import json
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-
-# httpx's own transport, not httpx: that would bring its command line with it, and the server must start in a moment.
-import httpcore
 
 from outcrop.errors import Invalid, ModelDamaged, ModelFailed, NotReady
 from outcrop.inference import dialect, encoder_requests
 from outcrop.inference.dialect import DAMAGED
 from outcrop.inference.encoder_requests import EmbeddingRequest, RankingRequest, Vector
 from outcrop.inference.request import Sampling, TokenLogprob
+from outcrop.inference.unix_client import ConnectionBroken, UnixClient
 from outcrop.inference.usage import num_cached_of
 
 _SECONDS_TO_CONNECT = 5.0
 # The first answer waits for the whole prompt to be read and for other requests before it; on a CPU that takes a while.
 _SECONDS_BETWEEN_ANSWERS = 600.0
-_JSON = [(b"content-type", b"application/json")]
-_BROKEN = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException)
 
 
 class EngineAway(NotReady):
@@ -83,7 +79,7 @@ class EngineClient:
 
     def __init__(self, socket: Path) -> None:
         self.socket = socket
-        self._pool = httpcore.AsyncConnectionPool(uds=str(socket), max_connections=None, max_keepalive_connections=32)
+        self._http = UnixClient(socket, connect_s=_SECONDS_TO_CONNECT)
 
     async def __aenter__(self) -> "EngineClient":
         return self
@@ -92,13 +88,13 @@ class EngineClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        await self._http.aclose()
 
     async def health(self) -> bool:
         """Whether the engine is there and has its base model in memory."""
         try:
-            answer = await self._pool.request("GET", _url("/health"), extensions=_patience(_SECONDS_TO_CONNECT))
-        except _BROKEN:
+            answer = await self._http.request("GET", "/health", read_s=_SECONDS_TO_CONNECT)
+        except ConnectionBroken:
             return False
         return answer.status == 200
 
@@ -129,17 +125,17 @@ class EngineClient:
         """Ids as they are made. Closing the iterator closes the connection, and that aborts the generation."""
         body = json.dumps(_body_of(request)).encode()
         try:
-            async with self._pool.stream(
-                "POST", _url("/v1/completions"), headers=_JSON, content=body, extensions=_patience()
-            ) as response:
-                if response.status != 200:
-                    raise _refusal(response.status, await response.aread())
-                async with aclosing(_events(response)) as events:
+            async with self._http.stream("POST", "/v1/completions", body, read_s=_SECONDS_BETWEEN_ANSWERS) as answer:
+                if answer.status != 200:
+                    raise _refusal(answer.status, await answer.body())
+                async with aclosing(_events(answer.pieces)) as events:
                     async for event in events:
                         if event == b"[DONE]":
+                            with suppress(ConnectionBroken):
+                                await answer.body()  # to its end: then the connection serves the next call
                             return
                         yield _delta(event)
-        except _BROKEN as problem:
+        except ConnectionBroken as problem:
             raise _away(problem) from problem
         raise EngineAway("The engine ended its answer in the middle. Ask again.")
 
@@ -183,28 +179,18 @@ class EngineClient:
     async def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
         content = None if body is None else json.dumps(body).encode()
         try:
-            response = await self._pool.request(
-                method, _url(path), headers=_JSON, content=content, extensions=_patience()
-            )
-        except _BROKEN as problem:
+            answer = await self._http.request(method, path, content, read_s=_SECONDS_BETWEEN_ANSWERS)
+        except ConnectionBroken as problem:
             raise _away(problem) from problem
-        if response.status != 200:
-            raise _refusal(response.status, response.content)
-        return response.content
+        if answer.status != 200:
+            raise _refusal(answer.status, answer.body)
+        return answer.body
 
 
-def _url(path: str) -> str:
-    return f"http://engine{path}"
-
-
-def _patience(read_s: float = _SECONDS_BETWEEN_ANSWERS) -> dict[str, Any]:
-    return {"timeout": {"connect": _SECONDS_TO_CONNECT, "read": read_s, "write": read_s}}
-
-
-async def _events(response: httpcore.Response) -> AsyncGenerator[bytes, None]:
+async def _events(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """The data of server-sent events, however the connection cuts them."""
     rest = b""
-    async for piece in response.aiter_stream():
+    async for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             if line.startswith(b"data: "):
@@ -243,10 +229,8 @@ def _delta(text: bytes) -> Delta:
     return Delta(ids, choice["finish_reason"], dialect.logprobs_of(choice), num_cached)
 
 
-def _away(problem: Exception) -> EngineAway:
-    return EngineAway(
-        f"The engine is not there ({type(problem).__name__}). It is started again; ask again in a moment."
-    )
+def _away(problem: ConnectionBroken) -> EngineAway:
+    return EngineAway(f"The engine is not there ({problem}). It is started again; ask again in a moment.")
 
 
 def _refusal(status: int, body: bytes) -> Exception:

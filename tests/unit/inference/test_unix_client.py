@@ -1,0 +1,153 @@
+"""The asker's side of an engine's socket: calls one after the other and at once, streams, and whoever goes away."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from outcrop.inference.unix_client import ConnectionBroken, UnixClient
+from outcrop.inference.unix_http import HttpAnswer, HttpCall, UnixServer
+
+READ_S = 60.0
+
+
+class Handler:
+    """Answers with what it was asked; /stream in pieces, of which /stuck has only the first."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+
+    async def __call__(self, call: HttpCall) -> HttpAnswer:
+        if call.path in ("/stream", "/stuck"):
+            return HttpAnswer(body=self._pieces(call.path), content_type="text/event-stream")
+        if call.path == "/refused":
+            return HttpAnswer(body=b"no", status=404)
+        return HttpAnswer(body=f"{call.method} {call.path} ".encode() + call.body)
+
+    async def _pieces(self, path: str) -> AsyncGenerator[bytes, None]:
+        try:
+            yield b"one "
+            if path == "/stuck":
+                await asyncio.Event().wait()
+            yield b"two " * 50_000
+            yield b"three"
+        finally:
+            self.ended.append(path)
+
+
+@asynccontextmanager
+async def served(folder: Path) -> AsyncIterator[tuple[UnixClient, Handler, UnixServer]]:
+    handler = Handler()
+    server = UnixServer(folder / "private" / "engine.sock", handler)
+    await server.start()
+    client = UnixClient(folder / "private" / "engine.sock", connect_s=READ_S)
+    try:
+        yield client, handler, server
+    finally:
+        await client.aclose()
+        await server.close(0)
+
+
+def test_calls_follow_each_other_on_one_connection(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with served(tmp_path) as (client, _, _server):
+            for number in range(5):
+                answer = await client.request("POST", "/say", str(number).encode(), read_s=READ_S)
+                assert answer == (200, f"POST /say {number}".encode())
+            assert await client.request("GET", "/refused", read_s=READ_S) == (404, b"no")
+            assert len(client._idle) == 1
+
+    asyncio.run(run())
+
+
+def test_calls_at_once_have_connections_of_their_own(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with served(tmp_path) as (client, _, _server):
+            asked = [client.request("POST", "/say", bytes([65 + n]) * 100_000, read_s=READ_S) for n in range(50)]
+            answers = await asyncio.gather(*asked)
+            assert [answer.body for answer in answers] == [b"POST /say " + bytes([65 + n]) * 100_000 for n in range(50)]
+            assert len(client._idle) == 32
+
+    asyncio.run(run())
+
+
+def test_a_stream_comes_whole_and_its_connection_goes_on(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with served(tmp_path) as (client, _, _server):
+            async with client.stream("GET", "/stream", read_s=READ_S) as answer:
+                assert await answer.body() == b"one " + b"two " * 50_000 + b"three"
+            assert len(client._idle) == 1
+
+    asyncio.run(run())
+
+
+def test_who_leaves_in_the_middle_hangs_up(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with served(tmp_path) as (client, handler, _server):
+            async with client.stream("GET", "/stuck", read_s=READ_S) as answer:
+                assert await anext(answer.pieces) == b"one "
+            assert client._idle == []
+            async with asyncio.timeout(READ_S):
+                while handler.ended != ["/stuck"]:
+                    await asyncio.sleep(0.001)
+
+    asyncio.run(run())
+
+
+def test_a_connection_that_the_server_has_closed_is_not_used_again(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with served(tmp_path) as (client, handler, server):
+            await client.request("GET", "/", read_s=READ_S)
+            await server.close(0)
+            again = UnixServer(tmp_path / "private" / "engine.sock", handler)
+            await again.start()
+            assert (await client.request("GET", "/", read_s=READ_S)).status == 200
+            await client.aclose()
+            await again.close(0)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("said", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab"])
+def test_an_answer_that_is_none_is_a_broken_connection(said: bytes, tmp_path: Path) -> None:
+    async def speak(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        writer.close()
+
+    async def run() -> None:
+        async with await asyncio.start_unix_server(speak, tmp_path / "s"):
+            await UnixClient(tmp_path / "s", connect_s=READ_S).request("GET", "/", read_s=READ_S)
+
+    with pytest.raises(ConnectionBroken):
+        asyncio.run(run())
+
+
+def test_where_nobody_listens_the_connection_is_broken(tmp_path: Path) -> None:
+    client = UnixClient(tmp_path / "s", connect_s=READ_S)
+    with pytest.raises(ConnectionBroken, match="FileNotFoundError"):
+        asyncio.run(client.request("GET", "/", read_s=READ_S))
+    os.mkfifo(tmp_path / "s")
+    with pytest.raises(ConnectionBroken):
+        asyncio.run(client.request("GET", "/", read_s=READ_S))
+
+
+def test_an_answer_that_does_not_come_in_time_is_broken(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with served(tmp_path) as (client, _, _server), client.stream("GET", "/stuck", read_s=0.05) as answer:
+            with pytest.raises(ConnectionBroken, match="TimeoutError"):
+                await answer.body()
+
+    asyncio.run(run())
+
+
+def test_what_its_user_raises_is_not_taken_for_the_connections(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with served(tmp_path) as (client, _, _server):
+            with pytest.raises(FileNotFoundError):
+                async with client.stream("GET", "/stream", read_s=READ_S):
+                    raise FileNotFoundError("the user's")
+
+    asyncio.run(run())
