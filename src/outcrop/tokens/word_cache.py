@@ -48,8 +48,8 @@ _BEGINS, _FOLLOWS = np.uint64(1 << 56), np.uint64(2 << 56)
 _LOW = np.array([(1 << 8 * num) - 1 for num in range(_HALF_BYTES + 1)], dtype=np.uint64)
 "Masks of so many bytes."
 _FACTORS = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
-_ROW_BITS, _MOST_IDS = 18, 2_000_000
-"Eight megabytes each, of the table and of the ids."
+_ROW_BITS, _MOST_IDS = 18, 1_000_000
+"Eight megabytes of the table, and four of the ids."
 _JOINABLE = re.compile(r" \S(?:[^ ]{0,62}\S)?")
 _JOINED = 256
 "Words that are encoded as one text: the tokenizer's work for a text is more than that for a word."
