@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from outcrop.errors import Invalid
 from outcrop.network import headers
 from outcrop.network.adapters import dora, lora, oft
-from outcrop.network.adapters.linear import AdapterLinear, Linear, Update, is_transposed, layers, unload, weight_of
+from outcrop.network.adapters.linear import AdapterLinear, Linear, Update, is_transposed, layers, like_of, unload
 from outcrop.network.adapters.method import CONFIG_FILE, OFT, WEIGHTS_FILE, Adapter, config_of, is_target, read_adapter
 
 _PREFIX = "base_model.model."
@@ -87,7 +87,7 @@ def _fresh(base: Linear, method: Adapter, generator: torch.Generator) -> Update:
 def _read(name: str, layer: AdapterLinear, method: Adapter, parts: Mapping[str, Tensor], *, trainable: bool) -> Update:
     """The update of one layer from its tensors."""
     num_inputs, num_outputs = layer.widths
-    place = weight_of(layer.base).device
+    place = like_of(layer.base).device
     unread = dict(parts)
 
     def take(part: str, shape: tuple[int, ...]) -> nn.Parameter:
