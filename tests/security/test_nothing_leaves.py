@@ -25,7 +25,7 @@ CONNECTING = {
     "boto3": {"cli/export.py", "cli/pulling.py"},  # to the installation's own door; `outcrop pull s3://`
     "botocore.session": {"cli/export.py", "cli/remote.py"},  # the second reads credentials from files
     "http.client": set[str](),
-    "httpcore": {"inference/client.py", "invocation/remote/https.py"},  # Unix sockets; registered remote models
+    "httpcore": {"invocation/remote/https.py"},  # registered remote models
     "httpx": {"cli/fetching.py"},  # `outcrop pull`
     "huggingface_hub": {"cli/fetching.py", "cli/pulling.py"},
     "obstore": {"buckets/mounted.py"},  # `outcrop mount`
@@ -33,6 +33,10 @@ CONNECTING = {
     "urllib.request": {"cli/doctor.py", "cli/listening.py"},  # the installation's own /health
     "urllib3": set[str](),
 }
+CONNECTING_OF_ASYNCIO = (
+    "create_connection", "create_datagram_endpoint", "create_unix_connection", "open_connection", "open_unix_connection",
+    "sock_connect",
+)  # fmt: skip
 MESSAGES = [{"role": "user", "content": [{"text": "hi"}]}]
 
 
@@ -55,15 +59,14 @@ def test_only_those_who_may_can_open_a_connection(module: str) -> None:
     assert importing(module) <= CONNECTING[module]
 
 
-def test_a_client_over_a_socket_of_this_machine_can_reach_nothing_else() -> None:
-    text = (PACKAGE / "inference" / "client.py").read_text()
-    pools = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call) and _name(node).endswith("Pool")]
-    assert pools
-    assert all(any(word.arg == "uds" for word in pool.keywords) for pool in pools)
-
-
-def _name(call: ast.Call) -> str:
-    return call.func.attr if isinstance(call.func, ast.Attribute) else ""
+def test_asyncio_connects_to_sockets_of_this_machine_alone() -> None:
+    opened = {
+        node.attr
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in CONNECTING_OF_ASYNCIO
+    }
+    assert opened == {"open_unix_connection"}
 
 
 class Watch:

@@ -7,7 +7,7 @@ whatever breaks the connection is `EngineAway`, and the caller decides whether t
 import json
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -88,7 +88,7 @@ class EngineClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        """Nothing is held between calls; whoever closes a client need not know."""
 
     async def health(self) -> bool:
         """Whether the engine is there and has its base model in memory."""
@@ -131,8 +131,6 @@ class EngineClient:
                 async with aclosing(_events(answer.pieces)) as events:
                     async for event in events:
                         if event == b"[DONE]":
-                            with suppress(ConnectionBroken):
-                                await answer.body()  # to its end: then the connection serves the next call
                             return
                         yield _delta(event)
         except ConnectionBroken as problem:

@@ -30,6 +30,11 @@ Stream: TypeAlias = "asyncio.Queue[StepResult | OutcropError]"
 _log = logging.getLogger("outcrop.engine")
 
 
+_MANY_STREAMS, _TOGETHER_S = 4, 0.02
+"""So many streams at once take time from the engine with each piece they send: the tokens of a stream that are made
+within so many seconds leave together."""
+
+
 class GeneratedTokens(NamedTuple):
     """The tokens of a request that were generated since the last look."""
 
@@ -89,6 +94,8 @@ class EngineThread:
                 tokens = await _arrived(stream)
                 finish_reason = tokens.finish_reason
                 yield tokens
+                if finish_reason is None and len(self._streams) >= _MANY_STREAMS:
+                    await asyncio.sleep(_TOGETHER_S)
 
     async def generate_together(self, requests: Sequence[EngineRequest]) -> list[GeneratedTokens]:
         """The whole answers of requests that begin in one and the same step, as far as the engine has room."""

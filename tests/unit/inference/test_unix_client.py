@@ -47,18 +47,16 @@ async def served(folder: Path) -> AsyncIterator[tuple[UnixClient, Handler, UnixS
     try:
         yield client, handler, server
     finally:
-        await client.aclose()
         await server.close(0)
 
 
-def test_calls_follow_each_other_on_one_connection(tmp_path: Path) -> None:
+def test_calls_follow_each_other(tmp_path: Path) -> None:
     async def run() -> None:
         async with served(tmp_path) as (client, _, _server):
             for number in range(5):
                 answer = await client.request("POST", "/say", str(number).encode(), read_s=READ_S)
                 assert answer == (200, f"POST /say {number}".encode())
             assert await client.request("GET", "/refused", read_s=READ_S) == (404, b"no")
-            assert len(client._idle) == 1
 
     asyncio.run(run())
 
@@ -69,17 +67,14 @@ def test_calls_at_once_have_connections_of_their_own(tmp_path: Path) -> None:
             asked = [client.request("POST", "/say", bytes([65 + n]) * 100_000, read_s=READ_S) for n in range(50)]
             answers = await asyncio.gather(*asked)
             assert [answer.body for answer in answers] == [b"POST /say " + bytes([65 + n]) * 100_000 for n in range(50)]
-            assert len(client._idle) == 32
 
     asyncio.run(run())
 
 
-def test_a_stream_comes_whole_and_its_connection_goes_on(tmp_path: Path) -> None:
+def test_a_stream_comes_whole(tmp_path: Path) -> None:
     async def run() -> None:
-        async with served(tmp_path) as (client, _, _server):
-            async with client.stream("GET", "/stream", read_s=READ_S) as answer:
-                assert await answer.body() == b"one " + b"two " * 50_000 + b"three"
-            assert len(client._idle) == 1
+        async with served(tmp_path) as (client, _, _server), client.stream("GET", "/stream", read_s=READ_S) as answer:
+            assert await answer.body() == b"one " + b"two " * 50_000 + b"three"
 
     asyncio.run(run())
 
@@ -89,7 +84,6 @@ def test_who_leaves_in_the_middle_hangs_up(tmp_path: Path) -> None:
         async with served(tmp_path) as (client, handler, _server):
             async with client.stream("GET", "/stuck", read_s=READ_S) as answer:
                 assert await anext(answer.pieces) == b"one "
-            assert client._idle == []
             async with asyncio.timeout(READ_S):
                 while handler.ended != ["/stuck"]:
                     await asyncio.sleep(0.001)
@@ -97,17 +91,14 @@ def test_who_leaves_in_the_middle_hangs_up(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_a_connection_that_the_server_has_closed_is_not_used_again(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with served(tmp_path) as (client, handler, server):
-            await client.request("GET", "/", read_s=READ_S)
-            await server.close(0)
-            again = UnixServer(tmp_path / "private" / "engine.sock", handler)
-            await again.start()
-            assert (await client.request("GET", "/", read_s=READ_S)).status == 200
-            await client.aclose()
-            await again.close(0)
+def test_one_client_serves_event_loops_that_follow_each_other(tmp_path: Path) -> None:
+    client = UnixClient(tmp_path / "private" / "engine.sock", connect_s=READ_S)
 
+    async def run() -> None:
+        async with served(tmp_path):
+            assert (await client.request("GET", "/", read_s=READ_S)).status == 200
+
+    asyncio.run(run())
     asyncio.run(run())
 
 
