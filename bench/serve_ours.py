@@ -57,7 +57,7 @@ class Ours:
         return list(made.values())
 
     def put_away(self) -> None:
-        """What an engine does once the last tokens have gone out."""
+        """Does the rest of an engine's work, once the last tokens have gone out."""
         while self._engine.busy:
             self._engine.step()
 
