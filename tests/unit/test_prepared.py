@@ -47,7 +47,7 @@ def test_it_runs_the_modules_main_with_the_arguments_and_the_log_that_it_is_told
     child.end()
 
 
-def test_after_its_end_the_module_is_executed(script: Path, tmp_path: Path) -> None:
+def test_it_is_taken_once(script: Path, tmp_path: Path) -> None:
     prepared.begin(NAME)
     with (tmp_path / "log").open("ab") as log:
         process = prepared.take(NAME, [], log)

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from outcrop.machine import prepared
-
 
 def main() -> None:
     """Entry point; whatever goes wrong ends here as a sentence, not as a traceback."""
@@ -20,24 +18,32 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """The exit code of a command; everything it has to say is said."""
     _print_any_text()
-    if arguments[:1] in (["up"], ["run"]):
-        prepared.begin("outcrop.server.serve")
     try:
-        # Here, and not above: whoever presses Ctrl-C while much is imported sees no traceback either.
-        from outcrop import private
-        from outcrop.cli.commands import app
-
-        private.only_ours()
-        code = app(list(arguments), result_action="return_value", exit_on_error=False, print_error=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()  # here, where a reader who went away is no surprise
+        code = _run(arguments)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 0
     except BaseException as error:
         return _ended(error)
+    return code if isinstance(code, int) else 0
+
+
+def _run(arguments: Sequence[str]) -> object:
+    # Here, and not above: whoever presses Ctrl-C while much is imported sees no traceback either.
+    from outcrop.machine import prepared
+
+    if arguments[:1] in (["up"], ["run"]):
+        prepared.begin("outcrop.server.serve")
+    try:
+        from outcrop import private
+        from outcrop.cli.commands import app
+
+        private.only_ours()
+        code: object = app(list(arguments), result_action="return_value", exit_on_error=False, print_error=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a reader who went away is no surprise
+        return code
     finally:
         prepared.drop()
-    return code if isinstance(code, int) else 0
 
 
 def _ended(error: BaseException) -> int:

@@ -75,7 +75,7 @@ class GreedyAnswer(NamedTuple):
 
 
 class EngineClient:
-    """A client of one engine; `aclose` it, or use it as an async context manager."""
+    """A client of one engine, with a connection for each call."""
 
     def __init__(self, socket: Path) -> None:
         self.socket = socket
@@ -88,7 +88,7 @@ class EngineClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Nothing is held between calls; whoever closes a client need not know."""
+        """Does nothing, since nothing is held between calls; other engines' clients hold connections."""
 
     async def health(self) -> bool:
         """Whether the engine is there and has its base model in memory."""

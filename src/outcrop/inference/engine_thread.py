@@ -201,10 +201,15 @@ async def _arrived(stream: "Stream") -> GeneratedTokens:
     items = [await stream.get()]
     while not stream.empty():
         items.append(stream.get_nowait())
-    ids, reason, logprobs, num_cached = [], None, [], 0
+    ids: list[int] = []
+    logprobs: list[TokenLogprob] = []
+    reason, num_cached = None, 0
     for item in items:
         if isinstance(item, OutcropError):
-            raise item
+            if not ids:
+                raise item
+            stream.put_nowait(item)  # nothing follows it: for the next look, after the tokens that came before
+            break
         ids.append(item.token)
         reason, num_cached = item.finish_reason, item.num_cached
         logprobs += [] if item.logprob is None else [item.logprob]

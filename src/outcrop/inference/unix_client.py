@@ -42,7 +42,7 @@ class _Connection:
         self._http = h11.Connection(h11.CLIENT)
 
     async def send(self, method: str, path: str, body: bytes | None) -> None:
-        """Raises ConnectionBroken, as do the others."""
+        """Sends a request. Raises ConnectionBroken, as the other methods do."""
         headers = [("host", "engine"), ("connection", "close")]
         if body is not None:
             headers += [("content-type", "application/json"), ("content-length", str(len(body)))]

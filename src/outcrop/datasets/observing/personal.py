@@ -183,7 +183,7 @@ _SECRETS_WITH = {
     "_": ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "k_live_", "hf_", "npm_"),
     "-": ("glpat-", "sk-", "pypi-"),
 }
-"What texts with a secret have; to look for these is twenty times as fast, and for a letter first faster still."
+"What texts with a secret have, and a letter that tells of most: to look for these is faster than to try the rules."
 _OF_NUMBERS = tuple(rule for rule in _RULES if rule.kind in ("card", "account", "national id", "telephone"))
 _OF_SECRETS = tuple(rule for rule in _RULES if rule.kind in ("private key", "AWS key", "API key"))
 _OF_MAIL = tuple(rule for rule in _RULES if rule.kind == "e-mail")

@@ -6,11 +6,6 @@
 #include "../kernels/vector.h"
 
 #define NB (2 * WIDTH)
-#if WIDTH == 16
-#define TALL 12 /* rows of the tallest tile: with 32 registers, the more rows, the seldomer a weight is read */
-#else
-#define TALL ROWS
-#endif
 
 /* Places of two vectors, those of the second counted on. */
 #if defined(__clang__)
@@ -123,17 +118,11 @@ TILE(1)
 TILE(2)
 TILE(3)
 TILE(4)
-#if TALL >= 8
+#if ROWS == 8
 TILE(5)
 TILE(6)
 TILE(7)
 TILE(8)
-#endif
-#if TALL == 12
-TILE(9)
-TILE(10)
-TILE(11)
-TILE(12)
 #endif
 
 static void tile(int rows, long K, const float *x, long stride, const matrix *w, long block, vec *y) {
@@ -142,17 +131,11 @@ static void tile(int rows, long K, const float *x, long stride, const matrix *w,
     case 2: return tile_2(K, x, stride, w, block, y);
     case 3: return tile_3(K, x, stride, w, block, y);
     case 4: return tile_4(K, x, stride, w, block, y);
-#if TALL >= 8
+#if ROWS == 8
     case 5: return tile_5(K, x, stride, w, block, y);
     case 6: return tile_6(K, x, stride, w, block, y);
     case 7: return tile_7(K, x, stride, w, block, y);
     case 8: return tile_8(K, x, stride, w, block, y);
-#endif
-#if TALL == 12
-    case 9: return tile_9(K, x, stride, w, block, y);
-    case 10: return tile_10(K, x, stride, w, block, y);
-    case 11: return tile_11(K, x, stride, w, block, y);
-    case 12: return tile_12(K, x, stride, w, block, y);
 #endif
     }
 }
@@ -160,9 +143,9 @@ static void tile(int rows, long K, const float *x, long stride, const matrix *w,
 /* y = x W + bias for one block of outputs; rows of x and of y lie so far apart. */
 static void few_rows(long num_rows, const float *x, long apart, const matrix *w, long block, float *y, long stride) {
     const long first = block * NB, left = w->outputs - first;
-    for (long row = 0; row < num_rows; row += TALL) {
-        const int rows = num_rows - row < TALL ? (int)(num_rows - row) : TALL;
-        vec sums[2 * TALL];
+    for (long row = 0; row < num_rows; row += ROWS) {
+        const int rows = num_rows - row < ROWS ? (int)(num_rows - row) : ROWS;
+        vec sums[2 * ROWS];
         tile(rows, w->inputs, x + row * apart, apart, w, block, sums);
         for (int half = 0; half < 2; half++) {
             const long at = first + half * WIDTH, num = left - half * WIDTH;
