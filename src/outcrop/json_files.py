@@ -108,6 +108,8 @@ class JsonItems:
             return _expected(at, "a list", value)
         if not self.least <= len(value) <= (self.most if self.most is not None else len(value)):
             return f"{at}: expected {_count(self.least, self.most)} items, found {len(value)}"
+        if all(self.of.problem(item, "") is None for item in value):
+            return None
         return _first(self.of.problem(item, f"{at}[{place}]") for place, item in enumerate(value))
 
 
@@ -125,6 +127,10 @@ class JsonNamed:
             return _expected(at, "an object", value)
         if not self.least <= len(value) <= (self.most if self.most is not None else len(value)):
             return f"{at}: expected {_count(self.least, self.most)} entries, found {len(value)}"
+        if all(
+            self.name.problem(name, "") is None and self.of.problem(item, "") is None for name, item in value.items()
+        ):
+            return None
         return _first(
             self.name.problem(name, f"{at}: the name {_short(name)}") or self.of.problem(item, f"{at}[{_short(name)}]")
             for name, item in value.items()

@@ -1,5 +1,6 @@
 """The decoding step in C beside the network itself, in any company, with adapters of every rank."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from outcrop.errors import Invalid
-from outcrop.inference import compiled, scoring
+from outcrop.inference import compiled, scoring, step_proof
 from outcrop.inference.cache_pool import CachePool
-from outcrop.inference.compiled import CompiledDecoding, StepPart, compiled_step
+from outcrop.inference.compiled import CompiledDecoding, StepPart
 from outcrop.inference.engine import Engine
 from outcrop.inference.forward import Forward
 from outcrop.inference.kv_cache import measure
 from outcrop.inference.step_layout import SequencePiece, StepLayout
+from outcrop.inference.step_proof import ProofNote, proven_step
 from outcrop.inference.traced import CLOSE, apart
 from outcrop.network import load, rotary_lengths
 from outcrop.network.adapters import linear
@@ -50,7 +52,7 @@ class Decoder:
         self.plain, self.routing = _held(folder)
         self.network, _ = _held(folder)
         self.shape = measure(self.plain)
-        found = compiled_step(self.network, self.shape, num_threads=num_threads)
+        found = proven_step(self.network, self.shape, num_threads=num_threads)
         assert found is not None
         self.step: CompiledDecoding = found
 
@@ -233,12 +235,54 @@ def test_more_rows_than_a_call_takes_are_several_calls(llama: Path, monkeypatch:
 def test_packed_weights_are_given_back_bit_for_bit(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain, _ = _held(llama)
     network, _ = _held(llama)
-    monkeypatch.setattr(compiled, "CLOSE", -1.0)
-    assert compiled_step(network, measure(network), num_threads=1) is None
+    monkeypatch.setattr(step_proof, "CLOSE", -1.0)
+    assert proven_step(network, measure(network), num_threads=1) is None
     found, before = network.state_dict(), plain.state_dict()
     assert found.keys() == before.keys()
     assert all(torch.equal(found[name], before[name]) for name in before)
     assert not any(isinstance(module, PackedLinear) for module in network.modules())
+
+
+def test_what_is_proven_is_noted_until_a_file_changes(
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(llama, tmp_path / "network")
+    note = ProofNote(tmp_path / "engine.proof", folder)
+    tried: list[int] = []
+    own = step_proof._trials
+
+    def trials(*given: Any) -> Any:
+        tried.append(1)
+        return own(*given)
+
+    monkeypatch.setattr(step_proof, "_trials", trials)
+
+    def starts(*, num_threads: int = 1, weights: WeightPrecision = WeightPrecision.FP32) -> int:
+        network, _ = _held(folder)
+        tried.clear()
+        found = proven_step(network, measure(network), num_threads=num_threads, weights=weights, note=note)
+        assert found is not None
+        return len(tried)
+
+    assert [starts(), starts()] == [1, 0]
+    assert starts(num_threads=2) == 1
+    assert starts(weights=WeightPrecision.INT8) == 1
+    assert [starts(), starts()] == [1, 0]
+    (folder / "config.json").touch()
+    assert [starts(), starts()] == [1, 0]
+    (tmp_path / "engine.proof").write_bytes(b"\xff")
+    assert [starts(), starts()] == [1, 0]
+    (tmp_path / "engine.proof").unlink()
+    (tmp_path / "engine.proof").mkdir()
+    assert [starts(), starts()] == [1, 1]
+
+
+def test_what_is_not_proven_is_not_noted(llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    note = ProofNote(tmp_path / "engine.proof", llama)
+    monkeypatch.setattr(step_proof, "CLOSE", -1.0)
+    network, _ = _held(llama)
+    assert proven_step(network, measure(network), num_threads=1, note=note) is None
+    assert not (tmp_path / "engine.proof").exists()
 
 
 @pytest.mark.parametrize("num_threads", [1, 2, 4])

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from outcrop.deployments import parity
-from outcrop.inference import compiled, forward, step_layout, traced
+from outcrop.inference import compiled, forward, step_layout, step_proof, traced
 from outcrop.inference.client import EngineClient
 from outcrop.inference.compiled import CompiledDecoding
 from outcrop.inference.door import EngineDoor
@@ -158,7 +158,7 @@ def forgets_the_earlier_parts_of_a_prompt(patch: pytest.MonkeyPatch) -> None:
 def turns_by_another_position(patch: pytest.MonkeyPatch) -> None:
     own = plan.angles
     patch.setattr(compiled, "angles", lambda rotary, kind, positions: own(rotary, kind, positions + positions // 6))
-    patch.setattr(compiled._Trial, "difference", lambda *_: 0.0)
+    patch.setattr(step_proof._Trial, "difference", lambda *_: 0.0)
 
 
 def reads_the_memory_of_its_neighbour(patch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ def reads_the_memory_of_its_neighbour(patch: pytest.MonkeyPatch) -> None:
         return own(self, turned)
 
     patch.setattr(CompiledDecoding, "logits", logits)
-    patch.setattr(compiled._Trial, "difference", lambda *_: 0.0)
+    patch.setattr(step_proof._Trial, "difference", lambda *_: 0.0)
 
 
 def leaves_the_adapter_out_of_the_compiled_step(patch: pytest.MonkeyPatch) -> None:
@@ -215,7 +215,7 @@ def test_an_engine_that_decodes_wrongly_is_not(
     architecture, patch = FAULTS[fault]
     base = tiny_model(tmp_path / "base", architecture)
     expected = custom_model(base, tmp_path / "custom")
-    monkeypatch.setattr(forward, "compiled_step", lambda *_, **__: None)
+    monkeypatch.setattr(forward, "proven_step", lambda *_, **__: None)
     patch(monkeypatch)
     failure = gate(base, tmp_path / "custom", socket).failure
     assert failure is not None

@@ -6,8 +6,11 @@ from outcrop.machine import allocator, openmp
 from outcrop.machine.child import Child
 from outcrop.settings import Preload, Settings
 
-_ENGINE = ("outcrop.inference.engine", "outcrop.inference.door", "transformers.models.llama.modeling_llama")
-_TRAINING = ("outcrop.customization.run", "outcrop.worker.work", "outcrop.house")
+_LOADING = "outcrop.network.first_load"
+_ENGINE = (
+    "outcrop.inference.engine", "outcrop.inference.door", "transformers.models.llama.modeling_llama", _LOADING,
+)  # fmt: skip
+_TRAINING = ("outcrop.customization.run", "outcrop.worker.work", "outcrop.house", _LOADING)
 _SERVERS = {Preload.ENGINES: ("engine-fork-server",), Preload.ALL: ("engine-fork-server", "worker-fork-server")}
 
 

@@ -1,13 +1,12 @@
 """The step in C: a token of each sequence, or parts of prompts, in one call for the whole network.
 
 Of such a step a small model spends more time between torch's operations than in them. The step in C
-(`network/fast/decoding`) is used only if it gives what the network gives, tried out when the engine starts; otherwise
-the engine goes on with torch. A row's numbers do not depend on its neighbours to the last bit, nor on how its prompt is
+(`network/fast/decoding`) is used only if it gives what the network gives (`step_proof.py`); otherwise the engine goes
+on with torch. A row's numbers do not depend on its neighbours to the last bit, nor on how its prompt is
 cut into parts.
 """
 
 import ctypes
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,22 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from outcrop.inference.cache_pool import CachePool, CacheRow, LayerShape
-from outcrop.inference.kv_cache import CacheShape
-from outcrop.inference.step_layout import SequencePiece, StepLayout
-from outcrop.inference.traced import CLOSE, apart, example_pool
-from outcrop.network import load, rotary_lengths
+from outcrop.inference.cache_pool import CachePool, CacheRow
 from outcrop.network.adapters import linear
 from outcrop.network.adapters.lora import LoRAUpdate
-from outcrop.network.fast.decoding.library import MATRICES, LowRankUpdate, Step, library
-from outcrop.network.fast.decoding.packed import Crew, in_blocks, unpack
-from outcrop.network.fast.decoding.plan import NO_ANGLES, DecodingPlan, OtherNetwork, angles, plan_of
-from outcrop.network.weight_precision import WeightPrecision
+from outcrop.network.fast.decoding.library import MATRICES, LowRankUpdate, Step
+from outcrop.network.fast.decoding.packed import Crew, in_blocks
+from outcrop.network.fast.decoding.plan import NO_ANGLES, DecodingPlan, angles
 
-_log = logging.getLogger("outcrop.engine")
 _NO_RANK = 1
-_TRIED = (1, 4, 1, 12, 1, 2)
-"Tokens of the sequences that the step is tried with."
 _MOST_ROWS = 256
 "Rows of one call: enough for the processor, and few enough for what is between layers to stay in its cache."
 
@@ -249,76 +240,3 @@ def _in_steps(parts: Sequence[StepPart]) -> Iterator[list[StepPart]]:
         if not room or not waiting:
             yield some
             some, room = [], _MOST_ROWS
-
-
-class _Trial:
-    """A step, and what the network itself makes of it: logits, and what is remembered then."""
-
-    def __init__(self, network: Any, layers: Sequence[LayerShape], *, num_parts: int, first: int) -> None:
-        self._pool, theirs = (example_pool(network, layers, num_parts) for _ in range(2))
-        num_ids = network.get_input_embeddings().num_embeddings
-        angles = rotary_lengths.rotary_rules_of(network)
-        self._parts = []
-        for number, slot in enumerate(self._pool.slots):
-            most = self._pool.row_length - slot.length
-            num = min(_TRIED[number % len(_TRIED)], most)
-            num = num if angles.usual(slot.length + num) else 1
-            # Far apart, so that a network with experts sends them to different ones.
-            tokens = [(first + 101 * (number + 7 * place)) % num_ids for place in range(num)]
-            self._parts.append(StepPart(tokens, slot, None))
-        self._expected = [_by_network(network, self._parts, theirs), *theirs.k_RSKD, *theirs.v_RSKD]
-
-    def difference(self, network: Any, step: CompiledDecoding) -> float:
-        """How far the compiled step, and the network with packed weights, are from the network as it was."""
-        lengths = [slot.length for slot in self._pool.slots]
-        found = step.logits(self._parts)
-        assert found is not None, "without adapters"
-        worst = apart([found, *self._pool.k_RSKD, *self._pool.v_RSKD], self._expected)
-        assert lengths == [slot.length for slot in self._pool.slots], "what is written beyond a length is not there yet"
-        again = _by_network(network, self._parts, self._pool)
-        return max(worst, apart([again, *self._pool.k_RSKD, *self._pool.v_RSKD], self._expected))
-
-
-def _by_network(network: Any, parts: Sequence[StepPart], pool: CachePool) -> Tensor:
-    pairs = list(zip(parts, pool.slots, strict=True))
-    pieces = [SequencePiece(slot, part.num_tokens, slot.length + part.num_tokens) for part, slot in pairs]
-    tokens = [token for part in parts for token in part.tokens]
-    positions = [slot.length + place for part, slot in pairs for place in range(part.num_tokens)]
-    ends = np.cumsum([part.num_tokens for part in parts])
-    row_2M = torch.tensor([tokens, positions])
-    layout = StepLayout(pieces, torch.device("cpu"))
-    return load.logits(network, row_2M[:1], row_2M[1:], layout, at_N=torch.from_numpy(ends - 1))
-
-
-def _trials(network: Any, shape: CacheShape) -> list[_Trial]:
-    return [_Trial(network, shape.layers, num_parts=num, first=first) for num in (1, 2, 5, 9) for first in (7, 90)]
-
-
-def compiled_step(
-    network: Any, shape: CacheShape, *, num_threads: int, weights: WeightPrecision = WeightPrecision.FP32
-) -> CompiledDecoding | None:
-    """The step of a network in C, proven equal to it, which packs its weights. None where there is none.
-
-    With other weights than its own it is held against the network with these weights.
-    """
-    found = library()
-    if found is None or shape.like.dtype != torch.float32 or shape.like.device.type != "cpu":
-        return None
-    embedding, crew = network.get_input_embeddings(), None
-    try:
-        crew = Crew(found, num_threads)
-        trials = _trials(network, shape) if weights is WeightPrecision.FP32 else []
-        step = CompiledDecoding(network, plan_of(network, shape.scorings, crew, weights), crew)
-        trials = trials or _trials(network, shape)
-        worst = max(trial.difference(network, step) for trial in trials)
-        if worst < CLOSE:
-            return step
-        _log.warning("the compiled step differs from the network by %g; it is not used", worst)
-    except OtherNetwork as other:
-        _log.info("decoding is not compiled: %s", other)
-    except Exception:
-        _log.warning("decoding cannot be compiled; it goes on without, more slowly", exc_info=True)
-    unpack(network, embedding)
-    if crew is not None:
-        crew.close()
-    return None

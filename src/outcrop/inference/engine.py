@@ -27,6 +27,7 @@ from outcrop.inference.request import STOP, EngineRequest, TokenLogprob
 from outcrop.inference.running_request import RunningRequest
 from outcrop.inference.sampling import SamplingRow, logprob_of, sample
 from outcrop.inference.scheduler import CacheFigures, Scheduler, StepLimits
+from outcrop.inference.step_proof import ProofNote
 from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.linear import AdapterSpan
@@ -66,8 +67,11 @@ class Engine:
         way: RunMode = RunMode.PACKED,
         context: int | None = None,
         weights: WeightPrecision = WeightPrecision.FP32,
+        proof: Path | None = None,
     ) -> None:
         """`context` is its length; None: what the network's configuration says.
+
+        `proof` is a file that keeps what was proven of this network's step until its files change.
 
         Raises Invalid where the network cannot be served with such `weights`.
         """
@@ -76,10 +80,13 @@ class Engine:
         self.context_length = context or context_length(folder)
         self.end_ids = _end_ids(folder)
         self._routing = linear.hold_adapters(self._network)
+        self._layers = [layer for _, layer in linear.layers(self._network)]
         self._vocab_size = int(self._network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
         limits = limits or _usual_limits(self._network)  # counts weights before they are packed
         self._forward: Forward | SingleRequestForward
-        self._forward, self._cache = self._together(cache_bytes) if way is RunMode.PACKED else self._apart(cache_bytes)
+        note = ProofNote(proof, folder) if proof is not None else None
+        packed = way is RunMode.PACKED
+        self._forward, self._cache = self._together(cache_bytes, note) if packed else self._apart(cache_bytes)
         self.grammars = Grammars(folder, self._vocab_size)
         "Compile a request's grammar with these before it is submitted, or a step waits for that."
         self._states: dict[str, GrammarState] = {}  # by request, and not in its place in the cache, which it may lose
@@ -91,9 +98,9 @@ class Engine:
         self._users: Counter[str] = Counter()  # requests that have not ended, by the version they use
         self._num_loaded = 0
 
-    def _together(self, cache_bytes: int) -> tuple[Forward, KVCache]:
+    def _together(self, cache_bytes: int, note: ProofNote | None) -> tuple[Forward, KVCache]:
         measures = measure(self._network)
-        forward = Forward(self._network, self._routing, measures, weights=self.weights)
+        forward = Forward(self._network, self._routing, measures, weights=self.weights, note=note)
         cache = KVCache(measures.layers, like=measures.like, context_length=self.context_length, max_bytes=cache_bytes)
         return forward, cache
 
@@ -268,7 +275,7 @@ class Engine:
         except Exception as problem:
             linear.unload(self._network, version)
             raise ModelDamaged(f"The adapter cannot be served by this base model: {_said(problem)}") from problem
-        for _, layer in linear.layers(self._network):
+        for layer in self._layers:
             if (update := layer.updates.get(version)) is not None:
                 layer.updates[version] = update.served(layer.base)
         self._versions[name] = version

@@ -12,10 +12,11 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from outcrop.errors import ModelFailed, NotReady, OutcropError
 from outcrop.inference.request import EngineRequest, TokenLogprob
+from outcrop.inference.request_stream import RequestStream
 
 if TYPE_CHECKING:
     from outcrop.inference.encoder_engine import EncoderEngine
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Command = Callable[[Any], None]
 "Takes the engine, of whichever of the two kinds it is."
-Stream: TypeAlias = "asyncio.Queue[StepResult | OutcropError]"
 
 _log = logging.getLogger("outcrop.engine")
 
 
-_MANY_STREAMS, _TOGETHER_S = 4, 0.02
-"""So many streams at once take time from the engine with each piece they send: the tokens of a stream that are made
-within so many seconds leave together."""
+_MANY_STREAMS = 4
+_APART_S, _MOST_APART_S = 0.01, 0.1
+"""Where so many streams run, each piece takes time from the engine: the pieces of one are then so far apart, for each
+stream that runs, and hold all tokens that were made meanwhile. So some hundred pieces a second leave an engine."""
 
 
 class GeneratedTokens(NamedTuple):
@@ -53,7 +54,7 @@ class EngineThread:
         self._load = load
         self._loop = asyncio.get_running_loop()
         self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
-        self._streams: dict[str, Stream] = {}
+        self._streams: dict[str, RequestStream] = {}
         self.loaded: asyncio.Future[None] = self._loop.create_future()
         "Done when the base model is in memory; its exception says why it cannot be."
         self.broken: asyncio.Future[None] = self._loop.create_future()
@@ -94,8 +95,8 @@ class EngineThread:
                 tokens = await _arrived(stream)
                 finish_reason = tokens.finish_reason
                 yield tokens
-                if finish_reason is None and len(self._streams) >= _MANY_STREAMS:
-                    await asyncio.sleep(_TOGETHER_S)
+                if len(self._streams) >= _MANY_STREAMS:
+                    stream.rest(min(_MOST_APART_S, _APART_S * len(self._streams)))
 
     async def generate_together(self, requests: Sequence[EngineRequest]) -> list[GeneratedTokens]:
         """The whole answers of requests that begin in one and the same step, as far as the engine has room."""
@@ -105,7 +106,7 @@ class EngineThread:
     async def result_of(self, request: "EncoderRequest") -> "EncoderResult":
         """The result of a request to an encoder. Whoever is cancelled meanwhile aborts it."""
         async with self._submitted([request]) as (stream,):
-            item: Any = await stream.get()
+            (item,) = await stream.take()
         if isinstance(item, OutcropError):
             raise item
         result: EncoderResult = item
@@ -114,7 +115,7 @@ class EngineThread:
     @asynccontextmanager
     async def _submitted(
         self, requests: "Sequence[EngineRequest | EncoderRequest]"
-    ) -> "AsyncGenerator[list[Stream], None]":
+    ) -> "AsyncGenerator[list[RequestStream], None]":
         """The streams of what the engine makes for each request.
 
         At the end of the block those that still run are aborted.
@@ -124,7 +125,7 @@ class EngineThread:
             for request in requests:
                 engine.submit(request)
 
-        streams: list[Stream] = [asyncio.Queue() for _ in requests]
+        streams = [RequestStream(self._loop) for _ in requests]
         self._streams |= {request.id: stream for request, stream in zip(requests, streams, strict=True)}
         try:
             await self.ask(submit)
@@ -180,14 +181,14 @@ class EngineThread:
 
     def _deliver(self, produced: "Sequence[StepResult | EncoderResult]") -> None:
         for item in produced:
-            stream: asyncio.Queue[Any] | None = self._streams.get(item.request_id)
+            stream = self._streams.get(item.request_id)
             if stream is not None:  # else its client left meanwhile
-                stream.put_nowait(item.problem or item)
+                stream.put(item.problem or item)
 
     def _break_off(self, request_ids: list[str], problem: OutcropError) -> None:
         for request_id in request_ids:
             if request_id in self._streams:
-                self._streams[request_id].put_nowait(problem)
+                self._streams[request_id].put(problem)
 
     def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
         try:
@@ -196,11 +197,9 @@ class EngineThread:
             assert self._loop.is_closed(), "only an ending process has no loop to tell"
 
 
-async def _arrived(stream: "Stream") -> GeneratedTokens:
+async def _arrived(stream: RequestStream) -> GeneratedTokens:
     """The tokens that are there, or come next. Raises what broke the generation off."""
-    items = [await stream.get()]
-    while not stream.empty():
-        items.append(stream.get_nowait())
+    items = await stream.take()
     ids: list[int] = []
     logprobs: list[TokenLogprob] = []
     reason, num_cached = None, 0
@@ -208,7 +207,7 @@ async def _arrived(stream: "Stream") -> GeneratedTokens:
         if isinstance(item, OutcropError):
             if not ids:
                 raise item
-            stream.put_nowait(item)  # nothing follows it: for the next look, after the tokens that came before
+            stream.put(item)  # nothing follows it: for the next look, after the tokens that came before
             break
         ids.append(item.token)
         reason, num_cached = item.finish_reason, item.num_cached
@@ -216,7 +215,7 @@ async def _arrived(stream: "Stream") -> GeneratedTokens:
     return GeneratedTokens(ids, reason, logprobs, num_cached)
 
 
-async def _whole(stream: "Stream") -> GeneratedTokens:
+async def _whole(stream: RequestStream) -> GeneratedTokens:
     """Everything until its end."""
     ids, logprobs = [], []
     more = GeneratedTokens([], None, [])

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from outcrop.errors import Invalid
-from outcrop.inference.compiled import StepPart, compiled_step
+from outcrop.inference.compiled import StepPart
 from outcrop.inference.kv_cache import CacheShape
 from outcrop.inference.running_request import ScheduledTokens
 from outcrop.inference.step_layout import SequencePiece, StepLayout
+from outcrop.inference.step_proof import ProofNote, proven_step
 from outcrop.inference.traced import AdapterStack, TracedDecoding, record, stack
 from outcrop.inference.weight_layout import lay_out_for_decoding
 from outcrop.network import rotary_lengths
@@ -29,13 +30,17 @@ class Forward:
         measures: CacheShape,
         *,
         weights: WeightPrecision = WeightPrecision.FP32,
+        note: ProofNote | None = None,
     ) -> None:
-        """Raises Invalid where the network cannot be run with these weights."""
+        """`note` tells what need not be proven again.
+
+        Raises Invalid where the network cannot be run with these weights.
+        """
         self._network = network
         self._routing = routing
         self._device = measures.like.device
         self._traced: TracedDecoding | None = None
-        self._compiled = compiled_step(network, measures, num_threads=torch.get_num_threads(), weights=weights)
+        self._compiled = proven_step(network, measures, num_threads=torch.get_num_threads(), weights=weights, note=note)
         if self._compiled is None and weights is not WeightPrecision.FP32:
             raise Invalid(
                 f"{type(network).__name__}: weights in {weights} are for networks of Llama's family on a CPU with a C "

@@ -154,6 +154,7 @@ def _load(arguments: argparse.Namespace) -> "Engine | EncoderEngine":
         way=arguments.way,
         context=arguments.context or None,
         weights=arguments.weights,
+        proof=arguments.socket.with_suffix(".proof"),
     )
     settle()
     return engine

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from outcrop.errors import Invalid
 from outcrop.network import headers
 from outcrop.network.adapters import dora, lora, oft
-from outcrop.network.adapters.linear import AdapterLinear, Linear, Update, is_transposed, layers, like_of, unload
+from outcrop.network.adapters.linear import AdapterLinear, Linear, Update, is_transposed, layers, like_of
 from outcrop.network.adapters.method import CONFIG_FILE, OFT, WEIGHTS_FILE, Adapter, config_of, is_target, read_adapter
 
 _PREFIX = "base_model.model."
@@ -68,7 +68,8 @@ def load(network: nn.Module, adapter: str, folder: Path, *, trainable: bool = Fa
         raise Invalid(
             f"{WEIGHTS_FILE}: {strange[0]} is no linear layer of this base model. Use the base it was trained on."
         )
-    unload(network, adapter)
+    for layer in held.values():
+        layer.updates.pop(adapter, None)
     parameters: list[nn.Parameter] = []
     for name in (n for n in held if n in parts):
         update = _read(name, held[name], method, parts[name], trainable=trainable)

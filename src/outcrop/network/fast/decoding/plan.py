@@ -1,7 +1,7 @@
 """A network as the decoding step in C reads it: its weights, laid out for small batches, and its numbers.
 
 Networks of the family that Llama began are recognised by their modules, whatever their class is called. Whether the
-step answers as the network does is tried out before it is used (`inference/compiled.py`): a guess that is wrong here
+step answers as the network does is tried out before it is used (`inference/step_proof.py`): a guess that is wrong here
 costs speed, never an answer.
 """
 
