@@ -5,7 +5,7 @@ from typing import Any
 
 
 class RequestStream:
-    """The step results of one generation in their order, or the one result of an encoder; last what broke it off."""
+    """The step results of one generation, or the result of an encoder, in their order; last what broke it off."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
