@@ -127,6 +127,10 @@ class VllmServer:
                 choice["prompt_token_ids"] = body["prompt"] if number == 0 else None
             _chunk(writer, b"data: " + json.dumps({"choices": [choice], "usage": None}).encode() + b"\n\n")
             await writer.drain()
+        if body.get("stream_options", {}).get("include_usage"):  # behind the end, in an event without choices
+            usage = {"prompt_tokens": len(body["prompt"]), "completion_tokens": len(ids)}
+            usage |= {"total_tokens": len(body["prompt"]) + len(ids), "prompt_tokens_details": {"cached_tokens": 16}}
+            _chunk(writer, b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n")
         _chunk(writer, b"data: [DONE]\n\n")
         _chunk(writer, b"")
         await writer.drain()

@@ -122,7 +122,11 @@ class EngineClient:
         await self._send("POST", "/v1/unload_lora_adapter", {"lora_name": name})
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
-        """Ids as they are made. Closing the iterator closes the connection, and that aborts the generation."""
+        """Ids as they are made; the last item says why it ended.
+
+        Closing the iterator closes the connection, and that aborts the generation.
+        """
+        last: Delta | None = None
         body = json.dumps(_body_of(request)).encode()
         try:
             async with self._http.stream("POST", "/v1/completions", body, read_s=_SECONDS_BETWEEN_ANSWERS) as answer:
@@ -131,8 +135,16 @@ class EngineClient:
                 async with aclosing(_events(answer.pieces)) as events:
                     async for event in events:
                         if event == b"[DONE]":
+                            if last is not None:
+                                yield last
                             return
-                        yield _delta(event)
+                        delta = _delta(event)
+                        if last is not None:  # vLLM tells the usage behind the end
+                            last = last._replace(num_cached=max(last.num_cached, delta.num_cached))
+                        elif delta.finish_reason is not None:
+                            last = delta
+                        else:
+                            yield delta
         except ConnectionBroken as problem:
             raise _away(problem) from problem
         raise EngineAway("The engine ended its answer in the middle. Ask again.")

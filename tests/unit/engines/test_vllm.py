@@ -148,6 +148,8 @@ def test_the_arguments_are_those_of_vllm_and_the_administrators_come_last(room: 
 def test_ids_come_back_with_the_likeliest_that_were_asked_for(short: Path) -> None:
     async def scenario(client: VllmClient, server: VllmServer) -> None:
         deltas = [delta async for delta in client.generate(wish(logprobs=2))]
+        assert [delta.finish_reason for delta in deltas] == [*[None] * (len(deltas) - 1), "length"]
+        assert deltas[-1].num_cached == 16, "told behind the end"
         assert [(delta.token_ids, delta.finish_reason) for delta in deltas] == [
             ([8], None), ([9], None), ([10], "length"),
         ]  # fmt: skip
