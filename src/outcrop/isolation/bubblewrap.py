@@ -1,0 +1,36 @@
+"""Orders for a sandbox as arguments for bubblewrap, which builds it and then runs our first process inside."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from outcrop.isolation.inside.orders import INSIDE_USER, Orders
+from outcrop.isolation.inside.rooting import MASKED
+
+
+def arguments(program: str, orders: Orders, first: list[str]) -> list[str]:
+    """The command line of bubblewrap for `first`, the command of our first process."""
+    command = [program, "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"]
+    command += ["--unshare-net"] if orders.own_network else []
+    command += ["--as-pid-1", "--new-session", "--clearenv", "--hostname", orders.hostname]
+    if orders.user is None:
+        command += ["--unshare-user", "--uid", str(INSIDE_USER), "--gid", str(INSIDE_USER)]
+    else:
+        # Started by root: these rights serve to become another user, the first thing that is done inside.
+        command += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    for folder in _parents([mount.target for mount in orders.mounts]):
+        command += ["--dir", folder]
+    command += ["--dev", "/dev", "--perms", "1777", "--size", str(orders.shared_memory_bytes), "--tmpfs", "/dev/shm"]
+    for mount in orders.mounts:
+        how = "--dev-bind" if mount.device else "--bind" if mount.writable else "--ro-bind"
+        command += [how, mount.source, mount.target]
+    for link, path in orders.links:
+        command += ["--symlink", link, path]
+    command += ["--proc", "/proc"]
+    for name in MASKED:
+        command += ["--ro-bind", "/dev/null", f"/proc/{name}"] if Path("/proc", name).exists() else []
+    return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--", *first]
+
+
+def _parents(targets: Sequence[str]) -> list[str]:
+    """Folders above what is mounted, outer ones first: bubblewrap would close those it makes by itself to others."""
+    return sorted({str(above) for target in targets for above in PurePosixPath(target).parents} - {"/"})
