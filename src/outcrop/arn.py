@@ -55,6 +55,11 @@ def foundation_model(region: str, model_id: str) -> str:
     return bedrock(region, "", f"foundation-model/{model_id}")
 
 
+def sagemaker(region: str, account: str, resource: str) -> str:
+    """An ARN of SageMaker: sagemaker("us-east-1", "123456789012", "training-job/abc")."""
+    return str(Arn(service="sagemaker", region=region, account=account, resource=resource))
+
+
 def iam(account: str, resource: str) -> str:
     """An ARN of IAM, which has no region: iam("123456789012", "role/OutcropServiceRole")."""
     return str(Arn(service="iam", region="", account=account, resource=resource))

@@ -104,6 +104,12 @@ def _s3() -> Table:
     }
 
 
+def _sagemaker() -> Table:
+    from outcrop.api.sagemaker import tags, training_jobs
+
+    return {**training_jobs.OPERATIONS, **tags.OPERATIONS}
+
+
 def _sts() -> Table:
     from outcrop.api.iam import sts
 
@@ -117,6 +123,7 @@ OPERATIONS: Operations = _Imported(
         "bedrock-agent-runtime": _bedrock_agent_runtime,
         "iam": _iam,
         "s3": _s3,
+        "sagemaker": _sagemaker,
         "sts": _sts,
     }
 )
