@@ -1,10 +1,12 @@
 """A folder of checkpoints and its prefix in S3: fetched before the script starts, and kept alike while it runs.
 
-A file is put there once it has not changed between two looks, so that what is half written is not taken for a
-checkpoint; what the script deletes is deleted there. The last look takes everything.
+A file is put there once it has not changed between two looks, so that what is half written is seldom taken for a
+checkpoint; one that changes all the time is taken at every third look. What the script deletes is deleted there. The
+last look takes everything.
 """
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,6 +19,8 @@ from outcrop.isolation import leftovers
 
 _DEFAULT = "/opt/ml/checkpoints"
 _OPT_ML = ("/", "opt", "ml")
+_PATIENCE = 3
+"Looks that a file which changes all the time is left alone for."
 _BINARY = "application/octet-stream"
 
 
@@ -28,6 +32,8 @@ class Checkpoints:
         self._uri = uri.rstrip("/")
         self._folder = folder
         self._seen: dict[str, tuple[int, int]] = {}
+        self._restless: Counter[str] = Counter()
+        "Looks in a row at which a file had changed."
         self._kept: dict[str, tuple[int, int]] = {}
         "Size and time of the files as they lie in S3."
 
@@ -50,11 +56,12 @@ class Checkpoints:
         moved = 0
         for file in leftovers.files(self._folder):
             state = found[file.path] = _state(os.fstat(file.descriptor))
-            if self._kept.get(file.path) != state and (last or self._seen.get(file.path) == state):
+            if self._kept.get(file.path) != state and (last or self._is_due(file.path, state)):
                 # By its descriptor: the name may be another file's by now.
                 held = Path(f"/proc/self/fd/{file.descriptor}")
                 self._data.put_file(f"{self._uri}/{file.path}", held, content_type=_BINARY)
                 self._kept[file.path] = state
+                self._restless[file.path] = 0
                 moved += 1
         gone = self._kept.keys() - found.keys()
         for path in gone:
@@ -62,6 +69,11 @@ class Checkpoints:
             del self._kept[path]
         self._seen = found
         return moved + len(gone)
+
+    def _is_due(self, path: str, state: tuple[int, int]) -> bool:
+        if self._seen.get(path) != state:
+            self._restless[path] += 1
+        return self._seen.get(path) == state or self._restless[path] >= _PATIENCE
 
 
 def local_path(request: Mapping[str, Any]) -> PurePosixPath:
