@@ -120,7 +120,11 @@ class Job:
             "is_master": self.host == self.hosts[0],
             "job_name": str(self.reserved.get("sagemaker_job_name") or os.environ["TRAINING_JOB_NAME"]),
             "master_hostname": self.hosts[0],
-            "topology": None,
+            "distribution_hosts": [],
+            "is_modelparallel_enabled": None,
+            "is_smddpmprun_installed": False,
+            "is_smddprun_installed": False,
+            "topology": [],
         }
 
     def arguments(self) -> list[str]:
