@@ -16,7 +16,7 @@ from outcrop.house import House
 from outcrop.isolation.found import found
 from tests.support.patience import eventually
 from tests.support.servers import Installed, installed
-from tests.support.training_programs import BUCKET, TrainingJobs, archive, name_environment
+from tests.support.training_programs import BUCKET, TrainingJobs, archive, name_environment, write_wheel
 
 
 def _trouble() -> str:
@@ -32,9 +32,11 @@ pytestmark = pytest.mark.skipif(bool(_trouble()), reason=f"no sandbox here: {_tr
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
-    home = tmp_path_factory.mktemp("training") / "home"
+    place = tmp_path_factory.mktemp("training")
+    home = place / "home"
     name_environment(home)
-    with installed(home) as house:
+    write_wheel(place / "wheels", "tinytool", "said = 'from a wheel'")
+    with installed(home, OUTCROP_WHEELS=str(place / "wheels")) as house:
         yield house
 
 
@@ -184,6 +186,18 @@ def test_a_program_that_is_no_script_of_the_toolkit_runs_as_it_is_called(jobs: T
     jobs.sagemaker.create_training_job(**jobs.request("entry", AlgorithmSpecification=algorithm))
     assert jobs.ended("entry")["TrainingJobStatus"] == "Completed"
     assert jobs.model("entry") == {"copy": b"first\n"}
+
+
+def test_requirements_are_installed_for_one_job_alone(house: Installed, jobs: TrainingJobs) -> None:
+    script = "import pathlib, tinytool; pathlib.Path('/opt/ml/model/said').write_text(tinytool.said)"
+    jobs.run("required", script, files={"requirements.txt": "tinytool==1.0\n"})
+    assert jobs.model("required") == {"said": b"from a wheel"}
+    assert any("Successfully installed tinytool-1.0" in line for line in lines_of(house, "required"))
+    job = jobs.run("without", script)
+    assert "ModuleNotFoundError: No module named 'tinytool'" in job["FailureReason"]
+    job = jobs.run("unknown", script, files={"requirements.txt": "nosuchtool==1.0\n"})
+    assert "requirements.txt: pip cannot install it" in job["FailureReason"]
+    assert any("nosuchtool" in line for line in lines_of(house, "unknown"))
 
 
 LINK = tarfile.TarInfo("train.py")

@@ -3,6 +3,7 @@
 import io
 import sys
 import tarfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +26,21 @@ def name_environment(home: Path) -> None:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     table = f'[[family]]\nname = "here"\nrepositories = ["pytorch-training"]\npython = "{sys.executable}"\n'
     (home / "images.toml").write_text(table)
+
+
+def write_wheel(folder: Path, name: str, source: str) -> None:
+    """Write a wheel of one module, version 1.0."""
+    folder.mkdir(parents=True, exist_ok=True)
+    about = f"{name}-1.0.dist-info"
+    files = {
+        f"{name}.py": source,
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files[f"{about}/RECORD"] = "".join(f"{path},,\n" for path in (*files, f"{about}/RECORD"))
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
+        for path, content in files.items():
+            wheel.writestr(path, content)
 
 
 def archive(files: Mapping[str, str | bytes], *more: tarfile.TarInfo) -> bytes:
@@ -76,10 +92,18 @@ class TrainingJobs:
         }
         return usual | members
 
-    def start(self, name: str, script: str, *, parameters: Mapping[str, str] | None = None, **members: Any) -> str:
-        """A job that runs a script as the SDK's estimators have it run; returns its name."""
+    def start(
+        self,
+        name: str,
+        script: str,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        files: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> str:
+        """A job that runs a script, with files beside it, as the SDK's estimators have it run; returns its name."""
         code = f"code/{name}/sourcedir.tar.gz"
-        self.put(code, archive({"train.py": script}))
+        self.put(code, archive({"train.py": script} | dict(files or {})))
         own = {"sagemaker_program": '"train.py"', "sagemaker_submit_directory": f'"s3://{BUCKET}/{code}"'}
         request = self.request(name, HyperParameters=own | dict(parameters or {}), **members)
         self.sagemaker.create_training_job(**request)

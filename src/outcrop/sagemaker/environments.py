@@ -62,10 +62,16 @@ def make_over(python: Path, folder: Path) -> None:
     (own / "environment.pth").write_text(f"{packages}\n", "utf-8")
 
 
+def wheels() -> Path | None:
+    """The administrator's folder of wheels; None where there is none."""
+    named = os.environ.get(WHEELS, "")
+    return Path(named).absolute() if named else None
+
+
 def index_arguments() -> list[str]:
     """How pip is told to take wheels from the administrator's folder alone; nothing where none is named."""
-    wheels = os.environ.get(WHEELS, "")
-    return ["--no-index", "--find-links", wheels] if wheels else []
+    folder = wheels()
+    return [] if folder is None else ["--no-index", "--find-links", str(folder)]
 
 
 def _make(folder: Path, family: ImageFamily) -> None:

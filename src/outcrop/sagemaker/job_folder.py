@@ -6,7 +6,9 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-ru
 
 import hashlib
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,23 @@ class JobFolder:
     @property
     def output(self) -> Path:
         return self.opt_ml / "output"
+
+    @property
+    def input(self) -> Path:
+        return self.opt_ml / "input"
+
+    @contextmanager
+    def without_data(self) -> Iterator[None]:
+        """Keep the data of an attempt before this one out of /opt/ml inside the block."""
+        aside = self.root / "input"
+        if self.input.exists():
+            self.input.rename(aside)
+        try:
+            yield
+        finally:
+            if aside.exists():
+                shutil.rmtree(self.input, ignore_errors=True)
+                aside.rename(self.input)
 
     @property
     def log(self) -> Path:

@@ -43,11 +43,6 @@ class JobLog:
             left -= len(lines)
         return told
 
-    def say(self, line: str) -> None:
-        """Put a line of Outcrop's own among those of the script."""
-        with self._file.open("ab") as file:
-            file.write(line.encode() + b"\n")
-
     def pass_on(self, *, last: bool = False) -> int:
         """Tell the lines that are new; `last`: also one that has not ended. Returns their number."""
         number = 0
@@ -83,6 +78,8 @@ class JobLog:
         return found
 
     def _read(self) -> bytes:
+        if not self._file.exists():
+            return b""  # nothing has been printed yet
         with self._file.open("rb") as file:
             file.seek(self._position)
             more = file.read(_READ_BYTES)

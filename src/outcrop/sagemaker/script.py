@@ -16,6 +16,8 @@ LAUNCHER = Path(__file__).parent / "inside" / "script_mode.py"
 LAUNCHER_INSIDE = "/run/outcrop/script_mode.py"
 ENVIRONMENT_INSIDE = "/opt/ml/environment"
 "The job's own: what its requirements bring does not reach other jobs."
+INSTALLED = "OUTCROP_REQUIREMENTS_INSTALLED"
+"Tells the launcher that it need not install what the code requires."
 _SUBMITTED = "sagemaker_submit_directory"
 _MOST_CODE_BYTES = 2 << 30
 _ARCHIVES = (".tar.gz", ".tgz")
@@ -66,6 +68,7 @@ def variables(
         "AWS_ENDPOINT_URL": endpoint,
         "S3_ENDPOINT_URL": endpoint,
         "HF_HUB_OFFLINE": "1",
+        INSTALLED: "1",
         **request.get("Environment", {}),
     }
 

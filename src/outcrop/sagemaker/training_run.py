@@ -20,7 +20,16 @@ from outcrop.isolation.program import ProgramEnd, SandboxedProgram
 from outcrop.isolation.sandbox import Sandbox
 from outcrop.jobs.running import Interrupted, JobFailed, RunningJob, StopRequested
 from outcrop.metrics.series import Resolution, series
-from outcrop.sagemaker import artifacts, channels, checkpoints, environments, images, script, transitions
+from outcrop.sagemaker import (
+    artifacts,
+    channels,
+    checkpoints,
+    environments,
+    images,
+    requirements,
+    script,
+    transitions,
+)
 from outcrop.sagemaker.checkpoints import Checkpoints
 from outcrop.sagemaker.job_folder import HOST, JobFolder, folder_of
 from outcrop.sagemaker.job_log import JobLog
@@ -70,6 +79,7 @@ class TrainingRun:
         exceeded = False
         if not self._job.is_stopping():
             self._enter(SecondaryStatus.STARTING if self._is_first else SecondaryStatus.RESTARTING)
+            self._log.resume()
             python = self._interpreter()
             with self._memory():
                 self._download(python)
@@ -110,20 +120,25 @@ class TrainingRun:
             self._fetch(python)
         except Refusal as refused:
             raise JobFailed(f"ClientError: Data download failed:{refused.message}") from refused
+        finally:
+            self._log.pass_on(last=True)
 
     def _fetch(self, python: Path) -> None:
         self._enter(SecondaryStatus.DOWNLOADING)
-        for folder in (self._folder.model, self._folder.output, self._folder.code, self._folder.environment):
-            if folder.exists():
-                leftovers.remove(folder)  # an attempt before this one has written it; a new instance had none of it
-        self._folder.make()
-        self._folder.write_configuration(self._request)
+        folder = self._folder
+        for left in (folder.model, folder.output, folder.code, folder.environment, folder.sandbox):
+            if left.exists():
+                leftovers.remove(left)  # an attempt before this one has written it; a new instance had none of it
+        folder.make()
+        with folder.without_data():
+            script.fetch_code(self._data, self._request, folder)
+            environments.make_over(python, folder.environment)
+            requirements.install(folder, python, way=found(), limits=self._limits)
+        folder.write_configuration(self._request)
         for channel in self._request.get("InputDataConfig", []):
             name = channel["ChannelName"]
             self._job.report(f"downloading {name}")
-            channels.fetch(self._data, channel, self._folder.channel(name), check=self._job.check)
-        script.fetch_code(self._data, self._request, self._folder)
-        environments.make_over(python, self._folder.environment)
+            channels.fetch(self._data, channel, folder.channel(name), check=self._job.check)
         if self._checkpoints is not None:
             self._checkpoints.fetch()
 
@@ -131,7 +146,6 @@ class TrainingRun:
         """Run the script to its end; whether its time was over. Raises JobFailed where it failed."""
         self._enter(SecondaryStatus.TRAINING)
         self._job.note(trainingStartTime=self._house.clock.now().isoformat())
-        self._log.resume()
         with self._folder.log.open("ab") as printed:
             program = self._sandbox(python).start(script.command(self._request), way=found(), stdout=printed.fileno())
         try:
@@ -171,11 +185,13 @@ class TrainingRun:
             environment=variables,
             hosts=(HOST,),
             endpoint=("127.0.0.1", settings.port),
-            limits=SandboxLimits(
-                memory_bytes=self._memory_bytes,
-                disk_bytes=self._request["ResourceConfig"].get("VolumeSizeInGB", 30) * _GB,
-            ),
+            limits=self._limits,
         )
+
+    @property
+    def _limits(self) -> SandboxLimits:
+        disk_bytes = self._request["ResourceConfig"].get("VolumeSizeInGB", 30) * _GB
+        return SandboxLimits(memory_bytes=self._memory_bytes, disk_bytes=disk_bytes)
 
     def _watch(self, program: SandboxedProgram) -> bool:
         """Tell what the script prints and keeps, until it has ended or the worker is to end.

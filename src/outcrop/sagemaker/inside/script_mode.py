@@ -183,7 +183,7 @@ def main() -> int:
 def _preparing() -> Iterator[tuple[str, list[str]]]:
     """The installations before the code runs, with the name of the error of each."""
     pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check"]
-    if (CODE / "requirements.txt").exists():
+    if (CODE / "requirements.txt").exists() and not os.environ.get("OUTCROP_REQUIREMENTS_INSTALLED"):
         yield "InstallRequirementsError", [*pip, "-r", str(CODE / "requirements.txt")]
     if (CODE / "setup.py").exists():
         yield "InstallModuleError", [*pip, "--no-deps", "--no-build-isolation", str(CODE)]
