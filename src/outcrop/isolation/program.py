@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from outcrop.errors import MachineTrouble
 from outcrop.isolation.control_groups import ControlGroup
-from outcrop.isolation.inside.orders import ENDED, GO, KILL, MOST_BYTES, READY, SIGNAL, TROUBLE
+from outcrop.isolation.inside.messages import ENDED, GO, KILL, MOST_BYTES, READY, SIGNAL, TROUBLE
 from outcrop.isolation.limits import Breach, SandboxLimits
 from outcrop.isolation.watching import breach_of_disk, breach_of_use
 
@@ -68,6 +68,7 @@ class SandboxedProgram:
         self._end: ProgramEnd | None = None
         self._breach: Breach | None = None
         self._code: int | None = None
+        self._silent = False
         self._killed_at: float | None = None
         self._descriptor: int | None = None
         try:
@@ -149,25 +150,31 @@ class SandboxedProgram:
     def _watch_to_the_end(self) -> None:
         looks = {self._look_at_use: _USE_S, self._look_at_disk: _DISK_S}
         due = dict.fromkeys(looks, 0.0)
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._control, selectors.EVENT_READ)
-            while True:
-                if selector.select(max(0.0, min(due.values()) - time.monotonic())) and not self._hear():
-                    break
+        with selectors.DefaultSelector() as selector, open(os.pidfd_open(self._process.pid), "rb") as outer:
+            selector.register(self._control, selectors.EVENT_READ, self._hear)
+            selector.register(outer, selectors.EVENT_READ, lambda: self._outer_ended(selector, outer))
+            while not self._silent:
+                for key, _ in selector.select(max(0.0, min(due.values()) - time.monotonic())):
+                    key.data()
                 for look, pause_s in looks.items():
                     if (started := time.monotonic()) >= due[look]:
                         look()
                         took = time.monotonic() - started
                         due[look] = started + took + max(pause_s, _PAUSES * took)
 
-    def _hear(self) -> bool:
-        """What the first process says; False once it has ended."""
+    def _hear(self) -> None:
+        """Take in what the first process says, or that it has ended."""
         received = b""
         with suppress(ConnectionError):
             received = self._control.recv(MOST_BYTES)
         if received:
             self._code = json.loads(received).get(ENDED, self._code)
-        return bool(received)
+        self._silent = not received
+
+    def _outer_ended(self, selector: selectors.BaseSelector, outer: IO[bytes]) -> None:
+        """End the sandbox whose process outside of it was killed: it is to have no life of its own."""
+        selector.unregister(outer)
+        self._kill_first()
 
     def _look_at_use(self) -> None:
         if self._killed_at is not None:
