@@ -16,7 +16,8 @@ def arguments(program: str, orders: Orders, first: list[str]) -> list[str]:
         command += ["--unshare-user", "--uid", str(INSIDE_USER), "--gid", str(INSIDE_USER)]
     else:
         # Started by root: these rights serve to become another user, the first thing that is done inside.
-        command += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+        command += ["--cap-drop", "ALL"]
+        command += [part for right in ("SETUID", "SETGID", "SETPCAP") for part in ("--cap-add", f"CAP_{right}")]
     for folder in _parents([mount.target for mount in orders.mounts]):
         command += ["--dir", folder]
     command += ["--dev", "/dev", "--perms", "1777", "--size", str(orders.shared_memory_bytes), "--tmpfs", "/dev/shm"]

@@ -62,5 +62,8 @@ def told(*, allow_unisolated: bool = False) -> Sequence[str]:
     except MachineTrouble as error:
         return [*sentences, str(error)]
     if chosen is Isolation.PLAIN:
-        return [*sentences, f"Programs of others run as this user, kept apart by nothing, since that is allowed. {_MEND}"]
+        return [
+            *sentences,
+            f"Programs of others run as this user, kept apart by nothing, since that is allowed. {_MEND}",
+        ]
     return [*sentences, f"Programs of others run in places of their own, by {chosen.value}."]

@@ -85,7 +85,9 @@ def given_mounts(
     # Outer folders first, or they would hide what was mounted in them.
     for source, target, device in sorted(wanted, key=lambda each: PurePosixPath(each[1]).parts):
         if not source.exists():
-            raise MachineTrouble(f"{source}: not there, so a sandbox cannot show it at {target}. Make it, or leave it out.")
+            raise MachineTrouble(
+                f"{source}: not there, so a sandbox cannot show it at {target}. Make it, or leave it out."
+            )
         for place, folder in own.items():
             if PurePosixPath(target).is_relative_to(place) and target != place:
                 _make_place(folder, PurePosixPath(target).relative_to(place), is_folder=source.is_dir())

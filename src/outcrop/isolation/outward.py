@@ -30,11 +30,13 @@ class OutwardRelay:
             os.chown(self.path, user, user)
         self._listening.listen(MOST_CONNECTIONS)
         self._ending, self._end = os.pipe()
-        threading.Thread(target=self._relay, name="sandbox-relay", daemon=True).start()
+        self._thread = threading.Thread(target=self._relay, name="sandbox-relay", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         """End all connections, and take the socket away."""
         os.close(self._end)
+        self._thread.join(2 * _CONNECTING_S)
 
     def _relay(self) -> None:
         with selectors.DefaultSelector() as selector, self._listening:

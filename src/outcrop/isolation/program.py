@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +27,7 @@ _USE_S, _DISK_S = 0.1, 0.5
 _PAUSES = 20
 _KILLING_S = 8.0
 "After it the first process is killed too: it may be kept from its work."
+_BURYING_S = 2.0
 _GRACE_S = 120.0
 
 
@@ -67,6 +68,7 @@ class SandboxedProgram:
         self._end: ProgramEnd | None = None
         self._breach: Breach | None = None
         self._code: int | None = None
+        self._silent = False
         self._killed_at: float | None = None
         self._descriptor: int | None = None
         try:
@@ -139,28 +141,40 @@ class SandboxedProgram:
         return lines[-1] if lines else "its first process ended without a word."
 
     def _watch(self) -> None:
+        try:
+            self._watch_to_the_end()
+        finally:
+            # Whatever went wrong: nobody is left running without a watch, and nobody waits for ever.
+            self._finish()
+
+    def _watch_to_the_end(self) -> None:
         looks = {self._look_at_use: _USE_S, self._look_at_disk: _DISK_S}
         due = dict.fromkeys(looks, 0.0)
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._control, selectors.EVENT_READ)
-            while True:
-                if selector.select(max(0.0, min(due.values()) - time.monotonic())) and not self._hear():
-                    break
+        with selectors.DefaultSelector() as selector, open(os.pidfd_open(self._process.pid), "rb") as outer:
+            selector.register(self._control, selectors.EVENT_READ, self._hear)
+            selector.register(outer, selectors.EVENT_READ, lambda: self._outer_ended(selector, outer))
+            while not self._silent:
+                for key, _ in selector.select(max(0.0, min(due.values()) - time.monotonic())):
+                    key.data()
                 for look, pause_s in looks.items():
                     if (started := time.monotonic()) >= due[look]:
                         look()
                         took = time.monotonic() - started
                         due[look] = started + took + max(pause_s, _PAUSES * took)
-        self._finish()
 
-    def _hear(self) -> bool:
-        """What the first process says; False once it has ended."""
+    def _hear(self) -> None:
+        """Take in what the first process says, or that it has ended."""
         received = b""
         with suppress(ConnectionError):
             received = self._control.recv(MOST_BYTES)
         if received:
             self._code = json.loads(received).get(ENDED, self._code)
-        return bool(received)
+        self._silent = not received
+
+    def _outer_ended(self, selector: selectors.BaseSelector, outer: IO[bytes]) -> None:
+        """End the sandbox whose process outside of it was killed: it is to have no life of its own."""
+        selector.unregister(outer)
+        self._kill_first()
 
     def _look_at_use(self) -> None:
         if self._killed_at is not None:
@@ -174,7 +188,7 @@ class SandboxedProgram:
 
     def _look_at_disk(self) -> None:
         if self._killed_at is None:
-            self._end_for(breach_of_disk(self._folders, self._limits))
+            self._end_for(breach_of_disk(self._first, self._folders, self._limits))
 
     def _end_for(self, breach: Breach | None) -> None:
         if breach is not None and self._code is None:
@@ -193,8 +207,15 @@ class SandboxedProgram:
             # Its descriptors are closed before the kernel ends the others of its namespace; this waits for both.
             select.select([self._descriptor], [], [], _KILLING_S)
             os.close(self._descriptor)
+            # Whoever is outside of the sandbox buries its first process, and ends then.
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_BURYING_S)
         self._process.kill()
         self._process.wait()
+        if self._killed_at is None and self._code is not None:
+            # A program may end between two looks; what is left of the machine's disk is no matter of it then.
+            limits = replace(self._limits, machine_disk_bytes=0)
+            self._breach = breach_of_disk(self._first, self._folders, limits)
         if self._group is not None:
             if self._group.out_of_memory():
                 self._breach = Breach.MEMORY

@@ -63,7 +63,11 @@ class _Carried:
     """Two sockets whose bytes go to each other until both sides have ended, or one has broken."""
 
     def __init__(
-        self, near: socket.socket, far: socket.socket, selector: selectors.BaseSelector, ended: Callable[["_Carried"], None]
+        self,
+        near: socket.socket,
+        far: socket.socket,
+        selector: selectors.BaseSelector,
+        ended: Callable[["_Carried"], None],
     ) -> None:
         self._ends = (near, far)
         self._held = (bytearray(), bytearray())

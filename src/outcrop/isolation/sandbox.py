@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from outcrop.errors import MachineTrouble
 from outcrop.isolation import control_groups, layout, leftovers
 from outcrop.isolation.control_groups import ControlGroup
 from outcrop.isolation.inside.orders import INSIDE_USER, MountOrder, Orders, as_bytes
@@ -33,6 +34,7 @@ _SHARED_MEMORY_BYTES = 1024**3
 "Of /dev/shm where no limit of memory says otherwise."
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ROOT = "root"
+_SEEN_BYTES = 1024**2
 _BASE_DIRECTORY = "SAGEMAKER_BASE_DIR"
 
 
@@ -105,7 +107,11 @@ class Sandbox:
             )
             words = opened.enter_context(tempfile.TemporaryFile())
             with inside:
-                process = _launch(way, orders, words)
+                try:
+                    process = _launch(way, orders, words)
+                except (OSError, MachineTrouble) as error:
+                    control.close()
+                    raise MachineTrouble(f"The sandbox could not be started: {error}") from error
             return SandboxedProgram(
                 process,
                 control,
@@ -175,7 +181,8 @@ def _resource_limits(limits: SandboxLimits, way: Isolation) -> dict[str, int]:
         "RLIMIT_NOFILE": open_files if most_files == resource.RLIM_INFINITY else min(open_files, most_files),
     }
     if limits.disk_bytes is not None:
-        found["RLIMIT_FSIZE"] = limits.disk_bytes
+        # More than the limit of all, or the file that breaks it would not be seen to.
+        found["RLIMIT_FSIZE"] = limits.disk_bytes + _SEEN_BYTES
     if way is not Isolation.PLAIN:
         # In a sandbox the count is its own; outside it is that of all processes of this user. Three more than those
         # that are counted from outside: the first process is one, and one has to fit above the limit to be seen.

@@ -20,8 +20,8 @@ def separate_user(root: Path) -> int | None:
     """
     if os.geteuid() or not _has_rights():
         return None
-    mapped = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
-    first, _, num = max(((int(inside), int(outside), int(num)) for inside, outside, num in mapped), key=lambda each: each[2])
+    ranges = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    first, num = max(((int(inside), int(num)) for inside, _, num in ranges), key=lambda each: each[1])
     last = min(first + num - 1, _MOST)
     # The upper half of what there is, where ordinary users are not found.
     spread = min(_SPREAD, (last - first) // 2)

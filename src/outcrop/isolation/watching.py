@@ -1,7 +1,8 @@
 """What a sandboxed program uses, as the kernel tells it from outside: memory, processes, processor time, disk."""
 
 import os
-from collections.abc import Iterable, Sequence
+import stat
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +31,7 @@ class SandboxUse:
 def use(first: int, *, memory: bool = True) -> SandboxUse:
     """What everything below a sandbox's first process uses; its memory only if that is asked for."""
     fields = dict(_stats())
-    children: dict[int, list[int]] = {}
-    for pid, found in fields.items():
-        children.setdefault(int(found[_PARENT]), []).append(pid)
-    below = list(children.get(first, []))
-    for each in below:  # which grows meanwhile
-        below += children.get(each, [])
+    below = _below(first, fields)
     # Those that have ended and were waited for count with whoever waited, at last with the first process.
     waited_for = fields.get(first, ["0"] * 20)[_TIMES][2:]
     ticks = sum(int(number) for pid in below for number in fields[pid][_TIMES]) + sum(map(int, waited_for))
@@ -44,6 +40,16 @@ def use(first: int, *, memory: bool = True) -> SandboxUse:
         memory_bytes=_memory(below) if memory else 0,
         cpu_s=ticks / _TICKS_PER_S,
     )
+
+
+def _below(first: int, fields: Mapping[int, Sequence[str]]) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for pid, found in fields.items():
+        children.setdefault(int(found[_PARENT]), []).append(pid)
+    below = list(children.get(first, []))
+    for each in below:  # which grows meanwhile
+        below += children.get(each, [])
+    return below
 
 
 def _stats() -> Iterable[tuple[int, list[str]]]:
@@ -72,6 +78,21 @@ def disk(folders: Iterable[Path]) -> int:
     )
 
 
+def disk_without_names(first: int, folders: Iterable[Path]) -> int:
+    """Bytes of files that a sandbox's processes hold open on the disks of some folders, though they have no name."""
+    devices = {folder.stat().st_dev for folder in folders}
+    held = {}
+    for pid in _below(first, dict(_stats())):
+        descriptors = _PROCESSES / str(pid) / "fd"
+        with suppress(OSError):
+            for name in os.listdir(descriptors):
+                with suppress(OSError):
+                    found = os.stat(descriptors / name)
+                    if stat.S_ISREG(found.st_mode) and not found.st_nlink and found.st_dev in devices:
+                        held[found.st_dev, found.st_ino] = found.st_blocks * _BLOCK_BYTES
+    return sum(held.values())
+
+
 def breach_of_use(first: int, limits: SandboxLimits, *, memory: bool) -> Breach | None:
     """The limit that a sandbox's processes are beyond; of memory only where nothing else counts it."""
     now = use(first, memory=memory)
@@ -86,14 +107,14 @@ def breach_of_use(first: int, limits: SandboxLimits, *, memory: bool) -> Breach 
     return Breach.MACHINE_MEMORY if _memory_left() < limits.machine_memory_bytes else None
 
 
-def breach_of_disk(folders: Sequence[Path], limits: SandboxLimits) -> Breach | None:
-    """The limit that a sandbox's folders are beyond."""
+def breach_of_disk(first: int, folders: Sequence[Path], limits: SandboxLimits) -> Breach | None:
+    """The limit that a sandbox's folders, and files that it holds open, are beyond."""
     for folder in folders:
         left = os.statvfs(folder)
         if left.f_bavail * left.f_frsize < limits.machine_disk_bytes:
             return Breach.MACHINE_DISK
     try:
-        used = disk(folders) if limits.disk_bytes is not None else 0
+        used = disk(folders) + disk_without_names(first, folders) if limits.disk_bytes is not None else 0
     except TooDeep:
         return Breach.DEPTH
     return Breach.DISK if limits.disk_bytes is not None and used > limits.disk_bytes else None

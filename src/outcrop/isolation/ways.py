@@ -11,7 +11,10 @@ from outcrop.isolation import bubblewrap
 from outcrop.isolation.inside.orders import Orders
 from outcrop.isolation.layout import CODE
 
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from outcrop.isolation.inside.launch import main; main(sys.argv[2], int(sys.argv[3]))"
+_START = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from outcrop.isolation.inside.launch import main; "
+    "main(sys.argv[2], int(sys.argv[3]))"
+)
 _SOURCES = Path(__file__).parent.parent.parent
 
 

@@ -118,11 +118,15 @@ def no_new_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
-def drop_capabilities() -> None:
-    """Give up every capability, for this process and for all that it will run."""
+def drop_bounding_set() -> None:
+    """Let no program that this process runs ever have a capability."""
     for capability in range(_LAST_CAPABILITY + 1):
         # Those that the kernel does not know, and all of them where this process may not change the set.
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+
+def drop_capabilities() -> None:
+    """Give up every capability of this process."""
     _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     header = struct.pack("Ii", _CAPABILITY_VERSION, 0)
     _check(_libc.syscall(_number(_CAPSET), header, bytes(24)), "giving up capabilities")

@@ -79,6 +79,7 @@ def _wait_outside(first: int, orders: Orders) -> None:
 
 def _give_up_rights(user: int | None) -> None:
     kernel.no_new_privileges()
+    kernel.drop_bounding_set()
     if user is not None:
         os.setgroups([])
         os.setresgid(user, user, user)
