@@ -4,6 +4,7 @@ Symbolic links are kept where they are relative and stay within the folder, also
 only at their beginning, and only as often as there are folders above. Devices, pipes and sockets are never kept.
 """
 
+import errno
 import gzip
 import os
 import stat
@@ -27,6 +28,7 @@ _NAME_BYTES = 255
 _COMPRESSION = 1
 "Weights hardly shrink: the quickest level takes a fifth of the time of the best, for some percent more."
 _TARGET_BYTES = 4096
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,8 @@ def unpack(archive: BinaryIO, folder: Path, *, most_bytes: int = MOST_BYTES, mos
                     _put(tar, member, parts, top)
                     paths.append("/".join(parts))
     except (tarfile.TarError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+            raise
         raise Invalid(f"The archive cannot be unpacked: {error}") from error
     finally:
         os.close(top)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from outcrop.isolation.inside.orders import INSIDE_USER, Orders
+from outcrop.isolation.inside.messages import INSIDE_USER
 from outcrop.isolation.inside.rooting import MASKED
+from outcrop.isolation.orders import Orders
 
 
 def arguments(program: str, orders: Orders, first: list[str]) -> list[str]:

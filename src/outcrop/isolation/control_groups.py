@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _TOP = Path("/sys/fs/cgroup")
+_OWN = Path("/proc/self/cgroup")
 _REMOVING_S = 2.0
 
 
@@ -43,11 +44,14 @@ class ControlGroup:
                     time.sleep(0.01)
 
 
-def make(memory_bytes: int, num_processes: int) -> ControlGroup | None:
-    """A control group with these limits; None where this process may make none that holds both."""
+def make(memory_bytes: int, num_processes: int, *, top: Path = _TOP, own: Path = _OWN) -> ControlGroup | None:
+    """A control group with these limits; None where this process may make none that holds both.
+
+    `top` is where the kernel shows its groups, `own` says which are those of this process.
+    """
     name = f"outcrop-{secrets.token_hex(8)}"
-    own = dict(_own_groups())
-    for candidate in _version_2(own.get("")) + _version_1(own):
+    groups = dict(_groups(own))
+    for candidate in _version_2(top, groups.get("")) + _version_1(top, groups):
         folders = [parent / name for parent in candidate]
         try:
             for folder in folders:
@@ -75,26 +79,26 @@ def _limited(folders: list[Path], memory_bytes: int, num_processes: int) -> Cont
     return ControlGroup(folders, memory / "memory.oom_control")
 
 
-def _own_groups() -> list[tuple[str, str]]:
-    """Groups of this process: the controllers of version 1 with their paths, and "" with that of version 2."""
+def _groups(own: Path) -> list[tuple[str, str]]:
+    """Groups of a process: the controllers of version 1 with their paths, and "" with that of version 2."""
     found = []
     with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
+        for line in own.read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             found += [(controller, path) for controller in controllers.split(",")]
     return found
 
 
-def _version_2(path: str | None) -> list[list[Path]]:
+def _version_2(top: Path, path: str | None) -> list[list[Path]]:
     """Places for a group: below our own, or beside it, since a group that holds processes has no controllers below."""
-    if path is None or not (_TOP / "cgroup.controllers").exists():
+    if path is None or not (top / "cgroup.controllers").exists():
         return []
-    own = _TOP / path.lstrip("/")
-    return [[own]] if own == _TOP else [[own], [own.parent]]
+    own = top / path.lstrip("/")
+    return [[own]] if own == top else [[own], [own.parent]]
 
 
-def _version_1(own: dict[str, str]) -> list[list[Path]]:
+def _version_1(top: Path, own: dict[str, str]) -> list[list[Path]]:
     if not {"memory", "pids"} <= own.keys():
         return []
-    folders = [_TOP / controller / own[controller].lstrip("/") for controller in ("memory", "pids")]
+    folders = [top / controller / own[controller].lstrip("/") for controller in ("memory", "pids")]
     return [folders] if all(os.access(folder, os.W_OK) for folder in folders) else []

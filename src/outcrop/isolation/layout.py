@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from outcrop.errors import MachineTrouble
-from outcrop.isolation.inside.orders import ENDPOINT_SOCKET, MountOrder
+from outcrop.isolation.inside.messages import ENDPOINT_SOCKET
+from outcrop.isolation.orders import MountOrder
 
 OPT_ML = "/opt/ml"
 HOME = "/home/user"
@@ -19,7 +20,7 @@ USER = "user"
 _PROGRAMS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _SYSTEM_FILES = (
     "alternatives", "ca-certificates", "crypto-policies", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d",
-    "localtime", "mime.types", "nsswitch.conf", "pki/ca-trust", "pki/tls/certs", "protocols", "services", "ssl/certs",
+    "localtime", "mime.types", "pki/ca-trust", "pki/tls/certs", "protocols", "services", "ssl/certs",
     "OpenCL", "vulkan",
 )  # fmt: skip
 "Of /etc, where they are there; none of them is secret."
@@ -46,7 +47,7 @@ def system_links() -> list[list[str]]:
 
 def own_folders(root: Path, opt_ml: Path) -> dict[str, Path]:
     """Folders that the program may write to, by their path inside; made where they are missing."""
-    (root / "root").mkdir(exist_ok=True)
+    (root / "root").mkdir(parents=True, exist_ok=True)
     folders = {OPT_ML: opt_ml, "/tmp": root / "tmp", HOME: root / "home"}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -54,7 +55,7 @@ def own_folders(root: Path, opt_ml: Path) -> dict[str, Path]:
     return folders
 
 
-def own_files(root: Path, hosts: Sequence[str], user: int) -> list[MountOrder]:
+def own_files(root: Path, hosts: Sequence[str], user: int, *, network: bool) -> list[MountOrder]:
     """Small files of /etc that a sandbox has for itself."""
     folder = root / "etc"
     shutil.rmtree(folder, ignore_errors=True)
@@ -63,6 +64,8 @@ def own_files(root: Path, hosts: Sequence[str], user: int) -> list[MountOrder]:
         "passwd": f"root:x:0:0::/nowhere:/usr/sbin/nologin\n{USER}:x:{user}:{user}::{HOME}:/bin/sh\n",
         "group": f"root:x:0:\n{USER}:x:{user}:\n",
         "hostname": f"{hosts[0]}\n",
+        # Not the machine's: it may ask services of the machine that cannot be reached.
+        "nsswitch.conf": f"passwd: files\ngroup: files\nhosts: files{' dns' if network else ''}\n",
         "hosts": f"127.0.0.1 localhost {' '.join(hosts)}\n::1 localhost\n",
     }
     for name, text in texts.items():
@@ -85,9 +88,7 @@ def given_mounts(
     # Outer folders first, or they would hide what was mounted in them.
     for source, target, device in sorted(wanted, key=lambda each: PurePosixPath(each[1]).parts):
         if not source.exists():
-            raise MachineTrouble(
-                f"{source}: not there, so a sandbox cannot show it at {target}. Make it, or leave it out."
-            )
+            raise MachineTrouble(f"{source}: not there, so no sandbox can show it. Make it, or leave it out.")
         for place, folder in own.items():
             if PurePosixPath(target).is_relative_to(place) and target != place:
                 _make_place(folder, PurePosixPath(target).relative_to(place), is_folder=source.is_dir())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from outcrop.errors import MachineTrouble
 from outcrop.isolation.trees import MOST_DEEP, open_file, open_folder, walk
 
 
@@ -87,10 +88,17 @@ def _emptied(folder: int, top: int, depth: int) -> bool:
 
 
 def give_to(folder: Path, user: int) -> None:
-    """Make a user the owner of a folder and all that is in it."""
+    """Make a user the owner of a folder and all that is in it.
+
+    Raises MachineTrouble for a file of somebody else with a second name: it may belong to a place that is not given.
+    """
     os.chown(folder, user, user, follow_symlinks=False)
     for entry in walk(folder):
         if entry.stat.st_uid != user:
+            if entry.is_file and entry.stat.st_nlink > 1:
+                raise MachineTrouble(
+                    f"{folder / entry.path}: has another name elsewhere. Copy it, or show it read only."
+                )
             os.chown(entry.name, user, user, dir_fd=entry.folder, follow_symlinks=False)
 
 

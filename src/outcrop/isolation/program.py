@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from outcrop.errors import MachineTrouble
 from outcrop.isolation.control_groups import ControlGroup
-from outcrop.isolation.inside.orders import ENDED, GO, KILL, MOST_BYTES, READY, SIGNAL, TROUBLE
+from outcrop.isolation.inside.messages import ENDED, GO, KILL, MOST_BYTES, READY, SIGNAL, TROUBLE
 from outcrop.isolation.limits import Breach, SandboxLimits
 from outcrop.isolation.watching import breach_of_disk, breach_of_use
 

@@ -3,10 +3,15 @@
 Standard library only: it stands on both sides of a sandbox's wall, and makes the one way out of it.
 """
 
+from __future__ import annotations
+
 import selectors
 import socket
-from collections.abc import Callable
 from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MOST_CONNECTIONS = 256
 "At once. A program that opens more waits; it may not take the descriptors of whoever relays for it."
@@ -28,7 +33,8 @@ class Relay:
         self._listening = listening
         self._connect = connect
         self._selector = selector
-        self._carried: set[_Carried] = set()
+        self.carried: set[_Carried] = set()
+        "Connections that are open now."
         listening.setblocking(False)
         self._listen()
 
@@ -44,18 +50,18 @@ class Relay:
             except OSError:
                 near.close()
                 return
-            self._carried.add(_Carried(near, far, self._selector, self._ended))
-            if len(self._carried) == MOST_CONNECTIONS:
+            self.carried.add(_Carried(near, far, self._selector, self._ended))
+            if len(self.carried) == MOST_CONNECTIONS:
                 self._selector.unregister(self._listening)
 
-    def _ended(self, carried: "_Carried") -> None:
-        if len(self._carried) == MOST_CONNECTIONS:
+    def _ended(self, carried: _Carried) -> None:
+        if len(self.carried) == MOST_CONNECTIONS:
             self._listen()
-        self._carried.discard(carried)
+        self.carried.discard(carried)
 
     def close(self) -> None:
         """End every connection; the listening socket stays its owner's."""
-        for each in list(self._carried):
+        for each in list(self.carried):
             each.close()
 
 
@@ -67,7 +73,7 @@ class _Carried:
         near: socket.socket,
         far: socket.socket,
         selector: selectors.BaseSelector,
-        ended: Callable[["_Carried"], None],
+        ended: Callable[[_Carried], None],
     ) -> None:
         self._ends = (near, far)
         self._held = (bytearray(), bytearray())

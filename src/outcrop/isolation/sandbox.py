@@ -23,8 +23,9 @@ from typing import IO
 from outcrop.errors import MachineTrouble
 from outcrop.isolation import control_groups, layout, leftovers
 from outcrop.isolation.control_groups import ControlGroup
-from outcrop.isolation.inside.orders import INSIDE_USER, MountOrder, Orders, as_bytes
+from outcrop.isolation.inside.messages import INSIDE_USER
 from outcrop.isolation.limits import SandboxLimits
+from outcrop.isolation.orders import MountOrder, Orders, as_bytes
 from outcrop.isolation.outward import OutwardRelay
 from outcrop.isolation.program import SandboxedProgram
 from outcrop.isolation.users import separate_user
@@ -98,7 +99,7 @@ class Sandbox:
                 command=list(arguments),
                 environment=self._environment(way, own),
                 folder=self.folder if way is not Isolation.PLAIN else layout.outside(self.folder, own),
-                resource_limits=_resource_limits(self.limits, way),
+                resource_limits=_resource_limits(self.limits, way, separate=user is not None),
                 hidden_memory=group is not None or self.limits.memory_bytes is None,
                 endpoint_port=None if relay is None or self.endpoint is None else self.endpoint[1],
                 log_bytes_per_s=self.limits.log_bytes_per_s,
@@ -130,7 +131,7 @@ class Sandbox:
     def _mounts(self, own: Mapping[str, Path], relay: OutwardRelay | None, user: int | None) -> list[MountOrder]:
         return [
             *layout.system_mounts(network=self.network),
-            *layout.own_files(self.root, self.hosts, INSIDE_USER if user is None else user),
+            *layout.own_files(self.root, self.hosts, user or INSIDE_USER, network=self.network),
             *(MountOrder(source=str(path.resolve()), target=place, writable=True) for place, path in own.items()),
             *layout.given_mounts(self.read_only, self.shown, self.devices, own),
             *([layout.endpoint_mount(relay.path)] if relay is not None else []),
@@ -172,8 +173,11 @@ def _launch(way: Isolation, orders: Orders, words: IO[bytes]) -> subprocess.Pope
         )
 
 
-def _resource_limits(limits: SandboxLimits, way: Isolation) -> dict[str, int]:
-    """Limits that the kernel holds each process to, by the names of the `resource` module."""
+def _resource_limits(limits: SandboxLimits, way: Isolation, *, separate: bool) -> dict[str, int]:
+    """Limits that the kernel holds each process to, by the names of the `resource` module.
+
+    `separate` says whether the program is a user of its own.
+    """
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     open_files = limits.num_open_files
     found = {
@@ -183,8 +187,14 @@ def _resource_limits(limits: SandboxLimits, way: Isolation) -> dict[str, int]:
     if limits.disk_bytes is not None:
         # More than the limit of all, or the file that breaks it would not be seen to.
         found["RLIMIT_FSIZE"] = limits.disk_bytes + _SEEN_BYTES
-    if way is not Isolation.PLAIN:
-        # In a sandbox the count is its own; outside it is that of all processes of this user. Three more than those
-        # that are counted from outside: the first process is one, and one has to fit above the limit to be seen.
+    if way is not Isolation.PLAIN and (separate or _counted_by_namespace()):
+        # Outside of a sandbox, and on old kernels, the count is that of all processes of this user. Three more than
+        # those that are watched: the first process is one, and one has to fit above the limit to be seen.
         found["RLIMIT_NPROC"] = limits.num_processes + 3
     return found
+
+
+def _counted_by_namespace() -> bool:
+    """Whether the kernel counts the processes of a user by user namespace, as it does since Linux 5.14."""
+    major, minor = os.uname().release.split(".")[:2]
+    return (int(major), int("".join(filter(str.isdigit, minor)) or 0)) >= (5, 14)

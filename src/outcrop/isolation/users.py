@@ -4,7 +4,7 @@ import os
 import zlib
 from pathlib import Path
 
-from outcrop.isolation.inside.orders import INSIDE_USER
+from outcrop.isolation.inside.messages import INSIDE_USER
 
 _MOST = 2**31 - 2
 "Above it, programs take numbers for negative ones."

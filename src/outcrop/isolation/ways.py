@@ -8,8 +8,8 @@ from pathlib import Path
 
 from outcrop.errors import MachineTrouble
 from outcrop.isolation import bubblewrap
-from outcrop.isolation.inside.orders import Orders
 from outcrop.isolation.layout import CODE
+from outcrop.isolation.orders import Orders
 
 _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); from outcrop.isolation.inside.launch import main; "

@@ -7,7 +7,6 @@ Each function raises OSError with what was being done and to which path.
 import ctypes
 import errno
 import os
-import platform
 import signal
 import socket
 import struct
@@ -147,7 +146,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _number(numbers: dict[str, int]) -> int:
-    machine = platform.machine()
+    machine = os.uname().machine
     if machine not in numbers:
         raise OSError(errno.ENOSYS, f"system calls of {machine} are not known here")
     return numbers[machine]

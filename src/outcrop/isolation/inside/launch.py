@@ -4,16 +4,21 @@ Run by a bare interpreter, as `main(WAY, DESCRIPTOR)`, outside of the sandbox fo
 bubblewrap runs it inside of what it has built.
 """
 
+from __future__ import annotations
+
 import os
 import resource
 import signal
 import socket
 from contextlib import suppress
-from pathlib import Path
 
 from outcrop.isolation.inside import kernel, rooting
-from outcrop.isolation.inside.orders import INSIDE_USER, TROUBLE, Orders, orders_from
+from outcrop.isolation.inside.messages import INSIDE_USER, TROUBLE, orders_from
 from outcrop.isolation.inside.supervisor import Supervisor, kill_namespace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from outcrop.isolation.orders import Orders
 
 _SEPARATE = (
     kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWCGROUP
@@ -50,9 +55,9 @@ def _separate(orders: Orders) -> None:
     network = kernel.CLONE_NEWNET if orders.own_network else 0
     kernel.unshare(_SEPARATE | network | (kernel.CLONE_NEWUSER if own_user else 0))
     if own_user:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{INSIDE_USER} {user} 1")
-        Path("/proc/self/gid_map").write_text(f"{INSIDE_USER} {group} 1")
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"{INSIDE_USER} {user} 1")
+        _write("/proc/self/gid_map", f"{INSIDE_USER} {group} 1")
         _forbid_more_users()
     first = os.fork()
     if first:
@@ -66,7 +71,7 @@ def _separate(orders: Orders) -> None:
 def _forbid_more_users() -> None:
     # A nested user namespace would have every right in itself. The filter of calls refuses it too, where there is one.
     with suppress(OSError):
-        Path("/proc/sys/user/max_user_namespaces").write_text("0")
+        _write("/proc/sys/user/max_user_namespaces", "0")
 
 
 def _wait_outside(first: int, orders: Orders) -> None:
@@ -92,7 +97,7 @@ def _give_up_rights(user: int | None) -> None:
 def _be_first_to_go() -> None:
     # If the machine runs out of memory, its kernel looks for somebody to end: rather this than anybody else.
     with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(str(_FIRST_VICTIM))
+        _write("/proc/self/oom_score_adj", str(_FIRST_VICTIM))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if most == resource.RLIM_INFINITY else min(most, _DESCRIPTORS)
@@ -103,13 +108,18 @@ def _kill_descendants() -> None:
     """End everything that this process has started, however far down; it has adopted what was left behind."""
     own = os.getpid()
     parents: dict[int, int] = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            with suppress(OSError, IndexError):
-                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError, IndexError), open(f"/proc/{name}/stat") as file:
+                parents[int(name)] = int(file.read().rpartition(")")[2].split()[1])
     found = [own]
     for each in found:  # which grows meanwhile
         found += [child for child, parent in parents.items() if parent == each]
     for each in found[1:]:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(each, signal.SIGKILL)
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w") as file:
+        file.write(text)

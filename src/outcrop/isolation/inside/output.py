@@ -3,12 +3,17 @@
 The program holds a pipe, never the caller's own descriptor: it can neither cut the file short nor type into a terminal.
 """
 
+from __future__ import annotations
+
 import os
 import selectors
 import stat
 import time
-from collections.abc import Callable
 from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _FILE_BYTES = 64 * 1024
 _PIPE_BYTES = 4096

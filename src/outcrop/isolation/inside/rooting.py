@@ -1,10 +1,14 @@
 """A root of its own for a sandboxed program: an empty file system with what the orders name, and nothing else."""
 
+from __future__ import annotations
+
 import os
-from pathlib import Path
 
 from outcrop.isolation.inside import kernel
-from outcrop.isolation.inside.orders import Orders
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from outcrop.isolation.orders import Orders
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 MASKED = ("kcore", "keys", "key-users", "kallsyms", "timer_list", "sched_debug", "kmsg")
@@ -18,55 +22,56 @@ _CLOSED = kernel.MS_NOSUID | kernel.MS_NODEV
 
 def build(orders: Orders) -> None:
     """Mount everything and make it this process's root. Needs a mount and a process namespace of its own."""
-    root = Path(orders.root)
+    root = orders.root
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
-    kernel.mount("tmpfs", str(root), "tmpfs", _CLOSED, _SMALL)
-    _devices(root / "dev", orders.shared_memory_bytes)
+    kernel.mount("tmpfs", root, "tmpfs", _CLOSED, _SMALL)
+    _devices(f"{root}/dev", orders.shared_memory_bytes)
     for order in orders.mounts:
-        target = _below(root, order.target)
-        _make_target(Path(order.source), target)
-        kernel.mount(order.source, str(target), None, kernel.MS_BIND | kernel.MS_REC)
+        target = root + order.target
+        _make_target(order.source, target)
+        kernel.mount(order.source, target, None, kernel.MS_BIND | kernel.MS_REC)
         kernel.restrict(
-            str(target),
+            target,
             kernel.MS_NOSUID | (0 if order.device else kernel.MS_NODEV) | (0 if order.writable else kernel.MS_RDONLY),
         )
     for link, path in orders.links:
-        _below(root, path).parent.mkdir(parents=True, exist_ok=True)
-        _below(root, path).symlink_to(link)
-    _processes(root / "proc")
-    kernel.become_root_of(str(root))
+        os.makedirs(os.path.dirname(root + path), exist_ok=True)
+        os.symlink(link, root + path)
+    _processes(f"{root}/proc")
+    kernel.become_root_of(root)
     # Only now: the folders that hold the mounts had to be made first.
     for place in ("/", "/dev"):
         _fix(place)
 
 
-def _devices(folder: Path, shared_memory_bytes: int) -> None:
-    folder.mkdir()
-    kernel.mount("tmpfs", str(folder), "tmpfs", kernel.MS_NOSUID | kernel.MS_NOEXEC, _SMALL)
+def _devices(folder: str, shared_memory_bytes: int) -> None:
+    os.mkdir(folder)
+    kernel.mount("tmpfs", folder, "tmpfs", kernel.MS_NOSUID | kernel.MS_NOEXEC, _SMALL)
     for name in DEVICES:
-        (folder / name).touch()
-        kernel.mount(f"/dev/{name}", str(folder / name), None, kernel.MS_BIND)
+        _make_file(f"{folder}/{name}")
+        kernel.mount(f"/dev/{name}", f"{folder}/{name}", None, kernel.MS_BIND)
     for name, link in _LINKS.items():
-        (folder / name).symlink_to(link)
+        os.symlink(link, f"{folder}/{name}")
     for name, kind, data in (
         ("shm", "tmpfs", f"size={shared_memory_bytes},nr_inodes=65536,mode=1777"),
         ("pts", "devpts", "newinstance,ptmxmode=0666,mode=620"),
     ):
-        (folder / name).mkdir()
-        kernel.mount(kind, str(folder / name), kind, kernel.MS_NOSUID | kernel.MS_NOEXEC, data)
-    (folder / "ptmx").symlink_to("pts/ptmx")
+        os.mkdir(f"{folder}/{name}")
+        kernel.mount(kind, f"{folder}/{name}", kind, kernel.MS_NOSUID | kernel.MS_NOEXEC, data)
+    os.symlink("pts/ptmx", f"{folder}/ptmx")
 
 
-def _processes(folder: Path) -> None:
-    folder.mkdir()
-    kernel.mount("proc", str(folder), "proc", _CLOSED | kernel.MS_NOEXEC)
+def _processes(folder: str) -> None:
+    os.mkdir(folder)
+    kernel.mount("proc", folder, "proc", _CLOSED | kernel.MS_NOEXEC)
     for name in MASKED:
-        if (folder / name).exists():
-            kernel.mount("/dev/null", str(folder / name), None, kernel.MS_BIND)
+        if os.path.exists(f"{folder}/{name}"):
+            kernel.mount("/dev/null", f"{folder}/{name}", None, kernel.MS_BIND)
     for name in FIXED:
-        if (folder / name).exists():
-            kernel.mount(str(folder / name), str(folder / name), None, kernel.MS_BIND | kernel.MS_REC)
-            kernel.restrict(str(folder / name), kernel.MS_RDONLY)
+        place = f"{folder}/{name}"
+        if os.path.exists(place):
+            kernel.mount(place, place, None, kernel.MS_BIND | kernel.MS_REC)
+            kernel.restrict(place, kernel.MS_RDONLY)
 
 
 def _fix(place: str) -> None:
@@ -74,14 +79,14 @@ def _fix(place: str) -> None:
     kernel.mount("none", place, None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID)
 
 
-def _below(root: Path, path: str) -> Path:
-    return root / path.lstrip("/")
-
-
-def _make_target(source: Path, target: Path) -> None:
+def _make_target(source: str, target: str) -> None:
     """Something to mount on: a folder for a folder, a file for anything else."""
-    if source.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
+    if os.path.isdir(source):
+        os.makedirs(target, exist_ok=True)
     else:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        _make_file(target)
+
+
+def _make_file(path: str) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))

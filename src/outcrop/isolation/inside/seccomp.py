@@ -6,7 +6,7 @@ terminal. On processors other than x86_64 and aarch64 there is no filter, and th
 """
 
 import errno
-import platform
+import os
 import socket
 import struct
 import termios
@@ -63,7 +63,7 @@ def instructions(*, hidden_memory: bool) -> bytes | None:
 
     `hidden_memory` allows memory that belongs to no process: only where a control group counts it.
     """
-    machine = platform.machine()
+    machine = os.uname().machine
     if machine not in _NUMBERS:
         return None
     numbers = _NUMBERS[machine] | _SINCE_2019

@@ -4,6 +4,8 @@ When it ends, however that comes, the kernel ends everything else in its process
 of its control socket does, so nothing outlives whoever asked for the sandbox.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import resource
@@ -11,14 +13,19 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NoReturn
 
 from outcrop.isolation.inside import kernel, seccomp
-from outcrop.isolation.inside.orders import ENDED, ENDPOINT_SOCKET, GO, KILL, MOST_BYTES, READY, SIGNAL, Orders
+from outcrop.isolation.inside.messages import ENDED, ENDPOINT_SOCKET, GO, KILL, MOST_BYTES, READY, SIGNAL
 from outcrop.isolation.inside.output import Carrier
 from outcrop.isolation.relay import Relay
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+    from outcrop.isolation.orders import Orders
 
 _DRAINING_S = 5.0
 _COULD_NOT_START = 127

@@ -1,24 +1,7 @@
-"""Orders for the process inside a sandbox: what to mount, what to run, and what the two ends say to each other.
-
-Written by the process that asks for a sandbox, read by the one that becomes it. All of it is JSON.
-"""
+"""Orders for the process inside a sandbox: what to mount, what to run, and how far it may go."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
-from typing import Any
-
-ENDPOINT_SOCKET = "/run/outcrop/endpoint"
-"Where the way out to this installation is found inside."
-INSIDE_USER = 1000
-"What a user of a namespace of its own is called inside."
-MOST_BYTES = 64 * 1024
-"Of one message between the two ends."
-
-READY, TROUBLE, ENDED = "ready", "trouble", "ended"
-"What the inside says: it is built, it could not be, the program ended so."
-GO, SIGNAL, KILL = "go", "signal", "kill"
-"What it is told: start the program, send it this signal, end everything."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +46,5 @@ class Orders:
 
 
 def as_bytes(orders: Orders) -> bytes:
-    """The bytes that `orders_from` understands."""
+    """The bytes that the inside understands."""
     return json.dumps(asdict(orders)).encode()
-
-
-def orders_from(descriptor: int) -> Orders:
-    """Orders from a file that lies behind a descriptor, which is closed."""
-    with os.fdopen(descriptor, "rb") as file:
-        members: dict[str, Any] = json.load(file)
-    return Orders(**members | {"mounts": [MountOrder(**each) for each in members["mounts"]]})
