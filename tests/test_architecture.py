@@ -26,7 +26,7 @@ FLOORS = [
     {"training", "inference"},
     {"datasets", "documents", "network", "music"},
     {"tokens", "store", "protocol", "loops", "json_files", "lifecycle"},
-    {"arn", "clock", "settings", "machine", "logs"},
+    {"arn", "clock", "settings", "machine", "isolation", "logs"},
     {"errors", "private"},
 ]
 TORCH = {"torch", "transformers", "safetensors", "peft"}
