@@ -185,7 +185,7 @@ class House:
         """Log groups with their streams and events."""
         from outcrop.log_groups.log_groups import LogGroups
 
-        return LogGroups(self.store, self.clock)
+        return LogGroups(self.store, self.clock, self.settings.log_events)
 
     @room
     def invocation_logs(self) -> "InvocationLogs":

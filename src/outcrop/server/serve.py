@@ -180,11 +180,12 @@ def write_points(house: House) -> None:
 
 
 async def _forget_old(house: House, loops: Loops) -> None:
-    """Keep points and audit within their age and size, and responses of OpenAI's door within their age."""
+    """Keep points and audit within their age and size, logs and responses of OpenAI's door within their age."""
 
     async def look() -> None:
         await to_thread.run_sync(house.points.sweep)
         await to_thread.run_sync(house.audit.sweep)
+        await to_thread.run_sync(house.log_groups.sweep)
         await to_thread.run_sync(_forget_responses, house)
 
     await asyncio.sleep(_FORGETS_FIRST_S)
