@@ -242,7 +242,7 @@ def test_a_wrong_secret_is_refused(server: Running) -> None:
         ("bedrock-agent", "list_knowledge_bases", {}, "ValidationException", 400),
         ("sagemaker", "list_models", {}, "ValidationException", 400),
         ("sagemaker-runtime", "invoke_endpoint", {"EndpointName": "e", "Body": b""}, "ValidationError", 400),
-        ("logs", "describe_log_groups", {}, "ValidationException", 400),
+        ("logs", "describe_queries", {}, "InvalidParameterException", 400),
         ("kms", "list_keys", {}, "ValidationException", 400),
         ("cloudwatch", "list_metrics", {}, "ValidationException", 400),
         ("iam", "list_users", {}, "NotImplemented", 501),

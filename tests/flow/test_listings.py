@@ -13,15 +13,19 @@ from botocore.loaders import Loader
 
 from outcrop.api.iam.absent import ALWAYS_ABSENT
 from outcrop.api.operations import OPERATIONS
-from tests.support.listings import bedrock, iam, iam_absent, s3
+from tests.support.listings import bedrock, iam, iam_absent, logs, s3
 from tests.support.listings.listing import Listing
 from tests.support.servers import Running, running_server
 from tests.support.shaped_values import operation_of_botocore
 
-LISTINGS = [*bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *s3.LISTINGS]
-NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {"bedrock-agent-runtime.Rerank"}
+LISTINGS = [*bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *logs.LISTINGS, *s3.LISTINGS]
+NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {
+    "bedrock-agent-runtime.Rerank",
+    "logs.GetLogEvents",
+}
 """They would list something about a thing that nobody can make here (tests/iam/test_absent.py asks each), or give
-pages of an order that one request asks for (tests/unit/api/test_encoders.py)."""
+pages of an order that one request asks for (tests/unit/api/test_encoders.py), or give tokens for ever
+(tests/flow/test_logs.py)."""
 LISTING_VERBS = ("List", "Describe", "Search", "Lookup", "Filter")
 TOKENS = {"nexttoken", "marker", "continuationtoken", "keymarker", "partnumbermarker"}
 
@@ -166,7 +170,7 @@ def test_a_token_is_good_for_its_own_query_only(rows: Rows) -> None:
     assert bool(token) == (listing.most > 1)
     if not token:
         return
-    together = listing.names(answer) + rows.names(**token, **{listing.size: 1000})
+    together = listing.names(answer) + rows.names(**token, **{listing.size: listing.largest})
     assert rows.in_order(together) == rows.in_order(rows.names())
     for member in listing.filters.keys() - listing.only_first:
         refused = rows.refusal(**token, **{member: listing.filters[member][0]})

@@ -78,6 +78,12 @@ def _iam() -> Table:
     return {name: unchanged(name, handler) for name, handler in tables.items()}
 
 
+def _logs() -> Table:
+    from outcrop.api.monitoring import log_events, log_groups, log_streams
+
+    return {**log_groups.OPERATIONS, **log_streams.OPERATIONS, **log_events.OPERATIONS}
+
+
 def _s3() -> Table:
     from outcrop.api.s3 import (
         buckets as s3_buckets,
@@ -116,6 +122,7 @@ OPERATIONS: Operations = _Imported(
         "bedrock-runtime": _bedrock_runtime,
         "bedrock-agent-runtime": _bedrock_agent_runtime,
         "iam": _iam,
+        "logs": _logs,
         "s3": _s3,
         "sts": _sts,
     }

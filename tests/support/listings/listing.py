@@ -62,6 +62,8 @@ class Listing:
     "Member of the request -> where in the answer before it is taken from."
     is_opaque: bool = True
     "Whether the token means nothing to clients; S3's older listings go on from a key that they may name themselves."
+    largest: int = 1000
+    "A size of a page that holds all rows."
     wrong_sizes: tuple[int, ...] = (0, 1001)
     "Sizes of a page that are refused."
     refusal: str = "ValidationException"

@@ -30,11 +30,14 @@ STAR_ALONE = {
         "ListAccountAliases", "ListOpenIDConnectProviders", "ListPolicies", "ListSAMLProviders",
         "SimulateCustomPolicy",
     },
+    "logs": {
+        "DescribeLogStreams", "FilterLogEvents", "GetLogEvents", "ListTagsForResource", "TagResource", "UntagResource",
+    },
     "s3": set(),
     "sts": {"DecodeAuthorizationMessage", "GetAccessKeyInfo"},
 }  # fmt: skip
 """Every operation here that AWS's authorization reference gives no resource type, as long as it is given no name; of
-the devices, where the serial number is no ARN."""
+the devices, where the serial number is no ARN. Of logs, those that were given neither name nor ARN, which are refused."""
 
 
 def needed(service: str, operation: str, **params: object) -> str:
