@@ -244,7 +244,7 @@ def test_a_wrong_secret_is_refused(server: Running) -> None:
         ("sagemaker-runtime", "invoke_endpoint", {"EndpointName": "e", "Body": b""}, "ValidationError", 400),
         ("logs", "describe_queries", {}, "InvalidParameterException", 400),
         ("kms", "list_keys", {}, "ValidationException", 400),
-        ("cloudwatch", "list_metrics", {}, "ValidationException", 400),
+        ("cloudwatch", "list_dashboards", {}, "InvalidParameterValue", 400),
         ("iam", "list_users", {}, "NotImplemented", 501),
         ("sts", "get_federation_token", {"Name": "jane"}, "NotImplemented", 501),
         ("s3", "get_bucket_website", {"Bucket": "abc"}, "NotImplemented", 501),

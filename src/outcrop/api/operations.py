@@ -69,6 +69,12 @@ def _bedrock_agent_runtime() -> Table:
     return reranking.OPERATIONS
 
 
+def _cloudwatch() -> Table:
+    from outcrop.api.monitoring import metric_data, metrics
+
+    return {**metrics.OPERATIONS, **metric_data.OPERATIONS}
+
+
 def _iam() -> Table:
     from outcrop.api.iam import absent as iam_absent
     from outcrop.api.iam import service_credentials, users_and_roles
@@ -121,6 +127,7 @@ OPERATIONS: Operations = _Imported(
         "bedrock": _bedrock,
         "bedrock-runtime": _bedrock_runtime,
         "bedrock-agent-runtime": _bedrock_agent_runtime,
+        "cloudwatch": _cloudwatch,
         "iam": _iam,
         "logs": _logs,
         "s3": _s3,

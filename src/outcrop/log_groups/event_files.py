@@ -212,7 +212,7 @@ class LogFiles:
             os.close(lock)
 
     def _tail_for(self, now_us: int) -> _Tail:
-        """The file to write to: the last one, cleared of a torn block, or a new one where it is full."""
+        """The file to write to: the last one without its torn block, or a new one."""
         tail = self._known_tail() or self._found_tail()
         full = tail.size >= FILE_BYTES or tail.extent.began_us // _DAY_US < now_us // _DAY_US
         if tail.extent.num_events and full:

@@ -140,7 +140,7 @@ class _Parser:
 
 
 def _selection(selector: str) -> Callable[[Any], Any]:
-    """What finds a member of a message, or _ABSENT."""
+    """The reader of a member of messages; it finds _ABSENT where there is none."""
     steps: list[str | int] = []
     for single, double, index, name in _STEP.findall(selector):
         if "*" in (index.strip(), name):

@@ -68,6 +68,8 @@ class Listing:
     "Sizes of a page that are refused."
     refusal: str = "ValidationException"
     "The code that a wrong token or size is refused with."
+    token_refusal: str = ""
+    "That of a wrong token, where it is another."
 
     @property
     def title(self) -> str:

@@ -22,6 +22,7 @@ STAR_ALONE = {
     },
     "bedrock-agent-runtime": {"Rerank"},
     "bedrock-runtime": set(),
+    "cloudwatch": {"GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData"},
     "iam": {
         "CreateAccountAlias", "DeleteAccountAlias", "DeleteAccountPasswordPolicy",
         "GetAccountAuthorizationDetails", "GetAccountPasswordPolicy", "GetAccountSummary", "GetCredentialReport",
