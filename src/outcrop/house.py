@@ -24,6 +24,7 @@ from outcrop.settings import Settings
 from outcrop.store.store import Store
 
 if TYPE_CHECKING:
+    from outcrop.alarms.alarms import Alarms
     from outcrop.audit.audit import Audit
     from outcrop.batch.loop import BatchLoop
     from outcrop.batch.shares import Shares
@@ -130,6 +131,13 @@ class House:
         from outcrop.metrics.points import Points
 
         return Points(self.store, self.clock, self.settings.points_kept)
+
+    @room
+    def alarms(self) -> "Alarms":
+        """Alarms on metrics."""
+        from outcrop.alarms.alarms import Alarms
+
+        return Alarms(self.store, self.points, self.clock, self.account)
 
     @room
     def traffic(self) -> "Traffic":

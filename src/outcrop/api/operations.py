@@ -70,9 +70,9 @@ def _bedrock_agent_runtime() -> Table:
 
 
 def _cloudwatch() -> Table:
-    from outcrop.api.monitoring import metric_data, metrics
+    from outcrop.api.monitoring import alarms, metric_data, metrics
 
-    return {**metrics.OPERATIONS, **metric_data.OPERATIONS}
+    return {**metrics.OPERATIONS, **metric_data.OPERATIONS, **alarms.OPERATIONS}
 
 
 def _iam() -> Table:

@@ -22,7 +22,9 @@ STAR_ALONE = {
     },
     "bedrock-agent-runtime": {"Rerank"},
     "bedrock-runtime": set(),
-    "cloudwatch": {"GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData"},
+    "cloudwatch": {
+        "DescribeAlarmsForMetric", "GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData",
+    },
     "iam": {
         "CreateAccountAlias", "DeleteAccountAlias", "DeleteAccountPasswordPolicy",
         "GetAccountAuthorizationDetails", "GetAccountPasswordPolicy", "GetAccountSummary", "GetCredentialReport",

@@ -70,6 +70,9 @@ def cloudwatch(asked: RequestedOperation) -> list[RequiredPermission]:
     elif "AlarmName" in params or "AlarmNames" in params or asked.operation in _OF_ALARMS:
         names = params.get("AlarmNames") or [params.get("AlarmName", "*")]
         found = [_arn(asked, "cloudwatch", f"alarm:{each}") for each in names]
+        if asked.operation == "PutMetricAlarm" and params.get("Tags"):
+            tagging = RequiredPermission(action="cloudwatch:TagResource", resource=found[0])
+            return [RequiredPermission(action=action, resource=found[0], context=context), tagging]
     else:
         found = [str(params.get("ResourceARN", "*"))]
     return [RequiredPermission(action=action, resource=each, context=context) for each in found]

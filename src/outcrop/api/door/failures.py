@@ -57,8 +57,8 @@ _OF_SERVICE: dict[str, dict[type[Refusal], tuple[str, ...]]] = {
         NotFound: ("ResourceNotFoundException",), QuotaExceeded: ("LimitExceededException",),
     },
     "cloudwatch": {
-        Invalid: ("InvalidParameterValue", "ValidationError"), NotFound: ("ResourceNotFound",),
-        QuotaExceeded: ("LimitExceeded",),
+        Invalid: ("InvalidParameterValue", "ValidationError"), QuotaExceeded: ("LimitExceeded",),
+        NotFound: ("ResourceNotFoundException", "ResourceNotFound"),
     },
 }  # fmt: skip
 
