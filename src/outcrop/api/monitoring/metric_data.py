@@ -67,6 +67,8 @@ def _check(params: Mapping[str, Any], queries: Sequence[Mapping[str, Any]], most
             raise Invalid(f"Id: {name[:80]!r} is given twice. Give each query its own.")
         if ("MetricStat" in query) == ("Expression" in query):
             raise Invalid(f"{name}: give either MetricStat or Expression.")
+        if "MetricStat" in query and "Period" in query:
+            raise Invalid(f"{name}.Period: goes with an Expression. Name the period of a metric in MetricStat.")
         if "${" in query.get("Label", ""):
             raise Invalid(f"{name}.Label: values in labels (${{…}}) are not built in Outcrop yet. Write a plain label.")
 
