@@ -20,7 +20,7 @@ FLOORS = [
     {"customization", "model_import", "recipes"},
     {"engines", "invocation_logs"},
     {"data"},
-    {"jobs", "catalog", "access", "buckets"},
+    {"jobs", "catalog", "access", "buckets", "alarms"},
     {"metrics", "audit", "log_groups"},
     {"probe"},
     {"training", "inference"},
