@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from outcrop.clock import Clock
-from outcrop.log_groups.log_groups import LogEvent, LogGroups
+from outcrop.log_groups.events import LogEvent
+from outcrop.log_groups.log_groups import LogGroups
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 _LONGEST = 256 * 1024
