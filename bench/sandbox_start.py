@@ -1,4 +1,4 @@
-"""What a sandbox costs at its start: from the order to the end of a program that does nothing, in milliseconds.
+"""Milliseconds that a sandbox takes, from the order to the end of a program that does nothing.
 
 python -m bench.sandbox_start --times 20
 """

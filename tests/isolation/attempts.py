@@ -1,4 +1,6 @@
-"""Attempts of a program to see or change what is not its own, each the body of a function that tells if it worked.
+"""Attempts of a program to see or change what is not its own; each is a function's body.
+
+It tells whether it worked.
 
 `works_for` names who succeeds with it where nothing keeps the program apart: "root", "user", or both. Where nobody is
 named it could not be tried without harm, or needs what this machine may lack.
@@ -39,7 +41,7 @@ ROOT = frozenset({"root"})
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try to get out, by name."""
+    """A try to get out, by name."""
 
     name: str
     body: str

@@ -1,4 +1,4 @@
-"""Programs that take what they can, that do not end, or that leave a mess: each ends for a reason that is told."""
+"""Programs that take all they can, do not end, or leave a mess: each ends for a told reason."""
 
 import secrets
 
@@ -188,7 +188,7 @@ for _ in range(5):
 def test_the_first_process_cannot_be_kept_from_ending_all(starter: Starter, way: str) -> None:
     program = """
 import os, resource, signal, time
-for number in (signal.SIGSTOP, signal.SIGKILL, signal.SIGTERM, signal.SIGCHLD):
+for number in (signal.SIGSTOP, signal.SIGKILL, signal.SIGTERM, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
     try: os.kill(1, number)
     except OSError: pass
 for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_DATA, resource.RLIMIT_NPROC):

@@ -1,4 +1,4 @@
-"""The parts of a sandbox one by one: limits in words, the filter of calls, what is printed, control groups, folders."""
+"""The parts of a sandbox one by one: limits, the filter of calls, output, control groups, folders."""
 
 import errno
 import os
@@ -45,7 +45,7 @@ def on_processor(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def verdict(call: int, *arguments: int, architecture: int, hidden_memory: bool = True) -> str:
-    """What the filter says to a call: that it is allowed, or the name of an error."""
+    """The filter's answer to a call: that it is allowed, or the name of an error."""
     program = seccomp.instructions(hidden_memory=hidden_memory)
     assert program is not None
     data = struct.pack("<IIQ6Q", call, architecture, 0, *arguments, *[0] * (6 - len(arguments)))

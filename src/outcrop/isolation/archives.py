@@ -33,7 +33,7 @@ _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMF
 
 @dataclass(frozen=True, kw_only=True)
 class PackedFolder:
-    """What was put into an archive, and what was not."""
+    """Contents of an archive that was packed, and what was left out of it."""
 
     paths: tuple[str, ...]
     left_out: tuple[str, ...]

@@ -24,7 +24,7 @@ _MEND = (
 
 @cache
 def trouble_with(way: Isolation) -> str | None:
-    """What keeps a way from working on this machine; None where a program has just been run that way."""
+    """Reason why a way does not work on this machine; None where a program has run that way."""
     with tempfile.TemporaryDirectory(prefix="outcrop-trial-") as folder:
         place = Path(folder) / "place"
         sandbox = Sandbox(root=place, opt_ml=place / "ml", limits=SandboxLimits(machine_disk_bytes=0))
@@ -52,7 +52,7 @@ def found(*, allow_unisolated: bool = False) -> Isolation:
 
 
 def told(*, allow_unisolated: bool = False) -> Sequence[str]:
-    """One sentence for each way, and at last the one that is used: for a person who asks what this machine can do."""
+    """Sentences on each way, and on the one that is used: for `outcrop doctor`."""
     sentences = []
     for way in WAYS:
         trouble = trouble_with(way)

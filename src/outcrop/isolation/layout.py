@@ -1,4 +1,4 @@
-"""What of the machine shows inside a sandbox: programs and libraries to read, a few files of its own, its folders.
+"""The files and folders that show inside a sandbox: programs and libraries to read, and its own.
 
 A value is made here, and nothing is mounted. Folders and small files that the sandbox owns are prepared on disk.
 """
@@ -77,7 +77,7 @@ def own_files(root: Path, hosts: Sequence[str], user: int, *, network: bool) -> 
 def given_mounts(
     read_only: Iterable[Path], shown: Mapping[str, Path], devices: Iterable[Path], own: Mapping[str, Path]
 ) -> list[MountOrder]:
-    """What the caller wants to be seen; where it lies within a folder of the program, the place for it is made there.
+    """Mounts that the caller wants; a place within a folder of the program is made there.
 
     Raises MachineTrouble for what is not there, and where the program has put a symbolic link in the way.
     """
@@ -110,7 +110,7 @@ def endpoint_mount(socket_path: Path) -> MountOrder:
 
 
 def _make_place(folder: Path, path: PurePosixPath, *, is_folder: bool) -> None:
-    """Something to mount on within a folder that a program has written to before: no link of its making is followed."""
+    """Make a place to mount on, in a folder that a program may have written to: no link is followed."""
     place = folder
     for number, part in enumerate(path.parts):
         place /= part

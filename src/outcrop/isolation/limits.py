@@ -1,4 +1,4 @@
-"""What a sandboxed program may use, and how it is told that it used more."""
+"""Limits of a sandboxed program, and the sentences that say which one it broke."""
 
 from dataclasses import dataclass
 from enum import Enum

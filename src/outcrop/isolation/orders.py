@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class MountOrder:
-    """One file or folder of the machine that shows inside."""
+    """A file or folder of the machine that shows inside."""
 
     source: str
     target: str

@@ -1,4 +1,4 @@
-"""The way out of a sandbox, from outside: a Unix socket in its folder, relayed to the endpoint of this installation."""
+"""The way out of a sandbox, seen from outside: a Unix socket, relayed to this installation's endpoint."""
 
 import os
 import selectors
@@ -13,7 +13,7 @@ _NAME = "endpoint"
 
 
 class OutwardRelay:
-    """One sandbox's connections to the endpoint of this installation, and to nothing else."""
+    """Connections of a sandbox to the endpoint of this installation, and to nothing else."""
 
     def __init__(self, folder: Path, address: tuple[str, int], user: int | None) -> None:
         """`user` is who may connect, beside ourselves."""

@@ -21,7 +21,10 @@ _READ_BYTES = 64 * 1024
 
 
 class Relay:
-    """One listening socket's connections. The owner's selector calls it when something can be read or written."""
+    """Connections of a listening socket, carried on.
+
+    The owner's selector calls it when something can be read or written.
+    """
 
     def __init__(
         self,

@@ -41,7 +41,7 @@ _BASE_DIRECTORY = "SAGEMAKER_BASE_DIR"
 
 @dataclass(frozen=True, kw_only=True)
 class Sandbox:
-    """What one program of somebody else may see, write and use."""
+    """A program's surroundings: what it may see, write and use."""
 
     root: Path
     "Folder for what the sandbox needs on disk; nobody else writes to it."

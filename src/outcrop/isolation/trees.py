@@ -21,7 +21,7 @@ class TooDeep(OSError):
 
 @dataclass(frozen=True, kw_only=True)
 class TreeEntry:
-    """One name below a folder, as it was when it was looked at."""
+    """A name below a folder, as it was when it was looked at."""
 
     path: str
     "From the folder that is walked, with `/` between the names."

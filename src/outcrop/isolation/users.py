@@ -14,7 +14,7 @@ _NEEDED = (1 << 21) | (1 << 6) | (1 << 7) | (1 << 0)
 
 
 def separate_user(root: Path) -> int | None:
-    """A number of a user that nobody else has, the same for the same folder; None where this process may become none.
+    """Number of a user that nobody else is, always the same for a folder; None without the rights.
 
     The machine knows no name for it. Two sandboxes have two users, so that neither could touch what the other left.
     """

@@ -1,4 +1,4 @@
-"""What a sandboxed program uses, as the kernel tells it from outside: memory, processes, processor time, disk."""
+"""Use that a sandboxed program makes of memory, processes, processor time and disk, seen from outside."""
 
 import os
 import stat
@@ -21,7 +21,7 @@ _BLOCK_BYTES = 512
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxUse:
-    """What the processes of one sandbox use now."""
+    """Use that the processes of a sandbox make of the machine now."""
 
     num_processes: int
     memory_bytes: int
@@ -29,7 +29,7 @@ class SandboxUse:
 
 
 def use(first: int, *, memory: bool = True) -> SandboxUse:
-    """What everything below a sandbox's first process uses; its memory only if that is asked for."""
+    """Use that everything below a sandbox's first process makes; of memory only if asked for."""
     fields = dict(_stats())
     below = _below(first, fields)
     # Those that have ended and were waited for count with whoever waited, at last with the first process.

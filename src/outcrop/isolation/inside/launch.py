@@ -1,4 +1,4 @@
-"""Start of the process inside a sandbox: build it where nobody has yet, give up all rights, and supervise.
+"""Start of the process inside a sandbox: build it where nobody has yet, give up all rights, start the program.
 
 Run by a bare interpreter, as `main(WAY, DESCRIPTOR)`, outside of the sandbox for the ways `namespaces` and `plain`;
 bubblewrap runs it inside of what it has built.
@@ -13,8 +13,8 @@ import socket
 from contextlib import suppress
 
 from outcrop.isolation.inside import kernel, rooting
+from outcrop.isolation.inside.first_process import FirstProcess, kill_namespace
 from outcrop.isolation.inside.messages import INSIDE_USER, TROUBLE, orders_from
-from outcrop.isolation.inside.supervisor import Supervisor, kill_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def main(way: str, descriptor: int) -> None:
     control = socket.socket(fileno=orders.control)
     for each in (orders.control, *orders.outputs):
         os.set_inheritable(each, False)
-    supervisor = Supervisor(orders, control, _kill_descendants if way == "plain" else kill_namespace)
+    first = FirstProcess(orders, control, _kill_descendants if way == "plain" else kill_namespace)
     try:
         if way == "namespaces":
             _separate(orders)
@@ -42,9 +42,9 @@ def main(way: str, descriptor: int) -> None:
             kernel.adopt_orphans()
         else:
             _give_up_rights(orders.user)
-        supervisor.run()
+        first.run()
     except OSError as error:
-        supervisor.tell({TROUBLE: str(error)})
+        first.tell({TROUBLE: str(error)})
         os._exit(1)
 
 

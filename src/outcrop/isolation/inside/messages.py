@@ -1,4 +1,4 @@
-"""What the two ends of a sandbox's wall agree on, and the orders as they arrive inside.
+"""Words between the two ends of a sandbox's wall, and the orders as they arrive inside.
 
 The modules in this folder are read at every start of a sandbox, by a bare interpreter: they leave out of the standard
 library what takes long to read, `dataclasses`, `typing` and `pathlib` among it. That is half of a start.

@@ -1,4 +1,4 @@
-"""What a sandboxed program prints, carried to the caller's file: at a bounded rate, with a line for what was left out.
+"""Output of a sandboxed program, carried to the caller's file at a bounded rate.
 
 The program holds a pipe, never the caller's own descriptor: it can neither cut the file short nor type into a terminal.
 """
@@ -23,7 +23,7 @@ _BURST_S = 2.0
 
 
 class Carrier:
-    """One stream of a program on its way to a descriptor of the caller."""
+    """A stream that a program prints to, on its way to a descriptor of the caller."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Carrier:
         return True
 
     def _allowed(self, piece: bytes) -> bytes:
-        """What may be printed of a piece now; lines are told from halves of lines by nobody here."""
+        """The piece, if it may be printed now; pieces are no lines, and may end within one."""
         if self._rate is None:
             return piece
         now = self._now()

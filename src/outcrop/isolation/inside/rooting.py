@@ -1,4 +1,4 @@
-"""A root of its own for a sandboxed program: an empty file system with what the orders name, and nothing else."""
+"""A root folder for a sandboxed program: an empty file system with what the orders name, nothing else."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _processes(folder: str) -> None:
 
 
 def _fix(place: str) -> None:
-    """Let nothing more be made in a file system of our own; what is mounted in it stays as it is."""
+    """Make a file system of our own read only; what is mounted in it stays as it is."""
     kernel.mount("none", place, None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID)
 
 

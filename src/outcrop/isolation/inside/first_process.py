@@ -32,8 +32,8 @@ _COULD_NOT_START = 127
 _RELAY_BACKLOG = 128
 
 
-class Supervisor:
-    """One program under the eyes of the first process of its sandbox."""
+class FirstProcess:
+    """The first process of a sandbox, with the one program that it looks after."""
 
     def __init__(self, orders: Orders, control: socket.socket, kill_all: Callable[[], None]) -> None:
         self._orders = orders
@@ -51,6 +51,8 @@ class Supervisor:
         os.set_blocking(woken, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        # The first process of a namespace gets no signal from within that it has not asked for; Python asks for this.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._selector.register(woken, selectors.EVENT_READ, lambda _: self._reap(woken))
         self._selector.register(self._control, selectors.EVENT_READ, self._hear)
         self._open_endpoint()
@@ -146,7 +148,7 @@ def kill_namespace() -> None:
 
 
 def _become(orders: Orders, outputs: list[int]) -> NoReturn:
-    """Be the program, from a child of the supervisor."""
+    """Be the program, from a child of the first process."""
     try:
         os.setsid()
         nothing = os.open("/dev/null", os.O_RDONLY)
