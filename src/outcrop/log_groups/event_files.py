@@ -202,7 +202,8 @@ class LogFiles:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         # Not the lock that SQLite takes: that one would go when any descriptor of the file is closed in this process.
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (self._folder.parent, self._folder):
+            folder.mkdir(exist_ok=True, mode=0o700)
         with _full_disk_named():
             lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
