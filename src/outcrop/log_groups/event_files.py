@@ -14,7 +14,6 @@ it holds its write lock for 1.3 s a million lines, and gives no room back to the
 own, and old events go with their file.
 """
 
-import contextlib
 import errno
 import fcntl
 import os
@@ -224,24 +223,36 @@ class LogFiles:
         return tail
 
     def _known_tail(self) -> _Tail | None:
-        """The tail as it was left, unless another process has written since."""
+        """The tail with what other processes have added since; None where it is the tail no more."""
         tail = self._tail
-        with contextlib.suppress(FileNotFoundError):
-            if tail is not None and tail.path.stat().st_size == tail.size:
-                return tail
-        return None
+        if tail is None or not tail.path.exists():
+            return None
+        size = tail.path.stat().st_size
+        if size == tail.size:
+            return tail
+        return self._read_tail(tail) if size > tail.size else None
 
     def _found_tail(self) -> _Tail:
         paths = self._paths()
         if not paths:
             return self._begin(0)
-        path = paths[-1]
-        scan = _scanned(path.read_bytes())
-        if scan.size < path.stat().st_size:
-            os.truncate(path, scan.size)
-            self._known.pop(path, None)
-        next_number = int(path.stem) + scan.extent.num_events
-        return self._begin(next_number) if scan.sealed else _Tail(path, scan.size, next_number, scan.extent)
+        first = int(paths[-1].stem)
+        return self._read_tail(_Tail(paths[-1], 0, first, Extent())) or self._begin(
+            first + self._extent(paths[-1]).num_events
+        )
+
+    def _read_tail(self, tail: _Tail) -> _Tail | None:
+        """The tail with the rest of its file, less a torn block; None where that ends with a seal."""
+        with tail.path.open("rb", buffering=0) as file:
+            file.seek(tail.size)
+            content = file.read()
+        scan = _scanned(content)
+        if scan.sealed:
+            return None
+        size = tail.size + scan.size
+        if scan.size < len(content):
+            os.truncate(tail.path, size)
+        return _Tail(tail.path, size, tail.next_number + scan.extent.num_events, _together(tail.extent, scan.extent))
 
     def _begin(self, number: int) -> _Tail:
         path = self._folder / f"{number:020}.log"
