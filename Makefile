@@ -18,7 +18,7 @@ BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
 .PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
-	bench-defaults bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data bench-serve \
+	bench-defaults bench-logs bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data bench-serve \
 	bench-serve-house bench-serve-gpu families install install-test clients \
 	bytecode clean
 
@@ -78,6 +78,9 @@ bench-methods: install-test
 
 families: install-test
 	$(BIN)/python -m bench.families
+
+bench-logs: install-test
+	$(BIN)/python -m bench.logs
 
 bench-near-duplicates: install-test
 	$(BIN)/python -m bench.near_duplicates $(FILE)

@@ -15,7 +15,8 @@ from tests.support.patience import eventually
 from tests.support.policies import policy
 from tests.support.servers import Running, running_server, server_process
 
-NOON = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+BEGAN = datetime.now(UTC).replace(second=0, microsecond=0)
+"The beginning of this minute: signatures are of now, and no test falls between two minutes."
 MINUTE = timedelta(minutes=1)
 SCALING = (
     "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:id:resource/sagemaker/endpoint/e/variant/v:policyName/p"
@@ -28,7 +29,7 @@ ALARM: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def clock() -> MovableClock:
-    return MovableClock(NOON)
+    return MovableClock(BEGAN)
 
 
 @pytest.fixture(scope="module")

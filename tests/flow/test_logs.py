@@ -1,18 +1,22 @@
 """CloudWatch Logs as boto3, the AWS CLI and a training script see it: groups, streams, events, tokens, searches."""
 
+import itertools
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from outcrop.clock import MovableClock
 from outcrop.log_groups.events import LogEvent
 from tests.iam.test_named_resources import say
+from tests.support.patience import PATIENCE_S, eventually
 from tests.support.policies import policy
 from tests.support.servers import Running, running_server, server_process
 
@@ -410,6 +414,32 @@ def test_what_was_acknowledged_survives_the_server(tmp_path: Path) -> None:
         server.start()
         put(logs, "g", "c", at=now_ms(timedelta(seconds=1)))
         assert messages(logs.filter_log_events(logGroupName="g")) == ["a", "b", "c"]
+
+
+def test_batches_are_whole_after_a_kill_in_the_middle_of_writing(tmp_path: Path) -> None:
+    with server_process(tmp_path / "home") as server:
+        logs, told = server.client("logs"), list[int]()
+        logs.create_log_group(logGroupName="g")
+        logs.create_log_stream(logGroupName="g", logStreamName="s")
+        began = now_ms()
+
+        def write() -> None:
+            with suppress(ClientError, BotoCoreError):
+                for number in itertools.count():
+                    put(logs, "g", *[f"{number} {place}" for place in range(500)], at=began + 1000 * number)
+                    told.append(number)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        eventually(lambda: len(told) >= 5)
+        server.kill()
+        writer.join(PATIENCE_S)
+        server.start()
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName="g")
+        found = [message for page in pages for message in messages(page)]
+        whole = len(found) // 500
+        assert found == [f"{number} {place}" for number in range(whole) for place in range(500)]
+        assert whole > told[-1]
 
 
 def test_records_of_invocations_are_read_as_json(server: Running, logs: Any) -> None:

@@ -15,15 +15,15 @@ from outcrop.clock import MovableClock
 from outcrop.metrics.traffic import Ended, InvocationCount
 from tests.support.servers import Running, running_server
 
-NOON = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+BEGAN = datetime.now(UTC).replace(second=0, microsecond=0)
+"The beginning of this minute: signatures are of now, and no test falls between two minutes."
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 MODEL = [{"Name": "ModelId", "Value": "outcrop.starter-v1"}]
 
 
 @pytest.fixture(scope="module")
 def clock() -> MovableClock:
-    """At the full hour, so that no test falls between two minutes."""
-    return MovableClock(NOON)
+    return MovableClock(BEGAN)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def put(cloudwatch: Any, namespace: str, *data: dict[str, Any], **more: Any) -> 
 
 
 def statistics(cloudwatch: Any, namespace: str, *names: str, **more: Any) -> list[dict[str, Any]]:
-    asked: dict[str, Any] = {"StartTime": NOON - HOUR, "EndTime": NOON + HOUR, "Period": 60, "MetricName": "m"}
+    asked: dict[str, Any] = {"StartTime": BEGAN - HOUR, "EndTime": BEGAN + HOUR, "Period": 60, "MetricName": "m"}
     if names:
         asked["Statistics"] = list(names)
     answer = cloudwatch.get_metric_statistics(Namespace=namespace, **(asked | more))
@@ -61,7 +61,7 @@ def query(name: str, namespace: str, **more: Any) -> dict[str, Any]:
 
 
 def data(cloudwatch: Any, *queries: dict[str, Any], **more: Any) -> dict[str, Any]:
-    asked: dict[str, Any] = {"StartTime": NOON - HOUR, "EndTime": NOON + HOUR, "MetricDataQueries": list(queries)}
+    asked: dict[str, Any] = {"StartTime": BEGAN - HOUR, "EndTime": BEGAN + HOUR, "MetricDataQueries": list(queries)}
     answer: dict[str, Any] = cloudwatch.get_metric_data(**(asked | more))
     return answer
 
@@ -77,12 +77,12 @@ def test_what_is_put_is_read_at_once(cloudwatch: Any, namespace: str) -> None:
     put(
         cloudwatch,
         namespace,
-        {"Value": 1.5, "Unit": "Seconds", "Timestamp": NOON},
-        {"Values": [2.0, 4.0], "Counts": [1.0, 2.0], "Unit": "Seconds", "Timestamp": NOON + timedelta(seconds=59)},
+        {"Value": 1.5, "Unit": "Seconds", "Timestamp": BEGAN},
+        {"Values": [2.0, 4.0], "Counts": [1.0, 2.0], "Unit": "Seconds", "Timestamp": BEGAN + timedelta(seconds=59)},
     )
     (point,) = statistics(cloudwatch, namespace, "SampleCount", "Sum", "Average", "Minimum", "Maximum")
     assert point == {
-        "Timestamp": NOON, "Unit": "Seconds", "SampleCount": 4.0, "Sum": 11.5, "Average": 2.875, "Minimum": 1.5, "Maximum": 4.0,
+        "Timestamp": BEGAN, "Unit": "Seconds", "SampleCount": 4.0, "Sum": 11.5, "Average": 2.875, "Minimum": 1.5, "Maximum": 4.0,
     }  # fmt: skip
     (point,) = statistics(cloudwatch, namespace, ExtendedStatistics=["p50", "p99.9"])
     assert point["ExtendedStatistics"] == {"p50": 2.0, "p99.9": 4.0}
@@ -90,8 +90,8 @@ def test_what_is_put_is_read_at_once(cloudwatch: Any, namespace: str) -> None:
 
 def test_values_summed_up_before_have_no_percentiles(cloudwatch: Any, namespace: str) -> None:
     summed = {"SampleCount": 10, "Sum": 50, "Minimum": 1, "Maximum": 9}
-    put(cloudwatch, namespace, {"StatisticValues": summed, "Timestamp": NOON}, {"Value": 11, "Timestamp": NOON})
-    put(cloudwatch, namespace, {"StatisticValues": {**summed, "Minimum": 5, "Maximum": 5}, "Timestamp": NOON - MINUTE})
+    put(cloudwatch, namespace, {"StatisticValues": summed, "Timestamp": BEGAN}, {"Value": 11, "Timestamp": BEGAN})
+    put(cloudwatch, namespace, {"StatisticValues": {**summed, "Minimum": 5, "Maximum": 5}, "Timestamp": BEGAN - MINUTE})
     first, second = statistics(cloudwatch, namespace, "SampleCount", "Sum", "Maximum", ExtendedStatistics=["p50"])
     assert (first["Sum"], first["ExtendedStatistics"]) == (50, {"p50": 5})
     assert (second["SampleCount"], second["Sum"], second["Maximum"]) == (11, 61, 11)
@@ -112,17 +112,17 @@ def test_seconds_are_kept_apart_when_asked_for(cloudwatch: Any, namespace: str) 
     put(
         cloudwatch,
         namespace,
-        *({"Value": n, "Timestamp": NOON + timedelta(seconds=n), "StorageResolution": 1} for n in range(3)),
+        *({"Value": n, "Timestamp": BEGAN + timedelta(seconds=n), "StorageResolution": 1} for n in range(3)),
     )
     assert [
         point["Sum"]
-        for point in statistics(cloudwatch, namespace, "Sum", Period=1, EndTime=NOON + MINUTE, StartTime=NOON)
+        for point in statistics(cloudwatch, namespace, "Sum", Period=1, EndTime=BEGAN + MINUTE, StartTime=BEGAN)
     ] == [0, 1, 2]
 
 
 def test_the_houses_own_points_stand_under_the_names_of_aws(server: Running, cloudwatch: Any) -> None:
     invoked = InvocationCount("outcrop.starter-v1", "Invocations", 12.0, 3, 4)
-    server.platform.traffic.note(Ended("bedrock-runtime", "InvokeModel", 200), 12.0, NOON, invoked)
+    server.platform.traffic.note(Ended("bedrock-runtime", "InvokeModel", 200), 12.0, BEGAN, invoked)
     server.write()
     (point,) = statistics(cloudwatch, "AWS/Bedrock", "Sum", MetricName="InputTokenCount", Dimensions=MODEL)
     assert (point["Sum"], point["Unit"]) == (3, "Count")
@@ -146,7 +146,7 @@ def test_metrics_are_listed_by_name_dimension_and_recent_points(
 ) -> None:
     other = [*MODEL, {"Name": "Stage", "Value": "test"}]
     put(cloudwatch, namespace, {"Value": 1, "Unit": "Count"}, {"Value": 1}, {"Value": 1, "Dimensions": MODEL})
-    put(cloudwatch, namespace, {"MetricName": "old", "Value": 1, "Dimensions": other, "Timestamp": NOON - 4 * HOUR})
+    put(cloudwatch, namespace, {"MetricName": "old", "Value": 1, "Dimensions": other, "Timestamp": BEGAN - 4 * HOUR})
 
     def listed(**more: Any) -> list[tuple[str, int]]:
         found = cloudwatch.list_metrics(Namespace=namespace, **more)["Metrics"]
@@ -183,8 +183,8 @@ def test_more_metrics_than_a_page_has_are_listed_in_pages(cloudwatch: Any, names
         ({"Values": [1.0, 2.0], "Counts": [1]}, "InvalidParameterValue"),
         ({"Values": [1.0], "Counts": [0.5]}, "InvalidParameterValue"),
         ({"Values": [float(n) for n in range(151)]}, "InvalidParameterValue"),
-        ({"Value": 1, "Timestamp": NOON - timedelta(days=15)}, "InvalidParameterValue"),
-        ({"Value": 1, "Timestamp": NOON + timedelta(hours=3)}, "InvalidParameterValue"),
+        ({"Value": 1, "Timestamp": BEGAN - timedelta(days=15)}, "InvalidParameterValue"),
+        ({"Value": 1, "Timestamp": BEGAN + timedelta(hours=3)}, "InvalidParameterValue"),
         ({"Value": 1, "StorageResolution": 5}, "InvalidParameterValue"),
         ({"Value": 1, "Dimensions": MODEL * 2}, "InvalidParameterValue"),
         ({"StatisticValues": {"SampleCount": 0, "Sum": 0, "Minimum": 0, "Maximum": 0}}, "InvalidParameterValue"),
@@ -218,12 +218,12 @@ def test_what_is_aws_s_own_or_missing_is_refused(cloudwatch: Any) -> None:
         ({}, "MissingParameter", "At least one of the parameters Statistics and ExtendedStatistics must be specified."),
         ({"Statistics": ["Sum"], "Period": 61}, "InvalidParameterValue", "Period: 61 is none."),
         (
-            {"Statistics": ["Sum"], "EndTime": NOON - HOUR},
+            {"Statistics": ["Sum"], "EndTime": BEGAN - HOUR},
             "InvalidParameterValue",
             "The parameter StartTime must be less than the parameter EndTime.",
         ),
         (
-            {"Statistics": ["Sum"], "StartTime": NOON - 24 * HOUR, "EndTime": NOON + HOUR},
+            {"Statistics": ["Sum"], "StartTime": BEGAN - 24 * HOUR, "EndTime": BEGAN + HOUR},
             "InvalidParameterCombination",
             "You have requested up to 1,500 datapoints, which exceeds the limit of 1,440.",
         ),
@@ -233,21 +233,21 @@ def test_what_is_aws_s_own_or_missing_is_refused(cloudwatch: Any) -> None:
 def test_statistics_that_nobody_can_give_are_refused(
     cloudwatch: Any, more: dict[str, Any], code: str, told: str
 ) -> None:
-    asked = {"Namespace": "n", "MetricName": "m", "StartTime": NOON - HOUR, "EndTime": NOON, "Period": 60}
+    asked = {"Namespace": "n", "MetricName": "m", "StartTime": BEGAN - HOUR, "EndTime": BEGAN, "Period": 60}
     refused = refusal(cloudwatch.get_metric_statistics, **(asked | more))
     assert (refused[0], refused[1][: len(told)]) == (code, told)
 
 
 def test_data_of_several_queries_and_arithmetic_over_them(cloudwatch: Any, namespace: str) -> None:
     for minute, (errors, calls) in enumerate([(1, 4), (0, 0), (3, 4)]):
-        at = NOON + minute * MINUTE
+        at = BEGAN + minute * MINUTE
         put(
             cloudwatch,
             namespace,
             {"MetricName": "errors", "Value": errors, "Timestamp": at},
             {"MetricName": "calls", "Value": calls, "Timestamp": at},
         )
-    put(cloudwatch, namespace, {"MetricName": "calls", "Value": 9, "Timestamp": NOON + 3 * MINUTE})
+    put(cloudwatch, namespace, {"MetricName": "calls", "Value": 9, "Timestamp": BEGAN + 3 * MINUTE})
     answer = data(
         cloudwatch,
         query("errors", namespace, metric={"MetricName": "errors"}) | {"ReturnData": False},
@@ -263,13 +263,13 @@ def test_data_of_several_queries_and_arithmetic_over_them(cloudwatch: Any, names
         [4, 0, 4, 9],
         "Complete",
     )
-    assert (rate["Label"], rate["Values"], rate["Timestamps"]) == ("error rate", [25, 75], [NOON, NOON + 2 * MINUTE])
+    assert (rate["Label"], rate["Values"], rate["Timestamps"]) == ("error rate", [25, 75], [BEGAN, BEGAN + 2 * MINUTE])
     assert (left["Label"], left["Values"]) == ("left", [-2812, -312])
 
 
 def test_pages_of_data_go_on_where_they_ended(cloudwatch: Any, namespace: str) -> None:
     for minute in range(5):
-        put(cloudwatch, namespace, {"Value": minute, "Timestamp": NOON - minute * MINUTE})
+        put(cloudwatch, namespace, {"Value": minute, "Timestamp": BEGAN - minute * MINUTE})
     asked = [query("a", namespace), query("b", namespace), query("empty", "Nowhere")]
     pages = [data(cloudwatch, *asked, MaxDatapoints=4)]
     while "NextToken" in pages[-1]:
@@ -307,7 +307,7 @@ def test_pages_of_data_go_on_where_they_ended(cloudwatch: Any, namespace: str) -
 def test_data_that_cannot_be_computed_is_refused_by_name(
     cloudwatch: Any, queries: list[dict[str, Any]], told: str
 ) -> None:
-    span = {"StartTime": NOON - HOUR, "EndTime": NOON}
+    span = {"StartTime": BEGAN - HOUR, "EndTime": BEGAN}
     code, message = refusal(cloudwatch.get_metric_data, MetricDataQueries=queries, **span)
     assert (code, message[: len(told)]) == ("ValidationError", told)
 
@@ -318,7 +318,7 @@ def test_a_query_request_of_older_clients_is_answered_in_xml(server: Running, na
         "MetricData.member.1.Values.member.1": "1.5", "MetricData.member.1.Values.member.2": "2.5",
     }  # fmt: skip
     assert posted(server, form).status_code == 200
-    span = {"StartTime": (NOON - HOUR).isoformat(), "EndTime": (NOON + HOUR).isoformat(), "Period": "60"}
+    span = {"StartTime": (BEGAN - HOUR).isoformat(), "EndTime": (BEGAN + HOUR).isoformat(), "Period": "60"}
     asked = {
         "Action": "GetMetricStatistics",
         "Version": "2010-08-01",
@@ -350,7 +350,7 @@ def test_json_and_cbor_say_the_same(
     client.meta.events.register(
         "before-send.cloudwatch.*", lambda request, **_: sent.append(request.headers.get("Content-Type"))
     )
-    put(client, namespace, {"Value": 1.5, "Timestamp": NOON})
+    put(client, namespace, {"Value": 1.5, "Timestamp": BEGAN})
     assert sent[0] == {"json": b"application/x-amz-json-1.0"}.get(protocol, b"application/cbor")
     assert [point["Sum"] for point in statistics(client, namespace, "Sum")] == [1.5]
     assert (

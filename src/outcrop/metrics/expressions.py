@@ -20,7 +20,7 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[A-Za-z]\w*)|(?P<sign>[-+*/^()]))"
 )
 _SIGNS: dict[str, Callable[[float, float], float]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "^": math.pow,
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
 }  # fmt: skip
 _DEEPEST = 50
 _Formula = Callable[[Mapping[str, float]], float]
@@ -91,20 +91,28 @@ class _ExpressionReader:
         return formula
 
     def _sum(self, depth: int) -> _Formula:
-        if depth > _DEEPEST:
-            raise Invalid("Expression: its parentheses are nested too deep.")
-        left = self._product(depth)
-        while (sign := self._takes("+-")) is not None:
-            left = _joined(_SIGNS[sign], left, self._product(depth))
-        return left
+        return self._chain("+-", self._product, depth)
 
     def _product(self, depth: int) -> _Formula:
-        left = self._signed(depth)
-        while (sign := self._takes("*/")) is not None:
-            left = _joined(_SIGNS[sign], left, self._signed(depth))
-        return left
+        return self._chain("*/", self._signed, depth)
+
+    def _chain(self, signs: str, part: Callable[[int], _Formula], depth: int) -> _Formula:
+        """A part and those that follow it; worked off in a loop, for there may be a thousand."""
+        first, others = part(depth), list[tuple[Callable[[float, float], float], _Formula]]()
+        while (sign := self._takes(signs)) is not None:
+            others.append((_SIGNS[sign], part(depth)))
+
+        def formula(values: Mapping[str, float]) -> float:
+            value = first(values)
+            for operation, other in others:
+                value = operation(value, other(values))
+            return value
+
+        return formula if others else first
 
     def _signed(self, depth: int) -> _Formula:
+        if depth > _DEEPEST:
+            raise Invalid("Expression: it is nested too deep.")
         negative = False
         while (sign := self._takes("+-")) is not None:
             negative ^= sign == "-"
@@ -112,10 +120,11 @@ class _ExpressionReader:
         return (lambda values: -formula(values)) if negative else formula
 
     def _power(self, depth: int) -> _Formula:
-        left = self._one(depth)
+        base = self._one(depth)
         if self._takes("^") is None:
-            return left
-        return _joined(_SIGNS["^"], left, self._signed(depth + 1))
+            return base
+        exponent = self._signed(depth + 1)
+        return lambda values: math.pow(base(values), exponent(values))
 
     def _one(self, depth: int) -> _Formula:
         if self._takes("(") is not None:
@@ -144,7 +153,3 @@ class _ExpressionReader:
     def _unexpected(self) -> Invalid:
         found = repr(self._tokens[self._at][:40]) if self._at < len(self._tokens) else "the end"
         return Invalid(f"Expression: {found} is not expected there in {self._text[:80]!r}.")
-
-
-def _joined(sign: Callable[[float, float], float], left: _Formula, right: _Formula) -> _Formula:
-    return lambda values: sign(left(values), right(values))

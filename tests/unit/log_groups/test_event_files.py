@@ -144,6 +144,19 @@ def test_a_file_that_was_sealed_before_its_successor_was_begun_gets_one(tmp_path
     assert (read(again), again.next_number()) == (["one", "three"], 2)
 
 
+def test_writers_that_take_turns_read_only_what_the_other_has_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_files, "FILE_BYTES", 600)
+    one, other = LogFiles(tmp_path / "stream"), LogFiles(tmp_path / "stream")
+    for number in range(0, 40, 2):
+        one.append([event(str(number), number)], now_us=NOON_US)
+        other.append([event(str(number + 1), number + 1)], now_us=NOON_US)
+        assert one.next_number() == other.next_number() == number + 2
+    assert read(one) == read(other) == [str(number) for number in range(40)]
+    assert one.extent() == other.extent() == LogFiles(tmp_path / "stream").extent()
+
+
 def write_many(folder: Path, name: str) -> None:
     files = LogFiles(folder)
     for number in range(100):

@@ -94,7 +94,14 @@ _STATEMENTS: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "CloudWatchFullAccess": ("2015-02-06T18:40:00", [allow(["cloudwatch:*", "logs:*", "iam:GetRole"])]),
     "CloudWatchReadOnlyAccess": (
         "2015-02-06T18:40:01",
-        [allow(["cloudwatch:Describe*", "cloudwatch:Get*", "cloudwatch:List*", "logs:Get*", "logs:Describe*"])],
+        [
+            allow(["cloudwatch:Describe*", "cloudwatch:Get*", "cloudwatch:List*"]),
+            allow(["logs:Get*", "logs:List*", "logs:Describe*", "logs:FilterLogEvents"]),
+        ],
+    ),
+    "CloudWatchLogsReadOnlyAccess": (
+        "2015-02-06T18:40:03",
+        [allow(["logs:Describe*", "logs:Get*", "logs:List*", "logs:FilterLogEvents"])],
     ),
     "CloudWatchLogsFullAccess": ("2015-02-06T18:40:02", [allow(["logs:*", "cloudwatch:GenerateQuery"])]),
     "AmazonSageMakerReadOnly": (
