@@ -14,7 +14,7 @@ from outcrop.sagemaker.job_folder import configuration
 from outcrop.sagemaker.script import LAUNCHER
 
 ROOT = Path(__file__).parent.parent.parent
-CLIENTS = ROOT / "build" / "clients" / "sagemaker-training" / "bin"
+CLIENTS = ROOT / "build" / "clients" / "sagemaker2" / "bin"
 pytestmark = pytest.mark.skipif(
     not (CLIENTS / "train").exists(), reason=f"the toolkit is not in {CLIENTS}: `make clients` installs it"
 )

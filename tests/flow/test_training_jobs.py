@@ -11,23 +11,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from outcrop.clock import SystemClock
-from outcrop.errors import MachineTrouble
 from outcrop.house import House
-from outcrop.isolation.found import found
 from tests.support.patience import eventually
+from tests.support.sandboxes import needs_sandbox
 from tests.support.servers import Installed, installed
 from tests.support.training_programs import BUCKET, TrainingJobs, archive, name_environment, write_wheel
 
-
-def _trouble() -> str:
-    try:
-        found()
-    except MachineTrouble as trouble:
-        return trouble.message
-    return ""
-
-
-pytestmark = pytest.mark.skipif(bool(_trouble()), reason=f"no sandbox here: {_trouble()}")
+pytestmark = needs_sandbox
 
 
 @pytest.fixture(scope="module")

@@ -38,10 +38,16 @@ def fetch(data: RoleData, channel: Mapping[str, Any], folder: Path, *, check: Ca
 
 
 def _below(data: RoleData, uri: str) -> dict[str, str]:
-    """The paths of the objects whose keys begin with that of `uri`, by their URIs."""
+    """The paths of the objects whose keys begin with that of `uri`, by their URIs.
+
+    Where the key is a folder's, with or without a slash at its end, paths begin in it.
+    """
     place = parse_s3_uri(uri)
     keys = [record.key for record in data.list_objects(uri)]
-    names = fetching.names_of(keys, prefix=place.key)
+    folder = place.key if place.key.endswith("/") else f"{place.key}/"
+    inside = [key for key in keys if key.startswith(folder)]
+    beside = [key for key in keys if not key.startswith(folder)]
+    names = fetching.names_of(inside, prefix=folder) | fetching.names_of(beside, prefix=place.key)
     if not names:
         raise Invalid(f"no object begins with {uri}. Upload the data, or correct the URI.")
     return {f"s3://{place.bucket}/{key}": name for key, name in names.items()}

@@ -16,6 +16,7 @@ from outcrop.access.records.policies import ManagedPolicy
 
 PREFIX = "arn:aws:iam::aws:policy/"
 ADMINISTRATOR = f"{PREFIX}AdministratorAccess"
+SAGEMAKER_FULL_ACCESS = f"{PREFIX}AmazonSageMakerFullAccess"
 
 
 _SAGEMAKER_NAMES = ("SageMaker", "Sagemaker", "sagemaker")

@@ -63,8 +63,8 @@ _UNBUILT = {
 }
 """Members that would change what is stored or answered. Passing over one of them would be a false promise."""
 _ENCRYPTIONS = {"AES256", "aws:kms"}
-"""Taken without a key of the caller's, as the SageMaker SDK sends it with every upload: the object is kept like all others, and
-no answer says that it is encrypted."""
+"""Taken without a key of the caller's, as the SageMaker SDK sends it with every upload: the object is kept like all
+others, and no answer says that it is encrypted."""
 
 
 def check_call(call: Call) -> None:
