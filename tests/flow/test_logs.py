@@ -380,6 +380,23 @@ def test_who_may_read_a_group_is_decided_however_it_is_named(server: Running, lo
         assert refusal(reader.get_log_events, **naming, logStreamName="t")[0] == "AccessDeniedException"
 
 
+def test_tags_of_a_group_let_in_who_may_see_it(server: Running, logs: Any, group: str) -> None:
+    iam = server.client("iam")
+    iam.create_user(UserName="tagged")
+    key = iam.create_access_key(UserName="tagged")["AccessKey"]
+    keys = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    reader = server.client("logs", **keys)
+    condition = {"StringEquals": {"aws:ResourceTag/team": "a"}}
+    statement = {"Effect": "Allow", "Action": "logs:*", "Resource": "*", "Condition": condition}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName="tagged", PolicyName="only", PolicyDocument=document)
+    asked = {"logGroupName": group, "logStreamName": "s"}
+    assert refusal(reader.get_log_events, **asked)[0] == "AccessDeniedException"
+    logs.tag_log_group(logGroupName=group, tags={"team": "a"})
+    assert messages(reader.get_log_events(**asked)) == []
+    assert messages(reader.filter_log_events(logGroupName=group)) == []
+
+
 def test_a_log_is_followed_as_the_cli_tails_it(logs: Any, group: str) -> None:
     """`aws logs tail --follow`, of version 2 of the AWS CLI: pages of FilterLogEvents from the latest time on."""
     paginator, told, since = logs.get_paginator("filter_log_events"), set[str](), 0

@@ -103,7 +103,7 @@ class Access:
             attachments=rooms.attachments,
             marks=rooms.credentials.marks,
             remembered=DecisionCache(records.changes, lambda: is_writing(store.engine)),
-            tags_of=lambda arn: records.tags_of(arn) if arn.startswith(_IAM) else store.tags.get(arn),
+            tags_of=lambda arn: records.tags_of(arn) if arn.startswith(_IAM) else store.tags.get(arns.tagged(arn)),
             object_tags=object_tags,
             clock=clock,
             account=rooms.account,

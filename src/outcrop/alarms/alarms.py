@@ -68,6 +68,9 @@ class Alarms:
         now = self._clock.now()
         with self._store.transaction():
             found = self._store.resources.find(KIND, region, name)
+            if found is not None and found.status not in set(AlarmState):  # a damaged one, which was marked as Failed
+                self._store.resources.remove(found.arn)
+                found = None
             if found is None:
                 if len(self.of_region(region)) >= MOST_ALARMS:
                     raise QuotaExceeded(f"There are {MOST_ALARMS:,} alarms in {region} already. Delete some first.")
@@ -113,7 +116,10 @@ class Alarms:
 
     def set_state(self, name: str, state: AlarmState, reason: str, data: str | None, *, region: str) -> None:
         """Set the state of an alarm until it is evaluated again. Raises NotFound."""
-        self._change(self.find(name, region=region), AlarmVerdict(state, reason), data)
+        found = self.find(name, region=region)
+        if found.status not in set(AlarmState):
+            raise NotFound(f"The alarm {name[:255]} is damaged. Put it again, or delete it.")
+        self._change(found, AlarmVerdict(state, reason), data)
 
     def turn(self) -> list[AlarmTransition]:
         """Evaluate the alarms that are due; returns those whose state has changed."""

@@ -224,6 +224,19 @@ def test_one_alarm_that_cannot_be_read_keeps_no_other_from_its_turn(
     assert "alarm:broken broke" in caplog.text
 
 
+def test_a_damaged_alarm_can_be_put_anew_or_deleted(house: AlarmHouse) -> None:
+    house.put()
+    house.store.resources.fail(house.alarms.find("a", region=REGION).arn, at=NOON)
+    with pytest.raises(NotFound, match="The alarm a is damaged"):
+        house.alarms.set_state("a", ALARM, "r", None, region=REGION)
+    assert (house.alarms.turn(), house.alarms.of_region(REGION)) == ([], [])
+    house.put()
+    assert house.state() == INSUFFICIENT
+    house.store.resources.fail(house.alarms.find("a", region=REGION).arn, at=NOON)
+    house.alarms.delete(["a"], region=REGION)
+    assert house.store.resources.all(KIND) == []
+
+
 def test_alarms_are_deleted_together_or_not_at_all(house: AlarmHouse) -> None:
     house.put("a")
     house.put("b")
