@@ -211,6 +211,15 @@ def test_no_control_group_where_there_is_none(tmp_path: Path) -> None:
     assert control_groups.make(1024, 10, **groups_of(tmp_path, "0::/nowhere\n")) is None
 
 
+def test_groups_of_processes_that_were_killed_are_swept_away(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").write_text("memory pids")
+    for name in ("outcrop-99999999-a", f"outcrop-{os.getpid()}-b"):
+        (tmp_path / name).mkdir()
+    made = control_groups.make(1024, 10, **groups_of(tmp_path, "0::/\n"))
+    assert made is not None
+    assert [path.name for path in tmp_path.glob("outcrop-*-?")] == [f"outcrop-{os.getpid()}-b"]
+
+
 def test_a_group_that_takes_nobody_in_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError("the kernel moves no process there")
