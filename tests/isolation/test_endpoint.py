@@ -123,9 +123,9 @@ def test_without_an_endpoint_there_is_no_way_out(way: Isolation, place: Path, po
 
 
 def test_a_program_with_the_machines_network_reaches_the_endpoint_by_it(way: Isolation, place: Path, port: int) -> None:
-    program = f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 2)\nprint(open('/etc/resolv.conf').name)"
+    program = f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 2)\nprint('reached')"
     ended, said = run(sandbox_in(place, port, network=True), program, way)
-    assert (ended.code, said) == (0, "/etc/resolv.conf\n")
+    assert (ended.code, said) == (0, "reached\n")
 
 
 def test_the_host_has_the_first_name_and_all_names_lead_to_itself(way: Isolation, place: Path) -> None:

@@ -4,6 +4,7 @@ import errno
 import os
 import selectors
 import struct
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -208,6 +209,29 @@ def test_a_control_group_of_version_1(tmp_path: Path) -> None:
 
 def test_no_control_group_where_there_is_none(tmp_path: Path) -> None:
     assert control_groups.make(1024, 10, **groups_of(tmp_path, "0::/nowhere\n")) is None
+
+
+def test_groups_of_processes_that_were_killed_are_swept_away(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").write_text("memory pids")
+    for name in ("outcrop-99999999-a", f"outcrop-{os.getpid()}-b"):
+        (tmp_path / name).mkdir()
+    made = control_groups.make(1024, 10, **groups_of(tmp_path, "0::/\n"))
+    assert made is not None
+    assert [path.name for path in tmp_path.glob("outcrop-*-?")] == [f"outcrop-{os.getpid()}-b"]
+
+
+def test_a_group_that_takes_nobody_in_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("the kernel moves no process there")
+
+    monkeypatch.setattr(control_groups.ControlGroup, "add", refuse)
+    limits = SandboxLimits(memory_bytes=100 * 1024**2, machine_disk_bytes=0, machine_memory_bytes=0)
+    sandbox = Sandbox(root=tmp_path, opt_ml=tmp_path / "ml", limits=limits)
+    program = "kept = []\nwhile True: kept.append(b'x' * 2_000_000)"
+    with open(tmp_path / "log", "wb") as log:
+        ended = sandbox.start([sys.executable, "-c", program], way=Isolation.PLAIN, stdout=log.fileno()).wait(60)
+    assert ended is not None
+    assert ended.breach is Breach.MEMORY
 
 
 # Folders.

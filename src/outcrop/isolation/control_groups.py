@@ -49,10 +49,11 @@ def make(memory_bytes: int, num_processes: int, *, top: Path = _TOP, own: Path =
 
     `top` is where the kernel shows its groups, `own` says which are those of this process.
     """
-    name = f"outcrop-{secrets.token_hex(8)}"
+    name = f"outcrop-{os.getpid()}-{secrets.token_hex(8)}"
     groups = dict(_groups(own))
     for candidate in _version_2(top, groups.get("")) + _version_1(top, groups):
         folders = [parent / name for parent in candidate]
+        _sweep(candidate)
         try:
             for folder in folders:
                 folder.mkdir()
@@ -62,6 +63,15 @@ def make(memory_bytes: int, num_processes: int, *, top: Path = _TOP, own: Path =
                 with suppress(OSError):
                     folder.rmdir()
     return None
+
+
+def _sweep(parents: list[Path]) -> None:
+    """Remove groups of processes that were killed before they could do it. The kernel keeps those that are in use."""
+    for parent in parents:
+        for left in parent.glob("outcrop-*-*"):
+            if not Path("/proc", left.name.split("-")[1]).exists():
+                with suppress(OSError):
+                    left.rmdir()
 
 
 def _limited(folders: list[Path], memory_bytes: int, num_processes: int) -> ControlGroup:

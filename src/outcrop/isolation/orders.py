@@ -35,8 +35,6 @@ class Orders:
     folder: str
     resource_limits: dict[str, int]
     "By the name that the `resource` module gives them."
-    hidden_memory: bool
-    "Whether the program may hold memory that no process shows."
     endpoint_port: int | None
     log_bytes_per_s: int | None
     control: int

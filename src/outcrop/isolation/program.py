@@ -74,13 +74,21 @@ class SandboxedProgram:
         try:
             self._first = self._built()
             self._descriptor = os.pidfd_open(self._first)
-            if group is not None:
-                group.add(self._first)
         except (OSError, MachineTrouble):
             self._finish()
             raise
-        self._say({GO: True})
+        self._join_group()
+        self._say({GO: self._group is not None or limits.memory_bytes is None})
         threading.Thread(target=self._watch, name=f"sandbox-{self._first}", daemon=True).start()
+
+    def _join_group(self) -> None:
+        # A group may be made where a process may not be moved into: its limits are then watched instead.
+        if self._group is not None:
+            try:
+                self._group.add(self._first)
+            except OSError:
+                self._group.remove()
+                self._group = None
 
     @property
     def pid(self) -> int:

@@ -100,7 +100,6 @@ class Sandbox:
                 environment=self._environment(way, own),
                 folder=self.folder if way is not Isolation.PLAIN else layout.outside(self.folder, own),
                 resource_limits=_resource_limits(self.limits, way, separate=user is not None),
-                hidden_memory=group is not None or self.limits.memory_bytes is None,
                 endpoint_port=None if relay is None or self.endpoint is None else self.endpoint[1],
                 log_bytes_per_s=self.limits.log_bytes_per_s,
                 control=inside.fileno(),

@@ -83,20 +83,20 @@ class FirstProcess:
             self._kill_all()
             os._exit(1)
         if GO in message:
-            self._start()
+            self._start(hidden_memory=message[GO])
         elif SIGNAL in message and self._program is not None:
             with suppress(ProcessLookupError):
                 os.kill(self._program, message[SIGNAL])
         elif KILL in message:
             self._status = self._status or int(signal.SIGKILL)
 
-    def _start(self) -> None:
+    def _start(self, *, hidden_memory: bool) -> None:
         rate = self._orders.log_bytes_per_s
         self._carriers = [Carrier(output, rate, self._selector) for output in self._orders.outputs]
         ends = [carrier.program_end for carrier in self._carriers]
         self._program = os.fork()
         if not self._program:
-            _become(self._orders, ends)
+            _become(self._orders, ends, hidden_memory=hidden_memory)
         for end in ends:
             os.close(end)
 
@@ -147,7 +147,7 @@ def kill_namespace() -> None:
         os.kill(-1, signal.SIGKILL)
 
 
-def _become(orders: Orders, outputs: list[int]) -> NoReturn:
+def _become(orders: Orders, outputs: list[int], *, hidden_memory: bool) -> NoReturn:
     """Be the program, from a child of the first process."""
     try:
         os.setsid()
@@ -165,7 +165,7 @@ def _become(orders: Orders, outputs: list[int]) -> NoReturn:
         os.umask(0o022)
         os.chdir(orders.folder)
         kernel.die_with_parent()
-        filtered = seccomp.instructions(hidden_memory=orders.hidden_memory) if orders.isolated else None
+        filtered = seccomp.instructions(hidden_memory=hidden_memory) if orders.isolated else None
         if filtered is not None:
             kernel.filter_calls(filtered)
         os.execvpe(orders.command[0], orders.command, orders.environment)

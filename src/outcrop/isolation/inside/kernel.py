@@ -56,7 +56,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def unshare(flags: int) -> None:
     """Namespaces of its own for this process, or for its children where it is that of process ids."""
-    _check(_libc.unshare(flags), "a namespace of its own")
+    try:
+        _check(_libc.unshare(flags), "a namespace of its own")
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise OSError(
+                errno.ENOSPC, "the kernel allows no more namespaces (sysctl user.max_user_namespaces)"
+            ) from error
+        raise
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, data: str = "") -> None:

@@ -44,7 +44,7 @@ def main(way: str, descriptor: int) -> None:
             _give_up_rights(orders.user)
         first.run()
     except OSError as error:
-        first.tell({TROUBLE: str(error)})
+        first.tell({TROUBLE: error.strerror or str(error)})
         os._exit(1)
 
 

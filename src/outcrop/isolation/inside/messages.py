@@ -24,7 +24,7 @@ MOST_BYTES = 64 * 1024
 READY, TROUBLE, ENDED = "ready", "trouble", "ended"
 "What the inside says: it is built, it could not be, the program ended so."
 GO, SIGNAL, KILL = "go", "signal", "kill"
-"What it is told: start the program, send it this signal, end everything."
+"What it is told: start the program, which may hold memory that no process shows or not; send it this signal; end all."
 
 
 def orders_from(descriptor: int) -> Orders:
