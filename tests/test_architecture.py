@@ -14,7 +14,7 @@ FLOORS = [
     {"api"},
     {"house"},
     {"kinds"},
-    {"evaluation", "knowledge", "forgetting", "batch"},
+    {"evaluation", "knowledge", "forgetting", "batch", "sagemaker"},
     {"invocation"},
     {"deployments"},
     {"customization", "model_import", "recipes"},

@@ -6,6 +6,7 @@ import signal
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -232,7 +233,7 @@ def test_an_expression_that_never_ends_fails_its_job_alone(jobs: TrainingJobs) -
     assert "the expression of slow took more than 1 s" in job["FailureReason"]
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "image": ({"AlgorithmSpecification": {"TrainingImage": "me/mine:1", "TrainingInputMode": "File"}}, "no environment stands for"),
     "instances": ({"ResourceConfig": {"InstanceCount": 2, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 5}}, "InstanceCount"),
     "key": ({"OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/", "KmsKeyId": "k"}}, "KmsKeyId"),

@@ -1,4 +1,4 @@
-"""What the SageMaker SDKs need beside the variables of every AWS client: a configuration, and a way to STS.
+"""The environment of the SageMaker SDKs, beside the variables of every AWS client: a configuration, and a way to STS.
 
 https://sagemaker.readthedocs.io/en/stable/overview.html#configuring-and-using-defaults-with-the-sagemaker-python-sdk
 """

@@ -1,4 +1,4 @@
-"""What a script leaves in /opt/ml/model and /opt/ml/output/data, put into S3 as SageMaker puts it.
+"""The artifacts that a script leaves in /opt/ml/model and /opt/ml/output/data, put into S3 as SageMaker puts them.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/model-train-storage.html
 """

@@ -54,7 +54,7 @@ def _below(data: RoleData, uri: str) -> dict[str, str]:
 
 
 def _from_manifest(data: RoleData, uri: str) -> dict[str, str]:
-    """The same for a manifest: a list of a prefix, and of keys behind it."""
+    """The paths of the objects that a manifest lists, a prefix and keys behind it, by their URIs."""
     record = data.find(uri)
     if record.size > _MOST_MANIFEST_BYTES:
         raise Invalid(f"{uri}: a manifest of {record.size:,} bytes. Name a prefix in its place.")

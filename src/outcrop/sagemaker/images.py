@@ -45,7 +45,7 @@ _TABLE = Members(
 )
 
 
-class Launcher(StrEnum):
+class CodeLauncher(StrEnum):
     """How the code of a job is started in an environment."""
 
     SCRIPT = "script"
@@ -60,7 +60,7 @@ class ImageFamily:
 
     name: str
     repositories: tuple[str, ...]
-    launcher: Launcher
+    launcher: CodeLauncher
     requirements: tuple[str, ...] = ()
     python: Path | None = None
     "An interpreter that is there already; None: an environment is made of the requirements."
@@ -108,7 +108,7 @@ def _read(path: Path) -> Iterator[ImageFamily]:
         yield ImageFamily(
             name=entry["name"],
             repositories=tuple(entry["repositories"]),
-            launcher=Launcher(entry.get("launcher", Launcher.SCRIPT)),
+            launcher=CodeLauncher(entry.get("launcher", CodeLauncher.SCRIPT)),
             requirements=tuple(entry.get("requirements", ())),
             python=python,
         )

@@ -1,4 +1,4 @@
-"""What a script prints, as events of CloudWatch Logs and values of its metrics.
+"""The log of a script: the lines that it prints, as events of CloudWatch Logs.
 
 The script writes into a file, so that nothing is lost with the process that reads it. How many lines the stream of the
 log has tells where to go on: a line is never there twice, nor missing.

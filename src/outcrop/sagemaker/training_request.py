@@ -6,7 +6,7 @@ from typing import Any
 from outcrop.arn import sagemaker as sagemaker_arn
 from outcrop.errors import Invalid, ServiceRefusal
 from outcrop.sagemaker import checkpoints, images
-from outcrop.sagemaker.images import Launcher
+from outcrop.sagemaker.images import CodeLauncher
 from outcrop.sagemaker.metric_definitions import MetricDefinitions
 from outcrop.sagemaker.rooms import TrainingRooms
 from outcrop.sagemaker.training_kind import KIND
@@ -98,7 +98,7 @@ def _check_code(house: TrainingRooms, params: Mapping[str, Any]) -> None:
     if not algorithm.get("TrainingImage"):
         raise Invalid("AlgorithmSpecification.TrainingImage: missing. Name an image; the environment follows from it.")
     family = images.family_of(house.settings, algorithm["TrainingImage"])
-    if family.launcher is Launcher.NONE and not algorithm.get("ContainerEntrypoint"):
+    if family.launcher is CodeLauncher.NONE and not algorithm.get("ContainerEntrypoint"):
         raise Invalid(
             f"AlgorithmSpecification.ContainerEntrypoint: missing, and the environment {family.name} starts nothing by "
             "itself. Say what runs."

@@ -1,5 +1,6 @@
 """Training jobs: create, describe, list, stop, delete."""
 
+import math
 from datetime import datetime
 from typing import Any
 
@@ -95,7 +96,7 @@ def _job(job: Resource) -> dict[str, Any]:
     document = job.document
     request = document["request"]
     began, ended = moment(document.get("trainingStartTime")), moment(document.get("trainingEndTime"))
-    seconds = round((ended - began).total_seconds()) if began and ended and ended > began else None
+    seconds = math.ceil((ended - began).total_seconds()) if began and ended and ended > began else None
     status = TrainingStatus(job.status)
     changes = transitions.told(document, status, created=job.created, updated=job.updated)
     return {
