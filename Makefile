@@ -18,8 +18,8 @@ BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
 .PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
-	bench-defaults bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data bench-serve \
-	bench-serve-house bench-serve-gpu families install install-test clients \
+	bench-defaults bench-logs bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data bench-serve \
+	bench-serve-house bench-serve-gpu families install install-test clients clients-sagemaker3 \
 	bytecode clean
 
 quickstart: install
@@ -79,6 +79,9 @@ bench-methods: install-test
 families: install-test
 	$(BIN)/python -m bench.families
 
+bench-logs: install-test
+	$(BIN)/python -m bench.logs
+
 bench-near-duplicates: install-test
 	$(BIN)/python -m bench.near_duplicates $(FILE)
 
@@ -93,7 +96,8 @@ bench-prompt-format: install-test
 
 install: $(VENV)/.installed bytecode
 install-test: $(VENV)/.installed-test bytecode
-clients: build/clients/python/.installed build/clients/agents/.installed build/clients/node/.installed build/clients/llama-cpp/.installed
+clients: build/clients/python/.installed build/clients/agents/.installed build/clients/node/.installed build/clients/llama-cpp/.installed build/clients/sagemaker2/.installed
+clients-sagemaker3: build/clients/sagemaker3/.installed
 
 # torch first and by itself: where pip finds a CPU build under the pinned version, it is taken.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -127,6 +131,11 @@ build/clients/llama-cpp/.installed: tests/clients/llama-cpp.txt
 build/clients/agents/.installed: tests/clients/requirements-agents.txt
 	$(PYTHON) -m venv build/clients/agents
 	build/clients/agents/bin/pip install --quiet $(PIP_ARGS) -r tests/clients/requirements-agents.txt
+	@touch $@
+
+build/clients/sagemaker%/.installed: tests/clients/requirements-sagemaker%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet $(PIP_ARGS) -r $<
 	@touch $@
 
 build/clients/node/.installed: tests/clients/package.json tests/clients/package-lock.json

@@ -29,6 +29,8 @@ LONGEST = (
     "numerics/test_probe.py",
     "flow/test_export_command.py",
     "numerics/test_method_runs.py",
+    "isolation/test_bad_programs.py",
+    "isolation/test_attempts.py",
     "unit/test_prompt_formats_of_jobs.py",
     "flow/test_crashes.py",
     "clients/test_programs.py",

@@ -45,6 +45,13 @@ def is_arn(text: str) -> bool:
     return text.startswith(f"arn:{PARTITION}:") and text.count(":") >= 5
 
 
+def tagged(arn: str) -> str:
+    """The ARN that a resource's tags hang on: a log group's own, without its `:*` or a stream."""
+    if not arn.startswith(f"arn:{PARTITION}:logs:"):
+        return arn
+    return ":".join(arn.split(":", 7)[:7])
+
+
 def bedrock(region: str, account: str, resource: str) -> str:
     """An ARN of Bedrock: bedrock("us-east-1", "123456789012", "custom-model-deployment/abc")."""
     return f"arn:{PARTITION}:bedrock:{region}:{account}:{resource}"  # several for each invocation
@@ -53,6 +60,11 @@ def bedrock(region: str, account: str, resource: str) -> str:
 def foundation_model(region: str, model_id: str) -> str:
     """The ARN of a foundation model, which belongs to no account."""
     return bedrock(region, "", f"foundation-model/{model_id}")
+
+
+def sagemaker(region: str, account: str, resource: str) -> str:
+    """An ARN of SageMaker: sagemaker("us-east-1", "123456789012", "training-job/abc")."""
+    return str(Arn(service="sagemaker", region=region, account=account, resource=resource))
 
 
 def iam(account: str, resource: str) -> str:

@@ -24,6 +24,7 @@ from outcrop.settings import Settings
 from outcrop.store.store import Store
 
 if TYPE_CHECKING:
+    from outcrop.alarms.alarms import Alarms
     from outcrop.audit.audit import Audit
     from outcrop.batch.loop import BatchLoop
     from outcrop.batch.shares import Shares
@@ -132,6 +133,13 @@ class House:
         return Points(self.store, self.clock, self.settings.points_kept)
 
     @room
+    def alarms(self) -> "Alarms":
+        """Alarms on metrics."""
+        from outcrop.alarms.alarms import Alarms
+
+        return Alarms(self.store, self.points, self.clock, self.account)
+
+    @room
     def traffic(self) -> "Traffic":
         """Requests of this process, counted."""
         from outcrop.metrics.traffic import Traffic
@@ -185,7 +193,7 @@ class House:
         """Log groups with their streams and events."""
         from outcrop.log_groups.log_groups import LogGroups
 
-        return LogGroups(self.store, self.clock)
+        return LogGroups(self.store, self.clock, self.settings.log_events)
 
     @room
     def invocation_logs(self) -> "InvocationLogs":

@@ -11,8 +11,9 @@ from outcrop.customization import creation_kind as creation
 from outcrop.customization import kind as customization
 from outcrop.jobs.kinds import JobKind, WorkerClass
 from outcrop.model_import import kind as model_import
+from outcrop.sagemaker import training_kind as training
 
-KINDS: tuple[JobKind[Any], ...] = (customization.KIND, creation.KIND, model_import.KIND, batch.KIND)
+KINDS: tuple[JobKind[Any], ...] = (customization.KIND, creation.KIND, model_import.KIND, batch.KIND, training.KIND)
 
 
 def of_class(worker_class: WorkerClass, kinds: Sequence[JobKind[Any]] = KINDS) -> list[JobKind[Any]]:

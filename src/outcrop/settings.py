@@ -120,6 +120,11 @@ class Settings:
         return self.home / "logs"
 
     @property
+    def log_events(self) -> Path:
+        """The events of log groups; `logs` holds what the processes themselves say."""
+        return self.home / "log-events"
+
+    @property
     def sockets(self) -> Path:
         """A private folder, as a rule in the home; see `private.make_socket_folder`."""
         return private.socket_folder(self.home)

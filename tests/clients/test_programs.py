@@ -150,7 +150,7 @@ def test_the_javascript_sdk_stores_converses_and_streams(running: Installed) -> 
     assert (answer["object"], answer["metadata"]) == ("こんにちは", {"from": "node"})
     assert answer["whole"] == answer["streamed"]
     assert (answer["first"], answer["last"]) == ("messageStart", "metadata")
-    assert "ListMetrics is not built in Outcrop yet" in answer["cloudwatch"]["message"]
+    assert "ListDashboards is not built in Outcrop yet" in answer["cloudwatch"]["message"]
     assert answer["cloudwatch"]["status"] == 400
 
 

@@ -13,15 +13,19 @@ from botocore.loaders import Loader
 
 from outcrop.api.iam.absent import ALWAYS_ABSENT
 from outcrop.api.operations import OPERATIONS
-from tests.support.listings import bedrock, iam, iam_absent, s3
+from tests.support.listings import bedrock, cloudwatch, iam, iam_absent, logs, s3
 from tests.support.listings.listing import Listing
 from tests.support.servers import Running, running_server
 from tests.support.shaped_values import operation_of_botocore
 
-LISTINGS = [*bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *s3.LISTINGS]
-NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {"bedrock-agent-runtime.Rerank"}
+LISTINGS = [*bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *logs.LISTINGS, *cloudwatch.LISTINGS, *s3.LISTINGS]
+NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {
+    "bedrock-agent-runtime.Rerank",
+    "logs.GetLogEvents",
+}
 """They would list something about a thing that nobody can make here (tests/iam/test_absent.py asks each), or give
-pages of an order that one request asks for (tests/unit/api/test_encoders.py)."""
+pages of an order that one request asks for (tests/unit/api/test_encoders.py), or give tokens for ever
+(tests/flow/test_logs.py)."""
 LISTING_VERBS = ("List", "Describe", "Search", "Lookup", "Filter")
 TOKENS = {"nexttoken", "marker", "continuationtoken", "keymarker", "partnumbermarker"}
 
@@ -150,10 +154,12 @@ def test_a_token_that_does_not_fit_is_refused(rows: Rows) -> None:
     listing = rows.listing
     for member in listing.tokens if listing.is_opaque else ():
         for broken in ("never-given", "!!!", "AAAA", "W10="):
-            assert rows.refusal(**{member: broken})["Code"] == listing.refusal, broken
+            assert rows.refusal(**{member: broken})["Code"] == (listing.token_refusal or listing.refusal), broken
         given = listing.next_of(rows.ask(**{listing.size: 1})) if listing.size else {}
         for junk in ("A", "AAAA", "!") if given else ():
-            assert rows.refusal(**{member: given[member] + junk})["Code"] == listing.refusal, junk
+            assert rows.refusal(**{member: given[member] + junk})["Code"] == (
+                listing.token_refusal or listing.refusal
+            ), junk
 
 
 def test_a_token_is_good_for_its_own_query_only(rows: Rows) -> None:
@@ -166,11 +172,11 @@ def test_a_token_is_good_for_its_own_query_only(rows: Rows) -> None:
     assert bool(token) == (listing.most > 1)
     if not token:
         return
-    together = listing.names(answer) + rows.names(**token, **{listing.size: 1000})
+    together = listing.names(answer) + rows.names(**token, **{listing.size: listing.largest})
     assert rows.in_order(together) == rows.in_order(rows.names())
     for member in listing.filters.keys() - listing.only_first:
         refused = rows.refusal(**token, **{member: listing.filters[member][0]})
-        assert refused["Code"] == listing.refusal, member
+        assert refused["Code"] == (listing.token_refusal or listing.refusal), member
         assert "not a token of this query" in refused["Message"] or listing.service == "s3"
 
 

@@ -135,9 +135,8 @@ def test_a_redirection_is_of_one_object_and_has_a_form(s3: Any, bucket: str) -> 
 
 
 ENCRYPTED = [
-    {"ServerSideEncryption": "AES256"},
-    {"ServerSideEncryption": "aws:kms"},
-    {"ServerSideEncryption": "aws:kms:dsse", "SSEKMSKeyId": "k"},
+    {"ServerSideEncryption": "aws:kms:dsse"},
+    {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "k"},
     {"SSEKMSKeyId": "k"},
     {"SSEKMSEncryptionContext": "e30="},
     {"BucketKeyEnabled": True},
@@ -154,6 +153,15 @@ def test_what_is_not_encrypted_or_locked_is_not_said_to_be(s3: Any, bucket: str,
     assert refusal(s3.put_object, **place, Body=b"", **asked) == unbuilt
     assert refusal(s3.create_multipart_upload, **place, **asked) == unbuilt
     assert refusal(s3.copy_object, Bucket=bucket, Key="b", CopySource=place, **asked) == unbuilt
+
+
+@pytest.mark.parametrize("asked", ["AES256", "aws:kms"])
+def test_encryption_without_a_key_is_taken_and_not_said(s3: Any, bucket: str, asked: str) -> None:
+    place = {"Bucket": bucket, "Key": "k"}
+    assert "ServerSideEncryption" not in s3.put_object(**place, Body=b"plain", ServerSideEncryption=asked)
+    assert "ServerSideEncryption" not in s3.head_object(**place)
+    copied = s3.copy_object(Bucket=bucket, Key="b", CopySource=place, ServerSideEncryption=asked)
+    assert "ServerSideEncryption" not in copied
 
 
 def test_keys_of_the_caller_are_refused_in_writing_and_reading(s3: Any, bucket: str) -> None:
@@ -175,7 +183,7 @@ def test_keys_of_the_caller_are_refused_in_writing_and_reading(s3: Any, bucket: 
 
 
 def test_a_form_is_refused_like_a_put(s3: Any, bucket: str) -> None:
-    for name, value in (("x-amz-server-side-encryption", "AES256"), ("x-amz-object-lock-mode", "GOVERNANCE")):
+    for name, value in (("x-amz-server-side-encryption", "aws:kms:dsse"), ("x-amz-object-lock-mode", "GOVERNANCE")):
         form = s3.generate_presigned_post(bucket, "k", Fields={name: value}, Conditions=[{name: value}])
         assert httpx.post(form["url"], data=form["fields"], files={"file": b"x"}).status_code == 501
     assert refusal(s3.head_object, Bucket=bucket, Key="k") == ("404", 404)

@@ -25,6 +25,7 @@ from outcrop.clock import SystemClock
 from outcrop.deployments.states import ON_DEMAND, THROUGHPUT
 from outcrop.errors import Refusal
 from outcrop.house import House
+from outcrop.metrics.series import point, series
 from outcrop.protocol import service_model
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
 from outcrop.settings import Settings
@@ -34,6 +35,19 @@ from tests.support.recorded_members import Recorded
 REGION, BUCKET, KEY, NAME = "us-east-1", "members", "an/object", "jane"
 BASE = "outcrop.starter-v1"
 PLACE, PARTS, UPLOAD = Place(BUCKET, KEY), Place(BUCKET, "parts"), Place(BUCKET, "upload")
+ALARM = {
+    "Namespace": "n",
+    "MetricName": "m",
+    "Statistic": "Sum",
+    "Period": 60,
+    "EvaluationPeriods": 1,
+    "Threshold": 1.0,
+    "ComparisonOperator": "LessThanThreshold",
+}
+DATA_QUERY = {
+    "Id": "m",
+    "MetricStat": {"Metric": {"Namespace": "n", "MetricName": "m"}, "Period": 60, "Stat": "Sum"},
+}
 _DOCUMENT = policy("Allow", "s3:*")
 _STREAMED = ("PutObject", "UploadPart")
 
@@ -112,6 +126,16 @@ class Furnished:
         self._in_parts()
         self.values["UploadId"] = buckets.uploads.begin(UPLOAD, details=Details()).id
         self._models()
+        self._monitored()
+
+    def _monitored(self) -> None:
+        """A log group with a stream, and an alarm."""
+        self.platform.log_groups.create("members", region=REGION)
+        self.platform.log_groups.create_stream("members", "members", region=REGION)
+        of = series("n", "m", {"value": "value"})
+        self.platform.points.put([point(of, 1.0, datetime.now(UTC))])
+        rule = {key: self.values[key] for key in ALARM}
+        self.platform.alarms.put("members", rule, region=REGION, tags={})
 
     def _people(self) -> None:
         access = self.platform.access
@@ -215,7 +239,23 @@ def furnished(home: Path) -> Furnished:
             "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": f"s3://{BUCKET}/out/"}},
         },
         "bucketName": BUCKET,
+        **ALARM,
         "logGroupName": "members",
+        "logStreamName": "members",
+        "resourceArn": f"arn:aws:logs:{REGION}:{platform.account}:log-group:members",
+        "logs:CreateLogGroup": {"logGroupName": "another"},
+        "logs:CreateLogStream": {"logStreamName": "another"},
+        "logs:DescribeLogStreams": {"logGroupName": "members"},
+        "logs:FilterLogEvents": {"logGroupName": "members"},
+        "logs:GetLogEvents": {"logGroupName": "members"},
+        "logs:PutRetentionPolicy": {"retentionInDays": 1},
+        "ResourceARN": f"arn:aws:cloudwatch:{REGION}:{platform.account}:alarm:members",
+        "AlarmName": "members",
+        "AlarmNames": ["members"],
+        "cloudwatch:PutMetricAlarm": ALARM,
+        "cloudwatch:PutMetricData": {"MetricData": [{"MetricName": "m", "Value": 1.0}]},
+        "cloudwatch:GetMetricStatistics": {"EndTime": datetime(2020, 1, 1, 1, tzinfo=UTC), "Statistics": ["Sum"]},
+        "cloudwatch:GetMetricData": {"EndTime": datetime(2020, 1, 1, 1, tzinfo=UTC), "MetricDataQueries": [DATA_QUERY]},
         "s3:CreateBucket": {"Bucket": "another"},
         "s3:CopyObject": {"Key": "copied"},
         "s3:GetObjectAttributes": {"Key": PARTS.key, "ObjectAttributes": ["ObjectParts"]},

@@ -18,6 +18,7 @@ BASE, STAND_IN, WEIGHTS = "outcrop.starter-v1", "amazon.titan-text-lite-v1", "ou
 BUCKET, KEY = "one-verdict", "some dir/./k+é/..//x"
 PATH = "/teams/"
 COPIED = "SelectedSource"
+GROUP, ALARM = "/a/group", "an-alarm"
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,9 @@ WITHOUT_RESOURCE = {
     },
     "bedrock-agent-runtime": {"Rerank"},
     "bedrock-runtime": set(),
+    "cloudwatch": {
+        "DescribeAlarmsForMetric", "GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData",
+    },
     "iam": {
         "CreateAccountAlias", "DeleteAccountAlias", "GetAccountAuthorizationDetails", "GetAccountSummary",
         "ListAccountAliases", "CreateGroup", "ListGroups", "CreatePolicy", "ListPolicies", "SimulateCustomPolicy",
@@ -166,6 +170,7 @@ WITHOUT_RESOURCE = {
         "UntagServerCertificate", "UpdateOpenIDConnectProviderThumbprint", "UpdateSAMLProvider",
         "UpdateServerCertificate",
     },
+    "logs": {"DescribeLogGroups"},
     "s3": {"ListBuckets"},
     "sts": {"GetCallerIdentity", "GetSessionToken", "GetAccessKeyInfo", "DecodeAuthorizationMessage"},
 }  # fmt: skip
@@ -238,6 +243,26 @@ def cases_of_iam(things: Things, operations: Iterator[str], key_id: str) -> Iter
         if kind == "user" and required is not None and "UserName" not in required.required_members:
             spellings.append({name: value for name, value in given.items() if name != "UserName"})
         yield Case("iam", operation, (resource,), tuple(spellings))
+
+
+def cases_of_monitoring(things: Things, service: str, operations: Iterator[str]) -> Iterator[Case]:
+    """Log groups by name and by ARN, their streams behind them; alarms by name and by ARN."""
+    group = f"arn:aws:logs:{REGION}:{things.account}:log-group:{GROUP}"
+    alarm = f"arn:aws:cloudwatch:{REGION}:{things.account}:alarm:{ALARM}"
+    for operation in operations:
+        has = members(service, operation)
+        if operation in WITHOUT_RESOURCE[service]:
+            continue
+        if service == "cloudwatch":
+            named = ({"ResourceARN": alarm}, {"AlarmNames": [ALARM]}, {"AlarmName": ALARM})
+            yield Case(service, operation, (alarm,), tuple(each for each in named if has.issuperset(each)))
+        elif "resourceArn" in has:
+            yield Case(service, operation, (group,), ({"resourceArn": group},))
+        else:
+            stream = {"logStreamName": "s"} if "logStreamName" in has else {}
+            named_groups = ({"logGroupName": GROUP}, {"logGroupIdentifier": GROUP}, {"logGroupIdentifier": group})
+            spelled = tuple(each | stream for each in named_groups if has.issuperset(each))
+            yield Case(service, operation, (f"{group}:log-stream:s" if stream else f"{group}:*",), spelled)
 
 
 def cases_of_s3(operations: Iterator[str]) -> Iterator[Case]:

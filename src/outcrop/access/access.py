@@ -11,13 +11,14 @@ access.role_may(role_arn, "s3:GetObject", "arn:aws:s3:::bucket/train.jsonl")
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Self
 
 from outcrop import arn as arns
 from outcrop.access import installation
 from outcrop.access.aliases import Aliases
 from outcrop.access.caller import AuthorizableRequest, Credential
-from outcrop.access.credentials import Credentials
+from outcrop.access.credentials import Credentials, Issued
 from outcrop.access.decision_cache import DecisionCache
 from outcrop.access.decisions import Decisions, TagsOf, refused
 from outcrop.access.identities import Identities
@@ -102,7 +103,7 @@ class Access:
             attachments=rooms.attachments,
             marks=rooms.credentials.marks,
             remembered=DecisionCache(records.changes, lambda: is_writing(store.engine)),
-            tags_of=lambda arn: records.tags_of(arn) if arn.startswith(_IAM) else store.tags.get(arn),
+            tags_of=lambda arn: records.tags_of(arn) if arn.startswith(_IAM) else store.tags.get(arns.tagged(arn)),
             object_tags=object_tags,
             clock=clock,
             account=rooms.account,
@@ -215,6 +216,15 @@ class Access:
             f"roleArn: {service} cannot assume {role_arn}. Allow sts:AssumeRole to "
             f'{{"Service": "{service}"}} in its trust policy with iam.update_assume_role_policy.'
         )
+
+    def session_of_service(
+        self, role_arn: str, service: str, *, name: str, lasting: timedelta, source_arn: str = ""
+    ) -> Issued:
+        """Temporary credentials of a role that a service takes on, for a program that it runs. Raises Invalid."""
+        self.assert_passable(role_arn, service, source_arn=source_arn)
+        role = self._role(role_arn)
+        assert role is not None, "it is passable"
+        return self.credentials.start_session(role, name=name, lasting=lasting)
 
     def _role(self, role_arn: str) -> Identity | None:
         memory = self.decisions.remembered.now()

@@ -13,6 +13,7 @@ from outcrop.access.identities import ADMINISTRATOR, Identities
 from outcrop.access.names import Kind, arn_of
 from outcrop.access.policies.attachments import Attachments
 from outcrop.access.policies.managed import ADMINISTRATOR as ADMINISTRATOR_POLICY
+from outcrop.access.policies.managed import SAGEMAKER_FULL_ACCESS
 from outcrop.access.records.records import InstallationRow, Records
 from outcrop.access.session_marks import MarkRecords
 from outcrop.clock import Clock
@@ -21,6 +22,8 @@ from outcrop.settings import Settings
 
 SERVICE_ROLE = "OutcropServiceRole"
 SERVICE_ROLE_PATH = "/service-role/"
+SAGEMAKER_ROLE = "sagemaker_execution_role"
+"Notebooks ask IAM for a role of this name where they do not run as one."
 SERVICES = ("bedrock.amazonaws.com", "sagemaker.amazonaws.com")
 _CHECK = "installation"
 
@@ -32,6 +35,28 @@ INVOKE_ACCESS = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "bedrock:InvokeModel", "Resource": "*"}],
 }
+TRAINING_ACCESS = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": [
+                "ec2:CreateNetworkInterface",
+                "ec2:CreateNetworkInterfacePermission",
+                "ec2:DeleteNetworkInterface",
+                "ec2:DeleteNetworkInterfacePermission",
+                "ec2:DescribeDhcpOptions",
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeSubnets",
+                "ec2:DescribeVpcs",
+                "ecr:GetAuthorizationToken",
+            ],
+            "Resource": "*",
+        }
+    ],
+}
+"There is neither EC2 nor ECR here; SDK 3.x of SageMaker trains with no role that may not do this."
 S3_ACCESS = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
 
 
@@ -96,14 +121,15 @@ def _furnish(rooms: AccountRooms) -> None:
     rooms.identities.create_user(ADMINISTRATOR)
     rooms.attachments.attach(Kind.USER, ADMINISTRATOR, ADMINISTRATOR_POLICY)
     rooms.credentials.create_key(ADMINISTRATOR)
-    rooms.identities.create_role(
-        SERVICE_ROLE,
-        path=SERVICE_ROLE_PATH,
-        trust=json.dumps(TRUST),
-        description="Jobs of Outcrop run under this role unless they name another.",
-    )
-    rooms.attachments.put_inline(Kind.ROLE, SERVICE_ROLE, "S3Access", json.dumps(S3_ACCESS))
-    rooms.attachments.put_inline(Kind.ROLE, SERVICE_ROLE, "InvokeModel", json.dumps(INVOKE_ACCESS))
+    for name, path, description in (
+        (SERVICE_ROLE, SERVICE_ROLE_PATH, "Jobs of Outcrop run under this role unless they name another."),
+        (SAGEMAKER_ROLE, "/", "The role that notebooks for SageMaker look for."),
+    ):
+        rooms.identities.create_role(name, path=path, trust=json.dumps(TRUST), description=description)
+        rooms.attachments.put_inline(Kind.ROLE, name, "S3Access", json.dumps(S3_ACCESS))
+        rooms.attachments.put_inline(Kind.ROLE, name, "InvokeModel", json.dumps(INVOKE_ACCESS))
+    rooms.attachments.attach(Kind.ROLE, SAGEMAKER_ROLE, SAGEMAKER_FULL_ACCESS)
+    rooms.attachments.put_inline(Kind.ROLE, SAGEMAKER_ROLE, "Training", json.dumps(TRAINING_ACCESS))
 
 
 def _rooms(records: Records, sealer: encryption.Sealer, account: str, clock: Clock) -> AccountRooms:

@@ -69,6 +69,12 @@ def _bedrock_agent_runtime() -> Table:
     return reranking.OPERATIONS
 
 
+def _cloudwatch() -> Table:
+    from outcrop.api.monitoring import alarms, metric_data, metrics
+
+    return {**metrics.OPERATIONS, **metric_data.OPERATIONS, **alarms.OPERATIONS}
+
+
 def _iam() -> Table:
     from outcrop.api.iam import absent as iam_absent
     from outcrop.api.iam import service_credentials, users_and_roles
@@ -76,6 +82,12 @@ def _iam() -> Table:
 
     tables = {**users_and_roles.OPERATIONS, **iam_absent.OPERATIONS, **service_credentials.OPERATIONS}
     return {name: unchanged(name, handler) for name, handler in tables.items()}
+
+
+def _logs() -> Table:
+    from outcrop.api.monitoring import log_events, log_groups, log_streams
+
+    return {**log_groups.OPERATIONS, **log_streams.OPERATIONS, **log_events.OPERATIONS}
 
 
 def _s3() -> Table:
@@ -104,6 +116,12 @@ def _s3() -> Table:
     }
 
 
+def _sagemaker() -> Table:
+    from outcrop.api.sagemaker import tags, training_jobs
+
+    return {**training_jobs.OPERATIONS, **tags.OPERATIONS}
+
+
 def _sts() -> Table:
     from outcrop.api.iam import sts
 
@@ -115,8 +133,11 @@ OPERATIONS: Operations = _Imported(
         "bedrock": _bedrock,
         "bedrock-runtime": _bedrock_runtime,
         "bedrock-agent-runtime": _bedrock_agent_runtime,
+        "cloudwatch": _cloudwatch,
         "iam": _iam,
+        "logs": _logs,
         "s3": _s3,
+        "sagemaker": _sagemaker,
         "sts": _sts,
     }
 )

@@ -8,10 +8,11 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info
 from functools import cache
 
 _READS = (
-    "BatchGet", "Converse", "CountTokens", "Describe", "Get", "Head", "InvokeModel", "List", "Lookup", "Query",
-    "Search", "SelectObject", "Simulate",
+    "BatchGet", "Converse", "CountTokens", "Describe", "Filter", "Get", "Head", "InvokeModel", "List", "Lookup",
+    "Query", "Search", "SelectObject", "Simulate",
 )  # fmt: skip
 _OF_BUCKETS = frozenset({"GetObjectLockConfiguration", "PutObjectLockConfiguration"})
+_OF_STREAMS = frozenset({"PutLogEvents", "PutMetricData"})
 _OF_OBJECTS = ("Object", "Upload", "ListParts", "HeadBucket")
 
 
@@ -23,8 +24,10 @@ def is_read_only(operation: str) -> bool:
 
 @cache
 def is_data_event(service: str, operation: str) -> bool:
-    """Whether an operation is about what lies in a bucket. Such calls are many, and each leaves the records as they
-    were."""
+    """Whether an operation is about what lies in a bucket, a log or a metric. Such calls are many, and each leaves the
+    records as they were."""
+    if operation in _OF_STREAMS:
+        return True
     if service != "s3" or operation in _OF_BUCKETS:
         return False
     return any(part in operation for part in _OF_OBJECTS)

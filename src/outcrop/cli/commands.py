@@ -21,7 +21,7 @@ from outcrop.cli.batch_jobs import find_batch_job, print_batch_job
 from outcrop.cli.checkpoints import find_job, print_checkpoints
 from outcrop.cli.job import print_job
 from outcrop.cli.listening import PortTaken, answers, check_port, free_port
-from outcrop.cli.options import AsJson, Home, Host, Port, Region, as_running, running
+from outcrop.cli.options import AsJson, ForSageMaker, Home, Host, Port, Region, as_running, running
 from outcrop.cli.program import check_program, start
 from outcrop.cli.supervisor import Supervisor
 from outcrop.clock import SystemClock
@@ -61,7 +61,12 @@ def up(*, home: Home = None, host: Host = None, port: Port = None) -> int:
 
 
 @app.command
-def run(*command: Annotated[str, Parameter(allow_leading_hyphen=True)], home: Home = None, port: Port = None) -> int:
+def run(
+    *command: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    home: Home = None,
+    port: Port = None,
+    sagemaker: ForSageMaker = False,
+) -> int:
     """Start everything, run COMMAND with the environment it needs, stop everything: `outcrop run -- python demo.py`.
 
     Takes a free port when the usual one is in use. Ends with the command's exit code.
@@ -73,7 +78,8 @@ def run(*command: Annotated[str, Parameter(allow_leading_hyphen=True)], home: Ho
         supervisor.wait_ready(until=stop.asked)
         if stop.asked():
             return stop.code
-        environment = {**os.environ, **export.environment(settings, supervisor.installation)}
+        values = export.environment(settings, supervisor.installation, for_sagemaker=sagemaker)
+        environment = {**os.environ, **values}
         with start(command, environment, umask=private.users_umask()) as process:
             supervisor.watch(until=lambda: stop.asked() or process.poll() is not None)
             if process.poll() is None:
@@ -82,7 +88,7 @@ def run(*command: Annotated[str, Parameter(allow_leading_hyphen=True)], home: Ho
 
 
 @app.command
-def env(*, home: Home = None, as_json: AsJson = False) -> int:
+def env(*, home: Home = None, as_json: AsJson = False, sagemaker: ForSageMaker = False) -> int:
     """Print what to export so that boto3 and the AWS CLI talk to this installation."""
     settings = settings_of.read(home=home)
     if not (settings.home / "outcrop.db").exists() and not settings.database_url:
@@ -91,7 +97,7 @@ def env(*, home: Home = None, as_json: AsJson = False) -> int:
     if not answers(settings):
         told = f"nothing answers at {settings.endpoint} now. `outcrop up` starts it."
         print(f"outcrop: {settings.home}: {told}", file=sys.stderr)
-    values = export.environment(settings, export.installation(settings))
+    values = export.environment(settings, export.installation(settings), for_sagemaker=sagemaker)
     print(json.dumps(values, indent=2) if as_json else export.shell_lines(values))
     return 0
 

@@ -1,6 +1,7 @@
 """The environment variables that a client needs, and clients of our own that use the same."""
 
 import os
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from outcrop.clock import SystemClock
@@ -18,20 +19,29 @@ def installation(settings: Settings) -> "Installation":
         return house.access.installation
 
 
-def environment(settings: Settings, made: "Installation") -> dict[str, str]:
-    """Variables that every AWS client understands, and the service role for `roleArn`."""
+def environment(settings: Settings, made: "Installation", *, for_sagemaker: bool = False) -> dict[str, str]:
+    """Variables that every AWS client understands, and the service role for `roleArn`.
+
+    `for_sagemaker`: also what the SageMaker SDKs need.
+    """
+    more = {}
+    if for_sagemaker:
+        from outcrop.cli import sagemaker_sdk
+
+        more = sagemaker_sdk.variables(settings, made)
     return {
         "AWS_ENDPOINT_URL": settings.endpoint,
         "AWS_ACCESS_KEY_ID": made.access_key_id,
         "AWS_SECRET_ACCESS_KEY": made.secret_access_key,
         "AWS_DEFAULT_REGION": DEFAULT_REGION,
         "OUTCROP_ROLE_ARN": made.service_role_arn,
+        **more,
     }
 
 
 def shell_lines(values: dict[str, str]) -> str:
-    """Lines for a shell; no value holds a quote or a blank."""
-    return "\n".join(f"export {name}={value}" for name, value in values.items())
+    """Lines for a shell."""
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items())
 
 
 def welcome(settings: Settings, made: "Installation") -> str:

@@ -20,6 +20,14 @@ Port = Annotated[int | None, Parameter(name="--port", help="Port of the API (def
 Region = Annotated[
     str | None, Parameter(name="--region", help="This region only; without it, every region that has records.")
 ]
+ForSageMaker = Annotated[
+    bool,
+    Parameter(
+        name="--sagemaker",
+        negative="",
+        help="Also what the SageMaker SDKs need: a configuration, and PYTHONPATH for their address of STS.",
+    ),
+]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
 
 

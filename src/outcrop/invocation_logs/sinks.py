@@ -32,7 +32,8 @@ from outcrop.invocation_logs.invocation import (
     bodies_of,
     record_of,
 )
-from outcrop.log_groups.log_groups import LogEvent, LogGroups
+from outcrop.log_groups.events import LogEvent
+from outcrop.log_groups.log_groups import LogGroups
 from outcrop.protocol.values import json_values
 
 STREAM = "aws/bedrock/modelinvocations"

@@ -1,141 +1,93 @@
-"""Log groups with their streams and events, as CloudWatch Logs has them: lines with a time, kept in the database.
+"""Log groups with their streams and events, as CloudWatch Logs has them: lines with a time.
 
-    groups = LogGroups(store, clock)
-    groups.create("/aws/bedrock", region="us-east-1")              # again, it is no error
+    groups = LogGroups(store, clock, folder)
+    groups.create("/aws/bedrock", region="us-east-1")              # False where it was there already
     groups.put("/aws/bedrock", "aws/bedrock/modelinvocations", [LogEvent(at=now, message="{…}")], region="us-east-1")
     groups.events("/aws/bedrock", region="us-east-1", since=yesterday)
+    groups.sweep()                                                 # every hour: what is older than its group keeps
 
-Only services write here so far; the operations of CloudWatch Logs, which people read with, are not built yet.
+Groups and streams are rows; events are in files, a folder for each stream (`event_files.py` tells why). Give `put` many
+lines at a time: each call is one write that waits for the disk, and costs the same for one line as for thousands.
 """
 
+import os
 import re
+import shutil
+import threading
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
-
-import sqlalchemy as sql
-from sqlalchemy.engine import Connection
+from pathlib import Path
 
 from outcrop.clock import Clock
-from outcrop.errors import Invalid, NotFound
-from outcrop.store.database import UtcTime, alone, create_tables, reading, writing
+from outcrop.errors import Invalid
+from outcrop.log_groups.event_files import Extent, LogFiles
+from outcrop.log_groups.events import EventPlace, KeptEvent, LogEvent, ReadSpan
+from outcrop.log_groups.reading import StreamFile, in_order
+from outcrop.log_groups.records import LogGroup, LogRecords, LogStream, no_stream
+from outcrop.store.database import microseconds
 from outcrop.store.store import Store
 
-LARGEST_EVENT_BYTES = 1 << 20
-"What CloudWatch Logs takes of one event: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html"
 _GROUP = re.compile(r"[A-Za-z0-9_./#-]{1,512}")
 _STREAM = re.compile(r"[^:*]{1,512}")
-_PAGE = 1000
-
-_schema = sql.MetaData()
-_groups = sql.Table(
-    "log_groups",
-    _schema,
-    sql.Column("id", sql.Integer, primary_key=True),
-    sql.Column("region", sql.String, nullable=False),
-    sql.Column("name", sql.String, nullable=False),
-    sql.Column("created", UtcTime, nullable=False),
-    sql.UniqueConstraint("region", "name"),
-)
-_streams = sql.Table(
-    "log_streams",
-    _schema,
-    sql.Column("id", sql.Integer, primary_key=True),
-    sql.Column("group_id", sql.Integer, nullable=False),
-    sql.Column("name", sql.String, nullable=False),
-    sql.Column("created", UtcTime, nullable=False),
-    sql.UniqueConstraint("group_id", "name"),
-)
-_events = sql.Table(
-    "log_events",
-    _schema,
-    sql.Column("id", sql.BigInteger().with_variant(sql.Integer, "sqlite"), primary_key=True),
-    sql.Column("stream_id", sql.Integer, nullable=False),
-    sql.Column("at", UtcTime, nullable=False),
-    sql.Column("ingested", UtcTime, nullable=False),
-    sql.Column("message", sql.Text, nullable=False),
-    sql.Index("log_events_of_stream", "stream_id", "at", "id"),
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LogEvent:
-    """A line of a log, and the moment that it tells of."""
-
-    at: datetime
-    message: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeptEvent:
-    """An event on record."""
-
-    id: int
-    stream: str
-    at: datetime
-    ingested: datetime
-    message: str
+_MOST_OPEN = 4096
+"Streams whose files this process remembers."
+_LEFT_BEHIND_S = 3600
 
 
 class LogGroups:
-    """The log groups of an installation, in every region."""
+    """The log groups of an installation, in every region. Safe in several threads and processes."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, folder: Path) -> None:
+        """`folder` holds the events."""
         self._store = store
         self._clock = clock
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._files: dict[str, LogFiles] = {}
 
     @cached_property
-    def _engine(self) -> sql.Engine:
-        create_tables(self._store.engine, _schema)  # when first needed: a start waits for no table of this room
-        return self._store.engine
+    def records(self) -> LogRecords:
+        """Groups and streams."""
+        return LogRecords(self._store.engine)  # when first needed: a start waits for no table of this room
 
-    def create(self, name: str, *, region: str) -> None:
-        """Make a group where none has the name. Raises Invalid for what is no name of one."""
+    def create(self, name: str, *, region: str) -> bool:
+        """Make a group; whether there was none of that name. Raises Invalid for what is no name of one."""
         check_group_name(name)
-        with writing(self._engine) as connection:
-            alone(connection, "log groups")
-            if _group_id(connection, name, region) is None:
-                connection.execute(sql.insert(_groups).values(region=region, name=name, created=self._clock.now()))
+        return self.records.make_group(name, region=region, at=self._clock.now())
 
     def exists(self, name: str, *, region: str) -> bool:
-        with reading(self._engine) as connection:
-            return _group_id(connection, name, region) is not None
+        return self.records.find_group(name, region=region) is not None
 
     def names(self, *, region: str) -> list[str]:
         """The groups of a region, by name."""
-        query = sql.select(_groups.c.name).where(_groups.c.region == region).order_by(_groups.c.name)
-        with reading(self._engine) as connection:
-            return list(connection.execute(query).scalars())
+        return [group.name for group in self.records.groups(region=region)]
 
     def streams(self, name: str, *, region: str) -> list[str]:
         """The streams of a group, by name. Raises NotFound."""
-        with reading(self._engine) as connection:
-            group = _required(connection, name, region)
-            query = sql.select(_streams.c.name).where(_streams.c.group_id == group).order_by(_streams.c.name)
-            return list(connection.execute(query).scalars())
+        return [stream.name for stream in self.records.streams(self.records.group(name, region=region))]
+
+    def create_stream(self, name: str, stream: str, *, region: str) -> bool:
+        """Make a stream; whether there was none of that name. Raises Invalid for its name, NotFound for the group."""
+        check_stream_name(stream)
+        return self.records.make_stream(self.records.group(name, region=region), stream, at=self._clock.now())[1]
 
     def put(self, name: str, stream: str, events: Sequence[LogEvent], *, region: str) -> None:
         """Add events to a stream, which is made where it is absent: all of them, or none.
 
-        Raises NotFound for a group that is not there, Invalid for an event that is too large.
+        Raises NotFound for a group that is not there, Invalid for an event that is too large, DiskFull.
         """
-        if not _STREAM.fullmatch(stream):
-            raise Invalid(f"logStreamName: {stream[:80]!r} is no name of a stream. Leave out ':' and '*'.")
-        for event in events:
-            size = len(event.message.encode())
-            if size > LARGEST_EVENT_BYTES:
-                raise Invalid(f"Log event too large: {size} bytes exceed {LARGEST_EVENT_BYTES}.")
-        now = self._clock.now()
-        with writing(self._engine) as connection:
-            alone(connection, "log groups")
-            group = _required(connection, name, region)
-            stream_id = _stream_id(connection, group, stream, now)
-            rows = [
-                {"stream_id": stream_id, "at": each.at, "ingested": now, "message": each.message} for each in events
-            ]
-            if rows:
-                connection.execute(sql.insert(_events), rows)
+        check_stream_name(stream)
+        group, found = self.records.find_stream(name, stream, region=region)
+        if found is None:
+            found = self.records.make_stream(group, stream, at=self._clock.now())[0]
+        self.append(found, events)
+
+    def append(self, stream: LogStream, events: Sequence[LogEvent]) -> int:
+        """Add events to a stream on record; returns the number that its next event will have."""
+        files = self.files(stream)
+        return files.append(events, now_us=microseconds(self._clock.now())) if events else files.next_number()
 
     def events(
         self,
@@ -146,43 +98,87 @@ class LogGroups:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Iterator[KeptEvent]:
-        """Events of a group, or of one stream, in [since, until): each stream's oldest first. Raises NotFound."""
-        with reading(self._engine) as connection:
-            group = _required(connection, name, region)
-            of_group = sql.select(_streams.c.id, _streams.c.name).where(_streams.c.group_id == group)
-            streams = [tuple(row) for row in connection.execute(of_group.order_by(_streams.c.name))]
-        for stream_id, stream_name in streams:
-            if stream in (None, stream_name):
-                yield from self._events_of(stream_id, stream_name, since, until)
+        """Events of a group, or of one of its streams, in [since, until), by their time. Raises NotFound."""
+        group = self.records.group(name, region=region)
+        chosen = [each for each in self.records.streams(group) if stream in (None, each.name)]
+        yield from self.read(group, chosen, since=since, until=until)
+
+    def read(
+        self,
+        group: LogGroup,
+        streams: Sequence[LogStream],
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: EventPlace | None = None,
+        descending: bool = False,
+    ) -> Iterator[KeptEvent]:
+        """Events of some streams of a group in one order, behind a place; none that the group keeps no longer."""
+        kept = self.kept_since(group)
+        since = kept if since is None or (kept is not None and kept > since) else since
+        files = [StreamFile(each.id, each.name, file) for each in streams for file in self.files(each).files()]
+        return in_order(files, ReadSpan.between(since, until, after=after, descending=descending))
+
+    def kept_since(self, group: LogGroup) -> datetime | None:
+        """The moment before which events of the group are no longer shown; None where all are."""
+        return None if group.retention_days is None else self._clock.now() - timedelta(days=group.retention_days)
+
+    def extent(self, stream: LogStream) -> Extent:
+        """The events of a stream summed up."""
+        return self.files(stream).extent()
 
     def delete(self, name: str, *, region: str) -> None:
         """Forget a group with its streams and events. Raises NotFound."""
-        with writing(self._engine) as connection:
-            alone(connection, "log groups")
-            group = _required(connection, name, region)
-            streams = sql.select(_streams.c.id).where(_streams.c.group_id == group)
-            connection.execute(sql.delete(_events).where(_events.c.stream_id.in_(streams)))
-            connection.execute(sql.delete(_streams).where(_streams.c.group_id == group))
-            connection.execute(sql.delete(_groups).where(_groups.c.id == group))
+        for stream in self.records.remove_group(name, region=region):
+            self._remove(stream.folder)
 
-    def _events_of(
-        self, stream_id: int, stream: str, since: datetime | None, until: datetime | None
-    ) -> Iterator[KeptEvent]:
-        """Page by page, each in a transaction of its own: a log may be longer than memory."""
-        place = sql.tuple_(_events.c.at, _events.c.id)
-        query = sql.select(_events).where(_events.c.stream_id == stream_id).order_by(_events.c.at, _events.c.id)
-        query = query if since is None else query.where(_events.c.at >= since)
-        query = query if until is None else query.where(_events.c.at < until)
-        last: KeptEvent | None = None
-        while True:
-            page = query if last is None else query.where(place > sql.tuple_(sql.literal(last.at, UtcTime), last.id))
-            with reading(self._engine) as connection:
-                rows = connection.execute(page.limit(_PAGE)).all()
-            for row in rows:
-                last = KeptEvent(id=row.id, stream=stream, at=row.at, ingested=row.ingested, message=row.message)
-                yield last
-            if len(rows) < _PAGE:
-                return
+    def delete_stream(self, name: str, stream: str, *, region: str) -> None:
+        """Forget a stream with its events. Raises NotFound for the group, ResourceNotFoundException for the stream."""
+        self._remove(self.records.remove_stream(self.records.group(name, region=region), stream).folder)
+
+    def required_stream(self, name: str, stream: str, *, region: str) -> tuple[LogGroup, LogStream]:
+        """The group and the stream. Raises NotFound, ResourceNotFoundException."""
+        group, found = self.records.find_stream(name, stream, region=region)
+        if found is None:
+            raise no_stream()
+        return group, found
+
+    def sweep(self) -> int:
+        """Remove the files of events that their groups keep no longer; returns how many events went.
+
+        Folders without a stream go too: a writer may have been at work when its stream was deleted.
+        """
+        removed = 0
+        for group in self.records.groups():
+            cutoff = self.kept_since(group)
+            if cutoff is not None:
+                for stream in self.records.streams(group):
+                    removed += self.files(stream).remove_before(microseconds(cutoff))
+        self._remove_left_behind()
+        return removed
+
+    def files(self, stream: LogStream) -> LogFiles:
+        """The files with the events of a stream."""
+        with self._lock:
+            found = self._files.get(stream.folder)
+            if found is None:
+                if len(self._files) >= _MOST_OPEN:
+                    self._files.clear()
+                found = self._files[stream.folder] = LogFiles(self._folder / stream.folder)
+            return found
+
+    def _remove(self, folder: str) -> None:
+        with self._lock:
+            self._files.pop(folder, None)
+        shutil.rmtree(self._folder / folder, ignore_errors=True)
+
+    def _remove_left_behind(self) -> None:
+        if not self._folder.is_dir():
+            return
+        before = time.time() - _LEFT_BEHIND_S  # the file system's own clock
+        found = [each.name for each in os.scandir(self._folder) if each.stat().st_mtime < before]
+        for folder in set(found) - self.records.folders():
+            self._remove(folder)
 
 
 def check_group_name(name: str) -> None:
@@ -194,25 +190,7 @@ def check_group_name(name: str) -> None:
         )
 
 
-def _group_id(connection: Connection, name: str, region: str) -> int | None:
-    query = sql.select(_groups.c.id).where(_groups.c.region == region, _groups.c.name == name)
-    found: int | None = connection.execute(query).scalar()
-    return found
-
-
-def _required(connection: Connection, name: str, region: str) -> int:
-    found = _group_id(connection, name, region)
-    if found is None:
-        raise NotFound("The specified log group does not exist.")
-    return found
-
-
-def _stream_id(connection: Connection, group: int, stream: str, now: datetime) -> int:
-    query = sql.select(_streams.c.id).where(_streams.c.group_id == group, _streams.c.name == stream)
-    found: int | None = connection.execute(query).scalar()
-    if found is not None:
-        return found
-    values = {"group_id": group, "name": stream, "created": now}
-    made = connection.execute(sql.insert(_streams).values(values)).inserted_primary_key
-    assert made is not None, "an inserted row has a key"
-    return int(made[0])
+def check_stream_name(stream: str) -> None:
+    """Raises Invalid for what CloudWatch Logs takes for no name of a stream."""
+    if not _STREAM.fullmatch(stream):
+        raise Invalid(f"logStreamName: {stream[:80]!r} is no name of a stream. Leave out ':' and '*'.")

@@ -19,7 +19,7 @@ _STEP = 0.02
 class Distribution:
     """Values of one interval. Not safe in several threads: whoever shares it locks."""
 
-    __slots__ = ("_step", "count", "counts", "least", "most", "total")
+    __slots__ = ("_step", "count", "counts", "least", "most", "total", "whole")
 
     def __init__(self) -> None:
         self.count = 0
@@ -28,15 +28,30 @@ class Distribution:
         self.most = -math.inf
         self.counts: dict[float, int] = {}
         "How often each value was seen, rounded where they are many."
+        self.whole = True
+        "Whether every value is known. Where one is not, `counts` stays empty, and there are no percentiles."
         self._step = 0.0
+
+    def add_summary(self, num_values: int, total: float, least: float, most: float) -> None:
+        """Take in values that were summed up before. Equal ones are known by that, others are not."""
+        if least == most:
+            self.add({least: num_values})
+            return
+        self._sum_up(num_values, total, least, most)
+        self.whole, self.counts = False, {}
+
+    def _sum_up(self, num_values: int, total: float, least: float, most: float) -> None:
+        self.count += num_values
+        self.total += total
+        self.least = min(self.least, least)
+        self.most = max(self.most, most)
 
     def add(self, counts: Mapping[float, int]) -> None:
         """Take in finite values, each as often as it is said to have been seen."""
         for value, times in counts.items():
-            self.count += times
-            self.total += value * times
-            self.least = min(self.least, value)
-            self.most = max(self.most, value)
+            self._sum_up(times, value * times, value, value)
+            if not self.whole:
+                continue
             kept = _rounded(value, self._step)
             self.counts[kept] = self.counts.get(kept, 0) + times
         if len(self.counts) > (MOST_PLACES if self._step else MOST_EXACT):

@@ -25,10 +25,10 @@ import sqlalchemy as sql
 
 from outcrop import logs
 from outcrop.clock import Clock
-from outcrop.errors import Invalid
+from outcrop.errors import Invalid, QuotaExceeded, Throttled
 from outcrop.metrics.distribution import Distribution
 from outcrop.metrics.records import PointRecords, PointRow, SeriesGone, next_hour
-from outcrop.metrics.series import Point, Resolution, Series, interval
+from outcrop.metrics.series import Point, Resolution, Series, in_region, interval, seen_from
 from outcrop.metrics.statistic import Datapoint, KeptPoint, check, values_of
 from outcrop.settings import POINTS_KEPT, Retention
 from outcrop.store.database import DiskFull
@@ -101,21 +101,47 @@ class Points:
             for point in points:
                 self._take(point)
 
+    def put(self, points: Sequence[Point]) -> None:
+        """Take in points that somebody sent, and write them before this returns: all of them, or none.
+
+        Raises Invalid where no points are kept, QuotaExceeded for too many series, Throttled where nothing can be
+        written and there is no room left in memory.
+        """
+        if not self._retention.days:
+            raise Invalid("Points are not kept here: OUTCROP_METRICS_DAYS is 0.")
+        new = {point.series for point in points} - self._numbers.keys()
+        missing = [each for each in new if not self._records.has(each)]
+        if missing and self._records.num_series() + len(missing) > MOST_SERIES:
+            raise QuotaExceeded(
+                f"There are {MOST_SERIES:,} series already, and {missing[0].metric!r} would be another one. Use fewer "
+                "values of dimensions."
+            )
+        with self._lock:
+            if len(self._intervals) + len(points) > MOST_WAITING:
+                text = f"More than {MOST_WAITING:,} intervals wait to be written. Come again in a moment."
+                raise Throttled(text, retry_after_s=2)
+            for point in points:
+                self._take(point)
+        self.flush()
+
     def _take(self, point: Point) -> None:
         counts = {float(value): times for value, times in point.counts.items() if math.isfinite(value)}
         self.left_out += sum(point.counts.values()) - sum(counts.values())
-        if not counts:
+        summary = point.summary
+        if not counts and summary is None:
             return
         began = interval(point.at, point.resolution)
         key = (point.series, began)
         found = self._intervals.get(key)
         if found is None:
             if len(self._intervals) >= MOST_WAITING:
-                self.left_out += sum(counts.values())
+                self.left_out += sum(counts.values()) + (summary.num_values if summary is not None else 0)
                 return
             ends = began + timedelta(seconds=int(point.resolution))
             found = self._intervals[key] = _Interval(random.getrandbits(62), ends, Distribution())
         found.seen.add(counts)
+        if summary is not None:
+            found.seen.add_summary(*summary)
         found.changed = True
 
     def flush(self) -> int:
@@ -191,10 +217,23 @@ class Points:
         namespace: str | None = None,
         metric: str | None = None,
         dimensions: Mapping[str, str] | None = None,
+        region: str | None = None,
+        since: datetime | None = None,
     ) -> list[Series]:
-        """Series on record, in order; of `dimensions`, if given, each series has all and may have others."""
-        names = {"namespace": namespace, "metric": metric}
-        found = self._records.series({name: value for name, value in names.items() if value is not None})
+        """Series on record, in order; of `dimensions`, if given, each series has all and may have others.
+
+        With a region, they are those that are seen from there, under the names that its clients know; `since`: those
+        that have had points from that moment on.
+        """
+        names: dict[str, Sequence[str]] = {}
+        if namespace is not None:
+            names["namespace"] = _namespaces(namespace, region)
+        if metric is not None:
+            names["metric"] = [metric]
+        found = self._records.series(names, since=since)
+        if region is not None:
+            seen = ((each, seen_from(region, each.namespace)) for each in found)
+            found = sorted({each._replace(namespace=name) for each, name in seen if name is not None})
         wanted = set((dimensions or {}).items())
         return [each for each in found if wanted <= set(each.dimensions)]
 
@@ -209,20 +248,28 @@ class Points:
         until: datetime,
         period_s: int = 60,
         unit: str | None = None,
+        region: str | None = None,
     ) -> list[Datapoint]:
         """Statistics of each period from `since` on, before `until`; periods without values have no datapoint.
 
         `dimensions` are all that the series has. Periods are counted from 1970; without a unit, each unit has
-        datapoints of its own. Raises Invalid for a statistic that is not known, or more periods than an answer has.
+        datapoints of its own. With a region, points that clients sent there count too. Raises Invalid for a statistic
+        that is not known, or more periods than an answer has.
         """
         spread = check(statistics)
         if period_s < 1 or (until - since).total_seconds() / period_s > MOST_DATAPOINTS:
             text = f"period: {period_s} s makes more than {MOST_DATAPOINTS:,} datapoints. Choose a longer one."
             raise Invalid(text if period_s >= 1 else f"period: {period_s} s is none. Choose 1 s or more.")
-        names = {"namespace": namespace, "metric": metric, **({"unit": unit} if unit is not None else {})}
-        began = interval(since, period_s)
-        rows = self._records.kept(names, list((dimensions or {}).items()), since=began, until=until, spread=spread)
+        names = {"metric": metric, **({"unit": unit} if unit is not None else {})}
+        began, namespaces = interval(since, period_s), _namespaces(namespace, region)
+        given = list((dimensions or {}).items())
+        rows = self._records.kept(names, namespaces, given, since=began, until=until, spread=spread)
         return list(_datapoints(rows, statistics, period_s))
+
+
+def _namespaces(namespace: str, region: str | None) -> list[str]:
+    """The namespace on record, and that of a region's clients."""
+    return [namespace] if region is None else [namespace, in_region(region, namespace)]
 
 
 def _datapoints(rows: Iterable[tuple[str, KeptPoint]], statistics: Sequence[str], period_s: int) -> Iterable[Datapoint]:

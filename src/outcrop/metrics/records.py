@@ -98,6 +98,7 @@ class PointRecords:
     def kept(
         self,
         names: Mapping[str, str],
+        namespaces: Collection[str],
         dimensions: Sequence[tuple[str, str]],
         *,
         since: datetime,
@@ -106,7 +107,7 @@ class PointRecords:
     ) -> Iterator[tuple[str, KeptPoint]]:
         """The unit and the values of each interval that begins in [since, until), oldest first.
 
-        `names` are namespace, metric and perhaps unit; without `spread` nobody needs to know each value.
+        `names` are metric and perhaps unit; without `spread` nobody needs to know each value.
         """
         named = [_series.c[name] == value for name, value in names.items()]
         # A bare NULL has the type of the column here, and is read as such.
@@ -116,7 +117,8 @@ class PointRecords:
                 _series.c.unit, _points.c.at, _points.c.count, _points.c.total, _points.c.least, _points.c.most, counts
             )
             .join(_series, _series.c.id == _points.c.series)
-            .where(*named, _series.c.dimensions == _dimensions_text(dimensions))
+            .where(*named, _series.c.namespace.in_(list(namespaces)))
+            .where(_series.c.dimensions == _dimensions_text(dimensions))
             .where(_points.c.at >= since, _points.c.at < until)
             .order_by(_points.c.at)
         )
@@ -125,9 +127,12 @@ class PointRecords:
         for unit, at, count, total, least, most, text in rows:
             yield unit, KeptPoint(at, count, total, least, most, _counts(text, least, count) if spread else {})
 
-    def series(self, names: Mapping[str, str]) -> list[Series]:
-        """Every series with these names (namespace, metric, unit), in order."""
-        query = sql.select(*_SERIES_BY_NAME).where(*(_series.c[name] == value for name, value in names.items()))
+    def series(self, names: Mapping[str, Collection[str]], *, since: datetime | None = None) -> list[Series]:
+        """Every series with one of these names each (namespace, metric, unit), in order; with points `since` then."""
+        named = [_series.c[name].in_(list(values)) for name, values in names.items()]
+        query = sql.select(*_SERIES_BY_NAME).where(*named)
+        if since is not None:
+            query = query.where(sql.exists().where(_points.c.series == _series.c.id, _points.c.at >= since))
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(*_SERIES_BY_NAME)).all()
         return [
@@ -139,6 +144,11 @@ class PointRecords:
             )
             for row in rows
         ]
+
+    def has(self, of: Series) -> bool:
+        """Whether a series is on record."""
+        with reading(self._engine) as connection:
+            return _number(connection, of, make=False) is not None
 
     def num_series(self) -> int:
         with reading(self._engine) as connection:

@@ -44,6 +44,15 @@ class Series(NamedTuple):
     unit: str
 
 
+class Summary(NamedTuple):
+    """Values that somebody has summed up before: their number, sum, smallest and largest."""
+
+    num_values: int
+    total: float
+    least: float
+    most: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """Values of a series at one moment, and how often each was seen there."""
@@ -52,6 +61,8 @@ class Point:
     at: datetime
     counts: Mapping[float, int]
     resolution: Resolution = Resolution.MINUTE
+    summary: Summary | None = None
+    "Further values, of which no more is known."
 
 
 def series(
@@ -75,6 +86,23 @@ def series(
 def point(of: Series, value: float, at: datetime, resolution: Resolution = Resolution.MINUTE) -> Point:
     """A single value at one moment."""
     return Point(series=of, at=at, counts={value: 1}, resolution=resolution)
+
+
+def in_region(region: str, namespace: str) -> str:
+    """The namespace under which clients of one region keep points, apart from those of other regions.
+
+    No namespace of CloudWatch begins with a colon. The installation's own points belong to no region, and are seen in
+    each.
+    """
+    return f":{region}:{namespace}"
+
+
+def seen_from(region: str, namespace: str) -> str | None:
+    """The namespace as clients of a region see it; None where it is another region's."""
+    if not namespace.startswith(":"):
+        return namespace
+    prefix = in_region(region, "")
+    return namespace.removeprefix(prefix) if namespace.startswith(prefix) else None
 
 
 def interval(at: datetime, seconds: int) -> datetime:

@@ -23,7 +23,7 @@ class KeptPoint(NamedTuple):
     least: float
     most: float
     counts: Mapping[float, int]
-    "How often each value was seen; empty where nobody asked for percentiles."
+    "How often each value was seen; empty where nobody asked for percentiles, or nobody knows."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,10 @@ def check(statistics: Iterable[str]) -> bool:
 
 
 def values_of(kept: list[KeptPoint], statistics: Iterable[str]) -> dict[str, float]:
-    """The value of each statistic over all these points together; there is at least one point."""
+    """The value of each statistic over all these points together; there is at least one point.
+
+    Percentiles are left out where not every value is known.
+    """
     count = sum(each.num_values for each in kept)
     total = sum(each.total for each in kept)
     least, most = min(each.least for each in kept), max(each.most for each in kept)
@@ -73,4 +76,5 @@ def values_of(kept: list[KeptPoint], statistics: Iterable[str]) -> dict[str, flo
             return plain[statistic]
         return percentile(together, Decimal(statistic[1:]), least=least, most=most)
 
-    return {statistic: value(statistic) for statistic in statistics}
+    whole = sum(together.values()) == count
+    return {statistic: value(statistic) for statistic in statistics if whole or statistic in plain}

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 from outcrop.errors import Invalid, Unreadable
 from outcrop.protocol import service_model
+from outcrop.protocol.compression import plain
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.routing import Routed, is_form
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
@@ -32,9 +33,9 @@ def parse(routed: Routed, request: HttpRequest) -> dict[str, Any]:
     if shape is None:
         return {}
     if routed.protocol == "json":
-        return dict(json_values.read(shape, json_values.parse(request.body or b"")))
+        return dict(json_values.read(shape, json_values.parse(plain(request))))
     if routed.protocol == service_model.CBOR:
-        return dict(cbor_values.read(shape, cbor.loads(request.body or b"")))
+        return dict(cbor_values.read(shape, cbor.loads(plain(request))))
     if routed.protocol == "query":
         return dict(query_values.read(shape, query_values.tree(_fields(request))))
     assert routed.protocol in ("rest-json", "rest-xml"), f"no parser for {routed.protocol}"
@@ -48,7 +49,7 @@ def parse(routed: Routed, request: HttpRequest) -> dict[str, Any]:
 
 def _fields(request: HttpRequest) -> dict[str, str]:
     if is_form(request):
-        return query_values.fields((request.body or b"").decode("utf-8", "replace"))
+        return query_values.fields(plain(request).decode("utf-8", "replace"))
     return query_values.fields(request.raw_query)
 
 

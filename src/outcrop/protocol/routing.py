@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from outcrop.errors import Refusal
 from outcrop.protocol import paths, unbuilt
+from outcrop.protocol.compression import plain
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.service_model import CBOR, SIGNING_NAMES, load
 from outcrop.protocol.shapes import OperationModel
@@ -118,7 +119,7 @@ def _route_rpc_v2(request: HttpRequest) -> Routed:
 def _action(request: HttpRequest) -> dict[str, str] | None:
     """The fields of a query request, or None when it is none. STS also takes them in the URL of a GET."""
     if is_form(request) and request.body is not None:
-        fields = query_values.fields(request.body.decode("utf-8", "replace"))
+        fields = query_values.fields(plain(request).decode("utf-8", "replace"))
     elif "Action=" in request.raw_query and request.raw_path == "/":
         fields = query_values.fields(request.raw_query)
     else:

@@ -49,6 +49,7 @@ _AUDIT_EVERY_S = 0.5
 _POINTS_EVERY_S = 2.0
 _INVOCATION_LOG_EVERY_S = 5.0
 """What a server that is killed loses at most of each."""
+_ALARMS_EVERY_S = 10.0
 _FORGETS_FIRST_S = 60.0
 _FORGET_EVERY_S = 3600.0
 _LISTENING_FIRST_S = 0.2
@@ -173,6 +174,12 @@ async def _write_invocation_log(house: House, loops: Loops) -> None:
     await loops.run("invocation log", lambda: to_thread.run_sync(log.flush), every_s=_INVOCATION_LOG_EVERY_S)
 
 
+async def _evaluate_alarms(house: House, loops: Loops) -> None:
+    await asyncio.sleep(_LISTENING_FIRST_S)
+    alarms = await to_thread.run_sync(lambda: house.alarms)
+    await loops.run("alarms", lambda: to_thread.run_sync(alarms.turn), every_s=_ALARMS_EVERY_S)
+
+
 def write_points(house: House) -> None:
     """Pass on what the door counted, and write all points that are new."""
     house.traffic.pass_on(house.points)
@@ -180,11 +187,13 @@ def write_points(house: House) -> None:
 
 
 async def _forget_old(house: House, loops: Loops) -> None:
-    """Keep points and audit within their age and size, and responses of OpenAI's door within their age."""
+    """Keep what is recorded within its age and size: points, audit, logs, history of alarms, responses."""
 
     async def look() -> None:
         await to_thread.run_sync(house.points.sweep)
         await to_thread.run_sync(house.audit.sweep)
+        await to_thread.run_sync(house.log_groups.sweep)
+        await to_thread.run_sync(house.alarms.sweep)
         await to_thread.run_sync(_forget_responses, house)
 
     await asyncio.sleep(_FORGETS_FIRST_S)
@@ -197,7 +206,16 @@ def _forget_responses(house: House) -> None:
     stored_responses.remove_old(house)
 
 
-_LOOPS = (_settle, _sweep, _fail_damaged, _write_audit, _write_points, _write_invocation_log, _forget_old)
+_LOOPS = (
+    _settle,
+    _sweep,
+    _fail_damaged,
+    _write_audit,
+    _write_points,
+    _write_invocation_log,
+    _evaluate_alarms,
+    _forget_old,
+)
 
 
 async def serve(

@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 const [folder, model] = process.argv.slice(2);
 const require = createRequire(pathToFileURL(`${folder}/package.json`));
 const { BedrockRuntimeClient, ConverseCommand, ConverseStreamCommand } = require("@aws-sdk/client-bedrock-runtime");
-const { CloudWatchClient, ListMetricsCommand } = require("@aws-sdk/client-cloudwatch");
+const { CloudWatchClient, ListDashboardsCommand } = require("@aws-sdk/client-cloudwatch");
 const { S3Client, CreateBucketCommand, PutObjectCommand, GetObjectCommand } = require("@aws-sdk/client-s3");
 
 const s3 = new S3Client({ forcePathStyle: true });
@@ -27,7 +27,7 @@ for await (const event of (await bedrock.send(new ConverseStreamCommand(asked)))
   kinds.push(Object.keys(event)[0]);
   streamed += event.contentBlockDelta?.delta.text ?? "";
 }
-const refused = await new CloudWatchClient().send(new ListMetricsCommand({ Namespace: "n" })).catch((error) => error);
+const refused = await new CloudWatchClient().send(new ListDashboardsCommand({})).catch((error) => error);
 
 console.log(
   JSON.stringify({

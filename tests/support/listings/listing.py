@@ -62,10 +62,14 @@ class Listing:
     "Member of the request -> where in the answer before it is taken from."
     is_opaque: bool = True
     "Whether the token means nothing to clients; S3's older listings go on from a key that they may name themselves."
+    largest: int = 1000
+    "A size of a page that holds all rows."
     wrong_sizes: tuple[int, ...] = (0, 1001)
     "Sizes of a page that are refused."
     refusal: str = "ValidationException"
     "The code that a wrong token or size is refused with."
+    token_refusal: str = ""
+    "That of a wrong token, where it is another."
 
     @property
     def title(self) -> str:

@@ -22,6 +22,9 @@ STAR_ALONE = {
     },
     "bedrock-agent-runtime": {"Rerank"},
     "bedrock-runtime": set(),
+    "cloudwatch": {
+        "DescribeAlarmsForMetric", "GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData",
+    },
     "iam": {
         "CreateAccountAlias", "DeleteAccountAlias", "DeleteAccountPasswordPolicy",
         "GetAccountAuthorizationDetails", "GetAccountPasswordPolicy", "GetAccountSummary", "GetCredentialReport",
@@ -30,11 +33,14 @@ STAR_ALONE = {
         "ListAccountAliases", "ListOpenIDConnectProviders", "ListPolicies", "ListSAMLProviders",
         "SimulateCustomPolicy",
     },
+    "logs": {
+        "DescribeLogStreams", "FilterLogEvents", "GetLogEvents", "ListTagsForResource", "TagResource", "UntagResource",
+    },
     "s3": set(),
     "sts": {"DecodeAuthorizationMessage", "GetAccessKeyInfo"},
 }  # fmt: skip
 """Every operation here that AWS's authorization reference gives no resource type, as long as it is given no name; of
-the devices, where the serial number is no ARN."""
+the devices, where the serial number is no ARN. Of logs, those that were given neither name nor ARN, which are refused."""
 
 
 def needed(service: str, operation: str, **params: object) -> str:

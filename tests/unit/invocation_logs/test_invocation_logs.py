@@ -13,7 +13,7 @@ from outcrop.data.delivery import ServiceDelivery
 from outcrop.errors import Denied, Invalid, NotFound
 from outcrop.house import House
 from outcrop.invocation_logs.sinks import STREAM
-from outcrop.log_groups.log_groups import LogEvent
+from outcrop.log_groups.events import LogEvent
 from outcrop.settings import Settings
 from tests.support.log_house import AT, BUCKET, REGION, LogHouse
 from tests.support.policies import policy

@@ -9,11 +9,11 @@ import pytest
 import sqlalchemy as sql
 
 from outcrop.clock import MovableClock
-from outcrop.errors import Invalid
+from outcrop.errors import Invalid, QuotaExceeded, Throttled
 from outcrop.metrics import points as room
 from outcrop.metrics.points import Points
 from outcrop.metrics.records import PointRecords
-from outcrop.metrics.series import Point, Resolution, Unit, point, series
+from outcrop.metrics.series import Point, Resolution, Summary, Unit, in_region, point, series
 from outcrop.settings import Retention, Settings
 from outcrop.store.database import writing
 from outcrop.store.store import Store
@@ -253,3 +253,53 @@ def test_points_are_written_while_a_request_holds_a_transaction(store: Store, po
         connection.execute(sql.text("SELECT 1"))
         points.add(LOSS, 1.0)
     assert points.flush() == 1
+
+
+def test_points_that_are_put_are_on_record_at_once(store: Store, points: Points, clock: MovableClock) -> None:
+    points.put([point(LOSS, 1.0, NOON), point(LOSS, 2.0, NOON)])
+    assert read(Points(store, clock), "Sum") == [{"Sum": 3.0}]
+
+
+def test_points_that_find_no_room_are_refused_together(
+    store: Store, points: Points, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Invalid, match="OUTCROP_METRICS_DAYS is 0"):
+        Points(store, clock, Retention(days=0, megabytes=1)).put([point(LOSS, 1.0, NOON)])
+    monkeypatch.setattr(room, "MOST_SERIES", 2)
+    points.put([point(LOSS, 1.0, NOON)])
+    with pytest.raises(QuotaExceeded, match="There are 2 series already"):
+        points.put([point(series("n", name), 1.0, NOON) for name in "ab"])
+    points.put([point(LOSS, 1.0, NOON), point(series("n", "a"), 1.0, NOON)])
+    monkeypatch.setattr(room, "MOST_WAITING", 3)
+    with pytest.raises(Throttled, match="More than 3 intervals wait to be written"):
+        points.put([point(LOSS, 1.0, NOON + timedelta(minutes=minute)) for minute in range(4)])
+    assert read(points, "Sum") == [{"Sum": 2.0}]
+    assert points.left_out == 0
+
+
+def test_values_that_were_summed_up_keep_all_but_their_percentiles(points: Points) -> None:
+    points.add_many([Point(series=LOSS, at=NOON, counts={}, summary=Summary(4, 10.0, 1.0, 4.0))])
+    points.add(LOSS, 7.0)
+    points.flush()
+    assert read(points, "SampleCount", "Sum", "Minimum", "Maximum", "p50") == [
+        {"SampleCount": 5.0, "Sum": 17.0, "Minimum": 1.0, "Maximum": 7.0}
+    ]
+
+
+def test_a_region_sees_its_own_points_and_those_of_the_house(points: Points) -> None:
+    for region in ("us-east-1", "eu-west-1"):
+        points.add(LOSS._replace(namespace=in_region(region, LOSS.namespace)), 5.0)
+    points.add(LOSS, 1.0)
+    points.flush()
+    assert read(points, "Sum") == [{"Sum": 1.0}]
+    assert read(points, "Sum", region="us-east-1") == [{"Sum": 6.0}]
+    assert read(points, "Sum", region="ap-northeast-1") == [{"Sum": 1.0}]
+    assert points.series(region="us-east-1") == [LOSS]
+    assert len(points.series()) == 3
+
+
+def test_series_are_found_by_their_last_points(points: Points) -> None:
+    points.add(LOSS, 1.0, at=NOON - timedelta(hours=4))
+    points.add(series("n", "new"), 1.0)
+    points.flush()
+    assert [each.metric for each in points.series(since=NOON - timedelta(hours=3))] == ["new"]

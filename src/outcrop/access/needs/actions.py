@@ -46,7 +46,11 @@ def tags_in(asked: RequestedOperation) -> dict[str, str]:
     """The tags that a request brings, for the condition keys aws:RequestTag/… and aws:TagKeys."""
     found: dict[str, str] = {}
     for member in _TAG_MEMBERS:
-        for tag in asked.params.get(member) or ():
+        given = asked.params.get(member) or ()
+        if isinstance(given, dict):  # as CloudWatch Logs sends them
+            found |= {str(key): str(value) for key, value in given.items()}
+            continue
+        for tag in given:
             if isinstance(tag, dict) and len(tag) <= 2:
                 pair = {name.lower(): value for name, value in tag.items()}
                 found[str(pair.get("key", ""))] = str(pair.get("value", ""))

@@ -36,15 +36,27 @@ def _key(asked: RequestedOperation, name: str) -> str:
 def logs(asked: RequestedOperation) -> list[RequiredPermission]:
     """Log groups have `:*` behind their name, streams theirs, as CloudWatch Logs compares them."""
     params, action = asked.params, f"logs:{asked.operation}"
-    group = params.get("logGroupName")
+    group = params.get("logGroupName") or _named_group(params.get("logGroupIdentifier"))
     if isinstance(group, str):
         stream = params.get("logStreamName") if asked.operation in _STREAMS else None
         tail = f"log-stream:{stream}" if isinstance(stream, str) else "*"
-        return [RequiredPermission(action=action, resource=_arn(asked, "logs", f"log-group:{group}:{tail}"))]
+        found = [RequiredPermission(action=action, resource=_arn(asked, "logs", f"log-group:{group}:{tail}"))]
+        if asked.operation == "CreateLogGroup" and params.get("tags"):
+            resource = _arn(asked, "logs", f"log-group:{group}")
+            found.append(RequiredPermission(action="logs:TagResource", resource=resource))
+        return found
     if asked.operation == "DescribeLogGroups":  # as AWS names it in its refusals
         return [RequiredPermission(action=action, resource=_arn(asked, "logs", "log-group::log-stream:"))]
-    given = params.get("logGroupIdentifier") or params.get("resourceArn") or params.get("resourceIdentifier")
+    given = params.get("resourceArn") or params.get("resourceIdentifier")
     return [RequiredPermission(action=action, resource=str(given) if given and arns.is_arn(str(given)) else "*")]
+
+
+def _named_group(identifier: object) -> str | None:
+    """The name of a group that is named by its name or ARN: a Deny holds for both spellings."""
+    parsed = arns.parse(identifier) if isinstance(identifier, str) else None
+    if parsed is None:
+        return identifier if isinstance(identifier, str) else None
+    return parsed.resource.removeprefix("log-group:").removesuffix(":*")
 
 
 def cloudwatch(asked: RequestedOperation) -> list[RequiredPermission]:
@@ -58,6 +70,9 @@ def cloudwatch(asked: RequestedOperation) -> list[RequiredPermission]:
     elif "AlarmName" in params or "AlarmNames" in params or asked.operation in _OF_ALARMS:
         names = params.get("AlarmNames") or [params.get("AlarmName", "*")]
         found = [_arn(asked, "cloudwatch", f"alarm:{each}") for each in names]
+        if asked.operation == "PutMetricAlarm" and params.get("Tags"):
+            tagging = RequiredPermission(action="cloudwatch:TagResource", resource=found[0])
+            return [RequiredPermission(action=action, resource=found[0], context=context), tagging]
     else:
         found = [str(params.get("ResourceARN", "*"))]
     return [RequiredPermission(action=action, resource=each, context=context) for each in found]

@@ -16,6 +16,7 @@ from outcrop.access.records.policies import ManagedPolicy
 
 PREFIX = "arn:aws:iam::aws:policy/"
 ADMINISTRATOR = f"{PREFIX}AdministratorAccess"
+SAGEMAKER_FULL_ACCESS = f"{PREFIX}AmazonSageMakerFullAccess"
 
 
 _SAGEMAKER_NAMES = ("SageMaker", "Sagemaker", "sagemaker")
@@ -94,7 +95,14 @@ _STATEMENTS: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "CloudWatchFullAccess": ("2015-02-06T18:40:00", [allow(["cloudwatch:*", "logs:*", "iam:GetRole"])]),
     "CloudWatchReadOnlyAccess": (
         "2015-02-06T18:40:01",
-        [allow(["cloudwatch:Describe*", "cloudwatch:Get*", "cloudwatch:List*", "logs:Get*", "logs:Describe*"])],
+        [
+            allow(["cloudwatch:Describe*", "cloudwatch:Get*", "cloudwatch:List*"]),
+            allow(["logs:Get*", "logs:List*", "logs:Describe*", "logs:FilterLogEvents"]),
+        ],
+    ),
+    "CloudWatchLogsReadOnlyAccess": (
+        "2015-02-06T18:40:03",
+        [allow(["logs:Describe*", "logs:Get*", "logs:List*", "logs:FilterLogEvents"])],
     ),
     "CloudWatchLogsFullAccess": ("2015-02-06T18:40:02", [allow(["logs:*", "cloudwatch:GenerateQuery"])]),
     "AmazonSageMakerReadOnly": (

@@ -50,6 +50,18 @@ _DECLARED: dict[type[Refusal], tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
+# Services that say the same thing in words of their own, declared or not; of these, too, the first that is declared.
+_OF_SERVICE: dict[str, dict[type[Refusal], tuple[str, ...]]] = {
+    "logs": {
+        Invalid: ("InvalidParameterException",), Conflict: ("ResourceAlreadyExistsException",),
+        NotFound: ("ResourceNotFoundException",), QuotaExceeded: ("LimitExceededException",),
+    },
+    "cloudwatch": {
+        Invalid: ("InvalidParameterValue", "ValidationError"), QuotaExceeded: ("LimitExceeded",),
+        NotFound: ("ResourceNotFoundException", "ResourceNotFound"),
+    },
+}  # fmt: skip
+
 # Where nothing is declared (Access denied is understood everywhere, S3 declares next to nothing): rest-json, json,
 # query, rest-xml, and OpenAI's form.
 _OTHERWISE: dict[type[Refusal], tuple[tuple[str, int], ...]] = {
@@ -116,6 +128,9 @@ def failure(error: Exception, *, service: str, protocol: str, operation: Operati
     found = _failure(error, protocol, declared)
     if isinstance(error, ServiceRefusal):
         return found
+    own = next((codes for kind, codes in _OF_SERVICE.get(service, {}).items() if isinstance(error, kind)), ())
+    if own:
+        found = replace(found, code=next((code for code in own if code in declared), own[-1]), status=400)
     if protocol == "rest-xml" and isinstance(error, UnknownOperation) and service not in service_model.SERVICES:
         return Failure(code="NotImplemented", message=error.message, status=501)
     shape = service_model.error_shapes(service).get(found.code)

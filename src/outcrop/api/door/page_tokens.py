@@ -14,8 +14,8 @@ from outcrop.api.door.call import Call
 from outcrop.errors import Invalid
 from outcrop.store.idempotency import digest_of
 
-_SIZES = ("maxResults", "MaxItems")
-_TOKENS = ("nextToken", "Marker")
+_SIZES = ("maxResults", "MaxResults", "MaxItems", "limit", "MaxRecords", "MaxDatapoints")
+_TOKENS = ("nextToken", "NextToken", "Marker")
 _DIGEST_BYTES = 9
 
 

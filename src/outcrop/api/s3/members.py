@@ -52,7 +52,6 @@ _KEYS_OF_A_SOURCE = tuple(f"CopySource{name}" for name in _KEYS_OF_THE_CALLER)
 _READS = ("GetObject", "HeadObject", "GetObjectAttributes", "ListParts")
 _UNBUILT = {
     **dict.fromkeys(_KEYS_OF_THE_CALLER, "Encryption with keys of the caller"),
-    "ServerSideEncryption": "Server-side encryption",
     "SSEKMSKeyId": "Server-side encryption",
     "SSEKMSEncryptionContext": "Server-side encryption",
     "BucketKeyEnabled": "Server-side encryption",
@@ -63,6 +62,9 @@ _UNBUILT = {
     "WriteOffsetBytes": "Appending to an object",
 }
 """Members that would change what is stored or answered. Passing over one of them would be a false promise."""
+_ENCRYPTIONS = {"AES256", "aws:kms"}
+"""Taken without a key of the caller's, as the SageMaker SDK sends it with every upload: the object is kept like all
+others, and no answer says that it is encrypted."""
 
 
 def check_call(call: Call) -> None:
@@ -72,6 +74,9 @@ def check_call(call: Call) -> None:
     for name, what in _UNBUILT.items():
         if params.get(name):
             raise refusals.not_built(f"{what} ({name})", "Leave it out.")
+    encryption = params.get("ServerSideEncryption")
+    if encryption and encryption not in _ENCRYPTIONS:
+        raise refusals.not_built(f"Server-side encryption ({encryption})", "Leave it out.")
     if params.get("ACL", "private") not in _PRIVATE or any(params.get(name) for name in _GRANTS):
         raise refusals.not_built("An access control list", "Leave it out; policies of users and roles decide.")
     for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):

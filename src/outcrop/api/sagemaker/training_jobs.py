@@ -1,0 +1,144 @@
+"""Training jobs: create, describe, list, stop, delete."""
+
+import math
+from datetime import datetime
+from typing import Any
+
+from outcrop.api.bedrock.listing import moment, summaries, told
+from outcrop.api.door import page_tokens
+from outcrop.api.door.call import Answered, Call, Derived, Handler, quick
+from outcrop.errors import Conflict, Invalid, ServiceRefusal
+from outcrop.house import House
+from outcrop.sagemaker import artifacts, training_request, transitions
+from outcrop.sagemaker.training_kind import KIND
+from outcrop.sagemaker.training_states import LIFECYCLE, TrainingStatus
+from outcrop.store.listing import Filters, SortKey
+from outcrop.store.resources import Resource, Row
+
+_ECHOED = (
+    "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig", "ResourceConfig",
+    "VpcConfig", "StoppingCondition", "EnableNetworkIsolation", "EnableInterContainerTrafficEncryption",
+    "EnableManagedSpotTraining", "CheckpointConfig", "DebugHookConfig", "ExperimentConfig", "DebugRuleConfigurations",
+    "TensorBoardOutputConfig", "ProfilerConfig", "Environment", "RetryStrategy", "RemoteDebugConfig",
+)  # fmt: skip
+_SORTED_BY: dict[str, SortKey] = {"CreationTime": "created", "Name": "name", "Status": "status"}
+_DEFAULT_RESULTS = 10
+_NOT_FOUND = "Requested resource not found."
+
+
+def create_training_job(house: House, call: Call) -> Answered:
+    created = training_request.create(house, call.params, region=call.region, owner=call.caller.principal)
+    return {"TrainingJobArn": created}
+
+
+@quick
+def describe_training_job(house: House, call: Call) -> Answered:
+    row = _row(house, call)
+    return Derived(row, lambda: told(row.resource(), _job))
+
+
+def list_training_jobs(house: House, call: Call) -> Answered:
+    params = call.params
+    if params.get("WarmPoolStatusEquals") or params.get("TrainingPlanArnEquals"):
+        raise Invalid("WarmPoolStatusEquals, TrainingPlanArnEquals: there are no warm pools nor plans. Leave them out.")
+    found = house.store.resources.list(
+        KIND.name,
+        call.region,
+        filters=Filters(
+            name_contains=params.get("NameContains"),
+            statuses=(params["StatusEquals"],) if "StatusEquals" in params else (),
+            created_after=params.get("CreationTimeAfter"),
+            created_before=params.get("CreationTimeBefore"),
+            updated_after=params.get("LastModifiedTimeAfter"),
+            updated_before=params.get("LastModifiedTimeBefore"),
+        ),
+        sort_by=_SORTED_BY[params.get("SortBy", "CreationTime")],
+        descending=params.get("SortOrder", "Descending") == "Descending",
+        max_results=params.get("MaxResults", _DEFAULT_RESULTS),
+        token=page_tokens.read(call),
+    )
+    return {
+        "TrainingJobSummaries": summaries(found, _summary),
+        "NextToken": found.next_token and page_tokens.write(call, found.next_token),
+    }
+
+
+def stop_training_job(house: House, call: Call) -> Answered:
+    row = _row(house, call)
+    try:
+        house.jobs.request_stop(row.arn)
+    except Conflict as ended:
+        raise Invalid(
+            f"The request was rejected because the training job is in status {house.jobs.get(row.arn).status}."
+        ) from ended
+    return {}
+
+
+def delete_training_job(house: House, call: Call) -> Answered:
+    row = _row(house, call)
+    if TrainingStatus(row.status) not in LIFECYCLE.ended:
+        raise ServiceRefusal(
+            "ResourceInUse", f"The training job {row.name} is {row.status}. Stop it first.", http_status=400
+        )
+    house.store.resources.remove(row.arn)
+    house.store.tags.clear(row.arn)
+    return {}
+
+
+def _row(house: House, call: Call) -> Row:
+    row = house.store.resources.row_named(KIND.name, call.region, call.params["TrainingJobName"])
+    if row is None:
+        raise Invalid(_NOT_FOUND)
+    return row
+
+
+def _job(job: Resource) -> dict[str, Any]:
+    document = job.document
+    request = document["request"]
+    began, ended = moment(document.get("trainingStartTime")), moment(document.get("trainingEndTime"))
+    seconds = math.ceil((ended - began).total_seconds()) if began and ended and ended > began else None
+    status = TrainingStatus(job.status)
+    changes = transitions.told(document, status, created=job.created, updated=job.updated)
+    return {
+        **{member: request.get(member) for member in _ECHOED},
+        "OutputDataConfig": {"KmsKeyId": "", **request["OutputDataConfig"]},
+        "TrainingJobName": job.name,
+        "TrainingJobArn": job.arn,
+        "ModelArtifacts": {"S3ModelArtifacts": artifacts.model_uri(request)},
+        "TrainingJobStatus": status,
+        "SecondaryStatus": changes[-1]["Status"],
+        "FailureReason": document.get("failureMessage"),
+        "CreationTime": job.created,
+        "TrainingStartTime": began,
+        "TrainingEndTime": ended or (moment(document.get("endTime")) if began else None),
+        "LastModifiedTime": job.updated,
+        "SecondaryStatusTransitions": changes,
+        "FinalMetricDataList": [
+            {**each, "Timestamp": datetime.fromisoformat(each["Timestamp"])}
+            for each in document.get("finalMetrics", {}).values()
+        ],
+        "TrainingTimeInSeconds": seconds,
+        "BillableTimeInSeconds": seconds,
+    }
+
+
+def _summary(job: Resource) -> dict[str, Any]:
+    changes = transitions.told(job.document, TrainingStatus(job.status), created=job.created, updated=job.updated)
+    return {
+        "TrainingJobName": job.name,
+        "TrainingJobArn": job.arn,
+        "CreationTime": job.created,
+        "TrainingEndTime": moment(job.document.get("endTime")),
+        "LastModifiedTime": job.updated,
+        "TrainingJobStatus": job.status,
+        "SecondaryStatus": changes[-1]["Status"],
+    }
+
+
+OPERATIONS: dict[str, Handler] = {
+    "CreateTrainingJob": create_training_job,
+    "DescribeTrainingJob": describe_training_job,
+    "ListTrainingJobs": list_training_jobs,
+    "StopTrainingJob": stop_training_job,
+    "DeleteTrainingJob": delete_training_job,
+}

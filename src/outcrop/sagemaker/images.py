@@ -1,0 +1,114 @@
+"""Image URIs of AWS, and the environment family that stands for each here.
+
+An image is not run: its name says which libraries a script expects, and an environment with these is. The table is
+`images.toml` beside this file; a home may have an `images.toml` of its own, whose families come first.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from outcrop.errors import Invalid, MachineTrouble
+from outcrop.json_files import FileProblem, JsonItems, JsonText, Members
+from outcrop.settings import Settings
+
+FILE = "images.toml"
+_OURS = Path(__file__).with_name(FILE)
+_URI = re.compile(r"(?:[\w.-]+(?::\d+)?/)?(?P<repository>[\w./-]+?)(?::(?P<tag>[\w.-]+))?(?:@sha256:[0-9a-f]{64})?")
+_NAMES = JsonItems(of=JsonText(least=1, most=200), least=1, most=100)
+
+
+def _rule_of_names(text: str) -> str | None:
+    return None if re.fullmatch(r"[a-z0-9][a-z0-9-]{0,40}", text) else f"{text[:60]!r} is no name: a-z, 0-9 and '-'"
+
+
+_TABLE = Members(
+    required={
+        "family": JsonItems(
+            of=Members(
+                required={
+                    "name": JsonText(rule=_rule_of_names),
+                    "repositories": _NAMES,
+                },
+                optional={
+                    "launcher": JsonText(one_of=("script", "none")),
+                    "requirements": _NAMES,
+                    "python": JsonText(least=1),
+                },
+            )
+        )
+    }
+)
+
+
+class CodeLauncher(StrEnum):
+    """How the code of a job is started in an environment."""
+
+    SCRIPT = "script"
+    "As SageMaker's training toolkit does."
+    NONE = "none"
+    "By the job's own ContainerEntrypoint."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFamily:
+    """An environment that stands for the images of some repositories."""
+
+    name: str
+    repositories: tuple[str, ...]
+    launcher: CodeLauncher
+    requirements: tuple[str, ...] = ()
+    python: Path | None = None
+    "An interpreter that is there already; None: an environment is made of the requirements."
+
+
+def family_of(settings: Settings, image: str) -> ImageFamily:
+    """The family of an image URI. Raises Invalid for one that stands for none, MachineTrouble for a damaged table."""
+    repository = _repository(image)
+    for family in _families(settings):
+        if repository in family.repositories:
+            return family
+    raise Invalid(
+        f"TrainingImage: no environment stands for {image} here. Images are not run: add its repository to "
+        f"{settings.home / FILE}, with an interpreter or with requirements."
+    )
+
+
+def _repository(image: str) -> str:
+    found = _URI.fullmatch(image)
+    return "" if found is None else found["repository"].rpartition("/")[2]
+
+
+def _families(settings: Settings) -> Iterator[ImageFamily]:
+    own = settings.home / FILE
+    if own.exists():
+        yield from _read(own)
+    yield from _shipped()
+
+
+@cache
+def _shipped() -> tuple[ImageFamily, ...]:
+    return tuple(_read(_OURS))
+
+
+def _read(path: Path) -> Iterator[ImageFamily]:
+    """The families of a table. Raises MachineTrouble."""
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+        if (wrong := _TABLE.problem(table, "")) is not None:
+            raise FileProblem(wrong)
+    except (OSError, ValueError, FileProblem) as error:
+        raise MachineTrouble(f"{path}: the table of images cannot be read: {error}") from error
+    for entry in table["family"]:
+        python = Path(entry["python"]).expanduser() if "python" in entry else None
+        yield ImageFamily(
+            name=entry["name"],
+            repositories=tuple(entry["repositories"]),
+            launcher=CodeLauncher(entry.get("launcher", CodeLauncher.SCRIPT)),
+            requirements=tuple(entry.get("requirements", ())),
+            python=python,
+        )

@@ -1,0 +1,92 @@
+"""The log of a script: the lines that it prints, as events of CloudWatch Logs.
+
+The script writes into a file, so that nothing is lost with the process that reads it. How many lines the stream of the
+log has tells where to go on: a line is never there twice, nor missing.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from outcrop.clock import Clock
+from outcrop.log_groups.events import LogEvent
+from outcrop.log_groups.log_groups import LogGroups
+
+GROUP = "/aws/sagemaker/TrainingJobs"
+_LONGEST = 256 * 1024
+"Bytes of an event; a longer line is several."
+_READ_BYTES = 1 << 20
+
+
+class JobLog:
+    """The log of one training job's host."""
+
+    def __init__(
+        self, file: Path, stream: str, *, region: str, groups: LogGroups, clock: Clock, heard: Callable[[str], None]
+    ) -> None:
+        """`heard` is told each line."""
+        self._file = file
+        self._stream = stream
+        self._region = region
+        self._groups = groups
+        self._clock = clock
+        self._heard = heard
+        self._rest = b""
+        self._position = 0
+        groups.create(GROUP, region=region)
+
+    def resume(self) -> int:
+        """Pass over the lines that the stream has already; returns their number."""
+        told = 0
+        if self._stream in self._groups.streams(GROUP, region=self._region):
+            told = sum(1 for _ in self._groups.events(GROUP, region=self._region, stream=self._stream))
+        left = told
+        while left and (lines := self._next(most=left)):
+            left -= len(lines)
+        return told
+
+    def pass_on(self, *, last: bool = False) -> int:
+        """Tell the lines that are new; `last`: also one that has not ended. Returns their number."""
+        number = 0
+        while lines := self._next():
+            number += len(lines)
+            self._tell(lines)
+        if last and self._rest:
+            rest, self._rest = self._rest, b""
+            self._tell([rest])
+            number += 1
+        return number
+
+    def _tell(self, lines: Sequence[bytes]) -> None:
+        texts = [line.decode("utf-8", "replace") for line in lines]
+        now = self._clock.now()
+        self._groups.put(GROUP, self._stream, [LogEvent(at=now, message=text) for text in texts], region=self._region)
+        for text in texts:
+            self._heard(text)
+
+    def _next(self, *, most: int | None = None) -> list[bytes]:
+        """Some of the whole lines that follow; none where no line has ended."""
+        found: list[bytes] = []
+        while not found and (more := self._read()):
+            *whole, self._rest = (self._rest + more).split(b"\n")
+            found = [piece for line in whole for piece in _pieces(line)]
+            if len(self._rest) >= _LONGEST:
+                *pieces, self._rest = _pieces(self._rest)
+                found += pieces
+        if most is not None and len(found) > most:
+            # Only whole lines were told before, and those behind them come again.
+            found, back = found[:most], found[most:]
+            self._rest = b"\n".join([*back, self._rest])
+        return found
+
+    def _read(self) -> bytes:
+        if not self._file.exists():
+            return b""  # nothing has been printed yet
+        with self._file.open("rb") as file:
+            file.seek(self._position)
+            more = file.read(_READ_BYTES)
+        self._position += len(more)
+        return more
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    return [line[start : start + _LONGEST] for start in range(0, max(len(line), 1), _LONGEST)]

@@ -1,0 +1,81 @@
+"""The code of a training job: where it comes from, the command that starts it, and the variables that it finds."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from outcrop.access.credentials import Issued
+from outcrop.data.data import RoleData
+from outcrop.errors import Invalid
+from outcrop.isolation import archives
+from outcrop.sagemaker.images import ImageFamily
+from outcrop.sagemaker.job_folder import JobFolder
+
+LAUNCHER = Path(__file__).parent / "inside" / "script_mode.py"
+LAUNCHER_INSIDE = "/run/outcrop/script_mode.py"
+ENVIRONMENT_INSIDE = "/opt/ml/environment"
+"The job's own: what its requirements bring does not reach other jobs."
+INSTALLED = "OUTCROP_REQUIREMENTS_INSTALLED"
+"Tells the launcher that it need not install what the code requires."
+_SUBMITTED = "sagemaker_submit_directory"
+_MOST_CODE_BYTES = 2 << 30
+_ARCHIVES = (".tar.gz", ".tgz")
+
+
+def fetch_code(data: RoleData, request: Mapping[str, Any], folder: JobFolder) -> None:
+    """Unpack the source archive that the hyperparameters name into /opt/ml/code. Raises Invalid."""
+    source = _value(request.get("HyperParameters", {}).get(_SUBMITTED, ""))
+    if not source.startswith("s3://"):
+        return  # the code of a channel, or of the image's own
+    if not source.endswith(_ARCHIVES):
+        raise Invalid(f"{_SUBMITTED}: {source} is no tar.gz archive. Upload the source folder as one.")
+    archive = folder.root / "sourcedir.tar.gz"
+    data.fetch(source, archive)
+    try:
+        with archive.open("rb") as opened:
+            archives.unpack(opened, folder.code, most_bytes=_MOST_CODE_BYTES)
+    except Invalid as refused:
+        raise Invalid(f"{source}: {refused.message}") from refused
+    finally:
+        archive.unlink()
+
+
+def command(request: Mapping[str, Any]) -> list[str]:
+    """What runs in the sandbox."""
+    algorithm = request["AlgorithmSpecification"]
+    if entry := algorithm.get("ContainerEntrypoint"):
+        return [*entry, *algorithm.get("ContainerArguments", [])]
+    return [f"{ENVIRONMENT_INSIDE}/bin/python", LAUNCHER_INSIDE]
+
+
+def variables(
+    request: Mapping[str, Any], family: ImageFamily, *, job_arn: str, region: str, endpoint: str, session: Issued
+) -> dict[str, str]:
+    """The variables of a training container, with the address of this installation and the role's credentials."""
+    return {
+        "PATH": f"{ENVIRONMENT_INSIDE}/bin:/usr/local/bin:/usr/bin:/bin",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SAGEMAKER_TRAINING_MODULE": f"sagemaker_{family.name.replace('-', '_')}_container.training:main",
+        "TRAINING_JOB_NAME": request["TrainingJobName"],
+        "TRAINING_JOB_ARN": job_arn,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": session.key_id,
+        "AWS_SECRET_ACCESS_KEY": session.secret,
+        "AWS_SESSION_TOKEN": session.session_token,
+        "AWS_ENDPOINT_URL": endpoint,
+        "S3_ENDPOINT_URL": endpoint,
+        "HF_HUB_OFFLINE": "1",
+        INSTALLED: "1",
+        **request.get("Environment", {}),
+    }
+
+
+def _value(text: str) -> str:
+    """A hyperparameter of the SDK, which writes every value as JSON."""
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        return text

@@ -1,0 +1,105 @@
+"""The CreateTrainingJob request, checked and put on record as a job; what is not real here is refused by its name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from outcrop.arn import sagemaker as sagemaker_arn
+from outcrop.errors import Invalid, ServiceRefusal
+from outcrop.sagemaker import checkpoints, images
+from outcrop.sagemaker.images import CodeLauncher
+from outcrop.sagemaker.metric_definitions import MetricDefinitions
+from outcrop.sagemaker.rooms import TrainingRooms
+from outcrop.sagemaker.training_kind import KIND
+from outcrop.store.tags import check_number, tags_of
+
+SERVICE = "sagemaker.amazonaws.com"
+_UNREAL = {
+    "ServerlessJobConfig": "serverless customization is Bedrock's here: CreateModelCustomizationJob",
+    "MlflowConfig": "there is no MLflow server",
+    "ModelPackageConfig": "there is no model registry",
+    "InfraCheckConfig": "there is one machine, and nothing to check between several",
+}
+_UNREAL_ALGORITHM = {
+    "AlgorithmName": "there is no marketplace of algorithms. Name a TrainingImage",
+    "TrainingImageConfig": "images are not pulled from a registry",
+}
+_MODES = ("File", "FastFile")
+
+
+def create(house: TrainingRooms, params: Mapping[str, Any], *, region: str, owner: str) -> str:
+    """Check the request, write the job's row, and return its ARN; a worker takes it from there. Raises Refusal."""
+    name = params["TrainingJobName"]
+    job_arn = sagemaker_arn(region, house.account, f"{KIND.name}/{name.lower()}")
+    _check_real(params)
+    _check_code(house, params)
+    MetricDefinitions(params["AlgorithmSpecification"].get("MetricDefinitions", []))
+    if "CheckpointConfig" in params:
+        checkpoints.local_path(params)
+    house.data.under(params["RoleArn"], source_arn=job_arn, service=SERVICE)
+    tags = tags_of("Tags", [{"key": tag["Key"], "value": tag["Value"]} for tag in params.get("Tags", [])])
+    check_number(job_arn, tags)
+    kept = {member: value for member, value in params.items() if member != "Tags"}
+    with house.store.transaction():
+        if house.store.resources.find(KIND.name, region, name) is not None:
+            raise ServiceRefusal(
+                "ResourceInUse",
+                "Training job names must be unique within an AWS account and region, and a training job with this name "
+                f"already exists ({job_arn})",
+                http_status=400,
+            )
+        house.jobs.add(
+            KIND, job_arn=job_arn, name=name, region=region, document={"request": kept, "transitions": []}, owner=owner
+        )
+        house.store.tags.put(job_arn, tags)
+    return job_arn
+
+
+def _check_real(params: Mapping[str, Any]) -> None:
+    """Refuse what would not be done as the request says. Raises Invalid."""
+    for member, why in _UNREAL.items():
+        if params.get(member):
+            raise Invalid(f"{member}: {why}. Leave it out.")
+    resources = params["ResourceConfig"]
+    if resources.get("InstanceGroups"):
+        why = "instances of several kinds are not built yet. Name one InstanceType."
+        raise Invalid(f"ResourceConfig.InstanceGroups: {why}")
+    if resources.get("InstanceCount", 1) != 1:
+        raise Invalid("ResourceConfig.InstanceCount: one instance is what is built so far. Ask for 1.")
+    for place, key in (
+        ("ResourceConfig.VolumeKmsKeyId", resources.get("VolumeKmsKeyId")),
+        ("OutputDataConfig.KmsKeyId", params["OutputDataConfig"].get("KmsKeyId")),
+    ):
+        if key:
+            raise Invalid(f"{place}: keys of KMS are not built yet. Leave it out.")
+    for channel in params.get("InputDataConfig", []):
+        _check_channel(channel, params["AlgorithmSpecification"].get("TrainingInputMode", "File"))
+
+
+def _check_channel(channel: Mapping[str, Any], mode: str) -> None:
+    place = f"InputDataConfig.{channel['ChannelName']}"
+    if "S3DataSource" not in channel["DataSource"]:
+        raise Invalid(f"{place}.DataSource: data comes from S3 here. Give it an S3DataSource.")
+    source = channel["DataSource"]["S3DataSource"]
+    if source["S3DataType"] == "AugmentedManifestFile":
+        raise Invalid(f"{place}.S3DataType: AugmentedManifestFile is not built. Give S3Prefix or ManifestFile.")
+    if channel.get("InputMode", mode) not in _MODES:
+        raise Invalid(f"{place}.InputMode: {channel.get('InputMode', mode)} is not built. Give File or FastFile.")
+    for member, none in (("CompressionType", "None"), ("RecordWrapperType", "None")):
+        if channel.get(member, none) != none:
+            raise Invalid(f"{place}.{member}: {channel[member]} is not built. Leave it out.")
+
+
+def _check_code(house: TrainingRooms, params: Mapping[str, Any]) -> None:
+    """Raises Invalid for an image that stands for nothing here, or code that would not start."""
+    algorithm = params["AlgorithmSpecification"]
+    for member in ("AlgorithmName", "TrainingImageConfig"):
+        if algorithm.get(member):
+            raise Invalid(f"AlgorithmSpecification.{member}: {_UNREAL_ALGORITHM[member]}.")
+    if not algorithm.get("TrainingImage"):
+        raise Invalid("AlgorithmSpecification.TrainingImage: missing. Name an image; the environment follows from it.")
+    family = images.family_of(house.settings, algorithm["TrainingImage"])
+    if family.launcher is CodeLauncher.NONE and not algorithm.get("ContainerEntrypoint"):
+        raise Invalid(
+            f"AlgorithmSpecification.ContainerEntrypoint: missing, and the environment {family.name} starts nothing by "
+            "itself. Say what runs."
+        )

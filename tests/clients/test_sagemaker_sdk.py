@@ -1,0 +1,72 @@
+"""The SDKs of SageMaker, unmodified, told nothing but what `outcrop env --sagemaker` prints.
+
+`make clients` installs version 2, `make clients-sagemaker3` version 3.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from outcrop.cli.sagemaker_sdk import SHIM
+from tests.clients.test_programs import CLIENTS, PROGRAMS
+from tests.support.patience import PATIENCE_S
+from tests.support.sandboxes import needs_sandbox
+from tests.support.servers import Installed, installed, outcrop
+from tests.support.training_programs import name_environment
+
+SDK2, SDK3 = (CLIENTS / f"sagemaker{version}" / "bin" / "python" for version in (2, 3))
+with_sdk2 = pytest.mark.skipif(not SDK2.exists(), reason=f"{SDK2} is not there: `make clients` makes it")
+with_sdk3 = pytest.mark.skipif(not SDK3.exists(), reason=f"{SDK3} is not there: `make clients-sagemaker3` makes it")
+pytestmark = needs_sandbox
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    home = tmp_path_factory.mktemp("sagemaker") / "home"
+    name_environment(home)
+    with installed(home) as house:
+        yield house
+
+
+def printed(house: Installed, python: Path, program: str, *arguments: str) -> list[str]:
+    """What a program printed, line by line."""
+    told = json.loads(outcrop("env", "--json", "--sagemaker", "--home", str(house.settings.home)).stdout)
+    told["PYTHONPATH"] = str(SHIM)  # without what the tests' own process has there
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    done = subprocess.run(
+        [str(python), str(PROGRAMS / program), *arguments],
+        env=kept | told,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout.splitlines()
+
+
+@with_sdk2
+def test_an_estimator_of_version_2_fits_is_attached_to_and_tells_its_metrics(house: Installed, tmp_path: Path) -> None:
+    lines = printed(house, SDK2, "sagemaker2_estimator.py", house.role, str(tmp_path))
+    assert [line for line in lines if line.startswith("epoch ")] == [
+        "epoch 0 loss=1.000 over 3 rows",
+        "epoch 1 loss=0.500 over 3 rows",
+        "epoch 2 loss=0.333 over 3 rows",
+    ]
+    assert "files ['model.txt']" in lines
+    assert "attached 3 True" in lines
+    assert "metrics 1 ['train:loss']" in lines
+    assert "status Completed" in lines
+
+
+@with_sdk3
+def test_a_trainer_of_version_3_trains_with_the_role_and_bucket_it_finds(house: Installed, tmp_path: Path) -> None:
+    lines = printed(house, SDK3, "sagemaker3_trainer.py", str(tmp_path))
+    assert "role True" in lines
+    assert "status Completed" in lines
+    (model,) = [line for line in lines if line.startswith("model s3://sagemaker-us-east-1-")]
+    assert model.endswith("/output/model.tar.gz")
