@@ -90,7 +90,7 @@ def _make(folder: Path, family: ImageFamily) -> None:
 
 
 def _run(command: list[str]) -> str:
-    """What a command prints. Raises MachineTrouble with its last words."""
+    """The output of a command. Raises MachineTrouble with its last words."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, umask=_READABLE)
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).strip().splitlines()[-_LAST_LINES:])
