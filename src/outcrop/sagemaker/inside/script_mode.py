@@ -33,7 +33,7 @@ _KILLED = 137
 
 
 class Job:
-    """What the launcher knows of its job: the three files of the configuration, and the code."""
+    """The job as its launcher knows it: the three files of the configuration, and the code."""
 
     def __init__(self) -> None:
         self.given = _read("hyperparameters.json")
@@ -212,7 +212,7 @@ def _run(command: list[str]) -> tuple[int, str]:
 
 
 def _told(text: str) -> str:
-    """What was said, from the first line on that names an error."""
+    """The errors that were printed, from the first line on that names one."""
     lines = text.splitlines()
     first = next((number for number, line in enumerate(lines) if _ERROR.match(line)), None)
     return "" if first is None else "\n".join(lines[first:])[:_MOST_ERROR_LETTERS].strip()
