@@ -31,7 +31,7 @@ class MetricDefinitions:
         self._expressions = [(each["Name"], _compiled(each)) for each in definitions]
 
     def numbers_in(self, line: str) -> list[PrintedNumber]:
-        """What a line tells. Raises Invalid for an expression that takes too long over it."""
+        """The numbers of a line. Raises Invalid for an expression that takes too long over it."""
         found = []
         for name, expression in self._expressions:
             try:

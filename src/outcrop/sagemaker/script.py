@@ -42,7 +42,7 @@ def fetch_code(data: RoleData, request: Mapping[str, Any], folder: JobFolder) ->
 
 
 def command(request: Mapping[str, Any]) -> list[str]:
-    """What runs in the sandbox."""
+    """The command that runs in the sandbox."""
     algorithm = request["AlgorithmSpecification"]
     if entry := algorithm.get("ContainerEntrypoint"):
         return [*entry, *algorithm.get("ContainerArguments", [])]

@@ -16,7 +16,7 @@ class TrainingStatus(StrEnum):
 
 
 class SecondaryStatus(StrEnum):
-    """What a training job does within its state."""
+    """The stage of a training job within its state."""
 
     STARTING = "Starting"
     DOWNLOADING = "Downloading"
