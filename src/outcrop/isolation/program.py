@@ -210,10 +210,21 @@ class SandboxedProgram:
         self._process.kill()
 
     def _finish(self) -> None:
+        try:
+            self._bury()
+        finally:
+            code = self._code if self._code is not None else -int(signal.SIGKILL)
+            self._end = ProgramEnd(code=code, breach=self._breach, reason=self._reason(code))
+            self._over.set()
+
+    def _bury(self) -> None:
+        """Wait until nothing of the sandbox lives, and give back what it had."""
         self._control.close()
         if self._descriptor is not None:
             # Its descriptors are closed before the kernel ends the others of its namespace; this waits for both.
-            select.select([self._descriptor], [], [], _KILLING_S)
+            ending = select.poll()
+            ending.register(self._descriptor, select.POLLIN)
+            ending.poll(1000 * _KILLING_S)
             os.close(self._descriptor)
             # Whoever is outside of the sandbox buries its first process, and ends then.
             with suppress(subprocess.TimeoutExpired):
@@ -223,16 +234,12 @@ class SandboxedProgram:
         if self._killed_at is None and self._code is not None:
             # A program may end between two looks; what is left of the machine's disk is no matter of it then.
             limits = replace(self._limits, machine_disk_bytes=0)
-            self._breach = breach_of_disk(self._first, self._folders, limits)
-        if self._group is not None:
-            if self._group.out_of_memory():
-                self._breach = Breach.MEMORY
-            self._group.remove()
+            with suppress(OSError):  # the caller may have removed them by now
+                self._breach = breach_of_disk(self._first, self._folders, limits)
+        if self._group is not None and self._group.out_of_memory():
+            self._breach = Breach.MEMORY
         self._at_end()
         self._words.close()
-        code = self._code if self._code is not None else -int(signal.SIGKILL)
-        self._end = ProgramEnd(code=code, breach=self._breach, reason=self._reason(code))
-        self._over.set()
 
     def _reason(self, code: int) -> str:
         if self._breach is not None:

@@ -84,6 +84,8 @@ class Sandbox:
                 for folder in own.values():
                     leftovers.give_to(folder, user)
             group = self._group()
+            if group is not None:
+                opened.callback(group.remove)
             control, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             outputs = [stdout] if stderr in (None, stdout) else [stdout, stderr]
