@@ -1,4 +1,4 @@
-"""The code of a training job: its archive, the command that starts it, and the variables that it finds.
+"""The code of a training job: its archive, the command that starts it, and the variables that it finds."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The CreateTrainingJob request, checked and put on record as a job; what is not real here is refused by its name."""
+"""The CreateTrainingJob request, checked and put on record as a job. What is not real here is refused by its name."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""A training job from its lease to its model: data fetched, the script run in a sandbox, what it leaves put into S3.
+"""A training job from its lease to its model. Data is fetched, the script runs in a sandbox, and what it leaves goes to S3.
 
 A worker that is killed takes the script with it. Its successor begins the script again, with the checkpoints that lie
 in S3 by then; what was printed stays in the log.
@@ -57,7 +57,7 @@ def run(house: TrainingRooms, job: RunningJob) -> None:
 
 
 class TrainingRun:
-    """One attempt of a training job."""
+    """An attempt at a training job."""
 
     def __init__(self, house: TrainingRooms, job: RunningJob) -> None:
         self._house = house
@@ -75,7 +75,7 @@ class TrainingRun:
         self._family = images.family_of(house.settings, self._request["AlgorithmSpecification"]["TrainingImage"])
 
     def run(self) -> None:
-        """From the first status to the last; of a job that is to stop already, what is left is put into S3."""
+        """Go from the first status to the last. Of a job that is to stop already, what is left is put into S3."""
         exceeded = False
         if not self._job.is_stopping():
             self._enter(SecondaryStatus.STARTING if self._is_first else SecondaryStatus.RESTARTING)

@@ -1,4 +1,4 @@
-"""States of a training job, in the words of the service model, and the sentences that go with its secondary ones."""
+"""States of a training job in the words of the service model, with the sentences of its secondary ones."""
 
 from enum import StrEnum
 

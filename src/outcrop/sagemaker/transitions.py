@@ -31,7 +31,7 @@ def entered(
 def told(
     document: Mapping[str, Any], status: TrainingStatus, *, created: datetime, updated: datetime
 ) -> list[dict[str, Any]]:
-    """The transitions as clients are told them, of a job that was created and changed then; there is one at least.
+    """The transitions, at least one, as clients are told them.
 
     The end of a job follows from its state.
     """
