@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from outcrop.clock import Clock
+from outcrop.errors import NotFound
 from outcrop.log_groups.events import LogEvent
 from outcrop.log_groups.log_groups import LogGroups
 
@@ -30,15 +31,16 @@ class JobLog:
         self._groups = groups
         self._clock = clock
         self._heard = heard
+        self._whole: list[bytes] = []
+        "Lines that have been read, and not told."
         self._rest = b""
         self._position = 0
         groups.create(GROUP, region=region)
 
     def resume(self) -> int:
         """Pass over the lines that the stream has already; returns their number."""
-        told = 0
-        if self._stream in self._groups.streams(GROUP, region=self._region):
-            told = sum(1 for _ in self._groups.events(GROUP, region=self._region, stream=self._stream))
+        _, stream = self._groups.records.find_stream(GROUP, self._stream, region=self._region)
+        told = 0 if stream is None else self._groups.append(stream, [])
         left = told
         while left and (lines := self._next(most=left)):
             left -= len(lines)
@@ -59,23 +61,24 @@ class JobLog:
     def _tell(self, lines: Sequence[bytes]) -> None:
         texts = [line.decode("utf-8", "replace") for line in lines]
         now = self._clock.now()
-        self._groups.put(GROUP, self._stream, [LogEvent(at=now, message=text) for text in texts], region=self._region)
+        events = [LogEvent(at=now, message=text) for text in texts]
+        try:
+            self._groups.put(GROUP, self._stream, events, region=self._region)
+        except NotFound:  # somebody has deleted the group meanwhile
+            self._groups.create(GROUP, region=self._region)
+            self._groups.put(GROUP, self._stream, events, region=self._region)
         for text in texts:
             self._heard(text)
 
     def _next(self, *, most: int | None = None) -> list[bytes]:
         """Some of the whole lines that follow; none where no line has ended."""
-        found: list[bytes] = []
-        while not found and (more := self._read()):
-            *whole, self._rest = (self._rest + more).split(b"\n")
-            found = [piece for line in whole for piece in _pieces(line)]
+        while not self._whole and (more := self._read()):
+            *lines, self._rest = (self._rest + more).split(b"\n")
+            self._whole = [piece for line in lines for piece in _pieces(line)]
             if len(self._rest) >= _LONGEST:
                 *pieces, self._rest = _pieces(self._rest)
-                found += pieces
-        if most is not None and len(found) > most:
-            # Only whole lines were told before, and those behind them come again.
-            found, back = found[:most], found[most:]
-            self._rest = b"\n".join([*back, self._rest])
+                self._whole += pieces
+        found, self._whole = self._whole[:most], self._whole[len(self._whole[:most]) :]
         return found
 
     def _read(self) -> bytes:
