@@ -36,6 +36,8 @@ from outcrop.settings import Settings
 MODEL = "bench.small-v1"
 STREAMS, TOKENS = 8, 128
 RANK = 16
+SWAPS = 40
+"A swap takes milliseconds, and the machine wanders within them."
 FIRST_MS, KEEPS, SWAP_MS, WAKES_S = 3.0, 0.95, 10.0, 1.0
 "Goals: what the door adds to the first token, keeps of the rate, and so on."
 
@@ -65,7 +67,7 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=5, help="of each side; medians count")
+    parser.add_argument("--turns", type=int, default=9, help="of each side; medians count")
     parser.add_argument("--streams", type=int, default=STREAMS, help="at once")
     parser.add_argument("--tokens", type=int, default=TOKENS, help="of each answer")
     parser.add_argument("--shape", choices=sorted(train_data.SHAPES), default="small", help="of the network")
@@ -105,12 +107,17 @@ def opened(settings: Settings, vocabulary: int) -> Home:
 
 
 def in_turns(home: Home, given: argparse.Namespace) -> dict[str, list[Rate]]:
-    """Both sides, with one stream and with many, one after the other; each turn has prompts of its own."""
+    """Both sides, with one stream and with many, one after the other; each turn has prompts of its own.
+
+    Who was first in one turn is last in the next.
+    """
     turns: dict[str, list[Rate]] = {}
     seed = 0
+    sides = [("engine", home.engine), ("door", home.door)]
     for turn in range(1 + given.turns):
+        sides.reverse()
         for num in (1, given.streams):
-            for name, place in (("engine", home.engine), ("door", home.door)):
+            for name, place in sides:
                 seed += 1
                 found = streams(place, home.prompts(num, seed=seed), given.tokens)
                 print(f"  {turn}/{given.turns} {name}, {num}: {found}", file=sys.stderr)
@@ -146,7 +153,7 @@ def swap_rows(home: Home, given: argparse.Namespace) -> list[Row]:
     adapter = home.settings.home.parent / "adapter"
     write_adapter(adapter, home.settings.home.parent / "model")
     assert home.engine.socket is not None
-    milliseconds = asyncio.run(swaps(home.engine.socket, adapter, given.turns))
+    milliseconds = asyncio.run(swaps(home.engine.socket, adapter, SWAPS))
     name = f"an adapter of rank {RANK} comes into the engine"
     return [lower_is_better(name, ours=milliseconds, peer=SWAP_MS, unit="ms, at most", goal=1)]
 

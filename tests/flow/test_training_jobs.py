@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -282,3 +283,27 @@ def test_pages_of_jobs_follow_each_other(jobs: TrainingJobs) -> None:
 def test_a_job_leaves_nothing_of_its_folder(house: Installed, jobs: TrainingJobs) -> None:
     jobs.run("tidied", "import os, pathlib\nos.mkdir('/opt/ml/model/d', 0o000)")
     eventually(lambda: not list(Path(house.settings.runs).glob("training-*")))
+
+
+def test_the_credentials_of_a_script_end_with_its_job(house: Installed, jobs: TrainingJobs) -> None:
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    script = f"import json, os; json.dump([os.environ[name] for name in {names}], open('/opt/ml/model/keys', 'w'))"
+    jobs.run("keyed", script)
+    key_id, secret, token = json.loads(jobs.model("keyed")["keys"])
+    sts = boto3.client(
+        "sts",
+        endpoint_url=house.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=key_id,
+        aws_secret_access_key=secret,
+        aws_session_token=token,
+    )
+
+    def is_refused() -> bool:
+        try:
+            sts.get_caller_identity()
+        except ClientError as refused:
+            return bool(refused.response["Error"]["Code"] == "InvalidClientTokenId")
+        return False
+
+    eventually(is_refused)

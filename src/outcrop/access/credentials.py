@@ -116,6 +116,10 @@ class Credentials:
             self.marks.add(issued.key_id, marks)
         return issued
 
+    def end_session(self, key_id: str) -> None:
+        """Let the keys of a session be unknown from now on."""
+        self.records.keys.remove_session(key_id)
+
     def find(self, key_id: str) -> Credential | None:
         """The credential that a signature with this key is checked against, or None when there is no such key."""
         if is_temporary_key(key_id):

@@ -27,6 +27,7 @@ from outcrop.engines.reservations import Reservation
 from outcrop.engines.sharing import held_by
 from outcrop.engines.states import RUNNING, EngineState
 from outcrop.house import House
+from outcrop.isolation import found as found_ways
 from outcrop.machine import memory
 from outcrop.machine.compiling import COMPILERS
 from outcrop.settings import PARTS_FILE, Settings
@@ -114,6 +115,7 @@ def _machine(settings: Settings) -> dict[str, Any]:
         "memoryBytes": memory.total(),
         "availableBytes": memory.available(),
         "diskFreeBytes": shutil.disk_usage(place).free,
+        "sandbox": found_ways.told()[-1],
         "compiler": next((name for name in COMPILERS if shutil.which(name)), None),
         "python": platform.python_version(),
         "torch": version("torch"),
@@ -262,6 +264,7 @@ def _facts(findings: Findings) -> Iterator[tuple[str, str]]:
     yield "machine", f"{machine['system']}, {machine['processors']} processors, C compiler {compiler}"
     yield "memory", f"{gib(machine['memoryBytes'])}, {gib(machine['availableBytes'])} of it free"
     yield "disk", f"{gib(machine['diskFreeBytes'])} free for {findings.home}"
+    yield "sandbox", machine["sandbox"]
     yield "programs", f"Outcrop {machine['outcrop']}, torch {machine['torch']}, Python {machine['python']}"
     where = f"at {findings.endpoint}" if findings.endpoint is not None else "nothing; `outcrop up` starts everything"
     yield "running", where

@@ -22,8 +22,8 @@ from outcrop.network.fast.decoding.packed import Crew, in_blocks
 from outcrop.network.fast.decoding.plan import NO_ANGLES, DecodingPlan, angles
 
 _NO_RANK = 1
-_MOST_ROWS = 256
-"Rows of one call: enough for the processor, and few enough for what is between layers to stay in its cache."
+_MOST_ROWS = 1024
+"Rows of one call. Weights come from far away, and are read once a call."
 
 
 class StepPart(NamedTuple):

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from outcrop.jobs.running import RunningJob
     from outcrop.sagemaker.rooms import TrainingRooms
 
+SESSION_KEY = "sessionKeyId"
+"The member of a job's document with the access key that its script has."
 MOST_AT_ONCE = 4
 "Half of a light worker's places: other kinds of job go on meanwhile."
 
@@ -20,9 +22,13 @@ def _run(house: "TrainingRooms", job: "RunningJob") -> None:
 
 
 def _tidy(house: "TrainingRooms", job_arn: str) -> None:
+    """Remove the job's folder, and let the credentials that its script had be unknown."""
     from outcrop.isolation import leftovers
     from outcrop.sagemaker.job_folder import folder_of
 
+    row = house.store.resources.row(job_arn)
+    if row is not None and row.is_sound and (key := row.resource().document.get(SESSION_KEY)):
+        house.access.credentials.end_session(key)
     folder = folder_of(house.settings, job_arn)
     if folder.exists():
         leftovers.remove(folder)

@@ -35,6 +35,7 @@ from outcrop.sagemaker.job_folder import HOST, JobFolder, folder_of
 from outcrop.sagemaker.job_log import JobLog
 from outcrop.sagemaker.metric_definitions import MetricDefinitions
 from outcrop.sagemaker.rooms import TrainingRooms
+from outcrop.sagemaker.training_kind import SESSION_KEY as _KEY
 from outcrop.sagemaker.training_request import SERVICE
 from outcrop.sagemaker.training_states import PREPARING, SecondaryStatus, TrainingStatus
 
@@ -166,9 +167,13 @@ class TrainingRun:
     def _sandbox(self, python: Path) -> Sandbox:
         settings = self._house.settings
         lasting = timedelta(seconds=self._most_seconds) + _MORE_SESSION
-        session = self._house.access.session_of_service(
+        access, document = self._house.access, self._job.record.document
+        if _KEY in document:  # of an attempt before this one
+            access.credentials.end_session(document[_KEY])
+        session = access.session_of_service(
             self._request["RoleArn"], SERVICE, name=_SESSION, lasting=lasting, source_arn=self._job.arn
         )
+        self._job.note(**{_KEY: session.key_id})
         variables = script.variables(
             self._request,
             self._family,

@@ -126,6 +126,9 @@ class KeyRecords:
         row = self._tables.first(sql.select(_sessions).where(_sessions.c.key_id == key_id))
         return None if row is None else SessionRow(**row._mapping)
 
+    def remove_session(self, key_id: str) -> None:
+        self._tables.write(sql.delete(_sessions).where(_sessions.c.key_id == key_id))
+
     def remove_sessions(self, *, expired_before: datetime) -> int:
         return self._tables.write(sql.delete(_sessions).where(_sessions.c.expires < expired_before))
 

@@ -6,6 +6,13 @@
 #include "../kernels/vector.h"
 
 #define NB (2 * WIDTH)
+#if ROWS == 8
+#define TALL 12 /* rows of a tile of many: 24 sums, the two vectors of weights and a number fit into 32 registers */
+#else
+#define TALL ROWS
+#endif
+#define MANY 64          /* above it, products are no longer the reading of weights from memory */
+#define NEAR (512 << 10) /* bytes of weights that a core's own cache holds beside all else */
 
 /* Places of two vectors, those of the second counted on. */
 #if defined(__clang__)
@@ -76,7 +83,8 @@ static long blocks_of(const matrix *w) { return (w->outputs + NB - 1) / NB; }
             b[r] += s * w1;                                                                                            \
         }                                                                                                              \
     }
-#define TILE(R)                                                                                                        \
+/* FAR: the weights come from memory, as those of a few rows do; of many rows they are near, and asking costs. */
+#define TILE(R, FAR)                                                                                                   \
     static __attribute__((noinline)) void tile_##R(long K, const float *x, long stride, const matrix *w, long block,   \
                                                    vec *y) {                                                           \
         vec a[R], b[R];                                                                                                \
@@ -84,8 +92,8 @@ static long blocks_of(const matrix *w) { return (w->outputs + NB - 1) / NB; }
         if (w->plain) {                                                                                                \
             const float *at = w->plain + block * K * NB;                                                               \
             for (long k = 0; k < K; k++, at += NB) {                                                                   \
-                __builtin_prefetch(at + 24 * NB);                                                                      \
-                __builtin_prefetch(at + 24 * NB + NB / 2);                                                             \
+                if (FAR) __builtin_prefetch(at + 24 * NB);                                                             \
+                if (FAR) __builtin_prefetch(at + 24 * NB + NB / 2);                                                    \
                 const vec w0 = load(at), w1 = load(at + WIDTH);                                                        \
                 for (int r = 0; r < R; r++) {                                                                          \
                     const vec s = splat(x[r * stride + k]);                                                            \
@@ -97,8 +105,8 @@ static long blocks_of(const matrix *w) { return (w->outputs + NB - 1) / NB; }
             const fours *at = (const fours *)w->tiny + block * ((K + 3) / 4) * 2;                                      \
             long k = 0;                                                                                                \
             for (; k + 4 <= K; k += 4, at += 2) {                                                                      \
-                __builtin_prefetch(at + 24 * 2);                                                                       \
-                __builtin_prefetch(at + 24 * 2 + 1);                                                                   \
+                if (FAR) __builtin_prefetch(at + 24 * 2);                                                              \
+                if (FAR) __builtin_prefetch(at + 24 * 2 + 1);                                                          \
                 const ivec q0 = at[0], q1 = at[1];                                                                     \
                 TINY_STEP(R, 0) TINY_STEP(R, 1) TINY_STEP(R, 2) TINY_STEP(R, 3)                                        \
             }                                                                                                          \
@@ -114,15 +122,19 @@ static long blocks_of(const matrix *w) { return (w->outputs + NB - 1) / NB; }
             y[2 * r + 1] = b[r];                                                                                       \
         }                                                                                                              \
     }
-TILE(1)
-TILE(2)
-TILE(3)
-TILE(4)
+TILE(1, 1)
+TILE(2, 1)
+TILE(3, 1)
+TILE(4, 1)
 #if ROWS == 8
-TILE(5)
-TILE(6)
-TILE(7)
-TILE(8)
+TILE(5, 1)
+TILE(6, 1)
+TILE(7, 1)
+TILE(8, 1)
+TILE(9, 0)
+TILE(10, 0)
+TILE(11, 0)
+TILE(12, 0)
 #endif
 
 static void tile(int rows, long K, const float *x, long stride, const matrix *w, long block, vec *y) {
@@ -136,22 +148,40 @@ static void tile(int rows, long K, const float *x, long stride, const matrix *w,
     case 6: return tile_6(K, x, stride, w, block, y);
     case 7: return tile_7(K, x, stride, w, block, y);
     case 8: return tile_8(K, x, stride, w, block, y);
+    case 9: return tile_9(K, x, stride, w, block, y);
+    case 10: return tile_10(K, x, stride, w, block, y);
+    case 11: return tile_11(K, x, stride, w, block, y);
+    case 12: return tile_12(K, x, stride, w, block, y);
 #endif
     }
 }
 
-/* y = x W + bias for one block of outputs; rows of x and of y lie so far apart. */
-static void few_rows(long num_rows, const float *x, long apart, const matrix *w, long block, float *y, long stride) {
-    const long first = block * NB, left = w->outputs - first;
-    for (long row = 0; row < num_rows; row += ROWS) {
-        const int rows = num_rows - row < ROWS ? (int)(num_rows - row) : ROWS;
-        vec sums[2 * ROWS];
-        tile(rows, w->inputs, x + row * apart, apart, w, block, sums);
-        for (int half = 0; half < 2; half++) {
-            const long at = first + half * WIDTH, num = left - half * WIDTH;
-            if (num <= 0) break;
-            const vec scale = w->scale ? get(w->scale + at, num) : splat(1), bias = w->bias ? get(w->bias + at, num) : splat(0);
-            for (int r = 0; r < rows; r++) put(y + (row + r) * stride + at, num, sums[2 * r + half] * scale + bias);
+/* y = x W + bias for one tile of rows and one block of outputs. */
+static void tile_of_block(int rows, const float *x, long apart, const matrix *w, long block, float *y, long stride) {
+    vec sums[2 * TALL];
+    tile(rows, w->inputs, x, apart, w, block, sums);
+    for (int half = 0; half < 2; half++) {
+        const long at = block * NB + half * WIDTH, num = w->outputs - at;
+        if (num <= 0) break;
+        const vec scale = w->scale ? get(w->scale + at, num) : splat(1), bias = w->bias ? get(w->bias + at, num) : splat(0);
+        for (int r = 0; r < rows; r++) put(y + r * stride + at, num, sums[2 * r + half] * scale + bias);
+    }
+}
+
+/* y = x W + bias for the blocks of outputs from `first` to `end`; rows of x and of y lie so far apart.
+ *
+ * A tile of many rows stays near while it is multiplied with as many blocks as stay near for the next tile. */
+static void blocks_of_rows(long num_rows, const float *x, long apart, const matrix *w, long first, long end, float *y,
+                           long stride) {
+    const long bytes = w->inputs * NB * (w->plain ? 4 : 1), height = num_rows > MANY ? TALL : ROWS;
+    const long together = num_rows > MANY && bytes < NEAR ? NEAR / bytes : 1;
+    for (long start = first; start < end; start += together) {
+        const long stop = start + together < end ? start + together : end;
+        long tiles = (num_rows + height - 1) / height;
+        for (long row = 0, rows; row < num_rows; row += rows, tiles--) {
+            rows = (num_rows - row + tiles - 1) / tiles; /* of like height: the last tile is not a single row */
+            for (long block = start; block < stop; block++)
+                tile_of_block((int)rows, x + row * apart, apart, w, block, y + row * stride, stride);
         }
     }
 }

@@ -98,7 +98,7 @@ static void product(const step *s, long number_of_layer, int which, const float 
     const matrix *w = &s->net->layers[number_of_layer].of[which];
     long end;
     const long first = share(blocks_of(w), number, all->num, &end);
-    for (long block = first; block < end; block++) few_rows(s->num_rows, x, w->inputs, w, block, y, stride);
+    blocks_of_rows(s->num_rows, x, w->inputs, w, first, end, y, stride);
     for (long row = 0; row < s->num_rows; row++) {
         if (!s->updates[row]) continue;
         const update *u = &s->updates[row][number_of_layer * NUM_MATRICES + which];
@@ -384,7 +384,7 @@ typedef struct {
 static void compute_product(void *with, int number, threads *all) {
     const whole_product *p = with;
     long end, block = share(blocks_of(p->w), number, all->num, &end);
-    for (; block < end; block++) few_rows(p->num_rows, p->x, p->stride, p->w, block, p->y, p->w->outputs);
+    blocks_of_rows(p->num_rows, p->x, p->stride, p->w, block, end, p->y, p->w->outputs);
 }
 
 /* y = x W + bias; rows of x lie `stride` apart. */
