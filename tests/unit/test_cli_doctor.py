@@ -32,7 +32,7 @@ def test_a_machine_on_which_nothing_was_started_is_well(tmp_path: Path, capsys: 
     assert doctor.print_findings(Settings(home=home), EnginesRoom(tmp_path).clock, as_json=False) == 0
     lines = capsys.readouterr().out.splitlines()
     labels = [line.split(" ")[0] for line in lines if line and line[0] != " "]
-    assert labels[:6] == ["machine", "memory", "disk", "sandbox", "programs", "running", "budget"]
+    assert labels[:7] == ["machine", "memory", "disk", "sandbox", "programs", "running", "budget"]
     assert "memory     8.0 GiB, 6.0 GiB of it free" in lines
     assert "running    nothing; `outcrop up` starts everything" in lines
     assert "budget     7.0 GiB for engines and trainings, 0 MiB of it held" in lines
