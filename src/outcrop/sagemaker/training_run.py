@@ -1,4 +1,4 @@
-"""A training job from its lease to its model: its data, its script in a sandbox, and what that leaves put into S3.
+"""A training job from its lease to its model. Its script runs in a sandbox, and what that leaves is put into S3.
 
 A worker that is killed takes the script with it. Its successor begins the script again, with the checkpoints that lie
 in S3 by then; what was printed stays in the log.
