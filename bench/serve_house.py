@@ -59,7 +59,7 @@ def main() -> None:
     given = arguments()
     with tempfile.TemporaryDirectory() as place, up(Path(place), given.shape) as home:
         turns = in_turns(home, given)
-        rows = [*door_rows(turns, given), *swap_rows(home, given)]
+        rows = [*door_rows(turns, given), *swap_rows(home)]
     with tempfile.TemporaryDirectory() as place:
         rows.append(waking(Path(place), given))
     report("serve-house", rows)
@@ -148,7 +148,7 @@ def tokens_per_s(turns: Sequence[Rate]) -> float:
     return statistics.median(each.tokens_per_s for each in turns)
 
 
-def swap_rows(home: Home, given: argparse.Namespace) -> list[Row]:
+def swap_rows(home: Home) -> list[Row]:
     """An adapter of rank 16 is read into an engine that has answers to give, and taken out again."""
     adapter = home.settings.home.parent / "adapter"
     write_adapter(adapter, home.settings.home.parent / "model")

@@ -128,7 +128,7 @@ class VllmServer:
             _chunk(writer, b"data: " + json.dumps({"choices": [choice], "usage": None}).encode() + b"\n\n")
             await writer.drain()
         if body.get("stream_options", {}).get("include_usage"):  # behind the end, in an event without choices
-            usage = {"prompt_tokens": len(body["prompt"]), "completion_tokens": len(ids)}
+            usage: dict[str, Any] = {"prompt_tokens": len(body["prompt"]), "completion_tokens": len(ids)}
             usage |= {"total_tokens": len(body["prompt"]) + len(ids), "prompt_tokens_details": {"cached_tokens": 16}}
             _chunk(writer, b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n")
         _chunk(writer, b"data: [DONE]\n\n")
