@@ -11,8 +11,9 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from outcrop.errors import Refusal
+from outcrop.errors import Invalid, Refusal
 from outcrop.isolation import leftovers
 from outcrop.isolation.found import found
 from outcrop.isolation.limits import SandboxLimits
@@ -38,6 +39,7 @@ from outcrop.sagemaker.rooms import TrainingRooms
 from outcrop.sagemaker.training_kind import SESSION_KEY as _KEY
 from outcrop.sagemaker.training_request import SERVICE
 from outcrop.sagemaker.training_states import PREPARING, SecondaryStatus, TrainingStatus
+from outcrop.settings import DEFAULT_HOST
 
 GRACE_S = 120.0
 "Between SIGTERM and SIGKILL, as SageMaker has it."
@@ -134,7 +136,7 @@ class TrainingRun:
         with folder.without_data():
             script.fetch_code(self._data, self._request, folder)
             environments.make_over(python, folder.environment)
-            requirements.install(folder, python, way=found(), limits=self._limits)
+            self._install(python)
         folder.write_configuration(self._request)
         for channel in self._request.get("InputDataConfig", []):
             name = channel["ChannelName"]
@@ -142,6 +144,12 @@ class TrainingRun:
             channels.fetch(self._data, channel, folder.channel(name), check=self._job.check)
         if self._checkpoints is not None:
             self._checkpoints.fetch()
+
+    def _install(self, python: Path) -> None:
+        try:
+            requirements.install(self._folder, python, way=found(), limits=self._limits)
+        except Invalid as refused:
+            raise JobFailed(f"AlgorithmError: InstallRequirementsError: {refused.message}") from refused
 
     def _train(self, python: Path) -> bool:
         """Run the script to its end; whether its time was over. Raises JobFailed where it failed."""
@@ -179,7 +187,7 @@ class TrainingRun:
             self._family,
             job_arn=self._job.arn,
             region=self._region,
-            endpoint=f"http://127.0.0.1:{settings.port}",
+            endpoint=f"http://{DEFAULT_HOST}:{settings.port}",  # in the sandbox, wherever it is outside
             session=session,
         )
         return Sandbox(
@@ -189,7 +197,7 @@ class TrainingRun:
             shown={script.LAUNCHER_INSIDE: script.LAUNCHER},
             environment=variables,
             hosts=(HOST,),
-            endpoint=("127.0.0.1", settings.port),
+            endpoint=(urlsplit(settings.endpoint).hostname or DEFAULT_HOST, settings.port),
             limits=self._limits,
         )
 
