@@ -174,7 +174,7 @@ def test_aws_own_policies_are_listed_and_read(client: Client) -> None:
     version = iam.get_policy_version(PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess", VersionId="v1")
     assert version["PolicyVersion"]["Document"]["Statement"] == [{"Effect": "Allow", "Action": ["*"], "Resource": "*"}]
     attached = iam.list_policies(Scope="AWS", OnlyAttached=True)["Policies"]
-    assert [each["PolicyName"] for each in attached] == ["AdministratorAccess"]
+    assert [each["PolicyName"] for each in attached] == ["AdministratorAccess", "AmazonSageMakerFullAccess"]
 
 
 def test_a_user_may_what_its_policies_say(client: Client, installation: Installation) -> None:

@@ -13,19 +13,23 @@ from botocore.loaders import Loader
 
 from outcrop.api.iam.absent import ALWAYS_ABSENT
 from outcrop.api.operations import OPERATIONS
-from tests.support.listings import bedrock, cloudwatch, iam, iam_absent, logs, s3
+from tests.support.listings import bedrock, cloudwatch, iam, iam_absent, logs, s3, sagemaker
 from tests.support.listings.listing import Listing
 from tests.support.servers import Running, running_server
 from tests.support.shaped_values import operation_of_botocore
 
-LISTINGS = [*bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *logs.LISTINGS, *cloudwatch.LISTINGS, *s3.LISTINGS]
+LISTINGS = [
+    *bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *logs.LISTINGS, *cloudwatch.LISTINGS, *s3.LISTINGS,
+    *sagemaker.LISTINGS,
+]  # fmt: skip
 NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {
     "bedrock-agent-runtime.Rerank",
     "logs.GetLogEvents",
+    "sagemaker.DescribeTrainingJob",
 }
 """They would list something about a thing that nobody can make here (tests/iam/test_absent.py asks each), or give
 pages of an order that one request asks for (tests/unit/api/test_encoders.py), or give tokens for ever
-(tests/flow/test_logs.py)."""
+(tests/flow/test_logs.py), or describe one thing in spite of their name."""
 LISTING_VERBS = ("List", "Describe", "Search", "Lookup", "Filter")
 TOKENS = {"nexttoken", "marker", "continuationtoken", "keymarker", "partnumbermarker"}
 

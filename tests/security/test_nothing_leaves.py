@@ -23,7 +23,8 @@ PACKAGE = Path(__file__).parent.parent.parent / "src" / "outcrop"
 # What opens connections, and who may import it: for which purpose, and at whose order.
 CONNECTING = {
     "boto3": {"cli/export.py", "cli/pulling.py"},  # to the installation's own door; `outcrop pull s3://`
-    "botocore.session": {"cli/export.py", "cli/remote.py"},  # the second reads credentials from files
+    # the second reads credentials from files; the third runs in a user's own program, and only takes an address away
+    "botocore.session": {"cli/export.py", "cli/remote.py", "sagemaker/shim/sitecustomize.py"},
     "http.client": set[str](),
     "httpcore": {"invocation/remote/https.py"},  # registered remote models
     "httpx": {"cli/fetching.py"},  # `outcrop pull`
@@ -61,12 +62,15 @@ def test_only_those_who_may_can_open_a_connection(module: str) -> None:
 
 def test_asyncio_connects_to_sockets_of_this_machine_alone() -> None:
     opened = {
-        node.attr
+        (path.name, node.attr)
         for path in PACKAGE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and node.attr in CONNECTING_OF_ASYNCIO
     }
-    assert opened == {"open_unix_connection"}
+    assert opened == {
+        ("unix_client.py", "open_unix_connection"),
+        ("outward.py", "create_connection"),  # of `socket`: from a sandbox to this installation's own door
+    }
 
 
 class Watch:

@@ -148,6 +148,7 @@ WITHOUT_RESOURCE = {
     },
     "bedrock-agent-runtime": {"Rerank"},
     "bedrock-runtime": set(),
+    "sagemaker": {"ListTrainingJobs"},
     "cloudwatch": {
         "DescribeAlarmsForMetric", "GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData",
     },
@@ -263,6 +264,16 @@ def cases_of_monitoring(things: Things, service: str, operations: Iterator[str])
             named_groups = ({"logGroupName": GROUP}, {"logGroupIdentifier": GROUP}, {"logGroupIdentifier": group})
             spelled = tuple(each | stream for each in named_groups if has.issuperset(each))
             yield Case(service, operation, (f"{group}:log-stream:s" if stream else f"{group}:*",), spelled)
+
+
+def cases_of_sagemaker(things: Things, operations: Iterator[str]) -> Iterator[Case]:
+    """Training jobs by name, and by ARN where tags are asked about."""
+    job = f"arn:aws:sagemaker:{REGION}:{things.account}:training-job/taught"
+    for operation in operations:
+        has = members("sagemaker", operation)
+        if operation not in WITHOUT_RESOURCE["sagemaker"]:
+            named = ({"ResourceArn": job}, {"TrainingJobName": "taught"})
+            yield Case("sagemaker", operation, (job,), tuple(each for each in named if has.issuperset(each)))
 
 
 def cases_of_s3(operations: Iterator[str]) -> Iterator[Case]:

@@ -182,6 +182,7 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str, folder: int
     content = tar.extractfile(member)
     assert content is not None, "a regular member has content"
     with os.fdopen(os.open(name, flags, mode, dir_fd=folder), "wb") as file:
+        os.fchmod(file.fileno(), mode)  # whatever the umask
         while piece := content.read(_COPY_BYTES):
             file.write(piece)
 

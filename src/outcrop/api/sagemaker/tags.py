@@ -21,6 +21,8 @@ def delete_tags(house: House, call: Call) -> Answered:
 
 
 def list_tags(house: House, call: Call) -> Answered:
+    if "NextToken" in call.params:
+        raise Invalid("NextToken: all tags of a resource come at once. Leave it out.")
     return {"Tags": _told(house.store.tags.get(_existing(house, call)))}
 
 
