@@ -19,7 +19,7 @@ QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
 
 .PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
 	bench-defaults bench-logs bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data bench-serve \
-	bench-serve-house bench-serve-gpu families install install-test clients clients-sagemaker3 \
+	bench-serve-house bench-serve-gpu families install install-test clients clients-sagemaker \
 	bytecode clean
 
 quickstart: install
@@ -96,8 +96,9 @@ bench-prompt-format: install-test
 
 install: $(VENV)/.installed bytecode
 install-test: $(VENV)/.installed-test bytecode
-clients: build/clients/python/.installed build/clients/agents/.installed build/clients/node/.installed build/clients/llama-cpp/.installed build/clients/sagemaker2/.installed
-clients-sagemaker3: build/clients/sagemaker3/.installed
+clients: build/clients/python/.installed build/clients/agents/.installed build/clients/node/.installed build/clients/llama-cpp/.installed
+# The SDKs of SageMaker, more than a gigabyte: apart from the others, which each run of all tests installs.
+clients-sagemaker: build/clients/sagemaker2/.installed build/clients/sagemaker3/.installed
 
 # torch first and by itself: where pip finds a CPU build under the pinned version, it is taken.
 $(VENV)/.installed: pyproject.toml constraints.txt

@@ -1,6 +1,6 @@
 """The SDKs of SageMaker, unmodified, told nothing but what `outcrop env --sagemaker` prints.
 
-`make clients` installs version 2, `make clients-sagemaker3` version 3.
+`make clients-sagemaker` installs them.
 """
 
 import json
@@ -19,8 +19,8 @@ from tests.support.servers import Installed, installed, outcrop
 from tests.support.training_programs import name_environment
 
 SDK2, SDK3 = (CLIENTS / f"sagemaker{version}" / "bin" / "python" for version in (2, 3))
-with_sdk2 = pytest.mark.skipif(not SDK2.exists(), reason=f"{SDK2} is not there: `make clients` makes it")
-with_sdk3 = pytest.mark.skipif(not SDK3.exists(), reason=f"{SDK3} is not there: `make clients-sagemaker3` makes it")
+with_sdk2 = pytest.mark.skipif(not SDK2.exists(), reason=f"{SDK2} is not there: `make clients-sagemaker` makes it")
+with_sdk3 = pytest.mark.skipif(not SDK3.exists(), reason=f"{SDK3} is not there: `make clients-sagemaker` makes it")
 pytestmark = needs_sandbox
 
 

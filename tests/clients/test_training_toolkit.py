@@ -16,7 +16,7 @@ from outcrop.sagemaker.script import LAUNCHER
 ROOT = Path(__file__).parent.parent.parent
 CLIENTS = ROOT / "build" / "clients" / "sagemaker2" / "bin"
 pytestmark = pytest.mark.skipif(
-    not (CLIENTS / "train").exists(), reason=f"the toolkit is not in {CLIENTS}: `make clients` installs it"
+    not (CLIENTS / "train").exists(), reason=f"the toolkit is not in {CLIENTS}: `make clients-sagemaker` installs it"
 )
 SCRIPT = (
     "import json, os, sys; json.dump({'variables': dict(os.environ), 'arguments': sys.argv}, open('dump.json', 'w'))"

@@ -123,6 +123,8 @@ class TrainingJobs:
 
     def model(self, name: str) -> dict[str, bytes]:
         """The files of a job's model.tar.gz."""
+        told = self.describe(name)
+        assert told["TrainingJobStatus"] in ("Completed", "Stopped"), told.get("FailureReason")
         with tarfile.open(fileobj=io.BytesIO(self.read(f"out/{name}/output/model.tar.gz"))) as tar:
             found = {member.name: tar.extractfile(member) for member in tar if member.isfile()}
             return {path.removeprefix("./"): file.read() for path, file in found.items() if file is not None}
