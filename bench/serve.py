@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ WORKS = (
     ),
 )  # fmt: skip
 INT8 = "int8"
-ADAPTERS_KEEP = 0.75
+ADAPTERS_KEEP, LEAST_PAIRS = 0.75, 5
 "Of our own rate without adapters."
 
 
@@ -126,16 +126,11 @@ def main() -> None:
     given = arguments()
     rows: list[Row] = []
     notes: list[str] = []
-    rates: dict[tuple[str, int, int], float] = {}
     for work in (each for each in WORKS if given.only in (None, each.shape)):
         found, told = compare(work, given)
         rows += found
         notes += told
-        rates[work.shape, work.streams, work.adapters] = found[0].ours if found else 0.0
-    with_, without = rates.get(("small", 8, 8)), rates.get(("small", 8, 0))
-    if with_ and without:
-        name = "small, 8 streams with 8 adapters; our own without"
-        rows.append(higher_is_better(name, ours=with_, peer=without, unit="tokens/s", goal=ADAPTERS_KEEP))
+        rows += kept_with_adapters(work, given) if work.adapters else []
     report("-".join(filter(None, ["serve", given.only])), rows, notes)
 
 
@@ -177,6 +172,21 @@ def compare(work: Work, given: argparse.Namespace) -> tuple[list[Row], list[str]
                 if turn:
                     turns.setdefault(name, []).append(told)
     return rows_of(work, turns), notes + agreement(work, turns)
+
+
+def kept_with_adapters(work: Work, given: argparse.Namespace) -> list[Row]:
+    """The rate that is kept when each stream has an adapter of its own, both asked of one engine in turns."""
+    without = replace(work, adapters=0)
+    pairs: list[tuple[float, float]] = []
+    with taking_part(Path(sys.executable), "bench.serve_ours", spec_of(work)) as engine:
+        for turn in range(1 + max(given.turns, LEAST_PAIRS)):
+            pair = (rate(work, engine.answer(work)), rate(work, engine.answer(without)))
+            print(f"  {work.name} {turn}: {pair[0]:.4g} tokens/s, {pair[1]:.4g} without", file=sys.stderr)
+            pairs += [pair] if turn else []
+    own, other = (statistics.median(each) for each in zip(*pairs, strict=True))
+    ratio = statistics.median(one / two for one, two in pairs)
+    name = f"{work.name}; our own without adapters"
+    return [higher_is_better(name, ours=own, peer=other, unit="tokens/s", goal=ADAPTERS_KEEP, ratio=ratio)]
 
 
 @contextmanager

@@ -158,11 +158,11 @@ class CompiledDecoding:
     def _make_room(self, num_rows: int, num_few: int, longest: int, most_rank: int) -> int:
         """Memory to compute in; floats of it that each thread has for itself."""
         net = ctypes.byref(self._plan.network)
-        own_size: int = self._crew.library.own_size(net, num_rows, longest, most_rank)
+        own_size: int = self._crew.library.own_size(net, num_rows, longest)
         for name, size in (
             ("_own", own_size * self._crew.num_threads),
-            ("_shared", self._crew.library.shared_size(net, num_rows)),
-            ("_few_shared", self._crew.library.shared_size(net, num_few)),
+            ("_shared", self._crew.library.shared_size(net, num_rows, most_rank)),
+            ("_few_shared", self._crew.library.shared_size(net, num_few, most_rank)),
         ):
             if getattr(self, name).numel() < size:
                 setattr(self, name, torch.empty(size + size // 4))

@@ -80,8 +80,8 @@ class DecodingLibrary:
         self.product = typed(found.outcrop_product, _POINTER, _LONG, _POINTER, _LONG, _POINTER, _POINTER)
         self.threads_begin = typed(found.outcrop_threads_begin, _INT, result=_POINTER)
         self.threads_end = typed(found.outcrop_threads_end, _POINTER)
-        self.own_size = typed(found.outcrop_own_size, ctypes.POINTER(Network), _LONG, _LONG, _LONG, result=_LONG)
-        self.shared_size = typed(found.outcrop_shared_size, ctypes.POINTER(Network), _LONG, result=_LONG)
+        self.own_size = typed(found.outcrop_own_size, ctypes.POINTER(Network), _LONG, _LONG, result=_LONG)
+        self.shared_size = typed(found.outcrop_shared_size, ctypes.POINTER(Network), _LONG, _LONG, result=_LONG)
         self.block: int = typed(found.outcrop_block, result=_LONG)()
         "Outputs of a block of a weight."
         self.vector: int = typed(found.outcrop_vector, result=_LONG)()

@@ -7,6 +7,7 @@
 #include "threads.h"
 
 enum { Q, K, V, O, GATE, UP, DOWN, NUM_MATRICES };
+#define AT_ONCE 3  /* matrices whose adapters' ranks are kept at a time */
 #define TOGETHER 8 /* rows of one sequence that attend together, so that its keys are read once for them */
 
 typedef struct {
@@ -41,17 +42,17 @@ typedef struct step {
     const struct step *few;        /* rows whose last states are asked for; null: all of them */
     const long *scored;            /* which rows those are */
     float *last;                   /* [rows, or few][width] */
-    float *shared;                 /* [rows][qkv + attention + two of mlp + width] */
+    float *shared;                 /* [rows][qkv + attention + two of mlp + width + AT_ONCE most_rank] */
     float *own;                    /* of each thread */
     long own_size, most_rank;      /* floats */
 } step;
 
 typedef struct {
-    float *x, *normed, *rank, *scores;
+    float *x, *normed, *scores;
 } desk; /* what a thread has for itself */
 
 typedef struct {
-    float *qkv, *attended, *gate, *up, *given;
+    float *qkv, *attended, *gate, *up, *given, *ranks;
 } table; /* what all threads share */
 
 static long qkv_width(const network *n) { return (n->heads + 2 * n->kv_heads) * n->head_width; }
@@ -68,15 +69,16 @@ static table table_of(const step *s) {
     t.gate = t.attended + s->num_rows * n->heads * n->head_width;
     t.up = t.gate + s->num_rows * n->mlp_width;
     t.given = t.up + s->num_rows * n->mlp_width;
+    t.ranks = t.given + s->num_rows * n->width;
     return t;
 }
 
 /* Floats that a thread needs for itself, and that all share, of a step with so many rows and positions. */
-long outcrop_own_size(const network *n, long rows, long longest, long most_rank) {
-    return 2 * rows * n->width + most_rank + scored_heads(n) * (longest + 2 * WIDTH);
+long outcrop_own_size(const network *n, long rows, long longest) {
+    return 2 * rows * n->width + scored_heads(n) * (longest + 2 * WIDTH);
 }
-long outcrop_shared_size(const network *n, long rows) {
-    return rows * (qkv_width(n) + n->heads * n->head_width + 2 * n->mlp_width + n->width);
+long outcrop_shared_size(const network *n, long rows, long most_rank) {
+    return rows * (qkv_width(n) + n->heads * n->head_width + 2 * n->mlp_width + n->width + AT_ONCE * most_rank);
 }
 long outcrop_block(void) { return NB; }
 long outcrop_vector(void) { return WIDTH; }
@@ -92,19 +94,47 @@ static void norm_row(const network *n, long width, const float *x, const float *
         put(y + i, width - i, get(x + i, width - i) * splat(by) * get(weight + i, width - i));
 }
 
-/* The outputs that are this thread's of y = x W + bias + what each row's adapter adds. x lies [rows][inputs]. */
-static void product(const step *s, long number_of_layer, int which, const float *x, float *y, long stride, desk *d,
-                    int number, threads *all) {
-    const matrix *w = &s->net->layers[number_of_layer].of[which];
+static const update *update_of(const step *s, long l, long row, int which) {
+    const update *u = s->updates[row] ? &s->updates[row][l * NUM_MATRICES + which] : 0;
+    return u && u->rank ? u : 0;
+}
+
+static float *ranks_of(const step *s, long row, int place) {
+    return table_of(s).ranks + (row * AT_ONCE + place) * s->most_rank;
+}
+
+static int any_adapter(const step *s) {
+    for (long row = 0; row < s->num_rows; row++)
+        if (s->updates[row]) return 1;
+    return 0;
+}
+
+/* What the rows' adapters make of x at first, for matrices that all take it, kept from `place` on. A part is this
+ * thread's: an adapter's first matrix is read once. x lies [rows][inputs]; all meet before it is used. */
+static void into_ranks(const step *s, long l, const int *which, int num, int place, const float *x, int number,
+                       threads *all) {
+    const long width = s->net->layers[l].of[which[0]].inputs;
+    long item = 0;
+    for (long row = 0; row < s->num_rows; row++)
+        for (int i = 0; i < num; i++) {
+            const update *u = update_of(s, l, row, which[i]);
+            if (u && item++ % all->num == number) into_rank(u, width, x + row * width, ranks_of(s, row, place + i));
+        }
+    meet(all);
+}
+
+/* The outputs that are this thread's of y = x W + bias + what each row's adapter adds, whose ranks are kept in `place`.
+ * x lies [rows][inputs]. */
+static void product(const step *s, long l, int which, int place, const float *x, float *y, long stride, int number,
+                    threads *all) {
+    const matrix *w = &s->net->layers[l].of[which];
     long end;
     const long first = share(blocks_of(w), number, all->num, &end);
     blocks_of_rows(s->num_rows, x, w->inputs, w, first, end, y, stride);
     for (long row = 0; row < s->num_rows; row++) {
-        if (!s->updates[row]) continue;
-        const update *u = &s->updates[row][number_of_layer * NUM_MATRICES + which];
-        if (!u->rank || first >= end) continue;
-        into_rank(u, w->inputs, x + row * w->inputs, d->rank);
-        for (long block = first; block < end; block++) out_of_rank(u, w->outputs, d->rank, block, y + row * stride);
+        const update *u = update_of(s, l, row, which);
+        for (long block = first; u && block < end; block++)
+            out_of_rank(u, w->outputs, ranks_of(s, row, place), block, y + row * stride);
     }
 }
 
@@ -331,39 +361,49 @@ static const step *left_of(const step *s, desk *d) {
     return s->few;
 }
 
+static const int keys_values_queries[] = {K, V, Q}, queries[] = {Q}, output[] = {O}, gate_up[] = {GATE, UP}, down[] = {DOWN};
+
 static void compute(void *with, int number, threads *all) {
     const step *s = with, *on = s; /* `on`: the rows that go on */
     const network *n = s->net;
     const long qkv_all = qkv_width(n), attended = n->heads * n->head_width;
     float *own = s->own + number * s->own_size;
-    desk d = {own, own + s->num_rows * n->width, 0, 0};
-    d.scores = own + 2 * s->num_rows * n->width;
-    d.rank = own + s->own_size - s->most_rank;
+    desk d = {own, own + s->num_rows * n->width, own + 2 * s->num_rows * n->width};
+    int adapted = any_adapter(s);
     memcpy(d.x, s->embedded, 4 * s->num_rows * n->width);
     for (long l = 0; l < n->num_layers; l++) {
         const layer *at = &n->layers[l];
+        const int ends = l == n->num_layers - 1 && s->few; /* the queries are those of few rows */
         table t = table_of(s);
         normed(s, at->before_attention, &d);
-        product(s, l, K, d.normed, t.qkv + attended, qkv_all, &d, number, all);
-        product(s, l, V, d.normed, t.qkv + attended + n->kv_heads * n->head_width, qkv_all, &d, number, all);
-        if (l == n->num_layers - 1 && s->few) on = left_of(s, &d);
+        if (adapted) into_ranks(s, l, keys_values_queries, ends ? 2 : 3, 0, d.normed, number, all);
+        product(s, l, K, 0, d.normed, t.qkv + attended, qkv_all, number, all);
+        product(s, l, V, 1, d.normed, t.qkv + attended + n->kv_heads * n->head_width, qkv_all, number, all);
+        if (ends) {
+            on = left_of(s, &d);
+            adapted = any_adapter(on);
+            if (adapted) into_ranks(on, l, queries, 1, 2, d.normed, number, all);
+        }
         t = table_of(on);
-        product(on, l, Q, d.normed, t.qkv, qkv_all, &d, number, all);
+        product(on, l, Q, 2, d.normed, t.qkv, qkv_all, number, all);
         meet(all);
         remember(s, l, number, all->num);
         turn_queries(on, l, number, all->num);
         meet(all);
         attend_all(on, l, &d, number, all->num);
         meet(all);
-        product(on, l, O, t.attended, t.given, n->width, &d, number, all);
+        if (adapted) into_ranks(on, l, output, 1, 0, t.attended, number, all);
+        product(on, l, O, 0, t.attended, t.given, n->width, number, all);
         meet(all);
         add(on, t.given, at->after_attention, &d);
         normed(on, at->before_mlp, &d);
-        product(on, l, GATE, d.normed, t.gate, n->mlp_width, &d, number, all);
-        product(on, l, UP, d.normed, t.up, n->mlp_width, &d, number, all);
+        if (adapted) into_ranks(on, l, gate_up, 2, 0, d.normed, number, all);
+        product(on, l, GATE, 0, d.normed, t.gate, n->mlp_width, number, all);
+        product(on, l, UP, 1, d.normed, t.up, n->mlp_width, number, all);
         gated(on, &at->of[UP], t.gate, t.up, number, all->num);
         meet(all);
-        product(on, l, DOWN, t.up, t.given, n->width, &d, number, all);
+        if (adapted) into_ranks(on, l, down, 1, 0, t.up, number, all);
+        product(on, l, DOWN, 0, t.up, t.given, n->width, number, all);
         meet(all);
         add(on, t.given, at->after_mlp, &d);
     }
