@@ -2,7 +2,8 @@
  *
  * For networks of the family that Llama began: norm, attention, norm, gated block. Each thread has its own copy of the
  * rows between the layers, and computes for all of them the outputs that are its share; so threads meet six times a
- * layer (ten times with adapters), and everything small is done by each. A row's sums are made in an order that depends on its position alone. */
+ * layer, ten times with adapters, and everything small is done by each. A row's sums are made in an order that depends
+ * on its position alone. */
 #include "products.h"
 #include "threads.h"
 
