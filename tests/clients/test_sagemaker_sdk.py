@@ -33,7 +33,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
 
 
 def printed(house: Installed, python: Path, program: str, *arguments: str) -> list[str]:
-    """What a program printed, line by line."""
+    """The lines that a program printed."""
     told = json.loads(outcrop("env", "--json", "--sagemaker", "--home", str(house.settings.home)).stdout)
     told["PYTHONPATH"] = str(SHIM)  # without what the tests' own process has there
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

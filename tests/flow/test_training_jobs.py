@@ -224,6 +224,27 @@ def test_data_that_is_not_there_ends_in_a_reason(jobs: TrainingJobs) -> None:
     assert job["FailureReason"].startswith("ClientError: Data download failed:InputDataConfig: the channel train")
 
 
+LISTING = "import os, pathlib; pathlib.Path('/opt/ml/model/l').write_text(str(sorted(os.listdir('/opt/ml/input/data/train'))))"
+
+
+@pytest.mark.parametrize("uri", ["data", "data/", "data/a.txt", "manifest.json"])
+def test_a_channel_is_a_folder_an_object_or_a_manifest(uri: str, jobs: TrainingJobs) -> None:
+    jobs.put("manifest.json", json.dumps([{"prefix": f"s3://{BUCKET}/data/"}, "a.txt", "deep/b.txt"]).encode())
+    kind = "ManifestFile" if uri == "manifest.json" else "S3Prefix"
+    source = {"S3DataType": kind, "S3Uri": f"s3://{BUCKET}/{uri}"}
+    name = f"channel-{len(uri)}"
+    jobs.run(name, LISTING, InputDataConfig=[{"ChannelName": "train", "DataSource": {"S3DataSource": source}}])
+    expected = ["a.txt"] if uri == "data/a.txt" else ["a.txt", "deep"]
+    assert jobs.model(name) == {"l": str(expected).encode()}
+
+
+def test_a_manifest_that_is_none_ends_in_a_reason(jobs: TrainingJobs) -> None:
+    jobs.put("no-manifest.json", b'["a.txt"]')
+    source = {"S3DataType": "ManifestFile", "S3Uri": f"s3://{BUCKET}/no-manifest.json"}
+    channels = [{"ChannelName": "train", "DataSource": {"S3DataSource": source}}]
+    assert "no manifest" in jobs.run("manifestless", "print(1)", InputDataConfig=channels)["FailureReason"]
+
+
 def test_an_expression_that_never_ends_fails_its_job_alone(jobs: TrainingJobs) -> None:
     metric = {"Name": "slow", "Regex": "(a+)+b$()"}
     algorithm = jobs.request("slow")["AlgorithmSpecification"] | {"MetricDefinitions": [metric]}

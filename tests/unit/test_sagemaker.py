@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,14 +11,15 @@ import pytest
 from outcrop.clock import SystemClock
 from outcrop.errors import Invalid, MachineTrouble
 from outcrop.log_groups.log_groups import LogGroups
-from outcrop.sagemaker import checkpoints, images, transitions
-from outcrop.sagemaker.images import CodeLauncher
+from outcrop.sagemaker import checkpoints, environments, images, transitions
+from outcrop.sagemaker.images import CodeLauncher, ImageFamily
 from outcrop.sagemaker.job_folder import JobFolder, configuration
 from outcrop.sagemaker.job_log import GROUP, JobLog
 from outcrop.sagemaker.metric_definitions import MetricDefinitions
 from outcrop.sagemaker.training_states import SecondaryStatus, TrainingStatus
 from outcrop.settings import Settings
 from outcrop.store.store import Store
+from tests.support.training_programs import write_wheel
 
 ACCOUNT = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
 IMAGES = {
@@ -216,6 +218,41 @@ def test_a_group_that_somebody_has_deleted_is_made_again(logged: Logged) -> None
     logged.write(b"two\n")
     log.pass_on()
     assert logged.events == ["two"]
+
+
+def test_an_environment_is_made_once_and_a_job_adds_to_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheels, told = tmp_path / "wheels", list[str]()
+    write_wheel(wheels, "tinytool", "said = 'once'")
+    monkeypatch.setenv(environments.WHEELS, str(wheels))
+    family = ImageFamily(
+        name="tiny", repositories=("x",), launcher=CodeLauncher.SCRIPT, requirements=("tinytool==1.0",)
+    )
+    settings = Settings(home=tmp_path / "home")
+    pythons = [environments.interpreter(settings, family, told=told.append) for _ in range(2)]
+    assert pythons[0] == pythons[1]
+    assert told == ["making the environment tiny with tinytool==1.0"]
+    environments.make_over(pythons[0], tmp_path / "own")
+    asked = [str(tmp_path / "own/bin/python"), "-c", "import pip, sys, tinytool; print(tinytool.said, sys.prefix)"]
+    said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["once", str(tmp_path / "own")]
+    assert pythons[0].stat().st_mode & 0o005 == 0o005, "programs of other users start it"
+
+
+def test_an_environment_that_cannot_be_made_is_told_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wheels").mkdir()
+    monkeypatch.setenv(environments.WHEELS, str(tmp_path / "wheels"))
+    family = ImageFamily(
+        name="tiny", repositories=("x",), launcher=CodeLauncher.SCRIPT, requirements=("nosuchtool==1",)
+    )
+    settings = Settings(home=tmp_path / "home")
+    with pytest.raises(MachineTrouble, match=r"The environment tiny cannot be made: .*nosuchtool"):
+        environments.interpreter(settings, family, told=lambda _words: None)
+    assert [path.name for path in (settings.home / "environments").iterdir() if path.is_dir()] == []
+    gone = ImageFamily(name="gone", repositories=("x",), launcher=CodeLauncher.SCRIPT, python=tmp_path / "python")
+    with pytest.raises(MachineTrouble, match="the interpreter of the environment gone is not there"):
+        environments.interpreter(settings, gone, told=lambda _words: None)
 
 
 def test_the_launcher_needs_nothing_but_the_standard_library() -> None:

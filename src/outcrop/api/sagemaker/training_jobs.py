@@ -23,6 +23,7 @@ _ECHOED = (
 )  # fmt: skip
 _SORTED_BY: dict[str, SortKey] = {"CreationTime": "created", "Name": "name", "Status": "status"}
 _DEFAULT_RESULTS = 10
+_LONGEST_REASON = 1024
 _NOT_FOUND = "Requested resource not found."
 
 
@@ -107,7 +108,7 @@ def _job(job: Resource) -> dict[str, Any]:
         "ModelArtifacts": {"S3ModelArtifacts": artifacts.model_uri(request)},
         "TrainingJobStatus": status,
         "SecondaryStatus": changes[-1]["Status"],
-        "FailureReason": document.get("failureMessage"),
+        "FailureReason": (document.get("failureMessage") or "")[:_LONGEST_REASON] or None,
         "CreationTime": job.created,
         "TrainingStartTime": began,
         "TrainingEndTime": ended or (moment(document.get("endTime")) if began else None),
