@@ -57,6 +57,11 @@ LONGEST = (
 "The longest first, as measured; what is not named here takes less than half a minute."
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes by their number where they are many: packed ones hold the time, and each process would name a test anew."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) and len(val) > 16 else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Stable, so that the tests of a file keep their order."""
     place = {name: number for number, name in enumerate(LONGEST)}
