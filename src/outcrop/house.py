@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from outcrop.log_groups.log_groups import LogGroups
     from outcrop.metrics.points import Points
     from outcrop.metrics.traffic import Traffic
+    from outcrop.sagemaker.hosting.endpoints import Endpoints
+    from outcrop.sagemaker.hosting.keeper import EndpointKeeper
+    from outcrop.sagemaker.hosting.routing import Router
 
 _Room = TypeVar("_Room")
 _Asked = TypeVarTuple("_Asked")
@@ -304,6 +307,27 @@ class House:
             self.clock,
             also_used=self._used_by_batch_jobs,
         )
+
+    @room
+    def endpoints(self) -> "Endpoints":
+        """Endpoints of SageMaker on record."""
+        from outcrop.sagemaker.hosting.endpoints import Endpoints
+
+        return Endpoints(self.store, self.clock)
+
+    @room
+    def endpoint_router(self) -> "Router":
+        """The way of requests to the copies behind endpoints."""
+        from outcrop.sagemaker.hosting.routing import Router
+
+        return Router(self)
+
+    @room
+    def endpoint_keeper(self) -> "EndpointKeeper":
+        """The keeper of the processes behind endpoints."""
+        from outcrop.sagemaker.hosting.keeper import EndpointKeeper
+
+        return EndpointKeeper(self, self.endpoint_router)
 
     @room
     def units(self) -> "ModelUnits":

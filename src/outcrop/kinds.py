@@ -12,8 +12,11 @@ from outcrop.customization import kind as customization
 from outcrop.jobs.kinds import JobKind, WorkerClass
 from outcrop.model_import import kind as model_import
 from outcrop.sagemaker import training_kind as training
+from outcrop.sagemaker.hosting import change_kind as endpoint_change
 
-KINDS: tuple[JobKind[Any], ...] = (customization.KIND, creation.KIND, model_import.KIND, batch.KIND, training.KIND)
+KINDS: tuple[JobKind[Any], ...] = (
+    customization.KIND, creation.KIND, model_import.KIND, batch.KIND, training.KIND, endpoint_change.KIND,
+)  # fmt: skip
 
 
 def of_class(worker_class: WorkerClass, kinds: Sequence[JobKind[Any]] = KINDS) -> list[JobKind[Any]]:

@@ -117,9 +117,21 @@ def _s3() -> Table:
 
 
 def _sagemaker() -> Table:
-    from outcrop.api.sagemaker import tags, training_jobs
+    from outcrop.api.sagemaker import endpoint_configs, endpoints, models, tags, training_jobs
 
-    return {**training_jobs.OPERATIONS, **tags.OPERATIONS}
+    return {
+        **training_jobs.OPERATIONS,
+        **models.OPERATIONS,
+        **endpoint_configs.OPERATIONS,
+        **endpoints.OPERATIONS,
+        **tags.OPERATIONS,
+    }
+
+
+def _sagemaker_runtime() -> Table:
+    from outcrop.api.sagemaker import runtime
+
+    return runtime.OPERATIONS
 
 
 def _sts() -> Table:
@@ -138,6 +150,7 @@ OPERATIONS: Operations = _Imported(
         "logs": _logs,
         "s3": _s3,
         "sagemaker": _sagemaker,
+        "sagemaker-runtime": _sagemaker_runtime,
         "sts": _sts,
     }
 )

@@ -113,8 +113,13 @@ def check_active(model: Resource) -> None:
 
 def format_of(model: Resource) -> PromptFormat:
     """The form a custom model was trained in, and is spoken to in."""
-    day = model.document.get("promptDay")  # which models made before it was kept do not have
-    return PromptFormat(model.document["promptFormat"], None if day is None else datetime.fromisoformat(day))
+    return form_in(model.document)
+
+
+def form_in(document: Mapping[str, Any]) -> PromptFormat:
+    """The form that the members of `kept` tell."""
+    day = document.get("promptDay")  # which models made before it was kept do not have
+    return PromptFormat(document["promptFormat"], None if day is None else datetime.fromisoformat(day))
 
 
 def kept(form: PromptFormat) -> dict[str, Any]:

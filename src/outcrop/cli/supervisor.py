@@ -213,6 +213,7 @@ def _open_pool(house: "House", launcher: "Launcher", measured: "Measurements") -
     """The pool of a fresh start: no engine is ordered."""
     from outcrop.deployments.networks import provisioned_engines
     from outcrop.engines.pool import Pool
+    from outcrop.sagemaker.hosting.keeper import kept_engines
     from outcrop.store.watch import ChangeWatch
 
     house.engines.clear()
@@ -222,7 +223,9 @@ def _open_pool(house: "House", launcher: "Launcher", measured: "Measurements") -
         launcher,
         house.clock,
         watch=ChangeWatch(house.store.engine),
-        provisioned=lambda: provisioned_engines(house.store.resources, house.catalog, house.models),
+        provisioned=lambda: (
+            provisioned_engines(house.store.resources, house.catalog, house.models) | kept_engines(house)
+        ),
         measured=measured,
         idle=house.settings.idle,
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 from outcrop.catalog.base_model import BaseModel, entry_of
 from outcrop.clock import Clock
+from outcrop.engines import programs
 from outcrop.engines.environments import EngineEnvironments
 from outcrop.engines.states import LIFECYCLE, RUNNING, EngineKind, EngineState
 from outcrop.errors import Conflict, NotFound
@@ -114,6 +115,25 @@ class Engines:
         self._resources.remove(present.arn)
         return self._place(base)
 
+    def order_program(self, name: str, folder: Path) -> Order:
+        """Ask for a program whose `ServingProgram` lies in `folder`; nothing changes while it is there, or on its way.
+
+        One that was given up is told so.
+        """
+        order = self.find(name)
+        if order is not None:
+            return self._wish(order)
+        place = {
+            "kind": EngineKind.PROGRAM.value,
+            "folder": str(folder),
+            "socket": str(programs.socket_of(folder)),
+            **dict.fromkeys(("host", "way", "context")),
+        }
+        try:
+            return order_of(self._add(name, place, owner=None))
+        except Conflict:  # somebody ordered it at the same moment
+            return self.order_program(name, folder)
+
     def wish(self, name: str) -> Order | None:
         """Say that somebody still waits for this engine, and how it stands; None for one that nobody ordered."""
         order = self.find(name)
@@ -213,21 +233,28 @@ class Engines:
             return  # nobody needs it any more
 
     def _place(self, base: BaseModel) -> Order:
+        try:
+            return order_of(self._add(base.engine, self._place_of(base), owner=base.owner))
+        except Conflict:  # somebody ordered it at the same moment
+            return self.order(base)
+
+    def _add(self, name: str, place: dict[str, Any], *, owner: str | None) -> Resource:
+        """Raises Conflict where an engine of this name is ordered."""
         now = self._clock.now()
         # Nothing has to be started for a remote engine, and no request is sent to see whether it is there.
-        remote = base.remote is not None
+        remote = place["kind"] == EngineKind.REMOTE
         row = Resource(
-            arn=_arn(base.engine),
+            arn=_arn(name),
             kind=KIND,
             region=_EVERYWHERE,
-            name=base.engine,
+            name=name,
             status=EngineState.READY if remote else EngineState.ORDERED,
             created=now,
             updated=now,
             document={
-                **self._place_of(base),
+                **place,
                 "failure": None,
-                "owner": base.owner,
+                "owner": owner,
                 "wantedSince": now.isoformat(),
                 "wantedAt": now.isoformat(),
                 "estimatedBytes": 0,
@@ -237,10 +264,7 @@ class Engines:
                 "needed": True,
             },
         )
-        try:
-            return order_of(self._resources.add(row))
-        except Conflict:  # somebody ordered it at the same moment
-            return self.order(base)
+        return self._resources.add(row)
 
     def _place_of(self, base: BaseModel) -> dict[str, Any]:
         """The members of an order that say what runs, and where."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from outcrop import logs
 from outcrop.clock import Clock
+from outcrop.engines import programs
 from outcrop.engines.budget import MemoryDecision
 from outcrop.engines.estimate import estimated_bytes
 from outcrop.engines.launchers import Launcher, Load, Standing
@@ -149,7 +150,8 @@ class Pool:
     def _follow_absent(self, order: Order) -> None:
         if order.state is EngineState.ORDERED and not order.estimated_bytes:
             assert order.folder is not None, "a remote engine is never waited for"
-            self._engines.note(order.name, estimatedBytes=estimated_bytes(order.folder, order.kind))
+            num_bytes = programs.estimated_bytes(order.folder) if order.kind is EngineKind.PROGRAM else None
+            self._engines.note(order.name, estimatedBytes=num_bytes or estimated_bytes(order.folder, order.kind))
         elif order.state is EngineState.LEAVING:  # ended, and the disk was full when that was to be noted
             self._evict(order)
         elif order.state in RUNNING:  # admitted, and then not started

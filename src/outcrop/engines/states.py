@@ -12,6 +12,8 @@ class EngineKind(StrEnum):
     "A process of this machine and this program, behind a Unix socket."
     VLLM = "vllm"
     "vLLM in a Python environment of its own, behind a Unix socket."
+    PROGRAM = "program"
+    "Somebody's own code in a sandbox, behind a Unix socket. It answers whoever knows what it speaks."
     REMOTE = "remote"
     "A server of somebody else, at a URL: nothing is started here, and what it is sent leaves this machine."
 

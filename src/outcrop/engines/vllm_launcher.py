@@ -17,6 +17,7 @@ from outcrop.engines import launchers
 from outcrop.engines.environments import EngineEnvironments, VllmEnvironment
 from outcrop.engines.launchers import Launcher, LauncherByKind, Load, LocalLauncher, RemoteLauncher, Standing
 from outcrop.engines.orders import Order
+from outcrop.engines.program_launcher import ProgramLauncher
 from outcrop.engines.states import EngineKind
 from outcrop.errors import MachineTrouble
 from outcrop.machine import memory
@@ -50,6 +51,7 @@ def every_kind(
         {
             EngineKind.EMBEDDED: LocalLauncher(settings, memory_bytes=memory_bytes, fork_server=fork_server),
             EngineKind.VLLM: VllmLauncher(settings, environments, memory_bytes=memory_bytes),
+            EngineKind.PROGRAM: ProgramLauncher(settings),
             EngineKind.REMOTE: RemoteLauncher(),
         }
     )

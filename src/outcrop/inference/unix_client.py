@@ -4,7 +4,8 @@
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+import socket
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,10 @@ _READ_BYTES = 2**16
 
 class ConnectionBroken(Exception):
     """Nobody is there, or answers in time, or to the end, or in HTTP."""
+
+
+class NobodyListens(ConnectionBroken):
+    """Nothing was sent, for there is nobody to send it to."""
 
 
 class WholeAnswer(NamedTuple):
@@ -41,11 +46,12 @@ class _Connection:
         self._writer = writer
         self._http = h11.Connection(h11.CLIENT)
 
-    async def send(self, method: str, path: str, body: bytes | None) -> None:
+    async def send(self, method: str, path: str, body: bytes | None, more: Mapping[str, str]) -> None:
         """Sends a request. Raises ConnectionBroken, as the other methods do."""
-        headers = [("host", "engine"), ("connection", "close")]
+        given = {"host": "engine", "connection": "close"}
         if body is not None:
-            headers += [("content-type", "application/json"), ("content-length", str(len(body)))]
+            given |= {"content-type": "application/json", "content-length": str(len(body))}
+        headers = list((given | dict(more)).items())
         parts = [self._http.send(h11.Request(method=method, target=path, headers=headers))]
         parts += [self._http.send(h11.Data(data=body))] if body else []
         parts += [self._http.send(h11.EndOfMessage())]
@@ -53,11 +59,12 @@ class _Connection:
             self._writer.write(b"".join(part for part in parts if part))
             await self._writer.drain()
 
-    async def status(self, read_s: float) -> int:
+    async def head(self, read_s: float) -> h11.Response:
+        """The status and the headers of the answer."""
         while True:
             event = await self._event(read_s)
             if isinstance(event, h11.Response):
-                return event.status_code
+                return event
             if not isinstance(event, h11.InformationalResponse):
                 raise ConnectionBroken(f"{type(event).__name__} before an answer")
 
@@ -88,6 +95,8 @@ class StreamedAnswer(NamedTuple):
 
     status: int
     pieces: AsyncGenerator[bytes, None]
+    headers: Mapping[str, str] = {}
+    "Names in lower case."
 
     async def body(self) -> bytes:
         """All of it."""
@@ -98,26 +107,45 @@ class UnixClient:
     """A client of the server at a socket. Each call has a connection of its own, which costs a tenth of a millisecond:
     so one client serves any number of calls at once, and event loops that follow each other."""
 
-    def __init__(self, path: Path, *, connect_s: float) -> None:
+    def __init__(
+        self, path: Path, *, connect_s: float, connected: Callable[[Path], socket.socket] | None = None
+    ) -> None:
+        """`connected` makes a connection, at once or not at all, where that takes more than the path."""
         self._path = path
         self._connect_s = connect_s
+        self._connected = connected
 
     @asynccontextmanager
     async def stream(
-        self, method: str, path: str, body: bytes | None = None, *, read_s: float
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str] = {},
+        read_s: float,
     ) -> AsyncGenerator[StreamedAnswer, None]:
-        """A call and its answer; whoever leaves before the end hangs up. Raises ConnectionBroken.
+        """A call and its answer; whoever leaves before the end hangs up.
 
-        `read_s` is how long the next piece may take.
+        `read_s` is how long the next piece may take. Raises ConnectionBroken; NobodyListens before anything was sent.
         """
-        with _as_broken():
-            async with asyncio.timeout(self._connect_s):
-                connection = _Connection(*await asyncio.open_unix_connection(str(self._path)))
         try:
-            await connection.send(method, path, body)
-            yield StreamedAnswer(await connection.status(read_s), connection.pieces(read_s))
+            async with asyncio.timeout(self._connect_s):
+                connection = _Connection(*await self._open())
+        except (OSError, TimeoutError) as problem:
+            raise NobodyListens(type(problem).__name__) from problem
+        try:
+            await connection.send(method, path, body, headers)
+            head = await connection.head(read_s)
+            told = {name.decode().lower(): value.decode("latin-1") for name, value in head.headers}
+            yield StreamedAnswer(head.status_code, connection.pieces(read_s), told)
         finally:
             connection.close()
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._connected is None:
+            return await asyncio.open_unix_connection(str(self._path))
+        return await asyncio.open_unix_connection(sock=self._connected(self._path))
 
     async def request(self, method: str, path: str, body: bytes | None = None, *, read_s: float) -> WholeAnswer:
         """A call, and its answer once it is whole. Raises ConnectionBroken."""

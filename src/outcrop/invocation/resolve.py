@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from outcrop.loops import contained
 from outcrop.network.model_task import ModelTask
 from outcrop.store.damage import understood
 from outcrop.store.resources import Resource
-from outcrop.tokens.prompt_format import format_of_base
+from outcrop.tokens.prompt_format import PromptFormat, format_of_base
 from outcrop.tokens.tokenizer import Tokenizer
 
 _DEPLOYED = {ON_DEMAND: "custom model deployment", THROUGHPUT: "provisioned model throughput"}
@@ -100,6 +101,26 @@ class Targets:
             return self._custom_target(model_id, custom, row, caller)
         base = self._catalog.usable(model_arn).in_precision(precision_of(row))
         return self._target(model_id, base, None, self._allowance_of(row, base, caller))
+
+    def hosted(
+        self,
+        model_id: str,
+        base: BaseModel,
+        *,
+        adapter: str | None,
+        prompt_format: PromptFormat | None,
+        caller: Caller | None,
+    ) -> TextTarget | EncoderTarget:
+        """The target of a network that others keep on record, with the adapter of this name and the form it speaks.
+
+        A text without turns is gone on from, as it is. Raises ModelDamaged, and ModelFailed where its engine was given
+        up.
+        """
+        allowance = self._allowance(caller)
+        if base.task is not ModelTask.TEXT:
+            return self._encoders.of(model_id, base, allowance)
+        target = self._target(model_id, base, None, allowance)
+        return replace(target, adapter=adapter, prompt_format=prompt_format or target.prompt_format)
 
     def _foundation(
         self, model_id: str, thing: Named, row: Resource | None, caller: Caller | None

@@ -13,6 +13,8 @@ class SpelledToken(NamedTuple):
 
     spelling: bytes
     logprob: float
+    id: int = -1
+    "In the vocabulary; -1 where a remote model has not told it."
 
     @property
     def text(self) -> str:
@@ -60,4 +62,4 @@ class TextLogprobs:
 
     def _spelled(self, token: int, logprob: float) -> SpelledToken:
         spelling = self._tokenizer.bytes_of(token) or (self._tokenizer.token(token) or "").encode()
-        return SpelledToken(spelling, logprob)
+        return SpelledToken(spelling, logprob, token)

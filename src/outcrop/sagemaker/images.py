@@ -36,6 +36,8 @@ _TABLE = Members(
                 },
                 optional={
                     "launcher": JsonText(one_of=("script", "none")),
+                    "serving": JsonText(one_of=("engine", "huggingface", "pytorch", "scikit-learn", "own")),
+                    "serve": JsonItems(of=JsonText(least=1), least=1),
                     "requirements": _NAMES,
                     "python": JsonText(least=1),
                 },
@@ -54,6 +56,19 @@ class CodeLauncher(StrEnum):
     "By the job's own ContainerEntrypoint."
 
 
+class ModelServing(StrEnum):
+    """How a model is served by an environment."""
+
+    ENGINE = "engine"
+    "By an engine of this installation, as the images of language models do."
+    HUGGINGFACE = "huggingface"
+    "By `inference.py`, as Hugging Face's inference toolkit does."
+    PYTORCH = "pytorch"
+    SCIKIT_LEARN = "scikit-learn"
+    OWN = "own"
+    "By a program of the environment, which listens on port 8080."
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageFamily:
     """An environment that stands for the images of some repositories."""
@@ -61,19 +76,26 @@ class ImageFamily:
     name: str
     repositories: tuple[str, ...]
     launcher: CodeLauncher
+    serving: ModelServing | None = None
+    "None: it is for training only."
+    serve: tuple[str, ...] = ()
+    "The command of the environment's own program, where that serves."
     requirements: tuple[str, ...] = ()
     python: Path | None = None
     "An interpreter that is there already; None: an environment is made of the requirements."
 
 
-def family_of(settings: Settings, image: str) -> ImageFamily:
-    """The family of an image URI. Raises Invalid for one that stands for none, MachineTrouble for a damaged table."""
+def family_of(settings: Settings, image: str, *, member: str = "TrainingImage") -> ImageFamily:
+    """The family of an image URI, which stands in `member` of the request.
+
+    Raises Invalid for one that stands for none, MachineTrouble for a damaged table.
+    """
     repository = _repository(image)
     for family in _families(settings):
         if repository in family.repositories:
             return family
     raise Invalid(
-        f"TrainingImage: no environment stands for {image} here. Images are not run: add its repository to "
+        f"{member}: no environment stands for {image} here. Images are not run: add its repository to "
         f"{settings.home / FILE}, with an interpreter or with requirements."
     )
 
@@ -109,6 +131,8 @@ def _read(path: Path) -> Iterator[ImageFamily]:
             name=entry["name"],
             repositories=tuple(entry["repositories"]),
             launcher=CodeLauncher(entry.get("launcher", CodeLauncher.SCRIPT)),
+            serving=ModelServing(entry["serving"]) if "serving" in entry else None,
+            serve=tuple(entry.get("serve", ())),
             requirements=tuple(entry.get("requirements", ())),
             python=python,
         )

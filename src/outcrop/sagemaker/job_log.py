@@ -19,12 +19,21 @@ _READ_BYTES = 1 << 20
 
 
 class JobLog:
-    """The log of one training job's host."""
+    """The log of one program."""
 
     def __init__(
-        self, file: Path, stream: str, *, region: str, groups: LogGroups, clock: Clock, heard: Callable[[str], None]
+        self,
+        file: Path,
+        stream: str,
+        *,
+        region: str,
+        group: str = GROUP,
+        groups: LogGroups,
+        clock: Clock,
+        heard: Callable[[str], None],
     ) -> None:
         """`heard` is told each line."""
+        self._group = group
         self._file = file
         self._stream = stream
         self._region = region
@@ -34,12 +43,13 @@ class JobLog:
         self._whole: list[bytes] = []
         "Lines that have been read, and not told."
         self._rest = b""
-        self._position = 0
-        groups.create(GROUP, region=region)
+        self.position = 0
+        "Bytes of the file that were read."
+        groups.create(group, region=region)
 
     def resume(self) -> int:
         """Pass over the lines that the stream has already; returns their number."""
-        _, stream = self._groups.records.find_stream(GROUP, self._stream, region=self._region)
+        _, stream = self._groups.records.find_stream(self._group, self._stream, region=self._region)
         told = 0 if stream is None else self._groups.append(stream, [])
         left = told
         while left and (lines := self._next(most=left)):
@@ -63,10 +73,10 @@ class JobLog:
         now = self._clock.now()
         events = [LogEvent(at=now, message=text) for text in texts]
         try:
-            self._groups.put(GROUP, self._stream, events, region=self._region)
+            self._groups.put(self._group, self._stream, events, region=self._region)
         except NotFound:  # somebody has deleted the group meanwhile
-            self._groups.create(GROUP, region=self._region)
-            self._groups.put(GROUP, self._stream, events, region=self._region)
+            self._groups.create(self._group, region=self._region)
+            self._groups.put(self._group, self._stream, events, region=self._region)
         for text in texts:
             self._heard(text)
 
@@ -85,9 +95,9 @@ class JobLog:
         if not self._file.exists():
             return b""  # nothing has been printed yet
         with self._file.open("rb") as file:
-            file.seek(self._position)
+            file.seek(self.position)
             more = file.read(_READ_BYTES)
-        self._position += len(more)
+        self.position += len(more)
         return more
 
 

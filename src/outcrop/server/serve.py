@@ -50,6 +50,7 @@ _POINTS_EVERY_S = 2.0
 _INVOCATION_LOG_EVERY_S = 5.0
 """What a server that is killed loses at most of each."""
 _ALARMS_EVERY_S = 10.0
+_ENDPOINTS_EVERY_S = 1.0
 _FORGETS_FIRST_S = 60.0
 _FORGET_EVERY_S = 3600.0
 _LISTENING_FIRST_S = 0.2
@@ -180,6 +181,12 @@ async def _evaluate_alarms(house: House, loops: Loops) -> None:
     await loops.run("alarms", lambda: to_thread.run_sync(alarms.turn), every_s=_ALARMS_EVERY_S)
 
 
+async def _keep_endpoints(house: House, loops: Loops) -> None:
+    await asyncio.sleep(_LISTENING_FIRST_S)
+    keeper = await to_thread.run_sync(lambda: house.endpoint_keeper)
+    await loops.run("endpoints", lambda: to_thread.run_sync(keeper.turn), every_s=_ENDPOINTS_EVERY_S)
+
+
 def write_points(house: House) -> None:
     """Pass on what the door counted, and write all points that are new."""
     house.traffic.pass_on(house.points)
@@ -214,6 +221,7 @@ _LOOPS = (
     _write_points,
     _write_invocation_log,
     _evaluate_alarms,
+    _keep_endpoints,
     _forget_old,
 )
 

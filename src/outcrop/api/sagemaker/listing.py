@@ -1,0 +1,41 @@
+"""Pages of SageMaker's List operations, whose members all have the same names."""
+
+from collections.abc import Callable
+from typing import Any
+
+from outcrop.api.bedrock.listing import summaries
+from outcrop.api.door import page_tokens
+from outcrop.api.door.call import Call
+from outcrop.house import House
+from outcrop.store.listing import Filters, SortKey
+from outcrop.store.resources import Resource
+
+_SORTED_BY: dict[str, SortKey] = {"CreationTime": "created", "Name": "name", "Status": "status"}
+_DEFAULT_RESULTS = 10
+
+
+def page(
+    house: House, call: Call, kind: str, members: Callable[[Resource], dict[str, Any]], *, into: str
+) -> dict[str, Any]:
+    """A page of the resources of a kind, as the answer's member `into` holds it."""
+    params = call.params
+    found = house.store.resources.list(
+        kind,
+        call.region,
+        filters=Filters(
+            name_contains=params.get("NameContains"),
+            statuses=(params["StatusEquals"],) if "StatusEquals" in params else (),
+            created_after=params.get("CreationTimeAfter"),
+            created_before=params.get("CreationTimeBefore"),
+            updated_after=params.get("LastModifiedTimeAfter"),
+            updated_before=params.get("LastModifiedTimeBefore"),
+        ),
+        sort_by=_SORTED_BY[params.get("SortBy", "CreationTime")],
+        descending=params.get("SortOrder", "Descending") == "Descending",
+        max_results=params.get("MaxResults", _DEFAULT_RESULTS),
+        token=page_tokens.read(call),
+    )
+    return {
+        into: summaries(found, members),
+        "NextToken": found.next_token and page_tokens.write(call, found.next_token),
+    }
