@@ -117,13 +117,21 @@ def _s3() -> Table:
 
 
 def _sagemaker() -> Table:
-    from outcrop.api.sagemaker import endpoint_configs, endpoints, models, tags, training_jobs
+    from outcrop.api.sagemaker import (
+        endpoint_configs,
+        endpoints,
+        inference_components,
+        models,
+        tags,
+        training_jobs,
+    )
 
     return {
         **training_jobs.OPERATIONS,
         **models.OPERATIONS,
         **endpoint_configs.OPERATIONS,
         **endpoints.OPERATIONS,
+        **inference_components.OPERATIONS,
         **tags.OPERATIONS,
     }
 

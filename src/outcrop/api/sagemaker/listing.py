@@ -1,6 +1,6 @@
 """Pages of SageMaker's List operations, whose members all have the same names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from outcrop.api.bedrock.listing import summaries
@@ -14,22 +14,37 @@ _SORTED_BY: dict[str, SortKey] = {"CreationTime": "created", "Name": "name", "St
 _DEFAULT_RESULTS = 10
 
 
+def _filters(params: Mapping[str, Any], **equals: str | None) -> Filters:
+    """The filters that a List request asks for, and members of documents that are to have a value, if it is one."""
+    return Filters(
+        name_contains=params.get("NameContains"),
+        statuses=(params["StatusEquals"],) if "StatusEquals" in params else (),
+        created_after=params.get("CreationTimeAfter"),
+        created_before=params.get("CreationTimeBefore"),
+        updated_after=params.get("LastModifiedTimeAfter"),
+        updated_before=params.get("LastModifiedTimeBefore"),
+        equals={name: value for name, value in equals.items() if value is not None},
+    )
+
+
 def page(
-    house: House, call: Call, kind: str, members: Callable[[Resource], dict[str, Any]], *, into: str
+    house: House,
+    call: Call,
+    kind: str,
+    members: Callable[[Resource], dict[str, Any]],
+    *,
+    into: str,
+    equals: Mapping[str, str | None] = {},
 ) -> dict[str, Any]:
-    """A page of the resources of a kind, as the answer's member `into` holds it."""
+    """A page of the resources of a kind, as the answer's member `into` holds it.
+
+    `equals` maps document keys to wanted values; None is not asked for.
+    """
     params = call.params
     found = house.store.resources.list(
         kind,
         call.region,
-        filters=Filters(
-            name_contains=params.get("NameContains"),
-            statuses=(params["StatusEquals"],) if "StatusEquals" in params else (),
-            created_after=params.get("CreationTimeAfter"),
-            created_before=params.get("CreationTimeBefore"),
-            updated_after=params.get("LastModifiedTimeAfter"),
-            updated_before=params.get("LastModifiedTimeBefore"),
-        ),
+        filters=_filters(params, **equals),
         sort_by=_SORTED_BY[params.get("SortBy", "CreationTime")],
         descending=params.get("SortOrder", "Descending") == "Descending",
         max_results=params.get("MaxResults", _DEFAULT_RESULTS),

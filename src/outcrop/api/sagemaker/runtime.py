@@ -26,7 +26,7 @@ from outcrop.sagemaker.hosting.copy_logs import GROUP
 from outcrop.sagemaker.hosting.endpoint_metrics import EndpointMetrics, Invocation
 from outcrop.sagemaker.hosting.fleets import Fleets
 from outcrop.sagemaker.hosting.hosted import ServedBy
-from outcrop.sagemaker.hosting.routing import Route
+from outcrop.sagemaker.hosting.routing import NoCopies, Route
 from outcrop.sagemaker.hosting.text_bodies import TextBody
 
 _ANSWER_S = 60.0
@@ -37,7 +37,6 @@ _UNREAL = {
     "TargetContainerHostname": "several containers behind each other are not built",
     "EnableExplanations": "explanations are not built",
     "SessionId": "sessions are not built",
-    "InferenceComponentName": "inference components are not built yet",
 }
 _JSON = "application/json"
 _ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
@@ -99,8 +98,20 @@ async def _route(house: House, call: Call) -> Route:
     for member, why in _UNREAL.items():
         if call.params.get(member):
             raise Invalid(f"{member}: {why}. Leave it out.")
-    name, variant = call.params["EndpointName"], call.params.get("TargetVariant")
-    return await house.ask(lambda: house.endpoint_router.find(call.region, name, variant=variant))
+    params = call.params
+    variant, component = params.get("TargetVariant"), params.get("InferenceComponentName")
+    if variant is not None and component is not None:
+        raise Invalid("TargetVariant stands beside InferenceComponentName. Give one of them.")
+    try:
+        return await house.ask(
+            lambda: house.endpoint_router.find(
+                call.region, params["EndpointName"], variant=variant, component=component
+            )
+        )
+    except NoCopies as none:
+        if component is not None:
+            EndpointMetrics(house.points, house.clock).without_capacity(none.record)
+        raise
 
 
 def _measured(house: House, route: Route) -> AbstractContextManager[Invocation]:
@@ -147,7 +158,7 @@ async def _program(house: House, call: Call, route: Route) -> AsyncGenerator[Str
             if time.monotonic() > until:
                 raise NotReady(f"No copy of the model {fleet.model_name} answers now. Try again in a moment.")
             await asyncio.sleep(_AGAIN_S)
-            fleet = await to_thread.run_sync(router.fleet_changed, fleet, route)
+            fleet = await to_thread.run_sync(router.fleet_now, route)
             passed_over = set()
 
 
@@ -178,7 +189,7 @@ async def _prepared(house: House, call: Call, route: Route) -> tuple[TextBody, P
 def _target(house: House, call: Call, route: Route) -> TextTarget:
     model = route.model
     target = house.targets.hosted(
-        route.name,
+        route.endpoint_name,
         Fleets(house).network(route.fleet, model),
         adapter=model.model_arn,
         prompt_format=None if model.form is None else form_in(model.form),
@@ -218,7 +229,7 @@ def _model_error(house: House, call: Call, route: Route, status: int, body: byte
     """What a model answered in the place of an answer, in SageMaker's words; status 0: it did not."""
     message = body.decode("utf-8", "replace")
     whose = "client" if 0 < status < _SERVER_ERRORS else "server"
-    region, group = call.region, f"{GROUP}/{route.name}"
+    region, group = call.region, f"{GROUP}/{route.endpoint_name}"
     return ServiceRefusal(
         "ModelError",
         f'Received {whose} error ({status}) from primary with message "{message}". See '

@@ -3,11 +3,14 @@
 What served before goes on until everything new answers. Where something does not, the endpoint keeps what it had.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
 
 from outcrop import logs
+from outcrop.catalog.base_model import BaseModel
+from outcrop.deployments import parity
 from outcrop.engines.orders import Order
 from outcrop.engines.states import EngineState
 from outcrop.errors import MachineTrouble, Refusal
@@ -83,6 +86,23 @@ class _Change:
             Preparation(house=self._house, job=self._job, fleet=fleet, region=self._record.row.region).run()
         for variant, fleet in wanted:
             self._wait_for(variant, fleet)
+            if fleet.num_copies:
+                self._prove(fleet)
+
+    def _prove(self, fleet: FleetPlan) -> None:
+        """Hold the engine of an adapter against what its trainer's network answers. Raises MachineTrouble."""
+        model = self._fleets.hosted(fleet)
+        if model.model_arn is None:
+            return
+        self._job.report(f"{fleet.model_name}: comparing the engine with the model's own network")
+        failure = asyncio.run(self._failure_of(model.model_arn, self._fleets.network(fleet, model)))
+        if failure is not None:
+            raise MachineTrouble(failure)
+
+    async def _failure_of(self, model_arn: str, base: BaseModel) -> str | None:
+        client, folder = self._house.clients.of(base), self._house.models.folder(model_arn)
+        await client.load_adapter(model_arn, folder)
+        return (await parity.compare(client, model_arn, folder)).failure
 
     def _wait_for(self, variant: str, fleet: FleetPlan) -> None:
         """Return once every process of a fleet answers. Raises MachineTrouble."""

@@ -1,6 +1,6 @@
 """Endpoints created, updated and deleted: the row, and the job that carries the change out, in one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,8 @@ _UNREAL_UPDATE = {
     "RetainDeploymentConfig": "everything new is let in at once, once it answers",
 }
 
+_MOST_NAMED = 5
+
 
 def arn_of(house: HostingRooms, region: str, name: str) -> str:
     return sagemaker_arn(region, house.account, f"{KIND}/{name.lower()}")
@@ -33,7 +35,7 @@ def create(house: HostingRooms, params: Mapping[str, Any], *, region: str, owner
     with house.store.transaction():
         house.endpoints.add(endpoint_arn=endpoint_arn, name=name, region=region, plan=plan)
         house.store.tags.put(endpoint_arn, tags)
-        _add_change(house, endpoint_arn, 1, region=region, owner=owner)
+        add(house, endpoint_arn, 1, region=region, owner=owner)
     return endpoint_arn
 
 
@@ -50,7 +52,7 @@ def update(house: HostingRooms, params: Mapping[str, Any], *, region: str, owner
     def wanted(now: EndpointRecord) -> EndpointPlan:
         return _retaining(plan, now.desired, without=kept) if retains else plan
 
-    return _ask(house, record, wanted, owner=owner)
+    return ask(house, record, wanted, owner=owner)
 
 
 def set_capacities(house: HostingRooms, params: Mapping[str, Any], *, region: str, owner: str) -> str:
@@ -66,12 +68,17 @@ def set_capacities(house: HostingRooms, params: Mapping[str, Any], *, region: st
             raise Invalid(f"DesiredInstanceCount: the variant {variant.name} is serverless and has no instances.")
     counts = {each["VariantName"]: each["DesiredInstanceCount"] for each in asked if "DesiredInstanceCount" in each}
     weights = {each["VariantName"]: each["DesiredWeight"] for each in asked if "DesiredWeight" in each}
-    return _ask(house, record, lambda now: with_capacities(now.desired, counts, weights), owner=owner)
+    return ask(house, record, lambda now: with_capacities(now.desired, counts, weights), owner=owner)
 
 
 def delete(house: HostingRooms, *, region: str, name: str) -> None:
-    """Forget an endpoint, and let its processes end. Raises Invalid."""
+    """Forget an endpoint, and let its processes end. Raises Invalid for one that still has components."""
     record = find(house, region, name)
+    if components := house.endpoints.components(region, name):
+        raise Invalid(
+            f'Cannot delete endpoint "{record.row.arn}" while it has inference components. Delete '
+            f"{', '.join(str(each.row.name) for each in components[:_MOST_NAMED])} first."
+        )
     house.endpoints.remove(record.row.arn)
 
 
@@ -83,14 +90,26 @@ def find(house: HostingRooms, region: str, name: str) -> EndpointRecord:
     return found
 
 
-def _ask(house: HostingRooms, record: EndpointRecord, plan: Any, *, owner: str) -> str:
+def ask(
+    house: HostingRooms,
+    record: EndpointRecord,
+    plan: Callable[[EndpointRecord], EndpointPlan],
+    *,
+    owner: str,
+    more: Mapping[str, Any] = {},
+) -> str:
+    """Ask an endpoint or a component for another plan; returns its ARN. `more` goes into its document with it.
+
+    Raises Invalid.
+    """
     with house.store.transaction():
-        asked = house.endpoints.ask(record.row.arn, plan)
-        _add_change(house, asked.row.arn, asked.generation, region=asked.row.region, owner=owner)
+        asked = house.endpoints.ask(record.row.arn, plan, more=more)
+        add(house, asked.row.arn, asked.generation, region=asked.row.region, owner=owner)
     return record.row.arn
 
 
-def _add_change(house: HostingRooms, endpoint_arn: str, generation: int, *, region: str, owner: str) -> None:
+def add(house: HostingRooms, endpoint_arn: str, generation: int, *, region: str, owner: str) -> None:
+    """Add the job that carries out what was asked of an endpoint, or of a component."""
     name = arn.new_id()
     house.jobs.add(
         CHANGE,

@@ -7,16 +7,32 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from outcrop.clock import Clock
 from outcrop.errors import Invalid, Refusal, ServiceRefusal
 from outcrop.metrics.points import Points
 from outcrop.metrics.series import Resolution, Unit, series
+from outcrop.sagemaker.hosting.endpoints import COMPONENT, KIND, EndpointRecord
+from outcrop.sagemaker.hosting.plans import VariantPlan
 from outcrop.sagemaker.hosting.routing import Route
 
 NAMESPACE = "AWS/SageMaker"
 _MICROSECONDS = "Microseconds"
 _CLIENT_ERRORS = range(400, 500)
+
+
+class _MetricNames(NamedTuple):
+    """The names that differ between endpoints and components."""
+
+    running: str
+    per_copy: str
+
+
+_NAMES = {
+    KIND: _MetricNames("ConcurrentRequestsPerModel", "InvocationsPerInstance"),
+    COMPONENT: _MetricNames("ConcurrentRequestsPerCopy", "InvocationsPerCopy"),
+}
 
 
 @dataclass
@@ -50,30 +66,43 @@ class EndpointMetrics:
         finally:
             self._add(route, told, whole_s=time.monotonic() - began, status=status)
 
-    def running(self, endpoint: str, variant: str, number: int) -> None:
-        """Note how many requests run at once now."""
-        dimensions = {"EndpointName": endpoint, "VariantName": variant}
+    def running(self, record: EndpointRecord, variant: VariantPlan, number: int) -> None:
+        """Note how many requests to a variant, or to a component, run at once now."""
+        names = _NAMES[record.row.kind]
         self._points.add(
-            series(NAMESPACE, "ConcurrentRequestsPerModel", dimensions, unit=Unit.COUNT),
+            series(NAMESPACE, names.running, _dimensions(record, variant), unit=Unit.COUNT),
             float(number),
             at=self._clock.now(),
             resolution=Resolution.SECOND,
         )
 
+    def without_capacity(self, record: EndpointRecord) -> None:
+        """Note a request to a component that has no copies: what scaling from zero looks at."""
+        dimensions = {"InferenceComponentName": str(record.row.name)}
+        self._points.add(
+            series(NAMESPACE, "NoCapacityInvocationFailures", dimensions, unit=Unit.COUNT), 1.0, at=self._clock.now()
+        )
+
     def _add(self, route: Route, told: Invocation, *, whole_s: float, status: int) -> None:
-        dimensions = {"EndpointName": route.name, "VariantName": route.variant.name}
-        model_s = told.model_s or whole_s
+        names, record = _NAMES[route.endpoint.row.kind], route.endpoint
+        model_s, copies = told.model_s or whole_s, max(1, route.fleet.num_copies)
         values = {
             ("Invocations", Unit.COUNT): 1.0,
             ("Invocation4XXErrors", Unit.COUNT): float(status in _CLIENT_ERRORS),
             ("Invocation5XXErrors", Unit.COUNT): float(status >= _CLIENT_ERRORS.stop),
-            ("InvocationsPerInstance", Unit.NONE): 1.0 / max(1, route.fleet.num_copies),
+            (names.per_copy, Unit.NONE): 1.0 / copies,
             ("ModelLatency", _MICROSECONDS): model_s * 1e6,
             ("OverheadLatency", _MICROSECONDS): max(0.0, whole_s - model_s) * 1e6,
         }
-        now = self._clock.now()
+        now, dimensions = self._clock.now(), _dimensions(record, route.variant)
         for (name, unit), value in values.items():
             self._points.add(series(NAMESPACE, name, dimensions, unit=unit), value, at=now)
+
+
+def _dimensions(record: EndpointRecord, variant: VariantPlan) -> dict[str, str]:
+    if record.row.kind == COMPONENT:
+        return {"InferenceComponentName": str(record.row.name)}
+    return {"EndpointName": str(record.row.name), "VariantName": variant.name}
 
 
 def _status_of(refused: Refusal) -> int:

@@ -1,10 +1,12 @@
-"""Endpoints on record: what each serves, what it is to serve, and the fleets that follow from both.
+"""Endpoints and inference components on record: what each serves, what it is to serve, and the fleets behind both.
+
+A component is an endpoint's in the place of a variant's model. Its record is as that of an endpoint with one variant.
 
 An endpoint that is being changed goes on serving what it did. What is asked of it has a number, its `generation`:
 whoever carries a change out says which one, and nothing happens where something else was asked meanwhile.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +22,8 @@ from outcrop.store.store import Store
 from outcrop.store.watch import ChangeWatch
 
 KIND = "endpoint"
+COMPONENT = "inference-component"
+_KINDS = (KIND, COMPONENT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +42,19 @@ class EndpointRecord:
         return EndpointStatus(self.row.status)
 
     @property
-    def fleets(self) -> dict[str, FleetPlan]:
-        """Every fleet that serves, or is to, by its id; of one that changes, the larger."""
-        found: dict[str, FleetPlan] = {}
-        for plan in (self.serving, self.desired):
-            for fleet in plan.fleets if plan is not None else ():
-                known = found.get(fleet.id)
-                found[fleet.id] = fleet if known is None or known.num_copies < fleet.num_copies else known
-        return found
+    def endpoint_name(self) -> str:
+        """The endpoint's own name; of a component, that of its endpoint."""
+        return str(self.row.document["endpointName"] if self.row.kind == COMPONENT else self.row.name)
+
+    @property
+    def plans(self) -> tuple[EndpointPlan, ...]:
+        """What serves, where anything does, and what is to serve."""
+        return (self.desired,) if self.serving is None else (self.serving, self.desired)
+
+    @property
+    def fleets(self) -> Iterator[FleetPlan]:
+        """Every fleet that serves, or is to."""
+        return (fleet for plan in self.plans for fleet in plan.fleets)
 
 
 class Endpoints:
@@ -54,38 +63,57 @@ class Endpoints:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        store.references.index(COMPONENT, "endpointName")
 
-    def add(self, *, endpoint_arn: str, name: str, region: str, plan: EndpointPlan) -> Resource:
-        """A new endpoint, Creating. Raises Invalid where the name is in use."""
+    def add(
+        self,
+        *,
+        endpoint_arn: str,
+        name: str,
+        region: str,
+        plan: EndpointPlan,
+        kind: str = KIND,
+        more: Mapping[str, Any] = {},
+    ) -> Resource:
+        """A new endpoint, Creating. Raises Invalid where the name is in use.
+
+        `kind` may be that of components, `more` are further members of its document.
+        """
         now = self._clock.now()
-        document = {"generation": 1, "serving": None, "desired": plan.document(), "failureMessage": None}
+        asked = {"generation": 1, "serving": None, "desired": plan.document(), "failureMessage": None}
         row = Resource(
             arn=endpoint_arn,
-            kind=KIND,
+            kind=kind,
             region=region,
             name=name,
             status=EndpointStatus.CREATING,
             created=now,
             updated=now,
-            document=document,
+            document={**asked, **more},
         )
         try:
             return self._store.resources.add(row)
         except NameTaken as taken:
-            raise Invalid(f'Cannot create already existing endpoint "{endpoint_arn}".') from taken
+            noun = kind.replace("-", " ")
+            raise Invalid(f'Cannot create already existing {noun} "{endpoint_arn}".') from taken
 
-    def ask(self, endpoint_arn: str, plan: Callable[[EndpointRecord], EndpointPlan]) -> EndpointRecord:
-        """Ask an endpoint that is not being changed for another plan; it is Updating. Raises Invalid, NotFound."""
+    def ask(
+        self, endpoint_arn: str, plan: Callable[[EndpointRecord], EndpointPlan], *, more: Mapping[str, Any] = {}
+    ) -> EndpointRecord:
+        """Ask an endpoint that is not being changed for another plan; it is Updating. Raises Invalid, NotFound.
+
+        `more` are members of its document that change with it.
+        """
 
         def decide(row: Resource) -> Change:
-            record = record_of(row)
+            record, noun = record_of(row), row.kind.replace("-", " ")
             if record.status in IN_CHANGE:
-                raise Invalid(f'Cannot update in-progress endpoint "{endpoint_arn}".')
+                raise Invalid(f'Cannot update in-progress {noun} "{endpoint_arn}".')
             if record.status is EndpointStatus.FAILED:
-                raise Invalid(f'Cannot update failed endpoint "{endpoint_arn}". Delete it, and create it anew.')
+                raise Invalid(f'Cannot update failed {noun} "{endpoint_arn}". Delete it, and create it anew.')
             wanted = plan(record).document()
             asked = {"desired": wanted, "generation": record.generation + 1, "failureMessage": None}
-            return Change(EndpointStatus.UPDATING, {**row.document, **asked})
+            return Change(EndpointStatus.UPDATING, {**row.document, **asked, **more})
 
         return record_of(change(self._store.resources, endpoint_arn, at=self._clock.now(), decide=decide))
 
@@ -116,9 +144,9 @@ class Endpoints:
             self._store.tags.clear(endpoint_arn)
             return self._store.resources.remove(endpoint_arn)
 
-    def find(self, region: str, name: str) -> EndpointRecord | None:
+    def find(self, region: str, name: str, *, kind: str = KIND) -> EndpointRecord | None:
         """Raises Damaged."""
-        row = self._store.resources.find(KIND, region, name)
+        row = self._store.resources.find(kind, region, name)
         return None if row is None else record_of(row)
 
     def get(self, endpoint_arn: str) -> EndpointRecord | None:
@@ -127,10 +155,16 @@ class Endpoints:
         return None if row is None else record_of(row)
 
     def all(self) -> Iterator[EndpointRecord]:
-        """Every endpoint that can be read."""
-        for row in self._store.resources.all(KIND):
-            with suppress(Damaged):  # it is told by whoever asks for it, and made Failed
-                yield record_of(row)
+        """Every endpoint and every component that can be read."""
+        for kind in _KINDS:
+            for row in self._store.resources.all(kind):
+                with suppress(Damaged):  # it is told by whoever asks for it, and made Failed
+                    yield record_of(row)
+
+    def components(self, region: str, endpoint: str) -> list[EndpointRecord]:
+        """The components of an endpoint, oldest first."""
+        rows = self._store.references.naming(COMPONENT, ["endpointName"], endpoint)
+        return [record_of(row) for row in rows if row.region == region]
 
     def watch(self) -> ChangeWatch:
         """Tells a loop whether anything may have changed since it last looked."""

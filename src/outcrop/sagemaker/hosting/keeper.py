@@ -19,7 +19,6 @@ from outcrop.sagemaker.hosting.copy_logs import CopyLogs
 from outcrop.sagemaker.hosting.endpoint_metrics import EndpointMetrics
 from outcrop.sagemaker.hosting.endpoints import EndpointRecord
 from outcrop.sagemaker.hosting.fleets import Fleets, copy_folder
-from outcrop.sagemaker.hosting.plans import FleetPlan
 from outcrop.sagemaker.hosting.rooms import HostingRooms
 from outcrop.sagemaker.hosting.routing import Router
 from outcrop.sagemaker.hosting.states import CHANGES, EndpointStatus
@@ -67,8 +66,8 @@ class EndpointKeeper:
                 self._clear_up(now)
         for name, place in self._copies().items():
             folder = copy_folder(self._house.settings, name)
-            row = place.endpoint.row
-            self._logs.tell(folder, endpoint=str(row.name), variant=place.variant, region=row.region)
+            endpoint = place.endpoint
+            self._logs.tell(folder, endpoint=endpoint.endpoint_name, variant=place.variant, region=endpoint.row.region)
         if now - self._measured >= _MEASURE_EVERY:
             self._measured = now
             self._measure()
@@ -93,8 +92,8 @@ class EndpointKeeper:
         """Every copy that serves, or is to serve, by its name."""
         found = {}
         for record in self._records:
-            for plan in (record.serving, record.desired):
-                for variant in plan.variants if plan is not None else ():
+            for plan in record.plans:
+                for variant in plan.variants:
                     for name in variant.fleet.copies if variant.fleet is not None else ():
                         found[name] = _Place(record, variant.name)
         return found
@@ -104,15 +103,14 @@ class EndpointKeeper:
             if record.status is EndpointStatus.IN_SERVICE and record.serving is not None:
                 for variant in record.serving.variants:
                     if variant.fleet is not None:
-                        running = self._router.running_of(variant.fleet.id)
-                        self._metrics.running(str(record.row.name), variant.name, running)
+                        self._metrics.running(record, variant, self._router.running_of(variant.fleet.id))
 
     def _clear_up(self, now: datetime) -> None:
         copies = self._copies()
         for order in self._house.engines.orders():
             if order.name.startswith(_COPIES) and order.name not in copies:
                 self._fleets.clear(order.name)
-        kept = {fleet.model_key for record in self._records for fleet in _fleets_of(record)}
+        kept = {fleet.model_key for record in self._records for fleet in record.fleets}
         unneeded = [folder for folder in self._fleets.folders() if folder.name not in copies]
         unneeded += [folder for folder in self._models() if folder.name.removeprefix(hosted.PREFIX)[:16] not in kept]
         self._unneeded = {folder: self._unneeded.get(folder, now) for folder in unneeded}
@@ -134,16 +132,11 @@ class EndpointKeeper:
         key = folder.name.removeprefix(hosted.PREFIX)[:16]
         gone = folder.with_name(f".gone-{folder.name}")
         with self._house.store.transaction():  # nobody makes an endpoint of this model at this moment
-            if any(key == fleet.model_key for record in self._house.endpoints.all() for fleet in _fleets_of(record)):
+            if any(key == fleet.model_key for record in self._house.endpoints.all() for fleet in record.fleets):
                 return
             folder.rename(gone)
         self._house.engines.forget(f"{hosted.PREFIX}{key}")
         leftovers.remove(gone)
-
-
-def _fleets_of(record: EndpointRecord) -> Iterator[FleetPlan]:
-    for plan in (record.serving, record.desired):
-        yield from plan.fleets if plan is not None else ()
 
 
 def kept_engines(house: HostingRooms) -> set[str]:
