@@ -59,7 +59,9 @@ def make_over(python: Path, folder: Path) -> None:
     packages, version = _run([str(python), "-c", asked]).split()
     _run([str(python), "-m", "venv", "--without-pip", str(folder)])
     own = folder / "lib" / f"python{version}" / "site-packages"
-    (own / "environment.pth").write_text(f"{packages}\n", "utf-8")
+    seen = own / "environment.pth"
+    seen.write_text(f"{packages}\n", "utf-8")
+    seen.chmod(0o644)  # whoever runs programs in it may be another user
 
 
 def wheels() -> Path | None:
