@@ -56,7 +56,13 @@ class ServerProcess:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("SAGEMAKER_", "HF_"))}
         self.process = subprocess.Popen(
             [sys.executable, str(STARTER), str(self.path), *arguments],
-            env={**kept, "SAGEMAKER_BASE_DIR": str(base), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", **variables},
+            env={
+                **kept,
+                "SAGEMAKER_BASE_DIR": str(base),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "OMP_NUM_THREADS": "1",
+                **variables,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -23,6 +23,7 @@ from outcrop.machine.child import Child
 from outcrop.settings import DEFAULT_HOST, Settings
 
 _PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+_WELL = (b"HTTP/1.1 200", b"HTTP/1.0 200")
 _PING_S = 0.3
 _ENDS = 3
 "Starts in a row in which a program may end without having answered, before it is given up."
@@ -175,7 +176,7 @@ def answers(folder: Path) -> bool:
     try:
         with inward.connect(programs.own_folder(folder), programs.SOCKET, timeout_s=_PING_S) as connection:
             connection.sendall(_PING)
-            return connection.recv(len(b"HTTP/1.1 200")) == b"HTTP/1.1 200"
+            return connection.makefile("rb").read(len("HTTP/1.1 200")) in _WELL
     except OSError:
         return False
 
