@@ -12,10 +12,13 @@ from outcrop.customization import kind as customization
 from outcrop.jobs.kinds import JobKind, WorkerClass
 from outcrop.model_import import kind as model_import
 from outcrop.sagemaker import training_kind as training
+from outcrop.sagemaker.hosting import async_kind as async_invocation
 from outcrop.sagemaker.hosting import change_kind as endpoint_change
+from outcrop.sagemaker.hosting import transform_kind as transform
 
 KINDS: tuple[JobKind[Any], ...] = (
     customization.KIND, creation.KIND, model_import.KIND, batch.KIND, training.KIND, endpoint_change.KIND,
+    async_invocation.KIND, transform.KIND,
 )  # fmt: skip
 
 

@@ -240,6 +240,37 @@ def test_variants_share_requests_by_weight(endpoints: Endpoints, echo: str) -> N
     assert "Variant c" in endpoints.error("weighted", {}, TargetVariant="c")["Error"]["Message"]
 
 
+@needs_sandbox
+def test_an_asynchronous_endpoint_answers_by_way_of_s3(endpoints: Endpoints, echo: str) -> None:
+    output = {"S3OutputPath": f"s3://{BUCKET}/answers", "S3FailurePath": f"s3://{BUCKET}/failures"}
+    endpoints.deploy("later", {"ModelName": echo}, AsyncInferenceConfig={"OutputConfig": output})
+    for name, body in (("good", {"later": 1}), ("bad", {"raises": True})):
+        endpoints.s3.put_object(Bucket=BUCKET, Key=f"asked/{name}.json", Body=json.dumps(body))
+    asked = {"EndpointName": "later", "ContentType": "application/json"}
+    good = endpoints.runtime.invoke_endpoint_async(InputLocation=f"s3://{BUCKET}/asked/good.json", **asked)
+    bad = endpoints.runtime.invoke_endpoint_async(InputLocation=f"s3://{BUCKET}/asked/bad.json", **asked)
+    assert json.loads(eventually(lambda: endpoints.object(good["OutputLocation"]))) == {"model": "one", "later": 1}
+    assert b"no such thing" in eventually(lambda: endpoints.object(bad["FailureLocation"]))
+    with pytest.raises(ClientError, match="is not asynchronous"):
+        endpoints.runtime.invoke_endpoint_async(EndpointName=echo, InputLocation=f"s3://{BUCKET}/asked/good.json")
+
+
+@needs_sandbox
+def test_a_transform_job_answers_record_by_record(endpoints: Endpoints, echo: str) -> None:
+    lines = [json.dumps({"number": number}) for number in range(5)]
+    endpoints.s3.put_object(Bucket=BUCKET, Key="records/a.jsonl", Body="\n".join(lines))
+    endpoints.s3.put_object(Bucket=BUCKET, Key="records/deep/b.jsonl", Body=lines[0])
+    told = endpoints.transform("records", echo, prefix="records/", output="transformed")
+    assert told["TransformJobStatus"] == "Completed", told.get("FailureReason")
+    answers = endpoints.object(f"s3://{BUCKET}/transformed/a.jsonl.out").decode().splitlines()
+    assert [json.loads(line) for line in answers] == [{"model": "one", "number": number} for number in range(5)]
+    assert json.loads(endpoints.object(f"s3://{BUCKET}/transformed/deep/b.jsonl.out"))["number"] == 0
+    endpoints.s3.put_object(Bucket=BUCKET, Key="wrong/c.jsonl", Body=json.dumps({"raises": True}))
+    failed = endpoints.transform("wrong", echo, prefix="wrong/", output="transformed")
+    assert failed["TransformJobStatus"] == "Failed"
+    assert failed["FailureReason"].startswith("c.jsonl, request 1: Received server error (500) from primary")
+
+
 def test_a_language_model_answers_by_the_shape_of_the_body(endpoints: Endpoints, text: str) -> None:
     asked = {"inputs": "The weather today", "parameters": {"max_new_tokens": 8}}
     (answer,) = endpoints.ask(text, asked)

@@ -14,6 +14,7 @@ import transformers
 from botocore.exceptions import ClientError
 
 from outcrop.cli.app import run
+from tests.support.endpoints import TGI, Endpoints
 from tests.support.homes import TINY, with_tiny_models
 from tests.support.patience import eventually
 from tests.support.servers import Installed, installed
@@ -203,3 +204,50 @@ def test_an_archive_that_is_no_model_fails_with_its_reason(house: Installed) -> 
     with pytest.raises(ClientError, match="The custom model bad is Failed"):
         bedrock.create_custom_model_deployment(modelDeploymentName="never", modelArn=arn)
     bedrock.delete_custom_model(modelIdentifier=arn)
+
+
+def test_an_adapter_is_an_inference_component_on_its_base(house: Installed, home: Path, adapter: Path) -> None:
+    # Given an endpoint without a model, and a component with the base
+    endpoints = Endpoints(house, house.role)
+    component = {"VariantName": "AllTraffic", "InitialInstanceCount": 1, "InstanceType": "ml.g5.xlarge"}
+    endpoints.sagemaker.create_endpoint_config(
+        EndpointConfigName="components", ProductionVariants=[component], ExecutionRoleArn=house.role
+    )
+    endpoints.sagemaker.create_endpoint(EndpointName="components", EndpointConfigName="components")
+    assert endpoints.settled("components")["EndpointStatus"] == "InService"
+    endpoints.model("base", image=TGI, environment={"HF_MODEL_ID": TINY})
+    needs = {"MinMemoryRequiredInMb": 512}
+    endpoints.component("components", "base", ModelName="base", ComputeResourceRequirements=needs)
+    # when an adapter is put on it, as a training job of SageMaker leaves it
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        archive.add(adapter, arcname=".")
+    house.client("s3").put_object(Bucket=BUCKET, Key="jobs/two/model.tar.gz", Body=packed.getvalue())
+    artifact = {"ArtifactUrl": f"s3://{BUCKET}/jobs/two/model.tar.gz"}
+    told = endpoints.component("components", "verses", BaseInferenceComponentName="base", Container=artifact)
+    assert told["RuntimeConfig"] == {"DesiredCopyCount": 1, "CurrentCopyCount": 1}
+    # then each answers as transformers and PEFT do
+    asked = {"inputs": PROMPT, "parameters": {"max_new_tokens": MOST}}
+    (plain,) = endpoints.ask("components", asked, InferenceComponentName="base")
+    (tuned,) = endpoints.ask("components", asked, InferenceComponentName="verses")
+    base = loaded(home / "tiny")
+    assert plain["generated_text"] == greedy(base, home / "tiny", PROMPT)
+    there = peft.PeftModel.from_pretrained(base, str(adapter))
+    assert tuned["generated_text"] == greedy(there, home / "tiny", PROMPT)
+    # and whoever names none, or deletes what others stand on, is told
+    assert "Inference Component Name header is required" in endpoints.error("components", asked)["Error"]["Message"]
+    sagemaker = endpoints.sagemaker
+    for call, words in (
+        (lambda: sagemaker.delete_inference_component(InferenceComponentName="base"), "verses is an adapter on it"),
+        (lambda: sagemaker.delete_endpoint(EndpointName="components"), "while it has inference components"),
+    ):
+        with pytest.raises(ClientError, match=words):
+            call()
+    # and a component without copies says so, and is counted
+    runtime = {"CopyCount": 0}
+    sagemaker.delete_inference_component(InferenceComponentName="verses")
+    sagemaker.update_inference_component_runtime_config(InferenceComponentName="base", DesiredRuntimeConfig=runtime)
+    endpoints.settled_component("base")
+    assert "no copies now" in endpoints.error("components", asked, InferenceComponentName="base")["Error"]["Message"]
+    sagemaker.delete_inference_component(InferenceComponentName="base")
+    sagemaker.delete_endpoint(EndpointName="components")

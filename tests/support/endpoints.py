@@ -41,6 +41,20 @@ class Endpoints:
         self.role = role
         self.s3.create_bucket(Bucket=BUCKET)
 
+    def component(self, endpoint: str, name: str, **specification: Any) -> dict[str, Any]:
+        """An inference component of one copy, once it is in service."""
+        copies = {} if "BaseInferenceComponentName" in specification else {"RuntimeConfig": {"CopyCount": 1}}
+        self.sagemaker.create_inference_component(
+            InferenceComponentName=name, EndpointName=endpoint, Specification=specification, **copies
+        )
+        told = self.settled_component(name)
+        assert told["InferenceComponentStatus"] == "InService", told.get("FailureReason")
+        return told
+
+    def settled_component(self, name: str) -> dict[str, Any]:
+        told: dict[str, Any] = eventually(lambda: self._settled_component(name))
+        return told
+
     def model(
         self,
         name: str,
@@ -107,12 +121,43 @@ class Endpoints:
             return told
         raise AssertionError(f"it was answered: {answer}")
 
+    def object(self, uri: str) -> bytes:
+        """The bytes of an object; none where it is not there."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        try:
+            found: bytes = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except self.s3.exceptions.NoSuchKey:
+            return b""
+        return found
+
+    def transform(self, name: str, model: str, *, prefix: str, output: str) -> dict[str, Any]:
+        """A batch transform job over lines of JSON, once it has ended."""
+        source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/{prefix}"}}
+        self.sagemaker.create_transform_job(
+            TransformJobName=name,
+            ModelName=model,
+            BatchStrategy="SingleRecord",
+            TransformInput={"DataSource": source, "ContentType": "application/json", "SplitType": "Line"},
+            TransformOutput={"S3OutputPath": f"s3://{BUCKET}/{output}", "AssembleWith": "Line"},
+            TransformResources={"InstanceType": "ml.m5.xlarge", "InstanceCount": 1},
+        )
+        told: dict[str, Any] = eventually(lambda: self._transformed(name))
+        return told
+
     def stream(self, name: str, body: Any, **members: Any) -> bytes:
         """The parts of a stream, put together."""
         answer = self.runtime.invoke_endpoint_with_response_stream(
             EndpointName=name, Body=json.dumps(body), ContentType="application/json", **members
         )
         return b"".join(event["PayloadPart"]["Bytes"] for event in answer["Body"])
+
+    def _transformed(self, name: str) -> dict[str, Any] | None:
+        told: dict[str, Any] = self.sagemaker.describe_transform_job(TransformJobName=name)
+        return None if told["TransformJobStatus"] in ("InProgress", "Stopping") else told
+
+    def _settled_component(self, name: str) -> dict[str, Any] | None:
+        told: dict[str, Any] = self.sagemaker.describe_inference_component(InferenceComponentName=name)
+        return None if told["InferenceComponentStatus"] in IN_CHANGE else told
 
     def _settled(self, name: str) -> dict[str, Any] | None:
         told: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName=name)

@@ -124,6 +124,7 @@ def _sagemaker() -> Table:
         models,
         tags,
         training_jobs,
+        transform_jobs,
     )
 
     return {
@@ -132,6 +133,7 @@ def _sagemaker() -> Table:
         **endpoint_configs.OPERATIONS,
         **endpoints.OPERATIONS,
         **inference_components.OPERATIONS,
+        **transform_jobs.OPERATIONS,
         **tags.OPERATIONS,
     }
 

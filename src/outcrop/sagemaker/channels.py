@@ -27,7 +27,7 @@ def fetch(data: RoleData, channel: Mapping[str, Any], folder: Path, *, check: Ca
     source = channel["DataSource"]["S3DataSource"]
     name, uri = channel["ChannelName"], source["S3Uri"]
     try:
-        names = _from_manifest(data, uri) if source["S3DataType"] == "ManifestFile" else _below(data, uri)
+        names = objects_of(data, uri, is_manifest=source["S3DataType"] == "ManifestFile")
     except Refusal as refused:
         raise Invalid(f"InputDataConfig: the channel {name} cannot be read: {refused.message}") from refused
     with fetching.appearing(folder) as part:
@@ -35,6 +35,11 @@ def fetch(data: RoleData, channel: Mapping[str, Any], folder: Path, *, check: Ca
             check()
             (part / relative).parent.mkdir(parents=True, exist_ok=True)
             data.fetch(place, part / relative)
+
+
+def objects_of(data: RoleData, uri: str, *, is_manifest: bool) -> dict[str, str]:
+    """The paths of the objects below `uri`, or of those that a manifest there lists, by their URIs. Raises Refusal."""
+    return _from_manifest(data, uri) if is_manifest else _below(data, uri)
 
 
 def _below(data: RoleData, uri: str) -> dict[str, str]:

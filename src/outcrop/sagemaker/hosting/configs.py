@@ -137,6 +137,9 @@ def _check(house: TrainingRooms, params: Mapping[str, Any], region: str) -> None
         raise Invalid("ExecutionRoleArn: missing. An endpoint for inference components needs a role.")
     if params.get("AsyncInferenceConfig", {}).get("OutputConfig", {}).get("KmsKeyId"):
         raise Invalid("AsyncInferenceConfig.OutputConfig.KmsKeyId: keys of KMS are not built yet. Leave it out.")
+    notified = params.get("AsyncInferenceConfig", {}).get("OutputConfig", {}).get("NotificationConfig")
+    if notified:
+        raise Invalid("AsyncInferenceConfig.OutputConfig.NotificationConfig: there is no SNS here. Leave it out.")
     if params.get("DataCaptureConfig", {}).get("KmsKeyId"):
         raise Invalid("DataCaptureConfig.KmsKeyId: keys of KMS are not built yet. Leave it out.")
 

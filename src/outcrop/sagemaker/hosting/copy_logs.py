@@ -15,6 +15,7 @@ from outcrop.loops import contained
 from outcrop.sagemaker.job_log import JobLog
 
 GROUP = "/aws/sagemaker/Endpoints"
+TRANSFORMS = "/aws/sagemaker/TransformJobs"
 _TOLD = "told"
 _LARGE_BYTES = 16 << 20
 _PUNCH_HOLE = 0x02 | 0x01
@@ -32,10 +33,10 @@ class CopyLogs:
         self._freed: dict[Path, int] = {}
         "Bytes of each file whose room was given back."
 
-    def tell(self, folder: Path, *, endpoint: str, variant: str, region: str) -> None:
-        """Tell what the copy in this folder has printed since it was told last."""
+    def tell(self, folder: Path, *, group: str, stream: str, region: str) -> None:
+        """Tell what the copy in this folder has printed since it was told last; `stream` begins its stream's name."""
         with contained(_log, f"telling the log of {folder.name}"):
-            self._tell(folder, endpoint, variant, region)
+            self._tell(folder, group, stream, region)
 
     def forget(self, folder: Path) -> None:
         """Tell the rest of a copy that has ended."""
@@ -44,16 +45,16 @@ class CopyLogs:
         if log is not None:
             log.pass_on(last=True)
 
-    def _tell(self, folder: Path, endpoint: str, variant: str, region: str) -> None:
+    def _tell(self, folder: Path, group: str, stream: str, region: str) -> None:
         file = programs.log_of(folder)
         if not file.exists():
             return
         if folder not in self._logs:
             self._logs[folder] = JobLog(
                 file,
-                f"{variant}/{folder.name}",
+                f"{stream}/{folder.name}",
                 region=region,
-                group=f"{GROUP}/{endpoint}",
+                group=group,
                 groups=self._groups,
                 clock=self._clock,
                 heard=lambda _line: None,

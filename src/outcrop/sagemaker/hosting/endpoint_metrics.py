@@ -52,7 +52,7 @@ class EndpointMetrics:
 
     @contextmanager
     def invocation(self, route: Route) -> Iterator[Invocation]:
-        """Measure the request of the block, whatever comes of it."""
+        """Measure the request of the block, whatever comes of it; those of jobs are no metrics."""
         told, began = Invocation(), time.monotonic()
         status = 200
         try:
@@ -64,7 +64,8 @@ class EndpointMetrics:
             status = 500
             raise
         finally:
-            self._add(route, told, whole_s=time.monotonic() - began, status=status)
+            if route.endpoint.row.kind in _NAMES:
+                self._add(route, told, whole_s=time.monotonic() - began, status=status)
 
     def running(self, record: EndpointRecord, variant: VariantPlan, number: int) -> None:
         """Note how many requests to a variant, or to a component, run at once now."""
@@ -100,6 +101,7 @@ class EndpointMetrics:
 
 
 def _dimensions(record: EndpointRecord, variant: VariantPlan) -> dict[str, str]:
+    """The dimensions of an endpoint's variant, or of a component."""
     if record.row.kind == COMPONENT:
         return {"InferenceComponentName": str(record.row.name)}
     return {"EndpointName": str(record.row.name), "VariantName": variant.name}

@@ -76,6 +76,10 @@ class Fleets:
             return [self._house.engines.order(self.network(fleet, model))] if fleet.num_copies else []
         return [self._order_program(fleet, model, name, region) for name in fleet.copies]
 
+    def order_again(self, fleet: FleetPlan, name: str, *, region: str) -> Order:
+        """The process of a fleet that has this name, asked for anew."""
+        return next(order for order in self.order(fleet, region=region) if order.name == name)
+
     def engine_of(self, fleet: FleetPlan) -> str | None:
         """The name of the engine that serves a fleet; None for programs, or while nothing was made ready."""
         model = HostedModel.read(hosted.folder_of(self._house.settings, fleet.model_key))

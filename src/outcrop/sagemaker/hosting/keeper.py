@@ -4,7 +4,7 @@
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,15 +14,19 @@ from outcrop.errors import Refusal
 from outcrop.isolation import leftovers
 from outcrop.loops import contained, each
 from outcrop.sagemaker.hosting import hosted
+from outcrop.sagemaker.hosting.async_kind import KIND as ASYNC
 from outcrop.sagemaker.hosting.change_kind import KIND as CHANGE
-from outcrop.sagemaker.hosting.copy_logs import CopyLogs
+from outcrop.sagemaker.hosting.copy_logs import GROUP, TRANSFORMS, CopyLogs
 from outcrop.sagemaker.hosting.endpoint_metrics import EndpointMetrics
 from outcrop.sagemaker.hosting.endpoints import EndpointRecord
 from outcrop.sagemaker.hosting.fleets import Fleets, copy_folder
+from outcrop.sagemaker.hosting.plans import FleetPlan
 from outcrop.sagemaker.hosting.rooms import HostingRooms
 from outcrop.sagemaker.hosting.routing import Router
-from outcrop.sagemaker.hosting.states import CHANGES, EndpointStatus
-from outcrop.store.damage import Damaged
+from outcrop.sagemaker.hosting.states import EndpointStatus
+from outcrop.sagemaker.hosting.transform_kind import KIND as TRANSFORM
+from outcrop.store.damage import Damaged, understood
+from outcrop.store.resources import Resource
 
 _LOOK_EVERY = timedelta(seconds=5)
 _MEASURE_EVERY = timedelta(seconds=10)
@@ -30,14 +34,17 @@ _MEASURE_EVERY = timedelta(seconds=10)
 _UNNEEDED_FOR = timedelta(seconds=60)
 "So long a copy's folder stays after its record is gone: its process may still end, and its log be told."
 _COPIES = "endpoint-"
+_MOST_FORGOTTEN = 100
 _log = logging.getLogger("outcrop.server")
 
 
 class _Place(NamedTuple):
-    """The endpoint and the variant of a copy."""
+    """The log of a copy."""
 
-    endpoint: EndpointRecord
-    variant: str
+    group: str
+    stream: str
+    "What stands before the copy's own name."
+    region: str
 
 
 class EndpointKeeper:
@@ -51,6 +58,7 @@ class EndpointKeeper:
         self._metrics = EndpointMetrics(house.points, house.clock)
         self._watch = house.endpoints.watch()
         self._records: list[EndpointRecord] = []
+        self._transforms: list[tuple[Resource, FleetPlan]] = []
         self._unneeded: dict[Path, datetime] = {}
         self._looked = self._measured = house.clock.now() - _MEASURE_EVERY
         self._retried: dict[str, datetime] = {}
@@ -62,12 +70,12 @@ class EndpointKeeper:
             if moved or now - self._looked >= _LOOK_EVERY:
                 self._looked = now
                 self._records = list(self._house.endpoints.all())
+                self._transforms = _transforms(self._house)
                 each(self._records, self._keep, log=_log, name=lambda record: record.row.arn)
                 self._clear_up(now)
         for name, place in self._copies().items():
             folder = copy_folder(self._house.settings, name)
-            endpoint = place.endpoint
-            self._logs.tell(folder, endpoint=endpoint.endpoint_name, variant=place.variant, region=endpoint.row.region)
+            self._logs.tell(folder, group=place.group, stream=place.stream, region=place.region)
         if now - self._measured >= _MEASURE_EVERY:
             self._measured = now
             self._measure()
@@ -95,7 +103,10 @@ class EndpointKeeper:
             for plan in record.plans:
                 for variant in plan.variants:
                     for name in variant.fleet.copies if variant.fleet is not None else ():
-                        found[name] = _Place(record, variant.name)
+                        group = f"{GROUP}/{record.endpoint_name}"
+                        found[name] = _Place(group, variant.name, record.row.region)
+        for job, fleet in self._transforms:
+            found |= {name: _Place(TRANSFORMS, str(job.name), job.region) for name in fleet.copies}
         return found
 
     def _measure(self) -> None:
@@ -110,7 +121,7 @@ class EndpointKeeper:
         for order in self._house.engines.orders():
             if order.name.startswith(_COPIES) and order.name not in copies:
                 self._fleets.clear(order.name)
-        kept = {fleet.model_key for record in self._records for fleet in record.fleets}
+        kept = _keys(self._records, self._transforms)
         unneeded = [folder for folder in self._fleets.folders() if folder.name not in copies]
         unneeded += [folder for folder in self._models() if folder.name.removeprefix(hosted.PREFIX)[:16] not in kept]
         self._unneeded = {folder: self._unneeded.get(folder, now) for folder in unneeded}
@@ -118,8 +129,9 @@ class EndpointKeeper:
             if now - since >= _UNNEEDED_FOR:
                 with contained(_log, f"clearing up {folder.name}"):
                     self._remove(folder)
-        for job in self._house.store.resources.in_states(CHANGE.name, CHANGES.ended, most=100):
-            self._house.store.resources.remove(job.arn)
+        for kind in (CHANGE, ASYNC):
+            for job in self._house.store.resources.in_states(kind.name, kind.lifecycle.ended, most=_MOST_FORGOTTEN):
+                self._house.store.resources.remove(job.arn)
 
     def _models(self) -> Iterator[Path]:
         return self._house.settings.models.glob(f"{hosted.PREFIX}*")
@@ -132,11 +144,26 @@ class EndpointKeeper:
         key = folder.name.removeprefix(hosted.PREFIX)[:16]
         gone = folder.with_name(f".gone-{folder.name}")
         with self._house.store.transaction():  # nobody makes an endpoint of this model at this moment
-            if any(key == fleet.model_key for record in self._house.endpoints.all() for fleet in record.fleets):
+            if key in _keys(self._house.endpoints.all(), _transforms(self._house)):
                 return
             folder.rename(gone)
         self._house.engines.forget(f"{hosted.PREFIX}{key}")
         leftovers.remove(gone)
+
+
+def _transforms(house: HostingRooms) -> list[tuple[Resource, FleetPlan]]:
+    """The transform jobs that run, each with its fleet."""
+    found = []
+    for job in house.jobs.running(TRANSFORM):
+        with suppress(Damaged), understood(job.arn):
+            found.append((job, FleetPlan.from_document(job.document["fleet"])))
+    return found
+
+
+def _keys(records: Iterable[EndpointRecord], transforms: Iterable[tuple[Resource, FleetPlan]]) -> set[str]:
+    """The keys of the models that somebody serves with, or is to."""
+    served = {fleet.model_key for record in records for fleet in record.fleets}
+    return served | {fleet.model_key for _, fleet in transforms}
 
 
 def kept_engines(house: HostingRooms) -> set[str]:

@@ -1,13 +1,18 @@
 """The rooms below that endpoints use, whoever opens them."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from outcrop.batch.loop import BatchLoop
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.engines.clients import Clients
 from outcrop.engines.orders import Engines
+from outcrop.invocation.resolve import Targets
 from outcrop.sagemaker.hosting.endpoints import Endpoints
 from outcrop.sagemaker.rooms import TrainingRooms
+
+if TYPE_CHECKING:
+    from outcrop.sagemaker.hosting.routing import Router
 
 
 class HostingRooms(TrainingRooms, Protocol):
@@ -27,3 +32,16 @@ class HostingRooms(TrainingRooms, Protocol):
 
     @property
     def models(self) -> CustomModels: ...
+
+
+class InvokingRooms(HostingRooms, Protocol):
+    """The same for whoever asks the models behind endpoints."""
+
+    @property
+    def endpoint_router(self) -> "Router": ...
+
+    @property
+    def batch_loop(self) -> BatchLoop: ...
+
+    @property
+    def targets(self) -> Targets: ...

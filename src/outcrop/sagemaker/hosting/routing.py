@@ -16,7 +16,7 @@ from outcrop.engines import programs
 from outcrop.errors import ServiceRefusal, Throttled
 from outcrop.inference.unix_client import UnixClient
 from outcrop.isolation import inward
-from outcrop.sagemaker.hosting.endpoints import COMPONENT, EndpointRecord
+from outcrop.sagemaker.hosting.endpoints import COMPONENT, KIND, EndpointRecord
 from outcrop.sagemaker.hosting.fleets import Fleets, copy_folder
 from outcrop.sagemaker.hosting.hosted import HostedModel
 from outcrop.sagemaker.hosting.plans import EndpointPlan, FleetPlan, VariantPlan
@@ -115,6 +115,8 @@ class Router:
 
         Raises ServiceRefusal where it leads nowhere any more.
         """
+        if route.endpoint.row.kind not in (KIND, COMPONENT):
+            return route.fleet  # of a job, which has it as long as it runs
         record = self._house.endpoints.get(route.endpoint.row.arn)
         for variant in record.serving.variants if record is not None and record.serving is not None else ():
             if variant.name == route.variant.name and variant.fleet is not None and variant.fleet.num_copies:
