@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from outcrop.log_groups.log_groups import LogGroups
     from outcrop.metrics.points import Points
     from outcrop.metrics.traffic import Traffic
+    from outcrop.sagemaker.hosting.capture import DataCapture
     from outcrop.sagemaker.hosting.endpoints import Endpoints
     from outcrop.sagemaker.hosting.keeper import EndpointKeeper
     from outcrop.sagemaker.hosting.routing import Router
@@ -323,11 +324,18 @@ class House:
         return Router(self)
 
     @room
+    def data_capture(self) -> "DataCapture":
+        """What endpoints were asked and answered, on its way into S3."""
+        from outcrop.sagemaker.hosting.capture import DataCapture
+
+        return DataCapture(self.data, self.clock)
+
+    @room
     def endpoint_keeper(self) -> "EndpointKeeper":
         """The keeper of the processes behind endpoints."""
         from outcrop.sagemaker.hosting.keeper import EndpointKeeper
 
-        return EndpointKeeper(self, self.endpoint_router)
+        return EndpointKeeper(self, self.endpoint_router, self.data_capture)
 
     @room
     def units(self) -> "ModelUnits":

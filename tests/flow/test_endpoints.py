@@ -241,6 +241,31 @@ def test_variants_share_requests_by_weight(endpoints: Endpoints, echo: str) -> N
 
 
 @needs_sandbox
+def test_what_is_captured_lies_in_s3(endpoints: Endpoints, echo: str) -> None:
+    capture = {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 100,
+        "DestinationS3Uri": f"s3://{BUCKET}/captured",
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+    }
+    told = endpoints.deploy("seen", {"ModelName": echo}, DataCaptureConfig=capture)
+    assert told["DataCaptureConfig"]["CaptureStatus"] == "Started"
+    endpoints.ask("seen", {"a": 1}, InferenceId="mine")
+
+    def captured() -> list[str]:
+        found = endpoints.s3.list_objects_v2(Bucket=BUCKET, Prefix="captured/seen/AllTraffic/")
+        return [entry["Key"] for entry in found.get("Contents", [])]
+
+    (key,) = eventually(captured)
+    line = json.loads(endpoints.object(f"s3://{BUCKET}/{key}"))
+    assert line["captureData"]["endpointInput"] == {
+        "observedContentType": "application/json", "mode": "INPUT", "data": '{"a": 1}', "encoding": "JSON"
+    }  # fmt: skip
+    assert json.loads(line["captureData"]["endpointOutput"]["data"]) == {"model": "one", "a": 1}
+    assert line["eventMetadata"]["inferenceId"] == "mine"
+
+
+@needs_sandbox
 def test_an_asynchronous_endpoint_answers_by_way_of_s3(endpoints: Endpoints, echo: str) -> None:
     output = {"S3OutputPath": f"s3://{BUCKET}/answers", "S3FailurePath": f"s3://{BUCKET}/failures"}
     endpoints.deploy("later", {"ModelName": echo}, AsyncInferenceConfig={"OutputConfig": output})

@@ -80,7 +80,7 @@ def _summary(row: Resource) -> dict[str, Any]:
         "InferenceComponentArn": row.arn,
         "EndpointName": document["endpointName"],
         "EndpointArn": document["endpointArn"],
-        "VariantName": record.desired.variants[0].name,
+        "VariantName": document["variant"],
         "InferenceComponentStatus": record.status,
         "CreationTime": row.created,
         "LastModifiedTime": row.updated,

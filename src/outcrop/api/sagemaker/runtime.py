@@ -22,7 +22,9 @@ _UNREAL = {
 
 async def invoke_endpoint(house: House, call: Call) -> Answered:
     route = await _route(house, call)
-    answer = await invoking.answer(house, route, _request(call))
+    request = _request(call)
+    answer = await invoking.answer(house, route, request)
+    house.data_capture.add(route, request, answer, inference_id=call.params.get("InferenceId"))
     return {"Body": answer.body, **_members(route, answer)}
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from outcrop.arn import sagemaker as sagemaker_arn
+from outcrop.buckets.names import parse_s3_uri
 from outcrop.errors import Invalid
 from outcrop.sagemaker.hosting import models
 from outcrop.sagemaker.hosting.containers import Container
@@ -140,6 +141,8 @@ def _check(house: TrainingRooms, params: Mapping[str, Any], region: str) -> None
     notified = params.get("AsyncInferenceConfig", {}).get("OutputConfig", {}).get("NotificationConfig")
     if notified:
         raise Invalid("AsyncInferenceConfig.OutputConfig.NotificationConfig: there is no SNS here. Leave it out.")
+    if params.get("DataCaptureConfig", {}).get("EnableCapture"):
+        parse_s3_uri(params["DataCaptureConfig"]["DestinationS3Uri"])
     if params.get("DataCaptureConfig", {}).get("KmsKeyId"):
         raise Invalid("DataCaptureConfig.KmsKeyId: keys of KMS are not built yet. Leave it out.")
 

@@ -15,6 +15,7 @@ from outcrop.isolation import leftovers
 from outcrop.loops import contained, each
 from outcrop.sagemaker.hosting import hosted
 from outcrop.sagemaker.hosting.async_kind import KIND as ASYNC
+from outcrop.sagemaker.hosting.capture import DataCapture
 from outcrop.sagemaker.hosting.change_kind import KIND as CHANGE
 from outcrop.sagemaker.hosting.copy_logs import GROUP, TRANSFORMS, CopyLogs
 from outcrop.sagemaker.hosting.endpoint_metrics import EndpointMetrics
@@ -50,9 +51,10 @@ class _Place(NamedTuple):
 class EndpointKeeper:
     """The keeper of a server's endpoints."""
 
-    def __init__(self, house: HostingRooms, router: Router) -> None:
+    def __init__(self, house: HostingRooms, router: Router, capture: DataCapture) -> None:
         self._house = house
         self._router = router
+        self._capture = capture
         self._fleets = Fleets(house)
         self._logs = CopyLogs(house.log_groups, house.clock)
         self._metrics = EndpointMetrics(house.points, house.clock)
@@ -79,6 +81,7 @@ class EndpointKeeper:
         if now - self._measured >= _MEASURE_EVERY:
             self._measured = now
             self._measure()
+            self._capture.flush()
 
     def _keep(self, record: EndpointRecord) -> None:
         """Ask for everything that an endpoint serves with; after a start nothing of it is there."""
