@@ -129,8 +129,9 @@ class ModelContract:
         result, content_type = self.unwrapped(result, accept)
         assert self.context.request_processor is not None
         request = self.context.request_processor[0]
+        content_type = str(content_type)
         request.add_response_property("content-type", content_type)
-        status, headers = request.get_response_status_code(), request.get_response_headers()
+        status, headers = int(request.get_response_status_code()), request.get_response_headers()
         if isinstance(result, Iterator):
             return ServedAnswer(status, content_type, pieces=_from_the_first(result), headers=headers)
         try:

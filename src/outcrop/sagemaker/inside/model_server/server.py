@@ -51,9 +51,9 @@ def serve(path: Path, settings: ServerSettings) -> int:
     threading.Thread(target=server.serve_forever, daemon=True, name="connections").start()
     try:
         _install_requirements(settings, ending)
-        if not ending.begun.is_set():
+        if not ending.begun:
             pool.start()
-        ending.begun.wait()
+        ending.wait()
         server.drain()
     finally:
         pool.close()
@@ -69,13 +69,20 @@ class Ending:
     """The end of the server: asked for, or with the reason for which it cannot go on."""
 
     def __init__(self) -> None:
-        self.begun = threading.Event()
+        self.begun = False
         self.reason: str | None = None
+        # A pipe, and no lock: a signal may come while the thread that waits holds the lock.
+        self._told, self._tell = os.pipe()
 
     def end(self, reason: str | None) -> None:
-        if not self.begun.is_set():
+        if not self.begun:
             self.reason = reason
-        self.begun.set()
+        self.begun = True
+        os.write(self._tell, b".")
+
+    def wait(self, within_s: float | None = None) -> bool:
+        """Whether the end has begun, waited for."""
+        return bool(select.select([self._told], [], [], within_s)[0])
 
 
 class ModelHttpServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -305,7 +312,7 @@ def _install_requirements(settings: ServerSettings, ending: Ending) -> None:
     command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "-r", str(wanted)]
     process = subprocess.Popen(command)
     while process.poll() is None:
-        if ending.begun.wait(0.1):
+        if ending.wait(0.1):
             process.terminate()
             process.wait()
             return
