@@ -11,7 +11,6 @@ import http.server
 import json
 import os
 import select
-import signal
 import socket
 import socketserver
 import subprocess
@@ -22,6 +21,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from .ending import Ending
 from .error_bodies import error_body
 from .http_body import BadBody, LargeBody, read_body
 from .pool import NobodyWaits, PooledAnswer, QueueFull, WorkerLost, WorkerPool
@@ -44,8 +44,7 @@ def serve(path: Path, settings: ServerSettings) -> int:
     if not settings.model_dir.is_dir():
         raise WrongSetting(f"{settings.model_dir} is no folder. The model has to lie there before its server starts.")
     ending = Ending()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.end(None))
+    ending.begin_with_signals()
     pool = WorkerPool(settings, ending.end)
     server = bound(path, pool, settings)
     threading.Thread(target=server.serve_forever, daemon=True, name="connections").start()
@@ -63,26 +62,6 @@ def serve(path: Path, settings: ServerSettings) -> int:
         log(ending.reason)
         return 1
     return 0
-
-
-class Ending:
-    """The end of the server: asked for, or with the reason for which it cannot go on."""
-
-    def __init__(self) -> None:
-        self.begun = False
-        self.reason: str | None = None
-        # A pipe, and no lock: a signal may come while the thread that waits holds the lock.
-        self._told, self._tell = os.pipe()
-
-    def end(self, reason: str | None) -> None:
-        if not self.begun:
-            self.reason = reason
-        self.begun = True
-        os.write(self._tell, b".")
-
-    def wait(self, within_s: float | None = None) -> bool:
-        """Whether the end has begun, waited for."""
-        return bool(select.select([self._told], [], [], within_s)[0])
 
 
 class ModelHttpServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
