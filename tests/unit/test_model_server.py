@@ -3,7 +3,6 @@
 import concurrent.futures
 import http.client
 import json
-import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import pytest
 from tests.support.model_servers import JSON, ServerProcess, SocketConnection, read_json, serving
 from tests.support.patience import PATIENCE_S, eventually
 
-MANY_WAYS = '''
+MANY_WAYS = """
 import json, os, signal, sys, time
 from pathlib import Path
 
@@ -89,7 +88,7 @@ def transform_fn(model, data, content_type, accept, context):
         return data[::-1]
     return json.dumps({"pid": model["pid"], "data": data, "content_type": content_type, "accept": accept,
                        "attributes": context.get_request_header(0, "X-Amzn-SageMaker-Custom-Attributes")})
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +201,9 @@ def test_a_body_that_is_none_or_too_large_is_refused(
         answer.close()
 
 
-@pytest.mark.parametrize("data", [b"\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"POST /invocations HTTP/1.1\r\nContent-Length: 9\r\n\r\nab"])
+@pytest.mark.parametrize(
+    "data", [b"\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"POST /invocations HTTP/1.1\r\nContent-Length: 9\r\n\r\nab"]
+)
 def test_what_is_no_request_does_not_harm_the_server(server: ServerProcess, data: bytes) -> None:
     with raw(server) as connection:
         connection.sendall(data)
@@ -269,7 +270,9 @@ def test_a_stream_is_sent_as_it_is_made(server: ServerProcess, folder: Path) -> 
 def test_a_caller_of_the_old_http_gets_a_stream_without_chunks(server: ServerProcess, folder: Path) -> None:
     (folder / "old").touch()
     with raw(server) as connection:
-        connection.sendall(b"POST /invocations HTTP/1.0\r\nContent-Type: text/csv\r\nContent-Length: 10\r\n\r\nstream:old")
+        connection.sendall(
+            b"POST /invocations HTTP/1.0\r\nContent-Type: text/csv\r\nContent-Length: 10\r\n\r\nstream:old"
+        )
         answer = b"".join(iter(lambda: connection.recv(4096), b""))
     assert answer.endswith(b"\r\n\r\nfirst second")
 
@@ -322,9 +325,7 @@ def test_a_worker_that_dies_is_replaced(server: ServerProcess, way: str, end: st
 def test_a_worker_that_hangs_is_replaced_and_shows_where_it_hung(alone: ServerProcess) -> None:
     said = alone.invoke("loop")
     assert said.status == 500
-    assert read_json(said)["message"] == (
-        "Worker died. It gave no answer within 2 s (SAGEMAKER_MODEL_SERVER_TIMEOUT)."
-    )
+    assert read_json(said)["message"] == ("Worker died. It gave no answer within 2 s (SAGEMAKER_MODEL_SERVER_TIMEOUT).")
     assert alone.invoke("after").status == 200
     assert "in transform_fn" in alone.log
     assert "it is replaced (1 so far)" in alone.log

@@ -1,4 +1,4 @@
-"""What a toolkit promises to the code of a model: which functions it may bring, and what stands in for the others.
+"""A toolkit's promises to the code of a model: the functions it may bring, and their defaults.
 
 `ModelContract` is what the toolkits have in common; `huggingface.py`, `pytorch.py` and `scikit_learn.py` are the three,
 with their defaults and the form of their errors.

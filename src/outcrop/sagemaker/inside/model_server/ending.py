@@ -9,7 +9,7 @@ import signal
 
 
 class Ending:
-    """What the main thread waits for."""
+    """The event that the main thread of a server waits for."""
 
     def __init__(self) -> None:
         self.begun = False

@@ -41,7 +41,7 @@ class NobodyWaits(Exception):
 
 
 class ModelWorker:
-    """One worker process, and the socket to it."""
+    """A worker process, and the socket to it."""
 
     def __init__(self, slot: int, settings: ServerSettings) -> None:
         self.slot = slot

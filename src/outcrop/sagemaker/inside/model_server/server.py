@@ -116,7 +116,7 @@ def bound(path: Path, pool: WorkerPool, settings: ServerSettings) -> ModelHttpSe
 
 
 class ModelRequestHandler(http.server.BaseHTTPRequestHandler):
-    """One connection, and its requests one after the other."""
+    """A connection, and its requests one after the other."""
 
     protocol_version = "HTTP/1.1"
     server_version = "outcrop-model-server"

@@ -1,4 +1,4 @@
-"""One worker of the model server: it loads the model, and answers one request after the other over its socket."""
+"""A worker of the model server: it loads the model, and answers one request after the other."""
 
 from __future__ import annotations
 
