@@ -14,7 +14,7 @@ from tests.support.model_servers import JSON, ServerProcess, SocketConnection, r
 from tests.support.patience import PATIENCE_S, eventually
 
 MANY_WAYS = """
-import json, os, signal, sys, time
+import json, os, signal, sys, threading, time
 from pathlib import Path
 
 FOLDER = Path(os.environ["FOLDER"])
@@ -51,7 +51,9 @@ def transform_fn(model, data, content_type, accept, context):
     print("asked", way, name)
     if way == "exit":
         os._exit(7)
-    if way == "sys.exit":
+    if way == "linger":
+        threading.Thread(target=time.sleep, args=(600,)).start()
+    if way in ("sys.exit", "linger"):
         sys.exit(8)
     if way == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -310,6 +312,7 @@ def test_a_caller_who_hangs_up_frees_the_worker(alone: ServerProcess, tmp_path: 
     [
         ("exit", "It ended with status 7."),
         ("sys.exit", "It ended with status 8."),
+        ("linger", "It ended with status 8."),
         ("kill", "It was killed by SIGKILL, as when memory has run out."),
         ("segfault", "It was killed by SIGSEGV."),
     ],
@@ -368,6 +371,10 @@ def test_ping_tells_that_the_model_is_being_loaded(tmp_path: Path) -> None:
         ("def model_fn(d): raise ValueError('the weights are torn')", "ValueError: the weights are torn"),
         ("def model_fn(:", "SyntaxError: invalid syntax (inference.py, line 1)"),
         ("import sys; sys.exit(4)", "SystemExit: 4"),
+        (
+            "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\nraise ValueError('lingers')",
+            "ValueError: lingers",
+        ),
         ("import os; os._exit(5)", "The worker ended with status 5 while it loaded."),
         ("def model_fn(a, b, c): pass", "TypeError: model_fn definition takes 1 or 2 arguments but 3 were given."),
         ("def transform_fn(m, d, c, a): pass\ndef input_fn(d, c): pass", "ValueError: Cannot use transform_fn impl"),

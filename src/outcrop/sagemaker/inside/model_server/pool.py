@@ -25,6 +25,7 @@ MOST_WAITING = 100
 _MOST_FAILURES = 4
 "How often in a row a worker's replacement may fail to load."
 _ABORT_S = 2.0
+_LINGER_S = 4.0
 _POLL_S = 0.5
 
 
@@ -80,10 +81,12 @@ class ModelWorker:
             os.killpg(self.process.pid, signal.SIGKILL)
 
     def how_it_ended(self) -> str:
+        """The end of a process that says no more; one that lingers, for a thread of the user's code, is killed."""
         try:
-            code = self.process.wait(_ABORT_S)
+            code = self.process.wait(_LINGER_S)
         except subprocess.TimeoutExpired:
-            return "closed its socket"
+            self.kill_session()
+            return "closed its socket without ending"
         if code >= 0:
             return f"ended with status {code}"
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
@@ -252,6 +255,8 @@ class WorkerPool:
                     has_loaded = True
                     self._count_loaded()
                 self.release(worker)
+            if reason is not None:
+                worker.how_it_ended()
             waiting.join()
             if self._closing.is_set():
                 return
