@@ -81,7 +81,7 @@ class ModelWorker:
             os.killpg(self.process.pid, signal.SIGKILL)
 
     def how_it_ended(self) -> str:
-        """The end of a process that says no more; one that lingers, for a thread of the user's code, is killed."""
+        """The end of a process that says no more; one that lingers, for threads of its own, is killed."""
         try:
             code = self.process.wait(_LINGER_S)
         except subprocess.TimeoutExpired:
