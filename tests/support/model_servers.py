@@ -81,7 +81,7 @@ class ServerProcess:
         with contextlib.closing(connection):
             connection.request(method, path, body, dict(headers or {}))
             answer = connection.getresponse()
-            return Said(answer.status, answer.headers, answer.read())
+            return Said(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
 
     def invoke(self, body: Any = b"{}", headers: Mapping[str, str] | None = None) -> Said:
         return self.ask("POST", "/invocations", body, JSON if headers is None else headers)

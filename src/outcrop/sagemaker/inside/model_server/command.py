@@ -1,4 +1,4 @@
-"""The command line of the model server, and its three forms: a server, a relay, and a worker of the server."""
+"""The command line of the model server in its three forms: server, relay, and worker of a server."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class RequestHeaders(dict[str, str]):
 
 
 class RequestProcessor:
-    """One request as the user's code reads it, and what the code says about the answer."""
+    """A request as the user's code reads it, and what the code says about the answer."""
 
     def __init__(self, headers: RequestHeaders) -> None:
         self._headers = headers

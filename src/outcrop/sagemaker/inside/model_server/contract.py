@@ -1,4 +1,4 @@
-"""What a toolkit promises to the code of a model: which functions it may bring, and what stands in for the others.
+"""A toolkit's promises to the code of a model: the functions it may bring, and their defaults.
 
 `ModelContract` is what the toolkits have in common; `huggingface.py`, `pytorch.py` and `scikit_learn.py` are the three,
 with their defaults and the form of their errors.
@@ -129,8 +129,9 @@ class ModelContract:
         result, content_type = self.unwrapped(result, accept)
         assert self.context.request_processor is not None
         request = self.context.request_processor[0]
+        content_type = str(content_type)
         request.add_response_property("content-type", content_type)
-        status, headers = request.get_response_status_code(), request.get_response_headers()
+        status, headers = int(request.get_response_status_code()), request.get_response_headers()
         if isinstance(result, Iterator):
             return ServedAnswer(status, content_type, pieces=_from_the_first(result), headers=headers)
         try:

@@ -1,4 +1,4 @@
-"""Errors of the server and of the Hugging Face toolkit in the JSON form that the toolkits' model servers give them."""
+"""Errors in the JSON form of the toolkits' model servers."""
 
 from __future__ import annotations
 

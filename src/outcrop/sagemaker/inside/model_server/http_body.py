@@ -1,4 +1,4 @@
-"""The body of an HTTP request, of a stated length or in chunks, up to the most that the server takes."""
+"""The body of an HTTP request, of a stated length or in chunks, up to a limit."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ MOST_WAITING = 100
 _MOST_FAILURES = 4
 "How often in a row a worker's replacement may fail to load."
 _ABORT_S = 2.0
+_LINGER_S = 4.0
 _POLL_S = 0.5
 
 
@@ -41,7 +42,7 @@ class NobodyWaits(Exception):
 
 
 class ModelWorker:
-    """One worker process, and the socket to it."""
+    """A worker process, and the socket to it."""
 
     def __init__(self, slot: int, settings: ServerSettings) -> None:
         self.slot = slot
@@ -63,34 +64,33 @@ class ModelWorker:
         """Wait for the process, and end what it has left behind; whoever reads from it then reads its end."""
         self.process.wait()
         self.gone = True
-        self._signal(signal.SIGKILL)
+        self.kill_session()
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
 
     def abort(self) -> None:
         """End a worker that does not answer; its stack goes to the log first."""
-        self._signal(signal.SIGABRT, whole_session=False)
+        self.process.send_signal(signal.SIGABRT)
         try:
             self.process.wait(_ABORT_S)
         except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
+            self.kill_session()
+
+    def kill_session(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def how_it_ended(self) -> str:
+        """The end of a process that says no more; one that lingers, for threads of its own, is killed."""
         try:
-            code = self.process.wait(_ABORT_S)
+            code = self.process.wait(_LINGER_S)
         except subprocess.TimeoutExpired:
-            return "closed its socket"
+            self.kill_session()
+            return "closed its socket without ending"
         if code >= 0:
             return f"ended with status {code}"
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         return f"was killed by {name}" + (", as when memory has run out" if code == -signal.SIGKILL else "")
-
-    def _signal(self, number: signal.Signals, *, whole_session: bool = True) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            if whole_session:
-                os.killpg(self.process.pid, number)
-            elif self.process.poll() is None:
-                os.kill(self.process.pid, number)
 
 
 class PooledAnswer:
@@ -161,7 +161,8 @@ class WorkerPool:
             try:
                 worker.process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                worker.process.kill()
+                log(f"worker {worker.slot} did not leave, and is killed.")
+            worker.kill_session()
 
     def invoke(self, header: dict[str, Any], body: bytes, is_waited_for: Callable[[], bool]) -> PooledAnswer:
         """The answer of a free worker. Raises WorkerLost, QueueFull and NobodyWaits."""
@@ -206,8 +207,12 @@ class WorkerPool:
         """A living worker, in the order of asking."""
         while True:
             worker = self._next(is_waited_for)
-            if not worker.gone:
+            if worker.gone:
+                continue
+            if is_waited_for():
                 return worker
+            self.release(worker)
+            raise NobodyWaits
 
     def _next(self, is_waited_for: Callable[[], bool]) -> ModelWorker:
         place: queue.SimpleQueue[ModelWorker] = queue.SimpleQueue()
@@ -250,6 +255,8 @@ class WorkerPool:
                     has_loaded = True
                     self._count_loaded()
                 self.release(worker)
+            if reason is not None:
+                worker.how_it_ended()
             waiting.join()
             if self._closing.is_set():
                 return
@@ -259,7 +266,7 @@ class WorkerPool:
                     self._failed(f"The model cannot be loaded. {reason}")
                     return
                 log(f"worker {slot} cannot load the model again, and tries it once more: {reason}")
-                self._closing.wait(2**num_failures)
+                self._closing.wait(2 ** (num_failures - 1))
             with self._lock:
                 self.num_replaced += 1
             log(f"worker {slot} {worker.how_it_ended()}; it is replaced ({self.num_replaced} so far).")

@@ -14,6 +14,7 @@ import subprocess
 import threading
 from pathlib import Path
 
+from .ending import Ending
 from .error_bodies import error_body
 from .settings import WrongSetting, log
 
@@ -30,6 +31,8 @@ def relay(path: Path, command: list[str]) -> int:
     if not port.isascii() or not port.isdigit() or not 0 < int(port) < 1 << 16:
         raise WrongSetting(f"SAGEMAKER_BIND_TO_PORT: {port!r} is no port. Give a number from 1 to 65535.")
     listening = _listening(path)
+    ending = Ending()
+    ending.begin_with_signals()
     try:
         # A session of its own, so that its children get the signals and the end, too.
         process = subprocess.Popen(
@@ -42,10 +45,10 @@ def relay(path: Path, command: list[str]) -> int:
         log(f"{command[0]} cannot be started: {refused.strerror}.")
         path.unlink()
         return _NOT_FOUND
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: _stop(process))
+    threading.Thread(target=_end_with, args=(process, ending), daemon=True, name="end of the command").start()
     threading.Thread(target=_accept, args=(listening, int(port)), daemon=True, name="connections").start()
-    code = process.wait()
+    ending.wait()
+    code = _stopped(process)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     with contextlib.suppress(FileNotFoundError):
@@ -68,16 +71,19 @@ def _listening(path: Path) -> socket.socket:
     return listening
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    def kill() -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+def _end_with(process: subprocess.Popen[bytes], ending: Ending) -> None:
+    process.wait()
+    ending.end(None)
 
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process.pid, signal.SIGTERM)
-    late = threading.Timer(GRACE_S, kill)
-    late.daemon = True
-    late.start()
+
+def _stopped(process: subprocess.Popen[bytes]) -> int:
+    """The exit code of the command, which SIGTERM ends if it has not ended by itself."""
+    process.terminate()
+    try:
+        return process.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def _accept(listening: socket.socket, port: int) -> None:

@@ -11,7 +11,6 @@ import http.server
 import json
 import os
 import select
-import signal
 import socket
 import socketserver
 import subprocess
@@ -22,6 +21,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from .ending import Ending
 from .error_bodies import error_body
 from .http_body import BadBody, LargeBody, read_body
 from .pool import NobodyWaits, PooledAnswer, QueueFull, WorkerLost, WorkerPool
@@ -44,16 +44,15 @@ def serve(path: Path, settings: ServerSettings) -> int:
     if not settings.model_dir.is_dir():
         raise WrongSetting(f"{settings.model_dir} is no folder. The model has to lie there before its server starts.")
     ending = Ending()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.end(None))
+    ending.begin_with_signals()
     pool = WorkerPool(settings, ending.end)
     server = bound(path, pool, settings)
     threading.Thread(target=server.serve_forever, daemon=True, name="connections").start()
     try:
         _install_requirements(settings, ending)
-        if not ending.begun.is_set():
+        if not ending.begun:
             pool.start()
-        ending.begun.wait()
+        ending.wait()
         server.drain()
     finally:
         pool.close()
@@ -63,19 +62,6 @@ def serve(path: Path, settings: ServerSettings) -> int:
         log(ending.reason)
         return 1
     return 0
-
-
-class Ending:
-    """The end of the server: asked for, or with the reason for which it cannot go on."""
-
-    def __init__(self) -> None:
-        self.begun = threading.Event()
-        self.reason: str | None = None
-
-    def end(self, reason: str | None) -> None:
-        if not self.begun.is_set():
-            self.reason = reason
-        self.begun.set()
 
 
 class ModelHttpServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -130,7 +116,7 @@ def bound(path: Path, pool: WorkerPool, settings: ServerSettings) -> ModelHttpSe
 
 
 class ModelRequestHandler(http.server.BaseHTTPRequestHandler):
-    """One connection, and its requests one after the other."""
+    """A connection, and its requests one after the other."""
 
     protocol_version = "HTTP/1.1"
     server_version = "outcrop-model-server"
@@ -305,7 +291,7 @@ def _install_requirements(settings: ServerSettings, ending: Ending) -> None:
     command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "-r", str(wanted)]
     process = subprocess.Popen(command)
     while process.poll() is None:
-        if ending.begun.wait(0.1):
+        if ending.wait(0.1):
             process.terminate()
             process.wait()
             return

@@ -1,4 +1,4 @@
-"""What the variables of the container say: where the model is, how many workers, how long, how much."""
+"""Settings of the model server, read from the container's variables: places, workers, limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One worker of the model server: it loads the model, and answers one request after the other over its socket."""
+"""A worker of the model server: it loads the model, and answers one request after the other."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Generator, Iterator
 
@@ -28,6 +29,7 @@ CONTRACTS: dict[str, type[ModelContract]] = {
     "pytorch": PyTorchContract,
     "scikit-learn": ScikitLearnContract,
 }
+_LEAVE_S = 1.0
 NOT_LOADED = 3
 "The exit status of a worker that told its server why the model cannot be loaded."
 
@@ -45,13 +47,27 @@ def work(descriptor: int, slot: int, settings: ServerSettings) -> int:
     except BaseException as error:  # SystemExit of the user's code, too: whatever it is, it has to be told
         traceback.print_exc()
         send(connection, {"loaded": False, "reason": _said(error)})
+        _leave_soon(NOT_LOADED)
         return NOT_LOADED
     send(connection, {"loaded": True})
-    while (frame := receive(connection)) is not None:
-        if "cancel" not in frame.header:  # that stream had ended already
-            _serve(connection, contract, frame)
-            sys.stdout.flush()
+    try:
+        while (frame := receive(connection)) is not None:
+            if "cancel" not in frame.header:  # that stream had ended already
+                _serve(connection, contract, frame)
+                sys.stdout.flush()
+    except BaseException as error:
+        asked = error.code if isinstance(error, SystemExit) else 1
+        _leave_soon(asked if isinstance(asked, int) else 1)
+        raise
+    _leave_soon(0)
     return 0
+
+
+def _leave_soon(code: int) -> None:
+    """End the process in a while, even where threads of the user's code would keep it."""
+    leaving = threading.Timer(_LEAVE_S, os._exit, [code])
+    leaving.daemon = True
+    leaving.start()
 
 
 def _serve(connection: socket.socket, contract: ModelContract, frame: Frame) -> None:
