@@ -26,7 +26,6 @@ from outcrop.store.store import Store
 if TYPE_CHECKING:
     from outcrop.alarms.alarms import Alarms
     from outcrop.audit.audit import Audit
-    from outcrop.batch.loop import BatchLoop
     from outcrop.batch.shares import Shares
     from outcrop.buckets.buckets import Buckets
     from outcrop.catalog.custom_models import CustomModels
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from outcrop.invocation.remote.remotes import Remotes
     from outcrop.invocation.resolve import Targets
     from outcrop.invocation_logs.logs import InvocationLogs
+    from outcrop.jobs.asking_loop import AskingLoop
     from outcrop.jobs.jobs import Jobs
     from outcrop.log_groups.log_groups import LogGroups
     from outcrop.metrics.points import Points
@@ -112,9 +112,9 @@ class House:
 
     def close(self) -> None:
         """Give the database back; nothing may be asked of the house any more."""
-        if "batch_loop" in self.__dict__:
-            self.batch_loop.run(self.clients.aclose())
-            self.batch_loop.close()
+        if "asking_loop" in self.__dict__:
+            self.asking_loop.run(self.clients.aclose())
+            self.asking_loop.close()
         if "store" in self.__dict__:
             self.store.close()
 
@@ -207,11 +207,11 @@ class House:
         return InvocationLogs(self, self.store, self.clock, self.points)
 
     @room
-    def batch_loop(self) -> "BatchLoop":
-        """The event loop on which batch jobs of this process ask their engines."""
-        from outcrop.batch.loop import BatchLoop
+    def asking_loop(self) -> "AskingLoop":
+        """The event loop on which jobs of this process ask models."""
+        from outcrop.jobs.asking_loop import AskingLoop
 
-        return BatchLoop()
+        return AskingLoop()
 
     @room
     def batch_shares(self) -> "Shares":
@@ -325,7 +325,7 @@ class House:
 
     @room
     def data_capture(self) -> "DataCapture":
-        """What endpoints were asked and answered, on its way into S3."""
+        """Requests to endpoints and their answers, on their way into S3."""
         from outcrop.sagemaker.hosting.capture import DataCapture
 
         return DataCapture(self.data, self.clock)

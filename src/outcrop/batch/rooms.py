@@ -3,13 +3,13 @@
 from typing import Protocol
 
 from outcrop.access.access import Access
-from outcrop.batch.loop import BatchLoop
 from outcrop.batch.shares import Shares
 from outcrop.catalog.catalog import Catalog
 from outcrop.clock import Clock
 from outcrop.data.data import Data
 from outcrop.engines.orders import Engines
 from outcrop.invocation.resolve import Targets
+from outcrop.jobs.asking_loop import AskingLoop
 from outcrop.jobs.jobs import Jobs
 from outcrop.metrics.points import Points
 from outcrop.settings import Settings
@@ -50,4 +50,4 @@ class BatchRooms(Protocol):
     def batch_shares(self) -> Shares: ...
 
     @property
-    def batch_loop(self) -> BatchLoop: ...
+    def asking_loop(self) -> AskingLoop: ...

@@ -64,7 +64,7 @@ class _Batch:
                 self._check(plan)
             self._count(plan, outputs)
             self._enter(BatchStatus.SCHEDULED)
-            self._house.batch_loop.run(self._work(plan, outputs).run())
+            self._house.asking_loop.run(self._work(plan, outputs).run())
             self._end(plan, outputs)
         except StopRequested:
             self._deliver(plan, outputs)

@@ -111,7 +111,7 @@ class Targets:
         prompt_format: PromptFormat | None,
         caller: Caller | None,
     ) -> TextTarget | EncoderTarget:
-        """The target of a network that others keep on record, with the adapter of this name and the form it speaks.
+        """The target of a network that others keep on record, with the adapter and the form that they name.
 
         A text without turns is gone on from, as it is. Raises ModelDamaged, and ModelFailed where its engine was given
         up.

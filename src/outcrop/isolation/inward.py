@@ -1,4 +1,4 @@
-"""The way into a sandbox: a Unix socket that its program listens on, in a folder that the program may write to.
+"""The way into a sandbox: a Unix socket that its program listens on, in a folder of the program's.
 
 A symbolic link in the socket's place would lead to any socket of this machine, so none is followed.
 """

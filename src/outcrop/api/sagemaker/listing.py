@@ -15,7 +15,7 @@ _DEFAULT_RESULTS = 10
 
 
 def _filters(params: Mapping[str, Any], **equals: str | None) -> Filters:
-    """The filters that a List request asks for, and members of documents that are to have a value, if it is one."""
+    """The filters that a List request asks for, with members of documents that are to have a value."""
     return Filters(
         name_contains=params.get("NameContains"),
         statuses=(params["StatusEquals"],) if "StatusEquals" in params else (),

@@ -9,7 +9,7 @@ from outcrop.errors import Invalid
 from outcrop.house import House
 from outcrop.sagemaker.hosting import async_request, invoking
 from outcrop.sagemaker.hosting.endpoint_metrics import EndpointMetrics
-from outcrop.sagemaker.hosting.invoking import EndpointAnswer, EndpointRequest
+from outcrop.sagemaker.hosting.invoking import ModelAnswer, ModelRequest
 from outcrop.sagemaker.hosting.routing import NoCopies, Route
 
 _UNREAL = {
@@ -38,7 +38,7 @@ async def _events(house: House, call: Call, route: Route) -> AsyncGenerator[dict
     """The members beside the stream, and then its events."""
     async with aclosing(invoking.stream(house, route, _request(call))) as pieces:
         async for piece in pieces:
-            if isinstance(piece, EndpointAnswer):
+            if isinstance(piece, ModelAnswer):
                 yield _members(route, piece)
             else:
                 yield {"PayloadPart": {"Bytes": piece}}
@@ -64,9 +64,9 @@ async def _route(house: House, call: Call) -> Route:
         raise
 
 
-def _request(call: Call) -> EndpointRequest:
+def _request(call: Call) -> ModelRequest:
     params = call.params
-    return EndpointRequest(
+    return ModelRequest(
         body=params.get("Body", b""),
         content_type=params.get("ContentType"),
         accept=params.get("Accept"),
@@ -77,7 +77,7 @@ def _request(call: Call) -> EndpointRequest:
     )
 
 
-def _members(route: Route, answer: EndpointAnswer) -> dict[str, Any]:
+def _members(route: Route, answer: ModelAnswer) -> dict[str, Any]:
     return {
         "ContentType": answer.content_type,
         "CustomAttributes": answer.attributes,

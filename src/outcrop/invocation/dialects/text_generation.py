@@ -1,5 +1,4 @@
-"""`inputs` and `parameters`, as the images for language models of SageMaker speak them: TGI, LMI, and the pipelines of
-Hugging Face.
+"""`inputs` and `parameters`, as SageMaker's images for language models speak them: TGI, LMI, Hugging Face's pipelines.
 
 https://huggingface.github.io/text-generation-inference/
 https://docs.djl.ai/master/docs/serving/serving/docs/lmi/user_guides/lmi_input_output_schema.html

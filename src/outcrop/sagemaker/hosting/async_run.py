@@ -1,4 +1,4 @@
-"""One asynchronous invocation: its body read from S3, its answer written there, under the role of its model.
+"""An asynchronous invocation: its body read from S3, its answer written there, under its model's role.
 
 Where the endpoint has no copies now, the request waits until it has, or its time is over.
 """
@@ -9,7 +9,7 @@ from outcrop.data.data import RoleData
 from outcrop.errors import NotReady, Refusal, Throttled
 from outcrop.jobs.running import JobFailed, RunningJob
 from outcrop.sagemaker.hosting import invoking
-from outcrop.sagemaker.hosting.invoking import EndpointAnswer, EndpointRequest
+from outcrop.sagemaker.hosting.invoking import ModelAnswer, ModelRequest
 from outcrop.sagemaker.hosting.rooms import InvokingRooms
 from outcrop.sagemaker.hosting.routing import NoCopies, Route
 from outcrop.sagemaker.training_request import SERVICE
@@ -48,16 +48,16 @@ def _data(house: InvokingRooms, route: Route) -> RoleData:
     return house.data.under(route.fleet.role, source_arn=route.endpoint.row.arn, service=SERVICE)
 
 
-def _asked(house: InvokingRooms, job: RunningJob, route: Route, data: RoleData) -> EndpointAnswer:
+def _asked(house: InvokingRooms, job: RunningJob, route: Route, data: RoleData) -> ModelAnswer:
     document = job.record.document
     record = data.find(document["input"])
     if record.size > _MOST_BYTES:
         raise JobFailed(f"{document['input']}: {record.size:,} bytes, and a request has a gigabyte at most.")
-    request = EndpointRequest(
+    request = ModelRequest(
         body=data.open(document["input"]).read_bytes(),
         content_type=document["contentType"],
         accept=document["accept"],
         attributes=document["attributes"],
         answer_s=float(document["timeoutSeconds"]),
     )
-    return house.batch_loop.run(invoking.answer(house, route, request))
+    return house.asking_loop.run(invoking.answer(house, route, request))

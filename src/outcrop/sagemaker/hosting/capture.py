@@ -17,7 +17,7 @@ from outcrop.clock import Clock
 from outcrop.data.data import Data
 from outcrop.loops import contained
 from outcrop.sagemaker.hosting.endpoints import COMPONENT
-from outcrop.sagemaker.hosting.invoking import EndpointAnswer, EndpointRequest
+from outcrop.sagemaker.hosting.invoking import ModelAnswer, ModelRequest
 from outcrop.sagemaker.hosting.routing import Route
 from outcrop.sagemaker.training_request import SERVICE
 
@@ -28,7 +28,7 @@ _MOST_BYTES = 64 << 20
 _log = logging.getLogger("outcrop.server")
 
 
-class _Place(NamedTuple):
+class _CapturePlace(NamedTuple):
     """Where the lines of a variant go, and under which role."""
 
     prefix: str
@@ -42,11 +42,11 @@ class DataCapture:
     def __init__(self, data: Data, clock: Clock) -> None:
         self._data = data
         self._clock = clock
-        self._lines: dict[_Place, list[bytes]] = defaultdict(list)
+        self._lines: dict[_CapturePlace, list[bytes]] = defaultdict(list)
         self._num_bytes = 0
         self._lock = threading.Lock()
 
-    def add(self, route: Route, request: EndpointRequest, answer: EndpointAnswer, *, inference_id: str | None) -> None:
+    def add(self, route: Route, request: ModelRequest, answer: ModelAnswer, *, inference_id: str | None) -> None:
         """Keep a request and its answer, where the endpoint captures and the draw falls on it."""
         plan = route.endpoint.serving
         config = plan.capture if plan is not None and route.endpoint.row.kind != COMPONENT else None
@@ -56,7 +56,7 @@ class DataCapture:
             return
         now = self._clock.now()
         line = _line(config, request, answer, now=now, inference_id=inference_id)
-        place = _Place(_prefix(config, route, now), route.fleet.role, route.endpoint.row.arn)
+        place = _CapturePlace(_prefix(config, route, now), route.fleet.role, route.endpoint.row.arn)
         with self._lock:
             if self._num_bytes + len(line) > _MOST_BYTES:
                 _log.warning("a request to %s is not captured: too many wait to be written", route.endpoint_name)
@@ -83,8 +83,8 @@ def _prefix(config: dict[str, Any], route: Route, now: datetime) -> str:
 
 def _line(
     config: dict[str, Any],
-    request: EndpointRequest,
-    answer: EndpointAnswer,
+    request: ModelRequest,
+    answer: ModelAnswer,
     *,
     now: datetime,
     inference_id: str | None,

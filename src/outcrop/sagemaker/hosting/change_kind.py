@@ -1,4 +1,4 @@
-"""The kind of job that brings an endpoint to what was asked of it: a light one, which waits for others' processes."""
+"""The kind of job that brings an endpoint to what was asked of it: a light one, which mostly waits."""
 
 from typing import TYPE_CHECKING
 

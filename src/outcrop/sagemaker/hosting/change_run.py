@@ -1,4 +1,4 @@
-"""One change of an endpoint from its lease to its end: models made ready, processes started, and let in together.
+"""A change of an endpoint, carried out: models made ready, processes started, and let in together.
 
 What served before goes on until everything new answers. Where something does not, the endpoint keeps what it had.
 """

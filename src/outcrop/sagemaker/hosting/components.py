@@ -8,9 +8,9 @@ from outcrop.arn import sagemaker as sagemaker_arn
 from outcrop.errors import Invalid
 from outcrop.sagemaker import images
 from outcrop.sagemaker.hosting import changes, configs, hosted, models
-from outcrop.sagemaker.hosting.containers import Container
+from outcrop.sagemaker.hosting.containers import ModelContainer
 from outcrop.sagemaker.hosting.endpoints import COMPONENT, EndpointRecord, with_capacities
-from outcrop.sagemaker.hosting.hosted import HostedModel, ServedBy
+from outcrop.sagemaker.hosting.hosted import HostedModel, ServedAs
 from outcrop.sagemaker.hosting.plans import STARTUP_S, EndpointPlan, FleetPlan, VariantPlan, key_of
 from outcrop.sagemaker.hosting.rooms import HostingRooms
 from outcrop.sagemaker.hosting.states import EndpointStatus
@@ -173,7 +173,7 @@ def _fleet(
     if not given:
         raise Invalid("Specification: neither ModelName nor Container. Say which model the component serves.")
     named = {"Image": given.get("Image"), "ModelDataUrl": given.get("ArtifactUrl"), **_environment(given)}
-    container = Container.of(named, "Specification.Container")
+    container = ModelContainer.of(named, "Specification.Container")
     images.family_of(house.settings, container.image, member="Specification.Container.Image")
     config = configs.find(house, region, endpoint.desired.config_name).document["request"]
     return _new_fleet(house, component_arn, container, config["ExecutionRoleArn"], num_copies=num_copies, **limits)
@@ -190,7 +190,7 @@ def _on_base(
     below = base.serving.variants[0].fleet
     assert below is not None, "components have fleets"
     served = HostedModel.read(hosted.folder_of(house.settings, below.model_key))
-    if served is None or served.by is not ServedBy.CATALOGUE or served.base is None:
+    if served is None or served.by is not ServedAs.CATALOGUE or served.base is None:
         raise Invalid(
             f"BaseInferenceComponentName: adapters stand on models of the catalogue, and {base.row.name} serves "
             "another one. `outcrop register FOLDER`, and name it by HF_MODEL_ID."
@@ -204,7 +204,7 @@ def _environment(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _new_fleet(
-    house: HostingRooms, component_arn: str, container: Container, role: str, *, num_copies: int, **limits: Any
+    house: HostingRooms, component_arn: str, container: ModelContainer, role: str, *, num_copies: int, **limits: Any
 ) -> FleetPlan:
     key = key_of(component_arn, house.clock.now())
     return FleetPlan(

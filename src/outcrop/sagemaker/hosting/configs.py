@@ -8,7 +8,7 @@ from outcrop.arn import sagemaker as sagemaker_arn
 from outcrop.buckets.names import parse_s3_uri
 from outcrop.errors import Invalid
 from outcrop.sagemaker.hosting import models
-from outcrop.sagemaker.hosting.containers import Container
+from outcrop.sagemaker.hosting.containers import ModelContainer
 from outcrop.sagemaker.hosting.plans import STARTUP_S, EndpointPlan, FleetPlan, VariantPlan, key_of
 from outcrop.sagemaker.rooms import TrainingRooms
 from outcrop.store.resources import NameTaken, Resource
@@ -88,7 +88,7 @@ def fleet_of(
         model_name=str(model.name),
         model_arn=model.arn,
         model_key=key_of(model.arn, model.created),
-        container=Container.from_document(model.document["container"]),
+        container=ModelContainer.from_document(model.document["container"]),
         role=request["ExecutionRoleArn"],
         isolated=bool(request.get("EnableNetworkIsolation")),
         num_copies=num_copies,

@@ -20,7 +20,7 @@ _PROGRAM, _SUBMITTED = "SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Container:
+class ModelContainer:
     """A container of a model."""
 
     image: str

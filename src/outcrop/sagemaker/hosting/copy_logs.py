@@ -70,7 +70,7 @@ class CopyLogs:
 
 
 def _free(file: Path, num_bytes: int) -> None:
-    """Give the room of a file's first bytes back; its length stays, so that whoever appends to it is not disturbed.
+    """Give the room of a file's first bytes back. Its length stays: whoever appends to it is not disturbed.
 
     Where the file system cannot do that, the file stays as it is.
     """

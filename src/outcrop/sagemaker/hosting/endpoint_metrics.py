@@ -36,8 +36,8 @@ _NAMES = {
 
 
 @dataclass
-class Invocation:
-    """One request to a model, as it is measured."""
+class MeasuredInvocation:
+    """A request to a model, as it is measured."""
 
     model_s: float = 0.0
     "What the model took; all of the time, where nobody says."
@@ -51,9 +51,9 @@ class EndpointMetrics:
         self._clock = clock
 
     @contextmanager
-    def invocation(self, route: Route) -> Iterator[Invocation]:
+    def invocation(self, route: Route) -> Iterator[MeasuredInvocation]:
         """Measure the request of the block, whatever comes of it; those of jobs are no metrics."""
-        told, began = Invocation(), time.monotonic()
+        told, began = MeasuredInvocation(), time.monotonic()
         status = 200
         try:
             yield told
@@ -84,7 +84,7 @@ class EndpointMetrics:
             series(NAMESPACE, "NoCapacityInvocationFailures", dimensions, unit=Unit.COUNT), 1.0, at=self._clock.now()
         )
 
-    def _add(self, route: Route, told: Invocation, *, whole_s: float, status: int) -> None:
+    def _add(self, route: Route, told: MeasuredInvocation, *, whole_s: float, status: int) -> None:
         names, record = _NAMES[route.endpoint.row.kind], route.endpoint
         model_s, copies = told.model_s or whole_s, max(1, route.fleet.num_copies)
         values = {

@@ -48,7 +48,7 @@ class EndpointRecord:
 
     @property
     def plans(self) -> tuple[EndpointPlan, ...]:
-        """What serves, where anything does, and what is to serve."""
+        """The plan that serves, where one does, and the one that is to."""
         return (self.desired,) if self.serving is None else (self.serving, self.desired)
 
     @property

@@ -18,12 +18,12 @@ from outcrop.engines.states import EngineKind
 from outcrop.errors import ModelDamaged
 from outcrop.sagemaker import environments
 from outcrop.sagemaker.hosting import hosted
-from outcrop.sagemaker.hosting.hosted import HostedModel, ServedBy
+from outcrop.sagemaker.hosting.hosted import HostedModel, ServedAs
 from outcrop.sagemaker.hosting.plans import FleetPlan
 from outcrop.sagemaker.hosting.rooms import HostingRooms
 from outcrop.sagemaker.images import ModelServing, family_of
 from outcrop.sagemaker.job_folder import JobFolder
-from outcrop.sagemaker.script import ENVIRONMENT_INSIDE
+from outcrop.sagemaker.script import ENVIRONMENT_INSIDE, INSTALLED
 from outcrop.sagemaker.training_request import SERVICE
 from outcrop.settings import DEFAULT_HOST, Settings
 
@@ -72,7 +72,7 @@ class Fleets:
     def order(self, fleet: FleetPlan, *, region: str) -> list[Order]:
         """Ask for every process of a fleet; asking again changes nothing while they are there. Raises Refusal."""
         model = self.hosted(fleet)
-        if model.by is not ServedBy.PROGRAM:
+        if model.by is not ServedAs.PROGRAM:
             return [self._house.engines.order(self.network(fleet, model))] if fleet.num_copies else []
         return [self._order_program(fleet, model, name, region) for name in fleet.copies]
 
@@ -83,7 +83,7 @@ class Fleets:
     def engine_of(self, fleet: FleetPlan) -> str | None:
         """The name of the engine that serves a fleet; None for programs, or while nothing was made ready."""
         model = HostedModel.read(hosted.folder_of(self._house.settings, fleet.model_key))
-        if model is None or model.by is ServedBy.PROGRAM or not fleet.num_copies:
+        if model is None or model.by is ServedAs.PROGRAM or not fleet.num_copies:
             return None
         return self.network(fleet, model).engine
 
@@ -160,6 +160,7 @@ class Fleets:
             "AWS_ENDPOINT_URL": endpoint,
             "S3_ENDPOINT_URL": endpoint,
             "HF_HUB_OFFLINE": "1",
+            INSTALLED: "1",
             **fleet.container.environment,
         }
 

@@ -21,7 +21,7 @@ _FILE = "hosted.json"
 PREFIX = "hosted-"
 
 
-class ServedBy(StrEnum):
+class ServedAs(StrEnum):
     """The part of this installation that serves a model."""
 
     PROGRAM = "program"
@@ -38,7 +38,7 @@ class ServedBy(StrEnum):
 class HostedModel:
     """The way in which a model is served."""
 
-    by: ServedBy
+    by: ServedAs
     image_family: str
     answers_in_full: bool = False
     "Whether generated text comes with its prompt before it, as Hugging Face's pipeline gives it."
@@ -65,7 +65,7 @@ class HostedModel:
         """None where the folder was not made ready, or not to the end."""
         try:
             told = json.loads((folder / _FILE).read_text("utf-8"))
-            return cls(**{**told, "by": ServedBy(told["by"])})
+            return cls(**{**told, "by": ServedAs(told["by"])})
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError):
@@ -97,7 +97,7 @@ def network_of(
     hosted: HostedModel, key: str, name: str, settings: Settings, catalog: Catalog, models: CustomModels
 ) -> BaseModel:
     """The network that an engine serves the model with. Raises Refusal where it is not there any more."""
-    if hosted.by is ServedBy.NETWORK:
+    if hosted.by is ServedAs.NETWORK:
         folder = root_of(files_of(folder_of(settings, key)))
         if hosted.network is None or not (folder / "config.json").is_file():
             raise ModelDamaged(f"The files of the model {name} are not there any more. Create the endpoint anew.")

@@ -1,4 +1,4 @@
-"""A request to the model behind an endpoint, and its answer: from users' code in a sandbox, or from an engine.
+"""A request to the model behind an endpoint, and its answer, from users' code or from an engine.
 
 What a model says is passed on as it is; what goes wrong in it becomes a ModelError with its own words.
 """
@@ -22,9 +22,9 @@ from outcrop.invocation.invoke import PreparedInvocation
 from outcrop.invocation.target import EncoderTarget, TextTarget
 from outcrop.sagemaker.hosting import text_bodies
 from outcrop.sagemaker.hosting.copy_logs import GROUP
-from outcrop.sagemaker.hosting.endpoint_metrics import EndpointMetrics, Invocation
+from outcrop.sagemaker.hosting.endpoint_metrics import EndpointMetrics, MeasuredInvocation
 from outcrop.sagemaker.hosting.fleets import Fleets
-from outcrop.sagemaker.hosting.hosted import ServedBy
+from outcrop.sagemaker.hosting.hosted import ServedAs
 from outcrop.sagemaker.hosting.rooms import InvokingRooms
 from outcrop.sagemaker.hosting.routing import Route
 from outcrop.sagemaker.hosting.text_bodies import TextBody
@@ -39,7 +39,7 @@ _SERVER_ERRORS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class EndpointRequest:
+class ModelRequest:
     """A request to a model, as its client sent it."""
 
     body: bytes
@@ -62,7 +62,7 @@ class EndpointRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EndpointAnswer:
+class ModelAnswer:
     """The answer of a model, or its head where the body comes as a stream."""
 
     content_type: str | None
@@ -70,10 +70,10 @@ class EndpointAnswer:
     body: bytes = b""
 
 
-async def answer(house: InvokingRooms, route: Route, request: EndpointRequest) -> EndpointAnswer:
+async def answer(house: InvokingRooms, route: Route, request: ModelRequest) -> ModelAnswer:
     """The whole answer. Raises ServiceRefusal, NotReady and Throttled."""
     with house.endpoint_router.counted(route), _measured(house, route) as told:
-        if route.model.by is ServedBy.PROGRAM:
+        if route.model.by is ServedAs.PROGRAM:
             return await _program_answer(house, route, request, told)
         with _engine_errors(house, route):
             understood, prepared = await _prepared(house, route, request)
@@ -82,17 +82,17 @@ async def answer(house: InvokingRooms, route: Route, request: EndpointRequest) -
             else:
                 invoked = await invoke.invoke(prepared, began=request.started, count=request.count)
                 body = understood.written(invoked.response)
-            return EndpointAnswer(content_type=understood.content_type, body=body)
+            return ModelAnswer(content_type=understood.content_type, body=body)
 
 
 async def stream(
-    house: InvokingRooms, route: Route, request: EndpointRequest
-) -> AsyncGenerator[EndpointAnswer | bytes, None]:
+    house: InvokingRooms, route: Route, request: ModelRequest
+) -> AsyncGenerator[ModelAnswer | bytes, None]:
     """The head of an answer, and then its body as the model makes it. Raises as `answer`."""
     async with AsyncExitStack() as opened:
         opened.enter_context(house.endpoint_router.counted(route))
         opened.enter_context(_measured(house, route))
-        if route.model.by is ServedBy.PROGRAM:
+        if route.model.by is ServedAs.PROGRAM:
             answered = await opened.enter_async_context(_program(house, route, request))
             if answered.status in _FAILED:
                 raise _model_error(house, route, answered.status, await answered.body())
@@ -101,7 +101,7 @@ async def stream(
         else:
             opened.enter_context(_engine_errors(house, route))
             understood, prepared = await _prepared(house, route, request)
-            yield EndpointAnswer(content_type=understood.content_type)
+            yield ModelAnswer(content_type=understood.content_type)
             pieces = _pieces(request, understood, prepared)
         try:
             async with aclosing(pieces):
@@ -117,14 +117,14 @@ async def stream(
 
 
 @contextmanager
-def _measured(house: InvokingRooms, route: Route) -> Iterator[Invocation]:
+def _measured(house: InvokingRooms, route: Route) -> Iterator[MeasuredInvocation]:
     with EndpointMetrics(house.points, house.clock).invocation(route) as told:
         yield told
 
 
 async def _program_answer(
-    house: InvokingRooms, route: Route, request: EndpointRequest, told: Invocation
-) -> EndpointAnswer:
+    house: InvokingRooms, route: Route, request: ModelRequest, told: MeasuredInvocation
+) -> ModelAnswer:
     began = time.monotonic()
     async with _program(house, route, request) as answered:
         try:
@@ -135,13 +135,11 @@ async def _program_answer(
         if answered.status in _FAILED:
             raise _model_error(house, route, answered.status, body)
         head = _head(answered.headers)
-        return EndpointAnswer(content_type=head.content_type, attributes=head.attributes, body=body)
+        return ModelAnswer(content_type=head.content_type, attributes=head.attributes, body=body)
 
 
 @asynccontextmanager
-async def _program(
-    house: InvokingRooms, route: Route, request: EndpointRequest
-) -> AsyncGenerator[StreamedAnswer, None]:
+async def _program(house: InvokingRooms, route: Route, request: ModelRequest) -> AsyncGenerator[StreamedAnswer, None]:
     """The answer of the least busy copy. One that nobody listens at is passed over; a request that was sent is not
     sent again. Raises NotReady where no copy listens within the patience of an invocation."""
     router, fleet, passed_over = house.endpoint_router, route.fleet, set[str]()
@@ -169,13 +167,11 @@ async def _program(
             passed_over = set()
 
 
-def _head(headers: Mapping[str, str]) -> EndpointAnswer:
-    return EndpointAnswer(content_type=headers.get("content-type"), attributes=headers.get(_ATTRIBUTES))
+def _head(headers: Mapping[str, str]) -> ModelAnswer:
+    return ModelAnswer(content_type=headers.get("content-type"), attributes=headers.get(_ATTRIBUTES))
 
 
-async def _prepared(
-    house: InvokingRooms, route: Route, request: EndpointRequest
-) -> tuple[TextBody, PreparedInvocation]:
+async def _prepared(house: InvokingRooms, route: Route, request: ModelRequest) -> tuple[TextBody, PreparedInvocation]:
     target = await to_thread.run_sync(_target, house, route, request.caller)
     understood = text_bodies.read(route.fleet, route.model, request.body)
     asked = understood.dialect.read(understood.body)
@@ -196,15 +192,13 @@ def _target(house: InvokingRooms, route: Route, caller: Caller | None) -> TextTa
     return target
 
 
-def _pieces(
-    request: EndpointRequest, understood: TextBody, prepared: PreparedInvocation
-) -> AsyncGenerator[bytes, None]:
+def _pieces(request: ModelRequest, understood: TextBody, prepared: PreparedInvocation) -> AsyncGenerator[bytes, None]:
     return understood.stream(invoke.stream_chunks(prepared, began=request.started, count=request.count))
 
 
 @contextmanager
 def _engine_errors(house: InvokingRooms, route: Route) -> Iterator[None]:
-    """What a server in a container would have answered with a status of its own is a ModelError here too."""
+    """Tell as a ModelError what a server in a container would have answered with a status of its own."""
     try:
         yield
     except Invalid as refused:
@@ -227,7 +221,7 @@ def _broken(house: InvokingRooms, route: Route, broken: ConnectionBroken) -> Ser
 
 
 def _model_error(house: InvokingRooms, route: Route, status: int, body: bytes) -> ServiceRefusal:
-    """What a model answered in the place of an answer, in SageMaker's words; status 0: it did not."""
+    """The refusal for what a model said in the place of an answer; status 0: nothing."""
     message = body.decode("utf-8", "replace")
     whose = "client" if 0 < status < _SERVER_ERRORS else "server"
     region, group = route.endpoint.row.region, f"{GROUP}/{route.endpoint_name}"

@@ -39,7 +39,7 @@ _MOST_FORGOTTEN = 100
 _log = logging.getLogger("outcrop.server")
 
 
-class _Place(NamedTuple):
+class _LogPlace(NamedTuple):
     """The log of a copy."""
 
     group: str
@@ -99,7 +99,7 @@ class EndpointKeeper:
         self._retried[name] = now
         return True
 
-    def _copies(self) -> dict[str, _Place]:
+    def _copies(self) -> dict[str, _LogPlace]:
         """Every copy that serves, or is to serve, by its name."""
         found = {}
         for record in self._records:
@@ -107,9 +107,9 @@ class EndpointKeeper:
                 for variant in plan.variants:
                     for name in variant.fleet.copies if variant.fleet is not None else ():
                         group = f"{GROUP}/{record.endpoint_name}"
-                        found[name] = _Place(group, variant.name, record.row.region)
+                        found[name] = _LogPlace(group, variant.name, record.row.region)
         for job, fleet in self._transforms:
-            found |= {name: _Place(TRANSFORMS, str(job.name), job.region) for name in fleet.copies}
+            found |= {name: _LogPlace(TRANSFORMS, str(job.name), job.region) for name in fleet.copies}
         return found
 
     def _measure(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from outcrop.arn import sagemaker as sagemaker_arn
 from outcrop.errors import Invalid
 from outcrop.sagemaker import images
-from outcrop.sagemaker.hosting.containers import Container
+from outcrop.sagemaker.hosting.containers import ModelContainer
 from outcrop.sagemaker.rooms import TrainingRooms
 from outcrop.sagemaker.training_request import SERVICE
 from outcrop.store.resources import NameTaken, Resource
@@ -24,7 +24,7 @@ def create(house: TrainingRooms, params: Mapping[str, Any], *, region: str) -> s
     name = params["ModelName"]
     model_arn = arn_of(house, region, name)
     member, definition = _definition(params)
-    container = Container.of(definition, member)
+    container = ModelContainer.of(definition, member)
     family = images.family_of(house.settings, container.image, member=f"{member}.Image")
     if family.serving is None:
         raise Invalid(f"{member}.Image: the environment {family.name} serves no models. Name an image for inference.")
@@ -70,7 +70,7 @@ def _definition(params: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     return "PrimaryContainer", params["PrimaryContainer"]
 
 
-def _check_artifact(house: TrainingRooms, params: Mapping[str, Any], container: Container, model_arn: str) -> None:
+def _check_artifact(house: TrainingRooms, params: Mapping[str, Any], container: ModelContainer, model_arn: str) -> None:
     """Raises Invalid where the role may not read the artifact, or it is not there."""
     role = params.get("ExecutionRoleArn")
     if role is None:

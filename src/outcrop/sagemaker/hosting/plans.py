@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from outcrop.sagemaker.hosting.containers import Container
+from outcrop.sagemaker.hosting.containers import ModelContainer
 
 STARTUP_S = 600
 "So long a model may take until it answers, where nothing else is said."
@@ -27,7 +27,7 @@ class FleetPlan:
     model_arn: str
     model_key: str
     "Of the model's files on this machine: a model that was deleted and made anew is another one."
-    container: Container
+    container: ModelContainer
     role: str
     isolated: bool
     "Whether it may not ask this installation either."
@@ -46,7 +46,7 @@ class FleetPlan:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
-        return cls(**{**document, "container": Container.from_document(document["container"])})
+        return cls(**{**document, "container": ModelContainer.from_document(document["container"])})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from outcrop.network.model_task import ModelTask
 from outcrop.probe import launch
 from outcrop.sagemaker import environments, images, requirements
 from outcrop.sagemaker.hosting import hosted
-from outcrop.sagemaker.hosting.hosted import HostedModel, ServedBy
+from outcrop.sagemaker.hosting.hosted import HostedModel, ServedAs
 from outcrop.sagemaker.hosting.plans import FleetPlan
 from outcrop.sagemaker.hosting.rooms import HostingRooms
 from outcrop.sagemaker.images import ImageFamily, ModelServing
@@ -43,7 +43,7 @@ _DJL_OWN = "djl_python."
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
-    """One model made ready for one job."""
+    """A model on its way to being ready, within a job."""
 
     house: HostingRooms
     job: RunningJob
@@ -100,7 +100,7 @@ class Preparation:
             archive.unlink()
 
     def _text_model(self, files: Path, family: ImageFamily) -> HostedModel | None:
-        """The model as an engine serves it, where it is one that writes text and brings no code of its own."""
+        """The model as an engine serves it, where it writes text and brings no code of its own."""
         container = self.fleet.container
         if container.program or (files / _CODE / _PROGRAM).exists() or container.submitted:
             return None
@@ -146,7 +146,7 @@ class Preparation:
         if base.task is not ModelTask.TEXT:
             raise Invalid(f"HF_MODEL_ID: {named!r} is no model that writes text, and this image serves such models.")
         usable = self._tried(self.house.catalog.usable(base.id))
-        return HostedModel(by=ServedBy.CATALOGUE, image_family=family.name, base=usable.id, answers_in_full=in_full)
+        return HostedModel(by=ServedAs.CATALOGUE, image_family=family.name, base=usable.id, answers_in_full=in_full)
 
     def _with_adapter(self, root: Path, family: ImageFamily, in_full: bool) -> HostedModel:
         look = adopted.look_at(root, self.house.catalog, base=self._base_beside_adapter)
@@ -156,7 +156,7 @@ class Preparation:
         with adopted.memory_for(self.house.sharing, look, self.job):
             adopted.put_in_place(look, self.house.models.folder(model_arn), told=self._told)
         return HostedModel(
-            by=ServedBy.ADAPTER,
+            by=ServedAs.ADAPTER,
             image_family=family.name,
             base=look.base.id,
             model_arn=model_arn,
@@ -194,7 +194,7 @@ class Preparation:
             told=self._told,
         )
         return HostedModel(
-            by=ServedBy.NETWORK,
+            by=ServedAs.NETWORK,
             image_family=family.name,
             answers_in_full=in_full,
             network={
@@ -232,7 +232,7 @@ class Preparation:
             requirements.install(place, python, way=found(), limits=limits)
         num_bytes = sum(path.stat().st_size for path in files.rglob("*") if path.is_file())
         return HostedModel(
-            by=ServedBy.PROGRAM,
+            by=ServedAs.PROGRAM,
             image_family=family.name,
             python=str(python),
             num_bytes=num_bytes,

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Protocol
 
-from outcrop.batch.loop import BatchLoop
 from outcrop.catalog.catalog import Catalog
 from outcrop.catalog.custom_models import CustomModels
 from outcrop.engines.clients import Clients
 from outcrop.engines.orders import Engines
 from outcrop.invocation.resolve import Targets
+from outcrop.jobs.asking_loop import AskingLoop
 from outcrop.sagemaker.hosting.endpoints import Endpoints
 from outcrop.sagemaker.rooms import TrainingRooms
 
@@ -35,13 +35,13 @@ class HostingRooms(TrainingRooms, Protocol):
 
 
 class InvokingRooms(HostingRooms, Protocol):
-    """The same for whoever asks the models behind endpoints."""
+    """Everything that whoever asks the models behind endpoints may touch."""
 
     @property
     def endpoint_router(self) -> "Router": ...
 
     @property
-    def batch_loop(self) -> BatchLoop: ...
+    def asking_loop(self) -> AskingLoop: ...
 
     @property
     def targets(self) -> Targets: ...

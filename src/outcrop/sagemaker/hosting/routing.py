@@ -1,4 +1,4 @@
-"""The way of a request from an endpoint's name to the model that answers it, and the count of those under way.
+"""The way of a request from an endpoint's name to the model that answers it.
 
 The variant is drawn by weight, or named; the copy is the least busy one. Nothing is remembered of endpoints but what
 their records say, and of models what they were made ready as, which never changes.
@@ -111,7 +111,7 @@ class Router:
             yield name, UnixClient(folder, connect_s=_CONNECT_S, connected=_connect)
 
     def fleet_now(self, route: Route) -> FleetPlan:
-        """The fleet that a route leads to now: it may have other copies since the request came, or be another one.
+        """The fleet that a route leads to now, which may be another since the request came.
 
         Raises ServiceRefusal where it leads nowhere any more.
         """

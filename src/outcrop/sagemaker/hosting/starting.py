@@ -1,4 +1,4 @@
-"""A fleet on its way to serving: its model made ready, its processes asked for, and waited for until each answers."""
+"""A fleet on its way to serving: its model made ready, its processes asked for, and waited for."""
 
 import asyncio
 import time

@@ -36,7 +36,7 @@ class TextBody:
 
     @property
     def content_type(self) -> str:
-        """Of the answer."""
+        """The content type of the answer."""
         if not self.streams:
             return JSON
         return LINES if self.server is LMI else EVENTS

@@ -1,4 +1,4 @@
-"""The kind of job that has a model answer the records of objects: a light one, which waits for the model."""
+"""The kind of job that has a model answer the records of objects: a light one."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""A transform job from its lease to its last object: the model started for it alone, and asked record by record.
+"""A transform job, carried out: a model started for it alone, and asked record by record.
 
 Each object's answers are written as one object, in the order of its records. A worker that is killed goes on with the
 object that was not written.
@@ -19,7 +19,7 @@ from outcrop.sagemaker import channels
 from outcrop.sagemaker.hosting import invoking
 from outcrop.sagemaker.hosting.endpoints import EndpointRecord
 from outcrop.sagemaker.hosting.fleets import Fleets
-from outcrop.sagemaker.hosting.invoking import EndpointRequest
+from outcrop.sagemaker.hosting.invoking import ModelRequest
 from outcrop.sagemaker.hosting.plans import EndpointPlan, FleetPlan, VariantPlan
 from outcrop.sagemaker.hosting.rooms import InvokingRooms
 from outcrop.sagemaker.hosting.routing import Route
@@ -86,7 +86,7 @@ class _Transform:
 
     def _answer_object(self, uri: str, name: str) -> None:
         records = _records(_content(self._data, uri, self._request["TransformInput"]), self._request)
-        answers = self._house.batch_loop.run(self._answers(records, name))
+        answers = self._house.asking_loop.run(self._answers(records, name))
         output = self._request["TransformOutput"]
         joined = b"".join(answer + b"\n" for answer in answers) if _is_line(output) else b"".join(answers)
         place = f"{output['S3OutputPath'].rstrip('/')}/{name}.out"
@@ -105,7 +105,7 @@ class _Transform:
 
     async def _answer(self, record: bytes, place: str) -> bytes:
         config = self._request.get("ModelClientConfig", {})
-        request = EndpointRequest(
+        request = ModelRequest(
             body=record,
             content_type=self._request["TransformInput"].get("ContentType"),
             accept=self._request["TransformOutput"].get("Accept"),

@@ -1,4 +1,4 @@
-"""The one event loop on which all batch jobs of a process ask their engines: connections belong to a loop."""
+"""The event loop on which the jobs of a process ask models: connections belong to a loop."""
 
 import asyncio
 import threading
@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 _Done = TypeVar("_Done")
 
 
-class BatchLoop:
+class AskingLoop:
     """An event loop in a thread of its own; `close` it at the end."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="batch jobs", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="asking models", daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, _Done]) -> _Done:
