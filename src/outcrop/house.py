@@ -146,10 +146,10 @@ class House:
 
     @room
     def scalable_resources(self) -> "ScalableResources":
-        """The counts of what can be scaled: none, as long as no endpoints are hosted here."""
-        from outcrop.scaling.resources import NoScalableResources
+        """The counts of what can be scaled: endpoints and inference components."""
+        from outcrop.sagemaker.hosting.scalable import ScalableFleets
 
-        return NoScalableResources()
+        return ScalableFleets(self)
 
     @room
     def scaling(self) -> "Scaling":

@@ -1,16 +1,11 @@
 """The counts of what is scaled, as its owner gives and takes them. Whoever hosts endpoints fulfils the Protocol.
 
-    class Variants:                                    # in the room that hosts endpoints
-        def find(self, target, *, region): ...
-        def set_desired(self, target, count, *, region): ...
-
-and `House.scalable_resources` hands it out. The owner also writes the points that policies follow: their names stand in
-`outcrop.scaling.predefined`.
+Here that is `outcrop.sagemaker.hosting.scalable`, which `House.scalable_resources` hands out. The owner also writes the
+points that policies follow: their names stand in `outcrop.scaling.predefined`.
 """
 
 from typing import NamedTuple, Protocol
 
-from outcrop.errors import NotFound
 from outcrop.scaling.target_id import TargetId
 
 
@@ -43,13 +38,3 @@ class ScalableResources(Protocol):
         this moment (it is asked again), any other Refusal where it cannot be at all.
         """
         ...
-
-
-class NoScalableResources:
-    """The resources of a house that hosts no endpoints."""
-
-    def find(self, target: TargetId, *, region: str) -> Capacity | None:  # noqa: ARG002
-        return None
-
-    def set_desired(self, target: TargetId, count: int, *, region: str) -> None:  # noqa: ARG002
-        raise NotFound(f"{target.resource_id}: there is no such resource.")
