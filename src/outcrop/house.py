@@ -21,6 +21,7 @@ from outcrop.clock import Clock
 from outcrop.jobs.kinds import JobKind
 from outcrop.kinds import KINDS
 from outcrop.settings import Settings
+from outcrop.store.resources import Resource
 from outcrop.store.store import Store
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
     from outcrop.sagemaker.hosting.endpoints import Endpoints
     from outcrop.sagemaker.hosting.keeper import EndpointKeeper
     from outcrop.sagemaker.hosting.routing import Router
+    from outcrop.scaling.resources import ScalableResources
+    from outcrop.scaling.scaler import Scaler
+    from outcrop.scaling.scaling import Scaling
 
 _Room = TypeVar("_Room")
 _Asked = TypeVarTuple("_Asked")
@@ -139,9 +143,34 @@ class House:
     @room
     def alarms(self) -> "Alarms":
         """Alarms on metrics."""
-        from outcrop.alarms.alarms import Alarms
+        return self.scaling.alarms  # opened together, for tables are not made within the transaction of an alarm
 
-        return Alarms(self.store, self.points, self.clock, self.account)
+    @room
+    def scalable_resources(self) -> "ScalableResources":
+        """The counts of what can be scaled: endpoints and inference components."""
+        from outcrop.sagemaker.hosting.scalable import ScalableFleets
+
+        return ScalableFleets(self)
+
+    @room
+    def scaling(self) -> "Scaling":
+        """Scalable targets, their policies and scheduled actions."""
+        from outcrop.alarms.alarms import Alarms
+        from outcrop.scaling.scaling import Scaling
+
+        def takes_action(action: str, alarm: Resource) -> bool:
+            return scaling.policies.take(action, alarm)
+
+        alarms = Alarms(self.store, self.points, self.clock, self.account, takes_action=takes_action)
+        scaling = Scaling(self.store, alarms, self.scalable_resources, self.clock, self.account)
+        return scaling
+
+    @room
+    def scaler(self) -> "Scaler":
+        """The loop that scales."""
+        from outcrop.scaling.scaler import Scaler
+
+        return Scaler(self.scaling)
 
     @room
     def traffic(self) -> "Traffic":

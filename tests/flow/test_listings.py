@@ -13,14 +13,14 @@ from botocore.loaders import Loader
 
 from outcrop.api.iam.absent import ALWAYS_ABSENT
 from outcrop.api.operations import OPERATIONS
-from tests.support.listings import bedrock, cloudwatch, iam, iam_absent, logs, s3, sagemaker, sagemaker_hosting
+from tests.support.listings import bedrock, cloudwatch, iam, iam_absent, logs, s3, sagemaker, sagemaker_hosting, scaling
 from tests.support.listings.listing import Listing
 from tests.support.servers import Running, running_server
 from tests.support.shaped_values import operation_of_botocore
 
 LISTINGS = [
     *bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *logs.LISTINGS, *cloudwatch.LISTINGS, *s3.LISTINGS,
-    *sagemaker.LISTINGS, *sagemaker_hosting.LISTINGS,
+    *sagemaker.LISTINGS, *sagemaker_hosting.LISTINGS, *scaling.LISTINGS,
 ]  # fmt: skip
 NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {
     "bedrock-agent-runtime.Rerank",

@@ -139,6 +139,9 @@ TWO_RESOURCES = {
     "UpdateProvisionedModelThroughput": ("provisionedModelId", "throughput", "desiredModelId", "base"),
 }
 WITHOUT_RESOURCE = {
+    "application-autoscaling": {
+        "DescribeScalableTargets", "DescribeScalingActivities", "DescribeScalingPolicies", "DescribeScheduledActions",
+    },
     "bedrock": {
         "DeleteModelInvocationLoggingConfiguration", "GetModelInvocationLoggingConfiguration",
         "PutModelInvocationLoggingConfiguration", "ListModelInvocationJobs",
@@ -274,6 +277,20 @@ def cases_of_sagemaker(things: Things, operations: Iterator[str]) -> Iterator[Ca
         if operation not in WITHOUT_RESOURCE["sagemaker"]:
             named = ({"ResourceArn": job}, {"TrainingJobName": "taught"})
             yield Case("sagemaker", operation, (job,), tuple(each for each in named if has.issuperset(each)))
+
+
+def cases_of_autoscaling(things: Things, operations: Iterator[str]) -> Iterator[Case]:
+    """Scalable targets by their ARN where tags are asked about; else any of them, whose ids no request knows."""
+    service = "application-autoscaling"
+    targets = f"arn:aws:{service}:{REGION}:{things.account}:scalable-target"
+    for operation in operations:
+        if operation in WITHOUT_RESOURCE[service]:
+            continue
+        if "ResourceARN" in members(service, operation):
+            yield Case(service, operation, (f"{targets}/one",), ({"ResourceARN": f"{targets}/one"},))
+        else:
+            named = {"ServiceNamespace": "sagemaker", "ResourceId": "endpoint/e/variant/v"}
+            yield Case(service, operation, (f"{targets}/*",), (named,))
 
 
 def cases_of_s3(operations: Iterator[str]) -> Iterator[Case]:

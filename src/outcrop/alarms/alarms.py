@@ -5,12 +5,12 @@
     alarms.turn()       # every ten seconds: alarms whose state changes are written, and returned
 
 Only whole periods count, from 1970 on. Where a metric has several units and the alarm names none, the value that
-breaches the threshold counts. Nothing here carries an action out; the history says so of each that was due.
+breaches the threshold counts. An action that is due is offered to `takes_action`; the history says what became of each.
 """
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -39,6 +39,8 @@ _ACTIONS = {
     AlarmState.ALARM: "AlarmActions",
     AlarmState.INSUFFICIENT_DATA: "InsufficientDataActions",
 }
+TakesAction = Callable[[str, Resource], bool]
+"Whether somebody takes this action of an alarm upon itself; asked within the transaction that changes the alarm."
 _log = logging.getLogger("outcrop.alarms")
 
 
@@ -51,14 +53,28 @@ class AlarmTransition(NamedTuple):
     actions: Sequence[str]
 
 
+class WatchedValues(NamedTuple):
+    """The rule of an alarm, and the values of its last periods that have one, the oldest first."""
+
+    rule: AlarmRule
+    values: Sequence[float]
+
+
+def _nobody(_action: str, _alarm: Resource) -> bool:
+    return False
+
+
 class Alarms:
     """The alarms of an installation, in every region. Safe in several threads and processes."""
 
-    def __init__(self, store: Store, points: Points, clock: Clock, account: str) -> None:
+    def __init__(
+        self, store: Store, points: Points, clock: Clock, account: str, *, takes_action: TakesAction = _nobody
+    ) -> None:
         self._store = store
         self._points = points
         self._clock = clock
         self._account = account
+        self._takes_action = takes_action
         self._evaluated: dict[str, tuple[int, datetime]] = {}
         self.history = AlarmHistory(store.engine)
 
@@ -128,6 +144,23 @@ class Alarms:
         found = each(alarms, self._evaluate, log=_log, name=lambda alarm: alarm.arn)
         return [transition for transition in found if transition is not None]
 
+    def acting(self) -> list[tuple[str, Resource]]:
+        """The actions that the present states of all alarms ask for, each with its alarm."""
+        alarms = self._store.resources.in_states(KIND, list(AlarmState))
+
+        def actions(alarm: Resource) -> list[tuple[str, Resource]]:
+            with understood(alarm.arn):
+                return [(action, alarm) for action in _due(alarm, AlarmState(alarm.status))]
+
+        return [pair for pairs in each(alarms, actions, log=_log, name=lambda alarm: alarm.arn) for pair in pairs]
+
+    def watched(self, alarm: Resource) -> WatchedValues:
+        """The values that an alarm looks at now. Raises Damaged."""
+        with understood(alarm.arn):
+            rule = rules.read(alarm.document["members"])
+        found = self._values(rule, alarm.region, self._clock.now())
+        return WatchedValues(rule, [value.value for value in found if value.value is not None][-rule.periods :])
+
     def sweep(self) -> int:
         """Forget old history; returns how many items went."""
         return self.history.remove_before(self._clock.now() - HISTORY_KEPT)
@@ -138,7 +171,7 @@ class Alarms:
             rule = rules.read(alarm.document["members"])
         version, at = self._evaluated.get(alarm.arn, (0, now))
         waits = timedelta(seconds=min(rule.period_s, _EVALUATED_EVERY_S))
-        if version == alarm.version and now - at < waits:
+        if version == alarm.version and timedelta() <= now - at < waits:  # a clock set back waits for nothing
             return None
         values = self._values(rule, alarm.region, now)
         verdict = evaluate(rule, values, AlarmState(alarm.status))
@@ -187,8 +220,7 @@ class Alarms:
         }
         if before is not after:
             document["transitioned"] = now.isoformat()
-        members = alarm.document["members"]
-        due = members.get(_ACTIONS[after]) or [] if before is not after and members.get("ActionsEnabled", True) else []
+        due = _due(alarm, after) if before is not after else []
         name, region = alarm.name or "", alarm.region
         with self._store.transaction():
             changed = self._store.resources.replace(alarm, at=now, status=after, document=document)
@@ -198,13 +230,13 @@ class Alarms:
                     "oldState": {"stateValue": before, "stateReason": alarm.document["reason"]},
                     "newState": {"stateValue": after, "stateReason": document["reason"]},
                 })  # fmt: skip
+            left = [action for action in due if not self._takes_action(action, changed)]
             for action in due:
-                told = f"Not carried out in Outcrop: action {action}"
-                self._note(
-                    region, name, HistoryKind.ACTION, told, {"actionState": "Failed", "notificationResource": action}
-                )
+                told = "Not carried out in Outcrop: action" if action in left else "Successfully executed action"
+                became = {"actionState": "Failed" if action in left else "Succeeded", "notificationResource": action}
+                self._note(region, name, HistoryKind.ACTION, f"{told} {action}", became)
         if before is not after:
-            logs.tell(_log, "alarm", alarm=alarm.arn, before=before, after=after, actions_not_carried_out=len(due))
+            logs.tell(_log, "alarm", alarm=alarm.arn, before=before, after=after, actions_not_carried_out=len(left))
         return AlarmTransition(changed, before, after, due)
 
     def _made(self, name: str, members: Mapping[str, Any], region: str, now: datetime) -> Resource:
@@ -234,6 +266,18 @@ class Alarms:
     def _note(self, region: str, name: str, kind: HistoryKind, summary: str, data: Mapping[str, Any]) -> None:
         item = HistoryItem(alarm=name, at=self._clock.now(), kind=kind, summary=summary, data=json.dumps(data))
         self.history.add(item, region=region)
+
+
+def actions_of(alarm: Resource) -> list[str]:
+    """The actions that an alarm has in any state."""
+    members = alarm.document.get("members", {})
+    return [action for member in _ACTIONS.values() for action in members.get(member) or ()]
+
+
+def _due(alarm: Resource, state: AlarmState) -> list[str]:
+    """The actions that follow when an alarm comes into a state."""
+    members = alarm.document["members"]
+    return list(members.get(_ACTIONS[state]) or ()) if members.get("ActionsEnabled", True) else []
 
 
 def _reason_data(rule: AlarmRule, values: Sequence[PeriodValue], now: datetime) -> dict[str, Any]:

@@ -31,6 +31,18 @@ class _Imported(Operations):
         return len(self._makers)
 
 
+def _application_autoscaling() -> Table:
+    from outcrop.api.scaling import activities, policies, scheduled_actions, tags, targets
+
+    return {
+        **targets.OPERATIONS,
+        **policies.OPERATIONS,
+        **scheduled_actions.OPERATIONS,
+        **activities.OPERATIONS,
+        **tags.OPERATIONS,
+    }
+
+
 def _bedrock() -> Table:
     from outcrop.api.bedrock import (
         custom_models,
@@ -152,6 +164,7 @@ def _sts() -> Table:
 
 OPERATIONS: Operations = _Imported(
     {
+        "application-autoscaling": _application_autoscaling,
         "bedrock": _bedrock,
         "bedrock-runtime": _bedrock_runtime,
         "bedrock-agent-runtime": _bedrock_agent_runtime,

@@ -51,6 +51,7 @@ _INVOCATION_LOG_EVERY_S = 5.0
 """What a server that is killed loses at most of each."""
 _ALARMS_EVERY_S = 10.0
 _ENDPOINTS_EVERY_S = 1.0
+_SCALING_EVERY_S = 5.0
 _FORGETS_FIRST_S = 60.0
 _FORGET_EVERY_S = 3600.0
 _LISTENING_FIRST_S = 0.2
@@ -187,6 +188,12 @@ async def _keep_endpoints(house: House, loops: Loops) -> None:
     await loops.run("endpoints", lambda: to_thread.run_sync(keeper.turn), every_s=_ENDPOINTS_EVERY_S)
 
 
+async def _scale(house: House, loops: Loops) -> None:
+    await asyncio.sleep(_LISTENING_FIRST_S)
+    scaler = await to_thread.run_sync(lambda: house.scaler)
+    await loops.run("scaling", lambda: to_thread.run_sync(scaler.turn), every_s=_SCALING_EVERY_S)
+
+
 def write_points(house: House) -> None:
     """Pass on what the door counted, and write all points that are new."""
     house.traffic.pass_on(house.points)
@@ -194,13 +201,14 @@ def write_points(house: House) -> None:
 
 
 async def _forget_old(house: House, loops: Loops) -> None:
-    """Keep what is recorded within its age and size: points, audit, logs, history of alarms, responses."""
+    """Keep what is recorded within its age and size: points, audit, logs, alarms, scaling, responses."""
 
     async def look() -> None:
         await to_thread.run_sync(house.points.sweep)
         await to_thread.run_sync(house.audit.sweep)
         await to_thread.run_sync(house.log_groups.sweep)
         await to_thread.run_sync(house.alarms.sweep)
+        await to_thread.run_sync(house.scaling.sweep)
         await to_thread.run_sync(_forget_responses, house)
 
     await asyncio.sleep(_FORGETS_FIRST_S)
@@ -222,6 +230,7 @@ _LOOPS = (
     _write_invocation_log,
     _evaluate_alarms,
     _keep_endpoints,
+    _scale,
     _forget_old,
 )
 

@@ -14,6 +14,9 @@ from tests.unit.access.test_actions_of_every_operation import asked, operations_
 
 ACCOUNT = "123456789012"
 STAR_ALONE = {
+    "application-autoscaling": {
+        "DescribeScalableTargets", "DescribeScalingActivities", "DescribeScalingPolicies", "DescribeScheduledActions",
+    },
     "bedrock": {
         "DeleteModelInvocationLoggingConfiguration", "GetModelInvocationLoggingConfiguration",
         "ListCustomModelDeployments", "ListCustomModels", "ListFoundationModels", "ListModelCustomizationJobs",

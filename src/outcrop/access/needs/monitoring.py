@@ -103,8 +103,12 @@ def autoscaling(asked: RequestedOperation) -> list[RequiredPermission]:
     }
     known = "ResourceId" in params and not asked.operation.startswith("Describe")
     resource = _arn(asked, "application-autoscaling", "scalable-target/*") if known else params.get("ResourceARN", "*")
+    operations = [asked.operation]
+    if asked.operation == "RegisterScalableTarget" and params.get("Tags"):
+        operations.append("TagResource")
     return [
-        RequiredPermission(action=f"application-autoscaling:{asked.operation}", resource=str(resource), context=context)
+        RequiredPermission(action=f"application-autoscaling:{each}", resource=str(resource), context=context)
+        for each in operations
     ]
 
 

@@ -60,6 +60,10 @@ _OF_SERVICE: dict[str, dict[type[Refusal], tuple[str, ...]]] = {
         Invalid: ("InvalidParameterValue", "ValidationError"), QuotaExceeded: ("LimitExceeded",),
         NotFound: ("ResourceNotFoundException", "ResourceNotFound"),
     },
+    "application-autoscaling": {
+        NotFound: ("ResourceNotFoundException", "ObjectNotFoundException"), Conflict: ("ConcurrentUpdateException",),
+        QuotaExceeded: ("LimitExceededException",),
+    },
 }  # fmt: skip
 
 # Where nothing is declared (Access denied is understood everywhere, S3 declares next to nothing): rest-json, json,

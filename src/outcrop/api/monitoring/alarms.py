@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from outcrop.alarms.alarms import actions_of
 from outcrop.alarms.history import HistoryItem
 from outcrop.alarms.rule import AlarmRule, AlarmState
 from outcrop.alarms.rule import read as read_rule
@@ -171,9 +172,7 @@ def _of_types(house: House, call: Call) -> list[Resource]:
 
 
 def _acts(alarm: Resource, prefix: str | None) -> bool:
-    members = alarm.document.get("members", {})
-    actions = [action for member in _ACTION_LISTS for action in members.get(member) or ()]
-    return prefix is None or any(action.startswith(prefix) for action in actions)
+    return prefix is None or any(action.startswith(prefix) for action in actions_of(alarm))
 
 
 def _rule(alarm: Resource) -> AlarmRule:

@@ -67,12 +67,12 @@ class EndpointMetrics:
             if route.endpoint.row.kind in _NAMES:
                 self._add(route, told, whole_s=time.monotonic() - began, status=status)
 
-    def running(self, record: EndpointRecord, variant: VariantPlan, number: int) -> None:
-        """Note how many requests to a variant, or to a component, run at once now."""
+    def running(self, record: EndpointRecord, variant: VariantPlan, number: float) -> None:
+        """Note how many requests to each copy of a variant, or of a component, run at once now."""
         names = _NAMES[record.row.kind]
         self._points.add(
             series(NAMESPACE, names.running, _dimensions(record, variant), unit=Unit.COUNT),
-            float(number),
+            number,
             at=self._clock.now(),
             resolution=Resolution.SECOND,
         )

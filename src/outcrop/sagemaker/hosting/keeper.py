@@ -117,7 +117,8 @@ class EndpointKeeper:
             if record.status is EndpointStatus.IN_SERVICE and record.serving is not None:
                 for variant in record.serving.variants:
                     if variant.fleet is not None:
-                        self._metrics.running(record, variant, self._router.running_of(variant.fleet.id))
+                        running = self._router.running_of(variant.fleet.id) / max(1, variant.fleet.num_copies)
+                        self._metrics.running(record, variant, running)
 
     def _clear_up(self, now: datetime) -> None:
         copies = self._copies()
