@@ -25,6 +25,8 @@ LISTINGS = [
 NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {
     "bedrock-agent-runtime.Rerank",
     "logs.GetLogEvents",
+    "sagemaker.DescribeHub",
+    "sagemaker.DescribeHubContent",
     "sagemaker.DescribeTrainingJob",
 }
 """They would list something about a thing that nobody can make here (tests/iam/test_absent.py asks each), or give

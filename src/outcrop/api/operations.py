@@ -120,6 +120,8 @@ def _sagemaker() -> Table:
     from outcrop.api.sagemaker import (
         endpoint_configs,
         endpoints,
+        hub_contents,
+        hubs,
         inference_components,
         models,
         tags,
@@ -134,6 +136,8 @@ def _sagemaker() -> Table:
         **endpoints.OPERATIONS,
         **inference_components.OPERATIONS,
         **transform_jobs.OPERATIONS,
+        **hubs.OPERATIONS,
+        **hub_contents.OPERATIONS,
         **tags.OPERATIONS,
     }
 
