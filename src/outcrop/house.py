@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from outcrop.audit.audit import Audit
     from outcrop.batch.shares import Shares
     from outcrop.buckets.buckets import Buckets
+    from outcrop.buckets.provided import ProvidedContent
     from outcrop.catalog.custom_models import CustomModels
     from outcrop.catalog.imported_models import ImportedModels
     from outcrop.data.data import Data
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from outcrop.sagemaker.hosting.endpoints import Endpoints
     from outcrop.sagemaker.hosting.keeper import EndpointKeeper
     from outcrop.sagemaker.hosting.routing import Router
+    from outcrop.sagemaker.hub.hubs import Hubs
+    from outcrop.sagemaker.jumpstart.content import JumpStartContent
     from outcrop.scaling.resources import ScalableResources
     from outcrop.scaling.scaler import Scaler
     from outcrop.scaling.scaling import Scaling
@@ -211,8 +214,28 @@ class House:
     def buckets(self) -> "Buckets":
         """The built-in S3."""
         from outcrop.buckets.buckets import Buckets
+        from outcrop.sagemaker.jumpstart import bucket_names
 
-        return Buckets(self.store, self.clock)
+        def provided(bucket: str) -> "ProvidedContent | None":
+            return None if bucket_names.parse(bucket) is None else self.jumpstart.content(bucket)
+
+        return Buckets(self.store, self.clock, provided)
+
+    @room
+    def jumpstart(self) -> "JumpStartContent":
+        """JumpStart's buckets, made of the catalogue."""
+        from outcrop.sagemaker.jumpstart.content import JumpStartContent
+
+        return JumpStartContent(self.catalog, self.account)
+
+    @room
+    def hubs(self) -> "Hubs":
+        """Hubs of models, the public one and those of the account."""
+        from outcrop.sagemaker.hub.contents import HubContents
+        from outcrop.sagemaker.hub.hubs import Hubs
+
+        contents = HubContents(self.store, self.clock, self.catalog, self.account)
+        return Hubs(self.store, self.clock, contents, self.account)
 
     @room
     def data(self) -> "Data":

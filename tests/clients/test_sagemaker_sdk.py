@@ -63,6 +63,34 @@ def test_an_estimator_of_version_2_fits_is_attached_to_and_tells_its_metrics(hou
     assert "status Completed" in lines
 
 
+@with_sdk2
+def test_an_estimator_of_jumpstart_fine_tunes_a_model_of_the_catalogue(house: Installed, tmp_path: Path) -> None:
+    model = "outcrop-textgeneration-starter-v1"
+    lines = printed(house, SDK2, "sagemaker2_jumpstart.py", house.role, str(tmp_path), model)
+    bucket = "s3://jumpstart-cache-prod-us-east-1"
+    told = dict.fromkeys(lines)
+    for line in (
+        f"models ['{model}']",
+        f"of the task ['{model}']",
+        "epochs 3 method lora",
+        "metrics ['huggingface-textgeneration:train-loss', 'huggingface-textgeneration:eval-loss']",
+        "training outcrop-training",
+        "Ready to train: every record is used, whole.",
+        "status Completed",
+        "final metrics ['huggingface-textgeneration:eval-loss', 'huggingface-textgeneration:train-loss']",
+        "attached True",
+        "examples ['inputs']",
+        f"model data {bucket}/textgeneration/{model}",
+        f"in the hub ['{model}']",
+        "of the hub ModelReference True",
+        'by the hub outcrop-training "3"',
+        f"hub's data {bucket}/textgeneration/{model}",
+    ):
+        assert line in told, line
+    (files,) = [line for line in lines if line.startswith("files ")]
+    assert "'adapter/adapter_model.safetensors', 'config.json'" in files
+
+
 @with_sdk3
 def test_a_trainer_of_version_3_trains_with_the_role_and_bucket_it_finds(house: Installed, tmp_path: Path) -> None:
     lines = printed(house, SDK3, "sagemaker3_trainer.py", str(tmp_path))

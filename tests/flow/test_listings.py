@@ -29,6 +29,8 @@ NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {
     "sagemaker.DescribeEndpointConfig",
     "sagemaker.DescribeInferenceComponent",
     "sagemaker.DescribeModel",
+    "sagemaker.DescribeHub",
+    "sagemaker.DescribeHubContent",
     "sagemaker.DescribeTrainingJob",
     "sagemaker.DescribeTransformJob",
 }

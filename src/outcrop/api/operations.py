@@ -132,6 +132,8 @@ def _sagemaker() -> Table:
     from outcrop.api.sagemaker import (
         endpoint_configs,
         endpoints,
+        hub_contents,
+        hubs,
         inference_components,
         models,
         tags,
@@ -146,6 +148,8 @@ def _sagemaker() -> Table:
         **endpoints.OPERATIONS,
         **inference_components.OPERATIONS,
         **transform_jobs.OPERATIONS,
+        **hubs.OPERATIONS,
+        **hub_contents.OPERATIONS,
         **tags.OPERATIONS,
     }
 

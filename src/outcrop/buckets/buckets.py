@@ -24,6 +24,7 @@ from outcrop.buckets.cors import Rule
 from outcrop.buckets.grouping import Change, Grouping
 from outcrop.buckets.mounts import Mounts, check_url
 from outcrop.buckets.names import Place
+from outcrop.buckets.provided import Provider, nothing_provided
 from outcrop.buckets.receiving import BLOCK_BYTES, NOTHING_PROMISED, Promise, Reception, receive
 from outcrop.buckets.records import BucketRecord, Details, ObjectRecord
 from outcrop.buckets.sweeping import Swept
@@ -45,18 +46,22 @@ def _unchanged(details: Details) -> Details:
 class Buckets:
     """All buckets of the installation; their names are unique over every region."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, provider: Provider = nothing_provided) -> None:
+        """`provider` makes the buckets that the installation provides."""
         self._store = store
         self._clock = clock
         create_tables(store.engine, schema)
-        self._mounts = Mounts(store.objects.mounts_file)
+        self._mounts = Mounts(store.objects.mounts_file, provider)
         self._contents = Contents(store, clock, self._mounts)
         self._grouping = Grouping(store.engine)
         self.uploads = Uploads(store, clock, self._contents, self._grouping, self._mounts)
 
     def create(self, name: str, region: str, tags: dict[str, str] | None = None) -> BucketRecord:
-        """Raises InvalidBucketName; BucketAlreadyOwnedByYou for one that exists, except in us-east-1, as S3 does."""
+        """Raises InvalidBucketName; BucketAlreadyExists for one that the installation provides; BucketAlreadyOwnedByYou
+        for one that exists, except in us-east-1, as S3 does."""
         names.check_bucket_name(name)
+        if self._mounts.provided(name) is not None:
+            raise refusals.bucket_exists(name)
         bucket = BucketRecord(name=name, region=region, created=self._clock.now())
         with writing(self._store.engine) as connection:
             alone(connection, sweeping.ROOM)
@@ -71,6 +76,9 @@ class Buckets:
 
     def head(self, name: str) -> BucketRecord:
         """Raises NoSuchBucket."""
+        provided = self._mounts.provided(name)
+        if provided is not None:
+            return provided.record
         with reading(self._store.engine) as connection:
             return _required(connection, name)
 
@@ -81,6 +89,7 @@ class Buckets:
 
     def delete(self, name: str) -> None:
         """Delete a bucket and its unfinished uploads. Raises NoSuchBucket, or BucketNotEmpty when an object is left."""
+        self._check_own(name)
         if self._mounts.at(name) is not None:
             raise refusals.mounted(name, f"`outcrop unmount {name}` takes the mount away and leaves its objects")
         with writing(self._store.engine) as connection:
@@ -114,11 +123,15 @@ class Buckets:
         return self._mounts.urls()
 
     def exists(self, name: str) -> bool:
+        if self._mounts.provided(name) is not None:
+            return True
         with reading(self._store.engine) as connection:
             return records.bucket_named(connection, name) is not None
 
     def tags(self, bucket: str) -> dict[str, str]:
         """Raises NoSuchBucket."""
+        if self._mounts.provided(bucket) is not None:
+            return {}
         with reading(self._store.engine) as connection:
             _required(connection, bucket)
             found: dict[str, str] | None = settings_records.setting(connection, bucket, settings_records.TAGGING)
@@ -138,12 +151,15 @@ class Buckets:
 
     def setting(self, bucket: str, kind: str) -> Any:
         """The document that is set for a kind of setting of a bucket, or None. Raises NoSuchBucket."""
+        if self._mounts.provided(bucket) is not None:
+            return None
         with reading(self._store.engine) as connection:
             _required(connection, bucket)
             return settings_records.setting(connection, bucket, kind)
 
     def set_setting(self, bucket: str, kind: str, document: Any) -> None:
         """Set it, in place of what was set; None takes it away. Raises NoSuchBucket."""
+        self._check_own(bucket)
         with writing(self._store.engine) as connection:
             alone(connection, sweeping.ROOM)
             _required(connection, bucket)
@@ -192,6 +208,9 @@ class Buckets:
     def tags_by_arn(self, arn: str) -> dict[str, str]:
         """Tags of an object; none where nothing is, and in mounted buckets, which keep tags to themselves."""
         bucket, _, key = arn.removeprefix("arn:aws:s3:::").partition("/")
+        provided = self._mounts.provided(bucket)
+        if provided is not None:
+            return provided.tags
         if self.is_mounted(bucket):
             return {}
         try:
@@ -295,6 +314,7 @@ class Buckets:
 
     def tag(self, bucket: str, key: str, tags: dict[str, str]) -> None:
         """Give the object these tags in place of those it has."""
+        self._check_own(bucket)
         if self._mounts.at(bucket) is not None:
             raise refusals.mounted(bucket, "set tags with the tools of its own provider")
         with writing(self._store.engine) as connection:
@@ -338,7 +358,13 @@ class Buckets:
 
     def _check_target(self, place: Place) -> None:
         names.check_key(place.key)
+        self._check_own(place.bucket)
         self.head(place.bucket)
+
+    def _check_own(self, bucket: str) -> None:
+        """Raises AccessDenied for a bucket that the installation provides."""
+        if self._mounts.provided(bucket) is not None:
+            raise refusals.provided(bucket)
 
     def _keep(self, place: Place, reception: Reception, details: Details, conditions: Conditions) -> ObjectRecord:
         names.check_key(place.key)

@@ -102,8 +102,9 @@ class Contents:
 
     def path(self, record: ObjectRecord) -> Path:
         """The content as one file, to be read only; made when there is none. Open it soon: see `sweeping.py`."""
-        if self._mounts.at(record.bucket) is not None:
-            return self._fetched(record)
+        elsewhere = self._mounts.at(record.bucket)
+        if elsewhere is not None:
+            return elsewhere.path(record) or self._fetched(record)
         path = self._store.objects.path(record.digest)
         if _is_whole(path, record.size):
             return path

@@ -85,6 +85,10 @@ class Mounted:
             for block in obstore.get(self._store, key, options=options).stream(min_chunk_size=_BLOCK_BYTES):
                 yield bytes(block)
 
+    def path(self, record: ObjectRecord) -> Path | None:  # noqa: ARG002 (a provided bucket knows)
+        """None: what is kept elsewhere is copied before it is opened as a file."""
+        return None
+
     def write(self, key: str, content: bytes | Path | Iterator[bytes], details: Details, *, is_new: bool) -> None:
         """`is_new`: raises PreconditionFailed when something is there."""
         import obstore

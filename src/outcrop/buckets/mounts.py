@@ -1,4 +1,6 @@
-"""The mounted buckets: a name here, and the URL of a real bucket or a directory. Written by `outcrop mount`.
+"""The buckets that are kept elsewhere: mounted ones, written by `outcrop mount`, and those the installation provides.
+
+A mounted bucket is a name here, and the URL of a real bucket or a directory.
 
 The record is a file in the home, looked at anew when it changed, so that a running server sees a new mount at once.
 It holds no credentials: those come from the environment of the process, as each provider's own tools read them.
@@ -11,21 +13,32 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from outcrop.buckets.mounted import Mounted
+from outcrop.buckets.provided import Provided, Provider, nothing_provided
 from outcrop.errors import Invalid
 
 SCHEMES = ("s3", "gs", "az", "abfs", "abfss", "file")
 
 
 class Mounts:
-    """The mounts of one installation."""
+    """The mounts of one installation, and the buckets it provides."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, provider: Provider = nothing_provided) -> None:
         self._file = file
+        self._provider = provider
         self._seen: tuple[int, int] | None = None
         self._mounted: dict[str, Mounted] = {}
         self._lock = threading.Lock()
 
-    def at(self, bucket: str) -> Mounted | None:
+    def at(self, bucket: str) -> Mounted | Provided | None:
+        """The bucket of this name that is kept elsewhere, or None."""
+        return self.provided(bucket) or self.mounted(bucket)
+
+    def provided(self, bucket: str) -> Provided | None:
+        """The bucket of this name that the installation provides, as it is now, or None."""
+        content = self._provider(bucket)
+        return None if content is None else Provided(bucket, content)
+
+    def mounted(self, bucket: str) -> Mounted | None:
         """The bucket that is mounted under this name, or None."""
         try:
             status = self._file.stat()

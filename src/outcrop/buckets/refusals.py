@@ -54,6 +54,23 @@ def bucket_not_empty(name: str) -> ServiceRefusal:
     )
 
 
+def provided(name: str) -> ServiceRefusal:
+    """The refusal of a change to a bucket that the installation provides."""
+    text = f"Access Denied: {name} holds what this installation provides, and is read only. Use a bucket of your own."
+    return ServiceRefusal("AccessDenied", text, http_status=403)
+
+
+def bucket_exists(name: str) -> ServiceRefusal:
+    """The refusal of a new bucket whose name is somebody else's."""
+    return ServiceRefusal(
+        "BucketAlreadyExists",
+        "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Select "
+        "a different name and try again.",
+        http_status=409,
+        BucketName=name,
+    )
+
+
 def precondition_failed(condition: str) -> ServiceRefusal:
     return ServiceRefusal(
         "PreconditionFailed",

@@ -73,6 +73,8 @@ class Uploads:
     ) -> UploadRecord:
         """Raises NoSuchBucket, KeyTooLongError, or InvalidRequest for a checksum that S3 does not offer."""
         names.check_key(place.key)
+        if self._mounts.provided(place.bucket) is not None:
+            raise refusals.provided(place.bucket)
         if algorithm is None and checksum_type is not None:
             raise refusals.invalid_request("x-amz-checksum-type needs x-amz-checksum-algorithm beside it.")
         if algorithm is not None:
@@ -217,7 +219,7 @@ class Uploads:
         _check_whole(whole, upload, taken, sum(part.size for part in parts))
         for part in parts:
             self._contents.check_part(part.digest, part.size, of=f"s3://{place.bucket}/{place.key}")
-        mounted = self._mounts.at(place.bucket)
+        mounted = self._mounts.mounted(place.bucket)  # in what is provided no upload begins
         if mounted is not None:
             return self._finish_there(mounted, upload, parts, conditions)
         return self._finish(upload, parts, taken, conditions)

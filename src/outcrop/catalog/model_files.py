@@ -53,6 +53,12 @@ def wanted_files(sizes: Mapping[str, int], *, place: str) -> dict[str, int]:
     return found
 
 
+def files_of(folder: Path) -> dict[str, Path]:
+    """The files of a model in its folder, by their names relative to it. What else lies there is left out."""
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: found[name] for name in sorted(found) if _WANTED.fullmatch(name)}
+
+
 def is_adapter(names: Mapping[str, int]) -> bool:
     """Whether the files are an adapter of PEFT's, not a network."""
     return CONFIG_FILE in names and WEIGHTS_FILE in names and "config.json" not in names

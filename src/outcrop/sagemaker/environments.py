@@ -12,10 +12,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import outcrop
 from outcrop.errors import MachineTrouble
 from outcrop.sagemaker.images import ImageFamily
 from outcrop.settings import Settings
@@ -50,17 +51,23 @@ def roots(python: Path) -> list[Path]:
     return list(dict.fromkeys([python.parent.parent, python.resolve().parent.parent]))
 
 
-def make_over(python: Path, folder: Path) -> None:
+def own_package() -> Path:
+    """The folder of Outcrop's own package, wherever it is installed or checked out."""
+    return Path(outcrop.__file__).parent
+
+
+def make_over(python: Path, folder: Path, *, first: Sequence[Path] = ()) -> None:
     """Make an environment of one job: it sees the packages of `python`'s, and takes up what the job adds.
 
-    Raises MachineTrouble.
+    Packages in the folders of `first` come before those. Raises MachineTrouble.
     """
     asked = "import sys, sysconfig; print(sysconfig.get_path('purelib')); print('%d.%d' % sys.version_info[:2])"
     packages, version = _run([str(python), "-c", asked]).split()
     _run([str(python), "-m", "venv", "--without-pip", str(folder)])
     own = folder / "lib" / f"python{version}" / "site-packages"
     seen = own / "environment.pth"
-    seen.write_text(f"{packages}\n", "utf-8")
+    places = dict.fromkeys([*map(str, first), packages])
+    seen.write_text("".join(f"{each}\n" for each in places), "utf-8")
     seen.chmod(0o644)  # whoever runs programs in it may be another user
 
 

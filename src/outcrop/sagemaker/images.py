@@ -5,6 +5,7 @@ An image is not run: its name says which libraries a script expects, and an envi
 """
 
 import re
+import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from outcrop.json_files import FileProblem, JsonItems, JsonText, Members
 from outcrop.settings import Settings
 
 FILE = "images.toml"
+OWN_PYTHON = "outcrop"
+"In the table: the interpreter of this installation."
 _OURS = Path(__file__).with_name(FILE)
 _URI = re.compile(r"(?:[\w.-]+(?::\d+)?/)?(?P<repository>[\w./-]+?)(?::(?P<tag>[\w.-]+))?(?:@sha256:[0-9a-f]{64})?")
 _NAMES = JsonItems(of=JsonText(least=1, most=200), least=1, most=100)
@@ -83,6 +86,8 @@ class ImageFamily:
     requirements: tuple[str, ...] = ()
     python: Path | None = None
     "An interpreter that is there already; None: an environment is made of the requirements."
+    is_own: bool = False
+    "Whether that interpreter is this installation's, with Outcrop in it."
 
 
 def family_of(settings: Settings, image: str, *, member: str = "TrainingImage") -> ImageFamily:
@@ -126,7 +131,8 @@ def _read(path: Path) -> Iterator[ImageFamily]:
     except (OSError, ValueError, FileProblem) as error:
         raise MachineTrouble(f"{path}: the table of images cannot be read: {error}") from error
     for entry in table["family"]:
-        python = Path(entry["python"]).expanduser() if "python" in entry else None
+        is_own = entry.get("python") == OWN_PYTHON
+        python = Path(sys.executable if is_own else entry["python"]).expanduser() if "python" in entry else None
         yield ImageFamily(
             name=entry["name"],
             repositories=tuple(entry["repositories"]),
@@ -135,4 +141,5 @@ def _read(path: Path) -> Iterator[ImageFamily]:
             serve=tuple(entry.get("serve", ())),
             requirements=tuple(entry.get("requirements", ())),
             python=python,
+            is_own=is_own,
         )

@@ -19,6 +19,7 @@ ENVIRONMENT_INSIDE = "/opt/ml/environment"
 INSTALLED = "OUTCROP_REQUIREMENTS_INSTALLED"
 "Tells the launcher that it need not install what the code requires."
 _SUBMITTED = "sagemaker_submit_directory"
+_CHANNELS = "/opt/ml/input/data/"
 _MOST_CODE_BYTES = 2 << 30
 _ARCHIVES = (".tar.gz", ".tgz")
 
@@ -26,8 +27,10 @@ _ARCHIVES = (".tar.gz", ".tgz")
 def fetch_code(data: RoleData, request: Mapping[str, Any], folder: JobFolder) -> None:
     """Unpack the source archive that the hyperparameters name into /opt/ml/code. Raises Invalid."""
     source = _value(request.get("HyperParameters", {}).get(_SUBMITTED, ""))
+    if source.startswith(_CHANNELS):
+        source = _in_channel(request, source)
     if not source.startswith("s3://"):
-        return  # the code of a channel, or of the image's own
+        return  # the code of the image's own, or what the job says runs
     if not source.endswith(_ARCHIVES):
         raise Invalid(f"{_SUBMITTED}: {source} is no tar.gz archive. Upload the source folder as one.")
     archive = folder.root / "sourcedir.tar.gz"
@@ -39,6 +42,19 @@ def fetch_code(data: RoleData, request: Mapping[str, Any], folder: JobFolder) ->
         raise Invalid(f"{source}: {refused.message}") from refused
     finally:
         archive.unlink()
+
+
+def _in_channel(request: Mapping[str, Any], path: str) -> str:
+    """Where a file that is to lie in a channel comes from: code is there before any channel is."""
+    name, _, rest = path.removeprefix(_CHANNELS).partition("/")
+    sources = {
+        channel["ChannelName"]: channel["DataSource"]["S3DataSource"]["S3Uri"]
+        for channel in request.get("InputDataConfig", [])
+    }
+    if name not in sources:
+        raise Invalid(f"{_SUBMITTED}: {path}: there is no channel {name}. Give one, or an archive in S3.")
+    uri: str = sources[name]
+    return uri if uri.rpartition("/")[2] == rest else f"{uri.rstrip('/')}/{rest}"
 
 
 def command(request: Mapping[str, Any]) -> list[str]:

@@ -135,7 +135,7 @@ class TrainingRun:
         folder.make()
         with folder.without_data():
             script.fetch_code(self._data, self._request, folder)
-            environments.make_over(python, folder.environment)
+            environments.make_over(python, folder.environment, first=self._own_folders)
             self._install(python)
         folder.write_configuration(self._request)
         for channel in self._request.get("InputDataConfig", []):
@@ -190,16 +190,23 @@ class TrainingRun:
             endpoint=f"http://{DEFAULT_HOST}:{settings.port}",  # in the sandbox, wherever it is outside
             session=session,
         )
+        if self._family.is_own and settings.threads:
+            variables.setdefault("OUTCROP_THREADS", str(settings.threads))
         return Sandbox(
             root=self._folder.sandbox,
             opt_ml=self._folder.opt_ml,
-            read_only=environments.roots(python),
+            read_only=[*environments.roots(python), *([environments.own_package()] if self._family.is_own else [])],
             shown={script.LAUNCHER_INSIDE: script.LAUNCHER},
             environment=variables,
             hosts=(HOST,),
             endpoint=(urlsplit(settings.endpoint).hostname or DEFAULT_HOST, settings.port),
             limits=self._limits,
         )
+
+    @property
+    def _own_folders(self) -> list[Path]:
+        """Where Outcrop itself is imported from, in the environment of this installation."""
+        return [environments.own_package().parent] if self._family.is_own else []
 
     @property
     def _limits(self) -> SandboxLimits:

@@ -40,7 +40,7 @@ STAR_ALONE = {
         "DescribeLogStreams", "FilterLogEvents", "GetLogEvents", "ListTagsForResource", "TagResource", "UntagResource",
     },
     "s3": set(),
-    "sagemaker": {"ListTrainingJobs"},
+    "sagemaker": {"ListHubs", "ListTrainingJobs"},
     "sts": {"DecodeAuthorizationMessage", "GetAccessKeyInfo"},
 }  # fmt: skip
 """Every operation here that AWS's authorization reference gives no resource type, as long as it is given no name; of

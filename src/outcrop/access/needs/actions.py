@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from outcrop.access.needs import (
     bedrock,
+    hubs,
     iam,
     monitoring,
     s3,
@@ -70,6 +71,8 @@ def _sts(asked: RequestedOperation) -> list[RequiredPermission]:
 
 
 def _sagemaker(asked: RequestedOperation) -> list[RequiredPermission]:
+    if hubs.is_about_hubs(asked.operation):
+        return hubs.needs(asked)
     return [
         RequiredPermission(action=f"sagemaker:{asked.operation}", resource=_sagemaker_resource(asked)),
         *asked.pass_role("RoleArn", "sagemaker.amazonaws.com"),

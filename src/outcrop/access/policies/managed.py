@@ -183,6 +183,12 @@ _STATEMENTS: dict[str, tuple[str, list[dict[str, Any]]]] = {
                 Sid="AllowS3ObjectActions",
             ),
             allow(
+                ["s3:GetObject"],
+                "arn:aws:s3:::*",
+                Sid="AllowS3GetObjectWithSageMakerExistingObjectTag",
+                Condition={"StringEqualsIgnoreCase": {"s3:ExistingObjectTag/SageMaker": "true"}},
+            ),
+            allow(
                 [
                     "s3:CreateBucket",
                     "s3:GetBucketCors",
