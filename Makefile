@@ -1,5 +1,6 @@
 # Two commands from a clone: `make quickstart` and `make test`. Neither needs root; both install into .venv.
 #   make quickstart REPORT=result.json    also writes the result as JSON
+#   make quickstart QUICKSTART_ARGS="..." more arguments for examples/quickstart.py, such as --epochs 1
 #   make test TEST_PROCESSES=4            tests side by side; 3 processes, if nothing is said
 #   make soak OUTCROP_SOAK_MINUTES=2      how long an engine is under fire in it; 30 minutes, if nothing is said
 #   make ... PYTHON=python3.12            another interpreter
@@ -10,12 +11,13 @@ VENV ?= .venv
 PIP_ARGS ?=
 QUICKSTART_HOME ?= $(CURDIR)/.quickstart
 REPORT ?=
+QUICKSTART_ARGS ?=
 OUTCROP_TEST_DATA ?= ../shared/data
 TEST_PROCESSES ?= 3
 OUTCROP_SOAK_MINUTES ?= 30
 
 BIN := $(VENV)/bin
-QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),)
+QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),) $(QUICKSTART_ARGS)
 
 .PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
 	bench-defaults bench-logs bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data bench-serve \

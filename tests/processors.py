@@ -19,7 +19,7 @@ _LEFT_OUT = [
     "test_training_flops.py", "test_workload.py", "test_tokenizers_equal_transformers.py", "test_probe.py",
     "test_ways.py", "test_method_runs.py", "test_rotary_lengths.py", "test_lanes.py",
     "test_engine_sharing.py", "test_gguf.py", "test_grammar_rows.py", "test_idle_adapters.py",
-    "test_sentence_transformers.py",
+    "test_sentence_transformers.py", "test_from_zero.py",
 ]  # fmt: skip
 _CPUINFO = Path("/proc/cpuinfo")
 _NO_COMPILER = "/nonexistent"

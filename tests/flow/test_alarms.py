@@ -176,7 +176,7 @@ def test_alarms_are_resources_of_policies(cloudwatch: Any, server: Running) -> N
 def test_the_server_evaluates_alarms_by_itself(tmp_path: Path) -> None:
     with server_process(tmp_path / "home") as server:
         cloudwatch = server.client("cloudwatch")
-        at = datetime.now(UTC) - timedelta(seconds=30)
+        at = datetime.now(UTC) - timedelta(seconds=90)  # in a minute that is over
         cloudwatch.put_metric_data(Namespace="Test", MetricData=[{"MetricName": "m", "Value": 9, "Timestamp": at}])
         cloudwatch.put_metric_alarm(
             AlarmName="a", **ALARM | {"Period": 60, "EvaluationPeriods": 5, "DatapointsToAlarm": 1}

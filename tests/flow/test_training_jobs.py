@@ -182,7 +182,8 @@ def test_a_program_that_is_no_script_of_the_toolkit_runs_as_it_is_called(jobs: T
 
 def test_requirements_are_installed_for_one_job_alone(house: Installed, jobs: TrainingJobs) -> None:
     script = "import pathlib, tinytool; pathlib.Path('/opt/ml/model/said').write_text(tinytool.said)"
-    jobs.run("required", script, files={"requirements.txt": "tinytool==1.0\n"})
+    job = jobs.run("required", script, files={"requirements.txt": "tinytool==1.0\n"})
+    assert job["TrainingJobStatus"] == "Completed", lines_of(house, "required")
     assert jobs.model("required") == {"said": b"from a wheel"}
     assert any("Successfully installed tinytool-1.0" in line for line in lines_of(house, "required"))
     job = jobs.run("without", script)

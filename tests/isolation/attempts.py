@@ -1,11 +1,12 @@
 """Attempts of a program to see or change what is not its own; each is a function's body.
 
-It tells whether it worked.
+One program tries them all, each in a process of its own, and tells by name which of them worked.
 
 `works_for` names who succeeds with it where nothing keeps the program apart: "root", "user", or both. Where nobody is
 named it could not be tried without harm, or needs what this machine may lack.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from textwrap import dedent, indent
 
@@ -13,6 +14,7 @@ PRELUDE = """
 import ctypes, errno, fcntl, json, os, platform, resource, signal, socket, stat, struct, subprocess, sys, tempfile, time
 world = json.loads(os.environ["WORLD"])
 secret = world["secret"]
+starter = os.getppid()  # whoever started this program, and not the program itself, which starts the attempts
 libc = ctypes.CDLL(None, use_errno=True)
 calls = {"x86_64": 0, "aarch64": 1}[platform.machine()]
 def call(numbers, *arguments):
@@ -22,18 +24,20 @@ def call(numbers, *arguments):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return result
 def others():
-    return [pid for pid in (world["victim"], os.getppid()) if os.path.exists(f"/proc/{pid}")]
+    return [pid for pid in (world["victim"], starter) if os.path.exists(f"/proc/{pid}")]
 def read(path):
     with open(path, "rb") as file:
         return file.read(100_000)
-"""
-ENDING = """
-try:
-    worked = attempt()
-except BaseException as error:
-    print("refused:", repr(error))
-    worked = False
-print("WORKED" if worked else "HELD")
+def tell(name, attempt):
+    if pid := os.fork():
+        os.waitpid(pid, 0)
+        return
+    try:
+        said = "WORKED" if attempt() else "HELD"
+    except BaseException as error:
+        said = "HELD by " + repr(error)
+    os.write(1, json.dumps([name, said]).encode() + b"\\n")
+    os._exit(0)
 """
 BOTH = frozenset({"root", "user"})
 ROOT = frozenset({"root"})
@@ -48,8 +52,15 @@ class Attempt:
     works_for: frozenset[str] = frozenset()
 
     @property
-    def program(self) -> str:
-        return f"{PRELUDE}\ndef attempt():\n{indent(dedent(self.body).strip(), '    ')}\n{ENDING}"
+    def function(self) -> str:
+        """A function that tries it, and the call that tells how it went."""
+        body = indent(dedent(self.body).strip(), "    ")
+        return f"def attempt():\n{body}\ntell({self.name!r}, attempt)\n"
+
+
+def program(attempts: Iterable[Attempt]) -> str:
+    """A program that prints a name and a verdict for each attempt, as lines of JSON."""
+    return PRELUDE + "".join(attempt.function for attempt in attempts)
 
 
 ATTEMPTS = [

@@ -1,11 +1,17 @@
-"""Programs that take all they can, do not end, or leave a mess: each ends for a told reason."""
+"""Programs that take all they can, do not end, or leave a mess: each ends for a told reason.
+
+Every day root starts them by one way and an ordinary user by the other; `make soak` has both start them by both.
+"""
 
 import secrets
 
 import pytest
 
-from tests.isolation.conftest import Starter
+from tests.isolation.conftest import WAYS, Starter
+from tests.support.products import product
 
+STARTS = product(("root", "user"), WAYS, daily=lambda who, way: (who == "root") == (way == "bubblewrap"))
+pytestmark = pytest.mark.parametrize(("starter", "way"), STARTS, indirect=True, scope="session")
 MB = 1024**2
 
 

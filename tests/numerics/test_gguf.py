@@ -13,6 +13,8 @@ from outcrop.cli.app import run
 from outcrop.network import load
 from outcrop.network.gguf.exporting import GgufForm, write_gguf
 from outcrop.network.gguf.importing import convert
+from outcrop.probe import launch
+from tests.support.probing import in_this_process
 from tests.support.tiny import ARCHITECTURES, SIZES, tiny_model, write_tokenizer
 
 GEMMA = {"head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 16}
@@ -73,7 +75,10 @@ def test_the_readers_of_transformers_agree(family: str, tmp_path: Path) -> None:
         torch.testing.assert_close(weight, ours[name], atol=1e-6, rtol=0, msg=name)
 
 
-def test_a_file_is_registered_and_runs_as_the_network_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_is_registered_and_runs_as_the_network_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "probe", in_this_process)
     folder = tiny_model(tmp_path / "network", "qwen2", chat=True)
     write_gguf(folder, tmp_path / "tiny-q8.gguf", GgufForm.Q8_0, name="Tiny")
     home = tmp_path / "home"

@@ -29,6 +29,7 @@ from outcrop.probe.launch import ProbeReport
 from outcrop.settings import Settings
 from tests.support.homes import with_tiny_models
 from tests.support.job_house import BUCKET, JobHouse
+from tests.support.probing import in_this_process
 from tests.support.products import product
 from tests.support.servers import outcrop
 from tests.support.tiny import small_family, tiny_model, write_tokenizer
@@ -204,12 +205,6 @@ def test_register_tries_the_network_and_says_how_it_is_run(tmp_path: Path) -> No
     assert second.startswith("It is trained one record a row and answers one request after the other: packed, 3 ")
     entry = Catalog(home).usable("local.small-mamba")
     assert (entry.way, entry.context_length, entry.told_context) == (RunMode.ONE_RECORD_A_ROW, 300, 300)
-
-
-def in_this_process(folder: Path) -> ProbeReport:
-    """A probe report as from `launch.probe`, without the seconds that a process takes to begin."""
-    found = judge(folder)
-    return ProbeReport(verdict=found.verdict, context=found.context)
 
 
 def test_a_network_without_an_end_is_registered_with_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,9 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
@@ -41,18 +42,37 @@ CONNECTING_OF_ASYNCIO = (
 MESSAGES = [{"role": "user", "content": [{"text": "hi"}]}]
 
 
+class Mentions(NamedTuple):
+    """What a file of the package imports, and the attributes it reads."""
+
+    imports: frozenset[str]
+    attributes: frozenset[str]
+
+
+@cache
+def package() -> dict[str, Mentions]:
+    """All files of the package, parsed once."""
+    return {str(path.relative_to(PACKAGE)): mentions(path) for path in PACKAGE.rglob("*.py")}
+
+
+def mentions(path: Path) -> Mentions:
+    imports, attributes = set[str](), set[str]()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            imports |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imports |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+        elif isinstance(node, ast.Attribute):
+            attributes.add(node.attr)
+    return Mentions(frozenset(imports), frozenset(attributes))
+
+
 def importing(module: str) -> set[str]:
-    found = set()
-    for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names: list[str] = []
-            if isinstance(node, ast.Import):
-                names = [name.name for name in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names = [node.module, *(f"{node.module}.{name.name}" for name in node.names)]
-            if any(name == module or name.startswith(f"{module}.") for name in names):
-                found.add(str(path.relative_to(PACKAGE)))
-    return found
+    return {
+        file
+        for file, found in package().items()
+        if any(name == module or name.startswith(f"{module}.") for name in found.imports)
+    }
 
 
 @pytest.mark.parametrize("module", CONNECTING)
@@ -62,10 +82,9 @@ def test_only_those_who_may_can_open_a_connection(module: str) -> None:
 
 def test_asyncio_connects_to_sockets_of_this_machine_alone() -> None:
     opened = {
-        (path.name, node.attr)
-        for path in PACKAGE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute) and node.attr in CONNECTING_OF_ASYNCIO
+        (Path(file).name, name)
+        for file, found in package().items()
+        for name in found.attributes.intersection(CONNECTING_OF_ASYNCIO)
     }
     assert opened == {
         ("unix_client.py", "open_unix_connection"),

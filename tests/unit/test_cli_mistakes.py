@@ -21,6 +21,7 @@ from outcrop.cli.listening import PortTaken, check_port
 from outcrop.errors import MachineTrouble
 from outcrop.settings import PARTS_FILE, Settings
 from outcrop.store.store import Store
+from tests.support.servers import free_port
 from tests.support.tiny import tiny_model
 
 Said = Callable[..., tuple[int, str]]
@@ -30,6 +31,7 @@ Said = Callable[..., tuple[int, str]]
 def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
     """Runs a command on a home of its own; its exit code and what it said on standard error."""
     monkeypatch.setenv("OUTCROP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("OUTCROP_PORT", str(free_port()))  # somebody may be serving at the usual one
     monkeypatch.chdir(tmp_path)
 
     def ask(*words: str, **environment: str) -> tuple[int, str]:
@@ -119,7 +121,7 @@ def test_a_program_that_cannot_be_run_is_told_before_anything_is_started(said: S
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_this_machines_is_told_truly(said: Said, host: str, sentence: str) -> None:
-    code, told = said("up", "--host", host)
+    code, told = said("up", "--host", host, OUTCROP_PORT="4580")
     assert told.startswith(sentence)
     assert "Stop the program" not in told
     assert code == 1

@@ -26,6 +26,8 @@ TABLE = pyarrow.table({"prompt": ["a"], "completion": ["b"]})
 JAPANESE = "".join(
     json.dumps({"prompt": f"古池や{n}", "completion": "蛙飛びこむ"}, ensure_ascii=False) + "\n" for n in range(5)
 )
+LONG_ARRAY = "[\n" + ",\n".join([json.dumps(RECORDS, indent=1)[2:-2]] * 5000) + "\n]"
+"All of it an array: its end lies beyond what is read to tell one form from another."
 PRETTY = "\n".join(json.dumps(record, indent=2) for record in RECORDS)
 
 
@@ -118,7 +120,7 @@ def test_other_encodings_are_named(tmp_path: Path, text: str, encoding: str, nam
         (PRETTY.replace("\n", "\r"), "train.jsonl", "JSON objects spread over several lines. "),
         (PRETTY * 2000, "train.jsonl", "JSON objects spread over several lines. "),
         (json.dumps(RECORDS), "my train.json", "a JSON array, not JSON Lines. Write each object on a line of its own, without [ ] and commas: jq -c '.[]' 'my train.json' > NEW.jsonl"),
-        (json.dumps(RECORDS * 5000, indent=1), "train.jsonl", "a JSON array, not JSON Lines. "),
+        (LONG_ARRAY, "train.jsonl", "a JSON array, not JSON Lines. "),
         ("".join(map(json.dumps, RECORDS)), "train.jsonl", "JSON objects one after the other on one line. "),
         (json.dumps({"version": 1, "data": RECORDS}), "t.json", 'one JSON object that holds its records under "data". Write each record as one JSON object on one line: jq -c \'.["data"][]\' t.json > NEW.jsonl'),
         (json.dumps({"train": RECORDS}, indent=2), "t.json", 'one JSON object that holds its records under "train". '),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from outcrop.machine import forking
 from outcrop.machine.forking import ForkedProcess, fork
 from tests.support.patience import PATIENCE_S, eventually
 
@@ -47,6 +48,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "waiting.py").write_text(WAITING)
     (place / "broken.py").write_text("raise ValueError('no such luck')\n")
     return place
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others than tests would rather start a child themselves than wait so long for a busy machine."""
+    monkeypatch.setattr(forking, "_ANSWERS_S", PATIENCE_S)
 
 
 @pytest.fixture

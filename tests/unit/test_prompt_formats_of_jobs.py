@@ -11,6 +11,8 @@ import pytest
 from outcrop.catalog.catalog import Catalog
 from outcrop.clock import SystemClock
 from outcrop.errors import Invalid
+from outcrop.network import facts
+from outcrop.network.run_mode import ProbeVerdict, RunMode
 from outcrop.tokens.tokenizer import Tokenizer
 from tests.support.homes import with_tiny_models
 from tests.support.job_house import BUCKET, REGION, JobHouse
@@ -27,7 +29,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = with_tiny_models(tmp_path_factory.mktemp("home"))
     folder = tiny_model(made / "chatty", chat=True)
     (folder / "chat_template.jinja").write_text(DATED)
-    Catalog(made).register(folder, model_id=CHATTY, name="Chatty", context_length=CONTEXT_LENGTH, licence="none")
+    verdict = ProbeVerdict(way=RunMode.PACKED, config=facts.digest(folder))
+    Catalog(made).register(
+        folder, model_id=CHATTY, name="Chatty", context_length=CONTEXT_LENGTH, licence="none", verdict=verdict
+    )
     return made
 
 

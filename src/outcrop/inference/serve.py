@@ -44,13 +44,14 @@ _log = logging.getLogger("outcrop.engine")
 
 def main() -> None:
     """Serve until told to end."""
+    parent = os.getppid()  # before anybody can see the socket, and end the parent
     arguments = _arguments()
     private.only_ours()
     allow_many_files()
     os.environ.update(openmp.for_serving())
     logs.write_json_lines()
     try:
-        status = asyncio.run(_serve(arguments))
+        status = asyncio.run(_serve(arguments, parent))
     except OutcropError as problem:
         logs.tell(_log, "engine cannot start", level=logging.ERROR, ends_with=_said(problem, arguments))
         status = 1
@@ -59,11 +60,11 @@ def main() -> None:
     os._exit(status)
 
 
-async def _serve(arguments: argparse.Namespace) -> int:
+async def _serve(arguments: argparse.Namespace, parent: int) -> int:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    watch = asyncio.create_task(_end_with_parent(ended))
+    watch = asyncio.create_task(_end_with_parent(parent, ended))
     engine = EngineThread(lambda: _load(arguments))
     paths = None
     if arguments.task is not ModelTask.TEXT:
@@ -179,13 +180,12 @@ def _usual_cache_bytes(memory_bytes: int) -> int:
     return (memory_bytes or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) // 4
 
 
-async def _end_with_parent(ended: asyncio.Event) -> None:
+async def _end_with_parent(parent: int, ended: asyncio.Event) -> None:
     """Sets `ended` when the parent process is gone, however it died.
 
     Not PR_SET_PDEATHSIG: that fires when the *thread* that started us ends, and a server starts processes from threads
     of a pool, which come and go.
     """
-    parent = os.getppid()
     while os.getppid() == parent:
         await asyncio.sleep(0.5)
     logs.tell(_log, "parent process is gone", level=logging.WARNING, parent=parent)

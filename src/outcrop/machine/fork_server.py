@@ -127,10 +127,12 @@ def main() -> None:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()  # or the children's first collection would copy every page
-    arguments.socket.unlink(missing_ok=True)
+    unheard = arguments.socket.with_suffix(".new")
+    unheard.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
-        listening.bind(str(arguments.socket))
+        listening.bind(str(unheard))
         listening.listen(_WAITING)
+        unheard.replace(arguments.socket)  # who finds it there is heard
         order = ForkServer(listening, environment).until_a_child()
     runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
 

@@ -37,7 +37,7 @@ _UPDATE_BYTES = 40
 _LANE_BYTES = 16
 "The same for each further replica: its gradient cleared, and added to the first."
 _FOR_S = 0.2
-"For each measurement."
+"For the measurement of products."
 _SIDE = 1024
 _NUMBERS = 2**20
 "Of the large sum: what a tensor of a row holds, more or less."
@@ -89,10 +89,11 @@ def shared(threads: int) -> float:
 
 
 def measure_speed(threads: int, *, now: Callable[[], float] = time.perf_counter, for_s: float = _FOR_S) -> Speed:
-    """The speed of one of so many threads of this device; each of three measurements takes `for_s`.
+    """The speed of one of so many threads of this device.
 
-    They are measured side by side, as two threads of one core, or all threads on one memory, are slower than each by
-    itself. `now` may be a clock that counts a thread's own time, where other programs' shall not count.
+    Products are measured for `for_s`, sums and small operations for a quarter of it each. All threads are measured
+    side by side, as two threads of one core, or all threads on one memory, are slower than each by itself. `now` may
+    be a clock that counts a thread's own time, where other programs' shall not count.
     """
     num, before = min(threads, worker_threads.MOST), torch.get_num_threads()
     together = Barrier(num)
@@ -110,14 +111,15 @@ def _measured(together: Barrier, now: Callable[[], float], for_s: float) -> Spee
     square, large, little = (torch.ones(shape, device=place) for shape in ((_SIDE, _SIDE), (_NUMBERS,), (8,)))
     product, total = torch.empty_like(square), torch.empty_like(large)
 
-    def mean(action: Callable[[], object]) -> float:
+    def mean(action: Callable[[], object], for_s: float) -> float:
         together.wait()
         return _mean_seconds(action, now, for_s)
 
+    # A product takes as long as a hundred sums, or ten thousand operations on almost nothing.
     return Speed(
-        flops=2 * _SIDE**3 / mean(lambda: torch.matmul(square, square, out=product)),
-        bytes=2 * large.nbytes / mean(lambda: torch.add(large, 1, out=total)),
-        op_s=mean(lambda: little + 1),
+        flops=2 * _SIDE**3 / mean(lambda: torch.matmul(square, square, out=product), for_s),
+        bytes=2 * large.nbytes / mean(lambda: torch.add(large, 1, out=total), for_s / 4),
+        op_s=mean(lambda: little + 1, for_s / 4),
     )
 
 
