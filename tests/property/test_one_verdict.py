@@ -120,6 +120,8 @@ def cases(house: Furnished, service: str) -> list[Case]:
             found = list(spellings.cases_of_autoscaling(house.things, iter(OPERATIONS[service])))
         case "sagemaker":
             found = list(spellings.cases_of_sagemaker(house.things, iter(OPERATIONS[service])))
+        case "sagemaker-runtime":
+            found = list(spellings.cases_of_sagemaker_runtime(house.things, iter(OPERATIONS[service])))
         case _:
             found = [each for each in spellings.cases_of_bedrock(house.things) if each.service == service]
     return sorted(found, key=lambda case: case.resources)

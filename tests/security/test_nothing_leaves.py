@@ -89,6 +89,7 @@ def test_asyncio_connects_to_sockets_of_this_machine_alone() -> None:
     assert opened == {
         ("unix_client.py", "open_unix_connection"),
         ("outward.py", "create_connection"),  # of `socket`: from a sandbox to this installation's own door
+        ("relay.py", "create_connection"),  # of `socket`: within a sandbox, to the program that serves there
     }
 
 

@@ -151,7 +151,11 @@ WITHOUT_RESOURCE = {
     },
     "bedrock-agent-runtime": {"Rerank"},
     "bedrock-runtime": set(),
-    "sagemaker": {"ListTrainingJobs"},
+    "sagemaker": {
+        "ListEndpointConfigs", "ListEndpoints", "ListInferenceComponents", "ListModels", "ListTrainingJobs",
+        "ListTransformJobs",
+    },
+    "sagemaker-runtime": set(),
     "cloudwatch": {
         "DescribeAlarmsForMetric", "GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData",
     },
@@ -269,14 +273,37 @@ def cases_of_monitoring(things: Things, service: str, operations: Iterator[str])
             yield Case(service, operation, (f"{group}:log-stream:s" if stream else f"{group}:*",), spelled)
 
 
+SAGEMAKER_KINDS = {
+    "Endpoint": "endpoint",
+    "EndpointConfig": "endpoint-config",
+    "InferenceComponent": "inference-component",
+    "Model": "model",
+    "TrainingJob": "training-job",
+    "TransformJob": "transform-job",
+}
+"The kinds in ARNs of things that SageMaker's operations name."
+
+
 def cases_of_sagemaker(things: Things, operations: Iterator[str]) -> Iterator[Case]:
-    """Training jobs by name, and by ARN where tags are asked about."""
-    job = f"arn:aws:sagemaker:{REGION}:{things.account}:training-job/taught"
+    """Jobs, models and endpoints by name, and by ARN where tags are asked about."""
     for operation in operations:
         has = members("sagemaker", operation)
-        if operation not in WITHOUT_RESOURCE["sagemaker"]:
-            named = ({"ResourceArn": job}, {"TrainingJobName": "taught"})
-            yield Case("sagemaker", operation, (job,), tuple(each for each in named if has.issuperset(each)))
+        if operation in WITHOUT_RESOURCE["sagemaker"]:
+            continue
+        # Longer nouns first: an endpoint's configuration is no endpoint.
+        noun = next(
+            (each for each in sorted(SAGEMAKER_KINDS, key=len, reverse=True) if each in operation), "TrainingJob"
+        )
+        arn = f"arn:aws:sagemaker:{REGION}:{things.account}:{SAGEMAKER_KINDS[noun]}/taught"
+        named = ({"ResourceArn": arn}, {f"{noun}Name": "taught"})
+        yield Case("sagemaker", operation, (arn,), tuple(each for each in named if has.issuperset(each)))
+
+
+def cases_of_sagemaker_runtime(things: Things, operations: Iterator[str]) -> Iterator[Case]:
+    """Endpoints by name."""
+    endpoint = f"arn:aws:sagemaker:{REGION}:{things.account}:endpoint/taught"
+    for operation in operations:
+        yield Case("sagemaker-runtime", operation, (endpoint,), ({"EndpointName": "taught"},))
 
 
 def cases_of_autoscaling(things: Things, operations: Iterator[str]) -> Iterator[Case]:

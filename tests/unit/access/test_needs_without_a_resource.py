@@ -40,7 +40,11 @@ STAR_ALONE = {
         "DescribeLogStreams", "FilterLogEvents", "GetLogEvents", "ListTagsForResource", "TagResource", "UntagResource",
     },
     "s3": set(),
-    "sagemaker": {"ListHubs", "ListTrainingJobs"},
+    "sagemaker": {
+        "ListEndpointConfigs", "ListEndpoints", "ListHubs", "ListInferenceComponents", "ListModels",
+        "ListTrainingJobs", "ListTransformJobs",
+    },
+    "sagemaker-runtime": set(),
     "sts": {"DecodeAuthorizationMessage", "GetAccessKeyInfo"},
 }  # fmt: skip
 """Every operation here that AWS's authorization reference gives no resource type, as long as it is given no name; of

@@ -13,7 +13,7 @@ from outcrop.clock import MovableClock
 from outcrop.errors import Invalid
 from outcrop.house import House
 from outcrop.sagemaker.hosting.change_kind import KIND as CHANGE
-from outcrop.sagemaker.hosting.containers import Container
+from outcrop.sagemaker.hosting.containers import ModelContainer
 from outcrop.sagemaker.hosting.endpoints import COMPONENT, KIND, EndpointRecord
 from outcrop.sagemaker.hosting.plans import EndpointPlan, FleetPlan, VariantPlan
 from outcrop.scaling.target_id import TargetId
@@ -23,7 +23,7 @@ from tests.support.scaling_house import NOON, REGION, VARIANT
 
 FLEET = FleetPlan(
     id="f", model_name="m", model_arn="arn:aws:sagemaker:us-east-1:1:model/m", model_key="k",
-    container=Container(image="i", source="", environment={}), role="arn:aws:iam::1:role/r", isolated=False, num_copies=1,
+    container=ModelContainer(image="i", source="", environment={}), role="arn:aws:iam::1:role/r", isolated=False, num_copies=1,
 )  # fmt: skip
 
 
