@@ -21,6 +21,7 @@ from tests.support.training_programs import name_environment
 SDK2, SDK3 = (CLIENTS / f"sagemaker{version}" / "bin" / "python" for version in (2, 3))
 with_sdk2 = pytest.mark.skipif(not SDK2.exists(), reason=f"{SDK2} is not there: `make clients-sagemaker` makes it")
 with_sdk3 = pytest.mark.skipif(not SDK3.exists(), reason=f"{SDK3} is not there: `make clients-sagemaker` makes it")
+STARTER = "outcrop.starter-v1"
 pytestmark = needs_sandbox
 
 
@@ -89,6 +90,30 @@ def test_an_estimator_of_jumpstart_fine_tunes_a_model_of_the_catalogue(house: In
         assert line in told, line
     (files,) = [line for line in lines if line.startswith("files ")]
     assert "'adapter/adapter_model.safetensors', 'config.json'" in files
+
+
+@with_sdk2
+def test_models_of_version_2_are_deployed_asked_and_deleted(house: Installed, tmp_path: Path) -> None:
+    lines = printed(house, SDK2, "sagemaker2_endpoint.py", house.role, str(tmp_path), STARTER)
+    told = [line for line in lines if not line.startswith("-")]
+    for line in (
+        "predicted [2.5, 5.0]",
+        "transformed [[2.5], [5.0, 7.5]]",
+        "later [10.0]",
+        "text True",
+        "streamed True",
+        "chat chat.completion",
+        "endpoints 0",
+    ):
+        assert line in told, (line, told)
+
+
+@with_sdk3
+def test_an_endpoint_of_version_3_is_invoked(house: Installed) -> None:
+    lines = printed(house, SDK3, "sagemaker3_endpoint.py", house.role, STARTER)
+    assert [line for line in lines if line in ("status InService", "text True", "deleted")] == [
+        "status InService", "text True", "deleted"
+    ]  # fmt: skip
 
 
 @with_sdk3

@@ -24,7 +24,10 @@ class Clients(Protocol):
 def name_environment(home: Path) -> None:
     """Let PyTorch's images stand for the interpreter that the tests run in."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    table = f'[[family]]\nname = "here"\nrepositories = ["pytorch-training"]\npython = "{sys.executable}"\n'
+    repositories = '["pytorch-training", "pytorch-inference"]'
+    table = (
+        f'[[family]]\nname = "here"\nserving = "pytorch"\nrepositories = {repositories}\npython = "{sys.executable}"\n'
+    )
     (home / "images.toml").write_text(table)
 
 
