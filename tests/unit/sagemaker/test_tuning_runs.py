@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from outcrop.sagemaker import training_request
 from outcrop.sagemaker.training_states import TrainingStatus
-from tests.support.tuning_house import Killed, TuningHouse
+from tests.support.tuning_house import REGION, Killed, TuningHouse
 
 CATEGORIES = {"CategoricalParameterRanges": [{"Name": "kind", "Values": list("abcdef")}]}
 
@@ -222,3 +223,14 @@ def test_checkpoints_of_training_jobs_lie_apart(house: TuningHouse) -> None:
         assert (
             child.record.document["request"]["CheckpointConfig"]["S3Uri"] == f"s3://b/checkpoints/{child.record.name}"
         )
+
+
+def test_a_deleted_training_job_leaves_its_name_free(house: TuningHouse) -> None:
+    definition = house.definition(StaticHyperParameters=None, HyperParameterTuningResourceConfig=None)
+    resources = {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 5}
+    asked = {**definition, "TrainingJobName": "again", "ResourceConfig": resources}
+    for _ in range(2):
+        arn = training_request.create(house.house, asked, region=REGION, owner="")
+        house.house.jobs.request_stop(arn)
+        house.house.jobs.forget(arn)
+    assert house.house.store.resources.row(arn) is None

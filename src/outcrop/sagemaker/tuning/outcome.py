@@ -1,4 +1,4 @@
-"""The outcome of a tuning job so far: counts of its training jobs, the best, and those since the last gain."""
+"""The outcome of a tuning job so far: counts of training jobs, the best, and those without a gain."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -49,7 +49,7 @@ def best(children: Iterable[TunedJob]) -> TunedJob | None:
 
 
 def overall_best(document: Mapping[str, Any], objective: Objective) -> dict[str, Any] | None:
-    """The summary of the best training job of a tuning job and of those that it goes on from, by its document."""
+    """The summary of the best training job, with those of the tuning jobs that this one goes on from."""
     found = [(document.get("outcome") or {}).get("best"), document.get("bestBefore")]
     return best_of([each for each in found if each is not None], objective)
 

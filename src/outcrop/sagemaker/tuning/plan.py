@@ -1,4 +1,4 @@
-"""The plan of a tuning job: everything that its request decides, as one value that is read once and checked as a whole.
+"""The plan of a tuning job: everything that its request decides, as one value that is checked as a whole.
 
 What is read here is also what a worker reads again from the record, after a kill for instance.
 """
