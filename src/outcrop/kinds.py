@@ -15,10 +15,11 @@ from outcrop.sagemaker import training_kind as training
 from outcrop.sagemaker.hosting import async_kind as async_invocation
 from outcrop.sagemaker.hosting import change_kind as endpoint_change
 from outcrop.sagemaker.hosting import transform_kind as transform
+from outcrop.sagemaker.tuning import kind as tuning
 
 KINDS: tuple[JobKind[Any], ...] = (
     customization.KIND, creation.KIND, model_import.KIND, batch.KIND, training.KIND, endpoint_change.KIND,
-    async_invocation.KIND, transform.KIND,
+    async_invocation.KIND, transform.KIND, tuning.KIND,
 )  # fmt: skip
 
 

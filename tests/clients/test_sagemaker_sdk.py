@@ -123,3 +123,16 @@ def test_a_trainer_of_version_3_trains_with_the_role_and_bucket_it_finds(house: 
     assert "status Completed" in lines
     (model,) = [line for line in lines if line.startswith("model s3://sagemaker-us-east-1-")]
     assert model.endswith("/output/model.tar.gz")
+
+
+@with_sdk2
+def test_a_tuner_of_version_2_searches_and_finds_its_best_model(house: Installed, tmp_path: Path) -> None:
+    lines = printed(house, SDK2, "sagemaker2_tuner.py", house.role, str(tmp_path))
+    told = dict(line.split(" ", 1) for line in lines if " " in line)
+    assert told["status"] == "Completed"
+    assert told["rows"] == "3 ['Completed']"
+    assert "'FinalObjectiveValue'" in told["columns"]
+    assert "'learning-rate'" in told["columns"]
+    assert told["best"] == told["model"] == told["attached"] == "True"
+    assert told["estimator"] == "PyTorch 2 True"
+    assert told["warm"] == "Completed True"

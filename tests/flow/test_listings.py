@@ -13,20 +13,32 @@ from botocore.loaders import Loader
 
 from outcrop.api.iam.absent import ALWAYS_ABSENT
 from outcrop.api.operations import OPERATIONS
-from tests.support.listings import bedrock, cloudwatch, iam, iam_absent, logs, s3, sagemaker, sagemaker_hosting, scaling
+from tests.support.listings import (
+    bedrock,
+    cloudwatch,
+    iam,
+    iam_absent,
+    logs,
+    s3,
+    sagemaker,
+    sagemaker_hosting,
+    scaling,
+    tuning,
+)
 from tests.support.listings.listing import Listing
 from tests.support.servers import Running, running_server
 from tests.support.shaped_values import operation_of_botocore
 
 LISTINGS = [
     *bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *logs.LISTINGS, *cloudwatch.LISTINGS, *s3.LISTINGS,
-    *sagemaker.LISTINGS, *sagemaker_hosting.LISTINGS, *scaling.LISTINGS,
+    *sagemaker.LISTINGS, *sagemaker_hosting.LISTINGS, *scaling.LISTINGS, *tuning.LISTINGS,
 ]  # fmt: skip
 NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {
     "bedrock-agent-runtime.Rerank",
     "logs.GetLogEvents",
     "sagemaker.DescribeEndpoint",
     "sagemaker.DescribeEndpointConfig",
+    "sagemaker.DescribeHyperParameterTuningJob",
     "sagemaker.DescribeInferenceComponent",
     "sagemaker.DescribeModel",
     "sagemaker.DescribeHub",

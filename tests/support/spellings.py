@@ -152,8 +152,8 @@ WITHOUT_RESOURCE = {
     "bedrock-agent-runtime": {"Rerank"},
     "bedrock-runtime": set(),
     "sagemaker": {
-        "ListEndpointConfigs", "ListEndpoints", "ListInferenceComponents", "ListModels", "ListTrainingJobs",
-        "ListTransformJobs",
+        "GetSearchSuggestions", "ListEndpointConfigs", "ListEndpoints", "ListHyperParameterTuningJobs",
+        "ListInferenceComponents", "ListModels", "ListTrainingJobs", "ListTransformJobs", "Search",
     },
     "sagemaker-runtime": set(),
     "cloudwatch": {
@@ -276,6 +276,7 @@ def cases_of_monitoring(things: Things, service: str, operations: Iterator[str])
 SAGEMAKER_KINDS = {
     "Endpoint": "endpoint",
     "EndpointConfig": "endpoint-config",
+    "HyperParameterTuningJob": "hyper-parameter-tuning-job",
     "InferenceComponent": "inference-component",
     "Model": "model",
     "TrainingJob": "training-job",

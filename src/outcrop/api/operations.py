@@ -136,17 +136,23 @@ def _sagemaker() -> Table:
         hubs,
         inference_components,
         models,
+        search,
         tags,
         training_jobs,
+        training_updates,
         transform_jobs,
+        tuning_jobs,
     )
 
     return {
         **training_jobs.OPERATIONS,
+        **training_updates.OPERATIONS,
+        **tuning_jobs.OPERATIONS,
         **models.OPERATIONS,
         **endpoint_configs.OPERATIONS,
         **endpoints.OPERATIONS,
         **inference_components.OPERATIONS,
+        **search.OPERATIONS,
         **transform_jobs.OPERATIONS,
         **hubs.OPERATIONS,
         **hub_contents.OPERATIONS,

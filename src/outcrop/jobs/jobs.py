@@ -110,6 +110,13 @@ class Jobs:
         found = map(self._resources.get, self._queue.children(job_arn))
         return [job for job in found if job is not None]
 
+    def forget(self, job_arn: str) -> None:
+        """Remove an ended job; its children stay, without a parent, and its name can be given again."""
+        with self._store.transaction():
+            self._resources.remove(job_arn)
+            self._queue.remove(job_arn)
+            self._store.tags.clear(job_arn)
+
     def owner_and_priority(self, job_arn: str) -> tuple[str, int]:
         return self._queue.owner_and_priority(job_arn)
 

@@ -40,6 +40,12 @@ class QueueRecords:
         with writing(self._engine) as connection:
             connection.execute(sql.insert(JOBS).values(job=job, owner=owner, priority=priority, parent=parent))
 
+    def remove(self, job: str) -> None:
+        """Forget a job; its children have no parent from then on."""
+        with writing(self._engine) as connection:
+            connection.execute(sql.delete(JOBS).where(JOBS.c.job == job))
+            connection.execute(sql.update(JOBS).where(JOBS.c.parent == job).values(parent=None))
+
     def owner_and_priority(self, job: str) -> tuple[str, int]:
         """Whose the job is, and how urgent; higher comes first."""
         with reading(self._engine) as connection:

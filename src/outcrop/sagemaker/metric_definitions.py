@@ -10,6 +10,8 @@ import regex
 
 from outcrop.errors import Invalid
 
+NAMESPACE = "/aws/sagemaker/TrainingJobs"
+"Of the metrics in CloudWatch."
 _MOST_LETTERS = 4096
 "Of a line that is looked at."
 _LONGEST_S = 1.0

@@ -26,18 +26,22 @@ _UNREAL_ALGORITHM = {
 _MODES = ("File", "FastFile")
 
 
-def create(house: TrainingRooms, params: Mapping[str, Any], *, region: str, owner: str) -> str:
-    """Check the request, write the job's row, and return its ARN; a worker takes it from there. Raises Refusal."""
+def create(
+    house: TrainingRooms,
+    params: Mapping[str, Any],
+    *,
+    region: str,
+    owner: str,
+    parent: str | None = None,
+    tuning: Mapping[str, Any] | None = None,
+) -> str:
+    """Check the request, write the job's row, and return its ARN; a worker takes it from there. Raises Refusal.
+
+    `parent` is the tuning job that creates it, and `tuning` what that keeps with it.
+    """
     name = params["TrainingJobName"]
     job_arn = sagemaker_arn(region, house.account, f"{KIND.name}/{name.lower()}")
-    _check_real(params)
-    _check_code(house, params)
-    MetricDefinitions(params["AlgorithmSpecification"].get("MetricDefinitions", []))
-    if "CheckpointConfig" in params:
-        checkpoints.local_path(params)
-    house.data.under(params["RoleArn"], source_arn=job_arn, service=SERVICE)
-    tags = tags_of("Tags", [{"key": tag["Key"], "value": tag["Value"]} for tag in params.get("Tags", [])])
-    check_number(job_arn, tags)
+    tags = check(house, params, job_arn=job_arn)
     kept = {member: value for member, value in params.items() if member != "Tags"}
     with house.store.transaction():
         if house.store.resources.find(KIND.name, region, name) is not None:
@@ -47,11 +51,23 @@ def create(house: TrainingRooms, params: Mapping[str, Any], *, region: str, owne
                 f"already exists ({job_arn})",
                 http_status=400,
             )
-        house.jobs.add(
-            KIND, job_arn=job_arn, name=name, region=region, document={"request": kept, "transitions": []}, owner=owner
-        )
+        document = {"request": kept, "transitions": [], **({"tuning": dict(tuning)} if tuning else {})}
+        house.jobs.add(KIND, job_arn=job_arn, name=name, region=region, document=document, owner=owner, parent=parent)
         house.store.tags.put(job_arn, tags)
     return job_arn
+
+
+def check(house: TrainingRooms, params: Mapping[str, Any], *, job_arn: str) -> dict[str, str]:
+    """The tags of a request that could be done as it is. Raises Refusal."""
+    _check_real(params)
+    _check_code(house, params)
+    MetricDefinitions(params["AlgorithmSpecification"].get("MetricDefinitions", []))
+    if "CheckpointConfig" in params:
+        checkpoints.local_path(params)
+    house.data.under(params["RoleArn"], source_arn=job_arn, service=SERVICE)
+    tags = tags_of("Tags", [{"key": tag["Key"], "value": tag["Value"]} for tag in params.get("Tags", [])])
+    check_number(job_arn, tags)
+    return tags
 
 
 def _check_real(params: Mapping[str, Any]) -> None:

@@ -34,7 +34,7 @@ from outcrop.sagemaker import (
 from outcrop.sagemaker.checkpoints import Checkpoints
 from outcrop.sagemaker.job_folder import HOST, JobFolder, folder_of
 from outcrop.sagemaker.job_log import JobLog
-from outcrop.sagemaker.metric_definitions import MetricDefinitions
+from outcrop.sagemaker.metric_definitions import NAMESPACE, MetricDefinitions
 from outcrop.sagemaker.rooms import TrainingRooms
 from outcrop.sagemaker.training_kind import SESSION_KEY as _KEY
 from outcrop.sagemaker.training_request import SERVICE
@@ -50,7 +50,6 @@ _LONGEST_REASON = 1024
 _SESSION = "SageMaker"
 _MORE_SESSION = timedelta(hours=1)
 _GB = 1 << 30
-_NAMESPACE = "/aws/sagemaker/TrainingJobs"
 _DAY_S = 86_400
 
 
@@ -248,9 +247,7 @@ class TrainingRun:
             now = self._house.clock.now()
             self._final[name] = {"MetricName": name, "Value": value, "Timestamp": now.isoformat()}
             for dimensions in ({"TrainingJobName": self._name}, {"TrainingJobName": self._name, "Host": HOST}):
-                self._house.points.add(
-                    series(_NAMESPACE, name, dimensions), value, at=now, resolution=Resolution.SECOND
-                )
+                self._house.points.add(series(NAMESPACE, name, dimensions), value, at=now, resolution=Resolution.SECOND)
 
     def _upload(self) -> None:
         self._enter(SecondaryStatus.UPLOADING)

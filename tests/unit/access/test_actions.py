@@ -309,6 +309,35 @@ IAM = f"arn:aws:iam::{ACCOUNT}:"
             ],
         ),
         (
+            "sagemaker",
+            "CreateHyperParameterTuningJob",
+            {
+                "HyperParameterTuningJobName": "t",
+                "TrainingJobDefinition": {"RoleArn": ROLE},
+                "TrainingJobDefinitions": [{"RoleArn": f"{IAM}role/other"}, {"RoleArn": ROLE}, {}],
+            },
+            [
+                (
+                    "sagemaker:CreateHyperParameterTuningJob",
+                    f"arn:aws:sagemaker:eu-west-1:{ACCOUNT}:hyper-parameter-tuning-job/t",
+                ),
+                ("iam:PassRole", ROLE),
+                ("iam:PassRole", f"{IAM}role/other"),
+            ],
+        ),
+        (
+            "sagemaker",
+            "ListTrainingJobsForHyperParameterTuningJob",
+            {"HyperParameterTuningJobName": "t"},
+            [
+                (
+                    "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
+                    f"arn:aws:sagemaker:eu-west-1:{ACCOUNT}:hyper-parameter-tuning-job/t",
+                )
+            ],
+        ),
+        ("sagemaker", "Search", {"Resource": "TrainingJob"}, [("sagemaker:Search", "*")]),
+        (
             "sagemaker-runtime",
             "InvokeEndpoint",
             {"EndpointName": "e"},

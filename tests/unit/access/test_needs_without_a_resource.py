@@ -41,8 +41,8 @@ STAR_ALONE = {
     },
     "s3": set(),
     "sagemaker": {
-        "ListEndpointConfigs", "ListEndpoints", "ListHubs", "ListInferenceComponents", "ListModels",
-        "ListTrainingJobs", "ListTransformJobs",
+        "GetSearchSuggestions", "ListEndpointConfigs", "ListEndpoints", "ListHubs", "ListHyperParameterTuningJobs",
+        "ListInferenceComponents", "ListModels", "ListTrainingJobs", "ListTransformJobs", "Search",
     },
     "sagemaker-runtime": set(),
     "sts": {"DecodeAuthorizationMessage", "GetAccessKeyInfo"},

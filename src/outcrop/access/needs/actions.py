@@ -14,12 +14,13 @@ from outcrop.access.needs import (
     monitoring,
     s3,
 )
-from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission
+from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission, passing
 
 PREFIX = {"sagemaker-runtime": "sagemaker"}
 """The prefix of a service's actions, where it is not its own name."""
 _SAGEMAKER_NOUN = re.compile(
-    r"^(?:Create|Describe|Update|Stop|Start|Delete|Get|Put|BatchGet|Associate|Disassociate)([A-Z]\w*?)"
+    r"^(?:Create|Describe|Update|Stop|Start|Delete|Get|Put|BatchGet|Associate|Disassociate|ListTrainingJobsFor)"
+    r"([A-Z]\w*?)"
     r"(?:WeightsAndCapacities|RuntimeConfig|Policy)?$"
 )
 _SAGEMAKER_KINDS = {
@@ -77,7 +78,15 @@ def _sagemaker(asked: RequestedOperation) -> list[RequiredPermission]:
         RequiredPermission(action=f"sagemaker:{asked.operation}", resource=_sagemaker_resource(asked)),
         *asked.pass_role("RoleArn", "sagemaker.amazonaws.com"),
         *asked.pass_role("ExecutionRoleArn", "sagemaker.amazonaws.com"),
+        *(passing(role, "sagemaker.amazonaws.com") for role in _roles_of_definitions(asked)),
     ]
+
+
+def _roles_of_definitions(asked: RequestedOperation) -> list[str]:
+    """The roles of the training jobs that a tuning job is to create, each once."""
+    given = [asked.params.get("TrainingJobDefinition"), *(asked.params.get("TrainingJobDefinitions") or ())]
+    roles = [each.get("RoleArn") for each in given if isinstance(each, Mapping)]
+    return list(dict.fromkeys(role for role in roles if isinstance(role, str)))
 
 
 def _sagemaker_resource(asked: RequestedOperation) -> str:

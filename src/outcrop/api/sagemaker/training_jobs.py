@@ -12,6 +12,7 @@ from outcrop.house import House
 from outcrop.sagemaker import artifacts, training_request, transitions
 from outcrop.sagemaker.training_kind import KIND
 from outcrop.sagemaker.training_states import LIFECYCLE, TrainingStatus
+from outcrop.sagemaker.tuning.kind import KIND as TUNING
 from outcrop.store.listing import Filters, SortKey
 from outcrop.store.resources import Resource, Row
 
@@ -34,8 +35,8 @@ def create_training_job(house: House, call: Call) -> Answered:
 
 @quick
 def describe_training_job(house: House, call: Call) -> Answered:
-    row = _row(house, call)
-    return Derived(row, lambda: told(row.resource(), _job))
+    row = row_of(house, call)
+    return Derived(row, lambda: told(row.resource(), members_of))
 
 
 def list_training_jobs(house: House, call: Call) -> Answered:
@@ -65,7 +66,7 @@ def list_training_jobs(house: House, call: Call) -> Answered:
 
 
 def stop_training_job(house: House, call: Call) -> Answered:
-    row = _row(house, call)
+    row = row_of(house, call)
     try:
         house.jobs.request_stop(row.arn)
     except Conflict as ended:
@@ -76,24 +77,33 @@ def stop_training_job(house: House, call: Call) -> Answered:
 
 
 def delete_training_job(house: House, call: Call) -> Answered:
-    row = _row(house, call)
+    row = row_of(house, call)
     if TrainingStatus(row.status) not in LIFECYCLE.ended:
         raise ServiceRefusal(
             "ResourceInUse", f"The training job {row.name} is {row.status}. Stop it first.", http_status=400
         )
-    house.store.resources.remove(row.arn)
-    house.store.tags.clear(row.arn)
+    tuning = (row.resource().document.get("tuning") or {}).get("job") if row.is_sound else None
+    parent = None if tuning is None else house.store.resources.row(tuning)
+    if parent is not None and parent.status in TUNING.lifecycle.running:
+        raise ServiceRefusal(
+            "ResourceInUse",
+            f"The training job {row.name} belongs to the tuning job {tuning}, which learns from it. Stop that first.",
+            http_status=400,
+        )
+    house.jobs.forget(row.arn)
     return {}
 
 
-def _row(house: House, call: Call) -> Row:
+def row_of(house: House, call: Call) -> Row:
+    """The row of the training job that a call names. Raises Invalid."""
     row = house.store.resources.row_named(KIND.name, call.region, call.params["TrainingJobName"])
     if row is None:
         raise Invalid(_NOT_FOUND)
     return row
 
 
-def _job(job: Resource) -> dict[str, Any]:
+def members_of(job: Resource) -> dict[str, Any]:
+    """The members of DescribeTrainingJob's answer."""
     document = job.document
     request = document["request"]
     began, ended = moment(document.get("trainingStartTime")), moment(document.get("trainingEndTime"))
@@ -105,6 +115,7 @@ def _job(job: Resource) -> dict[str, Any]:
         "OutputDataConfig": {"KmsKeyId": "", **request["OutputDataConfig"]},
         "TrainingJobName": job.name,
         "TrainingJobArn": job.arn,
+        "TuningJobArn": (document.get("tuning") or {}).get("job"),
         "ModelArtifacts": {"S3ModelArtifacts": artifacts.model_uri(request)},
         "TrainingJobStatus": status,
         "SecondaryStatus": changes[-1]["Status"],

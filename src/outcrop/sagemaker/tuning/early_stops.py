@@ -1,0 +1,79 @@
+"""Rules that stop training jobs before their end: the median of earlier ones, and Hyperband's successive halving.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-early-stopping.html
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import optuna
+
+from outcrop.sagemaker.tuning.curves import ObjectiveCurve
+from outcrop.sagemaker.tuning.plan import HyperbandResources, Objective
+
+_LEAST_EARLIER = 3
+"Training jobs that must have come as far: a median of fewer says little."
+
+
+class StopRule(Protocol):
+    """A rule that finds the training jobs of one definition that need not go on."""
+
+    def hopeless(self, running: Mapping[int, ObjectiveCurve], ended: Mapping[int, ObjectiveCurve]) -> list[int]:
+        """The numbers of those that run and need not go on, given the curves of all by number, from 0."""
+        ...
+
+
+class MedianRule:
+    """Stops what is worse than half of the earlier ones were up to the same epoch."""
+
+    def __init__(self, objective: Objective) -> None:
+        self._objective = objective
+
+    def hopeless(self, running: Mapping[int, ObjectiveCurve], ended: Mapping[int, ObjectiveCurve]) -> list[int]:
+        earlier = list(ended.values())
+        return [number for number, curve in running.items() if self._is_worse(curve, earlier)]
+
+    def _is_worse(self, curve: ObjectiveCurve, earlier: Sequence[ObjectiveCurve]) -> bool:
+        if not curve.epoch:
+            return False
+        averages = [each.running_average(curve.epoch) for each in earlier]
+        costs = [self._objective.cost(average) for average in averages if average is not None]
+        if len(costs) < _LEAST_EARLIER:
+            return False
+        return self._objective.cost(curve.latest) > statistics.median(costs)
+
+
+class HyperbandRule:
+    """Stops what is not among the best third at any rung of its bracket: https://arxiv.org/abs/1603.06560
+
+    Rungs are numbers of epochs. What was decided once is decided alike by a successor, which replays the curves.
+    """
+
+    def __init__(self, objective: Objective, resources: HyperbandResources, *, name: str) -> None:
+        """`name` shares training jobs out among brackets, together with their numbers."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._objective = objective
+        self._most = resources.most
+        pruner = optuna.pruners.HyperbandPruner(min_resource=resources.least, max_resource=resources.most)
+        self._study = optuna.create_study(study_name=name, pruner=pruner)
+        self._trials: list[optuna.Trial] = []
+        self._told: list[int] = []
+        "How many points of each curve the trial has been told."
+
+    def hopeless(self, running: Mapping[int, ObjectiveCurve], ended: Mapping[int, ObjectiveCurve]) -> list[int]:
+        curves = {**running, **ended}
+        found = {number for number in sorted(curves) if self._falls(number, curves[number])}
+        return [number for number in running if number in found or running[number].epoch > self._most]
+
+    def _falls(self, number: int, curve: ObjectiveCurve) -> bool:
+        """Whether the curve's new points bring it to a rung from which it goes no further."""
+        while len(self._trials) <= number:
+            self._trials.append(self._study.ask())
+            self._told.append(0)
+        falls = False
+        for point in curve.points[self._told[number] :]:
+            self._trials[number].report(self._objective.cost(point.latest), point.epoch)
+            falls = falls or self._trials[number].should_prune()
+        self._told[number] = max(self._told[number], len(curve.points))
+        return falls

@@ -1,0 +1,60 @@
+"""Curves of objectives and the rules that stop training jobs by them."""
+
+import pytest
+
+from outcrop.sagemaker.tuning.curves import ObjectiveCurve
+from outcrop.sagemaker.tuning.early_stops import HyperbandRule, MedianRule
+from outcrop.sagemaker.tuning.plan import HyperbandResources, Objective
+
+LOW, HIGH = Objective(metric="m", maximize=False), Objective(metric="m", maximize=True)
+
+
+def curve(*values: float) -> ObjectiveCurve:
+    """One value in each second."""
+    made = ObjectiveCurve()
+    for value in values:
+        made.add(1, value)
+    return made
+
+
+def test_running_averages_are_those_of_the_values_up_to_an_epoch() -> None:
+    made = ObjectiveCurve()
+    made.add(2, 6.0)  # two values in the first second
+    made.add(1, 9.0)
+    made.add(4, 4.0)
+    assert (made.epoch, made.latest) == (7, 1.0)
+    averages = [made.running_average(epoch) for epoch in (1, 2, 3, 5, 7, 8)]
+    assert averages == [3.0, 3.0, 5.0, pytest.approx(17 / 5), pytest.approx(19 / 7), None]
+
+
+@pytest.mark.parametrize(("objective", "found"), [(LOW, [9]), (HIGH, [])])
+def test_what_is_worse_than_the_median_of_running_averages_is_hopeless(objective: Objective, found: list[int]) -> None:
+    ended = {0: curve(5, 1), 1: curve(6, 2), 2: curve(7, 3)}  # at the second epoch: 3, 4, 5
+    assert MedianRule(objective).hopeless({9: curve(9, 4.5)}, ended) == found
+    assert MedianRule(objective).hopeless({9: curve(9, 4.0)}, ended) == [], "as good as half of them"
+
+
+def test_too_few_earlier_curves_decide_nothing() -> None:
+    rule = MedianRule(LOW)
+    assert rule.hopeless({9: curve(100)}, {0: curve(1), 1: curve(1)}) == []
+    assert rule.hopeless({9: curve(100, 100)}, {0: curve(1), 1: curve(1), 2: curve(1)}) == [], "none came as far"
+    assert rule.hopeless({9: curve()}, {0: curve(1), 1: curve(1), 2: curve(1)}) == []
+
+
+def test_hyperband_stops_the_worst_at_a_rung_and_a_successor_decides_alike() -> None:
+    resources = HyperbandResources(least=1, most=2)  # one bracket, with a rung at the first epoch
+
+    def decided() -> tuple[HyperbandRule, list[list[int]]]:
+        rule = HyperbandRule(LOW, resources, name="job")
+        ended: dict[int, ObjectiveCurve] = {}
+        found = []
+        for number, value in enumerate([5.0, 4.0, 9.0, 8.0, 3.0, 7.0]):
+            running = {number: curve(value)}
+            found.append(rule.hopeless(running, ended))
+            ended |= running
+        return rule, found
+
+    rule, found = decided()
+    assert found == [[], [], [2], [3], [], [5]]
+    assert decided()[1] == found
+    assert rule.hopeless({0: curve(5, 5, 5)}, {}) == [0], "it goes beyond the most resources"
