@@ -65,7 +65,7 @@ def test_an_estimator_of_version_2_fits_is_attached_to_and_tells_its_metrics(hou
 
 
 @with_sdk2
-def test_an_estimator_of_jumpstart_fine_tunes_a_model_of_the_catalogue(house: Installed, tmp_path: Path) -> None:
+def test_jumpstart_fine_tunes_and_deploys_a_model_of_the_catalogue(house: Installed, tmp_path: Path) -> None:
     model = "outcrop-textgeneration-starter-v1"
     lines = printed(house, SDK2, "sagemaker2_jumpstart.py", house.role, str(tmp_path), model)
     bucket = "s3://jumpstart-cache-prod-us-east-1"
@@ -82,6 +82,8 @@ def test_an_estimator_of_jumpstart_fine_tunes_a_model_of_the_catalogue(house: In
         "attached True",
         "examples ['inputs']",
         f"model data {bucket}/textgeneration/{model}",
+        "the model answers True",
+        "the fine-tuned model answers True",
         f"in the hub ['{model}']",
         "of the hub ModelReference True",
         'by the hub outcrop-training "3"',

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -27,9 +27,24 @@ PUBLIC = "SageMakerPublicHub"
 DOCUMENT = {"DocumentSchemaVersion": "2.3.0", "HubContentDocument": '{"Url": ""}'}
 
 
+class LaterClock:
+    """The clock of the system, or one that is ahead of it."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running_server(with_tiny_models(tmp_path_factory.mktemp("hubs") / "home")) as running:
+def clock() -> LaterClock:
+    return LaterClock()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, clock: LaterClock) -> Iterator[Running]:
+    with running_server(with_tiny_models(tmp_path_factory.mktemp("hubs") / "home"), clock=clock) as running:
         yield running
 
 
@@ -341,7 +356,7 @@ def test_a_reference_stands_for_the_model_of_the_moment_until_that_is_gone(hubs:
     assert listed["HubContentStatus"] == "ImportFailed"
 
 
-def test_presigned_urls_are_good_for_an_hour_and_for_nothing_else(hubs: Any, hub: str) -> None:
+def test_presigned_urls_are_good_for_an_hour_and_for_nothing_else(hubs: Any, hub: str, clock: LaterClock) -> None:
     reference(hubs, hub)
     named = {"HubName": hub, "HubContentName": NAME, "HubContentType": "ModelReference"}
     first = hubs.create_hub_content_presigned_urls(**named, MaxResults=2)
@@ -356,6 +371,12 @@ def test_presigned_urls_are_good_for_an_hour_and_for_nothing_else(hubs: Any, hub
     assert httpx.get(url).json()["model_type"] == "llama"
     assert httpx.get(url.replace("config.json", "outcrop.json", 1)).status_code == 403
     assert httpx.get(url.replace("X-Amz-Expires=3600", "X-Amz-Expires=7200")).status_code == 403
+    clock.ahead = timedelta(minutes=59)
+    assert httpx.get(url).status_code == 200
+    clock.ahead = timedelta(minutes=61)
+    late = httpx.get(url)
+    clock.ahead = timedelta()
+    assert (late.status_code, "Request has expired" in late.text) == (403, True)
     code, message = refused(
         hubs.create_hub_content_presigned_urls, **named, AccessConfig={"ExpectedS3Url": "s3://elsewhere/x/"}
     )

@@ -244,6 +244,11 @@ def test_each_value_becomes_the_house_s_own() -> None:
     assert "outcrop.rank" not in chosen.values
 
 
+def test_every_hyperparameter_is_in_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "hub.md").read_text()
+    assert [name for name in hyperparameters.known() if f"`{name}`" not in page] == []
+
+
 def choices(**given: str) -> hyperparameters.FineTuningChoices:
     return hyperparameters.read(given)
 

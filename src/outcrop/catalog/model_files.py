@@ -54,9 +54,8 @@ def wanted_files(sizes: Mapping[str, int], *, place: str) -> dict[str, int]:
 
 
 def files_of(folder: Path) -> dict[str, Path]:
-    """The files of a model in its folder, by their names relative to it. What else lies there is left out."""
-    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    return {name: found[name] for name in sorted(found) if _WANTED.fullmatch(name)}
+    """The files of a model in its folder, by their names. What else lies there, folders too, is left out."""
+    return {path.name: path for path in sorted(folder.iterdir()) if _WANTED.fullmatch(path.name) and path.is_file()}
 
 
 def is_adapter(names: Mapping[str, int]) -> bool:

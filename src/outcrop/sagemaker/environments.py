@@ -18,6 +18,7 @@ from pathlib import Path
 
 import outcrop
 from outcrop.errors import MachineTrouble
+from outcrop.network.fast import switch
 from outcrop.sagemaker.images import ImageFamily
 from outcrop.settings import Settings
 
@@ -54,6 +55,11 @@ def roots(python: Path) -> list[Path]:
 def own_package() -> Path:
     """The folder of Outcrop's own package, wherever it is installed or checked out."""
     return Path(outcrop.__file__).parent
+
+
+def own_switches() -> dict[str, str]:
+    """The variables of this process by which Outcrop chooses how it computes."""
+    return {switch.NAME: os.environ[switch.NAME]} if switch.NAME in os.environ else {}
 
 
 def make_over(python: Path, folder: Path, *, first: Sequence[Path] = ()) -> None:

@@ -189,8 +189,8 @@ class TrainingRun:
             endpoint=f"http://{DEFAULT_HOST}:{settings.port}",  # in the sandbox, wherever it is outside
             session=session,
         )
-        if self._family.is_own and settings.threads:
-            variables.setdefault("OUTCROP_THREADS", str(settings.threads))
+        if self._family.is_own:  # what it computes is to be what a customization job here would compute
+            variables = {"OUTCROP_THREADS": str(settings.threads), **environments.own_switches(), **variables}
         return Sandbox(
             root=self._folder.sandbox,
             opt_ml=self._folder.opt_ml,

@@ -1,4 +1,4 @@
-"""SDK 2.x of SageMaker: a foundation model is found in JumpStart, fine-tuned on instructions, and its model fetched.
+"""SDK 2.x of SageMaker: a foundation model is found in JumpStart, fine-tuned on instructions, deployed and asked.
 
 What a notebook does, against whatever AWS_ENDPOINT_URL names. Takes the ARN of a role, a folder for its files, and the
 id of a model. Then the same model is curated in a hub of one's own, and found there.
@@ -70,7 +70,24 @@ def main() -> None:
     print("examples", [example.prompt_key for example in model.retrieve_all_examples()])
     print("model data", model.model_data["S3DataSource"]["S3Uri"].rpartition("/v")[0])
     print("environment", model.env["HF_MODEL_ID"])
+    asked = TEMPLATE["prompt"].format(**records[0]) + "\n\n### Response:\n"
+    predictors = {
+        "the model": model.deploy(instance_type=INSTANCE, wait=False),
+        "the fine-tuned model": estimator.deploy(instance_type=INSTANCE, wait=False),
+    }
+    for name, predictor in predictors.items():
+        session.wait_for_endpoint(predictor.endpoint_name, poll=1)
+        ask(name, predictor, asked)
     curate(session)
+
+
+def ask(name: str, predictor: sagemaker.Predictor, prompt: str) -> None:
+    """An answer of an endpoint, which is then removed with its model."""
+    answer = predictor.predict({"inputs": prompt, "parameters": {"max_new_tokens": 4}})
+    print()  # behind the marks of the waiting
+    print(name, "answers", isinstance(answer[0]["generated_text"], str))
+    predictor.delete_model()
+    predictor.delete_endpoint()
 
 
 def curate(session: sagemaker.Session) -> None:

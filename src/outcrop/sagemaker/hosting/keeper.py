@@ -135,7 +135,7 @@ class EndpointKeeper:
                     self._remove(folder)
         for kind in (CHANGE, ASYNC):
             for job in self._house.store.resources.in_states(kind.name, kind.lifecycle.ended, most=_MOST_FORGOTTEN):
-                self._house.store.resources.remove(job.arn)
+                self._house.jobs.forget(job.arn)
 
     def _models(self) -> Iterator[Path]:
         return self._house.settings.models.glob(f"{hosted.PREFIX}*")

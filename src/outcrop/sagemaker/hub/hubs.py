@@ -55,8 +55,8 @@ class Hubs:
         place = self.place(identifier, region)
         if place.is_public:
             raise Invalid(
-                f"HubName: {PUBLIC} follows the catalogue, and is read only. `outcrop register` and `outcrop "
-                "unregister` change that; make a hub of your own with CreateHub."
+                f"HubName: {PUBLIC} follows the catalogue, and is read only. `outcrop register` adds models to that; "
+                "make a hub of your own with CreateHub."
             )
         return place
 

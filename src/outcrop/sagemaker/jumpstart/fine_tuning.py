@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,14 +102,12 @@ class Stopping:
     """Whether the job was asked to stop, by SIGTERM."""
 
     asked: bool = False
-    heard: list[int] = field(default_factory=list)
 
     def listen(self) -> None:
         signal.signal(signal.SIGTERM, self._hear)
 
-    def _hear(self, number: int, _frame: object) -> None:
+    def _hear(self, _number: int, _frame: object) -> None:
         self.asked = True
-        self.heard.append(number)
 
 
 def main() -> int:
