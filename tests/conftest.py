@@ -16,7 +16,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 # A worker's settings of the allocator are read at its start by `exec`. Workers of tests are forked, all but a few.
 os.environ.setdefault("GLIBC_TUNABLES", "")
 
-settings.register_profile("daily", deadline=None, max_examples=50)
+settings.register_profile("daily", deadline=None, max_examples=30)
 settings.register_profile("soak", deadline=None, max_examples=1000)
 settings.load_profile("daily")
 
