@@ -76,10 +76,12 @@ class Watched:
 
 
 def _engines(root: psutil.Process) -> Iterator[int]:
+    """Bytes of each that are its own: pages of libraries the kernel takes back, and reads again, as it likes."""
     for process in root.children(recursive=True):
         try:
             if MODULE in process.cmdline():
-                yield process.memory_info().rss
+                held = process.memory_info()
+                yield held.rss - held.shared
         except psutil.NoSuchProcess:
             continue
 

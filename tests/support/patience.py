@@ -9,9 +9,10 @@ PATIENCE_S = 600.0
 
 
 def eventually(holds: Callable[[], Any], *, within_s: float = PATIENCE_S) -> Any:
-    """The first true value of `holds`, asked again and again."""
-    deadline = time.monotonic() + within_s
+    """The first true value of `holds`, asked again and again: the rarer the longer it takes, since asking is work too."""
+    began = time.monotonic()
     while not (value := holds()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+        waited = time.monotonic() - began
+        assert waited < within_s, "waited in vain"
+        time.sleep(min(max(0.02, waited / 20), 0.25))
     return value
