@@ -21,7 +21,7 @@ QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),) $(QUICKSTART_
 
 .PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
 	bench-defaults bench-logs bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data bench-serve \
-	bench-serve-house bench-serve-gpu families install install-test clients clients-sagemaker \
+	bench-serve-house bench-serve-gpu bench-sagemaker families install install-test clients clients-sagemaker \
 	bytecode clean
 
 quickstart: install
@@ -65,6 +65,9 @@ bench-serve-house: install-test
 
 bench-serve-gpu: install-test
 	$(BIN)/python -m bench.serve_gpu
+
+bench-sagemaker: install-test
+	$(BIN)/python -m bench.sagemaker
 
 bench-house-scale: install-test
 	$(BIN)/python -m bench.house_scale

@@ -33,6 +33,10 @@ class Place:
     socket: Path | None = None
     endpoint: str = ""
     key: str = ""
+    event: bytes = _TEXT
+    "What each event of its streams has once,"
+    last: bytes = _LAST
+    "and what only the last one has."
 
     def request(self, prompt: Sequence[int], num_tokens: int) -> bytes:
         """A streamed completion of token ids, as the bytes of one HTTP request."""
@@ -58,13 +62,13 @@ class Place:
         answer, first_s = bytearray(), 0.0
         while piece := await reader.read(_READ_BYTES):
             answer += piece
-            if not first_s and _TEXT in answer:
+            if not first_s and self.event in answer:
                 first_s = time.perf_counter() - began
         whole_s = time.perf_counter() - began
         writer.close()
-        if not answer.startswith(b"HTTP/1.1 200") or _LAST not in answer:
+        if not answer.startswith(b"HTTP/1.1 200") or self.last not in answer:
             raise RuntimeError(bytes(answer[:2000]).decode(errors="replace"))
-        return Streamed(first_s, whole_s, answer.count(_TEXT))
+        return Streamed(first_s, whole_s, answer.count(self.event))
 
 
 class Rate(NamedTuple):

@@ -1,0 +1,195 @@
+"""`make bench-sagemaker`: an endpoint with a language model beside its own engine's socket, and a training job beside
+its bare script.
+
+The engine is one, asked in turns by way of the endpoint and at its socket. The script computes the same products in
+both, and says how long they took; beside that, a job is whatever comes before and after.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from bench.measuring import Row, higher_is_better, lower_is_better, report
+from bench.serve_house import MODEL, Home, first_s, tokens_per_s, up
+from bench.serve_streams import Place, Rate, streams
+from outcrop.cli import export
+from outcrop.tokens.tokenizer import Tokenizer
+from tests.support.endpoints import TGI, Endpoints
+from tests.support.training_programs import IMAGE, TrainingJobs
+
+STREAMS, TOKENS = 8, 128
+KEEPS, JOB_S, SLOWER = 0.95, 3.0, 1.02
+"Goals: what an endpoint keeps of the engine's rate; what a job adds, in seconds and in time of its work."
+SECONDS = 20.0
+SCRIPT = """
+import time
+import torch
+torch.manual_seed(0)
+torch.set_num_threads(2)
+left = torch.randn(512, 512)
+began = time.perf_counter()
+products = 0
+for _ in range({rounds}):
+    left = torch.tanh(left @ left)
+    products += 1
+print(f"worked={{time.perf_counter() - began:.4f};", flush=True)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointPlace(Place):
+    """An endpoint of SageMaker, whose requests are signed."""
+
+    credentials: Credentials
+    tokenizer: Tokenizer
+
+    def request(self, prompt: Sequence[int], num_tokens: int) -> bytes:
+        """A streamed answer to the text of token ids, as the bytes of one HTTP request."""
+        parameters = {"max_new_tokens": num_tokens}
+        body = {"inputs": self.tokenizer.decode(list(prompt)), "parameters": parameters, "stream": True}
+        content = json.dumps(body).encode()
+        url = f"{self.endpoint}/endpoints/{self.model}/invocations-response-stream"
+        asked = AWSRequest(method="POST", url=url, data=content, headers={"Content-Type": "application/json"})
+        SigV4Auth(self.credentials, "sagemaker", "us-east-1").add_auth(asked)
+        lines = [f"POST {urlsplit(url).path} HTTP/1.1", f"Host: {urlsplit(url).netloc}"]
+        lines += [f"{name}: {value}" for name, value in asked.headers.items()]
+        lines += [f"Content-Length: {len(content)}", "Connection: close", "", ""]
+        return "\r\n".join(lines).encode() + content
+
+
+@dataclass(frozen=True)
+class HomeClients:
+    """Clients of boto3 for one installation."""
+
+    home: Home
+
+    def client(self, service: str) -> Any:
+        made = export.installation(self.home.settings)
+        return boto3.client(
+            service,
+            endpoint_url=self.home.settings.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=made.access_key_id,
+            aws_secret_access_key=made.secret_access_key,
+        )
+
+
+def main() -> None:
+    given = arguments()
+    with tempfile.TemporaryDirectory() as place:
+        name_environment(Path(place) / "home")
+        with up(Path(place), "small") as home:
+            rows = [*endpoint_rows(home, given), *job_rows(home, given)]
+    report("sagemaker", rows)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turns", type=int, default=9, help="of each side; medians count")
+    parser.add_argument("--jobs", type=int, default=3, help="training jobs, each beside its bare script")
+    return parser.parse_args()
+
+
+def name_environment(home: Path) -> None:
+    """Let PyTorch's image stand for this interpreter: environments are made once, and no part of a job."""
+    home.mkdir(parents=True, mode=0o700)
+    table = f'[[family]]\nname = "here"\nrepositories = ["pytorch-training"]\npython = "{sys.executable}"\n'
+    (home / "images.toml").write_text(table)
+
+
+def endpoint_rows(home: Home, given: argparse.Namespace) -> list[Row]:
+    clients = HomeClients(home)
+    made = export.installation(home.settings)
+    endpoints = Endpoints(clients, made.service_role_arn)
+    endpoints.model("bench", image=TGI, environment={"HF_MODEL_ID": MODEL})
+    assert endpoints.deploy("bench")["EndpointStatus"] == "InService"
+    place = EndpointPlace(
+        model="bench",
+        endpoint=home.settings.endpoint,
+        credentials=Credentials(made.access_key_id, made.secret_access_key),
+        tokenizer=Tokenizer.open(home.settings.home.parent / "model"),
+        event=b'"index":',
+        last=b'"generated_text":"',
+    )
+    turns: dict[str, list[Rate]] = {}
+    sides: list[tuple[str, Place]] = [("engine", home.engine), ("endpoint", place)]
+    for turn in range(1 + given.turns):
+        sides.reverse()
+        for num in (1, STREAMS):
+            for name, side in sides:
+                found = streams(side, home.prompts(num, seed=1000 * turn + 10 * num + len(name)), TOKENS)
+                print(f"  {turn}/{given.turns} {name}, {num}: {found}", file=sys.stderr)
+                if turn:
+                    turns.setdefault(f"{name} {num}", []).append(found)
+    ours, theirs = (tokens_per_s(turns[f"{name} {STREAMS}"]) for name in ("endpoint", "engine"))
+    added = 1000 * (first_s(turns["endpoint 1"]) - first_s(turns["engine 1"]))
+    return [
+        higher_is_better(
+            f"{STREAMS} streams of an endpoint; over the engine's own socket",
+            ours=ours, peer=theirs, unit="tokens/s", goal=KEEPS,
+        ),
+        lower_is_better("added to the first token", ours=max(added, 0.01), peer=5.0, unit="ms, at most", goal=1),
+    ]  # fmt: skip
+
+
+def job_rows(home: Home, given: argparse.Namespace) -> list[Row]:
+    """The same script by itself and as a job, in turns."""
+    made = export.installation(home.settings)
+    jobs = TrainingJobs(HomeClients(home), made.service_role_arn)
+    script = SCRIPT.format(rounds=rounds_for(SECONDS))
+    bare, within, whole, lasted = [], [], [], []
+    for number in range(given.jobs):
+        took, seconds = run_bare(script)
+        bare.append(seconds)
+        whole.append(took)
+        began = time.perf_counter()
+        metric = {"Name": "worked", "Regex": "worked=([0-9.]+);"}
+        algorithm = {"TrainingImage": IMAGE, "TrainingInputMode": "File", "MetricDefinitions": [metric]}
+        job = jobs.run(f"bench-{number}", script, AlgorithmSpecification=algorithm)
+        lasted.append(time.perf_counter() - began)
+        assert job["TrainingJobStatus"] == "Completed", job
+        within.append(job["FinalMetricDataList"][0]["Value"])
+        print(
+            f"  job {number}: {within[-1]:.2f} s of {lasted[-1]:.2f}; bare {seconds:.2f} of {took:.2f}", file=sys.stderr
+        )
+    added = statistics.median(job - script for job, script in zip(lasted, whole, strict=True))
+    slower = statistics.median(job / script for job, script in zip(within, bare, strict=True))
+    return [
+        lower_is_better(
+            "a training job; beside its bare script", ours=max(added, 0.01), peer=JOB_S, unit="s, at most", goal=1
+        ),
+        lower_is_better(
+            "its work; that of the bare script", ours=slower, peer=SLOWER, unit="times as long, at most", goal=1
+        ),
+    ]
+
+
+def rounds_for(seconds: float) -> int:
+    """As many products as take about so long here."""
+    took = run_bare(SCRIPT.format(rounds=200))[1]
+    return max(200, round(200 * seconds / took))
+
+
+def run_bare(script: str) -> tuple[float, float]:
+    """Seconds of a whole process, and of the work in it."""
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return time.perf_counter() - began, float(done.stdout.partition("worked=")[2].partition(";")[0])
+
+
+if __name__ == "__main__":
+    main()
