@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from outcrop.api.door import page_tokens
 from outcrop.api.door.call import Call
+from outcrop.errors import Invalid
 
 _DEFAULT_RESULTS = 100
 _LISTED = TypeVar("_LISTED")
@@ -29,12 +30,21 @@ def page(
     ordered = sorted(found, key=place, reverse=descending)
     token = page_tokens.read(call)
     if token is not None:
-        last = ListingPlace(*json.loads(token))
+        last = _place(token)
         ordered = [each for each in ordered if (place(each) < last if descending else place(each) > last)]
     most = call.params.get("MaxResults", _DEFAULT_RESULTS)
     shown = ordered[:most]
     more = len(ordered) > most
     return shown, page_tokens.write(call, json.dumps(place(shown[-1]))) if more else None
+
+
+def _place(token: str) -> ListingPlace:
+    """Raises Invalid."""
+    try:
+        key, name = map(str, json.loads(token))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Invalid("NextToken: not a token of this query. Begin again without NextToken.") from error
+    return ListingPlace(key, name)
 
 
 def is_within(moment: datetime, call: Call, *, after: str, before: str) -> bool:
