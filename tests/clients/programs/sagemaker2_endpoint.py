@@ -67,7 +67,11 @@ def main() -> None:
         serializer=JSONSerializer(),
         deserializer=JSONDeserializer(),
     )
-    print("later", later.predict({"numbers": [4]}))
+    asked = later.predict_async({"numbers": [4]})
+    bucket, _, key = asked.output_path.removeprefix("s3://").partition("/")
+    waiter = session.boto_session.client("s3").get_waiter("object_exists")
+    waiter.wait(Bucket=bucket, Key=key, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+    print("later", asked.get_result())  # `predict` leaves a thread that looks for a failure for a quarter of an hour
     later.delete_endpoint()
     text_model(session)
     print("endpoints", len(session.sagemaker_client.list_endpoints()["Endpoints"]))
