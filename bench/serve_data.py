@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -33,12 +34,23 @@ class PutsAway(Protocol):
     def put_away(self) -> None: ...
 
 
+@runtime_checkable
+class TellsFirsts(Protocol):
+    """A contestant that answers some prompts before others."""
+
+    firsts: list[float]
+    "Seconds until the first token of each prompt, of the last question."
+
+
 Answer = Callable[[Asked], Sequence[Sequence[int]]]
 "Gives the ids that are generated greedily after each prompt; none ends an answer."
 
 
 def serve(make: Callable[[dict[str, Any]], Answer], spec: dict[str, Any]) -> None:
-    """Answer turns until there are no more: the time of one token each and of all of them, and the first ids."""
+    """Answer turns until there are no more: the time of one token each and of all of them, and the first ids.
+
+    Beside them the time until a prompt's first token, of the median prompt.
+    """
     turns = Turns()  # first: some print while they start
     answer = make(spec)
     turns.answer(ready=True)
@@ -46,8 +58,13 @@ def serve(make: Callable[[dict[str, Any]], Answer], spec: dict[str, Any]) -> Non
         question = json.loads(line)
         first, whole = (ask(spec, question, num, f"{number} {num}") for num in (1, question["tokens"]))
         first_s, _ = timed(answer, first)
+        # Whoever answers all at once keeps each prompt waiting for the last.
+        firsts = answer.firsts if isinstance(answer, TellsFirsts) else [first_s]
+        median_s = statistics.median(firsts)
         whole_s, ids = timed(answer, whole)
-        turns.answer(first_s=first_s, whole_s=whole_s, ids=[list(each)[:COMPARED] for each in ids])
+        turns.answer(
+            first_s=first_s, median_first_s=median_s, whole_s=whole_s, ids=[list(each)[:COMPARED] for each in ids]
+        )
     os._exit(0)
 
 

@@ -3,6 +3,7 @@
 import json
 import secrets
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,13 @@ class Ours:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.firsts: list[float] = []
+        "Seconds until the first token of each prompt, of the last questions."
 
     def __call__(self, asked: Asked) -> Sequence[Sequence[int]]:
+        began = time.perf_counter()
         made: dict[str, list[int]] = {}
+        self.firsts = []
         salt = secrets.token_hex(8)  # a prompt is read anew each time, as by the others
         for number, (ids, adapter) in enumerate(zip(asked.prompts, asked.adapters, strict=True)):
             made[str(number)] = []
@@ -53,6 +58,8 @@ class Ours:
             )
         while any(len(each) < asked.num_tokens for each in made.values()):
             for produced in self._engine.step():
+                if not made[produced.request_id]:
+                    self.firsts.append(time.perf_counter() - began)
                 made[produced.request_id].append(produced.token)
         return list(made.values())
 

@@ -39,6 +39,8 @@ class StepLimits:
     "Sequences side by side."
     prompt_tokens_alone: int = 1024
     "Prompt tokens of a step in which nothing decodes: enough to use the machine well."
+    prompt_tokens_well: int = 256
+    "Of these, so many use the machine well already: a step that has them begins no further prompt. Others wait for it."
     prompt_tokens_beside_decoding: int = 128
     "Prompt tokens of a step that others wait for: their next token comes this much later."
     prompt_tokens_for_many: int = 512
@@ -52,7 +54,9 @@ class StepLimits:
         """
         few, most = cls.prompt_tokens_beside_decoding, cls.prompt_tokens_for_many
         fitting = max(few, min(most, _CHUNK_FLOP // (2 * num_parameters)))
-        return cls(prompt_tokens_for_many=fitting if on_cpu else cls.prompt_tokens_alone)
+        if not on_cpu:
+            return cls(prompt_tokens_for_many=cls.prompt_tokens_alone, prompt_tokens_well=cls.prompt_tokens_alone)
+        return cls(prompt_tokens_for_many=fitting)
 
 
 class CacheFigures(NamedTuple):
@@ -161,12 +165,13 @@ class Scheduler:
         for live in list(queue.live):
             self._grow(live, queue)
         turns = [ScheduledTokens(live, 1) for live in queue.live if live.decodes]
-        room = self._prompt_tokens(queue, decoding=bool(turns))
+        most = room = self._prompt_tokens(queue, decoding=bool(turns))
+        well = room if turns else self._limits.prompt_tokens_well
         for live in self._readers(queue):
             if self._begins(live, queue):
                 turns.append(_read(live, room))
                 room -= turns[-1].num_tokens
-            if room == 0:
+            if room == 0 or most - room >= well:
                 break
         return turns
 

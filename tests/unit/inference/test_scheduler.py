@@ -90,6 +90,16 @@ def test_prompts_that_come_together_share_a_step_in_their_order() -> None:
     assert step(one) == {"a": 6, "b": 4}
 
 
+def test_of_prompts_that_come_together_the_first_are_answered_first() -> None:
+    limits = StepLimits(max_live=8, prompt_tokens_alone=100, prompt_tokens_well=12, prompt_tokens_beside_decoding=10)
+    one = Scheduler(cache(rows=8), limits)
+    for number in range(4):
+        one.submit(request(str(number), prompt=8, max_tokens=1, first=100 * number))
+    one.submit(request("long", prompt=60, max_tokens=1, first=900))
+    # A step with enough begins no other prompt; one that is long enough by itself is read as a whole.
+    assert [step(one) for _ in range(4)] == [{"0": 8, "1": 8}, {"2": 8, "3": 8}, {"long": 60}, {}]
+
+
 def test_chunks_of_prompts_grow_where_many_wait_for_their_first_token() -> None:
     # Given one that decodes; when ever more prompts wait beside it
     read = []
