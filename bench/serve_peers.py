@@ -4,11 +4,13 @@ Runs with a specification in JSON as its only argument. Every peer computes in f
 prompts as ids, in batches of the size that is asked.
 """
 
+import itertools
 import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -70,6 +72,18 @@ def ctranslate2(spec: dict[str, Any]) -> Answer:
     return answer
 
 
+class Noted:
+    """A contestant that notes when each prompt had its first token."""
+
+    def __init__(self, answer: Callable[[Asked, list[float]], Sequence[Sequence[int]]]) -> None:
+        self._answer = answer
+        self.firsts: list[float] = []
+
+    def __call__(self, asked: Asked) -> Sequence[Sequence[int]]:
+        self.firsts = []
+        return self._answer(asked, self.firsts)
+
+
 def openvino(spec: dict[str, Any]) -> Answer:
     """OpenVINO GenAI with continuous batching, exported in fp32 by optimum."""
     import numpy as np
@@ -87,12 +101,25 @@ def openvino(spec: dict[str, Any]) -> Answer:
     core: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"}
     pipeline = library.ContinuousBatchingPipeline(str(place), scheduling, "CPU", core)
 
-    def answer(asked: Asked) -> Sequence[Sequence[int]]:
+    numbers = itertools.count()
+
+    def answer(asked: Asked, firsts: list[float]) -> Sequence[Sequence[int]]:
         how = library.GenerationConfig(max_new_tokens=asked.num_tokens, ignore_eos=True, do_sample=False)
         given = [openvino.Tensor(np.array([prompt], dtype=np.int64)) for prompt in asked.prompts]
-        return [list(each.m_generation_ids[0]) for each in pipeline.generate(given, [how] * len(given))]
+        began = time.perf_counter()
+        handles = [pipeline.add_request(next(numbers), each, how) for each in given]
+        made: list[list[int]] = [[] for _ in handles]
+        while pipeline.has_non_finished_requests():
+            pipeline.step()
+            for handle, ids in zip(handles, made, strict=True):
+                while handle.can_read():
+                    if not ids:
+                        firsts.append(time.perf_counter() - began)
+                    for output in handle.read().values():
+                        ids += output.generated_ids
+        return made
 
-    return answer
+    return Noted(answer)
 
 
 def llamacpp(spec: dict[str, Any]) -> Answer:
@@ -122,10 +149,17 @@ def llamacpp(spec: dict[str, Any]) -> Answer:
         (choice,) = told["choices"]
         return [int(number) for number in re.findall(r"t(\d+)", choice["text"])]  # as serve_gguf names them
 
-    def answer(asked: Asked) -> Sequence[Sequence[int]]:
-        return list(pool.map(one, asked.prompts, [asked.num_tokens] * len(asked.prompts)))
+    def answer(asked: Asked, firsts: list[float]) -> Sequence[Sequence[int]]:
+        began = time.perf_counter()
 
-    return answer
+        def noted(prompt: Sequence[int]) -> list[int]:
+            ids = one(prompt, asked.num_tokens)
+            firsts.append(time.perf_counter() - began)  # counts where one token is asked for
+            return ids
+
+        return list(pool.map(noted, asked.prompts))
+
+    return Noted(answer)
 
 
 def vllm(spec: dict[str, Any]) -> Answer:
