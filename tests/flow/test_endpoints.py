@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import tarfile
 import threading
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ from tests.support.endpoints import BUCKET, HUGGINGFACE, LMI, TGI, Endpoints, na
 from tests.support.patience import eventually
 from tests.support.sandboxes import needs_sandbox
 from tests.support.servers import Installed, installed
+from tests.support.training_programs import archive
 
 STARTER = "outcrop.starter-v1"
 ECHO = """
@@ -38,6 +40,12 @@ def predict_fn(data, model):
 def output_fn(prediction, accept):
     return json.dumps(prediction)
 """
+
+
+def link_to(target: str) -> tarfile.TarInfo:
+    member = tarfile.TarInfo("code")
+    member.type, member.linkname = tarfile.SYMTYPE, target
+    return member
 
 
 @pytest.fixture(scope="module")
@@ -378,6 +386,44 @@ def test_metrics_of_an_endpoint(house: Installed, endpoints: Endpoints, text: st
         return float(sum(point["Sum"] for point in found["Datapoints"]))
 
     eventually(invocations)
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    ("member", "words"),
+    [
+        (tarfile.TarInfo("../outside"), "outside"),
+        (link_to("/etc/passwd"), "code"),
+    ],
+    ids=["a path that leads out", "a link that leads out"],
+)
+def test_an_artifact_that_leads_out_of_its_folder_is_refused(
+    endpoints: Endpoints, member: tarfile.TarInfo, words: str
+) -> None:
+    name = f"leading-{words}"
+    endpoints.s3.put_object(Bucket=BUCKET, Key=f"{name}.tar.gz", Body=archive({"a": "b"}, member))
+    endpoints.model(name, ModelDataUrl=f"s3://{BUCKET}/{name}.tar.gz")
+    told = endpoints.deploy(name)
+    assert told["EndpointStatus"] == "Failed"
+    assert told["FailureReason"].startswith(f"s3://{BUCKET}/{name}.tar.gz: ")
+    assert words in told["FailureReason"]
+
+
+@needs_sandbox
+def test_endpoints_are_there_again_after_a_start(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    name_environments(home)
+    with installed(home) as first:
+        before = Endpoints(first, first.role)
+        before.model("code", files={"weights.txt": "one", "code/inference.py": ECHO})
+        before.deploy("code")
+        before.model("text", image=TGI, environment={"HF_MODEL_ID": STARTER})
+        before.deploy("text")
+    with installed(home) as second:
+        runtime = second.client("sagemaker-runtime")
+        for name, body in (("code", {"a": 1}), ("text", {"inputs": "a", "parameters": {"max_new_tokens": 1}})):
+            answer = runtime.invoke_endpoint(EndpointName=name, Body=json.dumps(body))
+            assert json.loads(answer["Body"].read())
 
 
 def test_unknown_things_are_told_as_sagemaker_tells_them(endpoints: Endpoints) -> None:

@@ -40,6 +40,11 @@ def delete_endpoint(house: House, call: Call) -> Answered:
     return {}
 
 
+def members_of(row: Resource) -> dict[str, Any]:
+    """Everything that is told of an endpoint."""
+    return _endpoint(record_of(row))
+
+
 def _endpoint(record: EndpointRecord) -> dict[str, Any]:
     row = record.row
     shown = record.serving if record.serving is not None else record.desired

@@ -12,13 +12,14 @@ from typing import Any
 from outcrop.api.bedrock.listing import told
 from outcrop.api.door import page_tokens
 from outcrop.api.door.call import Answered, Call, Handler
-from outcrop.api.sagemaker import search_expressions, searched_properties, training_jobs, tuning_jobs
+from outcrop.api.sagemaker import endpoints, search_expressions, searched_properties, training_jobs, tuning_jobs
 from outcrop.errors import Invalid
 from outcrop.house import House
 from outcrop.loops import each as each_sound
 from outcrop.protocol import service_model
 from outcrop.protocol.shapes import StructureShape
 from outcrop.sagemaker import training_kind
+from outcrop.sagemaker.hosting import endpoints as endpoint_records
 from outcrop.sagemaker.tuning import kind as tuning_kind
 from outcrop.store.listing import Filters
 from outcrop.store.resources import Resource
@@ -48,6 +49,12 @@ _SEARCHED: dict[str, Searched] = {
         members=training_jobs.members_of,
         name="TrainingJobName",
         status="TrainingJobStatus",
+    ),
+    "Endpoint": Searched(
+        kind=endpoint_records.KIND,
+        members=endpoints.members_of,
+        name="EndpointName",
+        status="EndpointStatus",
     ),
     "HyperParameterTuningJob": Searched(
         kind=tuning_kind.KIND.name,

@@ -120,6 +120,8 @@ def text_generation(server: TextServer, body: Body) -> Dialect:
 
 def _read(server: TextServer, body: Body) -> InvocationRequest:
     check(_BODY, body)
+    if not isinstance(body.get("parameters") or {}, dict):
+        raise malformed(["#/parameters: expected type: JSONObject"])
     parameters = {name: value for name, value in (body.get("parameters") or {}).items() if value is not None}
     check(_PARAMETERS, parameters)
     for name, values in _WITHOUT_MEANING.items():

@@ -85,7 +85,7 @@ class _Transform:
             raise JobFailed(f"ClientError: {refused.message}") from refused
 
     def _answer_object(self, uri: str, name: str) -> None:
-        records = _records(_content(self._data, uri, self._request["TransformInput"]), self._request)
+        records = records_of(_content(self._data, uri, self._request["TransformInput"]), self._request)
         answers = self._house.asking_loop.run(self._answers(records, name))
         output = self._request["TransformOutput"]
         joined = b"".join(answer + b"\n" for answer in answers) if _is_line(output) else b"".join(answers)
@@ -150,7 +150,7 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _records(content: bytes, request: Mapping[str, Any]) -> list[bytes]:
+def records_of(content: bytes, request: Mapping[str, Any]) -> list[bytes]:
     """The bodies of the requests for one object."""
     if request["TransformInput"].get("SplitType", "None") == "None":
         return [content]
