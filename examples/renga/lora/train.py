@@ -13,13 +13,12 @@ import os
 from pathlib import Path
 
 import torch
+from checkpoints import last_checkpoint
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForSeq2Seq, Trainer, TrainingArguments
 from verses import example_of, model_folder, read_records
 
 CHECKPOINTS = Path("/opt/ml/checkpoints")
-WHOLE = ("adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json")
-"Files of a checkpoint that a job can go on from; one that was cut off by a crash lacks some."
 
 
 def main() -> None:
@@ -85,12 +84,6 @@ def arguments(options: argparse.Namespace) -> TrainingArguments:
         disable_tqdm=True,
         report_to="none",
     )
-
-
-def last_checkpoint(folder: Path) -> str | None:
-    """The last checkpoint that is whole; None where there is none."""
-    whole = [path for path in folder.glob("checkpoint-*") if all((path / name).is_file() for name in WHOLE)]
-    return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
 
 
 if __name__ == "__main__":
