@@ -148,7 +148,8 @@ class QuietService:
             assert not problems.has_errors(), problems.generate_report()
             self.calls.append((operation, params))
             answer = self._told.get(operation, {})
-            return answer.pop(0) if isinstance(answer, list) else answer
+            now: dict[str, Any] = answer.pop(0) if isinstance(answer, list) else answer
+            return now
 
         return call
 
