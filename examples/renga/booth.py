@@ -86,6 +86,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--accelerators", type=int, default=0, help="GPUs for each copy of a model, on AWS")
     parser.add_argument("--training-image", default=TRAINING_IMAGE)
     parser.add_argument("--serving-image", help="of LMI; the default is the one of 2026")
+    parser.add_argument("--visitors", type=int, default=4, help="who ask without a pause while an adapter is replaced")
     parser.add_argument("--name", default="renga", help="beginning of every name this run uses")
     parser.add_argument("--report", type=Path, help="also write numbers and answers here, as JSON")
     parser.add_argument("--keep", action="store_true", help="leave the endpoint in service")
@@ -294,7 +295,7 @@ def learn_from_feedback(
     upper = upper_of(test[0]["prompt"])
     before = answerers[LORA](upper)
     runtime = boto3.client("sagemaker-runtime", config=AT_ONCE)
-    with asking(learned(booth, LORA, runtime=runtime), upper) as asked:
+    with asking(learned(booth, LORA, runtime=runtime), upper, visitors=options.visitors) as asked:
         endpoint.replace_adapter(booth, LORA, artifact, on=BASE)
     print(f"  {len(asked.answers)} requests were answered meanwhile, {len(asked.failures)} failed")
     print(table(upper, {"before": before, "after": answerers[LORA](upper)}))

@@ -17,7 +17,7 @@ class AskedMeanwhile:
 
 
 @contextmanager
-def asking(answerer: Answerer, upper: str, *, visitors: int = 4) -> Iterator[AskedMeanwhile]:
+def asking(answerer: Answerer, upper: str, *, visitors: int) -> Iterator[AskedMeanwhile]:
     """Inside the block, so many visitors ask without a pause; behind it, all of them have gone."""
     asked, over = AskedMeanwhile(), threading.Event()
 

@@ -17,7 +17,20 @@ from tests.support.servers import installed
 ROOT = Path(__file__).parents[2]
 STARTER = "outcrop.starter-v1"
 UPPER = "ゆきとけて かわのながれの おとたかく"
-OPTIONS = ["--records", "8", "--questions", "2", "--epochs", "1", "--upper", UPPER, "--choose", "remote"]
+OPTIONS = [
+    "--records",
+    "8",
+    "--questions",
+    "2",
+    "--epochs",
+    "1",
+    "--upper",
+    UPPER,
+    "--choose",
+    "remote",
+    "--visitors",
+    "1",
+]
 
 
 @needs_sandbox
@@ -26,23 +39,19 @@ def test_a_booth_trains_serves_asks_and_learns_what_visitors_chose(tmp_path: Pat
     home, written = tmp_path / "home", tmp_path / "report.json"
     home.mkdir()
     Catalog(home).alias("anthropic.claude-3-haiku-20240307-v1:0", STARTER)
-    remote = ["--remote", "anthropic.claude-3-haiku-20240307-v1:0"]
+    more = ["--remote", "anthropic.claude-3-haiku-20240307-v1:0", "--larger", STARTER]
     with installed(home) as house:
-        command = [sys.executable, "-m", "examples.renga.booth", *OPTIONS, *remote, "--report", str(written)]
-        environment = {**os.environ, **house.environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        command = [sys.executable, "-m", "examples.renga.booth", *OPTIONS, *more, "--report", str(written)]
+        environment = {**os.environ, **house.environment}
         ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stdout + ended.stderr
         report = json.loads(written.read_text())
         # Then all models are measured by the same lines of code, and both adapters have learned something
         assert report["loss"]["lora"] < report["loss"]["base"] > report["loss"]["oft"]
-        assert {model: found["of"] for model, found in report["seven_seven"].items()} == {
-            "base": 2,
-            "lora": 2,
-            "oft": 2,
-        }
+        assert {found["of"] for found in report["seven_seven"].values()} == {2}
         # and answer side by side in a table of 80 columns
         (visit,) = report["answers"]
-        assert list(visit["lowers"]) == ["base", "lora", "oft", "remote"]
+        assert list(visit["lowers"]) == ["base", "lora", "oft", "larger", "remote"]
         assert re.search(rf"^上の句 +{UPPER} +5-7-5$", ended.stdout, re.MULTILINE), ended.stdout
         # and the endpoint has scaled
         assert report["scaling"]["activity"]["StatusCode"] == "Successful", report["scaling"]
