@@ -17,20 +17,7 @@ from tests.support.servers import installed
 ROOT = Path(__file__).parents[2]
 STARTER = "outcrop.starter-v1"
 UPPER = "ゆきとけて かわのながれの おとたかく"
-OPTIONS = [
-    "--records",
-    "8",
-    "--questions",
-    "2",
-    "--epochs",
-    "1",
-    "--upper",
-    UPPER,
-    "--choose",
-    "remote",
-    "--visitors",
-    "1",
-]
+OPTIONS = ["--upper", UPPER, *"--choose remote --records 8 --questions 2 --epochs 1 --visitors 1".split()]
 
 
 @needs_sandbox
