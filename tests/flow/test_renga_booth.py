@@ -16,19 +16,24 @@ from tests.support.servers import installed
 
 ROOT = Path(__file__).parents[2]
 STARTER = "outcrop.starter-v1"
+REMOTE = "anthropic.claude-3-haiku-20240307-v1:0"
+"A name that the starter model stands in for: nothing leaves this machine."
 UPPER = "ゆきとけて かわのながれの おとたかく"
-OPTIONS = ["--upper", UPPER, *"--choose remote --records 8 --questions 2 --epochs 1 --visitors 1".split()]
+OPTIONS = {
+    "--upper": UPPER, "--choose": "remote", "--records": "8", "--questions": "2", "--epochs": "1", "--visitors": "1",
+    "--remote": REMOTE, "--larger": STARTER,
+}  # fmt: skip
 
 
 @needs_sandbox
 def test_a_booth_trains_serves_asks_and_learns_what_visitors_chose(tmp_path: Path) -> None:
-    # Given a remote model whose place another one of the same machine takes; nothing leaves
+    # Given an installation in which another model answers in the place of the remote one
     home, written = tmp_path / "home", tmp_path / "report.json"
     home.mkdir()
-    Catalog(home).alias("anthropic.claude-3-haiku-20240307-v1:0", STARTER)
-    more = ["--remote", "anthropic.claude-3-haiku-20240307-v1:0", "--larger", STARTER]
+    Catalog(home).alias(REMOTE, STARTER)
+    options = [part for pair in OPTIONS.items() for part in pair]
     with installed(home) as house:
-        command = [sys.executable, "-m", "examples.renga.booth", *OPTIONS, *more, "--report", str(written)]
+        command = [sys.executable, "-m", "examples.renga.booth", *options, "--report", str(written)]
         environment = {**os.environ, **house.environment}
         ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stdout + ended.stderr
