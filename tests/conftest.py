@@ -5,6 +5,7 @@ Properties are tried on fewer examples every day than in `make soak`, which choo
 """
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -55,6 +56,19 @@ LONGEST = (
     "unit/test_sagemaker.py",
 )
 "The longest first, by processor time and waiting as measured; what is not named here takes less than ten seconds."
+
+
+@pytest.fixture(autouse=True)
+def _process_as_it_was() -> Iterator[None]:
+    """A command sets its process's umask, and whoever runs one within a test's process leaves it to the next test.
+
+    The same holds for the folder that it works in.
+    """
+    folder, umask = os.getcwd(), os.umask(0o022)
+    os.umask(umask)
+    yield
+    os.umask(umask)
+    os.chdir(folder)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -158,9 +158,13 @@ def test_env_before_the_first_start_says_so(tmp_path: Path) -> None:
 
 
 def test_env_where_nothing_runs_now_says_so(tmp_path: Path) -> None:
-    with Supervisor(Settings(home=tmp_path, port=free_port("127.0.0.1"))):
+    port = free_port("127.0.0.1")
+    with Supervisor(Settings(home=tmp_path, port=port)):
         pass
-    ended = outcrop("env", "--home", str(tmp_path))
+    with socket.socket() as kept:  # nobody else comes to listen there
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", port))
+        ended = outcrop("env", "--home", str(tmp_path))
     assert ended.returncode == 0
     assert "export AWS_ENDPOINT_URL=" in ended.stdout
     assert ended.stderr.startswith(f"outcrop: {tmp_path}: nothing answers at http://127.0.0.1:")
