@@ -151,7 +151,7 @@ def endpoint_rows(home: Home, given: argparse.Namespace) -> list[Row]:
 
 
 def job_rows(home: Home, given: argparse.Namespace) -> list[Row]:
-    """The same script by itself and as a job, in turns."""
+    """Rows of a training job beside its bare script, in turns."""
     made = export.installation(home.settings)
     jobs = TrainingJobs(HomeClients(home), made.service_role_arn)
     script = SCRIPT.format(rounds=rounds_for(SECONDS))
@@ -194,7 +194,7 @@ def run_job(jobs: TrainingJobs, script: str, number: int, within: list[float], l
 
 
 def rounds_for(seconds: float) -> int:
-    """As many products as take about so long here."""
+    """Rounds of the script that take about so long here."""
     took = run_bare(SCRIPT.format(rounds=200))[1]
     return max(200, round(200 * seconds / took))
 

@@ -35,18 +35,21 @@ def page(
     *,
     into: str,
     equals: Mapping[str, str | None] = {},
+    sort_by: str = "CreationTime",
+    sort_order: str = "Descending",
 ) -> dict[str, Any]:
     """A page of the resources of a kind, as the answer's member `into` holds it.
 
-    `equals` maps document keys to wanted values; None is not asked for.
+    `equals` maps document keys to wanted values; None is not asked for. `sort_by` and `sort_order` hold for a request
+    that says nothing.
     """
     params = call.params
     found = house.store.resources.list(
         kind,
         call.region,
         filters=_filters(params, **equals),
-        sort_by=_SORTED_BY[params.get("SortBy", "CreationTime")],
-        descending=params.get("SortOrder", "Descending") == "Descending",
+        sort_by=_SORTED_BY[params.get("SortBy", sort_by)],
+        descending=params.get("SortOrder", sort_order) == "Descending",
         max_results=params.get("MaxResults", _DEFAULT_RESULTS),
         token=page_tokens.read(call),
     )

@@ -4,16 +4,15 @@ import math
 from datetime import datetime
 from typing import Any
 
-from outcrop.api.bedrock.listing import moment, summaries, told
-from outcrop.api.door import page_tokens
+from outcrop.api.bedrock.listing import moment, told
 from outcrop.api.door.call import Answered, Call, Derived, Handler, quick
+from outcrop.api.sagemaker.listing import page
 from outcrop.errors import Conflict, Invalid, ServiceRefusal
 from outcrop.house import House
 from outcrop.sagemaker import artifacts, training_request, transitions
 from outcrop.sagemaker.training_kind import KIND
 from outcrop.sagemaker.training_states import LIFECYCLE, TrainingStatus
 from outcrop.sagemaker.tuning.kind import KIND as TUNING
-from outcrop.store.listing import Filters, SortKey
 from outcrop.store.resources import Resource, Row
 
 _ECHOED = (
@@ -22,8 +21,6 @@ _ECHOED = (
     "EnableManagedSpotTraining", "CheckpointConfig", "DebugHookConfig", "ExperimentConfig", "DebugRuleConfigurations",
     "TensorBoardOutputConfig", "ProfilerConfig", "Environment", "RetryStrategy", "RemoteDebugConfig",
 )  # fmt: skip
-_SORTED_BY: dict[str, SortKey] = {"CreationTime": "created", "Name": "name", "Status": "status"}
-_DEFAULT_RESULTS = 10
 _LONGEST_REASON = 1024
 _NOT_FOUND = "Requested resource not found."
 
@@ -43,26 +40,7 @@ def list_training_jobs(house: House, call: Call) -> Answered:
     params = call.params
     if params.get("WarmPoolStatusEquals") or params.get("TrainingPlanArnEquals"):
         raise Invalid("WarmPoolStatusEquals, TrainingPlanArnEquals: there are no warm pools nor plans. Leave them out.")
-    found = house.store.resources.list(
-        KIND.name,
-        call.region,
-        filters=Filters(
-            name_contains=params.get("NameContains"),
-            statuses=(params["StatusEquals"],) if "StatusEquals" in params else (),
-            created_after=params.get("CreationTimeAfter"),
-            created_before=params.get("CreationTimeBefore"),
-            updated_after=params.get("LastModifiedTimeAfter"),
-            updated_before=params.get("LastModifiedTimeBefore"),
-        ),
-        sort_by=_SORTED_BY[params.get("SortBy", "CreationTime")],
-        descending=params.get("SortOrder", "Descending") == "Descending",
-        max_results=params.get("MaxResults", _DEFAULT_RESULTS),
-        token=page_tokens.read(call),
-    )
-    return {
-        "TrainingJobSummaries": summaries(found, _summary),
-        "NextToken": found.next_token and page_tokens.write(call, found.next_token),
-    }
+    return page(house, call, KIND.name, _summary, into="TrainingJobSummaries")
 
 
 def stop_training_job(house: House, call: Call) -> Answered:

@@ -5,9 +5,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from outcrop.api.bedrock.listing import moment, summaries, told
+from outcrop.api.bedrock.listing import moment, told
 from outcrop.api.door import page_tokens
 from outcrop.api.door.call import Answered, Call, Derived, Handler, quick
+from outcrop.api.sagemaker.listing import page
 from outcrop.errors import Conflict, Invalid, ServiceRefusal
 from outcrop.house import House
 from outcrop.sagemaker.tuning import children, outcome, plan, request
@@ -16,10 +17,8 @@ from outcrop.sagemaker.tuning.kind import KIND
 from outcrop.sagemaker.tuning.plan import IDENTICAL
 from outcrop.sagemaker.tuning.ranges import OBJECTIVE
 from outcrop.sagemaker.tuning.states import LIFECYCLE, TuningStatus
-from outcrop.store.listing import Filters, SortKey
 from outcrop.store.resources import Resource, Row
 
-_SORTED_BY: dict[str, SortKey] = {"CreationTime": "created", "Name": "name", "Status": "status"}
 _DEFAULT_RESULTS = 10
 _LONGEST_REASON = 1024
 _NONE_YET = outcome.told([])
@@ -38,27 +37,15 @@ def describe_tuning_job(house: House, call: Call) -> Answered:
 
 
 def list_tuning_jobs(house: House, call: Call) -> Answered:
-    params = call.params
-    found = house.store.resources.list(
+    return page(
+        house,
+        call,
         KIND.name,
-        call.region,
-        filters=Filters(
-            name_contains=params.get("NameContains"),
-            statuses=(params["StatusEquals"],) if "StatusEquals" in params else (),
-            created_after=params.get("CreationTimeAfter"),
-            created_before=params.get("CreationTimeBefore"),
-            updated_after=params.get("LastModifiedTimeAfter"),
-            updated_before=params.get("LastModifiedTimeBefore"),
-        ),
-        sort_by=_SORTED_BY[params.get("SortBy", "Name")],
-        descending=params.get("SortOrder", "Ascending") == "Descending",
-        max_results=params.get("MaxResults", _DEFAULT_RESULTS),
-        token=page_tokens.read(call),
+        _summary,
+        into="HyperParameterTuningJobSummaries",
+        sort_by="Name",
+        sort_order="Ascending",
     )
-    return {
-        "HyperParameterTuningJobSummaries": summaries(found, _summary),
-        "NextToken": found.next_token and page_tokens.write(call, found.next_token),
-    }
 
 
 def list_training_jobs_of(house: House, call: Call) -> Answered:
