@@ -66,10 +66,10 @@ def list_training_jobs_of(house: House, call: Call) -> Answered:
         last = tuple(json.loads(place))
         entries = [entry for entry in entries if (entry[:2] > last if ascending else entry[:2] < last)]
     most = params.get("MaxResults", _DEFAULT_RESULTS)
-    page = entries[:most]
+    shown = entries[:most]
     return {
-        "TrainingJobSummaries": [children.with_moments(child.summary()) for _, _, child in page],
-        "NextToken": page_tokens.write(call, json.dumps(page[-1][:2])) if len(entries) > most else None,
+        "TrainingJobSummaries": [children.with_moments(child.summary()) for _, _, child in shown],
+        "NextToken": page_tokens.write(call, json.dumps(shown[-1][:2])) if len(entries) > most else None,
     }
 
 
