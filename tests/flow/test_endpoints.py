@@ -31,6 +31,8 @@ def model_fn(model_dir):
 def input_fn(data, content_type):
     return json.loads(data)
 def predict_fn(data, model):
+    if data.get("address"):
+        return {"address": os.environ["AWS_ENDPOINT_URL"]}
     if data.get("raises"):
         raise ValueError("no such thing")
     if data.get("dies"):
@@ -100,7 +102,10 @@ def test_the_log_of_a_copy_is_in_cloudwatch(house: Installed, endpoints: Endpoin
     logs, group = house.client("logs"), f"/aws/sagemaker/Endpoints/{echo}"
 
     def told() -> bool:
-        events = logs.filter_log_events(logGroupName=group, logStreamNamePrefix="AllTraffic/", limit=100)["events"]
+        try:
+            events = logs.filter_log_events(logGroupName=group, logStreamNamePrefix="AllTraffic/", limit=100)["events"]
+        except logs.exceptions.ResourceNotFoundException:  # it comes with the first line that is told
+            return False
         return any(event["message"] == "loaded ['code', 'weights.txt']" for event in events)
 
     eventually(told)
@@ -421,9 +426,10 @@ def test_endpoints_are_there_again_after_a_start(tmp_path: Path) -> None:
         before.deploy("text")
     with installed(home) as second:
         runtime = second.client("sagemaker-runtime")
-        for name, body in (("code", {"a": 1}), ("text", {"inputs": "a", "parameters": {"max_new_tokens": 1}})):
+        for name, body in (("code", {"address": 1}), ("text", {"inputs": "a", "parameters": {"max_new_tokens": 1}})):
             answer = runtime.invoke_endpoint(EndpointName=name, Body=json.dumps(body))
-            assert json.loads(answer["Body"].read())
+            told = json.loads(answer["Body"].read())
+            assert name == "text" or told == {"address": f"http://127.0.0.1:{second.settings.port}"}
 
 
 def test_unknown_things_are_told_as_sagemaker_tells_them(endpoints: Endpoints) -> None:
@@ -451,5 +457,14 @@ def test_unknown_things_are_told_as_sagemaker_tells_them(endpoints: Endpoints) -
         assert refused.value.response["Error"]["Code"] == "ValidationException"
         assert words in refused.value.response["Error"]["Message"]
     endpoints.model("twice", image=TGI, environment={"HF_MODEL_ID": STARTER})
+    with pytest.raises(ClientError, match="Cannot create already existing model"):
+        endpoints.model("TWICE", image=TGI, environment={"HF_MODEL_ID": STARTER})
+    canary = {"Type": "CANARY", "WaitIntervalInSeconds": 0}
+    with pytest.raises(ClientError, match="let in at once"):
+        endpoints.sagemaker.create_endpoint(
+            EndpointName="canary",
+            EndpointConfigName="canary",
+            DeploymentConfig={"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": canary}},
+        )
     with pytest.raises(ClientError, match="Cannot create already existing model"):
         endpoints.model("twice", image=TGI, environment={"HF_MODEL_ID": STARTER})

@@ -149,7 +149,7 @@ class _Running:
             opt_ml=self._folder / "ml",
             read_only=[Path(path) for path in asked.read_only],
             shown={place: Path(path) for place, path in asked.shown.items()},
-            environment=asked.environment,
+            environment=_address(settings) | asked.environment,
             endpoint=endpoint if asked.reaches_endpoint else None,
             limits=SandboxLimits(memory_bytes=asked.memory_bytes, disk_bytes=asked.disk_bytes),
         )
@@ -169,6 +169,12 @@ class _Running:
             lines = printed.read().decode(errors="replace").strip().splitlines()
             return lines[-1][:500] if lines else ""
         return ""
+
+
+def _address(settings: Settings) -> dict[str, str]:
+    """Variables with the address of this installation, as it is in a sandbox: a start may give it another port."""
+    inside = f"http://{DEFAULT_HOST}:{settings.port}"
+    return {"AWS_ENDPOINT_URL": inside, "S3_ENDPOINT_URL": inside}
 
 
 def answers(folder: Path) -> bool:

@@ -43,6 +43,11 @@ class ServingProgram:
         new.write_text(json.dumps(asdict(self)), "utf-8")
         new.replace(folder / _FILE)
 
+    @staticmethod
+    def is_written(folder: Path) -> bool:
+        """Whether a program is written down in this folder."""
+        return (folder / _FILE).exists()
+
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Raises MachineTrouble for one that is not there, or damaged."""

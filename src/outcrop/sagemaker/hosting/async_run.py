@@ -6,7 +6,7 @@ Where the endpoint has no copies now, the request waits until it has, or its tim
 from datetime import timedelta
 
 from outcrop.data.data import RoleData
-from outcrop.errors import NotReady, Refusal, Throttled
+from outcrop.errors import Invalid, NotReady, Refusal, Throttled
 from outcrop.jobs.running import JobFailed, RunningJob
 from outcrop.sagemaker.hosting import invoking
 from outcrop.sagemaker.hosting.invoking import ModelAnswer, ModelRequest
@@ -52,7 +52,7 @@ def _asked(house: InvokingRooms, job: RunningJob, route: Route, data: RoleData) 
     document = job.record.document
     record = data.find(document["input"])
     if record.size > _MOST_BYTES:
-        raise JobFailed(f"{document['input']}: {record.size:,} bytes, and a request has a gigabyte at most.")
+        raise Invalid(f"{document['input']}: {record.size:,} bytes, and a request has a gigabyte at most.")
     request = ModelRequest(
         body=data.open(document["input"]).read_bytes(),
         content_type=document["contentType"],

@@ -14,11 +14,8 @@ from outcrop.sagemaker.hosting.plans import EndpointPlan
 from outcrop.sagemaker.hosting.rooms import HostingRooms
 from outcrop.store.tags import check_number, tags_of
 
-_UNREAL_UPDATE = {
-    "RetainDeploymentConfig": "everything new is let in at once, once it answers",
-}
-
 _MOST_NAMED = 5
+_AT_ONCE = "ALL_AT_ONCE"
 
 
 def arn_of(house: HostingRooms, region: str, name: str) -> str:
@@ -27,6 +24,7 @@ def arn_of(house: HostingRooms, region: str, name: str) -> str:
 
 def create(house: HostingRooms, params: Mapping[str, Any], *, region: str, owner: str) -> str:
     """Write the endpoint's row and the change that makes it serve; returns its ARN. Raises Invalid."""
+    _check_deployment(params)
     name = params["EndpointName"]
     endpoint_arn = arn_of(house, region, name)
     plan = configs.plan_of(house, configs.find(house, region, params["EndpointConfigName"]))
@@ -41,9 +39,9 @@ def create(house: HostingRooms, params: Mapping[str, Any], *, region: str, owner
 
 def update(house: HostingRooms, params: Mapping[str, Any], *, region: str, owner: str) -> str:
     """Let an endpoint go over to another configuration. Raises Invalid."""
-    for member, why in _UNREAL_UPDATE.items():
-        if params.get(member):
-            raise Invalid(f"{member}: {why}. Leave it out.")
+    _check_deployment(params)
+    if params.get("RetainDeploymentConfig"):
+        raise Invalid("RetainDeploymentConfig: everything new is let in at once, once it answers. Leave it out.")
     record = find(house, region, params["EndpointName"])
     plan = configs.plan_of(house, configs.find(house, region, params["EndpointConfigName"]))
     kept = {each["VariantPropertyType"] for each in params.get("ExcludeRetainedVariantProperties", [])}
@@ -119,6 +117,19 @@ def add(house: HostingRooms, endpoint_arn: str, generation: int, *, region: str,
         document={"endpointArn": endpoint_arn, "generation": generation},
         owner=owner,
     )
+
+
+def _check_deployment(params: Mapping[str, Any]) -> None:
+    """Raises Invalid for another way to let something new in than all of it at once."""
+    asked = params.get("DeploymentConfig", {})
+    routing = asked.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {}).get("Type", _AT_ONCE)
+    if asked.get("RollingUpdatePolicy") or routing != _AT_ONCE:
+        raise Invalid(f"DeploymentConfig: everything new is let in at once, once it answers. Give {_AT_ONCE}.")
+    if asked.get("AutoRollbackConfiguration", {}).get("Alarms"):
+        raise Invalid(
+            "DeploymentConfig.AutoRollbackConfiguration: an endpoint goes back where something new does not answer, "
+            "and not for alarms. Leave it out."
+        )
 
 
 def _retaining(plan: EndpointPlan, before: EndpointPlan, *, without: set[str]) -> EndpointPlan:

@@ -6,12 +6,12 @@ from typing import Any
 
 from outcrop.arn import sagemaker as sagemaker_arn
 from outcrop.buckets.names import parse_s3_uri
-from outcrop.errors import Invalid
+from outcrop.errors import Conflict, Invalid
 from outcrop.sagemaker.hosting import models
 from outcrop.sagemaker.hosting.containers import ModelContainer
 from outcrop.sagemaker.hosting.plans import STARTUP_S, EndpointPlan, FleetPlan, VariantPlan, key_of
 from outcrop.sagemaker.rooms import TrainingRooms
-from outcrop.store.resources import NameTaken, Resource
+from outcrop.store.resources import Resource
 from outcrop.store.tags import check_number, tags_of
 
 KIND = "endpoint-config"
@@ -48,7 +48,7 @@ def create(house: TrainingRooms, params: Mapping[str, Any], *, region: str) -> s
     with house.store.transaction():
         try:
             house.store.resources.add(row)
-        except NameTaken as taken:
+        except Conflict as taken:  # by its name, or by one in other letters
             raise Invalid(f'Cannot create already existing endpoint configuration "{config_arn}".') from taken
         house.store.tags.put(config_arn, tags)
     return config_arn

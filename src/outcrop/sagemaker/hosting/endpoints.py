@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from outcrop.clock import Clock
-from outcrop.errors import Invalid, NotFound
+from outcrop.errors import Conflict, Invalid, NotFound
 from outcrop.sagemaker.hosting.plans import EndpointPlan, FleetPlan
 from outcrop.sagemaker.hosting.states import IN_CHANGE, LIFECYCLE, EndpointStatus
 from outcrop.store.changing import Change, change
 from outcrop.store.damage import Damaged, understood
-from outcrop.store.resources import NameTaken, Resource
+from outcrop.store.resources import Resource
 from outcrop.store.store import Store
 from outcrop.store.watch import ChangeWatch
 
@@ -93,7 +93,7 @@ class Endpoints:
         )
         try:
             return self._store.resources.add(row)
-        except NameTaken as taken:
+        except Conflict as taken:  # by its name, or by one in other letters
             noun = kind.replace("-", " ")
             raise Invalid(f'Cannot create already existing {noun} "{endpoint_arn}".') from taken
 

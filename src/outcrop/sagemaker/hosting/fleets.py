@@ -25,7 +25,7 @@ from outcrop.sagemaker.images import ModelServing, family_of
 from outcrop.sagemaker.job_folder import JobFolder
 from outcrop.sagemaker.script import ENVIRONMENT_INSIDE, INSTALLED
 from outcrop.sagemaker.training_request import SERVICE
-from outcrop.settings import DEFAULT_HOST, Settings
+from outcrop.settings import Settings
 
 _SERVER = Path(__file__).parent.parent / "inside" / "model_server"
 _SERVER_INSIDE = "/run/outcrop/model_server"
@@ -97,14 +97,19 @@ class Fleets:
 
     def remove(self, folder: Path) -> None:
         """Remove the folder of a copy that has ended, with its credentials."""
+        self._end_session(folder)
+        program_launcher.clear(folder)
+
+    def _end_session(self, folder: Path) -> None:
+        """Let the credentials of a copy be unknown, where it has some."""
         session = folder / _SESSION_FILE
         if session.exists():
             self._house.access.credentials.end_session(json.loads(session.read_text("utf-8"))["keyId"])
-        program_launcher.clear(folder)
 
     def _order_program(self, fleet: FleetPlan, model: HostedModel, name: str, region: str) -> Order:
         folder = copy_folder(self._house.settings, name)
-        if not (folder / _SESSION_FILE).exists():
+        if not ServingProgram.is_written(folder):
+            self._end_session(folder)  # of an attempt that was broken off
             self._program(fleet, model, folder, region).write(folder)
         return self._house.engines.order_program(name, folder)
 
@@ -145,7 +150,7 @@ class Fleets:
     def _variables(
         self, fleet: FleetPlan, serving: ModelServing | None, region: str, session: Issued
     ) -> dict[str, str]:
-        endpoint = f"http://{DEFAULT_HOST}:{self._house.settings.port}"  # in the sandbox, wherever it is outside
+        """The variables of a model's container; the address of this installation comes with each start."""
         return {
             "PATH": f"{ENVIRONMENT_INSIDE}/bin:/usr/local/bin:/usr/bin:/bin",
             "PYTHONUNBUFFERED": "1",
@@ -157,8 +162,6 @@ class Fleets:
             "AWS_ACCESS_KEY_ID": session.key_id,
             "AWS_SECRET_ACCESS_KEY": session.secret,
             "AWS_SESSION_TOKEN": session.session_token,
-            "AWS_ENDPOINT_URL": endpoint,
-            "S3_ENDPOINT_URL": endpoint,
             "HF_HUB_OFFLINE": "1",
             INSTALLED: "1",
             **fleet.container.environment,

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from outcrop.arn import sagemaker as sagemaker_arn
-from outcrop.errors import Invalid
+from outcrop.errors import Conflict, Invalid
 from outcrop.sagemaker import images
 from outcrop.sagemaker.hosting.containers import ModelContainer
 from outcrop.sagemaker.rooms import TrainingRooms
 from outcrop.sagemaker.training_request import SERVICE
-from outcrop.store.resources import NameTaken, Resource
+from outcrop.store.resources import Resource
 from outcrop.store.tags import check_number, tags_of
 
 KIND = "model"
@@ -45,7 +45,7 @@ def create(house: TrainingRooms, params: Mapping[str, Any], *, region: str) -> s
     with house.store.transaction():
         try:
             house.store.resources.add(row)
-        except NameTaken as taken:
+        except Conflict as taken:  # by its name, or by one in other letters
             raise Invalid(f'Cannot create already existing model "{model_arn}".') from taken
         house.store.tags.put(model_arn, tags)
     return model_arn
