@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -130,7 +130,8 @@ def endpoint_rows(home: Home, given: argparse.Namespace) -> list[Row]:
         last=b'"generated_text":"',
     )
     turns: dict[str, list[Rate]] = {}
-    sides: list[tuple[str, Place]] = [("engine", home.engine), ("endpoint", place)]
+    # A stream of TGI tells the log probability of each token, so the engine is asked for it too.
+    sides: list[tuple[str, Place]] = [("engine", replace(home.engine, logprobs=0)), ("endpoint", place)]
     for turn in range(1 + given.turns):
         sides.reverse()
         for num in (1, STREAMS):

@@ -37,11 +37,14 @@ class Place:
     "What each event of its streams has once,"
     last: bytes = _LAST
     "and what only the last one has."
+    logprobs: int | None = None
+    "How many of the likeliest tokens are told with each; 0: its own log probability alone."
 
     def request(self, prompt: Sequence[int], num_tokens: int) -> bytes:
         """A streamed completion of token ids, as the bytes of one HTTP request."""
         body: dict[str, Any] = {
             "model": self.model, "prompt": list(prompt), "max_tokens": num_tokens, "temperature": 0.0, "stream": True,
+            **({} if self.logprobs is None else {"logprobs": self.logprobs}),
         }  # fmt: skip
         content = json.dumps(body).encode()
         host = urlsplit(self.endpoint).netloc or "engine"

@@ -141,10 +141,11 @@ static void product(const step *s, long l, int which, int place, const float *x,
 
 static void rotate(float *x, long rotary, const float *cos, const float *sin) {
     const long half = rotary / 2;
-    for (long i = 0; i < half; i++) {
-        const float a = x[i], b = x[i + half];
-        x[i] = a * cos[i] - b * sin[i];
-        x[i + half] = b * cos[i + half] + a * sin[i + half];
+    for (long i = 0; i < half; i += WIDTH) {
+        const long left = half - i;
+        const vec a = get(x + i, left), b = get(x + half + i, left);
+        put(x + i, left, a * get(cos + i, left) - b * get(sin + i, left));
+        put(x + half + i, left, b * get(cos + half + i, left) + a * get(sin + half + i, left));
     }
 }
 
@@ -340,16 +341,16 @@ static void normed(const step *s, const float *norm, desk *d) {
     for (long row = 0; row < s->num_rows; row++) norm_row(s->net, width, d->x + row * width, norm, d->normed + row * width);
 }
 
-/* up = act(gate) up, for the outputs that are this thread's. */
+/* up = act(gate) up, for the outputs that are this thread's; row after row, as they lie. */
 static void gated(const step *s, const matrix *w, const float *gate, float *up, int number, int of) {
     const network *n = s->net;
-    long end, block = share(blocks_of(w), number, of, &end);
-    for (; block < end; block++)
-        for (long row = 0; row < s->num_rows; row++)
-            for (long i = block * NB; i < (block + 1) * NB && i < n->mlp_width; i += WIDTH) {
-                const long at = row * n->mlp_width + i, left = n->mlp_width - i;
-                put(up + at, left, activated(n->act, get(gate + at, left)) * get(up + at, left));
-            }
+    long end;
+    const long first = share(blocks_of(w), number, of, &end) * NB, last = end * NB < n->mlp_width ? end * NB : n->mlp_width;
+    for (long row = 0; row < s->num_rows; row++)
+        for (long i = first; i < last; i += WIDTH) {
+            const long at = row * n->mlp_width + i, left = last - i;
+            put(up + at, left, activated(n->act, get(gate + at, left)) * get(up + at, left));
+        }
 }
 
 /* Of the rows that all have come so far, those whose last states are asked for go on. */
