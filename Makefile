@@ -20,7 +20,7 @@ BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),) $(QUICKSTART_ARGS)
 
 .PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
-	bench-defaults bench-logs bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data bench-serve \
+	bench-defaults bench-logs bench-vectors bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data bench-serve \
 	bench-serve-house bench-serve-gpu bench-sagemaker families install install-test clients clients-sagemaker \
 	bytecode clean
 
@@ -86,6 +86,9 @@ families: install-test
 
 bench-logs: install-test
 	$(BIN)/python -m bench.logs
+
+bench-vectors: install-test
+	$(BIN)/python -m bench.vectors
 
 bench-near-duplicates: install-test
 	$(BIN)/python -m bench.near_duplicates $(FILE)

@@ -19,7 +19,7 @@ FLOORS = [
     {"deployments"},
     {"customization", "model_import", "recipes"},
     {"engines", "invocation_logs"},
-    {"data", "scaling"},
+    {"data", "scaling", "vectors"},
     {"jobs", "catalog", "access", "buckets", "alarms"},
     {"metrics", "audit", "log_groups"},
     {"probe"},

@@ -67,6 +67,12 @@ def sagemaker(region: str, account: str, resource: str) -> str:
     return str(Arn(service="sagemaker", region=region, account=account, resource=resource))
 
 
+def s3vectors(region: str, account: str, bucket: str, index: str = "") -> str:
+    """An ARN of S3 Vectors, a vector bucket's or that of an index in it."""
+    resource = f"bucket/{bucket}/index/{index}" if index else f"bucket/{bucket}"
+    return str(Arn(service="s3vectors", region=region, account=account, resource=resource))
+
+
 def iam(account: str, resource: str) -> str:
     """An ARN of IAM, which has no region: iam("123456789012", "role/OutcropServiceRole")."""
     return str(Arn(service="iam", region="", account=account, resource=resource))

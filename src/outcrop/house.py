@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from outcrop.scaling.resources import ScalableResources
     from outcrop.scaling.scaler import Scaler
     from outcrop.scaling.scaling import Scaling
+    from outcrop.vectors.buckets import VectorBuckets
+    from outcrop.vectors.indexes import VectorIndexes
 
 _Room = TypeVar("_Room")
 _Asked = TypeVarTuple("_Asked")
@@ -203,6 +205,7 @@ class House:
             self.clock,
             object_tags=lambda arn: self.buckets.tags_by_arn(arn),  # opened when a policy first asks for tags
             foundation=self.catalog.find,
+            resource_policy=lambda arn: self.vector_buckets.policy_in_force(arn),
         )
 
     @property
@@ -236,6 +239,20 @@ class House:
 
         contents = HubContents(self.store, self.clock, self.catalog, self.account)
         return Hubs(self.store, self.clock, contents, self.account)
+
+    @room
+    def vector_buckets(self) -> "VectorBuckets":
+        """Vector buckets of S3 Vectors."""
+        from outcrop.vectors.buckets import VectorBuckets
+
+        return VectorBuckets(self.store, self.clock, self.account)
+
+    @room
+    def vector_indexes(self) -> "VectorIndexes":
+        """Vector indexes with their vectors."""
+        from outcrop.vectors.indexes import VectorIndexes
+
+        return VectorIndexes(self.store, self.clock, self.account, self.settings.vectors)
 
     @room
     def data(self) -> "Data":

@@ -125,6 +125,11 @@ class Settings:
         return self.home / "log-events"
 
     @property
+    def vectors(self) -> Path:
+        """The vectors of indexes."""
+        return self.home / "vectors"
+
+    @property
     def sockets(self) -> Path:
         """A private folder, as a rule in the home; see `private.make_socket_folder`."""
         return private.socket_folder(self.home)

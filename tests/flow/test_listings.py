@@ -24,6 +24,7 @@ from tests.support.listings import (
     sagemaker_hosting,
     scaling,
     tuning,
+    vectors,
 )
 from tests.support.listings.listing import Listing
 from tests.support.servers import Running, running_server
@@ -32,6 +33,7 @@ from tests.support.shaped_values import operation_of_botocore
 LISTINGS = [
     *bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *logs.LISTINGS, *cloudwatch.LISTINGS, *s3.LISTINGS,
     *sagemaker.LISTINGS, *sagemaker_hosting.LISTINGS, *scaling.LISTINGS, *tuning.LISTINGS,
+    *vectors.LISTINGS,
 ]  # fmt: skip
 NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {
     "bedrock-agent-runtime.Rerank",

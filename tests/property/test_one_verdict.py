@@ -118,6 +118,8 @@ def cases(house: Furnished, service: str) -> list[Case]:
             found = list(spellings.cases_of_monitoring(house.things, service, iter(OPERATIONS[service])))
         case "application-autoscaling":
             found = list(spellings.cases_of_autoscaling(house.things, iter(OPERATIONS[service])))
+        case "s3vectors":
+            found = list(spellings.cases_of_vectors(house.things, iter(OPERATIONS[service])))
         case "sagemaker":
             found = list(spellings.cases_of_sagemaker(house.things, iter(OPERATIONS[service])))
         case "sagemaker-runtime":

@@ -180,6 +180,7 @@ WITHOUT_RESOURCE = {
     },
     "logs": {"DescribeLogGroups"},
     "s3": {"ListBuckets"},
+    "s3vectors": {"ListVectorBuckets"},
     "sts": {"GetCallerIdentity", "GetSessionToken", "GetAccessKeyInfo", "DecodeAuthorizationMessage"},
 }  # fmt: skip
 """What names nothing that is there already, or nothing at all."""
@@ -319,6 +320,26 @@ def cases_of_autoscaling(things: Things, operations: Iterator[str]) -> Iterator[
         else:
             named = {"ServiceNamespace": "sagemaker", "ResourceId": "endpoint/e/variant/v"}
             yield Case(service, operation, (f"{targets}/*",), (named,))
+
+
+def cases_of_vectors(things: Things, operations: Iterator[str]) -> Iterator[Case]:
+    """Vector buckets and indexes by their names and by their ARNs."""
+    bucket = f"arn:aws:s3vectors:{REGION}:{things.account}:bucket/a-bucket"
+    index = f"{bucket}/index/an-index"
+    for operation in operations:
+        has = members("s3vectors", operation)
+        if operation in WITHOUT_RESOURCE["s3vectors"]:
+            continue
+        if "resourceArn" in has:
+            for each in (bucket, index):
+                yield Case("s3vectors", operation, (each,), ({"resourceArn": each},))
+            continue
+        of_index = {"indexName": "an-index"} if "indexName" in has else {}
+        named = (
+            {"vectorBucketName": "a-bucket", **of_index}, {"vectorBucketArn": bucket, **of_index}, {"indexArn": index}
+        )  # fmt: skip
+        spelled = tuple(each for each in named if has.issuperset(each))
+        yield Case("s3vectors", operation, (index if of_index else bucket,), spelled)
 
 
 def cases_of_s3(operations: Iterator[str]) -> Iterator[Case]:

@@ -9,7 +9,7 @@ access.assert_passable(role_arn, source_arn=job_arn)  # raises Invalid: a job co
 access.role_may(role_arn, "s3:GetObject", "arn:aws:s3:::bucket/train.jsonl")
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Self
@@ -17,11 +17,11 @@ from typing import Self
 from outcrop import arn as arns
 from outcrop.access import installation
 from outcrop.access.aliases import Aliases
-from outcrop.access.caller import AuthorizableRequest, Credential
+from outcrop.access.caller import Asker, AuthorizableRequest, Credential
 from outcrop.access.credentials import Credentials, Issued
 from outcrop.access.decision_cache import DecisionCache
 from outcrop.access.decisions import Decisions, TagsOf, refused
-from outcrop.access.identities import Identities
+from outcrop.access.identities import ADMINISTRATOR, Identities
 from outcrop.access.installation import Installation
 from outcrop.access.last_used import Use, Uses
 from outcrop.access.names import Kind, is_temporary_key
@@ -41,6 +41,7 @@ from outcrop.access.policies.attachments import Attachments
 from outcrop.access.policies.documents import Policy, PolicyForm, parse
 from outcrop.access.policies.evaluation import Context, Decision
 from outcrop.access.policies.trust import Principal, Trust, trust
+from outcrop.access.policies.vector_bucket_policy import MENDING
 from outcrop.access.records.identities import Identity
 from outcrop.access.records.records import Records
 from outcrop.access.request_context import circumstances, of_service
@@ -55,6 +56,8 @@ from outcrop.store.store import Store
 
 BEDROCK = "bedrock.amazonaws.com"
 _IAM = "arn:aws:iam:"
+PolicyOf = Callable[[str], Policy | None]
+"The policy of a resource itself, by its ARN."
 _NOTHING: Mapping[str, str] = {}
 _RESOURCES = ("", "resources")
 "Where a call keeps the ARNs that it was decided on."
@@ -80,6 +83,7 @@ class Access:
     foundation: FindFoundation
     rooms: installation.AccountRooms
     service_credentials: ServiceCredentials
+    resource_policy: PolicyOf
 
     @classmethod
     def open(
@@ -90,11 +94,13 @@ class Access:
         *,
         object_tags: TagsOf = lambda _arn: {},
         foundation: FindFoundation = lambda _identifier: None,
+        resource_policy: PolicyOf = lambda _arn: None,
     ) -> Self:
         """The access of this home; the first to open it makes the account. Raises MachineTrouble, see installation.
 
         `object_tags` is asked where a policy speaks of the tags of an object in a bucket, `foundation` for models of
-        the catalogue: whoever opens it to decide about requests has to give both.
+        the catalogue, `resource_policy` for the policy of a vector bucket: whoever opens it to decide about requests
+        has to give all three.
         """
         records = Records(store.engine)
         rooms = installation.ensure(records, settings, clock)
@@ -124,6 +130,7 @@ class Access:
             foundation=foundation,
             rooms=rooms,
             service_credentials=ServiceCredentials(records, rooms.identities, rooms.account, clock),
+            resource_policy=resource_policy,
         )
 
     @property
@@ -156,11 +163,21 @@ class Access:
         context, needed = _context(call, asked), needs(asked)
         call.found[_RESOURCES] = resources = _resources(needed)
         for need in needed:
-            verdict = self.decisions.of_caller(call.caller, need, context, memory=memory)
+            policy = self._policy_on(call.caller, need)
+            verdict = self.decisions.of_caller(call.caller, need, context, memory=memory, policy=policy)
             if verdict.decision is not Decision.ALLOWED:
                 raise refused(call.caller, need, verdict)
+        if any(need.policy_of for need in needed):
+            return  # that policy is no part of what the memory is held against
         if again is not None and not looked_up and self.decisions.reads_policies_only(memory, call.caller):
             memory.permitted.keep(again, resources)
+
+    def _policy_on(self, caller: Asker, need: RequiredPermission) -> Policy | None:
+        """The policy of the resource itself. None of them keeps the administrator from mending it."""
+        administrator = arns.iam(self.account, f"user/{ADMINISTRATOR}")
+        if not need.policy_of or (need.action in MENDING and caller.arn == administrator):
+            return None
+        return self.resource_policy(need.policy_of)
 
     def refusals(self, call: AuthorizableRequest) -> list[Denied | None]:
         """A refusal for every permission that the call needs, in order; None where its caller has the permission."""

@@ -1,7 +1,7 @@
 """Whether an identity of this account may do something: its policies put together with what is known of the request."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from outcrop import arn as arns
 from outcrop.access.caller import Asker
@@ -16,7 +16,7 @@ from outcrop.access.names import is_temporary_key
 from outcrop.access.needs.required_permissions import RequiredPermission
 from outcrop.access.needs.s3 import EVERY_BUCKET, TAGGED_OBJECT_ACTIONS
 from outcrop.access.policies.attachments import Attachments
-from outcrop.access.policies.documents import Policy, parse
+from outcrop.access.policies.documents import Effect, Matcher, Policy, Statement, parse
 from outcrop.access.policies.evaluation import (
     SEVERITY,
     Context,
@@ -25,6 +25,7 @@ from outcrop.access.policies.evaluation import (
     normalized,
 )
 from outcrop.access.policies.patterns import Values
+from outcrop.access.policies.trust import Principal, Trust, trust
 from outcrop.access.records.identities import Identity
 from outcrop.access.records.records import Records
 from outcrop.access.session_marks import UNMARKED, MarkRecords
@@ -55,9 +56,18 @@ class Decisions:
         return None if subject is None else subject.identity
 
     def of_caller(
-        self, caller: Asker, need: RequiredPermission, context: Context, *, memory: CachedDecisions | None = None
+        self,
+        caller: Asker,
+        need: RequiredPermission,
+        context: Context,
+        *,
+        memory: CachedDecisions | None = None,
+        policy: Policy | None = None,
     ) -> PolicyVerdict:
-        """The verdict of the caller's policies, and in a limited session of the session's too: both must allow."""
+        """The verdict of the caller's policies, and in a limited session of the session's too: both must allow.
+
+        `policy` is the resource's own: what it denies is denied, and whom it names needs no policy of his own.
+        """
         memory = memory or self.remembered.now()
         subject = self._subject(memory, caller.user_id.partition(":")[0])
         if subject is None:
@@ -66,7 +76,22 @@ class Decisions:
         if terms is None:  # a session that was swept away may nothing
             return PolicyVerdict(decision=Decision.DENIED_IMPLICITLY, by="session")
         who = caller.user_id + caller.key_id if terms.limits else subject.identity.id
-        return self._verdict(memory, who, subject, terms, need, {"aws:userid": caller.user_id, **context})
+        context = {"aws:userid": caller.user_id, **context}
+        own = self._verdict(memory, who, subject, terms, need, context)
+        if policy is None or own.decision is Decision.DENIED_EXPLICITLY:
+            return own
+        about = self._about_request(subject, terms, policy.keys, need, context)
+        principal = Principal(arns=tuple(dict.fromkeys((subject.identity.arn, caller.arn))))
+        said = trust(policy, principal, action=need.action, resources=need.matter.resources, context=about)
+        if said is Trust.DENIED:
+            return PolicyVerdict(decision=Decision.DENIED_EXPLICITLY, by="resource-based")
+        if said is not Trust.NAMED or own.decision is Decision.ALLOWED:
+            return own
+        # A boundary and a session's own policies limit what it grants, too.
+        granted = replace(subject, policies=(*subject.policies, _EVERYTHING))
+        return _decided(
+            granted, terms.limits, need, self._about_request(subject, terms, _keys(subject, terms), need, context)
+        )
 
     def reads_policies_only(self, memory: CachedDecisions, caller: Asker) -> bool:
         """Whether no decision about this caller depends on more than action and resource: no condition, no session."""
@@ -101,7 +126,7 @@ class Decisions:
         need: RequiredPermission,
         context: Context,
     ) -> PolicyVerdict:
-        keys = subject.keys.union(*(policy.keys for policy in terms.limits)) if terms.limits else subject.keys
+        keys = _keys(subject, terms)
         about = self._about_request(subject, terms, keys, need, context) if keys else {}
         question = (who, need.matter, tuple(about.items()))
         verdict = memory.verdicts.get(question, lambda _question: _decided(subject, terms.limits, need, about))
@@ -162,8 +187,17 @@ class Decisions:
 
 
 _NO_TERMS = Terms()
+_EVERYTHING = Policy(
+    statements=(Statement(effect=Effect.ALLOW, actions=Matcher(patterns=("*",)), resources=Matcher(patterns=("*",))),)
+)
+"Of a subject that is given what it asks for; a Deny of its own policies still holds."
 _OBJECT_TAG = "s3:existingobjecttag/"
 _MOMENT = frozenset(("aws:currenttime", "aws:epochtime"))
+
+
+def _keys(subject: Subject, terms: Terms) -> frozenset[str]:
+    """The condition keys that any policy of the subject or its session reads."""
+    return subject.keys.union(*(policy.keys for policy in terms.limits)) if terms.limits else subject.keys
 
 
 def _decided(subject: Subject, limits: tuple[Policy, ...], need: RequiredPermission, about: Context) -> PolicyVerdict:

@@ -128,6 +128,12 @@ def _s3() -> Table:
     }
 
 
+def _s3vectors() -> Table:
+    from outcrop.api.vectors import buckets, indexes, tags, vectors
+
+    return {**buckets.OPERATIONS, **indexes.OPERATIONS, **vectors.OPERATIONS, **tags.OPERATIONS}
+
+
 def _sagemaker() -> Table:
     from outcrop.api.sagemaker import (
         endpoint_configs,
@@ -182,6 +188,7 @@ OPERATIONS: Operations = _Imported(
         "iam": _iam,
         "logs": _logs,
         "s3": _s3,
+        "s3vectors": _s3vectors,
         "sagemaker": _sagemaker,
         "sagemaker-runtime": _sagemaker_runtime,
         "sts": _sts,

@@ -24,10 +24,12 @@ def is_read_only(operation: str) -> bool:
 
 @cache
 def is_data_event(service: str, operation: str) -> bool:
-    """Whether an operation is about what lies in a bucket, a log or a metric. Such calls are many, and each leaves the
-    records as they were."""
+    """Whether an operation is about what lies in a bucket, an index, a log or a metric. Such calls are many, and each
+    leaves the records as they were."""
     if operation in _OF_STREAMS:
         return True
+    if service == "s3vectors":
+        return operation.endswith("Vectors")
     if service != "s3" or operation in _OF_BUCKETS:
         return False
     return any(part in operation for part in _OF_OBJECTS)

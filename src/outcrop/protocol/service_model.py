@@ -16,6 +16,7 @@ SIGNING_NAMES: dict[str, tuple[str, ...]] = {
     "bedrock": ("bedrock-runtime", "bedrock", "bedrock-agent-runtime", "bedrock-agent"),
     "sagemaker": ("sagemaker", "sagemaker-runtime"),
     "s3": ("s3",),
+    "s3vectors": ("s3vectors",),
     "sts": ("sts",),
     "iam": ("iam",),
     "kms": ("kms",),

@@ -29,6 +29,7 @@ class Filters:
     case; of `statuses`, if any, a row has one; `equals` looks into the document."""
 
     name_contains: str | None = None
+    name_prefix: str | None = None
     statuses: tuple[str, ...] = ()
     created_after: datetime | None = None
     created_before: datetime | None = None
@@ -64,6 +65,12 @@ class ResourceListing:
         together = sql.union_all(*(sql.select(part) for part in parts)).subquery()
         return self._ordered(sql.select(together), together.c).limit(most)
 
+    def count(self, dialect: Dialect) -> sql.Select[tuple[int]]:
+        """The statement of how many rows all pages have together."""
+        conditions = self._conditions(dialect, self.filters.statuses, continued=False)
+        rows = sql.select(sql.func.count()).select_from(RESOURCES)
+        return rows.where(of_kind(self.kind), RESOURCES.c.region == self.region, *conditions)
+
     def token(self, *, key: object, arn: str) -> str:
         """The token with which a listing continues behind the row with this key and ARN."""
         return json.dumps([self.sort_by, self.descending, key or "", arn])
@@ -98,6 +105,7 @@ class ResourceListing:
         # The members' index is the narrower one, and holds the state too: SQLite would not know.
         status = columns.status.concat("") if asked.equals else columns.status
         wanted = [
+            asked.name_prefix and _begins_with(asked.name_prefix, dialect),
             asked.name_contains and columns.name.icontains(asked.name_contains, autoescape=True),
             statuses and (status == statuses[0] if len(statuses) == 1 else status.in_(statuses)),
             asked.created_after and self._time("created", not continued or self.descending) > asked.created_after,
@@ -132,3 +140,10 @@ class ResourceListing:
         if not fits or type(arn) is not str:
             raise Invalid("nextToken: not a token of this listing. Begin again without nextToken.")
         return last_key, arn
+
+
+def _begins_with(prefix: str, dialect: Dialect) -> sql.ColumnElement[bool]:
+    """The rows whose name begins so: in SQLite, which compares code points, a stretch of the index by name."""
+    if dialect.name == "sqlite":
+        return BY_NAME.between(prefix, prefix + "\U0010ffff")
+    return RESOURCES.c.name.startswith(prefix, autoescape=True)

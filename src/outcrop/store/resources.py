@@ -297,6 +297,12 @@ class Resources:
                     logs.tell(_log, "damaged record", level=logging.ERROR, exc_info=damaged, resource=str(row.arn))
         return found
 
+    def count_in(self, kind: str, region: str, filters: Filters = EVERYTHING) -> int:
+        """How many resources of a kind there are in a region that the filters keep."""
+        query = ResourceListing(kind=kind, region=region, filters=filters).count(self._engine.dialect)
+        with reading(self._engine) as connection:
+            return connection.execute(query).scalar_one()
+
     def list(
         self,
         kind: str,

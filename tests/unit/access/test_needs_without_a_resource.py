@@ -40,6 +40,11 @@ STAR_ALONE = {
         "DescribeLogStreams", "FilterLogEvents", "GetLogEvents", "ListTagsForResource", "TagResource", "UntagResource",
     },
     "s3": set(),
+    "s3vectors": {
+        "CreateIndex", "DeleteIndex", "DeleteVectorBucket", "DeleteVectorBucketPolicy", "DeleteVectors", "GetIndex",
+        "GetVectorBucket", "GetVectorBucketPolicy", "GetVectors", "ListIndexes", "ListVectorBuckets", "ListVectors",
+        "PutVectorBucketPolicy", "PutVectors", "QueryVectors",
+    },
     "sagemaker": {
         "GetSearchSuggestions", "ListEndpointConfigs", "ListEndpoints", "ListHubs", "ListHyperParameterTuningJobs",
         "ListInferenceComponents", "ListModels", "ListTrainingJobs", "ListTransformJobs", "Search",
@@ -48,7 +53,7 @@ STAR_ALONE = {
     "sts": {"DecodeAuthorizationMessage", "GetAccessKeyInfo"},
 }  # fmt: skip
 """Every operation here that AWS's authorization reference gives no resource type, as long as it is given no name; of
-the devices, where the serial number is no ARN. Of logs, those that were given neither name nor ARN, which are refused."""
+the devices, where the serial number is no ARN. Of logs and of S3 Vectors, those that were given neither name nor ARN, which are refused."""
 
 
 def needed(service: str, operation: str, **params: object) -> str:

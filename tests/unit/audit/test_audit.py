@@ -232,6 +232,8 @@ def test_calls_are_of_the_kinds_that_cloudtrail_tells_apart() -> None:
     assert [is_data_event("s3", each) for each in data] == [True] * len(data)
     assert [is_data_event("s3", each) for each in management] == [False] * len(management)
     assert not is_data_event("bedrock-runtime", "InvokeModel")
+    assert is_data_event("s3vectors", "PutVectors")
+    assert not is_data_event("s3vectors", "ListVectorBuckets")
     reads = ("GetUser", "ListJobs", "InvokeModel", "ConverseStream", "HeadObject", "SimulateCustomPolicy")
     assert [is_read_only(each) for each in reads] == [True] * len(reads)
     assert not is_read_only("CreateUser")

@@ -13,6 +13,7 @@ from outcrop.access.needs import (
     iam,
     monitoring,
     s3,
+    s3vectors,
 )
 from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission, passing
 
@@ -111,6 +112,7 @@ _RULES: dict[str, Callable[[RequestedOperation], list[RequiredPermission]]] = {
     "kms": monitoring.kms,
     "logs": monitoring.logs,
     "s3": s3.needs,
+    "s3vectors": s3vectors.needs,
     "sagemaker": _sagemaker,
     "sagemaker-runtime": _sagemaker,
     "sts": _sts,

@@ -23,6 +23,8 @@ class RequiredPermission:
     "ARNs of what stands behind the resource: a Deny on these holds too."
     or_action: str | None = None
     "Another action that the same request is: reading the version `null` is reading the object."
+    policy_of: str = ""
+    "The ARN of a resource whose own policy speaks about this too; empty where none can."
     shown: str = ""
     "What a refusal calls the resource; its ARN where this is empty."
 

@@ -1,4 +1,5 @@
-"""Trust policies: whether a role lets a service, a user or another role take it on."""
+"""Policies that name principals: whether a role lets a service, a user or another role take it on, and whether the
+policy of a resource lets them use it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,13 +45,23 @@ class Principal:
         return first.account if first else ""
 
 
-def trust(policy: Policy, principal: Principal, *, action: str = ASSUME_ROLE, context: Context) -> Trust:
-    """The strongest thing the policy's statements say: denied, then named, then account."""
+def trust(
+    policy: Policy,
+    principal: Principal,
+    *,
+    action: str = ASSUME_ROLE,
+    resources: tuple[str, ...] = (),
+    context: Context,
+) -> Trust:
+    """The strongest thing the policy's statements say: denied, then named, then account.
+
+    `resources`: the ARNs of what it is about, where the policy is one of a resource; a trust policy names none.
+    """
     values: Mapping[str, Values] = normalized(context)
     found: set[Trust] = set()
     for statement in policy.statements:
-        assert statement.principals is not None, "a trust policy was parsed as an identity policy"
-        if not speaks_about(statement, Matter((action,), ()), values, variables=policy.variables):
+        assert statement.principals is not None, "the policy was parsed as an identity policy"
+        if not speaks_about(statement, Matter((action,), resources), values, variables=policy.variables):
             continue
         naming = _naming(statement.principals, principal)
         if naming is not Trust.NONE:

@@ -24,7 +24,13 @@ from outcrop.protocol.virtual_hosts import addressed
 LARGEST_BODY = 6 * 1024 * 1024
 LARGEST_RUNTIME_BODY = 25_000_000
 "What InvokeModel's shape allows."
-_RUNTIMES = ("bedrock-runtime", "sagemaker-runtime", "bedrock-agent-runtime")
+LARGEST_VECTORS_BODY = 20 * 1024 * 1024
+"What S3 Vectors allows: https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-vectors-limitations.html"
+_LARGEST = {
+    **dict.fromkeys(("bedrock-runtime", "sagemaker-runtime", "bedrock-agent-runtime"), LARGEST_RUNTIME_BODY),
+    "s3vectors": LARGEST_VECTORS_BODY,
+}
+"By service, where it is not what all others allow."
 # The pattern knows no custom model whose ARN names its base with the context suffix, as those of all jobs do. The
 # service tells such a caller what to do instead, and so does whoever resolves the id.
 _UNPATTERNED = {"bedrock-runtime": ("modelId",)}
@@ -47,7 +53,7 @@ class AwsRequests:
         """Raises what becomes the service's own error."""
         routed = await self._route(visit)
         streams = service_model.streams_in(routed.operation)
-        limit = LARGEST_RUNTIME_BODY if routed.service in _RUNTIMES else LARGEST_BODY
+        limit = _LARGEST.get(routed.service, LARGEST_BODY)
         if routed.service != "s3" and visit.request.body is None:
             if not visit.incoming.ended.is_set():
                 await self._house.ask(verification.turn_away, self._house, visit.request, routed)

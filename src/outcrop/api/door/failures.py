@@ -64,6 +64,7 @@ _OF_SERVICE: dict[str, dict[type[Refusal], tuple[str, ...]]] = {
         NotFound: ("ResourceNotFoundException", "ObjectNotFoundException"), Conflict: ("ConcurrentUpdateException",),
         QuotaExceeded: ("LimitExceededException",),
     },
+    "s3vectors": {NotFound: ("NotFoundException",), Throttled: ("TooManyRequestsException",)},
 }  # fmt: skip
 
 # Where nothing is declared (Access denied is understood everywhere, S3 declares next to nothing): rest-json, json,
