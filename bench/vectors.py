@@ -1,7 +1,8 @@
 """Queries over 100,000 vectors of 384 values, beside one product in numpy by hand: `make bench-vectors`.
 
-The product by hand holds the matrix, normalized before, and takes the ten largest cosines; it has no keys, metadata, file,
-other writers, or order of equals. What the door adds is told in the notes, with the client on the same machine.
+The product by hand holds the matrix, normalized before, and takes the ten largest cosines. It has no keys, no file, no
+metadata, no other writers and no order of equals. What the door adds is told in the notes, with the client on the same
+machine.
 """
 
 import json

@@ -115,6 +115,18 @@ def test_langchain_embeds_a_question_and_finds_its_passage(running: Installed) -
 
 
 @with_python
+def test_langchain_keeps_documents_in_s3_vectors_and_finds_them(running: Installed) -> None:
+    answer = said(running, PYTHON, PROGRAMS / "langchain_vectors.py", EMBEDDING[0])
+    assert answer["found"] == ["Tokyo is where the government of Japan sits."]
+    assert answer["filtered"] == ["Saturn has many moons."]
+    assert answer["scored"][0][0] == "Tokyo is where the government of Japan sits."
+    assert [score for _, score in answer["scored"]] == sorted(score for _, score in answer["scored"])
+    assert answer["retrieved"] == answer["found"]
+    assert answer["by_id"] == [["moons", {"about": "space"}]]
+    assert answer["left"] == ["food", "japan"]
+
+
+@with_python
 def test_langchain_calls_a_tool_gives_its_result_back_and_gets_an_answer_in_a_schema(running: Installed) -> None:
     # It asks for a tool by name only of models it knows by their ids.
     answer = said(running, PYTHON, PROGRAMS / "langchain_calls.py", SONNET)

@@ -16,7 +16,7 @@ from tests.iam.test_named_resources import say
 from tests.support.policies import policy
 from tests.support.servers import Running, running_server, server_process
 
-SONGS = [
+SONGS: list[dict[str, Any]] = [
     {"key": "so-what", "data": {"float32": [1.0, 0.0]}, "metadata": {"genre": "jazz", "year": 1959, "text": "trumpet"}},
     {"key": "blue", "data": {"float32": [1.0, 1.0]}, "metadata": {"genre": ["folk", "live"], "year": 1971}},
     {"key": "kashmir", "data": {"float32": [0.0, 3.0]}, "metadata": {"genre": "rock", "year": 1975}},
@@ -192,7 +192,7 @@ def test_what_cannot_be_is_refused_by_name(server: Running, client: Any, songs: 
     query = {"indexArn": songs, "queryVector": {"float32": [1.0, 0.0]}, "topK": 1}
     many = [{"key": f"{number}", "data": {"float32": [1.0, 1.0]}} for number in range(501)]
     key_of_ones_own = {"sseType": "aws:kms", "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/k"}
-    for call, params, told in [
+    cases: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
         (client.query_vectors, query | {"topK": 101}, "topK: 101 is more than the 100"),
         (client.query_vectors, query | {"queryVector": {"float32": [1.0]}}, "queryVector: vector has 1 values"),
         (client.query_vectors, query | {"queryVector": {"float32": [0.0, 0.0]}}, "queryVector: a vector of zeros"),
@@ -213,7 +213,8 @@ def test_what_cannot_be_is_refused_by_name(server: Running, client: Any, songs: 
             {"vectorBucketName": "secret", "encryptionConfiguration": key_of_ones_own},
             "encryption by a key of one's own is not built in Outcrop yet",
         ),
-    ]:  # fmt: skip
+    ]  # fmt: skip
+    for call, params, told in cases:
         code, status, message = refusal(call, **params)
         assert (code, status) == ("ValidationException", 400), message
         assert told in message

@@ -65,7 +65,7 @@ class ResourceListing:
         together = sql.union_all(*(sql.select(part) for part in parts)).subquery()
         return self._ordered(sql.select(together), together.c).limit(most)
 
-    def count(self, dialect: Dialect) -> sql.Select[tuple[int]]:
+    def count(self, dialect: Dialect) -> sql.Select[int]:
         """The statement of how many rows all pages have together."""
         conditions = self._conditions(dialect, self.filters.statuses, continued=False)
         rows = sql.select(sql.func.count()).select_from(RESOURCES)

@@ -41,7 +41,7 @@ def float32_of(index: VectorIndex, data: Mapping[str, Any], where: str) -> bytes
             f"{where}: vector has {len(values)} values, and the index has dimension {index.dimension}. Give as many."
         )
     kept = array("f", values)
-    if not math.isfinite(math.fsum(kept)) and not all(map(math.isfinite, kept)):
+    if not all(map(math.isfinite, kept)):
         raise Invalid(f"{where}: vector contains NaN, Infinity or a value too large for float32. Give finite values.")
     if index.metric is DistanceMetric.COSINE and not any(kept):
         raise Invalid(f"{where}: a vector of zeros has no direction, and the index's metric is cosine.")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from outcrop.vectors.records import DistanceMetric
 
 Rows = NDArray[np.float32]
+Wide = NDArray[np.float64]
 _AT_ONCE = 1 << 21
 "Values that are widened to float64 at once: 16 MB."
 _LARGEST = float(np.finfo(np.float32).max)
@@ -25,7 +26,7 @@ def distances(rows_nd: Rows, query_d: Rows, metric: DistanceMetric) -> Rows:
     return found_n
 
 
-def norms(rows_nd: Rows) -> NDArray[np.float64]:
+def norms(rows_nd: Rows) -> Wide:
     """The length of each row."""
     step = max(1, _AT_ONCE // max(1, rows_nd.shape[1]))
     found_n = np.empty(len(rows_nd), dtype=np.float64)
@@ -35,10 +36,12 @@ def norms(rows_nd: Rows) -> NDArray[np.float64]:
     return found_n
 
 
-def _exact(rows_nd: NDArray[np.float64], query_d: NDArray[np.float64], metric: DistanceMetric) -> NDArray[np.float64]:
+def _exact(rows_nd: Wide, query_d: Wide, metric: DistanceMetric) -> Wide:
     if metric is DistanceMetric.EUCLIDEAN:
         apart_nd = rows_nd - query_d
-        return np.minimum(np.sqrt((apart_nd * apart_nd).sum(axis=1)), _LARGEST)
+        far_n: Wide = np.minimum(np.sqrt((apart_nd * apart_nd).sum(axis=1)), _LARGEST)
+        return far_n
     lengths_n = np.sqrt((rows_nd * rows_nd).sum(axis=1)) * np.sqrt((query_d * query_d).sum())
     cosines_n = (rows_nd * query_d).sum(axis=1) / lengths_n
-    return np.clip(1.0 - cosines_n, 0.0, 2.0)
+    turned_n: Wide = np.clip(1.0 - cosines_n, 0.0, 2.0)
+    return turned_n

@@ -7,7 +7,7 @@ import pytest
 from outcrop.errors import Invalid
 from outcrop.vectors import filters
 
-SONG = {"genre": ["jazz", "live"], "year": 1959, "rating": 4.5, "mono": True, "title": "So What"}
+SONG: dict[str, Any] = {"genre": ["jazz", "live"], "year": 1959, "rating": 4.5, "mono": True, "title": "So What"}
 
 
 @pytest.mark.parametrize(
