@@ -132,7 +132,7 @@ class Maker:
             if expression is None:
                 made = self.text(alphabet, least, max(least, min(most, least + 8)))
             else:
-                made = self.matching(expression, least, most)
+                made = self.matching(expression, least, most, travels=place != "body")
             fits = expression is None or expression.fullmatch(made)
             if fits and least <= len(made) <= most and (place == "body" or _travels(made)):
                 return made
@@ -141,11 +141,14 @@ class Maker:
     def text(self, alphabet: str, least: int, most: int) -> str:
         return "".join(self.numbers.choices(alphabet, k=self.numbers.randint(least, most)))
 
-    def matching(self, expression: re.Pattern[str], least: int, most: int) -> str:
-        """A string that `expression` mostly matches (looks ahead and behind are skipped), about `least` long."""
-        return "".join(self._parts(_tree(expression.pattern), max(2, least), most))
+    def matching(self, expression: re.Pattern[str], least: int, most: int, *, travels: bool = False) -> str:
+        """A string that `expression` mostly matches (looks ahead and behind are skipped), about `least` long.
 
-    def _parts(self, tree: Any, least: int, most: int) -> Iterator[str]:
+        `travels`: outside of a body, where of a class's characters those of ASCII are taken, if it has any.
+        """
+        return "".join(self._parts(_tree(expression.pattern), max(2, least), most, travels))
+
+    def _parts(self, tree: Any, least: int, most: int, travels: bool) -> Iterator[str]:
         for kind, argument in tree:
             match kind:
                 case sre.LITERAL:
@@ -155,16 +158,18 @@ class Maker:
                 case sre.ANY:
                     yield self.numbers.choice(_SOME)
                 case sre.IN:
-                    yield self.numbers.choice(_allowed(repr(argument), tuple(map(tuple, argument))))
+                    allowed = _allowed(repr(argument), tuple(map(tuple, argument)))
+                    plain = _ascii(allowed) if travels else ""
+                    yield self.numbers.choice(plain or allowed)
                 case sre.BRANCH:
-                    yield from self._parts(self.numbers.choice(argument[1]), least, most)
+                    yield from self._parts(self.numbers.choice(argument[1]), least, most, travels)
                 case sre.SUBPATTERN:
-                    yield from self._parts(argument[-1], least, most)
+                    yield from self._parts(argument[-1], least, most, travels)
                 case sre.MAX_REPEAT | sre.MIN_REPEAT:
                     low, high, inner = argument
                     extra = self.numbers.choice([0, 1, 3, least, min(least + 8, most)])
                     for _ in range(min(int(high), max(int(low), min(low + extra, most)))):
-                        yield from self._parts(inner, least, most)
+                        yield from self._parts(inner, least, most, travels)
 
     def _document(self) -> dict[str, Any]:
         inner: list[Any] = [None, True, -7, 2.5, "日本", ["a", None], {"b": {"c": 1}}]
@@ -195,6 +200,11 @@ def _flows(member: Shape) -> bool:
 @cache
 def _tree(pattern: str) -> Any:
     return sre_parser.parse(pattern)
+
+
+@cache
+def _ascii(characters: str) -> str:
+    return "".join(each for each in characters if each.isascii())
 
 
 @cache

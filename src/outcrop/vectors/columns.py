@@ -1,4 +1,4 @@
-"""Columns of metadata in memory, one a key that some filter has named: which of its different values each vector has.
+"""Columns of metadata in memory: for a key that filters name, which of its values each vector has.
 
 A clause judges each different value once, and the verdicts are looked up for all vectors together.
 """
@@ -38,7 +38,7 @@ class MetadataColumn:
         self.codes_n = grown_n
 
     def accepted(self, clause: KeyClause, count: int) -> NDArray[np.bool_]:
-        """Which of the first `count` vectors the clause keeps."""
+        """A mask of the first `count` vectors: whether the clause keeps each."""
         verdicts = np.fromiter((clause.accepts(value) for value in self._values), dtype=bool, count=len(self._values))
         return verdicts[self.codes_n[:count]]
 
@@ -79,7 +79,7 @@ class MetadataColumns:
             column.codes_n[slot] = _MISSING
 
     def kept(self, clause: MetadataClause, snapshot: VectorSnapshot, slots: Mapping[int, int]) -> NDArray[np.bool_]:
-        """Which vectors the filter keeps, by slot. `snapshot` is of the state that the columns have."""
+        """A mask of the vectors that the filter keeps, by slot. `snapshot` is of the state that the columns have."""
         new = {key: MetadataColumn(self._size) for key in clause.named_keys() if key not in self._columns}
         if new:
             for rows in snapshot.metadata_of_all():

@@ -1,4 +1,4 @@
-"""The vectors of one index in one SQLite file: float32 in blobs, metadata as JSON, and the order of all changes.
+"""The vectors of one index in one SQLite file: values, metadata, and the order of all changes.
 
 A put or a removal is one transaction: whole on the disk before it returns, or not there. Readers see one state and wait
 for nobody. Each change has a number, and each vector that of its last change; removed ones leave their id behind. So
@@ -51,7 +51,7 @@ class FileState(NamedTuple):
 
 
 class VectorSnapshot:
-    """One state of an index file, whatever is written meanwhile."""
+    """A state of an index file, which stays as it is whatever is written meanwhile."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -145,7 +145,7 @@ class IndexFile:
             _forget_removed(connection)
 
     def get(self, keys: Sequence[str], *, data: bool, metadata: bool) -> list[StoredVector]:
-        """The vectors with these keys, each once, in the order of the keys; those that are not there are left out."""
+        """The vectors with these keys, each once, in the order of the keys; a missing one is left out."""
         with self.reading() as snapshot:
             found = [snapshot.with_key(key, data=data, metadata=metadata) for key in dict.fromkeys(keys)]
         return [vector for vector in found if vector is not None]
@@ -170,7 +170,7 @@ class IndexFile:
 
     @contextmanager
     def reading(self) -> Iterator[VectorSnapshot]:
-        """One state of the file for a while."""
+        """Hold a state of the file for a while."""
         with self._connected() as connection:
             connection.execute("BEGIN")
             # What is read first decides the state that is seen.

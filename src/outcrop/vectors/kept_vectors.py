@@ -99,7 +99,7 @@ class KeptVectors:
 def _estimate(
     products_n: Wide, lengths_n: Wide, length: float, dimension: int, metric: DistanceMetric
 ) -> tuple[Wide, Wide]:
-    """What orders vectors as their distances do, and how far it may be off, with what float32 cannot tell apart."""
+    """Estimates in the order of distances, and how far each may be off, float32's own rounding included."""
     error = (dimension + 8) * _ROUNDING
     if metric is DistanceMetric.COSINE:
         return -products_n / (lengths_n * length), np.full(len(products_n), error + 8 * _ROUNDING)

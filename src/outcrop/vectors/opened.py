@@ -19,7 +19,7 @@ MOST_BYTES = 1 << 30
 
 
 class OpenIndex:
-    """One index: its file, and its vectors in memory once a query has asked for them."""
+    """An open index: its file, and its vectors in memory once a query has asked for them."""
 
     def __init__(self, index: VectorIndex, folder: Path, most_bytes: int) -> None:
         self.file = IndexFile(folder / index.file, index.arn)

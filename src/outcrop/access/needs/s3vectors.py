@@ -1,4 +1,4 @@
-"""The permissions that an operation of S3 Vectors needs: on a vector bucket, on an index, and to read what is found.
+"""The permissions that an operation of S3 Vectors needs, on a vector bucket or on an index.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3vectors.html
 """

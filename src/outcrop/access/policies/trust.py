@@ -1,5 +1,4 @@
-"""Policies that name principals: whether a role lets a service, a user or another role take it on, and whether the
-policy of a resource lets them use it."""
+"""Policies that name principals: who may take on a role, or use a resource that has a policy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Policies of vector buckets: who may use a bucket and the indexes in it, beside what users and roles are allowed.
+"""Policies of vector buckets: who may use a bucket and its indexes, beside what users and roles are allowed.
 
 An Allow that names a user, a role or everyone gives what their own policies need not; a Deny holds whatever they say.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-vectors-resource-based-policies.html

@@ -1,4 +1,4 @@
-"""The vector bucket or index that a request of S3 Vectors names: by its ARN, or by its name and that of its bucket."""
+"""The vector bucket or index that a request of S3 Vectors names, by its ARN or by names."""
 
 import re
 from collections.abc import Mapping
