@@ -81,8 +81,9 @@ def _value(shape: Shape, value: Any, path: str) -> Iterator[str]:
 def _list(shape: ListShape, value: list[Any], path: str) -> Iterator[str]:
     if _is_simple(shape.member):
         # Of simple items AWS names the list, and all that is asked of each item.
-        if any(item is None or any(_broken(shape.member, item)) for item in value):
-            asked = ", ".join([*_constraints(shape.member), _NOT_NULL])
+        constraints = [*_constraints(shape.member)]
+        if None in value or (constraints and any(any(_broken(shape.member, item)) for item in value)):
+            asked = ", ".join([*constraints, _NOT_NULL])
             yield _sentence(_shown(shape, value), path, f"Member must satisfy constraint: [{asked}]")
         return
     for place, item in enumerate(value, start=1):

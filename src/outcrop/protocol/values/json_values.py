@@ -21,6 +21,7 @@ Writer = Callable[[Any], Any]
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _ONLY_JSON = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
 """What is no JSON value is a mistake here, and not to be written in a form that somebody else chose."""
+_FLOATS = ("float", "double")
 _TOKENS: dict[type, str] = {
     bool: "TRUE_VALUE or FALSE_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE", str: "STRING_VALUE",
     list: "START_ARRAY", dict: "START_OBJECT",
@@ -90,6 +91,8 @@ def _read_structure(shape: StructureShape, value: Any, path: str) -> dict[str, A
 def _read_list(shape: ListShape, value: Any, path: str) -> list[Any]:
     if not isinstance(value, list):
         raise _wrong(path, value, "a list")
+    if shape.member.type_name in _FLOATS and set(map(type, value)) == {float}:
+        return value  # a request to S3 Vectors has a million of them
     # A null in a list is kept: validation names its place.
     return [
         None if inner is None else read(shape.member, inner, f"{path}.{place}")
