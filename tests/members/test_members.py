@@ -37,6 +37,7 @@ HARMLESS: dict[str, dict[str, str]] = {
         "DeleteOpenIDConnectProvider.OpenIDConnectProviderArn": "deleting what is not there is no error",
     },
     "sts": {},
+    "s3vectors": {},
     "logs": {
         "interleaved": "events of several streams always come interleaved, as in CloudWatch Logs since 2019",
         "unmask": "there are no data protection policies here, so nothing is masked",

@@ -29,6 +29,7 @@ from outcrop.metrics.series import point, series
 from outcrop.protocol import service_model
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
 from outcrop.settings import Settings
+from outcrop.vectors.records import DistanceMetric
 from tests.support.policies import policy, trusting
 from tests.support.recorded_members import Recorded
 
@@ -127,6 +128,16 @@ class Furnished:
         self.values["UploadId"] = buckets.uploads.begin(UPLOAD, details=Details()).id
         self._models()
         self._monitored()
+        self._vectors()
+
+    def _vectors(self) -> None:
+        """A vector bucket with an index."""
+        with suppress(Refusal):
+            self.platform.vector_buckets.create("members", region=REGION, encryption={}, tags={})
+        with suppress(Refusal):
+            self.platform.vector_indexes.create(
+                vector_bucket(self.platform), "members", dimension=1, metric=DistanceMetric.COSINE
+            )
 
     def _monitored(self) -> None:
         """A log group with a stream, and an alarm."""
@@ -193,6 +204,18 @@ class Furnished:
                     kind, name="members", region=REGION, account=account, model_arn=model, details=details
                 )
                 self.values[member] = made.arn
+
+
+def vector_bucket(platform: House) -> str:
+    return platform.vector_buckets.arn_of("members", region=REGION)
+
+
+def _named_in_vectors(platform: House, operation: str) -> dict[str, str]:
+    """The members that name what an operation of S3 Vectors is about."""
+    shape = service_model.operation("s3vectors", operation).input_shape
+    assert shape is not None, "each takes members"
+    named = {"vectorBucketName": "members", "indexName": "members", "resourceArn": vector_bucket(platform)}
+    return {name: value for name, value in named.items() if name in shape.members}
 
 
 async def _nothing() -> AsyncIterator[bytes]:
@@ -269,6 +292,14 @@ def furnished(home: Path) -> Furnished:
                 "AbortMultipartUpload",
             )
         },
+        **{f"s3vectors:{operation}": _named_in_vectors(platform, operation) for operation in OPERATIONS["s3vectors"]},
+        "s3vectors:PutVectors": {
+            **_named_in_vectors(platform, "PutVectors"),
+            "vectors": [{"key": "value", "data": {"float32": [1.0]}}],
+        },
+        "queryVector": {"float32": [1.0]},
+        "s3vectors:CreateVectorBucket": {"vectorBucketName": "another"},
+        "s3vectors:CreateIndex": {"vectorBucketName": "members", "indexName": "another"},
         "modelDataSource": {"s3DataSource": {"s3Uri": f"s3://{BUCKET}/model/"}},
         "bedrock:CreateModelImportJob": {"importedModelName": "members"},
         "iam:CreateUser": {"UserName": "other"},
