@@ -31,7 +31,7 @@ def vectors() -> Values:
 
 
 def new_index(house: House) -> VectorIndex:
-    bucket = house.vector_buckets.create("bench", region="us-east-1", encryption={}, tags={})
+    bucket = house.vector_buckets.create("bench", region="us-east-1", tags={})
     return house.vector_indexes.create(bucket.arn, "bench", dimension=DIMENSION, metric=DistanceMetric.COSINE)
 
 

@@ -115,6 +115,9 @@ def test_removing_says_whether_it_was_there_in_that_version(store: Store) -> Non
         (Filters(), ["c", "Bob", "a"]),
         (Filters(name_contains="B"), ["Bob"]),
         (Filters(name_contains="%"), []),
+        (Filters(name_prefix="Bo"), ["Bob"]),
+        (Filters(name_prefix="b"), []),
+        (Filters(name_prefix="%"), []),
         (Filters(statuses=("Active",)), ["c", "a"]),
         (Filters(created_after=NOON), ["c", "Bob"]),
         (Filters(created_before=NOON + timedelta(minutes=2)), ["Bob", "a"]),
@@ -131,6 +134,7 @@ def test_a_listing_is_filtered(store: Store, filters: Filters, kept: list[str]) 
     store.resources.add(model("elsewhere", region="eu-west-1"))
 
     assert names(store, filters=filters) == kept
+    assert store.resources.count_in("custom-model", "us-east-1", filters) == len(kept)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """S3 Vectors as boto3 sees it: buckets, indexes, vectors, queries, policies, and what a killed server has kept."""
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -11,6 +12,9 @@ import numpy as np
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from outcrop.clock import SystemClock
+from outcrop.errors import NotFound
+from outcrop.house import House
 from outcrop.vectors.opened import OpenIndexes
 from tests.iam.test_named_resources import say
 from tests.support.policies import policy
@@ -445,9 +449,25 @@ def test_a_killed_server_has_kept_every_vector_that_it_acknowledged_and_no_half_
         assert len(client.query_vectors(**place, queryVector={"float32": values}, topK=100)["vectors"]) == 100
 
 
-def test_files_that_no_index_has_are_swept_away(tmp_path: Path) -> None:
-    import os
+def test_what_another_process_writes_is_found_by_the_next_query(tmp_path: Path) -> None:
+    with server_process(tmp_path / "home") as server, House.open(server.settings, SystemClock()) as house:
+        client = server.client("s3vectors")
+        client.create_vector_bucket(vectorBucketName="shared")
+        arn = client.create_index(vectorBucketName="shared", indexName="shared", **INDEX)["indexArn"]
+        index, query = house.vector_indexes.find(arn), {"float32": [1.0, 0.0]}
+        for number in range(3):
+            asked = {"indexArn": arn, "queryVector": query, "topK": 9, "filter": {"n": {"$gte": 0}}}
+            assert keys_of(client.query_vectors(**asked)) == [f"{each}" for each in range(number)]
+            vector = {"key": f"{number}", "data": {"float32": [1.0, number]}, "metadata": {"n": number}}
+            house.vector_indexes.put(index, [vector])
+        client.delete_vectors(indexArn=arn, keys=["1"])
+        assert [each.key for each in house.vector_indexes.nearest(index, query, most=9)] == ["0", "2"]
+        client.delete_index(indexArn=arn)
+        with pytest.raises(NotFound):
+            house.vector_indexes.find(arn)
 
+
+def test_files_that_no_index_has_are_swept_away(tmp_path: Path) -> None:
     with running_server(tmp_path / "home") as server:
         client = server.client("s3vectors")
         client.create_vector_bucket(vectorBucketName="swept")

@@ -133,7 +133,7 @@ class Furnished:
     def _vectors(self) -> None:
         """A vector bucket with an index."""
         with suppress(Refusal):
-            self.platform.vector_buckets.create("members", region=REGION, encryption={}, tags={})
+            self.platform.vector_buckets.create("members", region=REGION, tags={})
         with suppress(Refusal):
             self.platform.vector_indexes.create(
                 vector_bucket(self.platform), "members", dimension=1, metric=DistanceMetric.COSINE

@@ -67,6 +67,14 @@ def test_every_order_goes_along_its_index(
         assert f"{column}{further}" in step
 
 
+@pytest.mark.parametrize("continued", [True, False])
+def test_names_that_begin_alike_are_a_stretch_of_the_index_by_name(store: Store, continued: bool) -> None:
+    filters = Filters(name_prefix="bucket/")
+    listing = ResourceListing(kind=KIND, region=REGION, filters=filters, sort_by="name", descending=False)
+    (step,) = plan(store, listing, continued=continued)
+    assert "resources_by_name (kind=? AND region=? AND <expr>>? AND <expr><?" in step
+
+
 @pytest.mark.parametrize("descending", [True, False])
 def test_a_state_goes_along_the_index_of_states(store: Store, descending: bool) -> None:
     listing = ResourceListing(kind=KIND, region=REGION, filters=Filters(statuses=("Active",)), descending=descending)

@@ -105,7 +105,7 @@ class ResourceListing:
         # The members' index is the narrower one, and holds the state too: SQLite would not know.
         status = columns.status.concat("") if asked.equals else columns.status
         wanted = [
-            asked.name_prefix and _begins_with(asked.name_prefix, dialect),
+            asked.name_prefix and self._begins_with(asked.name_prefix, dialect, continued),
             asked.name_contains and columns.name.icontains(asked.name_contains, autoescape=True),
             statuses and (status == statuses[0] if len(statuses) == 1 else status.in_(statuses)),
             asked.created_after and self._time("created", not continued or self.descending) > asked.created_after,
@@ -117,6 +117,14 @@ class ResourceListing:
             dialect.name == "sqlite" and sql.func.typeof(columns.created) == "integer",
         ]
         return [condition for condition in wanted if isinstance(condition, sql.ColumnElement)]
+
+    def _begins_with(self, prefix: str, dialect: Dialect, continued: bool) -> sql.ColumnElement[bool]:
+        """In SQLite, which compares code points, a stretch of the index by name; a page behind another begins in it."""
+        if dialect.name != "sqlite":
+            return RESOURCES.c.name.startswith(prefix, autoescape=True)
+        within = prefix + "\U0010ffff" > BY_NAME
+        begun = continued and self.sort_by == "name" and not self.descending
+        return within if begun else (prefix <= BY_NAME) & within
 
     def _time(self, column: Literal["created", "updated"], bounds: bool) -> sql.ColumnElement[datetime]:
         """A time to filter by; with `bounds`, one that the walk may begin or end at.
@@ -140,10 +148,3 @@ class ResourceListing:
         if not fits or type(arn) is not str:
             raise Invalid("nextToken: not a token of this listing. Begin again without nextToken.")
         return last_key, arn
-
-
-def _begins_with(prefix: str, dialect: Dialect) -> sql.ColumnElement[bool]:
-    """The rows whose name begins so: in SQLite, which compares code points, a stretch of the index by name."""
-    if dialect.name == "sqlite":
-        return BY_NAME.between(prefix, prefix + "\U0010ffff")
-    return RESOURCES.c.name.startswith(prefix, autoescape=True)

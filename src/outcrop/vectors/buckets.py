@@ -27,10 +27,10 @@ class VectorBuckets:
     def arn_of(self, name: str, *, region: str) -> str:
         return arns.s3vectors(region, self._account, name)
 
-    def create(self, name: str, *, region: str, encryption: Mapping[str, str], tags: Mapping[str, str]) -> VectorBucket:
+    def create(self, name: str, *, region: str, tags: Mapping[str, str]) -> VectorBucket:
         """Raises Conflict when the name is in use, QuotaExceeded."""
         now, arn = self._clock.now(), self.arn_of(name, region=region)
-        document = {"bucket": name, "encryption": dict(encryption), "policy": None}
+        document = {"bucket": name, "policy": None}
         row = Resource(
             arn=arn, kind=BUCKET, region=region, name=name, status=ACTIVE, created=now, updated=now, document=document
         )

@@ -68,7 +68,6 @@ class VectorIndexes:
         metric: DistanceMetric,
         data_type: str = "float32",
         unfilterable: Sequence[str] = (),
-        encryption: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> VectorIndex:
         """Raises NotFound where there is no such bucket, Conflict when the name is in use in it, QuotaExceeded."""
@@ -78,8 +77,7 @@ class VectorIndexes:
         now, arn = self._clock.now(), arns.s3vectors(bucket.region, self._account, bucket.name, name)
         document = {
             "bucket": bucket.name, "index": name, "dimension": dimension, "metric": metric, "dataType": data_type,
-            "unfilterable": list(unfilterable), "encryption": dict(encryption or {}),
-            "file": f"{arns.new_id(24)}{_SUFFIX}",
+            "unfilterable": list(unfilterable), "file": f"{arns.new_id(24)}{_SUFFIX}",
         }  # fmt: skip
         row = Resource(
             arn=arn, kind=INDEX, region=bucket.region, name=f"{bucket.name}/{name}", status=ACTIVE, created=now,

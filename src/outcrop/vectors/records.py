@@ -34,8 +34,6 @@ class VectorBucket:
     name: str
     region: str
     created: datetime
-    encryption: Mapping[str, str]
-    "As it was asked for; empty where it was not. Nothing here is encrypted."
     policy: str | None
     "JSON, as it was put."
 
@@ -50,7 +48,6 @@ class VectorBucket:
                 name=str(document["bucket"]),
                 region=row.region,
                 created=row.created,
-                encryption={str(key): str(value) for key, value in document["encryption"].items()},
                 policy=None if policy is None else str(policy),
             )
 
@@ -70,7 +67,6 @@ class VectorIndex:
     "float32, the one there is."
     unfilterable: tuple[str, ...]
     "Keys of metadata that no filter may name."
-    encryption: Mapping[str, str]
     file: str
     "The name of the file that holds its vectors."
 
@@ -89,7 +85,6 @@ class VectorIndex:
                 metric=DistanceMetric(document["metric"]),
                 data_type=str(document["dataType"]),
                 unfilterable=tuple(map(str, document["unfilterable"])),
-                encryption={str(key): str(value) for key, value in document["encryption"].items()},
                 file=str(document["file"]),
             )
 

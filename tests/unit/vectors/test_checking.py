@@ -14,7 +14,7 @@ from outcrop.vectors.records import DistanceMetric, VectorIndex
 def index(metric: DistanceMetric = DistanceMetric.COSINE) -> VectorIndex:
     return VectorIndex(
         arn="arn", bucket="b", name="i", region="us-east-1", created=datetime(2026, 1, 1, tzinfo=UTC), dimension=2,
-        metric=metric, data_type="float32", unfilterable=("text",), encryption={}, file="f",
+        metric=metric, data_type="float32", unfilterable=("text",), file="f",
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from outcrop.api.bedrock.listing import summaries
 from outcrop.api.door import page_tokens
 from outcrop.api.door.call import Answered, Call, Handler
-from outcrop.api.vectors.named import bucket_arn, check_bucket_name, encryption_of
+from outcrop.api.vectors.named import bucket_arn, check_bucket_name, check_encryption
 from outcrop.api.vectors.tags import tags_of_request
 from outcrop.errors import NotFound
 from outcrop.house import House
@@ -18,8 +18,8 @@ DEFAULT_RESULTS = 500
 def create_vector_bucket(house: House, call: Call) -> Answered:
     name = call.params["vectorBucketName"]
     check_bucket_name(name)
-    encryption, tags = encryption_of(call.params), tags_of_request(call)
-    made = house.vector_buckets.create(name, region=call.region, encryption=encryption, tags=tags)
+    check_encryption(call.params)
+    made = house.vector_buckets.create(name, region=call.region, tags=tags_of_request(call))
     return {"vectorBucketArn": made.arn}
 
 
@@ -65,18 +65,11 @@ def delete_vector_bucket_policy(house: House, call: Call) -> Answered:
 
 
 def _summary(row: Resource) -> dict[str, Any]:
-    shown = _shown(VectorBucket.of(row))
-    return {name: shown[name] for name in ("vectorBucketName", "vectorBucketArn", "creationTime")}
+    return _shown(VectorBucket.of(row))
 
 
 def _shown(bucket: VectorBucket) -> dict[str, Any]:
-    # Without an encryption that was asked for nothing is said of one: vectors lie unencrypted in the home.
-    return {
-        "vectorBucketName": bucket.name,
-        "vectorBucketArn": bucket.arn,
-        "creationTime": bucket.created,
-        "encryptionConfiguration": bucket.encryption or None,
-    }
+    return {"vectorBucketName": bucket.name, "vectorBucketArn": bucket.arn, "creationTime": bucket.created}
 
 
 OPERATIONS: dict[str, Handler] = {

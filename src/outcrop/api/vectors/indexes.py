@@ -6,7 +6,7 @@ from outcrop.api.bedrock.listing import summaries
 from outcrop.api.door import page_tokens
 from outcrop.api.door.call import Answered, Call, Handler
 from outcrop.api.vectors.buckets import DEFAULT_RESULTS
-from outcrop.api.vectors.named import bucket_arn, check_index_name, encryption_of, index_arn, index_of
+from outcrop.api.vectors.named import bucket_arn, check_encryption, check_index_name, index_arn, index_of
 from outcrop.api.vectors.tags import tags_of_request
 from outcrop.errors import Invalid
 from outcrop.house import House
@@ -17,6 +17,7 @@ from outcrop.vectors.records import DistanceMetric, VectorIndex
 def create_index(house: House, call: Call) -> Answered:
     params = call.params
     check_index_name(params["indexName"])
+    check_encryption(params)
     made = house.vector_indexes.create(
         bucket_arn(house, call),
         params["indexName"],
@@ -24,7 +25,6 @@ def create_index(house: House, call: Call) -> Answered:
         metric=DistanceMetric(params["distanceMetric"]),
         data_type=params["dataType"],
         unfilterable=_unfilterable(call),
-        encryption=encryption_of(params),
         tags=tags_of_request(call),
     )
     return {"indexArn": made.arn}
@@ -40,7 +40,6 @@ def get_index(house: House, call: Call) -> Answered:
             "dimension": index.dimension,
             "distanceMetric": index.metric,
             "metadataConfiguration": keys,
-            "encryptionConfiguration": index.encryption or None,
         }
     }
 

@@ -55,12 +55,14 @@ def check_index_name(name: str) -> None:
         )
 
 
-def encryption_of(params: Mapping[str, Any]) -> dict[str, str]:
-    """The encryption that a new bucket or index is given. Raises Invalid for keys of one's own, which are not built."""
-    given: dict[str, str] = params.get("encryptionConfiguration") or {}
+def check_encryption(params: Mapping[str, Any]) -> None:
+    """Raises Invalid for a key of one's own, which is not built.
+
+    AES256 is taken, as programs send it without being asked; no answer says that anything is encrypted.
+    """
+    given: Mapping[str, str] = params.get("encryptionConfiguration") or {}
     if given.get("sseType") == "aws:kms" or "kmsKeyArn" in given:
         raise Invalid(
             "encryptionConfiguration: encryption by a key of one's own is not built in Outcrop yet; vectors lie "
             "unencrypted in its home. Leave it out, and encrypt the disk."
         )
-    return given
