@@ -17,7 +17,7 @@ from outcrop.errors import NotFound
 from outcrop.house import House
 from outcrop.vectors.opened import OpenIndexes
 from tests.iam.test_named_resources import say
-from tests.support.policies import policy
+from tests.support.policies import policy, trusting
 from tests.support.servers import Running, running_server, server_process
 
 SONGS: list[dict[str, Any]] = [
@@ -247,6 +247,15 @@ def test_names_that_begin_alike_are_told_apart(client: Any) -> None:
     assert client.list_indexes(vectorBucketName="alike-2", prefix="in-")["indexes"][0]["indexName"] == "in-alike-2"
 
 
+def test_tokens_of_the_longest_names_are_taken_again(server: Running) -> None:
+    client, name = server.client("s3vectors", region_name="ap-southeast-1"), "b" * 63
+    client.create_vector_bucket(vectorBucketName=name)
+    for letter in "xyz":
+        client.create_index(vectorBucketName=name, indexName=letter * 63, **INDEX)
+    pages = client.get_paginator("list_indexes").paginate(vectorBucketName=name, PaginationConfig={"PageSize": 1})
+    assert [each["indexName"][0] for page in pages for each in page["indexes"]] == ["x", "y", "z"]
+
+
 @pytest.fixture
 def reader(server: Running) -> tuple[Any, str]:
     """A client of a user who may nothing yet, and the user's name."""
@@ -337,6 +346,44 @@ def test_a_boundary_limits_what_the_policy_of_a_bucket_gives(
     arn = iam.create_policy(PolicyName=f"only-{name}", PolicyDocument=policy("Allow", "s3:*"))["Policy"]["Arn"]
     iam.put_user_permissions_boundary(UserName=name, PermissionsBoundary=arn)
     assert refusal(mine.get_index, indexArn=songs)[0] == "AccessDeniedException"
+
+
+def test_a_session_may_no_more_than_its_own_policy_says(
+    server: Running, client: Any, bucket: str, songs: str, reader: tuple[Any, str]
+) -> None:
+    _, name = reader
+    iam, account = server.client("iam"), server.platform.account
+    role = iam.create_role(RoleName=f"role-{name}", AssumeRolePolicyDocument=trusting({"AWS": account}))["Role"]["Arn"]
+    given = of_bucket("Allow", {"AWS": role}, "s3vectors:*", songs)
+    client.put_vector_bucket_policy(vectorBucketName=bucket, policy=given)
+
+    def session(**limits: str) -> Any:
+        made = server.client("sts").assume_role(RoleArn=role, RoleSessionName="reading", **limits)["Credentials"]
+        return server.client(
+            "s3vectors",
+            aws_access_key_id=made["AccessKeyId"],
+            aws_secret_access_key=made["SecretAccessKey"],
+            aws_session_token=made["SessionToken"],
+        )
+
+    assert keys_of(session().get_vectors(indexArn=songs, keys=["blue"])) == ["blue"]
+    limited = session(Policy=policy("Allow", "s3vectors:GetIndex"))
+    limited.get_index(indexArn=songs)
+    assert refusal(limited.get_vectors, indexArn=songs, keys=["blue"])[0] == "AccessDeniedException"
+
+
+def test_a_condition_in_the_policy_of_a_bucket_is_heeded(
+    server: Running, client: Any, bucket: str, songs: str, reader: tuple[Any, str]
+) -> None:
+    mine, name = reader
+    for username, may in (("somebody", False), (name, True)):
+        statement = json.loads(of_bucket("Allow", "*", "s3vectors:GetIndex", songs))
+        statement["Statement"][0]["Condition"] = {"StringEquals": {"aws:username": username}}
+        client.put_vector_bucket_policy(vectorBucketName=bucket, policy=json.dumps(statement))
+        if may:
+            mine.get_index(indexArn=songs)
+        else:
+            assert refusal(mine.get_index, indexArn=songs)[0] == "AccessDeniedException"
 
 
 @pytest.mark.parametrize(

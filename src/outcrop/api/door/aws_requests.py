@@ -7,6 +7,8 @@ service and knows none: names, types and errors come from the service models.
 from collections.abc import AsyncIterator
 from typing import Any
 
+from anyio import to_thread
+
 from outcrop.api.door import exchange, verification
 from outcrop.api.door.answers import Answers
 from outcrop.api.door.call import Call
@@ -26,6 +28,8 @@ LARGEST_RUNTIME_BODY = 25_000_000
 "What InvokeModel's shape allows."
 LARGEST_VECTORS_BODY = 20 * 1024 * 1024
 "What S3 Vectors allows: https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-vectors-limitations.html"
+LARGE_BODY = 512 * 1024
+"A body that takes longer to read than a thread to wake."
 _LARGEST = {
     **dict.fromkeys(("bedrock-runtime", "sagemaker-runtime", "bedrock-agent-runtime"), LARGEST_RUNTIME_BODY),
     "s3vectors": LARGEST_VECTORS_BODY,
@@ -68,7 +72,7 @@ class AwsRequests:
             if not streams:
                 visit.request.body = await visit.read(exchange.joined(body, limit))
                 s3_bodies.check(routed.operation, visit.request.headers, trailers, visit.request.body)
-        params = params_of(routed, visit.request)
+        params = await _params_of(routed, visit.request)
         call = Call(
             service=routed.service,
             operation=routed.operation.name,
@@ -104,6 +108,13 @@ class AwsRequests:
             raise
         visit.goes_to(routed)
         return routed
+
+
+async def _params_of(routed: Routed, request: HttpRequest) -> dict[str, Any]:
+    """The parameters; those of a large body are read aside, so that other requests need not wait for it."""
+    if len(request.body or b"") < LARGE_BODY:
+        return params_of(routed, request)
+    return await to_thread.run_sync(params_of, routed, request)
 
 
 def params_of(routed: Routed, request: HttpRequest) -> dict[str, Any]:
