@@ -229,6 +229,10 @@ def test_what_cannot_be_is_refused_by_name(server: Running, client: Any, songs: 
 def test_a_bucket_of_another_region_is_another(server: Running, client: Any, bucket: str) -> None:
     there = server.client("s3vectors", region_name="eu-west-1")
     assert refusal(there.get_vector_bucket, vectorBucketName=bucket)[0] == "NotFoundException"
+    arn = client.get_vector_bucket(vectorBucketName=bucket)["vectorBucket"]["vectorBucketArn"]
+    assert refusal(there.get_vector_bucket, vectorBucketArn=arn)[0] == "NotFoundException"
+    assert refusal(there.get_index, indexArn=f"{arn}/index/any")[0] == "NotFoundException"
+    assert refusal(there.list_tags_for_resource, resourceArn=arn)[0] == "NotFoundException"
     there.create_vector_bucket(vectorBucketName=bucket)
     assert bucket in [each["vectorBucketName"] for each in there.list_vector_buckets()["vectorBuckets"]]
     client.delete_vector_bucket(vectorBucketName=bucket)

@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from outcrop import arn as arns
 from outcrop.api.door.call import Call
-from outcrop.errors import Invalid
+from outcrop.errors import Invalid, NotFound
 from outcrop.house import House
 from outcrop.vectors.records import VectorIndex
 
@@ -18,7 +19,7 @@ def bucket_arn(house: House, call: Call) -> str:
     name, arn = call.params.get("vectorBucketName"), call.params.get("vectorBucketArn")
     if (name is None) == (arn is None):
         raise Invalid("Give either vectorBucketName or vectorBucketArn: one of them names the vector bucket.")
-    return str(arn) if name is None else house.vector_buckets.arn_of(name, region=call.region)
+    return _here(call, str(arn)) if name is None else house.vector_buckets.arn_of(name, region=call.region)
 
 
 def index_of(house: House, call: Call) -> VectorIndex:
@@ -31,10 +32,18 @@ def index_arn(house: House, call: Call) -> str:
     bucket, index = call.params.get("vectorBucketName"), call.params.get("indexName")
     arn: str | None = call.params.get("indexArn")
     if arn is not None and bucket is None and index is None:
-        return arn
+        return _here(call, arn)
     if arn is not None or bucket is None or index is None:
         raise Invalid("Give either indexArn, or vectorBucketName and indexName: in one way the index is named.")
     return f"{house.vector_buckets.arn_of(bucket, region=call.region)}/index/{index}"
+
+
+def _here(call: Call, arn: str) -> str:
+    """Raises NotFound for an ARN of another region: that stands for nothing here."""
+    named = arns.parse(arn)
+    if named is None or named.region != call.region:
+        raise NotFound(f"The specified resource could not be found in {call.region}: {arn}")
+    return arn
 
 
 def check_bucket_name(name: str) -> None:

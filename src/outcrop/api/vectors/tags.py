@@ -43,7 +43,7 @@ def _check_number(what: str, tags: Mapping[str, str]) -> None:
 def _existing(house: House, call: Call) -> str:
     arn: str = call.params["resourceArn"]
     row = house.store.resources.row(arn)
-    if row is None or row.kind not in (BUCKET, INDEX):
+    if row is None or row.kind not in (BUCKET, INDEX) or row.region != call.region:
         raise NotFound(f"The specified resource could not be found: {arn}")
     return arn
 
