@@ -150,6 +150,20 @@ def test_a_vector_that_is_put_again_is_another_from_then_on(client: Any, songs: 
     assert client.get_vectors(indexArn=songs, keys=["blue", "silence", "silence"])["vectors"] == [{"key": "silence"}]
 
 
+def test_an_index_named_twice_is_one_if_both_names_mean_it(client: Any, songs: str, bucket: str) -> None:
+    both = {"indexArn": songs, "vectorBucketName": bucket}
+    assert client.get_index(**both, indexName="songs")["index"]["indexArn"] == songs
+    assert keys_of(client.get_vectors(**both, keys=["blue"])) == ["blue"]
+    for other in (both | {"vectorBucketName": "another"}, both | {"indexName": "another"}):
+        code, _, message = refusal(client.get_index, **other)
+        assert code == "ValidationException"
+        assert message.startswith("indexArn: another index than that of vectorBucketName and indexName.")
+    arn = songs.partition("/index/")[0]
+    assert client.list_indexes(vectorBucketArn=arn, vectorBucketName=bucket)["indexes"][0]["indexArn"] == songs
+    told = refusal(client.list_indexes, vectorBucketArn=arn, vectorBucketName="another")
+    assert told[2].startswith("vectorBucketArn: another vector bucket than that of vectorBucketName.")
+
+
 def test_segments_together_are_all_vectors_each_once(client: Any, songs: str) -> None:
     client.put_vectors(
         indexArn=songs, vectors=[{"key": f"{number}", "data": {"float32": [1.0, number]}} for number in range(100)]

@@ -15,11 +15,14 @@ _INDEX_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 def bucket_arn(house: House, call: Call) -> str:
-    """The ARN of the bucket. Raises Invalid unless it is named in one way."""
+    """The ARN of the bucket. Raises Invalid where it is not named, or in two ways that mean different ones."""
     name, arn = call.params.get("vectorBucketName"), call.params.get("vectorBucketArn")
-    if (name is None) == (arn is None):
+    named = None if name is None else house.vector_buckets.arn_of(name, region=call.region)
+    if named is None and arn is None:
         raise Invalid("Give either vectorBucketName or vectorBucketArn: one of them names the vector bucket.")
-    return _here(call, str(arn)) if name is None else house.vector_buckets.arn_of(name, region=call.region)
+    if named is not None and arn not in (None, named):
+        raise Invalid("vectorBucketArn: another vector bucket than that of vectorBucketName. Give one of them.")
+    return _here(call, str(arn)) if named is None else named
 
 
 def index_of(house: House, call: Call) -> VectorIndex:
@@ -28,14 +31,21 @@ def index_of(house: House, call: Call) -> VectorIndex:
 
 
 def index_arn(house: House, call: Call) -> str:
-    """The ARN of the index. Raises Invalid unless it is named in one way."""
+    """The ARN of the index. Raises Invalid where it is not named, or in two ways that mean different ones.
+
+    Programs send the name of the bucket beside the ARN of the index.
+    """
     bucket, index = call.params.get("vectorBucketName"), call.params.get("indexName")
+    of_bucket = None if bucket is None else house.vector_buckets.arn_of(bucket, region=call.region)
     arn: str | None = call.params.get("indexArn")
-    if arn is not None and bucket is None and index is None:
-        return _here(call, arn)
-    if arn is not None or bucket is None or index is None:
-        raise Invalid("Give either indexArn, or vectorBucketName and indexName: in one way the index is named.")
-    return f"{house.vector_buckets.arn_of(bucket, region=call.region)}/index/{index}"
+    if arn is None:
+        if of_bucket is None or index is None:
+            raise Invalid("Give either indexArn, or vectorBucketName and indexName: in one way the index is named.")
+        return f"{of_bucket}/index/{index}"
+    within, _, name = arn.partition("/index/")
+    if of_bucket not in (None, within) or index not in (None, name):
+        raise Invalid("indexArn: another index than that of vectorBucketName and indexName. Give it in one way.")
+    return _here(call, arn)
 
 
 def _here(call: Call, arn: str) -> str:
