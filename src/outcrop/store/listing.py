@@ -119,7 +119,7 @@ class ResourceListing:
         return [condition for condition in wanted if isinstance(condition, sql.ColumnElement)]
 
     def _begins_with(self, prefix: str, dialect: Dialect, continued: bool) -> sql.ColumnElement[bool]:
-        """In SQLite, which compares code points, a stretch of the index by name; a page behind another begins in it."""
+        """A stretch of the index by name in SQLite, which compares code points; a page behind another begins in it."""
         if dialect.name != "sqlite":
             return RESOURCES.c.name.startswith(prefix, autoescape=True)
         within = prefix + "\U0010ffff" > BY_NAME
