@@ -124,6 +124,8 @@ class House:
         if "asking_loop" in self.__dict__:
             self.asking_loop.run(self.clients.aclose())
             self.asking_loop.close()
+        if "vector_indexes" in self.__dict__:
+            self.vector_indexes.close()
         if "store" in self.__dict__:
             self.store.close()
 

@@ -156,6 +156,10 @@ class VectorIndexes:
         self._open.spare()
         return found
 
+    def close(self) -> None:
+        """Give files and memory back."""
+        self._open.close_all()
+
     def _add(self, row: Resource, bucket_arn: str, tags: Mapping[str, str]) -> None:
         bucket = row.document["bucket"]
         with self._store.transaction():

@@ -98,6 +98,13 @@ class OpenIndexes:
             found = self._open.pop(file, None)
         _close([] if found is None else [found])
 
+    def close_all(self) -> None:
+        """Close every file; whoever asks again opens it anew."""
+        with self._lock:
+            closed = list(self._open.values())
+            self._open.clear()
+        _close(closed)
+
 
 def _close(closed: Sequence[OpenIndex]) -> None:
     for each in closed:
