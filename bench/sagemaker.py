@@ -7,6 +7,7 @@ both, and says how long they took; beside that, a job is whatever comes before a
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from bench.measuring import Row, higher_is_better, lower_is_better, report
 from bench.serve_house import MODEL, Home, first_s, tokens_per_s, up
 from bench.serve_streams import Place, Rate, streams
 from outcrop.cli import export
+from outcrop.settings import PARTS_FILE
 from outcrop.tokens.tokenizer import Tokenizer
 from tests.support.endpoints import TGI, Endpoints
 from tests.support.training_programs import IMAGE, TrainingJobs
@@ -34,7 +36,10 @@ from tests.support.training_programs import IMAGE, TrainingJobs
 STREAMS, TOKENS = 8, 128
 KEEPS, JOB_S, SLOWER = 0.95, 3.0, 1.02
 "Goals: what an endpoint keeps of the engine's rate; what a job adds, in seconds and in time of its work."
+WATCHING = 1.0
+"Goal: what a worker takes of a core, in percent, while a script runs."
 SECONDS = 5.0
+WATCHED_S = 60.0
 SCRIPT = """
 import time
 import torch
@@ -47,6 +52,18 @@ for _ in range({rounds}):
     left = torch.tanh(left @ left)
     products += 1
 print(f"worked={{time.perf_counter() - began:.4f}};", flush=True)
+"""
+WATCHED = """
+import time
+import torch
+torch.set_num_threads(1)
+left, until = torch.randn(256, 256), time.time() + {seconds}
+for step in range(1_000_000):
+    left = torch.tanh(left @ left)
+    if not step % 500:
+        print("step", step, flush=True)
+    if time.time() > until:
+        break
 """
 
 
@@ -97,7 +114,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         name_environment(Path(place) / "home")
         with up(Path(place), "small") as home:
-            rows = [*endpoint_rows(home, given), *job_rows(home, given)]
+            rows = [*endpoint_rows(home, given), *job_rows(home, given), watching_row(home)]
     report("sagemaker", rows)
 
 
@@ -181,6 +198,28 @@ def job_rows(home: Home, given: argparse.Namespace) -> list[Row]:
             "its work; that of the bare script", ours=slower, peer=SLOWER, unit="times as long, at most", goal=1
         ),
     ]
+
+
+def watching_row(home: Home) -> Row:
+    """The row of the processor time that the worker takes while a script trains and prints."""
+    made = export.installation(home.settings)
+    jobs = TrainingJobs(HomeClients(home), made.service_role_arn)
+    jobs.start("watched", WATCHED.format(seconds=WATCHED_S))
+    while jobs.describe("watched")["SecondaryStatus"] != "Training":
+        time.sleep(0.5)
+    time.sleep(5)
+    worker = json.loads((home.settings.home / PARTS_FILE).read_text())["parts"]["light-worker"]["pid"]
+    before, began = processor_s(worker), time.perf_counter()
+    time.sleep(WATCHED_S - 10)
+    share = 100 * (processor_s(worker) - before) / (time.perf_counter() - began)
+    jobs.ended("watched")
+    return lower_is_better("watching a job; of one core", ours=max(share, 0.01), peer=WATCHING, unit="%", goal=1)
+
+
+def processor_s(pid: int) -> float:
+    """Processor time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def run_job(jobs: TrainingJobs, script: str, number: int, within: list[float], lasted: list[float]) -> None:

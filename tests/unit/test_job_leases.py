@@ -158,7 +158,10 @@ def test_a_worker_does_not_take_what_it_is_holding(office: Office) -> None:
         assert lease is not None
         holding.append(lease.job)
     assert holding == [first, second]
+    statements: list[str] = []
+    sql.event.listen(office.store.engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
     assert office.leases.take("w1", now=office.clock.now(), holding=holding) is None
+    assert statements == []  # one plain read, as of an idle worker
 
 
 def test_an_idle_look_is_one_read_by_an_index(office: Office) -> None:

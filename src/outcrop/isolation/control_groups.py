@@ -18,6 +18,7 @@ class ControlGroup:
     """Folders of the kernel's that hold the processes of one sandbox to its limits."""
 
     def __init__(self, folders: list[Path], events: Path) -> None:
+        """`folders`: that of memory first, that of processes last, or the only one."""
         self._folders = folders
         self._events = events
 
@@ -32,6 +33,10 @@ class ControlGroup:
             told = dict(line.split() for line in self._events.read_text().splitlines())
             return int(told.get("oom_kill", "0")) > 0
         return False
+
+    def num_processes(self) -> int:
+        """Number of processes and threads in it, the sandbox's first process among them."""
+        return int((self._folders[-1] / "pids.current").read_text())
 
     def remove(self) -> None:
         """Give the folders back; the kernel lets go of them once the last process is gone."""

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,12 +19,10 @@ from outcrop.errors import MachineTrouble
 from outcrop.isolation.control_groups import ControlGroup
 from outcrop.isolation.inside.messages import ENDED, GO, KILL, MOST_BYTES, READY, SIGNAL, TROUBLE
 from outcrop.isolation.limits import Breach, SandboxLimits
-from outcrop.isolation.watching import breach_of_disk, breach_of_use
+from outcrop.isolation.processes import SandboxProcesses
+from outcrop.isolation.watching import DiskWatch, UseWatch
 
 _BUILDING_S = 60.0
-_USE_S, _DISK_S = 0.1, 0.5
-"Between two looks, at least; a look that takes long is followed by a pause of twenty times as long."
-_PAUSES = 20
 _KILLING_S = 8.0
 "After it the first process is killed too: it may be kept from its work."
 _BURYING_S = 2.0
@@ -54,14 +52,17 @@ class SandboxedProgram:
         limits: SandboxLimits,
         folders: Sequence[Path],
         group: ControlGroup | None,
+        processes_held: bool,
         at_end: Callable[[], None],
     ) -> None:
-        """`words` is what is said while the sandbox is built; `at_end` gives back what was opened for it."""
+        """`words` is what is said while the sandbox is built; `at_end` gives back what was opened for it.
+
+        `processes_held` says whether the kernel holds the number of its processes.
+        """
         self._process = process
         self._control = control
         self._words = words
         self._limits = limits
-        self._folders = folders
         self._group = group
         self._at_end = at_end
         self._over = threading.Event()
@@ -78,6 +79,9 @@ class SandboxedProgram:
             self._finish()
             raise
         self._join_group()
+        processes = SandboxProcesses(self._first)
+        self._use = UseWatch(processes, limits, group=self._group, processes_held=processes_held)
+        self._disk = DiskWatch(processes, folders, limits)
         self._say({GO: self._group is not None or limits.memory_bytes is None})
         threading.Thread(target=self._watch, name=f"sandbox-{self._first}", daemon=True).start()
 
@@ -156,19 +160,17 @@ class SandboxedProgram:
             self._finish()
 
     def _watch_to_the_end(self) -> None:
-        looks = {self._look_at_use: _USE_S, self._look_at_disk: _DISK_S}
-        due = dict.fromkeys(looks, 0.0)
+        due: dict[UseWatch | DiskWatch, float] = {self._use: 0.0, self._disk: 0.0}
         with selectors.DefaultSelector() as selector, open(os.pidfd_open(self._process.pid), "rb") as outer:
             selector.register(self._control, selectors.EVENT_READ, self._hear)
             selector.register(outer, selectors.EVENT_READ, lambda: self._outer_ended(selector, outer))
             while not self._silent:
                 for key, _ in selector.select(max(0.0, min(due.values()) - time.monotonic())):
                     key.data()
-                for look, pause_s in looks.items():
-                    if (started := time.monotonic()) >= due[look]:
-                        look()
-                        took = time.monotonic() - started
-                        due[look] = started + took + max(pause_s, _PAUSES * took)
+                for watch, at in due.items():
+                    if time.monotonic() >= at:
+                        self._look(watch)
+                        due[watch] = time.monotonic() + watch.pause_s
 
     def _hear(self) -> None:
         """Take in what the first process says, or that it has ended."""
@@ -184,19 +186,11 @@ class SandboxedProgram:
         selector.unregister(outer)
         self._kill_first()
 
-    def _look_at_use(self) -> None:
-        if self._killed_at is not None:
-            if time.monotonic() - self._killed_at > _KILLING_S:
-                self._kill_first()
-            return
-        if self._group is not None and self._group.out_of_memory():
-            self._end_for(Breach.MEMORY)
-        else:
-            self._end_for(breach_of_use(self._first, self._limits, memory=self._group is None))
-
-    def _look_at_disk(self) -> None:
+    def _look(self, watch: UseWatch | DiskWatch) -> None:
         if self._killed_at is None:
-            self._end_for(breach_of_disk(self._first, self._folders, self._limits))
+            self._end_for(watch.breach())
+        elif time.monotonic() - self._killed_at > _KILLING_S:
+            self._kill_first()
 
     def _end_for(self, breach: Breach | None) -> None:
         if breach is not None and self._code is None:
@@ -232,10 +226,9 @@ class SandboxedProgram:
         self._process.kill()
         self._process.wait()
         if self._killed_at is None and self._code is not None:
-            # A program may end between two looks; what is left of the machine's disk is no matter of it then.
-            limits = replace(self._limits, machine_disk_bytes=0)
-            with suppress(OSError):  # the caller may have removed them by now
-                self._breach = breach_of_disk(self._first, self._folders, limits)
+            # A program may end between two looks.
+            with suppress(OSError):  # the caller may have removed its folders by now
+                self._breach = self._disk.breach_of_files()
         if self._group is not None and self._group.out_of_memory():
             self._breach = Breach.MEMORY
         self._at_end()

@@ -89,6 +89,7 @@ class Sandbox:
             control, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             outputs = [stdout] if stderr in (None, stdout) else [stdout, stderr]
+            resource_limits = _resource_limits(self.limits, way, separate=user is not None)
             orders = Orders(
                 isolated=way is not Isolation.PLAIN,
                 root=str(self.root / _ROOT),
@@ -101,7 +102,7 @@ class Sandbox:
                 command=list(arguments),
                 environment=self._environment(way, own),
                 folder=self.folder if way is not Isolation.PLAIN else layout.outside(self.folder, own),
-                resource_limits=_resource_limits(self.limits, way, separate=user is not None),
+                resource_limits=resource_limits,
                 endpoint_port=None if relay is None or self.endpoint is None else self.endpoint[1],
                 log_bytes_per_s=self.limits.log_bytes_per_s,
                 control=inside.fileno(),
@@ -121,6 +122,7 @@ class Sandbox:
                 limits=self.limits,
                 folders=list(own.values()),
                 group=group,
+                processes_held="RLIMIT_NPROC" in resource_limits,
                 at_end=opened.pop_all().close,
             )
 

@@ -1,74 +1,180 @@
-"""Use that a sandboxed program makes of memory, processes, processor time and disk, seen from outside."""
+"""Watches over a sandboxed program from outside: what it uses of memory, processes, processor time and disk.
+
+Each says when it is to look again: soon where a program could come to a limit soon, seldom where the kernel holds the
+limit or much is left, and never so often that looking takes more than a hundredth of a processor.
+"""
 
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
+from outcrop.isolation.control_groups import ControlGroup
 from outcrop.isolation.limits import Breach, SandboxLimits
+from outcrop.isolation.processes import SandboxProcesses, SandboxUse
 from outcrop.isolation.trees import TooDeep, walk
 
 _PROCESSES = Path("/proc")
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_PARENT, _TIMES, _THREADS = 1, slice(11, 15), 17
-"Places among the fields that follow a process's name in /proc/PID/stat."
 _SMALLEST_FILE_BYTES = 4096
 _BLOCK_BYTES = 512
+_LEAST_S, _MOST_S = 0.1, 0.5
+"Between two looks at what is used, at least and at most, but for looks that take long."
+_LONGEST_S = 2.0
+_PAUSES = 100
+"A look that takes long is followed by a pause of as many times its processor time."
+_BYTES_PER_S, _FORKS_PER_S = 4 * 1024**3, 20_000
+"That one processor can take and start at most, as it is supposed here."
+_FREE_S, _WALK_S, _LONGEST_WALK_S = 0.5, 5.0, 30.0
+"Between two looks at the free space; between two walks over a program's files at least, and at most for large trees."
+_HASTY_PAUSES = 20
+"The pause after a walk where the free space says that a limit may be near."
 
 
-@dataclass(frozen=True, kw_only=True)
-class SandboxUse:
-    """Use that the processes of a sandbox make of the machine now."""
+class UseWatch:
+    """A watch over memory, processes and processor time."""
 
-    num_processes: int
-    memory_bytes: int
-    cpu_s: float
+    def __init__(
+        self,
+        processes: SandboxProcesses,
+        limits: SandboxLimits,
+        *,
+        group: ControlGroup | None,
+        processes_held: bool,
+    ) -> None:
+        """`processes_held` says whether the kernel holds the number of processes, so that seeing it has time."""
+        self._processes = processes
+        self._limits = limits
+        self._group = group
+        self._processes_held = processes_held or group is not None
+        self.pause_s = 0.0
+        "Until the next look."
+
+    def breach(self) -> Breach | None:
+        """The limit that is broken."""
+        began = time.thread_time()
+        if self._group is not None and self._limits.cpu_s is None:
+            found, headroom_s = self._breach_of_group(self._group), inf
+        else:
+            found, headroom_s = self._breach_of_processes()
+        took_s = time.thread_time() - began
+        self.pause_s = min(max(_LEAST_S, min(headroom_s, _MOST_S), _PAUSES * took_s), _LONGEST_S)
+        return found
+
+    def _breach_of_group(self, group: ControlGroup) -> Breach | None:
+        if group.out_of_memory():
+            return Breach.MEMORY
+        # The sandbox's first process is one of the group.
+        return Breach.PROCESSES if group.num_processes() > self._limits.num_processes else None
+
+    def _breach_of_processes(self) -> tuple[Breach | None, float]:
+        """The limit that is broken, and the seconds in which the next one could be."""
+        limits, now = self._limits, self._processes.use()
+        headroom_s = _headroom_s(now, limits, processes=not self._processes_held)
+        if self._group is not None and self._group.out_of_memory():
+            return Breach.MEMORY, headroom_s
+        if now.num_processes >= limits.num_processes:
+            return Breach.PROCESSES, headroom_s
+        if limits.cpu_s is not None and now.cpu_s > limits.cpu_s:
+            return Breach.CPU, headroom_s
+        if self._group is not None:
+            return None, headroom_s
+        if self._holds_more_than(limits.memory_bytes, now):
+            return Breach.MEMORY, headroom_s
+        machine_left = _memory_left() - limits.machine_memory_bytes
+        breach = Breach.MACHINE_MEMORY if machine_left < 0 else None
+        return breach, min(headroom_s, _memory_headroom_s(now, limits, machine_left))
+
+    def _holds_more_than(self, memory_bytes: int | None, now: SandboxUse) -> bool:
+        if memory_bytes is None or now.resident_bytes <= memory_bytes:
+            return False
+        # Only now, for it takes longer: without what several share.
+        return self._processes.held_bytes() > memory_bytes
 
 
-def use(first: int, *, memory: bool = True) -> SandboxUse:
-    """Use that everything below a sandbox's first process makes; of memory only if asked for."""
-    fields = dict(_stats())
-    below = _below(first, fields)
-    # Those that have ended and were waited for count with whoever waited, at last with the first process.
-    waited_for = fields.get(first, ["0"] * 20)[_TIMES][2:]
-    ticks = sum(int(number) for pid in below for number in fields[pid][_TIMES]) + sum(map(int, waited_for))
-    return SandboxUse(
-        num_processes=sum(int(fields[pid][_THREADS]) for pid in below),
-        memory_bytes=_memory(below) if memory else 0,
-        cpu_s=ticks / _TICKS_PER_S,
-    )
+def _headroom_s(now: SandboxUse, limits: SandboxLimits, *, processes: bool) -> float:
+    """The seconds in which limits of processor time and of processes could be reached."""
+    num_processors = os.cpu_count() or 1
+    cpu_s = inf if limits.cpu_s is None else (limits.cpu_s - now.cpu_s) / num_processors
+    left = limits.num_processes - now.num_processes
+    return min(cpu_s, left / (_FORKS_PER_S * num_processors) if processes else inf)
 
 
-def _below(first: int, fields: Mapping[int, Sequence[str]]) -> list[int]:
-    children: dict[int, list[int]] = {}
-    for pid, found in fields.items():
-        children.setdefault(int(found[_PARENT]), []).append(pid)
-    below = list(children.get(first, []))
-    for each in below:  # which grows meanwhile
-        below += children.get(each, [])
-    return below
+def _memory_headroom_s(now: SandboxUse, limits: SandboxLimits, machine_left: int) -> float:
+    left = machine_left if limits.memory_bytes is None else min(machine_left, limits.memory_bytes - now.resident_bytes)
+    return left / (_BYTES_PER_S * (os.cpu_count() or 1))
 
 
-def _stats() -> Iterable[tuple[int, list[str]]]:
-    for name in os.listdir(_PROCESSES):
-        if name.isdigit():
-            with suppress(OSError):  # it ended meanwhile
-                yield int(name), (_PROCESSES / name / "stat").read_text().rpartition(")")[2].split()
+def _memory_left() -> int:
+    with open("/proc/meminfo", "rb") as file:
+        for line in file:
+            if line.startswith(b"MemAvailable"):
+                return int(line.split()[1]) * 1024
+    raise AssertionError("the kernel does not say how much memory is available")
 
 
-def _memory(pids: Sequence[int]) -> int:
-    """Bytes that processes hold for themselves, and the most that one of them holds of memory they may share."""
-    own, shared = 0, 0
-    for pid in pids:
-        with suppress(OSError, ValueError):
-            lines = (_PROCESSES / str(pid) / "status").read_text().splitlines()
-            told = dict(line.split(":", 1) for line in lines if line.startswith(("RssAnon", "RssShmem")))
-            own += int(told.get("RssAnon", "0").split()[0]) * 1024
-            shared = max(shared, int(told.get("RssShmem", "0").split()[0]) * 1024)
-    return own + shared
+class DiskWatch:
+    """A watch over the disk of a sandbox's folders.
+
+    What is free there is looked at often. All files are walked over where so much less is free that the limit may be
+    near, or when some time has passed.
+    """
+
+    def __init__(self, processes: SandboxProcesses, folders: Sequence[Path], limits: SandboxLimits) -> None:
+        self._processes = processes
+        self._folders = folders
+        self._limits = limits
+        self._free_before: dict[int, int] = {}
+        self._left = 0
+        "Bytes that the program had left at the last walk."
+        self._walk_at = self._hasty_walk_at = -inf
+        self.pause_s = _FREE_S
+        "Until the next look."
+
+    def breach(self) -> Breach | None:
+        """The limit that is broken. Raises OSError for folders that are not there."""
+        limits = self._limits
+        for folder in self._folders:
+            left = os.statvfs(folder)
+            if left.f_bavail * left.f_frsize < limits.machine_disk_bytes:
+                return Breach.MACHINE_DISK
+        if limits.disk_bytes is None or not self._is_to_walk():
+            return None
+        return self.breach_of_files()
+
+    def breach_of_files(self) -> Breach | None:
+        """The limit that the files break, walked over now."""
+        most = self._limits.disk_bytes
+        if most is None:
+            return None
+        began, free = time.thread_time(), self._free()
+        try:
+            used = disk(self._folders) + disk_without_names(self._processes.pids(), self._folders)
+        except TooDeep:
+            return Breach.DEPTH
+        took_s, now = time.thread_time() - began, time.monotonic()
+        self._free_before, self._left = free, most - used
+        self._walk_at = now + min(max(_WALK_S, _PAUSES * took_s), _LONGEST_WALK_S)
+        self._hasty_walk_at = now + _HASTY_PAUSES * took_s
+        return Breach.DISK if used > most else None
+
+    def _is_to_walk(self) -> bool:
+        now = time.monotonic()
+        if now >= self._walk_at:
+            return True
+        free = self._free()
+        gone = sum(max(0, before - free.get(device, before)) for device, before in self._free_before.items())
+        return now >= self._hasty_walk_at and gone >= self._left // 2
+
+    def _free(self) -> dict[int, int]:
+        """Bytes that are free on each device, and those that the files which it may still take would count."""
+        found = {}
+        for folder in self._folders:
+            told = os.statvfs(folder)
+            found[os.stat(folder).st_dev] = told.f_bfree * told.f_frsize + told.f_ffree * _SMALLEST_FILE_BYTES
+        return found
 
 
 def disk(folders: Iterable[Path]) -> int:
@@ -78,11 +184,11 @@ def disk(folders: Iterable[Path]) -> int:
     )
 
 
-def disk_without_names(first: int, folders: Iterable[Path]) -> int:
-    """Bytes of files that a sandbox's processes hold open on the disks of some folders, though they have no name."""
+def disk_without_names(pids: Iterable[int], folders: Iterable[Path]) -> int:
+    """Bytes of files that processes hold open on the disks of some folders, though they have no name."""
     devices = {folder.stat().st_dev for folder in folders}
     held = {}
-    for pid in _below(first, dict(_stats())):
+    for pid in pids:
         descriptors = _PROCESSES / str(pid) / "fd"
         with suppress(OSError):
             for name in os.listdir(descriptors):
@@ -91,37 +197,3 @@ def disk_without_names(first: int, folders: Iterable[Path]) -> int:
                     if stat.S_ISREG(found.st_mode) and not found.st_nlink and found.st_dev in devices:
                         held[found.st_dev, found.st_ino] = found.st_blocks * _BLOCK_BYTES
     return sum(held.values())
-
-
-def breach_of_use(first: int, limits: SandboxLimits, *, memory: bool) -> Breach | None:
-    """The limit that a sandbox's processes are beyond; of memory only where nothing else counts it."""
-    now = use(first, memory=memory)
-    if now.num_processes >= limits.num_processes:
-        return Breach.PROCESSES
-    if limits.cpu_s is not None and now.cpu_s > limits.cpu_s:
-        return Breach.CPU
-    if not memory:
-        return None
-    if limits.memory_bytes is not None and now.memory_bytes > limits.memory_bytes:
-        return Breach.MEMORY
-    return Breach.MACHINE_MEMORY if _memory_left() < limits.machine_memory_bytes else None
-
-
-def breach_of_disk(first: int, folders: Sequence[Path], limits: SandboxLimits) -> Breach | None:
-    """The limit that a sandbox's folders, and files that it holds open, are beyond."""
-    for folder in folders:
-        left = os.statvfs(folder)
-        if left.f_bavail * left.f_frsize < limits.machine_disk_bytes:
-            return Breach.MACHINE_DISK
-    try:
-        used = disk(folders) + disk_without_names(first, folders) if limits.disk_bytes is not None else 0
-    except TooDeep:
-        return Breach.DEPTH
-    return Breach.DISK if limits.disk_bytes is not None and used > limits.disk_bytes else None
-
-
-def _memory_left() -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("the kernel does not say how much memory is available")

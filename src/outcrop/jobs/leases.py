@@ -5,6 +5,7 @@ Free jobs are found by the index on kind and status: ended jobs cost nothing, ho
 is taken only when there is a job to be had. One machine only: the time limit trusts a single clock.
 """
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -82,6 +83,9 @@ class Leases:
         self._look = _look(kinds)
         self.idle_look = _text(sql.select(RESOURCES.c.arn).where(_running(kinds)).limit(1), store.engine)
         "As SQLite is asked whether there is anything to look at."
+        others = sql.text("arn NOT IN (SELECT value FROM json_each(?))")
+        self._busy_look = _text(sql.select(RESOURCES.c.arn).where(_running(kinds)).where(others), store.engine)
+        "The same of a worker that holds some already."
 
     def take(self, worker: str, *, now: datetime, holding: Collection[str] = ()) -> Lease | None:
         """The next job that nobody works on, or None.
@@ -90,7 +94,7 @@ class Leases:
         one whose owner has fewest running, or had a turn longest ago; then the oldest. A worker's own lease is its own
         again after a crash, but for jobs it is `holding`. A kind may say how many of it a worker holds at most.
         """
-        if self._points.possible() and self._points.row(self.idle_look, ()) is None:
+        if self._points.possible() and self._has_nothing(holding):
             return None  # as a rule: by a plain read of SQLite's own, in some 20 µs
         with reading(self._engine) as connection:
             waiting = [_FreeJob._make(row) for row in connection.execute(self._look)]
@@ -104,6 +108,11 @@ class Leases:
             if lease is not None:
                 return lease
         return None
+
+    def _has_nothing(self, holding: Collection[str]) -> bool:
+        if not holding:
+            return self._points.row(self.idle_look, ()) is None
+        return self._points.row(self._busy_look, (json.dumps(list(holding)),)) is None
 
     def renew(self, lease: Lease, *, now: datetime, progress: str) -> None:
         """Hold the lease for another while; progress that differs from the last forgives the attempts so far."""

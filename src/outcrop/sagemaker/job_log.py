@@ -92,7 +92,11 @@ class JobLog:
         return found
 
     def _read(self) -> bytes:
-        if not self._file.exists():
+        try:
+            # The log of a running job is looked at several times a second, and as a rule there is nothing new.
+            if self._file.stat().st_size <= self.position:
+                return b""
+        except FileNotFoundError:
             return b""  # nothing has been printed yet
         with self._file.open("rb") as file:
             file.seek(self.position)

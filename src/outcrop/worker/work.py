@@ -67,6 +67,8 @@ class Worker:
         self._loop = Loop("light worker")
         self._watch = ChangeWatch(house.store.engine)
         self._look_at = 0.0
+        self._waiting: dict[str, bool] = {}
+        "Whether each job that ran at the last turn only waited."
 
     def run_one(self) -> None:
         """The heavy worker: wait for one job and run it; a job broken off goes on in the next worker."""
@@ -90,7 +92,7 @@ class Worker:
         try:
             while not self._stop.is_set():
                 with self._loop.turn():
-                    if self._threads or self._may_find():
+                    if self._has_moved() or self._may_find():
                         self._begin_what_is_free()
                 self._stop.wait(_PAUSE_S)
         finally:
@@ -98,8 +100,13 @@ class Worker:
             for thread, _ in self._threads.values():
                 thread.join()
 
-    def _begin_what_is_free(self) -> None:
+    def _has_moved(self) -> bool:
+        """Whether a job has ended since the last turn, or begun to wait: another may take its place."""
         self._threads = {arn: each for arn, each in self._threads.items() if each[0].is_alive()}
+        before, self._waiting = self._waiting, {arn: job.waits for arn, (_, job) in self._threads.items()}
+        return self._waiting != before
+
+    def _begin_what_is_free(self) -> None:
         while sum(not job.waits for _, job in self._threads.values()) < MOST_AT_ONCE:
             lease = self._take()
             if lease is None:
@@ -107,6 +114,7 @@ class Worker:
             pulse, job = self._prepared(lease)
             thread = threading.Thread(target=self._run_contained, args=(lease, pulse, job), name=job.id)
             self._threads[lease.job] = (thread, job)
+            self._waiting[lease.job] = False
             thread.start()
 
     def _take(self) -> Lease | None:
