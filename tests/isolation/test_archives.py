@@ -38,6 +38,45 @@ def archive(*members: tuple[str, bytes, str | bytes]) -> io.BytesIO:
     return written
 
 
+def tree(folder: Path, **files: str) -> Path:
+    """A folder of files; two underscores in a name are a slash."""
+    for name, content in files.items():
+        path = folder / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return folder
+
+
+def test_several_folders_are_packed_as_one_and_the_first_that_has_a_name_counts(tmp_path: Path) -> None:
+    first = tree(tmp_path / "1", weights="first", logs__one="1", taken="a file", empty="")
+    second = tree(tmp_path / "2", weights="second", logs__two="2", taken__below__x="x", more="m", empty__deep="d")
+    third = tree(tmp_path / "3", more__y="y", logs="a file", last="l")
+    written = io.BytesIO()
+    found = pack(first, written, more=[second, third])
+    assert found.left_out == (
+        "empty: another instance has something of that name",
+        "empty/deep: another instance has something of that name",
+        "taken: another instance has something of that name",
+        "taken/below: another instance has something of that name",
+        "taken/below/x: another instance has something of that name",
+        "weights: another instance has something of that name",
+        "logs: another instance has something of that name",
+        "more: another instance has something of that name",
+        "more/y: another instance has something of that name",
+    )
+    (tmp_path / "out").mkdir()
+    written.seek(0)
+    unpack(written, tmp_path / "out")
+    files = {
+        str(path.relative_to(tmp_path / "out")): path.read_text()
+        for path in (tmp_path / "out").rglob("*")
+        if path.is_file()
+    }
+    assert files == {
+        "weights": "first", "logs/one": "1", "logs/two": "2", "taken": "a file", "empty": "", "more": "m", "last": "l",
+    }  # fmt: skip
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """An empty folder beside a secret."""

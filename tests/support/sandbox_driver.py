@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,8 @@ def sandboxed(world: World, order: dict[str, Any]) -> dict[str, Any]:
     )
     started = time.monotonic()
     try:
+        if "beside" in order:
+            return beside(sandbox, order, place)
         with open(place / "out", "ab") as out:
             command = order.get("command") or [os.path.realpath(sys.executable), "-c", order["program"]]
             program = sandbox.start(command, way=Isolation(order["way"]), stdout=out.fileno())
@@ -162,6 +165,27 @@ def sandboxed(world: World, order: dict[str, Any]) -> dict[str, Any]:
         return {"trouble": str(error)}
     finally:
         leftovers.remove(place)
+
+
+def beside(sandbox: Sandbox, order: dict[str, Any], place: Path) -> dict[str, Any]:
+    """Run a second program in the network of a first one; both are stopped once one has ended."""
+    way, python = Isolation(order["way"]), os.path.realpath(sys.executable)
+    hosts = {"algo-1": "127.0.0.1", "algo-2": "127.0.0.2"}
+    first = replace(sandbox, hosts=hosts)
+    second = replace(sandbox, root=place / "root-2", opt_ml=place / "ml-2", hosts=dict(reversed(hosts.items())))
+    answer: dict[str, Any] = {}
+    with open(place / "out", "w+b") as out, open(place / "out-2", "w+b") as out_2:
+        one = first.start([python, "-c", order["program"]], way=way, stdout=out.fileno())
+        two = second.start([python, "-c", order["beside"]], way=way, stdout=out_2.fileno(), beside=one)
+        ends = [(one.wait(60) or one.stop(0)).code, (two.wait(60) or two.stop(0)).code]
+        for name, file in (("output", out), ("beside", out_2)):
+            file.seek(0)
+            answer[name] = file.read().decode(errors="replace")
+        try:
+            second.start([python, "-c", ""], way=way, stdout=out_2.fileno(), beside=one).wait(60)
+        except MachineTrouble as trouble:
+            answer["afterwards"] = str(trouble)
+    return answer | {"codes": ends}
 
 
 def _packed(place: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import gzip
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,18 +40,21 @@ class PackedFolder:
     "A sentence for each thing that is neither a file, a folder nor a link that stays within."
 
 
-def pack(folder: Path, archive: BinaryIO, *, most_bytes: int = MOST_BYTES) -> PackedFolder:
+def pack(folder: Path, archive: BinaryIO, *, more: Sequence[Path] = (), most_bytes: int = MOST_BYTES) -> PackedFolder:
     """Write a folder as tar.gz; the same content gives the same bytes. Its files must not change meanwhile.
 
+    What is in the folders of `more` goes beside it; where a name is taken, it is left out.
     Owners, times and set-user-id bits are not kept. A file with several names is written as often.
     Raises Invalid when the files have more than `most_bytes`, or folders lie more than 100 deep.
     """
-    paths, left_out, left = [], [], most_bytes
+    paths: list[str] = []
+    left_out: list[str] = []
+    left = most_bytes
     with (
         gzip.GzipFile(fileobj=archive, mode="wb", compresslevel=_COMPRESSION, mtime=0, filename="") as compressed,
         tarfile.open(fileobj=compressed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for entry in _entries(folder):
+        for entry in _merged((folder, *more), left_out):
             member = tarfile.TarInfo(entry.path)
             executable = entry.stat.st_mode & stat.S_IXUSR
             member.mode = 0o755 if executable or entry.is_folder else 0o644
@@ -118,6 +121,27 @@ class _CheckedMember(tarfile.TarInfo):
         if member.type in cls._LONG and member.size > _HEADER_BYTES:
             raise tarfile.ReadError(f"a name or attributes of {size(member.size)}")
         return member
+
+
+def _merged(folders: Sequence[Path], left_out: list[str]) -> Iterator[TreeEntry]:
+    """Entries of several folders, each path once: that of the first folder that has it, but for folders themselves."""
+    is_folder: dict[str, bool] = {}
+    for folder in folders:
+        kept: dict[str, bool] = {}
+        for entry in _entries(folder):
+            if is_folder.get(entry.path) and entry.is_folder:
+                continue
+            if any(is_folder.get(above) is False for above in _with_those_above(entry.path)) or entry.path in is_folder:
+                left_out.append(f"{entry.path}: another instance has something of that name")
+                continue
+            kept[entry.path] = entry.is_folder
+            yield entry
+        is_folder |= kept
+
+
+def _with_those_above(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:number]) for number in range(1, len(parts) + 1)]
 
 
 def _entries(folder: Path) -> Iterator[TreeEntry]:

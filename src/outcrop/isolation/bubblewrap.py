@@ -11,7 +11,7 @@ from outcrop.isolation.orders import Orders
 def arguments(program: str, orders: Orders, first: list[str]) -> list[str]:
     """The command line of bubblewrap for `first`, the command of our first process."""
     command = [program, "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"]
-    command += ["--unshare-net"] if orders.own_network else []
+    command += ["--unshare-net"] if orders.own_network and not orders.joins else []
     command += ["--as-pid-1", "--new-session", "--clearenv", "--hostname", orders.hostname]
     if orders.user is None:
         command += ["--unshare-user", "--uid", str(INSIDE_USER), "--gid", str(INSIDE_USER)]

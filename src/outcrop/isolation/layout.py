@@ -6,7 +6,7 @@ A value is made here, and nothing is mounted. Folders and small files that the s
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from outcrop.errors import MachineTrouble
@@ -55,18 +55,18 @@ def own_folders(root: Path, opt_ml: Path) -> dict[str, Path]:
     return folders
 
 
-def own_files(root: Path, hosts: Sequence[str], user: int, *, network: bool) -> list[MountOrder]:
-    """Small files of /etc that a sandbox has for itself."""
+def own_files(root: Path, names: Mapping[str, str], user: int, *, network: bool) -> list[MountOrder]:
+    """Small files of /etc that a sandbox has for itself. `names`: of hosts, with their addresses; its own is first."""
     folder = root / "etc"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     texts = {
         "passwd": f"root:x:0:0::/nowhere:/usr/sbin/nologin\n{USER}:x:{user}:{user}::{HOME}:/bin/sh\n",
         "group": f"root:x:0:\n{USER}:x:{user}:\n",
-        "hostname": f"{hosts[0]}\n",
+        "hostname": f"{next(iter(names))}\n",
         # Not the machine's: it may ask services of the machine that cannot be reached.
         "nsswitch.conf": f"passwd: files\ngroup: files\nhosts: files{' dns' if network else ''}\n",
-        "hosts": f"127.0.0.1 localhost {' '.join(hosts)}\n::1 localhost\n",
+        "hosts": "127.0.0.1 localhost\n::1 localhost\n" + "".join(f"{names[each]} {each}\n" for each in names),
     }
     for name, text in texts.items():
         (folder / name).write_text(text)

@@ -28,6 +28,10 @@ class Orders:
     shared_memory_bytes: int
     hostname: str
     own_network: bool
+    joins: list[int]
+    "Descriptors of namespaces that are entered first: those of a sandbox whose network this one is to have."
+    address: str
+    "Of the host, among those of the loopback."
     user: int | None
     "Number of the user to become; None where a user namespace has done it."
     command: list[str]

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+from array import array
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from outcrop.errors import MachineTrouble
+from outcrop.isolation import networks
 from outcrop.isolation.control_groups import ControlGroup
 from outcrop.isolation.inside.messages import ENDED, GO, KILL, MOST_BYTES, READY, SIGNAL, TROUBLE
 from outcrop.isolation.limits import Breach, SandboxLimits
@@ -38,6 +40,12 @@ class ProgramEnd:
     breach: Breach | None
     reason: str
     "One sentence for whoever started it."
+    at_s: float
+    "When it was heard of, on the monotonic clock: of several that end, one was first."
+
+    @property
+    def is_failure(self) -> bool:
+        return self.code != 0 or self.breach is not None
 
 
 class SandboxedProgram:
@@ -69,9 +77,13 @@ class SandboxedProgram:
         self._end: ProgramEnd | None = None
         self._breach: Breach | None = None
         self._code: int | None = None
+        self._ended_at = 0.0
         self._silent = False
         self._killed_at: float | None = None
         self._descriptor: int | None = None
+        self._network: int | None = None
+        "Descriptor of its network while it runs, where it has one of its own."
+        self._network_lock = threading.Lock()
         try:
             self._first = self._built()
             self._descriptor = os.pidfd_open(self._first)
@@ -98,6 +110,13 @@ class SandboxedProgram:
     def pid(self) -> int:
         """Number of the sandbox's first process, as this process sees it."""
         return self._first
+
+    def namespaces(self) -> list[int]:
+        """New descriptors of what a sandbox enters to have this one's network. Raises MachineTrouble once it ended."""
+        with self._network_lock:
+            if self._network is None:
+                raise MachineTrouble("The sandbox whose network is to be shared has ended.")
+            return networks.to_join(self._network)
 
     def poll(self) -> ProgramEnd | None:
         """How it ended; None while it runs."""
@@ -135,15 +154,18 @@ class SandboxedProgram:
         """Number of the first process once the sandbox stands. Raises MachineTrouble with why it does not."""
         self._control.settimeout(_BUILDING_S)
         try:
-            received, ancillary, _, _ = self._control.recvmsg(MOST_BYTES, 1024)
+            received, ancillary, _, _ = self._control.recvmsg(MOST_BYTES, 1024, socket.MSG_CMSG_CLOEXEC)
         except TimeoutError:
             received, ancillary = b"", []
+        told = {kind: data for _, kind, data in ancillary}
+        if socket.SCM_RIGHTS in told:
+            (self._network,) = array("i", told[socket.SCM_RIGHTS])
         message = json.loads(received) if received else {}
         if READY not in message:
             raise MachineTrouble(f"The sandbox could not be built: {message.get(TROUBLE) or self._said()}")
         self._control.setblocking(False)
         # The kernel says who sent it, in this namespace's numbers: pid, uid and gid.
-        return int.from_bytes(ancillary[0][2][:4], "little")
+        return int.from_bytes(told[socket.SCM_CREDENTIALS][:4], "little")
 
     def _said(self) -> str:
         self._process.kill()
@@ -177,6 +199,7 @@ class SandboxedProgram:
         received = b""
         with suppress(ConnectionError):
             received = self._control.recv(MOST_BYTES)
+        self._ended_at = self._ended_at or time.monotonic()  # it says nothing else
         if received:
             self._code = json.loads(received).get(ENDED, self._code)
         self._silent = not received
@@ -208,12 +231,17 @@ class SandboxedProgram:
             self._bury()
         finally:
             code = self._code if self._code is not None else -int(signal.SIGKILL)
-            self._end = ProgramEnd(code=code, breach=self._breach, reason=self._reason(code))
+            at_s = self._ended_at or time.monotonic()
+            self._end = ProgramEnd(code=code, breach=self._breach, reason=self._reason(code), at_s=at_s)
             self._over.set()
 
     def _bury(self) -> None:
         """Wait until nothing of the sandbox lives, and give back what it had."""
         self._control.close()
+        with self._network_lock:
+            if self._network is not None:
+                os.close(self._network)
+            self._network = None
         if self._descriptor is not None:
             # Its descriptors are closed before the kernel ends the others of its namespace; this waits for both.
             ending = select.poll()

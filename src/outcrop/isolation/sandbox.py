@@ -57,19 +57,26 @@ class Sandbox:
     "Variables beside PATH, HOME, USER, TMPDIR and LANG."
     folder: str = layout.OPT_ML
     "Where the program starts, as it is called inside."
-    hosts: Sequence[str] = ("algo-1",)
-    "Names for 127.0.0.1; the first is the host's own."
+    hosts: Mapping[str, str] = field(default_factory=lambda: {"algo-1": "127.0.0.1"})
+    "Names of hosts with their addresses, all of the loopback; the first is its own."
     endpoint: tuple[str, int] | None = None
-    "Address of this installation; inside, 127.0.0.1 has it at the same port."
+    "Address of this installation; inside, the host's own address has it at the same port."
     network: bool = False
     "Whether the program has the machine's network, with all that listens there."
     limits: SandboxLimits = field(default_factory=SandboxLimits)
 
     def start(
-        self, arguments: Sequence[str], *, way: Isolation, stdout: int, stderr: int | None = None
+        self,
+        arguments: Sequence[str],
+        *,
+        way: Isolation,
+        stdout: int,
+        stderr: int | None = None,
+        beside: SandboxedProgram | None = None,
     ) -> SandboxedProgram:
         """Run a program; what it prints goes to the descriptors, both streams to `stdout` if that is all there is.
 
+        `beside` is one that runs by the same way: the two share a network, and nothing else.
         Raises MachineTrouble where the sandbox cannot be built. A program that cannot be started ends with status 127.
         """
         user = None if way is Isolation.PLAIN else separate_user(self.root)
@@ -86,9 +93,11 @@ class Sandbox:
             group = self._group()
             if group is not None:
                 opened.callback(group.remove)
+            joins = [] if beside is None or way is Isolation.PLAIN else beside.namespaces()
             control, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             outputs = [stdout] if stderr in (None, stdout) else [stdout, stderr]
+            own_name, own_address = next(iter(self.hosts.items()))
             resource_limits = _resource_limits(self.limits, way, separate=user is not None)
             orders = Orders(
                 isolated=way is not Isolation.PLAIN,
@@ -96,8 +105,10 @@ class Sandbox:
                 mounts=mounts,
                 links=layout.system_links(),
                 shared_memory_bytes=(self.limits.memory_bytes or 2 * _SHARED_MEMORY_BYTES) // 2,
-                hostname=self.hosts[0],
+                hostname=own_name,
                 own_network=not self.network,
+                joins=joins,
+                address=own_address,
                 user=user,
                 command=list(arguments),
                 environment=self._environment(way, own),
@@ -109,7 +120,9 @@ class Sandbox:
                 outputs=outputs,
             )
             words = opened.enter_context(tempfile.TemporaryFile())
-            with inside:
+            with inside, ExitStack() as sent:
+                for namespace in joins:
+                    sent.callback(os.close, namespace)
                 try:
                     process = _launch(way, orders, words)
                 except (OSError, MachineTrouble) as error:
@@ -172,7 +185,7 @@ def _launch(way: Isolation, orders: Orders, words: IO[bytes]) -> subprocess.Pope
             stderr=words,
             start_new_session=True,
             umask=0o022,
-            pass_fds=(file.fileno(), orders.control, *orders.outputs),
+            pass_fds=(file.fileno(), orders.control, *orders.outputs, *orders.joins),
         )
 
 

@@ -15,6 +15,10 @@ _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); from outcrop.isolation.inside.launch import main; "
     "main(sys.argv[2], int(sys.argv[3]))"
 )
+_JOIN = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from outcrop.isolation.inside.joining import main; "
+    "main(sys.argv[2].split(','), sys.argv[3:])"
+)
 _SOURCES = Path(__file__).parent.parent.parent
 
 
@@ -30,10 +34,13 @@ class Isolation(Enum):
 def command(way: Isolation, orders: Orders, descriptor: int) -> list[str]:
     """The command of a sandbox's first process, with its orders behind a descriptor. Raises MachineTrouble."""
     # The interpreter itself: inside there is no virtual environment of ours, and nothing of one is needed.
-    first = [os.path.realpath(sys.executable), "-I", "-S", "-B", "-c", _START]
+    bare = [os.path.realpath(sys.executable), "-I", "-S", "-B", "-c"]
+    first = [*bare, _START]
     if way is not Isolation.BUBBLEWRAP:
         return [*first, str(_SOURCES), way.value, str(descriptor)]
     program = shutil.which("bwrap")
     if program is None:
         raise MachineTrouble("bubblewrap is not installed. On Debian and Ubuntu: apt install bubblewrap.")
-    return bubblewrap.arguments(program, orders, [*first, CODE, way.value, str(descriptor)])
+    arguments = bubblewrap.arguments(program, orders, [*first, CODE, way.value, str(descriptor)])
+    joining = [*bare, _JOIN, str(_SOURCES), ",".join(map(str, orders.joins))] if orders.joins else []
+    return [*joining, *arguments]

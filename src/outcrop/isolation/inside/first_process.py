@@ -56,7 +56,7 @@ class FirstProcess:
         self._selector.register(woken, selectors.EVENT_READ, lambda _: self._reap(woken))
         self._selector.register(self._control, selectors.EVENT_READ, self._hear)
         self._open_endpoint()
-        self.tell({READY: True})
+        self._say_ready()
         while self._status is None:
             self._turn(None)
         self._kill_all()
@@ -69,6 +69,15 @@ class FirstProcess:
         """Say something to whoever asked for the sandbox, who may be gone."""
         with suppress(OSError):
             self._control.send(json.dumps(message).encode())
+
+    def _say_ready(self) -> None:
+        """Say that the sandbox stands, and hand out its network: another one may be built in it."""
+        orders = self._orders
+        shown = [os.open("/proc/self/ns/net", os.O_RDONLY)] if orders.isolated and orders.own_network else []
+        with suppress(OSError):
+            socket.send_fds(self._control, [json.dumps({READY: True}).encode()], shown)
+        for each in shown:
+            os.close(each)
 
     def _turn(self, timeout_s: float | None) -> None:
         for key, events in self._selector.select(timeout_s):
@@ -131,7 +140,7 @@ class FirstProcess:
         port = self._orders.endpoint_port
         if port is None:
             return
-        listening = socket.create_server(("127.0.0.1", port), backlog=_RELAY_BACKLOG)
+        listening = socket.create_server((self._orders.address, port), backlog=_RELAY_BACKLOG)
         Relay(listening, _endpoint, self._selector)
 
 

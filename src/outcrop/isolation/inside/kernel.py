@@ -66,6 +66,11 @@ def unshare(flags: int) -> None:
         raise
 
 
+def join(descriptor: int) -> None:
+    """Enter the namespace behind a descriptor."""
+    _check(_libc.setns(descriptor, 0), "joining a namespace")
+
+
 def mount(source: str, target: str, kind: str | None, flags: int, data: str = "") -> None:
     """The system call of that name."""
     result = _libc.mount(source.encode(), target.encode(), kind and kind.encode(), ctypes.c_ulong(flags), data.encode())

@@ -51,8 +51,11 @@ def main(way: str, descriptor: int) -> None:
 def _separate(orders: Orders) -> None:
     """Enter namespaces of our own. Returns in the first process of them only; the one before waits for its end."""
     user, group = os.geteuid(), os.getegid()
-    own_user = orders.user is None
-    network = kernel.CLONE_NEWNET if orders.own_network else 0
+    for namespace in orders.joins:
+        kernel.join(namespace)
+        os.close(namespace)
+    own_user = orders.user is None and not orders.joins
+    network = kernel.CLONE_NEWNET if orders.own_network and not orders.joins else 0
     kernel.unshare(_SEPARATE | network | (kernel.CLONE_NEWUSER if own_user else 0))
     if own_user:
         _write("/proc/self/setgroups", "deny")
@@ -63,7 +66,7 @@ def _separate(orders: Orders) -> None:
     if first:
         _wait_outside(first, orders)
     kernel.set_hostname(orders.hostname)
-    if orders.own_network:
+    if network:
         kernel.raise_loopback()
     rooting.build(orders)
 
