@@ -5,6 +5,7 @@ import os
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from outcrop.errors import Invalid, MachineTrouble
 from outcrop.log_groups.log_groups import LogGroups
 from outcrop.sagemaker import checkpoints, environments, images, transitions
 from outcrop.sagemaker.images import CodeLauncher, ImageFamily
-from outcrop.sagemaker.job_folder import JobFolder, configuration
+from outcrop.sagemaker.job_folder import configuration
 from outcrop.sagemaker.job_log import GROUP, JobLog
 from outcrop.sagemaker.metric_definitions import MetricDefinitions
 from outcrop.sagemaker.training_states import SecondaryStatus, TrainingStatus
@@ -86,17 +87,6 @@ def test_the_files_of_the_configuration_are_those_of_a_container() -> None:
     assert json.dumps(found)
 
 
-def test_the_data_of_an_attempt_before_is_aside_while_requirements_are_installed(tmp_path: Path) -> None:
-    folder = JobFolder(root=tmp_path)
-    folder.make()
-    (folder.channel("train")).mkdir()
-    (folder.channel("train") / "secret").write_text("x")
-    with folder.without_data():
-        assert not folder.input.exists()
-        folder.input.mkdir()  # by whatever pip has run
-    assert (folder.channel("train") / "secret").read_text() == "x"
-
-
 def test_transitions_follow_each_other_in_time_and_a_new_sentence_replaces_the_old() -> None:
     passed = transitions.entered([], SecondaryStatus.STARTING, at=T0)
     passed = transitions.entered(passed, SecondaryStatus.STARTING, at=T0 + timedelta(seconds=1), sentence="Preparing")
@@ -140,6 +130,15 @@ def test_checkpoints_lie_below_opt_ml(path: str) -> None:
 def test_checkpoints_lie_where_they_are_said_to() -> None:
     assert str(checkpoints.local_path({"CheckpointConfig": {}})) == "checkpoints"
     assert str(checkpoints.local_path({"CheckpointConfig": {"LocalPath": "/opt/ml/a/b/"}})) == "a/b"
+
+
+def test_a_folder_of_checkpoints_that_a_script_has_replaced(tmp_path: Path) -> None:
+    data: Any = None  # nothing is put, and nothing removed
+    kept = checkpoints.Checkpoints(data, "s3://b/c", tmp_path / "checkpoints")
+    assert kept.look() == 0
+    (tmp_path / "checkpoints").symlink_to(tmp_path)
+    with pytest.raises(Invalid, match="the script has put something else in the place of the folder"):
+        kept.look()
 
 
 class Logged:

@@ -1,7 +1,7 @@
 """The input channels of a training job: objects of S3 as the files of a folder, under the job's role.
 
 Modes File and FastFile give the same files; Outcrop copies them before the script starts, which on one machine is a
-copy from disk to disk.
+copy from disk to disk. Mode Pipe is that of `channel_pipes`.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,27 +14,36 @@ from outcrop.data.data import RoleData
 from outcrop.errors import Invalid, Refusal
 from outcrop.json_files import FileProblem, parse
 
+PIPE = "Pipe"
 _MOST_MANIFEST_BYTES = 64 << 20
 
 
-def fetch(data: RoleData, channel: Mapping[str, Any], folder: Path, *, check: Callable[[], None]) -> None:
-    """Copy a channel's objects into `folder`, which appears whole; one that is there already stays.
+def mode_of(channel: Mapping[str, Any], request: Mapping[str, Any]) -> str:
+    """The InputMode of a channel: its own, or that of the job."""
+    mode: str = channel.get("InputMode") or request["AlgorithmSpecification"].get("TrainingInputMode", "File")
+    return mode
 
-    `check` is asked between two objects, and may raise. Raises Invalid.
+
+def fetch(data: RoleData, names: Mapping[str, str], folder: Path, *, check: Callable[[], None]) -> None:
+    """Copy objects into a new folder, which appears whole.
+
+    `names` are their paths there by their URIs. `check` is asked between two objects, and may raise.
     """
-    if folder.exists():
-        return
-    source = channel["DataSource"]["S3DataSource"]
-    name, uri = channel["ChannelName"], source["S3Uri"]
-    try:
-        names = objects_of(data, uri, is_manifest=source["S3DataType"] == "ManifestFile")
-    except Refusal as refused:
-        raise Invalid(f"InputDataConfig: the channel {name} cannot be read: {refused.message}") from refused
     with fetching.appearing(folder) as part:
         for place, relative in names.items():
             check()
             (part / relative).parent.mkdir(parents=True, exist_ok=True)
             data.fetch(place, part / relative)
+
+
+def names_of(data: RoleData, channel: Mapping[str, Any]) -> dict[str, str]:
+    """The paths of a channel's objects, by their URIs, in the order of their keys. Raises Invalid."""
+    source = channel["DataSource"]["S3DataSource"]
+    try:
+        return objects_of(data, source["S3Uri"], is_manifest=source["S3DataType"] == "ManifestFile")
+    except Refusal as refused:
+        name = channel["ChannelName"]
+        raise Invalid(f"InputDataConfig: the channel {name} cannot be read: {refused.message}") from refused
 
 
 def objects_of(data: RoleData, uri: str, *, is_manifest: bool) -> dict[str, str]:

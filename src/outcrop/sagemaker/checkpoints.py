@@ -6,6 +6,7 @@ last look takes everything.
 """
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -51,7 +52,14 @@ class Checkpoints:
         return len(names)
 
     def look(self, *, last: bool = False) -> int:
-        """Put new and changed files into S3, and remove those that are gone; returns the number of both."""
+        """Put new and changed files into S3, and remove those that are gone; returns the number of both.
+
+        Where the script has removed the whole folder, what lies in S3 stays. Raises Invalid for a link in its place.
+        """
+        if not os.path.lexists(self._folder):
+            return 0
+        if not stat.S_ISDIR(os.lstat(self._folder).st_mode):
+            raise Invalid("CheckpointConfig.LocalPath: the script has put something else in the place of the folder.")
         found: dict[str, tuple[int, int]] = {}
         moved = 0
         for file in leftovers.files(self._folder):

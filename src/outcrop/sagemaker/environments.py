@@ -23,6 +23,10 @@ from outcrop.sagemaker.images import ImageFamily
 from outcrop.settings import Settings
 
 WHEELS = "OUTCROP_WHEELS"
+ENVIRONMENT_INSIDE = "/opt/ml/environment"
+"A job's own, as it is called in its sandbox: what its requirements bring does not reach other jobs."
+_HEAD_BYTES = 4096
+"Of a program; its interpreter stands at its beginning."
 _READY = "ready"
 _READABLE = 0o022
 "The umask: programs of other users read what lies there."
@@ -75,6 +79,21 @@ def make_over(python: Path, folder: Path, *, first: Sequence[Path] = ()) -> None
     places = dict.fromkeys([*map(str, first), packages])
     seen.write_text("".join(f"{each}\n" for each in places), "utf-8")
     seen.chmod(0o644)  # whoever runs programs in it may be another user
+    if (python.parent.parent / "pyvenv.cfg").exists():
+        _copy_programs(python.parent, folder / "bin")
+
+
+def _copy_programs(source: Path, target: Path) -> None:
+    """Copy the programs of an environment's packages, as torchrun, so that they run with what the job adds."""
+    theirs, own = os.fsencode(source / "python"), os.fsencode(f"{ENVIRONMENT_INSIDE}/bin/python")
+    for program in source.iterdir():
+        if not program.is_file() or program.is_symlink() or (target / program.name).exists():
+            continue
+        with program.open("rb") as opened:
+            head = opened.read(_HEAD_BYTES)
+            if head.startswith(b"#!") and theirs in head:
+                (target / program.name).write_bytes(head.replace(theirs, own, 1) + opened.read())
+                (target / program.name).chmod(0o755)
 
 
 def wheels() -> Path | None:

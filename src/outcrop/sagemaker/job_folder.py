@@ -6,17 +6,15 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-ru
 
 import hashlib
 import json
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from outcrop.sagemaker.channels import mode_of
+from outcrop.sagemaker.instances import TrainingInstance, has_channel, instances_of
 from outcrop.settings import Settings
 
-HOST = "algo-1"
-_GROUP = "homogeneousCluster"
 _INTERFACE = "lo"
 "The only network that a sandbox has; a script that lets its processes talk is told to take it."
 
@@ -28,7 +26,7 @@ def folder_of(settings: Settings, job_arn: str) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class JobFolder:
-    """The places of one training job."""
+    """The places of one instance of a training job."""
 
     root: Path
 
@@ -59,21 +57,9 @@ class JobFolder:
         return self.opt_ml / "output"
 
     @property
-    def input(self) -> Path:
-        return self.opt_ml / "input"
-
-    @contextmanager
-    def without_data(self) -> Iterator[None]:
-        """Keep the data of an attempt before this one out of /opt/ml inside the block."""
-        aside = self.root / "input"
-        if self.input.exists():
-            self.input.rename(aside)
-        try:
-            yield
-        finally:
-            if aside.exists():
-                shutil.rmtree(self.input, ignore_errors=True)
-                aside.rename(self.input)
+    def making(self) -> "JobFolder":
+        """A folder of the same kind, in which code and environment are made before anything else is there."""
+        return JobFolder(root=self.root / "making")
 
     @property
     def log(self) -> Path:
@@ -81,39 +67,56 @@ class JobFolder:
         return self.root / "printed.log"
 
     def channel(self, name: str) -> Path:
-        return self.opt_ml / "input" / "data" / name
+        return self.data / name
+
+    @property
+    def data(self) -> Path:
+        return self.opt_ml / "input" / "data"
 
     def make(self) -> None:
-        for folder in (self.sandbox, self.code, self.model, self.output / "data", self.opt_ml / "input" / "data"):
+        for folder in (self.sandbox, self.model, self.output / "data", self.data):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def write_configuration(self, request: Mapping[str, Any]) -> None:
+    def write_configuration(self, request: Mapping[str, Any], instance: TrainingInstance) -> None:
         """Write the files of /opt/ml/input/config for a CreateTrainingJob request."""
         folder = self.opt_ml / "input" / "config"
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in configuration(request).items():
+        folder.mkdir(parents=True)
+        for name, content in configuration(request, instance).items():
             (folder / name).write_text(json.dumps(content, indent=2), "utf-8")
 
 
-def configuration(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of each file of /opt/ml/input/config, by its name."""
-    kind = request["ResourceConfig"].get("InstanceType", "")
-    group = {"instance_group_name": _GROUP, "instance_type": kind, "hosts": [HOST]}
-    mode = request["AlgorithmSpecification"].get("TrainingInputMode", "File")
+def configuration(request: Mapping[str, Any], instance: TrainingInstance | None = None) -> dict[str, Any]:
+    """The content of each file of /opt/ml/input/config by its name, for an instance, or the first."""
+    instances = instances_of(request["ResourceConfig"])
+    own = instance or instances[0]
     return {
         "hyperparameters.json": request.get("HyperParameters", {}),
         "inputdataconfig.json": {
-            channel["ChannelName"]: _channel(channel, mode) for channel in request.get("InputDataConfig", [])
+            channel["ChannelName"]: _channel(channel, mode_of(channel, request))
+            for channel in request.get("InputDataConfig", [])
+            if has_channel(own, channel)
         },
         "resourceconfig.json": {
-            "current_host": HOST,
-            "current_instance_type": kind,
-            "current_group_name": _GROUP,
-            "hosts": [HOST],
-            "instance_groups": [group],
+            "current_host": own.host,
+            "current_instance_type": own.kind,
+            "current_group_name": own.group,
+            "hosts": sorted(each.host for each in instances),
+            "instance_groups": _groups(instances),
             "network_interface_name": _INTERFACE,
         },
     }
+
+
+def _groups(instances: Sequence[TrainingInstance]) -> list[dict[str, Any]]:
+    kinds = {each.group: each.kind for each in instances}
+    return [
+        {
+            "instance_group_name": group,
+            "instance_type": kind,
+            "hosts": sorted(each.host for each in instances if each.group == group),
+        }
+        for group, kind in kinds.items()
+    ]
 
 
 def _channel(channel: Mapping[str, Any], mode: str) -> dict[str, str]:
@@ -121,7 +124,7 @@ def _channel(channel: Mapping[str, Any], mode: str) -> dict[str, str]:
     content = {"ContentType": channel["ContentType"]} if channel.get("ContentType") else {}
     return {
         **content,
-        "TrainingInputMode": channel.get("InputMode", mode),
+        "TrainingInputMode": mode,
         "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
         "RecordWrapperType": channel.get("RecordWrapperType", "None"),
     }

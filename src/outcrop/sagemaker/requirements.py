@@ -13,17 +13,17 @@ from outcrop.isolation.limits import SandboxLimits
 from outcrop.isolation.sandbox import Sandbox
 from outcrop.isolation.ways import Isolation
 from outcrop.sagemaker import environments
+from outcrop.sagemaker.environments import ENVIRONMENT_INSIDE
 from outcrop.sagemaker.job_folder import JobFolder
-from outcrop.sagemaker.script import ENVIRONMENT_INSIDE
 
 FILE = "requirements.txt"
 _MOST_S = 1800.0
 
 
-def install(folder: JobFolder, python: Path, *, way: Isolation, limits: SandboxLimits) -> None:
+def install(folder: JobFolder, python: Path, *, way: Isolation, limits: SandboxLimits, log: Path) -> None:
     """Install the requirements of the code, if it has any, into the job's environment. Raises Invalid.
 
-    What pip says goes into the job's log.
+    What pip says goes into `log`. The folder is not to be trusted afterwards: strangers have written there.
     """
     if not (folder.code / FILE).is_file():
         return
@@ -40,7 +40,7 @@ def install(folder: JobFolder, python: Path, *, way: Isolation, limits: SandboxL
     )
     pip = [f"{ENVIRONMENT_INSIDE}/bin/python", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     command = [*pip, *environments.index_arguments(), "-r", FILE]
-    with folder.log.open("ab") as printed:
+    with log.open("ab") as printed:
         program = sandbox.start(command, way=way, stdout=printed.fileno())
         ended = program.wait(_MOST_S)
         if ended is None:

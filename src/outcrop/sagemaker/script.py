@@ -9,13 +9,12 @@ from outcrop.access.credentials import Issued
 from outcrop.data.data import RoleData
 from outcrop.errors import Invalid
 from outcrop.isolation import archives
+from outcrop.sagemaker.environments import ENVIRONMENT_INSIDE
 from outcrop.sagemaker.images import ImageFamily
 from outcrop.sagemaker.job_folder import JobFolder
 
 LAUNCHER = Path(__file__).parent / "inside" / "script_mode.py"
 LAUNCHER_INSIDE = "/run/outcrop/script_mode.py"
-ENVIRONMENT_INSIDE = "/opt/ml/environment"
-"The job's own: what its requirements bring does not reach other jobs."
 INSTALLED = "OUTCROP_REQUIREMENTS_INSTALLED"
 "Tells the launcher that it need not install what the code requires."
 _SUBMITTED = "sagemaker_submit_directory"

@@ -5,7 +5,7 @@ from typing import Any
 
 from outcrop.arn import sagemaker as sagemaker_arn
 from outcrop.errors import Invalid, ServiceRefusal
-from outcrop.sagemaker import checkpoints, images
+from outcrop.sagemaker import checkpoints, images, instances
 from outcrop.sagemaker.images import CodeLauncher
 from outcrop.sagemaker.metric_definitions import MetricDefinitions
 from outcrop.sagemaker.rooms import TrainingRooms
@@ -23,7 +23,15 @@ _UNREAL_ALGORITHM = {
     "AlgorithmName": "there is no marketplace of algorithms. Name a TrainingImage",
     "TrainingImageConfig": "images are not pulled from a registry",
 }
-_MODES = ("File", "FastFile")
+_UNREAL_LAUNCHERS = {
+    "sagemaker_mpi_enabled": "there is no MPI between the instances of a job",
+    "sagemaker_pytorch_ddp_enabled": "it is started by MPI, which is not there",
+    "sagemaker_distributed_dataparallel_enabled": "SageMaker's own library of data parallelism is not there",
+    "sagemaker_parameter_server_enabled": "there are no parameter servers",
+    "sagemaker_multi_worker_mirrored_strategy_enabled": "there is no TensorFlow",
+    "sagemaker_pytorch_xla_multi_worker_enabled": "there is no XLA",
+}
+_TORCHRUN = 'Give distribution={"torch_distributed": {"enabled": True}}, or let the script join its processes itself.'
 
 
 def create(
@@ -60,6 +68,7 @@ def create(
 def check(house: TrainingRooms, params: Mapping[str, Any], *, job_arn: str) -> dict[str, str]:
     """The tags of a request that could be done as it is. Raises Refusal."""
     _check_real(params)
+    instances.check(params["ResourceConfig"], memory_bytes=memory_of_job(house))
     _check_code(house, params)
     MetricDefinitions(params["AlgorithmSpecification"].get("MetricDefinitions", []))
     if "CheckpointConfig" in params:
@@ -70,17 +79,20 @@ def check(house: TrainingRooms, params: Mapping[str, Any], *, job_arn: str) -> d
     return tags
 
 
+def memory_of_job(house: TrainingRooms) -> int:
+    """Bytes of memory that all instances of a job have together: half, for others live here too."""
+    return house.sharing.budget_bytes // 2
+
+
 def _check_real(params: Mapping[str, Any]) -> None:
     """Refuse what would not be done as the request says. Raises Invalid."""
     for member, why in _UNREAL.items():
         if params.get(member):
             raise Invalid(f"{member}: {why}. Leave it out.")
     resources = params["ResourceConfig"]
-    if resources.get("InstanceGroups"):
-        why = "instances of several kinds are not built yet. Name one InstanceType."
-        raise Invalid(f"ResourceConfig.InstanceGroups: {why}")
-    if resources.get("InstanceCount", 1) != 1:
-        raise Invalid("ResourceConfig.InstanceCount: one instance is what is built so far. Ask for 1.")
+    for parameter, value in params.get("HyperParameters", {}).items():
+        if parameter in _UNREAL_LAUNCHERS and value not in ("false", "False"):
+            raise Invalid(f"HyperParameters.{parameter}: {_UNREAL_LAUNCHERS[parameter]}. {_TORCHRUN}")
     for place, key in (
         ("ResourceConfig.VolumeKmsKeyId", resources.get("VolumeKmsKeyId")),
         ("OutputDataConfig.KmsKeyId", params["OutputDataConfig"].get("KmsKeyId")),
@@ -88,21 +100,30 @@ def _check_real(params: Mapping[str, Any]) -> None:
         if key:
             raise Invalid(f"{place}: keys of KMS are not built yet. Leave it out.")
     for channel in params.get("InputDataConfig", []):
-        _check_channel(channel, params["AlgorithmSpecification"].get("TrainingInputMode", "File"))
+        _check_channel(channel)
+        _check_groups(channel, params)
 
 
-def _check_channel(channel: Mapping[str, Any], mode: str) -> None:
+def _check_channel(channel: Mapping[str, Any]) -> None:
     place = f"InputDataConfig.{channel['ChannelName']}"
     if "S3DataSource" not in channel["DataSource"]:
         raise Invalid(f"{place}.DataSource: data comes from S3 here. Give it an S3DataSource.")
     source = channel["DataSource"]["S3DataSource"]
     if source["S3DataType"] == "AugmentedManifestFile":
         raise Invalid(f"{place}.S3DataType: AugmentedManifestFile is not built. Give S3Prefix or ManifestFile.")
-    if channel.get("InputMode", mode) not in _MODES:
-        raise Invalid(f"{place}.InputMode: {channel.get('InputMode', mode)} is not built. Give File or FastFile.")
     for member, none in (("CompressionType", "None"), ("RecordWrapperType", "None")):
         if channel.get(member, none) != none:
             raise Invalid(f"{place}.{member}: {channel[member]} is not built. Leave it out.")
+
+
+def _check_groups(channel: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+    known = {each.group for each in instances.instances_of(params["ResourceConfig"])}
+    for group in channel["DataSource"]["S3DataSource"].get("InstanceGroupNames", []):
+        if group not in known:
+            raise Invalid(
+                f"InputDataConfig.{channel['ChannelName']}.InstanceGroupNames: there is no group {group}. Name one of "
+                "ResourceConfig.InstanceGroups."
+            )
 
 
 def _check_code(house: TrainingRooms, params: Mapping[str, Any]) -> None:

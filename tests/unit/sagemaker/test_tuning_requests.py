@@ -107,7 +107,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"definition": {"StaticHyperParameters": {f"p{number}": "1" for number in range(99)}}}, "a training job has fewer than 100 hyperparameters."),
     ({"definition": {"TuningObjective": {"Type": "Minimize", "MetricName": "score"}}}, "TrainingJobDefinition.TuningObjective: goes with TrainingJobDefinitions."),
     ({"definition": {"HyperParameterTuningResourceConfig": None}}, "TrainingJobDefinition: give either ResourceConfig or HyperParameterTuningResourceConfig."),
-    ({"definition": {"HyperParameterTuningResourceConfig": {"InstanceCount": 2, "InstanceType": "ml.m5.large"}}}, "TrainingJobDefinition.ResourceConfig.InstanceCount: one instance"),
+    ({"definition": {"HyperParameterTuningResourceConfig": {"InstanceCount": 0, "InstanceType": "ml.m5.large"}}}, "TrainingJobDefinition.ResourceConfig.InstanceCount: 0 instances"),
     ({"definition": {"AlgorithmSpecification": {"TrainingImage": "me/mine:1", "TrainingInputMode": "File", "MetricDefinitions": [{"Name": "score", "Regex": "(x)"}]}}}, "TrainingJobDefinition.TrainingImage: no environment stands for"),
     ({"config": {"TuningJobCompletionCriteria": {"ConvergenceDetected": {"CompleteOnConvergence": "Enabled"}}}}, "ConvergenceDetected: not built."),
     ({"config": {"TuningJobCompletionCriteria": {"TargetObjectiveMetricValue": float("nan")}}}, "TargetObjectiveMetricValue: is no finite number."),

@@ -17,13 +17,14 @@ from outcrop.engines.programs import ServingProgram
 from outcrop.engines.states import EngineKind
 from outcrop.errors import ModelDamaged
 from outcrop.sagemaker import environments
+from outcrop.sagemaker.environments import ENVIRONMENT_INSIDE
 from outcrop.sagemaker.hosting import hosted
 from outcrop.sagemaker.hosting.hosted import HostedModel, ServedAs
 from outcrop.sagemaker.hosting.plans import FleetPlan
 from outcrop.sagemaker.hosting.rooms import HostingRooms
 from outcrop.sagemaker.images import ModelServing, family_of
 from outcrop.sagemaker.job_folder import JobFolder
-from outcrop.sagemaker.script import ENVIRONMENT_INSIDE, INSTALLED
+from outcrop.sagemaker.script import INSTALLED
 from outcrop.sagemaker.training_request import SERVICE
 from outcrop.settings import Settings
 

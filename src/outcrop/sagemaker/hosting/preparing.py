@@ -229,7 +229,7 @@ class Preparation:
             self._told(f"installing {requirements.FILE}")
             shutil.copytree(code, place.code, dirs_exist_ok=True)
             limits = SandboxLimits(memory_bytes=self.house.sharing.budget_bytes // 2, disk_bytes=_DISK_BYTES)
-            requirements.install(place, python, way=found(), limits=limits)
+            requirements.install(place, python, way=found(), limits=limits, log=place.log)
         num_bytes = sum(path.stat().st_size for path in files.rglob("*") if path.is_file())
         return HostedModel(
             by=ServedAs.PROGRAM,

@@ -29,7 +29,9 @@ _RESERVED = "sagemaker_"
 _OBJECTIVE = "_tuning_objective_metric"
 _ERROR = re.compile(r"^(\w+\.)*\w*(Error|Exception|Interrupt)\b")
 _MOST_ERROR_LETTERS = 4000
-_KILLED = 137
+_PORT = "7777"
+"Where torchrun's processes of several hosts find each other, as the toolkit has it."
+_KILLED, _NOT_STARTED = 137, 127
 
 
 class Job:
@@ -141,16 +143,31 @@ class Job:
 
     def command(self) -> list[str]:
         """The command that runs the code: a module of Python, or a program of the shell."""
-        if self.reserved.get("sagemaker_torch_distributed_enabled") is True:
-            processes = max(1, _num_gpus())
-            launcher = [_beside("torchrun"), "--nnodes", "1", "--nproc_per_node", str(processes)]
-            return [*launcher, self.program, *self.arguments()]
+        if self.reserved.get("sagemaker_torch_distributed_enabled") is True and self.host in self.joined_hosts():
+            return [*self.torchrun(), self.program, *self.arguments()]
         if (CODE / "setup.py").exists():
             return [sys.executable, "-m", self.module, *self.arguments()]
         if self.program.endswith(".py"):
             return [sys.executable, self.program, *self.arguments()]
         words = " ".join(shlex.quote(each) for each in self.arguments())
         return ["/bin/sh", "-c", f"./{self.program} {words}"]
+
+    def joined_hosts(self) -> list[str]:
+        """The hosts whose processes torchrun joins: all, or those of the groups that are named."""
+        named = self.reserved.get("sagemaker_distribution_instance_groups")
+        groups = self.resources.get("instance_groups", [])
+        joined = [host for group in groups if group["instance_group_name"] in (named or []) for host in group["hosts"]]
+        return joined if named else self.hosts
+
+    def torchrun(self) -> list[str]:
+        """The command of PyTorch's launcher for this host, before the program."""
+        hosts = self.joined_hosts()
+        num_processes = max(1, _num_gpus())
+        launcher = [_beside("torchrun"), "--nnodes", str(len(hosts)), "--nproc_per_node", str(num_processes)]
+        if len(hosts) == 1:
+            return launcher
+        first = ["--master_addr", hosts[0], "--master_port", _PORT]
+        return [*launcher, *first, "--node_rank", str(hosts.index(self.host))]
 
 
 def main() -> int:
@@ -191,7 +208,10 @@ def _preparing() -> Iterator[tuple[str, list[str]]]:
 
 def _run(command: list[str]) -> tuple[int, str]:
     """The exit code of a command, and what its errors say; both its streams are passed on as they come."""
-    process = subprocess.Popen(command, cwd=str(CODE), stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        process = subprocess.Popen(command, cwd=str(CODE), stderr=subprocess.PIPE, start_new_session=True)
+    except OSError as error:
+        return _NOT_STARTED, f"{command[0]} could not be started: {error.strerror}"
     signal.signal(signal.SIGTERM, lambda *_: os.killpg(process.pid, signal.SIGTERM))
     errors = []
 

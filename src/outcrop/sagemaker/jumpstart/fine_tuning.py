@@ -16,7 +16,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,7 @@ def main() -> int:
     stopping.listen()
     given = json.loads(os.environ.get("SM_HPS", "{}"))
     try:
+        _check_one_instance(json.loads(os.environ.get("SM_HOSTS", "[]")))
         fine_tune(places, {name: str(value) for name, value in given.items()}, stopping)
     except OutcropError as error:
         places.failure.parent.mkdir(parents=True, exist_ok=True)
@@ -127,6 +128,11 @@ def main() -> int:
         _say(error.message)
         return 1
     return 0
+
+
+def _check_one_instance(hosts: Sequence[str]) -> None:
+    if len(hosts) > 1:
+        raise Invalid("ResourceConfig.InstanceCount: this training runs on one instance. Ask for 1.")
 
 
 def fine_tune(places: JobPlaces, given: Mapping[str, str], stopping: Stopping) -> None:
