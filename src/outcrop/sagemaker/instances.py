@@ -1,7 +1,8 @@
-"""The instances that a training job asks for: a host each, in a sandbox of its own, all on this machine.
+"""The instances that a training job asks for.
 
-Hosts are named as SageMaker names them, algo-1 and on, over the groups in their order. They share a loopback: each has
-an address of its own there, and what one listens on all of them reach.
+Each is a host in a sandbox of its own, all on this machine. Hosts are named as SageMaker names them, algo-1 and on,
+over the groups in their order. They share a loopback: each has an address of its own there, and what one listens on all
+of them reach.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""One instance of a training job: its folder, its sandbox, and what comes out of it while the script runs."""
+"""An instance of a training job: its folder, its sandbox, and what comes out of it while the script runs."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

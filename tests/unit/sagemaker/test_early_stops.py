@@ -22,7 +22,7 @@ def test_running_averages_are_those_of_the_values_up_to_an_epoch() -> None:
     made.add(2, 6.0)  # two values in the first second
     made.add(1, 9.0)
     made.add(4, 4.0)
-    assert (made.epoch, made.latest) == (7, 1.0)
+    assert (made.epoch, made.value(7), made.value(2)) == (7, 1.0, 3.0)
     averages = [made.running_average(epoch) for epoch in (1, 2, 3, 5, 7, 8)]
     assert averages == [3.0, 3.0, 5.0, pytest.approx(17 / 5), pytest.approx(19 / 7), None]
 
@@ -37,8 +37,14 @@ def test_what_is_worse_than_the_median_of_running_averages_is_hopeless(objective
 def test_too_few_earlier_curves_decide_nothing() -> None:
     rule = MedianRule(LOW)
     assert rule.hopeless({9: curve(100)}, {0: curve(1), 1: curve(1)}) == []
-    assert rule.hopeless({9: curve(100, 100)}, {0: curve(1), 1: curve(1), 2: curve(1)}) == [], "none came as far"
+    assert rule.hopeless({9: curve(100, 100)}, {0: curve(1), 1: curve(1)}) == []
     assert rule.hopeless({9: curve()}, {0: curve(1), 1: curve(1), 2: curve(1)}) == []
+
+
+def test_a_curve_that_has_passed_the_earlier_ones_is_judged_at_the_last_epoch_that_they_came_to() -> None:
+    ended = {0: curve(1, 1), 1: curve(1, 1, 1), 2: curve(1)}
+    assert MedianRule(LOW).hopeless({9: curve(2, 0, 0, 0)}, ended) == [9]
+    assert MedianRule(LOW).hopeless({9: curve(1, 9, 9, 9)}, ended) == []
 
 
 def test_hyperband_stops_the_worst_at_a_rung_and_a_successor_decides_alike() -> None:

@@ -1,4 +1,7 @@
-"""Start of bubblewrap in the network of another sandbox: it has no option for that, so it is started from within."""
+"""Start of bubblewrap in the network of another sandbox.
+
+bubblewrap has no option for that, so it is started from within.
+"""
 
 from __future__ import annotations
 

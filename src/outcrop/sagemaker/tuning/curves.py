@@ -35,10 +35,9 @@ class ObjectiveCurve:
         """How many values there are."""
         return self.points[-1].epoch if self.points else 0
 
-    @property
-    def latest(self) -> float:
-        """Raises IndexError for a curve without points."""
-        return self.points[-1].latest
+    def value(self, epoch: int) -> float:
+        """The mean of the values of the second in which an epoch was reached. Raises StopIteration for none."""
+        return next(point.latest for point in self.points if point.epoch >= epoch)
 
     def add(self, number: int, total: float) -> None:
         """Take in the values of another second."""

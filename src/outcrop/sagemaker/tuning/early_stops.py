@@ -35,13 +35,16 @@ class MedianRule:
         return [number for number, curve in running.items() if self._is_worse(curve, earlier)]
 
     def _is_worse(self, curve: ObjectiveCurve, earlier: Sequence[ObjectiveCurve]) -> bool:
-        if not curve.epoch:
+        if not curve.epoch or len(earlier) < _LEAST_EARLIER:
             return False
-        averages = [each.running_average(curve.epoch) for each in earlier]
+        # Values come by the second, so a curve may pass the last epoch of the earlier ones between two looks.
+        reached = sorted((each.epoch for each in earlier), reverse=True)[_LEAST_EARLIER - 1]
+        epoch = min(curve.epoch, reached)
+        if not epoch:
+            return False
+        averages = [each.running_average(epoch) for each in earlier]
         costs = [self._objective.cost(average) for average in averages if average is not None]
-        if len(costs) < _LEAST_EARLIER:
-            return False
-        return self._objective.cost(curve.latest) > statistics.median(costs)
+        return self._objective.cost(curve.value(epoch)) > statistics.median(costs)
 
 
 class HyperbandRule:
