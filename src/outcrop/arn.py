@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 PARTITION = "aws"
 _ID_ALPHABET = string.ascii_lowercase + string.digits
+_CAPITALS = string.ascii_uppercase + string.digits
 _ACCOUNT = re.compile(r"^[0-9]{12}$")
 
 
@@ -81,6 +82,11 @@ def iam(account: str, resource: str) -> str:
 def new_id(length: int = 12) -> str:
     """A random id in Bedrock's form: 12 characters of a-z and 0-9."""
     return "".join(secrets.choice(_ID_ALPHABET) for _ in range(length))
+
+
+def new_agents_id() -> str:
+    """A random id in the form of Bedrock's agents and knowledge bases: 10 characters of A-Z and 0-9."""
+    return "".join(secrets.choice(_CAPITALS) for _ in range(10))
 
 
 def new_account() -> str:

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from outcrop.invocation_logs.logs import InvocationLogs
     from outcrop.jobs.asking_loop import AskingLoop
     from outcrop.jobs.jobs import Jobs
+    from outcrop.knowledge.indexes import Indexes
+    from outcrop.knowledge.knowledge_bases import KnowledgeBases
     from outcrop.log_groups.log_groups import LogGroups
     from outcrop.metrics.points import Points
     from outcrop.metrics.traffic import Traffic
@@ -126,6 +128,8 @@ class House:
             self.asking_loop.close()
         if "vector_indexes" in self.__dict__:
             self.vector_indexes.close()
+        if "knowledge_indexes" in self.__dict__:
+            self.knowledge_indexes.close()
         if "store" in self.__dict__:
             self.store.close()
 
@@ -290,6 +294,20 @@ class House:
         from outcrop.batch.shares import Shares
 
         return Shares()
+
+    @room
+    def knowledge_bases(self) -> "KnowledgeBases":
+        """Knowledge bases and their data sources on record."""
+        from outcrop.knowledge.knowledge_bases import KnowledgeBases
+
+        return KnowledgeBases(self.store, self.clock, self.account)
+
+    @room
+    def knowledge_indexes(self) -> "Indexes":
+        """The indexes of knowledge bases."""
+        from outcrop.knowledge.indexes import Indexes
+
+        return Indexes(self.settings.home)
 
     def _used_by_batch_jobs(self) -> set[tuple[str, str]]:
         return {(job.region, str(job.document.get("modelArn"))) for job in self.jobs.running(BATCH)}

@@ -10,6 +10,8 @@ from outcrop.batch import kind as batch
 from outcrop.customization import creation_kind as creation
 from outcrop.customization import kind as customization
 from outcrop.jobs.kinds import JobKind, WorkerClass
+from outcrop.knowledge.changes import kind as document_change
+from outcrop.knowledge.ingestion import kind as ingestion
 from outcrop.model_import import kind as model_import
 from outcrop.sagemaker import training_kind as training
 from outcrop.sagemaker.hosting import async_kind as async_invocation
@@ -19,7 +21,7 @@ from outcrop.sagemaker.tuning import kind as tuning
 
 KINDS: tuple[JobKind[Any], ...] = (
     customization.KIND, creation.KIND, model_import.KIND, batch.KIND, training.KIND, endpoint_change.KIND,
-    async_invocation.KIND, transform.KIND, tuning.KIND,
+    async_invocation.KIND, transform.KIND, tuning.KIND, ingestion.KIND, document_change.KIND,
 )  # fmt: skip
 
 

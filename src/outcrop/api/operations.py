@@ -75,6 +75,18 @@ def _bedrock_runtime() -> Table:
     return runtime.OPERATIONS
 
 
+def _bedrock_agent() -> Table:
+    from outcrop.api.knowledge import data_sources, documents, ingestion_jobs, knowledge_bases, tags
+
+    return {
+        **knowledge_bases.OPERATIONS,
+        **data_sources.OPERATIONS,
+        **ingestion_jobs.OPERATIONS,
+        **documents.OPERATIONS,
+        **tags.OPERATIONS,
+    }
+
+
 def _bedrock_agent_runtime() -> Table:
     from outcrop.api.bedrock import reranking
 
@@ -183,6 +195,7 @@ OPERATIONS: Operations = _Imported(
         "application-autoscaling": _application_autoscaling,
         "bedrock": _bedrock,
         "bedrock-runtime": _bedrock_runtime,
+        "bedrock-agent": _bedrock_agent,
         "bedrock-agent-runtime": _bedrock_agent_runtime,
         "cloudwatch": _cloudwatch,
         "iam": _iam,

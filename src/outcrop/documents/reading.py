@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from outcrop.documents.delimited import read_delimited
 from outcrop.documents.epub import read_epub
 from outcrop.documents.json_texts import read_json_texts
 from outcrop.documents.markdown import read_markdown
@@ -18,15 +19,20 @@ from outcrop.documents.section import BadDocument, Section, Unread, reason_of
 from outcrop.documents.web_page import read_web_page
 from outcrop.documents.wikipedia import read_wikipedia
 from outcrop.documents.word_document import read_word_document
+from outcrop.documents.workbook import read_workbook
 
+TABLES = (".csv", ".tsv", ".xlsx", ".xls")
+"Files of tables, which no recipe takes for the text of a corpus."
 SUFFIXES = (".txt", ".md", ".markdown", ".html", ".htm", ".xhtml", ".docx", ".epub", ".pdf", ".xml", ".bz2", ".jsonl")
 "By which files of a folder are taken for documents."
 Reader = Callable[[Path], Iterator[Section | Unread]]
 
 _HEAD_BYTES = 4096
-_FORMS = "Plain text, Markdown, HTML, DOCX, EPUB, PDF, dumps of Wikipedia and JSON Lines are read"
+_FORMS = "Plain text, Markdown, HTML, DOCX, EPUB, PDF, CSV, XLSX, dumps of Wikipedia and JSON Lines are read"
+_OLE = b"\xd0\xcf\x11\xe0"
+"Old files of Office programs begin so, and encrypted ones."
 _REFUSED: tuple[tuple[bytes, str], ...] = (
-    (b"\xd0\xcf\x11\xe0", "an old Office document, or an encrypted one. Save it as DOCX, without a password"),
+    (_OLE, "an old Office document, or an encrypted one. Save it as DOCX, without a password"),
     (b"{\\rtf", "a document in RTF. Save it as DOCX"),
     (b"\xfd7zXZ\x00", "compressed with xz. Unpack it: unxz FILE"),
     (b"\x28\xb5\x2f\xfd", "compressed with Zstandard. Unpack it: unzstd FILE"),
@@ -51,6 +57,8 @@ def reader_of(path: Path) -> Reader:
         head = file.read(_HEAD_BYTES)
     if not head.strip():
         raise BadDocument(f"{path.name}: an empty file. Leave it out.")
+    if head.startswith(_OLE) and path.suffix.lower() in TABLES:
+        return read_workbook
     for start, what in _REFUSED:
         if head.startswith(start):
             raise BadDocument(f"{path.name}: {what}.")
@@ -74,8 +82,10 @@ def _zipped(path: Path) -> Reader:
         return read_word_document
     if "META-INF/container.xml" in names:
         return read_epub
-    if any(name.startswith(("xl/", "ppt/")) for name in names):
-        raise BadDocument(f"{path.name}: tables or slides of an Office program, not a text. Save it as text or PDF.")
+    if any(name.startswith("xl/") for name in names):
+        return read_workbook
+    if any(name.startswith("ppt/") for name in names):
+        raise BadDocument(f"{path.name}: slides of an Office program, not a text. Save it as PDF.")
     raise BadDocument(f"{path.name}: a zip archive. Unpack it, and name the files inside: unzip FILE")
 
 
@@ -107,6 +117,8 @@ def _of_text(path: Path, head: bytes) -> Reader:
         return read_web_page
     if start.startswith(b"<?xml"):
         raise BadDocument(f"{path.name}: XML of a form that is not read. {_FORMS}.")
+    if suffix in (".csv", ".tsv"):
+        return read_delimited
     if suffix in (".jsonl", ".ndjson"):
         return read_json_texts
     return read_markdown if suffix in (".md", ".markdown") else read_plain_text

@@ -27,7 +27,7 @@ class SearchQuery:
     most: int
     "Passages of the answer, 1 to 100, or more before reranking."
     search_type: SearchType = SearchType.HYBRID
-    filter: MetadataFilter | None = None
+    filter: "MetadataFilter | None" = None
 
 
 class PassageIndex(Protocol):

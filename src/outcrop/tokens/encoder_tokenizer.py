@@ -101,6 +101,10 @@ class EncoderTokenizer:
             found.append(TokenRow(list(whole.ids), list(whole.type_ids)))
         return found
 
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        """The tokens of each text, without special ones around it. Raises Invalid for half a character."""
+        return [len(encoding.ids) for encoding in self._plain(texts)]
+
     def num_ids(self) -> int:
         """Ids that the vocabulary goes up to, added tokens included."""
         return 1 + max(self._encoder.get_vocab(with_added_tokens=True).values(), default=-1)

@@ -83,6 +83,8 @@ _ON_RECORD = (
     "model-invocation-job",
     "provisioned-model",
 )
+_TAGGABLE = {"bedrock-agent": ("knowledge-base",)}
+"Kinds with tags of their own in the agents' services."
 
 AGENTS: dict[str, str] = {
     "agentId": "agent",
@@ -108,7 +110,7 @@ def named(asked: RequestedOperation, member: str) -> Named:
     model, kinds = MODELS.get(asked.operation, ("", ()))
     if member != model:
         thing, kind = THINGS.get(_noun(asked.operation), ("", ""))
-        kinds = (kind,) if member == thing else _ON_RECORD
+        kinds = (kind,) if member == thing else _TAGGABLE.get(asked.service, _ON_RECORD)
     return find_named(str(asked.params[member]), kinds, asked)
 
 
@@ -194,7 +196,13 @@ def _agents(asked: RequestedOperation) -> list[str]:
         flow = asked.arn("bedrock", "flow", str(params["flowIdentifier"]))
         return [str(alias) if arns.is_arn(str(alias)) else f"{flow}/alias/{alias}"]
     # A knowledge base given to an agent is a change of the agent.
-    return [asked.arn("bedrock", kind, str(params[member])) for member, kind in AGENTS.items() if member in params][:1]
+    return [_by_id(asked, kind, str(params[member])) for member, kind in AGENTS.items() if member in params][:1]
+
+
+def _by_id(asked: RequestedOperation, kind: str, value: str) -> str:
+    """The ARN of a thing of the agents' services. They are named by id or ARN, never by a name, which another may have
+    chosen to look like an id."""
+    return value if arns.is_arn(value) else arns.bedrock(asked.region, asked.account, f"{kind}/{value}")
 
 
 def _noun(operation: str) -> str:

@@ -1,0 +1,80 @@
+"""The text of a document as it is cut: one string, with the headings, pages and rules that its parts stand under."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from outcrop.documents.section import Section
+from outcrop.recipes.rule_numbers import head_of
+
+_RULE_LEVEL = 3
+"Articles, sections and rules; those above are parts of the book that hold rules."
+_FEWEST_RULES = 3
+"A document with fewer numbered heads is no rule book."
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentText:
+    """The texts of a document's sections in a row."""
+
+    text: str
+    sections: Sequence[Section]
+    starts: Sequence[int]
+    "Where each section begins in the text."
+
+    @classmethod
+    def of(cls, sections: Iterable[Section]) -> "DocumentText":
+        """The text of sections that come in order, those without letters left out."""
+        kept = [section for section in sections if section.text]
+        starts, at = [], 0
+        for section in kept:
+            starts.append(at)
+            at += len(section.text)
+        return cls(text="".join(section.text for section in kept), sections=kept, starts=starts)
+
+    def section_at(self, place: int) -> Section | None:
+        """The section that a character stands in; None in a document without any."""
+        number = bisect_right(self.starts, place) - 1
+        return self.sections[number] if number >= 0 else None
+
+    def rule_at(self, place: int) -> str | None:
+        """The number of the rule that a character stands in, of a rule book."""
+        number = bisect_right(self._rules, place, key=lambda rule: rule[0]) - 1
+        return self._rules[number][1] if number >= 0 else None
+
+    @cached_property
+    def borders(self) -> frozenset[int]:
+        """Where a part with headings of its own begins, or a rule."""
+        found = {start for start, number in self._rules if number is not None}
+        before: tuple[str, ...] = ()
+        for section, start in zip(self.sections, self.starts, strict=True):
+            if section.headings != before:
+                found.add(start)
+            before = section.headings
+        return frozenset(found)
+
+    @cached_property
+    def _rules(self) -> list[tuple[int, str | None]]:
+        """Where a rule begins, with its number, or a part of the book that is in no rule."""
+        found = [
+            (start + place, number)
+            for section, start in zip(self.sections, self.starts, strict=True)
+            for place, number in _rules_in(section)
+        ]
+        return found if sum(number is not None for _, number in found) >= _FEWEST_RULES else []
+
+
+def _rules_in(section: Section) -> Iterator[tuple[int, str | None]]:
+    place, blank_before = 0, True
+    lines = section.text.split("\n")
+    titles = {" ".join(heading.split()) for heading in section.headings}
+    for number, line in enumerate(lines):
+        bare = " ".join(line.strip().lstrip("#").split())
+        if bare:
+            blank_after = number + 1 == len(lines) or not lines[number + 1].strip()
+            head = head_of(line, is_heading=bare in titles, alone=blank_before and blank_after)
+            if head is not None:
+                yield place, head.number if head.level >= _RULE_LEVEL else None
+        blank_before = not bare
+        place += len(line) + 1

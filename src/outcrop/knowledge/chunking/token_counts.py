@@ -1,0 +1,22 @@
+"""Numbers of tokens in texts: the embedding model's own count where there is one, else an estimate by rule.
+
+The estimate: a letter of Chinese, Japanese or Korean is a token, so is a sign, and so are four letters or digits of any
+other writing, or what is left of a word. English comes out within a tenth of what usual tokenizers count.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+TokenCounts: TypeAlias = "Callable[[Sequence[str]], list[int]]"
+"The tokens of each text."
+
+_TOKEN = re.compile(
+    "[\\u3040-\\u30ff\\u3400-\\u9fff\\uac00-\\ud7af\\uf900-\\ufaff\\uff66-\\uff9f\\U00020000-\\U0003ffff]"
+    "|[^\\W_]{1,5}|[^\\s]"
+)
+
+
+def estimated_counts(texts: Sequence[str]) -> list[int]:
+    """An estimate of the tokens of each text, without a tokenizer."""
+    return [sum(1 for _ in _TOKEN.finditer(text)) for text in texts]

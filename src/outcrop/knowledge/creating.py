@@ -1,0 +1,90 @@
+"""CreateKnowledgeBase and UpdateKnowledgeBase: requests checked, and put on record.
+
+Everything that can be refused is refused here: a store, a model or a type that is not real, and a role that could not
+do the knowledge base's work.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from outcrop import logs
+from outcrop.errors import Invalid
+from outcrop.knowledge.embedding import LEXICAL_ALONE, check_may_embed, dimensions_for, model_of
+from outcrop.knowledge.rooms import KnowledgeRooms
+from outcrop.knowledge.storage import check_storage, store_of
+from outcrop.store.resources import Resource
+from outcrop.store.tags import tags_of
+
+_log = logging.getLogger("outcrop.knowledge")
+_KEPT = ("description", "roleArn", "knowledgeBaseConfiguration", "storageConfiguration")
+_UNREAL_TYPES = {
+    "KENDRA": "indexes of Amazon Kendra are not built in Outcrop",
+    "SQL": "knowledge bases over databases are not built in Outcrop",
+}
+
+
+def create(house: KnowledgeRooms, params: Mapping[str, Any], *, region: str) -> Resource:
+    """Check a CreateKnowledgeBase request and put the knowledge base on record. Raises Invalid, Conflict."""
+    tags = tags_of("tags", [{"key": key, "value": value} for key, value in params.get("tags", {}).items()])
+    configuration = _vectors(params["knowledgeBaseConfiguration"])
+    check_storage(params.get("storageConfiguration"))
+    model_arn: str = configuration["embeddingModelArn"]
+    dimensions = dimensions_for(model_of(house, model_arn), configuration)
+    arn = house.knowledge_bases.new_arn(region)
+    _check_role(house, params["roleArn"], model_arn, arn)
+    document = {
+        **{member: params[member] for member in _KEPT if member in params},
+        "embeddingModelArn": model_arn,
+        "dimensions": dimensions,
+    }
+    with house.store.transaction():
+        created = house.knowledge_bases.add(arn, region, params["name"], document)
+        house.store.tags.put(arn, tags)
+    logs.tell(
+        _log,
+        "knowledge base created",
+        knowledge_base=arn,
+        store=store_of(params.get("storageConfiguration")),
+        search=LEXICAL_ALONE if dimensions is None else f"words and vectors of {dimensions} numbers",
+    )
+    return created
+
+
+def update(house: KnowledgeRooms, row: Resource, params: Mapping[str, Any]) -> Resource:
+    """Change name, description and role of a knowledge base. Raises Invalid for what cannot be changed, Conflict."""
+    for member in ("knowledgeBaseConfiguration", "storageConfiguration"):
+        if member in params and params[member] != row.document.get(member):
+            raise Invalid(f"{member}: it cannot be changed. Give it as it was, or create another knowledge base.")
+    _check_role(house, params["roleArn"], row.document["embeddingModelArn"], row.arn)
+    kept = {member: value for member, value in row.document.items() if member != "description"}
+    if "description" in params:
+        kept["description"] = params["description"]
+    return house.knowledge_bases.change(row, params["name"], {**kept, "roleArn": params["roleArn"]})
+
+
+def _vectors(configuration: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The configuration of a knowledge base of vectors. Raises Invalid for another type."""
+    kind = configuration["type"]
+    if kind in _UNREAL_TYPES:
+        raise Invalid(f"knowledgeBaseConfiguration.type: {kind}: {_UNREAL_TYPES[kind]}. Use VECTOR.")
+    vectors: Mapping[str, Any] | None = configuration.get("vectorKnowledgeBaseConfiguration")
+    if vectors is None:
+        raise Invalid("knowledgeBaseConfiguration: vectorKnowledgeBaseConfiguration is missing, where type is VECTOR.")
+    if "supplementalDataStorageConfiguration" in vectors:
+        raise Invalid(
+            "supplementalDataStorageConfiguration: pictures of documents are not kept in Outcrop. Leave it out."
+        )
+    return vectors
+
+
+def _check_role(house: KnowledgeRooms, role_arn: str, model_arn: str, knowledge_base_arn: str) -> None:
+    """Raises Invalid for a role that Bedrock could not take on for this, or that may not use the model."""
+    try:
+        house.access.assert_passable(role_arn, source_arn=knowledge_base_arn)
+    except Invalid as refused:
+        raise Invalid(
+            "Bedrock Knowledge Base was unable to assume the given role. Provide the proper permissions and retry the "
+            f"request. ({refused.message})"
+        ) from refused
+    check_may_embed(house, role_arn, model_arn)
