@@ -17,8 +17,7 @@ MOST_LEVELS = 2
 "A group may hold groups, which hold conditions."
 
 Scalar: TypeAlias = str | int | float | bool
-FilterValue: TypeAlias = "Scalar | tuple[Scalar, ...]"
-MetadataFilter: TypeAlias = "AttributeCondition | AllOf | AnyOf"
+FilterValue: TypeAlias = Scalar | tuple[Scalar, ...]
 
 
 class FilterOperator(StrEnum):
@@ -81,6 +80,9 @@ class AnyOf:
     def matches(self, metadata: Metadata) -> bool:
         """Whether a passage with these attributes may be found."""
         return any(member.matches(metadata) for member in self.members)
+
+
+MetadataFilter: TypeAlias = AttributeCondition | AllOf | AnyOf
 
 
 def read(shape: Mapping[str, Any], *, at: str) -> MetadataFilter:
