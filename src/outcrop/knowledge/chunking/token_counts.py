@@ -6,9 +6,8 @@ other writing, or what is left of a word. English comes out within a tenth of wh
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
 
-TokenCounts: TypeAlias = "Callable[[Sequence[str]], list[int]]"
+TokenCounts = Callable[[Sequence[str]], list[int]]
 "The tokens of each text."
 
 _TOKEN = re.compile(
