@@ -239,7 +239,7 @@ def test_a_wrong_secret_is_refused(server: Running) -> None:
     ("service", "operation", "params", "code", "status"),
     [
         ("bedrock", "list_guardrails", {}, "ValidationException", 400),
-        ("bedrock-agent", "list_knowledge_bases", {}, "ValidationException", 400),
+        ("bedrock-agent", "list_agents", {}, "ValidationException", 400),
         ("sagemaker", "list_models", {}, "ValidationException", 400),
         ("sagemaker-runtime", "invoke_endpoint", {"EndpointName": "e", "Body": b""}, "ValidationError", 400),
         ("logs", "describe_queries", {}, "InvalidParameterException", 400),

@@ -18,6 +18,7 @@ from tests.support.listings import (
     cloudwatch,
     iam,
     iam_absent,
+    knowledge,
     logs,
     s3,
     sagemaker,
@@ -34,6 +35,7 @@ LISTINGS = [
     *bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *logs.LISTINGS, *cloudwatch.LISTINGS, *s3.LISTINGS,
     *sagemaker.LISTINGS, *sagemaker_hosting.LISTINGS, *scaling.LISTINGS, *tuning.LISTINGS,
     *vectors.LISTINGS,
+    *knowledge.LISTINGS,
 ]  # fmt: skip
 NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {
     "bedrock-agent-runtime.Rerank",

@@ -44,6 +44,8 @@ class Furnished:
             (self.things.batch_job, "asked"),
             (self.things.imported, "fetched"),
             (self.things.import_job, "bringing"),
+            (self.things.bedrock("knowledge-base", "KNOWLEDGE1"), "known"),
+            (self.things.bedrock("knowledge-base", "KNOWLEDGE2"), "KNOWLEDGE1"),  # whose name is another's id
         ):
             self.add(arn, name)
         self.access.identities.create_group("a-group", path=PATH)
@@ -120,6 +122,8 @@ def cases(house: Furnished, service: str) -> list[Case]:
             found = list(spellings.cases_of_autoscaling(house.things, iter(OPERATIONS[service])))
         case "s3vectors":
             found = list(spellings.cases_of_vectors(house.things, iter(OPERATIONS[service])))
+        case "bedrock-agent":
+            found = list(spellings.cases_of_knowledge(house.things, iter(OPERATIONS[service])))
         case "sagemaker":
             found = list(spellings.cases_of_sagemaker(house.things, iter(OPERATIONS[service])))
         case "sagemaker-runtime":

@@ -149,6 +149,7 @@ WITHOUT_RESOURCE = {
         "ListCustomModelDeployments", "ListProvisionedModelThroughputs", "CreateModelImportJob",
         "ListModelImportJobs", "ListImportedModels",
     },
+    "bedrock-agent": {"CreateKnowledgeBase", "ListKnowledgeBases"},
     "bedrock-agent-runtime": {"Rerank"},
     "bedrock-runtime": set(),
     "sagemaker": {
@@ -272,6 +273,17 @@ def cases_of_monitoring(things: Things, service: str, operations: Iterator[str])
             named_groups = ({"logGroupName": GROUP}, {"logGroupIdentifier": GROUP}, {"logGroupIdentifier": group})
             spelled = tuple(each | stream for each in named_groups if has.issuperset(each))
             yield Case(service, operation, (f"{group}:log-stream:s" if stream else f"{group}:*",), spelled)
+
+
+def cases_of_knowledge(things: Things, operations: Iterator[str]) -> Iterator[Case]:
+    """Knowledge bases by id alone, and by ARN where tags are asked about. Who may use one may use all that is in it."""
+    arn = things.bedrock("knowledge-base", "KNOWLEDGE1")
+    for operation in operations:
+        if operation in WITHOUT_RESOURCE["bedrock-agent"]:
+            continue
+        named = ({"resourceArn": arn}, {"knowledgeBaseId": "KNOWLEDGE1"})
+        has = members("bedrock-agent", operation)
+        yield Case("bedrock-agent", operation, (arn,), tuple(each for each in named if has.issuperset(each)))
 
 
 SAGEMAKER_KINDS = {

@@ -27,12 +27,15 @@ AMBIGUOUS = {
     r"([.\-_a-zA-Z0-9]+/?){3,1016}": r"[.\-_a-zA-Z0-9](/?[.\-_a-zA-Z0-9]){2,}/?",
 }
 
+# bedrock-agent writes /d where it means a digit, so that no ARN of its own would fit.
+_MISSPELT = {":/d{12}:": r":\d{12}:", "(?::/d+)": r"(?::\d+)"}
+
 
 @cache
 def compiled(pattern: str) -> re.Pattern[str] | None:
     """The pattern for `fullmatch`, or None when Python has no such expression."""
-    for ambiguous, plain in AMBIGUOUS.items():
-        pattern = pattern.replace(ambiguous, plain)
+    for written, meant in (AMBIGUOUS | _MISSPELT).items():
+        pattern = pattern.replace(written, meant)
     translated = _SURROGATES.sub(_joined, pattern)
     translated = _LONE_HYPHEN.sub(r"[\\w\\-_]", translated).replace("\\z", "\\Z")
     try:

@@ -23,6 +23,7 @@ STAR_ALONE = {
         "ListModelInvocationJobs", "ListProvisionedModelThroughputs", "PutModelInvocationLoggingConfiguration",
         "ListImportedModels", "ListModelImportJobs",
     },
+    "bedrock-agent": {"CreateKnowledgeBase", "ListKnowledgeBases"},
     "bedrock-agent-runtime": {"Rerank"},
     "bedrock-runtime": set(),
     "cloudwatch": {
