@@ -52,7 +52,9 @@ def test_documents_in_s3_become_passages_that_are_found(knowledge: Knowledge) ->
     assert RULES[found.passage.start : found.passage.end] == found.passage.text
     (row,) = knowledge.search(source, "coupon of bond B", most=1)
     assert "Bond: B | Coupon: 4.25" in row.text
-    assert knowledge.documents(source) == {knowledge.uri(f"road/{name}"): ("INDEXED", "") for name in ("rules.md", "prices.csv")}
+    assert knowledge.documents(source) == {
+        knowledge.uri(f"road/{name}"): ("INDEXED", "") for name in ("rules.md", "prices.csv")
+    }
 
 
 def test_what_is_created_is_told_and_listed_and_deleted(knowledge: Knowledge) -> None:
@@ -135,7 +137,9 @@ def test_a_knowledge_base_has_one_ingestion_job_at_a_time(idle: Knowledge) -> No
         said = sorted(threads.map(begun, clients))
     assert said == ["STARTING", *["conflict"] * 7]
     (job,) = idle.agent.list_ingestion_jobs(**source.ids)["ingestionJobSummaries"]
-    told = f"KnowledgeBase with id {source.knowledge_base} has an ongoing ingestion job with id {job['ingestionJobId']}."
+    told = (
+        f"KnowledgeBase with id {source.knowledge_base} has an ongoing ingestion job with id {job['ingestionJobId']}."
+    )
     for refused in (
         refusal(idle.agent.start_ingestion_job, **other.ids),
         refusal(idle.agent.delete_data_source, **source.ids),
@@ -364,7 +368,10 @@ def test_chunking_and_type_of_a_data_source_cannot_be_changed(idle: Knowledge) -
     without = {**same, "name": "renamed"}
     del without["vectorIngestionConfiguration"]
     updated = agent.update_data_source(**source.ids, **without)["dataSource"]
-    assert (updated["name"], updated["vectorIngestionConfiguration"]) == ("renamed", told["vectorIngestionConfiguration"])
+    assert (updated["name"], updated["vectorIngestionConfiguration"]) == (
+        "renamed",
+        told["vectorIngestionConfiguration"],
+    )
     other = {**same, "vectorIngestionConfiguration": {"chunkingConfiguration": {"chunkingStrategy": "NONE"}}}
     assert "chunking cannot be changed" in refusal(agent.update_data_source, **source.ids, **other)[1]
     custom = {**same, "dataSourceConfiguration": {"type": "CUSTOM"}}
@@ -385,7 +392,9 @@ def test_a_deleted_data_source_takes_its_passages_along_or_leaves_them(
     source = knowledge.source(f"{place}/", dataDeletionPolicy=policy_of_deletion)
     knowledge.ingest(source)
     assert knowledge.agent.delete_data_source(**source.ids)["status"] == "DELETING"
-    eventually(lambda: not knowledge.agent.list_data_sources(knowledgeBaseId=source.knowledge_base)["dataSourceSummaries"])
+    eventually(
+        lambda: not knowledge.agent.list_data_sources(knowledgeBaseId=source.knowledge_base)["dataSourceSummaries"]
+    )
     assert len(knowledge.search(source, "penguins")) == (policy_of_deletion == "RETAIN")
     assert refusal(knowledge.agent.get_data_source, **source.ids) == (
         "ResourceNotFoundException",

@@ -1,6 +1,6 @@
-"""Rows of tables as lines of text, each with the names of its columns: `Bond: A | Coupon: 3.5 | Matures: 2031`.
+"""Rows of tables as lines of text, each with the names of its columns.
 
-A line that is found alone still says what its numbers are.
+`Bond: A | Coupon: 3.5 | Matures: 2031`: a line that is found alone still says what its numbers are.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -32,7 +32,7 @@ def read_workbook(path: Path) -> Iterator[Section | Unread]:
 
 
 def _sheets(messages: Iterator[dict[str, Any]], path: Path) -> Iterator[tuple[str, Iterator[Sequence[str]]]]:
-    """Each sheet's name with its rows, which have to be read before the next sheet."""
+    """Sheets by name with their rows, which have to be read before the next sheet."""
     message = next(messages, None)
     while message is not None:
         if "broken" in message:

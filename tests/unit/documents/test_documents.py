@@ -168,7 +168,7 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
         ),
         "workbook": (
             zipped(folder / "k.xlsx", {"xl/workbook.xml": "a"}),
-            "tables or slides of an Office program, not a text. Save it as text or PDF.",
+            "a broken or encrypted workbook: File not found '_rels/.rels'. Save it anew as XLSX.",
         ),
         "cut zip": (
             written(folder / "l.docx", b"PK\x03\x04 and nothing"),
@@ -205,8 +205,8 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
         ),
         "other XML": (
             written(folder / "u.xml", "<?xml version='1.0'?><feed/>"),
-            "XML of a form that is not read. Plain text, Markdown, HTML, DOCX, EPUB, PDF, dumps of Wikipedia and JSON "
-            "Lines are read.",
+            "XML of a form that is not read. Plain text, Markdown, HTML, DOCX, EPUB, PDF, CSV, XLSX, dumps of Wikipedia "
+            "and JSON Lines are read.",
         ),
         "cut dump": (
             written(folder / "v.xml", dump(("A", "a"))[:-20]),

@@ -25,7 +25,7 @@ from outcrop.store.resources import Resource
 
 
 class ChangeAction(StrEnum):
-    """What a job does with its documents."""
+    """The action of a job on its documents."""
 
     INGEST = "ingest"
     DELETE = "delete"

@@ -1,4 +1,4 @@
-"""The kind of job that ingests or deletes single documents of a data source, or all of them: a light one.
+"""The kind of job that ingests or deletes single documents of a data source, or all of them.
 
 Clients see the documents' own states, and never this job, which is forgotten with its data source.
 """

@@ -1,4 +1,4 @@
-"""The text of a document as it is cut: one string, with the headings, pages and rules that its parts stand under."""
+"""The text of a document as one string, with the headings, pages and rules of its parts."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence

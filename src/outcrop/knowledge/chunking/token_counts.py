@@ -1,7 +1,7 @@
 """Numbers of tokens in texts: the embedding model's own count where there is one, else an estimate by rule.
 
-The estimate: a letter of Chinese, Japanese or Korean is a token, so is a sign, and so are four letters or digits of any
-other writing, or what is left of a word. English comes out within a tenth of what usual tokenizers count.
+The estimate: a letter of Chinese, Japanese or Korean is a token, so is a sign, and so are five letters or digits of any
+other writing, or what is left of a word.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Digests by which a document is known to be unchanged: the SHA-256 of its bytes, and the ETag of its object.
+"""Digests by which a document is known to be unchanged: of its bytes, and of its object in S3.
 
 On record they stand as `SHA-256:ETag`. An object with the ETag on record is not even read; one with another ETag and
 the same bytes is not indexed again. A metadata file some of whose attributes are embedded has `:embedded` behind it.
@@ -57,7 +57,7 @@ def version_of_bytes(content: bytes, etag: str = "") -> FileVersion:
 
 
 class DocumentChange(NamedTuple):
-    """What is new about a document."""
+    """The parts of a document that are new."""
 
     passages: bool
     "Whether they have to be made anew, with their vectors."

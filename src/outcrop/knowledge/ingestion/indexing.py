@@ -53,7 +53,7 @@ class WantedDocument:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Waiting:
+class _PreparedDocument:
     wanted: WantedDocument
     document: IndexedDocument
     texts: list[str]
@@ -69,7 +69,7 @@ class Indexing:
         self._vectors = vectors
         encoder = vectors.encoder
         self._counts = (encoder.counts if encoder is not None else None) or estimated_counts
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_PreparedDocument] = []
         self._num_texts = 0
 
     def add(self, wanted: WantedDocument, file: Path, attributes: DocumentAttributes) -> None:
@@ -79,7 +79,7 @@ class Indexing:
         except Invalid as bad:
             self.fail(wanted, bad.message)
             return
-        self._waiting.append(_Waiting(wanted=wanted, document=document, texts=texts))
+        self._waiting.append(_PreparedDocument(wanted=wanted, document=document, texts=texts))
         self._num_texts += len(texts)
         if self._num_texts >= BATCH or len(self._waiting) >= _MOST_WAITING or self._vectors.encoder is None:
             self.flush()
@@ -116,13 +116,13 @@ class Indexing:
         document = IndexedDocument(record=record, passages=passages, parents=parents_of(read.text, chunks))
         return document, texts
 
-    def _embedded(self, waiting: list[_Waiting]) -> list[list[list[float]] | None]:
+    def _embedded(self, waiting: list[_PreparedDocument]) -> list[list[list[float]] | None]:
         if self._vectors.encoder is None:
             return [None] * len(waiting)
         vectors = iter(self._vectors.of([text for each in waiting for text in each.texts]))
         return [[next(vectors) for _ in each.texts] for each in waiting]
 
-    def _put_alone(self, waiting: _Waiting) -> None:
+    def _put_alone(self, waiting: _PreparedDocument) -> None:
         try:
             (vectors,) = self._embedded([waiting])
         except Invalid as refused:
@@ -130,7 +130,7 @@ class Indexing:
         else:
             self._put(waiting, vectors)
 
-    def _put(self, waiting: _Waiting, vectors: list[list[float]] | None) -> None:
+    def _put(self, waiting: _PreparedDocument, vectors: list[list[float]] | None) -> None:
         waiting.wanted.listener.before_put()
         self._index.put(replace(waiting.document, vectors=vectors))
         waiting.wanted.listener.indexed()

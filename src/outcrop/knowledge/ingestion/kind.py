@@ -1,4 +1,4 @@
-"""The kind of job that brings a knowledge base up to date with a data source: a light one, which reads and embeds."""
+"""The kind of job that brings a knowledge base up to date with a data source."""
 
 import shutil
 from typing import TYPE_CHECKING

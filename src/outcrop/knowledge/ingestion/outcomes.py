@@ -12,7 +12,7 @@ from typing import IO
 
 
 class OutcomeKind(StrEnum):
-    """What an ingestion job did with a document."""
+    """The deed of an ingestion job on a document."""
 
     NEW = "new"
     MODIFIED = "modified"

@@ -1,4 +1,4 @@
-"""An ingestion job from its record to its end: scan the source, index what is new or changed, take out what is gone.
+"""An ingestion job from its record to its end: it scans the source, and indexes what is new or changed.
 
 After a kill it is called again and scans anew: what is in the index with the source's ETags is not even read. Every
 document is put whole or not at all, so none is lost, and none stands there twice.

@@ -1,4 +1,4 @@
-"""The scan of a data source in S3: its documents with their metadata files, beside what is on record of them.
+"""The scan of a data source in S3: its documents, and what is on record of them.
 
 Objects come in the order of their keys, and so do records: both are walked along together, in constant memory but for
 the ETags of metadata files.
@@ -37,7 +37,7 @@ class ScannedDocument:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceCounts:
-    """How many documents and metadata files a source has."""
+    """The numbers of documents and metadata files in a source."""
 
     documents: int
     metadata: Mapping[str, str]
@@ -53,7 +53,7 @@ def place_of(configuration: Mapping[str, Any]) -> str:
 
 
 def count(data: RoleData, place: str) -> SourceCounts:
-    """What the source has. Raises Invalid where it may not be listed."""
+    """The counts of a source. Raises Invalid where it may not be listed."""
     documents, metadata = 0, {}
     for found in _objects(data, place):
         uri = _uri(found)
