@@ -22,12 +22,17 @@ BASE = "base"
 
 @asynccontextmanager
 async def encoder_server(
-    folder: Path, *, way: RunMode = RunMode.PADDED, tokens_per_batch: int | None = None, socket: Path | None = None
+    folder: Path,
+    *,
+    way: RunMode = RunMode.PADDED,
+    tokens_per_batch: int | None = None,
+    socket: Path | None = None,
+    name: str = BASE,
 ) -> AsyncIterator[EngineClient]:
-    """The encoder in `folder`; requests name it `base`."""
+    """The encoder in `folder`; requests name it `base`, or as it is told."""
     thread = EngineThread(lambda: EncoderEngine(folder, way=way, tokens_per_batch=tokens_per_batch))
-    paths = EncoderPaths(thread, base_name=BASE, task=encoder_facts.task_of(folder)).paths
-    async with _served(thread, EngineDoor(thread, base_name=BASE, paths=paths), socket) as client:
+    paths = EncoderPaths(thread, base_name=name, task=encoder_facts.task_of(folder)).paths
+    async with _served(thread, EngineDoor(thread, base_name=name, paths=paths), socket) as client:
         yield client
 
 

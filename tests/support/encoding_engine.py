@@ -16,7 +16,7 @@ def encoding_engine(house: House, model_id: str) -> Iterator[None]:
     private.make_socket_folder(house.settings.home)
     base = house.catalog.usable(model_id)
     assert base.folder is not None, "a registered encoder has a folder"
-    serving = encoder_server(base.folder, socket=house.engines.order(base).socket)
+    serving = encoder_server(base.folder, socket=house.engines.order(base).socket, name=base.engine)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

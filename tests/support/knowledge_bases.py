@@ -139,6 +139,7 @@ class Knowledge:
         """The statistics of an ingestion job that completes, those that are not 0."""
         job = self.ended(self.start(source))
         assert job["status"] == "COMPLETE", job
+        print(job.get("failureReasons", ""))  # shown where the test fails
         return {name.removeprefix("numberOf"): number for name, number in job["statistics"].items() if number}
 
     def index(self, source: Source) -> PassageIndex:

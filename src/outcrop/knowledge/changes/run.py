@@ -103,8 +103,11 @@ def _wait_for_turn(house: KnowledgeRooms, job: RunningJob, knowledge_base_arn: s
 
 
 def _delete(house: KnowledgeRooms, knowledge_base: Resource, source: Resource, identifiers: list[str]) -> None:
-    keys = [DocumentKey(id_of(source.arn), identifier) for identifier in identifiers]
-    house.knowledge_indexes.of(knowledge_base).remove(keys)
+    index = house.knowledge_indexes.of(knowledge_base)
+    records = (index.record(DocumentKey(id_of(source.arn), identifier)) for identifier in identifiers)
+    # One that is PENDING was sent again since, for older jobs are done; the job of that request replaces it.
+    gone = [each.key for each in records if each is not None and each.state is not DocumentState.PENDING]
+    index.remove(gone)
 
 
 def _remove_source(house: KnowledgeRooms, job: RunningJob, knowledge_base: Resource, source: Resource) -> None:
@@ -206,6 +209,12 @@ class _DocumentIngestion:
 
 class _Silent:
     """The listener of a document whose own record tells everything."""
+
+    def reading(self) -> None:
+        pass
+
+    def read(self) -> None:
+        pass
 
     def before_put(self) -> None:
         pass

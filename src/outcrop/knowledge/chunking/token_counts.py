@@ -1,7 +1,7 @@
 """Numbers of tokens in texts: the embedding model's own count where there is one, else an estimate by rule.
 
-The estimate: a letter of Chinese, Japanese or Korean is a token, so is a sign, and so are five letters or digits of any
-other writing, or what is left of a word.
+The estimate: a letter of Chinese, Japanese or Korean is a token, so is a sign, and so are eight letters or digits of
+any other writing, or what is left of a word. In English prose that is a tenth more than usual tokenizers count.
 """
 
 import re
@@ -12,7 +12,7 @@ TokenCounts = Callable[[Sequence[str]], list[int]]
 
 _TOKEN = re.compile(
     "[\\u3040-\\u30ff\\u3400-\\u9fff\\uac00-\\ud7af\\uf900-\\ufaff\\uff66-\\uff9f\\U00020000-\\U0003ffff]"
-    "|[^\\W_]{1,5}|[^\\s]"
+    "|[^\\W_]{1,8}|[^\\s]"
 )
 
 

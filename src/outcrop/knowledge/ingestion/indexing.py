@@ -31,6 +31,12 @@ _MOST_WAITING = 64
 class DocumentListener(Protocol):
     """Whoever follows one document on its way into the index."""
 
+    def reading(self) -> None:
+        """The document's file is read in the next moment."""
+
+    def read(self) -> None:
+        """The document's file is read."""
+
     def before_put(self) -> None:
         """The document is put in the next moment."""
 
@@ -75,7 +81,7 @@ class Indexing:
     def add(self, wanted: WantedDocument, file: Path, attributes: DocumentAttributes) -> None:
         """Read a document and let it be indexed, at the latest with `flush`. Its file is not needed any more then."""
         try:
-            document, texts = self._taken_apart(wanted.record, file, attributes)
+            document, texts = self._taken_apart(wanted, file, attributes)
         except Invalid as bad:
             self.fail(wanted, bad.message)
             return
@@ -104,9 +110,12 @@ class Indexing:
             self._put(each, own)
 
     def _taken_apart(
-        self, record: DocumentRecord, file: Path, attributes: DocumentAttributes
+        self, wanted: WantedDocument, file: Path, attributes: DocumentAttributes
     ) -> tuple[IndexedDocument, list[str]]:
+        record = wanted.record
+        wanted.listener.reading()
         read = _read(file)
+        wanted.listener.read()
         embed = self._vectors.of if self._vectors.encoder is not None else None
         chunks = chunks_of(read.text, self._chunking, self._counts, embed)
         passages = passages_of(record.key, read.text, chunks, self._chunking)

@@ -5,6 +5,8 @@ knows. A line is written before its document is put, so it counts only where the
 """
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +24,9 @@ class OutcomeKind(StrEnum):
     "The same bytes under another ETag."
     DELETED = "deleted"
     FAILED = "failed"
+    READING = "reading"
+    "No outcome yet: its file is being read."
+    READ = "read"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,29 +46,52 @@ class Outcomes:
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        self.earlier = _read(file)
+        lines = _read(file)
+        self.earlier = {line.identifier: line for line in lines if line.kind not in _ON_THE_WAY}
+        "The last outcome of each document."
+        self.num_written = len(lines)
+        "Lines, those of earlier workers included: it tells how far the job is."
+        self._deaths = _deaths(lines)
         self._file: IO[str] = file.open("a", encoding="utf-8")
 
     def write(self, outcome: IngestionOutcome) -> None:
         """Add a line, which survives the death of the process."""
         self._file.write(json.dumps(asdict(outcome)) + "\n")
         self._file.flush()
+        self.num_written += 1
+
+    def num_deaths(self, identifier: str) -> int:
+        """The number of workers that ended while they read this document."""
+        return self._deaths[identifier]
 
     def close(self) -> None:
         self._file.close()
 
 
-def _read(file: Path) -> dict[str, IngestionOutcome]:
-    """The last outcome of each document; a line that a kill has torn is none."""
-    found: dict[str, IngestionOutcome] = {}
+_ON_THE_WAY = (OutcomeKind.READING, OutcomeKind.READ)
+
+
+def _deaths(lines: Sequence[IngestionOutcome]) -> Counter[str]:
+    """The readings of each document that nothing followed."""
+    found: Counter[str] = Counter()
+    for line in lines:
+        if line.kind is OutcomeKind.READING:
+            found[line.identifier] += 1
+        else:
+            found[line.identifier] = 0
+    return found
+
+
+def _read(file: Path) -> list[IngestionOutcome]:
+    """The lines of the file; one that a kill has torn is none, and is taken away."""
+    found: list[IngestionOutcome] = []
     if not file.exists():
         return found
     content = file.read_text("utf-8")
     for line in content.splitlines(keepends=True):
         if line.endswith("\n"):
             told = json.loads(line)
-            outcome = IngestionOutcome(**{**told, "kind": OutcomeKind(told["kind"])})
-            found[outcome.identifier] = outcome
+            found.append(IngestionOutcome(**{**told, "kind": OutcomeKind(told["kind"])}))
     if content and not content.endswith("\n"):
         file.write_text(content[: content.rfind("\n") + 1], "utf-8")
     return found

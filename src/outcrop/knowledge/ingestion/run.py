@@ -5,6 +5,7 @@ document is put whole or not at all, so none is lost, and none stands there twic
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from outcrop.knowledge.states import IngestionStatus
 from outcrop.store.damage import understood
 
 _NOTE_EVERY_S = 2.0
+_MOST_DEATHS = 2
+"Workers that may end while they read a document, before it is given up and the others go on."
 _REMOVED_TOGETHER = 200
 
 
@@ -103,6 +106,7 @@ class _Ingestion:
     def _look(self) -> None:
         """Raises what ends the work: StopRequested, Interrupted."""
         self._job.check()
+        self._report()
         if time.monotonic() - self._noted_at >= _NOTE_EVERY_S:
             self._noted_at = time.monotonic()
             self._note()
@@ -110,8 +114,12 @@ class _Ingestion:
     def _note(self) -> None:
         self._job.note(statistics=self._statistics.members())
         scanned, failed = self._statistics.documents_scanned, self._statistics.failed
-        numbers = {"DocumentsScanned": scanned, "DocumentsFailed": failed}
-        self._job.report(f"{scanned} of {self._num_documents} documents", numbers)
+        numbers = {"DocumentsScanned": scanned, "DocumentsFailed": failed, "Documents": self._num_documents}
+        self._report(numbers)
+
+    def _report(self, numbers: Mapping[str, float] = {}) -> None:
+        # Not by the documents scanned: every worker scans from the beginning, and comes no further by that.
+        self._job.report(f"{self._outcomes.num_written} steps", numbers)
 
     def _is_settled(self, scanned: ScannedDocument) -> bool:
         """Whether nothing is to be done: unchanged, or done by an earlier worker of this job, which is counted."""
@@ -143,6 +151,9 @@ class _Ingestion:
             return
         if (reason := document_files.too_large(scanned.size)) is not None:
             indexing.fail(failed, reason)
+            return
+        if self._outcomes.num_deaths(scanned.uri) >= _MOST_DEATHS:
+            indexing.fail(failed, "The worker ended each time it read this document. Leave it out.")
             return
         file = self._folder / "document" / document_files.file_name(scanned.uri)
         try:
@@ -232,6 +243,12 @@ class _Counting:
         self._outcomes = outcomes
         self._statistics = statistics
         self._outcome = outcome
+
+    def reading(self) -> None:
+        self._outcomes.write(replace(self._outcome, kind=OutcomeKind.READING))
+
+    def read(self) -> None:
+        self._outcomes.write(replace(self._outcome, kind=OutcomeKind.READ))
 
     def before_put(self) -> None:
         self._outcomes.write(self._outcome)
