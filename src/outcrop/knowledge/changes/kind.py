@@ -1,6 +1,6 @@
 """The kind of job that ingests or deletes single documents of a data source, or all of them.
 
-Clients see the documents' own states, and never this job, which is forgotten with its data source.
+Clients see the documents' own states, and never this job, which is forgotten when it has ended.
 """
 
 import shutil
@@ -27,6 +27,7 @@ def _tidy(house: "KnowledgeRooms", job_arn: str) -> None:
 
     give_up(house, job_arn)
     shutil.rmtree(house.settings.runs / job_arn.rsplit("/", 1)[-1], ignore_errors=True)
+    house.jobs.forget(job_arn)  # one for each request: nobody would ever take them away
 
 
 KIND: "JobKind[KnowledgeRooms]" = JobKind(
