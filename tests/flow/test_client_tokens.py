@@ -18,6 +18,11 @@ from tests.support.shaped_values import operation_of_botocore
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/outcrop.starter-v1:0:2k/tokentokento"
 AT_ONCE = 4
+ELSEWHERE = {
+    "CreateKnowledgeBase", "CreateDataSource", "StartIngestionJob", "IngestKnowledgeBaseDocuments",
+    "DeleteKnowledgeBaseDocuments",
+}  # fmt: skip
+"Tried in test_knowledge_tokens.py: they answer without an ARN, and their tokens are longer."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +160,7 @@ def test_every_operation_with_a_client_token_is_tried_here() -> None:
         if (shape := operation_of_botocore(service, name).input_shape) is not None
         and any(member.metadata.get("idempotencyToken") for member in shape.members.values())
     }
-    assert idempotent == {creation.operation for creation in CREATIONS}
+    assert idempotent == {creation.operation for creation in CREATIONS} | ELSEWHERE
 
 
 def test_the_same_request_is_answered_again(house: Running, creation: Creation) -> None:

@@ -15,6 +15,9 @@ from sqlalchemy.engine import Engine
 from outcrop.errors import Conflict
 from outcrop.store.database import alone, create_tables, reading, writing
 
+MEMBER = "clientRequestToken"
+"The member of most requests that has the token."
+
 _schema = sql.MetaData()
 _table = sql.Table(
     "idempotency",
@@ -39,25 +42,32 @@ class Idempotency:
         create_tables(engine, _schema)
 
     def once(
-        self, operation: str, token: str | None, params: Mapping[str, Any], create: Callable[[], dict[str, Any]]
+        self,
+        operation: str,
+        token: str | None,
+        params: Mapping[str, Any],
+        create: Callable[[], dict[str, Any]],
+        *,
+        member: str = MEMBER,
     ) -> dict[str, Any]:
         """The answer given before to this token, else that of `create`, which is kept.
 
-        Raises Conflict when the token came with other `params`. Without a token every request is a new one.
+        Raises Conflict, naming the `member` of the request, when the token came with other `params`. Without a token
+        every request is a new one.
         """
         with writing(self._engine) as connection:
             if token is None:
                 return create()
             alone(connection, f"{operation} {token}")
             digest = digest_of(params)
-            before = self.recall(operation, token, digest)
+            before = self.recall(operation, token, digest, member=member)
             if before is not None:
                 return before
             answer = create()
             self.remember(operation, token, digest, answer)
             return answer
 
-    def recall(self, operation: str, token: str, digest: str) -> dict[str, Any] | None:
+    def recall(self, operation: str, token: str, digest: str, *, member: str = MEMBER) -> dict[str, Any] | None:
         """The answer given before, or None. Raises Conflict when the token came with a different request."""
         query = sql.select(_table).where(_table.c.operation == operation, _table.c.token == token)
         with reading(self._engine) as connection:
@@ -65,7 +75,7 @@ class Idempotency:
         if row is None:
             return None
         if row.digest != digest:
-            raise _token_used()
+            raise _token_used(member)
         answer: dict[str, Any] = row.answer
         return answer
 
@@ -76,8 +86,8 @@ class Idempotency:
             try:
                 connection.execute(sql.insert(_table).values(values))
             except sql.exc.IntegrityError as error:
-                raise _token_used() from error
+                raise _token_used(MEMBER) from error
 
 
-def _token_used() -> Conflict:
-    return Conflict("clientRequestToken: this token was used for a different request. Use a new token.")
+def _token_used(member: str) -> Conflict:
+    return Conflict(f"{member}: this token was used for a different request. Use a new token.")

@@ -64,7 +64,7 @@ def test_a_table_is_one_passage_where_it_fits_and_is_cut_between_rows_where_not(
     table = "| Bond | Coupon |\n|---|---|\n| A | 3.5 |\n| B | 4.2 |\n"
     text = document(f"Prices are these.\n\n{table}\nThey are of today.")
     assert table.strip() in texts(text, fixed(50))[0]
-    parts = texts(text, fixed(18))
+    parts = texts(text, fixed(12))
     assert [part.splitlines() for part in parts][-1] == ["| B | 4.2 |", "", "They are of today."]
     assert all(line in table or "are" in line for part in parts for line in part.splitlines())
 
@@ -91,6 +91,14 @@ def test_a_rule_book_is_cut_at_its_rules_and_each_passage_knows_its_number() -> 
 
 def test_numbers_at_the_beginning_of_a_line_or_two_make_no_rule_book() -> None:
     found = passages(document("Section 5\n\nIs the only one.\n\n1.5 million people came."), Chunking())
+    assert [each.rule_number for each in found] == [None]
+
+
+def test_a_document_of_one_rule_has_its_number_where_its_heading_calls_it_a_rule() -> None:
+    for title, number in (("§ 78c. Definitions", "§ 78c"), ("Rule 2 Halts", "Rule 2"), ("第3条（報告）", "第3条")):
+        found = passages(document(f"# {title}\n\nA member shall report.", headings=[(title,)]), Chunking())
+        assert [each.rule_number for each in found] == [number]
+    found = passages(document("# 1.2 Scope\n\nA member shall report.", headings=[("1.2 Scope",)]), Chunking())
     assert [each.rule_number for each in found] == [None]
 
 

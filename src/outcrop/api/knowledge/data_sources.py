@@ -5,6 +5,7 @@ from typing import Any
 from outcrop.api.bedrock.listing import page, summaries, told
 from outcrop.api.door.call import Answered, Call, Handler
 from outcrop.api.knowledge.named import knowledge_base_of, source_of
+from outcrop.api.knowledge.once import once
 from outcrop.house import House
 from outcrop.knowledge import data_sources
 from outcrop.knowledge.knowledge_bases import DATA_SOURCE, id_of
@@ -20,8 +21,7 @@ def create_data_source(house: House, call: Call) -> Answered:
         created = data_sources.create_source(house.knowledge_bases, knowledge_base, call.params, house.account)
         return {"arn": created.arn}
 
-    token = call.params.get("clientToken")
-    arn = house.store.idempotency.once(call.token_scope, token, call.params, add)["arn"]
+    arn = once(house, call, add)["arn"]
     return _answer(house.knowledge_bases.get_source(arn))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from outcrop.api.door import page_tokens
 from outcrop.api.door.call import Answered, Call, Handler
 from outcrop.api.knowledge.named import knowledge_base_of, source_of
+from outcrop.api.knowledge.once import once
 from outcrop.house import House
 from outcrop.knowledge.data_sources import S3, kind_of
 from outcrop.knowledge.knowledge_bases import id_of
@@ -26,8 +27,7 @@ def ingest_documents(house: House, call: Call) -> Answered:
         records = add_documents(house, knowledge_base, source, call.params["documents"])
         return {"identifiers": [record.key.identifier for record in records]}
 
-    # The digest of the request, bytes and all, tells whether a token stands for the same one.
-    taken = house.store.idempotency.once(call.token_scope, call.params.get("clientToken"), call.params, add)
+    taken = once(house, call, add)
     return {"documentDetails": _details(house, knowledge_base, source, taken["identifiers"])}
 
 
@@ -36,8 +36,13 @@ def delete_documents(house: House, call: Call) -> Answered:
 
     knowledge_base, source = knowledge_base_of(house, call), source_of(house, call)
     identifiers = _identifiers(call, source)
-    records = adding.delete_documents(house, knowledge_base, source, identifiers)
-    return {"documentDetails": _told(source, zip(identifiers, records, strict=True))}
+
+    def delete() -> dict[str, Any]:
+        adding.delete_documents(house, knowledge_base, source, identifiers)
+        return {}
+
+    once(house, call, delete)
+    return {"documentDetails": _details(house, knowledge_base, source, identifiers)}
 
 
 def get_documents(house: House, call: Call) -> Answered:

@@ -5,6 +5,7 @@ from typing import Any
 from outcrop.api.bedrock.listing import page, summaries, told
 from outcrop.api.door.call import Answer, Answered, Call, Handler
 from outcrop.api.knowledge.named import knowledge_base_of
+from outcrop.api.knowledge.once import once
 from outcrop.house import House
 from outcrop.knowledge.knowledge_bases import KNOWLEDGE_BASE, id_of
 from outcrop.store.resources import Resource
@@ -20,8 +21,7 @@ def create_knowledge_base(house: House, call: Call) -> Answered:
     def add() -> dict[str, Any]:
         return {"arn": creating.create(house, call.params, region=call.region).arn}
 
-    token = call.params.get("clientToken")
-    arn = house.store.idempotency.once(call.token_scope, token, call.params, add)["arn"]
+    arn = once(house, call, add)["arn"]
     return _answer(house.knowledge_bases.get(arn))
 
 

@@ -51,16 +51,15 @@ def add_documents(
 
 def delete_documents(
     house: KnowledgeRooms, knowledge_base: Resource, source: Resource, identifiers: Sequence[str]
-) -> list[DocumentRecord | None]:
-    """Let documents be deleted; their records now, None for those that are not there. Raises Conflict."""
+) -> None:
+    """Let those of the documents that are there be deleted. Raises Invalid, Conflict."""
     check_available(source)
     _check_different(identifiers)
     index = house.knowledge_indexes.of(knowledge_base)
     known = [each for each in identifiers if index.record(DocumentKey(id_of(source.arn), each)) is not None]
-    found = dict(zip(known, _note(house, knowledge_base, source, known, DocumentState.DELETING), strict=True))
     if known:
+        _note(house, knowledge_base, source, known, DocumentState.DELETING)
         _add_job(house, knowledge_base, source, ChangeAction.DELETE, known)
-    return [found.get(identifier) for identifier in identifiers]
 
 
 def add_source_removal(house: KnowledgeRooms, knowledge_base: Resource, source: Resource) -> None:

@@ -18,4 +18,4 @@ _TOKEN = re.compile(
 
 def estimated_counts(texts: Sequence[str]) -> list[int]:
     """An estimate of the tokens of each text, without a tokenizer."""
-    return [sum(1 for _ in _TOKEN.finditer(text)) for text in texts]
+    return [len(_TOKEN.findall(text)) for text in texts]
