@@ -3,13 +3,17 @@
 An index is a folder in the home, named by the knowledge base's id. Nothing is read, and no numpy, before one is asked.
 """
 
+import logging
 import shutil
 import threading
 from pathlib import Path
 
 from outcrop.knowledge.passage_index import PassageIndex
+from outcrop.loops import contained
 from outcrop.store.damage import understood
 from outcrop.store.resources import Resource
+
+_log = logging.getLogger("outcrop.knowledge")
 
 
 class Indexes:
@@ -35,7 +39,10 @@ class Indexes:
             index = self._open.pop(knowledge_base_arn, None)
         if index is not None:
             index.close()
-        shutil.rmtree(self.folder_of(knowledge_base_arn), ignore_errors=True)
+        folder = self.folder_of(knowledge_base_arn)
+        if folder.exists():
+            with contained(_log, f"deleting the files of {knowledge_base_arn}"):  # nothing leads to them any more
+                shutil.rmtree(folder)
 
     def folder_of(self, knowledge_base_arn: str) -> Path:
         """The folder of a knowledge base's files."""

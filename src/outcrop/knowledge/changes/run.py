@@ -96,7 +96,9 @@ def _wait_for_turn(house: KnowledgeRooms, job: RunningJob, knowledge_base_arn: s
     """Wait until no older job of the same knowledge base runs."""
     while True:
         job.check()
-        running = [each for each in house.jobs.running(KIND) if each.document["knowledgeBaseArn"] == knowledge_base_arn]
+        running = [
+            each for each in house.jobs.running(KIND) if each.document.get("knowledgeBaseArn") == knowledge_base_arn
+        ]
         if not running or running[0].arn == job.arn:
             return
         job.pause(_PAUSE_S)
