@@ -49,7 +49,7 @@ class PassageIndex(Protocol):
         ...
 
     def record(self, document: DocumentKey) -> DocumentRecord | None:
-        """What is on record of a document."""
+        """The record of a document; None for one that is not known."""
         ...
 
     def records(self, data_source_id: str, *, after: str = "", most: int = 1000) -> list[DocumentRecord]:

@@ -14,7 +14,7 @@ Metadata: TypeAlias = Mapping[str, MetadataValue]
 
 @dataclass(frozen=True, order=True)
 class DocumentKey:
-    """A document by its data source and its identifier: an S3 URI, or the id that a CUSTOM source's caller chose."""
+    """A document by its data source and its identifier: an S3 URI, or the id that its sender chose."""
 
     data_source_id: str
     identifier: str
@@ -36,16 +36,17 @@ class DocumentState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentRecord:
-    """What is on record of one document: the digests that tell whether it has changed, and how it fared."""
+    """The record of one document: the digests that tell whether it has changed, and how it fared."""
 
     key: DocumentKey
     state: DocumentState
     reason: str | None = None
     "Of a document that failed, or was indexed in part, in a sentence."
     content_digest: str = ""
-    "SHA-256 of the file, hexadecimal; what decides whether it is read again."
+    """SHA-256 of the file that is indexed, hexadecimal; behind a colon the ETag of its object in S3, which decides
+    whether it is read again (`ingestion/digests.py`). Empty where nothing of the document is indexed."""
     metadata_digest: str = ""
-    "SHA-256 of its metadata file; empty where it has none."
+    "That of its metadata file, alike; empty where it has none."
     metadata: Metadata = field(default_factory=dict)
     "The attributes that its metadata file gives it; each of its passages has them."
     updated: float
