@@ -6,6 +6,7 @@ do the knowledge base's work.
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from outcrop import logs
@@ -24,8 +25,19 @@ _UNREAL_TYPES = {
 }
 
 
-def create(house: KnowledgeRooms, params: Mapping[str, Any], *, region: str) -> Resource:
-    """Check a CreateKnowledgeBase request and put the knowledge base on record. Raises Invalid, Conflict."""
+@dataclass(frozen=True, kw_only=True)
+class NewKnowledgeBase:
+    """A knowledge base that may be put on record."""
+
+    arn: str
+    region: str
+    name: str
+    document: Mapping[str, Any]
+    tags: Mapping[str, str]
+
+
+def check(house: KnowledgeRooms, params: Mapping[str, Any], *, region: str) -> NewKnowledgeBase:
+    """The knowledge base that a CreateKnowledgeBase request asks for. Raises Invalid."""
     tags = tags_of("tags", [{"key": key, "value": value} for key, value in params.get("tags", {}).items()])
     configuration = _vectors(params["knowledgeBaseConfiguration"])
     check_storage(params.get("storageConfiguration"))
@@ -38,14 +50,20 @@ def create(house: KnowledgeRooms, params: Mapping[str, Any], *, region: str) -> 
         "embeddingModelArn": model_arn,
         "dimensions": dimensions,
     }
+    return NewKnowledgeBase(arn=arn, region=region, name=params["name"], document=document, tags=tags)
+
+
+def add(house: KnowledgeRooms, new: NewKnowledgeBase) -> Resource:
+    """Put a knowledge base on record. Raises Conflict when its name is in use."""
     with house.store.transaction():
-        created = house.knowledge_bases.add(arn, region, params["name"], document)
-        house.store.tags.put(arn, tags)
+        created = house.knowledge_bases.add(new.arn, new.region, new.name, new.document)
+        house.store.tags.put(new.arn, new.tags)
+    dimensions = new.document["dimensions"]
     logs.tell(
         _log,
         "knowledge base created",
-        knowledge_base=arn,
-        store=store_of(params.get("storageConfiguration")),
+        knowledge_base=new.arn,
+        store=store_of(new.document.get("storageConfiguration")),
         search=LEXICAL_ALONE if dimensions is None else f"words and vectors of {dimensions} numbers",
     )
     return created

@@ -17,14 +17,11 @@ _FIXED = {
 }
 
 
-def create_source(
-    knowledge_bases: KnowledgeBases, knowledge_base: Resource, params: Mapping[str, Any], account: str
-) -> Resource:
-    """Check a CreateDataSource request and put the data source on record. Raises Invalid, Conflict."""
+def check(knowledge_base: Resource, params: Mapping[str, Any], account: str) -> dict[str, Any]:
+    """The document of the data source that a CreateDataSource request asks for. Raises Invalid."""
     _check(params, knowledge_base, account)
     document = {member: params[member] for member in _KEPT if member in params}
-    document["dataDeletionPolicy"] = params.get("dataDeletionPolicy", "DELETE")
-    return knowledge_bases.add_source(knowledge_base, params["name"], document)
+    return {**document, "dataDeletionPolicy": params.get("dataDeletionPolicy", "DELETE")}
 
 
 def update_source(

@@ -19,6 +19,7 @@ from outcrop.store.resources import Resource
 
 def delete_knowledge_base(house: KnowledgeRooms, knowledge_base: Resource) -> None:
     """Forget a knowledge base with its data sources, jobs and index. Raises Conflict while one of its jobs runs."""
+    assert house.jobs  # opened before the transaction, see `api/knowledge/once.py`
     with writing(house.store.engine) as connection:
         alone(connection, f"ingestion into {knowledge_base.arn}")
         check_idle(house, knowledge_base.arn)
@@ -36,6 +37,7 @@ def delete_source(house: KnowledgeRooms, knowledge_base: Resource, source: Resou
 
     Raises Conflict while an ingestion job of the knowledge base runs.
     """
+    assert house.jobs
     with writing(house.store.engine) as connection:
         alone(connection, f"ingestion into {knowledge_base.arn}")
         check_idle(house, knowledge_base.arn)

@@ -39,10 +39,12 @@ class Bench:
         house.buckets.create(BUCKET, REGION)
         model = {"type": "VECTOR", "vectorKnowledgeBaseConfiguration": {"embeddingModelArn": TITAN_ARN}}
         asked: dict[str, Any] = {"name": "base", "roleArn": house.access.installation.service_role_arn}
-        self.base = creating.create(house, asked | {"knowledgeBaseConfiguration": model}, region=REGION)
+        asked["knowledgeBaseConfiguration"] = model
+        self.base = creating.add(house, creating.check(house, asked, region=REGION))
         place = {"type": "S3", "s3Configuration": {"bucketArn": f"arn:aws:s3:::{BUCKET}"}}
         params = {"name": "source", "dataSourceConfiguration": place}
-        self.source = data_sources.create_source(house.knowledge_bases, self.base, params, house.account)
+        document = data_sources.check(self.base, params, house.account)
+        self.source = house.knowledge_bases.add_source(self.base, "source", document)
 
     @property
     def index(self) -> PassageIndex:

@@ -5,7 +5,7 @@ from typing import Any
 from outcrop.api.bedrock.listing import page, summaries, told
 from outcrop.api.door.call import Answered, Call, Handler
 from outcrop.api.knowledge.named import knowledge_base_of, source_of
-from outcrop.api.knowledge.once import once
+from outcrop.api.knowledge.once import Create, once
 from outcrop.house import House
 from outcrop.knowledge import data_sources
 from outcrop.knowledge.knowledge_bases import DATA_SOURCE, id_of
@@ -17,11 +17,12 @@ _KEPT = ("dataSourceConfiguration", "vectorIngestionConfiguration", "dataDeletio
 def create_data_source(house: House, call: Call) -> Answered:
     knowledge_base = knowledge_base_of(house, call)
 
-    def add() -> dict[str, Any]:
-        created = data_sources.create_source(house.knowledge_bases, knowledge_base, call.params, house.account)
-        return {"arn": created.arn}
+    def prepare() -> Create:
+        document = data_sources.check(knowledge_base, call.params, house.account)
+        name = call.params["name"]
+        return lambda: {"arn": house.knowledge_bases.add_source(knowledge_base, name, document).arn}
 
-    arn = once(house, call, add)["arn"]
+    arn = once(house, call, prepare)["arn"]
     return _answer(house.knowledge_bases.get_source(arn))
 
 

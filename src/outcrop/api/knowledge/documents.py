@@ -1,5 +1,6 @@
 """Documents of a data source: ingest and delete single ones, get and list their states."""
 
+import shutil
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from outcrop.api.door import page_tokens
 from outcrop.api.door.call import Answered, Call, Handler
 from outcrop.api.knowledge.named import knowledge_base_of, source_of
-from outcrop.api.knowledge.once import once
+from outcrop.api.knowledge.once import Create, once
 from outcrop.house import House
 from outcrop.knowledge.data_sources import S3, kind_of
 from outcrop.knowledge.knowledge_bases import id_of
@@ -19,15 +20,30 @@ _NOT_FOUND = "NOT_FOUND"
 
 
 def ingest_documents(house: House, call: Call) -> Answered:
-    from outcrop.knowledge.changes.adding import add_documents
+    from outcrop.knowledge.changes import adding
 
     knowledge_base, source = knowledge_base_of(house, call), source_of(house, call)
+    received: list[adding.ReceivedDocuments] = []
 
-    def add() -> dict[str, Any]:
-        records = add_documents(house, knowledge_base, source, call.params["documents"])
-        return {"identifiers": [record.key.identifier for record in records]}
+    def prepare() -> Create:
+        assert house.jobs
+        assert house.knowledge_indexes.of(knowledge_base)
+        documents = adding.receive(house, source, call.params["documents"])
+        received.append(documents)
 
-    taken = once(house, call, add)
+        def add() -> dict[str, Any]:
+            adding.add_documents(house, knowledge_base, source, documents)
+            return {"identifiers": list(documents.identifiers), "job": documents.job_id}
+
+        return add
+
+    taken: dict[str, Any] = {}
+    try:
+        taken = once(house, call, prepare)
+    finally:
+        for documents in received:
+            if documents.job_id != taken.get("job"):  # the same request was faster, or this one was refused
+                shutil.rmtree(documents.folder)
     return {"documentDetails": _details(house, knowledge_base, source, taken["identifiers"])}
 
 
@@ -37,11 +53,17 @@ def delete_documents(house: House, call: Call) -> Answered:
     knowledge_base, source = knowledge_base_of(house, call), source_of(house, call)
     identifiers = _identifiers(call, source)
 
-    def delete() -> dict[str, Any]:
-        adding.delete_documents(house, knowledge_base, source, identifiers)
-        return {}
+    def prepare() -> Create:
+        assert house.jobs
+        assert house.knowledge_indexes.of(knowledge_base)
 
-    once(house, call, delete)
+        def delete() -> dict[str, Any]:
+            adding.delete_documents(house, knowledge_base, source, identifiers)
+            return {}
+
+        return delete
+
+    once(house, call, prepare)
     return {"documentDetails": _details(house, knowledge_base, source, identifiers)}
 
 

@@ -6,7 +6,7 @@ from outcrop.api.bedrock.listing import summaries, told
 from outcrop.api.door import page_tokens
 from outcrop.api.door.call import Answered, Call, Handler
 from outcrop.api.knowledge.named import job_of, knowledge_base_of, source_of
-from outcrop.api.knowledge.once import once
+from outcrop.api.knowledge.once import Create, once
 from outcrop.house import House
 from outcrop.knowledge.knowledge_bases import INGESTION_JOB, id_of
 from outcrop.store.listing import Filters, SortKey
@@ -21,10 +21,11 @@ def start_ingestion_job(house: House, call: Call) -> Answered:
 
     knowledge_base, source = knowledge_base_of(house, call), source_of(house, call)
 
-    def add() -> dict[str, Any]:
-        return {"arn": start(house, knowledge_base, source, call.params, owner=call.caller.principal).arn}
+    def prepare() -> Create:
+        assert house.jobs
+        return lambda: {"arn": start(house, knowledge_base, source, call.params, owner=call.caller.principal).arn}
 
-    arn = once(house, call, add)["arn"]
+    arn = once(house, call, prepare)["arn"]
     return _answer(house.jobs.get(arn))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from outcrop.api.bedrock.listing import page, summaries, told
 from outcrop.api.door.call import Answer, Answered, Call, Handler
 from outcrop.api.knowledge.named import knowledge_base_of
-from outcrop.api.knowledge.once import once
+from outcrop.api.knowledge.once import Create, once
 from outcrop.house import House
 from outcrop.knowledge.knowledge_bases import KNOWLEDGE_BASE, id_of
 from outcrop.store.resources import Resource
@@ -18,10 +18,11 @@ _KEPT = ("description", "roleArn", "knowledgeBaseConfiguration", "storageConfigu
 def create_knowledge_base(house: House, call: Call) -> Answered:
     from outcrop.knowledge import creating
 
-    def add() -> dict[str, Any]:
-        return {"arn": creating.create(house, call.params, region=call.region).arn}
+    def prepare() -> Create:
+        new = creating.check(house, call.params, region=call.region)
+        return lambda: {"arn": creating.add(house, new).arn}
 
-    arn = once(house, call, add)["arn"]
+    arn = once(house, call, prepare)["arn"]
     return _answer(house.knowledge_bases.get(arn))
 
 

@@ -5,8 +5,9 @@ nobody to take them up, which the client, who got no answer, sends again.
 """
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -32,21 +33,39 @@ class ChangeAction(StrEnum):
     REMOVE_SOURCE = "remove-source"
 
 
-def add_documents(
-    house: KnowledgeRooms, knowledge_base: Resource, source: Resource, documents: Sequence[Mapping[str, Any]]
-) -> list[DocumentRecord]:
-    """Take documents of a request to be ingested; their records now. Raises Invalid, Conflict, and takes none then."""
+@dataclass(frozen=True, kw_only=True)
+class ReceivedDocuments:
+    """Documents of a request whose contents lie in the home."""
+
+    job_id: str
+    "Of the job that will ingest them."
+    folder: Path
+    identifiers: Sequence[str]
+
+
+def receive(house: KnowledgeRooms, source: Resource, documents: Sequence[Mapping[str, Any]]) -> ReceivedDocuments:
+    """Check the documents of a request, and keep their contents. Raises Invalid, Conflict, and keeps none then."""
     check_available(source)
     kind = kind_of(source)
     identifiers = [_checked(kind, source, number, document) for number, document in enumerate(documents)]
     _check_different(identifiers)
     job_id = arns.new_agents_id().lower()
     folder = house.settings.runs / job_id
-    for number, document in enumerate(documents):
-        _keep(folder, number, document)
-    records = _note(house, knowledge_base, source, identifiers, DocumentState.PENDING)
-    _add_job(house, knowledge_base, source, ChangeAction.INGEST, identifiers, job_id=job_id)
-    return records
+    try:
+        for number, document in enumerate(documents):
+            _keep(folder, number, document)
+    except OSError:  # a full disk is not made fuller
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return ReceivedDocuments(job_id=job_id, folder=folder, identifiers=identifiers)
+
+
+def add_documents(
+    house: KnowledgeRooms, knowledge_base: Resource, source: Resource, received: ReceivedDocuments
+) -> None:
+    """Let documents be ingested by a job."""
+    _note(house, knowledge_base, source, received.identifiers, DocumentState.PENDING)
+    _add_job(house, knowledge_base, source, ChangeAction.INGEST, received.identifiers, job_id=received.job_id)
 
 
 def delete_documents(
@@ -155,17 +174,15 @@ def _keep(folder: Path, number: int, document: Mapping[str, Any]) -> None:
 
 def _note(
     house: KnowledgeRooms, knowledge_base: Resource, source: Resource, identifiers: Sequence[str], state: DocumentState
-) -> list[DocumentRecord]:
-    """The documents' records in this state; what is indexed of them stays as it is."""
+) -> None:
+    """Let the documents' records be in this state; what is indexed of them stays as it is."""
     index, now = house.knowledge_indexes.of(knowledge_base), house.clock.now().timestamp()
     records = []
     for identifier in identifiers:
         key = DocumentKey(id_of(source.arn), identifier)
         before = index.record(key) or DocumentRecord(key=key, state=state, updated=now)
         records.append(replace(before, state=state, reason=None, updated=now))
-    if records:
-        index.note(records)
-    return records
+    index.note(records)
 
 
 def _add_job(

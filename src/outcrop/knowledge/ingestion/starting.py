@@ -27,7 +27,7 @@ def start(
             f"The data source {id_of(source.arn)} is CUSTOM: there is nothing to scan. Send its documents with "
             "IngestKnowledgeBaseDocuments."
         )
-    job_id = arns.new_agents_id()
+    jobs, job_id = house.jobs, arns.new_agents_id()
     document = {"knowledgeBaseArn": knowledge_base.arn, "dataSourceArn": source.arn}
     if "description" in params:
         document["description"] = params["description"]
@@ -35,7 +35,7 @@ def start(
         alone(connection, f"ingestion into {knowledge_base.arn}")
         check_idle(house, knowledge_base.arn)
         check_available(house.knowledge_bases.get_source(source.arn))
-        return house.jobs.add(
+        return jobs.add(
             KIND,
             job_arn=f"{knowledge_base.arn}/{INGESTION_JOB}/{job_id}",
             name=job_id,
