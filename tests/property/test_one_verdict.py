@@ -126,6 +126,8 @@ def cases(house: Furnished, service: str) -> list[Case]:
             found = list(spellings.cases_of_knowledge(house.things, iter(OPERATIONS[service])))
         case "sagemaker":
             found = list(spellings.cases_of_sagemaker(house.things, iter(OPERATIONS[service])))
+        case "bedrock-agent-runtime":
+            found = list(spellings.cases_of_agent_runtime(house.things, iter(OPERATIONS[service])))
         case "sagemaker-runtime":
             found = list(spellings.cases_of_sagemaker_runtime(house.things, iter(OPERATIONS[service])))
         case _:

@@ -150,7 +150,9 @@ WITHOUT_RESOURCE = {
         "ListModelImportJobs", "ListImportedModels",
     },
     "bedrock-agent": {"CreateKnowledgeBase", "ListKnowledgeBases"},
-    "bedrock-agent-runtime": {"Rerank"},
+    "bedrock-agent-runtime": {
+        "CreateSession", "ListSessions", "Rerank", "RetrieveAndGenerate", "RetrieveAndGenerateStream",
+    },
     "bedrock-runtime": set(),
     "sagemaker": {
         "GetSearchSuggestions", "ListEndpointConfigs", "ListEndpoints", "ListHyperParameterTuningJobs",
@@ -229,6 +231,23 @@ def cases_of_bedrock(things: Things) -> Iterator[Case]:
             for more, others in kinds(things)[other]:
                 both = tuple({first: one, second: two} for one in spellings for two in others)
                 yield Case("bedrock", operation, resources + more, both)
+
+
+def cases_of_agent_runtime(things: Things, operations: Iterator[str]) -> Iterator[Case]:
+    """Knowledge bases by their id, sessions by id and by ARN."""
+    session = "0" * 8 + "-0000" * 3 + "-" + "0" * 12
+    arn = things.bedrock("session", session)
+    for operation in operations:
+        has = members("bedrock-agent-runtime", operation)
+        if operation in WITHOUT_RESOURCE["bedrock-agent-runtime"]:
+            continue
+        if operation == "Retrieve":
+            base = things.bedrock("knowledge-base", "KB00000001")
+            yield Case("bedrock-agent-runtime", operation, (base,), ({"knowledgeBaseId": "KB00000001"},))
+            continue
+        named = ({"sessionIdentifier": session}, {"sessionIdentifier": arn}, {"resourceArn": arn})
+        spelled = tuple(each for each in named if has.issuperset(each))
+        yield Case("bedrock-agent-runtime", operation, (arn,), spelled)
 
 
 def cases_of_iam(things: Things, operations: Iterator[str], key_id: str) -> Iterator[Case]:

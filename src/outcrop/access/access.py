@@ -257,7 +257,7 @@ class Access:
         thing = self.named(call, member)
         if not thing.is_known or thing.foundation is not None:
             return None
-        key = thing.kind, call.params[member]
+        key = thing.kind, call.params.get(member, thing.arn)  # what stands deeper in a request is found by its ARN
         if key not in call.found:  # an ARN says by itself what it stands for
             call.found[key] = self._find(call.region, *key)
         row = call.found[key]

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from outcrop import arn as arns
+from outcrop.access.needs import knowledge
 from outcrop.access.needs.named import FOUNDATION, PROFILE, Named
 from outcrop.access.needs.named import named as find_named
 from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission, passing
@@ -107,6 +108,9 @@ def named(asked: RequestedOperation, member: str) -> Named:
     """The resource that a member of the request stands for. Decisions and handlers ask here, and nowhere else."""
     if asked.operation == "Rerank":
         return find_named(_reranker(asked), (FOUNDATION,), asked)
+    if asked.operation in knowledge.OPERATIONS:
+        named_model = knowledge.model_named(asked, member)
+        return find_named(named_model, (FOUNDATION,) if member == knowledge.RERANKING else _INVOKED, asked)
     model, kinds = MODELS.get(asked.operation, ("", ()))
     if member != model:
         thing, kind = THINGS.get(_noun(asked.operation), ("", ""))
@@ -123,6 +127,8 @@ def needs(asked: RequestedOperation) -> list[RequiredPermission]:
             RequiredPermission(action="bedrock:Rerank"),
             *(replace(each, action="bedrock:InvokeModel") for each in models),
         ]
+    if asked.operation in knowledge.OPERATIONS:
+        return [*knowledge.needs_without_models(asked), *_invocations(asked)]
     action = f"bedrock:{ACTIONS.get(asked.operation, asked.operation)}"
     touched = _touched(asked) or [RequiredPermission(action=action)]
     context = _context(asked, touched)
@@ -132,6 +138,19 @@ def needs(asked: RequestedOperation) -> list[RequiredPermission]:
         *asked.pass_role("roleArn", SERVICE),
         *_role_of_log(asked),
     ]
+
+
+def _invocations(asked: RequestedOperation) -> list[RequiredPermission]:
+    """The models that a question to a knowledge base, or about a document, invokes."""
+    members = (knowledge.ANSWERING, knowledge.RERANKING)
+    found = []
+    for member in members if asked.operation in knowledge.GENERATING else members[1:]:
+        if knowledge.model_named(asked, member):
+            thing = named(asked, member)
+            touched = _of(thing)
+            context = {**_profile(touched), **_remote(thing)}
+            found += [replace(each, action="bedrock:InvokeModel", context=context) for each in touched]
+    return found
 
 
 def _role_of_log(asked: RequestedOperation) -> list[RequiredPermission]:
@@ -230,11 +249,9 @@ def _context(asked: RequestedOperation, touched: list[RequiredPermission]) -> di
 
     One is ours: whether the request would leave this installation.
     """
-    profiles = [each.resource for each in touched if "inference-profile/" in each.resource]
-    context = {"bedrock:InferenceProfileArn": profiles[0]} if profiles else {}
+    context = _profile(touched)
     if asked.service == "bedrock-runtime" and isinstance(asked.params.get("modelId"), str):
-        foundation = named(asked, "modelId").foundation
-        context[REMOTE] = "true" if foundation is not None and foundation.remote is not None else "false"
+        context |= _remote(named(asked, "modelId"))
     config = asked.params.get("guardrailConfig") or asked.params
     identifier, version = config.get("guardrailIdentifier"), config.get("guardrailVersion")
     if asked.service == "bedrock-runtime" and identifier:
@@ -242,6 +259,18 @@ def _context(asked: RequestedOperation, touched: list[RequiredPermission]) -> di
         # A draft has no number behind its ARN.
         context["bedrock:GuardrailIdentifier"] = arn if version in (None, "DRAFT") else f"{arn}:{version}"
     return context
+
+
+def _profile(touched: list[RequiredPermission]) -> dict[str, str]:
+    """The condition key that tells the inference profile on whose account a model is invoked."""
+    profiles = [each.resource for each in touched if "inference-profile/" in each.resource]
+    return {"bedrock:InferenceProfileArn": profiles[0]} if profiles else {}
+
+
+def _remote(thing: Named) -> dict[str, str]:
+    """The condition key that tells whether an invocation of a model would leave this installation."""
+    foundation = thing.foundation
+    return {REMOTE: "true" if foundation is not None and foundation.remote is not None else "false"}
 
 
 def _guardrail(asked: RequestedOperation) -> list[RequiredPermission]:
