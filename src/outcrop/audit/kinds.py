@@ -9,7 +9,7 @@ from functools import cache
 
 _READS = (
     "BatchGet", "Converse", "CountTokens", "Describe", "Filter", "Get", "Head", "InvokeModel", "List", "Lookup",
-    "Query", "Search", "SelectObject", "Simulate",
+    "Query", "Retrieve", "Search", "SelectObject", "Simulate",
 )  # fmt: skip
 _OF_BUCKETS = frozenset({"GetObjectLockConfiguration", "PutObjectLockConfiguration"})
 _OF_STREAMS = frozenset({"PutLogEvents", "PutMetricData"})

@@ -4,12 +4,13 @@ The corridor begins one where invocations of the region are logged, and the door
 entrance with answers of its own (OpenAI's) hands an `Invocation` to the same log.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from outcrop.access.needs.knowledge import GENERATING
 from outcrop.api.door.call import Answer, Answered, Call, Streamed
 from outcrop.errors import Invalid
 from outcrop.invocation_logs.invocation import Invocation
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 INVOCATIONS = frozenset({"Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream"})
 "The operations of bedrock-runtime that Bedrock logs."
+_LOGGED = {"bedrock-runtime": INVOCATIONS, "bedrock-agent-runtime": frozenset(GENERATING)}
+"By service. An answer from a knowledge base is logged as one invocation, whatever was asked of its model."
 HEADER = "x-amzn-bedrock-request-metadata"
 _MOST_METADATA, _LONGEST_METADATA = 16, 256
 "As Converse's requestMetadata has it."
@@ -66,7 +69,7 @@ class InvocationTrace:
             identity_arn=call.caller.arn,
             request_id=call.request_id,
             operation=call.operation,
-            model_id=str(call.params["modelId"]),
+            model_id=_model_of(call),
             input_body=self.input_body,
             output_body=self.output,
             input_tokens=call.usage.input_tokens,
@@ -81,7 +84,7 @@ def trace_of(house: "House", call: Call, body: bytes | None) -> InvocationTrace 
 
     Raises Invalid for metadata in a header that is none.
     """
-    if call.service != "bedrock-runtime" or call.operation not in INVOCATIONS:
+    if call.operation not in _LOGGED.get(call.service, ()):
         return None
     metadata = _metadata(call)
     if not house.invocation_logs.is_on(call.region):
@@ -89,6 +92,14 @@ def trace_of(house: "House", call: Call, body: bytes | None) -> InvocationTrace 
     return InvocationTrace(
         call=call, account=house.account, at=house.clock.now(), input_body=body or b"", metadata=metadata
     )
+
+
+def _model_of(call: Call) -> str:
+    """The model as the caller wrote it."""
+    if "modelId" in call.params:
+        return str(call.params["modelId"])
+    configs = (call.params.get("retrieveAndGenerateConfiguration") or {}).values()
+    return next((str(each["modelArn"]) for each in configs if isinstance(each, Mapping)), "")
 
 
 def _metadata(call: Call) -> dict[str, str]:

@@ -16,6 +16,7 @@ from outcrop import arn as arns
 from outcrop import logs
 from outcrop.access.access import Access
 from outcrop.access.caller import Caller
+from outcrop.access.needs.knowledge import ANSWERING, GENERATING
 from outcrop.api.door.call import Answer, Answered
 from outcrop.api.door.visit import Visit
 from outcrop.audit.audit import Audit
@@ -28,7 +29,7 @@ from outcrop.protocol.service_model import SERVICES
 
 CLIENT_LEFT = "ClientLeft"
 "The code of a request whose client went away before its answer."
-_INVOCATIONS = frozenset({"Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream"})
+_INVOCATIONS = frozenset({"Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream", *GENERATING})
 _KEY_ID = re.compile(r"\bCredential=([A-Z0-9]{16,128})/")
 OWN = "outcrop"
 "The service of our own pages."
@@ -63,10 +64,11 @@ class Telling:
         call = visit.call
         if call is None:
             return None
-        named = self._access.named(call, "modelId")
+        member = ANSWERING if call.operation in GENERATING else "modelId"
+        named = self._access.named(call, member)
         if named.foundation is not None:
             model = named.foundation.id
-        elif self._access.row(call, "modelId") is not None:
+        elif self._access.row(call, member) is not None:
             model = named.arn
         else:
             return None

@@ -1,0 +1,150 @@
+"""RetrieveAndGenerate and its stream: a question in, an answer out, with the passages that each sentence stands on."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import ExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from anyio import to_thread
+
+from outcrop.api.door.call import Answer, Answered, Call, Handler, Streamed
+from outcrop.api.knowledge.answering_model import AnsweringModel, answering_model
+from outcrop.api.knowledge.passage_members import citation_of
+from outcrop.api.knowledge.questioning import Questioned, Sources, read_question
+from outcrop.api.knowledge.searching import open_search
+from outcrop.knowledge import retrieving
+from outcrop.knowledge.answering import answering, external
+from outcrop.knowledge.answering.answering import AskedQuestion, PlannedAnswer, Retrieve
+from outcrop.knowledge.answering.citations import CitedPart
+from outcrop.knowledge.answering.closeness import Closeness, closeness_of
+from outcrop.knowledge.answering.talks import Talk, TalkScope, TalkTurn
+from outcrop.knowledge.answering.writing import Tally, Writer
+
+if TYPE_CHECKING:
+    from outcrop.house import House
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Begun:
+    """An answer that is planned, and the talk that it belongs to."""
+
+    talk: Talk
+    question: str
+    model: AnsweringModel
+    answer: PlannedAnswer
+    custom: Mapping[str, bool]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return self.model.headers(self.answer.mode)
+
+    def citation(self, part: CitedPart) -> dict[str, Any]:
+        return citation_of(part, self.answer.passages, self.custom)
+
+
+async def retrieve_and_generate(house: "House", call: Call) -> Answered:
+    begun = await _begin(house, call)
+    texts, parts = list[str](), list[CitedPart]()
+    async with aclosing(begun.answer.items()) as items:
+        async for item in items:
+            if isinstance(item, CitedPart):
+                parts.append(item)
+            else:
+                texts.append(item)
+    text = "".join(texts)
+    await _keep(house, begun, text)
+    members = {
+        "sessionId": begun.talk.id,
+        "output": {"text": text},
+        "citations": [begun.citation(part) for part in parts],
+    }
+    return Answer(members, headers=begun.headers)
+
+
+async def retrieve_and_generate_stream(house: "House", call: Call) -> Answered:
+    begun = await _begin(house, call)
+    return Streamed({"sessionId": begun.talk.id}, events=_events(house, begun), headers=begun.headers)
+
+
+async def _events(house: "House", begun: _Begun) -> AsyncGenerator[dict[str, Any], None]:
+    """Text as it is made, and behind each sentence its citation, also in the member that older clients read."""
+    texts = list[str]()
+    async with aclosing(begun.answer.items()) as items:
+        async for item in items:
+            if isinstance(item, CitedPart):
+                citation = begun.citation(item)
+                yield {"citation": {"citation": citation, **citation}}
+            else:
+                texts.append(item)
+                yield {"output": {"text": item}}
+    await _keep(house, begun, "".join(texts))
+
+
+async def _begin(house: "House", call: Call) -> _Begun:
+    asked = read_question(call.params)
+    scope = TalkScope(owner=call.caller.principal, region=call.region, subject=asked.subject)
+    talk = await house.ask(_resumed, house, call.params.get("sessionId"), scope)
+    model = await to_thread.run_sync(answering_model, house, call, asked.model_arn, asked.settings.answering)
+    async with _opened(house, call, asked) as opened:
+        answer = await answering.plan(_question(house, call, asked, talk, model, opened))
+    return _Begun(talk=talk, question=asked.text, model=model, answer=answer, custom=opened.custom)
+
+
+def _resumed(house: "House", talk_id: str | None, scope: TalkScope) -> Talk:
+    return house.talks.resume(talk_id, scope, now=house.clock.now())
+
+
+async def _keep(house: "House", begun: _Begun, text: str) -> None:
+    turn = TalkTurn(question=begun.question, answer=text)
+    await to_thread.run_sync(lambda: house.talks.add(begun.talk, turn, now=house.clock.now()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OpenPassages:
+    """The passages that are asked, while an answer is planned."""
+
+    retrieve: Retrieve
+    custom: Mapping[str, bool]
+    closeness: Closeness | None = None
+
+
+@asynccontextmanager
+async def _opened(house: "House", call: Call, asked: Questioned) -> AsyncGenerator[_OpenPassages, None]:
+    """The search of the knowledge base, or of the documents that the request brings."""
+    if isinstance(asked.sources, Sources):
+        at = house.clock.now().timestamp()
+        with ExitStack() as stack:
+            reading = external.opened(house.buckets, asked.sources.documents, at=at)
+            passages = await to_thread.run_sync(stack.enter_context, reading)
+            yield _OpenPassages(retrieve=passages.search, custom=asked.sources.custom)
+        return
+    opened = await to_thread.run_sync(open_search, house, call, asked.sources, asked.retrieval.reranking)
+    yield _OpenPassages(
+        retrieve=lambda question: retrieving.retrieve(opened.search, question, asked.retrieval),
+        custom=opened.custom,
+        closeness=closeness_of(opened.search.encoder),
+    )
+
+
+def _question(
+    house: "House", call: Call, asked: Questioned, talk: Talk, model: AnsweringModel, opened: _OpenPassages
+) -> AskedQuestion:
+    tally = Tally(call.usage.count)
+    return AskedQuestion(
+        text=asked.text,
+        retrieve=opened.retrieve,
+        most=asked.retrieval.most,
+        writer=None if model.target is None else Writer(target=model.target, now=house.clock.now, tally=tally),
+        now=house.clock.now(),
+        turns=talk.turns,
+        template=asked.template,
+        settings=asked.settings,
+        orchestration=asked.orchestration,
+        closeness=opened.closeness,
+    )
+
+
+OPERATIONS: dict[str, Handler] = {
+    "RetrieveAndGenerate": retrieve_and_generate,
+    "RetrieveAndGenerateStream": retrieve_and_generate_stream,
+}
