@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from outcrop.invocation_logs.logs import InvocationLogs
     from outcrop.jobs.asking_loop import AskingLoop
     from outcrop.jobs.jobs import Jobs
+    from outcrop.knowledge.agent_sessions.sessions import AgentSessions
+    from outcrop.knowledge.answering.talks import Talks
     from outcrop.knowledge.indexes import Indexes
     from outcrop.knowledge.knowledge_bases import KnowledgeBases
     from outcrop.log_groups.log_groups import LogGroups
@@ -425,6 +427,20 @@ class House:
         from outcrop.sagemaker.hosting.keeper import EndpointKeeper
 
         return EndpointKeeper(self, self.endpoint_router, self.data_capture)
+
+    @room
+    def talks(self) -> "Talks":
+        """Questions to knowledge bases with their answers, by session."""
+        from outcrop.knowledge.answering.talks import Talks
+
+        return Talks(self.store.engine)
+
+    @room
+    def agent_sessions(self) -> "AgentSessions":
+        """Sessions that programs keep their own steps in."""
+        from outcrop.knowledge.agent_sessions.sessions import AgentSessions
+
+        return AgentSessions(self.store, self.clock, self.account)
 
     @room
     def units(self) -> "ModelUnits":

@@ -14,6 +14,7 @@ from botocore.loaders import Loader
 from outcrop.api.iam.absent import ALWAYS_ABSENT
 from outcrop.api.operations import OPERATIONS
 from tests.support.listings import (
+    agent_runtime,
     bedrock,
     cloudwatch,
     iam,
@@ -34,11 +35,11 @@ from tests.support.shaped_values import operation_of_botocore
 LISTINGS = [
     *bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *logs.LISTINGS, *cloudwatch.LISTINGS, *s3.LISTINGS,
     *sagemaker.LISTINGS, *sagemaker_hosting.LISTINGS, *scaling.LISTINGS, *tuning.LISTINGS,
-    *vectors.LISTINGS,
-    *knowledge.LISTINGS,
+    *vectors.LISTINGS, *knowledge.LISTINGS, *agent_runtime.LISTINGS,
 ]  # fmt: skip
 NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {
     "bedrock-agent-runtime.Rerank",
+    "bedrock-agent-runtime.Retrieve",
     "logs.GetLogEvents",
     "sagemaker.DescribeEndpoint",
     "sagemaker.DescribeEndpointConfig",
@@ -51,7 +52,7 @@ NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {
     "sagemaker.DescribeTransformJob",
 }
 """They would list something about a thing that nobody can make here (tests/iam/test_absent.py asks each), or give
-pages of an order that one request asks for (tests/unit/api/test_encoders.py), or give tokens for ever
+pages of an order that one request asks for (tests/unit/api/test_encoders.py, tests/flow/test_knowledge_answers.py), or give tokens for ever
 (tests/flow/test_logs.py), or describe one thing in spite of their name."""
 LISTING_VERBS = ("List", "Describe", "Search", "Lookup", "Filter")
 TOKENS = {"nexttoken", "marker", "continuationtoken", "keymarker", "partnumbermarker"}

@@ -89,8 +89,15 @@ def _bedrock_agent() -> Table:
 
 def _bedrock_agent_runtime() -> Table:
     from outcrop.api.bedrock import reranking
+    from outcrop.api.knowledge import answers, retrieval, session_steps, sessions
 
-    return reranking.OPERATIONS
+    return {
+        **reranking.OPERATIONS,
+        **retrieval.OPERATIONS,
+        **answers.OPERATIONS,
+        **sessions.OPERATIONS,
+        **session_steps.OPERATIONS,
+    }
 
 
 def _cloudwatch() -> Table:
