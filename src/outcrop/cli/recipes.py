@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from outcrop.cli import document_recipes
+from outcrop.cli import document_recipes, grounded_recipe
 from outcrop.cli.data_files import check_data_file
 from outcrop.cli.recipe_options import RecipeOptions, prepare, source_files
 from outcrop.errors import Invalid
@@ -22,6 +22,7 @@ app = App(
     help="Make training records of what there is: one command a recipe, each with a card that tells what was done.",
 )
 document_recipes.add_to(app)
+grounded_recipe.add_to(app)
 
 
 AllKeys = Annotated[bool, Parameter(name="--all-keys", negative="", help="Each melody in all twelve keys.")]
