@@ -104,7 +104,8 @@ bench-prompt-format: install-test
 
 install: $(VENV)/.installed bytecode
 install-test: $(VENV)/.installed-test bytecode
-clients: build/clients/python/.installed build/clients/agents/.installed build/clients/node/.installed build/clients/llama-cpp/.installed
+clients: build/clients/python/.installed build/clients/agents/.installed build/clients/retrievers/.installed \
+	build/clients/node/.installed build/clients/llama-cpp/.installed
 # The SDKs of SageMaker, more than a gigabyte: apart from the others, which each run of all tests installs.
 clients-sagemaker: build/clients/sagemaker2/.installed build/clients/sagemaker3/.installed
 
@@ -140,6 +141,11 @@ build/clients/llama-cpp/.installed: tests/clients/llama-cpp.txt
 build/clients/agents/.installed: tests/clients/requirements-agents.txt
 	$(PYTHON) -m venv build/clients/agents
 	build/clients/agents/bin/pip install --quiet $(PIP_ARGS) -r tests/clients/requirements-agents.txt
+	@touch $@
+
+build/clients/retrievers/.installed: tests/clients/requirements-retrievers.txt
+	$(PYTHON) -m venv build/clients/retrievers
+	build/clients/retrievers/bin/pip install --quiet $(PIP_ARGS) -r tests/clients/requirements-retrievers.txt
 	@touch $@
 
 build/clients/sagemaker%/.installed: tests/clients/requirements-sagemaker%.txt
