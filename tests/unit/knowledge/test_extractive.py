@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any, cast
 
 import pytest
 
+from outcrop.errors import Throttled
+from outcrop.knowledge.answering.closeness import closeness_of
 from outcrop.knowledge.answering.extractive import Extract, extracts_of, joined
 from tests.support.found_passages import found, found_rules
 from tests.support.rule_book import ANSWERS
@@ -60,3 +63,15 @@ def test_of_the_questions_of_the_rule_book_nine_in_ten_are_answered_from_the_rig
 @pytest.mark.parametrize("text", ["", "   ", "。", "word " * 2000])
 def test_odd_passages_harm_nothing(text: str) -> None:
     assert len(asyncio.run(extracts_of("What is a word?", [found(text)]))) <= 1
+
+
+def test_an_encoder_that_cannot_be_asked_has_no_opinion_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    class AbsentEncoder:
+        async def documents(self, _texts: Sequence[str]) -> list[list[float]]:
+            raise Throttled("Too many tokens, please wait before trying again.", retry_after_s=1.0)
+
+    close = closeness_of(cast(Any, AbsentEncoder()))
+    given = asyncio.run(extracts_of("When does trading begin?", [FEES, HOURS], close))
+    assert [each.text for each in given] == ["Trading begins at 9:00."]
+    assert "an encoder has no opinion on an answer" in str([record.__dict__ for record in caplog.records])
+    assert closeness_of(None) is None

@@ -15,9 +15,12 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import chain, zip_longest
 
+from anyio import to_thread
+
 from outcrop.knowledge.answering import extractive, questions
 from outcrop.knowledge.answering.citations import CitedPart, Evidence
 from outcrop.knowledge.answering.closeness import Closeness
+from outcrop.knowledge.answering.extractive import Extract
 from outcrop.knowledge.answering.sentences import AnswerReader, AnswerSentence
 from outcrop.knowledge.answering.settings import WritingSettings
 from outcrop.knowledge.answering.talks import TalkTurn, history_of
@@ -130,9 +133,9 @@ async def _nothing_found() -> AsyncGenerator[AnswerItem, None]:
 
 
 async def _extracted(asked: AskedQuestion, parts: Sequence[str], found: Sequence[Found]) -> PlannedAnswer:
-    """The answer in sentences of the passages, those of each question once."""
-    several = [await extractive.extracts_of(part, found, asked.closeness) for part in parts]
-    extracts = [*dict.fromkeys(extract for each in several for extract in each)]
+    """The answer in sentences of the passages; what was searched for stands in where the question alone finds none."""
+    own = questions.divided(asked.text) if asked.orchestration.decomposes else [asked.text]
+    extracts = await _extracts(own, found, asked.closeness) or await _extracts(parts, found, asked.closeness)
 
     async def items() -> AsyncGenerator[AnswerItem, None]:
         start = 0
@@ -142,6 +145,12 @@ async def _extracted(asked: AskedQuestion, parts: Sequence[str], found: Sequence
             start += len(text)
 
     return PlannedAnswer(mode=AnswerMode.EXTRACTIVE, passages=tuple(found), items=items if extracts else _nothing_found)
+
+
+async def _extracts(parts: Sequence[str], found: Sequence[Found], closeness: Closeness | None) -> list[Extract]:
+    """The sentences that speak of these questions, each once."""
+    several = [await extractive.extracts_of(part, found, closeness) for part in parts]
+    return [*dict.fromkeys(extract for each in several for extract in each)]
 
 
 async def _generated(
@@ -156,7 +165,7 @@ async def _generated(
     prompt = _prompt(asked, question, shown.told)
 
     async def items() -> AsyncGenerator[AnswerItem, None]:
-        evidence = Evidence(passages, question, asked.closeness)
+        evidence = await to_thread.run_sync(Evidence, passages, question, asked.closeness)
         cites = asked.template.has(Placeholder.OUTPUT_FORMAT_INSTRUCTIONS)
         reader = AnswerReader(len(passages) if cites else 0)
         said = False

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from anyio import to_thread
+
 from outcrop.documents.sentences import sentences_of
 from outcrop.knowledge.answering.closeness import Closeness
 from outcrop.knowledge.answering.terms import TermSet, terms_of
@@ -57,7 +59,7 @@ class _Candidate:
 
 async def extracts_of(question: str, passages: Sequence[Found], closeness: Closeness | None = None) -> list[Extract]:
     """The sentences that answer, in the order of the passages; none where nothing speaks of the question."""
-    candidates = _by_terms(question, [each for n, found in enumerate(passages) for each in _candidates(n, found)])
+    candidates = await to_thread.run_sync(_by_terms, question, passages)
     if closeness is not None:
         candidates = await _by_meaning(question, candidates[:_MOST_COMPARED], closeness)
     return _best([each for each in candidates if each.fits])
@@ -87,9 +89,9 @@ def _is_heading(text: str) -> bool:
     return text.startswith("#") and "\n" not in text
 
 
-def _by_terms(question: str, candidates: Sequence[_Candidate]) -> list[_Candidate]:
-    """The candidates by the terms that they share with the question; what headings hold counts half."""
-    asked = terms_of(question)
+def _by_terms(question: str, passages: Sequence[Found]) -> list[_Candidate]:
+    """The sentences by the terms that they share with the question; what headings hold counts half."""
+    asked, candidates = terms_of(question), [each for n, one in enumerate(passages) for each in _candidates(n, one)]
     counts = Counter(term for each in candidates for term in each.terms.terms | each.above)
     weights = {term: math.log(1 + len(candidates) / counts[term]) for term in asked.terms if counts[term]}
     # What is in no sentence tells none of them from another, but the question asks for it all the same.
