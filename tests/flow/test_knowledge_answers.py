@@ -15,6 +15,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from outcrop.access.names import Kind
+from outcrop.catalog import custom_models
+from outcrop.deployments.states import ON_DEMAND
+from outcrop.house import House
 from outcrop.knowledge.answering.answering import NOTHING_FOUND
 from outcrop.tokens.tokenizer import Tokenizer
 from tests.support.engine_double import EngineDouble
@@ -307,6 +310,48 @@ def test_a_model_too_small_to_answer_gives_way_to_extracts_which_are_told_as_suc
         "And of the maintenance?", model=model, session=answer["sessionId"], generationConfiguration={}
     )
     assert "The maintenance margin is 25 percent." in follow["output"]["text"]
+
+
+def custom_model(house: House, engine: EngineDouble) -> str:
+    """The ARN of a deployment of a custom model, with files that nobody will load."""
+    arn = custom_models.new_arn("us-east-1", house.account, house.catalog.usable(STARTER))
+    folder = house.models.folder(arn)
+    folder.mkdir(parents=True)
+    (folder / "adapter_config.json").write_text("{}")
+    document = {
+        "baseId": STARTER,
+        "promptFormat": "text",
+        "promptDay": None,
+        "customizationType": "FINE_TUNING",
+    }
+    house.models.add(model_arn=arn, name="tuned", region="us-east-1", created=house.clock.now(), document=document)
+    engine.adapters.add(arn)
+    details = {"description": None}
+    row = house.deployments.create(
+        ON_DEMAND, name="tuned", region="us-east-1", account=house.account, model_arn=arn, details=details
+    )
+    house.deployments.serve(row)
+    return row.arn
+
+
+def test_a_custom_model_answers_by_its_deployment_however_small_it_is(talking: Talking) -> None:
+    deployment = custom_model(talking.server.platform, talking.engine)
+    answer = talking.asked("How much is the application fee?", model=deployment, generationConfiguration={})
+    assert answer["ResponseMetadata"]["HTTPHeaders"]["x-outcrop-answering"] == "generative"
+    assert ":custom-model/" in talking.engine.requests[-1]["model"]
+    assert cited(answer)[0] == ("The application fee is 2,500 dollars. ", ["1.1"])
+    fields = {"additionalModelRequestFields": {"outcrop_answering": "extractive"}}
+    extracts = talking.asked("How much is the application fee?", model=deployment, generationConfiguration=fields)
+    assert extracts["ResponseMetadata"]["HTTPHeaders"]["x-outcrop-answering"] == "extractive"
+
+
+def test_a_model_that_is_not_there_is_told_in_bedrocks_words(talking: Talking) -> None:
+    for model in ("arn:aws:bedrock:us-east-1::foundation-model/nobody.knows-v1", "amazon.rerank-v1:0"):
+        with pytest.raises(ClientError) as refused:
+            talking.asked("What is the fee?", model=model)
+        assert said(refused)[0] in ("ValidationException", "ResourceNotFoundException")
+    with pytest.raises(ClientError, match=r"outcrop.extractive-v1 writes nothing"):
+        talking.asked("What is the fee?", model=EXTRACTS)
 
 
 def test_two_talks_at_once_do_not_mix(talking: Talking) -> None:

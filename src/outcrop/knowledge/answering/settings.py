@@ -59,7 +59,8 @@ def read_settings(shape: Mapping[str, Any] | None, *, at: str) -> WritingSetting
     """
     given = shape or {}
     _check_real(given, at)
-    text = dict((given.get("inferenceConfig") or {}).get("textInferenceConfig") or {})
+    config: Mapping[str, Any] = (given.get("inferenceConfig") or {}).get("textInferenceConfig") or {}
+    text = dict(config.items())
     more = dict(given.get("additionalModelRequestFields") or {})
     answering = _answering(more.pop(ANSWERING, None), at)
     for name in [each for each in more if each in _SPELLINGS]:
