@@ -16,13 +16,17 @@ from botocore.exceptions import ClientError
 
 from outcrop.access.names import Kind
 from outcrop.catalog import custom_models
+from outcrop.cli.grounded_recipe import grounding
 from outcrop.deployments.states import ON_DEMAND
 from outcrop.house import House
 from outcrop.knowledge.answering.answering import NOTHING_FOUND
+from outcrop.recipes.grounded import grounded
+from outcrop.recipes.recipe import Dropped, Kept
 from outcrop.tokens.tokenizer import Tokenizer
 from tests.support.engine_double import EngineDouble
 from tests.support.knowledge_house import knowledge_base, rule_documents, rule_metadata
 from tests.support.policies import policy
+from tests.support.rule_book import ANSWERS
 from tests.support.servers import Running, running_server
 from tests.support.small_tokenizers import BUNDLED
 from tests.support.speaking_engine import speaking_engine
@@ -508,3 +512,20 @@ def test_an_invocation_is_logged_counted_and_kept_in_the_audit(talking: Talking)
     assert (record["operation"], record["modelId"]) == ("RetrieveAndGenerate", MODEL)
     assert record["input"]["inputTokenCount"] > 50
     assert record["output"]["outputTokenCount"] > 5
+
+
+def test_records_made_from_retrieval_hold_the_prompt_that_is_served(talking: Talking, tmp_path: Path) -> None:
+    file = tmp_path / "questions.jsonl"
+    rows = [{"question": answer.question, "answer": answer.text} for answer in ANSWERS[:6]]
+    rows.append({"question": "Who won the cup?", "answer": "The team in blue won the cup in extra time."})
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    items = [*grounded([file], ground=grounding(talking.client(), talking.base, 5))]
+    *kept, dropped = items
+    assert isinstance(dropped, Dropped)
+    for row, item in zip(rows, kept, strict=False):
+        assert isinstance(item, Kept)
+        talking.prompts.clear()
+        talking.asked(row["question"])
+        assert talking.prompts == [item.record["prompt"]]
+        assert item.group.startswith("s3://rules/")
+    assert "[1]" in "".join(str(item.record["completion"]) for item in kept if isinstance(item, Kept))

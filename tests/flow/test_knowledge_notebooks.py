@@ -134,6 +134,7 @@ def test_retrieve_then_converse(house: Installed, base: str) -> None:
         retrievalConfiguration={"vectorSearchConfiguration": {"numberOfResults": 3, "overrideSearchType": "HYBRID"}},
     )["retrievalResults"]
     assert uris(results)[0] == uri("3.6")
+    assert results[0]["metadata"]["x-outcrop-headings"] == ["Margin"]
     contexts = "\n".join(one["content"]["text"] for one in results)
     prompt = f"Answer from the context.\n<context>{contexts}</context>\n<question>{query}</question>"
     answer = bedrock.converse(

@@ -37,6 +37,8 @@ CLOSE = 0.72
 _ALIKE = 0.97
 "A passage that supports a sentence as well as the best one does is cited too."
 _MOST_CITED = 3
+_MOST_COMPARED = 8
+"Sentences of passages that the encoder is asked about, for one of the answer."
 _SHORT = 3
 "Content words of a sentence that says little by itself."
 _OF_QUESTION = 0.3
@@ -138,7 +140,9 @@ class Evidence:
         return score > 0.99 and self._covered(self._question, stretch.found) >= _OF_QUESTION
 
     async def _by_meaning(self, text: str, claim: TermSet, closeness: Closeness) -> tuple[int, ...]:
-        doubtful = [each for each in self._consistent(text, claim) if self._covered(claim, each.found) >= DOUBTFUL]
+        covered = [(self._covered(claim, each.found), each) for each in self._consistent(text, claim)]
+        ranked = sorted((pair for pair in covered if pair[0] >= DOUBTFUL), key=lambda pair: -pair[0])
+        doubtful = [each for _, each in ranked[:_MOST_COMPARED]]
         if not doubtful or count_words(text) < _SHORT:
             return ()
         cosines = await closeness(text, [each.text for each in doubtful])
