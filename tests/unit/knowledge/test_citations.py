@@ -11,7 +11,7 @@ from outcrop.knowledge.passages import Found
 from tests.support.found_passages import found, found_rules
 from tests.support.rule_book import ANSWERS, RULES
 
-FEE = found("The fee is 2,500 dollars. It is not refundable.", number=0, headings=("Membership", "Fees"))
+FEE = found("The fee is 2,500 dollars. It is not refundable. It is due within one day.", number=0, headings=("Membership", "Fees"))
 SHORT = found("No member shall sell a share short. Short sales shall be marked when they are entered.", number=1)
 WORDS = found("The Secretary said that “the register is open to every member of the Exchange” at noon.", number=2)
 
@@ -43,6 +43,7 @@ def test_what_is_there_is_supported(sentence: str) -> None:
         "Short sales shall not be marked when they are entered.",
         "The fee is collected by the Ministry of Finance.",  # more than is there
         "Yes.",
+        "1",
         "The fee:",
         "Is the fee 2,500 dollars?",
         "The Secretary said that “the register is closed to every member of the Exchange”.",  # not what was said

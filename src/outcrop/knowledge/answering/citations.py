@@ -182,7 +182,7 @@ def _contradicts(claim: TermSet, found: TermSet) -> bool:
 
 
 def _is_claim(text: str, claim: TermSet) -> bool:
-    return bool(claim.terms) and not text.rstrip().endswith((":", "?", "：", "？"))
+    return bool(claim.terms - _PRONOUN) and not text.rstrip().endswith((":", "?", "：", "？"))
 
 
 def _plain(text: str) -> str:
