@@ -197,7 +197,8 @@ def test_an_answer_tells_what_each_sentence_stands_on(talking: Talking) -> None:
     assert cited(answer) == [("The application fee is 2,500 dollars. ", ["1.1"]), ("It was raised last year.", [])]
     first, second = (part["generatedResponsePart"]["textResponsePart"]["span"] for part in answer["citations"])
     assert (first, second) == ({"start": 0, "end": 37}, {"start": 38, "end": 61})
-    assert answer["ResponseMetadata"]["HTTPHeaders"]["x-outcrop-answering"] == "generative"
+    headers = answer["ResponseMetadata"]["HTTPHeaders"]
+    assert (headers["x-outcrop-answering"], headers["x-outcrop-supported"]) == ("generative", "0.50")
     assert "[1] An applicant for membership shall file" in talking.prompts[0]
     assert "Question: How much does an application for membership cost?" in talking.prompts[0]
 
