@@ -12,19 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EventStreamError
 
 from outcrop.access.names import Kind
 from outcrop.catalog import custom_models
 from outcrop.cli.grounded_recipe import grounding
 from outcrop.deployments.states import ON_DEMAND
 from outcrop.house import House
+from outcrop.invocation.quotas import Quota, Scope
 from outcrop.knowledge.answering.answering import NOTHING_FOUND
 from outcrop.recipes.grounded import grounded
 from outcrop.recipes.recipe import Dropped, Kept
 from outcrop.tokens.tokenizer import Tokenizer
 from tests.support.engine_double import EngineDouble
 from tests.support.knowledge_house import knowledge_base, rule_documents, rule_metadata
+from tests.support.patience import eventually
 from tests.support.policies import policy
 from tests.support.rule_book import ANSWERS
 from tests.support.servers import Running, running_server
@@ -530,3 +532,42 @@ def test_records_made_from_retrieval_hold_the_prompt_that_is_served(talking: Tal
         assert talking.prompts == [item.record["prompt"]]
         assert item.group.startswith("s3://rules/")
     assert "[1]" in "".join(str(item.record["completion"]) for item in kept if isinstance(item, Kept))
+
+
+def test_text_goes_out_while_the_model_still_writes_and_a_reader_who_leaves_ends_it(talking: Talking) -> None:
+    talking.engine.pause_after = 6
+    try:
+        answer = talking.client().retrieve_and_generate_stream(**talking.question("What is the application fee?"))
+        first = next(iter(answer["stream"]))
+        assert "The application fee".startswith(first["output"]["text"].strip()[:3])
+        answer["stream"].close()
+        eventually(talking.engine.hung_up.is_set)
+    finally:
+        talking.engine.pause_after = None
+    # What nobody heard to its end is no turn of a talk.
+    with pytest.raises(ClientError, match="is not valid"):
+        talking.asked("And now?", session=answer["sessionId"])
+
+
+def test_an_engine_that_dies_in_the_middle_ends_a_stream_with_an_error_and_an_answer_begins_anew(
+    talking: Talking,
+) -> None:
+    talking.engine.die_after = [8]
+    answer = talking.client().retrieve_and_generate_stream(**talking.question("What is the application fee?"))
+    with pytest.raises(EventStreamError, match="The engine went away in the middle of the answer"):
+        list(answer["stream"])
+    talking.engine.die_after = [8]
+    assert talking.asked("What is the application fee?")["output"]["text"].startswith("The application fee is 2,500")
+
+
+def test_an_answer_counts_against_the_quotas_of_its_caller(talking: Talking) -> None:
+    quotas = talking.server.platform.quotas
+    dora = talking.user("dora", "bedrock:*")
+    quotas.set(Quota(scope=Scope.USER, name="dora", requests_per_minute=1))
+    try:
+        assert talking.asked("What is the fee?", client=dora)
+        with pytest.raises(ClientError) as refused:
+            talking.asked("What is the fee?", client=dora)
+        assert said(refused)[0] == "ThrottlingException"
+    finally:
+        quotas.remove(Scope.USER, "dora")

@@ -48,7 +48,7 @@ class _Begun:
 async def retrieve_and_generate(house: "House", call: Call) -> Answered:
     begun = await _begin(house, call)
     texts, parts = list[str](), list[CitedPart]()
-    async with aclosing(begun.answer.items()) as items:
+    async with aclosing(begun.answer.items(False)) as items:
         async for item in items:
             if isinstance(item, CitedPart):
                 parts.append(item)
@@ -72,7 +72,7 @@ async def retrieve_and_generate_stream(house: "House", call: Call) -> Answered:
 async def _events(house: "House", begun: _Begun) -> AsyncGenerator[dict[str, Any], None]:
     """Text as it is made, and behind each sentence its citation, also in the member that older clients read."""
     texts = list[str]()
-    async with aclosing(begun.answer.items()) as items:
+    async with aclosing(begun.answer.items(True)) as items:
         async for item in items:
             if isinstance(item, CitedPart):
                 citation = begun.citation(item)

@@ -1,7 +1,7 @@
 """Answers to questions from passages: what is retrieved, who writes, and the answer with its citations as it is made.
 
     answer = await plan(asked)                      # retrieves, and fits the passages into the prompt
-    async for item in answer.items():               # text as it is made; behind each sentence, what it stands on
+    async for item in answer.items(True):           # text as it is made; behind each sentence, what it stands on
         ...
 
 A question is made to stand alone and divided first, where the talk or the request wants it. Where nothing is found, the
@@ -81,8 +81,9 @@ class PlannedAnswer:
     mode: AnswerMode
     passages: tuple[Found, ...]
     "Those that the answer is made from, by which its citations count."
-    items: Callable[[], AsyncGenerator[AnswerItem, None]]
-    "The answer as it is made. All parts in a row are its text."
+    items: Callable[[bool], AsyncGenerator[AnswerItem, None]]
+    """The answer, as it is made if that is wanted; one that is wanted whole survives the death of an engine. All parts
+    in a row are its text."""
 
 
 async def plan(asked: AskedQuestion) -> PlannedAnswer:
@@ -127,7 +128,7 @@ def _merged(several: Sequence[Sequence[Found]], most: int) -> list[Found]:
     return [*unique.values()][:most]
 
 
-async def _nothing_found() -> AsyncGenerator[AnswerItem, None]:
+async def _nothing_found(_streamed: bool = False) -> AsyncGenerator[AnswerItem, None]:
     yield NOTHING_FOUND
     yield CitedPart(text=NOTHING_FOUND, start=0, is_claim=False)
 
@@ -137,7 +138,7 @@ async def _extracted(asked: AskedQuestion, parts: Sequence[str], found: Sequence
     own = questions.divided(asked.text) if asked.orchestration.decomposes else [asked.text]
     extracts = await _extracts(own, found, asked.closeness) or await _extracts(parts, found, asked.closeness)
 
-    async def items() -> AsyncGenerator[AnswerItem, None]:
+    async def items(_streamed: bool) -> AsyncGenerator[AnswerItem, None]:
         start = 0
         for extract, text in zip(extracts, extractive.joined(extracts), strict=True):
             yield text
@@ -164,12 +165,13 @@ async def _generated(
     passages = tuple(one for one, _ in shown.passages)
     prompt = _prompt(asked, question, shown.told)
 
-    async def items() -> AsyncGenerator[AnswerItem, None]:
+    async def items(streamed: bool) -> AsyncGenerator[AnswerItem, None]:
         evidence = await to_thread.run_sync(Evidence, passages, question, asked.closeness)
         cites = asked.template.has(Placeholder.OUTPUT_FORMAT_INSTRUCTIONS)
         reader = AnswerReader(len(passages) if cites else 0)
         said = False
-        async with aclosing(writer.pieces(prompt, shown.turns, asked.settings)) as pieces:
+        write = writer.pieces if streamed else writer.whole
+        async with aclosing(write(prompt, shown.turns, asked.settings)) as pieces:
             async for piece in pieces:
                 text, sentences = reader.push(piece)
                 said = said or bool(text)

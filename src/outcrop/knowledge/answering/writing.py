@@ -73,14 +73,16 @@ class Writer:
     now: Callable[[], datetime]
     tally: Tally = field(repr=False)
 
-    async def text(self, prompt: str, settings: WritingSettings) -> str:
-        """The whole answer to a prompt without turns before it."""
-        request = await converse.prepare(self.target, _params(prompt, (), settings), now=self.now())
+    async def text(self, prompt: str, settings: WritingSettings, turns: Sequence[TalkTurn] = ()) -> str:
+        """The whole answer to a prompt. When the engine dies in the middle, it is asked again from the start."""
+        request = await converse.prepare(self.target, _params(prompt, turns, settings), now=self.now())
         finished = await answered(request.prepared, count=self.tally.count)
         self.tally.next()
         return finished.text
 
-    async def pieces(self, prompt: str, turns: Sequence[TalkTurn], settings: WritingSettings) -> AsyncGenerator[str]:
+    async def pieces(
+        self, prompt: str, turns: Sequence[TalkTurn], settings: WritingSettings
+    ) -> AsyncGenerator[str, None]:
         """The answer as it is made; what the model thinks before it is no part of it."""
         request = await converse.prepare(self.target, _params(prompt, turns, settings), now=self.now())
         async with aclosing(answering(request.prepared, count=self.tally.count)) as items:
@@ -88,6 +90,12 @@ class Writer:
                 if not isinstance(item, Finished) and item.part == "text":
                     yield item.text
         self.tally.next()
+
+    async def whole(
+        self, prompt: str, turns: Sequence[TalkTurn], settings: WritingSettings
+    ) -> AsyncGenerator[str, None]:
+        """The answer in one piece, as `text` gives it."""
+        yield await self.text(prompt, settings, turns)
 
     async def fit(
         self, prompt: Prompt, found: Sequence[Found], turns: Sequence[TalkTurn], settings: WritingSettings
