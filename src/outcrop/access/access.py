@@ -32,8 +32,8 @@ from outcrop.access.needs.named import (
     ENDS_ARN,
     FOUNDATION,
     FindFoundation,
-    Found,
     Foundation,
+    FoundRow,
     Named,
 )
 from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission
@@ -276,11 +276,11 @@ class Access:
     def _asked(self, call: AuthorizableRequest, looked_up: list[str]) -> RequestedOperation:
         """`looked_up` takes the names of other rooms' rows that the needs of this call depend on."""
 
-        def find(kind: str, name: str) -> Found | None:
+        def find(kind: str, name: str) -> FoundRow | None:
             looked_up.append(name)
             if (kind, name) not in call.found:
                 call.found[kind, name] = self._find(call.region, kind, name)
-            found: Found | None = call.found[kind, name]
+            found: FoundRow | None = call.found[kind, name]
             return found
 
         def foundation(identifier: str) -> Foundation | None:
@@ -308,7 +308,7 @@ class Access:
         elif caller_is_session(call.caller):
             self.uses.note(call.caller.user_id.partition(":")[0], use)
 
-    def _find(self, region: str, kind: str, name: str) -> Found | None:
+    def _find(self, region: str, kind: str, name: str) -> FoundRow | None:
         """The identity or resource that a spelling stands for.
 
         A resource of the region is found by ARN, name or the ARN's end.

@@ -20,7 +20,7 @@ ENDS_ARN = re.compile(r"(^|/)[a-z0-9]{12}$")
 "What can be the end of an ARN: an id, alone or behind that of its base."
 
 
-class Found(Protocol):
+class FoundRow(Protocol):
     """A row of the records that an identifier stands for."""
 
     @property
@@ -45,7 +45,7 @@ class Foundation(Protocol):
         """Where it is, of a model on a server of somebody else's; None: it is here."""
 
 
-Find = Callable[[str, str], Found | None]
+Find = Callable[[str, str], FoundRow | None]
 "What a kind and a spelling (`custom-model`, `my-model`) stand for, or None when there is no such thing."
 FindFoundation = Callable[[str], Foundation | None]
 "The foundation model with this id, with or without suffixes."
