@@ -1,8 +1,8 @@
 """Extractive answers: the sentences of the passages that speak of the question most, as they are.
 
 No model writes them. They stand in where the model is too small to answer, or where extracts are asked for by name.
-Terms that a sentence shares with the question count by how rare they are; where the knowledge base has an encoder, its
-opinion counts as much.
+Terms that a sentence shares with the question count by how rare they are. Where the knowledge base has an encoder, its
+opinion of the sentence under its heading counts more: users seldom ask in a document's own words.
 """
 
 import math
@@ -21,9 +21,11 @@ from outcrop.knowledge.passages import Found
 MOST_SENTENCES = 3
 _LEAST = 0.2
 "So much of the question's weight a sentence must hold, where no encoder finds it close."
-_CLOSE = 0.4
+_CLOSE = 0.3
 "The cosine from which on an encoder finds a sentence close to the question."
-_MOST_COMPARED = 24
+_OF_MEANING = 4.0
+"The weight of the encoder's opinion against that of the terms; docs/log.md has what it brought."
+_MOST_COMPARED = 40
 "Sentences that the encoder is asked about."
 _OF_BEST = 0.75
 "A further sentence has so much of what the best one has."
@@ -50,6 +52,8 @@ class Extract:
 class _Candidate:
     extract: Extract
     terms: TermSet
+    heading: str
+    "The innermost one above it."
     above: frozenset[str]
     "The terms of the headings above it."
     score: float = 0.0
@@ -76,10 +80,13 @@ def joined(extracts: Sequence[Extract]) -> list[str]:
 
 
 def _candidates(number: int, found: Found) -> list[_Candidate]:
-    above = terms_of(" ".join(found.passage.headings)).terms
+    headings = found.passage.headings
+    above, heading = terms_of(" ".join(headings)).terms, headings[-1] if headings else ""
     sentences = [text.strip() for text in sentences_of(found.text)]
     return [
-        _Candidate(extract=Extract(text=text, passage=number, place=place), terms=terms_of(text), above=above)
+        _Candidate(
+            extract=Extract(text=text, passage=number, place=place), terms=terms_of(text), heading=heading, above=above
+        )
         for place, text in enumerate(sentences)
         if text and len(text) <= _LONGEST and not text.endswith(("?", "？", ":")) and not _is_heading(text)
     ]
@@ -115,13 +122,18 @@ def _wants_number(question: str) -> bool:
 async def _by_meaning(question: str, candidates: Sequence[_Candidate], closeness: Closeness) -> list[_Candidate]:
     if not candidates:
         return []
-    cosines = await closeness(question, [each.extract.text for each in candidates])
+    cosines = await closeness(question, [_told(each) for each in candidates])
     return _ranked(
         [
-            replace(each, score=each.score + max(0.0, cosine), fits=each.fits or cosine >= _CLOSE)
+            replace(each, score=each.score + _OF_MEANING * max(0.0, cosine), fits=each.fits or cosine >= _CLOSE)
             for each, cosine in zip(candidates, cosines, strict=True)
         ]
     )
+
+
+def _told(candidate: _Candidate) -> str:
+    """The sentence as the encoder reads it."""
+    return f"{candidate.heading}: {candidate.extract.text}" if candidate.heading else candidate.extract.text
 
 
 def _ranked(candidates: Sequence[_Candidate]) -> list[_Candidate]:
