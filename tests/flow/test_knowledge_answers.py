@@ -6,7 +6,7 @@ The passages are put into the index by hand, and the model says what the test wa
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -554,8 +554,11 @@ def test_an_engine_that_dies_in_the_middle_ends_a_stream_with_an_error_and_an_an
 ) -> None:
     talking.engine.die_after = [8]
     answer = talking.client().retrieve_and_generate_stream(**talking.question("What is the application fee?"))
-    with pytest.raises(EventStreamError, match="The engine went away in the middle of the answer"):
-        list(answer["stream"])
+    with (
+        closing(answer["stream"]) as stream,
+        pytest.raises(EventStreamError, match="The engine went away in the middle of the answer"),
+    ):
+        list(stream)
     talking.engine.die_after = [8]
     assert talking.asked("What is the application fee?")["output"]["text"].startswith("The application fee is 2,500")
 
