@@ -11,7 +11,11 @@ from outcrop.knowledge.passages import Found
 from tests.support.found_passages import found, found_rules
 from tests.support.rule_book import ANSWERS, RULES
 
-FEE = found("The fee is 2,500 dollars. It is not refundable. It is due within one day.", number=0, headings=("Membership", "Fees"))
+FEE = found(
+    "The fee is 2,500 dollars. It is not refundable. It is due within one day.",
+    number=0,
+    headings=("Membership", "Fees"),
+)
 SHORT = found("No member shall sell a share short. Short sales shall be marked when they are entered.", number=1)
 WORDS = found("The Secretary said that “the register is open to every member of the Exchange” at noon.", number=2)
 
