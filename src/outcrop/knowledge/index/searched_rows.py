@@ -21,7 +21,7 @@ from outcrop.knowledge.index.segment import PassageSegment
 from outcrop.knowledge.index.stored import changed_documents, removed_documents, searched_passages
 from outcrop.knowledge.passages import DocumentKey, Metadata, MetadataValue
 
-_FEW_DEAD = 1_000
+FEW_DEAD = 1_000
 "Dead rows that are not worth a reading of the whole."
 
 
@@ -90,8 +90,13 @@ class SearchedRows:
         return bm25.score([each.postings for each in self.segments], self.lengths, self.alive, terms)
 
     def dense(self, vector: Scores) -> Scores:
-        """The cosine of each row with a vector of length 1."""
-        return _joined([each.vectors @ vector for each in self.segments if each.vectors is not None], np.float32)
+        """The cosine of each row with a vector of length 1, to five digits.
+
+        A product is summed in another order at another place of a matrix: equal vectors would differ in their last
+        digit, and come in the order of their rows.
+        """
+        products = [each.vectors @ vector for each in self.segments if each.vectors is not None]
+        return np.round(_joined(products, np.float32), 5)
 
     def verdicts(self, condition: AttributeCondition) -> Mask:
         """Whether each row meets one condition."""
@@ -123,7 +128,7 @@ def follow(connection: Connection, before: SearchedRows, *, generation: int) -> 
     """The rows of a later generation: what has changed since `before` is read, the rest is kept."""
     rows = _changed(connection, before, generation=generation, of=())
     dead = len(rows.alive) - int(np.count_nonzero(rows.alive))
-    if dead > max(_FEW_DEAD, len(rows.alive) // 2):
+    if dead > max(FEW_DEAD, len(rows.alive) // 2):
         return read_all(connection, generation=generation, dimensions=before.dimensions)
     return rows
 

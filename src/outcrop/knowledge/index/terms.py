@@ -14,15 +14,16 @@ import regex
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}々〆ー"
 _RUN = regex.compile(rf"[{_UNSPACED}\p{{M}}]+|(?:(?![{_UNSPACED}])[\p{{L}}\p{{N}}\p{{M}}])+")
 _IS_UNSPACED = regex.compile(rf"[{_UNSPACED}]")
-_NUMBERED = regex.compile(r"[\p{Latin}\p{N}]*\p{N}[\p{Latin}\p{N}]*(?:[-.–][\p{Latin}\p{N}]+)+")
-"Of a rule book: 240.10b-5. It is one term beside its parts."
+_JOINED = regex.compile(r"(?<![\p{Latin}\p{N}])[\p{Latin}\p{N}]++(?:[-.–][\p{Latin}\p{N}]++)+")
+_DIGIT = regex.compile(r"\p{N}")
 _MARKS = regex.compile(r"\p{M}+")
 
 
 def terms_of(text: str) -> list[str]:
     """The terms of a text, in their order, as often as they come."""
     plain = unicodedata.normalize("NFKC", text).casefold()
-    found = [number.replace("–", "-") for number in _NUMBERED.findall(plain)]
+    # The number of a rule, such as 240.10b-5, is one term beside its parts.
+    found = [joined.replace("–", "-") for joined in _JOINED.findall(plain) if _DIGIT.search(joined)]
     for run in _RUN.findall(plain):
         if not _IS_UNSPACED.match(run):
             found.append(_stem(_MARKS.sub("", unicodedata.normalize("NFKD", run))))
