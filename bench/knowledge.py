@@ -59,7 +59,8 @@ def main() -> None:
 
 def recall(about: RecallSet) -> tuple[list[Row], list[str]]:
     """What the fused search finds with each encoder, beside the better of its arms; and all figures as notes."""
-    rows, notes = [], []
+    rows: list[Row] = []
+    notes: list[str] = []
     for encoder, name in ENCODERS.items():
         texts = [each.searched_text for each in about.passages]
         of_passages = vectors(encoder, texts, kind="passage", place=f"{about.corpus}-passages")

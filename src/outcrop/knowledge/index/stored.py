@@ -1,6 +1,8 @@
 """What a database keeps of a passage index: each change is one transaction, each reading one moment."""
 
 import dataclasses
+import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +17,7 @@ from outcrop.knowledge.index.terms import count_terms
 from outcrop.knowledge.passages import DocumentKey, DocumentRecord, DocumentState, IndexedDocument, Metadata, Passage
 from outcrop.store.database import alone, create_tables, reading, writing
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _AT_ONCE = 500
 "Rows that one statement names; databases limit how many."
 
@@ -46,6 +49,9 @@ class StoredPassages:
     def __init__(self, engine: Engine, *, dimensions: int | None) -> None:
         """Raises Invalid where the index was made for vectors of another width."""
         self.engine = engine
+        # SQLite reads one moment throughout a transaction, PostgreSQL when it is told to.
+        moments = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        self.snapshots = engine.execution_options(**moments)
         create_tables(engine, schema)
         with writing(engine) as connection:
             alone(connection, "knowledge generation")
@@ -61,6 +67,7 @@ class StoredPassages:
 
     def put(self, document: IndexedDocument) -> None:
         """Let this be the document, in one transaction."""
+        _check_texts(document)
         # Counting is most of the work: it is done before anybody has to wait for it.
         blobs = [pack(count_terms(passage.searched_text)) for passage in document.passages]
         vectors = self._vectors(document)
@@ -158,6 +165,15 @@ class StoredPassages:
                 f"{name}: {len(document.passages)} passages and {len(document.vectors)} vectors. Give as many."
             )
         return [unit(vector, self._dimensions, at=name).tobytes() for vector in document.vectors]
+
+
+def _check_texts(document: IndexedDocument) -> None:
+    """Raises Invalid for a text that no database keeps as it is."""
+    passages_texts = (part for each in document.passages for part in (each.text, *each.headings))
+    for text in itertools.chain(passages_texts, document.parents):
+        if "\0" in text or _SURROGATE.search(text):
+            name = document.record.key.identifier
+            raise Invalid(f"{name}: a text with characters that are none (NUL, half of a pair). Take them out.")
 
 
 def unit(vector: Sequence[float], dimensions: int | None, *, at: str) -> "np.ndarray[Any, np.dtype[np.float32]]":

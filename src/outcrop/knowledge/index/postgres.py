@@ -1,0 +1,37 @@
+"""An index in PostgreSQL: a schema of its own for each knowledge base, in a database that several machines may share.
+
+Passages are searched in the memory of each process, exactly as the embedded index does it, so pgvector is not needed.
+"""
+
+import sqlalchemy as sql
+
+from outcrop.knowledge.index.database_index import DatabaseIndex
+from outcrop.store.database import alone, open_database, writing
+
+
+class PostgresIndex(DatabaseIndex):
+    """A `PassageIndex` in one schema of a PostgreSQL database; the schema is made if new."""
+
+    def __init__(self, url: sql.URL, *, namespace: str, dimensions: int | None) -> None:
+        """`namespace`: the name of the schema.
+
+        Raises Invalid where its index has another width, MachineTrouble where the database cannot be opened.
+        """
+        _change_schema(url, sql.schema.CreateSchema(namespace, if_not_exists=True))
+        inside = url.update_query_dict({"options": f"-csearch_path={namespace}"})
+        super().__init__(open_database(inside.render_as_string(hide_password=False)), dimensions=dimensions)
+
+
+def drop(url: sql.URL, *, namespace: str) -> None:
+    """Take a schema out with all that is in it."""
+    _change_schema(url, sql.schema.DropSchema(namespace, cascade=True, if_exists=True))
+
+
+def _change_schema(url: sql.URL, change: sql.schema.ExecutableDDLElement) -> None:
+    engine = open_database(url.render_as_string(hide_password=False))
+    try:
+        with writing(engine) as connection:
+            alone(connection, "knowledge schema")
+            connection.execute(change)
+    finally:
+        engine.dispose()
