@@ -33,10 +33,10 @@ class SearchedDocument:
     key: DocumentKey
     metadata: Metadata
 
-    @cached_property
-    def attributes(self) -> Metadata:
-        """Its own attributes and the reserved ones that all its passages have."""
-        return {**self.metadata, **reserved.document_attributes(self.key)}
+    def attribute(self, key: str) -> "MetadataValue | None":
+        """One of its own attributes, or of those reserved that all its passages have."""
+        own = self.metadata.get(key)
+        return reserved.document_attributes(self.key).get(key, own) if key.startswith(reserved.PREFIX) else own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ class SearchedRows:
         return found
 
     def _attribute(self, key: str) -> "Iterator[MetadataValue | None]":
-        return (None if each is None else each.attributes.get(key) for each in self.documents)
+        return (None if each is None else each.attribute(key) for each in self.documents)
 
     def _column(self, key: str, values: "Iterable[MetadataValue | None]") -> AttributeColumn:
         """The column of an attribute; made when it is first asked for, in each generation."""
