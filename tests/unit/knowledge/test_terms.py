@@ -11,24 +11,25 @@ from outcrop.knowledge.index.terms import count_terms, number_of, terms_of
 @pytest.mark.parametrize(
     ("text", "terms"),
     [
-        ("Brokers register.", ["broker", "register"]),
-        ("companies, Processes; glass bus", ["company", "process", "glass", "bus"]),
-        ("日本の首都", ["日本", "本の", "の首", "首都"]),
-        ("雨", ["雨"]),
-        ("ﾄｳｷｮｳ", ["トウ", "ウキ", "キョ", "ョウ"]),
-        ("が、ガ", ["が", "ガ"]),
-        ("Café CAFÉ", ["cafe", "cafe"]),
-        ("한국어", ["한국", "국어"]),
-        ("ภาษา", ["ภา", "าษ", "ษา"]),
-        ("§ 240.10b-5", ["240.10b-5", "240", "10b", "5"]),
-        ("§ 77d–1", ["77d-1", "77d", "1"]),
-        ("Straße", ["strasse"]),
-        ("¡?…  ", []),
-        ("", []),
+        ("Brokers register.", "brokers ~broker register ~register"),
+        ("companies Processes glass bus", "companies ~company processes ~process glass ~glass bus ~bus"),
+        ("日本の首都", "日本 本の の首 首都 日 本 首 都"),
+        ("雨", "雨"),
+        ("5月にNHKで", "5月 月に にn nh hk kで 月 5 ~5 nhk ~nhk"),
+        ("ﾄｳｷｮｳ", "トウ ウキ キョ ョウ"),
+        ("が、ガ", "が ガ"),
+        ("Café CAFÉ", "cafe ~cafe cafe ~cafe"),
+        ("한국어", "한국 국어"),
+        ("ภาษา", "ภา าษ ษา"),
+        ("§ 240.10b-5", "240.10b-5 240 ~240 10b ~10b 5 ~5"),
+        ("§ 77d–1", "77d-1 77d ~77d 1 ~1"),
+        ("Straße", "strasse ~strasse"),
+        ("¡?…  ", ""),
+        ("", ""),
     ],
 )
-def test_words_and_pairs_of_characters(text: str, terms: list[str]) -> None:
-    assert terms_of(text) == terms
+def test_words_and_pairs_of_characters(text: str, terms: str) -> None:
+    assert terms_of(text) == terms.split()
 
 
 def test_a_term_has_the_same_number_in_every_process() -> None:
