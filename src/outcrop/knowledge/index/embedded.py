@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from outcrop.knowledge.index.database_index import DatabaseIndex
+from outcrop.knowledge.index.sql_storage import SqlStorage
+from outcrop.knowledge.index.stored_index import StoredIndex
 from outcrop.store.database import open_database
 
 FILE = "passages.db"
 
 
-class EmbeddedIndex(DatabaseIndex):
+class EmbeddedIndex(StoredIndex):
     """A `PassageIndex` in a folder, which is made if new."""
 
     def __init__(self, folder: Path, *, dimensions: int | None) -> None:
@@ -16,4 +17,4 @@ class EmbeddedIndex(DatabaseIndex):
 
         Raises Invalid where the folder's index has another width, MachineTrouble where it cannot be opened.
         """
-        super().__init__(open_database(f"sqlite:///{folder / FILE}"), dimensions=dimensions)
+        super().__init__(SqlStorage(open_database(f"sqlite:///{folder / FILE}"), dimensions=dimensions))

@@ -5,11 +5,12 @@ Passages are searched in the memory of each process, exactly as the embedded ind
 
 import sqlalchemy as sql
 
-from outcrop.knowledge.index.database_index import DatabaseIndex
+from outcrop.knowledge.index.sql_storage import SqlStorage
+from outcrop.knowledge.index.stored_index import StoredIndex
 from outcrop.store.database import alone, open_database, writing
 
 
-class PostgresIndex(DatabaseIndex):
+class PostgresIndex(StoredIndex):
     """A `PassageIndex` in one schema of a PostgreSQL database; the schema is made if new."""
 
     def __init__(self, url: sql.URL, *, namespace: str, dimensions: int | None) -> None:
@@ -19,7 +20,8 @@ class PostgresIndex(DatabaseIndex):
         """
         _change_schema(url, sql.schema.CreateSchema(namespace, if_not_exists=True))
         inside = url.update_query_dict({"options": f"-csearch_path={namespace}"})
-        super().__init__(open_database(inside.render_as_string(hide_password=False)), dimensions=dimensions)
+        engine = open_database(inside.render_as_string(hide_password=False))
+        super().__init__(SqlStorage(engine, dimensions=dimensions))
 
 
 def drop(url: sql.URL, *, namespace: str) -> None:

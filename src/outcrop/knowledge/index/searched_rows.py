@@ -9,7 +9,6 @@ from functools import cached_property
 from itertools import islice
 
 import numpy as np
-from sqlalchemy.engine import Connection
 
 from outcrop.knowledge import reserved
 from outcrop.knowledge.filters import AttributeCondition, MetadataFilter
@@ -18,7 +17,7 @@ from outcrop.knowledge.index.arrays import Mask, Rows, Scores, Whole
 from outcrop.knowledge.index.attributes import AttributeColumn, column, compile_filter
 from outcrop.knowledge.index.bm25 import LexicalScores
 from outcrop.knowledge.index.segment import PassageSegment
-from outcrop.knowledge.index.stored import changed_documents, removed_documents, searched_passages
+from outcrop.knowledge.index.storage import StoredMoment
 from outcrop.knowledge.passages import DocumentKey, Metadata, MetadataValue
 
 FEW_DEAD = 1_000
@@ -119,31 +118,29 @@ class SearchedRows:
         return self._columns[key]
 
 
-def read_all(connection: Connection, *, generation: int, dimensions: int | None) -> SearchedRows:
+def read_all(moment: StoredMoment, *, generation: int, dimensions: int | None) -> SearchedRows:
     """All passages, read from the database."""
-    return _changed(connection, SearchedRows(generation=0, dimensions=dimensions), generation=generation, of=None)
+    return _changed(moment, SearchedRows(generation=0, dimensions=dimensions), generation=generation, of=None)
 
 
-def follow(connection: Connection, before: SearchedRows, *, generation: int) -> SearchedRows:
+def follow(moment: StoredMoment, before: SearchedRows, *, generation: int) -> SearchedRows:
     """The rows of a later generation: what has changed since `before` is read, the rest is kept."""
-    rows = _changed(connection, before, generation=generation, of=())
+    rows = _changed(moment, before, generation=generation, of=())
     dead = len(rows.alive) - int(np.count_nonzero(rows.alive))
     if dead > max(FEW_DEAD, len(rows.alive) // 2):
-        return read_all(connection, generation=generation, dimensions=before.dimensions)
+        return read_all(moment, generation=generation, dimensions=before.dimensions)
     return rows
 
 
-def _changed(
-    connection: Connection, before: SearchedRows, *, generation: int, of: Sequence[int] | None
-) -> SearchedRows:
+def _changed(moment: StoredMoment, before: SearchedRows, *, generation: int, of: Sequence[int] | None) -> SearchedRows:
     documents, places = list(before.documents), dict(before.places)
     gone, renewed = [], []
-    for number in removed_documents(connection, since=before.generation):
+    for number in moment.removed_documents(before.generation):
         if number in places:
             place = places.pop(number)
             documents[place] = None
             gone.append(place)
-    for each in changed_documents(connection, since=before.generation):
+    for each in moment.changed_documents(before.generation):
         document = SearchedDocument(number=each.number, key=each.key, metadata=each.metadata)
         place = places.setdefault(each.number, len(documents))
         documents[place : place + 1] = [document]
@@ -155,7 +152,7 @@ def _changed(
         alive = alive & ~np.isin(before.places_of_rows, np.array(gone, np.int32))
     segments = list(before.segments)
     num_rows = len(alive)
-    found = searched_passages(connection, None if of is None else renewed)
+    found = moment.searched_passages(None if of is None else renewed)
     while some := list(islice(found, segment.MOST_ROWS)):
         at = [places[each.document] for each in some]
         segments = segment.settle(

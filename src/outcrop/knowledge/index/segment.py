@@ -14,7 +14,7 @@ import numpy as np
 from outcrop.knowledge.index import postings
 from outcrop.knowledge.index.arrays import Mask, Rows, Vectors, Whole
 from outcrop.knowledge.index.postings import Postings
-from outcrop.knowledge.index.stored import SearchedPassage
+from outcrop.knowledge.index.storage import SearchedPassage
 from outcrop.knowledge.index.term_blob import unpack
 
 MOST_ROWS = 1 << 15

@@ -1,0 +1,118 @@
+"""Passages in a storage, searched in the memory of each process.
+
+Whoever writes holds nobody up who searches, in this process or another. A search asks the storage for its generation
+and reads what is newer before it answers.
+"""
+
+import contextlib
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from outcrop.knowledge import reserved
+from outcrop.knowledge.index import fusion, searched_rows
+from outcrop.knowledge.index.arrays import Mask, Scores
+from outcrop.knowledge.index.prepared import prepare, unit
+from outcrop.knowledge.index.searched_rows import SearchedRows
+from outcrop.knowledge.index.storage import MomentPassed, PassageStorage, StoredMoment
+from outcrop.knowledge.index.terms import number_of, terms_of
+from outcrop.knowledge.index.top import best_rows
+from outcrop.knowledge.passage_index import SearchQuery, SearchType
+from outcrop.knowledge.passages import DocumentKey, DocumentRecord, Found, IndexedDocument, Passage
+
+
+class StoredIndex:
+    """A `PassageIndex` over a storage. Safe in several threads and processes."""
+
+    def __init__(self, storage: PassageStorage) -> None:
+        self._storage = storage
+        self._lock = threading.Lock()
+        self._rows: SearchedRows | None = None
+
+    def put(self, document: IndexedDocument) -> None:
+        """Let this be the document: its former passages are gone, these are found."""
+        self._storage.put(prepare(document, dimensions=self._storage.dimensions))
+
+    def note(self, records: Sequence[DocumentRecord]) -> None:
+        """Write the records, and leave passages as they are."""
+        self._storage.note(records)
+
+    def remove(self, documents: Sequence[DocumentKey]) -> None:
+        """Take documents out, with their passages and records."""
+        self._storage.remove(documents)
+
+    def record(self, document: DocumentKey) -> DocumentRecord | None:
+        """What is on record of a document."""
+        return self._storage.record(document)
+
+    def records(self, data_source_id: str, *, after: str = "", most: int = 1000) -> list[DocumentRecord]:
+        """Records of a data source in the order of their identifiers, those behind `after`."""
+        return self._storage.records(data_source_id, after=after, most=most)
+
+    def count_passages(self) -> int:
+        """The number of passages that can be found."""
+        return self._storage.count_passages()
+
+    def close(self) -> None:
+        """Give the connections back, and what was read."""
+        self._storage.close()
+        self._rows = None
+
+    def search(self, query: SearchQuery) -> list[Found]:
+        """The best passages, the best first; equal ones in the order of chunk ids."""
+        while True:
+            with contextlib.suppress(MomentPassed), self._storage.moment() as moment:
+                # One moment throughout: the texts are those of the passages that were searched, whoever writes.
+                rows = self._at(moment)
+                if rows is not None:
+                    return _answer(moment, rows, query)
+
+    def _at(self, moment: StoredMoment) -> SearchedRows | None:
+        """The rows of this moment; None where another thread has gone on to a later one meanwhile."""
+        rows, generation = self._rows, moment.generation()
+        if rows is None or rows.generation < generation:
+            with self._lock:
+                rows = self._rows = self._followed(moment, generation)
+        return rows if rows.generation == generation else None
+
+    def _followed(self, moment: StoredMoment, generation: int) -> SearchedRows:
+        rows = self._rows
+        if rows is None:
+            return searched_rows.read_all(moment, generation=generation, dimensions=self._storage.dimensions)
+        return searched_rows.follow(moment, rows, generation=generation) if rows.generation < generation else rows
+
+
+def _answer(moment: StoredMoment, rows: SearchedRows, query: SearchQuery) -> list[Found]:
+    scores, candidates = _scores(rows, query, rows.allowed(query.filter))
+    best = best_rows(rows, scores, candidates, most=query.most)
+    numbers = rows.passages[best].tolist()
+    texts = moment.passages(numbers)
+    if len(texts) < len(set(numbers)):
+        raise MomentPassed
+    return [
+        _found(rows, row, *texts[number], score=float(scores[row])) for row, number in zip(best, numbers, strict=True)
+    ]
+
+
+def _found(rows: SearchedRows, row: int, passage: Passage, text: str, *, score: float) -> Found:
+    document = rows.documents[rows.places_of_rows[row]]
+    assert document is not None, "a row that is alive has a document"
+    attributes = reserved.attributes_of(document.key, document.metadata, chunk_id=passage.chunk_id, page=passage.page)
+    return Found(document=document.key, passage=passage, text=text, metadata=attributes, score=score)
+
+
+def _scores(rows: SearchedRows, query: SearchQuery, allowed: Mask) -> tuple[Scores, Mask]:
+    """The scores of all rows, and which of them answer at all."""
+    has_sense = query.vector is not None and bool(rows.embedded.any())
+    if has_sense:
+        assert query.vector is not None
+        vector = unit(query.vector, rows.dimensions, at="the query")
+        cosines = rows.dense(vector)
+        if query.search_type is SearchType.SEMANTIC or not np.any(vector):
+            return fusion.dense_alone(cosines), allowed & rows.embedded
+    lexical = rows.lexical([number_of(term) for term in terms_of(query.text)])
+    worded = lexical.scores > 0
+    if not has_sense:
+        return fusion.lexical_alone(lexical), allowed & worded
+    return fusion.fuse(lexical, cosines, allowed), allowed & (worded | rows.embedded)
