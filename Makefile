@@ -21,7 +21,7 @@ QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),) $(QUICKSTART_
 
 .PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
 	bench-defaults bench-logs bench-vectors bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data bench-serve \
-	bench-serve-house bench-serve-gpu bench-sagemaker families install install-test clients clients-sagemaker \
+	bench-serve-house bench-serve-gpu bench-sagemaker bench-knowledge families install install-test clients clients-sagemaker \
 	bytecode clean
 
 quickstart: install
@@ -68,6 +68,9 @@ bench-serve-gpu: install-test
 
 bench-sagemaker: install-test
 	$(BIN)/python -m bench.sagemaker
+
+bench-knowledge: install-test
+	$(BIN)/python -m bench.knowledge $(OUTCROP_TEST_DATA)
 
 bench-house-scale: install-test
 	$(BIN)/python -m bench.house_scale

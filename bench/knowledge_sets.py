@@ -80,7 +80,8 @@ def recall_sets(data: Path) -> list[RecallSet]:
     other_words = [Question(text=each["question"], owners=frozenset(each["sections"])) for each in others]
     return [
         RecallSet(name="jsquad", corpus="jsquad", passages=paragraphs, questions=asked),
-        RecallSet(name="law, its own words", corpus="law", passages=law, questions=_own_words(sections)),
+        RecallSet(name="law, its own words", corpus="law", passages=law, questions=_headings(sections)),
+        RecallSet(name="law, a clause of it", corpus="law", passages=law, questions=_clauses(sections)),
         RecallSet(name="law, other words", corpus="law", passages=law, questions=other_words),
     ]
 
@@ -91,7 +92,7 @@ def parts_of(text: str) -> list[str]:
     for paragraph in text.split("\n\n"):
         whole = len(paragraph) <= _MOST_CHARACTERS
         for piece in [paragraph] if whole else re.split(r"(?<=[.;])\s+", paragraph):
-            if found and len(found[-1]) + len(piece) < _MOST_CHARACTERS:
+            if found and len(found[-1]) + len(piece) <= _MOST_CHARACTERS:
                 found[-1] += f"\n{piece}"
             else:
                 found.append(piece)
@@ -126,12 +127,16 @@ def _jsquad(data: Path) -> tuple[list[SetPassage], list[Question]]:
     return passages, asked
 
 
-def _own_words(sections: Sequence[dict[str, Any]]) -> list[Question]:
-    """A sentence or clause of each section, as somebody asks who has the text before him."""
+def _headings(sections: Sequence[dict[str, Any]]) -> list[Question]:
+    """What the law itself calls each section."""
+    return [Question(text=re.sub(r"^§ \S+ ", "", each["section"]), owners=frozenset({each["id"]})) for each in sections]
+
+
+def _clauses(sections: Sequence[dict[str, Any]]) -> list[Question]:
+    """A sentence or clause of each section, as somebody asks who has the text before him; else its heading."""
     found = []
     for each in sections:
         clauses = [part.strip() for part in re.split(r"(?<=[.;,])\s+", each["text"]) if 60 < len(part.strip()) < 250]
-        if clauses:
-            chosen = random.Random(each["id"]).choice(clauses)
-            found.append(Question(text=chosen, owners=frozenset({each["id"]})))
+        chosen = random.Random(each["id"]).choice(clauses) if clauses else each["section"]
+        found.append(Question(text=chosen, owners=frozenset({each["id"]})))
     return found

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from outcrop.knowledge.index.arrays import Mask, Rows, Scores
+from outcrop.knowledge.index.arrays import Mask, Rows, Scores, Terms64
 from outcrop.knowledge.index.postings import Postings
 
 K1 = 1.2
@@ -27,14 +27,14 @@ class LexicalScores:
     most: float
 
 
-def score(postings: Sequence[Postings], lengths: Rows, alive: Mask, terms: Sequence[int]) -> LexicalScores:
+def score(postings: Sequence[Postings], lengths: Rows, alive: Mask, terms: Sequence[int] | Terms64) -> LexicalScores:
     """The scores of rows for a query's terms; a term that comes twice in the query counts twice."""
     scores = np.zeros(len(lengths), np.float32)
     num_passages = int(np.count_nonzero(alive))
     mean = float(lengths[alive].mean()) if num_passages else 1.0
     norms = (K1 * (1 - B + B * lengths / max(mean, 1.0))).astype(np.float32)
     most = 0.0
-    for term, repeats in zip(*np.unique(np.array(terms, np.uint64), return_counts=True), strict=True):
+    for term, repeats in zip(*np.unique(np.asarray(terms, np.uint64), return_counts=True), strict=True):
         found = [part.of(term) for part in postings]
         having = sum(int(np.count_nonzero(alive[rows])) for rows, _ in found)
         weight = repeats * (K1 + 1) * np.log1p((num_passages - having + 0.5) / (having + 0.5))

@@ -30,6 +30,13 @@ class Postings:
         stretch = slice(self.starts[at], self.starts[at + 1])
         return self.rows[stretch], self.counts[stretch]
 
+    def terms_by_row(self, num_rows: int) -> list[Terms64]:
+        """The terms of each row, every one once."""
+        order = np.argsort(self.rows, kind="stable")
+        terms = np.repeat(self.terms, np.diff(self.starts))[order]
+        ends = np.cumsum(np.bincount(self.rows, minlength=num_rows))
+        return np.split(terms, ends[:-1])
+
 
 def build(columns: TermColumns, *, first_row: int) -> Postings:
     """Postings of passages that stand in the rows from `first_row` on."""
@@ -42,6 +49,19 @@ def join(parts: Sequence[Postings]) -> Postings:
     terms = np.concatenate([np.repeat(part.terms, np.diff(part.starts)) for part in parts])
     rows = np.concatenate([part.rows for part in parts])
     return _grouped(terms, rows, np.concatenate([part.counts for part in parts]))
+
+
+def select(parts: Sequence[Postings], wanted: Whole, *, num_rows: int) -> Postings:
+    """Postings of some rows alone, which are numbered anew in the order in which they are wanted."""
+    places = np.full(num_rows, -1, np.int32)
+    places[wanted] = np.arange(len(wanted), dtype=np.int32)
+    kept = [np.flatnonzero(places[part.rows] >= 0) for part in parts]
+    terms = [
+        part.terms[np.searchsorted(part.starts, at, side="right") - 1] for part, at in zip(parts, kept, strict=True)
+    ]
+    rows = [places[part.rows[at]] for part, at in zip(parts, kept, strict=True)]
+    counts = [part.counts[at] for part, at in zip(parts, kept, strict=True)]
+    return _grouped(np.concatenate(terms), np.concatenate(rows), np.concatenate(counts))
 
 
 def _grouped(terms: Terms64, rows: Rows, counts: Counts) -> Postings:

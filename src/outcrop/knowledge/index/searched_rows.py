@@ -13,7 +13,7 @@ import numpy as np
 from outcrop.knowledge import reserved
 from outcrop.knowledge.filters import AttributeCondition, MetadataFilter
 from outcrop.knowledge.index import bm25, segment
-from outcrop.knowledge.index.arrays import Mask, Rows, Scores, Whole
+from outcrop.knowledge.index.arrays import Mask, Rows, Scores, Vectors, Whole
 from outcrop.knowledge.index.attributes import AttributeColumn, column, compile_filter
 from outcrop.knowledge.index.bm25 import LexicalScores
 from outcrop.knowledge.index.segment import PassageSegment
@@ -96,6 +96,17 @@ class SearchedRows:
         """
         products = [each.vectors @ vector for each in self.segments if each.vectors is not None]
         return np.round(_joined(products, np.float32), 5)
+
+    def vectors_of(self, wanted: Whole) -> Vectors:
+        """The vectors of some rows."""
+        firsts = np.cumsum([0, *(len(each) for each in self.segments)])
+        parts = np.searchsorted(firsts, wanted, side="right") - 1
+        found = np.zeros((len(wanted), self.dimensions or 0), np.float32)
+        for number, each in enumerate(self.segments):
+            if each.vectors is not None:
+                here = parts == number
+                found[here] = each.vectors[wanted[here] - firsts[number]]
+        return found
 
     def verdicts(self, condition: AttributeCondition) -> Mask:
         """Whether each row meets one condition."""

@@ -8,17 +8,14 @@ import contextlib
 import threading
 from collections.abc import Sequence
 
-import numpy as np
-
 from outcrop.knowledge import reserved
-from outcrop.knowledge.index import fusion, searched_rows
-from outcrop.knowledge.index.arrays import Mask, Scores
-from outcrop.knowledge.index.prepared import prepare, unit
+from outcrop.knowledge.index import arms, searched_rows
+from outcrop.knowledge.index.prepared import prepare
 from outcrop.knowledge.index.searched_rows import SearchedRows
 from outcrop.knowledge.index.storage import MomentPassed, PassageStorage, StoredMoment
-from outcrop.knowledge.index.terms import number_of, terms_of
+from outcrop.knowledge.index.strength import LearnedStrength
 from outcrop.knowledge.index.top import best_rows
-from outcrop.knowledge.passage_index import SearchQuery, SearchType
+from outcrop.knowledge.passage_index import SearchQuery
 from outcrop.knowledge.passages import DocumentKey, DocumentRecord, Found, IndexedDocument, Passage
 
 
@@ -29,6 +26,7 @@ class StoredIndex:
         self._storage = storage
         self._lock = threading.Lock()
         self._rows: SearchedRows | None = None
+        self._strength = LearnedStrength()
 
     def put(self, document: IndexedDocument) -> None:
         """Let this be the document: its former passages are gone, these are found."""
@@ -66,7 +64,7 @@ class StoredIndex:
                 # One moment throughout: the texts are those of the passages that were searched, whoever writes.
                 rows = self._at(moment)
                 if rows is not None:
-                    return _answer(moment, rows, query)
+                    return self._answer(moment, rows, query)
 
     def _at(self, moment: StoredMoment) -> SearchedRows | None:
         """The rows of this moment; None where another thread has gone on to a later one meanwhile."""
@@ -82,17 +80,17 @@ class StoredIndex:
             return searched_rows.read_all(moment, generation=generation, dimensions=self._storage.dimensions)
         return searched_rows.follow(moment, rows, generation=generation) if rows.generation < generation else rows
 
-
-def _answer(moment: StoredMoment, rows: SearchedRows, query: SearchQuery) -> list[Found]:
-    scores, candidates = _scores(rows, query, rows.allowed(query.filter))
-    best = best_rows(rows, scores, candidates, most=query.most)
-    numbers = rows.passages[best].tolist()
-    texts = moment.passages(numbers)
-    if len(texts) < len(set(numbers)):
-        raise MomentPassed
-    return [
-        _found(rows, row, *texts[number], score=float(scores[row])) for row, number in zip(best, numbers, strict=True)
-    ]
+    def _answer(self, moment: StoredMoment, rows: SearchedRows, query: SearchQuery) -> list[Found]:
+        scored = arms.score(rows, query, self._strength)
+        best = best_rows(rows, scored.scores, scored.candidates, most=query.most)
+        numbers = rows.passages[best].tolist()
+        texts = moment.passages(numbers)
+        if len(texts) < len(set(numbers)):
+            raise MomentPassed
+        return [
+            _found(rows, row, *texts[number], score=float(scored.scores[row]))
+            for row, number in zip(best, numbers, strict=True)
+        ]
 
 
 def _found(rows: SearchedRows, row: int, passage: Passage, text: str, *, score: float) -> Found:
@@ -100,19 +98,3 @@ def _found(rows: SearchedRows, row: int, passage: Passage, text: str, *, score: 
     assert document is not None, "a row that is alive has a document"
     attributes = reserved.attributes_of(document.key, document.metadata, chunk_id=passage.chunk_id, page=passage.page)
     return Found(document=document.key, passage=passage, text=text, metadata=attributes, score=score)
-
-
-def _scores(rows: SearchedRows, query: SearchQuery, allowed: Mask) -> tuple[Scores, Mask]:
-    """The scores of all rows, and which of them answer at all."""
-    has_sense = query.vector is not None and bool(rows.embedded.any())
-    if has_sense:
-        assert query.vector is not None
-        vector = unit(query.vector, rows.dimensions, at="the query")
-        cosines = rows.dense(vector)
-        if query.search_type is SearchType.SEMANTIC or not np.any(vector):
-            return fusion.dense_alone(cosines), allowed & rows.embedded
-    lexical = rows.lexical([number_of(term) for term in terms_of(query.text)])
-    worded = lexical.scores > 0
-    if not has_sense:
-        return fusion.lexical_alone(lexical), allowed & worded
-    return fusion.fuse(lexical, cosines, allowed), allowed & (worded | rows.embedded)
