@@ -41,6 +41,7 @@ _QUERIES = 200
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="the folder of test data")
+    parser.add_argument("--encoders", nargs="*", default=list(ENCODERS), choices=list(ENCODERS))
     parser.add_argument("--only", choices=["recall", "time"], help="one half of it")
     given = parser.parse_args()
     sets = recall_sets(given.data)
@@ -48,7 +49,7 @@ def main() -> None:
     notes: list[str] = []
     if given.only != "time":
         for each in sets:
-            found, told = recall(each)
+            found, told = recall(each, given.encoders)
             rows += found
             notes += told
     if given.only != "recall":
@@ -57,11 +58,12 @@ def main() -> None:
     report("knowledge", rows, notes)
 
 
-def recall(about: RecallSet) -> tuple[list[Row], list[str]]:
+def recall(about: RecallSet, encoders: Sequence[str]) -> tuple[list[Row], list[str]]:
     """What the fused search finds with each encoder, beside the better of its arms; and all figures as notes."""
     rows: list[Row] = []
     notes: list[str] = []
-    for encoder, name in ENCODERS.items():
+    for encoder in encoders:
+        name = ENCODERS[encoder]
         texts = [each.searched_text for each in about.passages]
         of_passages = vectors(encoder, texts, kind="passage", place=f"{about.corpus}-passages")
         place = f"{about.name.replace(', ', '-').replace(' ', '-')}-questions"

@@ -13,10 +13,10 @@ from outcrop.knowledge.index.bm25 import LexicalScores
 SHARES = st.floats(0, 1, width=32)
 
 
-def fused(words: npt.ArrayLike, cosines: npt.ArrayLike, *, strength: float = 1.0) -> Scores:
+def fused(words: npt.ArrayLike, cosines: npt.ArrayLike, *, strength: float = 1.0, pairs: float = 0.0) -> Scores:
     lexical = LexicalScores(scores=np.array(words, np.float32), most=1.0)
     everyone = np.ones(len(lexical.scores), np.bool_)
-    return fusion.fuse(lexical, np.array(cosines, np.float32), everyone, everyone, strength=strength)
+    return fusion.fuse(lexical, np.array(cosines, np.float32), everyone, everyone, pairs=pairs, strength=strength)
 
 
 def test_words_that_are_sure_decide() -> None:
@@ -37,13 +37,18 @@ def test_an_encoder_that_is_not_trusted_is_not_heard() -> None:
 def test_a_passage_that_stands_out_is_trusted_with_less_of_the_words() -> None:
     standing_out, one_of_many = np.full(30, 0.05, np.float32), np.full(30, 0.24, np.float32)
     standing_out[0] = one_of_many[0] = 0.25
-    assert fusion.sureness(standing_out) > 0.99
-    assert fusion.sureness(one_of_many) < 0.01
+    assert fusion.sureness(standing_out, pairs=0) == 1
+    assert fusion.sureness(one_of_many, pairs=0) < 0.5
+
+
+def test_pairs_of_characters_are_trusted_with_less() -> None:
+    words = np.full(30, 0.25, np.float32)
+    assert fusion.sureness(words, pairs=0) < fusion.sureness(words, pairs=0.5) < fusion.sureness(words, pairs=1) == 1
 
 
 @pytest.mark.parametrize("words", [[], [0.0], [0.0, 0.0], [1.0], [1e-9]])
 def test_few_and_empty_scores_are_no_error(words: list[float]) -> None:
-    assert 0 <= fusion.sureness(np.array(words, np.float32)) <= 1
+    assert 0 <= fusion.sureness(np.array(words, np.float32), pairs=0) <= 1
     assert len(fused(words, [0.5] * len(words))) == len(words)
 
 

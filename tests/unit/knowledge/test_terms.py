@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outcrop.knowledge.index.term_blob import pack, unpack
-from outcrop.knowledge.index.terms import count_terms, number_of, terms_of
+from outcrop.knowledge.index.terms import count_terms, number_of, share_in_pairs, terms_of
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,13 @@ def test_words_and_pairs_of_characters(text: str, terms: str) -> None:
 
 def test_a_term_has_the_same_number_in_every_process() -> None:
     assert number_of("broker") == 9286791478074595459
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("Who registers?", 0.0), ("日本の首都は？", 1.0), ("NHKは日本", 0.5), ("", 0.0), ("?!", 0.0)]
+)
+def test_how_much_of_a_query_is_read_in_pairs(text: str, share: float) -> None:
+    assert share_in_pairs(text) == share
 
 
 @pytest.mark.parametrize("text", ["a" * 1_000_000, "a-" * 500_000, "日" * 1_000_000, "1.a" * 300_000])

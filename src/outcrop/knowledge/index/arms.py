@@ -10,7 +10,7 @@ from outcrop.knowledge.index.arrays import Mask, Scores
 from outcrop.knowledge.index.prepared import unit
 from outcrop.knowledge.index.searched_rows import SearchedRows
 from outcrop.knowledge.index.strength import LearnedStrength
-from outcrop.knowledge.index.terms import number_of, terms_of
+from outcrop.knowledge.index.terms import number_of, share_in_pairs, terms_of
 from outcrop.knowledge.passage_index import SearchQuery, SearchType
 
 
@@ -28,14 +28,17 @@ def score(rows: SearchedRows, query: SearchQuery, strength: LearnedStrength) -> 
     Words stand in where there are no vectors, or the query's has no direction. Raises Invalid for one of another width.
     """
     allowed = rows.allowed(query.filter)
-    vector = None if query.vector is None or not rows.embedded.any() else _direction(query.vector, rows)
+    vector = None if query.vector is None else _direction(query.vector, rows)
+    if not (rows.alive & rows.embedded).any():
+        vector = None
     if vector is not None and query.search_type is SearchType.SEMANTIC:
         return ScoredRows(scores=fusion.dense_alone(rows.dense(vector)), candidates=allowed & rows.embedded)
     lexical = rows.lexical([number_of(term) for term in terms_of(query.text)])
     worded = lexical.scores > 0
     if vector is None:
         return ScoredRows(scores=fusion.lexical_alone(lexical), candidates=allowed & worded)
-    fused = fusion.fuse(lexical, rows.dense(vector), allowed, rows.embedded, strength=strength.of(rows))
+    trust = {"pairs": share_in_pairs(query.text), "strength": strength.of(rows)}
+    fused = fusion.fuse(lexical, rows.dense(vector), allowed, rows.embedded, **trust)
     return ScoredRows(scores=fused, candidates=allowed & (worded | rows.embedded))
 
 

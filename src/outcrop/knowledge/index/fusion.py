@@ -15,9 +15,12 @@ from outcrop.knowledge.index.bm25 import LexicalScores
 
 SENSE = 2.0
 "Weight of the vectors beside the words, where the words have found nothing to be sure of."
-SURE = 0.35
-"Share of the query's information, with what prominence adds, at which words and vectors count by half their weights."
-SOFT = 0.0125
+SURE_OF_WORDS, SURE_OF_PAIRS = 0.35, 0.25
+"""Evidence from which on words alone decide. Pairs of characters meet in part where words would not: less is enough.
+
+Evidence is the share of the query's information in the best passage, and what its prominence adds."""
+UNSURE = 0.15
+"How much less evidence leaves the vectors their whole weight."
 PROMINENCE = 0.2
 "How much it says that the best passage stands out from the tenth."
 _TENTH = 10
@@ -35,27 +38,31 @@ def dense_alone(cosines: Scores) -> Scores:
     return halves
 
 
-def fuse(lexical: LexicalScores, cosines: Scores, allowed: Mask, embedded: Mask, *, strength: float) -> Scores:
+def fuse(
+    lexical: LexicalScores, cosines: Scores, allowed: Mask, embedded: Mask, *, pairs: float, strength: float
+) -> Scores:
     """Scores from 0 to 1 of both arms together, for the rows that may be found.
 
-    `embedded`: those that have a vector. `strength`: how far this encoder is to be trusted on this text, from 0 to 1.
+    `embedded`: those that have a vector. `pairs`: the share of the query that is read in pairs of characters.
+    `strength`: how far this encoder is to be trusted on this text, from 0 to 1.
     """
     words = lexical_alone(lexical)
-    weight = SENSE * strength * (1 - sureness(words[allowed]))
+    weight = SENSE * strength * (1 - sureness(words[allowed], pairs=pairs))
     sense = np.float32(weight) * _over_average(cosines, allowed & embedded)
     return np.divide(words + sense, np.float32(1 + weight), dtype=np.float32)
 
 
-def sureness(words: Scores) -> float:
+def sureness(words: Scores, *, pairs: float) -> float:
     """How sure it is, from 0 to 1, that the passage with the most of the query's words answers it."""
-    if not len(words):
+    if not len(words) or not words.max():
         return 0.0
     best = float(words.max())
     place = max(1, min(_TENTH, len(words) // 3))
     tenth = float(np.partition(words, len(words) - place)[len(words) - place])
     prominence = min(best / tenth, _MOST_PROMINENT) if tenth else _MOST_PROMINENT
-    evidence = best + PROMINENCE * math.log(prominence) if best else 0.0
-    return 1 / (1 + math.exp(-(evidence - SURE) / SOFT))
+    evidence = best + PROMINENCE * math.log(prominence)
+    sure = SURE_OF_WORDS + pairs * (SURE_OF_PAIRS - SURE_OF_WORDS)
+    return min(max(1 - (sure - evidence) / UNSURE, 0.0), 1.0)
 
 
 def _over_average(cosines: Scores, compared: Mask) -> Scores:

@@ -14,8 +14,8 @@ from outcrop.knowledge.index.searched_rows import SearchedRows
 
 FEWEST = 200
 "Passages that are enough to learn from; fewer say nothing, and the encoder is trusted."
-_SEEN, _ASKED, _NEIGHBOURS = 1_000, 48, 5
-WEAK, STRONG = 1.5, 3.0
+_SEEN, _ASKED, _NEIGHBOURS = 1_000, 96, 5
+WEAK, STRONG = 1.7, 2.2
 "Mean distances of neighbours from the average, in standard deviations, of encoders not to be trusted and to be."
 
 

@@ -43,6 +43,12 @@ def count_terms(text: str) -> Counter[int]:
     return Counter(map(number_of, terms_of(text)))
 
 
+def share_in_pairs(text: str) -> float:
+    """The share of a text's letters that are cut into pairs, from 0 to 1."""
+    letters = "".join(_RUN.findall(unicodedata.normalize("NFKC", text)))
+    return len(_UNSPACED_PART.findall(letters)) / len(letters) if letters else 0.0
+
+
 @lru_cache(maxsize=100_000)
 def number_of(term: str) -> int:
     """64 bits of a term's digest, alike in every process and on every machine."""
