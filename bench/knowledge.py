@@ -35,16 +35,19 @@ OTHER_WORDS = "law, other words"
 _DOCUMENT = 100
 "Passages of each document of the large indexes."
 _WIDTH = 384
-_QUERIES = 200
+_QUERIES, _FEW = 100, 10_000
+"Questions that are timed, a fifth of them over more passages than that: the peer takes seconds for each."
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="the folder of test data")
+    parser.add_argument("--sizes", nargs="*", type=int, default=[10_000, 100_000], choices=[10_000, 100_000])
     parser.add_argument("--encoders", nargs="*", default=list(ENCODERS), choices=list(ENCODERS))
+    parser.add_argument("--sets", nargs="*", help="names of sets; all, if nothing is said")
     parser.add_argument("--only", choices=["recall", "time"], help="one half of it")
     given = parser.parse_args()
-    sets = recall_sets(given.data)
+    sets = [each for each in recall_sets(given.data) if not given.sets or each.name in given.sets]
     rows: list[Row] = []
     notes: list[str] = []
     if given.only != "time":
@@ -53,7 +56,7 @@ def main() -> None:
             rows += found
             notes += told
     if given.only != "recall":
-        for size in (10_000, 100_000):
+        for size in given.sizes:
             rows += times(sets[-1], size)
     report("knowledge", rows, notes)
 
@@ -110,7 +113,7 @@ def recalled(
 def times(about: RecallSet, size: int) -> list[Row]:
     """The median time of a search over very many passages, beside the goal and the peer; and the memory it takes."""
     passages, of_passages = many(about, size)
-    questions = [each.text for each in about.questions[:_QUERIES]]
+    questions = [each.text for each in about.questions[: _QUERIES if size <= _FEW else _QUERIES // 5]]
     chance = np.random.default_rng(1)
     of_questions = unit(chance.standard_normal((len(questions), _WIDTH)))
     rows = []
