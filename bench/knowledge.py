@@ -128,11 +128,11 @@ def times(about: RecallSet, size: int) -> list[Row]:
             rows.append(
                 lower_is_better(f"{name}, beside the goal", ours=ours, peer=MOST_MS[size, kind], unit="ms", goal=1)
             )
-            rows.append(lower_is_better(f"{name}, LangChain", ours=ours, peer=peers[kind], unit="ms", goal=1))
+            rows.append(lower_is_better(f"{name}, beside LangChain", ours=ours, peer=peers[kind], unit="ms", goal=1))
     unit_name = "MB"
     rows.append(
         lower_is_better(
-            f"memory of a searching process over {size:,} passages, LangChain",
+            f"memory of a searching process over {size:,} passages, beside LangChain",
             ours=held / 1e6, peer=peers["bytes"] / 1e6, unit=unit_name, goal=1,
         )
     )  # fmt: skip
