@@ -23,7 +23,7 @@ class ScoredRows:
 
 
 def score(rows: SearchedRows, query: SearchQuery, strength: LearnedStrength) -> ScoredRows:
-    """What the query's arms say of the rows that its filter lets be found.
+    """Scores of the rows that a query's filter lets be found.
 
     Words stand in where there are no vectors, or the query's has no direction. Raises Invalid for one of another width.
     """

@@ -77,7 +77,7 @@ def compile_filter(asked: MetadataFilter, columns: Columns) -> Mask:
 
 
 def _identity(value: object) -> object:
-    """What makes two values one: 1 and 1.0 are, 1 and true are not."""
+    """The identity of a value: 1 and 1.0 are one, 1 and true are not."""
     if isinstance(value, str | bool):
         return type(value), value
     return value if isinstance(value, int | float) else tuple(_identity(each) for each in value)  # type: ignore[attr-defined]

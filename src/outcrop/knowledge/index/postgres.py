@@ -1,4 +1,4 @@
-"""An index in PostgreSQL: a schema of its own for each knowledge base, in a database that several machines may share.
+"""An index in PostgreSQL: a schema for each knowledge base, in a database that machines may share.
 
 Passages are searched in the memory of each process, exactly as the embedded index does it, so pgvector is not needed.
 """

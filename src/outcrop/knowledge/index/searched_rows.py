@@ -1,4 +1,4 @@
-"""What a process searches: all passages of an index at one generation, in memory. It is never changed, only followed.
+"""Rows that a process searches: all passages of an index at one generation, in memory. It is never changed, only followed.
 
 A passage that was taken out keeps its row, dead, until the dead outnumber the living; then all is read anew.
 """
@@ -33,7 +33,7 @@ class SearchedDocument:
     metadata: Metadata
 
     def attribute(self, key: str) -> "MetadataValue | None":
-        """One of its own attributes, or of those reserved that all its passages have."""
+        """An attribute of its own, or one of those reserved that all its passages have."""
         own = self.metadata.get(key)
         return reserved.document_attributes(self.key).get(key, own) if key.startswith(reserved.PREFIX) else own
 

@@ -65,7 +65,7 @@ def build(
 
 
 def settle(segments: Sequence[PassageSegment]) -> list[PassageSegment]:
-    """The same rows in fewer segments, where the last ones are small enough to be joined."""
+    """Segments of the same rows, fewer where the last ones are small enough to be joined."""
     settled = list(segments)
     while len(settled) > 1:
         before, last = settled[-2:]

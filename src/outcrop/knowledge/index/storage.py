@@ -34,7 +34,7 @@ class MomentPassed(Exception):
 
 
 class StoredMoment(Protocol):
-    """What is stored at one moment; each change counts its generation up by one.
+    """A reading of the storage at one moment; each change counts its generation up by one.
 
     A storage that cannot hold a moment raises MomentPassed at its end, when it has read parts of two.
     """

@@ -41,7 +41,7 @@ class StoredIndex:
         self._storage.remove(documents)
 
     def record(self, document: DocumentKey) -> DocumentRecord | None:
-        """What is on record of a document."""
+        """The record of a document."""
         return self._storage.record(document)
 
     def records(self, data_source_id: str, *, after: str = "", most: int = 1000) -> list[DocumentRecord]:

@@ -20,7 +20,10 @@ WEAK, STRONG = 1.7, 2.2
 
 
 class LearnedStrength:
-    """The trust in an index's encoder: learned at the first search, and anew when there are twice or half as many."""
+    """The trust in an index's encoder, learned at the first search.
+
+    It is learned anew when the passages have doubled or halved.
+    """
 
     def __init__(self) -> None:
         self._learned: tuple[int, float] | None = None
