@@ -1,4 +1,6 @@
-"""Rows that a process searches: all passages of an index at one generation, in memory. It is never changed, only followed.
+"""Rows that a process searches: all passages of an index at one generation, in memory.
+
+They are never changed: a later generation has rows of its own, which share what has stayed.
 
 A passage that was taken out keeps its row, dead, until the dead outnumber the living; then all is read anew.
 """
