@@ -62,7 +62,7 @@ def base(running: Installed) -> str:
         return {one["status"] for one in agent.list_knowledge_base_documents(**ids)["documentDetails"]}
 
     eventually(lambda: states() == {"INDEXED"})
-    return ids["knowledgeBaseId"]
+    return str(ids["knowledgeBaseId"])
 
 
 def _document(name: str, text: str) -> dict[str, Any]:

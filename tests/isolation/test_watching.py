@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,8 +90,8 @@ def test_memory_and_time_are_those_of_all_below(family: Family) -> None:
     own = SandboxProcesses(family.process.pid)
     for number in (1, 2):
         family.tell("more")
-        # An interpreter holds more than 4 MiB once it has started.
-        eventually(lambda least=number * 4 * 1024**2: own.use().resident_bytes > least)
+        least = number * 4 * 1024**2  # an interpreter holds more than 4 MiB once it has started
+        eventually(partial(_holds_more, own, least))
     assert 0 < own.held_bytes() <= own.use().resident_bytes
     before = own.use().cpu_s
     family.tell("less")
@@ -233,3 +234,7 @@ def test_a_walk_over_a_large_tree_is_seldom_made(disk: MovedDisk) -> None:
     assert (disk.watch.breach(), disk.walks) == (None, 2)
     disk.now += 0.2
     assert (disk.watch.breach(), disk.walks) == (None, 3)
+
+
+def _holds_more(own: SandboxProcesses, least: int) -> bool:
+    return own.use().resident_bytes > least
