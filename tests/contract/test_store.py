@@ -1,5 +1,6 @@
 """Tags, request tokens and transactions, on every database."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -87,3 +88,20 @@ def test_a_room_may_make_its_own_tables_again_and_again(store: Store) -> None:
         connection.execute(sql.insert(table).values(x=7))
     with reading(store.engine) as connection:
         assert connection.execute(sql.select(table.c.x)).scalar() == 7
+
+
+def test_tables_that_are_there_do_not_wait_for_whoever_writes(store: Store) -> None:
+    # Given tables, and somebody in the middle of a transaction that makes more of them
+    metadata = sql.MetaData()
+    table = sql.Table("of_another_room", metadata, sql.Column("x", sql.Integer), sql.Index("by_x", "x"))
+    create_tables(store.engine, metadata)
+    sql.Table("of_nobody", later := sql.MetaData(), sql.Column("x", sql.Integer))
+
+    with ThreadPoolExecutor(1) as other, store.transaction():
+        create_tables(store.engine, later)
+        store.tags.put(ARN, {"a": "b"})
+        if store.is_local:
+            # when another thread opens the room that has the first ones; then it need not wait
+            other.submit(create_tables, store.engine, metadata).result(timeout=5)
+    with reading(store.engine) as connection:
+        assert connection.execute(sql.select(table.c.x)).all() == []

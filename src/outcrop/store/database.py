@@ -148,13 +148,29 @@ def alone(connection: Connection, name: str) -> None:
 
 
 def create_tables(engine: Engine, metadata: sql.MetaData) -> None:
-    """Make the tables and indexes of `metadata` that are missing; several processes may do so at once."""
+    """Make the tables and indexes of `metadata` that are missing; several processes may do so at once.
+
+    Where none is missing, nothing waits for the write lock: the room that is opened may be one that the holder of that
+    lock needs.
+    """
+    if _has_all(engine, metadata):
+        return
     with writing(engine) as connection:
         alone(connection, "create tables")
         metadata.create_all(connection)
         for table in metadata.tables.values():
             for index in table.indexes:  # a database of an older Outcrop has the table without it
                 connection.execute(sql.schema.CreateIndex(index, if_not_exists=True))
+
+
+def _has_all(engine: Engine, metadata: sql.MetaData) -> bool:
+    """Whether a local file has all tables and indexes; another database is asked while they are made."""
+    if engine.dialect.name != "sqlite":
+        return False
+    with reading(engine) as connection:
+        found = set(connection.execute(sql.text("SELECT name FROM sqlite_master")).scalars())
+    tables = metadata.tables.values()
+    return {table.name for table in tables} | {str(index.name) for table in tables for index in table.indexes} <= found
 
 
 def _open_sqlite(address: sql.URL) -> Engine:
