@@ -44,6 +44,9 @@ app.command(access.app)
 app.command("outcrop.cli.quotas:app", name="quotas", help="Limit requests and tokens a minute; model units.")
 app.command("outcrop.cli.engines:app", name="engines", help="List, add and remove engines of other kinds.")
 app.command("outcrop.cli.recipes:app", name="data", help="Make training records of what there is: a command a recipe.")
+app.command(
+    "outcrop.cli.knowledge:app", name="knowledge", help="Make documents into knowledge bases; see what is in them."
+)
 
 
 @app.command
@@ -149,6 +152,29 @@ def deployments(
 
         return print_deployment(settings_of.read(home=home), deployment, as_json=as_json)
     return tables.print_deployments(export.clients(running(home), "bedrock", region), as_json=as_json)
+
+
+@app.command
+def ask(
+    knowledge_base: Annotated[str, Parameter(help="By name or id; `outcrop knowledge` makes and lists them.")],
+    question: Annotated[str | None, Parameter(help="Without it, one after the other: typed, or piped.")] = None,
+    *,
+    model: Annotated[str | None, Parameter(help="Who answers: a model id, an ARN, or a deployment's name.")] = None,
+    session: Annotated[str | None, Parameter(help="The id of a talk that goes on.")] = None,
+    results: Annotated[int, Parameter(help="Passages that are looked for, 1 to 100.")] = 5,
+    full: Annotated[bool, Parameter(negative="", help="Show passages whole.")] = False,
+    region: Region = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> int:
+    """Ask KNOWLEDGE_BASE; each sentence of the answer has the numbers of the passages that stand beneath.
+
+    Without --model, the answer is sentences of the passages as they stand.
+    """
+    from outcrop.cli import ask as asking
+
+    options = asking.AskOptions(model=model, session=session, results=results, full=full, as_json=as_json)
+    return asking.ask(running(home), knowledge_base, question, options, region=region)
 
 
 @app.command
