@@ -141,9 +141,7 @@ def build(run: str, rules: Sequence[Rule], encoder: str, *, tokens: int, results
             "chunkingConfiguration": {"chunkingStrategy": "FIXED_SIZE", "fixedSizeChunkingConfiguration": fixed}
         },
     )["dataSource"]["dataSourceId"]
-    return RuleBase(
-        bucket=run, role=role, **clients, id=made["knowledgeBaseId"], source=source, results=results
-    )
+    return RuleBase(bucket=run, role=role, **clients, id=made["knowledgeBaseId"], source=source, results=results)
 
 
 def wait_while(states: Sequence[str], look: Callable[[], Any], *, every_s: float = 0.5) -> Any:

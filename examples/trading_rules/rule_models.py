@@ -93,9 +93,7 @@ def customize(base: RuleBase, name: str, model: str, records: Sequence[dict[str,
 def _deploy(bedrock: Any, name: str, model: str) -> str:
     made = bedrock.create_custom_model_deployment(modelDeploymentName=name, modelArn=model)
     arn = str(made["customModelDeploymentArn"])
-    ended = wait_while(
-        ("Creating",), lambda: bedrock.get_custom_model_deployment(customModelDeploymentIdentifier=arn)
-    )
+    ended = wait_while(("Creating",), lambda: bedrock.get_custom_model_deployment(customModelDeploymentIdentifier=arn))
     if ended["status"] != "Active":
         sys.exit(f"The deployment {name} failed: {ended.get('failureMessage')}")
     return arn

@@ -113,7 +113,9 @@ def trace(base: RuleBase, answer: RuleAnswer) -> list[dict[str, Any]]:
             last = part.start + len(part.text.rstrip()) - 1
             found.append({"rule": rule, "uri": uri, "span": [part.start, last], "stands": stands})
             told = "stands there, word for word" if stands else "is not there as it is"
-            print(f"  letters {part.start} to {last} -> {rule}, {uri}\n    the passage of {len(passage)} letters {told}")
+            print(
+                f"  letters {part.start} to {last} -> {rule}, {uri}\n    the passage of {len(passage)} letters {told}"
+            )
     return found
 
 
@@ -125,7 +127,8 @@ def change(base: RuleBase, rules: Sequence[Rule], scenario: Mapping[str, str], m
     before = base.ask(scenario["question"], model)
     show(scenario["question"], before)
     base.put(replace(rule, body=rule.body.replace(scenario["from"].encode(), scenario["to"].encode())))
-    counts = told_counts(base.ingest(), time.monotonic())
+    began = time.monotonic()
+    counts = told_counts(base.ingest(), began)
     after = base.ask(scenario["question"], model)
     show(scenario["question"], after)
     return {"counts": counts, "before": before.text, "after": after.text}
