@@ -46,6 +46,8 @@ LONGEST = (
     "clients/test_sagemaker_sdk.py",
     "flow/test_export_command.py",
     "flow/test_gen_parker.py",
+    "flow/test_knowledge_examples.py",
+    "flow/test_knowledge_commands.py",
     "numerics/test_ranks.py",
     "flow/test_from_zero.py",
     "protocol/test_round_trips.py",

@@ -138,21 +138,21 @@ def compare(
     base: RuleBase, run: str, rules: Sequence[Rule], questions: Sequence[Mapping[str, Any]], options: argparse.Namespace
 ) -> dict[str, Any]:
     """Ask all models the same questions, and measure the answers by the key."""
-    models = {} if ON_AWS else {"extracts": EXTRACTS}
-    models["base"] = options.base
-    learned = None
+    found = dict[str, Measured]()
+
+    def ask_all(name: str, model: str) -> None:
+        found[name] = measure(questions, [base.ask(question["question"], model) for question in questions])
+        print(f"  {name}: asked {len(questions)} questions", flush=True)
+
+    if not ON_AWS:
+        ask_all("extracts", EXTRACTS)
+    ask_all("base", options.base)
     if options.records:
-        asked = [question["rule"] for question in questions]
-        pairs = questions_of(rules, but=asked, seed=options.seed)
+        pairs = questions_of(rules, but=[question["rule"] for question in questions], seed=options.seed)
         records = records_of(base, pairs, options.work, most=options.records)
         learned = customize(base, run, options.base, records, options.epochs)
         print(f"  {learned.records} records, {learned.minutes:.1f} minutes, validation loss {learned.loss:.3f}")
-        models["tuned"] = learned.deployment
-    found = dict[str, Measured]()
-    for name, model in models.items():
-        answers = [base.ask(question["question"], model) for question in questions]
-        found[name] = measure(questions, answers)
-        print(f"  {name}: asked {len(answers)} questions", flush=True)
+        ask_all("tuned", learned.deployment)
     print(f"\n{table(found)}")
     return {name: measured.to_json() for name, measured in found.items()}
 

@@ -12,11 +12,11 @@ from outcrop.cli.answer_shown import AnswerShown, excerpt, source_of, wrapped
 RULE = "Tickets are kept for six years. Complaints are kept for four years. Nothing else is kept."
 
 
-def reference(chunk: str, text: str = RULE, **metadata: Any) -> dict[str, Any]:
+def reference(chunk: str, text: str = RULE) -> dict[str, Any]:
     return {
         "content": {"type": "TEXT", "text": text},
         "location": {"type": "S3", "s3Location": {"uri": f"s3://rules/{chunk}.txt"}},
-        "metadata": {"x-amz-bedrock-kb-chunk-id": chunk, **metadata},
+        "metadata": {"x-amz-bedrock-kb-chunk-id": chunk},
     }
 
 

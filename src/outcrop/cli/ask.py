@@ -1,4 +1,4 @@
-"""`outcrop ask`: a question to a knowledge base, or a talk with it; each sentence with the passages it stands on."""
+"""`outcrop ask`: a question to a knowledge base, or a talk; each sentence with the passages it stands on."""
 
 import json
 import sys

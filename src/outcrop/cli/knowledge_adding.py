@@ -118,7 +118,7 @@ def _check_same_encoder(agent: Any, base: KnowledgeBaseName, options: AddOptions
 
 
 def _encoder(catalog: Catalog, tell: Callable[[str], None]) -> str:
-    """The id of an embedding model on this machine; where there is none, one that a text model stands in for."""
+    """The id of an embedding model on this machine, or of one that a text model stands in for."""
     found = embedding_models(catalog)
     real = [model.id for model in found if not model.stands_in]
     if real:

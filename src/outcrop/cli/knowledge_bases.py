@@ -45,7 +45,7 @@ def list_rows(settings: Settings, agents: Mapping[str, Any]) -> list[list[str]]:
 
 
 def found_by(catalog: Catalog, model_arn: str) -> str:
-    """What its passages are found by: words alone, or the vectors of a model too."""
+    """The way in which passages are found: by words alone, or by the vectors of a model too."""
     model = catalog.find(model_arn)
     if isinstance(model, BaseModel) and not model.stands_in:
         return f"{WORDS} and {model.id}"

@@ -1,4 +1,4 @@
-"""Sources of a knowledge base: folders and files of this machine, put into a bucket, or objects that lie in one.
+"""Sources of a knowledge base: files of this machine that are put into a bucket, or objects of one.
 
 A folder's files go under a prefix that is the folder's alone: what is there already is not sent again, and what the
 folder has no more is deleted there too, so that the knowledge base forgets it.
