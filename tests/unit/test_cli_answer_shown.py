@@ -36,9 +36,8 @@ def shown(*parts: dict[str, Any], width: int | None = 60, full: bool = False) ->
 
 
 def test_each_sentence_has_the_numbers_of_its_passages_which_stand_beneath(capsys: pytest.CaptureFixture[str]) -> None:
-    five = reference(
-        "5.1", **{"x-outcrop-headings": ["Records", "Rule 5.1"], "x-amz-bedrock-kb-document-page-number": 3.0}
-    )
+    five = reference("5.1")
+    five["metadata"] |= {"x-outcrop-headings": ["Records", "Rule 5.1"], "x-amz-bedrock-kb-document-page-number": 3.0}
     three = reference("3.4", "A complaint is kept for four years.")
     shown(
         part("Tickets are kept for six years. ", five),
