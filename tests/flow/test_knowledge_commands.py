@@ -73,7 +73,7 @@ def test_a_folder_becomes_a_knowledge_base_that_is_asked_and_follows_its_changes
     assert said.count("[1] s3://") == 2
     # And programs get JSON, of an answer and of the state
     told = json.loads(ran("ask", "rules", "How long must order tickets be kept?", "--json")[1])
-    assert (told["answering"], told["sessionId"] != "") == ("extractive", True)
+    assert (told["answering"], told["supported"], told["sessionId"] != "") == ("extractive", 1.0, True)
     told = json.loads(ran("knowledge", "status", "rules", "--json")[1])
     assert told["dataSources"][0]["documents"] == {"INDEXED": len(RULES) - 1}
     (row,) = json.loads(ran("knowledge", "list", "--json")[1])

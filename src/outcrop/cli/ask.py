@@ -19,7 +19,7 @@ from outcrop.settings import Settings
 
 EXTRACTS = "outcrop.extractive-v1"
 "Answers without `--model` are sentences of the passages."
-ANSWERING = "x-outcrop-answering"
+ANSWERING, SUPPORTED = "x-outcrop-answering", "x-outcrop-supported"
 _GENERATIVE = {
     "additionalModelRequestFields": {"outcrop_answering": "generative"},
     "inferenceConfig": {"textInferenceConfig": {"maxTokens": 512}},
@@ -136,7 +136,8 @@ class _Talk:
         self._session = answer["sessionId"]
         headers = answer["ResponseMetadata"]["HTTPHeaders"]
         told = {name: value for name, value in answer.items() if name != "ResponseMetadata"}
-        print(json.dumps({**told, "answering": headers.get(ANSWERING)}, indent=2, ensure_ascii=False, default=str))
+        told |= {"answering": headers[ANSWERING], "supported": float(headers[SUPPORTED])}
+        print(json.dumps(told, indent=2, ensure_ascii=False, default=str))
 
 
 def _model_of(settings: Settings, region: str, asked: str | None) -> str:
