@@ -65,7 +65,8 @@ def add_sources(settings: Settings, given: Sequence[str], options: AddOptions, *
 
 def is_failed(job: Mapping[str, Any]) -> bool:
     """Whether an ingestion, or a document in it, failed."""
-    return job["status"] != "COMPLETE" or job["statistics"]["numberOfDocumentsFailed"] > 0
+    num_failed: int = job["statistics"]["numberOfDocumentsFailed"]
+    return num_failed > 0 or job["status"] != "COMPLETE"
 
 
 def told_counts(statistics: Mapping[str, int]) -> str:

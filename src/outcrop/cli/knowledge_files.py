@@ -90,7 +90,7 @@ def send(s3: Any, source: DocumentSource) -> SentFiles:
 
 def num_documents(s3: Any, source: DocumentSource) -> int:
     """The documents that an ingestion of the source will look at."""
-    keys = source.files or dict(_objects(s3, source))
+    keys = list(source.files) or [key for key, _ in _objects(s3, source)]
     return sum(not key.endswith((METADATA_ENDING, "/")) for key in keys)
 
 
