@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -74,7 +73,7 @@ def test_the_log_of_a_running_job_is_followed_line_by_line(who: str, house: Inst
 
 
 def followed(asked: list[str], environment: dict[str, str]) -> list[str]:
-    """The lines that a command shows on a terminal until the job's last one; then it is interrupted."""
+    """The lines that a command shows on a terminal until the job's last one; then it is ended."""
     reading, writing = os.openpty()  # into a pipe, the CLI writes only when a buffer is full
     told: list[str] = []
     with subprocess.Popen(asked, env=environment, stdout=writing, stderr=writing) as tail, open(reading) as shown:
@@ -85,6 +84,6 @@ def followed(asked: list[str], environment: dict[str, str]) -> list[str]:
             for line in shown:
                 told.append(line.strip())
                 if told[-1].endswith("over"):
-                    tail.send_signal(signal.SIGINT)
+                    tail.terminate()  # an interrupt is ignored below a shell's background
         limit.cancel()
     return told

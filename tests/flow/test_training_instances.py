@@ -96,6 +96,11 @@ def join():
 """
 
 
+def metric_dimensions(house: Installed) -> list[dict[str, str]]:
+    found = house.client("cloudwatch").list_metrics(Namespace=GROUP, Dimensions=[{"Name": "Host"}])["Metrics"]
+    return [{each["Name"]: each["Value"] for each in metric["Dimensions"]} for metric in found]
+
+
 @pytest.mark.parametrize("launch", ["hand", "torchrun"])
 def test_two_instances_train_one_model(launch: str, house: Installed, jobs: TrainingJobs) -> None:
     metric = {"Name": "loss", "Regex": "loss=([0-9.]+);"}
@@ -122,9 +127,8 @@ def test_two_instances_train_one_model(launch: str, house: Installed, jobs: Trai
     # Of a name that both have left, the first host's is kept, and that is told.
     assert model["last"] == b"algo-1"
     assert lines["algo-1"][-1] == "model.tar.gz: last: another instance has something of that name; it was left out."
-    found = house.client("cloudwatch").list_metrics(Namespace=GROUP, Dimensions=[{"Name": "Host"}])["Metrics"]
-    dimensions = [{each["Name"]: each["Value"] for each in metric["Dimensions"]} for metric in found]
-    assert all({"TrainingJobName": launch, "Host": host} in dimensions for host in lines)
+    wanted = [{"TrainingJobName": launch, "Host": host} for host in lines]
+    eventually(lambda: all(each in metric_dimensions(house) for each in wanted))  # points are written in turns
 
 
 HOST = "import os, pathlib, signal, sys, time\nhost = os.environ['SM_CURRENT_HOST']\n"

@@ -32,6 +32,7 @@ from outcrop.training.plan import plan_training
 from outcrop.training.stepping import take_step
 from outcrop.training.task import TrainingHyper, TrainingTask
 from tests.support import training_runs
+from tests.support.patience import eventually
 from tests.support.training_runs import HELD_OUT, RECORDS
 
 METHODS: dict[str, Method] = {"lora": LoRA(rank=16, alpha=32.0), "full": Full()}
@@ -104,6 +105,7 @@ def train(task: TrainingTask, ranks: Ranks, *, kill: tuple[int, int] | None = No
     def tell(step: StepMetrics) -> None:
         steps.append(step.step)
         if kill == (ranks.rank, step.step):
+            eventually(lambda: any(task.run_dir.rglob("step-*.safetensors")))  # one is being written beside the steps
             os.kill(os.getpid(), signal.SIGKILL)
 
     def should_stop() -> bool:

@@ -24,7 +24,9 @@ STAR_ALONE = {
         "ListImportedModels", "ListModelImportJobs",
     },
     "bedrock-agent": {"CreateKnowledgeBase", "ListKnowledgeBases"},
-    "bedrock-agent-runtime": {"Rerank"},
+    "bedrock-agent-runtime": {
+        "CreateSession", "ListSessions", "Rerank", "RetrieveAndGenerate", "RetrieveAndGenerateStream",
+    },
     "bedrock-runtime": set(),
     "cloudwatch": {
         "DescribeAlarmsForMetric", "GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData",

@@ -60,7 +60,8 @@ def sureness(words: Scores, *, pairs: float) -> float:
     place = max(1, min(_TENTH, len(words) // 3))
     tenth = float(np.partition(words, len(words) - place)[len(words) - place])
     prominence = min(best / tenth, _MOST_PROMINENT) if tenth else _MOST_PROMINENT
-    evidence = best + PROMINENCE * math.log(prominence)
+    # Of a passage that has hardly any of the query, standing out says little: the others have none at all.
+    evidence = best + min(PROMINENCE * math.log(prominence), best)
     sure = SURE_OF_WORDS + pairs * (SURE_OF_PAIRS - SURE_OF_WORDS)
     return min(max(1 - (sure - evidence) / UNSURE, 0.0), 1.0)
 
