@@ -8,11 +8,12 @@ new ids less that of the first, the first includes the prompts. A peer that cann
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ class Contestant:
         self._process = subprocess.Popen(
             [str(python), "-m", module, json.dumps(spec)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-            stderr=None if os.environ.get("BENCH_LOUD") else subprocess.DEVNULL,
+            stderr=None if os.environ.get("BENCH_LOUD") else subprocess.DEVNULL, start_new_session=True,
             env={**os.environ, **variables, "HF_HUB_OFFLINE": "1"},
         )  # fmt: skip
         self._read()
@@ -106,7 +107,8 @@ class Contestant:
         return self._read()
 
     def end(self) -> None:
-        self._process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # vLLM's own processes outlive the one that began them
         self._process.communicate()
 
     def _read(self) -> dict[str, Any]:
