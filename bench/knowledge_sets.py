@@ -128,7 +128,7 @@ def _jsquad(data: Path) -> tuple[list[SetPassage], list[Question]]:
 
 
 def _headings(sections: Sequence[dict[str, Any]]) -> list[Question]:
-    """What the law itself calls each section."""
+    """Questions in the headings by which the law calls its sections."""
     return [Question(text=re.sub(r"^§ \S+ ", "", each["section"]), owners=frozenset({each["id"]})) for each in sections]
 
 

@@ -1,4 +1,4 @@
-"""What every index of passages keeps, wherever it stores them."""
+"""The contract that every index of passages keeps, wherever it stores them."""
 
 import itertools
 import threading

@@ -47,7 +47,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
 
 
 def report_of(house: Installed, module: str, folder: Path, *options: str) -> tuple[str, Any]:
-    """What an example printed, and its report."""
+    """The printed lines of an example, and its report."""
     written = folder / "report.json"
     command = [sys.executable, "-m", module, *options, "--work", str(folder / "work"), "--report", str(written)]
     environment = {**os.environ, **house.environment}

@@ -147,7 +147,7 @@ class Knowledge:
         return self.house.knowledge_indexes.of(row)
 
     def search(self, source: Source, text: str, *, most: int = 5) -> list[Found]:
-        """What the words find."""
+        """The passages that the words find."""
         return self.index(source).search(SearchQuery(text=text, most=most))
 
     def documents(self, source: Source) -> dict[str, tuple[str, str]]:

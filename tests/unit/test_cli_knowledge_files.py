@@ -77,6 +77,8 @@ def test_a_bucket_is_made_once(s3: Any) -> None:
     make_bucket(s3, BUCKET, "us-east-1")
     make_bucket(s3, "knowledge-123456789012-eu-west-1", "eu-west-1")
     make_bucket(s3, "knowledge-123456789012-eu-west-1", "eu-west-1")
+    names = [one["Name"] for one in s3.list_buckets()["Buckets"]]
+    assert names.count("knowledge-123456789012-eu-west-1") == 1
 
 
 def test_a_prefix_of_a_bucket_is_taken_as_it_is(s3: Any) -> None:

@@ -1,4 +1,4 @@
-"""What retrieval filters mean, and which are refused."""
+"""The meaning of retrieval filters, and those that are refused."""
 
 from typing import Any
 
