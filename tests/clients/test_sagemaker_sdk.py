@@ -125,6 +125,9 @@ def test_a_trainer_of_version_3_trains_with_the_role_and_bucket_it_finds(house: 
     assert "status Completed" in lines
     (model,) = [line for line in lines if line.startswith("model s3://sagemaker-us-east-1-")]
     assert model.endswith("/output/model.tar.gz")
+    assert "ranks Completed" in lines
+    ranks = sorted(line for line in lines if line.startswith("rank "))
+    assert ranks == ["rank 0 of 2 on algo-1: 3.0", "rank 1 of 2 on algo-2: 3.0"]
 
 
 @with_sdk2

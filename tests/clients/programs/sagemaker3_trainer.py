@@ -1,4 +1,4 @@
-"""SDK 3.x of SageMaker: a ModelTrainer trains with its log streamed, and its job is read as a resource.
+"""SDK 3.x of SageMaker: a ModelTrainer trains with its log streamed, its job is read as a resource, another has ranks.
 
 What a notebook does, against whatever AWS_ENDPOINT_URL names, with the role and bucket that the SDK finds by itself.
 Takes a folder for its files.
@@ -12,6 +12,7 @@ from sagemaker.core.helper.session_helper import Session, get_execution_role
 from sagemaker.core.resources import TrainingJob
 from sagemaker.core.training.configs import Compute, InputData, SourceCode, StoppingCondition
 from sagemaker.train import ModelTrainer
+from sagemaker.train.distributed import Torchrun
 
 FOLDER = Path(sys.argv[1])
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.6.0-cpu-py312-ubuntu22.04-sagemaker"
@@ -23,12 +24,26 @@ print(f"epochs {os.environ['SM_HP_EPOCHS']} over {len(rows)} rows on {os.environ
 with open(os.path.join(os.environ["SM_MODEL_DIR"], "model.txt"), "w") as file:
     file.write(str(len(rows)))
 """
+RANKS = """
+import os
+import torch
+import torch.distributed as dist
+dist.init_process_group("gloo")
+seen = torch.tensor([1.0 + dist.get_rank()])
+dist.all_reduce(seen)
+print(f"rank {dist.get_rank()} of {dist.get_world_size()} on {os.environ['SM_CURRENT_HOST']}: {seen.item()}", flush=True)
+if dist.get_rank() == 0:
+    with open(os.path.join(os.environ["SM_MODEL_DIR"], "model.txt"), "w") as file:
+        file.write(str(seen.item()))
+dist.destroy_process_group()
+"""
 
 
 def main() -> None:
     source = FOLDER / "source"
     source.mkdir()
     (source / "train.py").write_text(SCRIPT)
+    (source / "ranks.py").write_text(RANKS)
     data = FOLDER / "train"
     data.mkdir()
     (data / "train.csv").write_text("1\n2\n3\n")
@@ -50,6 +65,22 @@ def main() -> None:
     print("status", job.training_job_status)
     read = TrainingJob.get(job.training_job_name)
     print("model", read.model_artifacts.s3_model_artifacts)
+    together = ModelTrainer(
+        training_image=IMAGE,
+        source_code=SourceCode(source_dir=str(source), entry_script="ranks.py"),
+        compute=Compute(instance_type="ml.m5.xlarge", instance_count=2, volume_size_in_gb=10),
+        distributed=Torchrun(process_count_per_node=1),
+        base_job_name="ranks",
+        role=role,
+        sagemaker_session=session,
+    )
+    together.train(wait=True, logs=True)
+    job = together._latest_training_job
+    print("ranks", job.training_job_status)
+    streams = {"logGroupName": "/aws/sagemaker/TrainingJobs", "logStreamNamePrefix": job.training_job_name}
+    for event in boto3.client("logs").filter_log_events(**streams)["events"]:
+        if event["message"].startswith("rank "):
+            print(event["message"])
 
 
 def _is_role() -> bool:
