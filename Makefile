@@ -20,7 +20,7 @@ BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),) $(QUICKSTART_ARGS)
 
 .PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
-	bench-defaults bench-logs bench-vectors bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data bench-serve \
+	bench-defaults bench-logs bench-evaluate bench-vectors bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data bench-serve \
 	bench-serve-house bench-serve-gpu bench-sagemaker bench-knowledge families install install-test clients clients-sagemaker \
 	bytecode clean
 
@@ -71,6 +71,9 @@ bench-sagemaker: install-test
 
 bench-knowledge: install-test
 	$(BIN)/python -m bench.knowledge $(OUTCROP_TEST_DATA)
+
+bench-evaluate: install-test
+	$(BIN)/python -m bench.evaluate
 
 bench-house-scale: install-test
 	$(BIN)/python -m bench.house_scale

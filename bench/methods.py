@@ -13,10 +13,11 @@ import sys
 import time
 from pathlib import Path
 
-from bench.intervals import half_width, paired_bootstrap
+from bench.intervals import half_width
 from bench.measuring import ROOT, machine
 from bench.tasks import Choice, Records, prepare
 from bench.trials import Journal, Scored, Stage, Trial, loss_of, outcome_of, score
+from outcrop.evaluation.statistics.intervals import estimate
 
 WORK = ROOT / "build" / "methods"
 CHOICES = {
@@ -86,8 +87,11 @@ def _beside(ours: list[list[Scored]], theirs: list[list[Scored]]) -> str:
     """What is lost or won in nats per token, each record's own mean over the seeds taken first."""
     differences = [a - b for a, b in zip(_nats_by_record(ours), _nats_by_record(theirs), strict=True)]
     tokens = [each.num_tokens for each in ours[0]]
-    interval = paired_bootstrap(differences, tokens)
-    return f"{sum(differences) / sum(tokens):+.3f} | {interval.low:+.3f} to {interval.high:+.3f} "
+    by_token = [nats / num for nats, num in zip(differences, tokens, strict=True)]
+    found = estimate(by_token, weights=tokens)
+    assert found is not None
+    assert found.interval is not None
+    return f"{found.mean:+.3f} | {found.interval.low:+.3f} to {found.interval.high:+.3f} "
 
 
 def _nats_by_record(seeds: list[list[Scored]]) -> list[float]:

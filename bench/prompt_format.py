@@ -9,7 +9,6 @@ form that stands in build/prompt-format/results.json is not measured again.
 """
 
 import json
-import re
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,8 @@ from typing import Any
 import torch
 
 from bench.measuring import ROOT, machine
+from outcrop.evaluation.scores.rouge import rouge
+from outcrop.evaluation.scores.scoring import Candidate
 from outcrop.inference.engine import Engine
 from outcrop.inference.request import EngineRequest
 from outcrop.tokens.prompt_format import PromptFormat, encode_asked, stop_ids
@@ -161,18 +162,11 @@ def answers(base: Path, adapter: Path | None, form: PromptFormat, test: Sequence
 
 def score(written: Sequence[str], test: Sequence[Record]) -> float:
     """The mean ROUGE-L of all summaries."""
-    return statistics.mean(rouge_l(ours, record["completion"]) for ours, record in zip(written, test, strict=True))
-
-
-def rouge_l(ours: str, reference: str) -> float:
-    """F1 over the longest common subsequence of words."""
-    left, right = (re.findall(r"\w+", text.lower()) for text in (ours, reference))
-    row = [0] * (len(right) + 1)
-    for word in left:
-        before = 0
-        for place, other in enumerate(right, 1):
-            before, row[place] = row[place], before + 1 if word == other else max(row[place], row[place - 1])
-    return 2 * row[-1] / (len(left) + len(right)) if row[-1] else 0.0
+    candidates = [
+        Candidate(prompt=record["prompt"], answer=ours, references=(record["completion"],))
+        for ours, record in zip(written, test, strict=True)
+    ]
+    return statistics.mean(value.value or 0.0 for value in rouge("l").score(candidates))
 
 
 if __name__ == "__main__":

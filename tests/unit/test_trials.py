@@ -74,14 +74,6 @@ def test_the_interval_over_seeds_is_students() -> None:
     assert intervals.half_width([1.0, 2.0, 3.0]) == pytest.approx(2.484, abs=1e-3)
 
 
-def test_the_interval_over_records_knows_that_they_are_paired() -> None:
-    constant = intervals.paired_bootstrap([0.5 * tokens for tokens in (2, 3, 4)], [2, 3, 4])
-    assert constant == pytest.approx((0.5, 0.5))
-    spread = intervals.paired_bootstrap([1.0, -1.0] * 50, [1] * 100)
-    # A mean of 100 signs has a standard error of 0.1.
-    assert spread == pytest.approx((-0.196, 0.196), abs=0.03)
-
-
 def test_a_row_tells_the_difference_to_the_reference() -> None:
     reference = [[Scored(6.0, 3, 9), Scored(4.0, 1, 3)]] * 2
     better = [[Scored(3.0, 3, 9), Scored(3.0, 1, 3)]] * 2
