@@ -21,7 +21,7 @@ QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),) $(QUICKSTART_
 
 .PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
 	bench-defaults bench-logs bench-evaluate bench-vectors bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data bench-serve \
-	bench-serve-house bench-serve-gpu bench-sagemaker bench-knowledge families install install-test clients clients-sagemaker \
+	bench-serve-house bench-serve-gpu bench-sagemaker bench-knowledge families install install-test clients clients-sagemaker clients-lm-eval \
 	bytecode clean
 
 quickstart: install
@@ -114,6 +114,8 @@ clients: build/clients/python/.installed build/clients/agents/.installed build/c
 	build/clients/node/.installed build/clients/llama-cpp/.installed
 # The SDKs of SageMaker, more than a gigabyte: apart from the others, which each run of all tests installs.
 clients-sagemaker: build/clients/sagemaker2/.installed build/clients/sagemaker3/.installed
+# EleutherAI's harness, whose data sets' library takes its time to install.
+clients-lm-eval: build/clients/lm-eval/.installed
 
 # torch first and by itself: where pip finds a CPU build under the pinned version, it is taken.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -157,6 +159,11 @@ build/clients/retrievers/.installed: tests/clients/requirements-retrievers.txt
 build/clients/sagemaker%/.installed: tests/clients/requirements-sagemaker%.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet $(PIP_ARGS) -r $<
+	@touch $@
+
+build/clients/lm-eval/.installed: tests/clients/requirements-lm-eval.txt
+	$(PYTHON) -m venv build/clients/lm-eval
+	build/clients/lm-eval/bin/pip install --quiet $(PIP_ARGS) -r tests/clients/requirements-lm-eval.txt
 	@touch $@
 
 build/clients/node/.installed: tests/clients/package.json tests/clients/package-lock.json

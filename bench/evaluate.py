@@ -1,4 +1,4 @@
-"""Scores of answers beside their peers: `make bench-evaluate` writes bench/results/evaluate.json.
+"""Scores and models beside their peers: `make bench-evaluate` writes bench/results/evaluate.json.
 
 ROUGE-L of 10,000 Japanese answers, beside the package rouge-score on English answers of the same length: it has no
 Japanese to be measured on, since it drops every letter beyond ASCII. The same length is as many characters, or as many
@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import evaluate_models
 from bench.measuring import ROOT, Row, environment, higher_is_better, interleaved, report, seconds
 from outcrop.evaluation.scores.rouge import rouge
 from outcrop.evaluation.scores.scoring import Candidate
@@ -26,6 +27,8 @@ NUM_OF_WORDS = 1_000
 "English answers of as many words as a Japanese one has characters: the peer takes minutes for all."
 GOAL_BY_WORD = 1.0
 "MeCab's own time is most of it."
+RECORDS = 1_000
+"Of each of the two models that are scored by likelihood and by generation."
 _CHARACTERS = 180
 "The median length of an answer; they lie around it as lengths of texts do."
 _WORD = re.compile(r"\S+")
@@ -43,7 +46,7 @@ _ENGLISH = _WORD.findall(
 
 
 def main() -> None:
-    report("evaluate", rouge_rows())
+    report("evaluate", [*rouge_rows(), *evaluate_models.rows(RECORDS, TURNS)])
 
 
 def rouge_rows() -> list[Row]:

@@ -18,6 +18,7 @@ from outcrop.access.access import Access
 from outcrop.batch.kind import KIND as BATCH
 from outcrop.catalog.catalog import Catalog
 from outcrop.clock import Clock
+from outcrop.evaluation.jobs.kind import KIND as EVALUATION
 from outcrop.jobs.kinds import JobKind
 from outcrop.kinds import KINDS
 from outcrop.settings import Settings
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from outcrop.jobs.asking_loop import AskingLoop
     from outcrop.jobs.jobs import Jobs
     from outcrop.knowledge.agent_sessions.sessions import AgentSessions
+    from outcrop.knowledge.answering.role_questions import RoleKnowledge
     from outcrop.knowledge.answering.talks import Talks
     from outcrop.knowledge.indexes import Indexes
     from outcrop.knowledge.knowledge_bases import KnowledgeBases
@@ -311,8 +313,18 @@ class House:
 
         return Indexes(self.settings.home)
 
-    def _used_by_batch_jobs(self) -> set[tuple[str, str]]:
-        return {(job.region, str(job.document.get("modelArn"))) for job in self.jobs.running(BATCH)}
+    def knowledge_under(self, role_arn: str, region: str) -> "RoleKnowledge":
+        """The knowledge bases of a region as this role may ask them."""
+        from outcrop.knowledge.answering.role_questions import RoleKnowledge
+
+        return RoleKnowledge(house=self, role_arn=role_arn, region=region)
+
+    def _used_by_jobs(self) -> set[tuple[str, str]]:
+        asked = {(job.region, str(job.document.get("modelArn"))) for job in self.jobs.running(BATCH)}
+        evaluated = [(job.region, job.document.get("models")) for job in self.jobs.running(EVALUATION)]
+        return asked | {
+            (region, str(arn)) for region, models in evaluated if isinstance(models, dict) for arn in models.values()
+        }
 
     @room
     def models(self) -> "CustomModels":
@@ -397,7 +409,7 @@ class House:
             self.models,
             self.units,
             self.clock,
-            also_used=self._used_by_batch_jobs,
+            also_used=self._used_by_jobs,
         )
 
     @room

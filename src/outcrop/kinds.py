@@ -9,6 +9,7 @@ from typing import Any
 from outcrop.batch import kind as batch
 from outcrop.customization import creation_kind as creation
 from outcrop.customization import kind as customization
+from outcrop.evaluation.jobs import kind as evaluation
 from outcrop.jobs.kinds import JobKind, WorkerClass
 from outcrop.knowledge.changes import kind as document_change
 from outcrop.knowledge.ingestion import kind as ingestion
@@ -21,7 +22,7 @@ from outcrop.sagemaker.tuning import kind as tuning
 
 KINDS: tuple[JobKind[Any], ...] = (
     customization.KIND, creation.KIND, model_import.KIND, batch.KIND, training.KIND, endpoint_change.KIND,
-    async_invocation.KIND, transform.KIND, tuning.KIND, ingestion.KIND, document_change.KIND,
+    async_invocation.KIND, transform.KIND, tuning.KIND, ingestion.KIND, document_change.KIND, evaluation.KIND,
 )  # fmt: skip
 
 

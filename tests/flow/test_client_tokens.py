@@ -67,7 +67,27 @@ def batch_job(house: Running, name: str) -> dict[str, Any]:
     }
 
 
+def evaluation_job(house: Running, name: str) -> dict[str, Any]:
+    dataset = {"name": "d", "datasetLocation": {"s3Uri": "s3://data/train.jsonl"}}
+    config = {"taskType": "QuestionAndAnswer", "dataset": dataset, "metricNames": ["Builtin.Accuracy"]}
+    return {
+        "jobName": name,
+        "roleArn": house.installation.service_role_arn,
+        "evaluationConfig": {"automated": {"datasetMetricConfigs": [config]}},
+        "inferenceConfig": {"models": [{"bedrockModel": {"modelIdentifier": "outcrop.starter-v1"}}]},
+        "outputDataConfig": {"s3Uri": "s3://data/output"},
+    }
+
+
 CREATIONS = [
+    Creation(
+        operation="CreateEvaluationJob",
+        method="create_evaluation_job",
+        asked=evaluation_job,
+        other={"jobDescription": "another"},
+        kind="evaluation-job",
+        refusal="ConflictException",
+    ),
     Creation(
         operation="CreateModelInvocationJob",
         method="create_model_invocation_job",
@@ -185,7 +205,8 @@ def test_a_request_sent_several_times_at_once_makes_one_thing(house: Running, cr
 
 
 def test_a_token_of_a_refused_request_is_free(house: Running, creation: Creation) -> None:
-    member = {"model-customization-job": "jobTags", "custom-model": "modelTags"}.get(creation.kind, "tags")
+    members = {"model-customization-job": "jobTags", "evaluation-job": "jobTags", "custom-model": "modelTags"}
+    member = members.get(creation.kind, "tags")
     wrong = {member: [{"key": "aws:own", "value": ""}]}
     with pytest.raises(ClientError, match="begins with aws:"):
         send(house, creation, "refused", clientRequestToken="refused-1", **wrong)

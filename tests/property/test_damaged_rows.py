@@ -28,6 +28,7 @@ REGION, ACCOUNT = "us-east-1", "123456789012"
 ROWS = {
     JOB_KIND.name: "InProgress",
     "model-invocation-job": "Submitted",
+    "evaluation-job": "InProgress",
     "custom-model": "Active",
     states.ON_DEMAND: "Creating",
     states.THROUGHPUT: "Updating",
@@ -47,6 +48,13 @@ WHOLE: dict[str, dict[str, Any]] = {
         "modelInvocationType": "InvokeModel", "timeoutDurationInHours": 24, "jobExpirationTime": "2226-11-28T00:00:00+00:00",
         "inputDataConfig": {"s3InputDataConfig": {"s3Uri": "s3://bucket/a"}},
         "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": "s3://bucket/b"}},
+    },
+    "evaluation-job": {
+        "application": "ModelEvaluation", "roleArn": "arn:aws:iam::1:role/r", "models": {},
+        "evaluationConfig": {"automated": {"datasetMetricConfigs": [
+            {"taskType": "General", "dataset": {"name": "d"}, "metricNames": ["Builtin.Correctness"]},
+        ]}},
+        "inferenceConfig": {"models": [{"bedrockModel": {"modelIdentifier": "x"}}]}, "outputDataConfig": {"s3Uri": "s3://bucket/b"},
     },
     "custom-model": {
         "baseId": "outcrop.starter-v1", "baseModelArn": "arn:aws:bedrock:us-east-1::foundation-model/x", "customizationType": "IMPORTED",
@@ -69,7 +77,7 @@ ODD: list[Any] = [None, 5, -1.5, True, "", "x", [], [1], {}, {"a": None}, {"stat
 BROKEN = ["null", "[]", "5", "{", "", "[" * 5000, '{"a": 1} x', "NaN", "\x00", '"text"']
 COLUMNS: dict[str, list[Any]] = {"status": ["", "Odd", "InProgress", b"\x00\xff"], "created": ["never", -(2**62), 2**62, 1.5], "updated": ["never"], "version": ["x"], "name": [None]}  # fmt: skip
 
-LISTED = (JOB_KIND.name, "model-invocation-job", "custom-model", states.ON_DEMAND, states.THROUGHPUT)
+LISTED = (JOB_KIND.name, "model-invocation-job", "evaluation-job", "custom-model", states.ON_DEMAND, states.THROUGHPUT)
 GETS = {
     "get_model_customization_job": "jobIdentifier",
     "get_custom_model": "modelIdentifier",
@@ -121,6 +129,7 @@ def test_damaged_rows_stop_nothing(house: Running, rows: list[dict[str, Any]]) -
     # every list tells of those that are whole
     assert others[JOB_KIND.name] in _values(bedrock.list_model_customization_jobs(), "jobArn")
     assert others["model-invocation-job"] in _values(bedrock.list_model_invocation_jobs(), "jobArn")
+    assert others["evaluation-job"] in _values(bedrock.list_evaluation_jobs(), "jobArn")
     assert others["custom-model"] in _values(bedrock.list_custom_models(), "modelArn")
     assert others[states.ON_DEMAND] in _values(bedrock.list_custom_model_deployments(), "customModelDeploymentArn")
     assert others[states.THROUGHPUT] in _values(bedrock.list_provisioned_model_throughputs(), "provisionedModelArn")

@@ -42,6 +42,7 @@ class Furnished:
             (self.things.throughput, "bought"),
             (self.things.job, "taught"),
             (self.things.batch_job, "asked"),
+            (self.things.evaluation, "measured"),
             (self.things.imported, "fetched"),
             (self.things.import_job, "bringing"),
             (self.things.bedrock("knowledge-base", "KNOWLEDGE1"), "known"),

@@ -261,6 +261,23 @@ def furnished(home: Path) -> Furnished:
             "inputDataConfig": {"s3InputDataConfig": data},
             "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": f"s3://{BUCKET}/out/"}},
         },
+        "bedrock:CreateEvaluationJob": {
+            "jobName": "evaluation",
+            "evaluationConfig": {
+                "automated": {
+                    "datasetMetricConfigs": [
+                        {
+                            "taskType": "QuestionAndAnswer",
+                            "dataset": {"name": "d", "datasetLocation": data},
+                            "metricNames": ["Builtin.Accuracy"],
+                        }
+                    ]
+                }
+            },
+            "inferenceConfig": {"models": [{"bedrockModel": {"modelIdentifier": BASE}}]},
+            "outputDataConfig": {"s3Uri": f"s3://{BUCKET}/out/"},
+        },
+        "jobIdentifiers": [f"arn:aws:bedrock:{REGION}:{platform.account}:evaluation-job/membersmembe"],
         "bucketName": BUCKET,
         **ALARM,
         "logGroupName": "members",

@@ -29,6 +29,7 @@ from outcrop.errors import Refusal
 from outcrop.house import House
 from outcrop.inference.adapters_in_use import AdaptersInUse
 from outcrop.inference.client import Delta, EngineAway, GenerationRequest, GreedyAnswer, UnknownAdapter
+from outcrop.inference.request import TokenLogprob
 from outcrop.invocation import invoke
 from outcrop.invocation.exchange import uncounted
 from outcrop.network.parity_file import FILE, ParityRecord, Sample, text
@@ -171,6 +172,10 @@ class MarkedEngine:
         wrong = 5.0 if self._mark(engine, model).startswith("bad") else 0.0
         with self._fleet.used(engine, model):
             return [LOGPROB - wrong] * (len(ids) - 1)
+
+    async def score_tokens(self, model: str, ids: list[int], *, likeliest: int = 0) -> list[TokenLogprob]:
+        del likeliest
+        return [TokenLogprob(*one) for one in zip(ids[1:], await self.score(model, ids), strict=True)]
 
     async def answer_greedily(
         self, model: str, prompts: list[list[int]], *, num_tokens: int, prompt_tokens_per_step: int | None = None

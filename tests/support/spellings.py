@@ -78,8 +78,21 @@ class Things:
     def import_job(self) -> str:
         return self.bedrock("model-import-job", "importimport")
 
+    @property
+    def evaluation(self) -> str:
+        return self.bedrock("evaluation-job", "evaluation12")
+
     def on_record(self) -> tuple[str, ...]:
-        return (self.model, self.deployment, self.throughput, self.job, self.imported, self.import_job, self.batch_job)
+        return (
+            self.model,
+            self.deployment,
+            self.throughput,
+            self.job,
+            self.imported,
+            self.import_job,
+            self.batch_job,
+            self.evaluation,
+        )
 
     def models(self) -> tuple[str, ...]:
         return (self.model, "poems", f"{BASE}:0:2k/modelmodel12")
@@ -127,6 +140,8 @@ BEDROCK_MEMBERS = {
     "CreateModelInvocationJob": ("modelId", "asked in batch"),
     "GetModelInvocationJob": ("jobIdentifier", "batch job"),
     "StopModelInvocationJob": ("jobIdentifier", "batch job"),
+    "GetEvaluationJob": ("jobIdentifier", "evaluation job"),
+    "StopEvaluationJob": ("jobIdentifier", "evaluation job"),
     "InvokeModel": ("modelId", "invoked"),
     "InvokeModelWithResponseStream": ("modelId", "invoked"),
     "Converse": ("modelId", "invoked"),
@@ -147,7 +162,7 @@ WITHOUT_RESOURCE = {
         "PutModelInvocationLoggingConfiguration", "ListModelInvocationJobs",
         "CreateCustomModel", "ListFoundationModels", "ListModelCustomizationJobs", "ListCustomModels",
         "ListCustomModelDeployments", "ListProvisionedModelThroughputs", "CreateModelImportJob",
-        "ListModelImportJobs", "ListImportedModels",
+        "ListModelImportJobs", "ListImportedModels", "CreateEvaluationJob", "ListEvaluationJobs",
     },
     "bedrock-agent": {"CreateKnowledgeBase", "ListKnowledgeBases"},
     "bedrock-agent-runtime": {
@@ -208,6 +223,7 @@ def kinds(things: Things) -> dict[str, list[tuple[tuple[str, ...], tuple[str, ..
     return {
         "asked in batch": [foundation, alias, deployment, throughput, profile, model, imported],
         "batch job": [((things.batch_job,), (things.batch_job, "batchbatch12"))],
+        "evaluation job": [((things.evaluation,), (things.evaluation,))],
         "imported": [imported],
         "import job": [((things.import_job,), (things.import_job, "bringing"))],
         "model": [model],
@@ -222,6 +238,7 @@ def kinds(things: Things) -> dict[str, list[tuple[tuple[str, ...], tuple[str, ..
 
 
 def cases_of_bedrock(things: Things) -> Iterator[Case]:
+    yield Case("bedrock", "BatchDeleteEvaluationJob", (things.evaluation,), ({"jobIdentifiers": [things.evaluation]},))
     for operation, (member, kind) in BEDROCK_MEMBERS.items():
         service = "bedrock-runtime" if kind == "invoked" else "bedrock"
         for resources, spellings in kinds(things)[kind]:

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from outcrop.evaluation import general_texts
 from starter.abc import UnwritableKeyError, key_name, to_abc
+from starter.general_texts import MOST_CHARACTERS, cut
 
 BUNDLED = Path(__file__).parents[2] / "src/outcrop/catalog/bundled/starter-v1"
 SPECIAL = {"<|pad|>": 0, "<|begin|>": 1, "<|end|>": 2, "<|system|>": 3, "<|user|>": 4, "<|assistant|>": 5}
@@ -117,3 +119,18 @@ def test_the_special_tokens_come_first_and_a_text_begins_with_one(tokenizer: Tok
     assert {token: tokenizer.token_to_id(token) for token in SPECIAL} == SPECIAL
     assert tokenizer.encode("犬").ids[0] == SPECIAL["<|begin|>"]
     assert tokenizer.get_vocab_size() == 6144
+
+
+def test_held_out_texts_are_shipped_by_language_and_fit_the_context() -> None:
+    found = general_texts.of_starter()
+    assert found is not None
+    assert {each.category for each in found.questions} == {"en", "ja", "abc"}
+    assert all(each.is_text and len(each.reference or "") <= MOST_CHARACTERS for each in found.questions)
+    assert len(found.questions) == 66
+
+
+def test_a_held_out_text_is_cut_where_a_sentence_ends() -> None:
+    assert cut("short ") == "short"
+    sentence = "いろはにほへと。"
+    assert cut(sentence * 200) == sentence * (MOST_CHARACTERS // len(sentence))
+    assert len(cut("x" * 2000)) == MOST_CHARACTERS

@@ -9,7 +9,7 @@ access.assert_passable(role_arn, source_arn=job_arn)  # raises Invalid: a job co
 access.role_may(role_arn, "s3:GetObject", "arn:aws:s3:::bucket/train.jsonl")
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Self
@@ -35,6 +35,7 @@ from outcrop.access.needs.named import (
     Foundation,
     FoundRow,
     Named,
+    named,
 )
 from outcrop.access.needs.required_permissions import RequestedOperation, RequiredPermission
 from outcrop.access.policies.attachments import Attachments
@@ -262,6 +263,26 @@ class Access:
             call.found[key] = self._find(call.region, *key)
         row = call.found[key]
         return row if isinstance(row, Row) else None
+
+    def find_named(self, region: str, identifier: str, kinds: Sequence[str]) -> tuple[Named, Row | None]:
+        """The resource that an identifier stands for among these kinds, with its row.
+
+        For what a job under a role is to use: the permission of its caller is not about that.
+        """
+        asked = RequestedOperation(
+            service="bedrock",
+            operation="",
+            params={},
+            region=region,
+            account=self.account,
+            find=lambda kind, name: self._find(region, kind, name),
+            foundation=self.foundation,
+        )
+        thing = named(identifier, kinds, asked)
+        if not thing.is_known or thing.foundation is not None:
+            return thing, None
+        found = self._find(region, thing.kind, thing.arn)
+        return thing, found if isinstance(found, Row) else None
 
     def assert_same(self, call: AuthorizableRequest) -> None:
         """Raises ConcurrentModification when a name of IAM means something else than when it was decided on."""

@@ -35,6 +35,16 @@ INVOKE_ACCESS = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "bedrock:InvokeModel", "Resource": "*"}],
 }
+KNOWLEDGE_ACCESS = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": ["bedrock:Retrieve", "bedrock:RetrieveAndGenerate", "bedrock:Rerank"],
+            "Resource": "*",
+        }
+    ],
+}
 TRAINING_ACCESS = {
     "Version": "2012-10-17",
     "Statement": [
@@ -128,6 +138,7 @@ def _furnish(rooms: AccountRooms) -> None:
         rooms.identities.create_role(name, path=path, trust=json.dumps(TRUST), description=description)
         rooms.attachments.put_inline(Kind.ROLE, name, "S3Access", json.dumps(S3_ACCESS))
         rooms.attachments.put_inline(Kind.ROLE, name, "InvokeModel", json.dumps(INVOKE_ACCESS))
+        rooms.attachments.put_inline(Kind.ROLE, name, "AskKnowledgeBases", json.dumps(KNOWLEDGE_ACCESS))
     rooms.attachments.attach(Kind.ROLE, SAGEMAKER_ROLE, SAGEMAKER_FULL_ACCESS)
     rooms.attachments.put_inline(Kind.ROLE, SAGEMAKER_ROLE, "Training", json.dumps(TRAINING_ACCESS))
 

@@ -48,6 +48,7 @@ def _bedrock() -> Table:
         custom_models,
         customization_jobs,
         deployments,
+        evaluation_jobs,
         foundation_models,
         imported_models,
         invocation_jobs,
@@ -64,6 +65,7 @@ def _bedrock() -> Table:
         **imported_models.OPERATIONS,
         **throughput.OPERATIONS,
         **invocation_jobs.OPERATIONS,
+        **evaluation_jobs.OPERATIONS,
         **invocation_logging.OPERATIONS,
         **tags.OPERATIONS,
     }

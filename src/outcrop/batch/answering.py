@@ -4,7 +4,6 @@ What a caller did wrong becomes the record's error. What passes (an engine that 
 up) is waited for: a job is in no hurry.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -20,13 +19,12 @@ from outcrop.errors import (
     Invalid,
     ModelFailed,
     NotFound,
-    NotReady,
     OutcropError,
     ServiceRefusal,
-    Throttled,
     Unreadable,
 )
 from outcrop.invocation import converse, invoke
+from outcrop.invocation.background.patience import patiently
 from outcrop.invocation.resolve import NO_TEXT
 from outcrop.invocation.target import EncoderTarget, Target
 from outcrop.loops import UNEXPECTED
@@ -34,9 +32,6 @@ from outcrop.protocol import service_model, validate
 from outcrop.protocol.shapes import StructureShape
 from outcrop.protocol.values import json_values
 
-MOST_FAILURES = 3
-"Times that a model may break over one record before the record has an error."
-_PAUSES_S = (0.5, 1.0, 2.0, 5.0)
 _STATUS: dict[type[OutcropError], int] = {NotFound: 404, Denied: 403, ModelFailed: 424, Unreadable: 400}
 AnyTarget = Target | EncoderTarget
 _log = logging.getLogger("outcrop.batch")
@@ -63,25 +58,14 @@ class Asking:
 
 async def output_of(record: BatchRecord, asking: Asking) -> LineOutput:
     """The output for one record. Raises Refusal where no record can be answered any more."""
-    failures = pauses = 0
-    while True:
-        try:
-            return await _answered(record, asking)
-        except ModelFailed as failed:
-            failures += 1
-            if failures == MOST_FAILURES:
-                return _refused(failed)
-            await asyncio.sleep(_PAUSES_S[0])
-        except OutcropError as refused:
-            if not isinstance(refused, NotReady | Throttled):
-                return _refused(refused)
-            pause = _PAUSES_S[min(pauses, len(_PAUSES_S) - 1)]
-            await asyncio.sleep(refused.retry_after_s if isinstance(refused, Throttled) else pause)
-            pauses += 1
-        except Exception as error:  # a defect of ours costs a record, not the other million
-            logs.tell(_log, "a record broke", level=logging.ERROR, exc_info=error)
-            return LineOutput(error=LineError(500, f"{UNEXPECTED} (the worker's log has the details)."))
-        await asking.again()
+    try:
+        found = await patiently(lambda: _answered(record, asking), again=asking.again)
+    except OutcropError:
+        raise
+    except Exception as error:  # a defect of ours costs a record, not the other million
+        logs.tell(_log, "a record broke", level=logging.ERROR, exc_info=error)
+        return LineOutput(error=LineError(500, f"{UNEXPECTED} (the worker's log has the details)."))
+    return _refused(found) if isinstance(found, OutcropError) else found
 
 
 async def _answered(record: BatchRecord, asking: Asking) -> LineOutput:

@@ -12,9 +12,10 @@ from outcrop.access.needs.named import Named
 from outcrop.batch import inputs
 from outcrop.batch.answering import InvocationType
 from outcrop.batch.kind import KIND, PRIORITY
-from outcrop.batch.model import check_may_invoke, model_arn
+from outcrop.batch.model import model_arn
 from outcrop.batch.rooms import BatchRooms
 from outcrop.errors import Invalid
+from outcrop.invocation.background.models import check_may_invoke
 from outcrop.store.idempotency import digest_of
 from outcrop.store.resources import Resource
 from outcrop.store.tags import tags_of

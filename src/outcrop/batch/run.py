@@ -9,13 +9,13 @@ from datetime import datetime
 from outcrop.batch.answering import InvocationType
 from outcrop.batch.counts import BatchCounts
 from outcrop.batch.inputs import InputPlan, RunFolder, fetch
-from outcrop.batch.model import check_may_invoke
 from outcrop.batch.outputs import Outputs
 from outcrop.batch.progress import FileProgress
 from outcrop.batch.rooms import BatchRooms
 from outcrop.batch.states import BatchStatus
 from outcrop.batch.work import BatchExpired, BatchWork
 from outcrop.errors import Conflict, Invalid, Refusal
+from outcrop.invocation.background.models import check_may_invoke
 from outcrop.jobs.full_disk import is_full
 from outcrop.jobs.jobs import JobEnded
 from outcrop.jobs.running import RunningJob, StopRequested

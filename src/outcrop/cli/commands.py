@@ -19,6 +19,7 @@ from outcrop.catalog.base_model import BaseModel
 from outcrop.cli import access, export, tables
 from outcrop.cli.batch_jobs import find_batch_job, print_batch_job
 from outcrop.cli.checkpoints import find_job, print_checkpoints
+from outcrop.cli.evaluation_jobs import find_evaluation_job, print_evaluation_job
 from outcrop.cli.job import print_job
 from outcrop.cli.listening import PortTaken, answers, check_port, free_port
 from outcrop.cli.options import AsJson, ForSageMaker, Home, Host, Port, Region, as_running, running
@@ -118,7 +119,7 @@ def models(
 
 @app.command
 def jobs(job: str | None = None, *, region: Region = None, home: Home = None, as_json: AsJson = False) -> int:
-    """List jobs of customization and batch inference, newest first, or show the details of JOB.
+    """List jobs of customization, batch inference and evaluation, newest first, or show the details of JOB.
 
     The exit code is 1 for a JOB that failed, or whose model is no better than its base.
     """
@@ -128,6 +129,9 @@ def jobs(job: str | None = None, *, region: Region = None, home: Home = None, as
     batch_job = find_batch_job(bedrocks, job)
     if batch_job is not None:
         return print_batch_job(batch_job, as_json=as_json)
+    evaluation_job = find_evaluation_job(bedrocks, job)
+    if evaluation_job is not None:
+        return print_evaluation_job(evaluation_job, as_json=as_json)
     return print_job(find_job(bedrocks, job)[0], as_json=as_json)
 
 
@@ -175,6 +179,60 @@ def ask(
 
     options = asking.AskOptions(model=model, session=session, results=results, full=full, as_json=as_json)
     return asking.ask(running(home), knowledge_base, question, options, region=region)
+
+
+@app.command
+def compare(
+    *models: Annotated[str, Parameter(help="Ids, names, ARNs; kb:NAME@MODEL is a knowledge base with its model.")],
+    data: Annotated[Path, Parameter(help="Questions with references: a file of records, or Bedrock's form.")],
+    scores: Annotated[
+        str | None, Parameter(help="With commas between them; with semicolons, if one has commas.")
+    ] = None,
+    encoder: Annotated[str | None, Parameter(help="The embedding model of embedding_similarity.")] = None,
+    training: Annotated[Path | None, Parameter(help="The training data of copied_from_training.")] = None,
+    max_tokens: Annotated[int, Parameter(help="Of an answer.")] = 256,
+    temperature: Annotated[float, Parameter(help="0 gives the likeliest answer.")] = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    seeds: Annotated[int, Parameter(help="Answers to each question, where the temperature is above 0.")] = 1,
+    first: Annotated[int | None, Parameter(help="So many questions of the file only.")] = None,
+    general: Annotated[Path | None, Parameter(help="Texts for the forgetting check, if not the base's own.")] = None,
+    no_general: Annotated[bool, Parameter(negative="", help="Leave the forgetting check out.")] = False,
+    unchecked: Annotated[bool, Parameter(negative="", help="Do not look for the questions in training data.")] = False,
+    again: Annotated[bool, Parameter(negative="", help="Ask everything anew, and keep nothing.")] = False,
+    at_once: Annotated[int, Parameter(help="Requests in flight.")] = 32,
+    html: Annotated[Path | None, Parameter(help="Write the report as a page to this file, too.")] = None,
+    region: Annotated[str | None, Parameter(name="--region", help="Where the models are, if not us-east-1.")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> int:
+    """Compare MODELS on the questions of a file: scores with 95 % intervals, and whether a difference is one.
+
+    The first model is the baseline. What was answered is kept: a second run asks nothing.
+    """
+    from outcrop.cli import compare as comparing
+
+    options = comparing.CompareOptions(
+        models=models,
+        data=data,
+        scores=scores,
+        encoder=encoder,
+        training=training,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+        seeds=seeds,
+        first=first,
+        general=general,
+        no_general=no_general,
+        unchecked=unchecked,
+        again=again,
+        at_once=at_once,
+        html=html,
+        as_json=as_json,
+    )
+    return comparing.compare(running(home), options, region=region)
 
 
 @app.command

@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.catalog import Catalog
 from outcrop.cli.batch_jobs import batch_rows
+from outcrop.cli.evaluation_jobs import evaluation_rows
 from outcrop.cli.job import verdict_of
 from outcrop.settings import Settings
 
@@ -40,7 +41,7 @@ def print_models(settings: Settings, *, everything: bool, as_json: bool) -> int:
 
 
 def print_jobs(bedrocks: dict[str, Any], *, as_json: bool) -> int:
-    """Print the jobs of the regions that `bedrocks` has clients for, of customization and batch; the newest first."""
+    """Print the jobs of the regions that `bedrocks` has clients for, of every kind; the newest first."""
     found = [
         (job, region)
         for region, bedrock in bedrocks.items()
@@ -62,7 +63,9 @@ def print_jobs(bedrocks: dict[str, Any], *, as_json: bool) -> int:
         )
         for job, region in found
     ]
-    newest_first = sorted([*rows, *batch_rows(bedrocks)], key=lambda row: row[0], reverse=True)
+    newest_first = sorted(
+        [*rows, *batch_rows(bedrocks), *evaluation_rows(bedrocks)], key=lambda row: row[0], reverse=True
+    )
     columns = ["job", "status", "base model", "custom model", "created (UTC)", "region", "note"]
     return print_rows(columns, [row for _, row in newest_first], as_json=as_json)
 

@@ -15,6 +15,7 @@ from outcrop.engines.protocol import ServingEngine
 from outcrop.errors import ModelDamaged, ModelFailed
 from outcrop.inference.client import Delta, EngineAway, GenerationRequest, GreedyAnswer, UnknownAdapter
 from outcrop.inference.encoder_requests import EmbeddingRequest, RankingRequest, Vector
+from outcrop.inference.request import TokenLogprob
 
 
 class HoldingClient:
@@ -59,14 +60,18 @@ class HoldingClient:
 
     async def score(self, model: str, ids: list[int]) -> list[float]:
         """Log probabilities (nats) of ids[1:], from the engine. Raises ModelFailed for one that was given up."""
+        return [one.logprob for one in await self.score_tokens(model, ids)]
+
+    async def score_tokens(self, model: str, ids: list[int], *, likeliest: int = 0) -> list[TokenLogprob]:
+        """Log probabilities of ids[1:] with the likeliest tokens in the place of each, from the engine."""
         try:
-            return await self._engine.score(model, ids)
+            return await self._engine.score_tokens(model, ids, likeliest=likeliest)
         except EngineAway:
             await self._wait_for_it()
             raise
         except UnknownAdapter:
             await self._bring(model)
-        return await self._engine.score(model, ids)
+        return await self._engine.score_tokens(model, ids, likeliest=likeliest)
 
     async def answer_greedily(
         self, model: str, prompts: list[list[int]], *, num_tokens: int, prompt_tokens_per_step: int | None = None

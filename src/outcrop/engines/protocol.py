@@ -6,6 +6,7 @@ from typing import Protocol
 
 from outcrop.inference.client import Delta, GenerationRequest, GreedyAnswer
 from outcrop.inference.encoder_requests import EmbeddingRequest, RankingRequest, Vector
+from outcrop.inference.request import TokenLogprob
 
 
 class ServingEngine(Protocol):
@@ -20,6 +21,10 @@ class ServingEngine(Protocol):
 
     async def score(self, model: str, ids: list[int]) -> list[float]:
         """Log probabilities (nats) of ids[1:], each given all ids before it."""
+        ...
+
+    async def score_tokens(self, model: str, ids: list[int], *, likeliest: int = 0) -> list[TokenLogprob]:
+        """Log probabilities of ids[1:], with so many of the likeliest tokens in the place of each."""
         ...
 
     async def answer_greedily(

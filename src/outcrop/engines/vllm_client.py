@@ -32,6 +32,9 @@ class VllmClient:
     async def score(self, model: str, ids: list[int]) -> list[float]:
         return await self._engine.score(model, ids)
 
+    async def score_tokens(self, model: str, ids: list[int], *, likeliest: int = 0) -> list[TokenLogprob]:
+        return await self._engine.score_tokens(model, ids, likeliest=likeliest)
+
     async def answer_greedily(
         self, model: str, prompts: list[list[int]], *, num_tokens: int, prompt_tokens_per_step: int | None = None
     ) -> list[GreedyAnswer]:

@@ -169,12 +169,13 @@ class EngineClient:
 
     async def score(self, model: str, ids: list[int]) -> list[float]:
         """Log probabilities (nats) of ids[1:], each given all ids before it."""
-        body = {"model": model, "prompt": ids, "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0}
+        return [one.logprob for one in await self.score_tokens(model, ids)]
+
+    async def score_tokens(self, model: str, ids: list[int], *, likeliest: int = 0) -> list[TokenLogprob]:
+        """Log probabilities of ids[1:] with so many of the likeliest tokens in the place of each."""
+        body = {"model": model, "prompt": ids, "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": likeliest}
         answer = await self._send("POST", "/v1/completions", body)
-        positions = json.loads(answer)["choices"][0]["prompt_logprobs"]
-        return [
-            float(position[str(token_id)]["logprob"]) for token_id, position in zip(ids[1:], positions[1:], strict=True)
-        ]
+        return dialect.prompt_logprobs_of(json.loads(answer)["choices"][0], ids, likeliest=likeliest)
 
     async def embed(self, request: EmbeddingRequest) -> list[Vector]:
         """A vector for each row of the request, of the network's whole width and not normalized."""

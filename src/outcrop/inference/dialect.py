@@ -50,8 +50,8 @@ class Completion:
     stop_token_ids: frozenset[int]
     ignore_eos: bool
     stream: bool
-    scores: bool
-    "Whether log probabilities of the prompt are asked for, instead of more tokens."
+    prompt_logprobs: int | None
+    "How many of the likeliest tokens are told with each of the prompt, instead of more tokens; None: more tokens."
     logprobs: int | None
     "How many of the likeliest tokens are told with each new one; None: no log probabilities."
     prompt_tokens_per_step: int | None
@@ -61,6 +61,11 @@ class Completion:
     "Whether the first and the last event of a stream say how many tokens there are so far."
     grammar: str | None
     "A Lark grammar of the possible answers; None: all are."
+
+    @property
+    def scores(self) -> bool:
+        """Whether log probabilities of the prompt are asked for, instead of more tokens."""
+        return self.prompt_logprobs is not None
 
     @property
     def prompt_ids(self) -> tuple[int, ...]:
@@ -88,8 +93,8 @@ def parse_completion(body: bytes) -> Completion:
         stop_token_ids=frozenset(_ids(fields, "stop_token_ids") if fields.get("stop_token_ids") else []),
         ignore_eos=bool(fields.get("ignore_eos", False)),
         stream=bool(fields.get("stream", False)),
-        scores=fields.get("prompt_logprobs") is not None,
-        logprobs=_logprobs(fields),
+        prompt_logprobs=_logprobs(fields, "prompt_logprobs"),
+        logprobs=_logprobs(fields, "logprobs"),
         prompt_tokens_per_step=None if per_step is None else _number(fields, "prompt_tokens_per_step", int, 0),
         background=_background(fields),
         cache_salt=None if fields.get("cache_salt") is None else text(fields, "cache_salt"),
@@ -182,13 +187,16 @@ def completion_answer(completion: Completion, request_id: str, made: Sequence[Ne
     return answer
 
 
-def score_answer(completion: Completion, request_id: str, logprobs: Sequence[float]) -> dict[str, Any]:
+def score_answer(completion: Completion, request_id: str, scored: Sequence[TokenLogprob]) -> dict[str, Any]:
     """Log probabilities of the prompt, without new tokens."""
     answer = completion_answer(completion, request_id, [NewTokens([], LENGTH)])
-    scored = zip(completion.prompt_ids[1:], logprobs, strict=True)
     (choice,) = answer["choices"]
-    choice["prompt_logprobs"] = [None, *({str(token): {"logprob": logprob}} for token, logprob in scored)]
+    choice["prompt_logprobs"] = [None, *map(_scored, scored)]
     return answer
+
+
+def _scored(one: TokenLogprob) -> dict[str, Any]:
+    return {str(token): {"logprob": logprob} for token, logprob in ((one.token, one.logprob), *one.likeliest)}
 
 
 def _choice(completion: Completion, index: int, made: NewTokens) -> dict[str, Any]:
@@ -200,6 +208,15 @@ def _choice(completion: Completion, index: int, made: NewTokens) -> dict[str, An
         if completion.logprobs:
             choice["logprobs"]["top_logprobs"] = [{str(i): p for i, p in one.likeliest} for one in made.logprobs]
     return choice
+
+
+def prompt_logprobs_of(choice: dict[str, Any], ids: Sequence[int], *, likeliest: int) -> list[TokenLogprob]:
+    """The log probabilities of the prompt's `ids` but the first. vLLM tells a token's own with the likeliest."""
+    found = []
+    for token, place in zip(ids[1:], choice["prompt_logprobs"][1:], strict=True):
+        told = sorted(((int(each), float(one["logprob"])) for each, one in place.items()), key=lambda one: -one[1])
+        found.append(TokenLogprob(token, float(place[str(token)]["logprob"]), tuple(told[:likeliest])))
+    return found
 
 
 def logprobs_of(choice: dict[str, Any]) -> tuple[TokenLogprob, ...]:
@@ -264,13 +281,13 @@ def _tells_usage(fields: dict[str, Any]) -> bool:
     return bool(options.get("include_usage", False))
 
 
-def _logprobs(fields: dict[str, Any]) -> int | None:
+def _logprobs(fields: dict[str, Any], name: str) -> int | None:
     """The number of likeliest tokens to tell of, beside the one that was taken; None where none is asked for."""
-    if fields.get("logprobs") is None:
+    if fields.get(name) is None:
         return None
-    wanted = _number(fields, "logprobs", int, 0)
+    wanted = _number(fields, name, int, 0)
     if not 0 <= wanted <= MOST_LIKELIEST:
-        raise Invalid(f"logprobs: {wanted} is not between 0 and {MOST_LIKELIEST}.")
+        raise Invalid(f"{name}: {wanted} is not between 0 and {MOST_LIKELIEST}.")
     return wanted
 
 

@@ -235,7 +235,8 @@ class EngineDoor:
     async def _score(self, completion: Completion, request_id: str) -> HttpAnswer:
         """Log probabilities of the prompt. No token is generated: who asks for these wants no answer."""
         adapter = self._adapter(completion)
-        logprobs = await self._engine.ask(lambda engine: engine.score(completion.prompt_ids, adapter))
+        ids, likeliest = completion.prompt_ids, completion.prompt_logprobs or 0
+        logprobs = await self._engine.ask(lambda engine: engine.score_tokens(ids, adapter, likeliest=likeliest))
         return _json(dialect.score_answer(completion, request_id, logprobs))
 
     async def _embed(self, call: HttpCall, facts: Facts) -> HttpAnswer:

@@ -245,11 +245,15 @@ class Engine:
 
     def score(self, ids: Sequence[int], adapter: str | None = None) -> list[float]:
         """Log probability of ids[1:], each given all before it, as the trainer computes it."""
+        return [one.logprob for one in self.score_tokens(ids, adapter)]
+
+    def score_tokens(self, ids: Sequence[int], adapter: str | None = None, *, likeliest: int = 0) -> list[TokenLogprob]:
+        """Log probability of ids[1:] with so many of the likeliest tokens in the place of each. Raises Invalid."""
         self._check_ids(ids)
         if len(ids) > self.context_length:
             raise Invalid(f"prompt: {len(ids)} tokens exceed this model's context of {self.context_length} tokens.")
         self._routing.spans = [AdapterSpan(0, len(ids), self._version(adapter))]
-        return scoring.score(self._network, ids)
+        return scoring.score_tokens(self._network, ids, likeliest=min(likeliest, self._vocab_size))
 
     def embedding_passes(self, rows: Sequence[Sequence[int]], most_tokens: int) -> list[Sequence[Sequence[int]]]:
         """Rows whose hidden states are asked for, cut into what one pass reads. Raises Invalid."""

@@ -14,6 +14,7 @@ from outcrop.invocation.exchange import ChatPrompt, RawPrompt, TokensPrompt, Too
 from outcrop.invocation.target import Target
 from outcrop.tokens import prompt_format, thought_tags
 from outcrop.tokens.chat_template import TemplateBroken, TemplateRefused
+from outcrop.tokens.prompt_format import Encoded
 from outcrop.tokens.template_habits import TemplateHabits
 from outcrop.tokens.tool_syntax import ToolSyntax
 
@@ -54,12 +55,16 @@ def encode_fitting(target: Target, prompt: Prompt) -> list[int]:
     return ids
 
 
-def encode(target: Target, prompt: Prompt) -> list[int]:
-    """The prompt's ids, exactly as the model was trained behind them. Raises Invalid, ModelFailed."""
+def encode(target: Target, prompt: Prompt, *, as_it_stands: bool = False) -> list[int]:
+    """The prompt's ids, exactly as the model was trained behind them. Raises Invalid, ModelFailed.
+
+    `as_it_stands`: a prompt without turns is not put into the model's form.
+    """
     if isinstance(prompt, TokensPrompt):
         return _given(target, prompt)
     try:
-        ids = _encode(target, prompt)
+        frames = target.frames_prompts and not as_it_stands
+        ids = _encode(target, prompt, frames=frames)
     except TemplateBroken as broken:
         raise ModelFailed(broken.message) from broken
     beyond = target.tokenizer.beyond(ids)
@@ -69,6 +74,24 @@ def encode(target: Target, prompt: Prompt) -> list[int]:
             f"{target.tokenizer.num_embeddings:,} of this model's network. Send the prompt without it."
         )
     return ids
+
+
+def encode_reference(target: Target, prompt: ChatPrompt, reference: str) -> Encoded:
+    """The ids of a conversation and of an answer to it, as they are learned. Raises Invalid, ModelFailed."""
+    _check_system(target, prompt)
+    try:
+        return prompt_format.encode_reference(
+            target.tokenizer,
+            target.prompt_format,
+            prompt.messages,
+            reference,
+            prompt.system,
+            tools=[_described(tool) for tool in prompt.callable_tools],
+        )
+    except TemplateRefused as refused:
+        raise _refused(refused) from refused
+    except TemplateBroken as broken:
+        raise ModelFailed(broken.message) from broken
 
 
 def stop_ids(target: Target, prompt: Prompt) -> tuple[int, ...]:
@@ -91,15 +114,13 @@ def _given(target: Target, prompt: TokensPrompt) -> list[int]:
     return list(prompt.ids)
 
 
-def _encode(target: Target, prompt: RawPrompt | ChatPrompt) -> list[int]:
+def _encode(target: Target, prompt: RawPrompt | ChatPrompt, *, frames: bool) -> list[int]:
     tokenizer, form = target.tokenizer, target.prompt_format
     if isinstance(prompt, RawPrompt):
-        if target.frames_prompts:
+        if frames:
             return prompt_format.encode_asked(tokenizer, form, prompt.text)
         return prompt_format.encode_prompt(tokenizer, prompt.text)
-    # A template that leaves a system message out, or refuses it, would answer as if it had not been there.
-    if form.is_chat and _habits(target).system != "kept" and prompt.system:
-        raise Invalid(_NO_SYSTEM)
+    _check_system(target, prompt)
     if (prompt.callable_tools or prompt.has_calls) and tool_syntax(target) is None:
         raise Invalid(_NO_TOOLS)
     try:
@@ -108,6 +129,12 @@ def _encode(target: Target, prompt: RawPrompt | ChatPrompt) -> list[int]:
         if prompt.has_calls:
             return _with_short_ids(target, prompt, refused)
         raise _refused(refused) from refused
+
+
+def _check_system(target: Target, prompt: ChatPrompt) -> None:
+    # A template that leaves a system message out, or refuses it, would answer as if it had not been there.
+    if target.prompt_format.is_chat and prompt.system and _habits(target).system != "kept":
+        raise Invalid(_NO_SYSTEM)
 
 
 def tool_syntax(target: Target) -> ToolSyntax | None:

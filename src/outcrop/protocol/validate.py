@@ -16,11 +16,16 @@ _LONGEST_VALUE = 1024
 _MOST_TOLD = 100
 _NOT_NULL = "Member must not be null"
 _PATTERN = "Member must satisfy regular expression pattern"
+_ENUM = "Member must satisfy enum value set"
 
 
-def check(shape: StructureShape, params: dict[str, Any], *, unpatterned: Collection[str] = ()) -> None:
-    """Raises Invalid with every violation. The patterns of the members `unpatterned` are not asked."""
-    free = tuple(f" at '{name}' failed to satisfy constraint: {_PATTERN}" for name in unpatterned)
+def check(
+    shape: StructureShape, params: dict[str, Any], *, unpatterned: Collection[str] = (), unlisted: Collection[str] = ()
+) -> None:
+    """Raises Invalid with every violation. The patterns of the members `unpatterned` are not asked, nor the lists of
+    values of those in `unlisted`; of both, by their whole paths."""
+    places = [*((name, _PATTERN) for name in unpatterned), *((name, _ENUM) for name in unlisted)]
+    free = tuple(f" at '{name}' failed to satisfy constraint: {constraint}" for name, constraint in places)
     found = [sentence for sentence in violations(shape, params) if not any(part in sentence for part in free)]
     if found:
         noun = "error" if len(found) == 1 else "errors"
@@ -155,7 +160,7 @@ def _fits(pattern: str) -> str:
 
 
 def _one_of(values: list[str]) -> str:
-    return f"Member must satisfy enum value set: [{', '.join(values)}]"
+    return f"{_ENUM}: [{', '.join(values)}]"
 
 
 def _is_number(shape: Shape) -> bool:

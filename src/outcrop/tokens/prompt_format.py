@@ -159,6 +159,30 @@ def encode_conversation(
     return ids + tokenizer.encode(begun, begin=False) if begun else ids
 
 
+def encode_reference(
+    tokenizer: Tokenizer,
+    form: PromptFormat,
+    messages: Messages,
+    reference: str,
+    system: str | None = None,
+    *,
+    tools: Tools = (),
+) -> Encoded:
+    """A conversation with the answer that it should have, as a record of the two is learned.
+
+    Its loss is that of the record. Raises TemplateRefused when a chat template does not take it.
+    """
+    if form.is_chat:
+        turns = [*messages, {"role": "assistant", "content": reference}]
+        spans = encode_chat(tokenizer, turns, system, today=form.today, tools=tools)[-1]
+        last = max(number for number, span in enumerate(spans) if span.supervised)
+        before = [token for span in spans[:last] for token in span.ids]
+        return Encoded(prompt_ids=before, completion_ids=spans[last].ids)
+    prompt_ids = encode_conversation(tokenizer, form, messages, system)
+    said = end_tokens.cut(reference, tokenizer.eos_spellings)
+    return Encoded(prompt_ids=prompt_ids, completion_ids=[*tokenizer.encode(said, begin=False), tokenizer.eos_id])
+
+
 def encode_chat(
     tokenizer: Tokenizer,
     messages: Messages,

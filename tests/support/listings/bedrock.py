@@ -104,6 +104,24 @@ def batch_job(_: int) -> dict[str, Any]:
     }
 
 
+def evaluation_job(number: int) -> dict[str, Any]:
+    """Of models and of knowledge bases, by turns."""
+    dataset = {"name": "d", "datasetLocation": {"s3Uri": "s3://data/in.jsonl"}}
+    config = {"taskType": "General", "dataset": dataset, "metricNames": ["Builtin.Correctness"]}
+    rag = {
+        "knowledgeBaseConfig": {"retrieveConfig": {"knowledgeBaseId": "K", "knowledgeBaseRetrievalConfiguration": {}}}
+    }
+    models = {"models": [{"bedrockModel": {"modelIdentifier": "outcrop.starter-v1"}}]}
+    return {
+        "application": ["ModelEvaluation", "RagEvaluation"][number % 2],
+        "roleArn": "arn:aws:iam::123456789012:role/r",
+        "evaluationConfig": {"automated": {"datasetMetricConfigs": [config]}},
+        "inferenceConfig": {"ragConfigs": [rag]} if number % 2 else models,
+        "outputDataConfig": {"s3Uri": "s3://data/out/"},
+        "models": {},
+    }
+
+
 def throughput(number: int) -> dict[str, Any]:
     model = [FOUNDATIONS[0], MODELS[0]][number % 2]
     return {
@@ -176,6 +194,19 @@ LISTINGS = [
         states=["Submitted", "InProgress", "Completed"],
         document=batch_job,
         filters={"statusEquals": ("Completed", lambda row: row["status"] == "Completed")},
+    ),
+    bedrock(
+        "ListEvaluationJobs",
+        "evaluation-job",
+        "jobSummaries",
+        "jobName",
+        states=["InProgress", "Failed", "Completed"],
+        document=evaluation_job,
+        filters={
+            "statusEquals": ("Failed", lambda row: row["status"] == "Failed"),
+            "nameContains": ("row-3", lambda row: row["jobName"] == "row-3"),
+            "applicationTypeEquals": ("RagEvaluation", lambda row: row["applicationType"] == "RagEvaluation"),
+        },
     ),
     bedrock(
         "ListCustomModels",

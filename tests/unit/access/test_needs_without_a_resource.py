@@ -21,7 +21,7 @@ STAR_ALONE = {
         "DeleteModelInvocationLoggingConfiguration", "GetModelInvocationLoggingConfiguration",
         "ListCustomModelDeployments", "ListCustomModels", "ListFoundationModels", "ListModelCustomizationJobs",
         "ListModelInvocationJobs", "ListProvisionedModelThroughputs", "PutModelInvocationLoggingConfiguration",
-        "ListImportedModels", "ListModelImportJobs",
+        "ListImportedModels", "ListModelImportJobs", "ListEvaluationJobs",
     },
     "bedrock-agent": {"CreateKnowledgeBase", "ListKnowledgeBases"},
     "bedrock-agent-runtime": {

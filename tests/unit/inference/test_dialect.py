@@ -155,5 +155,5 @@ def test_an_unforeseen_failure_shows_nothing_of_its_inside() -> None:
 
 
 def test_log_probabilities_stand_under_the_id_of_their_token_and_the_first_has_none() -> None:
-    answer = dialect.score_answer(parsed(prompt_logprobs=0), "id", [-0.5])
+    answer = dialect.score_answer(parsed(prompt_logprobs=0), "id", [TokenLogprob(2, -0.5)])
     assert answer["choices"][0]["prompt_logprobs"] == [None, {"2": {"logprob": -0.5}}]

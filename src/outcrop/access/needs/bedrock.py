@@ -52,6 +52,9 @@ NEW: dict[str, tuple[str, ...]] = {
 """What a create makes, where its permission is about that: its id is not known yet, so only a pattern that covers all
 ids covers it. Deployments and provisioned throughput are asked about the model they are made from, as by AWS."""
 
+SEVERAL = ("jobIdentifiers",)
+"Members that name several resources, by their ARNs: each of them has to be allowed."
+
 _BASES = ("custom-model", FOUNDATION)
 _INVOKED = (FOUNDATION, "provisioned-model", "custom-model-deployment", "custom-model", "imported-model", PROFILE)
 MODELS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -78,6 +81,7 @@ TAGGED = ("resourceARN", "resourceArn")
 _ON_RECORD = (
     "custom-model",
     "custom-model-deployment",
+    "evaluation-job",
     "imported-model",
     "model-customization-job",
     "model-import-job",
@@ -170,6 +174,9 @@ def _touched(asked: RequestedOperation) -> list[RequiredPermission]:
         found += _of(named(asked, model))
     found += _new(asked, model)
     found += [RequiredPermission(action="", resource=named(asked, each).arn) for each in TAGGED if each in asked.params]
+    found += [
+        RequiredPermission(action="", resource=str(each)) for name in SEVERAL for each in asked.params.get(name) or ()
+    ]
     found += [
         RequiredPermission(action="", resource=str(asked.params[each]))
         for each in ("invocationArn", "policyArn")

@@ -38,8 +38,23 @@ _LARGEST = {
 # The pattern knows no custom model whose ARN names its base with the context suffix, as those of all jobs do. The
 # service tells such a caller what to do instead, and so does whoever resolves the id.
 _UNPATTERNED = {"bedrock-runtime": ("modelId",)}
-_UNPATTERNED_IN = {"CreateModelInvocationJob": ("modelId",)}
-"""Batch jobs take everything that can be invoked; the pattern knows neither deployments nor imported models."""
+_AUTOMATED = "evaluationConfig.automated"
+_JUDGES = "evaluatorModelConfig.bedrockEvaluatorModels.1.member.modelIdentifier"
+_ANSWERING = "knowledgeBaseConfig.retrieveAndGenerateConfig.knowledgeBaseConfiguration.modelArn"
+_UNPATTERNED_IN = {
+    "CreateModelInvocationJob": ("modelId",),
+    "CreateEvaluationJob": (
+        *(f"inferenceConfig.models.{number}.member.bedrockModel.modelIdentifier" for number in (1, 2)),
+        f"inferenceConfig.ragConfigs.1.member.{_ANSWERING}",
+        f"{_AUTOMATED}.{_JUDGES}",
+        f"{_AUTOMATED}.customMetricConfig.{_JUDGES}",
+    ),
+}
+"""Jobs take everything that can be invoked; the patterns know neither deployments nor, for batch, imported models."""
+_UNLISTED_IN = {
+    "CreateEvaluationJob": tuple(f"{_AUTOMATED}.datasetMetricConfigs.{n}.member.taskType" for n in range(1, 6))
+}
+"""Evaluations with a judge are sent as General, which the service takes and its model does not list."""
 
 
 class AwsRequests:
@@ -139,7 +154,10 @@ def _check(routed: Routed, params: dict[str, Any]) -> None:
         return
     if routed.service != "s3":
         service = _UNPATTERNED.get(routed.service, ())
-        validate.check(shape, params, unpatterned=_UNPATTERNED_IN.get(routed.operation.name, service))
+        name = routed.operation.name
+        validate.check(
+            shape, params, unpatterned=_UNPATTERNED_IN.get(name, service), unlisted=_UNLISTED_IN.get(name, ())
+        )
         return
     # S3 judges values in its operations, each with a code of its own; only what is absent is told here.
     absent = validate.absences(shape, params)

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 from anyio import to_thread
 
 from outcrop.api.door.call import Answer, Answered, Call, Handler, Streamed
-from outcrop.api.knowledge.answering_model import AnsweringModel, answering_model
-from outcrop.api.knowledge.passage_members import citation_of
-from outcrop.api.knowledge.questioning import Questioned, Sources, read_question
+from outcrop.api.knowledge.answering_model import answering_model, headers_of
 from outcrop.api.knowledge.searching import open_search
 from outcrop.knowledge import retrieving
 from outcrop.knowledge.answering import answering, external
 from outcrop.knowledge.answering.answering import AskedQuestion, PlannedAnswer, Retrieve
+from outcrop.knowledge.answering.answering_model import AnsweringModel
 from outcrop.knowledge.answering.citations import CitedPart, supported_share
 from outcrop.knowledge.answering.closeness import Closeness, closeness_of
+from outcrop.knowledge.answering.questioning import Questioned, Sources, read_question
 from outcrop.knowledge.answering.talks import Talk, TalkScope, TalkTurn
 from outcrop.knowledge.answering.writing import Tally, Writer
+from outcrop.knowledge.passage_members import citation_of
 
 if TYPE_CHECKING:
     from outcrop.house import House
@@ -39,7 +40,7 @@ class _Begun:
 
     @property
     def headers(self) -> dict[str, str]:
-        return self.model.headers(self.answer.mode)
+        return headers_of(self.model, self.answer.mode)
 
     def citation(self, part: CitedPart) -> dict[str, Any]:
         return citation_of(part, self.answer.passages, self.custom)

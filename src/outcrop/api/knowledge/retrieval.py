@@ -7,10 +7,10 @@ from anyio import to_thread
 
 from outcrop.api.door import page_tokens
 from outcrop.api.door.call import Answered, Call, Handler
-from outcrop.api.knowledge.passage_members import result_of
 from outcrop.api.knowledge.searching import open_search
 from outcrop.errors import Invalid
 from outcrop.knowledge import retrieving
+from outcrop.knowledge.passage_members import result_of
 from outcrop.knowledge.retrieving import MOST_RESULTS, RetrievalPlan
 
 if TYPE_CHECKING:

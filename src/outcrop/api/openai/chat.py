@@ -9,6 +9,7 @@ from outcrop.api.door.call import Answer, Answered, Call, Streamed
 from outcrop.api.openai import invoking
 from outcrop.api.openai.endpoint import BODY, Endpoint, Takes
 from outcrop.api.openai.members import Settled, settle
+from outcrop.api.openai.prompt_logprobs import score_last_message
 from outcrop.api.openai.rates import rate_headers
 from outcrop.house import House
 from outcrop.invocation import invoke
@@ -40,6 +41,9 @@ async def create_chat_completion(house: House, call: Call) -> Answered:
     """The answer, or the stream of its chunks."""
     name = call.params[BODY]["model"]
     settled = settle(call.params[BODY], unserved=_UNSERVED, only=_ONLY)
+    if settled.body.get("echo", False) is not False:
+        return await score_last_message(house, call, name, settled)
+    settled.body.pop("echo", None)
     asked = read_chat(settled.body)
     target = await invoking.target_of(house, call, name)
     prepared = await invoke.prepare_asked(target, _dialect(settled), asked, now=house.clock.now())

@@ -10,6 +10,7 @@ from outcrop.api.openai import invoking, refusals
 from outcrop.api.openai.chat import answer_with
 from outcrop.api.openai.endpoint import BODY, Endpoint, Takes
 from outcrop.api.openai.members import Settled, settle
+from outcrop.api.openai.prompt_logprobs import EchoedPrompt, echoed_prompts
 from outcrop.house import House
 from outcrop.invocation import invoke
 from outcrop.invocation.dialects.dialect import Chunk, Dialect
@@ -23,6 +24,7 @@ from outcrop.invocation.exchange import (
     RawPrompt,
     Started,
     TokensPrompt,
+    uncounted,
 )
 from outcrop.invocation.invoke import PreparedInvocation
 from outcrop.invocation.remote.openai_requests import no_ids
@@ -42,6 +44,7 @@ _BODY = Struct(
             for name, schema in MEMBERS.items()
             if name not in ("model", "stream", "stream_options", "user")
         },
+        "max_tokens": Number(least=0, integer=True),
         "echo": Flag(),
         "best_of": Number(least=1, most=_MOST_BEST_OF, integer=True),
     },
@@ -57,12 +60,14 @@ async def create_completion(house: House, call: Call) -> Answered:
     check(_BODY, settled.body)
     _check_together(settled)
     target = await invoking.target_of(house, call, name)
-    prepared = [
-        await invoke.prepare_asked(
-            target, _dialect(settled, target, prompt), _asked(settled, prompt), now=house.clock.now()
-        )
-        for prompt in prompts
-    ]
+    if _scores_prompts(settled):
+        counts = [uncounted] * len(prompts) if settled.body.get("max_tokens") != 0 else _counts(call, len(prompts))
+        echoed = await echoed_prompts(target, prompts, settled.body["logprobs"], counts)
+        if settled.body.get("max_tokens") == 0:
+            return _prompts_alone(house, call, target, echoed)
+        prepared = [await _prepared(house, target, TokensPrompt(ids=each.ids), settled, each) for each in echoed]
+    else:
+        prepared = [await _prepared(house, target, prompt, settled) for prompt in prompts]
     num_choices = settled.body.get("n", 1)
     all_prepared = [
         replace(each, started=replace(each.started, id=prepared[0].started.id, index=number * num_choices))
@@ -71,6 +76,37 @@ async def create_completion(house: House, call: Call) -> Answered:
     if len(all_prepared) == 1:
         return await answer_with(call, all_prepared[0], settled)
     return await _answer_all(call, all_prepared, settled)
+
+
+async def _prepared(
+    house: House, target: TextTarget, prompt: Prompt, settled: Settled, echoed: EchoedPrompt | None = None
+) -> PreparedInvocation:
+    dialect = _dialect(settled, target, prompt, echoed)
+    return await invoke.prepare_asked(target, dialect, _asked(settled, prompt), now=house.clock.now())
+
+
+def _scores_prompts(settled: Settled) -> bool:
+    """Whether log probabilities of the prompts are asked for."""
+    return bool(settled.body.get("echo")) and "logprobs" in settled.body
+
+
+def _prompts_alone(house: House, call: Call, target: TextTarget, echoed: Sequence[EchoedPrompt]) -> Answer:
+    """The prompts with their log probabilities, and nothing made after them."""
+    num_read = sum(len(each.ids) for each in echoed)
+    choices = [
+        {"index": index, "text": each.text, "logprobs": each.logprobs, "finish_reason": "length"}
+        for index, each in enumerate(echoed)
+    ]
+    answer = {
+        "id": f"cmpl-{call.request_id}",
+        "object": "text_completion",
+        "created": int(house.clock.now().timestamp()),
+        "model": target.model_id,
+        "choices": choices,
+        "usage": {"prompt_tokens": num_read, "completion_tokens": 0, "total_tokens": num_read},
+        "system_fingerprint": None,
+    }
+    return Answer(answer, headers=told_weights(target))
 
 
 def _prompts(given: Any) -> list[Prompt]:
@@ -104,9 +140,10 @@ def _check_together(settled: Settled) -> None:
         raise refusals.invalid("best_of", f"{best_of} is below n, which is {num_choices}.")
     if best_of > num_choices and settled.streams:
         raise refusals.unserved("best_of", "which answers are best is not known while they stream. Leave stream out.")
-    if body.get("echo") and "logprobs" in body:
-        why = "log probabilities of the prompt are not told. Leave out echo or logprobs."
-        raise refusals.unserved("echo", why)
+    if _scores_prompts(settled) and settled.streams:
+        raise refusals.unserved("echo", "log probabilities of the prompt are told at once. Leave stream out.")
+    if body.get("max_tokens") == 0 and not _scores_prompts(settled):
+        raise refusals.invalid("max_tokens", "0 leaves nothing to tell, but with echo and logprobs. Ask for more.")
 
 
 def _asked(settled: Settled, prompt: Prompt) -> InvocationRequest:
@@ -124,15 +161,17 @@ def _asked(settled: Settled, prompt: Prompt) -> InvocationRequest:
     )
 
 
-def _dialect(settled: Settled, target: TextTarget, prompt: Prompt) -> Dialect:
+def _dialect(settled: Settled, target: TextTarget, prompt: Prompt, scored: EchoedPrompt | None = None) -> Dialect:
     """OpenAI's form to the letter, with the prompt before each answer where it is echoed."""
-    echoed = _text_of(target, prompt) if settled.body.get("echo") else ""
+    echoed = scored.text if scored else _text_of(target, prompt) if settled.body.get("echo") else ""
     tells_logprobs = "logprobs" in settled.body
 
     def answer(started: Started, finished: Finished) -> Chunk:
         told = answer_text(started, replace(finished, text=echoed + finished.text))
         if not tells_logprobs:
             told["choices"][0]["logprobs"] = None
+        elif scored is not None:
+            told["choices"][0]["logprobs"] = scored.before(told["choices"][0]["logprobs"])
         return {**told, "system_fingerprint": None}
 
     return replace(

@@ -10,6 +10,7 @@ from typing import Any
 from outcrop.errors import Invalid, ModelFailed
 from outcrop.inference.client import Delta, GenerationRequest, GreedyAnswer
 from outcrop.inference.encoder_requests import EmbeddingRequest, RankingRequest, Vector
+from outcrop.inference.request import TokenLogprob
 from outcrop.invocation.remote.failures import Sleep, tried
 from outcrop.invocation.remote.openai_server import OpenAiServer
 
@@ -45,6 +46,10 @@ class OpenAiEncoder:
 
     async def score(self, model: str, ids: list[int]) -> list[float]:
         del ids
+        raise self._cannot("tells no log probabilities", model)
+
+    async def score_tokens(self, model: str, ids: list[int], *, likeliest: int = 0) -> list[TokenLogprob]:
+        del ids, likeliest
         raise self._cannot("tells no log probabilities", model)
 
     async def answer_greedily(

@@ -86,7 +86,8 @@ def test_the_best_of_several_answers_is_the_likeliest(shared: OpenAiHouse) -> No
     ("more", "param", "code"),
     [
         ({"suffix": "end"}, "suffix", "unsupported_parameter"),
-        ({"echo": True, "logprobs": 1}, "echo", "unsupported_parameter"),
+        ({"echo": True, "logprobs": 1, "stream": True}, "echo", "unsupported_parameter"),
+        ({"max_tokens": 0}, "max_tokens", "invalid_value"),
         ({"best_of": 1, "n": 2}, "best_of", "invalid_value"),
         ({"best_of": 3, "stream": True}, "best_of", "unsupported_parameter"),
         ({"best_of": 21}, "best_of", "invalid_value"),
@@ -108,5 +109,63 @@ def test_what_is_not_served_or_wrong_is_refused_by_its_name(
     async def scenario() -> None:
         error = await shared.refused("POST", "/completions", 400, json={**ASKED, **more})
         assert (error["param"], error["code"]) == (param, code)
+
+    run(scenario())
+
+
+def test_echo_with_logprobs_tells_those_of_the_prompt(shared: OpenAiHouse) -> None:
+    async def scenario() -> None:
+        async with speaking(shared, " upon a time") as place:
+            tokenizer = Tokenizer.open(BUNDLED)
+            ids = tokenizer.encode("Once", begin=True)
+            told = [None, *(-float(one) for one in ids[1:])]  # as the double scores a token
+            alone = await place.post("/completions", **ASKED, echo=True, logprobs=0, max_tokens=0)
+            (choice,) = alone["choices"]
+            assert (choice["text"], choice["finish_reason"]) == ("Once", "length")
+            assert choice["logprobs"]["token_logprobs"] == told
+            assert choice["logprobs"]["top_logprobs"][0] is None
+            assert "".join(choice["logprobs"]["tokens"][1:]) == "Once"
+            assert choice["logprobs"]["text_offset"][:2] == [0, 0]
+            assert alone["usage"] == {"prompt_tokens": len(ids), "completion_tokens": 0, "total_tokens": len(ids)}
+            both = await place.post("/completions", **ASKED, echo=True, logprobs=1, max_tokens=1)
+            (choice,) = both["choices"]
+            made = tokenizer.encode(" upon a time", begin=False)[:1]
+            assert choice["text"] == "Once" + tokenizer.decode(made)
+            assert choice["logprobs"]["token_logprobs"] == [*told, -0.5]
+            assert choice["logprobs"]["text_offset"][-1] == len("Once")
+            several = await place.post(
+                "/completions", model=STARTER, prompt=[ids, ids[:2]], echo=True, logprobs=1, max_tokens=0
+            )
+            sizes = [len(each["logprobs"]["token_logprobs"]) for each in several["choices"]]
+            assert sizes == [len(ids), 2]
+            assert [each["index"] for each in several["choices"]] == [0, 1]
+
+    run(scenario())
+
+
+def test_a_chats_last_message_is_scored_as_the_answer(shared: OpenAiHouse) -> None:
+    async def scenario() -> None:
+        async with speaking(shared) as place:
+            messages = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}]
+            asked = {"model": STARTER, "messages": messages, "echo": True, "logprobs": True}
+            told = await place.post("/chat/completions", **asked)
+            (choice,) = told["choices"]
+            content = choice["logprobs"]["content"]
+            assert choice["message"]["content"] == "yes"
+            tokenizer = Tokenizer.open(BUNDLED)
+            ids = [*tokenizer.encode("yes", begin=False), tokenizer.eos_id]
+            assert [one["logprob"] for one in content] == [-float(one) for one in ids]
+            assert "".join(one["token"] for one in content) == "yes" + (tokenizer.token(tokenizer.eos_id) or "")
+            sent = place.engine.requests[-1]["prompt"]
+            assert sent[-len(ids) :] == ids
+            assert told["usage"]["prompt_tokens"] == len(sent)
+            for more in (
+                {"messages": messages[:1]},
+                {"logprobs": False},
+                {"max_completion_tokens": 5},
+                {"stream": True},
+                {"echo": 1},
+            ):
+                await place.refused("POST", "/chat/completions", 400, json={**asked, **more})
 
     run(scenario())
