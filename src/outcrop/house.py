@@ -129,6 +129,8 @@ class House:
         """Give the database back; nothing may be asked of the house any more."""
         if "asking_loop" in self.__dict__:
             self.asking_loop.run(self.clients.aclose())
+            if "remotes" in self.__dict__:
+                self.asking_loop.run(self.remotes.aclose())
             self.asking_loop.close()
         if "vector_indexes" in self.__dict__:
             self.vector_indexes.close()

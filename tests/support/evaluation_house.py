@@ -1,6 +1,7 @@
 """A home with a bucket and an engine double that answers in words, and evaluation jobs run in this very process."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,6 +37,15 @@ def in_words(house: House, says: Says) -> Script:
         return [*tokenizer.encode(says(tokenizer.decode(body["prompt"])), begin=False), tokenizer.eos_id]
 
     return say
+
+
+def asked_questions(house: House, engine: EngineDouble) -> set[int]:
+    """The numbers with which the questions begin that an engine was asked, as in `17: capital of Japan?`."""
+    folder = house.catalog.usable(BASE).folder
+    assert folder is not None
+    tokenizer = Tokenizer.open(folder)
+    prompts = [tokenizer.decode(each["prompt"]) for each in engine.requests]
+    return {int(found[1]) for text in prompts if "You judge" not in text and (found := re.search(r"(\d+): ", text))}
 
 
 def models(*identifiers: str, **more: Any) -> dict[str, Any]:

@@ -19,8 +19,11 @@ from outcrop.evaluation.jobs.records import EvaluationRecord
 from outcrop.evaluation.jobs.rooms import KnowledgeUnderRole
 from outcrop.invocation.background.patience import patiently
 
-MOST_IN_FLIGHT = 16
-"Questions of one job at a time. They give way to live requests where the engine is one of ours."
+MOST_IN_FLIGHT = 64
+"""Questions of one job at a time: as many as an engine of ours computes side by side. They give way to live requests
+there."""
+MOST_ON_OTHERS = 8
+"As long as a model on somebody else's server is asked."
 _TICK_S = 0.25
 ROBUSTNESS = "Builtin.Robustness"
 

@@ -6,12 +6,14 @@ said = await asked.say(params)              # Converse's params; an OutcropError
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from outcrop.errors import Invalid, NotReady, OutcropError
+from outcrop import logs
+from outcrop.errors import Invalid, ModelFailed, NotReady, OutcropError
 from outcrop.evaluation.jobs.rooms import EvaluationRooms
 from outcrop.invocation import converse
 from outcrop.invocation.background.models import check_may_invoke, target_of
@@ -20,8 +22,10 @@ from outcrop.invocation.exchange import uncounted
 from outcrop.invocation.invoke import answered
 from outcrop.invocation.resolve import NO_TEXT
 from outcrop.invocation.target import EncoderTarget, RemoteTarget, TextTarget
+from outcrop.loops import UNEXPECTED
 
 _FIND_EVERY_S = 1.0
+_log = logging.getLogger("outcrop.evaluation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +52,11 @@ class AskedModel:
         self._target: TextTarget | None = None
         self._found_at = 0.0
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether it was found on a server of somebody else's."""
+        return isinstance(self._target, RemoteTarget)
+
     async def find(self) -> None:
         """Find the model, and wait for its engine. Raises Refusal where it cannot be asked, or not under this role."""
         while True:
@@ -61,7 +70,13 @@ class AskedModel:
 
     async def say(self, params: Mapping[str, Any]) -> SaidText | OutcropError:
         """The answer to a Converse request, or the error that keeps it from having one."""
-        return await patiently(lambda: self._said(params), again=self._again)
+        try:
+            return await patiently(lambda: self._said(params), again=self._again)
+        except OutcropError:
+            raise
+        except Exception as error:  # a defect of ours costs a question, not the other thousand
+            logs.tell(_log, "a question of an evaluation broke", level=logging.ERROR, exc_info=error)
+            return ModelFailed(f"{UNEXPECTED} (the worker's log has the details).")
 
     async def _said(self, params: Mapping[str, Any]) -> SaidText:
         assert self._target is not None, "a model is asked once it is found"

@@ -12,7 +12,14 @@ from outcrop.data.data import RoleData
 from outcrop.datasets.problems import Problem, RecordError
 from outcrop.errors import Invalid
 from outcrop.evaluation.automated.accuracy import AccuracyMeasure, measure_of
-from outcrop.evaluation.jobs.answering import Answering, AnswerKey, kept_answer, side_by_side
+from outcrop.evaluation.jobs.answering import (
+    MOST_IN_FLIGHT,
+    MOST_ON_OTHERS,
+    Answering,
+    AnswerKey,
+    kept_answer,
+    side_by_side,
+)
 from outcrop.evaluation.jobs.asking import AskedModel
 from outcrop.evaluation.jobs.encoding import encode_with, encoder_arn
 from outcrop.evaluation.jobs.grading import Grading, graded_turns, judged_metrics
@@ -200,7 +207,8 @@ class _EvaluationRun:
 
     async def _go_through(self, doing: str, work: Sequence[Callable[[], Awaitable[None]]]) -> None:
         self._doing, self._done, self._total = doing, 0, len(work)
-        await side_by_side(work, look=self._look, done=self._count)
+        most = MOST_ON_OTHERS if any(model.is_remote for model in self._asked.values()) else MOST_IN_FLIGHT
+        await side_by_side(work, look=self._look, done=self._count, most=most)
         self._note()
 
     def _count(self) -> None:

@@ -9,10 +9,12 @@ import pytest
 
 from outcrop.access.installation import TRUST
 from outcrop.access.names import Kind
+from outcrop.catalog.remote_model import RemoteApi, RemoteModel
 from outcrop.errors import Invalid
 from tests.support.evaluation_house import (
     BASE,
     EvaluationHouse,
+    asked_questions,
     automated,
     evaluation_house,
     judged_by,
@@ -20,6 +22,7 @@ from tests.support.evaluation_house import (
     values,
 )
 from tests.support.knowledge_bases import stand_behind_titan
+from tests.support.openai_double import openai_double
 from tests.support.policies import policy
 from tests.support.speaking_engine import speaking_engine
 from tests.support.tiny_encoders import tiny_encoder
@@ -205,20 +208,24 @@ def test_passages_that_were_brought_are_graded_one_by_one(house: EvaluationHouse
     assert house.metrics(job)["Builtin.ContextRelevance"]["numUnreadableGrades"] == 2
 
 
-def test_a_killed_job_goes_on_and_asks_nothing_twice(house: EvaluationHouse) -> None:
-    house.put("many.jsonl", *({"prompt": f"{n}: capital of Japan?", "referenceResponse": "Tokyo"} for n in range(40)))
-    job = house.create(automated("many.jsonl", "Builtin.Accuracy"))
+@pytest.mark.parametrize("seen", [b"answer:", b"judge:"])
+def test_a_killed_job_goes_on_and_asks_nothing_twice(house: EvaluationHouse, seen: bytes) -> None:
+    """Forty answers, a grade for each, and twenty grades once more with the scale turned round."""
+    house.put("many.jsonl", *({"prompt": f"{n}: capital of Japan?"} for n in range(40)))
+    job = house.create(
+        automated("many.jsonl", "Builtin.Correctness", task="General", evaluatorModelConfig=judged_by(BASE))
+    )
     journal = house.house.settings.runs / job.rsplit("/", 1)[-1] / "journal.jsonl"
     house.engine.requests.clear()
-    killed = house.work_until(job, lambda: journal.exists() and journal.read_bytes().count(b"\n") >= 5)
-    assert killed
+    assert house.work_until(job, lambda: journal.exists() and journal.read_bytes().count(seen) >= 5)
     with journal.open("ab") as file:
         file.write(b'{"key": "torn')
-    kept = journal.read_bytes().count(b"\n")
+    kept = {int(line.split(b":")[4]) - 1 for line in journal.read_bytes().splitlines() if b'"answer:' in line}
     house.engine.requests.clear()
     assert house.work(job).status == "Completed"
-    assert len(house.engine.requests) == 40 - kept
-    assert [values(line)["Accuracy"] for line in house.lines(job)] == [1.0] * 40
+    assert asked_questions(house.house, house.engine) == {*range(40)} - kept
+    assert [values(line)["Builtin.Correctness"] for line in house.lines(job)] == [1.0] * 40
+    assert house.metrics(job)["Builtin.Correctness"]["judgeAgreesWithItself"]["numPairs"] == 20
     assert not journal.exists()
 
 
@@ -311,3 +318,29 @@ def test_summaries_are_held_against_their_references_by_an_embedding_model_where
         assert "in the place of BERTScore" in told["computedBy"]
         assert told["beside"]["rouge_l"]["mean"] == pytest.approx(0.466, abs=0.01)
         assert values(house.lines(job)[0])["Accuracy"] == pytest.approx(1.0)
+
+
+def test_a_judge_on_another_server_is_told_with_its_host_and_asked_only_where_the_role_allows_it(
+    house: EvaluationHouse,
+) -> None:
+    with openai_double(said="It is.\nGrade: correct") as double:
+        remote = RemoteModel(api=RemoteApi.OPENAI, url=double.url, model="writer")
+        house.house.catalog.register_remote("far.judge-v1", remote)
+        evaluation = automated(
+            "capitals.jsonl", "Builtin.Correctness", task="General", evaluatorModelConfig=judged_by("far.judge-v1")
+        )
+        job = house.create(evaluation)
+        assert house.work(job).status == "Completed"
+        assert house.metrics(job)["Builtin.Correctness"]["mean"] == 1.0
+        assert house.summary(job)["sentTo"] == [remote.host]
+        assert len(double.bodies) == 6  # three grades, and each again with the scale turned round
+        assert all("<answer>" in body["messages"][0]["content"] for body in double.bodies)
+
+        role = house.house.access.identities.create_role("stays", trust=json.dumps(TRUST))
+        attachments = house.house.access.attachments
+        attachments.put_inline(Kind.ROLE, "stays", "all", policy("Allow", ["s3:*", "bedrock:*"]))
+        far = {"StringEquals": {"outcrop:Remote": "true"}}
+        attachments.put_inline(Kind.ROLE, "stays", "here", policy("Deny", "bedrock:InvokeModel", "*", **far))
+        with pytest.raises(Invalid, match="Customer doesn't have permissions to invokeModel"):
+            house.create(evaluation, roleArn=role.arn)
+        house.house.catalog.withdraw_remote("far.judge-v1")
