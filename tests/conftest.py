@@ -47,6 +47,7 @@ LONGEST = (
     "flow/test_export_command.py",
     "flow/test_gen_parker.py",
     "flow/test_knowledge_examples.py",
+    "flow/test_bakeoff.py",
     "flow/test_knowledge_commands.py",
     "numerics/test_ranks.py",
     "flow/test_from_zero.py",

@@ -8,6 +8,18 @@ from typing import Any
 from line_measures import LineScores
 from tune_files import TuneFiles
 
+from outcrop.evaluation.bakeoff.outcome import TrainingNeed
+
+
+@dataclass(frozen=True, kw_only=True)
+class GapAnswer:
+    """An answer with its tokens and its time."""
+
+    text: str
+    input_tokens: int
+    output_tokens: int
+    seconds: float
+
 
 @dataclass(kw_only=True)
 class Findings:
@@ -18,6 +30,10 @@ class Findings:
     gaps: dict[str, LineScores] = field(default_factory=dict)
     lines: dict[str, LineScores] = field(default_factory=dict)
     answers: dict[str, list[str]] = field(default_factory=dict)
+    gap_answers: dict[str, list[GapAnswer]] = field(default_factory=dict)
+    "The same with what they took."
+    needs: dict[str, TrainingNeed] = field(default_factory=dict)
+    "Of each model's own job."
     shown: dict[str, list[str]] = field(default_factory=dict)
     "Answers to the gaps of the pictures."
 

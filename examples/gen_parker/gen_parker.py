@@ -20,10 +20,15 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from findings import Findings, as_json, report
+from findings import Findings, GapAnswer, as_json, report
+from gap_bakeoff import AT_ONCE, judge
 from line_measures import bits, known, real_continuation, score_gaps, score_lines
 from sheets import write_sheets
 from tune_files import Amounts, Gap, TuneFiles, gaps_in, write_files
+
+from outcrop.evaluation.bakeoff.customizing import training_need
+from outcrop.evaluation.bakeoff.page import bakeoff_page
+from outcrop.evaluation.bakeoff.table import bakeoff_text
 
 SCORES = (".mxl", ".musicxml", ".xml", ".abc")
 PATIENT = Config(retries={"mode": "standard", "max_attempts": 20}, read_timeout=300)
@@ -93,9 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     heading("4  Numbers")
     seconds = round(time.time() - started, 1)
     table = report(findings)
-    print(table)
+    parents = {name: training.base for name, training in trainings(options).items()}
+    judged = judge(files.gaps, findings, parents, base=options.base, seed=options.seed)
+    print(f"{table}\n\n{bakeoff_text(judged)}")
     (options.out / "report.md").write_text(table + "\n", "utf-8")
     (options.out / "report.json").write_text(json.dumps(as_json(findings, options, files, seconds), indent=2) + "\n")
+    (options.out / "bakeoff.html").write_text(bakeoff_page(judged), "utf-8")
 
     heading("5  Sheet music and sound")
     print(f"  {write_pictures(options, files, findings)}")
@@ -196,6 +204,7 @@ def customize(
     if ended["status"] != "Completed":
         sys.exit(f"The job of {name} ended as {ended['status']}: {ended.get('failureMessage', 'no message')}")
     loss = ended["validationMetrics"][0]["validationLoss"]
+    findings.needs[name] = training_need(s3, ended)
     print(f"  {name:8} {training.type:22} {time.time() - began:5.0f} s, validation loss {loss:.3f}", flush=True)
     if not ON_AWS:
         key = f"output/model-customization-job-{job.rsplit('/', 1)[-1]}/validation_artifacts/held_out.json"
@@ -241,13 +250,15 @@ def ask_all(
     training = known(files.train_bars)
     openings, shown = files.openings[: options.lines], shown_gaps(options, files)
     for name, model in models.items():
-        answers = ask(runtime, options.base, model, [gap.prompt for gap in files.gaps], GAP_TOKENS)
+        findings.gap_answers[name] = ask(runtime, options.base, model, [gap.prompt for gap in files.gaps], GAP_TOKENS)
+        answers = texts_of(findings.gap_answers[name])
         findings.answers[name] = answers
         findings.gaps[name] = score_gaps(files.gaps, answers, training)
-        findings.shown[name] = ask(runtime, options.base, model, [gap.prompt for gap in shown], GAP_TOKENS)
+        in_pictures = ask(runtime, options.base, model, [gap.prompt for gap in shown], GAP_TOKENS)
+        findings.shown[name] = texts_of(in_pictures)
         if not name.endswith("ft"):
             played = ask(runtime, options.base, model, [opening.prompt for opening in openings], LINE_TOKENS)
-            findings.lines[name] = score_lines(openings, played, training)
+            findings.lines[name] = score_lines(openings, texts_of(played), training)
     real = [gap.real for gap in files.gaps]
     findings.answers["real"], findings.shown["real"] = real, [gap.real for gap in shown]
     findings.gaps["real"] = score_gaps(files.gaps, real, training)
@@ -259,13 +270,24 @@ def shown_gaps(options: argparse.Namespace, files: TuneFiles) -> Sequence[Gap]:
     return gaps_in(options.show, PICTURES) if options.show else files.gaps[:PICTURES]
 
 
-def ask(runtime: Any, base: str, model: str, prompts: Sequence[str], max_tokens: int) -> list[str]:
-    def one(prompt: str) -> str:
+def ask(runtime: Any, base: str, model: str, prompts: Sequence[str], max_tokens: int) -> list[GapAnswer]:
+    def one(prompt: str) -> GapAnswer:
+        began = time.monotonic()
         said = runtime.invoke_model(modelId=model, body=json.dumps(body_of(base, prompt, max_tokens)))
-        return text_of(json.loads(said["body"].read()))
+        counts = said["ResponseMetadata"]["HTTPHeaders"]
+        return GapAnswer(
+            text=text_of(json.loads(said["body"].read())),
+            input_tokens=int(counts.get("x-amzn-bedrock-input-token-count", 0)),
+            output_tokens=int(counts.get("x-amzn-bedrock-output-token-count", 0)),
+            seconds=time.monotonic() - began,
+        )
 
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(one, prompts))
+
+
+def texts_of(answers: Sequence[GapAnswer]) -> list[str]:
+    return [answer.text for answer in answers]
 
 
 def body_of(base: str, prompt: str, max_tokens: int) -> dict[str, Any]:

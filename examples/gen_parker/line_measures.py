@@ -85,6 +85,17 @@ def score_gaps(gaps: Sequence[Gap], answers: Sequence[str], training: Phrases) -
     )
 
 
+def is_full(gap: Gap, answer: str) -> bool:
+    """Whether an answer's bar fills the metre."""
+    music = filled(gap, answer)
+    return bool(music.part.bars) and full_bars(music).share == 1
+
+
+def chord_share(gap: Gap, answer: str) -> float | None:
+    """The share of an answer's beats on which a tone of the chord sounds; None where nothing sounds."""
+    return chord_tones([filled(gap, answer).part.bars]).beats.share
+
+
 def score_lines(openings: Sequence[Opening], continuations: Sequence[str], training: Phrases) -> LineScores:
     """The measures of what is played on after the first bars of tunes; these are only listened to."""
     full, chords, from_prompt, from_training = [], [], [], []

@@ -22,6 +22,9 @@ from typing import Any, NamedTuple
 import boto3
 from botocore.config import Config
 
+from outcrop.evaluation.bakeoff.table import bakeoff_text
+
+from .bakeoff import AT_ONCE, judge, needs
 from .compose import compose, write
 from .measures import exact_match, f1, items, language, mean
 
@@ -38,10 +41,13 @@ class Clients(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A model's answer, and whether it went on until the token limit."""
+    """A model's answer, whether it went on until the token limit, and what it took."""
 
     text: str
     is_endless: bool
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
 
 
 def main() -> None:
@@ -62,10 +68,13 @@ def main() -> None:
     report = {"models": {name: measured(questions, given) for name, given in answers.items()}}
     show(report["models"])
     show_examples(questions, answers)
+    heading("5  All of it as a bake-off: questions with a reference")
+    judged = judge(questions, answers, needs(clients, run, len(files)), options)
+    print(bakeoff_text(judged))
     seconds = round(time.time() - started, 1)
     if options.report:
         texts = {name: [answer.text for answer in given] for name, given in answers.items()}
-        told = report | {"seconds": seconds, "questions": questions, "answers": texts}
+        told = report | {"bakeoff": judged.to_json(), "seconds": seconds, "questions": questions, "answers": texts}
         options.report.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", "utf-8")
     print(f"\nDone in {seconds:.0f} s.")
 
@@ -243,18 +252,26 @@ def provisioned(clients: Clients, name: str, model: str) -> tuple[str, Callable[
 def ask_all(
     clients: Clients, model: str, questions: Sequence[dict[str, Any]], options: argparse.Namespace
 ) -> list[Answer]:
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(lambda each: ask(clients, model, each["prompt"], options.max_tokens), questions))
 
 
 def ask(clients: Clients, model: str, prompt: str, max_tokens: int) -> Answer:
+    began = time.monotonic()
     answer = clients.runtime.converse(
         modelId=model,
         messages=[{"role": "user", "content": [{"text": prompt}]}],
         inferenceConfig={"maxTokens": max_tokens, "temperature": 0},
     )
     text = "".join(block.get("text", "") for block in answer["output"]["message"]["content"])
-    return Answer(text.strip(), answer["stopReason"] == "max_tokens")
+    usage = answer["usage"]
+    return Answer(
+        text=text.strip(),
+        is_endless=answer["stopReason"] == "max_tokens",
+        input_tokens=usage["inputTokens"],
+        output_tokens=usage["outputTokens"],
+        seconds=time.monotonic() - began,
+    )
 
 
 def measured(questions: Sequence[dict[str, Any]], answers: Sequence[Answer]) -> dict[str, dict[str, float]]:

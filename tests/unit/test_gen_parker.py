@@ -44,7 +44,7 @@ def example() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", "http://localhost")
         patch.syspath_prepend(EXAMPLE)
-        names = ("tune_files", "line_measures", "sheets", "gen_parker")
+        names = ("tune_files", "line_measures", "findings", "gap_bakeoff", "sheets", "gen_parker")
         yield {name: importlib.import_module(name) for name in names}
 
 

@@ -57,9 +57,9 @@ def test_refused_data_says_where_its_report_is(house: JobHouse) -> None:
     [
         (None, "no price list: write prices.toml into the home to have one"),
         ('["other"]\nper_hour = 1', 'prices.toml names neither outcrop.starter-v1 nor "*"'),
-        ('["*"]\nper_minute = 1', 'prices.toml: ["outcrop.starter-v1"] takes per_1000_tokens and per_hour, numbers from 0. Mend the file.'),
-        ('["*"]\nper_hour = -1', 'prices.toml: ["outcrop.starter-v1"] takes per_1000_tokens and per_hour, numbers from 0. Mend the file.'),
-        ('["*"]\nper_hour = inf', 'prices.toml: ["outcrop.starter-v1"] takes per_1000_tokens and per_hour, numbers from 0. Mend the file.'),
+        ('["*"]\nper_minute = 1', 'prices.toml: ["outcrop.starter-v1"] takes per_1000_tokens, per_hour, per_1000_input_tokens, per_1000_output_tokens: numbers from 0. Mend the file.'),
+        ('["*"]\nper_hour = -1', 'prices.toml: ["outcrop.starter-v1"] takes per_1000_tokens, per_hour, per_1000_input_tokens, per_1000_output_tokens: numbers from 0. Mend the file.'),
+        ('["*"]\nper_hour = inf', 'prices.toml: ["outcrop.starter-v1"] takes per_1000_tokens, per_hour, per_1000_input_tokens, per_1000_output_tokens: numbers from 0. Mend the file.'),
         (
             'currency = "USD"\n["outcrop.starter-v1"]\nper_1000_tokens = 0.008\n["*"]\nper_hour = 9',
             Price(amount=0.8, currency="USD", told="100,000 tokens (of the file x epochs) at 0.008 a thousand"),

@@ -59,7 +59,11 @@ class QuietService:
                 return {"status": "InService"}
             case "Converse":
                 text = "鳥はつるです。" if "cpt" in params["modelId"] else "It is a crane."
-                return {"output": {"message": {"content": [{"text": text}]}}, "stopReason": "end_turn"}
+                return {
+                    "output": {"message": {"content": [{"text": text}]}},
+                    "stopReason": "end_turn",
+                    "usage": {"inputTokens": 5, "outputTokens": 6},
+                }
         return {}
 
 

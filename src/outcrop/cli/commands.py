@@ -45,6 +45,8 @@ app.command(access.app)
 app.command("outcrop.cli.quotas:app", name="quotas", help="Limit requests and tokens a minute; model units.")
 app.command("outcrop.cli.engines:app", name="engines", help="List, add and remove engines of other kinds.")
 app.command("outcrop.cli.recipes:app", name="data", help="Make training records of what there is: a command a recipe.")
+app.command("outcrop.cli.bakeoff:bakeoff", name="bakeoff")
+app.command("outcrop.cli.advise:advise", name="advise")
 app.command(
     "outcrop.cli.knowledge:app", name="knowledge", help="Make documents into knowledge bases; see what is in them."
 )

@@ -50,11 +50,11 @@ class CompareOptions:
 
 def compare(settings: Settings, asked: CompareOptions, *, region: str | None) -> int:
     """Print the report. Raises Invalid, RecordError, NotFound, Denied, MachineTrouble."""
-    address = _address(settings, region or DEFAULT_REGION)
+    address = api_address(settings, region or DEFAULT_REGION)
     plan = _plan(settings, asked, address)
     if asked.html is not None and not asked.html.expanduser().parent.is_dir():
         raise Invalid(f"--html: there is no folder {asked.html.parent}. Make it first.")
-    with _progress(quiet=asked.as_json) as progress:
+    with progress_bar(quiet=asked.as_json) as progress:
         report = comparison.run(plan, address, progress=progress)
     if asked.html is not None:
         asked.html.expanduser().write_text(as_html.of_report(report), encoding="utf-8")
@@ -120,7 +120,8 @@ def _general(settings: Settings, asked: CompareOptions) -> GeneralTexts | None:
     return None
 
 
-def _address(settings: Settings, region: str) -> ApiAddress:
+def api_address(settings: Settings, region: str) -> ApiAddress:
+    """The running installation as evaluations reach it, as the administrator."""
     made = export.installation(settings)
     return ApiAddress(
         endpoint=settings.endpoint,
@@ -131,7 +132,7 @@ def _address(settings: Settings, region: str) -> ApiAddress:
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[comparison.Progress]:
+def progress_bar(*, quiet: bool) -> Iterator[comparison.Progress]:
     """A bar for each model, where there is a terminal to show it on."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

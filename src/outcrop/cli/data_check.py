@@ -54,7 +54,7 @@ def check_files(settings: Settings, options: DataOptions, *, as_json: bool) -> i
         prompting.check(asked.values, asked.datasets[0], asked.kind)
         report = replace(report, forecast=_forecast(settings, asked.model, options, report))
     if options.html is not None:
-        _write(options.html, report.to_html())
+        write_page(options.html, report.to_html())
     print(json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else report.to_text())
     if known is not None and not as_json:
         print(f"\nChecked on {known.checked:%Y-%m-%d %H:%M} UTC, the same bytes; --again checks them anew.")
@@ -148,7 +148,7 @@ def _places(options: DataOptions) -> tuple[list[Path], list[Path]]:
     return [check_data_file(path) for path in options.files], [check_data_file(path) for path in given]
 
 
-def _write(place: Path, page: str) -> None:
+def write_page(place: Path, page: str) -> None:
     """Write the page; an earlier one is replaced whole or not at all. Raises MachineTrouble."""
     making = place.with_name(f".{place.name}.part")
     try:

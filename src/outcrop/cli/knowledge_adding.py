@@ -26,6 +26,8 @@ class AddOptions:
     encoder: str | None
     chunk_tokens: int | None
     region: str
+    is_same_cut: bool = False
+    "Whether the knowledge base's name says how it was cut, so that what is there was cut as asked."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +169,7 @@ def _check_known(known: Mapping[str, Any], source: DocumentSource, options: AddO
             f"{source.place}: the data source {source.name} is {known.get('description', 'another one')} already. "
             "Rename the folder or file, or put it into another knowledge base."
         )
-    if options.chunk_tokens is not None:
+    if options.chunk_tokens is not None and not options.is_same_cut:
         raise Conflict(
             f"--chunk-tokens: {source.name} was cut already, which cannot be changed. Leave it out, or give the "
             "knowledge base another name."
