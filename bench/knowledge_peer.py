@@ -1,7 +1,7 @@
 """The peer's process in `make bench-knowledge`: LangChain's retrievers over faiss and rank_bm25.
 
 Runs in the peer's environment with a folder of passages, questions and the vectors of both, and answers with one line
-of JSON: median milliseconds of a search by words and by both, and the memory that the retrievers took.
+of JSON: median milliseconds of a search by words and by both, the memory that the retrievers took, and what they found.
 """
 
 import json
@@ -17,8 +17,6 @@ from langchain_classic.retrievers import EnsembleRetriever  # type: ignore[impor
 from langchain_community.retrievers import BM25Retriever  # type: ignore[import-not-found]
 from langchain_community.vectorstores import FAISS  # type: ignore[import-not-found]
 from langchain_core.embeddings import Embeddings
-
-_MOST = 5
 
 
 class Kept(Embeddings):  # type: ignore[misc]
@@ -38,18 +36,23 @@ def main() -> None:
     folder = Path(sys.argv[1])
     texts = json.loads((folder / "texts.json").read_text())
     passages, questions = texts["passages"], texts["questions"]
-    of_passages = np.load(folder / "passages.npy").tolist()
+    of_passages = np.load(folder / "passages.npy")
     of_questions = dict(zip(questions, np.load(folder / "questions.npy").tolist(), strict=True))
     before = resident_bytes()
-    words = BM25Retriever.from_texts(passages)
-    words.k = _MOST
-    sense = FAISS.from_embeddings(list(zip(passages, of_passages, strict=True)), Kept(of_questions))
+    most = texts["most"]
+    # Of equal passages each is one: they are told apart by their numbers, where the ensemble looks for them.
+    numbers = [{"number": number} for number in range(len(passages))]
+    words = BM25Retriever.from_texts(passages, metadatas=numbers)
+    words.k = most
+    pairs = list(zip(passages, of_passages, strict=True))
+    sense = FAISS.from_embeddings(pairs, Kept(of_questions), metadatas=numbers)
     took = resident_bytes() - before
-    both = EnsembleRetriever(retrievers=[words, sense.as_retriever(search_kwargs={"k": _MOST})], weights=[0.5, 0.5])
+    both = EnsembleRetriever(retrievers=[words, sense.as_retriever(search_kwargs={"k": most})], weights=[0.5, 0.5])
     told = {
         "words": milliseconds(words.invoke, questions),
         "fused": milliseconds(both.invoke, questions),
         "bytes": took,
+        "found": [[each.metadata["number"] for each in both.invoke(text)] for text in questions],
     }
     print(json.dumps(told))
 

@@ -312,8 +312,9 @@ class House:
     def knowledge_indexes(self) -> "Indexes":
         """The indexes of knowledge bases."""
         from outcrop.knowledge.indexes import Indexes
+        from outcrop.knowledge.stores.opening import Stores
 
-        return Indexes(self.settings.home)
+        return Indexes(self.settings.home, Stores(home=self.settings.home, vector_indexes=lambda: self.vector_indexes))
 
     def knowledge_under(self, role_arn: str, region: str) -> "RoleKnowledge":
         """The knowledge bases of a region as this role may ask them."""

@@ -20,7 +20,7 @@ _LONGEST_SOCKET_BYTES = 107
 _SOCKET_NAME_BYTES = 32
 _SOCKETS, _RECORD = "sockets", "sockets.path"
 _FOLDERS = ("objects", "models", "runs", "keys", "logs", "log-events", "hub", "vectors", _SOCKETS)
-_FILES = ("models.toml", "parts.json", "up.lock", _RECORD)
+_FILES = ("models.toml", "stores.toml", "parts.json", "up.lock", _RECORD)
 _DATABASE = "outcrop.db"
 _users: int | None = None
 

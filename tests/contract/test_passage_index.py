@@ -278,6 +278,19 @@ def test_equal_passages_come_in_the_order_of_chunk_ids(index: PassageIndex) -> N
     assert asked(index, "brokers", most=2) == ["a-0", "b-0"]
 
 
+def test_the_passages_of_a_document_are_told_in_its_order(index: PassageIndex) -> None:
+    put = document("a", ["Brokers register.", "Dealers register."], vectors=[EAST, NORTH], pages=[1, 2])
+    index.put(put)
+    index.put(document("b", ["Advisers register."]))
+
+    assert [(each.passage, each.vector) for each in index.passages_of(key("a"))] == [
+        (put.passages[0], EAST),
+        (put.passages[1], NORTH),
+    ]
+    assert [each.vector for each in index.passages_of(key("b"))] == [None]
+    assert index.passages_of(key("never there")) == []
+
+
 def test_another_that_has_it_open_sees_each_change(open_index: Open) -> None:
     writing, searching = open_index(), open_index()
     writing.put(document("a", ["Brokers register."]))

@@ -221,13 +221,12 @@ OPENSEARCH = {
         "fieldMapping": MAPPING,
     },
 }
-REDIS = {
-    "type": "REDIS_ENTERPRISE_CLOUD",
-    "redisEnterpriseCloudConfiguration": {
-        "endpoint": "redis:6379",
-        "vectorIndexName": "i",
+PINECONE = {
+    "type": "PINECONE",
+    "pineconeConfiguration": {
+        "connectionString": "https://i.pinecone.io",
         "credentialsSecretArn": SECRET,
-        "fieldMapping": MAPPING,
+        "fieldMapping": {"textField": "t", "metadataField": "m"},
     },
 }
 KENDRA = "arn:aws:kendra:us-east-1:123456789012:index/12345678-1234-1234-1234-123456789012"
@@ -249,7 +248,11 @@ KENDRA = "arn:aws:kendra:us-east-1:123456789012:index/12345678-1234-1234-1234-12
             {"knowledgeBaseConfiguration": {"type": "VECTOR"}},
             "vectorKnowledgeBaseConfiguration is missing, where type is VECTOR",
         ),
-        ({"storageConfiguration": REDIS}, "storageConfiguration.type: REDIS_ENTERPRISE_CLOUD: a Redis store"),
+        (
+            {"storageConfiguration": {"type": "S3_VECTORS", "s3VectorsConfiguration": {}}},
+            "name the index by indexArn, or",
+        ),
+        ({"storageConfiguration": PINECONE}, "storageConfiguration.type: PINECONE: Pinecone is a service that nothing"),
         ({"storageConfiguration": {"type": "S3_VECTORS"}}, "s3VectorsConfiguration is missing"),
         (bedrock_model(embeddingDataType="BINARY"), "embeddingDataType: BINARY vectors are not built"),
         (bedrock_model(dimensions=0), "dimensions: 0 are no vector"),

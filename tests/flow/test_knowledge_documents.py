@@ -17,6 +17,7 @@ from outcrop.house import House
 from outcrop.knowledge.passage_index import SearchQuery
 from tests.support.document_files import docx, paragraph
 from tests.support.encoding_engine import encoding_engine
+from tests.support.encrypted_files import encrypted_docx, encrypted_pdf, encrypted_xlsx
 from tests.support.knowledge_bases import (
     BUCKET,
     Knowledge,
@@ -186,10 +187,10 @@ def test_a_request_that_cannot_be_is_refused_whole(knowledge: Knowledge, documen
     assert "there is nothing to scan" in refusal(knowledge.agent.start_ingestion_job, **source.ids)[1]
 
 
-def zip_bomb() -> bytes:
+def zip_bomb(member: str) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("word/document.xml", b"<a>" + b" " * (300 << 20))
+        archive.writestr(member, b"<a>" + b" " * (300 << 20))
     return content.getvalue()
 
 
@@ -206,16 +207,21 @@ def test_a_hundred_bad_documents_are_named_and_harm_no_other(knowledge: Knowledg
         ("renamed.docx", b"%PDF-1.4 broken", "a broken PDF"),
         ("old.doc", b"\xd0\xcf\x11\xe0", "an old Office document, or an encrypted one"),
         ("old.xls", b"\xd0\xcf\x11\xe0", "a broken or encrypted workbook"),
+        ("locked.pdf", encrypted_pdf(), "an encrypted PDF, which opens with its password only"),
+        ("locked.docx", encrypted_docx(), "an encrypted Office document. Save it without a password"),
+        ("locked.xlsx", encrypted_xlsx(), "an encrypted Office document. Save it without a password"),
+        ("text.xlsx", b"This is text.", "its content is something else"),
         ("cut.docx", docx(tmp_path / "a.docx", paragraph("hi")).read_bytes()[:200], "a broken Word document"),
         ("picture.pdf", picture, "a PDF of pictures"),
         ("page.html", b"<html><script>1</script></html>", "a page without text"),
         ("rows.csv", b"\n,,\n,\n", "a table without rows"),
         ("entities.docx", docx(tmp_path / "b.docx", "<w:p/>").read_bytes(), "a Word document without text"),
     ]
-    for number in range(98):
+    for number in range(97):
         name, data, _ = kinds[number % len(kinds)]
         knowledge.put(f"bad/{number:03}-{name}", data)
-    knowledge.put("bad/098-bomb.docx", zip_bomb())
+    knowledge.put("bad/097-bomb.xlsx", zip_bomb("xl/worksheets/sheet1.xml"))
+    knowledge.put("bad/098-bomb.docx", zip_bomb("word/document.xml"))
     knowledge.put("bad/099-large.txt", b"a" * 60_000_000)
     for number in range(3):
         knowledge.put(f"bad/good-{number}.txt", f"Good document {number}.")
@@ -226,12 +232,13 @@ def test_a_hundred_bad_documents_are_named_and_harm_no_other(knowledge: Knowledg
     assert job["statistics"]["numberOfDocumentsFailed"] == 101
     assert job["statistics"]["numberOfNewDocumentsIndexed"] == 3
     states = knowledge.documents(source)
-    for number in range(98):
+    for number in range(97):
         name, _, said = kinds[number % len(kinds)]
         state, reason = states[knowledge.uri(f"bad/{number:03}-{name}")]
         assert (state, said in reason) == ("IGNORED" if "supported" in said else "FAILED", True), (name, reason)
         assert any(told.startswith(knowledge.uri(f"bad/{number:03}-{name}: ")) for told in job["failureReasons"])
     assert "unpacks to more than" in states[knowledge.uri("bad/098-bomb.docx")][1]
+    assert "a broken or encrypted workbook" in states[knowledge.uri("bad/097-bomb.xlsx")][1]
     assert "60,000,000 bytes; a document has at most 52,428,800" in states[knowledge.uri("bad/099-large.txt")][1]
     assert "one of Bedrock's own" in states[knowledge.uri("bad/good-3.txt")][1]
     assert len(knowledge.search(source, "good document")) == 3

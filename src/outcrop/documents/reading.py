@@ -28,6 +28,8 @@ SUFFIXES = (".txt", ".md", ".markdown", ".html", ".htm", ".xhtml", ".docx", ".ep
 Reader = Callable[[Path], Iterator[Section | Unread]]
 
 _HEAD_BYTES = 4096
+_BLOCK_BYTES = 1 << 20
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _FORMS = "Plain text, Markdown, HTML, DOCX, EPUB, PDF, CSV, XLSX, dumps of Wikipedia and JSON Lines are read"
 _OLE = b"\xd0\xcf\x11\xe0"
 "Old files of Office programs begin so, and encrypted ones."
@@ -57,6 +59,8 @@ def reader_of(path: Path) -> Reader:
         head = file.read(_HEAD_BYTES)
     if not head.strip():
         raise BadDocument(f"{path.name}: an empty file. Leave it out.")
+    if head.startswith(_OLE) and _is_encrypted(path):
+        raise BadDocument(f"{path.name}: an encrypted Office document. Save it without a password.")
     if head.startswith(_OLE) and path.suffix.lower() in TABLES:
         return read_workbook
     for start, what in _REFUSED:
@@ -69,6 +73,17 @@ def reader_of(path: Path) -> Reader:
     if head.startswith((b"BZh", b"\x1f\x8b")):
         return _compressed(path, head)
     return _of_text(path, head)
+
+
+def _is_encrypted(path: Path) -> bool:
+    """Whether a compound file is the cover of an encrypted document: that lies in a stream of this name."""
+    before = b""
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            if _ENCRYPTED in before + block:
+                return True
+            before = block[-len(_ENCRYPTED) :]
+    return False
 
 
 def _zipped(path: Path) -> Reader:

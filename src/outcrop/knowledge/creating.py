@@ -13,7 +13,8 @@ from outcrop import logs
 from outcrop.errors import Invalid
 from outcrop.knowledge.embedding import LEXICAL_ALONE, check_may_embed, dimensions_for, model_of
 from outcrop.knowledge.rooms import KnowledgeRooms
-from outcrop.knowledge.storage import check_storage, store_of
+from outcrop.knowledge.stores.configuration import read_storage, told_store
+from outcrop.knowledge.stores.permission import check_may_store
 from outcrop.store.resources import Resource
 from outcrop.store.tags import tags_of
 
@@ -40,11 +41,13 @@ def check(house: KnowledgeRooms, params: Mapping[str, Any], *, region: str) -> N
     """The knowledge base that a CreateKnowledgeBase request asks for. Raises Invalid."""
     tags = tags_of("tags", [{"key": key, "value": value} for key, value in params.get("tags", {}).items()])
     configuration = _vectors(params["knowledgeBaseConfiguration"])
-    check_storage(params.get("storageConfiguration"))
+    place = read_storage(params.get("storageConfiguration"))
     model_arn: str = configuration["embeddingModelArn"]
     dimensions = dimensions_for(model_of(house, model_arn), configuration)
     arn = house.knowledge_bases.new_arn(region)
     _check_role(house, params["roleArn"], model_arn, arn)
+    check_may_store(house, params["roleArn"], place)
+    house.knowledge_indexes.stores.check(place, dimensions=dimensions)
     document = {
         **{member: params[member] for member in _KEPT if member in params},
         "embeddingModelArn": model_arn,
@@ -63,7 +66,7 @@ def add(house: KnowledgeRooms, new: NewKnowledgeBase) -> Resource:
         _log,
         "knowledge base created",
         knowledge_base=new.arn,
-        store=store_of(new.document.get("storageConfiguration")),
+        store=told_store(new.document.get("storageConfiguration"), has_vectors=dimensions is not None),
         search=LEXICAL_ALONE if dimensions is None else f"words and vectors of {dimensions} numbers",
     )
     return created
@@ -75,6 +78,7 @@ def update(house: KnowledgeRooms, row: Resource, params: Mapping[str, Any]) -> R
         if member in params and params[member] != row.document.get(member):
             raise Invalid(f"{member}: it cannot be changed. Give it as it was, or create another knowledge base.")
     _check_role(house, params["roleArn"], row.document["embeddingModelArn"], row.arn)
+    check_may_store(house, params["roleArn"], read_storage(row.document.get("storageConfiguration")))
     kept = {member: value for member, value in row.document.items() if member != "description"}
     if "description" in params:
         kept["description"] = params["description"]

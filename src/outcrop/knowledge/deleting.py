@@ -1,6 +1,7 @@
 """Deletion of knowledge bases and data sources.
 
-A knowledge base goes at once, with its index: nothing else could use that. A data source whose policy is DELETE goes
+A knowledge base goes at once, with its index: nothing else could use that. Copies in a store of the owner's go with it,
+except those of data sources whose policy is RETAIN. A data source whose policy is DELETE goes
 when a job has taken out its passages; with RETAIN it goes at once, and they stay to be found.
 """
 
@@ -24,12 +25,14 @@ def delete_knowledge_base(house: KnowledgeRooms, knowledge_base: Resource) -> No
         alone(connection, f"ingestion into {knowledge_base.arn}")
         check_idle(house, knowledge_base.arn)
         _check_no_changes(house, knowledge_base.arn)
-        for source in house.knowledge_bases.sources(knowledge_base.arn):
+        sources = house.knowledge_bases.sources(knowledge_base.arn)
+        emptied = [id_of(each.arn) for each in sources if each.document.get("dataDeletionPolicy") != "RETAIN"]
+        for source in sources:
             house.knowledge_bases.remove(source)
         _forget_jobs(house, "knowledgeBaseArn", knowledge_base.arn)
         house.knowledge_bases.remove(knowledge_base)
     # The row first: a kill here leaves a folder that nothing leads to, and never a knowledge base without an index.
-    house.knowledge_indexes.drop(knowledge_base.arn)
+    house.knowledge_indexes.drop(knowledge_base, copies_of=emptied)
 
 
 def delete_source(house: KnowledgeRooms, knowledge_base: Resource, source: Resource) -> Resource:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from outcrop.knowledge.filters import MetadataFilter
-from outcrop.knowledge.passages import DocumentKey, DocumentRecord, Found, IndexedDocument
+from outcrop.knowledge.passages import DocumentKey, DocumentRecord, Found, IndexedDocument, StoredPassage
 
 
 class SearchType(StrEnum):
@@ -54,6 +54,10 @@ class PassageIndex(Protocol):
 
     def records(self, data_source_id: str, *, after: str = "", most: int = 1000) -> list[DocumentRecord]:
         """Records of a data source in the order of their identifiers, those behind `after`."""
+        ...
+
+    def passages_of(self, document: DocumentKey) -> list[StoredPassage]:
+        """The passages of a document, in its order; none of one that is not known."""
         ...
 
     def count_passages(self) -> int:

@@ -6,7 +6,7 @@ No numpy here: the server reads this room's types at its start.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 MetadataValue: TypeAlias = "str | int | float | bool | Sequence[str]"
 Metadata: TypeAlias = Mapping[str, MetadataValue]
@@ -77,6 +77,14 @@ class Passage:
     def searched_text(self) -> str:
         """The text that is searched and embedded: the headings, then the text."""
         return "\n".join([*self.headings, self.text])
+
+
+class StoredPassage(NamedTuple):
+    """A passage as an index keeps it."""
+
+    passage: Passage
+    vector: "Sequence[float] | None"
+    "Of length 1; None where it has none."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -125,6 +125,43 @@ def test_heads_of_chapters_go_though_each_is_on_few_pages(tmp_path: Path) -> Non
     assert "Mouth" not in text
 
 
+def rules(num_pages: int, first_line: str, *, apart: float) -> PdfFile:
+    """Pages that each begin with a line of their own number."""
+    body = ["it shall keep a record of each order", "for six years,", "and show it when it is asked for."]
+    pages = []
+    for number in range(1, num_pages + 1):
+        own = [f"Member {'abcdefghi'[number - 1] * 3}: {line}" for line in body]
+        pages.append([Placed(60, 740, first_line.format(number, number * 7919), 10), *column(60, 740 - apart, own)])
+    return PdfFile(pages)
+
+
+@pytest.mark.parametrize(
+    ("first_line", "apart"),
+    [
+        ("Rule {0}", 30),
+        ("Rule {0}.", 30),
+        ("§ {0}", 30),
+        ("Section {1} Orders", 30),
+        ("Document {0} tells of the number {1}.", 14),
+        ("The balance of the account is {0}", 14),
+        ("{0} orders were kept in this month", 14),
+    ],
+)
+def test_first_lines_that_differ_by_their_numbers_stay(tmp_path: Path, first_line: str, apart: float) -> None:
+    text = text_of(rules(9, first_line, apart=apart).write(tmp_path / "rules.pdf"))
+    for number in range(1, 10):
+        assert " ".join(first_line.format(number, number * 7919).split()) in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["Annual Report 2023 | {0}", "{0} | Annual Report 2023", "Chapter 3", "Page {0} of 9", "Rule book, page {0}"],
+)
+def test_running_heads_with_the_number_of_the_page_go(tmp_path: Path, head: str) -> None:
+    text = text_of(rules(9, head, apart=40).write(tmp_path / "report.pdf"))
+    assert [word for word in ("Annual", "Chapter", "Page", "book") if word in text] == []
+
+
 def test_a_number_at_the_edge_that_counts_no_pages_stays(tmp_path: Path) -> None:
     page = [*column(60, 740, ["The answer that the machine gave at last was"]), Placed(60, 600, "42")]
     assert text_of(PdfFile([page]).write(tmp_path / "b.pdf")).endswith("42\n")

@@ -26,6 +26,7 @@ class SpokenWriter:
 
     async def text(self, prompt: str, settings: WritingSettings) -> str:
         self.prompts.append(prompt)
+        assert settings.max_tokens is not None
         assert settings.max_tokens <= 256
         return self.says
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from outcrop.errors import Invalid
-from outcrop.knowledge.answering.settings import MOST_TOKENS, read_settings
+from outcrop.knowledge.answering.settings import read_settings
 
 
 def text(**settings: Any) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def more(**fields: Any) -> dict[str, Any]:
 
 def test_nothing_given_is_the_likeliest_answer_of_bedrocks_length() -> None:
     settings = read_settings(None, at="x")
-    assert (settings.inference, settings.max_tokens) == ({"temperature": 0.0}, MOST_TOKENS)
+    assert (settings.inference, settings.max_tokens) == ({"temperature": 0.0}, None)
 
 
 def test_fields_of_the_provider_stand_for_bedrocks_own() -> None:

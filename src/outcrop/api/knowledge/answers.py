@@ -12,13 +12,14 @@ from outcrop.api.knowledge.answering_model import answering_model, headers_of
 from outcrop.api.knowledge.searching import open_search
 from outcrop.knowledge import retrieving
 from outcrop.knowledge.answering import answering, external
-from outcrop.knowledge.answering.answering import AskedQuestion, PlannedAnswer, Retrieve
+from outcrop.knowledge.answering.answering import AnswerMode, AskedQuestion, PlannedAnswer, Retrieve
 from outcrop.knowledge.answering.answering_model import AnsweringModel
 from outcrop.knowledge.answering.citations import CitedPart, supported_share
 from outcrop.knowledge.answering.closeness import Closeness, closeness_of
 from outcrop.knowledge.answering.questioning import Questioned, Sources, read_question
+from outcrop.knowledge.answering.settings import WritingSettings
 from outcrop.knowledge.answering.talks import Talk, TalkScope, TalkTurn
-from outcrop.knowledge.answering.writing import Tally, Writer
+from outcrop.knowledge.answering.writing import Tally, Writer, answer_limit
 from outcrop.knowledge.passage_members import citation_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 SUPPORTED = "x-outcrop-supported"
 "The header that tells the share of an answer's claims that a passage bears out; a stream has gone out before."
+
+
+MOST_TOKENS = "x-outcrop-max-tokens"
+"The header that tells how many tokens an answer that a model writes may have."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +42,15 @@ class _Begun:
     model: AnsweringModel
     answer: PlannedAnswer
     custom: Mapping[str, bool]
+    settings: WritingSettings
 
     @property
     def headers(self) -> dict[str, str]:
-        return headers_of(self.model, self.answer.mode)
+        target, mode = self.model.target, self.answer.mode
+        told = headers_of(self.model, mode)
+        if target is None or mode is not AnswerMode.GENERATIVE:
+            return told
+        return {**told, MOST_TOKENS: str(answer_limit(target, self.settings))}
 
     def citation(self, part: CitedPart) -> dict[str, Any]:
         return citation_of(part, self.answer.passages, self.custom)
@@ -91,7 +101,9 @@ async def _begin(house: "House", call: Call) -> _Begun:
     model = await to_thread.run_sync(answering_model, house, call, asked.model_arn, asked.settings.answering)
     async with _opened(house, call, asked) as opened:
         answer = await answering.plan(_question(house, call, asked, talk, model, opened))
-    return _Begun(talk=talk, question=asked.text, model=model, answer=answer, custom=opened.custom)
+    return _Begun(
+        talk=talk, question=asked.text, model=model, answer=answer, custom=opened.custom, settings=asked.settings
+    )
 
 
 def _resumed(house: "House", talk_id: str | None, scope: TalkScope) -> Talk:

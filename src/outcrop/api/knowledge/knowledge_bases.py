@@ -50,9 +50,13 @@ def list_knowledge_bases(house: House, call: Call) -> Answered:
 
 
 def _answer(row: Resource) -> Answer:
-    from outcrop.knowledge.storage import store_of
+    from outcrop.knowledge.stores.configuration import told_store
 
-    store = told(row, lambda each: store_of(each.document.get("storageConfiguration")))
+    def store_of(each: Resource) -> str:
+        document = each.document
+        return told_store(document.get("storageConfiguration"), has_vectors=document["dimensions"] is not None)
+
+    store = told(row, store_of)
     return Answer({"knowledgeBase": told(row, _members)}, headers={STORE: store})
 
 

@@ -102,7 +102,7 @@ def _short(settings: WritingSettings) -> WritingSettings:
     return WritingSettings(
         inference=settings.inference,
         additional=settings.additional,
-        max_tokens=min(settings.max_tokens, _TOKENS),
+        max_tokens=min(settings.max_tokens or _TOKENS, _TOKENS),
     )
 
 

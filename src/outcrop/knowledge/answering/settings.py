@@ -35,8 +35,6 @@ _VALUES: dict[str, Schema] = {
     "maxTokens": Number(least=1, integer=True),
     "stopSequences": Items(of=Text(least_length=1), most=4),
 }
-MOST_TOKENS = 2048
-"Of an answer for which a request names no limit."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +45,8 @@ class WritingSettings:
     "As Converse's inferenceConfig."
     additional: Mapping[str, Any] = field(default_factory=dict)
     "As Converse's additionalModelRequestFields."
-    max_tokens: int = MOST_TOKENS
+    max_tokens: int | None = None
+    "None: the request names no limit (`writing.answer_limit`)."
     answering: str | None = None
     "`extractive` or `generative`, where the request says so."
 
@@ -67,8 +66,8 @@ def read_settings(shape: Mapping[str, Any] | None, *, at: str) -> WritingSetting
         _check_once(text, name, at)
         check(Struct(optional={name: _VALUES[_SPELLINGS[name]]}), {name: more[name]})
         text[_SPELLINGS[name]] = more.pop(name)
-    most = text.pop("maxTokens", MOST_TOKENS)
-    if type(most) is not int or most < 1:
+    most = text.pop("maxTokens", None)
+    if most is not None and (type(most) is not int or most < 1):
         raise Invalid(f"{at}: maxTokens: {most} leaves no room for an answer. Give 1 or more.")
     return WritingSettings(
         inference={"temperature": 0.0, **text}, additional=more, max_tokens=most, answering=answering

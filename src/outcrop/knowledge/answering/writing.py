@@ -27,6 +27,10 @@ _MOST_TURNS = 3
 "Earlier turns that an answer is written behind."
 _ROOM = 512
 "Tokens that are left for an answer, where the context is large enough."
+MOST_TOKENS = 2048
+"Of an answer for which a request names no limit."
+_SHARE = 4
+"Of the context of a model of this machine, one token of so many may go to such an answer: a small one runs on."
 _log = logging.getLogger("outcrop.knowledge")
 
 Prompt = Callable[[str], str]
@@ -65,6 +69,13 @@ class ShownPassages:
         return told_results(self.passages)
 
 
+def answer_limit(target: TextTarget, settings: WritingSettings) -> int:
+    """The tokens of an answer: those that the request names, else a share of the model's context."""
+    if settings.max_tokens is not None:
+        return settings.max_tokens
+    return min(MOST_TOKENS, target.context_length // _SHARE) if isinstance(target, Target) else MOST_TOKENS
+
+
 @dataclass(frozen=True, kw_only=True)
 class Writer:
     """A model that writes, for one answer."""
@@ -75,7 +86,7 @@ class Writer:
 
     async def text(self, prompt: str, settings: WritingSettings, turns: Sequence[TalkTurn] = ()) -> str:
         """The whole answer to a prompt. When the engine dies in the middle, it is asked again from the start."""
-        request = await converse.prepare(self.target, _params(prompt, turns, settings), now=self.now())
+        request = await converse.prepare(self.target, self._params(prompt, turns, settings), now=self.now())
         finished = await answered(request.prepared, count=self.tally.count)
         self.tally.next()
         return finished.text
@@ -84,7 +95,7 @@ class Writer:
         self, prompt: str, turns: Sequence[TalkTurn], settings: WritingSettings
     ) -> AsyncGenerator[str, None]:
         """The answer as it is made; what the model thinks before it is no part of it."""
-        request = await converse.prepare(self.target, _params(prompt, turns, settings), now=self.now())
+        request = await converse.prepare(self.target, self._params(prompt, turns, settings), now=self.now())
         async with aclosing(answering(request.prepared, count=self.tally.count)) as items:
             async for item in items:
                 if not isinstance(item, Finished) and item.part == "text":
@@ -105,10 +116,13 @@ class Writer:
         if not isinstance(self.target, Target):  # its server alone knows its context
             return ShownPassages(passages=tuple(whole), turns=tuple(turns[-_MOST_TURNS:]))
         fitting = _Fitting(self.target, prompt, settings)
-        asked = converse.read_converse(self.target, _params(prompt(told_results(whole)), turns, settings))
+        asked = converse.read_converse(self.target, self._params(prompt(told_results(whole)), turns, settings))
         shown = await prompts.aside(asked.prompt, lambda: fitting.shown(whole, turns))
         _tell_left_out(found, shown)
         return shown
+
+    def _params(self, prompt: str, turns: Sequence[TalkTurn], settings: WritingSettings) -> dict[str, Any]:
+        return _params(self.target, prompt, turns, settings)
 
 
 class _Fitting:
@@ -118,7 +132,7 @@ class _Fitting:
         self._target = target
         self._prompt = prompt
         self._settings = settings
-        room = min(settings.max_tokens, _ROOM, target.context_length // 4)
+        room = min(answer_limit(target, settings), _ROOM, target.context_length // 4)
         self._most = target.context_length - room
 
     def shown(self, whole: Sequence[tuple[Found, str]], turns: Sequence[TalkTurn]) -> ShownPassages:
@@ -140,7 +154,7 @@ class _Fitting:
 
     def _fits(self, passages: Sequence[tuple[Found, str]], turns: Sequence[TalkTurn]) -> bool:
         text = self._prompt(told_results(passages))
-        asked = converse.read_converse(self._target, _params(text, turns, self._settings))
+        asked = converse.read_converse(self._target, _params(self._target, text, turns, self._settings))
         return len(prompts.encode(self._target, asked.prompt)) <= self._most
 
 
@@ -156,13 +170,13 @@ def _most_that(fits: Callable[[int], bool], most: int) -> int:
     return least
 
 
-def _params(prompt: str, turns: Sequence[TalkTurn], settings: WritingSettings) -> dict[str, Any]:
+def _params(target: TextTarget, prompt: str, turns: Sequence[TalkTurn], settings: WritingSettings) -> dict[str, Any]:
     """The request in Converse's words."""
     said = [(role, text) for turn in turns for role, text in (("user", turn.question), ("assistant", turn.answer))]
     messages = [{"role": role, "content": [{"text": text}]} for role, text in [*said, ("user", prompt)]]
     return {
         "messages": messages,
-        "inferenceConfig": {**settings.inference, "maxTokens": settings.max_tokens},
+        "inferenceConfig": {**settings.inference, "maxTokens": answer_limit(target, settings)},
         "additionalModelRequestFields": dict(settings.additional),
     }
 

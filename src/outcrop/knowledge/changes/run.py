@@ -30,6 +30,7 @@ from outcrop.knowledge.metadata_files import ENDING, DocumentAttributes, inline_
 from outcrop.knowledge.passages import DocumentKey, DocumentRecord, DocumentState
 from outcrop.knowledge.rooms import KnowledgeRooms
 from outcrop.knowledge.states import DocumentChangeStatus
+from outcrop.knowledge.stores.permission import check_may_store_in
 from outcrop.store.damage import understood
 from outcrop.store.resources import Resource
 
@@ -136,6 +137,7 @@ class _DocumentIngestion:
         self._index = house.knowledge_indexes.of(knowledge_base)
 
     def run(self, identifiers: list[str]) -> None:
+        check_may_store_in(self._house, self._knowledge_base)
         vectors = PassageVectors(self._house, self._knowledge_base, self._job)
         indexing = Indexing(self._index, chunking_of(self._source), vectors)
         for number, identifier in enumerate(identifiers):

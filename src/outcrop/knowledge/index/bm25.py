@@ -33,10 +33,10 @@ def score(postings: Sequence[Postings], lengths: Rows, alive: Mask, terms: Seque
     num_passages = int(np.count_nonzero(alive))
     mean = float(lengths[alive].mean()) if num_passages else 1.0
     norms = (K1 * (1 - B + B * lengths / max(mean, 1.0))).astype(np.float32)
-    most = 0.0
+    most, all_alive = 0.0, num_passages == len(alive)
     for term, repeats in zip(*np.unique(np.asarray(terms, np.uint64), return_counts=True), strict=True):
         found = [part.of(term) for part in postings]
-        having = sum(int(np.count_nonzero(alive[rows])) for rows, _ in found)
+        having = sum(len(rows) if all_alive else int(np.count_nonzero(alive[rows])) for rows, _ in found)
         weight = repeats * (K1 + 1) * np.log1p((num_passages - having + 0.5) / (having + 0.5))
         most += weight
         for rows, counts in found:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from outcrop.knowledge.index.snapshot_keeper import SnapshotKeeper
 from outcrop.knowledge.index.sql_storage import SqlStorage
 from outcrop.knowledge.index.stored_index import StoredIndex
 from outcrop.store.database import open_database
@@ -17,4 +18,5 @@ class EmbeddedIndex(StoredIndex):
 
         Raises Invalid where the folder's index has another width, MachineTrouble where it cannot be opened.
         """
-        super().__init__(SqlStorage(open_database(f"sqlite:///{folder / FILE}"), dimensions=dimensions))
+        storage = SqlStorage(open_database(f"sqlite:///{folder / FILE}"), dimensions=dimensions)
+        super().__init__(storage, SnapshotKeeper(folder, storage))

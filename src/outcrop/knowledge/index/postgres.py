@@ -4,6 +4,7 @@ Passages are searched in the memory of each process, exactly as the embedded ind
 """
 
 import sqlalchemy as sql
+from sqlalchemy.engine import Engine
 
 from outcrop.knowledge.index.sql_storage import SqlStorage
 from outcrop.knowledge.index.stored_index import StoredIndex
@@ -29,8 +30,13 @@ def drop(url: sql.URL, *, namespace: str) -> None:
     _change_schema(url, sql.schema.DropSchema(namespace, cascade=True, if_exists=True))
 
 
+def connected(url: sql.URL) -> Engine:
+    """An engine of a database in which nothing is made: it may be somebody else's. Raises ImportError, no driver."""
+    return sql.create_engine(url, pool_pre_ping=True, pool_size=2)
+
+
 def _change_schema(url: sql.URL, change: sql.schema.ExecutableDDLElement) -> None:
-    engine = open_database(url.render_as_string(hide_password=False))
+    engine = connected(url)
     try:
         with writing(engine) as connection:
             alone(connection, "knowledge schema")

@@ -39,7 +39,7 @@ def prepare(document: IndexedDocument, *, dimensions: int | None) -> PreparedDoc
 
     Raises Invalid for vectors that do not fit the index, and texts that no database keeps as they are.
     """
-    _check_texts(document)
+    check_texts(document)
     vectors = _vectors(document, dimensions)
     prepared = [
         PreparedPassage(passage=each, terms=pack(count_terms(each.searched_text)), vector=vector)
@@ -75,7 +75,8 @@ def told_width(dimensions: int | None) -> str:
     return "no vectors" if dimensions is None else f"vectors of {dimensions} numbers"
 
 
-def _check_texts(document: IndexedDocument) -> None:
+def check_texts(document: IndexedDocument) -> None:
+    """Raises Invalid for texts that no database keeps as they are."""
     texts = (part for each in document.passages for part in (each.text, *each.headings))
     for text in itertools.chain(texts, document.parents):
         if "\0" in text or _SURROGATE.search(text):

@@ -6,7 +6,7 @@ How long a change outlives a fall of the server is the server's own setting (`ap
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -94,6 +94,11 @@ class RedisStorage:
         found = [self.record(DocumentKey(data_source_id, name.decode())) for name in page]
         return [record for record in found if record is not None]
 
+    def passages_of(self, key: DocumentKey) -> list[tuple[Passage, bytes | None]]:
+        while True:
+            with suppress(MomentPassed), self.moment():
+                return self._passages_of(key)
+
     def count_passages(self) -> int:
         return int(self._redis.get(self._keys.of("count")) or 0)
 
@@ -106,6 +111,20 @@ class RedisStorage:
 
     def close(self) -> None:
         self._redis.close()
+
+    def _passages_of(self, key: DocumentKey) -> list[tuple[Passage, bytes | None]]:
+        number = self._number(self._redis, key)
+        if number is None:
+            return []
+        searched = self._redis.hgetall(self._keys.of("searched", number))
+        found = []
+        for place, told in sorted(
+            self._redis.hgetall(self._keys.of("texts", number)).items(), key=lambda pair: int(pair[0])
+        ):
+            if place not in searched:
+                raise MomentPassed
+            found.append((_passage(json.loads(told)), _searched(number, int(place), searched[place]).vector))
+        return found
 
     def _change(self, change: Callable[[_Pipe, int], None]) -> None:
         """Make a change with its generation in one MULTI; from anew where somebody else changed something first."""

@@ -15,7 +15,7 @@ import numpy as np
 from outcrop.knowledge import reserved
 from outcrop.knowledge.filters import AttributeCondition, MetadataFilter
 from outcrop.knowledge.index import bm25, segment
-from outcrop.knowledge.index.arrays import Mask, Rows, Scores, Vectors, Whole
+from outcrop.knowledge.index.arrays import Mask, Names, Rows, Scores, Vectors, Whole
 from outcrop.knowledge.index.attributes import AttributeColumn, column, compile_filter
 from outcrop.knowledge.index.bm25 import LexicalScores
 from outcrop.knowledge.index.segment import PassageSegment
@@ -79,8 +79,8 @@ class SearchedRows:
         return _joined([each.embedded for each in self.segments], np.bool_)
 
     @cached_property
-    def chunk_ids(self) -> Sequence[str]:
-        return [name for each in self.segments for name in each.chunk_ids]
+    def chunk_ids(self) -> Names:
+        return _joined([each.chunk_ids for each in self.segments], np.bytes_)
 
     def allowed(self, asked: MetadataFilter | None) -> Mask:
         """The rows that may be found: alive, and let through by the filter."""
@@ -96,7 +96,9 @@ class SearchedRows:
         A product is summed in another order at another place of a matrix: equal vectors would differ in their last
         digit, and come in the order of their rows.
         """
-        products = [each.vectors @ vector for each in self.segments if each.vectors is not None]
+        # Row by row: a product of matrices would be computed by several threads, which wait for each other where the
+        # machine is busy; the memory is what takes the time.
+        products = [np.vecdot(each.vectors, vector) for each in self.segments if each.vectors is not None]
         return np.round(_joined(products, np.float32), 5)
 
     def vectors_of(self, wanted: Whole) -> Vectors:
@@ -113,7 +115,8 @@ class SearchedRows:
     def verdicts(self, condition: AttributeCondition) -> Mask:
         """Whether each row meets one condition."""
         if condition.key == reserved.CHUNK_ID:
-            return self._column(condition.key, self.chunk_ids).verdicts(condition)
+            names = (name.decode() for name in self.chunk_ids.tolist())
+            return self._column(condition.key, names).verdicts(condition)
         if condition.key == reserved.PAGE_NUMBER:
             pages = (None if page < 0 else page for page in self.pages.tolist())
             return self._column(condition.key, pages).verdicts(condition)

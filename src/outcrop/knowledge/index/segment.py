@@ -4,15 +4,13 @@ Few large ones are searched faster than many small ones, and a large one is copi
 is joined with its neighbour while that is not much larger.
 """
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 
 from outcrop.knowledge.index import postings
-from outcrop.knowledge.index.arrays import Mask, Rows, Vectors, Whole
+from outcrop.knowledge.index.arrays import Mask, Names, Rows, Vectors, Whole
 from outcrop.knowledge.index.postings import Postings
 from outcrop.knowledge.index.storage import SearchedPassage
 from outcrop.knowledge.index.term_blob import unpack
@@ -29,7 +27,8 @@ class PassageSegment:
     "Their numbers in the database."
     places: Rows
     "The place of each one's document in the list of documents."
-    chunk_ids: tuple[str, ...]
+    chunk_ids: Names
+    "In UTF-8."
     pages: Rows
     "-1 for none, as in `parents`."
     parents: Rows
@@ -54,7 +53,7 @@ def build(
     return PassageSegment(
         passages=np.array([each.passage for each in found], np.int64),
         places=np.array(places, np.int32),
-        chunk_ids=tuple(each.chunk_id for each in found),
+        chunk_ids=np.array([each.chunk_id.encode() for each in found], np.bytes_),
         pages=_numbers([each.page for each in found]),
         parents=_numbers([each.parent for each in found]),
         lengths=np.diff(totals[ends]).astype(np.int32),
@@ -81,7 +80,7 @@ def _joined(first: PassageSegment, second: PassageSegment) -> PassageSegment:
     return PassageSegment(
         passages=np.concatenate([part.passages for part in parts]),
         places=np.concatenate([part.places for part in parts]),
-        chunk_ids=reduce(operator.add, (part.chunk_ids for part in parts)),
+        chunk_ids=np.concatenate([part.chunk_ids for part in parts]),
         pages=np.concatenate([part.pages for part in parts]),
         parents=np.concatenate([part.parents for part in parts]),
         lengths=np.concatenate([part.lengths for part in parts]),

@@ -10,10 +10,21 @@ from sqlalchemy.engine import Connection, Engine
 
 from outcrop.knowledge.index.prepared import PreparedDocument, PreparedPassage, check_width
 from outcrop.knowledge.index.storage import ChangedDocument, SearchedPassage
-from outcrop.knowledge.index.tables import documents, generation, parents, passages, removed, schema, searched
+from outcrop.knowledge.index.tables import (
+    documents,
+    generation,
+    parents,
+    passages,
+    removed,
+    schema,
+    searched,
+    snapshots,
+)
 from outcrop.knowledge.passages import DocumentKey, DocumentRecord, DocumentState, Passage
 from outcrop.store.database import alone, create_tables, reading, writing
 
+_SNAPSHOTS = 4
+"That are known."
 _AT_ONCE = 500
 "Rows that one statement names; databases limit how many."
 
@@ -86,6 +97,17 @@ class SqlStorage:
         with reading(self._engine) as connection:
             return [_record(row) for row in connection.execute(query)]
 
+    def passages_of(self, key: DocumentKey) -> list[tuple[Passage, bytes | None]]:
+        query = (
+            sql.select(passages, searched.c.vector)
+            .join(searched, searched.c.passage == passages.c.id)
+            .join(documents, documents.c.id == passages.c.document)
+            .where(documents.c.data_source_id == key.data_source_id, documents.c.identifier == key.identifier)
+            .order_by(passages.c.id)
+        )
+        with reading(self._engine) as connection:
+            return [(_passage(row), row.vector) for row in connection.execute(query)]
+
     def count_passages(self) -> int:
         with reading(self._engine) as connection:
             return int(connection.execute(sql.select(sql.func.count()).select_from(searched)).scalar_one())
@@ -94,6 +116,19 @@ class SqlStorage:
     def moment(self) -> Iterator["SqlMoment"]:
         with reading(self._snapshots) as connection:
             yield SqlMoment(connection)
+
+    def note_snapshot(self, token: str) -> None:
+        """Remember that a snapshot was taken of this storage; the last few are known."""
+        with writing(self._engine) as connection:
+            connection.execute(sql.insert(snapshots).values(token=token))
+            newest = sql.select(snapshots.c.id).order_by(snapshots.c.id.desc()).limit(_SNAPSHOTS)
+            connection.execute(sql.delete(snapshots).where(snapshots.c.id.not_in(newest)))
+
+    def knows_snapshot(self, token: str) -> bool:
+        """Whether a snapshot was taken of this storage, and not of what a backup has replaced since."""
+        with reading(self._engine) as connection:
+            found = connection.execute(sql.select(snapshots.c.id).where(snapshots.c.token == token)).first()
+        return found is not None
 
     def close(self) -> None:
         self._engine.dispose()

@@ -6,24 +6,28 @@ and reads what is newer before it answers.
 
 import contextlib
 import threading
+from array import array
 from collections.abc import Sequence
 
 from outcrop.knowledge import reserved
 from outcrop.knowledge.index import arms, searched_rows
 from outcrop.knowledge.index.prepared import prepare
 from outcrop.knowledge.index.searched_rows import SearchedRows
+from outcrop.knowledge.index.snapshot_keeper import SnapshotKeeper
 from outcrop.knowledge.index.storage import MomentPassed, PassageStorage, StoredMoment
 from outcrop.knowledge.index.strength import LearnedStrength
 from outcrop.knowledge.index.top import best_rows
 from outcrop.knowledge.passage_index import SearchQuery
-from outcrop.knowledge.passages import DocumentKey, DocumentRecord, Found, IndexedDocument, Passage
+from outcrop.knowledge.passages import DocumentKey, DocumentRecord, Found, IndexedDocument, Passage, StoredPassage
 
 
 class StoredIndex:
     """A `PassageIndex` over a storage. Safe in several threads and processes."""
 
-    def __init__(self, storage: PassageStorage) -> None:
+    def __init__(self, storage: PassageStorage, snapshots: SnapshotKeeper | None = None) -> None:
+        """`snapshots`: what spares a process to read everything at its first search."""
         self._storage = storage
+        self._snapshots = snapshots
         self._lock = threading.Lock()
         self._rows: SearchedRows | None = None
         self._strength = LearnedStrength()
@@ -48,12 +52,18 @@ class StoredIndex:
         """Records of a data source in the order of their identifiers, those behind `after`."""
         return self._storage.records(data_source_id, after=after, most=most)
 
+    def passages_of(self, document: DocumentKey) -> list[StoredPassage]:
+        """The passages of a document, in its order."""
+        return [StoredPassage(passage, _numbers(vector)) for passage, vector in self._storage.passages_of(document)]
+
     def count_passages(self) -> int:
         """The number of passages that can be found."""
         return self._storage.count_passages()
 
     def close(self) -> None:
         """Give the connections back, and what was read."""
+        if self._snapshots is not None:
+            self._snapshots.close()
         self._storage.close()
         self._rows = None
 
@@ -64,7 +74,10 @@ class StoredIndex:
                 # One moment throughout: the texts are those of the passages that were searched, whoever writes.
                 rows = self._at(moment)
                 if rows is not None:
-                    return self._answer(moment, rows, query)
+                    answer = self._answer(moment, rows, query)
+                    if self._snapshots is not None:
+                        self._snapshots.offer(rows, self._strength.learned)
+                    return answer
 
     def _at(self, moment: StoredMoment) -> SearchedRows | None:
         """The rows of this moment; None where another thread has gone on to a later one meanwhile."""
@@ -75,10 +88,17 @@ class StoredIndex:
         return rows if rows.generation == generation else None
 
     def _followed(self, moment: StoredMoment, generation: int) -> SearchedRows:
-        rows = self._rows
+        rows = self._rows or self._from_snapshot(generation)
         if rows is None:
             return searched_rows.read_all(moment, generation=generation, dimensions=self._storage.dimensions)
         return searched_rows.follow(moment, rows, generation=generation) if rows.generation < generation else rows
+
+    def _from_snapshot(self, generation: int) -> SearchedRows | None:
+        snapshot = None if self._snapshots is None else self._snapshots.read()
+        if snapshot is None or snapshot.rows.generation > generation:
+            return None
+        self._strength.learned = snapshot.learned
+        return snapshot.rows
 
     def _answer(self, moment: StoredMoment, rows: SearchedRows, query: SearchQuery) -> list[Found]:
         scored = arms.score(rows, query, self._strength)
@@ -91,6 +111,10 @@ class StoredIndex:
             _found(rows, row, *texts[number], score=float(scored.scores[row]))
             for row, number in zip(best, numbers, strict=True)
         ]
+
+
+def _numbers(vector: bytes | None) -> list[float] | None:
+    return None if vector is None else array("f", vector).tolist()
 
 
 def _found(rows: SearchedRows, row: int, passage: Passage, text: str, *, score: float) -> Found:

@@ -26,13 +26,14 @@ class LearnedStrength:
     """
 
     def __init__(self) -> None:
-        self._learned: tuple[int, float] | None = None
+        self.learned: tuple[int, float] | None = None
+        "The passages then, and the trust."
 
     def of(self, rows: SearchedRows) -> float:
         """How far the vectors are to be trusted, from 0 to 1."""
-        known, count = self._learned, int(np.count_nonzero(rows.alive))
+        known, count = self.learned, int(np.count_nonzero(rows.alive))
         if known is None or not known[0] / 2 <= count <= known[0] * 2:
-            known = self._learned = (count, strength(rows))
+            known = self.learned = (count, strength(rows))
         return known[1]
 
 
@@ -42,8 +43,8 @@ def strength(rows: SearchedRows) -> float:
     if len(usable) < FEWEST:
         return 1.0
     # By a digest of their names, so that an index that grew learns from the passages that one built at once does.
-    names = rows.chunk_ids
-    seen = sorted(usable.tolist(), key=lambda row: (zlib.crc32(names[row].encode()), names[row]))[:_SEEN]
+    names = rows.chunk_ids.tolist()
+    seen = sorted(usable.tolist(), key=lambda row: (zlib.crc32(names[row]), names[row]))[:_SEEN]
     return float(np.clip((closeness(rows, np.array(seen)) - WEAK) / (STRONG - WEAK), 0, 1))
 
 

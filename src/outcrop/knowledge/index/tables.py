@@ -61,6 +61,13 @@ passages = sql.Table(
     sql.Column("parent", sql.Integer),
     sqlite_autoincrement=True,
 )
+snapshots = sql.Table(
+    "knowledge_snapshots",
+    schema,
+    sql.Column("id", _key, primary_key=True),
+    sql.Column("token", sql.String, nullable=False),
+    sqlite_autoincrement=True,
+)
 # Apart from the texts: all of them are read at a process's first search, and the texts only of what is found.
 searched = sql.Table(
     "knowledge_searched",

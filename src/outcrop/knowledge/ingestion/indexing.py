@@ -141,8 +141,12 @@ class Indexing:
 
     def _put(self, waiting: _PreparedDocument, vectors: list[list[float]] | None) -> None:
         waiting.wanted.listener.before_put()
-        self._index.put(replace(waiting.document, vectors=vectors))
-        waiting.wanted.listener.indexed()
+        try:
+            self._index.put(replace(waiting.document, vectors=vectors))
+        except Invalid as refused:  # its store takes no such passage: another dimension, too much metadata
+            self.fail(waiting.wanted, refused.message)
+        else:
+            waiting.wanted.listener.indexed()
 
 
 def _failed(wanted: WantedDocument, reason: str, state: DocumentState) -> DocumentRecord:

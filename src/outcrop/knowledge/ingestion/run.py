@@ -26,6 +26,7 @@ from outcrop.knowledge.metadata_files import ENDING, DocumentAttributes
 from outcrop.knowledge.passages import DocumentKey, DocumentRecord, DocumentState
 from outcrop.knowledge.rooms import KnowledgeRooms
 from outcrop.knowledge.states import IngestionStatus
+from outcrop.knowledge.stores.permission import check_may_store_in
 from outcrop.store.damage import understood
 
 _NOTE_EVERY_S = 2.0
@@ -100,6 +101,7 @@ class _Ingestion:
         self._remove_gone()
 
     def _indexing(self) -> Indexing:
+        check_may_store_in(self._house, self._knowledge_base)
         vectors = PassageVectors(self._house, self._knowledge_base, self._job)
         return Indexing(self._index, chunking_of(self._source), vectors)
 

@@ -13,6 +13,11 @@ from typing import Any
 DEEPEST = 200
 "Levels of lists and objects. No request of any service has more than a tenth of them."
 _HALF = re.compile("[\ud800-\udfff]")
+_SHAPES = bytes.maketrans(b"0123456789E", b"0000000000e")
+_LARGE, _LONG = re.compile(rb"e000"), b"0" * 200
+"""As `_SHAPES` writes figures: without an exponent of three of them, or 200 in a row, no number of a text is beyond
+1e299. The many floats of vectors are then read by the parser itself, not by a function that is called for each."""
+_CONTAINERS = {list, dict}
 _MAYBE_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -27,7 +32,8 @@ def loads(data: bytes | str, *, pairs: Callable[[list[tuple[str, Any]]], Any] | 
     except UnicodeDecodeError as error:
         raise NotJson(f"it is not {error.encoding.upper()} at byte {error.start}") from error
     try:
-        value = json.loads(text, parse_constant=_constant, parse_float=_float, object_pairs_hook=pairs)
+        reading = _float if _may_be_huge(text) else None
+        value = json.loads(text, parse_constant=_constant, parse_float=reading, object_pairs_hook=pairs)
     except RecursionError as error:
         raise _too_deep() from error
     except json.JSONDecodeError as error:
@@ -53,6 +59,12 @@ def holds_half(text: str) -> bool:
     return not text.isascii() and _HALF.search(text) is not None
 
 
+def _may_be_huge(text: str) -> bool:
+    """Whether a number of the text may be too large for a float. What stands in strings is looked at too."""
+    shapes = text.encode("utf-8", "surrogatepass").translate(_SHAPES, b"+")
+    return _LARGE.search(shapes) is not None or _LONG in shapes
+
+
 def _may_hold_half(data: bytes | str) -> bool:
     # Text of valid bytes holds none but by an escape; emoji are escaped as two halves, and looked at for it.
     return holds_half(data) or "\\u" in data if isinstance(data, str) else _MAYBE_HALF.search(data) is not None
@@ -73,17 +85,18 @@ def _holds_half(value: Any) -> bool:
 
 
 def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(DEEPEST + 1):
+    level = [value] if isinstance(value, list | dict) else []
+    for _ in range(DEEPEST):
         level = [
             inner
             for item in level
-            if isinstance(item, list | dict)
+            if not _CONTAINERS.isdisjoint(map(type, item if isinstance(item, list) else item.values()))
             for inner in (item if isinstance(item, list) else item.values())
+            if isinstance(inner, list | dict)
         ]
         if not level:
             return False
-    return True
+    return any(level)
 
 
 def _too_deep() -> NotJson:
