@@ -24,7 +24,7 @@ FLOORS = [
     {"metrics", "audit", "log_groups"},
     {"probe"},
     {"training", "inference"},
-    {"datasets", "documents", "network", "music"},
+    {"datasets", "documents", "network", "music", "keys"},
     {"tokens", "store", "protocol", "loops", "json_files", "lifecycle"},
     {"arn", "clock", "settings", "machine", "isolation", "logs"},
     {"errors", "private"},

@@ -26,6 +26,7 @@ from outcrop.store.resources import Resource
 from outcrop.store.store import Store
 
 if TYPE_CHECKING:
+    from outcrop.access.policies.key_policy import KeyRules
     from outcrop.alarms.alarms import Alarms
     from outcrop.audit.audit import Audit
     from outcrop.batch.shares import Shares
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
     from outcrop.invocation_logs.logs import InvocationLogs
     from outcrop.jobs.asking_loop import AskingLoop
     from outcrop.jobs.jobs import Jobs
+    from outcrop.keys.aliases import KeyAliases
+    from outcrop.keys.key_grants import KeyGrants
+    from outcrop.keys.keys import Keys
     from outcrop.knowledge.agent_sessions.sessions import AgentSessions
     from outcrop.knowledge.answering.role_questions import RoleKnowledge
     from outcrop.knowledge.answering.talks import Talks
@@ -218,7 +222,42 @@ class House:
             object_tags=lambda arn: self.buckets.tags_by_arn(arn),  # opened when a policy first asks for tags
             foundation=self.catalog.find,
             resource_policy=lambda arn: self.vector_buckets.policy_in_force(arn),
+            key_rules=self._key_rules,
         )
+
+    def _key_rules(self, arn: str) -> "KeyRules | None":
+        from outcrop.access.policies.key_policy import KeyRules, parse_key_policy
+
+        key = self.keys.get(arn)
+        if key is None:
+            return None
+        aliases = tuple(alias.name for alias in self.key_aliases.of_key(key.id))
+        known: dict[str, str | tuple[str, ...]] = {
+            "kms:KeySpec": key.spec.name, "kms:KeyUsage": str(key.usage), "kms:KeyOrigin": "AWS_KMS",
+            "kms:MultiRegion": "false", **({"kms:ResourceAliases": aliases} if aliases else {}),
+        }  # fmt: skip
+        return KeyRules(policy=parse_key_policy(key.policy), grants=tuple(self.keys.records.grants(arn)), known=known)
+
+    @room
+    def keys(self) -> "Keys":
+        """Keys of KMS."""
+        from outcrop.keys.keys import Keys
+
+        return Keys(self.store, self.clock, self.account, self.access.credentials.sealer)
+
+    @room
+    def key_aliases(self) -> "KeyAliases":
+        """Aliases of KMS keys."""
+        from outcrop.keys.aliases import KeyAliases
+
+        return KeyAliases(self.keys)
+
+    @room
+    def key_grants(self) -> "KeyGrants":
+        """Grants on KMS keys."""
+        from outcrop.keys.key_grants import KeyGrants
+
+        return KeyGrants(self.keys)
 
     @property
     def account(self) -> str:

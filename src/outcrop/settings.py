@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -60,7 +60,7 @@ MODEL_UNITS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Places of one installation. No secret lives here, so it may be printed."""
+    """Places of one installation. It may be printed: the one secret in it, a root key, is left out then."""
 
     home: Path
     "All data of this installation."
@@ -92,6 +92,10 @@ class Settings:
     "Whether models that were registered at a URL may be invoked; False: nothing leaves this installation."
     audit_data_events: bool = False
     "Whether that record has calls about objects in buckets too."
+    root_key: str = field(default="", repr=False)
+    "The root key as 64 hexadecimal digits; empty: it comes from the command below, or lies in the home."
+    root_key_command: str = field(default="", repr=False)
+    "A command that prints the root key; empty: there is none."
     batch_least_records: int = 0
     "Records that a batch inference job must have; Amazon Bedrock wants 100."
 
@@ -176,6 +180,8 @@ def read(
         audit_kept=_retention(environment, "OUTCROP_AUDIT", AUDIT_KEPT, least_days=1),
         remote_models=_number(environment, "OUTCROP_REMOTE_MODELS", 1, range(2)) == 1,
         audit_data_events=_number(environment, "OUTCROP_AUDIT_DATA_EVENTS", 0, range(2)) == 1,
+        root_key=environment.get("OUTCROP_ROOT_KEY", "").strip(),
+        root_key_command=environment.get("OUTCROP_ROOT_KEY_COMMAND", "").strip(),
         batch_least_records=_number(environment, "OUTCROP_BATCH_LEAST_RECORDS", 0, range(1 << 31)),
     )
 

@@ -19,6 +19,7 @@ from tests.support.listings import (
     cloudwatch,
     iam,
     iam_absent,
+    kms,
     knowledge,
     logs,
     s3,
@@ -35,12 +36,13 @@ from tests.support.shaped_values import operation_of_botocore
 LISTINGS = [
     *bedrock.LISTINGS, *iam.LISTINGS, *iam_absent.LISTINGS, *logs.LISTINGS, *cloudwatch.LISTINGS, *s3.LISTINGS,
     *sagemaker.LISTINGS, *sagemaker_hosting.LISTINGS, *scaling.LISTINGS, *tuning.LISTINGS,
-    *vectors.LISTINGS, *knowledge.LISTINGS, *agent_runtime.LISTINGS,
+    *vectors.LISTINGS, *knowledge.LISTINGS, *kms.LISTINGS, *agent_runtime.LISTINGS,
 ]  # fmt: skip
 NEVER_LISTING = {f"iam.{operation}" for operation in ALWAYS_ABSENT} | {
     "bedrock-agent-runtime.Rerank",
     "bedrock-agent-runtime.Retrieve",
     "logs.GetLogEvents",
+    "kms.DescribeKey",
     "sagemaker.DescribeEndpoint",
     "sagemaker.DescribeEndpointConfig",
     "sagemaker.DescribeHyperParameterTuningJob",

@@ -5,6 +5,7 @@ Whoever is denied the resource is denied under each of its names, whoever is all
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,18 @@ import pytest
 
 from outcrop.access.caller import Caller
 from outcrop.access.names import Kind
+from outcrop.access.policies.key_policy import default_key_policy
 from outcrop.api.door.call import Call
 from outcrop.api.operations import OPERATIONS
 from outcrop.clock import MovableClock
 from outcrop.errors import Denied
 from outcrop.house import House
+from outcrop.keys.specs import SPECS, KeyUsage
 from outcrop.settings import Settings
 from outcrop.store.resources import Resource
 from tests.support import spellings
 from tests.support.policies import trusting
-from tests.support.spellings import BASE, PATH, REGION, STAND_IN, WEIGHTS, Case, Things
+from tests.support.spellings import BASE, KMS_ALIAS, KMS_KEY, PATH, REGION, STAND_IN, WEIGHTS, Case, Things
 
 MADE = ("custom-model", "model-customization-job", "model-invocation-job")
 "Kinds of what a job is, or leaves: an id that nobody knows yet."
@@ -49,6 +52,7 @@ class Furnished:
             (self.things.bedrock("knowledge-base", "KNOWLEDGE2"), "KNOWLEDGE1"),  # whose name is another's id
         ):
             self.add(arn, name)
+        self.add_key()
         self.access.identities.create_group("a-group", path=PATH)
         self.access.identities.create_role("a-role", path=PATH, trust=trusting({"Service": "bedrock.amazonaws.com"}))
         self.access.identities.create_user("jane", path=PATH)
@@ -62,6 +66,22 @@ class Furnished:
         self.platform.store.resources.add(
             Resource(arn=arn, kind=kind, region=REGION, name=name, created=now, updated=now, document=about)
         )
+
+    def add_key(self) -> None:
+        """A key of KMS with its alias, whose policy leaves all to IAM."""
+        made = self.platform.keys.create(
+            region=REGION,
+            spec=SPECS["SYMMETRIC_DEFAULT"],
+            usage=KeyUsage.ENCRYPT_DECRYPT,
+            description="",
+            policy=default_key_policy(self.platform.account),
+            tags={},
+        )
+        row = self.platform.store.resources.get(made.arn)
+        assert row is not None
+        arn = made.arn.replace(made.id, KMS_KEY)
+        self.platform.store.resources.add(replace(row, arn=arn, name=KMS_KEY))
+        self.platform.key_aliases.create(KMS_ALIAS, self.platform.keys.find(arn))
 
     def jane(self) -> Caller:
         credential = self.access.secret_for(self.key_id)
@@ -123,6 +143,8 @@ def cases(house: Furnished, service: str) -> list[Case]:
             found = list(spellings.cases_of_autoscaling(house.things, iter(OPERATIONS[service])))
         case "s3vectors":
             found = list(spellings.cases_of_vectors(house.things, iter(OPERATIONS[service])))
+        case "kms":
+            found = list(spellings.cases_of_kms(house.things, iter(OPERATIONS[service])))
         case "bedrock-agent":
             found = list(spellings.cases_of_knowledge(house.things, iter(OPERATIONS[service])))
         case "sagemaker":

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from outcrop import arn as arns
+from outcrop.keys.ciphertext import BlobHead, encrypt
+from outcrop.keys.grants import new_token
 from outcrop.protocol import routing, service_model
 from outcrop.protocol.http import HttpRequest
 from outcrop.protocol.parse import parse
@@ -196,6 +198,7 @@ WITHOUT_RESOURCE = {
         "UntagServerCertificate", "UpdateOpenIDConnectProviderThumbprint", "UpdateSAMLProvider",
         "UpdateServerCertificate",
     },
+    "kms": {"CreateKey", "GenerateRandom", "ListAliases", "ListKeys", "ListRetirableGrants"},
     "logs": {"DescribeLogGroups"},
     "s3": {"ListBuckets"},
     "s3vectors": {"ListVectorBuckets"},
@@ -388,6 +391,42 @@ def cases_of_vectors(things: Things, operations: Iterator[str]) -> Iterator[Case
         )  # fmt: skip
         spelled = tuple(each for each in named if has.issuperset(each))
         yield Case("s3vectors", operation, (index if of_index else bucket,), spelled)
+
+
+KMS_KEY, KMS_ALIAS = "12345678-1234-4234-8234-123456789012", "alias/one"
+_BY_ALIAS = (
+    "DescribeKey", "Encrypt", "Decrypt", "ReEncrypt", "Sign", "Verify", "GenerateMac", "VerifyMac", "GetPublicKey",
+    "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext",
+)  # fmt: skip
+
+
+def cases_of_kms(things: Things, operations: Iterator[str]) -> Iterator[Case]:
+    """Keys by id, ARN, alias and the alias's ARN; decryption by the ciphertext alone; grants by their tokens."""
+    key, alias = (f"arn:aws:kms:{REGION}:{things.account}:{each}" for each in (f"key/{KMS_KEY}", KMS_ALIAS))
+    blob = encrypt(b"", head=BlobHead(KMS_KEY, "ab" * 32), material=bytes(32), context={})
+    for operation in operations:
+        if operation in WITHOUT_RESOURCE["kms"]:
+            continue
+        named = (KMS_KEY, key, KMS_ALIAS, alias) if operation in _BY_ALIAS else (KMS_KEY, key)
+        match operation:
+            case "CreateAlias" | "UpdateAlias":
+                asked: list[dict[str, Any]] = [{"AliasName": KMS_ALIAS, "TargetKeyId": each} for each in named]
+                yield Case("kms", operation, (alias, key), tuple(asked))
+                continue
+            case "DeleteAlias":
+                yield Case("kms", operation, (alias, key), ({"AliasName": KMS_ALIAS},))
+                continue
+            case "ReEncrypt":
+                asked = [{"CiphertextBlob": blob, "DestinationKeyId": each} for each in named]
+                asked += [{"SourceKeyId": each, "DestinationKeyId": KMS_KEY} for each in named]
+            case "Decrypt":
+                asked = [{"KeyId": each} for each in named] + [{"CiphertextBlob": blob}]
+            case "RetireGrant":
+                token = new_token(KMS_KEY, "0" * 64)
+                asked = [{"KeyId": each, "GrantId": "0" * 64} for each in named] + [{"GrantToken": token}]
+            case _:
+                asked = [{"KeyId": each} for each in named]
+        yield Case("kms", operation, (key,), tuple(asked))
 
 
 def cases_of_s3(operations: Iterator[str]) -> Iterator[Case]:

@@ -41,6 +41,8 @@ from outcrop.access.needs.required_permissions import RequestedOperation, Requir
 from outcrop.access.policies.attachments import Attachments
 from outcrop.access.policies.documents import Policy, PolicyForm, parse
 from outcrop.access.policies.evaluation import Context, Decision
+from outcrop.access.policies.key_policy import MENDING as MENDING_OF_KEYS
+from outcrop.access.policies.key_policy import KeyRules
 from outcrop.access.policies.trust import Principal, Trust, trust
 from outcrop.access.policies.vector_bucket_policy import MENDING
 from outcrop.access.records.identities import Identity
@@ -50,6 +52,8 @@ from outcrop.access.service_credentials import ServiceCredentials
 from outcrop.access.sessions import Sessions, caller_is_session
 from outcrop.clock import Clock
 from outcrop.errors import Denied, Invalid, ServiceRefusal
+from outcrop.keys.grants import KeyUse
+from outcrop.keys.key import KEY, find_key, key_arn
 from outcrop.settings import Settings
 from outcrop.store.database import is_writing
 from outcrop.store.resources import Row
@@ -59,6 +63,8 @@ BEDROCK = "bedrock.amazonaws.com"
 _IAM = "arn:aws:iam:"
 PolicyOf = Callable[[str], Policy | None]
 "The policy of a resource itself, by its ARN."
+KeyRulesOf = Callable[[str], KeyRules | None]
+"The policy and grants of a KMS key, by its ARN; None where there is no such key."
 _NOTHING: Mapping[str, str] = {}
 _RESOURCES = ("", "resources")
 "Where a call keeps the ARNs that it was decided on."
@@ -85,6 +91,7 @@ class Access:
     rooms: installation.AccountRooms
     service_credentials: ServiceCredentials
     resource_policy: PolicyOf
+    key_rules: KeyRulesOf
 
     @classmethod
     def open(
@@ -96,12 +103,13 @@ class Access:
         object_tags: TagsOf = lambda _arn: {},
         foundation: FindFoundation = lambda _identifier: None,
         resource_policy: PolicyOf = lambda _arn: None,
+        key_rules: KeyRulesOf = lambda _arn: None,
     ) -> Self:
         """The access of this home; the first to open it makes the account. Raises MachineTrouble, see installation.
 
         `object_tags` is asked where a policy speaks of the tags of an object in a bucket, `foundation` for models of
-        the catalogue, `resource_policy` for the policy of a vector bucket: whoever opens it to decide about requests
-        has to give all three.
+        the catalogue, `resource_policy` for the policy of a vector bucket, `key_rules` for a KMS key's: whoever opens
+        it to decide about requests has to give all four.
         """
         records = Records(store.engine)
         rooms = installation.ensure(records, settings, clock)
@@ -132,6 +140,7 @@ class Access:
             rooms=rooms,
             service_credentials=ServiceCredentials(records, rooms.identities, rooms.account, clock),
             resource_policy=resource_policy,
+            key_rules=key_rules,
         )
 
     @property
@@ -164,11 +173,15 @@ class Access:
         context, needed = _context(call, asked), needs(asked)
         call.found[_RESOURCES] = resources = _resources(needed)
         for need in needed:
-            policy = self._policy_on(call.caller, need)
-            verdict = self.decisions.of_caller(call.caller, need, context, memory=memory, policy=policy)
+            rules = self._rules_on(call.caller, need)
+            if rules is not None:
+                verdict = self.decisions.of_key(call.caller, need, context, rules, memory=memory)
+            else:
+                policy = self._policy_on(call.caller, need)
+                verdict = self.decisions.of_caller(call.caller, need, context, memory=memory, policy=policy)
             if verdict.decision is not Decision.ALLOWED:
                 raise refused(call.caller, need, verdict)
-        if any(need.policy_of for need in needed):
+        if any(need.policy_of or need.key_use for need in needed):
             return  # that policy is no part of what the memory is held against
         if again is not None and not looked_up and self.decisions.reads_policies_only(memory, call.caller):
             memory.permitted.keep(again, resources)
@@ -179,6 +192,26 @@ class Access:
         if not need.policy_of or (need.action in MENDING and caller.arn == administrator):
             return None
         return self.resource_policy(need.policy_of)
+
+    def _rules_on(self, caller: Asker, need: RequiredPermission) -> KeyRules | None:
+        """The rules of the key. None of them keeps the administrator from mending it."""
+        administrator = arns.iam(self.account, f"user/{ADMINISTRATOR}")
+        if need.key_use is None or (need.action in MENDING_OF_KEYS and caller.arn == administrator):
+            return None
+        return self.key_rules(need.key_use.key_arn)
+
+    def may_put_policy(self, call: AuthorizableRequest, rules: KeyRules) -> bool:
+        """Whether the caller could put a policy on a key that has these rules."""
+        action = "PutKeyPolicy"
+        arn = key_arn(call.region, self.account, str(call.params.get("KeyId", "new")).rpartition("/")[2])
+        need = RequiredPermission(
+            action=f"kms:{action}",
+            resource=arn,
+            context={"kms:CallerAccount": self.account},
+            key_use=KeyUse(key_arn=arn, operation=action),
+        )
+        context = _context(call, self._asked(call, []))
+        return self.decisions.of_key(call.caller, need, context, rules).decision is Decision.ALLOWED
 
     def refusals(self, call: AuthorizableRequest) -> list[Denied | None]:
         """A refusal for every permission that the call needs, in order; None where its caller has the permission."""
@@ -340,6 +373,8 @@ class Access:
             key = self.identities.records.keys.find(name)
             return self.identities.records.identities.with_id(key.identity_id) if key else None
         resources = self.store.resources
+        if kind == KEY:
+            return find_key(resources, region, self.account, name)
         if name.startswith("arn:"):
             row = resources.row(name)
         else:

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from outcrop import arn as arns
 from outcrop.access import refusals
 from outcrop.access.caller import Caller, Credential
-from outcrop.access.encryption import Sealer
 from outcrop.access.identities import ADMINISTRATOR, Identities
 from outcrop.access.names import Kind, is_temporary_key, new_key_id, new_secret
 from outcrop.access.records.identities import Identity
@@ -16,6 +15,7 @@ from outcrop.access.records.records import Records
 from outcrop.access.session_marks import UNMARKED, MarkRecords, Marks
 from outcrop.clock import Clock
 from outcrop.errors import MachineTrouble, ServiceRefusal
+from outcrop.keys.root_key import Sealer
 
 MAX_KEYS = 2
 
@@ -115,6 +115,19 @@ class Credentials:
             self.records.keys.add_session(session)
             self.marks.add(issued.key_id, marks)
         return issued
+
+    def reseal(self, new: Sealer) -> None:
+        """Seal the secrets of all keys and sessions with another key. The caller has a transaction open."""
+        keys = self.records.keys
+        for key_id, secret in keys.sealed_secrets():
+            keys.set_secret(key_id, new.seal(self._opened(secret, about=key_id), about=key_id))
+        for key_id, secret, token in keys.sealed_sessions():
+            about = f"{key_id} token"
+            keys.set_session_secrets(
+                key_id,
+                secret=new.seal(self._opened(secret, about=key_id), about=key_id),
+                token=new.seal(self._opened(token, about=about), about=about),
+            )
 
     def end_session(self, key_id: str) -> None:
         """Let the keys of a session be unknown from now on."""

@@ -24,6 +24,7 @@ from outcrop.access.policies.evaluation import (
     decide,
     normalized,
 )
+from outcrop.access.policies.key_policy import KeyRules, judge
 from outcrop.access.policies.patterns import Values
 from outcrop.access.policies.trust import Principal, Trust, trust
 from outcrop.access.records.identities import Identity
@@ -84,10 +85,53 @@ class Decisions:
         principal = Principal(arns=tuple(dict.fromkeys((subject.identity.arn, caller.arn))))
         said = trust(policy, principal, action=need.action, resources=need.matter.resources, context=about)
         if said is Trust.DENIED:
-            return PolicyVerdict(decision=Decision.DENIED_EXPLICITLY, by="resource-based")
+            return PolicyVerdict(decision=Decision.DENIED_EXPLICITLY, by=_OF_RESOURCE)
         if said is not Trust.NAMED or own.decision is Decision.ALLOWED:
             return own
-        # A boundary and a session's own policies limit what it grants, too.
+        return self._given(subject, terms, need, context)
+
+    def of_key(
+        self,
+        caller: Asker,
+        need: RequiredPermission,
+        context: Context,
+        rules: KeyRules,
+        *,
+        memory: CachedDecisions | None = None,
+    ) -> PolicyVerdict:
+        """The verdict on the use of a KMS key: its own policy or a grant must let in, and nothing may deny.
+
+        Whom they name needs no policy of his own; where they name the account, the caller's policies decide.
+        """
+        use = need.key_use
+        assert use is not None, "the permission is about a key"
+        need = replace(need, context={**need.context, **rules.known})
+        memory = memory or self.remembered.now()
+        own = self.of_caller(caller, need, context, memory=memory)
+        subject = self._subject(memory, caller.user_id.partition(":")[0])
+        terms = memory.terms.get(caller.key_id, self._terms) if is_temporary_key(caller.key_id) else _NO_TERMS
+        if subject is None or terms is None or own.decision is Decision.DENIED_EXPLICITLY:
+            return own
+        context = {"aws:userid": caller.user_id, **context}
+        about = self._about_request(subject, terms, rules.policy.keys, need, context)
+        verdict = judge(
+            rules,
+            Principal(arns=tuple(dict.fromkeys((subject.identity.arn, caller.arn)))),
+            action=need.action,
+            resource=need.resource,
+            use=use,
+            context=about,
+        )
+        if verdict.said is Trust.DENIED:
+            return PolicyVerdict(decision=Decision.DENIED_EXPLICITLY, by=_OF_RESOURCE)
+        if verdict.said is Trust.NONE:
+            return PolicyVerdict(decision=Decision.DENIED_IMPLICITLY, by=_OF_RESOURCE)
+        if verdict.said is Trust.ACCOUNT or own.decision is Decision.ALLOWED:
+            return own
+        return _ALLOWED if verdict.is_named_itself else self._given(subject, terms, need, context)
+
+    def _given(self, subject: Subject, terms: Terms, need: RequiredPermission, context: Context) -> PolicyVerdict:
+        """The verdict on what a resource gives to a principal by name: boundary and session still limit it."""
         granted = replace(subject, policies=(*subject.policies, _EVERYTHING))
         return _decided(
             granted, terms.limits, need, self._about_request(subject, terms, _keys(subject, terms), need, context)
@@ -158,7 +202,6 @@ class Decisions:
 
     def moment(self) -> dict[str, str]:
         """The condition keys about the time."""
-        """The condition keys about the time."""
         now = self.clock.now()
         return {"aws:CurrentTime": now.isoformat(), "aws:EpochTime": str(int(now.timestamp()))}
 
@@ -187,6 +230,8 @@ class Decisions:
 
 
 _NO_TERMS = Terms()
+_OF_RESOURCE = "resource-based"
+_ALLOWED = PolicyVerdict(decision=Decision.ALLOWED, by=_OF_RESOURCE)
 _EVERYTHING = Policy(
     statements=(Statement(effect=Effect.ALLOW, actions=Matcher(patterns=("*",)), resources=Matcher(patterns=("*",))),)
 )

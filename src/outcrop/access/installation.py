@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass, field
 
 from outcrop import arn as arns
-from outcrop.access import encryption
 from outcrop.access.credentials import Credentials
 from outcrop.access.identities import ADMINISTRATOR, Identities
 from outcrop.access.names import Kind, arn_of
@@ -18,6 +17,8 @@ from outcrop.access.records.records import InstallationRow, Records
 from outcrop.access.session_marks import MarkRecords
 from outcrop.clock import Clock
 from outcrop.errors import MachineTrouble
+from outcrop.keys import root_key
+from outcrop.keys.root_key import Sealer
 from outcrop.settings import Settings
 
 SERVICE_ROLE = "OutcropServiceRole"
@@ -97,7 +98,7 @@ def ensure(records: Records, settings: Settings, clock: Clock) -> AccountRooms:
     Raises MachineTrouble when the database belongs to a service key that is not here.
     """
     row = records.installation()
-    sealer = encryption.read_key(settings.keys) if row else encryption.read_or_make_key(settings.keys)
+    sealer = _fitting(row, settings) if row else root_key.read_or_make_key(settings)
     with records.alone():
         row = records.installation()
         if row is None:
@@ -106,12 +107,29 @@ def ensure(records: Records, settings: Settings, clock: Clock) -> AccountRooms:
             rooms = _rooms(records, sealer, row.account, clock)
             _furnish(rooms)
             return rooms
-    if sealer.open(row.seal_check, about=_CHECK) != _CHECK:
+    if not _fits(sealer, row):  # another process made the account between the two looks
+        sealer = _fitting(row, settings)
+    return _rooms(records, sealer, row.account, clock)
+
+
+def reseal(rooms: AccountRooms, new: Sealer) -> None:
+    """Seal everything in the access tables with another root key. The caller has a transaction open."""
+    rooms.credentials.reseal(new)
+    rooms.records.set_seal_check(new.seal(_CHECK, about=_CHECK))
+
+
+def _fits(sealer: Sealer, row: InstallationRow) -> bool:
+    return sealer.open(row.seal_check, about=_CHECK) == _CHECK
+
+
+def _fitting(row: InstallationRow, settings: Settings) -> Sealer:
+    sealer = root_key.fitting_key(settings, lambda each: _fits(each, row))
+    if sealer is None:
         raise MachineTrouble(
-            f"{encryption.key_file(settings.keys)}: this is the service key of another installation than the database. "
+            f"{root_key.origin(settings)}: this is the service key of another installation than the database. "
             "Put back the key file and the database from the same backup."
         )
-    return _rooms(records, sealer, row.account, clock)
+    return sealer
 
 
 def describe(rooms: AccountRooms) -> Installation:
@@ -143,7 +161,7 @@ def _furnish(rooms: AccountRooms) -> None:
     rooms.attachments.put_inline(Kind.ROLE, SAGEMAKER_ROLE, "Training", json.dumps(TRAINING_ACCESS))
 
 
-def _rooms(records: Records, sealer: encryption.Sealer, account: str, clock: Clock) -> AccountRooms:
+def _rooms(records: Records, sealer: Sealer, account: str, clock: Clock) -> AccountRooms:
     identities = Identities(
         records=records,
         groups=records.groups,

@@ -117,6 +117,22 @@ def _iam() -> Table:
     return {name: unchanged(name, handler) for name, handler in tables.items()}
 
 
+def _kms() -> Table:
+    from outcrop.api.kms import aliases, data_keys, encryption, grants, keys, policies, rotation, signing, tags
+
+    return {
+        **keys.OPERATIONS,
+        **aliases.OPERATIONS,
+        **policies.OPERATIONS,
+        **grants.OPERATIONS,
+        **rotation.OPERATIONS,
+        **tags.OPERATIONS,
+        **encryption.OPERATIONS,
+        **data_keys.OPERATIONS,
+        **signing.OPERATIONS,
+    }
+
+
 def _logs() -> Table:
     from outcrop.api.monitoring import log_events, log_groups, log_streams
 
@@ -208,6 +224,7 @@ OPERATIONS: Operations = _Imported(
         "bedrock-agent-runtime": _bedrock_agent_runtime,
         "cloudwatch": _cloudwatch,
         "iam": _iam,
+        "kms": _kms,
         "logs": _logs,
         "s3": _s3,
         "s3vectors": _s3vectors,

@@ -8,8 +8,9 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info
 from functools import cache
 
 _READS = (
-    "BatchGet", "Converse", "CountTokens", "Describe", "Filter", "Get", "Head", "InvokeModel", "List", "Lookup",
-    "Query", "Retrieve", "Search", "SelectObject", "Simulate",
+    "BatchGet", "Converse", "CountTokens", "Decrypt", "Describe", "Encrypt", "Filter", "GenerateDataKey", "GenerateMac",
+    "GenerateRandom", "Get", "Head", "InvokeModel", "List", "Lookup", "Query", "ReEncrypt", "Retrieve", "Search",
+    "SelectObject", "Sign", "Simulate", "Verify",
 )  # fmt: skip
 _OF_BUCKETS = frozenset({"GetObjectLockConfiguration", "PutObjectLockConfiguration"})
 _OF_STREAMS = frozenset({"PutLogEvents", "PutMetricData"})

@@ -66,7 +66,7 @@ class Supervisor:
 
     def __enter__(self) -> Self:
         check_machine(self._settings)
-        self._lock = _lock(self._settings)
+        self._lock = lock_home(self._settings)
         # Of a supervisor that was killed, it would tell commands an address where nobody answers.
         (self._settings.home / PARTS_FILE).unlink(missing_ok=True)
         try:
@@ -257,7 +257,8 @@ def check_machine(settings: Settings, *, least_disk_bytes: int = LEAST_DISK_BYTE
         )
 
 
-def _lock(settings: Settings) -> IO[str]:
+def lock_home(settings: Settings) -> IO[str]:
+    """The lock of a home, held until the file is closed. Raises MachineTrouble while Outcrop runs on the home."""
     file = (settings.home / "up.lock").open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

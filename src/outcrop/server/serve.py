@@ -52,6 +52,7 @@ _INVOCATION_LOG_EVERY_S = 5.0
 _ALARMS_EVERY_S = 10.0
 _ENDPOINTS_EVERY_S = 1.0
 _SCALING_EVERY_S = 5.0
+_KEYS_EVERY_S = 60.0
 _FORGETS_FIRST_S = 60.0
 _FORGET_EVERY_S = 3600.0
 _LISTENING_FIRST_S = 0.2
@@ -200,6 +201,13 @@ def write_points(house: House) -> None:
     house.points.flush()
 
 
+async def _turn_keys(house: House, loops: Loops) -> None:
+    """Delete and rotate keys of KMS when their time has come."""
+    await asyncio.sleep(_LISTENING_FIRST_S)
+    keys = await to_thread.run_sync(lambda: house.keys)
+    await loops.run("keys", lambda: to_thread.run_sync(keys.turn), every_s=_KEYS_EVERY_S)
+
+
 async def _forget_old(house: House, loops: Loops) -> None:
     """Keep what is recorded within its age and size: points, audit, logs, alarms, scaling, responses."""
 
@@ -231,6 +239,7 @@ _LOOPS = (
     _evaluate_alarms,
     _keep_endpoints,
     _scale,
+    _turn_keys,
     _forget_old,
 )
 

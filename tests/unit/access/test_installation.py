@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from outcrop.access.access import Access
-from outcrop.access.encryption import KEY_BYTES, Sealer
 from outcrop.access.names import Kind
 from outcrop.access.policies.evaluation import Decision
 from outcrop.clock import MovableClock, SystemClock
 from outcrop.errors import MachineTrouble
+from outcrop.keys.root_key import KEY_BYTES, Sealer
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 
@@ -109,8 +109,10 @@ def test_a_missing_service_key_is_said_with_its_place(
     path = settings.keys / "service.key"
     path.unlink()
     assert trouble(store, settings, clock) == (
-        f"{path}: the service key is missing, and the access keys in the database are sealed with it. "
-        "Put the file back from a backup of this home, or start with another home (--home or OUTCROP_HOME)."
+        f"{path}: the service key is missing, and the access keys and KMS keys in the database are sealed with it: "
+        "nobody can open them without it. Put the file back from a backup of this home, give the key with "
+        "OUTCROP_ROOT_KEY or OUTCROP_ROOT_KEY_COMMAND if it was kept elsewhere, or start with another home (--home or "
+        "OUTCROP_HOME)."
     )
     assert not path.exists(), "a new key would bury the old secrets"
 

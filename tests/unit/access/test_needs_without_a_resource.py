@@ -39,6 +39,10 @@ STAR_ALONE = {
         "ListAccountAliases", "ListOpenIDConnectProviders", "ListPolicies", "ListSAMLProviders",
         "SimulateCustomPolicy",
     },
+    "kms": {
+        "CreateKey", "Decrypt", "GenerateRandom", "ListAliases", "ListKeys", "ListRetirableGrants", "ReEncrypt",
+        "RetireGrant",
+    },
     "logs": {
         "DescribeLogStreams", "FilterLogEvents", "GetLogEvents", "ListTagsForResource", "TagResource", "UntagResource",
     },

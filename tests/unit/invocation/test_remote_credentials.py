@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from outcrop.access.encryption import Sealer
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.remote_model import RemoteApi, RemoteModel
 from outcrop.clock import MovableClock
 from outcrop.errors import ModelFailed
 from outcrop.invocation.remote.credentials import KIND, AwsKeys, BearerKey, RemoteCredentials, RemoteKey
+from outcrop.keys.root_key import Sealer
 from outcrop.settings import Settings
 from outcrop.store.store import Store
 

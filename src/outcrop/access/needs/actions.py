@@ -11,6 +11,7 @@ from outcrop.access.needs import (
     bedrock,
     hubs,
     iam,
+    kms,
     monitoring,
     s3,
     s3vectors,
@@ -56,6 +57,8 @@ def tags_in(asked: RequestedOperation) -> dict[str, str]:
         for tag in given:
             if isinstance(tag, dict) and len(tag) <= 2:
                 pair = {name.lower(): value for name, value in tag.items()}
+                if "tagkey" in pair:  # as KMS names them
+                    pair = {"key": pair["tagkey"], "value": pair.get("tagvalue", "")}
                 found[str(pair.get("key", ""))] = str(pair.get("value", ""))
     return found
 
@@ -109,7 +112,7 @@ _RULES: dict[str, Callable[[RequestedOperation], list[RequiredPermission]]] = {
     "cloudtrail": monitoring.cloudtrail,
     "cloudwatch": monitoring.cloudwatch,
     "iam": iam.needs,
-    "kms": monitoring.kms,
+    "kms": kms.needs,
     "logs": monitoring.logs,
     "s3": s3.needs,
     "s3vectors": s3vectors.needs,

@@ -1,4 +1,4 @@
-"""The permissions that the services around Bedrock need: keys, trails, logs, metrics and scaling.
+"""The permissions that the services around Bedrock need: trails, logs, metrics and scaling.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
@@ -9,28 +9,6 @@ from outcrop.access.needs.required_permissions import RequestedOperation, Requir
 _OF_ALARMS = ("DescribeAlarms", "DescribeAlarmHistory")
 "Without a name they are about every alarm."
 _STREAMS = ("CreateLogStream", "DeleteLogStream", "GetLogEvents", "PutLogEvents")
-
-
-def kms(asked: RequestedOperation) -> list[RequiredPermission]:
-    """On a key, or on an alias and the key behind it."""
-    action = f"kms:{asked.operation}"
-    named = [asked.params[each] for each in ("AliasName", "TargetKeyId", "KeyId") if each in asked.params]
-    if asked.operation == "ReEncrypt":
-        ends = (("ReEncryptFrom", "SourceKeyId"), ("ReEncryptTo", "DestinationKeyId"))
-        return [
-            RequiredPermission(action=f"kms:{end}", resource=_key(asked, str(asked.params.get(key, "*"))))
-            for end, key in ends
-        ]
-    return [RequiredPermission(action=action, resource=_key(asked, str(each))) for each in named] or [
-        RequiredPermission(action=action)
-    ]
-
-
-def _key(asked: RequestedOperation, name: str) -> str:
-    if arns.is_arn(name) or name == "*":
-        return name
-    resource = name if name.startswith("alias/") else f"key/{name}"
-    return _arn(asked, "kms", resource)
 
 
 def logs(asked: RequestedOperation) -> list[RequiredPermission]:

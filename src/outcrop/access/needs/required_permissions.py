@@ -7,6 +7,7 @@ from typing import Any
 from outcrop import arn as arns
 from outcrop.access.needs.named import Find, FindFoundation
 from outcrop.access.policies.evaluation import Context, Matter
+from outcrop.keys.grants import KeyUse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class RequiredPermission:
     "Another action that the same request is: reading the version `null` is reading the object."
     policy_of: str = ""
     "The ARN of a resource whose own policy speaks about this too; empty where none can."
+    key_use: KeyUse | None = None
+    "The use of a KMS key, whose own policy and grants have to let the caller in; None: it is about no key."
     shown: str = ""
     "What a refusal calls the resource; its ARN where this is empty."
 

@@ -3,8 +3,8 @@
 What cannot becomes MalformedPolicyDocument in IAM's own sentence, followed by the place in the document and what to
 write there.
 
-Three forms exist. An identity policy says what its owner may do to which resources; a trust policy says who may take on
-a role, and names principals instead of resources; a bucket policy names both.
+Four forms exist. An identity policy says what its owner may do to which resources; a trust policy says who may take on
+a role, and names principals instead of resources; the policy of a bucket or a key names both.
 """
 
 import json
@@ -27,6 +27,8 @@ _PRINCIPALS = {"Principal", "NotPrincipal"}
 _PRINCIPAL_KINDS = ("AWS", "Service", "Federated", "CanonicalUser")
 _VENDOR = re.compile(r"^[a-zA-Z0-9-]+$")
 _SID = re.compile(r"^[a-zA-Z0-9]*$")
+_SID_OF_KEY = re.compile(r"^[a-zA-Z0-9 ]*$")
+"The default policy of a key has spaces in its own."
 _SYNTAX = "Syntax errors in policy."
 
 
@@ -34,6 +36,8 @@ class PolicyForm(Enum):
     IDENTITY = "identity"
     TRUST = "trust"
     BUCKET = "bucket"
+    KEY = "key"
+    "Names both, and may have spaces in a Sid."
 
 
 class Effect(Enum):
@@ -125,7 +129,7 @@ def _statement(raw: Any, form: PolicyForm, where: str) -> Statement:
     if effect not in ("Allow", "Deny"):
         raise _malformed(_SYNTAX, f'{where}.Effect: expected "Allow" or "Deny", found {_shown(effect)}.')
     sid = raw.get("Sid", "")
-    if not isinstance(sid, str) or not _SID.match(sid):
+    if not isinstance(sid, str) or not (_SID_OF_KEY if form is PolicyForm.KEY else _SID).match(sid):
         raise _malformed(_SYNTAX, f"{where}.Sid: {_shown(sid)} may hold letters and digits only.")
     return Statement(
         sid=sid,

@@ -129,6 +129,22 @@ class KeyRecords:
     def remove_session(self, key_id: str) -> None:
         self._tables.write(sql.delete(_sessions).where(_sessions.c.key_id == key_id))
 
+    def sealed_secrets(self) -> list[tuple[str, bytes]]:
+        """Id and sealed secret of every access key."""
+        return [(row.id, row.secret) for row in self._tables.all(sql.select(_keys.c.id, _keys.c.secret))]
+
+    def set_secret(self, key_id: str, secret: bytes) -> None:
+        self._tables.write(sql.update(_keys).where(_keys.c.id == key_id).values(secret=secret))
+
+    def sealed_sessions(self) -> list[tuple[str, bytes, bytes]]:
+        """Key id, sealed secret and sealed token of every session."""
+        query = sql.select(_sessions.c.key_id, _sessions.c.secret, _sessions.c.token)
+        return [(row.key_id, row.secret, row.token) for row in self._tables.all(query)]
+
+    def set_session_secrets(self, key_id: str, *, secret: bytes, token: bytes) -> None:
+        changed = sql.update(_sessions).where(_sessions.c.key_id == key_id).values(secret=secret, token=token)
+        self._tables.write(changed)
+
     def remove_sessions(self, *, expired_before: datetime) -> int:
         return self._tables.write(sql.delete(_sessions).where(_sessions.c.expires < expired_before))
 

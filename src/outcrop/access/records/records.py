@@ -48,6 +48,9 @@ class Records(Tables):
     def add_installation(self, row: InstallationRow) -> None:
         self.write(sql.insert(_installation).values(id=1, account=row.account, seal_check=row.seal_check))
 
+    def set_seal_check(self, seal_check: bytes) -> None:
+        self.write(sql.update(_installation).values(seal_check=seal_check))
+
     def tags_of(self, arn: str) -> dict[str, str]:
         """The tags of an identity or of a managed policy; none of what is not there."""
         found = self.identities.with_arn(arn) or self.policies.with_arn(arn)

@@ -14,7 +14,7 @@ from outcrop.api.door.call import Call
 from outcrop.errors import Invalid
 from outcrop.store.idempotency import digest_of
 
-_SIZES = ("maxResults", "MaxResults", "MaxItems", "limit", "MaxRecords", "MaxDatapoints")
+_SIZES = ("maxResults", "MaxResults", "MaxItems", "limit", "Limit", "MaxRecords", "MaxDatapoints")
 _TOKENS = ("nextToken", "NextToken", "Marker")
 _DIGEST_BYTES = 9
 

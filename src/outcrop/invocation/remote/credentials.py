@@ -6,13 +6,14 @@ gets no key sent there.
 
 import base64
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from outcrop.access.encryption import Sealer
 from outcrop.catalog.base_model import BaseModel
 from outcrop.catalog.remote_model import RemoteModel
 from outcrop.clock import Clock
 from outcrop.errors import ModelFailed
+from outcrop.keys.root_key import Sealer
 from outcrop.store.damage import understood
 from outcrop.store.resources import Resource
 from outcrop.store.store import Store
@@ -102,6 +103,24 @@ class RemoteCredentials:
                 "the model again with `outcrop register`."
             )
         return _key(json.loads(text))
+
+    def reseal(self, new: Sealer, remote_of: Callable[[str], RemoteModel | None]) -> list[str]:
+        """Seal all credentials with another key. The caller has a transaction open.
+
+        Returns the models whose credentials could not be opened: they were given for another address, and stay so.
+        """
+        left: list[str] = []
+        for row in self._resources.all(KIND):
+            with understood(row.arn):
+                sealed, model_id = base64.b64decode(row.document["sealed"]), str(row.name)
+            remote = remote_of(model_id)
+            text = None if remote is None else self._sealer.open(sealed, about=_about(model_id, remote))
+            if remote is None or text is None:
+                left.append(model_id)
+                continue
+            again = base64.b64encode(new.seal(text, about=_about(model_id, remote))).decode()
+            self._resources.replace(row, at=self._clock.now(), document={**row.document, "sealed": again})
+        return left
 
 
 def _members(key: RemoteKey) -> dict[str, str]:
