@@ -20,7 +20,7 @@ BIN := $(VENV)/bin
 QUICKSTART_FLAGS := $(if $(REPORT),--report $(abspath $(REPORT)),) $(QUICKSTART_ARGS)
 
 .PHONY: quickstart test test-processors lint soak results bench-door bench-train bench-train-gpu bench-estimates \
-	bench-defaults bench-logs bench-evaluate bench-vectors bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-house-scale bench-data bench-serve \
+	bench-defaults bench-logs bench-evaluate bench-vectors bench-near-duplicates bench-methods bench-prompt-format bench-rates bench-tune bench-house-scale bench-data bench-serve \
 	bench-serve-house bench-serve-gpu bench-sagemaker bench-knowledge families install install-test clients clients-sagemaker clients-lm-eval \
 	bytecode clean
 
@@ -98,6 +98,9 @@ bench-vectors: install-test
 
 bench-near-duplicates: install-test
 	$(BIN)/python -m bench.near_duplicates $(FILE)
+
+bench-tune: install-test
+	$(BIN)/python -m bench.tune
 
 bench-rates: install-test
 	$(BIN)/python -m bench.rates $(OUTCROP_TEST_DATA)

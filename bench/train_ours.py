@@ -20,8 +20,7 @@ from outcrop.training import loop
 from outcrop.training.batches import batch_at, steps_per_epoch
 from outcrop.training.data_parallel.ranks import ALONE
 from outcrop.training.estimate import machine
-from outcrop.training.examples import Example
-from outcrop.training.loss import ADAPTER
+from outcrop.training.examples import ADAPTER, Example
 from outcrop.training.plan import plan_training
 from outcrop.training.settled import settled
 from outcrop.training.stepping import take_step

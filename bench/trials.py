@@ -33,8 +33,8 @@ from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.training import finetune, pretrain
 from outcrop.training.batches import row_of
 from outcrop.training.divergence import DivergedError
-from outcrop.training.examples import read_examples
-from outcrop.training.loss import ADAPTER, nll_of
+from outcrop.training.examples import ADAPTER, read_examples
+from outcrop.training.loss import nll_of
 from outcrop.training.metrics import Hooks, TrainingResult
 from outcrop.training.task import TrainingHyper, TrainingTask
 

@@ -26,7 +26,7 @@ FLOORS = [
     {"training", "inference"},
     {"datasets", "documents", "network", "music", "keys"},
     {"tokens", "store", "protocol", "loops", "json_files", "lifecycle"},
-    {"arn", "clock", "settings", "machine", "isolation", "logs"},
+    {"arn", "clock", "settings", "machine", "isolation", "logs", "search"},
     {"errors", "private"},
 ]
 TORCH = {"torch", "transformers", "safetensors", "peft"}

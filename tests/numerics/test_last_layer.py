@@ -13,7 +13,8 @@ from outcrop.network.adapters import adapter_files, linear
 from outcrop.network.adapters.method import OFT, LoRA
 from outcrop.network.fast import last_layer
 from outcrop.training.batches import row_of
-from outcrop.training.loss import ADAPTER, nll_of
+from outcrop.training.examples import ADAPTER
+from outcrop.training.loss import nll_of
 from tests.numerics.test_training_loss import example
 from tests.support.tiny import ARCHITECTURES, tiny_model
 

@@ -27,8 +27,7 @@ from outcrop.network.fast.decoding import plan
 from outcrop.network.fast.decoding.library import library
 from outcrop.network.parity_file import ParityRecord
 from outcrop.training import expectation
-from outcrop.training.examples import Example
-from outcrop.training.loss import ADAPTER
+from outcrop.training.examples import ADAPTER, Example
 from tests.numerics.test_training_loss import SHAPE, trained
 from tests.support.tiny import CONTEXT_LENGTH, VOCAB_SIZE, tiny_model
 

@@ -19,8 +19,8 @@ from outcrop.network.adapters.method import Full, LoRA, Method
 from outcrop.training.batches import row_of
 from outcrop.training.data_parallel.worker_threads import Replicas
 from outcrop.training.estimate.flops import step_cost
-from outcrop.training.examples import Example
-from outcrop.training.loss import ADAPTER, log_probabilities, nll_of
+from outcrop.training.examples import ADAPTER, Example
+from outcrop.training.loss import log_probabilities, nll_of
 from outcrop.training.stepping import Trained, compute_gradient
 from outcrop.training.weights import TrainedWeights
 from tests.support.tiny import VOCAB_SIZE, tiny_model

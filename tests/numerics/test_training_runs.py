@@ -30,7 +30,8 @@ from outcrop.training import (
 from outcrop.training.checkpoints import checkpoint, model_checkpoints
 from outcrop.training.divergence import DivergedError
 from outcrop.training.evaluation import score
-from outcrop.training.loss import ADAPTER, log_probabilities
+from outcrop.training.examples import ADAPTER
+from outcrop.training.loss import log_probabilities
 from outcrop.training.metrics import EvaluationMetrics, Hooks, ModelCheckpoint, Progress, RunStart, Score, StepMetrics
 from outcrop.training.task import TrainingHyper, TrainingTask
 from tests.support import forks, training_runs
@@ -268,9 +269,9 @@ def test_the_same_weights_are_scored_once(base: Path, tmp_path: Path, monkeypatc
         scored.append(len(examples))
         return real(trained, examples, **more)
 
-    def count_samples(network: Any, routing: Any, example: Any) -> Any:
+    def count_samples(network: Any, routing: Any, example: Any, adapter: str) -> Any:
         sampled.append(example)
-        return sample(network, routing, example)
+        return sample(network, routing, example, adapter)
 
     monkeypatch.setattr(loop, "score", count)
     monkeypatch.setattr(expectation, "_sample", count_samples)

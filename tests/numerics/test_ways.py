@@ -24,8 +24,7 @@ from outcrop.network.run_mode import RunMode
 from outcrop.training import finetune, loop
 from outcrop.training.data_parallel.ranks import ALONE
 from outcrop.training.data_parallel.row_schedule import plan
-from outcrop.training.examples import Example
-from outcrop.training.loss import ADAPTER
+from outcrop.training.examples import ADAPTER, Example
 from outcrop.training.metrics import Hooks
 from outcrop.training.settled import settled
 from outcrop.training.stepping import Trained, compute_gradient

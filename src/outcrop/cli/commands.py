@@ -523,6 +523,70 @@ def forget(
 
 
 @app.command
+def tune(
+    *,
+    data: Annotated[str | None, Parameter(help="Training data: a JSONL file, or an S3 URI.")] = None,
+    validation: Annotated[
+        list[str] | None,
+        Parameter(help="Held-out data; the first chooses the best trial, the last tells the gain. May be given again."),
+    ] = None,
+    base: Annotated[str, Parameter(help="Base model, or custom model that is trained further.")] = "outcrop.starter-v1",
+    trials: Annotated[int, Parameter(help="Trials; the first has the hyperparameters without a search.")] = 16,
+    rank: Annotated[str | None, Parameter(help="Ranks to search: 4..64, '4..64 log' or '4|8|16'.")] = None,
+    learning_rate: Annotated[str | None, Parameter(help="Rates to search: 1e-4..1e-2, log by itself.")] = None,
+    epochs: Annotated[str | None, Parameter(help="Epochs to search: 1..3.")] = None,
+    batch_size: Annotated[str | None, Parameter(help="Batch sizes to search: '1|4|16'.")] = None,
+    space: Annotated[
+        Path | None,
+        Parameter(help="A file of ranges of any hyperparameters, one a line, as in outcrop.search."),
+    ] = None,
+    sampler: Annotated[Literal["tpe", "random", "grid"], Parameter(help="How the next trial is chosen.")] = "tpe",
+    pruner: Annotated[
+        Literal["median", "hyperband", "none"], Parameter(help="Which trials stop before their end.")
+    ] = "median",
+    at_once: Annotated[int | None, Parameter(help="Trials side by side (default 8).")] = None,
+    seed: Annotated[int, Parameter(help="One seed is one search.")] = 0,
+    hyper: Annotated[list[str] | None, Parameter(help="NAME=VALUE, for all trials; may be given again.")] = None,
+    customization: Annotated[str, Parameter(name="--type")] = "FINE_TUNING",
+    name: Annotated[str | None, Parameter(help="Of job and model; one that is there is watched.")] = None,
+    region: Region = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> int:
+    """Search the hyperparameters of a customization job; the best trial becomes the custom model.
+
+    Trials learn side by side from one base in memory where they can. The exit code is 1 where the job did not complete.
+    """
+    from outcrop.cli.tune import TuneOptions, usual_name
+    from outcrop.cli.tune import tune as search
+
+    given = {
+        "outcrop.rank": rank,
+        "outcrop.learningRate": learning_rate,
+        "epochCount": epochs,
+        "outcrop.batchSize": batch_size,
+    }
+    asked = TuneOptions(
+        name=name or usual_name(base),
+        base=base,
+        data=data,
+        validation=validation or (),
+        trials=trials,
+        space=space,
+        ranges=[f"{each}={said}" for each, said in given.items() if said is not None],
+        sampler=sampler,
+        pruner=pruner,
+        at_once=at_once,
+        seed=seed,
+        hyper=hyper or (),
+        customization=customization,
+        region=region,
+        as_json=as_json,
+    )
+    return search(running(home), asked)
+
+
+@app.command
 def estimate(
     file: Path | None = None,
     *,

@@ -13,7 +13,7 @@ from outcrop.catalog import custom_models
 from outcrop.catalog.base_model import BaseModel, Customization
 from outcrop.customization import base as base_of
 from outcrop.customization import memory
-from outcrop.customization.choices import hyperparameters, initialize
+from outcrop.customization.choices import hyperparameters, initialize, search_space
 from outcrop.customization.kind import KIND
 from outcrop.customization.names import check_model_name
 from outcrop.customization.rooms import Rooms
@@ -73,6 +73,7 @@ def _document(
     values = hyperparameters.filled(start.base.hyperparameters, params.get("hyperParameters", {}))
     _check_data(house.data.under(params["roleArn"], source_arn=job_arn), params)
     _check_training(start, values, customization, house.sharing)
+    _check_search(start, values, params)
     kept = (
         "clientRequestToken",
         "roleArn",
@@ -148,3 +149,18 @@ def _check_training(
     hyper = hyperparameters.resolve(base.hyperparameters, values, recommended_rate=rate, parent=start.method).hyper
     headers.check_method(base.folder, hyper.method)
     memory.check(base.id, memory.need(base.folder, method=hyper.method, start=at_random), sharing.most())
+
+
+def _check_search(start: base_of.Start, values: Mapping[str, str], params: Mapping[str, Any]) -> None:
+    """Raises Invalid where the base or the method does not take an end of a searched range."""
+    has_validation = bool(params.get("validationDataConfig", {}).get("validators")) or search_space.sets_aside(values)
+    family = start.base.hyperparameters
+    plan = search_space.read(family, values, has_validation=has_validation)
+    if plan is None:
+        return
+    rate = memory.suitable_rate(start.base, initialize.random_start(values))
+    for corner in plan.corners():
+        asked = {**values, **corner}
+        resolved = hyperparameters.resolve(family, asked, recommended_rate=rate, parent=start.method)
+        assert start.base.folder is not None
+        headers.check_method(start.base.folder, resolved.hyper.method)

@@ -1,5 +1,7 @@
 """The end of a completed job: the custom model's row and the job's last state, together or not at all."""
 
+from collections.abc import Mapping
+
 from outcrop import arn
 from outcrop.catalog.custom_models import kept
 from outcrop.customization.choices import hyperparameters
@@ -13,8 +15,19 @@ from outcrop.training.task import TrainingTask
 _KEPT = ("customizationType", "hyperParameters", "trainingDataConfig", "validationDataConfig", "outputDataConfig")
 
 
-def register(work: Work, task: TrainingTask, result: TrainingResult, verdict: Verdict, *, spoken: PromptFormat) -> None:
-    """The files of the model must be whole by now; `spoken` is the form in which it is spoken to."""
+def register(
+    work: Work,
+    task: TrainingTask,
+    result: TrainingResult,
+    verdict: Verdict,
+    *,
+    spoken: PromptFormat,
+    searched: Mapping[str, str],
+) -> None:
+    """The files of the model must be whole by now; `spoken` is the form in which it is spoken to.
+
+    `searched` are the hyperparameters that a search has chosen for it.
+    """
     house, record = work.house, work.record
     document = record.document
     told = {
@@ -27,7 +40,7 @@ def register(work: Work, task: TrainingTask, result: TrainingResult, verdict: Ve
     model = {
         **{member: document[member] for member in _KEPT},
         **told,
-        hyperparameters.USED: hyperparameters.used(document["hyperParameters"], task.hyper),
+        hyperparameters.USED: hyperparameters.used(document["hyperParameters"], task.hyper, searched=searched),
         "jobArn": record.arn,
         "jobName": record.name,
         "baseId": work.base.id,

@@ -6,16 +6,20 @@ here: it is the same for every kind (`jobs/execution.py`).
 """
 
 import logging
+from functools import partial
 
 from outcrop import logs
 from outcrop.catalog.base_model import Customization
 from outcrop.customization import base, from_zero, verdict
+from outcrop.customization.choices import hyperparameters, search_space
+from outcrop.customization.choices.search_space import SearchPlan
 from outcrop.customization.output import checkpoints, lineage
 from outcrop.customization.output.reporter import JobReporter
 from outcrop.customization.register import register
 from outcrop.customization.rooms import Rooms
 from outcrop.customization.states import JobStatus, Phase
 from outcrop.customization.task import task_of
+from outcrop.customization.trials import search
 from outcrop.customization.verdict import Outcome
 from outcrop.customization.work import Validated, Work, validate
 from outcrop.jobs.full_disk import Patience, is_full
@@ -25,7 +29,7 @@ from outcrop.store.damage import understood
 from outcrop.training import finetune, pretrain
 from outcrop.training.data_parallel.ranks import RankLostError
 from outcrop.training.divergence import DivergedError
-from outcrop.training.metrics import TrainingResult
+from outcrop.training.metrics import Hooks, TrainingResult
 from outcrop.training.task import TrainingTask
 
 _STAGES = {
@@ -49,7 +53,8 @@ def customize(house: Rooms, job: RunningJob) -> None:
         reporter = JobReporter(
             work=work, task=task, spoken=validated.spoken, patience=patience, checked=validated.report
         )
-        result = _train(work, task, reporter)
+        plan = _search_of(work)
+        result = _train(work, task, reporter) if plan is None else _search(work, task, plan, reporter)
         reporter.keep_prediction(result)
         patience.repeat(lambda: _leave_a_model(work, reporter, result, validated))
     except StopRequested:
@@ -82,16 +87,37 @@ def _plan(work: Work, validated: Validated) -> TrainingTask:
 
 def _train(work: Work, task: TrainingTask, reporter: JobReporter) -> TrainingResult:
     """The result of a run that came to its end. Raises StopRequested, Interrupted, and what training raises."""
-    try:
-        result = _STAGES[work.customization](task, reporter.hooks(), devices=work.house.settings.devices)
-    except RankLostError as lost:
-        # As if the whole worker had died, most likely for the same want of memory: its successor takes the job up.
-        logs.tell(_log, "device lost", level=logging.WARNING, job=work.job.arn, note=lost.message)
-        raise Interrupted(lost.message) from lost
+    result = _train_alone(work, task, reporter.hooks())
     if result.status == "stopped":
         work.job.check()
         raise StopRequested(f"{work.job.arn}: it was asked to stop.")
     return result
+
+
+def _train_alone(work: Work, task: TrainingTask, hooks: Hooks) -> TrainingResult:
+    try:
+        return _STAGES[work.customization](task, hooks, devices=work.house.settings.devices)
+    except RankLostError as lost:
+        # As if the whole worker had died, most likely for the same want of memory: its successor takes the job up.
+        logs.tell(_log, "device lost", level=logging.WARNING, job=work.job.arn, note=lost.message)
+        raise Interrupted(lost.message) from lost
+
+
+def _search_of(work: Work) -> SearchPlan | None:
+    document = work.record.document
+    return search_space.read(work.base.hyperparameters, document["hyperParameters"], has_validation=True)
+
+
+def _search(work: Work, task: TrainingTask, plan: SearchPlan, reporter: JobReporter) -> TrainingResult:
+    """The result of the best trial, whose task becomes the reporter's. Raises as `_train` does."""
+    found = search.search(work, task, plan, reporter, partial(_train_alone, work))
+    if found is None:
+        work.job.check()
+        raise StopRequested(f"{work.job.arn}: it was asked to stop.")
+    reporter.task, reporter.searched = found.task, found.values
+    asked = work.record.document["hyperParameters"]
+    work.job.note(**{hyperparameters.USED: hyperparameters.used(asked, found.task.hyper, searched=found.values)})
+    return found.result
 
 
 def _leave_a_model(work: Work, reporter: JobReporter, result: TrainingResult, validated: Validated) -> None:
@@ -111,7 +137,7 @@ def _leave_a_model(work: Work, reporter: JobReporter, result: TrainingResult, va
     document = lineage.of_job(work, task, result, found, validated)
     lineage.write(task.output_dir, document, validated.known, set_aside=reporter.set_aside)
     lineage.publish(task.output_dir, work.artifacts)
-    register(work, task, result, found, spoken=validated.spoken)
+    register(work, task, result, found, spoken=validated.spoken, searched=reporter.searched)
 
 
 def _failure(work: Work, error: Exception) -> str:

@@ -33,7 +33,7 @@ from outcrop.network.gguf.header import is_gguf
 from outcrop.network.run_mode import RunMode
 from outcrop.probe.sample_records import sample_examples
 from outcrop.tokens.tokenizer import Tokenizer
-from outcrop.training.loss import ADAPTER
+from outcrop.training.examples import ADAPTER
 
 _RECORDS, _TOKENS = 4, 128
 "Held-out records that are compared, and tokens of each: logits of all of them are in memory at once."

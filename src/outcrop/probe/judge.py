@@ -49,8 +49,8 @@ from outcrop.probe.expected import (
     of_reference,
 )
 from outcrop.training.batches import row_of
-from outcrop.training.examples import Example
-from outcrop.training.loss import ADAPTER, nll_of
+from outcrop.training.examples import ADAPTER, Example
+from outcrop.training.loss import nll_of
 
 _CACHE_BYTES = 2**30
 _CHUNK = 7

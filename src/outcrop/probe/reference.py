@@ -17,7 +17,7 @@ from outcrop.network.run_mode import RunMode
 from outcrop.probe.sample_records import sample_examples
 from outcrop.tokens.tokenizer import Tokenizer
 from outcrop.training import expectation
-from outcrop.training.loss import ADAPTER
+from outcrop.training.examples import ADAPTER
 
 
 def write(base: Path, adapter: Path | None, *, way: RunMode, context: int, prompt_format: str, out: Path) -> None:

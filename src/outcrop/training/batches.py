@@ -6,12 +6,13 @@ the loss is summed over the step.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from outcrop.network.adapters.linear import AdapterSpan
 from outcrop.network.attention import Packed
 from outcrop.network.run_mode import RunMode
 from outcrop.training.examples import Example
@@ -19,13 +20,17 @@ from outcrop.training.examples import Example
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PackedRow:
-    """Records side by side, without gap. T tokens of the row, N supervised positions."""
+    """Records side by side, without gap; those of one adapter together. T tokens of the row, N supervised positions."""
 
     ids_1T: Tensor
     positions_1T: Tensor
     layout: Packed
     at_N: Tensor
     target_N: Tensor
+    spans: Sequence[AdapterSpan]
+    "Of the T tokens."
+    supervised_spans: Sequence[AdapterSpan]
+    "Of the N positions."
 
 
 def epoch_order(num_examples: int, *, seed: int, epoch: int) -> list[int]:
@@ -61,6 +66,7 @@ def pack(lengths: Sequence[int], token_budget: int, way: RunMode = RunMode.PACKE
 
 
 def row_of(examples: Sequence[Example]) -> PackedRow:
+    examples = sorted(examples, key=lambda example: example.adapter)
     layout = Packed(lengths=[len(example) for example in examples])
     starts = torch.tensor([0, *layout.lengths[:-1]]).cumsum(0)
     at_N = torch.cat([example.at_N + start for example, start in zip(examples, starts, strict=True)])
@@ -70,4 +76,19 @@ def row_of(examples: Sequence[Example]) -> PackedRow:
         layout=layout,
         at_N=at_N,
         target_N=torch.cat([example.target_N for example in examples]),
+        spans=_spans((example.adapter, len(example)) for example in examples),
+        supervised_spans=_spans((example.adapter, example.num_supervised) for example in examples),
     )
+
+
+def _spans(sizes: Iterable[tuple[str, int]]) -> list[AdapterSpan]:
+    """Neighbours of one adapter are one span; one of nothing is left out."""
+    spans: list[AdapterSpan] = []
+    end = 0
+    for adapter, size in sizes:
+        joins = bool(spans) and spans[-1].adapter == adapter
+        start = spans.pop().start if joins else end
+        end += size
+        if end > start:
+            spans.append(AdapterSpan(start, end, adapter))
+    return spans

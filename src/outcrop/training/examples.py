@@ -18,6 +18,9 @@ from outcrop.datasets.records import Customization
 from outcrop.tokens.prompt_format import PromptFormat
 from outcrop.tokens.tokenizer import Tokenizer
 
+ADAPTER = "trained"
+"The name under which the layers hold the adapter that is trained, where there is one."
+
 
 class RecordOrigin(NamedTuple):
     """The place of a record in its dataset."""
@@ -38,6 +41,8 @@ class Example:
     line: int
     file: int = 0
     "Index of the record's file, where a dataset has several."
+    adapter: str = ADAPTER
+    "Which learns from it."
 
     @property
     def origin(self) -> RecordOrigin:

@@ -15,8 +15,8 @@ from outcrop.network import load
 from outcrop.network.adapters.linear import AdapterSpan, Routing
 from outcrop.network.attention import Packed
 from outcrop.network.parity_file import Generation, ParityRecord, RunnerUp, Sample
-from outcrop.training.examples import Example
-from outcrop.training.loss import ADAPTER, log_probabilities
+from outcrop.training.examples import ADAPTER, Example
+from outcrop.training.loss import log_probabilities
 
 RECORDS = 8
 TOKENS = 512
@@ -30,12 +30,19 @@ ROOM = 2 * GENERATED
 "That the context has beyond a prompt, for the answer and for a neighbour that is longer (`deployments/parity.py`)."
 
 
-def of(network: nn.Module, routing: Routing, held_out: Sequence[Example], *, context_length: int) -> ParityRecord:
+def of(
+    network: nn.Module,
+    routing: Routing,
+    held_out: Sequence[Example],
+    *,
+    context_length: int,
+    adapter: str = ADAPTER,
+) -> ParityRecord:
     """On the first of the held-out records."""
-    samples = [_sample(network, routing, example) for example in held_out[:RECORDS]]
+    samples = [_sample(network, routing, example, adapter) for example in held_out[:RECORDS]]
     most = min(PROMPT_TOKENS, context_length - ROOM)
     prompts = list(dict.fromkeys(_prompt(example, most) for example in held_out)) if most > 0 else []
-    answers = [_answer(network, routing, prompt) for prompt in prompts[:PROMPTS]]
+    answers = [_answer(network, routing, prompt, adapter) for prompt in prompts[:PROMPTS]]
     return ParityRecord(
         samples=samples,
         generations=[generation for generation, _ in answers],
@@ -51,9 +58,9 @@ def forwards(lengths: Sequence[int]) -> list[int]:
     return scored + [prompt + place for prompt in answered for place in range(GENERATED)]
 
 
-def _sample(network: nn.Module, routing: Routing, example: Example) -> Sample:
+def _sample(network: nn.Module, routing: Routing, example: Example, adapter: str) -> Sample:
     ids = example.ids_T[:TOKENS].tolist()
-    return Sample(ids=ids, logprobs=log_probabilities(network, routing, ids))
+    return Sample(ids=ids, logprobs=log_probabilities(network, routing, ids, adapter=adapter))
 
 
 def _prompt(example: Example, most: int) -> tuple[int, ...]:
@@ -63,12 +70,12 @@ def _prompt(example: Example, most: int) -> tuple[int, ...]:
     return tuple(example.ids_T[: min(num, most)].tolist())
 
 
-def _answer(network: nn.Module, routing: Routing, prompt: Sequence[int]) -> tuple[Generation, float]:
+def _answer(network: nn.Module, routing: Routing, prompt: Sequence[int], adapter: str) -> tuple[Generation, float]:
     """Greedy tokens, and the largest logit on the way, whatever its sign."""
     ids, largest = list(prompt), 0.0
     found: list[list[RunnerUp]] = []
     for _ in range(GENERATED):
-        logits_V = _next(network, routing, ids)
+        logits_V = _next(network, routing, ids, adapter)
         largest = max(largest, float(logits_V.abs().max()))
         logprobs_C, ids_C = logits_V.log_softmax(-1).topk(min(1 + RIVALS, len(logits_V)))
         found.append([RunnerUp(*pair) for pair in zip(ids_C.tolist(), logprobs_C.tolist(), strict=True)])
@@ -83,9 +90,9 @@ def _answer(network: nn.Module, routing: Routing, prompt: Sequence[int]) -> tupl
 
 
 @torch.inference_mode()
-def _next(network: nn.Module, routing: Routing, ids: Sequence[int]) -> Tensor:
+def _next(network: nn.Module, routing: Routing, ids: Sequence[int], adapter: str) -> Tensor:
     """Logits after the last of these, logits_V in fp32."""
     layout = Packed(lengths=[len(ids)])
-    routing.spans = [AdapterSpan(0, len(ids), ADAPTER)]
+    routing.spans = [AdapterSpan(0, len(ids), adapter)]
     at_N = torch.tensor([len(ids) - 1])
     return load.logits(network, torch.tensor([list(ids)]), layout.positions(), layout, at_N=at_N)[0].float()

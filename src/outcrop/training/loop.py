@@ -10,9 +10,11 @@ from contextlib import suppress
 from typing import Literal, NamedTuple
 
 import torch
+from torch import nn
 
 from outcrop.errors import MachineTrouble
 from outcrop.network import gradient_checkpointing
+from outcrop.network.adapters.linear import Routing
 from outcrop.network.adapters.method import Full
 from outcrop.network.fast.swap_in import swap_in
 from outcrop.training import divergence
@@ -34,9 +36,17 @@ from outcrop.training.divergence import DivergedError, demand_finite
 from outcrop.training.estimate import machine
 from outcrop.training.estimate.flops import step_cost
 from outcrop.training.evaluation import score
-from outcrop.training.examples import Example
-from outcrop.training.metrics import Hooks, ModelCheckpoint, RunStart, Score, TrainingResult, ValidatorResult
-from outcrop.training.network_setup import prepare
+from outcrop.training.examples import ADAPTER, Example
+from outcrop.training.metrics import (
+    Hooks,
+    ModelCheckpoint,
+    RunStart,
+    Score,
+    StepMetrics,
+    TrainingResult,
+    ValidatorResult,
+)
+from outcrop.training.network_setup import TrainableNetwork, prepare
 from outcrop.training.plan import TrainingPlan
 from outcrop.training.stepping import Trained, take_step
 from outcrop.training.task import TrainingHyper, TrainingTask
@@ -72,7 +82,7 @@ def begin(
 ) -> Run:
     """The run before its next step: from its last checkpoint; or new, with the network it starts from scored."""
     history = checkpointer.resume()
-    hooks.on_start(_start(trained, history, ranks))
+    hooks.on_start(start_of(trained, history, ranks, peak_flops=ranks.sum(machine.matmul_flops())))
     saves = checkpoint_schedule(plan, num_bytes=size_of(task, trained))
     throughput = Throughput(remaining_work(data, plan, saves))
     if history is None:
@@ -100,18 +110,14 @@ def to_the_end(run: Run) -> TrainingResult:
         run.checkpointer.write(run.history)
         if run.ranks.of_first(run.hooks.for_good()):
             _keep_the_best(run)
-        return _result("stopped", run, ())
+        return result_of("stopped", run, ())
     return _finish(run)
 
 
 def load_trained(task: TrainingTask, ranks: Ranks) -> tuple[Trained, list[str]]:
     """The network with what it learns, and what was understood otherwise than it may have been meant."""
     trainable = prepare(task)
-    if not ranks.shards:
-        swap_in(trainable.network, trainable.routing)
-    if task.hyper.gradient_checkpointing:
-        gradient_checkpointing.checkpoint_layers(trainable.network)
-    cost = step_cost(trainable.network, num_trained=sum(parameter.numel() for parameter in trainable.parameters))
+    make_fast(trainable.network, trainable.routing, task.hyper, ranks)
     decay = task.hyper.weight_decay
     weights: TrainedWeights | ShardedWeights
     if ranks.shards and isinstance(trainable.method, Full):
@@ -121,15 +127,35 @@ def load_trained(task: TrainingTask, ranks: Ranks) -> tuple[Trained, list[str]]:
     threads = torch.get_num_threads()
     most = worker_threads.MOST_WHOLE if isinstance(trainable.method, Full) else worker_threads.MOST
     own = Replicas(trainable.network, trainable.routing, weights, threads=threads, most=most)
-    return Trained(trainable.network, trainable.routing, weights, trainable.method, cost, own), list(trainable.notes)
+    return trained_of(trainable, weights, own), list(trainable.notes)
 
 
-def _start(trained: Trained, history: History | None, ranks: Ranks) -> RunStart:
+def make_fast(network: nn.Module, routing: Routing, hyper: TrainingHyper, ranks: Ranks) -> None:
+    """Have the network keep and compute less while it trains."""
+    if not ranks.shards:
+        swap_in(network, routing)
+    if hyper.gradient_checkpointing:
+        gradient_checkpointing.checkpoint_layers(network)
+
+
+def trained_of(
+    trainable: TrainableNetwork,
+    weights: TrainedWeights | ShardedWeights,
+    replicas: Replicas,
+    *,
+    adapter: str = ADAPTER,
+) -> Trained:
+    network, method = trainable.network, trainable.method
+    cost = step_cost(network, num_trained=sum(parameter.numel() for parameter in trainable.parameters))
+    return Trained(network, trainable.routing, weights, method, cost, replicas, adapter)
+
+
+def start_of(trained: Trained, history: History | None, ranks: Ranks, *, peak_flops: float) -> RunStart:
     return RunStart(
         num_parameters=sum(parameter.numel() for parameter in trained.network.parameters()),
         num_trained=trained.weights.num_weights,
         threads=torch.get_num_threads() * ranks.size,
-        peak_flops=ranks.sum(machine.matmul_flops()),
+        peak_flops=peak_flops,
         devices=ranks.size,
         steps=tuple(history.steps) if history else (),
         evaluations=tuple(history.evaluations) if history else (),
@@ -153,25 +179,40 @@ def _begin(
 
 def _train(run: Run) -> bool:
     """Take the steps that are left. True when it was asked to stop before the end."""
-    history, plan, hyper, hooks = run.history, run.plan, run.task.hyper, run.hooks
+    history = run.history
     run.throughput.begin(tokens_done=sum(step.tokens for step in history.steps))
-    while len(history.steps) < plan.steps and not history.is_out_of_patience(hyper.patience):
-        if run.ranks.of_first(hooks.should_stop()):
+    while goes_on(run):
+        if run.ranks.of_first(run.hooks.should_stop()):
             return True
-        step = take_step(run.trained, run.data.examples, plan, hyper, len(history.steps), run.ranks)
-        history.steps.append(step)
-        hooks.on_step(step)
-        hooks.on_progress(run.throughput.after(step))
-        divergence.demand_no_rise(history.steps)
-        evaluated = _evaluate(run) if len(history.steps) in plan.evaluate_after else None
-        if len(history.steps) in run.saves.after:
-            _publish(run, ModelCheckpoint(step=len(history.steps), epoch=step.epoch, loss=evaluated))
+        step = take_step(run.trained, run.data.examples, run.plan, run.task.hyper, len(history.steps), run.ranks)
+        evaluated = after_step(run, step)
         if divergence.is_suspicious(history.steps):
             continue  # the checkpoints on the disk may be the last good ones
         if evaluated is not None:
             run.checkpointer.write_at_evaluation(history)
         run.checkpointer.write_if_due(history)
     return False
+
+
+def goes_on(run: Run) -> bool:
+    """Whether there is a step left to take, and patience for it."""
+    return len(run.history.steps) < run.plan.steps and not run.history.is_out_of_patience(run.task.hyper.patience)
+
+
+def after_step(run: Run, step: StepMetrics) -> float | None:
+    """A step noted, told, and followed by what is due after it; the loss where it was evaluated.
+
+    Raises DivergedError.
+    """
+    history = run.history
+    history.steps.append(step)
+    run.hooks.on_step(step)
+    run.hooks.on_progress(run.throughput.after(step))
+    divergence.demand_no_rise(history.steps)
+    evaluated = _evaluate(run) if len(history.steps) in run.plan.evaluate_after else None
+    if len(history.steps) in run.saves.after:
+        _publish(run, ModelCheckpoint(step=len(history.steps), epoch=step.epoch, loss=evaluated))
+    return evaluated
 
 
 def _evaluate(run: Run) -> float:
@@ -217,7 +258,7 @@ def _keep_what_was_good(run: Run) -> ModelCheckpoint | None:
 
 def _keep_the_best(run: Run) -> ModelCheckpoint | None:
     """Put the best evaluation's weights in place, and leave them as a model checkpoint, if they are not one yet."""
-    best = _best_of(run)
+    best = best_of(run)
     if best is not None and not _is_kept(run, best):
         _publish(run, best)
     return best
@@ -227,7 +268,7 @@ def _is_kept(run: Run, checkpoint: ModelCheckpoint) -> bool:
     return checkpoint.step in {kept.step for kept in run.history.checkpoints}
 
 
-def _best_of(run: Run) -> ModelCheckpoint | None:
+def best_of(run: Run) -> ModelCheckpoint | None:
     """The best evaluation's, whose weights are put in place."""
     history = run.history
     if history.best_weights is None:
@@ -254,15 +295,19 @@ def _scores(trained: Trained, files: Sequence[Sequence[Example]], hyper: Trainin
 
 def _finish(run: Run) -> TrainingResult:
     _keep_the_best(run)
-    custom = _final_scores(run)
+    validators = validators_of(run)
     trained = _to_be_written(run)
     if trained is not None:
         _save(run, trained)
-    validators = [
+    return result_of("completed", run, validators)
+
+
+def validators_of(run: Run) -> list[ValidatorResult]:
+    """Every validator's scores before and after, by the weights in place."""
+    return [
         ValidatorResult(name=validator.name, base=before, custom=after)
-        for validator, before, after in zip(run.data.validators, run.history.base, custom, strict=True)
+        for validator, before, after in zip(run.data.validators, run.history.base, _final_scores(run), strict=True)
     ]
-    return _result("completed", run, validators)
 
 
 def _final_scores(run: Run) -> list[Score]:
@@ -288,7 +333,9 @@ def _save(run: Run, trained: Trained) -> None:
                 raise
 
 
-def _result(status: Literal["completed", "stopped"], run: Run, validators: Sequence[ValidatorResult]) -> TrainingResult:
+def result_of(
+    status: Literal["completed", "stopped"], run: Run, validators: Sequence[ValidatorResult]
+) -> TrainingResult:
     history = run.history
     return TrainingResult(
         status=status,

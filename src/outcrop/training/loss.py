@@ -7,15 +7,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from outcrop.network import load
-from outcrop.network.adapters.linear import AdapterSpan, Routing
+from outcrop.network.adapters.linear import Routing
 from outcrop.network.fast import last_layer, lm_head
 from outcrop.network.fast.lm_head import LMHead
 from outcrop.training import cross_entropy as sliced
 from outcrop.training.batches import PackedRow, row_of
-from outcrop.training.examples import Example
-
-ADAPTER = "trained"
-"The name under which the layers hold the adapter that is trained."
+from outcrop.training.examples import ADAPTER, Example
 
 # Trying a head out costs a forward pass, so it is done once for as long as a network lives.
 _HEADS: WeakKeyDictionary[nn.Module, LMHead | None] = WeakKeyDictionary()
@@ -24,7 +21,7 @@ _HEADS: WeakKeyDictionary[nn.Module, LMHead | None] = WeakKeyDictionary()
 def nll_of(network: nn.Module, routing: Routing, row: PackedRow) -> Tensor:
     """The negative log-likelihood of each supervised token, nll_N, in nats and fp32."""
     head = _head_of(network, routing)
-    routing.spans = [AdapterSpan(0, row.ids_1T.shape[1], ADAPTER)]
+    routing.spans, routing.kept_spans = list(row.spans), list(row.supervised_spans)
     if head is None:
         logits_NV = load.logits(network, row.ids_1T, row.positions_1T, row.layout, at_N=row.at_N)
         return cross_entropy(logits_NV.float(), row.target_N.to(logits_NV.device), reduction="none")
@@ -32,10 +29,10 @@ def nll_of(network: nn.Module, routing: Routing, row: PackedRow) -> Tensor:
     return sliced.nll(hidden_NH, head, row.target_N.to(hidden_NH.device))
 
 
-def log_probabilities(network: nn.Module, routing: Routing, ids: list[int]) -> list[float]:
+def log_probabilities(network: nn.Module, routing: Routing, ids: list[int], *, adapter: str = ADAPTER) -> list[float]:
     """The log probability of each of ids[1:], given those before it."""
-    ids_T = torch.tensor(ids)
-    whole = Example(ids_T=ids_T, at_N=torch.arange(len(ids) - 1), target_N=ids_T[1:], num_bytes=0, line=0)
+    ids_T, at_N = torch.tensor(ids), torch.arange(len(ids) - 1)
+    whole = Example(ids_T=ids_T, at_N=at_N, target_N=ids_T[1:], num_bytes=0, line=0, adapter=adapter)
     with torch.inference_mode():
         return (-nll_of(network, routing, row_of([whole]))).tolist()
 

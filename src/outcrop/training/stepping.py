@@ -21,7 +21,7 @@ from outcrop.training.data_parallel.sharding import ShardedWeights
 from outcrop.training.data_parallel.worker_threads import Replica, Replicas
 from outcrop.training.divergence import demand_finite
 from outcrop.training.estimate.flops import StepCost
-from outcrop.training.examples import Example
+from outcrop.training.examples import ADAPTER, Example
 from outcrop.training.loss import nll_of
 from outcrop.training.metrics import StepMetrics
 from outcrop.training.plan import TrainingPlan
@@ -39,6 +39,20 @@ class Trained(NamedTuple):
     method: Method
     cost: StepCost
     replicas: Replicas
+    adapter: str = ADAPTER
+    "Under this name the layers hold what learns."
+
+
+class StepBatch(NamedTuple):
+    """The records of one optimizer step, and its learning rate."""
+
+    step: int
+    examples: Sequence[Example]
+    rate: float
+
+    @property
+    def num_supervised(self) -> int:
+        return sum(example.num_supervised for example in self.examples)
 
 
 def take_step(
@@ -46,25 +60,40 @@ def take_step(
 ) -> StepMetrics:
     """Take one optimizer step. Raises DivergedError, before the weights are touched, on every rank alike."""
     began = time.perf_counter()
+    batch = batch_of(examples, plan, hyper, step)
+    budget, draw = hyper.token_budget, f"{hyper.seed}/{step}"
+    loss = compute_gradient(trained, batch.examples, token_budget=budget, ranks=ranks, draw=draw)
+    return update(trained, plan, hyper, batch, loss, began=began)
+
+
+def batch_of(examples: Sequence[Example], plan: TrainingPlan, hyper: TrainingHyper, step: int) -> StepBatch:
+    """The batch of a run's step, with its rate, by its seed and the step alone."""
     chosen = batch_at(step, len(examples), batch_size=hyper.batch_size, seed=hyper.seed)
-    batch = [examples[index] for index in chosen]
     rate = learning_rate(
         step, steps=plan.steps, warmup_steps=plan.warmup_steps, peak=plan.learning_rate, schedule=hyper.schedule
     )
-    loss = compute_gradient(trained, batch, token_budget=hyper.token_budget, ranks=ranks, draw=f"{hyper.seed}/{step}")
+    return StepBatch(step, [examples[index] for index in chosen], rate)
+
+
+def update(
+    trained: Trained, plan: TrainingPlan, hyper: TrainingHyper, batch: StepBatch, loss: float, *, began: float
+) -> StepMetrics:
+    """The end of a step whose gradient is there: clipped, held against divergence, and learned from.
+
+    `began` is when the step did, by `time.perf_counter`.
+    """
     norm = trained.weights.clip(hyper.max_grad_norm)
-    demand_finite(loss, step=step, rate=rate, grad_norm=norm)
-    trained.weights.update(rate)
-    num_supervised = sum(example.num_supervised for example in batch)
+    demand_finite(loss, step=batch.step, rate=batch.rate, grad_norm=norm)
+    trained.weights.update(batch.rate)
     return StepMetrics(
-        step=step,
-        epoch=step // plan.steps_per_epoch,
+        step=batch.step,
+        epoch=batch.step // plan.steps_per_epoch,
         loss=loss,
-        learning_rate=rate,
+        learning_rate=batch.rate,
         grad_norm=norm,
-        tokens=sum(map(len, batch)),
-        supervised=num_supervised,
-        flops=trained.cost.of(map(len, batch), num_supervised),
+        tokens=sum(map(len, batch.examples)),
+        supervised=batch.num_supervised,
+        flops=trained.cost.of(map(len, batch.examples), batch.num_supervised),
         seconds=time.perf_counter() - began,
     )
 

@@ -52,6 +52,10 @@ class TrainedWeights:
     def dtype(self) -> torch.dtype:
         return self.vector.dtype
 
+    @property
+    def device(self) -> torch.device:
+        return self.vector.device
+
     def twins(self) -> dict[int, Any]:
         """Twins of the parameters, by their ids, with gradients apart until `add_up_gradient`.
 
@@ -64,6 +68,10 @@ class TrainedWeights:
             found[id(parameter)] = twin = nn.Parameter(parameter.data)
             twin.grad = gradient[start:end].view_as(parameter)
         return found
+
+    def forget_twins(self) -> None:
+        """Those that were made are not used any more."""
+        self._others.clear()
 
     def forget_gradient(self) -> None:
         for gradient in (self._gradient, *self._others):
@@ -111,6 +119,28 @@ class TrainedWeights:
                 tensor.copy_(state[name])
             self._ranks.copy_first(tensor)
         self._optimizer.state[self.vector] = placed
+
+
+class WeightsOfTrials:
+    """The weights of trials that learn side by side: for each its own, with its own optimizer."""
+
+    is_sharded = False
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.of: dict[str, TrainedWeights] = {}
+        "By the name of the trial's adapter."
+
+    def twins(self) -> dict[int, Any]:
+        """Twins of every trial's parameters; see `TrainedWeights.twins`."""
+        found: dict[int, Any] = {}
+        for weights in self.of.values():
+            found |= weights.twins()
+        return found
+
+    def forget_twins(self) -> None:
+        for weights in self.of.values():
+            weights.forget_twins()
 
 
 def _laid_end_to_end(parameters: Sequence[nn.Parameter]) -> Tensor:

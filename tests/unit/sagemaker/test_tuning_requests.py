@@ -7,7 +7,8 @@ import pytest
 
 from outcrop.errors import Invalid, ServiceRefusal
 from outcrop.sagemaker.tuning import children, plan, ranges
-from outcrop.sagemaker.tuning.ranges import CategoricalRange, ContinuousRange, IntegerRange, ScalingType
+from outcrop.search.ranges import CategoricalRange, ContinuousRange, IntegerRange, ScalingType, texts, values
+from outcrop.search.strategy import HyperbandResources
 from tests.support.tuning_house import TuningHouse
 
 
@@ -40,16 +41,16 @@ def test_ranges_are_read_in_the_forms_that_clients_send() -> None:
         "rate": ContinuousRange(least=1e-5, most=0.1, scaling=ScalingType.LOGARITHMIC),
         "width": IntegerRange(least=-8, most=64, scaling=ScalingType.LINEAR),
     }
-    told = ranges.texts(space, {"kind": '"adam"', "momentum": 0.95, "rate": 1e-5, "width": 7})
+    told = texts(space, {"kind": '"adam"', "momentum": 0.95, "rate": 1e-5, "width": 7})
     assert told == {"kind": '"adam"', "momentum": "0.95", "rate": "1e-05", "width": "7"}
-    assert ranges.values(space, {**told, "other": "1"}) == {
+    assert values(space, {**told, "other": "1"}) == {
         "kind": '"adam"',
         "momentum": 0.95,
         "rate": 1e-5,
         "width": 7,
     }
-    assert ranges.values(space, {**told, "rate": "0.2"}) is None
-    assert ranges.values(space, {"rate": "0.01"}) is None
+    assert values(space, {**told, "rate": "0.2"}) is None
+    assert values(space, {"rate": "0.01"}) is None
 
 
 WRONG_RANGES: list[tuple[dict[str, Any], str]] = [
@@ -164,7 +165,7 @@ def test_limits_that_are_not_given_follow_from_the_strategy(house: TuningHouse) 
     assert planned(strategy="Grid", most=None, ranges=KINDS).most_jobs == 2
     assert planned(most=None, limits={"MaxRuntimeInSeconds": 600}).most_jobs == plan.MOST_RANDOM_JOBS
     hyperband = planned(strategy="Hyperband", definition={"StaticHyperParameters": {"epochs": '"27"'}}).hyperband
-    assert hyperband == plan.HyperbandResources(least=1, most=27)
+    assert hyperband == HyperbandResources(least=1, most=27)
 
 
 def test_early_stopping_needs_points(tmp_path: Path) -> None:

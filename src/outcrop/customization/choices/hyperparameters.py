@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from outcrop.catalog import base_model as catalog_entry
@@ -64,10 +65,14 @@ class Allowed:
     "Beside its words it may be a text with {prompt} in it."
     moment: bool = False
     "It is a date, or a date and time, in ISO form."
+    space: bool = False
+    "It is ranges of other hyperparameters; `search_space.py` reads it."
 
     def problem(self, text: str) -> str | None:
         """The problem with a value, or None."""
         if text == self.default:
+            return None
+        if self.space:
             return None
         if self.template:
             return format_problem(text)
@@ -92,6 +97,8 @@ class Allowed:
     def range(self) -> str:
         if self.names:
             return f"{self.default}, or names of layers with commas between them"
+        if self.space:
+            return f"{self.default}, or names with their ranges and semicolons between them"
         if self.template:
             return f"{', '.join(self.words)}, or a text with {PROMPT} in it"
         if self.moment:
@@ -174,18 +181,22 @@ def resolve(
     return Resolved(hyper=hyper, notes=(*overruled, *((rate.note,) if rate.note else ()), *told))
 
 
-def used(values: Mapping[str, str], hyper: TrainingHyper) -> dict[str, str]:
+def used(
+    values: Mapping[str, str], hyper: TrainingHyper, *, searched: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
     """The values that the run really has, by our names, where `values` (from `filled`) leave them open.
 
-    Given with a new job, these values make the same run.
+    `searched` are those that a search has chosen. Given with a new job, these values make the same run.
     """
+    values = {**values, **searched}
     method = hyper.method
     really = {RATE: rates.written(hyper.learning_rate), "outcrop.method": method.name}
     if isinstance(method, LoRA):
         really |= {"outcrop.rank": str(method.rank), "outcrop.alpha": rates.written(method.alpha)}
     if isinstance(method, OFT):
         really |= {"outcrop.blockSize": str(method.block_size)}
-    return {name: text for name, text in really.items() if values.get(name, RECOMMENDED) == RECOMMENDED}
+    found = {name: text for name, text in really.items() if values.get(name, RECOMMENDED) == RECOMMENDED}
+    return {**found, **searched}
 
 
 def shown(document: Mapping[str, Any]) -> dict[str, str]:

@@ -7,6 +7,7 @@ They are written while the job runs.
     training_artifacts/step_wise_training_metrics.csv
     training_artifacts/progress.json                         steps done and to do, loss, seconds left
     training_artifacts/events.jsonl                          everything that happened, one JSON object a line
+    training_artifacts/study.json                            of a job that searches: every trial, and the best
     training_artifacts/tensorboard/events.out.tfevents.*     the same for TensorBoard, where it was asked for
     checkpoints/step-<steps>/                                the model on the way; see `checkpoints.py`
     validation_artifacts/post_fine_tuning_validation/validation_metrics.csv, and the same file at two other places
@@ -15,7 +16,7 @@ They are written while the job runs.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,9 @@ _VALIDATION_PATHS = (
 )
 
 
-METRICS, EVENTS, PROGRESS = (
-    f"training_artifacts/{name}" for name in ("step_wise_training_metrics.csv", "events.jsonl", "progress.json")
+METRICS, EVENTS, PROGRESS, STUDY = (
+    f"training_artifacts/{name}"
+    for name in ("step_wise_training_metrics.csv", "events.jsonl", "progress.json", "study.json")
 )
 
 
@@ -83,6 +85,9 @@ class Artifacts:
 
     def write_progress(self, progress: dict[str, Any]) -> None:
         self.write_json(PROGRESS, progress)
+
+    def write_study(self, study: Mapping[str, Any]) -> None:
+        self.write_json(STUDY, study)
 
     def write_events(self, lines: bytes) -> None:
         self._put_bytes(EVENTS, lines, "application/jsonl")

@@ -6,7 +6,7 @@ What a killed worker told is told again by its successor, from what the run reme
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -84,6 +84,14 @@ class Journal:
 
     def on_checkpoint(self, told: ModelCheckpoint, uri: str) -> None:
         self._tell("checkpoint", step=told.step, epoch=told.epoch, validation_loss=told.loss, uri=uri)
+
+    def on_trial(self, trial: Mapping[str, Any], study: Mapping[str, Any], words: str) -> None:
+        """A trial of a search has ended: the event, and the study as it stands now."""
+        self.report(words, {} if trial["loss"] is None else {"ValidationLoss": trial["loss"]})
+        self._tell("trial", **trial)
+        with _tolerating_a_full_disk():
+            self._artifacts.write_study(study)
+            self._artifacts.write_events(self._events.content())
 
     def on_note(self, sentence: str) -> None:
         self._tell("note", note=sentence)

@@ -5,7 +5,8 @@ One object of whom the training loop asks and to whom it tells everything; its m
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from outcrop import logs
@@ -47,6 +48,10 @@ class JobReporter:
     began_s: float | None = None
     "When it began its first step; None for a run that was taken up again, whose time says nothing of predictions."
     peak_bytes: int = 0
+    beside_bytes: int = 0
+    "Of trials that learn beside this run, in the same process."
+    searched: Mapping[str, str] = field(default_factory=dict)
+    "Hyperparameters that a search has chosen, beside those of the job."
 
     def hooks(self) -> Hooks:
         journal = self.work.journal
@@ -73,7 +78,8 @@ class JobReporter:
 
     def reserve(self, num_bytes: int) -> None:
         """Wait until the run may hold so much memory, or is to stop. Raises Invalid for more than may ever be held."""
-        self.work.house.sharing.grow(self.work.job.arn, num_bytes, until=self.should_stop, waits=self.on_note)
+        wanted = num_bytes + self.beside_bytes
+        self.work.house.sharing.grow(self.work.job.arn, wanted, until=self.should_stop, waits=self.on_note)
 
     def on_plan(self, text: str) -> None:
         asked = self.work.record.document["hyperParameters"]

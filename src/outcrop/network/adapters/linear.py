@@ -7,7 +7,7 @@ What an adapter does at a layer is an `Update`: `lora.py`, `dora.py`, `oft.py`.
 Shapes: T tokens, I input width, O output width.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias, TypeGuard
@@ -37,6 +37,11 @@ class Update(Protocol):
         """The layer's output, base and update together, where one update is for all tokens."""
         return self.after(x_BTI, base(self.before(x_BTI)), base)
 
+    def together(self, x_BTI: Tensor, placed: "Sequence[PlacedUpdate]", base: Linear) -> Tensor | None:
+        """The layer's output where several updates learn side by side, itself the first; None: not known how."""
+        del x_BTI, placed, base
+        return None
+
     def parameters(self) -> dict[str, nn.Parameter]:
         """The weights, by the names PEFT gives them after the layer's."""
         ...
@@ -51,6 +56,14 @@ class Update(Protocol):
     def merged(self, base: Linear) -> Tensor:
         """The one weight that answers as base and update do together, OI in fp32."""
         ...
+
+
+class PlacedUpdate(NamedTuple):
+    """The tokens start..end that a layer was given, and the update that they use."""
+
+    start: int
+    end: int
+    update: Update
 
 
 class AdapterSpan(NamedTuple):
@@ -69,13 +82,17 @@ class Routing:
     """
 
     spans: list[AdapterSpan] = field(default_factory=list)
+    kept_spans: list[AdapterSpan] = field(default_factory=list)
+    "The same for the positions that a trimmed last layer leaves of a row of several adapters."
 
-
-class MixedUpdates:
-    """The answer where the tokens of a row use different updates."""
-
-
-MIXED = MixedUpdates()
+    def among(self, num_tokens: int) -> list[AdapterSpan]:
+        """The spans of the tokens that a layer is given. Raises RuntimeError where nobody knows whose they are."""
+        if len(self.spans) <= 1:  # one adapter is for all there is, however much of the row that may be
+            return [AdapterSpan(0, num_tokens, span.adapter) for span in self.spans]
+        for known in (self.spans, self.kept_spans):
+            if known and known[-1].end == num_tokens:
+                return known
+        raise RuntimeError(f"a layer was given {num_tokens} of {self.spans[-1].end} tokens, nobody knows whose")
 
 
 class AdapterLinear(nn.Module):
@@ -95,17 +112,11 @@ class AdapterLinear(nn.Module):
         num_outputs, num_inputs = weight_of(self.base).shape
         return num_inputs, num_outputs
 
-    def only_update(self, num_tokens: int) -> "Update | MixedUpdates | None":
-        """The update that all tokens of the row use alike, or None; `MIXED` where it differs."""
-        found = self._found()
-        if not found:
-            return None
-        return found[0][2] if _covers(found, num_tokens) else MIXED
-
-    def _found(self) -> list[tuple[int, int, Update]]:
+    def updates_at(self, num_tokens: int) -> list[PlacedUpdate]:
+        """The updates for so many tokens of the current row, each with its place among them."""
         return [
-            (start, end, self.updates[adapter])
-            for start, end, adapter in self.routing.spans
+            PlacedUpdate(start, end, self.updates[adapter])
+            for start, end, adapter in self.routing.among(num_tokens)
             if adapter is not None and adapter in self.updates
         ]
 
@@ -120,43 +131,66 @@ class AdapterLinear(nn.Module):
         return self.base.bias
 
     def forward(self, x_BTI: Tensor) -> Tensor:
-        found = self._found()
         if x_BTI.ndim != 3 or x_BTI.shape[0] != 1:
-            return self._in_a_list(x_BTI, found)
-        if _covers(found, x_BTI.shape[1]):
-            return found[0][2].both(x_BTI, self.base)
-        if len(self.routing.spans) > 1 and x_BTI.shape[1] != self.routing.spans[-1].end:
-            raise RuntimeError(
-                f"a layer was given {x_BTI.shape[1]} of {self.routing.spans[-1].end} tokens, nobody knows whose"
-            )
+            return self._in_a_list(x_BTI)
+        placed = self.updates_at(x_BTI.shape[1])
+        if _covers(placed, x_BTI.shape[1]):
+            return placed[0].update.both(x_BTI, self.base)
+        if placed and torch.is_grad_enabled():
+            return self._learning(x_BTI, placed)
         changed_BTI = x_BTI
-        for start, end, update in found:
+        for start, end, update in placed:
             part = x_BTI[:, start:end]
             if (turned := update.before(part)) is not part:
                 changed_BTI = x_BTI.clone() if changed_BTI is x_BTI else changed_BTI
                 changed_BTI[:, start:end] = turned
         y_BTO: Tensor = self.base(changed_BTI)
-        for start, end, update in found:
+        for start, end, update in placed:
             y_BTO[:, start:end] = update.after(x_BTI[:, start:end], y_BTO[:, start:end], self.base)
         return y_BTO
 
-    def _in_a_list(self, x_I: Tensor, found: list[tuple[int, int, Update]]) -> Tensor:
+    def _learning(self, x_BTI: Tensor, placed: Sequence[PlacedUpdate]) -> Tensor:
+        """The layer's output with several updates that learn; nothing that autograd remembers is written to."""
+        if (found_BTO := placed[0].update.together(x_BTI, placed, self.base)) is not None:
+            return found_BTO
+        base = self.base
+        y_BTO: Tensor = base(_changed(x_BTI, [(start, end, update.before) for start, end, update in placed]))
+
+        def after(start: int, end: int, update: Update) -> Callable[[Tensor], Tensor]:
+            return lambda y_BCO: update.after(x_BTI[:, start:end], y_BCO, base)
+
+        return _changed(y_BTO, [(start, end, after(start, end, update)) for start, end, update in placed])
+
+    def _in_a_list(self, x_I: Tensor) -> Tensor:
         """The layer's output for tokens that do not lie as a row.
 
         Blocks of experts give some of them, in an order of their own.
         """
-        if not found:
+        spans = self.routing.spans
+        if not any(span.adapter in self.updates for span in spans):
             return self.base(x_I)  # type: ignore[no-any-return]
-        if len(self.routing.spans) == 1:
-            return found[0][2].both(x_I, self.base)
+        if len(spans) == 1:
+            assert spans[0].adapter is not None, "an adapter was found"
+            return self.updates[spans[0].adapter].both(x_I, self.base)
         flat_1TI = x_I.reshape(1, -1, x_I.shape[-1])
         y_1TO = self.forward(flat_1TI)
         return y_1TO.reshape(*x_I.shape[:-1], y_1TO.shape[-1])
 
 
-def _covers(found: Sequence[tuple[int, int, Update]], num_tokens: int) -> bool:
-    """Whether there is one update for all tokens, or for what a trimmed last layer left of them."""
-    return len(found) == 1 and found[0][0] == 0 and found[0][1] >= num_tokens
+def _covers(placed: Sequence[PlacedUpdate], num_tokens: int) -> bool:
+    """Whether there is one update for all tokens."""
+    return len(placed) == 1 and (placed[0].start, placed[0].end) == (0, num_tokens)
+
+
+def _changed(x_BTI: Tensor, changes: Sequence[tuple[int, int, Callable[[Tensor], Tensor]]]) -> Tensor:
+    """A tensor with some stretches of its tokens changed, in their order; itself where none is."""
+    pieces, done, differs = list[Tensor](), 0, False
+    for start, end, change in changes:
+        part = x_BTI[:, start:end]
+        pieces += [x_BTI[:, done:start], change(part)]
+        differs |= pieces[-1] is not part
+        done = end
+    return torch.cat([*pieces, x_BTI[:, done:]], dim=1) if differs else x_BTI
 
 
 def weight_of(base: Linear) -> Tensor:

@@ -2,21 +2,21 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from outcrop.network.adapters.dropout import dropout
-from outcrop.network.adapters.linear import Linear, Update, like_of, weight_of
+from outcrop.network.adapters.linear import Linear, PlacedUpdate, Update, like_of, weight_of
 from outcrop.network.adapters.method import LoRA
 
 A, B = "lora_A.weight", "lora_B.weight"
-_Base: TypeAlias = tuple[Tensor, Tensor | None, float]
-"A frozen layer's weight and bias, and the scale of what is added."
+_Base: TypeAlias = tuple[Tensor, Tensor | None]
+"A frozen layer's weight and bias."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,7 +36,12 @@ class LoRAUpdate(Update):
         return y_BTO + self.product(self.seen(x_BTI)).to(y_BTO.dtype)
 
     def both(self, x_BTI: Tensor, base: Linear) -> Tensor:
-        return several(x_BTI, [(base, self)])[0] if self.adds_in_place(x_BTI, base) else super().both(x_BTI, base)
+        if not self.adds_in_place(x_BTI, base):
+            return super().both(x_BTI, base)
+        return several(x_BTI, [(base, [PlacedUpdate(0, x_BTI.shape[1], self)])])[0]
+
+    def together(self, x_BTI: Tensor, placed: Sequence[PlacedUpdate], base: Linear) -> Tensor | None:
+        return several(x_BTI, [(base, placed)])[0] if all_add_in_place(x_BTI, placed, base) else None
 
     def adds_in_place(self, x_BTI: Tensor, base: Linear) -> bool:
         """Whether `several` says it: a row on a CPU, all in one precision, learned from as it is."""
@@ -80,12 +85,39 @@ class LoRAUpdate(Update):
         return weight_of(base).float() + self.weight()
 
 
-def several(x_BTI: Tensor, layers: Sequence[tuple[Linear, LoRAUpdate]]) -> list[Tensor]:
-    """The outputs y_BTO of several LoRA layers for the same x; see `LoRAUpdate.adds_in_place` for when."""
-    bases = [(base.weight, base.bias, update.scale) for base, update in layers]
-    learnt = [tensor for _, update in layers for tensor in (update.a_RI, update.b_OR)]
-    found: tuple[Tensor, ...] = _Several.apply(x_BTI.squeeze(0), bases, *learnt)  # type: ignore[no-untyped-call]
+def all_add_in_place(x_BTI: Tensor, placed: Sequence[PlacedUpdate], base: Linear) -> bool:
+    """Whether `several` knows these updates of a layer: there are some, and all are LoRA that adds in place."""
+    return bool(placed) and all(
+        isinstance(update, LoRAUpdate) and update.adds_in_place(x_BTI, base) for _, _, update in placed
+    )
+
+
+def several(x_BTI: Tensor, layers: Sequence[tuple[Linear, Sequence[PlacedUpdate]]]) -> list[Tensor]:
+    """The outputs y_BTO of several LoRA layers for the same x; see `all_add_in_place` for when."""
+    learnt, pieces = list[Tensor](), dict[tuple[int, int], list[_Part]]()
+    for number, (_, placed) in enumerate(layers):
+        for start, end, update in placed:
+            assert isinstance(update, LoRAUpdate), "see all_add_in_place"
+            part = _Part(layer=number, weights=len(learnt), rank=len(update.a_RI), scale=update.scale)
+            pieces.setdefault((start, end), []).append(part)
+            learnt += [update.a_RI, update.b_OR]
+    bases = [(base.weight, base.bias) for base, _ in layers]
+    found: tuple[Tensor, ...] = _Several.apply(x_BTI.squeeze(0), bases, pieces, *learnt)  # type: ignore[no-untyped-call]
     return [y_TO.unsqueeze(0) for y_TO in found]
+
+
+class _Part(NamedTuple):
+    """The update of one layer for the tokens of a piece."""
+
+    layer: int
+    weights: int
+    "Where its A is among the weights that learn; B follows."
+    rank: int
+    scale: float
+
+
+_Pieces: TypeAlias = Mapping[tuple[int, int], Sequence[_Part]]
+"The stretches of a row, from token to token, each with what its tokens use."
 
 
 class _Several(torch.autograd.Function):
@@ -93,38 +125,51 @@ class _Several(torch.autograd.Function):
 
     The small products are added where the large ones stand: a tensor of its own for each is as slow to fill and to add
     as the product is to make. What layers that share x have of A is one product, and so is what x gets back through it.
+    Of a row of several adapters each large product is one all the same; small ones are of their own tokens, C of them.
     S is the sum of the ranks.
     """
 
     @staticmethod
-    def forward(ctx: Any, x_TI: Tensor, bases: Sequence[_Base], *learnt: Tensor) -> tuple[Tensor, ...]:
-        a_SI = torch.cat(learnt[::2]) if len(bases) > 1 else learnt[0]
-        parts = _parts([len(a_RI) for a_RI in learnt[::2]])
-        narrow_TS = x_TI @ a_SI.T
-        found = list[Tensor]()
-        for (weight_OI, bias_O, scale), b_OR, part in zip(bases, learnt[1::2], parts, strict=True):
-            y_TO = x_TI @ weight_OI.T if bias_O is None else torch.addmm(bias_O, x_TI, weight_OI.T)
-            found.append(y_TO.addmm_(narrow_TS[:, part].mul_(scale), b_OR.T))
-        ctx.bases, ctx.parts = bases, parts
-        ctx.save_for_backward(x_TI, a_SI, narrow_TS, *learnt[1::2])
+    def forward(ctx: Any, x_TI: Tensor, bases: Sequence[_Base], pieces: _Pieces, *learnt: Tensor) -> tuple[Tensor, ...]:
+        found = [
+            x_TI @ weight_OI.T if bias_O is None else torch.addmm(bias_O, x_TI, weight_OI.T)
+            for weight_OI, bias_O in bases
+        ]
+        kept = list[Tensor]()
+        for (start, end), parts in pieces.items():
+            a_SI = torch.cat([learnt[each.weights] for each in parts]) if len(parts) > 1 else learnt[parts[0].weights]
+            narrow_CS = x_TI[start:end] @ a_SI.T
+            for each, columns in zip(parts, _parts([each.rank for each in parts]), strict=True):
+                y_CO, b_OR = found[each.layer][start:end], learnt[each.weights + 1]
+                y_CO.addmm_(narrow_CS[:, columns].mul_(each.scale), b_OR.T)
+            kept += [a_SI, narrow_CS]
+        ctx.bases, ctx.pieces = bases, pieces
+        ctx.save_for_backward(x_TI, *kept, *learnt[1::2])
         return tuple(found)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *dys: Tensor) -> tuple[Tensor | None, ...]:
-        x_TI, a_SI, narrow_TS, *bs = ctx.saved_tensors
-        dnarrow_TS, dx_TI = torch.empty_like(narrow_TS), None
-        dbs = list[Tensor]()
-        for dy_TO, (weight_OI, _, scale), b_OR, part in zip(dys, ctx.bases, bs, ctx.parts, strict=True):
-            torch.mm(dy_TO, b_OR, out=dnarrow_TS[:, part]).mul_(scale)
-            # The transposed product is made half again as fast as dy.T @ narrow.
-            dbs.append((narrow_TS[:, part].T @ dy_TO).T)
-            if ctx.needs_input_grad[0]:
+        x_TI, *saved = ctx.saved_tensors
+        bs = saved[2 * len(ctx.pieces) :]
+        dx_TI = None
+        if ctx.needs_input_grad[0]:
+            for dy_TO, (weight_OI, _) in zip(dys, ctx.bases, strict=True):
                 dx_TI = dy_TO @ weight_OI if dx_TI is None else dx_TI.addmm_(dy_TO, weight_OI)
-        das = (dnarrow_TS.T @ x_TI).split([part.stop - part.start for part in ctx.parts])
-        if dx_TI is not None:
-            dx_TI.addmm_(dnarrow_TS, a_SI)
-        return dx_TI, None, *itertools.chain.from_iterable(zip(das, dbs, strict=True))
+        grads = list[Tensor | None]([None] * (2 * len(bs)))
+        for number, ((start, end), parts) in enumerate(ctx.pieces.items()):
+            a_SI, narrow_CS = saved[2 * number : 2 * number + 2]
+            dnarrow_CS = torch.empty_like(narrow_CS)
+            for each, columns in zip(parts, _parts([each.rank for each in parts]), strict=True):
+                dy_CO = dys[each.layer][start:end]
+                torch.mm(dy_CO, bs[each.weights // 2], out=dnarrow_CS[:, columns]).mul_(each.scale)
+                # The transposed product is made half again as fast as dy.T @ narrow.
+                grads[each.weights + 1] = (narrow_CS[:, columns].T @ dy_CO).T
+            for each, da_RI in zip(parts, (dnarrow_CS.T @ x_TI[start:end]).split([p.rank for p in parts]), strict=True):
+                grads[each.weights] = da_RI
+            if dx_TI is not None:
+                dx_TI[start:end].addmm_(dnarrow_CS, a_SI)
+        return dx_TI, None, None, *grads
 
 
 def _parts(ranks: Sequence[int]) -> list[slice]:

@@ -7,7 +7,8 @@ The numbers are the same; only the order in which an adapter's gradient is summe
 Shapes: T tokens, I inner width, O output width, R rank.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -17,7 +18,7 @@ from torch.nn import functional
 from transformers.activations import ACT2FN
 
 from outcrop.network import swaps
-from outcrop.network.adapters.linear import AdapterLinear
+from outcrop.network.adapters.linear import AdapterLinear, PlacedUpdate
 from outcrop.network.adapters.lora import LoRAUpdate
 from outcrop.network.fast.kernels.library import Library
 from outcrop.network.fast.kernels.use import address, usable
@@ -65,15 +66,15 @@ class _FastBlock:
 
     def forward(self, x_BTH: Tensor) -> Tensor:
         down = self.down_proj
-        update = down.only_update(x_BTH.shape[1])
-        # Nothing, or a LoRA that drops nothing: the sums below are what it does.
-        is_plain = update is None or (isinstance(update, LoRAUpdate) and not update.dropout)
-        if not (is_plain and torch.is_grad_enabled() and x_BTH.shape[0] == 1):
+        if not (torch.is_grad_enabled() and x_BTH.shape[0] == 1):
             return super().forward(x_BTH)  # type: ignore[misc,no-any-return]
-        assert update is None or isinstance(update, LoRAUpdate)
+        placed = down.updates_at(x_BTH.shape[1])
+        # Nothing, or LoRA that drops nothing: the sums below are what it does.
+        if not all(isinstance(update, LoRAUpdate) and not update.dropout for _, _, update in placed):
+            return super().forward(x_BTH)  # type: ignore[misc,no-any-return]
         # Not [0], whose gradient is a tensor of zeros with this one copied into it.
         gate_TI, up_TI = self.gate_proj(x_BTH).squeeze(0), self.up_proj(x_BTH).squeeze(0)
-        return down_of(gate_TI, up_TI, down.base, update, _KNOWN[type(self.act_fn)]).unsqueeze(0)
+        return down_of(gate_TI, up_TI, down.base, placed, _KNOWN[type(self.act_fn)]).unsqueeze(0)
 
 
 def swap_in(network: nn.Module) -> int:
@@ -95,14 +96,37 @@ def swap_in(network: nn.Module) -> int:
 
 
 def down_of(
-    gate_TI: Tensor, up_TI: Tensor, base: nn.Linear, update: LoRAUpdate | None, activation: Activation
+    gate_TI: Tensor, up_TI: Tensor, base: nn.Linear, placed: Sequence[PlacedUpdate], activation: Activation
 ) -> Tensor:
-    """base(act(gate) · up) with an adapter's update, y_TO."""
-    a_RI, b_OR = (None, None) if update is None else (update.a_RI, update.b_OR)
-    scale = 1.0 if update is None else update.scale
-    arguments = (gate_TI, up_TI, base.weight, base.bias, a_RI, b_OR, scale, activation)
+    """base(act(gate) · up) with the updates of adapters, y_TO."""
+    places, learnt = list[_UpdatePlace](), list[Tensor]()
+    for start, end, update in placed:
+        assert isinstance(update, LoRAUpdate), "others are not known here"
+        places.append(_UpdatePlace(start, end, update.scale))
+        learnt += [update.a_RI, update.b_OR]
+    arguments = (gate_TI, up_TI, base.weight, base.bias, places, activation, *learnt)
     y_TO: Tensor = _GatedDown.apply(*arguments)  # type: ignore[no-untyped-call]
     return y_TO
+
+
+class _UpdatePlace(NamedTuple):
+    """The tokens start..end of an adapter, and the scale of its update."""
+
+    start: int
+    end: int
+    scale: float
+
+    def within(self, part: slice) -> tuple[slice, slice, slice]:
+        """The tokens that lie in a part that meets them: counted in the row, in the part, in these tokens."""
+        start, end = max(self.start, part.start), min(self.end, part.stop)
+        return (
+            slice(start, end),
+            slice(start - part.start, end - part.start),
+            slice(start - self.start, end - self.start),
+        )
+
+    def meets(self, part: slice) -> bool:
+        return bool(self.start < part.stop and part.start < self.end)
 
 
 class _GatedDown(torch.autograd.Function):
@@ -113,50 +137,63 @@ class _GatedDown(torch.autograd.Function):
         up_TI: Tensor,
         weight_OI: Tensor,
         bias_O: Tensor | None,
-        a_RI: Tensor | None,
-        b_OR: Tensor | None,
-        scale: float,
+        places: Sequence[_UpdatePlace],
         activation: Activation,
+        *learnt: Tensor,
     ) -> Tensor:
         y_TO = gate_TI.new_empty(len(gate_TI), len(weight_OI))
-        narrow_TR = None if a_RI is None else gate_TI.new_empty(len(gate_TI), len(a_RI))
+        narrow = [
+            gate_TI.new_empty(place.end - place.start, len(a_RI))
+            for place, a_RI in zip(places, learnt[::2], strict=True)
+        ]
         for part in _parts(len(gate_TI), _TOKENS):
             product_CI = _product(gate_TI[part], up_TI[part], activation)
             torch.mm(product_CI, weight_OI.T, out=y_TO[part])
-            if a_RI is not None and narrow_TR is not None and b_OR is not None:
-                narrow_CR = torch.mm(product_CI, a_RI.T, out=narrow_TR[part]).mul_(scale)
-                y_TO[part].addmm_(narrow_CR, b_OR.T)
+            for place, narrow_NR, a_RI, b_OR in zip(places, narrow, learnt[::2], learnt[1::2], strict=True):
+                if place.meets(part):
+                    of_row, of_part, own = place.within(part)
+                    narrow_CR = torch.mm(product_CI[of_part], a_RI.T, out=narrow_NR[own]).mul_(place.scale)
+                    y_TO[of_row].addmm_(narrow_CR, b_OR.T)
         if bias_O is not None:
             y_TO += bias_O
-        ctx.scale, ctx.activation = scale, activation
-        ctx.save_for_backward(gate_TI, up_TI, weight_OI, a_RI, b_OR, narrow_TR)
+        ctx.places, ctx.activation = places, activation
+        ctx.save_for_backward(gate_TI, up_TI, weight_OI, *narrow, *learnt)
         return y_TO
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy_TO: Tensor) -> tuple[Tensor | None, ...]:
-        gate_TI, up_TI, weight_OI, a_RI, b_OR, narrow_TR = ctx.saved_tensors
+        gate_TI, up_TI, weight_OI, *saved = ctx.saved_tensors
+        places: Sequence[_UpdatePlace] = ctx.places
+        narrow, aa, bs = saved[: len(places)], saved[len(places) :: 2], saved[len(places) + 1 :: 2]
         wants_weight, wants_bias = ctx.needs_input_grad[2:4]
         dgate_TI, dup_TI = torch.empty_like(gate_TI), torch.empty_like(up_TI)
         dweight_OI = torch.zeros_like(weight_OI) if wants_weight else None
-        da_RI = None if a_RI is None else torch.zeros_like(a_RI)
-        db_OR = None if narrow_TR is None else (narrow_TR.T @ dy_TO).T  # as in lora.py
+        das = [torch.zeros_like(a_RI) for a_RI in aa]
+        dbs = [  # as in lora.py
+            (narrow_NR.T @ dy_TO[place.start : place.end]).T for place, narrow_NR in zip(places, narrow, strict=True)
+        ]
         for part in _parts(len(gate_TI), _TOKENS):
             dy_CO = dy_TO[part]
             dproduct_CI = dy_CO @ weight_OI
-            if da_RI is not None:
-                dnarrow_CR = (dy_CO @ b_OR).mul_(ctx.scale)
-                dproduct_CI.addmm_(dnarrow_CR, a_RI)
+            dnarrow = list[tuple[slice, Tensor, Tensor]]()
+            for place, a_RI, b_OR, da_RI in zip(places, aa, bs, das, strict=True):
+                if place.meets(part):
+                    _, of_part, _ = place.within(part)
+                    dnarrow_CR = (dy_CO[of_part] @ b_OR).mul_(place.scale)
+                    dproduct_CI[of_part].addmm_(dnarrow_CR, a_RI)
+                    dnarrow.append((of_part, dnarrow_CR, da_RI))
             product_CI = torch.empty_like(dproduct_CI)
-            wanted_CI = None if da_RI is None and dweight_OI is None else product_CI
+            wanted_CI = None if not das and dweight_OI is None else product_CI
             grads = dproduct_CI, dgate_TI[part], dup_TI[part]
             _back_through(gate_TI[part], up_TI[part], wanted_CI, *grads, ctx.activation)
-            if da_RI is not None:
-                da_RI.addmm_(dnarrow_CR.T, product_CI)
+            for of_part, dnarrow_CR, da_RI in dnarrow:
+                da_RI.addmm_(dnarrow_CR.T, product_CI[of_part])
             if dweight_OI is not None:
                 dweight_OI.addmm_(dy_CO.T, product_CI)
         dbias_O = dy_TO.sum(0) if wants_bias else None
-        return dgate_TI, dup_TI, dweight_OI, dbias_O, da_RI, db_OR, None, None
+        learnt = itertools.chain.from_iterable(zip(das, dbs, strict=True))
+        return dgate_TI, dup_TI, dweight_OI, dbias_O, None, None, *learnt
 
 
 def _product(gate_CI: Tensor, up_CI: Tensor, activation: Activation) -> Tensor:
@@ -205,7 +242,7 @@ def _in_cache(x_CI: Tensor) -> list[slice]:
 
 
 def _parts(num: int, size: int) -> list[slice]:
-    return [slice(start, start + size) for start in range(0, num, size)]
+    return [slice(start, min(num, start + size)) for start in range(0, num, size)]
 
 
 def _is_gated(module: Any) -> bool:
@@ -227,7 +264,7 @@ def _answers_alike(block: Any) -> bool:
     spans, block.down_proj.routing.spans = block.down_proj.routing.spans, []
     try:
         gate_TI, up_TI = block.gate_proj(x_BTH)[0], block.up_proj(x_BTH)[0]
-        mine = down_of(gate_TI, up_TI, block.down_proj.base, None, _KNOWN[type(block.act_fn)])
+        mine = down_of(gate_TI, up_TI, block.down_proj.base, (), _KNOWN[type(block.act_fn)])
         theirs = block(x_BTH)[0]
     finally:
         block.down_proj.routing.spans = spans

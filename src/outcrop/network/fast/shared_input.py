@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from outcrop.network.adapters import lora
 from outcrop.network.adapters.linear import AdapterLinear
-from outcrop.network.adapters.lora import LoRAUpdate
 
 _TOGETHER = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 "Names of siblings, in most families of `transformers`."
@@ -33,11 +32,12 @@ class _Sharing(AdapterLinear):
             return found[2]
         if not learns or self is not self.siblings[0]:
             return super().forward(x_BTI)
-        layers = [(layer.base, layer.only_update(x_BTI.shape[1])) for layer in self.siblings]
-        plain = [(base, u) for base, u in layers if isinstance(u, LoRAUpdate) and u.adds_in_place(x_BTI, base)]
-        if len(plain) < len(layers):
+        if x_BTI.ndim != 3 or x_BTI.shape[0] != 1:
             return super().forward(x_BTI)
-        y_BTO, *others = lora.several(x_BTI, plain)
+        layers = [(layer.base, layer.updates_at(x_BTI.shape[1])) for layer in self.siblings]
+        if not all(lora.all_add_in_place(x_BTI, placed, base) for base, placed in layers):
+            return super().forward(x_BTI)
+        y_BTO, *others = lora.several(x_BTI, layers)
         for layer, other_BTO in zip(self.siblings[1:], others, strict=True):
             layer.found = x_BTI, x_BTI._version, other_BTO
         return y_BTO

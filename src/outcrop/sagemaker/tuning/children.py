@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from outcrop.sagemaker.training_states import TrainingStatus
-from outcrop.sagemaker.tuning import ranges
-from outcrop.sagemaker.tuning.plan import Objective, TrainingDefinition
-from outcrop.sagemaker.tuning.ranges import OBJECTIVE, Value
+from outcrop.sagemaker.tuning.plan import TrainingDefinition
+from outcrop.sagemaker.tuning.ranges import OBJECTIVE
 from outcrop.sagemaker.tuning.states import ObjectiveStatus
+from outcrop.search import ranges
+from outcrop.search.ranges import Value
+from outcrop.search.strategy import Objective
 from outcrop.store.resources import Resource
 
 TUNING = "tuning"

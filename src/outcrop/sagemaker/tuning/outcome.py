@@ -6,8 +6,8 @@ from typing import Any
 
 from outcrop.sagemaker.training_states import TrainingStatus
 from outcrop.sagemaker.tuning.children import TunedJob
-from outcrop.sagemaker.tuning.plan import Objective
 from outcrop.sagemaker.tuning.states import ObjectiveStatus
+from outcrop.search.strategy import Objective
 
 _LEAST_IMPROVEMENT = 0.01
 "Of the best value so far; less is no improvement."

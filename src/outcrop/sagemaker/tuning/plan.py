@@ -6,12 +6,13 @@ What is read here is also what a worker reads again from the record, after a kil
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from outcrop.errors import Invalid
 from outcrop.sagemaker.tuning import ranges
-from outcrop.sagemaker.tuning.ranges import OBJECTIVE, Space
+from outcrop.sagemaker.tuning.ranges import OBJECTIVE
+from outcrop.search.ranges import Space, combinations
+from outcrop.search.strategy import HyperbandResources, Objective, Strategy
 
 IDENTICAL = "IdenticalDataAndAlgorithm"
 "The type of warm starts whose objectives can be compared."
@@ -22,31 +23,6 @@ _MOST_EPOCHS = 20_000
 _MOST_HYPERPARAMETERS = 100
 _EPOCHS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
 "Static hyperparameters that tell how long a training lasts."
-
-
-class Strategy(StrEnum):
-    """How the next point of a space is chosen."""
-
-    BAYESIAN = "Bayesian"
-    RANDOM = "Random"
-    HYPERBAND = "Hyperband"
-    GRID = "Grid"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Objective:
-    """The metric that is to be as small, or as large, as can be."""
-
-    metric: str
-    maximize: bool
-
-    @property
-    def type(self) -> str:
-        return "Maximize" if self.maximize else "Minimize"
-
-    def cost(self, value: float) -> float:
-        """The value as a number of which less is better."""
-        return -value if self.maximize else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +37,6 @@ class TrainingDefinition:
     @property
     def static(self) -> Mapping[str, str]:
         return self.request.get("StaticHyperParameters") or {}
-
-
-@dataclass(frozen=True, kw_only=True)
-class HyperbandResources:
-    """Numbers of values of the objective, which stand for epochs: before it none is stopped, and beyond it all are."""
-
-    least: int
-    most: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +192,7 @@ def _most_jobs(config: Mapping[str, Any], strategy: Strategy, definitions: Seque
     given: int | None = limits.get("MaxNumberOfTrainingJobs")
     most = MOST_RANDOM_JOBS if strategy is Strategy.RANDOM else MOST_JOBS
     if strategy is Strategy.GRID:
-        numbers = [ranges.combinations(each.space) for each in definitions]
+        numbers = [combinations(each.space) for each in definitions]
         if None in numbers:
             raise Invalid(
                 "HyperParameterTuningJobConfig.Strategy: Grid goes through categories only. Give every hyperparameter "

@@ -1,4 +1,4 @@
-"""Ranges of hyperparameters: read from a request in AWS's textual forms, and written as training jobs get them.
+"""Ranges of hyperparameters, read from a request in AWS's textual forms.
 
     space = ranges.read("ParameterRanges", request["ParameterRanges"])
     space["learning-rate"].text(1e-4)       # '0.0001', as hyperparameters are told
@@ -6,88 +6,29 @@
 https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-define-ranges.html
 """
 
-import itertools
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from outcrop.errors import Invalid
+from outcrop.search.ranges import (
+    WHOLE,
+    CategoricalRange,
+    ContinuousRange,
+    IntegerRange,
+    ParameterRange,
+    ScalingType,
+    number,
+)
 
 MOST = 30
 "Hyperparameters of one tuning job."
 OBJECTIVE = "_tuning_objective_metric"
 "The hyperparameter with which a training job is told its objective."
-_WHOLE = re.compile(r"[+-]?\d{1,16}")
 _LARGEST_WHOLE = 2**53
 "Beyond it, a number with a decimal point would not tell neighbours apart."
 _MANY_TIMES = 100
 "A range whose end is this many times its beginning is gone through by orders of magnitude, where it says Auto."
-
-Value = int | float | str
-
-
-class ScalingType(StrEnum):
-    """How the values of a range lie between its ends."""
-
-    LINEAR = "Linear"
-    LOGARITHMIC = "Logarithmic"
-    REVERSE_LOGARITHMIC = "ReverseLogarithmic"
-
-
-@dataclass(frozen=True, kw_only=True)
-class IntegerRange:
-    """Whole numbers between two, both included."""
-
-    least: int
-    most: int
-    scaling: ScalingType
-
-    def text(self, value: Value) -> str:
-        return str(int(value))
-
-    def read(self, text: str) -> int | None:
-        """The value that a hyperparameter's text means; None where it is none of the range."""
-        value = int(text) if _WHOLE.fullmatch(text) else None
-        return value if value is not None and self.least <= value <= self.most else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContinuousRange:
-    """Numbers between two, both included."""
-
-    least: float
-    most: float
-    scaling: ScalingType
-
-    def text(self, value: Value) -> str:
-        return repr(float(value))
-
-    def read(self, text: str) -> float | None:
-        """The value that a hyperparameter's text means; None where it is none of the range."""
-        value = _number(text)
-        return value if value is not None and self.least <= value <= self.most else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class CategoricalRange:
-    """A few texts."""
-
-    values: tuple[str, ...]
-
-    def text(self, value: Value) -> str:
-        return str(value)
-
-    def read(self, text: str) -> str | None:
-        """The text itself; None where it is none of the range."""
-        return text if text in self.values else None
-
-
-ParameterRange = IntegerRange | ContinuousRange | CategoricalRange
-Space = Mapping[str, ParameterRange]
-"The ranges by the names of their hyperparameters."
 
 
 def read(place: str, given: Mapping[str, Any]) -> dict[str, ParameterRange]:
@@ -113,32 +54,6 @@ def read(place: str, given: Mapping[str, Any]) -> dict[str, ParameterRange]:
     return dict(sorted(found.items()))
 
 
-def combinations(space: Space) -> int | None:
-    """The number of points of the space, where all of its ranges are categorical."""
-    if not all(isinstance(each, CategoricalRange) for each in space.values()):
-        return None
-    return math.prod(len(each.values) for each in space.values() if isinstance(each, CategoricalRange))
-
-
-def points(space: Space) -> Iterator[dict[str, Value]]:
-    """Every point of a space of categories, the last name's values changing first."""
-    categories = {name: each.values for name, each in space.items() if isinstance(each, CategoricalRange)}
-    for point in itertools.product(*categories.values()):
-        yield dict(zip(categories, point, strict=True))
-
-
-def texts(space: Space, values: Mapping[str, Value]) -> dict[str, str]:
-    """Values as the hyperparameters of a training job."""
-    return {name: space[name].text(value) for name, value in values.items()}
-
-
-def values(space: Space, hyperparameters: Mapping[str, str]) -> dict[str, Value] | None:
-    """The point that a training job's hyperparameters are in the space; None where they lie outside."""
-    found = {name: each.read(hyperparameters[name]) for name, each in space.items() if name in hyperparameters}
-    inside = {name: value for name, value in found.items() if value is not None}
-    return inside if len(inside) == len(space) else None
-
-
 def _check_name(name: str, found: Mapping[str, object]) -> None:
     if name in found:
         raise Invalid("the name is given twice. Give each hyperparameter one range.")
@@ -148,7 +63,7 @@ def _check_name(name: str, found: Mapping[str, object]) -> None:
 
 def _integer(given: Mapping[str, Any]) -> IntegerRange:
     for member in ("MinValue", "MaxValue"):
-        if not _WHOLE.fullmatch(given[member]) or abs(int(given[member])) > _LARGEST_WHOLE:
+        if not WHOLE.fullmatch(given[member]) or abs(int(given[member])) > _LARGEST_WHOLE:
             raise Invalid(f"{member} {given[member][:40]!r} is no whole number. Give one, or a continuous range.")
     least, most = int(given["MinValue"]), int(given["MaxValue"])
     _check_order(given, least, most)
@@ -167,7 +82,7 @@ def _continuous(given: Mapping[str, Any]) -> ContinuousRange:
 
 
 def _end(given: Mapping[str, Any], member: str) -> float:
-    value = _number(given[member])
+    value = number(given[member])
     if value is None:
         raise Invalid(f"{member} {given[member][:40]!r} is no number. Give one, 0.1 or 1e-5 say.")
     return value
@@ -196,14 +111,6 @@ def _scaling(given: Mapping[str, Any], least: float, most: float) -> ScalingType
     if scaling is ScalingType.REVERSE_LOGARITHMIC and not 0 <= least <= most < 1:
         raise Invalid("ScalingType ReverseLogarithmic needs values from 0 to below 1. Narrow the range.")
     return scaling
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and "_" not in text else None
 
 
 _READERS: dict[str, Callable[[Mapping[str, Any]], ParameterRange]] = {

@@ -16,12 +16,15 @@ from outcrop.sagemaker import training_request
 from outcrop.sagemaker.rooms import TrainingRooms
 from outcrop.sagemaker.training_kind import MOST_AT_ONCE as MOST_TRAINING_JOBS
 from outcrop.sagemaker.training_states import TrainingStatus
-from outcrop.sagemaker.tuning import children, outcome, plan, ranges, warm_start
+from outcrop.sagemaker.tuning import children, outcome, plan, warm_start
 from outcrop.sagemaker.tuning.children import TunedJob
-from outcrop.sagemaker.tuning.curves import CurveReader, ObjectiveCurve
-from outcrop.sagemaker.tuning.early_stops import HyperbandRule, MedianRule, StopRule
-from outcrop.sagemaker.tuning.plan import IDENTICAL, Strategy, TrainingDefinition
-from outcrop.sagemaker.tuning.proposals import TriedPoint, propose
+from outcrop.sagemaker.tuning.curves import CurveReader
+from outcrop.sagemaker.tuning.plan import IDENTICAL, TrainingDefinition
+from outcrop.search import ranges
+from outcrop.search.curves import ObjectiveCurve
+from outcrop.search.early_stops import HyperbandRule, MedianRule, StopRule
+from outcrop.search.proposals import TriedPoint, propose
+from outcrop.search.strategy import Strategy
 from outcrop.store.resources import Resource
 
 _LOOK_S = 0.5

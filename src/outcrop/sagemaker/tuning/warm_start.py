@@ -7,10 +7,10 @@ their best points are only the first that are tried.
 from collections.abc import Sequence
 
 from outcrop.jobs.jobs import Jobs
-from outcrop.sagemaker.tuning import ranges
 from outcrop.sagemaker.tuning.children import TunedJob
 from outcrop.sagemaker.tuning.plan import TrainingDefinition
-from outcrop.sagemaker.tuning.proposals import TriedPoint
+from outcrop.search import ranges
+from outcrop.search.proposals import TriedPoint
 
 _MOST_FIRST = 5
 

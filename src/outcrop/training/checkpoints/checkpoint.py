@@ -109,6 +109,11 @@ def resume(folder: Path, *, task: str, note: Callable[[str], None], at_most: int
     return None
 
 
+def newest_step(folder: Path) -> int | None:
+    """The steps of the newest checkpoint by its name, whole or not; None where there is none."""
+    return next((_step_of(path) for path in _newest_first(folder)), None)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable, not only the files' contents."""
     descriptor = os.open(folder, os.O_RDONLY)

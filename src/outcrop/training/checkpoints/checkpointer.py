@@ -53,9 +53,10 @@ class Checkpointer:
         self._finish()
         self._thread.shutdown()
 
-    def resume(self) -> History | None:
-        """The last whole checkpoint, put into the weights. Raises Invalid for one of another task."""
-        return self._restore(at_most=None)
+    def resume(self, *, at_most: int | None = None) -> History | None:
+        """The last whole checkpoint, of at most so many steps, put into the weights. Raises Invalid for one of another
+        task."""
+        return self._restore(at_most=at_most)
 
     def go_back(self, step: int) -> History | None:
         """Put the newest whole checkpoint of at most so many steps into the weights. Raises as `resume` does."""
@@ -70,6 +71,20 @@ class Checkpointer:
         """Where the costly part of a run is just done; only the share of time holds it back."""
         if self._agreed(self._waited() >= self._cost_s / _SHARE):
             self._begin(history)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for a checkpoint, and the last one is written."""
+        waited = self._waited() >= max(self._every_s, self._cost_s / _SHARE)
+        return waited and (self._writing is None or self._writing.done())
+
+    def begin(self, history: History) -> None:
+        """Copy the state now; it is written while training goes on, if the last one is."""
+        self._begin(history)
+
+    def finish(self) -> None:
+        """The last one is on the disk when this returns, or it is told why not."""
+        self._finish()
 
     def write(self, history: History) -> None:
         """On the disk when this returns, or told why not."""

@@ -24,7 +24,6 @@ from outcrop.network.adapters.method import OWN_BASE, Full
 from outcrop.training import expectation
 from outcrop.training.checkpoints.checkpoint import sync_folder
 from outcrop.training.examples import Example
-from outcrop.training.loss import ADAPTER
 from outcrop.training.stepping import Trained
 from outcrop.training.task import TrainingTask
 
@@ -59,7 +58,7 @@ def _write(making: Path, task: TrainingTask, trained: Trained) -> None:
     if isinstance(trained.method, Full):
         full_weights.save(making, trained.network, like=task.base_dir)
         return
-    adapter_files.save(making, trained.network, ADAPTER, trained.method, base=task.base_name)
+    adapter_files.save(making, trained.network, trained.adapter, trained.method, base=task.base_name)
     if task.merges_parent:
         full_weights.save(making / f"{OWN_BASE}{task.output_dir.name}", trained.network, like=task.base_dir)
     elif task.base_owner is not None:
@@ -69,7 +68,8 @@ def _write(making: Path, task: TrainingTask, trained: Trained) -> None:
 def _parity(making: Path, task: TrainingTask, trained: Trained, held_out: Sequence[Example]) -> str:
     network, routing = _as_served(making, trained)
     most = task.context_length or load.context_length(task.base_dir)
-    return parity_file.text(expectation.of(network, routing, held_out, context_length=most))
+    found = expectation.of(network, routing, held_out, context_length=most, adapter=trained.adapter)
+    return parity_file.text(found)
 
 
 def _as_served(folder: Path, trained: Trained) -> tuple[nn.Module, Routing]:

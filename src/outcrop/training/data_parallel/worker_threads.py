@@ -26,7 +26,7 @@ from outcrop.training.batches import PackedRow, row_of
 from outcrop.training.data_parallel.row_schedule import RowSchedule, plan
 from outcrop.training.data_parallel.sharding import ShardedWeights
 from outcrop.training.examples import Example
-from outcrop.training.weights import TrainedWeights
+from outcrop.training.weights import TrainedWeights, WeightsOfTrials
 
 MOST = 8
 "Replicas in one process where only an adapter learns: every replica holds a gradient."
@@ -52,7 +52,7 @@ class Replicas:
         self,
         network: nn.Module,
         routing: Routing,
-        weights: TrainedWeights | ShardedWeights,
+        weights: TrainedWeights | ShardedWeights | WeightsOfTrials,
         *,
         threads: int = 1,
         most: int = MOST,
@@ -61,13 +61,19 @@ class Replicas:
         self._weights = weights
         self._threads = threads
         self._way = load.way_of(network)
-        on_cpu = isinstance(weights, TrainedWeights) and weights.vector.device.type == "cpu"
+        on_cpu = not isinstance(weights, ShardedWeights) and weights.device.type == "cpu"
         self.most = min(threads, most) if on_cpu else 1
 
     @property
     def first(self) -> Replica:
         """The network itself."""
         return self._replicas[0]
+
+    def renew(self) -> None:
+        """The network has other adapters now: the replicas besides it are made anew when they are needed."""
+        assert not isinstance(self._weights, ShardedWeights), "a split network has one replica"
+        del self._replicas[1:]
+        self._weights.forget_twins()
 
     def sum(self, examples: Sequence[Example], token_budget: int, work: Callable[[Replica, PackedRow], float]) -> float:
         """The sum of what `work` gives for the rows of these examples.
@@ -104,7 +110,7 @@ class Replicas:
         return self._replicas[:num]
 
     def _another(self) -> Replica:
-        assert isinstance(self._weights, TrainedWeights), "a split network has one replica"
+        assert not isinstance(self._weights, ShardedWeights), "a split network has one replica"
         _, network, routing = self.first
         # What is remembered as copied is not copied: the frozen weights are shared, and so are the values of those that
         # learn, by twins that have a gradient of their own.

@@ -35,8 +35,8 @@ from outcrop.network.fast.kernels.work import work_of
 from outcrop.network.fast.swap_in import swap_in
 from outcrop.network.run_mode import RunMode
 from outcrop.training.batches import PackedRow, row_of
-from outcrop.training.examples import Example
-from outcrop.training.loss import ADAPTER, nll_of
+from outcrop.training.examples import ADAPTER, Example
+from outcrop.training.loss import nll_of
 from outcrop.training.weights import TrainedWeights
 
 _aten: Any = torch.ops.aten

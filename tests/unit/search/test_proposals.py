@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcrop.sagemaker.tuning import ranges
-from outcrop.sagemaker.tuning.plan import Strategy
-from outcrop.sagemaker.tuning.proposals import TriedPoint, propose
-from outcrop.sagemaker.tuning.ranges import Space, Value
+from outcrop.sagemaker.tuning.ranges import read
+from outcrop.search import ranges
+from outcrop.search.proposals import TriedPoint, propose
+from outcrop.search.ranges import Space, Value
+from outcrop.search.strategy import Strategy
 
-SPACE = ranges.read(
+SPACE = read(
     "R",
     {
         "ContinuousParameterRanges": [
@@ -54,7 +55,7 @@ def test_one_seed_is_one_search_and_another_is_another(strategy: Strategy) -> No
 
 
 def space(given: dict[str, Any]) -> Space:
-    return ranges.read("R", given)
+    return read("R", given)
 
 
 @given(

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import optuna
 
-from outcrop.sagemaker.tuning.curves import ObjectiveCurve
-from outcrop.sagemaker.tuning.plan import HyperbandResources, Objective
+from outcrop.search.curves import ObjectiveCurve
+from outcrop.search.strategy import HyperbandResources, Objective
 
 _LEAST_EARLIER = 3
 "Training jobs that must have come as far: a median of fewer says little."

@@ -19,9 +19,8 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState, create_trial
 
-from outcrop.sagemaker.tuning import ranges
-from outcrop.sagemaker.tuning.plan import Strategy
-from outcrop.sagemaker.tuning.ranges import (
+from outcrop.search import ranges
+from outcrop.search.ranges import (
     CategoricalRange,
     ContinuousRange,
     IntegerRange,
@@ -30,6 +29,7 @@ from outcrop.sagemaker.tuning.ranges import (
     Space,
     Value,
 )
+from outcrop.search.strategy import Strategy
 
 _RANDOM_FIRST = 10
 _LEAST_RANDOM_FIRST = 3

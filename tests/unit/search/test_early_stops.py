@@ -2,9 +2,9 @@
 
 import pytest
 
-from outcrop.sagemaker.tuning.curves import ObjectiveCurve
-from outcrop.sagemaker.tuning.early_stops import HyperbandRule, MedianRule
-from outcrop.sagemaker.tuning.plan import HyperbandResources, Objective
+from outcrop.search.curves import ObjectiveCurve
+from outcrop.search.early_stops import HyperbandRule, MedianRule
+from outcrop.search.strategy import HyperbandResources, Objective
 
 LOW, HIGH = Objective(metric="m", maximize=False), Objective(metric="m", maximize=True)
 
