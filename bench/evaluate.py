@@ -1,4 +1,4 @@
-"""Scores and models beside their peers: `make bench-evaluate` writes bench/results/evaluate.json.
+"""Scores of answers beside their peers: `make bench-evaluate` writes bench/results/evaluate.json.
 
 ROUGE-L of 10,000 Japanese answers, beside the package rouge-score on English answers of the same length: it has no
 Japanese to be measured on, since it drops every letter beyond ASCII. The same length is as many characters, or as many
@@ -23,12 +23,12 @@ from outcrop.evaluation.scores.words import has_mecab
 
 PEER_PACKAGES = ("rouge-score==0.1.2",)
 NUM, GOAL, EQUAL, TURNS = 10_000, 5.0, 1e-6, 3
+RECORDS = 1_000
+"Of each of the two models that are scored by likelihood and by generation."
 NUM_OF_WORDS = 1_000
 "English answers of as many words as a Japanese one has characters: the peer takes minutes for all."
 GOAL_BY_WORD = 1.0
 "MeCab's own time is most of it."
-RECORDS = 1_000
-"Of each of the two models that are scored by likelihood and by generation."
 _CHARACTERS = 180
 "The median length of an answer; they lie around it as lengths of texts do."
 _WORD = re.compile(r"\S+")

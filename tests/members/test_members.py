@@ -38,6 +38,7 @@ HARMLESS: dict[str, dict[str, str]] = {
     },
     "sts": {},
     "s3vectors": {},
+    "kms": {},
     "logs": {
         "interleaved": "events of several streams always come interleaved, as in CloudWatch Logs since 2019",
         "unmask": "there are no data protection policies here, so nothing is masked",

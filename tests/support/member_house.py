@@ -30,6 +30,7 @@ from outcrop.protocol import service_model
 from outcrop.protocol.shapes import ListShape, MapShape, Shape, StructureShape
 from outcrop.settings import Settings
 from outcrop.vectors.records import DistanceMetric
+from tests.support import kms_members
 from tests.support.policies import policy, trusting
 from tests.support.recorded_members import Recorded
 
@@ -129,6 +130,7 @@ class Furnished:
         self._models()
         self._monitored()
         self._vectors()
+        self.values.update(kms_members.requests(self.platform, list(OPERATIONS["kms"])))
 
     def _vectors(self) -> None:
         """A vector bucket with an index."""

@@ -99,7 +99,7 @@ class Decisions:
         *,
         memory: CachedDecisions | None = None,
     ) -> PolicyVerdict:
-        """The verdict on the use of a KMS key: its own policy or a grant must let in, and nothing may deny.
+        """The verdict on the use of a KMS key: its policy or a grant must let in, nothing deny.
 
         Whom they name needs no policy of his own; where they name the account, the caller's policies decide.
         """

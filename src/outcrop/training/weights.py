@@ -70,7 +70,7 @@ class TrainedWeights:
         return found
 
     def forget_twins(self) -> None:
-        """Those that were made are not used any more."""
+        """Drop the twins that were made; they are not used any more."""
         self._others.clear()
 
     def forget_gradient(self) -> None:

@@ -25,7 +25,7 @@ def compared(*arguments: object, **options: object) -> ScoreDifference:
 def test_a_model_against_itself_is_called_different_in_6_of_100_cases_at_most(num: int, kind: str) -> None:
     # Given a model that answers each record twice, with records that are easy and hard: any difference is luck
     generator = np.random.default_rng(19)
-    alarms = 0  # of 4,000 repetitions, 4.0 to 5.5 % in all four cases
+    alarms = 0  # of 4,000 repetitions, 3.6 to 5.5 % in all four cases
     for _ in range(1_000):
         ease_N = generator.uniform(0, 1, num)
         if kind == "graded":

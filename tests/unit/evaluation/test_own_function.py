@@ -87,7 +87,7 @@ def test_a_function_that_hangs_is_killed_with_what_it_started_and_the_next_recor
 def is_running(pid: int) -> bool:
     """Whether a process runs; one that waits to be reaped does not."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

@@ -15,7 +15,7 @@ from outcrop.training.metrics import (
 
 
 def read(path: Path) -> TrainingResult:
-    """What `json.dumps(asdict(result))` wrote."""
+    """The result in a file that `json.dumps(asdict(result))` wrote."""
     told: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return TrainingResult(
         **told

@@ -34,7 +34,7 @@ _OF_THE_START = ("outcrop.method", "outcrop.rank", "outcrop.alpha", "outcrop.tar
 
 @dataclass(frozen=True, kw_only=True)
 class FoundTrial:
-    """What a search has found: the best trial as it would have been trained alone."""
+    """The best trial of a search, as it would have been trained alone."""
 
     task: TrainingTask
     result: TrainingResult
@@ -184,7 +184,7 @@ class _SearchReporter:
         return self._job.should_stop()
 
     def _beside_bytes(self) -> int:
-        """What the adapters beside the first one take, each at its largest."""
+        """The memory of the adapters beside the first one, each at its largest."""
         method, ranks = self._job.task.hyper.method, self._plan.space.get("outcrop.rank")
         if isinstance(method, Full):
             return 0
@@ -195,7 +195,10 @@ class _SearchReporter:
 
 
 def _evaluations(plan: SearchPlan, hyper: TrainingHyper) -> int:
-    """The most evaluations that a trial has after its first step, as far as that is known before its data is read."""
+    """The most evaluations of a trial after its first step.
+
+    As far as that is known before its data is read.
+    """
     epochs = plan.space.get("epochCount")
     most = int(epochs.most) if isinstance(epochs, IntegerRange) else hyper.epochs
     if hyper.evaluate_every_steps is not None:

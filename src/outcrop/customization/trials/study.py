@@ -1,4 +1,4 @@
-"""The study of a search: its trials, what they were given and what came of them, in one file of the job's run folder.
+"""The study of a search: its trials and what came of them, in one file of the job's run folder.
 
 The file is replaced whole whenever a trial begins or ends, so a worker that takes the job up reads what its predecessor
 knew.
@@ -26,7 +26,7 @@ class LossPoint(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class StudyTrial:
-    """One trial, as far as it has come."""
+    """A trial, as far as it has come."""
 
     number: int
     values: Mapping[str, str]
@@ -73,7 +73,7 @@ class Study:
 
     @classmethod
     def open(cls, folder: Path) -> "Study":
-        """As it stands in a folder; a new one where there is none."""
+        """The study in a folder; a new one where there is none."""
         path = folder / FILE
         if not path.exists():
             return cls(path=path)
@@ -114,7 +114,7 @@ class Study:
         temporary.replace(self.path)
 
     def to_json(self) -> dict[str, Any]:
-        """For the output bucket: with losses, and which trial is the best."""
+        """The study for the output bucket: with losses, and which trial is the best."""
         best = self.best
         trials = [self.row(trial) for trial in self.trials]
         return {

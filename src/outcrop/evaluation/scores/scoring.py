@@ -21,7 +21,7 @@ class Candidate:
     category: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreValue:
     """The value of one score for one candidate, or the sentence why there is none."""
 

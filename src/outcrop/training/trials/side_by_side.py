@@ -1,4 +1,4 @@
-"""Trials that learn side by side from one frozen base: each step is one pass over the records of all of them.
+"""Trials that learn side by side from one frozen base, each step in one pass over all their records.
 
 A trial is a run as the ordinary loop makes it: the same batches, rates, evaluations, patience and best weights, with
 losses that differ by rounding alone. One that ends leaves its place to the next. All write their checkpoints after the
@@ -133,7 +133,7 @@ class _SideBySide:
         return self._base[key]
 
     def _step(self) -> None:
-        """One optimizer step of every trial."""
+        """Take an optimizer step of every trial."""
         began = time.perf_counter()
         batches = {
             place.name: batch_of(place.run.data.examples, place.run.plan, place.run.task.hyper, _steps_of(place))
@@ -159,7 +159,10 @@ class _SideBySide:
                 place.run.checkpointer.begin(place.run.history)
 
     def _leave(self, places: Sequence[_TrialPlace]) -> None:
-        """Those whose run is over. All stand on the disk before anybody is told, and so would be taken up alike."""
+        """End the trials whose run is over.
+
+        All stand on the disk before anybody is told, and so would be taken up alike.
+        """
         if not places:
             return
         self._write_all()

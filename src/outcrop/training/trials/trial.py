@@ -36,7 +36,7 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialOutcome:
-    """What came of a trial."""
+    """The outcome of a trial."""
 
     number: int
     end: TrialEnd
@@ -56,7 +56,7 @@ class TrialSource(Protocol):
     """Where trials come from: a search, which learns from what came of earlier ones."""
 
     def under_way(self) -> list[Trial]:
-        """Those that have begun and not ended, in their order: of a process that was killed."""
+        """The trials that have begun and not ended, in their order: of a process that was killed."""
         ...
 
     def next(self, entered: int) -> Trial | None:
