@@ -14,11 +14,13 @@ from outcrop import private
 from outcrop.errors import Invalid, MachineTrouble
 
 DEFAULT_PORT = 4580
+CONSOLE_PORT = 4581
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_REGION = "us-east-1"
 _PORTS = range(1, 1 << 16)
 _SECONDS = range(10_000_000)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) *([KMGT]?)(?:I?B)?", re.IGNORECASE | re.ASCII)
+_HTTP_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.ASCII)
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 PARTS_FILE = "parts.json"
 "In the home: what the supervisor writes down of the processes it keeps alive."
@@ -66,6 +68,11 @@ class Settings:
     "All data of this installation."
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
+    console: bool = True
+    "Whether `outcrop up` starts the console."
+    console_port: int = CONSOLE_PORT
+    console_url: str = ""
+    "The console's address behind a proxy, with the path under which it is found; empty where there is no proxy."
     database_url: str = ""
     "SQLAlchemy URL; empty means SQLite in the home."
     threads: int = 0
@@ -145,8 +152,16 @@ class Settings:
     @property
     def endpoint(self) -> str:
         """The address a client on this machine is pointed at."""
+        return self._at(self.port)
+
+    @property
+    def console_endpoint(self) -> str:
+        """The address of the console for a browser: the proxy's where there is one."""
+        return self.console_url or self._at(self.console_port)
+
+    def _at(self, port: int) -> str:
         host = DEFAULT_HOST if self.host in ("0.0.0.0", "::") else self.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def read(
@@ -165,6 +180,9 @@ def read(
         home=_home(environment, home),
         host=host or environment.get("OUTCROP_HOST") or DEFAULT_HOST,
         port=asked or _number(environment, "OUTCROP_PORT", DEFAULT_PORT, _PORTS),
+        console=_number(environment, "OUTCROP_CONSOLE", 1, range(2)) == 1,
+        console_port=_number(environment, "OUTCROP_CONSOLE_PORT", CONSOLE_PORT, _PORTS),
+        console_url=_url(environment, "OUTCROP_CONSOLE_URL"),
         database_url=environment.get("OUTCROP_DATABASE_URL", ""),
         threads=_number(environment, "OUTCROP_THREADS", 0, range(1 << 16)),
         preload=_preload(environment),
@@ -239,6 +257,16 @@ def _number(environment: Mapping[str, str], name: str, otherwise: int, allowed: 
     except ValueError as error:
         raise Invalid(f"{name}: {text[:40]!r} is no number. Give {_spoken(allowed)}, or unset it.") from error
     return _checked(name, number, allowed)
+
+
+def _url(environment: Mapping[str, str], name: str) -> str:
+    """An environment variable's address without its last slash, empty where nothing is said."""
+    text = environment.get(name, "").strip().rstrip("/")
+    if text and not _HTTP_URL.fullmatch(text):
+        raise Invalid(
+            f"{name}: {text[:80]!r} is no address. Give one such as https://lab.example/outcrop, or unset it."
+        )
+    return text
 
 
 def _bytes(environment: Mapping[str, str], name: str) -> int:

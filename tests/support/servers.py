@@ -226,7 +226,7 @@ def installed(home: Path, **environment: str) -> Iterator[Installed]:
     shared = {"OUTCROP_FORK_SERVER": str(fork_server())} if "OUTCROP_PRELOAD" not in environment else {}
     process = subprocess.Popen(
         [sys.executable, "-m", "outcrop.cli.app", "up", "--home", str(home), "--port", str(settings.port)],
-        env={**os.environ, "OUTCROP_THREADS": "1", **shared, **environment},
+        env={**os.environ, "OUTCROP_THREADS": "1", "OUTCROP_CONSOLE": "0", **shared, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -19,6 +19,7 @@ from outcrop.catalog.base_model import BaseModel
 from outcrop.cli import access, export, tables
 from outcrop.cli.batch_jobs import find_batch_job, print_batch_job
 from outcrop.cli.checkpoints import find_job, print_checkpoints
+from outcrop.cli.console_link import new_link, with_console_port
 from outcrop.cli.evaluation_jobs import find_evaluation_job, print_evaluation_job
 from outcrop.cli.job import print_job
 from outcrop.cli.listening import PortTaken, answers, check_port, free_port
@@ -54,14 +55,28 @@ app.command(
 
 
 @app.command
-def up(*, home: Home = None, host: Host = None, port: Port = None) -> int:
+def up(
+    *,
+    home: Home = None,
+    host: Host = None,
+    port: Port = None,
+    console: Annotated[
+        bool, Parameter(name="--console", negative="--no-console", help="Whether the console is started too.")
+    ] = True,
+    console_port: Annotated[
+        int | None, Parameter(name="--console-port", help="Port of the console (default 4581).")
+    ] = None,
+) -> int:
     """Start everything on this machine, and keep it running until Ctrl-C."""
     settings = settings_of.read(home=home, host=host, port=port)
+    with_console = console and settings.console
+    if with_console:
+        settings = with_console_port(settings, console_port)
     stop = _Stop()
-    with Supervisor(settings) as supervisor:
+    with Supervisor(settings, console=with_console) as supervisor:
         supervisor.wait_ready(until=stop.asked)
         if not stop.asked():
-            print(export.welcome(settings, supervisor.installation), flush=True)
+            print(export.welcome(settings, supervisor.installation, console=with_console), flush=True)
         supervisor.watch(until=stop.asked)
         print("\nStopping.", flush=True)
     return 0
@@ -106,6 +121,13 @@ def env(*, home: Home = None, as_json: AsJson = False, sagemaker: ForSageMaker =
         print(f"outcrop: {settings.home}: {told}", file=sys.stderr)
     values = export.environment(settings, export.installation(settings), for_sagemaker=sagemaker)
     print(json.dumps(values, indent=2) if as_json else export.shell_lines(values))
+    return 0
+
+
+@app.command
+def console(*, home: Home = None) -> int:
+    """Print a link that opens the running console as the administrator, once."""
+    print(new_link(settings_of.read(home=home)))
     return 0
 
 

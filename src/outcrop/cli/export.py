@@ -44,12 +44,16 @@ def shell_lines(values: dict[str, str]) -> str:
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items())
 
 
-def welcome(settings: Settings, made: "Installation") -> str:
+def welcome(settings: Settings, made: "Installation", *, console: bool = False) -> str:
     """The text that `outcrop up` prints once everything answers."""
+    from outcrop.cli.console_link import link_to
+
     lines = shell_lines(environment(settings, made)).replace("export ", "    export ")
+    opened = f"The console, for a browser:\n\n    {link_to(settings, made)}\n\n" if console else ""
     return (
         f"Outcrop is up at {settings.endpoint} (account {made.account}, home {settings.home}).\n"
         f"Point any AWS client here:\n\n{lines}\n\n"
+        f"{opened}"
         f"OUTCROP_ROLE_ARN is a role for roleArn. `outcrop env` prints this again. Ctrl-C stops everything."
     )
 

@@ -25,6 +25,17 @@ def check_port(settings: Settings) -> None:
     _bind(settings.host, settings.port)
 
 
+def check_console_port(settings: Settings) -> None:
+    """Raises PortTaken when the console cannot listen at its port."""
+    try:
+        _bind(settings.host, settings.console_port)
+    except PortTaken as error:
+        raise PortTaken(
+            f"{settings.host}:{settings.console_port}: the console cannot listen there. Choose another port with "
+            "--console-port, or do without it: --no-console."
+        ) from error
+
+
 def free_port(host: str) -> int:
     """A port nobody listens on right now. Raises MachineTrouble for an address that is not this machine's."""
     return _bind(host, 0)

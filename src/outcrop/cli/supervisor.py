@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 from outcrop import kinds, private
 from outcrop.cli import preloading
-from outcrop.cli.listening import answers, check_port
+from outcrop.cli.listening import answers, check_console_port, check_port
 from outcrop.clock import SystemClock
 from outcrop.errors import MachineTrouble
 from outcrop.jobs.kinds import WorkerClass
@@ -45,8 +45,9 @@ _WORKERS = {
     if kinds.of_class(worker_class)
 }
 "Of each class that some kind of job needs, one."
+_CONSOLE = "console"
 _WORKER_SETTLED_S = 20.0
-"A worker has no door to ask at: one that lives so long is well."
+"A worker has no door to ask at: one that lives so long is well. So is a console."
 _TOLD_ENDS = 3
 "So often a part ends unasked before it is told; then at twice as many, and so on."
 
@@ -54,8 +55,10 @@ _TOLD_ENDS = 3
 class Supervisor:
     """A context: entering starts everything, leaving ends it in order. `watch` in between."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, console: bool = False) -> None:
+        """`console`: whether the console is one of its parts."""
         self._settings = settings
+        self._console = console
         self._children: dict[str, Child] = {}
         self._fork_servers: dict[str, Child] = {}
         "They begin after the other parts, and end after those that they have started."
@@ -71,6 +74,8 @@ class Supervisor:
         (self._settings.home / PARTS_FILE).unlink(missing_ok=True)
         try:
             check_port(self._settings)
+            if self._console:
+                check_console_port(self._settings)
             _make_sockets(self._settings)
             self._children["server"] = self._child("server")
             # The server reads its code while this process reads its own, which takes either most of a second.
@@ -146,7 +151,7 @@ class Supervisor:
             self._round()
             time.sleep(_READY_S)
         # Not before: while they read their code, the server would wait for a core.
-        self._children |= {name: self._child(name) for name in _WORKERS}
+        self._children |= {name: self._child(name) for name in (*_WORKERS, *([_CONSOLE] if self._console else []))}
         self._fork_servers |= preloading.fork_servers(self._settings)
 
     def _round(self) -> None:
@@ -177,7 +182,12 @@ class Supervisor:
             child.name: {"alive": child.alive, "ready": child.ready, "pid": child.pid, "restarts": child.restarts}
             for child in self._parts_running()
         }
-        told = {"endpoint": self._settings.endpoint, "pid": os.getpid(), "memoryBytes": self._memory_bytes}
+        told = {
+            "endpoint": self._settings.endpoint,
+            **self._told_console(),
+            "pid": os.getpid(),
+            "memoryBytes": self._memory_bytes,
+        }
         text = json.dumps({**told, "parts": parts})
         if text != self._parts:
             path = self._settings.home / PARTS_FILE
@@ -186,12 +196,17 @@ class Supervisor:
             temporary.replace(path)
             self._parts = text
 
+    def _told_console(self) -> dict[str, str]:
+        return {"console": self._settings.console_endpoint} if self._console else {}
+
     def _child(self, name: str) -> Child:
         settings = self._settings
         arguments = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
         module, worker_class = "outcrop.server.serve", _WORKERS.get(name)
         if worker_class is not None:
             module, arguments = "outcrop.worker.serve", [*arguments, "--class", worker_class.value]
+        if name == _CONSOLE:
+            module, arguments = "outcrop.console.serve", [*arguments, "--console-port", str(settings.console_port)]
         heavy = worker_class is WorkerClass.HEAVY
         return Child(
             name,
@@ -204,7 +219,7 @@ class Supervisor:
         )
 
     def _readiness(self, name: str) -> Callable[[float], bool]:
-        if name in _WORKERS:
+        if name in _WORKERS or name == _CONSOLE:
             return lambda seconds: seconds >= _WORKER_SETTLED_S
         return lambda _: answers(self._settings, timeout_s=_ASKED_S)
 

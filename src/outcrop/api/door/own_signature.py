@@ -12,14 +12,15 @@ SERVICE = "outcrop"
 PROTOCOL = "rest-json"
 
 
-def check_signed(house: House, request: HttpRequest, need: RequiredPermission) -> None:
-    """Raises a refusal for a signature that is wrong, or one of somebody who may not."""
+def check_signed(house: House, request: HttpRequest, need: RequiredPermission) -> Caller:
+    """The caller who signed. Raises a refusal for a signature that is wrong, or one of somebody who may not."""
     signed = sigv4.read(request, protocol=PROTOCOL)
     credential = house.access.secret_for(signed.key_id)
     now = house.clock.now()
     verified = sigv4.verify(signed, credential, request, protocol=PROTOCOL, service=SERVICE, now=now)
     assert credential is not None, "verify refuses unknown keys"
     check_allowed(house, credential.caller, need, region=verified.region)
+    return credential.caller
 
 
 def check_allowed(house: House, caller: Caller, need: RequiredPermission, *, region: str) -> None:

@@ -1,0 +1,125 @@
+"""GET /outcrop/preflight?train=s3://…&base=ID: a dataset's preflight report, before there is a job.
+
+    curl --aws-sigv4 aws:amz:us-east-1:outcrop --user KEY_ID:SECRET -G --data-urlencode train=s3://BUCKET/KEY \\
+        --data-urlencode base=MODEL_ID …/outcrop/preflight
+
+It is `outcrop check-data --json` for objects: records, tokens, problems with lines, and for data that a job would take
+its steps, time, memory and price. `type`, `validation` and `hyper` (NAME=VALUE, again and again) are as there. It is
+shown to whoever may do `outcrop:Preflight` and read the objects. One is made at a time, in a process of its own: what
+foresees a run loads torch, which the server never does.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qs
+
+from outcrop.access.caller import Caller
+from outcrop.access.needs.required_permissions import RequiredPermission
+from outcrop.api.door import own_signature
+from outcrop.buckets.names import parse_s3_uri
+from outcrop.errors import Invalid, MachineTrouble
+from outcrop.house import House
+from outcrop.protocol import routing
+from outcrop.protocol.http import HttpRequest, HttpResponse
+
+PATH = "/outcrop/preflight"
+NEED = RequiredPermission(action="outcrop:Preflight")
+_MOST_BYTES = 256_000_000
+_LONGEST_S = 300
+_WAITS_S = 30
+_REPORTED = (0, 1)
+"Exit codes of check-data with a report: a job would take the data, or refuse it."
+_one_at_a_time = threading.Lock()
+
+
+class _AskedReport(NamedTuple):
+    """The members of a query, as check-data takes them."""
+
+    base: str
+    customization: str
+    train: str
+    validation: str
+    hyper: Sequence[str]
+
+
+def is_asked(request: HttpRequest) -> bool:
+    """Whether the request is for a report; signed for S3, the path is that of an object."""
+    return (
+        request.method == "GET" and request.raw_path == PATH and routing.scope_service(request) == own_signature.SERVICE
+    )
+
+
+def answer(house: House, request: HttpRequest) -> HttpResponse:
+    """Raises a refusal for who may not read the data, Invalid for what cannot be checked."""
+    caller = own_signature.check_signed(house, request, NEED)
+    asked = _asked(request)
+    if not _one_at_a_time.acquire(timeout=_WAITS_S):
+        raise MachineTrouble("preflight: other reports are being made. Ask again in a minute.")
+    try:
+        with tempfile.TemporaryDirectory(prefix="outcrop-preflight-") as folder:
+            report = _report(house, caller, asked, Path(folder))
+    finally:
+        _one_at_a_time.release()
+    return HttpResponse(status=200, headers={"content-type": "application/json"}, body=report)
+
+
+def _asked(request: HttpRequest) -> _AskedReport:
+    given = parse_qs(request.raw_query)
+    once = {name: given.get(name, [""])[0] for name in ("base", "type", "train", "validation")}
+    if not once["train"] or not once["base"]:
+        raise Invalid(f"train, base: give an object and a base model: {PATH}?train=s3://BUCKET/KEY&base=MODEL_ID.")
+    return _AskedReport(
+        once["base"], once["type"] or "FINE_TUNING", once["train"], once["validation"], given.get("hyper", [])
+    )
+
+
+def _report(house: House, caller: Caller, asked: _AskedReport, folder: Path) -> bytes:
+    train = _fetched(house, caller, asked.train, folder / "train")
+    command = ["check-data", str(train), f"--base={asked.base}", f"--type={asked.customization}", "--json"]
+    if asked.validation:
+        command.append(f"--validation={_fetched(house, caller, asked.validation, folder / 'validation')}")
+    command += [f"--hyper={pair}" for pair in asked.hyper]
+    try:
+        made = subprocess.run(
+            [sys.executable, "-m", "outcrop.cli.app", *command, "--home", str(house.settings.home)],
+            capture_output=True,
+            timeout=_LONGEST_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise MachineTrouble(
+            f"preflight: no report after {_LONGEST_S} s. Make it with `outcrop check-data`, which takes its time."
+        ) from error
+    try:
+        if made.returncode in _REPORTED:
+            json.loads(made.stdout)
+            return made.stdout
+    except ValueError:
+        pass  # what it said is in its last line on standard error
+    said = made.stderr.decode("utf-8", "replace").strip().splitlines() or ["no report was made"]
+    raise Invalid(house.settings.hidden(said[-1].removeprefix("outcrop: ").replace(str(folder), "")))
+
+
+def _fetched(house: House, caller: Caller, uri: str, folder: Path) -> Path:
+    from outcrop.data import fetching
+
+    bucket, key = parse_s3_uri(uri)
+    resource = f"arn:aws:s3:::{bucket}/{key}"
+    need = RequiredPermission(action="s3:GetObject", resource=resource)
+    own_signature.check_allowed(house, caller, need, region="us-east-1")
+    record = house.buckets.find(bucket, key)
+    if record.size > _MOST_BYTES:
+        raise Invalid(
+            f"{uri}: {record.size // 10**6:,} MB; a report is made here of {_MOST_BYTES // 10**6} MB at most. Use "
+            "`outcrop check-data` on the file."
+        )
+    folder.mkdir()
+    file = folder / (Path(key).name or "data")
+    fetching.copy(house.buckets, record, file)
+    return file

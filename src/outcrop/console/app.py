@@ -1,0 +1,195 @@
+"""The console, an ASGI application: its routes, and what every page needs before it is asked.
+
+Pages are plain functions that run in threads, since they wait for the API. A page is a client of the public API with
+the key of whoever is signed in; what that key may not do is refused by the API, and the page says so.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from anyio import to_thread
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ParamValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from outcrop.console import language as languages
+from outcrop.console import live, playground_stream, signing_in, uploading
+from outcrop.console.api_client import DENIED, KEY_ENDED
+from outcrop.console.guard import SAFE, ConsoleGuard
+from outcrop.console.pages import customize, data, deployments, home, jobs, models, playground
+from outcrop.console.sessions import COOKIE, ConsoleSessions
+from outcrop.console.visit import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, ConsoleVisit
+from outcrop.settings import Settings
+
+Page = Callable[[ConsoleVisit], Response]
+AsyncPage = Callable[[ConsoleVisit], Awaitable[Response]]
+TOKEN_HEADER = "x-console-token"
+_MOST_FORM_BYTES = 1 << 20
+_FORM = "application/x-www-form-urlencoded"
+_COOKIES_LAST_S = 365 * 86_400
+
+
+class Console:
+    """The application over one installation's settings."""
+
+    def __init__(self, settings: Settings, *, sessions: ConsoleSessions | None = None) -> None:
+        self.settings = settings
+        self.sessions = ConsoleSessions() if sessions is None else sessions
+        self.is_stopping = False
+        signing = signing_in.SigningIn(settings, self.sessions)
+        routes = [
+            Route("/sign-in", self._open(signing.show), methods=["GET"]),
+            Route("/sign-in", self._open(signing.sign_in), methods=["POST"]),
+            Route("/enter", self._open(signing.show_link), methods=["GET"]),
+            Route("/enter", self._open(signing.enter), methods=["POST"]),
+            Route("/sign-out", self._closed(signing.sign_out), methods=["POST"]),
+            Route("/choose", self._open(_choose), methods=["POST"]),
+            Route("/", self._closed(home.show)),
+            Route("/models", self._closed(models.show)),
+            Route("/models/custom", self._closed(models.show_custom)),
+            Route("/models/deploy", self._closed(models.deploy), methods=["POST"]),
+            Route("/models/delete", self._closed(models.delete), methods=["POST"]),
+            Route("/data", self._closed(data.show)),
+            Route("/data/make", self._closed(data.make), methods=["POST"]),
+            Route("/data/upload", self._streaming(uploading.upload), methods=["PUT"]),
+            Route("/data/report", self._closed(data.report)),
+            Route("/data/report/body", self._closed(data.report_body)),
+            Route("/customize", self._closed(customize.show)),
+            Route("/customize", self._closed(customize.create), methods=["POST"]),
+            Route("/customize/estimate", self._closed(customize.estimate)),
+            Route("/jobs", self._closed(jobs.show)),
+            Route("/jobs/stop", self._closed(jobs.stop), methods=["POST"]),
+            Route("/jobs/{job}", self._closed(jobs.show_one)),
+            Route("/deployments", self._closed(deployments.show)),
+            Route("/deployments/delete", self._closed(deployments.delete), methods=["POST"]),
+            Route("/playground", self._closed(playground.show)),
+            Route("/playground/answers", self._streaming(playground_stream.answers), methods=["POST"]),
+            Route("/live", self._streaming(lambda visit: live.stream(visit, self))),
+            Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
+        ]
+        self._prefix = ConsoleGuard(_nothing, url=settings.console_url).prefix
+        self.application = ConsoleGuard(
+            Starlette(routes=routes, exception_handlers={404: self._not_there}), url=settings.console_url
+        )
+
+    def visit(self, request: Request, *, is_use: bool = True) -> ConsoleVisit:
+        """The visit of a request, with its session if it has one."""
+        browser = request.headers.get("user-agent", "")
+        session = self.sessions.find(request.cookies.get(COOKIE, ""), browser, is_use=is_use)
+        return ConsoleVisit(request=request, prefix=self._prefix, session=session)
+
+    def _open(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
+        """A page for everybody."""
+
+        async def answer(request: Request) -> Response:
+            visit = self.visit(request)
+            if request.method not in SAFE:
+                visit = replace(visit, form=await _form(request))
+            return await to_thread.run_sync(self._answered, page, visit)
+
+        return answer
+
+    def _closed(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
+        """A page for who is signed in; what changes something needs the session's token."""
+
+        async def answer(request: Request) -> Response:
+            visit = self.visit(request)
+            if visit.session is None:
+                return self._sign_in_first(visit)
+            if request.method not in SAFE:
+                visit = replace(visit, form=await _form(request))
+                if not visit.session.has_token(visit.form.get("token", "")):  # type: ignore[union-attr]
+                    return PlainTextResponse("token: it is missing or another session's. Load the page again.\n", 403)
+            return await to_thread.run_sync(self._answered, page, visit)
+
+        return answer
+
+    def _streaming(self, page: AsyncPage) -> Callable[[Request], Awaitable[Response]]:
+        """An answer or a body that streams, for who is signed in."""
+
+        async def answer(request: Request) -> Response:
+            visit = self.visit(request, is_use=request.method not in SAFE)
+            if visit.session is None:
+                return PlainTextResponse("Sign in first.\n", 401)
+            if request.method not in SAFE and not visit.session.has_token(request.headers.get(TOKEN_HEADER, "")):
+                return PlainTextResponse("token: it is missing or another session's. Load the page again.\n", 403)
+            try:
+                return await page(visit)
+            except (ClientError, BotoCoreError, HTTPClientError) as error:
+                return PlainTextResponse(sentence_of(error) + "\n", 400)
+
+        return answer
+
+    def _sign_in_first(self, visit: ConsoleVisit) -> Response:
+        if visit.request.method not in SAFE:
+            return PlainTextResponse("The session has ended. Sign in again.\n", 401)
+        there = visit.request.url.path.removeprefix(self._prefix)
+        query = visit.request.url.query
+        return visit.to("/sign-in", to=f"{there}?{query}" if query else there)
+
+    def _answered(self, page: Page, visit: ConsoleVisit) -> Response:
+        try:
+            return page(visit)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in KEY_ENDED and visit.session is not None:
+                self.sessions.end(visit.session)
+                return visit.to("/sign-in", why="ended")
+            status = 403 if code in DENIED else error.response["ResponseMetadata"].get("HTTPStatusCode", 400)
+            key = "error.denied" if code in DENIED else "error.refused"
+            return visit.page("error.html", status=status, title=key, sentence=sentence_of(error))
+        except ParamValidationError as error:
+            return visit.page("error.html", status=400, title="error.refused", sentence=str(error))
+        except (BotoCoreError, HTTPClientError) as error:
+            return visit.page("error.html", status=502, title="error.no_server", sentence=sentence_of(error))
+
+    async def _not_there(self, request: Request, _: Exception) -> Response:
+        visit = self.visit(request)
+        if visit.session is None:
+            return self._sign_in_first(visit)
+        return visit.page("error.html", status=404, title="error.not_found", sentence=request.url.path)
+
+
+def sentence_of(error: Exception) -> str:
+    """What the API said, or why it could not be asked."""
+    if isinstance(error, ClientError):
+        told = error.response["Error"]
+        return str(told.get("Message") or told["Code"])
+    return str(error)
+
+
+def _choose(visit: ConsoleVisit) -> Response:
+    """Sets the language or the theme, and goes back to the page."""
+    back = visit.form.get("back", "/")
+    answer = RedirectResponse(visit.prefix + (back if back.startswith("/") and not back.startswith("//") else "/"), 303)
+    for name, cookie, allowed in (("language", LANGUAGE_COOKIE, languages.LANGUAGES), ("theme", THEME_COOKIE, THEMES)):
+        if visit.form.get(name) in allowed:
+            answer.set_cookie(
+                cookie,
+                visit.form[name],
+                max_age=_COOKIES_LAST_S,
+                path=visit.prefix or "/",
+                samesite="strict",
+                httponly=True,
+            )
+    return answer
+
+
+async def _form(request: Request) -> dict[str, str]:
+    if request.headers.get("content-type", "").split(";")[0] != _FORM:
+        return {}
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _MOST_FORM_BYTES:
+            return {}
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+async def _nothing(*_: object) -> None:
+    """No application: what is asked for is the guard's reading of the address alone."""

@@ -1,0 +1,99 @@
+"""A chart of losses over steps as plain values: polylines in a square of 100 by 100, ticks in percent.
+
+However many points there were, a line has at most `_MOST_POINTS`: of each stretch its lowest and its highest.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_MOST_POINTS = 400
+_TICKS = 4
+
+
+class ChartPoint(NamedTuple):
+    """A loss at a step."""
+
+    step: float
+    loss: float
+
+
+class ChartTick(NamedTuple):
+    """A mark at an axis: its place in percent, and its text."""
+
+    place: str
+    text: str
+
+
+class ChartLine(NamedTuple):
+    """A line of the chart: the key of its name, its points for SVG, and its last value."""
+
+    key: str
+    points: str
+    last: str
+    end: tuple[str, str]
+    "Where it ends, in percent from the left and the top."
+
+
+class LossChart(NamedTuple):
+    """Everything that the template draws."""
+
+    lines: list[ChartLine]
+    steps: list[ChartTick]
+    losses: list[ChartTick]
+
+
+def loss_chart(series: Sequence[tuple[str, Sequence[ChartPoint]]]) -> LossChart | None:
+    """The chart of the named series; None before there are two points anywhere."""
+    kept = [(key, _thinned([each for each in points if math.isfinite(each.loss)])) for key, points in series]
+    every = [point for _, points in kept for point in points]
+    if len(every) < 2:
+        return None
+    steps, losses = (
+        _nice(0, max(point.step for point in every)),
+        _nice(min(point.loss for point in every), max(point.loss for point in every)),
+    )
+
+    def across(step: float) -> float:
+        return 100 * (step - steps[0]) / (steps[-1] - steps[0])
+
+    def down(loss: float) -> float:
+        return 100 * (losses[-1] - loss) / (losses[-1] - losses[0])
+
+    return LossChart(
+        lines=[
+            ChartLine(
+                key,
+                " ".join(f"{across(point.step):.2f},{down(point.loss):.2f}" for point in points),
+                f"{points[-1].loss:.3f}",
+                (f"{across(points[-1].step):.2f}%", f"{down(points[-1].loss):.2f}%"),
+            )
+            for key, points in kept
+            if points
+        ],
+        steps=[ChartTick(f"{across(step):.2f}%", f"{step:,.0f}") for step in steps if step == int(step)],
+        losses=[ChartTick(f"{down(loss):.2f}%", f"{loss:g}") for loss in losses],
+    )
+
+
+def _thinned(points: Sequence[ChartPoint]) -> list[ChartPoint]:
+    points = sorted(points)
+    if len(points) <= _MOST_POINTS:
+        return points
+    stretch = math.ceil(len(points) / (_MOST_POINTS // 2))
+    kept: list[ChartPoint] = []
+    for start in range(0, len(points), stretch):
+        among = points[start : start + stretch]
+        low, high = min(among, key=lambda point: point.loss), max(among, key=lambda point: point.loss)
+        kept += sorted({low, high})
+    return kept if kept[-1] == points[-1] else [*kept, points[-1]]
+
+
+def _nice(least: float, most: float) -> list[float]:
+    """Round values from at or below the least to at or above the most, evenly spaced."""
+    reach = (most - least) or abs(most) or 1.0
+    raw = reach / _TICKS
+    magnitude = 10 ** math.floor(math.log10(raw))
+    step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10) if factor * magnitude >= raw * 0.999)
+    first, last = math.floor(least / step + 1e-9), math.ceil(most / step - 1e-9)
+    return [round(number * step, 10) for number in range(first, max(last, first + 1) + 1)]
