@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -32,6 +33,7 @@ KEY_ENDED = frozenset(
 "Codes with which the API says that a key is none, or none any more."
 DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 _OWN_TIMEOUT_S = 330
+_READ_TIMEOUT_S = 120
 
 
 class Listed(NamedTuple):
@@ -65,6 +67,14 @@ class ApiClient:
                 self._clients[service] = self._made(service)
             return self._clients[service]
 
+    def close(self) -> None:
+        """Close every connection; whoever still waits for an answer gets it."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+        self._http.close()
+
     def listed(self, service: str, operation: str, member: str, **params: Any) -> Listed:
         """One page of a listing; who may not list hears why instead."""
         try:
@@ -93,22 +103,32 @@ class ApiClient:
         return told
 
     def _made(self, service: str) -> Any:
-        nowhere = (None, None, os.devnull, None)
-        session = botocore.session.Session(
-            session_vars={"profile": (None, None, None, None), "config_file": nowhere, "credentials_file": nowhere}
-        )
-        return session.create_client(
-            service,
-            region_name=self.region,
-            endpoint_url=self.endpoint,
-            aws_access_key_id=self._credentials.access_key,
-            aws_secret_access_key=self._credentials.secret_key,
-            aws_session_token=self._credentials.token,
-            config=Config(
-                proxies={},
-                retries={"mode": "standard", "total_max_attempts": 2},
-                defaults_mode="legacy",
-                s3={"addressing_style": "path"},
-                read_timeout=120,
-            ),
-        )
+        with _making:
+            return _session().create_client(
+                service,
+                region_name=self.region,
+                endpoint_url=self.endpoint,
+                aws_access_key_id=self._credentials.access_key,
+                aws_secret_access_key=self._credentials.secret_key,
+                aws_session_token=self._credentials.token,
+                config=Config(
+                    proxies={},
+                    retries={"mode": "standard", "total_max_attempts": 2},
+                    defaults_mode="legacy",
+                    s3={"addressing_style": "path"},
+                    read_timeout=_READ_TIMEOUT_S,
+                ),
+            )
+
+
+_making = threading.Lock()
+"A session of botocore makes one client at a time."
+
+
+@cache
+def _session() -> botocore.session.Session:
+    """The session of every user: it holds the service models, and nobody's key."""
+    nowhere = (None, None, os.devnull, None)
+    return botocore.session.Session(
+        session_vars={"profile": (None, None, None, None), "config_file": nowhere, "credentials_file": nowhere}
+    )

@@ -47,6 +47,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None, consol
     if not running.done():
         server.stop()
     stopping.cancel()
+    console.sessions.end_all()
     try:
         await running
     except (OSError, RuntimeError) as error:

@@ -52,7 +52,7 @@ class ConsoleSessions:
         with self._lock:
             self._forget_ended(now)
             while len(self._by_digest) >= _MOST:
-                del self._by_digest[min(self._by_digest, key=lambda each: self._by_digest[each].used)]
+                self._by_digest.pop(min(self._by_digest, key=lambda each: self._by_digest[each].used)).api.close()
             session = ConsoleSession(api=api, browser=_digest(browser), began=now, used=now)
             self._by_digest[_digest(cookie)] = session
         return cookie
@@ -70,12 +70,18 @@ class ConsoleSessions:
     def end(self, session: ConsoleSession) -> None:
         with self._lock:
             self._by_digest = {digest: each for digest, each in self._by_digest.items() if each is not session}
+        session.api.close()
+
+    def end_all(self) -> None:
+        for session in list(self._by_digest.values()):
+            self.end(session)
 
     def __len__(self) -> int:
         return len(self._by_digest)
 
     def _forget_ended(self, now: float) -> None:
-        self._by_digest = {digest: each for digest, each in self._by_digest.items() if not _has_ended(each, now)}
+        for digest in [digest for digest, each in self._by_digest.items() if _has_ended(each, now)]:
+            self._by_digest.pop(digest).api.close()
 
 
 def _has_ended(session: ConsoleSession, now: float) -> bool:

@@ -34,6 +34,7 @@ class SigningIn:
         try:
             api.client("sts").get_caller_identity()
         except (ClientError, ValueError) as error:
+            api.close()
             told = error.response["Error"]["Message"] if isinstance(error, ClientError) else visit.said("sign_in.wrong")
             return visit.page("sign_in.html", status=403, why="", to=form.get("to", ""), problem=told)
         return self._begun(visit, api, form.get("to", ""))

@@ -6,7 +6,8 @@
 It is `outcrop check-data --json` for objects: records, tokens, problems with lines, and for data that a job would take
 its steps, time, memory and price. `type`, `validation` and `hyper` (NAME=VALUE, again and again) are as there. It is
 shown to whoever may do `outcrop:Preflight` and read the objects. One is made at a time, in a process of its own: what
-foresees a run loads torch, which the server never does.
+foresees a run loads torch, which the server never does. Whoever asks about the same data again, with other values,
+wants the newer answer: the older one ends.
 """
 
 import json
@@ -14,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs
@@ -23,7 +25,7 @@ from outcrop.access.caller import Caller
 from outcrop.access.needs.required_permissions import RequiredPermission
 from outcrop.api.door import own_signature
 from outcrop.buckets.names import parse_s3_uri
-from outcrop.errors import Invalid, MachineTrouble
+from outcrop.errors import Conflict, Invalid, MachineTrouble
 from outcrop.house import House
 from outcrop.protocol import routing
 from outcrop.protocol.http import HttpRequest, HttpResponse
@@ -32,7 +34,7 @@ PATH = "/outcrop/preflight"
 NEED = RequiredPermission(action="outcrop:Preflight")
 _MOST_BYTES = 256_000_000
 _LONGEST_S = 300
-_WAITS_S = 30
+_WAITS_S = 120
 _REPORTED = (0, 1)
 "Exit codes of check-data with a report: a job would take the data, or refuse it."
 _one_at_a_time = threading.Lock()
@@ -59,14 +61,72 @@ def answer(house: House, request: HttpRequest) -> HttpResponse:
     """Raises a refusal for who may not read the data, Invalid for what cannot be checked."""
     caller = own_signature.check_signed(house, request, NEED)
     asked = _asked(request)
-    if not _one_at_a_time.acquire(timeout=_WAITS_S):
-        raise MachineTrouble("preflight: other reports are being made. Ask again in a minute.")
-    try:
-        with tempfile.TemporaryDirectory(prefix="outcrop-preflight-") as folder:
-            report = _report(house, caller, asked, Path(folder))
-    finally:
-        _one_at_a_time.release()
+    with _asking.newest((caller.arn, asked.train)) as turn:
+        if not _one_at_a_time.acquire(timeout=_WAITS_S):
+            raise MachineTrouble("preflight: other reports are being made. Ask again in a minute.")
+        try:
+            turn.check()
+            with tempfile.TemporaryDirectory(prefix="outcrop-preflight-") as folder:
+                report = _report(house, caller, asked, Path(folder), turn)
+        finally:
+            _one_at_a_time.release()
     return HttpResponse(status=200, headers={"content-type": "application/json"}, body=report)
+
+
+class _Turn:
+    """One request for a report, and the process that makes it."""
+
+    def __init__(self) -> None:
+        self._is_over = False
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def check(self) -> None:
+        if self._is_over:
+            raise Conflict("preflight: the same data were asked about again meanwhile. That answer is the newer one.")
+
+    def give_way(self) -> None:
+        self._is_over = True
+        if self._process is not None:
+            self._process.kill()
+
+    def run(self, command: Sequence[str]) -> tuple[int, bytes, bytes]:
+        """Exit code, output and errors of a command. Raises MachineTrouble when it takes too long."""
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as self._process:
+            try:
+                output, errors = self._process.communicate(timeout=_LONGEST_S)
+            except subprocess.TimeoutExpired as error:
+                self._process.kill()
+                raise MachineTrouble(
+                    f"preflight: no report after {_LONGEST_S} s. `outcrop check-data` takes the time it needs."
+                ) from error
+            self.check()
+            return self._process.returncode, output, errors
+
+
+class _Asking:
+    """The newest request of each caller about each dataset."""
+
+    def __init__(self) -> None:
+        self._turns: dict[tuple[str, str], _Turn] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def newest(self, about: tuple[str, str]) -> Iterator[_Turn]:
+        turn = _Turn()
+        with self._lock:
+            older = self._turns.get(about)
+            self._turns[about] = turn
+        if older is not None:
+            older.give_way()
+        try:
+            yield turn
+        finally:
+            with self._lock:
+                if self._turns.get(about) is turn:
+                    del self._turns[about]
+
+
+_asking = _Asking()
 
 
 def _asked(request: HttpRequest) -> _AskedReport:
@@ -79,30 +139,19 @@ def _asked(request: HttpRequest) -> _AskedReport:
     )
 
 
-def _report(house: House, caller: Caller, asked: _AskedReport, folder: Path) -> bytes:
+def _report(house: House, caller: Caller, asked: _AskedReport, folder: Path, turn: _Turn) -> bytes:
     train = _fetched(house, caller, asked.train, folder / "train")
     command = ["check-data", str(train), f"--base={asked.base}", f"--type={asked.customization}", "--json"]
     if asked.validation:
         command.append(f"--validation={_fetched(house, caller, asked.validation, folder / 'validation')}")
     command += [f"--hyper={pair}" for pair in asked.hyper]
-    try:
-        made = subprocess.run(
-            [sys.executable, "-m", "outcrop.cli.app", *command, "--home", str(house.settings.home)],
-            capture_output=True,
-            timeout=_LONGEST_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise MachineTrouble(
-            f"preflight: no report after {_LONGEST_S} s. Make it with `outcrop check-data`, which takes its time."
-        ) from error
-    try:
-        if made.returncode in _REPORTED:
-            json.loads(made.stdout)
-            return made.stdout
-    except ValueError:
-        pass  # what it said is in its last line on standard error
-    said = made.stderr.decode("utf-8", "replace").strip().splitlines() or ["no report was made"]
+    program = [sys.executable, "-m", "outcrop.cli.app", *command, "--home", str(house.settings.home)]
+    code, output, errors = turn.run(program)
+    with suppress(ValueError):  # what it said instead is in its last line of errors
+        if code in _REPORTED:
+            json.loads(output)
+            return output
+    said = errors.decode("utf-8", "replace").strip().splitlines() or ["no report was made"]
     raise Invalid(house.settings.hidden(said[-1].removeprefix("outcrop: ").replace(str(folder), "")))
 
 
