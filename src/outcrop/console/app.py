@@ -4,6 +4,7 @@ Pages are plain functions that run in threads, since they wait for the API. A pa
 the key of whoever is signed in; what that key may not do is refused by the API, and the page says so.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from outcrop.settings import Settings
 Page = Callable[[ConsoleVisit], Response]
 AsyncPage = Callable[[ConsoleVisit], Awaitable[Response]]
 TOKEN_HEADER = "x-console-token"
+_log = logging.getLogger("outcrop.console")
 _MOST_FORM_BYTES = 1 << 20
 _FORM = "application/x-www-form-urlencoded"
 _COOKIES_LAST_S = 365 * 86_400
@@ -147,6 +149,9 @@ class Console:
             return visit.page("error.html", status=400, title="error.refused", sentence=str(error))
         except (BotoCoreError, HTTPClientError) as error:
             return visit.page("error.html", status=502, title="error.no_server", sentence=sentence_of(error))
+        except Exception:
+            _log.exception("page failed")
+            return visit.page("error.html", status=500, title="error.failed", sentence=visit.said("error.logged"))
 
     async def _not_there(self, request: Request, _: Exception) -> Response:
         visit = self.visit(request)

@@ -26,7 +26,7 @@ def living(visit: ConsoleVisit) -> str:
     found = visit.api.listed(
         "bedrock", "list_model_customization_jobs", "modelCustomizationJobSummaries", maxResults=_PAGE, **token
     )
-    rows = [(job_row(job, visit.now, visit.language), job["jobArn"]) for job in found.items]
+    rows = [job_row(job, visit.now, visit.language) for job in found.items]
     return visit.text("jobs_living.html", rows=rows, found=found)
 
 

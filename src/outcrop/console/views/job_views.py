@@ -18,6 +18,7 @@ class JobRow(NamedTuple):
     """A job in a list."""
 
     id: str
+    arn: str
     name: str
     status: str
     base: str
@@ -39,7 +40,6 @@ class JobPage(NamedTuple):
     """Everything that the page of one job shows."""
 
     row: JobRow
-    arn: str
     phases: list[JobPhase]
     chart: LossChart | None
     figures: list[tuple[str, str]]
@@ -58,6 +58,7 @@ def job_row(job: Mapping[str, Any], now: datetime, language: str) -> JobRow:
     end = job.get("endTime") or (now if job["status"] in RUNNING else job.get("lastModifiedTime"))
     return JobRow(
         id=job["jobArn"].rsplit("/", 1)[-1],
+        arn=job["jobArn"],
         name=job["jobName"],
         status=job["status"],
         base=model_id(job["baseModelArn"]) if "foundation-model" in job["baseModelArn"] else job["baseModelArn"],
@@ -78,7 +79,6 @@ def job_page(
     data.append(("data.output", job["outputDataConfig"]["s3Uri"]))
     return JobPage(
         row=job_row(job, now, language),
-        arn=job["jobArn"],
         phases=_phases(job, now, language),
         chart=loss_chart([(f"jobs.{name}", losses(points, name)) for name in ("TrainingLoss", "ValidationLoss")]),
         figures=_figures(job, points, language),

@@ -49,13 +49,14 @@ def loss_chart(series: Sequence[tuple[str, Sequence[ChartPoint]]]) -> LossChart 
     every = [point for _, points in kept for point in points]
     if len(every) < 2:
         return None
+    last = max(point.step for point in every) or 1.0
     steps, losses = (
-        _nice(0, max(point.step for point in every)),
+        [step for step in _nice(0, last) if step <= last],
         _nice(min(point.loss for point in every), max(point.loss for point in every)),
     )
 
     def across(step: float) -> float:
-        return 100 * (step - steps[0]) / (steps[-1] - steps[0])
+        return 100 * step / last
 
     def down(loss: float) -> float:
         return 100 * (losses[-1] - loss) / (losses[-1] - losses[0])
