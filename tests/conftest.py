@@ -24,6 +24,7 @@ settings.load_profile("daily")
 LONGEST = (
     "flow/test_readme.py",
     "flow/test_renga_booth.py",
+    "flow/test_console.py",
     "clients/test_openai_programs.py",
     "flow/test_endpoints.py",
     "isolation/test_bad_programs.py",

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.support.homes import TINY, pairs, with_tiny_models
-from tests.support.patience import PATIENCE_S
 from tests.support.servers import Installed, free_port, installed, outcrop
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -1,4 +1,4 @@
-"""A console in a thread of the test's process, before a server that runs, and a browser's manners without a browser."""
+"""A console in a thread of the test's process, and clients with a browser's manners."""
 
 import asyncio
 import re

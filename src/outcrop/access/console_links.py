@@ -1,4 +1,4 @@
-"""One-time links into the console: an access key, sealed so that whoever holds the link opens it, once.
+"""Links into the console that open once: an access key, sealed so that whoever holds the link opens it.
 
 The link's secret is the key of the seal and lies nowhere; the file in `keys/console-links` is worthless without it. Who
 opens a link takes its file away first, so that of two at once one comes in.

@@ -5,7 +5,6 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from outcrop.access.console_links import LinkedKey, make_link
 from outcrop.cli import export
 from outcrop.cli.listening import PortTaken, check_console_port, free_port
 from outcrop.errors import Invalid, MachineTrouble
@@ -32,6 +31,8 @@ def with_console_port(settings: Settings, asked: int | None) -> Settings:
 
 def link_to(settings: Settings, made: "Installation") -> str:
     """A new link into the console at the settings' address."""
+    from outcrop.access.console_links import LinkedKey, make_link  # and what seals, which no other command needs
+
     token = make_link(settings.keys, LinkedKey(made.access_key_id, made.secret_access_key))
     return f"{settings.console_endpoint}/enter?link={token}"
 

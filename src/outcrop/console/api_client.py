@@ -1,4 +1,4 @@
-"""The public API as one user: clients of botocore with the access key that somebody signed in with, and no more.
+"""The public API for one user: clients of botocore with the access key of that user, and no more.
 
 Nothing that the environment says of AWS counts: no profile, no proxy, no configuration file.
 """
@@ -45,7 +45,7 @@ class Listed(NamedTuple):
     "The token of the next page."
 
     @property
-    def count(self) -> str:
+    def told_count(self) -> str:
         """The number of items, with a plus where there are more; a dash for who may not know."""
         return "–" if self.refused else f"{len(self.items):,}{'+' if self.more else ''}"
 
@@ -76,7 +76,7 @@ class ApiClient:
         self._http.close()
 
     def listed(self, service: str, operation: str, member: str, **params: Any) -> Listed:
-        """One page of a listing; who may not list hears why instead."""
+        """A page of a listing; who may not list hears why instead."""
         try:
             answer = getattr(self.client(service), operation)(**params)
         except ClientError as refusal:

@@ -161,7 +161,7 @@ class Console:
 
 
 def sentence_of(error: Exception) -> str:
-    """What the API said, or why it could not be asked."""
+    """The API's own sentence, or why it could not be asked."""
     if isinstance(error, ClientError):
         told = error.response["Error"]
         return str(told.get("Message") or told["Code"])

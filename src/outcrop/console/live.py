@@ -32,7 +32,7 @@ LIVING: dict[str, Callable[[ConsoleVisit], str]] = {
 
 
 class LiveHouse(Protocol):
-    """What a stream asks of the console while it lasts."""
+    """The console as a stream asks it while it lasts."""
 
     sessions: ConsoleSessions
     is_stopping: bool

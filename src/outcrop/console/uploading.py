@@ -13,7 +13,8 @@ async def upload(visit: ConsoleVisit) -> Response:
     bucket, key = visit.asked("bucket"), visit.asked("key")
     if not bucket or not key:
         return PlainTextResponse("bucket, key: name both.\n", 400)
-    s3, held, parts, upload_id = visit.api.client("s3"), bytearray(), [], ""
+    s3, held, upload_id = visit.api.client("s3"), bytearray(), ""
+    parts: list[dict[str, object]] = []
     try:
         async for piece in visit.request.stream():
             held += piece

@@ -30,7 +30,7 @@ NAVIGATION = ("home", "models", "data", "customize", "jobs", "deployments", "pla
 
 @dataclass(frozen=True, kw_only=True)
 class ConsoleVisit:
-    """One request for a page, and the ways to answer it."""
+    """A request for a page, and the ways to answer it."""
 
     request: Request
     prefix: str

@@ -155,14 +155,14 @@ def test_lineage_shows_the_way_from_the_foundation_and_all_that_came_of_the_mode
 def test_the_road_tells_counts_and_the_next_step() -> None:
     none, some = Listed([]), Listed([{"status": "Completed"}])
     at_first = {"data": none, "jobs": none, "models": none, "deployments": none}
-    assert [station.count for station in road(at_first)] == ["0", "0", "0", "0", ""]
+    assert [station.told_count for station in road(at_first)] == ["0", "0", "0", "0", ""]
     assert next_step(at_first).page == "/data"
     assert next_step(at_first | {"data": some}).page == "/customize"
     assert next_step(at_first | {"data": some, "jobs": Listed([{"status": "InProgress"}])}).page == "/jobs"
     assert next_step(at_first | {"data": some, "models": some}).page == "/models"
     assert next_step({"data": some, "jobs": some, "models": some, "deployments": some}).page == "/playground"
     refused = road(at_first | {"jobs": Listed([], refused="no")})
-    assert (refused[1].count, Listed([1] * 1000, more="x").count) == ("–", "1,000+")
+    assert (refused[1].told_count, Listed([1] * 1000, more="x").told_count) == ("–", "1,000+")
 
 
 def test_the_wizards_request_has_what_was_chosen_and_nothing_else() -> None:

@@ -61,7 +61,7 @@ def answer(house: House, request: HttpRequest) -> HttpResponse:
     """Raises a refusal for who may not read the data, Invalid for what cannot be checked."""
     caller = own_signature.check_signed(house, request, NEED)
     asked = _asked(request)
-    with _asking.newest((caller.arn, asked.train)) as turn:
+    with _turns_now.newest((caller.arn, asked.train)) as turn:
         if not _one_at_a_time.acquire(timeout=_WAITS_S):
             raise MachineTrouble("preflight: other reports are being made. Ask again in a minute.")
         try:
@@ -73,8 +73,8 @@ def answer(house: House, request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=200, headers={"content-type": "application/json"}, body=report)
 
 
-class _Turn:
-    """One request for a report, and the process that makes it."""
+class _ReportTurn:
+    """A request for a report, and the process that makes it."""
 
     def __init__(self) -> None:
         self._is_over = False
@@ -103,16 +103,16 @@ class _Turn:
             return self._process.returncode, output, errors
 
 
-class _Asking:
+class _NewestTurns:
     """The newest request of each caller about each dataset."""
 
     def __init__(self) -> None:
-        self._turns: dict[tuple[str, str], _Turn] = {}
+        self._turns: dict[tuple[str, str], _ReportTurn] = {}
         self._lock = threading.Lock()
 
     @contextmanager
-    def newest(self, about: tuple[str, str]) -> Iterator[_Turn]:
-        turn = _Turn()
+    def newest(self, about: tuple[str, str]) -> Iterator[_ReportTurn]:
+        turn = _ReportTurn()
         with self._lock:
             older = self._turns.get(about)
             self._turns[about] = turn
@@ -126,7 +126,7 @@ class _Asking:
                     del self._turns[about]
 
 
-_asking = _Asking()
+_turns_now = _NewestTurns()
 
 
 def _asked(request: HttpRequest) -> _AskedReport:
@@ -139,7 +139,7 @@ def _asked(request: HttpRequest) -> _AskedReport:
     )
 
 
-def _report(house: House, caller: Caller, asked: _AskedReport, folder: Path, turn: _Turn) -> bytes:
+def _report(house: House, caller: Caller, asked: _AskedReport, folder: Path, turn: _ReportTurn) -> bytes:
     train = _fetched(house, caller, asked.train, folder / "train")
     command = ["check-data", str(train), f"--base={asked.base}", f"--type={asked.customization}", "--json"]
     if asked.validation:

@@ -1,6 +1,7 @@
 """Customize: a customization job in four steps, all of whose values stand in the page's address."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from botocore.exceptions import ClientError
 from starlette.responses import HTMLResponse, Response
@@ -65,13 +66,13 @@ def _step(visit: ConsoleVisit, form: CustomizationForm, step: str, *, problem: s
     )
 
 
-def _ask_model(visit: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[str, object], CustomizationForm]:
+def _ask_model(visit: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[str, Any], CustomizationForm]:
     found = visit.api.listed("bedrock", "list_foundation_models", "modelSummaries")
     cards = [card for card in model_cards(found.items) if card.customizations]
     return "customize_model.html", {"cards": cards, "refused": found.refused}, form
 
 
-def _ask_data(visit: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[str, object], CustomizationForm]:
+def _ask_data(visit: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[str, Any], CustomizationForm]:
     buckets = visit.api.listed("s3", "list_buckets", "Buckets")
     uris = []
     for bucket in buckets.items[:_MOST_BUCKETS]:
@@ -81,11 +82,11 @@ def _ask_data(visit: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[s
     return "customize_data.html", values, form
 
 
-def _ask_hyper(_: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[str, object], CustomizationForm]:
+def _ask_hyper(_: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[str, Any], CustomizationForm]:
     return "customize_hyper.html", {"fields": job_request.FIELDS}, form
 
 
-def _ask_review(visit: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[str, object], CustomizationForm]:
+def _ask_review(visit: ConsoleVisit, form: CustomizationForm) -> tuple[str, dict[str, Any], CustomizationForm]:
     roles = _roles(visit)
     form = form._replace(
         name=form.name or f"{model_id(form.model).split('.')[-1]}-{datetime.now(UTC):%m%d-%H%M%S}",

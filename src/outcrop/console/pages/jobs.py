@@ -35,7 +35,7 @@ def show_one(visit: ConsoleVisit) -> Response:
 
 
 def living_one(visit: ConsoleVisit) -> str:
-    """One job as it stands now."""
+    """The job as it stands now."""
     job = visit.api.client("bedrock").get_model_customization_job(jobIdentifier=_asked_job(visit))
     page = job_page(job, _points(visit, job), visit.now, visit.language)
     return visit.text("job_living.html", job=page)

@@ -4,6 +4,8 @@
 
 const { prefix, token } = document.body.dataset;
 
+document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 const show = (place, html) => {
   const parsed = new DOMParser().parseFromString(html, "text/html");
   const focused = place.contains(document.activeElement) ? document.activeElement.id : "";

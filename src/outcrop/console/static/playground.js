@@ -60,6 +60,7 @@ form.addEventListener("submit", async (event) => {
     if (line.end) {
       told.textContent = form.dataset.figures.replace("{first}", line.end.first_s).replace("{rate}", line.end.rate).replace("{tokens}", line.end.tokens);
       turns[chosen[line.model]].push(["user", prompt], ["assistant", answer.textContent || " "]);
+      if (!answer.textContent.trim()) { answer.classList.add("user"); answer.textContent = form.dataset.blank; }
     }
   };
   try {

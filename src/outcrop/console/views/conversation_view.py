@@ -8,7 +8,7 @@ _MOST_TOKENS = 4096
 
 
 class AskedAnswers(NamedTuple):
-    """One prompt for several models."""
+    """A prompt for several models."""
 
     models: list[str]
     turns: list[list[dict[str, Any]]]

@@ -10,12 +10,12 @@ class RoadStation(NamedTuple):
     """A station of the road: the key of its name, a count, and its page."""
 
     key: str
-    count: str
+    told_count: str
     page: str
 
 
 class NextStep(NamedTuple):
-    """What to do next: the key of a sentence, and the page where it is done."""
+    """The next thing to do: the key of a sentence, and the page where it is done."""
 
     key: str
     page: str
@@ -32,7 +32,7 @@ STATIONS = (
 
 def road(listed: Mapping[str, Listed]) -> list[RoadStation]:
     """The stations with the counts of what was listed; the playground has none."""
-    return [RoadStation(f"nav.{key}", listed[key].count if key in listed else "", page) for key, page in STATIONS]
+    return [RoadStation(f"nav.{key}", listed[key].told_count if key in listed else "", page) for key, page in STATIONS]
 
 
 def next_step(listed: Mapping[str, Listed]) -> NextStep:

@@ -1,4 +1,4 @@
-"""The request of a customization job as the wizard gathers it: from a form's values to boto3's, and to code to copy."""
+"""The request of a customization job: from the values of the wizard's form to boto3's, and to code."""
 
 import json
 import shlex

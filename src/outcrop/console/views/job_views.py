@@ -1,4 +1,4 @@
-"""Customization jobs as plain values: a row of the list, and one job with its phases, losses and what may be done."""
+"""Customization jobs as plain values: a row of the list, and a job with phases, losses and figures."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -29,7 +29,7 @@ class JobRow(NamedTuple):
 
 
 class JobPhase(NamedTuple):
-    """One of a job's three phases: the key of its name, its status, how long it took."""
+    """A phase of a job: the key of its name, its status, how long it took."""
 
     key: str
     status: str
