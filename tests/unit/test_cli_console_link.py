@@ -17,7 +17,7 @@ def test_a_port_that_nobody_asked_for_gives_way_to_a_free_one(tmp_path: Path) ->
         settings = Settings(home=tmp_path, console_port=port)
         assert with_console_port(settings, None).console_port != port
         asked = with_console_port(settings, port)
-        with pytest.raises(PortTaken, match="the console cannot listen there.*--console-port"):
+        with pytest.raises(PortTaken, match=r"the console cannot listen there.*--console-port"):
             check_console_port(asked)
     with pytest.raises(Invalid, match="--console-port: 70000 is out of range"):
         with_console_port(settings, 70_000)
@@ -28,5 +28,5 @@ def test_the_address_behind_a_proxy_is_the_one_that_is_told(tmp_path: Path) -> N
     given = {"OUTCROP_CONSOLE_URL": "https://lab.example/outcrop/", "OUTCROP_CONSOLE": "0"}
     told = read(given, home=tmp_path)
     assert (told.console_endpoint, told.console) == ("https://lab.example/outcrop", False)
-    with pytest.raises(Invalid, match="OUTCROP_CONSOLE_URL: 'lab.example' is no address"):
+    with pytest.raises(Invalid, match=r"OUTCROP_CONSOLE_URL: 'lab\.example' is no address"):
         read({"OUTCROP_CONSOLE_URL": "lab.example"}, home=tmp_path)
