@@ -26,6 +26,8 @@ def with_console_port(settings: Settings, asked: int | None) -> Settings:
         check_console_port(settings)
     except PortTaken:
         return replace(settings, console_port=free_port(settings.host))
+    except MachineTrouble:
+        return settings  # the host is none of this machine's, which the check of the API's port tells
     return settings
 
 

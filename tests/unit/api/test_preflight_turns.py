@@ -1,11 +1,12 @@
 """Turns at the preflight report: who asks about the same data again gets the newer answer, everybody else their own."""
 
 import sys
+from contextlib import ExitStack
 
 import pytest
 
-from outcrop.api.door.preflight_report import _NewestTurns
-from outcrop.errors import Conflict
+from outcrop.api.door.preflight_report import _MOST_WAITING, _NewestTurns, _place, _places
+from outcrop.errors import Conflict, MachineTrouble
 
 
 def test_the_older_request_about_the_same_data_gives_way() -> None:
@@ -24,3 +25,13 @@ def test_a_request_that_has_ended_is_in_nobodys_way() -> None:
         pass
     with turns.newest(("jane", "s3://b/a")) as alone:
         alone.check()
+
+
+def test_few_wait_for_a_report_at_once_and_the_next_is_told_to_come_again() -> None:
+    with ExitStack() as waiting:
+        for _ in range(_MOST_WAITING):
+            waiting.enter_context(_places)
+        with pytest.raises(MachineTrouble, match="Ask again in a minute"), _place():
+            pass
+    with _place():
+        pass  # there is room again

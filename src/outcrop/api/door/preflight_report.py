@@ -38,6 +38,10 @@ _WAITS_S = 120
 _REPORTED = (0, 1)
 "Exit codes of check-data with a report: a job would take the data, or refuse it."
 _one_at_a_time = threading.Lock()
+_BUSY = "preflight: other reports are being made. Ask again in a minute."
+_MOST_WAITING = 4
+_places = threading.BoundedSemaphore(_MOST_WAITING)
+"Whoever waits holds a thread of the server, which others need."
 
 
 class _AskedReport(NamedTuple):
@@ -62,15 +66,26 @@ def answer(house: House, request: HttpRequest) -> HttpResponse:
     caller = own_signature.check_signed(house, request, NEED)
     asked = _asked(request)
     with _turns_now.newest((caller.arn, asked.train)) as turn:
-        if not _one_at_a_time.acquire(timeout=_WAITS_S):
-            raise MachineTrouble("preflight: other reports are being made. Ask again in a minute.")
-        try:
+        with _place(), tempfile.TemporaryDirectory(prefix="outcrop-preflight-") as folder:
             turn.check()
-            with tempfile.TemporaryDirectory(prefix="outcrop-preflight-") as folder:
-                report = _report(house, caller, asked, Path(folder), turn)
+            report = _report(house, caller, asked, Path(folder), turn)
+    return HttpResponse(status=200, headers={"content-type": "application/json"}, body=report)
+
+
+@contextmanager
+def _place() -> Iterator[None]:
+    """The one place where a report is made. Raises MachineTrouble when too many wait for it."""
+    if not _places.acquire(blocking=False):
+        raise MachineTrouble(_BUSY)
+    try:
+        if not _one_at_a_time.acquire(timeout=_WAITS_S):
+            raise MachineTrouble(_BUSY)
+        try:
+            yield
         finally:
             _one_at_a_time.release()
-    return HttpResponse(status=200, headers={"content-type": "application/json"}, body=report)
+    finally:
+        _places.release()
 
 
 class _ReportTurn:
