@@ -65,10 +65,13 @@ def answer(house: House, request: HttpRequest) -> HttpResponse:
     """Raises a refusal for who may not read the data, Invalid for what cannot be checked."""
     caller = own_signature.check_signed(house, request, NEED)
     asked = _asked(request)
-    with _turns_now.newest((caller.arn, asked.train)) as turn:
-        with _place(), tempfile.TemporaryDirectory(prefix="outcrop-preflight-") as folder:
-            turn.check()
-            report = _report(house, caller, asked, Path(folder), turn)
+    with (
+        _turns_now.newest((caller.arn, asked.train)) as turn,
+        _place(),
+        tempfile.TemporaryDirectory(prefix="outcrop-preflight-") as folder,
+    ):
+        turn.check()
+        report = _report(house, caller, asked, Path(folder), turn)
     return HttpResponse(status=200, headers={"content-type": "application/json"}, body=report)
 
 
