@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from outcrop.access.encryption import KEY_BYTES, Sealer
+from outcrop.keys.root_key import KEY_BYTES, Sealer
 from outcrop.private import private_folder
 
 _FOLDER = "console-links"
