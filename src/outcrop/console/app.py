@@ -20,10 +20,10 @@ from starlette.staticfiles import StaticFiles
 
 from outcrop.console import language as languages
 from outcrop.console import live, playground_stream, signing_in, uploading
-from outcrop.console.api_client import DENIED, KEY_ENDED
 from outcrop.console.guard import SAFE, ConsoleGuard
 from outcrop.console.pages import customize, data, deployments, home, jobs, models, playground
 from outcrop.console.sessions import COOKIE, ConsoleSessions
+from outcrop.console.user_client import DENIED, KEY_ENDED
 from outcrop.console.visit import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, ConsoleVisit
 from outcrop.settings import Settings
 

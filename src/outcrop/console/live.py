@@ -14,9 +14,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from outcrop.console.api_client import KEY_ENDED
 from outcrop.console.pages import deployments, home, jobs
 from outcrop.console.sessions import ConsoleSession, ConsoleSessions
+from outcrop.console.user_client import KEY_ENDED
 from outcrop.console.visit import ConsoleVisit
 
 _EVERY_S = 1.0

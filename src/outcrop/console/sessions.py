@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from outcrop.console.api_client import ApiClient
+from outcrop.console.user_client import UserClient
 
 COOKIE = "outcrop_console"
 LASTS_S = 12 * 3600
@@ -22,7 +22,7 @@ _MOST_STREAMS = 12
 class ConsoleSession:
     """Somebody who signed in with an access key, in one browser."""
 
-    api: ApiClient
+    api: UserClient
     browser: str
     "A digest of what the browser calls itself."
     began: float
@@ -46,7 +46,7 @@ class ConsoleSessions:
         self._by_digest: dict[str, ConsoleSession] = {}
         self._lock = threading.Lock()
 
-    def begin(self, api: ApiClient, browser: str) -> str:
+    def begin(self, api: UserClient, browser: str) -> str:
         """The cookie's value of a new session."""
         cookie, now = secrets.token_urlsafe(32), self._now()
         with self._lock:

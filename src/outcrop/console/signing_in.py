@@ -4,8 +4,8 @@ from botocore.exceptions import ClientError
 from starlette.responses import Response
 
 from outcrop.access.console_links import take_link
-from outcrop.console.api_client import ApiClient
 from outcrop.console.sessions import COOKIE, ConsoleSessions
+from outcrop.console.user_client import UserClient
 from outcrop.console.visit import ConsoleVisit
 from outcrop.settings import DEFAULT_REGION, Settings
 
@@ -24,7 +24,7 @@ class SigningIn:
     def sign_in(self, visit: ConsoleVisit) -> Response:
         """A session for a key that the API takes."""
         form = visit.form
-        api = ApiClient(
+        api = UserClient(
             self._settings.endpoint,
             region=form.get("region", "").strip() or DEFAULT_REGION,
             key_id=form.get("key_id", "").strip(),
@@ -48,7 +48,7 @@ class SigningIn:
         key = take_link(self._settings.keys, visit.form.get("link", ""))
         if key is None:
             return visit.page("sign_in.html", status=403, why="", to="", problem=visit.said("sign_in.link_used"))
-        api = ApiClient(self._settings.endpoint, region=DEFAULT_REGION, key_id=key.key_id, secret=key.secret)
+        api = UserClient(self._settings.endpoint, region=DEFAULT_REGION, key_id=key.key_id, secret=key.secret)
         return self._begun(visit, api, "")
 
     def sign_out(self, visit: ConsoleVisit) -> Response:
@@ -59,7 +59,7 @@ class SigningIn:
         answer.delete_cookie(COOKIE, path=visit.prefix or "/")
         return answer
 
-    def _begun(self, visit: ConsoleVisit, api: ApiClient, to: str) -> Response:
+    def _begun(self, visit: ConsoleVisit, api: UserClient, to: str) -> Response:
         if visit.session is not None:
             self._sessions.end(visit.session)
         cookie = self._sessions.begin(api, visit.request.headers.get("user-agent", ""))

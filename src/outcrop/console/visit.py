@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from outcrop.console import language as languages
-from outcrop.console.api_client import ApiClient
 from outcrop.console.sessions import ConsoleSession
+from outcrop.console.user_client import UserClient
 
 THEMES = ("auto", "light", "dark")
 LANGUAGE_COOKIE, THEME_COOKIE = "outcrop_language", "outcrop_theme"
@@ -39,7 +39,7 @@ class ConsoleVisit:
     "The fields of a form that was sent."
 
     @property
-    def api(self) -> ApiClient:
+    def api(self) -> UserClient:
         assert self.session is not None, "pages are shown to who is signed in"
         return self.session.api
 

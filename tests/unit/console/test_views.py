@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from outcrop.console.api_client import Listed
 from outcrop.console.language import preferred
+from outcrop.console.user_client import Listed
 from outcrop.console.views import job_request
 from outcrop.console.views.amounts import age, duration, size
 from outcrop.console.views.conversation_view import asked_answers

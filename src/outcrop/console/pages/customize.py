@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from starlette.responses import HTMLResponse, Response
 
-from outcrop.console.api_client import DENIED
+from outcrop.console.user_client import DENIED
 from outcrop.console.views import job_request
 from outcrop.console.views.amounts import model_id
 from outcrop.console.views.job_request import CustomizationForm, read_form

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from outcrop.console.api_client import Listed
+from outcrop.console.user_client import Listed
 from outcrop.console.views.home_view import next_step, road
 from outcrop.console.views.job_views import job_row
 from outcrop.console.visit import ConsoleVisit

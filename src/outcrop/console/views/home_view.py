@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from outcrop.console.api_client import Listed
+from outcrop.console.user_client import Listed
 
 
 class RoadStation(NamedTuple):

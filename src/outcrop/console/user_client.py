@@ -50,7 +50,7 @@ class Listed(NamedTuple):
         return "–" if self.refused else f"{len(self.items):,}{'+' if self.more else ''}"
 
 
-class ApiClient:
+class UserClient:
     """All services for one user. Threads share it."""
 
     def __init__(self, endpoint: str, *, region: str, key_id: str, secret: str, token: str | None = None) -> None:
