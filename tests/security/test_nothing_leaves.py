@@ -23,11 +23,13 @@ from tests.support.servers import Running, running_server
 PACKAGE = Path(__file__).parent.parent.parent / "src" / "outcrop"
 # What opens connections, and who may import it: for which purpose, and at whose order.
 CONNECTING = {
-    "boto3": {"cli/export.py", "cli/pulling.py"},  # to the installation's own door; `outcrop pull s3://`
-    # the second reads credentials from files; the third runs in a user's own program, and only takes an address away
-    "botocore.session": {"cli/export.py", "cli/remote.py", "sagemaker/shim/sitecustomize.py"},
+    # to the installation's own door; `outcrop pull s3://`; `outcrop compare`, at the address that it is given
+    "boto3": {"cli/export.py", "cli/pulling.py", "evaluation/api_client.py"},
+    # the second is the console, whose clients go to this installation's door; the third reads credentials from files; the
+    # last runs in a user's own program, and only takes an address away
+    "botocore.session": {"cli/export.py", "console/user_client.py", "cli/remote.py", "sagemaker/shim/sitecustomize.py"},
     "http.client": set[str](),
-    "httpcore": {"invocation/remote/https.py"},  # registered remote models
+    "httpcore": {"evaluation/api_client.py", "invocation/remote/https.py"},  # as above; registered remote models
     "httpx": {"cli/fetching.py"},  # `outcrop pull`
     "huggingface_hub": {"cli/fetching.py", "cli/pulling.py"},
     "obstore": {"buckets/mounted.py"},  # `outcrop mount`

@@ -132,8 +132,9 @@ def _encode(target: Target, prompt: RawPrompt | ChatPrompt, *, frames: bool) -> 
 
 
 def _check_system(target: Target, prompt: ChatPrompt) -> None:
-    # A template that leaves a system message out, or refuses it, would answer as if it had not been there.
-    if target.prompt_format.is_chat and prompt.system and _habits(target).system != "kept":
+    # A template that leaves a system message out, or refuses it, would answer as if it had not been there. Its habits
+    # are asked first: one that no answer could follow is the model's fault, whatever the conversation.
+    if target.prompt_format.is_chat and _habits(target).system != "kept" and prompt.system:
         raise Invalid(_NO_SYSTEM)
 
 
