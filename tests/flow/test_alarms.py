@@ -11,12 +11,11 @@ from botocore.exceptions import ClientError
 from outcrop.clock import MovableClock
 from outcrop.metrics.traffic import Ended, InvocationCount
 from tests.iam.test_named_resources import say
+from tests.support.moments import this_minute
 from tests.support.patience import eventually
 from tests.support.policies import policy
 from tests.support.servers import Running, running_server, server_process
 
-BEGAN = datetime.now(UTC).replace(second=0, microsecond=0)
-"The beginning of this minute: signatures are of now, and no test falls between two minutes."
 MINUTE = timedelta(minutes=1)
 SCALING = (
     "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:id:resource/sagemaker/endpoint/e/variant/v:policyName/p"
@@ -29,7 +28,7 @@ ALARM: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def clock() -> MovableClock:
-    return MovableClock(BEGAN)
+    return MovableClock(this_minute())
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """CloudWatch's metrics as boto3 sees them, in each protocol that clients of it speak."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import botocore.session
@@ -13,17 +13,18 @@ from botocore.exceptions import ClientError
 
 from outcrop.clock import MovableClock
 from outcrop.metrics.traffic import Ended, InvocationCount
+from tests.support.moments import this_minute
 from tests.support.servers import Running, running_server
 
-BEGAN = datetime.now(UTC).replace(second=0, microsecond=0)
-"The beginning of this minute: signatures are of now, and no test falls between two minutes."
+BEGAN = this_minute()
+"Around which the points lie; the clock of the server begins when it starts."
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 MODEL = [{"Name": "ModelId", "Value": "outcrop.starter-v1"}]
 
 
 @pytest.fixture(scope="module")
 def clock() -> MovableClock:
-    return MovableClock(BEGAN)
+    return MovableClock(this_minute())
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,12 @@ from outcrop.house import House
 from outcrop.metrics.series import Resolution, series
 from outcrop.scaling.predefined import SAGEMAKER
 from tests.iam.test_named_resources import say
+from tests.support.moments import this_minute
 from tests.support.patience import eventually
 from tests.support.policies import policy
 from tests.support.scaling_house import INVOCATIONS, VARIANT, Fleet
 from tests.support.servers import Running, running_server, server_process
 
-BEGAN = datetime.now(UTC).replace(second=0, microsecond=0)
 MINUTE = timedelta(minutes=1)
 TARGET = {
     "ServiceNamespace": "sagemaker", "ResourceId": "endpoint/e/variant/v",
@@ -43,7 +43,7 @@ ROLE = f"role/aws-service-role/{SERVICE}/AWSServiceRoleForApplicationAutoScaling
 
 @pytest.fixture(scope="module")
 def clock() -> MovableClock:
-    return MovableClock(BEGAN)
+    return MovableClock(this_minute())
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, clock: MovableClock, fleet:
 @pytest.fixture
 def scaling(server: Running, fleet: Fleet, clock: MovableClock) -> Iterator[Any]:
     """A client, over one instance of one variant; what a test registers is gone after it."""
-    clock.move(BEGAN - clock.now())  # or signatures are too old
+    clock.move(this_minute() - clock.now())  # or signatures are too old
     fleet.counts.clear()
     fleet.add(VARIANT, 1)
     client = server.client("application-autoscaling")
@@ -286,7 +286,7 @@ def test_what_is_not_built_is_refused_by_its_name(scaling: Any, registered: str)
     predictive = {"PolicyName": "p", "PolicyType": "PredictiveScaling"}
     told = "PredictiveScaling: not built in Outcrop. Choose TargetTrackingScaling or StepScaling."
     assert refusal(scaling.put_scaling_policy, **TARGET, **predictive) == ("ValidationException", told)
-    span = {"StartTime": BEGAN, "EndTime": BEGAN}
+    span = {"StartTime": this_minute(), "EndTime": this_minute()}
     told = refusal(scaling.get_predictive_scaling_forecast, **TARGET, PolicyName="p", **span)[1]
     assert told.startswith("GetPredictiveScalingForecast is not built in Outcrop yet.")
     math = {"TargetValue": 1.0, "CustomizedMetricSpecification": {"Metrics": [{"Id": "a", "Expression": "b"}]}}
