@@ -55,7 +55,7 @@ def judge(
 
 
 def needs(clients: "Clients", run: str, num_texts: int) -> dict[str, TrainingNeed]:
-    """What each model has cost, pre-training before it included."""
+    """The training that each model has cost, with the pre-training before it."""
 
     def of(name: str) -> TrainingNeed:
         return training_need(clients.s3, clients.bedrock.get_model_customization_job(jobIdentifier=f"{run}-{name}"))
