@@ -105,7 +105,7 @@ def batch_job(_: int) -> dict[str, Any]:
 
 
 def evaluation_job(number: int) -> dict[str, Any]:
-    """Of models and of knowledge bases, by turns."""
+    """The request for an evaluation job, of a model or a knowledge base by turns."""
     dataset = {"name": "d", "datasetLocation": {"s3Uri": "s3://data/in.jsonl"}}
     config = {"taskType": "General", "dataset": dataset, "metricNames": ["Builtin.Correctness"]}
     rag = {

@@ -31,7 +31,7 @@ class Buckets:
 
 
 class Gone(Exception):
-    """What boto3 raises for a model that is not there."""
+    """The error of boto3 for a model that is not there."""
 
 
 @dataclass

@@ -66,7 +66,7 @@ def reported(*models: CollectedAnswers, num_seeds: int = 1, **more: object) -> C
 
 
 def mean_of(measure: MeasureReport) -> MeanEstimate:
-    """Of the baseline."""
+    """The baseline's mean of a measure."""
     found = measure.means[BASE]
     assert found is not None
     return found
