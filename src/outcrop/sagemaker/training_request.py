@@ -98,7 +98,7 @@ def _check_real(params: Mapping[str, Any]) -> None:
         ("OutputDataConfig.KmsKeyId", params["OutputDataConfig"].get("KmsKeyId")),
     ):
         if key:
-            raise Invalid(f"{place}: keys of KMS are not built yet. Leave it out.")
+            raise Invalid(f"{place}: sealing with a key of KMS is not built yet. Leave it out.")
     for channel in params.get("InputDataConfig", []):
         _check_channel(channel)
         _check_groups(channel, params)

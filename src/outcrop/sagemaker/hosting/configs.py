@@ -19,7 +19,7 @@ _MB = 1 << 20
 _UNREAL = {
     "ShadowProductionVariants": "shadow variants are not built",
     "ExplainerConfig": "explanations are not built",
-    "KmsKeyId": "keys of KMS are not built yet",
+    "KmsKeyId": "sealing with a key of KMS is not built yet",
     "MetricsConfig": "metrics are written with every request here",
 }
 _UNREAL_VARIANT = {
@@ -137,14 +137,16 @@ def _check(house: TrainingRooms, params: Mapping[str, Any], region: str) -> None
     if not has_models.pop() and not params.get("ExecutionRoleArn"):
         raise Invalid("ExecutionRoleArn: missing. An endpoint for inference components needs a role.")
     if params.get("AsyncInferenceConfig", {}).get("OutputConfig", {}).get("KmsKeyId"):
-        raise Invalid("AsyncInferenceConfig.OutputConfig.KmsKeyId: keys of KMS are not built yet. Leave it out.")
+        raise Invalid(
+            "AsyncInferenceConfig.OutputConfig.KmsKeyId: sealing with a key of KMS is not built yet. Leave it out."
+        )
     notified = params.get("AsyncInferenceConfig", {}).get("OutputConfig", {}).get("NotificationConfig")
     if notified:
         raise Invalid("AsyncInferenceConfig.OutputConfig.NotificationConfig: there is no SNS here. Leave it out.")
     if params.get("DataCaptureConfig", {}).get("EnableCapture"):
         parse_s3_uri(params["DataCaptureConfig"]["DestinationS3Uri"])
     if params.get("DataCaptureConfig", {}).get("KmsKeyId"):
-        raise Invalid("DataCaptureConfig.KmsKeyId: keys of KMS are not built yet. Leave it out.")
+        raise Invalid("DataCaptureConfig.KmsKeyId: sealing with a key of KMS is not built yet. Leave it out.")
 
 
 def _check_variant(house: TrainingRooms, variant: Mapping[str, Any], member: str, region: str) -> None:

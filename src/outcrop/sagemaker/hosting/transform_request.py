@@ -57,7 +57,7 @@ def _check(params: Mapping[str, Any]) -> None:
     if source.get("SplitType", "None") not in ("None", "Line"):
         raise Invalid(f"TransformInput.SplitType: {source['SplitType']} is not built. Give Line or None.")
     if output.get("KmsKeyId") or params["TransformResources"].get("VolumeKmsKeyId"):
-        raise Invalid("KmsKeyId: keys of KMS are not built yet. Leave them out.")
+        raise Invalid("KmsKeyId: sealing with keys of KMS is not built yet. Leave them out.")
     if params.get("DataCaptureConfig"):
         raise Invalid("DataCaptureConfig: capture of transform jobs is not built. Leave it out.")
     if params.get("Environment"):
