@@ -160,6 +160,8 @@ async def send(send_message: Send, response: HttpResponse, *, method: str, now: 
         await send_message(start)
         if has_body:
             async for piece in pieces:
+                # As above: the pieces of all streams that one step of an engine made are sent in one go.
+                await asyncio.sleep(0)
                 await send_message({"type": "http.response.body", "body": piece, "more_body": True})
         await send_message({"type": "http.response.body", "body": b""})
 
