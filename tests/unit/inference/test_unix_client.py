@@ -2,16 +2,26 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvloop
 
 from outcrop.inference.unix_client import ConnectionBroken, UnixClient
 from outcrop.inference.unix_http import HttpAnswer, HttpCall, UnixServer
 
 READ_S = 60.0
+Runner = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+@pytest.fixture(params=[asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def run_in(request: pytest.FixtureRequest) -> Runner:
+    """Runs a coroutine in a loop of its own: the server's loop is uvloop's, and a worker's is asyncio's."""
+    run: Runner = request.param
+    return run
 
 
 class Handler:
@@ -50,7 +60,7 @@ async def served(folder: Path) -> AsyncIterator[tuple[UnixClient, Handler, UnixS
         await server.close(0)
 
 
-def test_calls_follow_each_other(tmp_path: Path) -> None:
+def test_calls_follow_each_other(run_in: Runner, tmp_path: Path) -> None:
     async def run() -> None:
         async with served(tmp_path) as (client, _, _server):
             for number in range(5):
@@ -58,28 +68,28 @@ def test_calls_follow_each_other(tmp_path: Path) -> None:
                 assert answer == (200, f"POST /say {number}".encode())
             assert await client.request("GET", "/refused", read_s=READ_S) == (404, b"no")
 
-    asyncio.run(run())
+    run_in(run())
 
 
-def test_calls_at_once_have_connections_of_their_own(tmp_path: Path) -> None:
+def test_calls_at_once_have_connections_of_their_own(run_in: Runner, tmp_path: Path) -> None:
     async def run() -> None:
         async with served(tmp_path) as (client, _, _server):
             asked = [client.request("POST", "/say", bytes([65 + n]) * 100_000, read_s=READ_S) for n in range(50)]
             answers = await asyncio.gather(*asked)
             assert [answer.body for answer in answers] == [b"POST /say " + bytes([65 + n]) * 100_000 for n in range(50)]
 
-    asyncio.run(run())
+    run_in(run())
 
 
-def test_a_stream_comes_whole(tmp_path: Path) -> None:
+def test_a_stream_comes_whole(run_in: Runner, tmp_path: Path) -> None:
     async def run() -> None:
         async with served(tmp_path) as (client, _, _server), client.stream("GET", "/stream", read_s=READ_S) as answer:
             assert await answer.body() == b"one " + b"two " * 50_000 + b"three"
 
-    asyncio.run(run())
+    run_in(run())
 
 
-def test_who_leaves_in_the_middle_hangs_up(tmp_path: Path) -> None:
+def test_who_leaves_in_the_middle_hangs_up(run_in: Runner, tmp_path: Path) -> None:
     async def run() -> None:
         async with served(tmp_path) as (client, handler, _server):
             async with client.stream("GET", "/stuck", read_s=READ_S) as answer:
@@ -88,22 +98,22 @@ def test_who_leaves_in_the_middle_hangs_up(tmp_path: Path) -> None:
                 while handler.ended != ["/stuck"]:
                     await asyncio.sleep(0.001)
 
-    asyncio.run(run())
+    run_in(run())
 
 
-def test_one_client_serves_event_loops_that_follow_each_other(tmp_path: Path) -> None:
+def test_one_client_serves_event_loops_that_follow_each_other(run_in: Runner, tmp_path: Path) -> None:
     client = UnixClient(tmp_path / "private" / "engine.sock", connect_s=READ_S)
 
     async def run() -> None:
         async with served(tmp_path):
             assert (await client.request("GET", "/", read_s=READ_S)).status == 200
 
-    asyncio.run(run())
-    asyncio.run(run())
+    run_in(run())
+    run_in(run())
 
 
 @pytest.mark.parametrize("said", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab"])
-def test_an_answer_that_is_none_is_a_broken_connection(said: bytes, tmp_path: Path) -> None:
+def test_an_answer_that_is_none_is_a_broken_connection(run_in: Runner, said: bytes, tmp_path: Path) -> None:
     async def speak(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(said)
         writer.close()
@@ -113,32 +123,32 @@ def test_an_answer_that_is_none_is_a_broken_connection(said: bytes, tmp_path: Pa
             await UnixClient(tmp_path / "s", connect_s=READ_S).request("GET", "/", read_s=READ_S)
 
     with pytest.raises(ConnectionBroken):
-        asyncio.run(run())
+        run_in(run())
 
 
-def test_where_nobody_listens_the_connection_is_broken(tmp_path: Path) -> None:
+def test_where_nobody_listens_the_connection_is_broken(run_in: Runner, tmp_path: Path) -> None:
     client = UnixClient(tmp_path / "s", connect_s=READ_S)
     with pytest.raises(ConnectionBroken, match="FileNotFoundError"):
-        asyncio.run(client.request("GET", "/", read_s=READ_S))
+        run_in(client.request("GET", "/", read_s=READ_S))
     os.mkfifo(tmp_path / "s")
     with pytest.raises(ConnectionBroken):
-        asyncio.run(client.request("GET", "/", read_s=READ_S))
+        run_in(client.request("GET", "/", read_s=READ_S))
 
 
-def test_an_answer_that_does_not_come_in_time_is_broken(tmp_path: Path) -> None:
+def test_an_answer_that_does_not_come_in_time_is_broken(run_in: Runner, tmp_path: Path) -> None:
     async def run() -> None:
         async with served(tmp_path) as (client, _, _server), client.stream("GET", "/stuck", read_s=0.05) as answer:
             with pytest.raises(ConnectionBroken, match="TimeoutError"):
                 await answer.body()
 
-    asyncio.run(run())
+    run_in(run())
 
 
-def test_what_its_user_raises_is_not_taken_for_the_connections(tmp_path: Path) -> None:
+def test_what_its_user_raises_is_not_taken_for_the_connections(run_in: Runner, tmp_path: Path) -> None:
     async def run() -> None:
         async with served(tmp_path) as (client, _, _server):
             with pytest.raises(FileNotFoundError):
                 async with client.stream("GET", "/stream", read_s=READ_S):
                     raise FileNotFoundError("the user's")
 
-    asyncio.run(run())
+    run_in(run())
