@@ -3,15 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from outcrop.access.access import Access
-from outcrop.catalog.catalog import Catalog
-from outcrop.clock import Clock
-from outcrop.data.data import Data
-from outcrop.invocation.resolve import Targets
-from outcrop.jobs.asking_loop import AskingLoop
-from outcrop.jobs.jobs import Jobs
-from outcrop.settings import Settings
-from outcrop.store.store import Store
+from outcrop.invocation.background.rooms import AskingRooms
 
 
 class PassageAnswer(Protocol):
@@ -41,32 +33,8 @@ class KnowledgeUnderRole(Protocol):
     ) -> PassageAnswer: ...
 
 
-class EvaluationRooms(Protocol):
+class EvaluationRooms(AskingRooms, Protocol):
     """Everything a request for an evaluation job, and the job itself, may touch."""
-
-    settings: Settings
-    clock: Clock
-
-    @property
-    def store(self) -> Store: ...
-
-    @property
-    def access(self) -> Access: ...
-
-    @property
-    def data(self) -> Data: ...
-
-    @property
-    def catalog(self) -> Catalog: ...
-
-    @property
-    def jobs(self) -> Jobs: ...
-
-    @property
-    def targets(self) -> Targets: ...
-
-    @property
-    def asking_loop(self) -> AskingLoop: ...
 
     def knowledge_under(self, role_arn: str, region: str) -> KnowledgeUnderRole:
         """The knowledge bases of the region under this role."""
